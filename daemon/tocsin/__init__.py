@@ -1,0 +1,3 @@
+"""Tocsin: the alarm bell for trading accounts."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,5 @@
+"""The `tocsin` command."""
+
+
+def main() -> None:
+    raise SystemExit("tocsin: no command yet")

@@ -1,0 +1,85 @@
+"""A YAML document as a tree of nodes that know where they stand, so that any later check can point at its place."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TypeAlias
+
+from tocsin.errors import Place
+
+Plain: TypeAlias = "str | int | bool | Decimal | list[Plain] | dict[str, Plain] | None"
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A single value. `text` is what the user wrote; `value` what YAML 1.2's core schema makes of it.
+
+    `text` starts `lead` characters after `place` (1 behind an opening quote); `exact` says that offsets into the
+    text are offsets into the source line too (not so in block scalars and where escapes were resolved).
+    """
+
+    value: str | int | bool | Decimal | None
+    text: str
+    place: Place
+    lead: int = 0
+    exact: bool = True
+
+    def within(self, offset: int, length: int = 1) -> Place:
+        """The place of `length` characters at `offset` in `text`, as near as it is known."""
+        return self.place.at(self.lead + offset, length) if self.exact else self.place
+
+    def plain(self) -> Plain:
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One `key: value` of a mapping."""
+
+    key: Scalar
+    value: "Node"
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    entries: dict[str, Entry]
+    place: Place
+
+    def get(self, key: str) -> "Node | None":
+        entry = self.entries.get(key)
+        return entry.value if entry else None
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self.entries.values())
+
+    def plain(self) -> Plain:
+        return {key: entry.value.plain() for key, entry in self.entries.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    items: tuple["Node", ...]
+    place: Place
+
+    def __iter__(self) -> Iterator["Node"]:
+        return iter(self.items)
+
+    def plain(self) -> Plain:
+        return [item.plain() for item in self.items]
+
+
+Node: TypeAlias = Scalar | Mapping | Sequence
+
+
+def find(node: Node, path: tuple[str | int, ...]) -> Node:
+    """The node at `path`, or the nearest one above it that exists (an error about a missing key points there)."""
+    for step in path:
+        below: Node | None = None
+        if isinstance(node, Mapping) and isinstance(step, str):
+            below = node.get(step)
+        elif isinstance(node, Sequence) and isinstance(step, int) and step < len(node.items):
+            below = node.items[step]
+        if below is None:
+            return node
+        node = below
+    return node

@@ -1,0 +1,106 @@
+"""What the engine takes and gives: rules in, changes in, transitions out. The rest of the room is behind this."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Literal, Protocol, TypeAlias
+
+from msgspec import Struct, field
+
+from tocsin.events import Account, Change, Entity, Key
+
+Severity: TypeAlias = Literal["info", "warning", "critical"]
+SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
+AlertState: TypeAlias = Literal["inactive", "pending", "firing", "recovering"]
+Told: TypeAlias = Literal["firing", "reminder", "resolved"]
+
+
+class World(Protocol):
+    """What the engine may ask about entities as they stand now."""
+
+    def live(self, kind: str) -> Iterable[Change]:
+        """Every entity of that kind that hasn't ended, each as its latest Change."""
+        ...
+
+    def get(self, key: Key) -> Change | None: ...
+
+    def account_of(self, key: Key) -> Account | None: ...
+
+
+class Context(Struct, frozen=True, kw_only=True):
+    """All that a message can speak of, frozen when it happened; JSON-able, kept with the delivery.
+
+    `fields` are the entity's as plain JSON (numbers as the wire's text, times as ISO 8601), `account_fields` its
+    account's. `condition` is in the vocabulary's own words with the values that made it true (`profit -60 < -50`).
+    `value`, `value_at_start` and `worst` speak of the field named `value_of`. Times are UTC.
+    """
+
+    rule: str
+    severity: Severity
+    state: Told
+    kind: str
+    venue: str
+    entity: str
+    account: str | None = None
+    symbol: str | None = None
+    event: str | None = None
+    condition: str = ""
+    reason: str = ""
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    account_fields: Mapping[str, Any] = field(default_factory=dict)
+    value_of: str | None = None
+    value: str | None = None
+    value_at_start: str | None = None
+    worst: str | None = None
+    started_at: datetime  # the condition began to hold (before `for`)
+    fired_at: datetime | None = None
+    at: datetime  # of this transition
+    time: datetime  # of the change behind it, as the venue dates it
+    origin: str = "live"
+    missing: tuple[str, ...] = ()  # fields that an event rule needed and didn't have
+    suppressed: int = 0  # events that a cooldown held back
+    title: str | None = None  # the rule's templates, where it has them
+    message: str | None = None
+
+
+class Transition(Struct, frozen=True, kw_only=True):
+    """One step in the life of one instance of one rule.
+
+    `instance` is the instance's key as text, `alert_id` is set from pending on and stays until inactive. `tell` says
+    what a person should hear of it, if anything. `record` is the instance to keep in the store (opaque JSON for
+    `Engine.restore`), None when it is over and can be forgotten. `trace` says in words why.
+    """
+
+    rule: str
+    instance: str
+    alert_id: str
+    state: AlertState
+    tell: Told | None
+    entity: Key
+    at: datetime
+    context: Context | None
+    record: Mapping[str, Any] | None
+    notify: tuple[str, ...] | None = None  # the rule's channels; None: the defaults for its severity
+    trace: str = ""
+
+
+class Saved(Struct, frozen=True, kw_only=True):
+    """An instance as it was stored: what `Transition.record` held."""
+
+    rule: str
+    instance: str
+    record: Mapping[str, Any]
+
+
+class Pending(Struct, frozen=True):
+    """For `tocsin status`: an instance that isn't inactive."""
+
+    rule: str
+    instance: str
+    state: AlertState
+    since: datetime
+    lasts: timedelta | None = None
+
+
+__all__ = [
+    "SEVERITIES", "AlertState", "Change", "Context", "Entity", "Pending", "Saved", "Severity", "Told", "Transition", "World",
+]  # fmt: skip

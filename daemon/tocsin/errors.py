@@ -1,0 +1,59 @@
+"""What can be wrong with what a user wrote, and how it is told: with the place and the remedy."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+
+class TocsinError(Exception):
+    """Anything that Tocsin itself says is wrong; its text is fit to be shown to a user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in a file something stands. Lines and columns count from 1; `length` is what the caret underlines."""
+
+    file: str
+    line: int
+    column: int
+    length: int = 1
+    source: str = ""  # the line itself, with literal secrets already masked
+
+    def at(self, offset: int, length: int = 1) -> "Place":
+        """The place `offset` characters further on the same line."""
+        return Place(self.file, self.line, self.column + offset, length, self.source)
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with the configuration.
+
+    `path` names the setting (`rules[3].when.profit`), `hint` says what to do about it.
+    """
+
+    message: str
+    place: Place | None = None
+    path: str = ""
+    hint: str = ""
+    level: Literal["error", "warning"] = "error"
+
+    def render(self) -> str:
+        """The problem as compilers print it: place, message, the line with a caret below, the hint."""
+        head = f"{self.place}: " if self.place else ""
+        text = f"{head}{self.level}: {self.path + ': ' if self.path else ''}{self.message}"
+        if self.place and self.place.source:
+            # Tabs keep their width, so that the caret stands below what it means.
+            lead = "".join(c if c == "\t" else " " for c in self.place.source[: self.place.column - 1])
+            text += f"\n {self.place.line:>4} | {self.place.source}\n      | {lead}{'^' * max(1, self.place.length)}"
+        return f"{text}\n      = {self.hint}" if self.hint else text
+
+
+class ConfigError(TocsinError):
+    """The configuration can't be used; `problems` holds every reason at once."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(problem.render() for problem in self.problems))

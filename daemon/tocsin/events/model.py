@@ -1,0 +1,98 @@
+"""What flows through the daemon: observations in from the venues, changes out of the entities."""
+
+from datetime import datetime
+from typing import Literal, NamedTuple, TypeAlias
+
+from msgspec import Struct
+
+from tocsin.events.kinds import Account, Entity
+
+Origin: TypeAlias = Literal["live", "snapshot", "resync", "synthetic"]
+
+
+class Key(NamedTuple):
+    """What an entity is known by. `account` is "" where the venue names none."""
+
+    venue: str
+    kind: str
+    account: str
+    id: str
+
+
+class Observation(Struct, frozen=True, kw_only=True):
+    """A venue says: this is now so.
+
+    `state` holds what the message mentions, its `id` always set. `event` is the dotted name of what happened, where
+    the message itself says it (`position.closed`); otherwise comparison tells. `time` is the venue's, UTC, None where
+    it gives none. `origin` is `snapshot` only where the venue's page calls the message an opening state.
+    """
+
+    state: Entity
+    account: str | None = None
+    event: str | None = None
+    origin: Literal["live", "snapshot", "synthetic"] = "live"
+    time: datetime | None = None
+
+
+class Occurrence(Struct, frozen=True, kw_only=True):
+    """Something happened that is no entity's state (a public order expired, the daemon started): told, not kept."""
+
+    state: Entity
+    event: str
+    account: str | None = None
+    origin: Literal["live", "synthetic"] = "live"
+    time: datetime | None = None
+
+
+class SnapshotBegins(Struct, frozen=True):
+    """What follows, until `SnapshotEnds`, is the venue's full picture of these kinds (of one account, where given).
+
+    `live` says that a difference from the last picture happened while we were watching (a polled venue between two
+    complete cycles); otherwise a difference is a `resync`.
+    """
+
+    kinds: tuple[str, ...]
+    account: str | None = None
+    live: bool = False
+
+
+class SnapshotEnds(Struct, frozen=True):
+    """The picture that `SnapshotBegins` announced is complete."""
+
+
+Observed: TypeAlias = Observation | Occurrence | SnapshotBegins | SnapshotEnds
+
+
+class Change(Struct, frozen=True, kw_only=True):
+    """What one observation changed about one entity: the events that happened, the state before and after.
+
+    `events` are dotted names, in order (`order.updated`, `order.canceled`); one Change is one row an event in the
+    database and one evaluation in the engine. `previous` is None at first sight. `account_state` is the account that
+    an order or position belongs to, as it stands. `known_since` is when the daemon first saw the entity. `ended` says
+    that the entity lives no more.
+    """
+
+    key: Key
+    events: tuple[str, ...]
+    state: Entity
+    previous: Entity | None
+    origin: Origin
+    time: datetime
+    received: datetime
+    known_since: datetime
+    ended: bool = False
+    symbol: str | None = None
+    account_state: Account | None = None
+    raw: str | None = None
+
+    @property
+    def venue(self) -> str:
+        return self.key.venue
+
+    @property
+    def kind(self) -> str:
+        return self.key.kind
+
+    @property
+    def account(self) -> str | None:
+        return self.key.account or None

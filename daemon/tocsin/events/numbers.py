@@ -1,0 +1,67 @@
+"""Exact numbers: what the wire said, digit for digit, end to end."""
+
+import re
+from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
+from typing import Any
+
+# A spelling that Decimal gives back unchanged through format(value, "f"); all others carry their text along.
+_CANONICAL = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?", re.ASCII)
+_NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,4})?", re.ASCII)
+_MOST_DIGITS = 200  # no venue counts further; a hostile 1e999999 would cost a megabyte to print
+_LARGEST_EXPONENT = 400
+
+# Arithmetic of ours (derived values, rules) runs in this context: more digits than any product of two wire numbers.
+EXACT = Context(prec=80, rounding=ROUND_HALF_EVEN, Emin=-9999, Emax=9999)
+
+
+class WireDecimal(Decimal):
+    """A Decimal whose spelling on the wire (`0E-16`, `+1`, `1e-8`) is not the one that Decimal would print."""
+
+    __slots__ = ("wire",)
+    wire: str
+
+    @classmethod
+    def spelled(cls, text: str) -> "WireDecimal":
+        number = cls(text)
+        number.wire = text
+        return number
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return (WireDecimal.spelled, (self.wire,))
+
+    def __copy__(self) -> "WireDecimal":
+        return self
+
+    def __deepcopy__(self, memo: object) -> "WireDecimal":
+        return self
+
+
+def number(wire: str | int | Decimal) -> Decimal:
+    """The exact number that the wire spelled. ValueError on what is no finite number of sane size; never a float."""
+    if isinstance(wire, Decimal):
+        return wire
+    if isinstance(wire, bool) or not isinstance(wire, (str, int)):
+        raise ValueError(f"not a number: {wire!r:.40}")
+    if isinstance(wire, int):
+        if abs(wire) >= 10**_MOST_DIGITS:
+            raise ValueError("a number of too many digits")
+        return Decimal(wire)
+    if len(wire) > _MOST_DIGITS:
+        raise ValueError("a number of too many digits")
+    if _CANONICAL.fullmatch(wire):
+        return Decimal(wire)
+    if not _NUMBER.fullmatch(wire):
+        raise ValueError(f"not a number: {wire!r:.40}")
+    try:
+        spelled = WireDecimal.spelled(wire)
+    except InvalidOperation:
+        raise ValueError(f"not a number: {wire!r:.40}") from None
+    exponents = (spelled.adjusted(), int(spelled.as_tuple().exponent))
+    if max(map(abs, exponents)) > _LARGEST_EXPONENT:
+        raise ValueError(f"a number out of all range: {wire!r:.40}")
+    return spelled
+
+
+def number_text(value: Decimal) -> str:
+    """How the number is stored and shown: the wire's own text, or plain digits for what we computed."""
+    return value.wire if isinstance(value, WireDecimal) else format(value, "f")

@@ -1,0 +1,110 @@
+"""The rows that the store takes and gives. Times are aware UTC datetimes; `data` and `context` are JSON-able."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from msgspec import Struct, field
+
+from tocsin.events import Change
+
+DeliveryStatus: TypeAlias = Literal["pending", "sent", "dead", "superseded"]
+
+
+class InstanceRow(Struct, frozen=True, kw_only=True):
+    """The state of one rule instance; `record` is the engine's own, None removes the row."""
+
+    rule: str
+    instance: str
+    record: Mapping[str, Any] | None
+
+
+class AlertRow(Struct, frozen=True, kw_only=True):
+    """One alert, from its firing on. Upserted by `id`; `acked_at` is never overwritten by an upsert."""
+
+    id: str
+    rule: str
+    instance: str
+    venue: str
+    account: str | None
+    entity: str
+    symbol: str | None
+    state: Literal["firing", "recovering", "resolved", "event"]  # event: an event rule's, nothing to resolve
+    severity: str
+    started_at: datetime
+    fired_at: datetime
+    resolved_at: datetime | None
+    title: str
+    body: str
+    data: Mapping[str, Any]
+
+
+class NewDelivery(Struct, frozen=True, kw_only=True):
+    """One notification to one URL of one channel, to be sent. `target` counts the channel's URLs from 0."""
+
+    id: str
+    alert: str
+    state_told: str
+    channel: str
+    target: int
+    severity: str
+    created_at: datetime
+    expires_at: datetime
+    context: Mapping[str, Any]
+
+
+class Delivery(Struct, frozen=True, kw_only=True):
+    """A delivery as it stands in the outbox."""
+
+    id: str
+    alert: str
+    state_told: str
+    channel: str
+    target: int
+    severity: str
+    status: DeliveryStatus
+    attempts: int
+    created_at: datetime
+    expires_at: datetime
+    next_at: datetime
+    sent_at: datetime | None
+    error: str | None
+    context: Mapping[str, Any]
+
+
+class Attempt(Struct, frozen=True, kw_only=True):
+    """What came of trying to send a delivery. `next_at` where it stays pending; `also` adds deliveries (a fallback's)."""
+
+    delivery: str
+    status: DeliveryStatus
+    at: datetime
+    error: str | None = None
+    next_at: datetime | None = None
+    also: tuple[NewDelivery, ...] = ()
+
+
+class Batch(Struct, kw_only=True):
+    """All that one turn of the pipeline changed; committed in one transaction or not at all.
+
+    `entities`: the latest Change of each entity touched. `events`: the Changes whose events are kept as rows.
+    """
+
+    at: datetime
+    entities: list[Change] = field(default_factory=list)
+    events: list[Change] = field(default_factory=list)
+    instances: list[InstanceRow] = field(default_factory=list)
+    alerts: list[AlertRow] = field(default_factory=list)
+    deliveries: list[NewDelivery] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.entities or self.events or self.instances or self.alerts or self.deliveries)
+
+
+class Loaded(Struct, frozen=True, kw_only=True):
+    """What the last run left: entities as they stood, rule instances, and when it was last known to be alive."""
+
+    entities: Sequence[Change]
+    instances: Sequence[InstanceRow]
+    alive_at: datetime | None
+    set_aside: Path | None = None  # a corrupt database, moved here

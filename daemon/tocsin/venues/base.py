@@ -1,0 +1,239 @@
+"""What an adapter is: the pure description of one venue. The feed does all the I/O that it asks for.
+
+An adapter has no memory, reads no clock and opens no socket: given its settings and a session it says what to
+connect to and what to say there; given a message it says what it means. Sign-in and snapshots, which need HTTP, are
+generators that yield requests and are sent the responses, so that they can be tested by handing them answers.
+"""
+
+from collections.abc import Generator, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Literal, Protocol, TypeAlias
+from urllib.parse import urlsplit
+
+from msgspec import Struct, field
+from pydantic import BaseModel, ConfigDict
+
+from tocsin.errors import TocsinError
+from tocsin.events import Observed
+from tocsin.quantities import Duration, Size
+
+
+class Malformed(TocsinError):
+    """A message that is not what the venue documents: not JSON, the wrong shape, too deep. Told as venue.malformed."""
+
+
+class SignInRefused(TocsinError):
+    """The venue won't have these credentials; trying soon again helps nobody. The text holds the venue's words.
+
+    `remedy` is what the user should do: `run: tocsin login NAME`.
+    """
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+
+class SignInFailed(TocsinError):
+    """Sign-in didn't work this time (the venue's fault, or too early): tried again with back-off."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+# ---------------------------------------------------------------------------------------------------- HTTP, described
+
+
+class HttpRequest(Struct, frozen=True, kw_only=True):
+    """One request that the feed is to make. At most one of `form`, `json` and `content` is given."""
+
+    method: Literal["GET", "POST"]
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+    form: Mapping[str, str] | None = None
+    json: Any = None
+    content: bytes | None = None
+
+
+class HttpResponse(Struct, frozen=True, kw_only=True):
+    """What came back; header names are lower case. A response of any status is one: the adapter judges it."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Keep(Struct, frozen=True):
+    """Store these values for the next sign-in, before anything else happens. They replace what was kept."""
+
+    values: Mapping[str, str]
+
+
+class Pause(Struct, frozen=True):
+    """Wait so long (seconds) before going on; `why` is shown to the user."""
+
+    seconds: float
+    why: str
+
+
+class Session(Struct, frozen=True, kw_only=True):
+    """What sign-in gave. `token` and `values` may be secret; `renew_at` (UTC) is when a new one is due, if ever."""
+
+    token: str | None = None
+    renew_at: datetime | None = None
+    values: Mapping[str, str] = field(default_factory=dict)
+
+
+SignIn: TypeAlias = Generator[HttpRequest | Keep | Pause, HttpResponse | None, Session]
+Snapshot: TypeAlias = Generator[HttpRequest, HttpResponse, list[Observed]]
+
+
+# ------------------------------------------------------------------------------------------- sockets, what to say there
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    """What is sent when a socket is open. `name` is what `Accepted` and `Refused` call it.
+
+    `answered`: an answer is awaited (10 s). Without one a `required` request (an auth message) makes the connection a
+    failed one; any other is `venue.refused` and the rest goes on. `market_data`: its pushes come all the time, so
+    their absence is a silence.
+    """
+
+    name: str
+    text: str
+    answered: bool = True
+    required: bool = False
+    market_data: bool = False
+
+
+class Endpoint(Struct, frozen=True, kw_only=True):
+    """One socket to hold. The scheme of `url` decides: ws, wss; or tcp, tls with CRLF-framed lines.
+
+    `url` may hold secrets. `origin` None leaves the header out, "" sends it empty.
+    """
+
+    name: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    origin: str | None = None
+    opening: tuple[Request, ...] = ()
+    market_data: bool = False
+    follow_redirect: bool = False  # once, to the same host
+
+
+# ----------------------------------------------------------------------------------------------- what a message means
+
+
+class Reply(Struct, frozen=True):
+    """The venue expects this text back (an application-level pong)."""
+
+    text: str
+
+
+class Accepted(Struct, frozen=True):
+    """The venue acknowledged the request of that name."""
+
+    request: str
+
+
+class Refused(Struct, frozen=True):
+    """The venue refused the request of that name ("" = it didn't say which), with its words.
+
+    `verdict`: `refused` (this stream only), `auth_failed` (the credentials), `retry` (their fault: connect again).
+    """
+
+    request: str
+    reason: str
+    verdict: Literal["refused", "auth_failed", "retry"] = "refused"
+
+
+class Control(Struct, frozen=True):
+    """Understood, and of no interest: a greeting, a pong."""
+
+
+class Unrecognized(Struct, frozen=True):
+    """Well-formed, but of a type that we don't know: told as venue.unrecognized, never dropped."""
+
+    reason: str
+
+
+Item: TypeAlias = Observed | Reply | Accepted | Refused | Control | Unrecognized
+
+
+class Decoded(Struct, frozen=True):
+    """The meaning of one message, in order. `stream` is the Request (or Endpoint) name it was pushed for, if known."""
+
+    items: tuple[Item, ...]
+    stream: str | None = None
+
+
+# ------------------------------------------------------------------------------------------------------------ settings
+
+
+class VenueSettings(BaseModel):
+    """What every venue can be told in the config; each adapter adds its own in a subclass.
+
+    Secrets arrive as `Secret`. Validators raise ValueError with a text fit to be shown and without the value.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, arbitrary_types_allowed=True, hide_input_in_errors=True
+    )
+
+    type: str
+    url: str
+    silent_after: Duration | None = None
+    connect_timeout: Duration = timedelta(seconds=10)
+    ping_every: Duration = timedelta(seconds=20)
+    max_message_size: Size = 4 << 20
+    origin: str | None = None
+    headers: dict[str, str] = {}
+    tls_ca: str | None = None
+    plaintext: bool = False
+    record: bool = False
+
+    def plaintext_urls(self) -> list[str]:
+        """The names of URL options that would go unencrypted to another machine: an error unless `plaintext`."""
+        return [
+            name
+            for name in type(self).model_fields
+            if (name == "url" or name.endswith("_url"))
+            if isinstance(value := getattr(self, name), str) and not _private(value)
+        ]
+
+
+def _private(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme in ("wss", "https", "tls") or parts.hostname in ("localhost", "127.0.0.1", "::1")
+
+
+class Adapter(Protocol):
+    """One venue type. Implementations are modules' single instances, named `ADAPTER`, listed in `registry.py`."""
+
+    name: str
+    """The word that `type:` has in the config: `yourfintech`."""
+    summary: str
+    """One line for `tocsin venues`."""
+    settings: type[VenueSettings]
+    """The options this venue takes."""
+    supplies: Mapping[str, frozenset[str]]
+    """Kind -> the fields that this venue can give, derived ones included; `check` warns about rules on others."""
+    polled: bool
+    """The server closes after each picture; the feed connects again every `settings.poll` (then a timedelta)."""
+
+    def sign_in(self, settings: Any, kept: Mapping[str, str], now: datetime) -> SignIn:
+        """Get a session. `kept` is what an earlier sign-in asked to keep. Raises SignInRefused or SignInFailed."""
+        ...
+
+    def endpoints(self, settings: Any, session: Session) -> tuple[Endpoint, ...]:
+        """The sockets to hold with this session."""
+        ...
+
+    def decode(self, message: str, received: datetime) -> Decoded:
+        """What one message means. Raises Malformed; any other exception is a bug of ours."""
+        ...
+
+    def snapshot(self, settings: Any, session: Session) -> Snapshot | None:
+        """The venue's REST picture after a connect, where its page names one; None otherwise."""
+        ...
