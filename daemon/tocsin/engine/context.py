@@ -1,0 +1,147 @@
+"""What a message can speak of, taken from the change and the instance and frozen."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from tocsin.engine.instance import Instance
+from tocsin.engine.model import Context, Told
+from tocsin.engine.rule import Rule
+from tocsin.events import Change, Instant, number_text
+from tocsin.events.vocabulary import to_plain
+
+
+def value_of(rule: Rule, change: Change) -> Decimal | None:
+    """The number that the rule's messages speak of, as this change has it."""
+    if rule.value_of is None:
+        return None
+    holder: Any = change.state
+    name = rule.value_of
+    if name.startswith("account."):
+        holder, name = change.account_state, name.removeprefix("account.")
+    value = getattr(holder, name, None)
+    return value if isinstance(value, Decimal) else None
+
+
+def event_told(rule: Rule, change: Change) -> str | None:
+    """The name of what happened: of several that match, the most telling, which is the last."""
+    if not rule.is_event_rule:
+        return None
+    matching = [name for name in change.events if matches_event(rule, name)]
+    return matching[-1] if matching else None
+
+
+def matches_event(rule: Rule, name: str) -> bool:
+    return any(
+        name == event or (event.endswith(".*") and name.startswith(event[:-1])) for event in rule.events
+    )
+
+
+def state_context(
+    instance: Instance, change: Change, now: Instant, *, told: Told, condition: str, reason: str
+) -> Context:
+    """The context of a state rule's instance at a transition."""
+    return _context(
+        instance.rule,
+        change,
+        now,
+        told=told,
+        condition=condition,
+        reason=reason,
+        value=instance.value,
+        value_at_start=instance.value_at_start,
+        worst=instance.worst,
+        started_at=instance.started_at or now.wall,
+        fired_at=instance.fired_at,
+    )
+
+
+def event_context(
+    rule: Rule,
+    change: Change,
+    now: Instant,
+    *,
+    condition: str,
+    missing: tuple[str, ...] = (),
+    suppressed: int = 0,
+) -> Context:
+    """The context of something that happened once: an event rule's, or an edge condition's."""
+    value = value_of(rule, change)
+    return _context(
+        rule,
+        change,
+        now,
+        told="firing",
+        condition=condition,
+        reason=_reason(change),
+        value=value,
+        value_at_start=value,
+        worst=value,
+        started_at=now.wall,
+        fired_at=now.wall,
+        missing=missing,
+        suppressed=suppressed,
+    )
+
+
+def end_reason(change: Change) -> str:
+    """Why an entity's alerts end with it: `position closed: stop_loss`, `order canceled`."""
+    status = getattr(change.state, "status", None)
+    said = _reason(change)
+    return f"{change.kind} {status or 'ended'}" + (f": {said}" if said else "")
+
+
+def _reason(change: Change) -> str:
+    reason = getattr(change.state, "reason", None)
+    return reason if isinstance(reason, str) else ""
+
+
+def _text(value: Decimal | None) -> str | None:
+    return number_text(value) if value is not None else None
+
+
+def _context(
+    rule: Rule,
+    change: Change,
+    now: Instant,
+    *,
+    told: Told,
+    condition: str,
+    reason: str,
+    value: Decimal | None,
+    value_at_start: Decimal | None,
+    worst: Decimal | None,
+    started_at: datetime,
+    fired_at: datetime | None,
+    missing: tuple[str, ...] = (),
+    suppressed: int = 0,
+) -> Context:
+    account = change.account_state
+    return Context(
+        rule=rule.id,
+        severity=rule.severity,
+        state=told,
+        kind=change.kind,
+        venue=change.venue,
+        entity=change.key.id,
+        account=change.account,
+        symbol=change.symbol,
+        event=event_told(rule, change),
+        condition=condition,
+        reason=reason,
+        fields=to_plain(change.state),
+        account_fields=to_plain(account) if account is not None else {},
+        value_of=rule.value_of,
+        value=_text(value),
+        value_at_start=_text(value_at_start),
+        worst=_text(worst),
+        started_at=started_at,
+        fired_at=fired_at,
+        at=now.wall,
+        time=change.time,
+        origin=change.origin,
+        missing=missing,
+        suppressed=suppressed,
+        title=rule.title,
+        message=rule.message,
+    )

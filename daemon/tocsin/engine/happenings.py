@@ -1,0 +1,125 @@
+"""Event rules and edge conditions: something happened, told once; with `cooldown`, at most once in that time.
+
+What a cooldown held back is counted and told, with its count, when the time is over, and a new cooldown begins.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from tocsin.engine.context import event_context
+from tocsin.engine.instance import revive, rule_record
+from tocsin.engine.model import Context
+from tocsin.engine.rule import Rule, Truth
+from tocsin.events import Change, Instant, Key, iso
+
+MOST_REMINDERS = 24
+
+
+def verdict(rule: Rule, change: Change, now: Instant) -> tuple[Truth, tuple[str, ...]]:
+    """Whether the rule's conditions hold for this event, and what was missing where that is unknown."""
+    outcome: Truth = True
+    missing: tuple[str, ...] = ()
+    for condition in (rule.where, rule.when):
+        if condition is None:
+            continue
+        truth = condition.holds(change, now.wall)
+        if truth is False:
+            return False, ()
+        if truth is None:
+            outcome = None
+            missing += condition.missing(change, now.wall)
+    return outcome, tuple(dict.fromkeys(missing))
+
+
+def happened(rule: Rule, change: Change, now: Instant) -> Context | None:
+    """The context of the alert that this event raises, or None. Unknown tells, unless the rule says to ignore it."""
+    truth, missing = verdict(rule, change, now)
+    if truth is False or (truth is None and rule.if_unknown == "ignore"):
+        return None
+    told = [c.told(change, now.wall) for c in (rule.where, rule.when) if c is not None and truth is True]
+    return event_context(rule, change, now, condition=" and ".join(filter(None, told)), missing=missing)
+
+
+@dataclass(slots=True)
+class Quiet:
+    """A rule's cooldown for one instance (`per`): until when (wall-clock), and what it has held back."""
+
+    rule: Rule
+    key: str
+    entity: Key
+    until: Instant
+    held: int = 0
+    latest: Context | None = None
+
+    def hold(self, context: Context) -> None:
+        self.held += 1
+        self.latest = context
+
+    def end(self, now: Instant) -> Context | None:
+        """The time is over: what to tell of what was held back (a new cooldown then begins), or None."""
+        if not self.held or self.latest is None:
+            return None
+        told = msgspec.structs.replace(self.latest, suppressed=self.held, at=now.wall)
+        self.held, self.latest = 0, None
+        self.until = now.later(self.rule.cooldown or 0.0)
+        return told
+
+    def to_record(self) -> dict[str, Any]:
+        return {
+            "cooldown": True,
+            **rule_record(self.rule),
+            "entity": list(self.entity),
+            "until": iso(self.until.wall),
+            "held": self.held,
+            "latest": msgspec.to_builtins(self.latest) if self.latest else None,
+        }
+
+    @classmethod
+    def from_record(cls, rule: Rule, key: str, record: Mapping[str, Any], now: Instant) -> "Quiet":
+        latest = msgspec.convert(record["latest"], Context) if record["latest"] else None
+        return cls(rule, key, Key(*record["entity"]), revive(record["until"], now), record["held"], latest)
+
+
+@dataclass(slots=True)
+class Reminding:
+    """An event rule's alert that is repeated until acknowledged, at most 24 times."""
+
+    rule: Rule
+    key: str
+    context: Context
+    entity: Key
+    next_at: Instant
+    times: int = field(default=0)
+
+    def remind(self, now: Instant) -> Context:
+        self.times += 1
+        self.next_at = now.later(self.rule.repeat or 0.0)
+        return msgspec.structs.replace(self.context, state="reminder", at=now.wall)
+
+    @property
+    def exhausted(self) -> bool:
+        return self.times >= MOST_REMINDERS
+
+    def to_record(self) -> dict[str, Any]:
+        return {
+            "reminding": True,
+            **rule_record(self.rule),
+            "entity": list(self.entity),
+            "context": msgspec.to_builtins(self.context),
+            "next_at": iso(self.next_at.wall),
+            "times": self.times,
+        }
+
+    @classmethod
+    def from_record(cls, rule: Rule, key: str, record: Mapping[str, Any], now: Instant) -> "Reminding":
+        return cls(
+            rule,
+            key,
+            msgspec.convert(record["context"], Context),
+            Key(*record["entity"]),
+            revive(record["next_at"], now),
+            record["times"],
+        )

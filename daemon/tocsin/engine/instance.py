@@ -1,0 +1,186 @@
+"""One instance of one rule: the states of an alert's life, its timers, and what it remembers. Pure; time is handed in.
+
+    inactive --when--> pending --for--> firing --end--> recovering --keep_firing_for--> inactive
+
+Durations count on the steady clock and only while the venue's link is up (`freeze`, `thaw`). What has been counted,
+and when the present count began, is kept, so that a restart goes on where the last run was seen alive.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from tocsin.engine.model import AlertState
+from tocsin.engine.rule import Rule
+from tocsin.events import Instant, Key, from_iso, iso, number, number_text
+
+
+def rule_record(rule: Rule) -> dict[str, Any]:
+    """What a record keeps of its rule: by it an edit is seen, and a removed rule's alerts are still resolved rightly."""
+    return {"fingerprint": rule.fingerprint, "severity": rule.severity, "notify": rule.notify}
+
+
+def revive(wall: str, now: Instant) -> Instant:
+    """A moment that was stored, as this run's clocks have it: across runs only the wall-clock means anything."""
+    at = from_iso(wall)
+    return Instant(at, now.steady + (at - now.wall).total_seconds())
+
+
+@dataclass(slots=True)
+class Count:
+    """Seconds that have passed, on a clock that can be stopped."""
+
+    passed: float = 0.0
+    since: float | None = None  # steady; None while stopped
+
+    def read(self, steady: float) -> float:
+        return self.passed + (steady - self.since if self.since is not None else 0.0)
+
+    def stop(self, steady: float) -> None:
+        self.passed, self.since = self.read(steady), None
+
+    def go(self, steady: float) -> None:
+        if self.since is None:
+            self.since = steady
+
+    def due(self, target: float) -> float | None:
+        """When (steady) `target` seconds will have passed; None while stopped."""
+        return None if self.since is None else self.since + max(0.0, target - self.passed)
+
+
+@dataclass(slots=True)
+class Instance:
+    """A state rule's instance. `worst` and the others are of the rule's `value_of` field."""
+
+    rule: Rule
+    key: str
+    entity: Key
+    alert_id: str = ""
+    state: AlertState = "inactive"
+    count: Count = field(default_factory=Count)
+    started_at: datetime | None = None
+    fired_at: datetime | None = None
+    value: Decimal | None = None
+    value_at_start: Decimal | None = None
+    worst: Decimal | None = None
+    remind_at: Instant | None = None
+    acked: bool = False
+    over: bool = False  # the entity has ended and that was told: never again
+
+    def see_value(self, value: Decimal | None) -> None:
+        """Remember the value at a change, while the instance is anything but inactive."""
+        if value is None:
+            return
+        self.value = value
+        if self.worst is None or (
+            value < self.worst if self.rule.worst_is == "lowest" else value > self.worst
+        ):
+            self.worst = value
+
+    def begin(self, alert_id: str, now: Instant) -> None:
+        """The condition holds from now: pending. What an earlier life remembered is forgotten."""
+        self.alert_id = alert_id
+        self.state = "pending"
+        self.count = Count(since=now.steady)
+        self.started_at, self.fired_at, self.remind_at = now.wall, None, None
+        self.value_at_start = self.value
+        self.worst = self.value
+        self.acked = False
+
+    def fire(self, now: Instant) -> None:
+        self.state = "firing"
+        self.count = Count()
+        self.fired_at = now.wall
+        self.schedule_reminder(now)
+
+    def schedule_reminder(self, now: Instant) -> None:
+        repeat = self.rule.repeat
+        self.remind_at = now.later(repeat) if repeat and not self.acked else None
+
+    def recover(self, now: Instant) -> None:
+        self.state = "recovering"
+        self.count = Count(since=now.steady)
+
+    def relapse(self) -> None:
+        self.state = "firing"
+        self.count = Count()
+
+    def reset(self) -> None:
+        self.state = "inactive"
+        self.count = Count()
+        self.remind_at = None
+
+    @property
+    def lasts(self) -> float:
+        """How long (seconds) the present state has to last before it leads on."""
+        return self.rule.for_ if self.state == "pending" else self.rule.keep_firing_for
+
+    def due(self) -> float | None:
+        """The steady time at which something happens of itself, if ever."""
+        times = []
+        if self.state in ("pending", "recovering") and (at := self.count.due(self.lasts)) is not None:
+            times.append(at)
+        if self.state == "firing" and self.remind_at is not None:
+            times.append(self.remind_at.steady)
+        return min(times, default=None)
+
+    def freeze(self, now: Instant) -> None:
+        if self.state in ("pending", "recovering"):
+            self.count.stop(now.steady)
+
+    def thaw(self, now: Instant) -> None:
+        if self.state in ("pending", "recovering"):
+            self.count.go(now.steady)
+
+    def to_record(self) -> dict[str, Any]:
+        record: dict[str, Any] = {
+            **rule_record(self.rule),
+            "entity": list(self.entity),
+            "state": self.state,
+            "alert_id": self.alert_id,
+            "passed": self.count.passed,
+            "since_steady": self.count.since,
+            "started_at": iso(self.started_at) if self.started_at else None,
+            "fired_at": iso(self.fired_at) if self.fired_at else None,
+            "remind_at": iso(self.remind_at.wall) if self.remind_at else None,
+            "acked": self.acked,
+            "over": self.over,
+        }
+        for name in ("value", "value_at_start", "worst"):
+            value = getattr(self, name)
+            record[name] = number_text(value) if value is not None else None
+        return record
+
+    @classmethod
+    def from_record(
+        cls, rule: Rule, key: str, record: Mapping[str, Any], alive: Instant | None, now: Instant
+    ) -> "Instance":
+        """The instance as it was when the last run was last seen `alive`; its count stands still until `thaw`."""
+        passed = float(record["passed"])
+        if (since := record["since_steady"]) is not None and alive is not None:
+            passed += max(0.0, alive.steady - since)
+
+        def time(name: str) -> datetime | None:
+            return from_iso(record[name]) if record[name] else None
+
+        def value(name: str) -> Decimal | None:
+            return number(record[name]) if record[name] is not None else None
+
+        return cls(
+            rule=rule,
+            key=key,
+            entity=Key(*record["entity"]),
+            alert_id=record["alert_id"],
+            state=record["state"],
+            count=Count(passed),
+            started_at=time("started_at"),
+            fired_at=time("fired_at"),
+            remind_at=revive(record["remind_at"], now) if record["remind_at"] else None,
+            value=value("value"),
+            value_at_start=value("value_at_start"),
+            worst=value("worst"),
+            acked=record["acked"],
+            over=record["over"],
+        )

@@ -1,0 +1,83 @@
+"""All that the engine keeps between changes: rule instances, running cooldowns, reminders; and when each is due."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeAlias
+
+from tocsin.engine.happenings import Quiet, Reminding
+from tocsin.engine.instance import Instance
+from tocsin.engine.rule import Rule
+from tocsin.engine.timers import Timers
+from tocsin.events import Instant, Key
+
+Life: TypeAlias = Instance | Quiet | Reminding
+
+
+class Lives:
+    """Lives by (rule, instance key), by entity, and by the time at which each has something to do."""
+
+    def __init__(self) -> None:
+        self._lives: dict[tuple[str, str], Life] = {}
+        self._of_entity: dict[Key, set[tuple[str, str]]] = {}
+        self._timers = Timers()
+
+    def __iter__(self) -> Iterator[Life]:
+        """A snapshot: lives may come and go while it is walked."""
+        return iter(list(self._lives.values()))
+
+    def get(self, rule: str, key: str) -> Life | None:
+        return self._lives.get((rule, key))
+
+    def keep(self, life: Life) -> None:
+        """Keep it, or note that it has changed: its timer is set anew."""
+        at = (life.rule.id, life.key)
+        self._lives[at] = life
+        self._of_entity.setdefault(life.entity, set()).add(at)
+        self._timers.set("\n".join(at), due(life))
+
+    def forget(self, life: Life) -> None:
+        at = (life.rule.id, life.key)
+        self._lives.pop(at, None)
+        self._timers.set("\n".join(at), None)
+        known = self._of_entity.get(life.entity)
+        if known is not None:
+            known.discard(at)
+            if not known:
+                del self._of_entity[life.entity]
+
+    def forget_entities(self, keys: Iterable[Key]) -> None:
+        for key in keys:
+            for at in self._of_entity.pop(key, set()):
+                self._lives.pop(at, None)
+                self._timers.set("\n".join(at), None)
+
+    def next_due(self) -> float | None:
+        return self._timers.next()
+
+    def pop_due(self, steady: float) -> Iterator[Life]:
+        """Those whose time has come, in the order in which it came."""
+        while (owner := self._timers.pop_due(steady)) is not None:
+            rule, _, key = owner.partition("\n")
+            life = self._lives.get((rule, key))
+            if life is not None:
+                yield life
+
+
+def due(life: Life) -> float | None:
+    if isinstance(life, Instance):
+        return life.due()
+    return life.until.steady if isinstance(life, Quiet) else life.next_at.steady
+
+
+def revive(rule: Rule, key: str, record: Mapping[str, Any], alive: Instant | None, now: Instant) -> Life:
+    """What `to_record` of any of the three kinds of life had written."""
+    if record.get("cooldown"):
+        return Quiet.from_record(rule, key, record, now)
+    if record.get("reminding"):
+        return Reminding.from_record(rule, key, record, now)
+    return Instance.from_record(rule, key, record, alive, now)
+
+
+def instance_key(key: Key) -> str:
+    """The text by which an entity's instance of a rule is known."""
+    return json.dumps(list(key))

@@ -1,0 +1,39 @@
+"""Which rules are blind: unknown, for want of some field, for everything that they concern."""
+
+from collections.abc import Callable
+
+from tocsin.engine.rule import Rule, Truth
+
+BLIND_AFTER = 3600.0  # seconds
+
+
+class Sight:
+    """Notes what each state rule's condition came to; `blind` looks again at those that long saw nothing."""
+
+    def __init__(self) -> None:
+        self._unseeing: dict[str, float] = {}  # rule -> steady time since when nothing but unknown was seen
+        self._told: set[str] = set()
+
+    def note(self, rule: Rule, truth: Truth, steady: float) -> None:
+        if truth is None:
+            self._unseeing.setdefault(rule.id, steady)
+        elif rule.id in self._unseeing:
+            del self._unseeing[rule.id]
+            self._told.discard(rule.id)
+
+    def blind(self, steady: float, sees_any: Callable[[str], bool]) -> list[str]:
+        """Rules newly found blind. `sees_any` judges all live entities: a quiet one may well be known."""
+        found = []
+        for rule, since in list(self._unseeing.items()):
+            if steady - since < BLIND_AFTER or rule in self._told:
+                continue
+            if sees_any(rule):
+                del self._unseeing[rule]
+            else:
+                self._told.add(rule)
+                found.append(rule)
+        return found
+
+    def forget(self, rule: str) -> None:
+        self._unseeing.pop(rule, None)
+        self._told.discard(rule)

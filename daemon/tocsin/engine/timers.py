@@ -1,0 +1,33 @@
+"""Who wants to be woken when. A heap with lazy removal: an entry counts only while its owner still wants that time."""
+
+from heapq import heappop, heappush
+from itertools import count
+
+
+class Timers:
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, str]] = []
+        self._wanted: dict[str, float] = {}
+        self._order = count()
+
+    def set(self, owner: str, at: float | None) -> None:
+        """Wake `owner` at this steady time; None: not at all."""
+        if at is None:
+            self._wanted.pop(owner, None)
+        elif self._wanted.get(owner) != at:
+            self._wanted[owner] = at
+            heappush(self._heap, (at, next(self._order), owner))
+
+    def next(self) -> float | None:
+        while self._heap and self._wanted.get(self._heap[0][2]) != self._heap[0][0]:
+            heappop(self._heap)
+        return self._heap[0][0] if self._heap else None
+
+    def pop_due(self, steady: float) -> str | None:
+        """The owner whose time has come first, or None."""
+        at = self.next()
+        if at is None or at > steady:
+            return None
+        owner = heappop(self._heap)[2]
+        del self._wanted[owner]
+        return owner
