@@ -108,3 +108,4 @@ class Loaded(Struct, frozen=True, kw_only=True):
     instances: Sequence[InstanceRow]
     alive_at: datetime | None
     set_aside: Path | None = None  # a corrupt database, moved here
+    unreadable: tuple[str, ...] = ()  # rows that this version can't make sense of, and why; left out above

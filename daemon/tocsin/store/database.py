@@ -1,0 +1,106 @@
+"""The store for the tasks of the daemon: each call in a thread of its own kind, one after the other."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import trio
+
+from tocsin.store.model import Attempt, Batch, Delivery, Loaded
+from tocsin.store.retention import Pruned, Retention
+from tocsin.store.store import Store
+
+_T = TypeVar("_T")
+
+
+class RunSync(Protocol):
+    """Runs a blocking call. Once begun the call is finished and its result given, also where the caller is cancelled."""
+
+    def __call__(self, call: Callable[[], _T], /) -> Awaitable[_T]: ...
+
+
+def in_thread() -> RunSync:
+    """Calls run in a worker thread, one at a time, apart from all other threads' limits."""
+    limiter = trio.CapacityLimiter(1)
+
+    async def run(call: Callable[[], _T], /) -> _T:
+        # Not abandoned on cancel: a caller that is cancelled while it waits has changed nothing, one whose call has
+        # begun gets its answer.
+        return await trio.to_thread.run_sync(call, abandon_on_cancel=False, limiter=limiter)
+
+    return run
+
+
+async def inline(call: Callable[[], _T], /) -> _T:
+    """Calls run here and now: for simulations, whose clock mustn't move meanwhile."""
+    await trio.lowlevel.checkpoint_if_cancelled()
+    result = call()
+    await trio.lowlevel.cancel_shielded_checkpoint()
+    return result
+
+
+class Database:
+    """`Store` for trio. Every method is the store's method of that name and raises what that raises.
+
+    Cancellation: either Cancelled is raised and nothing has happened, or the call returns and all has.
+    """
+
+    def __init__(self, store: Store, run_sync: RunSync) -> None:
+        self._store = store
+        self._run = run_sync
+
+    @classmethod
+    async def open(cls, state_dir: Path, *, now: datetime, run_sync: RunSync | None = None) -> "Database":
+        run = run_sync or in_thread()
+        return cls(await run(partial(Store.open, state_dir, now=now)), run)
+
+    @property
+    def path(self) -> Path:
+        return self._store.path
+
+    async def load(self) -> Loaded:
+        return await self._run(self._store.load)
+
+    async def commit(self, batch: Batch) -> None:
+        await self._run(partial(self._store.commit, batch))
+
+    async def alive(self, now: datetime) -> None:
+        await self._run(partial(self._store.alive, now))
+
+    async def due(self, channel: str, target: int, now: datetime, limit: int) -> list[Delivery]:
+        return await self._run(partial(self._store.due, channel, target, now, limit))
+
+    async def next_due(self, channel: str, target: int) -> datetime | None:
+        return await self._run(partial(self._store.next_due, channel, target))
+
+    async def waiting(self, alert: str, channel: str, target: int) -> list[Delivery]:
+        return await self._run(partial(self._store.waiting, alert, channel, target))
+
+    async def pending_targets(self) -> dict[tuple[str, int], int]:
+        return await self._run(self._store.pending_targets)
+
+    async def record(self, attempts: Sequence[Attempt]) -> None:
+        await self._run(partial(self._store.record, attempts))
+
+    async def apply_retention(self, retention: Retention, now: datetime) -> Pruned:
+        """All that has had its time, chunk by chunk: commits come in between. Cancelled, it has done some of them."""
+        total = Pruned(more=True)
+        while total.more:
+            total += await self._run(partial(self._store.apply_retention, retention, now))
+        return total
+
+    async def checkpoint(self) -> bool:
+        return await self._run(self._store.checkpoint)
+
+    async def free_reserve(self) -> bool:
+        return await self._run(self._store.free_reserve)
+
+    async def keep_reserve(self) -> bool:
+        return await self._run(self._store.keep_reserve)
+
+    async def close(self) -> None:
+        """Closes the store, also where the caller is being cancelled."""
+        with trio.CancelScope(shield=True):
+            await self._run(self._store.close)

@@ -1,0 +1,113 @@
+"""The state directory: one daemon at a time, private files, and some disk space kept in hand."""
+
+import fcntl
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from tocsin.store.errors import StateInUse, StoreUnavailable
+
+_LOCK = "tocsin.lock"
+_RESERVE = "reserve"
+RESERVE_SIZE = 4 << 20  # room for about a thousand pages of write-ahead log
+_PRIVATE_DIRECTORY = 0o700
+_PRIVATE_FILE = 0o600
+
+
+class StateDirectory:
+    """A directory held by this process until `release`, or until the process ends in whatever way.
+
+    Raises StateInUse where another process holds it, StoreUnavailable where it can't be made or written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.mkdir(mode=_PRIVATE_DIRECTORY, exist_ok=True)
+            # Held by the open file, not by its existence: nothing is left to clean up after kill -9.
+            self._lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE_FILE)
+        except OSError as error:
+            raise _unusable(path, error) from error
+        try:
+            self._take(path)
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    def _take(self, path: Path) -> None:
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StateInUse(path, self._holder()) from None
+        except OSError as error:
+            raise _unusable(path, error) from error
+        # On a full disk the lock still holds; only its name tag is missing then.
+        with suppress(OSError):
+            os.ftruncate(self._lock, 0)
+            os.pwrite(self._lock, b"%d\n" % os.getpid(), 0)
+
+    def _holder(self) -> int | None:
+        written = os.pread(self._lock, 20, 0).strip()
+        return int(written) if written.isdigit() else None
+
+    def private_file(self, name: str) -> Path:
+        """The path of a file that exists and that nobody else may read, from its first byte on.
+
+        Call it only while no SQLite connection to the file is open here: closing any descriptor drops POSIX locks.
+        """
+        path = self.path / name
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE_FILE))
+            path.chmod(_PRIVATE_FILE)
+        except OSError as error:
+            raise _unusable(path, error) from error
+        return path
+
+    def set_aside(self, name: str, stamp: str) -> Path:
+        """Moves a damaged database out of the way, its log and index along, and returns where it is now."""
+        aside = self.path / f"{name}.corrupt-{stamp}"
+        count = 1
+        while aside.exists():
+            count += 1
+            aside = self.path / f"{name}.corrupt-{stamp}-{count}"
+        try:
+            for suffix in ("", "-wal", "-shm"):
+                source = self.path / f"{name}{suffix}"
+                if source.exists():
+                    source.rename(aside.with_name(aside.name + suffix))
+        except OSError as error:
+            raise _unusable(self.path, error) from error
+        return aside
+
+    def keep_reserve(self) -> bool:
+        """Puts disk space by for when there is none left; False where there isn't enough to be that careful."""
+        path = self.path / _RESERVE
+        try:
+            if path.exists() and path.stat().st_size >= RESERVE_SIZE:
+                return True
+            if shutil.disk_usage(self.path).free < 4 * RESERVE_SIZE:
+                return False
+            with path.open("wb") as file:
+                path.chmod(_PRIVATE_FILE)
+                os.posix_fallocate(file.fileno(), 0, RESERVE_SIZE)
+        except OSError:  # no space after all, or none of this kind of file: we go on without
+            self.free_reserve()
+            return False
+        return True
+
+    def free_reserve(self) -> bool:
+        """Gives the space back to the disk; False where there was none put by."""
+        try:
+            (self.path / _RESERVE).unlink()
+        except OSError:
+            return False
+        return True
+
+    def release(self) -> None:
+        os.close(self._lock)
+
+
+def _unusable(path: Path, error: OSError) -> StoreUnavailable:
+    return StoreUnavailable(f"{path} can't be used: {error.strerror or error}")

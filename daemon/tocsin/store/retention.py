@@ -1,0 +1,166 @@
+"""What is forgotten, and when: by age, then by size; market data first, and never what is unsent or still firing.
+
+Each call removes a chunk and returns, so that commits are never held up for long.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from msgspec import Struct
+from sqlite_utils import Database
+
+from tocsin.events import KINDS, Key, iso
+from tocsin.events.vocabulary import events
+
+CHUNK = 500  # rows of a table
+_PAGES_GIVEN_BACK = 256  # a call
+
+_MARKET_EVENTS = tuple(name for kind in KINDS.values() if kind.market_data for name in events(kind.kind))
+# An entity that an alert still speaks of stays, whatever became of it.
+_FORGETTABLE_ENTITY = """
+    ended = 1 AND NOT EXISTS (
+        SELECT 1 FROM alerts AS a
+        WHERE a.state IN ('firing', 'recovering') AND a.venue = entities.venue AND a.entity = entities.id
+    )
+"""
+_FORGETTABLE_ALERT = """
+    state IN ('resolved', 'event') AND NOT EXISTS (
+        SELECT 1 FROM deliveries AS d WHERE d.alert = alerts.id AND d.status = 'pending'
+    )
+"""
+
+
+class Retention(Struct, frozen=True, kw_only=True):
+    """How long what is kept. `max_size` is in bytes, of the database without the space free inside it."""
+
+    events: timedelta = timedelta(days=30)
+    alerts: timedelta = timedelta(days=365)
+    max_size: int = 2 << 30
+
+
+class Pruned(Struct, frozen=True, kw_only=True):
+    """What one call removed. `more`: there is more to remove; `over`: too large, and nothing may be removed."""
+
+    events: int = 0
+    alerts: int = 0
+    deliveries: int = 0
+    entities: tuple[Key, ...] = ()
+    more: bool = False
+    over: bool = False
+
+    def __add__(self, other: "Pruned") -> "Pruned":
+        return Pruned(
+            events=self.events + other.events,
+            alerts=self.alerts + other.alerts,
+            deliveries=self.deliveries + other.deliveries,
+            entities=self.entities + other.entities,
+            more=other.more,
+            over=other.over,
+        )
+
+    def __bool__(self) -> bool:
+        return bool(self.events or self.alerts or self.deliveries or self.entities)
+
+
+def prune(db: Database, retention: Retention, now: datetime) -> Pruned:
+    """Removes one chunk, in one transaction; then gives space back to the disk while the file is too large."""
+    pruned = Pruned()
+    with db.atomic():
+        for step in _by_age(db, retention, now):
+            pruned += step
+        if not pruned and (over := _used(db) > retention.max_size):
+            pruned = next(filter(None, _by_size(db)), Pruned(over=over))
+    # What one chunk may have left is found by the next call.
+    return pruned + Pruned(more=bool(pruned) or _give_back(db, retention), over=pruned.over)
+
+
+def _by_age(db: Database, retention: Retention, now: datetime) -> Iterator[Pruned]:
+    events_before, alerts_before = iso(now - retention.events), iso(now - retention.alerts)
+    yield _drop_events(db, "received_at < ?", events_before)
+    yield _drop_entities(db, "received_at < ?", events_before)
+    yield _drop_alerts(db, "fired_at < ? AND coalesce(resolved_at, '') < ?", alerts_before, alerts_before)
+    # Notifications that were about no alert of ours.
+    yield Pruned(
+        deliveries=_delete(
+            db,
+            "deliveries",
+            "sequence",
+            "created_at < ? AND status <> 'pending' AND alert NOT IN (SELECT id FROM alerts)",
+            "created_at",
+            alerts_before,
+        )
+    )
+
+
+def _by_size(db: Database) -> Iterator[Pruned]:
+    """What may go for want of space, the dearest last. Each step runs only when the ones before it found nothing."""
+    oldest = {
+        name: received_at
+        for name in _MARKET_EVENTS
+        for (received_at,) in db.execute("SELECT min(received_at) FROM events WHERE event = ?", [name])
+        if received_at
+    }
+    if oldest:
+        yield _drop_events(db, "event = ?", min(oldest, key=lambda name: oldest[name]))
+    yield _drop_events(db, "true")
+    yield _drop_entities(db, "true")
+    yield _drop_alerts(db, "true")
+
+
+def _drop_events(db: Database, which: str, *values: str) -> Pruned:
+    return Pruned(events=_delete(db, "events", "id", which, "received_at", *values))
+
+
+def _drop_entities(db: Database, which: str, *values: str) -> Pruned:
+    rows = db.execute(
+        f"""
+        DELETE FROM entities WHERE rowid IN (
+            SELECT rowid FROM entities WHERE {which} AND {_FORGETTABLE_ENTITY} ORDER BY received_at LIMIT {CHUNK}
+        ) RETURNING venue, kind, account, id
+        """,  # noqa: S608 - conditions are ours, above
+        values,
+    ).fetchall()
+    return Pruned(entities=tuple(Key(*row) for row in rows))
+
+
+def _drop_alerts(db: Database, which: str, *values: str) -> Pruned:
+    """Finished alerts with their deliveries and actions."""
+    ids = db.execute(
+        f"SELECT id FROM alerts WHERE {which} AND {_FORGETTABLE_ALERT} ORDER BY fired_at LIMIT {CHUNK}",  # noqa: S608 - same
+        values,
+    ).fetchall()
+    deliveries = 0
+    for alert in ids:
+        deliveries += db.execute("DELETE FROM deliveries WHERE alert = ?", alert).rowcount
+        db.execute("DELETE FROM actions WHERE alert = ?", alert)
+        db.execute("DELETE FROM alerts WHERE id = ?", alert)
+    return Pruned(alerts=len(ids), deliveries=deliveries)
+
+
+def _delete(db: Database, table: str, key: str, which: str, order: str, *values: str) -> int:
+    statement = f"""
+        DELETE FROM {table} WHERE {key} IN (
+            SELECT {key} FROM {table} WHERE {which} ORDER BY {order} LIMIT {CHUNK}
+        )
+    """  # noqa: S608 - all words are ours, above
+    count: int = db.execute(statement, values).rowcount
+    return count
+
+
+def _used(db: Database) -> int:
+    return (_pragma(db, "page_count") - _pragma(db, "freelist_count")) * _pragma(db, "page_size")
+
+
+def _give_back(db: Database, retention: Retention) -> bool:
+    """Cuts free pages off a file that is larger than it may be; True where there are more."""
+    if _pragma(db, "page_count") * _pragma(db, "page_size") <= retention.max_size:
+        return False
+    if not _pragma(db, "freelist_count"):
+        return False
+    db.execute(f"PRAGMA incremental_vacuum({_PAGES_GIVEN_BACK})").fetchall()
+    return True
+
+
+def _pragma(db: Database, name: str) -> int:
+    value: int = db.execute(f"PRAGMA {name}").fetchone()[0]
+    return value

@@ -1,0 +1,253 @@
+"""Between what the daemon holds and what the tables hold: the statements, and the rows that go with them. No I/O."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, TypeAlias
+
+import msgspec
+
+from tocsin.events import Change, Key, Venue, from_iso, iso
+from tocsin.events.vocabulary import from_plain, to_plain
+from tocsin.store.model import AlertRow, Attempt, Delivery, InstanceRow, NewDelivery
+
+Row: TypeAlias = tuple[str | int | None, ...]
+
+_encode = msgspec.json.Encoder(decimal_format="string").encode
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+_decode_words = msgspec.json.Decoder(tuple[str, ...]).decode
+
+
+def json_text(value: Any) -> str:
+    return _encode(value).decode()
+
+
+def json_mapping(text: str) -> dict[str, Any]:
+    """ValueError on what is no JSON object."""
+    return _decode(text)
+
+
+def _insert(table: str, columns: Sequence[str]) -> str:
+    marks = ", ".join("?" * len(columns))
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608 - names are ours, below
+
+
+def _upsert(table: str, columns: Sequence[str], key: Sequence[str]) -> str:
+    """Columns that aren't listed keep what they hold."""
+    updates = ", ".join(f"{column} = excluded.{column}" for column in columns if column not in key)
+    return f"{_insert(table, columns)} ON CONFLICT ({', '.join(key)}) DO UPDATE SET {updates}"
+
+
+# ---------------------------------------------------------------------------------------------------- entities, events
+
+_ENTITY_COLUMNS = (
+    "venue", "kind", "account", "id", "symbol", "ended", "origin", "events", "known_since", "time", "received_at", "data",
+)  # fmt: skip
+PUT_ENTITY = _upsert("entities", _ENTITY_COLUMNS, ("venue", "kind", "account", "id"))
+GET_ENTITIES = f"SELECT {', '.join(_ENTITY_COLUMNS)} FROM entities"  # noqa: S608 - names are ours
+
+
+def entity_row(change: Change) -> Row:
+    return (
+        *change.key,
+        change.symbol,
+        int(change.ended),
+        change.origin,
+        json_text(change.events),
+        iso(change.known_since),
+        iso(change.time),
+        iso(change.received),
+        json_text(to_plain(change.state)),
+    )
+
+
+def entity(row: Sequence[Any]) -> Change:
+    """The entity as it stood. KeyError or ValueError where the row isn't one that this vocabulary knows."""
+    venue, kind, account, id_, symbol, ended, origin, events, known_since, time, received, data = row
+    return Change(
+        key=Key(venue, kind, account, id_),
+        events=_decode_words(events),
+        state=from_plain(kind, json_mapping(data)),
+        previous=None,
+        origin=origin,
+        time=from_iso(time),
+        received=from_iso(received),
+        known_since=from_iso(known_since),
+        ended=bool(ended),
+        symbol=symbol,
+    )
+
+
+PUT_EVENT = _insert(
+    "events",
+    ("received_at", "time", "venue", "event", "account", "entity", "symbol", "origin", "data"),
+)
+
+
+def event_rows(change: Change) -> Iterable[Row]:
+    """One row an event; each holds the fields as they stood after it, and the message."""
+    data = json_text(to_plain(change.state) | ({} if change.raw is None else {"raw": change.raw}))
+    received, time = iso(change.received), iso(change.time)
+    for name in change.events:
+        yield (
+            received,
+            time,
+            change.venue,
+            name,
+            change.account,
+            change.key.id,
+            change.symbol,
+            change.origin,
+            data,
+        )
+
+
+_VENUE_FIELDS = ("status", "reason", "attempts", "since", "last_message", "unconfirmed")
+PUT_VENUE = _upsert("venues", ("venue", *_VENUE_FIELDS, "updated_at"), ("venue",))
+
+
+def venue_row(change: Change) -> Row:
+    plain = to_plain(change.state)
+    return (change.venue, *(plain.get(name) for name in _VENUE_FIELDS), iso(change.received))
+
+
+def is_venue(change: Change) -> bool:
+    return isinstance(change.state, Venue)
+
+
+# --------------------------------------------------------------------------------------------------- instances, alerts
+
+PUT_INSTANCE = _upsert("instances", ("rule", "instance", "updated_at", "data"), ("rule", "instance"))
+DROP_INSTANCE = "DELETE FROM instances WHERE rule = ? AND instance = ?"
+GET_INSTANCES = "SELECT rule, instance, data FROM instances"
+
+
+def instance(row: Sequence[Any]) -> InstanceRow:
+    rule, key, data = row
+    return InstanceRow(rule=rule, instance=key, record=json_mapping(data))
+
+
+_ALERT_COLUMNS = (
+    "id", "rule", "instance", "venue", "account", "entity", "symbol", "state", "severity", "started_at", "fired_at",
+    "resolved_at", "title", "body", "data",
+)  # fmt: skip
+PUT_ALERT = _upsert("alerts", _ALERT_COLUMNS, ("id",))
+
+
+def alert_row(alert: AlertRow) -> Row:
+    return (
+        alert.id,
+        alert.rule,
+        alert.instance,
+        alert.venue,
+        alert.account,
+        alert.entity,
+        alert.symbol,
+        alert.state,
+        alert.severity,
+        iso(alert.started_at),
+        iso(alert.fired_at),
+        _iso(alert.resolved_at),
+        alert.title,
+        alert.body,
+        json_text(alert.data),
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------- deliveries
+
+PUT_DELIVERY = _insert(
+    "deliveries",
+    (
+        "id", "alert", "state_told", "channel", "target", "severity", "status", "created_at", "expires_at", "next_at", "context",
+    ),
+)  # fmt: skip
+_DELIVERY_COLUMNS = (
+    "id", "alert", "state_told", "channel", "target", "severity", "status", "attempts", "created_at", "expires_at",
+    "next_at", "sent_at", "error", "context",
+)  # fmt: skip
+# The first of what waits for one alert on one target: what comes after it may not overtake it.
+_HEAD = """
+    FROM deliveries AS d
+    WHERE status = 'pending' AND channel = ? AND target = ?
+    AND NOT EXISTS (
+        SELECT 1 FROM deliveries AS older
+        WHERE older.status = 'pending' AND older.alert = d.alert AND older.channel = d.channel
+        AND older.target = d.target AND older.sequence < d.sequence
+    )
+"""
+GET_DUE = f"SELECT {', '.join(_DELIVERY_COLUMNS)} {_HEAD} AND next_at <= ? ORDER BY sequence LIMIT ?"
+GET_NEXT_DUE = f"SELECT min(next_at) {_HEAD}"
+GET_WAITING = f"""
+    SELECT {", ".join(_DELIVERY_COLUMNS)} FROM deliveries
+    WHERE status = 'pending' AND alert = ? AND channel = ? AND target = ? ORDER BY sequence
+"""  # noqa: S608 - names are ours
+GET_PENDING_TARGETS = """
+    SELECT channel, target, count(*) FROM deliveries WHERE status = 'pending' GROUP BY channel, target
+"""
+# Superseded is what was never tried.
+PUT_ATTEMPT = """
+    UPDATE deliveries SET
+        status = :status, attempts = attempts + (:status <> 'superseded'), error = :error,
+        next_at = coalesce(:next_at, next_at), sent_at = CASE WHEN :status = 'sent' THEN :at END
+    WHERE id = :id AND status = 'pending'
+"""
+
+
+def new_delivery_row(delivery: NewDelivery) -> Row:
+    created = iso(delivery.created_at)
+    return (
+        delivery.id,
+        delivery.alert,
+        delivery.state_told,
+        delivery.channel,
+        delivery.target,
+        delivery.severity,
+        "pending",
+        created,
+        iso(delivery.expires_at),
+        created,  # due at once
+        json_text(delivery.context),
+    )
+
+
+def attempt_row(attempt: Attempt) -> dict[str, str | None]:
+    return {
+        "id": attempt.delivery,
+        "status": attempt.status,
+        "at": iso(attempt.at),
+        "error": attempt.error,
+        "next_at": _iso(attempt.next_at),
+    }
+
+
+def delivery(row: Sequence[Any]) -> Delivery:
+    (
+        id_, alert, state_told, channel, target, severity, status, attempts, created_at, expires_at, next_at, sent_at, error,
+        context,
+    ) = row  # fmt: skip
+    return Delivery(
+        id=id_,
+        alert=alert,
+        state_told=state_told,
+        channel=channel,
+        target=target,
+        severity=severity,
+        status=status,
+        attempts=attempts,
+        created_at=from_iso(created_at),
+        expires_at=from_iso(expires_at),
+        next_at=from_iso(next_at),
+        sent_at=from_iso(sent_at) if sent_at else None,
+        error=error,
+        context=json_mapping(context),
+    )
+
+
+def _iso(time: datetime | None) -> str | None:
+    return iso(time) if time else None
+
+
+# ---------------------------------------------------------------------------------------------------------------- meta
+
+PUT_META = _upsert("meta", ("key", "value"), ("key",))
+GET_META = "SELECT value FROM meta WHERE key = ?"

@@ -1,0 +1,182 @@
+"""The tables and views, as SQL. What stands here has been released: changes come as further migrations.
+
+Times are ISO 8601 UTC text with microseconds, numbers from the wire are text digit for digit, `data` is JSON.
+"""
+
+TABLES = (
+    """
+    CREATE TABLE meta (
+        key TEXT PRIMARY KEY,
+        value TEXT NOT NULL
+    ) STRICT
+    """,
+    # The latest state of everything that a venue told of. `account` is '' where the venue names none.
+    """
+    CREATE TABLE entities (
+        venue TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        account TEXT NOT NULL,
+        id TEXT NOT NULL,
+        symbol TEXT,
+        ended INTEGER NOT NULL,
+        origin TEXT NOT NULL,
+        events TEXT NOT NULL,
+        known_since TEXT NOT NULL,
+        time TEXT NOT NULL,
+        received_at TEXT NOT NULL,
+        data TEXT NOT NULL,
+        PRIMARY KEY (venue, kind, account, id)
+    ) STRICT
+    """,
+    "CREATE INDEX entities_ended ON entities (received_at) WHERE ended = 1",
+    # What happened. `data` holds the entity's fields and, under `raw`, the text of the venue's message.
+    """
+    CREATE TABLE events (
+        id INTEGER PRIMARY KEY,
+        received_at TEXT NOT NULL,
+        time TEXT NOT NULL,
+        venue TEXT NOT NULL,
+        event TEXT NOT NULL,
+        account TEXT,
+        entity TEXT NOT NULL,
+        symbol TEXT,
+        origin TEXT NOT NULL,
+        data TEXT NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX events_received_at ON events (received_at)",
+    "CREATE INDEX events_event ON events (event, received_at)",
+    "CREATE INDEX events_entity ON events (entity)",
+    # The state of each rule for each entity, as the engine keeps it.
+    """
+    CREATE TABLE instances (
+        rule TEXT NOT NULL,
+        instance TEXT NOT NULL,
+        updated_at TEXT NOT NULL,
+        data TEXT NOT NULL,
+        PRIMARY KEY (rule, instance)
+    ) STRICT
+    """,
+    """
+    CREATE TABLE alerts (
+        id TEXT PRIMARY KEY,
+        rule TEXT NOT NULL,
+        instance TEXT NOT NULL,
+        venue TEXT NOT NULL,
+        account TEXT,
+        entity TEXT NOT NULL,
+        symbol TEXT,
+        state TEXT NOT NULL,
+        severity TEXT NOT NULL,
+        started_at TEXT NOT NULL,
+        fired_at TEXT NOT NULL,
+        resolved_at TEXT,
+        acked_at TEXT,
+        title TEXT NOT NULL,
+        body TEXT NOT NULL,
+        data TEXT NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX alerts_fired_at ON alerts (fired_at)",
+    "CREATE INDEX alerts_rule ON alerts (rule, fired_at)",
+    "CREATE INDEX alerts_active ON alerts (venue, entity) WHERE state IN ('firing', 'recovering')",
+    # The outbox. `sequence` is the order in which notifications were caused, whatever the clock said. The reference is
+    # for tools that show links; it isn't enforced, for not every notification is about an alert.
+    """
+    CREATE TABLE deliveries (
+        sequence INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        alert TEXT NOT NULL REFERENCES alerts (id),
+        state_told TEXT NOT NULL,
+        channel TEXT NOT NULL,
+        target INTEGER NOT NULL,
+        severity TEXT NOT NULL,
+        status TEXT NOT NULL CHECK (status IN ('pending', 'sent', 'dead', 'superseded')),
+        attempts INTEGER NOT NULL DEFAULT 0,
+        created_at TEXT NOT NULL,
+        expires_at TEXT NOT NULL,
+        next_at TEXT NOT NULL,
+        sent_at TEXT,
+        error TEXT,
+        context TEXT NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX deliveries_due ON deliveries (channel, target, next_at) WHERE status = 'pending'",
+    "CREATE INDEX deliveries_order ON deliveries (alert, channel, target, sequence) WHERE status = 'pending'",
+    "CREATE INDEX deliveries_alert ON deliveries (alert)",
+    "CREATE INDEX deliveries_created_at ON deliveries (created_at)",
+    # One row a run of an automation, or a run that was held back.
+    """
+    CREATE TABLE actions (
+        id TEXT PRIMARY KEY,
+        action TEXT NOT NULL,
+        alert TEXT NOT NULL REFERENCES alerts (id),
+        status TEXT NOT NULL,
+        reason TEXT,
+        command TEXT NOT NULL,
+        created_at TEXT NOT NULL,
+        started_at TEXT,
+        ended_at TEXT,
+        result TEXT,
+        output TEXT,
+        data TEXT NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX actions_alert ON actions (alert)",
+    """
+    CREATE TABLE silences (
+        id TEXT PRIMARY KEY,
+        matchers TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        created_at TEXT NOT NULL,
+        starts_at TEXT NOT NULL,
+        ends_at TEXT NOT NULL,
+        ended_at TEXT
+    ) STRICT
+    """,
+    # The connections as they stand: the entities of kind `venue`, a column a field.
+    """
+    CREATE TABLE venues (
+        venue TEXT PRIMARY KEY,
+        status TEXT,
+        reason TEXT,
+        attempts TEXT,
+        since TEXT,
+        last_message TEXT,
+        unconfirmed TEXT,
+        updated_at TEXT NOT NULL
+    ) STRICT
+    """,
+    # What windows are computed from.
+    """
+    CREATE TABLE samples (
+        id INTEGER PRIMARY KEY,
+        rule TEXT NOT NULL,
+        instance TEXT NOT NULL,
+        name TEXT NOT NULL,
+        time TEXT NOT NULL,
+        value TEXT NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX samples_series ON samples (rule, instance, name, time)",
+)
+
+ALERT_HISTORY = """
+    SELECT a.id, a.rule, a.severity, a.state, a.venue, a.account, a.entity, a.symbol, a.title,
+        a.started_at, a.fired_at, a.resolved_at, a.acked_at,
+        round((julianday(a.resolved_at) - julianday(a.started_at)) * 86400, 3) AS lasted_seconds,
+        (SELECT count(*) FROM deliveries AS d WHERE d.alert = a.id AND d.status = 'sent') AS sent,
+        (SELECT count(*) FROM deliveries AS d WHERE d.alert = a.id AND d.status = 'pending') AS unsent,
+        (SELECT count(*) FROM deliveries AS d WHERE d.alert = a.id AND d.status = 'dead') AS failed,
+        (SELECT min(d.sent_at) FROM deliveries AS d WHERE d.alert = a.id) AS first_sent_at
+    FROM alerts AS a
+    ORDER BY a.fired_at DESC
+"""
+
+DELIVERY_HISTORY = """
+    SELECT d.id, d.created_at, d.channel, d.target, d.state_told, d.severity, d.status, d.attempts, d.next_at, d.sent_at,
+        round((julianday(d.sent_at) - julianday(d.created_at)) * 86400, 3) AS took_seconds,
+        d.error, d.expires_at, d.alert, a.rule, a.venue, a.account, a.entity, a.symbol, a.title
+    FROM deliveries AS d LEFT JOIN alerts AS a ON a.id = d.alert
+    ORDER BY d.sequence DESC
+"""

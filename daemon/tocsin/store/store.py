@@ -1,0 +1,192 @@
+"""The one writer: what the pipeline commits, and the outbox. Synchronous; for one thread at a time."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlite_utils import Database
+
+from tocsin.events import from_iso, iso
+from tocsin.store import rows
+from tocsin.store.directory import StateDirectory
+from tocsin.store.errors import StoreUnavailable, outside_told
+from tocsin.store.model import Attempt, Batch, Delivery, Loaded
+from tocsin.store.opening import open_database
+from tocsin.store.retention import Pruned, Retention, prune
+
+DATABASE = "tocsin.db"
+_ALIVE = "alive_at"
+_T = TypeVar("_T")
+
+
+class Store:
+    """State and history of one daemon, in its state directory.
+
+    A call that writes has committed when it returns, through to the disk; one that raises has changed nothing. Each
+    raises StoreUnavailable where the machine is the reason; any other exception is a bug of ours.
+    """
+
+    def __init__(self, directory: StateDirectory, db: Database, set_aside: Path | None) -> None:
+        self._directory = directory
+        self._db = db
+        self._open = True
+        self.set_aside = set_aside
+
+    @classmethod
+    def open(cls, state_dir: Path, *, now: datetime) -> "Store":
+        """Takes the directory and opens the database, which is made, checked and brought up to date as needed.
+
+        Raises StateInUse, SchemaRefused or StoreUnavailable.
+        """
+        directory = StateDirectory(state_dir)
+        try:
+            db, set_aside = _open_freeing(directory, now)
+        except BaseException:
+            directory.release()
+            raise
+        directory.keep_reserve()
+        return cls(directory, db, set_aside)
+
+    @property
+    def path(self) -> Path:
+        return self._directory.path / DATABASE
+
+    # ------------------------------------------------------------------------------------------------------- pipeline
+
+    def load(self) -> Loaded:
+        """What the last run left. Rows that this version can't read are left out and named in `unreadable`."""
+        unreadable: list[str] = []
+
+        def read(kind: str, query: str, parse: Callable[[Sequence[Any]], _T], key: int) -> list[_T]:
+            found = []
+            for row in self._db.execute(query):
+                try:
+                    found.append(parse(row))
+                except (ValueError, KeyError) as error:  # msgspec's errors are ValueErrors
+                    unreadable.append(f"{kind} {row[:key]!r:.200}: {error}")
+            return found
+
+        with outside_told():
+            entities = read("entity", rows.GET_ENTITIES, rows.entity, key=4)
+            instances = read("instance", rows.GET_INSTANCES, rows.instance, key=2)
+            alive = self._db.execute(rows.GET_META, [_ALIVE]).fetchone()
+        return Loaded(
+            entities=entities,
+            instances=instances,
+            alive_at=from_iso(alive[0]) if alive else None,
+            set_aside=self.set_aside,
+            unreadable=tuple(unreadable),
+        )
+
+    def commit(self, batch: Batch) -> None:
+        """All of the batch, in one transaction."""
+        # One instance may have changed several times in a batch: its last word counts.
+        instances = {(row.rule, row.instance): row.record for row in batch.instances}
+        at = iso(batch.at)
+        with self._transaction() as db:
+            many = db.conn.executemany
+            many(rows.PUT_ENTITY, map(rows.entity_row, batch.entities))
+            many(rows.PUT_VENUE, map(rows.venue_row, filter(rows.is_venue, batch.entities)))
+            many(rows.PUT_EVENT, (row for change in batch.events for row in rows.event_rows(change)))
+            many(
+                rows.PUT_INSTANCE,
+                (
+                    (*key, at, rows.json_text(record))
+                    for key, record in instances.items()
+                    if record is not None
+                ),
+            )
+            many(rows.DROP_INSTANCE, (key for key, record in instances.items() if record is None))
+            many(rows.PUT_ALERT, map(rows.alert_row, batch.alerts))
+            many(rows.PUT_DELIVERY, map(rows.new_delivery_row, batch.deliveries))
+
+    def alive(self, now: datetime) -> None:
+        """Notes that the daemon is alive: after a restart `Loaded.alive_at` says since when nobody watched."""
+        with self._transaction() as db:
+            db.execute(rows.PUT_META, [_ALIVE, iso(now)])
+
+    # --------------------------------------------------------------------------------------------------------- outbox
+
+    def due(self, channel: str, target: int, now: datetime, limit: int) -> list[Delivery]:
+        """What is to be sent now, oldest first; never one whose alert has an older one pending on this target."""
+        with outside_told():
+            found = self._db.execute(rows.GET_DUE, [channel, target, iso(now), limit]).fetchall()
+        return [rows.delivery(row) for row in found]
+
+    def next_due(self, channel: str, target: int) -> datetime | None:
+        """When `due` will next have something, past times included; None while nothing is pending."""
+        with outside_told():
+            (time,) = self._db.execute(rows.GET_NEXT_DUE, [channel, target]).fetchone()
+        return from_iso(time) if time else None
+
+    def waiting(self, alert: str, channel: str, target: int) -> list[Delivery]:
+        """All that is pending for an alert on a target, in order, whenever due; the first is what `due` gives."""
+        with outside_told():
+            found = self._db.execute(rows.GET_WAITING, [alert, channel, target]).fetchall()
+        return [rows.delivery(row) for row in found]
+
+    def pending_targets(self) -> dict[tuple[str, int], int]:
+        """(channel, target) -> how many deliveries wait there, channels that the config no longer has included."""
+        with outside_told():
+            found = self._db.execute(rows.GET_PENDING_TARGETS).fetchall()
+        return {(channel, target): count for channel, target, count in found}
+
+    def record(self, attempts: Sequence[Attempt]) -> None:
+        """What came of sends, with the deliveries that they cause elsewhere. LookupError for one that isn't pending."""
+        with self._transaction() as db:
+            for attempt in attempts:
+                if db.conn.execute(rows.PUT_ATTEMPT, rows.attempt_row(attempt)).rowcount != 1:
+                    raise LookupError(f"delivery {attempt.delivery} isn't pending")
+                db.conn.executemany(rows.PUT_DELIVERY, map(rows.new_delivery_row, attempt.also))
+
+    # ----------------------------------------------------------------------------------------------------------- care
+
+    def apply_retention(self, retention: Retention, now: datetime) -> Pruned:
+        """Removes one chunk of what has had its time. Call again while the answer says `more`."""
+        with outside_told():
+            return prune(self._db, retention, now)
+
+    def checkpoint(self) -> bool:
+        """Moves the log into the database; False where a reader kept some of it from being moved now."""
+        with outside_told():
+            waits = self._db.execute("PRAGMA busy_timeout").fetchone()[0]
+            # A reader isn't waited for: commits would wait behind us.
+            self._db.execute("PRAGMA busy_timeout = 0")
+            try:
+                (busy, _, _) = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            finally:
+                self._db.execute(f"PRAGMA busy_timeout = {waits}")
+        return not busy
+
+    def free_reserve(self) -> bool:
+        """Gives the disk space that was put by back to the disk, for when it is full; False where there was none."""
+        return self._directory.free_reserve()
+
+    def keep_reserve(self) -> bool:
+        """Puts disk space by again; False where there isn't enough yet."""
+        return self._directory.keep_reserve()
+
+    def close(self) -> None:
+        """Lets go of database and directory; a second call does nothing."""
+        if self._open:
+            self._open = False
+            try:
+                self._db.close()
+            finally:
+                self._directory.release()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Database]:
+        with outside_told(), self._db.atomic():
+            yield self._db
+
+
+def _open_freeing(directory: StateDirectory, now: datetime) -> tuple[Database, Path | None]:
+    try:
+        return open_database(directory, DATABASE, now)
+    except StoreUnavailable as error:
+        if not (error.full and directory.free_reserve()):
+            raise
+    return open_database(directory, DATABASE, now)
