@@ -1,17 +1,20 @@
-"""A YAML document as a tree of nodes that know where they stand, so that any later check can point at its place."""
+"""A YAML document as a tree of nodes that know where they stand, so that any later check can point at its place.
+
+Structs, because 10,000 rules are half a million of these, made ten times as fast as dataclasses are.
+"""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from tocsin.errors import Place
 
 Plain: TypeAlias = "str | int | bool | Decimal | list[Plain] | dict[str, Plain] | None"
 
 
-@dataclass(frozen=True, slots=True)
-class Scalar:
+class Scalar(Struct, frozen=True, gc=False):
     """A single value. `text` is what the user wrote; `value` what YAML 1.2's core schema makes of it.
 
     `text` starts `lead` characters after `place` (1 behind an opening quote); `exact` says that offsets into the
@@ -32,16 +35,14 @@ class Scalar:
         return self.value
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True, gc=False):
     """One `key: value` of a mapping."""
 
     key: Scalar
     value: "Node"
 
 
-@dataclass(frozen=True, slots=True)
-class Mapping:
+class Mapping(Struct, frozen=True, gc=False):
     entries: dict[str, Entry]
     place: Place
 
@@ -56,8 +57,7 @@ class Mapping:
         return {key: entry.value.plain() for key, entry in self.entries.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class Sequence:
+class Sequence(Struct, frozen=True, gc=False):
     items: tuple["Node", ...]
     place: Place
 

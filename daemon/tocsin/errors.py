@@ -4,13 +4,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from msgspec import Struct
+
 
 class TocsinError(Exception):
     """Anything that Tocsin itself says is wrong; its text is fit to be shown to a user."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True, gc=False):
     """Where in a file something stands. Lines and columns count from 1; `length` is what the caret underlines."""
 
     file: str
