@@ -37,6 +37,7 @@ class Message(Struct, frozen=True, kw_only=True):
     body: str
     severity: Literal["info", "warning", "critical"]
     delivery_id: str
+    resolved: bool = False  # it is over: the services that colour their messages show it green
 
 
 class Outcome(Struct, frozen=True, kw_only=True):

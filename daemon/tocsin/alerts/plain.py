@@ -1,0 +1,47 @@
+"""Text from a venue is text: what could forge a line, hide or turn letters round, ping or link is made harmless."""
+
+import re
+import unicodedata
+
+LONGEST = (
+    500  # of one value; what a person reads at night is far shorter, and the raw message is in the database
+)
+_JOINER = "\u2060"  # zero-width WORD JOINER: looks like nothing, breaks up what a chat client would act on
+
+# Invisible or direction-changing characters, by which a text can read as something else than it is: soft hyphen,
+# Arabic letter mark, Mongolian vowel separator, zero-width space, marks, embeddings, overrides and isolates
+# (Unicode UAX #9), invisible operators, the byte order mark, interlinear anchors and tag characters.
+_HIDDEN = re.compile(
+    "[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
+_BREAKS = re.compile(r"\s+")
+# A mention as Slack, Telegram and Discord read it: an @ that no word stands before. me@example.org is none.
+_MENTION = re.compile(r"(?<![\w.])@(?=\w)")
+# A word that a chat client would turn into a link.
+_LINK = re.compile(r"\S*(?:://|\bwww\.|\bmailto:|\w\.[a-z]{2,}/)\S*", re.IGNORECASE)
+
+
+def flat(text: str, longest: int = LONGEST) -> str:
+    """The text on one line: control characters, line breaks and direction marks gone, cut at `longest`, saying so."""
+    text = _HIDDEN.sub("", text[: 4 * longest])
+    text = "".join(_visible(char) for char in text) if not text.isprintable() else text
+    text = _BREAKS.sub(" ", text).strip()
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def plain(text: str, longest: int = LONGEST) -> str:
+    """A venue's text as it may stand in a message: flat, and neither mention nor link to any service."""
+    text = _MENTION.sub(f"@{_JOINER}", flat(text, longest))
+    return _LINK.sub(_unlinked, text)
+
+
+def _visible(char: str) -> str:
+    category = unicodedata.category(char)
+    if category in ("Cc", "Zl", "Zp", "Zs"):
+        return " "
+    return "\ufffd" if category in ("Cs", "Cn") else char
+
+
+def _unlinked(match: re.Match[str]) -> str:
+    broken = match[0].replace("://", f":{_JOINER}//").replace(".", f".{_JOINER}")
+    return re.sub("(?i)mailto:", f"mailto:{_JOINER}", broken)

@@ -1,0 +1,179 @@
+"""From a delivery's frozen context to the message that goes out: the rule's words, or ours, and what neither may omit."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+from jinja2 import Template, TemplateSyntaxError
+from jinja2.exceptions import UndefinedError
+from jinja2.meta import find_undeclared_variables
+
+from tocsin.alerts.message import Names, circumstances, default_body, default_title, state_line
+from tocsin.alerts.plain import flat, plain
+from tocsin.delivery.model import Message
+from tocsin.delivery.sandbox import Box, run
+from tocsin.engine.model import Context
+from tocsin.events import KINDS, from_iso
+from tocsin.events.vocabulary import all_fields, fields, nearest, parse_value
+
+# What a template may use beside the fields of the rule's kind.
+MESSAGE_NAMES = frozenset(
+    {
+        "rule", "severity", "state", "event", "value", "value_at_start", "worst", "duration", "late", "as_of", "members",
+        "condition", "reason", "account_name", "symbol_name", "started_at", "fired_at", "missing_fields", "suppressed",
+    }
+)  # fmt: skip
+_ACCOUNT = "account"
+_BOX = Box()
+
+
+def template_names(kinds: Iterable[str]) -> frozenset[str]:
+    """Every name that a template of a rule watching these kinds may use."""
+    return MESSAGE_NAMES.union(*(fields(kind) for kind in kinds))
+
+
+def check_template(source: str, names: frozenset[str]) -> tuple[int, str] | None:
+    """What is wrong with a template: the line in it (from 1) and the words; None when nothing is.
+
+    `names` are what it may use (see `template_names`).
+    """
+    try:
+        _BOX.ready(source)
+        tree = _BOX.parse(source)
+    except TemplateSyntaxError as error:
+        return error.lineno, error.message or "not a template"
+    except RecursionError:
+        return 1, "nested too deeply"
+    for name in sorted(find_undeclared_variables(tree) - names - set(_BOX.globals)):
+        close = nearest(name, sorted(names))
+        return _line_of(source, name), f"unknown name {name}" + (f"; did you mean {close}?" if close else "")
+    return None
+
+
+def render(
+    context: Context,
+    names: Names,
+    *,
+    delivery_id: str,
+    late: timedelta = timedelta(0),
+    notes: Sequence[str] = (),
+) -> Message:
+    """The message. A template that fails is told of in the message, which then has our own words instead.
+
+    `notes` are the outbox's remarks (`was firing from … to …`); they are in the message whatever the template.
+    """
+    remarks = list(notes)
+    values = _values(context, names, late)
+    title = body = None
+    if context.title is not None:
+        title = _try("title", context.title, values, remarks)
+    if context.message is not None:
+        body = _try("message", context.message, values, remarks)
+    return Message(
+        title=_with_state(" ".join(title.split()), context) if title else default_title(context, names),
+        body=_with_facts(body, context, late, remarks)
+        if body
+        else default_body(context, names, late=late, notes=remarks),
+        severity=context.severity,
+        delivery_id=delivery_id,
+        resolved=context.state == "resolved",
+    )
+
+
+def _try(what: str, source: str, values: Mapping[str, Any], remarks: list[str]) -> str | None:
+    try:
+        return run(_compiled(source), values).strip()
+    except Exception as error:  # noqa: BLE001 # a template is the user's program: whatever it raises, the alert still goes
+        words = error.message if isinstance(error, UndefinedError | TemplateSyntaxError) else str(error)
+        remarks.append(f"(the rule's {what} template failed: {type(error).__name__}: {plain(words or '', 200)})")
+        return None
+
+
+@lru_cache(maxsize=2000)
+def _compiled(source: str) -> Template:
+    return _BOX.ready(source)
+
+
+def _with_state(title: str, context: Context) -> str:
+    """A title written for the firing would say of an end that it goes on."""
+    state: str = context.state
+    return title if state == "firing" or state in title.lower() else f"{state}: {title}"
+
+
+def _with_facts(body: str, context: Context, late: timedelta, remarks: Sequence[str]) -> str:
+    return "\n".join([*remarks, body, "", state_line(context), *circumstances(context, late)])
+
+
+def _values(context: Context, names: Names, late: timedelta) -> dict[str, Any]:
+    values: dict[str, Any] = dict.fromkeys(fields(context.kind))
+    values |= _typed(context.kind, context.fields)
+    values |= {
+        "venue": plain(context.venue),
+        "kind": context.kind,
+        "event": context.event or "",
+        "id": plain(context.entity),
+        "symbol": plain(context.symbol) if context.symbol else values.get("symbol"),
+        "origin": context.origin,
+        "time": context.time,
+        "received": context.at,
+        "rule": context.rule,
+        "severity": context.severity,
+        "state": context.state,
+        "condition": plain(context.condition),
+        "reason": plain(context.reason) or values.get("reason"),
+        "value": _number(context.value),
+        "value_at_start": _number(context.value_at_start),
+        "worst": _number(context.worst),
+        "started_at": context.started_at,
+        "fired_at": context.fired_at,
+        "as_of": context.time,
+        "duration": max(context.at - context.started_at, timedelta(0)),
+        "late": late or None,
+        "members": [],
+        "missing_fields": list(context.missing),
+        "suppressed": context.suppressed,
+        "account_name": names.account(context.account) if context.account else None,
+        "symbol_name": names.short_symbol(context.symbol) if context.symbol else None,
+    }
+    account = _typed(_ACCOUNT, context.account_fields)
+    values[_ACCOUNT] = AccountText(plain(context.account or ""), dict.fromkeys(fields(_ACCOUNT)) | account)
+    return values
+
+
+class AccountText(str):
+    """The account's id as text, and with a dot its fields: `{{ account }}` and `{{ account.equity }}`."""
+
+    __slots__ = ("fields",)
+    fields: Mapping[str, Any]
+
+    def __new__(cls, text: str, values: Mapping[str, Any]) -> "AccountText":
+        made = super().__new__(cls, text)
+        made.fields = values
+        return made
+
+
+def _typed(kind: str, plain_fields: Mapping[str, Any]) -> dict[str, Any]:
+    known = all_fields(kind) if kind in KINDS else {}
+    typed: dict[str, Any] = {}
+    for name, value in plain_fields.items():
+        if name not in known:
+            continue
+        field_type = known[name].type
+        parsed = parse_value(field_type, value)
+        typed[name] = plain(parsed) if isinstance(parsed, str) else parsed
+    return typed
+
+
+def _number(text: str | None) -> Any:
+    return parse_value("number", text) if text is not None else None
+
+
+def _line_of(source: str, name: str) -> int:
+    for token_line, kind, value in _BOX.lex(source):
+        if kind == "name" and value == name:
+            return token_line
+    return 1
+
+
+__all__ = ["MESSAGE_NAMES", "check_template", "flat", "from_iso", "render", "template_names", "datetime"]

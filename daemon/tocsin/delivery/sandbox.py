@@ -1,0 +1,201 @@
+"""Templates in a box: what a rule's author may write in a title or message, and how much of it may run.
+
+A template is compiled from a checked tree: no macros, imports or recursion; every loop draws on one budget of steps, every
+text has a longest length. So each template ends, soon and small, without a clock or a thread to watch it.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextvars import ContextVar
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from jinja2 import StrictUndefined, Template, TemplateSyntaxError, nodes
+from jinja2.exceptions import SecurityError
+from jinja2.filters import FILTERS
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.tests import TESTS
+from jinja2.utils import Namespace
+from jinja2.visitor import NodeTransformer
+
+from tocsin.alerts.message import time_text
+from tocsin.events import number_text
+from tocsin.quantities import duration_text
+
+LONGEST_SOURCE = 20_000  # characters of a template
+LONGEST_TEXT = 16_000  # characters that a template, or any part of it, may come to
+STEPS = 10_000  # turns of all loops of one rendering together
+_FILTERS = (
+    "abs", "capitalize", "count", "d", "default", "first", "float", "format", "int", "join", "last", "length", "list", "lower",
+    "map", "max", "min", "reject", "rejectattr", "replace", "round", "select", "selectattr", "sort", "string", "sum", "title",
+    "trim", "truncate", "unique", "upper",
+)  # fmt: skip
+_METHODS: Mapping[type, frozenset[str]] = {
+    str: frozenset({
+        "capitalize", "casefold", "count", "endswith", "find", "index", "isalnum", "isalpha", "isdigit", "islower", "isupper",
+        "lower", "lstrip", "partition", "removeprefix", "removesuffix", "rpartition", "rsplit", "rstrip", "split", "splitlines",
+        "startswith", "strip", "title", "upper",
+    }),
+    datetime: frozenset({"year", "month", "day", "hour", "minute", "second", "date", "time", "isoformat", "timestamp", "weekday"}),
+    timedelta: frozenset({"days", "seconds", "total_seconds"}),
+    Decimal: frozenset({"is_signed", "is_zero", "copy_abs", "normalize"}),
+    dict: frozenset({"get", "items", "keys", "values"}),
+    list: frozenset({"count", "index"}),
+    tuple: frozenset({"count", "index"}),
+}  # fmt: skip
+_REFUSED = (
+    nodes.Macro, nodes.CallBlock, nodes.Import, nodes.FromImport, nodes.Include, nodes.Extends, nodes.Block, nodes.FilterBlock,
+)  # fmt: skip
+_WIDE = re.compile(r"%[^%a-zA-Z]*(?:\d{3,}|\*)")
+_steps: ContextVar[list[int]] = ContextVar("tocsin_template_steps")
+
+
+class _Bounded(NodeTransformer):
+    """Refuses what could run away; loops and `~` go through filters of ours that count."""
+
+    def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802 # Jinja's visitors are named for the node
+        if node.recursive:
+            raise TemplateSyntaxError("a loop can't be recursive here", node.lineno)
+        self.generic_visit(node)
+        node.iter = nodes.Filter(node.iter, "_counted", [], [], None, None, lineno=node.lineno)
+        return node
+
+    def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802 # same
+        self.generic_visit(node)
+        parts = nodes.List(node.nodes, lineno=node.lineno)
+        return nodes.Filter(parts, "_together", [], [], None, None, lineno=node.lineno)
+
+    def generic_visit(self, node: nodes.Node, *args: Any, **kwargs: Any) -> nodes.Node:
+        if isinstance(node, _REFUSED):
+            raise TemplateSyntaxError(f"{type(node).__name__.lower()} can't be used here", node.lineno)
+        return super().generic_visit(node, *args, **kwargs)
+
+
+class Box(ImmutableSandboxedEnvironment):
+    """Jinja2 with an own list of filters and methods, strict about names, bounded in time and size."""
+
+    intercepted_binops = frozenset({"+", "*", "**", "%"})
+
+    def __init__(self) -> None:
+        super().__init__(
+            undefined=StrictUndefined, finalize=shown, autoescape=False, trim_blocks=True, lstrip_blocks=True
+        )
+        self.filters = {name: FILTERS[name] for name in _FILTERS} | {
+            "format": _format, "replace": _replace, "join": _join, "_counted": _counted, "_together": _together,
+            "list": lambda values: list(_counted(values)),
+        }  # fmt: skip
+        self.tests = dict(TESTS)
+        self.globals = {"range": _range, "namespace": Namespace}
+
+    def checked(self, source: str) -> nodes.Template:
+        """The template's tree, bounded. Raises Jinja's TemplateSyntaxError."""
+        if len(source) > LONGEST_SOURCE:
+            raise TemplateSyntaxError(f"a template of more than {LONGEST_SOURCE} characters", 1)
+        tree = _Bounded().visit(self.parse(source))
+        if not isinstance(tree, nodes.Template):
+            raise TypeError(f"Jinja parsed a template into {type(tree).__name__}")
+        return tree
+
+    def ready(self, source: str) -> Template:
+        """The template, compiled. Raises Jinja's TemplateSyntaxError (for an unknown filter too)."""
+        return Template.from_code(self, self.compile(self.checked(source)), dict(self.globals))
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        for kind, methods in _METHODS.items():
+            if isinstance(obj, kind):
+                return attr in methods
+        return super().is_safe_attribute(obj, attr, value) and isinstance(obj, Namespace | Mapping)
+
+    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        if operator == "**":
+            raise SecurityError("** can't be used in a template")
+        if operator == "%" and isinstance(left, str):
+            return _format(left, *(right if isinstance(right, tuple) else (right,)))
+        if operator == "*" and not (_is_number(left) and _is_number(right)):
+            raise SecurityError("* takes numbers only in a template")
+        return _short(super().call_binop(context, operator, left, right))
+
+
+def run(template: Template, values: Mapping[str, Any]) -> str:
+    """The text that the template makes of `values`, cut. Raises whatever the template's own mistakes raise."""
+    token = _steps.set([STEPS])
+    pieces: list[str] = []
+    length = 0
+    try:
+        for piece in template.generate(values):
+            pieces.append(piece)
+            length += len(piece)
+            if length > LONGEST_TEXT:
+                pieces.append("… (cut)")
+                break
+    finally:
+        _steps.reset(token)
+    return "".join(pieces)[: LONGEST_TEXT + len("… (cut)")]
+
+
+def shown(value: Any) -> Any:
+    """How a value stands in a text: numbers as the wire has them, times in UTC, durations in words."""
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case Decimal():
+            return number_text(value)
+        case datetime():
+            return time_text(value)
+        case timedelta():
+            return duration_text(value)
+        case None:
+            return ""
+        case _:
+            return value
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Decimal | int | float | timedelta)
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, str | list | tuple) and len(value) > LONGEST_TEXT:
+        raise SecurityError(f"a text of more than {LONGEST_TEXT} characters")
+    return value
+
+
+def _counted(values: Iterable[Any]) -> Iterator[Any]:
+    left = _steps.get()
+    for value in values:
+        left[0] -= 1
+        if left[0] < 0:
+            raise SecurityError(f"more than {STEPS} turns in a template's loops")
+        yield value
+
+
+def _together(parts: Iterable[Any]) -> str:
+    return str(_short("".join(str(shown(part)) for part in parts)))
+
+
+def _join(values: Iterable[Any], separator: str = "") -> str:
+    return str(_short(str(separator).join(str(shown(value)) for value in _counted(values))))
+
+
+def _range(*bounds: int) -> range:
+    numbers = range(*bounds)
+    if len(numbers) > STEPS:
+        raise SecurityError(f"a range of more than {STEPS} numbers")
+    return numbers
+
+
+def _format(template: str, *values: Any) -> str:
+    if _WIDE.search(template):
+        raise SecurityError("a width of more than two digits in a format")
+    return str(_short(template % values))
+
+
+def _replace(text: Any, old: str, new: str) -> str:
+    text, old, new = str(text), str(old), str(new)
+    if len(text) + text.count(old) * len(new) > LONGEST_TEXT:
+        raise SecurityError(f"a text of more than {LONGEST_TEXT} characters")
+    return text.replace(old, new)
+
+
+Renderer = Callable[[Mapping[str, Any]], str]
