@@ -7,12 +7,12 @@ different events: nothing is told apart by it.
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 from uuid import NAMESPACE_URL, uuid5
 
 import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Raw, Struct
 from pydantic import Field, field_validator
 
 from tocsin.quantities import SecretText
@@ -32,13 +32,13 @@ from tocsin.venues.base import (
     Unrecognized,
     VenueSettings,
 )
-from tocsin.venues.wire import Reader, as_word, cut, signed_in
+from tocsin.venues.wire import Reader, as_id, as_word, cut, given, signed_in
 from tocsin.venues.yourfintech_accounts import account_event, bid_ask
 from tocsin.venues.yourfintech_positions import pending_event, position_event
 
 _AUTH = "auth"
 _STREAM = "events"
-_LONGEST_PING_ID = 256  # bytes; how much we send back is not for the venue to choose
+_LONGEST_PING_ID = 256  # characters; how much we send back is not for the venue to choose
 
 _SUPPLIES: Mapping[str, frozenset[str]] = {
     "ticker": frozenset({"id", "symbol", "bid", "ask", "price", "spread"}),
@@ -88,7 +88,7 @@ class YourfintechSettings(VenueSettings):
 
 class _Envelope(Struct, frozen=True, gc=False):
     message_type: str | dict[str, Raw]
-    message_id: Raw | UnsetType = UNSET
+    message_id: Any = UNSET
 
 
 class _AuthResult(Struct, frozen=True, gc=False):
@@ -96,17 +96,18 @@ class _AuthResult(Struct, frozen=True, gc=False):
 
 
 _read_envelope = Reader(_Envelope)
-_read_named = Reader(dict[str, Raw])  # JSON's way of a union: one key that says what it is
+_read_named = Reader(dict[str, Raw])
 _read_auth_result = Reader(_AuthResult)
+
+
+def _named(content: Raw) -> list[tuple[str, Raw]]:
+    """JSON's way of a union: the key says what the content is. Alternatives that are null are not meant."""
+    return [(name, entry) for name, entry in _read_named(content).items() if bytes(entry) != b"null"]
 
 
 def _each(meaning: Callable[[str, Raw], list[Item]]) -> Callable[[Raw], list[Item]]:
     """Of an object `{what happened: content}`: what each entry means."""
-
-    def read(content: Raw) -> list[Item]:
-        return [item for name, entry in _read_named(content).items() for item in meaning(name, entry)]
-
-    return read
+    return lambda content: [item for name, entry in _named(content) for item in meaning(name, entry)]
 
 
 _EVENTS: Mapping[str, Callable[[Raw], list[Item]]] = {
@@ -160,7 +161,7 @@ class Yourfintech:
             if sender != "server_message":
                 items.append(Unrecognized(f"message_type {cut(sender, 64)}"))
                 continue
-            for name, content in _read_named(body).items():
+            for name, content in _named(body):
                 if name == "auth_result":
                     items.append(_auth_result(content))
                 elif name in _EVENTS:
@@ -175,20 +176,19 @@ class Yourfintech:
         return None
 
 
-def _heartbeat(word: str, message_id: Raw | UnsetType) -> Item:
+def _heartbeat(word: str, message_id: Any) -> Item:
     """A bare word is a Ping, in whatever case: answered in the case that came, with the same id."""
     if word.lower() == "pong":
         return Control()
     if word.lower() != "ping":
         return Unrecognized(f"message_type {cut(word, 64)}")
-    pong = "".join(
-        new.upper() if old.isupper() else new.lower() for old, new in zip(word, "pong", strict=True)
+    pong = "".join(new.upper() if old.isupper() else new for old, new in zip(word, "pong", strict=True))
+    answer = (
+        {"message_type": pong} if message_id is UNSET else {"message_id": message_id, "message_type": pong}
     )
-    if message_id is UNSET:
-        return Reply(f'{{"message_type":"{pong}"}}')
-    if len(bytes(message_id)) > _LONGEST_PING_ID:
+    if given(message_id) and len(as_id(message_id, "message_id")) > _LONGEST_PING_ID:
         raise Malformed("message_id: too long to be answered")
-    return Reply(f'{{"message_id":{bytes(message_id).decode()},"message_type":"{pong}"}}')
+    return Reply(msgspec.json.encode(answer).decode())
 
 
 def _auth_result(content: Raw) -> Item:
