@@ -42,6 +42,7 @@ class Decision:
 
 def decide(
     told: Literal["firing", "reminder", "resolved"],
+    *,
     severity: Severity,
     notify: tuple[str, ...] | None,
     announced: tuple[str, ...] | None,

@@ -1,0 +1,6 @@
+"""The five venues as real servers on loopback: their documents, played. The demo and the tests both use them."""
+
+from tocsin.simulator.base import SimulatedVenue
+from tocsin.simulator.exchange import SIMULATED, Exchange
+
+__all__ = ["SIMULATED", "Exchange", "SimulatedVenue"]

@@ -1,0 +1,7 @@
+"""The life of an event, from what a venue said to what is committed for the outbox. See `pipeline.py`."""
+
+from tocsin.pipeline.inbox import Inbox
+from tocsin.pipeline.pipeline import Pipeline
+from tocsin.pipeline.turn import Options, Targets, Turn
+
+__all__ = ["Inbox", "Options", "Pipeline", "Targets", "Turn"]

@@ -1,0 +1,49 @@
+"""The one entrance: what venues say, waiting its turn. Each venue has a queue of its own, emptied in fair shares."""
+
+from collections import deque
+
+import trio
+
+from tocsin.feed.model import Received
+
+MOST_WAITING = 2000  # messages of one venue; beyond that its reader waits, and its socket with it
+
+
+class Inbox:
+    """A `Sink` for the feeds. A venue that floods fills its own queue only, and the others are served in between."""
+
+    def __init__(self, most_waiting: int = MOST_WAITING) -> None:
+        self._most = most_waiting
+        self._queues: dict[str, deque[Received]] = {}
+        self._room: dict[str, trio.Event] = {}
+        self._arrived = trio.Event()
+
+    async def put(self, received: Received) -> None:
+        queue = self._queues.setdefault(received.venue, deque())
+        while len(queue) >= self._most:
+            await self._room.setdefault(received.venue, trio.Event()).wait()
+        queue.append(received)
+        self._arrived.set()
+        await trio.lowlevel.checkpoint()
+
+    def take(self, most: int) -> list[Received]:
+        """Up to `most` messages, one of each venue at a time, each venue's in its own order."""
+        taken: list[Received] = []
+        waiting = [queue for queue in self._queues.values() if queue]
+        while waiting and len(taken) < most:
+            taken.extend(queue.popleft() for queue in waiting[: most - len(taken)])
+            waiting = [queue for queue in waiting if queue]
+        for venue, event in list(self._room.items()):
+            if len(self._queues[venue]) < self._most:
+                del self._room[venue]
+                event.set()
+        if not waiting and self._arrived.is_set():
+            self._arrived = trio.Event()
+        return taken
+
+    async def wait(self) -> None:
+        """Until there is something to take."""
+        await self._arrived.wait()
+
+    def waiting(self) -> int:
+        return sum(map(len, self._queues.values()))

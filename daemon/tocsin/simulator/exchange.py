@@ -1,0 +1,63 @@
+"""All five simulated venues at once, and the scenarios that drive them."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import trio
+
+from tocsin.simulator.base import SimulatedVenue
+from tocsin.simulator.glocalflex import Glocalflex
+from tocsin.simulator.piexgo import Piexgo
+from tocsin.simulator.topone import Topone
+from tocsin.simulator.wealthsimple import Wealthsimple
+from tocsin.simulator.yourfintech import Yourfintech
+
+SIMULATED: Mapping[str, Callable[[], SimulatedVenue]] = {
+    "yourfintech": Yourfintech,
+    "topone": Topone,
+    "piexgo": Piexgo,
+    "wealthsimple": Wealthsimple,
+    "glocalflex": Glocalflex,
+}
+
+
+@dataclass
+class Exchange:
+    """The five venues as they stand. Scenarios push through them."""
+
+    yourfintech: Yourfintech = field(default_factory=Yourfintech)
+    topone: Topone = field(default_factory=Topone)
+    piexgo: Piexgo = field(default_factory=Piexgo)
+    wealthsimple: Wealthsimple = field(default_factory=Wealthsimple)
+    glocalflex: Glocalflex = field(default_factory=Glocalflex)
+
+    def all(self) -> tuple[SimulatedVenue, ...]:
+        return (self.yourfintech, self.topone, self.piexgo, self.wealthsimple, self.glocalflex)
+
+    def settings(self) -> dict[str, Mapping[str, Any]]:
+        """The `venues` section of a config that reaches them."""
+        return {venue.type: venue.settings() for venue in self.all()}
+
+    async def serve(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve all until cancelled; started when every port is bound."""
+        async with trio.open_nursery() as nursery:
+            for venue in self.all():
+                await nursery.start(venue.serve)
+            task_status.started()
+
+
+@dataclass(frozen=True)
+class Step:
+    """At `at` seconds from the scenario's start, `do` something at the venues."""
+
+    at: float
+    do: Callable[[Exchange], object]
+
+
+async def play(exchange: Exchange, steps: Iterable[Step]) -> None:
+    """Do the steps, each at its time."""
+    began = trio.current_time()
+    for step in sorted(steps, key=lambda step: step.at):
+        await trio.sleep_until(began + step.at)
+        step.do(exchange)
