@@ -223,7 +223,11 @@ class Adapter(Protocol):
     """The server closes after each picture; the feed connects again every `settings.poll` (then a timedelta)."""
 
     def sign_in(self, settings: Any, kept: Mapping[str, str], now: datetime) -> SignIn:
-        """Get a session. `kept` is what an earlier sign-in asked to keep. Raises SignInRefused or SignInFailed."""
+        """Get a session. `kept` is what an earlier sign-in asked to keep. Raises SignInRefused or SignInFailed.
+
+        Where the venue refused the last session's token at the door (401 or 403 in the handshake, or a Refused that is
+        `auth_failed`), the feed adds that token to `kept` as `refused_token`: a kept token that equals it is used up.
+        """
         ...
 
     def endpoints(self, settings: Any, session: Session) -> tuple[Endpoint, ...]:

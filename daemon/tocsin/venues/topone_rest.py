@@ -1,0 +1,118 @@
+"""TopOne's picture by REST: working orders and balances, fetched after each connect (github toponedev/docs)."""
+
+from collections.abc import Callable, Generator, Mapping
+from typing import Any
+
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from tocsin.events import Observation, Observed, SnapshotBegins, SnapshotEnds
+from tocsin.venues import web
+from tocsin.venues.base import HttpRequest, HttpResponse, Malformed, SignInFailed, Snapshot
+from tocsin.venues.topone_messages import (
+    BalanceRow,
+    OrderRow,
+    balance_observed,
+    order_observed,
+    refusal,
+    succeeded,
+)
+from tocsin.venues.wire import Reader
+
+_PAGE_SIZE = 100
+_MOST_PAGES = 100
+
+
+class _Answer(Struct, frozen=True):
+    code: Any = UNSET
+    msg: Any = UNSET
+    data: Raw | UnsetType = UNSET
+
+
+class _Page(Struct, frozen=True):
+    list: Raw | UnsetType = UNSET
+    records: Raw | UnsetType = UNSET
+    total: Any = UNSET
+
+
+_read_answer = Reader(_Answer)
+_read_page = Reader(_Page)
+_read_orders = Reader(list[OrderRow])
+_read_balances = Reader(list[BalanceRow])
+
+
+class Rest(Struct, frozen=True):
+    """Where to ask, and as whom."""
+
+    url: str
+    token: str
+
+    def query(self, what: str, query: Mapping[str, str]) -> HttpRequest:
+        # The token alone, without the usual "Bearer".
+        url = f"{self.url.rstrip('/')}/t/v1/{what}/query"
+        return HttpRequest(method="GET", url=url, query=query, headers={"Authorization": self.token})
+
+
+def picture(rest: Rest, markets: tuple[str, ...], *, balances: bool) -> Snapshot:
+    """The working orders of these markets, and all balances. Raises SignInRefused, SignInFailed and Malformed."""
+    kinds: list[str] = []
+    found: list[Observation] = []
+    if markets:
+        kinds.append("order")
+        for market in markets:
+            found += yield from _working_orders(rest, market)
+    if balances:
+        kinds.append("balance")
+        response = yield rest.query("balance", {"assets": ""})
+        found += _listed(_data("balances", response), _read_balances, _balance)[0]
+    whole: list[Observed] = [SnapshotBegins(tuple(kinds)), *found, SnapshotEnds()]
+    return whole
+
+
+def _working_orders(rest: Rest, market: str) -> Generator[HttpRequest, HttpResponse, list[Observation]]:
+    orders: list[Observation] = []
+    for page in range(1, _MOST_PAGES + 1):
+        query = {"market": market, "page": str(page), "pageSize": str(_PAGE_SIZE)}
+        response = yield rest.query("order", query)
+        more, total = _listed(_data("orders", response), _read_orders, _order)
+        orders += more
+        if len(more) < _PAGE_SIZE or (total is not None and len(orders) >= total):
+            return orders
+    raise Malformed(f"orders: more than {_MOST_PAGES} pages of {_PAGE_SIZE}")
+
+
+def _data(what: str, response: HttpResponse) -> Raw:
+    if web.judged(response) != "good":
+        raise web.fault(what, response)
+    answer = _read_answer(response.body)
+    if answer.code is not UNSET and not succeeded(answer.code):
+        raise SignInFailed(f"{what}: {refusal(answer.code, answer.msg)}")
+    if answer.data is UNSET:
+        raise Malformed(f"{what}: an answer without data")
+    return answer.data
+
+
+def _order(row: OrderRow) -> Observation:
+    return order_observed(row, from_rest=True)
+
+
+def _balance(row: BalanceRow) -> Observation:
+    return balance_observed(row, from_rest=True)
+
+
+def _listed(
+    data: Raw, reader: Reader[list[Any]], observed: Callable[[Any], Observation]
+) -> tuple[list[Observation], int | None]:
+    """A page's rows, and how many there are in all, where it says.
+
+    The document has the list in `data.list`; `data` itself and `data.records` are understood too.
+    """
+    if bytes(data).lstrip().startswith(b"["):
+        return [observed(row) for row in reader(data)], None
+    page = _read_page(data)
+    rows = page.list if page.list is not UNSET else page.records
+    if rows is UNSET:
+        raise Malformed("an answer without its list")
+    if bytes(rows) == b"null":  # no rows, as Go's JSON has it
+        return [], None
+    total = page.total if isinstance(page.total, int) and not isinstance(page.total, bool) else None
+    return [observed(row) for row in reader(rows)], total

@@ -1,0 +1,111 @@
+"""What adapters share in asking a venue's web service: the question, and what a refusal or a fault says."""
+
+from collections.abc import Generator, Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Literal, TypeVar
+from urllib.parse import quote, urlencode, urlsplit, urlunsplit
+
+from msgspec import Struct
+
+from tocsin.venues import wire
+from tocsin.venues.base import HttpRequest, HttpResponse, Keep, Malformed, Pause, SignInFailed, SignInRefused
+from tocsin.venues.wire import Reader, cut
+
+T = TypeVar("T")
+
+# OAuth's words (RFC 6749, 5.2) for credentials that no second try will make better.
+_REFUSED = frozenset({"invalid_grant", "invalid_client", "unauthorized_client"})
+
+
+def ask(request: HttpRequest) -> Generator[HttpRequest | Keep | Pause, HttpResponse | None, HttpResponse]:
+    """Makes a request in the midst of a sign-in or snapshot; what it returns is the response, never None."""
+    response = yield request
+    if response is None:
+        raise TypeError("a request was answered with nothing")
+    return response
+
+
+def with_query(url: str, query: Mapping[str, str]) -> str:
+    """The URL with more in its query; every character that means something in a URL is encoded."""
+    parts = urlsplit(url)
+    more = urlencode(query, quote_via=quote, safe="")
+    return urlunsplit(parts._replace(query=f"{parts.query}&{more}" if parts.query else more))
+
+
+class _Complaint(Struct, frozen=True):
+    """The places where web services put their words."""
+
+    error: Any = None
+    error_description: Any = None
+    msg: Any = None
+    message: Any = None
+    code: Any = None
+
+
+_read_complaint = Reader(_Complaint)
+
+
+def words(response: HttpResponse) -> str:
+    """The status and what the venue said with it: `HTTP 401: invalid_grant: The provided …`."""
+    try:
+        complaint = _read_complaint(response.body)
+    except Malformed:
+        # A page of HTML, most likely a proxy's: its text is for browsers.
+        body = response.body[:2000].decode("utf-8", "replace")
+        said = "" if "<" in body else body
+    else:
+        places = (complaint.error, complaint.error_description, complaint.msg, complaint.message)
+        said = ": ".join(place for place in places if isinstance(place, str) and place)
+        if complaint.code not in (None, 0):
+            said = f"{said} (code {complaint.code})".strip()
+    return cut(f"HTTP {response.status}: {said}" if said.strip() else f"HTTP {response.status}")
+
+
+def retry_after(response: HttpResponse) -> float | None:
+    """Seconds until the venue wants to be asked again; a date there counts from the response's own."""
+    seconds = wire.retry_after(response.headers)
+    if seconds is not None:
+        return seconds
+    until, now = (_http_date(response.headers.get(name, "")) for name in ("retry-after", "date"))
+    return max(0.0, (until - now).total_seconds()) if until and now else None
+
+
+def _http_date(text: str) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(text)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return date if date.tzinfo else None
+
+
+def judged(response: HttpResponse) -> Literal["good", "refused", "failed"]:
+    """Whether the answer is one, says no to the credentials, or is a fault (theirs, or of the way)."""
+    if 200 <= response.status < 300:
+        return "good"
+    if response.status in (401, 403):
+        return "refused"
+    try:
+        error = _read_complaint(response.body).error
+    except Malformed:
+        return "failed"
+    if response.status in (400, 404, 422) and isinstance(error, str) and error in _REFUSED:
+        return "refused"
+    return "failed"
+
+
+def fault(what: str, response: HttpResponse, remedy: str = "") -> SignInRefused | SignInFailed:
+    """The error to raise for an answer that isn't good: `what` says what was asked for."""
+    if judged(response) == "refused":
+        return SignInRefused(f"{what}: {words(response)}", remedy)
+    return SignInFailed(f"{what}: {words(response)}", retry_after(response))
+
+
+def read(what: str, reader: Reader[T], response: HttpResponse, remedy: str = "") -> T:
+    """The good answer's content. Raises SignInRefused or SignInFailed; the latter too for a body that is odd."""
+    if judged(response) != "good":
+        raise fault(what, response, remedy)
+    try:
+        return reader(response.body)
+    except Malformed as error:
+        raise SignInFailed(f"{what}: an odd answer (HTTP {response.status}): {cut(str(error))}") from None
