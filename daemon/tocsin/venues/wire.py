@@ -1,6 +1,6 @@
 """Reading JSON from a venue: exact numbers, bounded, and every fault a `Malformed` that names it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableSequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Generic, Literal, TypeVar
@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from tocsin.events import from_iso, number
-from tocsin.venues.base import Malformed, Session, SignIn
+from tocsin.venues.base import Item, Malformed, Session, SignIn, Unrecognized
 
 T = TypeVar("T")
 
@@ -108,6 +108,18 @@ def flag_or_missing(wire: Any, field: str) -> bool | UnsetType | None:
     if wire is None or wire is UNSET or isinstance(wire, bool):
         return wire
     raise Malformed(f"{field}: neither true nor false: {wire!r:.40}")
+
+
+def translated(
+    wire: Any, words: Mapping[str, T], field: str, odd: MutableSequence[Item]
+) -> T | UnsetType | None:
+    """Our word for the venue's, whatever its case; one that isn't documented is missing, and told in `odd`."""
+    word = text_or_missing(wire, field)
+    if not isinstance(word, str):
+        return word
+    if word.lower() not in words:
+        odd.append(Unrecognized(f"{field} {cut(word, 64)}"))
+    return words.get(word.lower())
 
 
 def given(wire: Any) -> bool:

@@ -7,7 +7,7 @@ their names say; those of an update don't move, so `time` is given only where a 
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
@@ -23,10 +23,10 @@ from tocsin.venues.wire import (
     given,
     number_or_missing,
     text_or_missing,
+    translated,
 )
 from tocsin.venues.yourfintech_accounts import date_of
 
-_Side = TypeVar("_Side")
 _OrderType: TypeAlias = Literal["limit", "market", "stop", "stop_limit", "unknown"]
 _OrderStatus: TypeAlias = Literal["open", "canceled", "rejected", "filled"]
 
@@ -112,7 +112,7 @@ def _position(row: _Position, status: Literal["open", "closed"], odd: list[Item]
     return Position(
         id=as_id(row.id, "position.id"),
         symbol=text_or_missing(row.asset_pair, "position.asset_pair"),
-        side=_side(row.side, _POSITION_SIDES, "position.side", odd),
+        side=translated(row.side, _POSITION_SIDES, "position.side", odd),
         status=status,
         amount=_amount(row),
         entry_price=number_or_missing(row.asset_open_price, "position.asset_open_price"),
@@ -144,7 +144,7 @@ def pending_event(name: str, content: Raw) -> list[Item]:
     order = Order(
         id=as_id(row.id, "pending_position.id"),
         symbol=text_or_missing(row.asset_pair, "pending_position.asset_pair"),
-        side=_side(row.side, _ORDER_SIDES, "pending_position.side", odd),
+        side=translated(row.side, _ORDER_SIDES, "pending_position.side", odd),
         order_type=_order_type(row.order_type),
         status=_ORDER_EVENTS[name],
         venue_status=name,
@@ -168,16 +168,6 @@ def pending_event(name: str, content: Raw) -> list[Item]:
 def _order_type(wire: Any) -> _OrderType | UnsetType | None:
     word = text_or_missing(wire, "pending_position.order_type")
     return _ORDER_TYPES.get(word.lower(), "unknown") if isinstance(word, str) else word
-
-
-def _side(wire: Any, sides: Mapping[str, _Side], field: str, odd: list[Item]) -> _Side | UnsetType | None:
-    """The side in our words; one that isn't documented is missing, and told in `odd`."""
-    word = text_or_missing(wire, field)
-    if not isinstance(word, str):
-        return word
-    if word.lower() not in sides:
-        odd.append(Unrecognized(f"{field} {cut(word, 64)}"))
-    return sides.get(word.lower())
 
 
 def _amount(row: _Deal) -> Decimal | UnsetType | None:
