@@ -153,12 +153,12 @@ def _used(db: Database) -> int:
 
 def _give_back(db: Database, retention: Retention) -> bool:
     """Cuts free pages off a file that is larger than it may be; True where there are more."""
-    if _pragma(db, "page_count") * _pragma(db, "page_size") <= retention.max_size:
+    pages = _pragma(db, "page_count")
+    if pages * _pragma(db, "page_size") <= retention.max_size or not _pragma(db, "freelist_count"):
         return False
-    if not _pragma(db, "freelist_count"):
-        return False
-    db.execute(f"PRAGMA incremental_vacuum({_PAGES_GIVEN_BACK})").fetchall()
-    return True
+    # execute() would stop after the first page: to it, a statement without columns has no rows to step through.
+    db.conn.executescript(f"PRAGMA incremental_vacuum({_PAGES_GIVEN_BACK})")
+    return _pragma(db, "page_count") < pages
 
 
 def _pragma(db: Database, name: str) -> int:

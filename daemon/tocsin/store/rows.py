@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import msgspec
@@ -15,6 +16,7 @@ Row: TypeAlias = tuple[str | int | None, ...]
 _encode = msgspec.json.Encoder(decimal_format="string").encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _decode_words = msgspec.json.Decoder(tuple[str, ...]).decode
+_words = lru_cache(maxsize=1024)(_decode_words)  # the same few event names, a hundred thousand times
 
 
 def json_text(value: Any) -> str:
@@ -65,7 +67,7 @@ def entity(row: Sequence[Any]) -> Change:
     venue, kind, account, id_, symbol, ended, origin, events, known_since, time, received, data = row
     return Change(
         key=Key(venue, kind, account, id_),
-        events=_decode_words(events),
+        events=_words(events),
         state=from_plain(kind, json_mapping(data)),
         previous=None,
         origin=origin,

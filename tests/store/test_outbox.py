@@ -1,0 +1,160 @@
+"""Deliveries wait in order, are told once they are due, and never overtake one another for one alert."""
+
+import pytest
+
+from support.stored import T0, alert, at, attempt, commit, delivery, due_ids, opened
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = opened(tmp_path / "state")
+    commit(store, alerts=[alert("a1"), alert("a2")])
+    yield store
+    store.close()
+
+
+def put(store, *deliveries):
+    commit(store, deliveries=list(deliveries))
+
+
+def test_a_delivery_comes_back_as_it_was_put(store):
+    put(store, delivery(context={"rule": "loss", "fields": {"profit": "-60.50"}}, target=0))
+    (found,) = store.due("desk", 0, T0, 10)
+    assert (found.id, found.alert, found.state_told, found.channel, found.target) == (
+        "d1",
+        "a1",
+        "firing",
+        "desk",
+        0,
+    )
+    assert (found.status, found.attempts, found.severity) == ("pending", 0, "warning")
+    assert (found.created_at, found.next_at, found.expires_at) == (T0, T0, at(86400))
+    assert (found.sent_at, found.error) == (None, None)
+    assert found.context == {"rule": "loss", "fields": {"profit": "-60.50"}}
+
+
+def test_a_resolution_waits_for_its_firing(store):
+    put(store, delivery("firing"), delivery("other", alert="a2"))
+    put(store, delivery("resolved", state_told="resolved"))
+    assert due_ids(store, T0) == ["firing", "other"]
+    store.record([attempt("firing", "pending", error="503", next_at=at(30))])
+    assert due_ids(store, at(10)) == ["other"]
+    store.record([attempt("firing", "sent", at(31))])
+    assert due_ids(store, at(31)) == ["other", "resolved"]
+
+
+@pytest.mark.parametrize("end", ["sent", "dead", "superseded"])
+def test_whatever_ends_the_older_lets_the_next_go(store, end):
+    put(store, delivery("firing"), delivery("resolved", state_told="resolved"))
+    store.record([attempt("firing", end)])
+    assert due_ids(store, T0) == ["resolved"]
+
+
+def test_order_is_that_of_commits_whatever_the_clock_said(store):
+    put(store, delivery("firing", created_at=at(100)))
+    put(store, delivery("resolved", created_at=at(40)))  # the wall clock was set back in between
+    assert due_ids(store, at(50)) == []
+    assert due_ids(store, at(100)) == ["firing"]
+    assert store.next_due("desk", 0) == at(100)
+
+
+def test_alerts_and_targets_do_not_wait_for_one_another(store):
+    put(
+        store,
+        delivery("a1-desk"),
+        delivery("a1-second-url", target=1),
+        delivery("a1-mail", channel="mail"),
+        delivery("a2-desk", alert="a2"),
+    )
+    store.record([attempt("a1-desk", "pending", next_at=at(300))])
+    assert due_ids(store, T0) == ["a2-desk"]
+    assert due_ids(store, T0, target=1) == ["a1-second-url"]
+    assert due_ids(store, T0, channel="mail") == ["a1-mail"]
+
+
+def test_due_gives_the_oldest_first_and_no_more_than_asked(store):
+    commit(store, alerts=[alert(f"a{n}") for n in range(20)])
+    put(store, *(delivery(f"d{n}", alert=f"a{n}") for n in range(20)))
+    assert due_ids(store, T0, limit=3) == ["d0", "d1", "d2"]
+
+
+def test_next_due_is_when_due_will_have_something(store):
+    assert store.next_due("desk", 0) is None
+    put(store, delivery("firing"), delivery("resolved"), delivery("other", alert="a2"))
+    assert store.next_due("desk", 0) == T0
+    store.record([attempt("firing", "pending", next_at=at(60)), attempt("other", "pending", next_at=at(20))])
+    # "resolved" was due at T0, but stands behind "firing".
+    assert store.next_due("desk", 0) == at(20)
+    store.record([attempt("other")])
+    assert store.next_due("desk", 0) == at(60)
+    assert due_ids(store, at(59)) == []
+    assert due_ids(store, at(60)) == ["firing"]
+
+
+def test_attempts_are_counted_and_their_answers_kept(store):
+    put(store, delivery("d1"), delivery("d2", alert="a2"))
+    store.record([attempt("d1", "pending", error="503 Service Unavailable", next_at=at(1))])
+    store.record([attempt("d1", "pending", error="timed out", next_at=at(3))])
+    (waiting,) = store.waiting("a1", "desk", 0)
+    assert (waiting.attempts, waiting.error, waiting.next_at) == (2, "timed out", at(3))
+    store.record([attempt("d1", "sent", at(4)), attempt("d2", "superseded")])
+    found = store._db.execute(
+        "SELECT status, attempts, sent_at, error FROM deliveries ORDER BY sequence"
+    ).fetchall()
+    assert found == [("sent", 3, "2026-03-01T10:00:04.000000Z", None), ("superseded", 0, None, None)]
+
+
+def test_what_waited_in_vain_can_be_seen_as_one(store):
+    put(store, delivery("firing"), delivery("reminder"), delivery("resolved"), delivery("other", alert="a2"))
+    store.record([attempt("firing", "pending", next_at=at(600))])
+    assert [found.id for found in store.waiting("a1", "desk", 0)] == ["firing", "reminder", "resolved"]
+    assert store.waiting("a1", "desk", 1) == []
+    store.record([attempt("firing", "superseded"), attempt("reminder", "superseded"), attempt("resolved")])
+    assert store.waiting("a1", "desk", 0) == []
+
+
+def test_a_fallback_is_put_in_the_same_transaction(store):
+    put(store, delivery("d1"))
+    store.record([attempt("d1", "dead", error="gone", also=(delivery("f1", channel="mail"),))])
+    assert due_ids(store, T0) == []
+    assert due_ids(store, T0, channel="mail") == ["f1"]
+
+
+def test_what_cannot_be_recorded_changes_nothing(store):
+    put(store, delivery("d1"), delivery("d2", alert="a2"))
+    fallback = delivery("f1", channel="mail")
+    with pytest.raises(LookupError, match="unheard-of"):
+        store.record([attempt("d1", "dead", also=(fallback,)), attempt("unheard-of")])
+    assert due_ids(store, T0) == ["d1", "d2"]
+    assert due_ids(store, T0, channel="mail") == []
+
+
+def test_what_was_sent_is_never_pending_again(store):
+    put(store, delivery("d1"))
+    store.record([attempt("d1", "sent")])
+    with pytest.raises(LookupError):
+        store.record([attempt("d1", "pending", next_at=at(1))])
+    assert due_ids(store, at(10)) == []
+
+
+def test_channels_that_nobody_serves_any_more_can_be_found(store):
+    put(
+        store,
+        delivery("d1"),
+        delivery("d2", channel="old", target=1),
+        delivery("d3", channel="old", target=1),
+    )
+    store.record([attempt("d1")])
+    assert store.pending_targets() == {("old", 1): 2}
+
+
+def test_the_outbox_survives_a_restart(tmp_path):
+    store = opened(tmp_path)
+    put(store, delivery("firing"), delivery("resolved"))
+    store.record([attempt("firing", "pending", next_at=at(5), error="no route")])
+    store.close()
+    store = opened(tmp_path)
+    assert due_ids(store, at(4)) == []
+    (found,) = store.due("desk", 0, at(5), 10)
+    assert (found.id, found.attempts, found.error) == ("firing", 1, "no route")
+    store.close()

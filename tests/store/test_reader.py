@@ -1,0 +1,127 @@
+"""What other processes see, while the daemon works and after it has ended."""
+
+import sqlite3
+
+import pytest
+from sqlite_utils import Database
+
+from support.stored import T0, alert, at, attempt, commit, delivery, opened, order
+from tocsin.events import Key, Venue, number
+from tocsin.store import DATABASE, Reader, SchemaRefused, StoreUnavailable
+from tocsin.store.migrations import migrate
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = opened(tmp_path)
+    commit(
+        store,
+        alerts=[
+            alert("a1", state="resolved", started_at=at(-120), fired_at=at(-100), resolved_at=at(-30)),
+            alert("a2", fired_at=at(-10), severity="critical"),
+            alert("a3", rule="canceled", state="event", fired_at=at(-5)),
+        ],
+        deliveries=[
+            delivery("d1", alert="a1", created_at=at(-100)),
+            delivery("d2", alert="a1", state_told="resolved", created_at=at(-30)),
+            delivery("d3", alert="a2", created_at=at(-10)),
+        ],
+    )
+    store.record([attempt("d1", "sent", at(-99.5)), attempt("d2", "dead", error="chat not found")])
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def reader(tmp_path):
+    return Reader(tmp_path / DATABASE)
+
+
+def test_alerts_latest_first_and_only_active_ones_on_demand(store, reader):
+    assert [row["id"] for row in reader.alerts()] == ["a3", "a2", "a1"]
+    assert [row["id"] for row in reader.alerts(limit=1)] == ["a3"]
+    (active,) = reader.alerts(active_only=True)
+    assert active["id"] == "a2"
+    assert active["fired_at"] == "2026-03-01T09:59:50.000000Z"
+    assert active["data"] == {"fields": {"profit": "-0.49939999999990503"}}
+
+
+def test_deliveries_say_what_they_are_about(store, reader):
+    assert [row["id"] for row in reader.deliveries()] == ["d3", "d2", "d1"]
+    assert [(row["id"], row["status"]) for row in reader.deliveries(unsent_only=True)] == [
+        ("d3", "pending"),
+        ("d2", "dead"),
+    ]
+    sent = reader.deliveries()[2]
+    assert (sent["rule"], sent["title"], sent["took_seconds"]) == ("loss", "Loss on BTC-EUR", 0.5)
+
+
+def test_rules_say_how_often_they_fired_and_when_last(store, reader):
+    assert reader.rules() == [
+        {"rule": "canceled", "fired": 1, "last_fired_at": "2026-03-01T09:59:55.000000Z", "active": 0},
+        {"rule": "loss", "fired": 2, "last_fired_at": "2026-03-01T09:59:50.000000Z", "active": 1},
+    ]
+
+
+def test_venues_are_as_they_last_stood(store, reader):
+    state = Venue(id="fx", status="disconnected", reason="403", attempts=number(2))
+    commit(store, entities=[order(key=Key("fx", "venue", "", "fx"), state=state)])
+    (venue,) = reader.venues()
+    assert (venue["venue"], venue["status"], venue["reason"], venue["attempts"]) == (
+        "fx",
+        "disconnected",
+        "403",
+        "2",
+    )
+
+
+def test_the_history_of_an_alert_on_one_line(store):
+    history = {row["id"]: row for row in store._db["alert_history"].rows}
+    assert list(history) == ["a3", "a2", "a1"]
+    told = history["a1"]
+    assert (told["lasted_seconds"], told["sent"], told["unsent"], told["failed"]) == (90.0, 1, 0, 1)
+    assert told["first_sent_at"] == "2026-03-01T09:58:20.500000Z"
+    assert (history["a2"]["lasted_seconds"], history["a2"]["unsent"]) == (None, 1)
+
+
+def test_a_reader_sees_what_was_committed_and_holds_nothing(store, reader):
+    reader.alerts()
+    commit(store, alerts=[alert("a4", fired_at=T0)])
+    assert reader.alerts()[0]["id"] == "a4"
+    assert store.checkpoint()
+
+
+def test_after_the_daemon_has_ended_its_state_can_be_read(store, reader):
+    store.close()
+    assert len(reader.alerts()) == 3
+
+
+def test_a_reader_cannot_write(store, reader):
+    with reader._opened() as db, pytest.raises(sqlite3.OperationalError, match="readonly"):
+        db.execute("DELETE FROM alerts")
+
+
+def test_no_database_yet_is_told(tmp_path, reader):
+    with pytest.raises(StoreUnavailable, match="has the daemon run yet"):
+        reader.alerts()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_database_is_told(tmp_path, reader):
+    (tmp_path / DATABASE).write_bytes(b"not a database!!" * 256)
+    with pytest.raises(StoreUnavailable, match="no database"):
+        reader.alerts()
+
+
+def test_another_versions_database_is_told(tmp_path, reader):
+    older = Database(tmp_path / DATABASE)
+    migrate(older, stop_before="0002_history_views")
+    older.close()
+    with pytest.raises(SchemaRefused, match="older Tocsin; start the daemon once"):
+        reader.venues()
+
+
+def test_a_path_with_odd_characters_is_found(tmp_path):
+    odd = tmp_path / "50% of #1?"
+    opened(odd).close()
+    assert Reader(odd / DATABASE).alerts() == []
