@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 from pydantic import ValidationError
-from support.decoding import RECEIVED, cases, check, fixture
 
+from support.decoding import RECEIVED, cases, check, fixture
 from tocsin.venues.base import Endpoint, Malformed, Session
 from tocsin.venues.registry import adapter
 from tocsin.venues.yourfintech import ADAPTER, YourfintechSettings
