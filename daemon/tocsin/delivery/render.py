@@ -1,20 +1,20 @@
 """From a delivery's frozen context to the message that goes out: the rule's words, or ours, and what neither may omit."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, Self
 
-from jinja2 import Template, TemplateSyntaxError
+from jinja2 import Template, TemplateSyntaxError, nodes
 from jinja2.exceptions import UndefinedError
 from jinja2.meta import find_undeclared_variables
 
 from tocsin.alerts.message import Names, circumstances, default_body, default_title, state_line
-from tocsin.alerts.plain import flat, plain
+from tocsin.alerts.plain import plain
 from tocsin.delivery.model import Message
 from tocsin.delivery.sandbox import Box, run
 from tocsin.engine.model import Context
-from tocsin.events import KINDS, from_iso
+from tocsin.events import KINDS
 from tocsin.events.vocabulary import all_fields, fields, nearest, parse_value
 
 # What a template may use beside the fields of the rule's kind.
@@ -46,9 +46,20 @@ def check_template(source: str, names: frozenset[str]) -> tuple[int, str] | None
     except RecursionError:
         return 1, "nested too deeply"
     for name in sorted(find_undeclared_variables(tree) - names - set(_BOX.globals)):
-        close = nearest(name, sorted(names))
-        return _line_of(source, name), f"unknown name {name}" + (f"; did you mean {close}?" if close else "")
+        return _line_of(source, name), _unknown(name, names)
+    for node in tree.find_all(nodes.Getattr):
+        if (
+            isinstance(node.node, nodes.Name)
+            and node.node.name == _ACCOUNT
+            and node.attr not in fields(_ACCOUNT)
+        ):
+            return node.lineno, "account: " + _unknown(node.attr, frozenset(fields(_ACCOUNT)))
     return None
+
+
+def _unknown(name: str, names: frozenset[str]) -> str:
+    close = nearest(name, sorted(names))
+    return f"unknown name {name}" + (f"; did you mean {close}?" if close else "")
 
 
 def render(
@@ -86,7 +97,9 @@ def _try(what: str, source: str, values: Mapping[str, Any], remarks: list[str]) 
         return run(_compiled(source), values).strip()
     except Exception as error:  # noqa: BLE001 # a template is the user's program: whatever it raises, the alert still goes
         words = error.message if isinstance(error, UndefinedError | TemplateSyntaxError) else str(error)
-        remarks.append(f"(the rule's {what} template failed: {type(error).__name__}: {plain(words or '', 200)})")
+        remarks.append(
+            f"(the rule's {what} template failed: {type(error).__name__}: {plain(words or '', 200)})"
+        )
         return None
 
 
@@ -121,7 +134,7 @@ def _values(context: Context, names: Names, late: timedelta) -> dict[str, Any]:
         "severity": context.severity,
         "state": context.state,
         "condition": plain(context.condition),
-        "reason": plain(context.reason) or values.get("reason"),
+        "reason": plain(context.reason) or values.get("reason") or "",
         "value": _number(context.value),
         "value_at_start": _number(context.value_at_start),
         "worst": _number(context.worst),
@@ -129,7 +142,7 @@ def _values(context: Context, names: Names, late: timedelta) -> dict[str, Any]:
         "fired_at": context.fired_at,
         "as_of": context.time,
         "duration": max(context.at - context.started_at, timedelta(0)),
-        "late": late or None,
+        "late": late,
         "members": [],
         "missing_fields": list(context.missing),
         "suppressed": context.suppressed,
@@ -147,10 +160,13 @@ class AccountText(str):
     __slots__ = ("fields",)
     fields: Mapping[str, Any]
 
-    def __new__(cls, text: str, values: Mapping[str, Any]) -> "AccountText":
+    def __new__(cls, text: str, values: Mapping[str, Any]) -> Self:
         made = super().__new__(cls, text)
         made.fields = values
         return made
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.fields[key] if isinstance(key, str) else super().__getitem__(key)
 
 
 def _typed(kind: str, plain_fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -160,7 +176,10 @@ def _typed(kind: str, plain_fields: Mapping[str, Any]) -> dict[str, Any]:
         if name not in known:
             continue
         field_type = known[name].type
-        parsed = parse_value(field_type, value)
+        try:
+            parsed = parse_value(field_type, value)
+        except ValueError:  # kept by another version, whose vocabulary had another type for it
+            parsed = str(value)
         typed[name] = plain(parsed) if isinstance(parsed, str) else parsed
     return typed
 
@@ -174,6 +193,3 @@ def _line_of(source: str, name: str) -> int:
         if kind == "name" and value == name:
             return token_line
     return 1
-
-
-__all__ = ["MESSAGE_NAMES", "check_template", "flat", "from_iso", "render", "template_names", "datetime"]

@@ -5,7 +5,7 @@ text has a longest length. So each template ends, soon and small, without a cloc
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -14,9 +14,9 @@ from typing import Any
 from jinja2 import StrictUndefined, Template, TemplateSyntaxError, nodes
 from jinja2.exceptions import SecurityError
 from jinja2.filters import FILTERS
+from jinja2.runtime import LoopContext, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.tests import TESTS
-from jinja2.utils import Namespace
 from jinja2.visitor import NodeTransformer
 
 from tocsin.alerts.message import time_text
@@ -26,6 +26,7 @@ from tocsin.quantities import duration_text
 LONGEST_SOURCE = 20_000  # characters of a template
 LONGEST_TEXT = 16_000  # characters that a template, or any part of it, may come to
 STEPS = 10_000  # turns of all loops of one rendering together
+_LARGEST_BITS = 1024
 _FILTERS = (
     "abs", "capitalize", "count", "d", "default", "first", "float", "format", "int", "join", "last", "length", "list", "lower",
     "map", "max", "min", "reject", "rejectattr", "replace", "round", "select", "selectattr", "sort", "string", "sum", "title",
@@ -46,6 +47,7 @@ _METHODS: Mapping[type, frozenset[str]] = {
 }  # fmt: skip
 _REFUSED = (
     nodes.Macro, nodes.CallBlock, nodes.Import, nodes.FromImport, nodes.Include, nodes.Extends, nodes.Block, nodes.FilterBlock,
+    nodes.Dict,
 )  # fmt: skip
 _WIDE = re.compile(r"%[^%a-zA-Z]*(?:\d{3,}|\*)")
 _steps: ContextVar[list[int]] = ContextVar("tocsin_template_steps")
@@ -60,6 +62,16 @@ class _Bounded(NodeTransformer):
         self.generic_visit(node)
         node.iter = nodes.Filter(node.iter, "_counted", [], [], None, None, lineno=node.lineno)
         return node
+
+    def visit_List(self, node: nodes.List) -> nodes.Node:  # noqa: N802 # same
+        self.generic_visit(node)
+        return nodes.Filter(node, "_shallow", [], [], None, None, lineno=node.lineno)
+
+    def visit_Tuple(self, node: nodes.Tuple) -> nodes.Node:  # noqa: N802 # same
+        self.generic_visit(node)
+        if node.ctx != "load":
+            return node
+        return nodes.Filter(node, "_shallow", [], [], None, None, lineno=node.lineno)
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802 # same
         self.generic_visit(node)
@@ -83,10 +95,10 @@ class Box(ImmutableSandboxedEnvironment):
         )
         self.filters = {name: FILTERS[name] for name in _FILTERS} | {
             "format": _format, "replace": _replace, "join": _join, "_counted": _counted, "_together": _together,
-            "list": lambda values: list(_counted(values)),
+            "_shallow": _shallow, "list": _list, "default": _default, "d": _default,
         }  # fmt: skip
         self.tests = dict(TESTS)
-        self.globals = {"range": _range, "namespace": Namespace}
+        self.globals = {"range": _range}
 
     def checked(self, source: str) -> nodes.Template:
         """The template's tree, bounded. Raises Jinja's TemplateSyntaxError."""
@@ -105,7 +117,8 @@ class Box(ImmutableSandboxedEnvironment):
         for kind, methods in _METHODS.items():
             if isinstance(obj, kind):
                 return attr in methods
-        return super().is_safe_attribute(obj, attr, value) and isinstance(obj, Namespace | Mapping)
+        # What a loop knows of itself (loop.index, loop.last) is the only other thing with attributes.
+        return isinstance(obj, LoopContext) and super().is_safe_attribute(obj, attr, value)
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
         if operator == "**":
@@ -146,7 +159,9 @@ def shown(value: Any) -> Any:
         case timedelta():
             return duration_text(value)
         case None:
-            return ""
+            return "missing"
+        case list() | tuple():
+            return ", ".join(str(shown(item)) for item in value)
         case _:
             return value
 
@@ -156,6 +171,8 @@ def _is_number(value: object) -> bool:
 
 
 def _short(value: Any) -> Any:
+    if isinstance(value, int) and value.bit_length() > _LARGEST_BITS:
+        raise SecurityError("a number too large for a template")
     if isinstance(value, str | list | tuple) and len(value) > LONGEST_TEXT:
         raise SecurityError(f"a text of more than {LONGEST_TEXT} characters")
     return value
@@ -168,6 +185,22 @@ def _counted(values: Iterable[Any]) -> Iterator[Any]:
         if left[0] < 0:
             raise SecurityError(f"more than {STEPS} turns in a template's loops")
         yield value
+
+
+def _list(values: Iterable[Any]) -> list[Any]:
+    return list(_counted(values))
+
+
+def _shallow(values: Any) -> Any:
+    if any(isinstance(value, list | tuple) for value in values):
+        raise SecurityError("a list in a list can't be made in a template")
+    return values
+
+
+def _default(value: Any, otherwise: Any = "", boolean: bool = False) -> Any:
+    """Jinja's own, for which a field without a value is missing too."""
+    absent = value is None or isinstance(value, Undefined) or (boolean and not value)
+    return otherwise if absent else value
 
 
 def _together(parts: Iterable[Any]) -> str:
@@ -192,10 +225,7 @@ def _format(template: str, *values: Any) -> str:
 
 
 def _replace(text: Any, old: str, new: str) -> str:
-    text, old, new = str(text), str(old), str(new)
-    if len(text) + text.count(old) * len(new) > LONGEST_TEXT:
+    whole, old, new = str(shown(text)), str(old), str(new)
+    if len(whole) + whole.count(old) * len(new) > LONGEST_TEXT:
         raise SecurityError(f"a text of more than {LONGEST_TEXT} characters")
-    return text.replace(old, new)
-
-
-Renderer = Callable[[Mapping[str, Any]], str]
+    return whole.replace(old, new)

@@ -1,0 +1,157 @@
+"""What to make of what waits on a channel: one message of several, how long to wait, what to hand over. Pure."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+from msgspec import Struct
+
+from tocsin.alerts.message import Names, late_by, time_text
+from tocsin.alerts.plain import flat
+from tocsin.delivery.model import Message
+from tocsin.delivery.render import render
+from tocsin.engine.model import Context
+from tocsin.events import from_iso
+from tocsin.store.model import Delivery, NewDelivery
+
+FIRST_RETRY, LONGEST_RETRY = 1.0, 300.0  # seconds
+PERMANENT_RETRY = 600.0  # seconds; a refusal is tried again that slowly: tokens get renewed, chats made
+CRITICAL_WITHIN = timedelta(minutes=1)  # a critical one that isn't delivered by then goes to the fallback too
+# What waited that long, or was tried before, waited in vain: its end is then told with it, not after it.
+_IN_VAIN = timedelta(seconds=5)
+_HANDED = "; handed to "
+
+
+class Parcel(Struct, frozen=True):
+    """What goes out as one message: the delivery that carries it, those folded into it, and our remarks on that."""
+
+    carrier: Delivery
+    folded: tuple[Delivery, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def all(self) -> tuple[Delivery, ...]:
+        return (*self.folded, self.carrier)
+
+    @property
+    def attempts(self) -> int:
+        return max(delivery.attempts for delivery in self.all)
+
+
+def gather(waiting: Sequence[Delivery], now: datetime) -> Parcel:
+    """What to send first of what waits, in order, for one alert on one target (never empty).
+
+    A firing that waited in vain and its resolution are one message; reminders give way to whatever is newer.
+    """
+    first = waiting[0]
+    ends = next((n for n, delivery in enumerate(waiting) if delivery.state_told == "resolved"), None)
+    if first.state_told == "firing":
+        if ends is not None and (first.attempts > 0 or now - first.created_at >= _IN_VAIN):
+            end = waiting[ends]
+            note = f"was firing from {time_text(_at(first))} to {time_text(_at(end))}; not told before"
+            return Parcel(end, tuple(waiting[:ends]), (note,))
+        return Parcel(first, _reminders(waiting[1:]))
+    if first.state_told == "reminder":
+        if ends is not None:
+            return Parcel(waiting[ends], tuple(waiting[:ends]))
+        reminders = _reminders(waiting)
+        return Parcel(reminders[-1], reminders[:-1])
+    return Parcel(first)
+
+
+def _reminders(waiting: Sequence[Delivery]) -> tuple[Delivery, ...]:
+    found: list[Delivery] = []
+    for delivery in waiting:
+        if delivery.state_told != "reminder":
+            break
+        found.append(delivery)
+    return tuple(found)
+
+
+def message(parcel: Parcel, names: Names, now: datetime) -> Message:
+    """The parcel as it is sent `now`: how late it is depends on that."""
+    carrier = parcel.carrier
+    notes = (*parcel.notes, *_kept_notes(carrier))
+    try:
+        context = msgspec.convert(carrier.context, Context)
+    except msgspec.ValidationError as error:
+        # Kept by another version. Ugly, but told.
+        facts = flat(json.dumps(carrier.context, default=str, ensure_ascii=False), 3000)
+        return Message(
+            title=f"{carrier.state_told}: alert {carrier.alert}",
+            body=f"(its context can't be read: {flat(str(error))})\n{facts}",
+            severity="critical" if carrier.severity == "critical" else "warning",
+            delivery_id=carrier.id,
+        )
+    return render(context, names, delivery_id=carrier.id, late=late_by(context, now), notes=notes)
+
+
+def backoff(tries: int, jitter: float) -> float:
+    """Seconds to wait after that many failures: 1, doubling to five minutes, times `jitter` (0 to 1)."""
+    longest = min(FIRST_RETRY * 2.0 ** min(tries - 1, 16), LONGEST_RETRY)
+    return max(longest * jitter, 0.1)
+
+
+def hand_over(
+    parcel: Parcel, to: str, targets: int, now: datetime, because: str = ""
+) -> tuple[NewDelivery, ...]:
+    """The same message for each URL of the fallback. `because` is what the failing service answered."""
+    carrier = parcel.carrier
+    # "Not told before" is not so there, if the fallback has what was folded in.
+    notes = [] if any(map(is_handed, parcel.folded)) else list(parcel.notes)
+    notes += _kept_notes(carrier)
+    if because:
+        notes.append(f"sent here because {carrier.channel} did not take it: {flat(because, 200)}")
+    return tuple(
+        NewDelivery(
+            id=f"{carrier.id}-{to}-{target}",
+            alert=carrier.alert,
+            state_told=carrier.state_told,
+            channel=to,
+            target=target,
+            severity=carrier.severity,
+            created_at=now,
+            expires_at=now + (carrier.expires_at - carrier.created_at),
+            context={**carrier.context, "notes": notes},
+        )
+        for target in range(targets)
+    )
+
+
+def error_text(delivery: Delivery, error: str, handed_to: str | None = None) -> str:
+    """The error as it is kept, with whom has the message instead: people read that, and so does `is_handed`."""
+    if handed_to is not None:
+        return f"{error}{_HANDED}{handed_to}"
+    _, marked, to = (delivery.error or "").rpartition(_HANDED)
+    return f"{error}{marked}{to}" if marked else error
+
+
+def bare_error(delivery: Delivery) -> str:
+    """What the service answered the last time."""
+    return (delivery.error or "").partition(_HANDED)[0]
+
+
+def is_handed(delivery: Delivery) -> bool:
+    """Whether the fallback has it already, as the outbox remembers across restarts."""
+    return _HANDED in (delivery.error or "")
+
+
+def tells_of_failure(delivery: Delivery) -> bool:
+    """Whether it is itself about a delivery that failed: its own failing is not told, or they'd chase each other."""
+    return delivery.context.get("event") == "daemon.delivery_failed"
+
+
+def _kept_notes(delivery: Delivery) -> tuple[str, ...]:
+    notes = delivery.context.get("notes")
+    return tuple(str(note) for note in notes) if isinstance(notes, list | tuple) else ()
+
+
+def _at(delivery: Delivery) -> datetime:
+    at = delivery.context.get("at")
+    if isinstance(at, datetime):
+        return at
+    try:
+        return from_iso(str(at))
+    except ValueError:
+        return delivery.created_at

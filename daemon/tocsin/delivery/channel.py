@@ -1,0 +1,60 @@
+"""What a channel's task is given: its settings, the outbox it empties, the bell that wakes it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import trio
+
+from tocsin.alerts.message import Names
+from tocsin.delivery.model import ChannelSettings
+from tocsin.store.model import Attempt, Delivery
+
+
+class Outbox(Protocol):
+    """What is needed of the store. Every method raises StoreUnavailable when it can't."""
+
+    async def due(self, channel: str, target: int, now: datetime, limit: int) -> Sequence[Delivery]:
+        """What is to be sent, oldest first: of each alert only the first that waits."""
+        ...
+
+    async def next_due(self, channel: str, target: int) -> datetime | None:
+        """When `due` will have something."""
+        ...
+
+    async def waiting(self, alert: str, channel: str, target: int) -> Sequence[Delivery]:
+        """All that waits for an alert, in order."""
+        ...
+
+    async def record(self, attempts: Sequence[Attempt]) -> None:
+        """In one transaction. LookupError for a delivery that waits no more."""
+        ...
+
+
+class Wake:
+    """Rung when something new is in the outbox. A ring is never missed: whoever waits says which one it saw last."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._event = trio.Event()
+
+    def ring(self) -> None:
+        self.count += 1
+        self._event.set()
+        self._event = trio.Event()
+
+    async def after(self, count: int) -> None:
+        while self.count == count:
+            await self._event.wait()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channel:
+    """One URL of one channel, and what its task must know. `fallback` is (channel, how many URLs it has)."""
+
+    name: str
+    target: int
+    settings: ChannelSettings
+    names: Names
+    fallback: tuple[str, int] | None = None

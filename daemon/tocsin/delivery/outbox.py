@@ -1,0 +1,304 @@
+"""One task for each URL of each channel: sends what is due there, in order, until it is told or dead.
+
+The outbox itself is in the store; what is remembered here can all be lost.
+"""
+
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import structlog
+import trio
+
+from tocsin.clock import Clock
+from tocsin.delivery.backlog import (
+    CRITICAL_WITHIN,
+    PERMANENT_RETRY,
+    Parcel,
+    backoff,
+    bare_error,
+    error_text,
+    gather,
+    hand_over,
+    is_handed,
+    message,
+    tells_of_failure,
+)
+from tocsin.delivery.channel import Channel, Outbox, Wake
+from tocsin.delivery.model import Outcome, Sender
+from tocsin.delivery.pace import pace_for
+from tocsin.delivery.patience import OnlyOn, finishing, stored
+from tocsin.events import Daemon, Occurrence
+from tocsin.store.model import Attempt, Delivery, NewDelivery
+
+_log: Any = structlog.get_logger("tocsin.delivery")
+
+SEND_DEADLINE = 45.0  # seconds; senders have a deadline of their own, this is for one that breaks its promise
+_GRACE = 4.0  # seconds that a message on its way may take to arrive and be recorded when the daemon stops
+_LONGEST_REST = 60.0  # seconds; a wake-up that was missed delays no longer
+_BATCH = 50
+_REMEMBERED = 10_000  # alerts
+_EVER = datetime.max.replace(tzinfo=UTC)
+
+
+async def run_channel(
+    channel: Channel,
+    *,
+    sender: Sender,
+    outbox: Outbox,
+    clock: Clock,
+    tell: Callable[[Occurrence], Awaitable[None]],
+    wake: Wake,
+    jitter: Callable[[], float] = random.random,
+) -> None:
+    """Delivers for ever. Ends only by cancellation (a message on its way gets 4 s) or a bug.
+
+    `tell` takes `daemon.delivery_failed`, whose subject is the channel that it must not be told on. `wake` is rung
+    by whoever commits deliveries, after the commit. `jitter` gives 0.0 to 1.0.
+    """
+    task = _ChannelTask(
+        channel, sender=sender, outbox=outbox, clock=clock, tell=tell, wake=wake, jitter=jitter
+    )
+    async with trio.open_nursery() as nursery:
+        if channel.fallback is not None:
+            nursery.start_soon(task.mind_critical)
+        await task.deliver()
+
+
+class _ChannelTask:
+    def __init__(
+        self,
+        channel: Channel,
+        *,
+        sender: Sender,
+        outbox: Outbox,
+        clock: Clock,
+        tell: Callable[[Occurrence], Awaitable[None]],
+        wake: Wake,
+        jitter: Callable[[], float],
+    ) -> None:
+        self._channel, self._sender, self._outbox = channel, sender, outbox
+        self._clock, self._tell, self._wake, self._jitter = clock, tell, wake, jitter
+        self._time = OnlyOn(clock)
+        self._pace = pace_for(channel.settings.urls[channel.target].reveal(), channel.settings.rate)
+        self._failures = 0  # in a row
+        self._held_until = float(
+            "-inf"
+        )  # steady; after a failure the service gets its rest, whatever else is due
+        self._outage_told = False
+        self._heard: dict[str, None] = {}  # alerts whose firing the fallback has heard of, oldest first
+        self._recording = trio.Lock()
+        self._accepted: set[str] = set()  # sent, but not recorded yet
+        self._log = _log.bind(channel=channel.name, target=channel.target)
+
+    # ------------------------------------------------------------------------------------------------------ delivering
+
+    async def deliver(self) -> None:
+        while True:
+            seen = self._wake.count
+            due = await self._due(self._time.wall(), _BATCH)
+            if not due:
+                await self._rest(seen, await self._next_due())
+                continue
+            now = self._clock.now()
+            delay = max(self._held_until - now.steady, self._pace.wait(now))
+            if delay > 0:
+                await trio.sleep(delay)
+                continue
+            # While it fails, each that waits gets its turn: one message that the service chokes on blocks no other.
+            chosen = min(due, key=lambda delivery: delivery.attempts) if self._failures else due[0]
+            await finishing(partial(self._deliver_alert, chosen.alert), _GRACE)
+
+    async def _deliver_alert(self, alert: str) -> None:
+        parcel = gather(await self._waiting(alert), self._time.wall())
+        if self._is_expired(parcel) and parcel.attempts > 0:
+            await self._bury(parcel, bare_error(parcel.carrier) or "not delivered in time")
+            return
+        outcome = await self._send(parcel)
+        self._pace = self._pace.after(self._clock.now())
+        if outcome.sent:
+            await self._sent(parcel, outcome)
+        elif self._is_expired(parcel):
+            await self._bury(parcel, outcome.answer)
+        else:
+            await self._failed(parcel, outcome)
+
+    async def _send(self, parcel: Parcel) -> Outcome:
+        with trio.move_on_after(SEND_DEADLINE):
+            return await self._sender.send(message(parcel, self._channel.names, self._time.wall()))
+        return Outcome(sent=False, answer=f"{self._sender.name}: no answer within {SEND_DEADLINE:g} s")
+
+    async def _sent(self, parcel: Parcel, outcome: Outcome) -> None:
+        carrier = parcel.carrier
+        self._accepted.add(carrier.id)
+        if self._failures:
+            self._log.info("delivering again", answer=outcome.answer)
+        self._failures, self._held_until, self._outage_told = 0, float("-inf"), False
+        also: tuple[NewDelivery, ...] = ()
+        if carrier.state_told == "resolved" and self._fallback_heard(parcel):
+            # What was announced as firing there is announced as resolved there.
+            also = self._for_fallback(parcel)
+            self._heard.pop(carrier.alert, None)
+        await self._close(
+            parcel, Attempt(delivery=carrier.id, status="sent", at=self._time.wall(), also=also)
+        )
+        self._accepted.discard(carrier.id)
+
+    async def _failed(self, parcel: Parcel, outcome: Outcome) -> None:
+        tries = parcel.attempts + 1
+        delay = PERMANENT_RETRY if outcome.permanent else backoff(tries, self._jitter())
+        if not outcome.permanent:
+            self._failures += 1
+            rest = delay if self._failures == tries else backoff(self._failures, self._jitter())
+            self._held_until = self._clock.now().steady + max(rest, outcome.retry_after or 0.0)
+        self._log.warning(
+            "not delivered", delivery=parcel.carrier.id, answer=outcome.answer, attempt=tries, permanent=outcome.permanent
+        )  # fmt: skip
+        now = self._time.wall()
+        wait = timedelta(seconds=max(delay, outcome.retry_after or 0.0))
+        also = self._for_fallback(parcel, outcome.answer) if outcome.permanent else ()
+        next_at = min(now + wait, parcel.carrier.expires_at)
+        await self._put_off(parcel, outcome.answer, next_at, also)
+        if outcome.permanent:
+            await self._tell_failed(parcel, outcome.answer)
+
+    async def _bury(self, parcel: Parcel, error: str) -> None:
+        """It is never going to be delivered here: said loudly, and on the fallback if that doesn't have it yet."""
+        carrier = parcel.carrier
+        also = self._for_fallback(parcel, error)
+        self._log.error("delivery given up", delivery=carrier.id, alert=carrier.alert, error=error)
+        text = error_text(carrier, error, self._fallback_name if also else None)
+        await self._close(
+            parcel, Attempt(delivery=carrier.id, status="dead", at=self._time.wall(), error=text, also=also)
+        )
+        await self._tell_failed(parcel, error)
+
+    # -------------------------------------------------------------------------------------------------------- fallback
+
+    async def mind_critical(self) -> None:
+        """What is critical and a minute old goes to the fallback too, whatever the channel is busy with."""
+        while True:
+            seen = self._wake.count
+            wake_at = None
+            for head in await self._due(_EVER, 10 * _BATCH):
+                if head.severity != "critical":
+                    continue
+                at = head.created_at + CRITICAL_WITHIN
+                if at <= self._time.wall():
+                    later = await self._hand_over_late(head.alert)
+                    if later is None:
+                        continue
+                    at = later
+                wake_at = min(wake_at or at, at)
+            await self._rest(seen, wake_at)
+
+    async def _hand_over_late(self, alert: str) -> datetime | None:
+        """Hands over what is a minute old; for what is younger, when it will be."""
+        async with self._recording:
+            waiting = await self._waiting(alert)
+            if not waiting or any(delivery.id in self._accepted for delivery in waiting):
+                return None
+            parcel = gather(waiting, self._time.wall())
+            due_at = parcel.carrier.created_at + CRITICAL_WITHIN
+            if due_at > self._time.wall():
+                return due_at
+            answer = bare_error(parcel.carrier) or bare_error(waiting[0]) or "not delivered within a minute"
+            also = self._for_fallback(parcel, answer)
+            if not also:
+                return None
+            attempt = self._again(parcel.carrier, answer, parcel.carrier.next_at, also)
+            await stored(lambda: self._outbox.record([attempt]), self._log)
+        self._log.warning("not delivered within a minute", alert=alert, answer=answer)
+        await self._tell_failed(parcel, answer)
+        return None
+
+    def _for_fallback(self, parcel: Parcel, because: str = "") -> tuple[NewDelivery, ...]:
+        """The deliveries for the fallback; none where there is no fallback or it has the message already."""
+        if self._channel.fallback is None:
+            return ()
+        self._heard[parcel.carrier.alert] = None
+        while len(self._heard) > _REMEMBERED:
+            self._heard.pop(next(iter(self._heard)))
+        if is_handed(parcel.carrier):
+            return ()
+        return hand_over(parcel, *self._channel.fallback, now=self._time.wall(), because=because)
+
+    def _fallback_heard(self, parcel: Parcel) -> bool:
+        return parcel.carrier.alert in self._heard or any(map(is_handed, parcel.all))
+
+    @property
+    def _fallback_name(self) -> str | None:
+        return self._channel.fallback[0] if self._channel.fallback else None
+
+    async def _tell_failed(self, parcel: Parcel, answer: str) -> None:
+        """Tell the rules, once an outage."""
+        if self._outage_told or tells_of_failure(parcel.carrier):
+            return
+        self._outage_told = True
+        state = Daemon(id=self._channel.name, subject=self._channel.name, reason=answer)
+        event = "daemon.delivery_failed"
+        await self._tell(Occurrence(state=state, event=event, origin="synthetic", time=self._time.wall()))
+
+    # ------------------------------------------------------------------------------------------------- outbox and time
+
+    async def _due(self, now: datetime, limit: int) -> Sequence[Delivery]:
+        name, target = self._channel.name, self._channel.target
+        return await stored(lambda: self._outbox.due(name, target, now, limit), self._log)
+
+    async def _next_due(self) -> datetime | None:
+        name, target = self._channel.name, self._channel.target
+        return await stored(lambda: self._outbox.next_due(name, target), self._log)
+
+    async def _waiting(self, alert: str) -> Sequence[Delivery]:
+        name, target = self._channel.name, self._channel.target
+        return await stored(lambda: self._outbox.waiting(alert, name, target), self._log)
+
+    async def _close(self, parcel: Parcel, last: Attempt) -> None:
+        """The end of a parcel: what was folded into it is superseded, in the same transaction."""
+        folded = [
+            Attempt(delivery=delivery.id, status="superseded", at=last.at, error=delivery.error)
+            for delivery in parcel.folded
+        ]
+        async with self._recording:
+            await stored(lambda: self._outbox.record([*folded, last]), self._log)
+
+    async def _put_off(
+        self, parcel: Parcel, answer: str, next_at: datetime, also: tuple[NewDelivery, ...]
+    ) -> None:
+        """All of the parcel waits until `next_at`: its first, for which the rest waits, above all."""
+        async with self._recording:
+            # Read again: the fallback may have got it while it was being sent.
+            now = {delivery.id: delivery for delivery in await self._waiting(parcel.carrier.alert)}
+            again = [self._again(now[delivery.id], answer, next_at) for delivery in parcel.folded]
+            carrier = now[parcel.carrier.id]
+            also = () if is_handed(carrier) else also
+            again.append(self._again(carrier, answer, next_at, also))
+            await stored(lambda: self._outbox.record(again), self._log)
+
+    def _again(
+        self, delivery: Delivery, answer: str, next_at: datetime, also: tuple[NewDelivery, ...] = ()
+    ) -> Attempt:
+        error = error_text(delivery, answer, self._fallback_name if also else None)
+        return Attempt(
+            delivery=delivery.id,
+            status="pending",
+            at=self._time.wall(),
+            error=error,
+            next_at=next_at,
+            also=also,
+        )
+
+    def _is_expired(self, parcel: Parcel) -> bool:
+        return parcel.carrier.expires_at <= self._time.wall()
+
+    async def _rest(self, seen: int, until: datetime | None) -> None:
+        seconds = _LONGEST_REST
+        if until is not None:
+            seconds = min(max((until - self._time.wall()).total_seconds(), 0.001), seconds)
+        with trio.move_on_after(seconds):
+            await self._wake.after(seen)
+
+
+__all__ = ["Channel", "Outbox", "Wake", "run_channel"]
