@@ -2,10 +2,13 @@
 
 import json
 import re
+from collections import deque
+from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
 
 MASK = "***"
 _SHORTEST_MASKED = 4  # masking every "1" in a log would hide the log, not the secret
+_RENEWALS_REMEMBERED = 8  # of one owner's short-lived secrets
 
 
 class Secret:
@@ -39,18 +42,39 @@ class Masker:
 
     def __init__(self) -> None:
         self._words: set[str] = set()
+        self._renewed: dict[str, deque[frozenset[str]]] = {}
         self._pattern: re.Pattern[str] | None = None
 
     def add(self, secret: "Secret | str") -> None:
-        text = secret.reveal() if isinstance(secret, Secret) else secret
-        if len(text) < _SHORTEST_MASKED:
-            return
-        words = {text, quote(text, safe=""), quote_plus(text), quote(text), json.dumps(text)[1:-1]}
+        words = _spellings(secret)
         if words <= self._words:
             return
         self._words |= words
-        longest_first = sorted(self._words, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, longest_first)))
+        self._rebuild()
+
+    def renew(self, owner: str, secrets: Iterable["Secret | str"]) -> None:
+        """Add short-lived secrets, such as a session's. The owner's older ones are forgotten some renewals later.
+
+        With a new ticket each minute the mask would otherwise grow, and slow down, for as long as the daemon lives.
+        """
+        words = frozenset().union(*map(_spellings, secrets))
+        renewed = self._renewed.setdefault(owner, deque(maxlen=_RENEWALS_REMEMBERED))
+        if words in renewed:
+            return
+        renewed.append(words)
+        self._rebuild()
+
+    def _rebuild(self) -> None:
+        words = self._words.union(*(words for renewed in self._renewed.values() for words in renewed))
+        longest_first = sorted(words, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
     def mask(self, text: str) -> str:
         return self._pattern.sub(MASK, text) if self._pattern else text
+
+
+def _spellings(secret: "Secret | str") -> frozenset[str]:
+    text = secret.reveal() if isinstance(secret, Secret) else secret
+    if len(text) < _SHORTEST_MASKED:
+        return frozenset()
+    return frozenset({text, quote(text, safe=""), quote_plus(text), quote(text), json.dumps(text)[1:-1]})

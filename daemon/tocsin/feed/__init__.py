@@ -1,0 +1,7 @@
+"""Everything between a venue's socket and the pipeline: sockets, sign-in, retry, silence."""
+
+from tocsin.feed.credentials import CredentialStore
+from tocsin.feed.model import Log, Received, Sink, Timings, VenueFeed
+from tocsin.feed.supervisor import run_venue
+
+__all__ = ["CredentialStore", "Log", "Received", "Sink", "Timings", "VenueFeed", "run_venue"]

@@ -1,10 +1,12 @@
-"""What the feed hands to the pipeline."""
+"""What the feed is given, and what it hands to the pipeline."""
 
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from msgspec import Struct
 
 from tocsin.events import Instant, Observed
+from tocsin.venues.base import Adapter, VenueSettings
 
 
 class Received(Struct, frozen=True, kw_only=True):
@@ -23,3 +25,41 @@ class Sink(Protocol):
     """Where received things go. `put` waits while this venue's own queue is full; other venues' don't matter to it."""
 
     async def put(self, received: Received) -> None: ...
+
+
+class Log(Protocol):
+    """As much of a structlog logger as the feed uses."""
+
+    def debug(self, event: str, **fields: Any) -> Any: ...
+    def info(self, event: str, **fields: Any) -> Any: ...
+    def warning(self, event: str, **fields: Any) -> Any: ...
+    def error(self, event: str, **fields: Any) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class VenueFeed:
+    """One configured venue: the user's name for it, the adapter of its type, and its settings."""
+
+    name: str
+    adapter: Adapter
+    settings: VenueSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """How long things may take, in seconds. What a user can set stands in the venue's settings instead."""
+
+    answer: float = 10.0  # a request's acknowledgement
+    close: float = 3.0  # a connection's orderly end
+    http: float = 30.0  # one HTTP request, from the look-up of the name to the last byte
+    send: float = 10.0  # one message on a connection without pings
+    first_delay: float = 1.0  # of the back-off, which doubles …
+    longest_delay: float = 60.0  # … up to this
+    healthy: float = 30.0  # a connection that lives so long forgets earlier failures
+    auth_retry: float = 300.0  # after the venue refused the credentials, or every stream
+    prove: float = 2.0  # after a short life the next must last so long to be told, doubling up to `healthy`
+    market_silence: float = 60.0  # `silent_after` of market data where the user says nothing
+    cycle: float = 30.0  # a polled venue's picture, from the open socket to its close
+    flood: float = 60.0  # the same complaint is told once in so long
+    skew: float = 60.0  # a venue's times may be so far from ours
+    renew: float = 30.0  # at least so long between two renewals of a session

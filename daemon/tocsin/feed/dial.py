@@ -1,0 +1,74 @@
+"""From an adapter's endpoint to an open connection: the scheme decides, one redirect is followed where allowed."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from tocsin.feed.connection import Connection
+from tocsin.feed.lines import open_lines
+from tocsin.feed.model import Timings
+from tocsin.feed.outside import HandshakeRejected
+from tocsin.feed.transport import tls_context
+from tocsin.feed.urls import Target, parse_target, redirected
+from tocsin.feed.websocket import Limits, open_websocket
+from tocsin.venues.base import Endpoint, VenueSettings
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
+@asynccontextmanager
+async def open_connection(
+    endpoint: Endpoint, settings: VenueSettings, timings: Timings
+) -> AsyncIterator[Connection]:
+    """Hold that socket open. ConnectFailed, HandshakeRejected where it doesn't come about."""
+    target = parse_target(endpoint.url)
+    tls = tls_context(settings.tls_ca) if target.tls else None
+    connect_within = settings.connect_timeout.total_seconds()
+    async with AsyncExitStack() as stack:
+        if target.scheme in ("tcp", "tls"):
+            yield await stack.enter_async_context(
+                open_lines(
+                    target,
+                    tls=tls,
+                    connect_within=connect_within,
+                    longest=settings.max_message_size,
+                    send_within=timings.send,
+                    close_within=timings.close,
+                )
+            )
+            return
+        limits = Limits(
+            connect=connect_within,
+            close=timings.close,
+            ping_every=settings.ping_every.total_seconds(),
+            message=settings.max_message_size,
+        )
+        headers = _headers(endpoint, settings)
+        try:
+            opened = await stack.enter_async_context(
+                open_websocket(target, headers=headers, tls=tls, limits=limits)
+            )
+        except HandshakeRejected as rejected:
+            elsewhere = _elsewhere(endpoint, target, rejected)
+            if elsewhere is None:
+                raise
+            opened = await stack.enter_async_context(
+                open_websocket(elsewhere, headers=headers, tls=tls, limits=limits)
+            )
+        yield opened
+
+
+def _headers(endpoint: Endpoint, settings: VenueSettings) -> dict[str, str]:
+    """The endpoint's own win over the settings'; `Origin` is sent when either says so, also empty."""
+    headers = {name.lower(): value for name, value in settings.headers.items()}
+    headers |= {name.lower(): value for name, value in endpoint.headers.items()}
+    origin = endpoint.origin if endpoint.origin is not None else settings.origin
+    if origin is not None:
+        headers["origin"] = origin
+    return headers
+
+
+def _elsewhere(endpoint: Endpoint, target: Target, rejected: HandshakeRejected) -> Target | None:
+    location = rejected.headers.get("location")
+    if not (endpoint.follow_redirect and rejected.status in _REDIRECTS and location):
+        return None
+    return redirected(target, location)

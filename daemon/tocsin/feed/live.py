@@ -1,0 +1,182 @@
+"""A venue that pushes: its sockets are held open, each on its own; together they are the venue's connection."""
+
+from dataclasses import dataclass
+from typing import NoReturn
+
+import trio
+
+from tocsin.feed.conversation import Conversation
+from tocsin.feed.dial import open_connection
+from tocsin.feed.failures import is_new, is_unauthorized, tell_failure
+from tocsin.feed.outside import CredentialsRefused, OutsideError, foremost
+from tocsin.feed.session import SessionKeeper
+from tocsin.feed.shared import Shared
+from tocsin.feed.snapshot import take_snapshot
+from tocsin.venues.base import Endpoint, Session
+
+
+async def run_live(shared: Shared) -> NoReturn:
+    """Hold all of the venue's sockets, for ever."""
+    keeper = SessionKeeper(shared)
+    session = await keeper.fresh()
+    endpoints = shared.adapter.endpoints(shared.settings, session)
+    _watch_the_whole(shared, endpoints)
+    async with trio.open_nursery() as nursery:
+        whole = _Whole(shared, keeper, frozenset(endpoint.name for endpoint in endpoints), nursery)
+        for endpoint in endpoints:
+            link = _Link(shared, keeper, whole, endpoint.name, alone=len(endpoints) == 1)
+            nursery.start_soon(link.hold, session)
+    raise AssertionError("a socket's task ended")
+
+
+def _watch_the_whole(shared: Shared, endpoints: tuple[Endpoint, ...]) -> None:
+    """`silent_after` where nothing is market data means the connection as a whole."""
+    market_data = any(
+        endpoint.market_data or any(request.market_data for request in endpoint.opening)
+        for endpoint in endpoints
+    )
+    if shared.settings.silent_after is not None and not market_data:
+        shared.silence.expect(shared.name)
+
+
+class _Whole:
+    """The sockets together: the venue is connected while all of them are up."""
+
+    def __init__(
+        self, shared: Shared, keeper: SessionKeeper, names: frozenset[str], nursery: trio.Nursery
+    ) -> None:
+        self._shared, self._keeper, self._names, self._nursery = shared, keeper, names, nursery
+        self._up: dict[str, Session] = {}
+        self._scope: trio.CancelScope | None = None
+        self._snapshots = trio.CancelScope()
+
+    def up(self, name: str, session: Session) -> None:
+        """That socket is open and its streams are acknowledged."""
+        renewed = name in self._up
+        self._up[name] = session
+        if self._scope is None and self._up.keys() == self._names:
+            self._scope = trio.CancelScope()
+            self._nursery.start_soon(
+                self._while_up, self._scope, self._shared.proof.began(trio.current_time())
+            )
+        elif renewed:
+            self._start_snapshot()
+
+    def gone(self, name: str) -> None:
+        self._up.pop(name, None)
+        if self._scope is not None:
+            self._scope.cancel()
+            self._snapshots.cancel()
+            self._scope = None
+            self._shared.down()
+
+    async def _while_up(self, scope: trio.CancelScope, prove: float) -> None:
+        with scope:
+            await trio.sleep(prove)
+            self._shared.silence.start_over()
+            await self._shared.standing.connected()
+            self._start_snapshot()
+            await self._shared.silence.watch()
+
+    def _start_snapshot(self) -> None:
+        self._snapshots.cancel()
+        self._snapshots = trio.CancelScope()
+        session = next(iter(self._up.values()))
+        self._nursery.start_soon(self._snapshot, self._snapshots, session)
+
+    async def _snapshot(self, scope: trio.CancelScope, session: Session) -> None:
+        with scope:
+            await take_snapshot(self._shared, session)
+
+
+class _Link:
+    """One socket, made again whenever it ends."""
+
+    def __init__(
+        self, shared: Shared, keeper: SessionKeeper, whole: _Whole, name: str, *, alone: bool
+    ) -> None:
+        self._shared, self._keeper, self._whole, self._name = shared, keeper, whole, name
+        self._shown = "" if alone else name
+        self._backoff = shared.backoff()
+
+    async def hold(self, session: Session) -> NoReturn:
+        """Connect and listen, for ever. A renewed session changes the socket without a word if that works at once."""
+        signed_in_anew = False
+        while True:
+            life = _Life()
+            try:
+                session = await self._listen(session, life)
+                continue
+            except OutsideError as error:
+                failure = error
+            self._whole.gone(self._name)
+            if life.up_at is not None:
+                if trio.current_time() - life.up_at >= self._shared.timings.healthy:
+                    self._backoff.reset()
+                signed_in_anew = False
+            if is_unauthorized(failure) and not signed_in_anew:
+                signed_in_anew = True
+                anew = await self._keeper.fresh(rejected=session)
+                if is_new(anew, than=session):
+                    session = anew
+                    continue
+            delay = await tell_failure(
+                self._shared, failure, self._shown, self._backoff, was_up=life.up_at is not None
+            )
+            self._shared.log.info(
+                "waiting to connect", venue=self._shared.name, socket=self._name, seconds=delay
+            )
+            await trio.sleep(delay)
+            session = await self._keeper.fresh()
+
+    async def _listen(self, session: Session, life: "_Life") -> Session:
+        """One connection, from opening to its end: an OutsideError, or the newer session to go on with."""
+        endpoint = self._endpoint(session)
+        async with open_connection(endpoint, self._shared.settings, self._shared.timings) as connection:
+            talk = Conversation(self._shared, endpoint, connection)
+
+            async def open_up() -> None:
+                await talk.open()
+                life.up_at = trio.current_time()
+                self._whole.up(self._name, session)
+
+            async def renew() -> None:
+                life.newer = await self._renewed(session)
+                await connection.aclose()  # ends the reading, between two messages
+
+            try:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(open_up)
+                    nursery.start_soon(renew)
+                    await talk.read()
+            except BaseExceptionGroup as group:
+                error = foremost(group)
+                if life.newer is None or not isinstance(error, OutsideError):
+                    raise error from None
+        if life.newer is None:
+            raise AssertionError("a connection ended without a reason")
+        return life.newer
+
+    def _endpoint(self, session: Session) -> Endpoint:
+        endpoints = self._shared.adapter.endpoints(self._shared.settings, session)
+        found = next((endpoint for endpoint in endpoints if endpoint.name == self._name), None)
+        if found is None:
+            raise CredentialsRefused(f"the venue no longer offers {self._name} to this session")
+        return found
+
+    async def _renewed(self, session: Session) -> Session:
+        """A session that changes something for this socket."""
+        endpoint = self._endpoint(session)
+        while True:
+            newer = await self._keeper.renewed(session)
+            if self._endpoint(newer) != endpoint:
+                return newer
+            session = newer
+
+
+@dataclass(slots=True)
+class _Life:
+    """What became of one connection: when its streams were acknowledged, and the session that it gave way to."""
+
+    up_at: float | None = None
+    newer: Session | None = None

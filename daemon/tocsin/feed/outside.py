@@ -1,0 +1,86 @@
+"""What the outside can do to a connection. None of these is a bug of ours; each is told and tried again."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+
+from tocsin.errors import TocsinError
+
+LONGEST_WAIT = 86400.0  # seconds; what a Retry-After may ask for at most
+_BODY_SHOWN = 200  # characters
+
+
+class OutsideError(TocsinError):
+    """A venue or the way to it failed. The text may quote the venue: mask it before showing it."""
+
+
+class ConnectFailed(OutsideError):
+    """No connection came about: name, network, TLS, time."""
+
+
+class HandshakeRejected(ConnectFailed):
+    """The venue answered the WebSocket handshake with another HTTP status. Header names are lower case."""
+
+    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        self.status, self.headers, self.body = status, headers, body
+        said = " ".join(body.decode("utf-8", "replace").split())[:_BODY_SHOWN]
+        super().__init__(f"the handshake was answered with HTTP {status}{': ' + said if said else ''}")
+
+
+class HttpFailed(OutsideError):
+    """An HTTP request got no usable answer."""
+
+
+class Lost(OutsideError):
+    """A connection ended. `clean`: the venue said goodbye, nothing was torn."""
+
+    def __init__(self, reason: str, *, clean: bool = False) -> None:
+        super().__init__(reason)
+        self.clean = clean
+
+
+class Unreadable(OutsideError):
+    """One message can't be read (not UTF-8, a line too long); the connection goes on. `raw` is what there is of it."""
+
+    def __init__(self, reason: str, raw: str = "") -> None:
+        super().__init__(reason)
+        self.raw = raw
+
+
+class CredentialsRefused(OutsideError):
+    """The venue won't have our credentials."""
+
+
+class AllRefused(OutsideError):
+    """Every stream of a socket was refused, so there is nothing to listen to."""
+
+
+def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+    """The seconds that a `Retry-After` header asks for (a number, or an HTTP date), if it makes sense."""
+    text = headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text[:9]), LONGEST_WAIT)
+    try:
+        seconds = (parsedate_to_datetime(text) - now).total_seconds()
+    except (ValueError, TypeError):  # TypeError: a date without a zone
+        return None
+    return min(max(seconds, 0.0), LONGEST_WAIT)
+
+
+def leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    """The plain exceptions inside nested groups."""
+    found: list[BaseException] = []
+    for error in group.exceptions:
+        found += leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found
+
+
+def foremost(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The one error of a nursery that its caller should see: a bug of ours before what the outside did.
+
+    A group that holds a cancellation, or anything else that is no `Exception`, comes back whole: it isn't ours to judge.
+    """
+    errors = leaves(group)
+    if not all(isinstance(error, Exception) for error in errors):
+        return group
+    return next((error for error in errors if not isinstance(error, OutsideError)), errors[0])

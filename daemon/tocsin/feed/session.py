@@ -1,0 +1,137 @@
+"""One venue's session: signed in afresh for every connection, renewed when due, paced when it doesn't work."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import trio
+
+from tocsin.events import from_iso
+from tocsin.feed.outside import LONGEST_WAIT
+from tocsin.feed.shared import Shared
+from tocsin.feed.signin import sign_in
+from tocsin.venues.base import Malformed, Session, SignInFailed, SignInRefused
+
+_NAP = 30.0  # seconds; the wall-clock is looked at so often, it may have been set
+_SHORTEST_TOKEN = 8  # characters; what is shorter in kept values is no secret worth hiding
+
+
+class SessionKeeper:
+    """The sockets of a venue share one session, and one pace of sign-ins."""
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self._one_at_a_time = trio.Lock()
+        self._session: Session | None = None
+        self._signed_in_at = 0.0
+        self._not_before = 0.0
+        self._backoff = shared.backoff()
+        self._unsaved: Mapping[str, str] | None = None
+
+    async def fresh(self, rejected: Session | None = None) -> Session:
+        """A session made after this was called, however long it takes; failures are told, and tried again.
+
+        With `rejected` the venue has refused that session's token: what was kept of it is not used again.
+        """
+        asked = trio.current_time()
+        async with self._one_at_a_time:
+            if self._session is not None and self._signed_in_at >= asked:
+                return self._session
+            while True:
+                await trio.sleep_until(self._not_before)
+                session = await self._try(rejected, quiet=False)
+                if session is not None:
+                    return session
+
+    async def renewed(self, session: Session) -> Session:
+        """The session that follows this one, when it is due; waits for ever where it never is."""
+        if session.renew_at is None:
+            await trio.sleep_forever()
+        else:
+            await trio.sleep(self._shared.timings.renew)
+            await self._until(session.renew_at)
+        while True:
+            await trio.sleep_until(self._not_before)
+            async with self._one_at_a_time:
+                if self._session is not None and self._session is not session:
+                    return self._session
+                newer = await self._try(None, quiet=True)
+                if newer is not None:
+                    self._shared.standing.auth_mended()
+                    return newer
+
+    async def _until(self, wall: datetime) -> None:
+        while (left := (wall - self._shared.clock.now().wall).total_seconds()) > 0:  # noqa: ASYNC110 - a clock has no event
+            await trio.sleep(min(left, _NAP))
+
+    async def _try(self, rejected: Session | None, *, quiet: bool) -> Session | None:
+        """One sign-in; None where it failed, which is told (`quiet`: while the venue is connected, only if refused)."""
+        shared = self._shared
+        kept = dict(self._unsaved if self._unsaved is not None else shared.credentials.load(shared.name))
+        self._hide_kept(kept)
+        if rejected is not None:
+            kept = {key: value for key, value in kept.items() if value != rejected.token}
+        try:
+            session = await sign_in(
+                shared.adapter,
+                shared.settings,
+                kept,
+                shared.clock.now().wall,
+                request=shared.http,
+                keep=self._keep,
+                pause=shared.standing.waiting,
+            )
+        except SignInRefused as refused:
+            self._not_before = trio.current_time() + shared.timings.auth_retry
+            await shared.standing.auth_failed(f"{refused}{'; ' + refused.remedy if refused.remedy else ''}")
+            return None
+        except (SignInFailed, Malformed) as failed:
+            self._fail_for(failed.retry_after if isinstance(failed, SignInFailed) else None)
+            if not quiet:
+                await shared.standing.lost(f"sign-in failed: {failed}", attempt=True)
+            else:
+                shared.log.warning(
+                    "renewal failed", venue=shared.name, reason=shared.masker.mask(str(failed))
+                )
+            return None
+        shared.masker.renew(f"session of {shared.name}", [*_secrets(session)])
+        self._session, self._signed_in_at = session, trio.current_time()
+        return session
+
+    def _fail_for(self, asked: float | None) -> None:
+        now = trio.current_time()
+        if self._session is not None and now - self._signed_in_at >= self._shared.timings.healthy:
+            self._backoff.reset()
+        self._not_before = now + self._backoff.next(None if asked is None else min(asked, LONGEST_WAIT))
+
+    def _keep(self, values: Mapping[str, str]) -> None:
+        shared = self._shared
+        self._hide_kept(values)
+        try:
+            shared.credentials.save(shared.name, values)
+            self._unsaved = None
+        except OSError as error:
+            # The old values are used up: these are good for as long as we run, and that is worth a shout.
+            self._unsaved = dict(values)
+            reason = error.strerror
+            shared.log.error("credentials can't be kept", venue=shared.name, reason=reason)  # noqa: TRY400 - it says all
+
+    def _hide_kept(self, values: Mapping[str, str]) -> None:
+        tokens = [
+            value for value in values.values() if len(value) >= _SHORTEST_TOKEN and not _is_plain(value)
+        ]
+        self._shared.masker.renew(f"kept of {self._shared.name}", tokens)
+
+
+def _secrets(session: Session) -> list[str]:
+    return [text for text in (session.token, *session.values.values()) if text]
+
+
+def _is_plain(value: str) -> bool:
+    """Numbers and times are kept beside tokens, and hiding them would garble other texts."""
+    if value.replace(".", "", 1).isdigit():
+        return True
+    try:
+        from_iso(value)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,172 @@
+"""How the connection to a venue stands, and what of it is told: each change once."""
+
+from decimal import Decimal
+from typing import Literal, TypeAlias
+
+import trio
+from msgspec import UNSET, UnsetType
+
+from tocsin.clock import Clock
+from tocsin.events import Instant, Observation, Venue
+from tocsin.feed.model import Log, Received, Sink
+from tocsin.feed.words import one_line
+from tocsin.secrets import Masker
+
+Status: TypeAlias = Literal["connecting", "connected", "silent", "disconnected", "auth_failed", "refused"]
+Event: TypeAlias = Literal[
+    "connected", "disconnected", "silent", "resumed", "auth_failed", "refused", "clock_skew", "unrecognized", "malformed"
+]  # fmt: skip
+
+
+class Standing:
+    """The venue as an entity. It is changed before it is told, so that two tasks never tell the same twice."""
+
+    def __init__(self, venue: str, *, sink: Sink, clock: Clock, masker: Masker, log: Log) -> None:
+        self._venue, self._sink, self._clock, self._masker, self._log = venue, sink, clock, masker, log
+        self._in_order = trio.Lock()  # what is told arrives in the order of the changes
+        self.status: Status = "connecting"
+        self.last_message: Instant | None = None
+        self._since = clock.now()
+        self._attempts = 0
+        self._silent: set[str] = set()
+        self._refused: dict[str, str] = {}
+        self._auth_failed = False
+        self._skewed = False
+
+    @property
+    def is_up(self) -> bool:
+        return self.status in ("connected", "silent")
+
+    async def begin(self) -> None:
+        """The venue exists, and has never been connected."""
+        async with self._in_order:
+            await self._tell(None, status=True)
+
+    async def connected(self) -> None:
+        """All of the venue's sockets are up."""
+        async with self._in_order:
+            if self.is_up:
+                return
+            self._log.info("connected", venue=self._venue)
+            self._become("connected")
+            self._attempts, self._auth_failed = 0, False
+            await self._tell("connected", status=True, reason=None)
+
+    async def lost(self, reason: str, *, attempt: bool) -> None:
+        """The connection is gone, or (`attempt`) couldn't be made: one event an outage, the rest only counts."""
+        async with self._in_order:
+            self._attempts += attempt
+            outage = self.status in ("disconnected", "auth_failed", "refused")
+            reason = one_line(reason, self._masker)
+            self._log.warning("disconnected", venue=self._venue, reason=reason, attempts=self._attempts)
+            if not outage:
+                self._become("disconnected")
+            await self._tell(None if outage else "disconnected", status=True, reason=reason)
+
+    async def auth_failed(self, reason: str) -> None:
+        """The venue won't have the credentials. A connection that still lives (its renewal was refused) stays so."""
+        async with self._in_order:
+            first, self._auth_failed = not self._auth_failed, True
+            reason = one_line(reason, self._masker)
+            self._log.warning("sign-in refused", venue=self._venue, reason=reason)
+            up = self.is_up
+            if not up:
+                self._attempts += 1
+                if self.status != "auth_failed":
+                    self._become("auth_failed")
+            await self._tell("auth_failed" if first else None, status=not up, reason=reason)
+
+    def auth_mended(self) -> None:
+        """A renewal went well again."""
+        self._auth_failed = False
+
+    async def refused(self, stream: str, reason: str) -> None:
+        """One stream was refused; told again only for another reason, or after it had been accepted."""
+        async with self._in_order:
+            reason = one_line(f"{stream}: {reason}", self._masker)
+            self._log.warning("refused", venue=self._venue, reason=reason)
+            if self._refused.get(stream) == reason:
+                return
+            self._refused[stream] = reason
+            await self._tell("refused", status=False, reason=reason)
+
+    def accepted(self, stream: str) -> None:
+        self._refused.pop(stream, None)
+
+    async def nothing_left(self, reason: str) -> None:
+        """Every stream was refused, each told before: there is no connection to speak of."""
+        async with self._in_order:
+            self._attempts += 1
+            if self.status not in ("auth_failed", "refused"):
+                self._become("refused")
+            await self._tell(None, status=True, reason=one_line(reason, self._masker))
+
+    async def silent(self, stream: str, reason: str) -> None:
+        async with self._in_order:
+            if not self.is_up or stream in self._silent:
+                return
+            self._log.warning("silent", venue=self._venue, stream=stream)
+            if not self._silent:
+                self._become("silent")
+            self._silent.add(stream)
+            await self._tell("silent", status=True, reason=one_line(reason, self._masker))
+
+    async def resumed(self, stream: str) -> None:
+        async with self._in_order:
+            if stream not in self._silent:
+                return
+            self._log.info("resumed", venue=self._venue, stream=stream)
+            self._silent.discard(stream)
+            if not self._silent:
+                self._become("connected")
+            await self._tell("resumed", status=True, reason=f"{stream}: data again")
+
+    async def skewed(self, reason: str) -> None:
+        """Their clock and ours differ; told once a connection."""
+        if self._skewed:
+            return
+        self._skewed = True
+        await self.complain("clock_skew", reason)
+
+    async def complain(self, event: Event, reason: str, raw: str | None = None) -> None:
+        """Something is odd, and the connection stands as before. `raw` is masked here."""
+        async with self._in_order:
+            reason = one_line(reason, self._masker)
+            self._log.warning(event, venue=self._venue, reason=reason)
+            masked = None if raw is None else self._masker.mask(raw)
+            await self._tell(event, status=False, reason=reason, raw=masked)
+
+    async def waiting(self, why: str) -> None:
+        """Nothing is wrong; `why` nothing happens for now."""
+        async with self._in_order:
+            why = one_line(why, self._masker)
+            self._log.info("waiting", venue=self._venue, reason=why)
+            await self._tell(None, status=False, reason=why)
+
+    def _become(self, status: Status) -> None:
+        if status not in ("connected", "silent"):
+            self._silent.clear()
+            self._skewed = False
+        self.status, self._since = status, self._clock.now()
+
+    async def _tell(
+        self,
+        event: Event | None,
+        *,
+        status: bool,
+        reason: str | UnsetType | None = UNSET,
+        raw: str | None = None,
+    ) -> None:
+        now = self._clock.now()
+        state = Venue(
+            id=self._venue,
+            status=self.status if status else UNSET,
+            since=self._since.wall if status else UNSET,
+            attempts=Decimal(self._attempts) if status else UNSET,
+            reason=reason,
+            last_message=self.last_message.wall if self.last_message else UNSET,
+        )
+        told = Observation(
+            state=state, event=f"venue.{event}" if event else None, origin="synthetic", time=now.wall
+        )
+        await self._sink.put(Received(venue=self._venue, observed=(told,), at=now, raw=raw))

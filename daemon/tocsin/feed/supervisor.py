@@ -1,0 +1,108 @@
+"""One venue's task: it never ends, and nothing that its venue or our own code does leaves it, but cancellation."""
+
+import random as chance
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+import trio
+
+from tocsin.clock import Clock
+from tocsin.feed.backoff import Proof
+from tocsin.feed.complaints import Complaints
+from tocsin.feed.credentials import CredentialStore
+from tocsin.feed.http import Http
+from tocsin.feed.live import run_live
+from tocsin.feed.model import Log, Sink, Timings, VenueFeed
+from tocsin.feed.outside import leaves
+from tocsin.feed.polled import run_polled
+from tocsin.feed.recorder import Recorder
+from tocsin.feed.shared import Shared
+from tocsin.feed.silence import Silence
+from tocsin.feed.standing import Standing
+from tocsin.feed.transport import own_lookups
+from tocsin.secrets import Masker
+
+
+async def run_venue(
+    venue: VenueFeed,
+    *,
+    sink: Sink,
+    clock: Clock,
+    masker: Masker,
+    credentials: CredentialStore,
+    log: Log,
+    timings: Timings | None = None,
+    record_dir: Path | None = None,
+    random: Callable[[], float] = chance.random,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> NoReturn:
+    """Hold that venue's connection for ever, putting into `sink` what it says and how the connection stands.
+
+    Never returns, and raises only cancellation. `record_dir` is where `record: true` appends; `random` gives numbers
+    from 0 to 1 for the back-off.
+    """
+    own_lookups()
+    timings = timings or Timings()
+    settings = venue.settings
+    standing = Standing(venue.name, sink=sink, clock=clock, masker=masker, log=log)
+    shared = Shared(
+        name=venue.name,
+        adapter=venue.adapter,
+        settings=settings,
+        timings=timings,
+        sink=sink,
+        clock=clock,
+        masker=masker,
+        log=log,
+        credentials=credentials,
+        http=Http(settings.tls_ca, timings.http),
+        standing=standing,
+        complaints=Complaints(standing, timings.flood),
+        silence=Silence(standing, _silent_after(venue, timings)),
+        proof=Proof(timings.prove, timings.healthy),
+        recorder=Recorder(record_dir, venue.name, log)
+        if settings.record and record_dir is not None
+        else None,
+        random=random,
+    )
+    task_status.started()
+    try:
+        await shared.standing.begin()
+        await _run_for_ever(shared)
+    finally:
+        if shared.recorder is not None:
+            shared.recorder.close()
+
+
+async def _run_for_ever(shared: Shared) -> NoReturn:
+    backoff = shared.backoff()
+    run = run_polled if shared.adapter.polled else run_live
+    while True:
+        began = trio.current_time()
+        reason = ""
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(shared.complaints.tell_held)
+                nursery.start_soon(run, shared)
+        except* Exception as errors:  # noqa: BLE001 - a bug of ours stops here: the other venues go on
+            reason = "; ".join(
+                dict.fromkeys(f"internal error: {type(error).__name__}: {error}" for error in leaves(errors))
+            )
+            text = shared.masker.mask("".join(traceback.format_exception(errors)))
+            shared.log.error("internal error", venue=shared.name, traceback=text)  # noqa: TRY400 - masked above
+        shared.down()
+        await shared.standing.lost(reason or "internal error: it ended by itself", attempt=False)
+        if trio.current_time() - began >= shared.timings.healthy:
+            backoff.reset()
+        await trio.sleep(backoff.next())
+
+
+def _silent_after(venue: VenueFeed, timings: Timings) -> float:
+    if venue.settings.silent_after is not None:
+        return venue.settings.silent_after.total_seconds()
+    if venue.adapter.polled:
+        poll: float = venue.settings.poll.total_seconds()  # type: ignore[attr-defined]  # every polled adapter has it
+        return 3 * poll
+    return timings.market_silence

@@ -1,0 +1,139 @@
+"""TCP and TLS: from a host's name to a byte stream, each failure in words."""
+
+import contextlib
+import socket
+import ssl
+from typing import Literal, TypeAlias
+
+import trio
+
+from tocsin.feed.outside import ConnectFailed, leaves
+
+# Linux's names; a system without one does without that setting. Seconds, and a count of probes.
+_KEEPALIVE = (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
+_LOOKUPS_AT_ONCE = 2
+
+Address4: TypeAlias = tuple[
+    Literal[socket.AddressFamily.AF_INET], socket.SocketKind, int, str, tuple[str, int]
+]
+Address6: TypeAlias = tuple[
+    Literal[socket.AddressFamily.AF_INET6],
+    socket.SocketKind,
+    int,
+    str,
+    tuple[str, int, int, int] | tuple[int, bytes],
+]
+
+
+class Names(trio.abc.HostnameResolver):
+    """Looks names up in threads, few at once for each host.
+
+    An abandoned look-up holds its thread until the system gives up. With trio's one shared limit, a venue whose name
+    server is mute would take every thread there is, the database's too.
+    """
+
+    def __init__(self) -> None:
+        self._limits: dict[object, trio.CapacityLimiter] = {}
+
+    async def getaddrinfo(  # noqa: PLR0917 - trio's signature
+        self,
+        host: bytes | None,
+        port: bytes | str | int | None,
+        family: int = 0,
+        kind: int = 0,  # trio passes all of these by position
+        proto: int = 0,
+        flags: int = 0,
+    ) -> list[Address4 | Address6]:
+        limit = self._limits.setdefault(host, trio.CapacityLimiter(_LOOKUPS_AT_ONCE))
+        return await trio.to_thread.run_sync(
+            socket.getaddrinfo, host, port, family, kind, proto, flags, limiter=limit, abandon_on_cancel=True
+        )
+
+    async def getnameinfo(
+        self, sockaddr: "tuple[str, int] | tuple[str, int, int, int]", flags: int
+    ) -> tuple[str, str]:
+        raise NotImplementedError("nobody here asks for an address' name")
+
+
+def own_lookups() -> None:
+    """Have `Names` answer this run's look-ups, unless a resolver was chosen before."""
+    before = trio.socket.set_custom_hostname_resolver(Names())
+    if before is not None:
+        trio.socket.set_custom_hostname_resolver(before)
+
+
+def tls_context(ca_file: str | None) -> ssl.SSLContext:
+    """What the system trusts, and the CA in that file. ConnectFailed where the file can't be read as one."""
+    context = ssl.create_default_context()
+    if ca_file is not None:
+        try:
+            context.load_verify_locations(cafile=ca_file)
+        except OSError as error:  # ssl.SSLError is one
+            raise ConnectFailed(f"tls_ca: {ca_file} can't be read as a CA file: {error.strerror}") from error
+    return context
+
+
+async def open_stream(host: str, port: int, tls: ssl.SSLContext | None, within: float) -> trio.abc.Stream:
+    """A connected stream, its certificate verified. ConnectFailed with the reason; also after `within` seconds."""
+    where = f"{host}:{port}"
+    stage = "no connection"
+    with trio.move_on_after(within):
+        tcp = await _open_tcp(host, port, where)
+        if tls is None:
+            return tcp
+        stage = "no TLS handshake"
+        return await _start_tls(tcp, tls, host, where)
+    raise ConnectFailed(f"{where}: {stage} within {within:g} s")
+
+
+async def _open_tcp(host: str, port: int, where: str) -> trio.SocketStream:
+    try:
+        stream = await trio.open_tcp_stream(host, port)
+    except OSError as error:
+        raise ConnectFailed(f"{where}: {_why(error)}") from error
+    try:
+        stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in _KEEPALIVE:
+            if hasattr(socket, name):
+                stream.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    except OSError as error:  # the peer is gone already
+        await trio.aclose_forcefully(stream)
+        raise ConnectFailed(f"{where}: {_why(error)}") from error
+    return stream
+
+
+async def _start_tls(tcp: trio.SocketStream, tls: ssl.SSLContext, host: str, where: str) -> trio.abc.Stream:
+    stream = trio.SSLStream(tcp, tls, server_hostname=host, https_compatible=True)
+    try:
+        await stream.do_handshake()
+    except trio.BrokenResourceError as error:
+        await trio.aclose_forcefully(stream)
+        cause = error.__cause__
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            raise ConnectFailed(
+                f"{where}: its certificate is not trusted: {cause.verify_message} (tls_ca can name its CA's file)"
+            ) from error
+        raise ConnectFailed(f"{where}: the TLS handshake failed: {_why(cause or error)}") from error
+    except BaseException:  # cancelled: the socket must not stay behind
+        with trio.CancelScope(shield=True):
+            await trio.aclose_forcefully(stream)
+        raise
+    return stream
+
+
+def _why(error: BaseException) -> str:
+    """The system's own words, from where trio wraps them."""
+    cause = error.__cause__
+    if isinstance(cause, BaseExceptionGroup):
+        return "; ".join(dict.fromkeys(_why(leaf) for leaf in leaves(cause)))
+    if isinstance(cause, OSError):
+        return _why(cause)
+    if isinstance(error, ssl.SSLError):
+        return str(error.reason or error)
+    return (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
+
+
+async def close_at_once(stream: trio.abc.AsyncResource) -> None:
+    """Free the socket whatever state it is in, also while being cancelled."""
+    with trio.CancelScope(shield=True), contextlib.suppress(trio.BrokenResourceError):
+        await trio.aclose_forcefully(stream)
