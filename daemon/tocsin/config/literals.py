@@ -5,7 +5,6 @@ Each hidden character becomes one `*`: columns and carets stay right. References
 """
 
 import re
-from collections.abc import Iterable
 
 _WORDS = (
     "secret", "token", "passw", "passphrase", "credential", "otp", "bearer", "cookie", "authorization", "api_key",
@@ -26,26 +25,31 @@ _FLOW_VALUE = re.compile(r"""\s* (?: "(?:[^"\\\n]|\\.)*" | '[^'\n]*' | [^,}\]\n]
 
 def hide_literals(text: str) -> str:
     """The text with everything that looks like a literal secret starred out; each line keeps its length."""
-    return hide_in_urls(_hide_secret_keys(text))
+    return _hide_in_urls(_hide_secret_keys(text))
 
 
-def hide_words(line: str, words: Iterable[str]) -> str:
-    """The line with these very words starred out, the longest first."""
-    for word in sorted(words, key=len, reverse=True):
-        line = line.replace(word, "*" * len(word))
-    return line
+def looks_secret(url: str) -> bool:
+    """Whether a URL seems to hold a secret: a password, or a part that looks random."""
+    _, _, rest = url.partition("://")
+    words = re.split(r"[/?&#=@:]", _REFERENCE.sub("", rest))
+    return bool(re.match(r"[^/?#@]*:[^/?#@$]+@", rest)) or any(_RANDOM.fullmatch(word) for word in words)
 
 
-def hide_in_urls(text: str) -> str:
+def is_secret_name(name: str) -> bool:
+    """Whether a key, header or parameter of that name holds a secret."""
+    return any(word in name.lower() for word in _WORDS)
+
+
+def _hide_in_urls(text: str) -> str:
     return _URL.sub(lambda match: f"{match[1]}://{_url_rest(match[1], match[2])}", text)
 
 
 def _url_rest(scheme: str, rest: str) -> str:
     if scheme.lower() not in _PLAIN_SCHEMES:
-        return _star(rest)  # a notification service's: any part of it may be the token
-    rest = _USERINFO.sub(lambda match: _star(match[0]), rest)
-    rest = _SEGMENT.sub(lambda match: _star(match[0]) if _RANDOM.fullmatch(match[0]) else match[0], rest)
-    return _QUERY_VALUE.sub(lambda match: _star(match[0]), rest)
+        return star(rest)  # a notification service's: any part of it may be the token
+    rest = _USERINFO.sub(lambda match: star(match[0]), rest)
+    rest = _SEGMENT.sub(lambda match: star(match[0]) if _RANDOM.fullmatch(match[0]) else match[0], rest)
+    return _QUERY_VALUE.sub(lambda match: star(match[0]), rest)
 
 
 def _hide_secret_keys(text: str) -> str:
@@ -57,7 +61,7 @@ def _hide_secret_keys(text: str) -> str:
     while match := _KEY.search(text, done):
         start = match.end()
         end = start if match[1].lower().endswith("url") else _value_end(text, match)
-        parts += [text[done:start], _star(text[start:end])]
+        parts += [text[done:start], star(text[start:end])]
         done = end
     return "".join(parts) + text[done:]
 
@@ -85,6 +89,6 @@ def _line_end(text: str, start: int) -> int:
     return len(text) if end < 0 else end
 
 
-def _star(text: str) -> str:
+def star(text: str) -> str:
     """Stars for all but white space, quotes and references."""
     return _STARRED.sub(lambda match: match[0] if len(match[0]) > 1 else "*", text)

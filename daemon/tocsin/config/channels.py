@@ -1,0 +1,152 @@
+"""The section `channels`: a bare Apprise URL, or one with options."""
+
+import re
+from collections.abc import Callable, Iterator
+from urllib.parse import unquote, urlsplit
+
+from tocsin.config import shape
+from tocsin.config.literals import looks_secret
+from tocsin.config.reading import NOT_YET, Reading
+from tocsin.delivery.model import ChannelSettings
+from tocsin.document import Entry, Mapping, Node, Scalar, Sequence
+from tocsin.errors import Problem
+from tocsin.secrets import Secret
+
+ValidateUrl = Callable[[Secret], str | None]
+"""What is wrong with an Apprise URL, in words without the URL; None if nothing is."""
+_LATER = ("digest", "quiet", "storm")
+
+
+def read_channels(
+    reading: Reading, node: Node | None, validate_url: ValidateUrl | None
+) -> dict[str, ChannelSettings]:
+    """The channels that are right; what is wrong with the others is noted."""
+    if node is None:
+        return {}
+    if not isinstance(node, Mapping):
+        reading.hide(node)
+        reading.add(Problem("must be a mapping: a name of your choice, then a URL", node.place, "channels"))
+        return {}
+    found = {entry.key.text: _channel(reading, entry, validate_url) for entry in node}
+    channels = {name: channel for name, channel in found.items() if channel}
+    _check_fallbacks(reading, node, list(found), channels)
+    return channels
+
+
+def _channel(reading: Reading, entry: Entry, validate_url: ValidateUrl | None) -> ChannelSettings | None:
+    node = entry.value
+    path = ("channels", entry.key.text)
+    well_named = reading.check_name(entry, "channel", path)
+    _mind_literals(reading, node)
+    if isinstance(node, Mapping):
+        node = _without_later(reading, node, path)
+        values = reading.plain(node)
+        if isinstance(values, dict) and isinstance(values.get("urls"), str):
+            values["urls"] = [values["urls"]]  # one URL needs no list
+        channel, problems = shape.check(ChannelSettings, node, path, values, entry.key.place)
+        reading.add(*problems)
+    elif isinstance(node, Scalar) and isinstance(node.value, str) and node.value:
+        channel = ChannelSettings.model_validate({"urls": [reading.plain(node)]})
+    else:
+        reading.add(Problem("must be a URL, or a mapping with urls", entry.key.place, shape.dotted(path)))
+        return None
+    if channel is None:
+        return None
+    _check_urls(reading, node, channel, path, validate_url)
+    return channel if well_named else None
+
+
+def _without_later(reading: Reading, node: Mapping, path: shape.Path) -> Mapping:
+    kept = {}
+    for name, entry in node.entries.items():
+        if name in _LATER:
+            reading.add(Problem(f"`{name}` is {NOT_YET}", entry.key.place, shape.dotted((*path, name))))
+        else:
+            kept[name] = entry
+    return Mapping(kept, node.place)
+
+
+def _check_urls(
+    reading: Reading,
+    node: Node,
+    channel: ChannelSettings,
+    path: shape.Path,
+    validate_url: ValidateUrl | None,
+) -> None:
+    for scalar, url in zip(_url_nodes(node), channel.urls, strict=True):
+        _remember(reading, url)
+        problem = validate_url(url) if validate_url and not reading.is_unresolved(scalar) else None
+        if problem:
+            reading.add(Problem(problem, scalar.place, shape.dotted(path)))
+
+
+def _url_nodes(node: Node) -> Iterator[Scalar]:
+    """Where the URLs stand, in their order."""
+    if isinstance(node, Mapping):
+        node = node.entries["urls"].value if "urls" in node.entries else Sequence((), node.place)
+    if isinstance(node, Scalar):
+        yield node
+    elif isinstance(node, Sequence):
+        yield from (item for item in node if isinstance(item, Scalar))
+
+
+def _mind_literals(reading: Reading, node: Node) -> None:
+    if isinstance(node, Mapping):
+        for name, entry in node.entries.items():
+            if name not in ChannelSettings.model_fields and name not in _LATER:
+                reading.hide(entry.value)  # a misspelt key's may be a URL
+    for scalar in _url_nodes(node):
+        reading.hide(scalar)
+        if looks_secret(scalar.text):
+            reading.warn_of_literal(scalar)
+
+
+def _remember(reading: Reading, url: Secret) -> None:
+    """Tells the masker of the URL and of those parts of it that may be shown alone."""
+    reading.masker.add(url)
+    text = url.reveal()
+    if looks_secret(text):
+        rest = text.partition("://")[2]
+        for word in re.split(r"[/?&#=@:]", rest):
+            if looks_secret(f"x://{word}"):
+                reading.masker.add(unquote(word))
+        try:
+            password = urlsplit(text).password
+        except ValueError:
+            return
+        if password:
+            reading.masker.add(unquote(password))
+
+
+def _check_fallbacks(
+    reading: Reading, node: Mapping, names: list[str], channels: dict[str, ChannelSettings]
+) -> None:
+    """That every fallback exists, and that following them comes to an end."""
+    told: set[str] = set()
+    for name, channel in channels.items():
+        if channel.fallback is None:
+            continue
+        settings = node.entries[name].value
+        target = settings.get("fallback") if isinstance(settings, Mapping) else None
+        path: shape.Path = ("channels", name, "fallback")
+        if target is None:
+            continue
+        reading.check_channel(target, names, path)
+        circle = _circle(name, channels)
+        if circle and name not in told:
+            told.update(circle)
+            way = " -> ".join([*circle, circle[0]])
+            hint = "one of them must have no fallback, or another one"
+            reading.add(Problem(f"fallbacks form a circle: {way}", target.place, shape.dotted(path), hint))
+
+
+def _circle(start: str, channels: dict[str, ChannelSettings]) -> list[str]:
+    """The channels on the way from `start` back to `start`; empty if there is no such way."""
+    way = [start]
+    while (channel := channels.get(way[-1])) and (following := channel.fallback):
+        if following == start:
+            return way
+        if following in way:
+            return []
+        way.append(following)
+    return []

@@ -1,0 +1,165 @@
+"""From a config file to checked settings, or to everything that is wrong with it at once."""
+
+import os
+from collections.abc import Mapping as Map
+from collections.abc import Sequence as Seq
+from dataclasses import replace
+from pathlib import Path
+
+from tocsin.alerts.message import Names
+from tocsin.config import shape
+from tocsin.config.channels import ValidateUrl, read_channels
+from tocsin.config.reading import NOT_YET, Reading
+from tocsin.config.rule_files import read_rules
+from tocsin.config.search import default_state_dir
+from tocsin.config.settings import Common, Settings, VenueConfig, by_severity
+from tocsin.config.venues import read_venues
+from tocsin.delivery.render import MESSAGE_NAMES, check_template
+from tocsin.delivery.services import validate_url as apprise_validates
+from tocsin.document import Entry, Mapping, Node, Scalar, Sequence
+from tocsin.engine.compile import Environment, compile_rules
+from tocsin.engine.rule import Rule
+from tocsin.errors import ConfigError, Place, Problem
+
+LATER = ("actions", "calendars", "reports", "heartbeat", "listen")
+"""Sections of later versions."""
+OWN = ("venues", "channels", "rules")
+"""Sections with a module of their own here."""
+
+
+def load_settings(
+    path: Path, *, environ: Map[str, str] = os.environ, validate_url: ValidateUrl | None = apprise_validates
+) -> Settings:
+    """Read the config at `path` with all its rules and secrets. Blocks.
+
+    Raises ConfigError with every problem in it (warnings too) if there is an error; warnings alone are in the
+    settings. `validate_url` None leaves the channels' URLs unchecked (checking them imports Apprise).
+    """
+    reading = Reading(path, environ)
+    settings = _settings(reading, validate_url)
+    problems = reading.shown()
+    if settings is None or any(problem.level == "error" for problem in problems):
+        raise ConfigError(problems)
+    return replace(settings, warnings=tuple(problems))
+
+
+def _settings(reading: Reading, validate_url: ValidateUrl | None) -> Settings | None:
+    root = _root(reading)
+    if root is None:
+        return None
+    venues = read_venues(reading, root.get("venues"))
+    channels = read_channels(reading, root.get("channels"), validate_url)
+    rules = _rules(reading, root, venues)
+    common = _common(reading, root)
+    state_dir = _state_dir(reading, root.get("state_dir"))
+    _warn_of_nothing(reading, root, rules)
+    if common is None:
+        return None
+    return Settings(
+        path=reading.path,
+        venues=venues,
+        channels=channels,
+        notify=by_severity(common.defaults),
+        rules=tuple(rules),
+        state_dir=state_dir,
+        names=Names(accounts=common.names.accounts, symbols=common.names.symbols),
+        retention=common.retention,
+        log=common.log,
+        store_market_data=common.store_market_data,
+        sources=tuple(reading.sources),
+        masker=reading.masker,
+        warnings=(),
+    )
+
+
+def _root(reading: Reading) -> Mapping | None:
+    """The document without what is null (a section whose lines are all commented out) or not ours to read."""
+    node = reading.load(reading.path)
+    if isinstance(node, Scalar) and node.value is None:
+        return Mapping({}, node.place)
+    if not isinstance(node, Mapping):
+        if node is not None:
+            reading.add(Problem("a config is a mapping, with venues, channels and rules", node.place))
+        return None
+    kept: dict[str, Entry] = {}
+    known = [*OWN, *shape.known_keys(Common)]
+    for name, entry in node.entries.items():
+        if name in LATER:
+            reading.add(Problem(f"`{name}` is {NOT_YET}", entry.key.place))
+        elif name not in known:
+            reading.hide(entry.value)
+            reading.add(shape.unknown_key(entry.key, (), known))
+        elif not isinstance(entry.value, Scalar) or entry.value.value is not None:
+            kept[name] = entry
+    return Mapping(kept, node.place)
+
+
+def _rules(reading: Reading, root: Mapping, venues: Map[str, VenueConfig]) -> list[Rule]:
+    written = read_rules(reading, root.get("rules"))
+    supplied = {name: venue.adapter.supplies for name, venue in venues.items()}
+    environment = Environment(
+        channels=frozenset(_names(root)), supplied=supplied, check_template=template_problem
+    )
+    rules, problems = compile_rules(written, environment)
+    reading.add(*problems)
+    return list(rules.values())
+
+
+def template_problem(source: str, fields: frozenset[str]) -> tuple[int, str] | None:
+    """What is wrong with a rule's template (its line counted from 0); `fields` are what the rule watches has."""
+    found = check_template(source, fields | MESSAGE_NAMES)
+    return (found[0] - 1, found[1]) if found else None
+
+
+def _common(reading: Reading, root: Mapping) -> Common | None:
+    section = Mapping({name: entry for name, entry in root.entries.items() if name not in OWN}, root.place)
+    common, problems = shape.check(Common, section)
+    reading.add(*problems)
+    defaults = section.get("defaults")
+    notify = defaults.get("notify") if isinstance(defaults, Mapping) else None
+    if notify is not None:
+        _check_channels(reading, notify, list(_names(root)), ("defaults", "notify"))
+    return common
+
+
+def _check_channels(reading: Reading, node: Node, channels: list[str], path: shape.Path) -> None:
+    if isinstance(node, Mapping):
+        for entry in node:
+            _check_channels(reading, entry.value, channels, (*path, entry.key.text))
+        return
+    for item in node if isinstance(node, Sequence) else (node,):
+        if isinstance(item, Scalar) and isinstance(item.value, str):
+            reading.check_channel(item, channels, path)
+
+
+def _names(root: Mapping) -> Seq[str]:
+    """The channels that the config has, the faulty ones too: a rule that names one of those isn't wrong."""
+    channels = root.get("channels")
+    return tuple(channels.entries) if isinstance(channels, Mapping) else ()
+
+
+def _state_dir(reading: Reading, node: Node | None) -> Path:
+    if isinstance(node, Scalar) and isinstance(node.value, str):
+        return (reading.folder / Path(reading.text(node, secret=False)).expanduser()).absolute()
+    return default_state_dir(reading.environ)
+
+
+def _warn_of_nothing(reading: Reading, root: Mapping, rules: Seq[Rule]) -> None:
+    """A config that can't tell anybody anything is allowed, and said."""
+    place = Place(str(reading.path), 1, 1)
+    file = reading.path
+    for missing, message, hint in (
+        (not root.get("venues"), "no venue is configured: nothing is watched", f"fill in a venue in {file}"),
+        (
+            not root.get("channels"),
+            "no channel is configured: nobody is told",
+            f"fill in a channel in {file}",
+        ),
+        (
+            not root.get("rules") and not rules,
+            "no rule is configured: nothing is told",
+            "write: rules: [rules/*.yaml]",
+        ),
+    ):
+        if missing:
+            reading.add(Problem(message, place, hint=hint, level="warning"))

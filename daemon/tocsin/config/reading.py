@@ -1,0 +1,134 @@
+"""What the sections of a config share while it is read: its folder, its secrets, and everything found wrong so far."""
+
+from collections import defaultdict
+from collections.abc import Mapping as Map
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from tocsin.config import shape, yaml
+from tocsin.config.literals import star
+from tocsin.config.references import References, readable_by_others
+from tocsin.config.settings import IDENTIFIER
+from tocsin.document import Entry, Mapping, Node, Plain, Scalar, Sequence
+from tocsin.errors import Place, Problem
+from tocsin.events.vocabulary import nearest
+from tocsin.secrets import Masker
+
+NOT_YET = "not supported by this version"
+
+
+@dataclass(slots=True)
+class Reading:
+    """One config on its way from text to settings."""
+
+    path: Path
+    environ: Map[str, str]
+    masker: Masker = field(default_factory=Masker)
+    problems: list[Problem] = field(default_factory=list)
+    sources: list[Path] = field(default_factory=list)
+    references: References = field(init=False)
+    exposed: bool = field(init=False)
+    _unresolved: set[tuple[str, int, int]] = field(default_factory=set)
+    _hidden: dict[tuple[str, int], list[Place]] = field(default_factory=lambda: defaultdict(list))
+
+    def __post_init__(self) -> None:
+        self.references = References(self.folder, self.environ, self.masker)
+        self.exposed = readable_by_others(self.path)
+
+    @property
+    def folder(self) -> Path:
+        """What relative paths in the config are relative to."""
+        return self.path.parent
+
+    def load(self, path: Path) -> Node | None:
+        """The document in one of the config's files; what is wrong with it is noted."""
+        node, problems = yaml.load(path)
+        self.sources.append(path)
+        self.problems += problems
+        return node
+
+    def add(self, *problems: Problem) -> None:
+        """Notes problems, but those about a text whose reference is unresolved: one complaint is enough."""
+        for problem in problems:
+            place = problem.place
+            if place is None or (place.file, place.line, place.column) not in self._unresolved:
+                self.problems.append(problem)
+
+    def plain(self, node: Node) -> Plain:
+        """The node's values with references resolved."""
+        if isinstance(node, Mapping):
+            return {key: self.plain(entry.value) for key, entry in node.entries.items()}
+        if isinstance(node, Sequence):
+            return [self.plain(item) for item in node]
+        return self.text(node) if isinstance(node.value, str) and "${" in node.text else node.value
+
+    def text(self, scalar: Scalar, *, secret: bool = True) -> str:
+        text, problems = self.references.resolve(scalar, secret=secret)
+        self.problems += problems
+        if any(problem.level == "error" for problem in problems):
+            self._unresolved.add((scalar.place.file, scalar.place.line, scalar.place.column))
+        return text
+
+    def is_unresolved(self, scalar: Node) -> bool:
+        return (scalar.place.file, scalar.place.line, scalar.place.column) in self._unresolved
+
+    def hide(self, node: Node) -> None:
+        """Stars the node's texts out of every line that is shown beside a problem."""
+        if isinstance(node, Scalar):
+            self._hidden[node.place.file, node.place.line].append(node.place)
+            return
+        for child in node if isinstance(node, Sequence) else [entry.value for entry in node]:
+            self.hide(child)
+
+    def warn_of_literal(self, node: Node) -> None:
+        """A secret stands in a file as it is: well, if only we can read that file."""
+        if self.exposed:
+            hint = f"run: chmod 600 {self.path}; or keep the secret in secrets/ and write ${{cred:NAME}}"
+            message = "a secret stands here, and others can read this file"
+            self.problems.append(Problem(message, node.place, hint=hint, level="warning"))
+
+    def check_name(self, entry: Entry, what: str, path: shape.Path) -> bool:
+        """Whether a venue or channel can be called so."""
+        if shape.matches(IDENTIFIER, entry.key.text):
+            return True
+        hint = "a letter first, then letters, digits, - and _; at most 64"
+        self.add(Problem(f"not a name for a {what}", entry.key.place, shape.dotted(path), hint))
+        return False
+
+    def check_channel(self, node: Node, channels: list[str], path: shape.Path) -> None:
+        """That a text names one of the channels."""
+        if isinstance(node, Scalar) and node.text not in channels:
+            close = nearest(node.text, channels)
+            hint = f"did you mean `{close}`?" if close else f"channels here: {', '.join(channels) or 'none'}"
+            self.add(Problem(f"no channel is called `{node.text:.80}`", node.place, shape.dotted(path), hint))
+
+    def shown(self) -> list[Problem]:
+        """All problems as they may be shown: without secrets, without repetition, in the order of the text."""
+        seen: dict[Problem, None] = {}
+        for problem in self.problems:
+            place = problem.place
+            if place is not None:
+                for hidden in self._hidden.get((place.file, place.line), ()):
+                    place = _starred(place, hidden)
+            seen[
+                replace(
+                    problem,
+                    place=place,
+                    message=self.masker.mask(problem.message),
+                    hint=self.masker.mask(problem.hint),
+                )
+            ] = None
+        order = {str(source): count for count, source in enumerate(self.sources)}
+        return sorted(seen, key=lambda problem: _order(problem, order))
+
+
+def _starred(place: Place, hidden: Place) -> Place:
+    start, end = hidden.column - 1, hidden.column - 1 + hidden.length
+    source = place.source
+    source = source[:start] + star(source[start:end]) + source[end:]
+    return Place(place.file, place.line, place.column, place.length, source)
+
+
+def _order(problem: Problem, files: Map[str, int]) -> tuple[int, int, int]:
+    place = problem.place
+    return (files.get(place.file, len(files)), place.line, place.column) if place else (len(files), 0, 0)

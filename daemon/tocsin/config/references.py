@@ -1,0 +1,156 @@
+"""Secrets by reference: `${cred:NAME}`, `${env:NAME}`, `${file:PATH}`; `$${` is a plain `${`.
+
+`cred` is a systemd credential (`$CREDENTIALS_DIRECTORY/NAME`), else a file in `secrets/` beside the config that nobody
+else can read. A problem names the reference and never what it stands for; all that was resolved goes to the masker.
+"""
+
+import os
+import re
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import quote
+
+from tocsin.document import Scalar
+from tocsin.errors import Problem
+from tocsin.secrets import Masker
+
+_REFERENCE = re.compile(r"\$\$\{|\$\{(?P<kind>[^:}]*)(?P<colon>:?)(?P<name>[^}]*)(?P<end>\}?)")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}", re.ASCII)
+_LARGEST = 64 << 10  # bytes; a secret, not a file by mistake
+_HOW = "write ${cred:NAME}, ${env:NAME} or ${file:PATH}; a plain ${ is written $${"
+
+
+class _Unresolved(Exception):
+    """Why a reference stands for nothing, and what to do."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class References:
+    """Resolves the references of one config; relative paths are relative to its folder."""
+
+    def __init__(self, folder: Path, environ: Mapping[str, str], masker: Masker) -> None:
+        self._folder = folder
+        self._environ = environ
+        self._masker = masker
+        self._warned: set[Path] = set()
+        self._warnings: list[Problem] = []
+
+    def resolve(self, scalar: Scalar, *, secret: bool = True) -> tuple[str, list[Problem]]:
+        """The scalar's text with its references replaced, and what is wrong with them.
+
+        In a URL's user name, password and query a value is percent-encoded: the secret is kept as it is. What isn't
+        `secret` (a path) isn't masked later on.
+        """
+        text = scalar.text
+        problems: list[Problem] = []
+        parts: list[str] = []
+        done = 0
+        for match in _REFERENCE.finditer(text):
+            parts.append(text[done : match.start()])
+            done = match.end()
+            try:
+                parts.append(self._value(text, match, secret=secret))
+            except _Unresolved as error:
+                place = scalar.within(match.start(), match.end() - match.start())
+                problems.append(Problem(str(error), place, hint=error.hint))
+                parts.append("unresolved")
+            problems += [
+                Problem(warning.message, scalar.place, hint=warning.hint, level="warning")
+                for warning in self._warnings
+            ]
+            self._warnings.clear()
+        return "".join(parts) + text[done:], problems
+
+    def _value(self, text: str, match: re.Match[str], *, secret: bool) -> str:
+        if match[0] == "$${":
+            return "${"
+        if not match["end"] or not match["colon"] or match["kind"] not in ("cred", "env", "file"):
+            raise _Unresolved("not a reference to a secret", _HOW)
+        value = {"cred": self._credential, "env": self._variable, "file": self._file}[match["kind"]](
+            match["name"]
+        )
+        if secret:
+            self._masker.add(value)
+        return quote(value, safe="") if _needs_encoding(text, match) else value
+
+    def _variable(self, name: str) -> str:
+        value = self._environ.get(name)
+        if value is None:
+            raise _Unresolved(f"the environment variable {name} is not set")
+        if not value:
+            raise _Unresolved(f"the environment variable {name} is empty")
+        return value
+
+    def _credential(self, name: str) -> str:
+        if not _NAME.fullmatch(name):
+            raise _Unresolved(
+                f"{name!r} can't be a credential's name", "letters, digits, _, - and . make a name"
+            )
+        given = self._environ.get("CREDENTIALS_DIRECTORY")
+        if given and os.path.lexists(path := Path(given) / name):
+            return self._read(path)
+        own = self._folder / "secrets" / name
+        if not os.path.lexists(own):  # also where the folder can't be entered
+            raise _Unresolved(
+                f"no secret is named {name}"
+                + (", neither in $CREDENTIALS_DIRECTORY nor here" if given else ""),
+                f"keep it in a file that only you can read: (umask 077; cat > {own})",
+            )
+        if readable_by_others(own):
+            raise _Unresolved(f"others can read {own}", f"run: chmod 600 {own}")
+        return self._read(own)
+
+    def _file(self, name: str) -> str:
+        if not name:
+            raise _Unresolved("a file needs a path", _HOW)
+        path = self._folder / os.path.expanduser(name)  # noqa: PTH111  Path's raises for an unknown user
+        value = self._read(path)
+        if readable_by_others(path) and path not in self._warned:
+            self._warned.add(path)
+            self._warnings.append(Problem(f"others can read {path}", hint=f"run: chmod 600 {path}"))
+        return value
+
+    def _read(self, path: Path) -> str:
+        try:
+            if not stat.S_ISREG(path.stat().st_mode):
+                raise _Unresolved(f"{path} is not a file")
+            with path.open("rb") as file:
+                data = file.read(_LARGEST + 1)
+            text = data.decode().rstrip("\r\n")
+        except OSError as error:
+            raise _Unresolved(f"can't read {path}: {error.strerror}") from None
+        except (UnicodeDecodeError, ValueError):
+            raise _Unresolved(f"{path} doesn't hold text") from None
+        if len(data) > _LARGEST:
+            raise _Unresolved(f"{path} is larger than {_LARGEST >> 10} KiB; that is no secret")
+        if not text:
+            raise _Unresolved(f"{path} is empty")
+        if "\0" in text:
+            raise _Unresolved(f"{path} doesn't hold text")
+        return text
+
+
+def readable_by_others(path: Path) -> bool:
+    """Whether any user of this machine can read the file: by its own mode and its folder's."""
+    try:
+        return bool(
+            path.stat().st_mode & stat.S_IROTH and path.resolve().parent.stat().st_mode & stat.S_IXOTH
+        )
+    except OSError:
+        return False
+
+
+def _needs_encoding(text: str, match: re.Match[str]) -> bool:
+    """Whether the reference is a part of a URL where only one meaning is possible: user name, password or query.
+
+    In a path it is left alone: services' tokens have slashes and colons of their own there.
+    """
+    _, scheme, before = text[: match.start()].partition("://")
+    if not scheme:
+        return False
+    after = _REFERENCE.sub("", text[match.end() :])
+    return "?" in before or ("/" not in before and bool(re.match(r"[^/?#]*@", after)))

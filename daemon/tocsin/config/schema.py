@@ -1,0 +1,85 @@
+"""JSON Schema of the config and of rule files, for editors; made from the very types that check them."""
+
+from typing import Any
+
+from tocsin.config.settings import IDENTIFIER, Common
+from tocsin.delivery.model import ChannelSettings
+from tocsin.engine.written import rule_schema
+from tocsin.venues.registry import adapter, venue_types
+
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_REF = "#/$defs/{model}"
+Schema = dict[str, Any]
+
+
+def config_schema() -> Schema:
+    """The schema of `config.yaml`; each type of venue with the options of its own."""
+    definitions: Schema = {}
+    schema = _lifted(Common.model_json_schema(ref_template=_REF), definitions)
+    schema["properties"] = {
+        "venues": _named({"oneOf": [_venue(kind, definitions) for kind in venue_types()]}, "what is watched"),
+        "channels": _named(_channel(definitions), "who is told"),
+        "rules": {
+            "description": "rules, and files of rules by name or pattern",
+            "type": ["array", "null"],
+            "items": {"anyOf": [{"type": "string"}, _rule(definitions)]},
+        },
+        **{name: _or_null(section) for name, section in schema["properties"].items()},
+    }
+    return {"$schema": _DIALECT, **schema, "title": "Tocsin's configuration", "$defs": definitions}
+
+
+def rules_schema() -> Schema:
+    """The schema of a file in `rules/`."""
+    definitions: Schema = {}
+    rules: Schema = {"type": ["array", "null"], "items": _rule(definitions)}
+    mapping = {"type": "object", "properties": {"rules": rules}, "additionalProperties": False}
+    return {"$schema": _DIALECT, "title": "Rules of Tocsin", "anyOf": [mapping, rules], "$defs": definitions}
+
+
+def _venue(kind: str, definitions: Schema) -> Schema:
+    found = adapter(kind)
+    schema = _lifted(found.settings.model_json_schema(ref_template=_REF), definitions)
+    schema["properties"]["type"] = {"const": kind, "description": found.summary}
+    definitions[f"venue-{kind}"] = schema
+    return {"$ref": f"#/$defs/venue-{kind}"}
+
+
+def _channel(definitions: Schema) -> Schema:
+    schema = _lifted(ChannelSettings.model_json_schema(ref_template=_REF), definitions)
+    url = {
+        "type": "string",
+        "description": "an Apprise URL",
+        "examples": ["tgram://${cred:telegram_token}/CHAT"],
+    }
+    schema["properties"]["urls"] = {"anyOf": [schema["properties"]["urls"], url]}
+    definitions["channel"] = schema
+    return {"anyOf": [url, {"$ref": "#/$defs/channel"}]}
+
+
+def _rule(definitions: Schema) -> Schema:
+    definitions["rule"] = _lifted(rule_schema(), definitions)
+    return {"$ref": "#/$defs/rule"}
+
+
+def _named(schema: Schema, description: str) -> Schema:
+    return {
+        "type": ["object", "null"],
+        "description": description,
+        "patternProperties": {f"^{IDENTIFIER}$": schema},
+        "additionalProperties": False,
+    }
+
+
+def _or_null(section: Schema) -> Schema:
+    """A section whose lines are all commented out is null."""
+    if {"type": "null"} in section.get("anyOf", ()):
+        return section
+    kept = {key: section[key] for key in ("description", "default") if key in section}
+    return {"anyOf": [section, {"type": "null"}], **kept}
+
+
+def _lifted(schema: Schema, definitions: Schema) -> Schema:
+    """The schema, its own definitions moved to the common ones."""
+    definitions |= schema.pop("$defs", {})
+    return schema

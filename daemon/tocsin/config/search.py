@@ -1,0 +1,40 @@
+"""Where the config is looked for, and where the state is kept."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from tocsin.errors import ConfigError, Problem
+
+
+def find_config(given: Path | None, environ: Mapping[str, str]) -> Path:
+    """The config's path: the given one, else the first that exists. ConfigError says where it was looked for."""
+    if given is not None:
+        if not given.is_file():
+            raise ConfigError(
+                [Problem(f"there is no file {given}", hint="tocsin init makes one to start from")]
+            )
+        return given
+    places = [
+        Path("config.yaml"),
+        _home(environ, "XDG_CONFIG_HOME", ".config") / "tocsin" / "config.yaml",
+        Path("/etc/tocsin/config.yaml"),
+    ]
+    for path in places:
+        if path.is_file():
+            return path
+    looked = ", ".join(map(str, places))
+    raise ConfigError(
+        [Problem(f"no config found (looked for {looked})", hint="tocsin init makes one to start from")]
+    )
+
+
+def default_state_dir(environ: Mapping[str, str]) -> Path:
+    """Where the state is kept when the config doesn't say: systemd's folder for it, else the user's own."""
+    given = environ.get("STATE_DIRECTORY", "").split(":")[0]  # systemd lists several with colons
+    return Path(given) if given else _home(environ, "XDG_STATE_HOME", ".local/state") / "tocsin"
+
+
+def _home(environ: Mapping[str, str], variable: str, default: str) -> Path:
+    given = environ.get(variable, "")
+    # The XDG rules: a relative path there is as good as none.
+    return Path(given) if Path(given).is_absolute() else Path(environ.get("HOME") or Path.home()) / default

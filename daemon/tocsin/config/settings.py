@@ -1,0 +1,172 @@
+"""What a checked configuration is: nothing left to parse, to look up or to refuse."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PlainSerializer,
+    Tag,
+    WithJsonSchema,
+)
+
+from tocsin.alerts.message import Names
+from tocsin.delivery.model import ChannelSettings
+from tocsin.engine.model import SEVERITIES, Severity
+from tocsin.engine.rule import Rule
+from tocsin.errors import Problem
+from tocsin.quantities import DURATION, Size, duration_text, parse_duration
+from tocsin.secrets import Masker
+from tocsin.venues.base import Adapter, VenueSettings
+
+IDENTIFIER = r"[A-Za-z][A-Za-z0-9_-]{0,63}"
+"""What venues and channels can be called."""
+_LONG = re.compile(r"([0-9]{1,4})([wy])", re.ASCII)
+_LONG_DAYS = {"w": 7, "y": 365}
+
+
+def _parse_age(text: Any) -> timedelta:
+    """A duration, or weeks or years alone: `6w`, `1y` (365 days)."""
+    long = _LONG.fullmatch(text) if isinstance(text, str) else None
+    if long:
+        text = f"{int(long[1]) * _LONG_DAYS[long[2]]}d"
+    try:
+        return parse_duration(text)
+    except ValueError:
+        raise ValueError("not a length of time; write it like 12h, 30d, 6w or 1y") from None
+
+
+Age: TypeAlias = Annotated[
+    timedelta,
+    BeforeValidator(_parse_age),
+    PlainSerializer(duration_text),
+    WithJsonSchema(
+        {"type": "string", "pattern": f"^(?:[0-9]{{1,4}}[wy]|{DURATION})$", "examples": ["30d", "6w", "1y"]}
+    ),
+]
+
+
+class Section(BaseModel):
+    """One section of the config. An unknown key is an error; a value is never shown in one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class NamesSection(Section):
+    """What people call accounts and symbols."""
+
+    accounts: dict[str, str] = Field({}, description="a venue's account id: the name that messages use")
+    symbols: dict[str, str] = Field({}, description="a venue's symbol: the name that messages use")
+
+
+class Retention(Section):
+    """How long things are kept, counted from when they were received. What is unsent is never removed."""
+
+    events: Age = Field(timedelta(days=30), description="how long events are kept")
+    alerts: Age = Field(timedelta(days=365), description="how long alerts and their deliveries are kept")
+    max_size: Size = Field(2 << 30, description="the database is kept below this; market data goes first")
+
+
+class LogSettings(Section):
+    """Logs go to standard error."""
+
+    format: Literal["auto", "json", "console"] = Field(
+        "auto", description="auto is console on a terminal, else JSON lines"
+    )
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+ChannelList: TypeAlias = Annotated[
+    tuple[str, ...], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)
+]
+
+
+class BySeverity(Section):
+    critical: ChannelList | None = None
+    warning: ChannelList | None = None
+    info: ChannelList | None = None
+
+
+Notify: TypeAlias = Annotated[
+    Annotated[BySeverity, Tag("by severity")] | Annotated[ChannelList, Tag("channels")],
+    Discriminator(lambda value: "by severity" if isinstance(value, dict | BySeverity) else "channels"),
+]
+
+
+class Defaults(Section):
+    """What a rule gets that doesn't say otherwise."""
+
+    notify: Notify | None = Field(
+        None, description="channels, in one list or by severity; all channels where nothing is said"
+    )
+
+
+StoreMarketData: TypeAlias = Literal["none", "changes", "all"]
+
+
+class Common(Section):
+    """The sections beside venues, channels and rules."""
+
+    defaults: Defaults = Defaults()
+    names: NamesSection = NamesSection()
+    retention: Retention = Retention()
+    log: LogSettings = LogSettings()
+    state_dir: str | None = Field(
+        None, description="where the state is kept; else $STATE_DIRECTORY, else $XDG_STATE_HOME/tocsin"
+    )
+    store_market_data: StoreMarketData = Field(
+        "none",
+        description="none keeps what made rules fire, changes what differs from before, all everything",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class VenueConfig:
+    """One venue of the config: its name there, what it is, and what was said about it."""
+
+    name: str
+    adapter: Adapter
+    settings: VenueSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The whole configuration, checked. `notify` None for a severity means all channels.
+
+    `sources` are the files that it was read from, `warnings` what is doubtful in them; `masker` knows every secret.
+    """
+
+    path: Path
+    venues: Mapping[str, VenueConfig]
+    channels: Mapping[str, ChannelSettings]
+    notify: Mapping[Severity, tuple[str, ...] | None]
+    rules: tuple[Rule, ...]
+    state_dir: Path
+    names: Names
+    retention: Retention
+    log: LogSettings
+    store_market_data: StoreMarketData
+    sources: tuple[Path, ...]
+    masker: Masker
+    warnings: tuple[Problem, ...]
+
+    def channels_for(self, severity: Severity, notify: tuple[str, ...] | None = None) -> tuple[str, ...]:
+        """Who is told of an alert of that severity, `notify` being the rule's own word on it."""
+        chosen = notify if notify is not None else self.notify[severity]
+        return chosen if chosen is not None else tuple(self.channels)
+
+
+def by_severity(defaults: Defaults) -> dict[Severity, tuple[str, ...] | None]:
+    """The channels for each severity; a severity that isn't mentioned tells all of them: rather too many than none."""
+    notify = defaults.notify
+    if isinstance(notify, BySeverity):
+        return {severity: getattr(notify, severity) for severity in SEVERITIES}
+    return dict.fromkeys(SEVERITIES, notify)

@@ -1,0 +1,145 @@
+"""Checks a node against a pydantic model, and says what is wrong in plain words, at its place."""
+
+import re
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from tocsin.document import Entry, Mapping, Node, Plain, Scalar, Sequence
+from tocsin.errors import Place, Problem
+from tocsin.events.vocabulary import nearest
+from tocsin.secrets import Secret
+
+Model = TypeVar("Model", bound=BaseModel)
+Path = tuple[str | int, ...]
+
+_WORDS = {
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "decimal_type": "must be a number",
+    "decimal_parsing": "must be a number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "dict_type": "must be a mapping (lines of key: value)",
+    "model_type": "must be a mapping (lines of key: value)",
+    "list_type": "must be a list",
+    "tuple_type": "must be a list",
+    "too_short": "must not be empty",
+    "string_too_short": "must not be empty",
+    "string_pattern_mismatch": "is not of the form wanted",
+}
+
+
+def check(
+    model: type[Model], node: Node, path: Path = (), plain: Plain = None, head: Place | None = None
+) -> tuple[Model | None, list[Problem]]:
+    """The model made of `node` (of `plain`, where given: the node's values with secrets filled in), or what is wrong.
+
+    `path` is where the node itself is in its file, and names the problems. What is missing is shown at `head` (the
+    node's key), or at the node.
+    """
+    if not isinstance(node, Mapping):
+        return None, [Problem(_WORDS["model_type"], node.place, dotted(path))]
+    try:
+        return model.model_validate(node.plain() if plain is None else plain), []
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)
+    problems: dict[tuple[Place, str], Problem] = {}
+    for item in found:
+        problem = _problem(model, node, path, item, head)
+        # A union says no once for each member; once is enough for one place.
+        problems.setdefault((problem.place or node.place, problem.path), problem)
+    return None, list(problems.values())
+
+
+def dotted(path: Path) -> str:
+    """`rules[3].when.profit`."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(".")
+
+
+def known_keys(model: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def unknown_key(key: Scalar, path: Path, known: list[str]) -> Problem:
+    close = nearest(key.text, known)
+    hint = f"did you mean `{close}`?" if close else f"known here: {', '.join(known)}"
+    return Problem(f"unknown key `{key.text:.80}`", key.place, dotted(path), hint)
+
+
+def _problem(model: type[BaseModel], root: Mapping, path: Path, error: Any, head: Place | None) -> Problem:
+    steps, entry, node = _walk(root, error["loc"])
+    where = dotted((*path, *steps))
+    kind, context = error["type"], error.get("ctx", {})
+    if kind == "extra_forbidden" and entry:
+        holder = _holder(model, steps[:-1])
+        return unknown_key(entry.key, (*path, *steps[:-1]), known_keys(holder) if holder else [])
+    if kind == "missing":
+        return Problem(
+            f"the key `{error['loc'][-1]}` is missing",
+            entry.key.place if entry else head or node.place,
+            where,
+        )
+    field = model.model_fields.get(str(steps[0])) if steps else None
+    hint = (field.description or "") if field and len(steps) == 1 else ""
+    number = isinstance(node, Scalar) and node.value is not None and not isinstance(node.value, str)
+    if kind == "value_error":
+        return Problem(str(context["error"]), node.place, where, "put it in quotes" if number else "")
+    if kind == "literal_error":
+        expected = str(context["expected"]).replace("'", "")
+        close = (
+            nearest(node.text, expected.replace(" or ", ", ").split(", "))
+            if isinstance(node, Scalar)
+            else None
+        )
+        return Problem(f"must be {expected}", node.place, where, f"did you mean `{close}`?" if close else "")
+    if kind == "string_type":
+        return Problem("must be a text", node.place, where, "put it in quotes" if number else hint)
+    words = _WORDS.get(kind) or error["msg"].replace("Input should", "must").replace("Value error, ", "")
+    return Problem(words, node.place, where, hint)
+
+
+def _walk(root: Mapping, loc: Path) -> tuple[Path, Entry | None, Node]:
+    """As far along `loc` as the document goes: the steps taken, the last entry on the way, the node there."""
+    node: Node = root
+    entry: Entry | None = None
+    steps: list[str | int] = []
+    for step in loc:
+        if isinstance(node, Mapping) and isinstance(step, str) and step in node.entries:
+            entry = node.entries[step]
+            node = entry.value
+        elif isinstance(node, Sequence) and isinstance(step, int) and step < len(node.items):
+            node = node.items[step]
+        else:
+            continue  # a step of pydantic's own, such as the member of a union
+        steps.append(step)
+    return tuple(steps), entry, node
+
+
+def _holder(model: type[BaseModel], steps: Path) -> type[BaseModel] | None:
+    """The model that holds the keys at `steps` below `model`; None where that isn't one model's."""
+    if not steps:
+        return model
+    field = model.model_fields.get(str(steps[0]))
+    annotation = field.annotation if field else None
+    for part in (annotation, *_parts(annotation)):
+        if isinstance(part, type) and issubclass(part, BaseModel):
+            return _holder(part, steps[1:])
+    return None
+
+
+def _parts(annotation: Any) -> list[Any]:
+    """What a union (annotated or not) is made of."""
+    return [deeper for part in get_args(annotation) for deeper in (part, *_parts(part))]
+
+
+def matches(pattern: str, text: str) -> bool:
+    return re.fullmatch(pattern, text, re.ASCII) is not None
+
+
+def holds_secret(annotation: Any) -> bool:
+    """Whether a model's field of that type holds secrets."""
+    return annotation is Secret or any(holds_secret(part) for part in get_args(annotation))

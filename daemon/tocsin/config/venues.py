@@ -1,0 +1,172 @@
+"""The section `venues`: each checked by its own adapter's options."""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from tocsin.config import shape
+from tocsin.config.literals import is_secret_name, looks_secret
+from tocsin.config.reading import Reading
+from tocsin.config.settings import VenueConfig
+from tocsin.document import Entry, Mapping, Node, Plain, Scalar, find
+from tocsin.errors import Problem
+from tocsin.events.vocabulary import nearest
+from tocsin.secrets import Secret
+from tocsin.venues.base import Adapter, VenueSettings
+from tocsin.venues.registry import adapter, venue_types
+
+
+def read_venues(reading: Reading, node: Node | None) -> dict[str, VenueConfig]:
+    """The venues that are right; what is wrong with the others is noted."""
+    if node is None:
+        return {}
+    if not isinstance(node, Mapping):
+        reading.add(
+            Problem("must be a mapping: a name of your choice, then its settings", node.place, "venues")
+        )
+        return {}
+    found = (_venue(reading, entry) for entry in node)
+    return {venue.name: venue for venue in found if venue}
+
+
+def _venue(reading: Reading, entry: Entry) -> VenueConfig | None:
+    name, node = entry.key.text, entry.value
+    path = ("venues", name)
+    well_named = reading.check_name(entry, "venue", path)
+    if not isinstance(node, Mapping):
+        reading.hide(node)
+        reading.add(Problem("must be a mapping with a type", entry.key.place, shape.dotted(path)))
+        return None
+    found = _adapter(reading, entry, node)
+    if found is None:
+        _hide_all(reading, node)
+        return None
+    _mind_literals(reading, node, found.settings)
+    values = _values(reading, node)
+    settings, problems = shape.check(found.settings, node, path, values, entry.key.place)
+    reading.add(*problems)
+    safe = _urls_are_safe(reading, node, settings or _urls_alone(found.settings, values), path)
+    if settings is None or not safe or not well_named:
+        return None
+    _remember_secrets(reading, settings)
+    return VenueConfig(name, found, settings)
+
+
+def _adapter(reading: Reading, entry: Entry, node: Mapping) -> Adapter | None:
+    kind, path = node.get("type"), f"venues.{entry.key.text}"
+    types = venue_types()
+    if kind is None:
+        reading.add(Problem("the key `type` is missing", entry.key.place, path, f"one of {', '.join(types)}"))
+        return None
+    if isinstance(kind, Scalar) and kind.text in types:
+        return adapter(kind.text)
+    close = nearest(kind.text, types) if isinstance(kind, Scalar) else None
+    hint = f"did you mean `{close}`?" if close else f"one of {', '.join(types)}"
+    reading.add(Problem("no such type of venue", kind.place, f"{path}.type", hint))
+    return None
+
+
+def _values(reading: Reading, node: Mapping) -> Plain:
+    values = reading.plain(node)
+    ca = node.get("tls_ca")
+    if isinstance(values, dict) and isinstance(ca, Scalar) and isinstance(values.get("tls_ca"), str):
+        file = reading.folder / Path(str(values["tls_ca"]))
+        values["tls_ca"] = str(file.absolute())
+        if not file.is_file():
+            reading.add(Problem(f"there is no file {file}", ca.place, "tls_ca"))
+    return values
+
+
+def _urls_are_safe(reading: Reading, node: Mapping, settings: VenueSettings, path: shape.Path) -> bool:
+    """That each URL is one, and that none goes unencrypted to another machine unless the venue says so."""
+    bad = {name: "not a URL" for name in _url_options(settings) if not _is_url(getattr(settings, name))}
+    if not bad and not settings.plaintext:
+        bad = dict.fromkeys(settings.plaintext_urls(), "would go unencrypted to another machine")
+    for name, message in bad.items():
+        hint = (
+            "write wss://host/path" if message == "not a URL" else "use TLS, or say plaintext: true beside it"
+        )
+        reading.add(Problem(message, find(node, (name,)).place, shape.dotted((*path, name)), hint))
+    return not bad
+
+
+def _urls_alone(model: type[VenueSettings], values: Plain) -> VenueSettings:
+    """The URLs of settings that are wrong elsewhere, so that all that is wrong is told at once."""
+    given: dict[str, Any] = {"type": None, "url": None}
+    if isinstance(values, dict):
+        given |= {
+            key: value
+            for key, value in values.items()
+            if key in model.model_fields and isinstance(value, str)
+        }
+        given["plaintext"] = values.get("plaintext") is True
+    return model.model_construct(**given)
+
+
+def _url_options(settings: VenueSettings) -> list[str]:
+    fields = type(settings).model_fields
+    return [
+        name
+        for name in fields
+        if (name == "url" or name.endswith("_url")) and isinstance(getattr(settings, name), str)
+    ]
+
+
+def _is_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises where it is no number
+    except ValueError:
+        return False
+    return bool(parts.scheme and parts.hostname)
+
+
+def _mind_literals(reading: Reading, node: Mapping, settings: type[VenueSettings]) -> None:
+    """Hides what may be a secret, and warns where one stands in a file that others can read."""
+    secret = {name for name, option in settings.model_fields.items() if shape.holds_secret(option.annotation)}
+    for name, entry in node.entries.items():
+        value = entry.value
+        if name not in settings.model_fields:
+            reading.hide(value)  # a misspelt key's may be one
+        elif name == "headers" and isinstance(value, Mapping):
+            for header in value:
+                _mind(reading, header.value, secret=is_secret_name(header.key.text))
+        else:
+            _mind(reading, value, secret=name in secret)
+
+
+def _mind(reading: Reading, value: Node, *, secret: bool) -> None:
+    if not isinstance(value, Scalar) or value.value is None:
+        return
+    literal = not value.text.lstrip().startswith("${")
+    if secret:
+        reading.hide(value)
+    if literal and (secret or ("://" in value.text and looks_secret(value.text))):
+        reading.warn_of_literal(value)
+
+
+def _hide_all(reading: Reading, node: Mapping) -> None:
+    """Of a venue of unknown type any text may be a secret."""
+    for name, entry in node.entries.items():
+        if name not in VenueSettings.model_fields:
+            reading.hide(entry.value)
+
+
+def _remember_secrets(reading: Reading, settings: VenueSettings) -> None:
+    """Tells the masker of every secret that these settings hold, the literal ones too."""
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
+        for item in value if isinstance(value, tuple | list) else (value,):
+            if isinstance(item, Secret):
+                reading.masker.add(item)
+    for header, text in settings.headers.items():
+        if is_secret_name(header):
+            reading.masker.add(text)
+    for name in _url_options(settings):
+        parts = urlsplit(getattr(settings, name))
+        for secret in (
+            parts.password,
+            *(value for key, value in parse_qsl(parts.query) if is_secret_name(key)),
+        ):
+            if secret:
+                reading.masker.add(secret)
