@@ -1,0 +1,331 @@
+"""Types: what a condition compares, whether it can, and whether the words it names exist. All problems at once.
+
+Checking gives a new tree in which every node has its type and every constant is of the type it is compared with
+(a text compared with a duration has become a duration, `cancelled` has become `canceled`).
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from tocsin.engine.language.functions import FUNCTIONS, LATER, Function, Parameter, function_of
+from tocsin.engine.language.report import Report, did_you_mean, listed
+from tocsin.engine.language.scope import NOT_KEPT, Readable, Scope, is_common
+from tocsin.engine.language.tree import (
+    Arithmetic,
+    Call,
+    Compare,
+    Constant,
+    Junction,
+    Listing,
+    Member,
+    Name,
+    Negative,
+    Node,
+    Not,
+    Ordering,
+    Type,
+    constant_text,
+    text,
+    walk,
+)
+from tocsin.events import from_iso, number
+from tocsin.events.vocabulary import ALIASES, nearest
+from tocsin.quantities import parse_duration
+
+_SAID: dict[Type, str] = {
+    "number": "a number", "text": "a text", "time": "a time", "flag": "true or false", "duration": "a duration",
+    "event": "the name of an event", "list": "a list", "?": "anything",
+}  # fmt: skip
+_ORDERED: frozenset[Type] = frozenset({"number", "time", "duration", "?"})
+_SUMS: dict[tuple[str, Type, Type], Type] = {
+    ("+", "number", "number"): "number", ("-", "number", "number"): "number", ("*", "number", "number"): "number",
+    ("/", "number", "number"): "number", ("%", "number", "number"): "number",
+    ("-", "time", "time"): "duration", ("+", "time", "duration"): "time", ("-", "time", "duration"): "time",
+    ("+", "duration", "time"): "time", ("+", "duration", "duration"): "duration",
+    ("-", "duration", "duration"): "duration", ("*", "duration", "number"): "duration",
+    ("*", "number", "duration"): "duration", ("/", "duration", "number"): "duration",
+    ("/", "duration", "duration"): "number",
+}  # fmt: skip
+
+
+def check(node: Node, scope: Scope, report: Report) -> Node | None:
+    """The condition with its types; None, with at least one error in `report`, where it is none."""
+    before = report.errors
+    checked = _Check(scope, report).condition(node)
+    if report.errors == before and not _looks_at_something(checked):
+        report.error(f"`{text(checked)}` looks at no field: it is always the same", node.place)
+    return checked if report.errors == before else None
+
+
+def _looks_at_something(node: Node) -> bool:
+    return any(
+        isinstance(part, Name) or ((known := function_of(part)) and known.timed) for part in walk(node)
+    )
+
+
+class _Check:
+    def __init__(self, scope: Scope, report: Report) -> None:
+        self._scope = scope
+        self._report = report
+
+    def condition(self, node: Node) -> Node:
+        checked = self.node(node)
+        if checked.type not in ("flag", "?"):
+            self._report.error(
+                f"`{text(node)}` is {_SAID[checked.type]}, not a condition",
+                node.place,
+                "compare it with something",
+            )
+        return checked
+
+    def node(self, node: Node) -> Node:
+        """The node with its type; `?` where it has none, which has then been complained of."""
+        match node:
+            case Constant():
+                return node
+            case Name():
+                return self._name(node)
+            case Junction() | Not():
+                return self._joined(node)
+            case Compare():
+                return self._compare(node)
+            case Member():
+                return self._member(node)
+            case Arithmetic():
+                return self._arithmetic(node)
+            case Negative():
+                return self._negative(node)
+            case Call():
+                return self._call(node)
+        self._report.error("a list can stand only behind `in`", node.place)
+        return replace(node, type="?")
+
+    def _joined(self, node: Junction | Not) -> Node:
+        if isinstance(node, Not):
+            return Not(self.condition(node.operand), node.place)
+        return Junction(node.word, tuple(map(self.condition, node.parts)), node.place)
+
+    def _name(self, node: Name) -> Name:
+        field = self._scope.fields.get(node.name)
+        if field is None:
+            message, hint = self._scope.unknown(node.name)
+            self._report.error(message, node.place, hint)
+            return node
+        return Name(node.name, node.place, field.type)
+
+    # ----------------------------------------------------------------------------------------------- comparisons
+
+    def _compare(self, node: Compare) -> Node:
+        operands = [self.node(operand) for operand in node.operands]
+        for position, operator in enumerate(node.operators):
+            left, right = operands[position : position + 2]
+            operands[position : position + 2] = self._comparable(left, operator, right)
+        return Compare(tuple(operands), node.operators, node.place)
+
+    def _comparable(self, left: Node, operator: Ordering, right: Node) -> tuple[Node, Node]:
+        left, right = self._alike(left, right)
+        if "?" in (left.type, right.type):
+            return left, right
+        if left.type != right.type and {left.type, right.type} != {"event", "text"}:
+            self._unlike(left, right)
+        elif operator not in ("==", "!=") and left.type not in _ORDERED:
+            self._report.error(
+                f"`{operator}` needs numbers; `{text(left)}` is {_SAID[left.type]}", left.place
+            )
+        elif left.type == right.type == "event":
+            self._report.error("`event` compared with itself", right.place)
+        return left, right
+
+    def _unlike(self, left: Node, right: Node) -> None:
+        self._report.error(
+            f"`{text(left)}` is {_SAID[left.type]}, `{text(right)}` is {_SAID[right.type]}: they can't be compared",
+            right.place if isinstance(right, Constant) or not isinstance(left, Constant) else left.place,
+            self._unlike_hint(left, right),
+        )
+
+    def _unlike_hint(self, left: Node, right: Node) -> str:
+        subject, constant = (left, right) if isinstance(right, Constant) else (right, left)
+        if not isinstance(constant, Constant):
+            return ""
+        value = constant.value
+        if isinstance(value, str) and subject.type == "number":
+            if value in self._scope.fields:
+                return f"to compare two fields write an expression: `{text(subject)} > {value}`"
+            return "write the number without quotes" if _is_number(value) else ""
+        if subject.type == "duration":
+            return "durations are written like 30s, 5m, 1h30m"
+        if subject.type == "time" and isinstance(value, timedelta):
+            return f"to ask how long ago it was write `time_since({text(subject)})`"
+        if subject.type == "text" and isinstance(value, Decimal):
+            return f"put it in quotes: {constant_text(constant_text(value))}"
+        return ""
+
+    def _member(self, node: Member) -> Node:
+        item = self.node(node.item)
+        if not isinstance(node.options, Listing):
+            self._report.error("`in` needs a list behind it", node.options.place,
+                               'write `symbol in ["BTCUSD", "ETHUSD"]`; for a part of a text `matches(symbol, "BTC")`')  # fmt: skip
+            return replace(node, item=item)
+        if not node.options.items:
+            self._report.error("an empty list: nothing is in it", node.options.place)
+        options = []
+        for written in node.options.items:
+            if not isinstance(written, Constant):
+                self._report.error("a list holds numbers, texts and durations only", written.place)
+                continue
+            options.append(self._comparable(item, "==", written)[1])
+        return Member(item, replace(node.options, items=tuple(options)), node.negated, node.place)
+
+    # ----------------------------------------------------------------------- constants, by what they are compared with
+
+    def _alike(self, left: Node, right: Node) -> tuple[Node, Node]:
+        if isinstance(right, Constant):
+            return left, self._fitted(right, left)
+        if isinstance(left, Constant):
+            return self._fitted(left, right), right
+        return left, right
+
+    def _fitted(self, constant: Constant, other: Node) -> Constant:
+        """The constant as the type that it is compared with, where it can be read as that."""
+        if other.type in ("text", "event") and constant.written is not None:
+            constant = Constant(constant.written, "text", constant.place)
+        if constant.type != "text" or not isinstance(constant.value, str):
+            return constant
+        if other.type in ("time", "duration"):
+            return self._parsed(constant, constant.value, other)
+        field = self._field_of(other)
+        return self._word(constant, constant.value, field) if field else constant
+
+    def _parsed(self, constant: Constant, written: str, other: Node) -> Constant:
+        try:
+            value: datetime | timedelta
+            value = from_iso(written) if other.type == "time" else parse_duration(written)
+        except (ValueError, OverflowError) as error:
+            hint = 'times are written like "2026-01-31T09:30:00Z"' if other.type == "time" else ""
+            said = "not a time" if other.type == "time" else str(error)
+            self._report.error(f"{constant_text(written)}: {said}", constant.place, hint)
+            return replace(constant, type="?")
+        return Constant(value, other.type, constant.place)
+
+    def _word(self, constant: Constant, written: str, field: Readable) -> Constant:
+        """A word compared with a field that has only certain words, or mostly has."""
+        known = field.words or field.usual
+        if not known or written in known:
+            return constant
+        kind, dot, status = written.rpartition(".")
+        if (alias := f"{kind}{dot}{ALIASES.get(status, status)}") in known:
+            return Constant(alias, "text", constant.place)
+        if field.words:
+            self._report.error(f"`{field.name}` is never {constant_text(written)}", constant.place,
+                               did_you_mean(written, field.words, f"it is one of {listed(field.words)}"))  # fmt: skip
+        elif near := nearest(written, field.usual):
+            self._report.warning(f"{constant_text(written)} is no `{field.name}` that is known", constant.place,
+                                 f"did you mean `{near}`?")  # fmt: skip
+        return constant
+
+    def _field_of(self, node: Node) -> Readable | None:
+        """The field whose words the value has."""
+        if isinstance(node, Name):
+            return self._scope.fields.get(node.name)
+        if isinstance(node, Call) and node.function in ("previous", "default") and node.arguments:
+            return self._field_of(node.arguments[0])
+        return None
+
+    # ------------------------------------------------------------------------------------------------- arithmetic
+
+    def _arithmetic(self, node: Arithmetic) -> Node:
+        left, right = self.node(node.left), self.node(node.right)
+        if "?" in (left.type, right.type):
+            return Arithmetic(node.operator, left, right, node.place)
+        result = _SUMS.get((node.operator, left.type, right.type))
+        if result is None:
+            self._report.error(
+                f"`{node.operator}` between {_SAID[left.type]} (`{text(left)}`) and {_SAID[right.type]} (`{text(right)}`)",
+                node.place,
+            )
+        elif node.operator in "/%" and isinstance(right, Constant) and not right.value:
+            self._report.error("a division by zero", right.place)
+        return Arithmetic(node.operator, left, right, node.place, result or "?")
+
+    def _negative(self, node: Negative) -> Node:
+        operand = self.node(node.operand)
+        if operand.type not in ("number", "duration", "?"):
+            self._report.error(f"`-` before {_SAID[operand.type]} (`{text(operand)}`)", node.place)
+            return Negative(operand, node.place)
+        return Negative(operand, node.place, operand.type)
+
+    # -------------------------------------------------------------------------------------------------- functions
+
+    def _call(self, node: Call) -> Node:
+        function = FUNCTIONS.get(node.function)
+        if function is None:
+            self._unknown_function(node)
+            return node
+        if not function.fewest <= len(node.arguments) <= len(function.parameters):
+            self._report.error(
+                f"`{node.function}` takes other arguments", node.place, f"write {function.signature}"
+            )
+            return replace(node, type=function.result or "?")
+        arguments: list[Node] = []
+        for parameter, written in zip(function.parameters, node.arguments, strict=False):
+            arguments.append(self._argument(function, parameter, self.node(written), arguments))
+        return Call(node.function, tuple(arguments), node.place, function.result or arguments[0].type)
+
+    def _unknown_function(self, node: Call) -> None:
+        if node.function in LATER:
+            self._report.error(f"the function `{node.function}` is not supported by this version", node.place)
+        elif node.function in self._scope.fields:
+            self._report.error(
+                f"`{node.function}` is a field, not a function", node.place, f"write `{node.function}`"
+            )
+        else:
+            hint = did_you_mean(node.function, tuple(FUNCTIONS), f"there are {', '.join(FUNCTIONS)}")
+            self._report.error(f"unknown function `{node.function:.80}`", node.place, hint)
+
+    def _argument(
+        self, function: Function, parameter: Parameter, argument: Node, earlier: list[Node]
+    ) -> Node:
+        if parameter.alike:
+            argument = self._comparable(earlier[0], "==", argument)[1]
+        if isinstance(argument, Constant) and argument.written is not None and parameter.types == {"text"}:
+            argument = Constant(argument.written, "text", argument.place)
+        if argument.type == "?":
+            return argument
+        if argument.type not in parameter.types:
+            wanted = " or ".join(_SAID[type_] for type_ in _SAID if type_ in parameter.types)
+            self._report.error(
+                f"`{function.name}` needs {wanted} here; `{text(argument)}` is {_SAID[argument.type]}",
+                argument.place,
+            )
+        elif parameter.written and not isinstance(argument, Constant):
+            self._report.error(f"`{function.name}` needs {parameter.name} written out here", argument.place)
+        elif parameter.check and isinstance(argument, Constant) and (wrong := parameter.check(argument)):
+            self._report.error(wrong, argument.place)
+        if parameter.own:
+            self._own(function, argument)
+        return argument
+
+    def _own(self, function: Function, argument: Node) -> None:
+        """Only the entity's own fields have a previous value."""
+        own = False
+        for part in walk(argument):
+            inner = function_of(part)
+            if isinstance(part, Name):
+                own = own or not is_common(part.name)
+            unknown = isinstance(part, Name) and (part.name in NOT_KEPT or part.name.startswith("account."))
+            if unknown or (inner and (inner.edge or inner.timed or inner.name == "previous")):
+                self._report.error(f"the previous value of `{text(part)}` is not kept", part.place,
+                                   f"`{function.name}` works on the entity's own fields")  # fmt: skip
+                return
+        if not own:
+            self._report.error(f"`{text(argument)}` never changes", argument.place,
+                               f"`{function.name}` works on the entity's own fields")  # fmt: skip
+
+
+def _is_number(written: str) -> bool:
+    try:
+        number(written)
+    except ValueError:
+        return False
+    return True

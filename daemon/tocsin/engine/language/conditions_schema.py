@@ -1,0 +1,72 @@
+"""The JSON Schema of a condition, derived from the vocabulary and from the mapping's comparisons."""
+
+from typing import Any
+
+from tocsin.events import KINDS
+from tocsin.events.vocabulary import events, fields
+
+_TIME = {"type": "string", "format": "date-time"}
+_THRESHOLD = {"anyOf": [{"type": "number"}, _TIME]}
+_VALUE = {"type": ["string", "number", "boolean"]}
+_VALUES = {"type": "array", "items": _VALUE, "minItems": 1}
+MAPPING_OPERATORS: dict[str, Any] = {
+    "below": _THRESHOLD | {"description": "less than"},
+    "above": _THRESHOLD | {"description": "more than"},
+    "at_least": _THRESHOLD | {"description": "not less than"},
+    "at_most": _THRESHOLD | {"description": "not more than"},
+    "between": {"type": "array", "items": _THRESHOLD, "minItems": 2, "maxItems": 2, "description": "both ends included"},
+    "matches": {"type": "string", "description": "a regex (RE2) found anywhere in the text"},
+    "missing": {"type": "boolean", "description": "the field has no value"},
+    "changed": {"type": "boolean", "description": "the field differs from its previous value"},
+    "crosses_above": {"type": "number", "description": "was at or below, and is now above"},
+    "crosses_below": {"type": "number", "description": "was at or above, and is now below"},
+}  # fmt: skip
+_COMPARISONS: dict[str, Any] = {
+    "type": "object",
+    "properties": MAPPING_OPERATORS,
+    "additionalProperties": False,
+    "minProperties": 1,
+}
+MAPPING_OPERATORS["not"] = {"anyOf": [_VALUE, _VALUES, _COMPARISONS], "description": "differs from"}
+_FIELD: dict[str, Any] = {"anyOf": [_VALUE, _VALUES, _COMPARISONS]}
+
+
+def _described() -> dict[str, str]:
+    """Every field that a condition can name, and what it is, kind by kind."""
+    said: dict[str, dict[str, list[str]]] = {}
+    for kind in KINDS:
+        for name, field in fields(kind).items():
+            said.setdefault(name, {}).setdefault(field.doc, []).append(kind)
+    for name, field in fields("account").items():
+        said.setdefault(f"account.{name}", {})[f"of the account: {field.doc}"] = []
+    return {
+        name: "; ".join(
+            doc if len(docs) == 1 else f"{', '.join(kinds)}: {doc}" for doc, kinds in docs.items()
+        )
+        for name, docs in said.items()
+    }
+
+
+_CONDITION = {"$ref": "#/$defs/Condition"}
+_CONDITIONS = {"type": "array", "items": _CONDITION, "minItems": 1}
+CONDITION: dict[str, Any] = {
+    "description": "an expression (`profit < -50`) or fields with what they must be ({profit: {below: -50}})",
+    "anyOf": [
+        {"type": "string", "minLength": 1, "examples": ["profit < -50 and not missing(stop_loss)"]},
+        {
+            "type": "object",
+            "minProperties": 1,
+            "additionalProperties": False,
+            "properties": {
+                "all": _CONDITIONS | {"description": "every one of these"},
+                "any": _CONDITIONS | {"description": "at least one of these"},
+                "not": _CONDITION | {"description": "this is not so"},
+                **{name: _FIELD | {"description": doc} for name, doc in _described().items()},
+            },
+        },
+    ],
+}
+
+
+def watch_examples() -> list[str]:
+    return [kind for kind in KINDS if kind != "daemon"] + [name for kind in KINDS for name in events(kind)]

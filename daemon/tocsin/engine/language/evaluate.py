@@ -1,0 +1,303 @@
+"""A checked tree as functions that evaluate it: chosen once, when the rule is compiled, so that an event costs little.
+
+Every value may be missing (None); comparing a missing value is unknown (None), and so is a sum that can't be done.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from operator import attrgetter, eq, ge, gt, le, lt, ne
+from typing import Any
+
+from msgspec import UNSET
+
+from tocsin.engine.language.functions import FUNCTIONS
+from tocsin.engine.language.tree import (
+    Arithmetic,
+    Call,
+    Compare,
+    Constant,
+    Junction,
+    Listing,
+    Member,
+    Name,
+    Negative,
+    Node,
+    Not,
+    Ordering,
+)
+from tocsin.engine.language.values import Build, Evaluate
+from tocsin.engine.rule import Truth
+from tocsin.events import EXACT, Change
+
+Judge = Callable[[Change, datetime], Truth]
+
+_COMPARE: Mapping[Ordering, Callable[[Any, Any], bool]] = {
+    "<": lt, "<=": le, ">": gt, ">=": ge, "==": eq, "!=": ne,
+}  # fmt: skip
+_COMMON: Mapping[str, Callable[[Change], Any]] = {
+    "venue": attrgetter("key.venue"),
+    "kind": attrgetter("key.kind"),
+    "account": attrgetter("account"),
+    "id": attrgetter("key.id"),
+    "event": attrgetter("events"),
+    "origin": attrgetter("origin"),
+    "time": attrgetter("time"),
+    "received": attrgetter("received"),
+}
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def evaluator(node: Node, before: bool = False) -> Evaluate:
+    """The function that gives the node's value; `before`: as it was before the change."""
+    build: Callable[[Any, bool], Evaluate] = _BUILD[type(node)]
+    return build(node, before)
+
+
+def _constant(node: Constant, _before: bool) -> Evaluate:
+    value = node.value
+    return lambda _change, _now: value
+
+
+def _call(node: Call, before: bool) -> Evaluate:
+    return FUNCTIONS[node.function].build(Build(node, evaluator, before))
+
+
+# ------------------------------------------------------------------------------------------------------------- fields
+
+
+def _field(node: Name, before: bool) -> Evaluate:
+    name = node.name
+    if (common := _COMMON.get(name)) is not None:
+        return lambda change, _now: common(change)
+    if name == "symbol":
+        return _symbol(before)
+    if name.startswith("account."):
+        return _of_account(name.removeprefix("account."), before)
+    if before:
+        return _previous(name)
+    read = attrgetter(f"state.{name}")
+
+    def evaluate(change: Change, _now: datetime) -> Any:
+        value = read(change)
+        return None if value is UNSET else value
+
+    return evaluate
+
+
+def _previous(name: str) -> Evaluate:
+    def evaluate(change: Change, _now: datetime) -> Any:
+        value = getattr(change.previous, name, None)
+        return None if value is UNSET else value
+
+    return evaluate
+
+
+def _symbol(before: bool) -> Evaluate:
+    """The entity's own symbol, else the one that the change is about."""
+
+    def evaluate(change: Change, _now: datetime) -> Any:
+        value = getattr(change.previous if before else change.state, "symbol", None)
+        return change.symbol if value is UNSET or (value is None and not before) else value
+
+    return evaluate
+
+
+def _of_account(name: str, before: bool) -> Evaluate:
+    def evaluate(change: Change, _now: datetime) -> Any:
+        value = None if before else getattr(change.account_state, name, None)
+        return None if value is UNSET else value
+
+    return evaluate
+
+
+# -------------------------------------------------------------------------------------------------------- comparisons
+
+
+def _compare(node: Compare, before: bool) -> Judge:
+    pairs = tuple(_pair(left, operator, right, before) for left, operator, right in node.pairs())
+    return pairs[0] if len(pairs) == 1 else _all(pairs)
+
+
+def _pair(left: Node, operator: Ordering, right: Node, before: bool) -> Judge:
+    if left.type == "event":
+        return _happened(right, operator == "!=", before)
+    if right.type == "event":
+        return _happened(left, operator == "!=", before)
+    compare = _COMPARE[operator]
+    if isinstance(right, Constant):
+        return _against(left, compare, right.value, before)
+    read_left, read_right = evaluator(left, before), evaluator(right, before)
+
+    def judge(change: Change, now: datetime) -> Truth:
+        first, second = read_left(change, now), read_right(change, now)
+        return None if first is None or second is None else compare(first, second)
+
+    return judge
+
+
+def _against(left: Node, compare: Callable[[Any, Any], bool], limit: Any, before: bool) -> Judge:
+    """Against a constant: the commonest condition, so the field is read without a call between."""
+    if (
+        not before
+        and isinstance(left, Name)
+        and left.name not in (*_COMMON, "symbol")
+        and "." not in left.name
+    ):
+        field = attrgetter(f"state.{left.name}")
+
+        def judge_field(change: Change, _now: datetime) -> Truth:
+            value = field(change)
+            return None if value is None or value is UNSET else compare(value, limit)
+
+        return judge_field
+    read = evaluator(left, before)
+
+    def judge(change: Change, now: datetime) -> Truth:
+        value = read(change, now)
+        return None if value is None else compare(value, limit)
+
+    return judge
+
+
+def _happened(name: Node, negated: bool, before: bool) -> Judge:
+    read = evaluator(name, before)
+
+    def judge(change: Change, now: datetime) -> Truth:
+        value = read(change, now)
+        return None if value is None else (value in change.events) is not negated
+
+    return judge
+
+
+def _member(node: Member, before: bool) -> Judge:
+    read = evaluator(node.item, before)
+    options = node.options.items if isinstance(node.options, Listing) else ()
+    values = frozenset(option.value for option in options if isinstance(option, Constant))
+    negated = node.negated
+    if node.item.type == "event":
+        return lambda change, _now: values.isdisjoint(change.events) is negated
+
+    def judge(change: Change, now: datetime) -> Truth:
+        value = read(change, now)
+        return None if value is None else (value in values) is not negated
+
+    return judge
+
+
+# ---------------------------------------------------------------------------------------------- three-valued and, or, not
+
+
+def _all(parts: tuple[Judge, ...]) -> Judge:
+    def judge(change: Change, now: datetime) -> Truth:
+        truth: Truth = True
+        for part in parts:
+            found = part(change, now)
+            if found is False:
+                return False
+            if found is None:
+                truth = None
+        return truth
+
+    return judge
+
+
+def _any(parts: tuple[Judge, ...]) -> Judge:
+    def judge(change: Change, now: datetime) -> Truth:
+        truth: Truth = False
+        for part in parts:
+            found = part(change, now)
+            if found is True:
+                return True
+            if found is None:
+                truth = None
+        return truth
+
+    return judge
+
+
+def _junction(node: Junction, before: bool) -> Judge:
+    parts = tuple(evaluator(part, before) for part in node.parts)
+    return _all(parts) if node.word == "and" else _any(parts)
+
+
+def _not(node: Not, before: bool) -> Judge:
+    part = evaluator(node.operand, before)
+
+    def judge(change: Change, now: datetime) -> Truth:
+        found = part(change, now)
+        return None if found is None else not found
+
+    return judge
+
+
+# ---------------------------------------------------------------------------------------------------------- arithmetic
+
+
+def _arithmetic(node: Arithmetic, before: bool) -> Evaluate:
+    left, right = evaluator(node.left, before), evaluator(node.right, before)
+    numbers = node.left.type == node.right.type == "number"
+    operation = _NUMBERS[node.operator] if numbers else _TIMES[node.operator]
+
+    def evaluate(change: Change, now: datetime) -> Any:
+        first, second = left(change, now), right(change, now)
+        if first is None or second is None:
+            return None
+        try:
+            return operation(first, second)
+        except ArithmeticError:  # a division by zero, a number or a time beyond all bounds
+            return None
+
+    return evaluate
+
+
+def _negative(node: Negative, before: bool) -> Evaluate:
+    operand = evaluator(node.operand, before)
+
+    def evaluate(change: Change, now: datetime) -> Any:
+        value = operand(change, now)
+        if value is None:
+            return None
+        return EXACT.minus(value) if isinstance(value, Decimal) else -value
+
+    return evaluate
+
+
+def _times_number(first: Any, second: Any) -> timedelta:
+    span, factor = (first, second) if isinstance(first, timedelta) else (second, first)
+    return _span(EXACT.multiply(Decimal(span // _MICROSECOND), factor))
+
+
+def _divided_span(first: timedelta, second: Any) -> Any:
+    microseconds = Decimal(first // _MICROSECOND)
+    if isinstance(second, timedelta):
+        return EXACT.divide(microseconds, Decimal(second // _MICROSECOND))
+    return _span(EXACT.divide(microseconds, second))
+
+
+def _span(microseconds: Decimal) -> timedelta:
+    return timedelta(microseconds=int(microseconds))
+
+
+_NUMBERS: Mapping[str, Callable[[Decimal, Decimal], Decimal]] = {
+    "+": EXACT.add, "-": EXACT.subtract, "*": EXACT.multiply, "/": EXACT.divide, "%": EXACT.remainder,
+}  # fmt: skip
+_TIMES: Mapping[str, Callable[[Any, Any], Any]] = {
+    "+": lambda first, second: first + second,
+    "-": lambda first, second: first - second,
+    "*": _times_number,
+    "/": _divided_span,
+}
+
+# A list is missing here: it has no value of its own, and the checker lets it stand behind `in` only.
+_BUILD: Mapping[type[Node], Callable[[Any, bool], Evaluate]] = {
+    Constant: _constant,
+    Name: _field,
+    Compare: _compare,
+    Member: _member,
+    Junction: _junction,
+    Not: _not,
+    Arithmetic: _arithmetic,
+    Negative: _negative,
+    Call: _call,
+}

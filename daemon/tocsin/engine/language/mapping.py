@@ -1,0 +1,174 @@
+"""The mapping spelling, lowered to the very tree that the expression would give.
+
+`{profit: {below: -50}, symbol: [BTCUSD, ETHUSD]}` is `profit < -50 and symbol in ["BTCUSD", "ETHUSD"]`.
+"""
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from functools import partial
+from typing import Literal
+
+from tocsin import document
+from tocsin.engine.language.syntax import DEEPEST, parse
+from tocsin.engine.language.tokens import Unreadable, refuse
+from tocsin.engine.language.tree import (
+    Call,
+    Compare,
+    Constant,
+    Listing,
+    Member,
+    Name,
+    Node,
+    Not,
+    Ordering,
+    junction,
+)
+from tocsin.errors import Problem
+from tocsin.events import number
+from tocsin.events.vocabulary import nearest
+
+_ORDERINGS: Mapping[str, Ordering] = {"below": "<", "above": ">", "at_least": ">=", "at_most": "<="}
+_CROSSINGS = ("crosses_below", "crosses_above")
+_STATED = ("missing", "changed")
+OPERATORS = (*_ORDERINGS, "between", "not", "matches", *_STATED, *_CROSSINGS)
+JOINING = ("any", "all", "not")
+
+
+def lower(node: document.Node, problems: list[Problem]) -> Node | None:
+    """The tree of a condition in either spelling. None, with at least one problem added, where it has none."""
+    return _Lowering(problems).condition(node, 0)
+
+
+class _Lowering:
+    def __init__(self, problems: list[Problem]) -> None:
+        self._problems = problems
+
+    def condition(self, node: document.Node, depth: int) -> Node | None:
+        try:
+            if depth > DEEPEST:
+                refuse(f"conditions nested more than {DEEPEST} deep", node.place)
+            if isinstance(node, document.Mapping):
+                return self._mapping(node, depth)
+            if isinstance(node, document.Sequence):
+                refuse(
+                    "a list is no condition",
+                    node.place,
+                    "say how its parts are joined: {all: […]} or {any: […]}",
+                )
+            if node.value is None or node.value == "":
+                refuse("an empty condition", node.place)
+            return parse(node)
+        except Unreadable as unreadable:
+            self._problems.append(unreadable.problem)
+            return None
+
+    def _mapping(self, node: document.Mapping, depth: int) -> Node | None:
+        if not node.entries:
+            refuse("an empty condition", node.place)
+        return self._all(node, [partial(self._entry, entry, depth) for entry in node])
+
+    def _all(self, node: document.Node, reads: list[Callable[[], Node | None]]) -> Node | None:
+        """The parts joined by `and`; each is read, so that each says what is wrong with it."""
+        parts = []
+        for read in reads:
+            try:
+                parts.append(read())
+            except Unreadable as unreadable:
+                self._problems.append(unreadable.problem)
+                parts.append(None)
+        found = [part for part in parts if part is not None]
+        return junction("and", found, node.place) if len(found) == len(parts) else None
+
+    def _entry(self, entry: document.Entry, depth: int) -> Node | None:
+        word, value = entry.key.text, entry.value
+        if word in ("any", "all"):
+            return self._joined("or" if word == "any" else "and", entry, depth)
+        if word == "not":
+            inner = self.condition(value, depth + 1)
+            return Not(inner, entry.key.place) if inner else None
+        field = Name(word, entry.key.place)
+        if isinstance(value, document.Mapping):
+            return self._operators(field, value)
+        if isinstance(value, document.Sequence):
+            return Member(field, self._list(value), negated=False, place=entry.key.place)
+        return Compare((field, self._constant(value)), ("==",), value.place)
+
+    def _joined(self, word: Literal["and", "or"], entry: document.Entry, depth: int) -> Node | None:
+        if not isinstance(entry.value, document.Sequence) or not entry.value.items:
+            refuse(f"`{entry.key.text}` takes a list of conditions", entry.value.place)
+        parts = [self.condition(item, depth + 1) for item in entry.value]
+        found = [part for part in parts if part is not None]
+        return junction(word, found, entry.key.place) if len(found) == len(parts) else None
+
+    def _operators(self, field: Name, node: document.Mapping) -> Node | None:
+        if not node.entries:
+            refuse("an empty condition", node.place)
+        return self._all(node, [partial(self._operator, field, entry) for entry in node])
+
+    def _operator(self, field: Name, entry: document.Entry) -> Node:
+        word, value = entry.key.text, entry.value
+        if word in _ORDERINGS:
+            return Compare((field, self._scalar(entry)), (_ORDERINGS[word],), value.place)
+        if word in _CROSSINGS:
+            return Call(word, (field, self._scalar(entry)), value.place)
+        if word == "matches":
+            return Call(word, (field, self._scalar(entry)), value.place)
+        if word in _STATED:
+            return self._stated(Call(word, (field,), entry.key.place), value)
+        if word == "between":
+            return self._between(field, value)
+        if word == "not":
+            return self._not(field, entry)
+        near = nearest(word, OPERATORS)
+        hint = f"did you mean `{near}`?" if near else f"there are {', '.join(OPERATORS)}"
+        raise Unreadable(Problem(f"unknown comparison `{word:.80}`", entry.key.place, hint=hint))
+
+    def _not(self, field: Name, entry: document.Entry) -> Node:
+        value = entry.value
+        if isinstance(value, document.Mapping):
+            inner = self._operators(field, value)
+            if inner is None:
+                raise Unreadable(self._problems.pop())
+            return Not(inner, entry.key.place)
+        if isinstance(value, document.Sequence):
+            return Member(field, self._list(value), negated=True, place=entry.key.place)
+        return Compare((field, self._constant(value)), ("!=",), value.place)
+
+    def _between(self, field: Name, value: document.Node) -> Node:
+        if not isinstance(value, document.Sequence) or len(value.items) != 2:
+            refuse("`between` takes two values", value.place, "write between: [10, 20]")
+        low, high = self._list(value).items
+        return Compare((low, field, high), ("<=", "<="), value.place)
+
+    @staticmethod
+    def _stated(call: Call, value: document.Node) -> Node:
+        if not isinstance(value, document.Scalar) or not isinstance(value.value, bool):
+            refuse(f"`{call.function}` takes true or false", value.place)
+        return call if value.value else Not(call, call.place)
+
+    def _list(self, node: document.Sequence) -> Listing:
+        items = []
+        for item in node:
+            if not isinstance(item, document.Scalar):
+                refuse("only single values can stand in this list", item.place)
+            items.append(self._constant(item))
+        return Listing(tuple(items), node.place)
+
+    def _scalar(self, entry: document.Entry) -> Constant:
+        if not isinstance(entry.value, document.Scalar):
+            refuse(f"`{entry.key.text}` takes a single value", entry.value.place)
+        return self._constant(entry.value)
+
+    @staticmethod
+    def _constant(scalar: document.Scalar) -> Constant:
+        value = scalar.value
+        if value is None:
+            refuse("no value", scalar.place, "to ask whether a field has no value write {missing: true}")
+        if isinstance(value, bool):
+            return Constant(value, "flag", scalar.place, scalar.text)
+        if isinstance(value, str):
+            return Constant(value, "text", scalar.place)
+        try:
+            return Constant(Decimal(number(value)), "number", scalar.place, scalar.text)
+        except ValueError as error:
+            refuse(str(error), scalar.place)

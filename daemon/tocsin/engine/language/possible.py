@@ -1,0 +1,176 @@
+"""Conditions that can't be meant: a pair of thresholds that never holds, an end that is there at the start."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tocsin.engine.language.tree import (
+    MIRRORED,
+    NEGATED,
+    Compare,
+    Constant,
+    Listing,
+    Member,
+    Node,
+    Not,
+    Ordering,
+    constant_text,
+    text,
+)
+from tocsin.errors import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """One comparison with constants. `values` are more than one only for `==` (any of) and `!=` (none of)."""
+
+    subject: str
+    operator: Ordering
+    values: tuple[Any, ...]
+    place: Place
+
+    def __str__(self) -> str:
+        if len(self.values) == 1:
+            return f"{self.subject} {self.operator} {constant_text(self.values[0])}"
+        word = "in" if self.operator == "==" else "not in"
+        return f"{self.subject} {word} [{', '.join(map(constant_text, self.values))}]"
+
+
+@dataclass(slots=True)
+class Range:
+    """What is left for one value when all its bounds hold."""
+
+    low: Bound | None = None
+    high: Bound | None = None
+    only: Bound | None = None
+    allowed: frozenset[Any] | None = None
+    denying: list[Bound] = field(default_factory=list)
+
+    def narrow(self, bound: Bound) -> Bound | None:
+        """Add a bound; the earlier one that excludes it, if that is so."""
+        value = bound.values[0]
+        if bound.operator == "!=":
+            self.denying.append(bound)
+        elif bound.operator == "==":
+            self.allowed = (
+                frozenset(bound.values) if self.allowed is None else self.allowed & frozenset(bound.values)
+            )
+            self.only, earlier = bound, self.only
+            if earlier and not self.allowed:
+                return earlier
+        elif bound.operator in (">", ">="):
+            if self.low is None or (value, bound.operator == ">") > (
+                self.low.values[0],
+                self.low.operator == ">",
+            ):
+                self.low = bound
+        elif self.high is None or (value, bound.operator == "<=") < (
+            self.high.values[0],
+            self.high.operator == "<=",
+        ):
+            self.high = bound
+        return self._excluded(bound)
+
+    def _excluded(self, bound: Bound) -> Bound | None:
+        if self.allowed is not None and self.only:
+            if not any(self.admits(value) for value in self.allowed):
+                limits = (self.low, self.high, self.only, *self.denying)
+                return next((other for other in limits if other and other is not bound), bound)
+        elif self.low and self.high:
+            low, high = self.low.values[0], self.high.values[0]
+            if low > high or (low == high and (self.low.operator == ">" or self.high.operator == "<")):
+                return self.high if bound is self.low else self.low
+        return None
+
+    def admits(self, value: Any) -> bool:
+        """Whether the value is within all the bounds."""
+        return (
+            (self.allowed is None or value in self.allowed)
+            and not any(value in bound.values for bound in self.denying)
+            and (self.low is None or _holds(value, self.low))
+            and (self.high is None or _holds(value, self.high))
+        )
+
+    def implies(self, bound: Bound) -> bool:
+        """Whether every value in the range is within that bound too."""
+        if self.allowed is not None:
+            return all(_holds(value, bound) for value in self.allowed if self.admits(value))
+        limit = bound.values[0]
+        if bound.operator in ("<", "<="):
+            return self.high is not None and (
+                self.high.values[0] < limit
+                or (self.high.values[0] == limit and (self.high.operator == "<" or bound.operator == "<="))
+            )
+        if bound.operator in (">", ">="):
+            return self.low is not None and (
+                self.low.values[0] > limit
+                or (self.low.values[0] == limit and (self.low.operator == ">" or bound.operator == ">="))
+            )
+        denied = {value for other in self.denying for value in other.values}
+        return bound.operator == "!=" and denied.issuperset(bound.values)
+
+
+def never(conjuncts: Sequence[Node]) -> tuple[Bound, Bound] | None:
+    """Two bounds that exclude each other, the later one second; None where they can all hold."""
+    ranges: dict[str, Range] = {}
+    for part in conjuncts:
+        for bound in bounds(part):
+            excluding = ranges.setdefault(bound.subject, Range()).narrow(bound)
+            if excluding:
+                return excluding, bound
+    return None
+
+
+def implies(conjuncts: Sequence[Node], ends: Sequence[Node]) -> bool:
+    """Whether `ends` hold whenever `conjuncts` do, as far as comparisons with constants tell."""
+    ranges: dict[str, Range] = {}
+    for part in conjuncts:
+        for bound in bounds(part):
+            ranges.setdefault(bound.subject, Range()).narrow(bound)
+    for part in ends:
+        needed = list(bounds(part))
+        if not needed or not all(
+            bound.subject in ranges and ranges[bound.subject].implies(bound) for bound in needed
+        ):
+            return False
+    return True
+
+
+def bounds(node: Node) -> Iterator[Bound]:
+    """The comparisons with constants that hold whenever the node does; of any other node none."""
+    if isinstance(node, Compare):
+        for left, operator, right in node.pairs():
+            yield from _bound(left, operator, right)
+    elif isinstance(node, Member) and isinstance(node.options, Listing) and node.item.type != "event":
+        values = tuple(option.value for option in node.options.items if isinstance(option, Constant))
+        yield Bound(text(node.item), "!=" if node.negated else "==", values, node.place)
+    elif isinstance(node, Not) and isinstance(node.operand, Member):
+        inner = node.operand
+        yield from bounds(Member(inner.item, inner.options, not inner.negated, inner.place))
+    elif isinstance(node, Not) and isinstance(node.operand, Compare) and len(node.operand.operators) == 1:
+        left, right = node.operand.operands
+        yield from _bound(left, NEGATED[node.operand.operators[0]], right)
+
+
+def _bound(left: Node, operator: Ordering, right: Node) -> Iterator[Bound]:
+    if isinstance(left, Constant):
+        left, operator, right = right, MIRRORED[operator], left
+    # What happened is several names at once: two that differ don't exclude each other.
+    if isinstance(right, Constant) and not isinstance(left, Constant) and left.type != "event":
+        yield Bound(text(left), operator, (right.value,), right.place)
+
+
+def _holds(value: Any, bound: Bound) -> bool:
+    match bound.operator:
+        case "<":
+            return bool(value < bound.values[0])
+        case "<=":
+            return bool(value <= bound.values[0])
+        case ">":
+            return bool(value > bound.values[0])
+        case ">=":
+            return bool(value >= bound.values[0])
+        case "==":
+            return value in bound.values
+        case "!=":
+            return value not in bound.values

@@ -1,0 +1,137 @@
+"""Which fields a rule's conditions may speak of: those of what it watches, and what their types are."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from tocsin.engine.language.functions import FUNCTIONS
+from tocsin.engine.language.report import did_you_mean, listed
+from tocsin.engine.language.tree import Type
+from tocsin.events import KINDS
+from tocsin.events.vocabulary import COMMON, Field, all_fields, events, fields
+
+KINDS_WITH_ACCOUNT = frozenset({"order", "position"})
+NOT_KEPT = frozenset({"event", "origin", "time", "received"})
+"""Common fields that are of one message: the previous ones are not known."""
+_TYPES: Mapping[str, Type] = {
+    "number": "number",
+    "text": "text",
+    "time": "time",
+    "flag": "flag",
+    "enum": "text",
+}
+_OWN = frozenset({"id", "symbol"})  # common, and the entity's own as well
+
+
+@dataclass(frozen=True, slots=True)
+class Readable:
+    """A field as conditions see it. `words`: the only texts it can be. `usual`: the texts it mostly is."""
+
+    name: str
+    type: Type
+    words: tuple[str, ...] = ()
+    usual: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What the conditions of a rule on `kinds` can read."""
+
+    kinds: tuple[str, ...]
+    event_rule: bool
+    fields: Mapping[str, Readable]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.fields)
+
+    @property
+    def thing(self) -> str:
+        return " or ".join(self.kinds)
+
+    def unknown(self, name: str) -> tuple[str, str]:
+        """The message and the hint for a name that isn't one of them."""
+        if name == "event":
+            return (
+                "`event` can't be used in a state rule",
+                "watch an event (a name with a dot) to look at what happened",
+            )
+        if name.startswith("account."):
+            return self._unknown_of_account(name)
+        having = [kind for kind in self.kinds if name in fields(kind)]
+        if having:
+            without = [kind for kind in self.kinds if kind not in having]
+            types = {kind: fields(kind)[name].type for kind in having}
+            if not without:
+                said = ", ".join(f"a {type_} of {kind}" for kind, type_ in types.items())
+                return (f"`{name}` is not the same in all that is watched: {said}", "make a rule for each")
+            return (
+                f"`{name}` is a field of {', '.join(having)}, not of {', '.join(without)}",
+                "make a rule for each",
+            )
+        if name in FUNCTIONS:
+            return (f"`{name}` is a function", f"write {FUNCTIONS[name].signature}")
+        if any(name in readable.words or name in readable.usual for readable in self.fields.values()):
+            return (f"unknown field `{name}` of {self.thing}", f'write the text in quotes: "{name}"')
+        others = tuple(kind for kind in KINDS if name in fields(kind))
+        elsewhere = f"it is a field of {', '.join(others)}" if others else ""
+        hint = elsewhere or did_you_mean(name, self.names, f"`tocsin fields {self.kinds[0]}` lists them")
+        return (f"unknown field `{name:.80}` of {self.thing}", hint)
+
+    def _unknown_of_account(self, name: str) -> tuple[str, str]:
+        if self.kinds == ("account",):
+            return ("`account.` is for orders and positions", f"write `{name.removeprefix('account.')}`")
+        if not KINDS_WITH_ACCOUNT.issuperset(self.kinds):
+            return (f"`account.` is for orders and positions, not for {self.thing}", "")
+        known = tuple(readable for readable in self.names if readable.startswith("account."))
+        return (f"unknown field `{name:.80}`", did_you_mean(name, known, f"there are {listed(known)}"))
+
+
+@cache
+def scope(kinds: tuple[str, ...], event_rule: bool) -> Scope:
+    """What a rule on these kinds can read: the fields that all of them have, of the same type."""
+    first, *others = (fields(kind) for kind in kinds)
+    readable = {}
+    for name, field in first.items():
+        if name == "event":
+            continue
+        same = [other[name] for other in others if name in other and _type(other[name]) == _type(field)]
+        if len(same) == len(others):
+            readable[name] = _readable([field, *same], kinds)
+    if event_rule:
+        happened = tuple(name for kind in kinds for name in events(kind))
+        closed = not any(KINDS[kind].open_status for kind in kinds)
+        readable["event"] = Readable("event", "event", happened if closed else (), () if closed else happened)
+    if KINDS_WITH_ACCOUNT.issuperset(kinds):
+        for field in _account_fields():
+            readable[f"account.{field.name}"] = Readable(f"account.{field.name}", _type(field), field.values)
+    return Scope(kinds, event_rule, readable)
+
+
+def is_common(name: str) -> bool:
+    """Whether every event carries it, whatever venues supply."""
+    return name in COMMON and name not in _OWN
+
+
+def _type(field: Field) -> Type:
+    return _TYPES[field.type]
+
+
+def _readable(same: list[Field], kinds: tuple[str, ...]) -> Readable:
+    """The words of a field that several kinds have are those of any of them, unless one of them is open."""
+    name = same[0].name
+    usual: tuple[str, ...] = ()
+    if name == "kind":
+        return Readable(name, "text", tuple(KINDS))
+    if name == "status":
+        usual = tuple(
+            event.partition(".")[2] for kind in kinds if KINDS[kind].open_status for event in events(kind)
+        )
+    closed = all(field.values for field in same)
+    words = tuple(dict.fromkeys(word for field in same for word in field.values)) if closed else ()
+    return Readable(name, _type(same[0]), words, () if words else usual)
+
+
+def _account_fields() -> list[Field]:
+    own = fields("account")
+    return [own[name] for name in all_fields("account") if name in own]

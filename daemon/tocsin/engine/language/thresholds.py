@@ -1,0 +1,54 @@
+"""Which number a rule is about, and which end of it is the worse."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from tocsin.engine.language.tree import (
+    MIRRORED,
+    NEGATED,
+    Call,
+    Compare,
+    Junction,
+    Member,
+    Name,
+    Node,
+    Not,
+    Ordering,
+    walk,
+)
+
+Worse = Literal["lowest", "highest"]
+
+
+def spoken_of(tree: Node) -> tuple[str, Worse] | None:
+    """The first numeric field compared in the condition and its worse end: the lowest where it must be below."""
+    return next(_compared(tree, negated=False), None)
+
+
+def worse_end(tree: Node, name: str) -> Worse:
+    """The worse end of that field; of one that isn't compared, that of the first which is."""
+    found = list(_compared(tree, negated=False))
+    return next((worse for compared, worse in found if compared == name), found[0][1] if found else "highest")
+
+
+def _compared(node: Node, *, negated: bool) -> Iterator[tuple[str, Worse]]:
+    if isinstance(node, Not):
+        yield from _compared(node.operand, negated=not negated)
+    elif isinstance(node, Junction):
+        for part in node.parts:
+            yield from _compared(part, negated=negated)
+    elif isinstance(node, Compare):
+        for left, operator, right in node.pairs():
+            held = NEGATED[operator] if negated else operator
+            yield from _in(left, held)
+            yield from _in(right, MIRRORED[held])
+    elif isinstance(node, Member):
+        yield from _in(node.item, "==")
+    elif isinstance(node, Call) and node.function in ("crosses_above", "crosses_below"):
+        yield from _in(node.arguments[0], "<" if node.function == "crosses_below" else ">")
+
+
+def _in(node: Node, operator: Ordering) -> Iterator[tuple[str, Worse]]:
+    for part in walk(node):
+        if isinstance(part, Name) and part.type == "number":
+            yield part.name, "lowest" if operator in ("<", "<=") else "highest"

@@ -1,0 +1,141 @@
+"""What a condition saw, in the vocabulary's own words: `profit -60 < -50`, `status is canceled`.
+
+Only what mattered is told: of a true `or` what was true, of a false `and` what was false. A false comparison is told by the
+one that held instead, so that each part is a fact, and facts are joined by `and`.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from tocsin.engine.language.evaluate import evaluator
+from tocsin.engine.language.functions import function_of
+from tocsin.engine.language.tree import (
+    NEGATED,
+    Arithmetic,
+    Call,
+    Compare,
+    Constant,
+    Junction,
+    Listing,
+    Member,
+    Name,
+    Negative,
+    Node,
+    Not,
+    Ordering,
+    children,
+    constant_text,
+    text,
+)
+from tocsin.engine.language.values import value_text
+from tocsin.engine.rule import Truth
+from tocsin.events import Change
+
+
+class Telling:
+    """One condition, one change, one time: what was seen. Made when there is something to tell, which is seldom."""
+
+    def __init__(self, change: Change, now: datetime) -> None:
+        self._change = change
+        self._now = now
+
+    def facts(self, node: Node) -> list[str]:
+        """What is so, and makes the condition what it is; each fact once."""
+        return list(dict.fromkeys(self._facts(node)))
+
+    def missing(self, node: Node) -> list[str]:
+        """The fields whose absence makes the condition unknown; empty where it is not."""
+        return list(dict.fromkeys(self._missing(node)))
+
+    def _facts(self, node: Node) -> Iterator[str]:
+        truth = self._value(node)
+        if isinstance(node, Junction):
+            for part in node.parts:
+                if self._value(part) is truth:
+                    yield from self._facts(part)
+        elif isinstance(node, Not):
+            yield from self._facts(node.operand)
+        elif truth is None:
+            yield self._unknown(node)
+        elif isinstance(node, Compare):
+            yield from self._compared(node, truth)
+        else:
+            yield self._fact(node, truth)
+
+    def _missing(self, node: Node) -> Iterator[str]:
+        if self._value(node) is not None:
+            return
+        if isinstance(node, Name) or (isinstance(node, Call) and node.function == "previous"):
+            yield text(node)
+        for child in children(node) if not isinstance(node, Call) or node.function != "previous" else ():
+            if not isinstance(child, Listing):
+                yield from self._missing(child)
+
+    def _unknown(self, node: Node) -> str:
+        missing = self.missing(node)
+        return " and ".join(f"{name} is missing" for name in missing) or f"{text(node)} can't be worked out"
+
+    # ------------------------------------------------------------------------------------------------ single facts
+
+    def _compared(self, node: Compare, truth: bool) -> Iterator[str]:
+        if truth and len(node.operators) > 1 and not {"==", "!="} & set(node.operators):
+            rest = (f" {op} {self.subject(right)}" for _, op, right in node.pairs())
+            yield f"{self.subject(node.operands[0])}{''.join(rest)}"
+            return
+        for left, operator, right in node.pairs():
+            pair = Compare((left, right), (operator,), node.place)
+            if self._value(pair) is truth:
+                yield self._pair(left, operator if truth else NEGATED[operator], right)
+
+    def _pair(self, left: Node, operator: Ordering, right: Node) -> str:
+        if operator not in ("==", "!="):
+            return f"{self.subject(left)} {operator} {self.subject(right)}"
+        if isinstance(left, Constant) and not isinstance(right, Constant):
+            left, right = right, left
+        if not isinstance(right, Constant):
+            return f"{self.subject(left)} {'is' if operator == '==' else 'is not'} {self.subject(right)}"
+        return self._is(left)
+
+    def _fact(self, node: Node, truth: bool) -> str:
+        function = function_of(node)
+        if function is not None and function.fact is not None and isinstance(node, Call):
+            return function.fact(node, truth, self)
+        return self._is(node.item if isinstance(node, Member) else node)
+
+    def _is(self, node: Node) -> str:
+        return f"{self.name(node)} is {self.value(node)}"
+
+    # ---------------------------------------------------------------------------------- what functions tell their facts with
+
+    def name(self, node: Node) -> str:
+        return f"({text(node)})" if isinstance(node, Arithmetic | Negative) else text(node)
+
+    def value(self, node: Node, *, before: bool = False) -> str:
+        if isinstance(node, Constant):
+            return node.value if isinstance(node.value, str) else constant_text(node.value)
+        computed = isinstance(node, Arithmetic | Negative) or (
+            isinstance(node, Call) and node.function != "previous"
+        )
+        return value_text(self._value(node, before=before), node.type, computed=computed)
+
+    def subject(self, node: Node) -> str:
+        return self.value(node) if isinstance(node, Constant) else f"{self.name(node)} {self.value(node)}"
+
+    def _value(self, node: Node, *, before: bool = False) -> Any:
+        return evaluator(node, before)(self._change, self._now)
+
+
+def told(node: Node, change: Change, now: datetime) -> str:
+    return " and ".join(Telling(change, now).facts(node))
+
+
+def missing(node: Node, change: Change, now: datetime) -> tuple[str, ...]:
+    """Empty where the condition is known, or unknown only because of a sum that can't be done."""
+    telling = Telling(change, now)
+    return tuple(telling.missing(node)) if _truth(node, change, now) is None else ()
+
+
+def _truth(node: Node, change: Change, now: datetime) -> Truth:
+    truth: Truth = evaluator(node)(change, now)
+    return truth

@@ -1,0 +1,170 @@
+"""A rule as a user writes it: its keys and their shapes, and the JSON Schema that editors are given.
+
+What the keys mean together, and what their conditions say, is checked in `compile.py`.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic_core import ErrorDetails
+
+from tocsin import document
+from tocsin.engine.language.conditions_schema import CONDITION, watch_examples
+from tocsin.engine.language.report import Report, did_you_mean
+from tocsin.engine.model import Severity
+from tocsin.quantities import Duration
+
+CONDITIONS = ("where", "when", "until")
+LATER = ("then", "unless", "active", "notify_during", "inhibited_by", "escalate", "run")
+"""Keys that the language knows and this version doesn't."""
+PER = ("venue", "account", "kind", "id", "symbol")
+_ID = r"^[^\s\"'=,]{1,100}$"
+
+
+def _names(value: Any) -> Any:
+    if isinstance(value, str):
+        return (value,)
+    if not isinstance(value, (list, tuple)):
+        raise ValueError("must be a text or a list of texts")
+    return tuple(value)
+
+
+def _names_schema(**item: Any) -> WithJsonSchema:
+    text = {"type": "string", **item}
+    return WithJsonSchema({"anyOf": [text, {"type": "array", "items": text}]})
+
+
+Names: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_names), _names_schema()]
+Watched: TypeAlias = Annotated[
+    tuple[str, ...], Field(min_length=1), BeforeValidator(_names), _names_schema(examples=watch_examples())
+]
+Grouping: TypeAlias = Annotated[
+    tuple[Literal["venue", "account", "kind", "id", "symbol"], ...],
+    BeforeValidator(_names),
+    WithJsonSchema({"type": "array", "items": {"enum": list(PER)}}),
+]
+Condition: TypeAlias = Annotated[Any, WithJsonSchema({"$ref": "#/$defs/Condition"})]
+
+
+class WrittenRule(BaseModel):
+    """One rule: watch something, when something is so, notify someone."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, title="Rule")
+
+    id: str = Field(pattern=_ID, description="its identity: alerts and their state hang on it")
+    watch: Watched = Field(
+        description="what it looks at: `position` (something is so) or `order.canceled` (something happened); "
+        "several events as a list"
+    )
+    where: Condition = Field(None, description="which events or entities take part at all")
+    when: Condition = Field(None, description="the condition that it tells of")
+    until: Condition = Field(
+        None, description="state rules: the condition that ends it; else `when` no longer true"
+    )
+    for_: Duration = Field(timedelta(0), alias="for", description="state rules: must stay true so long")
+    keep_firing_for: Duration = Field(
+        timedelta(0), description="state rules: stays firing so long after its end"
+    )
+    repeat: Duration | None = Field(None, description="a reminder so often, until it ends or is acknowledged")
+    cooldown: Duration | None = Field(None, description="event rules: at most one notification in so long")
+    per: Grouping | None = Field(
+        None, description="event rules: what `cooldown` is counted by; else venue, account"
+    )
+    if_unknown: Literal["tell", "ignore"] = Field(
+        "tell", description="event rules: what to do when a field is missing"
+    )
+    on_gap: Literal["hold", "resolve"] = Field(
+        "hold", description="state rules: while the venue's link is down"
+    )
+    severity: Severity = Field("warning", description="how bad it is")
+    notify: Names | None = Field(None, description="the channels to tell; else the defaults for the severity")
+    title: str | None = Field(None, description="the message's title: a Jinja2 template")
+    message: str | None = Field(None, description="the message's body: a Jinja2 template")
+    value: str | None = Field(None, description="the number that the message's value and worst speak of")
+    enabled: bool = Field(True, strict=True, description="false: checked, not run")
+
+
+KEYS = tuple(field.alias or name for name, field in WrittenRule.model_fields.items())
+
+
+def rule_schema() -> dict[str, Any]:
+    """The JSON Schema of one rule, its definitions under `$defs`."""
+    schema = WrittenRule.model_json_schema(ref_template="#/$defs/{model}")
+    schema.setdefault("$defs", {})["Condition"] = CONDITION
+    for key in ("repeat", "cooldown", "per", "notify", "title", "message", "value"):
+        shape = schema["properties"][key]
+        given = [option for option in shape.pop("anyOf") if option != {"type": "null"}]
+        schema["properties"][key] = (given[0] if len(given) == 1 else {"anyOf": given}) | shape
+    for shape in schema["properties"].values():
+        if shape.get("default", "") is None:
+            del shape["default"]
+    return schema
+
+
+def read(node: document.Mapping, report: Report) -> WrittenRule | None:
+    """The rule's keys, each of its shape. What is wrong is put in the report; None where there is no `watch`.
+
+    A key of a wrong shape counts as absent, so that the rest can still be checked.
+    """
+    values = {
+        key: entry.value if key in CONDITIONS else entry.value.plain() for key, entry in node.entries.items()
+    }
+    try:
+        return WrittenRule.model_validate(values)
+    except ValidationError as invalid:
+        errors = invalid.errors(include_url=False, include_input=False)
+    for error in errors:
+        _complain(error, node, report)
+    wrong = {error["loc"][0] for error in errors}
+    sound = {"id": "?"} | {key: value for key, value in values.items() if key not in wrong}
+    return WrittenRule.model_validate(sound) if "watch" in sound else None
+
+
+def _complain(error: ErrorDetails, node: document.Mapping, report: Report) -> None:
+    key = str(error["loc"][0])
+    entry = node.entries.get(key)
+    if error["type"] == "missing":
+        report.under("").error(f"`{key}` is missing", node.place)
+    elif entry is None:
+        raise AssertionError(error["type"])  # pydantic found fault with a key that isn't there
+    elif error["type"] == "extra_forbidden":
+        report.under("")
+        if key in LATER:
+            report.error(f"`{key}` is not supported by this version", entry.key.place)
+        else:
+            report.error(
+                f"unknown key `{key:.80}`",
+                entry.key.place,
+                did_you_mean(key, KEYS, f"there are {', '.join(KEYS)}"),
+            )
+    else:
+        message, hint = _said(error, entry)
+        report.under(key).error(message, document.find(node, _path(error)).place, hint)
+
+
+def _path(error: ErrorDetails) -> tuple[str | int, ...]:
+    return tuple(step for step in error["loc"] if isinstance(step, int) or step == error["loc"][0])
+
+
+def _said(error: ErrorDetails, entry: document.Entry) -> tuple[str, str]:
+    context: Mapping[str, Any] = error.get("ctx", {})
+    match error["type"]:
+        case "value_error":
+            return str(context["error"]), ""
+        case "string_type":
+            return "must be a text", "put it in quotes" if isinstance(entry.value, document.Scalar) else ""
+        case "bool_type":
+            return "must be true or false", ""
+        case "literal_error":
+            words = tuple(str(context["expected"]).replace("'", "").replace(" or ", ", ").split(", "))
+            written = entry.value.plain()
+            hint = did_you_mean(written, words) if isinstance(written, str) else ""
+            return f"must be {context['expected'].replace(chr(39), '`')}", hint
+        case "string_pattern_mismatch":
+            return "an id is one word of at most 100 characters, without quotes, `=` and `,`", ""
+        case "too_short":
+            return "an empty list", ""
+        case _:
+            return error["msg"], ""
