@@ -28,8 +28,10 @@
       malformed: JSON is malformed    # instead of items: how the error's text begins
 """
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from difflib import unified_diff
 from pathlib import Path
 from typing import Any
 
@@ -99,8 +101,15 @@ def check(adapter: Adapter, case: Case) -> None:
         assert str(caught.value).startswith(case.malformed)
         return
     decoded = adapter.decode(case.message, RECEIVED)
-    assert meaning(decoded) == {"stream": case.stream, "items": case.items}
+    expected, got = {"stream": case.stream, "items": case.items}, meaning(decoded)
+    assert got == expected, "\n".join(
+        unified_diff(_lines(expected), _lines(got), "expected", "decoded", lineterm="")
+    )
     assert_supplied(adapter, decoded)
+
+
+def _lines(told: dict[str, Any]) -> list[str]:
+    return json.dumps(told, indent=1, sort_keys=True).splitlines()
 
 
 def meaning(decoded: Decoded) -> dict[str, Any]:
