@@ -8,7 +8,7 @@ import pytest
 from msgspec import UNSET
 
 from support.stored import T0, alert, at, commit, delivery, due_ids, opened, order
-from tocsin.events import Account, Balance, Key, Position, Venue, number, number_text
+from tocsin.events import Account, Balance, Instant, Key, Position, Venue, number, number_text
 from tocsin.store import DATABASE
 from tocsin.store.model import Batch, InstanceRow
 
@@ -188,12 +188,12 @@ def test_hostile_text_is_only_text(store):
 
 def test_the_time_last_alive_is_the_last_runs(tmp_path):
     store = opened(tmp_path)
-    assert store.load().alive_at is None
-    store.alive(at(1))
-    store.alive(at(2))
+    assert store.load().alive is None
+    store.alive(Instant(at(1), 1.5))
+    store.alive(Instant(at(2), 2.5))
     store.close()
     store = opened(tmp_path)
-    assert store.load().alive_at == at(2)
+    assert store.load().alive == Instant(at(2), 2.5)
     store.close()
 
 

@@ -8,6 +8,7 @@ import pytest
 import trio
 
 from support.stored import T0, alert, at, attempt, commit, delivery, order
+from tocsin.events import Instant
 from tocsin.store import Database, Pruned, Retention, StateInUse, StoreUnavailable, in_thread, inline
 from tocsin.store.model import Batch, InstanceRow
 from tocsin.store.retention import CHUNK
@@ -31,10 +32,10 @@ async def test_everything_that_the_store_does(database):
             deliveries=[delivery("d1"), delivery("d2", state_told="resolved")],
         )
         await database.commit(batch)
-        await database.alive(at(5))
+        await database.alive(Instant(at(5), 5.5))
         loaded = await database.load()
         assert [change.key.id for change in loaded.entities] == ["o1"]
-        assert loaded.alive_at == at(5)
+        assert loaded.alive == Instant(at(5), 5.5)
         assert [found.id for found in await database.due("desk", 0, T0, 10)] == ["d1"]
         assert [found.id for found in await database.waiting("a1", "desk", 0)] == ["d1", "d2"]
         await database.record([attempt("d1")])
@@ -128,14 +129,14 @@ async def test_calls_come_one_after_the_other_and_need_no_place_among_other_thre
         async with trio.open_nursery() as nursery:
             nursery.start_soon(database.due, "desk", 0, T0, 10)
             await begun(gate)
-            nursery.start_soon(database.alive, at(1))
+            nursery.start_soon(database.alive, Instant(at(1), 1.5))
             await trio.testing.wait_all_tasks_blocked()
             assert others.borrowed_tokens == 0
             alive = sqlite3.connect(f"file:{database.path}?mode=ro", uri=True)
             assert alive.execute("SELECT count(*) FROM meta").fetchone() == (0,)  # waits for its turn
             alive.close()
             gate.opened.set()
-        assert (await database.load()).alive_at == at(1)
+        assert (await database.load()).alive == Instant(at(1), 1.5)
         await database.close()
 
 

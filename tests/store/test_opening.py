@@ -9,6 +9,7 @@ import pytest
 from sqlite_utils import Database
 
 from support.stored import T0, at, commit, opened, order
+from tocsin.events import Instant
 from tocsin.store import DATABASE, SchemaRefused, StateInUse, Store, StoreUnavailable
 from tocsin.store.directory import RESERVE_SIZE
 from tocsin.store.migrations import migrate
@@ -178,13 +179,15 @@ def test_an_empty_database_gets_the_whole_schema(tmp_path):
 def test_a_database_of_the_first_version_is_brought_up_to_date_with_what_it_holds(tmp_path):
     first = Database(tmp_path / DATABASE)
     migrate(first, stop_before="0002_history_views")
-    first.execute("INSERT INTO meta VALUES ('alive_at', '2026-03-01T10:00:00.000000Z')")
+    first.execute(
+        "INSERT INTO meta VALUES ('alive_at', '2026-03-01T10:00:00.000000Z'), ('alive_steady', '7.5')"
+    )
     first.conn.commit()
     assert first.view_names() == []
     first.close()
 
     store = opened(tmp_path)
-    assert store.load().alive_at == T0
+    assert store.load().alive == Instant(T0, 7.5)
     assert set(store._db.view_names()) == {"alert_history", "delivery_history"}
     store.close()
 

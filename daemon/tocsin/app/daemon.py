@@ -1,35 +1,215 @@
 """The daemon: what it is made of and who does what, in one nursery.
 
-    pipeline                  the one task that changes entities, rules and alerts
-    venue NAME                one per venue, started, stopped and restarted apart from all others
-    channel NAME/N            one per URL of a channel
-    control, housekeeping     the API on the socket; retention and checkpoints
-    heart                     real progress, told to systemd's watchdog
+pipeline                the one task that changes entities, rules and alerts; if it crashes, the process does
+venue NAME              one per venue, started, stopped and restarted apart from all others
+channel NAME/N          one per URL of a channel
+control, housekeeping   the API on the socket; retention and checkpoints
+heart                   real progress, told to systemd's watchdog
 """
 
 import os
-import uuid
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable
+from datetime import datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import trio
 
 from tocsin import __version__
-from tocsin.alerts.decide import Route, Routing
-from tocsin.alerts.message import Names
+from tocsin.app import changes
+from tocsin.app.assemble import Rooms, venue_feed
+from tocsin.app.heart import Heart
+from tocsin.app.housekeeping import keep_house
+from tocsin.app.parts import Parts
 from tocsin.app.sdnotify import SystemdNotifier
-from tocsin.app.supervise import supervise
 from tocsin.clock import Clock
-from tocsin.config import ChannelConfig, Settings, VenueConfig
-from tocsin.delivery.outbox import Channel, run_channel
-from tocsin.engine.engine import Engine
-from tocsin.entities import Entities
+from tocsin.config.settings import Settings
+from tocsin.control.client import SOCKET
+from tocsin.control.server import make_app, serve_control
+from tocsin.errors import ConfigError
 from tocsin.events import Daemon as DaemonState
 from tocsin.events import Occurrence
-from tocsin.feed import CredentialStore, VenueFeed, run_venue
+from tocsin.feed import run_venue
 from tocsin.feed.model import Received
-from tocsin.pipeline import Inbox, Options, Pipeline, Targets, Turn
-from tocsin.store.database import Database
 from tocsin.store.model import Batch
+
+OURSELVES = "tocsin"  # the `venue` of what the daemon tells of itself
+
+
+class Daemon:
+    """Everything that runs between start and stop. `load` reads the configuration anew; it raises ConfigError."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        load: Callable[[], Settings],
+        *,
+        rooms: Rooms,
+        clock: Clock,
+        log: Any,
+        notifier: SystemdNotifier,
+        dry_run: bool = False,
+    ) -> None:
+        self._settings = settings
+        self._load = load
+        self._rooms = rooms
+        self._clock = clock
+        self._log = log
+        self._notifier = notifier
+        self._dry_run = dry_run
+        self._started_at: datetime = clock.now().wall
+        self._heart = Heart(rooms.pipeline, rooms.database, clock, notifier, log)
+        self._reloading = trio.Lock()
+        self._stop = trio.Event()
+        self.stopped = trio.Event()
+        self._parts: Parts
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Until `stop` is called; READY is told when the store is open and every task is up."""
+        async with trio.open_nursery() as everything:
+            everything.start_soon(self._rooms.pipeline.run, name="pipeline")
+            await self._rooms.pipeline.call(self._rooms.restore)
+            async with trio.open_nursery() as parts:
+                self._parts = Parts(parts, self._log, self._crashed)
+                self._start_parts()
+                await self.tell("daemon.started", f"Tocsin {__version__}")
+                self._notifier.send(READY="1", STATUS=self._summary())
+                self._log.info("started", version=__version__, pid=os.getpid(), summary=self._summary())
+                task_status.started()
+                await self._stop.wait()
+                self._notifier.send(STOPPING="1", STATUS="stopping")
+                self._log.info("stopping")
+                parts.cancel_scope.cancel()
+            with trio.move_on_after(3):
+                await self.tell("daemon.stopping", "stopped on request")
+                await self._rooms.pipeline.call(partial(Batch, at=self._clock.now().wall))
+                await self._heart.note_alive()
+            everything.cancel_scope.cancel()
+        self.stopped.set()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    async def tell(self, event: str, reason: str, subject: str | None = None) -> None:
+        """An event of ourselves, for the rules."""
+        state = DaemonState(id=OURSELVES, reason=reason, subject=subject)
+        await self.put(Occurrence(state=state, event=event, origin="synthetic"))
+
+    async def put(self, occurrence: Occurrence) -> None:
+        await self._rooms.inbox.put(Received(venue=OURSELVES, observed=(occurrence,), at=self._clock.now()))
+
+    # ---------------------------------------------------------------------------------------------------------- control
+
+    async def reload(self) -> dict[str, Any]:
+        """Read the config anew and change over to it; one error anywhere and the old one goes on, loudly."""
+        async with self._reloading:
+            before = self._settings
+            try:
+                after = await trio.to_thread.run_sync(self._load)
+            except ConfigError as error:
+                problems = [problem.render() for problem in error.problems]
+                self._log.error("reload refused, the old configuration goes on", problems=problems)
+                await self.tell(
+                    "daemon.reload_failed", f"{len(problems)} problem(s): {error.problems[0].message}"
+                )
+                return {"reloaded": False, "changes": [], "problems": problems}
+            told = await self._change_over(before, after)
+            self._log.info("reloaded", changes=told)
+            self._notifier.send(STATUS=self._summary())
+            await self.tell("daemon.reloaded", "; ".join(told) or "nothing changed")
+            return {
+                "reloaded": True,
+                "changes": told,
+                "problems": [problem.render() for problem in after.warnings],
+            }
+
+    async def _change_over(self, before: Settings, after: Settings) -> list[str]:
+        venues, channels = changes.venues(before, after), changes.channels(before, after)
+        self._settings = after
+        resolved: list[str] = []
+        await self._rooms.pipeline.call(partial(self._rooms.reload, after, resolved))
+        await self._parts.stop(*(f"venue {name}" for name in (*venues.removed, *venues.changed)))
+        for name in (*venues.added, *venues.changed):
+            self._start_venue(name)
+        stale = {*channels.removed, *channels.changed}
+        await self._parts.stop(*(part for part in self._parts.names if _channel_of(part) in stale))
+        for name in (*channels.added, *channels.changed):
+            self._start_channel(name)
+        return [
+            *venues.told("venue"),
+            *channels.told("channel"),
+            *changes.rules(before, after).told("rule"),
+            *(f"resolved: {what}" for what in resolved),
+            *changes.needs_restart(before, after),
+        ]
+
+    def status(self) -> dict[str, Any]:
+        """What `tocsin status` and `/healthz` tell."""
+        wrong = self._heart.wrong()
+        return {
+            "version": __version__,
+            "pid": os.getpid(),
+            "config": str(self._settings.path),
+            "state_dir": str(self._settings.state_dir),
+            "started_at": self._started_at.isoformat(),
+            "dry_run": self._dry_run,
+            "healthy": not wrong,
+            "wrong": wrong,
+            "venues": self._rooms.venues_told(self._settings),
+            "channels": list(self._settings.channels),
+            "rules": len(self._settings.rules),
+            "waiting": self._rooms.inbox.waiting(),
+        }
+
+    # ------------------------------------------------------------------------------------------------------------ parts
+
+    def _start_parts(self) -> None:
+        start = self._parts.start
+        for name in self._settings.venues:
+            self._start_venue(name)
+        for name in self._settings.channels:
+            self._start_channel(name)
+        socket = self._rooms.runtime_dir / SOCKET
+        mode = 0o660 if "RUNTIME_DIRECTORY" in os.environ else 0o600
+        start("control", partial(serve_control, make_app(self, self._rooms.database.path), socket, mode))
+        start(
+            "housekeeping",
+            partial(keep_house, self._rooms, lambda: self._settings.retention, self._log, self.tell),
+        )
+        start("heart", self._heart.run)
+
+    def _start_venue(self, name: str) -> None:
+        venue = venue_feed(self._settings.venues[name])
+        self._parts.start(
+            f"venue {name}",
+            partial(
+                run_venue,
+                venue,
+                sink=self._rooms.inbox,
+                clock=self._clock,
+                masker=self._settings.masker,
+                credentials=self._rooms.credentials,
+                log=self._log,
+            ),
+        )
+
+    def _start_channel(self, name: str) -> None:
+        """One task per URL."""
+        for target in range(len(self._settings.channels[name].urls)):
+            self._parts.start(f"channel {name}/{target}", partial(self._run_channel, name, target))
+
+    async def _run_channel(self, name: str, target: int) -> None:
+        await self._rooms.deliver(self._settings, name, target, tell=self.put, dry_run=self._dry_run)
+
+    async def _crashed(self, part: str, reason: str) -> None:
+        await self.tell("daemon.degraded", f"{part} crashed and was started again: {reason}", subject=part)
+
+    def _summary(self) -> str:
+        settings = self._settings
+        return (
+            f"{len(settings.venues)} venues, {len(settings.rules)} rules, {len(settings.channels)} channels"
+        )
+
+
+def _channel_of(part: str) -> str | None:
+    return part.removeprefix("channel ").rpartition("/")[0] if part.startswith("channel ") else None

@@ -21,7 +21,7 @@ from tocsin.engine.model import AlertState, Saved, Transition, World
 from tocsin.engine.rule import Rule
 from tocsin.engine.sight import Sight
 from tocsin.engine.states import Step
-from tocsin.events import Account, Change, Instant
+from tocsin.events import Account, Change, Instant, Key
 
 _REEVALUATE = 1.0  # seconds between looks at conditions whose truth changes as time passes
 _LINK_DOWN = frozenset({"connecting", "disconnected", "auth_failed"})
@@ -139,9 +139,9 @@ class Engine:
                 return [self._transition(life, Step(trace="acknowledged"), now, keep=False)]
         return []
 
-    def forget(self, changes: Iterable[Change]) -> None:
+    def forget(self, keys: Iterable[Key]) -> None:
         """These entities are gone (retention); so is what was remembered of them."""
-        self._lives.forget_entities(change.key for change in changes)
+        self._lives.forget_entities(keys)
 
     def blind(self, now: Instant) -> list[str]:
         """The rules that have been unknown for all that they concern for an hour; each once, until it sees again."""

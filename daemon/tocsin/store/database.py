@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 
 import trio
 
+from tocsin.events import Instant
 from tocsin.store.model import Attempt, Batch, Delivery, Loaded
 from tocsin.store.retention import Pruned, Retention
 from tocsin.store.store import Store
@@ -66,7 +67,7 @@ class Database:
     async def commit(self, batch: Batch) -> None:
         await self._run(partial(self._store.commit, batch))
 
-    async def alive(self, now: datetime) -> None:
+    async def alive(self, now: Instant) -> None:
         await self._run(partial(self._store.alive, now))
 
     async def due(self, channel: str, target: int, now: datetime, limit: int) -> list[Delivery]:

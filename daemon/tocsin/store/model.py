@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct, field
 
-from tocsin.events import Change
+from tocsin.events import Change, Instant
 
 DeliveryStatus: TypeAlias = Literal["pending", "sent", "dead", "superseded"]
 
@@ -102,10 +102,13 @@ class Batch(Struct, kw_only=True):
 
 
 class Loaded(Struct, frozen=True, kw_only=True):
-    """What the last run left: entities as they stood, rule instances, and when it was last known to be alive."""
+    """What the last run left: entities as they stood, rule instances, and when it was last known to be alive.
+
+    `alive.steady` is of the last run's steady clock: it measures that run's durations, and nothing of this run's.
+    """
 
     entities: Sequence[Change]
     instances: Sequence[InstanceRow]
-    alive_at: datetime | None
+    alive: Instant | None
     set_aside: Path | None = None  # a corrupt database, moved here
     unreadable: tuple[str, ...] = ()  # rows that this version can't make sense of, and why; left out above

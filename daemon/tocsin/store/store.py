@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from sqlite_utils import Database
 
-from tocsin.events import from_iso, iso
+from tocsin.events import Instant, from_iso, iso
 from tocsin.store import rows
 from tocsin.store.directory import StateDirectory
 from tocsin.store.errors import StoreUnavailable, outside_told
@@ -17,7 +17,7 @@ from tocsin.store.opening import open_database
 from tocsin.store.retention import Pruned, Retention, prune
 
 DATABASE = "tocsin.db"
-_ALIVE = "alive_at"
+_ALIVE_AT, _ALIVE_STEADY = "alive_at", "alive_steady"
 _T = TypeVar("_T")
 
 
@@ -71,11 +71,12 @@ class Store:
         with outside_told():
             entities = read("entity", rows.GET_ENTITIES, rows.entity, key=4)
             instances = read("instance", rows.GET_INSTANCES, rows.instance, key=2)
-            alive = self._db.execute(rows.GET_META, [_ALIVE]).fetchone()
+            at = self._db.execute(rows.GET_META, [_ALIVE_AT]).fetchone()
+            steady = self._db.execute(rows.GET_META, [_ALIVE_STEADY]).fetchone()
         return Loaded(
             entities=entities,
             instances=instances,
-            alive_at=from_iso(alive[0]) if alive else None,
+            alive=Instant(from_iso(at[0]), float(steady[0])) if at and steady else None,
             set_aside=self.set_aside,
             unreadable=tuple(unreadable),
         )
@@ -102,10 +103,11 @@ class Store:
             many(rows.PUT_ALERT, map(rows.alert_row, batch.alerts))
             many(rows.PUT_DELIVERY, map(rows.new_delivery_row, batch.deliveries))
 
-    def alive(self, now: datetime) -> None:
-        """Notes that the daemon is alive: after a restart `Loaded.alive_at` says since when nobody watched."""
+    def alive(self, now: Instant) -> None:
+        """Notes that the daemon is alive: after a restart `Loaded.alive` says since when nobody watched."""
         with self._transaction() as db:
-            db.execute(rows.PUT_META, [_ALIVE, iso(now)])
+            db.execute(rows.PUT_META, [_ALIVE_AT, iso(now.wall)])
+            db.execute(rows.PUT_META, [_ALIVE_STEADY, repr(now.steady)])
 
     # --------------------------------------------------------------------------------------------------------- outbox
 

@@ -1,0 +1,170 @@
+"""Building the rooms from settings, and changing them over on a reload."""
+
+import os
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from tocsin.alerts.decide import Route, Routing
+from tocsin.alerts.message import Names
+from tocsin.app.dryrun import DrySender
+from tocsin.clock import Clock
+from tocsin.config.settings import Settings, VenueConfig
+from tocsin.delivery.apprise_sender import make_sender
+from tocsin.delivery.model import Sender
+from tocsin.delivery.outbox import Channel, Wake, run_channel
+from tocsin.engine.engine import Engine
+from tocsin.entities import Entities
+from tocsin.events import Occurrence
+from tocsin.events.vocabulary import to_plain
+from tocsin.feed import CredentialStore, VenueFeed
+from tocsin.pipeline import Inbox, Options, Pipeline, Targets, Turn
+from tocsin.store.database import Database
+from tocsin.store.model import Attempt, Batch, Delivery, Loaded
+
+
+def new_id() -> str:
+    """An id that sorts by the time it was made: 48 bits of milliseconds, 80 of chance (as ULIDs have them), in hex."""
+    return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
+
+
+def make_options(settings: Settings) -> Options:
+    """What the pipeline needs of the config."""
+    routes = {
+        name: Route(min_severity=channel.min_severity, send_resolved=channel.send_resolved)
+        for name, channel in settings.channels.items()
+    }
+    return Options(
+        routing=Routing(channels=routes, defaults={s: settings.channels_for(s) for s in settings.notify}),
+        targets={
+            name: Targets(len(channel.urls), channel.expire) for name, channel in settings.channels.items()
+        },
+        names=make_names(settings),
+        market_data=settings.store_market_data,
+    )
+
+
+def make_names(settings: Settings) -> Names:
+    return Names(accounts=settings.names.accounts, symbols=settings.names.symbols)
+
+
+def venue_feed(venue: VenueConfig) -> VenueFeed:
+    return VenueFeed(venue.name, venue.adapter, venue.settings)
+
+
+@dataclass
+class Rooms:
+    """What is built once and lives as long as the daemon."""
+
+    settings: Settings
+    loaded: Loaded
+    database: Database
+    clock: Clock
+    log: Any
+    runtime_dir: Path
+    inbox: Inbox = field(init=False)
+    entities: Entities = field(init=False)
+    engine: Engine = field(init=False)
+    turn: Turn = field(init=False)
+    pipeline: Pipeline = field(init=False)
+    wake: Wake = field(init=False)
+    credentials: CredentialStore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.inbox = Inbox()
+        self.entities = Entities(self.loaded.entities)
+        self.engine = Engine(self.settings.rules, self.entities, new_id)
+        self.turn = Turn(self.entities, self.engine, make_options(self.settings), new_id)
+        self.wake = Wake()
+        self.pipeline = Pipeline(
+            inbox=self.inbox,
+            turn=self.turn,
+            database=self.database,
+            clock=self.clock,
+            wake=lambda _channels: self.wake.ring(),
+            log=self.log,
+        )
+        self.credentials = CredentialStore(self.settings.state_dir / "credentials", self.log)
+
+    def restore(self) -> Batch:
+        """Go on where the last run stopped."""
+        return self.turn.restore(self.loaded.instances, self.loaded.alive, self.clock.now())
+
+    def reload(self, settings: Settings, resolved: list[str]) -> Batch:
+        """Other rules, channels and names from now on; what that resolves is named in `resolved`."""
+        self.settings = settings
+        now = self.clock.now()
+        transitions = self.engine.reload(settings.rules, now)
+        resolved += [f"{t.rule} for {t.entity.id} ({t.trace})" for t in transitions if t.tell == "resolved"]
+        self.turn.options = make_options(settings)
+        return self.turn.transitions(transitions, now)
+
+    async def deliver(
+        self,
+        settings: Settings,
+        name: str,
+        target: int,
+        *,
+        tell: Callable[[Occurrence], Awaitable[None]],
+        dry_run: bool,
+    ) -> None:
+        """Run the task of one URL of one channel."""
+        channel = settings.channels[name]
+        url = channel.urls[target]
+        label = name if len(channel.urls) == 1 else f"{name}/{target}"
+        sender: Sender = (
+            DrySender(label, self.log) if dry_run else make_sender(url, name=label, masker=settings.masker)
+        )
+        fallback = (
+            (channel.fallback, len(settings.channels[channel.fallback].urls)) if channel.fallback else None
+        )
+        await run_channel(
+            Channel(
+                name=name, target=target, settings=channel, names=make_names(settings), fallback=fallback
+            ),
+            sender=sender,
+            outbox=RingingOutbox(self.database, self.wake),
+            clock=self.clock,
+            tell=tell,
+            wake=self.wake,
+        )
+
+    def venues_told(self, settings: Settings) -> list[dict[str, Any]]:
+        """The connections as they stand, in the order of the config."""
+        known = {change.key.id: change for change in self.entities.live("venue")}
+        told = []
+        for name, venue in settings.venues.items():
+            state = to_plain(known[name].state) if name in known else {"status": "connecting"}
+            told.append({**state, "venue": name, "type": venue.adapter.name})
+        return told
+
+
+class RingingOutbox:
+    """The store's outbox; wakes the channels when a delivery was added for another one (a fallback)."""
+
+    def __init__(self, database: Database, wake: Wake) -> None:
+        self._database = database
+        self._wake = wake
+
+    async def due(self, channel: str, target: int, now: datetime, limit: int) -> list[Delivery]:
+        return await self._database.due(channel, target, now, limit)
+
+    async def next_due(self, channel: str, target: int) -> datetime | None:
+        return await self._database.next_due(channel, target)
+
+    async def waiting(self, alert: str, channel: str, target: int) -> list[Delivery]:
+        return await self._database.waiting(alert, channel, target)
+
+    async def record(self, attempts: Sequence[Attempt]) -> None:
+        await self._database.record(attempts)
+        if any(attempt.also for attempt in attempts):
+            self._wake.ring()
+
+
+def runtime_dir(state_dir: Path, environ: Mapping[str, str] = os.environ) -> Path:
+    """Where the control socket stands: the service's runtime directory, else the state directory."""
+    return Path(environ["RUNTIME_DIRECTORY"]) if environ.get("RUNTIME_DIRECTORY") else state_dir

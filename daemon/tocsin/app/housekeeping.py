@@ -1,0 +1,68 @@
+"""What is done now and then: forgetting what has had its time, keeping the database small, finding blind rules."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import trio
+
+from tocsin.app.assemble import Rooms
+from tocsin.config.settings import Retention as RetentionSettings
+from tocsin.store.errors import StoreUnavailable
+from tocsin.store.model import Batch
+from tocsin.store.retention import Retention
+
+_EVERY = 600.0  # seconds
+_BLIND_EVERY = 60.0
+
+
+async def keep_house(
+    rooms: Rooms,
+    retention: Callable[[], RetentionSettings],
+    log: Any,
+    tell: Callable[[str, str, str], Awaitable[None]],
+) -> None:
+    """For ever. `tell(event, reason, subject)` takes daemon.rule_blind."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_retain, rooms, retention, log)
+        nursery.start_soon(_find_blind, rooms, tell)
+
+
+async def _retain(rooms: Rooms, retention: Callable[[], RetentionSettings], log: Any) -> None:
+    while True:
+        keep = retention()
+        limits = Retention(events=keep.events, alerts=keep.alerts, max_size=keep.max_size)
+        try:
+            pruned = await rooms.database.apply_retention(limits, rooms.clock.now().wall)
+            await rooms.database.checkpoint()
+            await rooms.database.keep_reserve()
+        except StoreUnavailable as error:
+            log.warning("housekeeping put off", reason=str(error))
+        else:
+            keys = pruned.entities
+
+            def forget() -> Batch:
+                rooms.entities.forget(keys)  # noqa: B023 — called before the loop goes on
+                rooms.engine.forget(keys)  # noqa: B023
+                return Batch(at=rooms.clock.now().wall)
+
+            if keys:
+                await rooms.pipeline.call(forget)
+        await trio.sleep(_EVERY)
+
+
+async def _find_blind(rooms: Rooms, tell: Callable[[str, str, str], Awaitable[None]]) -> None:
+    while True:
+        await trio.sleep(_BLIND_EVERY)
+        blind: list[str] = []
+
+        def look() -> Batch:
+            blind.extend(rooms.engine.blind(rooms.clock.now()))  # noqa: B023 — called before the loop goes on
+            return Batch(at=rooms.clock.now().wall)
+
+        await rooms.pipeline.call(look)
+        for rule in blind:
+            await tell(
+                "daemon.rule_blind",
+                f"rule {rule}: a field it needs has been missing everywhere for an hour",
+                rule,
+            )

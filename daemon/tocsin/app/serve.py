@@ -1,0 +1,89 @@
+"""From checked settings to a running daemon, and back out again."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from tocsin.app.assemble import Rooms, runtime_dir
+from tocsin.app.daemon import Daemon
+from tocsin.app.sdnotify import SystemdNotifier
+from tocsin.app.signals import leave_in_time, listen
+from tocsin.clock import Clock, SystemClock
+from tocsin.config.settings import Settings
+from tocsin.store.database import Database
+
+
+async def serve(
+    settings: Settings,
+    load: Callable[[], Settings],
+    *,
+    log: Any,
+    clock: Clock | None = None,
+    notifier: SystemdNotifier | None = None,
+    runtime: Path | None = None,
+    dry_run: bool = False,
+    task_status: trio.TaskStatus[Daemon] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Run until `Daemon.stop`. Raises StateInUse, SchemaRefused or StoreUnavailable if the state can't be had.
+
+    Started (with the daemon) when all is up. A bug in the pipeline is raised: the state in memory is then not to be
+    trusted, and whoever started us starts us again.
+    """
+    clock = clock or SystemClock()
+    database = await Database.open(settings.state_dir, now=clock.now().wall)
+    try:
+        loaded = await database.load()
+        rooms = Rooms(settings, loaded, database, clock, log, runtime or runtime_dir(settings.state_dir))
+        daemon = Daemon(
+            settings,
+            load,
+            rooms=rooms,
+            clock=clock,
+            log=log,
+            notifier=notifier or SystemdNotifier({}),
+            dry_run=dry_run,
+        )
+        if loaded.set_aside is not None:
+            log.error(
+                "the database was damaged and set aside; history and alert states begin anew",
+                file=str(loaded.set_aside),
+            )
+            reason = (
+                f"the database was damaged; it is kept as {loaded.set_aside.name}, and a new one was begun"
+            )
+            await daemon.tell("daemon.degraded", reason, subject="store")
+        async with trio.open_nursery() as nursery:
+            await nursery.start(daemon.run)
+            task_status.started(daemon)
+    finally:
+        await database.close()
+
+
+def run_daemon(settings: Settings, load: Callable[[], Settings], *, log: Any, dry_run: bool = False) -> None:
+    """`tocsin run`: until SIGTERM or SIGINT, which is obeyed within ten seconds whatever hangs."""
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            daemon: Daemon = await nursery.start(
+                lambda task_status: serve(
+                    settings,
+                    load,
+                    log=log,
+                    notifier=SystemdNotifier(),
+                    dry_run=dry_run,
+                    task_status=task_status,
+                )
+            )
+
+            def stop() -> None:
+                leave_in_time(log)
+                daemon.stop()
+
+            nursery.start_soon(listen, stop, daemon.reload)
+            await daemon.stopped.wait()
+            nursery.cancel_scope.cancel()
+
+    trio.run(main)
+    log.info("stopped")
