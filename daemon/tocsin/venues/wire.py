@@ -48,9 +48,10 @@ def exact(wire: Any, field: str) -> Decimal:
 def from_epoch(wire: Any, unit: TimeUnit, field: str) -> datetime:
     """A time counted from 1970 in the unit that the venue's document states; never guessed from its size."""
     try:
-        return _EPOCH + timedelta(microseconds=int(exact(wire, field) * _MICROSECONDS[unit]))
+        time = _EPOCH + timedelta(microseconds=int(exact(wire, field) * _MICROSECONDS[unit]))
     except (OverflowError, ArithmeticError):
         raise Malformed(f"{field}: no time of this age: {wire!r:.40}") from None
+    return _writable(time, wire, field)
 
 
 def as_id(wire: Any, field: str) -> str:
@@ -66,6 +67,10 @@ def from_iso_text(wire: Any, field: str) -> datetime:
         time = from_iso(wire)
     except (TypeError, ValueError, OverflowError):
         raise Malformed(f"{field}: not an ISO 8601 time: {wire!r:.40}") from None
+    return _writable(time, wire, field)
+
+
+def _writable(time: datetime, wire: Any, field: str) -> datetime:
     if time.year < 1000:  # such a year has no four digits when written back
         raise Malformed(f"{field}: no time of this age: {wire!r:.40}")
     return time
