@@ -7,7 +7,7 @@ import trio
 
 from tocsin.delivery.answers import listening
 from tocsin.delivery.model import Message, Outcome
-from tocsin.delivery.services import carry_delivery_id, fit, load, masker_for
+from tocsin.delivery.services import carry_delivery_id, fit, load, masker_for, quiet_apprise
 from tocsin.delivery.verdict import verdict
 from tocsin.secrets import Masker, Secret
 
@@ -47,6 +47,7 @@ class AppriseSender:
             except ValueError as error:
                 return Outcome(sent=False, answer=f"{self.name}: {error}", permanent=True)
         plugin = self._plugin
+        quiet_apprise()  # also where somebody turned the logs up since
         apprise = importlib.import_module("apprise")
         self._delivered = self._partly.setdefault(message.delivery_id, set())
         carry_delivery_id(plugin, message.delivery_id)
