@@ -1,0 +1,200 @@
+"""The venues' links as entities of their own: gaps, what they leave unconfirmed, and the pictures that follow."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+from msgspec import UNSET, structs
+
+from tocsin.entities.links import Away, Link, called, gap_reason, resync_reason
+from tocsin.entities.merge import BLANK, difference
+from tocsin.entities.names import of_venue
+from tocsin.entities.shelf import KeyTexts, Record, Shelf, has_ended
+from tocsin.events import Change, Entity, Instant, Key, Observation, Origin, SnapshotBegins, Venue
+
+_CONFIRMABLE = ("order", "position")
+_DOWN = frozenset({"disconnected", "auth_failed"})
+
+
+class Connections:
+    """One `Link` a venue, by its name.
+
+    A venue known from an earlier run has been away since the newest thing that is known of it (or since its link was
+    lost, if it was); whether that was a gap for anything is told when it is back.
+    """
+
+    def __init__(self, shelf: Shelf, saved: Iterable[Record]) -> None:
+        self._shelf = shelf
+        self._links: dict[str, Link] = {}
+        lost: dict[str, Away] = {}
+        for record in saved:
+            link = self._links.setdefault(record.key.venue, Link())
+            state = record.state
+            if isinstance(state, Venue):
+                link.was_up = link.was_up or state.status in ("connected", "silent")
+                if state.status in _DOWN and state.since:
+                    lost[record.key.venue] = Away(state.since, None)
+            else:
+                link.was_up = True
+                link.pictured |= {(record.key.kind, record.key.account), (record.key.kind, "")}
+            if link.away is None or record.received > link.away.wall:
+                link.away = Away(record.received, None)
+        for name, link in self._links.items():
+            link.away = lost.get(name, link.away) if link.was_up else None
+
+    def get(self, venue: str) -> Link | None:
+        return self._links.get(venue)
+
+    def remove(self, venue: str) -> None:
+        self._links.pop(venue, None)
+
+    def forget(self, keys: Iterable[Key]) -> None:
+        for key in keys:
+            if (link := self._links.get(key.venue)) is not None:
+                link.unconfirmed.pop(key, None)
+
+    # ------------------------------------------------------------------------------------------------ what is mentioned
+
+    def origin_of(self, venue: str, key: KeyTexts, told: Origin, *, known: bool) -> Origin:
+        """`told` is the observation's own origin; part of a picture, it is what the picture makes of it.
+
+        Of the first picture, what was unknown is `snapshot`: it was so before anybody watched. What a later one shows
+        to be otherwise than we knew happened while we were away, or, where the venue is polled, just now.
+        """
+        link = self._links.get(venue)
+        picture = link.picture if link is not None else None
+        if picture is not None and picture.concerns(key):
+            picture.seen.add(key)
+            if not known and key[1] in picture.first:
+                return "snapshot"
+            return "live" if picture.begins.live else "resync"
+        if told != "snapshot":
+            return told
+        kind = (key[1], key[2])
+        if link is None:
+            link = self._links[venue] = Link()
+        link.opening.add(kind)
+        return "resync" if known or kind in link.pictured else "snapshot"
+
+    def mentioned(self, change: Change | None, key: Key, at: Instant) -> list[Change]:
+        """An order or position was spoken of, and is so confirmed. `change`: what came of it, if anything."""
+        link = self._links.get(key.venue)
+        if link is None or key.kind not in _CONFIRMABLE:
+            return []
+        if link.away is not None:
+            link.heard.add(key)
+        if link.picture is not None and link.picture.concerns(key):
+            if change is not None and change.events:
+                link.picture.found.append(f"{change.events[-1]} {called(key, change.symbol)}")
+            link.unconfirmed.pop(key, None)  # counted when the picture ends
+            return []
+        return self._counted(key.venue, link, at) if link.unconfirmed.pop(key, None) else []
+
+    # ------------------------------------------------------------------------------------------------------- pictures
+
+    def begin(self, venue: str, begins: SnapshotBegins) -> None:
+        self._links.setdefault(venue, Link()).begin(begins)
+
+    def end(self, venue: str, at: Instant) -> list[Change]:
+        """The picture is complete: what lived and isn't in it is unconfirmed, for absence is not evidence."""
+        link = self._links.get(venue)
+        if link is None or link.picture is None:
+            return []
+        picture, link.picture = link.picture, None
+        account = picture.begins.account or ""
+        link.pictured |= {(kind, account) for kind in picture.begins.kinds}
+        for key, name in self._open(venue):
+            if picture.concerns(key) and key not in picture.seen:
+                link.unconfirmed[key] = name
+        if not link.resync_due:
+            return self._counted(venue, link, at)
+        link.resync_due = False
+        reason = resync_reason(picture.found, link.unconfirmed.values())
+        return self._say(venue, link, at, "venue.resynced", reason)
+
+    # ------------------------------------------------------------------------------------------------- the link itself
+
+    def observe(
+        self, venue: str, observation: Observation, named: str | None, at: Instant, raw: str | None
+    ) -> list[Change]:
+        """What the feed says of the link. One `disconnected` an outage; a gap is told after `connected`."""
+        said, link = observation.state, self._links.setdefault(venue, Link())
+        key = Key(venue, "venue", "", said.id if isinstance(said.id, str) else venue)
+        record = self._shelf.find(key)
+        known = record.state if record is not None else BLANK["venue"]
+        if not isinstance(said, Venue) or not isinstance(known, Venue):
+            raise TypeError(f"{key} is no venue")
+        if said.status == "connecting" and known.status in _DOWN:
+            said = structs.replace(said, status=UNSET)  # from a loss until it is back it stays lost
+        time = observation.time or at.wall
+        updates, changed = difference(known, said)
+        if "status" in changed and said.since is UNSET:
+            updates["since"] = time
+        state = structs.replace(known, **updates)
+        events = of_venue(known if record else None, state, updates, named, away=link.away is not None)
+        if record is None:
+            record = Record(key, state, observation.origin, time, at.wall, at.wall)
+            self._shelf.add(record)
+        elif not changed and not events:
+            return []
+        else:
+            self._shelf.replace(record, state)
+            record.origin, record.time, record.received = observation.origin, time, at.wall
+        previous = known if known is not BLANK["venue"] else None
+        changes = [self._shelf.change(record, events, previous, raw)]
+        if state.status in _DOWN and "status" in changed:
+            link.lose(Away(at.wall, at.steady))
+        if "venue.connected" in events:
+            changes += self._back(venue, link, at)
+        return changes
+
+    def _back(self, venue: str, link: Link, at: Instant) -> list[Change]:
+        """The link is up again. Nobody knows what became of the open orders and positions meanwhile."""
+        away, link.away = link.away, None
+        link.was_up, link.up_since = True, at.wall
+        if away is None:
+            return []
+        heard = link.heard
+        link.heard = set()
+        link.unconfirmed = {key: name for key, name in self._open(venue) if key not in heard}
+        if away.steady is None and not link.unconfirmed:
+            return self._counted(venue, link, at)  # we were down ourselves, and there was nothing to miss
+        link.resync_due = True
+        reason = gap_reason(away.lasted(at), link.unconfirmed.values())
+        return self._say(venue, link, at, "venue.gap", reason)
+
+    # ---------------------------------------------------------------------------------------------------------- parts
+
+    def _open(self, venue: str) -> Iterable[tuple[Key, str]]:
+        """The venue's open orders and positions, and how a person is told of each."""
+        for kind in _CONFIRMABLE:
+            for record in self._shelf.live[kind].values():
+                if record.key.venue == venue and not has_ended(record.state):
+                    yield record.key, called(record.key, _symbol(record.state))
+
+    def _counted(self, venue: str, link: Link, at: Instant) -> list[Change]:
+        """The venue's count of what is unconfirmed, where it is another than before: an update, no event."""
+        record = self._shelf.find((venue, "venue", "", venue))
+        count = len(link.unconfirmed)
+        if record is None or not isinstance(record.state, Venue) or (record.state.unconfirmed or 0) == count:
+            return []
+        return self._tell(record, at, (), {"unconfirmed": Decimal(count)})
+
+    def _say(self, venue: str, link: Link, at: Instant, event: str, reason: str) -> list[Change]:
+        record = self._shelf.find((venue, "venue", "", venue))
+        if record is None:
+            return []  # nobody said that this venue is connected, so nothing can be said of its connection
+        updates = {"reason": reason, "unconfirmed": Decimal(len(link.unconfirmed))}
+        return self._tell(record, at, (event,), updates)
+
+    def _tell(
+        self, record: Record, at: Instant, events: tuple[str, ...], updates: dict[str, object]
+    ) -> list[Change]:
+        known = record.state
+        record.state = structs.replace(known, **updates)
+        record.origin, record.time, record.received = "synthetic", at.wall, at.wall
+        return [self._shelf.change(record, events, known)]
+
+
+def _symbol(state: Entity) -> str | None:
+    symbol = getattr(state, "symbol", None)
+    return symbol if isinstance(symbol, str) else None

@@ -1,0 +1,165 @@
+"""What is counted where a venue doesn't say it: exactly, by the same formulas for every venue.
+
+    price          last, else the middle of bid and ask           spread    ask - bid
+    mark_price     long: bid, short: ask
+    profit         (mark_price - entry_price) x amount x lot_size x profit_price, for a short with the other sign
+    equity         balance + the profits of the open positions
+    margin         the sum of margin_price x amount x lot_size / leverage (the account's, where the position has none)
+    margin_level   equity / margin x 100
+
+Results are shown without trailing zeros; divisions end at twelve digits behind the point, half to even. A value that
+needs a number that is missing is missing. What a message itself says is never counted anew.
+"""
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+from msgspec import UNSET
+
+from tocsin.entities.merge import Updates
+from tocsin.events import EXACT, Account, Book, Entity, Position, Ticker
+
+_ZERO = Decimal(0)
+_HALF = Decimal("0.5")
+_HUNDRED = Decimal(100)
+_TWELVE_PLACES = Decimal("1E-12")
+_MOST_ROUNDED = (
+    60  # digits before the point; larger numbers have no place for twelve more in 80, and don't need them
+)
+
+ACCOUNT_VALUES = ("equity", "margin", "margin_level")
+
+
+def plain(value: Decimal) -> Decimal:
+    """Without trailing zeros, and never a negative zero."""
+    return EXACT.normalize(value) if value else _ZERO
+
+
+def rounded(value: Decimal) -> Decimal:
+    """The result of a division, at twelve digits behind the point."""
+    if value.adjusted() < _MOST_ROUNDED:
+        value = EXACT.quantize(value, _TWELVE_PLACES)
+    return plain(value)
+
+
+# ------------------------------------------------------------------------------------------------------ tickers, books
+
+
+def complete_prices(known: Entity, said: Entity, updates: Updates, changed: set[str]) -> None:
+    """Add spread and price to what a ticker's or book's message changes, where it moves them and doesn't say them."""
+    if not isinstance(said, (Ticker, Book)) or not isinstance(known, (Ticker, Book)):
+        return
+    bid, ask = updates.get("bid", known.bid), updates.get("ask", known.ask)
+    quoted = "bid" in changed or "ask" in changed
+    if said.spread is UNSET and quoted:
+        put("spread", _spread(bid, ask), known, updates, changed)
+    if isinstance(said, Ticker) and isinstance(known, Ticker) and said.price is UNSET:
+        last = updates.get("last", known.last)
+        if quoted or "last" in changed:
+            put("price", last if isinstance(last, Decimal) else _middle(bid, ask), known, updates, changed)
+
+
+def _spread(bid: object, ask: object) -> Decimal | None:
+    if isinstance(bid, Decimal) and isinstance(ask, Decimal):
+        return plain(EXACT.subtract(ask, bid))
+    return None
+
+
+def _middle(bid: object, ask: object) -> Decimal | None:
+    if isinstance(bid, Decimal) and isinstance(ask, Decimal):
+        return plain(EXACT.multiply(EXACT.add(bid, ask), _HALF))
+    return None
+
+
+def put(name: str, value: Decimal | None, known: Entity, updates: Updates, changed: set[str]) -> None:
+    """Have the field become what was counted; it is a change where that is another value than the known one."""
+    old = getattr(known, name)
+    if value == old or (value is None and old is UNSET):
+        updates.pop(name, None)
+        changed.discard(name)
+    else:
+        updates[name] = value
+        changed.add(name)
+
+
+def ticker_of_book(book: Book) -> Ticker:
+    """What a book says of its symbol's prices."""
+    return Ticker(bid=book.bid, ask=book.ask, bid_size=book.bid_size, ask_size=book.ask_size)
+
+
+# ----------------------------------------------------------------------------------------------------------- positions
+
+
+def position_at(position: Position, ticker: Ticker) -> tuple[Decimal, Decimal] | None:
+    """The position's mark price and profit at these prices; None where a number for it is missing."""
+    if position.side == "long":
+        mark = ticker.bid
+    elif position.side == "short":
+        mark = ticker.ask
+    else:
+        return None
+    entry, amount, lot, price = (
+        position.entry_price,
+        position.amount,
+        position.lot_size,
+        position.profit_price,
+    )
+    if not (
+        isinstance(mark, Decimal)
+        and isinstance(entry, Decimal)
+        and isinstance(amount, Decimal)
+        and isinstance(lot, Decimal)
+        and isinstance(price, Decimal)
+    ):
+        return None
+    gain = EXACT.subtract(mark, entry) if position.side == "long" else EXACT.subtract(entry, mark)
+    return mark, plain(EXACT.multiply(EXACT.multiply(EXACT.multiply(gain, amount), lot), price))
+
+
+# ------------------------------------------------------------------------------------------------------------ accounts
+
+
+def account_values(account: Account, positions: Iterable[Position]) -> dict[str, Decimal | None]:
+    """equity, margin and margin_level of an account with these open positions; None where they can't be counted."""
+    held = list(positions)
+    equity = _equity(account, held)
+    margin = _margin(account, held)
+    return {"equity": equity, "margin": margin, "margin_level": margin_level(equity, margin)}
+
+
+def margin_level(equity: object, margin: object) -> Decimal | None:
+    """Equity against margin in percent; None where nothing is bound."""
+    if not isinstance(equity, Decimal) or not isinstance(margin, Decimal) or margin <= 0:
+        return None
+    return rounded(EXACT.multiply(EXACT.divide(equity, margin), _HUNDRED))
+
+
+def _equity(account: Account, positions: list[Position]) -> Decimal | None:
+    if not isinstance(account.balance, Decimal):
+        return None
+    total = account.balance
+    for position in positions:
+        if not isinstance(position.profit, Decimal) or _foreign(position, account):
+            return None
+        total = EXACT.add(total, position.profit)
+    return plain(total)
+
+
+def _margin(account: Account, positions: list[Position]) -> Decimal | None:
+    total = _ZERO
+    for position in positions:
+        price, amount, lot = position.margin_price, position.amount, position.lot_size
+        leverage = position.leverage or account.leverage
+        if not (isinstance(price, Decimal) and isinstance(amount, Decimal) and isinstance(lot, Decimal)):
+            return None
+        if not isinstance(leverage, Decimal) or leverage <= 0:
+            return None
+        size = EXACT.multiply(EXACT.multiply(price, amount), lot)
+        total = EXACT.add(total, EXACT.divide(size, leverage))
+    return rounded(total)
+
+
+def _foreign(position: Position, account: Account) -> bool:
+    """Whether its profit is in another currency than the account, and so can't be added to it."""
+    currencies = (position.currency, account.currency)
+    return all(isinstance(currency, str) for currency in currencies) and currencies[0] != currencies[1]

@@ -1,0 +1,239 @@
+"""Observations in, changes out: what a venue says is merged into what was known, and the difference is what happened.
+
+    apply -> merge (difference, older?) -> derive (what the venue leaves out) -> names (which events that is) -> Change
+
+Pure but for its own memory: no I/O, no clock. Called in the order in which things were received.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+from msgspec import UNSET, structs
+
+from tocsin.entities.connections import Connections
+from tocsin.entities.derive import complete_prices
+from tocsin.entities.merge import BLANK, Updates, difference, is_refused
+from tocsin.entities.names import canonical, compared, is_operation, sighted, with_status
+from tocsin.entities.shelf import KeyTexts, Record, Shelf
+from tocsin.entities.values import Values
+from tocsin.events import (
+    Account,
+    Change,
+    Entity,
+    Instant,
+    Key,
+    Observation,
+    Observed,
+    Occurrence,
+    Origin,
+    SnapshotBegins,
+    SnapshotEnds,
+    Ticker,
+    Trade,
+)
+
+
+class Heard(NamedTuple):
+    """One message about one entity, on its way in. `time` is the venue's own; `quiet`: nothing happened, it was so."""
+
+    said: Entity
+    origin: Origin
+    named: str | None
+    time: datetime | None
+    at: Instant
+    raw: str | None
+    quiet: bool = False
+
+
+class Entities:
+    """Everything that is known, of all venues. `saved`: the latest Change of each entity that the last run left.
+
+    The venues' own word that they send an account's equity or margin isn't saved: after a restart those are counted
+    until the venue's next message says them.
+    """
+
+    def __init__(self, saved: Iterable[Change] = ()) -> None:
+        self._shelf = Shelf()
+        for change in saved:
+            if change.key.kind != "daemon":
+                self._shelf.add(
+                    Record(
+                        change.key,
+                        change.state,
+                        change.origin,
+                        change.time,
+                        change.received,
+                        change.known_since,
+                    )
+                )
+        self._values = Values(self._shelf)
+        self._connections = Connections(self._shelf, self._shelf)
+
+    # --------------------------------------------------------------------------------------------------- what happened
+
+    def apply(self, venue: str, observed: Observed, received: Instant, raw: str | None) -> list[Change]:
+        """What this observation changes, in order; empty where it says nothing new.
+
+        A Change without events is a new state in which nothing happened (an opening picture): to be stored and
+        judged. What an Occurrence tells of isn't kept: `get` still answers with what was known before.
+        """
+        if isinstance(observed, Observation):
+            return self._observe(venue, observed, received, raw)
+        if isinstance(observed, Occurrence):
+            return [self._occurrence(venue, observed, received, raw)]
+        if isinstance(observed, SnapshotBegins):
+            self._connections.begin(venue, observed)
+            return []
+        if isinstance(observed, SnapshotEnds):
+            return self._connections.end(venue, received)
+        raise TypeError(f"not an observation: {observed!r:.80}")
+
+    def _observe(self, venue: str, told: Observation, at: Instant, raw: str | None) -> list[Change]:
+        said, named = told.state, told.event
+        if named is not None:
+            named = canonical(named)
+        if named is not None or said.ended:
+            said = with_status(said, named)
+        if said.kind == "venue":
+            return self._connections.observe(venue, structs.replace(told, state=said), named, at, raw)
+        key = _key_of(venue, said, told.account)
+        record = self._shelf.find(key)
+        origin = self._connections.origin_of(venue, key, told.origin, known=record is not None)
+        if record is not None and _is_void(record, said, told.time):
+            return []
+        if isinstance(said, Ticker):
+            said = self._values.own_ticker(record, said)
+        elif isinstance(said, Account):
+            said = self._values.say_account(venue, said)
+        heard = Heard(said, origin, named, told.time, at, raw, quiet=origin == "snapshot")
+        if record is not None and isinstance(said, Trade) and _is_before(told.time, record.stated_time):
+            return [self._passing(key, record, heard, ("trade.executed",))]
+        return self._merge(key, record, heard)
+
+    def _merge(self, key: KeyTexts, record: Record | None, heard: Heard) -> list[Change]:
+        said, at = heard.said, heard.at
+        whole = isinstance(said, Trade)  # each trade is another one: nothing of the last is left
+        known = BLANK[said.kind] if record is None or whole else record.state
+        updates, changed = difference(known, said)
+        if changed or record is None:
+            self._complete(key, known, said, updates, changed)
+        previous = record.state if record is not None else None
+        stated = heard.time
+        if record is None or previous is None:
+            state = structs.replace(known, **updates)
+            events = () if heard.quiet else sighted(state, heard.named)
+            record = Record(Key(*key), state, heard.origin, stated or at.wall, at.wall, at.wall)
+            self._shelf.add(record)
+        else:
+            operated = is_operation(said, changed, stated, record.stated_time)
+            if updates:
+                self._shelf.replace(record, structs.replace(known, **updates))
+            if not (whole or changed or operated or (said.momentary and UNSET in updates.values())):
+                return self._connections.mentioned(None, record.key, at)  # at most another spelling
+            happened = changed | {"cause"} if operated else changed
+            events = () if heard.quiet else compared(previous, record.state, happened, heard.named)
+            record.origin, record.time, record.received = heard.origin, stated or at.wall, at.wall
+        return self._tell(record, events, previous, changed, heard)
+
+    def _complete(
+        self, key: KeyTexts, known: Entity, said: Entity, updates: Updates, changed: set[str]
+    ) -> None:
+        """Add what the message leaves out and can be counted."""
+        if said.kind in ("ticker", "book"):
+            complete_prices(known, said, updates, changed)
+        elif said.kind == "position":
+            link = self._connections.get(key[0])
+            self._values.complete_position(key[0], known, said, updates, changed, link=link)
+        elif said.kind == "account":
+            self._values.complete_account(key[0], key[3], known, updates, changed)
+
+    def _tell(
+        self,
+        record: Record,
+        events: tuple[str, ...],
+        previous: Entity | None,
+        changed: set[str],
+        heard: Heard,
+    ) -> list[Change]:
+        """The Change itself, and after it what it moves. An account that it moves has moved already."""
+        kind, at = record.key.kind, heard.at
+        settled = self._values.position_moved(record, changed, at) if kind == "position" else []
+        change = self._shelf.change(record, events, previous, heard.raw)
+        if kind == "ticker":
+            return [change, *self._values.priced(record, changed, at)]
+        if kind in ("book", "trade"):
+            ticker = self._values.ticker_from(record, changed)
+            if ticker is None:
+                return [change]
+            key = _key_of(record.key.venue, ticker, record.key.account)
+            derived = Heard(ticker, "synthetic", None, heard.time, at, None, quiet=heard.quiet)
+            return [change, *self._merge(key, self._shelf.find(key), derived)]
+        return [change, *settled, *self._connections.mentioned(change, record.key, at)]
+
+    def _occurrence(self, venue: str, told: Occurrence, at: Instant, raw: str | None) -> Change:
+        """Told of the entity as it stands with what the message adds; kept is only what was there before."""
+        key = _key_of(venue, told.state, told.account)
+        record, state = self._shelf.find(key), told.state
+        if record is not None:
+            state = structs.replace(record.state, **difference(record.state, state)[0])
+        heard = Heard(state, told.origin, None, told.time, at, raw)
+        return self._passing(key, record, heard, (canonical(told.event),))
+
+    def _passing(self, key: KeyTexts, record: Record | None, heard: Heard, events: tuple[str, ...]) -> Change:
+        """A Change of something that isn't kept."""
+        now = heard.at.wall
+        since = record.known_since if record is not None else now
+        passing = Record(Key(*key), heard.said, heard.origin, heard.time or now, now, since)
+        return self._shelf.change(passing, events, record.state if record is not None else None, heard.raw)
+
+    # ------------------------------------------------------------------------------------------------------- the world
+
+    def live(self, kind: str) -> list[Change]:
+        """Every entity of that kind that hasn't ended, as it stands: without events, previous state and raw."""
+        return [self._shelf.change(record) for record in self._shelf.live[kind].values()]
+
+    def get(self, key: Key) -> Change | None:
+        """The entity as it stands, ended or not: without events, previous state and raw. None if it isn't known."""
+        record = self._shelf.find(key)
+        return self._shelf.change(record) if record is not None else None
+
+    def account_of(self, key: Key) -> Account | None:
+        """The account that the order or position of that key belongs to, if it is known."""
+        return self._shelf.account_of(key)
+
+    # ------------------------------------------------------------------------------------------------------- forgetting
+
+    def forget(self, keys: Iterable[Key]) -> None:
+        """These were removed by retention; seen again, they are seen for the first time."""
+        keys = list(keys)
+        for key in keys:
+            self._shelf.drop(key)
+        self._connections.forget(keys)
+
+    def venues_removed(self, name: str) -> list[Key]:
+        """The venue is no longer configured: forget everything of it. The keys of what there was, for the store."""
+        self._connections.remove(name)
+        self._values.forget_venue(name)
+        return self._shelf.drop_venue(name)
+
+
+def _key_of(venue: str, said: Entity, account: str | None) -> KeyTexts:
+    """An account is of itself; of a symbol's trades the latest is kept, under the symbol."""
+    kind, id_ = said.kind, said.id if isinstance(said.id, str) else ""
+    if isinstance(said, Account):
+        return (venue, kind, id_ or account or "", id_ or account or "")
+    if isinstance(said, Trade) and isinstance(said.symbol, str):
+        id_ = said.symbol
+    return (venue, kind, account or "", id_)
+
+
+def _is_void(record: Record, said: Entity, time: datetime | None) -> bool:
+    """Whether the message says nothing: too old to be believed, or a trade that was told already, by its id."""
+    if isinstance(said, Trade):
+        return isinstance(said.id, str) and said.id != record.key.id and said.id == record.state.id
+    return bool(said.ended) and is_refused(record, said, time)
+
+
+def _is_before(time: datetime | None, known: datetime | None) -> bool:
+    return time is not None and known is not None and time < known

@@ -1,0 +1,106 @@
+"""What is known of the link to each venue: since when it is away, what is unconfirmed, which picture is being told."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from msgspec import Struct, field
+
+from tocsin.entities.shelf import KeyTexts
+from tocsin.events import Instant, Key, SnapshotBegins
+from tocsin.quantities import duration_text
+
+_NAMED = 10  # so many entities are named in a reason, the rest is counted
+_LONGEST_NAME = 64  # characters of an id or symbol; the venue chose them
+
+
+class Picture(Struct):
+    """A snapshot that is being told. `first`: its kinds of which there was none before."""
+
+    begins: SnapshotBegins
+    first: frozenset[str]
+    seen: set[KeyTexts] = field(default_factory=set)
+    found: list[str] = field(default_factory=list)  # the differences, in words
+
+    def concerns(self, key: KeyTexts) -> bool:
+        account = self.begins.account
+        return key[1] in self.begins.kinds and (account is None or account == key[2])
+
+
+class Away(Struct, frozen=True):
+    """Since when nothing was heard. `steady` None: since before this run, whose clock only the wall's time can tell."""
+
+    wall: datetime
+    steady: float | None
+
+    def lasted(self, until: Instant) -> float:
+        """Seconds, never less than none."""
+        seconds = (
+            (until.wall - self.wall).total_seconds() if self.steady is None else until.steady - self.steady
+        )
+        return max(0.0, seconds)
+
+
+class Link(Struct):
+    """One venue's link. `unconfirmed` are open orders and positions not mentioned again since a gap."""
+
+    away: Away | None = None
+    was_up: bool = False
+    up_since: datetime | None = None
+    resync_due: bool = False
+    unconfirmed: dict[Key, str] = field(default_factory=dict)  # with how a person is told of it
+    heard: set[Key] = field(
+        default_factory=set
+    )  # mentioned since the link went, before it was told to be back
+    picture: Picture | None = None
+    pictured: set[tuple[str, str]] = field(default_factory=set)  # (kind, account or "") of earlier pictures
+    opening: set[tuple[str, str]] = field(
+        default_factory=set
+    )  # told as an opening state since the link is up
+
+    def begin(self, begins: SnapshotBegins) -> None:
+        account = begins.account or ""
+        first = frozenset(kind for kind in begins.kinds if (kind, account) not in self.pictured)
+        self.picture = Picture(begins, first)
+
+    def lose(self, since: Away) -> None:
+        """The link is gone. What was half told is void, and the opening state is over."""
+        self.picture = None
+        self.pictured |= self.opening
+        self.opening.clear()
+        self.heard.clear()
+        if self.was_up and self.away is None:
+            self.away = since
+
+
+def called(key: Key, symbol: str | None) -> str:
+    """An entity as a person is told of it: `order 132991 (ETH/BTC)`."""
+    name = f"{key.kind} {key.id[:_LONGEST_NAME]}"
+    return f"{name} ({symbol[:_LONGEST_NAME]})" if symbol else name
+
+
+def listed(names: Iterable[str]) -> str:
+    """At most ten by name, the rest by number."""
+    every = list(names)
+    more = len(every) - _NAMED
+    return ", ".join(every[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def gap_reason(seconds: float, unconfirmed: Iterable[str]) -> str:
+    """What `venue.gap` says: how long it was, and what nobody knows any more."""
+    # Whole seconds say enough of anything longer than one.
+    lasted = duration_text(timedelta(seconds=round(seconds) if seconds >= 1 else seconds))
+    names = list(unconfirmed)
+    rest = (
+        f"{len(names)} unconfirmed until mentioned again: {listed(names)}"
+        if names
+        else ("no open order or position was known")
+    )
+    return f"back after {lasted}; {rest}"
+
+
+def resync_reason(found: list[str], unconfirmed: Iterable[str]) -> str:
+    """What `venue.resynced` says: what had happened meanwhile, and what the picture left open."""
+    names = list(unconfirmed)
+    changes = f"{len(found)} found changed: {listed(found)}" if found else "nothing had changed"
+    rest = f"{len(names)} still unconfirmed: {listed(names)}" if names else "nothing unconfirmed"
+    return f"{changes}; {rest}"

@@ -1,0 +1,83 @@
+"""What a message says, laid over what was known: which fields it changes, and whether it is too old to change any.
+
+A field that isn't mentioned stays, None clears, numbers that are equal are no change though the newest spelling is
+kept. Which message is the older one
+    is told by the venue's own clock: `updated` where both have it, else the messages' times where both are stated;
+    an older message changes nothing, unless it carries the order or position forward (a later status, more filled);
+    without times, an order's `filled` is the clock: it only grows;
+    what has ended comes back to life only by a message that is provably newer.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, TypeAlias
+
+from msgspec import UNSET, structs
+
+from tocsin.entities.shelf import Record, has_ended
+from tocsin.events import KINDS, Entity, Order, Position
+
+Updates: TypeAlias = dict[str, Any]
+
+_FIELDS = {kind: kind.__struct_fields__ for kind in KINDS.values()}
+_MOMENTARY = {kind: tuple(kind.momentary) for kind in KINDS.values()}
+BLANK: dict[str, Entity] = {name: kind() for name, kind in KINDS.items()}  # nothing known yet
+_MISSING = (UNSET, None)
+# How far along an order or position is; all that has ended is equally far.
+_RANKS = {"pending": 0, "open": 1, "partially_filled": 2}
+_ENDED_RANK = 3
+
+
+def difference(known: Entity, said: Entity) -> tuple[Updates, set[str]]:
+    """The fields to replace in `known`, and which of them mean a change. Both are of one kind."""
+    updates: Updates = {}
+    changed: set[str] = set()
+    kind = known.__class__
+    for name, new, old in zip(_FIELDS[kind], structs.astuple(said), structs.astuple(known), strict=True):
+        if new is UNSET or new is old:
+            continue
+        if new == old:
+            if new.__class__ is not str:
+                updates[name] = new
+            continue
+        updates[name] = new
+        if new is not None or old is not UNSET:
+            changed.add(name)
+    for name in _MOMENTARY[kind]:
+        if getattr(said, name) is UNSET and getattr(known, name) not in _MISSING:
+            updates[name] = UNSET
+    return updates, changed
+
+
+def is_refused(record: Record, said: Entity, time: datetime | None) -> bool:
+    """Whether the message is too old to be believed over what is known (see above)."""
+    known = record.state
+    status = getattr(said, "status", UNSET)
+    newer = _newer(record, said, time)
+    if status not in _MISSING and has_ended(known) and status not in known.ended:
+        return newer is not True
+    if isinstance(known, Order) and isinstance(said, Order):
+        if newer is False:
+            return not (_rank(said) > _rank(known) or _is_less(known.filled, said.filled))
+        return newer is None and not has_ended(said) and _is_less(said.filled, known.filled)
+    if isinstance(known, Position) and newer is False:
+        return has_ended(known) or not has_ended(said)
+    return False
+
+
+def _newer(record: Record, said: Entity, time: datetime | None) -> bool | None:
+    """Whether the message is newer by the venue's clock; None where that can't be told, or they are of one time."""
+    new, old = getattr(said, "updated", None), getattr(record.state, "updated", None)
+    if not isinstance(new, datetime) or not isinstance(old, datetime):
+        new, old = time, record.stated_time
+    if new is None or old is None or new == old:
+        return None
+    return new > old
+
+
+def _rank(order: Order) -> int:
+    return _ENDED_RANK if has_ended(order) else _RANKS.get(str(order.status), 0)
+
+
+def _is_less(one: object, other: object) -> bool:
+    return isinstance(one, Decimal) and isinstance(other, Decimal) and one < other

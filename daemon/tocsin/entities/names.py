@@ -1,0 +1,174 @@
+"""What happened, in words: the events behind a first sight and behind a difference.
+
+A status event is told when the status changes, and only then, whatever a message calls itself; one more fill of a
+partially filled order is one more `order.partially_filled`. An operation on a balance happened as often as it is told
+with another time. What a message names that comparison doesn't find is told beside what it finds.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+
+from msgspec import UNSET, structs
+
+from tocsin.entities.merge import Updates
+from tocsin.events import Balance, Contract, Entity, Order, Position, Trade, Venue
+from tocsin.events.vocabulary import ALIASES
+
+Names = tuple[str, ...]
+
+_BEGINNINGS = frozenset(
+    {"order.created", "position.opened", "account.added"}
+)  # can't happen to what is known
+_SIGHTED: Mapping[str, Names] = {
+    "account": ("account.added",),
+    "trade": ("trade.executed",),
+    "ticker": ("ticker.updated",),
+    "book": ("book.updated",),
+}
+# The statuses that an event's name alone can tell.
+_ORDER_WORDS = frozenset(
+    {"pending", "open", "partially_filled", "filled", "canceled", "expired", "rejected", "unknown"}
+)
+_POSITION_WORDS = {"opened": "open", "closed": "closed"}
+_VENUE_WORDS = {
+    "connected": "connected", "resumed": "connected", "disconnected": "disconnected", "silent": "silent",
+    "auth_failed": "auth_failed",
+}  # fmt: skip
+
+
+def canonical(event: str) -> str:
+    """The event's name in the vocabulary's spelling."""
+    kind, _, what = event.partition(".")
+    return f"{kind}.{ALIASES.get(what, what)}"
+
+
+def with_status(said: Entity, event: str | None) -> Entity:
+    """The message with the status (or a balance's cause) that the event named beside it implies.
+
+    An event that ends the entity wins over what the fields say (a position comes `closed` with the fields of an open
+    one); otherwise the fields win. A null for a status tells of none, so it leaves the known one.
+    """
+    status = getattr(said, "status", UNSET)
+    if status.__class__ is str and status in ALIASES:
+        said = structs.replace(said, status=ALIASES[status])
+        status = ALIASES[status]
+    elif status is None:
+        said, status = structs.replace(said, status=UNSET), UNSET
+    if event is None:
+        return said
+    what = event.partition(".")[2]
+    if isinstance(said, Balance):
+        return structs.replace(said, cause=what) if said.cause is UNSET and what != "updated" else said
+    word = _status_word(said, what)
+    if word is not None and (status is UNSET or (word in said.ended and status not in said.ended)):
+        return structs.replace(said, status=word)
+    return said
+
+
+def _status_word(said: Entity, what: str) -> str | None:
+    if isinstance(said, Order):
+        return what if what in _ORDER_WORDS else None
+    if isinstance(said, Position):
+        return _POSITION_WORDS.get(what)
+    if isinstance(said, Contract):
+        return what if what not in ("updated", "created") else None
+    return _VENUE_WORDS.get(what) if isinstance(said, Venue) else None
+
+
+def sighted(state: Entity, named: str | None) -> Names:
+    """The events of an entity that is seen for the first time, as it happens."""
+    kind, status = state.kind, getattr(state, "status", None)
+    if isinstance(state, Order):
+        found: Names = ("order.created", f"order.{status}") if status else ("order.created",)
+    elif isinstance(state, Position):
+        found = ("position.closed",) if status == "closed" else ("position.opened",)
+    elif isinstance(state, Balance):
+        found = _of_balance(state)
+    elif isinstance(state, Contract):
+        found = (f"contract.{status}",) if status else ("contract.updated",)
+    else:
+        found = _SIGHTED.get(kind, ())
+    return _and_named(found, named) if not _is_status(state, named) else found
+
+
+def compared(known: Entity, state: Entity, changed: set[str], named: str | None) -> Names:
+    """The events behind a difference. `changed` are the names of the fields that differ; none: nothing happened."""
+    significant = changed - {"updated"}
+    if not significant:
+        return ()
+    if isinstance(state, Order) and isinstance(known, Order):
+        found: Names = ("order.updated",)
+        if _order_moved(known, state, changed):
+            found += (f"order.{state.status}",)
+    elif isinstance(state, Position):
+        closed = "status" in changed and state.status == "closed"
+        found = ("position.closed",) if closed else ("position.updated",)
+    elif isinstance(state, Contract):
+        moved = "status" in changed and state.status
+        found = (f"contract.{state.status}",) if moved else ("contract.updated",)
+    elif isinstance(state, Balance):
+        found = _of_balance(state)
+    elif isinstance(state, Trade):
+        found = ("trade.executed",)
+    else:
+        found = (f"{state.kind}.updated",)
+    if named is None or named in _BEGINNINGS or _is_status(state, named):
+        return found
+    return _and_named(found, named)
+
+
+def _order_moved(known: Order, state: Order, changed: set[str]) -> bool:
+    if not state.status:
+        return False
+    if "status" in changed:
+        return True
+    if state.status == "unknown":
+        return "venue_status" in changed
+    return state.status == "partially_filled" and _fell(known, state, changed)
+
+
+def _fell(known: Order, state: Order, changed: set[str]) -> bool:
+    """Whether there was another fill: more filled, or where that isn't told less remaining."""
+    if "filled" in changed:
+        return True
+    before, now = known.remaining, state.remaining
+    less = isinstance(before, Decimal) and isinstance(now, Decimal) and now < before
+    return less and not isinstance(state.filled, Decimal)
+
+
+def _of_balance(state: Balance) -> Names:
+    return ("balance.updated", f"balance.{state.cause}") if state.cause else ("balance.updated",)
+
+
+def is_operation(said: Entity, changed: set[str], time: datetime | None, known_time: datetime | None) -> bool:
+    """Whether the message tells of an operation on a balance, and not for a second time of the same one."""
+    if not isinstance(said, Balance) or not isinstance(said.cause, str):
+        return False
+    return bool(changed) or time is None or time != known_time
+
+
+def _is_status(state: Entity, named: str | None) -> bool:
+    return named is not None and _status_word(state, named.partition(".")[2]) is not None
+
+
+def _and_named(found: Names, named: str | None) -> Names:
+    return found if named is None or named in found else (*found, named)
+
+
+# -------------------------------------------------------------------------------------------------------------- venues
+
+
+def of_venue(known: Venue | None, state: Venue, updates: Updates, named: str | None, *, away: bool) -> Names:
+    """What of a venue's own events is news: one `disconnected` an outage, one `connected` after it (`away`)."""
+    if named is None:
+        return ()
+    same = known is not None and known.status == state.status
+    if named == "venue.connected":
+        return () if same and not away else (named,)
+    if named == "venue.disconnected":
+        return () if same else (named,)
+    if named in ("venue.silent", "venue.auth_failed"):
+        told_before = known is not None and ("reason" not in updates or known.reason == state.reason)
+        return () if same and told_before else (named,)
+    return (named,)

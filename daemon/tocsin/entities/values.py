@@ -1,0 +1,189 @@
+"""Keeps what a venue doesn't say itself in step with what it does say: by which entity moves which."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from msgspec import UNSET, structs
+
+from tocsin.entities.derive import (
+    ACCOUNT_VALUES,
+    account_values,
+    margin_level,
+    position_at,
+    put,
+    ticker_of_book,
+)
+from tocsin.entities.links import Link
+from tocsin.entities.merge import Updates
+from tocsin.entities.shelf import Record, Shelf
+from tocsin.events import Account, Book, Change, Entity, Instant, Position, Ticker, Trade
+
+# Of a position: what its profit depends on, and what its account depends on.
+_PROFIT_INPUTS = frozenset({"side", "symbol", "amount", "entry_price", "lot_size", "profit_price"})
+_ACCOUNT_INPUTS = frozenset(
+    {"status", "profit", "amount", "lot_size", "margin_price", "leverage", "currency"}
+)
+_TICKER_PRICES = ("bid", "ask", "bid_size", "ask_size", "last")
+_BOOK_PRICES = frozenset({"bid", "ask", "bid_size", "ask_size"})
+
+
+class Values:
+    """What is derived, entity by entity. Account values that a venue has sent once are the venue's from then on."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+        self._sent: set[tuple[str, str]] = set()  # (venue, field of its accounts)
+
+    # --------------------------------------------------------------------------------------------------- own messages
+
+    def complete_position(
+        self,
+        venue: str,
+        known: Entity,
+        said: Entity,
+        updates: Updates,
+        changed: set[str],
+        *,
+        link: Link | None,
+    ) -> None:
+        """Add the profit and mark price that a position's message leaves out, from the prices as they stand now."""
+        state = structs.replace(known, **updates)
+        if not isinstance(state, Position) or not isinstance(said, Position):
+            return
+        if state.status in (UNSET, None):
+            updates["status"] = "open"
+        if state.status == "closed" or not isinstance(state.symbol, str):
+            return
+        profit_left_out = not isinstance(said.profit, Decimal) and not changed.isdisjoint(_PROFIT_INPUTS)
+        if not profit_left_out and isinstance(state.mark_price, Decimal):
+            return
+        ticker = self._current_ticker(venue, state.symbol, link)
+        counted = position_at(state, ticker) if ticker is not None else None
+        if counted is None:
+            return
+        mark, profit = counted
+        if not isinstance(said.mark_price, Decimal):
+            put("mark_price", mark, known, updates, changed)
+        if profit_left_out:
+            put("profit", profit, known, updates, changed)
+
+    def position_moved(self, record: Record, changed: set[str], at: Instant) -> list[Change]:
+        """A position's message may move its account."""
+        if changed.isdisjoint(_ACCOUNT_INPUTS):
+            return []
+        return self._settle(record.key.venue, record.key.account, record.time, at)
+
+    def say_account(self, venue: str, said: Account) -> Account:
+        """The account's message as it is to be merged: what it doesn't know it doesn't clear, for we may."""
+        cleared = {}
+        for name in ACCOUNT_VALUES:
+            value = getattr(said, name)
+            if value is None and (venue, name) not in self._sent:
+                cleared[name] = UNSET
+            elif value is not None and value is not UNSET:
+                self._sent.add((venue, name))
+        return structs.replace(said, **cleared) if cleared else said
+
+    def complete_account(
+        self, venue: str, account: str, known: Entity, updates: Updates, changed: set[str]
+    ) -> None:
+        """Add what an account's message moves of its equity, margin and margin level."""
+        state = structs.replace(known, **updates)
+        if isinstance(state, Account):
+            for name, value in self._account_values(venue, account, state).items():
+                put(name, value, known, updates, changed)
+
+    def forget_venue(self, venue: str) -> None:
+        self._sent = {pair for pair in self._sent if pair[0] != venue}
+
+    # --------------------------------------------------------------------------------------------------------- prices
+
+    def priced(self, record: Record, changed: set[str], at: Instant) -> list[Change]:
+        """A ticker moved: so do the positions in its symbol, and their accounts."""
+        ticker = record.state
+        if not isinstance(ticker, Ticker) or changed.isdisjoint(("bid", "ask")):
+            return []
+        venue, symbol = record.key.venue, ticker.symbol
+        moved: list[tuple[Record, Position]] = []
+        for position in self._shelf.positions_in(venue, symbol if isinstance(symbol, str) else record.key.id):
+            state = position.state
+            counted = position_at(state, ticker) if isinstance(state, Position) else None
+            if counted is None or not isinstance(state, Position):
+                continue
+            mark, profit = counted
+            if mark != state.mark_price or profit != state.profit:
+                position.state = structs.replace(state, mark_price=mark, profit=profit)
+                _stamp(position, record.time, at)
+                moved.append((position, state))
+        if not moved:
+            return []
+        accounts = dict.fromkeys(position.key.account for position, _ in moved)
+        settled = [c for account in accounts for c in self._settle(venue, account, record.time, at)]
+        changes = [self._shelf.change(position, ("position.updated",), state) for position, state in moved]
+        return changes + settled
+
+    def own_ticker(self, record: Record | None, said: Ticker) -> Ticker:
+        """A venue's own ticker; the first one replaces what books and trades had kept in its place."""
+        if record is None or record.origin != "synthetic":
+            return said
+        return structs.replace(
+            said, **{name: None for name in _TICKER_PRICES if getattr(said, name) is UNSET}
+        )
+
+    def ticker_from(self, record: Record, changed: set[str]) -> Ticker | None:
+        """What a book or trade says of its symbol's ticker, where the venue keeps none of its own."""
+        state, key = record.state, record.key
+        if isinstance(state, Book) and not changed.isdisjoint(_BOOK_PRICES):
+            ticker = ticker_of_book(state)
+        elif isinstance(state, Trade) and isinstance(state.price, Decimal):
+            ticker = Ticker(last=state.price)
+        else:
+            return None
+        name = state.symbol if isinstance(state.symbol, str) else key.id
+        there = self._shelf.live["ticker"].get((key.venue, "ticker", key.account, name))
+        if there is not None and there.origin != "synthetic":
+            return None
+        return structs.replace(ticker, id=name, symbol=name)
+
+    # ---------------------------------------------------------------------------------------------------------- parts
+
+    def _current_ticker(self, venue: str, symbol: str, link: Link | None) -> Ticker | None:
+        """The symbol's ticker, if it was told since the link is up: yesterday's price is no price."""
+        record = self._shelf.live["ticker"].get((venue, "ticker", "", symbol))
+        if record is None or not isinstance(record.state, Ticker):
+            return None
+        if link is not None and (link.away or (link.up_since and record.received < link.up_since)):
+            return None
+        return record.state
+
+    def _settle(self, venue: str, account: str, time: datetime, at: Instant) -> list[Change]:
+        """Count the account anew; the Change if that is another result."""
+        record = self._shelf.live["account"].get((venue, "account", account, account))
+        if record is None or not isinstance(record.state, Account):
+            return []
+        known = record.state
+        updates: Updates = {}
+        changed: set[str] = set()
+        for name, value in self._account_values(venue, account, known).items():
+            put(name, value, known, updates, changed)
+        if not changed:
+            return []
+        record.state = structs.replace(known, **updates)
+        _stamp(record, time, at)
+        return [self._shelf.change(record, ("account.updated",), known)]
+
+    def _account_values(self, venue: str, account: str, state: Account) -> Updates:
+        if not self._shelf.tells_positions(venue):
+            return {}
+        positions = (r.state for r in self._shelf.positions_of(venue, account))
+        values: Updates = dict(account_values(state, (p for p in positions if isinstance(p, Position))))
+        for name in ACCOUNT_VALUES:
+            if (venue, name) in self._sent:
+                values[name] = getattr(state, name)
+        if (venue, "margin_level") not in self._sent:
+            values["margin_level"] = margin_level(values["equity"], values["margin"])
+        return values
+
+
+def _stamp(record: Record, time: datetime, at: Instant) -> None:
+    record.origin, record.time, record.received = "synthetic", time, at.wall
