@@ -25,6 +25,7 @@ from tocsin.feed.urls import Target
 
 _BUFFER = 65536  # bytes read at once
 _CLEAN = frozenset({1000, 1001, 1005})  # normal, going away, no code given (RFC 6455, 7.4.1)
+_BROKEN = frozenset({1002, 1007})  # protocol error, not UTF-8
 _TOO_BIG = 1009
 
 
@@ -131,12 +132,14 @@ class WebSocket:
         if self._dead:
             return Lost(self._dead)
         if closed is None or (self._guard.crash is not None and closed.code == 1006):
-            return Lost("it broke the WebSocket protocol (a bad frame, or text that is not UTF-8)")
+            return Lost("the WebSocket protocol was broken")
         if closed.code == 1006:
             return Lost(self._tap.ended or "the connection broke off")
         if closed.code == _TOO_BIG and (closed.reason or "").startswith("Exceeded maximum message size"):
             return Lost(f"it sent a message larger than max_message_size ({self._limits.message} bytes)")
         said = f" {closed.reason}" if closed.reason else ""
+        if closed.code in _BROKEN:  # wsproto says so of what it can't read; a venue might say it of us
+            return Lost(f"the WebSocket protocol was broken: {closed.code} {closed.name}{said}")
         return Lost(f"closed by the venue: {closed.code} {closed.name}{said}", clean=closed.code in _CLEAN)
 
 

@@ -1,0 +1,249 @@
+"""A venue type with a tiny language of its own, and what is around a feed in a test."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from tocsin.clock import SystemClock
+from tocsin.events import Account, Observation, Order, Ticker
+from tocsin.feed import CredentialStore, Received, Timings, VenueFeed, run_venue
+from tocsin.quantities import Duration
+from tocsin.secrets import Masker
+from tocsin.venues.base import (
+    Accepted,
+    Control,
+    Decoded,
+    Endpoint,
+    Item,
+    Malformed,
+    Refused,
+    Reply,
+    Request,
+    Session,
+    Unrecognized,
+    VenueSettings,
+)
+
+QUICK = Timings(
+    answer=0.15,
+    close=0.1,
+    http=1.0,
+    send=0.2,
+    first_delay=0.01,
+    longest_delay=0.04,
+    healthy=0.4,
+    auth_retry=0.1,
+    prove=0.2,
+    market_silence=0.15,
+    cycle=0.2,
+    flood=0.2,
+    renew=0.0,
+)
+
+
+class FakeSettings(VenueSettings):
+    type: str = "fake"
+    poll: Duration = timedelta(milliseconds=20)
+
+
+def signed_in(settings: Any, kept: Any, now: datetime) -> Any:
+    """A sign-in that needs nothing."""
+    return Session()
+    yield
+
+
+@dataclass
+class FakeAdapter:
+    """Messages are JSON objects whose one key says what they are: see `_items`."""
+
+    requests: tuple[Request, ...] = ()
+    paths: dict[str, str] = field(default_factory=lambda: {"main": ""})
+    market_data: bool = False
+    polled: bool = False
+    follow_redirect: bool = False
+    signing: Callable[..., Any] = signed_in
+    picture: Callable[..., Any] | None = None
+    name: str = "fake"
+    summary: str = "a venue for tests"
+    settings: type[VenueSettings] = FakeSettings
+    supplies: dict[str, frozenset[str]] = field(
+        default_factory=lambda: {"account": frozenset(), "order": frozenset(), "ticker": frozenset()}
+    )
+
+    def sign_in(self, settings: Any, kept: Any, now: datetime) -> Any:
+        return self.signing(settings, kept, now)
+
+    def endpoints(self, settings: Any, session: Session) -> tuple[Endpoint, ...]:
+        token = f"?token={session.token}" if session.token else ""
+        return tuple(
+            Endpoint(
+                name=name,
+                url=settings.url + path + token,
+                opening=self.requests,
+                market_data=self.market_data,
+                origin=settings.origin,
+                follow_redirect=self.follow_redirect,
+            )
+            for name, path in self.paths.items()
+        )
+
+    def decode(self, message: str, received: datetime) -> Decoded:
+        try:
+            parsed = json.loads(message)
+        except ValueError:
+            raise Malformed("not JSON") from None
+        if not isinstance(parsed, dict) or len(parsed) != 1:
+            raise Malformed("not an object with one key")
+        ((what, value),) = parsed.items()
+        return Decoded(items=(self._item(what, value),), stream="ticks" if what == "tick" else None)
+
+    def _item(self, what: str, value: Any) -> Item:
+        match what:
+            case "order":
+                return Observation(state=Order(id=value, status="open"))
+            case "at":
+                return Observation(state=Order(id="late"), time=datetime.fromtimestamp(value, UTC))
+            case "account":
+                return Observation(state=Account(id=value, balance=Decimal(1)), account=value)
+            case "tick":
+                return Observation(state=Ticker(id=value, last=Decimal(1)))
+            case "ack":
+                return Accepted(value)
+            case "refuse":
+                return Refused(*value)
+            case "ping":
+                return Reply(json.dumps({"pong": value}))
+            case "hello":
+                return Control()
+            case "crash":
+                raise KeyError(value)
+        return Unrecognized(f"a message of type {what}")
+
+    def snapshot(self, settings: Any, session: Session) -> Any:
+        return None if self.picture is None else self.picture(settings, session)
+
+
+class Told:
+    """A sink that keeps what it is given. `full` makes it wait, as a full queue does."""
+
+    def __init__(self) -> None:
+        self.received: list[Received] = []
+        self.full: set[str] = set()
+        self._changed = trio.Event()
+
+    async def put(self, received: Received) -> None:
+        await trio.lowlevel.checkpoint()
+        while received.venue in self.full:
+            await self._changed.wait()
+        self.received.append(received)
+        self.change()
+
+    def change(self) -> None:
+        self._changed.set()
+        self._changed = trio.Event()
+
+    def events(self, venue: str = "v") -> list[str]:
+        """What was told of the connection, without the kind: `connected`, `disconnected` …"""
+        return [
+            item.event.removeprefix("venue.")
+            for item in self.observations(venue, "venue")
+            if item.event is not None
+        ]
+
+    def observations(self, venue: str = "v", kind: str = "venue") -> list[Observation]:
+        return [
+            item
+            for received in self.received
+            if received.venue == venue
+            for item in received.observed
+            if isinstance(item, Observation) and item.state.kind == kind
+        ]
+
+    def state(self, event: str, venue: str = "v") -> Any:
+        """The venue's state as the first such event told it."""
+        return next(o.state for o in self.observations(venue) if o.event == f"venue.{event}")
+
+    def ids(self, kind: str = "order", venue: str = "v") -> list[Any]:
+        return [item.state.id for item in self.observations(venue, kind)]
+
+    async def until(self, condition: Callable[["Told"], Any]) -> None:
+        while not condition(self):
+            await self._changed.wait()
+
+    async def heard(self, *events: str, venue: str = "v") -> None:
+        """Wait until exactly these events were told."""
+        await self.until(lambda told: len(told.events(venue)) >= len(events))
+        assert self.events(venue) == list(events)
+
+
+class Lines:
+    """A structlog-like logger that keeps its lines."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, str, dict[str, Any]]] = []
+
+    def __getattr__(self, level: str) -> Any:
+        return lambda event, **fields: self.lines.append((level, event, fields))
+
+    def of(self, event: str) -> list[dict[str, Any]]:
+        return [fields for _, name, fields in self.lines if name == event]
+
+    def text(self) -> str:
+        return repr(self.lines)
+
+
+@dataclass
+class Feeding:
+    """What is around running feeds."""
+
+    directory: Path
+    nursery: trio.Nursery
+    told: Told = field(default_factory=Told)
+    log: Lines = field(default_factory=Lines)
+    masker: Masker = field(default_factory=Masker)
+
+    @property
+    def credentials(self) -> CredentialStore:
+        return CredentialStore(self.directory / "kept", self.log)
+
+    async def venue(
+        self, adapter: FakeAdapter, url: str, *, name: str = "v", timings: Timings = QUICK, **settings: Any
+    ) -> None:
+        """Start one; `url` without a scheme is a port of loopback."""
+        await self.nursery.start(self._run, adapter, FakeSettings(url=url, **settings), name, timings)
+
+    async def _run(
+        self,
+        adapter: FakeAdapter,
+        settings: FakeSettings,
+        name: str,
+        timings: Timings,
+        task_status: trio.TaskStatus[None],
+    ) -> None:
+        await run_venue(
+            VenueFeed(name, adapter, settings),
+            sink=self.told,
+            clock=SystemClock(),
+            masker=self.masker,
+            credentials=self.credentials,
+            log=self.log,
+            timings=timings,
+            record_dir=self.directory / "records",
+            task_status=task_status,
+        )
+
+
+@asynccontextmanager
+async def feeding(directory: Path, within: float = 10.0) -> AsyncIterator[Feeding]:
+    """Feeds run until the context ends; then they must end at once, whatever hangs."""
+    with trio.fail_after(within):
+        async with trio.open_nursery() as nursery:
+            yield Feeding(directory, nursery)
+            nursery.cancel_scope.cancel()
