@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
 from msgspec import Struct, field
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from tocsin.errors import TocsinError
 from tocsin.events import Observed
@@ -182,16 +182,20 @@ class VenueSettings(BaseModel):
     )
 
     type: str
-    url: str
-    silent_after: Duration | None = None
-    connect_timeout: Duration = timedelta(seconds=10)
-    ping_every: Duration = timedelta(seconds=20)
-    max_message_size: Size = 4 << 20
-    origin: str | None = None
-    headers: dict[str, str] = {}
-    tls_ca: str | None = None
-    plaintext: bool = False
-    record: bool = False
+    url: str = Field(description="where to connect")
+    silent_after: Duration | None = Field(
+        None, description="no data for so long is venue.silent; else judged by what is subscribed"
+    )
+    connect_timeout: Duration = Field(timedelta(seconds=10), description="a connection must stand by then")
+    ping_every: Duration = Field(
+        timedelta(seconds=20), description="pings; the link is dead when a pong is missing for as long again"
+    )
+    max_message_size: Size = Field(4 << 20, description="a larger message closes the connection")
+    origin: str | None = Field(None, description='the Origin header; "" sends it empty, null leaves it out')
+    headers: dict[str, str] = Field({}, description="further headers of the handshake")
+    tls_ca: str | None = Field(None, description="a file with a further certificate authority")
+    plaintext: bool = Field(False, description="lets URLs without TLS go to other machines")
+    record: bool = Field(False, description="appends every raw message to a file")
 
     def plaintext_urls(self) -> list[str]:
         """The names of URL options that would go unencrypted to another machine: an error unless `plaintext`."""
@@ -225,8 +229,7 @@ class Adapter(Protocol):
     def sign_in(self, settings: Any, kept: Mapping[str, str], now: datetime) -> SignIn:
         """Get a session. `kept` is what an earlier sign-in asked to keep. Raises SignInRefused or SignInFailed.
 
-        Where the venue refused the last session's token at the door (401 or 403 in the handshake, or a Refused that is
-        `auth_failed`), the feed adds that token to `kept` as `refused_token`: a kept token that equals it is used up.
+        A kept value that equals the token of a session which the venue refused at the door is left out of `kept`.
         """
         ...
 

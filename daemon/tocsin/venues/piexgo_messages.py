@@ -152,7 +152,7 @@ def _trades(message: _Message, deals: Raw) -> Decoded:
         )
         for deal in _read_deals(deals)
     )
-    return Decoded(items, f"dealinfo.{symbol.lower()}")
+    return Decoded(items or (Control(),), f"dealinfo.{symbol.lower()}")
 
 
 def _depth(message: _Message, buying: Raw, selling: Raw) -> Decoded:

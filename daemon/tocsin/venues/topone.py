@@ -125,7 +125,7 @@ def _fresh_token(
     owner = hashlib.sha256(f"{app_id}\n{app_key}".encode()).hexdigest()[:32]
     at = _time(kept, "token_at")
     token = kept.get("token", "")
-    usable = token and kept.get("token_for") == owner and token != kept.get("refused_token")
+    usable = token and kept.get("token_for") == owner
     if usable and at is not None and at <= now < at + _TOKEN_LIFE:
         return Session(token=token, renew_at=at + _TOKEN_LIFE)
     wait = _left_of_the_minute(_time(kept, "requested_at"), now)

@@ -127,7 +127,8 @@ def _pushed(method: str, message: _Message, data: Raw) -> Decoded:
     if method == "sub_balance":
         return Decoded((balance_observed(_read_balance(data), sent=message.ts),), method)
     if method.startswith(DEALS) and len(method) > len(DEALS):
-        return Decoded(tuple(_trades(method.removeprefix(DEALS), _read_deals(data))), method)
+        trades = tuple(_trades(method.removeprefix(DEALS), _read_deals(data)))
+        return Decoded(trades or (Control(),), method)
     # Its tail is the step to which prices are rounded: sub_depth_TOP/ETH_1x.
     symbol, _, step = method.removeprefix(DEPTH).rpartition("_")
     if method.startswith(DEPTH) and symbol and step:

@@ -136,7 +136,7 @@ def _in_hand(credentials: Credentials, kept: Mapping[str, str], now: datetime) -
     except (ValueError, OverflowError):
         return _Tokens(None, refresh)
     access = kept.get("access_token") or None
-    used_up = now >= expires_at - _EARLY or access == kept.get("refused_token")
+    used_up = access is None or now >= expires_at - _EARLY
     return _Tokens(None, refresh) if used_up else _Tokens(access, refresh, expires_at)
 
 

@@ -93,7 +93,8 @@ def decode(text: str) -> Decoded:
     if kind == "ACCOUNT":
         return Decoded(tuple(_account(_read_account(text))))
     if kind == "PRICE_QUOTE":
-        return Decoded(tuple(_ticker(*each) for each in _read_prices(text).prices.items()))
+        tickers = tuple(_ticker(*each) for each in _read_prices(text).prices.items())
+        return Decoded(tickers or (Control(),))
     if kind == "GREETING":
         return Decoded((Control(),))  # `parameter` and `deviceId` are sensitive, and of no use
     return Decoded((Unrecognized(cut(f"type {kind}" if isinstance(kind, str) else "no type")),))
