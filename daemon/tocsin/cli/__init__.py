@@ -1,5 +1,91 @@
-"""The `tocsin` command."""
+"""The `tocsin` command. Each command is a module of this package, imported when it is called."""
+
+from importlib import import_module
+from typing import Any
+
+import click
+
+from tocsin import __version__
+
+CONFIG_ERROR = 78  # sysexits.h EX_CONFIG; systemd doesn't restart on it
+FAILED = 1
+
+# Command -> what it does, in one line. The module of the same name in this package holds it as `command`. In the
+# order of use: `tocsin --help` keeps it.
+COMMANDS = {
+    "init": "make a config, rules and a secrets folder to start from",
+    "check": "check config, rules, templates and channels; all problems at once",
+    "fields": "the vocabulary: kinds, their fields and events",
+    "venues": "the venue types: their options, and what each supplies",
+    "schema": "JSON Schema of the config or of rule files, for editors",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are needed, so that the program answers at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  click's signature
+        if cmd_name not in COMMANDS:
+            return None
+        found: click.Command = import_module(f"tocsin.cli.{cmd_name}").command
+        return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], COMMANDS, n=1)
+            ctx.fail(f"no such command: {args[0]}" + (f"; did you mean {near[0]}?" if near else ""))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  click's
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """What we say is wrong is told in one place; a bug of ours passes through with its traceback."""
+        from tocsin.errors import ConfigError, TocsinError
+
+        try:
+            return super().invoke(ctx)
+        except ConfigError as error:
+            click.echo(str(error), err=True)
+            ctx.exit(CONFIG_ERROR)
+        except TocsinError as error:
+            click.echo(f"tocsin: {error}", err=True)
+            ctx.exit(FAILED)
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Exit codes: 0 well; 1 something failed; 2 wrong usage; 78 the configuration is wrong.",
+)
+@click.option(
+    "--config",
+    type=click.Path(dir_okay=False),
+    help="The config; else ./config.yaml, $XDG_CONFIG_HOME/tocsin/config.yaml, /etc/tocsin/config.yaml."
+    " May stand behind the command too.",
+)
+@click.version_option(__version__, prog_name="tocsin", message="%(prog)s %(version)s")
+def cli(config: str | None) -> None:
+    """The alarm bell for trading accounts.
+
+    Holds a WebSocket for each of your venues, runs your rules on what they say, and tells you.
+
+    \b
+    To begin:
+      tocsin demo                     see it work, without any configuration
+      tocsin init && tocsin check     make a config here and check it
+      tocsin run                      watch, and tell
+    """
+    del config  # the commands look it up: see options.py
 
 
 def main() -> None:
-    raise SystemExit("tocsin: no command yet")
+    cli(prog_name="tocsin")

@@ -75,7 +75,7 @@ def _or_null(section: Schema) -> Schema:
     """A section whose lines are all commented out is null."""
     if {"type": "null"} in section.get("anyOf", ()):
         return section
-    kept = {key: section[key] for key in ("description", "default") if key in section}
+    kept: Schema = {key: section[key] for key in ("description", "default") if key in section}
     return {"anyOf": [section, {"type": "null"}], **kept}
 
 

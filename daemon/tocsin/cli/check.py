@@ -1,0 +1,103 @@
+"""`tocsin check`."""
+
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tocsin.cli import CONFIG_ERROR
+from tocsin.cli.options import config_option, counted, format_option, paint, print_json
+from tocsin.config.load import load_settings
+from tocsin.config.search import find_config
+from tocsin.config.settings import Settings
+from tocsin.errors import ConfigError, Problem
+
+
+@click.command("check")
+@config_option
+@format_option
+@click.pass_context
+def command(ctx: click.Context, config: Path | None, output: str) -> None:
+    """Check the config, its rules, templates and channels, and say all that is wrong at once.
+
+    Nothing is sent and no venue is asked. Exits 0 when it can be used (warnings allowed), else 78.
+
+    \b
+    Examples:
+      tocsin check
+      tocsin check --config /etc/tocsin/config.yaml
+      tocsin check --format json | jq '.problems[].message'
+    """
+    settings: Settings | None = None
+    problems: tuple[Problem, ...] = ()
+    path = config
+    try:
+        path = find_config(config, os.environ)
+        settings = load_settings(path)
+        problems = settings.warnings
+    except ConfigError as error:
+        problems = error.problems
+    if output == "json":
+        print_json(_as_json(path, settings, problems))
+    else:
+        _tell(path, settings, problems)
+    ctx.exit(0 if settings else CONFIG_ERROR)
+
+
+def _tell(path: Path | None, settings: Settings | None, problems: tuple[Problem, ...]) -> None:
+    for problem in problems:
+        click.echo(_painted(problem))
+    if problems:
+        click.echo()
+    levels = Counter(problem.level for problem in problems)
+    counts = ", ".join(counted(levels[level], level) for level in ("error", "warning") if levels[level])
+    if settings is None:
+        click.echo(paint(f"{counts} in {path}" if path else counts, "red", bold=True))
+        return
+    found = ", ".join(counted(count, what) for what, count in _found(settings))
+    click.echo(
+        f"{paint('right', 'green', bold=True)}: {path} has {found}" + (f"; {counts}" if counts else "")
+    )
+    off = sum(not rule.enabled for rule in settings.rules)
+    if off:
+        click.echo(f"  {counted(off, 'rule')} switched off (enabled: false)")
+    for name, venue in settings.venues.items():
+        click.echo(f"  venue {name}: {venue.adapter.name}")
+
+
+def _found(settings: Settings) -> list[tuple[str, int]]:
+    return [
+        ("venue", len(settings.venues)),
+        ("channel", len(settings.channels)),
+        ("rule", len(settings.rules)),
+    ]
+
+
+def _painted(problem: Problem) -> str:
+    text = problem.render()
+    colour = "red" if problem.level == "error" else "yellow"
+    return text.replace(f"{problem.level}:", paint(f"{problem.level}:", colour, bold=True), 1)
+
+
+def _as_json(path: Path | None, settings: Settings | None, problems: tuple[Problem, ...]) -> dict[str, Any]:
+    return {
+        "config": str(path) if path else None,
+        "ok": settings is not None,
+        "found": {f"{what}s": count for what, count in _found(settings)} if settings else None,
+        "problems": [
+            {
+                "level": problem.level,
+                "message": problem.message,
+                "path": problem.path,
+                "hint": problem.hint,
+                "file": problem.place.file if problem.place else None,
+                "line": problem.place.line if problem.place else None,
+                "column": problem.place.column if problem.place else None,
+                "length": problem.place.length if problem.place else None,
+                "source": problem.place.source if problem.place else None,
+            }
+            for problem in problems
+        ],
+    }

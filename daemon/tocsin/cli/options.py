@@ -1,0 +1,68 @@
+"""Options that several commands share, and how output is dressed."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _config(ctx: click.Context, _parameter: click.Parameter, value: str | None) -> Path | None:
+    given = value or ctx.find_root().params.get("config")
+    return Path(given) if given else None
+
+
+def config_option(command: Command) -> Command:
+    """`--config PATH`, before or after the command's name; the command gets `config: Path | None`.
+
+    `tocsin.config.search.find_config` makes of it the config to use.
+    """
+    return click.option(
+        "--config", type=click.Path(dir_okay=False), callback=_config, help="The config to use."
+    )(command)
+
+
+def format_option(command: Command) -> Command:
+    """`--format json`, or `--json` for short; the command gets `output: "text" | "json"`."""
+    choice = click.option(
+        "--format",
+        "output",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        help="text for people (the default)",
+    )
+    short = click.option("--json", "output", flag_value="json", help="The same as --format json.")
+    return short(choice(command))
+
+
+def print_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2))
+
+
+def coloured() -> bool:
+    """Whether standard output is a terminal whose user likes colours (https://no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def paint(text: str, colour: str, *, bold: bool = False) -> str:
+    return click.style(text, fg=colour, bold=bold) if coloured() else text
+
+
+def counted(count: int, what: str) -> str:
+    """`1 rule`, `3 rules`."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def print_rows(rows: Sequence[tuple[str, ...]], indent: str = "  ") -> None:
+    """A table without lines; the last column is as long as it is."""
+    if not rows:
+        return
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        click.echo(f"{indent}{'  '.join([*cells, row[-1]])}".rstrip())
