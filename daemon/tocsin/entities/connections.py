@@ -61,6 +61,8 @@ class Connections:
         to be otherwise than we knew happened while we were away, or, where the venue is polled, just now.
         """
         link = self._links.get(venue)
+        if told != "snapshot" and (link is None or link.picture is None):
+            return told
         picture = link.picture if link is not None else None
         if picture is not None and picture.concerns(key):
             picture.seen.add(key)

@@ -49,26 +49,17 @@ def complete_prices(known: Entity, said: Entity, updates: Updates, changed: set[
     """Add spread and price to what a ticker's or book's message changes, where it moves them and doesn't say them."""
     if not isinstance(said, (Ticker, Book)) or not isinstance(known, (Ticker, Book)):
         return
-    bid, ask = updates.get("bid", known.bid), updates.get("ask", known.ask)
     quoted = "bid" in changed or "ask" in changed
-    if said.spread is UNSET and quoted:
-        put("spread", _spread(bid, ask), known, updates, changed)
-    if isinstance(said, Ticker) and isinstance(known, Ticker) and said.price is UNSET:
-        last = updates.get("last", known.last)
-        if quoted or "last" in changed:
-            put("price", last if isinstance(last, Decimal) else _middle(bid, ask), known, updates, changed)
-
-
-def _spread(bid: object, ask: object) -> Decimal | None:
-    if isinstance(bid, Decimal) and isinstance(ask, Decimal):
-        return plain(EXACT.subtract(ask, bid))
-    return None
-
-
-def _middle(bid: object, ask: object) -> Decimal | None:
-    if isinstance(bid, Decimal) and isinstance(ask, Decimal):
-        return plain(EXACT.multiply(EXACT.add(bid, ask), _HALF))
-    return None
+    bid, ask = updates.get("bid", known.bid), updates.get("ask", known.ask)
+    quote = (bid, ask) if isinstance(bid, Decimal) and isinstance(ask, Decimal) else None
+    if quoted and said.spread is UNSET:
+        spread = plain(EXACT.subtract(quote[1], quote[0])) if quote else None
+        put("spread", spread, known, updates, changed)
+    if said.kind == "ticker" and said.price is UNSET and (quoted or "last" in changed):
+        price = updates.get("last", getattr(known, "last", None))
+        if not isinstance(price, Decimal):
+            price = plain(EXACT.multiply(EXACT.add(*quote), _HALF)) if quote else None
+        put("price", price, known, updates, changed)
 
 
 def put(name: str, value: Decimal | None, known: Entity, updates: Updates, changed: set[str]) -> None:

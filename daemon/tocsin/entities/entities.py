@@ -100,14 +100,14 @@ class Entities:
         key = _key_of(venue, said, told.account)
         record = self._shelf.find(key)
         origin = self._connections.origin_of(venue, key, told.origin, known=record is not None)
-        if record is not None and _is_void(record, said, told.time):
+        if record is not None and (said.ended or said.kind == "trade") and _is_void(record, said, told.time):
             return []
         if isinstance(said, Ticker):
             said = self._values.own_ticker(record, said)
         elif isinstance(said, Account):
             said = self._values.say_account(venue, said)
         heard = Heard(said, origin, named, told.time, at, raw, quiet=origin == "snapshot")
-        if record is not None and isinstance(said, Trade) and _is_before(told.time, record.stated_time):
+        if record is not None and said.kind == "trade" and _is_before(told.time, record.stated_time):
             return [self._passing(key, record, heard, ("trade.executed",))]
         return self._merge(key, record, heard)
 
@@ -126,7 +126,7 @@ class Entities:
             record = Record(Key(*key), state, heard.origin, stated or at.wall, at.wall, at.wall)
             self._shelf.add(record)
         else:
-            operated = is_operation(said, changed, stated, record.stated_time)
+            operated = said.kind == "balance" and is_operation(said, changed, stated, record.stated_time)
             if updates:
                 self._shelf.replace(record, structs.replace(known, **updates))
             if not (whole or changed or operated or (said.momentary and UNSET in updates.values())):
@@ -229,10 +229,10 @@ def _key_of(venue: str, said: Entity, account: str | None) -> KeyTexts:
 
 
 def _is_void(record: Record, said: Entity, time: datetime | None) -> bool:
-    """Whether the message says nothing: too old to be believed, or a trade that was told already, by its id."""
+    """Whether an order's, position's, contract's or trade's message says nothing: too old to be believed, or a trade that was told already, by its id."""
     if isinstance(said, Trade):
         return isinstance(said.id, str) and said.id != record.key.id and said.id == record.state.id
-    return bool(said.ended) and is_refused(record, said, time)
+    return is_refused(record, said, time)
 
 
 def _is_before(time: datetime | None, known: datetime | None) -> bool:

@@ -12,7 +12,7 @@ from decimal import Decimal
 from msgspec import UNSET, structs
 
 from tocsin.entities.merge import Updates
-from tocsin.events import Balance, Contract, Entity, Order, Position, Trade, Venue
+from tocsin.events import KINDS, Balance, Contract, Entity, Order, Position, Venue
 from tocsin.events.vocabulary import ALIASES
 
 Names = tuple[str, ...]
@@ -26,6 +26,8 @@ _SIGHTED: Mapping[str, Names] = {
     "ticker": ("ticker.updated",),
     "book": ("book.updated",),
 }
+_MOVED: Mapping[str, Names] = {kind: (f"{kind}.updated",) for kind in KINDS} | {"trade": ("trade.executed",)}
+_NO_EVENT = {"updated"}  # a later time of the same state
 # The statuses that an event's name alone can tell.
 _ORDER_WORDS = frozenset(
     {"pending", "open", "partially_filled", "filled", "canceled", "expired", "rejected", "unknown"}
@@ -94,9 +96,10 @@ def sighted(state: Entity, named: str | None) -> Names:
 
 def compared(known: Entity, state: Entity, changed: set[str], named: str | None) -> Names:
     """The events behind a difference. `changed` are the names of the fields that differ; none: nothing happened."""
-    significant = changed - {"updated"}
-    if not significant:
+    if not changed or changed == _NO_EVENT:
         return ()
+    if named is None and state.market_data:
+        return _MOVED[state.kind]
     if isinstance(state, Order) and isinstance(known, Order):
         found: Names = ("order.updated",)
         if _order_moved(known, state, changed):
@@ -109,10 +112,8 @@ def compared(known: Entity, state: Entity, changed: set[str], named: str | None)
         found = (f"contract.{state.status}",) if moved else ("contract.updated",)
     elif isinstance(state, Balance):
         found = _of_balance(state)
-    elif isinstance(state, Trade):
-        found = ("trade.executed",)
     else:
-        found = (f"{state.kind}.updated",)
+        found = _MOVED[state.kind]
     if named is None or named in _BEGINNINGS or _is_status(state, named):
         return found
     return _and_named(found, named)
