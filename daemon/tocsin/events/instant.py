@@ -19,7 +19,7 @@ class Instant(NamedTuple):
 
 def iso(time: datetime) -> str:
     """UTC as ISO 8601 with microseconds and `Z`: sorts as text, reads as time."""
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def from_iso(text: str) -> datetime:
