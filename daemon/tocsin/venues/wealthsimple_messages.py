@@ -5,12 +5,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from tocsin.events import Account, Observation, Order, Ticker
 from tocsin.events.kinds import OrderStatus
 from tocsin.venues import derive
-from tocsin.venues.base import Control, Decoded, Unrecognized
+from tocsin.venues.base import Control, Decoded, Malformed, Unrecognized
 from tocsin.venues.wire import Reader, as_id, cut, given, iso_or_missing, number_or_missing, text_or_missing
 
 _CRYPTO = "sec-z-"
@@ -26,7 +26,10 @@ class _Money(Struct, frozen=True):
 
 
 class _Order(Struct, frozen=True):
-    order_id: Any
+    """As the REST page has it; what `pending_orders` holds isn't shown anywhere."""
+
+    order_id: Any = UNSET
+    id: Any = UNSET  # the same
     symbol: Any = UNSET
     order_type: Any = UNSET
     order_sub_type: Any = UNSET
@@ -48,7 +51,7 @@ class _Account(Struct, frozen=True):
     buying_power: _Money | UnsetType | None = UNSET
     available_to_withdraw: _Money | UnsetType | None = UNSET
     net_deposits: _Money | UnsetType | None = UNSET
-    pending_orders: list[_Order] | UnsetType | None = UNSET
+    pending_orders: list[Raw] | UnsetType | None = UNSET
 
 
 class _Quote(Struct, frozen=True):
@@ -72,6 +75,7 @@ class _Prices(Struct, frozen=True):
 
 _read_kind = Reader(_Kind)
 _read_account = Reader(_Account)
+_read_order = Reader(_Order)
 _read_prices = Reader(_Prices)
 
 _SIDES: Mapping[str, Literal["buy", "sell"]] = {"buy_quantity": "buy", "sell_quantity": "sell"}
@@ -100,7 +104,7 @@ def decode(text: str) -> Decoded:
     return Decoded((Unrecognized(cut(f"type {kind}" if isinstance(kind, str) else "no type")),))
 
 
-def _account(account: _Account) -> list[Observation]:
+def _account(account: _Account) -> list[Observation | Unrecognized]:
     account_id = as_id(account.id, "id")
     balance = account.current_balance
     state = Account(
@@ -114,12 +118,20 @@ def _account(account: _Account) -> list[Observation]:
     pending = account.pending_orders or ()
     return [
         Observation(state=state, account=account_id),
-        *(_order(order, account_id) for order in pending),
+        *(_pending(order, account_id) for order in pending),
     ]
 
 
 def _amount(money: _Money | UnsetType | None, field: str) -> Decimal | UnsetType | None:
     return number_or_missing(money.amount, field) if isinstance(money, _Money) else money
+
+
+def _pending(order: Raw, account: str) -> Observation | Unrecognized:
+    """An order of another shape than we think is told as such, and the account with its other orders still counts."""
+    try:
+        return _order(_read_order(order), account)
+    except Malformed as malformed:
+        return Unrecognized(cut(f"pending order: {malformed}"))
 
 
 def _order(order: _Order, account: str) -> Observation:
@@ -129,7 +141,7 @@ def _order(order: _Order, account: str) -> Observation:
     price = _amount(order.limit_price, "limit_price")
     updated = iso_or_missing(order.updated_at, "updated_at")
     state = Order(
-        id=as_id(order.order_id, "order_id"),
+        id=as_id(order.order_id if given(order.order_id) else order.id, "order_id"),
         symbol=text_or_missing(order.symbol, "symbol"),
         side=_SIDES.get(str(order.order_type)) if given(order.order_type) else UNSET,
         order_type=order_type,
