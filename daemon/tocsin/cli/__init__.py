@@ -13,8 +13,17 @@ FAILED = 1
 # Command -> what it does, in one line. The module of the same name in this package holds it as `command`. In the
 # order of use: `tocsin --help` keeps it.
 COMMANDS = {
+    "demo": "see it work: five simulated venues, the shipped rules, alerts as they fire",
     "init": "make a config, rules and a secrets folder to start from",
     "check": "check config, rules, templates and channels; all problems at once",
+    "notify": "send a test message by a channel, and say what the service answered",
+    "login": "sign in to a venue by hand, and keep the tokens",
+    "run": "run the daemon",
+    "reload": "have the daemon read its config anew",
+    "status": "how the daemon and its venues are",
+    "alerts": "what fires now, or ever fired",
+    "deliveries": "what is unsent, and why",
+    "record": "keep a venue's raw messages in a file",
     "fields": "the vocabulary: kinds, their fields and events",
     "venues": "the venue types: their options, and what each supplies",
     "schema": "JSON Schema of the config or of rule files, for editors",

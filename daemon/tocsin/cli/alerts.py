@@ -1,0 +1,37 @@
+"""`tocsin alerts`."""
+
+from pathlib import Path
+
+import click
+
+from tocsin.cli.ask import rows
+from tocsin.cli.options import config_option, format_option, paint, print_json
+
+_COLOURS = {"critical": "red", "warning": "yellow", "info": "cyan"}
+
+
+@click.command("alerts")
+@config_option
+@click.option("--all", "everything", is_flag=True, help="Also those that are over.")
+@format_option
+def command(config: Path | None, *, everything: bool, output: str) -> None:
+    """What fires now; with --all what ever fired, latest first.
+
+    \b
+    Examples:
+      tocsin alerts
+      tocsin alerts --all --json | jq '.[0].body'
+    """
+    found = rows(config, "alerts", everything=everything)
+    if output == "json":
+        print_json(found)
+        return
+    if not found:
+        click.echo("no alert" if everything else "nothing fires")
+    for alert in found:
+        over = f" to {alert['resolved_at'][:19]}" if alert["resolved_at"] else ""
+        state = paint(
+            alert["state"], "green" if alert["state"] == "resolved" else _COLOURS.get(alert["severity"], "")
+        )
+        click.echo(f"{alert['fired_at'][:19]}{over} UTC  {state}  {alert['rule']}  {alert['title']}")
+        click.echo(f"  id {alert['id']}")

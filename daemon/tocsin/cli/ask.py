@@ -1,0 +1,59 @@
+"""Asking the running daemon, or where none runs the database that it left."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tocsin.cli import FAILED
+from tocsin.config.search import default_state_dir, find_config
+
+
+def state_dir_of(config: Path | None) -> Path:
+    """The state directory that the config names. Only that is read: no secret is needed to look at the state."""
+    from tocsin.config.yaml import load
+    from tocsin.errors import ConfigError
+
+    try:
+        path = find_config(config, os.environ)
+    except ConfigError:
+        if config is not None:
+            raise
+        return default_state_dir(os.environ)
+    node, _problems = load(path)
+    plain = node.plain() if node is not None else None
+    given = plain.get("state_dir") if isinstance(plain, dict) else None
+    if not isinstance(given, str):
+        return default_state_dir(os.environ)
+    return (path.parent / Path(given).expanduser()).absolute()
+
+
+def ask(state_dir: Path, method: str, path: str, **query: str) -> tuple[int, Any, Path]:
+    """The HTTP status, the JSON and the socket that answered. NotRunning where no daemon does."""
+    from tocsin.control.client import ControlClient, socket_paths
+
+    client = ControlClient(socket_paths(state_dir))
+    status, body = client.request(method, path, **query)
+    return status, body, client.answered or state_dir
+
+
+def rows(config: Path | None, what: str, *, everything: bool) -> list[dict[str, Any]]:
+    """`alerts` or `deliveries`, from the daemon, else from the database."""
+    from tocsin.control.client import NotRunning
+    from tocsin.store.reader import Reader
+    from tocsin.store.store import DATABASE
+
+    state_dir = state_dir_of(config)
+    try:
+        status, found, _ = ask(state_dir, "GET", f"/{what}", all="1" if everything else "0")
+    except NotRunning as error:
+        click.echo(f"note: {error}; this is what the database holds", err=True)
+        reader = Reader(state_dir / DATABASE)
+        if what == "alerts":
+            return reader.alerts(active_only=not everything)
+        return reader.deliveries(unsent_only=not everything)
+    if status != 200:
+        click.echo(f"tocsin: {found.get('error', found)}", err=True)
+        click.get_current_context().exit(FAILED)
+    return list(found)

@@ -1,0 +1,40 @@
+"""`tocsin deliveries`."""
+
+from pathlib import Path
+
+import click
+
+from tocsin.cli.ask import rows
+from tocsin.cli.options import config_option, format_option, paint, print_json
+
+_COLOURS = {"sent": "green", "pending": "yellow", "dead": "red"}
+
+
+@click.command("deliveries")
+@config_option
+@click.option("--all", "everything", is_flag=True, help="Also what was sent.")
+@format_option
+def command(config: Path | None, *, everything: bool, output: str) -> None:
+    """What is not sent yet, and what was given up, with the reason; with --all everything, latest first.
+
+    \b
+    Examples:
+      tocsin deliveries
+      tocsin deliveries --all --json | jq 'group_by(.channel) | map({(.[0].channel): length})'
+    """
+    found = rows(config, "deliveries", everything=everything)
+    if output == "json":
+        print_json(found)
+        return
+    if not found:
+        click.echo("no delivery" if everything else "nothing is unsent")
+    for delivery in found:
+        status = paint(delivery["status"], _COLOURS.get(delivery["status"], ""))
+        tried = f", {delivery['attempts']} attempts" if delivery["attempts"] else ""
+        click.echo(
+            f"{delivery['created_at'][:19]} UTC  {delivery['channel']}  {status}{tried}  {delivery.get('title') or ''}"
+        )
+        if delivery["status"] == "pending" and delivery["error"]:
+            click.echo(f"  next try {delivery['next_at'][:19]} UTC")
+        if delivery["error"]:
+            click.echo(f"  {delivery['error']}")

@@ -1,0 +1,57 @@
+"""`tocsin notify`."""
+
+import os
+import uuid
+from pathlib import Path
+
+import click
+
+from tocsin.cli import FAILED
+from tocsin.cli.options import config_option, paint
+
+_TEXT = "A test message. If you can read this, alerts will reach you here."
+
+
+@click.command("notify")
+@click.argument("channel")
+@click.argument("text", default=_TEXT)
+@config_option
+@click.pass_context
+def command(ctx: click.Context, channel: str, text: str, config: Path | None) -> None:
+    """Send a test message by CHANNEL now, without the daemon, and say exactly what the service answered.
+
+    Exits 0 when every URL of the channel took it, else 1.
+
+    \b
+    Examples:
+      tocsin notify phone
+      tocsin notify desk "hello from Tocsin"
+    """
+    import trio
+
+    from tocsin.config.load import load_settings
+    from tocsin.config.search import find_config
+    from tocsin.delivery.apprise_sender import make_sender
+    from tocsin.delivery.model import Message, Outcome
+    from tocsin.events.vocabulary import nearest
+
+    settings = load_settings(find_config(config, os.environ))
+    if channel not in settings.channels:
+        near = nearest(channel, tuple(settings.channels))
+        meant = (
+            f"; did you mean {near}?" if near else f"; there are: {', '.join(settings.channels) or 'none'}"
+        )
+        raise click.UsageError(f"no channel is called {channel}{meant}")
+    outcomes: list[tuple[str, Outcome]] = []
+
+    async def send() -> None:
+        for number, url in enumerate(settings.channels[channel].urls):
+            sender = make_sender(url, name=f"{channel}/{number}", masker=settings.masker)
+            test = Message(title="Tocsin: test", body=text, severity="info", delivery_id=uuid.uuid4().hex)
+            outcomes.append((sender.name, await sender.send(test)))
+
+    trio.run(send)
+    for name, outcome in outcomes:
+        word = paint("accepted", "green", bold=True) if outcome.sent else paint("refused", "red", bold=True)
+        click.echo(f"{name}: {word}: {outcome.answer}")
+    ctx.exit(0 if all(outcome.sent for _, outcome in outcomes) else FAILED)

@@ -1,0 +1,82 @@
+"""`tocsin record`."""
+
+import os
+import signal
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tocsin.cli.options import config_option
+
+
+@click.command("record")
+@click.argument("venue")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="The file; it is appended to.",
+)
+@click.option(
+    "--seconds", type=click.FloatRange(min=0.1), help="End by itself after so long; else Ctrl-C does."
+)
+@config_option
+def command(venue: str, out: Path, seconds: float | None, config: Path | None) -> None:
+    """Keep VENUE's raw messages in a JSON Lines file: {"received", "stream", "message"}, secrets masked.
+
+    It makes a connection of its own beside the daemon's. For bug reports, and to replay rules on.
+
+    \b
+    Example:
+      tocsin record fx --out fx.jsonl --seconds 600
+    """
+    import trio
+
+    from tocsin.app.logs import make_log
+    from tocsin.config.load import load_settings
+    from tocsin.config.search import find_config
+
+    settings = load_settings(find_config(config, os.environ), validate_url=None)
+    if venue not in settings.venues:
+        raise click.UsageError(
+            f"no venue is called {venue}; there are: {', '.join(settings.venues) or 'none'}"
+        )
+    log = make_log(settings.masker, log_format=settings.log.format, level=settings.log.level)
+    trio.run(partial(_record, settings, venue, out, seconds, log))
+    lines = sum(1 for _ in out.open("rb")) if out.exists() else 0
+    click.echo(f"{out} holds {lines} messages")
+
+
+async def _record(settings: Any, venue: str, out: Path, seconds: float | None, log: Any) -> None:
+    import trio
+
+    from tocsin.app.assemble import venue_feed
+    from tocsin.clock import SystemClock
+    from tocsin.feed import CredentialStore, Received, run_venue
+
+    class Nowhere:
+        """The meaning of the messages is not wanted here."""
+
+        async def put(self, received: Received) -> None:
+            del received
+            await trio.lowlevel.checkpoint()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(
+            partial(
+                run_venue,
+                venue_feed(settings.venues[venue]),
+                sink=Nowhere(),
+                clock=SystemClock(),
+                masker=settings.masker,
+                credentials=CredentialStore(settings.state_dir / "credentials", log),
+                log=log,
+                record_to=out,
+            )
+        )
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            with trio.move_on_after(seconds if seconds is not None else float("inf")):
+                await anext(signals)
+        nursery.cancel_scope.cancel()

@@ -1,0 +1,47 @@
+"""`tocsin run`."""
+
+import os
+from functools import partial
+from pathlib import Path
+
+import click
+
+from tocsin.cli import CONFIG_ERROR
+from tocsin.cli.options import config_option
+
+
+@click.command("run")
+@config_option
+@click.option("--dry-run", is_flag=True, help="Do everything but the sending; say what would have been sent.")
+@click.pass_context
+def command(ctx: click.Context, config: Path | None, *, dry_run: bool) -> None:
+    """Run the daemon in the foreground: watch the venues, and tell.
+
+    SIGHUP reloads the config, SIGTERM and Ctrl-C stop within ten seconds. Logs go to standard error. One daemon at a
+    time works on a state directory: a second one exits with 78, as a wrong configuration does.
+
+    \b
+    Examples:
+      tocsin run
+      tocsin run --dry-run --config ./config.yaml
+    """
+    from tocsin.app.logs import make_log
+    from tocsin.app.serve import run_daemon
+    from tocsin.config.load import load_settings
+    from tocsin.config.search import find_config
+    from tocsin.store.errors import SchemaRefused, StateInUse
+
+    # Absolute: a reload reads the same file, whatever the working directory.
+    path = find_config(config, os.environ).absolute()
+    load = partial(load_settings, path)
+    # The channels' URLs are checked by `tocsin check` and by a reload; Apprise takes a second that a start hasn't.
+    settings = load_settings(path, validate_url=None)
+    for warning in settings.warnings:
+        click.echo(warning.render(), err=True)
+    log = make_log(settings.masker, log_format=settings.log.format, level=settings.log.level)
+    try:
+        run_daemon(settings, load, log=log, dry_run=dry_run)
+    except* (StateInUse, SchemaRefused) as refused:
+        for error in refused.exceptions:
+            click.echo(f"tocsin: {error}", err=True)
+        ctx.exit(CONFIG_ERROR)

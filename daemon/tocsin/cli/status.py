@@ -1,0 +1,71 @@
+"""`tocsin status`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tocsin.cli import FAILED
+from tocsin.cli.ask import ask, rows, state_dir_of
+from tocsin.cli.options import config_option, counted, format_option, paint, print_json, print_rows
+
+_COLOURS = {"connected": "green", "connecting": "yellow", "silent": "yellow"}
+
+
+@click.command("status")
+@config_option
+@format_option
+@click.pass_context
+def command(ctx: click.Context, config: Path | None, output: str) -> None:
+    """How the daemon and its venues are: connections, what fires, what waits to be sent.
+
+    Exits 0 when all is well, 1 when the daemon isn't healthy or doesn't run.
+
+    \b
+    Examples:
+      tocsin status
+      tocsin status --json | jq .venues
+    """
+    status, state, socket = ask(state_dir_of(config), "GET", "/status")
+    if status != 200:
+        click.echo(f"tocsin: the daemon at {socket} answered {status}: {state}", err=True)
+        ctx.exit(FAILED)
+    state["firing"] = len(rows(config, "alerts", everything=False))
+    state["unsent"] = len(rows(config, "deliveries", everything=False))
+    if output == "json":
+        print_json(state)
+    else:
+        _tell(state, socket)
+    ctx.exit(0 if state["healthy"] else FAILED)
+
+
+def _tell(state: dict[str, Any], socket: Path) -> None:
+    health = (
+        paint("healthy", "green", bold=True) if state["healthy"] else paint("not healthy", "red", bold=True)
+    )
+    click.echo(
+        f"Tocsin {state['version']}, process {state['pid']}, since {state['started_at'][:19]} UTC: {health}"
+    )
+    for wrong in state["wrong"]:
+        click.echo(f"  {paint(wrong, 'red')}")
+    click.echo(f"  config {state['config']}, state {state['state_dir']}, answered at {socket}")
+    click.echo(
+        f"  {counted(state['rules'], 'rule')}, {counted(len(state['channels']), 'channel')}; "
+        f"{state['firing']} firing, {state['unsent']} unsent" + ("; dry run" if state["dry_run"] else "")
+    )
+    table = []
+    for venue in state["venues"]:
+        status = venue["status"]
+        detail = "; ".join(
+            filter(
+                None,
+                (
+                    venue.get("reason", ""),
+                    f"attempt {venue['attempts']}" if venue.get("attempts", "0") != "0" else "",
+                    f"{venue['unconfirmed']} unconfirmed" if venue.get("unconfirmed", "0") != "0" else "",
+                    f"since {venue['since'][:19]} UTC" if venue.get("since") else "",
+                ),
+            )
+        )
+        table.append((venue["venue"], venue["type"], paint(status, _COLOURS.get(status, "red")), detail))
+    print_rows(table)
