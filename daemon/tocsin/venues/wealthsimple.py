@@ -15,7 +15,10 @@ from tocsin.secrets import Secret
 from tocsin.venues import wealthsimple_auth as auth
 from tocsin.venues import web
 from tocsin.venues.base import Decoded, Endpoint, Session, SignIn, Snapshot, VenueSettings
+from tocsin.venues.wealthsimple_auth import OneTimePassword, OneTimePasswordNeeded
 from tocsin.venues.wealthsimple_messages import decode
+
+__all__ = ["ADAPTER", "OneTimePassword", "OneTimePasswordNeeded", "Wealthsimple", "WealthsimpleSettings"]
 
 
 def _some_time(poll: timedelta) -> timedelta:
@@ -85,7 +88,7 @@ class Wealthsimple:
         username: str,
         password: Secret,
         now: datetime,
-        one_time: auth.OneTimePassword | None = None,
+        one_time: OneTimePassword | None = None,
     ) -> SignIn:
         """What `tocsin login` does: the password's tokens, kept for `sign_in`. Never done by the daemon.
 
