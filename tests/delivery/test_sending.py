@@ -4,8 +4,8 @@ import logging
 
 import pytest
 import trio
-from support.receivers import SLACK, TELEGRAM, Drop, Hang, Reply, slack_text, telegram_text
 
+from support.receivers import SLACK, TELEGRAM, Drop, Hang, Reply, slack_text, telegram_text
 from tocsin.delivery.apprise_sender import make_sender
 from tocsin.delivery.model import Message
 from tocsin.delivery.services import validate_url
@@ -145,7 +145,9 @@ class TestHostileText:
         (TELEGRAM_URL, TELEGRAM, Reply(502, ""), "Telegram: 502 Status 502", False),
     ],
 )  # fmt: skip
-async def test_the_service_s_own_words(services, url, host, reply, answer, permanent):
+async def test_the_service_s_own_words(  # noqa: PLR0917 - the columns of the table above
+    services, url, host, reply, answer, permanent
+):
     services.always(host, reply)
     outcome = await send(url)
     assert not outcome.sent

@@ -1,0 +1,496 @@
+"""The way of a delivery: in order, until it is told, on the memory outbox and on the real store."""
+
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import pytest
+import trio
+
+from support.outboxes import (
+    FAILED,
+    REFUSED,
+    SENT,
+    START,
+    MemoryOutbox,
+    ScriptedSender,
+    TrioClock,
+    delivery,
+)
+from tocsin.alerts.message import Names
+from tocsin.delivery.model import ChannelSettings, Outcome
+from tocsin.delivery.outbox import Channel, Wake, run_channel
+from tocsin.events import Occurrence
+from tocsin.secrets import Secret
+from tocsin.store import Database, inline
+from tocsin.store.model import Batch
+
+
+class StoredOutbox:
+    """The real store behind the memory outbox's test surface."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.due, self.next_due = database.due, database.next_due
+        self.waiting, self.record = database.waiting, database.record
+
+    async def put(self, *new) -> None:
+        await self._database.commit(Batch(at=START, deliveries=list(new)))
+
+    async def statuses(self, channel="desk") -> dict[str, str]:
+        rows = self._database._store._db.execute(
+            "select id, status from deliveries where channel = ? order by sequence", [channel]
+        )
+        return dict(rows.fetchall())
+
+    async def error(self, id_: str) -> str:
+        return self._database._store._db.execute(
+            "select error from deliveries where id = ?", [id_]
+        ).fetchone()[0]
+
+
+class InMemory(MemoryOutbox):
+    async def put(self, *new) -> None:
+        self.add(*new)
+
+    async def statuses(self, channel="desk") -> dict[str, str]:
+        return super().statuses(channel)
+
+    async def error(self, id_: str) -> str:
+        return self.rows[id_].error
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def outbox(request, tmp_path):
+    if request.param == "memory":
+        yield InMemory()
+        return
+    database = await Database.open(tmp_path, now=START, run_sync=inline)
+    yield StoredOutbox(database)
+    await database.close()
+
+
+class World:
+    """One channel's task with all that it touches."""
+
+    def __init__(self, outbox, sender, *, fallback=None, rate=None, url="json://127.0.0.1/x", jitter=1.0):
+        self.outbox, self.sender, self.wake, self.clock = outbox, sender, Wake(), TrioClock()
+        self.occurrences: list[Occurrence] = []
+        settings = ChannelSettings(urls=(Secret(url),), rate=rate, fallback=fallback[0] if fallback else None)
+        self.channel = Channel(name="desk", target=0, settings=settings, names=Names(), fallback=fallback)
+        self.jitter = jitter
+
+    async def run(self) -> None:
+        await run_channel(
+            self.channel,
+            sender=self.sender,
+            outbox=self.outbox,
+            clock=self.clock,
+            tell=self._tell,
+            wake=self.wake,
+            jitter=lambda: self.jitter,
+        )
+
+    async def _tell(self, occurrence: Occurrence) -> None:
+        self.occurrences.append(occurrence)
+
+    async def put(self, *new) -> None:
+        await self.outbox.put(*new)
+        self.wake.ring()
+
+    @asynccontextmanager
+    async def running(self):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.run)
+            yield
+            nursery.cancel_scope.cancel()
+
+
+async def test_what_waits_at_the_start_goes_out_oldest_first(outbox, autojump_clock):
+    world = World(outbox, ScriptedSender())
+    await outbox.put(
+        delivery("d1", alert="a1"), delivery("d2", alert="a2"), delivery("d3", "info", alert="a3")
+    )
+    async with world.running():
+        await trio.sleep(0.01)
+    assert world.sender.ids() == ["d1", "d2", "d3"]
+    assert set((await outbox.statuses()).values()) == {"sent"}
+
+
+async def test_what_comes_in_wakes_it_at_once(outbox, autojump_clock):
+    world = World(outbox, ScriptedSender())
+    async with world.running():
+        await trio.sleep(7)
+        await world.put(delivery("d1", at=7))
+        await trio.sleep(0.01)
+    assert world.sender.times() == [7.0]
+
+
+async def test_other_channels_and_targets_are_left_alone(outbox, autojump_clock):
+    world = World(outbox, ScriptedSender())
+    await outbox.put(delivery("d1", channel="phone"), delivery("d2", target=1), delivery("d3", alert="a2"))
+    async with world.running():
+        await trio.sleep(100)
+    assert world.sender.ids() == ["d3"]
+
+
+async def test_the_message_is_the_context_s(outbox, autojump_clock):
+    world = World(outbox, ScriptedSender())
+    await outbox.put(delivery("d1"))
+    async with world.running():
+        await trio.sleep(0.01)
+    ((_, message),) = world.sender.told
+    assert message.title == "firing: profit -60 < -50, BTCUSD long on fx"
+    assert message.severity == "warning"
+    assert "late" not in message.body
+
+
+class TestRetry:
+    async def test_one_second_doubling_to_five_minutes(self, outbox, autojump_clock):
+        world = World(outbox, ScriptedSender(always=FAILED))
+        await outbox.put(delivery("d1"))
+        async with world.running():
+            await trio.sleep(1500)
+        gaps = [b - a for a, b in zip(world.sender.times(), world.sender.times()[1:], strict=False)]
+        assert gaps == pytest.approx([1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300], abs=0.01)
+        assert await outbox.statuses() == {"d1": "pending"}
+        assert await outbox.error("d1") == "Slack: 500 oops"
+
+    async def test_jitter_spreads_it(self, outbox, autojump_clock):
+        world = World(outbox, ScriptedSender(FAILED, FAILED), jitter=0.5)
+        await outbox.put(delivery("d1"))
+        async with world.running():
+            await trio.sleep(10)
+        assert world.sender.times() == pytest.approx([0, 0.5, 1.5], abs=0.01)
+
+    async def test_retry_after_is_obeyed(self, outbox, autojump_clock):
+        too_fast = Outcome(sent=False, answer="Slack: 429 rate_limited", retry_after=90.0)
+        world = World(outbox, ScriptedSender(too_fast))
+        await outbox.put(delivery("d1"), delivery("d2", alert="a2"))
+        async with world.running():
+            await trio.sleep(200)
+        assert world.sender.times()[0] == 0
+        assert min(world.sender.times()[1:]) >= 90  # and nothing else meanwhile
+        assert sorted(world.sender.ids()) == ["d1", "d2"]
+
+    async def test_a_sender_that_hangs_counts_as_failed(self, outbox, autojump_clock):
+        world = World(outbox, ScriptedSender("hang"))
+        await outbox.put(delivery("d1"))
+        async with world.running():
+            await trio.sleep(60)
+        assert world.sender.ids() == ["d1"]
+        assert world.sender.times() == pytest.approx([0, 46], abs=0.01)
+
+    async def test_what_goes_out_late_says_by_how_much(self, outbox, autojump_clock):
+        world = World(outbox, ScriptedSender(*[FAILED] * 7))
+        await outbox.put(delivery("d1"))
+        async with world.running():
+            await trio.sleep(300)
+        assert "late by 2m 7s" in world.sender.told[0][1].body
+
+    async def test_one_message_that_the_service_chokes_on_blocks_no_other(self, outbox, autojump_clock):
+        class Choking(ScriptedSender):
+            async def send(self, message):
+                self.always = FAILED if message.delivery_id == "poison" else SENT
+                return await super().send(message)
+
+        world = World(outbox, Choking())
+        await outbox.put(delivery("poison", alert="p"), *(delivery(f"d{n}", alert=f"a{n}") for n in range(5)))
+        async with world.running():
+            await trio.sleep(60)
+        assert sorted(world.sender.ids()) == ["d0", "d1", "d2", "d3", "d4"]
+        assert (await outbox.statuses())["poison"] == "pending"
+
+    async def test_a_clock_set_back_puts_nothing_off(self, outbox, autojump_clock):
+        world = World(outbox, ScriptedSender(FAILED))
+        await outbox.put(delivery("d1"))
+        async with world.running():
+            await trio.sleep(0.5)
+            world.clock.wall_jump = timedelta(days=-1)
+            await trio.sleep(5)
+        assert world.sender.ids() == ["d1"]
+
+
+class TestGivingUp:
+    async def test_dead_after_expire_told_once_and_on_the_fallback(self, outbox, autojump_clock):
+        world = World(outbox, ScriptedSender(always=FAILED), fallback=("mail", 2))
+        await outbox.put(delivery("d1", expire=3600.0), delivery("d2", alert="a2", expire=3600.0))
+        async with world.running():
+            await trio.sleep(4000)
+        assert await outbox.statuses() == {"d1": "dead", "d2": "dead"}
+        assert await outbox.statuses("mail") == dict.fromkeys(
+            ["d1-mail-0", "d1-mail-1", "d2-mail-0", "d2-mail-1"], "pending"
+        )
+        (told,) = world.occurrences
+        assert (told.event, told.state.subject) == ("daemon.delivery_failed", "desk")
+        assert told.state.reason == "Slack: 500 oops"
+
+    async def test_after_a_long_time_down_it_is_tried_once_before_it_is_given_up(
+        self, outbox, autojump_clock
+    ):
+        world = World(outbox, ScriptedSender())
+        await trio.sleep(10_000)
+        await outbox.put(delivery("d1", expire=3600.0))
+        async with world.running():
+            await trio.sleep(1)
+        assert world.sender.ids() == ["d1"]
+        assert "late by 2h 46m" in world.sender.told[0][1].body
+
+    async def test_told_again_after_the_channel_had_worked_in_between(self, outbox, autojump_clock):
+        world = World(outbox, ScriptedSender(REFUSED, SENT, REFUSED))
+        await outbox.put(delivery("d1"), delivery("d2", alert="a2"), delivery("d3", alert="a3"))
+        async with world.running():
+            await trio.sleep(1)
+        assert len(world.occurrences) == 2
+
+    async def test_a_failure_to_tell_of_a_failure_is_not_told(self, outbox, autojump_clock):
+        world = World(outbox, ScriptedSender(always=REFUSED))
+        says = {"kind": "daemon", "event": "daemon.delivery_failed"}
+        await outbox.put(delivery("d1", says=says))
+        async with world.running():
+            await trio.sleep(10)
+        assert world.occurrences == []
+
+
+class TestFallback:
+    async def test_a_refusal_goes_there_at_once_and_is_tried_again_slowly(self, outbox, autojump_clock):
+        world = World(outbox, ScriptedSender(REFUSED, REFUSED), fallback=("mail", 1))
+        await outbox.put(delivery("d1"))
+        async with world.running():
+            await trio.sleep(1)
+            assert await outbox.statuses("mail") == {"d1-mail-0": "pending"}
+            await trio.sleep(2000)
+        assert world.sender.times() == pytest.approx([0, 600, 1200], abs=0.01)
+        assert await outbox.statuses() == {"d1": "sent"}
+        assert await outbox.statuses("mail") == {"d1-mail-0": "pending"}  # once
+        (handed,) = await outbox.waiting("a1", "mail", 0)
+        assert handed.context["notes"] == ["sent here because desk did not take it: Slack: 403 invalid_token"]
+
+    async def test_the_error_says_who_has_it(self, outbox, autojump_clock):
+        world = World(outbox, ScriptedSender(always=REFUSED), fallback=("mail", 1))
+        await outbox.put(delivery("d1"))
+        async with world.running():
+            await trio.sleep(1)
+        assert await outbox.error("d1") == "Slack: 403 invalid_token; handed to mail"
+
+    async def test_what_is_said_there_says_why(self, outbox, autojump_clock):
+        desk = World(outbox, ScriptedSender(always=REFUSED), fallback=("mail", 1))
+        await outbox.put(delivery("d1"))
+        async with desk.running():
+            await trio.sleep(1)
+        mail = World(outbox, ScriptedSender())
+        mail.channel = Channel(name="mail", target=0, settings=mail.channel.settings, names=Names())
+        async with mail.running():
+            await trio.sleep(1)
+        ((_, message),) = mail.sender.told
+        assert message.title == "firing: profit -60 < -50, BTCUSD long on fx"
+        assert "sent here because desk did not take it: Slack: 403 invalid_token" in message.body
+
+    @pytest.mark.parametrize("always", [FAILED, "hang"])
+    async def test_a_critical_one_goes_there_after_a_minute_once(self, outbox, always, autojump_clock):
+        world = World(outbox, ScriptedSender(always=always), fallback=("mail", 1))
+        await outbox.put(
+            delivery("d0", alert="a0"), delivery("d1", severity="critical"), delivery("d2", alert="a2")
+        )
+        async with world.running():
+            await trio.sleep(59.9)
+            assert await outbox.statuses("mail") == {}
+            await trio.sleep(0.2)
+            assert await outbox.statuses("mail") == {"d1-mail-0": "pending"}
+            await trio.sleep(600)
+        assert await outbox.statuses("mail") == {"d1-mail-0": "pending"}
+        assert len(world.occurrences) == 1
+
+    async def test_once_across_a_restart_too(self, outbox, autojump_clock):
+        await outbox.put(delivery("d1", severity="critical"))
+        for _ in range(3):
+            async with World(outbox, ScriptedSender(always=FAILED), fallback=("mail", 1)).running():
+                await trio.sleep(100)
+        assert await outbox.statuses("mail") == {"d1-mail-0": "pending"}
+
+    async def test_a_critical_one_that_arrives_in_time_stays_here(self, outbox, autojump_clock):
+        world = World(outbox, ScriptedSender(FAILED, FAILED, FAILED), fallback=("mail", 1))
+        await outbox.put(delivery("d1", severity="critical"))
+        async with world.running():
+            await trio.sleep(300)
+        assert await outbox.statuses("mail") == {}
+
+    async def test_whoever_heard_of_the_firing_hears_of_the_end(self, outbox, autojump_clock):
+        world = World(outbox, ScriptedSender(REFUSED), fallback=("mail", 1))
+        await outbox.put(delivery("d1"))
+        async with world.running():
+            await trio.sleep(700)  # refused, handed over, and taken after ten minutes after all
+            await world.put(delivery("d2", "resolved", at=700))
+            await trio.sleep(1)
+        assert world.sender.ids() == ["d1", "d2"]
+        assert list(await outbox.statuses("mail")) == ["d1-mail-0", "d2-mail-0"]
+
+    async def test_a_resolution_that_waits_with_its_handed_firing_is_handed_too(self, outbox, autojump_clock):
+        world = World(outbox, ScriptedSender(always=FAILED), fallback=("mail", 1))
+        await outbox.put(delivery("d1", severity="critical"))
+        async with world.running():
+            await trio.sleep(100)
+            await world.put(delivery("d2", "resolved", at=100, severity="critical"))
+            await trio.sleep(100)
+        assert list(await outbox.statuses("mail")) == ["d1-mail-0", "d2-mail-0"]
+        handed = (await outbox.waiting("a1", "mail", 0))[1]
+        assert not any("not told before" in note for note in handed.context["notes"])
+
+
+class TestOrder:
+    async def test_never_resolved_before_firing(self, outbox, autojump_clock):
+        world = World(outbox, ScriptedSender())
+        await outbox.put(delivery("d1"), delivery("d2", "resolved"))
+        async with world.running():
+            await trio.sleep(1)
+        assert world.sender.ids() == ["d1", "d2"]
+
+    async def test_what_waited_in_vain_is_one_message(self, outbox, autojump_clock):
+        world = World(outbox, ScriptedSender(*[FAILED] * 6))
+        await outbox.put(delivery("d1"))
+        async with world.running():
+            await trio.sleep(40)
+            await world.put(delivery("d2", "reminder", at=40), delivery("d3", "resolved", at=40))
+            await trio.sleep(100)
+        ((_, message),) = world.sender.told
+        assert message.delivery_id == "d3"
+        assert message.title.startswith("resolved: ")
+        assert "was firing from 2026-01-01 00:00:00 UTC to 2026-01-01 00:00:40 UTC" in message.body
+        assert await outbox.statuses() == {"d1": "superseded", "d2": "superseded", "d3": "sent"}
+
+    async def test_that_message_failing_loses_nothing(self, outbox, autojump_clock):
+        world = World(outbox, ScriptedSender(always=FAILED))
+        await outbox.put(delivery("d1"), delivery("d2", "resolved", at=1))
+        async with world.running():
+            await trio.sleep(200)
+        assert await outbox.statuses() == {"d1": "pending", "d2": "pending"}
+        again = World(outbox, ScriptedSender())
+        async with again.running():
+            await trio.sleep(400)
+        assert again.sender.ids() == ["d2"]
+        assert await outbox.statuses() == {"d1": "superseded", "d2": "sent"}
+
+    async def test_reminders_give_way_to_the_newest(self, outbox, autojump_clock):
+        world = World(outbox, ScriptedSender())
+        await outbox.put(delivery("d1", "reminder"), delivery("d2", "reminder", at=0.001))
+        async with world.running():
+            await trio.sleep(1)
+        assert world.sender.ids() == ["d2"]
+        assert await outbox.statuses() == {"d1": "superseded", "d2": "sent"}
+
+
+class TestPace:
+    async def test_our_rate_holds_in_every_minute(self, outbox, autojump_clock):
+        world = World(outbox, ScriptedSender(), rate="20/min")
+        await outbox.put(*(delivery(f"d{n}", alert=f"a{n}") for n in range(50)))
+        async with world.running():
+            await trio.sleep(200)
+        times = world.sender.times()
+        assert len(times) == 50
+        assert all(later - earlier >= 60 for earlier, later in zip(times, times[20:], strict=False))
+
+    async def test_the_service_s_own_limit(self, outbox, autojump_clock):
+        world = World(outbox, ScriptedSender(), url="slack://T1JJ3T3L2/A1BRTD4JD/x/#desk")
+        await outbox.put(*(delivery(f"d{n}", alert=f"a{n}") for n in range(4)))
+        async with world.running():
+            await trio.sleep(10)
+        assert world.sender.times() == pytest.approx([0, 1, 2, 3], abs=0.01)
+
+
+class TestCrash:
+    async def test_between_send_and_record_it_is_sent_again_with_the_same_id(
+        self, outbox, monkeypatch, autojump_clock
+    ):
+        world = World(outbox, ScriptedSender())
+        await outbox.put(delivery("d1"))
+
+        async def crash(_attempts):
+            raise RuntimeError("kill -9")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(outbox, "record", crash)
+            with pytest.raises(BaseExceptionGroup):
+                await world.run()
+        again = World(outbox, ScriptedSender())
+        async with again.running():
+            await trio.sleep(1)
+        assert world.sender.ids() == again.sender.ids() == ["d1"]
+        assert await outbox.statuses() == {"d1": "sent"}
+
+    async def test_stopped_while_a_message_is_on_its_way_it_is_recorded(self, outbox, autojump_clock):
+        world = World(outbox, ScriptedSender(takes=2.0))
+        await outbox.put(delivery("d1"), delivery("d2", alert="a2"))
+        async with world.running():
+            await trio.sleep(1)
+        assert trio.current_time() == pytest.approx(2.0, abs=0.01)
+        assert await outbox.statuses() == {"d1": "sent", "d2": "pending"}
+
+    async def test_stopping_waits_no_longer_than_four_seconds(self, outbox, autojump_clock):
+        world = World(outbox, ScriptedSender(takes=30.0))
+        await outbox.put(delivery("d1"))
+        async with world.running():
+            await trio.sleep(1)
+        assert trio.current_time() == pytest.approx(5.0, abs=0.01)
+        assert await outbox.statuses() == {"d1": "pending"}
+
+    async def test_a_bug_is_loud(self, outbox, autojump_clock):
+        class Buggy(ScriptedSender):
+            async def send(self, message):
+                raise ZeroDivisionError
+
+        await outbox.put(delivery("d1"))
+        with pytest.raises(BaseExceptionGroup) as caught:
+            await World(outbox, Buggy()).run()
+        assert caught.group_contains(ZeroDivisionError)
+
+
+async def test_a_store_that_is_away_loses_nothing_and_repeats_nothing(autojump_clock):
+    outbox = InMemory()
+    world = World(outbox, ScriptedSender(takes=1.0))
+    await outbox.put(delivery("d1"), delivery("d2", alert="a2"))
+    outbox.unavailable = 3
+    async with world.running():
+        await trio.sleep(8.5)  # 1 + 2 + 4 s until it is there again, then the first is on its way
+        assert len(world.sender.tries) == 2
+        outbox.unavailable = 4  # away between the second's send and its record
+        await trio.sleep(100)
+    assert world.sender.ids() == ["d1", "d2"]
+    assert set((await outbox.statuses()).values()) == {"sent"}
+
+
+async def test_a_slow_channel_delays_no_other(outbox, autojump_clock):
+    slow, fast = World(outbox, ScriptedSender(always="hang")), World(outbox, ScriptedSender())
+    fast.channel = Channel(name="phone", target=0, settings=fast.channel.settings, names=Names())
+    await outbox.put(delivery("d1"), delivery("d2", channel="phone"))
+    async with slow.running(), fast.running():
+        await trio.sleep(1)
+    assert fast.sender.ids() == ["d2"]
+
+
+async def test_a_context_that_another_version_kept_is_still_told(outbox, autojump_clock):
+    world = World(outbox, ScriptedSender())
+    strange = delivery("d1", severity="critical")
+    await outbox.put(
+        type(strange)(
+            **{
+                **{name: getattr(strange, name) for name in strange.__struct_fields__},
+                "context": {"rule": "red", "profit": "-60"},
+            }
+        )
+    )
+    async with world.running():
+        await trio.sleep(1)
+    ((_, message),) = world.sender.told
+    assert message.title == "firing: alert a1"
+    assert '"profit": "-60"' in message.body
+    assert message.severity == "critical"
+
+
+async def test_every_ring_is_heard(autojump_clock):
+    wake = Wake()
+    seen = wake.count
+    wake.ring()
+    with trio.fail_after(1):
+        await wake.after(seen)
+    with trio.move_on_after(1) as scope:
+        await wake.after(wake.count)
+    assert scope.cancelled_caught

@@ -1,0 +1,177 @@
+"""An outbox in memory that behaves as the store's, a sender that does as it is told, and a clock that is trio's."""
+
+from collections import deque
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import trio
+
+from tocsin.delivery.model import Message, Outcome
+from tocsin.engine.model import Context
+from tocsin.events import Instant
+from tocsin.store.errors import StoreUnavailable
+from tocsin.store.model import Attempt, Delivery, NewDelivery
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+SENT = Outcome(sent=True, answer="Slack: 200 ok")
+FAILED = Outcome(sent=False, answer="Slack: 500 oops")
+REFUSED = Outcome(sent=False, answer="Slack: 403 invalid_token", permanent=True)
+
+
+class TrioClock:
+    """Wall and steady time are trio's, so that `autojump_clock` moves them; `wall_jump` sets the wall-clock apart."""
+
+    def __init__(self) -> None:
+        self.wall_jump = timedelta(0)
+
+    def now(self) -> Instant:
+        steady = trio.current_time()
+        return Instant(START + timedelta(seconds=steady) + self.wall_jump, steady)
+
+
+def context(**changes: Any) -> Context:
+    values: dict[str, Any] = {
+        "rule": "position-in-the-red",
+        "severity": "warning",
+        "state": "firing",
+        "kind": "position",
+        "venue": "fx",
+        "entity": "p1",
+        "symbol": "BTCUSD",
+        "condition": "profit -60 < -50",
+        "fields": {"id": "p1", "symbol": "BTCUSD", "side": "long", "profit": "-60", "currency": "USD"},
+        "value_of": "profit",
+        "value": "-60",
+        "value_at_start": "-60",
+        "worst": "-60",
+        "started_at": START,
+        "at": START,
+        "time": START,
+    }
+    return Context(**values | changes)
+
+
+def delivery(
+    id_: str, state: str = "firing", *, at: float = 0.0, alert: str = "a1", **changes: Any
+) -> NewDelivery:
+    """A delivery as the pipeline commits it `at` so many seconds from the start."""
+    time = START + timedelta(seconds=at)
+    severity = changes.pop("severity", "warning")
+    expire = timedelta(seconds=changes.pop("expire", 86400.0))
+    told = context(state=state, severity=severity, at=time, time=time, **changes.pop("says", {}))
+    values: dict[str, Any] = {
+        "id": id_,
+        "alert": alert,
+        "state_told": state,
+        "channel": "desk",
+        "target": 0,
+        "severity": severity,
+        "created_at": time,
+        "expires_at": time + expire,
+        "context": msgspec.to_builtins(told),
+    }
+    return NewDelivery(**values | changes)
+
+
+class MemoryOutbox:
+    """Deliveries by id, in the order in which they came. `unavailable` counts down the calls that fail."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Delivery] = {}
+        self.unavailable = 0
+
+    def add(self, *new: NewDelivery) -> None:
+        for row in new:
+            if row.id in self.rows:
+                raise AssertionError(f"{row.id} is there already")
+            self.rows[row.id] = Delivery(
+                **{name: getattr(row, name) for name in row.__struct_fields__},
+                status="pending",
+                attempts=0,
+                next_at=row.created_at,
+                sent_at=None,
+                error=None,
+            )
+
+    async def due(self, channel: str, target: int, now: datetime, limit: int) -> list[Delivery]:
+        await self._reach()
+        return [row for row in self._heads(channel, target) if row.next_at <= now][:limit]
+
+    async def next_due(self, channel: str, target: int) -> datetime | None:
+        await self._reach()
+        return min((row.next_at for row in self._heads(channel, target)), default=None)
+
+    async def waiting(self, alert: str, channel: str, target: int) -> list[Delivery]:
+        await self._reach()
+        return [row for row in self._pending(channel, target) if row.alert == alert]
+
+    async def record(self, attempts: Sequence[Attempt]) -> None:
+        await self._reach()
+        for attempt in attempts:
+            row = self.rows.get(attempt.delivery)
+            if row is None or row.status != "pending":
+                raise LookupError(f"delivery {attempt.delivery} isn't pending")
+            self.rows[row.id] = msgspec.structs.replace(
+                row,
+                status=attempt.status,
+                attempts=row.attempts + (attempt.status != "superseded"),
+                error=attempt.error,
+                next_at=attempt.next_at or row.next_at,
+                sent_at=attempt.at if attempt.status == "sent" else None,
+            )
+            self.add(*attempt.also)
+
+    def statuses(self, channel: str = "desk") -> dict[str, str]:
+        return {row.id: row.status for row in self.rows.values() if row.channel == channel}
+
+    def _pending(self, channel: str, target: int) -> list[Delivery]:
+        return [
+            row
+            for row in self.rows.values()
+            if row.status == "pending" and (row.channel, row.target) == (channel, target)
+        ]
+
+    def _heads(self, channel: str, target: int) -> list[Delivery]:
+        seen: set[str] = set()
+        return [
+            row for row in self._pending(channel, target) if row.alert not in seen and not seen.add(row.alert)
+        ]
+
+    async def _reach(self) -> None:
+        await trio.lowlevel.checkpoint()
+        if self.unavailable > 0:
+            self.unavailable -= 1
+            raise StoreUnavailable("the disk is full")
+
+
+class ScriptedSender:
+    """Answers as scripted, then `always`. `sent` holds (seconds, message) of every try, `told` of the accepted ones."""
+
+    name = "desk"
+
+    def __init__(self, *script: Outcome | str, always: Outcome | str = SENT, takes: float = 0.0) -> None:
+        self.script: deque[Outcome | str] = deque(script)
+        self.always = always
+        self.takes = takes
+        self.tries: list[tuple[float, Message]] = []
+        self.told: list[tuple[float, Message]] = []
+
+    async def send(self, message: Message) -> Outcome:
+        begun = trio.current_time()
+        self.tries.append((begun, message))
+        answer = self.script.popleft() if self.script else self.always
+        if answer == "hang":
+            await trio.sleep_forever()
+        await trio.sleep(self.takes)
+        assert isinstance(answer, Outcome)
+        if answer.sent:
+            self.told.append((trio.current_time(), message))
+        return answer
+
+    def ids(self) -> list[str]:
+        return [message.delivery_id for _, message in self.told]
+
+    def times(self) -> list[float]:
+        return [round(at, 3) for at, _ in self.tries]
