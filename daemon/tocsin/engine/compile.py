@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 
 from tocsin import document
 from tocsin.engine import written
-from tocsin.engine.language import cautions, check, possible, thresholds, watch
+from tocsin.engine.language import cautions, check, contradictions, thresholds, watch
 from tocsin.engine.language.cautions import Supplied, Written
 from tocsin.engine.language.condition import TreeCondition
 from tocsin.engine.language.mapping import lower
 from tocsin.engine.language.report import Report, did_you_mean
 from tocsin.engine.language.scope import Scope, scope
-from tocsin.engine.language.tree import Node, conjuncts
+from tocsin.engine.language.tree import Node
 from tocsin.engine.rule import Rule
 from tocsin.engine.written import CONDITIONS, WrittenRule
 from tocsin.errors import Place, Problem
@@ -61,7 +61,7 @@ def compile_rules(
             there = first.setdefault(entry.text, entry.place)
             if there is not entry.place:
                 found.append(
-                    Problem(f"there is a rule `{entry.text:.80}` already", entry.place, f"{entry.text:.80}.id",
+                    Problem(f"there is a rule `{entry.text:.80}` already", entry.place, f"{entry.text:.100}.id",
                             f"the first is at {there.file}:{there.line}")
                 )  # fmt: skip
                 rule = None
@@ -77,7 +77,7 @@ def compile_rule(node: document.Node, environment: Environment) -> tuple[Rule | 
     if not isinstance(node, document.Mapping):
         return None, [Problem("a rule is a mapping: id, watch, when, …", node.place)]
     name = node.get("id")
-    report = Report(name.text if isinstance(name, document.Scalar) else "", problems)
+    report = Report(name.text[:100] if isinstance(name, document.Scalar) else "", problems)
     rule = _Compiling(node, environment, report).rule()
     return (None if report.errors else rule), in_order(problems)
 
@@ -110,7 +110,7 @@ class _Compiling:
         for key in CONDITIONS:
             self._condition(key, readable)
         self._keys(watched)
-        self._possible()
+        contradictions.find(self._trees, self._at("until").place, self._report)
         self._templates(said, readable)
         self._value(said, readable)
         self._cautions(watched)
@@ -154,36 +154,6 @@ class _Compiling:
                 self._report.error(f"`{key.text}` makes no sense here: `when` is true for a moment only", key.place,
                                    "crosses_above, crosses_below and changed are told each time they are true")  # fmt: skip
 
-    def _possible(self) -> None:
-        where = conjuncts(self._trees["where"]) if "where" in self._trees else ()
-        when = conjuncts(self._trees["when"]) if "when" in self._trees else ()
-        until = conjuncts(self._trees["until"]) if "until" in self._trees else ()
-        for key, parts in (("where", where), ("when", when), ("until", until)):
-            self._never(key, parts)
-        if not possible.never(where) and not possible.never(when):
-            self._never("when", (*where, *when))
-        if (
-            until
-            and when
-            and not possible.never((*where, *when))
-            and possible.implies((*where, *when), until)
-        ):
-            self._report.under("until").error(
-                "`until` holds whenever `when` does: it would end as it starts", self._at("until").place,
-                "write the condition at which it is over",
-            )  # fmt: skip
-
-    def _never(self, key: str, parts: tuple[Node, ...]) -> None:
-        for nested in parts:
-            if len(parts) > 1:
-                continue
-            for alternative in getattr(nested, "parts", ()):
-                self._never(key, conjuncts(alternative))
-        if excluded := possible.never(parts):
-            first, second = excluded
-            said = f"`{first}` and `{second}` exclude each other: it can never hold"
-            self._report.under(key).error(said, second.place)
-
     def _notify(self, said: WrittenRule) -> None:
         node = self._node.get("notify")
         if node is None or said.notify is None:
@@ -225,16 +195,15 @@ class _Compiling:
 
     def _cautions(self, watched: watch.Watch) -> None:
         conditions = [Written(key, tree) for key, tree in self._trees.items()]
-        place = self._at("watch").place
         if watched.events:
             judged = [TreeCondition(each.tree) for each in conditions]
             guarded = "cooldown" in self._node.entries or any(condition.edge for condition in judged)
-            cautions.floods(watched, guarded=guarded, level=bool(judged), place=place, report=self._report)
+            cautions.floods(watched, guarded=guarded, level=bool(judged), report=self._report)
         elif "on_gap" in self._node.entries and watched.kinds == ("venue",):
             self._report.under("on_gap").warning(
                 "has no effect on a rule that watches `venue`", self._at("on_gap").place
             )
-        cautions.unsupplied(watched, conditions, self._environment.supplied, place, self._report)
+        cautions.unsupplied(watched, conditions, self._environment.supplied, self._report)
 
     # ----------------------------------------------------------------------------------------------------- the rule
 

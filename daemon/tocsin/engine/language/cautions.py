@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tocsin.engine.language.possible import bounds
-from tocsin.engine.language.report import Report
+from tocsin.engine.language.ranges import bounds
+from tocsin.engine.language.report import Report, a
 from tocsin.engine.language.scope import is_common
 from tocsin.engine.language.tree import Name, Node, conjuncts, walk
 from tocsin.engine.language.watch import Watch
-from tocsin.errors import Place
 from tocsin.events import KINDS
 from tocsin.events.vocabulary import nearest
 
@@ -26,7 +25,7 @@ class Written:
     tree: Node
 
 
-def floods(watch: Watch, *, guarded: bool, level: bool, place: Place, report: Report) -> None:
+def floods(watch: Watch, *, guarded: bool, level: bool, report: Report) -> None:
     """An event rule on something that comes all the time, with nothing to hold it back.
 
     `guarded`: it has an edge or a cooldown; `level`: it has a condition that stays true.
@@ -39,15 +38,12 @@ def floods(watch: Watch, *, guarded: bool, level: bool, place: Place, report: Re
         streamed = name in _STREAMED or (KINDS[kind].market_data and (what in ("updated", "*") or not level))
         if streamed and what != "order_expired":
             report.under("watch").warning(
-                f"`{name}` comes all the time, so this tells all the time", place,
+                f"`{name}` comes all the time, so this tells all the time", watch.places[name],
                 f"watch `{kind}` (without the dot) to be told once, or use crosses_above, crosses_below or `cooldown`",
             )  # fmt: skip
-            return
 
 
-def unsupplied(
-    watch: Watch, conditions: list[Written], supplied: Supplied, place: Place, report: Report
-) -> None:
+def unsupplied(watch: Watch, conditions: list[Written], supplied: Supplied, report: Report) -> None:
     """Fields that no venue gives which the rule could be about."""
     if not supplied:
         return
@@ -56,9 +52,10 @@ def unsupplied(
     for kind in watch.kinds:
         if kind in _OURS or not told:
             continue
+        place = next(place for name, place in watch.places.items() if name.partition(".")[0] == kind)
         if not any(kind in kinds for kinds in told):
             report.under("watch").warning(
-                f"no configured venue tells of a {kind}: this rule can never fire", place,
+                f"no configured venue tells of {a(kind)}: this rule can never fire", place,
                 "`tocsin venues` lists what each supplies",
             )  # fmt: skip
             continue
@@ -84,7 +81,7 @@ def _fields(
             if node.name.removeprefix("account.") in (accounts | {"id"} if of_account else known):
                 continue
             complained.add(node.name)
-            whose = "" if of_account else f" of a {kind}"
+            whose = "" if of_account else f" of {a(kind)}"
             report.under(condition.key).warning(
                 f"no configured venue supplies `{node.name}`{whose}: it is always missing", node.place,
                 "`tocsin venues` lists what each supplies",

@@ -5,12 +5,12 @@ Checking gives a new tree in which every node has its type and every constant is
 """
 
 from dataclasses import replace
-from datetime import datetime, timedelta
-from decimal import Decimal
 
+from tocsin.engine.language.arithmetic import RESULTS
+from tocsin.engine.language.constants import SAID, alike, complain_unlike
 from tocsin.engine.language.functions import FUNCTIONS, LATER, Function, Parameter, function_of
-from tocsin.engine.language.report import Report, did_you_mean, listed
-from tocsin.engine.language.scope import NOT_KEPT, Readable, Scope, is_common
+from tocsin.engine.language.report import Report, did_you_mean
+from tocsin.engine.language.scope import NOT_KEPT, Scope, is_common
 from tocsin.engine.language.tree import (
     Arithmetic,
     Call,
@@ -25,28 +25,11 @@ from tocsin.engine.language.tree import (
     Not,
     Ordering,
     Type,
-    constant_text,
     text,
     walk,
 )
-from tocsin.events import from_iso, number
-from tocsin.events.vocabulary import ALIASES, nearest
-from tocsin.quantities import parse_duration
 
-_SAID: dict[Type, str] = {
-    "number": "a number", "text": "a text", "time": "a time", "flag": "true or false", "duration": "a duration",
-    "event": "the name of an event", "list": "a list", "?": "anything",
-}  # fmt: skip
 _ORDERED: frozenset[Type] = frozenset({"number", "time", "duration", "?"})
-_SUMS: dict[tuple[str, Type, Type], Type] = {
-    ("+", "number", "number"): "number", ("-", "number", "number"): "number", ("*", "number", "number"): "number",
-    ("/", "number", "number"): "number", ("%", "number", "number"): "number",
-    ("-", "time", "time"): "duration", ("+", "time", "duration"): "time", ("-", "time", "duration"): "time",
-    ("+", "duration", "time"): "time", ("+", "duration", "duration"): "duration",
-    ("-", "duration", "duration"): "duration", ("*", "duration", "number"): "duration",
-    ("*", "number", "duration"): "duration", ("/", "duration", "number"): "duration",
-    ("/", "duration", "duration"): "number",
-}  # fmt: skip
 
 
 def check(node: Node, scope: Scope, report: Report) -> Node | None:
@@ -73,7 +56,7 @@ class _Check:
         checked = self.node(node)
         if checked.type not in ("flag", "?"):
             self._report.error(
-                f"`{text(node)}` is {_SAID[checked.type]}, not a condition",
+                f"`{text(node)}` is {SAID[checked.type]}, not a condition",
                 node.place,
                 "compare it with something",
             )
@@ -124,42 +107,18 @@ class _Check:
         return Compare(tuple(operands), node.operators, node.place)
 
     def _comparable(self, left: Node, operator: Ordering, right: Node) -> tuple[Node, Node]:
-        left, right = self._alike(left, right)
+        left, right = alike(left, right, self._scope, self._report)
         if "?" in (left.type, right.type):
             return left, right
         if left.type != right.type and {left.type, right.type} != {"event", "text"}:
-            self._unlike(left, right)
+            complain_unlike(left, right, self._scope, self._report)
         elif operator not in ("==", "!=") and left.type not in _ORDERED:
             self._report.error(
-                f"`{operator}` needs numbers; `{text(left)}` is {_SAID[left.type]}", left.place
+                f"`{operator}` needs numbers or times; `{text(left)}` is {SAID[left.type]}", left.place
             )
         elif left.type == right.type == "event":
             self._report.error("`event` compared with itself", right.place)
         return left, right
-
-    def _unlike(self, left: Node, right: Node) -> None:
-        self._report.error(
-            f"`{text(left)}` is {_SAID[left.type]}, `{text(right)}` is {_SAID[right.type]}: they can't be compared",
-            right.place if isinstance(right, Constant) or not isinstance(left, Constant) else left.place,
-            self._unlike_hint(left, right),
-        )
-
-    def _unlike_hint(self, left: Node, right: Node) -> str:
-        subject, constant = (left, right) if isinstance(right, Constant) else (right, left)
-        if not isinstance(constant, Constant):
-            return ""
-        value = constant.value
-        if isinstance(value, str) and subject.type == "number":
-            if value in self._scope.fields:
-                return f"to compare two fields write an expression: `{text(subject)} > {value}`"
-            return "write the number without quotes" if _is_number(value) else ""
-        if subject.type == "duration":
-            return "durations are written like 30s, 5m, 1h30m"
-        if subject.type == "time" and isinstance(value, timedelta):
-            return f"to ask how long ago it was write `time_since({text(subject)})`"
-        if subject.type == "text" and isinstance(value, Decimal):
-            return f"put it in quotes: {constant_text(constant_text(value))}"
-        return ""
 
     def _member(self, node: Member) -> Node:
         item = self.node(node.item)
@@ -177,71 +136,16 @@ class _Check:
             options.append(self._comparable(item, "==", written)[1])
         return Member(item, replace(node.options, items=tuple(options)), node.negated, node.place)
 
-    # ----------------------------------------------------------------------- constants, by what they are compared with
-
-    def _alike(self, left: Node, right: Node) -> tuple[Node, Node]:
-        if isinstance(right, Constant):
-            return left, self._fitted(right, left)
-        if isinstance(left, Constant):
-            return self._fitted(left, right), right
-        return left, right
-
-    def _fitted(self, constant: Constant, other: Node) -> Constant:
-        """The constant as the type that it is compared with, where it can be read as that."""
-        if other.type in ("text", "event") and constant.written is not None:
-            constant = Constant(constant.written, "text", constant.place)
-        if constant.type != "text" or not isinstance(constant.value, str):
-            return constant
-        if other.type in ("time", "duration"):
-            return self._parsed(constant, constant.value, other)
-        field = self._field_of(other)
-        return self._word(constant, constant.value, field) if field else constant
-
-    def _parsed(self, constant: Constant, written: str, other: Node) -> Constant:
-        try:
-            value: datetime | timedelta
-            value = from_iso(written) if other.type == "time" else parse_duration(written)
-        except (ValueError, OverflowError) as error:
-            hint = 'times are written like "2026-01-31T09:30:00Z"' if other.type == "time" else ""
-            said = "not a time" if other.type == "time" else str(error)
-            self._report.error(f"{constant_text(written)}: {said}", constant.place, hint)
-            return replace(constant, type="?")
-        return Constant(value, other.type, constant.place)
-
-    def _word(self, constant: Constant, written: str, field: Readable) -> Constant:
-        """A word compared with a field that has only certain words, or mostly has."""
-        known = field.words or field.usual
-        if not known or written in known:
-            return constant
-        kind, dot, status = written.rpartition(".")
-        if (alias := f"{kind}{dot}{ALIASES.get(status, status)}") in known:
-            return Constant(alias, "text", constant.place)
-        if field.words:
-            self._report.error(f"`{field.name}` is never {constant_text(written)}", constant.place,
-                               did_you_mean(written, field.words, f"it is one of {listed(field.words)}"))  # fmt: skip
-        elif near := nearest(written, field.usual):
-            self._report.warning(f"{constant_text(written)} is no `{field.name}` that is known", constant.place,
-                                 f"did you mean `{near}`?")  # fmt: skip
-        return constant
-
-    def _field_of(self, node: Node) -> Readable | None:
-        """The field whose words the value has."""
-        if isinstance(node, Name):
-            return self._scope.fields.get(node.name)
-        if isinstance(node, Call) and node.function in ("previous", "default") and node.arguments:
-            return self._field_of(node.arguments[0])
-        return None
-
     # ------------------------------------------------------------------------------------------------- arithmetic
 
     def _arithmetic(self, node: Arithmetic) -> Node:
         left, right = self.node(node.left), self.node(node.right)
         if "?" in (left.type, right.type):
             return Arithmetic(node.operator, left, right, node.place)
-        result = _SUMS.get((node.operator, left.type, right.type))
+        result = RESULTS.get((node.operator, left.type, right.type))
         if result is None:
             self._report.error(
-                f"`{node.operator}` between {_SAID[left.type]} (`{text(left)}`) and {_SAID[right.type]} (`{text(right)}`)",
+                f"`{node.operator}` between {SAID[left.type]} (`{text(left)}`) and {SAID[right.type]} (`{text(right)}`)",
                 node.place,
             )
         elif node.operator in "/%" and isinstance(right, Constant) and not right.value:
@@ -251,7 +155,7 @@ class _Check:
     def _negative(self, node: Negative) -> Node:
         operand = self.node(node.operand)
         if operand.type not in ("number", "duration", "?"):
-            self._report.error(f"`-` before {_SAID[operand.type]} (`{text(operand)}`)", node.place)
+            self._report.error(f"`-` before {SAID[operand.type]} (`{text(operand)}`)", node.place)
             return Negative(operand, node.place)
         return Negative(operand, node.place, operand.type)
 
@@ -270,7 +174,10 @@ class _Check:
         arguments: list[Node] = []
         for parameter, written in zip(function.parameters, node.arguments, strict=False):
             arguments.append(self._argument(function, parameter, self.node(written), arguments))
-        return Call(node.function, tuple(arguments), node.place, function.result or arguments[0].type)
+        result = function.result
+        if result is None:
+            result = arguments[0].type if arguments[0].type in function.parameters[0].types else "?"
+        return Call(node.function, tuple(arguments), node.place, result)
 
     def _unknown_function(self, node: Call) -> None:
         if node.function in LATER:
@@ -293,9 +200,9 @@ class _Check:
         if argument.type == "?":
             return argument
         if argument.type not in parameter.types:
-            wanted = " or ".join(_SAID[type_] for type_ in _SAID if type_ in parameter.types)
+            wanted = " or ".join(SAID[type_] for type_ in SAID if type_ in parameter.types)
             self._report.error(
-                f"`{function.name}` needs {wanted} here; `{text(argument)}` is {_SAID[argument.type]}",
+                f"`{function.name}` needs {wanted} here; `{text(argument)}` is {SAID[argument.type]}",
                 argument.place,
             )
         elif parameter.written and not isinstance(argument, Constant):
@@ -321,11 +228,3 @@ class _Check:
         if not own:
             self._report.error(f"`{text(argument)}` never changes", argument.place,
                                f"`{function.name}` works on the entity's own fields")  # fmt: skip
-
-
-def _is_number(written: str) -> bool:
-    try:
-        number(written)
-    except ValueError:
-        return False
-    return True

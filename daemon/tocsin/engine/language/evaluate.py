@@ -4,13 +4,13 @@ Every value may be missing (None); comparing a missing value is unknown (None), 
 """
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
-from decimal import Decimal
+from datetime import datetime
 from operator import attrgetter, eq, ge, gt, le, lt, ne
 from typing import Any
 
 from msgspec import UNSET
 
+from tocsin.engine.language.arithmetic import negative, operation
 from tocsin.engine.language.functions import FUNCTIONS
 from tocsin.engine.language.tree import (
     Arithmetic,
@@ -28,7 +28,7 @@ from tocsin.engine.language.tree import (
 )
 from tocsin.engine.language.values import Build, Evaluate
 from tocsin.engine.rule import Truth
-from tocsin.events import EXACT, Change
+from tocsin.events import Change
 
 Judge = Callable[[Change, datetime], Truth]
 
@@ -45,7 +45,6 @@ _COMMON: Mapping[str, Callable[[Change], Any]] = {
     "time": attrgetter("time"),
     "received": attrgetter("received"),
 }
-_MICROSECOND = timedelta(microseconds=1)
 
 
 def evaluator(node: Node, before: bool = False) -> Evaluate:
@@ -236,15 +235,14 @@ def _not(node: Not, before: bool) -> Judge:
 
 def _arithmetic(node: Arithmetic, before: bool) -> Evaluate:
     left, right = evaluator(node.left, before), evaluator(node.right, before)
-    numbers = node.left.type == node.right.type == "number"
-    operation = _NUMBERS[node.operator] if numbers else _TIMES[node.operator]
+    calculate = operation(node.operator, node.left.type, node.right.type)
 
     def evaluate(change: Change, now: datetime) -> Any:
         first, second = left(change, now), right(change, now)
         if first is None or second is None:
             return None
         try:
-            return operation(first, second)
+            return calculate(first, second)
         except ArithmeticError:  # a division by zero, a number or a time beyond all bounds
             return None
 
@@ -256,38 +254,10 @@ def _negative(node: Negative, before: bool) -> Evaluate:
 
     def evaluate(change: Change, now: datetime) -> Any:
         value = operand(change, now)
-        if value is None:
-            return None
-        return EXACT.minus(value) if isinstance(value, Decimal) else -value
+        return None if value is None else negative(value)
 
     return evaluate
 
-
-def _times_number(first: Any, second: Any) -> timedelta:
-    span, factor = (first, second) if isinstance(first, timedelta) else (second, first)
-    return _span(EXACT.multiply(Decimal(span // _MICROSECOND), factor))
-
-
-def _divided_span(first: timedelta, second: Any) -> Any:
-    microseconds = Decimal(first // _MICROSECOND)
-    if isinstance(second, timedelta):
-        return EXACT.divide(microseconds, Decimal(second // _MICROSECOND))
-    return _span(EXACT.divide(microseconds, second))
-
-
-def _span(microseconds: Decimal) -> timedelta:
-    return timedelta(microseconds=int(microseconds))
-
-
-_NUMBERS: Mapping[str, Callable[[Decimal, Decimal], Decimal]] = {
-    "+": EXACT.add, "-": EXACT.subtract, "*": EXACT.multiply, "/": EXACT.divide, "%": EXACT.remainder,
-}  # fmt: skip
-_TIMES: Mapping[str, Callable[[Any, Any], Any]] = {
-    "+": lambda first, second: first + second,
-    "-": lambda first, second: first - second,
-    "*": _times_number,
-    "/": _divided_span,
-}
 
 # A list is missing here: it has no value of its own, and the checker lets it stand behind `in` only.
 _BUILD: Mapping[type[Node], Callable[[Any, bool], Evaluate]] = {

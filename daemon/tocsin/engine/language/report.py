@@ -1,5 +1,7 @@
 """Where the checks of one rule put what they find."""
 
+from difflib import get_close_matches
+
 from tocsin.errors import Place, Problem
 from tocsin.events.vocabulary import nearest
 
@@ -36,6 +38,17 @@ def did_you_mean(word: str, known: tuple[str, ...], otherwise: str = "") -> str:
     """A hint with the known word that is nearest, if any is near."""
     near = nearest(word, known)
     return f"did you mean `{near}`?" if near else otherwise
+
+
+def misspelt(word: str, known: tuple[str, ...]) -> str | None:
+    """The known word that this one is a slip of the pen from; for words that may well be right as they are."""
+    close = get_close_matches(word, known, n=1, cutoff=0.88)
+    return close[0] if close else None
+
+
+def a(thing: str) -> str:
+    """The word with its article."""
+    return f"an {thing}" if thing[0] in "aeiou" else f"a {thing}"
 
 
 def listed(words: tuple[str, ...]) -> str:

@@ -1,4 +1,4 @@
-"""Conditions that can't be meant: a pair of thresholds that never holds, an end that is there at the start."""
+"""What is left for a value when comparisons with constants hold, and whether anything is."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field

@@ -1,0 +1,193 @@
+"""What the functions of the rule language do; `functions.py` has the table of them.
+
+Each function here compiles a call into a function of a change and the time, or tells in words what a call came to.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any, TypeAlias
+
+import re2
+
+from tocsin.engine.language.tree import Call, Constant
+from tocsin.engine.language.values import Build, Evaluate, Show
+from tocsin.events import EXACT, Change
+
+Fact: TypeAlias = Callable[[Call, bool, Show], str]
+"""For a call that came out true or false: what is so, in words."""
+
+# ---------------------------------------------------------------------------------------------------- before and now
+
+
+def previous(context: Build) -> Evaluate:
+    return context.compile(context.call.arguments[0], True)
+
+
+def changed(context: Build) -> Evaluate:
+    node = context.call.arguments[0]
+    now_value, then_value = context.compile(node, False), context.compile(node, True)
+
+    def evaluate(change: Change, now: datetime) -> bool:
+        return change.previous is not None and now_value(change, now) != then_value(change, now)
+
+    return evaluate
+
+
+def changed_fact(call: Call, truth: bool, show: Show) -> str:
+    (node,) = call.arguments
+    if not truth:
+        return f"{show.name(node)} is {show.value(node)}, unchanged"
+    return f"{show.name(node)} changed from {show.value(node, before=True)} to {show.value(node)}"
+
+
+def crosses(beyond: Callable[[Any, Any], bool]) -> Callable[[Build], Evaluate]:
+    """Was not beyond, and now is. What it was compared with then counts where that is known too."""
+
+    def build(context: Build) -> Evaluate:
+        value, limit = context.call.arguments
+        value_now, value_then = context.compile(value, False), context.compile(value, True)
+        limit_now, limit_then = context.compile(limit, False), context.compile(limit, True)
+
+        def evaluate(change: Change, now: datetime) -> bool | None:
+            new, bound = value_now(change, now), limit_now(change, now)
+            if new is None or bound is None:
+                return None
+            if change.previous is None or not beyond(new, bound):
+                return False
+            old, old_bound = value_then(change, now), limit_then(change, now)
+            return old is not None and not beyond(old, bound if old_bound is None else old_bound)
+
+        return evaluate
+
+    return build
+
+
+def crosses_fact(direction: str) -> Fact:
+    def fact(call: Call, truth: bool, show: Show) -> str:
+        value, limit = call.arguments
+        said = "crosses" if truth else "doesn't cross"
+        was = show.value(value, before=True)
+        return f"{show.subject(value)} {said} {direction} {show.subject(limit)} (was {was})"
+
+    return fact
+
+
+# ----------------------------------------------------------------------------------------------------------- missing
+
+
+def missing(context: Build) -> Evaluate:
+    value = context.argument(0)
+    return lambda change, now: value(change, now) is None
+
+
+def missing_fact(call: Call, _truth: bool, show: Show) -> str:
+    (node,) = call.arguments
+    return f"{show.name(node)} is {show.value(node)}"
+
+
+def default(context: Build) -> Evaluate:
+    value, otherwise = context.argument(0), context.argument(1)
+
+    def evaluate(change: Change, now: datetime) -> Any:
+        found = value(change, now)
+        return otherwise(change, now) if found is None else found
+
+    return evaluate
+
+
+# ------------------------------------------------------------------------------------------------------------- texts
+
+
+def _regex(pattern: str) -> Any:
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = 1 << 20  # bytes for one user's regex; the library's default is eight times that
+    return re2.compile(pattern, options)
+
+
+def is_regex_wrong(constant: Constant) -> str:
+    try:
+        _regex(str(constant.value))
+    except re2.error as error:
+        said = error.args[0] if error.args else ""
+        return f"not a regex: {said.decode(errors='replace') if isinstance(said, bytes) else said}"
+    except UnicodeEncodeError:
+        return "not a regex: it holds half a character"
+    return ""
+
+
+def matches(context: Build) -> Evaluate:
+    value = context.argument(0)
+    pattern = context.call.arguments[1]
+    search = _regex(str(pattern.value)).search if isinstance(pattern, Constant) else None
+
+    def evaluate(change: Change, now: datetime) -> bool | None:
+        found = value(change, now)
+        if found is None or search is None:
+            return None
+        texts = (found,) if isinstance(found, str) else found  # the names of what happened are several
+        return any(search(text.encode(errors="replace")) is not None for text in texts)
+
+    return evaluate
+
+
+def matches_fact(call: Call, truth: bool, show: Show) -> str:
+    value, pattern = call.arguments
+    return f"{show.subject(value)} {'matches' if truth else 'does not match'} {show.value(pattern)}"
+
+
+# ----------------------------------------------------------------------------------------------------------- numbers
+
+
+def absolute(value: Decimal | timedelta) -> Decimal | timedelta:
+    return EXACT.abs(value) if isinstance(value, Decimal) else abs(value)
+
+
+def rounded(value: Decimal, digits: Decimal = Decimal(0)) -> Decimal:
+    return value.quantize(Decimal(1).scaleb(-int(digits)), ROUND_HALF_UP, EXACT)
+
+
+def are_digits_wrong(constant: Constant) -> str:
+    whole = isinstance(constant.value, Decimal) and constant.value == int(constant.value)
+    return (
+        "" if whole and 0 <= Decimal(str(constant.value)) <= 30 else "digits are a whole number from 0 to 30"
+    )
+
+
+# -------------------------------------------------------------------------------------------------------------- time
+
+_BORN = ("created", "opened")
+
+
+def age(context: Build) -> Evaluate:
+    del context
+
+    def evaluate(change: Change, now: datetime) -> timedelta:
+        for name in _BORN:
+            born = getattr(change.state, name, None)
+            if isinstance(born, datetime):
+                return now - born
+        return now - change.known_since
+
+    return evaluate
+
+
+def time_since(context: Build) -> Evaluate:
+    value = context.argument(0)
+
+    def evaluate(change: Change, now: datetime) -> timedelta | None:
+        moment = value(change, now)
+        return None if moment is None else now - moment
+
+    return evaluate
+
+
+def time_until(context: Build) -> Evaluate:
+    since = time_since(context)
+
+    def evaluate(change: Change, now: datetime) -> timedelta | None:
+        span = since(change, now)
+        return None if span is None else -span
+
+    return evaluate
