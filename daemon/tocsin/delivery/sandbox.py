@@ -120,6 +120,10 @@ class Box(ImmutableSandboxedEnvironment):
         # What a loop knows of itself (loop.index, loop.last) is the only other thing with attributes.
         return isinstance(obj, LoopContext) and super().is_safe_attribute(obj, attr, value)
 
+    def wrap_str_format(self, value: Any) -> None:  # noqa: ARG002 # Jinja's signature
+        """str.format isn't allowed at all: its widths have no bound."""
+        return
+
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
         if operator == "**":
             raise SecurityError("** can't be used in a template")

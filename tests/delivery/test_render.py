@@ -1,0 +1,146 @@
+"""Templates: what they may use, what they can't do, and that the alert goes whatever they do."""
+
+from datetime import timedelta
+
+import pytest
+
+from support.outboxes import START, context
+from tocsin.alerts.message import Names
+from tocsin.delivery.render import check_template, render, template_names
+
+NAMES = Names({"9020b4e5": "main"}, {"BTCUSD": "bitcoin"})
+POSITION = context(
+    fields={
+        "id": "p1", "symbol": "BTCUSD", "side": "long", "profit": "-60.00", "amount": "1e-8", "currency": "USD",
+        "opened": "2026-01-01T09:00:00.000000Z", "reason": "stop <b>out</b>\n@channel",
+    },
+    account="9020b4e5", account_fields={"id": "9020b4e5", "equity": "1000.10", "currency": "EUR"},
+    value="-60.00", worst="-75", value_at_start="-52", at=START + timedelta(minutes=5),
+)  # fmt: skip
+
+
+def told(template, **changes):
+    changed = {name: getattr(POSITION, name) for name in POSITION.__struct_fields__} | changes
+    return (
+        render(type(POSITION)(**changed), NAMES, delivery_id="d1")
+        if not template
+        else render(type(POSITION)(**(changed | {"message": template})), NAMES, delivery_id="d1")
+    )
+
+
+def said(template, **changes) -> str:
+    return told(template, **changes).body.split("\n\n")[0]
+
+
+@pytest.mark.parametrize(
+    ("template", "text"),
+    [
+        ("{{ symbol }} {{ side }} is down {{ profit }} {{ currency }}", "BTCUSD long is down -60.00 USD"),
+        ("{{ amount }}", "1e-8"),
+        ("{{ profit - 1 }}", "-61.00"),
+        ("{% if profit < -50 %}bad{% endif %}", "bad"),
+        ("{{ '%.1f' % profit }} {{ '%.1f'|format(profit) }}", "-60.0 -60.0"),
+        ("{{ value }} {{ worst }} {{ value_at_start }}", "-60.00 -75 -52"),
+        ("{{ rule }} {{ severity }} {{ state }} {{ kind }}", "position-in-the-red warning firing position"),
+        ("{{ duration }}", "5m"),
+        ("{{ opened }} {{ as_of }}", "2026-01-01 09:00:00 UTC 2026-01-01 00:00:00 UTC"),
+        ("{{ account }} {{ account.equity }} {{ account_name }}", "9020b4e5 1000.10 main (9020b4e5)"),
+        ("{{ symbol_name }}", "bitcoin"),
+        ("{{ stop_loss }}", "missing"),
+        ("{{ stop_loss|default('none set') }}", "none set"),
+        ("{% if stop_loss is none %}no stop{% endif %}", "no stop"),
+        ("{{ members|length }}", "0"),
+        ("{{ 'a' ~ profit ~ none }}", "a-60.00missing"),
+        ("{% for n in [1, 2] %}{{ loop.index }}:{{ n }} {% endfor %}", "1:1 2:2"),
+        ("{{ [profit, amount]|join(' and ') }}", "-60.00 and 1e-8"),
+        ("{{ side.upper() }} {{ side|upper }}", "LONG LONG"),
+    ],
+)  # fmt: skip
+def test_what_a_template_makes(template, text):
+    assert said(template) == text
+    assert check_template(template, template_names(["position"])) is None
+
+
+def test_whatever_the_template_the_message_names_state_condition_and_reason():
+    message = told("hello", reason="out of hours")
+    assert message.body == "hello\n\nfiring: profit -60 < -50 (out of hours)"
+
+
+@pytest.mark.parametrize(
+    ("state", "title"), [("firing", "red"), ("resolved", "resolved: red"), ("reminder", "reminder: red")]
+)
+def test_a_title_written_for_the_firing_says_when_it_is_over(state, title):
+    message = told(None, title="red", state=state)
+    assert message.title == title
+    assert message.resolved == (state == "resolved")
+
+
+def test_a_venue_s_text_is_text_in_a_template_too():
+    assert said("{{ reason }}", reason="") == "stop <b>out</b> @\u2060channel"
+    assert (
+        told(None, title="{{ reason }}\n{{ side }}", reason="").title == "stop <b>out</b> @\u2060channel long"
+    )
+
+
+@pytest.mark.parametrize(
+    ("template", "error"),
+    [
+        ("{{ nope }}", "UndefinedError: 'nope' is undefined"),
+        ("{{ stop_loss < 3 }}", "TypeError"),
+        ("{{ 1 / 0 }}", "ZeroDivisionError"),
+        ("{{ 'x' * 10 }}", "SecurityError: * takes numbers only"),
+        ("{{ 10 ** 10 }}", "SecurityError: ** can't be used"),
+        ("{% for a in range(1000) %}{% for b in range(1000) %}x{% endfor %}{% endfor %}", "turns in a template's loops"),
+        ("{{ range(1000000)|list }}", "a range of more than"),
+        ("{{ ''.__class__.__mro__ }}", "SecurityError"),
+        ("{{ profit.__init__.__globals__ }}", "SecurityError"),
+        ("{{ '%999999999d' % 1 }}", "SecurityError: a width"),
+        ("{{ '%*d'|format(999999999, 1) }}", "SecurityError: a width"),
+        ("{{ '{:>999999999}'.format(1) }}", "SecurityError"),
+        ("{{ 'a'.ljust(999999999) }}", "SecurityError"),
+        ("{% set a = 'x' %}" + "{% set a = a ~ a %}" * 40 + "{{ a }}", "a text of more than"),
+        ("{% set a = 'x' %}" + "{% set a = a + a %}" * 40 + "{{ a }}", "a text of more than"),
+        ("{% set a = 'x' %}" + "{% set a = a|replace('x', 'xx') %}" * 40 + "{{ a }}", "a text of more than"),
+        ("{% set a = 7 %}" + "{% set a = a * a %}" * 60 + "{{ a }}", "a number too large"),
+        ("{% set a = [1] %}" + "{% set a = [a, a] %}" * 60 + "{{ a }}", "a list in a list"),
+        ("{{ 'a'|center(999999999) }}", "No filter named 'center'"),
+        ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "macro can't be used here"),
+        ("{% include '/etc/passwd' %}", "include can't be used here"),
+    ],
+)  # fmt: skip
+def test_a_template_that_fails_sends_our_own_words_with_the_error(template, error):
+    message = told(template)
+    (remark,) = [line for line in message.body.splitlines() if "template failed" in line]
+    assert error in remark
+    assert "what: position p1, bitcoin (BTCUSD) long" in message.body
+    assert len(message.body) < 1000
+
+
+def test_a_long_text_is_cut():
+    assert len(told("{% for n in range(9000) %}abcdefgh{% endfor %}").body) < 17_000
+
+
+@pytest.mark.parametrize(
+    ("template", "line", "error"),
+    [
+        ("{{ proft }}", 1, "unknown name proft; did you mean profit?"),
+        ("one\ntwo {{ profit }}\n{{ symbl }}", 3, "unknown name symbl; did you mean symbol?"),
+        ("ok\n{% if profit %}", 2, "Unexpected end of template"),
+        ("{{ profit|uper }}", 1, "No filter named 'uper'"),
+        ("{{ account.equty }}", 1, "account: unknown name equty; did you mean equity?"),
+        ("{{ filled }}", 1, "unknown name filled"),  # an order's, not a position's
+        ("\n{% macro a() %}{% endmacro %}", 2, "macro can't be used here"),
+        ("x" * 20_001, 1, "more than 20000 characters"),
+        ("{{ " + "(" * 5000, 1, "nested too deeply"),
+    ],
+)
+def test_what_check_says_of_a_template(template, line, error):
+    found = check_template(template, template_names(["position"]))
+    assert found is not None
+    assert found[0] == line
+    assert error in found[1]
+
+
+def test_names_of_several_kinds():
+    assert {"filled", "profit", "value", "worst", "venue"} <= template_names(["order", "position"])
+    assert "profit" not in template_names(["order"])
