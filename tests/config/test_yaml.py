@@ -130,7 +130,7 @@ def test_all_refusals_are_told_at_once():
         (1, 4, "YAML tags (!…) are not supported"),
         (2, 4, "the anchor &x is not supported"),
         (3, 4, "the alias *x is not supported"),
-        (4, 1, "the key b stands here twice; the first is on line 2"),
+        (4, 1, "the key `b` stands here twice; the first is on line 2"),
         (5, 5, "the merge key << is not supported"),
         (6, 1, "a key must be a plain text"),
         (7, 4, "the alias *x is not supported"),

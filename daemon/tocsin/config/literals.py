@@ -14,7 +14,12 @@ _WORDS = (
 _KEY = re.compile(rf"(?i)([\w.-]{{0,40}}(?:{'|'.join(_WORDS)})[\w.-]{{0,40}})[\"']?[ \t]{{0,40}}:")
 _REFERENCE = re.compile(r"\$\{[^}\n]{0,200}\}")
 _STARRED = re.compile(rf"{_REFERENCE.pattern}|[^\s\"']")
-_URL = re.compile(r"""([A-Za-z][A-Za-z0-9+.-]{0,20})://([^\s"'<>]*)""")
+# Up to white space or a quote; a bracket or comma that ends an item of a list is no part of it.
+_URL = re.compile(
+    r"""([A-Za-z][A-Za-z0-9+.-]{0,20})://
+    ((?: \$\{[^}\n]{0,200}\} | [^\s"'<>,\]}] | [,\]}](?![\s,\]}]|\Z) )*)""",
+    re.VERBOSE,
+)
 _PLAIN_SCHEMES = frozenset({"http", "https", "ws", "wss", "tcp", "tls"})
 _USERINFO = re.compile(r"^[^/?#@]*(?=@)")
 _QUERY_VALUE = re.compile(r"(?<==)[^&#]+")
@@ -31,7 +36,8 @@ def hide_literals(text: str) -> str:
 def looks_secret(url: str) -> bool:
     """Whether a URL seems to hold a secret: a password, or a part that looks random."""
     _, _, rest = url.partition("://")
-    words = re.split(r"[/?&#=@:]", _REFERENCE.sub("", rest))
+    rest = _REFERENCE.sub("$", rest)
+    words = re.split(r"[/?&#=@:]", rest)
     return bool(re.match(r"[^/?#@]*:[^/?#@$]+@", rest)) or any(_RANDOM.fullmatch(word) for word in words)
 
 

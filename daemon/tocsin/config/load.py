@@ -145,7 +145,9 @@ def _state_dir(reading: Reading, node: Node | None) -> Path:
 
 
 def _warn_of_nothing(reading: Reading, root: Mapping, rules: Seq[Rule]) -> None:
-    """A config that can't tell anybody anything is allowed, and said."""
+    """A config that can't tell anybody anything is allowed, and said (but not beside what may be the reason)."""
+    if any(problem.level == "error" for problem in reading.problems):
+        return
     place = Place(str(reading.path), 1, 1)
     file = reading.path
     for missing, message, hint in (

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
@@ -134,7 +134,7 @@ class VenueConfig:
 
     name: str
     adapter: Adapter
-    settings: VenueSettings
+    settings: VenueSettings = field(repr=False)  # its URL may hold a secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

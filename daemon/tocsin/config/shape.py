@@ -87,7 +87,9 @@ def _problem(model: type[BaseModel], root: Mapping, path: Path, error: Any, head
     hint = (field.description or "") if field and len(steps) == 1 else ""
     number = isinstance(node, Scalar) and node.value is not None and not isinstance(node.value, str)
     if kind == "value_error":
-        return Problem(str(context["error"]), node.place, where, "put it in quotes" if number else "")
+        message = str(context["error"])
+        quotes = number and message.startswith("must be a text")
+        return Problem(message, node.place, where, "put it in quotes" if quotes else "")
     if kind == "literal_error":
         expected = str(context["expected"]).replace("'", "")
         close = (

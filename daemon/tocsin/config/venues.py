@@ -42,7 +42,7 @@ def _venue(reading: Reading, entry: Entry) -> VenueConfig | None:
         _hide_all(reading, node)
         return None
     _mind_literals(reading, node, found.settings)
-    values = _values(reading, node)
+    values = _values(reading, node, path)
     settings, problems = shape.check(found.settings, node, path, values, entry.key.place)
     reading.add(*problems)
     safe = _urls_are_safe(reading, node, settings or _urls_alone(found.settings, values), path)
@@ -66,14 +66,14 @@ def _adapter(reading: Reading, entry: Entry, node: Mapping) -> Adapter | None:
     return None
 
 
-def _values(reading: Reading, node: Mapping) -> Plain:
+def _values(reading: Reading, node: Mapping, path: shape.Path) -> Plain:
     values = reading.plain(node)
     ca = node.get("tls_ca")
     if isinstance(values, dict) and isinstance(ca, Scalar) and isinstance(values.get("tls_ca"), str):
         file = reading.folder / Path(str(values["tls_ca"]))
         values["tls_ca"] = str(file.absolute())
         if not file.is_file():
-            reading.add(Problem(f"there is no file {file}", ca.place, "tls_ca"))
+            reading.add(Problem(f"there is no file {file}", ca.place, shape.dotted((*path, "tls_ca"))))
     return values
 
 

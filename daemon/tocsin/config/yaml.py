@@ -157,7 +157,9 @@ class _Builder:
                 self._refuse(event, "the merge key << is not supported", "write the keys out")
             elif first := entries.get(key.text):
                 line = first.key.place.line
-                self._refuse(event, f"the key {key.text:.80} stands here twice; the first is on line {line}")
+                self._refuse(
+                    event, f"the key `{key.text:.80}` stands here twice; the first is on line {line}"
+                )
             else:
                 entries[key.text] = Entry(key, value)
         return Mapping(entries, self._collection_place(start, event))
