@@ -235,7 +235,7 @@ class Feeding:
             credentials=self.credentials,
             log=self.log,
             timings=timings,
-            record_dir=self.directory / "records",
+            record_to=self.directory / "records" / f"{name}.jsonl" if settings.record else None,
             task_status=task_status,
         )
 

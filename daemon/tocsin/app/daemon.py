@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import trio
@@ -89,6 +90,10 @@ class Daemon:
 
     def stop(self) -> None:
         self._stop.set()
+
+    @property
+    def stopping(self) -> bool:
+        return self._stop.is_set()
 
     async def tell(self, event: str, reason: str, subject: str | None = None) -> None:
         """An event of ourselves, for the rules."""
@@ -190,8 +195,14 @@ class Daemon:
                 masker=self._settings.masker,
                 credentials=self._rooms.credentials,
                 log=self._log,
+                record_to=self._recording(name),
             ),
         )
+
+    def _recording(self, name: str) -> Path | None:
+        """Where a venue's raw messages go, if its config says `record: true`."""
+        settings = self._settings
+        return settings.state_dir / "recordings" / f"{name}.jsonl" if settings.venues[name].settings.record else None
 
     def _start_channel(self, name: str) -> None:
         """One task per URL."""

@@ -78,8 +78,9 @@ def run_daemon(settings: Settings, load: Callable[[], Settings], *, log: Any, dr
             )
 
             def stop() -> None:
-                leave_in_time(log)
-                daemon.stop()
+                if not daemon.stopping:
+                    leave_in_time(log)
+                    daemon.stop()
 
             nursery.start_soon(listen, stop, daemon.reload)
             await daemon.stopped.wait()

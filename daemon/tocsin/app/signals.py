@@ -17,7 +17,7 @@ async def listen(
     *,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Call `stop` at the first SIGTERM or SIGINT, `reload` at each SIGHUP (two quick ones arrive as one)."""
+    """Call `stop` at each SIGTERM or SIGINT, `reload` at each SIGHUP (two quick ones arrive as one). For ever."""
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         task_status.started()
         async for number in signals:
@@ -25,7 +25,6 @@ async def listen(
                 await reload()
             else:
                 stop()
-                return
 
 
 def leave_in_time(log: Any, seconds: float = STOP_WITHIN) -> None:

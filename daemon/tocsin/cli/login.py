@@ -63,7 +63,7 @@ def _with_password(venue: Any, store: Any, by_hand: Any) -> None:
     import trio
 
     from tocsin.secrets import Secret
-    from tocsin.venues.wealthsimple import OneTimePassword, OneTimePasswordNeeded
+    from tocsin.venues.wealthsimple_auth import OneTimePassword, OneTimePasswordNeeded
 
     username = click.prompt("Username")
     password = Secret(click.prompt("Password", hide_input=True))

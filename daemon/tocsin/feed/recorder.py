@@ -1,20 +1,19 @@
-"""Keeping every raw message in a JSON Lines file, where a venue's config says `record: true`."""
+"""Keeping every raw message in a JSON Lines file, for `record: true` and `tocsin record`."""
 
 import json
 import os
 from pathlib import Path
 from typing import TextIO
-from urllib.parse import quote
 
 from tocsin.events import Instant, iso
 from tocsin.feed.model import Log
 
 
 class Recorder:
-    """Appends `{received, stream, message}` to `<directory>/<venue>.jsonl` (0600). A full disk ends it, told once."""
+    """Appends `{received, stream, message}` to the file at `path` (0600). A full disk ends it, told once."""
 
-    def __init__(self, directory: Path, venue: str, log: Log) -> None:
-        self._path = directory / f"{quote(venue, safe='')}.jsonl"
+    def __init__(self, path: Path, venue: str, log: Log) -> None:
+        self._path = path
         self._venue, self._log = venue, log
         self._file: TextIO | None = None
         self._broken = False

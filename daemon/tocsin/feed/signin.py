@@ -14,6 +14,7 @@ from tocsin.venues.base import (
     Keep,
     Pause,
     Session,
+    SignIn,
     SignInFailed,
 )
 
@@ -28,12 +29,22 @@ async def sign_in(
     keep: Callable[[Mapping[str, str]], None],
     pause: Callable[[str], Awaitable[None]],
 ) -> Session:
-    """A session. SignInRefused, or SignInFailed (also where a request failed).
+    """A session of the adapter's own sign-in; see `drive`."""
+    return await drive(adapter.sign_in(settings, kept, now), request=request, keep=keep, pause=pause)
+
+
+async def drive(
+    steps: SignIn,
+    *,
+    request: Callable[[HttpRequest], Awaitable[HttpResponse]],
+    keep: Callable[[Mapping[str, str]], None],
+    pause: Callable[[str], Awaitable[None]],
+) -> Session:
+    """The session that the steps come to. SignInRefused, or SignInFailed (also where a request failed).
 
     `keep` stores on the disk, at once and without giving other tasks a turn: a refresh token is used up by its answer.
     `pause` is told why a wait is needed, before it.
     """
-    steps = adapter.sign_in(settings, kept, now)
     answer: HttpResponse | None = None
     try:
         while True:

@@ -34,14 +34,14 @@ async def run_venue(
     credentials: CredentialStore,
     log: Log,
     timings: Timings | None = None,
-    record_dir: Path | None = None,
+    record_to: Path | None = None,
     random: Callable[[], float] = chance.random,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> NoReturn:
     """Hold that venue's connection for ever, putting into `sink` what it says and how the connection stands.
 
-    Never returns, and raises only cancellation. `record_dir` is where `record: true` appends; `random` gives numbers
-    from 0 to 1 for the back-off.
+    Never returns, and raises only cancellation. `record_to` is the file that raw messages are appended to, if any;
+    `random` gives numbers from 0 to 1 for the back-off.
     """
     own_lookups()
     timings = timings or Timings()
@@ -62,9 +62,7 @@ async def run_venue(
         complaints=Complaints(standing, timings.flood),
         silence=Silence(standing, _silent_after(venue, timings)),
         proof=Proof(timings.prove, timings.healthy),
-        recorder=Recorder(record_dir, venue.name, log)
-        if settings.record and record_dir is not None
-        else None,
+        recorder=Recorder(record_to, venue.name, log) if record_to is not None else None,
         random=random,
     )
     task_status.started()
