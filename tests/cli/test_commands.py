@@ -1,0 +1,305 @@
+"""The commands that need no daemon, as their user meets them."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tocsin import __version__
+from tocsin.cli import COMMANDS, cli
+from tocsin.events.kinds import KINDS
+from tocsin.shipped import shipped
+from tocsin.venues.registry import venue_types
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("CREDENTIALS_DIRECTORY", "STATE_DIRECTORY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
+    return tmp_path
+
+
+def run(*arguments: str) -> Result:
+    result = CliRunner().invoke(cli, arguments, prog_name="tocsin")
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+class TestTheProgram:
+    @pytest.mark.parametrize("start", [["-m", "tocsin"], [str(Path(sys.executable).with_name("tocsin"))]])
+    def test_says_its_version(self, start):
+        command = [sys.executable, *start] if start[0] == "-m" else start
+        done = subprocess.run(
+            [*command, "--version"], capture_output=True, text=True, timeout=30, check=False
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (0, f"tocsin {__version__}\n", "")
+
+    def test_says_its_version_without_importing_what_is_slow(self):
+        """What makes it answer at once; the time itself is measured, not tested."""
+        code = "import sys, tocsin.cli; print(*sys.modules)"
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True
+        )
+        slow = {
+            "trio",
+            "pydantic",
+            "apprise",
+            "msgspec",
+            "httpx",
+            "jinja2",
+            "yaml",
+            "sqlite3",
+            "structlog",
+            "asyncio",
+        }
+        assert slow.isdisjoint(done.stdout.split())
+
+    def test_exits_78_for_a_config_that_is_wrong(self, here):
+        (here / "config.yaml").write_text("venue: {}\n")
+        command = [sys.executable, "-m", "tocsin", "check"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        assert (done.returncode, done.stderr) == (78, "")
+        assert done.stdout.splitlines()[0] == "config.yaml:1:1: error: unknown key `venue`"
+        assert done.stdout.splitlines()[-1] == "1 error in config.yaml"
+
+    def test_help_names_every_command(self):
+        help_text = run("--help").output
+        for name, line in COMMANDS.items():
+            assert name in help_text
+            assert line[:30] in help_text
+
+    @pytest.mark.parametrize("name", COMMANDS)
+    def test_every_command_has_help_with_an_example(self, name):
+        assert import_module(f"tocsin.cli.{name}").command.name == name
+        result = run(name, "--help")
+        assert result.exit_code == 0
+        assert f"\n    tocsin {name}" in result.output
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (["chek"], "no such command: chek; did you mean check?"),
+            (["nonsense"], "no such command: nonsense"),
+            (["fields", "positon"], "no kind is called positon; did you mean position?"),
+            (["venues", "piexgoo"], "no type of venue is called piexgoo; did you mean piexgo?"),
+            (["schema", "rule"], "'rule' is not one of 'config', 'rules'"),
+            (["check", "--format", "xml"], "'xml' is not one of 'text', 'json'"),
+            (["check", "--nothing"], "No such option"),
+        ],
+    )
+    def test_wrong_usage_exits_2(self, arguments, words):
+        result = run(*arguments)
+        assert result.exit_code == 2
+        assert words in result.output
+
+
+class TestInitAndCheck:
+    def test_a_new_user_gets_a_config_that_is_right(self, here):
+        made = run("init")
+        assert made.exit_code == 0
+        assert "tocsin check\n" in made.output
+        checked = run("check")
+        assert checked.exit_code == 0
+        assert checked.output.splitlines()[:2] == [
+            "config.yaml:1:1: warning: no venue is configured: nothing is watched",
+            "      = fill in a venue in config.yaml",
+        ]
+        rules = sum(path.read_text().count("- id:") for path in shipped("rules").glob("*.yaml"))
+        assert f"right: config.yaml has 0 venues, 0 channels, {rules} rules; 2 warnings\n" in checked.output
+
+    def test_only_the_owner_can_read_what_init_makes(self, here):
+        run("init", "sub/folder")
+        folder = here / "sub" / "folder"
+        assert stat.S_IMODE((folder / "secrets").stat().st_mode) == 0o700
+        assert stat.S_IMODE((folder / "config.yaml").stat().st_mode) == 0o600
+        assert {path.name for path in (folder / "rules").glob("*.yaml")} == {
+            path.name for path in shipped("rules").glob("*.yaml")
+        }
+
+    def test_init_keeps_what_is_there(self, here):
+        run("init")
+        (here / "config.yaml").write_text("# mine\n")
+        changed = min((here / "rules").glob("*.yaml"))
+        changed.write_text("# mine too\n")
+        again = run("init")
+        assert again.exit_code == 0
+        assert "kept  config.yaml" in again.output
+        assert "0 files made" in again.output
+        assert (here / "config.yaml").read_text() == "# mine\n"
+        assert changed.read_text() == "# mine too\n"
+
+    def test_init_elsewhere_says_how_to_go_on(self, here):
+        made = run("init", "there")
+        assert "tocsin check --config there/config.yaml" in made.output
+        assert run("check", "--config", "there/config.yaml").exit_code == 0
+
+    def test_init_where_nothing_can_be_written(self, here):
+        (here / "file").write_text("")
+        result = run("init", "file/below")
+        assert result.exit_code == 1
+        assert result.output.startswith("tocsin: can't write ")
+
+
+class TestCheck:
+    RIGHT = """\
+venues: {px: {type: piexgo}}
+channels: {desk: json://localhost}
+rules:
+  - {id: a, watch: order.canceled}
+  - {id: b, watch: order.filled, enabled: false}
+"""
+
+    def test_says_what_it_found(self, here):
+        (here / "config.yaml").write_text(self.RIGHT)
+        result = run("check")
+        assert result.exit_code == 0
+        assert result.output == (
+            "right: config.yaml has 1 venue, 1 channel, 2 rules\n"
+            "  1 rule switched off (enabled: false)\n"
+            "  venue px: piexgo\n"
+        )
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ["--config", "c.yaml", "check"],
+            ["check", "--config", "c.yaml"],
+            ["--config", "none.yaml", "check", "--config", "c.yaml"],
+        ],
+    )
+    def test_config_stands_before_or_after_the_command(self, here, arguments):
+        (here / "c.yaml").write_text(self.RIGHT)
+        result = run(*arguments)
+        assert result.exit_code == 0
+        assert result.output.startswith("right: c.yaml has 1 venue")
+
+    def test_no_config_at_all(self, here):
+        result = run("check")
+        assert result.exit_code == 78
+        assert "no config found (looked for config.yaml, " in result.output
+        assert "tocsin init makes one to start from" in result.output
+
+    def test_all_problems_at_once_with_their_number(self, here):
+        (here / "config.yaml").write_text(
+            "venues: {px: {type: piexgo, api_kee: hunter2}}\ncolour: red\nrules: [no.yaml]\n"
+        )
+        result = run("check")
+        assert result.exit_code == 78
+        assert [line for line in result.output.splitlines() if "error:" in line] == [
+            "config.yaml:1:29: error: venues.px: unknown key `api_kee`",
+            "config.yaml:2:1: error: unknown key `colour`",
+            "config.yaml:3:9: error: rules[0]: no such file",
+        ]
+        assert result.output.endswith("\n\n3 errors in config.yaml\n")
+        assert "hunter2" not in result.output
+
+    @pytest.mark.parametrize("option", [["--json"], ["--format", "json"], ["--format=json"]])
+    def test_json_for_programs(self, here, option):
+        (here / "config.yaml").write_text("colour: red\n")
+        result = run("check", *option)
+        assert result.exit_code == 78
+        assert json.loads(result.output) == {
+            "config": "config.yaml",
+            "ok": False,
+            "found": None,
+            "problems": [
+                {
+                    "level": "error",
+                    "message": "unknown key `colour`",
+                    "path": "",
+                    "hint": "known here: venues, channels, rules, defaults, names, retention, log, state_dir, store_market_data",
+                    "file": "config.yaml",
+                    "line": 1,
+                    "column": 1,
+                    "length": 6,
+                    "source": "colour: ***",
+                }
+            ],
+        }
+
+    def test_json_of_a_config_that_is_right(self, here):
+        (here / "config.yaml").write_text(self.RIGHT)
+        assert json.loads(run("check", "--json").output) == {
+            "config": "config.yaml",
+            "ok": True,
+            "found": {"venues": 1, "channels": 1, "rules": 2},
+            "problems": [],
+        }
+
+
+class TestTheVocabulary:
+    def test_fields_lists_the_kinds(self):
+        output = run("fields").output
+        assert [line.split()[0] for line in output.split("\n\n")[0].splitlines()] == list(KINDS)
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_fields_of_a_kind(self, kind):
+        result = run("fields", kind)
+        told = json.loads(run("fields", kind, "--json").output)
+        assert result.exit_code == 0
+        assert f"{kind}.{KINDS[kind].events[0]}" in result.output
+        assert told["events"] == [f"{kind}.{event}" for event in KINDS[kind].events]
+        for field in told["fields"]:
+            assert field["name"] in result.output
+
+    def test_what_a_status_can_be(self):
+        assert "(open, closed)" in run("fields", "position").output
+
+    def test_venues_lists_the_types(self):
+        output = run("venues").output
+        assert [line.split()[0] for line in output.split("\n\n")[0].splitlines()] == list(venue_types())
+
+    @pytest.mark.parametrize("kind", venue_types())
+    def test_a_venues_options_and_fields(self, kind):
+        result = run("venues", kind)
+        told = json.loads(run("venues", kind, "--json").output)
+        assert result.exit_code == 0
+        assert {"url", "silent_after", "tls_ca"} <= {option["name"] for option in told["options"]}
+        for name in [option["name"] for option in told["options"]] + list(told["supplies"]):
+            assert name in result.output
+
+    def test_a_required_option_says_so(self):
+        options = {
+            option["name"]: option
+            for option in json.loads(run("venues", "yourfintech", "--json").output)["options"]
+        }
+        assert options["secret_key"]["required"] is True
+        assert options["connect_timeout"]["default"] == "10s"
+        assert options["max_message_size"]["default"] == "4MiB"
+
+    @pytest.mark.parametrize("what", ["config", "rules"])
+    def test_schema(self, what):
+        schema = json.loads(run("schema", what).output)
+        assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+        assert "rule" in schema["$defs"]
+
+
+@pytest.mark.parametrize(
+    ("environ", "coloured"),
+    [({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True), ({"TERM": "dumb"}, False)],
+)
+def test_colours_only_where_they_are_liked(here, environ, coloured):
+    """On a real terminal, a pseudo one."""
+    (here / "config.yaml").write_text("colour: red\n")
+    ours, theirs = os.openpty()
+    variables = (
+        {key: value for key, value in os.environ.items() if key != "NO_COLOR"} | {"TERM": "xterm"} | environ
+    )
+    command = [sys.executable, "-m", "tocsin", "check"]
+    try:
+        done = subprocess.run(command, stdout=theirs, stderr=theirs, env=variables, timeout=30, check=False)
+        output = os.read(ours, 65536)
+    finally:
+        os.close(theirs)
+        os.close(ours)
+    assert done.returncode == 78
+    assert (b"\x1b[" in output) is coloured
