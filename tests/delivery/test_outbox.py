@@ -300,12 +300,37 @@ class TestFallback:
         assert await outbox.statuses("mail") == {"d1-mail-0": "pending"}
         assert len(world.occurrences) == 1
 
+    @pytest.mark.parametrize("answer", [SENT, REFUSED, FAILED])
+    @pytest.mark.parametrize("expire", [65.0, 86400.0])
+    async def test_handed_over_while_it_is_being_sent(self, outbox, answer, expire, autojump_clock):
+        world = World(outbox, ScriptedSender(always=answer, takes=40.0), fallback=("mail", 1))
+        async with world.running():
+            await trio.sleep(30)
+            await world.put(
+                delivery("d0", alert="a0", at=30), delivery("d1", severity="critical", at=30, expire=expire)
+            )
+            await trio.sleep(1000)
+        handed = [id_ for id_ in await outbox.statuses("mail") if id_.startswith("d1")]
+        assert handed == ["d1-mail-0"]
+        if answer is SENT:
+            assert await outbox.statuses() == {"d0": "sent", "d1": "sent"}
+
     async def test_once_across_a_restart_too(self, outbox, autojump_clock):
         await outbox.put(delivery("d1", severity="critical"))
         for _ in range(3):
             async with World(outbox, ScriptedSender(always=FAILED), fallback=("mail", 1)).running():
                 await trio.sleep(100)
         assert await outbox.statuses("mail") == {"d1-mail-0": "pending"}
+
+    async def test_a_critical_one_that_waited_while_the_daemon_was_down_is_tried_here_first(
+        self, outbox, autojump_clock
+    ):
+        await trio.sleep(3600)
+        await outbox.put(delivery("d1", severity="critical"))
+        async with World(outbox, ScriptedSender(takes=1.0), fallback=("mail", 1)).running():
+            await trio.sleep(100)
+        assert await outbox.statuses() == {"d1": "sent"}
+        assert await outbox.statuses("mail") == {}
 
     async def test_a_critical_one_that_arrives_in_time_stays_here(self, outbox, autojump_clock):
         world = World(outbox, ScriptedSender(FAILED, FAILED, FAILED), fallback=("mail", 1))

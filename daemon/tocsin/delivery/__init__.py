@@ -1,0 +1,1 @@
+"""From an alert to a person: the outbox's tasks, templates, and sending by Apprise."""

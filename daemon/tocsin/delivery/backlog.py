@@ -34,6 +34,11 @@ class Parcel(Struct, frozen=True):
     def all(self) -> tuple[Delivery, ...]:
         return (*self.folded, self.carrier)
 
+    def refreshed(self, waiting: Sequence[Delivery]) -> "Parcel":
+        """The same, with its deliveries as they stand by now."""
+        now = {delivery.id: delivery for delivery in waiting}
+        return Parcel(now[self.carrier.id], tuple(now[delivery.id] for delivery in self.folded), self.notes)
+
     @property
     def attempts(self) -> int:
         return max(delivery.attempts for delivery in self.all)

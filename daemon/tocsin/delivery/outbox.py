@@ -82,6 +82,7 @@ class _ChannelTask:
         self._channel, self._sender, self._outbox = channel, sender, outbox
         self._clock, self._tell, self._wake, self._jitter = clock, tell, wake, jitter
         self._time = OnlyOn(clock)
+        self._since = self._time.wall()
         self._pace = pace_for(channel.settings.urls[channel.target].reveal(), channel.settings.rate)
         self._failures = 0  # in a row
         self._held_until = float(
@@ -131,20 +132,24 @@ class _ChannelTask:
         return Outcome(sent=False, answer=f"{self._sender.name}: no answer within {SEND_DEADLINE:g} s")
 
     async def _sent(self, parcel: Parcel, outcome: Outcome) -> None:
-        carrier = parcel.carrier
-        self._accepted.add(carrier.id)
+        self._accepted.add(parcel.carrier.id)
         if self._failures:
             self._log.info("delivering again", answer=outcome.answer)
         self._failures, self._held_until, self._outage_told = 0, float("-inf"), False
-        also: tuple[NewDelivery, ...] = ()
-        if carrier.state_told == "resolved" and self._fallback_heard(parcel):
-            # What was announced as firing there is announced as resolved there.
-            also = self._for_fallback(parcel)
-            self._heard.pop(carrier.alert, None)
-        await self._close(
-            parcel, Attempt(delivery=carrier.id, status="sent", at=self._time.wall(), also=also)
-        )
-        self._accepted.discard(carrier.id)
+
+        def sent(parcel: Parcel) -> list[Attempt]:
+            carrier = parcel.carrier
+            also: tuple[NewDelivery, ...] = ()
+            if carrier.state_told == "resolved" and self._fallback_heard(parcel):
+                # What was announced as firing there is announced as resolved there.
+                also = self._for_fallback(parcel)
+                self._heard.pop(carrier.alert, None)
+            return self._closing(
+                parcel, Attempt(delivery=carrier.id, status="sent", at=self._time.wall(), also=also)
+            )
+
+        await self._record(parcel, sent)
+        self._accepted.discard(parcel.carrier.id)
 
     async def _failed(self, parcel: Parcel, outcome: Outcome) -> None:
         tries = parcel.attempts + 1
@@ -156,23 +161,34 @@ class _ChannelTask:
         self._log.warning(
             "not delivered", delivery=parcel.carrier.id, answer=outcome.answer, attempt=tries, permanent=outcome.permanent
         )  # fmt: skip
-        now = self._time.wall()
         wait = timedelta(seconds=max(delay, outcome.retry_after or 0.0))
-        also = self._for_fallback(parcel, outcome.answer) if outcome.permanent else ()
-        next_at = min(now + wait, parcel.carrier.expires_at)
-        await self._put_off(parcel, outcome.answer, next_at, also)
+        next_at = min(self._time.wall() + wait, parcel.carrier.expires_at)
+
+        def failed(parcel: Parcel) -> list[Attempt]:
+            # All of it waits: its first, for which the rest waits, above all.
+            also = self._for_fallback(parcel, outcome.answer) if outcome.permanent else ()
+            folded = [self._again(delivery, outcome.answer, next_at) for delivery in parcel.folded]
+            return [*folded, self._again(parcel.carrier, outcome.answer, next_at, also)]
+
+        await self._record(parcel, failed)
         if outcome.permanent:
             await self._tell_failed(parcel, outcome.answer)
 
     async def _bury(self, parcel: Parcel, error: str) -> None:
         """It is never going to be delivered here: said loudly, and on the fallback if that doesn't have it yet."""
-        carrier = parcel.carrier
-        also = self._for_fallback(parcel, error)
-        self._log.error("delivery given up", delivery=carrier.id, alert=carrier.alert, error=error)
-        text = error_text(carrier, error, self._fallback_name if also else None)
-        await self._close(
-            parcel, Attempt(delivery=carrier.id, status="dead", at=self._time.wall(), error=text, also=also)
+
+        def dead(parcel: Parcel) -> list[Attempt]:
+            carrier, at = parcel.carrier, self._time.wall()
+            also = self._for_fallback(parcel, error)
+            text = error_text(carrier, error, self._fallback_name if also else None)
+            return self._closing(
+                parcel, Attempt(delivery=carrier.id, status="dead", at=at, error=text, also=also)
+            )
+
+        self._log.error(
+            "delivery given up", delivery=parcel.carrier.id, alert=parcel.carrier.alert, error=error
         )
+        await self._record(parcel, dead)
         await self._tell_failed(parcel, error)
 
     # -------------------------------------------------------------------------------------------------------- fallback
@@ -185,7 +201,7 @@ class _ChannelTask:
             for head in await self._due(_EVER, 10 * _BATCH):
                 if head.severity != "critical":
                     continue
-                at = head.created_at + CRITICAL_WITHIN
+                at = self._critical_until(head)
                 if at <= self._time.wall():
                     later = await self._hand_over_late(head.alert)
                     if later is None:
@@ -201,7 +217,7 @@ class _ChannelTask:
             if not waiting or any(delivery.id in self._accepted for delivery in waiting):
                 return None
             parcel = gather(waiting, self._time.wall())
-            due_at = parcel.carrier.created_at + CRITICAL_WITHIN
+            due_at = self._critical_until(parcel.carrier)
             if due_at > self._time.wall():
                 return due_at
             answer = bare_error(parcel.carrier) or bare_error(waiting[0]) or "not delivered within a minute"
@@ -213,6 +229,11 @@ class _ChannelTask:
         self._log.warning("not delivered within a minute", alert=alert, answer=answer)
         await self._tell_failed(parcel, answer)
         return None
+
+    def _critical_until(self, delivery: Delivery) -> datetime:
+        """Until when it may stay here alone. What waited while the daemon was down first gets its try."""
+        since = delivery.created_at if delivery.attempts else max(delivery.created_at, self._since)
+        return since + CRITICAL_WITHIN
 
     def _for_fallback(self, parcel: Parcel, because: str = "") -> tuple[NewDelivery, ...]:
         """The deliveries for the fallback; none where there is no fallback or it has the message already."""
@@ -255,27 +276,22 @@ class _ChannelTask:
         name, target = self._channel.name, self._channel.target
         return await stored(lambda: self._outbox.waiting(alert, name, target), self._log)
 
-    async def _close(self, parcel: Parcel, last: Attempt) -> None:
-        """The end of a parcel: what was folded into it is superseded, in the same transaction."""
-        folded = [
-            Attempt(delivery=delivery.id, status="superseded", at=last.at, error=delivery.error)
-            for delivery in parcel.folded
-        ]
+    async def _record(self, parcel: Parcel, made: Callable[[Parcel], list[Attempt]]) -> None:
+        """What came of a parcel, in one transaction. While it was sent the fallback may have got it: read again."""
         async with self._recording:
-            await stored(lambda: self._outbox.record([*folded, last]), self._log)
+            fresh = parcel.refreshed(await self._waiting(parcel.carrier.alert))
+            attempts = made(fresh)
+            await stored(lambda: self._outbox.record(attempts), self._log)
 
-    async def _put_off(
-        self, parcel: Parcel, answer: str, next_at: datetime, also: tuple[NewDelivery, ...]
-    ) -> None:
-        """All of the parcel waits until `next_at`: its first, for which the rest waits, above all."""
-        async with self._recording:
-            # Read again: the fallback may have got it while it was being sent.
-            now = {delivery.id: delivery for delivery in await self._waiting(parcel.carrier.alert)}
-            again = [self._again(now[delivery.id], answer, next_at) for delivery in parcel.folded]
-            carrier = now[parcel.carrier.id]
-            also = () if is_handed(carrier) else also
-            again.append(self._again(carrier, answer, next_at, also))
-            await stored(lambda: self._outbox.record(again), self._log)
+    def _closing(self, parcel: Parcel, last: Attempt) -> list[Attempt]:
+        """The end of a parcel: what was folded into it is superseded."""
+        return [
+            *(
+                Attempt(delivery=delivery.id, status="superseded", at=last.at, error=delivery.error)
+                for delivery in parcel.folded
+            ),
+            last,
+        ]
 
     def _again(
         self, delivery: Delivery, answer: str, next_at: datetime, also: tuple[NewDelivery, ...] = ()
