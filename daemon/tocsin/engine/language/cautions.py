@@ -1,28 +1,19 @@
 """What is allowed and most likely not meant: warned about, not refused."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-from tocsin.engine.language.ranges import bounds
-from tocsin.engine.language.report import Report, a
+from tocsin.engine.language.condition import TreeCondition
+from tocsin.engine.language.ranges import Bound, bounds_of
+from tocsin.engine.language.report import Report, a, did_you_mean
 from tocsin.engine.language.scope import is_common
-from tocsin.engine.language.tree import Name, Node, conjuncts, walk
+from tocsin.engine.language.tree import Name, conjuncts, walk
 from tocsin.engine.language.watch import Watch
 from tocsin.events import KINDS
-from tocsin.events.vocabulary import nearest
 
 Supplied = Mapping[str, Mapping[str, frozenset[str]]]
 _OURS = frozenset({"venue", "daemon"})  # kinds that we tell of ourselves, whatever the venue
 # What comes with every message of a stream, besides market data: profits move with each price.
 _STREAMED = frozenset({"position.updated", "account.updated"})
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """A condition of the rule, with the key that it stands under."""
-
-    key: str
-    tree: Node
 
 
 def floods(watch: Watch, *, guarded: bool, level: bool, report: Report) -> None:
@@ -43,68 +34,65 @@ def floods(watch: Watch, *, guarded: bool, level: bool, report: Report) -> None:
             )  # fmt: skip
 
 
-def unsupplied(watch: Watch, conditions: list[Written], supplied: Supplied, report: Report) -> None:
-    """Fields that no venue gives which the rule could be about."""
+def unsupplied(
+    watch: Watch, conditions: Mapping[str, TreeCondition], supplied: Supplied, report: Report
+) -> None:
+    """Fields that no venue gives which the rule could be about. `conditions` by their keys."""
     if not supplied:
         return
-    venues = _venues(conditions, supplied, report)
-    told = [supplied[venue] for venue in venues]
+    told = [supplied[venue] for venue in _venues(conditions, supplied, report)]
     for kind in watch.kinds:
         if kind in _OURS or not told:
             continue
-        place = next(place for name, place in watch.places.items() if name.partition(".")[0] == kind)
-        if not any(kind in kinds for kinds in told):
-            report.under("watch").warning(
-                f"no configured venue tells of {a(kind)}: this rule can never fire", place,
-                "`tocsin venues` lists what each supplies",
-            )  # fmt: skip
+        if any(kind in kinds for kinds in told):
+            _fields(kind, told, conditions, report)
             continue
-        known = frozenset[str]().union(*(kinds.get(kind, frozenset()) for kinds in told))
-        accounts = frozenset[str]().union(*(kinds.get("account", frozenset()) for kinds in told))
-        _fields(kind, known, accounts, conditions, report)
+        place = next(place for name, place in watch.places.items() if name.partition(".")[0] == kind)
+        report.under("watch").warning(
+            f"no configured venue tells of {a(kind)}: this rule can never fire", place,
+            "`tocsin venues` lists what each supplies",
+        )  # fmt: skip
 
 
 def _fields(
-    kind: str, known: frozenset[str], accounts: frozenset[str], conditions: list[Written], report: Report
+    kind: str,
+    told: list[Mapping[str, frozenset[str]]],
+    conditions: Mapping[str, TreeCondition],
+    report: Report,
 ) -> None:
     complained: set[str] = set()
-    for condition in conditions:
-        for node in walk(condition.tree):
-            if (
-                not isinstance(node, Name)
-                or node.name in complained
-                or node.name == "id"
-                or is_common(node.name)
-            ):
+    for key, condition in conditions.items():
+        for name in condition.fields:
+            of_account = name.startswith("account.")
+            whose, field = ("account", name.removeprefix("account.")) if of_account else (kind, name)
+            if field == "id" or is_common(name) or any(field in kinds.get(whose, ()) for kinds in told):
                 continue
-            of_account = node.name.startswith("account.")
-            if node.name.removeprefix("account.") in (accounts | {"id"} if of_account else known):
-                continue
-            complained.add(node.name)
-            whose = "" if of_account else f" of {a(kind)}"
-            report.under(condition.key).warning(
-                f"no configured venue supplies `{node.name}`{whose}: it is always missing", node.place,
-                "`tocsin venues` lists what each supplies",
-            )  # fmt: skip
+            if name not in complained:
+                complained.add(name)
+                report.under(key).warning(
+                    f"no configured venue supplies `{name}`{'' if of_account else f' of {a(kind)}'}: it is always missing",
+                    next(part.place for part in walk(condition.tree) if isinstance(part, Name) and part.name == name),
+                    "`tocsin venues` lists what each supplies",
+                )  # fmt: skip
 
 
-def _venues(conditions: list[Written], supplied: Supplied, report: Report) -> list[str]:
+def _venues(conditions: Mapping[str, TreeCondition], supplied: Supplied, report: Report) -> list[str]:
     """The configured venues that the rule can be about, by what it says of `venue`."""
     possible = list(supplied)
-    for condition in conditions:
-        if condition.key == "until":
+    for key, condition in conditions.items():
+        if key == "until" or "venue" not in condition.fields:
             continue
-        for part in conjuncts(condition.tree):
-            for bound in bounds(part):
-                if bound.subject != "venue":
-                    continue
-                for name in bound.values:
-                    if name not in supplied:
-                        near = nearest(str(name), list(supplied))
-                        report.under(condition.key).warning(
-                            f"no venue is called `{name}`", bound.place,
-                            f"did you mean `{near}`?" if near else f"there are {', '.join(supplied)}",
-                        )  # fmt: skip
-                named = bound.operator == "=="
-                possible = [venue for venue in possible if (venue in bound.values) is named]
+        for bound in bounds_of(conjuncts(condition.tree)):
+            if bound.subject == "venue":
+                _named(bound, supplied, report.under(key))
+                possible = [
+                    venue for venue in possible if (venue in bound.values) is (bound.operator == "==")
+                ]
     return possible
+
+
+def _named(bound: Bound, supplied: Supplied, report: Report) -> None:
+    for name in bound.values:
+        if name not in supplied:
+            report.warning(f"no venue is called `{name}`", bound.place,
+                           did_you_mean(name, tuple(supplied), f"there are {', '.join(supplied)}"))  # fmt: skip

@@ -4,8 +4,8 @@ from datetime import datetime
 
 from tocsin.engine.language import told
 from tocsin.engine.language.evaluate import Judge, evaluator
-from tocsin.engine.language.functions import function_of
-from tocsin.engine.language.tree import Name, Node, text, walk
+from tocsin.engine.language.functions import FUNCTIONS
+from tocsin.engine.language.tree import Call, Name, Node, text, walk
 from tocsin.events import Change
 
 
@@ -15,8 +15,8 @@ class TreeCondition:
     __slots__ = ("edge", "fields", "holds", "source", "timed", "tree")
 
     def __init__(self, tree: Node) -> None:
-        parts = list(walk(tree))
-        functions = [function for part in parts if (function := function_of(part))]
+        parts = walk(tree)
+        functions = [FUNCTIONS[part.function] for part in parts if isinstance(part, Call)]
         self.tree = tree
         self.source = text(tree)
         self.edge = any(function.edge for function in functions)

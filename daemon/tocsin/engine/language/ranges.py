@@ -110,23 +110,23 @@ class Range:
         return bound.operator == "!=" and denied.issuperset(bound.values)
 
 
-def never(conjuncts: Sequence[Node]) -> tuple[Bound, Bound] | None:
+def never(together: Sequence[Bound]) -> tuple[Bound, Bound] | None:
     """Two bounds that exclude each other, the later one second; None where they can all hold."""
+    if len(together) < 2:
+        return None
     ranges: dict[str, Range] = {}
-    for part in conjuncts:
-        for bound in bounds(part):
-            excluding = ranges.setdefault(bound.subject, Range()).narrow(bound)
-            if excluding:
-                return excluding, bound
+    for bound in together:
+        excluding = ranges.setdefault(bound.subject, Range()).narrow(bound)
+        if excluding:
+            return excluding, bound
     return None
 
 
-def implies(conjuncts: Sequence[Node], ends: Sequence[Node]) -> bool:
-    """Whether `ends` hold whenever `conjuncts` do, as far as comparisons with constants tell."""
+def implies(together: Sequence[Bound], ends: Sequence[Node]) -> bool:
+    """Whether `ends` hold whenever those bounds do, as far as comparisons with constants tell."""
     ranges: dict[str, Range] = {}
-    for part in conjuncts:
-        for bound in bounds(part):
-            ranges.setdefault(bound.subject, Range()).narrow(bound)
+    for bound in together:
+        ranges.setdefault(bound.subject, Range()).narrow(bound)
     for part in ends:
         needed = list(bounds(part))
         if not needed or not all(
@@ -134,6 +134,11 @@ def implies(conjuncts: Sequence[Node], ends: Sequence[Node]) -> bool:
         ):
             return False
     return True
+
+
+def bounds_of(conjuncts: Sequence[Node]) -> list[Bound]:
+    """The comparisons with constants that hold whenever all the parts do."""
+    return [bound for part in conjuncts for bound in bounds(part)]
 
 
 def bounds(node: Node) -> Iterator[Bound]:

@@ -8,6 +8,7 @@ from tocsin.engine.language.tree import (
     NEGATED,
     Call,
     Compare,
+    Constant,
     Junction,
     Member,
     Name,
@@ -20,15 +21,17 @@ from tocsin.engine.language.tree import (
 Worse = Literal["lowest", "highest"]
 
 
-def spoken_of(tree: Node) -> tuple[str, Worse] | None:
-    """The first numeric field compared in the condition and its worse end: the lowest where it must be below."""
-    return next(_compared(tree, negated=False), None)
-
-
-def worse_end(tree: Node, name: str) -> Worse:
-    """The worse end of that field; of one that isn't compared, that of the first which is."""
-    found = list(_compared(tree, negated=False))
-    return next((worse for compared, worse in found if compared == name), found[0][1] if found else "highest")
+def spoken_of(tree: Node | None, chosen: str | None) -> tuple[str | None, Worse]:
+    """The field `chosen`, else the first number compared in the condition; and its worse end: the lowest where it must
+    be below. The worse end of a chosen field that isn't compared is that of the first which is.
+    """
+    found = list(_compared(tree, negated=False)) if tree else []
+    if not found:
+        return chosen, "highest"
+    first, end = found[0]
+    if chosen is None:
+        return first, end
+    return chosen, next((worse for name, worse in found if name == chosen), end)
 
 
 def _compared(node: Node, *, negated: bool) -> Iterator[tuple[str, Worse]]:
@@ -49,6 +52,8 @@ def _compared(node: Node, *, negated: bool) -> Iterator[tuple[str, Worse]]:
 
 
 def _in(node: Node, operator: Ordering) -> Iterator[tuple[str, Worse]]:
+    if isinstance(node, Constant):
+        return
     for part in walk(node):
         if isinstance(part, Name) and part.type == "number":
             yield part.name, "lowest" if operator in ("<", "<=") else "highest"

@@ -129,6 +129,12 @@ def children(node: Node) -> tuple[Node, ...]:
     match node:
         case Constant() | Name():
             return ()
+        case Compare():
+            return node.operands
+        case Junction():
+            return node.parts
+        case Member():
+            return (node.item, node.options)
         case Listing():
             return node.items
         case Call():
@@ -137,19 +143,16 @@ def children(node: Node) -> tuple[Node, ...]:
             return (node.operand,)
         case Arithmetic():
             return (node.left, node.right)
-        case Compare():
-            return node.operands
-        case Member():
-            return (node.item, node.options)
-        case Junction():
-            return node.parts
 
 
-def walk(node: Node) -> Iterator[Node]:
+def walk(node: Node) -> list[Node]:
     """The node and all below it, in the order in which they are written."""
-    yield node
-    for child in children(node):
-        yield from walk(child)
+    found: list[Node] = []
+    waiting = [node]
+    while waiting:
+        found.append(waiting.pop())
+        waiting += reversed(children(found[-1]))
+    return found
 
 
 def conjuncts(node: Node) -> tuple[Node, ...]:
@@ -165,10 +168,12 @@ _NOT, _COMPARE, _SUM, _SIGN, _TIGHTEST = 3, 4, 5, 7, 8
 
 def text(node: Node) -> str:
     """The canonical spelling; parsing it gives an equal tree."""
-    return _spell(node, 0)
+    return _spelled(node)[0]
 
 
 def _spell(node: Node, outside: int) -> str:
+    if isinstance(node, Name):
+        return node.name
     spelled, binding = _spelled(node)
     return f"({spelled})" if binding < outside else spelled
 
@@ -176,22 +181,22 @@ def _spell(node: Node, outside: int) -> str:
 def _spelled(node: Node) -> tuple[str, int]:
     """The spelling and how tightly it binds."""
     match node:
-        case Negative():
-            return f"-{_spell(node.operand, _SIGN)}", _SIGN
-        case Arithmetic():
-            binding = _BINDING[node.operator]
-            return f"{_spell(node.left, binding)} {node.operator} {_spell(node.right, binding + 1)}", binding
         case Compare():
-            rest = (f" {op} {_spell(right, _SUM)}" for _, op, right in node.pairs())
+            rest = [f" {op} {_spell(right, _SUM)}" for _, op, right in node.pairs()]
             return f"{_spell(node.operands[0], _SUM)}{''.join(rest)}", _COMPARE
+        case Junction():
+            binding = _BINDING[node.word]
+            return f" {node.word} ".join([_spell(part, binding + 1) for part in node.parts]), binding
         case Member():
             word = "not in" if node.negated else "in"
             return f"{_spell(node.item, _SUM)} {word} {text(node.options)}", _COMPARE
         case Not():
             return f"not {_spell(node.operand, _NOT)}", _NOT
-        case Junction():
-            binding = _BINDING[node.word]
-            return f" {node.word} ".join(_spell(part, binding + 1) for part in node.parts), binding
+        case Arithmetic():
+            binding = _BINDING[node.operator]
+            return f"{_spell(node.left, binding)} {node.operator} {_spell(node.right, binding + 1)}", binding
+        case Negative():
+            return f"-{_spell(node.operand, _SIGN)}", _SIGN
         case _:
             return _spelled_value(node)
 

@@ -1,0 +1,111 @@
+"""What a rule's keys say beside its conditions: whether they fit its sort, and whether what they name exists."""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+
+from tocsin import document
+from tocsin.engine.language.condition import TreeCondition
+from tocsin.engine.language.report import Report, did_you_mean
+from tocsin.engine.language.scope import Scope, scope
+from tocsin.engine.language.watch import Watch
+from tocsin.engine.written import WrittenRule
+
+CheckTemplate = Callable[[str, frozenset[str]], tuple[int, str] | None]
+"""Given a template and the names it may use: (line within it, counted from 0; what is wrong), or None."""
+
+TEMPLATE_NAMES = frozenset({
+    "rule", "severity", "state", "event", "value", "value_at_start", "worst", "duration", "late", "as_of", "members",
+})  # fmt: skip
+"""What a template may use beside the fields of what the rule watches."""
+
+_STATE_ONLY = ("until", "for", "keep_firing_for", "on_gap")
+_EVENT_ONLY = ("cooldown", "if_unknown", "per")
+_NOT_WITH_EDGE = ("for", "until", "keep_firing_for", "repeat")
+_SHORTEST_REPEAT = 1.0  # seconds
+
+
+def misplaced(
+    node: document.Mapping, watch: Watch, conditions: Mapping[str, TreeCondition], report: Report
+) -> None:
+    """Keys that mean nothing in a rule of this sort are refused: whoever wrote them expects something of them."""
+    report.under("")
+    if watch.events:
+        for key in _given(node, _STATE_ONLY):
+            report.error(f"`{key.text}` is for state rules; this one watches an event", key.place,
+                         f"watch `{watch.kinds[0]}` (without a dot) to look at what is so")  # fmt: skip
+        return
+    for key in _given(node, _EVENT_ONLY):
+        report.error(f"`{key.text}` is for event rules; this one watches what is so", key.place)
+    if "when" not in node.entries:
+        report.error(f"a rule that watches `{watch.kinds[0]}` needs a `when`", document.find(node, ("watch",)).place,
+                     f"or watch what happens to it: {watch.kinds[0]}.*")  # fmt: skip
+    elif "when" in conditions and conditions["when"].edge:
+        for key in _given(node, _NOT_WITH_EDGE):
+            report.error(f"`{key.text}` makes no sense here: `when` is true for a moment only", key.place,
+                         "crosses_above, crosses_below and changed are told each time they are true")  # fmt: skip
+    if watch.kinds == ("venue",):
+        for key in _given(node, ("on_gap",)):
+            report.warning("`on_gap` has no effect on a rule that watches `venue`", key.place)
+
+
+def notified(node: document.Mapping, said: WrittenRule, channels: frozenset[str], report: Report) -> None:
+    """`notify` names channels of the config."""
+    if said.notify is None:
+        return
+    written = node.entries["notify"].value
+    report.under("notify")
+    for item in written if isinstance(written, document.Sequence) else [written]:
+        if isinstance(item, document.Scalar) and item.text not in channels:
+            known = tuple(sorted(channels))
+            there = f"there are {', '.join(known)}" if known else "the config has no `channels`"
+            report.error(
+                f"no channel is called `{item.text:.80}`", item.place, did_you_mean(item.text, known, there)
+            )
+    if not said.notify:
+        report.warning("an empty list: nobody is told", written.place)
+
+
+def templated(
+    node: document.Mapping, said: WrittenRule, readable: Scope, wrong_with: CheckTemplate, report: Report
+) -> None:
+    """`title` and `message` are templates over what the rule watches."""
+    for key, template in (("title", said.title), ("message", said.message)):
+        if template is None:
+            continue
+        if wrong := wrong_with(template, template_names(readable.kinds)):
+            line, message = wrong
+            several = "\n" in template.strip()
+            report.under(key).error(f"line {line + 1} of the text: {message}" if several else message,
+                                    node.entries[key].value.place)  # fmt: skip
+
+
+@cache
+def template_names(kinds: tuple[str, ...]) -> frozenset[str]:
+    """What templates of a rule on these kinds may use."""
+    names = scope(kinds, event_rule=True).names
+    return TEMPLATE_NAMES.union(name for name in names if "." not in name)
+
+
+def valued(node: document.Mapping, said: WrittenRule, readable: Scope, report: Report) -> None:
+    """`value` is a number of what the rule watches."""
+    if said.value is None:
+        return
+    report.under("value")
+    place = node.entries["value"].value.place
+    known = readable.fields.get(said.value)
+    if known is None:
+        message, hint = readable.unknown(said.value)
+        report.error(message, place, hint)
+    elif known.type != "number":
+        report.error(f"`{said.value}` is no number", place)
+
+
+def repeated(node: document.Mapping, said: WrittenRule, report: Report) -> None:
+    if said.repeat is not None and said.repeat.total_seconds() < _SHORTEST_REPEAT:
+        report.under("repeat").error(
+            "a reminder more often than each second", node.entries["repeat"].value.place
+        )
+
+
+def _given(node: document.Mapping, keys: tuple[str, ...]) -> list[document.Scalar]:
+    return [node.entries[key].key for key in keys if key in node.entries]
