@@ -11,7 +11,8 @@ _WORDS = (
     "api-key", "apikey", "app_key", "appkey", "access_key", "private_key",
 )  # fmt: skip
 # Repetitions are bounded, so that no text makes the search slow.
-_KEY = re.compile(rf"(?i)([\w.-]{{0,40}}(?:{'|'.join(_WORDS)})[\w.-]{{0,40}})[\"']?[ \t]{{0,40}}:")
+_KEY = re.compile(rf"(?i)(?:{'|'.join(_WORDS)})([\w.-]{{0,40}}+)[\"']?[ \t]{{0,40}}+:")
+_LONGEST_LINE = 2000  # characters before a key that are looked at
 _REFERENCE = re.compile(r"\$\{[^}\n]{0,200}\}")
 _STARRED = re.compile(rf"{_REFERENCE.pattern}|[^\s\"']")
 # Up to white space or a quote; a bracket or comma that ends an item of a list is no part of it.
@@ -74,7 +75,8 @@ def _hide_secret_keys(text: str) -> str:
 
 def _value_end(text: str, match: re.Match[str]) -> int:
     """Where the value ends: in a flow mapping before the next key, else with the deeper lines below the key's."""
-    line_start = text.rfind("\n", 0, match.start()) + 1
+    earliest = max(0, match.start() - _LONGEST_LINE)
+    line_start = max(earliest, text.rfind("\n", earliest, match.start()) + 1)
     before = text[line_start : match.start()]
     if "{" in _REFERENCE.sub("", before):
         flow = _FLOW_VALUE.match(text, match.end())

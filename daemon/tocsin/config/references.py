@@ -91,10 +91,14 @@ class References:
                 f"{name!r} can't be a credential's name", "letters, digits, _, - and . make a name"
             )
         given = self._environ.get("CREDENTIALS_DIRECTORY")
-        if given and os.path.lexists(path := Path(given) / name):
-            return self._read(path)
+        # systemd puts a prefix before the names of a whole directory's credentials; our unit's is `tocsin`.
+        for credential in (name, f"tocsin_{name}") if given else ():
+            if os.path.lexists(path := Path(given or "") / credential):
+                return self._read(path)
         own = self._folder / "secrets" / name
-        if not os.path.lexists(own):  # also where the folder can't be entered
+        if own.parent.is_dir() and not os.access(own.parent, os.X_OK):
+            raise _Unresolved(f"can't look into {own.parent}", "be the user that it belongs to")
+        if not os.path.lexists(own):
             raise _Unresolved(
                 f"no secret is named {name}"
                 + (", neither in $CREDENTIALS_DIRECTORY nor here" if given else ""),
