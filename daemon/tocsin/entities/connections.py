@@ -120,7 +120,7 @@ class Connections:
     ) -> list[Change]:
         """What the feed says of the link. One `disconnected` an outage; a gap is told after `connected`."""
         said, link = observation.state, self._links.setdefault(venue, Link())
-        key = Key(venue, "venue", "", said.id if isinstance(said.id, str) else venue)
+        key = Key(venue, "venue", "", venue)
         record = self._shelf.find(key)
         known = record.state if record is not None else BLANK["venue"]
         if not isinstance(said, Venue) or not isinstance(known, Venue):
@@ -144,6 +144,7 @@ class Connections:
         previous = known if known is not BLANK["venue"] else None
         changes = [self._shelf.change(record, events, previous, raw)]
         if state.status in _DOWN and "status" in changed:
+            link.was_up = link.was_up or self._shelf.knows(venue)
             link.lose(Away(at.wall, at.steady))
         if "venue.connected" in events:
             changes += self._back(venue, link, at)

@@ -93,6 +93,9 @@ class Entities:
         said, named = told.state, told.event
         if named is not None:
             named = canonical(named)
+            if said.kind == "daemon":  # always something that happened, never something that is so
+                passing = Occurrence(state=said, event=named, time=told.time)
+                return [self._occurrence(venue, passing, at, raw)]
         if named is not None or said.ended:
             said = with_status(said, named)
         if said.kind == "venue":

@@ -3,7 +3,8 @@
 A field that isn't mentioned stays, None clears, numbers that are equal are no change though the newest spelling is
 kept. Which message is the older one
     is told by the venue's own clock: `updated` where both have it, else the messages' times where both are stated;
-    an older message changes nothing, unless it carries the order or position forward (a later status, more filled);
+    an older message changes nothing, unless it carries the entity forward (ends it; an order: a later status, more
+    filled);
     without times, an order's `filled` is the clock: it only grows;
     what has ended comes back to life only by a message that is provably newer.
 """
@@ -15,7 +16,7 @@ from typing import Any, TypeAlias
 from msgspec import UNSET, structs
 
 from tocsin.entities.shelf import Record, has_ended
-from tocsin.events import KINDS, Entity, Order, Position
+from tocsin.events import KINDS, Entity, Order
 
 Updates: TypeAlias = dict[str, Any]
 
@@ -40,8 +41,8 @@ def difference(known: Entity, said: Entity) -> tuple[Updates, set[str]]:
             if new.__class__ is not str:
                 updates[name] = new
             continue
-        updates[name] = new
-        if new is not None or old is not UNSET:
+        if new is not None or old is not UNSET:  # missing either way
+            updates[name] = new
             changed.add(name)
     for name in _MOMENTARY[kind]:
         if getattr(said, name) is UNSET and getattr(known, name) not in _MISSING:
@@ -50,7 +51,7 @@ def difference(known: Entity, said: Entity) -> tuple[Updates, set[str]]:
 
 
 def is_refused(record: Record, said: Entity, time: datetime | None) -> bool:
-    """Whether the message is too old to be believed over what is known (see above)."""
+    """Whether an order's, position's or contract's message is too old to be believed over what is known (see above)."""
     known = record.state
     status = getattr(said, "status", UNSET)
     newer = _newer(record, said, time)
@@ -60,9 +61,7 @@ def is_refused(record: Record, said: Entity, time: datetime | None) -> bool:
         if newer is False:
             return not (_rank(said) > _rank(known) or _is_less(known.filled, said.filled))
         return newer is None and not has_ended(said) and _is_less(said.filled, known.filled)
-    if isinstance(known, Position) and newer is False:
-        return has_ended(known) or not has_ended(said)
-    return False
+    return newer is False and (has_ended(known) or not has_ended(said))
 
 
 def _newer(record: Record, said: Entity, time: datetime | None) -> bool | None:

@@ -81,6 +81,10 @@ class Shelf:
         self._tell_positions.discard(venue)
         return keys
 
+    def knows(self, venue: str) -> bool:
+        """Whether anything but its link is known of that venue."""
+        return any(record.key.venue == venue and record.key.kind != "venue" for record in self)
+
     def positions_of(self, venue: str, account: str) -> Iterable[Record]:
         return self._by_account.get((venue, account), {}).values()
 

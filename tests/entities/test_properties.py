@@ -1,0 +1,184 @@
+"""What holds whatever is said, in whatever order."""
+
+from decimal import Decimal
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import UNSET, structs
+
+from support.observing import Scene
+from tocsin.entities.derive import account_values
+from tocsin.events import (
+    KINDS,
+    Account,
+    Balance,
+    Book,
+    Observation,
+    Order,
+    Position,
+    Ticker,
+    Trade,
+    from_iso,
+    number,
+)
+
+NUMBERS = st.sampled_from(
+    ["0", "1", "1.0", "-2.5", "89788.01", "0.01", "1E-8", "7", "0E-16", "3333333.333"]
+).map(number)
+TIMES = st.integers(0, 9).map(lambda second: from_iso(f"2026-01-01T00:00:0{second}Z"))
+
+
+def field(values):
+    return st.one_of(st.just(UNSET), st.none(), values)
+
+
+def entity(kind, ids, **values):
+    return st.builds(
+        kind, id=st.sampled_from(ids), **{name: field(strategy) for name, strategy in values.items()}
+    )
+
+
+SYMBOLS = st.sampled_from(["X", "Y"])
+ORDERS = entity(
+    Order, ["1", "2"], symbol=SYMBOLS, price=NUMBERS, filled=NUMBERS, remaining=NUMBERS, updated=TIMES,
+    status=st.sampled_from(["pending", "open", "partially_filled", "filled", "canceled", "cancelled", "unknown"]),
+    venue_status=st.sampled_from(["a", "b"]),
+)  # fmt: skip
+POSITIONS = entity(
+    Position, ["p", "q"], symbol=SYMBOLS, side=st.sampled_from(["long", "short"]), amount=NUMBERS, entry_price=NUMBERS,
+    profit=NUMBERS, lot_size=NUMBERS, profit_price=NUMBERS, margin_price=NUMBERS, leverage=NUMBERS, mark_price=NUMBERS,
+    status=st.sampled_from(["open", "closed"]), updated=TIMES,
+)  # fmt: skip
+ACCOUNTS = entity(Account, ["a"], balance=NUMBERS, leverage=NUMBERS)
+TICKERS = entity(Ticker, ["X", "Y"], bid=NUMBERS, ask=NUMBERS, last=NUMBERS)
+BOOKS = entity(Book, ["X", "Y"], bid=NUMBERS, ask=NUMBERS)
+BALANCES = entity(Balance, ["B"], total=NUMBERS)
+EVENTS = {
+    Order: ["order.created", "order.canceled", "order.updated"],
+    Position: ["position.opened", "position.updated", "position.closed"],
+    Account: ["account.added", "account.updated"],
+}
+
+
+def observations(states):
+    return states.flatmap(
+        lambda state: st.builds(
+            Observation,
+            state=st.just(state),
+            account=st.just("a"),
+            event=st.sampled_from([None, *EVENTS.get(type(state), ())]),
+            origin=st.sampled_from(["live", "live", "snapshot"]),
+            time=st.one_of(st.none(), TIMES),
+        )
+    )
+
+
+ANY = observations(st.one_of(ORDERS, POSITIONS, ACCOUNTS, TICKERS, BOOKS, BALANCES))
+SEQUENCES = st.lists(ANY, max_size=8)
+
+
+def everything(scene):
+    known = {}
+    for key in scene.latest:
+        found = scene.entities.get(key)
+        known[key] = structs.replace(found, origin="live")
+    return known
+
+
+@settings(max_examples=60, deadline=None)
+@given(SEQUENCES, ANY)
+def test_the_same_again_is_no_event(before, last):
+    scene = Scene()
+    for observation in [*before, last]:
+        scene.apply(observation)
+    assert scene.apply(last) == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(SEQUENCES)
+def test_what_stands_said_again_is_no_event(before):
+    scene = Scene()
+    for observation in before:
+        scene.apply(observation)
+    for key in list(scene.latest):
+        state = scene.entities.get(key).state
+        if key.kind == "ticker" and scene.entities.get(key).origin == "synthetic":
+            continue  # said by the venue itself, it becomes the venue's own
+        assert scene.apply(Observation(state=state, account=key.account or None)) == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(SEQUENCES, SEQUENCES)
+def test_a_restart_changes_nothing(before, after):
+    one = Scene()
+    for observation in before:
+        one.apply(observation)
+    other = one.restarted()
+    assert everything(other) == everything(one)
+    for observation in after:
+        # Origins may differ: what is an opening state to one is a difference to the other.
+        live = structs.replace(observation, origin="live")
+        told = [structs.replace(change, origin="live") for change in one.apply(live)]
+        assert [structs.replace(change, origin="live") for change in other.apply(live)] == told
+    assert everything(other) == everything(one)
+
+
+@settings(max_examples=60, deadline=None)
+@given(SEQUENCES)
+def test_what_is_told_fits_together(said):
+    scene = Scene()
+    known = {}
+    for observation in said:
+        for change in scene.apply(observation):
+            assert change.previous == known.get(change.key)
+            assert change.state != change.previous or "trade.executed" in change.events
+            known[change.key] = change.state
+            status = getattr(change.state, "status", None)
+            assert status != "cancelled"
+            assert "order.cancelled" not in change.events
+            assert change.ended == (status in KINDS[change.kind].ended)
+            statuses = [name for name in change.events if name.partition(".")[2] in (status, "closed")]
+            before = getattr(change.previous, "status", None)
+            if change.kind in ("order", "position") and status == before:
+                assert statuses in ([], ["order.partially_filled"], ["order.unknown"])
+    for key, state in known.items():
+        assert scene.entities.get(key).state == state
+
+
+@settings(max_examples=60, deadline=None)
+@given(SEQUENCES)
+def test_an_order_only_goes_on(said):
+    """Without the venue's word that it is newer, nothing ended lives again and nothing filled is unfilled."""
+    scene = Scene()
+    for observation in said:
+        state = observation.state
+        if hasattr(state, "updated"):
+            state = structs.replace(state, updated=UNSET)
+        for change in scene.apply(structs.replace(observation, state=state, time=None)):
+            if change.kind in ("order", "position") and change.previous is not None:
+                assert change.ended or change.previous.status not in KINDS[change.kind].ended
+
+
+@settings(max_examples=60, deadline=None)
+@given(SEQUENCES)
+def test_accounts_are_always_in_step_with_their_positions(said):
+    scene = Scene()
+    for observation in said:
+        scene.apply(observation)
+    if not any(key.kind == "position" for key in scene.latest):
+        return
+    positions = [change.state for change in scene.entities.live("position")]
+    for change in scene.entities.live("account"):
+        for name, value in account_values(change.state, positions).items():
+            assert (getattr(change.state, name) or None) == (value or None) or value == Decimal(0)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(observations(entity(Trade, ["X", "77"], symbol=SYMBOLS, price=NUMBERS)), max_size=8))
+def test_a_trade_without_an_id_always_happens(said):
+    scene = Scene()
+    for observation in said:
+        plain = structs.replace(
+            observation, origin="live", state=structs.replace(observation.state, id="X", symbol="X")
+        )
+        assert scene.apply(plain)[0].events == ("trade.executed",)
