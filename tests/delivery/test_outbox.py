@@ -382,6 +382,15 @@ class TestOrder:
         assert "was firing from 2026-01-01 00:00:00 UTC to 2026-01-01 00:00:40 UTC" in message.body
         assert await outbox.statuses() == {"d1": "superseded", "d2": "superseded", "d3": "sent"}
 
+    async def test_what_waited_while_the_daemon_was_down_is_one_message_too(self, outbox, autojump_clock):
+        world = World(outbox, ScriptedSender())
+        await outbox.put(delivery("d1"), delivery("d2", "resolved", at=3))
+        await trio.sleep(30)
+        async with world.running():
+            await trio.sleep(1)
+        assert world.sender.ids() == ["d2"]
+        assert await outbox.statuses() == {"d1": "superseded", "d2": "sent"}
+
     async def test_that_message_failing_loses_nothing(self, outbox, autojump_clock):
         world = World(outbox, ScriptedSender(always=FAILED))
         await outbox.put(delivery("d1"), delivery("d2", "resolved", at=1))

@@ -90,7 +90,11 @@ def test_a_venue_s_text_is_text_in_a_template_too():
         ("{{ 1 / 0 }}", "ZeroDivisionError"),
         ("{{ 'x' * 10 }}", "SecurityError: * takes numbers only"),
         ("{{ 10 ** 10 }}", "SecurityError: ** can't be used"),
-        ("{% for a in range(1000) %}{% for b in range(1000) %}x{% endfor %}{% endfor %}", "turns in a template's loops"),
+        ("{% for a in range(1000) %}{% for b in range(1000) %}x{% endfor %}{% endfor %}", "steps in a template"),
+        (
+            "{% set a = 'x y '|replace(' ', 'z w v ')|replace(' ', 'z w v u t s ')|replace(' ', 'z w v u t s r ') %}{% for n in range(9000) %}{% set b = a.split()|sort %}{% endfor %}",
+            "steps in a template",
+        ),
         ("{{ range(1000000)|list }}", "a range of more than"),
         ("{{ ''.__class__.__mro__ }}", "SecurityError"),
         ("{{ profit.__init__.__globals__ }}", "SecurityError"),

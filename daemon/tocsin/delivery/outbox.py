@@ -4,7 +4,7 @@ The outbox itself is in the store; what is remembered here can all be lost.
 """
 
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -21,15 +21,14 @@ from tocsin.delivery.backlog import (
     bare_error,
     error_text,
     gather,
-    hand_over,
-    is_handed,
     message,
     tells_of_failure,
 )
 from tocsin.delivery.channel import Channel, Outbox, Wake
+from tocsin.delivery.fallback import Fallback
 from tocsin.delivery.model import Outcome, Sender
 from tocsin.delivery.pace import pace_for
-from tocsin.delivery.patience import OnlyOn, finishing, stored
+from tocsin.delivery.patience import OnlyOn, Queue, finishing
 from tocsin.events import Daemon, Occurrence
 from tocsin.store.model import Attempt, Delivery, NewDelivery
 
@@ -39,7 +38,6 @@ SEND_DEADLINE = 45.0  # seconds; senders have a deadline of their own, this is f
 _GRACE = 4.0  # seconds that a message on its way may take to arrive and be recorded when the daemon stops
 _LONGEST_REST = 60.0  # seconds; a wake-up that was missed delays no longer
 _BATCH = 50
-_REMEMBERED = 10_000  # alerts
 _EVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -79,29 +77,28 @@ class _ChannelTask:
         wake: Wake,
         jitter: Callable[[], float],
     ) -> None:
-        self._channel, self._sender, self._outbox = channel, sender, outbox
+        self._channel, self._sender = channel, sender
         self._clock, self._tell, self._wake, self._jitter = clock, tell, wake, jitter
         self._time = OnlyOn(clock)
         self._since = self._time.wall()
         self._pace = pace_for(channel.settings.urls[channel.target].reveal(), channel.settings.rate)
         self._failures = 0  # in a row
-        self._held_until = float(
-            "-inf"
-        )  # steady; after a failure the service gets its rest, whatever else is due
+        # Steady: after a failure the service gets its rest, whatever else is due.
+        self._held_until = float("-inf")
         self._outage_told = False
-        self._heard: dict[str, None] = {}  # alerts whose firing the fallback has heard of, oldest first
+        self._fallback = Fallback(channel.fallback)
         self._recording = trio.Lock()
-        self._accepted: set[str] = set()  # sent, but not recorded yet
         self._log = _log.bind(channel=channel.name, target=channel.target)
+        self._queue = Queue(outbox, channel, self._log)
 
     # ------------------------------------------------------------------------------------------------------ delivering
 
     async def deliver(self) -> None:
         while True:
             seen = self._wake.count
-            due = await self._due(self._time.wall(), _BATCH)
+            due = await self._queue.due(self._time.wall(), _BATCH)
             if not due:
-                await self._rest(seen, await self._next_due())
+                await self._rest(seen, await self._queue.next_due())
                 continue
             now = self._clock.now()
             delay = max(self._held_until - now.steady, self._pace.wait(now))
@@ -113,7 +110,7 @@ class _ChannelTask:
             await finishing(partial(self._deliver_alert, chosen.alert), _GRACE)
 
     async def _deliver_alert(self, alert: str) -> None:
-        parcel = gather(await self._waiting(alert), self._time.wall())
+        parcel = gather(await self._queue.waiting(alert), self._time.wall())
         if self._is_expired(parcel) and parcel.attempts > 0:
             await self._bury(parcel, bare_error(parcel.carrier) or "not delivered in time")
             return
@@ -132,24 +129,18 @@ class _ChannelTask:
         return Outcome(sent=False, answer=f"{self._sender.name}: no answer within {SEND_DEADLINE:g} s")
 
     async def _sent(self, parcel: Parcel, outcome: Outcome) -> None:
-        self._accepted.add(parcel.carrier.id)
         if self._failures:
             self._log.info("delivering again", answer=outcome.answer)
         self._failures, self._held_until, self._outage_told = 0, float("-inf"), False
 
         def sent(parcel: Parcel) -> list[Attempt]:
             carrier = parcel.carrier
-            also: tuple[NewDelivery, ...] = ()
-            if carrier.state_told == "resolved" and self._fallback_heard(parcel):
-                # What was announced as firing there is announced as resolved there.
-                also = self._for_fallback(parcel)
-                self._heard.pop(carrier.alert, None)
+            also = self._fallback.take_end(parcel, self._time.wall())
             return self._closing(
                 parcel, Attempt(delivery=carrier.id, status="sent", at=self._time.wall(), also=also)
             )
 
         await self._record(parcel, sent)
-        self._accepted.discard(parcel.carrier.id)
 
     async def _failed(self, parcel: Parcel, outcome: Outcome) -> None:
         tries = parcel.attempts + 1
@@ -166,7 +157,7 @@ class _ChannelTask:
 
         def failed(parcel: Parcel) -> list[Attempt]:
             # All of it waits: its first, for which the rest waits, above all.
-            also = self._for_fallback(parcel, outcome.answer) if outcome.permanent else ()
+            also = self._fallback.take(parcel, self._time.wall(), outcome.answer) if outcome.permanent else ()
             folded = [self._again(delivery, outcome.answer, next_at) for delivery in parcel.folded]
             return [*folded, self._again(parcel.carrier, outcome.answer, next_at, also)]
 
@@ -179,8 +170,8 @@ class _ChannelTask:
 
         def dead(parcel: Parcel) -> list[Attempt]:
             carrier, at = parcel.carrier, self._time.wall()
-            also = self._for_fallback(parcel, error)
-            text = error_text(carrier, error, self._fallback_name if also else None)
+            also = self._fallback.take(parcel, at, error)
+            text = error_text(carrier, error, self._fallback.name if also else None)
             return self._closing(
                 parcel, Attempt(delivery=carrier.id, status="dead", at=at, error=text, also=also)
             )
@@ -198,7 +189,7 @@ class _ChannelTask:
         while True:
             seen = self._wake.count
             wake_at = None
-            for head in await self._due(_EVER, 10 * _BATCH):
+            for head in await self._queue.due(_EVER, 10 * _BATCH):
                 if head.severity != "critical":
                     continue
                 at = self._critical_until(head)
@@ -213,19 +204,19 @@ class _ChannelTask:
     async def _hand_over_late(self, alert: str) -> datetime | None:
         """Hands over what is a minute old; for what is younger, when it will be."""
         async with self._recording:
-            waiting = await self._waiting(alert)
-            if not waiting or any(delivery.id in self._accepted for delivery in waiting):
+            waiting = await self._queue.waiting(alert)
+            if not waiting:
                 return None
             parcel = gather(waiting, self._time.wall())
             due_at = self._critical_until(parcel.carrier)
             if due_at > self._time.wall():
                 return due_at
             answer = bare_error(parcel.carrier) or bare_error(waiting[0]) or "not delivered within a minute"
-            also = self._for_fallback(parcel, answer)
+            also = self._fallback.take(parcel, self._time.wall(), answer)
             if not also:
                 return None
             attempt = self._again(parcel.carrier, answer, parcel.carrier.next_at, also)
-            await stored(lambda: self._outbox.record([attempt]), self._log)
+            await self._queue.record([attempt])
         self._log.warning("not delivered within a minute", alert=alert, answer=answer)
         await self._tell_failed(parcel, answer)
         return None
@@ -234,24 +225,6 @@ class _ChannelTask:
         """Until when it may stay here alone. What waited while the daemon was down first gets its try."""
         since = delivery.created_at if delivery.attempts else max(delivery.created_at, self._since)
         return since + CRITICAL_WITHIN
-
-    def _for_fallback(self, parcel: Parcel, because: str = "") -> tuple[NewDelivery, ...]:
-        """The deliveries for the fallback; none where there is no fallback or it has the message already."""
-        if self._channel.fallback is None:
-            return ()
-        self._heard[parcel.carrier.alert] = None
-        while len(self._heard) > _REMEMBERED:
-            self._heard.pop(next(iter(self._heard)))
-        if is_handed(parcel.carrier):
-            return ()
-        return hand_over(parcel, *self._channel.fallback, now=self._time.wall(), because=because)
-
-    def _fallback_heard(self, parcel: Parcel) -> bool:
-        return parcel.carrier.alert in self._heard or any(map(is_handed, parcel.all))
-
-    @property
-    def _fallback_name(self) -> str | None:
-        return self._channel.fallback[0] if self._channel.fallback else None
 
     async def _tell_failed(self, parcel: Parcel, answer: str) -> None:
         """Tell the rules, once an outage."""
@@ -264,24 +237,11 @@ class _ChannelTask:
 
     # ------------------------------------------------------------------------------------------------- outbox and time
 
-    async def _due(self, now: datetime, limit: int) -> Sequence[Delivery]:
-        name, target = self._channel.name, self._channel.target
-        return await stored(lambda: self._outbox.due(name, target, now, limit), self._log)
-
-    async def _next_due(self) -> datetime | None:
-        name, target = self._channel.name, self._channel.target
-        return await stored(lambda: self._outbox.next_due(name, target), self._log)
-
-    async def _waiting(self, alert: str) -> Sequence[Delivery]:
-        name, target = self._channel.name, self._channel.target
-        return await stored(lambda: self._outbox.waiting(alert, name, target), self._log)
-
     async def _record(self, parcel: Parcel, made: Callable[[Parcel], list[Attempt]]) -> None:
         """What came of a parcel, in one transaction. While it was sent the fallback may have got it: read again."""
         async with self._recording:
-            fresh = parcel.refreshed(await self._waiting(parcel.carrier.alert))
-            attempts = made(fresh)
-            await stored(lambda: self._outbox.record(attempts), self._log)
+            fresh = parcel.refreshed(await self._queue.waiting(parcel.carrier.alert))
+            await self._queue.record(made(fresh))
 
     def _closing(self, parcel: Parcel, last: Attempt) -> list[Attempt]:
         """The end of a parcel: what was folded into it is superseded."""
@@ -296,7 +256,7 @@ class _ChannelTask:
     def _again(
         self, delivery: Delivery, answer: str, next_at: datetime, also: tuple[NewDelivery, ...] = ()
     ) -> Attempt:
-        error = error_text(delivery, answer, self._fallback_name if also else None)
+        error = error_text(delivery, answer, self._fallback.name if also else None)
         return Attempt(
             delivery=delivery.id,
             status="pending",

@@ -1,29 +1,49 @@
 """Holding out: a store that is away, a daemon that stops while a message is on its way, a clock that is set back."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import trio
 
 from tocsin.clock import Clock
+from tocsin.delivery.channel import Channel, Outbox
 from tocsin.store.errors import StoreUnavailable
+from tocsin.store.model import Attempt, Delivery
 
 _T = TypeVar("_T")
 _FIRST, _LONGEST = 1.0, 30.0  # seconds between tries
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-async def stored(call: Callable[[], Awaitable[_T]], log: Any) -> _T:
-    """The store's answer, however long it takes to be there again: what was sent must be recorded, once."""
-    delay = _FIRST
-    while True:
-        try:
-            return await call()
-        except StoreUnavailable as error:
-            log.warning("the store is not available", error=error.reason)
-            await trio.sleep(delay)
-            delay = min(2 * delay, _LONGEST)
+class Queue:
+    """What waits for one URL of one channel. Every call holds out until the store is there again."""
+
+    def __init__(self, outbox: Outbox, channel: Channel, log: Any) -> None:
+        self._outbox, self._log = outbox, log
+        self._of = (channel.name, channel.target)
+
+    async def due(self, now: datetime, limit: int) -> Sequence[Delivery]:
+        return await self._stored(lambda: self._outbox.due(*self._of, now, limit))
+
+    async def next_due(self) -> datetime | None:
+        return await self._stored(lambda: self._outbox.next_due(*self._of))
+
+    async def waiting(self, alert: str) -> Sequence[Delivery]:
+        return await self._stored(lambda: self._outbox.waiting(alert, *self._of))
+
+    async def record(self, attempts: Sequence[Attempt]) -> None:
+        await self._stored(lambda: self._outbox.record(attempts))
+
+    async def _stored(self, call: Callable[[], Awaitable[_T]]) -> _T:
+        delay = _FIRST
+        while True:
+            try:
+                return await call()
+            except StoreUnavailable as error:
+                self._log.warning("the store is not available", error=error.reason)
+                await trio.sleep(delay)
+                delay = min(2 * delay, _LONGEST)
 
 
 async def finishing(work: Callable[[], Awaitable[None]], grace: float) -> None:

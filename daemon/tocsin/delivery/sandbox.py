@@ -4,8 +4,9 @@ A template is compiled from a checked tree: no macros, imports or recursion; eve
 text has a longest length. So each template ends, soon and small, without a clock or a thread to watch it.
 """
 
+import functools
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -25,7 +26,7 @@ from tocsin.quantities import duration_text
 
 LONGEST_SOURCE = 20_000  # characters of a template
 LONGEST_TEXT = 16_000  # characters that a template, or any part of it, may come to
-STEPS = 10_000  # turns of all loops of one rendering together
+STEPS = 10_000  # turns of loops and calls of one rendering together, long texts counting more
 _LARGEST_BITS = 1024
 _FILTERS = (
     "abs", "capitalize", "count", "d", "default", "first", "float", "format", "int", "join", "last", "length", "list", "lower",
@@ -97,6 +98,7 @@ class Box(ImmutableSandboxedEnvironment):
             "format": _format, "replace": _replace, "join": _join, "_counted": _counted, "_together": _together,
             "_shallow": _shallow, "list": _list, "default": _default, "d": _default,
         }  # fmt: skip
+        self.filters = {name: _costing(call) for name, call in self.filters.items()}
         self.tests = dict(TESTS)
         self.globals = {"range": _range}
 
@@ -123,6 +125,10 @@ class Box(ImmutableSandboxedEnvironment):
     def wrap_str_format(self, value: Any) -> None:  # noqa: ARG002 # Jinja's signature
         """str.format isn't allowed at all: its widths have no bound."""
         return
+
+    def call(self, context: Any, called: Any, /, *args: Any, **kwargs: Any) -> Any:
+        _spend(getattr(called, "__self__", None), *args)
+        return super().call(context, called, *args, **kwargs)
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
         if operator == "**":
@@ -182,12 +188,26 @@ def _short(value: Any) -> Any:
     return value
 
 
-def _counted(values: Iterable[Any]) -> Iterator[Any]:
+def _spend(*values: Any) -> None:
+    """One step, and more for long texts and lists: a call on them takes as much longer."""
     left = _steps.get()
+    left[0] -= 1 + sum(len(value) for value in values if isinstance(value, str | list | tuple)) // 64
+    if left[0] < 0:
+        raise SecurityError(f"more than {STEPS} steps in a template")
+
+
+def _costing(call: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(call)  # also Jinja's mark that the filter wants the environment first
+    def costing(*args: Any, **kwargs: Any) -> Any:
+        _spend(*args)
+        return call(*args, **kwargs)
+
+    return costing
+
+
+def _counted(values: Iterable[Any]) -> Iterator[Any]:
     for value in values:
-        left[0] -= 1
-        if left[0] < 0:
-            raise SecurityError(f"more than {STEPS} turns in a template's loops")
+        _spend()
         yield value
 
 
