@@ -4,6 +4,7 @@ import os
 import ssl
 import struct
 import time
+from itertools import pairwise
 
 import pytest
 import trio
@@ -99,10 +100,7 @@ async def test_a_failing_handshake_is_told_once_and_tried_again(tmp_path, fault,
         await feed.venue(FakeAdapter(), ws(server), connect_timeout="200ms")
         await feed.told.heard("disconnected", "connected")
         assert words in feed.told.state("disconnected").reason
-        told = [
-            (str(o.state.status), int(o.state.attempts))
-            for o in feed.told.observations()
-        ]
+        told = [(str(o.state.status), int(o.state.attempts)) for o in feed.told.observations()]
         assert told == [
             ("connecting", 0),
             ("disconnected", 1),
@@ -182,7 +180,8 @@ async def never_read(peer: Peer) -> None:
 async def test_a_dying_connection_is_told_once_and_made_anew(tmp_path, fault, words):
     async def script(peer):
         if peer.number:
-            return await good(peer)
+            await good(peer)
+            return
         await peer.accept()
         await peer.send({"order": "first"})
         await fault(peer)
@@ -278,14 +277,15 @@ async def test_never_a_hot_loop(tmp_path):
     async with serving(script) as server, feeding(tmp_path) as feed:
         await feed.venue(FakeAdapter(), ws(server))
         await server.had(8)
-    assert all(later - earlier > 0.0004 for earlier, later in zip(times, times[1:], strict=False))
+    assert all(later - earlier > 0.0004 for earlier, later in pairwise(times))
 
 
 async def test_retry_after_is_obeyed(tmp_path):
     async def script(peer):
         times.append(trio.current_time())
         if peer.number:
-            return await good(peer)
+            await good(peer)
+            return
         await peer.answer("503 Service Unavailable", headers="Retry-After: 1\r\n")
 
     times = []
@@ -320,9 +320,7 @@ async def test_an_untrusted_certificate_is_told_as_one(tmp_path, tls, scheme):
 async def test_a_certificate_of_the_given_authority_is_trusted(tmp_path, tls, authority):
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     async with serving(good, tls=tls) as server, feeding(tmp_path) as feed:
-        await feed.venue(
-            FakeAdapter(), f"wss://127.0.0.1:{server.port}/ws", tls_ca=str(tmp_path / "ca.pem")
-        )
+        await feed.venue(FakeAdapter(), f"wss://127.0.0.1:{server.port}/ws", tls_ca=str(tmp_path / "ca.pem"))
         await feed.told.until(lambda told: told.ids() and told.events())
         assert feed.told.events() == ["connected"]
 
@@ -330,9 +328,7 @@ async def test_a_certificate_of_the_given_authority_is_trusted(tmp_path, tls, au
 async def test_a_certificate_file_that_is_none_is_told(tmp_path, tls):
     (tmp_path / "ca.pem").write_text("not a certificate")
     async with serving(good, tls=tls) as server, feeding(tmp_path) as feed:
-        await feed.venue(
-            FakeAdapter(), f"wss://127.0.0.1:{server.port}/ws", tls_ca=str(tmp_path / "ca.pem")
-        )
+        await feed.venue(FakeAdapter(), f"wss://127.0.0.1:{server.port}/ws", tls_ca=str(tmp_path / "ca.pem"))
         await feed.told.heard("disconnected")
         assert "tls_ca" in feed.told.state("disconnected").reason
 
@@ -356,8 +352,7 @@ async def test_a_reset_on_the_way_and_refused_connections_are_one_outage(tmp_pat
         await feed.told.heard("connected", "disconnected")
         proxy.mode = "refuse"
         seen = proxy.connections
-        while proxy.connections < seen + 3:
-            await trio.sleep(0.01)
+        await feed.told.until(lambda told: proxy.connections > seen + 3)
         assert feed.told.events() == ["connected", "disconnected"]
         proxy.mode = "pass"
         await feed.told.heard("connected", "disconnected", "connected")
@@ -386,7 +381,8 @@ async def test_a_redirect_to_the_same_host_is_followed_once(tmp_path):
     async def script(peer):
         paths.append(peer.path)
         if peer.path != "/ws/":
-            return await peer.answer("307 Temporary Redirect", headers="Location: /ws/\r\n")
+            await peer.answer("307 Temporary Redirect", headers="Location: /ws/\r\n")
+            return
         await good(peer)
 
     paths = []
@@ -396,7 +392,9 @@ async def test_a_redirect_to_the_same_host_is_followed_once(tmp_path):
     assert paths == ["/ws", "/ws/"]
 
 
-@pytest.mark.parametrize("location", ["ws://localhost:1/ws/", "http://127.0.0.2/ws/", "//evil.example/", "::"])
+@pytest.mark.parametrize(
+    "location", ["ws://localhost:1/ws/", "http://127.0.0.2/ws/", "//evil.example/", "::"]
+)
 async def test_a_redirect_elsewhere_is_not(tmp_path, location):
     async def script(peer):
         await peer.answer("302 Found", headers=f"Location: {location}\r\n")
@@ -407,7 +405,9 @@ async def test_a_redirect_elsewhere_is_not(tmp_path, location):
         assert "HTTP 302" in feed.told.state("disconnected").reason
 
 
-@pytest.mark.parametrize(("origin", "sent"), [(None, None), ("", ""), ("https://here.example", "https://here.example")])
+@pytest.mark.parametrize(
+    ("origin", "sent"), [(None, None), ("", ""), ("https://here.example", "https://here.example")]
+)
 async def test_the_origin_header_is_left_out_sent_empty_or_sent(tmp_path, origin, sent):
     async def script(peer):
         seen.append((peer.header("origin"), peer.header("x-own")))
@@ -426,7 +426,8 @@ async def test_a_peer_that_takes_nothing_from_us_is_noticed(tmp_path):
     async def script(peer):
         await peer.accept()
         if peer.number:
-            return await peer.serve_politely()
+            await peer.serve_politely()
+            return
         await never_read(peer)
 
     async with serving(script) as server, feeding(tmp_path) as feed:

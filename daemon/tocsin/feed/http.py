@@ -7,7 +7,7 @@ import httpx
 import trio
 
 from tocsin.feed.outside import ConnectFailed, HttpFailed
-from tocsin.feed.transport import tls_context
+from tocsin.feed.transport import in_words, tls_context
 from tocsin.venues.base import HttpRequest, HttpResponse
 
 _MOST_BODY = 4 << 20  # bytes of one answer
@@ -40,8 +40,7 @@ class Http:
         except ConnectFailed as error:
             raise HttpFailed(str(error)) from error
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            why = str(error) or type(error).__name__
-            raise HttpFailed(f"{_shown(request)}: {why}") from error
+            raise HttpFailed(f"{_shown(request)}: {in_words(error)}") from error
 
     async def _make(self, request: HttpRequest, scope: trio.CancelScope) -> HttpResponse:
         encrypted = request.url.startswith("https:")
@@ -66,10 +65,13 @@ class Http:
             scope.shield = True
             scope.deadline = min(scope.deadline, trio.current_time() + _REST_WITHIN)
             body = bytearray()
-            async for chunk in response.aiter_raw():
-                body += chunk
-                if len(body) > _MOST_BODY:
-                    raise HttpFailed(f"{_shown(request)}: an answer larger than {_MOST_BODY} bytes")
+            with trio.CancelScope() as enough:
+                async for chunk in response.aiter_raw():
+                    body += chunk
+                    if len(body) > _MOST_BODY:
+                        enough.cancel()  # an error raised here would leave generators further down unfinished
+            if enough.cancelled_caught:
+                raise HttpFailed(f"{_shown(request)}: an answer larger than {_MOST_BODY} bytes")
             if response.headers.get("content-encoding", "identity") != "identity":
                 raise HttpFailed(f"{_shown(request)}: a compressed answer, which was not asked for")
             headers = {name.lower(): value for name, value in response.headers.items()}

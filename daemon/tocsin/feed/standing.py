@@ -137,11 +137,12 @@ class Standing:
             await self._tell(event, status=False, reason=reason, raw=masked)
 
     async def waiting(self, why: str) -> None:
-        """Nothing is wrong; `why` nothing happens for now."""
+        """Nothing is wrong; `why` nothing happens for now. Of no interest while the venue is connected."""
         async with self._in_order:
             why = one_line(why, self._masker)
             self._log.info("waiting", venue=self._venue, reason=why)
-            await self._tell(None, status=False, reason=why)
+            if not self.is_up:
+                await self._tell(None, status=False, reason=why)
 
     def _become(self, status: Status) -> None:
         if status not in ("connected", "silent"):

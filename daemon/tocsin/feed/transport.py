@@ -90,7 +90,7 @@ async def _open_tcp(host: str, port: int, where: str) -> trio.SocketStream:
     try:
         stream = await trio.open_tcp_stream(host, port)
     except OSError as error:
-        raise ConnectFailed(f"{where}: {_why(error)}") from error
+        raise ConnectFailed(f"{where}: {in_words(error)}") from error
     try:
         stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for name, value in _KEEPALIVE:
@@ -98,7 +98,7 @@ async def _open_tcp(host: str, port: int, where: str) -> trio.SocketStream:
                 stream.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
     except OSError as error:  # the peer is gone already
         await trio.aclose_forcefully(stream)
-        raise ConnectFailed(f"{where}: {_why(error)}") from error
+        raise ConnectFailed(f"{where}: {in_words(error)}") from error
     return stream
 
 
@@ -108,12 +108,7 @@ async def _start_tls(tcp: trio.SocketStream, tls: ssl.SSLContext, host: str, whe
         await stream.do_handshake()
     except trio.BrokenResourceError as error:
         await trio.aclose_forcefully(stream)
-        cause = error.__cause__
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            raise ConnectFailed(
-                f"{where}: its certificate is not trusted: {cause.verify_message} (tls_ca can name its CA's file)"
-            ) from error
-        raise ConnectFailed(f"{where}: the TLS handshake failed: {_why(cause or error)}") from error
+        raise ConnectFailed(f"{where}: no TLS: {in_words(error)}") from error
     except BaseException:  # cancelled: the socket must not stay behind
         with trio.CancelScope(shield=True):
             await trio.aclose_forcefully(stream)
@@ -121,13 +116,15 @@ async def _start_tls(tcp: trio.SocketStream, tls: ssl.SSLContext, host: str, whe
     return stream
 
 
-def _why(error: BaseException) -> str:
-    """The system's own words, from where trio wraps them."""
-    cause = error.__cause__
-    if isinstance(cause, BaseExceptionGroup):
-        return "; ".join(dict.fromkeys(_why(leaf) for leaf in leaves(cause)))
-    if isinstance(cause, OSError):
-        return _why(cause)
+def in_words(error: BaseException) -> str:
+    """Why a connection failed: the system's own words, from below what libraries wrapped around them."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {error.verify_message} (tls_ca can name its CA's file)"
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(dict.fromkeys(in_words(leaf) for leaf in leaves(error)))
+    below = error.__cause__ or error.__context__  # httpcore hides what it wraps, and says nothing itself
+    if below is not None:
+        return in_words(below)
     if isinstance(error, ssl.SSLError):
         return str(error.reason or error)
     return (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__

@@ -1,0 +1,238 @@
+"""The feed's small parts, each by itself."""
+
+import json
+import socket
+from datetime import UTC, datetime
+
+import pytest
+import trio
+
+from support.fake_venue import Lines
+from tocsin.feed.backoff import Backoff, Proof
+from tocsin.feed.connection import split_messages
+from tocsin.feed.credentials import CredentialStore
+from tocsin.feed.flood import Flood
+from tocsin.feed.outside import ConnectFailed, HandshakeRejected, Lost, foremost, retry_after
+from tocsin.feed.transport import Names, own_lookups
+from tocsin.feed.urls import parse_target, redirected
+from tocsin.feed.words import one_line
+from tocsin.secrets import Masker
+
+
+def test_the_backoff_doubles_to_its_bound_with_full_jitter():
+    backoff = Backoff(1, 60, lambda: 1.0)
+    assert [backoff.next() for _ in range(8)] == [1, 2, 4, 8, 16, 32, 60, 60]
+    backoff.reset()
+    assert backoff.next() == 1
+    assert Backoff(1, 60, lambda: 0.5).next() == 0.5
+    assert Backoff(1, 60, lambda: 0.0).next() > 0
+
+
+def test_the_backoff_waits_at_least_as_long_as_asked():
+    assert Backoff(1, 60, lambda: 0.5).next(asked=120) == 120
+    assert Backoff(1, 60, lambda: 0.5).next(asked=0) == 0.5
+
+
+def test_after_short_lives_a_connection_must_prove_itself_longer_and_longer():
+    proof, now, asked = Proof(2, 30), 0.0, []
+    for _ in range(7):
+        asked.append(proof.began(now))
+        proof.ended(now + 1)
+        proof.ended(now + 5)  # ended already: counted once
+    assert asked == [0, 2, 4, 8, 16, 30, 30]
+    assert proof.began(100) == 30
+    proof.ended(130)
+    assert proof.began(131) == 0
+
+
+def test_a_flood_is_told_once_in_a_span_with_a_count():
+    flood = Flood(60)
+    assert [flood.admit("x", now) for now in (0, 1, 2, 59)] == [0, None, None, None]
+    assert flood.admit("y", 3) == 0
+    assert flood.admit("x", 60) == 3
+    assert [flood.admit("x", now) for now in (61, 62)] == [None, None]
+    assert flood.overdue(100) == []
+    assert flood.overdue(121) == [("x", 2)]
+    assert flood.overdue(300) == []
+    assert flood.admit("x", 301) == 0
+
+
+def test_a_flood_of_ever_new_kinds_is_a_flood():
+    flood = Flood(60, kinds=3)
+    told = [flood.admit(str(n), 0) for n in range(10)]
+    assert told == [0, 0, 0, 0, *[None] * 6]
+
+
+@pytest.mark.parametrize(
+    ("text", "messages"),
+    [
+        ('{"a": 1}', ['{"a": 1}']),
+        ('{"a": 1}\r\n', ['{"a": 1}']),
+        ('{"a": 1}\r\n{"b": 2}\r\n', ['{"a": 1}', '{"b": 2}']),
+        ('{"a": 1} \r\n\r\n [2]', ['{"a": 1}', "[2]"]),
+        ('{\r\n"a": {\r\n},\r\n"b": [\r\n{}\r\n]\r\n}', ['{\r\n"a": {\r\n},\r\n"b": [\r\n{}\r\n]\r\n}']),
+        ("ping\r\n", ["ping"]),
+        ("", [""]),
+    ],
+)
+def test_glued_messages_are_taken_apart_and_pretty_printed_ones_left_whole(text, messages):
+    assert split_messages(text) == messages
+
+
+def test_credentials_are_kept_whole_and_private(tmp_path):
+    store = CredentialStore(tmp_path / "kept", Lines())
+    assert store.load("fx") == {}
+    store.save("fx", {"refresh_token": "r1"})
+    store.save("fx", {"refresh_token": "r2"})
+    store.save("../evil/name", {"a": "b"})
+    assert store.load("fx") == {"refresh_token": "r2"}
+    assert store.load("../evil/name") == {"a": "b"}
+    names = sorted(path.name for path in (tmp_path / "kept").iterdir())
+    assert names == ["..%2Fevil%2Fname.json", "fx.json"]
+    assert (tmp_path / "kept" / "fx.json").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "kept").stat().st_mode & 0o777 == 0o700
+    assert list(tmp_path.iterdir()) == [tmp_path / "kept"]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[]", b'{"a": 1}', b"null"])
+def test_corrupt_credentials_are_told_and_count_as_none(tmp_path, content):
+    log = Lines()
+    (tmp_path / "fx.json").write_bytes(content)
+    assert CredentialStore(tmp_path, log).load("fx") == {}
+    ((level, event, fields),) = log.lines
+    assert (level, event, fields["venue"]) == ("warning", "kept credentials can't be read", "fx")
+
+
+def test_a_crash_while_saving_leaves_the_old_credentials(tmp_path):
+    store = CredentialStore(tmp_path, Lines())
+    store.save("fx", {"a": "old"})
+    (tmp_path / "fx.json.new").write_text('{"a": "ha')  # what a power cut may leave
+    assert store.load("fx") == {"a": "old"}
+    store.save("fx", {"a": "new"})
+    assert json.loads((tmp_path / "fx.json").read_text()) == {"a": "new"}
+
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("120", 120),
+        ("0", 0),
+        ("Thu, 01 Jan 2026 00:01:00 GMT", 60),
+        ("Wed, 31 Dec 2025 00:00:00 GMT", 0),
+        ("9" * 30, 86400),
+        ("soon", None),
+        ("-5", None),
+        ("", None),
+    ],
+)
+def test_retry_after(header, seconds):
+    assert retry_after({"retry-after": header}, NOW) == seconds
+    assert retry_after({}, NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("url", "host_header", "resource"),
+    [
+        ("wss://x.example", "x.example", "/"),
+        ("wss://x.example:443/a?b=c#d", "x.example", "/a?b=c"),
+        ("ws://x.example:443/a", "x.example:443", "/a"),
+        ("ws://[::1]:8080/", "[::1]:8080", "/"),
+        ("tls://x.example:9000", "x.example:9000", "/"),
+    ],
+)
+def test_urls(url, host_header, resource):
+    target = parse_target(url)
+    assert (target.host_header, target.resource) == (host_header, resource)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://x/", "tcp://x", "ws://", "ws://x:99999/?t=secret", "ws://[x/?secret", ""]
+)
+def test_urls_that_are_none(url):
+    with pytest.raises(ConnectFailed) as failed:
+        parse_target(url)
+    assert "secret" not in str(failed.value)
+
+
+def test_what_is_shown_of_a_url_holds_no_query():
+    assert parse_target("wss://x.example/ws?token=secret").shown == "wss://x.example/ws"
+
+
+def test_redirects_keep_host_and_scheme():
+    base = parse_target("wss://x.example/ws")
+    same = [
+        redirected(base, location) for location in ("/ws/", "https://x.example/ws/", "wss://x.example/ws/")
+    ]
+    assert [target.resource for target in same] == ["/ws/"] * 3
+    assert all(target.scheme == "wss" for target in same)
+    assert redirected(base, "http://x.example/ws/") is None
+    assert redirected(base, "https://y.example/ws/") is None
+    assert redirected(base, "https://x.example:444/ws/") is None
+
+
+def test_one_line_is_fit_to_be_shown():
+    masker = Masker()
+    masker.add("secret-1")
+    assert one_line("a\x1b[31m\r\n\tb secret-1\u202e", masker) == "a [31m b ***"
+    assert len(one_line("x" * 5000, masker)) == 400
+
+
+def test_a_rejection_shows_its_status_and_a_bit_of_its_body():
+    text = str(HandshakeRejected(403, {}, b"no\r\n  way \xff" + b"x" * 5000))
+    assert text.startswith("the handshake was answered with HTTP 403: no way �x")
+    assert len(text) < 300
+
+
+def test_a_bug_comes_before_what_the_outside_did():
+    bug, outside = KeyError("bug"), Lost("gone")
+    assert foremost(BaseExceptionGroup("", [ExceptionGroup("", [outside]), bug])) is bug
+    assert foremost(BaseExceptionGroup("", [outside])) is outside
+    with_stop = BaseExceptionGroup("", [outside, KeyboardInterrupt()])
+    assert foremost(with_stop) is with_stop
+
+
+def test_renewed_secrets_are_masked_and_old_ones_forgotten_in_time():
+    masker = Masker()
+    masker.add("for-ever")
+    masker.renew("nobody", [])
+    for n in range(20):
+        masker.renew("v", [f"ticket-{n:03}/x"])
+    assert masker.mask("for-ever ticket-019/x ticket-019%2Fx ticket-012/x") == "*** *** *** ***"
+    assert masker.mask("ticket-000/x") == "ticket-000/x"
+
+
+async def test_names_are_looked_up_few_at_once_for_each_host(monkeypatch):
+    import threading
+
+    release, asked = threading.Event(), []
+
+    def getaddrinfo(host, *_):
+        asked.append(host)
+        if host == b"mute.example":
+            release.wait(10)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 1))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    names = Names()
+    try:
+        with trio.fail_after(5):
+            for _ in range(4):
+                with trio.move_on_after(0.02):
+                    await names.getaddrinfo(b"mute.example", 1)
+            await names.getaddrinfo(b"good.example", 1)
+    finally:
+        release.set()
+    assert asked.count(b"mute.example") == 2
+    assert asked[-1] == b"good.example"
+
+
+async def test_our_lookups_are_used_unless_others_were_chosen():
+    own_lookups()
+    ours = trio.socket.set_custom_hostname_resolver(None)
+    assert isinstance(ours, Names)
+    trio.socket.set_custom_hostname_resolver(ours)
+    own_lookups()
+    assert trio.socket.set_custom_hostname_resolver(None) is ours

@@ -1,0 +1,130 @@
+"""A venue that gives a picture and closes: cycles, missed ones, and what they make of the pictures."""
+
+import trio
+
+from support.fake_venue import FakeAdapter, feeding
+from support.fault_server import FaultServer, Peer, serving
+from tocsin.events import Observation, SnapshotBegins, SnapshotEnds
+from tocsin.venues.base import Session
+
+
+def ws(server: FaultServer) -> str:
+    return f"ws://127.0.0.1:{server.port}/ws"
+
+
+async def give_picture(peer: Peer) -> None:
+    await peer.accept()
+    await peer.send({"hello": 1})
+    await peer.send({"account": "a1"})
+    await peer.send({"order": "o1"})
+    await peer.close(1000)
+    await peer.serve_politely()
+
+
+def shape(told) -> list[str]:
+    """The pictures as they arrived."""
+    words = []
+    for received in told.received:
+        for item in received.observed:
+            match item:
+                case SnapshotBegins():
+                    words.append(f"begins {'live' if item.live else 'after a gap'}")
+                case SnapshotEnds():
+                    words.append("ends")
+                case Observation(state=state) if state.kind != "venue":
+                    words.append(state.kind)
+                case Observation(event=str(event)):
+                    words.append(event)
+    return words
+
+
+FIRST = ["begins after a gap", "account", "order", "ends", "venue.connected"]
+NEXT = ["begins live", "account", "order", "ends"]
+
+
+async def test_each_complete_cycle_is_a_picture_and_connected_is_told_once(tmp_path):
+    async with serving(give_picture) as server, feeding(tmp_path) as feed:
+        await feed.venue(FakeAdapter(polled=True), ws(server))
+        await server.had(4)
+        assert shape(feed.told)[:13] == FIRST + NEXT + NEXT
+        begins = next(r.observed[0] for r in feed.told.received if isinstance(r.observed[0], SnapshotBegins))
+        assert begins.kinds == ("account", "order")
+    assert server.open == 0
+
+
+async def close_before_any_account(peer):
+    await peer.accept()
+    await peer.close(1000)
+    await peer.serve_politely()
+
+
+async def break_off(peer):
+    await peer.accept()
+    await peer.send({"account": "a1"})
+
+
+async def never_end(peer):
+    await peer.accept()
+    await peer.send({"account": "a1"})
+    await peer.serve_politely()
+
+
+async def test_a_cycle_missed_in_any_way_is_an_outage_and_the_next_picture_comes_after_a_gap(tmp_path):
+    faults = [close_before_any_account, break_off, never_end]
+
+    async def script(peer):
+        await (faults[peer.number - 1] if 1 <= peer.number <= len(faults) else give_picture)(peer)
+
+    async with serving(script) as server, feeding(tmp_path) as feed:
+        await feed.venue(FakeAdapter(polled=True), ws(server))
+        await feed.told.heard("connected", "disconnected", "connected")
+        assert "before any account" in feed.told.state("disconnected").reason
+        reasons = [o.state.reason for o in feed.told.observations() if o.event is None][1:]
+        assert "without a word" in reasons[0]
+        assert "not complete within 0.2 s" in reasons[1]
+        assert shape(feed.told) == [
+            *FIRST,
+            *("begins live", "venue.disconnected"),
+            *("begins after a gap", "account"),
+            *("begins after a gap", "account"),
+            *FIRST,
+        ]
+
+
+async def test_silence_counts_from_the_last_complete_cycle(tmp_path):
+    """A cycle that hangs for longer than three polls, but not so long that it has failed."""
+
+    async def script(peer):
+        if peer.number == 1:
+            await peer.accept()
+            await trio.sleep(0.15)
+            await peer.send({"account": "a1"})
+            await peer.close()
+            await peer.serve_politely()
+        else:
+            await give_picture(peer)
+
+    async with serving(script) as server, feeding(tmp_path) as feed:
+        await feed.venue(FakeAdapter(polled=True), ws(server))
+        await feed.told.heard("connected", "silent", "resumed")
+        assert feed.told.state("silent").reason == "cycle: no data for 60ms"
+
+
+async def test_each_cycle_signs_in(tmp_path):
+    calls = []
+
+    def signing(settings, kept, now):
+        calls.append(now)
+        return Session(token=f"ticket-{len(calls)}")
+        yield
+
+    paths = []
+
+    async def script(peer):
+        paths.append(peer.path)
+        await give_picture(peer)
+
+    async with serving(script) as server, feeding(tmp_path) as feed:
+        await feed.venue(FakeAdapter(polled=True, signing=signing), ws(server))
+        await server.had(4)
+    assert paths[:3] == [f"/ws?token=ticket-{n}" for n in (1, 2, 3)]

@@ -1,0 +1,248 @@
+"""Sign-in over real HTTP: what is asked, kept, hidden, renewed; and refused."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import trio
+
+from support.fake_venue import FakeAdapter, feeding
+from support.fault_server import FaultServer, Peer, serving
+from tocsin.events import Account, Observation, SnapshotBegins, SnapshotEnds
+from tocsin.venues.base import (
+    HttpRequest,
+    Keep,
+    Pause,
+    Session,
+    SignInFailed,
+    SignInRefused,
+)
+
+
+class Venue:
+    """A script: plain HTTP at `/token`, a WebSocket that wants the latest token elsewhere."""
+
+    def __init__(self) -> None:
+        self.issued = 0
+        self.valid = ""
+        self.token_answers: list[str] = []  # statuses to answer with before going on as it should
+        self.bodies: list[bytes] = []
+        self.sockets: list[str] = []
+        self.revoke_at_once = 0
+
+    async def __call__(self, peer: Peer) -> None:
+        if peer.path.startswith("/token"):
+            self.bodies.append(await peer.read_body())
+            if self.token_answers:
+                return await peer.answer(self.token_answers.pop(0), b"{}")
+            self.issued += 1
+            self.valid = f"issued-{self.issued}"
+            return await peer.answer("200 OK", json.dumps({"token": self.valid}).encode())
+        self.sockets.append(peer.path)
+        if self.revoke_at_once:
+            self.revoke_at_once -= 1
+            self.valid = "another"
+        if peer.path.partition("token=")[2] != self.valid:
+            return await peer.answer("401 Unauthorized", b"bad token")
+        await peer.accept()
+        await peer.send({"order": self.valid})
+        await peer.serve_politely()
+        return None
+
+
+def signing(server: FaultServer, *, lasts: float | None = None, reuse: bool = False):
+    """An adapter's sign-in: asks `/token`, keeps what it got, and with `reuse` asks only when nothing is kept."""
+
+    def sign_in(settings, kept, now):
+        if reuse and "token" in kept:
+            return Session(token=kept["token"])
+        url = f"http://127.0.0.1:{server.port}/token?sig=signature-1"
+        answer = yield HttpRequest(
+            method="POST", url=url, form={"grant": "refresh", "with": kept.get("token", "")}
+        )
+        if answer.status == 403:
+            raise SignInRefused("wrong password", remedy="run: tocsin login v")
+        if answer.status != 200:
+            raise SignInFailed(f"HTTP {answer.status}")
+        token = json.loads(answer.body)["token"]
+        yield Keep({"token": token, "at": "2026-01-01T00:00:00Z"})
+        yield Pause(0.001, "one token a minute")
+        renew_at = None if lasts is None else datetime.now(UTC) + timedelta(seconds=lasts)
+        return Session(token=token, renew_at=renew_at, values={"csrf": "csrf-of-session"})
+
+    return sign_in
+
+
+def ws(server: FaultServer) -> str:
+    return f"ws://127.0.0.1:{server.port}/ws"
+
+
+async def test_a_session_is_got_kept_used_and_hidden(tmp_path):
+    venue = Venue()
+    async with serving(venue) as server, feeding(tmp_path) as feed:
+        await feed.venue(FakeAdapter(signing=signing(server)), ws(server), record=True)
+        await feed.told.until(lambda told: told.ids())
+        assert venue.sockets == ["/ws?token=issued-1"]
+        assert venue.bodies == [b"grant=refresh&with="]
+        kept = feed.credentials.load("v")
+        assert kept == {"token": "issued-1", "at": "2026-01-01T00:00:00Z"}
+        (message,) = [r for r in feed.told.received if r.raw]
+        assert message.raw == '{"order": "***"}'
+        assert feed.masker.mask("csrf-of-session 2026-01-01T00:00:00Z") == "*** 2026-01-01T00:00:00Z"
+        assert "issued-1" not in feed.log.text()
+
+
+async def test_what_was_kept_is_given_to_the_next_sign_in(tmp_path):
+    venue = Venue()
+    async with serving(venue) as server, feeding(tmp_path) as feed:
+        feed.credentials.save("v", {"token": "of-old"})
+        await feed.venue(FakeAdapter(signing=signing(server)), ws(server))
+        await feed.told.heard("connected")
+        assert venue.bodies == [b"grant=refresh&with=of-old"]
+
+
+async def test_a_token_refused_at_the_handshake_is_not_used_again(tmp_path):
+    """One new sign-in, without the token that was kept; nobody hears of it when that works."""
+    venue = Venue()
+    async with serving(venue) as server, feeding(tmp_path) as feed:
+        feed.credentials.save("v", {"token": "of-old"})
+        await feed.venue(FakeAdapter(signing=signing(server, reuse=True)), ws(server))
+        await feed.told.heard("connected")
+        assert venue.sockets == ["/ws?token=of-old", "/ws?token=issued-1"]
+        assert venue.bodies == [b"grant=refresh&with="]
+
+
+async def test_a_new_token_that_is_refused_too_is_auth_failed(tmp_path):
+    venue = Venue()
+    venue.revoke_at_once = 3
+    async with serving(venue) as server, feeding(tmp_path) as feed:
+        await feed.venue(FakeAdapter(signing=signing(server)), ws(server))
+        await feed.told.heard("auth_failed", "connected")
+        assert "HTTP 401: bad token" in feed.told.state("auth_failed").reason
+        assert len(venue.sockets) == 4
+
+
+async def test_a_refused_sign_in_is_told_once_with_its_remedy(tmp_path):
+    venue = Venue()
+    venue.token_answers = ["403 Forbidden"] * 3
+    async with serving(venue) as server, feeding(tmp_path) as feed:
+        began = trio.current_time()
+        await feed.venue(FakeAdapter(signing=signing(server)), ws(server))
+        await feed.told.heard("auth_failed", "connected")
+        state = feed.told.state("auth_failed")
+        assert (state.status, state.reason) == ("auth_failed", "wrong password; run: tocsin login v")
+        assert trio.current_time() - began >= 0.3  # three slow retries
+
+
+@pytest.mark.parametrize("fault", ["500 Internal Server Error", "429 Too Many Requests"])
+async def test_a_failed_sign_in_is_an_outage_and_tried_again(tmp_path, fault):
+    venue = Venue()
+    venue.token_answers = [fault] * 3
+    async with serving(venue) as server, feeding(tmp_path) as feed:
+        await feed.venue(FakeAdapter(signing=signing(server)), ws(server))
+        await feed.told.heard("disconnected", "connected")
+        assert feed.told.state("disconnected").reason == f"sign-in failed: HTTP {fault[:3]}"
+
+
+async def test_a_mute_sign_in_server_is_left_without_its_query_shown(tmp_path):
+    async def mute(peer):
+        await trio.sleep_forever()
+
+    async with serving(mute) as server, feeding(tmp_path) as feed:
+        await feed.venue(FakeAdapter(signing=signing(server)), ws(server))
+        await feed.told.heard("disconnected")
+        reason = feed.told.state("disconnected").reason
+        assert reason.endswith(f"POST http://127.0.0.1:{server.port}/token: no answer within 1 s")
+        assert "signature-1" not in feed.log.text()
+
+
+async def test_several_sockets_share_one_sign_in(tmp_path):
+    venue = Venue()
+    adapter = FakeAdapter(paths={"a": "/a", "b": "/b"})
+    async with serving(venue) as server, feeding(tmp_path) as feed:
+        adapter.signing = signing(server)
+        await feed.venue(adapter, ws(server))
+        await feed.told.heard("connected")
+        assert venue.issued == 1
+
+
+async def test_a_session_is_renewed_without_an_outage(tmp_path):
+    venue = Venue()
+    async with serving(venue) as server, feeding(tmp_path) as feed:
+        await feed.venue(FakeAdapter(signing=signing(server, lasts=0.15)), ws(server))
+        await feed.told.until(lambda told: len(told.ids()) >= 4)
+        assert feed.told.events() == ["connected"]
+        assert venue.sockets[:4] == [f"/ws?token=issued-{n}" for n in (1, 2, 3, 4)]
+        assert venue.bodies[1] == b"grant=refresh&with=issued-1"
+        assert server.open <= 2  # the old socket is closed, not left
+
+
+async def test_a_renewal_that_fails_leaves_the_connection_be(tmp_path):
+    venue = Venue()
+    async with serving(venue) as server, feeding(tmp_path) as feed:
+        await feed.venue(FakeAdapter(signing=signing(server, lasts=0.1)), ws(server))
+        await feed.told.heard("connected")
+        venue.token_answers = ["500 Oh", "403 No"]
+        await feed.told.until(lambda told: len(told.ids()) >= 2)
+        assert feed.told.events() == ["connected", "auth_failed"]
+        told = feed.told.observations()[-1]
+        assert told.state.reason.startswith("wrong password")
+        assert not isinstance(told.state.status, str)  # it is connected all the while
+
+
+def picture_of(server: FaultServer):
+    def snapshot(settings, session):
+        answer = yield HttpRequest(
+            method="GET", url=f"http://127.0.0.1:{server.port}/picture?a=1", query={"b": "2"}
+        )
+        if answer.status != 200:
+            raise SignInFailed(f"HTTP {answer.status}")
+        return [
+            SnapshotBegins(kinds=("account",)),
+            Observation(state=Account(id=answer.body.decode())),
+            SnapshotEnds(),
+        ]
+
+    return snapshot
+
+
+async def test_a_snapshot_follows_a_connect_and_its_failure_breaks_nothing(tmp_path):
+    asked = []
+
+    async def script(peer):
+        if peer.path.startswith("/picture"):
+            asked.append(peer.path)
+            status = "200 OK" if len(asked) > 2 else "500 Oh"
+            return await peer.answer(status, b"account-1")
+        await peer.accept()
+        await peer.serve_politely()
+        return None
+
+    async with serving(script) as server, feeding(tmp_path) as feed:
+        adapter = FakeAdapter(picture=picture_of(server))
+        await feed.venue(adapter, ws(server))
+        await feed.told.until(lambda told: told.ids("account"))
+        assert feed.told.ids("account") == ["account-1"]
+        assert asked == ["/picture?a=1&b=2"] * 3
+        assert feed.told.events() == ["connected"]
+        assert len(feed.log.of("snapshot failed")) == 2
+        whole = next(r for r in feed.told.received if len(r.observed) == 3)
+        assert (whole.raw, whole.observed[0].live) == (None, False)
+
+
+async def test_a_crash_in_a_snapshot_is_loud_in_the_log_and_breaks_nothing(tmp_path):
+    def crash(settings, session):
+        raise KeyError("oops")
+        yield
+
+    async def script(peer):
+        await peer.accept()
+        while True:
+            await peer.send({"order": "o"})
+            await trio.sleep(0.01)
+
+    async with serving(script) as server, feeding(tmp_path) as feed:
+        await feed.venue(FakeAdapter(picture=crash), ws(server))
+        await feed.told.until(lambda told: feed.log.of("snapshot crashed"))
+        assert feed.told.events() == ["connected"]
+        assert "KeyError" in feed.log.of("snapshot crashed")[0]["traceback"]
