@@ -71,5 +71,5 @@ def test_a_rule_is_closed_and_needs_its_identity():
 
 def test_no_default_shows_a_secret_or_an_object_of_python():
     text = str(config_schema())
-    assert "Secret" not in text
-    assert "timedelta" not in text
+    for word in ("<tocsin", "Secret(", "***", "timedelta(", "Decimal("):
+        assert word not in text
