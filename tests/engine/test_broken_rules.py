@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from support.conditions import CHANNELS
 
+from support.conditions import CHANNELS
 from tocsin.config.yaml import load
 from tocsin.document import Sequence
 from tocsin.engine.compile import Environment, compile_rules
@@ -30,7 +30,8 @@ def a_template_check(text: str, names: frozenset[str]) -> tuple[int, str] | None
 
 def rendered(path: Path) -> str:
     node, problems = load(path, path.name)
-    assert not problems and isinstance(node, Sequence)
+    assert not problems
+    assert isinstance(node, Sequence)
     environment = Environment(CHANNELS, SUPPLIED, a_template_check)
     rules, found = compile_rules(node, environment)
     wrong = {problem.path.partition(".")[0] for problem in found if problem.level == "error"}

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.conditions import NOW, change, rows, sound, text_node
 
+from support.conditions import NOW, change, rows, sound, text_node
 from tocsin.config.yaml import load
 from tocsin.document import Mapping, Sequence
 
@@ -14,12 +14,15 @@ CASES = Path(__file__).with_name("conditions.yaml")
 
 def _written() -> list[Any]:
     node, problems = load(CASES)
-    assert not problems and isinstance(node, Sequence)
+    assert not problems
+    assert isinstance(node, Sequence)
     return [row.get("when") for row in node if isinstance(row, Mapping)]
 
 
 @pytest.mark.parametrize(
-    ("row", "written"), list(zip(rows(CASES), _written(), strict=True)), ids=lambda value: str(value["when"]) if isinstance(value, dict) else ""
+    ("row", "written"),
+    list(zip(rows(CASES), _written(), strict=True)),
+    ids=lambda value: str(value["when"]) if isinstance(value, dict) else "",
 )
 def test_condition(row: dict[str, Any], written: Any) -> None:
     kind = row["watch"]

@@ -32,7 +32,8 @@ def node_of(text: str, name: str = "rules.yaml") -> document.Node:
 
 def rows(path: Path) -> list[dict[str, Any]]:
     node, problems = load(path)
-    assert node is not None and not problems, problems
+    assert node is not None, problems
+    assert not problems, problems
     return node.plain()  # type: ignore[return-value]  # the file is a list of mappings
 
 
@@ -60,7 +61,8 @@ def sound(node: document.Node, *kinds: str, event: bool = False) -> TreeConditio
 def rule(text: str, **environment: Any) -> Rule:
     """The rule in a YAML text; it has to be without fault and without warning."""
     found, problems = compile_rule(node_of(text), Environment(CHANNELS, **environment))
-    assert found is not None and not problems, [problem.render() for problem in problems]
+    assert not problems, [problem.render() for problem in problems]
+    assert found is not None
     return found
 
 

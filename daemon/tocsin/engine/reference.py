@@ -24,7 +24,7 @@ def comparisons() -> tuple[Row, ...]:
     return tuple(Row(name, str(shape["description"])) for name, shape in MAPPING_OPERATORS.items())
 
 
-def keys() -> tuple[Row, ...]:
+def rule_keys() -> tuple[Row, ...]:
     """The keys of a rule: `keep_firing_for`."""
     return tuple(
         Row(field.alias or name, field.description or "") for name, field in WrittenRule.model_fields.items()

@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_core import ErrorDetails
 
 from tocsin import document
-from tocsin.engine.language.conditions_schema import CONDITION, watch_examples
+from tocsin.engine.language.conditions_schema import DEFINITIONS, watch_examples
 from tocsin.engine.language.report import Report, did_you_mean
 from tocsin.engine.model import Severity
 from tocsin.quantities import Duration
@@ -45,7 +45,7 @@ Grouping: TypeAlias = Annotated[
     BeforeValidator(_names),
     WithJsonSchema({"type": "array", "items": {"enum": list(PER)}}),
 ]
-Condition: TypeAlias = Annotated[Any, WithJsonSchema({"$ref": "#/$defs/Condition"})]
+Condition: TypeAlias = Annotated[Any, WithJsonSchema({})]
 
 
 class WrittenRule(BaseModel):
@@ -92,7 +92,9 @@ KEYS = tuple(field.alias or name for name, field in WrittenRule.model_fields.ite
 def rule_schema() -> dict[str, Any]:
     """The JSON Schema of one rule, its definitions under `$defs`."""
     schema = WrittenRule.model_json_schema(ref_template="#/$defs/{model}")
-    schema.setdefault("$defs", {})["Condition"] = CONDITION
+    schema["$defs"] = dict(DEFINITIONS)
+    for key in CONDITIONS:
+        schema["properties"][key] |= {"$ref": "#/$defs/Condition"}
     for key in ("repeat", "cooldown", "per", "notify", "title", "message", "value"):
         shape = schema["properties"][key]
         given = [option for option in shape.pop("anyOf") if option != {"type": "null"}]

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tocsin.events import KINDS
-from tocsin.events.vocabulary import events, fields
+from tocsin.events.vocabulary import all_fields, events, fields
 
 _TIME = {"type": "string", "format": "date-time"}
 _THRESHOLD = {"anyOf": [{"type": "number"}, _TIME]}
@@ -21,14 +21,8 @@ MAPPING_OPERATORS: dict[str, Any] = {
     "crosses_above": {"type": "number", "description": "was at or below, and is now above"},
     "crosses_below": {"type": "number", "description": "was at or above, and is now below"},
 }  # fmt: skip
-_COMPARISONS: dict[str, Any] = {
-    "type": "object",
-    "properties": MAPPING_OPERATORS,
-    "additionalProperties": False,
-    "minProperties": 1,
-}
-MAPPING_OPERATORS["not"] = {"anyOf": [_VALUE, _VALUES, _COMPARISONS], "description": "differs from"}
-_FIELD: dict[str, Any] = {"anyOf": [_VALUE, _VALUES, _COMPARISONS]}
+_FIELD = {"anyOf": [_VALUE, _VALUES, {"$ref": "#/$defs/Comparisons"}]}
+MAPPING_OPERATORS["not"] = _FIELD | {"description": "anything but this"}
 
 
 def _described() -> dict[str, str]:
@@ -37,8 +31,9 @@ def _described() -> dict[str, str]:
     for kind in KINDS:
         for name, field in fields(kind).items():
             said.setdefault(name, {}).setdefault(field.doc, []).append(kind)
-    for name, field in fields("account").items():
-        said.setdefault(f"account.{name}", {})[f"of the account: {field.doc}"] = []
+    for name, field in all_fields("account").items():
+        if name in fields("account"):
+            said.setdefault(f"account.{name}", {})[f"of the account: {field.doc}"] = []
     return {
         name: "; ".join(
             doc if len(docs) == 1 else f"{', '.join(kinds)}: {doc}" for doc, kinds in docs.items()
@@ -49,7 +44,7 @@ def _described() -> dict[str, str]:
 
 _CONDITION = {"$ref": "#/$defs/Condition"}
 _CONDITIONS = {"type": "array", "items": _CONDITION, "minItems": 1}
-CONDITION: dict[str, Any] = {
+_EITHER: dict[str, Any] = {
     "description": "an expression (`profit < -50`) or fields with what they must be ({profit: {below: -50}})",
     "anyOf": [
         {"type": "string", "minLength": 1, "examples": ["profit < -50 and not missing(stop_loss)"]},
@@ -66,6 +61,16 @@ CONDITION: dict[str, Any] = {
         },
     ],
 }
+DEFINITIONS: dict[str, Any] = {
+    "Condition": _EITHER,
+    "Comparisons": {
+        "type": "object",
+        "properties": MAPPING_OPERATORS,
+        "additionalProperties": False,
+        "minProperties": 1,
+    },
+}
+"""What a schema that uses a condition needs under `$defs`."""
 
 
 def watch_examples() -> list[str]:

@@ -20,7 +20,7 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE | re.DOTALL | re.ASCII,
 )
-_SPACE = re.compile(r"\s*")
+_SPACE = re.compile(r"\s*", re.ASCII)
 _WORD = re.compile(r"[A-Za-z0-9_.]+|&&|\|\||<>|.", re.DOTALL)
 _ESCAPE = re.compile(r"""\\([\\"'])""")
 _LONGEST = 20_000  # characters; a list of a thousand symbols fits
