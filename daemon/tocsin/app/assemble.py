@@ -131,6 +131,7 @@ class Rooms:
             clock=self.clock,
             tell=tell,
             wake=self.wake,
+            log=self.log,
         )
 
     def venues_told(self, settings: Settings) -> list[dict[str, Any]]:

@@ -32,7 +32,6 @@ from tocsin.delivery.patience import OnlyOn, Queue, finishing
 from tocsin.events import Daemon, Occurrence
 from tocsin.store.model import Attempt, Delivery, NewDelivery
 
-_log: Any = structlog.get_logger("tocsin.delivery")
 
 SEND_DEADLINE = 45.0  # seconds; senders have a deadline of their own, this is for one that breaks its promise
 _GRACE = 4.0  # seconds that a message on its way may take to arrive and be recorded when the daemon stops
@@ -50,14 +49,22 @@ async def run_channel(
     tell: Callable[[Occurrence], Awaitable[None]],
     wake: Wake,
     jitter: Callable[[], float] = random.random,
+    log: Any = None,
 ) -> None:
     """Delivers for ever. Ends only by cancellation (a message on its way gets 4 s) or a bug.
 
     `tell` takes `daemon.delivery_failed`, whose subject is the channel that it must not be told on. `wake` is rung
-    by whoever commits deliveries, after the commit. `jitter` gives 0.0 to 1.0.
+    by whoever commits deliveries, after the commit. `jitter` gives 0.0 to 1.0; `log` is a structlog logger.
     """
     task = _ChannelTask(
-        channel, sender=sender, outbox=outbox, clock=clock, tell=tell, wake=wake, jitter=jitter
+        channel,
+        sender=sender,
+        outbox=outbox,
+        clock=clock,
+        tell=tell,
+        wake=wake,
+        jitter=jitter,
+        log=structlog.get_logger() if log is None else log,
     )
     async with trio.open_nursery() as nursery:
         if channel.fallback is not None:
@@ -76,6 +83,7 @@ class _ChannelTask:
         tell: Callable[[Occurrence], Awaitable[None]],
         wake: Wake,
         jitter: Callable[[], float],
+        log: Any,
     ) -> None:
         self._channel, self._sender = channel, sender
         self._clock, self._tell, self._wake, self._jitter = clock, tell, wake, jitter
@@ -88,7 +96,7 @@ class _ChannelTask:
         self._outage_told = False
         self._fallback = Fallback(channel.fallback)
         self._recording = trio.Lock()
-        self._log = _log.bind(channel=channel.name, target=channel.target)
+        self._log = log.bind(channel=channel.name, target=channel.target)
         self._queue = Queue(outbox, channel, self._log)
 
     # ------------------------------------------------------------------------------------------------------ delivering

@@ -39,6 +39,10 @@ class Exchange:
         """The `venues` section of a config that reaches them."""
         return {venue.type: venue.settings() for venue in self.all()}
 
+    def secrets(self) -> set[str]:
+        """All that was given out or shown so far and must be seen nowhere else."""
+        return set().union(*(venue.secrets for venue in self.all()))
+
     async def serve(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve all until cancelled; started when every port is bound."""
         async with trio.open_nursery() as nursery:

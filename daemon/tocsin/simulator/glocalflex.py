@@ -47,10 +47,10 @@ class Glocalflex(SimulatedVenue):
         if not signed_in and given.get("grant_type") != "refresh_token":
             return answer({"error": "invalid_grant", "error_description": "Invalid user credentials"}, 401)
         token = f"bearer-{secrets.token_hex(12)}"
+        again = f"again-{secrets.token_hex(12)}"
         self._tokens.add(token)
-        return answer(
-            {"access_token": token, "refresh_token": f"again-{secrets.token_hex(12)}", "expires_in": 300}
-        )
+        self.secrets |= {token, again}
+        return answer({"access_token": token, "refresh_token": again, "expires_in": 300})
 
     async def _socket(self, websocket: WebSocket) -> None:
         token = websocket.headers.get("authorization", "").removeprefix("Bearer ")

@@ -44,6 +44,7 @@ class Piexgo(SimulatedVenue):
         if not isinstance(message, dict):
             return
         topic = str(message.get("topic", ""))
+        self.secrets |= {str(message[name]) for name in ("apikey", "signature") if message.get(name)}
         if message.get("op") == "unsubscribe":
             client.topics.discard(topic)
         elif message.get("op") == "subscribe":

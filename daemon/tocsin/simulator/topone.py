@@ -52,6 +52,7 @@ class Topone(SimulatedVenue):
 
     async def _token(self, request: Request) -> Response:
         query = request.query_params
+        self.secrets |= {TOKEN, query.get("sig") or TOKEN}
         signed = f"appKey={APP_KEY}&random={query.get('random')}&time={query.get('time')}"
         if query.get("appId") != APP_ID or query.get("sig") != hashlib.sha256(signed.encode()).hexdigest():
             return answer({"code": 10002, "msg": "invalid sign"})

@@ -72,6 +72,7 @@ class Wealthsimple(SimulatedVenue):
         access, refresh = f"access-{secrets.token_hex(12)}", f"refresh-{secrets.token_hex(12)}"
         self._access.add(access)
         self._refresh.add(refresh)
+        self.secrets |= {access, refresh}
         return answer(
             {
                 "access_token": access, "token_type": "Bearer", "expires_in": 3600, "refresh_token": refresh,
@@ -84,6 +85,7 @@ class Wealthsimple(SimulatedVenue):
             return answer({"error": "unauthorized"}, 401)
         ticket = secrets.token_hex(12)
         self._tickets.add(ticket)
+        self.secrets.add(ticket)
         return answer({"ticket": ticket})
 
     async def _socket(self, websocket: WebSocket) -> None:
@@ -98,6 +100,7 @@ class Wealthsimple(SimulatedVenue):
             "parameter": "websocket-abcbcbcbcbcbcbcbc",
             "deviceId": "123123123123123",
         }
+        self.secrets |= {greeting["parameter"], greeting["deviceId"]}
         for message in (greeting, *self.accounts, *self.quotes):
             await websocket.send_text(json.dumps(message))
         await websocket.close(1000)
