@@ -222,3 +222,59 @@ def test_a_wall_clock_set_back_over_a_restart(scene):
     scene = scene.restarted()
     scene.clock.jump_wall(-3600)
     assert scene.link("connected")[1].state.reason.startswith("back after 0s;")
+
+
+# ------------------------------------------------------------------------------------------- how the feed tells of it
+
+
+def test_a_polled_venue_is_back_when_its_picture_is_whole(scene):
+    picture(scene, {"id": "1", "status": "open"}, {"id": "2", "status": "open"})
+    scene.link("disconnected")
+    scene.clock.advance(60)
+    scene.picture("order", "position")  # breaks off
+    scene.say("order", id="1", status="open")
+    (counted,) = picture(scene, {"id": "1", "status": "canceled"})
+    assert counted.state.unconfirmed == 1
+    connected, gap, resynced = scene.link("connected")
+    assert [change.events for change in (connected, gap, resynced)] == [
+        ("venue.connected",),
+        ("venue.gap",),
+        ("venue.resynced",),
+    ]
+    assert gap.state.reason == "back after 1m; 1 unconfirmed until mentioned again: order 2"
+    assert resynced.state.reason == "1 found changed: order.canceled order 1; 1 still unconfirmed: order 2"
+    assert picture(scene, {"id": "2", "status": "open"}, live=True)[0].events == ()
+
+
+def test_a_restart_in_an_outage_keeps_since(scene):
+    (lost,) = scene.link("disconnected", since="2026-01-01T00:00:00Z")
+    scene.clock.advance(60)
+    scene = scene.restarted()
+    assert scene.say("venue", id="fx", status="connecting", since="2026-01-01T00:01:00Z") == []
+    (again,) = scene.link("disconnected", attempts="1", since="2026-01-01T00:01:01Z")
+    assert again.events == ()
+    assert again.state.since == lost.state.since
+
+
+def test_refused_credentials_say_nothing_of_a_link_that_lives(scene):
+    (refused,) = scene.link("auth_failed", reason="bad key")
+    assert refused.events == ("venue.auth_failed",)
+    assert refused.state.status == "connected"
+    (again,) = scene.link("auth_failed", reason="bad key")
+    assert again.events == ("venue.auth_failed",)  # the feed says it only when it is news
+
+
+def test_refused_credentials_are_not_told_anew_by_a_restart(scene):
+    scene.link("disconnected")
+    (refused,) = scene.link("auth_failed", status="auth_failed", reason="bad key")
+    assert refused.events == ("venue.auth_failed",)
+    scene = scene.restarted()
+    assert scene.link("auth_failed", status="auth_failed", reason="bad key") == []
+    (other,) = scene.link("auth_failed", status="auth_failed", reason="expired key")
+    assert other.events == ("venue.auth_failed",)
+
+
+def test_a_venue_that_refused_every_stream_was_away(scene):
+    scene.say("order", id="1", status="open")
+    scene.say("venue", id="fx", status="refused", reason="no stream left")
+    assert scene.link("connected")[1].events == ("venue.gap",)

@@ -5,14 +5,14 @@ from decimal import Decimal
 
 from msgspec import UNSET, structs
 
-from tocsin.entities.links import Away, Link, called, gap_reason, resync_reason
+from tocsin.entities.links import Away, Link, Picture, called, gap_reason, resync_reason
 from tocsin.entities.merge import BLANK, difference
 from tocsin.entities.names import of_venue
 from tocsin.entities.shelf import KeyTexts, Record, Shelf, has_ended
 from tocsin.events import Change, Entity, Instant, Key, Observation, Origin, SnapshotBegins, Venue
 
 _CONFIRMABLE = ("order", "position")
-_DOWN = frozenset({"disconnected", "auth_failed"})
+_DOWN = frozenset({"disconnected", "auth_failed", "refused"})
 
 
 class Connections:
@@ -107,9 +107,14 @@ class Connections:
         for key, name in self._open(venue):
             if picture.concerns(key) and key not in picture.seen:
                 link.unconfirmed[key] = name
-        if not link.resync_due:
-            return self._counted(venue, link, at)
-        link.resync_due = False
+        if link.away is not None:
+            link.early = picture  # the link is told to be back when the picture is whole
+        if link.resync_due:
+            return self._resynced(venue, link, picture, at)
+        return self._counted(venue, link, at)
+
+    def _resynced(self, venue: str, link: Link, picture: Picture, at: Instant) -> list[Change]:
+        link.resync_due, link.early = False, None
         reason = resync_reason(picture.found, link.unconfirmed.values())
         return self._say(venue, link, at, "venue.resynced", reason)
 
@@ -128,9 +133,11 @@ class Connections:
         if said.status == "connecting" and known.status in _DOWN:
             said = structs.replace(said, status=UNSET)  # from a loss until it is back it stays lost
         time = observation.time or at.wall
+        if said.status is UNSET or said.status == known.status:
+            said = structs.replace(said, since=UNSET)  # it is so since it became so, whoever has started anew
+        elif said.since is UNSET:
+            said = structs.replace(said, since=time)
         updates, changed = difference(known, said)
-        if "status" in changed and said.since is UNSET:
-            updates["since"] = time
         state = structs.replace(known, **updates)
         events = of_venue(known if record else None, state, updates, named, away=link.away is not None)
         if record is None:
@@ -160,10 +167,14 @@ class Connections:
         link.heard = set()
         link.unconfirmed = {key: name for key, name in self._open(venue) if key not in heard}
         if away.steady is None and not link.unconfirmed:
+            link.early = None
             return self._counted(venue, link, at)  # we were down ourselves, and there was nothing to miss
         link.resync_due = True
         reason = gap_reason(away.lasted(at), link.unconfirmed.values())
-        return self._say(venue, link, at, "venue.gap", reason)
+        changes = self._say(venue, link, at, "venue.gap", reason)
+        if link.early is not None:
+            changes += self._resynced(venue, link, link.early, at)
+        return changes
 
     # ---------------------------------------------------------------------------------------------------------- parts
 

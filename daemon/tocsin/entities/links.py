@@ -47,6 +47,7 @@ class Link(Struct):
     was_up: bool = False
     up_since: datetime | None = None
     resync_due: bool = False
+    early: Picture | None = None  # whole before the link was told to be back
     unconfirmed: dict[Key, str] = field(default_factory=dict)  # with how a person is told of it
     heard: set[Key] = field(
         default_factory=set
@@ -68,6 +69,7 @@ class Link(Struct):
         self.pictured |= self.opening
         self.opening.clear()
         self.heard.clear()
+        self.early = None
         if self.was_up and self.away is None:
             self.away = since
 

@@ -17,9 +17,8 @@ from tocsin.events.vocabulary import ALIASES
 
 Names = tuple[str, ...]
 
-_BEGINNINGS = frozenset(
-    {"order.created", "position.opened", "account.added"}
-)  # can't happen to what is known
+# What can't happen to something that is known.
+_BEGINNINGS = frozenset({"order.created", "position.opened", "account.added"})
 _SIGHTED: Mapping[str, Names] = {
     "account": ("account.added",),
     "trade": ("trade.executed",),
@@ -33,9 +32,9 @@ _ORDER_WORDS = frozenset(
     {"pending", "open", "partially_filled", "filled", "canceled", "expired", "rejected", "unknown"}
 )
 _POSITION_WORDS = {"opened": "open", "closed": "closed"}
+# Refused credentials or streams say nothing of a link that may live on without them.
 _VENUE_WORDS = {
     "connected": "connected", "resumed": "connected", "disconnected": "disconnected", "silent": "silent",
-    "auth_failed": "auth_failed",
 }  # fmt: skip
 
 
@@ -169,7 +168,6 @@ def of_venue(known: Venue | None, state: Venue, updates: Updates, named: str | N
         return () if same and not away else (named,)
     if named == "venue.disconnected":
         return () if same else (named,)
-    if named in ("venue.silent", "venue.auth_failed"):
-        told_before = known is not None and ("reason" not in updates or known.reason == state.reason)
-        return () if same and told_before else (named,)
+    if same and named == f"venue.{state.status}" and known is not None:
+        return (named,) if "reason" in updates and known.reason != state.reason else ()
     return (named,)
