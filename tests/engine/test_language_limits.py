@@ -1,6 +1,7 @@
 """Nothing that a user writes is too deep, too long or too large to be refused calmly."""
 
 import pytest
+
 from support.conditions import condition, node_of, text_node
 
 
