@@ -60,18 +60,19 @@ class Turn:
     def messages(self, received: Iterable[Received], now: Instant) -> Batch:
         """All that these messages, and the timers due before each, bring about."""
         batch = Batch(at=now.wall)
-        latest: dict[Key, Change] = {}
+        touched: dict[Key, None] = {}
         for message in received:
             self._add(batch, self._engine.advance(message.at), message.at)
             for observed in message.observed:
                 for change in self._entities.apply(message.venue, observed, message.at, message.raw):
-                    latest[change.key] = change
+                    touched[change.key] = None
                     transitions = self._engine.process(change, message.at)
                     self._add(batch, transitions, message.at)
                     if self._is_kept(change, transitions):
                         batch.events.append(change)
         self._add(batch, self._engine.advance(now), now)
-        batch.entities = list(latest.values())
+        # What is only told (a public expiry, an event of ourselves, a trade that came late) is no entity's state.
+        batch.entities = [change for key in touched if (change := self._entities.get(key)) is not None]
         return batch
 
     def deadline(self) -> float | None:
