@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 import trio
@@ -246,3 +247,27 @@ async def test_a_crash_in_a_snapshot_is_loud_in_the_log_and_breaks_nothing(tmp_p
         await feed.told.until(lambda told: feed.log.of("snapshot crashed"))
         assert feed.told.events() == ["connected"]
         assert "KeyError" in feed.log.of("snapshot crashed")[0]["traceback"]
+
+
+async def test_new_tokens_that_are_refused_as_soon_as_they_are_used_make_no_hot_loop(tmp_path):
+    """Each sign-in gives another token, and the venue says no only once the socket is up."""
+    tokens, times = [], []
+
+    def signing(settings, kept, now):
+        tokens.append(f"token-{len(tokens)}")
+        return Session(token=tokens[-1])
+        yield
+
+    async def script(peer):
+        times.append(trio.current_time())
+        await peer.accept()
+        await trio.sleep(0.02)
+        await peer.send({"refuse": ["", "account closed", "auth_failed"]})
+        await peer.serve_politely()
+
+    async with serving(script) as server, feeding(tmp_path) as feed:
+        await feed.venue(FakeAdapter(signing=signing), ws(server))
+        await server.had(6)
+        assert feed.told.events() == ["connected", "auth_failed"]
+    waits = [later - earlier for earlier, later in pairwise(times)]
+    assert all(wait >= 0.1 for wait in waits[1:])  # only the first was tried anew at once

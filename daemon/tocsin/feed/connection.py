@@ -26,4 +26,4 @@ class Connection(Protocol):
 
 def split_messages(text: str) -> list[str]:
     """The messages in one text frame: some gateways pass on several CRLF-ended ones at once."""
-    return _BETWEEN.split(text.rstrip("\r\n")) if "\n" in text else [text]
+    return _BETWEEN.split(text.rstrip("\r\n"))

@@ -4,7 +4,6 @@ from typing import NoReturn
 
 import trio
 
-from tocsin.events import Observation
 from tocsin.feed.connection import Connection
 from tocsin.feed.intake import Intake
 from tocsin.feed.outside import AllRefused, CredentialsRefused, Lost, Unreadable
@@ -50,9 +49,7 @@ class Conversation:
                 await self._shared.complaints.malformed(str(unreadable), unreadable.raw)
                 continue
             taken = await self._intake.take(message)
-            self.accounts += sum(
-                isinstance(item, Observation) and item.state.kind == "account" for item in taken.observed
-            )
+            self.accounts += taken.accounts
             for answer in taken.answers:
                 if isinstance(answer, Accepted):
                     self._accept(answer.request)

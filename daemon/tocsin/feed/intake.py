@@ -10,12 +10,14 @@ from tocsin.feed.shared import Shared
 from tocsin.quantities import duration_text
 from tocsin.venues.base import Accepted, Control, Decoded, Malformed, Refused, Reply, Unrecognized
 
+_NOTHING = Decoded(items=())
+
 
 class Taken(Struct, frozen=True):
-    """What a message held, beside what was handed on already."""
+    """What a message held, beside what was handed on already. `accounts` counts the observations of accounts."""
 
-    observed: tuple[Observed, ...] = ()
-    answers: tuple[Accepted | Refused, ...] = ()
+    answers: list[Accepted | Refused] = []
+    accounts: int = 0
 
 
 class Intake:
@@ -28,63 +30,76 @@ class Intake:
         """Handle one message. Any exception but the connection's is a bug of ours, the adapter's decoder included."""
         shared, at = self._shared, self._shared.clock.now()
         shared.standing.last_message = at
-        try:
-            decoded = shared.adapter.decode(message, at.wall)
-        except Malformed as malformed:
-            self._record(message, None, at)
-            await shared.complaints.malformed(str(malformed), message)
-            return Taken()
-        self._record(message, decoded.stream, at)
-        observed, answers = await self._sort(decoded, message)
-        if observed:
-            await self._hand_on(observed, decoded.stream, message, at)
-        return Taken(observed, answers)
-
-    def _record(self, message: str, stream: str | None, at: Instant) -> None:
-        if self._shared.recorder is not None:
-            self._shared.recorder.append(self._shared.masker.mask(message), stream or self._endpoint, at)
-
-    async def _sort(
-        self, decoded: Decoded, message: str
-    ) -> tuple[tuple[Observed, ...], tuple[Accepted | Refused, ...]]:
+        decoded = await self._decode(message, at)
         observed: list[Observed] = []
         answers: list[Accepted | Refused] = []
+        accounts = 0
         for item in decoded.items:
             match item:
-                case Observation() | Occurrence() | SnapshotBegins() | SnapshotEnds():
+                case Observation(state=state):
+                    observed.append(item)
+                    accounts += state.kind == "account"
+                case Occurrence() | SnapshotBegins() | SnapshotEnds():
                     observed.append(item)
                 case Reply():
                     await self._reply(item.text)
                 case Accepted() | Refused():
                     answers.append(item)
                 case Unrecognized():
-                    await self._shared.complaints.unrecognized(item.reason, message)
+                    await shared.complaints.unrecognized(item.reason, message)
                 case Control():
                     pass  # of no interest, as its name says
-        return tuple(observed), tuple(answers)
+        if observed:
+            await self._hand_on(observed, decoded.stream, message, at)
+        return Taken(answers, accounts)
 
-    async def _hand_on(
-        self, observed: tuple[Observed, ...], stream: str | None, message: str, at: Instant
-    ) -> None:
+    async def _decode(self, message: str, at: Instant) -> Decoded:
+        """What it means; nothing where it is malformed, which is told."""
+        try:
+            decoded = self._shared.adapter.decode(message, at.wall)
+        except Malformed as malformed:
+            self._record(message, None, at)
+            await self._shared.complaints.malformed(str(malformed), message)
+            return _NOTHING
+        self._record(message, decoded.stream, at)
+        return decoded
+
+    def _record(self, message: str, stream: str | None, at: Instant) -> None:
+        if self._shared.recorder is not None:
+            self._shared.recorder.append(self._shared.masker.mask(message), stream or self._endpoint, at)
+
+    async def _hand_on(self, observed: list[Observed], stream: str | None, message: str, at: Instant) -> None:
         shared = self._shared
+        silence = shared.silence
         raw = shared.masker.mask(message)
-        with shared.silence.handing_over():
-            await shared.silence.heard(self._endpoint, stream)
-            await shared.sink.put(Received(venue=shared.name, observed=observed, at=at, raw=raw))
-        await self._judge_clock(observed, at)
+        began = silence.hand_over()
+        try:
+            for name in silence.heard(self._endpoint, stream):
+                await shared.standing.resumed(name)
+            await shared.sink.put(Received(venue=shared.name, observed=tuple(observed), at=at, raw=raw))
+        finally:
+            silence.handed_over(began)
+        if (skew := self._skew(observed, at)) is not None:
+            await shared.standing.skewed(skew)
 
-    async def _judge_clock(self, observed: tuple[Observed, ...], at: Instant) -> None:
-        """Only what is new has a time to compare with ours: an opening state, or a polled picture, may be of old."""
-        times = [
-            item.time
-            for item in observed
-            if isinstance(item, (Observation, Occurrence)) and item.origin == "live" and item.time is not None
-        ]
-        if not times:
-            return
-        ahead = (max(times) - at.wall).total_seconds()
+    def _skew(self, observed: list[Observed], at: Instant) -> str | None:
+        """How their clock differs from ours, if it does.
+
+        Only what is new has a time to compare: an opening state, or a polled picture, may be of old.
+        """
+        newest = None
+        for item in observed:
+            if (
+                isinstance(item, (Observation, Occurrence))
+                and item.origin == "live"
+                and item.time is not None
+            ):
+                newest = item.time if newest is None else max(newest, item.time)
+        if newest is None:
+            return None
+        ahead = (newest - at.wall).total_seconds()
         allowed = self._shared.timings.skew
-        if ahead > allowed or (-ahead > allowed and not self._shared.adapter.polled):
-            span = duration_text(abs(max(times) - at.wall))
-            where = "ahead of" if ahead > 0 else "behind"
-            await self._shared.standing.skewed(f"the venue's times are {span} {where} ours")
+        if -allowed <= ahead <= allowed or (ahead < 0 and self._shared.adapter.polled):
+            return None
+        span = duration_text(abs(newest - at.wall))
+        return f"the venue's times are {span} {'ahead of' if ahead > 0 else 'behind'} ours"

@@ -106,13 +106,13 @@ class _Link:
             life = _Life()
             try:
                 session = await self._listen(session, life)
+                signed_in_anew = False
                 continue
             except OutsideError as error:
                 failure = error
             self._whole.gone(self._name)
-            if life.up_at is not None:
-                if trio.current_time() - life.up_at >= self._shared.timings.healthy:
-                    self._backoff.reset()
+            if life.up_at is not None and trio.current_time() - life.up_at >= self._shared.timings.healthy:
+                self._backoff.reset()
                 signed_in_anew = False
             if is_unauthorized(failure) and not signed_in_anew:
                 signed_in_anew = True

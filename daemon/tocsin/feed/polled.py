@@ -43,7 +43,8 @@ async def _poll(shared: Shared) -> NoReturn:
             watched, signed_in_anew = True, False
             backoff.reset()
             await shared.standing.connected()
-            await shared.silence.heard(_CYCLE, _CYCLE)
+            for name in shared.silence.heard(_CYCLE, _CYCLE):
+                await shared.standing.resumed(name)
             await trio.sleep(every.total_seconds())
             session = await keeper.fresh()
             continue

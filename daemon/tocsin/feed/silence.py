@@ -1,8 +1,6 @@
 """No data for too long is told, stream by stream; a link that lives and has nothing to say is calm."""
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -50,9 +48,15 @@ class Silence:
         for watch in self._watches.values():
             watch.last = now
 
-    async def heard(self, endpoint: str, stream: str | None) -> None:
-        """Data came by that socket; of that stream, or (None) of one that the message doesn't name."""
+    def heard(self, endpoint: str, stream: str | None) -> list[str]:
+        """Data came by that socket; of that stream, or (None) of one that the message doesn't name.
+
+        The streams that had been told silent, and are no more: to be told as `resumed`.
+        """
+        if not self._watches:
+            return []
         now = trio.current_time()
+        resumed = []
         for name, watch in self._watches.items():
             if (
                 watch.endpoint is None
@@ -60,23 +64,21 @@ class Silence:
                 or name == endpoint
             ):
                 watch.last = now
-        for name in [
-            name for name in self._told if name in self._watches and self._watches[name].last == now
-        ]:
-            self._told.discard(name)
-            await self._standing.resumed(name)
+                if name in self._told:
+                    self._told.discard(name)
+                    resumed.append(name)
+        return resumed
 
-    @contextmanager
-    def handing_over(self) -> Iterator[None]:
-        """Around handing data on: while our own queue is full, nothing that isn't read counts as silence."""
-        began = trio.current_time()
+    def hand_over(self) -> float:
+        """Data is about to be handed on; while our own queue is full, nothing that isn't read counts as silence."""
         self._handing_over += 1
-        try:
-            yield
-        finally:
-            self._handing_over -= 1
-            if trio.current_time() - began > _SLOW:
-                self._allow()
+        return trio.current_time()
+
+    def handed_over(self, began: float) -> None:
+        """It was; `began` is what `hand_over` said."""
+        self._handing_over -= 1
+        if trio.current_time() - began > _SLOW:
+            self._allow()
 
     async def watch(self) -> None:
         """Judge, for ever."""

@@ -73,13 +73,10 @@ class WebSocket:
                 message = await self._inner.get_message()
             except ConnectionClosed:
                 raise self._lost() from None
-            if isinstance(message, str):
-                self._split.extend(split_messages(message))
-                continue
-            try:
-                self._split.extend(split_messages(message.decode()))
-            except UnicodeDecodeError:
-                raise Unreadable("a binary message that is not UTF-8", repr(message[:200])) from None
+            text = message if isinstance(message, str) else _text(message)
+            if "\n" not in text:
+                return text
+            self._split.extend(split_messages(text))
         return self._split.popleft()
 
     async def send(self, text: str) -> None:
@@ -141,6 +138,13 @@ class WebSocket:
         if closed.code in _BROKEN:  # wsproto says so of what it can't read; a venue might say it of us
             return Lost(f"the WebSocket protocol was broken: {closed.code} {closed.name}{said}")
         return Lost(f"closed by the venue: {closed.code} {closed.name}{said}", clean=closed.code in _CLEAN)
+
+
+def _text(message: bytes) -> str:
+    try:
+        return message.decode()
+    except UnicodeDecodeError:
+        raise Unreadable("a binary message that is not UTF-8", repr(message[:200])) from None
 
 
 @asynccontextmanager
