@@ -17,17 +17,24 @@ async def read_lines(*chunks: bytes, longest: int = 20) -> list[str]:
     ours, theirs = trio.testing.memory_stream_pair()
     connection = LineConnection(ours, longest=longest, send_within=1, close_within=1)
     found = []
-    with trio.fail_after(5):
+
+    async def send() -> None:
         for chunk in chunks:
             await theirs.send_all(chunk)
+            await trio.testing.wait_all_tasks_blocked()  # until it was read, alone
         await theirs.send_eof()
-        while True:
-            try:
-                found.append(await connection.receive())
-            except Unreadable as unreadable:
-                found.append(f"unreadable: {unreadable}")
-            except Lost as lost:
-                return [*found, f"lost: {lost}, {'clean' if lost.clean else 'torn'}"]
+
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(send)
+            while not (found and found[-1].startswith("lost")):
+                try:
+                    found.append(await connection.receive())
+                except Unreadable as unreadable:
+                    found.append(f"unreadable: {unreadable}")
+                except Lost as lost:
+                    found.append(f"lost: {lost}, {'clean' if lost.clean else 'torn'}")
+    return found
 
 
 GOODBYE = "lost: closed by the venue, clean"
