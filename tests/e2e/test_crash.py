@@ -6,8 +6,19 @@ import pytest
 import trio
 
 from support.daemon import PATIENCE
-from support.mission import IN_THE_RED, OUT_OF_IT, RULES, WHOLE, cancel, connected, headlines, profit, settle, venues
-from support.receivers import SLACK, TELEGRAM, Hang, HttpReceiver, Reply
+from support.mission import (
+    IN_THE_RED,
+    OUT_OF_IT,
+    RULES,
+    WHOLE,
+    cancel,
+    connected,
+    headlines,
+    profit,
+    settle,
+    venues,
+)
+from support.receivers import SLACK, Hang, HttpReceiver, Reply
 from tocsin.simulator import topone
 
 
@@ -19,9 +30,7 @@ def hook():
 
 
 async def test_committed_but_not_sent(folder, people, exchange):
-    for host in (SLACK, TELEGRAM):
-        people.services.always(host, Reply(503, "not now"))
-    people.mail.replies.extend(["451 4.3.0 not now"] * 20)
+    people.refuse()
     folder.write(venues=venues(exchange), channels=people.channels(folder), rules=RULES)
     async with folder.running(secrets=exchange.secrets) as daemon:
         await connected(daemon, "fx", "spot", "power")
@@ -29,14 +38,11 @@ async def test_committed_but_not_sent(folder, people, exchange):
         cancel(exchange, 132991)
         settle(exchange, "contract-1")
         await daemon.until(
-            lambda: len(folder.unsent()) == 6 and {row[0] for row in folder.unsent() if row[3]} == people.channels(folder).keys(),
+            lambda: len(folder.unsent()) == 6 and len({row[0] for row in folder.unsent() if row[3]}) == 3,
             "six deliveries wait, and each channel was tried",
         )
         daemon.kill()
-        people.services.requests.clear()  # every one was refused
-        for host in (SLACK, TELEGRAM):
-            people.services.always(host, Reply(200, "{}"))
-        people.mail.replies.clear()
+        people.accept()
         await daemon.start()
         await daemon.until_all_sent(6)
         await connected(daemon, "fx")
@@ -83,9 +89,11 @@ async def test_between_the_send_and_its_record(folder, people, exchange, hook):
         await connected(daemon, "fx")
         profit(exchange, -0.51, "created")
         await daemon.until(
-            lambda: {row[0] for row in folder.unsent()} == {"desk", "hook"}
-            and people.count()["desk"] == 1
-            and len(hook.requests) == 1,
+            lambda: (
+                {row[0] for row in folder.unsent()} == {"desk", "hook"}
+                and people.count()["desk"] == 1
+                and len(hook.requests) == 1
+            ),
             "Slack and the hook have it without having said so",
         )
         daemon.kill()
@@ -93,7 +101,11 @@ async def test_between_the_send_and_its_record(folder, people, exchange, hook):
         hook.always("localhost", Reply(200, "{}"))
         await daemon.start()
         await daemon.until_all_sent(4)
-    assert headlines(people.told()) == {"desk": [IN_THE_RED, IN_THE_RED], "phone": [IN_THE_RED], "mail": [IN_THE_RED]}
+    assert headlines(people.told()) == {
+        "desk": [IN_THE_RED, IN_THE_RED],
+        "phone": [IN_THE_RED],
+        "mail": [IN_THE_RED],
+    }
     first, second = hook.requests
     (delivery,) = folder.rows("SELECT id FROM deliveries WHERE channel = 'hook'")
     assert first.headers["x-tocsin-delivery"] == second.headers["x-tocsin-delivery"] == delivery[0]
@@ -141,9 +153,13 @@ async def test_in_the_middle_of_traffic(folder, exchange, hook):
         kept = [number for number in era if number in set(canceled)]
         assert kept == era[: len(kept)]
         assert len(kept) > 5
-    told = folder.rows("SELECT a.entity, d.id, d.status FROM alerts a LEFT JOIN deliveries d ON d.alert = a.id")
+    told = folder.rows(
+        "SELECT a.entity, d.id, d.status FROM alerts a LEFT JOIN deliveries d ON d.alert = a.id"
+    )
     assert sorted(int(entity) for entity, _, _ in told) == sorted(canceled)
     assert {status for _, _, status in told} == {"sent"}
     arrived = Counter(request.headers["x-tocsin-delivery"] for request in hook.requests)
     assert arrived.keys() == {delivery for _, delivery, _ in told}
-    assert sum(arrived.values()) - len(arrived) <= len(kills)  # twice only what a kill caught before it was recorded
+    assert sum(arrived.values()) - len(arrived) <= len(
+        kills
+    )  # twice only what a kill caught before it was recorded

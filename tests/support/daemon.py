@@ -12,12 +12,23 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import trio
 
-from support.receivers import SLACK, TELEGRAM, MailReceiver, Request, Services, slack_text, telegram_text
+from support.receivers import (
+    SLACK,
+    TELEGRAM,
+    MailReceiver,
+    Reply,
+    Request,
+    Services,
+    slack_text,
+    telegram_text,
+)
+from tocsin.events import iso
 
 PATIENCE = 20.0  # seconds for anything to happen; a machine under load is slow
 _LOOK_EVERY = 0.03  # seconds
@@ -51,7 +62,12 @@ class Folder:
         runtime = path / "run"
         runtime.mkdir(parents=True, exist_ok=True)
         kept = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
-        self.environment = {**kept, "RUNTIME_DIRECTORY": str(runtime), "HOME": str(path), **(environment or {})}
+        self.environment = {
+            **kept,
+            "RUNTIME_DIRECTORY": str(runtime),
+            "HOME": str(path),
+            **(environment or {}),
+        }
 
     def write(self, **sections: Any) -> None:
         """Put these sections of the config in the place of what they were."""
@@ -127,7 +143,9 @@ class Folder:
                 env=self.environment,
                 cwd=self.path,
             )
-        told = subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+        told = subprocess.CompletedProcess(
+            done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
+        )
         for secret in self.secrets:
             assert secret not in told.stdout + told.stderr, f"{arguments} showed {secret!r}"
         return told
@@ -144,7 +162,8 @@ class Folder:
         finally:
             daemon.kill()
         assert not self.leaks(self.secrets | secrets())
-        assert "Traceback" not in daemon.told(), daemon.told()
+        assert "Traceback" not in daemon.log(), daemon.told()
+        assert self.stdout.read_text() == "", "what it has to say goes to standard error"
 
 
 class Daemon:
@@ -154,6 +173,7 @@ class Daemon:
         self.folder = folder
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
+        self.since = ""  # when it was started last, as the database writes times
 
     @property
     def pid(self) -> int:
@@ -166,7 +186,13 @@ class Daemon:
 
     async def start(self) -> None:
         """Start it, and return when it says that it has."""
-        begun = self.log().count('"started"')
+        begun, self.since = self.log().count('"started"'), iso(datetime.now(UTC))
+        self._launch()
+        arguments = Path(f"/proc/{self.pid}/cmdline").read_bytes()  # noqa: ASYNC240 - no disk is behind it
+        assert not any(secret.encode() in arguments for secret in self.folder.secrets)
+        await self.until(lambda: self.log().count('"started"') > begun, "it says that it has started")
+
+    def _launch(self) -> None:
         with self.folder.stdout.open("ab") as out, self.folder.stderr.open("ab") as err:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tocsin", "run", *self._options, "--config", str(self.folder.config)],
@@ -176,9 +202,6 @@ class Daemon:
                 env=self.folder.environment,
                 cwd=self.folder.path,
             )
-        arguments = Path(f"/proc/{self.pid}/cmdline").read_bytes()
-        assert not any(secret.encode() in arguments for secret in self.folder.secrets)
-        await self.until(lambda: self.log().count('"started"') > begun, "it says that it has started")
 
     def signal(self, number: signal.Signals) -> None:
         assert self._process is not None
@@ -231,7 +254,7 @@ class Daemon:
             (count,) = self.folder.rows("SELECT count(*) FROM deliveries WHERE status = 'sent'")[0]
             return count >= deliveries and not self.folder.unsent()
 
-        await self.until(sent, f"{deliveries} deliveries are made ({self.folder.unsent()})")
+        await self.until(sent, f"{deliveries} deliveries are made, and none waits")
 
 
 class People:
@@ -239,6 +262,19 @@ class People:
 
     def __init__(self, services: Services, mail: MailReceiver) -> None:
         self.services, self.mail = services, mail
+
+    def refuse(self) -> None:
+        """From now on nothing is accepted; it may be tried again."""
+        for host in (SLACK, TELEGRAM):
+            self.services.always(host, Reply(503, "not now"))
+        self.mail.replies.extend(["451 4.3.0 not now"] * 100)
+
+    def accept(self) -> None:
+        """From now on everything is; what was refused before is forgotten."""
+        self.services.requests.clear()
+        self.services.always(SLACK, Reply(200, "ok"))
+        self.services.always(TELEGRAM, Reply(200, '{"ok":true,"result":{}}'))
+        self.mail.replies.clear()
 
     def channels(self, folder: Folder) -> dict[str, Any]:
         """The config's `channels`: desk (Slack), phone (Telegram) and mail."""

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from support.daemon import Daemon, Folder
+from support.daemon import Daemon
 from tocsin.simulator import Exchange, glocalflex, topone, yourfintech
 
 RULES: list[dict[str, Any]] = [
@@ -29,15 +29,14 @@ def venues(exchange: Exchange) -> dict[str, Any]:
     }
 
 
-def standing(folder: Folder) -> dict[str, str]:
-    """Each venue's status."""
-    return dict(folder.rows("SELECT venue, status FROM venues"))
-
-
 async def connected(daemon: Daemon, *names: str) -> None:
-    await daemon.until(
-        lambda: all(standing(daemon.folder).get(name) == "connected" for name in names), f"{names} are connected"
-    )
+    """Until this run of the daemon has told that it is connected with these venues."""
+
+    def those() -> set[str]:
+        query = "SELECT venue FROM venues WHERE status = 'connected' AND updated_at > ?"
+        return {venue for (venue,) in daemon.folder.rows(query, daemon.since)}
+
+    await daemon.until(lambda: those().issuperset(names), f"{names} are connected")
 
 
 def profit(exchange: Exchange, value: float, what: str = "updated", position: str = POSITION) -> None:
@@ -47,7 +46,9 @@ def profit(exchange: Exchange, value: float, what: str = "updated", position: st
 def cancel(exchange: Exchange, order_id: int) -> None:
     """An order is placed, and canceled."""
     for status in (1, 3):
-        assert exchange.topone.push(topone.order(order_id, status, price="0.08132", amount="1.389"), "sub_orders")
+        assert exchange.topone.push(
+            topone.order(order_id, status, price="0.08132", amount="1.389"), "sub_orders"
+        )
 
 
 def settle(exchange: Exchange, contract_id: str) -> None:

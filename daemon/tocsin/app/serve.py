@@ -1,6 +1,7 @@
 """From checked settings to a running daemon, and back out again."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,24 +66,30 @@ def run_daemon(settings: Settings, load: Callable[[], Settings], *, log: Any, dr
     """`tocsin run`: until SIGTERM or SIGINT, which is obeyed within ten seconds whatever hangs."""
 
     async def main() -> None:
+        daemon: Daemon | None = None
+        started, stopping = trio.Event(), trio.Event()
         async with trio.open_nursery() as nursery:
-            daemon: Daemon = await nursery.start(
-                lambda task_status: serve(
-                    settings,
-                    load,
-                    log=log,
-                    notifier=SystemdNotifier(),
-                    dry_run=dry_run,
-                    task_status=task_status,
-                )
-            )
 
             def stop() -> None:
-                if not daemon.stopping:
-                    leave_in_time(log)
+                if stopping.is_set():
+                    return
+                stopping.set()
+                leave_in_time(log)
+                if daemon is None:
+                    nursery.cancel_scope.cancel()
+                else:
                     daemon.stop()
 
-            nursery.start_soon(listen, stop, daemon.reload)
+            async def reload() -> None:
+                await started.wait()
+                if daemon is not None:
+                    await daemon.reload()
+
+            # Before READY is told: whoever waits for it may send a signal at once, and a SIGHUP nobody heeds is deadly.
+            await nursery.start(listen, stop, reload)
+            start = partial(serve, settings, load, log=log, notifier=SystemdNotifier(), dry_run=dry_run)
+            daemon = await nursery.start(start)
+            started.set()
             await daemon.stopped.wait()
             nursery.cancel_scope.cancel()
 

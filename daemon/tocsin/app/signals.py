@@ -17,14 +17,18 @@ async def listen(
     *,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Call `stop` at each SIGTERM or SIGINT, `reload` at each SIGHUP (two quick ones arrive as one). For ever."""
+    """Call `stop` at each SIGTERM or SIGINT, `reload` at each SIGHUP (two quick ones arrive as one). For ever.
+
+    A reload that takes its time keeps nobody from stopping us.
+    """
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         task_status.started()
-        async for number in signals:
-            if number == signal.SIGHUP:
-                await reload()
-            else:
-                stop()
+        async with trio.open_nursery() as nursery:
+            async for number in signals:
+                if number == signal.SIGHUP:
+                    nursery.start_soon(reload)
+                else:
+                    stop()
 
 
 def leave_in_time(log: Any, seconds: float = STOP_WITHIN) -> None:

@@ -32,7 +32,6 @@ from tocsin.delivery.patience import OnlyOn, Queue, finishing
 from tocsin.events import Daemon, Occurrence
 from tocsin.store.model import Attempt, Delivery, NewDelivery
 
-
 SEND_DEADLINE = 45.0  # seconds; senders have a deadline of their own, this is for one that breaks its promise
 _GRACE = 4.0  # seconds that a message on its way may take to arrive and be recorded when the daemon stops
 _LONGEST_REST = 60.0  # seconds; a wake-up that was missed delays no longer
