@@ -1,6 +1,7 @@
 """`tocsin run`."""
 
 import os
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -39,9 +40,21 @@ def command(ctx: click.Context, config: Path | None, *, dry_run: bool) -> None:
     for warning in settings.warnings:
         click.echo(warning.render(), err=True)
     log = make_log(settings.masker, log_format=settings.log.format, level=settings.log.level)
+    refused = False
     try:
         run_daemon(settings, load, log=log, dry_run=dry_run)
-    except* (StateInUse, SchemaRefused) as refused:
-        for error in refused.exceptions:
+    except* (StateInUse, SchemaRefused) as group:
+        for error in leaves(group):
             click.echo(f"tocsin: {error}", err=True)
+        refused = True
+    if refused:  # not above: what is raised in an except* comes out in a group
         ctx.exit(CONFIG_ERROR)
+
+
+def leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    """The exceptions in a group, whatever the depth: each nursery wraps them once more."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from leaves(error)
+        else:
+            yield error

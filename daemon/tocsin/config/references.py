@@ -97,6 +97,11 @@ class References:
                 return self._read(path)
         own = self._folder / "secrets" / name
         if own.parent.is_dir() and not os.access(own.parent, os.X_OK):
+            if given:  # as the service: systemd read that folder for it
+                raise _Unresolved(
+                    f"no secret is named {name} in $CREDENTIALS_DIRECTORY",
+                    f"keep it in {own}, then restart the service: it gets its secrets when it starts",
+                )
             raise _Unresolved(f"can't look into {own.parent}", "be the user that it belongs to")
         if not os.path.lexists(own):
             raise _Unresolved(

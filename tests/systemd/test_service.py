@@ -1,0 +1,246 @@
+"""The service under a real systemd, from the image that systemd/install made."""
+
+import json
+import time
+
+import pytest
+
+from support.booted import Booted
+from support.installing import boot
+
+pytestmark = pytest.mark.systemd
+
+SECRETS = {"piexgo_key": "k3y-of-the-exchange", "piexgo_secret": "s3cret-of-the-exchange"}
+CONFIG = """\
+venues:
+  exchange:                 # there is no network here: it stays away, and that is nobody's fault
+    type: piexgo
+    api_key: ${cred:piexgo_key}
+    api_secret: ${cred:piexgo_secret}
+    streams: [pinfo]
+channels:
+  hook: json://127.0.0.1:8099/
+rules:
+  - rules/*.yaml
+  - id: it-began
+    watch: daemon.started
+"""
+RECEIVER = """
+import http.server, pathlib
+class Keep(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        with pathlib.Path("/run/received").open("ab") as file:
+            file.write(self.rfile.read(int(self.headers["Content-Length"])) + b"\\n")
+        self.send_response(200); self.end_headers()
+http.server.HTTPServer(("127.0.0.1", 8099), Keep).serve_forever()
+"""
+
+
+class Service:
+    """The service of the image, on the booted machine."""
+
+    def __init__(self, machine: Booted) -> None:
+        self.machine = machine
+
+    def configure(self, text: str) -> None:
+        self.machine.out("sh", "-c", "cat > /etc/tocsin/config.yaml", text=text)
+
+    def drop_in(self, text: str) -> None:
+        folder = "/run/systemd/system/tocsin.service.d"
+        self.machine.out("sh", "-c", f"mkdir -p {folder}; cat > {folder}/test.conf", text=text)
+        self.machine.out("systemctl", "daemon-reload")
+
+    def start_afresh(self) -> None:
+        self.machine.run("systemctl", "stop", "tocsin")
+        self.machine.out(
+            "rm", "-rf", "/run/systemd/system/tocsin.service.d", "/var/lib/tocsin", "/run/received"
+        )
+        self.machine.out("systemctl", "daemon-reload")
+        self.machine.run("systemctl", "reset-failed", "tocsin")
+        self.configure(CONFIG)
+        started = self.machine.run("systemctl", "start", "tocsin")
+        assert started.returncode == 0, started.stderr + self.journal()
+
+    def __getitem__(self, name: str) -> str:
+        """A property, as systemd tells it."""
+        return self.machine.out("systemctl", "show", "--value", "-p", name, "tocsin")
+
+    def restarted(self, before: str) -> bool:
+        return self["MainPID"] not in ("0", before) and self["SubState"] == "running"
+
+    def journal(self) -> str:
+        self.machine.out("journalctl", "--sync")
+        invocation = self["InvocationID"]
+        return self.machine.out("journalctl", "-o", "cat", f"_SYSTEMD_INVOCATION_ID={invocation}")
+
+
+@pytest.fixture(scope="module")
+def machine(image, tmp_path_factory):
+    with boot(image, tmp_path_factory.mktemp("boot") / "work") as booted:
+        for name, secret in SECRETS.items():
+            booted.out("sh", "-c", f"umask 077; cat > /etc/tocsin/secrets/{name}", text=secret + "\n")
+        booted.out("useradd", "--no-create-home", "--groups", "tocsin", "teller")
+        booted.out("systemd-run", "--unit=receiver", "/usr/bin/python3", "-c", RECEIVER)
+        yield booted
+
+
+@pytest.fixture
+def service(machine):
+    service = Service(machine)
+    service.start_afresh()
+    return service
+
+
+def test_systemd_finds_nothing_to_say_about_the_installed_unit(machine):
+    done = machine.run("systemd-analyze", "verify", "--man=no", "/etc/systemd/system/tocsin.service")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_start_returns_when_the_daemon_is_ready(service):
+    # No waiting here: Python alone takes longer to start than these three questions.
+    assert service["StatusText"].startswith("1 venues")
+    assert service["Type"] == "notify"
+    state = json.loads(service.machine.out("tocsin", "status", "--json"))
+    assert state["healthy"] is True
+    assert state["config"] == "/etc/tocsin/config.yaml"
+    assert state["state_dir"] == "/var/lib/tocsin"
+    assert str(state["pid"]) == service["MainPID"]
+
+
+def test_who_may_read_what(service):
+    def standing(path):
+        return service.machine.out("stat", "-c", "%a %U:%G", path)
+
+    assert standing("/var/lib/tocsin") == "700 tocsin:tocsin"
+    assert standing("/var/lib/tocsin/tocsin.db") == "600 tocsin:tocsin"
+    assert standing("/run/tocsin") == "755 tocsin:tocsin"
+    assert standing("/run/tocsin/control.sock") == "660 tocsin:tocsin"
+    assert standing("/etc/tocsin") == "755 root:root"
+    assert standing("/etc/tocsin/config.yaml") == "640 root:tocsin"
+    assert standing("/etc/tocsin/secrets") == "700 root:root"
+    assert standing(f"/proc/{service['MainPID']}") == "555 tocsin:tocsin"
+
+
+def test_members_of_the_group_may_ask_and_others_are_told_why_not(service):
+    asked = service.machine.run("runuser", "-u", "teller", "--", "tocsin", "status")
+    assert asked.returncode == 0, asked.stdout + asked.stderr
+    assert "answered at /run/tocsin/control.sock" in asked.stdout
+    refused = service.machine.run("runuser", "-u", "nobody", "--", "tocsin", "status")
+    assert refused.returncode == 1
+    assert "/run/tocsin/control.sock" in refused.stderr
+    assert "Permission denied" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_secrets_reach_the_daemon_and_nothing_else(service):
+    # Without them it wouldn't run: a reference that stands for nothing is a config error.
+    environment = service.machine.out("cat", f"/proc/{service['MainPID']}/environ")
+    assert "CREDENTIALS_DIRECTORY=" in environment
+    for told in (environment, service.journal(), service.machine.out("systemctl", "show", "tocsin")):
+        for secret in SECRETS.values():
+            assert secret not in told
+
+
+def test_an_alert_leaves_the_sandbox(service):
+    def received():
+        return service.machine.run("cat", "/run/received").stdout
+
+    told = service.machine.until(lambda: "it-began" in received() and received(), 20)
+    assert json.loads(told.splitlines()[0])["title"]
+
+
+def test_a_reload_takes_the_new_config_without_a_restart(service):
+    process = service["MainPID"]
+    service.configure(CONFIG + "  - id: brand-new\n    watch: daemon.stopping\n")
+    service.machine.out("systemctl", "reload", "tocsin")
+    assert "rule brand-new: added" in service.journal()
+    assert (service["MainPID"], service["SubState"]) == (process, "running")
+
+
+def test_a_broken_config_fails_the_reload_and_the_daemon_goes_on(service):
+    process = service["MainPID"]
+    service.configure(CONFIG.replace("it-began", "it-began\n    wach: nothing"))
+    reload = service.machine.run("systemctl", "reload", "tocsin")
+    assert reload.returncode != 0
+    assert "/etc/tocsin/config.yaml:13:" in service.journal()
+    assert (service["MainPID"], service["SubState"]) == (process, "running")
+    assert service.machine.run("tocsin", "status").returncode == 0
+
+
+def test_a_killed_daemon_is_started_again(service):
+    process = service["MainPID"]
+    service.machine.out("kill", "-KILL", process)
+    service.machine.until(lambda: service.restarted(process), 20)
+    assert service["NRestarts"] == "1"
+    assert service.machine.run("tocsin", "status").returncode == 0
+
+
+def test_a_daemon_that_makes_no_progress_is_started_again(service):
+    service.drop_in("[Service]\nWatchdogSec=3\n")
+    service.machine.out("systemctl", "restart", "tocsin")
+    process = service["MainPID"]
+    time.sleep(4)  # longer than the watchdog's patience: a daemon that moves is left alone
+    assert service["MainPID"] == process
+    service.machine.out("kill", "-STOP", process)
+    service.machine.until(lambda: service.restarted(process), 20)
+    assert "Watchdog timeout" in service.machine.out("journalctl", "-u", "tocsin", "-o", "cat")
+
+
+def test_it_stops_within_ten_seconds_and_cleanly(service):
+    began = time.monotonic()
+    service.machine.out("systemctl", "stop", "tocsin")
+    assert time.monotonic() - began < 10
+    assert (service["Result"], service["ExecMainStatus"], service["ActiveState"]) == (
+        "success",
+        "0",
+        "inactive",
+    )
+    assert service.machine.run("test", "-e", "/run/tocsin/control.sock").returncode == 1
+
+
+def test_a_config_that_can_not_be_used_is_not_tried_again(service):
+    service.configure("rules: 5\n")
+    assert service.machine.run("systemctl", "restart", "tocsin").returncode != 0
+    time.sleep(2.5)  # RestartSec and some more: nothing may happen
+    assert (service["ExecMainStatus"], service["ActiveState"]) == ("78", "failed")
+    assert service["NRestarts"] == "0"
+
+
+def test_a_second_daemon_on_the_same_state_is_refused(service):
+    second = service.machine.run(
+        "systemd-run", "--quiet", "--wait", "--pipe", "--collect", "-p", "User=tocsin",
+        "-p", "LoadCredential=tocsin:/etc/tocsin/secrets", "-p", "Environment=STATE_DIRECTORY=/var/lib/tocsin",
+        "/opt/tocsin/bin/tocsin", "run", "--config", "/etc/tocsin/config.yaml",
+    )  # fmt: skip
+    assert second.returncode == 78
+    assert service["MainPID"] in second.stderr
+
+
+OFFLINE_PYTHON = """#!/bin/sh
+# The machine of the test has no network: what pip would bring is there already.
+case "$*" in *"-m pip --python"*) exit 0 ;; esac
+exec /usr/bin/python3 "$@"
+"""
+
+
+def test_installing_again_starts_the_daemon_anew_and_uninstalling_stops_it(image, tmp_path):
+    with boot(image, tmp_path / "work") as machine:
+        service = Service(machine)
+        service.configure("rules:\n  - rules/*.yaml\n")
+        machine.out("systemctl", "enable", "--now", "tocsin")
+        machine.out(
+            "install", "-m", "755", "/dev/stdin", "/usr/local/bin/offline-python", text=OFFLINE_PYTHON
+        )
+        process = service["MainPID"]
+        told = machine.out("/srv/checkout/systemd/install", "--python", "/usr/local/bin/offline-python")
+        assert "was started anew" in told
+        assert service.restarted(process)
+
+        machine.out("/srv/checkout/systemd/install", "--uninstall")
+
+        assert service["LoadState"] == "not-found"
+        assert machine.run("pgrep", "-u", "tocsin").returncode == 1
+        machine.out("test", "-e", "/var/lib/tocsin/tocsin.db")
+        machine.out("/srv/checkout/systemd/install", "--uninstall", "--purge")
+        assert machine.run("getent", "passwd", "tocsin").returncode == 2
+        assert machine.run("test", "-e", "/var/lib/tocsin").returncode == 1
