@@ -8,7 +8,7 @@ from tocsin.feed.connection import Connection
 from tocsin.feed.intake import Intake
 from tocsin.feed.outside import AllRefused, CredentialsRefused, Lost, Unreadable
 from tocsin.feed.shared import Shared
-from tocsin.venues.base import Accepted, Endpoint, Refused, Request
+from tocsin.venues.base import Accepted, Endpoint, Refused
 
 
 class Conversation:
@@ -25,10 +25,12 @@ class Conversation:
     async def open(self) -> None:
         """Send the opening requests and await their answers. Lost, AllRefused where there is no going on."""
         for request in self._endpoint.opening:
+            answered = trio.Event()
             if request.answered:
-                self._unanswered[request.name] = trio.Event()
+                self._unanswered[request.name] = answered
             await self._connection.send(request.text)
-            if request.answered and request.required and not await self._answer_to(request):
+            # The answer may be there by now, and taken: sending lets the reader run.
+            if request.answered and request.required and not await self._comes(answered):
                 raise Lost(f"no answer to {request.name} within {self._shared.timings.answer:g} s")
         with trio.move_on_after(self._shared.timings.answer):
             for event in list(self._unanswered.values()):
@@ -56,11 +58,10 @@ class Conversation:
                 else:
                     await self._judge(answer)
 
-    async def _answer_to(self, request: Request) -> bool:
-        event = self._unanswered[request.name]
+    async def _comes(self, answer: trio.Event) -> bool:
         with trio.move_on_after(self._shared.timings.answer):
-            await event.wait()
-        return event.is_set()
+            await answer.wait()
+        return answer.is_set()
 
     def _accept(self, name: str) -> None:
         self._refused.pop(name, None)

@@ -28,8 +28,9 @@ class Wealthsimple(SimulatedVenue):
         self._access: set[str] = set()
         self._refresh = {REFRESH_TOKEN}
         self._tickets: set[str] = set()
-        self.accounts: list[dict[str, Any]] = [account("tfsa-abcabc", "1500.25")]
-        self.quotes: list[dict[str, Any]] = [quote(2334.106495274)]
+        # What the next picture shows: messages, or their very text.
+        self.accounts: list[dict[str, Any] | str] = [account("tfsa-abcabc", "1500.25")]
+        self.quotes: list[dict[str, Any] | str] = [quote(2334.106495274)]
 
     def routes(self) -> list[BaseRoute]:
         return [
@@ -102,7 +103,7 @@ class Wealthsimple(SimulatedVenue):
         }
         self.secrets |= {greeting["parameter"], greeting["deviceId"]}
         for message in (greeting, *self.accounts, *self.quotes):
-            await websocket.send_text(json.dumps(message))
+            await websocket.send_text(message if isinstance(message, str) else json.dumps(message))
         await websocket.close(1000)
 
 
