@@ -72,7 +72,8 @@ def _held(told: str, severity: str, route: Route | None, *, avoided: bool) -> st
         return "the channel is not configured any more"
     if avoided:
         return "the message is about this channel"
-    if _RANK[severity] < _RANK[route.min_severity]:
+    # Who heard of the firing hears of its end, whatever the rule or the channel has been changed to since.
+    if told != "resolved" and _RANK[severity] < _RANK[route.min_severity]:
         return f"below min_severity {route.min_severity}"
     if told == "resolved" and not route.send_resolved:
         return "send_resolved is false"

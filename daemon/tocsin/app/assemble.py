@@ -18,6 +18,7 @@ from tocsin.delivery.apprise_sender import make_sender
 from tocsin.delivery.model import Sender
 from tocsin.delivery.outbox import Channel, Wake, run_channel
 from tocsin.engine.engine import Engine
+from tocsin.engine.model import Transition
 from tocsin.entities import Entities
 from tocsin.events import Occurrence
 from tocsin.events.vocabulary import to_plain
@@ -25,6 +26,8 @@ from tocsin.feed import CredentialStore, VenueFeed
 from tocsin.pipeline import Inbox, Options, Pipeline, Targets, Turn
 from tocsin.store.database import Database
 from tocsin.store.model import Attempt, Batch, Delivery, Loaded
+
+OURSELVES = "tocsin"  # the `venue` of what the daemon tells of itself
 
 
 def new_id() -> str:
@@ -76,7 +79,9 @@ class Rooms:
 
     def __post_init__(self) -> None:
         self.inbox = Inbox()
-        self.entities = Entities(self.loaded.entities)
+        # Of a venue that was taken out of the config while we were down, nobody will tell any more.
+        configured = {*self.settings.venues, OURSELVES}
+        self.entities = Entities(change for change in self.loaded.entities if change.venue in configured)
         self.engine = Engine(self.settings.rules, self.entities, new_id)
         self.turn = Turn(self.entities, self.engine, make_options(self.settings), new_id)
         self.wake = Wake()
@@ -90,16 +95,29 @@ class Rooms:
         )
         self.credentials = CredentialStore(self.settings.state_dir / "credentials", self.log)
 
-    def restore(self) -> Batch:
-        """Go on where the last run stopped."""
-        return self.turn.restore(self.loaded.instances, self.loaded.alive, self.clock.now())
+    def restore(self, unreadable: list[str]) -> Batch:
+        """Go on where the last run stopped; what of it can't be read is named in `unreadable`."""
+        now = self.clock.now()
+        batch, found = self.turn.restore(self.loaded.instances, self.loaded.alive, now)
+        unreadable += found
+        return batch
+
+    def venues_removed(self, names: Sequence[str], resolved: list[str]) -> Batch:
+        """These venues are no longer configured: their alerts end, what they still had to say is not heard."""
+        now = self.clock.now()
+        transitions = [each for name in names for each in self.engine.venue_removed(name, now)]
+        resolved += _resolved(transitions)
+        for name in names:
+            self.inbox.drop(name)
+            self.entities.venues_removed(name)
+        return self.turn.transitions(transitions, now)
 
     def reload(self, settings: Settings, resolved: list[str]) -> Batch:
         """Other rules, channels and names from now on; what that resolves is named in `resolved`."""
         self.settings = settings
         now = self.clock.now()
         transitions = self.engine.reload(settings.rules, now)
-        resolved += [f"{t.rule} for {t.entity.id} ({t.trace})" for t in transitions if t.tell == "resolved"]
+        resolved += _resolved(transitions)
         self.turn.options = make_options(settings)
         return self.turn.transitions(transitions, now)
 
@@ -142,6 +160,15 @@ class Rooms:
             state = to_plain(known[name].state) if name in known else {"status": "connecting"}
             told.append({**state, "venue": name, "type": venue.adapter.name})
         return told
+
+
+def _resolved(transitions: Sequence[Transition]) -> list[str]:
+    """What of these a reload's answer names."""
+    return [
+        f"{each.rule} for {each.entity.id} ({each.context.reason})"
+        for each in transitions
+        if each.tell == "resolved" and each.context is not None
+    ]
 
 
 class RingingOutbox:

@@ -18,7 +18,7 @@ import trio
 
 from tocsin import __version__
 from tocsin.app import changes
-from tocsin.app.assemble import Rooms, venue_feed
+from tocsin.app.assemble import OURSELVES, Rooms, venue_feed
 from tocsin.app.heart import Heart
 from tocsin.app.housekeeping import keep_house
 from tocsin.app.parts import Parts
@@ -32,9 +32,8 @@ from tocsin.events import Daemon as DaemonState
 from tocsin.events import Occurrence
 from tocsin.feed import run_venue
 from tocsin.feed.model import Received
+from tocsin.store.errors import StoreUnavailable
 from tocsin.store.model import Batch
-
-OURSELVES = "tocsin"  # the `venue` of what the daemon tells of itself
 
 
 class Daemon:
@@ -69,11 +68,14 @@ class Daemon:
         """Until `stop` is called; READY is told when the store is open and every task is up."""
         async with trio.open_nursery() as everything:
             everything.start_soon(self._rooms.pipeline.run, name="pipeline")
-            await self._rooms.pipeline.call(self._rooms.restore)
+            unreadable: list[str] = list(self._rooms.loaded.unreadable)
+            await self._rooms.pipeline.call(partial(self._rooms.restore, unreadable))
             async with trio.open_nursery() as parts:
                 self._parts = Parts(parts, self._log, self._crashed)
                 self._start_parts()
                 await self.tell("daemon.started", f"Tocsin {__version__}")
+                await self._tell_unreadable(unreadable)
+                await self._tell_stranded()
                 self._notifier.send(READY="1", STATUS=self._summary())
                 self._log.info("started", version=__version__, pid=os.getpid(), summary=self._summary())
                 task_status.started()
@@ -134,12 +136,15 @@ class Daemon:
         resolved: list[str] = []
         await self._rooms.pipeline.call(partial(self._rooms.reload, after, resolved))
         await self._parts.stop(*(f"venue {name}" for name in (*venues.removed, *venues.changed)))
+        if venues.removed:
+            await self._rooms.pipeline.call(partial(self._rooms.venues_removed, venues.removed, resolved))
         for name in (*venues.added, *venues.changed):
             self._start_venue(name)
         stale = {*channels.removed, *channels.changed}
         await self._parts.stop(*(part for part in self._parts.names if _channel_of(part) in stale))
         for name in (*channels.added, *channels.changed):
             self._start_channel(name)
+        await self._tell_stranded()
         return [
             *venues.told("venue"),
             *channels.told("channel"),
@@ -215,6 +220,35 @@ class Daemon:
 
     async def _run_channel(self, name: str, target: int) -> None:
         await self._rooms.deliver(self._settings, name, target, tell=self.put, dry_run=self._dry_run)
+
+    async def _tell_unreadable(self, unreadable: list[str]) -> None:
+        if not unreadable:
+            return
+        self._log.error(
+            "part of the kept state can't be read and is left out",
+            rows=unreadable[:20],
+            count=len(unreadable),
+        )
+        reason = f"{len(unreadable)} kept row(s) can't be read and were left out: {unreadable[0]}"
+        await self.tell("daemon.degraded", reason, subject="store")
+
+    async def _tell_stranded(self) -> None:
+        """Messages that wait for a channel, or a URL of it, that the config doesn't have: nobody is going to send them."""
+        try:
+            waiting = await self._rooms.database.pending_targets()
+        except StoreUnavailable as error:
+            self._log.warning("can't tell what waits for channels that are gone", reason=error.reason)
+            return
+        there = {name: len(channel.urls) for name, channel in self._settings.channels.items()}
+        stranded: dict[str, int] = {}
+        for (channel, target), count in waiting.items():
+            if target >= there.get(channel, 0):
+                stranded[channel] = stranded.get(channel, 0) + count
+        for channel, count in stranded.items():
+            gone = "is not configured" if channel not in there else "has fewer URLs than before"
+            reason = f"{count} message(s) wait for channel {channel}, which {gone}: they are not sent until it is back"
+            self._log.error("messages wait for a channel that is gone", channel=channel, count=count)
+            await self.tell("daemon.degraded", reason, subject=channel)
 
     async def _crashed(self, part: str, reason: str) -> None:
         await self.tell("daemon.degraded", f"{part} crashed and was started again: {reason}", subject=part)

@@ -41,9 +41,9 @@ async def _retain(rooms: Rooms, retention: Callable[[], RetentionSettings], log:
             keys = pruned.entities
 
             def forget() -> Batch:
+                now = rooms.clock.now()
                 rooms.entities.forget(keys)  # noqa: B023 — called before the loop goes on
-                rooms.engine.forget(keys)  # noqa: B023
-                return Batch(at=rooms.clock.now().wall)
+                return rooms.turn.transitions(rooms.engine.forget(keys, now), now)  # noqa: B023
 
             if keys:
                 await rooms.pipeline.call(forget)

@@ -5,6 +5,7 @@ What a cooldown held back is counted and told, with its count, when the time is 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ from tocsin.engine.context import event_context
 from tocsin.engine.instance import revive, rule_record
 from tocsin.engine.model import Context
 from tocsin.engine.rule import Rule, Truth
-from tocsin.events import Change, Instant, Key, iso
+from tocsin.events import Change, Instant, Key, iso, number_text
 
 MOST_REMINDERS = 24
 
@@ -34,9 +35,10 @@ def verdict(rule: Rule, change: Change, now: Instant) -> tuple[Truth, tuple[str,
     return outcome, tuple(dict.fromkeys(missing))
 
 
-def happened(rule: Rule, change: Change, now: Instant) -> Context | None:
+def happened(
+    rule: Rule, change: Change, now: Instant, truth: Truth, missing: tuple[str, ...]
+) -> Context | None:
     """The context of the alert that this event raises, or None. Unknown tells, unless the rule says to ignore it."""
-    truth, missing = verdict(rule, change, now)
     if truth is False or (truth is None and rule.if_unknown == "ignore"):
         return None
     told = [c.told(change, now.wall) for c in (rule.where, rule.when) if c is not None and truth is True]
@@ -58,6 +60,12 @@ class Quiet:
         self.held += 1
         self.latest = context
 
+    def adopt(self, rule: Rule, now: Instant) -> None:
+        """The rule was edited: what is still to be told has its new words, and no cooldown lasts longer than it says."""
+        self.rule = rule
+        self.until = min(self.until, now.later(rule.cooldown or 0.0), key=lambda at: at.steady)
+        self.latest = _reworded(self.latest, rule) if self.latest else None
+
     def end(self, now: Instant) -> Context | None:
         """The time is over: what to tell of what was held back (a new cooldown then begins), or None."""
         if not self.held or self.latest is None:
@@ -71,6 +79,7 @@ class Quiet:
         return {
             "cooldown": True,
             **rule_record(self.rule),
+            "per": group_fields(self.rule),
             "entity": list(self.entity),
             "until": iso(self.until.wall),
             "held": self.held,
@@ -80,7 +89,8 @@ class Quiet:
     @classmethod
     def from_record(cls, rule: Rule, key: str, record: Mapping[str, Any], now: Instant) -> "Quiet":
         latest = msgspec.convert(record["latest"], Context) if record["latest"] else None
-        return cls(rule, key, Key(*record["entity"]), revive(record["until"], now), record["held"], latest)
+        until = revive(record["until"], now, rule.cooldown or 0.0)
+        return cls(rule, key, Key(*record["entity"]), until, record["held"], latest)
 
 
 @dataclass(slots=True)
@@ -93,6 +103,12 @@ class Reminding:
     entity: Key
     next_at: Instant
     times: int = field(default=0)
+
+    def adopt(self, rule: Rule, now: Instant) -> None:
+        """The rule was edited: reminders have its new words, and come as often as it says."""
+        self.rule = rule
+        self.next_at = min(self.next_at, now.later(rule.repeat or 0.0), key=lambda at: at.steady)
+        self.context = _reworded(self.context, rule)
 
     def remind(self, now: Instant) -> Context:
         self.times += 1
@@ -120,6 +136,28 @@ class Reminding:
             key,
             msgspec.convert(record["context"], Context),
             Key(*record["entity"]),
-            revive(record["next_at"], now),
+            revive(record["next_at"], now, rule.repeat or 0.0),
             record["times"],
         )
+
+
+def _reworded(context: Context, rule: Rule) -> Context:
+    return msgspec.structs.replace(context, severity=rule.severity, title=rule.title, message=rule.message)
+
+
+def group_fields(rule: Rule) -> tuple[str, ...]:
+    """By what an event rule's cooldown is told apart: `per`, else venue and account. `account` brings `venue`."""
+    fields = rule.per if rule.per is not None else ("venue", "account")
+    return ("venue", *fields) if "account" in fields and "venue" not in fields else fields
+
+
+def group_part(change: Change, field: str) -> str | None:
+    if field in ("venue", "account", "kind", "symbol"):
+        value = getattr(change, field)
+    elif field == "id":
+        value = change.key.id
+    else:
+        value = getattr(change.state, field, None)
+    if isinstance(value, Decimal):
+        return number_text(value)
+    return value if isinstance(value, str) else None

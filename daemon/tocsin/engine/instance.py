@@ -19,13 +19,33 @@ from tocsin.events import Instant, Key, from_iso, iso, number, number_text
 
 def rule_record(rule: Rule) -> dict[str, Any]:
     """What a record keeps of its rule: by it an edit is seen, and a removed rule's alerts are still resolved rightly."""
-    return {"fingerprint": rule.fingerprint, "severity": rule.severity, "notify": rule.notify}
+    return {
+        "fingerprint": rule.fingerprint,
+        "severity": rule.severity,
+        "notify": rule.notify,
+        "value_of": rule.value_of,
+        "asks": asks(rule),
+    }
 
 
-def revive(wall: str, now: Instant) -> Instant:
-    """A moment that was stored, as this run's clocks have it: across runs only the wall-clock means anything."""
+def asks(rule: Rule) -> dict[str, Any]:
+    """What the rule wants to be so, apart from how long and how often."""
+    return {
+        "watch": sorted(rule.events or rule.kinds),
+        "where": rule.where.source if rule.where else None,
+        "when": rule.when.source if rule.when else None,
+        "until": rule.until.source if rule.until else None,
+    }
+
+
+def revive(wall: str, now: Instant, within: float) -> Instant:
+    """A moment that was stored, as this run's clocks have it: across runs only the wall-clock means anything.
+
+    At most `within` seconds ahead: the machine's clock may have been set back meanwhile.
+    """
     at = from_iso(wall)
-    return Instant(at, now.steady + (at - now.wall).total_seconds())
+    ahead = min((at - now.wall).total_seconds(), within)
+    return now.later(ahead)
 
 
 @dataclass(slots=True)
@@ -87,7 +107,7 @@ class Instance:
         self.started_at, self.fired_at, self.remind_at = now.wall, None, None
         self.value_at_start = self.value
         self.worst = self.value
-        self.acked = False
+        self.acked = self.over = False
 
     def fire(self, now: Instant) -> None:
         self.state = "firing"
@@ -103,14 +123,29 @@ class Instance:
         self.state = "recovering"
         self.count = Count(since=now.steady)
 
-    def relapse(self) -> None:
+    def relapse(self, now: Instant) -> None:
+        """So again: reminders go on as they were due, so that flapping puts none off."""
         self.state = "firing"
         self.count = Count()
+        if self.remind_at is None:
+            self.schedule_reminder(now)
 
     def reset(self) -> None:
         self.state = "inactive"
         self.count = Count()
         self.remind_at = None
+
+    def adopt(self, rule: Rule, now: Instant) -> None:
+        """The rule was edited: its new texts and times count from now on."""
+        if rule.value_of != self.rule.value_of:
+            self.value = self.value_at_start = self.worst = None
+        self.rule = rule
+        if not rule.repeat:
+            self.remind_at = None
+        elif self.remind_at is not None:
+            self.remind_at = min(self.remind_at, now.later(rule.repeat), key=lambda at: at.steady)
+        elif self.state == "firing":
+            self.schedule_reminder(now)
 
     @property
     def lasts(self) -> float:
@@ -166,7 +201,8 @@ class Instance:
             return from_iso(record[name]) if record[name] else None
 
         def value(name: str) -> Decimal | None:
-            return number(record[name]) if record[name] is not None else None
+            known = record[name] is not None and record["value_of"] == rule.value_of
+            return number(record[name]) if known else None
 
         return cls(
             rule=rule,
@@ -177,7 +213,9 @@ class Instance:
             count=Count(passed),
             started_at=time("started_at"),
             fired_at=time("fired_at"),
-            remind_at=revive(record["remind_at"], now) if record["remind_at"] else None,
+            remind_at=revive(record["remind_at"], now, rule.repeat)
+            if record["remind_at"] and rule.repeat
+            else None,
             value=value("value"),
             value_at_start=value("value_at_start"),
             worst=value("worst"),

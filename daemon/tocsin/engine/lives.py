@@ -1,7 +1,7 @@
 """All that the engine keeps between changes: rule instances, running cooldowns, reminders; and when each is due."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 from tocsin.engine.happenings import Quiet, Reminding
@@ -14,11 +14,10 @@ Life: TypeAlias = Instance | Quiet | Reminding
 
 
 class Lives:
-    """Lives by (rule, instance key), by entity, and by the time at which each has something to do."""
+    """Lives by (rule, instance key), and by the time at which each has something to do."""
 
     def __init__(self) -> None:
         self._lives: dict[tuple[str, str], Life] = {}
-        self._of_entity: dict[Key, set[tuple[str, str]]] = {}
         self._timers = Timers()
 
     def __iter__(self) -> Iterator[Life]:
@@ -32,24 +31,12 @@ class Lives:
         """Keep it, or note that it has changed: its timer is set anew."""
         at = (life.rule.id, life.key)
         self._lives[at] = life
-        self._of_entity.setdefault(life.entity, set()).add(at)
         self._timers.set("\n".join(at), due(life))
 
     def forget(self, life: Life) -> None:
         at = (life.rule.id, life.key)
         self._lives.pop(at, None)
         self._timers.set("\n".join(at), None)
-        known = self._of_entity.get(life.entity)
-        if known is not None:
-            known.discard(at)
-            if not known:
-                del self._of_entity[life.entity]
-
-    def forget_entities(self, keys: Iterable[Key]) -> None:
-        for key in keys:
-            for at in self._of_entity.pop(key, set()):
-                self._lives.pop(at, None)
-                self._timers.set("\n".join(at), None)
 
     def next_due(self) -> float | None:
         return self._timers.next()

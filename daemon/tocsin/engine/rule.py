@@ -71,5 +71,14 @@ class Rule:
     def is_event_rule(self) -> bool:
         return bool(self.events)
 
+    @property
+    def is_level(self) -> bool:
+        """A state rule on what is so for a while: its instances live. Others tell what happens, and are over."""
+        return not self.events and self.when is not None and not self.when.edge
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        return tuple(condition for condition in (self.where, self.when, self.until) if condition is not None)
+
 
 Rules: TypeAlias = Mapping[str, Rule]

@@ -8,7 +8,7 @@ BLIND_AFTER = 3600.0  # seconds
 
 
 class Sight:
-    """Notes what each state rule's condition came to; `blind` looks again at those that long saw nothing."""
+    """Notes what each rule's condition came to for what it concerns; `blind` looks again at those that long saw nothing."""
 
     def __init__(self) -> None:
         self._unseeing: dict[str, float] = {}  # rule -> steady time since when nothing but unknown was seen
@@ -21,13 +21,13 @@ class Sight:
             del self._unseeing[rule.id]
             self._told.discard(rule.id)
 
-    def blind(self, steady: float, sees_any: Callable[[str], bool]) -> list[str]:
-        """Rules newly found blind. `sees_any` judges all live entities: a quiet one may well be known."""
+    def blind(self, steady: float, sees: Callable[[str], bool]) -> list[str]:
+        """Rules newly found blind. `sees` judges all that lives: what is quiet may well be known, or there is nothing."""
         found = []
         for rule, since in list(self._unseeing.items()):
             if steady - since < BLIND_AFTER or rule in self._told:
                 continue
-            if sees_any(rule):
+            if sees(rule):
                 del self._unseeing[rule]
             else:
                 self._told.add(rule)

@@ -3,14 +3,15 @@
 Unknown (a missing field) neither starts nor ends anything.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from tocsin.engine.context import end_reason, state_context, value_of
-from tocsin.engine.instance import Instance
+from tocsin.engine.instance import Instance, asks
 from tocsin.engine.model import Context, Told
-from tocsin.engine.rule import Condition, Truth
+from tocsin.engine.rule import Condition, Rule, Truth
 from tocsin.events import Change, Instant
 
 _ROUNDING = 1e-6  # seconds: a sum of floats may fall this short of the time that a timer was set to
@@ -25,25 +26,53 @@ class Step:
     trace: str = ""
 
 
-def judge(
-    instance: Instance, change: Change, now: Instant, new_id: Callable[[], str]
-) -> tuple[Truth, Step | None]:
-    """One evaluation after `change`: what the condition came to, and the step, None where nothing moved."""
-    rule = instance.rule
+def verdict(rule: Rule, change: Change, now: Instant) -> Truth:
+    """What the rule's condition comes to. `where` and `when` are one in a rule that counts and sums nothing."""
     truth = _holds(rule.when, change, now)
-    if truth is True and rule.where is not None:
-        truth = _holds(rule.where, change, now)
+    if rule.where is None or truth is False:
+        return truth
+    where = _holds(rule.where, change, now)
+    return truth if where is True else where
+
+
+def concerns(rule: Rule, change: Change, now: Instant) -> bool:
+    """Whether the entity takes part in the rule at all."""
+    return rule.where is None or _holds(rule.where, change, now) is not False
+
+
+def judge(
+    instance: Instance, change: Change, now: Instant, truth: Truth, new_id: Callable[[], str]
+) -> Step | None:
+    """One evaluation after `change`, `truth` being the verdict: the step, None where nothing moved."""
+    rule = instance.rule
     if instance.state == "inactive":
         instance.value = value_of(rule, change)
     else:
         instance.see_value(value_of(rule, change))
     if change.ended:
-        return truth, _entity_ended(instance, change, now, truth, new_id)
+        return _entity_ended(instance, change, now, truth, new_id)
     if instance.state == "inactive":
-        return truth, _start(instance, change, now, new_id) if truth is True else None
+        if truth is True:
+            return _start(instance, change, now, new_id)
+        was_over, instance.over = instance.over, False
+        return Step(trace="it lives again") if was_over else None
     if instance.state == "pending":
-        return truth, _drop(instance, "no longer so before `for` had passed") if truth is False else None
-    return truth, _towards_end(instance, change, now, truth)
+        return _drop(instance, "no longer so before `for` had passed") if truth is False else None
+    return _towards_end(instance, change, now, truth)
+
+
+def has_not_ended(instance: Instance, asked: Mapping[str, Any], change: Change, now: Instant) -> bool:
+    """Whether an instance goes on under a rule that was edited. `asked` is what the rule wanted to be so before."""
+    rule, asking = instance.rule, asks(instance.rule)
+    if not rule.is_level or change.kind not in rule.kinds:
+        return False
+    if asking == asked:
+        return True
+    if instance.state == "pending" or any(
+        asking[key] != asked.get(key) for key in ("watch", "where", "when")
+    ):
+        return verdict(rule, change, now) is not False
+    return _has_ended(rule, change, now, verdict(rule, change, now)) is not True
 
 
 def passed(instance: Instance, change: Change, now: Instant) -> Step | None:
@@ -94,17 +123,23 @@ def _drop(instance: Instance, why: str) -> Step:
 def _towards_end(instance: Instance, change: Change, now: Instant, when: Truth) -> Step | None:
     """Firing or recovering: does the end condition (`until`, else `when` not true) hold?"""
     rule = instance.rule
-    ended = _holds(rule.until, change, now) if rule.until else (None if when is None else not when)
+    ended = _has_ended(rule, change, now, when)
     if ended is True and instance.state == "firing":
         if rule.keep_firing_for <= 0:
             return resolve(instance, change, now, reason="")
         instance.recover(now)
         return Step(trace=f"recovering for {timedelta(seconds=rule.keep_firing_for)}")
     if ended is False and instance.state == "recovering":
-        instance.relapse()
-        instance.schedule_reminder(now)
+        instance.relapse(now)
         return Step(trace="so again: firing on")
     return None
+
+
+def _has_ended(rule: Rule, change: Change, now: Instant, when: Truth) -> Truth:
+    """`until`, else `when` not true."""
+    if rule.until is not None:
+        return _holds(rule.until, change, now)
+    return None if when is None else not when
 
 
 def _entity_ended(
@@ -112,8 +147,9 @@ def _entity_ended(
 ) -> Step | None:
     """The order is terminal, the position closed: its instances end with it."""
     if instance.state in ("firing", "recovering"):
+        step = resolve(instance, change, now, reason=end_reason(change))
         instance.over = truth is True  # what was announced for its last state is not announced again
-        return resolve(instance, change, now, reason=end_reason(change))
+        return step
     if instance.over:
         return None
     # Seen for the first time in an opening picture, already ended: it happened before anybody watched.
@@ -121,10 +157,10 @@ def _entity_ended(
     if truth is True and not history:
         if instance.state == "inactive":
             instance.begin(new_id(), now)
-        instance.over = True
         instance.fire(now)
         step = _tell(instance, change, now, "firing", reason=end_reason(change))
         instance.reset()
+        instance.over = True
         return step
     return _drop(instance, f"{end_reason(change)} before it fired") if instance.state == "pending" else None
 
@@ -133,10 +169,13 @@ def _tell(instance: Instance, change: Change, now: Instant, told: Told, *, reaso
     rule = instance.rule
     if told != "resolved":
         condition = _told(rule.when, change, now)
-    elif rule.until is not None and _holds(rule.until, change, now) is True:
+    elif rule.until is not None and not reason and _holds(rule.until, change, now) is True:
         condition = _told(rule.until, change, now)
+    elif rule.when is not None:
+        # Ended from outside, it may well still hold.
+        condition = rule.when.source if reason else f"no longer {rule.when.source}"
     else:
-        condition = f"no longer {rule.when.source}" if rule.when and not reason else ""
+        condition = ""
     context = state_context(instance, change, now, told=told, condition=condition, reason=reason)
     return Step(told, context, f"{told}: {condition or reason}")
 

@@ -19,27 +19,38 @@ class Inbox:
         self._arrived = trio.Event()
 
     async def put(self, received: Received) -> None:
-        queue = self._queues.setdefault(received.venue, deque())
-        while len(queue) >= self._most:
+        while len(self._queues.get(received.venue, ())) >= self._most:
             await self._room.setdefault(received.venue, trio.Event()).wait()
-        queue.append(received)
+        self._queues.setdefault(received.venue, deque()).append(received)
         self._arrived.set()
         await trio.lowlevel.checkpoint()
 
     def take(self, most: int) -> list[Received]:
         """Up to `most` messages, one of each venue at a time, each venue's in its own order."""
         taken: list[Received] = []
-        waiting = [queue for queue in self._queues.values() if queue]
+        waiting = [venue for venue, queue in self._queues.items() if queue]
         while waiting and len(taken) < most:
-            taken.extend(queue.popleft() for queue in waiting[: most - len(taken)])
-            waiting = [queue for queue in waiting if queue]
+            for venue in waiting[: most - len(taken)]:
+                taken.append(self._queues[venue].popleft())
+                self._queues[venue] = self._queues.pop(venue)  # who was served stands behind the others
+            waiting = [venue for venue in waiting if self._queues[venue]]
         for venue, event in list(self._room.items()):
-            if len(self._queues[venue]) < self._most:
+            if len(self._queues.get(venue, ())) < self._most:
                 del self._room[venue]
                 event.set()
-        if not waiting and self._arrived.is_set():
+        if not any(self._queues.values()) and self._arrived.is_set():
             self._arrived = trio.Event()
         return taken
+
+    def earliest(self) -> float | None:
+        """The steady time of the oldest message that still waits."""
+        return min((queue[0].at.steady for queue in self._queues.values() if queue), default=None)
+
+    def drop(self, venue: str) -> None:
+        """The venue is no longer configured: what it still had to say concerns nobody."""
+        self._queues.pop(venue, None)
+        if (room := self._room.pop(venue, None)) is not None:
+            room.set()
 
     async def wait(self) -> None:
         """Until there is something to take."""

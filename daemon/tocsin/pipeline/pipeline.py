@@ -56,12 +56,12 @@ class Pipeline:
         """For ever. A bug raises: the state in memory is then not to be trusted, and the process restarts."""
         while True:
             await self._wait()
-            now = self._clock.now()
             commands, self._commands = self._commands, []
             for command, done in commands:
                 await self.commit(command())
                 done.set()
-            await self.commit(self._turn.messages(self._inbox.take(_MOST_AT_ONCE), now))
+            received, now = self._inbox.take(_MOST_AT_ONCE), self._clock.now()
+            await self.commit(self._turn.messages(received, now, self._inbox.earliest()))
             await trio.lowlevel.checkpoint()
 
     async def call(self, command: Command) -> None:

@@ -44,8 +44,13 @@ class Turn:
         self._announced: dict[str, tuple[str, ...]] = {}
         self.options = options
 
-    def restore(self, instances: Iterable[InstanceRow], alive: Instant | None, now: Instant) -> Batch:
-        """Go on where the last run stopped; what is told of it at once (rules edited meanwhile) is in the batch."""
+    def restore(
+        self, instances: Iterable[InstanceRow], alive: Instant | None, now: Instant
+    ) -> tuple[Batch, list[str]]:
+        """Go on where the last run stopped; what is told of it at once (rules edited meanwhile) is in the batch.
+
+        Beside it: the instances that couldn't be read, and why.
+        """
         saved = []
         for row in instances:
             if row.record is None:
@@ -54,15 +59,21 @@ class Turn:
             if row.record.get("told"):
                 self._announced[row.record.get("alert_id", row.instance)] = tuple(row.record["told"])
         batch = Batch(at=now.wall)
-        self._add(batch, self._engine.restore(saved, alive, now), now)
-        return batch
+        transitions, unreadable = self._engine.restore(saved, alive, now)
+        self._add(batch, transitions, now)
+        return batch, unreadable
 
-    def messages(self, received: Iterable[Received], now: Instant) -> Batch:
-        """All that these messages, and the timers due before each, bring about."""
+    def messages(self, received: Iterable[Received], now: Instant, earliest: float | None = None) -> Batch:
+        """All that these messages, and the timers due before each, bring about.
+
+        `earliest` (steady) is when the oldest message came that still waits: no timer runs past it, since that message
+        may be what stops it.
+        """
         batch = Batch(at=now.wall)
         touched: dict[Key, None] = {}
-        for message in received:
-            self._add(batch, self._engine.advance(message.at), message.at)
+        # Fairness has mixed the venues; time goes on in order.
+        for message in sorted(received, key=lambda message: message.at.steady):
+            self._advance(batch, message.at, earliest)
             for observed in message.observed:
                 for change in self._entities.apply(message.venue, observed, message.at, message.raw):
                     touched[change.key] = None
@@ -70,10 +81,15 @@ class Turn:
                     self._add(batch, transitions, message.at)
                     if self._is_kept(change, transitions):
                         batch.events.append(change)
-        self._add(batch, self._engine.advance(now), now)
+        self._advance(batch, now, earliest)
         # What is only told (a public expiry, an event of ourselves, a trade that came late) is no entity's state.
-        batch.entities = [change for key in touched if (change := self._entities.get(key)) is not None]
+        batch.entities = [now_so for key in touched if (now_so := self._entities.get(key)) is not None]
         return batch
+
+    def _advance(self, batch: Batch, now: Instant, earliest: float | None) -> None:
+        if earliest is not None and earliest < now.steady:
+            now = now.later(earliest - now.steady)
+        self._add(batch, self._engine.advance(now), now)
 
     def deadline(self) -> float | None:
         """The steady time at which a timer is due, if one runs."""
@@ -100,14 +116,13 @@ class Turn:
             if transition.tell is not None and transition.context is not None:
                 self._tell(batch, transition, transition.context, now)
             record = transition.record
-            told = self._announced.get(transition.alert_id)
-            if record is not None and told:
+            if record is None or transition.tell == "resolved":
+                self._announced.pop(transition.alert_id, None)
+            if record is not None and (told := self._announced.get(transition.alert_id)):
                 record = {**record, "told": list(told)}
             batch.instances.append(
                 InstanceRow(rule=transition.rule, instance=transition.instance, record=record)
             )
-            if record is None:
-                self._announced.pop(transition.alert_id, None)
 
     def _tell(self, batch: Batch, transition: Transition, context: Context, now: Instant) -> None:
         alert = transition.alert_id
@@ -119,7 +134,7 @@ class Turn:
             routing=self.options.routing,
             avoid=_avoided(context),
         )
-        if context.state == "firing":
+        if context.state == "firing" and _goes_on(transition):
             self._announced[alert] = decision.channels
         if context.state != "reminder":
             batch.alerts.append(self._alert_row(transition, context))
@@ -160,6 +175,12 @@ class Turn:
             body=default_body(context, self.options.names),
             data=msgspec.to_builtins(context),
         )
+
+
+def _goes_on(transition: Transition) -> bool:
+    """Whether more is to be told of this alert: a resolution, or reminders."""
+    record = transition.record
+    return record is not None and (transition.state != "inactive" or bool(record.get("reminding")))
 
 
 def _avoided(context: Context) -> frozenset[str]:

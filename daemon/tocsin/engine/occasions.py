@@ -1,0 +1,100 @@
+"""Event rules and edge conditions at work: what happened is told once, held back by a cooldown, repeated until acknowledged."""
+
+import json
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from tocsin.engine import happenings
+from tocsin.engine.happenings import Quiet, Reminding, group_fields, group_part
+from tocsin.engine.instance import Instance
+from tocsin.engine.lives import Lives, instance_key
+from tocsin.engine.model import Context, Transition
+from tocsin.engine.rule import Rule
+from tocsin.engine.sight import Sight
+from tocsin.engine.states import Step
+from tocsin.engine.transitions import transition
+from tocsin.events import Change, Instant, Key
+
+
+class Occasions:
+    """`new_id` gives the ids of alerts; each occasion that is told is an alert of its own."""
+
+    def __init__(self, lives: Lives, sight: Sight, new_id: Callable[[], str]) -> None:
+        self._lives = lives
+        self._sight = sight
+        self._new_id = new_id
+
+    def happened(self, rule: Rule, change: Change, now: Instant) -> Iterator[Transition]:
+        """One of the events that the rule watches."""
+        truth, missing = happenings.verdict(rule, change, now)
+        if rule.if_unknown == "ignore":
+            self._sight.note(rule, truth, now.steady)
+        context = happenings.happened(rule, change, now, truth, missing)
+        if context is None:
+            return
+        if not rule.cooldown:
+            yield from self._told(rule, change.key, context, now, "happened")
+            return
+        key = json.dumps(["cooldown", *(group_part(change, field) for field in group_fields(rule))])
+        quiet = self._lives.get(rule.id, key)
+        if isinstance(quiet, Quiet) and quiet.until.steady <= now.steady:
+            yield from self.quiet_over(quiet, now)
+            quiet = self._lives.get(rule.id, key)
+        if isinstance(quiet, Quiet):
+            quiet.hold(context)
+            yield transition(quiet, Step(trace="held back by cooldown"), now)
+            return
+        yield from self._told(rule, change.key, context, now, "happened")
+        quiet = Quiet(rule, key, change.key, now.later(rule.cooldown))
+        self._lives.keep(quiet)
+        yield transition(quiet, Step(trace="cooldown begins"), now)
+
+    def edge(self, rule: Rule, change: Change, now: Instant) -> Iterator[Transition]:
+        """A state rule on an edge: told each time it is true; unknown (a first sight) is not."""
+        truth, _ = happenings.verdict(rule, change, now)
+        self._sight.note(rule, truth, now.steady)
+        if truth is True and (context := happenings.happened(rule, change, now, truth, ())):
+            yield from self._told(rule, change.key, context, now, "edge")
+
+    def quiet_over(self, quiet: Quiet, now: Instant) -> Iterator[Transition]:
+        """A cooldown has passed: what it held back is told with its count, and another one begins."""
+        context = quiet.end(now)
+        if context is None:
+            self._lives.forget(quiet)
+            yield transition(quiet, Step(trace="cooldown over"), now, keep=False)
+            return
+        self._lives.keep(quiet)
+        yield transition(quiet, Step(trace="cooldown over, and begun anew"), now)
+        yield from self._told(
+            quiet.rule, quiet.entity, context, now, f"{context.suppressed} held back by cooldown"
+        )
+
+    def quiet_ended(self, quiet: Quiet, now: Instant, why: str) -> Iterator[Transition]:
+        """The rule is gone or has no such cooldown any more: what was held back is told all the same."""
+        context = quiet.end(now)
+        self._lives.forget(quiet)
+        yield transition(quiet, Step(trace=why), now, keep=False)
+        if context is not None:
+            yield self._once(quiet.rule, quiet.entity, context, now, why)
+
+    def remind(self, life: Reminding, now: Instant) -> Transition:
+        step = Step("reminder", life.remind(now), f"reminder {life.times} of {happenings.MOST_REMINDERS}")
+        (self._lives.forget if life.exhausted else self._lives.keep)(life)
+        return transition(life, step, now, keep=not life.exhausted)
+
+    def _told(
+        self, rule: Rule, entity: Key, context: Context, now: Instant, trace: str
+    ) -> Iterator[Transition]:
+        if not rule.repeat:
+            yield self._once(rule, entity, context, now, trace)
+            return
+        frozen = msgspec.structs.replace(context, suppressed=0)
+        life = Reminding(rule, self._new_id(), frozen, entity, now.later(rule.repeat))
+        self._lives.keep(life)
+        yield transition(life, Step("firing", context, trace), now)
+
+    def _once(self, rule: Rule, entity: Key, context: Context, now: Instant, trace: str) -> Transition:
+        """Told, and over."""
+        life = Instance(rule, instance_key(entity), entity, alert_id=self._new_id())
+        return transition(life, Step("firing", context, trace), now, keep=False)
