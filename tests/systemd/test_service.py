@@ -191,6 +191,7 @@ def test_a_killed_daemon_is_started_again(service):
 
 
 def test_a_daemon_that_makes_no_progress_is_started_again(service):
+    assert service["WatchdogUSec"] == "30s"
     service.drop_in("[Service]\nWatchdogSec=3\n")
     service.machine.out("systemctl", "restart", "tocsin")
     process = service["MainPID"]
