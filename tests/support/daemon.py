@@ -76,6 +76,7 @@ class Folder:
         whole["venues"] = {
             name: self._by_reference(name, settings) for name, settings in whole.get("venues", {}).items()
         }
+        self.config.touch(mode=0o600)  # so nobody is warned of what stands in it
         self.config.write_text(json.dumps(whole, indent=1, ensure_ascii=False))
 
     def secret(self, name: str, value: str) -> str:
