@@ -7,7 +7,8 @@
 Venue changes go through `process` like all others and stop the timers of a venue whose link is down.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
+from operator import itemgetter
 
 from msgspec import ValidationError
 
@@ -20,7 +21,7 @@ from tocsin.engine.lives import Life, Lives, due, instance_key, revive
 from tocsin.engine.model import Saved, Transition, World
 from tocsin.engine.occasions import Occasions
 from tocsin.engine.rule import Rule
-from tocsin.engine.rulebook import Rulebook, is_timed
+from tocsin.engine.rulebook import Rulebook
 from tocsin.engine.sight import Sight
 from tocsin.engine.states import Step
 from tocsin.engine.transitions import before, standing, transition
@@ -53,18 +54,8 @@ class Engine:
         """Everything that this change starts, ends and tells, in the order of the rules."""
         rules, kind = self._rules, change.kind
         out = list(self._link(change, now)) if kind == "venue" else []
-        key = instance_key(change.key)
-        passing = kind == "trade" and self._is_passing(change)
-        for rule in rules.by_kind.get(kind, ()):
-            if rule.is_event_rule:
-                if any(matches_event(rule, name) for name in change.events):
-                    out += self._occasions.happened(rule, change, now)
-            elif passing:
-                continue
-            elif rule.is_level:
-                out += self._judge(rule, key, change, now)
-            else:
-                out += self._occasions.edge(rule, change, now)
+        if concerned := rules.index.candidates(change, self._restless(change.key)):
+            out += self._evaluated(concerned, change, now)
         if kind in rules.timed_kinds:
             self._looking = True
         if kind == "account" and rules.reading_account:
@@ -128,9 +119,8 @@ class Engine:
                 life.adopt(rule, now)
                 self._lives.keep(life)
                 out.append(transition(life, Step(trace="restored"), now))
-        for rule in self._rules.running.values():
-            if not is_timed(rule):
-                out += self._judge_all(rule, now)
+        untimed = self._rules.running.keys() - self._rules.timed
+        out += self._judge_standing(self._live(self._rules.running.values()), now, untimed)
         return out, unreadable
 
     def reload(self, rules: Iterable[Rule], now: Instant) -> list[Transition]:
@@ -147,13 +137,12 @@ class Engine:
                 self._lives.keep(life)
             else:
                 out += self._changeover.edited(life, rule, asks(was), group_fields(was), now)
-        for rule in self._rules.running.values():
-            known = old.get(rule.id)
-            if known is None or known.fingerprint != rule.fingerprint:
-                self._sight.forget(rule.id)
-                out += self._judge_all(rule, now)
-        for gone in old.running.keys() - self._rules.running.keys():
-            self._sight.forget(gone)
+        fresh = {
+            rule.id: rule for rule in self._rules.running.values() if not _is_same(old.get(rule.id), rule)
+        }
+        for forgotten in (old.running.keys() - self._rules.running.keys()) | fresh.keys():
+            self._sight.forget(forgotten)
+        out += self._judge_standing(self._live(fresh.values()), now, fresh)
         return out
 
     def acknowledge(self, alert_id: str, now: Instant) -> list[Transition]:
@@ -204,6 +193,52 @@ class Engine:
 
         return self._sight.blind(now.steady, sees)
 
+    # -------------------------------------------------------------------------------------------------- which rules look
+
+    def _restless(self, key: Key) -> Collection[str]:
+        """The rules to which a change of that entity is news even if it makes their conditions false."""
+        living, unseeing = self._lives.rules_of(key), self._sight.unseeing
+        return {*living, *unseeing} if unseeing else living
+
+    def _evaluated(self, rules: Iterable[Rule], change: Change, now: Instant) -> Iterator[Transition]:
+        key = instance_key(change.key)
+        passing = change.kind == "trade" and self._is_passing(change)
+        for rule in rules:
+            if rule.is_event_rule:
+                if any(matches_event(rule, name) for name in change.events):
+                    yield from self._occasions.happened(rule, change, now)
+            elif passing:
+                continue
+            elif rule.is_level:
+                yield from self._judge(rule, key, change, now)
+            else:
+                yield from self._occasions.edge(rule, change, now)
+
+    def _judge_standing(
+        self, changes: Iterable[Change], now: Instant, rules: Container[str]
+    ) -> Iterator[Transition]:
+        """Judge these entities as they stand, nothing having happened to them, by these rules, one rule after the other.
+
+        While a venue is away no time passes for its entities.
+        """
+        index, order, timed = self._rules.index, self._rules.order, self._rules.timed
+        concerned: list[tuple[int, Rule, Change]] = []
+        for change in changes:
+            held = change.venue in self._down and change.kind not in _UNHELD
+            concerned += [
+                (order[rule.id], rule, change)
+                for rule in index.candidates(change, self._restless(change.key))
+                if rule.is_level and rule.id in rules and not (held and rule.id in timed)
+            ]
+        concerned.sort(key=itemgetter(0))
+        for _, rule, change in concerned:
+            yield from self._judge(rule, instance_key(change.key), change, now)
+
+    def _live(self, rules: Iterable[Rule]) -> Iterator[Change]:
+        """Everything that lives of the kinds that these state rules watch, as it stands."""
+        for kind in dict.fromkeys(kind for rule in rules if rule.is_level for kind in rule.kinds):
+            yield from map(standing, self._world.live(kind))
+
     # ----------------------------------------------------------------------------------------------------- state rules
 
     def _judge(self, rule: Rule, key: str, change: Change, now: Instant) -> Sequence[Transition]:
@@ -226,36 +261,20 @@ class Engine:
             out.append(self._moved(instance, step, now))
         return out or _NOTHING
 
-    def _judge_all(self, rule: Rule, now: Instant) -> Iterator[Transition]:
-        """Judge every live entity as it stands, nothing having happened to it. While a venue is away no time passes."""
-        if not rule.is_level:
-            return
-        for kind in rule.kinds:
-            for change in list(self._world.live(kind)):
-                if not (is_timed(rule) and self._held(rule, change.venue)):
-                    yield from self._judge(rule, instance_key(change.key), standing(change), now)
-
     def _look(self, now: Instant) -> Iterator[Transition]:
         """Time has passed: what is judged by it is judged again."""
-        there = {
-            kind: [(instance_key(change.key), standing(change)) for change in self._world.live(kind)]
-            for kind in self._rules.timed_kinds
-        }
-        self._looking = any(there.values())
-        for rule in self._rules.timed:
-            for kind in rule.kinds:
-                for key, change in there[kind]:
-                    if not self._held(rule, change.venue):
-                        yield from self._judge(rule, key, change, now)
+        timed = self._rules.timed
+        there = [standing(change) for kind in self._rules.timed_kinds for change in self._world.live(kind)]
+        self._looking = bool(there)
+        yield from self._judge_standing(there, now, timed)
 
     def _account_moved(self, change: Change, now: Instant) -> Iterator[Transition]:
         """Rules on orders and positions that read their account are judged again when the account moves."""
         account = change.state if isinstance(change.state, Account) else None
-        for rule in self._rules.reading_account:
-            for kind in rule.kinds:
-                for below in list(self._world.live(kind)):
-                    if below.venue == change.venue and below.account == change.key.id:
-                        yield from self._judge(rule, instance_key(below.key), standing(below, account), now)
+        below = [
+            standing(owned, account) for owned in self._world.of_account(change.key.venue, change.key.id)
+        ]
+        yield from self._judge_standing(below, now, self._rules.reading_account)
 
     def _timer(self, life: Life, change: Change | None, now: Instant) -> Iterator[Transition]:
         """A life's time has come. `change` is its entity as it stands, where the life is an instance."""
@@ -309,13 +328,17 @@ class Engine:
 
     def _taken_up(self, venue: str, now: Instant) -> Iterator[Transition]:
         """What was resolved for want of the link may still be so; the venue needn't say it again."""
-        for rule in self._rules.running.values():
-            if rule.on_gap != "resolve" or not rule.is_level or rule.kinds & _UNHELD:
-                continue
-            for kind in rule.kinds:
-                for change in list(self._world.live(kind)):
-                    if change.venue == venue:
-                        yield from self._judge(rule, instance_key(change.key), standing(change), now)
+        lost = {
+            rule.id: rule
+            for rule in self._rules.running.values()
+            if rule.on_gap == "resolve" and not rule.kinds & _UNHELD
+        }
+        there = (change for change in self._live(lost.values()) if change.venue == venue)
+        yield from self._judge_standing(there, now, lost)
 
     def _held(self, rule: Rule, venue: str) -> bool:
         return venue in self._down and not rule.kinds & _UNHELD
+
+
+def _is_same(known: Rule | None, rule: Rule) -> bool:
+    return known is not None and known.fingerprint == rule.fingerprint

@@ -1,7 +1,7 @@
 """All that the engine keeps between changes: rule instances, running cooldowns, reminders; and when each is due."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from tocsin.engine.happenings import Quiet, Reminding
@@ -14,10 +14,11 @@ Life: TypeAlias = Instance | Quiet | Reminding
 
 
 class Lives:
-    """Lives by (rule, instance key), and by the time at which each has something to do."""
+    """Lives by (rule, instance key), instances by their entity, all by the time at which each has something to do."""
 
     def __init__(self) -> None:
         self._lives: dict[tuple[str, str], Life] = {}
+        self._of_entity: dict[Key, set[str]] = {}
         self._timers = Timers()
 
     def __iter__(self) -> Iterator[Life]:
@@ -27,16 +28,26 @@ class Lives:
     def get(self, rule: str, key: str) -> Life | None:
         return self._lives.get((rule, key))
 
+    def rules_of(self, entity: Key) -> Collection[str]:
+        """The ids of the rules that have an instance for that entity."""
+        return self._of_entity.get(entity, ())
+
     def keep(self, life: Life) -> None:
         """Keep it, or note that it has changed: its timer is set anew."""
         at = (life.rule.id, life.key)
         self._lives[at] = life
+        if isinstance(life, Instance):
+            self._of_entity.setdefault(life.entity, set()).add(life.rule.id)
         self._timers.set("\n".join(at), due(life))
 
     def forget(self, life: Life) -> None:
         at = (life.rule.id, life.key)
         self._lives.pop(at, None)
         self._timers.set("\n".join(at), None)
+        if isinstance(life, Instance) and (rules := self._of_entity.get(life.entity)) is not None:
+            rules.discard(life.rule.id)
+            if not rules:
+                del self._of_entity[life.entity]
 
     def next_due(self) -> float | None:
         return self._timers.next()

@@ -1,6 +1,6 @@
 """Which rules are blind: unknown, for want of some field, for everything that they concern."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from tocsin.engine.rule import Rule, Truth
 
@@ -20,6 +20,11 @@ class Sight:
         elif rule.id in self._unseeing:
             del self._unseeing[rule.id]
             self._told.discard(rule.id)
+
+    @property
+    def unseeing(self) -> Collection[str]:
+        """The rules that have seen nothing but unknown since some time: anything else that they come to is news."""
+        return self._unseeing
 
     def blind(self, steady: float, sees: Callable[[str], bool]) -> list[str]:
         """Rules newly found blind. `sees` judges all that lives: what is quiet may well be known, or there is nothing."""

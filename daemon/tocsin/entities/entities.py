@@ -196,6 +196,10 @@ class Entities:
         """Every entity of that kind that hasn't ended, as it stands: without events, previous state and raw."""
         return [self._shelf.change(record) for record in self._shelf.live[kind].values()]
 
+    def of_account(self, venue: str, account: str) -> list[Change]:
+        """The orders and positions of that account that haven't ended, as they stand; as `live` gives them."""
+        return [self._shelf.change(record) for record in self._shelf.owned(venue, account)]
+
     def get(self, key: Key) -> Change | None:
         """The entity as it stands, ended or not: without events, previous state and raw. None if it isn't known."""
         record = self._shelf.find(key)

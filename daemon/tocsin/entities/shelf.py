@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from msgspec import Struct
 
@@ -10,6 +10,8 @@ from tocsin.events import KINDS, Account, Change, Entity, Key, Origin, Position
 
 # A Key, or the same four texts as a bare tuple: equal, of equal hash, and cheaper to make for a look-up.
 KeyTexts: TypeAlias = tuple[str, str, str, str]
+_By = TypeVar("_By", tuple[str, str], tuple[str, str, str])
+_OWNED = ("order", "position")  # what belongs to an account
 
 
 class Record(Struct, gc=False):
@@ -29,13 +31,13 @@ class Record(Struct, gc=False):
 
 
 class Shelf:
-    """All records. Positions that live are also found by (venue, symbol) and by (venue, account)."""
+    """All records. Of what lives, positions are also found by their symbol, positions and orders by their account."""
 
     def __init__(self) -> None:
         self.live: dict[str, dict[KeyTexts, Record]] = {kind: {} for kind in KINDS}
         self._ended: dict[KeyTexts, Record] = {}
         self._by_symbol: dict[tuple[str, str], dict[Key, Record]] = {}
-        self._by_account: dict[tuple[str, str], dict[Key, Record]] = {}
+        self._by_account: dict[tuple[str, str, str], dict[Key, Record]] = {}  # venue, kind, account
         self._tell_positions: set[str] = set()
 
     def find(self, key: KeyTexts) -> Record | None:
@@ -54,7 +56,7 @@ class Shelf:
             self.live[key.kind][key] = record
         if isinstance(record.state, Position):
             self._tell_positions.add(key.venue)
-            self._index(record)
+        self._index(record)
 
     def replace(self, record: Record, state: Entity) -> None:
         """The record's entity is now so: it may have ended, come back, or be of another symbol."""
@@ -70,7 +72,7 @@ class Shelf:
     def drop(self, key: KeyTexts) -> None:
         """No longer there; nothing happens where it wasn't."""
         record = self.live[key[1]].pop(key, None) or self._ended.pop(key, None)
-        if record is not None and isinstance(record.state, Position):
+        if record is not None:
             self._unindex(record.key, record.state)
 
     def drop_venue(self, venue: str) -> list[Key]:
@@ -86,7 +88,12 @@ class Shelf:
         return any(record.key.venue == venue and record.key.kind != "venue" for record in self)
 
     def positions_of(self, venue: str, account: str) -> Iterable[Record]:
-        return self._by_account.get((venue, account), {}).values()
+        return self._by_account.get((venue, "position", account), {}).values()
+
+    def owned(self, venue: str, account: str) -> list[Record]:
+        """The account's orders and positions that live."""
+        kinds = (self._by_account.get((venue, kind, account), {}) for kind in _OWNED)
+        return [record for records in kinds for record in records.values()]
 
     def positions_in(self, venue: str, symbol: str) -> Iterable[Record]:
         return self._by_symbol.get((venue, symbol), {}).values()
@@ -110,7 +117,7 @@ class Shelf:
     ) -> Change:
         """What is told of an entity as it now stands."""
         key, state = record.key, record.state
-        owned = key[1] in ("order", "position")
+        owned = key[1] in _OWNED
         symbol = getattr(state, "symbol", None)
         return Change(
             key=key,
@@ -128,20 +135,28 @@ class Shelf:
         )
 
     def _index(self, record: Record) -> None:
-        state = record.state
-        if not isinstance(state, Position) or has_ended(state):
+        (venue, kind, account, _), state = record.key, record.state
+        if kind not in _OWNED or has_ended(state):
             return
-        venue, _, account, _ = record.key
-        self._by_account.setdefault((venue, account), {})[record.key] = record
-        if isinstance(state.symbol, str):
+        self._by_account.setdefault((venue, kind, account), {})[record.key] = record
+        if isinstance(state, Position) and isinstance(state.symbol, str):
             self._by_symbol.setdefault((venue, state.symbol), {})[record.key] = record
 
-    def _unindex(self, key: Key, state: Position) -> None:
-        for index, name in ((self._by_account, key.account), (self._by_symbol, state.symbol)):
-            if isinstance(name, str) and (found := index.get((key.venue, name))) is not None:
-                found.pop(key, None)
-                if not found:
-                    del index[key.venue, name]
+    def _unindex(self, key: Key, state: Entity) -> None:
+        if key.kind not in _OWNED:
+            return
+        _take(self._by_account, (key.venue, key.kind, key.account), key)
+        if isinstance(state, Position) and isinstance(state.symbol, str):
+            _take(self._by_symbol, (key.venue, state.symbol), key)
+
+
+def _take(index: dict[_By, dict[Key, Record]], by: _By, key: Key) -> None:
+    """Out of the index; what holds nothing any more goes too."""
+    found = index.get(by)
+    if found is not None:
+        found.pop(key, None)
+        if not found:
+            del index[by]
 
 
 def has_ended(state: Entity) -> bool:

@@ -35,7 +35,7 @@ Judge = Callable[[Change, datetime], Truth]
 _COMPARE: Mapping[Ordering, Callable[[Any, Any], bool]] = {
     "<": lt, "<=": le, ">": gt, ">=": ge, "==": eq, "!=": ne,
 }  # fmt: skip
-_COMMON: Mapping[str, Callable[[Change], Any]] = {
+COMMON: Mapping[str, Callable[[Change], Any]] = {
     "venue": attrgetter("key.venue"),
     "kind": attrgetter("key.kind"),
     "account": attrgetter("account"),
@@ -67,7 +67,7 @@ def _call(node: Call, before: bool) -> Evaluate:
 
 def _field(node: Name, before: bool) -> Evaluate:
     name = node.name
-    if (common := _COMMON.get(name)) is not None:
+    if (common := COMMON.get(name)) is not None:
         return lambda change, _now: common(change)
     if name == "symbol":
         return _symbol(before)
@@ -140,7 +140,7 @@ def _against(left: Node, compare: Callable[[Any, Any], bool], limit: Any, before
     if (
         not before
         and isinstance(left, Name)
-        and left.name not in (*_COMMON, "symbol")
+        and left.name not in (*COMMON, "symbol")
         and "." not in left.name
     ):
         field = attrgetter(f"state.{left.name}")

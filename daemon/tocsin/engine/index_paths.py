@@ -1,0 +1,198 @@
+"""From a rule's conditions to what an event must have so that they can be other than false: the keys of the index.
+
+    symbol == "BTCUSD" and profit < -50     one path:  symbol among {BTCUSD}, profit up to -50
+    symbol == "BTCUSD" or leverage > 100    two paths: symbol among {BTCUSD}; leverage from 100
+
+A condition is certainly false where each of its paths has an atom that is certainly false. It goes one way only: what no
+atom can say is left out of the path, bounds are taken with their ends, and the condition itself is evaluated behind.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, TypeAlias
+
+from tocsin.engine.language.condition import TreeCondition
+from tocsin.engine.language.tree import (
+    MIRRORED,
+    NEGATED,
+    Arithmetic,
+    Call,
+    Compare,
+    Constant,
+    Junction,
+    Listing,
+    Member,
+    Name,
+    Negative,
+    Node,
+    Not,
+    Ordering,
+    walk,
+)
+from tocsin.engine.rule import Rule
+
+_MOST_PATHS = 16  # of one rule; beyond, an `or` isn't looked into
+_LARGEST_KEY = 5  # parts
+# Of one field each, so that the number of different keys doesn't grow with the number of rules.
+_KEY_FUNCTIONS = frozenset({"previous", "abs", "lower", "upper", "len"})
+_FLAG_FUNCTIONS = frozenset({"missing", "changed"})  # never unknown
+_CROSSING = {"crosses_above": True, "crosses_below": False}
+# Evaluating these leaves nothing behind. A rule with any other function is evaluated at every event.
+_FORGETFUL = (
+    _KEY_FUNCTIONS
+    | _FLAG_FUNCTIONS
+    | frozenset(_CROSSING)
+    | {"default", "matches", "age", "time_since", "time_until", "round"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Among:
+    """The key's value is one of these."""
+
+    key: Node
+    values: frozenset[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """The key's value is not below `low` and not above `high`; at least one of them is given."""
+
+    key: Node
+    low: Any = None
+    high: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """Since the previous event the key's value has crossed the limit, upwards or downwards."""
+
+    key: Node
+    limit: Any
+    upwards: bool
+
+
+Atom: TypeAlias = Among | Within | Crossing
+Path: TypeAlias = tuple[Atom, ...]
+
+ANYTHING: tuple[Path, ...] = ((),)
+
+
+def paths(rule: Rule) -> tuple[Path, ...]:
+    """The ways in which this rule's `where` and `when` can be other than false; `ANYTHING` where nothing is known."""
+    trees = []
+    for condition in rule.conditions:
+        if not isinstance(condition, TreeCondition) or not _is_forgetful(condition.tree):
+            return ANYTHING
+        if condition is not rule.until:
+            trees.append(condition.tree)
+    return _both(_paths(tree, negated=False) for tree in trees)
+
+
+def _is_forgetful(tree: Node) -> bool:
+    return all(part.function in _FORGETFUL for part in walk(tree) if isinstance(part, Call))
+
+
+# ------------------------------------------------------------------------------------------- what joins conditions
+
+
+def _paths(node: Node, *, negated: bool) -> tuple[Path, ...]:
+    match node:
+        case Not():
+            return _paths(node.operand, negated=not negated)
+        case Junction():
+            join = _both if (node.word == "and") is not negated else _either
+            return join([_paths(part, negated=negated) for part in node.parts])
+        case Compare():
+            found = [_compared(left, operator, right, negated) for left, operator, right in node.pairs()]
+            return (_either if negated else _both)(found)
+        case Member():
+            return _member(node) if node.negated is negated else ANYTHING
+        case Call() if node.function in _CROSSING and not negated:
+            return _crossing(node)
+        case Call() if node.function in _FLAG_FUNCTIONS and _is_key(node.arguments[0]):
+            return _one(Among(node, frozenset({not negated})))
+        case Name() if node.type == "flag":
+            return _one(Among(node, frozenset({not negated})))
+    return ANYTHING
+
+
+def _both(parts: Iterable[tuple[Path, ...]]) -> tuple[Path, ...]:
+    """All must be other than false: each way of the one with each of the other."""
+    joined = ANYTHING
+    for part in sorted(parts, key=len):
+        if len(joined) * len(part) <= _MOST_PATHS:
+            joined = tuple(_narrowed((*first, *second)) for first, second in product(joined, part))
+    return joined
+
+
+def _either(parts: Sequence[tuple[Path, ...]]) -> tuple[Path, ...]:
+    found = tuple(path for part in parts for path in part)
+    return ANYTHING if len(found) > _MOST_PATHS or () in found else found
+
+
+def _narrowed(path: Path) -> Path:
+    """The path with all that it says of one key's bounds in one atom."""
+    bounds: dict[Node, Within] = {}
+    rest: list[Atom] = []
+    for atom in path:
+        if not isinstance(atom, Within):
+            rest.append(atom)
+            continue
+        known = bounds.get(atom.key, atom)
+        lows = [low for low in (known.low, atom.low) if low is not None]
+        highs = [high for high in (known.high, atom.high) if high is not None]
+        bounds[atom.key] = Within(atom.key, max(lows, default=None), min(highs, default=None))
+    return (*rest, *bounds.values())
+
+
+# ------------------------------------------------------------------------------------------------ single conditions
+
+
+def _one(atom: Atom) -> tuple[Path, ...]:
+    return ((atom,),)
+
+
+def _compared(left: Node, operator: Ordering, right: Node, negated: bool) -> tuple[Path, ...]:
+    if isinstance(left, Constant):
+        left, operator, right = right, MIRRORED[operator], left
+    if negated:
+        operator = NEGATED[operator]
+    if not isinstance(right, Constant) or not _is_key(left):
+        return ANYTHING
+    value = right.value
+    if operator == "==":
+        return _one(Among(left, frozenset({value})))
+    if operator == "!=":
+        return _one(Among(left, frozenset({not value}))) if isinstance(value, bool) else ANYTHING
+    return _one(Within(left, high=value) if operator in ("<", "<=") else Within(left, low=value))
+
+
+def _member(node: Member) -> tuple[Path, ...]:
+    if not _is_key(node.item) or not isinstance(node.options, Listing):
+        return ANYTHING
+    values = [option.value for option in node.options.items if isinstance(option, Constant)]
+    return _one(Among(node.item, frozenset(values)))
+
+
+def _crossing(node: Call) -> tuple[Path, ...]:
+    value, limit = node.arguments
+    if not isinstance(limit, Constant) or not _is_key(value):
+        return ANYTHING
+    return _one(Crossing(value, limit.value, _CROSSING[node.function]))
+
+
+def _is_key(node: Node) -> bool:
+    """Whether its value is worth reading to look rules up by: fields, and what is reckoned from fields alone."""
+    parts = walk(node)
+    return (
+        len(parts) <= _LARGEST_KEY
+        and any(isinstance(part, Name) for part in parts)
+        and all(
+            (isinstance(part, Name) and part.type != "event")
+            or isinstance(part, (Arithmetic, Negative))
+            or (isinstance(part, Call) and part.function in _KEY_FUNCTIONS)
+            for part in parts
+        )
+    )
