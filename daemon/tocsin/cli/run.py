@@ -37,9 +37,9 @@ def command(ctx: click.Context, config: Path | None, *, dry_run: bool) -> None:
     load = partial(load_settings, path)
     # The channels' URLs are checked by `tocsin check` and by a reload; Apprise takes a second that a start hasn't.
     settings = load_settings(path, validate_url=None)
-    for warning in settings.warnings:
-        click.echo(warning.render(), err=True)
     log = make_log(settings.masker, log_format=settings.log.format, level=settings.log.level)
+    for warning in settings.warnings:
+        log.warning("the configuration", problem=warning.message, place=str(warning.place or path), hint=warning.hint)
     refused = False
     try:
         run_daemon(settings, load, log=log, dry_run=dry_run)

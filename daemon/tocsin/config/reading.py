@@ -103,7 +103,10 @@ class Reading:
             self.add(Problem(f"no channel is called `{node.text:.80}`", node.place, shape.dotted(path), hint))
 
     def shown(self) -> list[Problem]:
-        """All problems as they may be shown: without secrets, without repetition, in the order of the text."""
+        """All problems as they may be shown: without secrets, without repetition, in the order of the text.
+
+        A warning of the same words in several rules is told at the first, which names the others.
+        """
         seen: dict[Problem, None] = {}
         for problem in self.problems:
             place = problem.place
@@ -119,7 +122,24 @@ class Reading:
                 )
             ] = None
         order = {str(source): count for count, source in enumerate(self.sources)}
-        return sorted(seen, key=lambda problem: _order(problem, order))
+        return _gathered(sorted(seen, key=lambda problem: _order(problem, order)))
+
+
+def _gathered(problems: list[Problem]) -> list[Problem]:
+    alike: dict[tuple[str, str], list[Problem]] = {}
+    for problem in problems:
+        if problem.level == "warning" and problem.path:
+            alike.setdefault((problem.message, problem.hint), []).append(problem)
+    told = []
+    for problem in problems:
+        same = alike.get((problem.message, problem.hint), [problem])
+        if problem is same[0]:
+            others = ", ".join(other.path.partition(".")[0] for other in same[1:])
+            also = f"the same in {len(same) - 1} more: {others}"
+            told.append(replace(problem, hint="; ".join(filter(None, (problem.hint, also)))) if others else problem)
+        elif problem.level == "error" or not problem.path:
+            told.append(problem)
+    return told
 
 
 def _starred(place: Place, hidden: Place) -> Place:
