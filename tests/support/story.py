@@ -5,6 +5,7 @@ Beside those steps: `wall: 1h` sets the machine's clock forward or back; items o
 the message's context holds (`reason`, `condition`, `missing`, `value` …) and `told: reminder`.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import count, groupby
 from pathlib import Path
@@ -35,7 +36,9 @@ CHANNELS = ("phone", "desk")
 
 
 def compiled(written: Any) -> list[Rule]:
-    node, problems = load(yaml.safe_dump(written, sort_keys=False), "rules.yaml")
+    # The file was read as texts alone, so what YAML calls true and false has to lose its quotes again.
+    text = re.sub(r"'(true|false)'", r"\1", yaml.safe_dump(written, sort_keys=False))
+    node, problems = load(text, "rules.yaml")
     assert isinstance(node, Sequence), problems
     rules, found = compile_rules(node, Environment(frozenset(CHANNELS)))
     assert not [each for each in (*problems, *found) if each.level == "error"], [
@@ -65,6 +68,7 @@ class Story:
         self.clock = ManualClock()
         self.at = 0.0
         self.told: list[dict[str, Any]] = []
+        self._told_before: list[dict[str, Any]] = []
         self.ids = count(1)
         self.stored: dict[tuple[str, str], str] = {}
         self.entities_stored: dict[Any, Any] = {}
@@ -189,6 +193,8 @@ class Story:
             self.connect(step["connect"])
         elif "restart" in step:
             said = step["restart"] if isinstance(step["restart"], dict) else {}
+            if "rules" in said:
+                self.rules = compiled(said["rules"])
             self.restart(seconds(said.get("down", "0s")), killed="killed" in said)
         elif "alive" in step:
             self.alive = self.clock.now()
@@ -240,8 +246,6 @@ class Story:
     def told_ever(self) -> list[dict[str, Any]]:
         return self._told_before + self.told
 
-    _told_before: list[dict[str, Any]] = []
-
     def expect(self, wanted: list[dict[str, Any]]) -> None:
         told, self._told_before, self.told = self.told, self.told_ever, []
         came = [{key: plain(one.get(key)) for key in want} for one, want in zip(told, wanted, strict=False)]
@@ -249,7 +253,7 @@ class Story:
             f"{t['at_test']:g}s {t['told']} {t['rule']} {t['id']}: {t['condition']} ({t['reason']})"
             for t in told
         ]
-        assert came == wanted and len(told) == len(wanted), f"told {short}"
+        assert (came, len(told)) == (wanted, len(wanted)), f"told {short}"
 
     def alerts(self) -> list[dict[str, str]]:
         return [
