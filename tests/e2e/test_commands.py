@@ -158,7 +158,7 @@ async def on_a_terminal(folder: Folder, arguments: list[str], answers: dict[str,
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
-        env=folder.environment,
+        env=folder.environment | {"NO_COLOR": "1"},
         cwd=folder.path,
         start_new_session=True,  # else it would ask on the terminal that the tests were started from
     )

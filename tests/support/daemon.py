@@ -162,7 +162,8 @@ class Folder:
                 assert await daemon.stop() == 0, daemon.told()
         finally:
             daemon.kill()
-        assert not self.leaks(self.secrets | secrets())
+        found = self.leaks(self.secrets | secrets())
+        assert not found, "\n".join(found)
         assert "Traceback" not in daemon.log(), daemon.told()
         assert self.stdout.read_text() == "", "what it has to say goes to standard error"
 
