@@ -28,6 +28,8 @@ Command = Callable[[], Batch]
 class Committer(Protocol):
     async def commit(self, batch: Batch) -> None: ...
 
+    async def free_reserve(self) -> bool: ...
+
 
 class Pipeline:
     """Runs turns. `wake` is called with the names of the channels that have something new to send."""
@@ -83,6 +85,8 @@ class Pipeline:
                 if self.refused_since is None:
                     self.refused_since = self._clock.now().steady
                 self._log.error("cannot commit, trying again", reason=str(error), tries=tries + 1)
+                if error.full and await self._database.free_reserve():
+                    self._log.warning("the space that was put by for this is given back to the disk")
                 await trio.sleep(_COMMIT_AGAIN[min(tries, len(_COMMIT_AGAIN) - 1)])
                 tries += 1
             else:

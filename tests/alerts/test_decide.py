@@ -1,0 +1,82 @@
+"""Who is told, and why not: the rows of what can hold a message back, as far as they exist."""
+
+from typing import Any
+
+import pytest
+
+from tocsin.alerts.decide import Decision, Route, Routing, decide
+
+CHANNELS = {
+    "phone": Route(min_severity="critical"),
+    "desk": Route(min_severity="warning", send_resolved=False),
+    "mail": Route(),
+}
+
+
+def who(told: Any, severity: Any = "warning", **given: Any) -> Decision:
+    asked = {"notify": None, "announced": None, "routing": Routing(channels=CHANNELS)}
+    return decide(told, severity=severity, **asked | given)
+
+
+@pytest.mark.parametrize(
+    ("severity", "channels"),
+    [("info", ("mail",)), ("warning", ("desk", "mail")), ("critical", ("phone", "desk", "mail"))],
+)
+def test_min_severity_keeps_it_off_that_channel_alone(severity: str, channels: tuple[str, ...]) -> None:
+    decision = who("firing", severity)
+    assert decision.channels == channels
+    assert set(decision.held) == set(CHANNELS) - set(channels)
+    assert all(reason.startswith("below min_severity") for reason in decision.held.values())
+
+
+@pytest.mark.parametrize(
+    ("defaults", "notify", "channels"),
+    [
+        (None, None, ("phone", "desk", "mail")),
+        ({"critical": ("mail",)}, None, ("mail",)),
+        (
+            {"warning": ("mail",)},
+            None,
+            ("phone", "desk", "mail"),
+        ),  # nothing said of critical: rather too many
+        ({"critical": ()}, None, ()),
+        ({"critical": ("mail",)}, ("desk", "desk"), ("desk",)),
+        (None, (), ()),
+    ],
+)
+def test_the_rules_own_channels_else_those_of_its_severity(
+    defaults: Any, notify: Any, channels: tuple[str, ...]
+) -> None:
+    routing = Routing(channels=CHANNELS, defaults=defaults)
+    assert who("firing", "critical", notify=notify, routing=routing).channels == channels
+
+
+def test_what_was_announced_is_announced_as_resolved_to_the_same() -> None:
+    decision = who("resolved", "info", notify=("desk",), announced=("phone", "mail"))
+    assert decision == Decision(("phone", "mail"))
+
+
+def test_a_channel_may_not_want_to_hear_of_ends() -> None:
+    decision = who("resolved", announced=("desk", "mail"))
+    assert decision == Decision(("mail",), {"desk": "send_resolved is false"})
+
+
+@pytest.mark.parametrize("told", ["resolved", "reminder"])
+@pytest.mark.parametrize("announced", [None, ()])
+def test_what_nobody_heard_of_is_neither_reminded_of_nor_resolved(told: str, announced: Any) -> None:
+    assert who(told, "critical", announced=announced) == Decision()
+
+
+def test_reminders_go_where_the_firing_went() -> None:
+    assert who("reminder", "critical", notify=("mail",), announced=("phone",)).channels == ("phone",)
+
+
+def test_a_channel_that_is_gone_is_said_to_be() -> None:
+    decision = who("resolved", announced=("old", "mail"))
+    assert decision == Decision(("mail",), {"old": "the channel is not configured any more"})
+
+
+def test_no_channel_is_told_of_its_own_failure() -> None:
+    decision = who("firing", "critical", avoid=frozenset({"mail"}))
+    assert decision.channels == ("phone", "desk")
+    assert decision.held == {"mail": "the message is about this channel"}
