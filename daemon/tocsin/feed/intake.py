@@ -11,6 +11,7 @@ from tocsin.quantities import duration_text
 from tocsin.venues.base import Accepted, Control, Decoded, Malformed, Refused, Reply, Unrecognized
 
 _NOTHING = Decoded(items=())
+_PRIVATE = Control(private=True)
 
 
 class Taken(Struct, frozen=True):
@@ -61,7 +62,8 @@ class Intake:
             self._record(message, None, at)
             await self._shared.complaints.malformed(str(malformed), message)
             return _NOTHING
-        self._record(message, decoded.stream, at)
+        if self._shared.recorder is not None and _PRIVATE not in decoded.items:
+            self._record(message, decoded.stream, at)
         return decoded
 
     def _record(self, message: str, stream: str | None, at: Instant) -> None:

@@ -149,7 +149,9 @@ class Refused(Struct, frozen=True):
 
 
 class Control(Struct, frozen=True):
-    """Understood, and of no interest: a greeting, a pong."""
+    """Understood, and of no interest: a greeting, a pong. What is `private` isn't kept in recordings either."""
+
+    private: bool = False
 
 
 class Unrecognized(Struct, frozen=True):

@@ -100,7 +100,7 @@ def decode(text: str) -> Decoded:
         tickers = tuple(_ticker(*each) for each in _read_prices(text).prices.items())
         return Decoded(tickers or (Control(),))
     if kind == "GREETING":
-        return Decoded((Control(),))  # `parameter` and `deviceId` are sensitive, and of no use
+        return Decoded((Control(private=True),))  # `parameter` and `deviceId` are sensitive, and of no use
     return Decoded((Unrecognized(cut(f"type {kind}" if isinstance(kind, str) else "no type")),))
 
 
