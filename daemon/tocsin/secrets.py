@@ -65,6 +65,13 @@ class Masker:
         renewed.append(words)
         self._rebuild()
 
+    def include(self, other: "Masker") -> None:
+        """Mask what the other one masks, too: the secrets of a configuration that was read anew."""
+        words = frozenset(other._all)  # noqa: SLF001 - another one of these
+        if not words <= self._words:
+            self._words |= words
+            self._rebuild()
+
     def _rebuild(self) -> None:
         words = self._words.union(*(words for renewed in self._renewed.values() for words in renewed))
         self._all = sorted(words, key=len, reverse=True)
@@ -82,4 +89,5 @@ def _spellings(secret: "Secret | str") -> frozenset[str]:
     text = secret.reveal() if isinstance(secret, Secret) else secret
     if len(text) < _SHORTEST_MASKED:
         return frozenset()
-    return frozenset({text, quote(text, safe=""), quote_plus(text), quote(text), json.dumps(text)[1:-1]})
+    in_json = (json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1])
+    return frozenset({text, quote(text, safe=""), quote_plus(text), quote(text), *in_json})

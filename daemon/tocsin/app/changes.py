@@ -39,12 +39,32 @@ def channels(before: Settings, after: Settings) -> Difference:
     return Difference.between(before.channels, after.channels)
 
 
+def stale_channels(before: Settings, after: Settings) -> tuple[str, ...]:
+    """The channels whose tasks have to begin anew: those that changed, whose fallback did, or that use other names."""
+    difference = channels(before, after)
+    moved = {*difference.added, *difference.removed, *difference.changed}
+    renamed = before.names != after.names
+    return tuple(
+        name
+        for name, channel in after.channels.items()
+        if name in before.channels and (renamed or name in moved or channel.fallback in moved)
+    )
+
+
 def rules(before: Settings, after: Settings) -> Difference:
     """Rules whose meaning, texts or channels differ."""
 
     def by_id(settings: Settings) -> dict[str, Any]:
         return {
-            rule.id: (rule.fingerprint, rule.enabled, rule.severity, rule.notify, rule.title, rule.message)
+            rule.id: (
+                rule.fingerprint,
+                rule.enabled,
+                rule.severity,
+                rule.notify,
+                rule.title,
+                rule.message,
+                rule.value_of,
+            )  # fmt: skip
             for rule in settings.rules
         }
 

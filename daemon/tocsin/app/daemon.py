@@ -9,6 +9,7 @@ heart                   real progress, told to systemd's watchdog
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -120,6 +121,9 @@ class Daemon:
                     "daemon.reload_failed", f"{len(problems)} problem(s): {error.problems[0].message}"
                 )
                 return {"reloaded": False, "changes": [], "problems": problems}
+            # One mask for all that runs, from the first start on: it only learns.
+            before.masker.include(after.masker)
+            after = replace(after, masker=before.masker)
             told = await self._change_over(before, after)
             self._log.info("reloaded", changes=told)
             self._notifier.send(STATUS=self._summary())
@@ -140,9 +144,10 @@ class Daemon:
             await self._rooms.pipeline.call(partial(self._rooms.venues_removed, venues.removed, resolved))
         for name in (*venues.added, *venues.changed):
             self._start_venue(name)
-        stale = {*channels.removed, *channels.changed}
-        await self._parts.stop(*(part for part in self._parts.names if _channel_of(part) in stale))
-        for name in (*channels.added, *channels.changed):
+        stale = changes.stale_channels(before, after)
+        ending = {*channels.removed, *stale}
+        await self._parts.stop(*(part for part in self._parts.names if _channel_of(part) in ending))
+        for name in (*channels.added, *stale):
             self._start_channel(name)
         await self._tell_stranded()
         return [

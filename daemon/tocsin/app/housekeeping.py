@@ -23,11 +23,17 @@ async def keep_house(
 ) -> None:
     """For ever. `tell(event, reason, subject)` takes daemon.rule_blind."""
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_retain, rooms, retention, log)
+        nursery.start_soon(_retain, rooms, retention, log, tell)
         nursery.start_soon(_find_blind, rooms, tell)
 
 
-async def _retain(rooms: Rooms, retention: Callable[[], RetentionSettings], log: Any) -> None:
+async def _retain(
+    rooms: Rooms,
+    retention: Callable[[], RetentionSettings],
+    log: Any,
+    tell: Callable[[str, str, str], Awaitable[None]],
+) -> None:
+    over = False
     while True:
         keep = retention()
         limits = Retention(events=keep.events, alerts=keep.alerts, max_size=keep.max_size)
@@ -39,6 +45,11 @@ async def _retain(rooms: Rooms, retention: Callable[[], RetentionSettings], log:
             log.warning("housekeeping put off", reason=str(error))
         else:
             keys = pruned.entities
+            if pruned.over and not over:
+                reason = "the database is larger than max_size, and all that may be removed is gone"
+                log.warning(reason, max_size=keep.max_size)
+                await tell("daemon.degraded", reason, "store")
+            over = pruned.over
 
             def forget() -> Batch:
                 now = rooms.clock.now()

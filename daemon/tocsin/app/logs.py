@@ -1,6 +1,8 @@
 """Logs on standard error: JSON lines for the journal, readable lines for a terminal; never a secret, never a forged line."""
 
+import json
 import sys
+import traceback
 from collections.abc import Mapping, MutableMapping
 from typing import Any, Literal, TextIO
 
@@ -21,7 +23,7 @@ def make_log(
     if console:
         # No tracebacks with local variables: those hold tokens.
         renderer: Any = structlog.dev.ConsoleRenderer(
-            colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback, pad_event_to=0
+            colors=out.isatty(), exception_formatter=_traceback, pad_event_to=0
         )
     else:
         renderer = structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
@@ -31,6 +33,7 @@ def make_log(
         _flatten,
         *([] if console else [structlog.processors.format_exc_info]),
         renderer,
+        *([] if console else [_one_line]),
         _Mask(masker),
     ]
     return structlog.wrap_logger(
@@ -49,9 +52,28 @@ class _Mask:
         return self._masker.mask(line)
 
 
+def _traceback(out: TextIO, error: Any) -> None:
+    """A traceback for people, each line marked as its own: what a venue had said may be in it, newlines and all."""
+    out.writelines(
+        f"\n  | {_printable(line)}"
+        for line in "".join(traceback.format_exception(*error)).rstrip().split("\n")
+    )
+
+
 def _flatten(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
     """A venue's text may hold newlines and terminal escapes: in a log they are shown, not obeyed."""
     for key, value in event.items():
         if isinstance(value, str) and not value.isprintable() and key != "exception":
-            event[key] = "".join(c if c.isprintable() else repr(c)[1:-1] for c in value)
+            event[key] = _printable(value)
     return event
+
+
+def _one_line(_logger: Any, _method: str, line: str) -> str:
+    """JSON lets some line ends of Unicode pass, and halves of characters, which no stream takes."""
+    return (
+        line if line.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)
+    )
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
