@@ -7,6 +7,7 @@ import trio
 
 from support.daemon import PATIENCE
 from support.mission import (
+    CANCELED,
     IN_THE_RED,
     OUT_OF_IT,
     RULES,
@@ -18,8 +19,8 @@ from support.mission import (
     settle,
     venues,
 )
-from support.receivers import SLACK, Hang, HttpReceiver, Reply
-from tocsin.simulator import topone
+from support.receivers import SLACK, TELEGRAM, Hang, HttpReceiver, Reply
+from tocsin.simulator import topone, wealthsimple
 
 
 @pytest.fixture
@@ -163,3 +164,65 @@ async def test_in_the_middle_of_traffic(folder, exchange, hook):
     assert sum(arrived.values()) - len(arrived) <= len(
         kills
     )  # twice only what a kill caught before it was recorded
+
+
+async def test_what_happened_while_it_was_dead(folder, people, exchange):
+    """The next picture shows an order done that was open: it is told, late."""
+    broker = exchange.wealthsimple
+    broker.accounts = [
+        wealthsimple.account("tfsa-abcabc", "1500.25", [wealthsimple.order("order-1", "submitted")])
+    ]
+    folder.write(
+        venues={"broker": broker.settings() | {"poll": "1s"}},
+        channels=people.channels(folder),
+        rules=[{"id": "order-done", "watch": ["order.filled", "order.open"], "notify": "mail"}],
+    )
+    async with folder.running(secrets=exchange.secrets) as daemon:
+        await connected(daemon, "broker")
+        daemon.kill()
+        broker.accounts = [
+            wealthsimple.account("tfsa-abcabc", "1309.25", [wealthsimple.order("order-1", "posted")])
+        ]
+        await daemon.start()
+        await daemon.until_all_sent(1)
+        await daemon.restart()
+        await connected(daemon, "broker")
+    assert folder.events("order.filled", "order.open", "order.created") == [
+        ("broker", "order.filled", "order-1", "resync")
+    ]
+    (mail,) = people.told()["mail"]
+    assert mail.startswith("firing: order.filled, SHOP buy order on broker")
+    assert "found after a gap: it happened while the connection was away" in mail
+
+
+async def test_a_service_that_will_have_nothing_of_us(folder, people, exchange):
+    """Its fallback gets the message, another channel the news; across a crash too, once each."""
+    people.services.always(
+        TELEGRAM, Reply(403, '{"ok":false,"description":"Forbidden: bot was blocked by the user"}')
+    )
+    channels = people.channels(folder)
+    folder.write(
+        venues={"spot": exchange.topone.settings()},
+        channels=channels | {"phone": {"urls": [channels["phone"]], "fallback": "mail"}},
+        rules=[
+            {"id": "order-canceled", "watch": "order.canceled", "notify": "phone"},
+            {"id": "can-t-tell", "watch": "daemon.delivery_failed", "notify": ["phone", "desk"]},
+        ],
+    )
+    async with folder.running(secrets=exchange.secrets) as daemon:
+        await connected(daemon, "spot")
+        cancel(exchange, 132991)
+
+        def sent() -> set[str]:
+            return {
+                channel for (channel,) in folder.rows("SELECT channel FROM deliveries WHERE status = 'sent'")
+            }
+
+        await daemon.until(lambda: sent() == {"desk", "mail"}, "others are told")
+        await daemon.restart()
+        await connected(daemon, "spot")
+    assert people.count() == {"desk": 1, "phone": 1, "mail": 1}
+    (news,), (message,) = people.told()["desk"], people.told()["mail"]
+    assert "daemon.delivery_failed" in news
+    assert "Telegram: 403 Forbidden: bot was blocked by the user" in news
+    assert message.startswith(CANCELED)
