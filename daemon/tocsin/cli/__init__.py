@@ -16,6 +16,7 @@ COMMANDS = {
     "demo": "see it work: five simulated venues, the shipped rules, alerts as they fire",
     "init": "make a config, rules and a secrets folder to start from",
     "check": "check config, rules, templates and channels; all problems at once",
+    "test": "run rule tests, on a fake clock",
     "notify": "send a test message by a channel, and say what the service answered",
     "login": "sign in to a venue by hand, and keep the tokens",
     "run": "run the daemon",

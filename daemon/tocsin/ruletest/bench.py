@@ -1,0 +1,321 @@
+"""A daemon on the test bench: the production rooms on a stepped clock, stand-ins where messages would leave the house.
+
+    observation -> Turn (entities, engine, who is told) -> Store -> run_channel -> StandIn
+
+Everything runs in one task after the other, the store's calls inline: the same steps give the same results.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from tocsin.alerts.decide import Route, Routing
+from tocsin.alerts.message import LATE, Names, late_by
+from tocsin.delivery.channel import Channel, Wake
+from tocsin.delivery.model import ChannelSettings, Message, Outcome
+from tocsin.delivery.outbox import run_channel
+from tocsin.engine.engine import Engine
+from tocsin.engine.model import Context, Saved, Transition
+from tocsin.engine.rule import Rule
+from tocsin.entities import Entities
+from tocsin.events import KINDS, Change, Instant, Key, Observation, Observed, Occurrence
+from tocsin.feed.model import Received
+from tocsin.pipeline import Options, Targets, Turn
+from tocsin.ruletest.clock import SteppedClock
+from tocsin.ruletest.said import OURSELVES, daemon_event, link
+from tocsin.secrets import Secret
+from tocsin.store.database import Database, inline
+from tocsin.store.model import Batch, Loaded, NewDelivery
+
+_HAIR = 1e-6  # seconds: a sum of floats may fall so far beyond the time that was meant
+_BLIND_EVERY = 60.0  # seconds between looks for rules that see nothing, as in the daemon
+_URL = "json://stand-in"  # of no service whose pace would be kept
+_EXPIRE = timedelta(hours=24)
+_UP = ("connected", "silent")
+
+
+class Traced(Engine):
+    """The engine, with all its transitions kept for the trace of a failing test."""
+
+    def __init__(
+        self, rules: Iterable[Rule], world: Entities, new_id: Callable[[], str], kept: list[Transition]
+    ) -> None:
+        super().__init__(rules, world, new_id)
+        self._kept = kept
+
+    def process(self, change: Change, now: Instant) -> list[Transition]:
+        return self._keep(super().process(change, now))
+
+    def advance(self, now: Instant) -> list[Transition]:
+        return self._keep(super().advance(now))
+
+    def restore(
+        self, saved: Iterable[Saved], alive: Instant | None, now: Instant
+    ) -> tuple[list[Transition], list[str]]:
+        found, unreadable = super().restore(saved, alive, now)
+        return self._keep(found), unreadable
+
+    def reload(self, rules: Iterable[Rule], now: Instant) -> list[Transition]:
+        return self._keep(super().reload(rules, now))
+
+    def acknowledge(self, alert_id: str, now: Instant) -> list[Transition]:
+        return self._keep(super().acknowledge(alert_id, now))
+
+    def _keep(self, found: list[Transition]) -> list[Transition]:
+        self._kept += found
+        return found
+
+
+class Delivered(msgspec.Struct, frozen=True):
+    """What a stand-in accepted: the delivery, and the message as it arrived at that time (steady)."""
+
+    delivery: NewDelivery
+    message: Message
+    at: float
+    late: float  # seconds; what a gap hid is late however soon it was told
+
+
+class StandIn:
+    """A channel that records. A passing failure while `works` is False."""
+
+    def __init__(self, name: str, accepted: Callable[[Message], None]) -> None:
+        self.name = name
+        self.works = True
+        self._accepted = accepted
+
+    async def send(self, message: Message) -> Outcome:
+        await trio.lowlevel.checkpoint()
+        if not self.works:
+            return Outcome(sent=False, answer=f"{self.name}: fails, as the test says")
+        self._accepted(message)
+        return Outcome(sent=True, answer=f"{self.name}: accepted")
+
+
+class Bench:
+    """One daemon from `start` to `stop`, with as many restarts as wanted. Times are steady seconds."""
+
+    def __init__(
+        self,
+        *,
+        rules: Sequence[Rule],
+        channels: Sequence[str],
+        clock: SteppedClock,
+        state_dir: Path,
+        nursery: trio.Nursery,
+    ) -> None:
+        self.rules = tuple(rules)
+        self.clock = clock
+        self.trace: list[Transition] = []
+        self.told: list[Delivered] = []
+        self.stand_ins = {name: StandIn(name, self._accepted) for name in channels}
+        self.entities: Entities
+        self.engine: Traced
+        self._turn: Turn
+        self._database: Database
+        self._state_dir = state_dir
+        self._nursery = nursery
+        self._channels: list[tuple[trio.CancelScope, trio.Event]] = []
+        self._wake = Wake()
+        self._deliveries: dict[str, NewDelivery] = {}
+        self._said: list[Occurrence] = []
+        self._look_at = _BLIND_EVERY
+        self._count = 0
+
+    # ------------------------------------------------------------------------------------------------------ its life
+
+    async def start(self, venues: Iterable[str]) -> None:
+        """Up, with these venues connected."""
+        await self._open(venues)
+
+    async def restart(self, down: float) -> None:
+        """Stopped, and started on the same store so many seconds later; the venues are as they were."""
+        await self._stop_channels()
+        await self.say(OURSELVES, (daemon_event("daemon.stopping", "stopped on request"),))
+        await self._close()
+        self.clock.set(self.clock.now().steady + down)
+        await self._open()
+        await self.say(OURSELVES, (daemon_event("daemon.started"),))
+
+    async def stop(self) -> None:
+        await self._stop_channels()
+        await self._close()
+
+    async def _open(self, venues: Iterable[str] = ()) -> None:
+        now = self.clock.now()
+        self._database = await Database.open(self._state_dir, now=now.wall, run_sync=inline)
+        loaded = await self._database.load()
+        self.entities = Entities(loaded.entities)
+        self._reconnect(loaded, now)
+        # Of a venue that has always been connected nobody was told, so this goes past the engine.
+        for venue in venues:
+            seen = self.entities.apply(venue, link(venue, "connected"), now, None)
+            await self._database.commit(Batch(at=now.wall, entities=seen))
+        self.engine = Traced(self.rules, self.entities, self._new_id, self.trace)
+        self._turn = Turn(self.entities, self.engine, self._options(), self._new_id)
+        self._channels = []
+        for name in self.stand_ins:
+            scope, ended = trio.CancelScope(), trio.Event()
+            self._channels.append((scope, ended))
+            self._nursery.start_soon(self._channel, name, scope, ended)
+        batch, unreadable = self._turn.restore(loaded.instances, loaded.alive, now)
+        if unreadable or loaded.unreadable:
+            raise AssertionError(f"what was stored can't be read: {[*unreadable, *loaded.unreadable]}")
+        await self._commit(batch)
+
+    def _reconnect(self, loaded: Loaded, now: Instant) -> None:
+        """Links that were up are up, and at once every open order and position is confirmed: no gap, no news."""
+        for change in loaded.entities:
+            if not change.ended and change.kind in ("order", "position"):
+                same = Observation(state=KINDS[change.kind](id=change.key.id), account=change.account)
+                self.entities.apply(change.venue, same, now, None)
+        for change in loaded.entities:
+            if change.kind == "venue" and getattr(change.state, "status", None) in _UP:
+                self.entities.apply(change.venue, link(change.venue, "connected"), now, None)
+                self.entities.apply(
+                    change.venue, Observation(state=change.state, origin="synthetic"), now, None
+                )
+
+    def _options(self) -> Options:
+        return Options(
+            routing=Routing(channels={name: Route() for name in self.stand_ins}),
+            targets={name: Targets(1, _EXPIRE) for name in self.stand_ins},
+            names=Names(),
+        )
+
+    async def _channel(self, name: str, scope: trio.CancelScope, ended: trio.Event) -> None:
+        settings = ChannelSettings(urls=(Secret(_URL),), expire=_EXPIRE)
+        with scope:
+            await run_channel(
+                Channel(name=name, target=0, settings=settings, names=Names()),
+                sender=self.stand_ins[name],
+                outbox=self._database,
+                clock=self.clock,
+                tell=self._hear,
+                wake=self._wake,
+                jitter=lambda: 1.0,  # a retry comes when it comes at the latest
+            )
+        ended.set()
+
+    async def _stop_channels(self) -> None:
+        for scope, _ in self._channels:
+            scope.cancel()
+        for _, ended in self._channels:
+            await ended.wait()
+
+    async def _close(self) -> None:
+        await self._database.alive(self.clock.now())
+        await self._database.close()
+
+    # ---------------------------------------------------------------------------------------------------- what happens
+
+    async def say(self, venue: str, observed: tuple[Observed, ...], raw: str | None = None) -> None:
+        """A venue (or the daemon itself) says something now."""
+        now = self.clock.now()
+        await self._commit(
+            self._turn.messages((Received(venue=venue, observed=observed, at=now, raw=raw),), now)
+        )
+
+    async def run_until(self, at: float) -> None:
+        """Time goes on up to and including `at`: every timer and every retry, each at its time."""
+        while True:
+            await self._settle()
+            now = self.clock.now().steady
+            due = self._turn.deadline()
+            timer = due if due is not None else float("inf")
+            following = min(timer, self.clock.next_wake(), self._look_at)
+            if following > at + _HAIR:
+                break
+            self.clock.set(following)
+            if timer <= following:
+                await self._commit(self._turn.messages((), self.clock.now()))
+                if self._turn.deadline() == due and following <= now:
+                    raise AssertionError(f"the timer of {due} s stays due")
+            if self._look_at <= following:
+                await self._find_blind()
+        self.clock.set(at)
+
+    async def reload(self, rules: Sequence[Rule]) -> None:
+        """Other rules from now on, all of them sound."""
+        self.rules = tuple(rules)
+        now = self.clock.now()
+        await self._commit(self._turn.transitions(self.engine.reload(self.rules, now), now))
+        await self.say(OURSELVES, (daemon_event("daemon.reloaded"),))
+
+    async def acknowledge(self, rule: str, entity: str) -> bool:
+        """The latest alert of that rule for that entity; False where there was none."""
+        found = [
+            d.alert
+            for d in self._deliveries.values()
+            if (d.context["rule"], d.context["entity"]) == (rule, entity)
+        ]
+        alerts = [
+            t.alert_id for t in self.trace if (t.rule, t.entity.id) == (rule, entity) and t.tell
+        ] or found
+        if not alerts:
+            return False
+        now = self.clock.now()
+        await self._commit(self._turn.transitions(self.engine.acknowledge(alerts[-1], now), now))
+        return True
+
+    async def lasting(self) -> list[dict[str, str]]:
+        """The state rules' alerts that are pending, firing or recovering, as the store has them."""
+        loaded = await self._database.load()
+        found = []
+        for row in loaded.instances:
+            record = row.record or {}
+            if record.get("state") in ("pending", "firing", "recovering"):
+                found.append({"rule": row.rule, "id": Key(*record["entity"]).id, "state": record["state"]})
+        return found
+
+    async def settle(self) -> None:
+        """Until everything that was to be sent now has been tried."""
+        await self._settle()
+
+    # ----------------------------------------------------------------------------------------------------------- parts
+
+    async def _commit(self, batch: Batch) -> None:
+        if not batch:
+            return
+        for delivery in batch.deliveries:
+            self._deliveries[delivery.id] = delivery
+        await self._database.commit(batch)
+        if batch.deliveries:
+            self._wake.ring()
+
+    async def _settle(self) -> None:
+        while True:
+            await wait_all_tasks_blocked()
+            if not self._said:
+                return
+            said, self._said = tuple(self._said), []
+            await self.say(OURSELVES, said)
+
+    async def _hear(self, occurrence: Occurrence) -> None:
+        """What a channel's task has to tell the rules (daemon.delivery_failed)."""
+        await trio.lowlevel.checkpoint()
+        self._said.append(occurrence)
+
+    async def _find_blind(self) -> None:
+        self._look_at += _BLIND_EVERY
+        for rule in self.engine.blind(self.clock.now()):
+            reason = f"rule {rule}: a field it needs has been missing everywhere for an hour"
+            await self.say(OURSELVES, (daemon_event("daemon.rule_blind", reason, rule),))
+
+    def _accepted(self, message: Message) -> None:
+        delivery = self._deliveries[message.delivery_id]
+        now = self.clock.now()
+        context = msgspec.convert(delivery.context, Context)
+        late = late_by(context, now.wall).total_seconds()
+        if context.origin == "resync":
+            late = max(
+                late, (now.wall - min(context.time, context.at)).total_seconds(), LATE.total_seconds() / 1e6
+            )
+        self.told.append(Delivered(delivery, message, now.steady, late))
+
+    def _new_id(self) -> str:
+        self._count += 1
+        return f"{self._count:09d}"

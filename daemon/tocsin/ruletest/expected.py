@@ -1,0 +1,202 @@
+"""What a test expects: one item read from its node, and whether what came is that. Pure."""
+
+from collections.abc import Callable
+from collections.abc import Mapping as Map
+from datetime import timedelta
+from typing import Any
+
+import re2
+
+from tocsin.document import Mapping, Node, Scalar, Sequence
+from tocsin.errors import Problem
+from tocsin.events.vocabulary import nearest
+from tocsin.quantities import duration_text, parse_duration
+from tocsin.ruletest.model import Wanted
+from tocsin.ruletest.said import Add
+
+NOTIFIED = ("rule", "id", "state", "channels", "title", "body", "late", "suppressed", "alerts")
+ALERT = ("rule", "id", "state")
+_TOLD = ("firing", "resolved")
+_LASTING = ("pending", "firing", "recovering")
+_HALF_A_SECOND = 0.5
+
+
+def read_wanted(node: Node, *, alerts: bool, channel: Callable[[Node], bool], add: Add) -> Wanted | None:
+    """One item of `expect` (or of `expect_alerts`); None after adding what is wrong. `channel` checks a name."""
+    what = "an alert" if alerts else "a notification"
+    if not isinstance(node, Mapping):
+        add(Problem(f"{what} is a mapping, like {{rule: …, state: firing}}", node.place, "expect"))
+        return None
+    known = ALERT if alerts else NOTIFIED
+    given: dict[str, Any] = {}
+    for entry in node:
+        name = entry.key.text
+        if name not in known:
+            close = nearest(name, known)
+            hint = f"did you mean `{close}`?" if close else f"known here: {', '.join(known)}"
+            add(Problem(f"unknown key `{name:.80}`", entry.key.place, "expect", hint))
+            continue
+        try:
+            given[name] = _value(name, entry.value, alerts=alerts, channel=channel, add=add)
+        except ValueError as error:
+            add(Problem(str(error), entry.value.place, f"expect.{name}"))
+    return Wanted(given, node.place)
+
+
+def _value(name: str, node: Node, *, alerts: bool, channel: Callable[[Node], bool], add: Add) -> Any:
+    match name:
+        case "channels":
+            listed = node.items if isinstance(node, Sequence) else (node,)
+            return frozenset(item.text for item in listed if channel(item) and isinstance(item, Scalar))
+        case "alerts":
+            if not isinstance(node, Sequence):
+                raise ValueError("must be a list of the digest's alerts")
+            items = [read_wanted(item, alerts=False, channel=channel, add=add) for item in node]
+            return tuple(item for item in items if item is not None)
+    if not isinstance(node, Scalar) or node.value is None:
+        raise ValueError("must be a single value")
+    match name:
+        case "late":
+            return node.value if isinstance(node.value, bool) else parse_duration(node.text).total_seconds()
+        case "suppressed":
+            if not isinstance(node.value, int) or isinstance(node.value, bool):
+                raise ValueError("must be a whole number")
+            return node.value
+        case "state":
+            return _state(node, _LASTING if alerts else _TOLD)
+    _pattern(node.text)
+    return node.text
+
+
+def _state(node: Scalar, states: tuple[str, ...]) -> str:
+    if node.text not in states:
+        close = nearest(node.text, states)
+        raise ValueError(f"must be {' or '.join(states)}" + (f"; did you mean {close}?" if close else ""))
+    return node.text
+
+
+def _pattern(text: str) -> Any:
+    """The compiled `/regex/`; None for a plain text. ValueError for one that can't be compiled."""
+    if not (len(text) > 2 and text.startswith("/") and text.endswith("/")):
+        return None
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        return re2.compile(text[1:-1], options)
+    except re2.error as error:
+        words = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else str(error)
+        raise ValueError(f"not a regex: {words}") from None
+
+
+def differences(wanted: Wanted, came: Map[str, Any]) -> list[str]:
+    """The names of the fields in which what came isn't what was wanted."""
+    return [name for name, value in wanted.given.items() if not _matches(name, value, came.get(name))]
+
+
+def _matches(name: str, wanted: Any, came: Any) -> bool:
+    if name == "late":
+        return (
+            bool(came) is wanted
+            if isinstance(wanted, bool)
+            else abs((came or 0.0) - wanted) <= _HALF_A_SECOND
+        )
+    if name == "alerts":
+        return (
+            isinstance(came, tuple)
+            and len(came) == len(wanted)
+            and all(not differences(one, other) for one, other in zip(wanted, came, strict=True))
+        )
+    if isinstance(wanted, str):
+        pattern = _pattern(wanted)
+        return bool(pattern.search(came)) if pattern else came.strip() == wanted.strip()
+    return bool(wanted == came)
+
+
+def pairs(
+    wanted: tuple[Wanted, ...], came: tuple[Map[str, Any], ...]
+) -> list[tuple[Wanted | None, Map[str, Any] | None]]:
+    """What was wanted beside what came, in order, so that as much as possible stands beside its like."""
+    rows, columns = len(wanted), len(came)
+    best = [[0.0] * (columns + 1) for _ in range(rows + 1)]
+    for row in range(rows - 1, -1, -1):
+        for column in range(columns - 1, -1, -1):
+            alike = _likeness(wanted[row], came[column])
+            best[row][column] = max(
+                best[row + 1][column], best[row][column + 1], best[row + 1][column + 1] + alike
+            )
+    found: list[tuple[Wanted | None, Map[str, Any] | None]] = []
+    row = column = 0
+    while row < rows or column < columns:
+        if (
+            row < rows
+            and column < columns
+            and best[row][column] == best[row + 1][column + 1] + _likeness(wanted[row], came[column])
+            and _likeness(wanted[row], came[column]) > 0
+        ):
+            found.append((wanted[row], came[column]))
+            row, column = row + 1, column + 1
+        elif column >= columns or (row < rows and best[row][column] == best[row + 1][column]):
+            found.append((wanted[row], None))
+            row += 1
+        else:
+            found.append((None, came[column]))
+            column += 1
+    return found
+
+
+def _likeness(wanted: Wanted, came: Map[str, Any]) -> float:
+    different = differences(wanted, came)
+    if not different:
+        return 10.0
+    return (
+        1.0 + (len(wanted.given) - len(different)) / (len(wanted.given) + 1)
+        if "rule" not in different
+        else 0.0
+    )
+
+
+def unordered(
+    wanted: tuple[Wanted, ...], came: tuple[Map[str, Any], ...]
+) -> list[tuple[Wanted | None, Map[str, Any] | None]]:
+    """The same, whatever the order: each wanted one beside the first that is it, the rest by rule and id."""
+    left = list(came)
+    found: list[tuple[Wanted | None, Map[str, Any] | None]] = []
+    open_: list[Wanted] = []
+    for item in wanted:
+        hit = next((other for other in left if not differences(item, other)), None)
+        if hit is None:
+            open_.append(item)
+        else:
+            left.remove(hit)
+            found.append((item, hit))
+    for item in open_:
+        like = next(
+            (
+                other
+                for other in left
+                if "state" in differences(item, other) and len(differences(item, other)) == 1
+            ),
+            None,
+        )
+        if like is not None:
+            left.remove(like)
+        found.append((item, like))
+    return [*found, *((None, other) for other in left)]
+
+
+def written(item: Map[str, Any]) -> str:
+    """An item in one line: `firing position-in-the-red p1 [desk phone]`, and in words what else is given."""
+    words = [str(item[name]) for name in ("state", "rule", "id") if item.get(name) is not None]
+    if item.get("channels") is not None:
+        words.append(f"[{' '.join(sorted(item['channels']))}]")
+    if item.get("late"):
+        late = item["late"]
+        words.append("late" if late is True else f"late {duration_text(timedelta(seconds=late))}")
+    if item.get("suppressed"):
+        words.append(f"suppressed {item['suppressed']}")
+    if item.get("alerts"):
+        words.append(
+            "digest of "
+            + ", ".join(written(one.given if isinstance(one, Wanted) else one) for one in item["alerts"])
+        )
+    return " ".join(words) or "anything"

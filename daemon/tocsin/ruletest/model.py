@@ -1,0 +1,123 @@
+"""What a test file says, after it was checked: nothing left to parse or to refuse."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from tocsin.document import Node
+from tocsin.engine.rule import Rule
+from tocsin.errors import Place
+from tocsin.events import Observed
+
+AlertStates: TypeAlias = Literal["pending", "firing", "recovering"]
+
+
+@dataclass(frozen=True, slots=True)
+class Says:
+    """A venue, its link or the daemon says something."""
+
+    venue: str
+    observed: Observed
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One raw message for the decoder of a venue type."""
+
+    venue: str
+    type: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    down: float  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """Other rules: a list of them or the name of a file, read when the step runs."""
+
+    rules: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a channel's stand-in answers from now on."""
+
+    channel: str
+    works: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    rule: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    match: str
+    lasts: float  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One notification (or, of `expect_alerts`, one alert) as it is expected; what isn't given may be anything.
+
+    `given` holds texts, of which `/…/` is a regex; for `channels` a set of names, for `suppressed` a number, for `late`
+    a truth or a number of seconds; for `alerts` (a digest) a tuple of Wanted.
+    """
+
+    given: Mapping[str, object]
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Expect:
+    items: tuple[Wanted, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectAlerts:
+    items: tuple[Wanted, ...]
+
+
+Action: TypeAlias = Says | Message | Restart | Reload | Answers | Ack | Silence | Expect | ExpectAlerts
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`at` is in seconds from the test's start, `written` as the user wrote it."""
+
+    at: float
+    written: str
+    action: Action
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    name: str
+    steps: tuple[Step, ...]
+    start: datetime
+    place: Place
+
+    @property
+    def venues(self) -> tuple[str, ...]:
+        """Every venue that the test speaks of, in the order of mention."""
+        actions = (step.action for step in self.steps)
+        named = (action.venue for action in actions if isinstance(action, Says | Message))
+        return tuple(dict.fromkeys(named))
+
+
+@dataclass(frozen=True, slots=True)
+class RuleTests:
+    """One file of tests. `channels` are the stand-ins."""
+
+    path: Path
+    rules: tuple[Rule, ...]
+    channels: tuple[str, ...]
+    tests: tuple[Test, ...] = field(default=())

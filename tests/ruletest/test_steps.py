@@ -1,0 +1,139 @@
+"""Every kind of step, as its user writes it; and what is said when a test fails."""
+
+from pathlib import Path
+
+import pytest
+
+from tocsin.ruletest.model import RuleTests
+from tocsin.ruletest.reading import read_tests
+from tocsin.ruletest.report import failure_text
+from tocsin.ruletest.runner import run_test, run_tests
+
+HERE = Path(__file__).parent
+PASSING = [
+    pytest.param(tests, test, id=f"{path.stem}: {test.name}")
+    for path in sorted((HERE / "passing").glob("*.yaml"))
+    if path.stem != "rules"
+    for tests in [read_tests(path)]
+    for test in tests.tests
+]
+
+
+@pytest.mark.parametrize(("tests", "test"), PASSING)
+def test_it_does_what_the_format_says(tests: RuleTests, test):
+    result = run_test(tests, test)
+    assert result.failure is None, failure_text(result)
+
+
+CANCELED = "at: 0s, venue: fx, order: {{id: {}, status: canceled}}\n"
+RED = """
+rules:
+  - {id: in-the-red, watch: position, when: profit < -50, for: 30s, notify: [phone]}
+  - {id: canceled, watch: order.canceled, title: "{{ symbol }}"}
+channels: [phone, desk]
+tests:
+  - name: it
+    steps:
+"""
+
+
+def failing(tmp_path, steps: str) -> str:
+    path = tmp_path / "it.yaml"
+    path.write_text(RED + "".join(f"      - {{{step.strip()}}}\n" for step in steps.strip().splitlines()))
+    (result,) = run_tests(read_tests(path))
+    assert result.failure is not None, "it passed"
+    return failure_text(result).replace(f"{tmp_path}/", "")
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        # Told, and not expected; not yet told; another one told.
+        "at: 0s, venue: fx, order: {id: o1, status: canceled}\nat: 0s, expect: []",
+        "at: 0s, venue: fx, position: {id: p1, profit: -60}\nat: 29s, expect: [{rule: in-the-red}]",
+        "at: 0s, venue: fx, order: {id: o1, status: canceled}\nat: 0s, expect: [{rule: in-the-red}]",
+        # One more, one less, another order.
+        "at: 0s, venue: fx, order: {id: o1, status: canceled}\nat: 0s, expect: [{rule: canceled}, {rule: canceled}]",
+        f"{CANCELED.format('o1')}{CANCELED.format('o2')}at: 0s, expect: [{{id: o1}}]",
+        f"{CANCELED.format('o1')}{CANCELED.format('o2')}at: 0s, expect: [{{id: o2}}, {{id: o1}}]",
+        # Any of an item's fields.
+        *(
+            f"at: 0s, venue: fx, order: {{id: o1, symbol: BTC, status: canceled}}\nat: 0s, expect: [{{{field}}}]"
+            for field in (
+                "rule: in-the-red", "id: o2", "id: o", "state: resolved", "channels: [phone]", "title: BT", "title: /^C/",
+                "body: canceled", "body: /nothing of it/", "late: true", "late: 5m", "suppressed: 1", "alerts: []",
+            )
+        ),
+        # The alerts of state rules that last.
+        "at: 0s, venue: fx, position: {id: p1, profit: -60}\nat: 0s, expect_alerts: []",
+        "at: 0s, venue: fx, position: {id: p1, profit: -60}\nat: 30s, expect_alerts: [{state: pending}]",
+        "at: 0s, venue: fx, order: {id: o1, status: canceled}\nat: 0s, expect_alerts: [{rule: canceled}]",
+        # Nobody to acknowledge.
+        "at: 0s, ack: {rule: in-the-red, id: p1}",
+    ],
+)  # fmt: skip
+def test_expectations_are_exact(tmp_path, steps):
+    failing(tmp_path, steps)
+
+
+def test_a_failure_shows_what_came_beside_what_was_expected_and_why(tmp_path):
+    text = failing(
+        tmp_path,
+        """
+        at: 0s, venue: fx, position: {id: p1, symbol: BTCUSD, profit: -60}
+        at: 1m, venue: fx, order: {id: o1, symbol: ETHUSD, status: canceled}
+        at: 1m30s, expect: [{rule: in-the-red, id: p1, state: firing, channels: [phone, desk]}, {rule: in-the-red, id: p2}, {rule: canceled, title: BTCUSD}]
+        """,
+    )
+    assert text == (
+        "it.yaml:11:21: it\n"
+        "  at 1m30s, 2026-01-01 00:01:30 UTC:\n"
+        "      expected                            came\n"
+        "    ! firing in-the-red p1 [desk phone]   firing in-the-red p1 [phone] at 30s\n"
+        "    ! in-the-red p2                       nothing\n"
+        "    ! canceled                            firing canceled o1 [desk phone] at 1m\n"
+        "    3. title expected: BTCUSD\n"
+        "    3. title came:     ETHUSD\n"
+        "    trace of in-the-red for p1:\n"
+        "          0s  pending: profit -60 < -50: pending for 0:00:30\n"
+        "         30s  firing: profit -60 < -50\n"
+        "         now  when is true: profit -60 < -50\n"
+        "    trace of in-the-red for p2:\n"
+        "         now  no live position is called p2\n"
+        "    trace of canceled for o1:\n"
+        "          1m  inactive: happened\n"
+        "         now  no live order is called o1"
+    )
+
+
+def test_a_failure_of_a_rule_that_did_nothing_says_why_it_did_nothing(tmp_path):
+    text = failing(
+        tmp_path,
+        "at: 0s, venue: fx, position: {id: p1, symbol: X}\nat: 1m, expect: [{rule: in-the-red, id: p1}]",
+    )
+    assert "now  when is unknown: profit is missing" in text
+
+
+def test_a_test_ends_at_its_first_failure_and_the_next_one_runs(tmp_path):
+    path = tmp_path / "it.yaml"
+    step = "{at: 0s, venue: fx, order: {id: o1, status: canceled}}"
+    path.write_text(
+        RED + f"      - {step}\n      - {{at: 0s, expect: []}}\n      - {{at: 1s, expect: [{{}}]}}\n"
+        f"  - name: the next\n    steps:\n      - {step}\n      - {{at: 0s, expect: [{{rule: canceled}}]}}\n"
+    )
+    first, second = run_tests(read_tests(path))
+    assert first.failure is not None
+    assert first.failure.step.at == 0
+    assert second.failure is None
+
+
+def test_a_file_without_channels_has_those_of_its_rules_or_one(tmp_path):
+    path = tmp_path / "it.yaml"
+    for notify, channels in ((", notify: [a, b]", "[a, b]"), ("", "[channel]")):
+        path.write_text(
+            f"rules: [{{id: x, watch: order.canceled{notify}}}]\ntests:\n  - name: it\n    steps:\n"
+            "      - {at: 0s, venue: fx, order: {id: o1, status: canceled}}\n"
+            f"      - {{at: 0s, expect: [{{channels: {channels}}}]}}\n"
+        )
+        (result,) = run_tests(read_tests(path))
+        assert result.failure is None
