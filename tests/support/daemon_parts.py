@@ -10,6 +10,9 @@ class Lines:
         self.lines: list[str] = []
         self.fields: list[dict[str, Any]] = []
 
+    def bind(self, **_fields: Any) -> "Lines":
+        return self
+
     def __getattr__(self, level: str) -> Any:
         def say(event: str, **fields: Any) -> None:
             self.lines.append(f"{level}: {event}")

@@ -79,9 +79,7 @@ class Rooms:
 
     def __post_init__(self) -> None:
         self.inbox = Inbox()
-        # Of a venue that was taken out of the config while we were down, nobody will tell any more.
-        configured = {*self.settings.venues, OURSELVES}
-        self.entities = Entities(change for change in self.loaded.entities if change.venue in configured)
+        self.entities = Entities(self.loaded.entities)
         self.engine = Engine(self.settings.rules, self.entities, new_id)
         self.turn = Turn(self.entities, self.engine, make_options(self.settings), new_id)
         self.wake = Wake()
@@ -100,6 +98,12 @@ class Rooms:
         now = self.clock.now()
         batch, found = self.turn.restore(self.loaded.instances, self.loaded.alive, now)
         unreadable += found
+        known = dict.fromkeys(change.venue for change in self.loaded.entities)
+        gone = [name for name in known if name not in self.settings.venues and name != OURSELVES]
+        more = self.venues_removed(gone, [])
+        batch.instances += more.instances
+        batch.alerts += more.alerts
+        batch.deliveries += more.deliveries
         return batch
 
     def venues_removed(self, names: Sequence[str], resolved: list[str]) -> Batch:

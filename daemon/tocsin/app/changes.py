@@ -64,7 +64,7 @@ def rules(before: Settings, after: Settings) -> Difference:
                 rule.title,
                 rule.message,
                 rule.value_of,
-            )  # fmt: skip
+            )
             for rule in settings.rules
         }
 

@@ -86,10 +86,17 @@ class Daemon:
                 parts.cancel_scope.cancel()
             with trio.move_on_after(3):
                 await self.tell("daemon.stopping", "stopped on request")
-                await self._rooms.pipeline.call(partial(Batch, at=self._clock.now().wall))
+                await self._take_all()
                 await self._heart.note_alive()
             everything.cancel_scope.cancel()
         self.stopped.set()
+
+    async def _take_all(self) -> None:
+        """What was read is in the books before we go: nobody says it again."""
+        nothing = partial(Batch, at=self._clock.now().wall)
+        while self._rooms.inbox.waiting():
+            await self._rooms.pipeline.call(nothing)
+        await self._rooms.pipeline.call(nothing)  # follows the commit of the last that was taken
 
     def stop(self) -> None:
         self._stop.set()
