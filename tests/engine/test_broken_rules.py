@@ -7,6 +7,7 @@ import pytest
 from support.conditions import CHANNELS
 from tocsin.config.yaml import load
 from tocsin.document import Sequence
+from tocsin.engine.calendars import parse_calendar
 from tocsin.engine.compile import Environment, compile_rules
 from tocsin.events.vocabulary import fields
 
@@ -28,11 +29,14 @@ def a_template_check(text: str, names: frozenset[str]) -> tuple[int, str] | None
     return None
 
 
+CALENDARS = {"trading": parse_calendar("UTC", ["09:00-17:00"]), "faulty": None}
+
+
 def rendered(path: Path) -> str:
     node, problems = load(path, path.name)
     assert not problems
     assert isinstance(node, Sequence)
-    environment = Environment(CHANNELS, SUPPLIED, a_template_check)
+    environment = Environment(CHANNELS, SUPPLIED, a_template_check, CALENDARS)
     rules, found = compile_rules(node, environment)
     wrong = {problem.path.partition(".")[0] for problem in found if problem.level == "error"}
     assert not wrong & rules.keys() or path.stem == "duplicate_id"

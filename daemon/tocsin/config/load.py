@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tocsin.alerts.message import Names
 from tocsin.config import shape
+from tocsin.config.calendars import read_calendars
 from tocsin.config.channels import ValidateUrl, read_channels
 from tocsin.config.reading import NOT_YET, Reading
 from tocsin.config.rule_files import read_rules
@@ -24,9 +25,9 @@ from tocsin.engine.compile import Environment, compile_rules
 from tocsin.engine.rule import Rule
 from tocsin.errors import ConfigError, Place, Problem
 
-LATER = ("actions", "calendars", "reports", "heartbeat", "listen")
+LATER = ("actions", "reports", "heartbeat", "listen")
 """Sections of later versions."""
-OWN = ("venues", "channels", "rules")
+OWN = ("venues", "channels", "rules", "calendars")
 """Sections with a module of their own here."""
 
 
@@ -114,7 +115,10 @@ def _rules(reading: Reading, root: Mapping, venues: Map[str, VenueConfig]) -> li
     written = read_rules(reading, root.get("rules"))
     supplied = {name: venue.adapter.supplies for name, venue in venues.items()}
     environment = Environment(
-        channels=frozenset(_names(root)), supplied=supplied, check_template=template_problem
+        channels=frozenset(_names(root)),
+        supplied=supplied,
+        check_template=template_problem,
+        calendars=read_calendars(reading, root.get("calendars")),
     )
     rules, problems = compile_rules(written, environment)
     reading.add(*problems)

@@ -4,6 +4,7 @@ from typing import Any
 
 from tocsin.config.settings import IDENTIFIER, Common
 from tocsin.delivery.model import ChannelSettings
+from tocsin.engine.language import calendar
 from tocsin.engine.written import rule_schema
 from tocsin.venues.registry import adapter, venue_types
 
@@ -19,6 +20,7 @@ def config_schema() -> Schema:
     schema["properties"] = {
         "venues": _named({"oneOf": [_venue(kind, definitions) for kind in venue_types()]}, "what is watched"),
         "channels": _named(_channel(definitions), "who is told"),
+        "calendars": _named({"$ref": "#/$defs/Calendar"}, "hours that rules name"),
         "rules": {
             "description": "rules, and files of rules by name or pattern",
             "type": ["array", "null"],

@@ -11,6 +11,7 @@ from tocsin.engine.lives import Life, Lives
 from tocsin.engine.model import Transition, World
 from tocsin.engine.occasions import Occasions
 from tocsin.engine.rule import Rule
+from tocsin.engine.sequences import Awaiting, sign
 from tocsin.engine.states import Step
 from tocsin.engine.transitions import standing, transition
 from tocsin.events import Change, Instant
@@ -56,6 +57,8 @@ class Changeover:
             )
         if isinstance(life, Reminding):
             return rule.is_event_rule and bool(rule.repeat)
+        if isinstance(life, Awaiting):
+            return life.sign == sign(rule)
         change = self._world.get(life.entity)
         if change is None:  # it couldn't be read: what is so will be seen when the venue speaks of it
             return rule.is_level and life.entity.kind in rule.kinds
@@ -69,7 +72,11 @@ class Remembered:
 
     edge = False
     timed = False
+    remembers = False
     fields: tuple[str, ...] = ()
+    followed = ()
+    counted = ()
+    summed = ()
 
     def __init__(self, source: str) -> None:
         self.source = source

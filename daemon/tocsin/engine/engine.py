@@ -15,13 +15,16 @@ from msgspec import ValidationError
 from tocsin.engine import states
 from tocsin.engine.changeover import Changeover, gone_rule
 from tocsin.engine.context import matches_event
+from tocsin.engine.following import Following
 from tocsin.engine.happenings import Quiet, Reminding, group_fields
+from tocsin.engine.hours import OUT_OF_HOURS, Hours
 from tocsin.engine.instance import Instance, asks
 from tocsin.engine.lives import Life, Lives, due, instance_key, revive
 from tocsin.engine.model import Saved, Transition, World
 from tocsin.engine.occasions import Occasions
 from tocsin.engine.rule import Rule
 from tocsin.engine.rulebook import Rulebook
+from tocsin.engine.sequences import Awaiting
 from tocsin.engine.sight import Sight
 from tocsin.engine.states import Step
 from tocsin.engine.transitions import before, standing, transition
@@ -42,7 +45,9 @@ class Engine:
         self._lives = Lives()
         self._sight = Sight()
         self._occasions = Occasions(self._lives, self._sight, new_id)
+        self._following = Following(self._lives, self._sight, self._occasions, self._held)
         self._changeover = Changeover(self._lives, world, self._occasions)
+        self._hours = Hours()
         self._down: set[str] = set()
         self._looked_at = float("-inf")
         self._looking = True  # whether there is anything whose truth changes as time passes
@@ -54,7 +59,7 @@ class Engine:
         """Everything that this change starts, ends and tells, in the order of the rules."""
         rules, kind = self._rules, change.kind
         out = list(self._link(change, now)) if kind == "venue" else []
-        if concerned := rules.index.candidates(change, self._restless(change.key)):
+        if concerned := rules.concerned(change, self._restless(change.key)):
             out += self._evaluated(concerned, change, now)
         if kind in rules.timed_kinds:
             self._looking = True
@@ -67,8 +72,10 @@ class Engine:
     def advance(self, now: Instant) -> list[Transition]:
         """Everything that has come due by `now`, in the order in which it came due."""
         out: list[Transition] = []
-        for life in self._lives.pop_due(now.steady):
-            out += self._timer(life, self._standing(life.entity), now)
+        for turned in self._hours.passed(now):
+            out += self._due(turned.at.steady, now)
+            out += self._opened((turned.rule,), now) if turned.open else self._closed((turned.rule,), now)
+        out += self._due(now.steady, now)
         if self._looking and self._rules.timed and now.steady - self._looked_at >= _REEVALUATE:
             self._looked_at = now.steady
             out += self._look(now)
@@ -77,7 +84,12 @@ class Engine:
     def deadline(self) -> float | None:
         """The steady time at which `advance` next has something to do, if nothing happens before."""
         look = self._looked_at + _REEVALUATE if self._looking and self._rules.timed else None
-        return min((at for at in (self._lives.next_due(), look) if at is not None), default=None)
+        times = (self._lives.next_due(), look, self._hours.deadline())
+        return min((at for at in times if at is not None), default=None)
+
+    def rule(self, name: str) -> Rule | None:
+        """The rule of that id, if it runs."""
+        return self._rules.get(name)
 
     def restore(
         self, saved: Iterable[Saved], alive: Instant | None, now: Instant
@@ -89,6 +101,7 @@ class Engine:
         self._down = {
             c.key.id for c in self._world.live("venue") if getattr(c.state, "status", None) in _LINK_DOWN
         }
+        self._hours.set(self._rules.running.values(), now)
         self._looked_at = now.steady  # before that every feed says that its venue isn't connected yet
         out: list[Transition] = []
         unreadable: list[str] = []
@@ -103,7 +116,7 @@ class Engine:
             if rule is None:
                 out += self._changeover.end(life, now, self._rules.why_gone(row.rule))
                 continue
-            if isinstance(life, Instance) and not self._held(rule, life.entity.venue):
+            if isinstance(life, Instance | Awaiting) and not self._held(rule, life.entity.venue):
                 life.thaw(now)
             self._lives.keep(life)
             if edited != rule.fingerprint:
@@ -119,6 +132,7 @@ class Engine:
                 life.adopt(rule, now)
                 self._lives.keep(life)
                 out.append(transition(life, Step(trace="restored"), now))
+        out += self._closed(self._rules.running.values(), now)
         untimed = self._rules.running.keys() - self._rules.timed
         out += self._judge_standing(self._live(self._rules.running.values()), now, untimed)
         return out, unreadable
@@ -126,6 +140,7 @@ class Engine:
     def reload(self, rules: Iterable[Rule], now: Instant) -> list[Transition]:
         """Other rules from now on. A rule whose meaning is unchanged keeps its state and notices nothing."""
         old, self._rules = self._rules, Rulebook(rules)
+        self._hours.set(self._rules.running.values(), now)
         self._looking = True
         out: list[Transition] = []
         for life in self._lives:
@@ -142,6 +157,7 @@ class Engine:
         }
         for forgotten in (old.running.keys() - self._rules.running.keys()) | fresh.keys():
             self._sight.forget(forgotten)
+        out += self._closed(fresh.values(), now)
         out += self._judge_standing(self._live(fresh.values()), now, fresh)
         return out
 
@@ -171,7 +187,7 @@ class Engine:
         self._down.discard(venue)
         out: list[Transition] = []
         for life in self._lives:
-            if isinstance(life, Instance) and life.entity.venue == venue:
+            if isinstance(life, Instance | Awaiting) and life.entity.venue == venue:
                 out += self._changeover.end(life, now, "venue removed")
         return out
 
@@ -204,7 +220,11 @@ class Engine:
         key = instance_key(change.key)
         passing = change.kind == "trade" and self._is_passing(change)
         for rule in rules:
-            if rule.is_event_rule:
+            if not self._hours.counts(rule):
+                continue
+            if rule.sequel is not None:
+                yield from self._following.happened(rule, change, now)
+            elif rule.is_event_rule:
                 if any(matches_event(rule, name) for name in change.events):
                     yield from self._occasions.happened(rule, change, now)
             elif passing:
@@ -228,7 +248,10 @@ class Engine:
             concerned += [
                 (order[rule.id], rule, change)
                 for rule in index.candidates(change, self._restless(change.key))
-                if rule.is_level and rule.id in rules and not (held and rule.id in timed)
+                if rule.is_level
+                and rule.id in rules
+                and not (held and rule.id in timed)
+                and self._hours.counts(rule)
             ]
         concerned.sort(key=itemgetter(0))
         for _, rule, change in concerned:
@@ -281,7 +304,9 @@ class Engine:
         if isinstance(life, Quiet):
             yield from self._occasions.quiet_over(life, now)
         elif isinstance(life, Reminding):
-            yield self._occasions.remind(life, now)
+            yield from self._reminder(life, now)
+        elif isinstance(life, Awaiting):
+            yield from self._following.passed(life, now)
         elif change is None:
             # Its entity couldn't be read at the start. Nothing can be said until the venue speaks of it.
             life.freeze(now)
@@ -291,6 +316,33 @@ class Engine:
             yield self._moved(life, moved, now)
         else:
             self._lives.keep(life)
+
+    def _reminder(self, life: Reminding, now: Instant) -> Iterator[Transition]:
+        """What would remind out of hours does so when they begin."""
+        if self._hours.counts(life.rule):
+            yield self._occasions.remind(life, now)
+            return
+        life.next_at = self._hours.begins(life.rule, now)
+        self._lives.keep(life)
+        yield transition(life, Step(trace="the reminder waits for the rule's hours"), now)
+
+    def _due(self, steady: float, now: Instant) -> Iterator[Transition]:
+        """The timers that are due by that time, in their order."""
+        for life in self._lives.pop_due(steady):
+            yield from self._timer(life, self._standing(life.entity), now)
+
+    def _opened(self, rules: Collection[Rule], now: Instant) -> Iterator[Transition]:
+        """The hours of these rules begin: entities are judged as they are."""
+        yield from self._judge_standing(self._live(rules), now, {rule.id for rule in rules})
+
+    def _closed(self, rules: Iterable[Rule], now: Instant) -> Iterator[Transition]:
+        """Those of these rules that don't count now have ended: their alerts are over, and nothing waits any longer."""
+        closed = {rule.id for rule in rules if not self._hours.counts(rule)}
+        for life in self._lives if closed else ():
+            if life.rule.id not in closed:
+                continue
+            if isinstance(life, Awaiting) or (isinstance(life, Instance) and life.state != "inactive"):
+                yield from self._changeover.end(life, now, OUT_OF_HOURS)
 
     def _standing(self, key: Key) -> Change | None:
         change = self._world.get(key)
@@ -315,7 +367,13 @@ class Engine:
             return
         (self._down.add if down else self._down.discard)(name)
         for life in self._lives:
-            if not isinstance(life, Instance) or life.entity.venue != name or life.rule.kinds & _UNHELD:
+            if life.entity.venue != name or life.rule.kinds & _UNHELD:
+                continue
+            if isinstance(life, Awaiting):
+                (life.freeze if down else life.thaw)(now)
+                self._lives.keep(life)
+                yield transition(life, Step(trace="venue away" if down else "venue back"), now)
+            if not isinstance(life, Instance):
                 continue
             if down and life.rule.on_gap == "resolve" and life.state != "inactive":
                 yield from self._changeover.end(life, now, "venue lost")

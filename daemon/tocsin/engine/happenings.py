@@ -146,8 +146,13 @@ def _reworded(context: Context, rule: Rule) -> Context:
 
 
 def group_fields(rule: Rule) -> tuple[str, ...]:
-    """By what an event rule's cooldown is told apart: `per`, else venue and account. `account` brings `venue`."""
+    """By what an event rule's cooldown is told apart, and its sequences are. `account` brings `venue`.
+
+    `per`, else the entity where a sequence is of one kind and says nothing else, else venue and account.
+    """
     fields = rule.per if rule.per is not None else ("venue", "account")
+    if rule.per is None and rule.sequel is not None and rule.sequel.same_kind and not rule.sequel.match:
+        fields = ("venue", "kind", "account", "id")
     return ("venue", *fields) if "account" in fields and "venue" not in fields else fields
 
 

@@ -7,10 +7,11 @@ from typing import Any, TypeAlias
 from tocsin.engine.happenings import Quiet, Reminding
 from tocsin.engine.instance import Instance
 from tocsin.engine.rule import Rule
+from tocsin.engine.sequences import Awaiting
 from tocsin.engine.timers import Timers
 from tocsin.events import Instant, Key
 
-Life: TypeAlias = Instance | Quiet | Reminding
+Life: TypeAlias = Instance | Quiet | Reminding | Awaiting
 
 
 class Lives:
@@ -62,17 +63,19 @@ class Lives:
 
 
 def due(life: Life) -> float | None:
-    if isinstance(life, Instance):
+    if isinstance(life, Instance | Awaiting):
         return life.due()
     return life.until.steady if isinstance(life, Quiet) else life.next_at.steady
 
 
 def revive(rule: Rule, key: str, record: Mapping[str, Any], alive: Instant | None, now: Instant) -> Life:
-    """What `to_record` of any of the three kinds of life had written."""
+    """What `to_record` of any of the kinds of life had written."""
     if record.get("cooldown"):
         return Quiet.from_record(rule, key, record, now)
     if record.get("reminding"):
         return Reminding.from_record(rule, key, record, now)
+    if record.get("sequence"):
+        return Awaiting.from_record(rule, key, record, now)
     return Instance.from_record(rule, key, record, alive, now)
 
 

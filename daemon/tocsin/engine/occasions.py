@@ -31,8 +31,11 @@ class Occasions:
         if rule.if_unknown == "ignore":
             self._sight.note(rule, truth, now.steady)
         context = happenings.happened(rule, change, now, truth, missing)
-        if context is None:
-            return
+        if context is not None:
+            yield from self.raised(rule, change, context, now)
+
+    def raised(self, rule: Rule, change: Change, context: Context, now: Instant) -> Iterator[Transition]:
+        """An alert of an event rule, that a cooldown may hold back. `change` says whose cooldown."""
         if not rule.cooldown:
             yield from self._told(rule, change.key, context, now, "happened")
             return

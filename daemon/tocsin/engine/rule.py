@@ -1,15 +1,55 @@
 """A rule after it was checked: nothing left to parse, to look up or to refuse."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal, Protocol, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Literal, Protocol, TypeAlias
 
+from tocsin.engine.calendars import Calendar
 from tocsin.engine.model import Severity
 from tocsin.events import Change
 
 Truth: TypeAlias = bool | None
 """Three-valued: None is unknown, because a field was missing."""
+Evaluate: TypeAlias = Callable[[Change, datetime], Any]
+
+
+class Followed(Protocol):
+    """A value whose history a condition asks for; those of equal names are one. `length` None: for ever.
+
+    `samples`: it has one of each event that takes part in the rule; else one of each change of the entity.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def value(self) -> Evaluate: ...
+
+    @property
+    def length(self) -> timedelta | None: ...
+
+    @property
+    def samples(self) -> bool: ...
+
+
+class Summed(Protocol):
+    """A value that is summed over the entities of a group. `money`: it is of a currency. `extremes`: its lowest or
+    highest is asked for too.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def value(self) -> Evaluate: ...
+
+    @property
+    def money(self) -> bool: ...
+
+    @property
+    def extremes(self) -> bool: ...
 
 
 class Condition(Protocol):
@@ -24,6 +64,25 @@ class Condition(Protocol):
     fields: tuple[str, ...]
     """The fields it reads, `account.x` for the account's."""
 
+    remembers: bool
+    """It looks at more than the change: at history, at events counted, at a group. It must hear of each change of its
+    kinds, also of those that leave it as it is."""
+
+    @property
+    def followed(self) -> Sequence[Followed]:
+        """The values whose history it asks for."""
+        ...
+
+    @property
+    def counted(self) -> Sequence[timedelta]:
+        """The lengths of the windows in which it counts events."""
+        ...
+
+    @property
+    def summed(self) -> Sequence[Summed]:
+        """The values that it sums over a group."""
+        ...
+
     def holds(self, change: Change, now: datetime) -> Truth: ...
 
     def missing(self, change: Change, now: datetime) -> tuple[str, ...]:
@@ -36,13 +95,31 @@ class Condition(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sequel:
+    """The second event of a sequence: `awaited` (`then`), or not to come (`unless`).
+
+    `when` may read `first.FIELD`. `match` pairs a field of the second's entity with the equal one of the first's. `within`
+    is in seconds. `same_kind`: both events are of one and the same kind.
+    """
+
+    awaited: bool
+    kinds: frozenset[str]
+    events: tuple[str, ...]
+    when: Condition | None = None
+    match: tuple[tuple[str, str], ...] = ()
+    within: float
+    same_kind: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """One checked rule. Durations are seconds.
 
     A state rule watches `kind`s entities (`events` empty); an event rule the dotted names in `events`, `*` meaning
     every event of that kind. `notify` None means the defaults for the severity. `fingerprint` changes exactly when
     what the rule means changes (watch, conditions, timing), not with its texts and channels. `value_of` is the field
-    that a message's value, worst and value at start speak of, `worst_is` which end of it is worse.
+    that a message's value, worst and value at start speak of, `worst_is` which end of it is worse; in a rule on groups it
+    is a group's number, which `value_from` works out.
     """
 
     id: str
@@ -56,6 +133,10 @@ class Rule:
     repeat: float | None = None
     cooldown: float | None = None
     per: tuple[str, ...] | None = None
+    sequel: Sequel | None = None
+    active: Calendar | None = None
+    notify_during: Calendar | None = None
+    inhibited_by: tuple[str, ...] = ()
     if_unknown: Literal["tell", "ignore"] = "tell"
     on_gap: Literal["hold", "resolve"] = "hold"
     severity: Severity = "warning"
@@ -63,6 +144,7 @@ class Rule:
     title: str | None = None
     message: str | None = None
     value_of: str | None = None
+    value_from: Callable[[Change, datetime], Decimal | None] | None = field(default=None, compare=False)
     worst_is: Literal["lowest", "highest"] = "lowest"
     enabled: bool = True
     fingerprint: str = ""
@@ -70,6 +152,16 @@ class Rule:
     @property
     def is_event_rule(self) -> bool:
         return bool(self.events)
+
+    @property
+    def is_group(self) -> bool:
+        """A state rule with an instance for each group of entities, instead of each entity."""
+        return self.per is not None and not self.events
+
+    @property
+    def counted(self) -> frozenset[timedelta]:
+        """The windows in which an event rule counts."""
+        return frozenset(length for condition in self.conditions for length in condition.counted)
 
     @property
     def is_level(self) -> bool:

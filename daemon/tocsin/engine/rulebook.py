@@ -1,9 +1,10 @@
 """The rules that run, looked up by what the engine asks: whom does this concern, and in which order are they told?"""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from tocsin.engine.index import Index
 from tocsin.engine.rule import Rule
+from tocsin.events import Change
 
 
 class Rulebook:
@@ -18,7 +19,22 @@ class Rulebook:
         level = [rule for rule in self.running.values() if rule.is_level]
         self.timed = frozenset(rule.id for rule in level if is_timed(rule))
         self.timed_kinds = frozenset(kind for rule in level if is_timed(rule) for kind in rule.kinds)
+        self._following: dict[str, list[Rule]] = {}
+        for rule in self.running.values():
+            for event in dict.fromkeys(rule.sequel.events) if rule.sequel else ():
+                self._following.setdefault(event, []).append(rule)
         self.reading_account = frozenset(rule.id for rule in level if _reads_account(rule))
+
+    def concerned(self, change: Change, also: Iterable[str]) -> Sequence[Rule]:
+        """The rules to evaluate, in their order. `also` as in `Index.candidates`."""
+        found = self.index.candidates(change, also)
+        if not self._following or not change.events:
+            return found
+        names = (*change.events, f"{change.kind}.*")
+        seconds = [rule for name in names for rule in self._following.get(name, ())]
+        if not seconds:
+            return found
+        return sorted({rule.id: rule for rule in (*found, *seconds)}.values(), key=lambda rule: self.order[rule.id])
 
     def get(self, rule: str) -> Rule | None:
         return self.running.get(rule)

@@ -11,13 +11,18 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_core import ErrorDetails
 
 from tocsin import document
+from tocsin.engine.language import calendar, sequel
 from tocsin.engine.language.conditions_schema import DEFINITIONS, watch_examples
 from tocsin.engine.language.report import Report, did_you_mean
 from tocsin.engine.model import Severity
 from tocsin.quantities import Duration
 
 CONDITIONS = ("where", "when", "until")
-LATER = ("then", "unless", "active", "notify_during", "inhibited_by", "escalate", "run")
+SEQUELS = ("then", "unless")
+HOURS = ("active", "notify_during")
+_WITH_PLACES = frozenset((*CONDITIONS, *SEQUELS, *HOURS))
+"""What is read further with the places of its parts."""
+LATER = ("escalate", "run")
 """Keys that the language knows and this version doesn't."""
 PER = ("venue", "account", "kind", "id", "symbol")
 _ID = r"^[^\s\"'=,]{1,100}$"
@@ -70,7 +75,18 @@ class WrittenRule(BaseModel):
     repeat: Duration | None = Field(None, description="a reminder so often, until it ends or is acknowledged")
     cooldown: Duration | None = Field(None, description="event rules: at most one notification in so long")
     per: Grouping | None = Field(
-        None, description="event rules: what `cooldown` is counted by; else venue, account"
+        None,
+        description="state rules: one instance for each group of entities, which `sum` and the like look at; event rules: "
+        "what `count` and `cooldown` are counted by, else venue, account",
+    )
+    then: Condition = Field(None, description="event rules: told only if this happens in that time")
+    unless: Condition = Field(
+        None, description="event rules: told when the time is over, unless this happens in it, before or after"
+    )
+    active: Condition = Field(None, description="the hours in which conditions and timers count")
+    notify_during: Condition = Field(None, description="the hours in which people are told; else it waits")
+    inhibited_by: Names | None = Field(
+        None, description="not told while one of these rules fires for the same venue"
     )
     if_unknown: Literal["tell", "ignore"] = Field(
         "tell", description="event rules: what to do when a field is missing"
@@ -92,10 +108,19 @@ KEYS = tuple(field.alias or name for name, field in WrittenRule.model_fields.ite
 def rule_schema() -> dict[str, Any]:
     """The JSON Schema of one rule, its definitions under `$defs`."""
     schema = WrittenRule.model_json_schema(ref_template="#/$defs/{model}")
-    schema["$defs"] = dict(DEFINITIONS)
+    schema["$defs"] = DEFINITIONS | {
+        "Calendar": calendar.SCHEMA,
+        "Sequel": sequel.SCHEMA,
+        "Watched": _shape(schema["properties"]["watch"]),
+        "Duration": _shape(schema["properties"]["for"]),
+    }
     for key in CONDITIONS:
         schema["properties"][key] |= {"$ref": "#/$defs/Condition"}
-    for key in ("repeat", "cooldown", "per", "notify", "title", "message", "value"):
+    for key in SEQUELS:
+        schema["properties"][key] |= {"$ref": "#/$defs/Sequel"}
+    for key in HOURS:
+        schema["properties"][key]["anyOf"] = [{"type": "string"}, {"$ref": "#/$defs/Calendar"}]
+    for key in ("repeat", "cooldown", "per", "inhibited_by", "notify", "title", "message", "value"):
         shape = schema["properties"][key]
         given = [option for option in shape.pop("anyOf") if option != {"type": "null"}]
         schema["properties"][key] = (given[0] if len(given) == 1 else {"anyOf": given}) | shape
@@ -105,13 +130,18 @@ def rule_schema() -> dict[str, Any]:
     return schema
 
 
+def _shape(schema: dict[str, Any]) -> dict[str, Any]:
+    """What a value must be, without what it means there."""
+    return {key: part for key, part in schema.items() if key not in ("title", "description", "default")}
+
+
 def read(node: document.Mapping, report: Report) -> WrittenRule | None:
     """The rule's keys, each of its shape. What is wrong is put in the report; None where there is no `watch`.
 
     A key of a wrong shape counts as absent, so that the rest can still be checked.
     """
     values = {
-        key: entry.value if key in CONDITIONS else entry.value.plain() for key, entry in node.entries.items()
+        key: entry.value if key in _WITH_PLACES else entry.value.plain() for key, entry in node.entries.items()
     }
     try:
         return WrittenRule.model_validate(values)

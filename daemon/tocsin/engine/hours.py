@@ -1,0 +1,96 @@
+"""`active`: the hours in which a rule's conditions and timers count. By the wall-clock, which may be set at any time."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from tocsin.engine.calendars import Calendar
+from tocsin.engine.rule import Rule
+from tocsin.events import Instant
+
+OUT_OF_HOURS = "out of hours"
+_LONGEST = timedelta(days=1)  # a calendar that never changes is looked at again after so long
+
+
+@dataclass(slots=True)
+class Opening:
+    """Whether a calendar is open, known from `since` up to and without `until` (wall-clock)."""
+
+    calendar: Calendar
+    open: bool
+    since: datetime
+    until: datetime
+
+    @classmethod
+    def at(cls, calendar: Calendar, wall: datetime) -> "Opening":
+        changes = calendar.next_change(wall)
+        return cls(calendar, calendar.is_open(wall), wall, changes or wall + _LONGEST)
+
+    def is_known(self, wall: datetime) -> bool:
+        return self.since <= wall < self.until
+
+
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """A rule's hours began or ended, at that time."""
+
+    rule: Rule
+    open: bool
+    at: Instant
+
+
+class Hours:
+    """The rules that have hours, and which of them count now. Between two calls of `passed` the answer stays the same."""
+
+    def __init__(self) -> None:
+        self._rules: dict[str, tuple[Rule, Opening]] = {}
+        self._ahead = 0.0  # seconds from the steady clock to the wall-clock's timestamp, as last seen
+        self._until: datetime | None = None
+        self._since: datetime | None = None
+
+    def set(self, rules: Iterable[Rule], now: Instant) -> None:
+        """These are the rules from now on."""
+        self._rules = {
+            rule.id: (rule, Opening.at(rule.active, now.wall)) for rule in rules if rule.active is not None
+        }
+        self._note(now)
+
+    def counts(self, rule: Rule) -> bool:
+        """Whether the rule's conditions and timers count now."""
+        if rule.active is None:
+            return True
+        known = self._rules.get(rule.id)
+        return known is None or known[1].open
+
+    def begins(self, rule: Rule, now: Instant) -> Instant:
+        """When the rule's hours begin next; `now` where they have begun."""
+        if rule.active is None or self.counts(rule):
+            return now
+        _, opening = self._rules[rule.id]
+        return now.later((opening.until - now.wall).total_seconds())
+
+    def passed(self, now: Instant) -> Iterator[Turned]:
+        """The rules whose hours have begun or ended by `now`, in the order in which they did."""
+        self._ahead = now.wall.timestamp() - now.steady
+        if self._until is None or (self._since or now.wall) <= now.wall < self._until:
+            return
+        turned = []
+        for name, (rule, was) in self._rules.items():
+            if was.is_known(now.wall):
+                continue
+            opening = Opening.at(was.calendar, now.wall)
+            self._rules[name] = (rule, opening)
+            if opening.open != was.open:
+                late = max(0.0, (now.wall - was.until).total_seconds())
+                turned.append(Turned(rule, opening.open, now.later(-late)))
+        self._note(now)
+        yield from sorted(turned, key=lambda each: each.at.steady)
+
+    def deadline(self) -> float | None:
+        """The steady time at which hours next begin or end, as the clocks stand."""
+        return None if self._until is None else self._until.timestamp() - self._ahead
+
+    def _note(self, now: Instant) -> None:
+        self._ahead = now.wall.timestamp() - now.steady
+        self._since = now.wall if self._rules else None
+        self._until = min((opening.until for _, opening in self._rules.values()), default=None)

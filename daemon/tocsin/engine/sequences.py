@@ -1,0 +1,303 @@
+"""`then` and `unless`: one event, and another one that has to follow it, or must not come.
+
+    then      first ──── second: told at the second       first ──── (within) ──── forgotten
+    unless    first ──── (within) ──── told               first ──── second: nothing to tell
+              second ─── first: nothing to tell, if the second is not older than `within`
+
+Of several first events the latest counts. A sequence is kept as a life of its own: while the venue is away its time
+stands still, over a restart it goes on by the wall-clock.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from tocsin.engine.context import event_context, matches_event
+from tocsin.engine.happenings import group_fields, group_part
+from tocsin.engine.instance import rule_record
+from tocsin.engine.model import Context
+from tocsin.engine.rule import Rule, Sequel, Truth
+from tocsin.events import Change, Instant, Key, from_iso, iso, number_text
+from tocsin.events.vocabulary import from_plain, to_plain
+from tocsin.quantities import duration_text
+
+MOST_RECENT = 50
+"""Of one sequence: how many second events that came before any first are remembered, where their `when` may choose."""
+_ROUNDING = 1e-3  # seconds: a second that comes just when the time is over is still awaited
+
+
+class Second(Change, frozen=True, kw_only=True):
+    """A second event, beside the first one that `first.FIELD` speaks of."""
+
+    first: Change
+
+
+def second_of(change: Change, first: Change) -> Second:
+    return Second(**{name: getattr(change, name) for name in Change.__struct_fields__}, first=first)
+
+
+@dataclass(frozen=True, slots=True)
+class First:
+    """A first event that waits: until when, what of its own conditions was told, and what was missing."""
+
+    change: Change
+    until: Instant
+    condition: str = ""
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """A second event that came before any first."""
+
+    change: Change
+    at: Instant
+
+
+@dataclass(slots=True)
+class Awaiting:
+    """What waits, and what came before, for one rule and one group of events that belong together (`key`).
+
+    `sign` tells what the rule asked for when it began: a rule that asks for something else doesn't go on with it.
+    """
+
+    rule: Rule
+    key: str
+    entity: Key
+    sign: str
+    firsts: tuple[First, ...] = ()
+    before: tuple[Before, ...] = ()
+    frozen: Instant | None = None  # since when its time stands still
+
+    def due(self) -> float | None:
+        """When (steady) the first of what it holds has had its time."""
+        sequel = self.rule.sequel
+        if self.frozen is not None or sequel is None:
+            return None
+        late = _ROUNDING if sequel.awaited else 0.0
+        times = [first.until.steady + late for first in self.firsts]
+        times += [before.at.steady + sequel.within for before in self.before]
+        return min(times, default=None)
+
+    def freeze(self, now: Instant) -> None:
+        if self.frozen is None:
+            self.frozen = now
+
+    def thaw(self, now: Instant) -> None:
+        if self.frozen is None:
+            return
+        stood = now.steady - self.frozen.steady
+        self.firsts = tuple(replace(first, until=first.until.later(stood)) for first in self.firsts)
+        self.before = tuple(replace(before, at=before.at.later(stood)) for before in self.before)
+        self.frozen = None
+
+    def adopt(self, rule: Rule, now: Instant) -> None:
+        """The rule was edited: nothing waits longer than it says."""
+        self.rule = rule
+        latest = (self.frozen or now).later(rule.sequel.within if rule.sequel else 0.0)
+        self.firsts = tuple(
+            replace(first, until=min(first.until, latest, key=lambda at: at.steady)) for first in self.firsts
+        )
+
+    def take_over(self, now: Instant) -> tuple[First, ...]:
+        """The first events whose time is over; what came too long before is forgotten."""
+        within = self.rule.sequel.within if self.rule.sequel else 0.0
+        over = tuple(first for first in self.firsts if first.until.steady <= now.steady)
+        self.firsts = tuple(first for first in self.firsts if first.until.steady > now.steady)
+        self.before = tuple(before for before in self.before if before.at.steady + within > now.steady)
+        return over
+
+    def remember(self, change: Change, now: Instant) -> None:
+        """A second event that a later first may have been preceded by."""
+        choosing = self.rule.sequel is not None and self.rule.sequel.when is not None
+        kept = (*self.before, Before(change, now))
+        self.before = kept[-MOST_RECENT:] if choosing else kept[-1:]
+
+    def to_record(self) -> dict[str, Any]:
+        return {
+            "sequence": True,
+            **rule_record(self.rule),
+            "entity": list(self.entity),
+            "sign": self.sign,
+            "firsts": [
+                {
+                    "change": _plain(first.change),
+                    "until": iso(first.until.wall),
+                    "condition": first.condition,
+                    "missing": first.missing,
+                }
+                for first in self.firsts
+            ],
+            "before": [{"change": _plain(before.change), "at": iso(before.at.wall)} for before in self.before],
+            "frozen": iso(self.frozen.wall) if self.frozen else None,
+        }
+
+    @classmethod
+    def from_record(cls, rule: Rule, key: str, record: Mapping[str, Any], now: Instant) -> "Awaiting":
+        """Its time stands still until `thaw`; while nobody watched it went on, unless the venue was away already."""
+        stood = from_iso(record["frozen"]) if record["frozen"] else now.wall
+
+        def moment(wall: str) -> Instant:
+            return now.later((from_iso(wall) - stood).total_seconds())
+
+        return cls(
+            rule=rule,
+            key=key,
+            entity=Key(*record["entity"]),
+            sign=record["sign"],
+            firsts=tuple(
+                First(_change(first["change"]), moment(first["until"]), first["condition"], tuple(first["missing"]))
+                for first in record["firsts"]
+            ),
+            before=tuple(Before(_change(before["change"]), moment(before["at"])) for before in record["before"]),
+            frozen=now,
+        )
+
+
+def sign(rule: Rule) -> str:
+    """What a rule asks of the events of a sequence, but for how long and by which conditions of the first."""
+    sequel = rule.sequel
+    if sequel is None:
+        return ""
+    when = sequel.when.source if sequel.when else None
+    return json.dumps([sequel.awaited, sorted(rule.events), sorted(sequel.events), when, sorted(sequel.match), group_fields(rule)])
+
+
+def is_first(rule: Rule, change: Change) -> bool:
+    return change.kind in rule.kinds and any(matches_event(rule, name) for name in change.events)
+
+
+def is_second(sequel: Sequel, change: Change) -> bool:
+    return change.kind in sequel.kinds and bool(_seconds(sequel, change))
+
+
+def is_both(rule: Rule, sequel: Sequel, change: Change) -> bool:
+    """Whether one message tells of a first and a second event, the second being another one (and, if awaited, later)."""
+    seconds = _seconds(sequel, change)
+    firsts = [place for place, name in enumerate(change.events) if matches_event(rule, name)]
+    return any(second > first if sequel.awaited else second != first for first in firsts for second in seconds)
+
+
+def first_key(rule: Rule, sequel: Sequel, change: Change) -> str:
+    return _key(rule, change, [ours for _, ours in sequel.match])
+
+
+def second_key(rule: Rule, sequel: Sequel, change: Change) -> str | None:
+    """The sequence that a second event belongs to; None where it can belong to none."""
+    named = [theirs for theirs, _ in sequel.match]
+    return None if any(_value(change, name) is None for name in named) else _key(rule, change, named)
+
+
+def belongs(rule: Rule, sequel: Sequel, change: Change, first: Change, now: Instant) -> tuple[bool, tuple[str, ...]]:
+    """Whether a second event counts for that first one, and what was missing to know it.
+
+    Unknown tells, unless the rule says to ignore it: an awaited second then counts, one that must not come doesn't.
+    """
+    if sequel.when is None:
+        return True, ()
+    second = second_of(change, first)
+    truth: Truth = sequel.when.holds(second, now.wall)
+    if truth is not None:
+        return truth, ()
+    tells = rule.if_unknown == "tell"
+    missing = sequel.when.missing(second, now.wall) if tells else ()
+    return tells is sequel.awaited, missing
+
+
+def first_told(rule: Rule, change: Change, now: Instant) -> Iterator[str]:
+    """What the rule's own conditions saw, in words."""
+    for condition in (rule.where, rule.when):
+        if condition is not None and condition.holds(change, now.wall) is True:
+            yield condition.told(change, now.wall)
+
+
+def completed(
+    rule: Rule, sequel: Sequel, first: First, second: Change, missing: tuple[str, ...], now: Instant
+) -> Context:
+    """What is told when the second has come: of the first event's entity, as it stands now where it is the same."""
+    told = [first.condition]
+    if sequel.when is not None and not missing:
+        told.append(sequel.when.told(second_of(second, first.change), now.wall))
+    same = second.key == first.change.key
+    shown = msgspec.structs.replace(second, events=first.change.events) if same else first.change
+    name = second.events[_seconds(sequel, second)[-1]]
+    return _context(rule, shown, now, told, f"then {name}", (*first.missing, *missing))
+
+
+def over(rule: Rule, sequel: Sequel, first: First, now: Instant) -> Context:
+    """What is told when the time is over and the second has not come."""
+    span = duration_text(timedelta(seconds=sequel.within))
+    what = f"no {' or '.join(sequel.events)} within {span}"
+    return _context(rule, first.change, now, [first.condition], what, first.missing)
+
+
+def _context(
+    rule: Rule, shown: Change, now: Instant, told: list[str], what: str, missing: tuple[str, ...]
+) -> Context:
+    condition = " and ".join(filter(None, told))
+    context = event_context(rule, shown, now, condition=condition, missing=tuple(dict.fromkeys(missing)))
+    return msgspec.structs.replace(context, event=f"{context.event}, {what}")
+
+
+def _seconds(sequel: Sequel, change: Change) -> list[int]:
+    """The places of the second's names among what happened."""
+    return [
+        place
+        for place, name in enumerate(change.events)
+        if any(name == event or (event.endswith(".*") and name.startswith(event[:-1])) for event in sequel.events)
+    ]
+
+
+def _key(rule: Rule, change: Change, match: list[str]) -> str:
+    group = [group_part(change, name) for name in group_fields(rule)]
+    return json.dumps(["sequence", *group, *(_value(change, name) for name in match)])
+
+
+def _value(change: Change, name: str) -> Any:
+    if name in ("venue", "account", "kind", "symbol"):
+        value = getattr(change, name)
+    else:
+        value = change.key.id if name == "id" else getattr(change.state, name, None)
+    if value is msgspec.UNSET:
+        return None
+    if isinstance(value, datetime):
+        return iso(value)
+    return value if value is None or isinstance(value, str | bool) else number_text(value)
+
+
+def _plain(change: Change) -> dict[str, Any]:
+    return {
+        "key": list(change.key),
+        "events": list(change.events),
+        "state": to_plain(change.state),
+        "origin": change.origin,
+        "time": iso(change.time),
+        "received": iso(change.received),
+        "known_since": iso(change.known_since),
+        "ended": change.ended,
+        "symbol": change.symbol,
+        "account": to_plain(change.account_state) if change.account_state is not None else None,
+    }
+
+
+def _change(plain: Mapping[str, Any]) -> Change:
+    """ValueError or KeyError where another version had written it."""
+    key = Key(*plain["key"])
+    account = from_plain("account", plain["account"]) if plain["account"] is not None else None
+    return Change(
+        key=key,
+        events=tuple(plain["events"]),
+        state=from_plain(key.kind, plain["state"]),
+        previous=None,
+        origin=plain["origin"],
+        time=from_iso(plain["time"]),
+        received=from_iso(plain["received"]),
+        known_since=from_iso(plain["known_since"]),
+        ended=plain["ended"],
+        symbol=plain["symbol"],
+        account_state=account,  # type: ignore[arg-type]  # from_plain gives the kind that was asked for
+    )
