@@ -51,7 +51,7 @@ async def running(load: Callable[[], Settings], log: Lines, state: Path, seen: C
             daemon: Daemon = await nursery.start(
                 lambda task_status: serve(load(), load, log=log, runtime=state, task_status=task_status)
             )
-            while not seen():
+            while not seen():  # noqa: ASYNC110 - the database is only to be looked at
                 await trio.sleep(0.02)
             daemon.stop()
             await daemon.stopped.wait()
