@@ -17,6 +17,7 @@ COMMANDS = {
     "init": "make a config, rules and a secrets folder to start from",
     "check": "check config, rules, templates and channels; all problems at once",
     "test": "run rule tests, on a fake clock",
+    "replay": "run recorded events through rules: what would have fired",
     "notify": "send a test message by a channel, and say what the service answered",
     "login": "sign in to a venue by hand, and keep the tokens",
     "run": "run the daemon",

@@ -49,7 +49,22 @@ class Reader:
             FROM alerts GROUP BY rule ORDER BY rule
         """)
 
-    def _rows(self, query: str, *values: int) -> list[Row]:
+    def events(self, *, after: int = 0, limit: int = 1000) -> list[Row]:
+        """What happened, in the order in which it was kept, from behind the event of id `after` on."""
+        return self._rows("SELECT * FROM events WHERE id > ? ORDER BY id LIMIT ?", after, limit)
+
+    def count_events(self) -> int:
+        return int(self._rows("SELECT count(*) AS count FROM events")[0]["count"])
+
+    def entities(self, kind: str) -> list[Row]:
+        """Everything of a kind that is known, as it stands."""
+        return self._rows("SELECT * FROM entities WHERE kind = ? ORDER BY venue, account, id", kind)
+
+    def instances(self, rule: str) -> list[Row]:
+        """A rule's state for each entity (or group), as the engine keeps it."""
+        return self._rows("SELECT * FROM instances WHERE rule = ? ORDER BY instance", rule)
+
+    def _rows(self, query: str, *values: int | str) -> list[Row]:
         with self._opened() as db, outside_told():
             cursor = db.execute(query, values)
             names = [column[0] for column in cursor.description]

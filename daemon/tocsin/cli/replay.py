@@ -1,0 +1,189 @@
+"""`tocsin replay`."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tocsin.cli.options import config_option, counted, format_option, paint, print_json
+
+if TYPE_CHECKING:
+    from tocsin.engine.rule import Rule
+    from tocsin.ruletest.recorded import Record
+    from tocsin.ruletest.replay import Firing, Told
+
+_SHOWN = 20  # alerts of one rule that are listed without --all
+
+
+@click.command("replay")
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+@click.option(
+    "--against", type=click.Path(exists=True, path_type=Path), help="Other rules: what they add and lose."
+)
+@click.option(
+    "--rules",
+    "own",
+    type=click.Path(exists=True, path_type=Path),
+    help="These rules instead of the config's.",
+)
+@click.option(
+    "--venue", help="Whose messages they are; else the file's name says it, or the config has only one."
+)
+@click.option("--type", "venue_type", help="The venue's type; else the config says it.")
+@click.option(
+    "--all", "everything", is_flag=True, help=f"List every alert, not only the first {_SHOWN} of a rule."
+)
+@config_option
+@format_option
+def command(
+    files: tuple[Path, ...],
+    config: Path | None,
+    *,
+    against: Path | None,
+    own: Path | None,
+    venue: str | None,
+    venue_type: str | None,
+    everything: bool,
+    output: str,
+) -> None:
+    """Run recorded events through rules, and say what would have fired.
+
+    FILES are what tocsin record wrote (several are told together, in the order of time), or one tocsin.db, whose own
+    events are told again. The rules are the config's, or those of --rules. With --against other rules see the same
+    events: what they add and what they lose is listed. Nothing is sent.
+
+    \b
+    Examples:
+      tocsin replay fx.jsonl
+      tocsin replay fx.jsonl --rules rules/ --against edited/positions.yaml --type yourfintech
+      tocsin replay /var/lib/tocsin/tocsin.db --against edited.yaml
+    """
+    from tocsin.ruletest.replay import replay
+    from tocsin.ruletest.rule_sets import rules_of
+
+    settings = _settings(config) if own is None or (venue_type is None and not _are_database(files)) else None
+    sets: list[Sequence[Rule]] = [rules_of(own) if own is not None else settings.rules if settings else ()]
+    if against is not None:
+        sets.append(rules_of(against))
+    record = _record(files, settings, venue, venue_type)
+    shown = output == "text" and sys.stderr.isatty()
+    with click.progressbar(length=record.size, label="replaying", file=sys.stderr, hidden=not shown) as bar:
+        told = replay(record, sets, lambda done: bar.update(done - bar.pos))
+    if output == "json":
+        print_json(_as_json(told))
+    else:
+        _tell(told, everything=everything)
+
+
+def _settings(config: Path | None) -> Any:
+    from tocsin.config.load import load_settings
+    from tocsin.config.search import find_config
+
+    return load_settings(find_config(config, os.environ), validate_url=None)
+
+
+def _are_database(files: tuple[Path, ...]) -> bool:
+    from tocsin.ruletest.recorded import is_database
+
+    databases = [path for path in files if is_database(path)]
+    if databases and len(files) > 1:
+        raise click.UsageError(f"{databases[0]} is a database, which is told by itself")
+    return bool(databases)
+
+
+def _record(files: tuple[Path, ...], settings: Any, venue: str | None, venue_type: str | None) -> "Record":
+    from tocsin.ruletest.recorded import Database, Recordings, Source
+    from tocsin.venues.registry import venue_types
+
+    if _are_database(files):
+        return Database(files[0])
+    if venue_type is not None and venue_type not in venue_types():
+        raise click.UsageError(f"no venue type is called {venue_type}; there are: {', '.join(venue_types())}")
+    sources = []
+    known = (
+        {name: found.adapter.name for name, found in settings.venues.items()} if settings is not None else {}
+    )
+    for path in files:
+        name = venue or (path.stem if path.stem in known or len(known) != 1 else next(iter(known)))
+        kind = venue_type or known.get(name)
+        if kind is None:
+            raise click.UsageError(
+                f"whose messages are in {path}? Say --venue NAME, one of {', '.join(known) or 'none'}, or --type TYPE"
+            )
+        sources.append(Source(path, name, kind))
+    return Recordings(sources)
+
+
+def _tell(told: "Told", *, everything: bool) -> None:
+    if told.begun is None or told.ended is None:
+        click.echo("nothing is recorded there")
+        return
+    click.echo(
+        f"{counted(told.moments, 'message')}, {told.begun:%Y-%m-%d %H:%M:%S} to {told.ended:%Y-%m-%d %H:%M:%S} UTC"
+    )
+    outcome = told.outcomes[0]
+    for rule in outcome.rules:
+        if not rule.enabled:
+            continue
+        firings = outcome.of(rule.id)
+        count = f"would have fired {counted(len(firings), 'time')}"
+        click.echo(f"{paint(rule.id, 'yellow', bold=True) if firings else rule.id}: {count}")
+        _list(firings, everything=everything)
+    if len(told.outcomes) > 1:
+        for word, colour, differing in (("add", "green", told.added), ("lose", "red", told.lost)):
+            click.echo(paint(f"the other rules {word} {counted(len(differing), 'alert')}", colour, bold=True))
+            _list(differing, everything=everything, rule=True)
+
+
+def _list(firings: Sequence["Firing"], *, everything: bool, rule: bool = False) -> None:
+    for firing in firings if everything else firings[:_SHOWN]:
+        name = f"{firing.rule}  " if rule else ""
+        held = f" ({firing.held_back} held back)" if firing.held_back else ""
+        lasted = (
+            ""
+            if firing.until == firing.at
+            else f" to {firing.until:%H:%M:%S}"
+            if firing.until
+            else " to the end"
+        )
+        click.echo(f"  {firing.at:%Y-%m-%d %H:%M:%S}{lasted}  {name}{firing.title}{held}")
+    if not everything and len(firings) > _SHOWN:
+        click.echo(f"  and {len(firings) - _SHOWN} more; --all lists them")
+
+
+def _as_json(told: "Told") -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "messages": told.moments,
+        "from": told.begun.isoformat() if told.begun else None,
+        "to": told.ended.isoformat() if told.ended else None,
+        "rules": [
+            {"rule": rule.id, "fired": len(firings), "alerts": [_plain(firing) for firing in firings]}
+            for rule in told.outcomes[0].rules
+            if rule.enabled
+            for firings in [told.outcomes[0].of(rule.id)]
+        ],
+    }
+    if len(told.outcomes) > 1:
+        found |= {
+            "added": [_plain(firing) for firing in told.added],
+            "lost": [_plain(firing) for firing in told.lost],
+        }
+    return found
+
+
+def _plain(firing: "Firing") -> dict[str, Any]:
+    return {
+        "rule": firing.rule,
+        "venue": firing.entity.venue,
+        "account": firing.entity.account or None,
+        "id": firing.entity.id,
+        "at": firing.at.isoformat(),
+        "until": firing.until.isoformat() if firing.until else None,
+        "title": firing.title,
+        "held_back": firing.held_back,
+    }

@@ -1,0 +1,196 @@
+"""Recorded events through rules: what would have fired, and what an edit adds and loses."""
+
+import json
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import trio
+from click.testing import CliRunner, Result
+
+from tocsin.cli import cli
+from tocsin.events import Observation, Position, iso, number
+from tocsin.ruletest.bench import Bench
+from tocsin.ruletest.clock import SteppedClock
+from tocsin.ruletest.reading import read_tests
+from tocsin.ruletest.said import link
+
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "yourfintech"
+START = datetime(2024, 11, 15, 12, 55, 20, tzinfo=UTC)
+RULES = """
+rules:
+  - {id: in-the-red, watch: position, when: profit < -50, for: 30s}
+  - {id: closed, watch: position.closed}
+  - {id: away, watch: venue, when: {status: disconnected}}
+"""
+
+
+def message(name: str, **changes) -> str:
+    said = json.loads((FIXTURES / f"position_{name}.json").read_text())
+    (position,) = said["message_type"]["server_message"]["position"].values()
+    position |= changes
+    return json.dumps(said)
+
+
+def write(path: Path, *lines: tuple[float, str]) -> Path:
+    path.write_text(
+        "".join(
+            json.dumps({"received": iso(START + timedelta(seconds=at)), "stream": "s", "message": text})
+            + "\n"
+            for at, text in lines
+        )
+    )
+    return path
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rules.yaml").write_text(RULES)
+    return tmp_path
+
+
+@pytest.fixture
+def recording(here):
+    return write(
+        here / "fx.jsonl",
+        (0, message("created", profit=-1)),
+        (10, message("updated", profit=-60)),
+        (45, message("updated", profit=-70)),
+        (60, message("updated", profit=-5)),
+        (70, message("updated", profit=-55)),
+        (80, message("closed", profit=-55)),
+    )
+
+
+def run(*arguments: str) -> Result:
+    result = CliRunner().invoke(cli, ("replay", *arguments), prog_name="tocsin")
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def replayed(*arguments: str) -> dict:
+    result = run(*arguments, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def fired(told: dict) -> dict[str, int]:
+    return {rule["rule"]: rule["fired"] for rule in told["rules"]}
+
+
+ALONE = ("fx.jsonl", "--rules", "rules.yaml", "--type", "yourfintech")
+
+
+def test_it_says_how_often_each_rule_would_have_fired(recording):
+    told = replayed(*ALONE)
+    assert fired(told) == {"in-the-red": 2, "closed": 1, "away": 0}
+    (first, last) = told["rules"][0]["alerts"]
+    # Its timer was due between two messages; the last one ended with the position, while it was pending.
+    assert (first["at"], first["until"]) == ("2024-11-15T12:56:00+00:00", "2024-11-15T12:56:20+00:00")
+    assert last["at"] == "2024-11-15T12:56:40+00:00"
+    assert (told["messages"], told["from"]) == (6, "2024-11-15T12:55:20+00:00")
+
+
+def test_it_says_so_to_people(recording):
+    output = run(*ALONE).output
+    assert "6 messages, 2024-11-15 12:55:20 to 2024-11-15 12:56:40 UTC" in output
+    assert "in-the-red: would have fired 2 times" in output
+    assert "  2024-11-15 12:56:00 to 12:56:20  firing: profit -60 < -50, BTCUSD long" in output
+    assert "closed: would have fired 1 time\n" in output
+    assert "away: would have fired 0 times" in output
+
+
+def test_against_other_rules_it_says_what_they_add_and_lose(recording, here):
+    (here / "edited.yaml").write_text(
+        "rules:\n"
+        "  - {id: in-the-red, watch: position, when: profit < -50, for: 40s}\n"
+        "  - {id: any-loss, watch: position, when: profit < -2}\n"
+    )
+    told = replayed(*ALONE, "--against", "edited.yaml")
+    # `for: 40s` fires later for the same spell, which is the same alert.
+    assert [(alert["rule"], alert["at"][11:19]) for alert in told["lost"]] == [("closed", "12:56:40")]
+    assert [alert["rule"] for alert in told["added"]] == ["any-loss"]
+    output = run(*ALONE, "--against", "edited.yaml").output
+    assert "the other rules add 1 alert" in output
+    assert "  any-loss  firing: profit -60 < -2" in output
+    assert "the other rules lose 1 alert" in output
+
+
+def test_the_same_rules_add_and_lose_nothing(recording):
+    told = replayed(*ALONE, "--against", "rules.yaml")
+    assert (told["added"], told["lost"]) == ([], [])
+
+
+def test_several_recordings_are_told_in_the_order_of_time(recording, here):
+    other = {"id": "p2"}
+    write(
+        here / "px.jsonl",
+        (5, message("created", profit=-60, **other)),
+        (50, message("closed", profit=0, **other)),
+    )
+    told = replayed("fx.jsonl", "px.jsonl", *ALONE[1:])
+    assert fired(told) == {"in-the-red": 3, "closed": 2, "away": 0}
+    assert {alert["venue"] for alert in told["rules"][1]["alerts"]} == {"fx", "px"}
+
+
+def test_a_config_says_whose_messages_they_are_and_has_the_rules(recording, here):
+    (here / "config.yaml").write_text(
+        "venues: {fx: {type: yourfintech, url: 'wss://x.example/ws', secret_key: k}}\n"
+        "channels: {phone: 'json://127.0.0.1/'}\nrules: [rules.yaml]\n"
+    )
+    (here / "config.yaml").chmod(0o600)
+    assert fired(replayed("fx.jsonl"))["in-the-red"] == 2
+
+
+def test_a_line_that_is_none_is_told_with_its_place(here):
+    (here / "fx.jsonl").write_text('{"received": "2024-11-15T12:55:20Z", "message": "x"}\n{"received": 1}\n')
+    result = run(*ALONE)
+    assert result.exit_code == 1
+    assert "fx.jsonl:2: not a line that tocsin record writes" in result.stderr
+
+
+def test_a_venue_nobody_knows_is_wrong_usage(recording):
+    result = run("fx.jsonl", "--rules", "rules.yaml", "--type", "yourfintek")
+    assert result.exit_code == 2
+    assert "no venue type is called yourfintek" in result.stderr
+
+
+def test_an_empty_recording(here):
+    (here / "fx.jsonl").write_text("")
+    assert run(*ALONE).output == "nothing is recorded there\n"
+
+
+def test_a_database_tells_its_own_events_again(here):
+    """What a run of rule tests left in its store is replayed to the same alerts."""
+    (here / "it.yaml").write_text(
+        "rules: rules.yaml\nchannels: [phone]\ntests: [{name: it, steps: [{at: 0s, expect: []}]}]\n"
+    )
+    tests = read_tests(here / "it.yaml")
+    clock = SteppedClock(START)
+
+    async def live() -> None:
+        async with trio.open_nursery() as nursery:
+            bench = Bench(
+                rules=tests.rules,
+                channels=tests.channels,
+                clock=clock,
+                state_dir=here / "state",
+                nursery=nursery,
+            )
+            await bench.start(["fx"])
+            for at, profit, status in ((0, "-60", "open"), (40, "-5", "open"), (50, "-5", "closed")):
+                await bench.run_until(at)
+                state = Position(id="p1", symbol="BTCUSD", side="long", profit=number(profit), status=status)
+                await bench.say("fx", (Observation(state=state, account="a1"),))
+            await bench.say("fx", (link("fx", "disconnected"),))
+            await bench.stop()
+
+    trio.run(live, clock=clock)
+    with sqlite3.connect(here / "state" / "tocsin.db") as connection:
+        lived = dict(connection.execute("SELECT rule, count(*) FROM alerts GROUP BY rule").fetchall())
+    connection.close()
+    assert lived == {"in-the-red": 1, "closed": 1, "away": 1}
+    assert fired(replayed("state/tocsin.db", "--rules", "rules.yaml")) == lived
