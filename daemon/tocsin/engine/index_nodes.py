@@ -7,16 +7,19 @@ makes none of them false, so then it adds all that the rest of the change admits
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable
 from operator import attrgetter, itemgetter
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from msgspec import UNSET
 
 from tocsin.engine.language.evaluate import COMMON, evaluator
 from tocsin.engine.language.tree import Name, Node
 from tocsin.events import Change
+from tocsin.events.vocabulary import all_fields
 
 Read: TypeAlias = Callable[[Change], Any]
 """The key's value at a change; None or UNSET where it is missing."""
+Reads: TypeAlias = tuple[Read, Read | None]
+"""How a key is read, and how it is read again where that gives nothing."""
 Held: TypeAlias = Iterable[tuple[Any, int]]
 """A limit and the place of the rule that has it, for each of a leaf's rules."""
 
@@ -25,29 +28,65 @@ class Part(Protocol):
     def match(self, change: Change, found: list[int]) -> None: ...
 
 
-def reader(key: Node, *, before: bool = False) -> Read:
-    """Reads a key; `before`: as it was before the change. Keys don't depend on the time."""
-    if isinstance(key, Name) and not before and "." not in key.name and key.name not in (*COMMON, "symbol"):
-        return attrgetter(f"state.{key.name}")
+class Leaf(NamedTuple):
+    """What the rules of one leaf have in common."""
+
+    how: Literal["crosses above", "crosses below", "between", "from", "up to"]
+    key: Node
+
+
+class ReadKey(Protocol):
+    """`before`: as it was before the change."""
+
+    def __call__(self, key: Node, before: bool = False) -> Reads: ...
+
+
+def reader(key: Node, kind: str, *, before: bool = False) -> Reads:
+    """Reads a key of entities of that kind. Keys don't depend on the time."""
     evaluate = evaluator(key, before)
-    return lambda change: evaluate(change, change.received)
+
+    def slow(change: Change) -> Any:
+        return evaluate(change, change.received)
+
+    if isinstance(key, Name) and not before and key.name in all_fields(kind) and key.name not in COMMON:
+        # Without a call of Python's between. An entity without a symbol of its own may still be about one.
+        return attrgetter(f"state.{key.name}"), slow if key.name == "symbol" else None
+    return slow, None
+
+
+class Several:
+    """Parts that are all to be gone through."""
+
+    __slots__ = ("_parts",)
+
+    def __init__(self, parts: Iterable[Part]) -> None:
+        self._parts = tuple(parts)
+
+    def match(self, change: Change, found: list[int]) -> None:
+        for part in self._parts:
+            part.match(change, found)
 
 
 class Level:
     """Goes on to what is below the key's value."""
 
-    __slots__ = ("_below", "_read")
+    __slots__ = ("_again", "_below", "_read")
 
-    def __init__(self, read: Read, below: dict[Any, Part]) -> None:
+    def __init__(self, read: Read, again: Read | None, below: dict[Any, Part]) -> None:
         self._read = read
+        self._again = again
         self._below = below
 
     def match(self, change: Change, found: list[int]) -> None:
         value = self._read(change)
         if value is None or value is UNSET:
-            for part in self._below.values():
-                part.match(change, found)
-        elif (below := self._below.get(value)) is not None:
+            value = self._again(change) if self._again is not None else None
+            if value is None:
+                for part in self._below.values():
+                    part.match(change, found)
+                return
+        below = self._below.get(value)
+        if below is not None:
             below.match(change, found)
 
 
@@ -160,3 +199,18 @@ class Between:
             else:
                 half = count // 2
                 waiting += ((2 * node, first, half), (2 * node + 1, first + half, half))
+
+
+def leaf_part(leaf: Leaf | None, held: Held, read: ReadKey) -> Part:
+    """The leaf that holds these rules. Limits are of numbers and times, which have no second way to be read."""
+    if leaf is None:
+        return Plain(place for _, place in held)
+    value, _ = read(leaf.key)
+    match leaf.how:
+        case "between":
+            return Between(value, held)
+        case "from":
+            return From(value, held)
+        case "up to":
+            return UpTo(value, held)
+    return Crossed(value, read(leaf.key, before=True)[0], leaf.how == "crosses above", held)
