@@ -1,0 +1,129 @@
+"""Silences: `rule=position-in-the-red venue=fx symbol=~BTC.*` holds what matches, for a time. Pure.
+
+    field = text     equal                  field != text     anything else
+    field =~ regex   the whole value is it  field !~ regex    it isn't
+
+Matchers are joined by *and*. A value with spaces stands in double quotes. A field without a value is an empty text.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any
+
+import re2
+from msgspec import Struct, structs
+
+from tocsin.engine.model import Context
+
+FIELDS = ("rule", "severity", "venue", "account", "kind", "id", "symbol", "event")
+_MATCHER = re.compile(r'\s*(\w+)(=~|!~|!=|=)("(?:[^"\\]|\\.)*"|[^\s"]*)(?=\s|$)')
+_ESCAPED = re.compile(r"\\(.)")
+
+
+class Matcher(Struct, frozen=True):
+    """One condition; `regex` is compiled where the operator is one of regexes."""
+
+    field: str
+    operator: str
+    value: str
+    regex: Any = None
+
+    def matches(self, context: Context) -> bool:
+        value = _value(self.field, context)
+        found = value == self.value if self.regex is None else self.regex.fullmatch(value) is not None
+        return found is not self.operator.startswith("!")
+
+
+def parse_matchers(text: str) -> tuple[Matcher, ...]:
+    """The matchers in a text. ValueError, fit to be shown, where it isn't made of them."""
+    found: list[Matcher] = []
+    rest = text.rstrip()
+    while rest:
+        match = _MATCHER.match(rest)
+        if match is None:
+            raise ValueError(f"not a matcher: {rest.strip():.80}; write it like venue=fx symbol=~BTC.*")
+        field, operator, value = match.groups()
+        if field not in FIELDS:
+            raise ValueError(f"there is no {field} to match; there are {', '.join(FIELDS)}")
+        found.append(
+            _matcher(field, operator, _ESCAPED.sub(r"\1", value[1:-1]) if value[:1] == '"' else value)
+        )
+        rest = rest[match.end() :]
+    if not found:
+        raise ValueError("a silence needs a matcher, like venue=fx; everything would be silent")
+    return tuple(found)
+
+
+def _matcher(field: str, operator: str, value: str) -> Matcher:
+    if not operator.endswith("~"):
+        return Matcher(field, operator, value)
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = 1 << 20  # bytes for one regex, as in rules
+    try:
+        return Matcher(field, operator, value, re2.compile(value, options))
+    except re2.error as error:
+        said = error.args[0] if error.args else ""
+        raise ValueError(
+            f"not a regex: {said.decode(errors='replace') if isinstance(said, bytes) else said}"
+        ) from None
+
+
+def _value(field: str, context: Context) -> str:
+    value = context.entity if field == "id" else getattr(context, field)
+    return value if isinstance(value, str) else ""
+
+
+class Silence(Struct, frozen=True, kw_only=True):
+    """What is silent, from when to when (UTC), and why. `ended_at`: it was taken back."""
+
+    id: str
+    matchers: str
+    reason: str
+    created_at: datetime
+    starts_at: datetime
+    ends_at: datetime
+    ended_at: datetime | None = None
+
+    def holds_at(self, now: datetime) -> bool:
+        return self.ended_at is None and self.starts_at <= now < self.ends_at
+
+
+class Silences:
+    """Those that are not over, by id."""
+
+    def __init__(self, known: Iterable[Silence] = ()) -> None:
+        self._silences: dict[str, tuple[Silence, tuple[Matcher, ...]]] = {}
+        for silence in known:
+            self.add(silence)
+
+    def __iter__(self) -> Iterator[Silence]:
+        return (silence for silence, _ in self._silences.values())
+
+    def __bool__(self) -> bool:
+        return bool(self._silences)
+
+    def add(self, silence: Silence) -> None:
+        """ValueError where its matchers can't be read."""
+        self._silences[silence.id] = (silence, parse_matchers(silence.matchers))
+
+    def end(self, id_: str, now: datetime) -> Silence | None:
+        """Take one back: the silence as it is to be kept; None where there is none of that id that isn't over."""
+        known = self._silences.pop(id_, None)
+        return (
+            structs.replace(known[0], ended_at=now) if known is not None and now < known[0].ends_at else None
+        )
+
+    def over(self, context: Context, now: datetime) -> Silence | None:
+        """Of those that hold this notification now the one that lasts longest."""
+        holding = [
+            silence
+            for silence, matchers in self._silences.values()
+            if silence.holds_at(now) and all(matcher.matches(context) for matcher in matchers)
+        ]
+        return max(holding, key=lambda silence: silence.ends_at, default=None)
+
+    def forget(self, now: datetime) -> None:
+        """Let go of those that are over."""
+        self._silences = {id_: known for id_, known in self._silences.items() if now < known[0].ends_at}
