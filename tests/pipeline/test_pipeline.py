@@ -15,7 +15,7 @@ from tocsin.events import Instant, Observation, Position, Venue, number
 from tocsin.feed.model import Received
 from tocsin.pipeline import Inbox, Pipeline, Turn
 from tocsin.store.errors import StoreUnavailable
-from tocsin.store.model import Batch
+from tocsin.store.model import Batch, NewDelivery
 
 
 class Disk:
@@ -207,3 +207,53 @@ def test_one_transaction_holds_all_that_one_turn_changed() -> None:
     assert instance.record is not None
     assert instance.record["told"] == ["phone", "desk"]
     assert len({each.id for each in batch.deliveries}) == 2
+
+
+class Crew:
+    """Stands for the emergency's outbox: what was handed over, and when it was told to settle."""
+
+    def __init__(self, disk: Disk) -> None:
+        self.took: list[str] = []
+        self.settled = 0
+        self._disk = disk
+
+    def take_over(self, deliveries: Iterable[NewDelivery]) -> None:
+        self.took += [each.context["entity"] for each in deliveries if each.channel == "desk"]
+
+    async def settle(self) -> None:
+        await trio.lowlevel.checkpoint()
+        if self._disk.refuses:
+            raise StoreUnavailable("still full")
+        self.settled += 1
+
+
+async def test_after_five_seconds_alerts_go_out_unrecorded_and_are_committed_later(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    scene = Scene([{"id": "red", "watch": "position", "when": "profit < -50"}])
+    crew, reasons = Crew(scene.disk), []
+    scene.pipeline._emergency = crew
+
+    async def degraded(reason: str) -> None:
+        reasons.append(reason)
+        await trio.lowlevel.checkpoint()
+
+    scene.pipeline._degraded = degraded
+    nursery.start_soon(scene.pipeline.run)
+    scene.disk.refuses = 10**9
+    await scene.inbox.put(scene.position("p1", "-60"))
+    await trio.sleep(4)
+    assert crew.took == []
+    await trio.sleep(3)
+    assert crew.took == ["p1"]
+    await scene.inbox.put(scene.position("p2", "-70"))
+    await trio.sleep(2)
+    assert (crew.took, len(reasons), scene.disk.committed) == (["p1", "p2"], 1, [])
+    scene.disk.refuses = 0
+    await trio.sleep(3)
+    assert [entity for _, entity, channel in scene.disk.told if channel == "desk"] == ["p1", "p2"]
+    assert (crew.took, crew.settled, scene.pipeline.refused_since) == (["p1", "p2"], 1, None)
+    assert not any(line.startswith("woken") for line in scene.disk.log), "they are being delivered already"
+    await scene.inbox.put(scene.position("p3", "-80"))
+    await trio.sleep(1)
+    assert scene.disk.log[-1].startswith("woken")

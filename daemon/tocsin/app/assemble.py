@@ -5,9 +5,10 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+import trio
 
 from tocsin.alerts.decide import Route, Routing
 from tocsin.alerts.message import Names
@@ -15,17 +16,19 @@ from tocsin.app.dryrun import DrySender
 from tocsin.clock import Clock
 from tocsin.config.settings import Settings, VenueConfig
 from tocsin.delivery.apprise_sender import make_sender
+from tocsin.delivery.emergency import SteadfastOutbox
 from tocsin.delivery.model import Sender
 from tocsin.delivery.outbox import Channel, Wake, run_channel
 from tocsin.engine.engine import Engine
 from tocsin.engine.model import Transition
 from tocsin.entities import Entities
+from tocsin.events import Daemon as DaemonState
 from tocsin.events import Occurrence
 from tocsin.events.vocabulary import to_plain
-from tocsin.feed import CredentialStore, VenueFeed
+from tocsin.feed import CredentialStore, Received, VenueFeed
 from tocsin.pipeline import Inbox, Options, Pipeline, Targets, Turn
 from tocsin.store.database import Database
-from tocsin.store.model import Attempt, Batch, Delivery, Loaded
+from tocsin.store.model import Batch, Loaded
 
 OURSELVES = "tocsin"  # the `venue` of what the daemon tells of itself
 
@@ -75,6 +78,7 @@ class Rooms:
     turn: Turn = field(init=False)
     pipeline: Pipeline = field(init=False)
     wake: Wake = field(init=False)
+    outbox: SteadfastOutbox = field(init=False)
     credentials: CredentialStore = field(init=False)
 
     def __post_init__(self) -> None:
@@ -83,6 +87,7 @@ class Rooms:
         self.engine = Engine(self.settings.rules, self.entities, new_id)
         self.turn = Turn(self.entities, self.engine, make_options(self.settings), new_id)
         self.wake = Wake()
+        self.outbox = SteadfastOutbox(self.database, self.wake.ring)
         self.pipeline = Pipeline(
             inbox=self.inbox,
             turn=self.turn,
@@ -90,13 +95,17 @@ class Rooms:
             clock=self.clock,
             wake=lambda _channels: self.wake.ring(),
             log=self.log,
+            emergency=self.outbox,
+            degraded=self._degraded,
         )
         self.credentials = CredentialStore(self.settings.state_dir / "credentials", self.log)
 
     def restore(self, unreadable: list[str]) -> Batch:
         """Go on where the last run stopped; what of it can't be read is named in `unreadable`."""
         now = self.clock.now()
-        batch, found = self.turn.restore(self.loaded.instances, self.loaded.alive, now)
+        batch, found = self.turn.restore(
+            self.loaded.instances, self.loaded.alive, now, self.loaded.samples, self.loaded.held
+        )
         unreadable += found
         known = dict.fromkeys(change.venue for change in self.loaded.entities)
         gone = [name for name in known if name not in self.settings.venues and name != OURSELVES]
@@ -149,12 +158,19 @@ class Rooms:
                 name=name, target=target, settings=channel, names=make_names(settings), fallback=fallback
             ),
             sender=sender,
-            outbox=RingingOutbox(self.database, self.wake),
+            outbox=self.outbox,
             clock=self.clock,
             tell=tell,
             wake=self.wake,
             log=self.log,
         )
+
+    async def _degraded(self, reason: str) -> None:
+        """Nothing can be committed; past the queue, because this is the task that empties it."""
+        state = DaemonState(id=OURSELVES, reason=f"alerts are not recorded and may repeat: {reason}", subject="store")
+        told = Occurrence(state=state, event="daemon.degraded", origin="synthetic")
+        with trio.move_on_after(1):
+            await self.inbox.put(Received(venue=OURSELVES, observed=(told,), at=self.clock.now()))
 
     def venues_told(self, settings: Settings) -> list[dict[str, Any]]:
         """The connections as they stand, in the order of the config."""
@@ -173,28 +189,6 @@ def _resolved(transitions: Sequence[Transition]) -> list[str]:
         for each in transitions
         if each.tell == "resolved" and each.context is not None
     ]
-
-
-class RingingOutbox:
-    """The store's outbox; wakes the channels when a delivery was added for another one (a fallback)."""
-
-    def __init__(self, database: Database, wake: Wake) -> None:
-        self._database = database
-        self._wake = wake
-
-    async def due(self, channel: str, target: int, now: datetime, limit: int) -> list[Delivery]:
-        return await self._database.due(channel, target, now, limit)
-
-    async def next_due(self, channel: str, target: int) -> datetime | None:
-        return await self._database.next_due(channel, target)
-
-    async def waiting(self, alert: str, channel: str, target: int) -> list[Delivery]:
-        return await self._database.waiting(alert, channel, target)
-
-    async def record(self, attempts: Sequence[Attempt]) -> None:
-        await self._database.record(attempts)
-        if any(attempt.also for attempt in attempts):
-            self._wake.ring()
 
 
 def runtime_dir(state_dir: Path, environ: Mapping[str, str] = os.environ) -> Path:

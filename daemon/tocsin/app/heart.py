@@ -40,6 +40,8 @@ class Heart:
                 await self.note_alive()
             except StoreUnavailable as error:
                 self._log.error("the database takes nothing", reason=str(error))
+                # Not healthy. But a new process has the same disk, and not the alerts that this one holds in memory.
+                self._notifier.send(WATCHDOG="1")
             else:
                 self._beat_at = self._clock.now().steady
                 self._notifier.send(WATCHDOG="1")

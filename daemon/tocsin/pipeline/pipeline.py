@@ -4,9 +4,11 @@
                                                         database.commit(batch), one transaction
                                                                      -> the channels are woken
 
-Nothing is sent before it is committed. One task runs this, so the entities and the engine need no locks.
+Nothing is sent before it is committed, but in an emergency: when the disk has refused for some seconds, alerts go out
+all the same. One task runs this, so the entities and the engine need no locks.
 """
 
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol
 
@@ -16,11 +18,13 @@ from tocsin.clock import Clock
 from tocsin.pipeline.inbox import Inbox
 from tocsin.pipeline.turn import Turn
 from tocsin.store.errors import StoreUnavailable
-from tocsin.store.model import Batch
+from tocsin.store.model import Batch, NewDelivery
 
 _MOST_AT_ONCE = 200  # messages in one transaction: a commit is worth several, a person waits for none
 _LONGEST_SLEEP = 60.0  # seconds
-_COMMIT_AGAIN = (0.1, 0.5, 1.0, 2.0, 5.0)  # seconds between tries when the disk refuses; the last one goes on
+_COMMIT_AGAIN = (0.1, 0.5, 1.0)  # seconds between tries when the disk refuses; the last one goes on
+_EMERGENCY_AFTER = 5.0  # seconds of refused commits
+_MOST_UNWRITTEN = 10_000  # batches kept in memory; beyond that venues have to wait
 
 Command = Callable[[], Batch]
 
@@ -31,8 +35,21 @@ class Committer(Protocol):
     async def free_reserve(self) -> bool: ...
 
 
+class Emergency(Protocol):
+    """Delivers what couldn't be committed."""
+
+    def take_over(self, deliveries: Iterable[NewDelivery]) -> None: ...
+
+    async def settle(self) -> None:
+        """All that was taken over is committed now. Raises StoreUnavailable if the disk refuses again."""
+        ...
+
+
 class Pipeline:
-    """Runs turns. `wake` is called with the names of the channels that have something new to send."""
+    """Runs turns. `wake` is called with the names of the channels that have something new to send.
+
+    `degraded` is told, with the reason, when an emergency begins.
+    """
 
     def __init__(
         self,
@@ -43,6 +60,8 @@ class Pipeline:
         clock: Clock,
         wake: Callable[[Iterable[str]], None],
         log: Any,
+        emergency: Emergency | None = None,
+        degraded: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
         self._inbox = inbox
         self._turn = turn
@@ -52,6 +71,10 @@ class Pipeline:
         self._log = log
         self._commands: list[tuple[Command, trio.Event]] = []
         self._called = trio.Event()
+        self._emergency = emergency
+        self._degraded = degraded
+        self._unwritten: deque[Batch] = deque()  # what the disk has refused so far, in order
+        self._taken_over = 0  # how many of those, from the first on, the emergency delivers
         self.refused_since: float | None = None  # steady: since when the disk has been refusing commits
 
     async def run(self) -> None:
@@ -74,28 +97,66 @@ class Pipeline:
         await done.wait()
 
     async def commit(self, batch: Batch) -> None:
-        """Commit, however often the disk refuses: what is not on disk is not sent, and nothing is thrown away."""
-        if not batch:
-            return
+        """Commit, however often the disk refuses: what is not on disk is not sent, and nothing is thrown away.
+
+        In an emergency it returns all the same, and the batch is committed later.
+        """
+        if batch:
+            self._unwritten.append(batch)
         tries = 0
-        while True:
+        while self._unwritten:
             try:
-                await self._database.commit(batch)
+                await self._database.commit(self._unwritten[0])
             except StoreUnavailable as error:
-                if self.refused_since is None:
-                    self.refused_since = self._clock.now().steady
-                self._log.error("cannot commit, trying again", reason=str(error), tries=tries + 1)
-                if error.full and await self._database.free_reserve():
-                    self._log.warning("the space that was put by for this is given back to the disk")
+                await self._refused(error, tries)
+                if await self._in_emergency(str(error)):
+                    return
                 await trio.sleep(_COMMIT_AGAIN[min(tries, len(_COMMIT_AGAIN) - 1)])
                 tries += 1
             else:
-                break
+                self._committed(self._unwritten.popleft())
         if self.refused_since is not None:
-            self._log.info("committing again", after=round(self._clock.now().steady - self.refused_since, 1))
-            self.refused_since = None
-        if batch.deliveries:
+            await self._recovered()
+
+    def _committed(self, batch: Batch) -> None:
+        if self._taken_over:
+            self._taken_over -= 1
+        elif batch.deliveries:
             self._wake({delivery.channel for delivery in batch.deliveries})
+
+    async def _refused(self, error: StoreUnavailable, tries: int) -> None:
+        now = self._clock.now().steady
+        if self.refused_since is None:
+            self.refused_since = now
+        if not self._taken_over:
+            self._log.error("cannot commit, trying again", reason=str(error), tries=tries + 1)
+        if error.full and await self._database.free_reserve():
+            self._log.warning("the space that was put by for this is given back to the disk")
+
+    async def _in_emergency(self, reason: str) -> bool:
+        """Whether to go on without the disk. What can't be committed is then delivered from memory."""
+        if self._emergency is None or self.refused_since is None or len(self._unwritten) > _MOST_UNWRITTEN:
+            return False
+        if self._clock.now().steady - self.refused_since < _EMERGENCY_AFTER:
+            return False
+        begins = self._taken_over == 0
+        new = list(self._unwritten)[self._taken_over :]
+        self._emergency.take_over([delivery for batch in new for delivery in batch.deliveries])
+        self._taken_over = len(self._unwritten)
+        if begins and self._degraded is not None:
+            self._log.error("nothing can be committed: alerts go out unrecorded and may repeat", reason=reason)
+            await self._degraded(reason)
+        return True
+
+    async def _recovered(self) -> None:
+        since = self.refused_since or 0.0
+        if self._emergency is not None:
+            try:
+                await self._emergency.settle()
+            except StoreUnavailable:
+                return  # refused again; the next commit comes back here
+        self._log.info("committing again", after=round(self._clock.now().steady - since, 1))
+        self.refused_since = None
 
     async def _wait(self) -> None:
         """Until there is a message, a command, or a timer due."""
@@ -103,6 +164,8 @@ class Pipeline:
             return
         due = self._turn.deadline()
         delay = _LONGEST_SLEEP if due is None else max(0.0, due - self._clock.now().steady)
+        if self._unwritten or self.refused_since is not None:
+            delay = min(delay, _COMMIT_AGAIN[-1])
         self._called = trio.Event()
         with trio.move_on_after(min(delay, _LONGEST_SLEEP)):
             async with trio.open_nursery() as nursery:
