@@ -1,7 +1,7 @@
 """Alerts' lives as data: rules, steps and what is told, through the real entities, engine and turn on a hand-moved clock.
 
 A file is a list of tests in the format of rule tests (`at`, an observation, `expect` …), each with its own `rules`.
-Beside those steps: `wall: 1h` sets the machine's clock forward or back; items of `expect` may also ask for anything that
+`start` sets the wall-clock at the test's start. Beside those steps: `wall: 1h` sets the machine's clock forward or back; items of `expect` may also ask for anything that
 the message's context holds (`reason`, `condition`, `missing`, `value` …) and `told: reminder`.
 """
 
@@ -27,17 +27,25 @@ from tocsin.engine.rule import Rule
 from tocsin.entities import Entities
 from tocsin.events import KINDS, Daemon, Instant, Observation, Observed, Occurrence, Venue, from_iso
 from tocsin.feed.model import Received
-from tocsin.pipeline.turn import Options, Targets, Turn
+from tocsin.pipeline.options import Options, Targets
+from tocsin.pipeline.turn import Turn
 from tocsin.quantities import parse_duration
 from tocsin.store import rows
-from tocsin.store.model import Batch, InstanceRow
+from tocsin.store.model import Batch, HeldRow, InstanceRow, SampleRow, SamplesGone
 
 CHANNELS = ("phone", "desk")
 
 
+class _Plain(yaml.SafeDumper):
+    """What stands in two rules is written twice: rules have no anchors."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
 def compiled(written: Any) -> list[Rule]:
     # The file was read as texts alone, so what YAML calls true and false has to lose its quotes again.
-    text = re.sub(r"'(true|false)'", r"\1", yaml.safe_dump(written, sort_keys=False))
+    text = re.sub(r"'(true|false)'", r"\1", yaml.dump(written, Dumper=_Plain, sort_keys=False))
     node, problems = load(text, "rules.yaml")
     assert isinstance(node, Sequence), problems
     rules, found = compile_rules(node, Environment(frozenset(CHANNELS)))
@@ -60,18 +68,25 @@ def options() -> Options:
     )
 
 
+def _is_gone(row: SampleRow, gone: SamplesGone) -> bool:
+    of_it = row.series == gone.series and gone.instance in (None, row.instance)
+    return of_it and (gone.before is None or row.time < gone.before)
+
+
 class Story:
     """One daemon's life, or several, on what one store would hold."""
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
+    def __init__(self, rules: Iterable[Rule], start: str = "2026-01-01T00:00:00Z") -> None:
         self.rules = list(rules)
-        self.clock = ManualClock()
+        self.clock = ManualClock(from_iso(start))
         self.at = 0.0
         self.told: list[dict[str, Any]] = []
         self._told_before: list[dict[str, Any]] = []
         self.ids = count(1)
         self.stored: dict[tuple[str, str], str] = {}
         self.entities_stored: dict[Any, Any] = {}
+        self.samples_stored: list[SampleRow] = []
+        self.held: dict[str, str] = {}
         self.alive: Instant | None = None
         self.up: dict[str, bool] = {}
         self._start()
@@ -84,18 +99,34 @@ class Story:
             InstanceRow(rule=rule, instance=key, record=rows.json_mapping(text))
             for (rule, key), text in self.stored.items()
         ]
-        batch, unreadable = self.turn.restore(kept, self.alive, self.clock.now())
+        batch, unreadable = self.turn.restore(
+            kept,
+            self.alive,
+            self.clock.now(),
+            [rows.sample(rows.sample_row(row)) for row in self.samples_stored],
+            [HeldRow(alert=alert, data=rows.json_mapping(text)) for alert, text in self.held.items()],
+        )
         assert not unreadable
         self.commit(batch)
 
     def commit(self, batch: Batch) -> None:
         for change in batch.entities:
             self.entities_stored[change.key] = rows.entity_row(change)
+        for each in batch.samples:
+            if isinstance(each, SampleRow):
+                self.samples_stored.append(each)
+            else:
+                self.samples_stored = [row for row in self.samples_stored if not _is_gone(row, each)]
         for row in batch.instances:
             if row.record is None:
                 self.stored.pop((row.rule, row.instance), None)
             else:
                 self.stored[row.rule, row.instance] = rows.json_text(row.record)
+        for held in batch.held:
+            if held.data is None:
+                self.held.pop(held.alert, None)
+            else:
+                self.held[held.alert] = rows.json_text(held.data)
         for (alert, told), group in groupby(batch.deliveries, key=lambda each: (each.alert, each.state_told)):
             several = list(group)
             context = dict(several[0].context)
@@ -275,7 +306,7 @@ def stories(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def play(test: Mapping[str, Any]) -> Story:
-    story = Story(compiled(test["rules"]))
+    story = Story(compiled(test["rules"]), test.get("start", "2026-01-01T00:00:00Z"))
     for step in test["steps"]:
         story.run_to(seconds(step["at"]))
         story.step(step)

@@ -5,6 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from tocsin.engine import states
+from tocsin.engine.group_change import is_group_key
+from tocsin.engine.grouped import Grouped
 from tocsin.engine.happenings import Quiet, Reminding, group_fields
 from tocsin.engine.instance import Instance
 from tocsin.engine.lives import Life, Lives
@@ -18,10 +20,11 @@ from tocsin.events import Change, Instant
 
 
 class Changeover:
-    def __init__(self, lives: Lives, world: World, occasions: Occasions) -> None:
+    def __init__(self, lives: Lives, world: World, occasions: Occasions, grouped: Grouped) -> None:
         self._lives = lives
         self._world = world
         self._occasions = occasions
+        self._grouped = grouped
 
     def edited(
         self, life: Life, rule: Rule, asked: Mapping[str, Any], grouped: Sequence[str] | None, now: Instant
@@ -42,10 +45,17 @@ class Changeover:
         self._lives.forget(life)
         step = Step(trace=reason)
         if isinstance(life, Instance) and life.state in ("firing", "recovering"):
-            change = self._world.get(life.entity)
+            change = self.standing(life, now)
             if change is not None:
-                step = states.resolve(life, standing(change), now, reason=reason)
+                step = states.resolve(life, change, now, reason=reason)
         yield transition(life, step, now, state="inactive", keep=False)
+
+    def standing(self, life: Life, now: Instant) -> Change | None:
+        """What the life is of, as it stands: its entity, if that is known, or its group."""
+        if isinstance(life, Instance) and is_group_key(life.key):
+            return self._grouped.standing(life, now)
+        change = self._world.get(life.entity)
+        return standing(change) if change is not None else None
 
     def _goes_on(
         self, life: Life, asked: Mapping[str, Any], grouped: Sequence[str] | None, now: Instant
@@ -59,12 +69,14 @@ class Changeover:
             return rule.is_event_rule and bool(rule.repeat)
         if isinstance(life, Awaiting):
             return life.sign == sign(rule)
-        change = self._world.get(life.entity)
+        if is_group_key(life.key) != rule.is_group or (rule.is_group and not self._grouped.fits(life)):
+            return False
+        change = self.standing(life, now)
         if change is None:  # it couldn't be read: what is so will be seen when the venue speaks of it
             return rule.is_level and life.entity.kind in rule.kinds
         if life.state == "inactive":
             return rule.is_level and change.ended
-        return states.has_not_ended(life, asked, standing(change), now)
+        return states.has_not_ended(life, asked, change, now)
 
 
 class Remembered:

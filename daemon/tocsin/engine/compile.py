@@ -7,18 +7,30 @@ from functools import cache
 
 from tocsin import document
 from tocsin.engine import written
-from tocsin.engine.language import cautions, contradictions, keys, thresholds
+from tocsin.engine.calendars import Calendar
+from tocsin.engine.language import (
+    calendar,
+    cautions,
+    contradictions,
+    grouping,
+    inhibition,
+    keys,
+    sequel,
+    thresholds,
+)
 from tocsin.engine.language import watch as watched
+from tocsin.engine.language.calendar import Calendars
 from tocsin.engine.language.cautions import Supplied
 from tocsin.engine.language.check import check
 from tocsin.engine.language.condition import TreeCondition
+from tocsin.engine.language.evaluate import evaluator
 from tocsin.engine.language.keys import CheckTemplate
 from tocsin.engine.language.mapping import lower
 from tocsin.engine.language.report import Report
 from tocsin.engine.language.scope import Scope, scope
 from tocsin.engine.language.watch import Watch
-from tocsin.engine.rule import Rule
-from tocsin.engine.written import CONDITIONS, WrittenRule
+from tocsin.engine.rule import Rule, Sequel
+from tocsin.engine.written import CONDITIONS, HOURS, SEQUELS, WrittenRule
 from tocsin.errors import Place, Problem
 
 
@@ -31,11 +43,13 @@ class Environment:
     """What rules are checked against: the rest of the configuration.
 
     `supplied`: venue name -> kind -> the fields that the venue gives; empty: nothing is warned about.
+    `calendars`: by name; None for one that is faulty, which has been complained of.
     """
 
     channels: frozenset[str]
     supplied: Supplied = field(default_factory=dict)
     check_template: CheckTemplate = _any_template
+    calendars: Calendars = field(default_factory=dict)
 
 
 def compile_rules(
@@ -46,10 +60,12 @@ def compile_rules(
     rules: dict[str, Rule] = {}
     problems: list[Problem] = []
     first: dict[str, Place] = {}
+    given: dict[str, document.Mapping] = {}
     for node in nodes:
         rule, found = compile_rule(node, environment)
         if isinstance(node, document.Mapping) and isinstance(entry := node.get("id"), document.Scalar):
             there = first.setdefault(entry.text, entry.place)
+            given.setdefault(entry.text, node)
             if there is not entry.place:
                 found.append(
                     Problem(f"there is a rule `{entry.text:.100}` already", entry.place, f"{entry.text:.100}.id",
@@ -59,6 +75,7 @@ def compile_rules(
         if rule is not None:
             rules[rule.id] = rule
         problems += _in_order(found)
+    problems += inhibition.check(given, rules)
     return rules, problems
 
 
@@ -83,23 +100,58 @@ def _compile(node: document.Mapping, environment: Environment, report: Report) -
     watch = watched.read(node.entries["watch"].value, report.under("watch"))
     if watch is None:
         return None
-    readable = scope(watch.kinds, bool(watch.events))
-    conditions = _conditions(node, readable, report)
+    per = _grouping(said)
+    conditions = _conditions(node, scope(watch.kinds, bool(watch.events)), watch, report)
     keys.misplaced(node, watch, conditions, report)
+    if per is not None or "per" not in node.entries:  # else what was meant isn't known
+        grouping.placed(conditions, watch, per, report)
     trees = {key: condition.tree for key, condition in conditions.items()}
     contradictions.find(trees, document.find(node, ("until",)).place, report)
-    keys.templated(node, said, readable, environment.check_template, report)
-    keys.valued(node, said, readable, report)
+    _texts(node, said, watch, conditions, wrong_with=environment.check_template, report=report)
     if watch.events:
-        guarded = said.cooldown is not None or any(condition.edge for condition in conditions.values())
-        cautions.floods(watch, guarded=guarded, level=bool(conditions), report=report)
+        held = any(condition.edge or condition.counted for condition in conditions.values())
+        cautions.floods(
+            watch, guarded=said.cooldown is not None or held, level=bool(conditions), report=report
+        )
+        if said.if_unknown == "tell":
+            cautions.unknown_at_first(watch, conditions, report)
     cautions.unsupplied(watch, conditions, environment.supplied, report)
-    return None if report.errors else _built(said, watch, conditions)
+    second = _second(node, watch, per, report)
+    hours = _hours(node, said, environment, report)
+    return None if report.errors else _built(said, watch, conditions, hours, second)
 
 
-def _conditions(node: document.Mapping, readable: Scope, report: Report) -> dict[str, TreeCondition]:
+def _second(
+    node: document.Mapping, watch: Watch, per: tuple[str, ...] | None, report: Report
+) -> Sequel | None:
+    """What `then` or `unless` waits for."""
+    for sort in SEQUELS:
+        if sort in node.entries:
+            second = sequel.read(sort, node.entries[sort].value, watch, per, report)
+            if second is not None and isinstance(second.when, TreeCondition):
+                grouping.no_memory(second.when, report.under(f"{sort}.when"))
+            return second
+    return None
+
+
+def _hours(
+    node: document.Mapping, said: WrittenRule, environment: Environment, report: Report
+) -> dict[str, Calendar | None]:
+    """The calendars of the rule, by their keys."""
+    return {
+        key: calendar.named(
+            node.entries[key].value, environment.calendars, f"{said.id}.{key}", report.under(key)
+        )
+        for key in HOURS
+        if key in node.entries
+    }
+
+
+def _conditions(
+    node: document.Mapping, readable: Scope, watch: Watch, report: Report
+) -> dict[str, TreeCondition]:
     """The conditions that the rule has and that are sound, by their keys."""
-    conditions = {}
+    conditions: dict[str, TreeCondition] = {}
     for key in CONDITIONS:
         if key not in node.entries:
             continue
@@ -107,14 +159,50 @@ def _conditions(node: document.Mapping, readable: Scope, report: Report) -> dict
         tree = lower(node.entries[key].value, problems)
         for problem in problems:
             report.under(key).add(problem)
-        if tree is not None and (checked := check(tree, readable, report.under(key))) is not None:
+        known = replace(readable, among=_among(watch, conditions.get("where")))
+        if tree is not None and (checked := check(tree, known, report.under(key))) is not None:
             conditions[key] = TreeCondition(checked)
     return conditions
 
 
-def _built(said: WrittenRule, watch: Watch, conditions: Mapping[str, TreeCondition]) -> Rule:
+def _among(watch: Watch, where: TreeCondition | None) -> str:
+    """Which events take part, in words; empty where all do."""
+    names = ", ".join(sorted(watch.events))
+    return " where ".join(part for part in (names, where.source if where else "") if part)
+
+
+def _texts(
+    node: document.Mapping,
+    said: WrittenRule,
+    watch: Watch,
+    conditions: Mapping[str, TreeCondition],
+    *,
+    wrong_with: CheckTemplate,
+    report: Report,
+) -> None:
+    """What the messages say."""
+    per = _grouping(said)
+    if watch.events or per is None:
+        keys.templated(node, said, keys.template_names(watch.kinds), wrong_with, report)
+        keys.valued(node, said, scope(watch.kinds, bool(watch.events)), report)
+    else:
+        keys.templated(node, said, keys.group_names(watch.kinds, per), wrong_with, report)
+        keys.valued_of_group(node, said, grouping.numbers_of(conditions), report)
+
+
+def _built(
+    said: WrittenRule,
+    watch: Watch,
+    conditions: Mapping[str, TreeCondition],
+    hours: Mapping[str, Calendar | None],
+    second: Sequel | None,
+) -> Rule:
     speaking = conditions.get("when") or conditions.get("where")
     value_of, worst_is = thresholds.spoken_of(speaking.tree if speaking else None, said.value)
+    of_group = None
+    if said.per is not None and not watch.events:
+        number = grouping.numbers_of(conditions).get(value_of or "")
+        of_group = evaluator(number) if number is not None else None
     return Rule(
         id=said.id,
         kinds=frozenset(watch.kinds),
@@ -127,6 +215,10 @@ def _built(said: WrittenRule, watch: Watch, conditions: Mapping[str, TreeConditi
         repeat=said.repeat.total_seconds() if said.repeat is not None else None,
         cooldown=said.cooldown.total_seconds() if said.cooldown is not None else None,
         per=_grouping(said),
+        sequel=second,
+        active=hours.get("active"),
+        notify_during=hours.get("notify_during"),
+        inhibited_by=said.inhibited_by or (),
         if_unknown=said.if_unknown,
         on_gap=said.on_gap,
         severity=said.severity,
@@ -134,9 +226,10 @@ def _built(said: WrittenRule, watch: Watch, conditions: Mapping[str, TreeConditi
         title=said.title,
         message=said.message,
         value_of=value_of,
+        value_from=of_group,
         worst_is=worst_is,
         enabled=said.enabled,
-        fingerprint=_fingerprint(said, watch, conditions),
+        fingerprint=_fingerprint(said, watch, conditions, hours.get("active"), second),
     )
 
 
@@ -148,7 +241,13 @@ def _grouping(said: WrittenRule) -> tuple[str, ...] | None:
     return tuple(dict.fromkeys((*brought, *said.per)))
 
 
-def _fingerprint(said: WrittenRule, watch: Watch, conditions: Mapping[str, TreeCondition]) -> str:
+def _fingerprint(
+    said: WrittenRule,
+    watch: Watch,
+    conditions: Mapping[str, TreeCondition],
+    active: Calendar | None,
+    second: Sequel | None,
+) -> str:
     """The same for rules that mean the same: in either spelling, with whatever texts, channels and severity."""
     meaning = [
         f"watch={sorted(watch.events or watch.kinds)}",
@@ -156,6 +255,8 @@ def _fingerprint(said: WrittenRule, watch: Watch, conditions: Mapping[str, TreeC
         f"times={said.for_} {said.keep_firing_for} {said.repeat} {said.cooldown}",
         f"per={None if said.per is None else sorted(_grouping(said) or ())}",
         f"if_unknown={said.if_unknown} on_gap={said.on_gap}",
+        *((f"active={calendar.spelled(active)}",) if active else ()),
+        *((f"sequel={sequel.spelled(second)}",) if second else ()),
     ]
     return hashlib.sha256("\n".join(meaning).encode()).hexdigest()[:16]
 

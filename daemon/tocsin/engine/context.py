@@ -4,15 +4,21 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from tocsin.engine.informed import Informed
 from tocsin.engine.instance import Instance
 from tocsin.engine.model import Context, Told
 from tocsin.engine.rule import Rule
 from tocsin.events import Change, Instant, number_text
 from tocsin.events.vocabulary import to_plain
 
+MOST_NAMED = 10
+"""Of the members without a value, how many are named."""
+
 
 def value_of(rule: Rule, change: Change) -> Decimal | None:
     """The number that the rule's messages speak of, as this change has it."""
+    if rule.value_from is not None:
+        return rule.value_from(change, change.received)
     if rule.value_of is None:
         return None
     holder: Any = change.state
@@ -117,6 +123,8 @@ def _context(
     suppressed: int = 0,
 ) -> Context:
     account = change.account_state
+    group = change.group if isinstance(change, Informed) else None
+    left_out = group.left_out() if group is not None else ()
     return Context(
         rule=rule.id,
         severity=rule.severity,
@@ -142,6 +150,11 @@ def _context(
         origin=change.origin,
         missing=missing,
         suppressed=suppressed,
+        group=group.per if group is not None else None,
+        members=tuple(group.shown()) if group is not None else (),
+        member_count=group.members if group is not None else 0,
+        left_out=tuple(left_out[:MOST_NAMED]),
+        left_out_count=len(left_out),
         title=rule.title,
         message=rule.message,
     )

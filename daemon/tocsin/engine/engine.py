@@ -16,11 +16,13 @@ from tocsin.engine import states
 from tocsin.engine.changeover import Changeover, gone_rule
 from tocsin.engine.context import matches_event
 from tocsin.engine.following import Following
+from tocsin.engine.grouped import Grouped
 from tocsin.engine.happenings import Quiet, Reminding, group_fields
 from tocsin.engine.hours import OUT_OF_HOURS, Hours
 from tocsin.engine.instance import Instance, asks
 from tocsin.engine.lives import Life, Lives, due, instance_key, revive
-from tocsin.engine.model import Saved, Transition, World
+from tocsin.engine.memory import Memory
+from tocsin.engine.model import Faded, Sample, Saved, Transition, World
 from tocsin.engine.occasions import Occasions
 from tocsin.engine.rule import Rule
 from tocsin.engine.rulebook import Rulebook
@@ -40,32 +42,39 @@ class Engine:
     """Rule instances and their timers. `new_id` gives the ids of alerts."""
 
     def __init__(self, rules: Iterable[Rule], world: World, new_id: Callable[[], str]) -> None:
-        self._world = world
+        self._memory = Memory()
+        self._world = world = self._memory.over(world)
         self._new_id = new_id
         self._lives = Lives()
         self._sight = Sight()
-        self._occasions = Occasions(self._lives, self._sight, new_id)
+        self._occasions = Occasions(self._lives, self._sight, self._memory, new_id)
         self._following = Following(self._lives, self._sight, self._occasions, self._held)
-        self._changeover = Changeover(self._lives, world, self._occasions)
         self._hours = Hours()
+        self._grouped = Grouped(world, self._judge, self._hours.counts, self._held)
+        self._changeover = Changeover(self._lives, world, self._occasions, self._grouped)
         self._down: set[str] = set()
         self._looked_at = float("-inf")
         self._looking = True  # whether there is anything whose truth changes as time passes
         self._rules = Rulebook(rules)
+        self._asked()
 
     # ------------------------------------------------------------------------------------------------------- entrances
 
     def process(self, change: Change, now: Instant) -> list[Transition]:
         """Everything that this change starts, ends and tells, in the order of the rules."""
         rules, kind = self._rules, change.kind
+        change = self._memory.see(change, passing=kind == "trade" and self._is_passing(change))
         out = list(self._link(change, now)) if kind == "venue" else []
         if concerned := rules.concerned(change, self._restless(change.key)):
             out += self._evaluated(concerned, change, now)
+        out += self._grouped.changed(change, now)
+        if change.ended:
+            self._memory.forget((change.key,))
         if kind in rules.timed_kinds:
             self._looking = True
         if kind == "account" and rules.reading_account:
             out += self._account_moved(change, now)
-        if kind in ("venue", "account"):
+        if len(out) > 1:
             out.sort(key=lambda each: rules.order[each.rule])
         return out
 
@@ -90,6 +99,14 @@ class Engine:
     def rule(self, name: str) -> Rule | None:
         """The rule of that id, if it runs."""
         return self._rules.get(name)
+
+    def recall(self, samples: Iterable[Sample]) -> None:
+        """What the last run had handed out by `remembered`; before `restore`."""
+        self._memory.restore(samples, self._world)
+
+    def remembered(self) -> list[Sample | Faded]:
+        """What is to be kept for the next run, or needn't be any more, since the last call; in this order."""
+        return self._memory.drain()
 
     def restore(
         self, saved: Iterable[Saved], alive: Instant | None, now: Instant
@@ -124,7 +141,7 @@ class Engine:
             elif (
                 isinstance(life, Instance)
                 and life.state == "inactive"
-                and self._world.get(life.entity) is None
+                and self._changeover.standing(life, now) is None
             ):
                 self._lives.forget(life)
                 out.append(transition(life, Step(trace="its entity is forgotten"), now, keep=False))
@@ -135,12 +152,14 @@ class Engine:
         out += self._closed(self._rules.running.values(), now)
         untimed = self._rules.running.keys() - self._rules.timed
         out += self._judge_standing(self._live(self._rules.running.values()), now, untimed)
+        out += self._grouped.judge_all(now, untimed)
         return out, unreadable
 
     def reload(self, rules: Iterable[Rule], now: Instant) -> list[Transition]:
         """Other rules from now on. A rule whose meaning is unchanged keeps its state and notices nothing."""
         old, self._rules = self._rules, Rulebook(rules)
         self._hours.set(self._rules.running.values(), now)
+        self._asked()
         self._looking = True
         out: list[Transition] = []
         for life in self._lives:
@@ -159,6 +178,7 @@ class Engine:
             self._sight.forget(forgotten)
         out += self._closed(fresh.values(), now)
         out += self._judge_standing(self._live(fresh.values()), now, fresh)
+        out += self._grouped.judge_all(now, fresh)
         return out
 
     def acknowledge(self, alert_id: str, now: Instant) -> list[Transition]:
@@ -176,11 +196,17 @@ class Engine:
     def forget(self, keys: Iterable[Key], now: Instant) -> list[Transition]:
         """These entities are gone (retention); so is what was remembered of their state, told of or not."""
         gone = frozenset(keys)
-        lives = [life for life in self._lives if isinstance(life, Instance) and life.entity in gone]
+        lives = [
+            life
+            for life in self._lives
+            if isinstance(life, Instance) and life.entity in gone and not life.rule.is_group
+        ]
         for life in lives:
             self._lives.forget(life)
+        self._memory.forget(gone)
         step = Step(trace="its entity is forgotten")
-        return [transition(life, step, now, state="inactive", keep=False) for life in lives]
+        out = [transition(life, step, now, state="inactive", keep=False) for life in lives]
+        return [*out, *self._grouped.gone(gone, now)]
 
     def venue_removed(self, venue: str, now: Instant) -> list[Transition]:
         """The venue is no longer configured: nobody will tell what becomes of its entities."""
@@ -189,6 +215,8 @@ class Engine:
         for life in self._lives:
             if isinstance(life, Instance | Awaiting) and life.entity.venue == venue:
                 out += self._changeover.end(life, now, "venue removed")
+        out += self._grouped.venue_removed(venue, now)
+        self._memory.forget_venue(venue)
         return out
 
     def blind(self, now: Instant) -> list[str]:
@@ -198,6 +226,9 @@ class Engine:
             rule = self._rules.running[rule_id]
             if rule.is_event_rule:
                 return False
+            if rule.is_group:
+                truths = self._grouped.verdicts(rule, now)
+                return not truths or any(truth is not None for truth in truths)
             concerned = [
                 truth
                 for kind in rule.kinds
@@ -290,6 +321,7 @@ class Engine:
         there = [standing(change) for kind in self._rules.timed_kinds for change in self._world.live(kind)]
         self._looking = bool(there)
         yield from self._judge_standing(there, now, timed)
+        yield from self._grouped.look(now)
 
     def _account_moved(self, change: Change, now: Instant) -> Iterator[Transition]:
         """Rules on orders and positions that read their account are judged again when the account moves."""
@@ -298,6 +330,7 @@ class Engine:
             standing(owned, account) for owned in self._world.of_account(change.key.venue, change.key.id)
         ]
         yield from self._judge_standing(below, now, self._rules.reading_account)
+        yield from self._grouped.moved(below, now, self._rules.reading_account)
 
     def _timer(self, life: Life, change: Change | None, now: Instant) -> Iterator[Transition]:
         """A life's time has come. `change` is its entity as it stands, where the life is an instance."""
@@ -329,11 +362,13 @@ class Engine:
     def _due(self, steady: float, now: Instant) -> Iterator[Transition]:
         """The timers that are due by that time, in their order."""
         for life in self._lives.pop_due(steady):
-            yield from self._timer(life, self._standing(life.entity), now)
+            yield from self._timer(life, self._changeover.standing(life, now), now)
 
     def _opened(self, rules: Collection[Rule], now: Instant) -> Iterator[Transition]:
         """The hours of these rules begin: entities are judged as they are."""
-        yield from self._judge_standing(self._live(rules), now, {rule.id for rule in rules})
+        opened = {rule.id for rule in rules}
+        yield from self._judge_standing(self._live(rules), now, opened)
+        yield from self._grouped.judge_all(now, opened)
 
     def _closed(self, rules: Iterable[Rule], now: Instant) -> Iterator[Transition]:
         """Those of these rules that don't count now have ended: their alerts are over, and nothing waits any longer."""
@@ -344,9 +379,10 @@ class Engine:
             if isinstance(life, Awaiting) or (isinstance(life, Instance) and life.state != "inactive"):
                 yield from self._changeover.end(life, now, OUT_OF_HOURS)
 
-    def _standing(self, key: Key) -> Change | None:
-        change = self._world.get(key)
-        return standing(change) if change is not None else None
+    def _asked(self) -> None:
+        """Other rules run from now on: other things are to be remembered."""
+        self._memory.ask(self._rules.running.values())
+        self._grouped.set_rules(self._rules.running.values())
 
     def _is_passing(self, change: Change) -> bool:
         """A trade that is older than the latest one: it happened, but it isn't what is so."""
@@ -393,6 +429,7 @@ class Engine:
         }
         there = (change for change in self._live(lost.values()) if change.venue == venue)
         yield from self._judge_standing(there, now, lost)
+        yield from self._grouped.judge_all(now, lost, venue)
 
     def _held(self, rule: Rule, venue: str) -> bool:
         return venue in self._down and not rule.kinds & _UNHELD

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterator
 
-from tocsin.engine import happenings, sequences
+from tocsin.engine import sequences
 from tocsin.engine.lives import Lives
 from tocsin.engine.model import Transition
 from tocsin.engine.occasions import Occasions
@@ -74,7 +74,7 @@ class Following:
         return completed
 
     def _first(self, rule: Rule, sequel: Sequel, change: Change, now: Instant) -> Iterator[Transition]:
-        truth, missing = happenings.verdict(rule, change, now)
+        change, truth, missing = self._occasions.verdict(rule, change, now)
         if rule.if_unknown == "ignore":
             self._sight.note(rule, truth, now.steady)
         if truth is False or (truth is None and rule.if_unknown == "ignore"):

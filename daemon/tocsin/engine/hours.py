@@ -44,9 +44,9 @@ class Hours:
 
     def __init__(self) -> None:
         self._rules: dict[str, tuple[Rule, Opening]] = {}
-        self._ahead = 0.0  # seconds from the steady clock to the wall-clock's timestamp, as last seen
-        self._until: datetime | None = None
+        self._seen: Instant | None = None
         self._since: datetime | None = None
+        self._until: datetime | None = None
 
     def set(self, rules: Iterable[Rule], now: Instant) -> None:
         """These are the rules from now on."""
@@ -71,7 +71,7 @@ class Hours:
 
     def passed(self, now: Instant) -> Iterator[Turned]:
         """The rules whose hours have begun or ended by `now`, in the order in which they did."""
-        self._ahead = now.wall.timestamp() - now.steady
+        self._seen = now
         if self._until is None or (self._since or now.wall) <= now.wall < self._until:
             return
         turned = []
@@ -88,9 +88,11 @@ class Hours:
 
     def deadline(self) -> float | None:
         """The steady time at which hours next begin or end, as the clocks stand."""
-        return None if self._until is None else self._until.timestamp() - self._ahead
+        if self._until is None or self._seen is None:
+            return None
+        return self._seen.steady + (self._until - self._seen.wall).total_seconds()
 
     def _note(self, now: Instant) -> None:
-        self._ahead = now.wall.timestamp() - now.steady
+        self._seen = now
         self._since = now.wall if self._rules else None
         self._until = min((opening.until for _, opening in self._rules.values()), default=None)

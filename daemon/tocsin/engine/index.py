@@ -17,6 +17,7 @@ from tocsin.engine.rule import Rule
 from tocsin.events import Change
 
 _MOST_LEVELS = 3
+_FEW = 4  # rules with limits: comparing those costs less than another level
 _MOST_COPIES = 64  # places of one path in a tree: the values of one list times those of another
 
 
@@ -77,12 +78,13 @@ def _tree(held: Sequence[tuple[Path, int]], kind: str) -> Part:
     return _part([_Held(_levels(path, telling), *_leaf(path), place) for path, place in held], read)
 
 
-def _part(held: Iterable[_Held], read: ReadKey) -> Part:
+def _part(held: Sequence[_Held], read: ReadKey, *, below_root: bool = False) -> Part:
     """All that goes through the same levels so far."""
+    few = below_root and len(held) <= _FEW
     apart: dict[Node, dict[Any, list[_Held]]] = {}
     leaves: dict[Leaf | None, list[tuple[Any, int]]] = {}
     for each in held:
-        if not each.levels:
+        if not each.levels or (few and each.leaf is not None):
             leaves.setdefault(each.leaf, []).append((each.limit, each.place))
             continue
         first, *rest = each.levels
@@ -90,7 +92,7 @@ def _part(held: Iterable[_Held], read: ReadKey) -> Part:
         for value in first.values:
             below.setdefault(value, []).append(each._replace(levels=tuple(rest)))
     parts: list[Part] = [
-        Level(*read(key), {value: _part(group, read) for value, group in below.items()})
+        Level(*read(key), {value: _part(group, read, below_root=True) for value, group in below.items()})
         for key, below in apart.items()
     ]
     parts += [leaf_part(leaf, limits, read) for leaf, limits in leaves.items()]

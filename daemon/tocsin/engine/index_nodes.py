@@ -121,8 +121,10 @@ class UpTo(_Sorted):
 
     def match(self, change: Change, found: list[int]) -> None:
         value = self._read(change)
-        start = 0 if value is None or value is UNSET else bisect_left(self._limits, value)
-        found += self._places[start:]
+        if value is None or value is UNSET:
+            found += self._places
+        elif value <= self._limits[-1]:
+            found += self._places[bisect_left(self._limits, value) :]
 
 
 class From(_Sorted):
@@ -134,7 +136,7 @@ class From(_Sorted):
         value = self._read(change)
         if value is None or value is UNSET:
             found += self._places
-        else:
+        elif value >= self._limits[0]:
             found += self._places[: bisect_right(self._limits, value)]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, Literal, Protocol, TypeAlias
 
 from msgspec import Struct, field
@@ -61,7 +62,13 @@ class Context(Struct, frozen=True, kw_only=True):
     time: datetime  # of the change behind it, as the venue dates it
     origin: str = "live"
     missing: tuple[str, ...] = ()  # fields that an event rule needed and didn't have
-    suppressed: int = 0  # events that a cooldown held back
+    suppressed: int = 0  # events that were held back and are told with this one
+    together: tuple[str, ...] = ()  # the titles of those, but for this one's
+    group: Mapping[str, str | None] | None = None  # of a rule on groups: the `per` fields; there is no one entity then
+    members: tuple[Mapping[str, Any], ...] = ()  # the group's entities that take part, as `fields`; the first of them
+    member_count: int = 0
+    left_out: tuple[str, ...] = ()  # members without the value, by their ids; the first of them
+    left_out_count: int = 0
     title: str | None = None  # the rule's templates, where it has them
     message: str | None = None
 
@@ -95,6 +102,23 @@ class Saved(Struct, frozen=True, kw_only=True):
     record: Mapping[str, Any]
 
 
+class Sample(Struct, frozen=True):
+    """A value at a time, to be kept for a window. `series` is what is followed, `instance` of which entity or group."""
+
+    series: str
+    instance: str
+    at: datetime
+    value: Decimal
+
+
+class Faded(Struct, frozen=True):
+    """Samples that no window needs any more: those of one instance, or of all; older than `before`, or all of them."""
+
+    series: str
+    instance: str | None = None
+    before: datetime | None = None
+
+
 class Pending(Struct, frozen=True):
     """For `tocsin status`: an instance that isn't inactive."""
 
@@ -106,5 +130,5 @@ class Pending(Struct, frozen=True):
 
 
 __all__ = [
-    "SEVERITIES", "AlertState", "Change", "Context", "Entity", "Pending", "Saved", "Severity", "Told", "Transition", "World",
+    "SEVERITIES", "AlertState", "Change", "Context", "Entity", "Faded", "Pending", "Sample", "Saved", "Severity", "Told", "Transition", "World",
 ]  # fmt: skip

@@ -15,7 +15,7 @@ class Rulebook:
         self.running = {rule.id: rule for rule in given if rule.enabled}
         self.disabled = frozenset(rule.id for rule in given if not rule.enabled)
         self.order = {rule: place for place, rule in enumerate(self.running)}
-        self.index = Index(self.running.values())
+        self.index = Index(rule for rule in self.running.values() if not rule.is_group)
         level = [rule for rule in self.running.values() if rule.is_level]
         self.timed = frozenset(rule.id for rule in level if is_timed(rule))
         self.timed_kinds = frozenset(kind for rule in level if is_timed(rule) for kind in rule.kinds)

@@ -28,6 +28,8 @@ class Step:
 
 def verdict(rule: Rule, change: Change, now: Instant) -> Truth:
     """What the rule's condition comes to. `where` and `when` are one in a rule that counts and sums nothing."""
+    if rule.is_group:  # `where` says who takes part
+        return False if change.ended else _holds(rule.when, change, now)
     truth = _holds(rule.when, change, now)
     if rule.where is None or truth is False:
         return truth
@@ -37,7 +39,7 @@ def verdict(rule: Rule, change: Change, now: Instant) -> Truth:
 
 def concerns(rule: Rule, change: Change, now: Instant) -> bool:
     """Whether the entity takes part in the rule at all."""
-    return rule.where is None or _holds(rule.where, change, now) is not False
+    return rule.is_group or rule.where is None or _holds(rule.where, change, now) is not False
 
 
 def judge(

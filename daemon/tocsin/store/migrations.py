@@ -25,6 +25,18 @@ def _history_views(db: Database) -> None:
     db.create_view("delivery_history", schema.DELIVERY_HISTORY)
 
 
+@_steps(name="0003_samples")
+def _samples(db: Database) -> None:
+    # Nothing was ever written to the table that stood here before.
+    for statement in schema.SAMPLES:
+        db.execute(statement)
+
+
+@_steps(name="0004_held")
+def _held(db: Database) -> None:
+    db.execute(schema.HELD)
+
+
 @cache
 def _known() -> frozenset[str]:
     with Database(memory=True, execute_plugins=False) as nothing:

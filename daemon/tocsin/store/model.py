@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -38,6 +39,32 @@ class AlertRow(Struct, frozen=True, kw_only=True):
     title: str
     body: str
     data: Mapping[str, Any]
+
+
+class SampleRow(Struct, frozen=True):
+    """A value at a time, of which a window of rules is made. `series` says of what, `instance` of which entity or group."""
+
+    series: str
+    instance: str
+    time: datetime
+    value: Decimal
+
+
+class SamplesGone(Struct, frozen=True):
+    """Samples that aren't needed any more: of one instance, or of all where that is None; those before a time, or all."""
+
+    series: str
+    instance: str | None = None
+    before: datetime | None = None
+
+
+class HeldRow(Struct, frozen=True, kw_only=True):
+    """What of an alert waits to be told until something no longer stands in the way; `data` None: it waits no longer."""
+
+    alert: str
+    rule: str = ""
+    reason: str = ""
+    data: Mapping[str, Any] | None = None
 
 
 class NewDelivery(Struct, frozen=True, kw_only=True):
@@ -87,7 +114,8 @@ class Attempt(Struct, frozen=True, kw_only=True):
 class Batch(Struct, kw_only=True):
     """All that one turn of the pipeline changed; committed in one transaction or not at all.
 
-    `entities`: the latest Change of each entity touched. `events`: the Changes whose events are kept as rows.
+    `entities`: the latest Change of each entity touched. `events`: the Changes whose events are kept as rows. `samples`
+    come and go in their order.
     """
 
     at: datetime
@@ -96,9 +124,19 @@ class Batch(Struct, kw_only=True):
     instances: list[InstanceRow] = field(default_factory=list)
     alerts: list[AlertRow] = field(default_factory=list)
     deliveries: list[NewDelivery] = field(default_factory=list)
+    samples: list[SampleRow | SamplesGone] = field(default_factory=list)
+    held: list[HeldRow] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(self.entities or self.events or self.instances or self.alerts or self.deliveries)
+        return bool(
+            self.entities
+            or self.events
+            or self.instances
+            or self.alerts
+            or self.deliveries
+            or self.samples
+            or self.held
+        )
 
 
 class Loaded(Struct, frozen=True, kw_only=True):
@@ -110,5 +148,7 @@ class Loaded(Struct, frozen=True, kw_only=True):
     entities: Sequence[Change]
     instances: Sequence[InstanceRow]
     alive: Instant | None
+    samples: Sequence[SampleRow] = ()  # in the order in which they were committed
+    held: Sequence[HeldRow] = ()  # in the order in which they were held
     set_aside: Path | None = None  # a corrupt database, moved here
     unreadable: tuple[str, ...] = ()  # rows that this version can't make sense of, and why; left out above

@@ -2,14 +2,24 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any, TypeAlias
 
 import msgspec
 
-from tocsin.events import Change, Key, Venue, from_iso, iso
+from tocsin.events import Change, Key, Venue, from_iso, iso, number_text
 from tocsin.events.vocabulary import from_plain, to_plain
-from tocsin.store.model import AlertRow, Attempt, Delivery, InstanceRow, NewDelivery
+from tocsin.store.model import (
+    AlertRow,
+    Attempt,
+    Delivery,
+    HeldRow,
+    InstanceRow,
+    NewDelivery,
+    SampleRow,
+    SamplesGone,
+)
 
 Row: TypeAlias = tuple[str | int | None, ...]
 
@@ -128,6 +138,17 @@ def instance(row: Sequence[Any]) -> InstanceRow:
     return InstanceRow(rule=rule, instance=key, record=json_mapping(data))
 
 
+# What is held is told in the order in which it was held; an upsert leaves it its place.
+PUT_HELD = _upsert("held", ("alert", "rule", "reason", "updated_at", "data"), ("alert",))
+DROP_HELD = "DELETE FROM held WHERE alert = ?"
+GET_HELD = "SELECT alert, rule, reason, data FROM held ORDER BY rowid"
+
+
+def held(row: Sequence[Any]) -> HeldRow:
+    alert, rule, reason, data = row
+    return HeldRow(alert=alert, rule=rule, reason=reason, data=json_mapping(data))
+
+
 _ALERT_COLUMNS = (
     "id", "rule", "instance", "venue", "account", "entity", "symbol", "state", "severity", "started_at", "fired_at",
     "resolved_at", "title", "body", "data",
@@ -153,6 +174,33 @@ def alert_row(alert: AlertRow) -> Row:
         alert.body,
         json_text(alert.data),
     )
+
+
+# ------------------------------------------------------------------------------------------------------------- samples
+
+_SAMPLE_COLUMNS = ("series", "instance", "time", "value")
+PUT_SAMPLE = _insert("samples", _SAMPLE_COLUMNS)
+GET_SAMPLES = f"SELECT {', '.join(_SAMPLE_COLUMNS)} FROM samples ORDER BY id"  # noqa: S608 - names are ours
+DROP_SAMPLES = "DELETE FROM samples WHERE series = ? AND instance = ? AND time < ?"
+DROP_SERIES = "DELETE FROM samples WHERE series = ? AND time < ?"
+_NO_END = "~"  # after any time
+
+
+def sample_row(sample: SampleRow) -> Row:
+    return (sample.series, sample.instance, iso(sample.time), number_text(sample.value))
+
+
+def sample(row: Sequence[Any]) -> SampleRow:
+    series, instance, time, value = row
+    return SampleRow(series, instance, from_iso(time), Decimal(value))
+
+
+def samples_gone(gone: SamplesGone) -> tuple[str, Row]:
+    """The statement, and what goes with it."""
+    before = iso(gone.before) if gone.before is not None else _NO_END
+    if gone.instance is None:
+        return DROP_SERIES, (gone.series, before)
+    return DROP_SAMPLES, (gone.series, gone.instance, before)
 
 
 # ---------------------------------------------------------------------------------------------------------- deliveries

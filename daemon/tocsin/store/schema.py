@@ -161,6 +161,32 @@ TABLES = (
     "CREATE INDEX samples_series ON samples (rule, instance, name, time)",
 )
 
+# Of what a rule follows or counts (`series`), for each entity or group (`instance`): one row a sample, in their order.
+SAMPLES = (
+    "DROP TABLE samples",
+    """
+    CREATE TABLE samples (
+        id INTEGER PRIMARY KEY,
+        series TEXT NOT NULL,
+        instance TEXT NOT NULL,
+        time TEXT NOT NULL,
+        value TEXT NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX samples_series ON samples (series, instance, time)",
+)
+
+# What waits to be told until something no longer stands in the way: a calendar, another alert, a silence.
+HELD = """
+    CREATE TABLE held (
+        alert TEXT PRIMARY KEY,
+        rule TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        updated_at TEXT NOT NULL,
+        data TEXT NOT NULL
+    ) STRICT
+"""
+
 ALERT_HISTORY = """
     SELECT a.id, a.rule, a.severity, a.state, a.venue, a.account, a.entity, a.symbol, a.title,
         a.started_at, a.fired_at, a.resolved_at, a.acked_at,

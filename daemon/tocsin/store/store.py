@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,7 +13,7 @@ from tocsin.events import Instant, from_iso, iso
 from tocsin.store import rows
 from tocsin.store.directory import StateDirectory
 from tocsin.store.errors import StoreUnavailable, outside_told
-from tocsin.store.model import Attempt, Batch, Delivery, Loaded
+from tocsin.store.model import Attempt, Batch, Delivery, Loaded, SampleRow, SamplesGone
 from tocsin.store.opening import open_database
 from tocsin.store.retention import Pruned, Retention, prune
 
@@ -64,19 +65,23 @@ class Store:
             for row in self._db.execute(query):
                 try:
                     found.append(parse(row))
-                except (ValueError, KeyError) as error:  # msgspec's errors are ValueErrors
+                except (ValueError, KeyError, ArithmeticError) as error:  # msgspec's errors are ValueErrors
                     unreadable.append(f"{kind} {row[:key]!r:.200}: {error}")
             return found
 
         with outside_told():
             entities = read("entity", rows.GET_ENTITIES, rows.entity, key=4)
             instances = read("instance", rows.GET_INSTANCES, rows.instance, key=2)
+            samples = read("sample", rows.GET_SAMPLES, rows.sample, key=2)
+            held = read("held alert", rows.GET_HELD, rows.held, key=1)
             at = self._db.execute(rows.GET_META, [_ALIVE_AT]).fetchone()
             steady = self._db.execute(rows.GET_META, [_ALIVE_STEADY]).fetchone()
         return Loaded(
             entities=entities,
             instances=instances,
+            samples=samples,
             alive=Instant(from_iso(at[0]), float(steady[0])) if at and steady else None,
+            held=held,
             set_aside=self.set_aside,
             unreadable=tuple(unreadable),
         )
@@ -85,6 +90,7 @@ class Store:
         """All of the batch, in one transaction."""
         # One instance may have changed several times in a batch: its last word counts.
         instances = {(row.rule, row.instance): row.record for row in batch.instances}
+        held = {row.alert: row for row in batch.held}
         at = iso(batch.at)
         with self._transaction() as db:
             many = db.conn.executemany
@@ -102,6 +108,22 @@ class Store:
             many(rows.DROP_INSTANCE, (key for key, record in instances.items() if record is None))
             many(rows.PUT_ALERT, map(rows.alert_row, batch.alerts))
             many(rows.PUT_DELIVERY, map(rows.new_delivery_row, batch.deliveries))
+            many(
+                rows.PUT_HELD,
+                (
+                    (row.alert, row.rule, row.reason, at, rows.json_text(row.data))
+                    for row in held.values()
+                    if row.data is not None
+                ),
+            )
+            many(rows.DROP_HELD, ((row.alert,) for row in held.values() if row.data is None))
+            for are_new, samples in groupby(batch.samples, lambda each: isinstance(each, SampleRow)):
+                if are_new:
+                    many(rows.PUT_SAMPLE, (rows.sample_row(s) for s in samples if isinstance(s, SampleRow)))
+                else:
+                    for gone in samples:
+                        if isinstance(gone, SamplesGone):
+                            db.conn.execute(*rows.samples_gone(gone))
 
     def alive(self, now: Instant) -> None:
         """Notes that the daemon is alive: after a restart `Loaded.alive` says since when nobody watched."""

@@ -48,7 +48,9 @@ def read(node: document.Node, path: str, add: Add) -> Calendar | None:
         if entry.key.text not in KEYS:
             hint = did_you_mean(entry.key.text, KEYS, f"there are {', '.join(KEYS)}")
             found.append(Problem(f"unknown key `{entry.key.text:.80}`", entry.key.place, path, hint))
-    found += [Problem(f"`{key}` is missing", node.place, path) for key in ("tz", "open") if key not in node.entries]
+    found += [
+        Problem(f"`{key}` is missing", node.place, path) for key in ("tz", "open") if key not in node.entries
+    ]
     zones = _each(node, "tz", _zone, path, found.append)
     windows = _each(node, "open", Window.parse, path, found.append)
     closed = _each(node, "closed", _day, path, found.append)
@@ -65,7 +67,9 @@ def named(node: document.Node, calendars: Calendars, path: str, report: Report) 
         return calendars[node.text]
     known = tuple(calendars)
     there = f"there are {', '.join(known)}" if known else "the config has no `calendars`"
-    report.error(f"no calendar is called `{node.text:.80}`", node.place, did_you_mean(node.text, known, there))
+    report.error(
+        f"no calendar is called `{node.text:.80}`", node.place, did_you_mean(node.text, known, there)
+    )
     return None
 
 
@@ -75,9 +79,7 @@ def spelled(calendar: Calendar) -> str:
     return f"{calendar.tz} {windows} {sorted(day.isoformat() for day in calendar.closed)}"
 
 
-def _each(
-    node: document.Mapping, key: str, parse: Callable[[str], _T], path: str, add: Add
-) -> list[_T]:
+def _each(node: document.Mapping, key: str, parse: Callable[[str], _T], path: str, add: Add) -> list[_T]:
     """The values under a key that takes one text or several (`tz` takes one)."""
     value = node.get(key)
     if value is None:

@@ -6,7 +6,7 @@ from tocsin.engine.language.condition import TreeCondition
 from tocsin.engine.language.ranges import Bound, bounds_of
 from tocsin.engine.language.report import Report, a, did_you_mean
 from tocsin.engine.language.scope import is_common
-from tocsin.engine.language.tree import Name, conjuncts, walk
+from tocsin.engine.language.tree import Call, Name, conjuncts, text, walk
 from tocsin.engine.language.watch import Watch
 from tocsin.events import KINDS
 
@@ -19,7 +19,7 @@ _STREAMED = frozenset({"position.updated", "account.updated"})
 def floods(watch: Watch, *, guarded: bool, level: bool, report: Report) -> None:
     """An event rule on something that comes all the time, with nothing to hold it back.
 
-    `guarded`: it has an edge or a cooldown; `level`: it has a condition that stays true.
+    `guarded`: it has an edge, a count or a cooldown; `level`: it has a condition that stays true.
     """
     if guarded:
         return
@@ -30,8 +30,20 @@ def floods(watch: Watch, *, guarded: bool, level: bool, report: Report) -> None:
         if streamed and what != "order_expired":
             report.under("watch").warning(
                 f"`{name}` comes all the time, so this tells all the time", watch.places[name],
-                f"watch `{kind}` (without the dot) to be told once, or use crosses_above, crosses_below or `cooldown`",
+                f"watch `{kind}` (without the dot) to be told once, or use crosses_above, crosses_below, `count` or `cooldown`",
             )  # fmt: skip
+
+
+def unknown_at_first(watch: Watch, conditions: Mapping[str, TreeCondition], report: Report) -> None:
+    """An event rule that needs history tells of each event until the history is there: unknown is told."""
+    for key, condition in conditions.items():
+        for part in walk(condition.tree):
+            if isinstance(part, Call) and part.function in ("change", "percent_change"):
+                report.under(key).warning(
+                    f"`{text(part)}` is unknown until there is so much history, and what is unknown is told", part.place,
+                    f"add `if_unknown: ignore`, or watch `{watch.kinds[0]}` (without the dot)",
+                )  # fmt: skip
+                return
 
 
 def unsupplied(

@@ -7,8 +7,8 @@ Checking gives a new tree in which every node has its type and every constant is
 from dataclasses import replace
 
 from tocsin.engine.language.arithmetic import RESULTS
-from tocsin.engine.language.constants import SAID, alike, complain_unlike
-from tocsin.engine.language.functions import FUNCTIONS, LATER, Function, Parameter, function_of
+from tocsin.engine.language.constants import SAID, alike, as_parameter, complain_unlike
+from tocsin.engine.language.functions import FUNCTIONS, Function, Parameter, function_of, needs_of
 from tocsin.engine.language.report import Report, did_you_mean
 from tocsin.engine.language.scope import NOT_KEPT, Scope, is_common
 from tocsin.engine.language.tree import (
@@ -28,6 +28,7 @@ from tocsin.engine.language.tree import (
     text,
     walk,
 )
+from tocsin.engine.language.windowed import SAMPLING
 
 _ORDERED: frozenset[Type] = frozenset({"number", "time", "duration", "?"})
 
@@ -43,7 +44,8 @@ def check(node: Node, scope: Scope, report: Report) -> Node | None:
 
 def _looks_at_something(node: Node) -> bool:
     return any(
-        isinstance(part, Name) or ((known := function_of(part)) and known.timed) for part in walk(node)
+        isinstance(part, Name) or ((known := function_of(part)) and (known.timed or known.needs))
+        for part in walk(node)
     )
 
 
@@ -177,12 +179,11 @@ class _Check:
         result = function.result
         if result is None:
             result = arguments[0].type if arguments[0].type in function.parameters[0].types else "?"
-        return Call(node.function, tuple(arguments), node.place, result)
+        among = self._scope.among if function.name in SAMPLING else ""
+        return Call(node.function, tuple(arguments), node.place, result, among)
 
     def _unknown_function(self, node: Call) -> None:
-        if node.function in LATER:
-            self._report.error(f"the function `{node.function}` is not supported by this version", node.place)
-        elif node.function in self._scope.fields:
+        if node.function in self._scope.fields:
             self._report.error(
                 f"`{node.function}` is a field, not a function", node.place, f"write `{node.function}`"
             )
@@ -195,8 +196,8 @@ class _Check:
     ) -> Node:
         if parameter.alike:
             argument = self._comparable(earlier[0], "==", argument)[1]
-        if isinstance(argument, Constant) and argument.written is not None and parameter.types == {"text"}:
-            argument = Constant(argument.written, "text", argument.place)
+        if isinstance(argument, Constant):
+            argument = as_parameter(argument, parameter.types, self._report)
         if argument.type == "?":
             return argument
         if argument.type not in parameter.types:
@@ -209,22 +210,53 @@ class _Check:
             self._report.error(f"`{function.name}` needs {parameter.name} written out here", argument.place)
         elif parameter.check and isinstance(argument, Constant) and (wrong := parameter.check(argument)):
             self._report.error(wrong, argument.place)
+        self._looked_at(function, parameter, argument)
+        return argument
+
+    def _looked_at(self, function: Function, parameter: Parameter, argument: Node) -> None:
         if parameter.own:
             self._own(function, argument)
-        return argument
+        elif parameter.followed:
+            self._followed(function, argument)
+        elif parameter.summed:
+            self._summed(function, argument)
 
     def _own(self, function: Function, argument: Node) -> None:
         """Only the entity's own fields have a previous value."""
-        own = False
         for part in walk(argument):
             inner = function_of(part)
-            if isinstance(part, Name):
-                own = own or not is_common(part.name)
-            unknown = isinstance(part, Name) and (part.name in NOT_KEPT or part.name.startswith("account."))
-            if unknown or (inner and (inner.edge or inner.timed or inner.name == "previous")):
+            unknown = isinstance(part, Name) and (
+                part.name in NOT_KEPT or part.name.startswith(("account.", "first."))
+            )
+            if unknown or (inner and (inner.edge or inner.timed or inner.needs or inner.name == "previous")):
                 self._report.error(f"the previous value of `{text(part)}` is not kept", part.place,
                                    f"`{function.name}` works on the entity's own fields")  # fmt: skip
                 return
-        if not own:
+        self._changing(function, argument)
+
+    def _followed(self, function: Function, argument: Node) -> None:
+        """What is seen over time is a value of the entity itself, known at each of its events."""
+        for part in walk(argument):
+            inner = function_of(part)
+            if isinstance(part, Name) and part.name.startswith("account."):
+                self._report.error(f"the history of `{part.name}` is the account's", part.place,
+                                   f"watch `account` and write {function.name}({part.name.removeprefix('account.')}, …)")  # fmt: skip
+                return
+            if inner and (inner.edge or inner.timed or inner.needs):
+                self._report.error(f"`{inner.name}` can't stand inside `{function.name}`", part.place,
+                                   f"`{function.name}` works on the entity's own fields")  # fmt: skip
+                return
+        self._changing(function, argument)
+
+    def _summed(self, function: Function, argument: Node) -> None:
+        for part in walk(argument):
+            inner = function_of(part)
+            if inner and (inner.edge or needs_of(part) in ("events", "group")):
+                self._report.error(f"`{inner.name}` can't stand inside `{function.name}`", part.place)
+                return
+        self._changing(function, argument)
+
+    def _changing(self, function: Function, argument: Node) -> None:
+        if not any(isinstance(part, Name) and not is_common(part.name) for part in walk(argument)):
             self._report.error(f"`{text(argument)}` never changes", argument.place,
                                f"`{function.name}` works on the entity's own fields")  # fmt: skip

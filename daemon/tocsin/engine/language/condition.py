@@ -1,28 +1,66 @@
 """A compiled condition: what the engine evaluates (`tocsin.engine.rule.Condition`)."""
 
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from tocsin.engine.language import told
 from tocsin.engine.language.evaluate import Judge, evaluator
-from tocsin.engine.language.functions import FUNCTIONS
-from tocsin.engine.language.tree import Call, Name, Node, text, walk
+from tocsin.engine.language.functions import FUNCTIONS, needs_of
+from tocsin.engine.language.tree import Call, Constant, Name, Node, text, walk
+from tocsin.engine.language.values import Build, Evaluate
+from tocsin.engine.language.windowed import Followed, followed
 from tocsin.events import Change
+
+# What is a number of something other than money: members in unlike currencies may be summed.
+_NO_MONEY = frozenset({
+    "leverage", "amount", "filled", "remaining", "margin_level", "stop_out_level", "power", "energy", "volume", "bid_size",
+    "ask_size", "bid_depth", "ask_depth", "levels", "sequence", "attempts", "unconfirmed",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Summed:
+    """A value that some condition sums (or takes the extremes of) over the entities of a group. `name`: its spelling."""
+
+    name: str
+    value: Evaluate
+    money: bool
+    extremes: bool
 
 
 class TreeCondition:
     """A checked tree and the function that evaluates it."""
 
-    __slots__ = ("edge", "fields", "holds", "source", "timed", "tree")
+    __slots__ = (
+        "counted", "edge", "fields", "followed", "holds", "remembers", "source", "summed", "timed", "tree",
+    )  # fmt: skip
 
     def __init__(self, tree: Node) -> None:
         parts = walk(tree)
-        functions = [FUNCTIONS[part.function] for part in parts if isinstance(part, Call)]
+        calls = [part for part in parts if isinstance(part, Call)]
+        functions = [FUNCTIONS[call.function] for call in calls]
         self.tree = tree
         self.source = text(tree)
         self.edge = any(function.edge for function in functions)
         self.timed = any(function.timed for function in functions)
         self.fields = tuple(dict.fromkeys(part.name for part in parts if isinstance(part, Name)))
         self.holds: Judge = evaluator(tree)
+        self.followed: tuple[Followed, ...] = tuple(
+            dict.fromkeys(
+                followed(Build(call, evaluator, False)) for call in calls if needs_of(call) == "history"
+            )
+        )
+        self.counted: tuple[timedelta, ...] = tuple(
+            dict.fromkeys(
+                argument.value
+                for call in calls
+                if needs_of(call) == "events"
+                for argument in call.arguments
+                if isinstance(argument, Constant) and isinstance(argument.value, timedelta)
+            )
+        )
+        self.summed = tuple(_summed(calls))
+        self.remembers = any(needs_of(call) for call in calls)
 
     def missing(self, change: Change, now: datetime) -> tuple[str, ...]:
         return told.missing(self.tree, change, now)
@@ -32,3 +70,17 @@ class TreeCondition:
 
     def __repr__(self) -> str:
         return f"<{self.source}>"
+
+
+def _summed(calls: list[Call]) -> list[Summed]:
+    found: dict[str, Summed] = {}
+    for call in calls:
+        if needs_of(call) != "group" or not call.arguments:
+            continue
+        value = call.arguments[0]
+        name, fields = text(value), [part.name for part in walk(value) if isinstance(part, Name)]
+        known = found.get(name)
+        extremes = call.function in ("min", "max") or (known is not None and known.extremes)
+        money = not _NO_MONEY.issuperset(fields)
+        found[name] = Summed(name, evaluator(value), money, extremes)
+    return list(found.values())

@@ -26,6 +26,15 @@ def alike(left: Node, right: Node, scope: Scope, report: Report) -> tuple[Node, 
     return left, right
 
 
+def as_parameter(constant: Constant, types: frozenset[Type], report: Report) -> Constant:
+    """A constant as what must stand there, if it can be read so: a duration may be in quotes, a text without."""
+    if types == {"text"} and constant.written is not None:
+        return Constant(constant.written, "text", constant.place)
+    if types == {"duration"} and isinstance(constant.value, str):
+        return _parsed(constant, constant.value, "duration", report)
+    return constant
+
+
 def _fitted(constant: Constant, other: Node, scope: Scope, report: Report) -> Constant:
     if other.type in ("text", "event") and constant.written is not None:
         constant = Constant(constant.written, "text", constant.place)

@@ -73,6 +73,8 @@ def _field(node: Name, before: bool) -> Evaluate:
         return _symbol(before)
     if name.startswith("account."):
         return _of_account(name.removeprefix("account."), before)
+    if name.startswith("first."):
+        return _of_first(Name(name.removeprefix("first."), node.place, node.type))
     if before:
         return _previous(name)
     read = attrgetter(f"state.{name}")
@@ -100,6 +102,12 @@ def _symbol(before: bool) -> Evaluate:
         return change.symbol if value is UNSET or (value is None and not before) else value
 
     return evaluate
+
+
+def _of_first(name: Name) -> Evaluate:
+    """Of the first event of a sequence, which its second carries (`sequences.Second`)."""
+    read = _field(name, False)
+    return lambda change, now: read(getattr(change, "first"), now)  # noqa: B009 - a plain Change has none
 
 
 def _of_account(name: str, before: bool) -> Evaluate:

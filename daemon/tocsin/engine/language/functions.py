@@ -7,8 +7,9 @@ compiler, the messages and the reference documentation follow.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Literal, TypeAlias
 
-from tocsin.engine.language import implementations
+from tocsin.engine.language import implementations, windowed
 from tocsin.engine.language.implementations import Fact
 from tocsin.engine.language.tree import Call, Constant, Node, Type
 from tocsin.engine.language.values import Build, Evaluate, lifted
@@ -18,12 +19,17 @@ _NUMBER: frozenset[Type] = frozenset({"number"})
 _QUANTITY: frozenset[Type] = frozenset({"number", "duration"})
 _TEXT: frozenset[Type] = frozenset({"text"})
 _TIME: frozenset[Type] = frozenset({"time"})
+_DURATION: frozenset[Type] = frozenset({"duration"})
+
+Need: TypeAlias = Literal["history", "events", "group"]
+"""What a function looks at beside the change: the entity's history, the rule's events, the group's entities."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """`written`: a constant must stand here. `alike`: of the type that the first argument has. `own`: only the entity's
-    own fields, whose previous values are known. `check` says what is wrong with a constant, if anything.
+    own fields, whose previous values are known. `followed`: of the entity's own fields too, and seen over time.
+    `summed`: seen over the entities of a group. `check` says what is wrong with a constant, if anything.
     """
 
     name: str
@@ -31,6 +37,8 @@ class Parameter:
     written: bool = False
     alike: bool = False
     own: bool = False
+    followed: bool = False
+    summed: bool = False
     optional: bool = False
     check: Callable[[Constant], str] | None = None
 
@@ -39,7 +47,8 @@ class Parameter:
 class Function:
     """`result` None is the first argument's type. `edge`: true for a moment only. `timed`: changes as time passes.
 
-    `build` compiles a call. `fact` tells, for a call that came out true or false, what is so, in words.
+    `build` compiles a call. `fact` tells, for a call that came out true or false, what is so, in words. `needs`: what
+    it looks at beside the change.
     """
 
     name: str
@@ -50,6 +59,7 @@ class Function:
     fact: Fact | None = None
     edge: bool = False
     timed: bool = False
+    needs: Need | None = None
 
     @property
     def signature(self) -> str:
@@ -61,6 +71,11 @@ class Function:
     def fewest(self) -> int:
         return sum(not parameter.optional for parameter in self.parameters)
 
+
+_FOLLOWED = Parameter("x", _NUMBER, followed=True)
+_LENGTH = Parameter("length", _DURATION, written=True, check=windowed.is_length_wrong)
+_MAYBE_LENGTH = Parameter("length", _DURATION, written=True, optional=True, check=windowed.is_length_wrong)
+_SUMMED = Parameter("x", _NUMBER, summed=True)
 
 # --------------------------------------------------------------------------------------------------------- the table
 
@@ -150,6 +165,119 @@ _TABLE = (
         timed=True,
     ),
     Function(
+        "change",
+        (_FOLLOWED, _LENGTH),
+        "number",
+        "x now less x in force so long ago; missing until there is so much history",
+        windowed.against_history(windowed.then, windowed.difference),
+        needs="history",
+    ),
+    Function(
+        "percent_change",
+        (_FOLLOWED, _LENGTH),
+        "number",
+        "x now against x in force so long ago, in percent of it; missing until there is so much history",
+        windowed.against_history(windowed.then, windowed.percent),
+        needs="history",
+    ),
+    Function(
+        "drawdown",
+        (_FOLLOWED, _MAYBE_LENGTH),
+        "number",
+        "by how many percent x is below the highest ever seen, or seen in that time",
+        windowed.against_history(windowed.highest, windowed.percent_below),
+        needs="history",
+    ),
+    Function(
+        "runup",
+        (_FOLLOWED, _MAYBE_LENGTH),
+        "number",
+        "by how many percent x is above the lowest ever seen, or seen in that time",
+        windowed.against_history(windowed.lowest, windowed.percent),
+        needs="history",
+    ),
+    Function(
+        "peak",
+        (_FOLLOWED,),
+        "number",
+        "the highest x ever seen",
+        windowed.of_history(windowed.highest),
+        needs="history",
+    ),
+    Function(
+        "lowest",
+        (_FOLLOWED, _LENGTH),
+        "number",
+        "the lowest x seen in that time",
+        windowed.of_history(windowed.lowest),
+        needs="history",
+    ),
+    Function(
+        "highest",
+        (_FOLLOWED, _LENGTH),
+        "number",
+        "the highest x seen in that time",
+        windowed.of_history(windowed.highest),
+        needs="history",
+    ),
+    Function(
+        "average",
+        (_FOLLOWED, _LENGTH),
+        "number",
+        "the average of x over the entity's events in that time, those that take part in the rule",
+        windowed.of_history(windowed.average),
+        needs="history",
+    ),
+    Function(
+        "total",
+        (_FOLLOWED, _LENGTH),
+        "number",
+        "the sum of x over the entity's events in that time, those that take part in the rule",
+        windowed.of_history(windowed.total),
+        needs="history",
+    ),
+    Function(
+        "count",
+        (_MAYBE_LENGTH,),
+        "number",
+        "with a length: events that passed `where` in that time, this one included, afresh after each alert; "
+        "without: how many live entities the group has that pass `where`",
+        windowed.count,
+        needs="group",
+    ),
+    Function(
+        "sum",
+        (_SUMMED,),
+        "number",
+        "the sum of x over the live entities of the group that pass `where`",
+        windowed.aggregate("sum"),
+        needs="group",
+    ),
+    Function(
+        "min",
+        (_SUMMED,),
+        "number",
+        "the lowest x of the live entities of the group that pass `where`",
+        windowed.aggregate("min"),
+        needs="group",
+    ),
+    Function(
+        "max",
+        (_SUMMED,),
+        "number",
+        "the highest x of the live entities of the group that pass `where`",
+        windowed.aggregate("max"),
+        needs="group",
+    ),
+    Function(
+        "mean",
+        (_SUMMED,),
+        "number",
+        "the average of x over the live entities of the group that pass `where`",
+        windowed.aggregate("mean"),
+        needs="group",
+    ),
+    Function(
         "abs", (Parameter("x", _QUANTITY),), None, "x without its sign", lifted(implementations.absolute)
     ),
     Function(
@@ -175,12 +303,14 @@ _TABLE = (
 
 FUNCTIONS: Mapping[str, Function] = {function.name: function for function in _TABLE}
 
-LATER = frozenset({
-    "change", "percent_change", "drawdown", "runup", "lowest", "highest", "average", "total", "peak", "count",
-    "sum", "min", "max", "mean",
-})  # fmt: skip
-"""Known to the language, not to this version."""
-
 
 def function_of(node: Node) -> Function | None:
     return FUNCTIONS.get(node.function) if isinstance(node, Call) else None
+
+
+def needs_of(node: Node) -> Need | None:
+    """What a call looks at beside the change. `count` with a length counts events."""
+    function = function_of(node)
+    if function is None or not isinstance(node, Call):
+        return None
+    return "events" if function.name == "count" and node.arguments else function.needs

@@ -54,11 +54,14 @@ def _circles(named: Mapping[str, list[document.Scalar]]) -> Iterator[tuple[tuple
             told.update(way)
             place = next(name.place for name in named[start] if name.text == way[1])
             circle = " -> ".join((*way, start))
-            yield way, Problem(
-                f"rules inhibit each other in a circle: {circle}",
-                place,
-                f"{start}.inhibited_by",
-                "while all of them fire, none would be told",
+            yield (
+                way,
+                Problem(
+                    f"rules inhibit each other in a circle: {circle}",
+                    place,
+                    f"{start}.inhibited_by",
+                    "while all of them fire, none would be told",
+                ),
             )
 
 

@@ -1,6 +1,6 @@
 """What a rule's keys say beside its conditions: whether they fit its sort, and whether what they name exists."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cache
 
 from tocsin import document
@@ -19,7 +19,7 @@ TEMPLATE_NAMES = frozenset({
 """What a template may use beside the fields of what the rule watches."""
 
 _STATE_ONLY = ("until", "for", "keep_firing_for", "on_gap")
-_EVENT_ONLY = ("cooldown", "if_unknown", "per")
+_EVENT_ONLY = ("cooldown", "if_unknown", "then", "unless")
 _NOT_WITH_EDGE = ("for", "until", "keep_firing_for", "repeat")
 _SHORTEST_REPEAT = 1.0  # seconds
 
@@ -33,6 +33,9 @@ def misplaced(
         for key in _given(node, _STATE_ONLY):
             report.error(f"`{key.text}` is for state rules; this one watches an event", key.place,
                          f"watch `{watch.kinds[0]}` (without a dot) to look at what is so")  # fmt: skip
+        if "then" in node.entries and "unless" in node.entries:
+            report.error("`then` and `unless` can't stand in one rule", node.entries["unless"].key.place,
+                         "make a rule for each")  # fmt: skip
         return
     for key in _given(node, _EVENT_ONLY):
         report.error(f"`{key.text}` is for event rules; this one watches what is so", key.place)
@@ -66,13 +69,17 @@ def notified(node: document.Mapping, said: WrittenRule, channels: frozenset[str]
 
 
 def templated(
-    node: document.Mapping, said: WrittenRule, readable: Scope, wrong_with: CheckTemplate, report: Report
+    node: document.Mapping,
+    said: WrittenRule,
+    names: frozenset[str],
+    wrong_with: CheckTemplate,
+    report: Report,
 ) -> None:
     """`title` and `message` are templates over what the rule watches."""
     for key, template in (("title", said.title), ("message", said.message)):
         if template is None:
             continue
-        if wrong := wrong_with(template, template_names(readable.kinds)):
+        if wrong := wrong_with(template, names):
             line, message = wrong
             several = "\n" in template.strip()
             report.under(key).error(f"line {line + 1} of the text: {message}" if several else message,
@@ -84,6 +91,11 @@ def template_names(kinds: tuple[str, ...]) -> frozenset[str]:
     """What templates of a rule on these kinds may use."""
     names = scope(kinds, event_rule=True).names
     return TEMPLATE_NAMES.union(name for name in names if "." not in name)
+
+
+def group_names(kinds: tuple[str, ...], per: tuple[str, ...]) -> frozenset[str]:
+    """What templates of a rule on groups may use: what their entities have in common, and `members`."""
+    return TEMPLATE_NAMES.union(per, {"venue", "kind"}, {"currency"} & template_names(kinds))
 
 
 def valued(node: document.Mapping, said: WrittenRule, readable: Scope, report: Report) -> None:
@@ -98,6 +110,17 @@ def valued(node: document.Mapping, said: WrittenRule, readable: Scope, report: R
         report.error(message, place, hint)
     elif known.type != "number":
         report.error(f"`{said.value}` is no number", place)
+
+
+def valued_of_group(
+    node: document.Mapping, said: WrittenRule, numbers: Collection[str], report: Report
+) -> None:
+    """`value` is one of the group's numbers that the conditions speak of."""
+    if said.value is not None and said.value not in numbers:
+        known = tuple(numbers)
+        report.under("value").error(f"`{said.value:.80}` is no number of the group that the rule speaks of",
+                                    node.entries["value"].value.place,
+                                    f"there are {', '.join(known)}" if known else "")  # fmt: skip
 
 
 def repeated(node: document.Mapping, said: WrittenRule, report: Report) -> None:

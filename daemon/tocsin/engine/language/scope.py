@@ -35,11 +35,12 @@ class Readable:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What the conditions of a rule on `kinds` can read."""
+    """What the conditions of a rule on `kinds` can read. `among`: which events take part, in words, where not all do."""
 
     kinds: tuple[str, ...]
     event_rule: bool
     fields: Mapping[str, Readable]
+    among: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -58,6 +59,8 @@ class Scope:
             )
         if name.startswith("account."):
             return self._unknown_of_account(name)
+        if name.startswith("first."):
+            return self._unknown_of_first(name)
         having = [kind for kind in self.kinds if name in fields(kind)]
         if having:
             without = [kind for kind in self.kinds if kind not in having]
@@ -77,6 +80,15 @@ class Scope:
         elsewhere = f"it is a field of {', '.join(others)}" if others else ""
         hint = elsewhere or did_you_mean(name, self.names, f"`tocsin fields {self.kinds[0]}` lists them")
         return (f"unknown field `{name:.80}` of {self.thing}", hint)
+
+    def _unknown_of_first(self, name: str) -> tuple[str, str]:
+        known = tuple(readable for readable in self.names if readable.startswith("first."))
+        if not known:
+            return (
+                "`first.` is for the `when` of `then` and `unless`",
+                f"write `{name.removeprefix('first.')}`",
+            )
+        return (f"unknown field `{name:.80}`", did_you_mean(name, known, f"there are {listed(known)}"))
 
     def _unknown_of_account(self, name: str) -> tuple[str, str]:
         if self.kinds == ("account",):

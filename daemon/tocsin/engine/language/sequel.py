@@ -146,9 +146,7 @@ def _when(node: document.Mapping, sort: str, readable: Scope, report: Report) ->
     return TreeCondition(checked) if checked is not None else None
 
 
-def _match(
-    node: document.Mapping, sort: str, readable: Scope, report: Report
-) -> tuple[tuple[str, str], ...]:
+def _match(node: document.Mapping, sort: str, readable: Scope, report: Report) -> tuple[tuple[str, str], ...]:
     value = node.get("match")
     if value is None:
         return ()
@@ -163,7 +161,11 @@ def _match(
             report.error("the name of a field of the first event must stand here", entry.value.place)
             continue
         second = _field(entry.key, entry.key.text, readable.fields, readable, report)
-        firsts = {name.removeprefix(_FIRST): field for name, field in readable.fields.items() if name.startswith(_FIRST)}
+        firsts = {
+            name.removeprefix(_FIRST): field
+            for name, field in readable.fields.items()
+            if name.startswith(_FIRST)
+        }
         earlier = _field(entry.value, entry.value.text, firsts, readable, report)
         if second is None or earlier is None:
             continue

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Literal
 
+from tocsin.engine.language.functions import needs_of
 from tocsin.engine.language.tree import (
     MIRRORED,
     NEGATED,
@@ -15,7 +16,8 @@ from tocsin.engine.language.tree import (
     Node,
     Not,
     Ordering,
-    walk,
+    children,
+    text,
 )
 
 Worse = Literal["lowest", "highest"]
@@ -51,9 +53,23 @@ def _compared(node: Node, *, negated: bool) -> Iterator[tuple[str, Worse]]:
         yield from _in(node.arguments[0], "<" if node.function == "crosses_below" else ">")
 
 
+# By how much it is below its highest: the more, the lower it is.
+_MIRRORS = frozenset({"drawdown"})
+
+
 def _in(node: Node, operator: Ordering) -> Iterator[tuple[str, Worse]]:
     if isinstance(node, Constant):
         return
-    for part in walk(node):
-        if isinstance(part, Name) and part.type == "number":
-            yield part.name, "lowest" if operator in ("<", "<=") else "highest"
+    end: Worse = "lowest" if operator in ("<", "<=") else "highest"
+    if needs_of(node) == "group":
+        yield text(node), end
+    elif needs_of(node) == "events":
+        return
+    elif isinstance(node, Call) and node.function in _MIRRORS:
+        yield from _in(node.arguments[0], MIRRORED[operator])
+    elif isinstance(node, Name):
+        if node.type == "number":
+            yield node.name, end
+    else:
+        for part in children(node):
+            yield from _in(part, operator)

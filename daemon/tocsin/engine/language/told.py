@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+from tocsin.engine.informed import Aggregates
 from tocsin.engine.language.evaluate import evaluator
-from tocsin.engine.language.functions import function_of
+from tocsin.engine.language.functions import function_of, needs_of
 from tocsin.engine.language.tree import (
     NEGATED,
     Arithmetic,
@@ -66,11 +67,25 @@ class Telling:
     def _missing(self, node: Node) -> Iterator[str]:
         if self._value(node) is not None:
             return
-        if isinstance(node, Name) or (isinstance(node, Call) and node.function == "previous"):
+        if isinstance(node, Name):
             yield text(node)
-        for child in children(node) if not isinstance(node, Call) or node.function != "previous" else ():
+        elif isinstance(node, Call) and (node.function == "previous" or needs_of(node)):
+            yield from self._not_remembered(node)
+            return
+        for child in children(node):
             if not isinstance(child, Listing):
                 yield from self._missing(child)
+
+    def _not_remembered(self, node: Call) -> Iterator[str]:
+        """What is seen over time may itself be missing; members of a group are told of elsewhere."""
+        need = needs_of(node)
+        inside = list(self._missing(node.arguments[0])) if need == "history" else []
+        group: Aggregates | None = getattr(self._change, "group", None)
+        if need == "group" and group is not None and node.arguments:
+            unlike = group.currencies(text(node.arguments[0]))
+            yield text(node) + (f" (members in {' and '.join(unlike)})" if unlike else "")
+        else:
+            yield from inside or (text(node),)
 
     def _unknown(self, node: Node) -> str:
         missing = self.missing(node)

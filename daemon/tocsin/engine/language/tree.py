@@ -51,10 +51,13 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Call:
+    """`among`: which events a window function takes its samples from, set by the checker; see `windowed.Followed`."""
+
     function: str
     arguments: tuple["Node", ...]
     place: Place = field(compare=False)
     type: Type = field(default="?", compare=False)
+    among: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

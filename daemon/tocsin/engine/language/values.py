@@ -4,12 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Context, Decimal
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 from tocsin.engine.language.tree import Call, Node, Type, span_text
+from tocsin.engine.rule import Evaluate as Evaluate  # noqa: PLC0414 - part of what this module gives
 from tocsin.events import Change, iso, number_text
-
-Evaluate: TypeAlias = Callable[[Change, datetime], Any]
 
 _SHOWN_DIGITS = Context(prec=12)  # of a number that we computed; the wire's own are shown whole
 _LONGEST_SHOWN = 120  # characters of a venue's text in one condition

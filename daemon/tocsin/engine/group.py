@@ -1,0 +1,193 @@
+"""One group of entities: who takes part in it, and what their values come to, carried along as they change.
+
+Sums are carried along exactly, extremes are kept in heaps: a change costs little, however many the members are.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from heapq import heapify, heappop, heappush
+from itertools import count
+from typing import NamedTuple, TypeAlias
+
+from tocsin.engine.rule import Evaluate
+from tocsin.engine.windows import SUMS
+from tocsin.events import EXACT, Change, Key
+from tocsin.events.vocabulary import to_plain
+
+MOST_SHOWN = 50  # members in a message
+_SPARE_ROWS = 64  # that a heap may hold beyond twice its members before it is built anew
+
+Fields: TypeAlias = tuple[str | None, ...]
+"""The values of the `per` fields: what a group is known by."""
+
+
+class Value(NamedTuple):
+    """A value that is summed; see `tocsin.engine.rule.Summed`."""
+
+    name: str
+    evaluate: Evaluate
+    money: bool
+    extremes: bool
+
+
+class Member(NamedTuple):
+    """An entity that takes part: its values, None where it has none, and the currency they are in."""
+
+    values: tuple[Decimal | None, ...]
+    currency: str | None
+
+
+class _Extreme:
+    """The lowest of a changing set: a heap from which what is no longer so is taken when it comes up."""
+
+    __slots__ = ("_heap", "_sign")
+
+    def __init__(self, sign: int) -> None:
+        self._sign = sign
+        self._heap: list[tuple[Decimal, int, Key, Decimal]] = []
+
+    def add(self, key: Key, value: Decimal, number: int, members: Mapping[Key, Member], place: int) -> None:
+        if len(self._heap) > 2 * len(members) + _SPARE_ROWS:
+            self._heap = [row for row in self._heap if _is_so(row, members, place)]
+            heapify(self._heap)
+        heappush(self._heap, (value if self._sign > 0 else value.copy_negate(), number, key, value))
+
+    def first(self, members: Mapping[Key, Member], place: int) -> Decimal | None:
+        while self._heap and not _is_so(self._heap[0], members, place):
+            heappop(self._heap)
+        return self._heap[0][3] if self._heap else None
+
+
+def _is_so(row: tuple[Decimal, int, Key, Decimal], members: Mapping[Key, Member], place: int) -> bool:
+    member = members.get(row[2])
+    return member is not None and member.values[place] is row[3]
+
+
+class Layout:
+    """What the groups of one table have in common: of what kind, by which fields, and which values are put together.
+
+    `get` gives an entity as it stands.
+    """
+
+    def __init__(
+        self, kind: str, per: tuple[str, ...], values: Iterable[Value], get: Callable[[Key], Change | None]
+    ) -> None:
+        self.kind = kind
+        self.per = per
+        self.values = tuple(values)
+        self.places = {value.name: place for place, value in enumerate(self.values)}
+        self.get = get
+        self.numbers = count()
+
+
+class Group:
+    """One group as it stands. `live` are all its entities, `taking_part` those that pass the rule's `where`."""
+
+    def __init__(self, layout: Layout, fields: Fields) -> None:
+        self._layout = layout
+        self.fields = fields
+        self.live: set[Key] = set()
+        self.taking_part: dict[Key, Member] = {}
+        self.latest: Change | None = None
+        size = len(layout.values)
+        self._sums = [Decimal(0)] * size
+        self._known = [0] * size
+        self._currencies: Counter[str] = Counter()
+        self._lowest = [_Extreme(1) for _ in range(size)]
+        self._highest = [_Extreme(-1) for _ in range(size)]
+
+    # ------------------------------------------------------------------------------------------ what conditions ask
+
+    @property
+    def members(self) -> int:
+        return len(self.taking_part)
+
+    def sum(self, value: str) -> Decimal | None:
+        """Of nobody the sum is 0; of members who all lack the value it is missing, and so in unlike currencies."""
+        place = self._place(value)
+        if place is None or (self.taking_part and not self._known[place]):
+            return None
+        return self._sums[place]
+
+    def mean(self, value: str) -> Decimal | None:
+        place = self._place(value)
+        if place is None or not self._known[place]:
+            return None
+        return EXACT.divide(self._sums[place], Decimal(self._known[place]))
+
+    def min(self, value: str) -> Decimal | None:
+        place = self._place(value)
+        return None if place is None else self._lowest[place].first(self.taking_part, place)
+
+    def max(self, value: str) -> Decimal | None:
+        place = self._place(value)
+        return None if place is None else self._highest[place].first(self.taking_part, place)
+
+    def currencies(self, value: str) -> tuple[str, ...]:
+        place = self._layout.places.get(value)
+        unlike = place is not None and self._layout.values[place].money and len(self._currencies) > 1
+        return tuple(sorted(self._currencies)) if unlike else ()
+
+    def _place(self, value: str) -> int | None:
+        """None where the members' values can't be put together."""
+        place = self._layout.places.get(value)
+        return None if place is None or self.currencies(value) else place
+
+    # ---------------------------------------------------------------------------------------------- what is told
+
+    def shown(self) -> list[dict[str, str | bool]]:
+        """The fields of the members that take part, those with the lowest values first; at most MOST_SHOWN."""
+        nothing = Decimal("Infinity")
+
+        def order(key: Key) -> tuple[list[Decimal], Key]:
+            values = self.taking_part[key].values
+            return [nothing if value is None else value for value in values], key
+
+        found = (self._layout.get(key) for key in sorted(self.taking_part, key=order)[:MOST_SHOWN])
+        return [
+            {"account": c.key.account, **to_plain(c.state), "id": c.key.id} for c in found if c is not None
+        ]
+
+    def left_out(self) -> list[str]:
+        """The members without one of the values that are put together, by their ids."""
+        return sorted(key.id for key, member in self.taking_part.items() if None in member.values)
+
+    @property
+    def kind(self) -> str:
+        return self._layout.kind
+
+    @property
+    def per(self) -> dict[str, str | None]:
+        return dict(zip(self._layout.per, self.fields, strict=True))
+
+    def currency(self) -> str | None:
+        """What all members have in common."""
+        return next(iter(self._currencies)) if len(self._currencies) == 1 else None
+
+    # ---------------------------------------------------------------------------------------------------- changes
+
+    def put(self, key: Key, member: Member | None) -> None:
+        """The entity is now so; None: it takes no part."""
+        old = self.taking_part.pop(key, None)
+        if old is not None:
+            self._count(old, -1)
+        if member is None:
+            return
+        self.taking_part[key] = member
+        self._count(member, 1)
+        for place, value in enumerate(member.values):
+            if value is not None and self._layout.values[place].extremes:
+                number = next(self._layout.numbers)
+                self._lowest[place].add(key, value, number, self.taking_part, place)
+                self._highest[place].add(key, value, number, self.taking_part, place)
+
+    def _count(self, member: Member, sign: int) -> None:
+        for place, value in enumerate(member.values):
+            if value is not None:
+                self._known[place] += sign
+                self._sums[place] = (SUMS.add if sign > 0 else SUMS.subtract)(self._sums[place], value)
+        if member.currency is not None:
+            self._currencies[member.currency] += sign
+            if not self._currencies[member.currency]:
+                del self._currencies[member.currency]

@@ -1,0 +1,174 @@
+"""Groups of entities, as rules with `per` look at them: who belongs to which, kept up as they change.
+
+A change touches its own entity's group only (two, where the entity moves from one to another). Rules that group the same
+entities by the same fields with the same `where` share a table.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from tocsin.engine.group import Fields, Group, Layout, Member, Value
+from tocsin.engine.happenings import group_part
+from tocsin.engine.model import World
+from tocsin.engine.rule import Condition, Rule
+from tocsin.events import Change, Entity, Key
+
+
+class Table:
+    """The groups of one kind of entity by some fields, of those that pass one `where`."""
+
+    def __init__(
+        self, kind: str, per: tuple[str, ...], where: Condition | None, values: Iterable[Value], world: World
+    ) -> None:
+        self.layout = Layout(kind, per, values, world.get)
+        self.where = where
+        self.world = world
+        self.groups: dict[Fields, Group] = {}
+        self._home: dict[Key, Group] = {}
+        self.built = False
+
+    def build(self, now: datetime) -> None:
+        """Everybody who lives, as they stand."""
+        self.built = True
+        for change in self.world.live(self.layout.kind):
+            self.put(change, now)
+
+    def put(self, change: Change, now: datetime) -> list[Group]:
+        """The entity is now so. The groups that are other than before: the one it left first."""
+        key, before = change.key, self._home.get(change.key)
+        if change.ended:
+            return self._leave(key, change)
+        fields = tuple(group_part(change, field) for field in self.layout.per)
+        left: list[Group] = []
+        if before is not None and before.fields != fields:
+            left = self._leave(key, change)
+        group = self.groups.get(fields)
+        if group is None:
+            group = self.groups[fields] = Group(self.layout, fields)
+        self._home[key] = group
+        group.live.add(key)
+        group.latest = change
+        group.put(key, self._member(change, now))
+        return [*left, group]
+
+    def drop(self, key: Key) -> list[Group]:
+        return self._leave(key, None)
+
+    def _leave(self, key: Key, change: Change | None) -> list[Group]:
+        group = self._home.pop(key, None)
+        if group is None:
+            return []
+        group.put(key, None)
+        group.live.discard(key)
+        group.latest = change or group.latest
+        if not group.live:
+            del self.groups[group.fields]
+        return [group]
+
+    def _member(self, change: Change, now: datetime) -> Member | None:
+        if self.where is not None and self.where.holds(change, now) is not True:
+            return None
+        return Member(
+            tuple(value.evaluate(change, now) for value in self.layout.values), _currency(change.state)
+        )
+
+
+def _currency(state: Entity) -> str | None:
+    """What its money is in; a balance is of its asset."""
+    name = getattr(state, "asset" if state.kind == "balance" else "currency", None)
+    return name if isinstance(name, str) else None
+
+
+class Groups:
+    """The tables of all rules with `per` on what is so."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._of_rule: dict[str, Table] = {}
+        self._by_kind: dict[str, list[Table]] = {}
+
+    def set_rules(self, rules: Iterable[Rule]) -> None:
+        """These rules run from now on. Tables that are asked for as before stay as they are."""
+        known = {_signature(table): table for table in {id(t): t for t in self._of_rule.values()}.values()}
+        wanted: dict[tuple[Any, ...], tuple[Rule, dict[str, Value]]] = {}
+        grouped = [rule for rule in rules if rule.is_group]
+        for rule in grouped:
+            values = wanted.setdefault(_shared(rule), (rule, {}))[1]
+            for condition in (rule.when, rule.until):
+                for each in condition.summed if condition is not None else ():
+                    extremes = each.extremes or (each.name in values and values[each.name].extremes)
+                    values[each.name] = Value(each.name, each.value, each.money, extremes)
+        tables = {}
+        for shared, (rule, values) in wanted.items():
+            table = Table(_kind(rule), rule.per or (), rule.where, values.values(), self._world)
+            tables[shared] = known.get(_signature(table), table)
+        self._of_rule = {rule.id: tables[_shared(rule)] for rule in grouped}
+        self._by_kind = {}
+        for table in tables.values():
+            self._by_kind.setdefault(table.layout.kind, []).append(table)
+
+    def put(self, change: Change, now: datetime) -> dict[int, list[Group]]:
+        """The entity is now so: the groups that are touched, by table."""
+        tables = self._by_kind.get(change.key[1])
+        if not tables or not self._is_so(change):
+            return {}
+        return {id(table): self._built(table, now).put(change, now) for table in tables}
+
+    def drop(self, key: Key) -> dict[int, list[Group]]:
+        """The entity is gone: the groups that it was in, by table."""
+        return {id(table): table.drop(key) for table in self._by_kind.get(key[1], ())}
+
+    def look(self, rule: Rule, now: datetime) -> list[Group]:
+        """All groups of the rule, everybody judged anew: time alone may change who takes part."""
+        table = self._of_rule[rule.id]
+        table.build(now)
+        return list(table.groups.values())
+
+    def kinds(self) -> Iterable[str]:
+        return self._by_kind.keys()
+
+    def touched(self, rule: Rule, found: Mapping[int, list[Group]]) -> Sequence[Group]:
+        return found.get(id(self._of_rule[rule.id]), ())
+
+    def of(self, rule: Rule, now: datetime) -> list[Group]:
+        """All groups of the rule."""
+        return list(self._built(self._of_rule[rule.id], now).groups.values())
+
+    def find(self, rule: Rule, key: str, now: datetime) -> Group:
+        """The group that an instance is of; one without members where there is none any more."""
+        table = self._built(self._of_rule[rule.id], now)
+        per = json.loads(key)
+        fields = tuple(per[name] for name in table.layout.per)
+        return table.groups.get(fields) or Group(table.layout, fields)
+
+    def vanished(self, kind: str, key: str) -> Group:
+        """What is left of a group that no rule asks for any more."""
+        per = json.loads(key)
+        return Group(Layout(kind, tuple(per), (), self._world.get), tuple(per.values()))
+
+    def _is_so(self, change: Change) -> bool:
+        """Whether it is what the entity now is; else it only happened (a trade that came late, a public expiry)."""
+        latest = self._world.get(change.key)
+        return latest is not None and latest.state is change.state
+
+    @staticmethod
+    def _built(table: Table, now: datetime) -> Table:
+        if not table.built:
+            table.build(now)
+        return table
+
+
+def _kind(rule: Rule) -> str:
+    (kind,) = rule.kinds
+    return kind
+
+
+def _shared(rule: Rule) -> tuple[Any, ...]:
+    return (_kind(rule), rule.per, rule.where.source if rule.where else None)
+
+
+def _signature(table: Table) -> tuple[Any, ...]:
+    values = frozenset((value.name, value.extremes) for value in table.layout.values)
+    return (table.layout.kind, table.layout.per, table.where.source if table.where else None, values)
