@@ -26,6 +26,7 @@ COMMANDS = {
     "alerts": "what fires now, or ever fired",
     "deliveries": "what is unsent, and why",
     "record": "keep a venue's raw messages in a file",
+    "explain": "why a rule fires, or doesn't",
     "fields": "the vocabulary: kinds, their fields and events",
     "venues": "the venue types: their options, and what each supplies",
     "schema": "JSON Schema of the config or of rule files, for editors",

@@ -53,6 +53,14 @@ class Reader:
         """What happened, in the order in which it was kept, from behind the event of id `after` on."""
         return self._rows("SELECT * FROM events WHERE id > ? ORDER BY id LIMIT ?", after, limit)
 
+    def latest_events(self, *, limit: int = 1000) -> list[Row]:
+        """What happened, latest first."""
+        return self._rows("SELECT * FROM events ORDER BY id DESC LIMIT ?", limit)
+
+    def silences(self) -> list[Row]:
+        """Those that weren't taken back, over or not."""
+        return self._rows("SELECT * FROM silences WHERE ended_at IS NULL ORDER BY created_at")
+
     def count_events(self) -> int:
         return int(self._rows("SELECT count(*) AS count FROM events")[0]["count"])
 
