@@ -137,3 +137,41 @@ def test_a_venue_s_text_forges_no_line_and_calls_nobody():
         assert "\u202e" not in line
         assert "@channel" not in line
         assert not line.startswith("resolved")
+
+
+def test_a_group_says_who_is_in_it():
+    told = context(
+        entity="9020b4e5", symbol=None, account="9020b4e5", fields={"currency": "USD"}, condition="sum(profit) -550 < -500",
+        value_of="sum(profit)", value="-550", value_at_start="-550", group={"venue": "fx", "account": "9020b4e5"},
+        members=({"id": "p1", "symbol": "sec-z-eth-1", "profit": "-300"}, {"id": "p2", "profit": "-250"}, {"id": "p3"}),
+        member_count=12, left_out=("p3",), left_out_count=2,
+    )  # fmt: skip
+    assert default_title(told, NAMES) == "firing: sum(profit) -550 < -500, positions of account main on fx"
+    assert body(told) == [
+        "firing: sum(profit) -550 < -500",
+        "what: positions of account main",
+        "members: 12 (ETH p1 -300, p2 -250, p3 and 9 more)",
+        "where: fx, account main (9020b4e5)",
+        "sum(profit): -550 USD",
+        "since: 2026-01-01 00:00:00 UTC",
+        "left out, for they have no value: p3 and 1 more",
+        "rule: position-in-the-red, warning",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("group", "title"),
+    [
+        ({}, "firing: count() 3 > 2, all positions"),
+        ({"venue": "fx"}, "firing: count() 3 > 2, positions on fx"),
+        ({"symbol": "sec-z-eth-1"}, "firing: count() 3 > 2, positions in ETH"),
+    ],
+)
+def test_what_a_group_is_called(group, title):
+    told = context(
+        entity="", venue=group.get("venue", ""), symbol=None, condition="count() 3 > 2", value_of="count()",
+        value="3", group=group, member_count=3,
+    )  # fmt: skip
+    assert default_title(told, NAMES) == title
+    if not group.get("venue"):
+        assert "where: all venues" in body(told)

@@ -148,3 +148,12 @@ def test_what_check_says_of_a_template(template, line, error):
 def test_names_of_several_kinds():
     assert {"filled", "profit", "value", "worst", "venue"} <= template_names(["order", "position"])
     assert "profit" not in template_names(["order"])
+
+
+def test_a_template_sees_the_members_of_a_group():
+    template = "{% for one in members %}{{ one.symbol }} {{ one.profit * 2 if one.profit else one.account }}; {% endfor %}"
+    members = (
+        {"id": "p1", "symbol": "BTCUSD", "profit": "-300.5", "account": "a1"},
+        {"id": "p2", "account": "a1"},
+    )
+    assert said(template, members=members, group={"account": "a1"}) == "BTCUSD -601.0; missing a1;"

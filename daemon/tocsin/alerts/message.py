@@ -31,9 +31,12 @@ _SHOWN: Mapping[str, tuple[str, ...]] = {
         "status", "verification_status", "settlement_status", "side", "price", "power", "energy", "delivery_start",
         "delivery_end", "location", "order_id",
     ),
-    "venue": ("status", "attempts", "since", "last_message", "unconfirmed"),
+    "venue": ("status", "reason", "since", "last_message", "attempts", "unconfirmed"),
     "daemon": ("subject",),
 }  # fmt: skip
+_MOST_TOGETHER = 20
+_UNINTERESTING_ZERO = frozenset({"attempts", "unconfirmed"})
+_MOST_MEMBERS = 5
 _TIMES = frozenset({"delivery_start", "delivery_end", "since", "last_message"})
 
 
@@ -82,7 +85,8 @@ def default_title(context: Context, names: Names) -> str:
         what = f"{context.value_of} is {context.value}"  # not the value of then: what is so now
     elif not what:
         what = context.rule
-    where = "" if context.kind in ("venue", "daemon") else f" on {plain(context.venue)}"
+    nowhere = context.kind in ("venue", "daemon") or not context.venue
+    where = "" if nowhere else f" on {plain(context.venue)}"
     thing = _thing(context, names)
     return f"{loud}{context.state}: {what}, {thing}{where}"
 
@@ -95,7 +99,7 @@ def default_body(
         state_line(context),
         *notes,
         f"what: {_what(context, names)}",
-        _details(context),
+        _details(context) if context.group is None else "",
         f"where: {_where(context, names)}",
         _values(context),
         _when(context),
@@ -110,8 +114,15 @@ def circumstances(context: Context, late: timedelta) -> list[str]:
     lines = []
     if context.missing:
         lines.append(f"not known: {', '.join(context.missing)}; told to be on the safe side")
+    if context.left_out:
+        more = context.left_out_count - len(context.left_out)
+        named = ", ".join(map(plain, context.left_out)) + (f" and {more} more" if more > 0 else "")
+        lines.append(f"left out, for they have no value: {named}")
     if context.suppressed:
         lines.append(f"held back since the last message: {context.suppressed}")
+    lines += [f"  and {title}" for title in context.together[:_MOST_TOGETHER]]
+    if len(context.together) > _MOST_TOGETHER:
+        lines.append(f"  and {len(context.together) - _MOST_TOGETHER} more")
     if context.origin == "resync":
         lines.append("found after a gap: it happened while the connection was away")
     if late:
@@ -120,6 +131,8 @@ def circumstances(context: Context, late: timedelta) -> list[str]:
 
 
 def _thing(context: Context, names: Names) -> str:
+    if context.group is not None:
+        return _group(context.kind, context.group, names)
     side = plain(str(context.fields.get("side") or ""))
     symbol = names.short_symbol(context.symbol) if context.symbol else ""
     match context.kind:
@@ -138,7 +151,39 @@ def _thing(context: Context, names: Names) -> str:
     return " ".join(filter(None, words))
 
 
+def _group(kind: str, per: Mapping[str, str | None], names: Names) -> str:
+    """`positions of account demo`, `orders in BTCUSD`, `all tickers`."""
+    words = [f"{kind}s"]
+    for name, value in per.items():
+        if name == "account":
+            words.append(f"of account {names.accounts.get(value or '') or plain(value or '')}")
+        elif name in ("symbol", "id"):
+            words.append(f"in {names.short_symbol(value or '')}" if name == "symbol" else plain(value or ""))
+    return " ".join(words) if len(words) > 1 or per.get("venue") else f"all {kind}s"
+
+
+def _members(context: Context, names: Names) -> str:
+    """How many take part, and the first of them with what is put together: those that have the least of it."""
+    number = _inside(context.value_of)
+    shown = []
+    for member in context.members[:_MOST_MEMBERS]:
+        symbol, id_ = member.get("symbol"), plain(str(member.get("id") or ""))
+        called = f"{names.short_symbol(str(symbol))} {id_}" if symbol and symbol != id_ else id_
+        value = member.get(number or "")
+        shown.append(f"{called} {plain(str(value))}" if value is not None else called)
+    more = context.member_count - len(shown)
+    listed = ", ".join(shown) + (f" and {more} more" if more > 0 and shown else "")
+    return f"members: {context.member_count}" + (f" ({listed})" if listed else "")
+
+
+def _inside(value_of: str | None) -> str | None:
+    """`profit` of `sum(profit)`."""
+    return value_of.partition("(")[2].removesuffix(")") if value_of else None
+
+
 def _what(context: Context, names: Names) -> str:
+    if context.group is not None:
+        return f"{_group(context.kind, context.group, names)}\n{_members(context, names)}"
     words = [f"{context.kind} {plain(context.entity)}"]
     if context.symbol and context.symbol != context.entity:
         words.append(names.symbol(context.symbol))
@@ -152,7 +197,7 @@ def _details(context: Context) -> str:
     shown = []
     for name in _SHOWN.get(context.kind, ()):
         value = context.fields.get(name)
-        if value is None or name == context.value_of:
+        if value is None or name == context.value_of or (name in _UNINTERESTING_ZERO and value == "0"):
             continue
         shown.append(f"{name} {_value_text(name, value)}")
     return "  " + ", ".join(shown) if shown else ""
@@ -169,6 +214,8 @@ def _value_text(name: str, value: object) -> str:
 
 def _where(context: Context, names: Names) -> str:
     venue = plain(context.venue)
+    if not venue:
+        return "all venues"
     if not context.account:
         return venue
     return f"{venue}, account {names.account(context.account)}"
@@ -179,7 +226,15 @@ def _values(context: Context) -> str:
     if context.value_of is None or context.value is None:
         return ""
     money = context.fields.get("currency")
-    in_money = context.value_of in ("profit", "balance", "equity", "margin", "cost", "commission", "swap")
+    in_money = (context.value_of if context.group is None else _inside(context.value_of)) in (
+        "profit",
+        "balance",
+        "equity",
+        "margin",
+        "cost",
+        "commission",
+        "swap",
+    )
     unit = f" {plain(str(money))}" if money and in_money else ""
     line = f"{context.value_of}: {context.value}{unit}"
     lived = context.event is None and (context.state != "firing" or context.value != context.value_at_start)

@@ -143,7 +143,7 @@ def _values(context: Context, names: Names, late: timedelta) -> dict[str, Any]:
         "as_of": context.time,
         "duration": max(context.at - context.started_at, timedelta(0)),
         "late": late,
-        "members": [],
+        "members": [_member(context.kind, member) for member in context.members],
         "missing_fields": list(context.missing),
         "suppressed": context.suppressed,
         "account_name": names.account(context.account) if context.account else None,
@@ -152,6 +152,13 @@ def _values(context: Context, names: Names, late: timedelta) -> dict[str, Any]:
     account = _typed(_ACCOUNT, context.account_fields)
     values[_ACCOUNT] = AccountText(plain(context.account or ""), dict.fromkeys(fields(_ACCOUNT)) | account)
     return values
+
+
+def _member(kind: str, member: Mapping[str, Any]) -> dict[str, Any]:
+    """One entity of a group: its fields, whether they have a value or not."""
+    account = member.get(_ACCOUNT)
+    common = {_ACCOUNT: plain(str(account)) if account else None, "id": plain(str(member.get("id") or ""))}
+    return dict.fromkeys(fields(kind)) | _typed(kind, member) | common
 
 
 class AccountText(str):
