@@ -38,6 +38,8 @@ class WireDecimal(Decimal):
 
 def number(wire: str | int | Decimal) -> Decimal:
     """The exact number that the wire spelled. ValueError on what is no finite number of sane size; never a float."""
+    if wire.__class__ is str and len(wire) <= _MOST_DIGITS and _CANONICAL.fullmatch(wire):
+        return Decimal(wire)  # what most numbers are, first
     if isinstance(wire, Decimal):
         return wire
     if isinstance(wire, bool) or not isinstance(wire, (str, int)):
@@ -48,8 +50,6 @@ def number(wire: str | int | Decimal) -> Decimal:
         return Decimal(wire)
     if len(wire) > _MOST_DIGITS:
         raise ValueError("a number of too many digits")
-    if _CANONICAL.fullmatch(wire):
-        return Decimal(wire)
     if not _NUMBER.fullmatch(wire):
         raise ValueError(f"not a number: {wire!r:.40}")
     try:

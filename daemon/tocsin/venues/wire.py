@@ -39,6 +39,8 @@ class Reader(Generic[T]):
 
 def exact(wire: Any, field: str) -> Decimal:
     """A number that came as a JSON number or as a text, digit for digit."""
+    if wire.__class__ is Decimal:
+        return wire
     try:
         return number(wire)
     except ValueError as error:
@@ -48,6 +50,8 @@ def exact(wire: Any, field: str) -> Decimal:
 def from_epoch(wire: Any, unit: TimeUnit, field: str) -> datetime:
     """A time counted from 1970 in the unit that the venue's document states; never guessed from its size."""
     try:
+        if wire.__class__ is int and unit == "us":
+            return _writable(_EPOCH + timedelta(microseconds=wire), wire, field)
         time = _EPOCH + timedelta(microseconds=int(exact(wire, field) * _MICROSECONDS[unit]))
     except (OverflowError, ArithmeticError):
         raise Malformed(f"{field}: no time of this age: {wire!r:.40}") from None
@@ -87,7 +91,9 @@ def as_word(wire: Any, field: str) -> str:
 
 
 def number_or_missing(wire: Any, field: str) -> Decimal | UnsetType | None:
-    return wire if wire is None or wire is UNSET else exact(wire, field)
+    if wire.__class__ is Decimal or wire is None or wire is UNSET:
+        return wire
+    return exact(wire, field)
 
 
 def epoch_or_missing(wire: Any, unit: TimeUnit, field: str) -> datetime | UnsetType | None:
