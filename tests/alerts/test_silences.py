@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from support.outboxes import context
-from tocsin.alerts.silences import Silence, Silences, parse_matchers
+from tocsin.alerts.silences import Silences, parse_matchers
+from tocsin.store.model import Silence
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -98,3 +99,12 @@ def test_what_is_over_is_let_go():
     assert known
     known.forget(T0 + timedelta(seconds=60))
     assert not known
+
+
+def test_a_new_one_holds_from_now_on():
+    known = Silences()
+    begun = known.begin("s1", "venue=fx", T0 + timedelta(hours=2), T0, "maintenance")
+    assert (begun.starts_at, begun.ends_at, begun.reason) == (T0, T0 + timedelta(hours=2), "maintenance")
+    assert known.over(context(), T0) == begun
+    with pytest.raises(ValueError, match="not a matcher"):
+        known.begin("s2", "nonsense", T0, T0)

@@ -95,7 +95,7 @@ def test_a_failure_shows_what_came_beside_what_was_expected_and_why(tmp_path):
         "    3. title expected: BTCUSD\n"
         "    3. title came:     ETHUSD\n"
         "    trace of in-the-red for p1:\n"
-        "          0s  pending: profit -60 < -50: pending for 0:00:30\n"
+        "          0s  pending: profit -60 < -50: pending for 30s\n"
         "         30s  firing: profit -60 < -50\n"
         "         now  when is true: profit -60 < -50\n"
         "    trace of in-the-red for p2:\n"

@@ -15,6 +15,7 @@ import re2
 from msgspec import Struct, structs
 
 from tocsin.engine.model import Context
+from tocsin.store.model import Silence
 
 FIELDS = ("rule", "severity", "venue", "account", "kind", "id", "symbol", "event")
 _MATCHER = re.compile(r'\s*(\w+)(=~|!~|!=|=)("(?:[^"\\]|\\.)*"|[^\s"]*)(?=\s|$)')
@@ -75,19 +76,8 @@ def _value(field: str, context: Context) -> str:
     return value if isinstance(value, str) else ""
 
 
-class Silence(Struct, frozen=True, kw_only=True):
-    """What is silent, from when to when (UTC), and why. `ended_at`: it was taken back."""
-
-    id: str
-    matchers: str
-    reason: str
-    created_at: datetime
-    starts_at: datetime
-    ends_at: datetime
-    ended_at: datetime | None = None
-
-    def holds_at(self, now: datetime) -> bool:
-        return self.ended_at is None and self.starts_at <= now < self.ends_at
+def holds_at(silence: Silence, now: datetime) -> bool:
+    return silence.ended_at is None and silence.starts_at <= now < silence.ends_at
 
 
 class Silences:
@@ -120,9 +110,17 @@ class Silences:
         holding = [
             silence
             for silence, matchers in self._silences.values()
-            if silence.holds_at(now) and all(matcher.matches(context) for matcher in matchers)
+            if holds_at(silence, now) and all(matcher.matches(context) for matcher in matchers)
         ]
         return max(holding, key=lambda silence: silence.ends_at, default=None)
+
+    def begin(self, id_: str, matchers: str, ends_at: datetime, now: datetime, reason: str = "") -> Silence:
+        """A new one, from now on. ValueError where its matchers can't be read."""
+        silence = Silence(
+            id=id_, matchers=matchers, reason=reason, created_at=now, starts_at=now, ends_at=ends_at
+        )
+        self.add(silence)
+        return silence
 
     def forget(self, now: datetime) -> None:
         """Let go of those that are over."""

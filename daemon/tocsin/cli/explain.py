@@ -63,9 +63,10 @@ def command(ctx: click.Context, rule: str, id_: str | None, config: Path | None,
 
 def _circumstances(reader: "Reader", settings: Any, rule: "Rule") -> "Circumstances":
     from tocsin.alerts.decide import Route, Routing
-    from tocsin.alerts.silences import Silence, Silences
+    from tocsin.alerts.silences import Silences
     from tocsin.events import from_iso
     from tocsin.ruletest.explain import Circumstances
+    from tocsin.store.model import Silence
 
     routes = {
         name: Route(min_severity=channel.min_severity, send_resolved=channel.send_resolved)

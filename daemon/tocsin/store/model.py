@@ -67,6 +67,18 @@ class HeldRow(Struct, frozen=True, kw_only=True):
     data: Mapping[str, Any] | None = None
 
 
+class Silence(Struct, frozen=True, kw_only=True):
+    """What is silent (`matchers`: `venue=fx symbol=~BTC.*`), from when to when, and why. `ended_at`: it was taken back."""
+
+    id: str
+    matchers: str
+    reason: str
+    created_at: datetime
+    starts_at: datetime
+    ends_at: datetime
+    ended_at: datetime | None = None
+
+
 class NewDelivery(Struct, frozen=True, kw_only=True):
     """One notification to one URL of one channel, to be sent. `target` counts the channel's URLs from 0."""
 
@@ -126,6 +138,7 @@ class Batch(Struct, kw_only=True):
     deliveries: list[NewDelivery] = field(default_factory=list)
     samples: list[SampleRow | SamplesGone] = field(default_factory=list)
     held: list[HeldRow] = field(default_factory=list)
+    silences: list[Silence] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         return bool(
@@ -136,6 +149,7 @@ class Batch(Struct, kw_only=True):
             or self.deliveries
             or self.samples
             or self.held
+            or self.silences
         )
 
 
@@ -150,5 +164,6 @@ class Loaded(Struct, frozen=True, kw_only=True):
     alive: Instant | None
     samples: Sequence[SampleRow] = ()  # in the order in which they were committed
     held: Sequence[HeldRow] = ()  # in the order in which they were held
+    silences: Sequence[Silence] = ()  # those that weren't taken back, over or not
     set_aside: Path | None = None  # a corrupt database, moved here
     unreadable: tuple[str, ...] = ()  # rows that this version can't make sense of, and why; left out above

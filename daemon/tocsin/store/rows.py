@@ -19,6 +19,7 @@ from tocsin.store.model import (
     NewDelivery,
     SampleRow,
     SamplesGone,
+    Silence,
 )
 
 Row: TypeAlias = tuple[str | int | None, ...]
@@ -147,6 +148,31 @@ GET_HELD = "SELECT alert, rule, reason, data FROM held ORDER BY rowid"
 def held(row: Sequence[Any]) -> HeldRow:
     alert, rule, reason, data = row
     return HeldRow(alert=alert, rule=rule, reason=reason, data=json_mapping(data))
+
+
+_SILENCE_COLUMNS = ("id", "matchers", "reason", "created_at", "starts_at", "ends_at", "ended_at")
+PUT_SILENCE = _upsert("silences", _SILENCE_COLUMNS, ("id",))
+GET_SILENCES = (
+    f"SELECT {', '.join(_SILENCE_COLUMNS)} FROM silences WHERE ended_at IS NULL ORDER BY created_at, id"  # noqa: S608 - names are ours
+)
+
+
+def silence_row(silence: Silence) -> Row:
+    times = (silence.created_at, silence.starts_at, silence.ends_at, silence.ended_at)
+    return (silence.id, silence.matchers, silence.reason, *map(_iso, times))
+
+
+def silence(row: Sequence[Any]) -> Silence:
+    id_, matchers, reason, created, starts, ends, ended = row
+    return Silence(
+        id=id_,
+        matchers=matchers,
+        reason=reason,
+        created_at=from_iso(created),
+        starts_at=from_iso(starts),
+        ends_at=from_iso(ends),
+        ended_at=from_iso(ended) if ended else None,
+    )
 
 
 _ALERT_COLUMNS = (

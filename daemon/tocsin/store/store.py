@@ -74,6 +74,7 @@ class Store:
             instances = read("instance", rows.GET_INSTANCES, rows.instance, key=2)
             samples = read("sample", rows.GET_SAMPLES, rows.sample, key=2)
             held = read("held alert", rows.GET_HELD, rows.held, key=1)
+            silences = read("silence", rows.GET_SILENCES, rows.silence, key=2)
             at = self._db.execute(rows.GET_META, [_ALIVE_AT]).fetchone()
             steady = self._db.execute(rows.GET_META, [_ALIVE_STEADY]).fetchone()
         return Loaded(
@@ -82,6 +83,7 @@ class Store:
             samples=samples,
             alive=Instant(from_iso(at[0]), float(steady[0])) if at and steady else None,
             held=held,
+            silences=silences,
             set_aside=self.set_aside,
             unreadable=tuple(unreadable),
         )
@@ -117,6 +119,7 @@ class Store:
                 ),
             )
             many(rows.DROP_HELD, ((row.alert,) for row in held.values() if row.data is None))
+            many(rows.PUT_SILENCE, map(rows.silence_row, batch.silences))
             for are_new, samples in groupby(batch.samples, lambda each: isinstance(each, SampleRow)):
                 if are_new:
                     many(rows.PUT_SAMPLE, (rows.sample_row(s) for s in samples if isinstance(s, SampleRow)))
