@@ -167,7 +167,9 @@ class Rooms:
 
     async def _degraded(self, reason: str) -> None:
         """Nothing can be committed; past the queue, because this is the task that empties it."""
-        state = DaemonState(id=OURSELVES, reason=f"alerts are not recorded and may repeat: {reason}", subject="store")
+        state = DaemonState(
+            id=OURSELVES, reason=f"alerts are not recorded and may repeat: {reason}", subject="store"
+        )
         told = Occurrence(state=state, event="daemon.degraded", origin="synthetic")
         with trio.move_on_after(1):
             await self.inbox.put(Received(venue=OURSELVES, observed=(told,), at=self.clock.now()))

@@ -123,10 +123,11 @@ class Daemon:
                 after = await trio.to_thread.run_sync(self._load)
             except ConfigError as error:
                 problems = [problem.render() for problem in error.problems]
-                self._log.error("reload refused, the old configuration goes on", problems=problems)
-                await self.tell(
-                    "daemon.reload_failed", f"{len(problems)} problem(s): {error.problems[0].message}"
-                )
+                errors = [problem for problem in error.problems if problem.level == "error"]
+                told = [f"{each.place or 'config'}: {each.message}" for each in errors]
+                self._log.error("reload refused, the old configuration goes on", errors=told)
+                more = f", and {len(told) - 1} more" if len(told) > 1 else ""
+                await self.tell("daemon.reload_failed", f"{told[0]}{more}; tocsin check tells all")
                 return {"reloaded": False, "changes": [], "problems": problems}
             # One mask for all that runs, from the first start on: it only learns.
             before.masker.include(after.masker)

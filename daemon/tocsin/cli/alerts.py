@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from tocsin.cli.ask import rows
+from tocsin.cli.ask import MOST_ROWS, rows
 from tocsin.cli.options import config_option, format_option, paint, print_json
 
 _COLOURS = {"critical": "red", "warning": "yellow", "info": "cyan"}
@@ -26,6 +26,8 @@ def command(config: Path | None, *, everything: bool, output: str) -> None:
     if output == "json":
         print_json(found)
         return
+    if len(found) == MOST_ROWS:
+        click.echo(f"the latest {MOST_ROWS} are shown; the rest is in tocsin.db", err=True)
     if not found:
         click.echo("no alert" if everything else "nothing fires")
     for alert in found:

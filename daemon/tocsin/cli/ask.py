@@ -9,6 +9,8 @@ import click
 from tocsin.cli import FAILED
 from tocsin.config.search import default_state_dir, find_config
 
+MOST_ROWS = 1000  # what one look at the database gives
+
 
 def state_dir_of(config: Path | None) -> Path:
     """The state directory that the config names. Only that is read: no secret is needed to look at the state."""

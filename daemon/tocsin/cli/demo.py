@@ -10,7 +10,7 @@ from tocsin.cli import FAILED
     "--seconds", type=click.FloatRange(min=1), help="End by itself after so long; else Ctrl-C does."
 )
 @click.pass_context
-def command(ctx: click.Context, seconds: float | None) -> None:
+def command(ctx: click.Context, seconds: int | None) -> None:
     """See it work: five simulated venues, the real daemon, the shipped rules; alerts appear as they fire.
 
     Everything runs on this machine's loopback. It needs no configuration and no network, and leaves nothing behind.

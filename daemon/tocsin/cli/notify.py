@@ -45,13 +45,17 @@ def command(ctx: click.Context, channel: str, text: str, config: Path | None) ->
     outcomes: list[tuple[str, Outcome]] = []
 
     async def send() -> None:
-        for number, url in enumerate(settings.channels[channel].urls):
-            sender = make_sender(url, name=f"{channel}/{number}", masker=settings.masker)
+        urls = settings.channels[channel].urls
+        for number, url in enumerate(urls):
+            name = channel if len(urls) == 1 else f"{channel}/{number}"
+            sender = make_sender(url, name=name, masker=settings.masker)
             test = Message(title="Tocsin: test", body=text, severity="info", delivery_id=uuid.uuid4().hex)
             outcomes.append((sender.name, await sender.send(test)))
 
     trio.run(send)
     for name, outcome in outcomes:
-        word = paint("accepted", "green", bold=True) if outcome.sent else paint("refused", "red", bold=True)
+        word = (
+            paint("accepted", "green", bold=True) if outcome.sent else paint("not accepted", "red", bold=True)
+        )
         click.echo(f"{name}: {word}: {outcome.answer}")
     ctx.exit(0 if all(outcome.sent for _, outcome in outcomes) else FAILED)

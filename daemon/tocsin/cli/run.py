@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from tocsin.cli import CONFIG_ERROR
+from tocsin.cli import CONFIG_ERROR, FAILED
 from tocsin.cli.options import config_option
 
 
@@ -30,7 +30,7 @@ def command(ctx: click.Context, config: Path | None, *, dry_run: bool) -> None:
     from tocsin.app.serve import run_daemon
     from tocsin.config.load import load_settings
     from tocsin.config.search import find_config
-    from tocsin.store.errors import SchemaRefused, StateInUse
+    from tocsin.store.errors import SchemaRefused, StateInUse, StoreUnavailable
 
     # Absolute: a reload reads the same file, whatever the working directory.
     path = find_config(config, os.environ).absolute()
@@ -39,16 +39,22 @@ def command(ctx: click.Context, config: Path | None, *, dry_run: bool) -> None:
     settings = load_settings(path, validate_url=None)
     log = make_log(settings.masker, log_format=settings.log.format, level=settings.log.level)
     for warning in settings.warnings:
-        log.warning("the configuration", problem=warning.message, place=str(warning.place or path), hint=warning.hint)
-    refused = False
+        log.warning(
+            "the configuration", problem=warning.message, place=str(warning.place or path), hint=warning.hint
+        )
+    code = 0
     try:
         run_daemon(settings, load, log=log, dry_run=dry_run)
     except* (StateInUse, SchemaRefused) as group:
         for error in leaves(group):
             click.echo(f"tocsin: {error}", err=True)
-        refused = True
-    if refused:  # not above: what is raised in an except* comes out in a group
-        ctx.exit(CONFIG_ERROR)
+        code = CONFIG_ERROR
+    except* StoreUnavailable as group:  # a full disk may have room again at the next try
+        for error in leaves(group):
+            click.echo(f"tocsin: {error}", err=True)
+        code = FAILED
+    if code:  # not above: what is raised in an except* comes out in a group
+        ctx.exit(code)
 
 
 def leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:

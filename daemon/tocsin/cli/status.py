@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from tocsin.cli import FAILED
-from tocsin.cli.ask import ask, rows, state_dir_of
+from tocsin.cli.ask import ask, state_dir_of
 from tocsin.cli.options import config_option, counted, format_option, paint, print_json, print_rows
 
 _COLOURS = {"connected": "green", "connecting": "yellow", "silent": "yellow"}
@@ -30,8 +30,6 @@ def command(ctx: click.Context, config: Path | None, output: str) -> None:
     if status != 200:
         click.echo(f"tocsin: the daemon at {socket} answered {status}: {state}", err=True)
         ctx.exit(FAILED)
-    state["firing"] = len(rows(config, "alerts", everything=False))
-    state["unsent"] = len(rows(config, "deliveries", everything=False))
     if output == "json":
         print_json(state)
     else:
@@ -46,12 +44,13 @@ def _tell(state: dict[str, Any], socket: Path) -> None:
     click.echo(
         f"Tocsin {state['version']}, process {state['pid']}, since {state['started_at'][:19]} UTC: {health}"
     )
-    for wrong in state["wrong"]:
+    for wrong in (*state["wrong"], *_troubles(state)):
         click.echo(f"  {paint(wrong, 'red')}")
     click.echo(f"  config {state['config']}, state {state['state_dir']}, answered at {socket}")
     click.echo(
         f"  {counted(state['rules'], 'rule')}, {counted(len(state['channels']), 'channel')}; "
-        f"{state['firing']} firing, {state['unsent']} unsent" + ("; dry run" if state["dry_run"] else "")
+        f"{state['firing']} firing, {state['unsent']} unsent, {state['dead']} given up"
+        + ("; dry run" if state["dry_run"] else "")
     )
     table = []
     for venue in state["venues"]:
@@ -69,3 +68,18 @@ def _tell(state: dict[str, Any], socket: Path) -> None:
         )
         table.append((venue["venue"], venue["type"], paint(status, _COLOURS.get(status, "red")), detail))
     print_rows(table)
+
+
+def _troubles(state: dict[str, Any]) -> list[str]:
+    """What isn't the daemon's own fault, but what somebody who asks must see first."""
+    away = [venue["venue"] for venue in state["venues"] if venue["status"] != "connected"]
+    troubles = (
+        [f"{len(away)} of {counted(len(state['venues']), 'venue')} not connected: {', '.join(away)}"]
+        if away
+        else []
+    )
+    if state["unsent"]:
+        troubles.append(f"{counted(state['unsent'], 'message')} not sent yet: see tocsin deliveries")
+    if not state["channels"]:
+        troubles.append("no channel is configured: nobody is told")
+    return troubles

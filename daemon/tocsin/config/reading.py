@@ -128,18 +128,23 @@ class Reading:
 def _gathered(problems: list[Problem]) -> list[Problem]:
     alike: dict[tuple[str, str], list[Problem]] = {}
     for problem in problems:
-        if problem.level == "warning" and problem.path:
+        if problem.level == "warning":
             alike.setdefault((problem.message, problem.hint), []).append(problem)
     told = []
     for problem in problems:
         same = alike.get((problem.message, problem.hint), [problem])
-        if problem is same[0]:
-            others = ", ".join(other.path.partition(".")[0] for other in same[1:])
-            also = f"the same in {len(same) - 1} more: {others}"
-            told.append(replace(problem, hint="; ".join(filter(None, (problem.hint, also)))) if others else problem)
-        elif problem.level == "error" or not problem.path:
+        if problem.level == "error" or len(same) == 1:
             told.append(problem)
+        elif problem is same[0]:
+            others = dict.fromkeys(map(_named, same[1:]))
+            also = f"the same in {len(others)} more: {', '.join(others)}"
+            told.append(replace(problem, hint="; ".join(filter(None, (problem.hint, also)))))
     return told
+
+
+def _named(problem: Problem) -> str:
+    """The rule that a problem is about, or the line."""
+    return problem.path.partition(".")[0] or f"line {problem.place.line}" if problem.place else problem.path
 
 
 def _starred(place: Place, hidden: Place) -> Place:

@@ -140,6 +140,8 @@ class References:
             raise _Unresolved(f"{path} is empty")
         if "\0" in text:
             raise _Unresolved(f"{path} doesn't hold text")
+        if "\n" in text or "\r" in text:
+            raise _Unresolved(f"{path} holds several lines; a secret is one")
         return text
 
 

@@ -36,7 +36,7 @@ def make_app(daemon: Controlled, database: Path) -> Starlette:
     reader = Reader(database)
 
     async def status(_request: Request) -> JSONResponse:
-        return JSONResponse(daemon.status())
+        return await _read(lambda: {**daemon.status(), **reader.counts()})
 
     async def health(_request: Request) -> JSONResponse:
         state = daemon.status()
@@ -87,7 +87,7 @@ async def serve_control(
         path.unlink(missing_ok=True)  # noqa: ASYNC240 — one system call, while being cancelled
 
 
-async def _read(query: Callable[[], list[Json]]) -> JSONResponse:
+async def _read(query: Callable[[], list[Json] | Json]) -> JSONResponse:
     try:
         return JSONResponse(await trio.to_thread.run_sync(query, abandon_on_cancel=True, limiter=_readers()))
     except StoreUnavailable as error:

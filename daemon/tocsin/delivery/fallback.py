@@ -20,12 +20,12 @@ class Fallback:
         return self._fallback[0] if self._fallback else None
 
     def take(self, parcel: Parcel, now: datetime, because: str = "") -> tuple[NewDelivery, ...]:
-        """The deliveries for it; none where there is no fallback or it has the message already.
+        """The deliveries for it; none where there is no fallback, or it has the message already or gets its own.
 
         `because` is what the failing service answered.
         """
-        if self._fallback is None:
-            return ()
+        if self._fallback is None or self._fallback[0] in parcel.carrier.context.get("channels", ()):
+            return ()  # it is told of this alert anyway
         self._heard[parcel.carrier.alert] = None
         while len(self._heard) > _REMEMBERED:
             self._heard.pop(next(iter(self._heard)))

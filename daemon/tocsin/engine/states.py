@@ -13,6 +13,7 @@ from tocsin.engine.instance import Instance, asks
 from tocsin.engine.model import Context, Told
 from tocsin.engine.rule import Condition, Rule, Truth
 from tocsin.events import Change, Instant
+from tocsin.quantities import duration_text
 
 _ROUNDING = 1e-6  # seconds: a sum of floats may fall this short of the time that a timer was set to
 
@@ -108,7 +109,7 @@ def _start(instance: Instance, change: Change, now: Instant, new_id: Callable[[]
     if instance.rule.for_ <= 0:
         return _fire(instance, change, now)
     return Step(
-        trace=f"{_told(instance.rule.when, change, now)}: pending for {timedelta(seconds=instance.rule.for_)}"
+        trace=f"{_told(instance.rule.when, change, now)}: pending for {duration_text(timedelta(seconds=instance.rule.for_))}"
     )
 
 
@@ -130,7 +131,7 @@ def _towards_end(instance: Instance, change: Change, now: Instant, when: Truth) 
         if rule.keep_firing_for <= 0:
             return resolve(instance, change, now, reason="")
         instance.recover(now)
-        return Step(trace=f"recovering for {timedelta(seconds=rule.keep_firing_for)}")
+        return Step(trace=f"recovering for {duration_text(timedelta(seconds=rule.keep_firing_for))}")
     if ended is False and instance.state == "recovering":
         instance.relapse(now)
         return Step(trace="so again: firing on")

@@ -123,8 +123,8 @@ class _Link:
             delay = await tell_failure(
                 self._shared, failure, self._shown, self._backoff, was_up=life.up_at is not None
             )
-            self._shared.log.info(
-                "waiting to connect", venue=self._shared.name, socket=self._name, seconds=delay
+            self._shared.log.debug(
+                "waiting to connect", venue=self._shared.name, socket=self._name, seconds=round(delay, 1)
             )
             await trio.sleep(delay)
             session = await self._keeper.fresh()

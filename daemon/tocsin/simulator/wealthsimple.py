@@ -120,7 +120,7 @@ def account(account_id: str, balance: str, orders: list[dict[str, Any]] | None =
 def order(order_id: str, status: str, *, symbol: str = "SHOP") -> dict[str, Any]:
     return {
         "order_id": order_id, "symbol": symbol, "order_type": "buy_quantity", "order_sub_type": "limit", "quantity": 2,
-        "fill_quantity": 0, "limit_price": {"amount": 95.5, "currency": "CAD"}, "stop_price": None, "status": status,
+        "fill_quantity": 2 if status == "posted" else 0, "limit_price": {"amount": 95.5, "currency": "CAD"}, "stop_price": None, "status": status,
     }  # fmt: skip
 
 

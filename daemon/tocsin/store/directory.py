@@ -3,6 +3,7 @@
 import fcntl
 import os
 import shutil
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,6 +14,7 @@ _RESERVE = "reserve"
 RESERVE_SIZE = 4 << 20  # room for about a thousand pages of write-ahead log
 _PRIVATE_DIRECTORY = 0o700
 _PRIVATE_FILE = 0o600
+_CAREFUL = os.O_CLOEXEC | os.O_NOFOLLOW  # a link that somebody put there leads to a file that isn't ours
 
 
 class StateDirectory:
@@ -26,8 +28,10 @@ class StateDirectory:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.mkdir(mode=_PRIVATE_DIRECTORY, exist_ok=True)
+            if path.stat().st_mode & stat.S_IWOTH:
+                raise StoreUnavailable(f"anybody can write in {path}; run: chmod 700 {path}")
             # Held by the open file, not by its existence: nothing is left to clean up after kill -9.
-            self._lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE_FILE)
+            self._lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | _CAREFUL, _PRIVATE_FILE)
         except OSError as error:
             raise _unusable(path, error) from error
         try:
@@ -59,7 +63,7 @@ class StateDirectory:
         """
         path = self.path / name
         try:
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE_FILE))
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | _CAREFUL, _PRIVATE_FILE))
             path.chmod(_PRIVATE_FILE)
         except OSError as error:
             raise _unusable(path, error) from error
@@ -89,9 +93,12 @@ class StateDirectory:
                 return True
             if shutil.disk_usage(self.path).free < 4 * RESERVE_SIZE:
                 return False
-            with path.open("wb") as file:
-                path.chmod(_PRIVATE_FILE)
-                os.posix_fallocate(file.fileno(), 0, RESERVE_SIZE)
+            file = os.open(path, os.O_WRONLY | os.O_CREAT | _CAREFUL, _PRIVATE_FILE)
+            try:
+                os.fchmod(file, _PRIVATE_FILE)
+                os.posix_fallocate(file, 0, RESERVE_SIZE)
+            finally:
+                os.close(file)
         except OSError:  # no space after all, or none of this kind of file: we go on without
             self.free_reserve()
             return False

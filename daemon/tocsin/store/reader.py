@@ -37,6 +37,14 @@ class Reader:
         which = "status IN ('pending', 'dead')" if unsent_only else "true"
         return self._rows(f"SELECT * FROM delivery_history WHERE {which} LIMIT ?", limit)  # noqa: S608 - ours
 
+    def counts(self) -> Row:
+        """`firing` alerts; deliveries that wait (`unsent`) and those that were given up (`dead`)."""
+        return self._rows("""
+            SELECT (SELECT count(*) FROM alerts WHERE state IN ('firing', 'recovering')) AS firing,
+                (SELECT count(*) FROM deliveries WHERE status = 'pending') AS unsent,
+                (SELECT count(*) FROM deliveries WHERE status = 'dead') AS dead
+        """)[0]
+
     def venues(self) -> list[Row]:
         """The connections as they last stood."""
         return self._rows("SELECT * FROM venues ORDER BY venue")
