@@ -47,7 +47,7 @@ class Engine:
         self._new_id = new_id
         self._lives = Lives()
         self._sight = Sight()
-        self._occasions = Occasions(self._lives, self._sight, self._memory, new_id)
+        self._occasions = Occasions(self._lives, self._sight, self._memory.tallies, new_id)
         self._following = Following(self._lives, self._sight, self._occasions, self._held)
         self._hours = Hours()
         self._grouped = Grouped(world, self._judge, self._hours.counts, self._held)

@@ -9,11 +9,11 @@ from tocsin.engine import happenings
 from tocsin.engine.happenings import Quiet, Reminding, group_fields, group_part
 from tocsin.engine.instance import Instance
 from tocsin.engine.lives import Lives, instance_key
-from tocsin.engine.memory import Memory
 from tocsin.engine.model import Context, Transition
 from tocsin.engine.rule import Rule, Truth
 from tocsin.engine.sight import Sight
 from tocsin.engine.states import Step
+from tocsin.engine.tallies import Tallies
 from tocsin.engine.transitions import transition
 from tocsin.events import Change, Instant, Key
 
@@ -21,9 +21,9 @@ from tocsin.events import Change, Instant, Key
 class Occasions:
     """`new_id` gives the ids of alerts; each occasion that is told is an alert of its own."""
 
-    def __init__(self, lives: Lives, sight: Sight, memory: Memory, new_id: Callable[[], str]) -> None:
+    def __init__(self, lives: Lives, sight: Sight, tallies: Tallies, new_id: Callable[[], str]) -> None:
         self._lives = lives
-        self._memory = memory
+        self._tallies = tallies
         self._sight = sight
         self._new_id = new_id
 
@@ -38,16 +38,16 @@ class Occasions:
 
     def verdict(self, rule: Rule, change: Change, now: Instant) -> tuple[Change, Truth, tuple[str, ...]]:
         """The event, counted where the rule counts events; whether its conditions hold; and what is missing for that."""
-        if self._memory.counts(rule):
+        if self._tallies.counts(rule):
             takes_part = True if rule.where is None else rule.where.holds(change, now.wall)
             if takes_part is False or (takes_part is None and rule.if_unknown == "ignore"):
                 return change, takes_part, ()
-            change = self._memory.count(rule, change)
+            change = self._tallies.count(rule, change)
         return (change, *happenings.verdict(rule, change, now))
 
     def raised(self, rule: Rule, change: Change, context: Context, now: Instant) -> Iterator[Transition]:
         """An alert of an event rule, that a cooldown may hold back. `change` says whose cooldown."""
-        self._memory.count_afresh(rule, change)
+        self._tallies.afresh(rule, change)
         if not rule.cooldown:
             yield from self._told(rule, change.key, context, now, "happened")
             return

@@ -132,7 +132,9 @@ class Awaiting:
                 }
                 for first in self.firsts
             ],
-            "before": [{"change": _plain(before.change), "at": iso(before.at.wall)} for before in self.before],
+            "before": [
+                {"change": _plain(before.change), "at": iso(before.at.wall)} for before in self.before
+            ],
             "frozen": iso(self.frozen.wall) if self.frozen else None,
         }
 
@@ -150,10 +152,17 @@ class Awaiting:
             entity=Key(*record["entity"]),
             sign=record["sign"],
             firsts=tuple(
-                First(_change(first["change"]), moment(first["until"]), first["condition"], tuple(first["missing"]))
+                First(
+                    _change(first["change"]),
+                    moment(first["until"]),
+                    first["condition"],
+                    tuple(first["missing"]),
+                )
                 for first in record["firsts"]
             ),
-            before=tuple(Before(_change(before["change"]), moment(before["at"])) for before in record["before"]),
+            before=tuple(
+                Before(_change(before["change"]), moment(before["at"])) for before in record["before"]
+            ),
             frozen=now,
         )
 
@@ -164,7 +173,16 @@ def sign(rule: Rule) -> str:
     if sequel is None:
         return ""
     when = sequel.when.source if sequel.when else None
-    return json.dumps([sequel.awaited, sorted(rule.events), sorted(sequel.events), when, sorted(sequel.match), group_fields(rule)])
+    return json.dumps(
+        [
+            sequel.awaited,
+            sorted(rule.events),
+            sorted(sequel.events),
+            when,
+            sorted(sequel.match),
+            group_fields(rule),
+        ]
+    )
 
 
 def is_first(rule: Rule, change: Change) -> bool:
@@ -179,7 +197,9 @@ def is_both(rule: Rule, sequel: Sequel, change: Change) -> bool:
     """Whether one message tells of a first and a second event, the second being another one (and, if awaited, later)."""
     seconds = _seconds(sequel, change)
     firsts = [place for place, name in enumerate(change.events) if matches_event(rule, name)]
-    return any(second > first if sequel.awaited else second != first for first in firsts for second in seconds)
+    return any(
+        second > first if sequel.awaited else second != first for first in firsts for second in seconds
+    )
 
 
 def first_key(rule: Rule, sequel: Sequel, change: Change) -> str:
@@ -192,7 +212,9 @@ def second_key(rule: Rule, sequel: Sequel, change: Change) -> str | None:
     return None if any(_value(change, name) is None for name in named) else _key(rule, change, named)
 
 
-def belongs(rule: Rule, sequel: Sequel, change: Change, first: Change, now: Instant) -> tuple[bool, tuple[str, ...]]:
+def belongs(
+    rule: Rule, sequel: Sequel, change: Change, first: Change, now: Instant
+) -> tuple[bool, tuple[str, ...]]:
     """Whether a second event counts for that first one, and what was missing to know it.
 
     Unknown tells, unless the rule says to ignore it: an awaited second then counts, one that must not come doesn't.
@@ -248,7 +270,9 @@ def _seconds(sequel: Sequel, change: Change) -> list[int]:
     return [
         place
         for place, name in enumerate(change.events)
-        if any(name == event or (event.endswith(".*") and name.startswith(event[:-1])) for event in sequel.events)
+        if any(
+            name == event or (event.endswith(".*") and name.startswith(event[:-1])) for event in sequel.events
+        )
     ]
 
 

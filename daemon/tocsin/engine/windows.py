@@ -15,6 +15,7 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 from tocsin.events import EXACT
 
 MOST_SAMPLES = 200_000
+_LATEST = 60_000_000  # microseconds: the venue's time is believed within 5 s, so nothing comes later than that by itself
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 # Wide enough for any sum of numbers from the wire (at most 10^400, 200 digits): what is taken away again leaves no trace.
@@ -36,7 +37,18 @@ class Window:
     ever goes on: it moves with what is added, and with `move`.
     """
 
-    __slots__ = ("_added", "_highest", "_lowest", "_removed", "_samples", "_sum", "before", "length", "now")
+    __slots__ = (
+        "_added",
+        "_ahead",
+        "_highest",
+        "_lowest",
+        "_removed",
+        "_samples",
+        "_sum",
+        "before",
+        "length",
+        "now",
+    )
 
     def __init__(self, length: int) -> None:
         self.length = length
@@ -48,10 +60,11 @@ class Window:
         self._highest: deque[tuple[int, Decimal]] = deque()
         self._sum = Decimal(0)
         self._added = self._removed = 0
+        self._ahead = 0  # by how much the window's time is ahead of the clock's, since that was set back
 
     def add(self, at: int, value: Decimal) -> None:
         """A sample at `at`. One that comes late counts as of the latest time seen."""
-        self.now = at = max(at, self.now)
+        at = self._pass(at)
         self._samples.append((at, value))
         self._sum = SUMS.add(self._sum, value)
         while self._lowest and self._lowest[-1][1] >= value:
@@ -61,11 +74,22 @@ class Window:
             self._highest.pop()
         self._highest.append((self._added, value))
         self._added += 1
-        self.move(at)
+        self._forget()
 
     def move(self, now: int) -> int:
         """Forget what is `length` old or older at `now`; how many samples that were."""
-        self.now = max(now, self.now)
+        self._pass(now)
+        return self._forget()
+
+    def _pass(self, at: int) -> int:
+        """Time goes on. Later than any message comes, the clock was set back: it goes on from where it was."""
+        at += self._ahead
+        if at < self.now - _LATEST:
+            self._ahead += self.now - at
+        self.now = max(at, self.now)
+        return self.now
+
+    def _forget(self) -> int:
         begins = self.now - self.length
         gone = self._removed
         while self._samples and (self._samples[0][0] <= begins or len(self._samples) > MOST_SAMPLES):

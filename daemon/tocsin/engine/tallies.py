@@ -1,0 +1,121 @@
+"""How many events there were: the windows of rules with `count(…)`, one for each instance of the rule (`per`)."""
+
+import json
+from collections import OrderedDict
+from collections.abc import Iterable
+from datetime import timedelta
+from decimal import Decimal
+
+from tocsin.engine.happenings import group_fields, group_part
+from tocsin.engine.informed import event_time, inform
+from tocsin.engine.keeping import Keeping
+from tocsin.engine.rule import Rule
+from tocsin.engine.windows import Window, microseconds
+from tocsin.events import Change
+
+_LATE = microseconds(
+    timedelta(minutes=1)
+)  # how long after its end a count is kept, for events that come late
+_ONE = Decimal(1)
+
+
+class _Tally:
+    """The events of one rule's instance, in each of the lengths that the rule counts in."""
+
+    __slots__ = ("_windows", "longest")
+
+    def __init__(self, lengths: Iterable[timedelta]) -> None:
+        self._windows = {length: Window(microseconds(length)) for length in lengths}
+        self.longest = max(self._windows.values(), key=lambda window: window.length)
+
+    def add(self, at: int) -> int:
+        """How many events not even the longest window holds any more."""
+        held = len(self.longest)
+        for window in self._windows.values():
+            window.add(at, _ONE)
+        return held + 1 - len(self.longest)
+
+    def counts(self) -> dict[timedelta, int]:
+        return {length: len(window) for length, window in self._windows.items()}
+
+
+class Tallies:
+    """An instance in which nothing was counted for the whole of its length is forgotten: there are as many as live."""
+
+    def __init__(self, keeping: Keeping) -> None:
+        self._keeping = keeping
+        self._lengths: dict[str, tuple[timedelta, ...]] = {}  # of each series
+        self._of_rule: dict[str, str] = {}  # the series of each rule that counts
+        self._tallies: dict[str, OrderedDict[str, _Tally]] = {}  # the longest untouched first
+
+    def ask(self, rules: Iterable[Rule]) -> None:
+        """These rules run from now on. What is counted otherwise than before begins at nothing."""
+        counting = [rule for rule in rules if rule.counted]
+        self._of_rule = {rule.id: _series(rule) for rule in counting}
+        self._lengths = {_series(rule): tuple(sorted(rule.counted)) for rule in counting}
+        before, self._tallies = self._tallies, {}
+        for series in self._lengths:
+            self._tallies[series] = before.pop(series, OrderedDict())
+        self._keeping.fade_all(before)
+
+    def counts(self, rule: Rule) -> bool:
+        """Whether the rule counts events."""
+        return rule.id in self._of_rule
+
+    def count(self, rule: Rule, change: Change) -> Change:
+        """One more of the rule's events: the change, with how many there are now."""
+        series, instance = self._of_rule[rule.id], _instance(rule, change)
+        tallies = self._tallies[series]
+        at = microseconds(event_time(change))
+        self._sweep(series, at)
+        tally = tallies.get(instance)
+        if tally is None:
+            tally = tallies[instance] = _Tally(self._lengths[series])
+        gone = tally.add(at)
+        tallies.move_to_end(instance)
+        self._keeping.add(series, instance, tally.longest, _ONE)
+        self._keeping.left(series, instance, tally.longest, gone)
+        return inform(change, counts=tally.counts())
+
+    def afresh(self, rule: Rule, change: Change) -> None:
+        """An alert was raised: the next event is the first again."""
+        series = self._of_rule.get(rule.id)
+        if series is None:
+            return
+        instance = _instance(rule, change)
+        if self._tallies[series].pop(instance, None) is not None:
+            self._keeping.fade(series, instance)
+
+    def restore(self, series: str, instance: str, at: int) -> bool:
+        """An event that was counted in an earlier run; False where no rule counts so any more."""
+        tallies = self._tallies.get(series)
+        if tallies is None:
+            return False
+        tally = tallies.get(instance)
+        if tally is None:
+            tally = tallies[instance] = _Tally(self._lengths[series])
+        tally.add(at)
+        tallies.move_to_end(instance)
+        return True
+
+    def _sweep(self, series: str, at: int) -> None:
+        tallies = self._tallies[series]
+        while tallies:
+            instance, tally = next(iter(tallies.items()))
+            if tally.longest.now > at - tally.longest.length - _LATE:
+                return
+            del tallies[instance]
+            self._keeping.fade(series, instance)
+
+
+def _series(rule: Rule) -> str:
+    """What is counted: another `watch`, `where`, `per` or length is another count, another threshold is not."""
+    where = f" where {rule.where.source}" if rule.where else ""
+    lengths = ", ".join(str(length) for length in sorted(rule.counted))
+    return (
+        f"{rule.id}: {', '.join(sorted(rule.events))}{where} per {', '.join(group_fields(rule))} in {lengths}"
+    )
+
+
+def _instance(rule: Rule, change: Change) -> str:
+    return json.dumps([group_part(change, field) for field in group_fields(rule)])
