@@ -64,7 +64,9 @@ def test_a_channel_may_not_want_to_hear_of_ends() -> None:
 @pytest.mark.parametrize("told", ["resolved", "reminder"])
 @pytest.mark.parametrize("announced", [None, ()])
 def test_what_nobody_heard_of_is_neither_reminded_of_nor_resolved(told: str, announced: Any) -> None:
-    assert who(told, "critical", announced=announced) == Decision()
+    assert who(told, "critical", announced=announced) == Decision(
+        outcome="dropped", reason="its firing was told to nobody"
+    )
 
 
 def test_reminders_go_where_the_firing_went() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal, TypeAlias
 
 Severity: TypeAlias = Literal["info", "warning", "critical"]
@@ -32,12 +33,47 @@ class Routing:
         return self.defaults.get(severity, tuple(self.channels))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gates:
+    """What stands between an alert and people now: each in words, empty where the way is open.
+
+    `until` is when (wall-clock) one of them is known to open.
+    """
+
+    silenced: str = ""
+    inhibited: str = ""
+    closed: str = ""
+    until: datetime | None = None
+
+    def first(self) -> tuple[str, str]:
+        """The first that is shut, in the order in which they are asked: its key and its reason; else empty."""
+        for key, reason in (
+            ("silence", self.silenced),
+            ("inhibited_by", self.inhibited),
+            ("notify_during", self.closed),
+        ):
+            if reason:
+                return key, reason
+        return "", ""
+
+
+OPEN = Gates()
+Outcome: TypeAlias = Literal["told", "held", "dropped"]
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The channels that are told, and for each that isn't, the reason."""
+    """The channels that are told, and for each that isn't, the reason.
+
+    `outcome` is of the whole notification: told, held until nothing stands in its way (`by` and `reason` say what does),
+    or dropped.
+    """
 
     channels: tuple[str, ...] = ()
     held: Mapping[str, str] = field(default_factory=dict)
+    outcome: Outcome = "told"
+    by: str = ""
+    reason: str = ""
 
 
 def decide(
@@ -48,13 +84,27 @@ def decide(
     announced: tuple[str, ...] | None,
     routing: Routing,
     avoid: frozenset[str] = frozenset(),
+    gates: Gates = OPEN,
 ) -> Decision:
-    """Who hears of it.
+    """Who hears of it, and when.
+
+    |  | firing, event | reminder | resolved |
+    |---|---|---|---|
+    | silence, `inhibited_by` | held | dropped | told if the firing was told |
+    | `notify_during` | held | dropped | held if the firing was told |
+    | `min_severity`, `send_resolved` | not on that channel | not | not |
 
     `announced` are the channels that heard of the firing (None: nobody, or nothing was told before): what was announced
     as firing is announced as resolved, to the same ones, even if the rule names others by now. `avoid` are channels
     that it would be no use to tell (a failing channel's own failure).
     """
+    if told != "firing" and not announced:
+        return Decision(outcome="dropped", reason="its firing was told to nobody")
+    by, reason = (
+        gates.first() if told != "resolved" else ("notify_during" if gates.closed else "", gates.closed)
+    )
+    if reason:
+        return Decision(outcome="dropped" if told == "reminder" else "held", by=by, reason=reason)
     addressed = routing.addressed(severity, notify) if told == "firing" else (announced or ())
     channels: list[str] = []
     held: dict[str, str] = {}

@@ -1,7 +1,8 @@
 """The life of an event, from what a venue said to what is committed for the outbox. See `pipeline.py`."""
 
 from tocsin.pipeline.inbox import Inbox
+from tocsin.pipeline.options import Options, Targets
 from tocsin.pipeline.pipeline import Pipeline
-from tocsin.pipeline.turn import Options, Targets, Turn
+from tocsin.pipeline.turn import Turn
 
 __all__ = ["Inbox", "Options", "Pipeline", "Targets", "Turn"]

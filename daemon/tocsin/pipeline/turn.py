@@ -1,39 +1,20 @@
 """One turn: observations through entities, engine and the decision who is told, into one batch. Pure but for its state."""
 
 from collections.abc import Callable, Iterable
-from datetime import timedelta
-from typing import Literal
+from datetime import datetime
 
-import msgspec
-
-from tocsin.alerts.decide import Routing, decide
-from tocsin.alerts.message import Names, default_body, default_title
 from tocsin.engine.engine import Engine
-from tocsin.engine.model import Context, Saved, Transition
+from tocsin.engine.model import Faded, Sample, Saved, Transition
 from tocsin.entities import Entities
 from tocsin.events import KINDS, Change, Instant, Key
 from tocsin.feed.model import Received
-from tocsin.store.model import AlertRow, Batch, InstanceRow, NewDelivery
-
-
-class Targets(msgspec.Struct, frozen=True):
-    """A channel as the pipeline needs it: how many URLs it has, and when its messages expire."""
-
-    count: int
-    expire: timedelta
-
-
-class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """What of the config the pipeline needs; replaced whole by a reload."""
-
-    routing: Routing
-    targets: dict[str, Targets]
-    names: Names
-    market_data: Literal["none", "changes", "all"] = "none"
+from tocsin.pipeline.options import Options
+from tocsin.pipeline.telling import Telling
+from tocsin.store.model import Batch, HeldRow, InstanceRow, SampleRow, SamplesGone, Silence
 
 
 class Turn:
-    """Turns what came in into what is to be committed. Remembers which channels heard of each firing alert."""
+    """Turns what came in into what is to be committed."""
 
     def __init__(
         self, entities: Entities, engine: Engine, options: Options, new_id: Callable[[], str]
@@ -41,27 +22,41 @@ class Turn:
         self._entities = entities
         self._engine = engine
         self._new_id = new_id
-        self._announced: dict[str, tuple[str, ...]] = {}
+        self._telling = Telling(engine, lambda: self.options, new_id)
         self.options = options
 
     def restore(
-        self, instances: Iterable[InstanceRow], alive: Instant | None, now: Instant
+        self,
+        instances: Iterable[InstanceRow],
+        alive: Instant | None,
+        now: Instant,
+        samples: Iterable[SampleRow] = (),
+        held: Iterable[HeldRow] = (),
+        *,
+        silences: Iterable[Silence] = (),
     ) -> tuple[Batch, list[str]]:
         """Go on where the last run stopped; what is told of it at once (rules edited meanwhile) is in the batch.
 
         Beside it: the instances that couldn't be read, and why.
         """
-        saved = []
-        for row in instances:
-            if row.record is None:
-                continue
-            saved.append(Saved(rule=row.rule, instance=row.instance, record=row.record))
-            if row.record.get("told"):
-                self._announced[row.record.get("alert_id", row.instance)] = tuple(row.record["told"])
+        rows = list(instances)
+        saved = [
+            Saved(rule=row.rule, instance=row.instance, record=row.record)
+            for row in rows
+            if row.record is not None
+        ]
+        unheld = self._telling.restore(rows, held)
+        for silence in silences:
+            try:
+                self._telling.silences.add(silence)
+            except ValueError as error:
+                unheld.append(f"silence {silence.id} ({silence.matchers:.100}): {error}")
         batch = Batch(at=now.wall)
+        self._engine.recall(Sample(row.series, row.instance, row.time, row.value) for row in samples)
         transitions, unreadable = self._engine.restore(saved, alive, now)
         self._add(batch, transitions, now)
-        return batch, unreadable
+        self._telling.release(batch, now)
+        return batch, [*unreadable, *unheld]
 
     def messages(self, received: Iterable[Received], now: Instant, earliest: float | None = None) -> Batch:
         """All that these messages, and the timers due before each, bring about.
@@ -73,6 +68,7 @@ class Turn:
         touched: dict[Key, None] = {}
         # Fairness has mixed the venues; time goes on in order.
         for message in sorted(received, key=lambda message: message.at.steady):
+            self._telling.release(batch, message.at)
             self._advance(batch, message.at, earliest)
             for observed in message.observed:
                 for change in self._entities.apply(message.venue, observed, message.at, message.raw):
@@ -81,7 +77,9 @@ class Turn:
                     self._add(batch, transitions, message.at)
                     if self._is_kept(change, transitions):
                         batch.events.append(change)
+        self._telling.release(batch, now)  # before what comes about now: it happened earlier
         self._advance(batch, now, earliest)
+        self._telling.release(batch, now)
         # What is only told (a public expiry, an event of ourselves, a trade that came late) is no entity's state.
         batch.entities = [now_so for key in touched if (now_so := self._entities.get(key)) is not None]
         return batch
@@ -93,12 +91,31 @@ class Turn:
 
     def deadline(self) -> float | None:
         """The steady time at which a timer is due, if one runs."""
-        return self._engine.deadline()
+        times = (self._engine.deadline(), self._telling.deadline())
+        return min((at for at in times if at is not None), default=None)
 
     def transitions(self, found: list[Transition], now: Instant) -> Batch:
         """What the engine brought about by itself (a reload, an acknowledgement)."""
         batch = Batch(at=now.wall)
         self._add(batch, found, now)
+        self._telling.look_anew()
+        self._telling.release(batch, now)
+        return batch
+
+    def silence(self, matchers: str, ends_at: datetime, now: Instant, reason: str = "") -> Batch:
+        """What matches is held from now on, up to then (UTC). ValueError, fit to be shown, on what are no matchers."""
+        self._telling.silences.forget(now.wall)
+        begun = self._telling.silences.begin(self._new_id(), matchers, ends_at, now.wall, reason)
+        return Batch(at=now.wall, silences=[begun])
+
+    def unsilence(self, id_: str, now: Instant) -> Batch | None:
+        """A silence is taken back, and what only it held is told; None where there is none of that id."""
+        ended = self._telling.silences.end(id_, now.wall)
+        if ended is None:
+            return None
+        batch = Batch(at=now.wall, silences=[ended])
+        self._telling.look_anew()
+        self._telling.release(batch, now)
         return batch
 
     def _is_kept(self, change: Change, transitions: list[Transition]) -> bool:
@@ -112,79 +129,11 @@ class Turn:
         return self.options.market_data == "changes" and change.state != change.previous
 
     def _add(self, batch: Batch, transitions: list[Transition], now: Instant) -> None:
-        for transition in transitions:
-            if transition.tell is not None and transition.context is not None:
-                self._tell(batch, transition, transition.context, now)
-            record = transition.record
-            if record is None or transition.tell == "resolved":
-                self._announced.pop(transition.alert_id, None)
-            if record is not None and (told := self._announced.get(transition.alert_id)):
-                record = {**record, "told": list(told)}
-            batch.instances.append(
-                InstanceRow(rule=transition.rule, instance=transition.instance, record=record)
-            )
-
-    def _tell(self, batch: Batch, transition: Transition, context: Context, now: Instant) -> None:
-        alert = transition.alert_id
-        decision = decide(
-            context.state,
-            severity=context.severity,
-            notify=transition.notify,
-            announced=self._announced.get(alert),
-            routing=self.options.routing,
-            avoid=_avoided(context),
-        )
-        if context.state == "firing" and _goes_on(transition):
-            self._announced[alert] = decision.channels
-        if context.state != "reminder":
-            batch.alerts.append(self._alert_row(transition, context))
-        frozen = msgspec.to_builtins(context)
-        for channel in decision.channels:
-            targets = self.options.targets[channel]
-            for target in range(targets.count):
-                batch.deliveries.append(
-                    NewDelivery(
-                        id=self._new_id(),
-                        alert=alert,
-                        state_told=context.state,
-                        channel=channel,
-                        target=target,
-                        severity=context.severity,
-                        created_at=now.wall,
-                        expires_at=now.wall + targets.expire,
-                        context=frozen,
-                    )
-                )
-
-    def _alert_row(self, transition: Transition, context: Context) -> AlertRow:
-        lasting = transition.state != "inactive"
-        return AlertRow(
-            id=transition.alert_id,
-            rule=transition.rule,
-            instance=transition.instance,
-            venue=context.venue,
-            account=context.account,
-            entity=context.entity,
-            symbol=context.symbol,
-            state="resolved" if context.state == "resolved" else "firing" if lasting else "event",
-            severity=context.severity,
-            started_at=context.started_at,
-            fired_at=context.fired_at or context.at,
-            resolved_at=context.at if context.state == "resolved" else None,
-            title=default_title(context, self.options.names),
-            body=default_body(context, self.options.names),
-            data=msgspec.to_builtins(context),
-        )
+        self._telling.tell(batch, transitions, now)
+        batch.samples += map(_sample_row, self._engine.remembered())
 
 
-def _goes_on(transition: Transition) -> bool:
-    """Whether more is to be told of this alert: a resolution, or reminders."""
-    record = transition.record
-    return record is not None and (transition.state != "inactive" or bool(record.get("reminding")))
-
-
-def _avoided(context: Context) -> frozenset[str]:
-    """A failing channel is not told of its own failure."""
-    subject = context.fields.get("subject")
-    failing = context.event == "daemon.delivery_failed" and isinstance(subject, str)
-    return frozenset({subject}) if failing and isinstance(subject, str) else frozenset()
+def _sample_row(kept: Sample | Faded) -> SampleRow | SamplesGone:
+    if isinstance(kept, Sample):
+        return SampleRow(kept.series, kept.instance, kept.at, kept.value)
+    return SamplesGone(kept.series, kept.instance, kept.before)

@@ -1,0 +1,103 @@
+"""What waits to be told until nothing stands in its way any more: kept in SQLite, told once, or never where it is over.
+
+A firing alert that ends while it waits is not told at all. A resolution waits only where its firing was told.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from tocsin.alerts.message import Names, default_title
+from tocsin.engine.model import Context
+
+_TOGETHER = frozenset({"silence", "notify_during"})
+"""What holds events back so that they are told together; those that another alert held back are told one by one."""
+
+
+class HeldAlert(Struct, frozen=True, kw_only=True):
+    """One notification that waits, its context frozen when it happened.
+
+    `lasting`: a state rule's, told as firing only while it fires. `goes_on`: more will be told of this alert. `by`
+    and `reason` say what held it back. `announced` are the channels that heard of the firing, for its resolution.
+    """
+
+    alert: str
+    rule: str
+    context: Context
+    lasting: bool
+    goes_on: bool
+    by: str
+    reason: str
+    notify: tuple[str, ...] | None = None
+    announced: tuple[str, ...] | None = None
+
+
+class Parcel(Struct, frozen=True):
+    """What is told at once: the alert that carries it, its context, and the others that are told with it."""
+
+    carrier: HeldAlert
+    context: Context
+    all: tuple[HeldAlert, ...]
+
+
+class Held:
+    """All that waits, in the order in which it was held."""
+
+    def __init__(self) -> None:
+        self._alerts: dict[str, HeldAlert] = {}
+        self.look_at: datetime | None = None
+        """When (wall-clock) a way may open by itself."""
+
+    def __iter__(self) -> Iterator[HeldAlert]:
+        """A snapshot."""
+        return iter(list(self._alerts.values()))
+
+    def __bool__(self) -> bool:
+        return bool(self._alerts)
+
+    def __contains__(self, alert: str) -> bool:
+        return alert in self._alerts
+
+    def get(self, alert: str) -> HeldAlert | None:
+        return self._alerts.get(alert)
+
+    def hold(self, held: HeldAlert) -> None:
+        self._alerts[held.alert] = held
+
+    def drop(self, alert: str) -> None:
+        self._alerts.pop(alert, None)
+
+
+def to_record(held: HeldAlert) -> dict[str, Any]:
+    record: dict[str, Any] = msgspec.to_builtins(held)
+    return record
+
+
+def from_record(record: Any) -> HeldAlert:
+    """ValueError where another version had written it."""
+    return msgspec.convert(record, HeldAlert)
+
+
+def parcels(released: Iterable[HeldAlert], names: Names) -> Iterator[Parcel]:
+    """What to tell of what may be told now: events of one rule that waited for the same together, all else by itself.
+
+    Together the latest speaks, with the count of all and the titles of the others.
+    """
+    waiting = list(released)
+    groups: dict[str, list[HeldAlert]] = {}
+    for held in waiting:
+        if not held.lasting and held.by in _TOGETHER:
+            groups.setdefault(held.rule, []).append(held)
+    for held in waiting:
+        group = groups.get(held.rule, [])
+        if held not in group:
+            yield Parcel(held, held.context, (held,))
+        elif held is group[-1]:
+            count = sum(max(1, each.context.suppressed) for each in group)
+            titles = tuple(default_title(each.context, names) for each in group[:-1])
+            yield Parcel(
+                held, msgspec.structs.replace(held.context, suppressed=count, together=titles), tuple(group)
+            )

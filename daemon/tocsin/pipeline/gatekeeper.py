@@ -1,0 +1,63 @@
+"""What stands between each alert and people at this moment: a silence, another alert that fires, a closed calendar."""
+
+from collections.abc import Callable
+
+from tocsin.alerts.decide import Gates
+from tocsin.alerts.silences import Silences
+from tocsin.engine.calendars import Calendar
+from tocsin.engine.hours import Opening
+from tocsin.engine.model import Context, Transition
+from tocsin.engine.rule import Rule
+from tocsin.events import Instant, iso
+
+_FIRING = ("firing", "recovering")
+
+
+class Gatekeeper:
+    """Knows which rules fire where, and what is silent. `rule` finds the rule of an id, if it runs.
+
+    `turned` says that a way may have opened since it was last set to False: who takes a silence back sets it.
+    """
+
+    def __init__(self, rule: Callable[[str], Rule | None], silences: Silences) -> None:
+        self._rule = rule
+        self._silences = silences
+        self._firing: dict[tuple[str, str], set[str]] = {}
+        self._openings: dict[Calendar, Opening] = {}
+        self.turned = True
+
+    def note(self, transition: Transition) -> None:
+        """Whether an instance of a rule fires."""
+        at = (transition.rule, transition.entity.venue)
+        if transition.state in _FIRING:
+            self._firing.setdefault(at, set()).add(transition.instance)
+        elif (instances := self._firing.get(at)) is not None and transition.instance in instances:
+            instances.discard(transition.instance)
+            if not instances:
+                del self._firing[at]
+                self.turned = True
+
+    def gates(self, rule: str, context: Context, now: Instant) -> Gates:
+        """What stands in the way of that alert now. Of a rule that is gone only a silence holds anything."""
+        found = self._rule(rule)
+        silenced = inhibited = closed = ""
+        until = []
+        if self._silences and (silence := self._silences.over(context, now.wall)) is not None:
+            silenced = f"{silence.matchers}, until {iso(silence.ends_at)}"
+            until.append(silence.ends_at)
+        for name in found.inhibited_by if found is not None else ():
+            if (name, context.venue) in self._firing:
+                inhibited = f"{name} fires for {context.venue}"
+                break
+        if found is not None and found.notify_during is not None:
+            opening = self._opening(found.notify_during, now)
+            if not opening.open:
+                closed = f"closed until {iso(opening.until)}"
+                until.append(opening.until)
+        return Gates(silenced=silenced, inhibited=inhibited, closed=closed, until=min(until, default=None))
+
+    def _opening(self, calendar: Calendar, now: Instant) -> Opening:
+        known = self._openings.get(calendar)
+        if known is None or not known.is_known(now.wall):
+            known = self._openings[calendar] = Opening.at(calendar, now.wall)
+        return known

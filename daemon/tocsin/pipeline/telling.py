@@ -1,0 +1,246 @@
+"""From what the engine did to who is told of it: at once, when nothing stands in the way any more, or never.
+
+Remembers which channels heard of each firing alert, and what is held back. Pure but for that.
+"""
+
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from tocsin.alerts import held as holding
+from tocsin.alerts.decide import Decision, Gates, decide
+from tocsin.alerts.held import Held, HeldAlert, Parcel
+from tocsin.alerts.message import default_body, default_title
+from tocsin.alerts.silences import Silences
+from tocsin.engine.engine import Engine
+from tocsin.engine.model import Context, Transition
+from tocsin.events import Instant
+from tocsin.pipeline.gatekeeper import Gatekeeper
+from tocsin.pipeline.options import Options
+from tocsin.store.model import AlertRow, Batch, HeldRow, InstanceRow, NewDelivery
+
+
+class Telling:
+    def __init__(self, engine: Engine, options: Callable[[], Options], new_id: Callable[[], str]) -> None:
+        self._options = options
+        self._new_id = new_id
+        self.silences = Silences()
+        """Who changes them calls `look_anew`, and `release` with the batch that keeps the change."""
+        self._gatekeeper = Gatekeeper(engine.rule, self.silences)
+        self._announced: dict[str, tuple[str, ...]] = {}
+        self._held = Held()
+        self._kept: dict[str, InstanceRow] = {}  # of each held alert: its instance as it was last stored
+        self._seen: Instant | None = None
+
+    def restore(self, instances: Iterable[InstanceRow], held: Iterable[HeldRow]) -> list[str]:
+        """What the last run told and held back; what of that can't be read, and why."""
+        for row in instances:
+            if row.record and row.record.get("told"):
+                self._announced[row.record.get("alert_id", row.instance)] = tuple(row.record["told"])
+        unreadable = []
+        for waiting in held:
+            try:
+                self._held.hold(holding.from_record(waiting.data))
+            except (ValueError, TypeError) as error:
+                unreadable.append(f"held alert {waiting.alert} of rule {waiting.rule}: {error!r:.200}")
+        return unreadable
+
+    def tell(self, batch: Batch, transitions: Iterable[Transition], now: Instant) -> None:
+        """Everything that these transitions tell, and the instances as they are kept."""
+        found = list(transitions)
+        for transition in found:
+            self._gatekeeper.note(transition)
+        for transition in found:
+            alert = transition.alert_id
+            if transition.tell is not None and transition.context is not None:
+                self._tell(batch, transition, transition.context, now)
+            if transition.state == "inactive":
+                self._ended_untold(batch, transition)
+            record = transition.record
+            if record is None or transition.tell == "resolved":
+                self._announced.pop(alert, None)
+            if record is not None and (told := self._announced.get(alert)):
+                record = {**record, "told": list(told)}
+            row = InstanceRow(rule=transition.rule, instance=transition.instance, record=record)
+            if alert in self._held:
+                self._kept[alert] = row
+            batch.instances.append(row)
+
+    def release(self, batch: Batch, now: Instant) -> None:
+        """Tell what nothing stands in the way of any more. Cheap where nothing can have changed."""
+        before, self._seen = self._seen, now
+        look_at = self._held.look_at
+        passed = (look_at is not None and now.wall >= look_at) or (
+            before is not None and now.wall < before.wall
+        )
+        if not self._held or not (passed or self._gatekeeper.turned):
+            return
+        self._gatekeeper.turned = False
+        self._held.look_at = None
+        free = []
+        for waiting in self._held:
+            gates = self._gatekeeper.gates(waiting.rule, waiting.context, now)
+            if self._decide(waiting.context, waiting.notify, waiting.announced, gates).outcome == "held":
+                self._look_again(gates)
+            else:
+                free.append(waiting)
+        for parcel in holding.parcels(free, self._options().names):
+            self._hand_out(batch, parcel, now)
+
+    def look_anew(self) -> None:
+        """The rules, what they name, or the silences were changed: what is held may be free."""
+        self._gatekeeper.turned = True
+
+    def deadline(self) -> float | None:
+        """The steady time at which something that is held may become free by itself, as the clocks stand."""
+        if self._held.look_at is None or self._seen is None or not self._held:
+            return None
+        return self._seen.steady + (self._held.look_at - self._seen.wall).total_seconds()
+
+    # ------------------------------------------------------------------------------------------------------------ parts
+
+    def _tell(self, batch: Batch, transition: Transition, context: Context, now: Instant) -> None:
+        alert = transition.alert_id
+        if context.state != "reminder":
+            batch.alerts.append(self._alert_row(transition, context))
+        if context.state == "resolved" and alert in self._held:
+            self._drop(batch, alert)  # it began and ended while it waited: nobody heard of it, nobody is told
+            return
+        self._seen = self._seen or now
+        announced = self._announced.get(alert)
+        gates = self._gatekeeper.gates(transition.rule, context, now)
+        decision = self._decide(context, transition.notify, announced, gates)
+        if decision.outcome == "held":
+            waiting = HeldAlert(
+                alert=alert,
+                rule=transition.rule,
+                context=context,
+                lasting=transition.state != "inactive" or context.state == "resolved",
+                goes_on=_goes_on(transition),
+                by=decision.by,
+                reason=decision.reason,
+                notify=transition.notify,
+                announced=announced,
+            )
+            self._hold(batch, waiting)
+            self._look_again(gates)
+        elif decision.outcome == "told":
+            if context.state == "firing" and _goes_on(transition):
+                self._announced[alert] = decision.channels
+            self._deliver(batch, alert, context, decision.channels, now)
+
+    def _decide(
+        self,
+        context: Context,
+        notify: tuple[str, ...] | None,
+        announced: tuple[str, ...] | None,
+        gates: Gates,
+    ) -> Decision:
+        return decide(
+            context.state,
+            severity=context.severity,
+            notify=notify,
+            announced=announced,
+            routing=self._options().routing,
+            avoid=_avoided(context),
+            gates=gates,
+        )
+
+    def _hold(self, batch: Batch, waiting: HeldAlert) -> None:
+        self._held.hold(waiting)
+        batch.held.append(
+            HeldRow(
+                alert=waiting.alert,
+                rule=waiting.rule,
+                reason=waiting.reason,
+                data=holding.to_record(waiting),
+            )
+        )
+
+    def _drop(self, batch: Batch, alert: str) -> None:
+        self._held.drop(alert)
+        self._kept.pop(alert, None)
+        batch.held.append(HeldRow(alert=alert))
+
+    def _look_again(self, gates: Gates) -> None:
+        if gates.until is not None:
+            self._held.look_at = min(self._held.look_at or gates.until, gates.until)
+
+    def _ended_untold(self, batch: Batch, transition: Transition) -> None:
+        """It is over, and there is nothing to say of that: a firing that waits isn't so any more, an event still happened."""
+        waiting = self._held.get(transition.alert_id)
+        if waiting is None or waiting.context.state == "resolved":
+            return
+        if waiting.lasting:
+            self._drop(batch, waiting.alert)
+        elif waiting.goes_on and transition.record is None:
+            self._hold(batch, msgspec.structs.replace(waiting, goes_on=False))
+
+    def _hand_out(self, batch: Batch, parcel: Parcel, now: Instant) -> None:
+        carrier = parcel.carrier
+        decision = self._decide(parcel.context, carrier.notify, carrier.announced, Gates())
+        for waiting in parcel.all:
+            kept = self._kept.get(waiting.alert)
+            self._drop(batch, waiting.alert)
+            if not waiting.goes_on or waiting.context.state != "firing":
+                continue
+            self._announced[waiting.alert] = decision.channels
+            if kept is not None and kept.record is not None:
+                record = {**kept.record, "told": list(decision.channels)}
+                batch.instances.append(InstanceRow(rule=kept.rule, instance=kept.instance, record=record))
+        self._deliver(batch, carrier.alert, parcel.context, decision.channels, now)
+
+    def _deliver(
+        self, batch: Batch, alert: str, context: Context, channels: Iterable[str], now: Instant
+    ) -> None:
+        frozen = msgspec.to_builtins(context)
+        for channel in channels:
+            targets = self._options().targets[channel]
+            for target in range(targets.count):
+                batch.deliveries.append(
+                    NewDelivery(
+                        id=self._new_id(),
+                        alert=alert,
+                        state_told=context.state,
+                        channel=channel,
+                        target=target,
+                        severity=context.severity,
+                        created_at=now.wall,
+                        expires_at=now.wall + targets.expire,
+                        context=frozen,
+                    )
+                )
+
+    def _alert_row(self, transition: Transition, context: Context) -> AlertRow:
+        lasting = transition.state != "inactive"
+        names = self._options().names
+        return AlertRow(
+            id=transition.alert_id,
+            rule=transition.rule,
+            instance=transition.instance,
+            venue=context.venue,
+            account=context.account,
+            entity=context.entity,
+            symbol=context.symbol,
+            state="resolved" if context.state == "resolved" else "firing" if lasting else "event",
+            severity=context.severity,
+            started_at=context.started_at,
+            fired_at=context.fired_at or context.at,
+            resolved_at=context.at if context.state == "resolved" else None,
+            title=default_title(context, names),
+            body=default_body(context, names),
+            data=msgspec.to_builtins(context),
+        )
+
+
+def _goes_on(transition: Transition) -> bool:
+    """Whether more is to be told of this alert: a resolution, or reminders."""
+    record = transition.record
+    return record is not None and (transition.state != "inactive" or bool(record.get("reminding")))
+
+
+def _avoided(context: Context) -> frozenset[str]:
+    """A failing channel is not told of its own failure."""
+    subject = context.fields.get("subject")
+    failing = context.event == "daemon.delivery_failed" and isinstance(subject, str)
+    return frozenset({subject}) if failing and isinstance(subject, str) else frozenset()
