@@ -103,8 +103,9 @@ class Rooms:
     def restore(self, unreadable: list[str]) -> Batch:
         """Go on where the last run stopped; what of it can't be read is named in `unreadable`."""
         now = self.clock.now()
+        loaded = self.loaded
         batch, found = self.turn.restore(
-            self.loaded.instances, self.loaded.alive, now, self.loaded.samples, self.loaded.held
+            loaded.instances, loaded.alive, now, loaded.samples, loaded.held, silences=loaded.silences
         )
         unreadable += found
         known = dict.fromkeys(change.venue for change in self.loaded.entities)

@@ -161,7 +161,9 @@ class Bench:
             scope, ended = trio.CancelScope(), trio.Event()
             self._channels.append((scope, ended))
             self._nursery.start_soon(self._channel, name, scope, ended)
-        batch, unreadable = self._turn.restore(loaded.instances, loaded.alive, now)
+        batch, unreadable = self._turn.restore(
+            loaded.instances, loaded.alive, now, loaded.samples, loaded.held, silences=loaded.silences
+        )
         if unreadable or loaded.unreadable:
             raise AssertionError(f"what was stored can't be read: {[*unreadable, *loaded.unreadable]}")
         await self._commit(batch)
@@ -260,6 +262,11 @@ class Bench:
         now = self.clock.now()
         await self._commit(self._turn.transitions(self.engine.acknowledge(alerts[-1], now), now))
         return True
+
+    async def silence(self, matchers: str, lasts: float) -> None:
+        """What matches is held for so many seconds."""
+        now = self.clock.now()
+        await self._commit(self._turn.silence(matchers, now.later(lasts).wall, now))
 
     async def lasting(self) -> list[dict[str, str]]:
         """The state rules' alerts that are pending, firing or recovering, as the store has them."""

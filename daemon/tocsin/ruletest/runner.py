@@ -137,7 +137,7 @@ class _Run:
                 if not await bench.acknowledge(action.rule, action.id):
                     return f"there is no alert of {action.rule} for {action.id} to acknowledge"
             case Silence():
-                return "silences are not supported by this version"
+                await bench.silence(action.match, action.lasts)
         return ""
 
     async def _reload(self, action: Reload) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
+from tocsin.alerts.silences import parse_matchers
 from tocsin.document import Entry, Mapping, Node, Scalar, Sequence
 from tocsin.errors import Place, Problem
 from tocsin.events.vocabulary import nearest
@@ -251,6 +252,10 @@ class _Reader:
         if not isinstance(match, Scalar) or lasts is None:
             self._add(Problem("must be {match: 'rule=… venue=…', for: 2h}", self._value.place, "silence"))
             return None
+        try:
+            parse_matchers(match.text)
+        except ValueError as error:
+            self._add(Problem(str(error), match.place, "silence.match"))
         seconds = _seconds(lasts, "silence.for", self._add)
         return Silence(match.text, seconds) if seconds is not None else None
 
