@@ -10,7 +10,7 @@ from msgspec import UNSET
 from support.stored import T0, alert, at, commit, delivery, due_ids, opened, order
 from tocsin.events import Account, Balance, Instant, Key, Position, Venue, number, number_text
 from tocsin.store import DATABASE
-from tocsin.store.model import Batch, InstanceRow
+from tocsin.store.model import Batch, InstanceRow, SampleRow, SamplesGone
 
 
 @pytest.fixture
@@ -212,3 +212,41 @@ def test_an_empty_batch_is_nothing_to_commit(store):
     assert not Batch(at=T0)
     store.commit(Batch(at=T0))
     assert store.path.name == DATABASE
+
+
+def test_samples_come_and_go_in_their_order(tmp_path):
+    def sample(instance, seconds, value, series="ticker: last over 5m"):
+        return SampleRow(series, instance, at(seconds), number(value))
+
+    store = opened(tmp_path)
+    store.commit(
+        Batch(
+            at=T0,
+            samples=[
+                sample("a", 0, "1.50"),
+                sample("a", 1, "1E+3"),
+                sample("b", 1, "3"),
+                sample("a", 1, "0.1", "other"),
+            ],
+        )
+    )
+    store.commit(Batch(at=T0, samples=[SamplesGone("ticker: last over 5m", "a", at(1)), sample("b", 2, "4")]))
+    store.close()
+    store = opened(tmp_path)
+    kept = [(row.series, row.instance, row.time, row.value) for row in store.load().samples]
+    assert kept == [
+        ("ticker: last over 5m", "a", at(1), 1000),
+        ("ticker: last over 5m", "b", at(1), 3),
+        ("other", "a", at(1), number("0.1")),
+        ("ticker: last over 5m", "b", at(2), 4),
+    ]
+    # A drop and what comes after it, in one batch.
+    store.commit(
+        Batch(
+            at=T0,
+            samples=[sample("b", 3, "5"), SamplesGone("ticker: last over 5m", "b"), sample("b", 4, "6")],
+        )
+    )
+    store.commit(Batch(at=T0, samples=[SamplesGone("other")]))
+    assert [(row.instance, row.value) for row in store.load().samples] == [("a", 1000), ("b", 6)]
+    store.close()

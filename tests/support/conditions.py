@@ -76,6 +76,7 @@ def change(
     symbol: str | None = None,
     venue: str = "fx",
     origin: Any = "live",
+    received: datetime = NOW,
 ) -> Change:
     account_state = None
     if account is not None:
@@ -89,8 +90,8 @@ def change(
         state=from_plain(kind, {"id": "x1", **fields}),
         previous=None if previous is None else from_plain(kind, {"id": "x1", **previous}),
         origin=origin,
-        time=NOW,
-        received=NOW,
+        time=received,
+        received=received,
         known_since=BORN,
         symbol=symbol,
         account_state=account_state,
