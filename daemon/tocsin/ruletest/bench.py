@@ -5,7 +5,7 @@
 Everything runs in one task after the other, the store's calls inline: the same steps give the same results.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,17 +16,17 @@ from trio.testing import wait_all_tasks_blocked
 from tocsin.alerts.decide import Route, Routing
 from tocsin.alerts.message import LATE, Names, late_by
 from tocsin.delivery.channel import Channel, Wake
-from tocsin.delivery.model import ChannelSettings, Message, Outcome
+from tocsin.delivery.model import ChannelSettings, Message
 from tocsin.delivery.outbox import run_channel
-from tocsin.engine.engine import Engine
-from tocsin.engine.model import Context, Saved, Transition
+from tocsin.engine.model import Context, Transition
 from tocsin.engine.rule import Rule
 from tocsin.entities import Entities
-from tocsin.events import KINDS, Change, Instant, Key, Observation, Observed, Occurrence
+from tocsin.events import KINDS, Instant, Key, Observation, Observed, Occurrence
 from tocsin.feed.model import Received
 from tocsin.pipeline import Options, Targets, Turn
 from tocsin.ruletest.clock import SteppedClock
 from tocsin.ruletest.said import OURSELVES, daemon_event, link
+from tocsin.ruletest.stand_ins import Delivered, StandIn, Traced
 from tocsin.secrets import Secret
 from tocsin.store.database import Database, inline
 from tocsin.store.model import Batch, Loaded, NewDelivery
@@ -36,63 +36,6 @@ _BLIND_EVERY = 60.0  # seconds between looks for rules that see nothing, as in t
 _URL = "json://stand-in"  # of no service whose pace would be kept
 _EXPIRE = timedelta(hours=24)
 _UP = ("connected", "silent")
-
-
-class Traced(Engine):
-    """The engine, with all its transitions kept for the trace of a failing test."""
-
-    def __init__(
-        self, rules: Iterable[Rule], world: Entities, new_id: Callable[[], str], kept: list[Transition]
-    ) -> None:
-        super().__init__(rules, world, new_id)
-        self._kept = kept
-
-    def process(self, change: Change, now: Instant) -> list[Transition]:
-        return self._keep(super().process(change, now))
-
-    def advance(self, now: Instant) -> list[Transition]:
-        return self._keep(super().advance(now))
-
-    def restore(
-        self, saved: Iterable[Saved], alive: Instant | None, now: Instant
-    ) -> tuple[list[Transition], list[str]]:
-        found, unreadable = super().restore(saved, alive, now)
-        return self._keep(found), unreadable
-
-    def reload(self, rules: Iterable[Rule], now: Instant) -> list[Transition]:
-        return self._keep(super().reload(rules, now))
-
-    def acknowledge(self, alert_id: str, now: Instant) -> list[Transition]:
-        return self._keep(super().acknowledge(alert_id, now))
-
-    def _keep(self, found: list[Transition]) -> list[Transition]:
-        self._kept += found
-        return found
-
-
-class Delivered(msgspec.Struct, frozen=True):
-    """What a stand-in accepted: the delivery, and the message as it arrived at that time (steady)."""
-
-    delivery: NewDelivery
-    message: Message
-    at: float
-    late: float  # seconds; what a gap hid is late however soon it was told
-
-
-class StandIn:
-    """A channel that records. A passing failure while `works` is False."""
-
-    def __init__(self, name: str, accepted: Callable[[Message], None]) -> None:
-        self.name = name
-        self.works = True
-        self._accepted = accepted
-
-    async def send(self, message: Message) -> Outcome:
-        await trio.lowlevel.checkpoint()
-        if not self.works:
-            return Outcome(sent=False, answer=f"{self.name}: fails, as the test says")
-        self._accepted(message)
-        return Outcome(sent=True, answer=f"{self.name}: accepted")
 
 
 class Bench:

@@ -13,9 +13,10 @@ from tocsin.engine.compile import Environment, compile_rules
 from tocsin.engine.rule import Rule
 from tocsin.errors import ConfigError, Problem
 from tocsin.events.vocabulary import nearest
+from tocsin.ruletest.actions import Known
 from tocsin.ruletest.model import Reload, RuleTests, Step, Test
 from tocsin.ruletest.said import time_of
-from tocsin.ruletest.steps import Known, read_step, rules_named
+from tocsin.ruletest.steps import read_step, rules_named
 
 DEFAULT_START = datetime(2026, 1, 1, tzinfo=UTC)
 ONLY_CHANNEL = "channel"

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from tocsin.config.reading import Reading
 from tocsin.events import Instant
-from tocsin.ruletest.bench import Bench, Delivered
+from tocsin.ruletest.bench import Bench
 from tocsin.ruletest.clock import SteppedClock
 from tocsin.ruletest.decoding import decoded
 from tocsin.ruletest.expected import differences, pairs, unordered
@@ -34,6 +34,7 @@ from tocsin.ruletest.model import (
 )
 from tocsin.ruletest.reading import compile_written
 from tocsin.ruletest.said import OURSELVES, daemon_event
+from tocsin.ruletest.stand_ins import Delivered
 from tocsin.ruletest.traces import TraceLine, traces
 
 Item = Mapping[str, Any]

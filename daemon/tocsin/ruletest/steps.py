@@ -1,33 +1,21 @@
 """One step of a test, from its node to an action; what is wrong with it is added, with its place."""
 
-import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from decimal import Decimal
+from collections.abc import Iterator
 
-from tocsin.alerts.silences import parse_matchers
-from tocsin.document import Entry, Mapping, Node, Scalar, Sequence
+from tocsin.document import Entry, Mapping, Scalar
 from tocsin.errors import Place, Problem
 from tocsin.events.vocabulary import nearest
-from tocsin.quantities import parse_duration
-from tocsin.ruletest import said
-from tocsin.ruletest.expected import read_wanted
+from tocsin.ruletest.actions import READ, Known, Reader, seconds_of, text_of
 from tocsin.ruletest.model import (
     Ack,
     Action,
-    Answers,
     Expect,
     ExpectAlerts,
-    Message,
-    Reload,
     Restart,
-    Says,
-    Silence,
     Step,
     Wanted,
 )
 from tocsin.ruletest.said import OBSERVED, Add
-from tocsin.venues.registry import venue_types
 
 _DOING = (
     *OBSERVED, "message", "disconnect", "connect", "restart", "reload", "channel_fails", "channel_works", "ack", "silence",
@@ -42,15 +30,6 @@ _BESIDE = {
 }
 
 
-@dataclass(slots=True)
-class Known:
-    """What the steps so far have made so. `now` is in seconds."""
-
-    channels: tuple[str, ...]
-    now: float = 0.0
-    now_written: str = "0s"
-
-
 def read_step(node: Mapping, known: Known, add: Add) -> Step | None:
     """The step; None after adding what is wrong with it."""
     complaints: list[Problem] = []
@@ -58,7 +37,7 @@ def read_step(node: Mapping, known: Known, add: Add) -> Step | None:
     doing = _doing(node, complaints.append)
     action: Action | None = None
     if doing is not None:
-        action = _READ[doing.key.text](_Reader(node, doing, known, complaints.append))
+        action = READ[doing.key.text](Reader(node, doing, known, complaints.append))
         if at is not None and isinstance(action, Restart) and action.down:
             known.now, known.now_written = at + action.down, f"the end of the restart at {known.now_written}"
     for problem in complaints:
@@ -102,21 +81,21 @@ def _at(node: Mapping, known: Known, add: Add) -> float | None:
             )
         )
         return None
-    at = _seconds(written, "at", add)
+    at = seconds_of(written, "at", add)
     if at is None:
         return None
     if at < known.now:
         hint = "steps go in order of `at`"
         add(
             Problem(
-                f"{_text(written)} is before {known.now_written}, which stands above",
+                f"{text_of(written)} is before {known.now_written}, which stands above",
                 written.place,
                 "at",
                 hint,
             )
         )
         return None
-    known.now, known.now_written = at, _text(written)
+    known.now, known.now_written = at, text_of(written)
     return at
 
 
@@ -162,205 +141,3 @@ def _doing(node: Mapping, add: Add) -> Entry | None:
         if goes is not None and entry is not found[0] and doing not in goes:
             add(Problem(f"`{entry.key.text}` makes no sense beside `{doing}`", entry.key.place))
     return found[0]
-
-
-class _Reader:
-    """One step while its action is made."""
-
-    def __init__(self, node: Mapping, doing: Entry, known: Known, add: Add) -> None:
-        self._node, self._doing, self._known, self._add = node, doing, known, add
-        self._name, self._value = doing.key.text, doing.value
-
-    def observation(self) -> Action | None:
-        venue = self._beside("venue", needed=True)
-        if not isinstance(self._value, Mapping):
-            self._add(
-                Problem("must be a mapping of fields", self._value.place, self._name, "{id: p1, profit: -60}")
-            )
-            return None
-        event, origin = self._scalar("event"), self._scalar("origin")
-        observed = said.observation(
-            self._name,
-            self._value,
-            event=event,
-            origin=origin,
-            account=self._scalar("account"),
-            add=self._add,
-        )
-        return Says(venue, observed) if venue and observed is not None else None
-
-    def event(self) -> Action | None:
-        if not isinstance(self._value, Scalar):
-            self._add(Problem("must be the name of an event", self._value.place, "event"))
-            return None
-        event = said.event_name(self._value, None, self._add)
-        if event is None:
-            return None
-        # Each with a reason of its own: told twice for one reason, it would be one event.
-        reason = f"as the test says, at {self._known.now_written}"
-        if event.startswith("daemon."):
-            return Says(said.OURSELVES, said.daemon_event(event, reason))
-        venue = self._beside("venue", needed=True)
-        return Says(venue, said.venue_event(venue, event, reason)) if venue else None
-
-    def message(self) -> Action | None:
-        venue, kind = self._beside("venue", needed=True), self._beside("type", needed=True)
-        types = venue_types()
-        if kind and kind not in types:
-            close, place = nearest(kind, types), self._node.entries["type"].value.place
-            hint = f"did you mean `{close}`?" if close else f"there are {', '.join(types)}"
-            self._add(Problem(f"no venue type is called `{kind:.80}`", place, "type", hint))
-            return None
-        text = self._value.text if isinstance(self._value, Scalar) else json_text(self._value)
-        return Message(venue, kind, text) if venue and kind else None
-
-    def link(self) -> Action | None:
-        venue = self._text("the name of a venue")
-        return Says(venue, said.link(venue, f"{self._name}ed")) if venue else None
-
-    def restart(self) -> Action | None:
-        if isinstance(self._value, Scalar) and self._value.value is True:
-            return Restart(0.0)
-        given = self._keys("down") if isinstance(self._value, Mapping) else None
-        if given is None:
-            self._add(Problem("must be true or {down: 10m}", self._value.place, "restart"))
-            return None
-        down = _seconds(given["down"], "restart.down", self._add) if "down" in given else None
-        return Restart(down) if down is not None else None
-
-    def reload(self) -> Action | None:
-        if isinstance(self._value, Mapping) or (isinstance(self._value, Scalar) and not self._value.text):
-            self._add(Problem("must be the name of a file or a list of rules", self._value.place, "reload"))
-            return None
-        return Reload(self._value)
-
-    def answers(self) -> Action | None:
-        name = self._text("the name of a channel")
-        return Answers(name, self._name == "channel_works") if name and self._channel(self._value) else None
-
-    def ack(self) -> Action | None:
-        given = self._keys("rule", "id")
-        rule, id_ = (given or {}).get("rule"), (given or {}).get("id")
-        if isinstance(rule, Scalar) and isinstance(id_, Scalar):
-            return Ack(rule.text, id_.text)
-        self._add(Problem("must be {rule: RULE, id: ID}", self._value.place, "ack"))
-        return None
-
-    def silence(self) -> Action | None:
-        given = self._keys("match", "for") or {}
-        match, lasts = given.get("match"), given.get("for")
-        if not isinstance(match, Scalar) or lasts is None:
-            self._add(Problem("must be {match: 'rule=… venue=…', for: 2h}", self._value.place, "silence"))
-            return None
-        try:
-            parse_matchers(match.text)
-        except ValueError as error:
-            self._add(Problem(str(error), match.place, "silence.match"))
-        seconds = _seconds(lasts, "silence.for", self._add)
-        return Silence(match.text, seconds) if seconds is not None else None
-
-    def expect(self) -> Action | None:
-        if not isinstance(self._value, Sequence):
-            self._add(Problem("must be a list, [] for nothing", self._value.place, self._name))
-            return None
-        alerts = self._name == "expect_alerts"
-        items = [
-            read_wanted(item, alerts=alerts, channel=self._channel, add=self._add) for item in self._value
-        ]
-        whole = tuple(item for item in items if item is not None)
-        return ExpectAlerts(whole) if alerts else Expect(whole)
-
-    # ----------------------------------------------------------------------------------------------------------- parts
-
-    def _keys(self, *names: str) -> dict[str, Node] | None:
-        """The values of a mapping's keys, which are to be among these."""
-        if not isinstance(self._value, Mapping):
-            return None
-        found = {}
-        for entry in self._value:
-            if entry.key.text in names:
-                found[entry.key.text] = entry.value
-            else:
-                hint = f"known here: {', '.join(names)}"
-                self._add(Problem(f"unknown key `{entry.key.text:.80}`", entry.key.place, self._name, hint))
-        return found
-
-    def _text(self, what: str) -> str | None:
-        if isinstance(self._value, Scalar) and self._value.text:
-            return self._value.text
-        self._add(Problem(f"must be {what}", self._value.place, self._name))
-        return None
-
-    def _scalar(self, key: str) -> Scalar | None:
-        node = self._node.get(key)
-        if node is None or isinstance(node, Scalar):
-            return node
-        if key != self._name:
-            self._add(Problem("must be a text", node.place, key))
-        return None
-
-    def _beside(self, key: str, *, needed: bool) -> str | None:
-        node = self._scalar(key)
-        if node is not None and node.text:
-            return node.text
-        if needed and key not in self._node.entries:
-            self._add(Problem(f"the key `{key}` is missing", self._doing.key.place, self._name))
-        return None
-
-    def _channel(self, node: Node) -> bool:
-        channels = self._known.channels
-        if isinstance(node, Scalar) and node.text in channels:
-            return True
-        text = node.text if isinstance(node, Scalar) else ""
-        close = nearest(text, channels)
-        hint = f"did you mean `{close}`?" if close else f"channels here: {', '.join(channels)}"
-        self._add(Problem(f"no channel is called `{text:.80}`", node.place, self._name, hint))
-        return False
-
-
-_READ: dict[str, Callable[[_Reader], Action | None]] = {
-    **dict.fromkeys(OBSERVED, _Reader.observation),
-    "event": _Reader.event,
-    "message": _Reader.message,
-    "disconnect": _Reader.link,
-    "connect": _Reader.link,
-    "restart": _Reader.restart,
-    "reload": _Reader.reload,
-    "channel_fails": _Reader.answers,
-    "channel_works": _Reader.answers,
-    "ack": _Reader.ack,
-    "silence": _Reader.silence,
-    "expect": _Reader.expect,
-    "expect_alerts": _Reader.expect,
-}
-
-
-def json_text(node: Node) -> str:
-    """The node as JSON, numbers digit for digit as they are written."""
-    if isinstance(node, Mapping):
-        return "{" + ", ".join(f"{json.dumps(e.key.text)}: {json_text(e.value)}" for e in node) + "}"
-    if isinstance(node, Sequence):
-        return "[" + ", ".join(map(json_text, node)) + "]"
-    if isinstance(node.value, bool) or node.value is None or isinstance(node.value, str):
-        return json.dumps(node.value)
-    return _json_number(node.text, node.value)
-
-
-def _json_number(text: str, value: int | Decimal) -> str:
-    try:
-        json.loads(text)
-    except ValueError:  # +1, .5 and 007 are YAML's, not JSON's
-        return format(value, "f")
-    return text
-
-
-def _seconds(node: Node, path: str, add: Add) -> float | None:
-    try:
-        return parse_duration(node.plain()).total_seconds()
-    except ValueError as error:
-        add(Problem(str(error), node.place, path))
-        return None
-
-
-def _text(node: Node) -> str:
-    return node.text if isinstance(node, Scalar) else ""
