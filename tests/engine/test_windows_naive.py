@@ -28,7 +28,7 @@ ticks = st.lists(
         st.tuples(
             st.integers(0, 45),
             st.sampled_from(ENTITIES),
-            st.one_of(st.none(), st.decimals(1, 20, places=1)),
+            st.one_of(st.none(), st.integers(1, 20), st.sampled_from([10, 16])),
             st.booleans(),
         ),
         st.tuples(st.integers(1, 100), st.just("restart"), st.none(), st.just(False)),

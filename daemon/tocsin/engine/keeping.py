@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import TypeAlias
 
 from tocsin.engine.model import Faded, Sample
-from tocsin.engine.windows import Extremes, Window, moment
+from tocsin.engine.windows import Extremes, Point, Window, moment
 
 _FADED_AT_ONCE = 256  # samples of a window; each removal from the store takes so many
 _EXTREMES_AT_ONCE = 16  # rows that a value's extremes may leave before the store is tidied
@@ -25,9 +25,10 @@ class Keeping:
         kept, self._kept = self._kept, []
         return kept
 
-    def add(self, series: str, instance: str, window: Window, value: Decimal) -> None:
-        """The window's newest sample."""
-        self._put(series, instance, window.now, value)
+    def add(self, series: str, instance: str, points: Iterable[Point]) -> None:
+        """What a window says has to be stored."""
+        for at, value in points:
+            self._put(series, instance, at, value)
 
     def add_extreme(self, series: str, instance: str, extremes: Extremes, at: int, value: Decimal) -> None:
         """A new extreme: those that it outdoes stay in the store for a while."""

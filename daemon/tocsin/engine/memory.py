@@ -103,10 +103,9 @@ class Memory:
             if history.move(at):
                 self._keeping.only(each.series, instance, history)
             return
-        held = len(history)
-        history.add(at, value)
-        self._keeping.add(each.series, instance, history, value)
-        self._keeping.left(each.series, instance, history, held + 1 - len(history))
+        removed = history.removed
+        self._keeping.add(each.series, instance, history.add(at, value))
+        self._keeping.left(each.series, instance, history, history.removed - removed)
 
     def recall(self, change: Change) -> Change:
         """The entity as it stands, with its histories: as of its latest event."""
@@ -154,12 +153,20 @@ class Memory:
             change = world.get(key)
             if change is None or change.ended:
                 self.forget([key])
+            else:
+                self._catch_up(change)
+
+    def _catch_up(self, change: Change) -> None:
+        """The entity's latest event has moved its windows, whether it brought a sample or not."""
+        histories = self._histories[change.key]
+        seen, now = inform(change, histories), microseconds(event_time(change))
+        for each in self._asked[change.key.kind]:
+            history = histories.get(each.followed.name)
+            if not isinstance(history, Window):
                 continue
-            # An event without a sample had moved it too.
-            now = microseconds(event_time(change))
-            for history in self._histories[key].values():
-                if isinstance(history, Window):
-                    history.move(now)
+            if (value := each.followed.value(seen, seen.received)) is not None:
+                history.lasts(now, value)
+            history.move(now)
 
 
 class _Remembered:
@@ -212,7 +219,9 @@ def _matches(event: str, name: str) -> bool:
 
 
 def _new(followed: Followed) -> History:
-    return Extremes() if followed.length is None else Window(microseconds(followed.length))
+    if followed.length is None:
+        return Extremes()
+    return Window(microseconds(followed.length), each=followed.samples)
 
 
 def _series(kind: str, name: str) -> str:

@@ -25,15 +25,12 @@ class _Tally:
     __slots__ = ("_windows", "longest")
 
     def __init__(self, lengths: Iterable[timedelta]) -> None:
-        self._windows = {length: Window(microseconds(length)) for length in lengths}
+        self._windows = {length: Window(microseconds(length), each=True) for length in lengths}
         self.longest = max(self._windows.values(), key=lambda window: window.length)
 
-    def add(self, at: int) -> int:
-        """How many events not even the longest window holds any more."""
-        held = len(self.longest)
+    def add(self, at: int) -> None:
         for window in self._windows.values():
             window.add(at, _ONE)
-        return held + 1 - len(self.longest)
 
     def counts(self) -> dict[timedelta, int]:
         return {length: len(window) for length, window in self._windows.items()}
@@ -71,10 +68,12 @@ class Tallies:
         tally = tallies.get(instance)
         if tally is None:
             tally = tallies[instance] = _Tally(self._lengths[series])
-        gone = tally.add(at)
+        longest = tally.longest
+        removed = longest.removed
+        tally.add(at)
         tallies.move_to_end(instance)
-        self._keeping.add(series, instance, tally.longest, _ONE)
-        self._keeping.left(series, instance, tally.longest, gone)
+        self._keeping.add(series, instance, ((longest.now, _ONE),))
+        self._keeping.left(series, instance, longest, longest.removed - removed)
         return inform(change, counts=tally.counts())
 
     def afresh(self, rule: Rule, change: Change) -> None:

@@ -2,7 +2,7 @@
 
 A window holds the samples of one value of one entity over its length, in event time. Adding a sample and asking cost
 amortised constant time, however many samples there are: extremes are kept in monotonic queues, the sum is carried
-along (exactly: these are decimals). At most `MOST_SAMPLES` are held; beyond that the oldest go, and the window is that
+along (exactly: these are decimals). A value that stays the same is held once. At most `MOST_SAMPLES` are held; beyond that the oldest go, and the window is that
 much shorter than was asked. Times and lengths are whole microseconds, so that what is exactly as old as the window is
 long is so whatever the clock says.
 """
@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Context, Decimal
+from typing import TypeAlias
 
 from tocsin.events import EXACT
 
@@ -32,40 +33,65 @@ def moment(microseconds: int) -> datetime:
     return _EPOCH + timedelta(microseconds=microseconds)
 
 
+Point: TypeAlias = tuple[int, Decimal]
+"""A time and the value then."""
+
+
 class Window:
-    """Samples newer than `length`, and the one that was in force when the window began. All as of `now`, which only
-    ever goes on: it moves with what is added, and with `move`.
+    """Samples newer than `length`, and what was in force when the window began. All as of `now`, which only ever goes on: it
+    moves with what is added, and with `move`.
+
+    `each`: every sample counts by itself. Else it is the value over time that counts: samples that follow each other with
+    the same value are one, from the first to the last of them.
     """
 
     __slots__ = (
-        "_added",
-        "_ahead",
-        "_highest",
-        "_lowest",
-        "_removed",
-        "_samples",
-        "_sum",
-        "before",
-        "length",
-        "now",
-    )
+        "_added", "_ahead", "_each", "_highest", "_lowest", "_samples", "_sum", "before", "length", "now", "removed",
+    )  # fmt: skip
 
-    def __init__(self, length: int) -> None:
+    def __init__(self, length: int, *, each: bool = False) -> None:
         self.length = length
         self.now = 0
-        self.before: tuple[int, Decimal] | None = None
-        self._samples: deque[tuple[int, Decimal]] = deque()
+        self.before: Point | None = None
+        self.removed = 0
+        self._each = each
+        self._samples: deque[tuple[int, int, Decimal]] = deque()  # from, to, value
         # The numbers of the samples that can still become an extreme, each more extreme than all behind it.
         self._lowest: deque[tuple[int, Decimal]] = deque()
         self._highest: deque[tuple[int, Decimal]] = deque()
         self._sum = Decimal(0)
-        self._added = self._removed = 0
+        self._added = 0
         self._ahead = 0  # by how much the window's time is ahead of the clock's, since that was set back
 
-    def add(self, at: int, value: Decimal) -> None:
-        """A sample at `at`. One that comes late counts as of the latest time seen."""
+    def add(self, at: int, value: Decimal) -> tuple[Point, ...]:
+        """A sample at `at`; one that comes late counts as of the latest time seen. What of it has to be stored: added
+        again in this order, that makes the same window, but for how long the newest value has lasted.
+        """
         at = self._pass(at)
-        self._samples.append((at, value))
+        ended: tuple[Point, ...] = ()
+        if self._samples and not self._each:
+            first, last, newest = self._samples[-1]
+            if newest == value:
+                self._samples[-1] = (first, at, newest)
+                self._forget()
+                return ()
+            ended = ((last, newest),) if last > first else ()
+        self._put(at, value)
+        self._forget()
+        return (*ended, (at, value))
+
+    def move(self, now: int) -> int:
+        """Forget what is `length` old or older at `now`; how many samples that were."""
+        self._pass(now)
+        return self._forget()
+
+    def lasts(self, now: int, value: Decimal) -> None:
+        """After `restored`: the value is still in force at `now`, if it is the newest one."""
+        if self._samples and not self._each and self._samples[-1][2] == value:
+            self.add(now, value)
+
+    def _put(self, at: int, value: Decimal) -> None:
+        self._samples.append((at, at, value))
         self._sum = SUMS.add(self._sum, value)
         while self._lowest and self._lowest[-1][1] >= value:
             self._lowest.pop()
@@ -74,12 +100,6 @@ class Window:
             self._highest.pop()
         self._highest.append((self._added, value))
         self._added += 1
-        self._forget()
-
-    def move(self, now: int) -> int:
-        """Forget what is `length` old or older at `now`; how many samples that were."""
-        self._pass(now)
-        return self._forget()
 
     def _pass(self, at: int) -> int:
         """Time goes on. Later than any message comes, the clock was set back: it goes on from where it was."""
@@ -91,15 +111,16 @@ class Window:
 
     def _forget(self) -> int:
         begins = self.now - self.length
-        gone = self._removed
-        while self._samples and (self._samples[0][0] <= begins or len(self._samples) > MOST_SAMPLES):
-            self.before = self._samples.popleft()
-            self._sum = SUMS.subtract(self._sum, self.before[1])
+        gone = self.removed
+        while self._samples and (self._samples[0][1] <= begins or len(self._samples) > MOST_SAMPLES):
+            _, last, value = self._samples.popleft()
+            self.before = (last, value)
+            self._sum = SUMS.subtract(self._sum, value)
             for extremes in (self._lowest, self._highest):
-                if extremes[0][0] == self._removed:
+                if extremes[0][0] == self.removed:
                     extremes.popleft()
-            self._removed += 1
-        return self._removed - gone
+            self.removed += 1
+        return self.removed - gone
 
     def lowest(self) -> Decimal | None:
         return self._lowest[0][1] if self._lowest else None
@@ -116,23 +137,20 @@ class Window:
 
     def at_start(self) -> Decimal | None:
         """The value in force `length` ago; None until so much history is there."""
-        if self.before is not None and self.before[0] <= self.now - self.length:
+        begins = self.now - self.length
+        if self._samples and self._samples[0][0] <= begins:
+            return self._samples[0][2]
+        if self.before is not None and self.before[0] <= begins:
             return self.before[1]
         return None
 
     def __len__(self) -> int:
         return len(self._samples)
 
-    def __iter__(self) -> Iterator[tuple[int, Decimal]]:
-        """What to store: the sample in force before, and those inside; added again they make the same window."""
-        if self.before is not None:
-            yield self.before
-        yield from self._samples
-
     @classmethod
-    def restored(cls, length: int, samples: Iterable[tuple[int, Decimal]]) -> "Window":
-        window = cls(length)
-        for at, value in samples:
+    def restored(cls, length: int, stored: Iterable[Point], *, each: bool = False) -> "Window":
+        window = cls(length, each=each)
+        for at, value in stored:
             window.add(at, value)
         return window
 
