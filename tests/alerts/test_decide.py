@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tocsin.alerts.decide import Decision, Route, Routing, decide
+from tocsin.alerts.decide import Decision, Gates, Route, Routing, decide
 
 CHANNELS = {
     "phone": Route(min_severity="critical"),
@@ -82,3 +82,43 @@ def test_no_channel_is_told_of_its_own_failure() -> None:
     decision = who("firing", "critical", avoid=frozenset({"mail"}))
     assert decision.channels == ("phone", "desk")
     assert decision.held == {"mail": "the message is about this channel"}
+
+
+HEARD: Any = {"announced": ("mail",)}
+SHUT = {
+    "silence": Gates(silenced="rule=x, until later"),
+    "inhibited_by": Gates(inhibited="venue-down fires for fx"),
+    "notify_during": Gates(closed="closed until later"),
+}
+
+
+@pytest.mark.parametrize(
+    ("told", "given", "by", "outcome"),
+    [
+        ("firing", {}, "silence", "held"),
+        ("firing", {}, "inhibited_by", "held"),
+        ("firing", {}, "notify_during", "held"),
+        ("reminder", HEARD, "silence", "dropped"),
+        ("reminder", HEARD, "inhibited_by", "dropped"),
+        ("reminder", HEARD, "notify_during", "dropped"),
+        ("resolved", HEARD, "silence", "told"),
+        ("resolved", HEARD, "inhibited_by", "told"),
+        ("resolved", HEARD, "notify_during", "held"),
+        ("resolved", {}, "silence", "dropped"),
+        ("resolved", {}, "inhibited_by", "dropped"),
+        ("resolved", {}, "notify_during", "dropped"),
+    ],
+)
+def test_what_holds_all_of_it_back(told: str, given: Any, by: str, outcome: str) -> None:
+    decision = who(told, "critical", gates=SHUT[by], **given)
+    assert decision.outcome == outcome
+    assert (decision.by == by) is (outcome == "held" or (told == "reminder" and outcome == "dropped"))
+    assert bool(decision.channels) is (outcome == "told")
+    assert bool(decision.reason) is (outcome != "told")
+
+
+def test_the_first_that_is_shut_is_the_reason() -> None:
+    every = Gates(silenced="silent", inhibited="inhibited", closed="closed")
+    assert who("firing", gates=every).by == "silence"
+    assert who("firing", gates=Gates(inhibited="inhibited", closed="closed")).reason == "inhibited"
+    assert who("resolved", gates=every, **HEARD).by == "notify_during"

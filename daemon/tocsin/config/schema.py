@@ -4,7 +4,6 @@ from typing import Any
 
 from tocsin.config.settings import IDENTIFIER, Common
 from tocsin.delivery.model import ChannelSettings
-from tocsin.engine.language import calendar
 from tocsin.engine.written import rule_schema
 from tocsin.venues.registry import adapter, venue_types
 

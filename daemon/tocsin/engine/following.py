@@ -7,7 +7,7 @@ from tocsin.engine.lives import Lives
 from tocsin.engine.model import Transition
 from tocsin.engine.occasions import Occasions
 from tocsin.engine.rule import Rule, Sequel
-from tocsin.engine.sequences import First, Awaiting
+from tocsin.engine.sequences import Awaiting, First
 from tocsin.engine.sight import Sight
 from tocsin.engine.states import Step
 from tocsin.engine.transitions import transition
@@ -69,7 +69,7 @@ class Following:
             yield self._kept(life, f"the second came: {', '.join(change.events)}", now)
             if sequel.awaited:
                 completed = True
-                context = sequences.completed(rule, sequel, first, change, missing, now)
+                context = sequences.completed(rule, first, change, now, missing=missing)
                 yield from self._occasions.raised(rule, first.change, context, now)
         return completed
 
@@ -84,7 +84,7 @@ class Following:
         if sequences.is_both(rule, sequel, change):
             counts, unknown = sequences.belongs(rule, sequel, change, change, now)
             if counts and sequel.awaited:
-                context = sequences.completed(rule, sequel, first, change, unknown, now)
+                context = sequences.completed(rule, first, change, now, missing=unknown)
                 yield from self._occasions.raised(rule, change, context, now)
             if counts:
                 return

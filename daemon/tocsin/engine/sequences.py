@@ -238,31 +238,32 @@ def first_told(rule: Rule, change: Change, now: Instant) -> Iterator[str]:
 
 
 def completed(
-    rule: Rule, sequel: Sequel, first: First, second: Change, missing: tuple[str, ...], now: Instant
+    rule: Rule, first: First, second: Change, now: Instant, *, missing: tuple[str, ...] = ()
 ) -> Context:
     """What is told when the second has come: of the first event's entity, as it stands now where it is the same."""
-    told = [first.condition]
+    sequel, told = rule.sequel, [first.condition]
+    assert sequel is not None, "only rules with a sequel have sequences"  # noqa: S101 - a bug of ours
     if sequel.when is not None and not missing:
         told.append(sequel.when.told(second_of(second, first.change), now.wall))
     same = second.key == first.change.key
     shown = msgspec.structs.replace(second, events=first.change.events) if same else first.change
     name = second.events[_seconds(sequel, second)[-1]]
-    return _context(rule, shown, now, told, f"then {name}", (*first.missing, *missing))
+    context = _context(rule, shown, now, told, (*first.missing, *missing))
+    return msgspec.structs.replace(context, event=f"{context.event}, then {name}")
 
 
 def over(rule: Rule, sequel: Sequel, first: First, now: Instant) -> Context:
     """What is told when the time is over and the second has not come."""
     span = duration_text(timedelta(seconds=sequel.within))
-    what = f"no {' or '.join(sequel.events)} within {span}"
-    return _context(rule, first.change, now, [first.condition], what, first.missing)
+    context = _context(rule, first.change, now, [first.condition], first.missing)
+    return msgspec.structs.replace(
+        context, event=f"{context.event}, no {' or '.join(sequel.events)} within {span}"
+    )
 
 
-def _context(
-    rule: Rule, shown: Change, now: Instant, told: list[str], what: str, missing: tuple[str, ...]
-) -> Context:
+def _context(rule: Rule, shown: Change, now: Instant, told: list[str], missing: tuple[str, ...]) -> Context:
     condition = " and ".join(filter(None, told))
-    context = event_context(rule, shown, now, condition=condition, missing=tuple(dict.fromkeys(missing)))
-    return msgspec.structs.replace(context, event=f"{context.event}, {what}")
+    return event_context(rule, shown, now, condition=condition, missing=tuple(dict.fromkeys(missing)))
 
 
 def _seconds(sequel: Sequel, change: Change) -> list[int]:

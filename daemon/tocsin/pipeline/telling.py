@@ -193,8 +193,10 @@ class Telling:
     def _deliver(
         self, batch: Batch, alert: str, context: Context, channels: Iterable[str], now: Instant
     ) -> None:
-        frozen = msgspec.to_builtins(context)
-        for channel in channels:
+        addressed = list(channels)
+        # A channel's fallback that is told anyway needs no second copy.
+        frozen = {**msgspec.to_builtins(context), "channels": addressed}
+        for channel in addressed:
             targets = self._options().targets[channel]
             for target in range(targets.count):
                 batch.deliveries.append(

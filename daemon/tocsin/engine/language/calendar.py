@@ -91,7 +91,7 @@ def _each(node: document.Mapping, key: str, parse: Callable[[str], _T], path: st
     for item in items:
         try:
             if not isinstance(item, document.Scalar) or not isinstance(item.value, str):
-                raise ValueError("must be a text")  # noqa: TRY301, TRY004 - said like all else that is wrong with it
+                raise ValueError("must be a text")  # noqa: TRY301 - said like all else that is wrong with it
             parsed.append(parse(item.value))
         except ValueError as error:
             add(Problem(str(error), item.place, path))
