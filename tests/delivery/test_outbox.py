@@ -3,6 +3,7 @@
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
+import msgspec
 import pytest
 import trio
 
@@ -252,6 +253,17 @@ class TestGivingUp:
 
 
 class TestFallback:
+    async def test_one_that_is_told_anyway_gets_no_second_copy(self, outbox, autojump_clock):
+        world = World(outbox, ScriptedSender(always=REFUSED), fallback=("mail", 1))
+        told_both = delivery("d1", expire=3600.0, severity="critical")
+        told_both = msgspec.structs.replace(
+            told_both, context={**told_both.context, "channels": ["desk", "mail"]}
+        )
+        await outbox.put(told_both, delivery("d2", alert="a2"))
+        async with world.running():
+            await trio.sleep(4000)
+        assert set(await outbox.statuses("mail")) == {"d2-mail-0"}
+
     async def test_a_refusal_goes_there_at_once_and_is_tried_again_slowly(self, outbox, autojump_clock):
         world = World(outbox, ScriptedSender(REFUSED, REFUSED), fallback=("mail", 1))
         await outbox.put(delivery("d1"))
