@@ -76,16 +76,16 @@ async def test_a_test_message(folder, people, exchange):
     """`notify` needs no daemon, and says what the service said."""
     folder.write(venues=venues(exchange), channels=people.channels(folder), rules=RULES)
     taken = await folder.command("notify", "desk", "hello <!channel>")
-    assert (taken.returncode, taken.stdout) == (0, "desk/0: accepted: Slack: 200 ok\n")
+    assert (taken.returncode, taken.stdout) == (0, "desk: accepted: Slack: 200 ok\n")
     assert people.told()["desk"] == ["Tocsin: test\nhello <!channel>"]
     assert b"<!channel>" not in people.services.requests[0].body
 
     people.services.always(TELEGRAM, Reply(401, '{"ok":false,"description":"Unauthorized"}'))
     refused = await folder.command("notify", "phone")
-    assert (refused.returncode, refused.stdout) == (1, "phone/0: refused: Telegram: 401 Unauthorized\n")
+    assert (refused.returncode, refused.stdout) == (1, "phone: not accepted: Telegram: 401 Unauthorized\n")
     people.mail.replies.append("550 5.1.1 no such user")
     refused = await folder.command("notify", "mail")
-    assert (refused.returncode, refused.stdout) == (1, "mail/0: refused: E-Mail: 550 5.1.1 no such user\n")
+    assert (refused.returncode, refused.stdout) == (1, "mail: not accepted: E-Mail: 550 5.1.1 no such user\n")
     unknown = await folder.command("notify", "dsk")
     assert unknown.returncode == 2
     assert "did you mean desk?" in unknown.stderr
