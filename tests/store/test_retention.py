@@ -7,6 +7,7 @@ import pytest
 from support.stored import T0, alert, at, attempt, commit, delivery, due_ids, opened, order
 from tocsin.events import Key, Ticker
 from tocsin.store import Pruned, Retention
+from tocsin.store.model import HeldRow
 from tocsin.store.retention import CHUNK
 
 DAY = 86400
@@ -96,6 +97,18 @@ def test_alerts_go_when_they_are_over_and_told(store):
     assert prune_all(store, KEEP, T0) == Pruned(alerts=2, deliveries=3)
     assert column(store, "SELECT id FROM alerts") == ["firing", "resolved later", "untold", "young"]
     assert due_ids(store, T0) == ["waits", "of no alert, waits"]
+
+
+def test_what_is_held_back_never_goes(store):
+    year_ago = at(-366 * DAY)
+    commit(
+        store,
+        alerts=[alert("held", state="event", fired_at=year_ago, started_at=year_ago)],
+        held=[HeldRow(alert="held", rule="r", reason="closed", data={"alert": "held"})],
+    )
+    assert prune_all(store, KEEP, T0) == Pruned()
+    commit(store, held=[HeldRow(alert="held")])
+    assert prune_all(store, KEEP, T0) == Pruned(alerts=1)
 
 
 def test_each_call_removes_a_chunk_so_that_commits_come_in_between(store):

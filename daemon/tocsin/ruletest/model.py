@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from tocsin.document import Node
+from tocsin.engine.language.calendar import Calendars
 from tocsin.engine.rule import Rule
 from tocsin.errors import Place
 from tocsin.events import Observed
@@ -115,9 +116,10 @@ class Test:
 
 @dataclass(frozen=True, slots=True)
 class RuleTests:
-    """One file of tests. `channels` are the stand-ins."""
+    """One file of tests. `channels` are the stand-ins, `calendars` those that its rules name."""
 
     path: Path
     rules: tuple[Rule, ...]
     channels: tuple[str, ...]
     tests: tuple[Test, ...] = field(default=())
+    calendars: Calendars = field(default_factory=dict)

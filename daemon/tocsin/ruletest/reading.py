@@ -3,13 +3,16 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
+from tocsin.config.calendars import read_calendars
 from tocsin.config.load import template_problem
 from tocsin.config.reading import Reading
 from tocsin.config.rule_files import read_rules
 from tocsin.config.shape import unknown_key
 from tocsin.document import Mapping, Node, Scalar, Sequence
 from tocsin.engine.compile import Environment, compile_rules
+from tocsin.engine.language.calendar import Calendars
 from tocsin.engine.rule import Rule
 from tocsin.errors import ConfigError, Problem
 from tocsin.events.vocabulary import nearest
@@ -21,7 +24,7 @@ from tocsin.ruletest.steps import read_step, rules_named
 DEFAULT_START = datetime(2026, 1, 1, tzinfo=UTC)
 ONLY_CHANNEL = "channel"
 """The one stand-in where neither the file nor its rules name any."""
-_FILE_KEYS = ["rules", "channels", "tests", "start"]
+_FILE_KEYS = ["rules", "channels", "calendars", "tests", "start"]
 _TEST_KEYS = ["name", "steps", "start"]
 
 
@@ -36,9 +39,11 @@ def read_tests(path: Path) -> RuleTests:
 
 
 def compile_written(
-    reading: Reading, node: Node, channels: Iterable[str] | None
+    reading: Reading, node: Node, channels: Iterable[str] | None, calendars: Calendars = MappingProxyType({})
 ) -> tuple[list[Rule], list[str]]:
     """The rules that `node` (a list, or the name of a file) holds, and the channels; problems are in the reading.
+
+    `calendars` are those that the rules can name: no config is read.
 
     `channels` None: those that the rules name, else one.
     """
@@ -46,7 +51,7 @@ def compile_written(
     written = read_rules(reading, listed)
     names = list(_named(written) or [ONLY_CHANNEL]) if channels is None else list(channels)
     rules, problems = compile_rules(
-        written, Environment(channels=frozenset(names), check_template=template_problem)
+        written, Environment(channels=frozenset(names), check_template=template_problem, calendars=calendars)
     )
     reading.add(*problems)
     return list(rules.values()), names
@@ -61,6 +66,7 @@ def _read(reading: Reading) -> RuleTests | None:
         return None
     _known_keys(reading, root, _FILE_KEYS)
     channels = _channels(reading, root.get("channels"))
+    calendars = read_calendars(reading, root.get("calendars"))
     rules: list[Rule] = []
     names = channels or [ONLY_CHANNEL]
     written = root.get("rules")
@@ -69,12 +75,12 @@ def _read(reading: Reading) -> RuleTests | None:
             Problem("the key `rules` is missing", root.place, hint="rules: ../NAME.yaml, or a list of rules")
         )
     else:
-        rules, names = compile_written(reading, written, channels)
+        rules, names = compile_written(reading, written, channels, calendars)
     start = time_of(root.get("start"), "start", reading.add) or DEFAULT_START
     tests = _tests(reading, root, start, names)
     if not any(problem.level == "error" for problem in reading.problems):
         _know_rules(reading, tests, rules)
-    return RuleTests(reading.path, tuple(rules), tuple(names), tuple(tests))
+    return RuleTests(reading.path, tuple(rules), tuple(names), tuple(tests), calendars)
 
 
 def _named(rules: Iterable[Mapping]) -> list[str]:

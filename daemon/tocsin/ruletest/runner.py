@@ -144,7 +144,7 @@ class _Run:
     async def _reload(self, action: Reload) -> None:
         """As in production: one error anywhere, and the old rules go on, loudly."""
         reading = Reading(self._tests.path, {})
-        rules, _ = compile_written(reading, action.rules, self._tests.channels)
+        rules, _ = compile_written(reading, action.rules, self._tests.channels, self._tests.calendars)
         wrong = [problem for problem in reading.shown() if problem.level == "error"]
         if wrong:
             reason = f"{len(wrong)} problem(s): {wrong[0].message}"

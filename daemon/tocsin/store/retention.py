@@ -26,7 +26,7 @@ _FORGETTABLE_ENTITY = """
 _FORGETTABLE_ALERT = """
     state IN ('resolved', 'event') AND NOT EXISTS (
         SELECT 1 FROM deliveries AS d WHERE d.alert = alerts.id AND d.status = 'pending'
-    )
+    ) AND NOT EXISTS (SELECT 1 FROM held WHERE held.alert = alerts.id)
 """
 
 
