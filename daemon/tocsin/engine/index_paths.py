@@ -38,13 +38,6 @@ _LARGEST_KEY = 5  # parts
 _KEY_FUNCTIONS = frozenset({"previous", "abs", "lower", "upper", "len"})
 _FLAG_FUNCTIONS = frozenset({"missing", "changed"})  # never unknown
 _CROSSING = {"crosses_above": True, "crosses_below": False}
-# Evaluating these leaves nothing behind. A rule with any other function is evaluated at every event.
-_FORGETFUL = (
-    _KEY_FUNCTIONS
-    | _FLAG_FUNCTIONS
-    | frozenset(_CROSSING)
-    | {"default", "matches", "age", "time_since", "time_until", "round"}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +74,16 @@ ANYTHING: tuple[Path, ...] = ((),)
 
 def paths(rule: Rule) -> tuple[Path, ...]:
     """The ways in which this rule's `where` and `when` can be other than false; `ANYTHING` where nothing is known."""
+    conditions = [rule.where]
+    if not rule.counted:  # else it has to hear of every event that passes `where`
+        conditions.append(rule.when)
     trees = []
-    for condition in rule.conditions:
-        if not isinstance(condition, TreeCondition) or not _is_forgetful(condition.tree):
-            return ANYTHING
-        if condition is not rule.until:
+    for condition in conditions:
+        if isinstance(condition, TreeCondition):
             trees.append(condition.tree)
+        elif condition is not None:
+            return ANYTHING
     return _both(_paths(tree, negated=False) for tree in trees)
-
-
-def _is_forgetful(tree: Node) -> bool:
-    return all(part.function in _FORGETFUL for part in walk(tree) if isinstance(part, Call))
 
 
 # ------------------------------------------------------------------------------------------- what joins conditions
