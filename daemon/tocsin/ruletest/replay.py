@@ -77,6 +77,7 @@ class Player:
         self._take(self._engine.process(change, now))
 
     def _take(self, transitions: Iterable[Transition]) -> None:
+        self._engine.remembered()  # for another run: there is none
         for transition in transitions:
             context = transition.context
             if context is None:
