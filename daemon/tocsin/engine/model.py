@@ -64,8 +64,12 @@ class Context(Struct, frozen=True, kw_only=True):
     missing: tuple[str, ...] = ()  # fields that an event rule needed and didn't have
     suppressed: int = 0  # events that were held back and are told with this one
     together: tuple[str, ...] = ()  # the titles of those, but for this one's
-    group: Mapping[str, str | None] | None = None  # of a rule on groups: the `per` fields; there is no one entity then
-    members: tuple[Mapping[str, Any], ...] = ()  # the group's entities that take part, as `fields`; the first of them
+    group: Mapping[str, str | None] | None = (
+        None  # of a rule on groups: the `per` fields; there is no one entity then
+    )
+    members: tuple[
+        Mapping[str, Any], ...
+    ] = ()  # the group's entities that take part, as `fields`; the first of them
     member_count: int = 0
     left_out: tuple[str, ...] = ()  # members without the value, by their ids; the first of them
     left_out_count: int = 0

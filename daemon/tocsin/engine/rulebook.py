@@ -34,7 +34,9 @@ class Rulebook:
         seconds = [rule for name in names for rule in self._following.get(name, ())]
         if not seconds:
             return found
-        return sorted({rule.id: rule for rule in (*found, *seconds)}.values(), key=lambda rule: self.order[rule.id])
+        return sorted(
+            {rule.id: rule for rule in (*found, *seconds)}.values(), key=lambda rule: self.order[rule.id]
+        )
 
     def get(self, rule: str) -> Rule | None:
         return self.running.get(rule)

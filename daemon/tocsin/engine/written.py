@@ -81,7 +81,8 @@ class WrittenRule(BaseModel):
     )
     then: Condition = Field(None, description="event rules: told only if this happens in that time")
     unless: Condition = Field(
-        None, description="event rules: told when the time is over, unless this happens in it, before or after"
+        None,
+        description="event rules: told when the time is over, unless this happens in it, before or after",
     )
     active: Condition = Field(None, description="the hours in which conditions and timers count")
     notify_during: Condition = Field(None, description="the hours in which people are told; else it waits")
@@ -141,7 +142,8 @@ def read(node: document.Mapping, report: Report) -> WrittenRule | None:
     A key of a wrong shape counts as absent, so that the rest can still be checked.
     """
     values = {
-        key: entry.value if key in _WITH_PLACES else entry.value.plain() for key, entry in node.entries.items()
+        key: entry.value if key in _WITH_PLACES else entry.value.plain()
+        for key, entry in node.entries.items()
     }
     try:
         return WrittenRule.model_validate(values)
