@@ -1,0 +1,225 @@
+"""A message's way: decode, entities, engine with 1,000 rules; over a socket; and to the send, with a commit between."""
+
+import json
+import sqlite3
+import statistics
+import subprocess
+import sys
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from functools import partial
+
+import pytest
+import trio
+import trio_websocket
+
+from support.fake_venue import Lines
+from support.stream import messages
+from support.wants import rules, rules_text, symbols, wants
+from tocsin.app import assemble
+from tocsin.app.serve import serve
+from tocsin.clock import SystemClock
+from tocsin.config.load import load_settings
+from tocsin.delivery.model import Outcome
+from tocsin.engine.engine import Engine
+from tocsin.entities import Entities
+from tocsin.events import Instant, from_iso
+from tocsin.feed import CredentialStore, VenueFeed, run_venue
+from tocsin.secrets import Masker, Secret
+from tocsin.venues.registry import adapter
+
+NOW = Instant(datetime(2026, 1, 1, tzinfo=UTC), 0.0)
+COUNT = 4000
+VENUE = adapter("yourfintech")
+RATE, SECONDS = 1000, 5  # messages a second, and for how long
+
+
+@pytest.fixture(scope="module")
+def written():
+    return messages(COUNT, symbols(1000))
+
+
+@pytest.fixture(scope="module")
+def asked():
+    return rules(wants(1000))
+
+
+def bench_orjson(measure, written):
+    orjson = pytest.importorskip("orjson")
+    measure("orjson", lambda: [orjson.loads(message) for message in written], COUNT)
+
+
+def bench_decode(measure, written):
+    measure("decode", lambda: [VENUE.decode(message, NOW.wall) for message in written], COUNT)
+
+
+class Path:
+    """A feed's sink that goes on into entities and engine at once, and counts."""
+
+    def __init__(self, asked):
+        self.entities = Entities()
+        self.engine = Engine(asked, self.entities, lambda: "id")
+        self.seen = 0
+        self.all = trio.Event()
+
+    async def put(self, received):
+        for observed in received.observed:
+            for change in self.entities.apply(received.venue, observed, received.at, received.raw):
+                self.engine.process(change, received.at)
+                self.seen += change.kind == "position"
+        if self.seen >= COUNT:
+            self.all.set()
+        await trio.lowlevel.checkpoint()
+
+
+def bench_path(measure, written, asked):
+    def run(path):
+        for message in written:
+            for observed in VENUE.decode(message, NOW.wall).items:
+                for change in path.entities.apply("fx", observed, NOW, message):
+                    path.engine.process(change, NOW)
+
+    measure("path", run, COUNT, setup=lambda: ((Path(asked),), {}))
+
+
+# ------------------------------------------------------------------------------------------------------------ a socket
+
+_SERVER = """
+import sys, trio, trio_websocket
+from support.stream import messages
+from support.wants import symbols
+count, kind, rate = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+written = messages(count, symbols(1000), loud=47 if rate else 0)  # 47 and 500 positions: each is loud now and then
+welcome = '{"message_type":{"server_message":{"auth_result":{"result":"success"}}}}'
+
+async def serve(request):
+    socket = await request.accept()
+    try:
+        if kind == "venue":
+            await socket.get_message()
+            await socket.send_message(welcome)
+        begun = trio.current_time()
+        for number, message in enumerate(written):
+            if rate:
+                await trio.sleep_until(begun + number / rate)
+            await socket.send_message(message)
+        await trio.sleep_forever()
+    except trio_websocket.ConnectionClosed:
+        pass
+
+async def main():
+    async with trio.open_nursery() as nursery:
+        server = await nursery.start(trio_websocket.serve_websocket, serve, "127.0.0.1", 0, None)
+        print(server.port, flush=True)
+
+trio.run(main)
+"""
+
+
+@contextmanager
+def sending(kind, count=COUNT, rate=0):
+    """A server, in a process of its own, that sends the stream to whoever comes; gives its port."""
+    server = subprocess.Popen(
+        [sys.executable, "-c", _SERVER, str(count), kind, str(rate)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={"PYTHONPATH": ":".join(sys.path)},
+    )
+    try:
+        yield int(server.stdout.readline())
+    finally:
+        server.kill()
+        server.wait()
+        server.stdout.close()
+
+
+def bench_bare_socket(measure):
+    """A receive loop on trio-websocket that does nothing with the messages."""
+
+    async def receive(port):
+        with trio.fail_after(60):
+            async with trio_websocket.open_websocket_url(f"ws://127.0.0.1:{port}/") as socket:
+                for _ in range(COUNT):
+                    await socket.get_message()
+
+    with sending("bare") as port:
+        measure("bare socket", lambda: trio.run(receive, port), COUNT, rounds=5)
+
+
+def bench_socket(measure, asked, tmp_path):
+    """The feed as in production, into entities and engine."""
+
+    async def receive(port):
+        url = f"ws://127.0.0.1:{port}/"
+        settings = VENUE.settings(type="yourfintech", url=url, secret_key=Secret("k"))
+        path = Path(asked)
+        feed = partial(
+            run_venue, VenueFeed("fx", VENUE, settings), sink=path, clock=SystemClock(), masker=Masker(),
+            credentials=CredentialStore(tmp_path / "kept", Lines()), log=Lines(),
+        )  # fmt: skip
+        with trio.fail_after(60):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(feed)
+                await path.all.wait()
+                nursery.cancel_scope.cancel()
+
+    with sending("venue") as port:
+        measure("socket", lambda: trio.run(receive, port), COUNT, rounds=5)
+
+
+# ------------------------------------------------------------------------------------------------------------- latency
+
+
+class Quiet:
+    """A log that says nothing."""
+
+    def __getattr__(self, _name):
+        return lambda *_said, **_fields: self
+
+
+class Noting:
+    """A sender that notes when each message's sending starts."""
+
+    def __init__(self):
+        self.name = "phone"
+        self.started = {}
+
+    async def send(self, message):
+        self.started[message.delivery_id] = datetime.now(UTC)
+        await trio.lowlevel.checkpoint()
+        return Outcome(sent=True, answer="ok")
+
+
+def bench_latency(figures, tmp_path, monkeypatch):
+    """The whole daemon but for the last step: from the frame's arrival to the start of the send."""
+    sender = Noting()
+    monkeypatch.setattr(assemble, "make_sender", lambda *_args, **_options: sender)
+    monkeypatch.setenv("FX_KEY", "k")
+    (tmp_path / "rules.yaml").write_text(rules_text(wants(1000)))
+    state = tmp_path / "state"
+
+    async def run(port):
+        config = {
+            "venues": {"fx": {"type": "yourfintech", "url": f"ws://127.0.0.1:{port}/", "secret_key": "${env:FX_KEY}"}},
+            "channels": {"phone": "json://127.0.0.1:9/"}, "rules": ["rules.yaml"], "state_dir": "state",
+        }  # fmt: skip
+        (tmp_path / "config.yaml").write_text(json.dumps(config))
+        settings = load_settings(tmp_path / "config.yaml", validate_url=None)
+        with trio.fail_after(60):
+            async with trio.open_nursery() as nursery:
+                daemon = await nursery.start(
+                    partial(serve, settings, lambda: settings, log=Quiet(), runtime=tmp_path)
+                )
+                await trio.sleep(SECONDS + 1.5)
+                daemon.stop()
+
+    with sending("venue", RATE * SECONDS, RATE) as port:
+        trio.run(run, port)
+    with closing(sqlite3.connect(state / "tocsin.db")) as db:
+        arrived = dict(db.execute("SELECT id, created_at FROM deliveries"))
+        events = db.execute("SELECT count(*) FROM events WHERE venue = 'fx'").fetchone()[0]
+    took = [(at - from_iso(arrived[name])).total_seconds() for name, at in sender.started.items()]
+    assert events >= RATE * SECONDS
+    assert len(took) > SECONDS * 10, f"{len(took)} sent of {len(arrived)}"
+    figures["latency"] = statistics.median(took)
+    figures["latency, 99%"] = statistics.quantiles(took, n=100)[98]

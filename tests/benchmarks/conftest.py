@@ -1,0 +1,117 @@
+"""What is measured in one run, side by side, and the table of it beside the targets.
+
+Each benchmark notes its figures (seconds, bytes) under a name; the targets are ratios or bounds of those. A target that is
+missed doesn't fail: other machines and other days have other figures, and the table says what is so.
+"""
+
+import os
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+MILLISECOND, SECOND, BYTE, MIB = 1e-3, 1.0, 1.0, float(1 << 20)
+
+
+@dataclass(frozen=True)
+class Target:
+    """`figure`, or how many times `over` goes into it, is to be at most or at least `bound`."""
+
+    what: str
+    figure: str
+    bound: float
+    over: str | None = None
+    at_least: bool = False
+    unit: tuple[float, str] = (1.0, "x")
+
+
+TARGETS = (
+    Target("an event with 10,000 rules, against 10", "engine/10000", 1.5, over="engine/10"),
+    Target("1,000 rules: faster than a loop over rule-engine", "rule-engine", 5000, "index", at_least=True),
+    Target("1,000 rules: faster than a loop over CEL (Rust)", "cel", 500, "index", at_least=True),
+    Target("1,000 rules: faster than durable_rules", "durable_rules", 40, "index", at_least=True),
+    Target("1,000 rules: faster than Drools (drools_jpy)", "drools", 20, "index", at_least=True),
+    Target("an event with 100,000 samples in a window, against 1,000", "windows/100000", 1.3, over="windows/1000"),
+    Target("decode, entities, engine; as fast as orjson.loads alone", "orjson", 0.6, "path", at_least=True),
+    Target("the same over a socket, against a bare receive loop", "bare socket", 0.8, "socket", at_least=True),
+    Target("frame to send, committed between, 1,000 events/s: median", "latency", 10, unit=(MILLISECOND, "ms")),
+    Target("memory of a rule in the index", "bytes/rule", 500, unit=(BYTE, "B")),
+    Target("memory of an entity, of 1,000,000", "bytes/entity", 500, unit=(BYTE, "B")),
+    Target("memory of the idle daemon", "idle", 110, unit=(MIB, "MiB")),
+    Target("`tocsin --version`", "version", 100, unit=(MILLISECOND, "ms")),
+    Target("`tocsin check` of 10,000 rules", "check", 3, unit=(SECOND, "s")),
+    Target("start to READY", "ready", 1, unit=(SECOND, "s")),
+    Target("restart with 100,000 entities and 1,000 firing alerts", "restart", 3, unit=(SECOND, "s")),
+)  # fmt: skip
+
+_FIGURES = pytest.StashKey[dict[str, float]]()
+
+
+def pytest_configure(config):
+    config.stash[_FIGURES] = {}
+
+
+@pytest.fixture
+def figures(request):
+    """Name -> seconds or bytes, of this run."""
+    return request.config.stash[_FIGURES]
+
+
+@pytest.fixture
+def measure(benchmark, figures):
+    """Measure a function that does something `times` over, and note the seconds of one time (the median of the rounds)."""
+
+    def measured(name, function, times, *, rounds=7, setup=None):
+        benchmark.pedantic(function, setup=setup, rounds=rounds, warmup_rounds=1 if setup is None else 0)
+        figures[name] = benchmark.stats.stats.median / times
+
+    return measured
+
+
+def _row(target, figures):
+    if target.figure not in figures or (target.over and target.over not in figures):
+        return None
+    scale, unit = target.unit
+    value = figures[target.figure] / (figures[target.over] if target.over else scale)
+    met = value >= target.bound if target.at_least else value <= target.bound
+    return (
+        target.what,
+        f"{_shown(value)} {unit}",
+        f"{'≥' if target.at_least else '≤'} {_shown(target.bound)} {unit}",
+        "yes" if met else "no",
+    )
+
+
+def _shown(value):
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _machine():
+    cpu = next(
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        platform.processor(),
+    )
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    return f"{cpu}, {os.cpu_count()} cores, {python}, {platform.system()} {platform.release()}"
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    figures = config.stash[_FIGURES]
+    rows = [row for target in TARGETS if (row := _row(target, figures))]
+    if not rows:
+        return
+    rows.insert(0, ("", "measured", "target", "met"))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    terminalreporter.section("figures of this run")
+    terminalreporter.write_line(_machine())
+    for row in rows:
+        cells = (
+            row[0].ljust(widths[0]),
+            *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
+        )
+        terminalreporter.write_line("  ".join(cells))
