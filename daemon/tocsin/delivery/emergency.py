@@ -58,7 +58,9 @@ class SteadfastOutbox:
             return await self._store.due(channel, target, now, limit)
         self._asked = now
         stored = await self._stored(self._store.due(channel, target, now, limit))
-        found = [each for each in map(self._as_it_is, stored) if each.status == "pending" and each.next_at <= now]
+        found = [
+            each for each in map(self._as_it_is, stored) if each.status == "pending" and each.next_at <= now
+        ]
         for alert in dict.fromkeys(each.alert for each in self._unwritten.values()):
             waiting = await self.waiting(alert, channel, target)
             if waiting and waiting[0].id in self._unwritten and waiting[0].next_at <= now:
@@ -75,7 +77,9 @@ class SteadfastOutbox:
         if not self._acting:
             return await self._store.waiting(alert, channel, target)
         stored = map(self._as_it_is, await self._stored(self._store.waiting(alert, channel, target)))
-        ours = (d for d in self._unwritten.values() if (d.alert, d.channel, d.target) == (alert, channel, target))
+        ours = (
+            d for d in self._unwritten.values() if (d.alert, d.channel, d.target) == (alert, channel, target)
+        )
         return [each for each in (*stored, *map(self._as_it_is, ours)) if each.status == "pending"]
 
     async def record(self, attempts: Sequence[Attempt]) -> None:

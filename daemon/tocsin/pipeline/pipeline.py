@@ -144,7 +144,9 @@ class Pipeline:
         self._emergency.take_over([delivery for batch in new for delivery in batch.deliveries])
         self._taken_over = len(self._unwritten)
         if begins and self._degraded is not None:
-            self._log.error("nothing can be committed: alerts go out unrecorded and may repeat", reason=reason)
+            self._log.error(
+                "nothing can be committed: alerts go out unrecorded and may repeat", reason=reason
+            )
             await self._degraded(reason)
         return True
 
