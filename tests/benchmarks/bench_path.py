@@ -84,34 +84,58 @@ def bench_path(measure, written, asked):
 
 # ------------------------------------------------------------------------------------------------------------ a socket
 
+# The frames are ready before anybody comes, so that it is the receiver that is measured.
 _SERVER = """
-import sys, trio, trio_websocket
+import sys, trio, wsproto
+from wsproto.events import AcceptConnection, CloseConnection, Request, TextMessage
 from support.stream import messages
 from support.wants import symbols
 count, kind, rate = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-written = messages(count, symbols(1000), loud=47 if rate else 0)  # 47 and 500 positions: each is loud now and then
+# 47 and 500 positions: each is loud now and then
+written = messages(count, symbols(1000), loud=47 if rate else 0)
 welcome = '{"message_type":{"server_message":{"auth_result":{"result":"success"}}}}'
 
-async def serve(request):
-    socket = await request.accept()
+def frames(texts):
+    open_already = wsproto.connection.Connection(wsproto.ConnectionType.SERVER)
+    return [open_already.send(TextMessage(data=text)) for text in texts]
+
+async def hear(stream, socket, what):
+    while True:
+        socket.receive_data(await stream.receive_some())
+        for event in socket.events():
+            if isinstance(event, what):
+                return event
+
+async def serve(stream):
+    socket = wsproto.WSConnection(wsproto.ConnectionType.SERVER)
+    await hear(stream, socket, Request)
+    await stream.send_all(socket.send(AcceptConnection()))
+    if kind == "venue":
+        await hear(stream, socket, TextMessage)
+        await stream.send_all(frames([welcome])[0])
+    begun = trio.current_time()
+    if rate:
+        for number, frame in enumerate(ready):
+            await trio.sleep_until(begun + number / rate)
+            await stream.send_all(frame)
+    else:
+        await stream.send_all(b"".join(ready))
+    closing = await hear(stream, socket, CloseConnection)
+    await stream.send_all(socket.send(closing.response()))
+
+async def peer(stream):
     try:
-        if kind == "venue":
-            await socket.get_message()
-            await socket.send_message(welcome)
-        begun = trio.current_time()
-        for number, message in enumerate(written):
-            if rate:
-                await trio.sleep_until(begun + number / rate)
-            await socket.send_message(message)
-        await trio.sleep_forever()
-    except trio_websocket.ConnectionClosed:
+        await serve(stream)
+    except trio.BrokenResourceError:
         pass
 
 async def main():
     async with trio.open_nursery() as nursery:
-        server = await nursery.start(trio_websocket.serve_websocket, serve, "127.0.0.1", 0, None)
-        print(server.port, flush=True)
+        listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        nursery.start_soon(trio.serve_listeners, peer, listeners)
+        print(listeners[0].socket.getsockname()[1], flush=True)
 
+ready = frames(written)
 trio.run(main)
 """
 
