@@ -58,3 +58,10 @@ class ConfigError(TocsinError):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(problem.render() for problem in self.problems))
+
+
+def leaves(error: BaseException) -> list[BaseException]:
+    """The plain exceptions inside nested groups (each nursery wraps them once more), or the exception itself."""
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for inner in error.exceptions for leaf in leaves(inner)]
+    return [error]

@@ -5,6 +5,8 @@ from typing import Any
 
 import trio
 
+from tocsin.errors import leaves
+
 _FIRST_PAUSE = 1.0  # seconds, doubled up to:
 _LONGEST_PAUSE = 60.0
 _LIVED = 60.0  # a part that ran so long begins again with the first pause
@@ -33,10 +35,3 @@ async def supervise(
             pause = _FIRST_PAUSE
         await trio.sleep(pause)
         pause = min(pause * 2, _LONGEST_PAUSE)
-
-
-def leaves(error: BaseException) -> list[BaseException]:
-    """The plain exceptions inside nested groups."""
-    if isinstance(error, BaseExceptionGroup):
-        return [leaf for inner in error.exceptions for leaf in leaves(inner)]
-    return [error]

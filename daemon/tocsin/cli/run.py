@@ -1,7 +1,6 @@
 """`tocsin run`."""
 
 import os
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import click
 
 from tocsin.cli import CONFIG_ERROR, FAILED
 from tocsin.cli.options import config_option
+from tocsin.errors import leaves
 
 
 @click.command("run")
@@ -55,12 +55,3 @@ def command(ctx: click.Context, config: Path | None, *, dry_run: bool) -> None:
         code = FAILED
     if code:  # not above: what is raised in an except* comes out in a group
         ctx.exit(code)
-
-
-def leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
-    """The exceptions in a group, whatever the depth: each nursery wraps them once more."""
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from leaves(error)
-        else:
-            yield error

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 
-from tocsin.errors import TocsinError
+from tocsin.errors import TocsinError, leaves
 
 LONGEST_WAIT = 86400.0  # seconds; what a Retry-After may ask for at most
 _BODY_SHOWN = 200  # characters
@@ -65,14 +65,6 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
     except (ValueError, TypeError):  # TypeError: a date without a zone
         return None
     return min(max(seconds, 0.0), LONGEST_WAIT)
-
-
-def leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
-    """The plain exceptions inside nested groups."""
-    found: list[BaseException] = []
-    for error in group.exceptions:
-        found += leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
-    return found
 
 
 def foremost(group: BaseExceptionGroup[BaseException]) -> BaseException:

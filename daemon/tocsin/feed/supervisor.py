@@ -9,13 +9,13 @@ from typing import NoReturn
 import trio
 
 from tocsin.clock import Clock
+from tocsin.errors import leaves
 from tocsin.feed.backoff import Proof
 from tocsin.feed.complaints import Complaints
 from tocsin.feed.credentials import CredentialStore
 from tocsin.feed.http import Http
 from tocsin.feed.live import run_live
 from tocsin.feed.model import Log, Sink, Timings, VenueFeed
-from tocsin.feed.outside import leaves
 from tocsin.feed.polled import run_polled
 from tocsin.feed.recorder import Recorder
 from tocsin.feed.shared import Shared

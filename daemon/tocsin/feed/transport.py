@@ -7,7 +7,8 @@ from typing import Literal, TypeAlias
 
 import trio
 
-from tocsin.feed.outside import ConnectFailed, leaves
+from tocsin.errors import leaves
+from tocsin.feed.outside import ConnectFailed
 
 # Linux's names; a system without one does without that setting. Seconds, and a count of probes.
 _KEEPALIVE = (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
