@@ -321,3 +321,13 @@ def test_any_config_gives_settings_or_problems(folder, tree):
     except ConfigError as error:
         problems = error.problems
     assert all(problem.render() for problem in problems)
+
+
+def test_a_home_of_nobody_and_a_name_too_long_are_problems(tmp_path):
+    (tmp_path / "config.yaml").write_text(f"state_dir: ~nobody-here/x\nrules: [{'n' * 300}.yaml]\n")
+    with pytest.raises(ConfigError) as raised:
+        load_settings(tmp_path / "config.yaml")
+    assert [problem.message for problem in raised.value.problems if problem.level == "error"] == [
+        "no such user's home",
+        "no such file",
+    ]

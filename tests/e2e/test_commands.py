@@ -196,10 +196,10 @@ async def on_a_terminal(folder: Folder, arguments: list[str], answers: dict[str,
 async def test_a_dry_run(folder, people, exchange):
     folder.write(venues=venues(exchange), channels=people.channels(folder), rules=RULES)
     async with folder.running("--dry-run", secrets=exchange.secrets) as daemon:
-        await connected(daemon, "fx", "spot", "power")
+        await daemon.until(lambda: daemon.log().count('"event": "connected"') == 3, "all are connected")
         settle(exchange, "contract-1")
         cancel(exchange, 132991)
-        await daemon.until_all_sent(3)
+        await daemon.until(lambda: daemon.log().count('"event": "dry run: not sent"') == 3, "all is said")
         assert "dry run" in (await folder.command("status")).stdout
         daemon.signal(signal.SIGINT)
         assert await daemon.ended() == 0

@@ -257,3 +257,27 @@ async def test_after_five_seconds_alerts_go_out_unrecorded_and_are_committed_lat
     await scene.inbox.put(scene.position("p3", "-80"))
     await trio.sleep(1)
     assert scene.disk.log[-1].startswith("woken")
+
+
+async def test_in_a_very_long_emergency_events_are_lost_but_no_alert(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tocsin.pipeline.pipeline._MOST_UNWRITTEN", 2)
+    scene = Scene([{"id": "red", "watch": "position", "when": "profit < -50"}])
+    crew = Crew(scene.disk)
+    scene.pipeline._emergency = crew
+    nursery.start_soon(scene.pipeline.run)
+    scene.disk.refuses = 10**9
+    ids = [f"p{n}" for n in range(6)]
+    await scene.inbox.put(scene.position(ids[0], "-60"))
+    await trio.sleep(8)
+    for id_ in ids[1:]:
+        await scene.inbox.put(scene.position(id_, "-60"))
+        await trio.sleep(1)
+    assert crew.took == ids
+    scene.disk.refuses = 0
+    await trio.sleep(3)
+    assert [entity for _, entity, channel in scene.disk.told if channel == "desk"] == ids
+    assert {change.key.id for batch in scene.disk.committed for change in batch.entities} == set(ids)
+    assert {change.key.id for batch in scene.disk.committed for change in batch.events} == set(ids[:2])
+    assert scene.pipeline.refused_since is None

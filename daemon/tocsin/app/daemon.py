@@ -129,6 +129,11 @@ class Daemon:
                 more = f", and {len(told) - 1} more" if len(told) > 1 else ""
                 await self.tell("daemon.reload_failed", f"{told[0]}{more}; tocsin check tells all")
                 return {"reloaded": False, "changes": [], "problems": problems}
+            except Exception as bug:  # noqa: BLE001 — reading a file must not end the daemon that works
+                reason = f"internal error: {type(bug).__name__}: {bug}"
+                self._log.exception("reload failed, the old configuration goes on")
+                await self.tell("daemon.reload_failed", reason)
+                return {"reloaded": False, "changes": [], "problems": [reason]}
             # One mask for all that runs, from the first start on: it only learns.
             before.masker.include(after.masker)
             after = replace(after, masker=before.masker)

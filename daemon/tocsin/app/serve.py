@@ -1,6 +1,7 @@
 """From checked settings to a running daemon, and back out again."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,12 @@ import trio
 
 from tocsin.app.assemble import Rooms, runtime_dir
 from tocsin.app.daemon import Daemon
+from tocsin.app.dryrun import copied_state
 from tocsin.app.sdnotify import SystemdNotifier
 from tocsin.app.signals import leave_in_time, listen
 from tocsin.clock import Clock, SystemClock
 from tocsin.config.settings import Settings
+from tocsin.control.client import is_running, socket_paths
 from tocsin.store.database import Database
 
 
@@ -62,8 +65,27 @@ async def serve(
         await database.close()
 
 
-def run_daemon(settings: Settings, load: Callable[[], Settings], *, log: Any, dry_run: bool = False) -> None:
+def run_daemon(settings: Settings, load: Callable[[], Settings], *, log: Any) -> None:
     """`tocsin run`: until SIGTERM or SIGINT, which is obeyed within ten seconds whatever hangs."""
+    _run(partial(serve, settings, load, log=log, notifier=SystemdNotifier()), log)
+
+
+def run_dry(settings: Settings, load: Callable[[], Settings], *, log: Any) -> None:
+    """`tocsin run --dry-run`: on a copy of the state, also beside the daemon that works on the real one."""
+    with copied_state(settings.state_dir) as copy:
+
+        def on_copy() -> Settings:
+            return replace(load(), state_dir=copy)
+
+        answered = is_running(socket_paths(settings.state_dir))
+        runtime = copy if answered else runtime_dir(settings.state_dir)
+        dry = partial(
+            serve, replace(settings, state_dir=copy), on_copy, log=log, runtime=runtime, dry_run=True
+        )
+        _run(dry, log)
+
+
+def _run(start: Callable[..., Awaitable[None]], log: Any) -> None:
 
     async def main() -> None:
         daemon: Daemon | None = None
@@ -87,7 +109,6 @@ def run_daemon(settings: Settings, load: Callable[[], Settings], *, log: Any, dr
 
             # Before READY is told: whoever waits for it may send a signal at once, and a SIGHUP nobody heeds is deadly.
             await nursery.start(listen, stop, reload)
-            start = partial(serve, settings, load, log=log, notifier=SystemdNotifier(), dry_run=dry_run)
             daemon = await nursery.start(start)
             started.set()
             await daemon.stopped.wait()

@@ -19,7 +19,8 @@ def command(ctx: click.Context, config: Path | None, *, dry_run: bool) -> None:
     """Run the daemon in the foreground: watch the venues, and tell.
 
     SIGHUP reloads the config, SIGTERM and Ctrl-C stop within ten seconds. Logs go to standard error. One daemon at a
-    time works on a state directory: a second one exits with 78, as a wrong configuration does.
+    time works on a state directory: a second one exits with 78, as a wrong configuration does. A dry run works on a
+    copy of the state, also beside the daemon, and leaves the real one as it is.
 
     \b
     Examples:
@@ -27,7 +28,7 @@ def command(ctx: click.Context, config: Path | None, *, dry_run: bool) -> None:
       tocsin run --dry-run --config ./config.yaml
     """
     from tocsin.app.logs import make_log
-    from tocsin.app.serve import run_daemon
+    from tocsin.app.serve import run_daemon, run_dry
     from tocsin.config.load import load_settings
     from tocsin.config.search import find_config
     from tocsin.store.errors import SchemaRefused, StateInUse, StoreUnavailable
@@ -44,7 +45,7 @@ def command(ctx: click.Context, config: Path | None, *, dry_run: bool) -> None:
         )
     code = 0
     try:
-        run_daemon(settings, load, log=log, dry_run=dry_run)
+        (run_dry if dry_run else run_daemon)(settings, load, log=log)
     except* (StateInUse, SchemaRefused) as group:
         for error in leaves(group):
             click.echo(f"tocsin: {error}", err=True)

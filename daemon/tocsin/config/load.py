@@ -160,7 +160,10 @@ def _names(root: Mapping) -> Seq[str]:
 
 def _state_dir(reading: Reading, node: Node | None) -> Path:
     if isinstance(node, Scalar) and isinstance(node.value, str):
-        return (reading.folder / Path(reading.text(node, secret=False)).expanduser()).absolute()
+        try:
+            return (reading.folder / Path(reading.text(node, secret=False)).expanduser()).absolute()
+        except RuntimeError:  # ~nobody/x
+            reading.add(Problem("no such user's home", node.place, "state_dir"))
     return default_state_dir(reading.environ)
 
 

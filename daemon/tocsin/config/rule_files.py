@@ -62,8 +62,15 @@ def _files(reading: Reading, pattern: Scalar, where: str) -> list[Path]:
     else:
         found = [reading.folder / text]
         missing = "no such file"
-    files = [path for path in found if path.is_file()]
+    files = [path for path in found if _is_file(path)]
     if not files:
         hint = f"paths are relative to {reading.folder.absolute()}"
         reading.add(Problem(missing, pattern.place, where, hint))
     return [path for path in files if path not in reading.sources]
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name too long for any file, a folder that we may not look into
+        return False

@@ -47,3 +47,12 @@ class ControlClient:
             return response.status_code, response.json()
         where = "; ".join(refused) or f"no socket at {', '.join(map(str, self._paths))}"
         raise NotRunning(f"no Tocsin daemon is running here ({where})")
+
+
+def is_running(paths: list[Path]) -> bool:
+    """Whether a daemon answers on any of these sockets."""
+    try:
+        ControlClient(paths).request("GET", "/healthz")
+    except NotRunning:
+        return False
+    return True

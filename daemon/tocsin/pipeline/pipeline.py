@@ -24,7 +24,7 @@ _MOST_AT_ONCE = 200  # messages in one transaction: a commit is worth several, a
 _LONGEST_SLEEP = 60.0  # seconds
 _COMMIT_AGAIN = (0.1, 0.5, 1.0)  # seconds between tries when the disk refuses; the last one goes on
 _EMERGENCY_AFTER = 5.0  # seconds of refused commits
-_MOST_UNWRITTEN = 10_000  # batches kept in memory; beyond that venues have to wait
+_MOST_UNWRITTEN = 2_000  # batches kept whole in memory; of what comes beyond that, events are not kept
 
 Command = Callable[[], Batch]
 
@@ -97,11 +97,14 @@ class Pipeline:
         await done.wait()
 
     async def commit(self, batch: Batch) -> None:
-        """Commit, however often the disk refuses: what is not on disk is not sent, and nothing is thrown away.
+        """Commit, however often the disk refuses: what is not on disk is not sent, but in an emergency.
 
-        In an emergency it returns all the same, and the batch is committed later.
+        It then returns all the same, and the batch is committed later; only of a very long one events are lost.
         """
-        if batch:
+        if batch and self._emergency is not None and len(self._unwritten) >= _MOST_UNWRITTEN:
+            self._emergency.take_over(batch.deliveries)
+            merge_without_events(self._unwritten[-1], batch)
+        elif batch:
             self._unwritten.append(batch)
         tries = 0
         while self._unwritten:
@@ -135,7 +138,7 @@ class Pipeline:
 
     async def _in_emergency(self, reason: str) -> bool:
         """Whether to go on without the disk. What can't be committed is then delivered from memory."""
-        if self._emergency is None or self.refused_since is None or len(self._unwritten) > _MOST_UNWRITTEN:
+        if self._emergency is None or self.refused_since is None:
             return False
         if self._clock.now().steady - self.refused_since < _EMERGENCY_AFTER:
             return False
@@ -173,6 +176,15 @@ class Pipeline:
             async with trio.open_nursery() as nursery:
                 for wait in (self._inbox.wait, self._called.wait):
                     nursery.start_soon(_first, wait, nursery.cancel_scope)
+
+
+def merge_without_events(into: Batch, batch: Batch) -> None:
+    """What `batch` changed, committed with `into`: alerts and states in their order, but not what happened."""
+    for name in Batch.__struct_fields__:
+        rows = getattr(batch, name)
+        if isinstance(rows, list) and name != "events":
+            setattr(into, name, getattr(into, name) + rows)
+    into.entities = list({change.key: change for change in into.entities}.values())
 
 
 async def _first(wait: Callable[[], Awaitable[None]], others: trio.CancelScope) -> None:
