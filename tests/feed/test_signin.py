@@ -231,6 +231,24 @@ async def test_a_snapshot_follows_a_connect_and_its_failure_breaks_nothing(tmp_p
         assert (whole.raw, whole.observed[0].live) == (None, False)
 
 
+async def test_a_snapshot_that_fails_again_and_again_is_told_once_and_tried_on(tmp_path):
+    asked = []
+
+    async def script(peer):
+        if peer.path.startswith("/picture"):
+            asked.append(peer.path)
+            return await peer.answer("200 OK" if len(asked) > 8 else "500 Oh", b"account-1")
+        await peer.accept()
+        await peer.serve_politely()
+        return None
+
+    async with serving(script) as server, feeding(tmp_path) as feed:
+        await feed.venue(FakeAdapter(picture=picture_of(server)), ws(server))
+        await feed.told.until(lambda told: told.ids("account"))
+        assert feed.told.events() == ["connected", "refused"]
+        assert "opening picture: HTTP 500" in feed.log.of("refused")[0]["reason"]
+
+
 async def test_a_crash_in_a_snapshot_is_loud_in_the_log_and_breaks_nothing(tmp_path):
     def crash(settings, session):
         raise KeyError("oops")
@@ -244,8 +262,8 @@ async def test_a_crash_in_a_snapshot_is_loud_in_the_log_and_breaks_nothing(tmp_p
 
     async with serving(script) as server, feeding(tmp_path) as feed:
         await feed.venue(FakeAdapter(picture=crash), ws(server))
-        await feed.told.until(lambda told: feed.log.of("snapshot crashed"))
-        assert feed.told.events() == ["connected"]
+        await feed.told.until(lambda told: "refused" in told.events())
+        assert feed.told.events() == ["connected", "refused"]
         assert "KeyError" in feed.log.of("snapshot crashed")[0]["traceback"]
 
 

@@ -10,22 +10,32 @@ from tocsin.feed.model import Received
 from tocsin.feed.shared import Shared
 from tocsin.venues.base import HttpResponse, Session
 
-_TRIES = 6
+_TELL_AFTER = 3  # tries; from then on the rules know that the venue's picture is missing
+_STREAM = "opening picture"
 
 
 async def take_snapshot(shared: Shared, session: Session) -> None:
-    """Fetch it and hand it on, whole or not at all. A failure is logged; the connection doesn't depend on it."""
+    """Fetch it and hand it on, whole or not at all, however often that takes: the connection doesn't depend on it.
+
+    That it can't be had is told as a refused stream: a venue that is connected and shows nothing looks calm.
+    """
     backoff = shared.backoff()
-    for _ in range(_TRIES):
+    tries = 0
+    while True:
         try:
             observed = await _fetch(shared, session)
         except TocsinError as failed:
             shared.log.warning("snapshot failed", venue=shared.name, reason=shared.masker.mask(str(failed)))
+            tries += 1
+            if tries == _TELL_AFTER:
+                await shared.standing.refused(_STREAM, str(failed))
         except Exception:  # noqa: BLE001 - a bug of ours, loud in the log; the live stream is worth more than its stop
             text = shared.masker.mask(traceback.format_exc())
             shared.log.error("snapshot crashed", venue=shared.name, traceback=text)  # noqa: TRY400 - masked above
+            await shared.standing.refused(_STREAM, "internal error; the log has it")
             return
         else:
+            shared.standing.accepted(_STREAM)
             if observed:
                 at = shared.clock.now()
                 await shared.sink.put(Received(venue=shared.name, observed=tuple(observed), at=at))
