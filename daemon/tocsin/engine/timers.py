@@ -1,7 +1,12 @@
-"""Who wants to be woken when. A heap with lazy removal: an entry counts only while its owner still wants that time."""
+"""Who wants to be woken when. A heap with lazy removal: an entry counts only while its owner still wants that time.
 
-from heapq import heappop, heappush
+What doesn't count leaves when it comes to the top, or all at once when it is more than half of the heap.
+"""
+
+from heapq import heapify, heappop, heappush
 from itertools import count
+
+_FEW = 64  # entries that don't count, for which no heap is built anew
 
 
 class Timers:
@@ -17,6 +22,8 @@ class Timers:
         elif self._wanted.get(owner) != at:
             self._wanted[owner] = at
             heappush(self._heap, (at, next(self._order), owner))
+            if len(self._heap) > 2 * len(self._wanted) + _FEW:
+                self._sweep()
 
     def next(self) -> float | None:
         while self._heap and self._wanted.get(self._heap[0][2]) != self._heap[0][0]:
@@ -31,3 +38,8 @@ class Timers:
         owner = heappop(self._heap)[2]
         del self._wanted[owner]
         return owner
+
+    def _sweep(self) -> None:
+        counting = {entry[2]: entry for entry in self._heap if self._wanted.get(entry[2]) == entry[0]}
+        self._heap = list(counting.values())
+        heapify(self._heap)
