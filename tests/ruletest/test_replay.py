@@ -145,6 +145,38 @@ def test_a_config_says_whose_messages_they_are_and_has_the_rules(recording, here
     assert fired(replayed("fx.jsonl"))["in-the-red"] == 2
 
 
+def test_the_calendars_that_rules_name_are_the_configs(recording, here):
+    """The recording is of a Friday, 12:55 to 12:57 UTC."""
+    (here / "mornings.yaml").write_text(
+        "rules: [{id: in-the-red, watch: position, when: profit < -50, active: mornings}]\n"
+    )
+    (here / "config.yaml").write_text(
+        "calendars:\n  mornings: {tz: UTC, open: 'mon-fri 08:00-12:56'}\n  days: {tz: UTC, open: '08:00-20:00'}\n"
+    )
+    (here / "days.yaml").write_text(
+        "rules: [{id: in-the-red, watch: position, when: profit < -50, active: days}]\n"
+    )
+    own = ("fx.jsonl", "--rules", "mornings.yaml", "--type", "yourfintech")
+    told = replayed(*own, "--against", "days.yaml")
+    assert fired(told) == {"in-the-red": 1}
+    assert [alert["at"][11:19] for alert in told["added"]] == ["12:56:30"]
+    (here / "elsewhere.yaml").write_text("calendars: {mornings: {tz: UTC, open: '06:00-07:00'}}\n")
+    assert fired(replayed(*own, "--config", "elsewhere.yaml")) == {"in-the-red": 0}
+
+
+def test_without_a_config_no_calendar_has_a_name(recording, here):
+    (here / "hours.yaml").write_text(
+        "rules: [{id: in-the-red, watch: position, when: profit < -50, active: mornings}]\n"
+    )
+    result = run("fx.jsonl", "--rules", "hours.yaml", "--type", "yourfintech")
+    assert result.exit_code == 78
+    assert "mornings" in result.stderr
+    (here / "config.yaml").write_text("calendars: {mornings: {tz: UTC, open: 'noon'}}\n")
+    faulty = run("fx.jsonl", "--rules", "hours.yaml", "--type", "yourfintech")
+    assert faulty.exit_code == 78
+    assert "calendars.mornings" in faulty.stderr
+
+
 def test_a_line_that_is_none_is_told_with_its_place(here):
     (here / "fx.jsonl").write_text('{"received": "2024-11-15T12:55:20Z", "message": "x"}\n{"received": 1}\n')
     result = run(*ALONE)

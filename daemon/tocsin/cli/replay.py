@@ -11,6 +11,7 @@ import click
 from tocsin.cli.options import config_option, counted, format_option, paint, print_json
 
 if TYPE_CHECKING:
+    from tocsin.engine.language.calendar import Calendars
     from tocsin.engine.rule import Rule
     from tocsin.ruletest.recorded import Record
     from tocsin.ruletest.replay import Firing, Told
@@ -55,7 +56,8 @@ def command(
 
     FILES are what tocsin record wrote (several are told together, in the order of time), or one tocsin.db, whose own
     events are told again. The rules are the config's, or those of --rules. With --against other rules see the same
-    events: what they add and what they lose is listed. Nothing is sent.
+    events: what they add and what they lose is listed. Calendars that rules name are the config's, where there is one.
+    Nothing is sent.
 
     \b
     Examples:
@@ -67,9 +69,12 @@ def command(
     from tocsin.ruletest.rule_sets import rules_of
 
     settings = _settings(config) if own is None or (venue_type is None and not _are_database(files)) else None
-    sets: list[Sequence[Rule]] = [rules_of(own) if own is not None else settings.rules if settings else ()]
+    calendars = _calendars(config) if own is not None or against is not None else {}
+    sets: list[Sequence[Rule]] = [
+        rules_of(own, calendars) if own is not None else settings.rules if settings else ()
+    ]
     if against is not None:
-        sets.append(rules_of(against))
+        sets.append(rules_of(against, calendars))
     record = _record(files, settings, venue, venue_type)
     shown = output == "text" and sys.stderr.isatty()
     with click.progressbar(length=record.size, label="replaying", file=sys.stderr, hidden=not shown) as bar:
@@ -85,6 +90,21 @@ def _settings(config: Path | None) -> Any:
     from tocsin.config.search import find_config
 
     return load_settings(find_config(config, os.environ), validate_url=None)
+
+
+def _calendars(config: Path | None) -> "Calendars":
+    """The hours that the config names; none where there is no config, for which nobody asked."""
+    from tocsin.config.search import find_config
+    from tocsin.errors import ConfigError
+    from tocsin.ruletest.rule_sets import calendars_of
+
+    try:
+        path = find_config(config, os.environ)
+    except ConfigError:
+        if config is not None:
+            raise
+        return {}
+    return calendars_of(path)
 
 
 def _are_database(files: tuple[Path, ...]) -> bool:

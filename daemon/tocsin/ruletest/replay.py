@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import count
 
 from tocsin.alerts.message import Names, default_title
@@ -62,8 +62,11 @@ class Player:
         ids = count(1)
         self.outcome = Outcome(rules)
         self._engine = Engine(rules, world, lambda: str(next(ids)))
-        self._engine.restore((), None, Instant(datetime.min.replace(tzinfo=UTC), 0.0))
         self._lasting: dict[str, Firing] = {}
+
+    def begin(self, now: Instant) -> None:
+        """The record begins: until then nothing was, and no hours passed."""
+        self._engine.restore((), None, now)
 
     def until(self, now: Instant) -> None:
         """Every timer that comes due before what happens next, each at its time."""
@@ -106,7 +109,10 @@ def replay(record: Record, rule_sets: Sequence[Sequence[Rule]], on_progress: Cal
     moments, begun, ended = 0, None, None
     for moment in record.moments():
         moments += 1
-        begun = begun or moment.at.wall
+        if begun is None:
+            begun = moment.at.wall
+            for player in players:
+                player.begin(moment.at)
         ended = moment.at.wall
         for player in players:
             player.until(moment.at)

@@ -1,24 +1,42 @@
-"""Rules by themselves, without the config that they are part of. Blocks."""
+"""Rules by themselves, without the config that they are part of; of that, only the hours that they can name. Blocks."""
 
 from pathlib import Path
+from types import MappingProxyType
 
+from tocsin.config.calendars import read_calendars
 from tocsin.config.reading import Reading
-from tocsin.document import Scalar, Sequence
+from tocsin.document import Mapping, Scalar, Sequence
+from tocsin.engine.language.calendar import Calendars
 from tocsin.engine.rule import Rule
 from tocsin.errors import ConfigError, Place
 from tocsin.ruletest.reading import compile_written
 
 
-def rules_of(path: Path) -> list[Rule]:
+def rules_of(path: Path, calendars: Calendars = MappingProxyType({})) -> list[Rule]:
     """The rules in a file (or, in a folder, in its *.yaml). ConfigError says what is wrong with them.
 
-    Their channels are whichever they name.
+    Their channels are whichever they name, their calendars those.
     """
     reading = Reading(path / "*.yaml" if path.is_dir() else path, {})
     here = Place(str(path), 1, 1)
     name = reading.path.name
-    rules, _ = compile_written(reading, Sequence((Scalar(name, name, here),), here), None)
+    rules, _ = compile_written(reading, Sequence((Scalar(name, name, here),), here), None, calendars)
+    _refuse_errors(reading)
+    return rules
+
+
+def calendars_of(config: Path) -> Calendars:
+    """The hours that a config names; nothing else in it is looked at. ConfigError says what is wrong with them."""
+    reading = Reading(config, {})
+    root = reading.load(config)
+    node = root.get("calendars") if isinstance(root, Mapping) else None
+    null = isinstance(node, Scalar) and node.value is None  # a section whose lines are all commented out
+    found = read_calendars(reading, None if null else node)
+    _refuse_errors(reading)
+    return found
+
+
+def _refuse_errors(reading: Reading) -> None:
     problems = [problem for problem in reading.shown() if problem.level == "error"]
     if problems:
         raise ConfigError(problems)
-    return rules
