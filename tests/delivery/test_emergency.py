@@ -4,7 +4,7 @@ import pytest
 import trio
 import trio.testing
 
-from support.outboxes import FAILED, SENT, MemoryOutbox, ScriptedSender, TrioClock, delivery
+from support.outboxes import FAILED, SENT, START, MemoryOutbox, ScriptedSender, TrioClock, delivery
 from tocsin.alerts.message import Names
 from tocsin.delivery.channel import Channel, Wake
 from tocsin.delivery.emergency import NOTE, SteadfastOutbox
@@ -12,6 +12,7 @@ from tocsin.delivery.model import ChannelSettings
 from tocsin.delivery.outbox import run_channel
 from tocsin.secrets import Secret
 from tocsin.store.errors import StoreUnavailable
+from tocsin.store.model import Attempt
 
 FOR_EVER = 10**9
 
@@ -139,3 +140,17 @@ async def test_waiting_in_an_emergency_is_no_hot_loop(autojump_clock, nursery):
     before = FOR_EVER - scene.store.unavailable
     await trio.sleep(60)
     assert FOR_EVER - scene.store.unavailable - before < 200
+
+
+async def test_what_is_critical_is_found_page_by_page_and_not_once_handed(autojump_clock):
+    scene = Scene()
+    critical = [delivery(f"d{n}", alert=f"a{n}", severity="critical") for n in range(5)]
+    scene.store.add(*critical[:3])
+    scene.outbox.take_over([*critical[3:], delivery("calm", alert="a5")])
+    handed = Attempt(delivery="d1", status="pending", at=START, error="500; handed to mail", next_at=START)
+    await scene.outbox.record([handed])
+    found, last = [], None
+    while page := await scene.outbox.unhanded("desk", 0, last, 1):
+        last = page[-1].id
+        found += [each.id for each in page]
+    assert found == ["d0", "d2", "d3", "d4"]

@@ -33,6 +33,7 @@ class StoredOutbox:
         self._database = database
         self.due, self.next_due = database.due, database.next_due
         self.waiting, self.record = database.waiting, database.record
+        self.unhanded = database.unhanded
 
     async def put(self, *new) -> None:
         await self._database.commit(Batch(at=START, deliveries=list(new)))
@@ -311,6 +312,19 @@ class TestFallback:
             await trio.sleep(600)
         assert await outbox.statuses("mail") == {"d1-mail-0": "pending"}
         assert len(world.occurrences) == 1
+
+    @pytest.mark.parametrize("severity", ["warning", "critical"])
+    async def test_a_critical_one_goes_there_however_much_waits_before_it(
+        self, outbox, severity, autojump_clock
+    ):
+        world = World(outbox, ScriptedSender(always="hang"), fallback=("mail", 1))
+        waits = [delivery(f"w{n}", alert=f"w{n}", severity=severity) for n in range(600)]
+        await outbox.put(*waits, delivery("last", alert="last", severity="critical"))
+        async with world.running():
+            await trio.sleep(61)
+            (handed,) = await outbox.waiting("last", "mail", 0)
+        assert handed.severity == "critical"
+        assert len(await outbox.statuses("mail")) == (601 if severity == "critical" else 1)
 
     @pytest.mark.parametrize("answer", [SENT, REFUSED, FAILED])
     @pytest.mark.parametrize("expire", [65.0, 86400.0])

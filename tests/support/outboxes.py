@@ -12,7 +12,7 @@ from tocsin.delivery.model import Message, Outcome
 from tocsin.engine.model import Context
 from tocsin.events import Instant
 from tocsin.store.errors import StoreUnavailable
-from tocsin.store.model import Attempt, Delivery, NewDelivery
+from tocsin.store.model import HANDED, Attempt, Delivery, NewDelivery
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SENT = Outcome(sent=True, answer="Slack: 200 ok")
@@ -106,6 +106,16 @@ class MemoryOutbox:
     async def waiting(self, alert: str, channel: str, target: int) -> list[Delivery]:
         await self._reach()
         return [row for row in self._pending(channel, target) if row.alert == alert]
+
+    async def unhanded(self, channel: str, target: int, after: str | None, limit: int) -> list[Delivery]:
+        await self._reach()
+        order = list(self.rows)
+        late = set(order if after is None else order[order.index(after) + 1 :])
+        return [
+            row
+            for row in self._pending(channel, target)
+            if row.id in late and row.severity == "critical" and HANDED not in (row.error or "")
+        ][:limit]
 
     async def record(self, attempts: Sequence[Attempt]) -> None:
         await self._reach()

@@ -13,14 +13,13 @@ from tocsin.delivery.model import Message
 from tocsin.delivery.render import render
 from tocsin.engine.model import Context
 from tocsin.events import from_iso
-from tocsin.store.model import Delivery, NewDelivery
+from tocsin.store.model import HANDED, Delivery, NewDelivery
 
 FIRST_RETRY, LONGEST_RETRY = 1.0, 300.0  # seconds
 PERMANENT_RETRY = 600.0  # seconds; a refusal is tried again that slowly: tokens get renewed, chats made
 CRITICAL_WITHIN = timedelta(minutes=1)  # a critical one that isn't delivered by then goes to the fallback too
 # What waited that long, or was tried before, waited in vain: its end is then told with it, not after it.
 _IN_VAIN = timedelta(seconds=5)
-_HANDED = "; handed to "
 
 
 class Parcel(Struct, frozen=True):
@@ -127,19 +126,19 @@ def hand_over(
 def error_text(delivery: Delivery, error: str, handed_to: str | None = None) -> str:
     """The error as it is kept, with whom has the message instead: people read that, and so does `is_handed`."""
     if handed_to is not None:
-        return f"{error}{_HANDED}{handed_to}"
-    _, marked, to = (delivery.error or "").rpartition(_HANDED)
+        return f"{error}{HANDED}{handed_to}"
+    _, marked, to = (delivery.error or "").rpartition(HANDED)
     return f"{error}{marked}{to}" if marked else error
 
 
 def bare_error(delivery: Delivery) -> str:
     """What the service answered the last time."""
-    return (delivery.error or "").partition(_HANDED)[0]
+    return (delivery.error or "").partition(HANDED)[0]
 
 
 def is_handed(delivery: Delivery) -> bool:
     """Whether the fallback has it already, as the outbox remembers across restarts."""
-    return _HANDED in (delivery.error or "")
+    return HANDED in (delivery.error or "")
 
 
 def tells_of_failure(delivery: Delivery) -> bool:

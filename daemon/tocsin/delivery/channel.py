@@ -27,6 +27,13 @@ class Outbox(Protocol):
         """All that waits for an alert, in order."""
         ...
 
+    async def unhanded(self, channel: str, target: int, after: str | None, limit: int) -> Sequence[Delivery]:
+        """What is critical, waits and is handed to no other channel yet, oldest first, whenever due.
+
+        `after`: only what comes after the delivery of that id. Empty: there is no more.
+        """
+        ...
+
     async def record(self, attempts: Sequence[Attempt]) -> None:
         """In one transaction. LookupError for a delivery that waits no more."""
         ...

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from tocsin.delivery.backlog import is_handed
 from tocsin.delivery.channel import Outbox
 from tocsin.store.errors import StoreUnavailable
 from tocsin.store.model import Attempt, Delivery, NewDelivery
@@ -82,6 +83,23 @@ class SteadfastOutbox:
         )
         return [each for each in (*stored, *map(self._as_it_is, ours)) if each.status == "pending"]
 
+    async def unhanded(self, channel: str, target: int, after: str | None, limit: int) -> Sequence[Delivery]:
+        if not self._acting:
+            return await self._store.unhanded(channel, target, after, limit)
+        while after not in self._unwritten:
+            page = await self._stored(self._store.unhanded(channel, target, after, limit))
+            found = [each for each in map(self._as_it_is, page) if _is_unhanded(each)]
+            if found:
+                return found
+            if not page:
+                after = None
+                break
+            after = page[-1].id
+        ids = list(self._unwritten)
+        left = ids if after is None else ids[ids.index(after) + 1 :]
+        ours = [self._as_it_is(self._unwritten[each]) for each in left]
+        return [d for d in ours if (d.channel, d.target) == (channel, target) and _is_unhanded(d)][:limit]
+
     async def record(self, attempts: Sequence[Attempt]) -> None:
         if self._acting:
             self._remember(attempts)
@@ -118,6 +136,10 @@ class SteadfastOutbox:
             return [each for each in await found if each.id not in self._unwritten]
         except StoreUnavailable:
             return []
+
+
+def _is_unhanded(delivery: Delivery) -> bool:
+    return delivery.status == "pending" and delivery.severity == "critical" and not is_handed(delivery)
 
 
 def _as_delivery(new: NewDelivery) -> Delivery:

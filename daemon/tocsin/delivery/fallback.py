@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from tocsin.delivery.backlog import Parcel, hand_over, is_handed
-from tocsin.store.model import NewDelivery
+from tocsin.store.model import Delivery, NewDelivery
 
 _REMEMBERED = 10_000  # alerts
 
@@ -19,13 +19,17 @@ class Fallback:
     def name(self) -> str | None:
         return self._fallback[0] if self._fallback else None
 
+    def serves(self, delivery: Delivery) -> bool:
+        """Whether there is one for it, which isn't told of its alert anyway."""
+        return self._fallback is not None and self._fallback[0] not in delivery.context.get("channels", ())
+
     def take(self, parcel: Parcel, now: datetime, because: str = "") -> tuple[NewDelivery, ...]:
         """The deliveries for it; none where there is no fallback, or it has the message already or gets its own.
 
         `because` is what the failing service answered.
         """
-        if self._fallback is None or self._fallback[0] in parcel.carrier.context.get("channels", ()):
-            return ()  # it is told of this alert anyway
+        if self._fallback is None or not self.serves(parcel.carrier):
+            return ()
         self._heard[parcel.carrier.alert] = None
         while len(self._heard) > _REMEMBERED:
             self._heard.pop(next(iter(self._heard)))

@@ -5,7 +5,7 @@ The outbox itself is in the store; what is remembered here can all be lost.
 
 import random
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -36,7 +36,6 @@ SEND_DEADLINE = 45.0  # seconds; senders have a deadline of their own, this is f
 _GRACE = 4.0  # seconds that a message on its way may take to arrive and be recorded when the daemon stops
 _LONGEST_REST = 60.0  # seconds; a wake-up that was missed delays no longer
 _BATCH = 50
-_EVER = datetime.max.replace(tzinfo=UTC)
 
 
 async def run_channel(
@@ -195,17 +194,17 @@ class _ChannelTask:
         """What is critical and a minute old goes to the fallback too, whatever the channel is busy with."""
         while True:
             seen = self._wake.count
-            wake_at = None
-            for head in await self._queue.due(_EVER, 10 * _BATCH):
-                if head.severity != "critical":
-                    continue
-                at = self._critical_until(head)
-                if at <= self._time.wall():
-                    later = await self._hand_over_late(head.alert)
-                    if later is None:
-                        continue
-                    at = later
-                wake_at = min(wake_at or at, at)
+            wake_at = last = None
+            while page := await self._queue.unhanded(last, 10 * _BATCH):
+                last = page[-1].id
+                for delivery in filter(self._fallback.serves, page):
+                    at = self._critical_until(delivery)
+                    if at <= self._time.wall():
+                        later = await self._hand_over_late(delivery.alert)
+                        if later is None:
+                            continue
+                        at = later
+                    wake_at = min(wake_at or at, at)
             await self._rest(seen, wake_at)
 
     async def _hand_over_late(self, alert: str) -> datetime | None:

@@ -32,6 +32,9 @@ class Queue:
     async def waiting(self, alert: str) -> Sequence[Delivery]:
         return await self._stored(lambda: self._outbox.waiting(alert, *self._of))
 
+    async def unhanded(self, after: str | None, limit: int) -> Sequence[Delivery]:
+        return await self._stored(lambda: self._outbox.unhanded(*self._of, after, limit))
+
     async def record(self, attempts: Sequence[Attempt]) -> None:
         await self._stored(lambda: self._outbox.record(attempts))
 

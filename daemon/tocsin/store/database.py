@@ -79,6 +79,9 @@ class Database:
     async def waiting(self, alert: str, channel: str, target: int) -> list[Delivery]:
         return await self._run(partial(self._store.waiting, alert, channel, target))
 
+    async def unhanded(self, channel: str, target: int, after: str | None, limit: int) -> list[Delivery]:
+        return await self._run(partial(self._store.unhanded, channel, target, after, limit))
+
     async def pending_targets(self) -> dict[tuple[str, int], int]:
         return await self._run(self._store.pending_targets)
 

@@ -10,6 +10,9 @@ from msgspec import Struct, field
 
 from tocsin.events import Change, Instant
 
+# In the error of a delivery, before the name of the channel that has the message instead.
+HANDED = "; handed to "
+
 DeliveryStatus: TypeAlias = Literal["pending", "sent", "dead", "superseded"]
 
 

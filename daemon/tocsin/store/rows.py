@@ -257,6 +257,14 @@ GET_WAITING = f"""
     SELECT {", ".join(_DELIVERY_COLUMNS)} FROM deliveries
     WHERE status = 'pending' AND alert = ? AND channel = ? AND target = ? ORDER BY sequence
 """  # noqa: S608 - names are ours
+# What is urgent and nobody else has: `after` is the id of the last one that was looked at.
+GET_UNHANDED = f"""
+    SELECT {", ".join(_DELIVERY_COLUMNS)} FROM deliveries
+    WHERE status = 'pending' AND severity = 'critical' AND channel = :channel AND target = :target
+    AND instr(coalesce(error, ''), :handed) = 0
+    AND (:after IS NULL OR sequence > (SELECT sequence FROM deliveries WHERE id = :after))
+    ORDER BY sequence LIMIT :limit
+"""  # noqa: S608 - names are ours
 GET_PENDING_TARGETS = """
     SELECT channel, target, count(*) FROM deliveries WHERE status = 'pending' GROUP BY channel, target
 """

@@ -13,7 +13,7 @@ from tocsin.events import Instant, from_iso, iso
 from tocsin.store import rows
 from tocsin.store.directory import StateDirectory
 from tocsin.store.errors import StoreUnavailable, outside_told
-from tocsin.store.model import Attempt, Batch, Delivery, Loaded, SampleRow, SamplesGone
+from tocsin.store.model import HANDED, Attempt, Batch, Delivery, Loaded, SampleRow, SamplesGone
 from tocsin.store.opening import open_database
 from tocsin.store.retention import Pruned, Retention, prune
 
@@ -152,6 +152,16 @@ class Store:
         """All that is pending for an alert on a target, in order, whenever due; the first is what `due` gives."""
         with outside_told():
             found = self._db.execute(rows.GET_WAITING, [alert, channel, target]).fetchall()
+        return [rows.delivery(row) for row in found]
+
+    def unhanded(self, channel: str, target: int, after: str | None, limit: int) -> list[Delivery]:
+        """What is critical, pending and handed to no other channel yet, oldest first, whenever due.
+
+        `after`: only what comes after the delivery of that id; for the next page.
+        """
+        asked = {"channel": channel, "target": target, "after": after, "limit": limit, "handed": HANDED}
+        with outside_told():
+            found = self._db.execute(rows.GET_UNHANDED, asked).fetchall()
         return [rows.delivery(row) for row in found]
 
     def pending_targets(self) -> dict[tuple[str, int], int]:
