@@ -55,22 +55,20 @@ class Following:
     ) -> Generator[Transition, None, bool]:
         """Returns whether it completed what was awaited."""
         key = sequences.second_key(rule, sequel, change)
-        life = self._lives.get(rule.id, key) if key is not None else None
-        if isinstance(life, Awaiting) and (due := life.due()) is not None and due <= now.steady:
-            yield from self.passed(life, now)
-        if not isinstance(life, Awaiting):
-            return False
         completed = False
-        for first in reversed(life.firsts):
-            counts, missing = sequences.belongs(rule, sequel, change, first.change, now)
-            if not counts:
+        for life in self._lives.pages(rule.id, key) if key is not None else ():
+            if (due := life.due()) is not None and due <= now.steady:
+                yield from self.passed(life, now)
+            judged = [(one, *sequences.belongs(rule, sequel, change, one.change, now)) for one in life.firsts]
+            if not any(counts for _, counts, _ in judged):
                 continue
-            life.firsts = tuple(other for other in life.firsts if other is not first)
+            life.firsts = tuple(first for first, counts, _ in judged if not counts)
             yield self._kept(life, f"the second came: {', '.join(change.events)}", now)
-            if sequel.awaited:
-                completed = True
-                context = sequences.completed(rule, first, change, now, missing=missing)
-                yield from self._occasions.raised(rule, first.change, context, now)
+            for first, counts, missing in judged:
+                if counts and sequel.awaited:
+                    completed = True
+                    context = sequences.completed(rule, first, change, now, missing=missing)
+                    yield from self._occasions.raised(rule, first.change, context, now)
         return completed
 
     def _first(self, rule: Rule, sequel: Sequel, change: Change, now: Instant) -> Iterator[Transition]:
@@ -96,10 +94,17 @@ class Following:
             yield from self.passed(life, now)
         if any(sequences.belongs(rule, sequel, one.change, change, now)[0] for one in life.before):
             return
-        life.firsts = (first,) if sequel.awaited else (*life.firsts, first)
-        if self._held(rule, change.venue):
+        yield self._waits(life, first, now)
+
+    def _waits(self, life: Awaiting, first: First, now: Instant) -> Transition:
+        """The latest counts where a second is awaited; else each waits in a life of its own."""
+        rule, sequel = life.rule, life.rule.sequel
+        if life.firsts and sequel is not None and not sequel.awaited:
+            life = Awaiting(rule, self._lives.new_page(life.key), first.change.key, sequences.sign(rule))
+        life.firsts = (first,)
+        if self._held(rule, first.change.venue):
             life.freeze(now)
-        yield self._kept(life, "the first came", now)
+        return self._kept(life, "the first came", now)
 
     def _remembered(self, rule: Rule, sequel: Sequel, change: Change, now: Instant) -> Iterator[Transition]:
         key = sequences.second_key(rule, sequel, change)

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 from tocsin.engine.happenings import Quiet, Reminding
 from tocsin.engine.instance import Instance
 from tocsin.engine.rule import Rule
-from tocsin.engine.sequences import Awaiting
+from tocsin.engine.sequences import Awaiting, page_key, page_of
 from tocsin.engine.timers import Timers
 from tocsin.events import Instant, Key
 
@@ -20,6 +20,10 @@ class Lives:
     def __init__(self) -> None:
         self._lives: dict[tuple[str, str], Life] = {}
         self._of_entity: dict[Key, set[str]] = {}
+        self._pages: dict[
+            tuple[str, str], dict[str, Awaiting]
+        ] = {}  # by (rule, sequence), then by their own keys
+        self._last_page = 0
         self._timers = Timers()
 
     def __iter__(self) -> Iterator[Life]:
@@ -28,6 +32,14 @@ class Lives:
 
     def get(self, rule: str, key: str) -> Life | None:
         return self._lives.get((rule, key))
+
+    def pages(self, rule: str, sequence: str) -> list[Awaiting]:
+        """All that waits in that sequence: the lives of that key and of those that `new_page` gave for it."""
+        return list(self._pages.get((rule, sequence), {}).values())
+
+    def new_page(self, sequence: str) -> str:
+        """A key that no life of that sequence has."""
+        return page_key(sequence, self._last_page + 1)
 
     def rules_of(self, entity: Key) -> Collection[str]:
         """The ids of the rules that have an instance for that entity."""
@@ -39,6 +51,10 @@ class Lives:
         self._lives[at] = life
         if isinstance(life, Instance):
             self._of_entity.setdefault(life.entity, set()).add(life.rule.id)
+        if isinstance(life, Awaiting):
+            sequence, page = page_of(life.key)
+            self._pages.setdefault((life.rule.id, sequence), {})[life.key] = life
+            self._last_page = max(self._last_page, page)
         self._timers.set("\n".join(at), due(life))
 
     def forget(self, life: Life) -> None:
@@ -49,6 +65,12 @@ class Lives:
             rules.discard(life.rule.id)
             if not rules:
                 del self._of_entity[life.entity]
+        if isinstance(life, Awaiting):
+            of_it = (life.rule.id, page_of(life.key)[0])
+            if (pages := self._pages.get(of_it)) is not None:
+                pages.pop(life.key, None)
+                if not pages:
+                    del self._pages[of_it]
 
     def next_due(self) -> float | None:
         return self._timers.next()

@@ -4,8 +4,10 @@
     unless    first ──── (within) ──── told               first ──── second: nothing to tell
               second ─── first: nothing to tell, if the second is not older than `within`
 
-Of several first events the latest counts. A sequence is kept as a life of its own: while the venue is away its time
-stands still, over a restart it goes on by the wall-clock.
+Of several first events the latest counts for `then`; for `unless` each waits by itself, however many there are, so no
+alert is lost. A sequence is kept as a life of its own, and each further first event that waits as one more (a page of
+it): an event costs the same whatever waits already. While the venue is away the time of a sequence stands still, over a
+restart it goes on by the wall-clock.
 """
 
 import json
@@ -60,8 +62,9 @@ class Before:
 
 @dataclass(slots=True)
 class Awaiting:
-    """What waits, and what came before, for one rule and one group of events that belong together (`key`).
+    """What waits, and what came before, for one rule and one group of events that belong together (`key`, of one page).
 
+    Only the first page knows what came before; more than one first event is only in records of older versions.
     `sign` tells what the rule asked for when it began: a rule that asks for something else doesn't go on with it.
     """
 
@@ -210,6 +213,17 @@ def second_key(rule: Rule, sequel: Sequel, change: Change) -> str | None:
     """The sequence that a second event belongs to; None where it can belong to none."""
     named = [theirs for theirs, _ in sequel.match]
     return None if any(_value(change, name) is None for name in named) else _key(rule, change, named)
+
+
+def page_key(sequence: str, page: int) -> str:
+    """The key of a further life of that sequence. `page` is from 1; the first life's key is the sequence's own."""
+    return f"{sequence}{page}"
+
+
+def page_of(key: str) -> tuple[str, int]:
+    """What `page_key` put together; 0 is the first life. A sequence's own key is a JSON list, so it ends in a bracket."""
+    sequence, bracket, page = key.rpartition("]")
+    return sequence + bracket, int(page or 0)
 
 
 def belongs(
