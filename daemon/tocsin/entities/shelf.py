@@ -63,7 +63,7 @@ class Shelf:
         before, record.state = record.state, state
         ended = has_ended(state)
         if ended != has_ended(before):
-            self.drop(record.key)
+            self._take_off(record.key, before)
             self.add(record)
         elif isinstance(state, Position) and isinstance(before, Position) and state.symbol != before.symbol:
             self._unindex(record.key, before)
@@ -71,9 +71,9 @@ class Shelf:
 
     def drop(self, key: KeyTexts) -> None:
         """No longer there; nothing happens where it wasn't."""
-        record = self.live[key[1]].pop(key, None) or self._ended.pop(key, None)
+        record = self.find(key)
         if record is not None:
-            self._unindex(record.key, record.state)
+            self._take_off(record.key, record.state)
 
     def drop_venue(self, venue: str) -> list[Key]:
         """Drop everything of that venue; the keys of what there was."""
@@ -133,6 +133,12 @@ class Shelf:
             account_state=self.account_of(key) if owned else None,
             raw=raw,
         )
+
+    def _take_off(self, key: Key, state: Entity) -> None:
+        """`state` is what it was indexed by."""
+        self.live[key.kind].pop(key, None)
+        self._ended.pop(key, None)
+        self._unindex(key, state)
 
     def _index(self, record: Record) -> None:
         (venue, kind, account, _), state = record.key, record.state
