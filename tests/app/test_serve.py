@@ -108,3 +108,15 @@ async def test_alerts_of_a_venue_that_is_no_longer_configured_end(tmp_path: Path
     await running(load, log, state, lambda: bool(rows(state, told)))
     assert rows(state, told) == [("resolved", "mail", "venue removed")]
     assert rows(state, "SELECT * FROM instances") == []
+
+
+async def test_what_a_removed_venue_left_is_forgotten_and_fires_nothing(tmp_path: Path) -> None:
+    load, log, state = folder(tmp_path), Lines(), tmp_path / "state"
+    store = opened(state)
+    commit(store, entities=[order(when=T0)])  # it makes rule `open` true
+    store.close()
+    started = "SELECT count(*) FROM events WHERE event = 'daemon.started'"
+    for times in (1, 2):
+        await running(load, log, state, lambda times=times: rows(state, started) == [(times,)])
+        assert rows(state, "SELECT rule, state FROM alerts") == []
+        assert rows(state, "SELECT venue FROM entities") == []

@@ -250,3 +250,13 @@ def test_samples_come_and_go_in_their_order(tmp_path):
     store.commit(Batch(at=T0, samples=[SamplesGone("other")]))
     assert [(row.instance, row.value) for row in store.load().samples] == [("a", 1000), ("b", 6)]
     store.close()
+
+
+def test_what_is_gone_leaves_the_tables_and_what_came_after_it_stays(tmp_path):
+    store = opened(tmp_path)
+    link = order(key=Key("fx", "venue", "", "fx"), state=Venue(id="fx", status="connected"), symbol=None)
+    commit(store, entities=[order("o1"), order("o2"), link])
+    commit(store, gone=[order("o1").key, order("o2").key, link.key], entities=[order("o2")])
+    assert [change.key.id for change in store.load().entities] == ["o2"]
+    assert store._db.execute("SELECT count(*) FROM venues").fetchone() == (0,)
+    store.close()

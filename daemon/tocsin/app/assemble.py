@@ -23,7 +23,7 @@ from tocsin.engine.engine import Engine
 from tocsin.engine.model import Transition
 from tocsin.entities import Entities
 from tocsin.events import Daemon as DaemonState
-from tocsin.events import Occurrence
+from tocsin.events import Key, Occurrence
 from tocsin.events.vocabulary import to_plain
 from tocsin.feed import CredentialStore, Received, VenueFeed
 from tocsin.pipeline import Inbox, Options, Pipeline, Targets, Turn
@@ -104,16 +104,17 @@ class Rooms:
         """Go on where the last run stopped; what of it can't be read is named in `unreadable`."""
         now = self.clock.now()
         loaded = self.loaded
+        known = dict.fromkeys(change.venue for change in loaded.entities)
         batch, found = self.turn.restore(
-            loaded.instances, loaded.alive, now, loaded.samples, loaded.held, silences=loaded.silences
+            loaded.instances,
+            loaded.alive,
+            now,
+            loaded.samples,
+            loaded.held,
+            silences=loaded.silences,
+            removed=[name for name in known if name not in self.settings.venues and name != OURSELVES],
         )
         unreadable += found
-        known = dict.fromkeys(change.venue for change in self.loaded.entities)
-        gone = [name for name in known if name not in self.settings.venues and name != OURSELVES]
-        more = self.venues_removed(gone, [])
-        batch.instances += more.instances
-        batch.alerts += more.alerts
-        batch.deliveries += more.deliveries
         return batch
 
     def venues_removed(self, names: Sequence[str], resolved: list[str]) -> Batch:
@@ -121,10 +122,13 @@ class Rooms:
         now = self.clock.now()
         transitions = [each for name in names for each in self.engine.venue_removed(name, now)]
         resolved += _resolved(transitions)
+        gone: list[Key] = []
         for name in names:
             self.inbox.drop(name)
-            self.entities.venues_removed(name)
-        return self.turn.transitions(transitions, now)
+            gone += self.entities.venues_removed(name)
+        batch = self.turn.transitions(transitions, now)
+        batch.gone += gone
+        return batch
 
     def reload(self, settings: Settings, resolved: list[str]) -> Batch:
         """Other rules, channels and names from now on; what that resolves is named in `resolved`."""

@@ -109,10 +109,15 @@ class Engine:
         return self._memory.drain()
 
     def restore(
-        self, saved: Iterable[Saved], alive: Instant | None, now: Instant
+        self,
+        saved: Iterable[Saved],
+        alive: Instant | None,
+        now: Instant,
+        leave: Callable[[], Iterable[Transition]] = tuple,
     ) -> tuple[list[Transition], list[str]]:
         """Go on where the last run was last seen `alive`; rules edited in between are treated as in a reload.
 
+        `leave` is called when all that was saved lives again and nothing is judged yet: it ends what isn't to go on.
         Beside the transitions: what couldn't be read, and why.
         """
         self._down = {
@@ -149,6 +154,7 @@ class Engine:
                 life.adopt(rule, now)
                 self._lives.keep(life)
                 out.append(transition(life, Step(trace="restored"), now))
+        out += leave()
         out += self._closed(self._rules.running.values(), now)
         untimed = self._rules.running.keys() - self._rules.timed
         out += self._judge_standing(self._live(self._rules.running.values()), now, untimed)

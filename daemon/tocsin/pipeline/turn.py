@@ -34,9 +34,11 @@ class Turn:
         held: Iterable[HeldRow] = (),
         *,
         silences: Iterable[Silence] = (),
+        removed: Iterable[str] = (),
     ) -> tuple[Batch, list[str]]:
         """Go on where the last run stopped; what is told of it at once (rules edited meanwhile) is in the batch.
 
+        `removed`: the venues that are no longer configured; what is known of them is forgotten before it is judged.
         Beside it: the instances that couldn't be read, and why.
         """
         rows = list(instances)
@@ -53,7 +55,15 @@ class Turn:
                 unheld.append(f"silence {silence.id} ({silence.matchers:.100}): {error}")
         batch = Batch(at=now.wall)
         self._engine.recall(Sample(row.series, row.instance, row.time, row.value) for row in samples)
-        transitions, unreadable = self._engine.restore(saved, alive, now)
+
+        def leave() -> list[Transition]:
+            found: list[Transition] = []
+            for name in removed:
+                found += self._engine.venue_removed(name, now)
+                batch.gone += self._entities.venues_removed(name)
+            return found
+
+        transitions, unreadable = self._engine.restore(saved, alive, now, leave)
         self._add(batch, transitions, now)
         self._telling.release(batch, now)
         return batch, [*unreadable, *unheld]

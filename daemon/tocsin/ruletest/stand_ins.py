@@ -30,9 +30,13 @@ class Traced(Engine):
         return self._keep(super().advance(now))
 
     def restore(
-        self, saved: Iterable[Saved], alive: Instant | None, now: Instant
+        self,
+        saved: Iterable[Saved],
+        alive: Instant | None,
+        now: Instant,
+        leave: Callable[[], Iterable[Transition]] = tuple,
     ) -> tuple[list[Transition], list[str]]:
-        found, unreadable = super().restore(saved, alive, now)
+        found, unreadable = super().restore(saved, alive, now, leave)
         return self._keep(found), unreadable
 
     def reload(self, rules: Iterable[Rule], now: Instant) -> list[Transition]:

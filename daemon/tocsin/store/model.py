@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct, field
 
-from tocsin.events import Change, Instant
+from tocsin.events import Change, Instant, Key
 
 # In the error of a delivery, before the name of the channel that has the message instead.
 HANDED = "; handed to "
@@ -130,7 +130,7 @@ class Batch(Struct, kw_only=True):
     """All that one turn of the pipeline changed; committed in one transaction or not at all.
 
     `entities`: the latest Change of each entity touched. `events`: the Changes whose events are kept as rows. `samples`
-    come and go in their order.
+    come and go in their order. `gone`: entities that are no longer known; what `entities` holds of them came after.
     """
 
     at: datetime
@@ -142,6 +142,7 @@ class Batch(Struct, kw_only=True):
     samples: list[SampleRow | SamplesGone] = field(default_factory=list)
     held: list[HeldRow] = field(default_factory=list)
     silences: list[Silence] = field(default_factory=list)
+    gone: list[Key] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         return bool(
@@ -153,6 +154,7 @@ class Batch(Struct, kw_only=True):
             or self.samples
             or self.held
             or self.silences
+            or self.gone
         )
 
 

@@ -56,6 +56,7 @@ _ENTITY_COLUMNS = (
     "venue", "kind", "account", "id", "symbol", "ended", "origin", "events", "known_since", "time", "received_at", "data",
 )  # fmt: skip
 PUT_ENTITY = _upsert("entities", _ENTITY_COLUMNS, ("venue", "kind", "account", "id"))
+DROP_ENTITY = "DELETE FROM entities WHERE venue = ? AND kind = ? AND account = ? AND id = ?"
 GET_ENTITIES = f"SELECT {', '.join(_ENTITY_COLUMNS)} FROM entities"  # noqa: S608 - names are ours
 
 
@@ -116,6 +117,9 @@ def event_rows(change: Change) -> Iterable[Row]:
 
 _VENUE_FIELDS = ("status", "reason", "attempts", "since", "last_message", "unconfirmed")
 PUT_VENUE = _upsert("venues", ("venue", *_VENUE_FIELDS, "updated_at"), ("venue",))
+
+
+DROP_VENUE = "DELETE FROM venues WHERE venue = ?"
 
 
 def venue_row(change: Change) -> Row:

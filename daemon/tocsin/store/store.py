@@ -96,6 +96,8 @@ class Store:
         at = iso(batch.at)
         with self._transaction() as db:
             many = db.conn.executemany
+            many(rows.DROP_ENTITY, batch.gone)
+            many(rows.DROP_VENUE, ((key.id,) for key in batch.gone if key.kind == "venue"))
             many(rows.PUT_ENTITY, map(rows.entity_row, batch.entities))
             many(rows.PUT_VENUE, map(rows.venue_row, filter(rows.is_venue, batch.entities)))
             many(rows.PUT_EVENT, (row for change in batch.events for row in rows.event_rows(change)))
