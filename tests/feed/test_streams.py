@@ -269,6 +269,33 @@ async def test_market_data_that_stops_is_silent_and_resumes(tmp_path):
         assert feed.told.state("resumed").status == "connected"
 
 
+async def test_a_silent_stream_that_is_refused_is_silent_no_more_and_may_be_so_again(tmp_path):
+    refuse, again = trio.Event(), trio.Event()
+
+    async def script(peer):
+        await peer.accept()
+        for name in ("orders", "ticks"):
+            await peer.message()
+            await peer.send({"ack": name})
+        await refuse.wait()
+        await peer.send({"refuse": ["ticks", "no such market"]})
+        await again.wait()
+        await peer.send({"ack": "ticks"})
+        await peer.serve_politely()
+
+    def is_up(told):
+        return told.events()[-1] == "refused" and told.observations()[-1].state.status == "connected"
+
+    async with serving(script) as server, feeding(tmp_path) as feed:
+        await feed.venue(FakeAdapter((ORDERS, TICKS)), ws(server))
+        await feed.told.heard("connected", "silent")
+        refuse.set()
+        await feed.told.heard("connected", "silent", "refused")
+        await feed.told.until(is_up)
+        again.set()
+        await feed.told.heard("connected", "silent", "refused", "silent")
+
+
 async def test_a_calm_link_without_market_data_is_not_silent(tmp_path):
     """It lasts for several times as long as market data may be silent, and answers pings."""
     pinged = trio.Event()

@@ -91,6 +91,7 @@ class Conversation:
         self._refused[name] = reason
         self._shared.silence.forget(name)
         await self._shared.standing.refused(name or self._endpoint.name, reason)
+        await self._shared.standing.given_up(name)
         self._settle(name)
 
     def _listen_for_silence(self) -> None:

@@ -36,7 +36,9 @@ class Silence:
             watch.last = trio.current_time()
 
     def forget(self, stream: str) -> None:
+        """It was refused: nothing is expected of it, and it isn't late any more."""
         self._watches.pop(stream, None)
+        self._told.discard(stream)
 
     def start_over(self) -> None:
         """A new connection: nobody is late yet."""
@@ -96,7 +98,7 @@ class Silence:
             return
         late = [name for name, watch in self._watches.items() if now - watch.last >= self._after]
         for name in late:
-            if name not in self._told:
+            if name in self._watches and name not in self._told:  # it may have been refused meanwhile
                 self._told.add(name)
                 span = duration_text(timedelta(seconds=self._after))
                 await self._standing.silent(name, f"{name}: no data for {span}")

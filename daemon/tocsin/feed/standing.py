@@ -121,6 +121,16 @@ class Standing:
                 self._become("connected")
             await self._tell("resumed", status=True, reason=f"{stream}: data again")
 
+    async def given_up(self, stream: str) -> None:
+        """A silent stream was refused: its silence is over, and that is no event, as no data came."""
+        async with self._in_order:
+            if stream not in self._silent:
+                return
+            self._silent.discard(stream)
+            if not self._silent:
+                self._become("connected")
+                await self._tell(None, status=True)
+
     async def skewed(self, reason: str) -> None:
         """Their clock and ours differ; told once a connection."""
         if self._skewed:
