@@ -89,15 +89,18 @@ def parcels(released: Iterable[HeldAlert], names: Names) -> Iterator[Parcel]:
     waiting = list(released)
     groups: dict[str, list[HeldAlert]] = {}
     for held in waiting:
-        if not held.lasting and held.by in _TOGETHER:
+        if _is_grouped(held):
             groups.setdefault(held.rule, []).append(held)
     for held in waiting:
-        group = groups.get(held.rule, [])
-        if held not in group:
+        if not _is_grouped(held):
             yield Parcel(held, held.context, (held,))
-        elif held is group[-1]:
+        elif held is (group := groups[held.rule])[-1]:
             count = sum(max(1, each.context.suppressed) for each in group)
             titles = tuple(default_title(each.context, names) for each in group[:-1])
             yield Parcel(
                 held, msgspec.structs.replace(held.context, suppressed=count, together=titles), tuple(group)
             )
+
+
+def _is_grouped(held: HeldAlert) -> bool:
+    return not held.lasting and held.by in _TOGETHER
