@@ -1,7 +1,7 @@
 """What the engine takes and gives: rules in, changes in, transitions out. The rest of the room is behind this."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -123,16 +123,6 @@ class Faded(Struct, frozen=True):
     before: datetime | None = None
 
 
-class Pending(Struct, frozen=True):
-    """For `tocsin status`: an instance that isn't inactive."""
-
-    rule: str
-    instance: str
-    state: AlertState
-    since: datetime
-    lasts: timedelta | None = None
-
-
 __all__ = [
-    "SEVERITIES", "AlertState", "Change", "Context", "Entity", "Faded", "Pending", "Sample", "Saved", "Severity", "Told", "Transition", "World",
+    "SEVERITIES", "AlertState", "Change", "Context", "Entity", "Faded", "Sample", "Saved", "Severity", "Told", "Transition", "World",
 ]  # fmt: skip

@@ -1,6 +1,6 @@
 """A rule after it was checked: nothing left to parse, to look up or to refuse."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -171,6 +171,3 @@ class Rule:
     @property
     def conditions(self) -> tuple[Condition, ...]:
         return tuple(condition for condition in (self.where, self.when, self.until) if condition is not None)
-
-
-Rules: TypeAlias = Mapping[str, Rule]

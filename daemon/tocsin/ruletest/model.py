@@ -4,15 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from tocsin.document import Node
 from tocsin.engine.language.calendar import Calendars
 from tocsin.engine.rule import Rule
 from tocsin.errors import Place
 from tocsin.events import Observed
-
-AlertStates: TypeAlias = Literal["pending", "firing", "recovering"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,6 @@ _ORDERINGS: Mapping[str, Ordering] = {"below": "<", "above": ">", "at_least": ">
 _CROSSINGS = ("crosses_below", "crosses_above")
 _STATED = ("missing", "changed")
 OPERATORS = (*_ORDERINGS, "between", "not", "matches", *_STATED, *_CROSSINGS)
-JOINING = ("any", "all", "not")
 
 
 def lower(node: document.Node, problems: list[Problem]) -> Node | None:

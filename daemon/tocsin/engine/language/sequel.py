@@ -18,7 +18,6 @@ from tocsin.errors import Problem
 from tocsin.quantities import parse_duration
 
 KEYS = ("watch", "when", "match", "within")
-SORTS = ("then", "unless")
 _FIRST = "first."
 
 SCHEMA: dict[str, Any] = {
