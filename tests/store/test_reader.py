@@ -125,3 +125,8 @@ def test_a_path_with_odd_characters_is_found(tmp_path):
     odd = tmp_path / "50% of #1?"
     opened(odd).close()
     assert Reader(odd / DATABASE).alerts() == []
+
+
+def test_counting_what_was_given_up_looks_at_nothing_else(store):
+    plan = store._db.execute("EXPLAIN QUERY PLAN SELECT count(*) FROM deliveries WHERE status = 'dead'")
+    assert "deliveries_dead" in plan.fetchone()[3]

@@ -64,6 +64,8 @@ def rules(before: Settings, after: Settings) -> Difference:
                 rule.title,
                 rule.message,
                 rule.value_of,
+                rule.inhibited_by,
+                rule.notify_during,
             )
             for rule in settings.rules
         }

@@ -36,7 +36,8 @@ def make_app(daemon: Controlled, database: Path) -> Starlette:
     reader = Reader(database)
 
     async def status(_request: Request) -> JSONResponse:
-        return await _read(lambda: {**daemon.status(), **reader.counts()})
+        state = daemon.status()  # here, not in the thread: the loop changes what it is made of
+        return await _read(lambda: {**state, **reader.counts()})
 
     async def health(_request: Request) -> JSONResponse:
         state = daemon.status()

@@ -37,6 +37,11 @@ def _held(db: Database) -> None:
     db.execute(schema.HELD)
 
 
+@_steps(name="0005_deliveries_dead")
+def _deliveries_dead(db: Database) -> None:
+    db.execute(schema.DELIVERIES_DEAD)
+
+
 @cache
 def _known() -> frozenset[str]:
     with Database(memory=True, execute_plugins=False) as nothing:

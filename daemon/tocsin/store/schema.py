@@ -187,6 +187,8 @@ HELD = """
     ) STRICT
 """
 
+DELIVERIES_DEAD = "CREATE INDEX deliveries_dead ON deliveries (sequence) WHERE status = 'dead'"
+
 ALERT_HISTORY = """
     SELECT a.id, a.rule, a.severity, a.state, a.venue, a.account, a.entity, a.symbol, a.title,
         a.started_at, a.fired_at, a.resolved_at, a.acked_at,
