@@ -16,6 +16,7 @@ from support.outboxes import (
     ScriptedSender,
     TrioClock,
     delivery,
+    handed_id,
 )
 from tocsin.alerts.message import Names
 from tocsin.delivery.model import ChannelSettings, Outcome
@@ -74,11 +75,23 @@ async def outbox(request, tmp_path):
 class World:
     """One channel's task with all that it touches."""
 
-    def __init__(self, outbox, sender, *, fallback=None, rate=None, url="json://127.0.0.1/x", jitter=1.0):
+    def __init__(
+        self,
+        outbox,
+        sender,
+        *,
+        fallback=None,
+        rate=None,
+        url="json://127.0.0.1/x",
+        jitter=1.0,
+        target=0,
+        name="desk",
+    ):
         self.outbox, self.sender, self.wake, self.clock = outbox, sender, Wake(), TrioClock()
         self.occurrences: list[Occurrence] = []
-        settings = ChannelSettings(urls=(Secret(url),), rate=rate, fallback=fallback[0] if fallback else None)
-        self.channel = Channel(name="desk", target=0, settings=settings, names=Names(), fallback=fallback)
+        urls = (Secret(url),) * (target + 1)
+        settings = ChannelSettings(urls=urls, rate=rate, fallback=fallback[0] if fallback else None)
+        self.channel = Channel(name=name, target=target, settings=settings, names=Names(), fallback=fallback)
         self.jitter = jitter
 
     async def run(self) -> None:
@@ -220,7 +233,7 @@ class TestGivingUp:
             await trio.sleep(4000)
         assert await outbox.statuses() == {"d1": "dead", "d2": "dead"}
         assert await outbox.statuses("mail") == dict.fromkeys(
-            ["d1-mail-0", "d1-mail-1", "d2-mail-0", "d2-mail-1"], "pending"
+            [handed_id(alert, target=target) for alert in ("a1", "a2") for target in (0, 1)], "pending"
         )
         (told,) = world.occurrences
         assert (told.event, told.state.subject) == ("daemon.delivery_failed", "desk")
@@ -263,18 +276,18 @@ class TestFallback:
         await outbox.put(told_both, delivery("d2", alert="a2"))
         async with world.running():
             await trio.sleep(4000)
-        assert set(await outbox.statuses("mail")) == {"d2-mail-0"}
+        assert set(await outbox.statuses("mail")) == {handed_id("a2")}
 
     async def test_a_refusal_goes_there_at_once_and_is_tried_again_slowly(self, outbox, autojump_clock):
         world = World(outbox, ScriptedSender(REFUSED, REFUSED), fallback=("mail", 1))
         await outbox.put(delivery("d1"))
         async with world.running():
             await trio.sleep(1)
-            assert await outbox.statuses("mail") == {"d1-mail-0": "pending"}
+            assert await outbox.statuses("mail") == {handed_id("a1"): "pending"}
             await trio.sleep(2000)
         assert world.sender.times() == pytest.approx([0, 600, 1200], abs=0.01)
         assert await outbox.statuses() == {"d1": "sent"}
-        assert await outbox.statuses("mail") == {"d1-mail-0": "pending"}  # once
+        assert await outbox.statuses("mail") == {handed_id("a1"): "pending"}  # once
         (handed,) = await outbox.waiting("a1", "mail", 0)
         assert handed.context["notes"] == ["sent here because desk did not take it: Slack: 403 invalid_token"]
 
@@ -308,9 +321,9 @@ class TestFallback:
             await trio.sleep(59.9)
             assert await outbox.statuses("mail") == {}
             await trio.sleep(0.2)
-            assert await outbox.statuses("mail") == {"d1-mail-0": "pending"}
+            assert await outbox.statuses("mail") == {handed_id("a1"): "pending"}
             await trio.sleep(600)
-        assert await outbox.statuses("mail") == {"d1-mail-0": "pending"}
+        assert await outbox.statuses("mail") == {handed_id("a1"): "pending"}
         assert len(world.occurrences) == 1
 
     @pytest.mark.parametrize("severity", ["warning", "critical"])
@@ -336,8 +349,8 @@ class TestFallback:
                 delivery("d0", alert="a0", at=30), delivery("d1", severity="critical", at=30, expire=expire)
             )
             await trio.sleep(1000)
-        handed = [id_ for id_ in await outbox.statuses("mail") if id_.startswith("d1")]
-        assert handed == ["d1-mail-0"]
+        handed = [id_ for id_ in await outbox.statuses("mail") if id_.startswith("a1")]
+        assert handed == [handed_id("a1", at=30)]
         if answer is SENT:
             assert await outbox.statuses() == {"d0": "sent", "d1": "sent"}
 
@@ -346,7 +359,7 @@ class TestFallback:
         for _ in range(3):
             async with World(outbox, ScriptedSender(always=FAILED), fallback=("mail", 1)).running():
                 await trio.sleep(100)
-        assert await outbox.statuses("mail") == {"d1-mail-0": "pending"}
+        assert await outbox.statuses("mail") == {handed_id("a1"): "pending"}
 
     async def test_a_critical_one_that_waited_while_the_daemon_was_down_is_tried_here_first(
         self, outbox, autojump_clock
@@ -373,7 +386,51 @@ class TestFallback:
             await world.put(delivery("d2", "resolved", at=700))
             await trio.sleep(1)
         assert world.sender.ids() == ["d1", "d2"]
-        assert list(await outbox.statuses("mail")) == ["d1-mail-0", "d2-mail-0"]
+        assert list(await outbox.statuses("mail")) == [handed_id("a1"), handed_id("a1", "resolved", at=700)]
+
+    @pytest.mark.parametrize("severity", ["warning", "critical"])
+    async def test_two_urls_that_fail_hand_it_over_once(self, outbox, severity, autojump_clock):
+        answer = REFUSED if severity == "warning" else FAILED
+        first = World(outbox, ScriptedSender(always=answer), fallback=("mail", 2))
+        second = World(outbox, ScriptedSender(always=answer), fallback=("mail", 2), target=1)
+        await outbox.put(*(delivery(f"d{n}", target=n, severity=severity) for n in (0, 1)))
+        async with first.running(), second.running():
+            await trio.sleep(100)
+            await outbox.put(
+                *(delivery(f"e{n}", "resolved", at=100, target=n, severity=severity) for n in (0, 1))
+            )
+            first.wake.ring()
+            second.wake.ring()
+            await trio.sleep(1000)
+        assert list(await outbox.statuses("mail")) == [
+            handed_id("a1"),
+            handed_id("a1", target=1),
+            handed_id("a1", "resolved", at=100),
+            handed_id("a1", "resolved", at=100, target=1),
+        ]
+        for each in ("e0", "e1"):  # both know that it has them
+            assert (await outbox.error(each)).endswith("; handed to mail")
+
+    async def test_two_channels_with_one_fallback_hand_it_over_once(self, outbox, autojump_clock):
+        desk = World(outbox, ScriptedSender(always=REFUSED), fallback=("mail", 1))
+        phone = World(outbox, ScriptedSender(always=REFUSED), fallback=("mail", 1), name="phone")
+        await outbox.put(delivery("d1"), delivery("d2", channel="phone"))
+        async with desk.running(), phone.running():
+            await trio.sleep(1)
+        assert list(await outbox.statuses("mail")) == [handed_id("a1")]
+
+    async def test_each_reminder_is_handed_over_by_itself(self, outbox, autojump_clock):
+        world = World(outbox, ScriptedSender(SENT, REFUSED, SENT, REFUSED), fallback=("mail", 1))
+        await outbox.put(delivery("d1"))
+        async with world.running():
+            await trio.sleep(5)
+            for n in (5, 1000):
+                await world.put(delivery(f"r{n}", "reminder", at=n))
+                await trio.sleep(995)
+        assert list(await outbox.statuses("mail")) == [
+            handed_id("a1", "reminder", at=5),
+            handed_id("a1", "reminder", at=1000),
+        ]
 
     async def test_a_resolution_that_waits_with_its_handed_firing_is_handed_too(self, outbox, autojump_clock):
         world = World(outbox, ScriptedSender(always=FAILED), fallback=("mail", 1))
@@ -382,7 +439,7 @@ class TestFallback:
             await trio.sleep(100)
             await world.put(delivery("d2", "resolved", at=100, severity="critical"))
             await trio.sleep(100)
-        assert list(await outbox.statuses("mail")) == ["d1-mail-0", "d2-mail-0"]
+        assert list(await outbox.statuses("mail")) == [handed_id("a1"), handed_id("a1", "resolved", at=100)]
         handed = (await outbox.waiting("a1", "mail", 0))[1]
         assert not any("not told before" in note for note in handed.context["notes"])
 

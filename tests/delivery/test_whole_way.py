@@ -3,7 +3,7 @@
 import pytest
 import trio
 
-from support.outboxes import delivery
+from support.outboxes import delivery, handed_id
 from support.receivers import SLACK, TELEGRAM, Reply, slack_text, telegram_text
 from tocsin.alerts.message import Names
 from tocsin.clock import SystemClock
@@ -95,4 +95,4 @@ async def test_a_bad_token_reaches_the_person_by_mail(services, mail, database):
         nursery.cancel_scope.cancel()
     text = mail.mails[0].get_content()
     assert "sent here because phone did not take it: Telegram: 401 Unauthorized" in text
-    assert mail.mails[0]["X-Tocsin-Delivery"] == "d1-mail-0"
+    assert mail.mails[0]["X-Tocsin-Delivery"] == handed_id("a1")

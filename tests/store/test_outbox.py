@@ -158,3 +158,12 @@ def test_the_outbox_survives_a_restart(tmp_path):
     (found,) = store.due("desk", 0, at(5), 10)
     assert (found.id, found.attempts, found.error) == ("firing", 1, "no route")
     store.close()
+
+
+def test_what_two_hand_over_is_stored_once(store):
+    put(store, delivery("d0"), delivery("d1", target=1))
+    handed = delivery("handed", channel="mail")
+    store.record([attempt("d0", "dead", also=(handed,))])
+    store.record([attempt("handed")])
+    store.record([attempt("d1", "dead", also=(handed,))])
+    assert due_ids(store, T0, channel="mail") == []

@@ -75,6 +75,13 @@ def delivery(
     return NewDelivery(**values | changes)
 
 
+def handed_id(
+    alert: str, state: str = "firing", *, at: float = 0.0, to: str = "mail", target: int = 0
+) -> str:
+    """Of a delivery that was handed to a fallback: the same whoever hands it over."""
+    return f"{alert}-{state}-{START + timedelta(seconds=at):%Y%m%dT%H%M%S%f}-{to}-{target}"
+
+
 class MemoryOutbox:
     """Deliveries by id, in the order in which they came. `unavailable` counts down the calls that fail."""
 
@@ -131,7 +138,7 @@ class MemoryOutbox:
                 next_at=attempt.next_at or row.next_at,
                 sent_at=attempt.at if attempt.status == "sent" else None,
             )
-            self.add(*attempt.also)
+            self.add(*(each for each in attempt.also if each.id not in self.rows))
 
     def statuses(self, channel: str = "desk") -> dict[str, str]:
         return {row.id: row.status for row in self.rows.values() if row.channel == channel}

@@ -100,7 +100,11 @@ def backoff(tries: int, jitter: float) -> float:
 def hand_over(
     parcel: Parcel, to: str, targets: int, now: datetime, because: str = ""
 ) -> tuple[NewDelivery, ...]:
-    """The same message for each URL of the fallback. `because` is what the failing service answered."""
+    """The same message for each URL of the fallback. `because` is what the failing service answered.
+
+    Its id says of which alert it is, what it tells and when that happened: whoever else hands the same over (another
+    URL of the channel, another channel) gives it the same id, and it is stored once.
+    """
     carrier = parcel.carrier
     # "Not told before" is not so there, if the fallback has what was folded in.
     notes = [] if any(map(is_handed, parcel.folded)) else list(parcel.notes)
@@ -109,7 +113,7 @@ def hand_over(
         notes.append(f"sent here because {carrier.channel} did not take it: {flat(because, 200)}")
     return tuple(
         NewDelivery(
-            id=f"{carrier.id}-{to}-{target}",
+            id=f"{carrier.alert}-{carrier.state_told}-{_at(carrier):%Y%m%dT%H%M%S%f}-{to}-{target}",
             alert=carrier.alert,
             state_told=carrier.state_told,
             channel=to,

@@ -115,7 +115,7 @@ class SteadfastOutbox:
             self._unsettled.append(attempt)
             self._latest[attempt.delivery] = attempt
             for each in attempt.also:
-                self._unwritten[each.id] = _as_delivery(each)
+                self._unwritten.setdefault(each.id, _as_delivery(each))
 
     def _as_it_is(self, delivery: Delivery) -> Delivery:
         """The delivery with what became of it since."""

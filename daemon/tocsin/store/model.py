@@ -116,7 +116,10 @@ class Delivery(Struct, frozen=True, kw_only=True):
 
 
 class Attempt(Struct, frozen=True, kw_only=True):
-    """What came of trying to send a delivery. `next_at` where it stays pending; `also` adds deliveries (a fallback's)."""
+    """What came of trying to send a delivery. `next_at` where it stays pending.
+
+    `also` adds deliveries (a fallback's); one whose id is there already is there.
+    """
 
     delivery: str
     status: DeliveryStatus

@@ -241,6 +241,7 @@ PUT_DELIVERY = _insert(
         "id", "alert", "state_told", "channel", "target", "severity", "status", "created_at", "expires_at", "next_at", "context",
     ),
 )  # fmt: skip
+PUT_DELIVERY_ONCE = f"{PUT_DELIVERY} ON CONFLICT (id) DO NOTHING"
 _DELIVERY_COLUMNS = (
     "id", "alert", "state_told", "channel", "target", "severity", "status", "attempts", "created_at", "expires_at",
     "next_at", "sent_at", "error", "context",

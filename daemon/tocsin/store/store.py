@@ -178,7 +178,7 @@ class Store:
             for attempt in attempts:
                 if db.conn.execute(rows.PUT_ATTEMPT, rows.attempt_row(attempt)).rowcount != 1:
                     raise LookupError(f"delivery {attempt.delivery} isn't pending")
-                db.conn.executemany(rows.PUT_DELIVERY, map(rows.new_delivery_row, attempt.also))
+                db.conn.executemany(rows.PUT_DELIVERY_ONCE, map(rows.new_delivery_row, attempt.also))
 
     # ----------------------------------------------------------------------------------------------------------- care
 
