@@ -4,7 +4,7 @@ import pytest
 import trio
 import trio.testing
 
-from support.outboxes import FAILED, SENT, START, MemoryOutbox, ScriptedSender, TrioClock, delivery
+from support.outboxes import FAILED, SENT, START, MemoryOutbox, ScriptedSender, TrioClock, delivery, handed_id
 from tocsin.alerts.message import Names
 from tocsin.delivery.channel import Channel, Wake
 from tocsin.delivery.emergency import NOTE, SteadfastOutbox
@@ -154,3 +154,28 @@ async def test_what_is_critical_is_found_page_by_page_and_not_once_handed(autoju
         last = page[-1].id
         found += [each.id for each in page]
     assert found == ["d0", "d2", "d3", "d4"]
+
+
+async def test_what_another_url_handed_over_before_is_not_handed_over_again(autojump_clock):
+    scene = Scene()
+    handed = delivery(handed_id("a1"), channel="mail")
+    scene.store.add(delivery("d0"), delivery("d1", target=1))
+    first = Attempt(delivery="d0", status="dead", at=START, also=(handed,))
+    await scene.outbox.record([first])
+    await scene.outbox.record([Attempt(delivery=handed.id, status="sent", at=START)])
+    scene.outbox.take_over([delivery("d2", alert="a2")])
+    second = Attempt(delivery="d1", status="dead", at=START, also=(handed,))
+    await scene.outbox.record([second])
+    assert await scene.outbox.waiting("a1", "mail", 0) == []
+    await scene.recover(delivery("d2", alert="a2"))
+    assert scene.store.statuses("mail") == {handed.id: "sent"}
+    assert scene.store.statuses() == {"d0": "dead", "d1": "dead", "d2": "pending"}
+
+
+async def test_what_was_handed_over_meanwhile_is_known_to_be(autojump_clock):
+    scene = Scene()
+    scene.store.unavailable = FOR_EVER
+    scene.outbox.take_over([delivery("d1")])
+    handed = delivery(handed_id("a1"), channel="mail")
+    await scene.outbox.record([Attempt(delivery="d1", status="pending", at=START, also=(handed,))])
+    assert [each.id for each in await scene.outbox.told("a1", "mail")] == [handed.id]

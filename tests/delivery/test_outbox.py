@@ -34,7 +34,7 @@ class StoredOutbox:
         self._database = database
         self.due, self.next_due = database.due, database.next_due
         self.waiting, self.record = database.waiting, database.record
-        self.unhanded = database.unhanded
+        self.unhanded, self.told = database.unhanded, database.told
 
     async def put(self, *new) -> None:
         await self._database.commit(Batch(at=START, deliveries=list(new)))
@@ -431,6 +431,43 @@ class TestFallback:
             handed_id("a1", "reminder", at=5),
             handed_id("a1", "reminder", at=1000),
         ]
+
+    async def test_whoever_heard_of_the_firing_hears_of_the_end_after_a_restart(self, outbox, autojump_clock):
+        world = World(outbox, ScriptedSender(REFUSED), fallback=("mail", 1))
+        await outbox.put(delivery("d1"))
+        async with world.running():
+            await trio.sleep(700)
+        assert await outbox.statuses() == {"d1": "sent"}
+        again = World(outbox, ScriptedSender(), fallback=("mail", 1))
+        await outbox.put(delivery("d2", "resolved", at=700))
+        async with again.running():
+            await trio.sleep(1)
+        assert again.sender.ids() == ["d2"]
+        assert list(await outbox.statuses("mail")) == [
+            handed_id("a1"),
+            handed_id("a1", "resolved", at=700),
+        ]
+
+    async def test_whoever_heard_of_it_by_another_url_hears_of_the_end(self, outbox, autojump_clock):
+        first = World(outbox, ScriptedSender(), fallback=("mail", 1))
+        second = World(outbox, ScriptedSender(REFUSED, always="hang"), fallback=("mail", 1), target=1)
+        await outbox.put(delivery("d0"), delivery("d1", target=1))
+        async with first.running(), second.running():
+            await trio.sleep(700)
+            await first.put(delivery("e0", "resolved", at=700))
+            await trio.sleep(1)
+        assert handed_id("a1", "resolved", at=700) in await outbox.statuses("mail")
+
+    async def test_who_was_told_of_the_firing_itself_is_handed_no_end(self, outbox, autojump_clock):
+        """A fallback may want no resolutions."""
+        world = World(outbox, ScriptedSender(), fallback=("mail", 1))
+        firing = delivery("d1", channel="mail")
+        firing = msgspec.structs.replace(firing, context={**firing.context, "channels": ["desk", "mail"]})
+        await outbox.put(firing, delivery("d2", "resolved", at=1))
+        async with world.running():
+            await trio.sleep(10)
+        assert world.sender.ids() == ["d2"]
+        assert set(await outbox.statuses("mail")) == {"d1"}
 
     async def test_a_resolution_that_waits_with_its_handed_firing_is_handed_too(self, outbox, autojump_clock):
         world = World(outbox, ScriptedSender(always=FAILED), fallback=("mail", 1))

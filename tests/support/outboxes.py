@@ -124,6 +124,10 @@ class MemoryOutbox:
             if row.id in late and row.severity == "critical" and HANDED not in (row.error or "")
         ][:limit]
 
+    async def told(self, alert: str, channel: str) -> list[Delivery]:
+        await self._reach()
+        return [row for row in self.rows.values() if (row.alert, row.channel) == (alert, channel)]
+
     async def record(self, attempts: Sequence[Attempt]) -> None:
         await self._reach()
         for attempt in attempts:

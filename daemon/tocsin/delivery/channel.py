@@ -34,6 +34,10 @@ class Outbox(Protocol):
         """
         ...
 
+    async def told(self, alert: str, channel: str) -> Sequence[Delivery]:
+        """All that a channel was ever to tell of an alert, whatever became of it."""
+        ...
+
     async def record(self, attempts: Sequence[Attempt]) -> None:
         """In one transaction. LookupError for a delivery that waits no more."""
         ...

@@ -100,9 +100,16 @@ class SteadfastOutbox:
         ours = [self._as_it_is(self._unwritten[each]) for each in left]
         return [d for d in ours if (d.channel, d.target) == (channel, target) and _is_unhanded(d)][:limit]
 
+    async def told(self, alert: str, channel: str) -> Sequence[Delivery]:
+        if not self._acting:
+            return await self._store.told(alert, channel)
+        stored = map(self._as_it_is, await self._stored(self._store.told(alert, channel)))
+        ours = (d for d in self._unwritten.values() if (d.alert, d.channel) == (alert, channel))
+        return [*stored, *map(self._as_it_is, ours)]
+
     async def record(self, attempts: Sequence[Attempt]) -> None:
         if self._acting:
-            self._remember(attempts)
+            await self._remember(attempts)
         else:
             await self._store.record(attempts)
         if any(attempt.also for attempt in attempts):
@@ -110,12 +117,19 @@ class SteadfastOutbox:
 
     # ----------------------------------------------------------------------------------------------------------- memory
 
-    def _remember(self, attempts: Sequence[Attempt]) -> None:
+    async def _remember(self, attempts: Sequence[Attempt]) -> None:
+        # Asked before anything is changed: what the store has already is its own.
+        known = {
+            each.id
+            for alert, channel in {(new.alert, new.channel) for one in attempts for new in one.also}
+            for each in await self.told(alert, channel)
+        }
         for attempt in attempts:
             self._unsettled.append(attempt)
             self._latest[attempt.delivery] = attempt
-            for each in attempt.also:
-                self._unwritten.setdefault(each.id, _as_delivery(each))
+            for new in attempt.also:
+                if new.id not in known:
+                    self._unwritten[new.id] = _as_delivery(new)
 
     def _as_it_is(self, delivery: Delivery) -> Delivery:
         """The delivery with what became of it since."""

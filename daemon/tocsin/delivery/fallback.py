@@ -1,11 +1,10 @@
-"""Who is told instead, and of which alerts they have heard."""
+"""Who is told instead, and of the end of what they heard of. Pure."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from tocsin.delivery.backlog import Parcel, hand_over, is_handed
 from tocsin.store.model import Delivery, NewDelivery
-
-_REMEMBERED = 10_000  # alerts
 
 
 class Fallback:
@@ -13,7 +12,6 @@ class Fallback:
 
     def __init__(self, fallback: tuple[str, int] | None) -> None:
         self._fallback = fallback
-        self._heard: dict[str, None] = {}  # alerts that it was told of, oldest first
 
     @property
     def name(self) -> str | None:
@@ -30,20 +28,19 @@ class Fallback:
         """
         if self._fallback is None or not self.serves(parcel.carrier):
             return ()
-        self._heard[parcel.carrier.alert] = None
-        while len(self._heard) > _REMEMBERED:
-            self._heard.pop(next(iter(self._heard)))
         if is_handed(parcel.carrier):
             return ()
         return hand_over(parcel, *self._fallback, now=now, because=because)
 
-    def take_end(self, parcel: Parcel, now: datetime) -> tuple[NewDelivery, ...]:
-        """What was announced as firing there is announced as resolved there, also when it is told here by now."""
-        carrier = parcel.carrier
-        if carrier.state_told != "resolved" or not (
-            carrier.alert in self._heard or any(map(is_handed, parcel.all))
-        ):
+    def has_heard(self, told: Iterable[Delivery]) -> bool:
+        """Whether it heard of an alert instead of somebody: `told` is all that it was to tell of that alert."""
+        return any(each.channel not in each.context.get("channels", ()) for each in told)
+
+    def take_end(self, parcel: Parcel, now: datetime, *, heard: bool) -> tuple[NewDelivery, ...]:
+        """What was announced as firing there is announced as resolved there, also when it is told here by now.
+
+        `heard` is what `has_heard` said a moment ago; what was handed over since, the parcel knows.
+        """
+        if parcel.carrier.state_told != "resolved" or not (heard or any(map(is_handed, parcel.all))):
             return ()
-        taken = self.take(parcel, now)
-        self._heard.pop(carrier.alert, None)
-        return taken
+        return self.take(parcel, now)

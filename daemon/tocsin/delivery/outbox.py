@@ -138,10 +138,14 @@ class _ChannelTask:
         if self._failures:
             self._log.info("delivering again", answer=outcome.answer)
         self._failures, self._held_until, self._outage_told = 0, float("-inf"), False
+        carrier = parcel.carrier
+        heard = False
+        if (other := self._fallback.name) is not None and carrier.state_told == "resolved":
+            heard = self._fallback.has_heard(await self._queue.told(carrier.alert, other))
 
         def sent(parcel: Parcel) -> list[Attempt]:
             carrier = parcel.carrier
-            also = self._fallback.take_end(parcel, self._time.wall())
+            also = self._fallback.take_end(parcel, self._time.wall(), heard=heard)
             return self._closing(
                 parcel, Attempt(delivery=carrier.id, status="sent", at=self._time.wall(), also=also)
             )

@@ -35,6 +35,10 @@ class Queue:
     async def unhanded(self, after: str | None, limit: int) -> Sequence[Delivery]:
         return await self._stored(lambda: self._outbox.unhanded(*self._of, after, limit))
 
+    async def told(self, alert: str, channel: str) -> Sequence[Delivery]:
+        """Of any channel."""
+        return await self._stored(lambda: self._outbox.told(alert, channel))
+
     async def record(self, attempts: Sequence[Attempt]) -> None:
         await self._stored(lambda: self._outbox.record(attempts))
 

@@ -82,6 +82,9 @@ class Database:
     async def unhanded(self, channel: str, target: int, after: str | None, limit: int) -> list[Delivery]:
         return await self._run(partial(self._store.unhanded, channel, target, after, limit))
 
+    async def told(self, alert: str, channel: str) -> list[Delivery]:
+        return await self._run(partial(self._store.told, alert, channel))
+
     async def pending_targets(self) -> dict[tuple[str, int], int]:
         return await self._run(self._store.pending_targets)
 

@@ -166,6 +166,12 @@ class Store:
             found = self._db.execute(rows.GET_UNHANDED, asked).fetchall()
         return [rows.delivery(row) for row in found]
 
+    def told(self, alert: str, channel: str) -> list[Delivery]:
+        """All that a channel was ever to tell of an alert, in order, whatever became of it."""
+        with outside_told():
+            found = self._db.execute(rows.GET_TOLD, [alert, channel]).fetchall()
+        return [rows.delivery(row) for row in found]
+
     def pending_targets(self) -> dict[tuple[str, int], int]:
         """(channel, target) -> how many deliveries wait there, channels that the config no longer has included."""
         with outside_told():
