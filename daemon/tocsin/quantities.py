@@ -54,6 +54,12 @@ def parse_size(text: Any) -> int:
     return int(match[1]) * _SIZES[match[2]]
 
 
+def size_text(size: int) -> str:
+    """How a size is shown, in the largest unit that divides it: `512MiB`."""
+    unit = max((unit for unit, length in _SIZES.items() if size % length == 0), key=_SIZES.__getitem__)
+    return f"{size // _SIZES[unit]}{unit}"
+
+
 def _secret(value: Any) -> Secret:
     if isinstance(value, Secret):
         return value

@@ -116,6 +116,25 @@ class TestInitAndCheck:
         rules = sum(path.read_text().count("- id:") for path in shipped("rules").glob("*.yaml"))
         assert f"right: config.yaml has 0 venues, 0 channels, {rules} rules; 2 warnings\n" in checked.output
 
+    @pytest.mark.parametrize(
+        ("size", "told"),
+        [("", "512MiB"), (", record_size: 2GiB", "2GiB"), (", record_size: 1500000", "1500000B")],
+    )
+    def test_check_says_what_is_recorded_and_how_much(self, here, size, told):
+        (here / "config.yaml").write_text(
+            f"state_dir: state\nvenues: {{px: {{type: piexgo, record: true{size}}}, py: {{type: piexgo}}}}\n"
+        )
+        lines = run("check").output.splitlines()
+        kept = here / "state" / "recordings" / "px.jsonl"
+        assert f"  venue px: piexgo; its last {told} of messages are kept in {kept}" in lines
+        assert "  venue py: piexgo" in lines
+
+    def test_check_refuses_a_size_that_holds_nothing(self, here):
+        (here / "config.yaml").write_text("venues: {px: {type: piexgo, record: true, record_size: 1KiB}}\n")
+        result = run("check")
+        assert result.exit_code == 78
+        assert "config.yaml:1:56: error: venues.px.record_size: " in result.output
+
     def test_only_the_owner_can_read_what_init_makes(self, here):
         run("init", "sub/folder")
         folder = here / "sub" / "folder"

@@ -136,6 +136,16 @@ def test_several_recordings_are_told_in_the_order_of_time(recording, here):
     assert {alert["venue"] for alert in told["rules"][1]["alerts"]} == {"fx", "px"}
 
 
+def test_the_files_of_one_recording_are_one_in_whatever_order_they_are_given(recording, here):
+    """The clock was set back by half a minute between them: they are told as they were written."""
+    first = recording.rename(here / "fx.20241115T125640000000Z.jsonl")
+    write(recording, (15, message("updated", profit=-1)), (20, message("updated", profit=-60)))
+    told = replayed("fx.jsonl", first.name, *ALONE[1:])
+    assert told["messages"] == replayed(first.name, *ALONE[1:])["messages"] + 2
+    assert {alert["venue"] for rule in told["rules"] for alert in rule["alerts"]} == {"fx"}
+    assert told == replayed(first.name, "fx.jsonl", *ALONE[1:])
+
+
 def test_a_config_says_whose_messages_they_are_and_has_the_rules(recording, here):
     (here / "config.yaml").write_text(
         "venues: {fx: {type: yourfintech, url: 'wss://x.example/ws', secret_key: k}}\n"

@@ -225,11 +225,7 @@ class Daemon:
     def _recording(self, name: str) -> Path | None:
         """Where a venue's raw messages go, if its config says `record: true`."""
         settings = self._settings
-        return (
-            settings.state_dir / "recordings" / f"{name}.jsonl"
-            if settings.venues[name].settings.record
-            else None
-        )
+        return settings.recording(name) if settings.venues[name].settings.record else None
 
     def _start_channel(self, name: str) -> None:
         """One task per URL."""

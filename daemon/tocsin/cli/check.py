@@ -13,6 +13,7 @@ from tocsin.config.load import load_settings
 from tocsin.config.search import find_config
 from tocsin.config.settings import Settings
 from tocsin.errors import ConfigError, Problem
+from tocsin.quantities import size_text
 
 
 @click.command("check")
@@ -64,7 +65,14 @@ def _tell(path: Path | None, settings: Settings | None, problems: tuple[Problem,
     if off:
         click.echo(f"  {counted(off, 'rule')} switched off (enabled: false)")
     for name, venue in settings.venues.items():
-        click.echo(f"  venue {name}: {venue.adapter.name}")
+        click.echo(f"  venue {name}: {venue.adapter.name}{_recorded(settings, name)}")
+
+
+def _recorded(settings: Settings, name: str) -> str:
+    venue = settings.venues[name].settings
+    if not venue.record:
+        return ""
+    return f"; its last {size_text(venue.record_size)} of messages are kept in {settings.recording(name)}"
 
 
 def _found(settings: Settings) -> list[tuple[str, int]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from tocsin.cli.options import config_option
+from tocsin.cli.options import config_option, counted
 
 
 @click.command("record")
@@ -26,7 +26,8 @@ from tocsin.cli.options import config_option
 def command(venue: str, out: Path, seconds: float | None, config: Path | None) -> None:
     """Keep VENUE's raw messages in a JSON Lines file: {"received", "stream", "message"}, secrets masked.
 
-    It makes a connection of its own beside the daemon's. For bug reports, and to replay rules on.
+    It makes a connection of its own beside the daemon's. For bug reports, and to replay rules on. Of a long recording
+    the venue's record_size (512MiB) is kept: what is full is set aside as OUT.TIME.jsonl, and the oldest go.
 
     \b
     Example:
@@ -37,6 +38,7 @@ def command(venue: str, out: Path, seconds: float | None, config: Path | None) -
     from tocsin.app.logs import make_log
     from tocsin.config.load import load_settings
     from tocsin.config.search import find_config
+    from tocsin.feed.recorder import unstamped
 
     settings = load_settings(find_config(config, os.environ), validate_url=None)
     if venue not in settings.venues:
@@ -45,8 +47,10 @@ def command(venue: str, out: Path, seconds: float | None, config: Path | None) -
         )
     log = make_log(settings.masker, log_format=settings.log.format, level=settings.log.level)
     trio.run(partial(_record, settings, venue, out, seconds, log))
-    lines = sum(1 for _ in out.open("rb")) if out.exists() else 0
-    click.echo(f"{out} holds {lines} messages")
+    parts = sorted(path for path in out.parent.glob("*") if unstamped(path) == out and path != out)
+    for path in (*parts, out):
+        lines = sum(1 for _ in path.open("rb")) if path.exists() else 0
+        click.echo(f"{path} holds {counted(lines, 'message')}")
 
 
 async def _record(settings: Any, venue: str, out: Path, seconds: float | None, log: Any) -> None:

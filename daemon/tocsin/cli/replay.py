@@ -54,14 +54,15 @@ def command(
 ) -> None:
     """Run recorded events through rules, and say what would have fired.
 
-    FILES are what tocsin record wrote (several are told together, in the order of time), or one tocsin.db, whose own
-    events are told again. The rules are the config's, or those of --rules. With --against other rules see the same
+    FILES are what tocsin record or `record: true` wrote (several are told together, in the order of time; fx*.jsonl
+    are all files of one recording), or one tocsin.db, whose own events are told again. The rules are the config's, or those of --rules. With --against other rules see the same
     events: what they add and what they lose is listed. Calendars that rules name are the config's, where there is one.
     Nothing is sent.
 
     \b
     Examples:
       tocsin replay fx.jsonl
+      tocsin replay /var/lib/tocsin/recordings/fx*.jsonl
       tocsin replay fx.jsonl --rules rules/ --against edited/positions.yaml --type yourfintech
       tocsin replay /var/lib/tocsin/tocsin.db --against edited.yaml
     """
@@ -117,6 +118,7 @@ def _are_database(files: tuple[Path, ...]) -> bool:
 
 
 def _record(files: tuple[Path, ...], settings: Any, venue: str | None, venue_type: str | None) -> "Record":
+    from tocsin.feed.recorder import recordings
     from tocsin.ruletest.recorded import Database, Recordings, Source
     from tocsin.venues.registry import venue_types
 
@@ -128,14 +130,14 @@ def _record(files: tuple[Path, ...], settings: Any, venue: str | None, venue_typ
     known = (
         {name: found.adapter.name for name, found in settings.venues.items()} if settings is not None else {}
     )
-    for path in files:
+    for path, parts in recordings(files).items():
         name = venue or (path.stem if path.stem in known or len(known) != 1 else next(iter(known)))
         kind = venue_type or known.get(name)
         if kind is None:
             raise click.UsageError(
                 f"whose messages are in {path}? Say --venue NAME, one of {', '.join(known) or 'none'}, or --type TYPE"
             )
-        sources.append(Source(path, name, kind))
+        sources.append(Source(parts, name, kind))
     return Recordings(sources)
 
 

@@ -163,6 +163,10 @@ class Settings:
         chosen = notify if notify is not None else self.notify[severity]
         return chosen if chosen is not None else tuple(self.channels)
 
+    def recording(self, venue: str) -> Path:
+        """Where that venue's raw messages are kept, if its `record` says so."""
+        return self.state_dir / "recordings" / f"{venue}.jsonl"
+
 
 def by_severity(defaults: Defaults) -> dict[Severity, tuple[str, ...] | None]:
     """The channels for each severity; a severity that isn't mentioned tells all of them: rather too many than none."""

@@ -1,44 +1,92 @@
-"""Keeping every raw message in a JSON Lines file, for `record: true` and `tocsin record`."""
+"""Keeping raw messages in JSON Lines files of bounded size, for `record: true` and `tocsin record`."""
 
 import json
 import os
+import re
+from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
-from typing import TextIO
 
 from tocsin.events import Instant, iso
 from tocsin.feed.model import Log
 
+_PARTS = 8  # files; when the last one is full the oldest goes
+_STAMPED = re.compile(r"(.+)\.[0-9]{8}T[0-9]{12}Z")
+
 
 class Recorder:
-    """Appends `{received, stream, message}` to the file at `path` (0600). A full disk ends it, told once."""
+    """Appends `{received, stream, message}` to the file at `path` (0600), of which `most` bytes in all are kept.
 
-    def __init__(self, path: Path, venue: str, log: Log) -> None:
-        self._path = path
+    A file that holds an eighth of that is set aside under the time at which it was full, `fx.20260301T100000000000Z.jsonl`
+    beside `fx.jsonl`; the oldest of those go. A full disk ends the recording, told once.
+    """
+
+    def __init__(self, path: Path, venue: str, log: Log, *, most: int) -> None:
+        self._path, self._most = path, most
         self._venue, self._log = venue, log
-        self._file: TextIO | None = None
+        self._file: int | None = None
+        self._size = 0
         self._broken = False
 
     def append(self, message: str, stream: str, at: Instant) -> None:
         """`message` has its secrets masked already."""
         if self._broken:
             return
-        line = json.dumps(
-            {"received": iso(at.wall), "stream": stream, "message": message}, ensure_ascii=False
-        )
+        said = {"received": iso(at.wall), "stream": stream, "message": message}
+        line = json.dumps(said, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
         try:
-            if self._file is None:
-                self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-                self._file = os.fdopen(os.open(self._path, flags, 0o600), "a", encoding="utf-8")
-            self._file.write(line + "\n")
-            self._file.flush()
+            self._open()
+            if self._size and self._size + len(line) > self._most // _PARTS:
+                self._set_aside(at.wall)
+                self._open()
+            self._write(line)
         except OSError as error:
             self._broken = True
+            self.close()
             self._log.error(
                 "recording stopped", venue=self._venue, file=str(self._path), reason=error.strerror
             )
 
     def close(self) -> None:
         if self._file is not None:
-            self._file.close()
+            os.close(self._file)
             self._file = None
+
+    def _open(self) -> None:
+        if self._file is None:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            self._size = os.fstat(self._file).st_size
+
+    def _write(self, line: bytes) -> None:
+        assert self._file is not None
+        left = memoryview(line)
+        while left:
+            written = os.write(self._file, left)
+            self._size += written
+            left = left[written:]
+
+    def _set_aside(self, at: datetime) -> None:
+        self.close()
+        path = self._path
+        path.rename(path.with_name(f"{path.stem}.{at:%Y%m%dT%H%M%S%f}Z{path.suffix}"))
+        aside = [each for each in path.parent.iterdir() if each != path and unstamped(each) == path]
+        room = self._most - self._most // _PARTS
+        for each in sorted(aside, reverse=True):
+            room -= each.stat().st_size
+            if room < 0:
+                each.unlink()
+
+
+def unstamped(path: Path) -> Path:
+    """The file to which a recorder appended what it set aside at `path`; any other is its own."""
+    stamped = _STAMPED.fullmatch(path.stem)
+    return path.with_name(stamped[1] + path.suffix) if stamped else path
+
+
+def recordings(paths: Iterable[Path]) -> dict[Path, tuple[Path, ...]]:
+    """The files of each recording, oldest first, by the file that is appended to."""
+    found: dict[Path, set[Path]] = {}
+    for path in paths:
+        found.setdefault(unstamped(path), set()).add(path)
+    return {last: (*sorted(parts - {last}), *(parts & {last})) for last, parts in found.items()}

@@ -40,8 +40,8 @@ async def run_venue(
 ) -> NoReturn:
     """Hold that venue's connection for ever, putting into `sink` what it says and how the connection stands.
 
-    Never returns, and raises only cancellation. `record_to` is the file that raw messages are appended to, if any;
-    `random` gives numbers from 0 to 1 for the back-off.
+    Never returns, and raises only cancellation. `record_to` is the file that raw messages are appended to, if any (what of
+    it is kept, `settings.record_size` says); `random` gives numbers from 0 to 1 for the back-off.
     """
     own_lookups()
     timings = timings or Timings()
@@ -62,7 +62,9 @@ async def run_venue(
         complaints=Complaints(standing, timings.flood),
         silence=Silence(standing, _silent_after(venue, timings)),
         proof=Proof(timings.prove, timings.healthy),
-        recorder=Recorder(record_to, venue.name, log) if record_to is not None else None,
+        recorder=(
+            Recorder(record_to, venue.name, log, most=settings.record_size) if record_to is not None else None
+        ),
         random=random,
     )
     task_status.started()

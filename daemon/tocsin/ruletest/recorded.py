@@ -53,9 +53,9 @@ def is_database(path: Path) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file of raw messages, and whose they are."""
+    """The files of raw messages of one recording, in their order, and whose they are."""
 
-    path: Path
+    paths: tuple[Path, ...]
     venue: str
     type: str
 
@@ -74,7 +74,7 @@ class Recordings:
         self._sources = sources
         self._entities = Entities()
         self.world: World = self._entities
-        self.size = sum(source.path.stat().st_size for source in sources)
+        self.size = sum(path.stat().st_size for source in sources for path in source.paths)
 
     def moments(self) -> Iterator[Moment]:
         begun: datetime | None = None
@@ -97,7 +97,12 @@ class Recordings:
 
 
 def _lines(source: Source) -> Iterator[_Line]:
-    with source.path.open("rb") as file:
+    for path in source.paths:
+        yield from _lines_of(path, source)
+
+
+def _lines_of(path: Path, source: Source) -> Iterator[_Line]:
+    with path.open("rb") as file:
         for count, line in enumerate(file, 1):
             if not line.strip():
                 continue
@@ -106,7 +111,7 @@ def _lines(source: Source) -> Iterator[_Line]:
                 received = from_iso(said["received"])
                 message = Message(source.venue, source.type, said["message"])
             except (ValueError, KeyError, TypeError):
-                raise NotRecorded(f"{source.path}:{count}: not a line that tocsin record writes") from None
+                raise NotRecorded(f"{path}:{count}: not a line that tocsin record writes") from None
             yield _Line(received, message, len(line))
 
 

@@ -197,7 +197,14 @@ class VenueSettings(BaseModel):
     headers: dict[str, str] = Field({}, description="further headers of the handshake")
     tls_ca: str | None = Field(None, description="a file with a further certificate authority")
     plaintext: bool = Field(False, description="lets URLs without TLS go to other machines")
-    record: bool = Field(False, description="appends every raw message to a file")
+    record: bool = Field(
+        False, description="keeps every raw message in files, recordings/NAME.jsonl in state_dir"
+    )
+    record_size: Size = Field(
+        512 << 20,
+        ge=1 << 20,
+        description="so much of them is kept, in files of an eighth of it; the oldest go",
+    )
 
     def plaintext_urls(self) -> list[str]:
         """The names of URL options that would go unencrypted to another machine: an error unless `plaintext`."""
