@@ -129,12 +129,12 @@ class Turn:
         return batch
 
     def _is_kept(self, change: Change, transitions: list[Transition]) -> bool:
-        """Market data is kept as the config says; in any case what made a rule fire."""
+        """Market data is kept as the config says; in any case what made a rule tell, be it of this entity, its group or a sequence."""
         if not change.events:
             return False
         if not KINDS[change.kind].market_data or self.options.market_data == "all":
             return True
-        if any(transition.tell and transition.entity == change.key for transition in transitions):
+        if any(transition.tell for transition in transitions):
             return True
         return self.options.market_data == "changes" and change.state != change.previous
 

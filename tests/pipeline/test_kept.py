@@ -1,0 +1,53 @@
+"""Which events are kept: of market data, unless the config says otherwise, what made a rule fire."""
+
+from typing import Any
+
+import pytest
+
+from support.story import Story, compiled, seconds
+from tocsin.store.model import Batch
+
+
+class _Kept(Story):
+    def __init__(self, rules: list[dict[str, Any]]) -> None:
+        self.events: list[str] = []
+        super().__init__(compiled(rules))
+
+    def commit(self, batch: Batch) -> None:
+        self.events += [
+            f"{change.key.id} {getattr(change.state, 'last', None)}"
+            for change in batch.events
+            if change.kind == "ticker"
+        ]
+        super().commit(batch)
+
+
+CASES = {
+    "nothing fires": ([{"id": "x", "watch": "ticker", "when": "last > 9"}], []),
+    "an entity's alert": ([{"id": "x", "watch": "ticker", "when": "last > 2"}], ["A 3", "A 1"]),
+    "an event": ([{"id": "x", "watch": "ticker.updated", "when": "last == 2"}], ["A 2"]),
+    "a group's alert": (
+        [{"id": "x", "watch": "ticker", "per": [], "when": "sum(last) > 4"}],
+        ["A 3", "A 1"],
+    ),
+    "the second of two": (
+        [{"id": "x", "watch": "ticker.updated", "when": "last == 2", "per": [],
+          "then": {"watch": "ticker.updated", "when": "last == 3", "within": "1h"}}],
+        ["A 3"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("rules", "kept"), CASES.values(), ids=CASES)
+def test_of_market_data_what_made_a_rule_fire_is_kept(rules: list[dict[str, Any]], kept: list[str]) -> None:
+    story = _Kept(rules)
+    for at, symbol, last in (
+        ("0s", "A", "0"),
+        ("1s", "B", "2"),
+        ("2s", "A", "2"),
+        ("3s", "A", "3"),
+        ("4s", "A", "1"),
+    ):
+        story.run_to(seconds(at))
+        story.step({"venue": "fx", "ticker": {"id": symbol, "symbol": symbol, "last": last}})
+    assert [event for event in story.events if event != "B 2"] == kept
