@@ -1,6 +1,6 @@
 """One decision: is this told, to whom, and if not, why not. Pure; `tocsin explain` shows the reason it returns."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, TypeAlias
@@ -45,16 +45,19 @@ class Gates:
     closed: str = ""
     until: datetime | None = None
 
-    def first(self) -> tuple[str, str]:
-        """The first that is shut, in the order in which they are asked: its key and its reason; else empty."""
+    def shut(self) -> Iterator[tuple[str, str]]:
+        """Those that are shut, in the order in which they are asked: key and reason."""
         for key, reason in (
             ("silence", self.silenced),
             ("inhibited_by", self.inhibited),
             ("notify_during", self.closed),
         ):
             if reason:
-                return key, reason
-        return "", ""
+                yield key, reason
+
+    def first(self) -> tuple[str, str]:
+        """The first that is shut; empty texts where none is."""
+        return next(self.shut(), ("", ""))
 
 
 OPEN = Gates()

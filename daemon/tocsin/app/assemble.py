@@ -10,7 +10,6 @@ from typing import Any
 
 import trio
 
-from tocsin.alerts.decide import Route, Routing
 from tocsin.alerts.message import Names
 from tocsin.app.dryrun import DrySender
 from tocsin.clock import Clock
@@ -40,12 +39,8 @@ def new_id() -> str:
 
 def make_options(settings: Settings) -> Options:
     """What the pipeline needs of the config."""
-    routes = {
-        name: Route(min_severity=channel.min_severity, send_resolved=channel.send_resolved)
-        for name, channel in settings.channels.items()
-    }
     return Options(
-        routing=Routing(channels=routes, defaults={s: settings.channels_for(s) for s in settings.notify}),
+        routing=settings.routing,
         targets={
             name: Targets(len(channel.urls), channel.expire) for name, channel in settings.channels.items()
         },

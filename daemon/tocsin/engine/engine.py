@@ -20,6 +20,7 @@ from tocsin.engine.grouped import Grouped
 from tocsin.engine.happenings import Quiet, Reminding, group_fields
 from tocsin.engine.hours import OUT_OF_HOURS, Hours
 from tocsin.engine.instance import Instance, asks
+from tocsin.engine.links import UNHELD, hangs_on_link, is_down
 from tocsin.engine.lives import Life, Lives, due, instance_key, revive
 from tocsin.engine.memory import Memory
 from tocsin.engine.model import Faded, Sample, Saved, Transition, World
@@ -33,8 +34,6 @@ from tocsin.engine.transitions import before, standing, transition
 from tocsin.events import Account, Change, Instant, Key
 
 _REEVALUATE = 1.0  # seconds between looks at conditions whose truth changes as time passes
-_LINK_DOWN = frozenset({"connecting", "disconnected", "auth_failed", "refused"})
-_UNHELD = frozenset({"venue", "daemon"})  # rules that watch these aren't held while a venue is away
 _NOTHING: tuple[Transition, ...] = ()
 
 
@@ -120,9 +119,7 @@ class Engine:
         `leave` is called when all that was saved lives again and nothing is judged yet: it ends what isn't to go on.
         Beside the transitions: what couldn't be read, and why.
         """
-        self._down = {
-            c.key.id for c in self._world.live("venue") if getattr(c.state, "status", None) in _LINK_DOWN
-        }
+        self._down = {venue.key.id for venue in self._world.live("venue") if is_down(venue)}
         self._hours.set(self._rules.running.values(), now)
         self._looked_at = now.steady  # before that every feed says that its venue isn't connected yet
         out: list[Transition] = []
@@ -281,7 +278,7 @@ class Engine:
         index, order, timed = self._rules.index, self._rules.order, self._rules.timed
         concerned: list[tuple[int, Rule, Change]] = []
         for change in changes:
-            held = change.venue in self._down and change.kind not in _UNHELD
+            held = change.venue in self._down and change.kind not in UNHELD
             concerned += [
                 (order[rule.id], rule, change)
                 for rule in index.candidates(change, self._restless(change.key))
@@ -404,12 +401,12 @@ class Engine:
 
     def _link(self, change: Change, now: Instant) -> Iterator[Transition]:
         """A venue's link goes down or comes up: the timers of what it holds stop, or go on."""
-        name, down = change.key.id, getattr(change.state, "status", None) in _LINK_DOWN
+        name, down = change.key.id, is_down(change)
         if down == (name in self._down):
             return
         (self._down.add if down else self._down.discard)(name)
         for life in self._lives:
-            if life.entity.venue != name or life.rule.kinds & _UNHELD:
+            if life.entity.venue != name or not hangs_on_link(life.rule):
                 continue
             if isinstance(life, Awaiting):
                 (life.freeze if down else life.thaw)(now)
@@ -431,14 +428,14 @@ class Engine:
         lost = {
             rule.id: rule
             for rule in self._rules.running.values()
-            if rule.on_gap == "resolve" and not rule.kinds & _UNHELD
+            if rule.on_gap == "resolve" and hangs_on_link(rule)
         }
         there = (change for change in self._live(lost.values()) if change.venue == venue)
         yield from self._judge_standing(there, now, lost)
         yield from self._grouped.judge_all(now, lost, venue)
 
     def _held(self, rule: Rule, venue: str) -> bool:
-        return venue in self._down and not rule.kinds & _UNHELD
+        return venue in self._down and hangs_on_link(rule)
 
 
 def _is_same(known: Rule | None, rule: Rule) -> bool:

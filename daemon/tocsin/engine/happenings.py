@@ -3,6 +3,7 @@
 What a cooldown held back is counted and told, with its count, when the time is over, and a new cooldown begins.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -143,6 +144,11 @@ class Reminding:
 
 def _reworded(context: Context, rule: Rule) -> Context:
     return msgspec.structs.replace(context, severity=rule.severity, title=rule.title, message=rule.message)
+
+
+def cooldown_key(rule: Rule, change: Change) -> str:
+    """The key of the cooldown that an event of the rule falls under."""
+    return json.dumps(["cooldown", *(group_part(change, field) for field in group_fields(rule))])
 
 
 def group_fields(rule: Rule) -> tuple[str, ...]:

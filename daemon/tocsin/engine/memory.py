@@ -52,20 +52,24 @@ class Memory:
             for kind in rule.kinds:
                 for each in _asked_by(rule, kind):
                     asked.setdefault(kind, {}).setdefault(each.followed.name, each)
-        before = self._series()
+        before = self._followed()
         # What is filtered by a condition comes last: the condition may look at the other histories.
         self._asked = {
             kind: tuple(sorted(found.values(), key=lambda each: each.where is not None))
             for kind, found in asked.items()
         }
-        gone = before - self._series()
+        gone = before - self._followed()
         for key, histories in self._histories.items():
             for name in [name for name in histories if _series(key.kind, name) in gone]:
                 del histories[name]
         self._keeping.fade_all(gone)
         self.tallies.ask(running)
 
-    def _series(self) -> set[str]:
+    def series(self) -> set[str]:
+        """What is remembered, by the names that its samples are kept under."""
+        return self._followed() | self.tallies.series()
+
+    def _followed(self) -> set[str]:
         return {_series(kind, each.followed.name) for kind, found in self._asked.items() for each in found}
 
     # ----------------------------------------------------------------------------------------------------- entities

@@ -1,12 +1,11 @@
 """Event rules and edge conditions at work: what happened is told once, held back by a cooldown, repeated until acknowledged."""
 
-import json
 from collections.abc import Callable, Iterator
 
 import msgspec
 
 from tocsin.engine import happenings
-from tocsin.engine.happenings import Quiet, Reminding, group_fields, group_part
+from tocsin.engine.happenings import Quiet, Reminding, cooldown_key
 from tocsin.engine.instance import Instance
 from tocsin.engine.lives import Lives, instance_key
 from tocsin.engine.model import Context, Transition
@@ -51,7 +50,7 @@ class Occasions:
         if not rule.cooldown:
             yield from self._told(rule, change.key, context, now, "happened")
             return
-        key = json.dumps(["cooldown", *(group_part(change, field) for field in group_fields(rule))])
+        key = cooldown_key(rule, change)
         quiet = self._lives.get(rule.id, key)
         if isinstance(quiet, Quiet) and quiet.until.steady <= now.steady:
             yield from self.quiet_over(quiet, now)

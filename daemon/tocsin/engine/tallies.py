@@ -55,6 +55,10 @@ class Tallies:
             self._tallies[series] = before.pop(series, OrderedDict())
         self._keeping.fade_all(before)
 
+    def series(self) -> set[str]:
+        """What is counted, by the names that its samples are kept under."""
+        return set(self._lengths)
+
     def counts(self, rule: Rule) -> bool:
         """Whether the rule counts events."""
         return rule.id in self._of_rule
@@ -75,6 +79,11 @@ class Tallies:
         self._keeping.add(series, instance, ((longest.now, _ONE),))
         self._keeping.left(series, instance, longest, longest.removed - removed)
         return inform(change, counts=tally.counts())
+
+    def counted(self, rule: Rule, change: Change) -> Change:
+        """The change, with how many of the rule's events there are in its instance as of the latest of them."""
+        tally = self._tallies[self._of_rule[rule.id]].get(_instance(rule, change))
+        return inform(change, counts=tally.counts() if tally else dict.fromkeys(rule.counted, 0))
 
     def afresh(self, rule: Rule, change: Change) -> None:
         """An alert was raised: the next event is the first again."""

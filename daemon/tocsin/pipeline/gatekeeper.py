@@ -3,12 +3,13 @@
 from collections.abc import Callable
 
 from tocsin.alerts.decide import Gates
+from tocsin.alerts.message import time_text
 from tocsin.alerts.silences import Silences
 from tocsin.engine.calendars import Calendar
 from tocsin.engine.hours import Opening
 from tocsin.engine.model import Context, Transition
 from tocsin.engine.rule import Rule
-from tocsin.events import Instant, iso
+from tocsin.events import Instant
 
 _FIRING = ("firing", "recovering")
 
@@ -26,11 +27,15 @@ class Gatekeeper:
         self._openings: dict[Calendar, Opening] = {}
         self.turned = True
 
+    def fires(self, rule: str, venue: str, instance: str) -> None:
+        """An instance of a rule fires."""
+        self._firing.setdefault((rule, venue), set()).add(instance)
+
     def note(self, transition: Transition) -> None:
         """Whether an instance of a rule fires."""
         at = (transition.rule, transition.entity.venue)
         if transition.state in _FIRING:
-            self._firing.setdefault(at, set()).add(transition.instance)
+            self.fires(*at, transition.instance)
         elif (instances := self._firing.get(at)) is not None and transition.instance in instances:
             instances.discard(transition.instance)
             if not instances:
@@ -43,7 +48,7 @@ class Gatekeeper:
         silenced = inhibited = closed = ""
         until = []
         if self._silences and (silence := self._silences.over(context, now.wall)) is not None:
-            silenced = f"{silence.matchers}, until {iso(silence.ends_at)}"
+            silenced = f"{silence.matchers}, until {time_text(silence.ends_at)}"
             until.append(silence.ends_at)
         for name in found.inhibited_by if found is not None else ():
             if (name, context.venue) in self._firing:
@@ -52,7 +57,7 @@ class Gatekeeper:
         if found is not None and found.notify_during is not None:
             opening = self._opening(found.notify_during, now)
             if not opening.open:
-                closed = f"closed until {iso(opening.until)}"
+                closed = f"closed until {time_text(opening.until)}"
                 until.append(opening.until)
         return Gates(silenced=silenced, inhibited=inhibited, closed=closed, until=min(until, default=None))
 

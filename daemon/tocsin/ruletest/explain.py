@@ -1,204 +1,203 @@
-"""Why a rule fires, or doesn't: each part of its conditions as it stands, its instance's state, what would hold a message back. Pure."""
+"""Why a rule fires, or doesn't: each part of its conditions as it stands, its state there, what would hold a message back. Blocks."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import takewhile
 from typing import Any
 
-from tocsin.alerts.decide import Routing, decide
+from msgspec import structs
+
+from tocsin.alerts.held import from_record
 from tocsin.alerts.message import time_text
 from tocsin.alerts.silences import Silences
-from tocsin.engine.calendars import Calendar
+from tocsin.config.settings import Settings
+from tocsin.engine.group import Group
 from tocsin.engine.language.condition import TreeCondition
 from tocsin.engine.language.tree import conjuncts
-from tocsin.engine.model import Context
+from tocsin.engine.links import is_down
 from tocsin.engine.rule import Condition, Rule, Truth
-from tocsin.events import Change, Key, from_iso
-from tocsin.events.vocabulary import to_plain
-from tocsin.quantities import duration_text
+from tocsin.events import Change, Key
+from tocsin.pipeline.gatekeeper import Gatekeeper
+from tocsin.ruletest.barriers import Barrier, Circumstances, barriers
+from tocsin.ruletest.known import Known
+from tocsin.ruletest.subjects import Subject, subjects
+from tocsin.store.reader import Reader
+from tocsin.store.store import DATABASE
 
-_DOWN = ("connecting", "disconnected", "auth_failed", "refused")
-_FIRING = ("firing", "recovering")
+_ALL = 1_000_000  # rows
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part of a condition (`where`, `when` or `until`): what it asks, whether that holds, and what it saw.
-
-    `holds` is None for unknown; `saw` says so where it rests on what only the running daemon remembers.
+    """One part of a condition, or a sequel: what it asks, whether that holds (None: unknown), what it saw, and since when
+    that has been so (as far as it is known).
     """
 
     of: str
     asks: str
     holds: Truth
     saw: str
+    as_of: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """A rule for one entity. `as_of` is when that was last heard of. `barriers` are what would hold a message back, and why."""
+    """A rule for one of what it is about: `title` names it, `as_of` is when it was last heard of."""
 
+    title: str
     entity: Key
     symbol: str | None
     as_of: datetime
     what: str
     state: str
     parts: tuple[Part, ...]
-    barriers: tuple[tuple[str, str], ...] = ()
+    barriers: tuple[Barrier, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Circumstances:
-    """How everything else stands. `instances` are the rule's records, `firing` the (rule, venue) that fire."""
+def explain(
+    settings: Settings, rule: Rule, id_: str | None, now: datetime, limit: int
+) -> tuple[list[Explained], int]:
+    """The first `limit` of all that the rule is about (of that id, where one is given), and how many there are.
 
-    now: datetime
-    routing: Routing
-    instances: Sequence[Mapping[str, Any]] = ()
-    firing: frozenset[tuple[str, str]] = frozenset()
-    venues: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    silences: Silences = field(default_factory=Silences)
-    unsent: Sequence[Mapping[str, Any]] = ()
+    Raises StoreUnavailable, SchemaRefused.
+    """
+    with Reader(settings.state_dir / DATABASE).snapshot() as reader:
+        known = Known(reader, rule)
+        there = _circumstances(reader, settings, rule, now)
+        found, count = subjects(known, id_, now, limit)
+        return [_explained(known, subject, there) for subject in found], count
 
 
-def explain(rule: Rule, change: Change, there: Circumstances) -> Explained:
-    """The rule for one entity as it stands (a state rule), or for one event as it happened (an event rule)."""
-    record = _record_of(change.key, there.instances)
-    what = ", ".join(name for name in change.events if rule.is_event_rule) or change.kind
-    return Explained(
-        entity=change.key,
-        symbol=change.symbol,
-        as_of=change.received,
-        what=what,
-        state=_state(rule, record),
-        parts=tuple(_parts(rule, change, there.now)),
-        barriers=tuple(_barriers(rule, change, record, there)),
+def _circumstances(reader: Reader, settings: Settings, rule: Rule, now: datetime) -> Circumstances:
+    silences = Silences()
+    for silence in reader.silences():
+        with suppress(ValueError):  # what can't be read holds nothing; the daemon says so when it starts
+            silences.add(silence)
+    gatekeeper = Gatekeeper({rule.id: rule}.get, silences)
+    for alert in reader.alerts(active_only=True, limit=_ALL):
+        gatekeeper.fires(alert["rule"], alert["venue"], alert["instance"])
+    return Circumstances(
+        now=now,
+        routing=settings.routing,
+        gatekeeper=gatekeeper,
+        away={venue.key.id: _away(venue) for venue in reader.entities("venue") if is_down(venue)},
+        held=[from_record(held.data) for held in reader.held() if held.rule == rule.id],
+        unsent=[row for row in reader.deliveries(unsent_only=True, limit=_ALL) if row["rule"] == rule.id],
     )
 
 
-def _record_of(key: Key, records: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
-    own = [record for record in records if record.get("entity") == list(key) and "state" in record]
-    return own[0] if own else {}
+def _away(venue: Change) -> str:
+    since = getattr(venue.state, "since", None)
+    status = getattr(venue.state, "status", None)
+    return f"{venue.key.id} is {status}" + (
+        f" since {time_text(since)}" if isinstance(since, datetime) else ""
+    )
 
 
-def _state(rule: Rule, record: Mapping[str, Any]) -> str:
-    if rule.is_event_rule:
-        return "told each time it happens"
-    state = record.get("state", "inactive")
-    since = record.get("fired_at") if state in _FIRING else record.get("started_at")
-    return f"{state} since {time_text(from_iso(since))}" if since and state != "inactive" else str(state)
+def _explained(known: Known, subject: Subject, there: Circumstances) -> Explained:
+    change = subject.change
+    return Explained(
+        title=_title(subject),
+        entity=change.key,
+        symbol=change.symbol,
+        as_of=_heard(known, subject),
+        what=subject.what,
+        state=subject.state,
+        parts=tuple(_parts(known, subject, there.now)),
+        barriers=tuple(barriers(known.rule, subject, there)),
+    )
 
 
-# ------------------------------------------------------------------------------------------------------- the conditions
+def _title(subject: Subject) -> str:
+    """`position p1 (BTCUSD) on fx`; `2 of 3 positions of a1 on fx`."""
+    key, group = subject.change.key, subject.group
+    if group is not None:
+        of = f" of {key.id}" if key.id else " in all"
+        title = f"{group.members} of {len(group.live)} {key.kind}s{of}"
+    else:
+        symbol = subject.change.symbol
+        title = f"{subject.what} {key.id}" + (f" ({symbol})" if symbol and symbol != key.id else "")
+    return title + (f" on {key.venue}" if key.venue and key.venue != key.id else "")
 
 
-def _parts(rule: Rule, change: Change, now: datetime) -> Iterable[Part]:
+def _parts(known: Known, subject: Subject, now: datetime) -> Iterator[Part]:
+    rule = known.rule
+    seen = _Seen(known, subject, now)
     for name in ("where", "when", "until"):
         condition: Condition | None = getattr(rule, name)
         if condition is None:
+            continue
+        if name == "where" and subject.group is not None:
+            yield _taking_part(condition, subject.group, _heard(known, subject))
             continue
         pieces: list[Condition] = [condition]
         if isinstance(condition, TreeCondition):
             pieces = [TreeCondition(part) for part in conjuncts(condition.tree)]
         for piece in pieces:
-            yield _part(name, piece, change, now)
+            yield seen.part(name, piece)
+    if subject.sequel is not None and rule.sequel is not None:
+        asks, holds, saw = subject.sequel
+        yield Part("then" if rule.sequel.awaited else "unless", asks, holds, saw, subject.change.received)
 
 
-def _part(name: str, condition: Condition, change: Change, now: datetime) -> Part:
-    if condition.remembers:
-        values = to_plain(change.state)
-        known = [f"{each} {values[each]}" for each in condition.fields if each in values]
-        rests = "rests on what the daemon remembers (windows, counts, groups)"
-        return Part(name, condition.source, None, "; ".join([*known, rests]))
-    return Part(name, condition.source, condition.holds(change, now), condition.told(change, now))
+def _taking_part(where: Condition, group: Group, heard: datetime) -> Part:
+    """Of a group `where` says who takes part."""
+    return Part(
+        "where", where.source, group.members > 0, f"{group.members} of {len(group.live)} take part", heard
+    )
 
 
-# ------------------------------------------------------------------------------------------------ what holds it back
+def _heard(known: Known, subject: Subject) -> datetime:
+    """When it was last heard of; of a group, when any of its entities was."""
+    if subject.group is None:
+        return subject.change.received
+    members = (known.world.get(key) for key in subject.group.live)
+    return max((member.received for member in members if member is not None), default=subject.change.received)
 
 
-def _barriers(
-    rule: Rule, change: Change, record: Mapping[str, Any], there: Circumstances
-) -> Iterable[tuple[str, str]]:
-    """In the order in which they are asked."""
-    if not rule.enabled:
-        yield "enabled", "the rule is switched off"
-    yield from _closed("active", rule.active, there.now)
-    yield from _time(rule, record, there.now)
-    context = _context(rule, change)
-    if (silence := there.silences.over(context, there.now)) is not None:
-        yield "silence", f"{silence.matchers}, until {time_text(silence.ends_at)}"
-    for other in rule.inhibited_by:
-        if (other, change.venue) in there.firing:
-            yield "inhibited_by", f"{other} fires for {change.venue}"
-    yield from _closed("notify_during", rule.notify_during, there.now)
-    for kept in there.instances:
-        if kept.get("cooldown") and from_iso(kept["until"]) > there.now:
-            held = f", {kept['held']} held back" if kept.get("held") else ""
-            yield "cooldown", f"until {time_text(from_iso(kept['until']))}{held}"
-    if record.get("acked"):
-        yield "acknowledged", "no more reminders of this alert"
-    yield from _gap(rule, change, there)
-    yield from _channels(rule, record, there)
+class _Seen:
+    """What the parts of a rule's conditions see of one subject."""
 
+    def __init__(self, known: Known, subject: Subject, now: datetime) -> None:
+        self._now = now
+        self._heard = _heard(known, subject)
+        self._group = subject.group
+        self._account = known.account_of(subject.change)
+        change = subject.change
+        past = [] if subject.group is not None else known.history(change.key)
+        self._past = [each for each in past if each.received <= change.received]
+        if not known.rule.is_event_rule and self._past and self._past[0].state == change.state:
+            # An edge is between the two latest states.
+            change = structs.replace(change, previous=self._past[0].previous)
+        self._change = change
 
-def _closed(name: str, calendar: Calendar | None, now: datetime) -> Iterable[tuple[str, str]]:
-    if calendar is not None and not calendar.is_open(now):
-        opens = calendar.next_change(now)
-        yield name, f"closed until {time_text(opens)}" if opens else "never open"
-
-
-def _time(rule: Rule, record: Mapping[str, Any], now: datetime) -> Iterable[tuple[str, str]]:
-    state = record.get("state")
-    key, lasts = ("for", rule.for_) if state == "pending" else ("keep_firing_for", rule.keep_firing_for)
-    if state not in ("pending", "recovering"):
-        return
-    needs = duration_text(timedelta(seconds=lasts))
-    passed = duration_text(timedelta(seconds=float(record["passed"])))
-    if record.get("since_steady") is None:
-        yield key, f"stands still at {passed} of {needs}: the venue is away, or the rule's hours are over"
-    elif state == "pending" and record.get("started_at"):
-        yield (
-            key,
-            f"{duration_text(max(now - from_iso(record['started_at']), timedelta(0)))} of {needs} have passed",
+    def part(self, name: str, condition: Condition) -> Part:
+        saw = condition.told(self._change, self._now)
+        if self._group is not None and (without := len(self._group.left_out())):
+            saw += f" ({without} without the value left out)"
+        return Part(
+            name, condition.source, condition.holds(self._change, self._now), saw, self._since(condition)
         )
-    else:
-        yield key, f"it lasts {needs}"
 
+    def _since(self, condition: Condition) -> datetime:
+        """When the values that it reads came to be what they are, as far as what is kept goes back."""
+        if condition.timed:
+            return self._now
+        if condition.remembers:
+            return self._heard
+        of_account = any(name.startswith("account.") for name in condition.fields)
+        own = [name for name in condition.fields if "." not in name]
+        times = [self._account.received] if of_account and self._account is not None else []
+        if own or not times:
+            times.append(self._so_since(own))
+        return max(times)
 
-def _gap(rule: Rule, change: Change, there: Circumstances) -> Iterable[tuple[str, str]]:
-    venue = there.venues.get(change.venue)
-    if venue and venue["status"] in _DOWN and not rule.kinds & {"venue", "daemon"}:
-        since = f" since {time_text(from_iso(venue['since']))}" if venue.get("since") else ""
-        does = "what fired is resolved" if rule.on_gap == "resolve" else "its timers stand still"
-        yield "gap", f"{change.venue} is {venue['status']}{since}: {does}"
+    def _so_since(self, fields: list[str]) -> datetime:
+        def values(change: Change) -> list[Any]:
+            return [getattr(change.state, name, None) for name in fields]
 
-
-def _channels(rule: Rule, record: Mapping[str, Any], there: Circumstances) -> Iterable[tuple[str, str]]:
-    decision = decide(
-        "firing", severity=rule.severity, notify=rule.notify, announced=None, routing=there.routing
-    )
-    for name, reason in decision.held.items():
-        yield f"channel {name}", reason
-    if not decision.channels:
-        yield "channel", "no channel is told of it"
-    for waiting in there.unsent:
-        if waiting["rule"] == rule.id and waiting["alert"] == record.get("alert_id", waiting["alert"]):
-            error = f": {waiting['error']}" if waiting.get("error") else ""
-            yield f"channel {waiting['channel']}", f"{waiting['state_told']} is {waiting['status']}{error}"
-
-
-def _context(rule: Rule, change: Change) -> Context:
-    """As much of it as a silence can match."""
-    return Context(
-        rule=rule.id,
-        severity=rule.severity,
-        state="firing",
-        kind=change.kind,
-        venue=change.venue,
-        entity=change.key.id,
-        account=change.account,
-        symbol=change.symbol,
-        event=change.events[-1] if rule.is_event_rule and change.events else None,
-        started_at=change.received,
-        at=change.received,
-        time=change.time,
-    )
+        present = values(self._change)
+        alike = list(takewhile(lambda change: values(change) == present, self._past))
+        return alike[-1].received if alike else self._heard

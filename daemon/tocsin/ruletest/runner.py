@@ -73,11 +73,12 @@ def run_test(tests: RuleTests, test: Test) -> Result:
     place = _SHARED_MEMORY if _SHARED_MEMORY.is_dir() else None
     # The logs are captured: a stand-in that fails as the test says is no news for the terminal.
     with tempfile.TemporaryDirectory(prefix="tocsin-test-", dir=place) as folder, capture_logs():
-        failure = trio.run(partial(_run, tests, test, clock, Path(folder)), clock=clock)
+        failure = trio.run(partial(play, tests, test, clock, Path(folder)), clock=clock)
     return Result(test, failure)
 
 
-async def _run(tests: RuleTests, test: Test, clock: SteppedClock, folder: Path) -> Failure | None:
+async def play(tests: RuleTests, test: Test, clock: SteppedClock, folder: Path) -> Failure | None:
+    """One test on a bench whose state is in `folder`/state; `clock` is the one that trio runs on."""
     async with trio.open_nursery() as nursery:
         bench = Bench(
             rules=tests.rules,

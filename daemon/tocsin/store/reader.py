@@ -1,18 +1,22 @@
 """The database for those who only look: the commands, and the control API. Never writes, never holds it for long."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 from sqlite_utils import Database
 
+from tocsin.events import Change, Key
+from tocsin.store import rows
 from tocsin.store.errors import StoreUnavailable, outside_told
 from tocsin.store.migrations import refuse_foreign, refuse_older
+from tocsin.store.model import HeldRow, InstanceRow, SampleRow, Silence
 from tocsin.store.opening import open_reading
 
 Row: TypeAlias = dict[str, Any]
+_T = TypeVar("_T")
 
 _decode = msgspec.json.Decoder().decode
 
@@ -20,12 +24,25 @@ _decode = msgspec.json.Decoder().decode
 class Reader:
     """Each call is one query on a connection of its own, which is closed when it returns.
 
-    Rows are dicts by column name, times and numbers as the database's text, `data` decoded. Every call raises
-    StoreUnavailable where there is no database or it can't be read, SchemaRefused where it is another version's.
+    Rows are dicts by column name, times and numbers as the database's text, `data` decoded. What the daemon itself goes
+    on with is read as it reads it, and left out where this version can't. Every call raises StoreUnavailable where there
+    is no database or it can't be read, SchemaRefused where it is another version's.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._db: Database | None = None
+
+    @contextmanager
+    def snapshot(self) -> Iterator["Reader"]:
+        """A reader that sees everything as it is at one moment, on one connection."""
+        with self._opened() as db, outside_told():
+            db.execute("BEGIN")
+            reader = Reader(self._path)
+            reader._db = db
+            yield reader
+
+    # ---------------------------------------------------------------------------------------------------- as it is told
 
     def alerts(self, *, active_only: bool = False, limit: int = 1000) -> list[Row]:
         """Alerts, latest first; with `active_only` those that fire or recover."""
@@ -61,37 +78,74 @@ class Reader:
         """What happened, in the order in which it was kept, from behind the event of id `after` on."""
         return self._rows("SELECT * FROM events WHERE id > ? ORDER BY id LIMIT ?", after, limit)
 
-    def latest_events(self, *, limit: int = 1000) -> list[Row]:
-        """What happened, latest first."""
-        return self._rows("SELECT * FROM events ORDER BY id DESC LIMIT ?", limit)
+    def events_named(self, names: Collection[str], *, limit: int) -> list[Row]:
+        """What happened of these names (`order.*` for all of a kind), latest first."""
+        which = " OR ".join("event GLOB ?" for _ in names)
+        return self._rows(f"SELECT * FROM events WHERE {which} ORDER BY id DESC LIMIT ?", *names, limit)  # noqa: S608 - ours
 
-    def silences(self) -> list[Row]:
-        """Those that weren't taken back, over or not."""
-        return self._rows("SELECT * FROM silences WHERE ended_at IS NULL ORDER BY created_at")
+    def events_of(self, key: Key, *, limit: int) -> list[Row]:
+        """What happened to one entity, latest first."""
+        return self._rows(
+            "SELECT * FROM events WHERE entity = ? AND venue = ? AND event GLOB ? ORDER BY id DESC LIMIT ?",
+            key.id, key.venue, f"{key.kind}.*", limit,
+        )  # fmt: skip
+
+    def alerts_of(self, rule: str, *, limit: int = 1000) -> list[Row]:
+        """A rule's alerts, latest first."""
+        return self._rows("SELECT * FROM alerts WHERE rule = ? ORDER BY fired_at DESC LIMIT ?", rule, limit)
 
     def count_events(self) -> int:
         return int(self._rows("SELECT count(*) AS count FROM events")[0]["count"])
 
-    def entities(self, kind: str) -> list[Row]:
-        """Everything of a kind that is known, as it stands."""
-        return self._rows("SELECT * FROM entities WHERE kind = ? ORDER BY venue, account, id", kind)
+    # ------------------------------------------------------------------------------------- as the daemon goes on with it
 
-    def instances(self, rule: str) -> list[Row]:
+    def entities(self, kind: str) -> list[Change]:
+        """Everything of a kind that is known, as it stands."""
+        return self._read(
+            f"{rows.GET_ENTITIES} WHERE kind = ? ORDER BY venue, account, id", rows.entity, kind
+        )
+
+    def instances(self, rule: str) -> list[InstanceRow]:
         """A rule's state for each entity (or group), as the engine keeps it."""
-        return self._rows("SELECT * FROM instances WHERE rule = ? ORDER BY instance", rule)
+        return self._read(f"{rows.GET_INSTANCES} WHERE rule = ? ORDER BY instance", rows.instance, rule)
+
+    def samples(self, series: str) -> list[SampleRow]:
+        """What is kept of one series, in the order in which it was kept."""
+        return self._read(rows.GET_SERIES, rows.sample, series)
+
+    def held(self) -> list[HeldRow]:
+        """What waits until nothing stands in its way any more, in the order in which it was held."""
+        return self._read(rows.GET_HELD, rows.held)
+
+    def silences(self) -> list[Silence]:
+        """Those that weren't taken back, over or not."""
+        return self._read(rows.GET_SILENCES, rows.silence)
+
+    def _read(self, query: str, parse: Callable[[Sequence[Any]], _T], *values: str) -> list[_T]:
+        found = []
+        with self._opened() as db, outside_told():
+            for row in db.execute(query, values):
+                try:
+                    found.append(parse(row))
+                except (ValueError, KeyError, ArithmeticError):
+                    continue  # the daemon says so when it starts
+        return found
 
     def _rows(self, query: str, *values: int | str) -> list[Row]:
         with self._opened() as db, outside_told():
             cursor = db.execute(query, values)
             names = [column[0] for column in cursor.description]
-            rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-        for row in rows:
+            found = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        for row in found:
             if "data" in row:
                 row["data"] = _decode(row["data"])
-        return rows
+        return found
 
     @contextmanager
     def _opened(self) -> Iterator[Database]:
+        if self._db is not None:
+            yield self._db
+            return
         if not self._path.exists():
             raise StoreUnavailable(f"there is no {self._path}; has the daemon run yet?")
         with outside_told():

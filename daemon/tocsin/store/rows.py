@@ -211,6 +211,7 @@ def alert_row(alert: AlertRow) -> Row:
 _SAMPLE_COLUMNS = ("series", "instance", "time", "value")
 PUT_SAMPLE = _insert("samples", _SAMPLE_COLUMNS)
 GET_SAMPLES = f"SELECT {', '.join(_SAMPLE_COLUMNS)} FROM samples ORDER BY id"  # noqa: S608 - names are ours
+GET_SERIES = f"SELECT {', '.join(_SAMPLE_COLUMNS)} FROM samples WHERE series = ? ORDER BY id"  # noqa: S608 - names are ours
 DROP_SAMPLES = "DELETE FROM samples WHERE series = ? AND instance = ? AND time < ?"
 DROP_SERIES = "DELETE FROM samples WHERE series = ? AND time < ?"
 _NO_END = "~"  # after any time

@@ -1,0 +1,115 @@
+"""What would hold a message of a rule back, in the order in which it is asked. Pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, TypeAlias
+
+from tocsin.alerts.decide import Routing, decide
+from tocsin.alerts.held import HeldAlert
+from tocsin.alerts.message import time_text
+from tocsin.engine.links import hangs_on_link
+from tocsin.engine.model import Context
+from tocsin.engine.rule import Rule
+from tocsin.events import Change, Instant, from_iso
+from tocsin.pipeline.gatekeeper import Gatekeeper
+from tocsin.quantities import duration_text
+from tocsin.ruletest.subjects import Subject
+
+Barrier: TypeAlias = tuple[str, str]
+"""What it is, and why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circumstances:
+    """How everything else stands: `away` are the venues whose link is down, and since when; `held` and `unsent` the rule's."""
+
+    now: datetime
+    routing: Routing
+    gatekeeper: Gatekeeper
+    away: Mapping[str, str]
+    held: Sequence[HeldAlert]
+    unsent: Sequence[Mapping[str, Any]]
+
+
+def barriers(rule: Rule, subject: Subject, there: Circumstances) -> Iterator[Barrier]:
+    """In the order in which they are asked."""
+    if not rule.enabled:
+        yield "enabled", "the rule is switched off"
+    if rule.active is not None and not rule.active.is_open(there.now):
+        opens = rule.active.next_change(there.now)
+        yield "active", f"closed until {time_text(opens)}" if opens else "never open"
+    yield from _time(rule, subject.record, there.now)
+    context = _context(rule, subject.change)
+    gates = there.gatekeeper.gates(rule.id, context, Instant(there.now, 0.0))
+    yield from gates.shut()
+    if subject.cooldown and (until := from_iso(subject.cooldown["until"])) > there.now:
+        held = f", {subject.cooldown['held']} held back" if subject.cooldown.get("held") else ""
+        yield "cooldown", f"until {time_text(until)}{held}"
+    if subject.record.get("acked"):
+        yield "acknowledged", "no more reminders of this alert"
+    if hangs_on_link(rule) and (away := there.away.get(subject.change.venue)):
+        yield "gap", f"{away}: {_in_gap(rule)}"
+    yield from _channels(rule, subject, there)
+
+
+def _in_gap(rule: Rule) -> str:
+    if rule.sequel is None and rule.is_event_rule:
+        return "nothing is heard of what happens there"
+    return "what fired is resolved" if rule.on_gap == "resolve" else "its timers stand still"
+
+
+def _time(rule: Rule, record: Mapping[str, Any], now: datetime) -> Iterator[Barrier]:
+    state = record.get("state")
+    if state not in ("pending", "recovering"):
+        return
+    key, lasts = ("for", rule.for_) if state == "pending" else ("keep_firing_for", rule.keep_firing_for)
+    needs = duration_text(timedelta(seconds=lasts))
+    if record.get("since_steady") is None:
+        passed = duration_text(timedelta(seconds=float(record["passed"])))
+        yield key, f"stands still at {passed} of {needs}: the venue is away, or the rule's hours are over"
+    elif state == "pending" and record.get("started_at"):
+        passed = duration_text(max(now - from_iso(record["started_at"]), timedelta(0)))
+        yield key, f"{passed} of {needs} have passed"
+    else:
+        yield key, f"it lasts {needs}"
+
+
+def _channels(rule: Rule, subject: Subject, there: Circumstances) -> Iterator[Barrier]:
+    decision = decide(
+        "firing", severity=rule.severity, notify=rule.notify, announced=None, routing=there.routing
+    )
+    for name, reason in decision.held.items():
+        yield f"channel {name}", reason
+    if not decision.channels:
+        yield "channel", "no channel is told of it"
+    alert = subject.record.get("alert_id")
+    for held in there.held:
+        if held.alert == alert or (alert is None and _is_of(held.context, subject.change)):
+            yield held.by, f"{held.context.state} of {time_text(held.context.at)} waits: {held.reason}"
+    for waiting in there.unsent:
+        if waiting["alert"] == (alert or waiting["alert"]):
+            error = f": {waiting['error']}" if waiting.get("error") else ""
+            yield f"channel {waiting['channel']}", f"{waiting['state_told']} is {waiting['status']}{error}"
+
+
+def _is_of(context: Context, change: Change) -> bool:
+    return (context.venue, context.account, context.entity) == (change.venue, change.account, change.key.id)
+
+
+def _context(rule: Rule, change: Change) -> Context:
+    """As much of it as a silence can match."""
+    return Context(
+        rule=rule.id,
+        severity=rule.severity,
+        state="firing",
+        kind=change.kind,
+        venue=change.venue,
+        entity=change.key.id,
+        account=change.account,
+        symbol=change.symbol,
+        event=change.events[-1] if rule.is_event_rule and change.events else None,
+        started_at=change.received,
+        at=change.received,
+        time=change.time,
+    )
