@@ -15,6 +15,7 @@ from tocsin.feed.flood import Flood
 from tocsin.feed.outside import ConnectFailed, HandshakeRejected, Lost, foremost, retry_after
 from tocsin.feed.transport import Names, own_lookups
 from tocsin.feed.urls import parse_target, redirected
+from tocsin.feed.websocket import WebSocket
 from tocsin.feed.words import one_line
 from tocsin.secrets import Masker
 
@@ -77,6 +78,34 @@ def test_a_flood_of_ever_new_kinds_is_a_flood():
 )
 def test_glued_messages_are_taken_apart_and_pretty_printed_ones_left_whole(text, messages):
     assert split_messages(text) == messages
+
+
+class OneFrame:
+    """A WebSocket's inside, with one text to give."""
+
+    def __init__(self, text):
+        self._text = text
+
+    async def get_message(self):
+        await trio.lowlevel.checkpoint()
+        return self._text
+
+
+async def test_many_messages_in_one_frame_leave_others_their_turns():
+    socket = WebSocket(OneFrame("\r\n".join(f'{{"n":{n}}}' for n in range(50))), None, None, None)
+    turns = 0
+
+    async def other():
+        nonlocal turns
+        while True:
+            turns += 1
+            await trio.lowlevel.checkpoint()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(other)
+        assert [await socket.receive() for _ in range(50)] == [f'{{"n":{n}}}' for n in range(50)]
+        nursery.cancel_scope.cancel()
+    assert turns >= 50
 
 
 def test_credentials_are_kept_whole_and_private(tmp_path):

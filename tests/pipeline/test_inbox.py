@@ -94,6 +94,19 @@ async def test_whoever_waits_is_woken_by_each_arrival(autojump_clock: trio.testi
             await inbox.wait()
 
 
+async def test_who_is_roused_waits_no_longer_and_waits_again_after_a_look(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    inbox = Inbox()
+    inbox.rouse()
+    with trio.fail_after(1):
+        await inbox.wait()
+    assert inbox.take(1) == []
+    with pytest.raises(trio.TooSlowError):
+        with trio.fail_after(1):
+            await inbox.wait()
+
+
 async def test_a_venue_that_is_gone_holds_up_nobody(autojump_clock: trio.testing.MockClock) -> None:
     inbox = Inbox(most_waiting=1)
     await inbox.put(message("a"))

@@ -38,10 +38,9 @@ def difference(known: Entity, said: Entity) -> tuple[Updates, set[str]]:
         if new is UNSET or new is old:
             continue
         if new == old:
-            if new.__class__ is not str:
+            if type(new) is not str:
                 updates[name] = new
-            continue
-        if new is not None or old is not UNSET:  # missing either way
+        elif new is not None or old is not UNSET:  # missing either way
             updates[name] = new
             changed.add(name)
     for name in _MOMENTARY[kind]:

@@ -47,18 +47,18 @@ class Values:
         link: Link | None,
     ) -> None:
         """Add the profit and mark price that a position's message leaves out, from the prices as they stand now."""
-        state = structs.replace(known, **updates)
-        if not isinstance(state, Position) or not isinstance(said, Position):
+        if not isinstance(known, Position) or not isinstance(said, Position):
             return
-        if state.status in (UNSET, None):
+        status, symbol = updates.get("status", known.status), updates.get("symbol", known.symbol)
+        if status in (UNSET, None):
             updates["status"] = "open"
-        if state.status == "closed" or not isinstance(state.symbol, str):
+        if status == "closed" or not isinstance(symbol, str):
             return
         profit_left_out = not isinstance(said.profit, Decimal) and not changed.isdisjoint(_PROFIT_INPUTS)
-        if not profit_left_out and isinstance(state.mark_price, Decimal):
+        if not profit_left_out and isinstance(updates.get("mark_price", known.mark_price), Decimal):
             return
-        ticker = self._current_ticker(venue, state.symbol, link)
-        counted = position_at(state, ticker) if ticker is not None else None
+        ticker = self._current_ticker(venue, symbol, link)
+        counted = position_at(structs.replace(known, **updates), ticker) if ticker is not None else None
         if counted is None:
             return
         mark, profit = counted

@@ -25,7 +25,7 @@ from tocsin.events.model import (
     SnapshotBegins,
     SnapshotEnds,
 )
-from tocsin.events.numbers import EXACT, WireDecimal, number, number_text
+from tocsin.events.numbers import EXACT, WireDecimal, json_number, number, number_text
 
 __all__ = [
     "EXACT",
@@ -53,6 +53,7 @@ __all__ = [
     "WireDecimal",
     "from_iso",
     "iso",
+    "json_number",
     "number",
     "number_text",
 ]

@@ -8,6 +8,7 @@ from typing import Any
 _CANONICAL = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?", re.ASCII)
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,4})?", re.ASCII)
 _MOST_DIGITS = 200  # no venue counts further; a hostile 1e999999 would cost a megabyte to print
+_TOO_LARGE = 10**_MOST_DIGITS
 _LARGEST_EXPONENT = 400
 
 # Arithmetic of ours (derived values, rules) runs in this context: more digits than any product of two wire numbers.
@@ -38,16 +39,16 @@ class WireDecimal(Decimal):
 
 def number(wire: str | int | Decimal) -> Decimal:
     """The exact number that the wire spelled. ValueError on what is no finite number of sane size; never a float."""
+    if type(wire) is int:  # what most numbers are, first
+        if -_TOO_LARGE < wire < _TOO_LARGE:
+            return Decimal(wire)
+        raise ValueError("a number of too many digits")
     if wire.__class__ is str and len(wire) <= _MOST_DIGITS and _CANONICAL.fullmatch(wire):
-        return Decimal(wire)  # what most numbers are, first
+        return Decimal(wire)
     if isinstance(wire, Decimal):
         return wire
-    if isinstance(wire, bool) or not isinstance(wire, (str, int)):
+    if not isinstance(wire, str):
         raise ValueError(f"not a number: {wire!r:.40}")
-    if isinstance(wire, int):
-        if abs(wire) >= 10**_MOST_DIGITS:
-            raise ValueError("a number of too many digits")
-        return Decimal(wire)
     if len(wire) > _MOST_DIGITS:
         raise ValueError("a number of too many digits")
     if not _NUMBER.fullmatch(wire):
@@ -60,6 +61,13 @@ def number(wire: str | int | Decimal) -> Decimal:
     if max(map(abs, exponents)) > _LARGEST_EXPONENT:
         raise ValueError(f"a number out of all range: {wire!r:.40}")
     return spelled
+
+
+def json_number(text: str) -> Decimal:
+    """`number` of what a JSON decoder has found to be one: there an exponent is all that can be uncommon."""
+    if len(text) <= _MOST_DIGITS and "e" not in text and "E" not in text:
+        return Decimal(text)
+    return number(text)
 
 
 def number_text(value: Decimal) -> str:

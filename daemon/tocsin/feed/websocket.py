@@ -77,6 +77,7 @@ class WebSocket:
             if "\n" not in text:
                 return text
             self._split.extend(split_messages(text))
+        await trio.lowlevel.checkpoint()  # as with each message that comes by itself
         return self._split.popleft()
 
     async def send(self, text: str) -> None:

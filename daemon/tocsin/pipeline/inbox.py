@@ -19,11 +19,16 @@ class Inbox:
         self._arrived = trio.Event()
 
     async def put(self, received: Received) -> None:
-        while len(self._queues.get(received.venue, ())) >= self._most:
-            await self._room.setdefault(received.venue, trio.Event()).wait()
-        self._queues.setdefault(received.venue, deque()).append(received)
+        """No checkpoint where there is room: who reads a socket has one there, and a second is dear at each message."""
+        venue = received.venue
+        queue = self._queues.get(venue)
+        while queue is not None and len(queue) >= self._most:
+            await self._room.setdefault(venue, trio.Event()).wait()
+            queue = self._queues.get(venue)
+        if queue is None:
+            queue = self._queues[venue] = deque()
+        queue.append(received)
         self._arrived.set()
-        await trio.lowlevel.checkpoint()
 
     def take(self, most: int) -> list[Received]:
         """Up to `most` messages, one of each venue at a time, each venue's in its own order."""
@@ -53,8 +58,12 @@ class Inbox:
             room.set()
 
     async def wait(self) -> None:
-        """Until there is something to take."""
+        """Until there is something to take, or `rouse` was called since the last `take`."""
         await self._arrived.wait()
+
+    def rouse(self) -> None:
+        """Whoever waits is to look about, though nothing came."""
+        self._arrived.set()
 
     def waiting(self) -> int:
         return sum(map(len, self._queues.values()))

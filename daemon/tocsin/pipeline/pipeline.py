@@ -70,7 +70,6 @@ class Pipeline:
         self._wake = wake
         self._log = log
         self._commands: list[tuple[Command, trio.Event]] = []
-        self._called = trio.Event()
         self._emergency = emergency
         self._degraded = degraded
         self._unwritten: deque[Batch] = deque()  # what the disk has refused so far, in order
@@ -93,7 +92,7 @@ class Pipeline:
         """Run `command` between two messages, in order, and return when what it brought about is committed."""
         done = trio.Event()
         self._commands.append((command, done))
-        self._called.set()
+        self._inbox.rouse()
         await done.wait()
 
     async def commit(self, batch: Batch) -> None:
@@ -171,11 +170,8 @@ class Pipeline:
         delay = _LONGEST_SLEEP if due is None else max(0.0, due - self._clock.now().steady)
         if self._unwritten or self.refused_since is not None:
             delay = min(delay, _COMMIT_AGAIN[-1])
-        self._called = trio.Event()
         with trio.move_on_after(min(delay, _LONGEST_SLEEP)):
-            async with trio.open_nursery() as nursery:
-                for wait in (self._inbox.wait, self._called.wait):
-                    nursery.start_soon(_first, wait, nursery.cancel_scope)
+            await self._inbox.wait()
 
 
 def merge_without_events(into: Batch, batch: Batch) -> None:
@@ -185,8 +181,3 @@ def merge_without_events(into: Batch, batch: Batch) -> None:
         if isinstance(rows, list) and name != "events":
             setattr(into, name, getattr(into, name) + rows)
     into.entities = list({change.key: change for change in into.entities}.values())
-
-
-async def _first(wait: Callable[[], Awaitable[None]], others: trio.CancelScope) -> None:
-    await wait()
-    others.cancel()

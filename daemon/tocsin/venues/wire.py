@@ -8,7 +8,7 @@ from typing import Any, Generic, Literal, TypeVar
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from tocsin.events import from_iso, number
+from tocsin.events import from_iso, json_number, number
 from tocsin.venues.base import Item, Malformed, Session, SignIn, Unrecognized
 
 T = TypeVar("T")
@@ -26,7 +26,7 @@ class Reader(Generic[T]):
     """Reads messages of one shape. Fractions arrive as exact Decimals in fields typed Any; use `exact` on those."""
 
     def __init__(self, shape: type[T]) -> None:
-        self._decoder = msgspec.json.Decoder(shape, float_hook=number)
+        self._decoder = msgspec.json.Decoder(shape, float_hook=json_number)
 
     def __call__(self, message: str | bytes | msgspec.Raw) -> T:
         try:
@@ -50,9 +50,8 @@ def exact(wire: Any, field: str) -> Decimal:
 def from_epoch(wire: Any, unit: TimeUnit, field: str) -> datetime:
     """A time counted from 1970 in the unit that the venue's document states; never guessed from its size."""
     try:
-        if wire.__class__ is int and unit == "us":
-            return _writable(_EPOCH + timedelta(microseconds=wire), wire, field)
-        time = _EPOCH + timedelta(microseconds=int(exact(wire, field) * _MICROSECONDS[unit]))
+        micro = wire if type(wire) is int and unit == "us" else int(exact(wire, field) * _MICROSECONDS[unit])
+        time = _EPOCH + timedelta(0, 0, micro)
     except (OverflowError, ArithmeticError):
         raise Malformed(f"{field}: no time of this age: {wire!r:.40}") from None
     return _writable(time, wire, field)

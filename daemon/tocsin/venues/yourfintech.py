@@ -97,12 +97,13 @@ class _AuthResult(Struct, frozen=True, gc=False):
 
 _read_envelope = Reader(_Envelope)
 _read_named = Reader(dict[str, Raw])
+_NULL = Raw(b"null")
 _read_auth_result = Reader(_AuthResult)
 
 
 def _named(content: Raw) -> list[tuple[str, Raw]]:
     """JSON's way of a union: the key says what the content is. Alternatives that are null are not meant."""
-    return [(name, entry) for name, entry in _read_named(content).items() if bytes(entry) != b"null"]
+    return [(name, entry) for name, entry in _read_named(content).items() if entry != _NULL]
 
 
 def _each(meaning: Callable[[str, Raw], list[Item]]) -> Callable[[Raw], list[Item]]:

@@ -185,7 +185,7 @@ def _swap(wire: Any, odd: list[Item]) -> Decimal | UnsetType | None:
     if wire is None or wire is UNSET:
         return wire
     amounts = [_swap_amount(swap) for swap in wire] if isinstance(wire, list) else [None]
-    if any(amount is None for amount in amounts):
+    if None in amounts:
         odd.append(Unrecognized("position.swaps of an unknown shape"))
         return None
     known = [exact(amount, "position.swaps") for amount in amounts]
