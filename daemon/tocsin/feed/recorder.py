@@ -35,11 +35,15 @@ class Recorder:
         said = {"received": iso(at.wall), "stream": stream, "message": message}
         line = json.dumps(said, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
         try:
-            self._open()
+            file = self._opened()
             if self._size and self._size + len(line) > self._most // _PARTS:
                 self._set_aside(at.wall)
-                self._open()
-            self._write(line)
+                file = self._opened()
+            left = memoryview(line)
+            while left:
+                written = os.write(file, left)
+                self._size += written
+                left = left[written:]
         except OSError as error:
             self._broken = True
             self.close()
@@ -52,19 +56,12 @@ class Recorder:
             os.close(self._file)
             self._file = None
 
-    def _open(self) -> None:
+    def _opened(self) -> int:
         if self._file is None:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             self._size = os.fstat(self._file).st_size
-
-    def _write(self, line: bytes) -> None:
-        assert self._file is not None
-        left = memoryview(line)
-        while left:
-            written = os.write(self._file, left)
-            self._size += written
-            left = left[written:]
+        return self._file
 
     def _set_aside(self, at: datetime) -> None:
         self.close()
