@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any, Self
 
 from jinja2 import Template, TemplateSyntaxError, nodes
-from jinja2.exceptions import UndefinedError
+from jinja2.exceptions import SecurityError, UndefinedError
 from jinja2.meta import find_undeclared_variables
 
 from tocsin.alerts.message import Names, circumstances, default_body, default_title, state_line
@@ -96,11 +96,24 @@ def _try(what: str, source: str, values: Mapping[str, Any], remarks: list[str]) 
     try:
         return run(_compiled(source), values).strip()
     except Exception as error:  # noqa: BLE001 # a template is the user's program: whatever it raises, the alert still goes
-        words = error.message if isinstance(error, UndefinedError | TemplateSyntaxError) else str(error)
-        remarks.append(
-            f"(the rule's {what} template failed: {type(error).__name__}: {plain(words or '', 200)})"
-        )
+        remarks.append(f"(the rule's {what} template failed: {plain(_why(error), 200)})")
         return None
+
+
+def _why(error: Exception) -> str:
+    match error:
+        case UndefinedError() | TemplateSyntaxError() | SecurityError():
+            return error.message or "not a template"
+        case ZeroDivisionError():
+            return "a division by zero"
+        case RecursionError():
+            return "nested too deeply"
+        case ArithmeticError():
+            return "a calculation that can't be done"
+        case TypeError() if "NoneType" in str(error):
+            return "a field without a value was compared or calculated with; say what to take then: stop_loss|default(0)"
+        case _:
+            return f"{type(error).__name__}: {error}"
 
 
 @lru_cache(maxsize=2000)

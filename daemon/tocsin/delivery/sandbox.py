@@ -28,6 +28,8 @@ LONGEST_SOURCE = 20_000  # characters of a template
 LONGEST_TEXT = 16_000  # characters that a template, or any part of it, may come to
 STEPS = 10_000  # turns of loops and calls of one rendering together, long texts counting more
 _LARGEST_BITS = 1024
+_LARGEST_EXPONENT = 1000  # of a decimal: as an integer or as a text it has as many digits
+_MOST_DIGITS = 30  # behind the point that a number is rounded to, or before it
 _FILTERS = (
     "abs", "capitalize", "count", "d", "default", "first", "float", "format", "int", "join", "last", "length", "list", "lower",
     "map", "max", "min", "reject", "rejectattr", "replace", "round", "select", "selectattr", "sort", "string", "sum", "title",
@@ -88,7 +90,7 @@ class _Bounded(NodeTransformer):
 class Box(ImmutableSandboxedEnvironment):
     """Jinja2 with an own list of filters and methods, strict about names, bounded in time and size."""
 
-    intercepted_binops = frozenset({"+", "*", "**", "%"})
+    intercepted_binops = frozenset({"+", "-", "*", "/", "//", "**", "%"})
 
     def __init__(self) -> None:
         super().__init__(
@@ -96,10 +98,10 @@ class Box(ImmutableSandboxedEnvironment):
         )
         self.filters = {name: FILTERS[name] for name in _FILTERS} | {
             "format": _format, "replace": _replace, "join": _join, "_counted": _counted, "_together": _together,
-            "_shallow": _shallow, "list": _list, "default": _default, "d": _default,
+            "_shallow": _shallow, "list": _list, "default": _default, "d": _default, "round": _round,
         }  # fmt: skip
         self.filters = {name: _costing(call) for name, call in self.filters.items()}
-        self.tests = dict(TESTS)
+        self.tests = {name: _costing(call) for name, call in TESTS.items()}  # type: ignore[arg-type]  # Jinja's: "function"
         self.globals = {"range": _range}
 
     def checked(self, source: str) -> nodes.Template:
@@ -183,6 +185,8 @@ def _is_number(value: object) -> bool:
 def _short(value: Any) -> Any:
     if isinstance(value, int) and value.bit_length() > _LARGEST_BITS:
         raise SecurityError("a number too large for a template")
+    if isinstance(value, Decimal) and abs(value.adjusted()) > _LARGEST_EXPONENT:
+        raise SecurityError("a number too large or too small for a template")
     if isinstance(value, str | list | tuple) and len(value) > LONGEST_TEXT:
         raise SecurityError(f"a text of more than {LONGEST_TEXT} characters")
     return value
@@ -191,7 +195,7 @@ def _short(value: Any) -> Any:
 def _spend(*values: Any) -> None:
     """One step, and more for long texts and lists: a call on them takes as much longer."""
     left = _steps.get()
-    left[0] -= 1 + sum(len(value) for value in values if isinstance(value, str | list | tuple)) // 64
+    left[0] -= 1 + sum(len(value) for value in values if isinstance(value, str | list | tuple | range)) // 64
     if left[0] < 0:
         raise SecurityError(f"more than {STEPS} steps in a template")
 
@@ -225,6 +229,13 @@ def _default(value: Any, otherwise: Any = "", boolean: bool = False) -> Any:
     """Jinja's own, for which a field without a value is missing too."""
     absent = value is None or isinstance(value, Undefined) or (boolean and not value)
     return otherwise if absent else value
+
+
+def _round(value: Any, precision: int = 0, method: Any = "common") -> Any:
+    """Jinja's own works with ten to the power of `precision`."""
+    if abs(precision) > _MOST_DIGITS:
+        raise SecurityError(f"rounding to more than {_MOST_DIGITS} digits")
+    return FILTERS["round"](value, precision, method)
 
 
 def _together(parts: Iterable[Any]) -> str:
