@@ -41,7 +41,7 @@ async def test_everything_that_the_store_does(database):
         await database.record([attempt("d1")])
         assert await database.next_due("desk", 0) == T0
         assert await database.pending_targets() == {("desk", 0): 1}
-        assert await database.apply_retention(Retention(), T0) == Pruned()
+        assert await database.apply_retention(Retention(), T0, heard) == Pruned()
         assert await database.checkpoint()
         assert await database.free_reserve()
         assert await database.keep_reserve()
@@ -59,9 +59,20 @@ async def test_trouble_and_bugs_are_told_apart(database):
     assert (await database.load()).entities == []
 
 
-async def test_retention_goes_on_to_its_end(database):
+async def heard(_pruned: Pruned) -> None:
+    await trio.lowlevel.checkpoint()
+
+
+async def test_retention_goes_on_to_its_end_and_tells_of_each_chunk(database):
     await database.commit(Batch(at=T0, events=[order() for _ in range(CHUNK * 2 + 1)]))
-    assert (await database.apply_retention(Retention(), at(40 * 86400))).events == CHUNK * 2 + 1
+    chunks: list[int] = []
+
+    async def hear(pruned: Pruned) -> None:
+        await trio.lowlevel.checkpoint()
+        chunks.append(pruned.events)
+
+    assert (await database.apply_retention(Retention(), at(40 * 86400), hear)).events == CHUNK * 2 + 1
+    assert chunks == [CHUNK, CHUNK, 1, 0]
 
 
 async def test_a_cancelled_caller_changes_nothing(database):

@@ -1,6 +1,7 @@
 """What is done now and then: forgetting what has had its time, keeping the database small, finding blind rules."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import trio
@@ -9,7 +10,7 @@ from tocsin.app.assemble import Rooms
 from tocsin.config.settings import Retention as RetentionSettings
 from tocsin.store.errors import StoreUnavailable
 from tocsin.store.model import Batch
-from tocsin.store.retention import Retention
+from tocsin.store.retention import Pruned, Retention
 
 _EVERY = 600.0  # seconds
 _BLIND_EVERY = 60.0
@@ -38,27 +39,32 @@ async def _retain(
         keep = retention()
         limits = Retention(events=keep.events, alerts=keep.alerts, max_size=keep.max_size)
         try:
-            pruned = await rooms.database.apply_retention(limits, rooms.clock.now().wall)
+            pruned = await rooms.database.apply_retention(
+                limits, rooms.clock.now().wall, partial(_forget, rooms)
+            )
             await rooms.database.checkpoint()
             await rooms.database.keep_reserve()
         except StoreUnavailable as error:
             log.warning("housekeeping put off", reason=str(error))
         else:
-            keys = pruned.entities
             if pruned.over and not over:
                 reason = "the database is larger than max_size, and all that may be removed is gone"
                 log.warning(reason, max_size=keep.max_size)
                 await tell("daemon.degraded", reason, "store")
             over = pruned.over
-
-            def forget() -> Batch:
-                now = rooms.clock.now()
-                rooms.entities.forget(keys)  # noqa: B023 — called before the loop goes on
-                return rooms.turn.transitions(rooms.engine.forget(keys, now), now)  # noqa: B023
-
-            if keys:
-                await rooms.pipeline.call(forget)
         await trio.sleep(_EVERY)
+
+
+async def _forget(rooms: Rooms, pruned: Pruned) -> None:
+    """What was removed from the database is not known any more: seen again, it is seen for the first time."""
+
+    def forget() -> Batch:
+        now = rooms.clock.now()
+        rooms.entities.forget(pruned.entities)
+        return rooms.turn.transitions(rooms.engine.forget(pruned.entities, now), now)
+
+    if pruned.entities:
+        await rooms.pipeline.call(forget)
 
 
 async def _find_blind(rooms: Rooms, tell: Callable[[str, str, str], Awaitable[None]]) -> None:

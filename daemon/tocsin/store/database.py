@@ -91,11 +91,18 @@ class Database:
     async def record(self, attempts: Sequence[Attempt]) -> None:
         await self._run(partial(self._store.record, attempts))
 
-    async def apply_retention(self, retention: Retention, now: datetime) -> Pruned:
-        """All that has had its time, chunk by chunk: commits come in between. Cancelled, it has done some of them."""
+    async def apply_retention(
+        self, retention: Retention, now: datetime, removed: Callable[[Pruned], Awaitable[None]]
+    ) -> Pruned:
+        """All that has had its time, chunk by chunk: commits come in between. Cancelled, it has done some of them.
+
+        `removed` is told of each chunk when it is gone for good, whatever becomes of the next.
+        """
         total = Pruned(more=True)
         while total.more:
-            total += await self._run(partial(self._store.apply_retention, retention, now))
+            pruned = await self._run(partial(self._store.apply_retention, retention, now))
+            await removed(pruned)
+            total += pruned
         return total
 
     async def checkpoint(self) -> bool:

@@ -1,0 +1,91 @@
+"""What retention removes from the database is gone from memory too, whatever fails afterwards."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+
+from support.daemon_parts import Lines
+from support.stored import T0, order
+from tocsin.app.assemble import Rooms
+from tocsin.app.housekeeping import keep_house
+from tocsin.clock import ManualClock
+from tocsin.config.load import load_settings
+from tocsin.store import Database, inline
+from tocsin.store.errors import StoreUnavailable
+from tocsin.store.model import Batch
+from tocsin.store.retention import CHUNK
+
+MANY = 2 * CHUNK + 10
+CONFIG = (
+    "venues: {fx: {type: yourfintech, url: 'wss://x.example/ws', secret_key: k}}\nretention: {events: 1d}\n"
+)
+
+
+@pytest.fixture
+async def rooms(tmp_path: Path):
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    (tmp_path / "config.yaml").chmod(0o600)
+    settings = load_settings(tmp_path / "config.yaml", validate_url=None)
+    database = await Database.open(tmp_path / "state", now=T0, run_sync=inline)
+    old = [order(f"o{n}", ended=True) for n in range(MANY)]
+    await database.commit(Batch(at=T0, entities=old))
+    clock = ManualClock(T0 + timedelta(days=2))
+    yield Rooms(settings, await database.load(), database, clock, Lines(), tmp_path)
+    await database.close()
+
+
+async def keep_house_once(rooms: Rooms) -> Lines:
+    log = Lines()
+
+    async def tell(event: str, reason: str, subject: str) -> None:
+        await trio.lowlevel.checkpoint()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(rooms.pipeline.run)
+        nursery.start_soon(keep_house, rooms, lambda: rooms.settings.retention, log, tell)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    return log
+
+
+async def in_memory_and_stored(rooms: Rooms) -> tuple[int, int]:
+    known = [rooms.entities.get(order(f"o{n}").key) for n in range(MANY)]
+    stored = (await rooms.database.load()).entities
+    return sum(each is not None for each in known), len(stored)
+
+
+async def test_what_has_had_its_time_goes(rooms, autojump_clock):
+    assert await in_memory_and_stored(rooms) == (MANY, MANY)
+    await keep_house_once(rooms)
+    assert await in_memory_and_stored(rooms) == (0, 0)
+
+
+@pytest.mark.parametrize("step", ["checkpoint", "keep_reserve"])
+async def test_it_goes_from_memory_whatever_fails_afterwards(rooms, step, monkeypatch, autojump_clock):
+    def fail():
+        raise StoreUnavailable("the disk is full")
+
+    monkeypatch.setattr(rooms.database._store, step, fail)
+    log = await keep_house_once(rooms)
+    assert log.lines == ["warning: housekeeping put off"]
+    assert await in_memory_and_stored(rooms) == (0, 0)
+
+
+async def test_a_later_chunk_that_fails_keeps_nothing_of_the_first_in_memory(
+    rooms, monkeypatch, autojump_clock
+):
+    real, calls = rooms.database._store.apply_retention, []
+
+    def twice(*arguments):
+        calls.append(arguments)
+        if len(calls) > 2:
+            raise StoreUnavailable("the disk is full")
+        return real(*arguments)
+
+    monkeypatch.setattr(rooms.database._store, "apply_retention", twice)
+    log = await keep_house_once(rooms)
+    assert log.lines == ["warning: housekeeping put off"]
+    assert await in_memory_and_stored(rooms) == (10, 10)
