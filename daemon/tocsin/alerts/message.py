@@ -9,7 +9,7 @@ from tocsin.alerts.plain import plain
 from tocsin.engine.model import Context
 from tocsin.quantities import duration_text
 
-LATE = timedelta(minutes=1)  # what goes out later than that says by how much
+LATE = timedelta(seconds=10)  # what goes out later than that says by how much
 
 # What of an entity a person wants to read first, in this order, beside what the message says anyway.
 _SHOWN: Mapping[str, tuple[str, ...]] = {
@@ -64,7 +64,7 @@ def time_text(time: datetime) -> str:
 
 
 def late_by(context: Context, now: datetime) -> timedelta:
-    """How late a message goes out: zero up to a minute. What a gap hid is late from when it happened."""
+    """How late a message goes out: zero up to `LATE`. What a gap hid is late from when it happened."""
     since = min(context.time, context.at) if context.origin == "resync" else context.at
     late = now - since
     return late if late > LATE else timedelta(0)
