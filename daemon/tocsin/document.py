@@ -18,7 +18,8 @@ class Scalar(Struct, frozen=True, gc=False):
     """A single value. `text` is what the user wrote; `value` what YAML 1.2's core schema makes of it.
 
     `text` starts `lead` characters after `place` (1 behind an opening quote); `exact` says that offsets into the
-    text are offsets into the source line too (not so in block scalars and where escapes were resolved).
+    text are offsets into the source line too (not so in block scalars and where escapes were resolved). `rows`, where
+    the text stands on several lines: for each of them its first offset into `text`, and the place of that.
     """
 
     value: str | int | bool | Decimal | None
@@ -26,10 +27,17 @@ class Scalar(Struct, frozen=True, gc=False):
     place: Place
     lead: int = 0
     exact: bool = True
+    rows: tuple[tuple[int, Place], ...] = ()
 
     def within(self, offset: int, length: int = 1) -> Place:
         """The place of `length` characters at `offset` in `text`, as near as it is known."""
-        return self.place.at(self.lead + offset, length) if self.exact else self.place
+        if self.exact:
+            return self.place.at(self.lead + offset, length)
+        if not self.rows:
+            return self.place
+        start, row = next((row for row in reversed(self.rows) if row[0] <= offset), self.rows[0])
+        behind = max(0, offset - start)
+        return row.at(behind, max(1, min(length, row.length - behind)))
 
     def plain(self) -> Plain:
         return self.value

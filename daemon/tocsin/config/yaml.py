@@ -32,6 +32,7 @@ _NUMBER_START = frozenset("-+.0123456789")
 # What YAML calls a line break; its line numbers count these.
 _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_SPACE = re.compile(r"\s*")
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is ten times faster, and in every wheel
 
 _Event: TypeAlias = Any  # PyYAML's events; the published types know neither their marks nor properties
@@ -170,13 +171,37 @@ class _Builder:
         start, end, text = event.start_mark, event.end_mark, event.value
         line, column = start.line, start.column
         if line != end.line:
-            return Scalar(self._value(event, text), text, self._place(line, column), exact=False)
+            place = self._place(line, column)
+            return Scalar(self._value(event, text), text, place, 0, False, self._rows(event, text))
         length = end.column - column
         place = Place(self._name, line + 1, column + 1, length or 1, self._lines[line])
         if not event.style:
             return Scalar(self._value(event, text), text, place, 0, length == len(text))
         # Quoted on one line: offsets hold where nothing was escaped.
         return Scalar(text, text, place, 1, length == len(text) + 2)
+
+    def _rows(self, event: _Event, text: str) -> tuple[tuple[int, Place], ...]:
+        """Where each line of a text stands; empty where that can't be told (what is escaped is written otherwise)."""
+        rows: list[tuple[int, Place]] = []
+        offset, line, column = 0, event.start_mark.line, event.start_mark.column
+        if event.style in ("|", ">"):
+            line, column = line + 1, 0
+        elif event.style:
+            column += 1  # behind the quote
+        while (offset := _SPACE.match(text, offset).end()) < len(text):  # type: ignore[union-attr]  # it matches ""
+            if line >= len(self._raw):
+                return ()
+            written = self._raw[line][column:]
+            said = written.strip()
+            if line == event.end_mark.line and event.style in ("'", '"'):
+                said = written[: event.end_mark.column - 1 - column].strip()
+            if not text.startswith(said, offset):
+                return ()
+            if said:
+                lead = column + len(written) - len(written.lstrip())
+                rows.append((offset, self._place(line, lead, len(said))))
+            offset, line, column = offset + len(said), line + 1, 0
+        return tuple(rows)
 
     def _value(self, event: _Event, text: str) -> str | int | bool | Decimal | None:
         if event.style:
