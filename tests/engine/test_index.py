@@ -161,13 +161,13 @@ def test_so_it_does_at_a_restart_and_a_reload(written, steps, others):
 
     def reloading(engine: Engine) -> Any:
         """As `reload`, but with the loop in the new rulebook's place before anything is judged."""
-        real = engine._judge_standing
+        real = engine._judging.standing
 
         def judge(changes, at, which):
             engine._rules.index = loop
             return real(changes, at, which)
 
-        engine._judge_standing = judge
+        engine._judging.standing = judge
         return engine.reload(edited, now)
 
     judged = reloading(plain)

@@ -1,16 +1,18 @@
-"""Rules that were edited, between two runs or within one: what becomes of the lives that hang on them."""
+"""Lives from outside: taken up from the last run, under rules that were edited, or ended whatever they have come to."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from tocsin.engine import states
 from tocsin.engine.group_change import is_group_key
 from tocsin.engine.grouped import Grouped
 from tocsin.engine.happenings import Quiet, Reminding, group_fields
+from tocsin.engine.hours import OUT_OF_HOURS, Hours
 from tocsin.engine.instance import Instance
-from tocsin.engine.lives import Life, Lives
-from tocsin.engine.model import Transition, World
+from tocsin.engine.links import Links
+from tocsin.engine.lives import Life, Lives, revive
+from tocsin.engine.model import Saved, Transition, World
 from tocsin.engine.occasions import Occasions
 from tocsin.engine.rule import Rule
 from tocsin.engine.sequences import Awaiting, sign
@@ -19,12 +21,58 @@ from tocsin.engine.transitions import standing, transition
 from tocsin.events import Change, Instant
 
 
+class Kept(NamedTuple):
+    """A life as it was stored: what its rule wanted, by which fields it grouped, and its fingerprint."""
+
+    life: Life
+    asked: Mapping[str, Any]
+    grouped: Sequence[str] | None
+    fingerprint: str
+
+
+def read(row: Saved, rule: Rule | None, alive: Instant | None, now: Instant) -> Kept:
+    """What the last run kept of a life; `alive` is when it was last seen to run, `rule` is None where it is gone.
+
+    KeyError, TypeError, ValueError or msgspec's ValidationError where another version had written it.
+    """
+    record = row.record
+    life = revive(rule or gone_rule(row.rule, record), row.instance, record, alive, now)
+    return Kept(life, record["asks"], record.get("per"), record["fingerprint"])
+
+
 class Changeover:
-    def __init__(self, lives: Lives, world: World, occasions: Occasions, grouped: Grouped) -> None:
+    def __init__(
+        self,
+        lives: Lives,
+        world: World,
+        occasions: Occasions,
+        grouped: Grouped,
+        *,
+        links: Links,
+        hours: Hours,
+    ) -> None:
         self._lives = lives
         self._world = world
         self._occasions = occasions
         self._grouped = grouped
+        self._links = links
+        self._hours = hours
+
+    def resumed(self, kept: Kept, rule: Rule, now: Instant) -> Iterator[Transition]:
+        """A life of the last run goes on under its rule, edited in between or not."""
+        life = kept.life
+        if isinstance(life, Instance | Awaiting) and not self._links.hold(rule, life.entity.venue):
+            life.thaw(now)
+        self._lives.keep(life)
+        if kept.fingerprint != rule.fingerprint:
+            yield from self.edited(life, rule, kept.asked, kept.grouped, now)
+        elif isinstance(life, Instance) and life.state == "inactive" and self.standing(life, now) is None:
+            self._lives.forget(life)
+            yield transition(life, Step(trace="its entity is forgotten"), now, keep=False)
+        else:
+            life.adopt(rule, now)
+            self._lives.keep(life)
+            yield transition(life, Step(trace="restored"), now)
 
     def edited(
         self, life: Life, rule: Rule, asked: Mapping[str, Any], grouped: Sequence[str] | None, now: Instant
@@ -49,6 +97,15 @@ class Changeover:
             if change is not None:
                 step = states.resolve(life, change, now, reason=reason)
         yield transition(life, step, now, state="inactive", keep=False)
+
+    def closed(self, rules: Iterable[Rule], now: Instant) -> Iterator[Transition]:
+        """Those of these rules that don't count now have ended: their alerts are over, and nothing waits any longer."""
+        closed = {rule.id for rule in rules if not self._hours.counts(rule)}
+        for life in self._lives if closed else ():
+            if life.rule.id not in closed:
+                continue
+            if isinstance(life, Awaiting) or (isinstance(life, Instance) and life.state != "inactive"):
+                yield from self.end(life, now, OUT_OF_HOURS)
 
     def standing(self, life: Life, now: Instant) -> Change | None:
         """What the life is of, as it stands: its entity, if that is known, or its group."""

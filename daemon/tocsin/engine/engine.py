@@ -7,21 +7,20 @@
 Venue changes go through `process` like all others and stop the timers of a venue whose link is down.
 """
 
-from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
-from operator import itemgetter
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from msgspec import ValidationError
 
-from tocsin.engine import states
-from tocsin.engine.changeover import Changeover, gone_rule
+from tocsin.engine.changeover import Changeover, read
 from tocsin.engine.context import matches_event
 from tocsin.engine.following import Following
 from tocsin.engine.grouped import Grouped
 from tocsin.engine.happenings import Quiet, Reminding, group_fields
-from tocsin.engine.hours import OUT_OF_HOURS, Hours
+from tocsin.engine.hours import Hours
 from tocsin.engine.instance import Instance, asks
-from tocsin.engine.links import UNHELD, hangs_on_link, is_down
-from tocsin.engine.lives import Life, Lives, due, instance_key, revive
+from tocsin.engine.judging import Judging
+from tocsin.engine.links import Links, hangs_on_link, is_down
+from tocsin.engine.lives import Life, Lives, instance_key
 from tocsin.engine.memory import Memory
 from tocsin.engine.model import Faded, Sample, Saved, Transition, World
 from tocsin.engine.occasions import Occasions
@@ -30,11 +29,10 @@ from tocsin.engine.rulebook import Rulebook
 from tocsin.engine.sequences import Awaiting
 from tocsin.engine.sight import Sight
 from tocsin.engine.states import Step
-from tocsin.engine.transitions import before, standing, transition
+from tocsin.engine.transitions import standing, transition
 from tocsin.events import Account, Change, Instant, Key
 
 _REEVALUATE = 1.0  # seconds between looks at conditions whose truth changes as time passes
-_NOTHING: tuple[Transition, ...] = ()
 
 
 class Engine:
@@ -43,19 +41,21 @@ class Engine:
     def __init__(self, rules: Iterable[Rule], world: World, new_id: Callable[[], str]) -> None:
         self._memory = Memory()
         self._world = world = self._memory.over(world)
-        self._new_id = new_id
         self._lives = Lives()
         self._sight = Sight()
         self._occasions = Occasions(self._lives, self._sight, self._memory.tallies, new_id)
-        self._following = Following(self._lives, self._sight, self._occasions, self._held)
+        self._links = Links(self._lives)
+        self._following = Following(self._lives, self._sight, self._occasions, self._links.hold)
         self._hours = Hours()
-        self._grouped = Grouped(world, self._judge, self._hours.counts, self._held)
-        self._changeover = Changeover(self._lives, world, self._occasions, self._grouped)
-        self._down: set[str] = set()
+        self._judging = Judging(world, self._lives, self._sight, new_id, links=self._links, hours=self._hours)
+        self._grouped = Grouped(world, self._judging.judge, self._hours.counts, self._links.hold)
+        self._changeover = Changeover(
+            self._lives, world, self._occasions, self._grouped, links=self._links, hours=self._hours
+        )
         self._looked_at = float("-inf")
         self._looking = True  # whether there is anything whose truth changes as time passes
         self._rules = Rulebook(rules)
-        self._asked()
+        self._run()
 
     # ------------------------------------------------------------------------------------------------------- entrances
 
@@ -64,7 +64,7 @@ class Engine:
         rules, kind = self._rules, change.kind
         change = self._memory.see(change, passing=kind == "trade" and self._is_passing(change))
         out = list(self._link(change, now)) if kind == "venue" else []
-        if concerned := rules.concerned(change, self._restless(change.key)):
+        if concerned := rules.concerned(change, self._judging.restless(change.key)):
             out += self._evaluated(concerned, change, now)
         out += self._grouped.changed(change, now)
         if change.ended:
@@ -82,7 +82,8 @@ class Engine:
         out: list[Transition] = []
         for turned in self._hours.passed(now):
             out += self._due(turned.at.steady, now)
-            out += self._opened((turned.rule,), now) if turned.open else self._closed((turned.rule,), now)
+            judged = self._judged if turned.open else self._changeover.closed
+            out += judged((turned.rule,), now)
         out += self._due(now.steady, now)
         if self._looking and self._rules.timed and now.steady - self._looked_at >= _REEVALUATE:
             self._looked_at = now.steady
@@ -119,7 +120,7 @@ class Engine:
         `leave` is called when all that was saved lives again and nothing is judged yet: it ends what isn't to go on.
         Beside the transitions: what couldn't be read, and why.
         """
-        self._down = {venue.key.id for venue in self._world.live("venue") if is_down(venue)}
+        self._links.restore(self._world.live("venue"))
         self._hours.set(self._rules.running.values(), now)
         self._looked_at = now.steady  # before that every feed says that its venue isn't connected yet
         out: list[Transition] = []
@@ -127,42 +128,25 @@ class Engine:
         for row in saved:
             rule = self._rules.get(row.rule)
             try:
-                life = revive(rule or gone_rule(row.rule, row.record), row.instance, row.record, alive, now)
-                asked, grouped, edited = row.record["asks"], row.record.get("per"), row.record["fingerprint"]
+                kept = read(row, rule, alive, now)
             except (KeyError, TypeError, ValueError, ValidationError) as error:
                 unreadable.append(f"instance {row.instance:.200} of rule {row.rule}: {error!r:.200}")
                 continue
             if rule is None:
-                out += self._changeover.end(life, now, self._rules.why_gone(row.rule))
-                continue
-            if isinstance(life, Instance | Awaiting) and not self._held(rule, life.entity.venue):
-                life.thaw(now)
-            self._lives.keep(life)
-            if edited != rule.fingerprint:
-                out += self._changeover.edited(life, rule, asked, grouped, now)
-            elif (
-                isinstance(life, Instance)
-                and life.state == "inactive"
-                and self._changeover.standing(life, now) is None
-            ):
-                self._lives.forget(life)
-                out.append(transition(life, Step(trace="its entity is forgotten"), now, keep=False))
+                out += self._changeover.end(kept.life, now, self._rules.why_gone(row.rule))
             else:
-                life.adopt(rule, now)
-                self._lives.keep(life)
-                out.append(transition(life, Step(trace="restored"), now))
+                out += self._changeover.resumed(kept, rule, now)
         out += leave()
-        out += self._closed(self._rules.running.values(), now)
-        untimed = self._rules.running.keys() - self._rules.timed
-        out += self._judge_standing(self._live(self._rules.running.values()), now, untimed)
-        out += self._grouped.judge_all(now, untimed)
+        out += self._changeover.closed(self._rules.running.values(), now)
+        untimed = [rule for rule in self._rules.running.values() if rule.id not in self._rules.timed]
+        out += self._judged(untimed, now)
         return out, unreadable
 
     def reload(self, rules: Iterable[Rule], now: Instant) -> list[Transition]:
         """Other rules from now on. A rule whose meaning is unchanged keeps its state and notices nothing."""
         old, self._rules = self._rules, Rulebook(rules)
         self._hours.set(self._rules.running.values(), now)
-        self._asked()
+        self._run()
         self._looking = True
         out: list[Transition] = []
         for life in self._lives:
@@ -174,14 +158,11 @@ class Engine:
                 self._lives.keep(life)
             else:
                 out += self._changeover.edited(life, rule, asks(was), group_fields(was), now)
-        fresh = {
-            rule.id: rule for rule in self._rules.running.values() if not _is_same(old.get(rule.id), rule)
-        }
-        for forgotten in (old.running.keys() - self._rules.running.keys()) | fresh.keys():
+        fresh = [rule for rule in self._rules.running.values() if not _is_same(old.get(rule.id), rule)]
+        for forgotten in (old.running.keys() - self._rules.running.keys()) | {rule.id for rule in fresh}:
             self._sight.forget(forgotten)
-        out += self._closed(fresh.values(), now)
-        out += self._judge_standing(self._live(fresh.values()), now, fresh)
-        out += self._grouped.judge_all(now, fresh)
+        out += self._changeover.closed(fresh, now)
+        out += self._judged(fresh, now)
         return out
 
     def acknowledge(self, alert_id: str, now: Instant) -> list[Transition]:
@@ -213,7 +194,7 @@ class Engine:
 
     def venue_removed(self, venue: str, now: Instant) -> list[Transition]:
         """The venue is no longer configured: nobody will tell what becomes of its entities."""
-        self._down.discard(venue)
+        self._links.forget(venue)
         out: list[Transition] = []
         for life in self._lives:
             if isinstance(life, Instance | Awaiting) and life.entity.venue == venue:
@@ -229,26 +210,12 @@ class Engine:
             rule = self._rules.running[rule_id]
             if rule.is_event_rule:
                 return False
-            if rule.is_group:
-                truths = self._grouped.verdicts(rule, now)
-                return not truths or any(truth is not None for truth in truths)
-            concerned = [
-                truth
-                for kind in rule.kinds
-                for change in self._world.live(kind)
-                if (truth := states.verdict(rule, standing(change), now)) is not False
-                or states.concerns(rule, change, now)
-            ]
-            return not concerned or any(truth is not None for truth in concerned)
+            truths = (self._grouped if rule.is_group else self._judging).verdicts(rule, now)
+            return not truths or any(truth is not None for truth in truths)
 
         return self._sight.blind(now.steady, sees)
 
     # -------------------------------------------------------------------------------------------------- which rules look
-
-    def _restless(self, key: Key) -> Collection[str]:
-        """The rules to which a change of that entity is news even if it makes their conditions false."""
-        living, unseeing = self._lives.rules_of(key), self._sight.unseeing
-        return {*living, *unseeing} if unseeing else living
 
     def _evaluated(self, rules: Iterable[Rule], change: Change, now: Instant) -> Iterator[Transition]:
         key = instance_key(change.key)
@@ -264,66 +231,18 @@ class Engine:
             elif passing:
                 continue
             elif rule.is_level:
-                yield from self._judge(rule, key, change, now)
+                yield from self._judging.judge(rule, key, change, now)
             else:
                 yield from self._occasions.edge(rule, change, now)
 
-    def _judge_standing(
-        self, changes: Iterable[Change], now: Instant, rules: Container[str]
-    ) -> Iterator[Transition]:
-        """Judge these entities as they stand, nothing having happened to them, by these rules, one rule after the other.
-
-        While a venue is away no time passes for its entities.
-        """
-        index, order, timed = self._rules.index, self._rules.order, self._rules.timed
-        concerned: list[tuple[int, Rule, Change]] = []
-        for change in changes:
-            held = change.venue in self._down and change.kind not in UNHELD
-            concerned += [
-                (order[rule.id], rule, change)
-                for rule in index.candidates(change, self._restless(change.key))
-                if rule.is_level
-                and rule.id in rules
-                and not (held and rule.id in timed)
-                and self._hours.counts(rule)
-            ]
-        concerned.sort(key=itemgetter(0))
-        for _, rule, change in concerned:
-            yield from self._judge(rule, instance_key(change.key), change, now)
-
-    def _live(self, rules: Iterable[Rule]) -> Iterator[Change]:
-        """Everything that lives of the kinds that these state rules watch, as it stands."""
-        for kind in dict.fromkeys(kind for rule in rules if rule.is_level for kind in rule.kinds):
-            yield from map(standing, self._world.live(kind))
-
     # ----------------------------------------------------------------------------------------------------- state rules
-
-    def _judge(self, rule: Rule, key: str, change: Change, now: Instant) -> Sequence[Transition]:
-        life = self._lives.get(rule.id, key)
-        out: list[Transition] = []
-        if life is not None and (at := due(life)) is not None and at <= now.steady:
-            # Due before this change came: what the entity was then decides.
-            out += self._timer(life, before(change), now)
-            life = self._lives.get(rule.id, key)
-        truth = states.verdict(rule, change, now)
-        if truth is not False or states.concerns(rule, change, now):
-            self._sight.note(rule, truth, now.steady)
-        if life is None and truth is not True:
-            return out
-        instance = life if isinstance(life, Instance) else Instance(rule, key, change.key)
-        step = states.judge(instance, change, now, truth, self._new_id)
-        if step is not None:
-            if self._held(rule, change.venue):
-                instance.freeze(now)
-            out.append(self._moved(instance, step, now))
-        return out or _NOTHING
 
     def _look(self, now: Instant) -> Iterator[Transition]:
         """Time has passed: what is judged by it is judged again."""
         timed = self._rules.timed
         there = [standing(change) for kind in self._rules.timed_kinds for change in self._world.live(kind)]
         self._looking = bool(there)
-        yield from self._judge_standing(there, now, timed)
+        yield from self._judging.standing(there, now, timed)
         yield from self._grouped.look(now)
 
     def _account_moved(self, change: Change, now: Instant) -> Iterator[Transition]:
@@ -332,7 +251,7 @@ class Engine:
         below = [
             standing(owned, account) for owned in self._world.of_account(change.key.venue, change.key.id)
         ]
-        yield from self._judge_standing(below, now, self._rules.reading_account)
+        yield from self._judging.standing(below, now, self._rules.reading_account)
         yield from self._grouped.moved(below, now, self._rules.reading_account)
 
     def _timer(self, life: Life, change: Change | None, now: Instant) -> Iterator[Transition]:
@@ -343,15 +262,8 @@ class Engine:
             yield from self._reminder(life, now)
         elif isinstance(life, Awaiting):
             yield from self._following.passed(life, now)
-        elif change is None:
-            # Its entity couldn't be read at the start. Nothing can be said until the venue speaks of it.
-            life.freeze(now)
-            life.remind_at = None
-            self._lives.keep(life)
-        elif moved := states.passed(life, change, now):
-            yield self._moved(life, moved, now)
         else:
-            self._lives.keep(life)
+            yield from self._judging.passed(life, change, now)
 
     def _reminder(self, life: Reminding, now: Instant) -> Iterator[Transition]:
         """What would remind out of hours does so when they begin."""
@@ -367,23 +279,14 @@ class Engine:
         for life in self._lives.pop_due(steady):
             yield from self._timer(life, self._changeover.standing(life, now), now)
 
-    def _opened(self, rules: Collection[Rule], now: Instant) -> Iterator[Transition]:
-        """The hours of these rules begin: entities are judged as they are."""
-        opened = {rule.id for rule in rules}
-        yield from self._judge_standing(self._live(rules), now, opened)
-        yield from self._grouped.judge_all(now, opened)
+    def _judged(self, rules: Collection[Rule], now: Instant) -> Iterator[Transition]:
+        """Everything that these rules are about, as it stands."""
+        yield from self._judging.all_standing(rules, now)
+        yield from self._grouped.judge_all(now, {rule.id for rule in rules})
 
-    def _closed(self, rules: Iterable[Rule], now: Instant) -> Iterator[Transition]:
-        """Those of these rules that don't count now have ended: their alerts are over, and nothing waits any longer."""
-        closed = {rule.id for rule in rules if not self._hours.counts(rule)}
-        for life in self._lives if closed else ():
-            if life.rule.id not in closed:
-                continue
-            if isinstance(life, Awaiting) or (isinstance(life, Instance) and life.state != "inactive"):
-                yield from self._changeover.end(life, now, OUT_OF_HOURS)
-
-    def _asked(self) -> None:
+    def _run(self) -> None:
         """Other rules run from now on: other things are to be remembered."""
+        self._judging.rules = self._rules
         self._memory.ask(self._rules.running.values())
         self._grouped.set_rules(self._rules.running.values())
 
@@ -392,36 +295,13 @@ class Engine:
         latest = self._world.get(change.key)
         return latest is not None and latest.state is not change.state
 
-    def _moved(self, instance: Instance, step: Step, now: Instant) -> Transition:
-        keep = instance.state != "inactive" or instance.over
-        (self._lives.keep if keep else self._lives.forget)(instance)
-        return transition(instance, step, now, keep=keep)
-
-    # ------------------------------------------------------------------------------------------------------ venue links
-
-    def _link(self, change: Change, now: Instant) -> Iterator[Transition]:
-        """A venue's link goes down or comes up: the timers of what it holds stop, or go on."""
-        name, down = change.key.id, is_down(change)
-        if down == (name in self._down):
+    def _link(self, venue: Change, now: Instant) -> Iterator[Transition]:
+        """A venue's link may have gone down or come up."""
+        if not self._links.turns(venue):
             return
-        (self._down.add if down else self._down.discard)(name)
-        for life in self._lives:
-            if life.entity.venue != name or not hangs_on_link(life.rule):
-                continue
-            if isinstance(life, Awaiting):
-                (life.freeze if down else life.thaw)(now)
-                self._lives.keep(life)
-                yield transition(life, Step(trace="venue away" if down else "venue back"), now)
-            if not isinstance(life, Instance):
-                continue
-            if down and life.rule.on_gap == "resolve" and life.state != "inactive":
-                yield from self._changeover.end(life, now, "venue lost")
-            elif life.state in ("pending", "recovering"):
-                (life.freeze if down else life.thaw)(now)
-                self._lives.keep(life)
-                yield transition(life, Step(trace="venue away" if down else "venue back"), now)
-        if not down:
-            yield from self._taken_up(name, now)
+        yield from self._links.turned(venue, now, self._changeover.end)
+        if not is_down(venue):
+            yield from self._taken_up(venue.key.id, now)
 
     def _taken_up(self, venue: str, now: Instant) -> Iterator[Transition]:
         """What was resolved for want of the link may still be so; the venue needn't say it again."""
@@ -430,12 +310,9 @@ class Engine:
             for rule in self._rules.running.values()
             if rule.on_gap == "resolve" and hangs_on_link(rule)
         }
-        there = (change for change in self._live(lost.values()) if change.venue == venue)
-        yield from self._judge_standing(there, now, lost)
+        there = (change for change in self._judging.live(lost.values()) if change.venue == venue)
+        yield from self._judging.standing(there, now, lost)
         yield from self._grouped.judge_all(now, lost, venue)
-
-    def _held(self, rule: Rule, venue: str) -> bool:
-        return venue in self._down and hangs_on_link(rule)
 
 
 def _is_same(known: Rule | None, rule: Rule) -> bool:
