@@ -2,6 +2,7 @@
 
 import re
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any
 
 # A spelling that Decimal gives back unchanged through format(value, "f"); all others carry their text along.
@@ -10,6 +11,8 @@ _NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,
 _MOST_DIGITS = 200  # no venue counts further; a hostile 1e999999 would cost a megabyte to print
 _TOO_LARGE = 10**_MOST_DIGITS
 _LARGEST_EXPONENT = 400
+# Venues say the same numbers over and over: one object for all is read, compared and kept at a fraction of the cost.
+_REMEMBERED = 4096
 
 # Arithmetic of ours (derived values, rules) runs in this context: more digits than any product of two wire numbers.
 EXACT = Context(prec=80, rounding=ROUND_HALF_EVEN, Emin=-9999, Emax=9999)
@@ -39,18 +42,31 @@ class WireDecimal(Decimal):
 
 def number(wire: str | int | Decimal) -> Decimal:
     """The exact number that the wire spelled. ValueError on what is no finite number of sane size; never a float."""
-    if type(wire) is int:  # what most numbers are, first
-        if -_TOO_LARGE < wire < _TOO_LARGE:
-            return Decimal(wire)
-        raise ValueError("a number of too many digits")
-    if wire.__class__ is str and len(wire) <= _MOST_DIGITS and _CANONICAL.fullmatch(wire):
-        return Decimal(wire)
     if isinstance(wire, Decimal):
         return wire
-    if not isinstance(wire, str):
+    if isinstance(wire, bool) or not isinstance(wire, (str, int)):
         raise ValueError(f"not a number: {wire!r:.40}")
+    return _read(wire)
+
+
+@lru_cache(_REMEMBERED)
+def json_number(text: str) -> Decimal:
+    """`number` of what a JSON decoder has found to be one: there an exponent is all that can be uncommon."""
+    if len(text) <= _MOST_DIGITS and "e" not in text and "E" not in text:
+        return Decimal(text)
+    return _read(text)
+
+
+@lru_cache(_REMEMBERED)
+def _read(wire: str | int) -> Decimal:
+    if isinstance(wire, int):
+        if abs(wire) >= _TOO_LARGE:
+            raise ValueError("a number of too many digits")
+        return Decimal(wire)
     if len(wire) > _MOST_DIGITS:
         raise ValueError("a number of too many digits")
+    if _CANONICAL.fullmatch(wire):
+        return Decimal(wire)
     if not _NUMBER.fullmatch(wire):
         raise ValueError(f"not a number: {wire!r:.40}")
     try:
@@ -61,13 +77,6 @@ def number(wire: str | int | Decimal) -> Decimal:
     if max(map(abs, exponents)) > _LARGEST_EXPONENT:
         raise ValueError(f"a number out of all range: {wire!r:.40}")
     return spelled
-
-
-def json_number(text: str) -> Decimal:
-    """`number` of what a JSON decoder has found to be one: there an exponent is all that can be uncommon."""
-    if len(text) <= _MOST_DIGITS and "e" not in text and "E" not in text:
-        return Decimal(text)
-    return number(text)
 
 
 def number_text(value: Decimal) -> str:
