@@ -115,7 +115,7 @@ class Rooms:
     def venues_removed(self, names: Sequence[str], resolved: list[str]) -> Batch:
         """These venues are no longer configured: their alerts end, what they still had to say is not heard."""
         now = self.clock.now()
-        transitions = [each for name in names for each in self.engine.venue_removed(name, now)]
+        transitions = self.engine.venues_removed(names, now)
         resolved += _resolved(transitions)
         gone: list[Key] = []
         for name in names:

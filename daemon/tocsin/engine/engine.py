@@ -192,15 +192,17 @@ class Engine:
         out = [transition(life, step, now, state="inactive", keep=False) for life in lives]
         return [*out, *self._grouped.gone(gone, now)]
 
-    def venue_removed(self, venue: str, now: Instant) -> list[Transition]:
-        """The venue is no longer configured: nobody will tell what becomes of its entities."""
-        self._links.forget(venue)
+    def venues_removed(self, venues: Collection[str], now: Instant) -> list[Transition]:
+        """These venues are no longer configured: nobody will tell what becomes of their entities."""
         out: list[Transition] = []
+        for venue in venues:
+            self._links.forget(venue)
         for life in self._lives:
-            if isinstance(life, Instance | Awaiting) and life.entity.venue == venue:
+            if isinstance(life, Instance | Awaiting) and life.entity.venue in venues:
                 out += self._changeover.end(life, now, "venue removed")
-        out += self._grouped.venue_removed(venue, now)
-        self._memory.forget_venue(venue)
+        out += self._grouped.venues_removed(venues, now)
+        for venue in venues:
+            self._memory.forget_venue(venue)
         return out
 
     def blind(self, now: Instant) -> list[str]:

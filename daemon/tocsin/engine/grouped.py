@@ -52,15 +52,15 @@ class Grouped:
             yield from self._touched(self._groups.put(change, now.wall), change.key.kind, now)
 
     def gone(self, keys: Iterable[Key], now: Instant) -> Iterator[Transition]:
-        """These entities are forgotten, without having ended."""
-        for key in keys:
-            if key.kind in self._by_kind:
-                yield from self._touched(self._groups.drop(key), key.kind, now)
+        """These entities are forgotten, without having ended. What is left is judged when all of them have left."""
+        touched = self._groups.drop(keys)
+        for kind in self._by_kind:
+            yield from self._touched(touched, kind, now)
 
-    def venue_removed(self, venue: str, now: Instant) -> Iterator[Transition]:
-        """Nobody will tell what becomes of its entities: they take no part any more."""
+    def venues_removed(self, venues: Container[str], now: Instant) -> Iterator[Transition]:
+        """Nobody will tell what becomes of their entities: they take no part any more."""
         keys = [change.key for kind in self._by_kind for change in self._world.live(kind)]
-        yield from self.gone([key for key in keys if key.venue == venue], now)
+        yield from self.gone([key for key in keys if key.venue in venues], now)
 
     def judge_all(
         self, now: Instant, rules: Container[str], venue: str | None = None

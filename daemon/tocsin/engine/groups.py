@@ -116,9 +116,13 @@ class Groups:
             return {}
         return {id(table): self._built(table, now).put(change, now) for table in tables}
 
-    def drop(self, key: Key) -> dict[int, list[Group]]:
-        """The entity is gone: the groups that it was in, by table."""
-        return {id(table): table.drop(key) for table in self._by_kind.get(key[1], ())}
+    def drop(self, keys: Iterable[Key]) -> dict[int, list[Group]]:
+        """The entities are gone: the groups that they were in, each once, by table."""
+        touched: dict[int, dict[Group, None]] = {}
+        for key in keys:
+            for table in self._by_kind.get(key[1], ()):
+                touched.setdefault(id(table), {}).update(dict.fromkeys(table.drop(key)))
+        return {table: list(groups) for table, groups in touched.items()}
 
     def look(self, rule: Rule, now: datetime) -> list[Group]:
         """All groups of the rule, everybody judged anew: time alone may change who takes part."""

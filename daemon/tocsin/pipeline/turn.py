@@ -57,9 +57,9 @@ class Turn:
         self._engine.recall(Sample(row.series, row.instance, row.time, row.value) for row in samples)
 
         def leave() -> list[Transition]:
-            found: list[Transition] = []
-            for name in removed:
-                found += self._engine.venue_removed(name, now)
+            gone = tuple(removed)
+            found = self._engine.venues_removed(gone, now) if gone else []
+            for name in gone:
                 batch.gone += self._entities.venues_removed(name)
             return found
 
