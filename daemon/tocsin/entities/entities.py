@@ -130,7 +130,7 @@ class Entities:
             self._shelf.add(record)
         else:
             operated = said.kind == "balance" and is_operation(said, changed, stated, record.stated_time)
-            if updates:
+            if updates or operated:
                 self._shelf.replace(record, structs.replace(known, **updates))
             if not (whole or changed or operated or (said.momentary and UNSET in updates.values())):
                 return self._connections.mentioned(None, record.key, at)  # at most another spelling
