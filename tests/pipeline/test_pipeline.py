@@ -1,6 +1,8 @@
 """Commands, order and a disk that refuses: nothing is lost, and nothing is sent that isn't on disk."""
 
+import copy
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,12 +10,14 @@ import trio
 import trio.testing
 
 from support.outboxes import TrioClock
+from support.stored import T0, opened, order
 from support.story import Story, compiled, options
 from tocsin.engine.engine import Engine
 from tocsin.entities import Entities
 from tocsin.events import Instant, Observation, Position, Venue, number
 from tocsin.feed.model import Received
 from tocsin.pipeline import Inbox, Pipeline, Turn
+from tocsin.pipeline.pipeline import merge_without_events
 from tocsin.store.errors import StoreUnavailable
 from tocsin.store.model import Batch, NewDelivery
 
@@ -281,3 +285,26 @@ async def test_in_a_very_long_emergency_events_are_lost_but_no_alert(
     assert {change.key.id for batch in scene.disk.committed for change in batch.entities} == set(ids)
     assert {change.key.id for batch in scene.disk.committed for change in batch.events} == set(ids[:2])
     assert scene.pipeline.refused_since is None
+
+
+@pytest.mark.parametrize("seen_again", [False, True])
+def test_what_is_put_together_comes_to_what_came_one_after_the_other(
+    tmp_path: Path, seen_again: bool
+) -> None:
+    first = Batch(at=T0, entities=[order("stays"), order("goes")], events=[order("goes")])
+    then = Batch(
+        at=T0, gone=[order("goes").key], entities=[order("goes", symbol="ETH")] if seen_again else []
+    )
+    kept = {}
+    for name in ("apart", "together"):
+        store = opened(tmp_path / name)
+        batches = copy.deepcopy([first, then])
+        if name == "together":
+            merge_without_events(*batches)
+            del batches[1]
+        for batch in batches:
+            store.commit(batch)
+        kept[name] = {change.key.id: change.symbol for change in store.load().entities}
+        store.close()
+    assert kept["together"] == kept["apart"]
+    assert kept["apart"] == {"stays": "BTC-EUR"} | ({"goes": "ETH"} if seen_again else {})

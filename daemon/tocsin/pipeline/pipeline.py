@@ -176,6 +176,9 @@ class Pipeline:
 
 def merge_without_events(into: Batch, batch: Batch) -> None:
     """What `batch` changed, committed with `into`: alerts and states in their order, but not what happened."""
+    # Of one batch what is gone goes before its entities are put: what is gone by then was put in vain.
+    gone = frozenset(batch.gone)
+    into.entities = [change for change in into.entities if change.key not in gone]
     for name in Batch.__struct_fields__:
         rows = getattr(batch, name)
         if isinstance(rows, list) and name != "events":
