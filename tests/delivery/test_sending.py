@@ -1,11 +1,12 @@
 """Apprise's own plugins against stand-ins: what arrives on the wire, and what is said of each answer."""
 
 import logging
+import threading
 
 import pytest
 import trio
 
-from support.receivers import SLACK, TELEGRAM, Drop, Hang, Reply, slack_text, telegram_text
+from support.receivers import SLACK, TELEGRAM, Drop, Hang, Late, Reply, slack_text, telegram_text
 from tocsin.delivery.apprise_sender import make_sender
 from tocsin.delivery.model import Message
 from tocsin.delivery.services import validate_url
@@ -183,6 +184,42 @@ async def test_while_one_send_hangs_the_next_fails_and_another_channel_works(ser
         assert not (await slow.send(message())).sent  # no second thread for it
         assert (await send(TELEGRAM_URL)).sent
     assert [request.host for request in services.requests] == [SLACK, TELEGRAM]
+
+
+async def given_up(sender, services, given: Message, late: Late) -> None:
+    """A send that nobody waits for any more when the service answers it."""
+    services.script(SLACK, late)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(sender.send, given)
+        await trio.to_thread.run_sync(services.wait_for, 1)
+        nursery.cancel_scope.cancel()
+    late.until.set()
+
+
+async def test_what_was_taken_after_it_was_given_up_is_not_sent_again(services):
+    sender = make_sender(Secret(SLACK_URL), name="desk", deadline=10.0)
+    await given_up(sender, services, message(), Late(Reply(200, "ok"), threading.Event()))
+    outcome = await sender.send(message(body="on fx, late by 40 s"))
+    assert (outcome.sent, outcome.answer) == (True, "Slack: 200 ok, after it was given up")
+    assert len(services.requests) == 1
+    assert (await sender.send(message())).answer == "Slack: 200 ok"  # it is taken back once
+    assert len(services.requests) == 2
+
+
+async def test_what_was_refused_after_it_was_given_up_is_sent_again(services):
+    sender = make_sender(Secret(SLACK_URL), name="desk", deadline=10.0)
+    await given_up(sender, services, message(), Late(Reply(500, "oops"), threading.Event()))
+    assert (await sender.send(message())).answer == "Slack: 200 ok"
+    assert len(services.requests) == 2
+
+
+async def test_a_late_answer_speaks_for_its_own_message_only(services):
+    sender = make_sender(Secret(SLACK_URL), name="desk", deadline=10.0)
+    await given_up(sender, services, message(), Late(Reply(200, "ok"), threading.Event()))
+    assert (await sender.send(message(delivery_id="d2"))).answer == "Slack: 200 ok"
+    assert len(services.requests) == 2
+    assert (await sender.send(message())).answer == "Slack: 200 ok, after it was given up"
+    assert len(services.requests) == 2
 
 
 @pytest.mark.parametrize("url", [SLACK_URL, TELEGRAM_URL])

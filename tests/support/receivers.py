@@ -60,7 +60,15 @@ class Drop:
     """Takes the request and closes the connection."""
 
 
-Answer = Reply | Hang | Drop
+@dataclass(frozen=True)
+class Late:
+    """Takes the request and answers when `until` is set."""
+
+    reply: Reply
+    until: threading.Event
+
+
+Answer = Reply | Hang | Drop | Late
 _WELCOME = {SLACK: Reply(200, "ok"), TELEGRAM: Reply(200, '{"ok":true,"result":{}}')}
 
 
@@ -139,6 +147,9 @@ class _Server(AbstractContextManager["_Server"]):
                     self._changed.notify_all()
                 if isinstance(answer, Hang):
                     self._closing.wait(_PATIENCE)
+                if isinstance(answer, Late):
+                    answer.until.wait(_PATIENCE)
+                    answer = answer.reply
                 if not isinstance(answer, Reply):
                     return
                 connection.sendall(_reply_bytes(answer))

@@ -4,6 +4,7 @@ import importlib
 from typing import Any
 
 import trio
+from msgspec import structs
 
 from tocsin.delivery.answers import listening
 from tocsin.delivery.model import Message, Outcome
@@ -12,12 +13,15 @@ from tocsin.delivery.verdict import verdict
 from tocsin.secrets import Masker, Secret
 
 DEADLINE = 30.0  # seconds a send may take in all; each single read has a shorter time-out of its own
-_PARTLY_KEPT = 1000  # deliveries of which it is remembered who has them
+_KEPT = 1000  # deliveries of which it is remembered who has them
 _TYPES = {"info": "info", "warning": "warning", "critical": "failure"}
 
 
 class AppriseSender:
-    """One URL of a channel. One thread at most: a send that hangs keeps it, and the next ones fail until it ends."""
+    """One URL of a channel. One thread at most: a send that hangs keeps it, and the next ones fail until it ends.
+
+    A message that the service took after its send was given up counts as sent when it is tried again.
+    """
 
     def __init__(self, url: Secret, *, name: str, masker: Masker, deadline: float = DEADLINE) -> None:
         self.name = name
@@ -29,18 +33,31 @@ class AppriseSender:
         self._own_masker = Masker()
         self._delivered: set[str] = set()  # of the delivery in hand
         self._partly: dict[str, set[str]] = {}  # delivery id -> who has it already
+        self._taken: dict[str, Outcome] = {}  # delivery id -> its acceptance, of which nobody heard yet
 
     async def send(self, message: Message) -> Outcome:
         """Send, within the deadline. What the outside does is in the outcome; only bugs of ours are raised."""
         try:
             with trio.fail_after(self._deadline):
-                return await trio.to_thread.run_sync(
+                outcome = await trio.to_thread.run_sync(
                     self._send, message, abandon_on_cancel=True, limiter=self._limiter
                 )
         except trio.TooSlowError:
             return Outcome(sent=False, answer=f"{self.name}: no answer within {self._deadline:g} s")
+        self._taken.pop(message.delivery_id, None)
+        return outcome
 
     def _send(self, message: Message) -> Outcome:
+        """In the thread, so after any send before it has ended, given up or not."""
+        if (late := self._taken.get(message.delivery_id)) is not None:
+            return structs.replace(late, answer=f"{late.answer}, after it was given up")
+        outcome = self._notify(message)
+        if outcome.sent:
+            self._taken[message.delivery_id] = outcome
+            _cut(self._taken)
+        return outcome
+
+    def _notify(self, message: Message) -> Outcome:
         if self._plugin is None:
             try:
                 self._plugin = self._prepare(load(self._url))
@@ -93,14 +110,18 @@ class AppriseSender:
     def _forget(self, delivery_id: str, *, accepted: bool) -> None:
         if accepted or not self._delivered:
             self._partly.pop(delivery_id, None)
-        while len(self._partly) > _PARTLY_KEPT:
-            self._partly.pop(next(iter(self._partly)))
+        _cut(self._partly)
 
     def _is_delivered(self, key: object, per_message: bool = False) -> bool:  # noqa: ARG002 # Apprise's signature
         return repr(key) in self._delivered
 
     def _mark_delivered(self, key: object, per_message: bool = False) -> None:  # noqa: ARG002 # Apprise's signature
         self._delivered.add(repr(key))
+
+
+def _cut(known: dict[str, Any]) -> None:
+    while len(known) > _KEPT:
+        known.pop(next(iter(known)))
 
 
 def make_sender(
