@@ -37,9 +37,9 @@ tests:
 """
 
 
-def failing(tmp_path, steps: str) -> str:
+def failing(tmp_path, steps: str, head: str = RED) -> str:
     path = tmp_path / "it.yaml"
-    path.write_text(RED + "".join(f"      - {{{step.strip()}}}\n" for step in steps.strip().splitlines()))
+    path.write_text(head + "".join(f"      - {{{step.strip()}}}\n" for step in steps.strip().splitlines()))
     (result,) = run_tests(read_tests(path))
     assert result.failure is not None, "it passed"
     return failure_text(result).replace(f"{tmp_path}/", "")
@@ -97,21 +97,57 @@ def test_a_failure_shows_what_came_beside_what_was_expected_and_why(tmp_path):
         "    trace of in-the-red for p1:\n"
         "          0s  pending: profit -60 < -50: pending for 30s\n"
         "         30s  firing: profit -60 < -50\n"
-        "         now  when is true: profit -60 < -50\n"
+        "         now  position p1 (BTCUSD) on fx: firing since 2026-01-01 00:00:30 UTC\n"
+        "                when profit < -50: yes, profit -60 < -50\n"
         "    trace of in-the-red for p2:\n"
-        "         now  no live position is called p2\n"
+        "         now  it watches position, and nothing such called p2 is known\n"
         "    trace of canceled for o1:\n"
-        "          1m  inactive: happened\n"
-        "         now  no live order is called o1"
+        "          1m  firing: happened\n"
+        "         now  order.canceled o1 (ETHUSD) on fx: raised an alert at 2026-01-01 00:01:00 UTC"
     )
 
 
-def test_a_failure_of_a_rule_that_did_nothing_says_why_it_did_nothing(tmp_path):
-    text = failing(
-        tmp_path,
-        "at: 0s, venue: fx, position: {id: p1, symbol: X}\nat: 1m, expect: [{rule: in-the-red, id: p1}]",
-    )
-    assert "now  when is unknown: profit is missing" in text
+ELSE = """
+rules:
+  - {id: ended, watch: order.canceled, when: amount > 5}
+  - {id: group, watch: position, per: [account], when: sum(profit) < -100}
+  - {id: drop, watch: ticker, when: drawdown(last) > 5}
+  - {id: unfilled, watch: order.open, unless: {watch: order.filled, within: 1m}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    [
+        ("at: 0s, venue: fx, position: {id: p1, symbol: X}\nat: 1m, expect: [{rule: in-the-red, id: p1}]",
+         "when profit < -50: unknown, profit is missing"),
+        # Named without an id, or not at all.
+        ("at: 0s, venue: fx, position: {id: p1, profit: -5}\nat: 1m, expect: [{rule: in-the-red}]",
+         "when profit < -50: no, profit -5 >= -50"),
+        ("at: 0s, venue: fx, position: {id: p1, profit: -5}\nat: 1m, expect: [{state: firing}]",
+         "when profit < -50: no, profit -5 >= -50"),
+        ("at: 1m, expect: [{rule: canceled}]", "it watches order.canceled, and nothing such is known"),
+        # What happened to something that has ended, a group, what is remembered, what followed.
+        ("at: 0s, venue: fx, order: {id: o1, amount: 3, status: canceled}\nat: 1m, expect: [{rule: ended, id: o1}]",
+         "when amount > 5: no, amount 3 <= 5"),
+        ("at: 0s, venue: fx, account: a1, position: {id: p1, profit: -5}\nat: 1m, expect: [{rule: group, id: a1}]",
+         "when sum(profit) < -100: no, sum(profit) -5 >= -100"),
+        (("at: 0s, venue: fx, ticker: {symbol: X, last: 100}\nat: 1s, venue: fx, ticker: {symbol: X, last: 99}\n"
+         "at: 1s, expect: [{rule: drop, id: X}]"), "when drawdown(last) > 5: no, drawdown(last) 1 <= 5"),
+        (("at: 0s, venue: fx, order: {id: o1, status: open}\nat: 1s, venue: fx, order: {id: o1, status: filled}\n"
+         "at: 1m, expect: [{rule: unfilled, id: o1}]"), "unless order.filled within 1m: no, order.filled of o1 came 1s later"),
+        # What fires, and isn't told.
+        (("at: 0s, silence: {match: rule=in-the-red, for: 1h}\nat: 0s, venue: fx, position: {id: p1, profit: -60}\n"
+         "at: 30s, expect: [{rule: in-the-red, id: p1}]"), "held back by silence: rule=in-the-red, until 2026-01-01 01:00:00 UTC"),
+        (("at: 0s, channel_fails: phone\nat: 0s, venue: fx, position: {id: p1, profit: -60}\n"
+         "at: 30s, expect: [{rule: in-the-red, id: p1}]"), "held back by channel phone: firing is pending"),
+        ("at: 0s, venue: fx, position: {id: p1, profit: -60}\nat: 10s, expect: [{rule: in-the-red, id: p1}]",
+         "held back by for: 10s of 30s have passed"),
+    ],
+)  # fmt: skip
+def test_a_failure_says_why_nothing_was_told(tmp_path, steps, said):
+    more = "\n".join(ELSE.strip().splitlines()[1:])
+    assert said in failing(tmp_path, steps, RED.replace("channels:", f"{more}\nchannels:"))
 
 
 def test_a_test_ends_at_its_first_failure_and_the_next_one_runs(tmp_path):

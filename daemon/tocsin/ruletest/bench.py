@@ -59,7 +59,8 @@ class Bench:
         self.engine: Traced
         self._turn: Turn
         self._database: Database
-        self._state_dir = state_dir
+        self.state_dir = state_dir
+        self.routing = Routing(channels={name: Route() for name in channels})
         self._nursery = nursery
         self._channels: list[tuple[trio.CancelScope, trio.Event]] = []
         self._wake = Wake()
@@ -89,7 +90,7 @@ class Bench:
 
     async def _open(self, venues: Iterable[str] = ()) -> None:
         now = self.clock.now()
-        self._database = await Database.open(self._state_dir, now=now.wall, run_sync=inline)
+        self._database = await Database.open(self.state_dir, now=now.wall, run_sync=inline)
         loaded = await self._database.load()
         self.entities = Entities(loaded.entities)
         self._reconnect(loaded, now)
@@ -126,7 +127,7 @@ class Bench:
 
     def _options(self) -> Options:
         return Options(
-            routing=Routing(channels={name: Route() for name in self.stand_ins}),
+            routing=self.routing,
             targets={name: Targets(1, _EXPIRE) for name in self.stand_ins},
             names=Names(),
         )

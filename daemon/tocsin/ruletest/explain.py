@@ -5,14 +5,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import takewhile
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 from msgspec import structs
 
+from tocsin.alerts.decide import Routing
 from tocsin.alerts.held import from_record
 from tocsin.alerts.message import time_text
 from tocsin.alerts.silences import Silences
-from tocsin.config.settings import Settings
 from tocsin.engine.group import Group
 from tocsin.engine.language.condition import TreeCondition
 from tocsin.engine.language.tree import conjuncts
@@ -56,21 +57,31 @@ class Explained:
     barriers: tuple[Barrier, ...]
 
 
+class Daemon(Protocol):
+    """Whose store is asked: its settings, or a test bench."""
+
+    @property
+    def state_dir(self) -> Path: ...
+
+    @property
+    def routing(self) -> Routing: ...
+
+
 def explain(
-    settings: Settings, rule: Rule, id_: str | None, now: datetime, limit: int
+    daemon: Daemon, rule: Rule, id_: str | None, now: datetime, limit: int
 ) -> tuple[list[Explained], int]:
     """The first `limit` of all that the rule is about (of that id, where one is given), and how many there are.
 
     Raises StoreUnavailable, SchemaRefused.
     """
-    with Reader(settings.state_dir / DATABASE).snapshot() as reader:
+    with Reader(daemon.state_dir / DATABASE).snapshot() as reader:
         known = Known(reader, rule)
-        there = _circumstances(reader, settings, rule, now)
+        there = _circumstances(reader, daemon.routing, rule, now)
         found, count = subjects(known, id_, now, limit)
         return [_explained(known, subject, there) for subject in found], count
 
 
-def _circumstances(reader: Reader, settings: Settings, rule: Rule, now: datetime) -> Circumstances:
+def _circumstances(reader: Reader, routing: Routing, rule: Rule, now: datetime) -> Circumstances:
     silences = Silences()
     for silence in reader.silences():
         with suppress(ValueError):  # what can't be read holds nothing; the daemon says so when it starts
@@ -80,7 +91,7 @@ def _circumstances(reader: Reader, settings: Settings, rule: Rule, now: datetime
         gatekeeper.fires(alert["rule"], alert["venue"], alert["instance"])
     return Circumstances(
         now=now,
-        routing=settings.routing,
+        routing=routing,
         gatekeeper=gatekeeper,
         away={venue.key.id: _away(venue) for venue in reader.entities("venue") if is_down(venue)},
         held=[from_record(held.data) for held in reader.held() if held.rule == rule.id],

@@ -74,8 +74,9 @@ def _trace(failure: Failure) -> list[str]:
     for line in failure.trace:
         if (line.rule, line.id) != subject:
             subject = (line.rule, line.id)
-            lines.append(f"    trace of {line.rule} for {line.id}:")
-        lines.append(f"      {(at_text(line.at) if line.at is not None else 'now').rjust(6)}  {line.text}")
+            lines.append(f"    trace of {line.rule}{f' for {line.id}' if line.id is not None else ''}:")
+        when = at_text(line.at) if line.at is not None else "" if line.text.startswith(" ") else "now"
+        lines.append(f"      {when.rjust(6)}  {line.text}")
     return lines
 
 

@@ -1,72 +1,80 @@
 """Why a rule did what it did for an entity, or did nothing: what a failing test prints."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tocsin.engine.rule import Rule
-from tocsin.events import Instant, Key
+from tocsin.engine.model import Transition
+from tocsin.events import Instant
 from tocsin.ruletest.bench import Bench
+from tocsin.ruletest.explain import Explained, explain
+from tocsin.ruletest.steps import is_pattern
 
 _MOST = 40  # lines of one rule and entity; the last ones
+_MOST_ABOUT = 5  # entities, or rules, where the test names none
+_MARKS = {True: "yes", False: "no", None: "unknown"}
 
 
 @dataclass(frozen=True, slots=True)
 class TraceLine:
-    """`at` is None for how it stands now."""
+    """`id` is None for all that the rule is about, `at` for how it stands now."""
 
     rule: str
-    id: str
+    id: str | None
     at: float | None
     text: str
 
 
 def traces(bench: Bench, about: Iterable[Mapping[str, Any]]) -> list[TraceLine]:
-    """The steps of every rule and entity that are named, and how its condition stands now."""
-    start = bench.clock.now()
+    """The steps of every rule and entity that are named, how the rule stands there now, and what holds it back. Blocks."""
+    now = bench.clock.now()
     found: list[TraceLine] = []
-    for rule_id, entity in dict.fromkeys(_subjects(bench, about)):
-        steps = [t for t in bench.trace if t.rule == rule_id and t.entity.id == entity]
+    for rule, entity in dict.fromkeys(_subjects(bench, about)):
+        steps = [t for t in bench.trace if t.rule == rule and t.entity.id == entity]
         for step in steps[-_MOST:]:
-            at = start.steady - (start.wall - step.at).total_seconds()
-            text = step.trace if step.trace.startswith(step.state) else f"{step.state}: {step.trace}"
-            found.append(TraceLine(rule_id, entity, at, text))
-        rule = next((rule for rule in bench.rules if rule.id == rule_id), None)
-        found += [TraceLine(rule_id, entity, None, text) for text in standing(bench, rule, entity, start)]
+            at = now.steady - (now.wall - step.at).total_seconds()
+            found.append(TraceLine(rule, entity, at, _said(step)))
+        found += [TraceLine(rule, entity, None, text) for text in _standing(bench, rule, entity, now)]
     return found
 
 
-def _subjects(bench: Bench, about: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, str]]:
+def _subjects(bench: Bench, about: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str | None]]:
+    """The rules and entities that are named, or all that the rules did something for."""
     for item in about:
-        rule, entity = item.get("rule"), item.get("id")
-        if entity is not None and rule is not None:
-            yield str(rule), str(entity)
-        elif rule is not None:
-            yield from ((t.rule, t.entity.id) for t in bench.trace if t.rule == rule)
-
-
-def standing(bench: Bench, rule: Rule | None, entity: str, now: Instant) -> list[str]:
-    """How the rule's conditions stand for the entity."""
-    if rule is None:
-        return ["there is no such rule now"]
-    if not rule.enabled:
-        return ["the rule is not enabled"]
-    found = []
-    for kind in sorted(rule.kinds):
-        for change in bench.entities.live(kind):
-            if change.key.id != entity:
+        named, entity = item.get("rule"), item.get("id")
+        rules = [rule.id for rule in bench.rules[:_MOST_ABOUT]]
+        for rule in [str(named)] if named is not None and not is_pattern(str(named)) else rules:
+            if entity is not None and not is_pattern(str(entity)):
+                yield rule, str(entity)
                 continue
-            for name in ("where", "when", "until"):
-                condition = getattr(rule, name)
-                if condition is not None:
-                    truth = {True: "true", False: "false", None: "unknown"}[condition.holds(change, now.wall)]
-                    found.append(f"{name} is {truth}: {condition.told(change, now.wall)}")
-    if not found and not any(known.id == entity for known in _keys(bench, rule)):
-        found.append(f"no live {' or '.join(sorted(rule.kinds))} is called {entity}")
-    return found
+            moved: dict[str | None, None] = dict.fromkeys(t.entity.id for t in bench.trace if t.rule == rule)
+            yield from ((rule, id_) for id_ in list(moved or [None])[-_MOST_ABOUT:])
 
 
-def _keys(bench: Bench, rule: Rule) -> Iterable[Key]:
-    for kind in rule.kinds:
-        for change in bench.entities.live(kind):
-            yield change.key
+def _said(step: Transition) -> str:
+    """A step in words: what was told, or which state it led to."""
+    word = step.tell or step.state
+    return step.trace if word == "inactive" or step.trace.startswith(word) else f"{word}: {step.trace}"
+
+
+def _standing(bench: Bench, name: str, entity: str | None, now: Instant) -> Iterator[str]:
+    rule = next((rule for rule in bench.rules if rule.id == name), None)
+    if rule is None:
+        yield "there is no such rule now"
+        return
+    told, count = explain(bench, rule, entity, now.wall, _MOST_ABOUT)
+    if not told:
+        which = f" called {entity}" if entity is not None else ""
+        yield f"it watches {' or '.join(sorted(rule.events or rule.kinds))}, and nothing such{which} is known"
+    for each in told:
+        yield from _explained(each)
+    if count > len(told):
+        yield f"and {count - len(told)} more"
+
+
+def _explained(each: Explained) -> Iterator[str]:
+    yield f"{each.title}: {each.state}"
+    for part in each.parts:
+        yield f"  {part.of} {part.asks}: {_MARKS[part.holds]}, {part.saw}"
+    for name, reason in each.barriers:
+        yield f"  held back by {name}: {reason}"
