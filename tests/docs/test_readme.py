@@ -5,14 +5,23 @@ import re
 import shutil
 import subprocess
 import sys
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
+import trio
 import yaml
 
 from support.receivers import Services, telegram_text
 from tocsin.cli import COMMANDS
+from tocsin.cli.explain import tell
 from tocsin.config.load import load_settings
+from tocsin.ruletest.actions import READ
+from tocsin.ruletest.clock import SteppedClock
+from tocsin.ruletest.explain import explain
+from tocsin.ruletest.reading import read_tests
+from tocsin.ruletest.runner import play
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -60,7 +69,12 @@ def secret(folder, name, text):
 CHANNELS = {"phone": "json://127.0.0.1:9/", "desk": "json://127.0.0.1:9/", "mail": "json://127.0.0.1:9/"}
 
 
-@pytest.mark.parametrize("text", [b for b in blocks("yaml") if "rules" in yaml.safe_load(b)])
+EXAMPLES = {block: yaml.safe_load(block) for block in blocks("yaml")}
+
+
+@pytest.mark.parametrize(
+    "text", [b for b, read in EXAMPLES.items() if "rules" in read and "tests" not in read]
+)
 def test_every_example_of_rules_checks_without_a_warning(text, tmp_path):
     config = yaml.safe_load(text)
     for number, rule in enumerate(config["rules"]):
@@ -82,11 +96,53 @@ def test_every_example_of_rules_checks_without_a_warning(text, tmp_path):
     assert about_rules == []
 
 
+def test_the_example_of_a_rule_test_passes(folder):
+    (example,) = (block for block, read in EXAMPLES.items() if "tests" in read)
+    (folder / "rules" / "tests" / "positions.yaml").write_text(example)
+    ran = tocsin("test", "rules/positions.yaml", cwd=folder)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.startswith("all passed: 1 test in 1 file"), ran.stdout
+
+
+def test_the_steps_of_rule_tests_that_are_told_are_all_that_there_are():
+    table = README[README.index("| step | does |") : README.index("**Replay.**")]
+    told = {
+        word
+        for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+        for word in re.findall(r"(\w+):", row)
+    }
+    assert told - {"down", "rule", "id", "match", "for"} == set(READ)
+
+
+def test_what_explain_says_is_what_is_shown(tmp_path, capsys):
+    """The rule, and a position that went into the red a second ago."""
+    state = {"id": "p1", "symbol": "BTCUSD", "side": "long"}
+    steps = [
+        {"at": f"{at}s", "venue": "fx", "position": {**state, "profit": profit}}
+        for at, profit in ((0, -10), (10, -60))
+    ]
+    rules = ROOT / "rules" / "positions.yaml"
+    (tmp_path / "it.yaml").write_text(
+        yaml.safe_dump({"rules": str(rules), "tests": [{"name": "it", "steps": steps}]})
+    )
+    (tmp_path / "config.yaml").write_text(
+        yaml.safe_dump({"rules": [str(rules)], "channels": CHANNELS, "state_dir": str(tmp_path / "state")})
+    )
+    (tmp_path / "config.yaml").chmod(0o600)
+    tests = read_tests(tmp_path / "it.yaml")
+    clock = SteppedClock(tests.tests[0].start)
+    assert trio.run(partial(play, tests, tests.tests[0], clock, tmp_path), clock=clock) is None
+    settings = load_settings(tmp_path / "config.yaml", validate_url=None)
+    rule = next(rule for rule in settings.rules if rule.id == "position-in-the-red")
+    tell(*explain(settings, rule, None, tests.tests[0].start + timedelta(seconds=11), 20))
+    assert capsys.readouterr().out == next(b for b in blocks("text") if "held back by for" in b)
+
+
 def test_every_example_of_channels_checks(folder):
     for name in ("telegram_token", "telegram_chat", "slack_token", "smtp_password"):
         shape = {"telegram_token": "123456789:AAabcdefghijklmnopqrstuvwxyz0123456", "telegram_chat": "4711"}
         secret(folder, name, shape.get(name, "T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ"))
-    examples = [b for b in blocks("yaml") if "channels" in yaml.safe_load(b)]
+    examples = [b for b, read in EXAMPLES.items() if "channels" in read and "tests" not in read]
     assert len(examples) == 2
     for text in examples:
         (folder / "config.yaml").write_text(text)

@@ -58,7 +58,7 @@ def command(
     if output == "json":
         print_json({"rule": rule, "count": count, "explained": [_plain(each) for each in told]})
     elif told:
-        _tell(told, count)
+        tell(told, count)
     else:
         which = f" called {id_}" if id_ else ""
         about = " or ".join(sorted(found.events or found.kinds))
@@ -66,7 +66,8 @@ def command(
     ctx.exit(0 if told else FAILED)
 
 
-def _tell(told: list["Explained"], count: int) -> None:
+def tell(told: list["Explained"], count: int) -> None:
+    """For people. `count` is how many there are, of which these are the first."""
     from tocsin.alerts.message import time_text
     from tocsin.alerts.plain import plain
 
