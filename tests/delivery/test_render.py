@@ -6,7 +6,9 @@ import pytest
 
 from support.outboxes import START, context
 from tocsin.alerts.message import Names
-from tocsin.delivery.render import check_template, render, template_names
+from tocsin.delivery.render import render
+from tocsin.delivery.template_check import check_template
+from tocsin.engine.language.keys import usable
 
 NAMES = Names({"9020b4e5": "main"}, {"BTCUSD": "bitcoin"})
 POSITION = context(
@@ -58,7 +60,7 @@ def said(template, **changes) -> str:
 )  # fmt: skip
 def test_what_a_template_makes(template, text):
     assert said(template) == text
-    assert check_template(template, template_names(["position"])) is None
+    assert check_template(template, usable(("position",))) == ()
 
 
 def test_whatever_the_template_the_message_names_state_condition_and_reason():
@@ -132,32 +134,6 @@ def test_a_template_that_fails_sends_our_own_words_with_the_error(template, erro
 
 def test_a_long_text_is_cut():
     assert len(told("{% for n in range(9000) %}abcdefgh{% endfor %}").body) < 17_000
-
-
-@pytest.mark.parametrize(
-    ("template", "line", "error"),
-    [
-        ("{{ proft }}", 1, "unknown name proft; did you mean profit?"),
-        ("one\ntwo {{ profit }}\n{{ symbl }}", 3, "unknown name symbl; did you mean symbol?"),
-        ("ok\n{% if profit %}", 2, "Unexpected end of template"),
-        ("{{ profit|uper }}", 1, "No filter named 'uper'"),
-        ("{{ account.equty }}", 1, "account: unknown name equty; did you mean equity?"),
-        ("{{ filled }}", 1, "unknown name filled"),  # an order's, not a position's
-        ("\n{% macro a() %}{% endmacro %}", 2, "macro can't be used here"),
-        ("x" * 20_001, 1, "more than 20000 characters"),
-        ("{{ " + "(" * 5000, 1, "nested too deeply"),
-    ],
-)
-def test_what_check_says_of_a_template(template, line, error):
-    found = check_template(template, template_names(["position"]))
-    assert found is not None
-    assert found[0] == line
-    assert error in found[1]
-
-
-def test_names_of_several_kinds():
-    assert {"filled", "profit", "value", "worst", "venue"} <= template_names(["order", "position"])
-    assert "profit" not in template_names(["order"])
 
 
 def test_a_template_sees_the_members_of_a_group():

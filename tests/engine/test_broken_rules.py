@@ -1,5 +1,6 @@
 """Every fault of a rule is told with its place, a caret and a remedy, all at once: see broken/."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from tocsin.config.yaml import load
 from tocsin.document import Sequence
 from tocsin.engine.calendars import parse_calendar
 from tocsin.engine.compile import Environment, compile_rules
+from tocsin.engine.language.keys import TemplateFlaw, Usable
 from tocsin.events.vocabulary import fields
 
 BROKEN = Path(__file__).with_name("broken")
@@ -20,13 +22,13 @@ SUPPLIED = {
 }
 
 
-def a_template_check(text: str, names: frozenset[str]) -> tuple[int, str] | None:
+def a_template_check(text: str, usable: Usable) -> list[TemplateFlaw]:
     """Stands in for the room that renders: a `{{ word }}` must be one of the names."""
-    for number, line in enumerate(text.splitlines()):
-        for part in line.split("{{")[1:]:
-            if (word := part.partition("}}")[0].strip()) not in names:
-                return number, f"unknown field `{word}`"
-    return None
+    return [
+        TemplateFlaw(found.start(1), len(found[1]), f"unknown field `{found[1]}`")
+        for found in re.finditer(r"{{ (\w+) }}", text)
+        if found[1] not in usable.names
+    ]
 
 
 CALENDARS = {"trading": parse_calendar("UTC", ["09:00-17:00"]), "faulty": None}

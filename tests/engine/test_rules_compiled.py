@@ -11,6 +11,7 @@ from tocsin import document
 from tocsin.engine import reference
 from tocsin.engine.compile import Environment, compile_rule, compile_rules
 from tocsin.engine.language.functions import FUNCTIONS
+from tocsin.engine.language.keys import Usable
 from tocsin.engine.written import KEYS, LATER, rule_schema
 
 
@@ -169,15 +170,17 @@ def test_rules_keep_their_order_and_the_sound_ones_are_given() -> None:
 
 
 def test_templates_may_use_the_fields_of_what_is_watched() -> None:
-    asked: list[frozenset[str]] = []
+    asked: list[Usable] = []
 
-    def check(text: str, names: frozenset[str]) -> None:
-        asked.append(names)
+    def check(text: str, usable: Usable) -> tuple[()]:
+        asked.append(usable)
+        return ()
 
     rule("{id: x, watch: [order.canceled, position.closed], title: t}", check_template=check)
-    (names,) = asked
+    ((names, members),) = asked
     assert {"symbol", "side", "venue", "time", "worst", "members", "severity"} <= names
     assert not {"profit", "filled", "lot_size", "account.equity"} & names
+    assert {"profit", "filled", "id"} <= members
 
 
 def test_without_supplied_fields_nothing_is_warned_about() -> None:

@@ -18,8 +18,8 @@ from tocsin.config.rule_files import read_rules
 from tocsin.config.search import default_state_dir
 from tocsin.config.settings import Common, Settings, VenueConfig, by_severity
 from tocsin.config.venues import read_venues
-from tocsin.delivery.render import MESSAGE_NAMES, check_template
 from tocsin.delivery.services import validate_url as apprise_validates
+from tocsin.delivery.template_check import check_template
 from tocsin.document import Entry, Mapping, Node, Scalar, Sequence
 from tocsin.engine.compile import Environment, compile_rules
 from tocsin.engine.rule import Rule
@@ -117,18 +117,12 @@ def _rules(reading: Reading, root: Mapping, venues: Map[str, VenueConfig]) -> li
     environment = Environment(
         channels=frozenset(_names(root)),
         supplied=supplied,
-        check_template=template_problem,
+        check_template=check_template,
         calendars=read_calendars(reading, root.get("calendars")),
     )
     rules, problems = compile_rules(written, environment)
     reading.add(*problems)
     return list(rules.values())
-
-
-def template_problem(source: str, fields: frozenset[str]) -> tuple[int, str] | None:
-    """What is wrong with a rule's template (its line counted from 0); `fields` are what the rule watches has."""
-    found = check_template(source, fields | MESSAGE_NAMES)
-    return (found[0] - 1, found[1]) if found else None
 
 
 def _common(reading: Reading, root: Mapping) -> Common | None:

@@ -1,13 +1,12 @@
 """From a delivery's frozen context to the message that goes out: the rule's words, or ours, and what neither may omit."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any, Self
 
-from jinja2 import Template, TemplateSyntaxError, nodes
+from jinja2 import Template, TemplateSyntaxError
 from jinja2.exceptions import SecurityError, UndefinedError
-from jinja2.meta import find_undeclared_variables
 
 from tocsin.alerts.message import Names, circumstances, default_body, default_title, state_line
 from tocsin.alerts.plain import plain
@@ -15,51 +14,10 @@ from tocsin.delivery.model import Message
 from tocsin.delivery.sandbox import Box, run
 from tocsin.engine.model import Context
 from tocsin.events import KINDS
-from tocsin.events.vocabulary import all_fields, fields, nearest, parse_value
+from tocsin.events.vocabulary import all_fields, fields, parse_value
 
-# What a template may use beside the fields of the rule's kind.
-MESSAGE_NAMES = frozenset(
-    {
-        "rule", "severity", "state", "event", "value", "value_at_start", "worst", "duration", "late", "as_of", "members",
-        "condition", "reason", "account_name", "symbol_name", "started_at", "fired_at", "missing_fields", "suppressed",
-    }
-)  # fmt: skip
 _ACCOUNT = "account"
 _BOX = Box()
-
-
-def template_names(kinds: Iterable[str]) -> frozenset[str]:
-    """Every name that a template of a rule watching these kinds may use."""
-    return MESSAGE_NAMES.union(*(fields(kind) for kind in kinds))
-
-
-def check_template(source: str, names: frozenset[str]) -> tuple[int, str] | None:
-    """What is wrong with a template: the line in it (from 1) and the words; None when nothing is.
-
-    `names` are what it may use (see `template_names`).
-    """
-    try:
-        _BOX.ready(source)
-        tree = _BOX.parse(source)
-    except TemplateSyntaxError as error:
-        return error.lineno, error.message or "not a template"
-    except RecursionError:
-        return 1, "nested too deeply"
-    for name in sorted(find_undeclared_variables(tree) - names - set(_BOX.globals)):
-        return _line_of(source, name), _unknown(name, names)
-    for node in tree.find_all(nodes.Getattr):
-        if (
-            isinstance(node.node, nodes.Name)
-            and node.node.name == _ACCOUNT
-            and node.attr not in fields(_ACCOUNT)
-        ):
-            return node.lineno, "account: " + _unknown(node.attr, frozenset(fields(_ACCOUNT)))
-    return None
-
-
-def _unknown(name: str, names: frozenset[str]) -> str:
-    close = nearest(name, sorted(names))
-    return f"unknown name {name}" + (f"; did you mean {close}?" if close else "")
 
 
 def render(
@@ -206,10 +164,3 @@ def _typed(kind: str, plain_fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def _number(text: str | None) -> Any:
     return parse_value("number", text) if text is not None else None
-
-
-def _line_of(source: str, name: str) -> int:
-    for token_line, kind, value in _BOX.lex(source):
-        if kind == "name" and value == name:
-            return token_line
-    return 1

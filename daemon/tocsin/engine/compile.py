@@ -34,8 +34,8 @@ from tocsin.engine.written import CONDITIONS, HOURS, SEQUELS, WrittenRule
 from tocsin.errors import Place, Problem
 
 
-def _any_template(_text: str, _names: frozenset[str]) -> None:
-    return None
+def _any_template(_text: str, _usable: keys.Usable) -> tuple[()]:
+    return ()
 
 
 @dataclass(frozen=True)
@@ -183,10 +183,10 @@ def _texts(
     """What the messages say."""
     per = _grouping(said)
     if watch.events or per is None:
-        keys.templated(node, said, keys.template_names(watch.kinds), wrong_with, report)
+        keys.templated(node, said, keys.usable(watch.kinds), wrong_with, report)
         keys.valued(node, said, scope(watch.kinds, bool(watch.events)), report)
     else:
-        keys.templated(node, said, keys.group_names(watch.kinds, per), wrong_with, report)
+        keys.templated(node, said, keys.usable(watch.kinds, per), wrong_with, report)
         keys.valued_of_group(node, said, grouping.numbers_of(conditions), report)
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from types import MappingProxyType
 
 from tocsin.config.calendars import read_calendars
-from tocsin.config.load import template_problem
 from tocsin.config.reading import Reading
 from tocsin.config.rule_files import read_rules
 from tocsin.config.shape import unknown_key
+from tocsin.delivery.template_check import check_template
 from tocsin.document import Mapping, Node, Scalar, Sequence
 from tocsin.engine.compile import Environment, compile_rules
 from tocsin.engine.language.calendar import Calendars
@@ -51,7 +51,7 @@ def compile_written(
     written = read_rules(reading, listed)
     names = list(_named(written) or [ONLY_CHANNEL]) if channels is None else list(channels)
     rules, problems = compile_rules(
-        written, Environment(channels=frozenset(names), check_template=template_problem, calendars=calendars)
+        written, Environment(channels=frozenset(names), check_template=check_template, calendars=calendars)
     )
     reading.add(*problems)
     return list(rules.values()), names

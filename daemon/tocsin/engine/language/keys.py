@@ -1,7 +1,8 @@
 """What a rule's keys say beside its conditions: whether they fit its sort, and whether what they name exists."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
+from typing import NamedTuple
 
 from tocsin import document
 from tocsin.engine.language.condition import TreeCondition
@@ -9,9 +10,27 @@ from tocsin.engine.language.report import Report, did_you_mean
 from tocsin.engine.language.scope import Scope, scope
 from tocsin.engine.language.watch import Watch
 from tocsin.engine.written import WrittenRule
+from tocsin.events.vocabulary import fields
 
-CheckTemplate = Callable[[str, frozenset[str]], tuple[int, str] | None]
-"""Given a template and the names it may use: (line within it, counted from 0; what is wrong), or None."""
+
+class TemplateFlaw(NamedTuple):
+    """One thing wrong with a template; `offset` and `length` are of what the caret stands under, in its text."""
+
+    offset: int
+    length: int
+    message: str
+    hint: str = ""
+
+
+class Usable(NamedTuple):
+    """What a template may use: names, and the fields of each of `members`."""
+
+    names: frozenset[str]
+    members: frozenset[str]
+
+
+CheckTemplate = Callable[[str, Usable], Sequence[TemplateFlaw]]
+"""Given a template and what it may use: all that is wrong with it."""
 
 TEMPLATE_NAMES = frozenset({
     "rule", "severity", "state", "event", "value", "value_at_start", "worst", "duration", "late", "as_of", "members",
@@ -71,31 +90,30 @@ def notified(node: document.Mapping, said: WrittenRule, channels: frozenset[str]
 def templated(
     node: document.Mapping,
     said: WrittenRule,
-    names: frozenset[str],
+    usable: Usable,
     wrong_with: CheckTemplate,
     report: Report,
 ) -> None:
     """`title` and `message` are templates over what the rule watches."""
     for key, template in (("title", said.title), ("message", said.message)):
-        if template is None:
+        written = node.get(key)
+        if template is None or not isinstance(written, document.Scalar):
             continue
-        if wrong := wrong_with(template, names):
-            line, message = wrong
-            several = "\n" in template.strip()
-            report.under(key).error(f"line {line + 1} of the text: {message}" if several else message,
-                                    node.entries[key].value.place)  # fmt: skip
+        for flaw in wrong_with(template, usable):
+            place = written.within(flaw.offset, flaw.length)
+            unplaced = place is written.place and "\n" in template.strip()
+            line = template.count("\n", 0, flaw.offset) + 1
+            report.under(key).error(f"line {line} of the text: {flaw.message}" if unplaced else flaw.message, place, flaw.hint)  # fmt: skip
 
 
 @cache
-def template_names(kinds: tuple[str, ...]) -> frozenset[str]:
-    """What templates of a rule on these kinds may use."""
-    names = scope(kinds, event_rule=True).names
-    return TEMPLATE_NAMES.union(name for name in names if "." not in name)
-
-
-def group_names(kinds: tuple[str, ...], per: tuple[str, ...]) -> frozenset[str]:
-    """What templates of a rule on groups may use: what their entities have in common, and `members`."""
-    return TEMPLATE_NAMES.union(per, {"venue", "kind"}, {"currency"} & template_names(kinds))
+def usable(kinds: tuple[str, ...], per: tuple[str, ...] | None = None) -> Usable:
+    """What templates of a rule on these kinds may use; on groups by `per`: what their entities have in common."""
+    members = frozenset(name for kind in kinds for name in fields(kind))
+    names = frozenset(name for name in scope(kinds, event_rule=True).names if "." not in name)
+    if per is not None:
+        names = frozenset({*per, "venue", "kind", *({"currency"} & names)})
+    return Usable(TEMPLATE_NAMES | names, members)
 
 
 def valued(node: document.Mapping, said: WrittenRule, readable: Scope, report: Report) -> None:
