@@ -18,6 +18,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from tocsin.alerts.decide import Route, Routing
 from tocsin.alerts.message import Names
 from tocsin.delivery.model import ChannelSettings
 from tocsin.engine.model import SEVERITIES, Severity
@@ -166,6 +167,15 @@ class Settings:
     def recording(self, venue: str) -> Path:
         """Where that venue's raw messages are kept, if its `record` says so."""
         return self.state_dir / "recordings" / f"{venue}.jsonl"
+
+    @property
+    def routing(self) -> Routing:
+        """The channels and their limits, as deciding who is told needs them."""
+        routes = {
+            name: Route(min_severity=channel.min_severity, send_resolved=channel.send_resolved)
+            for name, channel in self.channels.items()
+        }
+        return Routing(channels=routes, defaults={s: self.channels_for(s) for s in self.notify})
 
 
 def by_severity(defaults: Defaults) -> dict[Severity, tuple[str, ...] | None]:
