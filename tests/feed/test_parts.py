@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 import trio
+import trustme
 
 from support.fake_venue import Lines
 from tocsin.feed.backoff import Backoff, Proof
@@ -13,7 +14,7 @@ from tocsin.feed.connection import split_messages
 from tocsin.feed.credentials import CredentialStore
 from tocsin.feed.flood import Flood
 from tocsin.feed.outside import ConnectFailed, HandshakeRejected, Lost, foremost, retry_after
-from tocsin.feed.transport import Names, own_lookups
+from tocsin.feed.transport import Names, own_lookups, tls_context
 from tocsin.feed.urls import parse_target, redirected
 from tocsin.feed.websocket import WebSocket
 from tocsin.feed.words import one_line
@@ -265,3 +266,45 @@ async def test_our_lookups_are_used_unless_others_were_chosen():
     trio.socket.set_custom_hostname_resolver(ours)
     own_lookups()
     assert trio.socket.set_custom_hostname_resolver(None) is ours
+
+
+@pytest.fixture
+def ca(tmp_path):
+    file = tmp_path / "ca.pem"
+    trustme.CA().cert_pem.write_to_path(file)
+    return file
+
+
+def test_connections_that_trust_the_same_share_a_context(ca):
+    assert tls_context(str(ca)) is tls_context(str(ca))
+    assert tls_context(None) is tls_context(None)
+    assert tls_context(str(ca)) is not tls_context(None)
+    assert tls_context(None, "http") is not tls_context(
+        None
+    )  # the client for HTTP changes the one it is given
+
+
+def test_a_new_file_is_trusted_from_the_next_connection_on(ca):
+    before = tls_context(str(ca))
+    count = len(before.get_ca_certs())
+    trustme.CA().cert_pem.write_to_path(ca, append=True)
+    after = tls_context(str(ca))
+    assert len(after.get_ca_certs()) == count + 1
+    assert len(before.get_ca_certs()) == count
+
+
+def test_so_is_what_the_system_trusts(ca, tmp_path, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(ca))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "none"))
+    assert len(tls_context(None).get_ca_certs()) == 1
+    trustme.CA().cert_pem.write_to_path(ca, append=True)
+    assert len(tls_context(None).get_ca_certs()) == 2
+
+
+def test_a_file_that_could_not_be_read_is_looked_at_again(ca):
+    other = ca.with_name("other.pem")
+    for _ in range(2):
+        with pytest.raises(ConnectFailed, match="can't be read as a CA file"):
+            tls_context(str(other))
+    ca.rename(other)
+    assert tls_context(str(other)).get_ca_certs()

@@ -1,7 +1,6 @@
 """Making the HTTP requests that adapters describe: bounded in time and size, no redirect followed."""
 
 import logging
-import ssl
 
 import httpx
 import trio
@@ -23,7 +22,6 @@ class Http:
 
     def __init__(self, tls_ca: str | None, within: float) -> None:
         self._tls_ca = tls_ca
-        self._tls: ssl.SSLContext | None = None
         self._within = within
 
     async def __call__(self, request: HttpRequest) -> HttpResponse:
@@ -44,11 +42,10 @@ class Http:
 
     async def _make(self, request: HttpRequest, scope: trio.CancelScope) -> HttpResponse:
         encrypted = request.url.startswith("https:")
-        if encrypted and self._tls is None:
-            self._tls = tls_context(self._tls_ca)
+        tls = tls_context(self._tls_ca, "http") if encrypted else None
         async with (
             httpx.AsyncClient(
-                verify=self._tls or not encrypted,
+                verify=tls or False,  # without TLS there is nothing to verify, and no CA store to load
                 follow_redirects=False,
                 timeout=httpx.Timeout(None),  # `scope` bounds the whole
                 trust_env=False,

@@ -3,6 +3,8 @@
 import contextlib
 import socket
 import ssl
+from functools import lru_cache
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 import trio
@@ -63,8 +65,29 @@ def own_lookups() -> None:
         trio.socket.set_custom_hostname_resolver(before)
 
 
-def tls_context(ca_file: str | None) -> ssl.SSLContext:
-    """What the system trusts, and the CA in that file. ConnectFailed where the file can't be read as one."""
+def tls_context(ca_file: str | None, use: Literal["stream", "http"] = "stream") -> ssl.SSLContext:
+    """What the system trusts, and the CA in that file. ConnectFailed where the file can't be read as one.
+
+    All connections of one `use` share it until one of the files is another: reading what a system trusts takes tens of
+    milliseconds, in which nothing else runs. HTTP has its own, whose protocols httpcore sets.
+    """
+    paths = ssl.get_default_verify_paths()
+    return _tls_context(ca_file, use, tuple(map(_stamp, (ca_file, paths.cafile, paths.capath))))
+
+
+def _stamp(path: str | None) -> tuple[str, int, int, int] | None:
+    """Another one where what is there is another."""
+    if path is None:
+        return None
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return None
+    return path, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+@lru_cache(maxsize=16)
+def _tls_context(ca_file: str | None, use: str, stamps: object) -> ssl.SSLContext:  # noqa: ARG001 - they are the key
     context = ssl.create_default_context()
     if ca_file is not None:
         try:
