@@ -1,6 +1,7 @@
 """What is wrong with a template, found before it runs: all of it at once, each with its place in the text."""
 
 from collections.abc import Callable, Iterator
+from functools import cached_property
 
 from jinja2 import TemplateSyntaxError, nodes
 from jinja2.meta import find_undeclared_variables
@@ -163,13 +164,18 @@ class _Tokens:
 
     def __init__(self, source: str) -> None:
         self._source = source
-        self._words: list[tuple[int, str]] = []
+
+    @cached_property
+    def _words(self) -> list[tuple[int, str]]:
+        """Found only where there is something to complain of."""
+        words: list[tuple[int, str]] = []
         position = 0
-        for _, kind, written in _BOX.lex(source):
-            position = max(position, source.find(written, position))
-            if kind in ("name", "operator", "string", "integer", "float"):
-                self._words.append((position, written))
+        for _, kind, written in _BOX.lex(self._source):
+            position = max(position, self._source.find(written, position))
+            if kind in ("name", "operator", "string"):
+                words.append((position, written))
             position += len(written)
+        return words
 
     def name(self, name: str) -> int | None:
         """Where a variable is first read."""
