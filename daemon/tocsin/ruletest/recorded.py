@@ -6,26 +6,21 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from heapq import merge
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from msgspec import structs
 
 from tocsin.engine.model import World
 from tocsin.entities import Entities
-from tocsin.errors import TocsinError
 from tocsin.events import KINDS, Account, Change, Instant, Key, from_iso
-from tocsin.events.vocabulary import from_plain, is_live
 from tocsin.ruletest.decoding import decoded
+from tocsin.ruletest.kept import NotRecorded, change_of, key_of, together
 from tocsin.ruletest.model import Message
 from tocsin.ruletest.said import link
 from tocsin.store.reader import Reader, Row
 
 _SQLITE = b"SQLite format 3\x00"
 _CHUNK = 2000  # rows read at once
-
-
-class NotRecorded(TocsinError):
-    """The file isn't one of ours, or a line of it isn't."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,12 +148,12 @@ class Database:
     def moments(self) -> Iterator[Moment]:
         begun: datetime | None = None
         done = 0
-        for together in _together(self._rows()):
-            done += len(together)
-            received = from_iso(together[0]["received_at"])
+        for rows in together(self._rows()):
+            done += len(rows)
+            received = from_iso(rows[0]["received_at"])
             begun = begun or received
             at = Instant(received, max(0.0, (received - begun).total_seconds()))
-            yield Moment(at, self._changes(together, received), done)
+            yield Moment(at, self._changes(rows), done)
 
     def _rows(self) -> Iterator[Row]:
         after = 0
@@ -166,49 +161,8 @@ class Database:
             yield from found
             after = found[-1]["id"]
 
-    def _changes(self, rows: list[Row], received: datetime) -> Iterator[Change]:
-        change = self._change(rows, received)
+    def _changes(self, rows: list[Row]) -> Iterator[Change]:
+        key = key_of(rows[0])
+        change = change_of(rows, self._remembered.get(key), self._remembered.account_of(key))
         self._remembered.take(change)
         yield change
-
-    def _change(self, rows: list[Row], received: datetime) -> Change:
-        row, data = rows[0], dict(rows[0]["data"])
-        kind = row["event"].partition(".")[0]
-        if kind not in KINDS:
-            raise NotRecorded(f"event {row['id']} is of the kind {kind}, which this version doesn't know")
-        raw = data.pop("raw", None)
-        # An account is of itself; a symbol's trades are under the symbol.
-        account = row["entity"] if kind == "account" else row["account"] or ""
-        key = Key(row["venue"], kind, account, row["entity"])
-        before = self._remembered.get(key)
-        state = from_plain(kind, data)
-        return Change(
-            key=key,
-            events=tuple(row["event"] for row in rows),
-            state=state,
-            previous=before.state if before is not None else None,
-            origin=row["origin"],
-            time=from_iso(row["time"]),
-            received=received,
-            known_since=before.known_since if before is not None else received,
-            ended=not is_live(state),
-            symbol=row["symbol"],
-            account_state=self._remembered.account_of(key),
-            raw=raw,
-        )
-
-
-def _together(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    """One change is a row an event, all but the event alike."""
-    together: list[Row] = []
-    for row in rows:
-        if together and _alike(row) != _alike(together[0]):
-            yield together
-            together = []
-        together.append(row)
-    if together:
-        yield together
-
-
-def _alike(row: Row) -> tuple[Any, ...]:
-    return tuple(value for name, value in row.items() if name not in ("id", "event"))
