@@ -9,7 +9,9 @@ from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 from tocsin.secrets import Secret
 
 DURATION = r"(?:[0-9]{1,9}(?:ms|s|m|h|d))+"
-_DURATION = re.compile(DURATION, re.ASCII)
+_DURATION = re.compile(
+    r"(?:[0-9]{1,30}(?:ms|s|m|h|d))+", re.ASCII
+)  # more digits than can be, to say what is wrong
 _DURATION_PART = re.compile(r"([0-9]+)(ms|s|m|h|d)", re.ASCII)
 _UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}  # milliseconds
 _LONGEST = timedelta(days=36500)
@@ -23,11 +25,19 @@ def parse_duration(text: Any) -> timedelta:
     if isinstance(text, timedelta):
         return text
     if not isinstance(text, str) or not _DURATION.fullmatch(text):
-        raise ValueError("not a duration; write it like 500ms, 30s, 5m, 1h30m or 2d")
+        raise ValueError(_why_no_duration(str(text)))
     milliseconds = sum(int(count) * _UNITS[unit] for count, unit in _DURATION_PART.findall(text))
     if milliseconds > _LONGEST / timedelta(milliseconds=1):
-        raise ValueError("a duration of more than a hundred years")
+        raise ValueError(f"too long: a duration is at most a hundred years, {_LONGEST.days}d")
     return timedelta(milliseconds=milliseconds)
+
+
+def _why_no_duration(written: str) -> str:
+    if re.fullmatch(r"[0-9]{1,9}", written, re.ASCII):
+        return f"a duration needs a unit: {written}s, {written}m or {written}h"
+    if written.startswith("-") and _DURATION.fullmatch(written[1:]):
+        return "a duration can't be negative"
+    return "not a duration; write it like 500ms, 30s, 5m, 1h30m or 2d"
 
 
 def duration_text(duration: timedelta) -> str:

@@ -17,7 +17,11 @@ from support.conditions import condition, node_of, text_node
         ("profit < 5" + " or profit < 5" * 3000, "an expression of more than 20000 characters"),
         ("profit < 1e999999", "`1e999999`: not a number: '1e999999'"),
         (f"profit < {'9' * 300}", f"`{'9' * 40}`: a number of too many digits"),
-        ("age() > 999999999d", "`999999999d`: a duration of more than a hundred years"),
+        ("age() > 999999999d", "`999999999d`: too long: a duration is at most a hundred years, 36500d"),
+        (
+            "age() > 99999999999999999999d",
+            "`99999999999999999999d`: too long: a duration is at most a hundred years, 36500d",
+        ),
         ('matches(symbol, "(a{1000}){1000}")', "not a regex: invalid repetition size: {1000}"),
         ('matches(symbol, "\ud800")', "not a regex: it holds half a character"),
         ("profit < \x07", "a character that has no meaning here"),

@@ -174,26 +174,27 @@ def _complain(error: ErrorDetails, node: document.Mapping, report: Report) -> No
                 did_you_mean(key, KEYS, f"there are {', '.join(KEYS)}"),
             )
     else:
-        message, hint = _said(error, entry)
-        report.under(key).error(message, document.find(node, _path(error)).place, hint)
+        faulty = document.find(node, _path(error))
+        message, hint = _said(error, faulty)
+        report.under(key).error(message, faulty.place, hint)
 
 
 def _path(error: ErrorDetails) -> tuple[str | int, ...]:
     return tuple(step for step in error["loc"] if isinstance(step, int) or step == error["loc"][0])
 
 
-def _said(error: ErrorDetails, entry: document.Entry) -> tuple[str, str]:
+def _said(error: ErrorDetails, faulty: document.Node) -> tuple[str, str]:
     context: Mapping[str, Any] = error.get("ctx", {})
     match error["type"]:
         case "value_error":
             return str(context["error"]), ""
         case "string_type":
-            return "must be a text", "put it in quotes" if isinstance(entry.value, document.Scalar) else ""
+            return "must be a text", "put it in quotes" if isinstance(faulty, document.Scalar) else ""
         case "bool_type":
             return "must be true or false", ""
         case "literal_error":
             words = tuple(str(context["expected"]).replace("'", "").replace(" or ", ", ").split(", "))
-            written = entry.value.plain()
+            written = faulty.plain()
             hint = did_you_mean(written, words) if isinstance(written, str) else ""
             return f"must be {context['expected'].replace(chr(39), '`')}", hint
         case "string_pattern_mismatch":
