@@ -6,7 +6,7 @@ import trio.testing
 
 from support.outboxes import FAILED, SENT, START, MemoryOutbox, ScriptedSender, TrioClock, delivery, handed_id
 from tocsin.alerts.message import Names
-from tocsin.delivery.channel import Channel, Wake
+from tocsin.delivery.channel import Channel, Wakes
 from tocsin.delivery.emergency import NOTE, SteadfastOutbox
 from tocsin.delivery.model import ChannelSettings
 from tocsin.delivery.outbox import run_channel
@@ -21,8 +21,8 @@ class Scene:
     """One channel, its sender, a store that can be made to refuse, and the outbox between them."""
 
     def __init__(self, *script, **more):
-        self.store, self.wake, self.clock = MemoryOutbox(), Wake(), TrioClock()
-        self.outbox = SteadfastOutbox(self.store, self.wake.ring)
+        self.store, self.wakes, self.clock = MemoryOutbox(), Wakes(), TrioClock()
+        self.outbox = SteadfastOutbox(self.store, self.wakes.ring)
         self.sender = ScriptedSender(*script, **more)
 
     async def run(self):
@@ -38,7 +38,7 @@ class Scene:
             outbox=self.outbox,
             clock=self.clock,
             tell=tell,
-            wake=self.wake,
+            wake=self.wakes.of("desk"),
             jitter=lambda: 1.0,
         )
 
@@ -179,3 +179,23 @@ async def test_what_was_handed_over_meanwhile_is_known_to_be(autojump_clock):
     handed = delivery(handed_id("a1"), channel="mail")
     await scene.outbox.record([Attempt(delivery="d1", status="pending", at=START, also=(handed,))])
     assert [each.id for each in await scene.outbox.told("a1", "mail")] == [handed.id]
+
+
+async def test_only_those_are_woken_for_whom_there_is_something():
+    scene = Scene()
+    names = ("desk", "phone", "mail")
+
+    def rung() -> tuple[int, ...]:
+        return tuple(scene.wakes.of(name).count for name in names)
+
+    scene.store.add(delivery("stored"))
+    assert rung() == (0, 0, 0)
+    await scene.outbox.record([Attempt(delivery="stored", status="pending", at=START)])
+    assert rung() == (0, 0, 0)
+    handed = delivery(handed_id("a1"), channel="mail")
+    await scene.outbox.record([Attempt(delivery="stored", status="dead", at=START, also=(handed,))])
+    assert rung() == (0, 0, 1)
+    scene.outbox.take_over([delivery("d1", channel="phone")])
+    assert rung() == (0, 1, 1)
+    await scene.recover(delivery("d1", channel="phone"))
+    assert rung() == (1, 2, 2)

@@ -15,9 +15,10 @@ from tocsin.app.dryrun import DrySender
 from tocsin.clock import Clock
 from tocsin.config.settings import Settings, VenueConfig
 from tocsin.delivery.apprise_sender import make_sender
+from tocsin.delivery.channel import Wakes
 from tocsin.delivery.emergency import SteadfastOutbox
 from tocsin.delivery.model import Sender
-from tocsin.delivery.outbox import Channel, Wake, run_channel
+from tocsin.delivery.outbox import Channel, run_channel
 from tocsin.engine.engine import Engine
 from tocsin.engine.model import Transition
 from tocsin.entities import Entities
@@ -72,7 +73,7 @@ class Rooms:
     engine: Engine = field(init=False)
     turn: Turn = field(init=False)
     pipeline: Pipeline = field(init=False)
-    wake: Wake = field(init=False)
+    wakes: Wakes = field(init=False)
     outbox: SteadfastOutbox = field(init=False)
     credentials: CredentialStore = field(init=False)
 
@@ -81,14 +82,14 @@ class Rooms:
         self.entities = Entities(self.loaded.entities)
         self.engine = Engine(self.settings.rules, self.entities, new_id)
         self.turn = Turn(self.entities, self.engine, make_options(self.settings), new_id)
-        self.wake = Wake()
-        self.outbox = SteadfastOutbox(self.database, self.wake.ring)
+        self.wakes = Wakes()
+        self.outbox = SteadfastOutbox(self.database, self.wakes.ring)
         self.pipeline = Pipeline(
             inbox=self.inbox,
             turn=self.turn,
             database=self.database,
             clock=self.clock,
-            wake=lambda _channels: self.wake.ring(),
+            wake=self.wakes.ring,
             log=self.log,
             emergency=self.outbox,
             degraded=self._degraded,
@@ -161,7 +162,7 @@ class Rooms:
             outbox=self.outbox,
             clock=self.clock,
             tell=tell,
-            wake=self.wake,
+            wake=self.wakes.of(name),
             log=self.log,
         )
 

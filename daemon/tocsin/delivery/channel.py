@@ -1,6 +1,6 @@
 """What a channel's task is given: its settings, the outbox it empties, the bell that wakes it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -58,6 +58,21 @@ class Wake:
     async def after(self, count: int) -> None:
         while self.count == count:
             await self._event.wait()
+
+
+class Wakes:
+    """One for each channel, which all its URLs hear."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, Wake] = {}
+
+    def of(self, channel: str) -> Wake:
+        return self._of.setdefault(channel, Wake())
+
+    def ring(self, channels: Iterable[str] | None = None) -> None:
+        """There is something new for these channels; None: it may be for any."""
+        for channel in tuple(self._of) if channels is None else channels:
+            self.of(channel).ring()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,9 +21,9 @@ _LOOK_AGAIN = timedelta(seconds=1)
 
 
 class SteadfastOutbox:
-    """The store's outbox for all channels, and what the store doesn't know yet. `ring` wakes them."""
+    """The store's outbox for all channels, and what the store doesn't know yet. `ring` wakes some, or all."""
 
-    def __init__(self, store: Outbox, ring: Callable[[], None]) -> None:
+    def __init__(self, store: Outbox, ring: Callable[[Iterable[str] | None], None]) -> None:
         self._store = store
         self._ring = ring
         self._unwritten: dict[str, Delivery] = {}  # deliveries that aren't in the store, in order
@@ -35,9 +35,10 @@ class SteadfastOutbox:
     def take_over(self, deliveries: Iterable[NewDelivery]) -> None:
         """Deliver these although they couldn't be committed."""
         self._acting = True
-        for each in deliveries:
+        new = list(deliveries)
+        for each in new:
             self._unwritten[each.id] = _as_delivery(each)
-        self._ring()
+        self._ring({each.channel for each in new})
 
     async def settle(self) -> None:
         """Commits work again and what was taken over has been committed: record what became of it.
@@ -50,7 +51,7 @@ class SteadfastOutbox:
         self._acting = False
         self._unwritten.clear()
         self._latest.clear()
-        self._ring()
+        self._ring(None)
 
     # ------------------------------------------------------------------------------------------------ what channels see
 
@@ -112,8 +113,7 @@ class SteadfastOutbox:
             await self._remember(attempts)
         else:
             await self._store.record(attempts)
-        if any(attempt.also for attempt in attempts):
-            self._ring()
+        self._ring({each.channel for attempt in attempts for each in attempt.also})
 
     # ----------------------------------------------------------------------------------------------------------- memory
 
