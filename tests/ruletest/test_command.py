@@ -62,6 +62,18 @@ def test_a_file_a_folder_or_the_rules_themselves(here, which):
     assert "passed rules/tests/mine.yaml: a canceled order is told" in result.output
 
 
+@pytest.mark.parametrize("which", ["", "rules/tests/mine.yaml", "rules/mine.yaml"])
+def test_a_file_beside_its_rules_neednt_name_them(here, which):
+    path = write(here)
+    path.write_text(path.read_text().replace("rules: ../mine.yaml\n", ""))
+    result = run(*filter(None, [which]))
+    assert result.exit_code == 0, result.output
+    path.with_name("other.yaml").write_text("tests: [{name: x, steps: [{at: 0s, expect: []}]}]\n")
+    lost = run()
+    assert lost.exit_code == 78
+    assert "other.yaml:1:1: error: the key `rules` is missing" in lost.stderr
+
+
 def test_it_exits_1_where_a_test_fails(here):
     write(here, "o2")
     result = run()

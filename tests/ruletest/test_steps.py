@@ -173,3 +173,15 @@ def test_a_file_without_channels_has_those_of_its_rules_or_one(tmp_path):
         )
         (result,) = run_tests(read_tests(path))
         assert result.failure is None
+
+
+def test_a_failure_after_a_reload_that_was_refused_says_why_it_was(tmp_path):
+    text = failing(
+        tmp_path,
+        "at: 0s, reload: [{id: new, watch: order.cancelled, when: amuont > 5}]\n"
+        "at: 1s, venue: fx, order: {id: o1, amount: 6, status: canceled}\n"
+        "at: 1s, expect: [{id: o1, body: /new/}]",
+    )
+    assert "the latest reload was refused" in text
+    assert "unknown field `amuont`" in text
+    assert "did you mean `amount`?" in text

@@ -57,7 +57,7 @@ def _value(name: str, node: Node, *, alerts: bool, channel: Callable[[Node], boo
         raise ValueError("must be a single value")
     match name:
         case "late":
-            return node.value if isinstance(node.value, bool) else parse_duration(node.text).total_seconds()
+            return _late(node)
         case "suppressed":
             if not isinstance(node.value, int) or isinstance(node.value, bool):
                 raise ValueError("must be a whole number")
@@ -66,6 +66,15 @@ def _value(name: str, node: Node, *, alerts: bool, channel: Callable[[Node], boo
             return _state(node, _LASTING if alerts else _TOLD)
     _pattern(node.text)
     return node.text
+
+
+def _late(node: Scalar) -> bool | float:
+    if isinstance(node.value, bool):
+        return node.value
+    try:
+        return parse_duration(node.text).total_seconds()
+    except ValueError:
+        raise ValueError("must be true, false, or how late: a duration like 5m") from None
 
 
 def _state(node: Scalar, states: tuple[str, ...]) -> str:

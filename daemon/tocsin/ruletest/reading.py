@@ -69,7 +69,7 @@ def _read(reading: Reading) -> RuleTests | None:
     calendars = read_calendars(reading, root.get("calendars"))
     rules: list[Rule] = []
     names = channels or [ONLY_CHANNEL]
-    written = root.get("rules")
+    written = root.get("rules") or _tested_by(reading.path, root)
     if written is None:
         reading.add(
             Problem("the key `rules` is missing", root.place, hint="rules: ../NAME.yaml, or a list of rules")
@@ -81,6 +81,14 @@ def _read(reading: Reading) -> RuleTests | None:
     if not any(problem.level == "error" for problem in reading.problems):
         _know_rules(reading, tests, rules)
     return RuleTests(reading.path, tuple(rules), tuple(names), tuple(tests), calendars)
+
+
+def _tested_by(path: Path, root: Mapping) -> Node | None:
+    """`rules/tests/NAME.yaml` tests `rules/NAME.yaml`, and needn't say so."""
+    whole = path.absolute()
+    name = f"../{whole.name}"
+    there = whole.parent.name == "tests" and (whole.parent.parent / whole.name).is_file()
+    return Scalar(name, name, root.place) if there else None
 
 
 def _named(rules: Iterable[Mapping]) -> list[str]:

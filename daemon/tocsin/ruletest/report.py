@@ -26,6 +26,10 @@ def failure_text(result: Result) -> str:
         lines += _beside(failure)
         for count, pair in enumerate(failure.pairs, 1):
             lines += _apart(pair, count)
+    if failure.refused:
+        lines.append(
+            f"    the latest reload was refused, so the rules before it ran: {_indented(failure.refused)}"
+        )
     lines += _trace(failure)
     return "\n".join(lines)
 

@@ -51,6 +51,7 @@ class Failure:
     pairs: tuple[Pair, ...] = ()
     said: str = ""
     trace: tuple[TraceLine, ...] = ()
+    refused: str = ""  # the latest reload, if it was refused: why
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,7 @@ class _Run:
     def __init__(self, tests: RuleTests, bench: Bench) -> None:
         self._tests, self._bench = tests, bench
         self._seen = 0  # of what was told
+        self._refused = ""
 
     async def step(self, step: Step) -> Failure | None:
         """Do it; the failure, where it isn't as expected."""
@@ -132,7 +134,7 @@ class _Run:
             case Restart():
                 await bench.restart(action.down)
             case Reload():
-                await self._reload(action)
+                self._refused = await self._reload(action)
             case Answers():
                 bench.stand_ins[action.channel].works = action.works
             case Ack():
@@ -142,16 +144,17 @@ class _Run:
                 await bench.silence(action.match, action.lasts)
         return ""
 
-    async def _reload(self, action: Reload) -> None:
-        """As in production: one error anywhere, and the old rules go on, loudly."""
+    async def _reload(self, action: Reload) -> str:
+        """As in production: one error anywhere, and the old rules go on, loudly. Returns why it was refused, if it was."""
         reading = Reading(self._tests.path, {})
         rules, _ = compile_written(reading, action.rules, self._tests.channels, self._tests.calendars)
         wrong = [problem for problem in reading.shown() if problem.level == "error"]
         if wrong:
             reason = f"{len(wrong)} problem(s): {wrong[0].message}"
             await self._bench.say(OURSELVES, (daemon_event("daemon.reload_failed", reason),))
-        else:
-            await self._bench.reload(rules)
+            return "\n".join(problem.render() for problem in wrong)
+        await self._bench.reload(rules)
+        return ""
 
     def _expect(self, step: Step, action: Expect) -> Failure | None:
         came = notifications(self._bench.told[self._seen :])
@@ -170,7 +173,7 @@ class _Run:
         if isinstance(step.action, Ack):
             about = [{"rule": step.action.rule, "id": step.action.id}]
         lines = traces(self._bench, about)
-        return Failure(step, self._bench.clock.now(), found, said, tuple(lines))
+        return Failure(step, self._bench.clock.now(), found, said, tuple(lines), self._refused)
 
 
 def notifications(delivered: list[Delivered]) -> tuple[Item, ...]:

@@ -81,7 +81,7 @@ def _at(node: Mapping, known: Known, add: Add) -> float | None:
             )
         )
         return None
-    at = seconds_of(written, "at", add)
+    at = 0.0 if text_of(written) == "0" else seconds_of(written, "at", add)  # the start needs no unit
     if at is None:
         return None
     if at < known.now:
