@@ -8,7 +8,7 @@ from msgspec import UNSET, structs
 from tocsin.entities.links import Away, Link, Picture, called, gap_reason, resync_reason
 from tocsin.entities.merge import BLANK, difference
 from tocsin.entities.names import of_venue
-from tocsin.entities.shelf import KeyTexts, Record, Shelf, has_ended
+from tocsin.entities.shelf import KeyTexts, Record, Shelf
 from tocsin.events import Change, Entity, Instant, Key, Observation, Origin, SnapshotBegins, Venue
 
 _CONFIRMABLE = ("order", "position")
@@ -27,15 +27,16 @@ class Connections:
         self._links: dict[str, Link] = {}
         lost: dict[str, Away] = {}
         for record in saved:
-            link = self._links.setdefault(record.key.venue, Link())
+            venue, kind, account = record.home
+            link = self._links.setdefault(venue, Link())
             state = record.state
             if isinstance(state, Venue):
                 link.was_up = link.was_up or state.status in ("connected", "silent")
                 if state.status in _DOWN and state.since:
-                    lost[record.key.venue] = Away(state.since, None)
+                    lost[venue] = Away(state.since, None)
             else:
                 link.was_up = True
-                link.pictured |= {(record.key.kind, record.key.account), (record.key.kind, "")}
+                link.pictured |= {(kind, account), (kind, "")}
             if link.away is None or record.received > link.away.wall:
                 link.away = Away(record.received, None)
         for name, link in self._links.items():
@@ -77,19 +78,19 @@ class Connections:
         link.opening.add(kind)
         return "resync" if known or kind in link.pictured else "snapshot"
 
-    def mentioned(self, change: Change | None, key: Key, at: Instant) -> list[Change]:
+    def mentioned(self, change: Change | None, key: KeyTexts, at: Instant) -> list[Change]:
         """An order or position was spoken of, and is so confirmed. `change`: what came of it, if anything."""
-        link = self._links.get(key.venue)
-        if link is None or key.kind not in _CONFIRMABLE:
+        link = self._links.get(key[0])
+        if link is None or key[1] not in _CONFIRMABLE:
             return []
         if link.away is not None:
             link.heard.add(key)
         if link.picture is not None and link.picture.concerns(key):
             if change is not None and change.events:
-                link.picture.found.append(f"{change.events[-1]} {called(key, change.symbol)}")
+                link.picture.found.append(f"{change.events[-1]} {called(change.key, change.symbol)}")
             link.unconfirmed.pop(key, None)  # counted when the picture ends
             return []
-        return self._counted(key.venue, link, at) if link.unconfirmed.pop(key, None) else []
+        return self._counted(key[0], link, at) if link.unconfirmed.pop(key, None) else []
 
     # ------------------------------------------------------------------------------------------------------- pictures
 
@@ -141,8 +142,9 @@ class Connections:
         state = structs.replace(known, **updates)
         events = of_venue(known if record else None, state, updates, named, away=link.away is not None)
         if record is None:
-            record = Record(key, state, observation.origin, time, at.wall, at.wall)
-            self._shelf.add(record)
+            record = self._shelf.add(
+                key, state, origin=observation.origin, time=time, received=at.wall, known_since=at.wall
+            )
         elif not changed and not events:
             return []
         else:
@@ -181,9 +183,8 @@ class Connections:
     def _open(self, venue: str) -> Iterable[tuple[Key, str]]:
         """The venue's open orders and positions, and how a person is told of each."""
         for kind in _CONFIRMABLE:
-            for record in self._shelf.live[kind].values():
-                if record.key.venue == venue and not has_ended(record.state):
-                    yield record.key, called(record.key, _symbol(record.state))
+            for record in self._shelf.live(kind, venue):
+                yield record.key, called(record.key, _symbol(record.state))
 
     def _counted(self, venue: str, link: Link, at: Instant) -> list[Change]:
         """The venue's count of what is unconfirmed, where it is another than before: an update, no event."""

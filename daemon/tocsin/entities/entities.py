@@ -58,14 +58,12 @@ class Entities:
         for change in saved:
             if change.key.kind != "daemon":
                 self._shelf.add(
-                    Record(
-                        change.key,
-                        change.state,
-                        change.origin,
-                        change.time,
-                        change.received,
-                        change.known_since,
-                    )
+                    change.key,
+                    change.state,
+                    origin=change.origin,
+                    time=change.time,
+                    received=change.received,
+                    known_since=change.known_since,
                 )
         self._values = Values(self._shelf)
         self._connections = Connections(self._shelf, self._shelf)
@@ -126,14 +124,16 @@ class Entities:
         if record is None or previous is None:
             state = structs.replace(known, **updates)
             events = () if heard.quiet else sighted(state, heard.named)
-            record = Record(Key(*key), state, heard.origin, stated or at.wall, at.wall, at.wall)
-            self._shelf.add(record)
+            now = at.wall
+            record = self._shelf.add(
+                key, state, origin=heard.origin, time=stated or now, received=now, known_since=now
+            )
         else:
             operated = said.kind == "balance" and is_operation(said, changed, stated, record.stated_time)
             if updates or operated:
                 self._shelf.replace(record, structs.replace(known, **updates))
             if not (whole or changed or operated or (said.momentary and UNSET in updates.values())):
-                return self._connections.mentioned(None, record.key, at)  # at most another spelling
+                return self._connections.mentioned(None, key, at)  # at most another spelling
             happened = changed | {"cause"} if operated else changed
             events = () if heard.quiet else compared(previous, record.state, happened, heard.named)
             record.origin, record.time, record.received = heard.origin, stated or at.wall, at.wall
@@ -160,7 +160,7 @@ class Entities:
         heard: Heard,
     ) -> list[Change]:
         """The Change itself, and after it what it moves. An account that it moves has moved already."""
-        kind, at = record.key.kind, heard.at
+        (venue, kind, account), at = record.home, heard.at
         settled = self._values.position_moved(record, changed, at) if kind == "position" else []
         change = self._shelf.change(record, events, previous, heard.raw)
         if kind == "ticker":
@@ -169,10 +169,10 @@ class Entities:
             ticker = self._values.ticker_from(record, changed)
             if ticker is None:
                 return [change]
-            key = _key_of(record.key.venue, ticker, record.key.account)
+            key = _key_of(venue, ticker, account)
             derived = Heard(ticker, "synthetic", None, heard.time, at, None, quiet=heard.quiet)
             return [change, *self._merge(key, self._shelf.find(key), derived)]
-        return [change, *settled, *self._connections.mentioned(change, record.key, at)]
+        return [change, *settled, *self._connections.mentioned(change, change.key, at)]
 
     def _occurrence(self, venue: str, told: Occurrence, at: Instant, raw: str | None) -> Change:
         """Told of the entity as it stands with what the message adds; kept is only what was there before."""
@@ -187,14 +187,14 @@ class Entities:
         """A Change of something that isn't kept."""
         now = heard.at.wall
         since = record.known_since if record is not None else now
-        passing = Record(Key(*key), heard.said, heard.origin, heard.time or now, now, since)
+        passing = Record(key[:3], key[3], heard.said, heard.origin, heard.time or now, now, since)
         return self._shelf.change(passing, events, record.state if record is not None else None, heard.raw)
 
     # ------------------------------------------------------------------------------------------------------- the world
 
     def live(self, kind: str) -> list[Change]:
         """Every entity of that kind that hasn't ended, as it stands: without events, previous state and raw."""
-        return [self._shelf.change(record) for record in self._shelf.live[kind].values()]
+        return [self._shelf.change(record) for record in self._shelf.live(kind)]
 
     def of_account(self, venue: str, account: str) -> list[Change]:
         """The orders and positions of that account that haven't ended, as they stand; as `live` gives them."""
@@ -238,7 +238,7 @@ def _key_of(venue: str, said: Entity, account: str | None) -> KeyTexts:
 def _is_void(record: Record, said: Entity, time: datetime | None) -> bool:
     """Whether an order's, position's, contract's or trade's message says nothing: too old to be believed, or a trade that was told already, by its id."""
     if isinstance(said, Trade):
-        return isinstance(said.id, str) and said.id != record.key.id and said.id == record.state.id
+        return isinstance(said.id, str) and said.id != record.id and said.id == record.state.id
     return is_refused(record, said, time)
 
 

@@ -48,8 +48,8 @@ class Link(Struct):
     up_since: datetime | None = None
     resync_due: bool = False
     early: Picture | None = None  # whole before the link was told to be back
-    unconfirmed: dict[Key, str] = field(default_factory=dict)  # with how a person is told of it
-    heard: set[Key] = field(
+    unconfirmed: dict[KeyTexts, str] = field(default_factory=dict)  # with how a person is told of it
+    heard: set[KeyTexts] = field(
         default_factory=set
     )  # mentioned since the link went, before it was told to be back
     picture: Picture | None = None

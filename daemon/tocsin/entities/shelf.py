@@ -1,23 +1,29 @@
-"""Where the entities stand: by key, apart by kind and by whether they live, with the indexes that prices need."""
+"""Where the entities stand: by key, apart by kind and by whether they live, with the index that prices need."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import TypeAlias, TypeVar
+from sys import intern
+from typing import TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from tocsin.events import KINDS, Account, Change, Entity, Key, Origin, Position
 
 # A Key, or the same four texts as a bare tuple: equal, of equal hash, and cheaper to make for a look-up.
 KeyTexts: TypeAlias = tuple[str, str, str, str]
-_By = TypeVar("_By", tuple[str, str], tuple[str, str, str])
+# All of a key but the id: venue, kind, account.
+Home: TypeAlias = tuple[str, str, str]
 _OWNED = ("order", "position")  # what belongs to an account
 
 
-class Record(Struct, gc=False):
-    """One entity as it stands, and what of its latest Change outlives it. `state` is replaced, never changed."""
+class Record(Struct, gc=False, eq=False):
+    """One entity as it stands, and what of its latest Change outlives it. `state` is replaced, never changed.
 
-    key: Key
+    There may be a million: `home` is one object for all that share it, and the Key is made when it is asked for.
+    """
+
+    home: Home
+    id: str
     state: Entity
     origin: Origin
     time: datetime
@@ -25,78 +31,108 @@ class Record(Struct, gc=False):
     known_since: datetime
 
     @property
+    def key(self) -> Key:
+        return Key(*self.home, self.id)
+
+    @property
     def stated_time(self) -> datetime | None:
         """The venue's own time of the latest message, where it gave one (`time` is else `received`, or a tick's)."""
         return None if self.origin == "synthetic" or self.time == self.received else self.time
 
 
+_Drawers: TypeAlias = dict[Home, dict[str, Record]]  # never an empty one
+
+
 class Shelf:
-    """All records. Of what lives, positions are also found by their symbol, positions and orders by their account."""
+    """All records, by their homes and ids. Of what lives, positions are also found by their symbol."""
 
     def __init__(self) -> None:
-        self.live: dict[str, dict[KeyTexts, Record]] = {kind: {} for kind in KINDS}
-        self._ended: dict[KeyTexts, Record] = {}
-        self._by_symbol: dict[tuple[str, str], dict[Key, Record]] = {}
-        self._by_account: dict[tuple[str, str, str], dict[Key, Record]] = {}  # venue, kind, account
+        self._live: dict[str, _Drawers] = {kind: {} for kind in KINDS}
+        self._ended: _Drawers = {}
+        self._by_symbol: dict[tuple[str, str], dict[Record, None]] = {}
+        self._homes: dict[Home, Home] = {}
         self._tell_positions: set[str] = set()
 
     def find(self, key: KeyTexts) -> Record | None:
-        return self.live[key[1]].get(key) or self._ended.get(key)
+        venue, kind, account, id_ = key
+        home = (venue, kind, account)
+        drawer = self._live[kind].get(home)
+        record = drawer.get(id_) if drawer is not None else None
+        if record is None and (drawer := self._ended.get(home)) is not None:
+            record = drawer.get(id_)
+        return record
 
     def __iter__(self) -> Iterator[Record]:
-        for records in self.live.values():
-            yield from records.values()
-        yield from self._ended.values()
+        for drawers in (*self._live.values(), self._ended):
+            for drawer in drawers.values():
+                yield from drawer.values()
 
-    def add(self, record: Record) -> None:
-        key = record.key
-        if has_ended(record.state):
-            self._ended[key] = record
-        else:
-            self.live[key.kind][key] = record
-        if isinstance(record.state, Position):
-            self._tell_positions.add(key.venue)
-        self._index(record)
+    def live(self, kind: str, venue: str | None = None) -> Iterator[Record]:
+        """What lives of that kind, of one venue or of all."""
+        for home, drawer in self._live[kind].items():
+            if venue is None or home[0] == venue:
+                yield from drawer.values()
+
+    def add(
+        self,
+        key: KeyTexts,
+        state: Entity,
+        *,
+        origin: Origin,
+        time: datetime,
+        received: datetime,
+        known_since: datetime,
+    ) -> Record:
+        """The record of what wasn't known so far. Its symbol, of which there are few, becomes one text for all."""
+        home = (key[0], key[1], key[2])
+        home = self._homes.setdefault(home, home)
+        if (symbol := _symbol(state)) is not None and (shared := intern(symbol)) is not symbol:
+            state = structs.replace(state, symbol=shared)
+        record = Record(home, key[3], state, origin, time, received, known_since)
+        if isinstance(state, Position):
+            self._tell_positions.add(home[0])
+        self._put(record)
+        return record
 
     def replace(self, record: Record, state: Entity) -> None:
         """The record's entity is now so: it may have ended, come back, or be of another symbol."""
-        before, record.state = record.state, state
-        ended = has_ended(state)
-        if ended != has_ended(before):
-            self._take_off(record.key, before)
-            self.add(record)
-        elif isinstance(state, Position) and isinstance(before, Position) and state.symbol != before.symbol:
-            self._unindex(record.key, before)
-            self._index(record)
+        before = record.state
+        if has_ended(state) == has_ended(before) and _symbol(state) == _symbol(before):
+            record.state = state
+            return
+        self._take(record)
+        record.state = state
+        self._put(record)
 
     def drop(self, key: KeyTexts) -> None:
         """No longer there; nothing happens where it wasn't."""
         record = self.find(key)
         if record is not None:
-            self._take_off(record.key, record.state)
+            self._take(record)
 
     def drop_venue(self, venue: str) -> list[Key]:
         """Drop everything of that venue; the keys of what there was."""
-        keys = [record.key for record in self if record.key.venue == venue]
-        for key in keys:
-            self.drop(key)
+        gone = [record for record in self if record.home[0] == venue]
+        for record in gone:
+            self._take(record)
+        self._homes = {home: home for home in self._homes if home[0] != venue}
         self._tell_positions.discard(venue)
-        return keys
+        return [record.key for record in gone]
 
     def knows(self, venue: str) -> bool:
         """Whether anything but its link is known of that venue."""
-        return any(record.key.venue == venue and record.key.kind != "venue" for record in self)
+        return any(record.home[0] == venue and record.home[1] != "venue" for record in self)
 
     def positions_of(self, venue: str, account: str) -> Iterable[Record]:
-        return self._by_account.get((venue, "position", account), {}).values()
+        return self._live["position"].get((venue, "position", account), {}).values()
 
     def owned(self, venue: str, account: str) -> list[Record]:
         """The account's orders and positions that live."""
-        kinds = (self._by_account.get((venue, kind, account), {}) for kind in _OWNED)
-        return [record for records in kinds for record in records.values()]
+        drawers = (self._live[kind].get((venue, kind, account), {}) for kind in _OWNED)
+        return [record for drawer in drawers for record in drawer.values()]
 
     def positions_in(self, venue: str, symbol: str) -> Iterable[Record]:
-        return self._by_symbol.get((venue, symbol), {}).values()
+        return self._by_symbol.get((venue, symbol), ())
 
     def tells_positions(self, venue: str) -> bool:
         """Whether that venue has ever told of a position: without, its accounts' equity can't be counted."""
@@ -105,7 +141,7 @@ class Shelf:
     def account_of(self, key: KeyTexts) -> Account | None:
         """The account that the entity of that key belongs to, as it stands."""
         account = key[2]
-        record = self.live["account"].get((key[0], "account", account, account)) if account else None
+        record = self.find((key[0], "account", account, account)) if account else None
         return record.state if record is not None and isinstance(record.state, Account) else None
 
     def change(
@@ -118,7 +154,6 @@ class Shelf:
         """What is told of an entity as it now stands."""
         key, state = record.key, record.state
         owned = key[1] in _OWNED
-        symbol = getattr(state, "symbol", None)
         return Change(
             key=key,
             events=events,
@@ -129,40 +164,38 @@ class Shelf:
             received=record.received,
             known_since=record.known_since,
             ended=has_ended(state),
-            symbol=symbol if symbol.__class__ is str else None,
+            symbol=_symbol(state),
             account_state=self.account_of(key) if owned else None,
             raw=raw,
         )
 
-    def _take_off(self, key: Key, state: Entity) -> None:
-        """`state` is what it was indexed by."""
-        self.live[key.kind].pop(key, None)
-        self._ended.pop(key, None)
-        self._unindex(key, state)
+    def _put(self, record: Record) -> None:
+        """Where its state says."""
+        home, state = record.home, record.state
+        ended = has_ended(state)
+        drawers = self._ended if ended else self._live[home[1]]
+        drawers.setdefault(home, {})[record.id] = record
+        if isinstance(state, Position) and not ended and (symbol := _symbol(state)) is not None:
+            self._by_symbol.setdefault((home[0], symbol), {})[record] = None
 
-    def _index(self, record: Record) -> None:
-        (venue, kind, account, _), state = record.key, record.state
-        if kind not in _OWNED or has_ended(state):
-            return
-        self._by_account.setdefault((venue, kind, account), {})[record.key] = record
-        if isinstance(state, Position) and isinstance(state.symbol, str):
-            self._by_symbol.setdefault((venue, state.symbol), {})[record.key] = record
+    def _take(self, record: Record) -> None:
+        """Out of where its state says; what holds nothing any more goes too."""
+        home, state = record.home, record.state
+        ended = has_ended(state)
+        drawers = self._ended if ended else self._live[home[1]]
+        del drawers[home][record.id]
+        if not drawers[home]:
+            del drawers[home]
+        if isinstance(state, Position) and not ended and (symbol := _symbol(state)) is not None:
+            found = self._by_symbol[home[0], symbol]
+            del found[record]
+            if not found:
+                del self._by_symbol[home[0], symbol]
 
-    def _unindex(self, key: Key, state: Entity) -> None:
-        if key.kind not in _OWNED:
-            return
-        _take(self._by_account, (key.venue, key.kind, key.account), key)
-        if isinstance(state, Position) and isinstance(state.symbol, str):
-            _take(self._by_symbol, (key.venue, state.symbol), key)
 
-
-def _take(index: dict[_By, dict[Key, Record]], by: _By, key: Key) -> None:
-    """Out of the index; what holds nothing any more goes too."""
-    found = index.get(by)
-    if found is not None:
-        found.pop(key, None)
-        if not found:
-            del index[by]
+def _symbol(state: Entity) -> str | None:
+    symbol = getattr(state, "symbol", None)
+    return symbol if symbol.__class__ is str else None
 
 
 def has_ended(state: Entity) -> bool:

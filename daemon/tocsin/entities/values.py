@@ -71,7 +71,8 @@ class Values:
         """A position's message may move its account."""
         if changed.isdisjoint(_ACCOUNT_INPUTS):
             return []
-        return self._settle(record.key.venue, record.key.account, record.time, at)
+        venue, _, account = record.home
+        return self._settle(venue, account, record.time, at)
 
     def say_account(self, venue: str, said: Account) -> Account:
         """The account's message as it is to be merged: what it doesn't know it doesn't clear, for we may."""
@@ -103,9 +104,9 @@ class Values:
         ticker = record.state
         if not isinstance(ticker, Ticker) or changed.isdisjoint(("bid", "ask")):
             return []
-        venue, symbol = record.key.venue, ticker.symbol
+        venue, symbol = record.home[0], ticker.symbol
         moved: list[tuple[Record, Position]] = []
-        for position in self._shelf.positions_in(venue, symbol if isinstance(symbol, str) else record.key.id):
+        for position in self._shelf.positions_in(venue, symbol if isinstance(symbol, str) else record.id):
             state = position.state
             counted = position_at(state, ticker) if isinstance(state, Position) else None
             if counted is None or not isinstance(state, Position):
@@ -117,7 +118,7 @@ class Values:
                 moved.append((position, state))
         if not moved:
             return []
-        accounts = dict.fromkeys(position.key.account for position, _ in moved)
+        accounts = dict.fromkeys(position.home[2] for position, _ in moved)
         settled = [c for account in accounts for c in self._settle(venue, account, record.time, at)]
         changes = [self._shelf.change(position, ("position.updated",), state) for position, state in moved]
         return changes + settled
@@ -132,15 +133,15 @@ class Values:
 
     def ticker_from(self, record: Record, changed: set[str]) -> Ticker | None:
         """What a book or trade says of its symbol's ticker, where the venue keeps none of its own."""
-        state, key = record.state, record.key
+        state, (venue, _, account) = record.state, record.home
         if isinstance(state, Book) and not changed.isdisjoint(_BOOK_PRICES):
             ticker = ticker_of_book(state)
         elif isinstance(state, Trade) and isinstance(state.price, Decimal):
             ticker = Ticker(last=state.price)
         else:
             return None
-        name = state.symbol if isinstance(state.symbol, str) else key.id
-        there = self._shelf.live["ticker"].get((key.venue, "ticker", key.account, name))
+        name = state.symbol if isinstance(state.symbol, str) else record.id
+        there = self._shelf.find((venue, "ticker", account, name))
         if there is not None and there.origin != "synthetic":
             return None
         return structs.replace(ticker, id=name, symbol=name)
@@ -149,7 +150,7 @@ class Values:
 
     def _current_ticker(self, venue: str, symbol: str, link: Link | None) -> Ticker | None:
         """The symbol's ticker, if it was told since the link is up: yesterday's price is no price."""
-        record = self._shelf.live["ticker"].get((venue, "ticker", "", symbol))
+        record = self._shelf.find((venue, "ticker", "", symbol))
         if record is None or not isinstance(record.state, Ticker):
             return None
         if link is not None and (link.away or (link.up_since and record.received < link.up_since)):
@@ -158,7 +159,7 @@ class Values:
 
     def _settle(self, venue: str, account: str, time: datetime, at: Instant) -> list[Change]:
         """Count the account anew; the Change if that is another result."""
-        record = self._shelf.live["account"].get((venue, "account", account, account))
+        record = self._shelf.find((venue, "account", account, account))
         if record is None or not isinstance(record.state, Account):
             return []
         known = record.state

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from tocsin.events import EXACT, Observation, Order, Position
+from tocsin.events import EXACT, Observation, Order, Position, number
 from tocsin.venues.base import Item, Unrecognized
 from tocsin.venues.derive import positive
 from tocsin.venues.wire import (
@@ -189,7 +189,7 @@ def _swap(wire: Any, odd: list[Item]) -> Decimal | UnsetType | None:
         odd.append(Unrecognized("position.swaps of an unknown shape"))
         return None
     known = [exact(amount, "position.swaps") for amount in amounts]
-    total = known[0] if known else Decimal(0)
+    total = known[0] if known else number(0)
     for amount in known[1:]:
         total = EXACT.add(total, amount)
     return total
