@@ -236,3 +236,13 @@ def test_a_database_tells_its_own_events_again(here):
     connection.close()
     assert lived == {"in-the-red": 1, "closed": 1, "away": 1}
     assert fired(replayed("state/tocsin.db", "--rules", "rules.yaml")) == lived
+    # Of market data it has only what made rules fire, which is said of the rules that watch some.
+    (here / "prices.yaml").write_text(
+        "rules:\n  - {id: dear, watch: ticker, when: price > 100}\n"
+        "  - {id: after, watch: position.closed, then: {watch: trade.executed, match: {symbol: symbol}, within: 1h}}\n"
+        "  - {id: off, watch: book, when: spread > 1, enabled: false}\n"
+    )
+    told = replayed("state/tocsin.db", "--rules", "rules.yaml", "--against", "prices.yaml")
+    assert told["unsure"] == ["dear", "after"]
+    output = run("state/tocsin.db", "--rules", "prices.yaml").output
+    assert output.splitlines()[-1].startswith("unsure: dear, after; of market data a database keeps only")

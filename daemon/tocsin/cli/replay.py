@@ -160,6 +160,11 @@ def _tell(told: "Told", *, everything: bool) -> None:
         for word, colour, differing in (("add", "green", told.added), ("lose", "red", told.lost)):
             click.echo(paint(f"the other rules {word} {counted(len(differing), 'alert')}", colour, bold=True))
             _list(differing, everything=everything, rule=True)
+    if told.unsure:
+        click.echo(
+            f"unsure: {', '.join(told.unsure)}; of market data a database keeps only what made rules fire, "
+            "unless store_market_data says otherwise: replay a recording"
+        )
 
 
 def _list(firings: Sequence["Firing"], *, everything: bool, rule: bool = False) -> None:
@@ -189,6 +194,7 @@ def _as_json(told: "Told") -> dict[str, Any]:
             if rule.enabled
             for firings in [told.outcomes[0].of(rule.id)]
         ],
+        "unsure": list(told.unsure),
     }
     if len(told.outcomes) > 1:
         found |= {

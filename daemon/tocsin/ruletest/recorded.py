@@ -33,10 +33,13 @@ class Moment:
 
 
 class Record(Protocol):
-    """A record that is told once: `world` is how things stand after what was taken of it."""
+    """A record that is told once: `world` is how things stand after what was taken of it. Of the kinds in `sparse` it may
+    hold a part only.
+    """
 
     world: World
     size: int
+    sparse: frozenset[str]
 
     def moments(self) -> Iterator[Moment]: ...
 
@@ -69,6 +72,7 @@ class Recordings:
         self._sources = sources
         self._entities = Entities()
         self.world: World = self._entities
+        self.sparse: frozenset[str] = frozenset()
         self.size = sum(path.stat().st_size for source in sources for path in source.paths)
 
     def moments(self) -> Iterator[Moment]:
@@ -144,6 +148,7 @@ class Database:
         self._remembered = Remembered()
         self.world: World = self._remembered
         self.size = self._reader.count_events()
+        self.sparse = frozenset(kind for kind, of in KINDS.items() if of.market_data)
 
     def moments(self) -> Iterator[Moment]:
         begun: datetime | None = None

@@ -1,7 +1,7 @@
 """Recorded events through rules: what would have fired, and what an edit of the rules would add or lose. Pure."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import count
 
@@ -45,7 +45,9 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """The whole replay. `lost` fire under the first rules only, `added` under the second only."""
+    """The whole replay. `lost` fire under the first rules only, `added` under the second only. Of what the rules in
+    `unsure` watch the record may hold a part only.
+    """
 
     moments: int
     begun: datetime | None
@@ -53,6 +55,7 @@ class Told:
     outcomes: tuple[Outcome, ...]
     added: tuple[Firing, ...] = ()
     lost: tuple[Firing, ...] = ()
+    unsure: tuple[str, ...] = ()
 
 
 class Player:
@@ -121,10 +124,21 @@ def replay(record: Record, rule_sets: Sequence[Sequence[Rule]], on_progress: Cal
                 player.take(change, moment.at)
         on_progress(moment.done)
     outcomes = tuple(player.outcome for player in players)
+    told = Told(moments, begun, ended, outcomes, unsure=tuple(_unsure(rule_sets, record.sparse)))
     if len(outcomes) < 2:
-        return Told(moments, begun, ended, outcomes)
+        return told
     before, after = outcomes
-    return Told(moments, begun, ended, outcomes, added=_only_in(after, before), lost=_only_in(before, after))
+    return replace(told, added=_only_in(after, before), lost=_only_in(before, after))
+
+
+def _unsure(rule_sets: Sequence[Sequence[Rule]], sparse: frozenset[str]) -> Iterable[str]:
+    """The rules that run and watch something of which the record may hold a part only."""
+    running = (rule for rules in rule_sets for rule in rules if rule.enabled)
+    return dict.fromkeys(
+        rule.id
+        for rule in running
+        if sparse & (rule.kinds | (rule.sequel.kinds if rule.sequel else frozenset()))
+    )
 
 
 def _only_in(these: Outcome, those: Outcome) -> tuple[Firing, ...]:
