@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 from tocsin.engine import states
 from tocsin.engine.group_change import is_group_key
 from tocsin.engine.grouped import Grouped
-from tocsin.engine.happenings import Quiet, Reminding, group_fields
+from tocsin.engine.happenings import Quiet, Reminding
 from tocsin.engine.hours import OUT_OF_HOURS, Hours
+from tocsin.engine.identity import group_fields
 from tocsin.engine.instance import Instance
 from tocsin.engine.links import Links
 from tocsin.engine.lives import Life, Lives, revive

@@ -4,6 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from tocsin.engine.identity import is_one_of
 from tocsin.engine.informed import Informed
 from tocsin.engine.instance import Instance
 from tocsin.engine.model import Context, Told
@@ -33,14 +34,8 @@ def event_told(rule: Rule, change: Change) -> str | None:
     """The name of what happened: of several that match, the most telling, which is the last."""
     if not rule.is_event_rule:
         return None
-    matching = [name for name in change.events if matches_event(rule, name)]
+    matching = [name for name in change.events if is_one_of(name, rule.events)]
     return matching[-1] if matching else None
-
-
-def matches_event(rule: Rule, name: str) -> bool:
-    return any(
-        name == event or (event.endswith(".*") and name.startswith(event[:-1])) for event in rule.events
-    )
 
 
 def state_context(

@@ -12,15 +12,15 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from msgspec import ValidationError
 
 from tocsin.engine.changeover import Changeover, read
-from tocsin.engine.context import matches_event
 from tocsin.engine.following import Following
 from tocsin.engine.grouped import Grouped
-from tocsin.engine.happenings import Quiet, Reminding, group_fields
+from tocsin.engine.happenings import Quiet, Reminding
 from tocsin.engine.hours import Hours
+from tocsin.engine.identity import group_fields, happens_in, instance_key
 from tocsin.engine.instance import Instance, asks
 from tocsin.engine.judging import Judging
 from tocsin.engine.links import Links, hangs_on_link, is_down
-from tocsin.engine.lives import Life, Lives, instance_key
+from tocsin.engine.lives import Life, Lives
 from tocsin.engine.memory import Memory
 from tocsin.engine.model import Faded, Sample, Saved, Transition, World
 from tocsin.engine.occasions import Occasions
@@ -228,7 +228,7 @@ class Engine:
             if rule.sequel is not None:
                 yield from self._following.happened(rule, change, now)
             elif rule.is_event_rule:
-                if any(matches_event(rule, name) for name in change.events):
+                if happens_in(change, rule.events):
                     yield from self._occasions.happened(rule, change, now)
             elif passing:
                 continue

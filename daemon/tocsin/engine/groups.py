@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from tocsin.engine.group import Fields, Group, Layout, Member, Value
-from tocsin.engine.happenings import group_part
+from tocsin.engine.identity import field_text
 from tocsin.engine.model import World
 from tocsin.engine.rule import Condition, Rule
 from tocsin.events import Change, Entity, Key
@@ -40,7 +40,7 @@ class Table:
         key, before = change.key, self._home.get(change.key)
         if change.ended:
             return self._leave(key, change)
-        fields = tuple(group_part(change, field) for field in self.layout.per)
+        fields = tuple(field_text(change, field) for field in self.layout.per)
         left: list[Group] = []
         if before is not None and before.fields != fields:
             left = self._leave(key, change)

@@ -3,19 +3,18 @@
 What a cooldown held back is counted and told, with its count, when the time is over, and a new cooldown begins.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from tocsin.engine.context import event_context
+from tocsin.engine.identity import group_fields
 from tocsin.engine.instance import revive, rule_record
 from tocsin.engine.model import Context
 from tocsin.engine.rule import Rule, Truth
-from tocsin.events import Change, Instant, Key, iso, number_text
+from tocsin.events import Change, Instant, Key, iso
 
 MOST_REMINDERS = 24
 
@@ -144,31 +143,3 @@ class Reminding:
 
 def _reworded(context: Context, rule: Rule) -> Context:
     return msgspec.structs.replace(context, severity=rule.severity, title=rule.title, message=rule.message)
-
-
-def cooldown_key(rule: Rule, change: Change) -> str:
-    """The key of the cooldown that an event of the rule falls under."""
-    return json.dumps(["cooldown", *(group_part(change, field) for field in group_fields(rule))])
-
-
-def group_fields(rule: Rule) -> tuple[str, ...]:
-    """By what an event rule's cooldown is told apart, and its sequences are. `account` brings `venue`.
-
-    `per`, else the entity where a sequence is of one kind and says nothing else, else venue and account.
-    """
-    fields = rule.per if rule.per is not None else ("venue", "account")
-    if rule.per is None and rule.sequel is not None and rule.sequel.same_kind and not rule.sequel.match:
-        fields = ("venue", "kind", "account", "id")
-    return ("venue", *fields) if "account" in fields and "venue" not in fields else fields
-
-
-def group_part(change: Change, field: str) -> str | None:
-    if field in ("venue", "account", "kind", "symbol"):
-        value = getattr(change, field)
-    elif field == "id":
-        value = change.key.id
-    else:
-        value = getattr(change.state, field, None)
-    if isinstance(value, Decimal):
-        return number_text(value)
-    return value if isinstance(value, str) else None

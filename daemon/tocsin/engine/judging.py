@@ -5,9 +5,10 @@ from operator import itemgetter
 
 from tocsin.engine import states
 from tocsin.engine.hours import Hours
+from tocsin.engine.identity import instance_key
 from tocsin.engine.instance import Instance
 from tocsin.engine.links import Links
-from tocsin.engine.lives import Lives, due, instance_key
+from tocsin.engine.lives import Lives, due
 from tocsin.engine.model import Transition, World
 from tocsin.engine.rule import Rule, Truth
 from tocsin.engine.rulebook import Rulebook

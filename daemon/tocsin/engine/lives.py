@@ -1,6 +1,5 @@
 """All that the engine keeps between changes: rule instances, running cooldowns, reminders; and when each is due."""
 
-import json
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, TypeAlias
 
@@ -99,8 +98,3 @@ def revive(rule: Rule, key: str, record: Mapping[str, Any], alive: Instant | Non
     if record.get("sequence"):
         return Awaiting.from_record(rule, key, record, now)
     return Instance.from_record(rule, key, record, alive, now)
-
-
-def instance_key(key: Key) -> str:
-    """The text by which an entity's instance of a rule is known."""
-    return json.dumps(list(key))

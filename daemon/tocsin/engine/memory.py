@@ -10,10 +10,10 @@ ends or is forgotten, or when no rule asks for it any more. What must outlast th
 at a time; `restore` takes it back.
 """
 
-import json
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, TypeAlias
 
+from tocsin.engine.identity import entity_of, happens_in, instance_key
 from tocsin.engine.informed import event_time, inform
 from tocsin.engine.keeping import Keeping
 from tocsin.engine.model import Sample, World
@@ -98,7 +98,7 @@ class Memory:
             if value is None:
                 return
             histories[name] = history = _new(each.followed)
-        instance = instance_text(seen.key)
+        instance = instance_key(seen.key)
         if isinstance(history, Extremes):
             if value is not None and history.add(at, value):
                 self._keeping.add_extreme(each.series, instance, history, at, value)
@@ -124,7 +124,7 @@ class Memory:
         """These entities have ended, or are gone."""
         for key in keys:
             for name in self._histories.pop(key, ()):
-                self._keeping.fade(_series(key.kind, name), instance_text(key))
+                self._keeping.fade(_series(key.kind, name), instance_key(key))
 
     def forget_venue(self, venue: str) -> None:
         self.forget([key for key in self._histories if key.venue == venue])
@@ -144,7 +144,7 @@ class Memory:
                 continue
             if (each := asked.get(sample.series)) is None:
                 unwanted.add(sample.series)
-            elif (key := _key(sample.instance)) is None:
+            elif (key := entity_of(sample.instance)) is None:
                 unreadable[sample.series, sample.instance] = None
             else:
                 histories = self._histories.setdefault(key, {})
@@ -192,18 +192,6 @@ class _Remembered:
         return None if change is None else self._memory.recall(change)
 
 
-def instance_text(key: Key) -> str:
-    return json.dumps(list(key))
-
-
-def _key(text: str) -> Key | None:
-    """The inverse of `instance_text`."""
-    try:
-        return Key(*json.loads(text))
-    except (ValueError, TypeError):
-        return None
-
-
 def _asked_by(rule: Rule, kind: str) -> Iterator[_Asked]:
     for condition in rule.conditions:
         for followed in condition.followed:
@@ -213,13 +201,9 @@ def _asked_by(rule: Rule, kind: str) -> Iterator[_Asked]:
 
 
 def _takes_part(each: _Asked, change: Change) -> bool:
-    if each.events and not any(_matches(event, name) for event in each.events for name in change.events):
+    if each.events and not happens_in(change, each.events):
         return False
     return each.where is None or each.where.holds(change, change.received) is not False
-
-
-def _matches(event: str, name: str) -> bool:
-    return name == event or (event.endswith(".*") and name.startswith(event[:-1]))
 
 
 def _new(followed: Followed) -> History:

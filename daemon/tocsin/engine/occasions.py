@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from tocsin.engine import happenings
-from tocsin.engine.happenings import Quiet, Reminding, cooldown_key
+from tocsin.engine.happenings import Quiet, Reminding
+from tocsin.engine.identity import cooldown_key, instance_key
 from tocsin.engine.instance import Instance
-from tocsin.engine.lives import Lives, instance_key
+from tocsin.engine.lives import Lives
 from tocsin.engine.model import Context, Transition
 from tocsin.engine.rule import Rule, Truth
 from tocsin.engine.sight import Sight

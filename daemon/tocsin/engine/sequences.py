@@ -13,17 +13,17 @@ restart it goes on by the wall-clock.
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import msgspec
 
-from tocsin.engine.context import event_context, matches_event
-from tocsin.engine.happenings import group_fields, group_part
+from tocsin.engine.context import event_context
+from tocsin.engine.identity import field_text, group_fields, group_of, happens_in, is_one_of
 from tocsin.engine.instance import rule_record
 from tocsin.engine.model import Context
 from tocsin.engine.rule import Rule, Sequel, Truth
-from tocsin.events import Change, Instant, Key, from_iso, iso, number_text
+from tocsin.events import Change, Instant, Key, from_iso, iso
 from tocsin.events.vocabulary import from_plain, to_plain
 from tocsin.quantities import duration_text
 
@@ -189,7 +189,7 @@ def sign(rule: Rule) -> str:
 
 
 def is_first(rule: Rule, change: Change) -> bool:
-    return change.kind in rule.kinds and any(matches_event(rule, name) for name in change.events)
+    return change.kind in rule.kinds and happens_in(change, rule.events)
 
 
 def is_second(sequel: Sequel, change: Change) -> bool:
@@ -199,7 +199,7 @@ def is_second(sequel: Sequel, change: Change) -> bool:
 def is_both(rule: Rule, sequel: Sequel, change: Change) -> bool:
     """Whether one message tells of a first and a second event, the second being another one (and, if awaited, later)."""
     seconds = _seconds(sequel, change)
-    firsts = [place for place, name in enumerate(change.events) if matches_event(rule, name)]
+    firsts = [place for place, name in enumerate(change.events) if is_one_of(name, rule.events)]
     return any(
         second > first if sequel.awaited else second != first for first in firsts for second in seconds
     )
@@ -212,7 +212,7 @@ def first_key(rule: Rule, sequel: Sequel, change: Change) -> str:
 def second_key(rule: Rule, sequel: Sequel, change: Change) -> str | None:
     """The sequence that a second event belongs to; None where it can belong to none."""
     named = [theirs for theirs, _ in sequel.match]
-    return None if any(_value(change, name) is None for name in named) else _key(rule, change, named)
+    return None if any(field_text(change, name) is None for name in named) else _key(rule, change, named)
 
 
 def page_key(sequence: str, page: int) -> str:
@@ -282,30 +282,11 @@ def _context(rule: Rule, shown: Change, now: Instant, told: list[str], missing: 
 
 def _seconds(sequel: Sequel, change: Change) -> list[int]:
     """The places of the second's names among what happened."""
-    return [
-        place
-        for place, name in enumerate(change.events)
-        if any(
-            name == event or (event.endswith(".*") and name.startswith(event[:-1])) for event in sequel.events
-        )
-    ]
+    return [place for place, name in enumerate(change.events) if is_one_of(name, sequel.events)]
 
 
 def _key(rule: Rule, change: Change, match: list[str]) -> str:
-    group = [group_part(change, name) for name in group_fields(rule)]
-    return json.dumps(["sequence", *group, *(_value(change, name) for name in match)])
-
-
-def _value(change: Change, name: str) -> Any:
-    if name in ("venue", "account", "kind", "symbol"):
-        value = getattr(change, name)
-    else:
-        value = change.key.id if name == "id" else getattr(change.state, name, None)
-    if value is msgspec.UNSET:
-        return None
-    if isinstance(value, datetime):
-        return iso(value)
-    return value if value is None or isinstance(value, str | bool) else number_text(value)
+    return json.dumps(["sequence", *group_of(rule, change), *(field_text(change, name) for name in match)])
 
 
 def _plain(change: Change) -> dict[str, Any]:

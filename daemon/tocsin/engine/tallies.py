@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from decimal import Decimal
 
-from tocsin.engine.happenings import group_fields, group_part
+from tocsin.engine.identity import group_fields, group_of
 from tocsin.engine.informed import event_time, inform
 from tocsin.engine.keeping import Keeping
 from tocsin.engine.rule import Rule
@@ -126,4 +126,4 @@ def _series(rule: Rule) -> str:
 
 
 def _instance(rule: Rule, change: Change) -> str:
-    return json.dumps([group_part(change, field) for field in group_fields(rule)])
+    return json.dumps(group_of(rule, change))

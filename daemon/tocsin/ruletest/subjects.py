@@ -7,11 +7,9 @@ from functools import partial
 from typing import Any
 
 from tocsin.alerts.message import time_text
-from tocsin.engine.context import matches_event
 from tocsin.engine.group import Group
 from tocsin.engine.group_change import as_seen_by, group_key
-from tocsin.engine.happenings import cooldown_key, group_fields, group_part
-from tocsin.engine.lives import instance_key
+from tocsin.engine.identity import cooldown_key, group_of, instance_key, is_one_of
 from tocsin.events import Change, Key, from_iso
 from tocsin.ruletest.known import Known
 from tocsin.ruletest.sequels import Sequel, Sequels
@@ -101,7 +99,7 @@ def _events(known: Known, id_: str | None) -> Iterator[Callable[[], Subject]]:
     latest: dict[tuple[str | None, ...], Change] = {}
     for _, change in known.happened(known.rule.events):
         if _is(change, id_):
-            latest.setdefault(tuple(group_part(change, name) for name in group_fields(known.rule)), change)
+            latest.setdefault(tuple(group_of(known.rule, change)), change)
     for change in latest.values():
         yield partial(_event, known, change)
 
@@ -128,7 +126,7 @@ def _event(
 
 
 def _what(known: Known, change: Change) -> str:
-    return ", ".join(name for name in change.events if matches_event(known.rule, name))
+    return ", ".join(name for name in change.events if is_one_of(name, known.rule.events))
 
 
 def _whole(known: Known, change: Change) -> Change:

@@ -1,0 +1,76 @@
+"""By what the instances of rules are known: names of events, fields of changes, keys of entities as text."""
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from tocsin.engine.rule import Rule
+from tocsin.events import Change, Key, iso
+
+
+def is_one_of(name: str, events: Iterable[str]) -> bool:
+    """Whether an event's name is one of these; `order.*` is every event of that kind."""
+    return any(name == event or (event.endswith(".*") and name.startswith(event[:-1])) for event in events)
+
+
+def happens_in(change: Change, events: Iterable[str]) -> bool:
+    """Whether one of these events has happened."""
+    return any(is_one_of(name, events) for name in change.events)
+
+
+def instance_key(key: Key) -> str:
+    """The text by which an entity's instance of a rule is known."""
+    return json.dumps(list(key))
+
+
+def entity_of(text: str) -> Key | None:
+    """The inverse of `instance_key`; None where the text is none of its."""
+    try:
+        return Key(*json.loads(text))
+    except (ValueError, TypeError):
+        return None
+
+
+def group_fields(rule: Rule) -> tuple[str, ...]:
+    """By what an event rule's cooldown is told apart, and its counts and sequences are. `account` brings `venue`.
+
+    `per`, else the entity where a sequence is of one kind and says nothing else, else venue and account.
+    """
+    fields = rule.per if rule.per is not None else ("venue", "account")
+    if rule.per is None and rule.sequel is not None and rule.sequel.same_kind and not rule.sequel.match:
+        fields = ("venue", "kind", "account", "id")
+    return ("venue", *fields) if "account" in fields and "venue" not in fields else fields
+
+
+def group_of(rule: Rule, change: Change) -> list[str | None]:
+    """What those fields are for this change."""
+    return [field_text(change, field) for field in group_fields(rule)]
+
+
+def cooldown_key(rule: Rule, change: Change) -> str:
+    """The key of the cooldown that an event of the rule falls under."""
+    return json.dumps(["cooldown", *group_of(rule, change)])
+
+
+def field_text(change: Change, field: str) -> str | None:
+    """A field as keys have it: numbers that are equal, and times, are the same text. None where it has none."""
+    value: Any
+    if field in ("venue", "account", "kind", "symbol"):
+        value = getattr(change, field)
+    else:
+        value = change.key.id if field == "id" else getattr(change.state, field, None)
+    if isinstance(value, Decimal):
+        return _plainest(value)
+    if isinstance(value, datetime):
+        return iso(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, str) else None
+
+
+def _plainest(value: Decimal) -> str:
+    """`1` for 1, 1.0 and 1.00."""
+    text = format(value, "f")
+    return (text.rstrip("0").rstrip(".") if "." in text else text) if value else "0"
