@@ -115,6 +115,7 @@ def _compile(node: document.Mapping, environment: Environment, report: Report) -
         )
         if said.if_unknown == "tell":
             cautions.unknown_at_first(watch, conditions, report)
+    cautions.quiet_is_not_silent(watch, conditions, report)
     cautions.unsupplied(watch, conditions, environment.supplied, report)
     second = _second(node, watch, per, report)
     hours = _hours(node, said, environment, report)

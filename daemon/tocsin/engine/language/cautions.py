@@ -46,6 +46,28 @@ def unknown_at_first(watch: Watch, conditions: Mapping[str, TreeCondition], repo
                 return
 
 
+def quiet_is_not_silent(watch: Watch, conditions: Mapping[str, TreeCondition], report: Report) -> None:
+    """A state rule that goes by when its entity was last heard of: only what says something new counts as heard.
+
+    A trade is always new.
+    """
+    if watch.events or watch.kinds == ("trade",):
+        return
+    for key, condition in conditions.items():
+        for part in walk(condition.tree):
+            if isinstance(part, Call) and part.function == "time_since" and _is_of_message(part):
+                report.under(key).warning(
+                    f"`{text(part)}` counts from what was last new: a message that repeats what is known is no event", part.place,
+                    "for silence watch `venue`, when: time_since(last_message) > 5m",
+                )  # fmt: skip
+
+
+def _is_of_message(call: Call) -> bool:
+    return any(
+        isinstance(argument, Name) and argument.name in ("received", "time") for argument in call.arguments
+    )
+
+
 def unsupplied(
     watch: Watch, conditions: Mapping[str, TreeCondition], supplied: Supplied, report: Report
 ) -> None:

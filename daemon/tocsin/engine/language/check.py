@@ -105,6 +105,10 @@ class _Check:
         operands = [self.node(operand) for operand in node.operands]
         for position, operator in enumerate(node.operators):
             left, right = operands[position : position + 2]
+            if isinstance(left, Constant) and isinstance(right, Constant):
+                self._report.error(f"`{text(left)} {operator} {text(right)}` looks at no field: it is always the same",
+                                   left.place if len(node.operators) > 1 else node.place)  # fmt: skip
+                continue
             operands[position : position + 2] = self._comparable(left, operator, right)
         return Compare(tuple(operands), node.operators, node.place)
 
@@ -205,6 +209,7 @@ class _Check:
             self._report.error(
                 f"`{function.name}` needs {wanted} here; `{text(argument)}` is {SAID[argument.type]}",
                 argument.place,
+                "durations are written like 30s, 5m, 1h30m" if parameter.types == {"duration"} else "",
             )
         elif parameter.written and not isinstance(argument, Constant):
             self._report.error(f"`{function.name}` needs {parameter.name} written out here", argument.place)

@@ -21,6 +21,13 @@ _TYPES: Mapping[str, Type] = {
     "enum": "text",
 }
 _OWN = frozenset({"id", "symbol"})  # common, and the entity's own as well
+_NOTHING = "to ask whether a field has no value write missing(…), or {missing: true}"
+# What people know from other languages, and how it is written here.
+_ELSEWHERE: Mapping[str, str] = {
+    **dict.fromkeys(("null", "Null", "NULL", "None", "nil", "none"), _NOTHING),
+    **dict.fromkeys(("True", "TRUE", "yes"), "write `true`"),
+    **dict.fromkeys(("False", "FALSE", "no"), "write `false`"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +83,15 @@ class Scope:
             return (f"`{name}` is a function", f"write {FUNCTIONS[name].signature}")
         if any(name in readable.words or name in readable.usual for readable in self.fields.values()):
             return (f"unknown field `{name}` of {self.thing}", f'write the text in quotes: "{name}"')
-        others = tuple(kind for kind in KINDS if name in fields(kind))
-        elsewhere = f"it is a field of {', '.join(others)}" if others else ""
-        hint = elsewhere or did_you_mean(name, self.names, f"`tocsin fields {self.kinds[0]}` lists them")
-        return (f"unknown field `{name:.80}` of {self.thing}", hint)
+        return (f"unknown field `{name:.80}` of {self.thing}", self._meant(name))
+
+    def _meant(self, name: str) -> str:
+        if name in _ELSEWHERE:
+            return _ELSEWHERE[name]
+        if others := tuple(kind for kind in KINDS if name in fields(kind)):
+            return f"it is a field of {', '.join(others)}"
+        quoted = f'; a text is written in quotes: "{name:.40}"' if name != name.lower() else ""
+        return did_you_mean(name, self.names, f"`tocsin fields {self.kinds[0]}` lists them{quoted}")
 
     def _unknown_of_first(self, name: str) -> tuple[str, str]:
         known = tuple(readable for readable in self.names if readable.startswith("first."))

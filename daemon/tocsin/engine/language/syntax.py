@@ -44,7 +44,12 @@ DEEPEST = 30  # parentheses in parentheses; keeps every recursion over a tree fa
 _MOST_OPERATORS = 100  # signs, `not`s and arithmetic in one expression, for the same reason
 _KEYWORDS = frozenset({"and", "or", "not", "in", "true", "false"})
 _ELSEWHERE = {
-    "is": "write `==`",
+    "is": "write `==`; a field without a value is missing(…)",
+    "between": "write `10 <= profit <= 20`",
+    "like": 'write `matches(symbol, "BTC")`',
+    "contains": 'write `matches(symbol, "BTC")`',
+    "+": "write the number without `+`",
+    ",": "numbers have no thousands separator: 1000",
     "AND": "write `and`",
     "OR": "write `or`",
     "NOT": "write `not`",
