@@ -139,8 +139,10 @@ class Turn:
         return self.options.market_data == "changes" and change.state != change.previous
 
     def _add(self, batch: Batch, transitions: list[Transition], now: Instant) -> None:
-        self._telling.tell(batch, transitions, now)
-        batch.samples += map(_sample_row, self._engine.remembered())
+        if transitions:
+            self._telling.tell(batch, transitions, now)
+        if kept := self._engine.remembered():
+            batch.samples += map(_sample_row, kept)
 
 
 def _sample_row(kept: Sample | Faded) -> SampleRow | SamplesGone:
