@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from tocsin.engine import states
+from tocsin.engine.awaiting import Awaiting
 from tocsin.engine.group_change import is_group_key
 from tocsin.engine.grouped import Grouped
 from tocsin.engine.happenings import Quiet, Reminding
@@ -16,7 +17,7 @@ from tocsin.engine.lives import Life, Lives, revive
 from tocsin.engine.model import Saved, Transition, World
 from tocsin.engine.occasions import Occasions
 from tocsin.engine.rule import Rule
-from tocsin.engine.sequences import Awaiting, sign
+from tocsin.engine.sequences import sign
 from tocsin.engine.states import Step
 from tocsin.engine.transitions import standing, transition
 from tocsin.events import Change, Instant

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 
 from msgspec import ValidationError
 
+from tocsin.engine.awaiting import Awaiting
 from tocsin.engine.changeover import Changeover, read
 from tocsin.engine.following import Following
 from tocsin.engine.grouped import Grouped
@@ -26,7 +27,6 @@ from tocsin.engine.model import Faded, Sample, Saved, Transition, World
 from tocsin.engine.occasions import Occasions
 from tocsin.engine.rule import Rule
 from tocsin.engine.rulebook import Rulebook
-from tocsin.engine.sequences import Awaiting
 from tocsin.engine.sight import Sight
 from tocsin.engine.states import Step
 from tocsin.engine.transitions import standing, transition

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Generator, Iterator
 
 from tocsin.engine import sequences
+from tocsin.engine.awaiting import Awaiting, First
 from tocsin.engine.lives import Lives
 from tocsin.engine.model import Transition
 from tocsin.engine.occasions import Occasions
 from tocsin.engine.rule import Rule, Sequel
-from tocsin.engine.sequences import Awaiting, First
 from tocsin.engine.sight import Sight
 from tocsin.engine.states import Step
 from tocsin.engine.transitions import transition

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
+from tocsin.engine.awaiting import Awaiting
 from tocsin.engine.instance import Instance
 from tocsin.engine.lives import Life, Lives
 from tocsin.engine.model import Transition
 from tocsin.engine.rule import Rule
-from tocsin.engine.sequences import Awaiting
 from tocsin.engine.states import Step
 from tocsin.engine.transitions import transition
 from tocsin.events import Change, Instant

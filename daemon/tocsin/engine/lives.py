@@ -3,10 +3,10 @@
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, TypeAlias
 
+from tocsin.engine.awaiting import Awaiting, page_key, page_of
 from tocsin.engine.happenings import Quiet, Reminding
 from tocsin.engine.instance import Instance
 from tocsin.engine.rule import Rule
-from tocsin.engine.sequences import Awaiting, page_key, page_of
 from tocsin.engine.timers import Timers
 from tocsin.events import Instant, Key
 

@@ -8,9 +8,9 @@ from typing import NamedTuple
 from tocsin.alerts.message import time_text
 from tocsin.engine import rule as rules
 from tocsin.engine import sequences
+from tocsin.engine.awaiting import Awaiting, First
 from tocsin.engine.happenings import verdict
 from tocsin.engine.rule import Truth
-from tocsin.engine.sequences import Awaiting, First
 from tocsin.events import Change, Instant
 from tocsin.quantities import duration_text
 from tocsin.ruletest.known import Known
