@@ -42,7 +42,7 @@ def ask(state_dir: Path, method: str, path: str, **query: str) -> tuple[int, Any
 
 def rows(config: Path | None, what: str, *, everything: bool) -> list[dict[str, Any]]:
     """`alerts` or `deliveries`, from the daemon, else from the database."""
-    from tocsin.control.client import NotRunning
+    from tocsin.control.client import NotAllowed, NotRunning
     from tocsin.store.reader import Reader
     from tocsin.store.store import DATABASE
 
@@ -50,6 +50,8 @@ def rows(config: Path | None, what: str, *, everything: bool) -> list[dict[str, 
     try:
         status, found, _ = ask(state_dir, "GET", f"/{what}", all="1" if everything else "0")
     except NotRunning as error:
+        if isinstance(error, NotAllowed) and not os.access(state_dir / DATABASE, os.R_OK):
+            raise
         click.echo(f"note: {error}; this is what the database holds", err=True)
         reader = Reader(state_dir / DATABASE)
         if what == "alerts":

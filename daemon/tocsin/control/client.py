@@ -1,7 +1,11 @@
 """How a command finds the running daemon and asks it."""
 
+import grp
 import os
-from collections.abc import Mapping
+import pwd
+import socket
+import stat
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +22,10 @@ class NotRunning(TocsinError):
     """No daemon answers on any of the sockets where one would."""
 
 
+class NotAllowed(NotRunning):
+    """There is one, which this user may not ask."""
+
+
 def socket_paths(state_dir: Path, environ: Mapping[str, str] = os.environ) -> list[Path]:
     """Where a daemon's socket may be, in the order in which they are tried: the service's first."""
     folders = [Path(environ["RUNTIME_DIRECTORY"])] if environ.get("RUNTIME_DIRECTORY") else []
@@ -25,7 +33,7 @@ def socket_paths(state_dir: Path, environ: Mapping[str, str] = os.environ) -> li
 
 
 class ControlClient:
-    """Talks to the daemon that answers first. `NotRunning` if none does."""
+    """Talks to the daemon that answers first. `NotRunning` if none does, `NotAllowed` if one won't for want of permission."""
 
     def __init__(self, paths: list[Path]) -> None:
         self._paths = paths
@@ -33,18 +41,24 @@ class ControlClient:
 
     def request(self, method: str, path: str, **query: str) -> tuple[int, Any]:
         """The HTTP status and the decoded JSON. `answered` then tells which socket it was."""
-        refused = []
-        for socket in self._paths:
-            if not socket.exists():
-                continue
+        refused: list[str] = []
+        closed: Path | None = None
+        for place in self._paths:
             try:
-                with httpx.Client(transport=httpx.HTTPTransport(uds=str(socket)), timeout=_TIMEOUT) as client:
+                if not place.exists():
+                    continue
+                _knock(place)
+                with httpx.Client(transport=httpx.HTTPTransport(uds=str(place)), timeout=_TIMEOUT) as client:
                     response = client.request(method, f"http://tocsin{path}", params=query)
-            except (httpx.ConnectError, PermissionError) as error:
-                refused.append(f"{socket}: {error}")
+            except (httpx.ConnectError, OSError) as error:
+                refused.append(f"{place}: {error}")
+                if isinstance(error, PermissionError) and closed is None and _is_there(place):
+                    closed = place
                 continue
-            self.answered = socket
+            self.answered = place
             return response.status_code, response.json()
+        if closed is not None:
+            raise NotAllowed(_why_not(closed))
         where = "; ".join(refused) or f"no socket at {', '.join(map(str, self._paths))}"
         raise NotRunning(f"no Tocsin daemon is running here ({where})")
 
@@ -56,3 +70,48 @@ def is_running(paths: list[Path]) -> bool:
     except NotRunning:
         return False
     return True
+
+
+def _knock(place: Path) -> None:
+    """OSError, in the system's own words, where nobody opens: httpcore hides them, and leaves its socket unclosed."""
+    with socket.socket(socket.AF_UNIX) as knocking:
+        knocking.settimeout(_TIMEOUT)
+        knocking.connect(str(place))
+
+
+def _is_there(place: Path) -> bool:
+    """Where its folder can't be looked into, nobody knows."""
+    try:
+        return place.exists()
+    except PermissionError:
+        return False
+
+
+def _why_not(place: Path) -> str:
+    """Who may ask the daemon at that socket, and how this user comes to be one of them."""
+    user = _name(lambda: pwd.getpwuid(os.geteuid()).pw_name, os.geteuid())
+    there = f"a Tocsin daemon is there, at {place}, but {user} may not ask it"
+    found = place.stat()
+    if not found.st_mode & stat.S_IWGRP or found.st_gid == 0:
+        owner = _name(lambda: pwd.getpwuid(found.st_uid).pw_name, found.st_uid)
+        return f"{there}: only {owner} may\n  = sudo {'' if found.st_uid == 0 else f'-u {owner} '}tocsin …"
+    group = _name(lambda: grp.getgrgid(found.st_gid).gr_name, found.st_gid)
+    if user in _members(found.st_gid):
+        remedy = f"log in anew, or: newgrp {group}"
+        return f"{there}: {user} is in its group, {group}, only from the next login on\n  = {remedy}"
+    remedy = f"sudo usermod -aG {group} {user}, then log in anew"
+    return f"{there}: {user} is not in its group, {group}\n  = {remedy}"
+
+
+def _name(look_up: Callable[[], str], number: int) -> str:
+    try:
+        return look_up()
+    except KeyError:  # one without a name
+        return str(number)
+
+
+def _members(group: int) -> list[str]:
+    try:
+        return grp.getgrgid(group).gr_mem
+    except KeyError:
+        return []

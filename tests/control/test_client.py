@@ -1,0 +1,123 @@
+"""How a command finds the daemon, and what it says where it may not ask it."""
+
+import grp
+import os
+import pwd
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from tocsin.cli import cli
+from tocsin.control import client
+from tocsin.control.client import SOCKET, ControlClient, NotAllowed, NotRunning, is_running
+
+NOBODY = 65534
+GROUP = next(group for group in grp.getgrall() if group.gr_gid not in (0, NOBODY) and not group.gr_mem)
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """One that anybody may look into, as /run/tocsin."""
+    path = Path(tempfile.mkdtemp(prefix="tocsin-control-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)
+
+
+@contextmanager
+def listening(folder: Path, mode: int, gid: int) -> Iterator[Path]:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / SOCKET))
+        listener.listen()
+        os.chown(folder / SOCKET, -1, gid)
+        (folder / SOCKET).chmod(mode)
+        yield folder / SOCKET
+
+
+@contextmanager
+def as_user(uid: int) -> Iterator[str]:
+    groups = os.getgroups()
+    os.setgroups([])
+    os.setegid(uid)
+    os.seteuid(uid)
+    try:
+        yield pwd.getpwuid(uid).pw_name
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups(groups)
+
+
+def asked(path: Path) -> str:
+    with pytest.raises(NotRunning) as caught:
+        ControlClient([path]).request("GET", "/status")
+    return str(caught.value)
+
+
+@needs_root
+def test_who_is_not_in_the_group_is_told_how_to_get_there(folder):
+    with listening(folder, 0o660, GROUP.gr_gid) as path, as_user(NOBODY) as name:
+        with pytest.raises(NotAllowed) as caught:
+            ControlClient([path]).request("GET", "/status")
+        assert str(caught.value) == (
+            f"a Tocsin daemon is there, at {path}, but {name} may not ask it: {name} is not in its group, {GROUP.gr_name}\n"
+            f"  = sudo usermod -aG {GROUP.gr_name} {name}, then log in anew"
+        )
+        assert not is_running([path])
+
+
+@needs_root
+def test_who_joined_the_group_since_is_told_to_log_in_anew(folder, monkeypatch):
+    with listening(folder, 0o660, GROUP.gr_gid) as path, as_user(NOBODY) as name:
+        joined = grp.struct_group((GROUP.gr_name, "x", GROUP.gr_gid, [name]))
+        monkeypatch.setattr(client.grp, "getgrgid", lambda _gid: joined)
+        assert asked(path).endswith(
+            f"in its group, {GROUP.gr_name}, only from the next login on\n  = log in anew, or: newgrp {GROUP.gr_name}"
+        )
+
+
+@needs_root
+def test_of_a_daemon_that_is_its_users_own_it_says_whose(folder):
+    with listening(folder, 0o600, 0) as path, as_user(NOBODY):
+        assert asked(path).endswith("only root may\n  = sudo tocsin …")
+
+
+@needs_root
+def test_a_socket_nobody_can_see_is_no_daemon(folder):
+    (folder / "state").mkdir(mode=0o700)
+    with listening(folder / "state", 0o600, 0) as path, as_user(NOBODY):
+        assert (
+            asked(path)
+            == f"no Tocsin daemon is running here ({path}: [Errno 13] Permission denied: '{path}')"
+        )
+
+
+def test_where_nothing_listens_none_is_running(folder):
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(folder / SOCKET))
+    assert "no Tocsin daemon is running here" in asked(folder / SOCKET)
+    assert "Connection refused" in asked(folder / SOCKET)
+    assert f"no socket at {folder / 'none.sock'}" in asked(folder / "none.sock")
+
+
+@needs_root
+@pytest.mark.parametrize("command", ["status", "alerts", "deliveries", "reload"])
+def test_every_command_that_asks_says_so(folder, command, monkeypatch):
+    monkeypatch.setattr(client, "_SERVICE", folder)
+    for name in ("RUNTIME_DIRECTORY", "STATE_DIRECTORY", "XDG_STATE_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.chdir(folder)
+    assert CliRunner().invoke(cli, [command], prog_name="tocsin").exit_code == 1  # all is imported by now
+    with listening(folder, 0o660, GROUP.gr_gid), as_user(NOBODY) as name:
+        result = CliRunner().invoke(cli, [command], prog_name="tocsin")
+    assert result.exit_code == 1, result.output
+    assert f"sudo usermod -aG {GROUP.gr_name} {name}" in result.stderr
+    assert "no Tocsin daemon is running" not in result.stderr
