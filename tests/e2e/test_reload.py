@@ -72,7 +72,7 @@ async def test_rules(folder, exchange, hook, venues):
         done = await folder.command("reload")
         assert done.returncode == 0, done
         assert "rule red changed" in done.stdout
-        assert f"resolved: red for {POSITION}" in done.stdout
+        assert f"  resolved: red for {POSITION} (rule changed)\n" in done.stdout
         await daemon.until_all_sent(4)
         assert resolved(folder) == [(POSITION, "rule changed")]
 
