@@ -129,7 +129,7 @@ async def test_sign_in_with_a_one_time_password(folder, exchange):
             lambda: folder.events("venue.auth_failed"), "it says that it can't sign in"
         )
         assert failed[0] == "broker"
-        assert "run: tocsin login" in daemon.log()
+        assert "run: tocsin login broker" in daemon.log()
     typed = await on_a_terminal(
         folder,
         ["login", "broker"],

@@ -62,7 +62,7 @@ def signing(server: FaultServer, *, lasts: float | None = None, reuse: bool = Fa
             method="POST", url=url, form={"grant": "refresh", "with": kept.get("token", "")}
         )
         if answer.status == 403:
-            raise SignInRefused("wrong password", remedy="run: tocsin login v")
+            raise SignInRefused("wrong password", remedy="run: tocsin login {venue}")
         if answer.status != 200:
             raise SignInFailed(f"HTTP {answer.status}")
         token = json.loads(answer.body)["token"]

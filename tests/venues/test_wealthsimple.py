@@ -118,7 +118,7 @@ def test_no_ticket(response, error, said):
 def test_a_refused_ticket_names_the_remedy_and_retry_after_is_obeyed():
     with pytest.raises(SignInRefused) as refused:
         sign_in(UNAUTHORIZED, access_token="access-0")
-    assert refused.value.remedy.startswith("run: tocsin login")
+    assert refused.value.remedy_for("broker") == "run: tocsin login broker"
     with pytest.raises(SignInFailed) as failed:
         sign_in(answer(b"", 429, retry_after="90"), access_token="access-0")
     assert failed.value.retry_after == 90.0
@@ -225,7 +225,7 @@ def test_a_kept_token_of_unknown_age_is_renewed(expires_at):
 def test_without_any_token_the_command_to_run_is_named():
     with pytest.raises(SignInRefused, match="no usable token") as caught:
         sign_in()
-    assert caught.value.remedy.startswith("run: tocsin login")
+    assert caught.value.remedy_for("broker") == "run: tocsin login broker"
 
 
 def test_a_login_needs_the_client_id_too():
@@ -242,7 +242,7 @@ def test_a_dead_refresh_token_is_told_with_the_venues_words_and_the_command(stat
     said = str(caught.value)
     assert said.startswith(f"refresh: HTTP {status}: invalid_grant: The provided authorization grant")
     assert len(said) < 250
-    assert caught.value.remedy.startswith("run: tocsin login")
+    assert caught.value.remedy_for("broker") == "run: tocsin login broker"
     assert "configured-refresh" not in said
 
 

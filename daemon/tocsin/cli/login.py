@@ -33,6 +33,7 @@ def command(ctx: click.Context, venue: str, config: Path | None) -> None:
     from tocsin.config.load import load_settings
     from tocsin.config.search import find_config
     from tocsin.feed import CredentialStore
+    from tocsin.venues.base import SignInRefused
 
     settings = load_settings(find_config(config, os.environ), validate_url=None)
     if venue not in settings.venues:
@@ -51,9 +52,8 @@ def command(ctx: click.Context, venue: str, config: Path | None) -> None:
         click.echo(
             f"{paint('not signed in', 'red', bold=True)}: {settings.masker.mask(str(error))}", err=True
         )
-        remedy = getattr(error, "remedy", "")
-        if remedy:
-            click.echo(f"  {remedy}", err=True)
+        if isinstance(error, SignInRefused) and error.remedy:
+            click.echo(f"  {error.remedy_for(venue)}", err=True)
         ctx.exit(FAILED)
     click.echo(f"{paint('signed in', 'green', bold=True)} to {venue}")
 

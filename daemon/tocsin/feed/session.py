@@ -82,7 +82,8 @@ class SessionKeeper:
             )
         except SignInRefused as refused:
             self._not_before = trio.current_time() + shared.timings.auth_retry
-            await shared.standing.auth_failed(f"{refused}{'; ' + refused.remedy if refused.remedy else ''}")
+            reason = "; ".join(filter(None, (str(refused), refused.remedy_for(shared.name))))
+            await shared.standing.auth_failed(reason)
             return None
         except (SignInFailed, Malformed) as failed:
             self._fail_for(failed.retry_after if isinstance(failed, SignInFailed) else None)

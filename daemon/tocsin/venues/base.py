@@ -25,12 +25,16 @@ class Malformed(TocsinError):
 class SignInRefused(TocsinError):
     """The venue won't have these credentials; trying soon again helps nobody. The text holds the venue's words.
 
-    `remedy` is what the user should do: `run: tocsin login NAME`.
+    `remedy` is what the user should do, with `{venue}` for the venue's name: `run: tocsin login {venue}`.
     """
 
     def __init__(self, message: str, remedy: str = "") -> None:
         super().__init__(message)
         self.remedy = remedy
+
+    def remedy_for(self, venue: str) -> str:
+        """The remedy for the venue that has this name in the config; empty where there is none to tell."""
+        return self.remedy.replace("{venue}", venue)
 
 
 class SignInFailed(TocsinError):

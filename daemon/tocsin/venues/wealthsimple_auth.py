@@ -32,7 +32,7 @@ from tocsin.venues.base import (
 )
 from tocsin.venues.wire import Reader, exact
 
-REMEDY = "run: tocsin login VENUE (its name in the config)"
+REMEDY = "run: tocsin login {venue}"
 _EARLY = timedelta(seconds=60)  # before its expiry a token is renewed
 _SCOPE = "invest.read trade.read"
 _LONGEST_LIFE = Decimal(365 * 86400)  # s; a token that claims more is asked for again in a year
