@@ -8,6 +8,7 @@ import trio
 
 from tocsin.app.assemble import Rooms
 from tocsin.config.settings import Retention as RetentionSettings
+from tocsin.engine.sight import Blind
 from tocsin.store.errors import StoreUnavailable
 from tocsin.store.model import Batch
 from tocsin.store.retention import Pruned, Retention
@@ -70,16 +71,12 @@ async def _forget(rooms: Rooms, pruned: Pruned) -> None:
 async def _find_blind(rooms: Rooms, tell: Callable[[str, str, str], Awaitable[None]]) -> None:
     while True:
         await trio.sleep(_BLIND_EVERY)
-        blind: list[str] = []
+        blind: list[Blind] = []
 
         def look() -> Batch:
             blind.extend(rooms.engine.blind(rooms.clock.now()))  # noqa: B023 — called before the loop goes on
             return Batch(at=rooms.clock.now().wall)
 
         await rooms.pipeline.call(look)
-        for rule in blind:
-            await tell(
-                "daemon.rule_blind",
-                f"rule {rule}: a field it needs has been missing everywhere for an hour",
-                rule,
-            )
+        for each in blind:
+            await tell("daemon.rule_blind", each.reason, each.rule)

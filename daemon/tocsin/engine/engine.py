@@ -27,8 +27,8 @@ from tocsin.engine.model import Faded, Sample, Saved, Transition, World
 from tocsin.engine.occasions import Occasions
 from tocsin.engine.rule import Rule
 from tocsin.engine.rulebook import Rulebook
-from tocsin.engine.sight import Sight
-from tocsin.engine.states import Step
+from tocsin.engine.sight import Blind, Sight
+from tocsin.engine.states import Step, lacks
 from tocsin.engine.transitions import standing, transition
 from tocsin.events import Account, Change, Instant, Key
 
@@ -205,17 +205,19 @@ class Engine:
             self._memory.forget_venue(venue)
         return out
 
-    def blind(self, now: Instant) -> list[str]:
+    def blind(self, now: Instant) -> list[Blind]:
         """The rules that have been unknown for all that they concern for an hour; each once, until it sees again."""
 
-        def sees(rule_id: str) -> bool:
+        def wants(rule_id: str) -> tuple[str, ...] | None:
             rule = self._rules.running[rule_id]
             if rule.is_event_rule:
-                return False
-            truths = (self._grouped if rule.is_group else self._judging).verdicts(rule, now)
-            return not truths or any(truth is not None for truth in truths)
+                return ()
+            judged = (self._grouped if rule.is_group else self._judging).verdicts(rule, now)
+            if not judged or any(truth is not None for _, truth in judged):
+                return None
+            return lacks(rule, judged[0][0], now)
 
-        return self._sight.blind(now.steady, sees)
+        return self._sight.blind(now.steady, wants)
 
     # -------------------------------------------------------------------------------------------------- which rules look
 

@@ -120,8 +120,7 @@ class Grouped:
         per = life.rule.per or ()
         return life.rule in self._rules and groups_by(life.key) == frozenset(per)
 
-    def verdicts(self, rule: Rule, now: Instant) -> list[Truth]:
-        """What the rule comes to for each of its groups."""
-        return [
-            verdict(rule, as_seen_by(rule, group, now.wall), now) for group in self._groups.of(rule, now.wall)
-        ]
+    def verdicts(self, rule: Rule, now: Instant) -> list[tuple[Change, Truth]]:
+        """Each of the rule's groups, with what the rule comes to for it."""
+        seen = (as_seen_by(rule, group, now.wall) for group in self._groups.of(rule, now.wall))
+        return [(change, verdict(rule, change, now)) for change in seen]

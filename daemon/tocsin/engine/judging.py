@@ -111,14 +111,13 @@ class Judging:
         for kind in dict.fromkeys(kind for rule in rules if rule.is_level for kind in rule.kinds):
             yield from map(standing, self._world.live(kind))
 
-    def verdicts(self, rule: Rule, now: Instant) -> list[Truth]:
-        """What the rule comes to for each entity that it concerns."""
+    def verdicts(self, rule: Rule, now: Instant) -> list[tuple[Change, Truth]]:
+        """Each entity that the rule concerns, with what the rule comes to for it."""
         return [
-            truth
+            (change, truth)
             for kind in rule.kinds
-            for change in self._world.live(kind)
-            if (truth := states.verdict(rule, standing(change), now)) is not False
-            or states.concerns(rule, change, now)
+            for change in map(standing, self._world.live(kind))
+            if (truth := states.verdict(rule, change, now)) is not False or states.concerns(rule, change, now)
         ]
 
     def _moved(self, instance: Instance, step: Step, now: Instant) -> Transition:

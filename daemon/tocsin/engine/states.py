@@ -43,6 +43,13 @@ def concerns(rule: Rule, change: Change, now: Instant) -> bool:
     return rule.is_group or rule.where is None or _holds(rule.where, change, now) is not False
 
 
+def lacks(rule: Rule, change: Change, now: Instant) -> tuple[str, ...]:
+    """What is missing, where the rule's verdict is unknown."""
+    conditions = (rule.when,) if rule.is_group else (rule.where, rule.when)
+    missing = [name for one in conditions if one is not None for name in one.missing(change, now.wall)]
+    return tuple(dict.fromkeys(missing))
+
+
 def judge(
     instance: Instance, change: Change, now: Instant, truth: Truth, new_id: Callable[[], str]
 ) -> Step | None:

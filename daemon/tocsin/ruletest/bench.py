@@ -252,9 +252,8 @@ class Bench:
 
     async def _find_blind(self) -> None:
         self._look_at += _BLIND_EVERY
-        for rule in self.engine.blind(self.clock.now()):
-            reason = f"rule {rule}: a field it needs has been missing everywhere for an hour"
-            await self.say(OURSELVES, (daemon_event("daemon.rule_blind", reason, rule),))
+        for blind in self.engine.blind(self.clock.now()):
+            await self.say(OURSELVES, (daemon_event("daemon.rule_blind", blind.reason, blind.rule),))
 
     def _accepted(self, message: Message) -> None:
         delivery = self._deliveries[message.delivery_id]
