@@ -171,6 +171,41 @@ def test_equity_that_the_venue_sends_is_the_venues(scene):
     assert account(scene)[2] == "7796.14115514978"  # 7000 / 89.78801 x 100
 
 
+@pytest.mark.parametrize(
+    "before", [{}, {"id": "other", "symbol": "ETHUSD", "profit": "1"}], ids=["none", "another"]
+)
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"margin_level": "50"},
+        {"equity": "7000"},
+        {"equity": "7000", "margin": "100", "margin_level": "7000"},
+        {"balance": "~", "equity": "6401.1", "margin_level": "40"},
+    ],
+)
+def test_what_the_venue_sends_is_the_venues_after_a_restart_too(scene, sent, before):
+    if before:
+        scene.say("position", **POSITION | before)
+    scene.say("account", **ACCOUNT | sent)
+    kept = scene.restarted()
+    for each in (scene, kept):
+        each.say("position", **POSITION, profit="3")
+        tick(each, "89709.74", "89709.75")
+    assert account(kept) == account(scene)
+    state = kept.state("account", "a", "a")
+    assert {name: text(getattr(state, name)) for name in sent if name != "balance"} == {
+        name: value for name, value in sent.items() if name != "balance"
+    }
+
+
+def test_what_is_counted_is_counted_after_a_restart_too(scene):
+    scene.say("account", **ACCOUNT)
+    scene.say("position", **POSITION, profit="3")
+    scene = scene.restarted()
+    tick(scene, "89709.74", "89709.75")
+    assert account(scene)[0] == "6400.342404675008"
+
+
 def test_a_broker_that_tells_of_no_positions_has_no_equity_counted(scene):
     scene.say("account", id="tfsa-abcabc", balance="0", currency="USD")
     (change,) = scene.say("account", id="tfsa-abcabc", balance="5")

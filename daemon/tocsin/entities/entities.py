@@ -47,11 +47,7 @@ class Heard(NamedTuple):
 
 
 class Entities:
-    """Everything that is known, of all venues. `saved`: the latest Change of each entity that the last run left.
-
-    The venues' own word that they send an account's equity or margin isn't saved: after a restart those are counted
-    until the venue's next message says them.
-    """
+    """Everything that is known, of all venues. `saved`: the latest Change of each entity that the last run left."""
 
     def __init__(self, saved: Iterable[Change] = ()) -> None:
         self._shelf = Shelf()

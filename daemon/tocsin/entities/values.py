@@ -1,5 +1,6 @@
 """Keeps what a venue doesn't say itself in step with what it does say: by which entity moves which."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
 
@@ -16,7 +17,7 @@ from tocsin.entities.derive import (
 from tocsin.entities.links import Link
 from tocsin.entities.merge import Updates
 from tocsin.entities.shelf import Record, Shelf
-from tocsin.events import Account, Book, Change, Entity, Instant, Position, Ticker, Trade
+from tocsin.events import Account, Book, Change, Entity, Instant, Position, Ticker, Trade, number_text
 
 # Of a position: what its profit depends on, and what its account depends on.
 _PROFIT_INPUTS = frozenset({"side", "symbol", "amount", "entry_price", "lot_size", "profit_price"})
@@ -28,11 +29,17 @@ _BOOK_PRICES = frozenset({"bid", "ask", "bid_size", "ask_size"})
 
 
 class Values:
-    """What is derived, entity by entity. Account values that a venue has sent once are the venue's from then on."""
+    """What is derived, entity by entity. Account values that a venue has sent once are the venue's from then on: so are,
+    of what is on the shelf already, those that come to something else when they are counted.
+    """
 
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
         self._sent: set[tuple[str, str]] = set()  # (venue, field of its accounts)
+        for record in shelf.live("account"):
+            if isinstance(record.state, Account):
+                venue, _, account = record.home
+                self._sent.update((venue, name) for name in self._not_counted(venue, account, record.state))
 
     # --------------------------------------------------------------------------------------------------- own messages
 
@@ -184,6 +191,16 @@ class Values:
         if (venue, "margin_level") not in self._sent:
             values["margin_level"] = margin_level(values["equity"], values["margin"])
         return values
+
+    def _not_counted(self, venue: str, account: str, state: Account) -> Iterator[str]:
+        """Which of an account's values aren't as we would have counted them, digit by digit: the venue has sent those."""
+        counted = self._account_values(venue, account, state)
+        for name in ACCOUNT_VALUES:
+            value, ours = getattr(state, name), counted.get(name)
+            if name == "margin_level" and counted:
+                ours = margin_level(state.equity, state.margin)
+            if isinstance(value, Decimal) and (ours is None or number_text(value) != number_text(ours)):
+                yield name
 
 
 def _stamp(record: Record, time: datetime, at: Instant) -> None:
