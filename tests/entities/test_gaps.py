@@ -207,6 +207,17 @@ def test_a_restart_in_an_outage_goes_on_with_it(scene):
     assert scene.link("connected")[1].state.reason.startswith("back after 2m;")
 
 
+def test_an_outage_with_nothing_open_is_a_gap_over_a_restart_too(scene):
+    scene.say("order", id="1", status="filled")
+    scene.link("disconnected")
+    scene.clock.advance(60)
+    scene = scene.restarted()
+    scene.clock.advance(60)
+    connected, gap = scene.link("connected")
+    assert connected.events == ("venue.connected",)
+    assert gap.state.reason.startswith("back after 2m")
+
+
 def test_after_a_restart_a_picture_is_compared_with_what_was_stored(scene):
     picture(scene, {"id": "1", "status": "open"})
     scene = scene.restarted()

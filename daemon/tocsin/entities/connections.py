@@ -38,7 +38,7 @@ class Connections:
                 link.was_up = True
                 link.pictured |= {(kind, account), (kind, "")}
             if link.away is None or record.received > link.away.wall:
-                link.away = Away(record.received, None)
+                link.away = Away(record.received, None, lost=False)
         for name, link in self._links.items():
             link.away = lost.get(name, link.away) if link.was_up else None
 
@@ -168,9 +168,9 @@ class Connections:
         heard = link.heard
         link.heard = set()
         link.unconfirmed = {key: name for key, name in self._open(venue) if key not in heard}
-        if away.steady is None and not link.unconfirmed:
+        if not away.lost and not link.unconfirmed:
             link.early = None
-            return self._counted(venue, link, at)  # we were down ourselves, and there was nothing to miss
+            return self._counted(venue, link, at)  # there was nothing to miss
         link.resync_due = True
         reason = gap_reason(away.lasted(at), link.unconfirmed.values())
         changes = self._say(venue, link, at, "venue.gap", reason)

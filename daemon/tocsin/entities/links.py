@@ -27,10 +27,13 @@ class Picture(Struct):
 
 
 class Away(Struct, frozen=True):
-    """Since when nothing was heard. `steady` None: since before this run, whose clock only the wall's time can tell."""
+    """Since when nothing was heard. `steady` None: since before this run, whose clock only the wall's time can tell.
+    `lost`: the link was told to be lost; else we were down ourselves.
+    """
 
     wall: datetime
     steady: float | None
+    lost: bool = True
 
     def lasted(self, until: Instant) -> float:
         """Seconds, never less than none."""

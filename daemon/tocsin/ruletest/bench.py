@@ -113,13 +113,18 @@ class Bench:
         await self._commit(batch)
 
     def _reconnect(self, loaded: Loaded, now: Instant) -> None:
-        """Links that were up are up, and at once every open order and position is confirmed: no gap, no news."""
+        """Links that were up are up, and at once all that is open there is confirmed: no gap, no news."""
+        up = {
+            change.venue
+            for change in loaded.entities
+            if change.kind == "venue" and getattr(change.state, "status", None) in _UP
+        }
         for change in loaded.entities:
-            if not change.ended and change.kind in ("order", "position"):
+            if change.venue in up and not change.ended and change.kind in ("order", "position"):
                 same = Observation(state=KINDS[change.kind](id=change.key.id), account=change.account)
                 self.entities.apply(change.venue, same, now, None)
         for change in loaded.entities:
-            if change.kind == "venue" and getattr(change.state, "status", None) in _UP:
+            if change.kind == "venue" and change.venue in up:
                 self.entities.apply(change.venue, link(change.venue, "connected"), now, None)
                 self.entities.apply(
                     change.venue, Observation(state=change.state, origin="synthetic"), now, None
