@@ -18,8 +18,8 @@ from tocsin.cli import COMMANDS
 from tocsin.cli.explain import tell
 from tocsin.config.load import load_settings
 from tocsin.ruletest.actions import READ
+from tocsin.ruletest.answers import explained
 from tocsin.ruletest.clock import SteppedClock
-from tocsin.ruletest.explain import explain
 from tocsin.ruletest.reading import read_tests
 from tocsin.ruletest.runner import play
 
@@ -133,8 +133,8 @@ def test_what_explain_says_is_what_is_shown(tmp_path, capsys):
     clock = SteppedClock(tests.tests[0].start)
     assert trio.run(partial(play, tests, tests.tests[0], clock, tmp_path), clock=clock) is None
     settings = load_settings(tmp_path / "config.yaml", validate_url=None)
-    rule = next(rule for rule in settings.rules if rule.id == "position-in-the-red")
-    tell(*explain(settings, rule, None, tests.tests[0].start + timedelta(seconds=11), 20))
+    now = tests.tests[0].start + timedelta(seconds=11)
+    tell(explained(settings, "position-in-the-red", None, now, 20))
     assert capsys.readouterr().out == next(b for b in blocks("text") if "held back by for" in b)
 
 

@@ -1,4 +1,4 @@
-"""`tocsin explain` beside a running daemon: what it remembers is in its books at once."""
+"""`tocsin explain` and `tocsin rules` beside a running daemon, and without one: what it remembers is in its books at once."""
 
 import json
 
@@ -47,3 +47,31 @@ async def test_what_a_running_daemon_remembers(folder, people, exchange):
         assert (await explained("many"))["parts"] == [("when", False, "count(10m) 2 < 3")]
         told = await folder.command("explain", "lonely")
         assert told.stdout.count("unless order.filled within 1h: unknown, none so far; told at 20") == 2
+
+
+async def test_how_often_each_rule_fired(folder, people, exchange):
+    folder.write(venues=venues(exchange), channels=people.channels(folder), rules=RULES)
+    async with folder.running(secrets=exchange.secrets) as daemon:
+        await connected(daemon, "fx", "spot", "power")
+        profit(exchange, -0.6, "created")
+        await daemon.until_all_sent(3)
+        told = await folder.command("rules")
+        assert (told.returncode, told.stderr) == (0, "")
+        (line,) = (line for line in told.stdout.splitlines() if "together" in line)
+        assert line.split()[:7] == ["together", "position", "warning", "1", "firing", "fired", "1"]
+        assert told.stdout.count("never fired") == 3, told.stdout
+        unknown = await folder.command("explain", "togehter")
+        assert unknown.returncode == 2
+        assert "no rule is called togehter; did you mean together? (asked the daemon at " in unknown.stderr
+
+    told = await folder.command("rules", "--json")
+    assert told.stderr.startswith("note: no Tocsin daemon is running here")
+    rules = {
+        rule["rule"]: (rule["enabled"], rule["fired"], rule["firing"]) for rule in json.loads(told.stdout)
+    }
+    assert rules == {
+        "falls": (True, 0, 0),
+        "together": (True, 1, 1),
+        "many": (True, 0, 0),
+        "lonely": (True, 0, 0),
+    }

@@ -164,7 +164,7 @@ def test_what_nobody_knows_of():
     result = run("settled")
     assert result.exit_code == 1
     assert (
-        result.output == "settled watches contract.settlement_completed_success, and nothing such is known\n"
+        result.stdout == "settled watches contract.settlement_completed_success, and nothing such is known\n"
     )
     assert run("in-the-red", "p9").exit_code == 1
 

@@ -33,6 +33,7 @@ from tocsin.events import Daemon as DaemonState
 from tocsin.events import Occurrence
 from tocsin.feed import run_venue
 from tocsin.feed.model import Received
+from tocsin.ruletest.answers import explained, overview
 from tocsin.store.errors import StoreUnavailable
 from tocsin.store.model import Batch
 
@@ -188,6 +189,14 @@ class Daemon:
             "rules": len(self._settings.rules),
             "waiting": self._rooms.inbox.waiting(),
         }
+
+    def rules(self) -> list[dict[str, Any]]:
+        """What `tocsin rules` tells. Blocks."""
+        return overview(self._settings)
+
+    def explain(self, rule: str, id_: str | None, limit: int) -> dict[str, Any]:
+        """What `tocsin explain` tells. Blocks. Raises UnknownRule."""
+        return explained(self._settings, rule, id_, self._clock.now().wall, limit)
 
     # ------------------------------------------------------------------------------------------------------------ parts
 

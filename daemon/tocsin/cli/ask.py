@@ -1,6 +1,7 @@
 """Asking the running daemon, or where none runs the database that it left."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import click
 from tocsin.cli import FAILED
 from tocsin.config.search import default_state_dir, find_config
 
+OK, UNKNOWN = 200, 404  # what HTTP calls them
 MOST_ROWS = 1000  # what one look at the database gives
 
 
@@ -57,7 +59,31 @@ def rows(config: Path | None, what: str, *, everything: bool) -> list[dict[str, 
         if what == "alerts":
             return reader.alerts(active_only=not everything)
         return reader.deliveries(unsent_only=not everything)
-    if status != 200:
+    if status != OK:
         click.echo(f"tocsin: {found.get('error', found)}", err=True)
         click.get_current_context().exit(FAILED)
     return list(found)
+
+
+def ask_of_rules(config: Path | None, path: str, look: Callable[[Any], Any], **asked: str) -> Any:
+    """What the running daemon says of its rules; where none runs, what `look` finds by the config's (its Settings)."""
+    from tocsin.config.load import load_settings
+    from tocsin.config.settings import UnknownRule
+    from tocsin.control.client import NotAllowed, NotRunning
+
+    try:
+        status, found, socket = ask(state_dir_of(config), "GET", path, **asked)
+    except NotAllowed:
+        raise
+    except NotRunning as error:
+        click.echo(f"note: {error}; this is by the config and the database", err=True)
+        try:
+            return look(load_settings(find_config(config, os.environ), validate_url=None))
+        except UnknownRule as error:
+            raise click.UsageError(str(error)) from None
+    if status == UNKNOWN:
+        raise click.UsageError(f"{found['error']} (asked the daemon at {socket})")
+    if status != OK:
+        click.echo(f"tocsin: {found.get('error', found)}", err=True)
+        click.get_current_context().exit(FAILED)
+    return found

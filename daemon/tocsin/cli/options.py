@@ -62,7 +62,11 @@ def print_rows(rows: Sequence[tuple[str, ...]], indent: str = "  ") -> None:
     """A table without lines; the last column is as long as it is."""
     if not rows:
         return
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
+
+    def width(cell: str) -> int:
+        return len(click.unstyle(cell))
+
+    widths = [max(width(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
     for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        cells = [cell + " " * (widest - width(cell)) for cell, widest in zip(row, widths, strict=False)]
         click.echo(f"{indent}{'  '.join([*cells, row[-1]])}".rstrip())

@@ -23,7 +23,8 @@ from tocsin.alerts.message import Names
 from tocsin.delivery.model import ChannelSettings
 from tocsin.engine.model import SEVERITIES, Severity
 from tocsin.engine.rule import Rule
-from tocsin.errors import Problem
+from tocsin.errors import Problem, TocsinError
+from tocsin.events.vocabulary import nearest
 from tocsin.quantities import DURATION, Size, duration_text, parse_duration
 from tocsin.secrets import Masker
 from tocsin.venues.base import Adapter, VenueSettings
@@ -129,6 +130,10 @@ class Common(Section):
     )
 
 
+class UnknownRule(TocsinError):
+    """No rule is called so."""
+
+
 @dataclass(frozen=True, slots=True)
 class VenueConfig:
     """One venue of the config: its name there, what it is, and what was said about it."""
@@ -167,6 +172,14 @@ class Settings:
     def recording(self, venue: str) -> Path:
         """Where that venue's raw messages are kept, if its `record` says so."""
         return self.state_dir / "recordings" / f"{venue}.jsonl"
+
+    def rule(self, id_: str) -> Rule:
+        """Raises UnknownRule."""
+        for rule in self.rules:
+            if rule.id == id_:
+                return rule
+        near = nearest(id_, [rule.id for rule in self.rules])
+        raise UnknownRule(f"no rule is called {id_}" + (f"; did you mean {near}?" if near else ""))
 
     @property
     def routing(self) -> Routing:

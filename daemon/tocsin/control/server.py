@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from tocsin.config.settings import UnknownRule
 from tocsin.store.errors import StoreUnavailable
 from tocsin.store.reader import Reader
 
@@ -28,6 +29,14 @@ class Controlled(Protocol):
 
     async def reload(self) -> Json:
         """`{"reloaded": bool, "changes": [...], "problems": [...]}`."""
+        ...
+
+    def rules(self) -> list[Json]:
+        """The rules that run, in their order, and how often each fired. Blocks; StoreUnavailable."""
+        ...
+
+    def explain(self, rule: str, id_: str | None, limit: int) -> Json:
+        """Why that rule fires or doesn't. Blocks; StoreUnavailable, UnknownRule."""
         ...
 
 
@@ -56,6 +65,19 @@ def make_app(daemon: Controlled, database: Path) -> Starlette:
     async def deliveries(request: Request) -> JSONResponse:
         return await _read(partial(reader.deliveries, unsent_only=request.query_params.get("all") != "1"))
 
+    async def rules(_request: Request) -> JSONResponse:
+        return await _read(daemon.rules)
+
+    async def explain(request: Request) -> JSONResponse:
+        asked = request.query_params
+        try:
+            limit = int(asked["limit"])
+            return await _read(partial(daemon.explain, asked["rule"], asked.get("id"), limit))
+        except (KeyError, ValueError):
+            return JSONResponse({"error": "asked without a rule, or a limit"}, status_code=400)
+        except UnknownRule as error:
+            return JSONResponse({"error": str(error)}, status_code=404)
+
     return Starlette(
         routes=[
             Route("/status", status),
@@ -63,6 +85,8 @@ def make_app(daemon: Controlled, database: Path) -> Starlette:
             Route("/reload", reload, methods=["POST"]),
             Route("/alerts", alerts),
             Route("/deliveries", deliveries),
+            Route("/rules", rules),
+            Route("/explain", explain),
         ]
     )
 

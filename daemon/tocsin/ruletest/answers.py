@@ -1,0 +1,68 @@
+"""What `tocsin rules` and `tocsin explain` tell, as JSON: from the store, by the rules of these settings. Blocks."""
+
+from datetime import datetime
+from typing import Any
+
+from tocsin.config.settings import Settings
+from tocsin.ruletest.explain import Explained, explain
+from tocsin.store.reader import Reader
+from tocsin.store.store import DATABASE
+
+Json = dict[str, Any]
+
+
+def overview(settings: Settings) -> list[Json]:
+    """The rules in their order: `rule watch severity enabled`, how often each `fired`, `last_fired_at`, and how many `firing`.
+
+    Raises StoreUnavailable, SchemaRefused.
+    """
+    fired = {row["rule"]: row for row in Reader(settings.state_dir / DATABASE).rules()}
+    nothing: Json = {"fired": 0, "last_fired_at": None, "active": 0}
+    return [
+        {
+            "rule": rule.id,
+            "watch": list(rule.events or sorted(rule.kinds)),
+            "severity": rule.severity,
+            "enabled": rule.enabled,
+            "fired": (known := fired.get(rule.id, nothing))["fired"],
+            "last_fired_at": known["last_fired_at"],
+            "firing": known["active"],
+        }
+        for rule in settings.rules
+    ]
+
+
+def explained(settings: Settings, rule: str, id_: str | None, now: datetime, limit: int) -> Json:
+    """`rule`, `watch`, `count` (how many there are that it is about), and the first of them, `explained`.
+
+    Raises UnknownRule, StoreUnavailable, SchemaRefused.
+    """
+    found = settings.rule(rule)
+    told, count = explain(settings, found, id_, now, limit)
+    watch = list(found.events or sorted(found.kinds))
+    return {"rule": rule, "watch": watch, "count": count, "explained": [_plain(each) for each in told]}
+
+
+def _plain(each: Explained) -> Json:
+    return {
+        "venue": each.entity.venue,
+        "kind": each.entity.kind,
+        "account": each.entity.account or None,
+        "id": each.entity.id,
+        "symbol": each.symbol,
+        "title": each.title,
+        "what": each.what,
+        "state": each.state,
+        "as_of": each.as_of.isoformat(),
+        "parts": [
+            {
+                "of": part.of,
+                "asks": part.asks,
+                "holds": part.holds,
+                "saw": part.saw,
+                "as_of": part.as_of.isoformat(),
+            }
+            for part in each.parts
+        ],
+        "held_back_by": [{"what": name, "why": reason} for name, reason in each.barriers],
+    }
