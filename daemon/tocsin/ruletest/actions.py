@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
+
+from msgspec import structs
 
 from tocsin.alerts.silences import parse_matchers
 from tocsin.document import Entry, Mapping, Node, Scalar, Sequence
 from tocsin.errors import Problem
+from tocsin.events import Observation
 from tocsin.events.vocabulary import nearest
 from tocsin.quantities import parse_duration
 from tocsin.ruletest import said
@@ -30,11 +33,12 @@ from tocsin.venues.registry import venue_types
 
 @dataclass(slots=True)
 class Known:
-    """What the steps so far have made so. `now` is in seconds."""
+    """What the steps so far have made so. `now` is in seconds; `accounts` those that stood beside a (venue, kind, id)."""
 
     channels: tuple[str, ...]
     now: float = 0.0
     now_written: str = "0s"
+    accounts: dict[tuple[str, str, str], set[str | None]] = field(default_factory=dict)
 
 
 class Reader:
@@ -60,7 +64,22 @@ class Reader:
             account=self._scalar("account"),
             add=self._add,
         )
-        return Says(venue, observed) if venue and observed is not None else None
+        if not venue or observed is None:
+            return None
+        if isinstance(observed, Observation):
+            observed = self._with_account(venue, observed)
+        return Says(venue, observed)
+
+    def _with_account(self, venue: str, observed: Observation) -> Observation:
+        """An account that isn't said is the one that was, as with any field that a message doesn't carry."""
+        known = self._known.accounts.setdefault((venue, self._name, str(observed.state.id)), set())
+        said_here = any(
+            isinstance(node, Mapping) and "account" in node.entries for node in (self._node, self._value)
+        )
+        if not said_here and len(known) == 1:
+            observed = structs.replace(observed, account=next(iter(known)))
+        known.add(observed.account)
+        return observed
 
     def event(self) -> Action | None:
         if not isinstance(self._value, Scalar):
