@@ -127,7 +127,9 @@ def test_members_of_the_group_may_ask_and_others_are_told_why_not(service):
     assert "answered at /run/tocsin/control.sock" in asked.stdout
     refused = service.machine.run("runuser", "-u", "nobody", "--", "tocsin", "status")
     assert refused.returncode == 1
-    assert "a Tocsin daemon is there, at /run/tocsin/control.sock, but nobody may not ask it" in refused.stderr
+    assert (
+        "a Tocsin daemon is there, at /run/tocsin/control.sock, but nobody may not ask it" in refused.stderr
+    )
     assert "sudo usermod -aG tocsin nobody" in refused.stderr
     assert "Traceback" not in refused.stderr
 
