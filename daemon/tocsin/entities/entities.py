@@ -7,9 +7,8 @@ Pure but for its own memory: no I/O, no clock. Called in the order in which thin
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import NamedTuple
 
-from msgspec import UNSET, structs
+from msgspec import UNSET, Struct, structs
 
 from tocsin.entities.connections import Connections
 from tocsin.entities.derive import complete_prices
@@ -34,7 +33,7 @@ from tocsin.events import (
 )
 
 
-class Heard(NamedTuple):
+class Heard(Struct, frozen=True, gc=False):
     """One message about one entity, on its way in. `time` is the venue's own; `quiet`: nothing happened, it was so."""
 
     said: Entity

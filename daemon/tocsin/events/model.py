@@ -19,7 +19,7 @@ class Key(NamedTuple):
     id: str
 
 
-class Observation(Struct, frozen=True, kw_only=True):
+class Observation(Struct, frozen=True, kw_only=True, gc=False):
     """A venue says: this is now so.
 
     `state` holds what the message mentions, its `id` always set. `event` is the dotted name of what happened, where

@@ -167,7 +167,7 @@ class Unrecognized(Struct, frozen=True):
 Item: TypeAlias = Observed | Reply | Accepted | Refused | Control | Unrecognized
 
 
-class Decoded(Struct, frozen=True):
+class Decoded(Struct, frozen=True, gc=False):
     """The meaning of one message, in order. `stream` is the Request (or Endpoint) name it was pushed for, if known."""
 
     items: tuple[Item, ...]
