@@ -75,7 +75,7 @@ def explain(
     Raises StoreUnavailable, SchemaRefused.
     """
     with Reader(daemon.state_dir / DATABASE).snapshot() as reader:
-        known = Known(reader, rule)
+        known = Known(reader, rule, id_)
         there = _circumstances(reader, daemon.routing, rule, now)
         found, count = subjects(known, id_, now, limit)
         return [_explained(known, subject, there) for subject in found], count
@@ -175,7 +175,7 @@ class _Seen:
         self._now = now
         self._heard = _heard(known, subject)
         self._group = subject.group
-        self._account = known.account_of(subject.change)
+        self._account = known.account_of(subject.change.key)
         change = subject.change
         past = [] if subject.group is not None else known.history(change.key)
         self._past = [each for each in past if each.received <= change.received]

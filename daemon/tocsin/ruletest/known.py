@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -11,10 +12,10 @@ from tocsin.engine.group import Group
 from tocsin.engine.group_change import label
 from tocsin.engine.groups import Groups
 from tocsin.engine.memory import Memory
-from tocsin.engine.model import Sample
+from tocsin.engine.model import Sample, World
 from tocsin.engine.rule import Rule
 from tocsin.entities import Entities
-from tocsin.events import Change, Key
+from tocsin.events import Account, Change, Key
 from tocsin.ruletest.kept import NotRecorded, change_of, key_of, together
 from tocsin.store.reader import Reader, Row
 
@@ -23,37 +24,56 @@ _HISTORY = 500  # events of one entity
 
 
 class Known:
-    """`reader` gives one moment's picture (`Reader.snapshot`)."""
+    """`reader` gives one moment's picture (`Reader.snapshot`). `id_` is what is asked about; None: all.
 
-    def __init__(self, reader: Reader, rule: Rule) -> None:
+    What there may be much of is read when it is asked for.
+    """
+
+    def __init__(self, reader: Reader, rule: Rule, id_: str | None) -> None:
         self._reader = reader
+        self._id = id_
         self.rule = rule
-        self._about = [change for kind in sorted(rule.kinds) for change in reader.entities(kind)]
-        accounts = [] if "account" in rule.kinds else reader.entities("account")
-        entities = Entities([*accounts, *self._about])
-        self._memory = Memory()
-        self._memory.ask([rule])
-        kept = (row for series in sorted(self._memory.series()) for row in reader.samples(series))
-        self._memory.restore(
-            (Sample(row.series, row.instance, row.time, row.value) for row in kept), entities
-        )
-        self.world = self._memory.over(entities)
+        self.accounts = {(account.venue, account.key.id): account for account in reader.entities("account")}
         self.records = {
             row.instance: row.record for row in reader.instances(rule.id) if row.record is not None
         }
         self.alerts = reader.alerts_of(rule.id)
 
+    @cached_property
+    def _about(self) -> list[Change]:
+        """What the rule watches; of groups all, that the one which is asked about is whole."""
+        id_ = None if self.rule.is_group else self._id
+        return [change for kind in sorted(self.rule.kinds) for change in self._reader.entities(kind, id_)]
+
+    @cached_property
+    def _entities(self) -> Entities:
+        return Entities([*self.accounts.values(), *self._about])
+
+    @cached_property
+    def _memory(self) -> Memory:
+        memory = Memory()
+        memory.ask([self.rule])
+        if series := sorted(memory.series()):
+            kept = (row for name in series for row in self._reader.samples(name))
+            samples = (Sample(row.series, row.instance, row.time, row.value) for row in kept)
+            memory.restore(samples, self._entities)
+        return memory
+
+    @cached_property
+    def world(self) -> World:
+        """What the rule watches, with what is remembered of it."""
+        return self._memory.over(self._entities)
+
     # ------------------------------------------------------------------------------------------------------- what is so
 
-    def entities(self, id_: str | None) -> list[Change]:
-        """What lives of what a rule watches, as it stands; of that id, where one is given, ended or not."""
-        keys = [
-            change.key for change in self._about if change.key.id == id_ or (id_ is None and not change.ended)
-        ]
+    def entities(self) -> list[Change]:
+        """What lives of what a rule watches, as it stands; of the id that is asked about ended or not."""
+        keys = [change.key for change in self._about if self._id is not None or not change.ended]
         return [change for key in keys if (change := self.world.get(key)) is not None]
 
-    def groups(self, id_: str | None, now: datetime) -> list[Group]:
-        """The groups of a rule on groups; those that are called so, or that something of that id is in."""
+    def groups(self, now: datetime) -> list[Group]:
+        """The groups of a rule on groups; those that are called by the id, or that something of that id is in."""
+        id_ = self._id
         groups = Groups(self.world)
         groups.set_rules([self.rule])
         return [
@@ -64,15 +84,14 @@ class Known:
             or any(key.id == id_ for key in group.live)
         ]
 
-    def account_of(self, change: Change) -> Change | None:
+    def account_of(self, key: Key) -> Change | None:
         """The account that it belongs to."""
-        account = change.key.account
-        return self.world.get(Key(change.venue, "account", account, account)) if account else None
+        return self.accounts.get((key.venue, key.account))
 
     # ------------------------------------------------------------------------------------------------- what has happened
 
     def happened(self, names: tuple[str, ...]) -> Iterator[tuple[int, Change]]:
-        """The events of these names that are kept, latest first, each by itself and with the number that it has."""
+        """The events of these names that are kept, of any id, latest first, each by itself and with the number that it has."""
         for row in self._reader.events_named(names, limit=LOOKED_AT):
             if (change := self._change([row])) is not None:
                 yield row["id"], change
@@ -112,7 +131,9 @@ class Known:
     def _change(self, rows: list[Row]) -> Change | None:
         """None where this version can't read it."""
         try:
-            return change_of(rows, account=self.world.account_of(key_of(rows[0])))
+            account = self.account_of(key_of(rows[0]))
+            state = account.state if account is not None else None
+            return change_of(rows, account=state if isinstance(state, Account) else None)
         except (NotRecorded, ValueError):
             return None
 

@@ -43,9 +43,9 @@ def subjects(known: Known, id_: str | None, now: datetime, limit: int) -> tuple[
     if rule.sequel is not None:
         makers = list(_sequences(known, Sequels(known, rule.sequel), id_, now))
     elif rule.is_event_rule:
-        makers = list(_events(known, id_)) or list(_unkept(known, id_))
+        makers = list(_events(known, id_)) or list(_unkept(known))
     else:
-        found = list(_groups(known, id_, now) if rule.is_group else _entities(known, id_))
+        found = list(_groups(known, now) if rule.is_group else _entities(known))
         return sorted(found, key=_urgency)[:limit], len(found)
     return [make() for make in makers[:limit]], len(makers)
 
@@ -62,14 +62,14 @@ def _is(change: Change, id_: str | None) -> bool:
 # ------------------------------------------------------------------------------------------------------------ what is so
 
 
-def _entities(known: Known, id_: str | None) -> Iterator[Subject]:
-    for change in known.entities(id_):
+def _entities(known: Known) -> Iterator[Subject]:
+    for change in known.entities():
         record = known.record(instance_key(change.key))
         yield Subject(change=change, what=change.kind, state=_state(known, change, record), record=record)
 
 
-def _groups(known: Known, id_: str | None, now: datetime) -> Iterator[Subject]:
-    for group in known.groups(id_, now):
+def _groups(known: Known, now: datetime) -> Iterator[Subject]:
+    for group in known.groups(now):
         change = as_seen_by(known.rule, group, now)
         record = known.record(group_key(group))
         yield Subject(
@@ -104,9 +104,9 @@ def _events(known: Known, id_: str | None) -> Iterator[Callable[[], Subject]]:
         yield partial(_event, known, change)
 
 
-def _unkept(known: Known, id_: str | None) -> Iterator[Callable[[], Subject]]:
+def _unkept(known: Known) -> Iterator[Callable[[], Subject]]:
     """Where no such event is kept (market data isn't, as a rule), what they are of, as it stands."""
-    for change in known.entities(id_):
+    for change in known.entities():
         what = f"{change.kind} (no such event is kept)"
         yield partial(Subject, change=known.counted(change), what=what, state="told each time it happens")
 

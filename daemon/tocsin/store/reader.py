@@ -99,11 +99,10 @@ class Reader:
 
     # ------------------------------------------------------------------------------------- as the daemon goes on with it
 
-    def entities(self, kind: str) -> list[Change]:
-        """Everything of a kind that is known, as it stands."""
-        return self._read(
-            f"{rows.GET_ENTITIES} WHERE kind = ? ORDER BY venue, account, id", rows.entity, kind
-        )
+    def entities(self, kind: str, id_: str | None = None) -> list[Change]:
+        """Everything of a kind that is known, as it stands; with an id those that are called so."""
+        query = f"{rows.GET_ENTITIES} WHERE kind = ? AND (? IS NULL OR id = ?) ORDER BY venue, account, id"
+        return self._read(query, rows.entity, kind, id_, id_)
 
     def instances(self, rule: str) -> list[InstanceRow]:
         """A rule's state for each entity (or group), as the engine keeps it."""
@@ -121,7 +120,7 @@ class Reader:
         """Those that weren't taken back, over or not."""
         return self._read(rows.GET_SILENCES, rows.silence)
 
-    def _read(self, query: str, parse: Callable[[Sequence[Any]], _T], *values: str) -> list[_T]:
+    def _read(self, query: str, parse: Callable[[Sequence[Any]], _T], *values: str | None) -> list[_T]:
         found = []
         with self._opened() as db, outside_told():
             for row in db.execute(query, values):
