@@ -185,8 +185,10 @@ class Story:
         state = Venue(id=venue, status="disconnected", reason="reset")
         self.say(venue, Observation(state=state, event="venue.disconnected", origin="synthetic"))
 
-    def restart(self, down: float, *, killed: bool = False) -> None:
-        """Another run; its steady clock is a new one. A killed one was last seen alive when it last said so."""
+    def restart(self, down: float, *, killed: bool = False, away: bool = False) -> None:
+        """Another run; its steady clock is a new one. A killed one was last seen alive when it last said so; `away`: no
+        venue is reached yet.
+        """
         if not killed:
             self.alive = self.clock.now()
         wall = self.clock.now().wall
@@ -197,7 +199,7 @@ class Story:
         for venue, up in list(self.up.items()):
             state = Venue(id=venue, status="connecting")
             self.say(venue, Observation(state=state, origin="synthetic"))
-            if up:
+            if up and not away:
                 self.connect(venue)
 
     def reload(self, rules: Iterable[Rule]) -> None:
@@ -226,7 +228,7 @@ class Story:
             said = step["restart"] if isinstance(step["restart"], dict) else {}
             if "rules" in said:
                 self.rules = compiled(said["rules"])
-            self.restart(seconds(said.get("down", "0s")), killed="killed" in said)
+            self.restart(seconds(said.get("down", "0s")), killed="killed" in said, away="away" in said)
         elif "alive" in step:
             self.alive = self.clock.now()
         elif "reload" in step:

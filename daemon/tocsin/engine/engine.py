@@ -48,7 +48,7 @@ class Engine:
         self._following = Following(self._lives, self._sight, self._occasions, self._links.hold)
         self._hours = Hours()
         self._judging = Judging(world, self._lives, self._sight, new_id, links=self._links, hours=self._hours)
-        self._grouped = Grouped(world, self._judging.judge, self._hours.counts, self._links.hold)
+        self._grouped = Grouped(world, self._judging.judge, self._hours.counts, self._links)
         self._changeover = Changeover(
             self._lives, world, self._occasions, self._grouped, links=self._links, hours=self._hours
         )

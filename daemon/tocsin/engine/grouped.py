@@ -5,6 +5,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from tocsin.engine.group import Group
 from tocsin.engine.group_change import as_change, as_seen_by, group_key, groups_by
 from tocsin.engine.groups import Groups
+from tocsin.engine.links import Links
 from tocsin.engine.lives import Life
 from tocsin.engine.model import Transition, World
 from tocsin.engine.rule import Rule, Truth
@@ -17,7 +18,7 @@ Judge = Callable[[Rule, str, Change, Instant], Sequence[Transition]]
 
 class Grouped:
     """`judge` judges an instance by its key and the change that stands for its group; `counts`: whether the rule's
-    hours have begun; `held`: whether time stands still for it, the venue being away.
+    hours have begun.
     """
 
     def __init__(
@@ -25,13 +26,13 @@ class Grouped:
         world: World,
         judge: Judge,
         counts: Callable[[Rule], bool],
-        held: Callable[[Rule, str], bool],
+        links: Links,
     ) -> None:
         self._world = world
         self._groups = Groups(world)
         self._judge = judge
         self._counts = counts
-        self._held = held
+        self._links = links
         self._rules: tuple[Rule, ...] = ()
         self._by_kind: dict[str, list[Rule]] = {}
 
@@ -70,7 +71,8 @@ class Grouped:
             if rule.id not in rules:
                 continue
             for group in self._groups.of(rule, now.wall):
-                if venue is None or group.per.get("venue") == venue:
+                of = group.per.get("venue")
+                if venue in (None, of) and not self._links.resolves(rule, of or ""):
                     yield from self._seen(rule, group, now)
 
     def look(self, now: Instant) -> Iterator[Transition]:
@@ -78,7 +80,7 @@ class Grouped:
         for rule in self._rules:
             if is_timed(rule):
                 for group in self._groups.look(rule, now.wall):
-                    if not self._held(rule, group.per.get("venue") or ""):
+                    if not self._links.hold(rule, group.per.get("venue") or ""):
                         yield from self._seen(rule, group, now)
 
     def moved(self, changes: Iterable[Change], now: Instant, rules: Container[str]) -> Iterator[Transition]:

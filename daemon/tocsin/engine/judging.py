@@ -88,7 +88,7 @@ class Judging:
     ) -> Iterator[Transition]:
         """These entities as they stand, by these rules, one rule after the other.
 
-        While a venue is away no time passes for its entities.
+        While a venue is away no time passes for its entities, and `on_gap: resolve` takes up nothing.
         """
         index, order, timed = self.rules.index, self.rules.order, self.rules.timed
         concerned: list[tuple[int, Rule, Change]] = []
@@ -99,7 +99,7 @@ class Judging:
                 for rule in index.candidates(change, self.restless(change.key))
                 if rule.is_level
                 and rule.id in rules
-                and not (held and rule.id in timed)
+                and not (held and (rule.id in timed or self._links.resolves(rule, change.venue)))
                 and self._hours.counts(rule)
             ]
         concerned.sort(key=itemgetter(0))

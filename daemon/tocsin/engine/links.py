@@ -1,4 +1,7 @@
-"""Venues' links: while one is down, time stands still for what hangs on it."""
+"""Venues' links: while one is down, time stands still for what hangs on it; once it is lost, `on_gap: resolve` ends it.
+
+A link that is only being made (`connecting`, after a start) is down and not yet lost: a restart resolves nothing.
+"""
 
 from collections.abc import Callable, Iterable, Iterator
 
@@ -11,7 +14,8 @@ from tocsin.engine.states import Step
 from tocsin.engine.transitions import transition
 from tocsin.events import Change, Instant
 
-_DOWN = frozenset({"connecting", "disconnected", "auth_failed", "refused"})
+_LOST = frozenset({"disconnected", "auth_failed", "refused"})
+_DOWN = _LOST | {"connecting"}
 _UNHELD = frozenset({"venue", "daemon"})
 End = Callable[[Life, Instant, str], Iterable[Transition]]
 
@@ -19,6 +23,11 @@ End = Callable[[Life, Instant, str], Iterable[Transition]]
 def is_down(venue: Change) -> bool:
     """Whether nothing can be heard of that venue, as its entity says."""
     return getattr(venue.state, "status", None) in _DOWN
+
+
+def is_lost(venue: Change) -> bool:
+    """Whether its link is known to be lost, as its entity says."""
+    return getattr(venue.state, "status", None) in _LOST
 
 
 def hangs_on_link(rule: Rule) -> bool:
@@ -32,41 +41,53 @@ class Links:
     def __init__(self, lives: Lives) -> None:
         self._lives = lives
         self._down: set[str] = set()
+        self._lost: set[str] = set()  # of those
 
     def restore(self, venues: Iterable[Change]) -> None:
         """As the venues were last known."""
-        self._down = {venue.key.id for venue in venues if is_down(venue)}
+        known = list(venues)
+        self._down = {venue.key.id for venue in known if is_down(venue)}
+        self._lost = {venue.key.id for venue in known if is_lost(venue)}
 
     def forget(self, venue: str) -> None:
         self._down.discard(venue)
+        self._lost.discard(venue)
 
     def hold(self, rule: Rule, venue: str) -> bool:
         """Whether the rule's time stands still for that venue."""
         return venue in self._down and hangs_on_link(rule)
+
+    def resolves(self, rule: Rule, venue: str) -> bool:
+        """Whether the rule has nothing to say of that venue until it is back."""
+        return rule.on_gap == "resolve" and venue in self._lost and hangs_on_link(rule)
 
     def stops(self, change: Change) -> bool:
         """Whether time stands still for that entity."""
         return change.venue in self._down and change.kind not in _UNHELD
 
     def turns(self, venue: Change) -> bool:
-        """Whether the link goes down or comes up with this change."""
-        return is_down(venue) != (venue.key.id in self._down)
+        """Whether the link goes down, is lost or comes up with this change."""
+        name = venue.key.id
+        return is_down(venue) != (name in self._down) or is_lost(venue) != (name in self._lost)
 
     def turned(self, venue: Change, now: Instant, end: End) -> Iterator[Transition]:
         """The link has turned: the timers of what hangs on it stop, or go on. `end` ends what isn't to be held."""
         name, down = venue.key.id, is_down(venue)
+        stays = down and name in self._down
         (self._down.add if down else self._down.discard)(name)
+        (self._lost.add if is_lost(venue) else self._lost.discard)(name)
         for life in self._lives:
             if life.entity.venue != name or not hangs_on_link(life.rule):
                 continue
             if isinstance(life, Instance):
-                if down and life.rule.on_gap == "resolve" and life.state != "inactive":
+                if self.resolves(life.rule, name) and life.state != "inactive":
                     yield from end(life, now, "venue lost")
                     continue
                 if life.state not in ("pending", "recovering"):
                     continue
             elif not isinstance(life, Awaiting):
                 continue
-            (life.freeze if down else life.thaw)(now)
-            self._lives.keep(life)
-            yield transition(life, Step(trace="venue away" if down else "venue back"), now)
+            if not stays:
+                (life.freeze if down else life.thaw)(now)
+                self._lives.keep(life)
+                yield transition(life, Step(trace="venue away" if down else "venue back"), now)
