@@ -43,7 +43,7 @@ def found(template, of=POSITION):
             [
                 (
                     "{% if profit %}",
-                    "Unexpected end of template. Jinja was looking for the following tags: 'elif' or 'else' or 'endif'. The innermost block that needs to be closed is 'if'.",
+                    "not a template: Unexpected end of template. Jinja was looking for the following tags: 'elif' or 'else' or 'endif'. The innermost block that needs to be closed is 'if'.",
                     "",
                 )
             ],
@@ -57,7 +57,7 @@ def found(template, of=POSITION):
         ),
         (
             "\n{% macro a() %}{% endmacro %}",
-            [("{% macro a() %}{% endmacro %}", "macro can't be used here", "")],
+            [("{% macro a() %}{% endmacro %}", "not a template: macro can't be used here", "")],
         ),
     ],
 )

@@ -40,7 +40,7 @@ def check_template(source: str, usable: Usable) -> tuple[TemplateFlaw, ...]:
         if not found:
             _BOX.ready(source)
     except TemplateSyntaxError as error:
-        return (_at_line(source, error.lineno, error.message or "not a template"),)
+        return (_at_line(source, error.lineno, f"not a template: {error.message}"),)
     except RecursionError:
         return (_whole(source, "nested too deeply"),)
     return tuple(sorted(dict.fromkeys(found)))

@@ -212,7 +212,8 @@ class _Check:
                 "durations are written like 30s, 5m, 1h30m" if parameter.types == {"duration"} else "",
             )
         elif parameter.written and not isinstance(argument, Constant):
-            self._report.error(f"`{function.name}` needs {parameter.name} written out here", argument.place)
+            wanted = next(SAID[type_] for type_ in SAID if type_ in parameter.types)
+            self._report.error(f"`{function.name}` needs {wanted} written out here: `{text(argument)}` changes", argument.place)  # fmt: skip
         elif parameter.check and isinstance(argument, Constant) and (wrong := parameter.check(argument)):
             self._report.error(wrong, argument.place)
         self._looked_at(function, parameter, argument)

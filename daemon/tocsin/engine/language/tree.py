@@ -159,8 +159,16 @@ def walk(node: Node) -> list[Node]:
 
 
 def conjuncts(node: Node) -> tuple[Node, ...]:
-    """The parts that must all hold."""
-    return node.parts if isinstance(node, Junction) and node.word == "and" else (node,)
+    """The parts that must all hold; of a negated `or` each must not."""
+    match node:
+        case Junction(word="and"):
+            return tuple(part for each in node.parts for part in conjuncts(each))
+        case Not(operand=Junction(word="or") as alternatives):
+            return tuple(part for each in alternatives.parts for part in conjuncts(Not(each, each.place)))
+        case Not(operand=Not(operand=inner)):
+            return conjuncts(inner)
+        case _:
+            return (node,)
 
 
 # --------------------------------------------------------------------------------------------- the canonical spelling
