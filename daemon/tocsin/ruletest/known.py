@@ -90,9 +90,9 @@ class Known:
 
     # ------------------------------------------------------------------------------------------------- what has happened
 
-    def happened(self, names: tuple[str, ...]) -> Iterator[tuple[int, Change]]:
-        """The events of these names that are kept, of any id, latest first, each by itself and with the number that it has."""
-        for row in self._reader.events_named(names, limit=LOOKED_AT):
+    def happened(self, names: tuple[str, ...], id_: str | None = None) -> Iterator[tuple[int, Change]]:
+        """The events of these names (and that id) that are kept, latest first, each by itself and with its number."""
+        for row in self._reader.events_named(names, id_, limit=LOOKED_AT):
             if (change := self._change([row])) is not None:
                 yield row["id"], change
 

@@ -58,10 +58,10 @@ class Sequels:
             else f"none so far; told at {until} unless one comes"
         )
 
-    def latest(self) -> Iterable[tuple[int, Change]]:
-        """Of each sequence the latest first event that is kept, with its number."""
+    def latest(self, id_: str | None) -> Iterable[tuple[int, Change]]:
+        """Of each sequence the latest first event (of that id) that is kept, with its number."""
         found: dict[str, tuple[int, Change]] = {}
-        for number, change in self._known.happened(self._rule.events):
+        for number, change in self._known.happened(self._rule.events, id_):
             if sequences.is_first(self._rule, change):
                 found.setdefault(sequences.first_key(self._rule, self._sequel, change), (number, change))
         return found.values()

@@ -55,10 +55,6 @@ def _urgency(subject: Subject) -> int:
     return _ORDER.index(state) if state in _ORDER else len(_ORDER)
 
 
-def _is(change: Change, id_: str | None) -> bool:
-    return id_ is None or change.key.id == id_
-
-
 # ------------------------------------------------------------------------------------------------------------ what is so
 
 
@@ -97,9 +93,8 @@ def _state(known: Known, change: Change, record: Mapping[str, Any]) -> str:
 def _events(known: Known, id_: str | None) -> Iterator[Callable[[], Subject]]:
     """The latest event of each of the rule's instances."""
     latest: dict[tuple[str | None, ...], Change] = {}
-    for _, change in known.happened(known.rule.events):
-        if _is(change, id_):
-            latest.setdefault(tuple(group_of(known.rule, change)), change)
+    for _, change in known.happened(known.rule.events, id_):
+        latest.setdefault(tuple(group_of(known.rule, change)), change)
     for change in latest.values():
         yield partial(_event, known, change)
 
@@ -156,11 +151,11 @@ def _sequences(
     for first, how_long in sequels.waiting(now):
         change = first.change
         waiting.add((change.key, change.received))
-        if _is(change, id_):
+        if id_ is None or change.key.id == id_:
             since = f"waiting since {time_text(change.received)}"
             yield partial(_event, known, change, since, partial(sequels.waits, how_long))
-    for number, change in sequels.latest():
-        if (change.key, change.received) not in waiting and _is(change, id_):
+    for number, change in sequels.latest(id_):
+        if (change.key, change.received) not in waiting:
             yield partial(_event, known, change, judge=partial(sequels.judged, number, now))
 
 

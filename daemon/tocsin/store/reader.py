@@ -78,10 +78,12 @@ class Reader:
         """What happened, in the order in which it was kept, from behind the event of id `after` on."""
         return self._rows("SELECT * FROM events WHERE id > ? ORDER BY id LIMIT ?", after, limit)
 
-    def events_named(self, names: Collection[str], *, limit: int) -> list[Row]:
-        """What happened of these names (`order.*` for all of a kind), latest first."""
-        which = " OR ".join("event GLOB ?" for _ in names)
-        return self._rows(f"SELECT * FROM events WHERE {which} ORDER BY id DESC LIMIT ?", *names, limit)  # noqa: S608 - ours
+    def events_named(self, names: Collection[str], entity: str | None, *, limit: int) -> list[Row]:
+        """What happened of these names (`order.*` for all of a kind), latest first; of that id, where one is given."""
+        named = " OR ".join("event GLOB ?" for _ in names)
+        which = f"({named})" + (" AND entity = ?" if entity is not None else "")
+        values: list[int | str] = [*names, *([entity] if entity is not None else []), limit]
+        return self._rows(f"SELECT * FROM events WHERE {which} ORDER BY id DESC LIMIT ?", *values)  # noqa: S608 - ours
 
     def events_of(self, key: Key, *, limit: int) -> list[Row]:
         """What happened to one entity, latest first."""
