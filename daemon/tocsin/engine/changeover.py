@@ -142,6 +142,7 @@ class Remembered:
     """The condition of a rule that is no longer there, as far as a message needs it."""
 
     edge = False
+    looks_back = False
     timed = False
     remembers = False
     fields: tuple[str, ...] = ()

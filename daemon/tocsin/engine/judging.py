@@ -91,6 +91,7 @@ class Judging:
         While a venue is away no time passes for its entities, and `on_gap: resolve` takes up nothing.
         """
         index, order, timed = self.rules.index, self.rules.order, self.rules.timed
+        of_events = self.rules.of_events
         concerned: list[tuple[int, Rule, Change]] = []
         for change in changes:
             held = self._links.stops(change)
@@ -99,6 +100,7 @@ class Judging:
                 for rule in index.candidates(change, self.restless(change.key))
                 if rule.is_level
                 and rule.id in rules
+                and rule.id not in of_events
                 and not (held and (rule.id in timed or self._links.resolves(rule, change.venue)))
                 and self._hours.counts(rule)
             ]

@@ -59,6 +59,8 @@ class Condition(Protocol):
     """The expression in its canonical spelling."""
     edge: bool
     """It holds `crosses_*` or `changed`: true for a moment, nothing to resolve."""
+    looks_back: bool
+    """It reads `previous(x)`: only at an event is there anything to compare."""
     timed: bool
     """Its truth changes as time passes."""
     fields: tuple[str, ...]

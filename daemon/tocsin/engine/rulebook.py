@@ -18,6 +18,8 @@ class Rulebook:
         self.index = Index(rule for rule in self.running.values() if not rule.is_group)
         level = [rule for rule in self.running.values() if rule.is_level]
         self.timed = frozenset(rule.id for rule in level if is_timed(rule))
+        self.of_events = frozenset(rule.id for rule in level if _looks_back(rule)) - self.timed
+        """Those that can be judged at events only, not as things stand."""
         self.timed_kinds = frozenset(kind for rule in level if is_timed(rule) for kind in rule.kinds)
         self._following: dict[str, list[Rule]] = {}
         for rule in self.running.values():
@@ -49,6 +51,10 @@ class Rulebook:
 def is_timed(rule: Rule) -> bool:
     """Whether its truth changes as time passes."""
     return any(condition.timed for condition in rule.conditions)
+
+
+def _looks_back(rule: Rule) -> bool:
+    return any(condition.looks_back for condition in rule.conditions)
 
 
 def _reads_account(rule: Rule) -> bool:

@@ -32,7 +32,7 @@ class TreeCondition:
     """A checked tree and the function that evaluates it."""
 
     __slots__ = (
-        "counted", "edge", "fields", "followed", "holds", "remembers", "source", "summed", "timed", "tree",
+        "counted", "edge", "fields", "followed", "holds", "looks_back", "remembers", "source", "summed", "timed", "tree",
     )  # fmt: skip
 
     def __init__(self, tree: Node) -> None:
@@ -42,6 +42,7 @@ class TreeCondition:
         self.tree = tree
         self.source = text(tree)
         self.edge = any(function.edge for function in functions)
+        self.looks_back = any(call.function == "previous" for call in calls)
         self.timed = any(function.timed for function in functions)
         self.fields = tuple(dict.fromkeys(part.name for part in parts if isinstance(part, Name)))
         self.holds: Judge = evaluator(tree)
