@@ -28,6 +28,7 @@ from tocsin.engine.language.keys import CheckTemplate
 from tocsin.engine.language.mapping import lower
 from tocsin.engine.language.report import Report
 from tocsin.engine.language.scope import Scope, scope
+from tocsin.engine.language.tree import Node
 from tocsin.engine.language.watch import Watch
 from tocsin.engine.rule import Rule, Sequel
 from tocsin.engine.written import CONDITIONS, HOURS, SEQUELS, WrittenRule
@@ -101,11 +102,11 @@ def _compile(node: document.Mapping, environment: Environment, report: Report) -
     if watch is None:
         return None
     per = _grouping(said)
-    conditions = _conditions(node, scope(watch.kinds, bool(watch.events)), watch, report)
+    conditions, unsound = _conditions(node, scope(watch.kinds, bool(watch.events)), watch, report)
+    trees = {key: condition.tree for key, condition in conditions.items()}
     keys.misplaced(node, watch, conditions, report)
     if per is not None or "per" not in node.entries:  # else what was meant isn't known
-        grouping.placed(conditions, watch, per, report)
-    trees = {key: condition.tree for key, condition in conditions.items()}
+        grouping.placed(trees | unsound, watch, per, report)
     contradictions.find(trees, document.find(node, ("until",)).place, report)
     _texts(node, said, watch, conditions, wrong_with=environment.check_template, report=report)
     if watch.events:
@@ -150,9 +151,10 @@ def _hours(
 
 def _conditions(
     node: document.Mapping, readable: Scope, watch: Watch, report: Report
-) -> dict[str, TreeCondition]:
-    """The conditions that the rule has and that are sound, by their keys."""
+) -> tuple[dict[str, TreeCondition], dict[str, Node]]:
+    """The conditions that the rule has and that are sound, by their keys; and the trees of those that are not."""
     conditions: dict[str, TreeCondition] = {}
+    unsound: dict[str, Node] = {}
     for key in CONDITIONS:
         if key not in node.entries:
             continue
@@ -161,9 +163,14 @@ def _conditions(
         for problem in problems:
             report.under(key).add(problem)
         known = replace(readable, among=_among(watch, conditions.get("where")))
-        if tree is not None and (checked := check(tree, known, report.under(key))) is not None:
+        if tree is None:
+            continue
+        checked = check(tree, known, report.under(key))
+        if checked is not None:
             conditions[key] = TreeCondition(checked)
-    return conditions
+        else:
+            unsound[key] = tree
+    return conditions, unsound
 
 
 def _among(watch: Watch, where: TreeCondition | None) -> str:

@@ -9,20 +9,20 @@ from tocsin.engine.language.tree import Call, Name, Node, children, text, walk
 from tocsin.engine.language.watch import Watch
 
 
-def placed(
-    conditions: Mapping[str, TreeCondition], watch: Watch, per: tuple[str, ...] | None, report: Report
-) -> None:
-    """`per` as the rule has it, the venue that an account brings included; None where there is none."""
-    for key, condition in conditions.items():
+def placed(trees: Mapping[str, Node], watch: Watch, per: tuple[str, ...] | None, report: Report) -> None:
+    """`trees` are of the conditions, by their keys, whether they passed the check or not. `per` as the rule has it, the
+    venue that an account brings included; None where there is none.
+    """
+    for key, tree in trees.items():
         report.under(key)
         if watch.events:
-            _in_event_rule(key, condition.tree, report)
+            _in_event_rule(key, tree, report)
         elif per is None:
-            _in_state_rule(condition.tree, report)
+            _in_state_rule(tree, report)
         elif key == "where":
-            _who_takes_part(condition.tree, report)
+            _who_takes_part(tree, report)
         else:
-            _of_group(condition.tree, per, report)
+            _of_group(tree, per, report)
 
 
 def no_memory(condition: TreeCondition, report: Report) -> None:
@@ -82,7 +82,7 @@ def _of_group(tree: Node, per: tuple[str, ...], report: Report) -> None:
         elif need or (known and (known.edge or known.timed)):
             report.error(f"`{text(part)}` is of one entity; this rule is about groups of them", part.place,
                          _instead(part))  # fmt: skip
-        elif isinstance(part, Name) and part.name not in per:
+        elif isinstance(part, Name) and part.type != "?" and part.name not in per:
             report.error(f"`{part.name}` is of one entity; this rule is about groups of them", part.place, _instead(part))  # fmt: skip
         else:
             waiting += reversed(children(part))
