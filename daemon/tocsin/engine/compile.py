@@ -108,7 +108,14 @@ def _compile(node: document.Mapping, environment: Environment, report: Report) -
     if per is not None or "per" not in node.entries:  # else what was meant isn't known
         grouping.placed(trees | unsound, watch, per, report)
     contradictions.find(trees, document.find(node, ("until",)).place, report)
-    _texts(node, said, watch, conditions, wrong_with=environment.check_template, report=report)
+    _texts(
+        node,
+        said,
+        watch,
+        None if unsound else conditions,
+        wrong_with=environment.check_template,
+        report=report,
+    )
     if watch.events:
         held = any(condition.edge or condition.counted for condition in conditions.values())
         cautions.floods(
@@ -183,19 +190,20 @@ def _texts(
     node: document.Mapping,
     said: WrittenRule,
     watch: Watch,
-    conditions: Mapping[str, TreeCondition],
+    conditions: Mapping[str, TreeCondition] | None,
     *,
     wrong_with: CheckTemplate,
     report: Report,
 ) -> None:
-    """What the messages say."""
+    """What the messages say. `conditions` None: one of them isn't sound, so that what the rule speaks of isn't known."""
     per = _grouping(said)
     if watch.events or per is None:
         keys.templated(node, said, keys.usable(watch.kinds), wrong_with, report)
         keys.valued(node, said, scope(watch.kinds, bool(watch.events)), report)
     else:
         keys.templated(node, said, keys.usable(watch.kinds, per), wrong_with, report)
-        keys.valued_of_group(node, said, grouping.numbers_of(conditions), report)
+        if conditions is not None:
+            keys.valued_of_group(node, said, grouping.numbers_of(conditions), report)
 
 
 def _built(

@@ -17,6 +17,12 @@ SAID: dict[Type, str] = {
 }  # fmt: skip
 
 
+_FLAGS = {
+    "yes": "true", "on": "true", "true": "true", "1": "true", "no": "false", "off": "false", "false": "false", "0": "false",
+}  # fmt: skip
+_IN_WORDS = {"<": "below", ">": "above", "<=": "at_most", ">=": "at_least"}
+
+
 def alike(left: Node, right: Node, scope: Scope, report: Report) -> tuple[Node, Node]:
     """Both sides of a comparison, a constant among them as the type that it is compared with, if it can be read so."""
     if isinstance(right, Constant):
@@ -99,9 +105,9 @@ def _unlike_hint(left: Node, right: Node, scope: Scope) -> str:
         return ""
     value = constant.value
     if isinstance(value, str) and subject.type == "number":
-        if value in scope.fields:
-            return f"to compare two fields write an expression: `{text(subject)} > {value}`"
-        return "write the number without quotes" if _is_number(value) else ""
+        return _instead_of_text(value, text(subject), scope)
+    if subject.type == "flag" and (meant := _FLAGS.get(str(value).lower())):
+        return f"write {meant}"
     if subject.type == "duration":
         return "durations are written like 30s, 5m, 1h30m"
     if subject.type == "time" and isinstance(value, timedelta):
@@ -109,6 +115,16 @@ def _unlike_hint(left: Node, right: Node, scope: Scope) -> str:
     if subject.type == "text" and isinstance(value, Decimal):
         return f"put it in quotes: {constant_text(constant_text(value))}"
     return ""
+
+
+def _instead_of_text(written: str, subject: str, scope: Scope) -> str:
+    """What was most likely meant by a text beside a number."""
+    if written in scope.fields:
+        return f"to compare two fields write an expression: `{subject} > {written}`"
+    sign, rest = written.rstrip("0123456789.,-+ \t"), written.lstrip("<>= ")
+    if sign in _IN_WORDS and _is_number(rest):
+        return f"write {{{subject}: {{{_IN_WORDS[sign]}: {rest}}}}}"
+    return "write the number without quotes" if _is_number(written) else ""
 
 
 def _is_number(written: str) -> bool:

@@ -88,6 +88,8 @@ class Scope:
     def _meant(self, name: str) -> str:
         if name in _ELSEWHERE:
             return _ELSEWHERE[name]
+        if not name.replace(".", "_").isidentifier():
+            return "a field's name stands here; an expression is one text: when: profit < -50"
         if others := tuple(kind for kind in KINDS if name in fields(kind)):
             return f"it is a field of {', '.join(others)}"
         quoted = f'; a text is written in quotes: "{name:.40}"' if name != name.lower() else ""
