@@ -4,7 +4,7 @@ import pytest
 
 from support.story import Story, compiled
 from tocsin.events import Observation, Order
-from tocsin.store import rows
+from tocsin.store.sql import json_text
 
 _MANY = 400
 
@@ -13,7 +13,7 @@ class Weighed(Story):
     written = 0  # characters of rules' state that went to the store
 
     def commit(self, batch):
-        self.written += sum(len(rows.json_text(row.record)) for row in batch.instances if row.record)
+        self.written += sum(len(json_text(row.record)) for row in batch.instances if row.record)
         super().commit(batch)
 
 

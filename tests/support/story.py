@@ -32,6 +32,7 @@ from tocsin.pipeline.turn import Turn
 from tocsin.quantities import parse_duration
 from tocsin.store import rows
 from tocsin.store.model import Batch, HeldRow, InstanceRow, SampleRow, SamplesGone
+from tocsin.store.sql import json_mapping, json_text
 
 CHANNELS = ("phone", "desk")
 
@@ -96,7 +97,7 @@ class Story:
         self.engine = Engine(self.rules, self.entities, lambda: f"a{next(self.ids):04}")
         self.turn = Turn(self.entities, self.engine, options(), lambda: f"d{next(self.ids):04}")
         kept = [
-            InstanceRow(rule=rule, instance=key, record=rows.json_mapping(text))
+            InstanceRow(rule=rule, instance=key, record=json_mapping(text))
             for (rule, key), text in self.stored.items()
         ]
         batch, unreadable = self.turn.restore(
@@ -104,7 +105,7 @@ class Story:
             self.alive,
             self.clock.now(),
             [rows.sample(rows.sample_row(row)) for row in self.samples_stored],
-            [HeldRow(alert=alert, data=rows.json_mapping(text)) for alert, text in self.held.items()],
+            [HeldRow(alert=alert, data=json_mapping(text)) for alert, text in self.held.items()],
         )
         assert not unreadable
         self.commit(batch)
@@ -121,12 +122,12 @@ class Story:
             if row.record is None:
                 self.stored.pop((row.rule, row.instance), None)
             else:
-                self.stored[row.rule, row.instance] = rows.json_text(row.record)
+                self.stored[row.rule, row.instance] = json_text(row.record)
         for held in batch.held:
             if held.data is None:
                 self.held.pop(held.alert, None)
             else:
-                self.held[held.alert] = rows.json_text(held.data)
+                self.held[held.alert] = json_text(held.data)
         for (alert, told), group in groupby(batch.deliveries, key=lambda each: (each.alert, each.state_told)):
             several = list(group)
             context = dict(several[0].context)

@@ -1,53 +1,19 @@
 """Between what the daemon holds and what the tables hold: the statements, and the rows that go with them. No I/O."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any
 
 import msgspec
 
 from tocsin.events import Change, Key, Venue, from_iso, iso, number_text
 from tocsin.events.vocabulary import from_plain, to_plain
-from tocsin.store.model import (
-    AlertRow,
-    Attempt,
-    Delivery,
-    HeldRow,
-    InstanceRow,
-    NewDelivery,
-    SampleRow,
-    SamplesGone,
-    Silence,
-)
+from tocsin.store.model import AlertRow, HeldRow, InstanceRow, SampleRow, SamplesGone, Silence
+from tocsin.store.sql import Row, insert, iso_or_none, json_mapping, json_text, upsert
 
-Row: TypeAlias = tuple[str | int | None, ...]
-
-_encode = msgspec.json.Encoder(decimal_format="string").encode
-_decode = msgspec.json.Decoder(dict[str, Any]).decode
 _decode_words = msgspec.json.Decoder(tuple[str, ...]).decode
 _words = lru_cache(maxsize=1024)(_decode_words)  # the same few event names, a hundred thousand times
-
-
-def json_text(value: Any) -> str:
-    return _encode(value).decode()
-
-
-def json_mapping(text: str) -> dict[str, Any]:
-    """ValueError on what is no JSON object."""
-    return _decode(text)
-
-
-def _insert(table: str, columns: Sequence[str]) -> str:
-    marks = ", ".join("?" * len(columns))
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608 - names are ours, below
-
-
-def _upsert(table: str, columns: Sequence[str], key: Sequence[str]) -> str:
-    """Columns that aren't listed keep what they hold."""
-    updates = ", ".join(f"{column} = excluded.{column}" for column in columns if column not in key)
-    return f"{_insert(table, columns)} ON CONFLICT ({', '.join(key)}) DO UPDATE SET {updates}"
 
 
 # ---------------------------------------------------------------------------------------------------- entities, events
@@ -55,7 +21,7 @@ def _upsert(table: str, columns: Sequence[str], key: Sequence[str]) -> str:
 _ENTITY_COLUMNS = (
     "venue", "kind", "account", "id", "symbol", "ended", "origin", "events", "known_since", "time", "received_at", "data",
 )  # fmt: skip
-PUT_ENTITY = _upsert("entities", _ENTITY_COLUMNS, ("venue", "kind", "account", "id"))
+PUT_ENTITY = upsert("entities", _ENTITY_COLUMNS, ("venue", "kind", "account", "id"))
 DROP_ENTITY = "DELETE FROM entities WHERE venue = ? AND kind = ? AND account = ? AND id = ?"
 GET_ENTITIES = f"SELECT {', '.join(_ENTITY_COLUMNS)} FROM entities"  # noqa: S608 - names are ours
 
@@ -91,7 +57,7 @@ def entity(row: Sequence[Any]) -> Change:
     )
 
 
-PUT_EVENT = _insert(
+PUT_EVENT = insert(
     "events",
     ("received_at", "time", "venue", "event", "account", "entity", "symbol", "origin", "data"),
 )
@@ -116,7 +82,7 @@ def event_rows(change: Change) -> Iterable[Row]:
 
 
 _VENUE_FIELDS = ("status", "reason", "attempts", "since", "last_message", "unconfirmed")
-PUT_VENUE = _upsert("venues", ("venue", *_VENUE_FIELDS, "updated_at"), ("venue",))
+PUT_VENUE = upsert("venues", ("venue", *_VENUE_FIELDS, "updated_at"), ("venue",))
 
 
 DROP_VENUE = "DELETE FROM venues WHERE venue = ?"
@@ -133,7 +99,7 @@ def is_venue(change: Change) -> bool:
 
 # --------------------------------------------------------------------------------------------------- instances, alerts
 
-PUT_INSTANCE = _upsert("instances", ("rule", "instance", "updated_at", "data"), ("rule", "instance"))
+PUT_INSTANCE = upsert("instances", ("rule", "instance", "updated_at", "data"), ("rule", "instance"))
 DROP_INSTANCE = "DELETE FROM instances WHERE rule = ? AND instance = ?"
 GET_INSTANCES = "SELECT rule, instance, data FROM instances"
 
@@ -144,7 +110,7 @@ def instance(row: Sequence[Any]) -> InstanceRow:
 
 
 # What is held is told in the order in which it was held; an upsert leaves it its place.
-PUT_HELD = _upsert("held", ("alert", "rule", "reason", "updated_at", "data"), ("alert",))
+PUT_HELD = upsert("held", ("alert", "rule", "reason", "updated_at", "data"), ("alert",))
 DROP_HELD = "DELETE FROM held WHERE alert = ?"
 GET_HELD = "SELECT alert, rule, reason, data FROM held ORDER BY rowid"
 
@@ -155,7 +121,7 @@ def held(row: Sequence[Any]) -> HeldRow:
 
 
 _SILENCE_COLUMNS = ("id", "matchers", "reason", "created_at", "starts_at", "ends_at", "ended_at")
-PUT_SILENCE = _upsert("silences", _SILENCE_COLUMNS, ("id",))
+PUT_SILENCE = upsert("silences", _SILENCE_COLUMNS, ("id",))
 GET_SILENCES = (
     f"SELECT {', '.join(_SILENCE_COLUMNS)} FROM silences WHERE ended_at IS NULL ORDER BY created_at, id"  # noqa: S608 - names are ours
 )
@@ -163,7 +129,7 @@ GET_SILENCES = (
 
 def silence_row(silence: Silence) -> Row:
     times = (silence.created_at, silence.starts_at, silence.ends_at, silence.ended_at)
-    return (silence.id, silence.matchers, silence.reason, *map(_iso, times))
+    return (silence.id, silence.matchers, silence.reason, *map(iso_or_none, times))
 
 
 def silence(row: Sequence[Any]) -> Silence:
@@ -183,7 +149,7 @@ _ALERT_COLUMNS = (
     "id", "rule", "instance", "venue", "account", "entity", "symbol", "state", "severity", "started_at", "fired_at",
     "resolved_at", "title", "body", "data",
 )  # fmt: skip
-PUT_ALERT = _upsert("alerts", _ALERT_COLUMNS, ("id",))
+PUT_ALERT = upsert("alerts", _ALERT_COLUMNS, ("id",))
 
 
 def alert_row(alert: AlertRow) -> Row:
@@ -199,7 +165,7 @@ def alert_row(alert: AlertRow) -> Row:
         alert.severity,
         iso(alert.started_at),
         iso(alert.fired_at),
-        _iso(alert.resolved_at),
+        iso_or_none(alert.resolved_at),
         alert.title,
         alert.body,
         json_text(alert.data),
@@ -209,7 +175,7 @@ def alert_row(alert: AlertRow) -> Row:
 # ------------------------------------------------------------------------------------------------------------- samples
 
 _SAMPLE_COLUMNS = ("series", "instance", "time", "value")
-PUT_SAMPLE = _insert("samples", _SAMPLE_COLUMNS)
+PUT_SAMPLE = insert("samples", _SAMPLE_COLUMNS)
 GET_SAMPLES = f"SELECT {', '.join(_SAMPLE_COLUMNS)} FROM samples ORDER BY id"  # noqa: S608 - names are ours
 GET_SERIES = f"SELECT {', '.join(_SAMPLE_COLUMNS)} FROM samples WHERE series = ? ORDER BY id"  # noqa: S608 - names are ours
 DROP_SAMPLES = "DELETE FROM samples WHERE series = ? AND instance = ? AND time < ?"
@@ -234,113 +200,7 @@ def samples_gone(gone: SamplesGone) -> tuple[str, Row]:
     return DROP_SAMPLES, (gone.series, gone.instance, before)
 
 
-# ---------------------------------------------------------------------------------------------------------- deliveries
-
-PUT_DELIVERY = _insert(
-    "deliveries",
-    (
-        "id", "alert", "state_told", "channel", "target", "severity", "status", "created_at", "expires_at", "next_at", "context",
-    ),
-)  # fmt: skip
-PUT_DELIVERY_ONCE = f"{PUT_DELIVERY} ON CONFLICT (id) DO NOTHING"
-_DELIVERY_COLUMNS = (
-    "id", "alert", "state_told", "channel", "target", "severity", "status", "attempts", "created_at", "expires_at",
-    "next_at", "sent_at", "error", "context",
-)  # fmt: skip
-# The first of what waits for one alert on one target: what comes after it may not overtake it.
-_HEAD = """
-    FROM deliveries AS d
-    WHERE status = 'pending' AND channel = ? AND target = ?
-    AND NOT EXISTS (
-        SELECT 1 FROM deliveries AS older
-        WHERE older.status = 'pending' AND older.alert = d.alert AND older.channel = d.channel
-        AND older.target = d.target AND older.sequence < d.sequence
-    )
-"""
-GET_DUE = f"SELECT {', '.join(_DELIVERY_COLUMNS)} {_HEAD} AND next_at <= ? ORDER BY sequence LIMIT ?"
-GET_NEXT_DUE = f"SELECT min(next_at) {_HEAD}"
-GET_WAITING = f"""
-    SELECT {", ".join(_DELIVERY_COLUMNS)} FROM deliveries
-    WHERE status = 'pending' AND alert = ? AND channel = ? AND target = ? ORDER BY sequence
-"""  # noqa: S608 - names are ours
-GET_TOLD = f"""
-    SELECT {", ".join(_DELIVERY_COLUMNS)} FROM deliveries WHERE alert = ? AND channel = ? ORDER BY sequence
-"""  # noqa: S608 - names are ours
-# What is urgent and nobody else has: `after` is the id of the last one that was looked at.
-GET_UNHANDED = f"""
-    SELECT {", ".join(_DELIVERY_COLUMNS)} FROM deliveries
-    WHERE status = 'pending' AND severity = 'critical' AND channel = :channel AND target = :target
-    AND instr(coalesce(error, ''), :handed) = 0
-    AND (:after IS NULL OR sequence > (SELECT sequence FROM deliveries WHERE id = :after))
-    ORDER BY sequence LIMIT :limit
-"""  # noqa: S608 - names are ours
-GET_PENDING_TARGETS = """
-    SELECT channel, target, count(*) FROM deliveries WHERE status = 'pending' GROUP BY channel, target
-"""
-# Superseded is what was never tried.
-PUT_ATTEMPT = """
-    UPDATE deliveries SET
-        status = :status, attempts = attempts + (:status <> 'superseded'), error = :error,
-        next_at = coalesce(:next_at, next_at), sent_at = CASE WHEN :status = 'sent' THEN :at END
-    WHERE id = :id AND status = 'pending'
-"""
-
-
-def new_delivery_row(delivery: NewDelivery) -> Row:
-    created = iso(delivery.created_at)
-    return (
-        delivery.id,
-        delivery.alert,
-        delivery.state_told,
-        delivery.channel,
-        delivery.target,
-        delivery.severity,
-        "pending",
-        created,
-        iso(delivery.expires_at),
-        created,  # due at once
-        json_text(delivery.context),
-    )
-
-
-def attempt_row(attempt: Attempt) -> dict[str, str | None]:
-    return {
-        "id": attempt.delivery,
-        "status": attempt.status,
-        "at": iso(attempt.at),
-        "error": attempt.error,
-        "next_at": _iso(attempt.next_at),
-    }
-
-
-def delivery(row: Sequence[Any]) -> Delivery:
-    (
-        id_, alert, state_told, channel, target, severity, status, attempts, created_at, expires_at, next_at, sent_at, error,
-        context,
-    ) = row  # fmt: skip
-    return Delivery(
-        id=id_,
-        alert=alert,
-        state_told=state_told,
-        channel=channel,
-        target=target,
-        severity=severity,
-        status=status,
-        attempts=attempts,
-        created_at=from_iso(created_at),
-        expires_at=from_iso(expires_at),
-        next_at=from_iso(next_at),
-        sent_at=from_iso(sent_at) if sent_at else None,
-        error=error,
-        context=json_mapping(context),
-    )
-
-
-def _iso(time: datetime | None) -> str | None:
-    return iso(time) if time else None
-
-
 # ---------------------------------------------------------------------------------------------------------------- meta
 
-PUT_META = _upsert("meta", ("key", "value"), ("key",))
+PUT_META = upsert("meta", ("key", "value"), ("key",))
 GET_META = "SELECT value FROM meta WHERE key = ?"

@@ -10,12 +10,13 @@ from typing import Any, TypeVar
 from sqlite_utils import Database
 
 from tocsin.events import Instant, from_iso, iso
-from tocsin.store import rows
+from tocsin.store import deliveries, rows
 from tocsin.store.directory import StateDirectory
 from tocsin.store.errors import StoreUnavailable, outside_told
 from tocsin.store.model import HANDED, Attempt, Batch, Delivery, Loaded, SampleRow, SamplesGone
 from tocsin.store.opening import open_database
 from tocsin.store.retention import Pruned, Retention, prune
+from tocsin.store.sql import json_text
 
 DATABASE = "tocsin.db"
 _ALIVE_AT, _ALIVE_STEADY = "alive_at", "alive_steady"
@@ -103,19 +104,15 @@ class Store:
             many(rows.PUT_EVENT, (row for change in batch.events for row in rows.event_rows(change)))
             many(
                 rows.PUT_INSTANCE,
-                (
-                    (*key, at, rows.json_text(record))
-                    for key, record in instances.items()
-                    if record is not None
-                ),
+                ((*key, at, json_text(record)) for key, record in instances.items() if record is not None),
             )
             many(rows.DROP_INSTANCE, (key for key, record in instances.items() if record is None))
             many(rows.PUT_ALERT, map(rows.alert_row, batch.alerts))
-            many(rows.PUT_DELIVERY, map(rows.new_delivery_row, batch.deliveries))
+            many(deliveries.PUT_DELIVERY, map(deliveries.new_delivery_row, batch.deliveries))
             many(
                 rows.PUT_HELD,
                 (
-                    (row.alert, row.rule, row.reason, at, rows.json_text(row.data))
+                    (row.alert, row.rule, row.reason, at, json_text(row.data))
                     for row in held.values()
                     if row.data is not None
                 ),
@@ -141,20 +138,20 @@ class Store:
     def due(self, channel: str, target: int, now: datetime, limit: int) -> list[Delivery]:
         """What is to be sent now, oldest first; never one whose alert has an older one pending on this target."""
         with outside_told():
-            found = self._db.execute(rows.GET_DUE, [channel, target, iso(now), limit]).fetchall()
-        return [rows.delivery(row) for row in found]
+            found = self._db.execute(deliveries.GET_DUE, [channel, target, iso(now), limit]).fetchall()
+        return [deliveries.delivery(row) for row in found]
 
     def next_due(self, channel: str, target: int) -> datetime | None:
         """When `due` will next have something, past times included; None while nothing is pending."""
         with outside_told():
-            (time,) = self._db.execute(rows.GET_NEXT_DUE, [channel, target]).fetchone()
+            (time,) = self._db.execute(deliveries.GET_NEXT_DUE, [channel, target]).fetchone()
         return from_iso(time) if time else None
 
     def waiting(self, alert: str, channel: str, target: int) -> list[Delivery]:
         """All that is pending for an alert on a target, in order, whenever due; the first is what `due` gives."""
         with outside_told():
-            found = self._db.execute(rows.GET_WAITING, [alert, channel, target]).fetchall()
-        return [rows.delivery(row) for row in found]
+            found = self._db.execute(deliveries.GET_WAITING, [alert, channel, target]).fetchall()
+        return [deliveries.delivery(row) for row in found]
 
     def unhanded(self, channel: str, target: int, after: str | None, limit: int) -> list[Delivery]:
         """What is critical, pending and handed to no other channel yet, oldest first, whenever due.
@@ -163,28 +160,30 @@ class Store:
         """
         asked = {"channel": channel, "target": target, "after": after, "limit": limit, "handed": HANDED}
         with outside_told():
-            found = self._db.execute(rows.GET_UNHANDED, asked).fetchall()
-        return [rows.delivery(row) for row in found]
+            found = self._db.execute(deliveries.GET_UNHANDED, asked).fetchall()
+        return [deliveries.delivery(row) for row in found]
 
     def told(self, alert: str, channel: str) -> list[Delivery]:
         """All that a channel was ever to tell of an alert, in order, whatever became of it."""
         with outside_told():
-            found = self._db.execute(rows.GET_TOLD, [alert, channel]).fetchall()
-        return [rows.delivery(row) for row in found]
+            found = self._db.execute(deliveries.GET_TOLD, [alert, channel]).fetchall()
+        return [deliveries.delivery(row) for row in found]
 
     def pending_targets(self) -> dict[tuple[str, int], int]:
         """(channel, target) -> how many deliveries wait there, channels that the config no longer has included."""
         with outside_told():
-            found = self._db.execute(rows.GET_PENDING_TARGETS).fetchall()
+            found = self._db.execute(deliveries.GET_PENDING_TARGETS).fetchall()
         return {(channel, target): count for channel, target, count in found}
 
     def record(self, attempts: Sequence[Attempt]) -> None:
         """What came of sends, with the deliveries that they cause elsewhere. LookupError for one that isn't pending."""
         with self._transaction() as db:
             for attempt in attempts:
-                if db.conn.execute(rows.PUT_ATTEMPT, rows.attempt_row(attempt)).rowcount != 1:
+                if db.conn.execute(deliveries.PUT_ATTEMPT, deliveries.attempt_row(attempt)).rowcount != 1:
                     raise LookupError(f"delivery {attempt.delivery} isn't pending")
-                db.conn.executemany(rows.PUT_DELIVERY_ONCE, map(rows.new_delivery_row, attempt.also))
+                db.conn.executemany(
+                    deliveries.PUT_DELIVERY_ONCE, map(deliveries.new_delivery_row, attempt.also)
+                )
 
     # ----------------------------------------------------------------------------------------------------------- care
 
