@@ -102,11 +102,11 @@ class Engine:
 
     def recall(self, samples: Iterable[Sample]) -> None:
         """What the last run had handed out by `remembered`; before `restore`."""
-        self._memory.restore(samples, self._world)
+        self._memory.restore(self._sight.restore(samples, self._rules.running.values()), self._world)
 
     def remembered(self) -> list[Sample | Faded]:
         """What is to be kept for the next run, or needn't be any more, since the last call; in this order."""
-        return self._memory.drain()
+        return [*self._memory.drain(), *self._sight.drain()]
 
     def restore(
         self,
@@ -208,8 +208,7 @@ class Engine:
     def blind(self, now: Instant) -> list[Blind]:
         """The rules that have been unknown for all that they concern for an hour; each once, until it sees again."""
 
-        def wants(rule_id: str) -> tuple[str, ...] | None:
-            rule = self._rules.running[rule_id]
+        def wants(rule: Rule) -> tuple[str, ...] | None:
             if rule.is_event_rule:
                 return ()
             judged = (self._grouped if rule.is_group else self._judging).verdicts(rule, now)
@@ -217,7 +216,7 @@ class Engine:
                 return None
             return lacks(rule, judged[0][0], now)
 
-        return self._sight.blind(now.steady, wants)
+        return self._sight.blind(now, self._rules.running, wants)
 
     # -------------------------------------------------------------------------------------------------- which rules look
 

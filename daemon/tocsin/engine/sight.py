@@ -1,11 +1,16 @@
 """Which rules are blind: unknown, for want of some field, for everything that they concern."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from decimal import Decimal
 from typing import NamedTuple
 
+from tocsin.engine.model import Faded, Sample
 from tocsin.engine.rule import Rule, Truth
+from tocsin.events import Instant
 
 BLIND_AFTER = 3600.0  # seconds
+_SERIES = "told to be blind"
+_LONG_AGO = float("-inf")
 
 
 class Blind(NamedTuple):
@@ -22,40 +27,69 @@ class Blind(NamedTuple):
 
 
 class Sight:
-    """Notes what each rule's condition came to for what it concerns; `blind` looks again at those that long saw nothing."""
+    """Notes what each rule's condition came to for what it concerns; `blind` looks again at those that long saw nothing.
+
+    That a rule was told to be blind is kept for the next run: a restart tells nothing twice.
+    """
 
     def __init__(self) -> None:
         self._unseeing: dict[str, float] = {}  # rule -> steady time since when nothing but unknown was seen
-        self._told: set[str] = set()
+        self._told: dict[str, str] = {}  # rule -> what it is kept as
+        self._kept: list[Sample | Faded] = []
 
     def note(self, rule: Rule, truth: Truth, steady: float) -> None:
         if truth is None:
             self._unseeing.setdefault(rule.id, steady)
         elif rule.id in self._unseeing:
-            del self._unseeing[rule.id]
-            self._told.discard(rule.id)
+            self.forget(rule.id)
 
     @property
     def unseeing(self) -> Collection[str]:
         """The rules that have seen nothing but unknown since some time: anything else that they come to is news."""
         return self._unseeing
 
-    def blind(self, steady: float, lacks: Callable[[str], tuple[str, ...] | None]) -> list[Blind]:
+    def blind(
+        self, now: Instant, rules: Mapping[str, Rule], lacks: Callable[[Rule], tuple[str, ...] | None]
+    ) -> list[Blind]:
         """Rules newly found blind. `lacks` judges all that lives (what is quiet may well be known, or there is nothing):
         what is missing, None where the rule sees.
         """
         found = []
-        for rule, since in list(self._unseeing.items()):
-            if steady - since < BLIND_AFTER or rule in self._told:
+        for rule_id, since in list(self._unseeing.items()):
+            if now.steady - since < BLIND_AFTER or rule_id in self._told:
                 continue
+            rule = rules[rule_id]
             lacking = lacks(rule)
             if lacking is None:
-                del self._unseeing[rule]
+                del self._unseeing[rule_id]
             else:
-                self._told.add(rule)
-                found.append(Blind(rule, lacking))
+                self._told[rule_id] = _kept_as(rule)
+                self._kept.append(Sample(_SERIES, _kept_as(rule), now.wall, Decimal(1)))
+                found.append(Blind(rule_id, lacking))
         return found
 
     def forget(self, rule: str) -> None:
+        """It sees, or is another now."""
         self._unseeing.pop(rule, None)
-        self._told.discard(rule)
+        if (kept := self._told.pop(rule, None)) is not None:
+            self._kept.append(Faded(_SERIES, kept))
+
+    def drain(self) -> list[Sample | Faded]:
+        """What is to be kept for the next run, or not any more, since the last call."""
+        kept, self._kept = self._kept, []
+        return kept
+
+    def restore(self, samples: Iterable[Sample], rules: Iterable[Rule]) -> Iterator[Sample]:
+        """Take up what the last run had handed out by `drain`; the samples that aren't of it pass through."""
+        running = {_kept_as(rule): rule.id for rule in rules}
+        for sample in samples:
+            if sample.series != _SERIES:
+                yield sample
+            elif (rule := running.get(sample.instance)) is not None:
+                self._told[rule], self._unseeing[rule] = sample.instance, _LONG_AGO
+            else:
+                self._kept.append(Faded(_SERIES, sample.instance))
+
+
+def _kept_as(rule: Rule) -> str:
+    return f"{rule.id} {rule.fingerprint}"
