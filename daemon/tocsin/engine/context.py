@@ -119,7 +119,7 @@ def _context(
 ) -> Context:
     account = change.account_state
     group = change.group if isinstance(change, Informed) else None
-    left_out = group.left_out() if group is not None else ()
+    left_out = group.left_out(rule.put_together) if group is not None else ()
     return Context(
         rule=rule.id,
         severity=rule.severity,
@@ -146,7 +146,7 @@ def _context(
         missing=missing,
         suppressed=suppressed,
         group=group.per if group is not None else None,
-        members=tuple(group.shown()) if group is not None else (),
+        members=tuple(group.shown(rule.put_together)) if group is not None else (),
         member_count=group.members if group is not None else 0,
         left_out=tuple(left_out[:MOST_NAMED]),
         left_out_count=len(left_out),

@@ -4,7 +4,7 @@ Sums are carried along exactly, extremes are kept in heaps: a change costs littl
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from heapq import heapify, heappop, heappush
 from itertools import count
@@ -93,7 +93,8 @@ class Group:
         size = len(layout.values)
         self._sums = [Decimal(0)] * size
         self._known = [0] * size
-        self._currencies: Counter[str] = Counter()
+        self._currencies = tuple(Counter[str]() for _ in range(size))  # of the members that have the value
+        self._of_all: Counter[str] = Counter()
         self._lowest = [_Extreme(1) for _ in range(size)]
         self._highest = [_Extreme(-1) for _ in range(size)]
 
@@ -125,9 +126,11 @@ class Group:
         return None if place is None else self._highest[place].first(self.taking_part, place)
 
     def currencies(self, value: str) -> tuple[str, ...]:
+        """Those of the members that have the value, where they are unlike and it is money."""
         place = self._layout.places.get(value)
-        unlike = place is not None and self._layout.values[place].money and len(self._currencies) > 1
-        return tuple(sorted(self._currencies)) if unlike else ()
+        if place is None or not self._layout.values[place].money or len(self._currencies[place]) < 2:
+            return ()
+        return tuple(sorted(self._currencies[place]))
 
     def _place(self, value: str) -> int | None:
         """None where the members' values can't be put together."""
@@ -136,22 +139,30 @@ class Group:
 
     # ---------------------------------------------------------------------------------------------- what is told
 
-    def shown(self) -> list[dict[str, str | bool]]:
-        """The fields of the members that take part, those with the lowest values first; at most MOST_SHOWN."""
-        nothing = Decimal("Infinity")
+    def shown(self, values: Sequence[str]) -> list[dict[str, str | bool]]:
+        """The fields of the members that take part, those with the lowest of these values first; at most MOST_SHOWN."""
+        nothing, places = Decimal("Infinity"), self._places(values)
 
         def order(key: Key) -> tuple[list[Decimal], Key]:
-            values = self.taking_part[key].values
-            return [nothing if value is None else value for value in values], key
+            found = (self.taking_part[key].values[place] for place in places)
+            return [nothing if value is None else value for value in found], key
 
         found = (self._layout.get(key) for key in sorted(self.taking_part, key=order)[:MOST_SHOWN])
         return [
             {"account": c.key.account, **to_plain(c.state), "id": c.key.id} for c in found if c is not None
         ]
 
-    def left_out(self) -> list[str]:
-        """The members without one of the values that are put together, by their ids."""
-        return sorted(key.id for key, member in self.taking_part.items() if None in member.values)
+    def left_out(self, values: Sequence[str] | None = None) -> list[str]:
+        """The members without one of these values (None: of any that are put together), by their ids."""
+        places = range(len(self._layout.values)) if values is None else self._places(values)
+        return sorted(
+            key.id
+            for key, member in self.taking_part.items()
+            if any(member.values[place] is None for place in places)
+        )
+
+    def _places(self, values: Iterable[str]) -> list[int]:
+        return [self._layout.places[value] for value in values if value in self._layout.places]
 
     @property
     def kind(self) -> str:
@@ -161,9 +172,11 @@ class Group:
     def per(self) -> dict[str, str | None]:
         return dict(zip(self._layout.per, self.fields, strict=True))
 
-    def currency(self) -> str | None:
-        """What all members have in common."""
-        return next(iter(self._currencies)) if len(self._currencies) == 1 else None
+    def currency(self, values: Iterable[str]) -> str | None:
+        """What all members that have one of these values have in common; without values, all members."""
+        counted = [self._currencies[place] for place in self._places(values)] or [self._of_all]
+        found = {currency for each in counted for currency in each}
+        return found.pop() if len(found) == 1 else None
 
     # ---------------------------------------------------------------------------------------------------- changes
 
@@ -183,11 +196,17 @@ class Group:
                 self._highest[place].add(key, value, number, self.taking_part, place)
 
     def _count(self, member: Member, sign: int) -> None:
+        if member.currency is not None:
+            _add(self._of_all, member.currency, sign)
         for place, value in enumerate(member.values):
             if value is not None:
                 self._known[place] += sign
                 self._sums[place] = (SUMS.add if sign > 0 else SUMS.subtract)(self._sums[place], value)
-        if member.currency is not None:
-            self._currencies[member.currency] += sign
-            if not self._currencies[member.currency]:
-                del self._currencies[member.currency]
+                if member.currency is not None:
+                    _add(self._currencies[place], member.currency, sign)
+
+
+def _add(currencies: Counter[str], currency: str, sign: int) -> None:
+    currencies[currency] += sign
+    if not currencies[currency]:
+        del currencies[currency]

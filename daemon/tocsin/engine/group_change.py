@@ -29,7 +29,7 @@ def groups_by(key: str) -> frozenset[str]:
 
 def as_seen_by(rule: Rule, group: Group, now: datetime) -> Informed:
     """The group as the rule judges it. Where nobody takes part any more and so nothing can be known, it has ended."""
-    change = as_change(group, now)
+    change = as_change(rule, group, now)
     if not group.taking_part and not change.ended:
         asked = (condition for condition in (rule.when, rule.until) if condition is not None)
         if any(condition.holds(change, now) is None for condition in asked):
@@ -37,10 +37,10 @@ def as_seen_by(rule: Rule, group: Group, now: datetime) -> Informed:
     return change
 
 
-def as_change(group: Group, now: datetime) -> Informed:
+def as_change(rule: Rule, group: Group, now: datetime) -> Informed:
     """The group as conditions and messages see it: what its entities have in common, as if it were one of them."""
     kind, per = group.kind, group.per
-    state = _state(kind, per, group.currency())
+    state = _state(kind, per, group.currency(rule.put_together))
     key = Key(per.get("venue") or "", kind, per.get("account") or "", label(per))
     latest = group.latest
     change = Change(

@@ -115,7 +115,7 @@ class Grouped:
             group = self._groups.find(life.rule, life.key, now.wall)
         else:
             group = self._groups.vanished(life.entity.kind, life.key)
-        return as_change(group, now.wall)
+        return as_change(life.rule, group, now.wall)
 
     def fits(self, life: Life) -> bool:
         """Whether the life is of a group as its rule, which runs, makes them."""

@@ -26,12 +26,12 @@ class Aggregates(Protocol):
     @property
     def per(self) -> Mapping[str, str | None]: ...
 
-    def shown(self) -> Sequence[Mapping[str, str | bool]]:
-        """The members' fields, of the first of them."""
+    def shown(self, values: Sequence[str]) -> Sequence[Mapping[str, str | bool]]:
+        """The members' fields, of the first of them, which have the lowest of these values."""
         ...
 
-    def left_out(self) -> Sequence[str]:
-        """The members without the value, by their ids."""
+    def left_out(self, values: Sequence[str]) -> Sequence[str]:
+        """The members without one of these values, by their ids."""
         ...
 
     def sum(self, value: str) -> Decimal | None: ...

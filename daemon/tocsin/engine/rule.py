@@ -166,6 +166,12 @@ class Rule:
         return frozenset(length for condition in self.conditions for length in condition.counted)
 
     @property
+    def put_together(self) -> tuple[str, ...]:
+        """The values that it sums over a group, by their spelling."""
+        judging = (condition for condition in (self.when, self.until) if condition is not None)
+        return tuple(dict.fromkeys(each.name for condition in judging for each in condition.summed))
+
+    @property
     def is_level(self) -> bool:
         """A state rule on what is so for a while: its instances live. Others tell what happens, and are over."""
         return not self.events and self.when is not None and not self.when.edge
