@@ -39,6 +39,15 @@ def found(template, of=POSITION):
             ],
         ),
         (
+            "{{ order.symbol }}",
+            [("order", "unknown field `order`", "fields stand by their bare names: {{ symbol }}")],
+        ),
+        (
+            "{{ profit.amount }} {{ symbol.upper() }}",
+            [("amount", "`profit` has no field `amount`", "write {{ amount }}")],
+        ),
+        ("{{ symbol", [("{{ symbol", "not a template: unexpected end of template, expected `}}`.", "")]),
+        (
             "ok\n  {% if profit %}",
             [
                 (

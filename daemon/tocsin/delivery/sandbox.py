@@ -48,6 +48,8 @@ _METHODS: Mapping[type, frozenset[str]] = {
     list: frozenset({"count", "index"}),
     tuple: frozenset({"count", "index"}),
 }  # fmt: skip
+ATTRIBUTES = frozenset().union(*_METHODS.values())
+"""What may stand behind the dot of some field."""
 _REFUSED = (
     nodes.Macro, nodes.CallBlock, nodes.Import, nodes.FromImport, nodes.Include, nodes.Extends, nodes.Block, nodes.FilterBlock,
     nodes.Dict,

@@ -6,7 +6,7 @@ from functools import cached_property
 from jinja2 import TemplateSyntaxError, nodes
 from jinja2.meta import find_undeclared_variables
 
-from tocsin.delivery.sandbox import LONGEST_SOURCE, Box
+from tocsin.delivery.sandbox import ATTRIBUTES, LONGEST_SOURCE, Box
 from tocsin.engine.language.keys import TemplateFlaw, Usable
 from tocsin.events import KINDS
 from tocsin.events.vocabulary import fields, nearest
@@ -35,12 +35,12 @@ def check_template(source: str, usable: Usable) -> tuple[TemplateFlaw, ...]:
         found = [
             *_unknown_calls(tree, tokens),
             *_unknown_names(tree, tokens, usable.names | MESSAGE_NAMES, usable.members),
-            *_unknown_attributes(tree, tokens, usable.members),
+            *_unknown_attributes(tree, tokens, usable),
         ]
         if not found:
             _BOX.ready(source)
     except TemplateSyntaxError as error:
-        return (_at_line(source, error.lineno, f"not a template: {error.message}"),)
+        return (_at_line(source, error.lineno, f"not a template: {_plainly(error.message or '')}"),)
     except RecursionError:
         return (_whole(source, "nested too deeply"),)
     return tuple(sorted(dict.fromkeys(found)))
@@ -57,6 +57,8 @@ def _unknown_names(
 
 
 def _hint(name: str, names: frozenset[str], members: frozenset[str]) -> str:
+    if name in KINDS:
+        return "fields stand by their bare names: {{ symbol }}"
     if name in members:
         return f"it is of each member: {{% for one in members %}}{{{{ one.{name} }}}}{{% endfor %}}; `value` is the group's"
     if near := nearest(name, sorted(names)):
@@ -65,10 +67,9 @@ def _hint(name: str, names: frozenset[str], members: frozenset[str]) -> str:
     return f"it is a field of {', '.join(others)}" if others else ""
 
 
-def _unknown_attributes(
-    tree: nodes.Template, tokens: "_Tokens", members: frozenset[str]
-) -> Iterator[TemplateFlaw]:
-    """Fields of the account and of a group's members."""
+def _unknown_attributes(tree: nodes.Template, tokens: "_Tokens", usable: Usable) -> Iterator[TemplateFlaw]:
+    """Fields of the account and of a group's members; other fields have none of their own."""
+    members = usable.members
     one_of_them = frozenset(
         loop.target.name
         for loop in tree.find_all(nodes.For)
@@ -86,12 +87,20 @@ def _unknown_attributes(
         elif _is_member(read.node, one_of_them):
             whose, known = "a member", frozenset(members)
         else:
+            if isinstance(read.node, nodes.Name) and read.node.name in usable.names - one_of_them:
+                yield from _of_a_plain_field(field, read.node.name, usable, tokens)
             continue
         yield from _unknown_field(field, whose, known, tokens)
     for call in tree.find_all(nodes.Filter):
         if call.node is not None and _is_members(call.node):
             for field in _by_attribute(call):
                 yield from _unknown_field(field.partition(".")[0], "a member", members, tokens)
+
+
+def _of_a_plain_field(field: str, of: str, usable: Usable, tokens: "_Tokens") -> Iterator[TemplateFlaw]:
+    if field not in ATTRIBUTES:
+        hint = f"write {{{{ {field} }}}}" if field in usable.names else ""
+        yield tokens.flaw(tokens.attribute(field), field, f"`{of:.80}` has no field `{field:.80}`", hint)
 
 
 def _unknown_field(
@@ -204,6 +213,11 @@ class _Tokens:
                 return place
             before = word
         return None
+
+
+def _plainly(message: str) -> str:
+    """Jinja's own words for the signs that people write."""
+    return message.replace("'end of print statement'", "`}}`").replace("'end of statement block'", "`%}`")
 
 
 def _at_line(source: str, line: int, message: str) -> TemplateFlaw:
