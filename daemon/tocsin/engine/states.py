@@ -12,7 +12,7 @@ from tocsin.engine.context import end_reason, state_context, value_of
 from tocsin.engine.instance import Instance, asks
 from tocsin.engine.model import Context, Told
 from tocsin.engine.rule import Condition, Rule, Truth
-from tocsin.events import Change, Instant
+from tocsin.events import Change, Instant, number_text
 from tocsin.quantities import duration_text
 
 _ROUNDING = 1e-6  # seconds: a sum of floats may fall this short of the time that a timer was set to
@@ -53,8 +53,8 @@ def lacks(rule: Rule, change: Change, now: Instant) -> tuple[str, ...]:
 def judge(
     instance: Instance, change: Change, now: Instant, truth: Truth, new_id: Callable[[], str]
 ) -> Step | None:
-    """One evaluation after `change`, `truth` being the verdict: the step, None where nothing moved."""
-    rule = instance.rule
+    """One evaluation after `change`, `truth` being the verdict: the step, None where there is nothing to keep."""
+    rule, worst = instance.rule, instance.worst
     if instance.state == "inactive":
         instance.value = value_of(rule, change)
     else:
@@ -67,8 +67,12 @@ def judge(
         was_over, instance.over = instance.over, False
         return Step(trace="it lives again") if was_over else None
     if instance.state == "pending":
-        return _drop(instance, "no longer so before `for` had passed") if truth is False else None
-    return _towards_end(instance, change, now, truth)
+        step = _drop(instance, "no longer so before `for` had passed") if truth is False else None
+    else:
+        step = _towards_end(instance, change, now, truth)
+    if step is None and instance.worst is not None and instance.worst != worst:
+        return Step(trace=f"worst so far: {number_text(instance.worst)}")
+    return step
 
 
 def has_not_ended(instance: Instance, asked: Mapping[str, Any], change: Change, now: Instant) -> bool:
