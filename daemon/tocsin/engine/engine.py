@@ -210,7 +210,7 @@ class Engine:
 
         def wants(rule: Rule) -> tuple[str, ...] | None:
             if rule.is_event_rule:
-                return ()
+                return self._sight.missing(rule.id)
             judged = (self._grouped if rule.is_group else self._judging).verdicts(rule, now)
             if not judged or any(truth is not None for _, truth in judged):
                 return None

@@ -74,7 +74,7 @@ class Following:
     def _first(self, rule: Rule, sequel: Sequel, change: Change, now: Instant) -> Iterator[Transition]:
         change, truth, missing = self._occasions.verdict(rule, change, now)
         if rule.if_unknown == "ignore":
-            self._sight.note(rule, truth, now.steady)
+            self._sight.note(rule, truth, now.steady, missing)
         if truth is False or (truth is None and rule.if_unknown == "ignore"):
             return
         told = " and ".join(sequences.first_told(rule, change, now))

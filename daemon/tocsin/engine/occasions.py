@@ -31,7 +31,7 @@ class Occasions:
         """One of the events that the rule watches."""
         change, truth, missing = self.verdict(rule, change, now)
         if rule.if_unknown == "ignore":
-            self._sight.note(rule, truth, now.steady)
+            self._sight.note(rule, truth, now.steady, missing)
         context = happenings.happened(rule, change, now, truth, missing)
         if context is not None:
             yield from self.raised(rule, change, context, now)

@@ -34,12 +34,15 @@ class Sight:
 
     def __init__(self) -> None:
         self._unseeing: dict[str, float] = {}  # rule -> steady time since when nothing but unknown was seen
+        self._missing: dict[str, tuple[str, ...]] = {}
         self._told: dict[str, str] = {}  # rule -> what it is kept as
         self._kept: list[Sample | Faded] = []
 
-    def note(self, rule: Rule, truth: Truth, steady: float) -> None:
+    def note(self, rule: Rule, truth: Truth, steady: float, missing: tuple[str, ...] = ()) -> None:
+        """`missing`: what an event lacked; an entity can be asked later."""
         if truth is None:
-            self._unseeing.setdefault(rule.id, steady)
+            if self._unseeing.setdefault(rule.id, steady) == steady:
+                self._missing[rule.id] = missing
         elif rule.id in self._unseeing:
             self.forget(rule.id)
 
@@ -61,7 +64,7 @@ class Sight:
             rule = rules[rule_id]
             lacking = lacks(rule)
             if lacking is None:
-                del self._unseeing[rule_id]
+                self.forget(rule_id)
             else:
                 self._told[rule_id] = _kept_as(rule)
                 self._kept.append(Sample(_SERIES, _kept_as(rule), now.wall, Decimal(1)))
@@ -71,8 +74,13 @@ class Sight:
     def forget(self, rule: str) -> None:
         """It sees, or is another now."""
         self._unseeing.pop(rule, None)
+        self._missing.pop(rule, None)
         if (kept := self._told.pop(rule, None)) is not None:
             self._kept.append(Faded(_SERIES, kept))
+
+    def missing(self, rule: str) -> tuple[str, ...]:
+        """What the events of an event rule lacked, the first of them."""
+        return self._missing.get(rule, ())
 
     def drain(self) -> list[Sample | Faded]:
         """What is to be kept for the next run, or not any more, since the last call."""
