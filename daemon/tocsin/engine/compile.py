@@ -244,6 +244,7 @@ def _built(
         value_of=value_of,
         value_from=of_group,
         worst_is=worst_is,
+        put_together=grouping.put_together(conditions),
         enabled=said.enabled,
         fingerprint=_fingerprint(said, watch, conditions, hours.get("active"), second),
     )

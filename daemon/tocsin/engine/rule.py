@@ -121,7 +121,7 @@ class Rule:
     every event of that kind. `notify` None means the defaults for the severity. `fingerprint` changes exactly when
     what the rule means changes (watch, conditions, timing), not with its texts and channels. `value_of` is the field
     that a message's value, worst and value at start speak of, `worst_is` which end of it is worse; in a rule on groups it
-    is a group's number, which `value_from` works out.
+    is a group's number, which `value_from` works out; `put_together` are the values that it sums, by their spelling.
     """
 
     id: str
@@ -148,6 +148,7 @@ class Rule:
     value_of: str | None = None
     value_from: Callable[[Change, datetime], Decimal | None] | None = field(default=None, compare=False)
     worst_is: Literal["lowest", "highest"] = "lowest"
+    put_together: tuple[str, ...] = ()
     enabled: bool = True
     fingerprint: str = ""
 
@@ -164,12 +165,6 @@ class Rule:
     def counted(self) -> frozenset[timedelta]:
         """The windows in which an event rule counts."""
         return frozenset(length for condition in self.conditions for length in condition.counted)
-
-    @property
-    def put_together(self) -> tuple[str, ...]:
-        """The values that it sums over a group, by their spelling."""
-        judging = (condition for condition in (self.when, self.until) if condition is not None)
-        return tuple(dict.fromkeys(each.name for condition in judging for each in condition.summed))
 
     @property
     def is_level(self) -> bool:

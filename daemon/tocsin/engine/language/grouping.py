@@ -97,6 +97,11 @@ def _instead(part: Node) -> str:
     return "say in `where` who takes part"
 
 
+def put_together(conditions: Mapping[str, TreeCondition]) -> tuple[str, ...]:
+    """The values that the conditions sum over a group, by their spelling."""
+    return tuple(dict.fromkeys(each.name for condition in conditions.values() for each in condition.summed))
+
+
 def numbers_of(conditions: Mapping[str, TreeCondition]) -> dict[str, Node]:
     """The numbers of the group that the conditions speak of, by their spelling."""
     return {
