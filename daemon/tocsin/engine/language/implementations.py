@@ -111,10 +111,26 @@ def is_regex_wrong(constant: Constant) -> str:
         _regex(str(constant.value))
     except re2.error as error:
         said = error.args[0] if error.args else ""
-        return f"not a regex: {said.decode(errors='replace') if isinstance(said, bytes) else said}"
+        return f"not a regex: {_plainly(said.decode(errors='replace') if isinstance(said, bytes) else str(said))}"
     except UnicodeEncodeError:
         return "not a regex: it holds half a character"
     return ""
+
+
+def _plainly(said: str) -> str:
+    """RE2's words for what is wrong, which end with the piece that they are about."""
+    what, _, piece = said.partition(": ")
+    match what:
+        case "missing )" | "missing ]":
+            return f"its closing `{what[-1]}` is missing"
+        case "invalid perl operator":
+            return f"`{piece}` is not known; there is no look-ahead and no look-behind"
+        case "invalid escape sequence":
+            return f"`{piece}` is not known" + (
+                "; there are no back-references" if piece[1:].isdigit() else ""
+            )
+        case _:
+            return said
 
 
 def matches(context: Build) -> Evaluate:
