@@ -270,7 +270,7 @@ def _of_group(rule, live):
         return False  # of nobody it is 0
     if not part:
         return False
-    if not values or len({p["currency"] for p in part}) > 1:
+    if not values or len({p["currency"] for p in part if p["profit"]}) > 1:
         return None
     return {
         "sum": lambda: sum(values) < -10,
