@@ -1,7 +1,7 @@
 """What can be wrong with what a user wrote, and how it is told: with the place and the remedy."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from msgspec import Struct
@@ -52,12 +52,36 @@ class Problem:
         return f"{text}\n      = {self.hint}" if self.hint else text
 
 
+def gathered(problems: Iterable[Problem]) -> list[Problem]:
+    """For people: a warning of the same words in several rules is told at the first, which names the others."""
+    problems = list(problems)
+    alike: dict[tuple[str, str], list[Problem]] = {}
+    for problem in problems:
+        if problem.level == "warning":
+            alike.setdefault((problem.message, problem.hint), []).append(problem)
+    told = []
+    for problem in problems:
+        same = alike.get((problem.message, problem.hint), [problem])
+        if problem.level == "error" or len(same) == 1:
+            told.append(problem)
+        elif problem is same[0]:
+            others = dict.fromkeys(map(_named, same[1:]))
+            also = f"the same in {len(others)} more: {', '.join(others)}"
+            told.append(replace(problem, hint="; ".join(filter(None, (problem.hint, also)))))
+    return told
+
+
+def _named(problem: Problem) -> str:
+    """The rule that a problem is about, or the line."""
+    return problem.path.partition(".")[0] or f"line {problem.place.line}" if problem.place else problem.path
+
+
 class ConfigError(TocsinError):
     """The configuration can't be used; `problems` holds every reason at once."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(problem.render() for problem in self.problems))
+        super().__init__("\n".join(problem.render() for problem in gathered(self.problems)))
 
 
 def leaves(error: BaseException) -> list[BaseException]:

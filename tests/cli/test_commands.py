@@ -245,6 +245,19 @@ rules:
             ],
         }
 
+    def test_a_warning_of_several_rules_is_told_once_to_people_and_of_each_to_programs(self, here):
+        rule = "{{id: {}, watch: ticker.updated, when: last > 1}}"
+        (here / "config.yaml").write_text(
+            "rules:\n" + "".join(f"  - {rule.format(name)}\n" for name in ("one", "two", "three"))
+        )
+        told = run("check").output
+        assert told.count("comes all the time") == 1
+        assert "the same in 2 more: two, three" in told
+        problems = json.loads(run("check", "--format", "json").output)["problems"]
+        lines = [problem["line"] for problem in problems if problem["path"].endswith(".watch")]
+        assert lines == [2, 3, 4]
+        assert not any("the same in" in problem["hint"] for problem in problems)
+
     def test_json_of_a_config_that_is_right(self, here):
         (here / "config.yaml").write_text(self.RIGHT)
         assert json.loads(run("check", "--json").output) == {

@@ -28,7 +28,7 @@ from tocsin.clock import Clock
 from tocsin.config.settings import Settings
 from tocsin.control.client import SOCKET
 from tocsin.control.server import make_app, serve_control
-from tocsin.errors import ConfigError
+from tocsin.errors import ConfigError, gathered
 from tocsin.events import Daemon as DaemonState
 from tocsin.events import Occurrence
 from tocsin.feed import run_venue
@@ -145,7 +145,7 @@ class Daemon:
             return {
                 "reloaded": True,
                 "changes": told,
-                "problems": [problem.render() for problem in after.warnings],
+                "problems": [problem.render() for problem in gathered(after.warnings)],
             }
 
     async def _change_over(self, before: Settings, after: Settings) -> list[str]:

@@ -12,7 +12,7 @@ from tocsin.cli.options import config_option, counted, format_option, paint, pri
 from tocsin.config.load import load_settings
 from tocsin.config.search import find_config
 from tocsin.config.settings import Settings
-from tocsin.errors import ConfigError, Problem
+from tocsin.errors import ConfigError, Problem, gathered
 from tocsin.quantities import size_text
 
 
@@ -48,11 +48,12 @@ def command(ctx: click.Context, config: Path | None, output: str) -> None:
 
 
 def _tell(path: Path | None, settings: Settings | None, problems: tuple[Problem, ...]) -> None:
-    for problem in problems:
+    told = gathered(problems)
+    for problem in told:
         click.echo(_painted(problem))
-    if problems:
+    if told:
         click.echo()
-    levels = Counter(problem.level for problem in problems)
+    levels = Counter(problem.level for problem in told)
     counts = ", ".join(counted(levels[level], level) for level in ("error", "warning") if levels[level])
     if settings is None:
         click.echo(paint(f"{counts} in {path}" if path else counts, "red", bold=True))

@@ -8,7 +8,7 @@ import click
 
 from tocsin.cli import CONFIG_ERROR, FAILED
 from tocsin.cli.options import config_option
-from tocsin.errors import leaves
+from tocsin.errors import gathered, leaves
 
 
 @click.command("run")
@@ -39,7 +39,7 @@ def command(ctx: click.Context, config: Path | None, *, dry_run: bool) -> None:
     # The channels' URLs are checked by `tocsin check` and by a reload; Apprise takes a second that a start hasn't.
     settings = load_settings(path, validate_url=None)
     log = make_log(settings.masker, log_format=settings.log.format, level=settings.log.level)
-    for warning in settings.warnings:
+    for warning in gathered(settings.warnings):
         log.warning(
             "the configuration", problem=warning.message, place=str(warning.place or path), hint=warning.hint
         )

@@ -103,10 +103,7 @@ class Reading:
             self.add(Problem(f"no channel is called `{node.text:.80}`", node.place, shape.dotted(path), hint))
 
     def shown(self) -> list[Problem]:
-        """All problems as they may be shown: without secrets, without repetition, in the order of the text.
-
-        A warning of the same words in several rules is told at the first, which names the others.
-        """
+        """All problems as they may be shown: without secrets, each once, in the order of the text."""
         seen: dict[Problem, None] = {}
         for problem in self.problems:
             place = problem.place
@@ -122,29 +119,7 @@ class Reading:
                 )
             ] = None
         order = {str(source): count for count, source in enumerate(self.sources)}
-        return _gathered(sorted(seen, key=lambda problem: _order(problem, order)))
-
-
-def _gathered(problems: list[Problem]) -> list[Problem]:
-    alike: dict[tuple[str, str], list[Problem]] = {}
-    for problem in problems:
-        if problem.level == "warning":
-            alike.setdefault((problem.message, problem.hint), []).append(problem)
-    told = []
-    for problem in problems:
-        same = alike.get((problem.message, problem.hint), [problem])
-        if problem.level == "error" or len(same) == 1:
-            told.append(problem)
-        elif problem is same[0]:
-            others = dict.fromkeys(map(_named, same[1:]))
-            also = f"the same in {len(others)} more: {', '.join(others)}"
-            told.append(replace(problem, hint="; ".join(filter(None, (problem.hint, also)))))
-    return told
-
-
-def _named(problem: Problem) -> str:
-    """The rule that a problem is about, or the line."""
-    return problem.path.partition(".")[0] or f"line {problem.place.line}" if problem.place else problem.path
+        return sorted(seen, key=lambda problem: _order(problem, order))
 
 
 def _starred(place: Place, hidden: Place) -> Place:
