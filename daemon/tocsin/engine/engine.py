@@ -125,7 +125,8 @@ class Engine:
         self._looked_at = now.steady  # before that every feed says that its venue isn't connected yet
         out: list[Transition] = []
         unreadable: list[str] = []
-        for row in saved:
+        order = self._rules.order  # in which what is due at one instant is told
+        for row in sorted(saved, key=lambda row: order.get(row.rule, -1)):
             rule = self._rules.get(row.rule)
             try:
                 kept = read(row, rule, alive, now)

@@ -5,28 +5,33 @@ What doesn't count leaves when it comes to the top, or all at once when it is mo
 
 from heapq import heapify, heappop, heappush
 from itertools import count
+from typing import TypeAlias
 
+_Entry: TypeAlias = tuple[float, int, str]  # when, as how manieth it was asked, by whom
 _FEW = 64  # entries that don't count, for which no heap is built anew
 
 
 class Timers:
+    """Of what is due at one time, whoever asked first is first."""
+
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, str]] = []
-        self._wanted: dict[str, float] = {}
+        self._heap: list[_Entry] = []
+        self._wanted: dict[str, _Entry] = {}
         self._order = count()
 
     def set(self, owner: str, at: float | None) -> None:
         """Wake `owner` at this steady time; None: not at all."""
+        known = self._wanted.get(owner)
         if at is None:
             self._wanted.pop(owner, None)
-        elif self._wanted.get(owner) != at:
-            self._wanted[owner] = at
-            heappush(self._heap, (at, next(self._order), owner))
+        elif known is None or known[0] != at:
+            self._wanted[owner] = entry = (at, next(self._order), owner)
+            heappush(self._heap, entry)
             if len(self._heap) > 2 * len(self._wanted) + _FEW:
                 self._sweep()
 
     def next(self) -> float | None:
-        while self._heap and self._wanted.get(self._heap[0][2]) != self._heap[0][0]:
+        while self._heap and self._wanted.get(self._heap[0][2]) is not self._heap[0]:
             heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
@@ -40,6 +45,5 @@ class Timers:
         return owner
 
     def _sweep(self) -> None:
-        counting = {entry[2]: entry for entry in self._heap if self._wanted.get(entry[2]) == entry[0]}
-        self._heap = list(counting.values())
+        self._heap = list(self._wanted.values())
         heapify(self._heap)
