@@ -1,10 +1,13 @@
 """`tocsin demo`: what a new user sees first."""
 
 import re
+import socket
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+import pytest
 
 VENUES = ("yourfintech", "topone", "piexgo", "wealthsimple", "glocalflex")
 MISSION = (  # the three kinds of alert that the project exists for
@@ -38,3 +41,43 @@ def test_within_fifteen_seconds_everything_was_told(tmp_path):
     assert "\x1b" not in shown.stdout
     assert list(tmp_path.iterdir()) == []
     assert set(Path(tempfile.gettempdir()).glob("tocsin-demo-*")) <= before
+
+
+LISTENS = "0A"  # the state in /proc/net/tcp
+
+
+def listening(pid):
+    """The addresses on which a process waits for connections, as /proc tells them: `127.0.0.1`, `::`."""
+    held = {str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir()}
+    found = []
+    for table, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
+        for row in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+            _, local, _, state, *rest = row.split()
+            if state == LISTENS and f"socket:[{rest[5]}]" in held:
+                address = local.partition(":")[0]
+                words = [int(address[at : at + 8], 16) for at in range(0, len(address), 8)]
+                packed = b"".join(word.to_bytes(4, sys.byteorder) for word in words)
+                found.append(socket.inet_ntop(family, packed))
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/net/tcp").exists(), reason="there is no /proc to look at")
+def test_nobody_but_this_machine_can_reach_it(tmp_path):
+    with subprocess.Popen(
+        [sys.executable, "-m", "tocsin", "demo", "--seconds", "60"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as demo:
+        try:
+            assert demo.stdout is not None
+            assert demo.stdout.readline().startswith("Tocsin's demo: 5 simulated venues")
+            addresses = listening(demo.pid)
+        finally:
+            demo.terminate()
+            demo.communicate(timeout=30)
+    assert len(addresses) == len(VENUES) + 2, (
+        "the venues, a second port of one, and where the messages arrive"
+    )
+    assert set(addresses) == {"127.0.0.1"}

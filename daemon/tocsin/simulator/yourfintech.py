@@ -4,6 +4,7 @@ import json
 import time
 import uuid
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import trio
@@ -36,7 +37,7 @@ class Yourfintech(SimulatedVenue):
     async def serve(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         async with trio.open_nursery() as nursery:
             await nursery.start(super().serve)
-            listeners = await nursery.start(trio.serve_tcp, self._line_client, 0)
+            listeners = await nursery.start(partial(trio.serve_tcp, self._line_client, 0, host="127.0.0.1"))
             self._lines = f"127.0.0.1:{listeners[0].socket.getsockname()[1]}"
             nursery.start_soon(self._ping)
             task_status.started()
