@@ -138,6 +138,20 @@ def test_what_explain_says_is_what_is_shown(tmp_path, capsys):
     assert capsys.readouterr().out == next(b for b in blocks("text") if "held back by for" in b)
 
 
+def test_the_alias_is_the_program_and_not_this_projects_checks(tmp_path):
+    (target,) = re.findall(r'`alias tocsin="\$PWD/([^"]+)"`', README)
+    helped = subprocess.run(
+        [ROOT / target, "test", "--help"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert (helped.returncode, helped.stderr) == (0, "")
+    assert "Run rule tests, on a fake clock" in helped.stdout
+
+
 def test_every_example_of_channels_checks(folder):
     for name in ("telegram_token", "telegram_chat", "slack_token", "smtp_password"):
         shape = {"telegram_token": "123456789:AAabcdefghijklmnopqrstuvwxyz0123456", "telegram_chat": "4711"}
