@@ -65,6 +65,17 @@ def test_it_goes_on_with_what_was_there_before(path):
     assert kept(path)[-70:] == list(range(230, 300))
 
 
+@pytest.mark.parametrize("torn", ['{"received": "2026-03-01T10:0', '{"received": "2026', "\0\0\0\0"])
+def test_after_a_line_that_a_crash_tore_it_begins_a_fresh_one(path, torn):
+    record(path, 0, 1)
+    with path.open("a") as file:
+        file.write(torn)
+    record(path, 1, 3)
+    lines = path.read_text().splitlines()
+    assert lines[1] == torn
+    assert [json.loads(line)["message"][:4] for line in (lines[0], *lines[2:])] == ["0000", "0001", "0002"]
+
+
 def test_what_a_larger_limit_had_left_goes(path):
     record(path, 0, 500, most=10 * MOST)
     record(path, 500, 600)

@@ -18,7 +18,8 @@ class Recorder:
     """Appends `{received, stream, message}` to the file at `path` (0600), of which `most` bytes in all are kept.
 
     A file that holds an eighth of that is set aside under the time at which it was full, `fx.20260301T100000000000Z.jsonl`
-    beside `fx.jsonl`; the oldest of those go. A full disk ends the recording, told once.
+    beside `fx.jsonl`; the oldest of those go. A line that a crash tore stays as it is, and a fresh one begins. A full
+    disk ends the recording, told once.
     """
 
     def __init__(self, path: Path, venue: str, log: Log, *, most: int) -> None:
@@ -39,11 +40,7 @@ class Recorder:
             if self._size and self._size + len(line) > self._most // _PARTS:
                 self._set_aside(at.wall)
                 file = self._opened()
-            left = memoryview(line)
-            while left:
-                written = os.write(file, left)
-                self._size += written
-                left = left[written:]
+            self._write(file, line)
         except OSError as error:
             self._broken = True
             self.close()
@@ -59,9 +56,18 @@ class Recorder:
     def _opened(self) -> int:
         if self._file is None:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
             self._size = os.fstat(self._file).st_size
+            if self._size and os.pread(self._file, 1, self._size - 1) != b"\n":
+                self._write(self._file, b"\n")
         return self._file
+
+    def _write(self, file: int, line: bytes) -> None:
+        left = memoryview(line)
+        while left:
+            written = os.write(file, left)
+            self._size += written
+            left = left[written:]
 
     def _set_aside(self, at: datetime) -> None:
         self.close()
