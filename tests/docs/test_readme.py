@@ -17,6 +17,7 @@ from support.receivers import Services, telegram_text
 from tocsin.cli import COMMANDS
 from tocsin.cli.explain import tell
 from tocsin.config.load import load_settings
+from tocsin.events import Instant
 from tocsin.ruletest.actions import READ
 from tocsin.ruletest.answers import explained
 from tocsin.ruletest.clock import SteppedClock
@@ -133,7 +134,7 @@ def test_what_explain_says_is_what_is_shown(tmp_path, capsys):
     clock = SteppedClock(tests.tests[0].start)
     assert trio.run(partial(play, tests, tests.tests[0], clock, tmp_path), clock=clock) is None
     settings = load_settings(tmp_path / "config.yaml", validate_url=None)
-    now = tests.tests[0].start + timedelta(seconds=11)
+    now = Instant(tests.tests[0].start + timedelta(seconds=11), 11.0)
     tell(explained(settings, "position-in-the-red", None, now, 20))
     assert capsys.readouterr().out == next(b for b in blocks("text") if "held back by for" in b)
 

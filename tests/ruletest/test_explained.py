@@ -13,6 +13,7 @@ import trio
 import yaml
 
 from tocsin.config.load import load_settings
+from tocsin.events import Instant
 from tocsin.quantities import parse_duration
 from tocsin.ruletest.clock import SteppedClock
 from tocsin.ruletest.explain import Explained, explain
@@ -29,17 +30,18 @@ CONFIG = """
 venues: {fx: {type: yourfintech, url: 'wss://x.example/ws', secret_key: k}}
 channels: {phone: 'json://127.0.0.1/'}
 rules: [rules.yaml]
+names: {symbols: {BTCUSD: bitcoin}}
 state_dir: state
 """
 MARKS = {True: "yes", False: "no", None: "unknown"}
 
 
-def said(each: Explained) -> dict:
+def short(text: str) -> str:
     """Times of that day as the clock shows them."""
+    return text.replace("2026-01-01 ", "").replace(" UTC", "")
 
-    def short(text: str) -> str:
-        return text.replace("2026-01-01 ", "").replace(" UTC", "")
 
+def said(each: Explained) -> dict:
     found = {
         "is": short(f"{each.title}: {each.state}"),
         "parts": [
@@ -66,7 +68,9 @@ def test_explained(case, tmp_path):
     assert trio.run(partial(play, tests, tests.tests[0], clock, tmp_path), clock=clock) is None
     settings = load_settings(tmp_path / "config.yaml", validate_url=None)
     rule = next(rule for rule in settings.rules if rule.id == case["rule"])
-    now = START + parse_duration(case["now"])
-    told, count = explain(settings, rule, case.get("id"), now, 20)
-    assert [said(each) for each in told] == case["expect"]
-    assert count == len(told)
+    after = parse_duration(case["now"])
+    now = Instant(START + after, after.total_seconds())
+    answer = explain(settings, rule, case.get("id"), now, 20)
+    assert [said(each) for each in answer.explained] == case["expect"]
+    assert answer.count == len(answer.explained)
+    assert short(answer.last) == case.get("last", short(answer.last))

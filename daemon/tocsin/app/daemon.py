@@ -196,7 +196,7 @@ class Daemon:
 
     def explain(self, rule: str, id_: str | None, limit: int) -> dict[str, Any]:
         """What `tocsin explain` tells. Blocks. Raises UnknownRule."""
-        return explained(self._settings, rule, id_, self._clock.now().wall, limit)
+        return explained(self._settings, rule, id_, self._clock.now(), limit)
 
     # ------------------------------------------------------------------------------------------------------------ parts
 

@@ -42,11 +42,9 @@ def command(
     """
 
     def look(settings: Any) -> dict[str, Any]:
-        from datetime import UTC, datetime
-
         from tocsin.ruletest.answers import explained
 
-        return explained(settings, rule, id_, datetime.now(UTC), limit)
+        return explained(settings, rule, id_, None, limit)
 
     asked = {"rule": rule, "limit": str(limit)} | ({"id": id_} if id_ else {})
     found = ask_of_rules(config, "/explain", look, **asked)
@@ -56,7 +54,8 @@ def command(
         tell(found)
     else:
         which = f" called {id_}" if id_ else ""
-        click.echo(f"{rule} watches {' or '.join(found['watch'])}, and nothing such{which} is known")
+        known = f"there now; it last fired {found['last']}" if found["last"] else "known"
+        click.echo(f"{rule} watches {' or '.join(found['watch'])}, and nothing such{which} is {known}")
     ctx.exit(0 if found["explained"] else FAILED)
 
 

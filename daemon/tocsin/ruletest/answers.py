@@ -1,9 +1,9 @@
 """What `tocsin rules` and `tocsin explain` tell, as JSON: from the store, by the rules of these settings. Blocks."""
 
-from datetime import datetime
 from typing import Any
 
 from tocsin.config.settings import Settings
+from tocsin.events import Instant
 from tocsin.ruletest.explain import Explained, explain
 from tocsin.store.reader import Reader
 from tocsin.store.store import DATABASE
@@ -32,15 +32,20 @@ def overview(settings: Settings) -> list[Json]:
     ]
 
 
-def explained(settings: Settings, rule: str, id_: str | None, now: datetime, limit: int) -> Json:
-    """`rule`, `watch`, `count` (how many there are that it is about), and the first of them, `explained`.
+def explained(settings: Settings, rule: str, id_: str | None, now: Instant | None, limit: int) -> Json:
+    """`rule`, `watch`, `count` (how many there are that it is about), `last` (in words), and the first of them, `explained`.
 
-    Raises UnknownRule, StoreUnavailable, SchemaRefused.
+    `now` is the running daemon's, None where none runs. Raises UnknownRule, StoreUnavailable, SchemaRefused.
     """
     found = settings.rule(rule)
-    told, count = explain(settings, found, id_, now, limit)
-    watch = list(found.events or sorted(found.kinds))
-    return {"rule": rule, "watch": watch, "count": count, "explained": [_plain(each) for each in told]}
+    answer = explain(settings, found, id_, now, limit)
+    return {
+        "rule": rule,
+        "watch": list(found.events or sorted(found.kinds)),
+        "count": answer.count,
+        "last": answer.last,
+        "explained": [_plain(each) for each in answer.explained],
+    }
 
 
 def _plain(each: Explained) -> Json:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, TypeAlias
 
 from tocsin.alerts.decide import Routing, decide
@@ -22,9 +22,11 @@ Barrier: TypeAlias = tuple[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Circumstances:
-    """How everything else stands: `away` are the venues whose link is down, and since when; `held` and `unsent` the rule's."""
+    """How everything else stands: `away` are the venues whose link is down, and since when; `held` and `unsent` the rule's.
+    `now`'s steady clock is the engine's.
+    """
 
-    now: datetime
+    now: Instant
     routing: Routing
     gatekeeper: Gatekeeper
     away: Mapping[str, str]
@@ -36,14 +38,18 @@ def barriers(rule: Rule, subject: Subject, there: Circumstances) -> Iterator[Bar
     """In the order in which they are asked."""
     if not rule.enabled:
         yield "enabled", "the rule is switched off"
-    if rule.active is not None and not rule.active.is_open(there.now):
-        opens = rule.active.next_change(there.now)
+    if rule.active is not None and not rule.active.is_open(there.now.wall):
+        opens = rule.active.next_change(there.now.wall)
         yield "active", f"closed until {time_text(opens)}" if opens else "never open"
-    yield from _time(rule, subject.record, there.now)
+    yield from _time(rule, subject.record, there.now.steady)
     context = _context(rule, subject.change)
-    gates = there.gatekeeper.gates(rule.id, context, Instant(there.now, 0.0))
-    yield from gates.shut()
-    if subject.cooldown and (until := from_iso(subject.cooldown["until"])) > there.now:
+    waiting = {each.by: each for each in _held(subject, there)}
+    for name, reason in there.gatekeeper.gates(rule.id, context, there.now).shut():
+        waits = waiting.pop(name, None)
+        yield name, reason + (f"; {_waits(waits)}" if waits is not None else "")
+    for name, waits in waiting.items():
+        yield name, f"{_waits(waits)}: {waits.reason}"
+    if subject.cooldown and (until := from_iso(subject.cooldown["until"])) > there.now.wall:
         held = f", {subject.cooldown['held']} held back" if subject.cooldown.get("held") else ""
         yield "cooldown", f"until {time_text(until)}{held}"
     if subject.record.get("acked"):
@@ -59,20 +65,30 @@ def _in_gap(rule: Rule) -> str:
     return "what fired is resolved" if rule.on_gap == "resolve" else "its timers stand still"
 
 
-def _time(rule: Rule, record: Mapping[str, Any], now: datetime) -> Iterator[Barrier]:
+def _time(rule: Rule, record: Mapping[str, Any], steady: float) -> Iterator[Barrier]:
     state = record.get("state")
     if state not in ("pending", "recovering"):
         return
     key, lasts = ("for", rule.for_) if state == "pending" else ("keep_firing_for", rule.keep_firing_for)
-    needs = duration_text(timedelta(seconds=lasts))
-    if record.get("since_steady") is None:
-        passed = duration_text(timedelta(seconds=float(record["passed"])))
+    since = record.get("since_steady")
+    counted = float(record["passed"]) + (max(0.0, steady - since) if since is not None else 0.0)
+    passed, needs = (duration_text(timedelta(seconds=seconds)) for seconds in (counted, lasts))
+    if since is None:
         yield key, f"stands still at {passed} of {needs}: the venue is away, or the rule's hours are over"
-    elif state == "pending" and record.get("started_at"):
-        passed = duration_text(max(now - from_iso(record["started_at"]), timedelta(0)))
-        yield key, f"{passed} of {needs} have passed"
     else:
-        yield key, f"it lasts {needs}"
+        yield key, f"{passed} of {needs} have passed"
+
+
+def _held(subject: Subject, there: Circumstances) -> Iterator[HeldAlert]:
+    """What waits to be told of it."""
+    alert = subject.record.get("alert_id")
+    for held in there.held:
+        if held.alert == alert or (alert is None and _is_of(held.context, subject.change)):
+            yield held
+
+
+def _waits(held: HeldAlert) -> str:
+    return f"the {held.context.state} of {time_text(held.context.at)} waits"
 
 
 def _channels(rule: Rule, subject: Subject, there: Circumstances) -> Iterator[Barrier]:
@@ -84,9 +100,6 @@ def _channels(rule: Rule, subject: Subject, there: Circumstances) -> Iterator[Ba
     if not decision.channels:
         yield "channel", "no channel is told of it"
     alert = subject.record.get("alert_id")
-    for held in there.held:
-        if held.alert == alert or (alert is None and _is_of(held.context, subject.change)):
-            yield held.by, f"{held.context.state} of {time_text(held.context.at)} waits: {held.reason}"
     for waiting in there.unsent:
         if waiting["alert"] == (alert or waiting["alert"]):
             error = f": {waiting['error']}" if waiting.get("error") else ""

@@ -61,6 +61,7 @@ class Bench:
         self._database: Database
         self.state_dir = state_dir
         self.routing = Routing(channels={name: Route() for name in channels})
+        self.names = Names()
         self._nursery = nursery
         self._channels: list[tuple[trio.CancelScope, trio.Event]] = []
         self._wake = Wake()
@@ -134,7 +135,7 @@ class Bench:
         return Options(
             routing=self.routing,
             targets={name: Targets(1, _EXPIRE) for name in self.stand_ins},
-            names=Names(),
+            names=self.names,
         )
 
     async def _channel(self, name: str, scope: trio.CancelScope, ended: trio.Event) -> None:

@@ -1,9 +1,9 @@
 """Why a rule fires, or doesn't: each part of its conditions as it stands, its state there, what would hold a message back. Blocks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,11 +19,11 @@ from tocsin.engine.language.condition import TreeCondition
 from tocsin.engine.language.tree import conjuncts
 from tocsin.engine.links import is_down
 from tocsin.engine.rule import Condition, Rule, Truth
-from tocsin.events import Change, Key
+from tocsin.events import Change, Instant, Key
 from tocsin.pipeline.gatekeeper import Gatekeeper
 from tocsin.ruletest.barriers import Barrier, Circumstances, barriers
 from tocsin.ruletest.known import Known
-from tocsin.ruletest.subjects import Subject, subjects
+from tocsin.ruletest.subjects import Subject, fired, subjects
 from tocsin.store.reader import Reader
 from tocsin.store.store import DATABASE
 
@@ -57,6 +57,25 @@ class Explained:
     barriers: tuple[Barrier, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The first of what a rule is about, and how many there are; `last` says for whom it last fired, and when; or is empty."""
+
+    explained: tuple[Explained, ...]
+    count: int
+    last: str
+
+
+class Named(Protocol):
+    """The names that people use of accounts and symbols, by the venues' own."""
+
+    @property
+    def accounts(self) -> Mapping[str, str]: ...
+
+    @property
+    def symbols(self) -> Mapping[str, str]: ...
+
+
 class Daemon(Protocol):
     """Whose store is asked: its settings, or a test bench."""
 
@@ -66,22 +85,36 @@ class Daemon(Protocol):
     @property
     def routing(self) -> Routing: ...
 
+    @property
+    def names(self) -> Named: ...
 
-def explain(
-    daemon: Daemon, rule: Rule, id_: str | None, now: datetime, limit: int
-) -> tuple[list[Explained], int]:
-    """The first `limit` of all that the rule is about (of that id, where one is given), and how many there are.
 
-    Raises StoreUnavailable, SchemaRefused.
+def explain(daemon: Daemon, rule: Rule, id_: str | None, now: Instant | None, limit: int) -> Answer:
+    """Of all that the rule is about, or what is called `id_` (its id, symbol or account, or a name of those), the first.
+
+    `now` is the running daemon's; None where none runs: timers then stand as they stood. Raises StoreUnavailable,
+    SchemaRefused.
     """
     with Reader(daemon.state_dir / DATABASE).snapshot() as reader:
-        known = Known(reader, rule, id_)
+        if now is None:
+            alive = reader.alive()
+            now = Instant(datetime.now(UTC), alive.steady if alive is not None else 0.0)
+        known = Known(reader, rule, _called(id_, daemon.names))
         there = _circumstances(reader, daemon.routing, rule, now)
-        found, count = subjects(known, id_, now, limit)
-        return [_explained(known, subject, there) for subject in found], count
+        found, count = subjects(known, now.wall, limit)
+        last = known.last()
+        told = tuple(_explained(known, subject, there) for subject in found)
+        return Answer(told, count, f"for {last['entity']}, {fired(last)}" if last is not None else "")
 
 
-def _circumstances(reader: Reader, routing: Routing, rule: Rule, now: datetime) -> Circumstances:
+def _called(id_: str | None, names: Named) -> frozenset[str] | None:
+    if id_ is None:
+        return None
+    named = (*names.accounts.items(), *names.symbols.items())
+    return frozenset((id_, *(own for own, name in named if name == id_)))
+
+
+def _circumstances(reader: Reader, routing: Routing, rule: Rule, now: Instant) -> Circumstances:
     silences = Silences()
     for silence in reader.silences():
         with suppress(ValueError):  # what can't be read holds nothing; the daemon says so when it starts
@@ -109,15 +142,20 @@ def _away(venue: Change) -> str:
 
 def _explained(known: Known, subject: Subject, there: Circumstances) -> Explained:
     change = subject.change
+    parts = tuple(_parts(known, subject, there.now.wall))
+    standing = tuple(barriers(known.rule, subject, there))
+    state = subject.state
+    if subject.untold and not standing and all(part.holds for part in parts):
+        state += "; all of it is so: the rule may be newer than the event"
     return Explained(
         title=_title(subject),
         entity=change.key,
         symbol=change.symbol,
         as_of=_heard(known, subject),
         what=subject.what,
-        state=subject.state,
-        parts=tuple(_parts(known, subject, there.now)),
-        barriers=tuple(barriers(known.rule, subject, there)),
+        state=state,
+        parts=parts,
+        barriers=standing,
     )
 
 
@@ -175,6 +213,7 @@ class _Seen:
         self._now = now
         self._heard = _heard(known, subject)
         self._group = subject.group
+        self._alert = subject.alert
         self._account = known.account_of(subject.change.key)
         change = subject.change
         past = [] if subject.group is not None else known.history(change.key)
@@ -186,6 +225,9 @@ class _Seen:
 
     def part(self, name: str, condition: Condition) -> Part:
         saw = condition.told(self._change, self._now)
+        if condition.counted and self._alert is not None:
+            saw = f"it was when the alert was raised; counted afresh since: {saw}"
+            return Part(name, condition.source, True, saw, self._since(condition))
         if self._group is not None and (without := len(self._group.left_out())):
             saw += f" ({without} without the value left out)"
         return Part(

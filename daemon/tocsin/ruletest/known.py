@@ -24,14 +24,13 @@ _HISTORY = 500  # events of one entity
 
 
 class Known:
-    """`reader` gives one moment's picture (`Reader.snapshot`). `id_` is what is asked about; None: all.
-
-    What there may be much of is read when it is asked for.
+    """`reader` gives one moment's picture (`Reader.snapshot`). `called` are the ids, symbols or accounts of what is asked
+    about; None: all. What there may be much of is read when it is asked for.
     """
 
-    def __init__(self, reader: Reader, rule: Rule, id_: str | None) -> None:
+    def __init__(self, reader: Reader, rule: Rule, called: frozenset[str] | None) -> None:
         self._reader = reader
-        self._id = id_
+        self._called = called
         self.rule = rule
         self.accounts = {(account.venue, account.key.id): account for account in reader.entities("account")}
         self.records = {
@@ -42,8 +41,8 @@ class Known:
     @cached_property
     def _about(self) -> list[Change]:
         """What the rule watches; of groups all, that the one which is asked about is whole."""
-        id_ = None if self.rule.is_group else self._id
-        return [change for kind in sorted(self.rule.kinds) for change in self._reader.entities(kind, id_)]
+        called = None if self.rule.is_group else self._called
+        return [change for kind in sorted(self.rule.kinds) for change in self._reader.entities(kind, called)]
 
     @cached_property
     def _entities(self) -> Entities:
@@ -67,22 +66,22 @@ class Known:
     # ------------------------------------------------------------------------------------------------------- what is so
 
     def entities(self) -> list[Change]:
-        """What lives of what a rule watches, as it stands; of the id that is asked about ended or not."""
-        keys = [change.key for change in self._about if self._id is not None or not change.ended]
+        """What lives of what a rule watches, as it stands; of what is asked about by its id ended or not."""
+        keys = [
+            change.key
+            for change in self._about
+            if not change.ended or (self._called is not None and change.key.id in self._called)
+        ]
         return [change for key in keys if (change := self.world.get(key)) is not None]
 
     def groups(self, now: datetime) -> list[Group]:
-        """The groups of a rule on groups; those that are called by the id, or that something of that id is in."""
-        id_ = self._id
+        """The groups of a rule on groups; those that are called so, or that something of that id is in."""
         groups = Groups(self.world)
         groups.set_rules([self.rule])
-        return [
-            group
-            for group in groups.of(self.rule, now)
-            if id_ is None
-            or id_ in (label(group.per), *group.per.values())
-            or any(key.id == id_ for key in group.live)
-        ]
+        found = groups.of(self.rule, now)
+        if self._called is None:
+            return found
+        return [group for group in found if not self._called.isdisjoint(_names_of(group))]
 
     def account_of(self, key: Key) -> Change | None:
         """The account that it belongs to."""
@@ -90,9 +89,12 @@ class Known:
 
     # ------------------------------------------------------------------------------------------------- what has happened
 
-    def happened(self, names: tuple[str, ...], id_: str | None = None) -> Iterator[tuple[int, Change]]:
-        """The events of these names (and that id) that are kept, latest first, each by itself and with its number."""
-        for row in self._reader.events_named(names, id_, limit=LOOKED_AT):
+    def happened(self, names: tuple[str, ...], *, any_: bool = False) -> Iterator[tuple[int, Change]]:
+        """The events of these names that are kept, latest first, each by itself and with its number: of what is asked about,
+        or of any.
+        """
+        called = None if any_ else self._called
+        for row in self._reader.events_named(names, called, limit=LOOKED_AT):
             if (change := self._change([row])) is not None:
                 yield row["id"], change
 
@@ -113,6 +115,28 @@ class Known:
         informed = self._memory.recall(change)
         tallies = self._memory.tallies
         return tallies.counted(self.rule, informed) if tallies.counts(self.rule) else informed
+
+    def is_called(self, change: Change) -> bool:
+        """Whether it is what is asked about."""
+        names = (change.key.id, change.symbol, change.key.account)
+        return self._called is None or not self._called.isdisjoint(names)
+
+    @cached_property
+    def last_of(self) -> dict[str, Row]:
+        """The last alert of each of the rule's instances, by their keys."""
+        return {row["instance"]: row for row in reversed(self.alerts)}
+
+    def last(self) -> Row | None:
+        """The last alert that the rule raised for what is asked about."""
+        return next(
+            (
+                row
+                for row in self.alerts
+                if self._called is None
+                or not self._called.isdisjoint((row["entity"], row["symbol"], row["account"]))
+            ),
+            None,
+        )
 
     def alert_since(self, change: Change) -> Row | None:
         """The first alert that the rule raised for that entity since then."""
@@ -140,3 +164,9 @@ class Known:
 
 def _is_of(row: Row, key: Key) -> bool:
     return row["event"].startswith(f"{key.kind}.") and key_of(row) == key
+
+
+def _names_of(group: Group) -> Iterator[str | None]:
+    yield label(group.per)
+    yield from group.per.values()
+    yield from (key.id for key in group.live)

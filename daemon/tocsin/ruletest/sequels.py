@@ -58,10 +58,10 @@ class Sequels:
             else f"none so far; told at {until} unless one comes"
         )
 
-    def latest(self, id_: str | None) -> Iterable[tuple[int, Change]]:
-        """Of each sequence the latest first event (of that id) that is kept, with its number."""
+    def latest(self) -> Iterable[tuple[int, Change]]:
+        """Of each sequence the latest first event that is asked about and kept, with its number."""
         found: dict[str, tuple[int, Change]] = {}
-        for number, change in self._known.happened(self._rule.events, id_):
+        for number, change in self._known.happened(self._rule.events):
             if sequences.is_first(self._rule, change):
                 found.setdefault(sequences.first_key(self._rule, self._sequel, change), (number, change))
         return found.values()
@@ -87,7 +87,7 @@ class Sequels:
 
     @cached_property
     def _seconds(self) -> list[tuple[int, Change]]:
-        return list(self._known.happened(self._sequel.events))
+        return list(self._known.happened(self._sequel.events, any_=True))
 
     def _second(self, number: int, first: Change) -> Change | None:
         """The earliest event that counts for that first one; for `unless` also one that came before it."""

@@ -13,6 +13,7 @@ from tocsin.engine.identity import cooldown_key, group_of, instance_key, is_one_
 from tocsin.events import Change, Key, from_iso
 from tocsin.ruletest.known import Known
 from tocsin.ruletest.sequels import Sequel, Sequels
+from tocsin.store.reader import Row
 
 _FIRING = ("firing", "recovering")
 _ORDER = ("firing", "recovering", "pending")
@@ -22,7 +23,7 @@ _ORDER = ("firing", "recovering", "pending")
 class Subject:
     """One thing that a rule is about. `change` is as the rule sees it, `what` and `state` are words for it and for the rule's
     state there. `record` is what the engine keeps of it, `cooldown` of the cooldown that it falls under. `group` are a
-    group's members, `sequel` what became of `then` or `unless`.
+    group's members, `sequel` what became of `then` or `unless`, `alert` what an event raised, `untold`: nothing.
     """
 
     change: Change
@@ -32,18 +33,20 @@ class Subject:
     cooldown: Mapping[str, Any] = field(default_factory=dict)
     group: Group | None = None
     sequel: Sequel | None = None
+    alert: Row | None = None
+    untold: bool = False
 
 
-def subjects(known: Known, id_: str | None, now: datetime, limit: int) -> tuple[list[Subject], int]:
-    """The first `limit`, and how many there are: what lives, or has that id, what fires first; or the latest event of each
-    instance.
+def subjects(known: Known, now: datetime, limit: int) -> tuple[list[Subject], int]:
+    """The first `limit` of what is asked about, and how many there are: what lives, what fires first; or the latest event of
+    each instance.
     """
     rule = known.rule
     makers: list[Callable[[], Subject]]  # what an event came to is looked up only where it is shown
     if rule.sequel is not None:
-        makers = list(_sequences(known, Sequels(known, rule.sequel), id_, now))
+        makers = list(_sequences(known, Sequels(known, rule.sequel), now))
     elif rule.is_event_rule:
-        makers = list(_events(known, id_)) or list(_unkept(known))
+        makers = list(_events(known)) or list(_unkept(known))
     else:
         found = list(_groups(known, now) if rule.is_group else _entities(known))
         return sorted(found, key=_urgency)[:limit], len(found)
@@ -60,40 +63,51 @@ def _urgency(subject: Subject) -> int:
 
 def _entities(known: Known) -> Iterator[Subject]:
     for change in known.entities():
-        record = known.record(instance_key(change.key))
-        yield Subject(change=change, what=change.kind, state=_state(known, change, record), record=record)
+        key = instance_key(change.key)
+        record = known.record(key)
+        yield Subject(
+            change=change, what=change.kind, state=_state(known, change, key, record), record=record
+        )
 
 
 def _groups(known: Known, now: datetime) -> Iterator[Subject]:
     for group in known.groups(now):
         change = as_seen_by(known.rule, group, now)
-        record = known.record(group_key(group))
-        yield Subject(
-            change=change, what=change.kind, state=_state(known, change, record), record=record, group=group
-        )
+        key = group_key(group)
+        record = known.record(key)
+        state = _state(known, change, key, record)
+        yield Subject(change=change, what=change.kind, state=state, record=record, group=group)
 
 
-def _state(known: Known, change: Change, record: Mapping[str, Any]) -> str:
+def _state(known: Known, change: Change, key: str, record: Mapping[str, Any]) -> str:
+    last = known.last_of.get(key)
     if not known.rule.is_level:
-        last = next(
-            (row for row in known.alerts if row["entity"] == change.key.id and row["venue"] == change.venue),
-            None,
-        )
         return "told each time it becomes so" + (f", last at {_time(last['fired_at'])}" if last else "")
     state = record.get("state", "inactive")
     if state == "inactive":
-        return "inactive: it has ended" if change.ended else "inactive"
+        ended = ": it has ended" if change.ended else ""
+        return f"inactive{ended}; last fired {fired(last)}" if last else f"inactive{ended}"
     since = record.get("fired_at") if state in _FIRING else record.get("started_at")
-    return f"{state} since {_time(since)}" if since else str(state)
+    what = "recovering, and firing" if state == "recovering" else str(state)
+    return f"{what} since {_time(since)}" if since else what
+
+
+def fired(last: Row) -> str:
+    """When an alert fired, and how it ended: `at 12:00`, `from 12:00 to 12:05 (position closed)`."""
+    if not last["resolved_at"]:
+        return f"at {_time(last['fired_at'])}"
+    reason = last["data"].get("reason")
+    how = f" ({reason})" if reason else ""
+    return f"from {_time(last['fired_at'])} to {_time(last['resolved_at'])}{how}"
 
 
 # --------------------------------------------------------------------------------------------------- what has happened
 
 
-def _events(known: Known, id_: str | None) -> Iterator[Callable[[], Subject]]:
+def _events(known: Known) -> Iterator[Callable[[], Subject]]:
     """The latest event of each of the rule's instances."""
     latest: dict[tuple[str | None, ...], Change] = {}
-    for _, change in known.happened(known.rule.events, id_):
+    for _, change in known.happened(known.rule.events):
         latest.setdefault(tuple(group_of(known.rule, change)), change)
     for change in latest.values():
         yield partial(_event, known, change)
@@ -102,8 +116,8 @@ def _events(known: Known, id_: str | None) -> Iterator[Callable[[], Subject]]:
 def _unkept(known: Known) -> Iterator[Callable[[], Subject]]:
     """Where no such event is kept (market data isn't, as a rule), what they are of, as it stands."""
     for change in known.entities():
-        what = f"{change.kind} (no such event is kept)"
-        yield partial(Subject, change=known.counted(change), what=what, state="told each time it happens")
+        state = "told each time it happens; none of its events is kept"
+        yield partial(Subject, change=known.counted(change), what=change.kind, state=state)
 
 
 def _event(
@@ -111,10 +125,13 @@ def _event(
 ) -> Subject:
     """`state` is known of what still waits; `judge` says what became of `then` or `unless`."""
     whole = known.counted(_whole(known, change))
+    alert = None if state else known.alert_since(whole)
     return Subject(
         change=whole,
         what=_what(known, whole),
-        state=state or _raised(known, whole),
+        state=state or _raised(known, alert),
+        alert=alert,
+        untold=not state and alert is None,
         cooldown=known.record(cooldown_key(known.rule, whole)) if known.rule.cooldown else {},
         sequel=judge(whole) if judge is not None else None,
     )
@@ -134,8 +151,8 @@ def _whole(known: Known, change: Change) -> Change:
     return next(iter(alike), change)
 
 
-def _raised(known: Known, change: Change) -> str:
-    if (alert := known.alert_since(change)) is not None:
+def _raised(known: Known, alert: Row | None) -> str:
+    if alert is not None:
         return f"raised an alert at {_time(alert['fired_at'])}"
     last = next(iter(known.alerts), None)
     return "raised no alert" + (
@@ -143,18 +160,16 @@ def _raised(known: Known, change: Change) -> str:
     )
 
 
-def _sequences(
-    known: Known, sequels: Sequels, id_: str | None, now: datetime
-) -> Iterator[Callable[[], Subject]]:
+def _sequences(known: Known, sequels: Sequels, now: datetime) -> Iterator[Callable[[], Subject]]:
     """What waits; then, of each sequence, the latest that doesn't."""
     waiting: set[tuple[Key, datetime]] = set()
     for first, how_long in sequels.waiting(now):
         change = first.change
         waiting.add((change.key, change.received))
-        if id_ is None or change.key.id == id_:
+        if known.is_called(change):
             since = f"waiting since {time_text(change.received)}"
             yield partial(_event, known, change, since, partial(sequels.waits, how_long))
-    for number, change in sequels.latest(id_):
+    for number, change in sequels.latest():
         if (change.key, change.received) not in waiting:
             yield partial(_event, known, change, judge=partial(sequels.judged, number, now))
 

@@ -62,14 +62,15 @@ def _standing(bench: Bench, name: str, entity: str | None, now: Instant) -> Iter
     if rule is None:
         yield "there is no such rule now"
         return
-    told, count = explain(bench, rule, entity, now.wall, _MOST_ABOUT)
-    if not told:
+    answer = explain(bench, rule, entity, now, _MOST_ABOUT)
+    if not answer.count:
         which = f" called {entity}" if entity is not None else ""
-        yield f"it watches {' or '.join(sorted(rule.events or rule.kinds))}, and nothing such{which} is known"
-    for each in told:
+        known = f"there now; it last fired {answer.last}" if answer.last else "known"
+        yield f"it watches {' or '.join(sorted(rule.events or rule.kinds))}, and nothing such{which} is {known}"
+    for each in answer.explained:
         yield from _explained(each)
-    if count > len(told):
-        yield f"and {count - len(told)} more"
+    if more := answer.count - len(answer.explained):
+        yield f"and {more} more"
 
 
 def _explained(each: Explained) -> Iterator[str]:

@@ -8,17 +8,20 @@ from typing import Any, TypeAlias, TypeVar
 import msgspec
 from sqlite_utils import Database
 
-from tocsin.events import Change, Key
+from tocsin.events import Change, Instant, Key
 from tocsin.store import rows
 from tocsin.store.errors import StoreUnavailable, outside_told
 from tocsin.store.migrations import refuse_foreign, refuse_older
 from tocsin.store.model import HeldRow, InstanceRow, SampleRow, Silence
 from tocsin.store.opening import open_reading
+from tocsin.store.sql import json_text
 
 Row: TypeAlias = dict[str, Any]
 _T = TypeVar("_T")
 
 _decode = msgspec.json.Decoder().decode
+_AMONG = "IN (SELECT value FROM json_each(?))"
+_CALLED = f"(id {_AMONG} OR symbol {_AMONG} OR account {_AMONG})"
 
 
 class Reader:
@@ -78,12 +81,14 @@ class Reader:
         """What happened, in the order in which it was kept, from behind the event of id `after` on."""
         return self._rows("SELECT * FROM events WHERE id > ? ORDER BY id LIMIT ?", after, limit)
 
-    def events_named(self, names: Collection[str], entity: str | None, *, limit: int) -> list[Row]:
-        """What happened of these names (`order.*` for all of a kind), latest first; of that id, where one is given."""
+    def events_named(
+        self, names: Collection[str], called: Collection[str] | None = None, *, limit: int
+    ) -> list[Row]:
+        """What happened of these names (`order.*` for all of a kind), latest first; `called` as in `entities`."""
         named = " OR ".join("event GLOB ?" for _ in names)
-        which = f"({named})" + (" AND entity = ?" if entity is not None else "")
-        values: list[int | str] = [*names, *([entity] if entity is not None else []), limit]
-        return self._rows(f"SELECT * FROM events WHERE {which} ORDER BY id DESC LIMIT ?", *values)  # noqa: S608 - ours
+        which = f"({named})" + (f" AND {_CALLED.replace('id IN', 'entity IN')}" if called is not None else "")
+        query = f"SELECT * FROM events WHERE {which} ORDER BY id DESC LIMIT ?"  # noqa: S608 - ours
+        return self._rows(query, *names, *_thrice(called), limit)
 
     def events_of(self, key: Key, *, limit: int) -> list[Row]:
         """What happened to one entity, latest first."""
@@ -101,10 +106,11 @@ class Reader:
 
     # ------------------------------------------------------------------------------------- as the daemon goes on with it
 
-    def entities(self, kind: str, id_: str | None = None) -> list[Change]:
-        """Everything of a kind that is known, as it stands; with an id those that are called so."""
-        query = f"{rows.GET_ENTITIES} WHERE kind = ? AND (? IS NULL OR id = ?) ORDER BY venue, account, id"
-        return self._read(query, rows.entity, kind, id_, id_)
+    def entities(self, kind: str, called: Collection[str] | None = None) -> list[Change]:
+        """Everything of a kind that is known, as it stands; of one of these ids, symbols or accounts, where they are given."""
+        which = f" AND {_CALLED}" if called is not None else ""
+        query = f"{rows.GET_ENTITIES} WHERE kind = ?{which} ORDER BY venue, account, id"
+        return self._read(query, rows.entity, kind, *_thrice(called))
 
     def instances(self, rule: str) -> list[InstanceRow]:
         """A rule's state for each entity (or group), as the engine keeps it."""
@@ -121,6 +127,11 @@ class Reader:
     def silences(self) -> list[Silence]:
         """Those that weren't taken back, over or not."""
         return self._read(rows.GET_SILENCES, rows.silence)
+
+    def alive(self) -> Instant | None:
+        """When the daemon last wrote that it lives."""
+        (found,) = self._read(rows.GET_ALIVE, rows.alive, rows.ALIVE_AT, rows.ALIVE_STEADY)
+        return found
 
     def _read(self, query: str, parse: Callable[[Sequence[Any]], _T], *values: str | None) -> list[_T]:
         found = []
@@ -156,3 +167,7 @@ class Reader:
                 refuse_foreign(db, self._path)
                 refuse_older(db, self._path)
             yield db
+
+
+def _thrice(called: Collection[str] | None) -> tuple[str, ...]:
+    return () if called is None else (json_text(list(called)),) * 3

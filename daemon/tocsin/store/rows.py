@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from tocsin.events import Change, Key, Venue, from_iso, iso, number_text
+from tocsin.events import Change, Instant, Key, Venue, from_iso, iso, number_text
 from tocsin.events.vocabulary import from_plain, to_plain
 from tocsin.store.model import AlertRow, HeldRow, InstanceRow, SampleRow, SamplesGone, Silence
 from tocsin.store.sql import Row, insert, iso_or_none, json_mapping, json_text, upsert
@@ -203,4 +203,11 @@ def samples_gone(gone: SamplesGone) -> tuple[str, Row]:
 # ---------------------------------------------------------------------------------------------------------------- meta
 
 PUT_META = upsert("meta", ("key", "value"), ("key",))
-GET_META = "SELECT value FROM meta WHERE key = ?"
+ALIVE_AT, ALIVE_STEADY = "alive_at", "alive_steady"
+GET_ALIVE = "SELECT (SELECT value FROM meta WHERE key = ?), (SELECT value FROM meta WHERE key = ?)"
+
+
+def alive(row: Sequence[Any]) -> Instant | None:
+    """When the daemon last wrote that it lives."""
+    at, steady = row
+    return Instant(from_iso(at), float(steady)) if at and steady else None

@@ -19,7 +19,6 @@ from tocsin.store.retention import Pruned, Retention, prune
 from tocsin.store.sql import json_text
 
 DATABASE = "tocsin.db"
-_ALIVE_AT, _ALIVE_STEADY = "alive_at", "alive_steady"
 _T = TypeVar("_T")
 
 
@@ -76,13 +75,12 @@ class Store:
             samples = read("sample", rows.GET_SAMPLES, rows.sample, key=2)
             held = read("held alert", rows.GET_HELD, rows.held, key=1)
             silences = read("silence", rows.GET_SILENCES, rows.silence, key=2)
-            at = self._db.execute(rows.GET_META, [_ALIVE_AT]).fetchone()
-            steady = self._db.execute(rows.GET_META, [_ALIVE_STEADY]).fetchone()
+            (alive,) = self._db.execute(rows.GET_ALIVE, [rows.ALIVE_AT, rows.ALIVE_STEADY])
         return Loaded(
             entities=entities,
             instances=instances,
             samples=samples,
-            alive=Instant(from_iso(at[0]), float(steady[0])) if at and steady else None,
+            alive=rows.alive(alive),
             held=held,
             silences=silences,
             set_aside=self.set_aside,
@@ -130,8 +128,8 @@ class Store:
     def alive(self, now: Instant) -> None:
         """Notes that the daemon is alive: after a restart `Loaded.alive` says since when nobody watched."""
         with self._transaction() as db:
-            db.execute(rows.PUT_META, [_ALIVE_AT, iso(now.wall)])
-            db.execute(rows.PUT_META, [_ALIVE_STEADY, repr(now.steady)])
+            db.execute(rows.PUT_META, [rows.ALIVE_AT, iso(now.wall)])
+            db.execute(rows.PUT_META, [rows.ALIVE_STEADY, repr(now.steady)])
 
     # --------------------------------------------------------------------------------------------------------- outbox
 
