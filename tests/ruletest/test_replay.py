@@ -187,11 +187,76 @@ def test_without_a_config_no_calendar_has_a_name(recording, here):
     assert "calendars.mornings" in faulty.stderr
 
 
-def test_a_line_that_is_none_is_told_with_its_place(here):
-    (here / "fx.jsonl").write_text('{"received": "2024-11-15T12:55:20Z", "message": "x"}\n{"received": 1}\n')
+TORN = (
+    '{"received": "2024-11-15T12:5',  # by a crash, and what came after the next start glued to it
+    '{"received": "2024-11-15T12:5{"received": "2024-11-15T12:55:21Z", "stream": "s", "message": "{}"}',
+    "\0\0\0\0",
+    '{"received": 1, "message": "x"}',
+    '{"received": "2024-11-15T12:55:21Z", "message": 5}',
+    "[" * 100_000,
+    "\ufeffnot ours",
+)
+
+
+@pytest.mark.parametrize("torn", TORN)
+def test_a_line_that_is_none_is_skipped_and_told(recording, torn):
+    whole = replayed(*ALONE)
+    lines = recording.read_text().splitlines(keepends=True)
+    recording.write_text("".join([*lines[:3], torn, "\n", *lines[3:], "{}\n"]))
+    told = replayed(*ALONE)
+    (of_fx,) = told["recordings"]
+    assert (of_fx["skipped_lines"], of_fx["first_skipped"]) == (2, "fx.jsonl:4")
+    assert {**told, "recordings": None} == {**whole, "recordings": None}
     result = run(*ALONE)
+    assert result.exit_code == 0
+    said = "skipped 2 lines that tocsin record didn't write, or a crash tore; the first is fx.jsonl:4\n"
+    assert result.stderr == said
+    assert "in-the-red: would have fired 2 times" in result.stdout
+
+
+def test_a_file_without_a_line_of_ours_is_refused(recording, here):
+    (here / "px.jsonl").write_text("\nnothing\nof ours\n")
+    result = run("px.jsonl", *ALONE)
     assert result.exit_code == 1
-    assert "fx.jsonl:2: not a line that tocsin record writes" in result.stderr
+    assert "px.jsonl:2: not a line that tocsin record writes" in result.stderr
+
+
+def test_messages_that_nobody_understood_are_told(recording):
+    with recording.open("a") as file:
+        for text in ("not json", '{"neither": 1}'):
+            line = {"received": iso(START + timedelta(seconds=90)), "stream": "s", "message": text}
+            file.write(json.dumps(line) + "\n")
+    result = run(*ALONE)
+    assert result.exit_code == 0
+    assert "2 of fx's 8 messages not understood; the first is fx.jsonl:7: " in result.stderr
+    (of_fx,) = replayed(*ALONE)["recordings"]
+    assert (of_fx["messages"], of_fx["not_understood"]) == (8, 2)
+    assert of_fx["first_not_understood"].startswith("fx.jsonl:7: ")
+
+
+@pytest.mark.parametrize("wrong", ["topone", "piexgo", "glocalflex", "wealthsimple"])
+def test_where_nothing_was_understood_the_type_is_doubted(recording, wrong):
+    arguments = (*ALONE[:-1], wrong)
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert (
+        f"nothing in fx's 6 messages was understood: are they a venue's of the type {wrong}?" in result.stderr
+    )
+    told = run(*arguments, "--json")
+    assert told.exit_code == 1
+    assert json.loads(told.stdout)["recordings"][0]["not_understood"] == 6
+
+
+def test_of_links_and_the_daemon_a_recording_tells_nothing(recording, here):
+    (here / "ours.yaml").write_text(
+        "rules:\n  - {id: stopped, watch: daemon.stopping}\n  - {id: closed, watch: position.closed}\n"
+        "  - {id: off, watch: venue.silent, enabled: false}\n"
+    )
+    assert replayed(*ALONE, "--against", "ours.yaml")["unsure"] == ["away", "stopped"]
+    last = run(*ALONE).output.splitlines()[-1]
+    assert last == (
+        "unsure: away; a recording holds messages, and nothing of links or of the daemon: replay its tocsin.db"
+    )
 
 
 def test_a_venue_nobody_knows_is_wrong_usage(recording):
@@ -233,9 +298,12 @@ def test_a_database_tells_its_own_events_again(here):
     trio.run(live, clock=clock)
     with sqlite3.connect(here / "state" / "tocsin.db") as connection:
         lived = dict(connection.execute("SELECT rule, count(*) FROM alerts GROUP BY rule").fetchall())
+        (kept,) = connection.execute("SELECT count(*) FROM events").fetchone()
     connection.close()
     assert lived == {"in-the-red": 1, "closed": 1, "away": 1}
-    assert fired(replayed("state/tocsin.db", "--rules", "rules.yaml")) == lived
+    told = replayed("state/tocsin.db", "--rules", "rules.yaml")
+    assert fired(told) == lived
+    assert ("messages" in told, told["events"], told["recordings"], told["unsure"]) == (False, kept, [], [])
     # Of market data it has only what made rules fire, which is said of the rules that watch some.
     (here / "prices.yaml").write_text(
         "rules:\n  - {id: dear, watch: ticker, when: price > 100}\n"
@@ -245,4 +313,5 @@ def test_a_database_tells_its_own_events_again(here):
     told = replayed("state/tocsin.db", "--rules", "rules.yaml", "--against", "prices.yaml")
     assert told["unsure"] == ["dear", "after"]
     output = run("state/tocsin.db", "--rules", "prices.yaml").output
+    assert output.startswith(f"{kept} events, 2024-11-15 12:55:20 to ")
     assert output.splitlines()[-1].startswith("unsure: dear, after; of market data a database keeps only")

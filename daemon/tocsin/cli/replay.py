@@ -13,7 +13,7 @@ from tocsin.cli.options import config_option, counted, format_option, paint, pri
 if TYPE_CHECKING:
     from tocsin.engine.language.calendar import Calendars
     from tocsin.engine.rule import Rule
-    from tocsin.ruletest.recorded import Record
+    from tocsin.ruletest.recorded import Faults, Record
     from tocsin.ruletest.replay import Firing, Told
 
 _SHOWN = 20  # alerts of one rule that are listed without --all
@@ -84,6 +84,10 @@ def command(
         print_json(_as_json(told))
     else:
         _tell(told, everything=everything)
+    for fault in told.faults:
+        _complain(fault)
+    if any(fault.nothing_understood for fault in told.faults):
+        raise SystemExit(1)
 
 
 def _settings(config: Path | None) -> Any:
@@ -119,7 +123,8 @@ def _are_database(files: tuple[Path, ...]) -> bool:
 
 def _record(files: tuple[Path, ...], settings: Any, venue: str | None, venue_type: str | None) -> "Record":
     from tocsin.feed.recorder import recordings
-    from tocsin.ruletest.recorded import Database, Recordings, Source
+    from tocsin.ruletest.recorded import Database
+    from tocsin.ruletest.recordings import Recordings, Source
     from tocsin.venues.registry import venue_types
 
     if _are_database(files):
@@ -146,7 +151,7 @@ def _tell(told: "Told", *, everything: bool) -> None:
         click.echo("nothing is recorded there")
         return
     click.echo(
-        f"{counted(told.moments, 'message')}, {told.begun:%Y-%m-%d %H:%M:%S} to {told.ended:%Y-%m-%d %H:%M:%S} UTC"
+        f"{counted(told.count, told.unit)}, {told.begun:%Y-%m-%d %H:%M:%S} to {told.ended:%Y-%m-%d %H:%M:%S} UTC"
     )
     outcome = told.outcomes[0]
     for rule in outcome.rules:
@@ -161,9 +166,31 @@ def _tell(told: "Told", *, everything: bool) -> None:
             click.echo(paint(f"the other rules {word} {counted(len(differing), 'alert')}", colour, bold=True))
             _list(differing, everything=everything, rule=True)
     if told.unsure:
+        click.echo(f"unsure: {', '.join(told.unsure)}; {told.because}")
+
+
+def _complain(fault: "Faults") -> None:
+    """What of a recording nobody could read or understand."""
+    from tocsin.alerts.plain import flat
+
+    if fault.unread:
+        first = f"the first is {fault.first_unread}"
         click.echo(
-            f"unsure: {', '.join(told.unsure)}; of market data a database keeps only what made rules fire, "
-            "unless store_market_data says otherwise: replay a recording"
+            f"skipped {counted(fault.unread, 'line')} that tocsin record didn't write, or a crash tore; {first}",
+            err=True,
+        )
+    reason = flat(fault.first_puzzling)
+    if fault.nothing_understood:
+        click.echo(
+            f"nothing in {fault.venue}'s {counted(fault.messages, 'message')} was understood: are they "
+            f"a venue's of the type {fault.type}? {reason}",
+            err=True,
+        )
+    elif fault.puzzling:
+        click.echo(
+            f"{fault.puzzling} of {fault.venue}'s {counted(fault.messages, 'message')} not understood; "
+            f"the first is {reason}",
+            err=True,
         )
 
 
@@ -185,7 +212,7 @@ def _list(firings: Sequence["Firing"], *, everything: bool, rule: bool = False) 
 
 def _as_json(told: "Told") -> dict[str, Any]:
     found: dict[str, Any] = {
-        "messages": told.moments,
+        f"{told.unit}s": told.count,
         "from": told.begun.isoformat() if told.begun else None,
         "to": told.ended.isoformat() if told.ended else None,
         "rules": [
@@ -195,6 +222,18 @@ def _as_json(told: "Told") -> dict[str, Any]:
             for firings in [told.outcomes[0].of(rule.id)]
         ],
         "unsure": list(told.unsure),
+        "recordings": [
+            {
+                "venue": fault.venue,
+                "type": fault.type,
+                "messages": fault.messages,
+                "skipped_lines": fault.unread,
+                "first_skipped": fault.first_unread or None,
+                "not_understood": fault.puzzling,
+                "first_not_understood": fault.first_puzzling or None,
+            }
+            for fault in told.faults
+        ],
     }
     if len(told.outcomes) > 1:
         found |= {

@@ -1,22 +1,16 @@
-"""What was recorded, told again: a file that `tocsin record` wrote, or a database's own events. Blocks."""
+"""What was recorded, told again; of a database its own events. Blocks."""
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from heapq import merge
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from msgspec import structs
 
 from tocsin.engine.model import World
-from tocsin.entities import Entities
 from tocsin.events import KINDS, Account, Change, Instant, Key, from_iso
-from tocsin.ruletest.decoding import decoded
-from tocsin.ruletest.kept import NotRecorded, change_of, key_of, together
-from tocsin.ruletest.model import Message
-from tocsin.ruletest.said import link
+from tocsin.ruletest.kept import change_of, key_of, together
 from tocsin.store.reader import Reader, Row
 
 _SQLITE = b"SQLite format 3\x00"
@@ -25,21 +19,48 @@ _CHUNK = 2000  # rows read at once
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One message. Its `changes` come about one by one, as they are taken. `done` is how much of the record's `size` it ends."""
+    """What came at once. Its `changes` come about one by one, as they are taken. `done` is how much of the record's `size`
+    it ends, `count` how many of the record's units it is.
+    """
 
     at: Instant
     changes: Iterator[Change]
     done: int
+    count: int = 1
+
+
+@dataclass(slots=True)
+class Faults:
+    """What of one venue's messages couldn't be told again, as far as they were taken.
+
+    Of the lines that aren't ours, and of the messages that the venue's decoder didn't understand: how many, and the
+    first (`fx.jsonl:3`, of a message with the reason too).
+    """
+
+    venue: str
+    type: str
+    messages: int = 0
+    unread: int = 0
+    first_unread: str = ""
+    puzzling: int = 0
+    first_puzzling: str = ""
+
+    @property
+    def nothing_understood(self) -> bool:
+        return 0 < self.messages == self.puzzling
 
 
 class Record(Protocol):
-    """A record that is told once: `world` is how things stand after what was taken of it. Of the kinds in `sparse` it may
-    hold a part only.
+    """A record that is told once: `world` is how things stand after what was taken of it. It counts in its `unit`. Of the
+    kinds in `sparse` it may hold a part only, `because`.
     """
 
     world: World
     size: int
+    unit: Literal["message", "event"]
     sparse: frozenset[str]
+    because: str
+    faults: Sequence[Faults]
 
     def moments(self) -> Iterator[Moment]: ...
 
@@ -47,71 +68,6 @@ class Record(Protocol):
 def is_database(path: Path) -> bool:
     with path.open("rb") as file:
         return file.read(len(_SQLITE)) == _SQLITE
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """The files of raw messages of one recording, in their order, and whose they are."""
-
-    paths: tuple[Path, ...]
-    venue: str
-    type: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Line:
-    received: datetime
-    message: Message
-    length: int
-
-
-class Recordings:
-    """Raw messages of one venue or several, through their decoders and the entities. Raises NotRecorded."""
-
-    def __init__(self, sources: Sequence[Source]) -> None:
-        self._sources = sources
-        self._entities = Entities()
-        self.world: World = self._entities
-        self.sparse: frozenset[str] = frozenset()
-        self.size = sum(path.stat().st_size for source in sources for path in source.paths)
-
-    def moments(self) -> Iterator[Moment]:
-        begun: datetime | None = None
-        done = 0
-        for line in merge(*map(_lines, self._sources), key=lambda line: line.received):
-            if begun is None:
-                begun = line.received
-                # The recordings were made on links that were up, which is no news.
-                for source in self._sources:
-                    self._entities.apply(
-                        source.venue, link(source.venue, "connected"), Instant(begun, 0.0), None
-                    )
-            done += line.length
-            at = Instant(line.received, (line.received - begun).total_seconds())
-            yield Moment(at, self._changes(line.message, at), done)
-
-    def _changes(self, message: Message, at: Instant) -> Iterator[Change]:
-        for said in decoded(message, at):
-            yield from self._entities.apply(message.venue, said, at, message.text)
-
-
-def _lines(source: Source) -> Iterator[_Line]:
-    for path in source.paths:
-        yield from _lines_of(path, source)
-
-
-def _lines_of(path: Path, source: Source) -> Iterator[_Line]:
-    with path.open("rb") as file:
-        for count, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            try:
-                said = json.loads(line)
-                received = from_iso(said["received"])
-                message = Message(source.venue, source.type, said["message"])
-            except (ValueError, KeyError, TypeError):
-                raise NotRecorded(f"{path}:{count}: not a line that tocsin record writes") from None
-            yield _Line(received, message, len(line))
 
 
 @dataclass(slots=True)
@@ -148,7 +104,13 @@ class Database:
         self._remembered = Remembered()
         self.world: World = self._remembered
         self.size = self._reader.count_events()
+        self.unit: Literal["message", "event"] = "event"
         self.sparse = frozenset(kind for kind, of in KINDS.items() if of.market_data)
+        self.because = (
+            "of market data a database keeps only what made rules fire, unless store_market_data says otherwise: "
+            "replay a recording"
+        )
+        self.faults: Sequence[Faults] = ()
 
     def moments(self) -> Iterator[Moment]:
         begun: datetime | None = None
@@ -158,7 +120,7 @@ class Database:
             received = from_iso(rows[0]["received_at"])
             begun = begun or received
             at = Instant(received, max(0.0, (received - begun).total_seconds()))
-            yield Moment(at, self._changes(rows), done)
+            yield Moment(at, self._changes(rows), done, len(rows))
 
     def _rows(self) -> Iterator[Row]:
         after = 0

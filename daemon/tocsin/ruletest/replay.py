@@ -10,7 +10,7 @@ from tocsin.engine.engine import Engine
 from tocsin.engine.model import Transition, World
 from tocsin.engine.rule import Rule
 from tocsin.events import Change, Instant, Key
-from tocsin.ruletest.recorded import Record
+from tocsin.ruletest.recorded import Faults, Record
 
 
 @dataclass(slots=True)
@@ -45,17 +45,20 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """The whole replay. `lost` fire under the first rules only, `added` under the second only. Of what the rules in
-    `unsure` watch the record may hold a part only.
+    """The whole replay, of `count` of the record's units. `lost` fire under the first rules only, `added` under the second
+    only. Of what the rules in `unsure` watch the record may hold a part only, `because`.
     """
 
-    moments: int
+    count: int
+    unit: str
     begun: datetime | None
     ended: datetime | None
     outcomes: tuple[Outcome, ...]
     added: tuple[Firing, ...] = ()
     lost: tuple[Firing, ...] = ()
     unsure: tuple[str, ...] = ()
+    because: str = ""
+    faults: Sequence[Faults] = ()
 
 
 class Player:
@@ -109,9 +112,9 @@ class Player:
 def replay(record: Record, rule_sets: Sequence[Sequence[Rule]], on_progress: Callable[[int], None]) -> Told:
     """All of the record through each set of rules; of two, how they differ. `on_progress` hears of `Moment.done`."""
     players = [Player(rules, record.world) for rules in rule_sets]
-    moments, begun, ended = 0, None, None
+    total, begun, ended = 0, None, None
     for moment in record.moments():
-        moments += 1
+        total += moment.count
         if begun is None:
             begun = moment.at.wall
             for player in players:
@@ -124,7 +127,16 @@ def replay(record: Record, rule_sets: Sequence[Sequence[Rule]], on_progress: Cal
                 player.take(change, moment.at)
         on_progress(moment.done)
     outcomes = tuple(player.outcome for player in players)
-    told = Told(moments, begun, ended, outcomes, unsure=tuple(_unsure(rule_sets, record.sparse)))
+    told = Told(
+        total,
+        record.unit,
+        begun,
+        ended,
+        outcomes,
+        unsure=tuple(_unsure(rule_sets, record.sparse)),
+        because=record.because,
+        faults=record.faults,
+    )
     if len(outcomes) < 2:
         return told
     before, after = outcomes

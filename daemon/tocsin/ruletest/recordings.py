@@ -1,0 +1,129 @@
+"""Files of raw messages that `tocsin record` or `record: true` wrote, told again. Blocks."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from heapq import merge
+from pathlib import Path
+from typing import Literal
+
+from tocsin.engine.model import World
+from tocsin.entities import Entities
+from tocsin.events import Change, Instant, Observation, Observed, Venue, from_iso
+from tocsin.ruletest.decoding import decoded
+from tocsin.ruletest.kept import NotRecorded
+from tocsin.ruletest.model import Message
+from tocsin.ruletest.recorded import Faults, Moment
+from tocsin.ruletest.said import link
+
+_NOT_UNDERSTOOD = ("venue.malformed", "venue.unrecognized")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The files of raw messages of one recording, in their order, and whose they are."""
+
+    paths: tuple[Path, ...]
+    venue: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    received: datetime
+    message: Message
+    length: int
+    path: Path
+    count: int
+    faults: Faults
+
+
+class Recordings:
+    """Raw messages of one venue or several, through their decoders and the entities.
+
+    A line that isn't ours is skipped, since a crash can tear one: `faults` counts them. Raises NotRecorded for a file
+    that has no other.
+    """
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self._sources = sources
+        self._entities = Entities()
+        self.world: World = self._entities
+        self.unit: Literal["message", "event"] = "message"
+        self.sparse = frozenset({"venue", "daemon"})
+        self.because = (
+            "a recording holds messages, and nothing of links or of the daemon: replay its tocsin.db"
+        )
+        self.faults: Sequence[Faults] = [Faults(source.venue, source.type) for source in sources]
+        self.size = sum(path.stat().st_size for source in sources for path in source.paths)
+
+    def moments(self) -> Iterator[Moment]:
+        begun: datetime | None = None
+        done = 0
+        for line in merge(*map(_lines, self._sources, self.faults), key=lambda line: line.received):
+            if begun is None:
+                begun = line.received
+                # The recordings were made on links that were up, which is no news.
+                for source in self._sources:
+                    self._entities.apply(
+                        source.venue, link(source.venue, "connected"), Instant(begun, 0.0), None
+                    )
+            done += line.length
+            at = Instant(line.received, (line.received - begun).total_seconds())
+            yield Moment(at, self._changes(line, at), done)
+
+    def _changes(self, line: _Line, at: Instant) -> Iterator[Change]:
+        found = decoded(line.message, at)
+        _judge(line, found)
+        for said in found:
+            yield from self._entities.apply(line.message.venue, said, at, line.message.text)
+
+
+def _judge(line: _Line, found: Sequence[Observed]) -> None:
+    """Count the message, and whether nothing of it was understood."""
+    reasons = [
+        said.state.reason
+        for said in found
+        if isinstance(said, Observation) and isinstance(said.state, Venue) and said.event in _NOT_UNDERSTOOD
+    ]
+    faults = line.faults
+    faults.messages += 1
+    if reasons and len(reasons) == len(found):
+        faults.puzzling += 1
+        faults.first_puzzling = faults.first_puzzling or f"{line.path}:{line.count}: {reasons[0]}"
+
+
+def _lines(source: Source, faults: Faults) -> Iterator[_Line]:
+    for path in source.paths:
+        yield from _lines_of(path, source, faults)
+
+
+def _lines_of(path: Path, source: Source, faults: Faults) -> Iterator[_Line]:
+    read, unread = 0, ""
+    with path.open("rb") as file:
+        for count, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            found = _read(line)
+            if found is None:
+                unread = unread or f"{path}:{count}"
+                faults.unread += 1
+                faults.first_unread = faults.first_unread or unread
+                continue
+            read += 1
+            received, text = found
+            message = Message(source.venue, source.type, text)
+            yield _Line(received, message, len(line), path, count, faults)
+    if unread and not read:
+        raise NotRecorded(f"{unread}: not a line that tocsin record writes, nor is any other there")
+
+
+def _read(line: bytes) -> tuple[datetime, str] | None:
+    """When the line's message came, and the message; None where it is no line of ours."""
+    try:
+        said = json.loads(line)
+        received, text = from_iso(said["received"]), said["message"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return (received, text) if isinstance(text, str) else None
