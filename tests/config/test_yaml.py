@@ -158,6 +158,40 @@ def test_all_refusals_are_told_at_once():
     ]
 
 
+CUT = "the comma ends the text here, inside its `(`"
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "plain"),
+    [
+        ("{when: change(price, 1m) > 5, for: 1m}", [20], {"when": "change(price, 1m) > 5", "for": "1m"}),
+        ("{when: f(a,g(b), 1m) and h(c, 2)}", [11], {"when": "f(a,g(b), 1m) and h(c, 2)"}),
+        ("{when: f(a, 1m), until: f(b, 1m)}", [11, 28], {"when": "f(a, 1m)", "until": "f(b, 1m)"}),
+        ("{all: [f(a, 1m) > 5, b < 2]}", [11], {"all": ["f(a, 1m) > 5", "b < 2"]}),
+        (
+            "{when: f(a, b) > 5, until: f(a) < g(b, 1m)}",
+            [11, 38],
+            {"when": "f(a, b) > 5", "until": "f(a) < g(b, 1m)"},
+        ),
+    ],
+)
+def test_a_text_that_a_comma_cuts_within_its_bracket_is_told_of_once(text, columns, plain):
+    node, problems = yaml.load(text, "c.yaml")
+    assert [(p.message, p.place.column, p.place.source[p.place.column - 1]) for p in problems] == [
+        (CUT, column, ",") for column in columns
+    ]
+    assert problems[0].hint in ('put the text in quotes: when: "…"', 'put the text in quotes: "…"')
+    assert node is not None
+    assert node.plain() == plain  # as it was meant: what else is wrong with it is told too
+
+
+@pytest.mark.parametrize(
+    "text", ["{a: (b, c: d)}", "[a (b), (c)]", "{a: f(b), c}", "['f(a', b)]", "{a: (b}", "{a: (b, c}"]
+)
+def test_a_comma_behind_a_bracket_that_is_closed_cuts_nothing(text):
+    good(text)
+
+
 def test_a_bomb_of_aliases_goes_off_nowhere():
     lines = ["a0: &a0 [x, x]"] + [f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 60)]
     assert len(bad("\n".join(lines))) == 60 + 59 * 2

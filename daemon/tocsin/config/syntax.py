@@ -18,7 +18,11 @@ _KNOWN: dict[str, tuple[str, str, bool]] = {
     ),
     "found unexpected end of stream": ("this quote is never closed", "", True),
     "did not find expected ',' or ']'": ("this [ is never closed, or a comma is missing in it", "", True),
-    "did not find expected ',' or '}'": ("this { is never closed, or a comma is missing in it", "", True),
+    "did not find expected ',' or '}'": (
+        "this { is never closed, or a comma is missing in it",
+        "a text with a bracket, a comma or quotes inside stands in quotes as a whole",
+        True,
+    ),
     "could not find expected ':'": (
         "a line that is neither 'key: value' nor '- item'",
         "a ':' and a space stand between a key and its value",
@@ -77,3 +81,16 @@ def syntax_problem(
     if _BARE_TEMPLATE.search(line):
         hint = "put a text that begins with {{ in quotes"
     return Problem(message, place(began.line, began.column) if at_start else here, hint=hint)
+
+
+def in_bracket(line: str, at: int) -> bool:
+    """Whether that character stands in a round bracket that opens before and closes behind it, both on the line."""
+    depth = line.count("(", 0, at) - line.count(")", 0, at)
+    return depth > 0 and line.count(")", at) - line.count("(", at) >= depth
+
+
+def cut_problem(comma: Place, key: str) -> Problem:
+    """`{when: change(price, 1m) > 5}`: YAML takes the comma for the end of the value. `key`: the value's, if it has one."""
+    written = f'{key:.80}: "…"' if key else '"…"'
+    hint = f"put the text in quotes: {written}"
+    return Problem("the comma ends the text here, inside its `(`", comma, hint=hint)

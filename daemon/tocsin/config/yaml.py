@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import yaml
 
 from tocsin.config.literals import hide_literals
-from tocsin.config.syntax import syntax_problem
+from tocsin.config.syntax import cut_problem, in_bracket, syntax_problem
 from tocsin.document import Entry, Mapping, Node, Scalar, Sequence
 from tocsin.errors import Place, Problem
 
@@ -77,6 +77,7 @@ class _Builder:
         self._problems: list[Problem] = []
         self._lines: list[str] = []
         self._raw: list[str] = []
+        self._joined: Scalar | None = None  # by us, of what a comma had cut
 
     def run(self) -> tuple[Node | None, list[Problem]]:
         self._text = self._text.removeprefix("\ufeff")
@@ -140,13 +141,18 @@ class _Builder:
         return self._mapping(events, event, depth)
 
     def _sequence(self, events: Iterator[_Event], start: _Event, depth: int) -> Sequence:
-        items = []
+        items: list[Node] = []
         while not isinstance(event := next(events), yaml.SequenceEndEvent):
-            items.append(self._node(events, event, depth + 1))
+            item = self._node(events, event, depth + 1)
+            if start.flow_style and items and (whole := self._uncut(items[-1], item)):
+                items[-1] = whole
+            else:
+                items.append(item)
         return Sequence(tuple(items), self._collection_place(start, event))
 
     def _mapping(self, events: Iterator[_Event], start: _Event, depth: int) -> Mapping:
         entries: dict[str, Entry] = {}
+        last: Entry | None = None  # of a flow mapping
         while not isinstance(event := next(events), yaml.MappingEndEvent):
             key = self._node(events, event, depth + 1)
             value = self._node(events, next(events), depth + 1)
@@ -156,6 +162,12 @@ class _Builder:
                 )
             elif key.text == "<<" and not event.style:
                 self._refuse(event, "the merge key << is not supported", "write the keys out")
+            elif (
+                last
+                and value == Scalar(None, "", value.place)
+                and (whole := self._uncut(last.value, key, last.key.text))
+            ):
+                last = entries[last.key.text] = Entry(last.key, whole)
             elif first := entries.get(key.text):
                 line = first.key.place.line
                 self._refuse(
@@ -163,7 +175,25 @@ class _Builder:
                 )
             else:
                 entries[key.text] = Entry(key, value)
+                last = entries[key.text] if start.flow_style else None
         return Mapping(entries, self._collection_place(start, event))
+
+    def _uncut(self, text: Node, rest: Node, key: str = "") -> Scalar | None:
+        """The two as one, where a comma of the flow collection has cut a text within a bracket; told at its first cut."""
+        if not (isinstance(text, Scalar) and isinstance(rest, Scalar)) or text.lead or rest.lead:
+            return None
+        if not (text.exact and rest.exact):
+            return None
+        begin, end = text.place.column - 1, rest.place.column - 1 + len(rest.text)
+        line = self._raw[text.place.line - 1]
+        if text.place.line != rest.place.line or not in_bracket(line[begin:], rest.place.column - 1 - begin):
+            return None
+        if text is not self._joined:
+            comma = line.index(",", begin + len(text.text))
+            self._problems.append(cut_problem(self._place(text.place.line - 1, comma), key))
+        place = self._place(text.place.line - 1, begin, end - begin)
+        self._joined = Scalar(line[begin:end], line[begin:end], place)
+        return self._joined
 
     def _scalar(self, event: _Event) -> Scalar:
         if event.anchor is not None or event.tag is not None:
