@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from tocsin.cli.ask import MOST_ROWS, rows
-from tocsin.cli.options import config_option, format_option, paint, print_json
+from tocsin.cli.options import config_option, format_option, paint, print_json, time_of
 
 _COLOURS = {"critical": "red", "warning": "yellow", "info": "cyan"}
 
@@ -31,9 +31,9 @@ def command(config: Path | None, *, everything: bool, output: str) -> None:
     if not found:
         click.echo("no alert" if everything else "nothing fires")
     for alert in found:
-        over = f" to {alert['resolved_at'][:19]}" if alert["resolved_at"] else ""
+        over = f" to {time_of(alert['resolved_at'])}" if alert["resolved_at"] else ""
         state = paint(
             alert["state"], "green" if alert["state"] == "resolved" else _COLOURS.get(alert["severity"], "")
         )
-        click.echo(f"{alert['fired_at'][:19]}{over} UTC  {state}  {alert['rule']}  {alert['title']}")
+        click.echo(f"{time_of(alert['fired_at'])}{over}  {state}  {alert['rule']}  {alert['title']}")
         click.echo(f"  id {alert['id']}")

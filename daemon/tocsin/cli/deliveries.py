@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from tocsin.cli.ask import MOST_ROWS, rows
-from tocsin.cli.options import config_option, format_option, paint, print_json
+from tocsin.cli.options import config_option, format_option, paint, print_json, time_of
 
 _COLOURS = {"sent": "green", "pending": "yellow", "dead": "red"}
 
@@ -34,9 +34,9 @@ def command(config: Path | None, *, everything: bool, output: str) -> None:
         status = paint(delivery["status"], _COLOURS.get(delivery["status"], ""))
         tried = f", {delivery['attempts']} attempts" if delivery["attempts"] else ""
         click.echo(
-            f"{delivery['created_at'][:19]} UTC  {delivery['channel']}  {status}{tried}  {delivery.get('title') or ''}"
+            f"{time_of(delivery['created_at'])}  {delivery['channel']}  {status}{tried}  {delivery.get('title') or ''}"
         )
         if delivery["status"] == "pending" and delivery["error"]:
-            click.echo(f"  next try {delivery['next_at'][:19]} UTC")
+            click.echo(f"  next try {time_of(delivery['next_at'])}")
         if delivery["error"]:
             click.echo(f"  {delivery['error']}")

@@ -7,7 +7,7 @@ import click
 
 from tocsin.cli import FAILED
 from tocsin.cli.ask import ask_of_rules
-from tocsin.cli.options import config_option, format_option, paint, print_json
+from tocsin.cli.options import config_option, format_option, paint, print_json, time_of
 
 _MARKS = {True: ("yes", "green"), False: ("no", "red"), None: ("unknown", "yellow")}
 
@@ -32,8 +32,9 @@ def command(
 
     Asks the running daemon, or where none runs looks at the database that it left: each part of the condition with the
     value that it saw and since when, what state the alert is in, and what would hold a message back. Of an event rule
-    the latest event of each instance is judged, and what became of its then or unless; of a rule on groups each group,
-    ID being its account, symbol, … or one of its members. Exits 1 where nothing is known that the rule is about.
+    the latest event of each instance is judged, and what became of its then or unless; of a rule on groups each group.
+    ID may also be a symbol or an account, or the name that the config gives them. Exits 1 where nothing is there that
+    the rule is about.
 
     \b
     Examples:
@@ -65,20 +66,13 @@ def tell(found: dict[str, Any]) -> None:
 
     for each in found["explained"]:
         state = paint(plain(each["state"]), "red" if each["state"].startswith("firing") else "", bold=True)
-        click.echo(f"{plain(each['title'])}: {state}; last heard of {_time(each['as_of'])}")
+        click.echo(f"{plain(each['title'])}: {state}; last heard of {time_of(each['as_of'])}")
         for part in each["parts"]:
             mark = paint(*_MARKS[part["holds"]])
             click.echo(
-                f"  {part['of']} {part['asks']}: {mark}, {plain(part['saw'])}, as of {_time(part['as_of'])}"
+                f"  {part['of']} {part['asks']}: {mark}, {plain(part['saw'])}, as of {time_of(part['as_of'])}"
             )
         for barrier in each["held_back_by"]:
             click.echo(f"  held back by {barrier['what']}: {plain(barrier['why'])}")
     if more := found["count"] - len(found["explained"]):
         click.echo(f"and {more} more; give an ID, or a higher --limit")
-
-
-def _time(text: str) -> str:
-    from tocsin.alerts.message import time_text
-    from tocsin.events import from_iso
-
-    return time_text(from_iso(text))

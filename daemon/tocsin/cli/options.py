@@ -70,3 +70,8 @@ def print_rows(rows: Sequence[tuple[str, ...]], indent: str = "  ") -> None:
     for row in rows:
         cells = [cell + " " * (widest - width(cell)) for cell, widest in zip(row, widths, strict=False)]
         click.echo(f"{indent}{'  '.join([*cells, row[-1]])}".rstrip())
+
+
+def time_of(text: str) -> str:
+    """A time as the state and the control API have it, for people: `2026-01-01 00:00:00 UTC`."""
+    return f"{text[:10]} {text[11:19]} UTC"

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from tocsin.cli.ask import ask_of_rules
-from tocsin.cli.options import config_option, counted, format_option, paint, print_json, print_rows
+from tocsin.cli.options import config_option, counted, format_option, paint, print_json, print_rows, time_of
 
 _COLOURS = {"critical": "red", "warning": "yellow", "info": "cyan"}
 
@@ -44,7 +44,7 @@ def _row(rule: dict[str, Any]) -> tuple[str, ...]:
         now = "switched off"
     else:
         now = paint(f"{rule['firing']} firing", _COLOURS[rule["severity"]]) if rule["firing"] else ""
-    times = f"fired {counted(rule['fired'], 'time')}, last {(rule['last_fired_at'] or '')[:19]} UTC"
+    times = f"fired {counted(rule['fired'], 'time')}, last {time_of(rule['last_fired_at'] or '')}"
     return (
         rule["rule"],
         " ".join(rule["watch"]),

@@ -7,7 +7,7 @@ import click
 
 from tocsin.cli import FAILED
 from tocsin.cli.ask import ask, state_dir_of
-from tocsin.cli.options import config_option, counted, format_option, paint, print_json, print_rows
+from tocsin.cli.options import config_option, counted, format_option, paint, print_json, print_rows, time_of
 
 _COLOURS = {"connected": "green", "connecting": "yellow", "silent": "yellow"}
 
@@ -42,7 +42,7 @@ def _tell(state: dict[str, Any], socket: Path) -> None:
         paint("healthy", "green", bold=True) if state["healthy"] else paint("not healthy", "red", bold=True)
     )
     click.echo(
-        f"Tocsin {state['version']}, process {state['pid']}, since {state['started_at'][:19]} UTC: {health}"
+        f"Tocsin {state['version']}, process {state['pid']}, since {time_of(state['started_at'])}: {health}"
     )
     for wrong in (*state["wrong"], *_troubles(state)):
         click.echo(f"  {paint(wrong, 'red')}")
@@ -62,7 +62,7 @@ def _tell(state: dict[str, Any], socket: Path) -> None:
                     venue.get("reason", ""),
                     f"attempt {venue['attempts']}" if venue.get("attempts", "0") != "0" else "",
                     f"{venue['unconfirmed']} unconfirmed" if venue.get("unconfirmed", "0") != "0" else "",
-                    f"since {venue['since'][:19]} UTC" if venue.get("since") else "",
+                    f"since {time_of(venue['since'])}" if venue.get("since") else "",
                 ),
             )
         )
