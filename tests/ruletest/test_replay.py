@@ -187,6 +187,66 @@ def test_without_a_config_no_calendar_has_a_name(recording, here):
     assert "calendars.mornings" in faulty.stderr
 
 
+GATED = """
+rules:
+  - {id: first, watch: position, when: profit < -50}
+  - {id: second, watch: position, when: profit < -55, inhibited_by: [first]}
+  - {id: after, watch: position.closed, inhibited_by: [first]}
+  - {id: hours, watch: position, when: profit < -65, notify_during: {tz: UTC, open: ["12:56-13:00"]}}
+  - {id: event, watch: position.opened, notify_during: {tz: UTC, open: ["12:56-13:00"]}}
+  - {id: event-later, watch: position.opened, notify_during: {tz: UTC, open: ["13:00-13:30"]}}
+  - {id: nobody, watch: position.opened, notify: []}
+"""
+
+
+def told_of(told: dict) -> dict[str, tuple[int, int]]:
+    return {rule["rule"]: (rule["fired"], rule["told"]) for rule in told["rules"]}
+
+
+def test_it_says_what_would_have_been_told(recording, here):
+    """What the rules themselves hold back is told when the way is free, or never; as in production."""
+    (here / "gated.yaml").write_text(GATED)
+    told = replayed("fx.jsonl", "--rules", "gated.yaml", "--type", "yourfintech")
+    assert told_of(told) == {
+        "first": (2, 2),
+        "second": (1, 0),
+        "after": (1, 1),
+        "hours": (1, 1),
+        "event": (1, 1),
+        "event-later": (1, 0),
+        "nobody": (1, 0),
+    }
+    of = {rule["rule"]: rule["alerts"][0] for rule in told["rules"]}
+    assert (of["second"]["held_by"], of["second"]["told"]) == ("first fires for fx", None)
+    # At eight seconds before the hour nothing comes in: the calendar opens by itself.
+    assert of["event"]["told"] == "2024-11-15T12:56:00+00:00"
+    assert of["event"]["held_by"].startswith("closed until ")
+    output = run("fx.jsonl", "--rules", "gated.yaml", "--type", "yourfintech").output
+    assert "second: would have fired 1 time, told 0\n" in output
+    assert "(first fires for fx: told to nobody)" in output
+    assert "hours: would have fired 1 time\n" in output
+    assert ": told 2024-11-15 12:56:00)" in output
+
+
+def test_an_edit_of_what_holds_back_shows(recording, here):
+    (here / "gated.yaml").write_text(GATED)
+    (here / "open.yaml").write_text(
+        GATED.replace("when: profit < -55, inhibited_by: [first]", "when: profit < -55").replace(
+            "watch: position, when: profit < -50",
+            "watch: position, when: profit < -50, notify_during: {tz: UTC, open: ['20:00-21:00']}",
+        )
+    )
+    own = ("fx.jsonl", "--rules", "gated.yaml", "--type", "yourfintech", "--against", "open.yaml")
+    told = replayed(*own)
+    assert (told["added"], told["lost"]) == ([], [])
+    assert [alert["rule"] for alert in told["freed"]] == ["second"]
+    assert [alert["rule"] for alert in told["kept_back"]] == ["first", "first"]
+    output = run(*own).output
+    assert "the other rules add 0 alerts" in output
+    assert "the other rules tell 1 alert that these don't\n" in output
+    assert "the other rules don't tell 2 alerts that these do\n" in output
+
+
 TORN = (
     '{"received": "2024-11-15T12:5',  # by a crash, and what came after the next start glued to it
     '{"received": "2024-11-15T12:5{"received": "2024-11-15T12:55:21Z", "stream": "s", "message": "{}"}',

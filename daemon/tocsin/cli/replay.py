@@ -13,8 +13,9 @@ from tocsin.cli.options import config_option, counted, format_option, paint, pri
 if TYPE_CHECKING:
     from tocsin.engine.language.calendar import Calendars
     from tocsin.engine.rule import Rule
+    from tocsin.ruletest.player import Firing
     from tocsin.ruletest.recorded import Faults, Record
-    from tocsin.ruletest.replay import Firing, Told
+    from tocsin.ruletest.replay import Told
 
 _SHOWN = 20  # alerts of one rule that are listed without --all
 
@@ -55,9 +56,15 @@ def command(
     """Run recorded events through rules, and say what would have fired.
 
     FILES are what tocsin record or `record: true` wrote (several are told together, in the order of time; fx*.jsonl
-    are all files of one recording), or one tocsin.db, whose own events are told again. The rules are the config's, or those of --rules. With --against other rules see the same
-    events: what they add and what they lose is listed. Calendars that rules name are the config's, where there is one.
-    Nothing is sent.
+    are all files of one recording), or one tocsin.db, whose own events are told again. The rules are the config's, or
+    those of --rules. Calendars that rules name are the config's, where there is one. Nothing is sent.
+
+    A rule's alerts are counted as they would have fired; where inhibited_by or notify_during would have kept any from
+    people, "told" counts those that somebody would have heard of. Silences, acknowledgements and what channels leave
+    out (min_severity) are not looked at.
+
+    With --against other rules see the same events: what they add and what they lose is listed, and what only they would
+    have told or held back.
 
     \b
     Examples:
@@ -158,13 +165,21 @@ def _tell(told: "Told", *, everything: bool) -> None:
         if not rule.enabled:
             continue
         firings = outcome.of(rule.id)
+        told_of = sum(firing.told is not None for firing in firings)
         count = f"would have fired {counted(len(firings), 'time')}"
+        count += f", told {told_of}" if told_of < len(firings) else ""
         click.echo(f"{paint(rule.id, 'yellow', bold=True) if firings else rule.id}: {count}")
         _list(firings, everything=everything)
     if len(told.outcomes) > 1:
-        for word, colour, differing in (("add", "green", told.added), ("lose", "red", told.lost)):
-            click.echo(paint(f"the other rules {word} {counted(len(differing), 'alert')}", colour, bold=True))
-            _list(differing, everything=everything, rule=True)
+        for what, colour, differing in (
+            (f"add {counted(len(told.added), 'alert')}", "green", told.added),
+            (f"lose {counted(len(told.lost), 'alert')}", "red", told.lost),
+            (f"tell {counted(len(told.freed), 'alert')} that these don't", "green", told.freed),
+            (f"don't tell {counted(len(told.kept_back), 'alert')} that these do", "red", told.kept_back),
+        ):
+            if differing or what.startswith(("add", "lose")):
+                click.echo(paint(f"the other rules {what}", colour, bold=True))
+                _list(differing, everything=everything, rule=True)
     if told.unsure:
         click.echo(f"unsure: {', '.join(told.unsure)}; {told.because}")
 
@@ -205,9 +220,17 @@ def _list(firings: Sequence["Firing"], *, everything: bool, rule: bool = False) 
             if firing.until
             else " to the end"
         )
-        click.echo(f"  {firing.at:%Y-%m-%d %H:%M:%S}{lasted}  {name}{firing.title}{held}")
+        click.echo(f"  {firing.at:%Y-%m-%d %H:%M:%S}{lasted}  {name}{firing.title}{held}{_told(firing)}")
     if not everything and len(firings) > _SHOWN:
         click.echo(f"  and {len(firings) - _SHOWN} more; --all lists them")
+
+
+def _told(firing: "Firing") -> str:
+    """What kept it from people, and how long; nothing where it was told at once."""
+    if firing.told == firing.at:
+        return ""
+    then = f"told {firing.told:%Y-%m-%d %H:%M:%S}" if firing.told else "told to nobody"
+    return f" ({firing.held_by}: {then})" if firing.held_by else f" ({then})"
 
 
 def _as_json(told: "Told") -> dict[str, Any]:
@@ -216,7 +239,12 @@ def _as_json(told: "Told") -> dict[str, Any]:
         "from": told.begun.isoformat() if told.begun else None,
         "to": told.ended.isoformat() if told.ended else None,
         "rules": [
-            {"rule": rule.id, "fired": len(firings), "alerts": [_plain(firing) for firing in firings]}
+            {
+                "rule": rule.id,
+                "fired": len(firings),
+                "told": sum(firing.told is not None for firing in firings),
+                "alerts": [_plain(firing) for firing in firings],
+            }
             for rule in told.outcomes[0].rules
             if rule.enabled
             for firings in [told.outcomes[0].of(rule.id)]
@@ -239,6 +267,8 @@ def _as_json(told: "Told") -> dict[str, Any]:
         found |= {
             "added": [_plain(firing) for firing in told.added],
             "lost": [_plain(firing) for firing in told.lost],
+            "freed": [_plain(firing) for firing in told.freed],
+            "kept_back": [_plain(firing) for firing in told.kept_back],
         }
     return found
 
@@ -253,4 +283,6 @@ def _plain(firing: "Firing") -> dict[str, Any]:
         "until": firing.until.isoformat() if firing.until else None,
         "title": firing.title,
         "held_back": firing.held_back,
+        "told": firing.told.isoformat() if firing.told else None,
+        "held_by": firing.held_by or None,
     }

@@ -1,0 +1,144 @@
+"""One set of rules that follows a record: what fires, and whether anybody would be told. Pure but for its state."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import count
+
+from tocsin.alerts.decide import Route, Routing
+from tocsin.alerts.message import Names, default_title
+from tocsin.engine.engine import Engine
+from tocsin.engine.model import Context, Transition, World
+from tocsin.engine.rule import Rule
+from tocsin.events import Change, Instant, Key
+from tocsin.pipeline import Options, Targets
+from tocsin.pipeline.telling import Telling
+from tocsin.store.model import Batch
+
+_ANY = "any"  # the channel of rules that name none
+
+
+@dataclass(slots=True)
+class Firing:
+    """One alert. `until` is None while it lasts; what happened once ends as it begins.
+
+    `told` is when a channel would have been told, None where none was; `held_by` says what stood in the way first.
+    """
+
+    rule: str
+    entity: Key
+    at: datetime
+    until: datetime | None
+    title: str
+    held_back: int = 0  # events that a cooldown held back, and that are told with this one
+    told: datetime | None = None
+    held_by: str = ""
+
+    def meets(self, other: "Firing") -> bool:
+        """Whether the two are the same alert, under rules that differ."""
+        if (self.rule, self.entity) != (other.rule, other.entity):
+            return False
+        begins = self.until is None or other.at <= self.until
+        return begins and (other.until is None or self.at <= other.until)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a set of rules made of the record."""
+
+    rules: Sequence[Rule]
+    firings: list[Firing] = field(default_factory=list)
+
+    def of(self, rule: str) -> list[Firing]:
+        return [firing for firing in self.firings if firing.rule == rule]
+
+
+class Player:
+    """Tells as in production, but that nothing is silenced, and that each channel takes all that rules tell it."""
+
+    def __init__(self, rules: Sequence[Rule], world: World) -> None:
+        ids = count(1)
+        self.outcome = Outcome(rules)
+        self._engine = Engine(rules, world, lambda: str(next(ids)))
+        options = _options(rules)
+        self._telling = Telling(self._engine, lambda: options, lambda: str(next(ids)))
+        self._lasting: dict[str, Firing] = {}
+        self._untold: dict[str, Firing] = {}
+
+    def begin(self, now: Instant) -> None:
+        """The record begins: until then nothing was, and no hours passed."""
+        self._engine.restore((), None, now)
+
+    def until(self, now: Instant) -> None:
+        """Every timer that comes due before what happens next, and every hour that opens, each at its time."""
+        while (due := self._deadline()) is not None and due <= now.steady:
+            at = now.later(due - now.steady)
+            self.release(at)
+            self._take(self._engine.advance(at), at)
+            self.release(at)
+            if self._deadline() == due:
+                break
+        self.release(now)
+
+    def take(self, change: Change, now: Instant) -> None:
+        self._take(self._engine.process(change, now), now)
+
+    def release(self, now: Instant) -> None:
+        """Tell what nothing stands in the way of any more."""
+        batch = Batch(at=now.wall)
+        self._telling.release(batch, now)
+        for row in batch.held:
+            self._tell(row.alert, now)
+
+    def _deadline(self) -> float | None:
+        times = (self._engine.deadline(), self._telling.deadline())
+        return min((at for at in times if at is not None), default=None)
+
+    def _take(self, transitions: Iterable[Transition], now: Instant) -> None:
+        self._engine.remembered()  # for another run: there is none
+        found = list(transitions)
+        if not found:
+            return
+        for transition in found:
+            if transition.context is not None:
+                self._note(transition, transition.context)
+        batch = Batch(at=now.wall)
+        self._telling.tell(batch, found, now)
+        for delivery in batch.deliveries:
+            self._tell(delivery.alert, now)
+        for row in batch.held:
+            if row.data is not None and (firing := self._untold.get(row.alert)) is not None:
+                firing.held_by = firing.held_by or row.reason
+
+    def _note(self, transition: Transition, context: Context) -> None:
+        if transition.tell == "firing":
+            lasting = transition.state != "inactive"
+            until = None if lasting else context.at
+            firing = Firing(
+                transition.rule,
+                transition.entity,
+                context.at,
+                until,
+                default_title(context, Names()),
+                context.suppressed,
+            )
+            self.outcome.firings.append(firing)
+            self._untold[transition.alert_id] = firing
+            if lasting:
+                self._lasting[transition.alert_id] = firing
+        elif transition.tell == "resolved" and (known := self._lasting.pop(transition.alert_id, None)):
+            known.until = context.at
+
+    def _tell(self, alert: str, now: Instant) -> None:
+        if (firing := self._untold.pop(alert, None)) is not None:
+            firing.told = now.wall
+
+
+def _options(rules: Sequence[Rule]) -> Options:
+    """Every channel that the rules name."""
+    names = {_ANY: None} | {name: None for rule in rules for name in rule.notify or ()}
+    return Options(
+        routing=Routing(channels={name: Route() for name in names}, defaults=None),
+        targets={name: Targets(1, timedelta(0)) for name in names},
+        names=Names(),
+    )
