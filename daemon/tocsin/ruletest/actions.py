@@ -14,7 +14,7 @@ from tocsin.events import Observation
 from tocsin.events.vocabulary import nearest
 from tocsin.quantities import parse_duration
 from tocsin.ruletest import said
-from tocsin.ruletest.expected import read_wanted
+from tocsin.ruletest.expected import Names, read_wanted
 from tocsin.ruletest.model import (
     Ack,
     Action,
@@ -33,9 +33,14 @@ from tocsin.venues.registry import venue_types
 
 @dataclass(slots=True)
 class Known:
-    """What the steps so far have made so. `now` is in seconds; `accounts` those that stood beside a (venue, kind, id)."""
+    """What there is, and what the steps so far have made so.
+
+    `rules` are the ids of all that the file or a reload has; None where that can't be told. `now` is in seconds;
+    `accounts` those that stood beside a (venue, kind, id).
+    """
 
     channels: tuple[str, ...]
+    rules: tuple[str, ...] | None
     now: float = 0.0
     now_written: str = "0s"
     accounts: dict[tuple[str, str, str], set[str | None]] = field(default_factory=dict)
@@ -134,6 +139,7 @@ class Reader:
         given = self._keys("rule", "id")
         rule, id_ = (given or {}).get("rule"), (given or {}).get("id")
         if isinstance(rule, Scalar) and isinstance(id_, Scalar):
+            self._rule(rule)
             return Ack(rule.text, id_.text)
         self._add(Problem("must be {rule: RULE, id: ID}", self._value.place, "ack"))
         return None
@@ -156,9 +162,8 @@ class Reader:
             self._add(Problem("must be a list, [] for nothing", self._value.place, self._name))
             return None
         alerts = self._name == "expect_alerts"
-        items = [
-            read_wanted(item, alerts=alerts, channel=self._channel, add=self._add) for item in self._value
-        ]
+        names = Names(channel=self._channel, rule=self._rule)
+        items = [read_wanted(item, alerts=alerts, names=names, add=self._add) for item in self._value]
         whole = tuple(item for item in items if item is not None)
         return ExpectAlerts(whole) if alerts else Expect(whole)
 
@@ -209,6 +214,12 @@ class Reader:
         self._add(Problem(f"no channel is called `{text:.80}`", node.place, self._name, hint))
         return False
 
+    def _rule(self, node: Scalar) -> bool:
+        problem = no_such_rule(node, self._known.rules, f"{self._name}.rule")
+        if problem is not None:
+            self._add(problem)
+        return problem is None
+
 
 READ: dict[str, Callable[[Reader], Action | None]] = {
     **dict.fromkeys(OBSERVED, Reader.observation),
@@ -225,6 +236,15 @@ READ: dict[str, Callable[[Reader], Action | None]] = {
     "expect": Reader.expect,
     "expect_alerts": Reader.expect,
 }
+
+
+def no_such_rule(node: Scalar, rules: tuple[str, ...] | None, path: str) -> Problem | None:
+    """What is wrong with the name of a rule, if anything; None for `rules`: which there are isn't known."""
+    if rules is None or node.text in rules:
+        return None
+    close = nearest(node.text, rules)
+    hint = f"did you mean `{close}`?" if close else f"rules here: {', '.join(rules) or 'none'}"
+    return Problem(f"no rule is called `{node.text:.80}`", node.place, path, hint)
 
 
 def json_text(node: Node) -> str:

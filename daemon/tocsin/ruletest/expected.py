@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from collections.abc import Mapping as Map
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -21,8 +22,16 @@ _LASTING = ("pending", "firing", "recovering")
 _HALF_A_SECOND = 0.5
 
 
-def read_wanted(node: Node, *, alerts: bool, channel: Callable[[Node], bool], add: Add) -> Wanted | None:
-    """One item of `expect` (or of `expect_alerts`); None after adding what is wrong. `channel` checks a name."""
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Say whether there is such a channel, or rule, after adding that there isn't."""
+
+    channel: Callable[[Node], bool]
+    rule: Callable[[Scalar], bool]
+
+
+def read_wanted(node: Node, *, alerts: bool, names: Names, add: Add) -> Wanted | None:
+    """One item of `expect` (or of `expect_alerts`); None after adding what is wrong."""
     what = "an alert" if alerts else "a notification"
     if not isinstance(node, Mapping):
         add(Problem(f"{what} is a mapping, like {{rule: …, state: firing}}", node.place, "expect"))
@@ -37,21 +46,21 @@ def read_wanted(node: Node, *, alerts: bool, channel: Callable[[Node], bool], ad
             add(Problem(f"unknown key `{name:.80}`", entry.key.place, "expect", hint))
             continue
         try:
-            given[name] = _value(name, entry.value, alerts=alerts, channel=channel, add=add)
+            given[name] = _value(name, entry.value, alerts=alerts, names=names, add=add)
         except ValueError as error:
             add(Problem(str(error), entry.value.place, f"expect.{name}"))
     return Wanted(given, node.place)
 
 
-def _value(name: str, node: Node, *, alerts: bool, channel: Callable[[Node], bool], add: Add) -> Any:
+def _value(name: str, node: Node, *, alerts: bool, names: Names, add: Add) -> Any:
     match name:
         case "channels":
             listed = node.items if isinstance(node, Sequence) else (node,)
-            return frozenset(item.text for item in listed if channel(item) and isinstance(item, Scalar))
+            return frozenset(item.text for item in listed if names.channel(item) and isinstance(item, Scalar))
         case "alerts":
             if not isinstance(node, Sequence):
                 raise ValueError("must be a list of the digest's alerts")
-            items = [read_wanted(item, alerts=False, channel=channel, add=add) for item in node]
+            items = [read_wanted(item, alerts=False, names=names, add=add) for item in node]
             return tuple(item for item in items if item is not None)
     if not isinstance(node, Scalar) or node.value is None:
         raise ValueError("must be a single value")
@@ -64,7 +73,8 @@ def _value(name: str, node: Node, *, alerts: bool, channel: Callable[[Node], boo
             return node.value
         case "state":
             return _state(node, _LASTING if alerts else _TOLD)
-    _pattern(node.text)
+    if _pattern(node.text) is None and name == "rule":
+        names.rule(node)
     return node.text
 
 
@@ -84,9 +94,13 @@ def _state(node: Scalar, states: tuple[str, ...]) -> str:
     return node.text
 
 
+def is_pattern(text: str) -> bool:
+    return len(text) > 2 and text.startswith("/") and text.endswith("/")
+
+
 def _pattern(text: str) -> Any:
     """The compiled `/regex/`; None for a plain text. ValueError for one that can't be compiled."""
-    if not (len(text) > 2 and text.startswith("/") and text.endswith("/")):
+    if not is_pattern(text):
         return None
     options = re2.Options()
     options.log_errors = False

@@ -1,6 +1,6 @@
 """A test file from its text to checked tests, or to everything that is wrong with it at once."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -15,11 +15,10 @@ from tocsin.engine.compile import Environment, compile_rules
 from tocsin.engine.language.calendar import Calendars
 from tocsin.engine.rule import Rule
 from tocsin.errors import ConfigError, Problem
-from tocsin.events.vocabulary import nearest
 from tocsin.ruletest.actions import Known
-from tocsin.ruletest.model import Reload, RuleTests, Step, Test
+from tocsin.ruletest.model import RuleTests, Step, Test
 from tocsin.ruletest.said import time_of
-from tocsin.ruletest.steps import read_step, rules_named
+from tocsin.ruletest.steps import read_step
 
 DEFAULT_START = datetime(2026, 1, 1, tzinfo=UTC)
 ONLY_CHANNEL = "channel"
@@ -47,8 +46,16 @@ def compile_written(
 
     `channels` None: those that the rules name, else one.
     """
-    listed = Sequence((node,), node.place) if isinstance(node, Scalar) else node
-    written = read_rules(reading, listed)
+    return _compiled(reading, _written(reading, node), channels, calendars)
+
+
+def _written(reading: Reading, node: Node) -> list[Mapping]:
+    return read_rules(reading, Sequence((node,), node.place) if isinstance(node, Scalar) else node)
+
+
+def _compiled(
+    reading: Reading, written: list[Mapping], channels: Iterable[str] | None, calendars: Calendars
+) -> tuple[list[Rule], list[str]]:
     names = list(_named(written) or [ONLY_CHANNEL]) if channels is None else list(channels)
     rules, problems = compile_rules(
         written, Environment(channels=frozenset(names), check_template=check_template, calendars=calendars)
@@ -69,18 +76,30 @@ def _read(reading: Reading) -> RuleTests | None:
     calendars = read_calendars(reading, root.get("calendars"))
     rules: list[Rule] = []
     names = channels or [ONLY_CHANNEL]
+    ids: tuple[str, ...] | None = None
     written = root.get("rules") or _tested_by(reading.path, root)
     if written is None:
         reading.add(
             Problem("the key `rules` is missing", root.place, hint="rules: ../NAME.yaml, or a list of rules")
         )
     else:
-        rules, names = compile_written(reading, written, channels, calendars)
+        before = len(reading.problems)
+        found = _written(reading, written)
+        ids = _ids(found) if len(reading.problems) == before else None
+        rules, names = _compiled(reading, found, channels, calendars)
     start = time_of(root.get("start"), "start", reading.add) or DEFAULT_START
-    tests = _tests(reading, root, start, names)
-    if not any(problem.level == "error" for problem in reading.problems):
-        _know_rules(reading, tests, rules)
+    tests = _tests(reading, root, start, names, ids)
     return RuleTests(reading.path, tuple(rules), tuple(names), tuple(tests), calendars)
+
+
+def _ids(rules: Iterable[Mapping]) -> tuple[str, ...] | None:
+    """The ids of these rules; None where one of them can't be told."""
+    ids = [rule.get("id") for rule in rules]
+    return (
+        tuple(id_.text for id_ in ids if isinstance(id_, Scalar))
+        if all(isinstance(id_, Scalar) for id_ in ids)
+        else None
+    )
 
 
 def _tested_by(path: Path, root: Mapping) -> Node | None:
@@ -119,7 +138,9 @@ def _channels(reading: Reading, node: Node | None) -> list[str] | None:
     return list(names)
 
 
-def _tests(reading: Reading, root: Mapping, start: datetime, channels: list[str]) -> list[Test]:
+def _tests(
+    reading: Reading, root: Mapping, start: datetime, channels: list[str], ids: tuple[str, ...] | None
+) -> list[Test]:
     node = root.get("tests")
     if not isinstance(node, Sequence) or not node.items:
         place = node.place if node is not None else root.place
@@ -127,17 +148,24 @@ def _tests(reading: Reading, root: Mapping, start: datetime, channels: list[str]
             Problem("must be a list of tests, at least one", place, "tests", "begin each with '- name: …'")
         )
         return []
-    tests = []
+    known = tuple(dict.fromkeys((*ids, *_loaded(reading, node)))) if ids is not None else None
+    tests: list[Test] = []
     for count, item in enumerate(node):
         path = f"tests[{count}]"
         if not isinstance(item, Mapping):
             reading.add(Problem("a test is a mapping, with name and steps", item.place, path))
             continue
-        tests.append(_test(reading, item, path, start, channels))
+        test = _test(reading, item, path, start, Known(tuple(channels), known))
+        same = next((other for other in tests if other.name and other.name == test.name), None)
+        if same is not None:
+            hint = f"the first is at line {same.place.line}"
+            place = item.entries["name"].value.place
+            reading.add(Problem("there is a test of this name already", place, f"{path}.name", hint))
+        tests.append(test)
     return tests
 
 
-def _test(reading: Reading, node: Mapping, path: str, start: datetime, channels: list[str]) -> Test:
+def _test(reading: Reading, node: Mapping, path: str, start: datetime, known: Known) -> Test:
     _known_keys(reading, node, _TEST_KEYS)
     name = node.get("name")
     if not isinstance(name, Scalar) or not name.text:
@@ -149,13 +177,12 @@ def _test(reading: Reading, node: Mapping, path: str, start: datetime, channels:
         place = written.place if written is not None else node.place
         reading.add(Problem("must be a list of steps, at least one", place, f"{path}.steps"))
     else:
-        steps = _steps(reading, written, f"{path}.steps", channels)
+        steps = _steps(reading, written, f"{path}.steps", known)
     at = time_of(node.get("start"), f"{path}.start", reading.add) or start
     return Test(name.text if isinstance(name, Scalar) else "", tuple(steps), at, node.place)
 
 
-def _steps(reading: Reading, node: Sequence, path: str, channels: list[str]) -> list[Step]:
-    known = Known(channels=tuple(channels))
+def _steps(reading: Reading, node: Sequence, path: str, known: Known) -> list[Step]:
     steps: list[Step] = []
     for count, item in enumerate(node):
         if not isinstance(item, Mapping):
@@ -169,32 +196,19 @@ def _steps(reading: Reading, node: Sequence, path: str, channels: list[str]) -> 
     return steps
 
 
-def _know_rules(reading: Reading, tests: list[Test], rules: list[Rule]) -> None:
-    """That every rule which a step names exists, in the file's rules or in those that a step loads."""
-    ids = dict.fromkeys(rule.id for rule in rules)
-    for test in tests:
-        for step in test.steps:
-            if isinstance(step.action, Reload):
-                # What is wrong with them is no fault of the test: a reload that is refused can be what it shows.
-                apart = Reading(reading.path, {})
-                listed = step.action.rules
-                loaded = read_rules(
-                    apart, Sequence((listed,), listed.place) if isinstance(listed, Scalar) else listed
-                )
-                ids |= {
-                    rule_id.text: None for rule in loaded if isinstance(rule_id := rule.get("id"), Scalar)
-                }
-    for test in tests:
-        for step in test.steps:
-            _know(reading, step, list(ids))
+def _loaded(reading: Reading, tests: Sequence) -> Iterator[str]:
+    """The ids of the rules that steps load, as far as they can be read.
 
-
-def _know(reading: Reading, step: Step, ids: list[str]) -> None:
-    for name, place in rules_named(step):
-        if name not in ids:
-            close = nearest(name, ids)
-            hint = f"did you mean `{close}`?" if close else f"rules here: {', '.join(ids) or 'none'}"
-            reading.add(Problem(f"no rule is called `{name:.80}`", place, "rule", hint))
+    What is wrong with them is no fault of the test: a reload that is refused can be what it shows.
+    """
+    for test in tests:
+        steps = test.get("steps") if isinstance(test, Mapping) else None
+        for step in steps if isinstance(steps, Sequence) else ():
+            loaded = step.get("reload") if isinstance(step, Mapping) else None
+            if loaded is not None:
+                for rule in _written(Reading(reading.path, {}), loaded):
+                    if isinstance(rule_id := rule.get("id"), Scalar):
+                        yield rule_id.text
 
 
 def _known_keys(reading: Reading, node: Mapping, known: list[str]) -> None:

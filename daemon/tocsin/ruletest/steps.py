@@ -1,20 +1,10 @@
 """One step of a test, from its node to an action; what is wrong with it is added, with its place."""
 
-from collections.abc import Iterator
-
 from tocsin.document import Entry, Mapping, Scalar
-from tocsin.errors import Place, Problem
+from tocsin.errors import Problem
 from tocsin.events.vocabulary import nearest
 from tocsin.ruletest.actions import READ, Known, Reader, seconds_of, text_of
-from tocsin.ruletest.model import (
-    Ack,
-    Action,
-    Expect,
-    ExpectAlerts,
-    Restart,
-    Step,
-    Wanted,
-)
+from tocsin.ruletest.model import Action, Restart, Step
 from tocsin.ruletest.said import OBSERVED, Add
 
 _DOING = (
@@ -51,25 +41,6 @@ def read_step(node: Mapping, known: Known, add: Add) -> Step | None:
         action,
         doing.key.place if doing else node.place,
     )
-
-
-def rules_named(step: Step) -> Iterator[tuple[str, Place]]:
-    """The rules that a step names, and where."""
-    action = step.action
-    if isinstance(action, Ack):
-        yield action.rule, step.place
-    items = list(action.items) if isinstance(action, Expect | ExpectAlerts) else []
-    while items:
-        wanted = items.pop(0)
-        rule = wanted.given.get("rule")
-        if isinstance(rule, str) and not is_pattern(rule):
-            yield rule, wanted.place
-        alerts = wanted.given.get("alerts")
-        items += [item for item in alerts if isinstance(item, Wanted)] if isinstance(alerts, tuple) else []
-
-
-def is_pattern(text: str) -> bool:
-    return len(text) > 2 and text.startswith("/") and text.endswith("/")
 
 
 def _at(node: Mapping, known: Known, add: Add) -> float | None:

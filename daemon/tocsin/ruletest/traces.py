@@ -7,8 +7,8 @@ from typing import Any
 from tocsin.engine.model import Transition
 from tocsin.events import Instant
 from tocsin.ruletest.bench import Bench
+from tocsin.ruletest.expected import is_pattern
 from tocsin.ruletest.explain import Explained, explain
-from tocsin.ruletest.steps import is_pattern
 
 _MOST = 40  # lines of one rule and entity; the last ones
 _MOST_ABOUT = 5  # entities, or rules, where the test names none

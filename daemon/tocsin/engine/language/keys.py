@@ -38,7 +38,14 @@ TEMPLATE_NAMES = frozenset({
 """What a template may use beside the fields of what the rule watches."""
 
 _STATE_ONLY = ("until", "for", "keep_firing_for", "on_gap")
-_EVENT_ONLY = ("cooldown", "if_unknown", "then", "unless")
+_SEQUENCE = "watch an event of it, such as {0}.*, to tell what follows what"
+# And what to do instead, where what is so is watched.
+_EVENT_ONLY = {
+    "cooldown": "what is so is told once: `keep_firing_for` makes one alert of a flutter, `for` waits before it tells, `repeat` reminds",
+    "if_unknown": "here what is unknown neither starts nor ends anything; ask for it with missing(…), or put default(…, …) in its place",
+    "then": _SEQUENCE,
+    "unless": _SEQUENCE,
+}
 _NOT_WITH_EDGE = ("for", "until", "keep_firing_for", "repeat")
 _SHORTEST_REPEAT = 1.0  # seconds
 
@@ -56,8 +63,9 @@ def misplaced(
             report.error("`then` and `unless` can't stand in one rule", node.entries["unless"].key.place,
                          "make a rule for each")  # fmt: skip
         return
-    for key in _given(node, _EVENT_ONLY):
-        report.error(f"`{key.text}` is for event rules; this one watches what is so", key.place)
+    for key in _given(node, tuple(_EVENT_ONLY)):
+        report.error(f"`{key.text}` is for event rules; this one watches what is so", key.place,
+                     _EVENT_ONLY[key.text].format(watch.kinds[0]))  # fmt: skip
     if "when" not in node.entries:
         report.error(f"a rule that watches `{watch.kinds[0]}` needs a `when`", document.find(node, ("watch",)).place,
                      f"or watch what happens to it: {watch.kinds[0]}.*")  # fmt: skip

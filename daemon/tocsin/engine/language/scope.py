@@ -81,8 +81,9 @@ class Scope:
             )
         if name in FUNCTIONS:
             return (f"`{name}` is a function", f"write {FUNCTIONS[name].signature}")
-        if any(name in readable.words or name in readable.usual for readable in self.fields.values()):
-            return (f"unknown field `{name}` of {self.thing}", f'write the text in quotes: "{name}"')
+        if having := [each.name for each in self.fields.values() if name in each.words or name in each.usual]:
+            hint = f'it is a word of {having[0]}: {having[0]} == "{name}"; a text stands in quotes'
+            return (f"unknown field `{name}` of {self.thing}", hint)
         return (f"unknown field `{name:.80}` of {self.thing}", self._meant(name))
 
     def _meant(self, name: str) -> str:
