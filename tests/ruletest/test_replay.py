@@ -114,14 +114,75 @@ def test_against_other_rules_it_says_what_they_add_and_lose(recording, here):
     assert [(alert["rule"], alert["at"][11:19]) for alert in told["lost"]] == [("closed", "12:56:40")]
     assert [alert["rule"] for alert in told["added"]] == ["any-loss"]
     output = run(*ALONE, "--against", "edited.yaml").output
-    assert "the other rules add 1 alert" in output
+    assert "\nedited.yaml in the place of all the rules:\nadds 1 alert\n" in output
     assert "  any-loss  firing: profit -60 < -2" in output
-    assert "the other rules lose 1 alert" in output
+    assert "\nloses 1 alert\n" in output
+    assert told["replaces"] is None
 
 
 def test_the_same_rules_add_and_lose_nothing(recording):
     told = replayed(*ALONE, "--against", "rules.yaml")
     assert (told["added"], told["lost"]) == ([], [])
+
+
+LOSSES = "rules:\n  - {id: in-the-red, watch: position, when: profit < -50, for: 30s}\n"
+ENDS = "rules:\n  - {id: closed, watch: position.closed, inhibited_by: [in-the-red]}\n"
+EDITED = "rules:\n  - {id: in-the-red, watch: position, when: profit < -2}\n"
+CONFIG = (
+    "venues: {fx: {type: yourfintech, url: 'wss://x.example/ws', secret_key: k}}\n"
+    "channels: {phone: 'json://127.0.0.1/'}\n"
+    "rules: [rules/*.yaml, rules/ends.yaml, {id: opened, watch: position.opened}]\n"
+)
+
+
+@pytest.fixture
+def files(recording, here):
+    """Rules in files that name each other's, and one of them edited elsewhere under its own name."""
+    (here / "rules").mkdir()
+    (here / "rules" / "losses.yaml").write_text(LOSSES)
+    (here / "rules" / "ends.yaml").write_text(ENDS)
+    (here / "edited").mkdir()
+    (here / "edited" / "losses.yaml").write_text(EDITED)
+    (here / "config.yaml").write_text(CONFIG)
+    (here / "config.yaml").chmod(0o600)
+    return here
+
+
+@pytest.mark.parametrize("own", [(), ("--rules", "rules")], ids=["of the config", "of a folder"])
+def test_an_edited_file_takes_the_place_of_the_one_of_its_name(files, own):
+    edit = ("fx.jsonl", *own, "--against", "edited/losses.yaml")
+    told = replayed(*edit)
+    # Two spells are one now; of the other files' rules nothing is lost, and what they inhibit by is there.
+    assert ([alert["rule"] for alert in told["lost"]], told["added"]) == (["in-the-red"], [])
+    assert told["replaces"] == "rules/losses.yaml"
+    output = run(*edit).output
+    assert "\nedited/losses.yaml in the place of rules/losses.yaml, the others as they are:\n" in output
+
+
+def test_an_edited_file_of_another_name_takes_the_place_of_all(files):
+    (files / "edited" / "losses.yaml").rename(files / "mine.yaml")
+    told = replayed("fx.jsonl", "--against", "mine.yaml")
+    assert sorted(alert["rule"] for alert in told["lost"]) == ["closed", "in-the-red", "opened"]
+    assert told["replaces"] is None
+    assert "\nmine.yaml in the place of all the rules:\n" in run("fx.jsonl", "--against", "mine.yaml").output
+
+
+def test_what_is_wrong_with_an_edit_is_told_with_the_place_there(files):
+    (files / "edited" / "losses.yaml").write_text(ENDS)
+    result = run("fx.jsonl", "--against", "edited/losses.yaml")
+    assert result.exit_code == 78
+    assert "there is a rule `closed` already" in result.stderr
+    assert "edited/losses.yaml:2" in result.stderr
+    assert "no rule is called `in-the-red`" in result.stderr
+
+
+def test_a_name_that_two_files_have_is_refused(files):
+    (files / "more").mkdir()
+    (files / "more" / "losses.yaml").write_text("rules: [{id: more, watch: position.updated}]\n")
+    (files / "config.yaml").write_text(CONFIG.replace("rules: [", "rules: [more/*.yaml, "))
+    result = run("fx.jsonl", "--against", "edited/losses.yaml")
+    assert result.exit_code == 2
+    assert "could take the place of each of more/losses.yaml, rules/losses.yaml" in result.stderr
 
 
 def test_several_recordings_are_told_in_the_order_of_time(recording, here):
@@ -242,9 +303,8 @@ def test_an_edit_of_what_holds_back_shows(recording, here):
     assert [alert["rule"] for alert in told["freed"]] == ["second"]
     assert [alert["rule"] for alert in told["kept_back"]] == ["first", "first"]
     output = run(*own).output
-    assert "the other rules add 0 alerts" in output
-    assert "the other rules tell 1 alert that these don't\n" in output
-    assert "the other rules don't tell 2 alerts that these do\n" in output
+    assert "\nadds 0 alerts\nloses 0 alerts\ntells 1 alert more of those that both have\n" in output
+    assert "\nholds back 2 alerts more of those that both have\n" in output
 
 
 TORN = (

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tocsin.cli.options import config_option, counted, format_option, paint, print_json
+from tocsin.cli.options import config_option, format_option, print_json
+from tocsin.cli.replayed import SHOWN, as_json, complain, show
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tocsin.engine.language.calendar import Calendars
     from tocsin.engine.rule import Rule
-    from tocsin.ruletest.player import Firing
-    from tocsin.ruletest.recorded import Faults, Record
-    from tocsin.ruletest.replay import Told
-
-_SHOWN = 20  # alerts of one rule that are listed without --all
+    from tocsin.ruletest.recorded import Record
 
 
 @click.command("replay")
@@ -25,7 +24,9 @@ _SHOWN = 20  # alerts of one rule that are listed without --all
     "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @click.option(
-    "--against", type=click.Path(exists=True, path_type=Path), help="Other rules: what they add and lose."
+    "--against",
+    type=click.Path(exists=True, path_type=Path),
+    help="An edited file of the rules, or other rules: what they add and lose.",
 )
 @click.option(
     "--rules",
@@ -38,7 +39,7 @@ _SHOWN = 20  # alerts of one rule that are listed without --all
 )
 @click.option("--type", "venue_type", help="The venue's type; else the config says it.")
 @click.option(
-    "--all", "everything", is_flag=True, help=f"List every alert, not only the first {_SHOWN} of a rule."
+    "--all", "everything", is_flag=True, help=f"List every alert, not only the first {SHOWN} of a rule."
 )
 @config_option
 @format_option
@@ -63,8 +64,9 @@ def command(
     people, "told" counts those that somebody would have heard of. Silences, acknowledgements and what channels leave
     out (min_severity) are not looked at.
 
-    With --against other rules see the same events: what they add and what they lose is listed, and what only they would
-    have told or held back.
+    With --against edited rules see the same events: which alerts they add and lose is listed, and which of the others
+    only they would have told or held back. A file that has the name of one of the rules' files takes the place of that
+    one, and the others stay; any other, and a folder, takes the place of all the rules.
 
     \b
     Examples:
@@ -74,34 +76,63 @@ def command(
       tocsin replay /var/lib/tocsin/tocsin.db --against edited.yaml
     """
     from tocsin.ruletest.replay import replay
-    from tocsin.ruletest.rule_sets import rules_of
 
-    settings = _settings(config) if own is None or (venue_type is None and not _are_database(files)) else None
-    calendars = _calendars(config) if own is not None or against is not None else {}
-    sets: list[Sequence[Rule]] = [
-        rules_of(own, calendars) if own is not None else settings.rules if settings else ()
-    ]
-    if against is not None:
-        sets.append(rules_of(against, calendars))
+    configured = own is None or (venue_type is None and not _are_database(files))
+    settings = _settings(config) if configured else None
+    first, other, replaced = _rule_sets(config, settings, own, against)
+    sets = [first] if other is None else [first, other]
     record = _record(files, settings, venue, venue_type)
     shown = output == "text" and sys.stderr.isatty()
     with click.progressbar(length=record.size, label="replaying", file=sys.stderr, hidden=not shown) as bar:
         told = replay(record, sets, lambda done: bar.update(done - bar.pos))
     if output == "json":
-        print_json(_as_json(told))
+        print_json(as_json(told) | ({"replaces": replaced and str(replaced)} if against else {}))
     else:
-        _tell(told, everything=everything)
+        place = str(replaced) if replaced else "all the rules"
+        edit = f"{against} in the place of {place}" + (", the others as they are" if replaced else "")
+        show(told, edit, most=None if everything else SHOWN)
     for fault in told.faults:
-        _complain(fault)
+        complain(fault)
     if any(fault.nothing_understood for fault in told.faults):
         raise SystemExit(1)
 
 
-def _settings(config: Path | None) -> Any:
+def _settings(config: Path | None, instead: "Mapping[Path, Path] | None" = None) -> Any:
     from tocsin.config.load import load_settings
     from tocsin.config.search import find_config
 
-    return load_settings(find_config(config, os.environ), validate_url=None)
+    return load_settings(find_config(config, os.environ), validate_url=None, instead=instead or {})
+
+
+def _rule_sets(
+    config: Path | None, settings: Any, own: Path | None, against: Path | None
+) -> tuple["Sequence[Rule]", "Sequence[Rule] | None", Path | None]:
+    """The rules, those of --against where there are any, and the file that only --against replaces."""
+    from tocsin.ruletest.rule_sets import RuleSet, rules_of
+
+    calendars = _calendars(config) if own is not None or against is not None else {}
+    # The first of a config's sources is the config itself.
+    first = rules_of(own, calendars) if own is not None else RuleSet(settings.rules, settings.sources[1:])
+    if against is None:
+        return first.rules, None, None
+    replaced = _replaced(first.files, against)
+    if replaced is None:
+        return first.rules, rules_of(against, calendars).rules, None
+    instead = {replaced: against}
+    if own is not None:
+        return first.rules, rules_of(own, calendars, instead).rules, replaced
+    return first.rules, _settings(config, instead).rules, replaced
+
+
+def _replaced(files: "Sequence[Path]", edited: Path) -> Path | None:
+    """The one of the files that has the edited one's name, if there is one."""
+    named = [path for path in files if edited.is_file() and path.name == edited.name]
+    if len(named) > 1:
+        raise click.UsageError(
+            f"{edited} could take the place of each of {', '.join(map(str, named))}: "
+            "give it a name that one file has, or none"
+        )
+    return named[0] if named else None
 
 
 def _calendars(config: Path | None) -> "Calendars":
@@ -151,138 +182,3 @@ def _record(files: tuple[Path, ...], settings: Any, venue: str | None, venue_typ
             )
         sources.append(Source(parts, name, kind))
     return Recordings(sources)
-
-
-def _tell(told: "Told", *, everything: bool) -> None:
-    if told.begun is None or told.ended is None:
-        click.echo("nothing is recorded there")
-        return
-    click.echo(
-        f"{counted(told.count, told.unit)}, {told.begun:%Y-%m-%d %H:%M:%S} to {told.ended:%Y-%m-%d %H:%M:%S} UTC"
-    )
-    outcome = told.outcomes[0]
-    for rule in outcome.rules:
-        if not rule.enabled:
-            continue
-        firings = outcome.of(rule.id)
-        told_of = sum(firing.told is not None for firing in firings)
-        count = f"would have fired {counted(len(firings), 'time')}"
-        count += f", told {told_of}" if told_of < len(firings) else ""
-        click.echo(f"{paint(rule.id, 'yellow', bold=True) if firings else rule.id}: {count}")
-        _list(firings, everything=everything)
-    if len(told.outcomes) > 1:
-        for what, colour, differing in (
-            (f"add {counted(len(told.added), 'alert')}", "green", told.added),
-            (f"lose {counted(len(told.lost), 'alert')}", "red", told.lost),
-            (f"tell {counted(len(told.freed), 'alert')} that these don't", "green", told.freed),
-            (f"don't tell {counted(len(told.kept_back), 'alert')} that these do", "red", told.kept_back),
-        ):
-            if differing or what.startswith(("add", "lose")):
-                click.echo(paint(f"the other rules {what}", colour, bold=True))
-                _list(differing, everything=everything, rule=True)
-    if told.unsure:
-        click.echo(f"unsure: {', '.join(told.unsure)}; {told.because}")
-
-
-def _complain(fault: "Faults") -> None:
-    """What of a recording nobody could read or understand."""
-    from tocsin.alerts.plain import flat
-
-    if fault.unread:
-        first = f"the first is {fault.first_unread}"
-        click.echo(
-            f"skipped {counted(fault.unread, 'line')} that tocsin record didn't write, or a crash tore; {first}",
-            err=True,
-        )
-    reason = flat(fault.first_puzzling)
-    if fault.nothing_understood:
-        click.echo(
-            f"nothing in {fault.venue}'s {counted(fault.messages, 'message')} was understood: are they "
-            f"a venue's of the type {fault.type}? {reason}",
-            err=True,
-        )
-    elif fault.puzzling:
-        click.echo(
-            f"{fault.puzzling} of {fault.venue}'s {counted(fault.messages, 'message')} not understood; "
-            f"the first is {reason}",
-            err=True,
-        )
-
-
-def _list(firings: Sequence["Firing"], *, everything: bool, rule: bool = False) -> None:
-    for firing in firings if everything else firings[:_SHOWN]:
-        name = f"{firing.rule}  " if rule else ""
-        held = f" ({firing.held_back} held back)" if firing.held_back else ""
-        lasted = (
-            ""
-            if firing.until == firing.at
-            else f" to {firing.until:%H:%M:%S}"
-            if firing.until
-            else " to the end"
-        )
-        click.echo(f"  {firing.at:%Y-%m-%d %H:%M:%S}{lasted}  {name}{firing.title}{held}{_told(firing)}")
-    if not everything and len(firings) > _SHOWN:
-        click.echo(f"  and {len(firings) - _SHOWN} more; --all lists them")
-
-
-def _told(firing: "Firing") -> str:
-    """What kept it from people, and how long; nothing where it was told at once."""
-    if firing.told == firing.at:
-        return ""
-    then = f"told {firing.told:%Y-%m-%d %H:%M:%S}" if firing.told else "told to nobody"
-    return f" ({firing.held_by}: {then})" if firing.held_by else f" ({then})"
-
-
-def _as_json(told: "Told") -> dict[str, Any]:
-    found: dict[str, Any] = {
-        f"{told.unit}s": told.count,
-        "from": told.begun.isoformat() if told.begun else None,
-        "to": told.ended.isoformat() if told.ended else None,
-        "rules": [
-            {
-                "rule": rule.id,
-                "fired": len(firings),
-                "told": sum(firing.told is not None for firing in firings),
-                "alerts": [_plain(firing) for firing in firings],
-            }
-            for rule in told.outcomes[0].rules
-            if rule.enabled
-            for firings in [told.outcomes[0].of(rule.id)]
-        ],
-        "unsure": list(told.unsure),
-        "recordings": [
-            {
-                "venue": fault.venue,
-                "type": fault.type,
-                "messages": fault.messages,
-                "skipped_lines": fault.unread,
-                "first_skipped": fault.first_unread or None,
-                "not_understood": fault.puzzling,
-                "first_not_understood": fault.first_puzzling or None,
-            }
-            for fault in told.faults
-        ],
-    }
-    if len(told.outcomes) > 1:
-        found |= {
-            "added": [_plain(firing) for firing in told.added],
-            "lost": [_plain(firing) for firing in told.lost],
-            "freed": [_plain(firing) for firing in told.freed],
-            "kept_back": [_plain(firing) for firing in told.kept_back],
-        }
-    return found
-
-
-def _plain(firing: "Firing") -> dict[str, Any]:
-    return {
-        "rule": firing.rule,
-        "venue": firing.entity.venue,
-        "account": firing.entity.account or None,
-        "id": firing.entity.id,
-        "at": firing.at.isoformat(),
-        "until": firing.until.isoformat() if firing.until else None,
-        "title": firing.title,
-        "held_back": firing.held_back,
-        "told": firing.told.isoformat() if firing.told else None,
-        "held_by": firing.held_by or None,
-    }

@@ -8,6 +8,7 @@ from collections.abc import Sequence as Seq
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from tocsin.alerts.message import Names
 from tocsin.config import shape
@@ -32,14 +33,19 @@ OWN = ("venues", "channels", "rules", "calendars")
 
 
 def load_settings(
-    path: Path, *, environ: Map[str, str] = os.environ, validate_url: ValidateUrl | None = apprise_validates
+    path: Path,
+    *,
+    environ: Map[str, str] = os.environ,
+    validate_url: ValidateUrl | None = apprise_validates,
+    instead: Map[Path, Path] = MappingProxyType({}),
 ) -> Settings:
     """Read the config at `path` with all its rules and secrets. Blocks.
 
     Raises ConfigError with every problem in it (warnings too) if there is an error; warnings alone are in the
-    settings. `validate_url` None leaves the channels' URLs unchecked (checking them imports Apprise).
+    settings. `validate_url` None leaves the channels' URLs unchecked (checking them imports Apprise). `instead`: of the
+    files in `sources`, which is read in the place of which.
     """
-    reading = Reading(path, environ)
+    reading = Reading(path, environ, instead)
     with _collection_paused():
         settings = _settings(reading, validate_url)
     problems = reading.shown()

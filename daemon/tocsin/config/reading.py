@@ -19,10 +19,11 @@ NOT_YET = "not supported by this version"
 
 @dataclass(slots=True)
 class Reading:
-    """One config on its way from text to settings."""
+    """One config on its way from text to settings. `instead`: files that are read in the place of others."""
 
     path: Path
     environ: Map[str, str]
+    instead: Map[Path, Path] = field(default_factory=dict)
     masker: Masker = field(default_factory=Masker)
     problems: list[Problem] = field(default_factory=list)
     sources: list[Path] = field(default_factory=list)
@@ -42,7 +43,7 @@ class Reading:
 
     def load(self, path: Path) -> Node | None:
         """The document in one of the config's files; what is wrong with it is noted."""
-        node, problems = yaml.load(path)
+        node, problems = yaml.load(self.instead.get(path, path))
         self.sources.append(path)
         self.problems += problems
         return node
