@@ -50,9 +50,10 @@ def _of_file(path: Path) -> list[Mutation]:
     blocks = re.split(r"(?m)^(?=  - id: )", source)
     found = []
     for rule, (count, block) in zip(rules, enumerate(blocks[1:], 1), strict=True):
-        if rule.get("enabled") is False:
-            continue  # it doesn't run, whatever it says
-        for what, mutant in _of_rule(block):
+        changes = _of_rule(block)
+        if rule.get("enabled") is not False:  # else it is off by itself, and runs in its tests only
+            changes.append(("switched off", f"{block.rstrip()}\n    enabled: false\n"))
+        for what, mutant in changes:
             text = "".join([*blocks[:count], mutant, *blocks[count + 1 :]])
             found.append(Mutation(path, rule["id"], what, text))
     return found
@@ -60,8 +61,8 @@ def _of_file(path: Path) -> list[Mutation]:
 
 def _of_rule(block: str) -> list[tuple[str, str]]:
     """Each number, status, field or event another; each clause and key left out or turned round."""
-    changes = [("switched off", f"{block.rstrip()}\n    enabled: false\n")]
-    for key in ("until", "for", "repeat", "cooldown"):
+    changes = []
+    for key in ("until", "where", "for", "repeat", "cooldown", "inhibited_by"):
         without = re.sub(rf"(?m)^    {key}: .*\n", "", block)
         if without != block:
             changes.append((f"without {key}", without))
@@ -115,6 +116,11 @@ _WATCHED = {
     "when: {status: silent}": ["when: {status: disconnected}"],
     "when: trading_disabled == true": ["when: trading_disabled == false", "when: missing(trading_disabled)"],
     "when: changed\\(balance\\)": ["when: changed(equity)"],
+    "if_unknown: ignore": ["if_unknown: tell"],
+    "if_unknown: tell": ["if_unknown: ignore"],
+    "when: {status: pending}": ["when: {status: open}"],
+    'where: symbol == "BTCUSD"': ['where: symbol == "ETHUSD"'],
+    "when: crosses_above": ["when: price > previous(price) and crosses_below", "when: crosses_below"],
 }
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tocsin.errors import ConfigError
 from tocsin.ruletest.model import RuleTests
 from tocsin.ruletest.reading import read_tests
 from tocsin.ruletest.report import failure_text
@@ -185,3 +186,42 @@ def test_a_failure_after_a_reload_that_was_refused_says_why_it_was(tmp_path):
     assert "the latest reload was refused" in text
     assert "unknown field `amuont`" in text
     assert "did you mean `amount`?" in text
+
+
+OFF = """
+rules: [{id: off, watch: order.canceled, enabled: false}, {id: too, watch: order.canceled, enabled: false}]
+channels: [phone]
+tests:
+  - name: it
+    steps:
+"""
+
+
+def test_rules_that_are_switched_off_run_where_the_file_says_so(tmp_path):
+    path = tmp_path / "it.yaml"
+    told = f"      - {{{CANCELED.format('o1').strip()}}}\n      - {{at: 0s, expect: [ITEM]}}\n"
+    again = (
+        "      - {at: 1s, reload: [{id: off, watch: order.canceled, when: amount > 5, enabled: false}]}\n"
+        "      - {at: 1s, venue: fx, order: {id: o2, amount: 6, status: canceled}}\n"
+        "      - {at: 1s, expect: [{rule: off, id: o2}]}\n"
+    )
+    for head, item, more in (("", "", ""), ("enabled: [off]\n", "{rule: off}", again)):
+        path.write_text(head + OFF + told.replace("ITEM", item) + more)
+        (result,) = run_tests(read_tests(path))
+        assert result.failure is None, failure_text(result)
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("all", "enabled: must be a list of rules"),
+        ("[{rule: off}]", "enabled: must be a list of rules"),
+        ("[of]", "did you mean `off`?"),
+    ],
+)
+def test_what_is_switched_on_is_a_list_of_rules_that_there_are(tmp_path, written, said):
+    path = tmp_path / "it.yaml"
+    path.write_text(f"enabled: {written}\n{OFF}      - {{at: 0s, expect: []}}\n")
+    with pytest.raises(ConfigError) as caught:
+        read_tests(path)
+    assert said in str(caught.value)

@@ -114,10 +114,14 @@ class Test:
 
 @dataclass(frozen=True, slots=True)
 class RuleTests:
-    """One file of tests. `channels` are the stand-ins, `calendars` those that its rules name."""
+    """One file of tests. `channels` are the stand-ins, `calendars` those that its rules name.
+
+    `enabled`: those that run here though they are written `enabled: false`; `rules` have it so already.
+    """
 
     path: Path
     rules: tuple[Rule, ...]
     channels: tuple[str, ...]
     tests: tuple[Test, ...] = field(default=())
     calendars: Calendars = field(default_factory=dict)
+    enabled: frozenset[str] = frozenset()

@@ -1,6 +1,7 @@
 """A test file from its text to checked tests, or to everything that is wrong with it at once."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -15,7 +16,7 @@ from tocsin.engine.compile import Environment, compile_rules
 from tocsin.engine.language.calendar import Calendars
 from tocsin.engine.rule import Rule
 from tocsin.errors import ConfigError, Problem
-from tocsin.ruletest.actions import Known
+from tocsin.ruletest.actions import Known, no_such_rule
 from tocsin.ruletest.model import RuleTests, Step, Test
 from tocsin.ruletest.said import time_of
 from tocsin.ruletest.steps import read_step
@@ -23,7 +24,7 @@ from tocsin.ruletest.steps import read_step
 DEFAULT_START = datetime(2026, 1, 1, tzinfo=UTC)
 ONLY_CHANNEL = "channel"
 """The one stand-in where neither the file nor its rules name any."""
-_FILE_KEYS = ["rules", "channels", "calendars", "tests", "start"]
+_FILE_KEYS = ["rules", "enabled", "channels", "calendars", "tests", "start"]
 _TEST_KEYS = ["name", "steps", "start"]
 
 
@@ -87,9 +88,38 @@ def _read(reading: Reading) -> RuleTests | None:
         found = _written(reading, written)
         ids = _ids(found) if len(reading.problems) == before else None
         rules, names = _compiled(reading, found, channels, calendars)
+    enabled = _enabled(reading, root.get("enabled"), ids)
     start = time_of(root.get("start"), "start", reading.add) or DEFAULT_START
     tests = _tests(reading, root, start, names, ids)
-    return RuleTests(reading.path, tuple(rules), tuple(names), tuple(tests), calendars)
+    return RuleTests(
+        path=reading.path,
+        rules=switched_on(rules, enabled),
+        channels=tuple(names),
+        tests=tuple(tests),
+        calendars=calendars,
+        enabled=enabled,
+    )
+
+
+def switched_on(rules: Iterable[Rule], enabled: Collection[str]) -> tuple[Rule, ...]:
+    """The rules, with those running that are named, whatever they say of themselves."""
+    return tuple(replace(rule, enabled=rule.enabled or rule.id in enabled) for rule in rules)
+
+
+def _enabled(reading: Reading, node: Node | None, ids: tuple[str, ...] | None) -> frozenset[str]:
+    """The rules that run here though they are switched off."""
+    if node is None:
+        return frozenset()
+    if not isinstance(node, Sequence) or not all(isinstance(item, Scalar) for item in node):
+        hint = "those that are switched off and run here: enabled: [RULE]"
+        reading.add(Problem("must be a list of rules", node.place, "enabled", hint))
+        return frozenset()
+    named = [item for item in node if isinstance(item, Scalar)]
+    for item in named:
+        problem = no_such_rule(item, ids, "enabled")
+        if problem is not None:
+            reading.add(problem)
+    return frozenset(item.text for item in named)
 
 
 def _ids(rules: Iterable[Mapping]) -> tuple[str, ...] | None:

@@ -32,7 +32,7 @@ from tocsin.ruletest.model import (
     Test,
     Wanted,
 )
-from tocsin.ruletest.reading import compile_written
+from tocsin.ruletest.reading import compile_written, switched_on
 from tocsin.ruletest.said import OURSELVES, daemon_event
 from tocsin.ruletest.stand_ins import Delivered
 from tocsin.ruletest.traces import TraceLine, traces
@@ -153,7 +153,7 @@ class _Run:
             reason = f"{len(wrong)} problem(s): {wrong[0].message}"
             await self._bench.say(OURSELVES, (daemon_event("daemon.reload_failed", reason),))
             return "\n".join(problem.render() for problem in wrong)
-        await self._bench.reload(rules)
+        await self._bench.reload(switched_on(rules, self._tests.enabled))
         return ""
 
     def _expect(self, step: Step, action: Expect) -> Failure | None:
