@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,11 +11,12 @@ import trio
 from click.testing import CliRunner, Result
 
 from tocsin.cli import cli
-from tocsin.events import Observation, Position, iso, number
+from tocsin.events import Observation, Position, from_iso, iso, number
 from tocsin.ruletest.bench import Bench
 from tocsin.ruletest.clock import SteppedClock
 from tocsin.ruletest.reading import read_tests
 from tocsin.ruletest.said import link
+from tocsin.ruletest.stand_ins import Delivered
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "yourfintech"
 START = datetime(2024, 11, 15, 12, 55, 20, tzinfo=UTC)
@@ -257,6 +259,7 @@ rules:
   - {id: event, watch: position.opened, notify_during: {tz: UTC, open: ["12:56-13:00"]}}
   - {id: event-later, watch: position.opened, notify_during: {tz: UTC, open: ["13:00-13:30"]}}
   - {id: nobody, watch: position.opened, notify: []}
+  - {id: nobody-later, watch: position.opened, notify: [], notify_during: {tz: UTC, open: ["12:56-13:00"]}}
 """
 
 
@@ -276,6 +279,7 @@ def test_it_says_what_would_have_been_told(recording, here):
         "event": (1, 1),
         "event-later": (1, 0),
         "nobody": (1, 0),
+        "nobody-later": (1, 0),
     }
     of = {rule["rule"]: rule["alerts"][0] for rule in told["rules"]}
     assert (of["second"]["held_by"], of["second"]["told"]) == ("first fires for fx", None)
@@ -390,15 +394,15 @@ def test_an_empty_recording(here):
     assert run(*ALONE).output == "nothing is recorded there\n"
 
 
-def test_a_database_tells_its_own_events_again(here):
-    """What a run of rule tests left in its store is replayed to the same alerts."""
+def live(here: Path, rules: str, said: tuple[tuple[float, str, str], ...]) -> list[Delivered]:
+    """What people were told in a run of these rules; what it kept is in state/. Its position's profit and status are said."""
     (here / "it.yaml").write_text(
-        "rules: rules.yaml\nchannels: [phone]\ntests: [{name: it, steps: [{at: 0s, expect: []}]}]\n"
+        f"rules: {rules}\nchannels: [phone]\ntests: [{{name: it, steps: [{{at: 0s, expect: []}}]}}]\n"
     )
     tests = read_tests(here / "it.yaml")
     clock = SteppedClock(START)
 
-    async def live() -> None:
+    async def run_it() -> list[Delivered]:
         async with trio.open_nursery() as nursery:
             bench = Bench(
                 rules=tests.rules,
@@ -408,14 +412,49 @@ def test_a_database_tells_its_own_events_again(here):
                 nursery=nursery,
             )
             await bench.start(["fx"])
-            for at, profit, status in ((0, "-60", "open"), (40, "-5", "open"), (50, "-5", "closed")):
+            for at, profit, status in said:
                 await bench.run_until(at)
                 state = Position(id="p1", symbol="BTCUSD", side="long", profit=number(profit), status=status)
                 await bench.say("fx", (Observation(state=state, account="a1"),))
             await bench.say("fx", (link("fx", "disconnected"),))
+            await bench.settle()
             await bench.stop()
+        return bench.told
 
-    trio.run(live, clock=clock)
+    return trio.run(run_it, clock=clock)
+
+
+def test_it_tells_what_the_daemon_told(here):
+    """Of every alert that a run told, or kept from people, the replay of its database says the same."""
+    (here / "gated.yaml").write_text(GATED)
+    said = (
+        (0, "-60", "open"),
+        (30, "-70", "open"),
+        (60, "-5", "open"),
+        (70, "-58", "open"),
+        (75, "-1", "closed"),
+    )
+    told = [
+        delivered for delivered in live(here, "gated.yaml", said) if delivered.delivery.state_told == "firing"
+    ]
+    lived = Counter(
+        (delivered.delivery.context["rule"], START + timedelta(seconds=delivered.at)) for delivered in told
+    )
+    assert sorted(rule for rule, _ in lived) == ["after", "event", "first", "first", "hours"]
+    again = replayed("state/tocsin.db", "--rules", "gated.yaml")
+    alerts = [alert for rule in again["rules"] for alert in rule["alerts"]]
+    assert Counter((alert["rule"], from_iso(alert["told"])) for alert in alerts if alert["told"]) == lived
+    assert {alert["rule"] for alert in alerts if not alert["told"]} == {
+        "second",
+        "event-later",
+        "nobody",
+        "nobody-later",
+    }
+
+
+def test_a_database_tells_its_own_events_again(here):
+    """What a run of rule tests left in its store is replayed to the same alerts."""
+    live(here, "rules.yaml", ((0, "-60", "open"), (40, "-5", "open"), (50, "-5", "closed")))
     with sqlite3.connect(here / "state" / "tocsin.db") as connection:
         lived = dict(connection.execute("SELECT rule, count(*) FROM alerts GROUP BY rule").fetchall())
         (kept,) = connection.execute("SELECT count(*) FROM events").fetchone()

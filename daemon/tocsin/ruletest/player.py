@@ -62,6 +62,7 @@ class Player:
         self._engine = Engine(rules, world, lambda: str(next(ids)))
         options = _options(rules)
         self._telling = Telling(self._engine, lambda: options, lambda: str(next(ids)))
+        self._mute = frozenset(rule.id for rule in rules if rule.notify == ())
         self._lasting: dict[str, Firing] = {}
         self._untold: dict[str, Firing] = {}
 
@@ -130,7 +131,8 @@ class Player:
             known.until = context.at
 
     def _tell(self, alert: str, now: Instant) -> None:
-        if (firing := self._untold.pop(alert, None)) is not None:
+        firing = self._untold.pop(alert, None)
+        if firing is not None and firing.rule not in self._mute:
             firing.told = now.wall
 
 
