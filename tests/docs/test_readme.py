@@ -132,7 +132,7 @@ def test_what_explain_says_is_what_is_shown(tmp_path, capsys):
     (tmp_path / "config.yaml").chmod(0o600)
     tests = read_tests(tmp_path / "it.yaml")
     clock = SteppedClock(tests.tests[0].start)
-    assert trio.run(partial(play, tests, tests.tests[0], clock, tmp_path), clock=clock) is None
+    assert trio.run(partial(play, tests, tests.tests[0], clock, tmp_path), clock=clock).failure is None
     settings = load_settings(tmp_path / "config.yaml", validate_url=None)
     now = Instant(tests.tests[0].start + timedelta(seconds=11), 11.0)
     tell(explained(settings, "position-in-the-red", None, now, 20))

@@ -111,6 +111,18 @@ def test_as_json(here):
     assert test["failure"]["came"][0]["channels"] == ["channel"]
 
 
+def test_a_note_is_shown_of_a_test_that_passes(here):
+    path = write(here)
+    path.write_text(path.read_text() + "      - {at: 1s, reload: nofile.yaml}\n")
+    result = run()
+    assert result.exit_code == 0
+    assert (
+        "note rules/tests/mine.yaml:8:18: a canceled order is told\n    at 1s (line 8) the reload"
+        in result.output
+    )
+    assert result.output.splitlines()[-1].startswith("all passed: 1 test in 1 file")
+
+
 def test_the_wheel_carries_the_rules_tests():
     """They stand below the folder that the wheel takes whole."""
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())

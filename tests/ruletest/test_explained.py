@@ -65,7 +65,7 @@ def test_explained(case, tmp_path):
     )
     tests = read_tests(tmp_path / "it.yaml")
     clock = SteppedClock(START)
-    assert trio.run(partial(play, tests, tests.tests[0], clock, tmp_path), clock=clock) is None
+    assert trio.run(partial(play, tests, tests.tests[0], clock, tmp_path), clock=clock).failure is None
     settings = load_settings(tmp_path / "config.yaml", validate_url=None)
     rule = next(rule for rule in settings.rules if rule.id == case["rule"])
     after = parse_duration(case["now"])

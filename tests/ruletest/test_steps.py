@@ -7,7 +7,7 @@ import pytest
 from tocsin.errors import ConfigError
 from tocsin.ruletest.model import RuleTests
 from tocsin.ruletest.reading import read_tests
-from tocsin.ruletest.report import failure_text
+from tocsin.ruletest.report import as_json, failure_text, notes_text
 from tocsin.ruletest.runner import run_test, run_tests
 
 HERE = Path(__file__).parent
@@ -183,7 +183,7 @@ def test_a_failure_after_a_reload_that_was_refused_says_why_it_was(tmp_path):
         "at: 1s, venue: fx, order: {id: o1, amount: 6, status: canceled}\n"
         "at: 1s, expect: [{id: o1, body: /new/}]",
     )
-    assert "the latest reload was refused" in text
+    assert "at 0s (line 9) the reload was refused, so the rules before it ran on: " in text
     assert "unknown field `amuont`" in text
     assert "did you mean `amount`?" in text
 
@@ -225,3 +225,59 @@ def test_what_is_switched_on_is_a_list_of_rules_that_there_are(tmp_path, written
     with pytest.raises(ConfigError) as caught:
         read_tests(path)
     assert said in str(caught.value)
+
+
+GARBAGE = "at: 1s, venue: px, type: piexgo, message: not json"
+STRANGE = "at: 1s, venue: px, type: piexgo, message: {channel: gossip}"
+FAULTY = "at: 1s, reload: [{id: x, watch: position, when: profitt < 3}]"
+WATCHING = "[{id: told, watch: [venue.malformed, venue.unrecognized, daemon.reload_failed]}]"
+
+
+def run_one(tmp_path, *steps: str, rules: str = "[]"):
+    path = tmp_path / "it.yaml"
+    written = "".join(f"    - {{{step}}}\n" for step in steps)
+    path.write_text(f"rules: {rules}\ntests:\n- name: it\n  steps:\n{written}")
+    (result,) = run_tests(read_tests(path))
+    return result
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        (GARBAGE, "the decoder of piexgo can't read the message (venue.malformed): "),
+        (STRANGE, "the decoder of piexgo doesn't know the message (venue.unrecognized): "),
+        (FAULTY, "the reload was refused, so the rules before it ran on: "),
+        ("at: 1s, reload: nofile.yaml", "no such file"),
+    ],
+)
+def test_what_a_step_came_to_unexpectedly_is_noted_of_a_test_that_passes(tmp_path, step, said):
+    passed = run_one(tmp_path, step, "at: 1s, expect: []")
+    assert passed.failure is None
+    (note,) = notes_text(passed)
+    assert note.startswith(f"{tmp_path}/it.yaml:5:")
+    assert ": it\n    at 1s (line 5) " in note
+    assert said in note
+    (told,) = as_json(passed)["notes"]
+    assert (told["line"], told["at"], said in told["said"]) == (5, "1s", True)
+    failed = run_one(tmp_path, step, "at: 1s, expect: [{rule: /none/}]")
+    assert "    at 1s (line 5) " in failure_text(failed)
+    assert said in failure_text(failed)
+    assert as_json(failed)["notes"] == [told]
+
+
+@pytest.mark.parametrize("step", [GARBAGE, STRANGE, FAULTY])
+def test_what_a_rule_of_the_test_tells_needs_no_note(tmp_path, step):
+    passed = run_one(tmp_path, step, "at: 1s, expect: [{rule: told}]", rules=WATCHING)
+    assert passed.failure is None, failure_text(passed)
+    assert notes_text(passed) == []
+    assert as_json(passed)["notes"] == []
+
+
+def test_the_same_in_another_order_is_said_to_be_that(tmp_path):
+    both = [CANCELED.format(name).strip() for name in ("o1", "o2")]
+    rules = "[{id: canceled, watch: order.canceled}]"
+    failed = run_one(tmp_path, *both, "at: 0s, expect: [{id: o2}, {id: o1}]", rules=rules)
+    said = "the same came in another order: `expect` lists what is told in the order in which it is told"
+    assert said in failure_text(failed)
+    other = run_one(tmp_path, *both, "at: 0s, expect: [{id: o2}, {id: o3}]", rules=rules)
+    assert said not in failure_text(other)

@@ -32,7 +32,7 @@ def command(ctx: click.Context, files: tuple[Path, ...], *, verbose: bool, outpu
     from tocsin.ruletest.files import test_files
     from tocsin.ruletest.model import RuleTests
     from tocsin.ruletest.reading import read_tests
-    from tocsin.ruletest.report import as_json, failure_text
+    from tocsin.ruletest.report import as_json, failure_text, notes_text
     from tocsin.ruletest.runner import Result, run_tests
 
     begun = perf_counter()
@@ -51,8 +51,11 @@ def command(ctx: click.Context, files: tuple[Path, ...], *, verbose: bool, outpu
             return
         if result.failure is not None:
             click.echo(f"{paint('FAILED', 'red', bold=True)} {failure_text(result)}\n")
-        elif verbose:
+            return
+        if verbose:
             click.echo(f"{paint('passed', 'green')} {result.test.place.file}: {result.test.name}")
+        for note in notes_text(result):
+            click.echo(f"{paint('note', 'yellow', bold=True)} {note}\n")
 
     results = [result for tests in sound for result in run_tests(tests, tell)]
     failed = sum(result.failure is not None for result in results)

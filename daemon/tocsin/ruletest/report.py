@@ -8,7 +8,7 @@ from tocsin.alerts.message import time_text
 from tocsin.engine.language.tree import span_text
 from tocsin.ruletest.expected import differences, written
 from tocsin.ruletest.model import ExpectAlerts, Wanted
-from tocsin.ruletest.runner import Failure, Pair, Result
+from tocsin.ruletest.runner import Failure, Note, Pair, Result
 
 _TEXTS = ("title", "body")
 
@@ -26,12 +26,22 @@ def failure_text(result: Result) -> str:
         lines += _beside(failure)
         for count, pair in enumerate(failure.pairs, 1):
             lines += _apart(pair, count)
-    if failure.refused:
-        lines.append(
-            f"    the latest reload was refused, so the rules before it ran: {_indented(failure.refused)}"
-        )
+    lines += [f"    {_noted(note)}" for note in result.notes]
     lines += _trace(failure)
     return "\n".join(lines)
+
+
+def notes_text(result: Result) -> list[str]:
+    """Of a test that passes: what its steps came to that its writer may not have meant, and no rule of it tells."""
+    return [
+        f"{note.step.place}: {result.test.name}\n    {_noted(note)}"
+        for note in result.notes
+        if not note.heard
+    ]
+
+
+def _noted(note: Note) -> str:
+    return f"at {note.step.written} (line {note.step.place.line}) {_indented(note.said)}"
 
 
 def at_text(seconds: float) -> str:
@@ -92,6 +102,11 @@ def as_json(result: Result) -> dict[str, Any]:
         "file": result.test.place.file,
         "line": result.test.place.line,
         "passed": failure is None,
+        "notes": [
+            {"line": note.step.place.line, "at": note.step.written, "said": note.said}
+            for note in result.notes
+            if failure is not None or not note.heard
+        ],
     }
     if failure is None:
         return told

@@ -1,7 +1,7 @@
 """Runs tests: each on a fresh bench, step by step, up to the first expectation that isn't met. Blocks."""
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,7 @@ import trio
 from structlog.testing import capture_logs
 
 from tocsin.config.reading import Reading
-from tocsin.events import Instant
+from tocsin.events import Instant, Observation, Venue
 from tocsin.ruletest.bench import Bench
 from tocsin.ruletest.clock import SteppedClock
 from tocsin.ruletest.decoding import decoded
@@ -39,7 +39,22 @@ from tocsin.ruletest.traces import TraceLine, traces
 
 Item = Mapping[str, Any]
 Pair = tuple[Wanted | None, Item | None]
+_ORDER = "the same came in another order: `expect` lists what is told in the order in which it is told"
+# What of a message that can't be read is told to the rules, in words.
+_UNREAD = {
+    "venue.malformed": "can't read the message (venue.malformed)",
+    "venue.unrecognized": "doesn't know the message (venue.unrecognized)",
+}
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  a folder of our own in it, private; its commits wait for no disk
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a step came to that its writer may not have meant. `heard`: a rule of the test tells of it."""
+
+    step: Step
+    said: str
+    heard: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +66,13 @@ class Failure:
     pairs: tuple[Pair, ...] = ()
     said: str = ""
     trace: tuple[TraceLine, ...] = ()
-    refused: str = ""  # the latest reload, if it was refused: why
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
     test: Test
     failure: Failure | None = None
+    notes: tuple[Note, ...] = ()
 
 
 def run_tests(tests: RuleTests, on_result: Callable[[Result], None] = lambda _result: None) -> list[Result]:
@@ -74,11 +89,10 @@ def run_test(tests: RuleTests, test: Test) -> Result:
     place = _SHARED_MEMORY if _SHARED_MEMORY.is_dir() else None
     # The logs are captured: a stand-in that fails as the test says is no news for the terminal.
     with tempfile.TemporaryDirectory(prefix="tocsin-test-", dir=place) as folder, capture_logs():
-        failure = trio.run(partial(play, tests, test, clock, Path(folder)), clock=clock)
-    return Result(test, failure)
+        return trio.run(partial(play, tests, test, clock, Path(folder)), clock=clock)
 
 
-async def play(tests: RuleTests, test: Test, clock: SteppedClock, folder: Path) -> Failure | None:
+async def play(tests: RuleTests, test: Test, clock: SteppedClock, folder: Path) -> Result:
     """One test on a bench whose state is in `folder`/state; `clock` is the one that trio runs on."""
     async with trio.open_nursery() as nursery:
         bench = Bench(
@@ -91,16 +105,18 @@ async def play(tests: RuleTests, test: Test, clock: SteppedClock, folder: Path) 
         await bench.start(test.venues)
         try:
             run = _Run(tests, bench)
+            failure = None
             for step in test.steps:
                 await bench.run_until(step.at)
                 failure = await run.step(step)
                 if failure is not None:
-                    return failure
-            await bench.settle()
+                    break
+            else:
+                await bench.settle()
         finally:
             with trio.CancelScope(shield=True):
                 await bench.stop()
-    return None
+    return Result(test, failure, tuple(run.notes))
 
 
 class _Run:
@@ -109,7 +125,7 @@ class _Run:
     def __init__(self, tests: RuleTests, bench: Bench) -> None:
         self._tests, self._bench = tests, bench
         self._seen = 0  # of what was told
-        self._refused = ""
+        self.notes: list[Note] = []
 
     async def step(self, step: Step) -> Failure | None:
         """Do it; the failure, where it isn't as expected."""
@@ -120,21 +136,21 @@ class _Run:
             case ExpectAlerts() as expected:
                 return self._judge(step, tuple(unordered(expected.items, tuple(await self._bench.lasting()))))
             case _ as action:
-                wrong = await self._do(action)
+                wrong = await self._do(step, action)
         return self._fails(step, said=wrong) if wrong else None
 
-    async def _do(self, action: Action) -> str:
+    async def _do(self, step: Step, action: Action) -> str:
         """What went wrong, in words."""
         bench = self._bench
         match action:
             case Says():
                 await bench.say(action.venue, (action.observed,))
             case Message():
-                await bench.say(action.venue, decoded(action, bench.clock.now()), action.text)
+                await self._hear(step, action)
             case Restart():
                 await bench.restart(action.down)
             case Reload():
-                self._refused = await self._reload(action)
+                await self._reload(step, action)
             case Answers():
                 bench.stand_ins[action.channel].works = action.works
             case Ack():
@@ -144,27 +160,42 @@ class _Run:
                 await bench.silence(action.match, action.lasts)
         return ""
 
-    async def _reload(self, action: Reload) -> str:
-        """As in production: one error anywhere, and the old rules go on, loudly. Returns why it was refused, if it was."""
+    async def _hear(self, step: Step, message: Message) -> None:
+        observed = decoded(message, self._bench.clock.now())
+        begun = len(self._bench.trace)
+        await self._bench.say(message.venue, observed, message.text)
+        for item in observed:
+            if isinstance(item, Observation) and item.event in _UNREAD and isinstance(item.state, Venue):
+                said = f"the decoder of {message.type} {_UNREAD[item.event]}: {item.state.reason}"
+                self._note(step, said, item.event, begun)
+
+    async def _reload(self, step: Step, action: Reload) -> None:
+        """As in production: one error anywhere, and the old rules go on, loudly."""
         reading = Reading(self._tests.path, {})
         rules, _ = compile_written(reading, action.rules, self._tests.channels, self._tests.calendars)
         wrong = [problem for problem in reading.shown() if problem.level == "error"]
-        if wrong:
-            reason = f"{len(wrong)} problem(s): {wrong[0].message}"
-            await self._bench.say(OURSELVES, (daemon_event("daemon.reload_failed", reason),))
-            return "\n".join(problem.render() for problem in wrong)
-        await self._bench.reload(switched_on(rules, self._tests.enabled))
-        return ""
+        if not wrong:
+            await self._bench.reload(switched_on(rules, self._tests.enabled))
+            return
+        begun = len(self._bench.trace)
+        event, reason = "daemon.reload_failed", f"{len(wrong)} problem(s): {wrong[0].message}"
+        await self._bench.say(OURSELVES, (daemon_event(event, reason),))
+        why = "\n".join(problem.render() for problem in wrong)
+        self._note(step, f"the reload was refused, so the rules before it ran on: {why}", event, begun)
+
+    def _note(self, step: Step, said: str, event: str, begun: int) -> None:
+        """`begun`: where what the step led to begins in the trace."""
+        heard = any(t.tell and t.context and t.context.event == event for t in self._bench.trace[begun:])
+        self.notes.append(Note(step, said, heard))
 
     def _expect(self, step: Step, action: Expect) -> Failure | None:
         came = notifications(self._bench.told[self._seen :])
         self._seen = len(self._bench.told)
-        return self._judge(step, tuple(pairs(action.items, came)))
+        alike = _all_met(unordered(action.items, came))
+        return self._judge(step, tuple(pairs(action.items, came)), _ORDER if alike else "")
 
-    def _judge(self, step: Step, found: tuple[Pair, ...]) -> Failure | None:
-        if all(one is not None and other is not None and not differences(one, other) for one, other in found):
-            return None
-        return self._fails(step, found=found)
+    def _judge(self, step: Step, found: tuple[Pair, ...], said: str = "") -> Failure | None:
+        return None if _all_met(found) else self._fails(step, found=found, said=said)
 
     def _fails(self, step: Step, *, found: tuple[Pair, ...] = (), said: str = "") -> Failure:
         about = [
@@ -173,7 +204,13 @@ class _Run:
         if isinstance(step.action, Ack):
             about = [{"rule": step.action.rule, "id": step.action.id}]
         lines = traces(self._bench, about)
-        return Failure(step, self._bench.clock.now(), found, said, tuple(lines), self._refused)
+        return Failure(step, self._bench.clock.now(), found, said, tuple(lines))
+
+
+def _all_met(found: Iterable[Pair]) -> bool:
+    return all(
+        wanted is not None and came is not None and not differences(wanted, came) for wanted, came in found
+    )
 
 
 def notifications(delivered: list[Delivered]) -> tuple[Item, ...]:
