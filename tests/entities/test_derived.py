@@ -5,7 +5,7 @@ from msgspec import UNSET
 
 from support.observing import Scene, line
 from tocsin.entities.derive import rounded
-from tocsin.events import number, number_text
+from tocsin.events import Key, number, number_text
 
 ACCOUNT = {"id": "a", "currency": "USD", "balance": "6401.125104675008", "leverage": "10"}
 POSITION = {
@@ -204,6 +204,40 @@ def test_what_is_counted_is_counted_after_a_restart_too(scene):
     scene = scene.restarted()
     tick(scene, "89709.74", "89709.75")
     assert account(scene)[0] == "6400.342404675008"
+
+
+def test_what_is_counted_goes_on_when_all_positions_were_forgotten(scene):
+    scene.say("account", **ACCOUNT)
+    scene.say("position", **POSITION, profit="3")
+    scene.say("position", id="p", account="a", event="position.closed")
+    scene.forget(Key("fx", "position", "a", "p"))
+    scene = scene.restarted()
+    scene.say("account", id="a", balance="100")
+    assert account(scene)[:2] == ("100", "0")
+    scene.say("position", **POSITION, profit="-50")
+    assert account(scene)[0] == "50"
+
+
+def test_what_the_venue_sends_is_the_venues_after_a_restart_though_it_is_what_would_be_counted(scene):
+    scene.say("account", **ACCOUNT)
+    scene.say("position", **POSITION, profit="3")
+    counted, _, _ = account(scene)
+    (told,) = scene.say("account", id="a", equity=counted)
+    assert told.events == ()  # nothing happened, but it is to be known in another run
+    assert scene.say("account", id="a", equity=counted) == []
+    scene = scene.restarted()
+    scene.say("position", id="p", account="a", profit="-50")
+    assert account(scene)[0] == counted
+
+
+def test_what_another_account_of_the_venue_was_sent_is_the_venues_after_a_restart_too(scene):
+    scene.say("account", **ACCOUNT)
+    scene.say("position", **POSITION, profit="3")
+    scene.say("account", id="b", equity="7000")
+    counted, _, _ = account(scene)
+    scene = scene.restarted()
+    scene.say("position", id="p", account="a", profit="-50")
+    assert account(scene)[0] == counted
 
 
 def test_a_broker_that_tells_of_no_positions_has_no_equity_counted(scene):

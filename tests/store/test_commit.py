@@ -63,7 +63,7 @@ def test_a_number_survives_digit_for_digit(tmp_path, wire):
         order("9007199254740993", raw=None, events=("order.updated", "order.canceled"), origin="resync", ended=True,
               fields={"status": "canceled", "reason": "user's \u202e wish\n\x00", "created": at(-5)}),
         order(raw=None, key=Key("v", "position", "", "p"), state=Position(id="p", profit=number("-60.50"), side="long")),
-        order(raw=None, key=Key("v", "account", "a", "a"), state=Account(id="a", trading_disabled=False), symbol=None),
+        order(raw=None, key=Key("v", "account", "a", "a"), state=Account(id="a", trading_disabled=False), symbol=None, sent=("equity",)),
         order(raw=None, key=Key("v", "balance", "a", "XBT"), state=Balance(id="XBT", asset="XBT", total=number("0")),
               symbol=None, origin="snapshot", events=()),
     ],

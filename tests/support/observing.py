@@ -95,6 +95,12 @@ class Scene:
         assert found is not None
         return found.state
 
+    def forget(self, *keys: Key) -> None:
+        """By retention."""
+        self.entities.forget(keys)
+        for key in keys:
+            del self.latest[key]
+
     def restarted(self) -> "Scene":
         """Another run of the daemon, from what a store would hold."""
         scene = Scene(Entities(self.latest.values()), self.venue)

@@ -34,7 +34,9 @@ from tocsin.events import (
 
 
 class Heard(Struct, frozen=True, gc=False):
-    """One message about one entity, on its way in. `time` is the venue's own; `quiet`: nothing happened, it was so."""
+    """One message about one entity, on its way in. `time` is the venue's own; `quiet`: nothing happened, it was so.
+    `first`: whatever it changes, it is the first by which the venue is known to send such a value.
+    """
 
     said: Entity
     origin: Origin
@@ -43,6 +45,7 @@ class Heard(Struct, frozen=True, gc=False):
     at: Instant
     raw: str | None
     quiet: bool = False
+    first: bool = False
 
 
 class Entities:
@@ -60,6 +63,8 @@ class Entities:
                     received=change.received,
                     known_since=change.known_since,
                 )
+                if change.sent:
+                    self._shelf.note_sent(change.venue, change.sent)
         self._values = Values(self._shelf)
         self._connections = Connections(self._shelf, self._shelf)
 
@@ -98,11 +103,12 @@ class Entities:
         origin = self._connections.origin_of(venue, key, told.origin, known=record is not None)
         if record is not None and (said.ended or said.kind == "trade") and _is_void(record, said, told.time):
             return []
+        first = False
         if isinstance(said, Ticker):
             said = self._values.own_ticker(record, said)
         elif isinstance(said, Account):
-            said = self._values.say_account(venue, said)
-        heard = Heard(said, origin, named, told.time, at, raw, quiet=origin == "snapshot")
+            said, first = self._values.say_account(venue, said)
+        heard = Heard(said, origin, named, told.time, at, raw, quiet=origin == "snapshot", first=first)
         if record is not None and said.kind == "trade" and _is_before(told.time, record.stated_time):
             return [self._passing(key, record, heard, ("trade.executed",))]
         return self._merge(key, record, heard)
@@ -127,7 +133,8 @@ class Entities:
             operated = said.kind == "balance" and is_operation(said, changed, stated, record.stated_time)
             if updates or operated:
                 self._shelf.replace(record, structs.replace(known, **updates))
-            if not (whole or changed or operated or (said.momentary and UNSET in updates.values())):
+            emptied = said.momentary and UNSET in updates.values()
+            if not (whole or changed or operated or emptied or heard.first):
                 return self._connections.mentioned(None, key, at)  # at most another spelling
             happened = changed | {"cause"} if operated else changed
             events = () if heard.quiet else compared(previous, record.state, happened, heard.named)
@@ -216,7 +223,6 @@ class Entities:
     def venues_removed(self, name: str) -> list[Key]:
         """The venue is no longer configured: forget everything of it. The keys of what there was, for the store."""
         self._connections.remove(name)
-        self._values.forget_venue(name)
         return self._shelf.drop_venue(name)
 
 

@@ -52,6 +52,7 @@ class Shelf:
         self._by_symbol: dict[tuple[str, str], dict[Record, None]] = {}
         self._homes: dict[Home, Home] = {}
         self._tell_positions: set[str] = set()
+        self._sent: dict[str, tuple[str, ...]] = {}
 
     def find(self, key: KeyTexts) -> Record | None:
         venue, kind, account, id_ = key
@@ -90,7 +91,7 @@ class Shelf:
             state = structs.replace(state, symbol=shared)
         record = Record(home, key[3], state, origin, time, received, known_since)
         if isinstance(state, Position):
-            self._tell_positions.add(home[0])
+            self.note_positions(home[0])
         self._put(record)
         return record
 
@@ -117,6 +118,7 @@ class Shelf:
             self._take(record)
         self._homes = {home: home for home in self._homes if home[0] != venue}
         self._tell_positions.discard(venue)
+        self._sent.pop(venue, None)
         return [record.key for record in gone]
 
     def knows(self, venue: str) -> bool:
@@ -137,6 +139,20 @@ class Shelf:
     def tells_positions(self, venue: str) -> bool:
         """Whether that venue has ever told of a position: without, its accounts' equity can't be counted."""
         return venue in self._tell_positions
+
+    def note_positions(self, venue: str) -> None:
+        """That venue tells of positions."""
+        self._tell_positions.add(venue)
+
+    def sent(self, venue: str) -> tuple[str, ...]:
+        """Which of its accounts' values that venue has ever sent itself."""
+        return self._sent.get(venue, ())
+
+    def note_sent(self, venue: str, names: Iterable[str]) -> bool:
+        """That venue sends these values of its accounts; whether that is new of any."""
+        known = self.sent(venue)
+        self._sent[venue] = now = tuple(dict.fromkeys((*known, *names)))
+        return now != known
 
     def account_of(self, key: KeyTexts) -> Account | None:
         """The account that the entity of that key belongs to, as it stands."""
@@ -167,6 +183,7 @@ class Shelf:
             symbol=_symbol(state),
             account_state=self.account_of(key) if owned else None,
             raw=raw,
+            sent=self.sent(key[0]) if key[1] == "account" else (),
         )
 
     def _put(self, record: Record) -> None:

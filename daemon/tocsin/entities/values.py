@@ -1,6 +1,5 @@
 """Keeps what a venue doesn't say itself in step with what it does say: by which entity moves which."""
 
-from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
 
@@ -17,7 +16,7 @@ from tocsin.entities.derive import (
 from tocsin.entities.links import Link
 from tocsin.entities.merge import Updates
 from tocsin.entities.shelf import Record, Shelf
-from tocsin.events import Account, Book, Change, Entity, Instant, Position, Ticker, Trade, number_text
+from tocsin.events import Account, Book, Change, Entity, Instant, Position, Ticker, Trade
 
 # Of a position: what its profit depends on, and what its account depends on.
 _PROFIT_INPUTS = frozenset({"side", "symbol", "amount", "entry_price", "lot_size", "profit_price"})
@@ -29,17 +28,17 @@ _BOOK_PRICES = frozenset({"bid", "ask", "bid_size", "ask_size"})
 
 
 class Values:
-    """What is derived, entity by entity. Account values that a venue has sent once are the venue's from then on: so are,
-    of what is on the shelf already, those that come to something else when they are counted.
+    """What is derived, entity by entity. Account values that a venue has sent once are the venue's from then on, which is
+    kept with its accounts. Of what is on the shelf already, the others were counted: so that venue tells of positions.
     """
 
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
-        self._sent: set[tuple[str, str]] = set()  # (venue, field of its accounts)
         for record in shelf.live("account"):
-            if isinstance(record.state, Account):
-                venue, _, account = record.home
-                self._sent.update((venue, name) for name in self._not_counted(venue, account, record.state))
+            venue, state = record.home[0], record.state
+            counted = (name for name in ACCOUNT_VALUES if name not in shelf.sent(venue))
+            if any(isinstance(getattr(state, name), Decimal) for name in counted):
+                shelf.note_positions(venue)
 
     # --------------------------------------------------------------------------------------------------- own messages
 
@@ -81,16 +80,15 @@ class Values:
         venue, _, account = record.home
         return self._settle(venue, account, record.time, at)
 
-    def say_account(self, venue: str, said: Account) -> Account:
-        """The account's message as it is to be merged: what it doesn't know it doesn't clear, for we may."""
-        cleared = {}
-        for name in ACCOUNT_VALUES:
-            value = getattr(said, name)
-            if value is None and (venue, name) not in self._sent:
-                cleared[name] = UNSET
-            elif value is not None and value is not UNSET:
-                self._sent.add((venue, name))
-        return structs.replace(said, **cleared) if cleared else said
+    def say_account(self, venue: str, said: Account) -> tuple[Account, bool]:
+        """The account's message as it is to be merged: what it doesn't know it doesn't clear, for we may. And whether it
+        is the venue's first to send one of the values.
+        """
+        sent = [name for name in ACCOUNT_VALUES if isinstance(getattr(said, name), Decimal)]
+        first = self._shelf.note_sent(venue, sent)
+        ours = (name for name in ACCOUNT_VALUES if name not in self._shelf.sent(venue))
+        cleared = {name: UNSET for name in ours if getattr(said, name) is None}
+        return (structs.replace(said, **cleared) if cleared else said), first
 
     def complete_account(
         self, venue: str, account: str, known: Entity, updates: Updates, changed: set[str]
@@ -100,9 +98,6 @@ class Values:
         if isinstance(state, Account):
             for name, value in self._account_values(venue, account, state).items():
                 put(name, value, known, updates, changed)
-
-    def forget_venue(self, venue: str) -> None:
-        self._sent = {pair for pair in self._sent if pair[0] != venue}
 
     # --------------------------------------------------------------------------------------------------------- prices
 
@@ -185,22 +180,12 @@ class Values:
             return {}
         positions = (r.state for r in self._shelf.positions_of(venue, account))
         values: Updates = dict(account_values(state, (p for p in positions if isinstance(p, Position))))
-        for name in ACCOUNT_VALUES:
-            if (venue, name) in self._sent:
-                values[name] = getattr(state, name)
-        if (venue, "margin_level") not in self._sent:
+        sent = self._shelf.sent(venue)
+        for name in sent:
+            values[name] = getattr(state, name)
+        if "margin_level" not in sent:
             values["margin_level"] = margin_level(values["equity"], values["margin"])
         return values
-
-    def _not_counted(self, venue: str, account: str, state: Account) -> Iterator[str]:
-        """Which of an account's values aren't as we would have counted them, digit by digit: the venue has sent those."""
-        counted = self._account_values(venue, account, state)
-        for name in ACCOUNT_VALUES:
-            value, ours = getattr(state, name), counted.get(name)
-            if name == "margin_level" and counted:
-                ours = margin_level(state.equity, state.margin)
-            if isinstance(value, Decimal) and (ours is None or number_text(value) != number_text(ours)):
-                yield name
 
 
 def _stamp(record: Record, time: datetime, at: Instant) -> None:

@@ -69,7 +69,7 @@ class Change(Struct, frozen=True, kw_only=True):
     `events` are dotted names, in order (`order.updated`, `order.canceled`); one Change is one row an event in the
     database and one evaluation in the engine. `previous` is None at first sight. `account_state` is the account that
     an order or position belongs to, as it stands. `known_since` is when the daemon first saw the entity. `ended` says
-    that the entity lives no more.
+    that the entity lives no more. `sent`, of an account: which of the values that we could count its venue sends itself.
     """
 
     key: Key
@@ -84,6 +84,7 @@ class Change(Struct, frozen=True, kw_only=True):
     symbol: str | None = None
     account_state: Account | None = None
     raw: str | None = None
+    sent: tuple[str, ...] = ()
 
     @property
     def venue(self) -> str:

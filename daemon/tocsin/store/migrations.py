@@ -42,6 +42,11 @@ def _deliveries_dead(db: Database) -> None:
     db.execute(schema.DELIVERIES_DEAD)
 
 
+@_steps(name="0006_entities_sent")
+def _entities_sent(db: Database) -> None:
+    db.execute(schema.ENTITIES_SENT)
+
+
 @cache
 def _known() -> frozenset[str]:
     with Database(memory=True, execute_plugins=False) as nothing:

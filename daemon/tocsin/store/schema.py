@@ -187,6 +187,9 @@ HELD = """
     ) STRICT
 """
 
+# Of an account: a list of those of its values that could be counted and that its venue sends itself.
+ENTITIES_SENT = "ALTER TABLE entities ADD COLUMN sent TEXT NOT NULL DEFAULT '[]'"
+
 DELIVERIES_DEAD = "CREATE INDEX deliveries_dead ON deliveries (sequence) WHERE status = 'dead'"
 
 ALERT_HISTORY = """
