@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from tocsin.engine.windows import Window
 
 steps = st.lists(
-    st.tuples(st.integers(0, 40), st.decimals(-3, 3, places=0)), min_size=1, max_size=60
-)  # time since the last sample, value
+    st.tuples(st.integers(0, 40), st.none() | st.decimals(-3, 3, places=0)), min_size=1, max_size=60
+)  # time since the last sample, value; None: it is missing
 
 
 @given(steps, st.integers(1, 60), st.integers(0, 100), st.booleans())
@@ -20,13 +20,19 @@ def test_the_same_as_computed_anew_each_time(taken, length, later, each):
     now = 0
     for wait, value in taken:
         now += wait
-        history.append((now, value))
-        stored += window.add(now, value)
+        if value is None:
+            stored += window.ends()
+            window.move(now)
+        else:
+            history.append((now, value))
+            stored += window.add(now, value)
         assert_like_naive(window, history, now, length, each=each)
     restored = Window.restored(length, stored, each=each)
-    restored.lasts(now, history[-1][1])
+    if (value := taken[-1][1]) is not None:
+        restored.lasts(now, value)
     restored.move(now)
     assert_like_naive(restored, history, now, length, each=each)
+    assert (restored.total(), restored.average()) == (window.total(), window.average())
     for one in (window, restored):
         one.move(now + later)
         assert_like_naive(one, history, now + later, length, each=each)

@@ -104,6 +104,7 @@ class Memory:
                 self._keeping.add_extreme(each.series, instance, history, at, value)
             return
         if value is None:
+            self._keeping.add(each.series, instance, history.ends())
             if history.move(at):
                 self._keeping.only(each.series, instance, history)
             return

@@ -46,7 +46,8 @@ class Window:
     """
 
     __slots__ = (
-        "_added", "_ahead", "_each", "_highest", "_lowest", "_samples", "_sum", "before", "length", "now", "removed",
+        "_added", "_ahead", "_each", "_end_stored", "_highest", "_lowest", "_samples", "_sum", "before", "length", "now",
+        "removed",
     )  # fmt: skip
 
     def __init__(self, length: int, *, each: bool = False) -> None:
@@ -61,6 +62,7 @@ class Window:
         self._highest: deque[tuple[int, Decimal]] = deque()
         self._sum = Decimal(0)
         self._added = 0
+        self._end_stored: int | None = None  # the end of the newest sample, where it was handed out
         self._ahead = 0  # by how much the window's time is ahead of the clock's, since that was set back
 
     def add(self, at: int, value: Decimal) -> tuple[Point, ...]:
@@ -70,15 +72,25 @@ class Window:
         at = self._pass(at)
         ended: tuple[Point, ...] = ()
         if self._samples and not self._each:
-            first, last, newest = self._samples[-1]
+            first, _, newest = self._samples[-1]
             if newest == value:
                 self._samples[-1] = (first, at, newest)
                 self._forget()
                 return ()
-            ended = ((last, newest),) if last > first else ()
+            ended = self.ends()
         self._put(at, value)
         self._forget()
         return (*ended, (at, value))
+
+    def ends(self) -> tuple[Point, ...]:
+        """The newest value is in force no more. What of it has to be stored: until when it was."""
+        if self._each or not self._samples:
+            return ()
+        first, last, newest = self._samples[-1]
+        if last in (first, self._end_stored):
+            return ()
+        self._end_stored = last
+        return ((last, newest),)
 
     def move(self, now: int) -> int:
         """Forget what is `length` old or older at `now`; how many samples that were."""
