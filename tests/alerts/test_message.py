@@ -43,6 +43,22 @@ def test_a_state_that_is_over_says_what_is_so_now():
     assert "lasted: 5m, from 2026-01-01 00:00:00 UTC to 2026-01-01 00:05:00 UTC" in body(told)
 
 
+def test_what_was_ended_from_outside_says_by_what():
+    told = context(
+        state="resolved", condition="profit -45 >= -50", value="-45", reason="position closed: @all\nforged"
+    )
+    assert (
+        default_title(told, NAMES)
+        == "resolved: profit is -45 (position closed: @\u2060all forged), BTCUSD long on fx"
+    )
+    assert body(told)[0] == "resolved: profit -45 >= -50 (position closed: @\u2060all forged)"
+    worded = context(
+        state="resolved", condition="status is open", value=None, reason="order canceled: " + "x" * 200
+    )
+    assert default_title(worded, NAMES).startswith("resolved: status is open (order canceled: xxx")
+    assert len(default_title(worded, NAMES)) < 150
+
+
 def test_a_reminder():
     told = context(
         state="reminder", value="-70", worst="-75", severity="critical", at=START + timedelta(hours=1)

@@ -281,3 +281,14 @@ def test_the_same_in_another_order_is_said_to_be_that(tmp_path):
     assert said in failure_text(failed)
     other = run_one(tmp_path, *both, "at: 0s, expect: [{id: o2}, {id: o3}]", rules=rules)
     assert said not in failure_text(other)
+
+
+def test_the_trace_of_what_was_resolved_names_the_reason(tmp_path):
+    failed = run_one(
+        tmp_path,
+        "at: 0s, venue: fx, position: {id: p1, profit: -60}",
+        "at: 1m, venue: fx, position: {id: p1, status: closed}",
+        "at: 1m, expect: []",
+        rules="[{id: red, watch: position, when: profit < -50}]",
+    )
+    assert "          1m  resolved: profit -60 < -50 (position closed)\n" in failure_text(failed)

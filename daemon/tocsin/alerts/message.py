@@ -37,6 +37,7 @@ _SHOWN: Mapping[str, tuple[str, ...]] = {
 _MOST_TOGETHER = 20
 _UNINTERESTING_ZERO = frozenset({"attempts", "unconfirmed"})
 _MOST_MEMBERS = 5
+_LONGEST_REASON = 60  # characters, in a title
 _TIMES = frozenset({"delivery_start", "delivery_end", "since", "last_message"})
 
 
@@ -85,6 +86,8 @@ def default_title(context: Context, names: Names) -> str:
         what = f"{context.value_of} is {context.value}"  # not the value of then: what is so now
     elif not what:
         what = context.rule
+    if context.state == "resolved" and context.reason:
+        what += f" ({plain(context.reason, _LONGEST_REASON)})"
     nowhere = context.kind in ("venue", "daemon") or not context.venue
     where = "" if nowhere else f" on {plain(context.venue)}"
     thing = _thing(context, names)

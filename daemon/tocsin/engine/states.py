@@ -181,17 +181,16 @@ def _entity_ended(
 
 def _tell(instance: Instance, change: Change, now: Instant, told: Told, *, reason: str) -> Step:
     rule = instance.rule
-    if told != "resolved":
+    if told != "resolved" or reason:  # ended from outside, it may hold or not: as it is
         condition = _told(rule.when, change, now)
-    elif rule.until is not None and not reason and _holds(rule.until, change, now) is True:
+    elif rule.until is not None and _holds(rule.until, change, now) is True:
         condition = _told(rule.until, change, now)
     elif rule.when is not None:
-        # Ended from outside, it may well still hold.
-        condition = rule.when.source if reason else f"no longer {rule.when.source}"
+        condition = f"no longer {rule.when.source}"
     else:
         condition = ""
     context = state_context(instance, change, now, told=told, condition=condition, reason=reason)
-    return Step(told, context, f"{told}: {condition or reason}")
+    return Step(told, context, f"{told}: {condition}" + (f" ({reason})" if reason else ""))
 
 
 def _holds(condition: Condition | None, change: Change, now: Instant) -> Truth:
