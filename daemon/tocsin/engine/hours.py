@@ -49,10 +49,17 @@ class Hours:
         self._until: datetime | None = None
 
     def set(self, rules: Iterable[Rule], now: Instant) -> None:
-        """These are the rules from now on."""
-        self._rules = {
-            rule.id: (rule, Opening.at(rule.active, now.wall)) for rule in rules if rule.active is not None
-        }
+        """These are the rules from now on. What has turned since the last look, of those that mean what they meant, is for
+        `passed` to tell.
+        """
+        known, self._rules = self._rules, {}
+        for rule in rules:
+            if rule.active is None:
+                continue
+            was, opening = known.get(rule.id, (None, None))
+            if opening is None or was is None or was.fingerprint != rule.fingerprint:
+                opening = Opening.at(rule.active, now.wall)
+            self._rules[rule.id] = (rule, opening)
         self._note(now)
 
     def counts(self, rule: Rule) -> bool:
@@ -88,11 +95,13 @@ class Hours:
 
     def deadline(self) -> float | None:
         """The steady time at which hours next begin or end, as the clocks stand."""
-        if self._until is None or self._seen is None:
+        if self._until is None or self._since is None or self._seen is None:
             return None
+        if self._seen.wall < self._since:
+            return self._seen.steady
         return self._seen.steady + (self._until - self._seen.wall).total_seconds()
 
     def _note(self, now: Instant) -> None:
         self._seen = now
-        self._since = now.wall if self._rules else None
+        self._since = max((opening.since for _, opening in self._rules.values()), default=None)
         self._until = min((opening.until for _, opening in self._rules.values()), default=None)
