@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from tocsin.engine import states
 from tocsin.engine.awaiting import Awaiting
+from tocsin.engine.context import value_of
 from tocsin.engine.group_change import is_group_key
 from tocsin.engine.grouped import Grouped
 from tocsin.engine.happenings import Quiet, Reminding
@@ -73,8 +74,15 @@ class Changeover:
             yield transition(life, Step(trace="its entity is forgotten"), now, keep=False)
         else:
             life.adopt(rule, now)
+            if isinstance(life, Instance) and life.state != "inactive" and not rule.is_group:
+                self._see_value(life, now)
             self._lives.keep(life)
             yield transition(life, Step(trace="restored"), now)
+
+    def _see_value(self, life: Instance, now: Instant) -> None:
+        """What is kept of a life is of its latest step: since then its value may have moved."""
+        if (change := self.standing(life, now)) is not None:
+            life.see_value(value_of(life.rule, change))
 
     def edited(
         self, life: Life, rule: Rule, asked: Mapping[str, Any], grouped: Sequence[str] | None, now: Instant

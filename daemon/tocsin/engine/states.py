@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from msgspec import structs
+
 from tocsin.engine.context import end_reason, state_context, value_of
 from tocsin.engine.instance import Instance, asks
 from tocsin.engine.model import Context, Told
@@ -55,10 +57,11 @@ def judge(
 ) -> Step | None:
     """One evaluation after `change`, `truth` being the verdict: the step, None where there is nothing to keep."""
     rule, worst = instance.rule, instance.worst
+    value = value_of(rule, change)
     if instance.state == "inactive":
-        instance.value = value_of(rule, change)
+        instance.value = value
     else:
-        instance.see_value(value_of(rule, change))
+        instance.see_value(value)
     if change.ended:
         return _entity_ended(instance, change, now, truth, new_id)
     if instance.state == "inactive":
@@ -72,7 +75,16 @@ def judge(
         step = _towards_end(instance, change, now, truth)
     if step is None and instance.worst is not None and instance.worst != worst:
         return Step(trace=f"worst so far: {number_text(instance.worst)}")
+    if step is None and value is None and instance.value is not None and _lost_value(rule, change):
+        return Step(trace=f"the value went missing, it was {number_text(instance.value)}")
     return step
+
+
+def _lost_value(rule: Rule, change: Change) -> bool:
+    """Whether the entity had the rule's value until this change; without it, no restart will find it there."""
+    if change.previous is None or rule.is_group:
+        return False
+    return value_of(rule, structs.replace(change, state=change.previous)) is not None
 
 
 def has_not_ended(instance: Instance, asked: Mapping[str, Any], change: Change, now: Instant) -> bool:
