@@ -1,11 +1,13 @@
 """Exact numbers: what is read is what the wire spelled, however it is read."""
 
+from decimal import Decimal
+
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tocsin.events import json_number, number, number_text
+from tocsin.events import computed_text, json_number, number, number_text
 
 DIGITS = st.text("0123456789", min_size=1, max_size=30)
 WHOLE = st.just("0") | DIGITS.map(lambda digits: "7" + digits)
@@ -37,3 +39,14 @@ def test_what_is_too_large_or_a_flag_is_no_number(whole: int) -> None:
 def test_a_fraction_without_measure_is_refused(text: str) -> None:
     with pytest.raises(msgspec.ValidationError, match="number"):
         msgspec.json.Decoder(float_hook=json_number).decode(text)
+
+
+@pytest.mark.parametrize(
+    ("computed", "shown"),
+    [
+        ("0E-20", "0"), ("-0.00", "0"), ("-38.150", "-38.15"), ("1E+3", "1000"), ("100", "100"), ("0.10", "0.1"),
+        ("3.3333333333333333333", "3.33333333333"), ("-0.0000000000000000000123", "-0.0000000000000000000123"),
+    ],
+)  # fmt: skip
+def test_what_we_computed_is_shown_without_zeros_that_say_nothing(computed: str, shown: str) -> None:
+    assert computed_text(Decimal(computed)) == shown

@@ -29,6 +29,7 @@ from tocsin.engine.language.mapping import lower
 from tocsin.engine.language.report import Report
 from tocsin.engine.language.scope import Scope, scope
 from tocsin.engine.language.tree import Node
+from tocsin.engine.language.values import is_computed
 from tocsin.engine.language.watch import Watch
 from tocsin.engine.rule import Rule, Sequel
 from tocsin.engine.written import CONDITIONS, HOURS, SEQUELS, WrittenRule
@@ -215,10 +216,9 @@ def _built(
 ) -> Rule:
     speaking = conditions.get("when") or conditions.get("where")
     value_of, worst_is = thresholds.spoken_of(speaking.tree if speaking else None, said.value)
-    of_group = None
+    number = None
     if said.per is not None and not watch.events:
         number = grouping.numbers_of(conditions).get(value_of or "")
-        of_group = evaluator(number) if number is not None else None
     return Rule(
         id=said.id,
         kinds=frozenset(watch.kinds),
@@ -242,7 +242,8 @@ def _built(
         title=said.title,
         message=said.message,
         value_of=value_of,
-        value_from=of_group,
+        value_from=evaluator(number) if number is not None else None,
+        value_computed=number is not None and is_computed(number),
         worst_is=worst_is,
         put_together=grouping.put_together(conditions),
         enabled=said.enabled,

@@ -9,7 +9,7 @@ from tocsin.engine.informed import Informed
 from tocsin.engine.instance import Instance
 from tocsin.engine.model import Context, Told
 from tocsin.engine.rule import Rule
-from tocsin.events import Change, Instant, number_text
+from tocsin.events import Change, Instant, computed_text, number_text
 from tocsin.events.vocabulary import to_plain
 
 MOST_NAMED = 10
@@ -97,8 +97,13 @@ def _reason(change: Change) -> str:
     return reason if isinstance(reason, str) else ""
 
 
-def _text(value: Decimal | None) -> str | None:
-    return number_text(value) if value is not None else None
+def value_shown(rule: Rule, value: Decimal) -> str:
+    """The number that the rule's messages speak of, as they show it."""
+    return computed_text(value) if rule.value_computed else number_text(value)
+
+
+def _text(rule: Rule, value: Decimal | None) -> str | None:
+    return value_shown(rule, value) if value is not None else None
 
 
 def _context(
@@ -135,9 +140,9 @@ def _context(
         fields=to_plain(change.state),
         account_fields=to_plain(account) if account is not None else {},
         value_of=rule.value_of,
-        value=_text(value),
-        value_at_start=_text(value_at_start),
-        worst=_text(worst),
+        value=_text(rule, value),
+        value_at_start=_text(rule, value_at_start),
+        worst=_text(rule, worst),
         started_at=started_at,
         fired_at=fired_at,
         at=now.wall,

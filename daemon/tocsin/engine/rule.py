@@ -121,7 +121,7 @@ class Rule:
     every event of that kind. `notify` None means the defaults for the severity. `fingerprint` changes exactly when
     what the rule means changes (watch, conditions, timing), not with its texts and channels. `value_of` is the field
     that a message's value, worst and value at start speak of, `worst_is` which end of it is worse; in a rule on groups it
-    is a group's number, which `value_from` works out; `put_together` are the values that it sums, by their spelling.
+    is a group's number, which `value_from` works out (`value_computed`: not only chooses); `put_together` are the values that it sums, by their spelling.
     """
 
     id: str
@@ -147,6 +147,7 @@ class Rule:
     message: str | None = None
     value_of: str | None = None
     value_from: Callable[[Change, datetime], Decimal | None] | None = field(default=None, compare=False)
+    value_computed: bool = False
     worst_is: Literal["lowest", "highest"] = "lowest"
     put_together: tuple[str, ...] = ()
     enabled: bool = True

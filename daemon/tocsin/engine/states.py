@@ -10,11 +10,11 @@ from typing import Any
 
 from msgspec import structs
 
-from tocsin.engine.context import end_reason, state_context, value_of
+from tocsin.engine.context import end_reason, state_context, value_of, value_shown
 from tocsin.engine.instance import Instance, asks
 from tocsin.engine.model import Context, Told
 from tocsin.engine.rule import Condition, Rule, Truth
-from tocsin.events import Change, Instant, number_text
+from tocsin.events import Change, Instant
 from tocsin.quantities import duration_text
 
 _ROUNDING = 1e-6  # seconds: a sum of floats may fall this short of the time that a timer was set to
@@ -74,9 +74,9 @@ def judge(
     else:
         step = _towards_end(instance, change, now, truth)
     if step is None and instance.worst is not None and instance.worst != worst:
-        return Step(trace=f"worst so far: {number_text(instance.worst)}")
+        return Step(trace=f"worst so far: {value_shown(rule, instance.worst)}")
     if step is None and value is None and instance.value is not None and _lost_value(rule, change):
-        return Step(trace=f"the value went missing, it was {number_text(instance.value)}")
+        return Step(trace=f"the value went missing, it was {value_shown(rule, instance.value)}")
     return step
 
 

@@ -25,7 +25,7 @@ from tocsin.events.model import (
     SnapshotBegins,
     SnapshotEnds,
 )
-from tocsin.events.numbers import EXACT, WireDecimal, json_number, number, number_text
+from tocsin.events.numbers import EXACT, WireDecimal, computed_text, json_number, number, number_text
 
 __all__ = [
     "EXACT",
@@ -51,6 +51,7 @@ __all__ = [
     "Trade",
     "Venue",
     "WireDecimal",
+    "computed_text",
     "from_iso",
     "iso",
     "json_number",

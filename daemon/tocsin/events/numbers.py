@@ -16,6 +16,7 @@ _REMEMBERED = 4096
 
 # Arithmetic of ours (derived values, rules) runs in this context: more digits than any product of two wire numbers.
 EXACT = Context(prec=80, rounding=ROUND_HALF_EVEN, Emin=-9999, Emax=9999)
+_SHOWN = Context(prec=12)
 
 
 class WireDecimal(Decimal):
@@ -82,3 +83,10 @@ def _read(wire: str | int) -> Decimal:
 def number_text(value: Decimal) -> str:
     """How the number is stored and shown: the wire's own text, or plain digits for what we computed."""
     return value.wire if isinstance(value, WireDecimal) else format(value, "f")
+
+
+def computed_text(value: Decimal) -> str:
+    """How a person reads a number that we computed: at twelve digits, without the zeros that say nothing."""
+    shown = format(_SHOWN.plus(value), "f")
+    shown = shown.rstrip("0").rstrip(".") if "." in shown else shown
+    return "0" if shown == "-0" else shown

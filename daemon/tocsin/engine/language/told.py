@@ -29,7 +29,7 @@ from tocsin.engine.language.tree import (
     constant_text,
     text,
 )
-from tocsin.engine.language.values import value_text
+from tocsin.engine.language.values import is_computed, value_text
 from tocsin.engine.rule import Truth
 from tocsin.events import Change
 
@@ -129,10 +129,7 @@ class Telling:
     def value(self, node: Node, *, before: bool = False) -> str:
         if isinstance(node, Constant):
             return node.value if isinstance(node.value, str) else constant_text(node.value)
-        computed = isinstance(node, Arithmetic | Negative) or (
-            isinstance(node, Call) and node.function != "previous"
-        )
-        return value_text(self._value(node, before=before), node.type, computed=computed)
+        return value_text(self._value(node, before=before), node.type, computed=is_computed(node))
 
     def subject(self, node: Node) -> str:
         return self.value(node) if isinstance(node, Constant) else f"{self.name(node)} {self.value(node)}"

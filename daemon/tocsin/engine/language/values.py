@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Context, Decimal
+from decimal import Decimal
 from typing import Any, Protocol
 
-from tocsin.engine.language.tree import Call, Node, Type, span_text
+from tocsin.engine.language.tree import Arithmetic, Call, Negative, Node, Type, span_text
 from tocsin.engine.rule import Evaluate as Evaluate  # noqa: PLC0414 - part of what this module gives
-from tocsin.events import Change, iso, number_text
+from tocsin.events import Change, computed_text, iso, number_text
 
-_SHOWN_DIGITS = Context(prec=12)  # of a number that we computed; the wire's own are shown whole
+_CHOOSING = frozenset({"previous", "default", "min", "max", "lowest", "highest", "peak"})
 _LONGEST_SHOWN = 120  # characters of a venue's text in one condition
 
 
@@ -61,6 +61,13 @@ def lifted(function: Callable[..., Any]) -> Callable[[Build], Evaluate]:
     return build
 
 
+def is_computed(node: Node) -> bool:
+    """Whether its number is one that we worked out; else it has the wire's digits, chosen as it may be among others."""
+    if isinstance(node, Call):
+        return node.function not in _CHOOSING or any(map(is_computed, node.arguments))
+    return isinstance(node, Arithmetic | Negative)
+
+
 def value_text(value: Any, type_: Type, *, computed: bool) -> str:
     """A value as messages show it."""
     if value is None:
@@ -68,7 +75,7 @@ def value_text(value: Any, type_: Type, *, computed: bool) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Decimal):
-        return number_text(value) if not computed else _computed(value)
+        return computed_text(value) if computed else number_text(value)
     if isinstance(value, datetime):
         return iso(value)
     if isinstance(value, timedelta):
@@ -78,8 +85,3 @@ def value_text(value: Any, type_: Type, *, computed: bool) -> str:
         return ", ".join(value)
     shown = str(value)
     return shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}…"
-
-
-def _computed(value: Decimal) -> str:
-    shown = format(_SHOWN_DIGITS.plus(value), "f")
-    return shown.rstrip("0").rstrip(".") if "." in shown else shown
