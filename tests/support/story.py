@@ -1,7 +1,8 @@
 """Alerts' lives as data: rules, steps and what is told, through the real entities, engine and turn on a hand-moved clock.
 
 A file is a list of tests in the format of rule tests (`at`, an observation, `expect` …), each with its own `rules`.
-`start` sets the wall-clock at the test's start. Beside those steps: `wall: 1h` sets the machine's clock forward or back; items of `expect` may also ask for anything that
+`start` sets the wall-clock at the test's start. Beside those steps: `wall: 1h` sets the machine's clock forward or back, `remove: fx` takes a venue
+from the configuration; items of `expect` may also ask for anything that
 the message's context holds (`reason`, `condition`, `missing`, `value` …) and `told: reminder`.
 """
 
@@ -208,6 +209,14 @@ class Story:
         now = self.clock.now()
         self.commit(self.turn.transitions(self.engine.reload(self.rules, now), now))
 
+    def remove(self, venue: str) -> None:
+        """The venue is no longer configured."""
+        del self.up[venue]
+        now = self.clock.now()
+        self.commit(self.turn.transitions(self.engine.venues_removed([venue], now), now))
+        for key in self.entities.venues_removed(venue):
+            self.entities_stored.pop(key, None)
+
     def acknowledge(self, rule: str, id_: str) -> None:
         alert = next(t["alert"] for t in reversed(self.told_ever) if t["rule"] == rule and t["id"] == id_)
         now = self.clock.now()
@@ -230,6 +239,8 @@ class Story:
             if "rules" in said:
                 self.rules = compiled(said["rules"])
             self.restart(seconds(said.get("down", "0s")), killed="killed" in said, away="away" in said)
+        elif "remove" in step:
+            self.remove(step["remove"])
         elif "alive" in step:
             self.alive = self.clock.now()
         elif "reload" in step:

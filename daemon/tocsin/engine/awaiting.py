@@ -1,13 +1,14 @@
 """What waits for the second event of a sequence, and what came before any first: kept as lives of their own.
 
 Of several first events the latest counts for `then`; for `unless` each waits by itself, as one more life (a page of the
-sequence), however many there are, so no alert is lost and an event costs the same whatever waits already. While the venue is
-away the time of a sequence stands still, over a restart it goes on by the wall-clock.
+sequence), however many there are, so no alert is lost and an event costs the same whatever waits already. A sequence may
+be of several venues: the time between two events of one venue stands still while that venue is away, whoever else is;
+between events of two venues it goes on. Over a restart it goes on by the wall-clock.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 from tocsin.engine.instance import rule_record
 from tocsin.engine.rule import Rule
@@ -15,87 +16,148 @@ from tocsin.events import Change, Instant, Key, from_iso, iso
 from tocsin.events.vocabulary import from_plain, to_plain
 
 MOST_RECENT = 50
-"""Of one sequence: how many second events that came before any first are remembered, where their `when` may choose."""
+"""Of one sequence and venue: how many second events that came before any first are remembered, where their `when` may choose."""
 _ROUNDING = 1e-3  # seconds: a second that comes just when the time is over is still awaited
 
 
-@dataclass(frozen=True, slots=True)
-class First:
-    """A first event that waits: until when, what of its own conditions was told, and what was missing."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """An event of a sequence: a second that came before any first, or (`First`) one that waits.
 
-    change: Change
-    until: Instant
-    condition: str = ""
-    missing: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Before:
-    """A second event that came before any first."""
+    `at` is when it was heard, put off by the `stood` seconds for which its time has stood still; it stands still again
+    since `stands`.
+    """
 
     change: Change
     at: Instant
+    stood: float = 0.0
+    stands: Instant | None = None
+
+    def turned(self, held: bool, now: Instant) -> Self:
+        """Its time stands still, or goes on, from now; if it does so already, nothing changes."""
+        if held == (self.stands is not None):
+            return self
+        if self.stands is None:
+            return replace(self, stands=now)
+        more = now.steady - self.stands.steady
+        return replace(self, at=self.at.later(more), stood=self.stood + more, stands=None)
+
+    def to_record(self) -> dict[str, Any]:
+        return {
+            "change": _plain(self.change),
+            "at": iso(self.at.wall),
+            "stood": self.stood,
+            "stands": iso(self.stands.wall) if self.stands else None,
+        }
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any], now: Instant, **more: Any) -> Self:
+        """While nobody watched its time went on, unless it stood still already: then it does so yet."""
+        stands = from_iso(record["stands"]) if record["stands"] else None
+        apart = ((stands or now.wall) - from_iso(record["at"])).total_seconds()
+        since = (now.wall - stands).total_seconds() if stands else 0.0
+        return cls(
+            change=_change(record["change"]),
+            at=now.later(-max(0.0, apart)),
+            stood=float(record["stood"]) + max(0.0, since),
+            stands=now if stands else None,
+            **more,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class First(Heard):
+    """A first event that waits: for how many seconds, what of its own conditions was told, and what was missing."""
+
+    within: float
+    condition: str = ""
+    missing: tuple[str, ...] = ()
+
+    @property
+    def until(self) -> Instant:
+        return self.at.later(self.within)
+
+    def to_record(self) -> dict[str, Any]:
+        own = {"within": self.within, "condition": self.condition, "missing": self.missing}
+        return Heard.to_record(self) | own
 
 
 @dataclass(slots=True)
 class Awaiting:
     """What waits, and what came before, for one rule and one group of events that belong together (`key`, of one page).
 
-    Only the first page knows what came before; more than one first event is only in records of older versions.
-    `sign` tells what the rule asked for when it began: a rule that asks for something else doesn't go on with it.
+    Only the first page knows what came before. `entity` is what was last heard of in it. `sign` tells what the rule
+    asked for when it began: a rule that asks for something else doesn't go on with it.
     """
 
     rule: Rule
     key: str
     entity: Key
     sign: str
-    firsts: tuple[First, ...] = ()
-    before: tuple[Before, ...] = ()
-    frozen: Instant | None = None  # since when its time stands still
+    first: First | None = None
+    before: tuple[Heard, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether there is anything in it."""
+        return self.first is not None or bool(self.before)
+
+    def __iter__(self) -> Iterator[Heard]:
+        if self.first is not None:
+            yield self.first
+        yield from self.before
 
     def due(self) -> float | None:
         """When (steady) the first of what it holds has had its time."""
-        sequel = self.rule.sequel
-        if self.frozen is not None or sequel is None:
-            return None
-        late = _ROUNDING if sequel.awaited else 0.0
-        times = [first.until.steady + late for first in self.firsts]
-        times += [before.at.steady + sequel.within for before in self.before]
-        return min(times, default=None)
+        return min((self._over_at(one) for one in self if one.stands is None), default=None)
 
-    def freeze(self, now: Instant) -> None:
-        if self.frozen is None:
-            self.frozen = now
+    def is_due(self, now: Instant) -> bool:
+        due = self.due()
+        return due is not None and due <= now.steady
 
-    def thaw(self, now: Instant) -> None:
-        if self.frozen is None:
-            return
-        stood = now.steady - self.frozen.steady
-        self.firsts = tuple(replace(first, until=first.until.later(stood)) for first in self.firsts)
-        self.before = tuple(replace(before, at=before.at.later(stood)) for before in self.before)
-        self.frozen = None
+    def is_of(self, venues: Collection[str]) -> bool:
+        """Whether something in it is of one of these venues."""
+        return any(one.change.venue in venues for one in self)
+
+    def reaches(self, one: Heard, venue: str, now: Instant) -> bool:
+        """Whether an event of that venue now comes in the time of `one`, which is in it and not over."""
+        return venue == one.change.venue or now.steady < self._over_at(one) - one.stood
+
+    def turn(self, held: Callable[[str], bool], now: Instant) -> None:
+        """The time of what is of a venue that is `held` stands still, that of the others goes on."""
+        if self.first is not None:
+            self.first = self.first.turned(held(self.first.change.venue), now)
+        self.before = tuple(one.turned(held(one.change.venue), now) for one in self.before)
 
     def adopt(self, rule: Rule, now: Instant) -> None:
         """The rule was edited: nothing waits longer than it says."""
         self.rule = rule
-        latest = (self.frozen or now).later(rule.sequel.within if rule.sequel else 0.0)
-        self.firsts = tuple(
-            replace(first, until=min(first.until, latest, key=lambda at: at.steady)) for first in self.firsts
-        )
+        if self.first is not None:
+            passed = (self.first.stands or now).steady - self.first.at.steady
+            self.first = replace(self.first, within=min(self.first.within, passed + self._within))
 
-    def take_over(self, now: Instant) -> tuple[First, ...]:
-        """The first events whose time is over; what came too long before is forgotten."""
-        within = self.rule.sequel.within if self.rule.sequel else 0.0
-        over = tuple(first for first in self.firsts if first.until.steady <= now.steady)
-        self.firsts = tuple(first for first in self.firsts if first.until.steady > now.steady)
-        self.before = tuple(before for before in self.before if before.at.steady + within > now.steady)
-        return over
+    def take_over(self, now: Instant) -> First | None:
+        """The first event, if its time is over; what came too long before is forgotten."""
+        self.before = tuple(one for one in self.before if not self._is_over(one, now))
+        first = self.first
+        if first is None or not self._is_over(first, now):
+            return None
+        self.first = None
+        return first
 
-    def remember(self, change: Change, now: Instant) -> None:
+    def leave(self, venues: Collection[str]) -> None:
+        """These venues are gone, and with them what is of them."""
+        if self.first is not None and self.first.change.venue in venues:
+            self.first = None
+        self.before = tuple(one for one in self.before if one.change.venue not in venues)
+
+    def remember(self, heard: Heard) -> None:
         """A second event that a later first may have been preceded by."""
         choosing = self.rule.sequel is not None and self.rule.sequel.when is not None
-        kept = (*self.before, Before(change, now))
-        self.before = kept[-MOST_RECENT:] if choosing else kept[-1:]
+        venue = heard.change.venue
+        others = (one for one in self.before if one.change.venue != venue)
+        of_it = (*(one for one in self.before if one.change.venue == venue), heard)
+        self.before = (*others, *of_it[-MOST_RECENT if choosing else -1 :])
+        self.entity = heard.change.key
 
     def to_record(self) -> dict[str, Any]:
         return {
@@ -103,48 +165,41 @@ class Awaiting:
             **rule_record(self.rule),
             "entity": list(self.entity),
             "sign": self.sign,
-            "firsts": [
-                {
-                    "change": _plain(first.change),
-                    "until": iso(first.until.wall),
-                    "condition": first.condition,
-                    "missing": first.missing,
-                }
-                for first in self.firsts
-            ],
-            "before": [
-                {"change": _plain(before.change), "at": iso(before.at.wall)} for before in self.before
-            ],
-            "frozen": iso(self.frozen.wall) if self.frozen else None,
+            "first": self.first.to_record() if self.first is not None else None,
+            "before": [one.to_record() for one in self.before],
         }
 
     @classmethod
     def from_record(cls, rule: Rule, key: str, record: Mapping[str, Any], now: Instant) -> "Awaiting":
-        """Its time stands still until `thaw`; while nobody watched it went on, unless the venue was away already."""
-        stood = from_iso(record["frozen"]) if record["frozen"] else now.wall
-
-        def moment(wall: str) -> Instant:
-            return now.later((from_iso(wall) - stood).total_seconds())
-
+        """What stood still does so until `turn`. KeyError, TypeError or ValueError where another version had written it."""
+        first = record["first"]
         return cls(
             rule=rule,
             key=key,
             entity=Key(*record["entity"]),
             sign=record["sign"],
-            firsts=tuple(
-                First(
-                    _change(first["change"]),
-                    moment(first["until"]),
-                    first["condition"],
-                    tuple(first["missing"]),
-                )
-                for first in record["firsts"]
-            ),
-            before=tuple(
-                Before(_change(before["change"]), moment(before["at"])) for before in record["before"]
-            ),
-            frozen=now,
+            first=First.from_record(
+                first,
+                now,
+                within=float(first["within"]),
+                condition=first["condition"],
+                missing=tuple(first["missing"]),
+            )
+            if first is not None
+            else None,
+            before=tuple(Heard.from_record(one, now) for one in record["before"]),
         )
+
+    @property
+    def _within(self) -> float:
+        return self.rule.sequel.within if self.rule.sequel else 0.0
+
+    def _over_at(self, one: Heard) -> float:
+        late = _ROUNDING if self.rule.sequel is not None and self.rule.sequel.awaited else 0.0
+        return one.at.steady + (one.within if isinstance(one, First) else self._within) + late
+
+    def _is_over(self, one: Heard, now: Instant) -> bool:
+        return one.stands is None and self._over_at(one) <= now.steady
 
 
 def page_key(sequence: str, page: int) -> str:

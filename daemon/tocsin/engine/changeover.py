@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple
 
 from tocsin.engine import states
@@ -64,7 +65,9 @@ class Changeover:
     def resumed(self, kept: Kept, rule: Rule, now: Instant) -> Iterator[Transition]:
         """A life of the last run goes on under its rule, edited in between or not."""
         life = kept.life
-        if isinstance(life, Instance | Awaiting) and not self._links.hold(rule, life.entity.venue):
+        if isinstance(life, Awaiting):
+            life.turn(partial(self._links.hold, rule), now)
+        elif isinstance(life, Instance) and not self._links.hold(rule, life.entity.venue):
             life.thaw(now)
         self._lives.keep(life)
         if kept.fingerprint != rule.fingerprint:

@@ -199,7 +199,9 @@ class Engine:
         for venue in venues:
             self._links.forget(venue)
         for life in self._lives:
-            if isinstance(life, Instance | Awaiting) and life.entity.venue in venues:
+            if isinstance(life, Awaiting):
+                out += self._following.venues_removed(life, venues, now)
+            elif isinstance(life, Instance) and life.entity.venue in venues:
                 out += self._changeover.end(life, now, "venue removed")
         out += self._grouped.venues_removed(venues, now)
         for venue in venues:

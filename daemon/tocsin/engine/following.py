@@ -1,9 +1,9 @@
 """Rules with `then` or `unless` at work: what begins a sequence, what completes it, and what becomes of it in time."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 
 from tocsin.engine import sequences
-from tocsin.engine.awaiting import Awaiting, First
+from tocsin.engine.awaiting import Awaiting, First, Heard
 from tocsin.engine.lives import Lives
 from tocsin.engine.model import Transition
 from tocsin.engine.occasions import Occasions
@@ -44,11 +44,15 @@ class Following:
         sequel = life.rule.sequel
         over = life.take_over(now)
         yield self._kept(life, "its time is over", now)
-        if sequel is None or sequel.awaited:
-            return
-        for first in over:
-            context = sequences.over(life.rule, sequel, first, now)
-            yield from self._occasions.raised(life.rule, first.change, context, now)
+        if over is not None and sequel is not None and not sequel.awaited:
+            context = sequences.over(life.rule, sequel, over, now)
+            yield from self._occasions.raised(life.rule, over.change, context, now)
+
+    def venues_removed(self, life: Awaiting, venues: Collection[str], now: Instant) -> Iterator[Transition]:
+        """What is of these venues ends; what is of others goes on."""
+        if life.is_of(venues):
+            life.leave(venues)
+            yield self._kept(life, "venue removed", now)
 
     def _second(
         self, rule: Rule, sequel: Sequel, change: Change, now: Instant
@@ -57,18 +61,20 @@ class Following:
         key = sequences.second_key(rule, sequel, change)
         completed = False
         for life in self._lives.pages(rule.id, key) if key is not None else ():
-            if (due := life.due()) is not None and due <= now.steady:
+            if life.is_due(now):
                 yield from self.passed(life, now)
-            judged = [(one, *sequences.belongs(rule, sequel, change, one.change, now)) for one in life.firsts]
-            if not any(counts for _, counts, _ in judged):
+            first = life.first
+            if first is None or not life.reaches(first, change.venue, now):
                 continue
-            life.firsts = tuple(first for first, counts, _ in judged if not counts)
+            counts, missing = sequences.belongs(rule, sequel, change, first.change, now)
+            if not counts:
+                continue
+            life.first = None
             yield self._kept(life, f"the second came: {', '.join(change.events)}", now)
-            for first, counts, missing in judged:
-                if counts and sequel.awaited:
-                    completed = True
-                    context = sequences.completed(rule, first, change, now, missing=missing)
-                    yield from self._occasions.raised(rule, first.change, context, now)
+            if sequel.awaited:
+                completed = True
+                context = sequences.completed(rule, first, change, now, missing=missing)
+                yield from self._occasions.raised(rule, first.change, context, now)
         return completed
 
     def _first(self, rule: Rule, sequel: Sequel, change: Change, now: Instant) -> Iterator[Transition]:
@@ -77,8 +83,14 @@ class Following:
             self._sight.note(rule, truth, now.steady, missing)
         if truth is False or (truth is None and rule.if_unknown == "ignore"):
             return
-        told = " and ".join(sequences.first_told(rule, change, now))
-        first = First(change, now.later(sequel.within), told, missing)
+        first = First(
+            change=change,
+            at=now,
+            stands=self._stands(rule, change, now),
+            within=sequel.within,
+            condition=" and ".join(sequences.first_told(rule, change, now)),
+            missing=missing,
+        )
         if sequences.is_both(rule, sequel, change):
             counts, unknown = sequences.belongs(rule, sequel, change, change, now)
             if counts and sequel.awaited:
@@ -86,39 +98,43 @@ class Following:
                 yield from self._occasions.raised(rule, change, context, now)
             if counts:
                 return
-        key = sequences.first_key(rule, sequel, change)
-        life = self._lives.get(rule.id, key)
-        if not isinstance(life, Awaiting):
-            life = Awaiting(rule, key, change.key, sequences.sign(rule))
-        elif (due := life.due()) is not None and due <= now.steady:
+        life = self._life(rule, sequences.first_key(rule, sequel, change), change)
+        if life.is_due(now):
             yield from self.passed(life, now)
-        if any(sequences.belongs(rule, sequel, one.change, change, now)[0] for one in life.before):
+        if any(
+            life.reaches(one, change.venue, now)
+            and sequences.belongs(rule, sequel, one.change, change, now)[0]
+            for one in life.before
+        ):
             return
         yield self._waits(life, first, now)
 
     def _waits(self, life: Awaiting, first: First, now: Instant) -> Transition:
         """The latest counts where a second is awaited; else each waits in a life of its own."""
         rule, sequel = life.rule, life.rule.sequel
-        if life.firsts and sequel is not None and not sequel.awaited:
+        if life.first is not None and sequel is not None and not sequel.awaited:
             life = Awaiting(rule, self._lives.new_page(life.key), first.change.key, sequences.sign(rule))
-        life.firsts = (first,)
-        if self._held(rule, first.change.venue):
-            life.freeze(now)
+        life.first, life.entity = first, first.change.key
         return self._kept(life, "the first came", now)
 
     def _remembered(self, rule: Rule, sequel: Sequel, change: Change, now: Instant) -> Iterator[Transition]:
         key = sequences.second_key(rule, sequel, change)
         if key is None:
             return
-        life = self._lives.get(rule.id, key)
-        if not isinstance(life, Awaiting):
-            life = Awaiting(rule, key, change.key, sequences.sign(rule))
-        life.remember(change, now)
-        if self._held(rule, change.venue):
-            life.freeze(now)
+        life = self._life(rule, key, change)
+        life.remember(Heard(change=change, at=now, stands=self._stands(rule, change, now)))
         yield self._kept(life, "the second came first", now)
 
+    def _life(self, rule: Rule, key: str, change: Change) -> Awaiting:
+        """The sequence's first life, as it is or to be begun."""
+        life = self._lives.get(rule.id, key)
+        return life if isinstance(life, Awaiting) else Awaiting(rule, key, change.key, sequences.sign(rule))
+
+    def _stands(self, rule: Rule, change: Change, now: Instant) -> Instant | None:
+        """What a venue tells while it is away stands still from the first."""
+        return now if self._held(rule, change.venue) else None
+
     def _kept(self, life: Awaiting, why: str, now: Instant) -> Transition:
-        keep = bool(life.firsts or life.before)
+        keep = bool(life)
         (self._lives.keep if keep else self._lives.forget)(life)
         return transition(life, Step(trace=why), now, keep=keep)

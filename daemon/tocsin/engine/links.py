@@ -4,6 +4,7 @@ A link that is only being made (`connecting`, after a start) is down and not yet
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 from tocsin.engine.awaiting import Awaiting
 from tocsin.engine.instance import Instance
@@ -77,17 +78,20 @@ class Links:
         (self._down.add if down else self._down.discard)(name)
         (self._lost.add if is_lost(venue) else self._lost.discard)(name)
         for life in self._lives:
-            if life.entity.venue != name or not hangs_on_link(life.rule):
+            if not hangs_on_link(life.rule):
                 continue
-            if isinstance(life, Instance):
+            if isinstance(life, Awaiting):
+                if stays or not life.is_of((name,)):
+                    continue
+                life.turn(partial(self.hold, life.rule), now)
+            elif isinstance(life, Instance) and life.entity.venue == name:
                 if self.resolves(life.rule, name) and life.state != "inactive":
                     yield from end(life, now, "venue lost")
                     continue
-                if life.state not in ("pending", "recovering"):
+                if stays or life.state not in ("pending", "recovering"):
                     continue
-            elif not isinstance(life, Awaiting):
-                continue
-            if not stays:
                 (life.freeze if down else life.thaw)(now)
-                self._lives.keep(life)
-                yield transition(life, Step(trace="venue away" if down else "venue back"), now)
+            else:
+                continue
+            self._lives.keep(life)
+            yield transition(life, Step(trace="venue away" if down else "venue back"), now)

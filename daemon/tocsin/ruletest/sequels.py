@@ -45,11 +45,12 @@ class Sequels:
         for key, record in self._known.records.items():
             if record.get("sequence"):
                 life = Awaiting.from_record(self._rule, key, record, Instant(now, 0.0))
-                found += [(first, self._waits(first, bool(record["frozen"]))) for first in life.firsts]
+                if life.first is not None:
+                    found.append((life.first, self._waits(life.first)))
         return sorted(found, key=lambda each: each[0].change.received, reverse=True)
 
-    def _waits(self, first: First, stands: bool) -> str:
-        if stands:
+    def _waits(self, first: First) -> str:
+        if first.stands:
             return "none so far; its time stands still while the venue is away"
         until = time_text(first.until.wall)
         return (
