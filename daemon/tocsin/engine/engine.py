@@ -62,12 +62,12 @@ class Engine:
     def process(self, change: Change, now: Instant) -> list[Transition]:
         """Everything that this change starts, ends and tells, in the order of the rules."""
         rules, kind = self._rules, change.kind
-        change = self._memory.see(change, passing=kind == "trade" and self._is_passing(change))
+        change = self._memory.see(change)
         out = list(self._link(change, now)) if kind == "venue" else []
         if concerned := rules.concerned(change, self._judging.restless(change.key)):
             out += self._evaluated(concerned, change, now)
         out += self._grouped.changed(change, now)
-        if change.ended:
+        if change.ended and not change.passing:
             self._memory.forget((change.key,))
         if kind in rules.timed_kinds:
             self._looking = True
@@ -225,7 +225,6 @@ class Engine:
 
     def _evaluated(self, rules: Iterable[Rule], change: Change, now: Instant) -> Iterator[Transition]:
         key = instance_key(change.key)
-        passing = change.kind == "trade" and self._is_passing(change)
         for rule in rules:
             if not self._hours.counts(rule):
                 continue
@@ -234,7 +233,7 @@ class Engine:
             elif rule.is_event_rule:
                 if happens_in(change, rule.events):
                     yield from self._occasions.happened(rule, change, now)
-            elif passing:
+            elif change.passing:
                 continue
             elif rule.is_level:
                 yield from self._judging.judge(rule, key, change, now)
@@ -295,11 +294,6 @@ class Engine:
         self._judging.rules = self._rules
         self._memory.ask(self._rules.running.values())
         self._grouped.set_rules(self._rules.running.values())
-
-    def _is_passing(self, change: Change) -> bool:
-        """A trade that is older than the latest one: it happened, but it isn't what is so."""
-        latest = self._world.get(change.key)
-        return latest is not None and latest.state is not change.state
 
     def _link(self, venue: Change, now: Instant) -> Iterator[Transition]:
         """A venue's link may have gone down or come up."""

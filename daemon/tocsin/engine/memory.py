@@ -74,10 +74,9 @@ class Memory:
 
     # ----------------------------------------------------------------------------------------------------- entities
 
-    def see(self, change: Change, *, passing: bool = False) -> Change:
-        """The change, with the histories of its entity as they are after it.
-
-        `passing`: it happened, but it isn't what is so now: only what counts each event hears of it.
+    def see(self, change: Change) -> Change:
+        """The change, with the histories of its entity as they are after it. Of one that is passing only what has a
+        sample of each event hears.
         """
         asked = self._asked.get(change.key[1])
         if asked is None:
@@ -86,7 +85,7 @@ class Memory:
         seen = inform(change, histories)
         at = microseconds(event_time(change))
         for each in asked:
-            if not passing or each.followed.samples:
+            if not change.passing or each.followed.samples:
                 self._feed(each, histories, seen, at)
         return seen
 

@@ -190,7 +190,8 @@ class Entities:
         now = heard.at.wall
         since = record.known_since if record is not None else now
         passing = Record(key[:3], key[3], heard.said, heard.origin, heard.time or now, now, since)
-        return self._shelf.change(passing, events, record.state if record is not None else None, heard.raw)
+        previous = record.state if record is not None else None
+        return self._shelf.change(passing, events, previous, heard.raw, passing=True)
 
     # ------------------------------------------------------------------------------------------------------- the world
 

@@ -166,6 +166,8 @@ class Shelf:
         events: tuple[str, ...] = (),
         previous: Entity | None = None,
         raw: str | None = None,
+        *,
+        passing: bool = False,
     ) -> Change:
         """What is told of an entity as it now stands."""
         key, state = record.key, record.state
@@ -184,6 +186,7 @@ class Shelf:
             account_state=self.account_of(key) if owned else None,
             raw=raw,
             sent=self.sent(key[0]) if key[1] == "account" else (),
+            passing=passing,
         )
 
     def _put(self, record: Record) -> None:

@@ -70,6 +70,7 @@ class Change(Struct, frozen=True, kw_only=True):
     database and one evaluation in the engine. `previous` is None at first sight. `account_state` is the account that
     an order or position belongs to, as it stands. `known_since` is when the daemon first saw the entity. `ended` says
     that the entity lives no more. `sent`, of an account: which of the values that we could count its venue sends itself.
+    `passing`: it happened, but isn't what is so now, nor kept (a trade that came late, a public expiry, our own events).
     """
 
     key: Key
@@ -85,6 +86,7 @@ class Change(Struct, frozen=True, kw_only=True):
     account_state: Account | None = None
     raw: str | None = None
     sent: tuple[str, ...] = ()
+    passing: bool = False
 
     @property
     def venue(self) -> str:
