@@ -19,8 +19,8 @@ from tocsin.delivery.channel import Wakes
 from tocsin.delivery.emergency import SteadfastOutbox
 from tocsin.delivery.model import Sender
 from tocsin.delivery.outbox import Channel, run_channel
+from tocsin.engine.changeover import became
 from tocsin.engine.engine import Engine
-from tocsin.engine.model import Transition
 from tocsin.entities import Entities
 from tocsin.events import Daemon as DaemonState
 from tocsin.events import Key, Occurrence
@@ -113,11 +113,11 @@ class Rooms:
         unreadable += found
         return batch
 
-    def venues_removed(self, names: Sequence[str], resolved: list[str]) -> Batch:
+    def venues_removed(self, names: Sequence[str], alerts: list[str]) -> Batch:
         """These venues are no longer configured: their alerts end, what they still had to say is not heard."""
         now = self.clock.now()
         transitions = self.engine.venues_removed(names, now)
-        resolved += _resolved(transitions)
+        alerts += filter(None, map(became, transitions))
         gone: list[Key] = []
         for name in names:
             self.inbox.drop(name)
@@ -126,12 +126,12 @@ class Rooms:
         batch.gone += gone
         return batch
 
-    def reload(self, settings: Settings, resolved: list[str]) -> Batch:
-        """Other rules, channels and names from now on; what that resolves is named in `resolved`."""
+    def reload(self, settings: Settings, alerts: list[str]) -> Batch:
+        """Other rules, channels and names from now on; what became of alerts by that is told in `alerts`."""
         self.settings = settings
         now = self.clock.now()
         transitions = self.engine.reload(settings.rules, now)
-        resolved += _resolved(transitions)
+        alerts += filter(None, map(became, transitions))
         self.turn.options = make_options(settings)
         return self.turn.transitions(transitions, now)
 
@@ -183,15 +183,6 @@ class Rooms:
             state = to_plain(known[name].state) if name in known else {"status": "connecting"}
             told.append({**state, "venue": name, "type": venue.adapter.name})
         return told
-
-
-def _resolved(transitions: Sequence[Transition]) -> list[str]:
-    """What of these a reload's answer names."""
-    return [
-        f"{each.rule} for {each.entity.id} ({each.context.reason})"
-        for each in transitions
-        if each.tell == "resolved" and each.context is not None
-    ]
 
 
 def runtime_dir(state_dir: Path, environ: Mapping[str, str] = os.environ) -> Path:

@@ -1,10 +1,12 @@
-"""What a reload changes: compared by value, so that what the user didn't touch notices nothing."""
+"""What a reload changes: compared by value, so that what the user didn't touch notices nothing; and how that is told."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tocsin.config.settings import Settings
+from tocsin.engine.language import sequel
+from tocsin.engine.rule import Condition, Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,26 +53,61 @@ def stale_channels(before: Settings, after: Settings) -> tuple[str, ...]:
     )
 
 
-def rules(before: Settings, after: Settings) -> Difference:
-    """Rules whose meaning, texts or channels differ."""
+def rules(before: Settings, after: Settings) -> list[str]:
+    """In words, the rules that are new, gone, or edited: what they mean, or how they are told only."""
+    old, new = {rule.id: rule for rule in before.rules}, {rule.id: rule for rule in after.rules}
+    difference = Difference.between(
+        {id_: _said(rule) for id_, rule in old.items()}, {id_: _said(rule) for id_, rule in new.items()}
+    )
+    edited = [f"rule {name} changed {_how(old[name], new[name])}" for name in difference.changed]
+    return [*replace(difference, changed=()).told("rule"), *edited]
 
-    def by_id(settings: Settings) -> dict[str, Any]:
-        return {
-            rule.id: (
-                rule.fingerprint,
-                rule.enabled,
-                rule.severity,
-                rule.notify,
-                rule.title,
-                rule.message,
-                rule.value_of,
-                rule.inhibited_by,
-                rule.notify_during,
-            )
-            for rule in settings.rules
-        }
 
-    return Difference.between(by_id(before), by_id(after))
+def _said(rule: Rule) -> tuple[Any, ...]:
+    return (rule.fingerprint, *(of(rule) for of in _TOLD.values()))
+
+
+def _how(old: Rule, new: Rule) -> str:
+    if old.enabled != new.enabled:
+        return "and is switched on" if new.enabled else "and is switched off"
+    told = [key for key, of in _TOLD.items() if of(old) != of(new)]
+    if old.fingerprint == new.fingerprint:
+        return f"in how it is told only ({', '.join(told)}); its alerts go on"
+    meant = [key for key, of in _MEANT.items() if of(old) != of(new)]
+    told = [key for key in told if key != "value"]  # mostly what `when` compares, and edited with it
+    return f"in what it means ({', '.join([*meant, *told])})"
+
+
+def _source(condition: Condition | None) -> str | None:
+    return condition.source if condition is not None else None
+
+
+# What a rule means, by its keys, and how it is told: so that what is edited can be named.
+_MEANT: Mapping[str, Callable[[Rule], Any]] = {
+    "watch": lambda rule: (rule.kinds, rule.events),
+    "where": lambda rule: _source(rule.where),
+    "when": lambda rule: _source(rule.when),
+    "until": lambda rule: _source(rule.until),
+    "for": lambda rule: rule.for_,
+    "keep_firing_for": lambda rule: rule.keep_firing_for,
+    "repeat": lambda rule: rule.repeat,
+    "cooldown": lambda rule: rule.cooldown,
+    "per": lambda rule: rule.per,
+    "then or unless": lambda rule: sequel.spelled(rule.sequel) if rule.sequel is not None else None,
+    "active": lambda rule: rule.active,
+    "if_unknown": lambda rule: rule.if_unknown,
+    "on_gap": lambda rule: rule.on_gap,
+}
+_TOLD: Mapping[str, Callable[[Rule], Any]] = {
+    "severity": lambda rule: rule.severity,
+    "notify": lambda rule: rule.notify,
+    "title": lambda rule: rule.title,
+    "message": lambda rule: rule.message,
+    "value": lambda rule: rule.value_of,
+    "inhibited_by": lambda rule: rule.inhibited_by,
+    "notify_during": lambda rule: rule.notify_during,
+    "enabled": lambda rule: rule.enabled,
+}
 
 
 def needs_restart(before: Settings, after: Settings) -> list[str]:

@@ -151,11 +151,11 @@ class Daemon:
     async def _change_over(self, before: Settings, after: Settings) -> list[str]:
         venues, channels = changes.venues(before, after), changes.channels(before, after)
         self._settings = after
-        resolved: list[str] = []
-        await self._rooms.pipeline.call(partial(self._rooms.reload, after, resolved))
+        alerts: list[str] = []
+        await self._rooms.pipeline.call(partial(self._rooms.reload, after, alerts))
         await self._parts.stop(*(f"venue {name}" for name in (*venues.removed, *venues.changed)))
         if venues.removed:
-            await self._rooms.pipeline.call(partial(self._rooms.venues_removed, venues.removed, resolved))
+            await self._rooms.pipeline.call(partial(self._rooms.venues_removed, venues.removed, alerts))
         for name in (*venues.added, *venues.changed):
             self._start_venue(name)
         stale = changes.stale_channels(before, after)
@@ -167,8 +167,8 @@ class Daemon:
         return [
             *venues.told("venue"),
             *channels.told("channel"),
-            *changes.rules(before, after).told("rule"),
-            *(f"resolved: {what}" for what in resolved),
+            *changes.rules(before, after),
+            *alerts,
             *changes.needs_restart(before, after),
         ]
 

@@ -14,7 +14,7 @@ from tocsin.cli.options import config_option, format_option, paint, print_json
 @format_option
 @click.pass_context
 def command(ctx: click.Context, config: Path | None, output: str) -> None:
-    """Have the running daemon read its config anew, and say what changed and what that resolves.
+    """Have the running daemon read its config anew, and say what changed and what became of alerts by it.
 
     Everything is checked first; one error anywhere and the old configuration goes on (exit 1, with every problem).
     What you didn't touch notices nothing, and no event is lost.

@@ -24,6 +24,21 @@ from tocsin.engine.states import Step
 from tocsin.engine.transitions import standing, transition
 from tocsin.events import Change, Instant
 
+_GOES_ON = "rule changed, and it goes on"
+_DROPPED = "it was pending: "
+
+
+def became(moved: Transition) -> str | None:
+    """In words, what became of an alert by an edit of its rule, or by the rule's end; None where nothing lasted."""
+    about = f"{moved.rule} for {moved.entity.id}"
+    if moved.tell == "resolved" and moved.context is not None:
+        return f"resolved: {about} ({moved.context.reason})"
+    if moved.trace.startswith(_DROPPED):
+        return f"dropped, and nobody was told: {about}, {moved.trace}"
+    if moved.trace == _GOES_ON and moved.state != "inactive":
+        return f"goes on: {about}, {moved.state}"
+    return None
+
 
 class Kept(NamedTuple):
     """A life as it was stored: what its rule wanted, by which fields it grouped, and its fingerprint."""
@@ -94,7 +109,7 @@ class Changeover:
         life.adopt(rule, now)
         if self._goes_on(life, asked, grouped, now):
             self._lives.keep(life)
-            yield transition(life, Step(trace="rule changed, and it goes on"), now)
+            yield transition(life, Step(trace=_GOES_ON), now)
         else:
             yield from self.end(life, now, "rule changed")
 
@@ -104,7 +119,8 @@ class Changeover:
             yield from self._occasions.quiet_ended(life, now, reason)
             return
         self._lives.forget(life)
-        step = Step(trace=reason)
+        pending = isinstance(life, Instance) and life.state == "pending"
+        step = Step(trace=f"{_DROPPED}{reason}" if pending else reason)
         if isinstance(life, Instance) and life.state in ("firing", "recovering"):
             change = self.standing(life, now)
             if change is not None:
