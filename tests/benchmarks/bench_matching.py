@@ -42,13 +42,14 @@ def _holds(rule, event):
 
 @pytest.mark.parametrize("count", [10, 1000, 10_000])
 def bench_engine(measure, count):
-    """The whole of `Engine.process`. Every event is of a symbol that has rules."""
+    """The whole of the engine, a change at a time. Every event is of a symbol that has rules."""
     engine = Engine(rules(wants(count)), Entities(), lambda: "id")
     events = [event.change for event in asked(2000, count)]
 
     def run():
         for change in events:
             engine.process(change, NOW)
+            engine.settle(NOW)
 
     measure(f"engine/{count}", run, len(events))
 

@@ -76,6 +76,7 @@ class Path:
             for change in self.entities.apply(received.venue, observed, received.at, received.raw):
                 self.engine.process(change, received.at)
                 self.seen += change.kind == "position"
+        self.engine.settle(received.at)
         if self.seen >= COUNT:
             self.all.set()
 
@@ -86,6 +87,7 @@ def bench_path(measure, written, asked):
             for observed in VENUE.decode(message, NOW.wall).items:
                 for change in path.entities.apply("fx", observed, NOW, message):
                     path.engine.process(change, NOW)
+            path.engine.settle(NOW)
 
     measure("path", run, COUNT, setup=lambda: ((Path(asked),), {}))
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from support.story import Story, compiled, seconds
+from tocsin.events import Observation, Ticker, number
 from tocsin.store.model import Batch
 
 
@@ -36,6 +37,18 @@ CASES = {
         ["A 3"],
     ),
 }  # fmt: skip
+
+
+def test_of_what_came_together_all_that_moved_the_group_is_kept() -> None:
+    story = _Kept([{"id": "x", "watch": "ticker", "per": ["venue"], "when": "sum(last) > 4"}])
+    story.connect("fx")
+    said = (("A", "3"), ("B", "2"))
+    story.say(
+        "fx",
+        *(Observation(state=Ticker(id=name, symbol=name, last=number(last))) for name, last in said),
+    )
+    story.say("px", Observation(state=Ticker(id="C", symbol="C", last=number("1"))))
+    assert story.events == ["A 3", "B 2"]
 
 
 @pytest.mark.parametrize(("rules", "kept"), CASES.values(), ids=CASES)

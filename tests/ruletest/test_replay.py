@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -394,8 +395,19 @@ def test_an_empty_recording(here):
     assert run(*ALONE).output == "nothing is recorded there\n"
 
 
+def at_p1(profit: str, status: str = "open", id_: str = "p1") -> Observation:
+    state = Position(id=id_, symbol="BTCUSD", side="long", profit=number(profit), status=status)
+    return Observation(state=state, account="a1")
+
+
 def live(here: Path, rules: str, said: tuple[tuple[float, str, str], ...]) -> list[Delivered]:
     """What people were told in a run of these rules; what it kept is in state/. Its position's profit and status are said."""
+    return lived(here, rules, [(at, (at_p1(profit, status),)) for at, profit, status in said])
+
+
+def lived(
+    here: Path, rules: str, messages: Iterable[tuple[float, tuple[Observation, ...]]]
+) -> list[Delivered]:
     (here / "it.yaml").write_text(
         f"rules: {rules}\nchannels: [phone]\ntests: [{{name: it, steps: [{{at: 0s, expect: []}}]}}]\n"
     )
@@ -412,10 +424,9 @@ def live(here: Path, rules: str, said: tuple[tuple[float, str, str], ...]) -> li
                 nursery=nursery,
             )
             await bench.start(["fx"])
-            for at, profit, status in said:
+            for at, message in messages:
                 await bench.run_until(at)
-                state = Position(id="p1", symbol="BTCUSD", side="long", profit=number(profit), status=status)
-                await bench.say("fx", (Observation(state=state, account="a1"),))
+                await bench.say("fx", message)
             await bench.say("fx", (link("fx", "disconnected"),))
             await bench.settle()
             await bench.stop()
@@ -450,6 +461,18 @@ def test_it_tells_what_the_daemon_told(here):
         "nobody",
         "nobody-later",
     }
+
+
+def test_what_came_with_one_message_is_one_again(here):
+    """A rule on groups judges it when all of it is there, as in the run."""
+    (here / "groups.yaml").write_text(
+        "rules:\n  - {id: loss, watch: position, per: [account], when: sum(profit) < -50}\n"
+    )
+    both = (at_p1("-60"), at_p1("20", id_="p2"))
+    told = lived(here, "groups.yaml", [(0, both), (10, (at_p1("0", id_="p2"),))])
+    assert [each.at for each in told] == [10]
+    again = replayed("state/tocsin.db", "--rules", "groups.yaml")["rules"][0]["alerts"]
+    assert [alert["at"] for alert in again] == ["2024-11-15T12:55:30+00:00"]
 
 
 def test_a_database_tells_its_own_events_again(here):

@@ -1,6 +1,7 @@
 """The engine: changes and the passing of time in, transitions out. One entrance, no I/O, no clock of its own.
 
     process(change)   what a venue said      -> the rules that watch it
+    settle(now)       that was all of it     -> the rules that watch groups; what came of each change
     advance(now)      a timer has come due   -> for, keep_firing_for, repeat, cooldown; conditions on time
     reload(rules)     the user edited        -> untouched rules notice nothing
 
@@ -23,7 +24,7 @@ from tocsin.engine.judging import Judging
 from tocsin.engine.links import Links, hangs_on_link, is_down
 from tocsin.engine.lives import Life, Lives
 from tocsin.engine.memory import Memory
-from tocsin.engine.model import Faded, Sample, Saved, Transition, World
+from tocsin.engine.model import Faded, Sample, Saved, Taken, Transition, World
 from tocsin.engine.occasions import Occasions
 from tocsin.engine.rule import Rule
 from tocsin.engine.rulebook import Rulebook
@@ -52,6 +53,7 @@ class Engine:
         self._changeover = Changeover(
             self._lives, world, self._occasions, self._grouped, links=self._links, hours=self._hours
         )
+        self._taken: list[Taken] = []
         self._looked_at = float("-inf")
         self._looking = True  # whether there is anything whose truth changes as time passes
         self._rules = Rulebook(rules)
@@ -59,23 +61,34 @@ class Engine:
 
     # ------------------------------------------------------------------------------------------------------- entrances
 
-    def process(self, change: Change, now: Instant) -> list[Transition]:
-        """Everything that this change starts, ends and tells, in the order of the rules."""
-        rules, kind = self._rules, change.kind
+    def process(self, change: Change, now: Instant) -> None:
+        """Take in what a venue said. What comes of it `settle` says, when all that the message brings about is taken in."""
+        taken = Taken(change, [])
+        self._taken.append(taken)
+        rules, kind, out = self._rules, change.kind, taken.transitions
         change = self._memory.see(change)
-        out = list(self._link(change, now)) if kind == "venue" else []
+        if kind == "venue":
+            out += self._link(change, now)
         if concerned := rules.concerned(change, self._judging.restless(change.key)):
             out += self._evaluated(concerned, change, now)
-        out += self._grouped.changed(change, now)
+        self._grouped.changed(change, taken, now)
         if change.ended and not change.passing:
             self._memory.forget((change.key,))
         if kind in rules.timed_kinds:
             self._looking = True
         if kind == "account" and rules.reading_account:
-            out += self._account_moved(change, now)
-        if len(out) > 1:
-            out.sort(key=lambda each: rules.order[each.rule])
-        return out
+            self._account_moved(change, taken, now)
+
+    def settle(self, now: Instant) -> list[Taken]:
+        """Everything that the changes since the last call start, end and tell; of groups, that they are as they now stand."""
+        self._grouped.settle(now)
+        taken, self._taken = self._taken, []
+        for each in taken:
+            found = each.transitions
+            if len(found) > 1:
+                found.sort(key=lambda transition: self._rules.order[transition.rule])
+            each.tells = each.tells or any(transition.tell for transition in found)
+        return taken
 
     def advance(self, now: Instant) -> list[Transition]:
         """Everything that has come due by `now`, in the order in which it came due."""
@@ -250,14 +263,14 @@ class Engine:
         yield from self._judging.standing(there, now, timed)
         yield from self._grouped.look(now)
 
-    def _account_moved(self, change: Change, now: Instant) -> Iterator[Transition]:
+    def _account_moved(self, change: Change, taken: Taken, now: Instant) -> None:
         """Rules on orders and positions that read their account are judged again when the account moves."""
         account = change.state if isinstance(change.state, Account) else None
         below = [
             standing(owned, account) for owned in self._world.of_account(change.key.venue, change.key.id)
         ]
-        yield from self._judging.standing(below, now, self._rules.reading_account)
-        yield from self._grouped.moved(below, now, self._rules.reading_account)
+        taken.transitions += self._judging.standing(below, now, self._rules.reading_account)
+        self._grouped.moved(below, taken, now)
 
     def _timer(self, life: Life, change: Change | None, now: Instant) -> Iterator[Transition]:
         """A life's time has come. `change` is its entity as it stands, where the life is an instance."""
@@ -293,12 +306,13 @@ class Engine:
         """Other rules run from now on: other things are to be remembered."""
         self._judging.rules = self._rules
         self._memory.ask(self._rules.running.values())
-        self._grouped.set_rules(self._rules.running.values())
+        self._grouped.set_rules(self._rules.running.values(), self._rules.reading_account)
 
     def _link(self, venue: Change, now: Instant) -> Iterator[Transition]:
         """A venue's link may have gone down or come up."""
         if not self._links.turns(venue):
             return
+        self._grouped.settle(now)  # what came before the link turned
         yield from self._links.turned(venue, now, self._changeover.end)
         if not is_down(venue):
             yield from self._taken_up(venue.key.id, now)

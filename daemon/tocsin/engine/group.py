@@ -5,6 +5,7 @@ Sums are carried along exactly, extremes are kept in heaps: a change costs littl
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from heapq import heapify, heappop, heappush
 from itertools import count
@@ -89,7 +90,7 @@ class Group:
         self.fields = fields
         self.live: set[Key] = set()
         self.taking_part: dict[Key, Member] = {}
-        self.latest: Change | None = None
+        self._latest: Change | None = None
         size = len(layout.values)
         self._sums = [Decimal(0)] * size
         self._known = [0] * size
@@ -180,6 +181,29 @@ class Group:
 
     # ---------------------------------------------------------------------------------------------------- changes
 
+    @property
+    def latest(self) -> Change | None:
+        """What it heard last: of those that live or, until it is `judged`, of one that has just left."""
+        if self._latest is None:
+            known = (change for key in self.live if (change := self._layout.get(key)) is not None)
+            self._latest = max(known, key=_heard, default=None)
+        return self._latest
+
+    def hear(self, change: Change, *, news: bool) -> None:
+        """`news`: it has happened now; else it is what was so already."""
+        latest = self._latest
+        if (
+            latest is None
+            or (news and change.received != latest.received)
+            or _heard(change) >= _heard(latest)
+        ):
+            self._latest = change
+
+    def judged(self) -> None:
+        """The change that moved it is no news any more: who has left isn't spoken of again."""
+        if self._latest is not None and self._latest.key not in self.live:
+            self._latest = None
+
     def put(self, key: Key, member: Member | None) -> None:
         """The entity is now so; None: it takes no part."""
         old = self.taking_part.pop(key, None)
@@ -204,6 +228,11 @@ class Group:
                 self._sums[place] = (SUMS.add if sign > 0 else SUMS.subtract)(self._sums[place], value)
                 if member.currency is not None:
                     _add(self._currencies[place], member.currency, sign)
+
+
+def _heard(change: Change) -> tuple[datetime, datetime, Key]:
+    """What came with one message has an order too, the same in every run."""
+    return change.received, change.time, change.key
 
 
 def _add(currencies: Counter[str], currency: str, sign: int) -> None:

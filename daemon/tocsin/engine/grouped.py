@@ -1,19 +1,30 @@
-"""State rules with `per` at work: an instance for each group, judged when any of its entities changes, ends or appears."""
+"""State rules with `per` at work: an instance for each group, judged when any of its entities has changed, ended or appeared.
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+What comes about together is judged once, as it has become: between two of its changes a group is what it never was.
+"""
 
-from tocsin.engine.group import Group
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from tocsin.engine.group import Fields, Group
 from tocsin.engine.group_change import as_change, as_seen_by, group_key, groups_by
-from tocsin.engine.groups import Groups
+from tocsin.engine.groups import Groups, Table
 from tocsin.engine.links import Links
 from tocsin.engine.lives import Life
-from tocsin.engine.model import Transition, World
+from tocsin.engine.model import Taken, Transition, World
 from tocsin.engine.rule import Rule, Truth
 from tocsin.engine.rulebook import is_timed
 from tocsin.engine.states import verdict
 from tocsin.events import Change, Instant, Key
 
 Judge = Callable[[Rule, str, Change, Instant], Sequence[Transition]]
+
+
+class _Touched(NamedTuple):
+    """A group to be judged, and the changes that moved it."""
+
+    group: Group
+    by: list[Taken]
 
 
 class Grouped:
@@ -34,33 +45,80 @@ class Grouped:
         self._counts = counts
         self._links = links
         self._rules: tuple[Rule, ...] = ()
-        self._by_kind: dict[str, list[Rule]] = {}
+        self._kinds: frozenset[str] = frozenset()
+        self._asking: dict[Table, list[Rule]] = {}
+        self._reading_account: dict[str, list[Table]] = {}
+        self._touched: dict[Table, dict[Fields, _Touched]] = {}
 
-    def set_rules(self, rules: Iterable[Rule]) -> None:
+    def set_rules(self, rules: Iterable[Rule], reading_account: Container[str]) -> None:
         """These rules run from now on. Groups that are asked for as before stay as they are."""
         self._rules = tuple(rule for rule in rules if rule.is_group)
-        self._by_kind = {}
-        for rule in self._rules:
-            for kind in rule.kinds:
-                self._by_kind.setdefault(kind, []).append(rule)
         self._groups.set_rules(self._rules)
+        self._asking = {}
+        reading: dict[str, dict[Table, None]] = {}
+        for rule in self._rules:
+            table = self._groups.table(rule)
+            self._asking.setdefault(table, []).append(rule)
+            if rule.id in reading_account:
+                reading.setdefault(table.layout.kind, {})[table] = None
+        self._kinds = frozenset(table.layout.kind for table in self._asking)
+        self._reading_account = {kind: list(tables) for kind, tables in reading.items()}
+
+    def build(self, now: Instant) -> None:
+        """Everybody is put where they belong, before anything changes."""
+        self._groups.build(now.wall)
 
     # --------------------------------------------------------------------------------------------------- what happens
 
-    def changed(self, change: Change, now: Instant) -> Iterator[Transition]:
-        """An entity has changed, ended or appeared."""
-        if change.key.kind in self._by_kind:
-            yield from self._touched(self._groups.put(change, now.wall), change.key.kind, now)
+    def changed(self, change: Change, taken: Taken, now: Instant) -> None:
+        """An entity has changed, ended or appeared: its groups are to be judged, when all that comes with it is there."""
+        if change.key[1] in self._kinds:
+            self._note(self._groups.put(change, now.wall), taken)
+
+    def moved(self, changes: Iterable[Change], taken: Taken, now: Instant) -> None:
+        """Of these entities the account has changed, nothing having happened to themselves."""
+        if self._reading_account:
+            for change in changes:
+                tables = self._reading_account.get(change.key[1], ())
+                self._note(self._groups.put(change, now.wall, tables), taken)
+
+    def settle(self, now: Instant) -> None:
+        """All that came together has come: what it touched is judged as it now stands, and told with the last change
+        that moved it.
+        """
+        if not self._touched:
+            return
+        touched, self._touched = self._touched, {}
+        for table, groups in touched.items():
+            for rule in self._asking[table]:
+                for group, by in groups.values():
+                    found = self._seen(rule, group, now)
+                    by[-1].transitions += found
+                    if any(transition.tell for transition in found):
+                        for taken in by:
+                            taken.tells = True
+            for group, _ in groups.values():
+                group.judged()
+
+    def _note(self, touched: Mapping[Table, Collection[Group]], taken: Taken) -> None:
+        for table, groups in touched.items():
+            noted = self._touched.setdefault(table, {})
+            for group in groups:
+                by = noted[group.fields].by if group.fields in noted else []
+                if not by or by[-1] is not taken:
+                    by.append(taken)
+                noted[group.fields] = _Touched(group, by)  # one that was left by all may have begun anew
 
     def gone(self, keys: Iterable[Key], now: Instant) -> Iterator[Transition]:
         """These entities are forgotten, without having ended. What is left is judged when all of them have left."""
-        touched = self._groups.drop(keys)
-        for kind in self._by_kind:
-            yield from self._touched(touched, kind, now)
+        for table, groups in self._groups.drop(keys).items():
+            for rule in self._asking[table]:
+                for group in groups:
+                    yield from self._seen(rule, group, now)
 
     def venues_removed(self, venues: Container[str], now: Instant) -> Iterator[Transition]:
         """Nobody will tell what becomes of their entities: they take no part any more."""
-        keys = [change.key for kind in self._by_kind for change in self._world.live(kind)]
+        keys = [change.key for kind in self._kinds for change in self._world.live(kind)]
         yield from self.gone([key for key in keys if key.venue in venues], now)
 
     def judge_all(
@@ -82,25 +140,6 @@ class Grouped:
                 for group in self._groups.look(rule, now.wall):
                     if not self._links.hold(rule, group.per.get("venue") or ""):
                         yield from self._seen(rule, group, now)
-
-    def moved(self, changes: Iterable[Change], now: Instant, rules: Container[str]) -> Iterator[Transition]:
-        """These entities are judged anew by these rules, nothing having happened to themselves."""
-        if not any(rule.id in rules for rule in self._rules):
-            return
-        for change in changes:
-            yield from self._touched(self._groups.put(change, now.wall), change.key.kind, now, rules)
-
-    def _touched(
-        self,
-        touched: Mapping[int, list[Group]],
-        kind: str,
-        now: Instant,
-        rules: Container[str] | None = None,
-    ) -> Iterator[Transition]:
-        for rule in self._by_kind[kind] if touched else ():
-            if rules is None or rule.id in rules:
-                for group in self._groups.touched(rule, touched):
-                    yield from self._seen(rule, group, now)
 
     def _seen(self, rule: Rule, group: Group, now: Instant) -> Sequence[Transition]:
         if not self._counts(rule):

@@ -5,7 +5,7 @@ entities by the same fields with the same `where` share a table.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -33,10 +33,12 @@ class Table:
         """Everybody who lives, as they stand."""
         self.built = True
         for change in self.world.live(self.layout.kind):
-            self.put(change, now)
+            self.put(change, now, news=False)
 
-    def put(self, change: Change, now: datetime) -> list[Group]:
-        """The entity is now so. The groups that are other than before: the one it left first."""
+    def put(self, change: Change, now: datetime, *, news: bool = True) -> list[Group]:
+        """The entity is now so, from this change on or (no `news`) as it was. The groups that are other than before: the
+        one it left first.
+        """
         key, before = change.key, self._home.get(change.key)
         if change.ended:
             return self._leave(key, change)
@@ -49,7 +51,7 @@ class Table:
             group = self.groups[fields] = Group(self.layout, fields)
         self._home[key] = group
         group.live.add(key)
-        group.latest = change
+        group.hear(change, news=news)
         group.put(key, self._member(change, now))
         return [*left, group]
 
@@ -62,7 +64,10 @@ class Table:
             return []
         group.put(key, None)
         group.live.discard(key)
-        group.latest = change or group.latest
+        if change is not None:
+            group.hear(change, news=True)
+        else:
+            group.judged()
         if not group.live:
             del self.groups[group.fields]
         return [group]
@@ -89,6 +94,12 @@ class Groups:
         self._of_rule: dict[str, Table] = {}
         self._by_kind: dict[str, list[Table]] = {}
 
+    def build(self, now: datetime) -> None:
+        """From the world as it is, before it changes: who is gone by then would be in no group that could hear of it."""
+        for tables in self._by_kind.values():
+            for table in tables:
+                self._built(table, now)
+
     def set_rules(self, rules: Iterable[Rule]) -> None:
         """These rules run from now on. Tables that are asked for as before stay as they are."""
         known = {_signature(table): table for table in {id(t): t for t in self._of_rule.values()}.values()}
@@ -109,19 +120,24 @@ class Groups:
         for table in tables.values():
             self._by_kind.setdefault(table.layout.kind, []).append(table)
 
-    def put(self, change: Change, now: datetime) -> dict[int, list[Group]]:
-        """The entity is now so: the groups that are touched, by table."""
-        tables = self._by_kind.get(change.key[1])
-        if not tables or not self._is_so(change):
+    def put(
+        self, change: Change, now: datetime, tables: Collection[Table] | None = None
+    ) -> dict[Table, list[Group]]:
+        """The entity is now so: the groups that are touched, by table. With `tables` nothing happened to itself, and
+        these alone look at what did.
+        """
+        found = self._by_kind.get(change.key[1], ()) if tables is None else tables
+        if not found or not self._is_so(change):
             return {}
-        return {id(table): self._built(table, now).put(change, now) for table in tables}
+        news = tables is None
+        return {table: self._built(table, now).put(change, now, news=news) for table in found}
 
-    def drop(self, keys: Iterable[Key]) -> dict[int, list[Group]]:
+    def drop(self, keys: Iterable[Key]) -> dict[Table, list[Group]]:
         """The entities are gone: the groups that they were in, each once, by table."""
-        touched: dict[int, dict[Group, None]] = {}
+        touched: dict[Table, dict[Group, None]] = {}
         for key in keys:
             for table in self._by_kind.get(key[1], ()):
-                touched.setdefault(id(table), {}).update(dict.fromkeys(table.drop(key)))
+                touched.setdefault(table, {}).update(dict.fromkeys(table.drop(key)))
         return {table: list(groups) for table, groups in touched.items()}
 
     def look(self, rule: Rule, now: datetime) -> list[Group]:
@@ -130,11 +146,8 @@ class Groups:
         table.build(now)
         return list(table.groups.values())
 
-    def kinds(self) -> Iterable[str]:
-        return self._by_kind.keys()
-
-    def touched(self, rule: Rule, found: Mapping[int, list[Group]]) -> Sequence[Group]:
-        return found.get(id(self._of_rule[rule.id]), ())
+    def table(self, rule: Rule) -> Table:
+        return self._of_rule[rule.id]
 
     def of(self, rule: Rule, now: datetime) -> list[Group]:
         """All groups of the rule."""

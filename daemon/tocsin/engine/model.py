@@ -98,6 +98,18 @@ class Transition(Struct, frozen=True, kw_only=True):
     trace: str = ""
 
 
+class Taken(Struct):
+    """A change that was taken in, and what it starts, ends and tells, in the order of the rules.
+
+    What a group has come to stands with the last change that moved it. `tells`: a rule tells, because of this change or
+    of a group that it moved together with others.
+    """
+
+    change: Change
+    transitions: list[Transition]
+    tells: bool = False
+
+
 class Saved(Struct, frozen=True, kw_only=True):
     """An instance as it was stored: what `Transition.record` held."""
 
@@ -124,5 +136,5 @@ class Faded(Struct, frozen=True):
 
 
 __all__ = [
-    "SEVERITIES", "AlertState", "Change", "Context", "Entity", "Faded", "Sample", "Saved", "Severity", "Told", "Transition", "World",
+    "SEVERITIES", "AlertState", "Change", "Context", "Entity", "Faded", "Sample", "Saved", "Severity", "Taken", "Told", "Transition", "World",
 ]  # fmt: skip

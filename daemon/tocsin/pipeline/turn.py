@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from tocsin.engine.engine import Engine
-from tocsin.engine.model import Faded, Sample, Saved, Transition
+from tocsin.engine.model import Faded, Sample, Saved, Taken, Transition
 from tocsin.entities import Entities
-from tocsin.events import KINDS, Change, Instant, Key
+from tocsin.events import KINDS, Instant, Key
 from tocsin.feed.model import Received
 from tocsin.pipeline.options import Options
 from tocsin.pipeline.telling import Telling
@@ -82,11 +82,12 @@ class Turn:
             self._advance(batch, message.at, earliest)
             for observed in message.observed:
                 for change in self._entities.apply(message.venue, observed, message.at, message.raw):
-                    touched[change.key] = None
-                    transitions = self._engine.process(change, message.at)
-                    self._add(batch, transitions, message.at)
-                    if self._is_kept(change, transitions):
-                        batch.events.append(change)
+                    self._engine.process(change, message.at)
+            for taken in self._engine.settle(message.at):
+                touched[taken.change.key] = None
+                self._add(batch, taken.transitions, message.at)
+                if self._is_kept(taken):
+                    batch.events.append(taken.change)
         self._telling.release(batch, now)  # before what comes about now: it happened earlier
         self._advance(batch, now, earliest)
         self._telling.release(batch, now)
@@ -128,13 +129,12 @@ class Turn:
         self._telling.release(batch, now)
         return batch
 
-    def _is_kept(self, change: Change, transitions: list[Transition]) -> bool:
+    def _is_kept(self, taken: Taken) -> bool:
         """Market data is kept as the config says; in any case what made a rule tell, be it of this entity, its group or a sequence."""
+        change = taken.change
         if not change.events:
             return False
-        if not KINDS[change.kind].market_data or self.options.market_data == "all":
-            return True
-        if any(transition.tell for transition in transitions):
+        if taken.tells or not KINDS[change.kind].market_data or self.options.market_data == "all":
             return True
         return self.options.market_data == "changes" and change.state != change.previous
 

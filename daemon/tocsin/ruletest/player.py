@@ -82,7 +82,13 @@ class Player:
         self.release(now)
 
     def take(self, change: Change, now: Instant) -> None:
-        self._take(self._engine.process(change, now), now)
+        self._engine.process(change, now)
+
+    def settle(self, now: Instant) -> None:
+        """All that came at once was taken: what it starts and ends."""
+        for taken in self._engine.settle(now):
+            self._take(taken.transitions, now)
+        self.release(now)
 
     def release(self, now: Instant) -> None:
         """Tell what nothing stands in the way of any more."""

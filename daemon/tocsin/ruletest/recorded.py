@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -115,7 +117,8 @@ class Database:
     def moments(self) -> Iterator[Moment]:
         begun: datetime | None = None
         done = 0
-        for rows in together(self._rows()):
+        for _, came in groupby(self._rows(), itemgetter("venue", "received_at")):  # one message's
+            rows = list(came)
             done += len(rows)
             received = from_iso(rows[0]["received_at"])
             begun = begun or received
@@ -129,7 +132,8 @@ class Database:
             after = found[-1]["id"]
 
     def _changes(self, rows: list[Row]) -> Iterator[Change]:
-        key = key_of(rows[0])
-        change = change_of(rows, self._remembered.get(key), self._remembered.account_of(key))
-        self._remembered.take(change)
-        yield change
+        for events in together(rows):
+            key = key_of(events[0])
+            change = change_of(events, self._remembered.get(key), self._remembered.account_of(key))
+            self._remembered.take(change)
+            yield change

@@ -47,7 +47,7 @@ def replay(record: Record, rule_sets: Sequence[Sequence[Rule]], on_progress: Cal
             for player in players:
                 player.take(change, moment.at)
         for player in players:
-            player.release(moment.at)
+            player.settle(moment.at)
         on_progress(moment.done)
     outcomes = tuple(player.outcome for player in players)
     told = Told(

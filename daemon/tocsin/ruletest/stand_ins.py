@@ -7,10 +7,10 @@ import trio
 
 from tocsin.delivery.model import Message, Outcome
 from tocsin.engine.engine import Engine
-from tocsin.engine.model import Saved, Transition
+from tocsin.engine.model import Saved, Taken, Transition
 from tocsin.engine.rule import Rule
 from tocsin.entities import Entities
-from tocsin.events import Change, Instant
+from tocsin.events import Instant
 from tocsin.store.model import NewDelivery
 
 
@@ -23,8 +23,11 @@ class Traced(Engine):
         super().__init__(rules, world, new_id)
         self._kept = kept
 
-    def process(self, change: Change, now: Instant) -> list[Transition]:
-        return self._keep(super().process(change, now))
+    def settle(self, now: Instant) -> list[Taken]:
+        found = super().settle(now)
+        for taken in found:
+            self._keep(taken.transitions)
+        return found
 
     def advance(self, now: Instant) -> list[Transition]:
         return self._keep(super().advance(now))
