@@ -151,6 +151,7 @@ class Engine:
             else:
                 out += self._changeover.resumed(kept, rule, now)
         out += leave()
+        self._grouped.build(now)
         out += self._changeover.closed(self._rules.running.values(), now)
         untimed = [rule for rule in self._rules.running.values() if rule.id not in self._rules.timed]
         out += self._judged(untimed, now)
@@ -161,6 +162,7 @@ class Engine:
         old, self._rules = self._rules, Rulebook(rules)
         self._hours.set(self._rules.running.values(), now)
         self._run()
+        self._grouped.build(now)
         self._looking = True
         out: list[Transition] = []
         for life in self._lives:
