@@ -14,6 +14,7 @@ from msgspec import ValidationError
 
 from tocsin.engine.awaiting import Awaiting
 from tocsin.engine.changeover import Changeover, read
+from tocsin.engine.familiar import Familiar, has_turned
 from tocsin.engine.following import Following
 from tocsin.engine.grouped import Grouped
 from tocsin.engine.happenings import Quiet, Reminding
@@ -44,6 +45,7 @@ class Engine:
         self._world = world = self._memory.over(world)
         self._lives = Lives()
         self._sight = Sight()
+        self._familiar = Familiar()
         self._occasions = Occasions(self._lives, self._sight, self._memory.tallies, new_id)
         self._links = Links(self._lives)
         self._following = Following(self._lives, self._sight, self._occasions, self._links.hold)
@@ -115,11 +117,12 @@ class Engine:
 
     def recall(self, samples: Iterable[Sample]) -> None:
         """What the last run had handed out by `remembered`; before `restore`."""
+        samples = self._familiar.restore(samples)
         self._memory.restore(self._sight.restore(samples, self._rules.running.values()), self._world)
 
     def remembered(self) -> list[Sample | Faded]:
         """What is to be kept for the next run, or needn't be any more, since the last call; in this order."""
-        return [*self._memory.drain(), *self._sight.drain()]
+        return [*self._memory.drain(), *self._sight.drain(), *self._familiar.drain()]
 
     def restore(
         self,
@@ -138,12 +141,14 @@ class Engine:
         self._looked_at = now.steady  # before that every feed says that its venue isn't connected yet
         out: list[Transition] = []
         unreadable: list[str] = []
+        torn: set[str] = set()  # the rules of what couldn't be read
         order = self._rules.order  # in which what is due at one instant is told
         for row in sorted(saved, key=lambda row: order.get(row.rule, -1)):
             rule = self._rules.get(row.rule)
             try:
                 kept = read(row, rule, alive, now)
             except (KeyError, TypeError, ValueError, ValidationError) as error:
+                torn.add(row.rule)
                 unreadable.append(f"instance {row.instance:.200} of rule {row.rule}: {error!r:.200}")
                 continue
             if rule is None:
@@ -154,7 +159,16 @@ class Engine:
         self._grouped.build(now)
         out += self._changeover.closed(self._rules.running.values(), now)
         untimed = [rule for rule in self._rules.running.values() if rule.id not in self._rules.timed]
-        out += self._judged(untimed, now)
+        said = {
+            rule.id
+            for rule in untimed
+            if rule.id not in torn
+            and self._familiar.knows(rule)
+            and not (alive is not None and has_turned(rule, alive.wall, now.wall))
+        }
+        with self._judging.only_seeing(said):
+            out += self._judged(untimed, now)
+        self._familiar.run(self._rules.running.values(), now)
         return out, unreadable
 
     def reload(self, rules: Iterable[Rule], now: Instant) -> list[Transition]:
@@ -179,6 +193,7 @@ class Engine:
             self._sight.forget(forgotten)
         out += self._changeover.closed(fresh, now)
         out += self._judged(fresh, now)
+        self._familiar.run(self._rules.running.values(), now)
         return out
 
     def acknowledge(self, alert_id: str, now: Instant) -> list[Transition]:

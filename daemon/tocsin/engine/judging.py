@@ -1,6 +1,7 @@
 """State rules on entities at work: an entity is judged when it changes, or as it stands, nothing having happened to it."""
 
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from operator import itemgetter
 
 from tocsin.engine import states
@@ -40,6 +41,16 @@ class Judging:
         self._links = links
         self._new_id = new_id
         self.rules = Rulebook()
+        self._only_seen: frozenset[str] = frozenset()
+
+    @contextmanager
+    def only_seeing(self, rules: Iterable[str]) -> Iterator[None]:
+        """Meanwhile these rules are judged only to note whether they see: nothing starts or ends."""
+        self._only_seen = frozenset(rules)
+        try:
+            yield
+        finally:
+            self._only_seen = frozenset()
 
     def restless(self, key: Key) -> Collection[str]:
         """The rules to which a change of that entity is news even if it makes their conditions false."""
@@ -57,7 +68,7 @@ class Judging:
         truth = states.verdict(rule, change, now)
         if truth is not False or states.concerns(rule, change, now):
             self._sight.note(rule, truth, now.steady)
-        if life is None and truth is not True:
+        if (life is None and truth is not True) or rule.id in self._only_seen:
             return out
         instance = life if isinstance(life, Instance) else Instance(rule, key, change.key)
         step = states.judge(instance, change, now, truth, self._new_id)

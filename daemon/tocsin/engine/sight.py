@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
+from tocsin.engine.familiar import kept_as
 from tocsin.engine.model import Faded, Sample
 from tocsin.engine.rule import Rule, Truth
 from tocsin.events import Instant
@@ -66,8 +67,8 @@ class Sight:
             if lacking is None:
                 self.forget(rule_id)
             else:
-                self._told[rule_id] = _kept_as(rule)
-                self._kept.append(Sample(_SERIES, _kept_as(rule), now.wall, Decimal(1)))
+                self._told[rule_id] = kept_as(rule)
+                self._kept.append(Sample(_SERIES, kept_as(rule), now.wall, Decimal(1)))
                 found.append(Blind(rule_id, lacking))
         return found
 
@@ -89,7 +90,7 @@ class Sight:
 
     def restore(self, samples: Iterable[Sample], rules: Iterable[Rule]) -> Iterator[Sample]:
         """Take up what the last run had handed out by `drain`; the samples that aren't of it pass through."""
-        running = {_kept_as(rule): rule.id for rule in rules}
+        running = {kept_as(rule): rule.id for rule in rules}
         for sample in samples:
             if sample.series != _SERIES:
                 yield sample
@@ -97,7 +98,3 @@ class Sight:
                 self._told[rule], self._unseeing[rule] = sample.instance, _LONG_AGO
             else:
                 self._kept.append(Faded(_SERIES, sample.instance))
-
-
-def _kept_as(rule: Rule) -> str:
-    return f"{rule.id} {rule.fingerprint}"
