@@ -9,7 +9,7 @@ from tocsin.engine.informed import Informed
 from tocsin.engine.instance import Instance
 from tocsin.engine.model import Context, Told
 from tocsin.engine.rule import Rule
-from tocsin.events import Change, Instant, computed_text, number_text
+from tocsin.events import Change, Instant, computed, computed_text, number_text
 from tocsin.events.vocabulary import to_plain
 
 MOST_NAMED = 10
@@ -19,7 +19,8 @@ MOST_NAMED = 10
 def value_of(rule: Rule, change: Change) -> Decimal | None:
     """The number that the rule's messages speak of, as this change has it."""
     if rule.value_from is not None:
-        return rule.value_from(change, change.received)
+        found = rule.value_from(change, change.received)
+        return computed(found) if found is not None and rule.value_computed else found
     if rule.value_of is None:
         return None
     holder: Any = change.state

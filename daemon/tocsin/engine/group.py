@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeAlias
 
 from tocsin.engine.rule import Evaluate
 from tocsin.engine.windows import SUMS
-from tocsin.events import EXACT, Change, Key
+from tocsin.events import EXACT, Change, Key, computed
 from tocsin.events.vocabulary import to_plain
 
 MOST_SHOWN = 50  # members in a message
@@ -106,17 +106,19 @@ class Group:
         return len(self.taking_part)
 
     def sum(self, value: str) -> Decimal | None:
-        """Of nobody the sum is 0; of members who all lack the value it is missing, and so in unlike currencies."""
+        """Of nobody the sum is 0; of members who all lack the value it is missing, and so in unlike currencies or where it
+        is out of all range.
+        """
         place = self._place(value)
         if place is None or (self.taking_part and not self._known[place]):
             return None
-        return self._sums[place]
+        return computed(self._sums[place])
 
     def mean(self, value: str) -> Decimal | None:
         place = self._place(value)
         if place is None or not self._known[place]:
             return None
-        return EXACT.divide(self._sums[place], Decimal(self._known[place]))
+        return computed(EXACT.divide(self._sums[place], Decimal(self._known[place])))
 
     def min(self, value: str) -> Decimal | None:
         place = self._place(value)

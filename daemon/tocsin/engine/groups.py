@@ -7,13 +7,14 @@ entities by the same fields with the same `where` share a table.
 import json
 from collections.abc import Collection, Iterable
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from tocsin.engine.group import Fields, Group, Layout, Member, Value
 from tocsin.engine.identity import field_text
 from tocsin.engine.model import World
 from tocsin.engine.rule import Condition, Rule
-from tocsin.events import Change, Entity, Key
+from tocsin.events import EXACT, Change, Entity, Key, WireDecimal, computed
 
 
 class Table:
@@ -75,9 +76,15 @@ class Table:
     def _member(self, change: Change, now: datetime) -> Member | None:
         if self.where is not None and self.where.holds(change, now) is not True:
             return None
-        return Member(
-            tuple(value.evaluate(change, now) for value in self.layout.values), _currency(change.state)
-        )
+        values = (value.evaluate(change, now) for value in self.layout.values)
+        return Member(tuple(map(_in_range, values)), _currency(change.state))
+
+
+def _in_range(value: Decimal | None) -> Decimal | None:
+    """A value beyond what a venue may say would leave its traces in sums when it is gone."""
+    if value is None or abs(value.adjusted()) < EXACT.prec:
+        return value
+    return value if isinstance(value, WireDecimal) else computed(value)
 
 
 def _currency(state: Entity) -> str | None:

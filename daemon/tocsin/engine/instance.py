@@ -14,7 +14,7 @@ from typing import Any
 
 from tocsin.engine.model import AlertState
 from tocsin.engine.rule import Rule
-from tocsin.events import Instant, Key, from_iso, iso, number, number_text
+from tocsin.events import Instant, Key, from_iso, iso, number_text, stored_number
 
 
 def rule_record(rule: Rule) -> dict[str, Any]:
@@ -202,7 +202,7 @@ class Instance:
 
         def value(name: str) -> Decimal | None:
             known = record[name] is not None and record["value_of"] == rule.value_of
-            return number(record[name]) if known else None
+            return stored_number(record[name]) if known else None
 
         return cls(
             rule=rule,

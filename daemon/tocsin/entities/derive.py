@@ -8,7 +8,7 @@
     margin_level   equity / margin x 100
 
 Results are shown without trailing zeros; divisions end at twelve digits behind the point, half to even. A value that
-needs a number that is missing is missing. What a message itself says is never counted anew.
+needs a number that is missing is missing, and so is one out of all range. What a message itself says is never counted anew.
 """
 
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ from decimal import Decimal
 from msgspec import UNSET
 
 from tocsin.entities.merge import Updates
-from tocsin.events import EXACT, Account, Book, Entity, Position, Ticker
+from tocsin.events import EXACT, Account, Book, Entity, Position, Ticker, computed
 
 _ZERO = Decimal(0)
 _HALF = Decimal("0.5")
@@ -30,16 +30,11 @@ _MOST_ROUNDED = (
 ACCOUNT_VALUES = ("equity", "margin", "margin_level")
 
 
-def plain(value: Decimal) -> Decimal:
-    """Without trailing zeros, and never a negative zero."""
-    return EXACT.normalize(value) if value else _ZERO
-
-
-def rounded(value: Decimal) -> Decimal:
+def rounded(value: Decimal) -> Decimal | None:
     """The result of a division, at twelve digits behind the point."""
     if value.adjusted() < _MOST_ROUNDED:
         value = EXACT.quantize(value, _TWELVE_PLACES)
-    return plain(value)
+    return computed(value)
 
 
 # ------------------------------------------------------------------------------------------------------ tickers, books
@@ -53,12 +48,12 @@ def complete_prices(known: Entity, said: Entity, updates: Updates, changed: set[
     bid, ask = updates.get("bid", known.bid), updates.get("ask", known.ask)
     quote = (bid, ask) if isinstance(bid, Decimal) and isinstance(ask, Decimal) else None
     if quoted and said.spread is UNSET:
-        spread = plain(EXACT.subtract(quote[1], quote[0])) if quote else None
+        spread = computed(EXACT.subtract(quote[1], quote[0])) if quote else None
         put("spread", spread, known, updates, changed)
     if said.kind == "ticker" and said.price is UNSET and (quoted or "last" in changed):
         price = updates.get("last", getattr(known, "last", None))
         if not isinstance(price, Decimal):
-            price = plain(EXACT.multiply(EXACT.add(*quote), _HALF)) if quote else None
+            price = computed(EXACT.multiply(EXACT.add(*quote), _HALF)) if quote else None
         put("price", price, known, updates, changed)
 
 
@@ -81,8 +76,8 @@ def ticker_of_book(book: Book) -> Ticker:
 # ----------------------------------------------------------------------------------------------------------- positions
 
 
-def position_at(position: Position, ticker: Ticker) -> tuple[Decimal, Decimal] | None:
-    """The position's mark price and profit at these prices; None where a number for it is missing."""
+def position_at(position: Position, ticker: Ticker) -> tuple[Decimal, Decimal | None] | None:
+    """The position's mark price and profit (None out of all range) at these prices; None where a number for it is missing."""
     if position.side == "long":
         mark = ticker.bid
     elif position.side == "short":
@@ -104,7 +99,7 @@ def position_at(position: Position, ticker: Ticker) -> tuple[Decimal, Decimal] |
     ):
         return None
     gain = EXACT.subtract(mark, entry) if position.side == "long" else EXACT.subtract(entry, mark)
-    return mark, plain(EXACT.multiply(EXACT.multiply(EXACT.multiply(gain, amount), lot), price))
+    return mark, computed(EXACT.multiply(EXACT.multiply(EXACT.multiply(gain, amount), lot), price))
 
 
 # ------------------------------------------------------------------------------------------------------------ accounts
@@ -133,7 +128,7 @@ def _equity(account: Account, positions: list[Position]) -> Decimal | None:
         if not isinstance(position.profit, Decimal) or _foreign(position, account):
             return None
         total = EXACT.add(total, position.profit)
-    return plain(total)
+    return computed(total)
 
 
 def _margin(account: Account, positions: list[Position]) -> Decimal | None:

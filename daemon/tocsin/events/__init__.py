@@ -25,7 +25,16 @@ from tocsin.events.model import (
     SnapshotBegins,
     SnapshotEnds,
 )
-from tocsin.events.numbers import EXACT, WireDecimal, computed_text, json_number, number, number_text
+from tocsin.events.numbers import (
+    EXACT,
+    WireDecimal,
+    computed,
+    computed_text,
+    json_number,
+    number,
+    number_text,
+    stored_number,
+)
 
 __all__ = [
     "EXACT",
@@ -51,10 +60,12 @@ __all__ = [
     "Trade",
     "Venue",
     "WireDecimal",
+    "computed",
     "computed_text",
     "from_iso",
     "iso",
     "json_number",
     "number",
     "number_text",
+    "stored_number",
 ]

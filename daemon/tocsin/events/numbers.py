@@ -8,7 +8,10 @@ from typing import Any
 # A spelling that Decimal gives back unchanged through format(value, "f"); all others carry their text along.
 _CANONICAL = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?", re.ASCII)
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,4})?", re.ASCII)
+# What we wrote ourselves is read back however large it became: five digits are the exponent of any number in EXACT.
+_OURS = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,5})?", re.ASCII)
 _MOST_DIGITS = 200  # no venue counts further; a hostile 1e999999 would cost a megabyte to print
+_LONGEST = _MOST_DIGITS + 1  # with a sign
 _TOO_LARGE = 10**_MOST_DIGITS
 _LARGEST_EXPONENT = 400
 # Venues say the same numbers over and over: one object for all is read, compared and kept at a fraction of the cost.
@@ -17,6 +20,9 @@ _REMEMBERED = 4096
 # Arithmetic of ours (derived values, rules) runs in this context: more digits than any product of two wire numbers.
 EXACT = Context(prec=80, rounding=ROUND_HALF_EVEN, Emin=-9999, Emax=9999)
 _SHOWN = Context(prec=12)
+_MOST_PLACES = 40  # that a person is shown before a power of ten is shorter
+_ZERO = Decimal(0)
+_SMALLEST = Decimal(1).scaleb(-_LARGEST_EXPONENT)
 
 
 class WireDecimal(Decimal):
@@ -64,7 +70,7 @@ def _read(wire: str | int) -> Decimal:
         if abs(wire) >= _TOO_LARGE:
             raise ValueError("a number of too many digits")
         return Decimal(wire)
-    if len(wire) > _MOST_DIGITS:
+    if len(wire) > _LONGEST:
         raise ValueError("a number of too many digits")
     if _CANONICAL.fullmatch(wire):
         return Decimal(wire)
@@ -80,13 +86,38 @@ def _read(wire: str | int) -> Decimal:
     return spelled
 
 
+def stored_number(text: str) -> Decimal:
+    """`number` of what `number_text` wrote, whatever its size: what was computed of the wire's numbers may be beyond them."""
+    try:
+        return number(text)
+    except ValueError:
+        if not isinstance(text, str) or not _OURS.fullmatch(text):
+            raise
+        return WireDecimal.spelled(text)
+
+
 def number_text(value: Decimal) -> str:
-    """How the number is stored and shown: the wire's own text, or plain digits for what we computed."""
-    return value.wire if isinstance(value, WireDecimal) else format(value, "f")
+    """How the number is stored and shown: the wire's own text; of what we computed plain digits, unless they are too many."""
+    if isinstance(value, WireDecimal):
+        return value.wire
+    text = format(value, "f")
+    return text if len(text) <= _LONGEST else format(EXACT.normalize(value), "E")
+
+
+def computed(value: Decimal) -> Decimal | None:
+    """A number that we worked out, as it is kept: at 80 digits, without zeros that say nothing.
+
+    None where it is larger than what a venue may say; 0 where it is smaller.
+    """
+    if not value:
+        return _ZERO
+    value = EXACT.normalize(value)
+    if value.adjusted() < EXACT.prec - _LARGEST_EXPONENT:
+        value = EXACT.normalize(EXACT.quantize(value, _SMALLEST)) or _ZERO
+    return value if value.adjusted() <= _LARGEST_EXPONENT else None
 
 
 def computed_text(value: Decimal) -> str:
     """How a person reads a number that we computed: at twelve digits, without the zeros that say nothing."""
-    shown = format(_SHOWN.plus(value), "f")
-    shown = shown.rstrip("0").rstrip(".") if "." in shown else shown
-    return "0" if shown == "-0" else shown
+    value = _SHOWN.normalize(value) or _ZERO
+    return format(value, "f" if abs(value.adjusted()) <= _MOST_PLACES else "E")

@@ -13,7 +13,7 @@ from msgspec import UNSET, UnsetType
 
 from tocsin.events.instant import from_iso, iso
 from tocsin.events.kinds import KINDS, Entity
-from tocsin.events.numbers import number, number_text
+from tocsin.events.numbers import number_text, stored_number
 
 FieldType: TypeAlias = Literal["text", "number", "time", "flag", "enum"]
 Value: TypeAlias = str | Decimal | datetime | bool | None
@@ -134,7 +134,7 @@ def parse_value(field_type: FieldType, value: Any) -> Value:
     if value is None:
         return None
     if field_type == "number":
-        return number(value)
+        return stored_number(value)
     if field_type == "time":
         return value if isinstance(value, datetime) else from_iso(str(value))
     if field_type == "flag":
