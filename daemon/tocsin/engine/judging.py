@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from operator import itemgetter
 
 from tocsin.engine import states
+from tocsin.engine.context import value_of
 from tocsin.engine.hours import Hours
 from tocsin.engine.identity import instance_key
 from tocsin.engine.instance import Instance
@@ -45,7 +46,7 @@ class Judging:
 
     @contextmanager
     def only_seeing(self, rules: Iterable[str]) -> Iterator[None]:
-        """Meanwhile these rules are judged only to note whether they see: nothing starts or ends."""
+        """Meanwhile these rules are judged only to note whether they see, and which values: nothing starts or ends."""
         self._only_seen = frozenset(rules)
         try:
             yield
@@ -60,15 +61,19 @@ class Judging:
     def judge(self, rule: Rule, key: str, change: Change, now: Instant) -> Sequence[Transition]:
         """One instance, by its key, after a change of its entity, or of the group that the change stands for."""
         life = self._lives.get(rule.id, key)
+        if rule.id in self._only_seen:
+            self._note(rule, states.verdict(rule, change, now), change, now)
+            if isinstance(life, Instance) and life.state != "inactive":
+                life.see_value(value_of(rule, change))
+            return _NOTHING
         out: list[Transition] = []
         if isinstance(life, Instance) and (at := due(life)) is not None and at <= now.steady:
             # Due before this change came: what the entity was then decides.
             out += self.passed(life, before(change), now)
             life = self._lives.get(rule.id, key)
         truth = states.verdict(rule, change, now)
-        if truth is not False or states.concerns(rule, change, now):
-            self._sight.note(rule, truth, now.steady)
-        if (life is None and truth is not True) or rule.id in self._only_seen:
+        self._note(rule, truth, change, now)
+        if life is None and truth is not True:
             return out
         instance = life if isinstance(life, Instance) else Instance(rule, key, change.key)
         step = states.judge(instance, change, now, truth, self._new_id)
@@ -132,6 +137,11 @@ class Judging:
             for change in map(standing, self._world.live(kind))
             if (truth := states.verdict(rule, change, now)) is not False or states.concerns(rule, change, now)
         ]
+
+    def _note(self, rule: Rule, truth: Truth, change: Change, now: Instant) -> None:
+        """Whether the rule sees something of what concerns it."""
+        if truth is not False or states.concerns(rule, change, now):
+            self._sight.note(rule, truth, now.steady)
 
     def _moved(self, instance: Instance, step: Step, now: Instant) -> Transition:
         keep = instance.state != "inactive" or instance.over
