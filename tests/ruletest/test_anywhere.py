@@ -33,6 +33,12 @@ rules:
   - {id: often, watch: order.rejected, when: count(3m) >= 2}
   - {id: unfilled, watch: order.open, unless: {watch: [order.filled, order.canceled], within: 90s}}
   - {id: anew, watch: order.canceled, then: {watch: position.closed, match: {symbol: symbol}, within: 2m}}
+  - {id: undone, watch: order.canceled, per: [symbol], unless: {watch: order.open, within: 45s}}
+  - id: dearer
+    watch: order.canceled
+    per: [symbol]
+    unless: {watch: [order.open, order.updated], when: price > first.price, within: 90s}
+  - {id: moved-on, watch: order.open, per: [symbol], then: {watch: [order.canceled, order.filled], within: 45s}}
   - {id: edge, watch: ticker, when: "crosses_above(last, 100)"}
   - {id: moved, watch: ticker, when: "abs(percent_change(last, 1m)) > 5"}
   - {id: drop, watch: ticker, when: drawdown(last) > 8}
@@ -41,8 +47,23 @@ channels: [phone]
 """
 
 
-def _fields(kind: str, **fields: st.SearchStrategy) -> st.SearchStrategy:
-    return st.fixed_dictionaries({"venue": st.just("fx"), kind: st.fixed_dictionaries(fields)})
+BOTH = ("fx", "px")
+
+
+def _fields(kind: str, venues: tuple[str, ...] = ("fx",), **fields: st.SearchStrategy) -> st.SearchStrategy:
+    return st.fixed_dictionaries({"venue": st.sampled_from(venues), kind: st.fixed_dictionaries(fields)})
+
+
+ORDER = _fields(
+    "order",
+    BOTH,
+    id=st.sampled_from(["o1", "o2", "o3"]),
+    account=st.just("a1"),
+    symbol=st.just("B"),
+    status=st.sampled_from(["open", "canceled", "filled", "rejected"]),
+    price=st.sampled_from([1, 2]),
+)
+LINK = st.sampled_from([{turn: venue} for turn in ("disconnect", "connect") for venue in BOTH])
 
 
 SAID = st.one_of(
@@ -55,26 +76,24 @@ SAID = st.one_of(
         profit=st.sampled_from([-90, -60, -45, -10, 5]),
     ),
     _fields("position", id=st.sampled_from(["p1", "p2"]), account=st.just("a1"), status=st.just("closed")),
-    _fields(
-        "order",
-        id=st.sampled_from(["o1", "o2", "o3"]),
-        account=st.just("a1"),
-        symbol=st.just("B"),
-        status=st.sampled_from(["open", "canceled", "filled", "rejected"]),
-    ),
+    ORDER,
     _fields("ticker", symbol=st.just("B"), last=st.sampled_from([90, 97, 101, 108])),
     _fields("account", id=st.just("a1"), margin_level=st.sampled_from([40, 100])),
-    st.sampled_from(
-        [{"disconnect": "fx"}, {"connect": "fx"}, {"silence": {"match": "rule=~.*e.*", "for": "2m"}}]
-    ),
+    LINK,
+    st.just({"silence": {"match": "rule=~.*e.*", "for": "2m"}}),
 )
-STEPS = st.lists(st.tuples(st.sampled_from([0, 1, 10, 30, 60]), SAID), min_size=3, max_size=14)
+LATER = st.sampled_from([0, 1, 10, 30, 60])
+STEPS = st.lists(st.tuples(LATER, SAID), min_size=3, max_size=14)
+ORDERS = st.lists(st.tuples(LATER, ORDER | LINK), min_size=3, max_size=14)  # sequences across both venues
 ELSEWHERE = {"restart": {"restart": True}, "reload": {"reload": []}}
 
 
 def told(said: list[tuple[int, dict]], at_these: set[int], otherwise: dict) -> list[dict]:
     """All that is told where, before the steps of these numbers, something else is done."""
-    steps, at = [{"at": "0s", "venue": "fx", "account": {"id": "a1", "margin_level": 100}}], 0
+    steps, at = (
+        [{"at": "0s", "venue": venue, "account": {"id": "a1", "margin_level": 100}} for venue in BOTH],
+        0,
+    )
     for number, (later, step) in enumerate(said):
         if number in at_these:
             steps.append({"at": f"{at + later // 2}s", **otherwise})
@@ -124,6 +143,6 @@ async def _do(bench: Bench, action: Action) -> None:
 
 @pytest.mark.parametrize("otherwise", ELSEWHERE.values(), ids=ELSEWHERE)
 @settings(max_examples=40, deadline=None)
-@given(said=STEPS, at_these=st.sets(st.integers(0, 13), min_size=1, max_size=4))
+@given(said=STEPS | ORDERS, at_these=st.sets(st.integers(0, 13), min_size=1, max_size=4))
 def test_it_changes_nothing(otherwise, said, at_these):
     assert told(said, at_these, otherwise) == told(said, set(), otherwise)

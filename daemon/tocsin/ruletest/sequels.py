@@ -43,10 +43,14 @@ class Sequels:
         """The first events that wait, the latest first; and for how long each will."""
         found = []
         for key, record in self._known.records.items():
-            if record.get("sequence"):
-                life = Awaiting.from_record(self._rule, key, record, Instant(now, 0.0))
-                if life.first is not None:
-                    found.append((life.first, self._waits(life.first)))
+            if not record.get("sequence"):
+                continue
+            try:
+                first = Awaiting.from_record(self._rule, key, record, Instant(now, 0.0)).first
+            except (KeyError, TypeError, ValueError):
+                continue  # another version's: the daemon names it at its start, and doesn't go on with it
+            if first is not None:
+                found.append((first, self._waits(first)))
         return sorted(found, key=lambda each: each[0].change.received, reverse=True)
 
     def _waits(self, first: First) -> str:
