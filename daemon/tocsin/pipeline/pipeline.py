@@ -1,6 +1,6 @@
 """The life of an event on one screen.
 
-    feed -> Inbox -> Turn: entities.apply -> engine.process -> alerts.decide -> Batch
+    feed -> Inbox -> Turn: entities.apply -> engine.process, settle -> alerts.decide -> Batch
                                                         database.commit(batch), one transaction
                                                                      -> the channels are woken
 
