@@ -211,6 +211,16 @@ def test_rules_that_are_switched_off_run_where_the_file_says_so(tmp_path):
         assert result.failure is None, failure_text(result)
 
 
+def test_or_where_the_test_says_so(tmp_path):
+    path = tmp_path / "it.yaml"
+    told = f"      - {{{CANCELED.format('o1').strip()}}}\n      - {{at: 0s, expect: [ITEM]}}\n"
+    here = OFF.replace("  - name: it\n", "  - name: it\n    enabled: [off]\n") + told.replace(
+        "ITEM", "{rule: off}"
+    )
+    path.write_text(here + "  - name: other\n    steps:\n" + told.replace("ITEM", ""))
+    assert [result.failure for result in run_tests(read_tests(path))] == [None, None]
+
+
 @pytest.mark.parametrize(
     ("written", "said"),
     [

@@ -99,10 +99,13 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Test:
+    """`enabled`: the rules that run in it though they are written `enabled: false`."""
+
     name: str
     steps: tuple[Step, ...]
     start: datetime
     place: Place
+    enabled: frozenset[str] = frozenset()
 
     @property
     def venues(self) -> tuple[str, ...]:
@@ -114,14 +117,10 @@ class Test:
 
 @dataclass(frozen=True, slots=True)
 class RuleTests:
-    """One file of tests. `channels` are the stand-ins, `calendars` those that its rules name.
-
-    `enabled`: those that run here though they are written `enabled: false`; `rules` have it so already.
-    """
+    """One file of tests. `channels` are the stand-ins, `calendars` those that its rules name."""
 
     path: Path
     rules: tuple[Rule, ...]
     channels: tuple[str, ...]
     tests: tuple[Test, ...] = field(default=())
     calendars: Calendars = field(default_factory=dict)
-    enabled: frozenset[str] = frozenset()

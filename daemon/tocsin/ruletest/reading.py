@@ -25,7 +25,7 @@ DEFAULT_START = datetime(2026, 1, 1, tzinfo=UTC)
 ONLY_CHANNEL = "channel"
 """The one stand-in where neither the file nor its rules name any."""
 _FILE_KEYS = ["rules", "enabled", "channels", "calendars", "tests", "start"]
-_TEST_KEYS = ["name", "steps", "start"]
+_TEST_KEYS = ["name", "enabled", "steps", "start"]
 
 
 def read_tests(path: Path) -> RuleTests:
@@ -88,16 +88,14 @@ def _read(reading: Reading) -> RuleTests | None:
         found = _written(reading, written)
         ids = _ids(found) if len(reading.problems) == before else None
         rules, names = _compiled(reading, found, channels, calendars)
-    enabled = _enabled(reading, root.get("enabled"), ids)
     start = time_of(root.get("start"), "start", reading.add) or DEFAULT_START
     tests = _tests(reading, root, start, names, ids)
     return RuleTests(
         path=reading.path,
-        rules=switched_on(rules, enabled),
+        rules=tuple(rules),
         channels=tuple(names),
         tests=tuple(tests),
         calendars=calendars,
-        enabled=enabled,
     )
 
 
@@ -106,17 +104,19 @@ def switched_on(rules: Iterable[Rule], enabled: Collection[str]) -> tuple[Rule, 
     return tuple(replace(rule, enabled=rule.enabled or rule.id in enabled) for rule in rules)
 
 
-def _enabled(reading: Reading, node: Node | None, ids: tuple[str, ...] | None) -> frozenset[str]:
+def _enabled(
+    reading: Reading, node: Node | None, ids: tuple[str, ...] | None, path: str = "enabled"
+) -> frozenset[str]:
     """The rules that run here though they are switched off."""
     if node is None:
         return frozenset()
     if not isinstance(node, Sequence) or not all(isinstance(item, Scalar) for item in node):
         hint = "those that are switched off and run here: enabled: [RULE]"
-        reading.add(Problem("must be a list of rules", node.place, "enabled", hint))
+        reading.add(Problem("must be a list of rules", node.place, path, hint))
         return frozenset()
     named = [item for item in node if isinstance(item, Scalar)]
     for item in named:
-        problem = no_such_rule(item, ids, "enabled")
+        problem = no_such_rule(item, ids, path)
         if problem is not None:
             reading.add(problem)
     return frozenset(item.text for item in named)
@@ -179,13 +179,15 @@ def _tests(
         )
         return []
     known = tuple(dict.fromkeys((*ids, *_loaded(reading, node)))) if ids is not None else None
+    everywhere = _enabled(reading, root.get("enabled"), ids)
     tests: list[Test] = []
     for count, item in enumerate(node):
         path = f"tests[{count}]"
         if not isinstance(item, Mapping):
             reading.add(Problem("a test is a mapping, with name and steps", item.place, path))
             continue
-        test = _test(reading, item, path, start, Known(tuple(channels), known))
+        enabled = everywhere | _enabled(reading, item.get("enabled"), ids, f"{path}.enabled")
+        test = replace(_test(reading, item, path, start, Known(tuple(channels), known)), enabled=enabled)
         same = next((other for other in tests if other.name and other.name == test.name), None)
         if same is not None:
             hint = f"the first is at line {same.place.line}"

@@ -96,7 +96,7 @@ async def play(tests: RuleTests, test: Test, clock: SteppedClock, folder: Path) 
     """One test on a bench whose state is in `folder`/state; `clock` is the one that trio runs on."""
     async with trio.open_nursery() as nursery:
         bench = Bench(
-            rules=tests.rules,
+            rules=switched_on(tests.rules, test.enabled),
             channels=tests.channels,
             clock=clock,
             state_dir=folder / "state",
@@ -104,7 +104,7 @@ async def play(tests: RuleTests, test: Test, clock: SteppedClock, folder: Path) 
         )
         await bench.start(test.venues)
         try:
-            run = _Run(tests, bench)
+            run = _Run(tests, bench, test.enabled)
             failure = None
             for step in test.steps:
                 await bench.run_until(step.at)
@@ -122,7 +122,8 @@ async def play(tests: RuleTests, test: Test, clock: SteppedClock, folder: Path) 
 class _Run:
     """One test while it runs."""
 
-    def __init__(self, tests: RuleTests, bench: Bench) -> None:
+    def __init__(self, tests: RuleTests, bench: Bench, enabled: frozenset[str]) -> None:
+        self._enabled = enabled
         self._tests, self._bench = tests, bench
         self._seen = 0  # of what was told
         self.notes: list[Note] = []
@@ -175,7 +176,7 @@ class _Run:
         rules, _ = compile_written(reading, action.rules, self._tests.channels, self._tests.calendars)
         wrong = [problem for problem in reading.shown() if problem.level == "error"]
         if not wrong:
-            await self._bench.reload(switched_on(rules, self._tests.enabled))
+            await self._bench.reload(switched_on(rules, self._enabled))
             return
         begun = len(self._bench.trace)
         event, reason = "daemon.reload_failed", f"{len(wrong)} problem(s): {wrong[0].message}"
