@@ -61,9 +61,9 @@ class Log:
         return len([at for at in passed if one.venue != other.venue or at not in self.away[one.venue]])
 
     def over(self, first: Said, within: int) -> int:
-        """When it has had its time, by its own venue's."""
+        """When it has had its time, by its own venue's: what is due as the link goes down is told."""
         at = first.at
-        while within or at in self.away[first.venue]:
+        while within:
             within -= at not in self.away[first.venue]
             at += 1
         return at
