@@ -22,6 +22,7 @@ from tocsin.engine.hours import Hours
 from tocsin.engine.identity import group_fields, happens_in, instance_key
 from tocsin.engine.instance import Instance, asks
 from tocsin.engine.judging import Judging
+from tocsin.engine.keeping import Keeping
 from tocsin.engine.links import Links, hangs_on_link, is_down
 from tocsin.engine.lives import Life, Lives
 from tocsin.engine.memory import Memory
@@ -41,11 +42,12 @@ class Engine:
     """Rule instances and their timers. `new_id` gives the ids of alerts."""
 
     def __init__(self, rules: Iterable[Rule], world: World, new_id: Callable[[], str]) -> None:
-        self._memory = Memory()
+        self._keeping = Keeping()
+        self._memory = Memory(self._keeping)
         self._world = world = self._memory.over(world)
         self._lives = Lives()
-        self._sight = Sight()
-        self._familiar = Familiar()
+        self._sight = Sight(self._keeping)
+        self._familiar = Familiar(self._keeping)
         self._occasions = Occasions(self._lives, self._sight, self._memory.tallies, new_id)
         self._links = Links(self._lives)
         self._following = Following(self._lives, self._sight, self._occasions, self._links.hold)
@@ -122,7 +124,7 @@ class Engine:
 
     def remembered(self) -> list[Sample | Faded]:
         """What is to be kept for the next run, or needn't be any more, since the last call; in this order."""
-        return [*self._memory.drain(), *self._sight.drain(), *self._familiar.drain()]
+        return self._keeping.drain()
 
     def restore(
         self,

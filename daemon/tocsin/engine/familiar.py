@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from decimal import Decimal
 
-from tocsin.engine.model import Faded, Sample
+from tocsin.engine.keeping import Keeping
+from tocsin.engine.model import Sample
 from tocsin.engine.rule import Rule
 from tocsin.events import Instant
 
@@ -14,12 +14,12 @@ _SERIES = "rules that ran"
 class Familiar:
     """Kept for the next run, so that a start tells of standing things only what is news: by rules that are."""
 
-    def __init__(self) -> None:
+    def __init__(self, keeping: Keeping) -> None:
         self._known: set[str] = set()  # by what they are kept as
-        self._kept: list[Sample | Faded] = []
+        self._keeping = keeping
 
     def restore(self, samples: Iterable[Sample]) -> Iterator[Sample]:
-        """Take up what the last run had handed out by `drain`; the samples that aren't of it pass through."""
+        """Take up what the last run had kept; the samples that aren't of it pass through."""
         for sample in samples:
             if sample.series == _SERIES:
                 self._known.add(sample.instance)
@@ -33,16 +33,12 @@ class Familiar:
     def run(self, rules: Iterable[Rule], now: Instant) -> None:
         """These rules run from now on."""
         running = {kept_as(rule): None for rule in rules}
-        self._kept += [Faded(_SERIES, gone) for gone in sorted(self._known - running.keys())]
-        self._kept += [
-            Sample(_SERIES, new, now.wall, Decimal(1)) for new in running if new not in self._known
-        ]
+        for gone in sorted(self._known - running.keys()):
+            self._keeping.fade(_SERIES, gone)
+        for new in running:
+            if new not in self._known:
+                self._keeping.mark(_SERIES, new, now.wall)
         self._known = set(running)
-
-    def drain(self) -> list[Sample | Faded]:
-        """What is to be kept for the next run, or not any more, since the last call."""
-        kept, self._kept = self._kept, []
-        return kept
 
 
 def kept_as(rule: Rule) -> str:

@@ -1,6 +1,7 @@
-"""What of the histories must outlast the run: a sample at a time, and now and then that old ones needn't be kept any more."""
+"""What must outlast the run, of histories above all: a sample at a time, and now and then that old ones needn't be kept any more."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from decimal import Decimal
 from typing import TypeAlias
 
@@ -8,6 +9,7 @@ from tocsin.engine.model import Faded, Sample
 from tocsin.engine.windows import Extremes, Point, Window, moment
 
 _FADED_AT_ONCE = 256  # samples of a window; each removal from the store takes so many
+_SO = Decimal(1)
 _EXTREMES_AT_ONCE = 16  # rows that a value's extremes may leave before the store is tidied
 
 Kept: TypeAlias = Sample | Faded
@@ -55,6 +57,10 @@ class Keeping:
         self._unneeded.pop((series, instance), None)
         if window.before is not None:
             self._kept.append(Faded(series, instance, moment(window.before[0])))
+
+    def mark(self, series: str, instance: str, at: datetime) -> None:
+        """That something is so of that instance, until it fades."""
+        self._kept.append(Sample(series, instance, at, _SO))
 
     def fade(self, series: str, instance: str) -> None:
         """Nothing of that instance is needed any more."""

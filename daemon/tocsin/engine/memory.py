@@ -6,8 +6,8 @@
 
 A history is of one value of one entity, shared by all rules that ask for the same value over the same length. There are
 as many as rules ask for and entities live; each holds at most `windows.MOST_SAMPLES` samples, and goes when its entity
-ends or is forgotten, or when no rule asks for it any more. What must outlast the run is handed out by `drain`, a sample
-at a time; `restore` takes it back.
+ends or is forgotten, or when no rule asks for it any more. What must outlast the run goes into `keeping`, a sample at a
+time; `restore` takes it back.
 """
 
 from collections.abc import Iterable, Iterator
@@ -35,12 +35,11 @@ class _Asked(NamedTuple):
 
 
 class Memory:
-    def __init__(self) -> None:
+    def __init__(self, keeping: Keeping) -> None:
         self._asked: dict[str, tuple[_Asked, ...]] = {}  # by kind
         self._histories: dict[Key, dict[str, History]] = {}
-        self._keeping = Keeping()
-        self.tallies = Tallies(self._keeping)
-        self.drain = self._keeping.drain
+        self._keeping = keeping
+        self.tallies = Tallies(keeping)
 
     # ------------------------------------------------------------------------------------------------ what is asked
 

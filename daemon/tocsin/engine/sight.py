@@ -1,11 +1,11 @@
 """Which rules are blind: unknown, for want of some field, for everything that they concern."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from decimal import Decimal
 from typing import NamedTuple
 
 from tocsin.engine.familiar import kept_as
-from tocsin.engine.model import Faded, Sample
+from tocsin.engine.keeping import Keeping
+from tocsin.engine.model import Sample
 from tocsin.engine.rule import Rule, Truth
 from tocsin.events import Instant
 
@@ -33,11 +33,11 @@ class Sight:
     That a rule was told to be blind is kept for the next run: a restart tells nothing twice.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, keeping: Keeping) -> None:
         self._unseeing: dict[str, float] = {}  # rule -> steady time since when nothing but unknown was seen
         self._missing: dict[str, tuple[str, ...]] = {}
         self._told: dict[str, str] = {}  # rule -> what it is kept as
-        self._kept: list[Sample | Faded] = []
+        self._keeping = keeping
 
     def note(self, rule: Rule, truth: Truth, steady: float, missing: tuple[str, ...] = ()) -> None:
         """`missing`: what an event lacked; an entity can be asked later."""
@@ -68,7 +68,7 @@ class Sight:
                 self.forget(rule_id)
             else:
                 self._told[rule_id] = kept_as(rule)
-                self._kept.append(Sample(_SERIES, kept_as(rule), now.wall, Decimal(1)))
+                self._keeping.mark(_SERIES, kept_as(rule), now.wall)
                 found.append(Blind(rule_id, lacking))
         return found
 
@@ -77,19 +77,14 @@ class Sight:
         self._unseeing.pop(rule, None)
         self._missing.pop(rule, None)
         if (kept := self._told.pop(rule, None)) is not None:
-            self._kept.append(Faded(_SERIES, kept))
+            self._keeping.fade(_SERIES, kept)
 
     def missing(self, rule: str) -> tuple[str, ...]:
         """What the events of an event rule lacked, the first of them."""
         return self._missing.get(rule, ())
 
-    def drain(self) -> list[Sample | Faded]:
-        """What is to be kept for the next run, or not any more, since the last call."""
-        kept, self._kept = self._kept, []
-        return kept
-
     def restore(self, samples: Iterable[Sample], rules: Iterable[Rule]) -> Iterator[Sample]:
-        """Take up what the last run had handed out by `drain`; the samples that aren't of it pass through."""
+        """Take up what the last run had kept; the samples that aren't of it pass through."""
         running = {kept_as(rule): rule.id for rule in rules}
         for sample in samples:
             if sample.series != _SERIES:
@@ -97,4 +92,4 @@ class Sight:
             elif (rule := running.get(sample.instance)) is not None:
                 self._told[rule], self._unseeing[rule] = sample.instance, _LONG_AGO
             else:
-                self._kept.append(Faded(_SERIES, sample.instance))
+                self._keeping.fade(_SERIES, sample.instance)

@@ -11,6 +11,7 @@ from msgspec import structs
 from tocsin.engine.group import Group
 from tocsin.engine.group_change import label
 from tocsin.engine.groups import Groups
+from tocsin.engine.keeping import Keeping
 from tocsin.engine.memory import Memory
 from tocsin.engine.model import Sample, World
 from tocsin.engine.rule import Rule
@@ -50,7 +51,7 @@ class Known:
 
     @cached_property
     def _memory(self) -> Memory:
-        memory = Memory()
+        memory = Memory(Keeping())
         memory.ask([self.rule])
         if series := sorted(memory.series()):
             kept = (row for name in series for row in self._reader.samples(name))
