@@ -134,7 +134,7 @@ class Groups:
         these alone look at what did.
         """
         found = self._by_kind.get(change.key[1], ()) if tables is None else tables
-        if not found or not self._is_so(change):
+        if not found or change.passing:
             return {}
         news = tables is None
         return {table: self._built(table, now).put(change, now, news=news) for table in found}
@@ -171,11 +171,6 @@ class Groups:
         """What is left of a group that no rule asks for any more."""
         per = json.loads(key)
         return Group(Layout(kind, tuple(per), (), self._world.get), tuple(per.values()))
-
-    def _is_so(self, change: Change) -> bool:
-        """Whether it is what the entity now is; else it only happened (a trade that came late, a public expiry)."""
-        latest = self._world.get(change.key)
-        return latest is not None and latest.state is change.state
 
     @staticmethod
     def _built(table: Table, now: datetime) -> Table:
