@@ -8,7 +8,7 @@ from support.outboxes import START, context
 from tocsin.alerts.message import Names
 from tocsin.delivery.render import render
 from tocsin.delivery.template_check import check_template
-from tocsin.engine.language.keys import usable
+from tocsin.engine.rule_keys import usable
 
 NAMES = Names({"9020b4e5": "main"}, {"BTCUSD": "bitcoin"})
 POSITION = context(

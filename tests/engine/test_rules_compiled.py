@@ -11,7 +11,7 @@ from tocsin import document
 from tocsin.engine import reference
 from tocsin.engine.compile import Environment, compile_rule, compile_rules
 from tocsin.engine.language.functions import FUNCTIONS
-from tocsin.engine.language.keys import Usable
+from tocsin.engine.rule_keys import Usable
 from tocsin.engine.written import KEYS, LATER, rule_schema
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 
 from tocsin import document
-from tocsin.engine import written
+from tocsin.engine import rule_keys, written
 from tocsin.engine.calendars import Calendar
 from tocsin.engine.language import (
     calendar,
@@ -14,7 +14,6 @@ from tocsin.engine.language import (
     contradictions,
     grouping,
     inhibition,
-    keys,
     sequel,
     thresholds,
 )
@@ -24,7 +23,6 @@ from tocsin.engine.language.cautions import Supplied
 from tocsin.engine.language.check import check
 from tocsin.engine.language.condition import TreeCondition
 from tocsin.engine.language.evaluate import evaluator
-from tocsin.engine.language.keys import CheckTemplate
 from tocsin.engine.language.mapping import lower
 from tocsin.engine.language.report import Report
 from tocsin.engine.language.scope import Scope, scope
@@ -32,11 +30,12 @@ from tocsin.engine.language.tree import Node
 from tocsin.engine.language.values import is_computed
 from tocsin.engine.language.watch import Watch
 from tocsin.engine.rule import Rule, Sequel
+from tocsin.engine.rule_keys import CheckTemplate
 from tocsin.engine.written import CONDITIONS, HOURS, SEQUELS, WrittenRule
 from tocsin.errors import Place, Problem
 
 
-def _any_template(_text: str, _usable: keys.Usable) -> tuple[()]:
+def _any_template(_text: str, _usable: rule_keys.Usable) -> tuple[()]:
     return ()
 
 
@@ -97,15 +96,15 @@ def _compile(node: document.Mapping, environment: Environment, report: Report) -
     said = written.read(node, report)
     if said is None:
         return None
-    keys.notified(node, said, environment.channels, report)
-    keys.repeated(node, said, report)
+    rule_keys.notified(node, said, environment.channels, report)
+    rule_keys.repeated(node, said, report)
     watch = watched.read(node.entries["watch"].value, report.under("watch"))
     if watch is None:
         return None
     per = _grouping(said)
     conditions, unsound = _conditions(node, scope(watch.kinds, bool(watch.events)), watch, report)
     trees = {key: condition.tree for key, condition in conditions.items()}
-    keys.misplaced(node, watch, conditions, report)
+    rule_keys.misplaced(node, watch, conditions, report)
     if per is not None or "per" not in node.entries:  # else what was meant isn't known
         grouping.placed(trees | unsound, watch, per, report)
     contradictions.find(trees, document.find(node, ("until",)).place, report)
@@ -147,7 +146,7 @@ def _second(
 def _hours(
     node: document.Mapping, said: WrittenRule, environment: Environment, report: Report
 ) -> dict[str, Calendar | None]:
-    """The calendars of the rule, by their keys."""
+    """The calendars of the rule, by their rule_keys."""
     return {
         key: calendar.named(
             node.entries[key].value, environment.calendars, f"{said.id}.{key}", report.under(key)
@@ -199,12 +198,12 @@ def _texts(
     """What the messages say. `conditions` None: one of them isn't sound, so that what the rule speaks of isn't known."""
     per = _grouping(said)
     if watch.events or per is None:
-        keys.templated(node, said, keys.usable(watch.kinds), wrong_with, report)
-        keys.valued(node, said, scope(watch.kinds, bool(watch.events)), report)
+        rule_keys.templated(node, said, rule_keys.usable(watch.kinds), wrong_with, report)
+        rule_keys.valued(node, said, scope(watch.kinds, bool(watch.events)), report)
     else:
-        keys.templated(node, said, keys.usable(watch.kinds, per), wrong_with, report)
+        rule_keys.templated(node, said, rule_keys.usable(watch.kinds, per), wrong_with, report)
         if conditions is not None:
-            keys.valued_of_group(node, said, grouping.numbers_of(conditions), report)
+            rule_keys.valued_of_group(node, said, grouping.numbers_of(conditions), report)
 
 
 def _built(
