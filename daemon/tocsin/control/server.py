@@ -71,10 +71,11 @@ def make_app(daemon: Controlled, database: Path) -> Starlette:
     async def explain(request: Request) -> JSONResponse:
         asked = request.query_params
         try:
-            limit = int(asked["limit"])
-            return await _read(partial(daemon.explain, asked["rule"], asked.get("id"), limit))
+            rule, limit = asked["rule"], int(asked["limit"])
         except (KeyError, ValueError):
             return JSONResponse({"error": "asked without a rule, or a limit"}, status_code=400)
+        try:
+            return await _read(partial(daemon.explain, rule, asked.get("id"), limit))
         except UnknownRule as error:
             return JSONResponse({"error": str(error)}, status_code=404)
 

@@ -119,7 +119,9 @@ class Saved(Struct, frozen=True, kw_only=True):
 
 
 class Sample(Struct, frozen=True):
-    """A value at a time, to be kept for a window. `series` is what is followed, `instance` of which entity or group."""
+    """To be kept for the next run: a value at a time, of a window, or that something is so since. `series` is what is
+    followed, `instance` of which entity, group or rule.
+    """
 
     series: str
     instance: str
@@ -128,7 +130,7 @@ class Sample(Struct, frozen=True):
 
 
 class Faded(Struct, frozen=True):
-    """Samples that no window needs any more: those of one instance, or of all; older than `before`, or all of them."""
+    """Samples that aren't needed any more: those of one instance, or of all; older than `before`, or all of them."""
 
     series: str
     instance: str | None = None
