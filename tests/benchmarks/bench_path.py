@@ -92,6 +92,27 @@ def bench_path(measure, written, asked):
     measure("path", run, COUNT, setup=lambda: ((Path(asked),), {}))
 
 
+@pytest.mark.parametrize("positions", [10, 1000])
+def bench_account(measure, positions):
+    """Messages of positions whose account has so many: equity and margin follow each."""
+    told = [
+        VENUE.decode(message, NOW.wall).items for message in messages(COUNT + 1000, 1, positions=positions)
+    ]
+    opened, moved = told[:1001], told[1001:]
+
+    def taken(entities, messages):
+        return sum(len(entities.apply("fx", each, NOW, None)) for items in messages for each in items)
+
+    def known():
+        taken(entities := Entities(), opened)
+        return (entities,), {}
+
+    def run(entities):
+        assert taken(entities, moved) == 2 * COUNT  # the position and the account
+
+    measure(f"account/{positions}", run, COUNT, setup=known)
+
+
 # ------------------------------------------------------------------------------------------------------------ a socket
 
 # The frames are ready before anybody comes, so that it is the receiver that is measured.

@@ -12,8 +12,7 @@ from itertools import count
 from typing import NamedTuple, TypeAlias
 
 from tocsin.engine.rule import Evaluate
-from tocsin.engine.windows import SUMS
-from tocsin.events import EXACT, Change, Key, computed
+from tocsin.events import EXACT, SUMS, Change, Key, computed
 from tocsin.events.vocabulary import to_plain
 
 MOST_SHOWN = 50  # members in a message

@@ -10,17 +10,15 @@ long is so whatever the clock says.
 from collections import deque
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from decimal import Decimal
 from typing import TypeAlias
 
-from tocsin.events import EXACT
+from tocsin.events import EXACT, SUMS
 
 MOST_SAMPLES = 200_000
 _LATEST = 60_000_000  # microseconds: the venue's time is believed within 5 s, so nothing comes later than that by itself
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-# Wide enough for any sum of numbers from the wire (at most 10^400, 200 digits): what is taken away again leaves no trace.
-SUMS = Context(prec=1200, rounding=ROUND_HALF_EVEN, Emin=-9999, Emax=9999)
 
 
 def microseconds(time: datetime | timedelta) -> int:

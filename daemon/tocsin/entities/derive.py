@@ -4,14 +4,15 @@
     mark_price     long: bid, short: ask
     profit         (mark_price - entry_price) x amount x lot_size x profit_price, for a short with the other sign
     equity         balance + the profits of the open positions
-    margin         the sum of margin_price x amount x lot_size / leverage (the account's, where the position has none)
+    margin         the sum of margin_price x amount x lot_size / leverage (the account's, where the position has none);
+                   see `sums.py` for both
     margin_level   equity / margin x 100
 
-Results are shown without trailing zeros; divisions end at twelve digits behind the point, half to even. A value that
-needs a number that is missing is missing, and so is one out of all range. What a message itself says is never counted anew.
+Results are shown without trailing zeros; divisions end at twelve digits behind the point, of what is still to be added up
+at forty, half to even. A value that needs a number that is missing is missing, and so is one out of all range. What a message
+itself says is never counted anew.
 """
 
-from collections.abc import Iterable
 from decimal import Decimal
 
 from msgspec import UNSET
@@ -19,21 +20,19 @@ from msgspec import UNSET
 from tocsin.entities.merge import Updates
 from tocsin.events import EXACT, Account, Book, Entity, Position, Ticker, computed
 
-_ZERO = Decimal(0)
 _HALF = Decimal("0.5")
 _HUNDRED = Decimal(100)
 _TWELVE_PLACES = Decimal("1E-12")
-_MOST_ROUNDED = (
-    60  # digits before the point; larger numbers have no place for twelve more in 80, and don't need them
-)
+_FORTY_PLACES = Decimal("1E-40")
 
 ACCOUNT_VALUES = ("equity", "margin", "margin_level")
 
 
-def rounded(value: Decimal) -> Decimal | None:
-    """The result of a division, at twelve digits behind the point."""
-    if value.adjusted() < _MOST_ROUNDED:
-        value = EXACT.quantize(value, _TWELVE_PLACES)
+def rounded(value: Decimal, places: Decimal = _TWELVE_PLACES) -> Decimal | None:
+    """The result of a division, at twelve digits behind the point, or so many."""
+    # Larger numbers have no place for more digits in the 80 there are, and don't need them.
+    if value.adjusted() - places.adjusted() < EXACT.prec - 1:
+        value = EXACT.quantize(value, places)
     return computed(value)
 
 
@@ -105,14 +104,6 @@ def position_at(position: Position, ticker: Ticker) -> tuple[Decimal, Decimal | 
 # ------------------------------------------------------------------------------------------------------------ accounts
 
 
-def account_values(account: Account, positions: Iterable[Position]) -> dict[str, Decimal | None]:
-    """equity, margin and margin_level of an account with these open positions; None where they can't be counted."""
-    held = list(positions)
-    equity = _equity(account, held)
-    margin = _margin(account, held)
-    return {"equity": equity, "margin": margin, "margin_level": margin_level(equity, margin)}
-
-
 def margin_level(equity: object, margin: object) -> Decimal | None:
     """Equity against margin in percent; None where nothing is bound."""
     if not isinstance(equity, Decimal) or not isinstance(margin, Decimal) or margin <= 0:
@@ -120,32 +111,20 @@ def margin_level(equity: object, margin: object) -> Decimal | None:
     return rounded(EXACT.multiply(EXACT.divide(equity, margin), _HUNDRED))
 
 
-def _equity(account: Account, positions: list[Position]) -> Decimal | None:
-    if not isinstance(account.balance, Decimal):
+def margin_of(position: Position, account: Account) -> Decimal | None:
+    """What the position binds, at forty digits behind the point; None where a number for it is missing, or out of all range."""
+    price, amount, lot = position.margin_price, position.amount, position.lot_size
+    leverage = position.leverage or account.leverage
+    if not (isinstance(price, Decimal) and isinstance(amount, Decimal) and isinstance(lot, Decimal)):
         return None
-    total = account.balance
-    for position in positions:
-        if not isinstance(position.profit, Decimal) or _foreign(position, account):
-            return None
-        total = EXACT.add(total, position.profit)
-    return computed(total)
+    if not isinstance(leverage, Decimal) or leverage <= 0:
+        return None
+    size = EXACT.multiply(EXACT.multiply(price, amount), lot)
+    return rounded(EXACT.divide(size, leverage), _FORTY_PLACES)
 
 
-def _margin(account: Account, positions: list[Position]) -> Decimal | None:
-    total = _ZERO
-    for position in positions:
-        price, amount, lot = position.margin_price, position.amount, position.lot_size
-        leverage = position.leverage or account.leverage
-        if not (isinstance(price, Decimal) and isinstance(amount, Decimal) and isinstance(lot, Decimal)):
-            return None
-        if not isinstance(leverage, Decimal) or leverage <= 0:
-            return None
-        size = EXACT.multiply(EXACT.multiply(price, amount), lot)
-        total = EXACT.add(total, EXACT.divide(size, leverage))
-    return rounded(total)
-
-
-def _foreign(position: Position, account: Account) -> bool:
-    """Whether its profit is in another currency than the account, and so can't be added to it."""
+def profit_of(position: Position, account: Account) -> Decimal | None:
+    """What the position adds to the account's equity; None where it is missing, or in another currency."""
     currencies = (position.currency, account.currency)
-    return all(isinstance(currency, str) for currency in currencies) and currencies[0] != currencies[1]
+    foreign = all(isinstance(currency, str) for currency in currencies) and currencies[0] != currencies[1]
+    return position.profit if isinstance(position.profit, Decimal) and not foreign else None

@@ -53,6 +53,7 @@ class Shelf:
         self._homes: dict[Home, Home] = {}
         self._tell_positions: set[str] = set()
         self._sent: dict[str, tuple[str, ...]] = {}
+        self._moved: dict[Home, dict[Record, None]] = {}  # of the accounts whose positions are followed
 
     def find(self, key: KeyTexts) -> Record | None:
         venue, kind, account, id_ = key
@@ -99,11 +100,30 @@ class Shelf:
         """The record's entity is now so: it may have ended, come back, or be of another symbol."""
         before = record.state
         if has_ended(state) == has_ended(before) and _symbol(state) == _symbol(before):
-            record.state = state
+            self.move(record, state)
             return
         self._take(record)
         record.state = state
         self._put(record)
+
+    def move(self, record: Record, state: Entity) -> None:
+        """As `replace`, of what neither ends, comes back nor changes its symbol."""
+        record.state = state
+        self._note_moved(record)
+
+    def moved_positions(self, venue: str, account: str) -> Iterable[Record] | None:
+        """The account's positions that came, changed or went since this was last asked; None the first time."""
+        home = (venue, "position", account)
+        moved, self._moved[home] = self._moved.get(home), {}
+        return moved
+
+    def is_live(self, record: Record) -> bool:
+        """Whether it is still known, and lives."""
+        return self._live[record.home[1]].get(record.home, {}).get(record.id) is record
+
+    def _note_moved(self, record: Record) -> None:
+        if (moved := self._moved.get(record.home)) is not None:
+            moved[record] = None
 
     def drop(self, key: KeyTexts) -> None:
         """No longer there; nothing happens where it wasn't."""
@@ -119,6 +139,7 @@ class Shelf:
         self._homes = {home: home for home in self._homes if home[0] != venue}
         self._tell_positions.discard(venue)
         self._sent.pop(venue, None)
+        self._moved = {home: moved for home, moved in self._moved.items() if home[0] != venue}
         return [record.key for record in gone]
 
     def knows(self, venue: str) -> bool:
@@ -195,6 +216,7 @@ class Shelf:
         ended = has_ended(state)
         drawers = self._ended if ended else self._live[home[1]]
         drawers.setdefault(home, {})[record.id] = record
+        self._note_moved(record)
         if isinstance(state, Position) and not ended and (symbol := _symbol(state)) is not None:
             self._by_symbol.setdefault((home[0], symbol), {})[record] = None
 
@@ -204,6 +226,7 @@ class Shelf:
         ended = has_ended(state)
         drawers = self._ended if ended else self._live[home[1]]
         del drawers[home][record.id]
+        self._note_moved(record)
         if not drawers[home]:
             del drawers[home]
         if isinstance(state, Position) and not ended and (symbol := _symbol(state)) is not None:

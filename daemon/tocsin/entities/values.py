@@ -7,7 +7,6 @@ from msgspec import UNSET, structs
 
 from tocsin.entities.derive import (
     ACCOUNT_VALUES,
-    account_values,
     margin_level,
     position_at,
     put,
@@ -16,6 +15,7 @@ from tocsin.entities.derive import (
 from tocsin.entities.links import Link
 from tocsin.entities.merge import Updates
 from tocsin.entities.shelf import Record, Shelf
+from tocsin.entities.sums import PositionSums
 from tocsin.events import Account, Book, Change, Entity, Instant, Position, Ticker, Trade
 
 # Of a position: what its profit depends on, and what its account depends on.
@@ -34,6 +34,7 @@ class Values:
 
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
+        self._sums: dict[tuple[str, str], PositionSums] = {}
         for record in shelf.live("account"):
             venue, state = record.home[0], record.state
             counted = (name for name in ACCOUNT_VALUES if name not in shelf.sent(venue))
@@ -115,7 +116,7 @@ class Values:
                 continue
             mark, profit = counted
             if mark != state.mark_price or profit != state.profit:
-                position.state = structs.replace(state, mark_price=mark, profit=profit)
+                self._shelf.move(position, structs.replace(state, mark_price=mark, profit=profit))
                 _stamp(position, record.time, at)
                 moved.append((position, state))
         if not moved:
@@ -175,11 +176,25 @@ class Values:
         _stamp(record, time, at)
         return [self._shelf.change(record, ("account.updated",), known)]
 
+    def _summed(self, venue: str, account: str, state: Account) -> PositionSums:
+        """What the account's positions come to as they now stand."""
+        sums = self._sums.get((venue, account))
+        moved = self._shelf.moved_positions(venue, account)
+        if sums is None or moved is None or not sums.fits(state):
+            sums = self._sums[venue, account] = PositionSums(state.currency, state.leverage)
+            moved = self._shelf.positions_of(venue, account)
+        for record in moved:
+            if self._shelf.is_live(record) and isinstance(record.state, Position):
+                sums.put(record, record.state, state)
+            else:
+                sums.drop(record)
+        return sums
+
     def _account_values(self, venue: str, account: str, state: Account) -> Updates:
         if not self._shelf.tells_positions(venue):
             return {}
-        positions = (r.state for r in self._shelf.positions_of(venue, account))
-        values: Updates = dict(account_values(state, (p for p in positions if isinstance(p, Position))))
+        sums = self._summed(venue, account, state)
+        values: Updates = {"equity": sums.equity(state), "margin": sums.bound()}
         sent = self._shelf.sent(venue)
         for name in sent:
             values[name] = getattr(state, name)

@@ -27,6 +27,7 @@ from tocsin.events.model import (
 )
 from tocsin.events.numbers import (
     EXACT,
+    SUMS,
     WireDecimal,
     computed,
     computed_text,
@@ -39,6 +40,7 @@ from tocsin.events.numbers import (
 __all__ = [
     "EXACT",
     "KINDS",
+    "SUMS",
     "Account",
     "Balance",
     "Book",

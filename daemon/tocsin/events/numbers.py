@@ -19,6 +19,8 @@ _REMEMBERED = 4096
 
 # Arithmetic of ours (derived values, rules) runs in this context: more digits than any product of two wire numbers.
 EXACT = Context(prec=80, rounding=ROUND_HALF_EVEN, Emin=-9999, Emax=9999)
+# Wide enough for any sum of numbers from the wire (at most 10^400, 200 digits): what is taken away again leaves no trace.
+SUMS = Context(prec=1200, rounding=ROUND_HALF_EVEN, Emin=-9999, Emax=9999)
 _SHOWN = Context(prec=12)
 _MOST_PLACES = 40  # that a person is shown before a power of ten is shorter
 _ZERO = Decimal(0)
