@@ -339,3 +339,12 @@ def test_absurd_numbers_of_a_hostile_venue_break_nothing(scene):
     scene.say("position", **POSITION | {"amount": "1E+400", "lot_size": "9" * 200, "margin_price": "1E+400"})
     _, moved = tick(scene, "1E+400", "1E-400")  # what it comes to is out of all range
     assert (moved.key.kind, moved.state.profit) == ("position", None)
+
+
+def test_what_an_account_says_of_one_message_a_price_does_not_say_again(scene):
+    scene.say("account", **ACCOUNT, cause="deposit")
+    scene.say("position", **POSITION)
+    assert scene.state("account", "a", "a").cause is UNSET, "its position has moved it since"
+    scene.say("account", id="a", balance="1", cause="withdrawal")
+    tick(scene, "1", "2")
+    assert scene.state("account", "a", "a").cause is UNSET

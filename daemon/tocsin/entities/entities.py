@@ -130,14 +130,17 @@ class Entities:
                 key, state, origin=heard.origin, time=stated or now, received=now, known_since=now
             )
         else:
-            operated = said.kind == "balance" and is_operation(said, changed, stated, record.stated_time)
+            operated = is_operation(said, heard.named, changed, stated, record.stated_time)
             if updates or operated:
                 self._shelf.replace(record, structs.replace(known, **updates))
             emptied = said.momentary and UNSET in updates.values()
             if not (whole or changed or operated or emptied or heard.first):
                 return self._connections.mentioned(None, key, at)  # at most another spelling
-            happened = changed | {"cause"} if operated else changed
-            events = () if heard.quiet else compared(previous, record.state, happened, heard.named)
+            events = (
+                ()
+                if heard.quiet
+                else compared(previous, record.state, changed, heard.named, operated=operated)
+            )
             record.origin, record.time, record.received = heard.origin, stated or at.wall, at.wall
         return self._tell(record, events, previous, changed, heard)
 

@@ -1,10 +1,12 @@
 """What happened, in words: the events behind a first sight and behind a difference.
 
 A status event is told when the status changes, and only then, whatever a message calls itself; one more fill of a
-partially filled order is one more `order.partially_filled`. An operation on a balance happened as often as it is told
-with another time. What a message names that comparison doesn't find is told beside what it finds.
+partially filled order is one more `order.partially_filled`. An operation on a balance, a margin call and a liquidation
+happened as often as they are told with another time. What a message names that comparison doesn't find is told beside
+what it finds; that a position was closed by force its reason may tell too.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -27,11 +29,19 @@ _SIGHTED: Mapping[str, Names] = {
 }
 _MOVED: Mapping[str, Names] = {kind: (f"{kind}.updated",) for kind in KINDS} | {"trade": ("trade.executed",)}
 _NO_EVENT = {"updated"}  # a later time of the same state
+# What only a message can name, and doesn't follow from any field.
+_ONLY_NAMED = frozenset({"account.margin_call", "position.liquidated"})
 # The statuses that an event's name alone can tell.
 _ORDER_WORDS = frozenset(
     {"pending", "open", "partially_filled", "filled", "canceled", "expired", "rejected", "unknown"}
 )
-_POSITION_WORDS = {"opened": "open", "closed": "closed"}
+_POSITION_WORDS = {"opened": "open", "closed": "closed", "liquidated": "closed"}
+# How venues say that they closed a position against its owner's will: `StopOut`, `MARGIN_CALL`, `auto-deleveraging`. A
+# stop loss is the owner's will.
+_FORCED = re.compile(
+    r"\b(?:liquidat|(?:auto )?deleverag|autodeleverag|adl\b|stop ?out\b|margin ?call|forced\b)"
+)
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+")
 # Refused credentials or streams say nothing of a link that may live on without them.
 _VENUE_WORDS = {
     "connected": "connected", "resumed": "connected", "disconnected": "disconnected", "silent": "silent",
@@ -83,7 +93,7 @@ def sighted(state: Entity, named: str | None) -> Names:
     if isinstance(state, Order):
         found: Names = ("order.created", f"order.{status}") if status else ("order.created",)
     elif isinstance(state, Position):
-        found = ("position.closed",) if status == "closed" else ("position.opened",)
+        found = _closed(state) if status == "closed" else ("position.opened",)
     elif isinstance(state, Balance):
         found = _of_balance(state)
     elif isinstance(state, Contract):
@@ -93,9 +103,14 @@ def sighted(state: Entity, named: str | None) -> Names:
     return _and_named(found, named) if not _is_status(state, named) else found
 
 
-def compared(known: Entity, state: Entity, changed: set[str], named: str | None) -> Names:
-    """The events behind a difference. `changed` are the names of the fields that differ; none: nothing happened."""
-    if not changed or changed == _NO_EVENT:
+def compared(
+    known: Entity, state: Entity, changed: set[str], named: str | None, *, operated: bool = False
+) -> Names:
+    """The events behind a difference. `changed` are the names of the fields that differ; none: nothing happened, unless
+    the message tells of an operation.
+    """
+    moved = bool(changed) and changed != _NO_EVENT
+    if not moved and not operated:
         return ()
     if named is None and state.market_data:
         return _MOVED[state.kind]
@@ -105,14 +120,15 @@ def compared(known: Entity, state: Entity, changed: set[str], named: str | None)
             found += (f"order.{state.status}",)
     elif isinstance(state, Position):
         closed = "status" in changed and state.status == "closed"
-        found = ("position.closed",) if closed else ("position.updated",)
+        found = _closed(state) if closed else ("position.updated",)
     elif isinstance(state, Contract):
-        moved = "status" in changed and state.status
-        found = (f"contract.{state.status}",) if moved else ("contract.updated",)
+        found = (
+            (f"contract.{state.status}",) if "status" in changed and state.status else ("contract.updated",)
+        )
     elif isinstance(state, Balance):
         found = _of_balance(state)
     else:
-        found = _MOVED[state.kind]
+        found = _MOVED[state.kind] if moved else ()
     if named is None or named in _BEGINNINGS or _is_status(state, named):
         return found
     return _and_named(found, named)
@@ -137,19 +153,38 @@ def _fell(known: Order, state: Order, changed: set[str]) -> bool:
     return less and not isinstance(state.filled, Decimal)
 
 
+def _closed(state: Position) -> Names:
+    """That it was closed, and by its reason's words whether against its owner's will."""
+    if isinstance(state.reason, str) and is_forced(state.reason):
+        return ("position.closed", "position.liquidated")
+    return ("position.closed",)
+
+
+def is_forced(reason: str) -> bool:
+    """Whether a venue's reason for closing a position says that the venue did it, for want of margin."""
+    words = (word.casefold() for word in _WORDS.findall(reason))
+    return _FORCED.search(" ".join(words)) is not None
+
+
 def _of_balance(state: Balance) -> Names:
     return ("balance.updated", f"balance.{state.cause}") if state.cause else ("balance.updated",)
 
 
-def is_operation(said: Entity, changed: set[str], time: datetime | None, known_time: datetime | None) -> bool:
-    """Whether the message tells of an operation on a balance, and not for a second time of the same one."""
-    if not isinstance(said, Balance) or not isinstance(said.cause, str):
+def is_operation(
+    said: Entity, named: str | None, changed: set[str], time: datetime | None, known_time: datetime | None
+) -> bool:
+    """Whether the message tells of an operation on a balance, or of what no field shows, and not for a second time of
+    the same one.
+    """
+    if named != "account.margin_call" and not (isinstance(said, Balance) and isinstance(said.cause, str)):
         return False
     return bool(changed) or time is None or time != known_time
 
 
 def _is_status(state: Entity, named: str | None) -> bool:
-    return named is not None and _status_word(state, named.partition(".")[2]) is not None
+    if named is None or named in _ONLY_NAMED:
+        return False
+    return _status_word(state, named.partition(".")[2]) is not None
 
 
 def _and_named(found: Names, named: str | None) -> Names:

@@ -172,7 +172,8 @@ class Values:
             put(name, value, known, updates, changed)
         if not changed:
             return []
-        record.state = structs.replace(known, **updates)
+        spoken_of = dict.fromkeys(known.momentary, UNSET)  # of the venue's own last message, not of this
+        record.state = structs.replace(known, **spoken_of, **updates)
         _stamp(record, time, at)
         return [self._shelf.change(record, ("account.updated",), known)]
 

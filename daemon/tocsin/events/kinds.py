@@ -77,6 +77,7 @@ class Order(Entity, frozen=True, kw_only=True, gc=False):
     reason: Annotated[Text, "why it was rejected or canceled, in the venue's words"] = UNSET
     created: Annotated[Time, "when it was placed"] = UNSET
     updated: Annotated[Time, "when it last changed"] = UNSET
+    expires: Annotated[Time, "when it runs out, if nothing ends it before"] = UNSET
     power: Annotated[Number, "electricity: power, in W"] = UNSET
     energy: Annotated[Number, "electricity: energy, in the venue's unit"] = UNSET
     delivery_start: Annotated[Time, "electricity: delivery begins"] = UNSET
@@ -88,7 +89,7 @@ class Position(Entity, frozen=True, kw_only=True, gc=False):
     """A position of the account's own."""
 
     kind: ClassVar[str] = "position"
-    events: ClassVar[tuple[str, ...]] = ("opened", "updated", "closed")
+    events: ClassVar[tuple[str, ...]] = ("opened", "updated", "closed", "liquidated")
     ended: ClassVar[frozenset[str]] = frozenset({"closed"})
 
     symbol: Annotated[Text, "what is held, as the venue spells it"] = UNSET
@@ -120,10 +121,14 @@ class Account(Entity, frozen=True, kw_only=True, gc=False):
     """An account at a venue."""
 
     kind: ClassVar[str] = "account"
-    events: ClassVar[tuple[str, ...]] = ("added", "updated")
+    events: ClassVar[tuple[str, ...]] = ("added", "updated", "margin_call")
+    momentary: ClassVar[frozenset[str]] = frozenset({"cause"})
 
     currency: Annotated[Text, "the account's currency"] = UNSET
     balance: Annotated[Number, "money, without open positions' profit"] = UNSET
+    cause: Annotated[
+        Text, "why this event changed the balance, as for balances; missing where none is named"
+    ] = UNSET
     equity: Annotated[Number, "balance and open positions' profit"] = UNSET
     margin: Annotated[Number, "money bound by open positions"] = UNSET
     margin_level: Annotated[Number, "equity against margin, in percent"] = UNSET

@@ -44,7 +44,7 @@ _SUPPLIES: Mapping[str, frozenset[str]] = {
     "ticker": frozenset({"id", "symbol", "bid", "ask", "price", "spread"}),
     "account": frozenset(
         {
-            "id", "currency", "balance", "equity", "margin", "margin_level", "leverage", "stop_out_level",
+            "id", "currency", "balance", "cause", "equity", "margin", "margin_level", "leverage", "stop_out_level",
             "trading_disabled", "group", "updated",
         }
     ),

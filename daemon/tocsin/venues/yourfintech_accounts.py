@@ -106,17 +106,18 @@ def _account_update(row: _Account, operation: _Operation | None) -> list[Item]:
         comment=text_or_missing(operation.comment, "operation.comment"),
     )
     return [
-        Observation(state=_account(row), account=account, event="account.updated", time=time),
+        Observation(state=_account(row, cause), account=account, event="account.updated", time=time),
         # Named by the message: two operations may come with one and the same balance after both.
         Observation(state=balance, account=account, event=f"balance.{cause}", time=time),
     ]
 
 
-def _account(row: _Account) -> Account:
+def _account(row: _Account, cause: str | UnsetType = UNSET) -> Account:
     return Account(
         id=as_id(row.id, "account.id"),
         currency=text_or_missing(row.currency, "account.currency"),
         balance=number_or_missing(row.balance, "account.balance"),
+        cause=cause,
         leverage=positive(number_or_missing(row.leverage, "account.leverage")),
         stop_out_level=number_or_missing(row.stop_out, "account.stop_out"),
         trading_disabled=flag_or_missing(row.trading_disabled, "account.trading_disabled"),
