@@ -147,7 +147,7 @@ async def test_what_is_critical_is_found_page_by_page_and_not_once_handed(autoju
     critical = [delivery(f"d{n}", alert=f"a{n}", severity="critical") for n in range(5)]
     scene.store.add(*critical[:3])
     scene.outbox.take_over([*critical[3:], delivery("calm", alert="a5")])
-    handed = Attempt(delivery="d1", status="pending", at=START, error="500; handed to mail", next_at=START)
+    handed = Attempt(delivery="d1", status="pending", at=START, error="500", handed_to="mail", next_at=START)
     await scene.outbox.record([handed])
     found, last = [], None
     while page := await scene.outbox.unhanded("desk", 0, last, 1):

@@ -192,6 +192,42 @@ def test_a_database_of_the_first_version_is_brought_up_to_date_with_what_it_hold
     store.close()
 
 
+def test_who_has_a_message_instead_is_taken_over_from_the_older_spelling(tmp_path):
+    older = Database(tmp_path / DATABASE)
+    migrate(older, stop_before="0007_deliveries_handed_to")
+    errors = {
+        "d1": "500; handed to mail",
+        "d2": "451 deferred; handed to queue",  # a service's own words
+        "d3": "451 deferred; handed to queue; handed to mail",
+        "d4": "403; handed to phone",  # has deliveries of that alert, but none that was handed over
+        "d5": None,
+    }
+    rows = [(id_, f"alert of {id_}", "desk", error) for id_, error in errors.items()]
+    rows += [
+        (f"alert of {id_}-firing-20260101T000000000000-mail-0", f"alert of {id_}", "mail", None)
+        for id_ in errors
+    ]
+    rows += [("p4", "alert of d4", "phone", None), ("q2", "alert of d2", "queues", None)]
+    older.conn.executemany(
+        """INSERT INTO deliveries (id, alert, channel, error, state_told, target, severity, status, created_at, expires_at,
+        next_at, context) VALUES (?, ?, ?, ?, 'firing', 0, 'critical', 'pending', '2026', '2027', '2026', '{}')""",
+        rows,
+    )
+    older.conn.commit()
+    older.close()
+
+    store = opened(tmp_path)
+    found = store._db.execute("SELECT id, error, handed_to FROM deliveries WHERE channel = 'desk'").fetchall()
+    store.close()
+    assert found == [
+        ("d1", "500", "mail"),
+        ("d2", "451 deferred; handed to queue", None),
+        ("d3", "451 deferred; handed to queue", "mail"),
+        ("d4", "403; handed to phone", None),
+        ("d5", None, None),
+    ]
+
+
 def test_a_newer_database_is_refused_and_left_as_it_is(tmp_path):
     store = opened(tmp_path)
     store._db["_sqlite_migrations"].insert(

@@ -12,7 +12,7 @@ from tocsin.delivery.model import Message, Outcome
 from tocsin.engine.model import Context
 from tocsin.events import Instant
 from tocsin.store.errors import StoreUnavailable
-from tocsin.store.model import HANDED, Attempt, Delivery, NewDelivery
+from tocsin.store.model import Attempt, Delivery, NewDelivery
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SENT = Outcome(sent=True, answer="Slack: 200 ok")
@@ -100,6 +100,7 @@ class MemoryOutbox:
                 next_at=row.created_at,
                 sent_at=None,
                 error=None,
+                handed_to=None,
             )
 
     async def due(self, channel: str, target: int, now: datetime, limit: int) -> list[Delivery]:
@@ -121,7 +122,7 @@ class MemoryOutbox:
         return [
             row
             for row in self._pending(channel, target)
-            if row.id in late and row.severity == "critical" and HANDED not in (row.error or "")
+            if row.id in late and row.severity == "critical" and row.handed_to is None
         ][:limit]
 
     async def told(self, alert: str, channel: str) -> list[Delivery]:
@@ -139,6 +140,7 @@ class MemoryOutbox:
                 status=attempt.status,
                 attempts=row.attempts + (attempt.status != "superseded"),
                 error=attempt.error,
+                handed_to=attempt.handed_to or row.handed_to,
                 next_at=attempt.next_at or row.next_at,
                 sent_at=attempt.at if attempt.status == "sent" else None,
             )

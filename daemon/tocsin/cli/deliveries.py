@@ -40,3 +40,5 @@ def command(config: Path | None, *, everything: bool, output: str) -> None:
             click.echo(f"  next try {time_of(delivery['next_at'])}")
         if delivery["error"]:
             click.echo(f"  {delivery['error']}")
+        if delivery["handed_to"]:
+            click.echo(f"  handed to {delivery['handed_to']}")

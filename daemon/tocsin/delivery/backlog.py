@@ -13,7 +13,7 @@ from tocsin.delivery.model import Message
 from tocsin.delivery.render import render
 from tocsin.engine.model import Context
 from tocsin.events import from_iso
-from tocsin.store.model import HANDED, Delivery, NewDelivery
+from tocsin.store.model import Delivery, NewDelivery
 
 FIRST_RETRY, LONGEST_RETRY = 1.0, 300.0  # seconds
 PERMANENT_RETRY = 600.0  # seconds; a refusal is tried again that slowly: tokens get renewed, chats made
@@ -107,7 +107,7 @@ def hand_over(
     """
     carrier = parcel.carrier
     # "Not told before" is not so there, if the fallback has what was folded in.
-    notes = [] if any(map(is_handed, parcel.folded)) else list(parcel.notes)
+    notes = [] if any(each.handed_to for each in parcel.folded) else list(parcel.notes)
     notes += _kept_notes(carrier)
     if because:
         notes.append(f"sent here because {carrier.channel} did not take it: {flat(because, 200)}")
@@ -125,24 +125,6 @@ def hand_over(
         )
         for target in range(targets)
     )
-
-
-def error_text(delivery: Delivery, error: str, handed_to: str | None = None) -> str:
-    """The error as it is kept, with whom has the message instead: people read that, and so does `is_handed`."""
-    if handed_to is not None:
-        return f"{error}{HANDED}{handed_to}"
-    _, marked, to = (delivery.error or "").rpartition(HANDED)
-    return f"{error}{marked}{to}" if marked else error
-
-
-def bare_error(delivery: Delivery) -> str:
-    """What the service answered the last time."""
-    return (delivery.error or "").partition(HANDED)[0]
-
-
-def is_handed(delivery: Delivery) -> bool:
-    """Whether the fallback has it already, as the outbox remembers across restarts."""
-    return HANDED in (delivery.error or "")
 
 
 def tells_of_failure(delivery: Delivery) -> bool:

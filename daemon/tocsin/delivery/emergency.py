@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from tocsin.delivery.backlog import is_handed
 from tocsin.delivery.channel import Outbox
 from tocsin.store.errors import StoreUnavailable
 from tocsin.store.model import Attempt, Delivery, NewDelivery
@@ -142,6 +141,7 @@ class SteadfastOutbox:
             attempts=delivery.attempts + 1,
             next_at=attempt.next_at or delivery.next_at,
             error=attempt.error,
+            handed_to=attempt.handed_to or delivery.handed_to,
         )
 
     async def _stored(self, found: Awaitable[Sequence[Delivery]]) -> list[Delivery]:
@@ -153,7 +153,7 @@ class SteadfastOutbox:
 
 
 def _is_unhanded(delivery: Delivery) -> bool:
-    return delivery.status == "pending" and delivery.severity == "critical" and not is_handed(delivery)
+    return delivery.status == "pending" and delivery.severity == "critical" and delivery.handed_to is None
 
 
 def _as_delivery(new: NewDelivery) -> Delivery:
@@ -173,5 +173,6 @@ def _as_delivery(new: NewDelivery) -> Delivery:
         next_at=new.created_at,
         sent_at=None,
         error=None,
+        handed_to=None,
         context={**new.context, "notes": [*(note for note in said if note != NOTE), NOTE]},
     )

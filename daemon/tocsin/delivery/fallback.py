@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from tocsin.delivery.backlog import Parcel, hand_over, is_handed
+from tocsin.delivery.backlog import Parcel, hand_over
 from tocsin.store.model import Delivery, NewDelivery
 
 
@@ -26,9 +26,7 @@ class Fallback:
 
         `because` is what the failing service answered.
         """
-        if self._fallback is None or not self.serves(parcel.carrier):
-            return ()
-        if is_handed(parcel.carrier):
+        if self._fallback is None or parcel.carrier.handed_to or not self.serves(parcel.carrier):
             return ()
         return hand_over(parcel, *self._fallback, now=now, because=because)
 
@@ -41,6 +39,8 @@ class Fallback:
 
         `heard` is what `has_heard` said a moment ago; what was handed over since, the parcel knows.
         """
-        if parcel.carrier.state_told != "resolved" or not (heard or any(map(is_handed, parcel.all))):
+        if parcel.carrier.state_told != "resolved" or not (
+            heard or any(each.handed_to for each in parcel.all)
+        ):
             return ()
         return self.take(parcel, now)

@@ -18,8 +18,6 @@ from tocsin.delivery.backlog import (
     PERMANENT_RETRY,
     Parcel,
     backoff,
-    bare_error,
-    error_text,
     gather,
     message,
     tells_of_failure,
@@ -118,7 +116,7 @@ class _ChannelTask:
     async def _deliver_alert(self, alert: str) -> None:
         parcel = gather(await self._queue.waiting(alert), self._time.wall())
         if self._is_expired(parcel) and parcel.attempts > 0:
-            await self._bury(parcel, bare_error(parcel.carrier) or "not delivered in time")
+            await self._bury(parcel, parcel.carrier.error or "not delivered in time")
             return
         outcome = await self._send(parcel)
         self._pace = self._pace.after(self._clock.now())
@@ -146,9 +144,9 @@ class _ChannelTask:
         def sent(parcel: Parcel) -> list[Attempt]:
             carrier = parcel.carrier
             also = self._fallback.take_end(parcel, self._time.wall(), heard=heard)
-            return self._closing(
-                parcel, Attempt(delivery=carrier.id, status="sent", at=self._time.wall(), also=also)
-            )
+            to = other if also else None
+            end = Attempt(delivery=carrier.id, status="sent", at=self._time.wall(), handed_to=to, also=also)
+            return self._closing(parcel, end)
 
         await self._record(parcel, sent)
 
@@ -181,10 +179,9 @@ class _ChannelTask:
         def dead(parcel: Parcel) -> list[Attempt]:
             carrier, at = parcel.carrier, self._time.wall()
             also = self._fallback.take(parcel, at, error)
-            text = error_text(carrier, error, self._fallback.name if also else None)
-            return self._closing(
-                parcel, Attempt(delivery=carrier.id, status="dead", at=at, error=text, also=also)
-            )
+            to = self._fallback.name if also else None
+            end = Attempt(delivery=carrier.id, status="dead", at=at, error=error, handed_to=to, also=also)
+            return self._closing(parcel, end)
 
         self._log.error(
             "delivery given up", delivery=parcel.carrier.id, alert=parcel.carrier.alert, error=error
@@ -221,7 +218,7 @@ class _ChannelTask:
             due_at = self._critical_until(parcel.carrier)
             if due_at > self._time.wall():
                 return due_at
-            answer = bare_error(parcel.carrier) or bare_error(waiting[0]) or "not delivered within a minute"
+            answer = parcel.carrier.error or waiting[0].error or "not delivered within a minute"
             also = self._fallback.take(parcel, self._time.wall(), answer)
             if not also:
                 return None
@@ -266,13 +263,13 @@ class _ChannelTask:
     def _again(
         self, delivery: Delivery, answer: str, next_at: datetime, also: tuple[NewDelivery, ...] = ()
     ) -> Attempt:
-        error = error_text(delivery, answer, self._fallback.name if also else None)
         return Attempt(
             delivery=delivery.id,
             status="pending",
             at=self._time.wall(),
-            error=error,
+            error=answer,
             next_at=next_at,
+            handed_to=self._fallback.name if also else None,
             also=also,
         )
 

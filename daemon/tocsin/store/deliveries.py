@@ -16,7 +16,7 @@ PUT_DELIVERY = insert(
 PUT_DELIVERY_ONCE = f"{PUT_DELIVERY} ON CONFLICT (id) DO NOTHING"
 _DELIVERY_COLUMNS = (
     "id", "alert", "state_told", "channel", "target", "severity", "status", "attempts", "created_at", "expires_at",
-    "next_at", "sent_at", "error", "context",
+    "next_at", "sent_at", "error", "handed_to", "context",
 )  # fmt: skip
 # The first of what waits for one alert on one target: what comes after it may not overtake it.
 _HEAD = """
@@ -41,7 +41,7 @@ GET_TOLD = f"""
 GET_UNHANDED = f"""
     SELECT {", ".join(_DELIVERY_COLUMNS)} FROM deliveries
     WHERE status = 'pending' AND severity = 'critical' AND channel = :channel AND target = :target
-    AND instr(coalesce(error, ''), :handed) = 0
+    AND handed_to IS NULL
     AND (:after IS NULL OR sequence > (SELECT sequence FROM deliveries WHERE id = :after))
     ORDER BY sequence LIMIT :limit
 """  # noqa: S608 - names are ours
@@ -52,7 +52,7 @@ GET_PENDING_TARGETS = """
 PUT_ATTEMPT = """
     UPDATE deliveries SET
         status = :status, attempts = attempts + (:status <> 'superseded'), error = :error,
-        next_at = coalesce(:next_at, next_at), sent_at = CASE WHEN :status = 'sent' THEN :at END
+        handed_to = coalesce(:handed_to, handed_to), next_at = coalesce(:next_at, next_at), sent_at = CASE WHEN :status = 'sent' THEN :at END
     WHERE id = :id AND status = 'pending'
 """
 
@@ -81,13 +81,14 @@ def attempt_row(attempt: Attempt) -> dict[str, str | None]:
         "at": iso(attempt.at),
         "error": attempt.error,
         "next_at": iso_or_none(attempt.next_at),
+        "handed_to": attempt.handed_to,
     }
 
 
 def delivery(row: Sequence[Any]) -> Delivery:
     (
         id_, alert, state_told, channel, target, severity, status, attempts, created_at, expires_at, next_at, sent_at, error,
-        context,
+        handed_to, context,
     ) = row  # fmt: skip
     return Delivery(
         id=id_,
@@ -103,5 +104,6 @@ def delivery(row: Sequence[Any]) -> Delivery:
         next_at=from_iso(next_at),
         sent_at=from_iso(sent_at) if sent_at else None,
         error=error,
+        handed_to=handed_to,
         context=json_mapping(context),
     )

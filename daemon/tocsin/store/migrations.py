@@ -47,6 +47,13 @@ def _entities_sent(db: Database) -> None:
     db.execute(schema.ENTITIES_SENT)
 
 
+@_steps(name="0007_deliveries_handed_to")
+def _deliveries_handed_to(db: Database) -> None:
+    for statement in schema.DELIVERIES_HANDED_TO:
+        db.execute(statement)
+    db.create_view("delivery_history", schema.DELIVERY_HISTORY_HANDED_TO)
+
+
 @cache
 def _known() -> frozenset[str]:
     with Database(memory=True, execute_plugins=False) as nothing:

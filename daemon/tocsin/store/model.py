@@ -10,9 +10,6 @@ from msgspec import Struct, field
 
 from tocsin.events import Change, Instant, Key
 
-# In the error of a delivery, before the name of the channel that has the message instead.
-HANDED = "; handed to "
-
 DeliveryStatus: TypeAlias = Literal["pending", "sent", "dead", "superseded"]
 
 
@@ -97,7 +94,7 @@ class NewDelivery(Struct, frozen=True, kw_only=True):
 
 
 class Delivery(Struct, frozen=True, kw_only=True):
-    """A delivery as it stands in the outbox."""
+    """A delivery as it stands in the outbox. `handed_to`: the channel (the fallback) that has the message too."""
 
     id: str
     alert: str
@@ -112,13 +109,14 @@ class Delivery(Struct, frozen=True, kw_only=True):
     next_at: datetime
     sent_at: datetime | None
     error: str | None
+    handed_to: str | None
     context: Mapping[str, Any]
 
 
 class Attempt(Struct, frozen=True, kw_only=True):
     """What came of trying to send a delivery. `next_at` where it stays pending.
 
-    `also` adds deliveries (a fallback's); one whose id is there already is there.
+    `also` adds deliveries, those of the channel `handed_to`; one whose id is there already is there.
     """
 
     delivery: str
@@ -126,6 +124,7 @@ class Attempt(Struct, frozen=True, kw_only=True):
     at: datetime
     error: str | None = None
     next_at: datetime | None = None
+    handed_to: str | None = None
     also: tuple[NewDelivery, ...] = ()
 
 

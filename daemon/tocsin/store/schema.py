@@ -192,6 +192,26 @@ ENTITIES_SENT = "ALTER TABLE entities ADD COLUMN sent TEXT NOT NULL DEFAULT '[]'
 
 DELIVERIES_DEAD = "CREATE INDEX deliveries_dead ON deliveries (sequence) WHERE status = 'dead'"
 
+# Which channel, the fallback, has the message too. It stood at the end of `error` before, where a service's own words could
+# be taken for it: it is taken over only where that channel was indeed given a delivery of the same alert, by its id.
+DELIVERIES_HANDED_TO = (
+    "ALTER TABLE deliveries ADD COLUMN handed_to TEXT",
+    """
+    UPDATE deliveries SET handed_to = (
+        SELECT other.channel FROM deliveries AS other
+        WHERE other.alert = deliveries.alert AND other.channel <> deliveries.channel
+        AND instr(other.id, deliveries.alert || '-' || deliveries.state_told || '-') = 1
+        AND substr(deliveries.error, -length('; handed to ' || other.channel)) = '; handed to ' || other.channel
+        ORDER BY length(other.channel) DESC LIMIT 1
+    ) WHERE error IS NOT NULL
+    """,
+    """
+    UPDATE deliveries SET error = substr(error, 1, length(error) - length('; handed to ' || handed_to))
+    WHERE handed_to IS NOT NULL
+    """,
+    "DROP VIEW delivery_history",
+)
+
 ALERT_HISTORY = """
     SELECT a.id, a.rule, a.severity, a.state, a.venue, a.account, a.entity, a.symbol, a.title,
         a.started_at, a.fired_at, a.resolved_at, a.acked_at,
@@ -211,3 +231,5 @@ DELIVERY_HISTORY = """
     FROM deliveries AS d LEFT JOIN alerts AS a ON a.id = d.alert
     ORDER BY d.sequence DESC
 """
+
+DELIVERY_HISTORY_HANDED_TO = DELIVERY_HISTORY.replace("d.error,", "d.error, d.handed_to,")

@@ -13,7 +13,7 @@ from tocsin.events import Instant, from_iso, iso
 from tocsin.store import deliveries, rows
 from tocsin.store.directory import StateDirectory
 from tocsin.store.errors import StoreUnavailable, outside_told
-from tocsin.store.model import HANDED, Attempt, Batch, Delivery, Loaded, SampleRow, SamplesGone
+from tocsin.store.model import Attempt, Batch, Delivery, Loaded, SampleRow, SamplesGone
 from tocsin.store.opening import open_database
 from tocsin.store.retention import Pruned, Retention, prune
 from tocsin.store.sql import json_text
@@ -156,7 +156,7 @@ class Store:
 
         `after`: only what comes after the delivery of that id; for the next page.
         """
-        asked = {"channel": channel, "target": target, "after": after, "limit": limit, "handed": HANDED}
+        asked = {"channel": channel, "target": target, "after": after, "limit": limit}
         with outside_told():
             found = self._db.execute(deliveries.GET_UNHANDED, asked).fetchall()
         return [deliveries.delivery(row) for row in found]
