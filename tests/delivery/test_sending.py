@@ -1,12 +1,12 @@
 """Apprise's own plugins against stand-ins: what arrives on the wire, and what is said of each answer."""
 
 import logging
-import threading
+from collections import deque
 
 import pytest
 import trio
 
-from support.receivers import SLACK, TELEGRAM, Drop, Hang, Late, Reply, slack_text, telegram_text
+from support.receivers import SLACK, TELEGRAM, Drop, Hang, Reply, slack_text, telegram_text
 from tocsin.delivery.apprise_sender import make_sender
 from tocsin.delivery.model import Message
 from tocsin.delivery.services import validate_url
@@ -15,6 +15,9 @@ from tocsin.secrets import Masker, Secret
 SLACK_URL = "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#desk"
 SLACK_BOT_URL = "slack://xoxb-1234-1234-4ddbc191d40ee098cbaae6f3523ada2d/#desk"
 TELEGRAM_URL = "tgram://123456789:abcdefg_hijklmnop/12315544/"
+DISCORD_URL = "discord://123456789012345678/abcdefg_hijklmnop_abcdefg"
+NTFY_URL = "ntfys://ntfy.sh/boss"
+PUSHOVER_URL = "pover://abcdefghijklmnopqrstuvwxyz1234@abcdefghijklmnopqrstuvwxyz5678"
 SECRETS = (
     "TIiajkdnlazkcOXrIdevi7FQ",
     "abcdefg_hijklmnop",
@@ -156,6 +159,61 @@ async def test_the_service_s_own_words(  # noqa: PLR0917 - the columns of the ta
     assert len(services.requests) == 1  # no retries or redirects of Apprise's own
 
 
+PORTAL = "<!-- wifi --><!DOCTYPE html><html><head><title>Guest wifi</title></head><body>Please sign in</body></html>"
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "body", "sent"),
+    [
+        (TELEGRAM_URL, TELEGRAM, '{"ok":true,"result":{"message_id":7}}', True),
+        (TELEGRAM_URL, TELEGRAM, '{"ok":false,"description":"Internal"}', False),
+        (TELEGRAM_URL, TELEGRAM, "{}", False),
+        (TELEGRAM_URL, TELEGRAM, '{"ok":true', False),  # cut off on the way
+        (TELEGRAM_URL, TELEGRAM, "", False),
+        (TELEGRAM_URL, TELEGRAM, PORTAL, False),
+        (SLACK_URL, SLACK, "ok", True),
+        (SLACK_URL, SLACK, PORTAL, False),
+        (SLACK_BOT_URL, "slack.com", '{"ok":true,"channel":"C1","ts":"1"}', True),
+        (SLACK_BOT_URL, "slack.com", PORTAL, False),
+        (DISCORD_URL, "discord.com", '{"id":"1234","type":0}', True),
+        (DISCORD_URL, "discord.com", '{"message":"hm"}', False),
+        (DISCORD_URL, "discord.com", PORTAL, False),
+        (NTFY_URL, "ntfy.sh", '{"id":"sPs71M8A2T","event":"message"}', True),
+        (NTFY_URL, "ntfy.sh", "{}", False),
+        (NTFY_URL, "ntfy.sh", PORTAL, False),
+        (PUSHOVER_URL, "api.pushover.net", '{"status":1,"request":"x"}', True),
+        (PUSHOVER_URL, "api.pushover.net", PORTAL, False),
+        (PUSHOVER_URL, "api.pushover.net", "\n\n<html><meta http-equiv=refresh></html>", False),
+    ],
+)  # fmt: skip
+async def test_only_the_service_s_own_acceptance_counts_as_sent(services, url, host, body, sent):
+    services.always(host, Reply(200, body, {"Content-Type": "text/html"} if body is PORTAL else {}))
+    outcome = await send(url)
+    assert (outcome.sent, outcome.permanent) == (sent, False)
+    if body is PORTAL:
+        assert "own answer: Guest wifi Please sign in" in outcome.answer
+
+
+async def test_discord_takes_it_without_a_word(services):
+    services.always("discord.com", Reply(204, ""))
+    assert (await send(DISCORD_URL)).sent
+
+
+async def test_a_proxy_s_page_with_a_refusal_is_no_refusal_of_the_service(services):
+    services.always(TELEGRAM, Reply(403, PORTAL))
+    outcome = await send(TELEGRAM_URL)
+    assert (outcome.sent, outcome.permanent) == (False, False)
+
+
+@pytest.mark.parametrize(("schema", "sent"), [("json", False), ("form", True), ("xml", True)])
+async def test_a_page_in_place_of_json(receiver, schema, sent):
+    """Receivers of forms and XML are the user's own programs, which may well answer a page."""
+    receiver.always("localhost", Reply(200, PORTAL))
+    assert (await send(receiver.url.replace("json://", f"{schema}://"))).sent is sent
+    receiver.always("localhost", Reply(200, "thanks <b>a lot</b>", {"Content-Type": "text/html"}))
+    assert (await send(receiver.url.replace("json://", f"{schema}://"))).sent
+
+
 @pytest.mark.parametrize(
     ("url", "host", "reply"),
     [
@@ -176,50 +234,15 @@ async def test_a_service_that_hangs_takes_no_longer_than_the_deadline(services):
     assert not outcome.permanent
 
 
-async def test_while_one_send_hangs_the_next_fails_and_another_channel_works(services):
-    services.always(SLACK, Hang())
-    slow = make_sender(Secret(SLACK_URL), name="slow", deadline=0.2)
-    with trio.fail_after(20):
+async def test_a_send_that_is_given_up_is_cut_off_and_holds_up_nothing(services):
+    services.script(SLACK, Hang())
+    slow = make_sender(Secret(SLACK_URL), name="slow", deadline=0.3)
+    with trio.fail_after(5):  # the stand-in would hang for ten
         assert not (await slow.send(message())).sent
-        assert not (await slow.send(message())).sent  # no second thread for it
         assert (await send(TELEGRAM_URL)).sent
-    assert [request.host for request in services.requests] == [SLACK, TELEGRAM]
-
-
-async def given_up(sender, services, given: Message, late: Late) -> None:
-    """A send that nobody waits for any more when the service answers it."""
-    services.script(SLACK, late)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(sender.send, given)
-        await trio.to_thread.run_sync(services.wait_for, 1)
-        nursery.cancel_scope.cancel()
-    late.until.set()
-
-
-async def test_what_was_taken_after_it_was_given_up_is_not_sent_again(services):
-    sender = make_sender(Secret(SLACK_URL), name="desk", deadline=10.0)
-    await given_up(sender, services, message(), Late(Reply(200, "ok"), threading.Event()))
-    outcome = await sender.send(message(body="on fx, late by 40 s"))
-    assert (outcome.sent, outcome.answer) == (True, "Slack: 200 ok, after it was given up")
-    assert len(services.requests) == 1
-    assert (await sender.send(message())).answer == "Slack: 200 ok"  # it is taken back once
-    assert len(services.requests) == 2
-
-
-async def test_what_was_refused_after_it_was_given_up_is_sent_again(services):
-    sender = make_sender(Secret(SLACK_URL), name="desk", deadline=10.0)
-    await given_up(sender, services, message(), Late(Reply(500, "oops"), threading.Event()))
-    assert (await sender.send(message())).answer == "Slack: 200 ok"
-    assert len(services.requests) == 2
-
-
-async def test_a_late_answer_speaks_for_its_own_message_only(services):
-    sender = make_sender(Secret(SLACK_URL), name="desk", deadline=10.0)
-    await given_up(sender, services, message(), Late(Reply(200, "ok"), threading.Event()))
-    assert (await sender.send(message(delivery_id="d2"))).answer == "Slack: 200 ok"
-    assert len(services.requests) == 2
-    assert (await sender.send(message())).answer == "Slack: 200 ok, after it was given up"
-    assert len(services.requests) == 2
+        slow._deadline = 4.0
+        assert (await slow.send(message())).answer == "Slack: 200 ok"
+    assert [request.host for request in services.requests] == [SLACK, TELEGRAM, SLACK]
 
 
 @pytest.mark.parametrize("url", [SLACK_URL, TELEGRAM_URL])
@@ -269,6 +292,88 @@ async def test_a_secret_that_the_service_echoes_is_masked(services):
     masker.add("s3cr3t")
     outcome = await make_sender(Secret(TELEGRAM_URL), name="phone", masker=masker).send(message())
     assert outcome.answer == "Telegram: 404 no bot ***, ***"
+
+
+class TestEachRecipient:
+    """One URL may name several people: chatmail/core 8640 (a refused recipient drops the message for the rest)."""
+
+    URL = "tgram://123456789:abcdefg_hijklmnop/111/222/"
+    BLOCKED = Reply(403, '{"ok":false,"description":"Forbidden: bot was blocked by the user"}')
+    OOPS = Reply(500, '{"ok":false,"description":"Oops"}')
+
+    @pytest.mark.parametrize("order", [("OOPS", "BLOCKED"), ("BLOCKED", "OOPS")])
+    async def test_what_passes_for_one_is_no_refusal_for_good(self, services, order):
+        services.script(TELEGRAM, *(getattr(self, name) for name in order))
+        oops, blocked = ("111", "222") if order[0] == "OOPS" else ("222", "111")
+        outcome = await send(self.URL)
+        assert (outcome.sent, outcome.permanent, outcome.answer) == (
+            False,
+            False,
+            f"Telegram: 500 Oops (to {oops})",
+        )
+        assert outcome.refused == (f"Telegram: 403 Forbidden: bot was blocked by the user (to {blocked})",)
+
+    async def test_whom_only_a_refusal_is_left_of(self, services):
+        services.script(TELEGRAM, self.OOPS, self.BLOCKED, Reply(200, '{"ok":true}'), self.BLOCKED)
+        outcome = await send(self.URL, message(), message())
+        assert (outcome.sent, outcome.permanent, outcome.refused) == (False, True, ())
+        assert [request.json["chat_id"] for request in services.requests] == [111, 222, 111, 222]
+
+    async def test_mail(self, mail):
+        mail.refuses["a@example.org"] = deque(["450 4.2.1 mailbox busy"])
+        mail.refuses["b@example.org"] = deque(["550 5.1.1 no such user"] * 3)
+        url = mail.url().replace("to=me@example.org", "to=a@example.org,b@example.org,c@example.org")
+        sender = make_sender(Secret(url), name="mail")
+        first = await sender.send(message())
+        assert (first.sent, first.permanent, first.answer) == (
+            False,
+            False,
+            "E-Mail: 450 4.2.1 mailbox busy (to a@example.org)",
+        )
+        assert first.refused == ("E-Mail: 550 5.1.1 no such user (to b@example.org)",)
+        second = await sender.send(message())
+        assert (second.sent, second.permanent, second.refused) == (False, True, ())
+        assert sorted(mail.recipients) == [["a@example.org"], ["c@example.org"]]  # each once
+
+    @pytest.mark.parametrize(("code", "permanent"), [("450 4.2.1 busy", False), ("550 5.1.1 unknown", True)])
+    async def test_a_copy_of_a_mail(self, mail, code, permanent):
+        """Those who got it with the first try don't get it again."""
+        mail.refuses["copy@example.org"] = deque([code])
+        sender = make_sender(Secret(f"{mail.url()}&cc=copy@example.org"), name="mail")
+        outcome = await sender.send(message())
+        assert (outcome.sent, outcome.permanent) == (False, permanent)
+        assert outcome.answer == f"E-Mail: {code} (to copy@example.org)"
+        assert (await sender.send(message())).sent
+        assert mail.recipients == [["me@example.org"], ["copy@example.org"]]
+
+
+class TestMovedChat:
+    """A Telegram group became a supergroup: TwiN/gatus 179, Flexget/Flexget 2771."""
+
+    URL = "tgram://123456789:abcdefg_hijklmnop/-4212345"
+    MOVED = Reply(
+        400,
+        '{"ok":false,"description":"Bad Request: group chat was upgraded to a supergroup chat",'
+        '"parameters":{"migrate_to_chat_id":-1009876543210}}',
+    )
+
+    async def test_is_followed_and_known_from_then_on(self, services):
+        services.script(TELEGRAM, self.MOVED)
+        sender = make_sender(Secret(self.URL), name="phone")
+        outcome = await sender.send(message())
+        assert (outcome.sent, dict(outcome.moved)) == (True, {"-4212345": "-1009876543210"})
+        assert not (await sender.send(message(delivery_id="d2"))).moved
+        known = make_sender(Secret(self.URL), name="phone", moved=outcome.moved)
+        assert not (await known.send(message(delivery_id="d3"))).moved
+        chats = [request.json["chat_id"] for request in services.requests]
+        assert chats == [-4212345, -1009876543210, -1009876543210, -1009876543210]
+
+    async def test_that_refuses_too_is_named(self, services):
+        services.always(TELEGRAM, self.MOVED)
+        outcome = await send(self.URL)
+        assert not outcome.sent
+        assert "-1009876543210" in outcome.answer
+        assert len(services.requests) == 2
 
 
 async def test_tried_again_after_a_part_failed_those_who_have_it_are_not_told_twice(services):

@@ -60,16 +60,9 @@ class Drop:
     """Takes the request and closes the connection."""
 
 
-@dataclass(frozen=True)
-class Late:
-    """Takes the request and answers when `until` is set."""
-
-    reply: Reply
-    until: threading.Event
-
-
-Answer = Reply | Hang | Drop | Late
+Answer = Reply | Hang | Drop
 _WELCOME = {SLACK: Reply(200, "ok"), TELEGRAM: Reply(200, '{"ok":true,"result":{}}')}
+HOSTS = (SLACK, "slack.com", TELEGRAM, "discord.com", "ntfy.sh", "api.pushover.net")
 
 
 class _Server(AbstractContextManager["_Server"]):
@@ -147,9 +140,6 @@ class _Server(AbstractContextManager["_Server"]):
                     self._changed.notify_all()
                 if isinstance(answer, Hang):
                     self._closing.wait(_PATIENCE)
-                if isinstance(answer, Late):
-                    answer.until.wait(_PATIENCE)
-                    answer = answer.reply
                 if not isinstance(answer, Reply):
                     return
                 connection.sendall(_reply_bytes(answer))
@@ -166,7 +156,7 @@ class HttpReceiver(_Server):
 class Services(_Server):
     """Every https host there is, behind a proxy that `environment` points at."""
 
-    def __init__(self, directory: Path, hosts: tuple[str, ...] = (SLACK, "slack.com", TELEGRAM)) -> None:
+    def __init__(self, directory: Path, hosts: tuple[str, ...] = HOSTS) -> None:
         authority = trustme.CA()
         self._bundle = directory / "services-ca.pem"
         authority.cert_pem.write_to_path(str(self._bundle))
@@ -221,11 +211,16 @@ def _reply_bytes(reply: Reply) -> bytes:
 
 
 class MailReceiver(AbstractContextManager["MailReceiver"]):
-    """A real SMTP server. `replies` are its next answers to DATA (`"550 no such user"`); "" takes the mail."""
+    """A real SMTP server. `replies` are its next answers to DATA (`"550 no such user"`); "" takes the mail.
+
+    `refuses` has its next answers to a recipient, by address. `recipients` has whom each mail that it took was for.
+    """
 
     def __init__(self, *, password: str | None = None) -> None:
         self.mails: list[EmailMessage] = []
         self.replies: deque[str] = deque()
+        self.refuses: dict[str, deque[str]] = {}
+        self.recipients: list[list[str]] = []
         self._changed = threading.Condition()
         self._controller = _AnyPort(
             self,
@@ -253,6 +248,14 @@ class MailReceiver(AbstractContextManager["MailReceiver"]):
             "?smtp=127.0.0.1&mode=insecure&from=bell@example.org&to=me@example.org"
         )
 
+    async def handle_RCPT(  # noqa: N802 - aiosmtpd's name and arguments
+        self, _server: Any, _session: Any, envelope: Envelope, address: str, _options: list[str]
+    ) -> str:
+        if script := self.refuses.get(address):
+            return script.popleft()
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
     async def handle_DATA(self, _server: Any, _session: Any, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
         reply = self.replies.popleft() if self.replies else ""
         if reply:
@@ -263,6 +266,7 @@ class MailReceiver(AbstractContextManager["MailReceiver"]):
             mail = message_from_bytes(content, policy=policy.default)
             assert isinstance(mail, EmailMessage)
             self.mails.append(mail)
+            self.recipients.append(list(envelope.rcpt_tos))
             self._changed.notify_all()
         return "250 2.0.0 Ok: queued as 4XYZ"
 

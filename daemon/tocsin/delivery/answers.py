@@ -1,146 +1,69 @@
-"""What a service really answered. Apprise tells only yes or no, so the two libraries that it sends with are listened to.
+"""What a service answers: its words, when to come again, and whether it took the message. Pure."""
 
-`requests.Session.send`, `smtplib.SMTP.connect` and `smtplib.SMTP.getreply` (public methods, through which all its
-HTTP and mail plugins go) are wrapped once. Outside of `listening()` the wrappers pass everything through untouched.
-"""
-
-import functools
-import importlib
 import json
 import re
-import smtplib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from threading import Lock
 from typing import Any, Literal
 
 from msgspec import Struct
 
 from tocsin.alerts.plain import flat
 
-_LONGEST = 200  # characters of a body that are told
+LONGEST = 200  # characters of a body that are told
 _LONGEST_WAIT = 24 * 3600.0  # a Retry-After beyond that is taken for this
 # Where services put their words in a JSON answer: Telegram description, Slack error, many message.
 _WORDS = ("description", "error", "message", "error_description", "detail", "reason", "errors")
-_heard: ContextVar["list[Answer] | None"] = ContextVar("tocsin_heard", default=None)
-_installed = Lock()
+_HTML = re.compile(
+    rb"\s*(?:\xef\xbb\xbf)?\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body|meta|script|title)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+
+Means = Literal["accepted", "refused", "passing", "foreign"]
+"""Of an answer of HTTP: taken; refused, for good if the status says so; not now; not the service's own answer at all."""
 
 
 class Answer(Struct, frozen=True, kw_only=True):
-    """One answer of a service, or the lack of one (`status` None). `text` may hold secrets."""
+    """One answer of a service, or the lack of one (`status` None). `text` may hold secrets.
+
+    `about` tells the recipients of one URL apart (None: it is about all of them), `to` is the recipient's address where
+    that is known. `means` is judged for HTTP only.
+    """
 
     how: Literal["http", "smtp"]
     status: int | None
     text: str
     retry_after: float | None = None  # seconds
+    about: str | None = None
+    to: str | None = None
+    means: Means = "accepted"
 
 
-@contextmanager
-def listening() -> Iterator[list[Answer]]:
-    """Collects, in order, the answers that this thread gets meanwhile."""
-    install()
-    heard: list[Answer] = []
-    token = _heard.set(heard)
+def parsed(body: bytes | str) -> Any:
+    """The JSON of a body; None where it is none."""
     try:
-        yield heard
-    finally:
-        _heard.reset(token)
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
 
 
-def install() -> None:
-    """Wrap the libraries' methods, once in the life of the process."""
-    requests = importlib.import_module("requests")
-    with _installed:
-        if hasattr(requests.Session.send, "tocsin_listens"):
-            return
-        requests.Session.send = _listening_to(requests.Session.send, _http_answer, _http_failure)
-        smtplib.SMTP.connect = _listening_to(smtplib.SMTP.connect, _nothing, _smtp_failure)  # type: ignore[method-assign] # the wrapper takes and gives the same
-        smtplib.SMTP.getreply = _listening_to(smtplib.SMTP.getreply, _smtp_answer, _smtp_failure)  # type: ignore[method-assign] # the wrapper takes and gives the same
-
-
-def _listening_to(
-    method: Callable[..., Any],
-    answer: Callable[[Any], Answer | None],
-    failure: Callable[[Exception], Answer],
-) -> Callable[..., Any]:
-    @functools.wraps(method)
-    def listened(*args: Any, **kwargs: Any) -> Any:
-        heard = _heard.get()
-        if heard is None:
-            return method(*args, **kwargs)
-        try:
-            result = method(*args, **kwargs)
-        except Exception as error:
-            heard.append(failure(error))
-            raise
-        said = answer(result)
-        if said is not None:
-            heard.append(said)
-        return result
-
-    listened.tocsin_listens = True  # type: ignore[attr-defined] # a mark of ours on the wrapper
-    return listened
-
-
-def _http_answer(response: Any) -> Answer:
-    body = response.content or b""
-    return Answer(
-        how="http",
-        status=response.status_code,
-        text=said(body) or flat(str(response.reason or ""), _LONGEST),
-        retry_after=retry_after(response.headers.get("Retry-After"), body),
-    )
-
-
-def _http_failure(error: Exception) -> Answer:
-    # urllib3 puts the whole URL into its message, and Telegram's URL holds the token.
-    text = re.sub(r"(?i)with url: \S+ ?", "", _innermost(error))
-    return Answer(how="http", status=None, text=flat(text, _LONGEST))
-
-
-def _smtp_answer(reply: tuple[int, bytes]) -> Answer:
-    code, text = reply
-    return Answer(how="smtp", status=code, text=flat(text.decode(errors="replace"), _LONGEST))
-
-
-def _smtp_failure(error: Exception) -> Answer:
-    return Answer(how="smtp", status=None, text=flat(_innermost(error), _LONGEST))
-
-
-def _nothing(_: object) -> None:
-    return None
-
-
-def _innermost(error: BaseException) -> str:
-    """The cause in words: requests wraps urllib3 wraps the socket's own error."""
-    seen = {id(error)}
-    while True:
-        inner = error.__cause__ or error.__context__ or getattr(error, "reason", None)
-        if not isinstance(inner, BaseException) or id(inner) in seen:
-            break
-        seen.add(id(inner))
-        error = inner
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+def is_html(body: bytes) -> bool:
+    """Whether it is a page for people, as proxies and guest networks send instead of the service's answer."""
+    return bool(_HTML.match(body[:4096]))
 
 
 def said(body: bytes) -> str:
     """The service's words from an HTTP answer's body: out of its JSON where it is some, else its beginning."""
-    text = body[:65536].decode(errors="replace")
-    try:
-        parsed = json.loads(text)
-    except (ValueError, RecursionError):
-        return flat(re.sub(r"<[^>]*>", " ", text), _LONGEST)
-    if isinstance(parsed, dict):
+    answer = parsed(body)
+    if isinstance(answer, dict):
         for name in _WORDS:
-            words = parsed.get(name)
+            words = answer.get(name)
             if isinstance(words, dict):
                 words = words.get("message") or words.get("type")
             if words and isinstance(words, str | list):
-                return flat(words if isinstance(words, str) else json.dumps(words), _LONGEST)
-    return flat(text, _LONGEST)
+                return flat(words if isinstance(words, str) else json.dumps(words), LONGEST)
+    text = body[:65536].decode(errors="replace")
+    return flat(text if answer is not None else re.sub(r"<[^>]*>", " ", text), LONGEST)
 
 
 def retry_after(header: str | None, body: bytes = b"", now: datetime | None = None) -> float | None:
@@ -152,19 +75,19 @@ def retry_after(header: str | None, body: bytes = b"", now: datetime | None = No
             pass
         try:
             at = parsedate_to_datetime(header)
-        except ValueError:
-            return None
-        at = at if at.tzinfo else at.replace(tzinfo=UTC)
-        return _bounded((at - (now or datetime.now(UTC))).total_seconds())
+            at = at if at.tzinfo else at.replace(tzinfo=UTC)
+            return _bounded((at - (now or datetime.now(UTC))).total_seconds())
+        except (ValueError, OverflowError):
+            pass  # the body may say it
+    answer = parsed(body)
+    if not isinstance(answer, dict):
+        return None
+    parameters = answer.get("parameters")
+    seconds = (parameters if isinstance(parameters, dict) else answer).get("retry_after")
     try:
-        parsed = json.loads(body[:65536])
-    except (ValueError, RecursionError):
+        return _bounded(float(seconds)) if isinstance(seconds, int | float | str) else None
+    except (ValueError, OverflowError):
         return None
-    if not isinstance(parsed, dict):
-        return None
-    parameters = parsed.get("parameters")
-    seconds = (parameters if isinstance(parameters, dict) else parsed).get("retry_after")
-    return _bounded(float(seconds)) if isinstance(seconds, int | float) else None
 
 
 def _bounded(seconds: float) -> float | None:

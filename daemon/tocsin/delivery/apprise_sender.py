@@ -1,14 +1,15 @@
 """Sending one URL's messages by Apprise, in a thread of the sender's own, and saying what the service answered."""
 
 import importlib
+from collections.abc import Mapping
 from typing import Any
 
 import trio
 from msgspec import structs
 
-from tocsin.delivery.answers import listening
+from tocsin.delivery.conversation import Conversation
 from tocsin.delivery.model import Message, Outcome
-from tocsin.delivery.services import carry_delivery_id, fit, load, masker_for, quiet_apprise
+from tocsin.delivery.services import carry_delivery_id, fit, load, masker_for, quiet_apprise, service_of
 from tocsin.delivery.verdict import verdict
 from tocsin.secrets import Masker, Secret
 
@@ -20,44 +21,47 @@ _TYPES = {"info": "info", "warning": "warning", "critical": "failure"}
 class AppriseSender:
     """One URL of a channel. One thread at most: a send that hangs keeps it, and the next ones fail until it ends.
 
-    A message that the service took after its send was given up counts as sent when it is tried again.
+    `moved` (Telegram's) has the present ids of chats by their former ones, as far as they are known.
     """
 
-    def __init__(self, url: Secret, *, name: str, masker: Masker, deadline: float = DEADLINE) -> None:
+    def __init__(
+        self,
+        url: Secret,
+        *,
+        name: str,
+        masker: Masker,
+        deadline: float = DEADLINE,
+        moved: Mapping[str, str] | None = None,
+    ) -> None:
         self.name = name
         self._url = url
         self._masker = masker
         self._deadline = deadline
+        self._moved = dict(moved or {})
         self._limiter = trio.CapacityLimiter(1)
         self._plugin: Any = None
         self._own_masker = Masker()
-        self._delivered: set[str] = set()  # of the delivery in hand
         self._partly: dict[str, set[str]] = {}  # delivery id -> who has it already
-        self._taken: dict[str, Outcome] = {}  # delivery id -> its acceptance, of which nobody heard yet
 
     async def send(self, message: Message) -> Outcome:
         """Send, within the deadline. What the outside does is in the outcome; only bugs of ours are raised."""
+        schema = self._url.reveal().partition("://")[0].lower()
+        conversation = Conversation(
+            self._partly.setdefault(message.delivery_id, set()),
+            service_of(schema).means,
+            self._moved if schema == "tgram" else None,
+        )
         try:
             with trio.fail_after(self._deadline):
-                outcome = await trio.to_thread.run_sync(
-                    self._send, message, abandon_on_cancel=True, limiter=self._limiter
+                return await trio.to_thread.run_sync(
+                    self._send, message, conversation, abandon_on_cancel=True, limiter=self._limiter
                 )
         except trio.TooSlowError:
             return Outcome(sent=False, answer=f"{self.name}: no answer within {self._deadline:g} s")
-        self._taken.pop(message.delivery_id, None)
-        return outcome
+        finally:
+            conversation.cut_off()
 
-    def _send(self, message: Message) -> Outcome:
-        """In the thread, so after any send before it has ended, given up or not."""
-        if (late := self._taken.get(message.delivery_id)) is not None:
-            return structs.replace(late, answer=f"{late.answer}, after it was given up")
-        outcome = self._notify(message)
-        if outcome.sent:
-            self._taken[message.delivery_id] = outcome
-            _cut(self._taken)
-        return outcome
-
-    def _notify(self, message: Message) -> Outcome:
+    def _send(self, message: Message, conversation: Conversation) -> Outcome:
         if self._plugin is None:
             try:
                 self._plugin = self._prepare(load(self._url))
@@ -66,12 +70,17 @@ class AppriseSender:
         plugin = self._plugin
         quiet_apprise()  # also where somebody turned the logs up since
         apprise = importlib.import_module("apprise")
-        self._delivered = self._partly.setdefault(message.delivery_id, set())
         carry_delivery_id(plugin, message.delivery_id)
         title, body = self._fitted(plugin, message)
         bell = apprise.Apprise(asset=plugin.asset)
         bell.add(plugin)
-        with listening() as heard:
+        if plugin.overflow_mode != "split":
+            # A URL can name several people. Apprise's plugins ask these two before and after each: when one refused and
+            # the message is tried again, those that have it aren't told twice.
+            plugin.is_delivered = conversation.has_reached
+            plugin.mark_delivered = conversation.reaches
+        known = dict(self._moved)
+        with conversation.listening():
             result = bell.notify(
                 body=body,
                 title=title,
@@ -80,22 +89,26 @@ class AppriseSender:
             )
         logged = [entry.message for entry in result.logs()]
         self._forget(message.delivery_id, accepted=bool(result))
-        outcome = verdict(str(plugin.service_name), sent=bool(result), heard=heard, logged=logged)
-        return Outcome(
-            sent=outcome.sent,
-            answer=self._masker.mask(self._own_masker.mask(outcome.answer)),
-            permanent=outcome.permanent,
-            retry_after=outcome.retry_after,
+        outcome = verdict(
+            str(plugin.service_name),
+            sent=bool(result),
+            heard=conversation.answers,
+            logged=logged,
+            reached=conversation.reached,
+        )
+        return structs.replace(
+            outcome,
+            answer=self._masked(outcome.answer),
+            refused=tuple(map(self._masked, outcome.refused)),
+            moved={old: new for old, new in self._moved.items() if known.get(old) != new},
         )
 
     def _prepare(self, plugin: Any) -> Any:
         self._own_masker = masker_for(plugin, self._url)
-        if plugin.overflow_mode != "split":
-            # A URL can name several people. Apprise's plugins ask these two before each: when one refused and the
-            # message is tried again, those that have it aren't told twice.
-            plugin.is_delivered = self._is_delivered
-            plugin.mark_delivered = self._mark_delivered
         return plugin
+
+    def _masked(self, text: str) -> str:
+        return self._masker.mask(self._own_masker.mask(text))
 
     def _fitted(self, plugin: Any, message: Message) -> tuple[str, str]:
         if plugin.overflow_mode == "split":
@@ -105,30 +118,26 @@ class AppriseSender:
             title_limit=plugin.title_maxlen,
             body_limit=plugin.body_maxlen,
             title_in_body=bool(plugin.overflow_amalgamate_title),
+            longest=service_of(plugin.schema).longest,
         )
 
     def _forget(self, delivery_id: str, *, accepted: bool) -> None:
-        if accepted or not self._delivered:
+        if accepted or not self._partly.get(delivery_id):
             self._partly.pop(delivery_id, None)
-        _cut(self._partly)
-
-    def _is_delivered(self, key: object, per_message: bool = False) -> bool:  # noqa: ARG002 # Apprise's signature
-        return repr(key) in self._delivered
-
-    def _mark_delivered(self, key: object, per_message: bool = False) -> None:  # noqa: ARG002 # Apprise's signature
-        self._delivered.add(repr(key))
-
-
-def _cut(known: dict[str, Any]) -> None:
-    while len(known) > _KEPT:
-        known.pop(next(iter(known)))
+        while len(self._partly) > _KEPT:
+            self._partly.pop(next(iter(self._partly)))
 
 
 def make_sender(
-    url: Secret, *, name: str, masker: Masker | None = None, deadline: float = DEADLINE
+    url: Secret,
+    *,
+    name: str,
+    masker: Masker | None = None,
+    deadline: float = DEADLINE,
+    moved: Mapping[str, str] | None = None,
 ) -> AppriseSender:
     """A sender for one URL. `name` is shown to people; `masker` knows the configuration's secrets.
 
     Nothing is loaded or checked before the first send (see `validate_url` for checking).
     """
-    return AppriseSender(url, name=name, masker=masker or Masker(), deadline=deadline)
+    return AppriseSender(url, name=name, masker=masker or Masker(), deadline=deadline, moved=moved)

@@ -1,5 +1,6 @@
 """What a channel is, and what a sender says of a try."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Literal, Protocol
 
@@ -41,12 +42,18 @@ class Message(Struct, frozen=True, kw_only=True):
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """What the service answered, in its words with secrets masked. `permanent`: trying again can't help."""
+    """What the service answered, in its words with secrets masked. `permanent`: trying again can't help.
+
+    `refused`: of the URL's recipients some refused for good, and others may still be reached: what those answered.
+    `moved`: chats that have another id since, former id to present one.
+    """
 
     sent: bool
     answer: str
     permanent: bool = False
     retry_after: float | None = None  # seconds
+    refused: tuple[str, ...] = ()
+    moved: Mapping[str, str] = {}
 
 
 class Sender(Protocol):

@@ -6,10 +6,14 @@ Apprise costs 0.4 s and 40 MB to import, so that happens in the functions here, 
 import importlib
 import logging
 import re
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
 
+from msgspec import Struct
+
 from tocsin.alerts.plain import flat
+from tocsin.delivery.answers import Means, is_html, parsed
 from tocsin.delivery.model import Message
 from tocsin.events.vocabulary import nearest
 from tocsin.secrets import Masker, Secret
@@ -30,6 +34,90 @@ _WITH_HEADERS = frozenset(
     {"json", "jsons", "xml", "xmls", "form", "forms", "mailto", "mailtos", "apprise", "apprises"}
 )
 DELIVERY_HEADER = "X-Tocsin-Delivery"
+# What Slack's API says with status 200 when it isn't our fault (https://api.slack.com/methods/chat.postMessage).
+_SLACK_PASSING = frozenset(
+    {
+        "ratelimited", "rate_limited", "message_limit_exceeded", "internal_error", "fatal_error", "service_unavailable",
+        "request_timeout", "team_added_to_org", "ekm_access_denied",
+    }
+)  # fmt: skip
+
+
+def _telegram_means(_status: int, body: bytes) -> Means:
+    """https://core.telegram.org/bots/api#making-requests"""
+    ok = _says(body, "ok")
+    return "accepted" if ok is True else "passing" if ok is False else "foreign"
+
+
+def _slack_means(_status: int, body: bytes) -> Means:
+    """The API's `ok`; a webhook answers the plain text (https://api.slack.com/messaging/webhooks#handling_errors)."""
+    ok = _says(body, "ok")
+    if ok is True or body.strip() == b"ok":
+        return "accepted"
+    if ok is not False:
+        return "foreign"
+    return "passing" if _says(body, "error") in _SLACK_PASSING else "refused"
+
+
+def _discord_means(status: int, body: bytes) -> Means:
+    """https://discord.com/developers/docs/resources/webhook#execute-webhook"""
+    return "accepted" if status == 204 or _says(body, "id") else "foreign"
+
+
+def _ntfy_means(_status: int, body: bytes) -> Means:
+    """https://docs.ntfy.sh/subscribe/api/#json-message-format"""
+    return "accepted" if _says(body, "id") else "foreign"
+
+
+def _other_means(_status: int, body: bytes) -> Means:
+    return "foreign" if is_html(body) else "accepted"
+
+
+def _any_means(_status: int, _body: bytes) -> Means:
+    return "accepted"
+
+
+def _says(body: bytes, name: str) -> Any:
+    answer = parsed(body)
+    return answer.get(name) if isinstance(answer, dict) else None
+
+
+class Service(Struct, frozen=True):
+    """What we know of a service beyond Apprise. `success`: what a 2xx of it means, by status and body.
+
+    `longest`: bytes of a body that it takes, where it counts them so. `speaks_json`: its refusals are JSON or plain text,
+    too; a page for people is a proxy's.
+    """
+
+    success: Callable[[int, bytes], Means] = _other_means
+    longest: int | None = None
+    speaks_json: bool = False
+
+    def means(self, status: int, body: bytes) -> Means:
+        """What an answer means by itself, its status aside where that isn't a 2xx."""
+        if 200 <= status < 300:
+            return self.success(status, body)
+        return "foreign" if self.speaks_json and is_html(body) else "refused"
+
+
+_OTHER = Service()
+# By the schema of Apprise's URLs.
+_SERVICES = {
+    "tgram": Service(_telegram_means, speaks_json=True),
+    "slack": Service(_slack_means, speaks_json=True),
+    "discord": Service(_discord_means, speaks_json=True),
+    # A longer body becomes a file (https://docs.ntfy.sh/publish/#limitations).
+    "ntfy": Service(_ntfy_means, longest=4096, speaks_json=True),
+    # Whoever receives these is a program of the user's, which may answer what it likes.
+    "form": Service(_any_means),
+    "xml": Service(_any_means),
+}
+_SAME = {"ntfys": "ntfy", "forms": "form", "xmls": "xml"}
+
+
+def service_of(schema: str) -> Service:
+    """What is known of the service behind URLs of a schema."""
+    return _SERVICES.get(_SAME.get(schema.lower(), schema.lower()), _OTHER)
 
 
 def quiet_apprise() -> None:
@@ -99,8 +187,13 @@ def carry_delivery_id(plugin: Any, delivery_id: str) -> None:
         plugin.headers[DELIVERY_HEADER] = delivery_id
 
 
-def fit(message: Message, *, title_limit: int, body_limit: int, title_in_body: bool) -> tuple[str, str]:
-    """Title and body cut to what the service takes, saying so. Never an empty body, which Apprise would refuse."""
+def fit(
+    message: Message, *, title_limit: int, body_limit: int, title_in_body: bool, longest: int | None = None
+) -> tuple[str, str]:
+    """Title and body cut to what the service takes, saying so. Never an empty body, which Apprise would refuse.
+
+    `longest`: bytes of UTF-8 that it takes of the body.
+    """
     room = body_limit
     if title_limit <= 0 or title_in_body:
         title = cut(message.title, min(title_limit or body_limit, body_limit // 2))
@@ -108,7 +201,10 @@ def fit(message: Message, *, title_limit: int, body_limit: int, title_in_body: b
     else:
         title = cut(message.title, title_limit)
     body = message.body if message.body.strip() else message.title
-    return title, cut(body or "(no text)", max(room, 1))
+    body = cut(body or "(no text)", max(room, 1))
+    while longest is not None and (over := len(body.encode(errors="replace")) - longest) > 0:
+        body = cut(message.body or message.title, max(_length(body) - max(over // 3, 1), 1))
+    return title, body
 
 
 def cut(text: str, limit: int) -> str:

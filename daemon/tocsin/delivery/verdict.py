@@ -1,6 +1,9 @@
 """From what was heard of a service to what is told of a try: its words, and whether trying again can help. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
+
+from msgspec import Struct
 
 from tocsin.alerts.plain import flat
 from tocsin.delivery.answers import Answer
@@ -8,29 +11,58 @@ from tocsin.delivery.model import Outcome
 
 # 4xx that pass by themselves (RFC 9110, RFC 6585, RFC 8470): request timeout, conflict, too early, too many requests.
 _PASSING = frozenset({408, 409, 425, 429})
-# What Slack's API says with status 200 when it isn't our fault (https://api.slack.com/methods/chat.postMessage).
-_SLACK_PASSING = frozenset(
-    {
-        "ratelimited", "rate_limited", "message_limit_exceeded", "internal_error", "fatal_error", "service_unavailable",
-        "request_timeout", "team_added_to_org", "ekm_access_denied",
-    }
-)  # fmt: skip
 
 
-def verdict(service: str, *, sent: bool, heard: Sequence[Answer], logged: Sequence[str] = ()) -> Outcome:
-    """What came of one try. `logged` are Apprise's own warnings, for services that can't be listened to."""
-    decisive = _accepting(heard) if sent else _refusing(heard)
-    if decisive is None:
-        said = "accepted" if sent else _logged(logged)
-        return Outcome(sent=sent, answer=f"{service}: {said}")
-    status = f"{decisive.status} " if decisive.status is not None else ""
-    answer = f"{service}: {status}{decisive.text}".rstrip()
+class _Failure(Struct, frozen=True):
+    """Why a recipient doesn't have it. `permanent`: no answer about it leaves hope."""
+
+    answer: Answer
+    permanent: bool
+
+
+def verdict(
+    service: str,
+    *,
+    sent: bool,
+    heard: Sequence[Answer],
+    logged: Sequence[str] = (),
+    reached: AbstractSet[str] = frozenset(),
+) -> Outcome:
+    """What came of one try. `reached` are those (`Answer.about`) who have the message.
+
+    Permanent is only what all the others refused for good; where it passes for some, the others' refusals are in
+    `refused`. `logged` are Apprise's own warnings, for services that can't be listened to.
+    """
+    if sent:
+        answer = _accepting(heard)
+        return Outcome(sent=True, answer=_told(service, answer) if answer else f"{service}: accepted")
+    failures = list(_failures(heard, reached))
+    if not failures:
+        last = heard[-1] if heard else None
+        if last is None or last.how != "http":
+            return Outcome(sent=False, answer=f"{service}: {_logged(logged)}")
+        failures = [_Failure(last, permanent=False)]
+    passing = [failure.answer for failure in failures if not failure.permanent]
+    refused = [failure.answer for failure in failures if failure.permanent]
+    several = len({answer.to for answer in heard if answer.to is not None}) > 1
+
+    def told(answer: Answer) -> str:
+        to = f" (to {answer.to})" if several and answer.to is not None else ""
+        return _told(service, answer) + to
+
     return Outcome(
-        sent=sent,
-        answer=answer,
-        permanent=not sent and _is_permanent(service, decisive),
-        retry_after=None if sent else decisive.retry_after,
+        sent=False,
+        answer=told((passing or refused)[-1]),
+        permanent=not passing,
+        refused=tuple(map(told, refused)) if passing else (),
+        retry_after=max((each.retry_after for each in passing if each.retry_after is not None), default=None),
     )
+
+
+def _told(service: str, answer: Answer) -> str:
+    status = f"{answer.status} " if answer.status is not None else ""
+    text = f"not {service}'s own answer: {answer.text}" if answer.means == "foreign" else answer.text
+    return f"{service}: {status}{text}".rstrip()
 
 
 def _accepting(heard: Sequence[Answer]) -> Answer | None:
@@ -41,24 +73,37 @@ def _accepting(heard: Sequence[Answer]) -> Answer | None:
     return None
 
 
-def _refusing(heard: Sequence[Answer]) -> Answer | None:
-    """The answer on which it failed: the last that refuses or never came, else the last of all (HTTP's `200 no`)."""
-    for answer in reversed(heard):
-        if answer.status is None or answer.status >= (300 if answer.how == "http" else 400):
-            return answer
-    last = heard[-1] if heard else None
-    return last if last is not None and last.how == "http" else None
+def _failures(heard: Sequence[Answer], reached: AbstractSet[str]) -> Iterator[_Failure]:
+    """For each recipient who isn't reached, the last answer that refused or never came."""
+    about: dict[str | None, list[Answer]] = {}
+    for answer in heard:
+        if answer.about not in reached and _is_refusal(answer):
+            about.setdefault(answer.about, []).append(answer)
+    if len(about) > 1:
+        about.pop(None, None)  # before the first recipient; it went on all the same
+    for answers in about.values():
+        yield _Failure(answers[-1], all(map(_is_permanent, answers)))
 
 
-def _is_permanent(service: str, answer: Answer) -> bool:
+def _is_refusal(answer: Answer) -> bool:
+    if _is_success(answer):
+        return answer.means != "accepted"
+    return answer.status is None or answer.status >= (300 if answer.how == "http" else 400)
+
+
+def _is_permanent(answer: Answer) -> bool:
     status = answer.status
-    if status is None:
+    if status is None or answer.means in ("passing", "foreign"):
         return False
     if answer.how == "smtp":
         return status >= 500  # RFC 5321 4.2.1: permanent negative completion; 4xx may be tried again
-    if status < 300:
-        return service == "Slack" and answer.text not in _SLACK_PASSING
+    if _is_success(answer):
+        return answer.means == "refused"
     return status < 500 and status not in _PASSING
+
+
+def _is_success(answer: Answer) -> bool:
+    return answer.how == "http" and answer.status is not None and 200 <= answer.status < 300
 
 
 def _logged(logged: Sequence[str]) -> str:
