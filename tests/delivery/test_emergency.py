@@ -1,9 +1,10 @@
-"""A disk that refuses keeps no alert from anybody: out of memory, marked, once, and recorded when it can be."""
+"""A disk that refuses or hangs keeps no alert from anybody: out of memory, marked, once, and recorded when it can be."""
 
 import pytest
 import trio
 import trio.testing
 
+from support.daemon_parts import Lines
 from support.outboxes import FAILED, SENT, START, MemoryOutbox, ScriptedSender, TrioClock, delivery, handed_id
 from tocsin.alerts.message import Names
 from tocsin.delivery.channel import Channel, Wakes
@@ -11,21 +12,73 @@ from tocsin.delivery.emergency import NOTE, SteadfastOutbox
 from tocsin.delivery.model import ChannelSettings
 from tocsin.delivery.outbox import run_channel
 from tocsin.secrets import Secret
-from tocsin.store.errors import StoreUnavailable
-from tocsin.store.model import Attempt
+from tocsin.store.journal import Journal
+from tocsin.store.model import Attempt, Batch
 
-FOR_EVER = 10**9
+
+class Disk:
+    """What the journal writes to: the store that the channels read, unless it hangs."""
+
+    def __init__(self, store):
+        self._store = store
+        self.answers = trio.Event()
+        self.answers.set()
+
+    async def commit(self, batch):
+        await self.answers.wait()
+        self._store.add(*batch.deliveries)
+
+    async def record(self, attempts):
+        await self.answers.wait()
+        await self._store.record(attempts)
+
+    async def free_reserve(self):
+        return False
 
 
 class Scene:
-    """One channel, its sender, a store that can be made to refuse, and the outbox between them."""
+    """One channel, its sender, a disk that can be made to hang, and the outbox between them."""
 
     def __init__(self, *script, **more):
         self.store, self.wakes, self.clock = MemoryOutbox(), Wakes(), TrioClock()
-        self.outbox = SteadfastOutbox(self.store, self.wakes.ring)
+        self.disk = Disk(self.store)
+        self.journal = Journal(self.disk, self.clock, Lines())
+        self.outbox = SteadfastOutbox(self.store, self.journal, self.wakes.ring)
         self.sender = ScriptedSender(*script, **more)
 
+    async def fall_ill(self):
+        """The disk hangs, also for those who read, until the journal is overdue."""
+        self.disk.answers = trio.Event()
+        for name in ("due", "next_due", "waiting", "unhanded", "told"):
+            setattr(self.store, name, self._hang)
+        self.journal.put(Batch(at=START))
+        await self.journal.until(overdue=True)
+        self.wakes.ring()
+
+    async def recover(self):
+        for name in ("due", "next_due", "waiting", "unhanded", "told"):
+            delattr(self.store, name)
+        self.disk.answers.set()
+        await self.journal.until(overdue=False)
+        self.wakes.ring()
+
+    def commit(self, *deliveries):
+        """As the pipeline does, but for waiting."""
+        self.outbox.expect(deliveries)
+        entry = self.journal.put(Batch(at=START, deliveries=list(deliveries)))
+        self.wakes.ring({each.channel for each in deliveries})
+        return entry
+
+    @staticmethod
+    async def _hang(*_):
+        await trio.sleep_forever()
+
     async def run(self):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.journal.run)
+            nursery.start_soon(self._run_channel)
+
+    async def _run_channel(self):
         settings = ChannelSettings(urls=(Secret("json://127.0.0.1/"),))
         channel = Channel(name="desk", target=0, settings=settings, names=Names())
 
@@ -42,111 +95,167 @@ class Scene:
             jitter=lambda: 1.0,
         )
 
-    async def recover(self, *committed):
-        """The disk works again: what was refused is committed, and what became of it recorded."""
-        self.store.unavailable = 0
-        self.store.add(*committed)
-        await self.outbox.settle()
-
 
 async def test_it_goes_out_marked_and_is_recorded_afterwards(autojump_clock, nursery):
     scene = Scene()
-    scene.store.unavailable = FOR_EVER
     nursery.start_soon(scene.run)
-    scene.outbox.take_over([delivery("d1")])
+    await scene.fall_ill()
+    scene.commit(delivery("d1"))
     await trio.sleep(60)
     assert scene.sender.ids() == ["d1"]
     assert NOTE in scene.sender.told[0][1].body
     assert scene.store.rows == {}
-    await scene.recover(delivery("d1"))
+    await scene.recover()
     assert scene.store.statuses() == {"d1": "sent"}
     await trio.sleep(300)
     assert scene.sender.ids() == ["d1"]
 
 
+async def test_ten_a_second_and_more_go_out(autojump_clock, nursery):
+    scene = Scene(takes=0.02)
+    nursery.start_soon(scene.run)
+    await scene.fall_ill()
+    begun = trio.current_time()
+    for n in range(200):
+        scene.commit(delivery(f"d{n}", alert=f"a{n}"))
+        await trio.sleep(0.05)
+    await trio.sleep(0.1)
+    assert scene.sender.ids() == [f"d{n}" for n in range(200)]
+    assert max(at - begun - 0.05 * n for n, (at, _) in enumerate(scene.sender.told)) < 0.5
+    await scene.recover()
+    assert set(scene.store.statuses().values()) == {"sent"}
+    assert len(scene.sender.tries) == 200
+
+
 async def test_what_failed_meanwhile_goes_on_from_the_store(autojump_clock, nursery):
     scene = Scene(FAILED, FAILED, always=FAILED)
-    scene.store.unavailable = FOR_EVER
     nursery.start_soon(scene.run)
-    scene.outbox.take_over([delivery("d1")])
+    await scene.fall_ill()
+    scene.commit(delivery("d1"))
     await trio.sleep(2)
     assert len(scene.sender.tries) >= 2
-    await scene.recover(delivery("d1"))
+    await scene.recover()
     row = scene.store.rows["d1"]
     assert (row.status, row.attempts) == ("pending", len(scene.sender.tries))
+    assert NOTE not in str(row.context)
     scene.sender.always = SENT
     await trio.sleep(400)
     assert scene.sender.ids() == ["d1"]
+    assert NOTE not in scene.sender.told[0][1].body
     assert scene.store.statuses() == {"d1": "sent"}
 
 
-async def test_a_stored_one_that_was_sent_meanwhile_is_not_sent_again(autojump_clock, nursery):
+@pytest.mark.parametrize("known", ["committed in this run", "left by the last run", "only the store knew"])
+async def test_what_was_committed_before_goes_too_and_once(autojump_clock, nursery, known):
+    """On its way when the disk falls ill, or not yet picked up."""
     scene = Scene(takes=1.0)
-    scene.store.add(delivery("stored", alert="a0"))
+    stored = [delivery("on its way", alert="a0"), delivery("not picked up", alert="a1")]
+    if known == "committed in this run":
+        scene.outbox.expect(stored)
+    scene.store.add(*stored)
+    if known == "left by the last run":
+        scene.outbox.restore(scene.store.rows.values())
     nursery.start_soon(scene.run)
-    await trio.sleep(0.5)  # on its way
-    real = scene.store.record
+    await trio.sleep(0.5)
+    await scene.fall_ill()
+    await trio.sleep(60)
+    expected = ["on its way", "not picked up"]
+    assert scene.sender.ids() == (expected[:1] if known == "only the store knew" else expected)
+    await scene.recover()
+    await trio.sleep(60)
+    assert scene.sender.ids() == expected
+    assert scene.store.statuses() == dict.fromkeys(expected, "sent")
 
-    async def refuses(_attempts):
-        raise StoreUnavailable("the disk is full", full=True)
 
-    scene.store.record = refuses  # full disks can still be read
-    scene.outbox.take_over([delivery("d1", at=0.5)])
-    await trio.sleep(120)
-    assert scene.sender.ids() == ["stored", "d1"]
-    scene.store.record = real
-    await scene.recover(delivery("d1", at=0.5))
-    await trio.sleep(120)
-    assert scene.sender.ids() == ["stored", "d1"]
-    assert scene.store.statuses() == {"stored": "sent", "d1": "sent"}
+async def test_a_reading_that_is_refused_alone_is_no_emergency(autojump_clock, nursery):
+    scene = Scene()
+    scene.store.unavailable = 3
+    nursery.start_soon(scene.run)
+    scene.commit(delivery("d1"))
+    await trio.sleep(60)
+    assert scene.sender.ids() == ["d1"]
+    assert NOTE not in scene.sender.told[0][1].body
+
+
+async def test_nothing_that_is_not_on_disk_is_sent_before_the_emergency(autojump_clock, nursery):
+    scene = Scene()
+    nursery.start_soon(scene.run)
+    scene.disk.answers = trio.Event()
+    scene.commit(delivery("d1"))
+    await trio.sleep(4.9)
+    assert scene.sender.ids() == []
+    await trio.sleep(0.2)
+    scene.wakes.ring()
+    await trio.sleep(0.1)
+    assert scene.sender.ids() == ["d1"]
 
 
 async def test_never_resolved_before_firing(autojump_clock, nursery):
-    """The firing waits in the store for its next try, the resolution is only in memory."""
-    scene = Scene(FAILED)
-    scene.store.add(delivery("fires"))
+    """The firing waits for its next try in the store and in memory, the resolution in memory only."""
+    scene = Scene(always=FAILED)
     nursery.start_soon(scene.run)
+    await scene.journal.written(scene.commit(delivery("fires")))
     await trio.sleep(0.1)
-    scene.outbox.take_over([delivery("resolved", "resolved", at=0.1)])
+    await scene.fall_ill()
+    scene.sender.always = SENT
+    scene.commit(delivery("resolved", "resolved", at=5.1))
     await trio.sleep(60)
     titles = [message.title for _, message in scene.sender.told]
     assert len(titles) == 1
     assert "was firing from" in scene.sender.told[0][1].body
-    await scene.recover(delivery("resolved", "resolved", at=0.1))
+    await scene.recover()
     assert scene.store.statuses() == {"fires": "superseded", "resolved": "sent"}
 
 
-async def test_settling_too_soon_loses_nothing(autojump_clock):
-    scene = Scene()
-    scene.store.unavailable = FOR_EVER
-    with trio.move_on_after(30):
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(scene.run)
-            scene.outbox.take_over([delivery("d1"), delivery("d2", alert="a2")])
-            await trio.sleep_forever()
-    assert scene.sender.ids() == ["d1", "d2"]
-    with pytest.raises(StoreUnavailable):
-        await scene.outbox.settle()
-    await scene.recover(delivery("d1"), delivery("d2", alert="a2"))
-    assert scene.store.statuses() == {"d1": "sent", "d2": "sent"}
+async def test_an_alert_of_which_memory_holds_a_part_only_waits_for_the_store(
+    autojump_clock, nursery, monkeypatch
+):
+    monkeypatch.setattr("tocsin.delivery.emergency.MOST_KNOWN", 2)
+    scene = Scene(always=FAILED)
+    fires = [delivery(f"fires-{n}", alert=f"a{n}") for n in range(4)]
+    for each in fires:
+        scene.outbox.expect([each])
+    scene.store.add(*fires)
+    nursery.start_soon(scene.run)
+    await trio.sleep(0.1)
+    await scene.fall_ill()
+    scene.sender.always = SENT
+    for n in range(4):
+        scene.commit(delivery(f"ends-{n}", "resolved", alert=f"a{n}", at=5.1))
+    await trio.sleep(60)
+    before = set(scene.sender.ids())
+    assert before < {f"ends-{n}" for n in range(4)}
+    await scene.recover()
+    await trio.sleep(60)
+    assert sorted(scene.sender.ids()) == [f"ends-{n}" for n in range(4)]
+    assert all("was firing from" in message.body for _, message in scene.sender.told)
 
 
 async def test_waiting_in_an_emergency_is_no_hot_loop(autojump_clock, nursery):
-    scene = Scene()
-    scene.store.unavailable = FOR_EVER
+    scene = Scene(always=FAILED)
     nursery.start_soon(scene.run)
-    scene.outbox.take_over([delivery("d1")])
+    await scene.fall_ill()
+    scene.commit(delivery("d1"))
     await trio.sleep(1)
-    before = FOR_EVER - scene.store.unavailable
+    asked = 0
+    real = scene.outbox.due
+
+    async def counted(*given):
+        nonlocal asked
+        asked += 1
+        return await real(*given)
+
+    scene.outbox.due = counted
     await trio.sleep(60)
-    assert FOR_EVER - scene.store.unavailable - before < 200
+    assert asked < 30
 
 
-async def test_what_is_critical_is_found_page_by_page_and_not_once_handed(autojump_clock):
+async def test_what_is_critical_is_found_page_by_page_and_not_once_handed(autojump_clock, nursery):
     scene = Scene()
-    critical = [delivery(f"d{n}", alert=f"a{n}", severity="critical") for n in range(5)]
-    scene.store.add(*critical[:3])
-    scene.outbox.take_over([*critical[3:], delivery("calm", alert="a5")])
+    nursery.start_soon(scene.journal.run)
+    await scene.fall_ill()
+    scene.outbox.expect([delivery(f"d{n}", alert=f"a{n}", severity="critical") for n in range(5)])
+    scene.outbox.expect([delivery("calm", alert="a5")])
     handed = Attempt(delivery="d1", status="pending", at=START, error="500", handed_to="mail", next_at=START)
     await scene.outbox.record([handed])
     found, last = [], None
@@ -156,33 +265,39 @@ async def test_what_is_critical_is_found_page_by_page_and_not_once_handed(autoju
     assert found == ["d0", "d2", "d3", "d4"]
 
 
-async def test_what_another_url_handed_over_before_is_not_handed_over_again(autojump_clock):
+async def test_what_another_url_handed_over_before_is_not_handed_over_again(autojump_clock, nursery):
     scene = Scene()
+    nursery.start_soon(scene.journal.run)
     handed = delivery(handed_id("a1"), channel="mail")
-    scene.store.add(delivery("d0"), delivery("d1", target=1))
+    await scene.journal.written(scene.commit(delivery("d0"), delivery("d1", target=1)))
     first = Attempt(delivery="d0", status="dead", at=START, also=(handed,))
     await scene.outbox.record([first])
     await scene.outbox.record([Attempt(delivery=handed.id, status="sent", at=START)])
-    scene.outbox.take_over([delivery("d2", alert="a2")])
+    await scene.fall_ill()
     second = Attempt(delivery="d1", status="dead", at=START, also=(handed,))
     await scene.outbox.record([second])
     assert await scene.outbox.waiting("a1", "mail", 0) == []
-    await scene.recover(delivery("d2", alert="a2"))
+    await scene.recover()
     assert scene.store.statuses("mail") == {handed.id: "sent"}
-    assert scene.store.statuses() == {"d0": "dead", "d1": "dead", "d2": "pending"}
+    assert scene.store.statuses() == {"d0": "dead", "d1": "dead"}
 
 
-async def test_what_was_handed_over_meanwhile_is_known_to_be(autojump_clock):
+async def test_what_was_handed_over_meanwhile_is_known_to_be_and_keeps_no_mark(autojump_clock, nursery):
     scene = Scene()
-    scene.store.unavailable = FOR_EVER
-    scene.outbox.take_over([delivery("d1")])
-    handed = delivery(handed_id("a1"), channel="mail")
+    nursery.start_soon(scene.journal.run)
+    await scene.fall_ill()
+    scene.commit(delivery("d1"))
+    (marked,) = await scene.outbox.waiting("a1", "desk", 0)
+    handed = delivery(handed_id("a1"), channel="mail", context=marked.context)
     await scene.outbox.record([Attempt(delivery="d1", status="pending", at=START, also=(handed,))])
     assert [each.id for each in await scene.outbox.told("a1", "mail")] == [handed.id]
+    await scene.recover()
+    assert NOTE not in str(scene.store.rows[handed.id].context)
 
 
-async def test_only_those_are_woken_for_whom_there_is_something():
+async def test_only_those_are_woken_for_whom_there_is_something(nursery):
     scene = Scene()
+    nursery.start_soon(scene.journal.run)
     names = ("desk", "phone", "mail")
 
     def rung() -> tuple[int, ...]:
@@ -195,7 +310,3 @@ async def test_only_those_are_woken_for_whom_there_is_something():
     handed = delivery(handed_id("a1"), channel="mail")
     await scene.outbox.record([Attempt(delivery="stored", status="dead", at=START, also=(handed,))])
     assert rung() == (0, 0, 1)
-    scene.outbox.take_over([delivery("d1", channel="phone")])
-    assert rung() == (0, 1, 1)
-    await scene.recover(delivery("d1", channel="phone"))
-    assert rung() == (1, 2, 2)

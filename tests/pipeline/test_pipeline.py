@@ -1,7 +1,7 @@
 """Commands, order and a disk that refuses: nothing is lost, and nothing is sent that isn't on disk."""
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import pytest
 import trio
 import trio.testing
 
+from support.daemon_parts import Lines
 from support.outboxes import TrioClock
 from support.stored import T0, opened, order
 from support.story import Story, compiled, options
@@ -17,9 +18,9 @@ from tocsin.entities import Entities
 from tocsin.events import Instant, Observation, Position, Venue, number
 from tocsin.feed.model import Received
 from tocsin.pipeline import Inbox, Pipeline, Turn
-from tocsin.pipeline.pipeline import merge_without_events
 from tocsin.store.errors import StoreUnavailable
-from tocsin.store.model import Batch, NewDelivery
+from tocsin.store.journal import Journal, merge_without_events
+from tocsin.store.model import Attempt, Batch
 
 
 class Disk:
@@ -39,6 +40,9 @@ class Disk:
         self.committed.append(batch)
         self.log.append("committed")
 
+    async def record(self, attempts: Sequence[Attempt]) -> None:
+        raise NotImplementedError
+
     async def free_reserve(self) -> bool:
         self.log.append("freed")
         return True
@@ -52,26 +56,24 @@ class Disk:
         ]
 
 
-class Log:
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def __getattr__(self, level: str) -> Any:
-        return lambda event, **_: self.lines.append(f"{level}: {event}")
-
-
 class Scene:
     def __init__(self, rules: Any) -> None:
-        self.clock, self.disk, self.inbox, self.log = TrioClock(), Disk(), Inbox(), Log()
+        self.clock, self.disk, self.inbox, self.log = TrioClock(), Disk(), Inbox(), Lines()
         entities = Entities()
         self.engine = Engine(compiled(rules), entities, iter(f"a{n}" for n in range(10_000)).__next__)
         turn = Turn(entities, self.engine, options(), iter(f"d{n}" for n in range(10_000)).__next__)
+        self.journal = Journal(self.disk, self.clock, self.log)
         self.pipeline = Pipeline(
-            inbox=self.inbox, turn=turn, database=self.disk, clock=self.clock, wake=self._wake, log=self.log
+            inbox=self.inbox,
+            turn=turn,
+            journal=self.journal,
+            clock=self.clock,
+            wake=self._wake,
+            log=self.log,
         )
 
-    def _wake(self, channels: Iterable[str]) -> None:
-        self.disk.log.append(f"woken {' '.join(sorted(channels))}")
+    def _wake(self, channels: Iterable[str] | None) -> None:
+        self.disk.log.append("woken all" if channels is None else f"woken {' '.join(sorted(channels))}")
 
     def position(self, id_: str, profit: str, at: Instant | None = None, venue: str = "fx") -> Received:
         state = Position(id=id_, profit=number(profit))
@@ -213,30 +215,10 @@ def test_one_transaction_holds_all_that_one_turn_changed() -> None:
     assert len({each.id for each in batch.deliveries}) == 2
 
 
-class Crew:
-    """Stands for the emergency's outbox: what was handed over, and when it was told to settle."""
-
-    def __init__(self, disk: Disk) -> None:
-        self.took: list[str] = []
-        self.settled = 0
-        self._disk = disk
-
-    def take_over(self, deliveries: Iterable[NewDelivery]) -> None:
-        self.took += [each.context["entity"] for each in deliveries if each.channel == "desk"]
-
-    async def settle(self) -> None:
-        await trio.lowlevel.checkpoint()
-        if self._disk.refuses:
-            raise StoreUnavailable("still full")
-        self.settled += 1
-
-
 async def test_after_five_seconds_alerts_go_out_unrecorded_and_are_committed_later(
     autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
 ) -> None:
-    scene = Scene([{"id": "red", "watch": "position", "when": "profit < -50"}])
-    crew, reasons = Crew(scene.disk), []
-    scene.pipeline._emergency = crew
+    scene, reasons = Scene([{"id": "red", "watch": "position", "when": "profit < -50"}]), []
 
     async def degraded(reason: str) -> None:
         reasons.append(reason)
@@ -246,45 +228,21 @@ async def test_after_five_seconds_alerts_go_out_unrecorded_and_are_committed_lat
     nursery.start_soon(scene.pipeline.run)
     scene.disk.refuses = 10**9
     await scene.inbox.put(scene.position("p1", "-60"))
-    await trio.sleep(4)
-    assert crew.took == []
-    await trio.sleep(3)
-    assert crew.took == ["p1"]
+    await trio.sleep(4.9)
+    assert not scene.journal.overdue
+    assert "woken" not in " ".join(scene.disk.log)
+    await trio.sleep(0.2)
+    assert scene.journal.overdue
+    assert (scene.disk.log.count("woken all"), reasons) == (1, ["the disk is full"])
+    scene.disk.log.clear()
     await scene.inbox.put(scene.position("p2", "-70"))
-    await trio.sleep(2)
-    assert (crew.took, len(reasons), scene.disk.committed) == (["p1", "p2"], 1, [])
+    await trio.testing.wait_all_tasks_blocked()
+    assert scene.disk.log == ["woken desk phone"], "nobody waits for the disk"
     scene.disk.refuses = 0
-    await trio.sleep(3)
+    await trio.sleep(1.1)
     assert [entity for _, entity, channel in scene.disk.told if channel == "desk"] == ["p1", "p2"]
-    assert (crew.took, crew.settled, scene.pipeline.refused_since) == (["p1", "p2"], 1, None)
-    assert not any(line.startswith("woken") for line in scene.disk.log), "they are being delivered already"
-    await scene.inbox.put(scene.position("p3", "-80"))
-    await trio.sleep(1)
-    assert scene.disk.log[-1].startswith("woken")
-
-
-async def test_in_a_very_long_emergency_events_are_lost_but_no_alert(
-    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tocsin.pipeline.pipeline._MOST_UNWRITTEN", 2)
-    scene = Scene([{"id": "red", "watch": "position", "when": "profit < -50"}])
-    crew = Crew(scene.disk)
-    scene.pipeline._emergency = crew
-    nursery.start_soon(scene.pipeline.run)
-    scene.disk.refuses = 10**9
-    ids = [f"p{n}" for n in range(6)]
-    await scene.inbox.put(scene.position(ids[0], "-60"))
-    await trio.sleep(8)
-    for id_ in ids[1:]:
-        await scene.inbox.put(scene.position(id_, "-60"))
-        await trio.sleep(1)
-    assert crew.took == ids
-    scene.disk.refuses = 0
-    await trio.sleep(3)
-    assert [entity for _, entity, channel in scene.disk.told if channel == "desk"] == ids
-    assert {change.key.id for batch in scene.disk.committed for change in batch.entities} == set(ids)
-    assert {change.key.id for batch in scene.disk.committed for change in batch.events} == set(ids[:2])
-    assert scene.pipeline.refused_since is None
+    assert (scene.journal.overdue, scene.pipeline.refused_since, len(reasons)) == (False, None, 1)
+    assert scene.disk.log[-1] == "woken all"
 
 
 @pytest.mark.parametrize("seen_again", [False, True])

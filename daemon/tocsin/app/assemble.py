@@ -28,6 +28,7 @@ from tocsin.events.vocabulary import to_plain
 from tocsin.feed import CredentialStore, Received, VenueFeed
 from tocsin.pipeline import Inbox, Options, Pipeline, Targets, Turn
 from tocsin.store.database import Database
+from tocsin.store.journal import Journal
 from tocsin.store.model import Batch, Loaded
 
 OURSELVES = "tocsin"  # the `venue` of what the daemon tells of itself
@@ -83,15 +84,17 @@ class Rooms:
         self.engine = Engine(self.settings.rules, self.entities, new_id)
         self.turn = Turn(self.entities, self.engine, make_options(self.settings), new_id)
         self.wakes = Wakes()
-        self.outbox = SteadfastOutbox(self.database, self.wakes.ring)
+        journal = Journal(self.database, self.clock, self.log)
+        self.outbox = SteadfastOutbox(self.database, journal, self.wakes.ring)
+        self.outbox.restore(self.loaded.pending)
         self.pipeline = Pipeline(
             inbox=self.inbox,
             turn=self.turn,
-            database=self.database,
+            journal=journal,
             clock=self.clock,
             wake=self.wakes.ring,
             log=self.log,
-            emergency=self.outbox,
+            outbox=self.outbox,
             degraded=self._degraded,
         )
         self.credentials = CredentialStore(self.settings.state_dir / "credentials", self.log)

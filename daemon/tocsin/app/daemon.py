@@ -88,6 +88,7 @@ class Daemon:
             with trio.move_on_after(3):
                 await self.tell("daemon.stopping", "stopped on request")
                 await self._take_all()
+                await self._rooms.pipeline.finish()
                 await self._heart.note_alive()
             everything.cancel_scope.cancel()
         self.stopped.set()

@@ -1,164 +1,235 @@
-"""The outbox while the disk refuses: alerts go out from memory, said to be unrecorded, and are recorded when they can be.
+"""The outbox that outlasts the store: while the disk refuses or hangs, alerts go out from memory.
 
-A disk that is full must not keep an alert from anybody. So after some seconds of refused commits the pipeline hands over
-the deliveries that it couldn't commit (`take_over`); the channels find them here, before what is in the store, and
-what becomes of them is kept here too. When commits work again, `settle` tells the store. A crash before that forgets
-what was sent: the mark on each message says that it may repeat.
+A disk that is full, locked or hanging must not keep an alert from anybody. So all that waits to be sent is known here
+too, from the moment it is decided (`expect`). While the journal keeps up, the channels are told what the store holds.
+While it is overdue they are told what is known here and no lock is waited for: what is sent then is marked, since a
+crash before the disk takes it again forgets that it was sent. What becomes of it goes into the journal, behind the
+batch that it is of: so it is recorded when it can be, and not sent again.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Protocol, TypeVar
 
 import msgspec
 
-from tocsin.delivery.channel import Outbox
 from tocsin.store.errors import StoreUnavailable
+from tocsin.store.journal import Journal
 from tocsin.store.model import Attempt, Delivery, NewDelivery
 
 NOTE = "not recorded, may repeat: Tocsin can't write to its disk"
-_LOOK_AGAIN = timedelta(seconds=1)
+MOST_KNOWN = 5_000  # deliveries of one URL of a channel; what else is committed is known to the store only
+_MOST_CLOSED = 2_000
+_T = TypeVar("_T")
+
+
+class Stored(Protocol):
+    """What is asked of the store, as `channel.Outbox` says. Each call raises StoreUnavailable when it can't."""
+
+    async def due(self, channel: str, target: int, now: datetime, limit: int) -> Sequence[Delivery]: ...
+
+    async def next_due(self, channel: str, target: int) -> datetime | None: ...
+
+    async def waiting(self, alert: str, channel: str, target: int) -> Sequence[Delivery]: ...
+
+    async def unhanded(
+        self, channel: str, target: int, after: str | None, limit: int
+    ) -> Sequence[Delivery]: ...
+
+    async def told(self, alert: str, channel: str) -> Sequence[Delivery]: ...
 
 
 class SteadfastOutbox:
-    """The store's outbox for all channels, and what the store doesn't know yet. `ring` wakes some, or all."""
+    """The outbox for all channels. `ring` wakes those for which there is something new."""
 
-    def __init__(self, store: Outbox, ring: Callable[[Iterable[str] | None], None]) -> None:
+    def __init__(self, store: Stored, journal: Journal, ring: Callable[[Iterable[str]], None]) -> None:
         self._store = store
+        self._journal = journal
         self._ring = ring
-        self._unwritten: dict[str, Delivery] = {}  # deliveries that aren't in the store, in order
-        self._unsettled: list[Attempt] = []  # what became of those, and of the store's own, in order
-        self._latest: dict[str, Attempt] = {}  # of these the last of each delivery
-        self._acting = False
-        self._asked: datetime | None = None
+        self._known = Known()
 
-    def take_over(self, deliveries: Iterable[NewDelivery]) -> None:
-        """Deliver these although they couldn't be committed."""
-        self._acting = True
-        new = list(deliveries)
-        for each in new:
-            self._unwritten[each.id] = _as_delivery(each)
-        self._ring({each.channel for each in new})
+    def expect(self, deliveries: Iterable[NewDelivery]) -> None:
+        """These are to be sent once they are committed; in an emergency at once."""
+        self._known.add(map(_as_delivery, deliveries), bounded=not self._journal.overdue)
 
-    async def settle(self) -> None:
-        """Commits work again and what was taken over has been committed: record what became of it.
-
-        Raises StoreUnavailable if that was too soon; it can then be called again.
-        """
-        while self._unsettled:
-            await self._store.record([self._unsettled[0]])
-            del self._unsettled[0]
-        self._acting = False
-        self._unwritten.clear()
-        self._latest.clear()
-        self._ring(None)
+    def restore(self, pending: Iterable[Delivery]) -> None:
+        """What waits in the store when the daemon starts, in order."""
+        self._known.add(pending, bounded=True)
 
     # ------------------------------------------------------------------------------------------------ what channels see
 
     async def due(self, channel: str, target: int, now: datetime, limit: int) -> Sequence[Delivery]:
-        if not self._acting:
-            return await self._store.due(channel, target, now, limit)
-        self._asked = now
-        stored = await self._stored(self._store.due(channel, target, now, limit))
-        found = [
-            each for each in map(self._as_it_is, stored) if each.status == "pending" and each.next_at <= now
-        ]
-        for alert in dict.fromkeys(each.alert for each in self._unwritten.values()):
-            waiting = await self.waiting(alert, channel, target)
-            if waiting and waiting[0].id in self._unwritten and waiting[0].next_at <= now:
-                found.append(waiting[0])
-        return found[:limit]
+        def known() -> Sequence[Delivery]:
+            heads = self._known.heads(channel, target)
+            return [_marked(each) for each in heads if each.next_at <= now][:limit]
+
+        return await self._ask(lambda: self._store.due(channel, target, now, limit), known)
 
     async def next_due(self, channel: str, target: int) -> datetime | None:
-        if not self._acting:
-            return await self._store.next_due(channel, target)
-        # Not worth being exact in an emergency: the store's own answer may be of something that is settled here.
-        return self._asked + _LOOK_AGAIN if self._asked is not None else None
+        def known() -> datetime | None:
+            return min((each.next_at for each in self._known.heads(channel, target)), default=None)
+
+        return await self._ask(lambda: self._store.next_due(channel, target), known)
 
     async def waiting(self, alert: str, channel: str, target: int) -> Sequence[Delivery]:
-        if not self._acting:
-            return await self._store.waiting(alert, channel, target)
-        stored = map(self._as_it_is, await self._stored(self._store.waiting(alert, channel, target)))
-        ours = (
-            d for d in self._unwritten.values() if (d.alert, d.channel, d.target) == (alert, channel, target)
-        )
-        return [each for each in (*stored, *map(self._as_it_is, ours)) if each.status == "pending"]
+        def known() -> Sequence[Delivery]:
+            return [_marked(each) for each in self._known.of_alert(alert, channel, target)]
+
+        found = await self._ask(lambda: self._store.waiting(alert, channel, target), known)
+        if not self._journal.overdue:
+            self._known.learn(
+                alert, channel, target, found
+            )  # it is about to be sent: known, whatever happens meanwhile
+        return found
 
     async def unhanded(self, channel: str, target: int, after: str | None, limit: int) -> Sequence[Delivery]:
-        if not self._acting:
-            return await self._store.unhanded(channel, target, after, limit)
-        while after not in self._unwritten:
-            page = await self._stored(self._store.unhanded(channel, target, after, limit))
-            found = [each for each in map(self._as_it_is, page) if _is_unhanded(each)]
-            if found:
-                return found
-            if not page:
-                after = None
-                break
-            after = page[-1].id
-        ids = list(self._unwritten)
-        left = ids if after is None else ids[ids.index(after) + 1 :]
-        ours = [self._as_it_is(self._unwritten[each]) for each in left]
-        return [d for d in ours if (d.channel, d.target) == (channel, target) and _is_unhanded(d)][:limit]
+        def known() -> Sequence[Delivery]:
+            found = [
+                each
+                for each in self._known.of_target(channel, target)
+                if each.severity == "critical" and each.handed_to is None
+            ]
+            ids = [each.id for each in found]
+            return [*map(_marked, found[ids.index(after) + 1 if after in ids else 0 :])][:limit]
+
+        return await self._ask(lambda: self._store.unhanded(channel, target, after, limit), known)
 
     async def told(self, alert: str, channel: str) -> Sequence[Delivery]:
-        if not self._acting:
-            return await self._store.told(alert, channel)
-        stored = map(self._as_it_is, await self._stored(self._store.told(alert, channel)))
-        ours = (d for d in self._unwritten.values() if (d.alert, d.channel) == (alert, channel))
-        return [*stored, *map(self._as_it_is, ours)]
-
-    async def record(self, attempts: Sequence[Attempt]) -> None:
-        if self._acting:
-            await self._remember(attempts)
-        else:
-            await self._store.record(attempts)
-        self._ring({each.channel for attempt in attempts for each in attempt.also})
-
-    # ----------------------------------------------------------------------------------------------------------- memory
-
-    async def _remember(self, attempts: Sequence[Attempt]) -> None:
-        # Asked before anything is changed: what the store has already is its own.
-        known = {
-            each.id
-            for alert, channel in {(new.alert, new.channel) for one in attempts for new in one.also}
-            for each in await self.told(alert, channel)
-        }
-        for attempt in attempts:
-            self._unsettled.append(attempt)
-            self._latest[attempt.delivery] = attempt
-            for new in attempt.also:
-                if new.id not in known:
-                    self._unwritten[new.id] = _as_delivery(new)
-
-    def _as_it_is(self, delivery: Delivery) -> Delivery:
-        """The delivery with what became of it since."""
-        attempt = self._latest.get(delivery.id)
-        if attempt is None:
-            return delivery
-        return msgspec.structs.replace(
-            delivery,
-            status=attempt.status,
-            attempts=delivery.attempts + 1,
-            next_at=attempt.next_at or delivery.next_at,
-            error=attempt.error,
-            handed_to=attempt.handed_to or delivery.handed_to,
+        return await self._ask(
+            lambda: self._store.told(alert, channel), lambda: self._known.told(alert, channel)
         )
 
-    async def _stored(self, found: Awaitable[Sequence[Delivery]]) -> list[Delivery]:
-        """The store's answer without what is here anyway; nothing where it doesn't answer."""
+    async def record(self, attempts: Sequence[Attempt]) -> None:
+        """Returns when it is on disk, or in an emergency at once."""
+        clean = [
+            msgspec.structs.replace(each, also=tuple(map(_unmarked, each.also))) if each.also else each
+            for each in attempts
+        ]
+        entry = self._journal.put(clean)
+        for attempt in clean:
+            self._known.note(attempt)
+        await self._journal.written(entry)
+        if channels := {each.channel for attempt in clean for each in attempt.also}:
+            self._ring(channels)
+
+    async def _ask(self, stored: Callable[[], Awaitable[_T]], known: Callable[[], _T]) -> _T:
         try:
-            return [each for each in await found if each.id not in self._unwritten]
+            with self._journal.unless_overdue():
+                return await stored()
         except StoreUnavailable:
+            if not self._journal.overdue:
+                raise
+        return known()
+
+
+class Known:
+    """Deliveries that wait, and the last that don't any more. An alert of which only a part is known counts as unknown."""
+
+    def __init__(self) -> None:
+        self._targets: dict[
+            tuple[str, int], dict[str, dict[str, Delivery]]
+        ] = {}  # -> alert -> id -> delivery
+        self._places: dict[str, tuple[str, int, str]] = {}  # of each id: channel, target, alert; in order
+        self._counts: dict[tuple[str, int], int] = {}
+        self._partly: dict[tuple[str, int], set[str]] = {}
+        self._closed: dict[str, Delivery] = {}
+
+    def add(self, deliveries: Iterable[Delivery], *, bounded: bool) -> None:
+        """Those that wait, in order. `bounded`: what comes beyond MOST_KNOWN is left to the store."""
+        for each in deliveries:
+            target = (each.channel, each.target)
+            if each.id in self._places or each.id in self._closed:
+                continue
+            alerts = self._targets.setdefault(target, {})
+            if bounded and self._counts.get(target, 0) >= MOST_KNOWN and alerts:
+                self._forget(target, next(reversed(alerts)))
+            alerts.setdefault(each.alert, {})[each.id] = each
+            self._places[each.id] = (*target, each.alert)
+            self._counts[target] = self._counts.get(target, 0) + 1
+
+    def learn(self, alert: str, channel: str, target: int, waiting: Sequence[Delivery]) -> None:
+        """All that the store has for an alert, in order; what comes after it may be known already."""
+        if all(each.id in self._places or each.id in self._closed for each in waiting):
+            return
+        self._partly.get((channel, target), set()).discard(alert)
+        later = self._targets.get((channel, target), {}).get(alert, {})
+        for id_ in tuple(later):
+            self._drop(id_)
+        found = {each.id: each for each in waiting} | later
+        self.add(found.values(), bounded=False)
+
+    def note(self, attempt: Attempt) -> None:
+        """What became of one, whether it was known or not."""
+        place = self._places.get(attempt.delivery)
+        if place is not None:
+            channel, target, alert = place
+            waiting = self._targets[channel, target][alert]
+            now = after(waiting[attempt.delivery], attempt)
+            if now.status == "pending":
+                waiting[attempt.delivery] = now
+            else:
+                self._drop(attempt.delivery)
+                self._closed[attempt.delivery] = now
+                if len(self._closed) > _MOST_CLOSED:
+                    del self._closed[next(iter(self._closed))]
+        self.add(map(_as_delivery, attempt.also), bounded=False)
+
+    def heads(self, channel: str, target: int) -> Iterator[Delivery]:
+        """Of each alert the first that waits: what comes after it may not overtake it."""
+        return (next(iter(each.values())) for each in self._whole(channel, target))
+
+    def of_alert(self, alert: str, channel: str, target: int) -> list[Delivery]:
+        if alert in self._partly.get((channel, target), ()):
             return []
+        return list(self._targets.get((channel, target), {}).get(alert, {}).values())
+
+    def of_target(self, channel: str, target: int) -> list[Delivery]:
+        """All that wait there, alert by alert."""
+        return [each for alert in self._whole(channel, target) for each in alert.values()]
+
+    def told(self, alert: str, channel: str) -> list[Delivery]:
+        """All that a channel is or was to tell of an alert, as far as it is known."""
+        closed = [each for each in self._closed.values() if (each.alert, each.channel) == (alert, channel)]
+        return closed + [
+            each
+            for (name, _), alerts in self._targets.items()
+            if name == channel
+            for each in alerts.get(alert, {}).values()
+        ]
+
+    def _whole(self, channel: str, target: int) -> list[dict[str, Delivery]]:
+        partly = self._partly.get((channel, target), ())
+        alerts = self._targets.get((channel, target), {})
+        return [waiting for alert, waiting in alerts.items() if alert not in partly]
+
+    def _forget(self, target: tuple[str, int], alert: str) -> None:
+        self._partly.setdefault(target, set()).add(alert)
+        for id_ in tuple(self._targets[target][alert]):
+            self._drop(id_)
+
+    def _drop(self, id_: str) -> None:
+        channel, target, alert = self._places.pop(id_)
+        alerts = self._targets[channel, target]
+        del alerts[alert][id_]
+        if not alerts[alert]:
+            del alerts[alert]
+        self._counts[channel, target] -= 1
 
 
-def _is_unhanded(delivery: Delivery) -> bool:
-    return delivery.status == "pending" and delivery.severity == "critical" and delivery.handed_to is None
+def after(delivery: Delivery, attempt: Attempt) -> Delivery:
+    """The delivery as it stands after an attempt, as the store would keep it."""
+    return msgspec.structs.replace(
+        delivery,
+        status=attempt.status,
+        attempts=delivery.attempts + (attempt.status != "superseded"),
+        next_at=attempt.next_at or delivery.next_at,
+        sent_at=attempt.at if attempt.status == "sent" else None,
+        error=attempt.error,
+        handed_to=attempt.handed_to or delivery.handed_to,
+    )
 
 
 def _as_delivery(new: NewDelivery) -> Delivery:
-    notes = new.context.get("notes")
-    said = list(notes) if isinstance(notes, (list, tuple)) else []
     return Delivery(
         id=new.id,
         alert=new.alert,
@@ -174,5 +245,26 @@ def _as_delivery(new: NewDelivery) -> Delivery:
         sent_at=None,
         error=None,
         handed_to=None,
-        context={**new.context, "notes": [*(note for note in said if note != NOTE), NOTE]},
+        context=new.context,
     )
+
+
+def _marked(delivery: Delivery) -> Delivery:
+    return msgspec.structs.replace(delivery, context={**delivery.context, "notes": [*_notes(delivery), NOTE]})
+
+
+def _unmarked(new: NewDelivery) -> NewDelivery:
+    """A fallback's copy, without what was true of the emergency only."""
+    notes = _notes(new)
+    return (
+        new
+        if NOTE not in notes
+        else msgspec.structs.replace(
+            new, context={**new.context, "notes": [note for note in notes if note != NOTE]}
+        )
+    )
+
+
+def _notes(delivery: Delivery | NewDelivery) -> list[str]:
+    notes = delivery.context.get("notes")
+    return list(notes) if isinstance(notes, list | tuple) else []

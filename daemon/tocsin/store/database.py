@@ -9,32 +9,37 @@ from typing import Protocol, TypeVar
 import trio
 
 from tocsin.events import Instant
+from tocsin.store.errors import StoreUnavailable
 from tocsin.store.model import Attempt, Batch, Delivery, Loaded
 from tocsin.store.retention import Pruned, Retention
 from tocsin.store.store import Store
 
 _T = TypeVar("_T")
+_PATIENCE = 2.0  # seconds, with what can be done without
 
 
 class RunSync(Protocol):
-    """Runs a blocking call. Once begun the call is finished and its result given, also where the caller is cancelled."""
+    """Runs a blocking call. Once begun the call is finished and its result given, also where the caller is cancelled.
 
-    def __call__(self, call: Callable[[], _T], /) -> Awaitable[_T]: ...
+    With `abandon` the caller is let go when it is cancelled; the call goes on by itself, and others wait for its end.
+    """
+
+    def __call__(self, call: Callable[[], _T], /, *, abandon: bool = False) -> Awaitable[_T]: ...
 
 
 def in_thread() -> RunSync:
     """Calls run in a worker thread, one at a time, apart from all other threads' limits."""
     limiter = trio.CapacityLimiter(1)
 
-    async def run(call: Callable[[], _T], /) -> _T:
-        # Not abandoned on cancel: a caller that is cancelled while it waits has changed nothing, one whose call has
-        # begun gets its answer.
-        return await trio.to_thread.run_sync(call, abandon_on_cancel=False, limiter=limiter)
+    async def run(call: Callable[[], _T], /, *, abandon: bool = False) -> _T:
+        # A caller that is cancelled while it waits for its turn has changed nothing; one whose call has begun gets its
+        # answer, unless it only wants to know something: a disk that hangs answers nobody.
+        return await trio.to_thread.run_sync(call, abandon_on_cancel=abandon, limiter=limiter)
 
     return run
 
 
-async def inline(call: Callable[[], _T], /) -> _T:
+async def inline(call: Callable[[], _T], /, *, abandon: bool = False) -> _T:  # noqa: ARG001 - never needed
     """Calls run here and now: for simulations, whose clock mustn't move meanwhile."""
     await trio.lowlevel.checkpoint_if_cancelled()
     result = call()
@@ -45,7 +50,8 @@ async def inline(call: Callable[[], _T], /) -> _T:
 class Database:
     """`Store` for trio. Every method is the store's method of that name and raises what that raises.
 
-    Cancellation: either Cancelled is raised and nothing has happened, or the call returns and all has.
+    Cancellation: of what writes, either Cancelled is raised and nothing has happened, or the call returns and all has;
+    what reads is given up at once, also while the disk hangs.
     """
 
     def __init__(self, store: Store, run_sync: RunSync) -> None:
@@ -68,25 +74,28 @@ class Database:
         await self._run(partial(self._store.commit, batch))
 
     async def alive(self, now: Instant) -> None:
-        await self._run(partial(self._store.alive, now))
+        """Also raises StoreUnavailable where there is no answer soon."""
+        with trio.move_on_after(_PATIENCE):
+            return await self._run(partial(self._store.alive, now), abandon=True)
+        raise StoreUnavailable("the disk doesn't answer")
 
     async def due(self, channel: str, target: int, now: datetime, limit: int) -> list[Delivery]:
-        return await self._run(partial(self._store.due, channel, target, now, limit))
+        return await self._run(partial(self._store.due, channel, target, now, limit), abandon=True)
 
     async def next_due(self, channel: str, target: int) -> datetime | None:
-        return await self._run(partial(self._store.next_due, channel, target))
+        return await self._run(partial(self._store.next_due, channel, target), abandon=True)
 
     async def waiting(self, alert: str, channel: str, target: int) -> list[Delivery]:
-        return await self._run(partial(self._store.waiting, alert, channel, target))
+        return await self._run(partial(self._store.waiting, alert, channel, target), abandon=True)
 
     async def unhanded(self, channel: str, target: int, after: str | None, limit: int) -> list[Delivery]:
-        return await self._run(partial(self._store.unhanded, channel, target, after, limit))
+        return await self._run(partial(self._store.unhanded, channel, target, after, limit), abandon=True)
 
     async def told(self, alert: str, channel: str) -> list[Delivery]:
-        return await self._run(partial(self._store.told, alert, channel))
+        return await self._run(partial(self._store.told, alert, channel), abandon=True)
 
     async def pending_targets(self) -> dict[tuple[str, int], int]:
-        return await self._run(self._store.pending_targets)
+        return await self._run(self._store.pending_targets, abandon=True)
 
     async def record(self, attempts: Sequence[Attempt]) -> None:
         await self._run(partial(self._store.record, attempts))

@@ -29,6 +29,9 @@ _HEAD = """
     )
 """
 GET_DUE = f"SELECT {', '.join(_DELIVERY_COLUMNS)} {_HEAD} AND next_at <= ? ORDER BY sequence LIMIT ?"
+GET_PENDING = f"""
+    SELECT {", ".join(_DELIVERY_COLUMNS)} FROM deliveries WHERE status = 'pending' ORDER BY sequence LIMIT ?
+"""  # noqa: S608 - names are ours
 GET_NEXT_DUE = f"SELECT min(next_at) {_HEAD}"
 GET_WAITING = f"""
     SELECT {", ".join(_DELIVERY_COLUMNS)} FROM deliveries

@@ -172,5 +172,6 @@ class Loaded(Struct, frozen=True, kw_only=True):
     samples: Sequence[SampleRow] = ()  # in the order in which they were committed
     held: Sequence[HeldRow] = ()  # in the order in which they were held
     silences: Sequence[Silence] = ()  # those that weren't taken back, over or not
+    pending: Sequence[Delivery] = ()  # the first that wait to be sent, in order
     set_aside: Path | None = None  # a corrupt database, moved here
     unreadable: tuple[str, ...] = ()  # rows that this version can't make sense of, and why; left out above

@@ -19,6 +19,7 @@ from tocsin.store.retention import Pruned, Retention, prune
 from tocsin.store.sql import json_text
 
 DATABASE = "tocsin.db"
+_MOST_PENDING = 20_000  # deliveries that are kept in memory beside
 _T = TypeVar("_T")
 
 
@@ -60,9 +61,11 @@ class Store:
         """What the last run left. Rows that this version can't read are left out and named in `unreadable`."""
         unreadable: list[str] = []
 
-        def read(kind: str, query: str, parse: Callable[[Sequence[Any]], _T], key: int) -> list[_T]:
+        def read(
+            kind: str, query: str, parse: Callable[[Sequence[Any]], _T], key: int, *values: int
+        ) -> list[_T]:
             found = []
-            for row in self._db.execute(query):
+            for row in self._db.execute(query, values):
                 try:
                     found.append(parse(row))
                 except (ValueError, KeyError, ArithmeticError) as error:  # msgspec's errors are ValueErrors
@@ -75,6 +78,7 @@ class Store:
             samples = read("sample", rows.GET_SAMPLES, rows.sample, key=2)
             held = read("held alert", rows.GET_HELD, rows.held, key=1)
             silences = read("silence", rows.GET_SILENCES, rows.silence, key=2)
+            pending = read("delivery", deliveries.GET_PENDING, deliveries.delivery, 1, _MOST_PENDING)
             (alive,) = self._db.execute(rows.GET_ALIVE, [rows.ALIVE_AT, rows.ALIVE_STEADY])
         return Loaded(
             entities=entities,
@@ -83,6 +87,7 @@ class Store:
             alive=rows.alive(alive),
             held=held,
             silences=silences,
+            pending=pending,
             set_aside=self.set_aside,
             unreadable=tuple(unreadable),
         )

@@ -1,0 +1,230 @@
+"""All that is written while the daemon runs, one thing after the other, in its order, whatever the disk does meanwhile.
+
+Who wants something written puts it in here, and waits until it is on disk or the journal is *overdue*: five seconds
+after the first write that was refused, or not answered, by the clock. From then on nobody waits for the disk: what is
+put in is written when it can be, in the same order. The journal is no longer overdue when all has been written.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol, TypeAlias
+
+import trio
+
+from tocsin.clock import Clock
+from tocsin.store.errors import StoreUnavailable
+from tocsin.store.model import Attempt, Batch
+
+OVERDUE_AFTER = 5.0  # seconds
+_AGAIN = (0.1, 0.5, 1.0)  # seconds between tries when the disk refuses; the last one goes on
+_MOST_UNWRITTEN = 2_000  # batches kept whole in memory; of what comes beyond that, events are not kept
+_NOTICEABLE = 1.0  # seconds; a write that takes longer is worth a word
+
+Write: TypeAlias = Batch | Sequence[Attempt]
+
+
+class Writer(Protocol):
+    """Each call raises StoreUnavailable, with nothing written, when the disk refuses."""
+
+    async def commit(self, batch: Batch) -> None: ...
+
+    async def record(self, attempts: Sequence[Attempt]) -> None: ...
+
+    async def free_reserve(self) -> bool: ...
+
+
+class Entry:
+    """One write. `error`: the bug for which it couldn't be made."""
+
+    def __init__(self, write: Write, put_at: float) -> None:
+        self.write = write
+        self.put_at = put_at
+        self.done = trio.Event()
+        self.error: Exception | None = None
+        self.awaited = 0
+
+
+class Journal:
+    """Times are the clock's steady seconds. `log` is a structlog logger."""
+
+    def __init__(self, database: Writer, clock: Clock, log: Any) -> None:
+        self._database = database
+        self._clock = clock
+        self._log = log
+        self._entries: deque[Entry] = deque()
+        self._arrived = trio.Event()
+        self._prompt: set[trio.CancelScope] = set()  # what is given up when the journal becomes overdue
+        self._turned = trio.Event()  # set, and replaced, when `overdue` changes
+        self._reason = ""  # for which the disk refused the last time
+        self._tries = 0
+        self._trouble_since: float | None = None
+        self.overdue = False
+
+    # -------------------------------------------------------------------------------------------------------- for users
+
+    def put(self, write: Write) -> Entry:
+        """Have this written after all that was put in before."""
+        if isinstance(write, Batch) and len(self._entries) >= _MOST_UNWRITTEN:
+            # Not into the first, which is being written.
+            for entry in reversed(tuple(self._entries)[1:]):
+                if isinstance(entry.write, Batch):
+                    merge_without_events(entry.write, write)
+                    return entry
+        entry = Entry(write, self._clock.now().steady)
+        self._entries.append(entry)
+        self._arrived.set()
+        return entry
+
+    async def written(self, entry: Entry) -> bool:
+        """Wait until it is on disk. False: the journal is overdue, and it is written later. Raises what was wrong with it."""
+        entry.awaited += 1
+        try:
+            with self._while_prompt():
+                await entry.done.wait()
+        finally:
+            entry.awaited -= 1
+        if entry.error is not None:
+            raise entry.error
+        return entry.done.is_set()
+
+    @contextmanager
+    def unless_overdue(self) -> Iterator[None]:
+        """What is done here is given up when the journal becomes overdue. Raises StoreUnavailable then."""
+        finished = False
+        with self._while_prompt():
+            yield
+            finished = True
+        if not finished:
+            raise StoreUnavailable(self.reason)
+
+    async def until(self, *, overdue: bool) -> None:
+        """Wait until the journal is overdue, or isn't."""
+        while self.overdue is not overdue:
+            await self._turned.wait()
+
+    async def drained(self) -> None:
+        """Wait until all is written that was put in so far."""
+        if self._entries:
+            await self._entries[-1].done.wait()
+
+    @property
+    def refused_since(self) -> float | None:
+        """Since when the disk refuses or doesn't answer; None while it does what it should."""
+        if not self._entries:
+            return None
+        since = self._entries[0].put_at
+        late = self._clock.now().steady - since >= _NOTICEABLE
+        return since if self._tries or late or self.overdue else None
+
+    @property
+    def reason(self) -> str:
+        """Why nothing can be written, in words."""
+        return self._reason or "the disk doesn't answer"
+
+    def unwritten(self) -> Iterator[Batch]:
+        """The batches that aren't on disk yet, in order."""
+        return (entry.write for entry in tuple(self._entries) if isinstance(entry.write, Batch))
+
+    # ---------------------------------------------------------------------------------------------------------- writing
+
+    async def run(self) -> None:
+        """For ever. A batch that can't be written for a bug of ours raises: what is in memory isn't to be trusted then."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._watch_the_time)
+            while True:
+                await self._arrived.wait()
+                await self._write_all()
+                self._arrived = trio.Event()
+                self._recovered()
+
+    async def _write_all(self) -> None:
+        while self._entries:
+            entry = self._entries[0]
+            try:
+                if isinstance(entry.write, Batch):
+                    await self._database.commit(entry.write)
+                else:
+                    await self._record(entry, entry.write)
+            except StoreUnavailable as error:
+                await self._refused(error)
+            else:
+                self._tries, self._reason = 0, ""
+                self._entries.popleft()
+                entry.done.set()
+
+    async def _record(self, entry: Entry, attempts: Sequence[Attempt]) -> None:
+        try:
+            await self._database.record(attempts)
+        except LookupError as error:
+            if entry.awaited:
+                entry.error = error
+            else:
+                self._log.error("what became of a delivery can't be recorded", reason=str(error))
+
+    async def _refused(self, error: StoreUnavailable) -> None:
+        self._reason = str(error)
+        if self._trouble_since is None:
+            self._trouble_since = self._entries[0].put_at
+        if not self.overdue:
+            self._log.error("cannot commit, trying again", reason=self._reason, tries=self._tries + 1)
+        if error.full and await self._database.free_reserve():
+            self._log.warning("the space that was put by for this is given back to the disk")
+        delay = _AGAIN[min(self._tries, len(_AGAIN) - 1)]
+        self._tries += 1
+        await trio.sleep(delay)
+
+    def _recovered(self) -> None:
+        since = self._trouble_since
+        if since is not None:
+            self._trouble_since = None
+            self._log.info("committing again", after=round(self._clock.now().steady - since, 1))
+        if self.overdue:
+            self._turn(overdue=False)
+
+    # ------------------------------------------------------------------------------------------------------------- time
+
+    async def _watch_the_time(self) -> None:
+        while True:
+            await self._arrived.wait()
+            while self._entries and not self.overdue:
+                left = self._entries[0].put_at + OVERDUE_AFTER - self._clock.now().steady
+                if left <= 0:
+                    self._turn(overdue=True)
+                    break
+                await trio.sleep(left)
+            await self.until(overdue=False)
+
+    def _turn(self, *, overdue: bool) -> None:
+        self.overdue = overdue
+        if overdue and self._trouble_since is None:
+            self._trouble_since = self._entries[0].put_at
+        self._turned.set()
+        self._turned = trio.Event()
+        if overdue:
+            for scope in self._prompt:
+                scope.cancel()
+
+    @contextmanager
+    def _while_prompt(self) -> Iterator[None]:
+        """What is done here is cut off when the journal becomes overdue; where it is, at its first checkpoint."""
+        with trio.CancelScope() as scope:
+            self._prompt.add(scope)
+            try:
+                if self.overdue:
+                    scope.cancel()
+                yield
+            finally:
+                self._prompt.discard(scope)
+
+
+def merge_without_events(into: Batch, batch: Batch) -> None:
+    """What `batch` changed, committed with `into`: alerts and states in their order, but not what happened."""
+    # Of one batch what is gone goes before its entities are put: what is gone by then was put in vain.
+    gone = frozenset(batch.gone)
+    into.entities = [change for change in into.entities if change.key not in gone]
+    for name in Batch.__struct_fields__:
+        rows = getattr(batch, name)
+        if isinstance(rows, list) and name != "events":
+            setattr(into, name, getattr(into, name) + rows)
+    into.entities = list({change.key: change for change in into.entities}.values())
