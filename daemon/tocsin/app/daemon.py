@@ -37,6 +37,8 @@ from tocsin.ruletest.answers import explained, overview
 from tocsin.store.errors import StoreUnavailable
 from tocsin.store.model import Batch
 
+_FINISH_WITHIN = 7.0  # seconds from the wish to stop; the promise is 10, and files and database are still to be closed
+
 
 class Daemon:
     """Everything that runs between start and stop. `load` reads the configuration anew; it raises ConfigError."""
@@ -82,10 +84,11 @@ class Daemon:
                 self._log.info("started", version=__version__, pid=os.getpid(), summary=self._summary())
                 task_status.started()
                 await self._stop.wait()
+                deadline = trio.current_time() + _FINISH_WITHIN
                 self._notifier.send(STOPPING="1", STATUS="stopping")
                 self._log.info("stopping")
                 parts.cancel_scope.cancel()
-            with trio.move_on_after(3):
+            with trio.move_on_at(deadline):
                 await self.tell("daemon.stopping", "stopped on request")
                 await self._take_all()
                 await self._rooms.pipeline.finish()
