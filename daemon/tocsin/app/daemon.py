@@ -37,7 +37,9 @@ from tocsin.ruletest.answers import explained, overview
 from tocsin.store.errors import StoreUnavailable
 from tocsin.store.model import Batch
 
-_FINISH_WITHIN = 7.0  # seconds from the wish to stop; the promise is 10, and files and database are still to be closed
+_FINISH_WITHIN = (
+    7.0  # seconds from the wish to stop; the promise is 10, and files and database are still to be closed
+)
 
 
 class Daemon:
