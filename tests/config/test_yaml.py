@@ -201,6 +201,8 @@ def test_a_bomb_of_aliases_goes_off_nowhere():
 def test_depth_is_capped(opening):
     problems = bad(opening * 5000)
     assert problems[-1].message == "nested more than 64 deep"
+    assert problems[-1].place is not None
+    assert problems[-1].place.line == 1
 
 
 def test_size_is_capped():

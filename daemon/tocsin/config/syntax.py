@@ -7,6 +7,7 @@ import yaml
 
 from tocsin.errors import Place, Problem
 
+MAX_DEPTH = 64
 _BARE_TEMPLATE = re.compile(r"[:-]\s{1,40}\{\{")
 _QUOTE = "put the text in quotes"
 # libyaml's words -> ours, a hint, and whether the place is where the construct began (else where it stumbled).
@@ -49,6 +50,8 @@ _KNOWN: dict[str, tuple[str, str, bool]] = {
         "one file holds one document: remove the ... or ---",
         False,
     ),
+    # libyaml's own cap (since the one in PyYAML 6.0.4), which its scanner may reach before the builder counts to ours.
+    "exceeded maximum nesting depth": (f"nested more than {MAX_DEPTH} deep", "", False),
     "found unknown escape character": (
         "an escape that YAML doesn't know",
         "in single quotes a backslash is only a backslash",

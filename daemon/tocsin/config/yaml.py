@@ -14,12 +14,11 @@ from typing import Any, TypeAlias
 import yaml
 
 from tocsin.config.literals import hide_literals
-from tocsin.config.syntax import cut_problem, in_bracket, syntax_problem
+from tocsin.config.syntax import MAX_DEPTH, cut_problem, in_bracket, syntax_problem
 from tocsin.document import Entry, Mapping, Node, Scalar, Sequence
 from tocsin.errors import Place, Problem
 
 MAX_SIZE = 16 << 20  # characters; 10,000 rules are about 2 MiB
-MAX_DEPTH = 64
 _MAX_DIGITS = 100  # of a number; far beyond any price, far below what makes arithmetic slow
 _MAX_SHOWN = 400  # a longer line is not echoed
 _WORDS: dict[str, bool | None] = {
