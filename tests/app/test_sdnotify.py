@@ -9,6 +9,8 @@ import pytest
 
 from tocsin.app.sdnotify import SystemdNotifier
 
+pytestmark = pytest.mark.real
+
 
 @pytest.fixture
 def systemd(tmp_path: Path) -> Iterator[socket.socket]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 import trio
 
 from support.daemon_parts import Lines
@@ -14,6 +15,8 @@ from tocsin.app.serve import serve
 from tocsin.config.load import load_settings
 from tocsin.config.settings import Settings
 from tocsin.store.model import InstanceRow
+
+pytestmark = pytest.mark.real
 
 CONFIG = """
 state_dir: state

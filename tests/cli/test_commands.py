@@ -17,6 +17,8 @@ from tocsin.events.kinds import KINDS
 from tocsin.shipped import shipped
 from tocsin.venues.registry import venue_types
 
+pytestmark = pytest.mark.real
+
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):

@@ -17,6 +17,8 @@ from tocsin.cli import cli
 from tocsin.control import client
 from tocsin.control.client import SOCKET, ControlClient, NotAllowed, NotRunning, is_running
 
+pytestmark = pytest.mark.real
+
 NOBODY = 65534
 GROUP = next(group for group in grp.getgrall() if group.gr_gid not in (0, NOBODY) and not group.gr_mem)
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")

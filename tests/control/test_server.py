@@ -9,6 +9,8 @@ import trio
 from tocsin.config.settings import UnknownRule
 from tocsin.control.server import make_app
 
+pytestmark = pytest.mark.real
+
 
 class FakeDaemon:
     """Knows one rule, `red`; of `broken` it stumbles."""

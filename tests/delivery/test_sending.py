@@ -12,6 +12,8 @@ from tocsin.delivery.model import Message
 from tocsin.delivery.services import validate_url
 from tocsin.secrets import Masker, Secret
 
+pytestmark = pytest.mark.real
+
 SLACK_URL = "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#desk"
 SLACK_BOT_URL = "slack://xoxb-1234-1234-4ddbc191d40ee098cbaae6f3523ada2d/#desk"
 TELEGRAM_URL = "tgram://123456789:abcdefg_hijklmnop/12315544/"

@@ -14,6 +14,8 @@ from tocsin.secrets import Secret
 from tocsin.store import Database
 from tocsin.store.model import Batch
 
+pytestmark = pytest.mark.real
+
 SLACK_URL = "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#desk"
 TELEGRAM_URL = "tgram://123456789:abcdefg_hijklmnop/12315544/"
 

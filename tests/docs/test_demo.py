@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.real
+
 VENUES = ("yourfintech", "topone", "piexgo", "wealthsimple", "glocalflex")
 MISSION = (  # the three kinds of alert that the project exists for
     "firing: profit -60.25 < -50",

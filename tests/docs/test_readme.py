@@ -24,6 +24,8 @@ from tocsin.ruletest.clock import SteppedClock
 from tocsin.ruletest.reading import read_tests
 from tocsin.ruletest.runner import play
 
+pytestmark = pytest.mark.real
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 CONTRIBUTING = (ROOT / ".github" / "CONTRIBUTING.md").read_text()

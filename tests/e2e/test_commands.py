@@ -9,6 +9,7 @@ import subprocess
 import sys
 from contextlib import suppress
 
+import pytest
 import trio
 
 from support.daemon import PATIENCE, Daemon, Folder
@@ -16,6 +17,8 @@ from support.fault_server import Peer, serving
 from support.mission import POSITION, RULES, cancel, connected, profit, settle, venues
 from support.receivers import SLACK, TELEGRAM, Hang, Reply
 from tocsin.simulator import wealthsimple
+
+pytestmark = pytest.mark.real
 
 
 async def test_what_is_and_what_was(folder, people, exchange):

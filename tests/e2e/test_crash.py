@@ -22,6 +22,8 @@ from support.mission import (
 from support.receivers import SLACK, TELEGRAM, Hang, HttpReceiver, Reply
 from tocsin.simulator import topone, wealthsimple
 
+pytestmark = pytest.mark.real
+
 
 @pytest.fixture
 def hook():

@@ -7,12 +7,16 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
 from support.daemon import Daemon, Folder
 from support.decoding import fixture
 from support.mission import connected
 from tocsin.simulator import Exchange, SimulatedVenue
 from tocsin.simulator.wealthsimple import Wealthsimple
 from tocsin.simulator.yourfintech import Yourfintech
+
+pytestmark = pytest.mark.real
 
 POSITION = "be06c5da-35d4-4ca1-8865-f9b24b9038a3"
 ACCOUNT = "9020b4e5-dade-46da-9469-7a58fa25fd56"

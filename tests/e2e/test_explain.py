@@ -2,7 +2,11 @@
 
 import json
 
+import pytest
+
 from support.mission import POSITION, cancel, connected, profit, venues
+
+pytestmark = pytest.mark.real
 
 RULES = [
     {"id": "falls", "watch": "position", "when": "change(profit, 1h) < -1 or drawdown(profit) > 10"},

@@ -13,6 +13,8 @@ from support.receivers import HttpReceiver
 from tocsin.simulator import piexgo
 from tocsin.simulator.yourfintech import server_message
 
+pytestmark = pytest.mark.real
+
 FLOOD = 10_000  # messages
 GARBAGE = (
     "", "not JSON", "{", "[]", "null", '{"message_id": 1}', '{"a": NaN}', "[" * 5000, '{"message_type": {"server_message": 7}}',

@@ -1,5 +1,7 @@
 """The main job: what happens at a venue is told to people, each message once, by Slack, Telegram and mail."""
 
+import pytest
+
 from support.mission import (
     IN_THE_RED,
     OUT_OF_IT,
@@ -13,6 +15,8 @@ from support.mission import (
     settle,
     venues,
 )
+
+pytestmark = pytest.mark.real
 
 
 async def test_each_alert_is_told_once_on_each_of_its_channels(folder, people, exchange):

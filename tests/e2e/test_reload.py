@@ -8,6 +8,8 @@ import trio
 from support.mission import POSITION, cancel, connected, profit, settle
 from support.receivers import HttpReceiver
 
+pytestmark = pytest.mark.real
+
 RED = {"id": "red", "watch": "position", "when": "profit < -50"}
 CANCELED = {"id": "canceled", "watch": "order.canceled"}
 OTHER = "be06c5da-35d4-4ca1-8865-000000000000"

@@ -1,9 +1,13 @@
 """No key, token, password, ticket or signature is seen where it needn't be: not even when others shout it at us."""
 
+import pytest
+
 from support.daemon import MAIL_PASSWORD, SLACK_TOKENS, TELEGRAM_TOKEN
 from support.mission import connected, profit
 from support.receivers import TELEGRAM, Reply
 from tocsin.simulator import glocalflex, piexgo, topone, wealthsimple, yourfintech
+
+pytestmark = pytest.mark.real
 
 CONFIGURED = {
     TELEGRAM_TOKEN,

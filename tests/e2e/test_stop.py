@@ -2,9 +2,13 @@
 
 import json
 
+import pytest
+
 from support.daemon import Folder
 from support.fault_server import TEXT, Peer, frame, serving
 from tocsin.simulator import piexgo
+
+pytestmark = pytest.mark.real
 
 MOST_LOST = 1  # the message that waits for room in the queue when the venue's task ends
 

@@ -14,6 +14,8 @@ from support.fake_venue import QUICK, FakeAdapter, feeding
 from support.fault_server import CLOSE, PING, TEXT, FaultServer, Peer, frame, proxied, serving
 from tocsin.venues.base import Request
 
+pytestmark = pytest.mark.real
+
 
 async def good(peer: Peer) -> None:
     """A venue as it should be."""

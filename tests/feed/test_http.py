@@ -11,6 +11,8 @@ from tocsin.feed.http import Http
 from tocsin.feed.outside import HttpFailed
 from tocsin.venues.base import HttpRequest
 
+pytestmark = pytest.mark.real
+
 
 async def ask(server, scheme="http", *, ca=None, within=1.0, **parts):
     with trio.fail_after(5):

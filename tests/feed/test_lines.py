@@ -11,6 +11,8 @@ from support.fault_server import proxied, serving
 from tocsin.feed.lines import LineConnection
 from tocsin.feed.outside import Lost, Unreadable
 
+pytestmark = pytest.mark.real
+
 
 async def read_lines(*chunks: bytes, longest: int = 20) -> list[str]:
     """What a connection makes of these chunks, then of the end."""

@@ -1,11 +1,14 @@
 """A venue that gives a picture and closes: cycles, missed ones, and what they make of the pictures."""
 
+import pytest
 import trio
 
 from support.fake_venue import FakeAdapter, feeding
 from support.fault_server import FaultServer, Peer, serving
 from tocsin.events import Observation, SnapshotBegins, SnapshotEnds
 from tocsin.venues.base import Session
+
+pytestmark = pytest.mark.real
 
 
 def ws(server: FaultServer) -> str:

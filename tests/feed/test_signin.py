@@ -19,6 +19,8 @@ from tocsin.venues.base import (
     SignInRefused,
 )
 
+pytestmark = pytest.mark.real
+
 
 class Venue:
     """A script: plain HTTP at `/token`, a WebSocket that wants the latest token elsewhere."""

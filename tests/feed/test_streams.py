@@ -11,6 +11,8 @@ from support.fault_server import BINARY, PING, PONG, FaultServer, Peer, frame, s
 from tocsin.feed import Timings
 from tocsin.venues.base import Request
 
+pytestmark = pytest.mark.real
+
 ORDERS = Request(name="orders", text='{"sub": "orders"}')
 BALANCE = Request(name="balance", text='{"sub": "balance"}')
 TICKS = Request(name="ticks", text='{"sub": "ticks"}', market_data=True)

@@ -14,6 +14,8 @@ from tocsin.store import DATABASE, SchemaRefused, StateInUse, Store, StoreUnavai
 from tocsin.store.directory import RESERVE_SIZE
 from tocsin.store.migrations import migrate
 
+pytestmark = pytest.mark.real
+
 HOLDER = """
 import sys
 from datetime import UTC, datetime

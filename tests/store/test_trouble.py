@@ -10,6 +10,8 @@ import pytest
 from support.stored import T0, alert, attempt, commit, delivery, due_ids, opened, order
 from tocsin.store import StoreUnavailable
 
+pytestmark = pytest.mark.real
+
 # Commits batch after batch, says of each when it is acknowledged, and marks half of them sent.
 WORKER = """
 import sys

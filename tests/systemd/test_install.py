@@ -10,6 +10,8 @@ import pytest
 from support.installing import INSTALL, install
 from tocsin.shipped import shipped
 
+pytestmark = pytest.mark.real
+
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="systemd/install needs root")
 
 

@@ -8,7 +8,7 @@ import pytest
 from support.booted import Booted
 from support.installing import boot
 
-pytestmark = pytest.mark.systemd
+pytestmark = [pytest.mark.systemd, pytest.mark.real]
 
 SECRETS = {"piexgo_key": "k3y-of-the-exchange", "piexgo_secret": "s3cret-of-the-exchange"}
 CONFIG = """\
