@@ -31,6 +31,10 @@ def silence(matchers: str, *, id_: str = "s1", lasts: float = 60, begins: float 
         ("symbol=~BTC", False),  # the whole value
         ("symbol=~BTC.*", True),
         ("symbol!~BTC.*", False),
+        ("symbol=btcUSD", True),  # of symbols case tells nothing
+        ("symbol!=btcusd", False),
+        ("symbol=~btc.*", True),
+        ("id=P1", False),  # of ids it does
         ("venue=fx symbol=~BTC.*", True),
         ("venue=fx symbol=ETHUSD", False),  # all of them
         ("venue!=px", True),

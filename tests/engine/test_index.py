@@ -21,8 +21,8 @@ from tocsin.events import KINDS, Observation
 NUMBERS = st.sampled_from(["-2", "-1", "0", "0.5", "1.0", "1", "2"])
 FIELDS = {
     "profit": NUMBERS, "leverage": NUMBERS, "stop_loss": NUMBERS, "amount": NUMBERS,
-    "symbol": st.sampled_from(["A", "B", "C"]), "side": st.sampled_from(["long", "short"]),
-    "currency": st.sampled_from(["EUR", "USD"]), "reason": st.sampled_from(["A", "b"]),
+    "symbol": st.sampled_from(["A", "a", "B", "C"]), "side": st.sampled_from(["long", "short"]),
+    "currency": st.sampled_from(["EUR", "USD"]), "reason": st.sampled_from(["A", "b", "B"]),
 }  # fmt: skip
 NUMERIC = ("profit", "leverage", "stop_loss", "amount", "account.equity", "abs(profit)", "profit + amount")
 TEXTUAL = ("symbol", "currency", "reason", "lower(reason)", "previous(symbol)", "venue")
@@ -38,7 +38,8 @@ SIMPLE = st.one_of(
     _texts(NUMBERS, st.sampled_from(["<", "<="]), st.sampled_from(NUMERIC), "<=", NUMBERS),
     _texts(st.sampled_from(NUMERIC), "in [", NUMBERS, ",", NUMBERS, "]"),
     _texts(st.sampled_from(TEXTUAL), st.sampled_from(["==", "!="]), st.sampled_from(['"A"', '"B"', '"EUR"', '"b"'])),
-    _texts(st.sampled_from(TEXTUAL), st.sampled_from(["in", "not in"]), '["A", "C", "fx"]'),
+    _texts(st.sampled_from(TEXTUAL), st.sampled_from(["in", "not in"]), '["A", "c", "fx"]'),
+    _texts("symbol", st.sampled_from(["==", "!="]), st.sampled_from(["reason", "id", "previous(symbol)"])),
     _texts('side == "long"'),
     _texts("missing(", st.sampled_from(NUMERIC), ")"),
     _texts("changed(", st.sampled_from(OWN), ")"),

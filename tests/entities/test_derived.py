@@ -348,3 +348,17 @@ def test_what_an_account_says_of_one_message_a_price_does_not_say_again(scene):
     scene.say("account", id="a", balance="1", cause="withdrawal")
     tick(scene, "1", "2")
     assert scene.state("account", "a", "a").cause is UNSET
+
+
+def test_prices_find_their_positions_in_either_case(scene):
+    scene.say("position", **POSITION)
+    ticked, moved = scene.say("ticker", id="btcusd", symbol="btcusd", bid="89788", ask="89788.01")
+    assert (ticked.key.id, moved.key.id, text(moved.state.profit)) == ("btcusd", "p", "-0.0001")
+    (late,) = scene.say("position", **POSITION | {"id": "q", "symbol": "BtcUsd"})
+    assert text(late.state.profit) == "-0.0001", "by the price as it stands"
+
+
+def test_a_book_keeps_no_ticker_beside_the_venues_own_of_another_case(scene):
+    scene.say("ticker", id="BTC_USDT", symbol="BTC_USDT", bid="1", ask="2")
+    changes = scene.say("book", id="btc_usdt", symbol="btc_usdt", bid="3", ask="4")
+    assert [change.kind for change in changes] == ["book"]

@@ -3,7 +3,7 @@
     field = text     equal                  field != text     anything else
     field =~ regex   the whole value is it  field !~ regex    it isn't
 
-Matchers are joined by *and*. A value with spaces stands in double quotes. A field without a value is an empty text.
+Of symbols and events case tells nothing. Matchers are joined by *and*. A value with spaces stands in double quotes. A field without a value is an empty text.
 """
 
 import re
@@ -17,6 +17,7 @@ from msgspec import Struct, structs
 from tocsin.engine.model import Context
 from tocsin.store.model import Silence
 
+_CASELESS = frozenset({"symbol", "event"})
 FIELDS = ("rule", "severity", "venue", "account", "kind", "id", "symbol", "event")
 _MATCHER = re.compile(r'\s*(\w+)(=~|!~|!=|=)("(?:[^"\\]|\\.)*"|[^\s"]*)(?=\s|$)')
 _ESCAPED = re.compile(r"\\(.)")
@@ -32,6 +33,8 @@ class Matcher(Struct, frozen=True):
 
     def matches(self, context: Context) -> bool:
         value = _value(self.field, context)
+        if self.field in _CASELESS:
+            value = value.casefold()
         found = value == self.value if self.regex is None else self.regex.fullmatch(value) is not None
         return found is not self.operator.startswith("!")
 
@@ -58,8 +61,9 @@ def parse_matchers(text: str) -> tuple[Matcher, ...]:
 
 def _matcher(field: str, operator: str, value: str) -> Matcher:
     if not operator.endswith("~"):
-        return Matcher(field, operator, value)
+        return Matcher(field, operator, value.casefold() if field in _CASELESS else value)
     options = re2.Options()
+    options.case_sensitive = field not in _CASELESS
     options.log_errors = False
     options.max_mem = 1 << 20  # bytes for one regex, as in rules
     try:

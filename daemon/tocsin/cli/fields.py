@@ -32,7 +32,7 @@ def command(kind: str | None, output: str) -> None:
     else:
         print_rows([(name, _doc(name)) for name in KINDS], indent="")
         click.echo("\nEach has, besides its own fields:")
-        print_rows([(name, field_type, doc) for name, (field_type, doc) in COMMON.items()])
+        print_rows([(field.name, field.type, field.doc) for field in COMMON.values()])
         click.echo("\ntocsin fields KIND shows the fields and events of one.")
 
 

@@ -5,6 +5,8 @@ from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
 
+from msgspec import structs
+
 from tocsin.engine import states
 from tocsin.engine.awaiting import Awaiting
 from tocsin.engine.context import value_of
@@ -12,7 +14,7 @@ from tocsin.engine.group_change import is_group_key
 from tocsin.engine.grouped import Grouped
 from tocsin.engine.happenings import Quiet, Reminding
 from tocsin.engine.hours import OUT_OF_HOURS, Hours
-from tocsin.engine.identity import group_fields
+from tocsin.engine.identity import group_fields, rekeyed
 from tocsin.engine.instance import Instance
 from tocsin.engine.links import Links
 from tocsin.engine.lives import Life, Lives, revive
@@ -55,8 +57,17 @@ def read(row: Saved, rule: Rule | None, alive: Instant | None, now: Instant) -> 
     KeyError, TypeError, ValueError or msgspec's ValidationError where another version had written it.
     """
     record = row.record
-    life = revive(rule or gone_rule(row.rule, record), row.instance, record, alive, now)
+    key = row.instance if rule is None else rekeyed(rule, row.instance)
+    life = revive(rule or gone_rule(row.rule, record), key, record, alive, now)
     return Kept(life, record["asks"], record.get("per"), record["fingerprint"])
+
+
+def left_behind(row: Saved, life: Life, now: Instant) -> Transition:
+    """The store needs no more what it had of the life under another key."""
+    gone = transition(
+        life, Step(trace="its key is another now"), now, state="inactive", alert_id="", keep=False
+    )
+    return structs.replace(gone, instance=row.instance)
 
 
 class Changeover:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from msgspec import ValidationError
 
 from tocsin.engine.awaiting import Awaiting
-from tocsin.engine.changeover import Changeover, read
+from tocsin.engine.changeover import Changeover, left_behind, read
 from tocsin.engine.familiar import Familiar, has_turned
 from tocsin.engine.following import Following
 from tocsin.engine.grouped import Grouped
@@ -155,8 +155,14 @@ class Engine:
                 continue
             if rule is None:
                 out += self._changeover.end(kept.life, now, self._rules.why_gone(row.rule))
-            else:
-                out += self._changeover.resumed(kept, rule, now)
+                continue
+            if kept.life.key != row.instance:
+                if self._lives.get(rule.id, kept.life.key) is not None:  # two spellings, which are one now
+                    kept.life.key = row.instance
+                    out += self._changeover.end(kept.life, now, "rule changed")
+                    continue
+                out.append(left_behind(row, kept.life, now))
+            out += self._changeover.resumed(kept, rule, now)
         out += leave()
         self._grouped.build(now)
         out += self._changeover.closed(self._rules.running.values(), now)

@@ -82,11 +82,14 @@ class Layout:
 
 
 class Group:
-    """One group as it stands. `live` are all its entities, `taking_part` those that pass the rule's `where`."""
+    """One group as it stands. `live` are all its entities, `taking_part` those that pass the rule's `where`. `shown` are
+    its `fields` as the first of its entities had them, whose case may tell nothing.
+    """
 
-    def __init__(self, layout: Layout, fields: Fields) -> None:
+    def __init__(self, layout: Layout, fields: Fields, shown: Fields | None = None) -> None:
         self._layout = layout
         self.fields = fields
+        self._shown = shown or fields
         self.live: set[Key] = set()
         self.taking_part: dict[Key, Member] = {}
         self._latest: Change | None = None
@@ -172,6 +175,12 @@ class Group:
 
     @property
     def per(self) -> dict[str, str | None]:
+        """The `per` fields, as people are shown them."""
+        return dict(zip(self._layout.per, self._shown, strict=True))
+
+    @property
+    def known_by(self) -> dict[str, str | None]:
+        """The `per` fields, as they are compared."""
         return dict(zip(self._layout.per, self.fields, strict=True))
 
     def currency(self, values: Iterable[str]) -> str | None:

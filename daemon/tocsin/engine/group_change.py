@@ -7,6 +7,7 @@ from datetime import datetime
 from msgspec import structs
 
 from tocsin.engine.group import Group
+from tocsin.engine.groups import label
 from tocsin.engine.informed import Informed, inform
 from tocsin.engine.rule import Rule
 from tocsin.events import KINDS, Change, Entity, Key
@@ -14,7 +15,7 @@ from tocsin.events import KINDS, Change, Entity, Key
 
 def group_key(group: Group) -> str:
     """The text by which a group's instance of a rule is known."""
-    return json.dumps(group.per)
+    return json.dumps(group.known_by)
 
 
 def is_group_key(key: str) -> bool:
@@ -56,12 +57,6 @@ def as_change(rule: Rule, group: Group, now: datetime) -> Informed:
         symbol=per.get("symbol"),
     )
     return inform(change, group=group)
-
-
-def label(per: Mapping[str, str | None]) -> str:
-    """What a group is called: its account, its symbol; its venue where it is of nothing else."""
-    parts = [value for name, value in per.items() if name not in ("venue", "kind") and value]
-    return ", ".join(parts) or per.get("venue") or ""
 
 
 def _state(kind: str, per: Mapping[str, str | None], currency: str | None) -> Entity:

@@ -151,9 +151,9 @@ class Grouped:
     def standing(self, life: Life, now: Instant) -> Change:
         """The group that an instance is of, as it stands; without members where the rule doesn't group so any more."""
         if self.fits(life):
-            group = self._groups.find(life.rule, life.key, now.wall)
+            group = self._groups.find(life.rule, life.key, life.entity.id, now.wall)
         else:
-            group = self._groups.vanished(life.entity.kind, life.key)
+            group = self._groups.vanished(life.entity.kind, life.key, life.entity.id)
         return as_change(life.rule, group, now.wall)
 
     def fits(self, life: Life) -> bool:

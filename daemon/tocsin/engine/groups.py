@@ -5,16 +5,18 @@ entities by the same fields with the same `where` share a table.
 """
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from tocsin.engine.group import Fields, Group, Layout, Member, Value
-from tocsin.engine.identity import field_text
+from tocsin.engine.identity import field_shown, field_text
 from tocsin.engine.model import World
 from tocsin.engine.rule import Condition, Rule
 from tocsin.events import EXACT, Change, Entity, Key, WireDecimal, computed
+
+_UNSAID = ("venue", "kind")  # in what a group is called
 
 
 class Table:
@@ -49,7 +51,8 @@ class Table:
             left = self._leave(key, change)
         group = self.groups.get(fields)
         if group is None:
-            group = self.groups[fields] = Group(self.layout, fields)
+            shown = tuple(field_shown(change, field) for field in self.layout.per)
+            group = self.groups[fields] = Group(self.layout, fields, shown)
         self._home[key] = group
         group.live.add(key)
         group.hear(change, news=news)
@@ -160,23 +163,42 @@ class Groups:
         """All groups of the rule."""
         return list(self._built(self._of_rule[rule.id], now).groups.values())
 
-    def find(self, rule: Rule, key: str, now: datetime) -> Group:
-        """The group that an instance is of; one without members where there is none any more."""
+    def find(self, rule: Rule, key: str, called: str, now: datetime) -> Group:
+        """The group that an instance is of; one without members where there is none any more. `called` is its label."""
         table = self._built(self._of_rule[rule.id], now)
-        per = json.loads(key)
+        per, shown = json.loads(key), spelled_as(key, called)
         fields = tuple(per[name] for name in table.layout.per)
-        return table.groups.get(fields) or Group(table.layout, fields)
+        found = table.groups.get(fields)
+        return found or Group(table.layout, fields, tuple(shown[name] for name in table.layout.per))
 
-    def vanished(self, kind: str, key: str) -> Group:
+    def vanished(self, kind: str, key: str, called: str) -> Group:
         """What is left of a group that no rule asks for any more."""
-        per = json.loads(key)
-        return Group(Layout(kind, tuple(per), (), self._world.get), tuple(per.values()))
+        per, shown = json.loads(key), spelled_as(key, called)
+        layout = Layout(kind, tuple(per), (), self._world.get)
+        return Group(layout, tuple(per.values()), tuple(shown.values()))
 
     @staticmethod
     def _built(table: Table, now: datetime) -> Table:
         if not table.built:
             table.build(now)
         return table
+
+
+def label(per: Mapping[str, str | None]) -> str:
+    """What a group is called: its account, its symbol; its venue where it is of nothing else."""
+    parts = [value for name, value in per.items() if name not in _UNSAID and value]
+    return ", ".join(parts) or per.get("venue") or ""
+
+
+def spelled_as(key: str, called: str) -> dict[str, str | None]:
+    """The `per` fields of a group's key, in the case in which its label has them."""
+    shown: dict[str, str | None] = json.loads(key)
+    for name, value in shown.items():
+        if value and name not in _UNSAID:
+            spelled, called = called[: len(value)], called[len(value) + len(", ") :]
+            if spelled.casefold() == value.casefold():
+                shown[name] = spelled
+    return shown
 
 
 def _kind(rule: Rule) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from tocsin.engine.rule import Rule
 from tocsin.events import Change, Key, iso
+from tocsin.events.vocabulary import caseless, is_caseless
 
 
 def is_one_of(name: str, events: Iterable[str]) -> bool:
@@ -54,8 +55,51 @@ def cooldown_key(rule: Rule, change: Change) -> str:
     return json.dumps(["cooldown", *group_of(rule, change)])
 
 
-def field_text(change: Change, field: str) -> str | None:
-    """A field as keys have it: numbers that are equal, and times, are the same text. None where it has none."""
+def rekeyed(rule: Rule, key: str) -> str:
+    """The key of a rule's life as this version spells it: without case where that tells nothing. An earlier one did
+    otherwise.
+    """
+    if key.startswith("{"):  # a group's
+        per = json.loads(key)
+        return json.dumps({name: _folded(value, name, rule.kinds) for name, value in per.items()})
+    list_, bracket, page = key.rpartition("]")
+    parts = json.loads(list_ + bracket) if key.startswith("[") else []
+    if parts[:1] not in (["cooldown"], ["sequence"]):
+        return key
+    return json.dumps([parts[0], *_folded_all(rule, parts[1:])]) + page
+
+
+def retallied(rule: Rule, key: str) -> str:
+    """The same of what a rule's events are counted by."""
+    return json.dumps(_folded_all(rule, json.loads(key)))
+
+
+def _folded_all(rule: Rule, values: list[str | None]) -> list[str | None]:
+    """The values that a key is made of: the rule's `per` fields, then what a sequence is matched by."""
+    fields = group_fields(rule)
+    rest = values[len(fields) :]
+    found = [_folded(value, name, rule.kinds) for name, value in zip(fields, values, strict=False)]
+    if rule.sequel is not None:
+        for place, (theirs, ours) in enumerate(rule.sequel.match[: len(rest)]):
+            if is_caseless(ours, rule.kinds) and is_caseless(theirs, rule.sequel.kinds):
+                rest[place] = _folded(rest[place], ours, rule.kinds)
+    return [*found, *rest]
+
+
+def _folded(value: str | None, field: str, kinds: frozenset[str]) -> str | None:
+    return value.casefold() if value is not None and is_caseless(field, kinds) else value
+
+
+def field_text(change: Change, field: str, *, exact: bool = False) -> str | None:
+    """A field as keys have it: numbers that are equal, and times, are the same text, and so are texts of which case tells
+    nothing, unless they are compared with one of which it does (`exact`). None where it has none.
+    """
+    text = field_shown(change, field)
+    return text if exact or text is None or field not in caseless(change.kind) else text.casefold()
+
+
+def field_shown(change: Change, field: str) -> str | None:
+    """The same, its texts as they came."""
     value: Any
     if field in ("venue", "account", "kind", "symbol"):
         value = getattr(change, field)

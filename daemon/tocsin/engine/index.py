@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
-from tocsin.engine.index_nodes import Leaf, Level, Part, ReadKey, Reads, Several, leaf_part, reader
+from tocsin.engine.index_nodes import Caseless, Leaf, Level, Part, ReadKey, Reads, Several, leaf_part, reader
 from tocsin.engine.index_paths import Among, Crossing, Path, Within, paths
-from tocsin.engine.language.tree import Node
+from tocsin.engine.language.tree import Node, is_caseless
 from tocsin.engine.rule import Rule
 from tocsin.events import Change
 
@@ -92,7 +92,9 @@ def _part(held: Sequence[_Held], read: ReadKey, *, below_root: bool = False) -> 
         for value in first.values:
             below.setdefault(value, []).append(each._replace(levels=tuple(rest)))
     parts: list[Part] = [
-        Level(*read(key), {value: _part(group, read, below_root=True) for value, group in below.items()})
+        (Caseless if is_caseless(key) else Level)(
+            *read(key), {value: _part(group, read, below_root=True) for value, group in below.items()}
+        )
         for key, below in apart.items()
     ]
     parts += [leaf_part(leaf, limits, read) for leaf, limits in leaves.items()]

@@ -90,6 +90,24 @@ class Level:
             below.match(change, found)
 
 
+class Caseless(Level):
+    """A level of texts that are looked up without case."""
+
+    __slots__ = ()
+
+    def match(self, change: Change, found: list[int]) -> None:
+        value = self._read(change)
+        if value is None or value is UNSET:
+            value = self._again(change) if self._again is not None else None
+            if value is None:
+                for part in self._below.values():
+                    part.match(change, found)
+                return
+        below = self._below.get(value.casefold())
+        if below is not None:
+            below.match(change, found)
+
+
 class Plain:
     """Rules of which nothing more is known."""
 

@@ -28,6 +28,8 @@ from tocsin.engine.language.tree import (
     Node,
     Not,
     Ordering,
+    folded,
+    is_caseless,
     walk,
 )
 from tocsin.engine.rule import Rule
@@ -42,7 +44,7 @@ _CROSSING = {"crosses_above": True, "crosses_below": False}
 
 @dataclass(frozen=True, slots=True)
 class Among:
-    """The key's value is one of these."""
+    """The key's value is one of these; without case, where that tells nothing (`is_caseless`)."""
 
     key: Node
     values: frozenset[Any]
@@ -153,7 +155,7 @@ def _compared(left: Node, operator: Ordering, right: Node, negated: bool) -> tup
         operator = NEGATED[operator]
     if not isinstance(right, Constant) or not _is_key(left):
         return ANYTHING
-    value = right.value
+    value = folded(right.value) if is_caseless(left) else right.value
     if operator == "==":
         return _one(Among(left, frozenset({value})))
     if operator == "!=":
@@ -165,7 +167,7 @@ def _member(node: Member) -> tuple[Path, ...]:
     if not _is_key(node.item) or not isinstance(node.options, Listing):
         return ANYTHING
     values = [option.value for option in node.options.items if isinstance(option, Constant)]
-    return _one(Among(node.item, frozenset(values)))
+    return _one(Among(node.item, frozenset(map(folded, values) if is_caseless(node.item) else values)))
 
 
 def _crossing(node: Call) -> tuple[Path, ...]:

@@ -17,6 +17,7 @@ from tocsin.engine.identity import field_text, group_fields, group_of, happens_i
 from tocsin.engine.model import Context
 from tocsin.engine.rule import Rule, Sequel, Truth
 from tocsin.events import Change, Instant
+from tocsin.events.vocabulary import is_caseless
 from tocsin.quantities import duration_text
 
 
@@ -66,13 +67,13 @@ def is_both(rule: Rule, sequel: Sequel, change: Change) -> bool:
 
 
 def first_key(rule: Rule, sequel: Sequel, change: Change) -> str:
-    return _key(rule, change, [ours for _, ours in sequel.match])
+    return _key(rule, change, _matched(rule, sequel, change, second=False))
 
 
 def second_key(rule: Rule, sequel: Sequel, change: Change) -> str | None:
     """The sequence that a second event belongs to; None where it can belong to none."""
-    named = [theirs for theirs, _ in sequel.match]
-    return None if any(field_text(change, name) is None for name in named) else _key(rule, change, named)
+    values = _matched(rule, sequel, change, second=True)
+    return None if None in values else _key(rule, change, values)
 
 
 def belongs(
@@ -134,5 +135,14 @@ def _seconds(sequel: Sequel, change: Change) -> list[int]:
     return [place for place, name in enumerate(change.events) if is_one_of(name, sequel.events)]
 
 
-def _key(rule: Rule, change: Change, match: list[str]) -> str:
-    return json.dumps(["sequence", *group_of(rule, change), *(field_text(change, name) for name in match)])
+def _matched(rule: Rule, sequel: Sequel, change: Change, *, second: bool) -> list[str | None]:
+    """The values by which the second event belongs to the first. Case tells nothing where it does so in neither field."""
+    found = []
+    for theirs, ours in sequel.match:
+        exact = not (is_caseless(theirs, sequel.kinds) and is_caseless(ours, rule.kinds))
+        found.append(field_text(change, theirs if second else ours, exact=exact))
+    return found
+
+
+def _key(rule: Rule, change: Change, matched: list[str | None]) -> str:
+    return json.dumps(["sequence", *group_of(rule, change), *matched])

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from decimal import Decimal
 
-from tocsin.engine.identity import group_fields, group_of
+from tocsin.engine.identity import group_fields, group_of, retallied
 from tocsin.engine.informed import event_time, inform
 from tocsin.engine.keeping import Keeping
 from tocsin.engine.rule import Rule
@@ -43,12 +43,14 @@ class Tallies:
         self._keeping = keeping
         self._lengths: dict[str, tuple[timedelta, ...]] = {}  # of each series
         self._of_rule: dict[str, str] = {}  # the series of each rule that counts
+        self._rules: dict[str, Rule] = {}  # and the other way round
         self._tallies: dict[str, OrderedDict[str, _Tally]] = {}  # the longest untouched first
 
     def ask(self, rules: Iterable[Rule]) -> None:
         """These rules run from now on. What is counted otherwise than before begins at nothing."""
         counting = [rule for rule in rules if rule.counted]
         self._of_rule = {rule.id: _series(rule) for rule in counting}
+        self._rules = {_series(rule): rule for rule in counting}
         self._lengths = {_series(rule): tuple(sorted(rule.counted)) for rule in counting}
         before, self._tallies = self._tallies, {}
         for series in self._lengths:
@@ -99,6 +101,10 @@ class Tallies:
         tallies = self._tallies.get(series)
         if tallies is None:
             return False
+        if (spelled := retallied(self._rules[series], instance)) != instance:
+            self._keeping.fade(series, instance)
+            self._keeping.add(series, spelled, ((at, _ONE),))
+            instance = spelled
         tally = tallies.get(instance)
         if tally is None:
             tally = tallies[instance] = _Tally(self._lengths[series])

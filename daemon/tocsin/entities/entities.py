@@ -13,7 +13,7 @@ from msgspec import UNSET, Struct, structs
 from tocsin.entities.connections import Connections
 from tocsin.entities.derive import complete_prices
 from tocsin.entities.merge import BLANK, Updates, difference, is_refused
-from tocsin.entities.names import canonical, compared, is_operation, sighted, with_status
+from tocsin.entities.names import compared, is_operation, sighted, with_status
 from tocsin.entities.shelf import KeyTexts, Record, Shelf
 from tocsin.entities.values import Values
 from tocsin.events import (
@@ -31,6 +31,7 @@ from tocsin.events import (
     Ticker,
     Trade,
 )
+from tocsin.events.vocabulary import canonical
 
 
 class Heard(Struct, frozen=True, gc=False):
@@ -100,6 +101,8 @@ class Entities:
             return self._connections.observe(venue, structs.replace(told, state=said), named, at, raw)
         key = _key_of(venue, said, told.account)
         record = self._shelf.find(key)
+        if record is not None and record.id != key[3] and said.id == key[3]:
+            said = structs.replace(said, id=UNSET)  # another spelling of what it is called
         origin = self._connections.origin_of(venue, key, told.origin, known=record is not None)
         if record is not None and (said.ended or said.kind == "trade") and _is_void(record, said, told.time):
             return []
@@ -192,7 +195,8 @@ class Entities:
         """A Change of something that isn't kept."""
         now = heard.at.wall
         since = record.known_since if record is not None else now
-        passing = Record(key[:3], key[3], heard.said, heard.origin, heard.time or now, now, since)
+        id_ = record.id if record is not None else key[3]
+        passing = Record(key[:3], id_, heard.said, heard.origin, heard.time or now, now, since)
         previous = record.state if record is not None else None
         return self._shelf.change(passing, events, previous, heard.raw, passing=True)
 

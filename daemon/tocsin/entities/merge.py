@@ -1,7 +1,7 @@
 """What a message says, laid over what was known: which fields it changes, and whether it is too old to change any.
 
 A field that isn't mentioned stays, None clears, numbers that are equal are no change though the newest spelling is
-kept. Which message is the older one
+kept, as are texts that differ in case alone where case tells nothing. Which message is the older one
     is told by the venue's own clock: `updated` where both have it, else the messages' times where both are stated;
     an older message changes nothing, unless it carries the entity forward (ends it; an order: a later status, more
     filled);
@@ -17,10 +17,12 @@ from msgspec import UNSET, structs
 
 from tocsin.entities.shelf import Record, has_ended
 from tocsin.events import KINDS, Entity, Order
+from tocsin.events.vocabulary import caseless, is_last
 
 Updates: TypeAlias = dict[str, Any]
 
 _FIELDS = {kind: kind.__struct_fields__ for kind in KINDS.values()}
+_CASELESS = {kind: caseless(kind.kind) for kind in KINDS.values()}
 _MOMENTARY = {kind: tuple(kind.momentary) for kind in KINDS.values()}
 BLANK: dict[str, Entity] = {name: kind() for name, kind in KINDS.items()}  # nothing known yet
 _MISSING = (UNSET, None)
@@ -42,11 +44,16 @@ def difference(known: Entity, said: Entity) -> tuple[Updates, set[str]]:
                 updates[name] = new
         elif new is not None or old is not UNSET:  # missing either way
             updates[name] = new
-            changed.add(name)
+            if name not in _CASELESS[kind] or not _is_same_word(new, old):
+                changed.add(name)
     for name in _MOMENTARY[kind]:
         if getattr(said, name) is UNSET and getattr(known, name) not in _MISSING:
             updates[name] = UNSET
     return updates, changed
+
+
+def _is_same_word(one: object, other: object) -> bool:
+    return isinstance(one, str) and isinstance(other, str) and one.casefold() == other.casefold()
 
 
 def is_refused(record: Record, said: Entity, time: datetime | None) -> bool:
@@ -54,7 +61,7 @@ def is_refused(record: Record, said: Entity, time: datetime | None) -> bool:
     known = record.state
     status = getattr(said, "status", UNSET)
     newer = _newer(record, said, time)
-    if status not in _MISSING and has_ended(known) and status not in known.ended:
+    if status not in _MISSING and has_ended(known) and not is_last(known, status):
         return newer is not True
     if isinstance(known, Order) and isinstance(said, Order):
         if newer is False:

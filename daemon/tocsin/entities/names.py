@@ -15,7 +15,7 @@ from msgspec import UNSET, structs
 
 from tocsin.entities.merge import Updates
 from tocsin.events import KINDS, Balance, Contract, Entity, Order, Position, Venue
-from tocsin.events.vocabulary import ALIASES
+from tocsin.events.vocabulary import ALIASES, canonical, is_last
 
 Names = tuple[str, ...]
 
@@ -48,12 +48,6 @@ _VENUE_WORDS = {
 }  # fmt: skip
 
 
-def canonical(event: str) -> str:
-    """The event's name in the vocabulary's spelling."""
-    kind, _, what = event.partition(".")
-    return f"{kind}.{ALIASES.get(what, what)}"
-
-
 def with_status(said: Entity, event: str | None) -> Entity:
     """The message with the status (or a balance's cause) that the event named beside it implies.
 
@@ -61,9 +55,8 @@ def with_status(said: Entity, event: str | None) -> Entity:
     one); otherwise the fields win. A null for a status tells of none, so it leaves the known one.
     """
     status = getattr(said, "status", UNSET)
-    if status.__class__ is str and status in ALIASES:
-        said = structs.replace(said, status=ALIASES[status])
-        status = ALIASES[status]
+    if isinstance(status, str) and (alias := ALIASES.get(status.casefold())) is not None:
+        said, status = structs.replace(said, status=alias), alias
     elif status is None:
         said, status = structs.replace(said, status=UNSET), UNSET
     if event is None:
@@ -72,7 +65,7 @@ def with_status(said: Entity, event: str | None) -> Entity:
     if isinstance(said, Balance):
         return structs.replace(said, cause=what) if said.cause is UNSET and what != "updated" else said
     word = _status_word(said, what)
-    if word is not None and (status is UNSET or (word in said.ended and status not in said.ended)):
+    if word is not None and (status is UNSET or (word in said.ended and not is_last(said, status))):
         return structs.replace(said, status=word)
     return said
 
@@ -97,7 +90,7 @@ def sighted(state: Entity, named: str | None) -> Names:
     elif isinstance(state, Balance):
         found = _of_balance(state)
     elif isinstance(state, Contract):
-        found = (f"contract.{status}",) if status else ("contract.updated",)
+        found = (canonical(f"contract.{status}"),) if status else ("contract.updated",)
     else:
         found = _SIGHTED.get(kind, ())
     return _and_named(found, named) if not _is_status(state, named) else found
@@ -109,8 +102,8 @@ def compared(
     """The events behind a difference. `changed` are the names of the fields that differ; none: nothing happened, unless
     the message tells of an operation.
     """
-    moved = bool(changed) and changed != _NO_EVENT
-    if not moved and not operated:
+    still = not changed or changed == _NO_EVENT
+    if still and not operated:
         return ()
     if named is None and state.market_data:
         return _MOVED[state.kind]
@@ -122,13 +115,12 @@ def compared(
         closed = "status" in changed and state.status == "closed"
         found = _closed(state) if closed else ("position.updated",)
     elif isinstance(state, Contract):
-        found = (
-            (f"contract.{state.status}",) if "status" in changed and state.status else ("contract.updated",)
-        )
+        moved = "status" in changed and state.status
+        found = (canonical(f"contract.{state.status}"),) if moved else ("contract.updated",)
     elif isinstance(state, Balance):
         found = _of_balance(state)
     else:
-        found = _MOVED[state.kind] if moved else ()
+        found = () if still else _MOVED[state.kind]
     if named is None or named in _BEGINNINGS or _is_status(state, named):
         return found
     return _and_named(found, named)
@@ -167,7 +159,7 @@ def is_forced(reason: str) -> bool:
 
 
 def _of_balance(state: Balance) -> Names:
-    return ("balance.updated", f"balance.{state.cause}") if state.cause else ("balance.updated",)
+    return ("balance.updated", canonical(f"balance.{state.cause}")) if state.cause else ("balance.updated",)
 
 
 def is_operation(

@@ -8,12 +8,14 @@ from typing import TypeAlias
 from msgspec import Struct, structs
 
 from tocsin.events import KINDS, Account, Change, Entity, Key, Origin, Position
+from tocsin.events.vocabulary import is_last
 
 # A Key, or the same four texts as a bare tuple: equal, of equal hash, and cheaper to make for a look-up.
 KeyTexts: TypeAlias = tuple[str, str, str, str]
 # All of a key but the id: venue, kind, account.
 Home: TypeAlias = tuple[str, str, str]
 _OWNED = ("order", "position")  # what belongs to an account
+_CALLED = frozenset(name for name, kind in KINDS.items() if kind.named_by is not None)
 
 
 class Record(Struct, gc=False, eq=False):
@@ -44,12 +46,15 @@ _Drawers: TypeAlias = dict[Home, dict[str, Record]]  # never an empty one
 
 
 class Shelf:
-    """All records, by their homes and ids. Of what lives, positions are also found by their symbol."""
+    """All records, by their homes and ids. Of what lives, positions are also found by their symbol. What is called by a
+    symbol or an asset is found in whatever case it is spelled, and keeps the spelling that it came with first.
+    """
 
     def __init__(self) -> None:
         self._live: dict[str, _Drawers] = {kind: {} for kind in KINDS}
         self._ended: _Drawers = {}
         self._by_symbol: dict[tuple[str, str], dict[Record, None]] = {}
+        self._spelled: dict[KeyTexts, Record] = {}  # what is called by its symbol or asset, without case
         self._homes: dict[Home, Home] = {}
         self._tell_positions: set[str] = set()
         self._sent: dict[str, tuple[str, ...]] = {}
@@ -62,6 +67,8 @@ class Shelf:
         record = drawer.get(id_) if drawer is not None else None
         if record is None and (drawer := self._ended.get(home)) is not None:
             record = drawer.get(id_)
+        if record is None and kind in _CALLED:
+            record = self._spelled.get((venue, kind, account, id_.casefold()))
         return record
 
     def __iter__(self) -> Iterator[Record]:
@@ -155,7 +162,7 @@ class Shelf:
         return [record for drawer in drawers for record in drawer.values()]
 
     def positions_in(self, venue: str, symbol: str) -> Iterable[Record]:
-        return self._by_symbol.get((venue, symbol), ())
+        return self._by_symbol.get((venue, symbol.casefold()), ())
 
     def tells_positions(self, venue: str) -> bool:
         """Whether that venue has ever told of a position: without, its accounts' equity can't be counted."""
@@ -217,8 +224,10 @@ class Shelf:
         drawers = self._ended if ended else self._live[home[1]]
         drawers.setdefault(home, {})[record.id] = record
         self._note_moved(record)
+        if home[1] in _CALLED:
+            self._spelled.setdefault((*home, record.id.casefold()), record)
         if isinstance(state, Position) and not ended and (symbol := _symbol(state)) is not None:
-            self._by_symbol.setdefault((home[0], symbol), {})[record] = None
+            self._by_symbol.setdefault((home[0], symbol.casefold()), {})[record] = None
 
     def _take(self, record: Record) -> None:
         """Out of where its state says; what holds nothing any more goes too."""
@@ -229,11 +238,13 @@ class Shelf:
         self._note_moved(record)
         if not drawers[home]:
             del drawers[home]
+        if home[1] in _CALLED and self._spelled.get(at := (*home, record.id.casefold())) is record:
+            del self._spelled[at]
         if isinstance(state, Position) and not ended and (symbol := _symbol(state)) is not None:
-            found = self._by_symbol[home[0], symbol]
+            found = self._by_symbol[of := (home[0], symbol.casefold())]
             del found[record]
             if not found:
-                del self._by_symbol[home[0], symbol]
+                del self._by_symbol[of]
 
 
 def _symbol(state: Entity) -> str | None:
@@ -243,5 +254,4 @@ def _symbol(state: Entity) -> str | None:
 
 def has_ended(state: Entity) -> bool:
     """Whether it lives no more; a missing status is live."""
-    ended = state.ended
-    return bool(ended) and getattr(state, "status", None) in ended
+    return bool(state.ended) and is_last(state, getattr(state, "status", None))

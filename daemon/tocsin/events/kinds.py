@@ -3,6 +3,9 @@
 These types are the only definition. The rule checker, `tocsin fields`, the JSON Schema and the documentation are
 derived from them (see `vocabulary.py`), decoders construct them, the entities merge them, templates read them.
 
+Symbols and the words that venues coin are of type `Word`: kept and shown as they came, compared without case (separators
+count). Ids are not.
+
 A field is UNSET where a message doesn't mention it, and None where it is known to have no value ("missing").
 Names follow ccxt where ccxt has one, and FIX in telling what happened apart from the state it led to.
 """
@@ -13,7 +16,9 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from msgspec import UNSET, Struct, UnsetType
 
+CASELESS = "caseless"
 Text: TypeAlias = str | UnsetType | None
+Word: TypeAlias = Annotated[str | UnsetType | None, CASELESS]
 Number: TypeAlias = Decimal | UnsetType | None
 Time: TypeAlias = datetime | UnsetType | None
 Flag: TypeAlias = bool | UnsetType | None
@@ -25,7 +30,8 @@ class Entity(Struct, frozen=True, kw_only=True, gc=False):
 
     `momentary` fields speak of one message only: they are missing again as soon as the next doesn't mention them.
     `ended` lists the statuses after which the thing lives no more. `open_status` says that the venue may use other
-    words than the listed ones, each of which names an event of its own.
+    words than the listed ones, each of which names an event of its own. `named_by` is the field that says what the thing
+    is called, where that is a symbol or an asset rather than an id.
     """
 
     kind: ClassVar[str]
@@ -34,6 +40,7 @@ class Entity(Struct, frozen=True, kw_only=True, gc=False):
     ended: ClassVar[frozenset[str]] = frozenset()
     open_status: ClassVar[bool] = False
     market_data: ClassVar[bool] = False
+    named_by: ClassVar[str | None] = None
 
     id: Annotated[Text, "the venue's own id, as text, never rewritten"] = UNSET
 
@@ -55,14 +62,14 @@ class Order(Entity, frozen=True, kw_only=True, gc=False):
     ended: ClassVar[frozenset[str]] = frozenset({"filled", "canceled", "expired", "rejected"})
 
     client_id: Annotated[Text, "the id that the client gave it"] = UNSET
-    symbol: Annotated[Text, "what is traded, as the venue spells it"] = UNSET
+    symbol: Annotated[Word, "what is traded, as the venue spells it"] = UNSET
     side: Annotated[Side, "buy or sell"] = UNSET
     order_type: Annotated[
         Literal["limit", "market", "stop", "stop_limit", "unknown"] | UnsetType | None, "how it is to trade"
     ] = UNSET
-    time_in_force: Annotated[Text, "how long it is to work, in the venue's word"] = UNSET
+    time_in_force: Annotated[Word, "how long it is to work, in the venue's word"] = UNSET
     status: Annotated[OrderStatus, "where it stands"] = UNSET
-    venue_status: Annotated[Text, "the venue's own word for the status"] = UNSET
+    venue_status: Annotated[Word, "the venue's own word for the status"] = UNSET
     price: Annotated[Number, "limit price"] = UNSET
     stop_price: Annotated[Number, "price at which a stop is triggered"] = UNSET
     amount: Annotated[Number, "size ordered"] = UNSET
@@ -70,11 +77,11 @@ class Order(Entity, frozen=True, kw_only=True, gc=False):
     remaining: Annotated[Number, "size still to trade"] = UNSET
     average: Annotated[Number, "average price of what has traded"] = UNSET
     cost: Annotated[Number, "money of what has traded"] = UNSET
-    currency: Annotated[Text, "currency of the money"] = UNSET
+    currency: Annotated[Word, "currency of the money"] = UNSET
     stop_loss: Annotated[Number, "price of its stop loss"] = UNSET
     take_profit: Annotated[Number, "price of its take profit"] = UNSET
     leverage: Annotated[Number, "leverage"] = UNSET
-    reason: Annotated[Text, "why it was rejected or canceled, in the venue's words"] = UNSET
+    reason: Annotated[Word, "why it was rejected or canceled, in the venue's words"] = UNSET
     created: Annotated[Time, "when it was placed"] = UNSET
     updated: Annotated[Time, "when it last changed"] = UNSET
     expires: Annotated[Time, "when it runs out, if nothing ends it before"] = UNSET
@@ -82,7 +89,7 @@ class Order(Entity, frozen=True, kw_only=True, gc=False):
     energy: Annotated[Number, "electricity: energy, in the venue's unit"] = UNSET
     delivery_start: Annotated[Time, "electricity: delivery begins"] = UNSET
     delivery_end: Annotated[Time, "electricity: delivery ends"] = UNSET
-    location: Annotated[Text, "electricity: where"] = UNSET
+    location: Annotated[Word, "electricity: where"] = UNSET
 
 
 class Position(Entity, frozen=True, kw_only=True, gc=False):
@@ -92,14 +99,14 @@ class Position(Entity, frozen=True, kw_only=True, gc=False):
     events: ClassVar[tuple[str, ...]] = ("opened", "updated", "closed", "liquidated")
     ended: ClassVar[frozenset[str]] = frozenset({"closed"})
 
-    symbol: Annotated[Text, "what is held, as the venue spells it"] = UNSET
+    symbol: Annotated[Word, "what is held, as the venue spells it"] = UNSET
     side: Annotated[Literal["long", "short"] | UnsetType | None, "long or short"] = UNSET
     status: Annotated[Literal["open", "closed"] | UnsetType | None, "open or closed"] = UNSET
     amount: Annotated[Number, "size held"] = UNSET
     entry_price: Annotated[Number, "price at which it was opened"] = UNSET
     mark_price: Annotated[Number, "price at which it counts now; the closing price once closed"] = UNSET
     profit: Annotated[Number, "unrealised while open, final once closed, as the venue counts it"] = UNSET
-    currency: Annotated[Text, "currency of profit, commission and swap"] = UNSET
+    currency: Annotated[Word, "currency of profit, commission and swap"] = UNSET
     leverage: Annotated[Number, "leverage"] = UNSET
     stop_loss: Annotated[Number, "price of its stop loss"] = UNSET
     take_profit: Annotated[Number, "price of its take profit"] = UNSET
@@ -108,7 +115,7 @@ class Position(Entity, frozen=True, kw_only=True, gc=False):
     commission: Annotated[Number, "commission paid"] = UNSET
     swap: Annotated[Number, "swap (overnight interest), in all"] = UNSET
     margin_price: Annotated[Number, "price by which its margin is counted"] = UNSET
-    reason: Annotated[Text, "why it was closed, in the venue's words"] = UNSET
+    reason: Annotated[Word, "why it was closed, in the venue's words"] = UNSET
     opened: Annotated[Time, "when it was opened"] = UNSET
     closed: Annotated[Time, "when it was closed"] = UNSET
     updated: Annotated[Time, "when it last changed"] = UNSET
@@ -124,10 +131,10 @@ class Account(Entity, frozen=True, kw_only=True, gc=False):
     events: ClassVar[tuple[str, ...]] = ("added", "updated", "margin_call")
     momentary: ClassVar[frozenset[str]] = frozenset({"cause"})
 
-    currency: Annotated[Text, "the account's currency"] = UNSET
+    currency: Annotated[Word, "the account's currency"] = UNSET
     balance: Annotated[Number, "money, without open positions' profit"] = UNSET
     cause: Annotated[
-        Text, "why this event changed the balance, as for balances; missing where none is named"
+        Word, "why this event changed the balance, as for balances; missing where none is named"
     ] = UNSET
     equity: Annotated[Number, "balance and open positions' profit"] = UNSET
     margin: Annotated[Number, "money bound by open positions"] = UNSET
@@ -138,7 +145,7 @@ class Account(Entity, frozen=True, kw_only=True, gc=False):
     leverage: Annotated[Number, "the account's leverage"] = UNSET
     stop_out_level: Annotated[Number, "margin level at which the venue closes positions, in percent"] = UNSET
     trading_disabled: Annotated[Flag, "the venue lets it trade no more"] = UNSET
-    group: Annotated[Text, "the venue's group of accounts that it belongs to"] = UNSET
+    group: Annotated[Word, "the venue's group of accounts that it belongs to"] = UNSET
     updated: Annotated[Time, "when it last changed"] = UNSET
 
 
@@ -150,17 +157,18 @@ class Balance(Entity, frozen=True, kw_only=True, gc=False):
         "updated", "trading", "correction", "withdrawal", "deposit", "commission", "transfer",
     )  # fmt: skip
     momentary: ClassVar[frozenset[str]] = frozenset({"change", "cause", "comment"})
+    named_by: ClassVar[str | None] = "asset"
     open_status: ClassVar[bool] = True  # a cause that we don't know names its own event
 
-    asset: Annotated[Text, "the asset or currency"] = UNSET
+    asset: Annotated[Word, "the asset or currency"] = UNSET
     available: Annotated[Number, "free to use"] = UNSET
     locked: Annotated[Number, "bound by orders"] = UNSET
     total: Annotated[Number, "available and locked"] = UNSET
     change: Annotated[Number, "by how much this event changed it, as the venue says"] = UNSET
     cause: Annotated[
-        Text, "why it changed: trading, deposit, withdrawal, commission, transfer, correction"
+        Word, "why it changed: trading, deposit, withdrawal, commission, transfer, correction"
     ] = UNSET
-    comment: Annotated[Text, "the venue's comment on the change"] = UNSET
+    comment: Annotated[Word, "the venue's comment on the change"] = UNSET
 
 
 class Trade(Entity, frozen=True, kw_only=True, gc=False):
@@ -169,8 +177,9 @@ class Trade(Entity, frozen=True, kw_only=True, gc=False):
     kind: ClassVar[str] = "trade"
     events: ClassVar[tuple[str, ...]] = ("executed",)
     market_data: ClassVar[bool] = True
+    named_by: ClassVar[str | None] = "symbol"
 
-    symbol: Annotated[Text, "what was traded"] = UNSET
+    symbol: Annotated[Word, "what was traded"] = UNSET
     side: Annotated[Side, "the taker's side"] = UNSET
     price: Annotated[Number, "price"] = UNSET
     amount: Annotated[Number, "size"] = UNSET
@@ -179,7 +188,7 @@ class Trade(Entity, frozen=True, kw_only=True, gc=False):
     energy: Annotated[Number, "electricity: energy, in the venue's unit"] = UNSET
     delivery_start: Annotated[Time, "electricity: delivery begins"] = UNSET
     delivery_end: Annotated[Time, "electricity: delivery ends"] = UNSET
-    location: Annotated[Text, "electricity: where"] = UNSET
+    location: Annotated[Word, "electricity: where"] = UNSET
 
 
 class Ticker(Entity, frozen=True, kw_only=True, gc=False):
@@ -188,8 +197,9 @@ class Ticker(Entity, frozen=True, kw_only=True, gc=False):
     kind: ClassVar[str] = "ticker"
     events: ClassVar[tuple[str, ...]] = ("updated",)
     market_data: ClassVar[bool] = True
+    named_by: ClassVar[str | None] = "symbol"
 
-    symbol: Annotated[Text, "what is priced"] = UNSET
+    symbol: Annotated[Word, "what is priced"] = UNSET
     bid: Annotated[Number, "best price to sell at"] = UNSET
     ask: Annotated[Number, "best price to buy at"] = UNSET
     bid_size: Annotated[Number, "size at the bid"] = UNSET
@@ -199,7 +209,7 @@ class Ticker(Entity, frozen=True, kw_only=True, gc=False):
     high: Annotated[Number, "highest price of the period"] = UNSET
     low: Annotated[Number, "lowest price of the period"] = UNSET
     volume: Annotated[Number, "size traded in the period"] = UNSET
-    currency: Annotated[Text, "currency of the prices"] = UNSET
+    currency: Annotated[Word, "currency of the prices"] = UNSET
     spread: Annotated[Number, "ask less bid"] = UNSET
     price: Annotated[Number, "last, else the middle of bid and ask"] = UNSET
 
@@ -213,8 +223,9 @@ class Book(Entity, frozen=True, kw_only=True, gc=False):
         {"price", "power", "energy", "delivery_start", "delivery_end", "location"}
     )
     market_data: ClassVar[bool] = True
+    named_by: ClassVar[str | None] = "symbol"
 
-    symbol: Annotated[Text, "whose book it is"] = UNSET
+    symbol: Annotated[Word, "whose book it is"] = UNSET
     bid: Annotated[Number, "best bid"] = UNSET
     bid_size: Annotated[Number, "size at the best bid"] = UNSET
     ask: Annotated[Number, "best ask"] = UNSET
@@ -229,7 +240,7 @@ class Book(Entity, frozen=True, kw_only=True, gc=False):
     energy: Annotated[Number, "of an expired order: its energy, in the venue's unit"] = UNSET
     delivery_start: Annotated[Time, "of an expired order: delivery begins"] = UNSET
     delivery_end: Annotated[Time, "of an expired order: delivery ends"] = UNSET
-    location: Annotated[Text, "of an expired order: where"] = UNSET
+    location: Annotated[Word, "of an expired order: where"] = UNSET
 
 
 class Contract(Entity, frozen=True, kw_only=True, gc=False):
@@ -243,16 +254,16 @@ class Contract(Entity, frozen=True, kw_only=True, gc=False):
     open_status: ClassVar[bool] = True
 
     order_id: Annotated[Text, "the order that it came from"] = UNSET
-    status: Annotated[Text, "how far it is, in the venue's word"] = UNSET
-    verification_status: Annotated[Text, "how its verification stands"] = UNSET
-    settlement_status: Annotated[Text, "how its settlement stands"] = UNSET
+    status: Annotated[Word, "how far it is, in the venue's word"] = UNSET
+    verification_status: Annotated[Word, "how its verification stands"] = UNSET
+    settlement_status: Annotated[Word, "how its settlement stands"] = UNSET
     side: Annotated[Side, "buy or sell"] = UNSET
     price: Annotated[Number, "price"] = UNSET
     power: Annotated[Number, "power, in W"] = UNSET
     energy: Annotated[Number, "energy, in the venue's unit"] = UNSET
     delivery_start: Annotated[Time, "delivery begins"] = UNSET
     delivery_end: Annotated[Time, "delivery ends"] = UNSET
-    location: Annotated[Text, "where"] = UNSET
+    location: Annotated[Word, "where"] = UNSET
     created: Annotated[Time, "when it was made"] = UNSET
     updated: Annotated[Time, "when it last changed"] = UNSET
 
@@ -272,7 +283,7 @@ class Venue(Entity, frozen=True, kw_only=True, gc=False):
         | None,
         "how the connection stands",
     ] = UNSET
-    reason: Annotated[Text, "why, in words"] = UNSET
+    reason: Annotated[Word, "why, in words"] = UNSET
     attempts: Annotated[Number, "tries to connect since it was last connected"] = UNSET
     since: Annotated[Time, "since when it has this status"] = UNSET
     last_message: Annotated[Time, "when the venue last said anything"] = UNSET
@@ -287,7 +298,7 @@ class Daemon(Entity, frozen=True, kw_only=True, gc=False):
         "started", "stopping", "reloaded", "reload_failed", "rule_blind", "delivery_failed", "action_failed", "storm", "degraded",
     )  # fmt: skip
 
-    reason: Annotated[Text, "what happened, in words"] = UNSET
+    reason: Annotated[Word, "what happened, in words"] = UNSET
     subject: Annotated[Text, "the rule, channel, action or part that it is about"] = UNSET
 
 

@@ -12,63 +12,92 @@ from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_orig
 from msgspec import UNSET, UnsetType
 
 from tocsin.events.instant import from_iso, iso
-from tocsin.events.kinds import KINDS, Entity
+from tocsin.events.kinds import CASELESS, KINDS, Entity
 from tocsin.events.numbers import number_text, stored_number
 
 FieldType: TypeAlias = Literal["text", "number", "time", "flag", "enum"]
 Value: TypeAlias = str | Decimal | datetime | bool | None
 
-# What every event carries, whatever its kind (events.md); rules and templates may use them beside the kind's own.
-COMMON: Mapping[str, tuple[FieldType, str]] = {
-    "venue": ("text", "the venue's name in the config"),
-    "kind": ("text", "order, position, account, …"),
-    "event": ("text", "the dotted name of what happened"),
-    "account": ("text", "the venue's account id"),
-    "id": ("text", "the id of the order, position, contract, …"),
-    "symbol": ("text", "as the venue spells it"),
-    "origin": ("enum", "live, snapshot, resync (found after a gap) or synthetic (derived by the daemon)"),
-    "time": ("time", "when the venue says it happened, UTC"),
-    "received": ("time", "when it was read, UTC"),
-}
-ORIGINS = ("live", "snapshot", "resync", "synthetic")
-# Used to derive values, not part of the language that users write.
-_INTERNAL = frozenset({"lot_size", "profit_price"})
-# Spellings that users know from elsewhere.
-ALIASES: Mapping[str, str] = {"cancelled": "canceled"}
-
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of a kind. `values` are the words of an `enum`."""
+    """One field of a kind. `values` are the words of an `enum`. `caseless`: its texts are compared without case."""
 
     name: str
     type: FieldType
     doc: str
     values: tuple[str, ...] = ()
+    caseless: bool = False
+
+
+ORIGINS = ("live", "snapshot", "resync", "synthetic")
+# What every event carries, whatever its kind (events.md); rules and templates may use them beside the kind's own.
+COMMON: Mapping[str, Field] = {
+    field.name: field
+    for field in (
+        Field("venue", "text", "the venue's name in the config"),
+        Field("kind", "text", "order, position, account, …"),
+        Field("event", "text", "the dotted name of what happened"),
+        Field("account", "text", "the venue's account id"),
+        Field("id", "text", "the id of the order, position, contract, …"),
+        Field("symbol", "text", "as the venue spells it", caseless=True),
+        Field(
+            "origin",
+            "enum",
+            "live, snapshot, resync (found after a gap) or synthetic (derived by the daemon)",
+            ORIGINS,
+        ),
+        Field("time", "time", "when the venue says it happened, UTC"),
+        Field("received", "time", "when it was read, UTC"),
+    )
+}
+# Used to derive values, not part of the language that users write.
+_INTERNAL = frozenset({"lot_size", "profit_price"})
+_FIELD_TYPES: Mapping[type, FieldType] = {str: "text", Decimal: "number", datetime: "time", bool: "flag"}
+# Spellings that users know from elsewhere.
+ALIASES: Mapping[str, str] = {"cancelled": "canceled"}
 
 
 @cache
 def fields(kind: str) -> Mapping[str, Field]:
     """The fields of `kind` by name, the common ones included. KeyError for a kind that doesn't exist."""
-    found = {}
-    for name, (field_type, doc) in COMMON.items():
-        found[name] = Field(name, field_type, doc, ORIGINS if name == "origin" else ())
+    found = dict(COMMON)
     for name, hint in get_type_hints(KINDS[kind], include_extras=True).items():
         if get_origin(hint) is Annotated and name not in _INTERNAL:
-            annotated, doc = get_args(hint)
-            found[name] = _field(name, annotated, doc)
+            found[name] = _field(name, *get_args(hint))
     return found
 
 
-def _field(name: str, hint: Any, doc: str) -> Field:
+def _field(name: str, hint: Any, *said: str) -> Field:
+    doc, caseless = said[-1], CASELESS in said[:-1]
     members = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
     for member in members:
         if member in (None, type(None), UnsetType):
             continue
         if get_origin(member) is Literal:
             return Field(name, "enum", doc, get_args(member))
-        return Field(name, {str: "text", Decimal: "number", datetime: "time", bool: "flag"}[member], doc)  # type: ignore[arg-type]
+        field_type: FieldType = _FIELD_TYPES[member]
+        return Field(name, field_type, doc, caseless=caseless)
     raise TypeError(f"field {name} has no type that the vocabulary knows: {hint}")
+
+
+@cache
+def caseless(kind: str) -> frozenset[str]:
+    """The fields of `kind` whose texts are compared without case: symbols, and the words that venues coin."""
+    return frozenset(name for name, field in fields(kind).items() if field.caseless)
+
+
+@cache
+def is_caseless(field: str, kinds: frozenset[str]) -> bool:
+    """Whether the texts of that field are compared without case, whichever of these kinds it is of."""
+    return all(field in caseless(kind) for kind in kinds)
+
+
+def canonical(event: str) -> str:
+    """The event's name in the vocabulary's spelling: what a venue calls `Funding` happens as `balance.funding`."""
+    kind, _, what = event.partition(".")
+    what = what.casefold()
+    return f"{kind}.{ALIASES.get(what, what)}"
 
 
 @cache
@@ -91,7 +120,14 @@ def nearest(word: str, known: "tuple[str, ...] | list[str]") -> str | None:
 
 def is_live(state: Entity) -> bool:
     """Whether the entity hasn't ended; a missing status is live."""
-    return getattr(state, "status", None) not in type(state).ended
+    return not (state.ended and is_last(state, getattr(state, "status", None)))
+
+
+def is_last(state: Entity, status: Any) -> bool:
+    """Whether a thing of that kind lives no more with that status."""
+    if state.open_status and isinstance(status, str):
+        status = status.casefold()
+    return status in state.ended
 
 
 def to_plain(state: Entity) -> dict[str, str | bool]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from tocsin.errors import TocsinError
 from tocsin.events import KINDS, Account, Change, Key, from_iso
-from tocsin.events.vocabulary import from_plain, is_live
+from tocsin.events.vocabulary import canonical, from_plain, is_live
 from tocsin.store.reader import Row
 
 
@@ -52,7 +52,7 @@ def change_of(rows: list[Row], before: Change | None = None, account: Account | 
     received = from_iso(row["received_at"])
     return Change(
         key=key,
-        events=tuple(row["event"] for row in rows),
+        events=tuple(canonical(row["event"]) for row in rows),
         state=state,
         previous=before.state if before is not None else None,
         origin=row["origin"],

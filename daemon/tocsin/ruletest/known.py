@@ -9,8 +9,7 @@ from typing import Any
 from msgspec import structs
 
 from tocsin.engine.group import Group
-from tocsin.engine.group_change import label
-from tocsin.engine.groups import Groups
+from tocsin.engine.groups import Groups, label
 from tocsin.engine.keeping import Keeping
 from tocsin.engine.memory import Memory
 from tocsin.engine.model import Sample, World

@@ -14,6 +14,7 @@ from tocsin.events.vocabulary import (
     ORIGINS,
     Field,
     all_fields,
+    canonical,
     events,
     is_event,
     nearest,
@@ -22,7 +23,6 @@ from tocsin.events.vocabulary import (
 
 OBSERVED = ("order", "position", "account", "balance", "trade", "ticker", "book", "contract")
 OURSELVES = "tocsin"  # the `venue` of what the daemon tells of itself
-_NAMED_BY_SYMBOL = ("ticker", "book")
 _STATUSES = all_fields("venue")["status"].values
 _BESIDE = ("account", "time", "origin")  # common fields that an observation carries beside its entity
 # What a venue tells of and no entity keeps.
@@ -86,8 +86,8 @@ def event_name(event: Scalar, kind: str | None, add: Add) -> str | None:
 
     `kind` is what it is about; None: a venue or the daemon, which is all that an event alone can be about.
     """
-    about, _, what = event.text.partition(".")
-    name = f"{about}.{ALIASES.get(what, what)}"
+    name = canonical(event.text)
+    about = name.partition(".")[0]
     kinds = ("venue", "daemon") if kind is None else (kind,)
     if about in kinds and is_event(name):
         return name
@@ -162,7 +162,11 @@ _WANTED = {"number": "a number", "time": "a time, like 2026-01-01T09:30:00Z", "f
 
 
 def _status(name: str, word: str, kind: str) -> str:
-    return ALIASES.get(word, word) if name in ("status", "cause") and KINDS[kind].open_status else word
+    return (
+        ALIASES.get(word.casefold(), word)
+        if name in ("status", "cause") and KINDS[kind].open_status
+        else word
+    )
 
 
 def _word(node: Scalar, words: tuple[str, ...], path: str, add: Add) -> Any:
@@ -177,10 +181,9 @@ def _word(node: Scalar, words: tuple[str, ...], path: str, add: Add) -> Any:
 
 def _identified(kind: str, values: dict[str, Any], node: Mapping, add: Add) -> bool:
     """An entity is known by its id, which some have in another field too."""
-    if kind in _NAMED_BY_SYMBOL:
-        _same(values, "id", "symbol")
-    elif kind == "balance":
-        _same(values, "id", "asset")
+    called = KINDS[kind].named_by
+    if called is not None and kind != "trade":
+        _same(values, "id", called)
     key = "symbol" if kind == "trade" else "id"
     if (isinstance(values.get(key), str) and values[key]) or isinstance(values.get(key), _Wrong):
         return True

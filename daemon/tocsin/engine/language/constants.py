@@ -8,7 +8,7 @@ from tocsin.engine.language.report import Report, did_you_mean, listed, misspelt
 from tocsin.engine.language.scope import Readable, Scope
 from tocsin.engine.language.tree import Call, Constant, Name, Node, Type, constant_text, text
 from tocsin.events import from_iso, number
-from tocsin.events.vocabulary import ALIASES
+from tocsin.events.vocabulary import ALIASES, canonical
 from tocsin.quantities import parse_duration
 
 SAID: dict[Type, str] = {
@@ -67,7 +67,10 @@ def _parsed(constant: Constant, written: str, wanted: Type, report: Report) -> C
 def _word(constant: Constant, written: str, field: Readable, report: Report) -> Constant:
     """A word compared with a field that has only certain words, or mostly has."""
     known = field.words or field.usual
-    if not known or written in known:
+    if field.type == "event":  # the names of events have no case
+        constant = Constant(canonical(written), "text", constant.place)
+        written = str(constant.value)
+    if not known or written in known or (field.caseless and written.casefold() in known):
         return constant
     kind, dot, status = written.rpartition(".")
     if (alias := f"{kind}{dot}{ALIASES.get(status, status)}") in known:
@@ -75,7 +78,7 @@ def _word(constant: Constant, written: str, field: Readable, report: Report) -> 
     if field.words:
         report.error(f"`{field.name}` is never {constant_text(written)}", constant.place,
                      did_you_mean(written, field.words, f"it is one of {listed(field.words)}"))  # fmt: skip
-    elif near := misspelt(written, field.usual):
+    elif near := misspelt(written.casefold() if field.caseless else written, field.usual):
         report.warning(f"{constant_text(written)} is no `{field.name}` that is known", constant.place,
                        f"did you mean `{near}`?")  # fmt: skip
     return constant

@@ -25,6 +25,9 @@ from tocsin.engine.language.tree import (
     Node,
     Not,
     Ordering,
+    folded,
+    folds,
+    is_caseless,
 )
 from tocsin.engine.language.values import Build, Evaluate
 from tocsin.engine.rule import Truth
@@ -132,6 +135,8 @@ def _pair(left: Node, operator: Ordering, right: Node, before: bool) -> Judge:
     if right.type == "event":
         return _happened(left, operator == "!=", before)
     compare = _COMPARE[operator]
+    if folds(left, right):
+        return _without_case(left, compare, right, before)
     if isinstance(right, Constant):
         return _against(left, compare, right.value, before)
     read_left, read_right = evaluator(left, before), evaluator(right, before)
@@ -139,6 +144,17 @@ def _pair(left: Node, operator: Ordering, right: Node, before: bool) -> Judge:
     def judge(change: Change, now: datetime) -> Truth:
         first, second = read_left(change, now), read_right(change, now)
         return None if first is None or second is None else compare(first, second)
+
+    return judge
+
+
+def _without_case(left: Node, compare: Callable[[Any, Any], bool], right: Node, before: bool) -> Judge:
+    """Two texts of which case tells nothing."""
+    read_left, read_right = evaluator(left, before), evaluator(right, before)
+
+    def judge(change: Change, now: datetime) -> Truth:
+        first, second = read_left(change, now), read_right(change, now)
+        return None if first is None or second is None else compare(first.casefold(), second.casefold())
 
     return judge
 
@@ -184,10 +200,20 @@ def _member(node: Member, before: bool) -> Judge:
     negated = node.negated
     if node.item.type == "event":
         return lambda change, _now: values.isdisjoint(change.events) is negated
+    if is_caseless(node.item):
+        return _member_without_case(read, frozenset(map(folded, values)), negated)
 
     def judge(change: Change, now: datetime) -> Truth:
         value = read(change, now)
         return None if value is None else (value in values) is not negated
+
+    return judge
+
+
+def _member_without_case(read: Evaluate, values: frozenset[Any], negated: bool) -> Judge:
+    def judge(change: Change, now: datetime) -> Truth:
+        value = read(change, now)
+        return None if value is None else (value.casefold() in values) is not negated
 
     return judge
 

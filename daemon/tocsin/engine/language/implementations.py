@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import re2
 
-from tocsin.engine.language.tree import Call, Constant
+from tocsin.engine.language.tree import Call, Constant, is_caseless
 from tocsin.engine.language.values import Build, Evaluate, Show
 from tocsin.events import EXACT, Change
 
@@ -27,9 +27,15 @@ def previous(context: Build) -> Evaluate:
 def changed(context: Build) -> Evaluate:
     node = context.call.arguments[0]
     now_value, then_value = context.compile(node, False), context.compile(node, True)
+    caseless = is_caseless(node)
 
     def evaluate(change: Change, now: datetime) -> bool:
-        return change.previous is not None and now_value(change, now) != then_value(change, now)
+        if change.previous is None:
+            return False
+        new, old = now_value(change, now), then_value(change, now)
+        if caseless and isinstance(new, str) and isinstance(old, str):
+            return new.casefold() != old.casefold()
+        return bool(new != old)
 
     return evaluate
 
@@ -99,8 +105,9 @@ def default(context: Build) -> Evaluate:
 # ------------------------------------------------------------------------------------------------------------- texts
 
 
-def _regex(pattern: str) -> Any:
+def _regex(pattern: str, *, case: bool = True) -> Any:
     options = re2.Options()
+    options.case_sensitive = case
     options.log_errors = False
     options.max_mem = 1 << 20  # bytes for one user's regex; the library's default is eight times that
     return re2.compile(pattern, options)
@@ -136,7 +143,8 @@ def _plainly(said: str) -> str:
 def matches(context: Build) -> Evaluate:
     value = context.argument(0)
     pattern = context.call.arguments[1]
-    search = _regex(str(pattern.value)).search if isinstance(pattern, Constant) else None
+    case = context.call.arguments[0].type != "event"  # the names of events have none
+    search = _regex(str(pattern.value), case=case).search if isinstance(pattern, Constant) else None
 
     def evaluate(change: Change, now: datetime) -> bool | None:
         found = value(change, now)

@@ -15,6 +15,9 @@ from tocsin.engine.language.tree import (
     Not,
     Ordering,
     constant_text,
+    folded,
+    folds,
+    is_caseless,
     text,
 )
 from tocsin.errors import Place
@@ -22,18 +25,21 @@ from tocsin.errors import Place
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """One comparison with constants. `values` are more than one only for `==` (any of) and `!=` (none of)."""
+    """One comparison with constants. `values` are more than one only for `==` (any of) and `!=` (none of); as they are
+    compared, `written` as the user wrote them.
+    """
 
     subject: str
     operator: Ordering
     values: tuple[Any, ...]
     place: Place
+    written: tuple[Any, ...]
 
     def __str__(self) -> str:
-        if len(self.values) == 1:
-            return f"{self.subject} {self.operator} {constant_text(self.values[0])}"
+        if len(self.written) == 1:
+            return f"{self.subject} {self.operator} {constant_text(self.written[0])}"
         word = "in" if self.operator == "==" else "not in"
-        return f"{self.subject} {word} [{', '.join(map(constant_text, self.values))}]"
+        return f"{self.subject} {word} [{', '.join(map(constant_text, self.written))}]"
 
 
 @dataclass(slots=True)
@@ -148,7 +154,8 @@ def bounds(node: Node) -> Iterator[Bound]:
             yield from _bound(left, operator, right)
     elif isinstance(node, Member) and isinstance(node.options, Listing) and node.item.type != "event":
         values = tuple(option.value for option in node.options.items if isinstance(option, Constant))
-        yield Bound(text(node.item), "!=" if node.negated else "==", values, node.place)
+        compared = tuple(map(folded, values)) if is_caseless(node.item) else values
+        yield Bound(text(node.item), "!=" if node.negated else "==", compared, node.place, values)
     elif isinstance(node, Not) and isinstance(node.operand, Member):
         inner = node.operand
         yield from bounds(Member(inner.item, inner.options, not inner.negated, inner.place))
@@ -162,7 +169,8 @@ def _bound(left: Node, operator: Ordering, right: Node) -> Iterator[Bound]:
         left, operator, right = right, MIRRORED[operator], left
     # What happened is several names at once: two that differ don't exclude each other.
     if isinstance(right, Constant) and not isinstance(left, Constant) and left.type != "event":
-        yield Bound(text(left), operator, (right.value,), right.place)
+        value = folded(right.value) if folds(left, right) else right.value
+        yield Bound(text(left), operator, (value,), right.place, (right.value,))
 
 
 def _holds(value: Any, bound: Bound) -> bool:

@@ -32,12 +32,15 @@ _ELSEWHERE: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Readable:
-    """A field as conditions see it. `words`: the only texts it can be. `usual`: the texts it mostly is."""
+    """A field as conditions see it. `words`: the only texts it can be. `usual`: the texts it mostly is. `caseless`: its
+    texts are compared without case.
+    """
 
     name: str
     type: Type
     words: tuple[str, ...] = ()
     usual: tuple[str, ...] = ()
+    caseless: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +134,9 @@ def scope(kinds: tuple[str, ...], event_rule: bool) -> Scope:
         readable["event"] = Readable("event", "event", happened if closed else (), () if closed else happened)
     if KINDS_WITH_ACCOUNT.issuperset(kinds):
         for field in _account_fields():
-            readable[f"account.{field.name}"] = Readable(f"account.{field.name}", _type(field), field.values)
+            readable[f"account.{field.name}"] = Readable(
+                f"account.{field.name}", _type(field), field.values, caseless=field.caseless
+            )
     return Scope(kinds, event_rule, readable)
 
 
@@ -156,7 +161,8 @@ def _readable(same: list[Field], kinds: tuple[str, ...]) -> Readable:
         )
     closed = all(field.values for field in same)
     words = tuple(dict.fromkeys(word for field in same for word in field.values)) if closed else ()
-    return Readable(name, _type(same[0]), words, () if words else usual)
+    caseless = all(field.caseless for field in same)
+    return Readable(name, _type(same[0]), words, () if words else usual, caseless)
 
 
 def _account_fields() -> list[Field]:

@@ -35,11 +35,12 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A field: `profit`, `account.equity`."""
+    """A field: `profit`, `account.equity`. `caseless`: its texts are compared without case; set by the checker."""
 
     name: str
     place: Place = field(compare=False)
     type: Type = field(default="?", compare=False)
+    caseless: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +157,24 @@ def walk(node: Node) -> list[Node]:
         found.append(waiting.pop())
         waiting += reversed(children(found[-1]))
     return found
+
+
+def is_caseless(node: Node) -> bool:
+    """Whether it is a text that is compared without case: a field's, now or before."""
+    if isinstance(node, Call) and node.function in ("previous", "default"):
+        return is_caseless(node.arguments[0])
+    return isinstance(node, Name) and node.caseless
+
+
+def folds(one: Node, other: Node) -> bool:
+    """Whether these two are compared without case: both are such texts, or one is and the other was written by the user."""
+    both = (is_caseless(one), is_caseless(other))
+    return all(both) or (any(both) and (isinstance(one, Constant) or isinstance(other, Constant)))
+
+
+def folded(value: ConstantValue) -> ConstantValue:
+    """A constant as what is compared without case has it."""
+    return value.casefold() if isinstance(value, str) else value
 
 
 def conjuncts(node: Node) -> tuple[Node, ...]:

@@ -8,9 +8,9 @@ from tocsin import document
 from tocsin.engine.language.report import Report, did_you_mean, misspelt
 from tocsin.errors import Place
 from tocsin.events import KINDS
-from tocsin.events.vocabulary import ALIASES, events, nearest
+from tocsin.events.vocabulary import canonical, events, nearest
 
-_WORD = re.compile(r"[a-z0-9_]+", re.ASCII)
+_WORD = re.compile(r"\w[\w ./:-]*")  # what a venue may call its own
 STATES = tuple(kind for kind in KINDS if kind != "daemon")
 """What a state rule can watch; of the daemon only what happens is known."""
 
@@ -57,7 +57,7 @@ def _name(item: document.Scalar, report: Report) -> str | None:
         return _state(kind, item, report)
     if what == "*":
         return written
-    return _event(kind, ALIASES.get(what, what), item, report)
+    return _event(kind, canonical(written).partition(".")[2], item, report)
 
 
 def _state(kind: str, item: document.Scalar, report: Report) -> str | None:
@@ -76,9 +76,9 @@ def _event(kind: str, what: str, item: document.Scalar, report: Report) -> str |
     if not KINDS[kind].open_status or not _WORD.fullmatch(what):
         near = nearest(what, known)
         hint = f"did you mean `{kind}.{near}`?" if near else f"there are {', '.join(events(kind))}"
-        report.error(f"unknown event `{name:.80}`", item.place, hint)
+        report.error(f"unknown event `{item.text:.80}`", item.place, hint)
         return None
     if near := misspelt(what, known):
-        report.warning(f"`{name:.80}` is no event that is known; a venue would have to use that word", item.place,
+        report.warning(f"`{item.text:.80}` is no event that is known; a venue would have to use that word", item.place,
                        f"did you mean `{kind}.{near}`?")  # fmt: skip
     return name
