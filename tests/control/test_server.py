@@ -1,13 +1,19 @@
 """The control API, asked as the commands ask it."""
 
+import os
+import socket
+import stat
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import trio
 
+from support.fake_venue import Lines
 from tocsin.config.settings import UnknownRule
-from tocsin.control.server import make_app
+from tocsin.control.server import make_app, serve_control
 
 pytestmark = pytest.mark.real
 
@@ -17,6 +23,9 @@ class FakeDaemon:
 
     def status(self) -> dict[str, Any]:
         return {"healthy": True, "wrong": []}
+
+    def retry(self, venue: str) -> bool:
+        return venue == "fx"
 
     async def reload(self) -> dict[str, Any]:
         return {"reloaded": True}
@@ -33,7 +42,7 @@ class FakeDaemon:
 
 
 async def get(tmp_path, path: str) -> tuple[int, Any]:
-    transport = httpx.ASGITransport(make_app(FakeDaemon(), tmp_path / "tocsin.db"))
+    transport = httpx.ASGITransport(make_app(FakeDaemon(), tmp_path / "tocsin.db", Lines()))
     with trio.fail_after(10):
         async with httpx.AsyncClient(transport=transport, base_url="http://tocsin") as client:
             answer = await client.get(path)
@@ -56,6 +65,118 @@ async def test_what_is_asked_of_rules(tmp_path, path, status, body):
     assert await get(tmp_path, path) == (status, body)
 
 
-async def test_a_bug_of_ours_is_no_wrong_question(tmp_path):
-    with pytest.raises(ValueError, match="a bug of ours"):
-        await get(tmp_path, "/explain?rule=broken&limit=1")
+async def test_a_venue_is_tried_again(tmp_path):
+    async with serving(tmp_path / "control.sock") as daemon:
+        assert await daemon.ask("POST", "/retry?venue=fx") == (200, {"retried": True})
+        assert await daemon.ask("POST", "/retry?venue=no") == (404, {"retried": False})
+
+
+async def test_a_bug_of_ours_is_logged_with_its_trace_and_said(tmp_path):
+    async with serving(tmp_path / "control.sock") as daemon:
+        status, body = await daemon.ask("GET", "/explain?rule=broken&limit=1")
+        assert (status, body) == (500, {"error": "internal error: ValueError; the daemon's log has it"})
+        ((level, event, fields),) = daemon.log.lines
+        assert (level, event, fields["asked"]) == ("error", "internal error", "/explain")
+        assert str(fields["exc_info"]) == "a bug of ours"
+        assert fields["exc_info"].__traceback__ is not None
+
+
+class Serving:
+    """The API on a real socket, looked after every few milliseconds."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.log = path, Lines()
+        self.troubles: list[str] = []
+        self.troubled = trio.Event()
+
+    async def ask(self, method: str, path: str) -> tuple[int, Any]:
+        transport = httpx.AsyncHTTPTransport(uds=str(self.path))
+        async with httpx.AsyncClient(transport=transport, base_url="http://tocsin") as client:
+            answer = await client.request(method, path)
+        return answer.status_code, answer.json()
+
+    async def answers(self) -> None:
+        """Until it does."""
+        while True:
+            try:
+                assert await self.ask("GET", "/rules") == (200, [{"rule": "red"}])
+            except httpx.TransportError:
+                await trio.sleep(0.01)
+            else:
+                return
+
+    async def trouble(self, reason: str) -> None:
+        self.troubles.append(reason)
+        self.troubled.set()
+
+    async def run(self, task_status) -> None:
+        app = make_app(FakeDaemon(), self.path.parent / "tocsin.db", self.log)
+        await serve_control(
+            app, self.path, 0o600, trouble=self.trouble, look_every=0.01, task_status=task_status
+        )
+
+
+@asynccontextmanager
+async def serving(path: Path, *, waits: bool = True):
+    daemon = Serving(path)
+    with trio.fail_after(20):
+        async with trio.open_nursery() as nursery:
+            if waits:
+                await nursery.start(daemon.run)
+            else:
+                nursery.start_soon(daemon.run, trio.TASK_STATUS_IGNORED)
+            yield daemon
+            nursery.cancel_scope.cancel()
+
+
+async def test_the_socket_is_made_with_its_rights_and_removed_at_the_end(tmp_path):
+    async with serving(tmp_path / "control.sock") as daemon:
+        assert stat.S_IMODE(daemon.path.stat().st_mode) == 0o600
+        await daemon.answers()
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_socket_that_was_removed_is_made_again(tmp_path):
+    async with serving(tmp_path / "control.sock") as daemon:
+        for _ in range(2):
+            daemon.path.unlink()
+            await daemon.answers()
+            assert stat.S_IMODE(daemon.path.stat().st_mode) == 0o600
+        assert daemon.troubles == []
+
+
+async def test_a_folder_in_its_place_is_told_once_and_left_alone(tmp_path):
+    async with serving(tmp_path / "control.sock") as daemon:
+        await daemon.answers()
+        daemon.path.unlink()
+        daemon.path.mkdir()
+        await daemon.troubled.wait()
+        assert daemon.troubles == [f"{daemon.path}: Address already in use"]
+        daemon.path.rmdir()
+        await daemon.answers()
+        assert len(daemon.troubles) == 1
+
+
+async def test_a_socket_left_by_a_crash_is_replaced_but_not_one_that_somebody_listens_on(tmp_path):
+    path = tmp_path / "control.sock"
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(path))
+        other.listen()
+        async with serving(path, waits=False) as daemon:
+            await daemon.troubled.wait()
+            assert path.is_socket()
+            other.close()
+            await daemon.answers()
+
+
+async def test_a_folder_that_is_gone_is_told_and_the_umask_is_as_before(tmp_path):
+    before = os.umask(0o022)
+    try:
+        async with serving(tmp_path / "gone" / "control.sock", waits=False) as daemon:
+            await daemon.troubled.wait()
+            assert "No such file or directory" in daemon.troubles[0]
+            assert os.umask(0o022) == 0o022
+            daemon.path.parent.mkdir()
+            await daemon.answers()
+    finally:
+        os.umask(before)

@@ -2,7 +2,6 @@
 
 import json
 import socket
-from datetime import UTC, datetime
 
 import pytest
 import trio
@@ -13,7 +12,7 @@ from tocsin.feed.backoff import Backoff, Proof
 from tocsin.feed.connection import split_messages
 from tocsin.feed.credentials import CredentialStore
 from tocsin.feed.flood import Flood
-from tocsin.feed.outside import ConnectFailed, HandshakeRejected, Lost, foremost, retry_after
+from tocsin.feed.outside import ConnectFailed, HandshakeRejected, Lost, foremost
 from tocsin.feed.transport import Names, own_lookups, tls_context
 from tocsin.feed.urls import parse_target, redirected
 from tocsin.feed.websocket import WebSocket
@@ -140,27 +139,6 @@ def test_a_crash_while_saving_leaves_the_old_credentials(tmp_path):
     assert store.load("fx") == {"a": "old"}
     store.save("fx", {"a": "new"})
     assert json.loads((tmp_path / "fx.json").read_text()) == {"a": "new"}
-
-
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [
-        ("120", 120),
-        ("0", 0),
-        ("Thu, 01 Jan 2026 00:01:00 GMT", 60),
-        ("Wed, 31 Dec 2025 00:00:00 GMT", 0),
-        ("9" * 30, 86400),
-        ("soon", None),
-        ("-5", None),
-        ("", None),
-    ],
-)
-def test_retry_after(header, seconds):
-    assert retry_after({"retry-after": header}, NOW) == seconds
-    assert retry_after({}, NOW) is None
 
 
 @pytest.mark.parametrize(

@@ -1,25 +1,29 @@
 """Sign-in over real HTTP: what is asked, kept, hidden, renewed; and refused."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
 import trio
 
-from support.fake_venue import FakeAdapter, feeding
+from support.fake_venue import QUICK, FakeAdapter, feeding
 from support.fault_server import FaultServer, Peer, serving
 from tocsin.events import Account, Observation, SnapshotBegins, SnapshotEnds
+from tocsin.secrets import Secret
 from tocsin.venues.base import (
     HttpRequest,
     Keep,
     Pause,
+    Request,
     Session,
     SignInFailed,
     SignInRefused,
 )
 
 pytestmark = pytest.mark.real
+PATIENT = replace(QUICK, auth_retry=300.0)
 
 
 class Venue:
@@ -123,6 +127,74 @@ async def test_a_new_token_that_is_refused_too_is_auth_failed(tmp_path):
         await feed.told.heard("auth_failed", "connected")
         assert "HTTP 401: bad token" in feed.told.state("auth_failed").reason
         assert len(venue.sockets) == 4
+
+
+async def test_a_refused_sign_in_is_tried_at_once_when_the_user_asks(tmp_path):
+    """Not when the venue said when to come back: only the user knows what was mended."""
+    venue = Venue()
+    venue.token_answers = ["403 Forbidden"]
+    async with serving(venue) as server, feeding(tmp_path) as feed:
+        await feed.venue(FakeAdapter(signing=signing(server)), ws(server), timings=PATIENT)
+        await feed.told.heard("auth_failed")
+        state = feed.told.state("auth_failed")
+        assert (state.next_attempt - feed.told.observations()[-1].time).total_seconds() == PATIENT.auth_retry
+        feed.retry.now()
+        await feed.told.heard("auth_failed", "connected")
+        assert feed.told.state("connected").next_attempt is None
+
+
+async def test_a_key_refused_in_the_socket_names_the_secret_and_is_tried_when_the_user_asks(tmp_path):
+    async def script(peer):
+        await peer.accept()
+        if peer.number == 0:
+            await peer.send({"refuse": ["auth", "unauthorized", "auth_failed"]})
+        else:
+            await peer.send({"ack": "auth"})
+        await peer.serve_politely()
+
+    adapter = FakeAdapter((Request(name="auth", text="{}", required=True),))
+    async with serving(script) as server, feeding(tmp_path) as feed:
+        await feed.venue(adapter, ws(server), timings=PATIENT, secret_key=Secret("key-1"))
+        await feed.told.heard("auth_failed")
+        assert feed.told.state("auth_failed").reason == "auth: unauthorized; check venues.v.secret_key"
+        feed.retry.now()
+        await feed.told.heard("auth_failed", "connected")
+
+
+PAGE = b"<html><body>Error 1020</body></html>"
+
+
+@pytest.mark.parametrize("status", ["401 Unauthorized", "403 Forbidden"])
+async def test_a_page_in_answer_to_the_handshake_is_no_refusal(tmp_path, status):
+    async def script(peer):
+        if peer.number < 2:
+            await peer.answer(status, PAGE, headers="Content-Type: text/html\r\n")
+            return
+        await peer.accept()
+        await peer.serve_politely()
+
+    async with serving(script) as server, feeding(tmp_path) as feed:
+        await feed.venue(FakeAdapter(), ws(server), timings=PATIENT)
+        await feed.told.heard("disconnected", "connected")
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ("Retry-After: 1\r\n", PAGE),
+        ("Retry-After: soon\r\n", b'{"retry_after": "1"}'),
+        ("", b'{"retry_after_ms": 1000}'),
+    ],
+)
+async def test_when_to_come_back_is_obeyed_at_the_handshake(tmp_path, headers, body):
+    async def script(peer):
+        await peer.answer("403 Forbidden", body, headers=headers)
+
+    async with serving(script) as server, feeding(tmp_path) as feed:
+        await feed.venue(FakeAdapter(), ws(server))
+        await feed.told.heard("disconnected")
+        (told,) = [o for o in feed.told.observations() if o.event]
+        assert (told.state.next_attempt - told.time).total_seconds() >= 1
 
 
 async def test_a_refused_sign_in_is_told_once_with_its_remedy(tmp_path):

@@ -113,6 +113,7 @@ _WATCHED = {
     "watch: daemon.rule_blind": ["watch: daemon.started"],
     "when: {status: disconnected}": ["when: {status: silent}"],
     "when: {status: auth_failed}": ["when: {status: disconnected}"],
+    "when: {credentials: not_kept}": ["when: {credentials: kept}"],
     "when: {status: silent}": ["when: {status: disconnected}"],
     "when: trading_disabled == true": ["when: trading_disabled == false", "when: missing(trading_disabled)"],
     "when: changed\\(balance\\)": ["when: changed(equity)"],

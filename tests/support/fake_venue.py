@@ -13,9 +13,9 @@ import trio
 
 from tocsin.clock import SystemClock
 from tocsin.events import Account, Observation, Order, Ticker
-from tocsin.feed import CredentialStore, Received, Timings, VenueFeed, run_venue
+from tocsin.feed import CredentialStore, Received, Retry, Timings, VenueFeed, run_venue
 from tocsin.quantities import Duration
-from tocsin.secrets import Masker
+from tocsin.secrets import Masker, Secret
 from tocsin.venues.base import (
     Accepted,
     Control,
@@ -51,6 +51,7 @@ QUICK = Timings(
 class FakeSettings(VenueSettings):
     type: str = "fake"
     poll: Duration = timedelta(milliseconds=20)
+    secret_key: Secret | None = None
 
 
 def signed_in(settings: Any, kept: Any, now: datetime) -> Any:
@@ -208,6 +209,7 @@ class Feeding:
     told: Told = field(default_factory=Told)
     log: Lines = field(default_factory=Lines)
     masker: Masker = field(default_factory=Masker)
+    retry: Retry = field(default_factory=Retry)
 
     @property
     def credentials(self) -> CredentialStore:
@@ -236,6 +238,7 @@ class Feeding:
             log=self.log,
             timings=timings,
             record_to=self.directory / "records" / f"{name}.jsonl" if settings.record else None,
+            retry=self.retry,
             task_status=task_status,
         )
 

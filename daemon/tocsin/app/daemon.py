@@ -31,7 +31,7 @@ from tocsin.control.server import make_app, serve_control
 from tocsin.errors import ConfigError, gathered
 from tocsin.events import Daemon as DaemonState
 from tocsin.events import Occurrence
-from tocsin.feed import run_venue
+from tocsin.feed import Retry, run_venue
 from tocsin.feed.model import Received
 from tocsin.ruletest.answers import explained, overview
 from tocsin.store.errors import StoreUnavailable
@@ -69,6 +69,7 @@ class Daemon:
         self._stop = trio.Event()
         self.stopped = trio.Event()
         self._parts: Parts
+        self._retries: dict[str, Retry] = {}  # by venue
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until `stop` is called; READY is told when the store is open and every task is up."""
@@ -162,8 +163,12 @@ class Daemon:
         await self._parts.stop(*(f"venue {name}" for name in (*venues.removed, *venues.changed)))
         if venues.removed:
             await self._rooms.pipeline.call(partial(self._rooms.venues_removed, venues.removed, alerts))
+        for name in venues.removed:
+            self._retries.pop(name, None)
         for name in (*venues.added, *venues.changed):
             self._start_venue(name)
+        for name in self._retries:
+            self.retry(name)  # what was refused may be mended, though the config says the same
         stale = changes.stale_channels(before, after)
         ending = {*channels.removed, *stale}
         await self._parts.stop(*(part for part in self._parts.names if _channel_of(part) in ending))
@@ -177,6 +182,13 @@ class Daemon:
             *alerts,
             *changes.needs_restart(before, after),
         ]
+
+    def retry(self, venue: str) -> bool:
+        """A venue that waits after a refusal tries at once; False: none is called that."""
+        if venue not in self._retries:
+            return False
+        self._retries[venue].now()
+        return True
 
     def status(self) -> dict[str, Any]:
         """What `tocsin status` and `/healthz` tell."""
@@ -214,7 +226,8 @@ class Daemon:
             self._start_channel(name)
         socket = self._rooms.runtime_dir / SOCKET
         mode = 0o660 if "RUNTIME_DIRECTORY" in os.environ else 0o600
-        start("control", partial(serve_control, make_app(self, self._rooms.database.path), socket, mode))
+        api = make_app(self, self._rooms.database.path, self._log)
+        start("control", partial(serve_control, api, socket, mode, trouble=self._unasked))
         start(
             "housekeeping",
             partial(keep_house, self._rooms, lambda: self._settings.retention, self._log, self.tell),
@@ -223,6 +236,7 @@ class Daemon:
 
     def _start_venue(self, name: str) -> None:
         venue = venue_feed(self._settings.venues[name])
+        retry = self._retries[name] = Retry()
         self._parts.start(
             f"venue {name}",
             partial(
@@ -234,6 +248,7 @@ class Daemon:
                 credentials=self._rooms.credentials,
                 log=self._log,
                 record_to=self._recording(name),
+                retry=retry,
             ),
         )
 
@@ -281,6 +296,11 @@ class Daemon:
 
     async def _crashed(self, part: str, reason: str) -> None:
         await self.tell("daemon.degraded", f"{part} crashed and was started again: {reason}", subject=part)
+
+    async def _unasked(self, reason: str) -> None:
+        self._log.error("the control socket can't be made", reason=reason)
+        told = f"the control socket can't be made, so status and reload reach nobody: {reason}"
+        await self.tell("daemon.degraded", told, subject="control")
 
     def _summary(self) -> str:
         settings = self._settings

@@ -63,6 +63,7 @@ def _tell(state: dict[str, Any], socket: Path) -> None:
                     f"attempt {venue['attempts']}" if venue.get("attempts", "0") != "0" else "",
                     f"{venue['unconfirmed']} unconfirmed" if venue.get("unconfirmed", "0") != "0" else "",
                     f"since {time_of(venue['since'])}" if venue.get("since") else "",
+                    f"next try {time_of(venue['next_attempt'])}" if venue.get("next_attempt") else "",
                 ),
             )
         )
@@ -78,6 +79,9 @@ def _troubles(state: dict[str, Any]) -> list[str]:
         if away
         else []
     )
+    unkept = [venue["venue"] for venue in state["venues"] if venue.get("credentials") == "not_kept"]
+    if unkept:
+        troubles.append(f"credentials can't be kept, a restart loses them: {', '.join(unkept)}")
     if state["unsent"]:
         troubles.append(f"{counted(state['unsent'], 'message')} not sent yet: see tocsin deliveries")
     if not state["channels"]:

@@ -1,5 +1,7 @@
 """The control API: a few JSON endpoints on a Unix socket. What it tells comes from the daemon and from the database."""
 
+import os
+import socket
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -18,6 +20,13 @@ from tocsin.store.errors import StoreUnavailable
 from tocsin.store.reader import Reader
 
 Json = dict[str, Any]
+_LOOK_EVERY = 2.0  # seconds; a socket whose file was removed hears nobody any more
+
+
+class Log(Protocol):
+    """As much of a structlog logger as this uses."""
+
+    def error(self, event: str, **fields: Any) -> Any: ...
 
 
 class Controlled(Protocol):
@@ -25,6 +34,10 @@ class Controlled(Protocol):
 
     def status(self) -> Json:
         """Version, process, venues as they stand, counts, and what is wrong, if anything."""
+        ...
+
+    def retry(self, venue: str) -> bool:
+        """Have a venue that waits after a refusal try at once; False: none is called that."""
         ...
 
     async def reload(self) -> Json:
@@ -40,77 +53,163 @@ class Controlled(Protocol):
         ...
 
 
-def make_app(daemon: Controlled, database: Path) -> Starlette:
+class _Api:
     """The endpoints. Reading happens in threads, on connections of its own."""
-    reader = Reader(database)
 
-    async def status(_request: Request) -> JSONResponse:
-        state = daemon.status()  # here, not in the thread: the loop changes what it is made of
-        return await _read(lambda: {**state, **reader.counts()})
+    def __init__(self, daemon: Controlled, database: Path, log: Log) -> None:
+        self._daemon, self._reader, self._log = daemon, Reader(database), log
 
-    async def health(_request: Request) -> JSONResponse:
-        state = daemon.status()
+    async def status(self, _request: Request) -> JSONResponse:
+        state = self._daemon.status()  # here, not in the thread: the loop changes what it is made of
+        return await _read(lambda: {**state, **self._reader.counts()})
+
+    async def health(self, _request: Request) -> JSONResponse:
+        state = self._daemon.status()
         return JSONResponse(
             {"healthy": state["healthy"], "wrong": state["wrong"]},
             status_code=200 if state["healthy"] else 503,
         )
 
-    async def reload(_request: Request) -> JSONResponse:
-        report = await daemon.reload()
+    async def reload(self, _request: Request) -> JSONResponse:
+        report = await self._daemon.reload()
         return JSONResponse(report, status_code=200 if report["reloaded"] else 422)
 
-    async def alerts(request: Request) -> JSONResponse:
-        return await _read(partial(reader.alerts, active_only=request.query_params.get("all") != "1"))
+    async def retry(self, request: Request) -> JSONResponse:
+        there = self._daemon.retry(request.query_params.get("venue", ""))
+        return JSONResponse({"retried": there}, status_code=200 if there else 404)
 
-    async def deliveries(request: Request) -> JSONResponse:
-        return await _read(partial(reader.deliveries, unsent_only=request.query_params.get("all") != "1"))
+    async def alerts(self, request: Request) -> JSONResponse:
+        active_only = request.query_params.get("all") != "1"
+        return await _read(partial(self._reader.alerts, active_only=active_only))
 
-    async def rules(_request: Request) -> JSONResponse:
-        return await _read(daemon.rules)
+    async def deliveries(self, request: Request) -> JSONResponse:
+        unsent_only = request.query_params.get("all") != "1"
+        return await _read(partial(self._reader.deliveries, unsent_only=unsent_only))
 
-    async def explain(request: Request) -> JSONResponse:
+    async def rules(self, _request: Request) -> JSONResponse:
+        return await _read(self._daemon.rules)
+
+    async def explain(self, request: Request) -> JSONResponse:
         asked = request.query_params
         try:
             rule, limit = asked["rule"], int(asked["limit"])
         except (KeyError, ValueError):
             return JSONResponse({"error": "asked without a rule, or a limit"}, status_code=400)
         try:
-            return await _read(partial(daemon.explain, rule, asked.get("id"), limit))
+            return await _read(partial(self._daemon.explain, rule, asked.get("id"), limit))
         except UnknownRule as error:
             return JSONResponse({"error": str(error)}, status_code=404)
 
+    async def bug(self, request: Request, error: Exception) -> JSONResponse:
+        """One of ours: whoever asked is told where to look."""
+        self._log.error("internal error", asked=request.url.path, exc_info=error)
+        reason = f"internal error: {type(error).__name__}; the daemon's log has it"
+        return JSONResponse({"error": reason}, status_code=500)
+
+
+def make_app(daemon: Controlled, database: Path, log: Log) -> Starlette:
+    """The endpoints, as an application. A bug in one is logged with its trace, and answered with 500."""
+    api = _Api(daemon, database, log)
     return Starlette(
         routes=[
-            Route("/status", status),
-            Route("/healthz", health),
-            Route("/reload", reload, methods=["POST"]),
-            Route("/alerts", alerts),
-            Route("/deliveries", deliveries),
-            Route("/rules", rules),
-            Route("/explain", explain),
-        ]
+            Route("/status", api.status),
+            Route("/healthz", api.health),
+            Route("/reload", api.reload, methods=["POST"]),
+            Route("/retry", api.retry, methods=["POST"]),
+            Route("/alerts", api.alerts),
+            Route("/deliveries", api.deliveries),
+            Route("/rules", api.rules),
+            Route("/explain", api.explain),
+        ],
+        exception_handlers={Exception: api.bug},
     )
 
 
 async def serve_control(
-    app: Starlette, path: Path, mode: int, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    app: Starlette,
+    path: Path,
+    mode: int,
+    *,
+    trouble: Callable[[str], Awaitable[None]],
+    look_every: float = _LOOK_EVERY,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve on the Unix socket at `path`, made with permissions `mode`, until cancelled. A socket left behind is replaced."""
+    """Serve on the Unix socket at `path`, made with permissions `mode`, until cancelled.
+
+    It is made again when somebody removes it; a socket that nobody listens on is replaced. `trouble` is told, once, why
+    it can't be made.
+    """
+    told = ""
+    while True:
+        try:
+            listener = _listener(path, mode)
+        except OSError as error:
+            reason = f"{path}: {error.strerror or error}"
+            if reason != told:
+                await trouble(reason)
+            told = reason
+            await trio.sleep(look_every)
+            continue
+        told = ""
+        ours = _stamp(path)
+        try:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(_serve, app, listener)
+                task_status.started()
+                task_status = trio.TASK_STATUS_IGNORED
+                while _stamp(path) == ours:  # noqa: ASYNC110 - a file has no event
+                    await trio.sleep(look_every)
+                nursery.cancel_scope.cancel()
+        finally:
+            if _stamp(path) == ours:
+                path.unlink()  # noqa: ASYNC240 - one system call, while being cancelled
+
+
+async def _serve(app: Starlette, listener: socket.socket, task_status: trio.TaskStatus[list[str]]) -> None:
     config = Config()
-    config.bind = [f"unix:{path}"]
-    config.umask = 0o777 & ~mode
+    config.bind = [
+        f"fd://{listener.detach()}"
+    ]  # Hypercorn's own binding leaves the umask behind when it fails
     config.loglevel = "ERROR"
     config.errorlog = None
     config.graceful_timeout = 0.5
+    # Hypercorn types ASGI apps more narrowly than Starlette types itself.
+    asgi: Any = app
+    await serve(asgi, config, shutdown_trigger=trio.sleep_forever, mode="asgi", task_status=task_status)
+
+
+def _listener(path: Path, mode: int) -> socket.socket:
+    """A socket bound to `path`. OSError where something else is there."""
+    listener = socket.socket(socket.AF_UNIX)
+    before = os.umask(0o777 & ~mode)
     try:
-        started: Callable[[], Awaitable[None]] = trio.sleep_forever
-        async with trio.open_nursery() as nursery:
-            # Hypercorn types ASGI apps more narrowly than Starlette types itself.
-            asgi: Any = app
-            await nursery.start(partial(serve, asgi, config, shutdown_trigger=started, mode="asgi"))
-            task_status.started()
+        if path.is_socket() and not _is_heard(path):
+            path.unlink()
+        listener.bind(str(path))
+    except BaseException:
+        listener.close()
+        raise
     finally:
-        path.unlink(missing_ok=True)  # noqa: ASYNC240 — one system call, while being cancelled
+        os.umask(before)
+    return listener
+
+
+def _is_heard(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as knocking:
+        knocking.settimeout(1)
+        try:
+            knocking.connect(str(path))
+        except ConnectionRefusedError:
+            return False
+    return True
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 async def _read(query: Callable[[], list[Json] | Json]) -> JSONResponse:

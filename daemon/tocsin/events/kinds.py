@@ -274,7 +274,7 @@ class Venue(Entity, frozen=True, kw_only=True, gc=False):
     kind: ClassVar[str] = "venue"
     events: ClassVar[tuple[str, ...]] = (
         "connected", "disconnected", "silent", "resumed", "auth_failed", "refused", "gap", "resynced", "clock_skew",
-        "unrecognized", "malformed",
+        "unrecognized", "malformed", "credentials_not_kept", "credentials_kept",
     )  # fmt: skip
 
     status: Annotated[
@@ -285,9 +285,14 @@ class Venue(Entity, frozen=True, kw_only=True, gc=False):
     ] = UNSET
     reason: Annotated[Word, "why, in words"] = UNSET
     attempts: Annotated[Number, "tries to connect since it was last connected"] = UNSET
+    next_attempt: Annotated[Time, "when the next try to connect or to sign in is due"] = UNSET
     since: Annotated[Time, "since when it has this status"] = UNSET
     last_message: Annotated[Time, "when the venue last said anything"] = UNSET
     unconfirmed: Annotated[Number, "open orders and positions not mentioned again since a gap"] = UNSET
+    credentials: Annotated[
+        Literal["kept", "not_kept"] | UnsetType | None,
+        "whether what the last sign-in gave is on the disk; missing where it never failed to be",
+    ] = UNSET
 
 
 class Daemon(Entity, frozen=True, kw_only=True, gc=False):

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import trio
+
 _LEAST = 0.05  # of the first delay: full jitter may say nearly nothing, and that would be a hot loop
 
 
@@ -50,3 +52,19 @@ class Proof:
         if self._began is not None:
             self._died_young = self._died_young + 1 if now - self._began < self._healthy else 0
             self._began = None
+
+
+class Retry:
+    """Ends the long wait after a refusal: the user says that what was refused may be mended."""
+
+    def __init__(self) -> None:
+        self._asked = trio.Event()
+
+    def now(self) -> None:
+        """Whoever waits tries at once."""
+        self._asked.set()
+        self._asked = trio.Event()
+
+    async def wait(self, seconds: float) -> None:
+        with trio.move_on_after(seconds):
+            await self._asked.wait()

@@ -1,25 +1,48 @@
 """What sign-ins ask to keep: one JSON file a venue, readable by us alone, whole or not there."""
 
+import errno
 import json
 import os
+import stat
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 from urllib.parse import quote
 
 import structlog
 
 from tocsin.feed.model import Log
 
+_ROOM = 4096  # bytes that must fit on the disk beside what is kept
+_Stamp: TypeAlias = tuple[int, int, int] | None  # of a file: another one where it was written anew
+
+
+@dataclass(frozen=True, slots=True)
+class _Unsaved:
+    """What the disk wouldn't take, why, and the file as it was then."""
+
+    values: dict[str, str]
+    why: str
+    beside: _Stamp
+
 
 class CredentialStore:
-    """Files in `directory` (made when needed, 0700), each `<venue>.json`, 0600."""
+    """Files in `directory` (made when needed, 0700), each `<venue>.json`, 0600.
+
+    What can't be written is kept in memory for as long as the store lives: what it replaces may be used up.
+    """
 
     def __init__(self, directory: Path, log: Log | None = None) -> None:
         self._directory = directory
         self._log: Log = log if log is not None else structlog.get_logger()
+        self._unsaved: dict[str, _Unsaved] = {}
 
     def load(self, venue: str) -> dict[str, str]:
-        """What was saved last; nothing where there is no file, or (with a warning) one that can't be read."""
+        """What was kept last; nothing where there is no file, or (with a warning) one that can't be read."""
+        unsaved = self._waiting(venue)
+        if unsaved is not None:
+            return dict(unsaved.values)
         path = self._path(venue)
         try:
             kept = json.loads(path.read_bytes())
@@ -36,24 +59,77 @@ class CredentialStore:
             return {}
         return kept
 
+    def keep(self, venue: str, values: Mapping[str, str]) -> str | None:
+        """Replace what is kept, in memory where the disk won't have it: then why, in words."""
+        try:
+            self.save(venue, values)
+        except OSError as error:
+            why = self._in_words(venue, error)
+            self._unsaved[venue] = _Unsaved(dict(values), why, self._stamp(venue))
+            return why
+        return None
+
+    def keep_again(self, venue: str) -> str | None:
+        """Try once more to write what waits in memory; why it still can't be, if so."""
+        unsaved = self._waiting(venue)
+        return self.keep(venue, unsaved.values) if unsaved is not None else None
+
+    def obstacle(self, venue: str) -> str | None:
+        """Why nothing could be kept now, if so: tried before something is used up for what is to be kept."""
+        path = self._path(venue)
+        trial = path.with_name(path.name + ".trial")
+        try:
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+            try:
+                self._write(trial, b"\0" * _ROOM)
+            finally:
+                trial.unlink(missing_ok=True)
+        except OSError as error:
+            return self._in_words(venue, error)
+        return None
+
     def save(self, venue: str, values: Mapping[str, str]) -> None:
         """Replace what is kept. On the disk when this returns; OSError where it can't be written."""
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self._path(venue)
         new = path.with_name(path.name + ".new")
-        new.unlink(missing_ok=True)  # one left by a crash might have other rights
-        with os.fdopen(
-            os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
-        ) as file:
-            json.dump(dict(values), file)
-            file.flush()
-            os.fsync(file.fileno())
+        self._write(new, json.dumps(dict(values)).encode())
         new.replace(path)
         directory = os.open(self._directory, os.O_RDONLY)
         try:
             os.fsync(directory)
         finally:
             os.close(directory)
+        self._unsaved.pop(venue, None)
+
+    def _write(self, path: Path, content: bytes) -> None:
+        path.unlink(missing_ok=True)  # one left by a crash might have other rights
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _waiting(self, venue: str) -> _Unsaved | None:
+        """What waits in memory, unless somebody (`tocsin login`) has written something newer meanwhile."""
+        unsaved = self._unsaved.get(venue)
+        if unsaved is not None and unsaved.beside != self._stamp(venue):
+            del self._unsaved[venue]
+            return None
+        return unsaved
+
+    def _stamp(self, venue: str) -> _Stamp:
+        try:
+            found = self._path(venue).stat()
+        except OSError:
+            return None
+        return (found.st_ino, found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
+
+    def _in_words(self, venue: str, error: OSError) -> str:
+        if isinstance(error, (FileExistsError, NotADirectoryError)):
+            return f"{self._directory} is not a folder"
+        return f"{self._path(venue)}: {error.strerror}"
 
     def _path(self, venue: str) -> Path:
         return self._directory / f"{quote(venue, safe='')}.json"

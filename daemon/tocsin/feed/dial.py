@@ -68,7 +68,7 @@ def _headers(endpoint: Endpoint, settings: VenueSettings) -> dict[str, str]:
 
 
 def _elsewhere(endpoint: Endpoint, target: Target, rejected: HandshakeRejected) -> Target | None:
-    location = rejected.headers.get("location")
-    if not (endpoint.follow_redirect and rejected.status in _REDIRECTS and location):
+    location = rejected.response.headers.get("location")
+    if not (endpoint.follow_redirect and rejected.response.status in _REDIRECTS and location):
         return None
     return redirected(target, location)

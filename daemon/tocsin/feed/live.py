@@ -7,7 +7,7 @@ import trio
 
 from tocsin.feed.conversation import Conversation
 from tocsin.feed.dial import open_connection
-from tocsin.feed.failures import is_new, is_unauthorized, tell_failure
+from tocsin.feed.failures import is_new, is_unauthorized, wait_after
 from tocsin.feed.outside import CredentialsRefused, OutsideError, foremost
 from tocsin.feed.session import SessionKeeper
 from tocsin.feed.shared import Shared
@@ -22,6 +22,7 @@ async def run_live(shared: Shared) -> NoReturn:
     endpoints = shared.adapter.endpoints(shared.settings, session)
     _watch_the_whole(shared, endpoints)
     async with trio.open_nursery() as nursery:
+        nursery.start_soon(keeper.mind_what_is_kept)
         whole = _Whole(shared, keeper, frozenset(endpoint.name for endpoint in endpoints), nursery)
         for endpoint in endpoints:
             link = _Link(shared, keeper, whole, endpoint.name, alone=len(endpoints) == 1)
@@ -120,13 +121,7 @@ class _Link:
                 if is_new(anew, than=session):
                     session = anew
                     continue
-            delay = await tell_failure(
-                self._shared, failure, self._shown, self._backoff, was_up=life.up_at is not None
-            )
-            self._shared.log.debug(
-                "waiting to connect", venue=self._shared.name, socket=self._name, seconds=round(delay, 1)
-            )
-            await trio.sleep(delay)
+            await wait_after(self._shared, failure, self._shown, self._backoff, was_up=life.up_at is not None)
             session = await self._keeper.fresh()
 
     async def _listen(self, session: Session, life: "_Life") -> Session:

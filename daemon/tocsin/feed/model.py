@@ -62,4 +62,6 @@ class Timings:
     cycle: float = 30.0  # a polled venue's picture, from the open socket to its close
     flood: float = 60.0  # the same complaint is told once in so long
     skew: float = 60.0  # a venue's times may be so far from ours
+    keep: float = 10.0  # what the disk refused to keep is tried again after so long
+    trial: float = 600.0  # and whether it would take anything is tried so often
     renew: float = 30.0  # at least so long between two renewals of a session

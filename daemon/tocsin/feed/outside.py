@@ -1,12 +1,10 @@
 """What the outside can do to a connection. None of these is a bug of ours; each is told and tried again."""
 
 from collections.abc import Mapping
-from datetime import datetime
-from email.utils import parsedate_to_datetime
 
 from tocsin.errors import TocsinError, leaves
+from tocsin.venues.base import HttpResponse
 
-LONGEST_WAIT = 86400.0  # seconds; what a Retry-After may ask for at most
 _BODY_SHOWN = 200  # characters
 
 
@@ -22,7 +20,7 @@ class HandshakeRejected(ConnectFailed):
     """The venue answered the WebSocket handshake with another HTTP status. Header names are lower case."""
 
     def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        self.status, self.headers, self.body = status, headers, body
+        self.response = HttpResponse(status=status, headers=headers, body=body)
         said = " ".join(body.decode("utf-8", "replace").split())[:_BODY_SHOWN]
         super().__init__(f"the handshake was answered with HTTP {status}{': ' + said if said else ''}")
 
@@ -53,18 +51,6 @@ class CredentialsRefused(OutsideError):
 
 class AllRefused(OutsideError):
     """Every stream of a socket was refused, so there is nothing to listen to."""
-
-
-def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """The seconds that a `Retry-After` header asks for (a number, or an HTTP date), if it makes sense."""
-    text = headers.get("retry-after", "").strip()
-    if text.isascii() and text.isdigit():
-        return min(float(text[:9]), LONGEST_WAIT)
-    try:
-        seconds = (parsedate_to_datetime(text) - now).total_seconds()
-    except (ValueError, TypeError):  # TypeError: a date without a zone
-        return None
-    return min(max(seconds, 0.0), LONGEST_WAIT)
 
 
 def foremost(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -9,7 +9,7 @@ from tocsin.events import KINDS, Observed, SnapshotBegins, SnapshotEnds
 from tocsin.feed.connection import Connection
 from tocsin.feed.conversation import Conversation
 from tocsin.feed.dial import open_connection
-from tocsin.feed.failures import is_new, is_unauthorized, tell_failure
+from tocsin.feed.failures import is_new, is_unauthorized, wait_after
 from tocsin.feed.model import Received
 from tocsin.feed.outside import Lost, OutsideError
 from tocsin.feed.session import SessionKeeper
@@ -24,12 +24,14 @@ async def run_polled(shared: Shared) -> NoReturn:
     shared.silence.expect(_CYCLE, _CYCLE)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(shared.silence.watch)
-        nursery.start_soon(_poll, shared)
+        keeper = SessionKeeper(shared)
+        nursery.start_soon(keeper.mind_what_is_kept)
+        nursery.start_soon(_poll, shared, keeper)
     raise AssertionError("polling ended")
 
 
-async def _poll(shared: Shared) -> NoReturn:
-    keeper, backoff = SessionKeeper(shared), shared.backoff()
+async def _poll(shared: Shared, keeper: SessionKeeper) -> NoReturn:
+    backoff = shared.backoff()
     every: timedelta = shared.settings.poll
     watched = False  # whether nothing can have happened unseen since the last picture but between two cycles
     signed_in_anew = False
@@ -55,8 +57,7 @@ async def _poll(shared: Shared) -> NoReturn:
             if is_new(anew, than=session):
                 session = anew
                 continue
-        delay = await tell_failure(shared, failure, "", backoff, was_up=shared.standing.is_up)
-        await trio.sleep(delay)
+        await wait_after(shared, failure, "", backoff, was_up=shared.standing.is_up)
         session = await keeper.fresh()
 
 

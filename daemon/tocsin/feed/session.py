@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import NoReturn
 
 import trio
 
 from tocsin.events import from_iso
-from tocsin.feed.outside import LONGEST_WAIT
 from tocsin.feed.shared import Shared
 from tocsin.feed.signin import sign_in
 from tocsin.venues.base import Malformed, Session, SignInFailed, SignInRefused
+from tocsin.venues.web import LONGEST_WAIT
 
 _NAP = 30.0  # seconds; the wall-clock is looked at so often, it may have been set
 _SHORTEST_TOKEN = 8  # characters; what is shorter in kept values is no secret worth hiding
@@ -25,7 +26,8 @@ class SessionKeeper:
         self._signed_in_at = 0.0
         self._not_before = 0.0
         self._backoff = shared.backoff()
-        self._unsaved: Mapping[str, str] | None = None
+        self._refused = False
+        self._keeps = False  # whether this venue's sign-in has anything to keep
 
     async def fresh(self, rejected: Session | None = None) -> Session:
         """A session made after this was called, however long it takes; failures are told, and tried again.
@@ -37,7 +39,7 @@ class SessionKeeper:
             if self._session is not None and self._signed_in_at >= asked:
                 return self._session
             while True:
-                await trio.sleep_until(self._not_before)
+                await self._due()
                 session = await self._try(rejected, quiet=False)
                 if session is not None:
                     return session
@@ -50,7 +52,7 @@ class SessionKeeper:
             await trio.sleep(self._shared.timings.renew)
             await self._until(session.renew_at)
         while True:
-            await trio.sleep_until(self._not_before)
+            await self._due()
             async with self._one_at_a_time:
                 if self._session is not None and self._session is not session:
                     return self._session
@@ -59,6 +61,26 @@ class SessionKeeper:
                     self._shared.standing.auth_mended()
                     return newer
 
+    async def mind_what_is_kept(self) -> NoReturn:
+        """For ever: write what the disk refused, and find out before it matters whether it would refuse."""
+        timings, store, name = self._shared.timings, self._shared.credentials, self._shared.name
+        tried = trio.current_time()
+        while True:
+            await trio.sleep(timings.keep)
+            if self._shared.standing.keeps_nothing:
+                await self._shared.standing.kept(store.keep_again(name) or store.obstacle(name))
+            elif self._keeps and trio.current_time() - tried >= timings.trial:
+                tried = trio.current_time()
+                await self._try_to_keep()
+
+    async def _due(self) -> None:
+        """Wait until the next sign-in may be tried; after a refusal the user may say when."""
+        left = self._not_before - trio.current_time()
+        if self._refused:
+            await self._shared.retry.wait(left)
+        else:
+            await trio.sleep(max(left, 0.0))
+
     async def _until(self, wall: datetime) -> None:
         while (left := (wall - self._shared.clock.now().wall).total_seconds()) > 0:  # noqa: ASYNC110 - a clock has no event
             await trio.sleep(min(left, _NAP))
@@ -66,7 +88,8 @@ class SessionKeeper:
     async def _try(self, rejected: Session | None, *, quiet: bool) -> Session | None:
         """One sign-in; None where it failed, which is told (`quiet`: while the venue is connected, only if refused)."""
         shared = self._shared
-        kept = dict(self._unsaved if self._unsaved is not None else shared.credentials.load(shared.name))
+        kept = shared.credentials.load(shared.name)
+        self._keeps = self._keeps or bool(kept)
         self._hide_kept(kept)
         if rejected is not None:
             kept = {key: value for key, value in kept.items() if value != rejected.token}
@@ -78,17 +101,19 @@ class SessionKeeper:
                 shared.clock.now().wall,
                 request=shared.http,
                 keep=self._keep,
+                try_to_keep=self._try_to_keep,
                 pause=shared.standing.waiting,
             )
         except SignInRefused as refused:
             self._not_before = trio.current_time() + shared.timings.auth_retry
+            self._refused = True
             reason = "; ".join(filter(None, (str(refused), refused.remedy_for(shared.name))))
-            await shared.standing.auth_failed(reason)
+            await shared.standing.auth_failed(reason, next_in=shared.timings.auth_retry)
             return None
         except (SignInFailed, Malformed) as failed:
-            self._fail_for(failed.retry_after if isinstance(failed, SignInFailed) else None)
+            delay = self._fail_for(failed.retry_after if isinstance(failed, SignInFailed) else None)
             if not quiet:
-                await shared.standing.lost(f"sign-in failed: {failed}", attempt=True)
+                await shared.standing.lost(f"sign-in failed: {failed}", attempt=True, next_in=delay)
             else:
                 shared.log.warning(
                     "renewal failed", venue=shared.name, reason=shared.masker.mask(str(failed))
@@ -98,23 +123,23 @@ class SessionKeeper:
         self._session, self._signed_in_at = session, trio.current_time()
         return session
 
-    def _fail_for(self, asked: float | None) -> None:
+    def _fail_for(self, asked: float | None) -> float:
         now = trio.current_time()
         if self._session is not None and now - self._signed_in_at >= self._shared.timings.healthy:
             self._backoff.reset()
-        self._not_before = now + self._backoff.next(None if asked is None else min(asked, LONGEST_WAIT))
+        delay = self._backoff.next(None if asked is None else min(asked, LONGEST_WAIT))
+        self._not_before, self._refused = now + delay, False
+        return delay
 
-    def _keep(self, values: Mapping[str, str]) -> None:
+    async def _keep(self, values: Mapping[str, str]) -> None:
         shared = self._shared
         self._hide_kept(values)
-        try:
-            shared.credentials.save(shared.name, values)
-            self._unsaved = None
-        except OSError as error:
-            # The old values are used up: these are good for as long as we run, and that is worth a shout.
-            self._unsaved = dict(values)
-            reason = error.strerror
-            shared.log.error("credentials can't be kept", venue=shared.name, reason=reason)  # noqa: TRY400 - it says all
+        self._keeps = True
+        await shared.standing.kept(shared.credentials.keep(shared.name, values))
+
+    async def _try_to_keep(self) -> None:
+        """Told, and no more: to be connected now is worth more than a token that may be lost at the next start."""
+        await self._shared.standing.kept(self._shared.credentials.obstacle(self._shared.name))
 
     def _hide_kept(self, values: Mapping[str, str]) -> None:
         tokens = [

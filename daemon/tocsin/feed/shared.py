@@ -7,7 +7,7 @@ from typing import Any
 import trio
 
 from tocsin.clock import Clock
-from tocsin.feed.backoff import Backoff, Proof
+from tocsin.feed.backoff import Backoff, Proof, Retry
 from tocsin.feed.complaints import Complaints
 from tocsin.feed.credentials import CredentialStore
 from tocsin.feed.http import Http
@@ -39,9 +39,18 @@ class Shared:
     proof: Proof
     recorder: Recorder | None
     random: Callable[[], float]
+    retry: Retry
 
     def backoff(self) -> Backoff:
         return Backoff(self.timings.first_delay, self.timings.longest_delay, self.random)
+
+    @property
+    def remedy(self) -> str:
+        """What the user should do when the venue won't have the credentials; empty where there are none."""
+        if hasattr(self.adapter, "log_in"):
+            return f"run: tocsin login {self.name}"
+        names = self.settings.secrets_given()
+        return f"check {' and '.join(f'venues.{self.name}.{name}' for name in names)}" if names else ""
 
     def down(self) -> None:
         """The venue as a whole is no longer up."""

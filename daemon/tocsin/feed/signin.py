@@ -26,23 +26,27 @@ async def sign_in(
     now: datetime,
     *,
     request: Callable[[HttpRequest], Awaitable[HttpResponse]],
-    keep: Callable[[Mapping[str, str]], None],
+    keep: Callable[[Mapping[str, str]], Awaitable[None]],
+    try_to_keep: Callable[[], Awaitable[None]],
     pause: Callable[[str], Awaitable[None]],
 ) -> Session:
     """A session of the adapter's own sign-in; see `drive`."""
-    return await drive(adapter.sign_in(settings, kept, now), request=request, keep=keep, pause=pause)
+    steps = adapter.sign_in(settings, kept, now)
+    return await drive(steps, request=request, keep=keep, try_to_keep=try_to_keep, pause=pause)
 
 
 async def drive(
     steps: SignIn,
     *,
     request: Callable[[HttpRequest], Awaitable[HttpResponse]],
-    keep: Callable[[Mapping[str, str]], None],
+    keep: Callable[[Mapping[str, str]], Awaitable[None]],
+    try_to_keep: Callable[[], Awaitable[None]],
     pause: Callable[[str], Awaitable[None]],
 ) -> Session:
     """The session that the steps come to. SignInRefused, or SignInFailed (also where a request failed).
 
-    `keep` stores on the disk, at once and without giving other tasks a turn: a refresh token is used up by its answer.
+    `keep` stores on the disk before it gives other tasks a turn: a refresh token is used up by its answer. Before one is
+    sent `try_to_keep` finds out whether that would work.
     `pause` is told why a wait is needed, before it.
     """
     answer: HttpResponse | None = None
@@ -56,9 +60,11 @@ async def drive(
             answer = None
             match step:
                 case HttpRequest():
+                    if step.spends:
+                        await try_to_keep()
                     answer = await request(step)
                 case Keep():
-                    keep(step.values)
+                    await keep(step.values)
                 case Pause():
                     await pause(step.why)
                     await trio.sleep(step.seconds)

@@ -8,7 +8,7 @@ from tocsin.errors import TocsinError
 from tocsin.events import Observed
 from tocsin.feed.model import Received
 from tocsin.feed.shared import Shared
-from tocsin.venues.base import HttpResponse, Session
+from tocsin.venues.base import HttpResponse, Session, SignInFailed
 
 _TELL_AFTER = 3  # tries; from then on the rules know that the venue's picture is missing
 _STREAM = "opening picture"
@@ -26,6 +26,7 @@ async def take_snapshot(shared: Shared, session: Session) -> None:
             observed = await _fetch(shared, session)
         except TocsinError as failed:
             shared.log.warning("snapshot failed", venue=shared.name, reason=shared.masker.mask(str(failed)))
+            delay = backoff.next(failed.retry_after if isinstance(failed, SignInFailed) else None)
             tries += 1
             if tries == _TELL_AFTER:
                 await shared.standing.refused(_STREAM, str(failed))
@@ -40,7 +41,7 @@ async def take_snapshot(shared: Shared, session: Session) -> None:
                 at = shared.clock.now()
                 await shared.sink.put(Received(venue=shared.name, observed=tuple(observed), at=at))
             return
-        await trio.sleep(backoff.next())
+        await trio.sleep(delay)
 
 
 async def _fetch(shared: Shared, session: Session) -> list[Observed]:

@@ -1,5 +1,6 @@
 """How the connection to a venue stands, and what of it is told: each change once."""
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Literal, TypeAlias
 
@@ -14,7 +15,8 @@ from tocsin.secrets import Masker
 
 Status: TypeAlias = Literal["connecting", "connected", "silent", "disconnected", "auth_failed", "refused"]
 Event: TypeAlias = Literal[
-    "connected", "disconnected", "silent", "resumed", "auth_failed", "refused", "clock_skew", "unrecognized", "malformed"
+    "connected", "disconnected", "silent", "resumed", "auth_failed", "refused", "clock_skew", "unrecognized", "malformed",
+    "credentials_not_kept", "credentials_kept",
 ]  # fmt: skip
 
 
@@ -32,6 +34,7 @@ class Standing:
         self._refused: dict[str, str] = {}
         self._auth_failed = False
         self._skewed = False
+        self.keeps_nothing: bool | None = None  # what a sign-in gave can't be written; None: not tried yet
 
     @property
     def is_up(self) -> bool:
@@ -50,10 +53,13 @@ class Standing:
             self._log.info("connected", venue=self._venue)
             self._become("connected")
             self._attempts, self._auth_failed = 0, False
-            await self._tell("connected", status=True, reason=None)
+            await self._tell("connected", status=True, reason=None, next_in=None)
 
-    async def lost(self, reason: str, *, attempt: bool) -> None:
-        """The connection is gone, or (`attempt`) couldn't be made: one event an outage, the rest only counts."""
+    async def lost(self, reason: str, *, attempt: bool, next_in: float) -> None:
+        """The connection is gone, or (`attempt`) couldn't be made: one event an outage, the rest only counts.
+
+        `next_in`: the seconds until the next try.
+        """
         async with self._in_order:
             self._attempts += attempt
             outage = self.status in ("disconnected", "auth_failed", "refused")
@@ -61,9 +67,10 @@ class Standing:
             self._log.warning("disconnected", venue=self._venue, reason=reason, attempts=self._attempts)
             if not outage:
                 self._become("disconnected")
-            await self._tell(None if outage else "disconnected", status=True, reason=reason)
+            event: Event | None = None if outage else "disconnected"
+            await self._tell(event, status=True, reason=reason, next_in=next_in)
 
-    async def auth_failed(self, reason: str) -> None:
+    async def auth_failed(self, reason: str, *, next_in: float) -> None:
         """The venue won't have the credentials. A connection that still lives (its renewal was refused) stays so."""
         async with self._in_order:
             first, self._auth_failed = not self._auth_failed, True
@@ -74,11 +81,29 @@ class Standing:
                 self._attempts += 1
                 if self.status != "auth_failed":
                     self._become("auth_failed")
-            await self._tell("auth_failed" if first else None, status=not up, reason=reason)
+            event: Event | None = "auth_failed" if first else None
+            await self._tell(event, status=not up, reason=reason, next_in=next_in)
 
     def auth_mended(self) -> None:
         """A renewal went well again."""
         self._auth_failed = False
+
+    async def kept(self, obstacle: str | None) -> None:
+        """What the sign-in gives is on the disk, or (`obstacle`) can't be written there; each change is told once."""
+        async with self._in_order:
+            if obstacle is not None:
+                self._log.error("credentials can't be kept", venue=self._venue, reason=obstacle)
+            before, self.keeps_nothing = self.keeps_nothing, obstacle is not None
+            if before == self.keeps_nothing:
+                return
+            if obstacle is None:  # the run before may have said otherwise
+                await self._tell("credentials_kept" if before else None, status=False, credentials="kept")
+                return
+            reason = one_line(
+                f"the credentials can't be kept: {obstacle}; a new token is only in memory, and lost with the next restart",
+                self._masker,
+            )
+            await self._tell("credentials_not_kept", status=False, reason=reason, credentials="not_kept")
 
     async def refused(self, stream: str, reason: str) -> None:
         """One stream was refused; told again only for another reason, or after it had been accepted."""
@@ -93,13 +118,13 @@ class Standing:
     def accepted(self, stream: str) -> None:
         self._refused.pop(stream, None)
 
-    async def nothing_left(self, reason: str) -> None:
+    async def nothing_left(self, reason: str, *, next_in: float) -> None:
         """Every stream was refused, each told before: there is no connection to speak of."""
         async with self._in_order:
             self._attempts += 1
             if self.status not in ("auth_failed", "refused"):
                 self._become("refused")
-            await self._tell(None, status=True, reason=one_line(reason, self._masker))
+            await self._tell(None, status=True, reason=one_line(reason, self._masker), next_in=next_in)
 
     async def silent(self, stream: str, reason: str) -> None:
         async with self._in_order:
@@ -166,6 +191,8 @@ class Standing:
         *,
         status: bool,
         reason: str | UnsetType | None = UNSET,
+        next_in: float | UnsetType | None = UNSET,
+        credentials: Literal["kept", "not_kept"] | UnsetType = UNSET,
         raw: str | None = None,
     ) -> None:
         now = self._clock.now()
@@ -175,6 +202,10 @@ class Standing:
             since=self._since.wall if status else UNSET,
             attempts=Decimal(self._attempts) if status else UNSET,
             reason=reason,
+            next_attempt=now.wall + timedelta(seconds=next_in)
+            if isinstance(next_in, (int, float))
+            else next_in,
+            credentials=credentials,
             last_message=self.last_message.wall if self.last_message else UNSET,
         )
         told = Observation(

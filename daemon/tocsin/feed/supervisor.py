@@ -10,7 +10,7 @@ import trio
 
 from tocsin.clock import Clock
 from tocsin.errors import leaves
-from tocsin.feed.backoff import Proof
+from tocsin.feed.backoff import Proof, Retry
 from tocsin.feed.complaints import Complaints
 from tocsin.feed.credentials import CredentialStore
 from tocsin.feed.http import Http
@@ -36,12 +36,14 @@ async def run_venue(
     timings: Timings | None = None,
     record_to: Path | None = None,
     random: Callable[[], float] = chance.random,
+    retry: Retry | None = None,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> NoReturn:
     """Hold that venue's connection for ever, putting into `sink` what it says and how the connection stands.
 
     Never returns, and raises only cancellation. `record_to` is the file that raw messages are appended to, if any (what of
-    it is kept, `settings.record_size` says); `random` gives numbers from 0 to 1 for the back-off.
+    it is kept, `settings.record_size` says); `random` gives numbers from 0 to 1 for the back-off; `retry` ends the wait
+    after a refusal.
     """
     own_lookups()
     timings = timings or Timings()
@@ -66,12 +68,14 @@ async def run_venue(
             Recorder(record_to, venue.name, log, most=settings.record_size) if record_to is not None else None
         ),
         random=random,
+        retry=retry or Retry(),
     )
     task_status.started()
     try:
         await shared.standing.begin()
         await _run_for_ever(shared)
     finally:
+        credentials.keep_again(venue.name)
         if shared.recorder is not None:
             shared.recorder.close()
 
@@ -93,10 +97,12 @@ async def _run_for_ever(shared: Shared) -> NoReturn:
             text = shared.masker.mask("".join(traceback.format_exception(errors)))
             shared.log.error("internal error", venue=shared.name, traceback=text)  # noqa: TRY400 - masked above
         shared.down()
-        await shared.standing.lost(reason or "internal error: it ended by itself", attempt=False)
         if trio.current_time() - began >= shared.timings.healthy:
             backoff.reset()
-        await trio.sleep(backoff.next())
+        delay = backoff.next()
+        reason = reason or "internal error: it ended by itself"
+        await shared.standing.lost(reason, attempt=False, next_in=delay)
+        await trio.sleep(delay)
 
 
 def _silent_after(venue: VenueFeed, timings: Timings) -> float:

@@ -228,7 +228,7 @@ def _not_opened(guard: _Guard, tap: Tap, target: Target, limits: Limits) -> Conn
         }
         return HandshakeRejected(guard.crash.status_code, headers, bytes(guard.crash.body or b""))
     answer = tap.answer()
-    if answer is not None and answer.status != 101:
+    if answer is not None and answer.response.status != 101:
         return answer
     where = f"{target.host}:{target.port}"
     if not guard.done.is_set():

@@ -69,10 +69,12 @@ def link(venue: str, status: str) -> Observation:
 
 
 def venue_event(venue: str, event: str, reason: str | None = None) -> Observation:
-    """A venue's own event, which sets its status where it names one."""
+    """A venue's own event, which sets its status, or that of its credentials, where it names one."""
     word = event.partition(".")[2]
     status: Any = "connected" if word == "resumed" else word if word in _STATUSES else UNSET
-    return _of_venue(event, Venue(id=venue, status=status, reason=UNSET if reason is None else reason))
+    kept: Any = word.removeprefix("credentials_") if word.startswith("credentials_") else UNSET
+    state = Venue(id=venue, status=status, credentials=kept, reason=UNSET if reason is None else reason)
+    return _of_venue(event, state)
 
 
 def daemon_event(event: str, reason: str | None = None, subject: str | None = None) -> Occurrence:

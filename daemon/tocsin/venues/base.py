@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from tocsin.errors import TocsinError
 from tocsin.events import Observed
 from tocsin.quantities import Duration, Size
+from tocsin.secrets import Secret
 
 
 class Malformed(TocsinError):
@@ -49,7 +50,10 @@ class SignInFailed(TocsinError):
 
 
 class HttpRequest(Struct, frozen=True, kw_only=True):
-    """One request that the feed is to make. At most one of `form`, `json` and `content` is given."""
+    """One request that the feed is to make. At most one of `form`, `json` and `content` is given.
+
+    `spends`: it uses up what is kept (a refresh token), so that its successor can be stored is tried before.
+    """
 
     method: Literal["GET", "POST"]
     url: str
@@ -58,6 +62,7 @@ class HttpRequest(Struct, frozen=True, kw_only=True):
     form: Mapping[str, str] | None = None
     json: Any = None
     content: bytes | None = None
+    spends: bool = False
 
 
 class HttpResponse(Struct, frozen=True, kw_only=True):
@@ -209,6 +214,10 @@ class VenueSettings(BaseModel):
         ge=1 << 20,
         description="so much of them is kept, in files of an eighth of it; the oldest go",
     )
+
+    def secrets_given(self) -> list[str]:
+        """The names of the options that hold a secret."""
+        return [name for name in type(self).model_fields if isinstance(getattr(self, name), Secret)]
 
     def plaintext_urls(self) -> list[str]:
         """The names of URL options that would go unencrypted to another machine: an error unless `plaintext`."""

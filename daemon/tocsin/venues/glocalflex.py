@@ -19,13 +19,12 @@ from tocsin.venues.base import (
     Decoded,
     Endpoint,
     HttpRequest,
+    HttpResponse,
     Item,
     Keep,
-    Malformed,
     Refused,
     Session,
     SignIn,
-    SignInFailed,
     Snapshot,
     Unrecognized,
     VenueSettings,
@@ -34,14 +33,14 @@ from tocsin.venues.derive import BOOK_FIELDS, TICKER_FROM_BOOK, TICKER_FROM_TRAD
 from tocsin.venues.glocalflex_data import Message, content
 from tocsin.venues.glocalflex_market import expired_order, orderbook, trade
 from tocsin.venues.glocalflex_orders import contract, is_contract, order
-from tocsin.venues.web import ask, read
-from tocsin.venues.wire import Reader, as_word, cut, exact, given, signed_in
+from tocsin.venues.oauth import Grant, access_token, granted
+from tocsin.venues.web import ask, is_page
+from tocsin.venues.wire import Reader, as_word, cut, given, signed_in
 
 _TOKEN_PATH = "/auth/oauth/v2/token"  # noqa: S105  a path, not a secret
 _MARKET_DATA = frozenset({"ticker", "orderbook"})
 # A token is renewed a minute before it ends; a short-lived one at half its life, but never in a hot loop.
 _EARLY, _SHORTEST = timedelta(seconds=60), timedelta(seconds=10)
-_LONGEST_LIFE = 365 * 86400  # seconds
 _TOKEN_NOT_GOOD = frozenset({400, 401, 403, 404, 422})
 _REMEDY = "check username, password and client_id of this venue"
 
@@ -113,19 +112,10 @@ def _checked(url: str, *schemes: str) -> str:
     return url
 
 
-class _Grant(Struct, frozen=True, gc=False):
-    """RFC 6749, 5.1. `expires_in` is seconds."""
-
-    access_token: str
-    refresh_token: str | None = None
-    expires_in: Any = None
-
-
 class _Said(Struct, frozen=True, gc=False):
     message: Any = None
 
 
-_read_grant = Reader(_Grant)
 _read_message = Reader(Message)
 _read_said = Reader(_Said)
 
@@ -174,13 +164,13 @@ def _by_oauth(settings: GlocalflexSettings, kept: Mapping[str, str], now: dateti
             "client_id": settings.client_id,
             "refresh_token": refresh_token,
         }
-        response = yield from ask(HttpRequest(method="POST", url=url, form=form))
+        response = yield from ask(HttpRequest(method="POST", url=url, form=form, spends=True))
+        grant = granted(response, now)
+        if grant.refresh_token and grant.refresh_token != refresh_token:
+            yield Keep({"refresh_token": grant.refresh_token, "owner": owner})
         # A refresh token that is good no longer is no refusal of the user: log in again.
-        if response.status not in _TOKEN_NOT_GOOD:
-            grant = read("renewing the token", _read_grant, response)
-            if grant.refresh_token and grant.refresh_token != refresh_token:
-                yield Keep({"refresh_token": grant.refresh_token, "owner": owner})
-            return _session(grant, now)
+        if response.status not in _TOKEN_NOT_GOOD or is_page(response):
+            return _session("renewing the token", response, grant, now)
     form = {
         "grant_type": "password",
         "client_id": settings.client_id,
@@ -188,27 +178,16 @@ def _by_oauth(settings: GlocalflexSettings, kept: Mapping[str, str], now: dateti
         "password": _revealed(settings.password),
     }
     response = yield from ask(HttpRequest(method="POST", url=url, form=form))
-    grant = read("signing in", _read_grant, response, _REMEDY)
+    grant = granted(response, now)
     if grant.refresh_token:
         yield Keep({"refresh_token": grant.refresh_token, "owner": owner})
-    return _session(grant, now)
+    return _session("signing in", response, grant, now)
 
 
-def _session(grant: _Grant, now: datetime) -> Session:
-    if not grant.access_token:
-        raise SignInFailed("signing in: an answer with an empty access_token")
-    return Session(token=grant.access_token, renew_at=_renew_at(grant, now))
-
-
-def _renew_at(grant: _Grant, now: datetime) -> datetime | None:
-    if not given(grant.expires_in):
-        return None
-    try:
-        seconds = exact(grant.expires_in, "expires_in")
-    except Malformed as error:
-        raise SignInFailed(f"signing in: {error}") from None
-    life = timedelta(seconds=float(seconds.max(0).min(_LONGEST_LIFE)))
-    return now + max(life - _EARLY, life / 2, _SHORTEST)
+def _session(what: str, response: HttpResponse, grant: Grant, now: datetime) -> Session:
+    token = access_token(what, grant, response, _REMEDY)
+    life = grant.expires_at - now
+    return Session(token=token, renew_at=now + max(life - _EARLY, life / 2, _SHORTEST))
 
 
 def _owner(settings: GlocalflexSettings) -> str:

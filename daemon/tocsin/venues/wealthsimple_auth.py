@@ -11,31 +11,28 @@ import hashlib
 import re
 from collections.abc import Generator, Mapping
 from datetime import datetime, timedelta
-from decimal import Decimal
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from msgspec import UNSET, Struct
+from msgspec import Struct
 
 from tocsin.events import from_iso, iso
 from tocsin.secrets import Secret
-from tocsin.venues import web
+from tocsin.venues import oauth, web
 from tocsin.venues.base import (
     HttpRequest,
     HttpResponse,
     Keep,
-    Malformed,
     Pause,
     Session,
     SignIn,
     SignInFailed,
     SignInRefused,
 )
-from tocsin.venues.wire import Reader, exact
+from tocsin.venues.wire import Reader
 
 REMEDY = "run: tocsin login {venue}"
 _EARLY = timedelta(seconds=60)  # before its expiry a token is renewed
 _SCOPE = "invest.read trade.read"
-_LONGEST_LIFE = Decimal(365 * 86400)  # s; a token that claims more is asked for again in a year
 
 
 class OneTimePassword(Struct, frozen=True):
@@ -87,19 +84,10 @@ class _Tokens(Struct, frozen=True):
         return Session(token=self.access, renew_at=renew_at, values={**values, **refresh})
 
 
-class _Grant(Struct, frozen=True):
-    """What the venue answers to any of the grants."""
-
-    access_token: str | None = None
-    refresh_token: str | None = None
-    expires_in: Any = UNSET  # s
-
-
 class _Ticket(Struct, frozen=True):
     ticket: str | None = None
 
 
-_read_grant = Reader(_Grant)
 _read_ticket = Reader(_Ticket)
 _Tokening: TypeAlias = Generator[HttpRequest | Keep | Pause, HttpResponse | None, _Tokens]
 
@@ -115,7 +103,7 @@ def sign_in(credentials: Credentials, kept: Mapping[str, str], now: datetime) ->
     if renewed:
         tokens = yield from _refreshed(credentials, tokens, came_from, now)
     response = yield from web.ask(_ticket_request(credentials, tokens))
-    if response.status == 401 and tokens.refresh and not renewed:
+    if web.judged(response) == "refused" and tokens.refresh and not renewed:
         tokens = yield from _refreshed(credentials, tokens, came_from, now)
         response = yield from web.ask(_ticket_request(credentials, tokens))
     ticket = web.read("ticket", _read_ticket, response, REMEDY).ticket
@@ -148,10 +136,9 @@ def _refreshed(credentials: Credentials, tokens: _Tokens, came_from: str, now: d
         "refresh_token": tokens.refresh,
         "client_id": _client_id(credentials),
     }
-    response = yield from web.ask(HttpRequest(method="POST", url=credentials.token_url, json=grant))
-    return (
-        yield from _kept(web.read("refresh", _read_grant, response, REMEDY), tokens.refresh, came_from, now)
-    )
+    request = HttpRequest(method="POST", url=credentials.token_url, json=grant, spends=True)
+    response = yield from web.ask(request)
+    return (yield from _kept("refresh", response, REMEDY, spent=tokens.refresh, came_from=came_from, now=now))
 
 
 def _client_id(credentials: Credentials) -> str:
@@ -160,26 +147,23 @@ def _client_id(credentials: Credentials) -> str:
     return credentials.client_id.reveal()
 
 
-def _kept(grant: _Grant, refresh: str | None, came_from: str, now: datetime) -> _Tokening:
-    """The tokens granted, stored before anything is done with them: the refresh token that bought them is spent."""
-    try:
-        life = exact(grant.expires_in, "expires_in")
-    except Malformed as error:
-        raise SignInFailed(f"token: {error}") from None
-    if not grant.access_token:
-        raise SignInFailed("token: an answer without access_token")
-    # Counted from our own clock, by which it is judged later; `created_at` is by theirs.
-    expires_at = now + timedelta(seconds=float(min(max(life, Decimal(0)), _LONGEST_LIFE)))
-    tokens = _Tokens(grant.access_token, grant.refresh_token or refresh, expires_at)
-    yield Keep(
-        {
-            "access_token": grant.access_token,
-            "expires_at": iso(expires_at),
-            "refresh_token": tokens.refresh or "",
-            "came_from": came_from,
-        }
-    )
-    return tokens
+def _kept(
+    what: str, response: HttpResponse, remedy: str, *, spent: str | None, came_from: str, now: datetime
+) -> _Tokening:
+    """The tokens granted, stored before the answer is judged: the refresh token that bought them is `spent`."""
+    grant = oauth.granted(response, now)
+    access = grant.access_token if web.judged(response) == "good" else None
+    refresh = grant.refresh_token or spent
+    if access or grant.refresh_token:
+        yield Keep(
+            {
+                "access_token": access or "",
+                "expires_at": iso(grant.expires_at) if access else "",
+                "refresh_token": refresh or "",
+                "came_from": came_from,
+            }
+        )
+    return _Tokens(oauth.access_token(what, grant, response, remedy), refresh, grant.expires_at)
 
 
 def _ticket_request(credentials: Credentials, tokens: _Tokens) -> HttpRequest:
@@ -207,8 +191,10 @@ def log_in(
         demand = re.search(r"method=(\w+)", response.headers.get("x-wealthsimple-otp", ""), re.ASCII)
         claim = response.headers.get("x-wealthsimple-otp-authenticated-claim", "")
         raise OneTimePasswordNeeded(demand[1] if demand else "", Secret(claim), again=one_time is not None)
-    grant = web.read("login", _read_grant, response, "check the username and the password")
-    tokens = yield from _kept(grant, None, credentials.fingerprint, now)
+    remedy = "check the username and the password"
+    tokens = yield from _kept(
+        "login", response, remedy, spent=None, came_from=credentials.fingerprint, now=now
+    )
     return tokens.session({})
 
 

@@ -8,14 +8,15 @@ from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 from msgspec import Struct
 
-from tocsin.venues import wire
 from tocsin.venues.base import HttpRequest, HttpResponse, Keep, Malformed, Pause, SignInFailed, SignInRefused
-from tocsin.venues.wire import Reader, cut
+from tocsin.venues.wire import Reader, cut, exact
 
 T = TypeVar("T")
 
+LONGEST_WAIT = 86400.0  # seconds; what a venue may ask us to wait at most
 # OAuth's words (RFC 6749, 5.2) for credentials that no second try will make better.
-_REFUSED = frozenset({"invalid_grant", "invalid_client", "unauthorized_client"})
+_OAUTH_REFUSALS = ("invalid_grant", "invalid_client", "unauthorized_client")
+_ASKED = {"retry_after": 1.0, "retry_after_ms": 0.001}  # how a wait is asked for, and in how many seconds
 
 
 def ask(request: HttpRequest) -> Generator[HttpRequest | Keep | Pause, HttpResponse | None, HttpResponse]:
@@ -44,13 +45,13 @@ class _Complaint(Struct, frozen=True):
 
 
 _read_complaint = Reader(_Complaint)
+_read_object = Reader(dict[str, Any])
 
 
 def words(response: HttpResponse) -> str:
     """The status and what the venue said with it: `HTTP 401: invalid_grant: The provided …`."""
-    try:
-        complaint = _read_complaint(response.body)
-    except Malformed:
+    complaint = _said(response.body)
+    if complaint is None:
         # A page of HTML, most likely a proxy's: its text is for browsers.
         body = response.body[:2000].decode("utf-8", "replace")
         said = "" if "<" in body else body
@@ -62,13 +63,37 @@ def words(response: HttpResponse) -> str:
     return cut(f"HTTP {response.status}: {said}" if said.strip() else f"HTTP {response.status}")
 
 
-def retry_after(response: HttpResponse) -> float | None:
-    """Seconds until the venue wants to be asked again; a date there counts from the response's own."""
-    seconds = wire.retry_after(response.headers)
-    if seconds is not None:
-        return seconds
-    until, now = (_http_date(response.headers.get(name, "")) for name in ("retry-after", "date"))
-    return max(0.0, (until - now).total_seconds()) if until and now else None
+def retry_after(response: HttpResponse, now: datetime | None = None) -> float | None:
+    """Seconds until the venue wants to be asked again, at most a day.
+
+    It says so in a header (a number, or a date, which counts from the response's own or from `now`), else in its JSON:
+    `retry_after`, `retry_after_ms`, as numbers or texts, at the top or one level below.
+    """
+    headers = response.headers
+    for name, unit in _ASKED.items():
+        if (seconds := _seconds(headers.get(name.replace("_", "-")), unit)) is not None:
+            return seconds
+    until, sent = (_http_date(headers.get(name, "")) for name in ("retry-after", "date"))
+    if until is not None and (since := sent or now) is not None:
+        return min(max(0.0, (until - since).total_seconds()), LONGEST_WAIT)
+    try:
+        said = _read_object(response.body)
+    except Malformed:
+        return None
+    for place in (said, *(inner for inner in said.values() if isinstance(inner, dict))):
+        for name, unit in _ASKED.items():
+            if (seconds := _seconds(place.get(name), unit)) is not None:
+                return seconds
+    return None
+
+
+def _seconds(wire: Any, unit: float) -> float | None:
+    """A span that a venue states in `unit` seconds, where it makes sense."""
+    try:
+        seconds = float(exact(wire.strip() if isinstance(wire, str) else wire, "retry_after")) * unit
+    except (Malformed, OverflowError):
+        return None
+    return min(seconds, LONGEST_WAIT) if seconds >= 0 else None
 
 
 def _http_date(text: str) -> datetime | None:
@@ -80,18 +105,35 @@ def _http_date(text: str) -> datetime | None:
 
 
 def judged(response: HttpResponse) -> Literal["good", "refused", "failed"]:
-    """Whether the answer is one, says no to the credentials, or is a fault (theirs, or of the way)."""
+    """Whether the answer is one, says no to the credentials, or is a fault (theirs, or of the way).
+
+    Only the service itself refuses. What stands before it (a CDN, a firewall, a page for maintenance) says 401 and 403
+    too, in HTML, or 403 with a text that is no JSON; that passes. So does what may be asked again after a while.
+    """
     if 200 <= response.status < 300:
         return "good"
-    if response.status in (401, 403):
-        return "refused"
-    try:
-        error = _read_complaint(response.body).error
-    except Malformed:
+    if retry_after(response) is not None:
         return "failed"
-    if response.status in (400, 404, 422) and isinstance(error, str) and error in _REFUSED:
-        return "refused"
-    return "failed"
+    own = _said(response.body)
+    if response.status in (401, 403):
+        told = own is not None or not response.body.strip() or response.status == 401
+        return "refused" if told and not is_page(response) else "failed"
+    denied = response.status in (400, 404, 422) and own is not None and own.error in _OAUTH_REFUSALS
+    return "refused" if denied else "failed"
+
+
+def _said(body: bytes) -> _Complaint | None:
+    """The service's own JSON; None where the body is anything else."""
+    try:
+        return _read_complaint(body)
+    except Malformed:
+        return None
+
+
+def is_page(response: HttpResponse) -> bool:
+    """Whether the body is for browsers: then what stands before the service speaks, not the service."""
+    body = response.body.lstrip()
+    return body.startswith(b"<") or ("html" in response.headers.get("content-type", "") and body[:1] != b"{")
 
 
 def fault(what: str, response: HttpResponse, remedy: str = "") -> SignInRefused | SignInFailed:

@@ -19,7 +19,6 @@ _MICROSECONDS: dict[TimeUnit, Decimal] = {
 }  # fmt: skip
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_WORD = 64
-_MOST_RETRY_DIGITS = 6  # eleven days; nobody means more
 
 
 class Reader(Generic[T]):
@@ -151,9 +150,3 @@ def cut(words: str, most: int = 200) -> str:
     line = "".join(c if c.isprintable() else " " for c in words[: 4 * most])
     line = " ".join(line.split())
     return line if len(line) <= most else line[: most - 1] + "…"
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """`Retry-After` in seconds, where the venue gives it as a number (header names are lower case)."""
-    text = headers.get("retry-after", "").strip()
-    return float(text) if text.isascii() and text.isdecimal() and len(text) <= _MOST_RETRY_DIGITS else None

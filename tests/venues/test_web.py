@@ -1,0 +1,79 @@
+"""What an HTTP answer means for a sign-in: refused only where the service itself says so; and when to ask again.
+
+Seen in seansullivan44/Wealthsimple-Trade-Python 14 (a CDN's 403), MarkGalloway/wealthsimple-trade 14, SparkPost/2web2ui
+PR 412 and opencloud-eu/desktop 1031 (logged out by maintenance).
+"""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from support.signin import answer
+from tocsin.venues import web
+from tocsin.venues.base import SignInFailed, SignInRefused
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+PAGE = b"<html><head><title>Access denied</title></head><body>Error 1020 Ray ID: 62e0d849</body></html>"
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize(
+    ("response", "judgement"),
+    [
+        ({"body": {"error": "invalid_token"}}, "refused"),
+        ({"body": {"message": "Not authorized"}, "content_type": "application/json"}, "refused"),
+        ({"body": {"message": "no"}, "content_type": "text/html"}, "refused"),
+        ({"body": b""}, "refused"),
+        ({"body": PAGE}, "failed"),
+        ({"body": b"\r\n  " + PAGE, "content_type": "text/plain"}, "failed"),
+        ({"body": b"", "content_type": "text/html; charset=UTF-8"}, "failed"),
+        ({"body": {"message": "slow down"}, "retry_after": "30"}, "failed"),
+        ({"body": {"message": "slow down", "retry_after_ms": 1500}}, "failed"),
+    ],
+)
+def test_only_the_service_itself_refuses(status, response, judgement):
+    parts = dict(response)
+    said = answer(parts.pop("body"), status, **parts)
+    assert web.judged(said) == judgement
+    error = SignInRefused if judgement == "refused" else SignInFailed
+    assert isinstance(web.fault("token", said, "run: tocsin login {venue}"), error)
+
+
+def test_a_text_for_people_with_403_is_what_stands_before_the_service():
+    assert web.judged(answer(b"error code: 1020", 403)) == "failed"
+    assert web.judged(answer(b"bad token", 401)) == "refused"
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "seconds"),
+    [
+        ({"retry_after": "120"}, b"", 120),
+        ({"retry_after": " 3 "}, b"", 3),
+        ({"retry_after": "1.5"}, b"", 1.5),
+        ({"retry_after": "0"}, b"", 0),
+        ({"retry_after_ms": "250"}, b"", 0.25),
+        ({"retry_after": "9" * 30}, b"", 86400),
+        ({"retry_after": "Thu, 01 Jan 2026 00:01:00 GMT"}, b"", 60),
+        ({"retry_after": "Wed, 31 Dec 2025 00:00:00 GMT"}, b"", 0),
+        ({"retry_after": "Thu, 01 Jan 2026 00:01:00 GMT", "date": "Thu, 01 Jan 2026 00:00:50 GMT"}, b"", 10),
+        ({"retry_after": "soon"}, b"", None),
+        ({"retry_after": "-5"}, b"", None),
+        ({"retry_after": ""}, b"", None),
+        ({}, b"", None),
+        ({}, b"later", None),
+        ({}, {"retry_after": 3}, 3),
+        ({}, {"retry_after": "3"}, 3),
+        ({}, {"retry_after_ms": 1500}, 1.5),
+        ({}, {"retry_after_ms": "1500"}, 1.5),
+        ({"retry_after": "soon"}, {"retry_after": 7}, 7),
+        ({"retry_after": "2"}, {"retry_after": 7}, 2),
+        ({}, {"error": {"code": 429, "retry_after": "4"}}, 4),
+        ({}, {"retry_after": -1}, None),
+        ({}, {"retry_after": True}, None),
+        ({}, {"retry_after": None}, None),
+        ({}, b'{"retry_after": 1e999}', None),
+        ({}, [3], None),
+    ],
+)
+def test_when_to_ask_again(headers, body, seconds):
+    assert web.retry_after(answer(body, 429, **headers), NOW) == seconds
