@@ -34,6 +34,7 @@ async def tried(tmp_path, adapter, url: str, *, answer: float = 5, refuses_withi
 def after(*messages):
     async def script(peer: Peer) -> None:
         await peer.accept()
+        await peer.message()
         for message in messages:
             await peer.send(message)
         await peer.serve_politely()
