@@ -13,6 +13,8 @@ from support.fault_server import Peer, serving
 from tocsin.feed.credentials import CredentialStore
 from tocsin.venues.base import HttpRequest, Keep, Session
 
+pytestmark = pytest.mark.real
+
 MENDING = replace(QUICK, keep=0.01)
 
 

@@ -13,6 +13,8 @@ from tocsin.feed.trial import NotSignedIn, try_credentials
 from tocsin.secrets import Masker, Secret
 from tocsin.venues.base import Request
 
+pytestmark = pytest.mark.real
+
 AUTH = Request(name="auth", text='{"auth": 1}', required=True)
 UNANSWERED = Request(name="own", text='{"sub": "own"}', answered=False)
 
