@@ -29,12 +29,17 @@ class Disk:
     def __init__(self) -> None:
         self.seen: list[Instant] = []
         self.refuses = False
+        self.troubles: list[str] = []
 
     async def alive(self, now: Instant) -> None:
         await trio.lowlevel.checkpoint()
         if self.refuses:
             raise StoreUnavailable("the disk is full", full=True)
         self.seen.append(now)
+
+    def take_troubles(self) -> list[str]:
+        found, self.troubles = self.troubles, []
+        return found
 
 
 class Systemd:
@@ -47,9 +52,19 @@ class Systemd:
         self.beats += 1
 
 
-def make(watchdog: float | None = None) -> tuple[Heart, Pipeline, Disk, Systemd, Lines]:
-    pipeline, disk, systemd, log = Pipeline(), Disk(), Systemd(watchdog), Lines()
-    heart = Heart(pipeline, disk, TrioClock(), systemd, log)  # type: ignore[arg-type]  # stand-ins
+class Log(Lines):
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[str] = []
+
+    async def tell(self, trouble: str) -> None:
+        await trio.lowlevel.checkpoint()
+        self.told.append(trouble)
+
+
+def make(watchdog: float | None = None) -> tuple[Heart, Pipeline, Disk, Systemd, Log]:
+    pipeline, disk, systemd, log = Pipeline(), Disk(), Systemd(watchdog), Log()
+    heart = Heart(pipeline, disk, TrioClock(), systemd, log, tell=log.tell)  # type: ignore[arg-type]  # stand-ins
     return heart, pipeline, disk, systemd, log
 
 
@@ -102,3 +117,14 @@ async def test_a_disk_that_refuses_is_told_and_mended(
     await trio.sleep(6)
     assert heart.wrong() == []
     nursery.cancel_scope.cancel()
+
+
+async def test_what_is_wrong_with_the_database_is_told_once(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    heart, _, disk, _, log = make()
+    nursery.start_soon(heart.run)
+    await trio.sleep(1)
+    disk.troubles.append("tocsin.db was removed")
+    await trio.sleep(60)
+    assert log.told == ["tocsin.db was removed"]

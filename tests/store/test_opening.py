@@ -89,6 +89,7 @@ def test_directory_and_files_are_private_whatever_the_umask(tmp_path):
     assert mode(tmp_path / "new" / "state") == 0o700
     assert files == {f"{DATABASE}{end}": 0o600 for end in ("", "-wal", "-shm")} | {
         "tocsin.lock": 0o600,
+        "tocsin.state": 0o600,
         "reserve": 0o600,
     }
 
@@ -129,14 +130,19 @@ def test_a_damaged_database_is_set_aside_and_told(tmp_path, offset, garbage):
 
     store = opened(tmp_path, now=at(1))
     aside = tmp_path / f"{DATABASE}.corrupt-20260301T100001Z"
-    assert store.set_aside == store.load().set_aside == aside
+    loaded = store.load()
+    assert store.set_aside == loaded.set_aside == aside
     assert aside.read_bytes()[offset:].startswith(garbage)
-    assert store.load().entities == []
+    assert {change.key.id for change in loaded.entities} == {f"o{n}" for n in range(100)}, "they were not hit"
+    (trouble,) = loaded.troubles
+    assert f"kept as {aside.name}, and a new one was begun" in trouble
+    assert loaded.lost
     commit(store, entities=[order()])
     store.close()
     store = opened(tmp_path)
-    assert store.set_aside is None
-    assert len(store.load().entities) == 1
+    loaded = store.load()
+    assert (store.set_aside, loaded.troubles, loaded.lost) == (None, (), False)
+    assert len(loaded.entities) == 100
     store.close()
 
 

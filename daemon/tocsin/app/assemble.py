@@ -111,6 +111,7 @@ class Rooms:
             loaded.samples,
             loaded.held,
             silences=loaded.silences,
+            lost=loaded.lost,
             removed=[name for name in known if name not in self.settings.venues and name != OURSELVES],
         )
         unreadable += found

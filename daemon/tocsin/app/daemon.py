@@ -34,7 +34,7 @@ from tocsin.events import Occurrence
 from tocsin.feed import Retry, run_venue
 from tocsin.feed.model import Received
 from tocsin.ruletest.answers import explained, overview
-from tocsin.store.errors import StoreUnavailable
+from tocsin.store.errors import Damaged, StoreUnavailable
 from tocsin.store.model import Batch
 
 _FINISH_WITHIN = (
@@ -64,7 +64,7 @@ class Daemon:
         self._notifier = notifier
         self._dry_run = dry_run
         self._started_at: datetime = clock.now().wall
-        self._heart = Heart(rooms.pipeline, rooms.database, clock, notifier, log)
+        self._heart = Heart(rooms.pipeline, rooms.database, clock, notifier, log, tell=self._degraded)
         self._reloading = trio.Lock()
         self._stop = trio.Event()
         self.stopped = trio.Event()
@@ -117,6 +117,20 @@ class Daemon:
         """An event of ourselves, for the rules."""
         state = DaemonState(id=OURSELVES, reason=reason, subject=subject)
         await self.put(Occurrence(state=state, event=event, origin="synthetic"))
+
+    async def _degraded(self, trouble: str) -> None:
+        await self.tell("daemon.degraded", trouble, subject="store")
+
+    async def _check_database(self) -> None:
+        """A large database is looked through while we work; then there is nothing to do for ever."""
+        try:
+            await self._rooms.database.check()
+        except Damaged as error:
+            self._log.error("the database", trouble=str(error))
+            await self._degraded(f"{error}; the next start makes a new one of what can be read")
+        except StoreUnavailable as error:
+            self._log.warning("the database couldn't be looked through", reason=str(error))
+        await trio.sleep_forever()
 
     async def put(self, occurrence: Occurrence) -> None:
         await self._rooms.inbox.put(Received(venue=OURSELVES, observed=(occurrence,), at=self._clock.now()))
@@ -233,6 +247,7 @@ class Daemon:
             partial(keep_house, self._rooms, lambda: self._settings.retention, self._log, self.tell),
         )
         start("heart", self._heart.run)
+        start("check of the database", self._check_database)
 
     def _start_venue(self, name: str) -> None:
         venue = venue_feed(self._settings.venues[name])

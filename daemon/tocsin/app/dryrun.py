@@ -3,11 +3,12 @@
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from tocsin.delivery.model import Message, Outcome
+from tocsin.store import rows
 from tocsin.store.store import DATABASE
 
 
@@ -35,6 +36,12 @@ def copied_state(state_dir: Path) -> Iterator[Path]:
             real = sqlite3.connect(f"{(state_dir / DATABASE).absolute().as_uri()}?mode=ro", uri=True)
             with closing(real), closing(sqlite3.connect(copy / DATABASE)) as played:
                 real.backup(played)
+                # Such a copy is whole, also of a database that is open.
+                with suppress(
+                    sqlite3.OperationalError
+                ):  # a database that no daemon has opened yet has no such table
+                    played.execute(rows.DROP_META, [rows.OPENED_AT])
+                    played.commit()
         credentials = state_dir / "credentials"
         if credentials.is_dir():
             (copy / "credentials").symlink_to(credentials.absolute())

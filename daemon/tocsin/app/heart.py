@@ -4,6 +4,7 @@ systemd's watchdog and `/healthz` hang on it alone. A venue's outage or a chat s
 main loop that hangs, or a database that takes nothing any more, is.
 """
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import trio
@@ -21,13 +22,22 @@ _TOO_LONG = 15.0  # seconds without a beat until health says so
 
 class Heart:
     def __init__(
-        self, pipeline: Pipeline, database: Database, clock: Clock, notifier: SystemdNotifier, log: Any
+        self,
+        pipeline: Pipeline,
+        database: Database,
+        clock: Clock,
+        notifier: SystemdNotifier,
+        log: Any,
+        *,
+        tell: Callable[[str], Awaitable[None]],
     ) -> None:
+        """`tell` takes what is wrong with the database."""
         self._pipeline = pipeline
         self._database = database
         self._clock = clock
         self._notifier = notifier
         self._log = log
+        self._tell = tell
         self._beat_at = clock.now().steady
         watchdog = notifier.watchdog_seconds
         self._every = min(_EVERY, watchdog / 3) if watchdog else _EVERY
@@ -45,6 +55,9 @@ class Heart:
             else:
                 self._beat_at = self._clock.now().steady
                 self._notifier.send(WATCHDOG="1")
+            for trouble in self._database.take_troubles():
+                self._log.error("the database", trouble=trouble)
+                await self._tell(trouble)
             await trio.sleep(self._every)
 
     async def note_alive(self) -> None:

@@ -49,15 +49,9 @@ async def serve(
             notifier=notifier or SystemdNotifier({}),
             dry_run=dry_run,
         )
-        if loaded.set_aside is not None:
-            log.error(
-                "the database was damaged and set aside; history and alert states begin anew",
-                file=str(loaded.set_aside),
-            )
-            reason = (
-                f"the database was damaged; it is kept as {loaded.set_aside.name}, and a new one was begun"
-            )
-            await daemon.tell("daemon.degraded", reason, subject="store")
+        for trouble in loaded.troubles:
+            log.error("the database", trouble=trouble)
+            await daemon.tell("daemon.degraded", trouble, subject="store")
         async with trio.open_nursery() as nursery:
             await nursery.start(daemon.run)
             task_status.started(daemon)

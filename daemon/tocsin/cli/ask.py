@@ -42,10 +42,16 @@ def ask(state_dir: Path, method: str, path: str, **query: str) -> tuple[int, Any
     return status, body, client.answered or state_dir
 
 
+def note(said: str) -> None:
+    """On standard error, where there is something to say."""
+    if said:
+        click.echo(f"note: {said}", err=True)
+
+
 def rows(config: Path | None, what: str, *, everything: bool) -> list[dict[str, Any]]:
     """`alerts` or `deliveries`, from the daemon, else from the database."""
     from tocsin.control.client import NotAllowed, NotRunning
-    from tocsin.store.reader import Reader
+    from tocsin.store.reader import Reader, taken
     from tocsin.store.store import DATABASE
 
     state_dir = state_dir_of(config)
@@ -55,6 +61,7 @@ def rows(config: Path | None, what: str, *, everything: bool) -> list[dict[str, 
         if isinstance(error, NotAllowed) and not os.access(state_dir / DATABASE, os.R_OK):
             raise
         click.echo(f"note: {error}; this is what the database holds", err=True)
+        note(taken(state_dir / DATABASE))
         reader = Reader(state_dir / DATABASE)
         if what == "alerts":
             return reader.alerts(active_only=not everything)
@@ -70,6 +77,8 @@ def ask_of_rules(config: Path | None, path: str, look: Callable[[Any], Any], **a
     from tocsin.config.load import load_settings
     from tocsin.config.settings import UnknownRule
     from tocsin.control.client import NotAllowed, NotRunning
+    from tocsin.store.reader import taken
+    from tocsin.store.store import DATABASE
 
     try:
         status, found, socket = ask(state_dir_of(config), "GET", path, **asked)
@@ -77,6 +86,7 @@ def ask_of_rules(config: Path | None, path: str, look: Callable[[Any], Any], **a
         raise
     except NotRunning as error:
         click.echo(f"note: {error}; this is by the config and the database", err=True)
+        note(taken(state_dir_of(config) / DATABASE))
         try:
             return look(load_settings(find_config(config, os.environ), validate_url=None))
         except UnknownRule as error:

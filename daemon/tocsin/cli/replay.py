@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tocsin.cli.ask import note
 from tocsin.cli.options import config_option, format_option, print_json
 from tocsin.cli.replayed import SHOWN, as_json, complain, show
 
@@ -163,9 +164,11 @@ def _record(files: tuple[Path, ...], settings: Any, venue: str | None, venue_typ
     from tocsin.feed.recorder import recordings
     from tocsin.ruletest.recorded import Database
     from tocsin.ruletest.recordings import Recordings, Source
+    from tocsin.store.reader import taken
     from tocsin.venues.registry import venue_types
 
     if _are_database(files):
+        note(taken(files[0]))
         return Database(files[0])
     if venue_type is not None and venue_type not in venue_types():
         raise click.UsageError(f"no venue type is called {venue_type}; there are: {', '.join(venue_types())}")

@@ -4,6 +4,7 @@ Remembers which channels heard of each firing alert, and what is held back. Pure
 """
 
 from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -19,6 +20,9 @@ from tocsin.pipeline.gatekeeper import Gatekeeper
 from tocsin.pipeline.options import Options
 from tocsin.store.model import AlertRow, Batch, HeldRow, InstanceRow, NewDelivery
 
+AFTER_A_LOSS = "after a lost database: it may have been told before"
+_FIRST_PICTURE = timedelta(minutes=1)  # what holds so soon after the start held before
+
 
 class Telling:
     def __init__(self, engine: Engine, options: Callable[[], Options], new_id: Callable[[], str]) -> None:
@@ -31,6 +35,7 @@ class Telling:
         self._held = Held()
         self._kept: dict[str, InstanceRow] = {}  # of each held alert: its instance as it was last stored
         self._seen: Instant | None = None
+        self.lost_at: datetime | None = None  # when we began with only a part of what had been told
 
     def restore(self, instances: Iterable[InstanceRow], held: Iterable[HeldRow]) -> list[str]:
         """What the last run told and held back; what of that can't be read, and why."""
@@ -196,6 +201,8 @@ class Telling:
         addressed = list(channels)
         # A channel's fallback that is told anyway needs no second copy.
         frozen = {**msgspec.to_builtins(context), "channels": addressed}
+        if self._is_told_anew(context):
+            frozen["notes"] = [AFTER_A_LOSS]
         for channel in addressed:
             targets = self._options().targets[channel]
             for target in range(targets.count):
@@ -212,6 +219,10 @@ class Telling:
                         context=frozen,
                     )
                 )
+
+    def _is_told_anew(self, context: Context) -> bool:
+        at = self.lost_at
+        return at is not None and context.state == "firing" and context.started_at <= at + _FIRST_PICTURE
 
     def _alert_row(self, transition: Transition, context: Context) -> AlertRow:
         lasting = transition.state != "inactive"

@@ -35,10 +35,12 @@ class Turn:
         *,
         silences: Iterable[Silence] = (),
         removed: Iterable[str] = (),
+        lost: bool = False,
     ) -> tuple[Batch, list[str]]:
         """Go on where the last run stopped; what is told of it at once (rules edited meanwhile) is in the batch.
 
         `removed`: the venues that are no longer configured; what is known of them is forgotten before it is judged.
+        `lost`: of what was told some is no longer known; what holds already is told with a remark on that.
         Beside it: the instances that couldn't be read, and why.
         """
         rows = list(instances)
@@ -48,6 +50,8 @@ class Turn:
             if row.record is not None
         ]
         unheld = self._telling.restore(rows, held)
+        if lost:
+            self._telling.lost_at = now.wall
         for silence in silences:
             try:
                 self._telling.silences.add(silence)

@@ -1,7 +1,7 @@
 """The store for the tasks of the daemon: each call in a thread of its own kind, one after the other."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -116,6 +116,19 @@ class Database:
 
     async def checkpoint(self) -> bool:
         return await self._run(self._store.checkpoint)
+
+    def take_troubles(self) -> list[str]:
+        """What people are to be told of the database, each once."""
+        return self._store.take_troubles()
+
+    async def rebuild(self, reason: str) -> None:
+        """The database is damaged: go on with a new one, made of what can be read of it."""
+        await self._run(partial(self._store.rebuild, reason, datetime.now(UTC)))
+
+    async def check(self) -> None:
+        """Look through a database that was too large for it when it was opened; nobody waits. Raises Damaged."""
+        if self._store.unchecked:
+            await trio.to_thread.run_sync(self._store.check, abandon_on_cancel=True)
 
     async def free_reserve(self) -> bool:
         return await self._run(self._store.free_reserve)

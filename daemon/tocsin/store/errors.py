@@ -8,6 +8,7 @@ from pathlib import Path
 from tocsin.errors import TocsinError
 
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_DAMAGE_SAID = ("Could not decode to UTF-8", "malformed", "unsupported file format")
 # Primary result codes (https://www.sqlite.org/rescode.html) that say something of the machine, not of our statements.
 _OUTSIDE = {
     sqlite3.SQLITE_FULL: "the disk is full",
@@ -18,8 +19,6 @@ _OUTSIDE = {
     sqlite3.SQLITE_PERM: "the database may not be accessed",
     sqlite3.SQLITE_CANTOPEN: "the database can't be opened",
     sqlite3.SQLITE_PROTOCOL: "the database's lock can't be had",
-    sqlite3.SQLITE_CORRUPT: "the database is damaged",
-    sqlite3.SQLITE_NOTADB: "the file is no database",
 }
 
 
@@ -33,6 +32,10 @@ class StoreUnavailable(TocsinError):
         super().__init__(reason)
         self.reason = reason
         self.full = full
+
+
+class Damaged(StoreUnavailable):
+    """The file itself is broken: trying again doesn't help, a new one made of what can be read of it does."""
 
 
 class StateInUse(TocsinError):
@@ -51,11 +54,6 @@ class SchemaRefused(TocsinError):
     """The database is sound, but not one that this version of Tocsin can work on."""
 
 
-def is_damage(error: sqlite3.Error) -> bool:
-    """Whether SQLite says that the file itself is broken."""
-    return _primary(error) in _DAMAGED
-
-
 @contextmanager
 def outside_told() -> Iterator[None]:
     """Turns SQLite's errors about the machine into StoreUnavailable; those that are bugs of ours pass unchanged."""
@@ -63,9 +61,23 @@ def outside_told() -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         code = _primary(error)
+        if _is_damage(error):
+            what = "the file is no database" if code == sqlite3.SQLITE_NOTADB else "the database is damaged"
+            raise Damaged(f"{what} ({error})") from error
         if code not in _OUTSIDE:
             raise
         raise StoreUnavailable(f"{_OUTSIDE[code]} ({error})", full=code == sqlite3.SQLITE_FULL) from error
+    except UnicodeDecodeError as error:
+        raise Damaged("the database is damaged (a text of it is none)") from error
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    """Whether SQLite says that the file itself is broken; of some kinds of damage it does so in words only."""
+    return (
+        _primary(error) in _DAMAGED
+        or getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_IOERR_SHORT_READ
+        or any(words in str(error) for words in _DAMAGE_SAID)
+    )
 
 
 def _primary(error: sqlite3.Error) -> int:

@@ -13,11 +13,12 @@ from typing import Any, Protocol, TypeAlias
 import trio
 
 from tocsin.clock import Clock
-from tocsin.store.errors import StoreUnavailable
+from tocsin.store.errors import Damaged, StoreUnavailable
 from tocsin.store.model import Attempt, Batch
 
 OVERDUE_AFTER = 5.0  # seconds
 _AGAIN = (0.1, 0.5, 1.0)  # seconds between tries when the disk refuses; the last one goes on
+_REBUILD_EVERY = 60  # tries
 _MOST_UNWRITTEN = 2_000  # batches kept whole in memory; of what comes beyond that, events are not kept
 _NOTICEABLE = 1.0  # seconds; a write that takes longer is worth a word
 
@@ -32,6 +33,10 @@ class Writer(Protocol):
     async def record(self, attempts: Sequence[Attempt]) -> None: ...
 
     async def free_reserve(self) -> bool: ...
+
+    async def rebuild(self, reason: str) -> None:
+        """Go on with a new database, made of what can be read of this damaged one."""
+        ...
 
 
 class Entry:
@@ -168,6 +173,11 @@ class Journal:
             self._trouble_since = self._entries[0].put_at
         if not self.overdue:
             self._log.error("cannot commit, trying again", reason=self._reason, tries=self._tries + 1)
+        if isinstance(error, Damaged) and self._tries % _REBUILD_EVERY == 0:
+            try:
+                await self._database.rebuild(self._reason)
+            except StoreUnavailable as failed:
+                self._log.error("no new database can be made", reason=str(failed))
         if error.full and await self._database.free_reserve():
             self._log.warning("the space that was put by for this is given back to the disk")
         delay = _AGAIN[min(self._tries, len(_AGAIN) - 1)]

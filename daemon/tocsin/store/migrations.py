@@ -1,5 +1,6 @@
 """From whatever a database holds to what this version needs, step by step; each step once, whole or not at all."""
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -7,7 +8,7 @@ from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
 from tocsin.store import schema
-from tocsin.store.errors import SchemaRefused
+from tocsin.store.errors import Damaged, SchemaRefused
 
 _steps = Migrations("tocsin")
 
@@ -55,20 +56,52 @@ def _deliveries_handed_to(db: Database) -> None:
 
 
 @cache
-def _known() -> frozenset[str]:
+def all_steps() -> tuple[str, ...]:
+    """The names of all steps, in order."""
     with Database(memory=True, execute_plugins=False) as nothing:
-        return frozenset(step.name for step in _steps.pending(nothing))
+        return tuple(step.name for step in _steps.pending(nothing))
+
+
+def pending_steps(db: Database) -> tuple[str, ...]:
+    """The names of the steps that are still to be applied, in order; all of them to an empty database."""
+    return tuple(step.name for step in _steps.pending(db))
 
 
 def refuse_foreign(db: Database, path: Path) -> None:
-    """Raises SchemaRefused for a newer Tocsin's database, or one that was never Tocsin's; writes nothing."""
-    applied = {step.name for step in _steps.applied(db)}
-    if unknown := sorted(applied - _known()):
-        raise SchemaRefused(
-            f"{path} was written by a newer Tocsin ({unknown[-1]}); install that version again, or use another state_dir"
-        )
-    if not applied and db.table_names():
+    """Raises SchemaRefused for a newer Tocsin's database, or one that was never Tocsin's; writes nothing.
+
+    Raises Damaged for one that is ours, but isn't as any version makes it.
+    """
+    steps, applied = all_steps(), {step.name for step in _steps.applied(db)}
+    if applied >= set(steps):
+        if unknown := sorted(applied - set(steps)):
+            raise SchemaRefused(
+                f"{path} was written by a newer Tocsin ({unknown[-1]}); install that version again, or use another state_dir"
+            )
+    elif applied != set(steps[: len(applied)]):
+        raise Damaged(f"{path} doesn't say by which version it was written")
+    if applied:
+        _refuse_torn(db, path, steps[: len(applied)])
+    elif tables := set(db.table_names()) - {_steps.migrations_table}:
+        if tables >= {"alerts", "deliveries", "entities"}:
+            raise Damaged(f"{path} doesn't say by which version it was written")
         raise SchemaRefused(f"{path} is a database, but not Tocsin's; use another state_dir")
+
+
+def _refuse_torn(db: Database, path: Path, applied: tuple[str, ...]) -> None:
+    """Raises Damaged where a table of ours hasn't the columns that these steps gave it."""
+    for table, columns in _columns(applied).items():
+        if tuple(db.execute(f"PRAGMA table_info({table})").fetchall()) != columns:
+            raise Damaged(f"table {table} of {path} isn't as it was made")
+
+
+@cache
+def _columns(applied: tuple[str, ...]) -> dict[str, tuple[tuple[object, ...], ...]]:
+    """Of each table and view its columns, as SQLite tells of them."""
+    with Database(memory=True, execute_plugins=False) as made:
+        migrate_to(made, applied)
+        names = [name for name in (*made.table_names(), *made.view_names()) if not name.startswith("_")]
+        return {name: tuple(made.execute(f"PRAGMA table_info({name})").fetchall()) for name in names}
 
 
 def refuse_older(db: Database, path: Path) -> None:
@@ -82,3 +115,9 @@ def refuse_older(db: Database, path: Path) -> None:
 def migrate(db: Database, *, stop_before: str | None = None) -> None:
     """Applies the steps that are missing, each in a transaction of its own."""
     _steps.apply(db, stop_before=stop_before)
+
+
+def migrate_to(db: Database, steps: Sequence[str]) -> None:
+    """Makes of an empty database what these steps, the first of all, make of it."""
+    left = all_steps()[len(steps) :]
+    migrate(db, stop_before=left[0] if left else None)

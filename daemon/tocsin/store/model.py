@@ -174,4 +174,6 @@ class Loaded(Struct, frozen=True, kw_only=True):
     silences: Sequence[Silence] = ()  # those that weren't taken back, over or not
     pending: Sequence[Delivery] = ()  # the first that wait to be sent, in order
     set_aside: Path | None = None  # a corrupt database, moved here
+    troubles: tuple[str, ...] = ()  # what people are to be told of the database
+    lost: bool = False  # of what was known of alerts some is lost: conditions that hold may be told again
     unreadable: tuple[str, ...] = ()  # rows that this version can't make sense of, and why; left out above

@@ -1,39 +1,100 @@
-"""Opening a database: sound or set aside, of a version that we know, durable, and private from its first byte."""
+"""Opening a database: sound, or made anew of what can be read; of a version that we know, durable, and private."""
 
 import sqlite3
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from msgspec import Struct, field
 from sqlite_utils import Database
 
+from tocsin.store import last_run, rows
 from tocsin.store.directory import StateDirectory
-from tocsin.store.errors import StoreUnavailable, is_damage, outside_told
-from tocsin.store.migrations import migrate, refuse_foreign
+from tocsin.store.errors import Damaged, StoreUnavailable, outside_told
+from tocsin.store.last_run import Facts
+from tocsin.store.migrations import migrate, pending_steps, refuse_foreign
+from tocsin.store.salvage import carry_over
 
 _BUSY_TIMEOUT = 2.0  # seconds; longer would hold up alerts for a stranger's lock
 _WAL_KEPT = 16 << 20  # bytes; the log is cut to this when it starts over
+CHECKED_AT_ONCE = 200 << 20  # bytes; a larger database is looked through when the daemon is up
 
 
-def open_database(directory: StateDirectory, name: str, now: datetime) -> tuple[Database, Path | None]:
-    """The one writing connection, and where a damaged database was moved, if it was.
+class Opened(Struct):
+    """The one writing connection, and what was found.
 
-    Raises StoreUnavailable or SchemaRefused.
+    `set_aside` is where a damaged database was moved; `troubles` are to be told to people. `lost`: what was known of alerts
+    is lost in part, and conditions that hold may be told again. `unchecked`: nobody has looked through it yet.
     """
-    set_aside = None
-    db = _connect(directory.private_file(name))
+
+    db: Database
+    set_aside: Path | None = None
+    troubles: list[str] = field(default_factory=list)
+    lost: bool = False
+    unchecked: bool = False
+
+
+def open_database(directory: StateDirectory, name: str, now: datetime) -> Opened:
+    """Raises StoreUnavailable or SchemaRefused."""
+    last = last_run.read(directory.path)
+    path = directory.private_file(name)
+    size = path.stat().st_size
+    without_log = size > 0 and not log_of(path).exists()  # looked at before it is opened, which makes one
+    opened = Opened(_connect(path))
     try:
-        if not _is_sound(db):
-            db.close()
-            set_aside = directory.set_aside(name, now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ"))
-            db = _connect(directory.private_file(name))
-        with outside_told():
-            refuse_foreign(db, directory.path / name)
-            _settle(db)
-            migrate(db)
+        opened.unchecked = size > CHECKED_AT_ONCE and not (last is not None and last.damaged)
+        try:
+            _prepare(opened, path)
+            facts = _facts(opened.db, without_log=without_log)
+        except Damaged as error:
+            opened.db.close()
+            rebuild(opened, directory, name, now, str(error))
+            facts = _facts(opened.db, without_log=False)
+            facts.database = facts.database or (last.database if last is not None else "")
+        if lacks := last_run.lacking(last, facts if size else None):
+            opened.troubles.append(lacks)
+            opened.lost = True
     except BaseException:
-        db.close()
+        opened.db.close()
         raise
-    return db, set_aside
+    return opened
+
+
+def rebuild(opened: Opened, directory: StateDirectory, name: str, now: datetime, reason: str) -> None:
+    """Put a new database, with what can be read of the old one, in its place. The old one is set aside."""
+    opened.set_aside = directory.set_aside(name, now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ"))
+    opened.db = _connect(directory.private_file(name))
+    with outside_told():
+        _settle(opened.db)
+        carried = carry_over(opened.set_aside, opened.db)
+        migrate(opened.db)
+    opened.unchecked = False
+    opened.lost = True
+    opened.troubles.append(
+        f"{reason}; it is kept as {opened.set_aside.name}, and a new one was begun: {carried}"
+    )
+
+
+def reopen(opened: Opened, path: Path) -> None:
+    """The file or its log was removed: write it anew from what is still open, and go on with that.
+
+    Raises OSError or sqlite3.Error, and goes on as before.
+    """
+    new = path.with_name(f"{path.name}.new")
+    new.unlink(missing_ok=True)
+    new.touch(mode=0o600)
+    try:
+        with closing(sqlite3.connect(new)) as copy:
+            opened.db.conn.backup(copy)
+    except BaseException:
+        new.unlink()
+        raise
+    opened.db.close()
+    for old in (log_of(path), path.with_name(f"{path.name}-shm")):
+        old.unlink(missing_ok=True)
+    new.replace(path)
+    opened.db = _connect(path)
+    _settle(opened.db)
 
 
 def open_reading(path: Path) -> Database:
@@ -42,6 +103,19 @@ def open_reading(path: Path) -> Database:
         f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=_BUSY_TIMEOUT
     )
     return Database(connection, execute_plugins=False)
+
+
+def log_of(path: Path) -> Path:
+    """The write-ahead log of a database."""
+    return path.with_name(f"{path.name}-wal")
+
+
+def check(db: Database) -> None:
+    """Raises Damaged where SQLite finds something wrong."""
+    with outside_told():
+        (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
+    if found != "ok":
+        raise Damaged(f"the database is damaged ({found:.200})")
 
 
 def _connect(path: Path) -> Database:
@@ -53,14 +127,36 @@ def _connect(path: Path) -> Database:
     return Database(connection, execute_plugins=False)
 
 
-def _is_sound(db: Database) -> bool:
+def _prepare(opened: Opened, path: Path) -> None:
+    db = opened.db
+    if not opened.unchecked:
+        check(db)
+    with outside_told():
+        refuse_foreign(db, path)
+        _settle(db)
+        if db.table_names() and (steps := pending_steps(db)):
+            _copy_before(db, path, steps[0], opened)
+        migrate(db)
+
+
+def _copy_before(db: Database, path: Path, step: str, opened: Opened) -> None:
+    """What is to be brought up to date is kept as it is, for who wants to go back; the last such copy only."""
+    copy = path.with_name(f"{path.name}.before-{step}")
+    new = copy.with_name(f"{copy.name}.new")
     try:
-        return bool(db.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
-    except sqlite3.DatabaseError as error:
-        if is_damage(error):
-            return False
-        with outside_told():
-            raise
+        new.unlink(missing_ok=True)
+        new.touch(mode=0o600)
+        with closing(sqlite3.connect(new)) as kept:
+            db.conn.backup(kept)
+        new.replace(copy)
+    except (OSError, sqlite3.OperationalError) as error:
+        new.unlink(missing_ok=True)
+        opened.troubles.append(f"the database is brought up to date without a copy of how it was: {error}")
+        return
+    for older in path.parent.glob(f"{path.name}.before-*"):
+        if older != copy:
+            with suppress(OSError):
+                older.unlink()
 
 
 def _settle(db: Database) -> None:
@@ -71,3 +167,17 @@ def _settle(db: Database) -> None:
         raise StoreUnavailable(f"no write-ahead log here (only {mode}); put state_dir on a local disk")
     db.execute("PRAGMA synchronous = FULL")
     db.execute(f"PRAGMA journal_size_limit = {_WAL_KEPT}")
+
+
+def _facts(db: Database, *, without_log: bool) -> Facts:
+    with outside_told():
+        meta = dict(db.execute(rows.GET_META).fetchall())
+        alerts, deliveries = db.execute(rows.GET_HIGHEST).fetchone()
+    return Facts(
+        database=meta.get(rows.DATABASE_ID, ""),
+        alerts=alerts or 0,
+        deliveries=deliveries or 0,
+        alive_at=meta.get(rows.ALIVE_AT, ""),
+        marked=rows.OPENED_AT in meta,
+        without_log=without_log,
+    )

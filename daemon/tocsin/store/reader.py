@@ -1,5 +1,6 @@
 """The database for those who only look: the commands, and the control API. Never writes, never holds it for long."""
 
+import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,11 +10,11 @@ import msgspec
 from sqlite_utils import Database
 
 from tocsin.events import Change, Instant, Key
-from tocsin.store import rows
+from tocsin.store import last_run, rows
 from tocsin.store.errors import StoreUnavailable, outside_told
 from tocsin.store.migrations import refuse_foreign, refuse_older
 from tocsin.store.model import HeldRow, InstanceRow, SampleRow, Silence
-from tocsin.store.opening import open_reading
+from tocsin.store.opening import log_of, open_reading
 from tocsin.store.sql import json_text
 
 Row: TypeAlias = dict[str, Any]
@@ -167,6 +168,21 @@ class Reader:
                 refuse_foreign(db, self._path)
                 refuse_older(db, self._path)
             yield db
+
+
+def taken(path: Path) -> str:
+    """What to say of a database that was copied from a running daemon without its log; "" of any other."""
+    log = log_of(path)
+    if not path.exists() or (log.exists() and log.stat().st_size):
+        return ""
+    try:
+        with open_reading(path) as db:
+            meta = dict(db.execute(rows.GET_META).fetchall())
+    except sqlite3.Error:
+        return ""  # who reads it in earnest says what is wrong
+    last = last_run.read(path.parent)
+    at_home = last is not None and last.database == meta.get(rows.DATABASE_ID)
+    return f"{path}: {last_run.TAKEN}" if rows.OPENED_AT in meta and not at_home else ""
 
 
 def _thrice(called: Collection[str] | None) -> tuple[str, ...]:

@@ -1,8 +1,11 @@
 """The one writer: what the pipeline commits, and the outbox. Synchronous; for one thread at a time."""
 
+import secrets
+import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from datetime import datetime
+from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,15 +13,17 @@ from typing import Any, TypeVar
 from sqlite_utils import Database
 
 from tocsin.events import Instant, from_iso, iso
-from tocsin.store import deliveries, rows
+from tocsin.store import deliveries, last_run, rows
 from tocsin.store.directory import StateDirectory
-from tocsin.store.errors import StoreUnavailable, outside_told
+from tocsin.store.errors import Damaged, StoreUnavailable, outside_told
+from tocsin.store.last_run import LastRun
 from tocsin.store.model import Attempt, Batch, Delivery, Loaded, SampleRow, SamplesGone
-from tocsin.store.opening import open_database
+from tocsin.store.opening import Opened, check, log_of, open_database, open_reading, rebuild, reopen
 from tocsin.store.retention import Pruned, Retention, prune
 from tocsin.store.sql import json_text
 
 DATABASE = "tocsin.db"
+_NOTE_EVERY = 1.0  # seconds
 _MOST_PENDING = 20_000  # deliveries that are kept in memory beside
 _T = TypeVar("_T")
 
@@ -30,11 +35,15 @@ class Store:
     raises StoreUnavailable where the machine is the reason; any other exception is a bug of ours.
     """
 
-    def __init__(self, directory: StateDirectory, db: Database, set_aside: Path | None) -> None:
+    def __init__(self, directory: StateDirectory, opened: Opened, now: datetime) -> None:
         self._directory = directory
-        self._db = db
+        self._opened = opened
         self._open = True
-        self.set_aside = set_aside
+        self._troubles = list(opened.troubles)
+        self._noted_at = float("-inf")  # monotonic: when tocsin.state was last written
+        self._damaged = False
+        self._told_gone = ""
+        self._begin(now)
 
     @classmethod
     def open(cls, state_dir: Path, *, now: datetime) -> "Store":
@@ -44,21 +53,42 @@ class Store:
         """
         directory = StateDirectory(state_dir)
         try:
-            db, set_aside = _open_freeing(directory, now)
+            store = cls(directory, _open_freeing(directory, now), now)
         except BaseException:
             directory.release()
             raise
         directory.keep_reserve()
-        return cls(directory, db, set_aside)
+        return store
 
     @property
     def path(self) -> Path:
         return self._directory.path / DATABASE
 
+    @property
+    def _db(self) -> Database:
+        return self._opened.db
+
+    @property
+    def set_aside(self) -> Path | None:
+        """Where a damaged database was moved."""
+        return self._opened.set_aside
+
+    def take_troubles(self) -> list[str]:
+        """What people are to be told of the database, each once."""
+        found, self._troubles = self._troubles, []
+        return found
+
     # ------------------------------------------------------------------------------------------------------- pipeline
 
     def load(self) -> Loaded:
         """What the last run left. Rows that this version can't read are left out and named in `unreadable`."""
+        try:
+            return self._load()
+        except Damaged as error:  # a database that was too large to be looked through before
+            self.rebuild(str(error), datetime.now(UTC))
+            return self._load()
+
+    def _load(self) -> Loaded:
         unreadable: list[str] = []
 
         def read(
@@ -88,7 +118,9 @@ class Store:
             held=held,
             silences=silences,
             pending=pending,
-            set_aside=self.set_aside,
+            set_aside=self._opened.set_aside,
+            troubles=tuple(self.take_troubles()),
+            lost=self._opened.lost,
             unreadable=tuple(unreadable),
         )
 
@@ -129,12 +161,16 @@ class Store:
                     for gone in samples:
                         if isinstance(gone, SamplesGone):
                             db.conn.execute(*rows.samples_gone(gone))
+        if (batch.alerts or batch.deliveries) and time.monotonic() - self._noted_at >= _NOTE_EVERY:
+            self._note_state()
 
     def alive(self, now: Instant) -> None:
         """Notes that the daemon is alive: after a restart `Loaded.alive` says since when nobody watched."""
+        self._look_for_the_file()
         with self._transaction() as db:
             db.execute(rows.PUT_META, [rows.ALIVE_AT, iso(now.wall)])
             db.execute(rows.PUT_META, [rows.ALIVE_STEADY, repr(now.steady)])
+        self._note_state()
 
     # --------------------------------------------------------------------------------------------------------- outbox
 
@@ -190,6 +226,33 @@ class Store:
 
     # ----------------------------------------------------------------------------------------------------------- care
 
+    def rebuild(self, reason: str, now: datetime) -> None:
+        """The database is damaged: go on with a new one, made of what can be read of it."""
+        self._db.close()
+        self._opened.troubles.clear()
+        rebuild(self._opened, self._directory, DATABASE, now, reason)
+        self._troubles += self._opened.troubles
+        self._damaged = False
+        self._begin(now)
+
+    @property
+    def unchecked(self) -> bool:
+        """Whether the database was too large to be looked through when it was opened: see `check`."""
+        return self._opened.unchecked
+
+    def check(self) -> None:
+        """Looks through the whole database, on a connection of its own: any thread may. Raises Damaged.
+
+        What is damaged is then looked at by the next start before anything else.
+        """
+        with closing(open_reading(self.path)) as db:
+            try:
+                check(db)
+            except Damaged:
+                self._damaged = True
+                raise
+        self._opened.unchecked = False
+
     def apply_retention(self, retention: Retention, now: datetime) -> Pruned:
         """Removes one chunk of what has had its time. Call again while the answer says `more`."""
         with outside_told():
@@ -220,9 +283,66 @@ class Store:
         if self._open:
             self._open = False
             try:
+                with suppress(StoreUnavailable), self._transaction() as db:
+                    db.execute(rows.DROP_META, [rows.OPENED_AT])
+                with suppress(StoreUnavailable):
+                    self._note_state(closed=True)
                 self._db.close()
             finally:
                 self._directory.release()
+
+    def _begin(self, now: datetime) -> None:
+        """Mark the database as open, in the file itself; a disk that takes nothing is no reason not to start."""
+        with outside_told():
+            meta = dict(self._db.execute(rows.GET_META).fetchall())
+        self._id = meta.get(rows.DATABASE_ID) or secrets.token_hex(16)
+        with suppress(StoreUnavailable):
+            with self._transaction() as db:
+                db.execute(rows.PUT_META, [rows.DATABASE_ID, self._id])
+                db.execute(rows.PUT_META, [rows.OPENED_AT, iso(now)])
+            self.checkpoint()
+            self._note_state()
+        self._file = self.path.stat().st_ino
+
+    def _note_state(self, *, closed: bool = False) -> None:
+        """Write `tocsin.state`."""
+        with outside_told():
+            alerts, deliveries = self._db.execute(rows.GET_HIGHEST).fetchone()
+        state = LastRun(
+            database=self._id,
+            at=datetime.now(UTC),
+            closed=closed,
+            alerts=alerts or 0,
+            deliveries=deliveries or 0,
+            damaged=self._damaged,
+        )
+        last_run.write(self._directory.path, state)
+        self._noted_at = time.monotonic()
+
+    def _look_for_the_file(self) -> None:
+        """What is written into a file that was removed is lost when the daemon ends: write it anew."""
+        try:
+            gone = "tocsin.db" if self.path.stat().st_ino != self._file else ""
+            replaced = bool(gone)
+        except OSError:
+            gone, replaced = "tocsin.db", False
+        if not gone and not log_of(self.path).exists():
+            gone = "tocsin.db-wal"
+        if not gone or gone == self._told_gone:
+            return
+        self._told_gone = gone
+        outcome = "what is written from now on is lost when it ends"
+        if not replaced:
+            try:
+                reopen(self._opened, self.path)
+            except (OSError, sqlite3.Error) as error:
+                outcome += f" ({error})"
+            else:
+                self._told_gone = ""
+                self._file = self.path.stat().st_ino
+                outcome = "it was written anew, and nothing is lost"
+        what = "replaced" if replaced else "removed"
+        self._troubles.append(f"{gone} was {what} while the daemon runs: {outcome}")
 
     @contextmanager
     def _transaction(self) -> Iterator[Database]:
@@ -230,7 +350,7 @@ class Store:
             yield self._db
 
 
-def _open_freeing(directory: StateDirectory, now: datetime) -> tuple[Database, Path | None]:
+def _open_freeing(directory: StateDirectory, now: datetime) -> Opened:
     try:
         return open_database(directory, DATABASE, now)
     except StoreUnavailable as error:
