@@ -49,7 +49,8 @@ def coloured() -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def paint(text: str, colour: str, *, bold: bool = False) -> str:
+def paint(text: str, colour: str | None, *, bold: bool = False) -> str:
+    """The text in one of click's colours on a terminal; as it is with None, and elsewhere."""
     return click.style(text, fg=colour, bold=bold) if coloured() else text
 
 

@@ -1,5 +1,6 @@
 """What the sections of a config share while it is read: its folder, its secrets, and everything found wrong so far."""
 
+import os
 from collections import defaultdict
 from collections.abc import Mapping as Map
 from dataclasses import dataclass, field, replace
@@ -30,6 +31,7 @@ class Reading:
     references: References = field(init=False)
     exposed: bool = field(init=False)
     _unresolved: set[tuple[str, int, int]] = field(default_factory=set)
+    _outside: set[str] = field(default_factory=set)
     _hidden: dict[tuple[str, int], list[Place]] = field(default_factory=lambda: defaultdict(list))
 
     def __post_init__(self) -> None:
@@ -42,9 +44,14 @@ class Reading:
         return self.path.parent
 
     def load(self, path: Path) -> Node | None:
-        """The document in one of the config's files; what is wrong with it is noted."""
+        """The document in one of the config's files; what is wrong with it is noted.
+
+        Of a file outside of the config's folder no line is shown: who names /etc/shadow is not to read it here.
+        """
         node, problems = yaml.load(self.instead.get(path, path))
         self.sources.append(path)
+        if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.folder)):
+            self._outside.add(str(path))
         self.problems += problems
         return node
 
@@ -111,6 +118,8 @@ class Reading:
             if place is not None:
                 for hidden in self._hidden.get((place.file, place.line), ()):
                     place = _starred(place, hidden)
+                if place.file in self._outside:
+                    place = Place(place.file, place.line, place.column, place.length)
             seen[
                 replace(
                     problem,

@@ -1,6 +1,8 @@
 """The section `rules`: rules in place, and files of rules by name or pattern."""
 
 import glob
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from tocsin.config import shape
@@ -26,6 +28,7 @@ def read_rules(reading: Reading, node: Node | None) -> list[Mapping]:
                 rules += rules_in(reading, path)
         else:
             reading.add(Problem("neither a rule nor the name of a file", item.place, f"rules[{count}]"))
+    _warn_of_left_out(reading, node)
     return rules
 
 
@@ -52,25 +55,85 @@ def rules_in(reading: Reading, path: Path) -> list[Mapping]:
     return rules
 
 
+# --------------------------------------------------------------------------------------- which files a pattern stands for
+
+# What an editor or a person calls a file of rules; whatever else lies in the folder isn't meant as rules.
+_SUFFIXES = (".yaml", ".yml")
+
+
 def _files(reading: Reading, pattern: Scalar, where: str) -> list[Path]:
-    """The files that a name or pattern stands for and that weren't read yet, sorted."""
+    """The files that a name or pattern stands for, sorted, without those that were read already, by whatever way.
+
+    What matches and can't be read is among them (loading it says why), and so is a folder that is called like a file.
+    """
     text = str(Path(pattern.text).expanduser()) if pattern.text.startswith("~/") else pattern.text
     if glob.has_magic(text):
-        full = str(Path(glob.escape(str(reading.folder))) / text)
-        found = sorted(map(Path, glob.iglob(full, recursive=True)))  # noqa: PTH207  Path.glob refuses absolute ones
+        found = [path for path in _matches(reading.folder, text) if _is_meant(path)]
         missing = "no file matches"
     else:
-        found = [reading.folder / text]
+        path = reading.folder / text
+        found = [path] if _is_there(path) else []
         missing = "no such file"
-    files = [path for path in found if _is_file(path)]
-    if not files:
+    if not found:
         hint = f"paths are relative to {reading.folder.absolute()}"
         reading.add(Problem(missing, pattern.place, where, hint))
-    return [path for path in files if path not in reading.sources]
+    known = {os.path.realpath(path) for path in reading.sources}
+    by_file: dict[str, Path] = {}  # the shortest of several ways to a file is the one that people know
+    for path in sorted(found, key=lambda path: (len(path.parts), path)):
+        if (real := os.path.realpath(path)) not in known:
+            by_file.setdefault(real, path)
+    return sorted(by_file.values())
 
 
-def _is_file(path: Path) -> bool:
+def _matches(folder: Path, pattern: str) -> Iterator[Path]:
+    """What the pattern matches; `**` goes into linked folders too, but into each folder once, whatever leads to it."""
+    head, star, tail = pattern.partition("**")
+    if not star or (head and not head.endswith("/")) or (tail and not tail.startswith("/")):
+        full = str(Path(glob.escape(str(folder))) / pattern)
+        yield from map(Path, glob.iglob(full))  # noqa: PTH207  Path.glob refuses absolute ones
+        return
+    for top in _matches(folder, head) if head else (folder,):
+        for below in _folders(top):
+            yield from _matches(below, tail.lstrip("/") or "*")
+
+
+def _folders(top: Path) -> Iterator[Path]:
+    seen: set[str] = set()
+    for here, names, _ in os.walk(top, followlinks=True):
+        real = os.path.realpath(here)
+        if real in seen:
+            names.clear()
+            continue
+        seen.add(real)
+        names[:] = sorted(name for name in names if not name.startswith("."))
+        yield Path(here)
+
+
+def _is_meant(path: Path) -> bool:
+    """Whether a match is meant as rules: any file or broken link, and a folder only if it is called like a file."""
+    return not path.is_dir() or path.suffix.lower() in _SUFFIXES
+
+
+def _is_there(path: Path) -> bool:
     try:
-        return path.is_file()
+        return path.exists() or path.is_symlink()
     except OSError:  # a name too long for any file, a folder that we may not look into
         return False
+
+
+def _warn_of_left_out(reading: Reading, patterns: Node | None) -> None:
+    """Files beside those of a pattern like `*.yaml` that differ in their suffix alone, which no pattern takes."""
+    known = {os.path.realpath(path) for path in reading.sources}
+    for item in patterns if isinstance(patterns, Sequence) else ():
+        if not (isinstance(item, Scalar) and glob.has_magic(item.text)):
+            continue
+        stem, suffix = os.path.splitext(item.text)  # noqa: PTH122  a pattern is no path
+        if suffix.lower() not in _SUFFIXES:
+            continue
+        for path in sorted(_matches(reading.folder, f"{stem}.*")):
+            if path.suffix.lower() in _SUFFIXES and os.path.realpath(path) not in known:
+                known.add(os.path.realpath(path))
+                shown = path.relative_to(reading.folder) if path.is_relative_to(reading.folder) else path
+                message = f"{shown} lies there too, and isn't read"
+                hint = f"call it {path.stem}.yaml, or name it under rules: too"
+                reading.add(Problem(message, item.place, hint=hint, level="warning"))

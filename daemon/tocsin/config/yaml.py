@@ -6,6 +6,7 @@ so are YAML's hexadecimal and octal numbers, `.inf` and `.nan`, which no price e
 """
 
 import re
+import stat
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -55,12 +56,15 @@ def load(source: Path | str, name: str = "") -> tuple[Node | None, list[Problem]
 
 
 def _read(path: Path, name: str) -> tuple[str, Problem | None]:
+    leads = f", a link to {path.readlink()}" if path.is_symlink() else ""
     try:
+        if stat.S_ISFIFO(path.stat().st_mode):  # reading it would wait for somebody to write
+            return "", Problem(f"can't read {name}{leads}: not a file")
         with path.open("rb") as file:
             data = file.read(4 * MAX_SIZE + 1)
         return data.decode("utf-8-sig"), None
     except OSError as error:
-        return "", Problem(f"can't read {name}: {error.strerror}")
+        return "", Problem(f"can't read {name}{leads}: {error.strerror}")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         column = error.start - data.rfind(b"\n", 0, error.start)
