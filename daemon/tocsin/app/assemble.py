@@ -24,14 +24,12 @@ from tocsin.engine.engine import Engine
 from tocsin.entities import Entities
 from tocsin.events import Daemon as DaemonState
 from tocsin.events import Key, Occurrence
-from tocsin.events.vocabulary import to_plain
+from tocsin.events.vocabulary import OURSELVES, to_plain
 from tocsin.feed import CredentialStore, Received, VenueFeed
 from tocsin.pipeline import Inbox, Options, Pipeline, Targets, Turn
 from tocsin.store.database import Database
 from tocsin.store.journal import Journal
 from tocsin.store.model import Batch, Loaded
-
-OURSELVES = "tocsin"  # the `venue` of what the daemon tells of itself
 
 
 def new_id() -> str:

@@ -19,7 +19,7 @@ import trio
 
 from tocsin import __version__
 from tocsin.app import changes
-from tocsin.app.assemble import OURSELVES, Rooms, venue_feed
+from tocsin.app.assemble import Rooms, venue_feed
 from tocsin.app.heart import Heart
 from tocsin.app.housekeeping import keep_house
 from tocsin.app.parts import Parts
@@ -31,6 +31,7 @@ from tocsin.control.server import make_app, serve_control
 from tocsin.errors import ConfigError, gathered
 from tocsin.events import Daemon as DaemonState
 from tocsin.events import Occurrence
+from tocsin.events.vocabulary import OURSELVES
 from tocsin.feed import Retry, run_venue
 from tocsin.feed.model import Received
 from tocsin.ruletest.answers import explained, overview

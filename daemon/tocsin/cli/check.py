@@ -1,7 +1,9 @@
 """`tocsin check`."""
 
 import os
+import stat
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,12 @@ import click
 from tocsin.cli import CONFIG_ERROR
 from tocsin.cli.options import config_option, counted, format_option, paint, print_json
 from tocsin.config.load import load_settings
+from tocsin.config.references import readable_by_others
 from tocsin.config.search import find_config
 from tocsin.config.settings import Settings
 from tocsin.errors import ConfigError, Problem, gathered
 from tocsin.quantities import size_text
+from tocsin.shipped import shipped
 
 
 @click.command("check")
@@ -37,7 +41,7 @@ def command(ctx: click.Context, config: Path | None, output: str) -> None:
     try:
         path = find_config(config, os.environ)
         settings = load_settings(path)
-        problems = settings.warnings
+        problems = (*settings.warnings, *_open_to_others(settings))
     except ConfigError as error:
         problems = error.problems
     if output == "json":
@@ -48,7 +52,7 @@ def command(ctx: click.Context, config: Path | None, output: str) -> None:
 
 
 def _tell(path: Path | None, settings: Settings | None, problems: tuple[Problem, ...]) -> None:
-    told = gathered(problems)
+    told = gathered(_in_one_line(problems))
     for problem in told:
         click.echo(_painted(problem))
     if told:
@@ -67,6 +71,54 @@ def _tell(path: Path | None, settings: Settings | None, problems: tuple[Problem,
         click.echo(f"  {counted(off, 'rule')} switched off (enabled: false)")
     for name, venue in settings.venues.items():
         click.echo(f"  venue {name}: {venue.adapter.name}{_recorded(settings, name)}")
+
+
+def _open_to_others(settings: Settings) -> Iterator[Problem]:
+    """What other users of this machine can read and needn't: the config, its secrets, the state."""
+    for path, what in (
+        (settings.path, "the config"),
+        (settings.path.parent / "secrets", "the secrets"),
+        (settings.state_dir, "the state, with all that venues said"),
+    ):
+        try:
+            mode = path.stat().st_mode
+        except OSError:
+            continue
+        reach = stat.S_IXOTH if stat.S_ISDIR(mode) else stat.S_IROTH
+        if mode & reach and (stat.S_ISDIR(mode) or readable_by_others(path)):
+            private = "700" if stat.S_ISDIR(mode) else "600"
+            hint = f"run: chmod {private} {path}"
+            yield Problem(f"others can read {path} ({what})", hint=hint, level="warning")
+
+
+def _in_one_line(problems: Sequence[Problem]) -> list[Problem]:
+    """What is doubtful in shipped rules that nobody edited is nobody's slip: all of it in one line, at the end."""
+    unedited: dict[str, bool] = {}
+    kept: list[Problem] = []
+    ours: list[Problem] = []
+    for problem in problems:
+        file = problem.place.file if problem.place else ""
+        if problem.level == "warning" and file and unedited.setdefault(file, _is_shipped(Path(file))):
+            ours.append(problem)
+        else:
+            kept.append(problem)
+    if ours:
+        rules = dict.fromkeys(problem.path.partition(".")[0] for problem in ours)
+        message = f"{counted(len(rules), 'shipped rule')} can't fire with these venues: {', '.join(rules)}"
+        kept.append(
+            Problem(
+                message, hint="all is well, if you trade no such thing; --json tells each", level="warning"
+            )
+        )
+    return kept
+
+
+def _is_shipped(path: Path) -> bool:
+    """Whether it is one of our rule files as we ship it."""
+    try:
+        return path.read_bytes() == (shipped("rules") / path.name).read_bytes()
+    except OSError:
+        return False
 
 
 def _recorded(settings: Settings, name: str) -> str:

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import re
 from collections.abc import Iterator
 from collections.abc import Mapping as Map
 from collections.abc import Sequence as Seq
@@ -28,6 +29,8 @@ from tocsin.errors import ConfigError, Place, Problem
 
 LATER = ("actions", "reports", "heartbeat", "listen")
 """Sections of later versions."""
+# What messages show of a UUID that has no name.
+_SHORTENED = re.compile(r"[0-9a-fA-F]{8}…?", re.ASCII)
 OWN = ("venues", "channels", "rules", "calendars")
 """Sections with a module of their own here."""
 
@@ -139,6 +142,13 @@ def _common(reading: Reading, root: Mapping) -> Common | None:
     notify = defaults.get("notify") if isinstance(defaults, Mapping) else None
     if notify is not None:
         _check_channels(reading, notify, list(_names(root)), ("defaults", "notify"))
+    names = section.get("names")
+    accounts = names.get("accounts") if isinstance(names, Mapping) else None
+    for entry in accounts if isinstance(accounts, Mapping) else ():
+        if _SHORTENED.fullmatch(entry.key.text):
+            message = f"`{entry.key.text}` looks like the beginning of an account's id: it names no account"
+            hint = "write the whole id, as `tocsin alerts --json` has it"
+            reading.add(Problem(message, entry.key.place, "names.accounts", hint, "warning"))
     return common
 
 

@@ -12,7 +12,7 @@ from tocsin.config.references import References, readable_by_others
 from tocsin.config.settings import IDENTIFIER
 from tocsin.document import Entry, Mapping, Node, Plain, Scalar, Sequence
 from tocsin.errors import Place, Problem
-from tocsin.events.vocabulary import nearest
+from tocsin.events.vocabulary import OURSELVES, nearest
 from tocsin.secrets import Masker
 
 NOT_YET = "not supported by this version"
@@ -50,10 +50,14 @@ class Reading:
         """
         node, problems = yaml.load(self.instead.get(path, path))
         self.sources.append(path)
-        if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.folder)):
+        if self.is_elsewhere(path):
             self._outside.add(str(path))
         self.problems += problems
         return node
+
+    def is_elsewhere(self, path: Path) -> bool:
+        """Whether the file lies outside of the config's folder."""
+        return not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.folder))
 
     def add(self, *problems: Problem) -> None:
         """Notes problems, but those about a text whose reference is unresolved: one complaint is enough."""
@@ -97,6 +101,11 @@ class Reading:
 
     def check_name(self, entry: Entry, what: str, path: shape.Path) -> bool:
         """Whether a venue or channel can be called so."""
+        if what == "venue" and entry.key.text == OURSELVES:
+            message = f"`{OURSELVES}` is what the daemon calls itself where it tells of itself"
+            self.add(
+                Problem(message, entry.key.place, shape.dotted(path), "call the venue otherwise", "warning")
+            )
         if shape.matches(IDENTIFIER, entry.key.text):
             return True
         hint = "a letter first, then letters, digits, - and _; at most 64"

@@ -8,7 +8,7 @@ from pathlib import Path
 from tocsin.config import shape
 from tocsin.config.reading import Reading
 from tocsin.document import Mapping, Node, Scalar, Sequence
-from tocsin.errors import Problem
+from tocsin.errors import Place, Problem
 
 
 def read_rules(reading: Reading, node: Node | None) -> list[Mapping]:
@@ -38,7 +38,13 @@ def rules_in(reading: Reading, path: Path) -> list[Mapping]:
     if isinstance(node, Mapping):
         for entry in node:
             if entry.key.text != "rules":
-                reading.add(shape.unknown_key(entry.key, (), ["rules"]))
+                # Of a file that lies elsewhere nothing is quoted: it may be no file of rules at all.
+                elsewhere = Problem(
+                    "not a file of rules: a list of rules, or `rules:` with one", Place(str(path), 1, 1)
+                )
+                reading.add(
+                    elsewhere if reading.is_elsewhere(path) else shape.unknown_key(entry.key, (), ["rules"])
+                )
         node = node.get("rules")
     if node is None or (isinstance(node, Scalar) and node.value is None):
         return []

@@ -123,8 +123,16 @@ def _compile(node: document.Mapping, environment: Environment, report: Report) -
         )
         if said.if_unknown == "tell":
             cautions.unknown_at_first(watch, conditions, report)
+        if per is not None:
+            cautions.summed_by_entity(watch, conditions, report)
     cautions.quiet_is_not_silent(watch, conditions, report)
-    cautions.unsupplied(watch, conditions, environment.supplied, report)
+    cautions.unsupplied(
+        watch,
+        conditions,
+        environment.supplied,
+        report,
+        tells_unknown=bool(watch.events) and said.if_unknown == "tell",
+    )
     second = _second(node, watch, per, report)
     hours = _hours(node, said, environment, report)
     return None if report.errors else _built(said, watch, conditions, hours, second)

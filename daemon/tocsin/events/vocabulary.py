@@ -18,6 +18,9 @@ from tocsin.events.numbers import number_text, stored_number
 FieldType: TypeAlias = Literal["text", "number", "time", "flag", "enum"]
 Value: TypeAlias = str | Decimal | datetime | bool | None
 
+OURSELVES = "tocsin"
+"""The `venue` of what the daemon tells of itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Field:

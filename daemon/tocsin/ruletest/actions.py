@@ -11,7 +11,7 @@ from tocsin.alerts.silences import parse_matchers
 from tocsin.document import Entry, Mapping, Node, Scalar, Sequence
 from tocsin.errors import Problem
 from tocsin.events import Observation
-from tocsin.events.vocabulary import nearest
+from tocsin.events.vocabulary import OURSELVES, nearest
 from tocsin.quantities import parse_duration
 from tocsin.ruletest import said
 from tocsin.ruletest.expected import Names, read_wanted
@@ -96,7 +96,7 @@ class Reader:
         # Each with a reason of its own: told twice for one reason, it would be one event.
         reason = f"as the test says, at {self._known.now_written}"
         if event.startswith("daemon."):
-            return Says(said.OURSELVES, said.daemon_event(event, reason))
+            return Says(OURSELVES, said.daemon_event(event, reason))
         venue = self._beside("venue", needed=True)
         return Says(venue, said.venue_event(venue, event, reason)) if venue else None
 

@@ -22,10 +22,11 @@ from tocsin.engine.model import Context, Transition
 from tocsin.engine.rule import Rule
 from tocsin.entities import Entities
 from tocsin.events import KINDS, Instant, Key, Observation, Observed, Occurrence
+from tocsin.events.vocabulary import OURSELVES
 from tocsin.feed.model import Received
 from tocsin.pipeline import Options, Targets, Turn
 from tocsin.ruletest.clock import SteppedClock
-from tocsin.ruletest.said import OURSELVES, daemon_event, link
+from tocsin.ruletest.said import daemon_event, link
 from tocsin.ruletest.stand_ins import Delivered, StandIn, Traced
 from tocsin.secrets import Secret
 from tocsin.store.database import Database, inline

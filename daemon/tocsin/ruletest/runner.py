@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from tocsin.config.reading import Reading
 from tocsin.events import Instant, Observation, Venue
+from tocsin.events.vocabulary import OURSELVES
 from tocsin.ruletest.bench import Bench
 from tocsin.ruletest.clock import SteppedClock
 from tocsin.ruletest.decoding import decoded
@@ -33,7 +34,7 @@ from tocsin.ruletest.model import (
     Wanted,
 )
 from tocsin.ruletest.reading import compile_written, switched_on
-from tocsin.ruletest.said import OURSELVES, daemon_event
+from tocsin.ruletest.said import daemon_event
 from tocsin.ruletest.stand_ins import Delivered
 from tocsin.ruletest.traces import TraceLine, traces
 

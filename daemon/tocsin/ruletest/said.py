@@ -12,6 +12,7 @@ from tocsin.events import KINDS, Daemon, Entity, Observation, Observed, Occurren
 from tocsin.events.vocabulary import (
     ALIASES,
     ORIGINS,
+    OURSELVES,
     Field,
     all_fields,
     canonical,
@@ -22,7 +23,6 @@ from tocsin.events.vocabulary import (
 )
 
 OBSERVED = ("order", "position", "account", "balance", "trade", "ticker", "book", "contract")
-OURSELVES = "tocsin"  # the `venue` of what the daemon tells of itself
 _STATUSES = all_fields("venue")["status"].values
 _BESIDE = ("account", "time", "origin")  # common fields that an observation carries beside its entity
 # What a venue tells of and no entity keeps.

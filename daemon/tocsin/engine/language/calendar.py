@@ -1,5 +1,6 @@
 """A calendar as a user writes it: `{tz: Europe/Berlin, open: ["mon-fri 09:00-17:30"], closed: [2026-12-25]}`."""
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any, TypeVar
@@ -54,6 +55,9 @@ def read(node: document.Node, path: str, add: Add) -> Calendar | None:
     zones = _each(node, "tz", _zone, path, found.append)
     windows = _each(node, "open", Window.parse, path, found.append)
     closed = _each(node, "closed", _day, path, found.append)
+    if zones and (doubt := upside_down(zones[0])):
+        place = node.entries["tz"].value.place
+        add(Problem(doubt, place, path, "name the place: Europe/Berlin, America/New_York", "warning"))
     for problem in found:
         add(problem)
     return None if found else Calendar(zones[0], tuple(windows), frozenset(closed))
@@ -96,6 +100,17 @@ def _each(node: document.Mapping, key: str, parse: Callable[[str], _T], path: st
         except ValueError as error:
             add(Problem(str(error), item.place, path))
     return parsed
+
+
+def upside_down(zone: str) -> str:
+    """Why that time zone is most likely not the one that is meant; empty where it may well be.
+
+    `Etc/GMT+2` is two hours behind UTC: POSIX counts so, and the tz database keeps it (its file `etcetera`).
+    """
+    match = re.fullmatch(r"(?:Etc/)?GMT([+-])(\d{1,2})", zone)
+    if match is None or int(match[2]) == 0:
+        return ""
+    return f"{zone} is UTC{'-' if match[1] == '+' else '+'}{int(match[2])}: its sign is the other way round"
 
 
 def _zone(text: str) -> str:

@@ -68,10 +68,28 @@ def _is_of_message(call: Call) -> bool:
     )
 
 
+def summed_by_entity(watch: Watch, conditions: Mapping[str, TreeCondition], report: Report) -> None:
+    """An event rule with `per` whose window is of each entity all the same: most see each order or position once."""
+    for key, condition in conditions.items():
+        for part in walk(condition.tree):
+            if isinstance(part, Call) and part.function in ("total", "average"):
+                report.under(key).warning(
+                    f"`{text(part)}` is of each {watch.kinds[0]} by itself, whatever `per` says", part.place,
+                    f"`per` says what is counted together: count(…); to sum over what lives watch `{watch.kinds[0]}` (without the dot), with sum(…)",
+                )  # fmt: skip
+
+
 def unsupplied(
-    watch: Watch, conditions: Mapping[str, TreeCondition], supplied: Supplied, report: Report
+    watch: Watch,
+    conditions: Mapping[str, TreeCondition],
+    supplied: Supplied,
+    report: Report,
+    *,
+    tells_unknown: bool = False,
 ) -> None:
-    """Fields that no venue gives which the rule could be about. `conditions` by their keys."""
+    """Fields that no venue gives which the rule could be about. `conditions` by their keys. `tells_unknown`: what is
+    unknown is told, as event rules do.
+    """
     if not supplied:
         return
     told = [supplied[venue] for venue in _venues(conditions, supplied, report)]
@@ -79,7 +97,8 @@ def unsupplied(
         if kind in _OURS or not told:
             continue
         if any(kind in kinds for kinds in told):
-            _fields(kind, told, conditions, report)
+            so = ", so this always tells" if tells_unknown else ""
+            _fields(kind, told, conditions, report, so)
             continue
         place = next(place for name, place in watch.places.items() if name.partition(".")[0] == kind)
         report.under("watch").warning(
@@ -93,6 +112,7 @@ def _fields(
     told: list[Mapping[str, frozenset[str]]],
     conditions: Mapping[str, TreeCondition],
     report: Report,
+    so: str,
 ) -> None:
     complained: set[str] = set()
     for key, condition in conditions.items():
@@ -104,7 +124,7 @@ def _fields(
             if name not in complained:
                 complained.add(name)
                 report.under(key).warning(
-                    f"no configured venue supplies `{name}`{'' if of_account else f' of {a(kind)}'}: it is always missing",
+                    f"no configured venue supplies `{name}`{'' if of_account else f' of {a(kind)}'}: it is always missing{so}",
                     next(part.place for part in walk(condition.tree) if isinstance(part, Name) and part.name == name),
                     "`tocsin venues` lists what each supplies",
                 )  # fmt: skip

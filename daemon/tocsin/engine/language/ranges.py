@@ -142,6 +142,20 @@ def implies(together: Sequence[Bound], ends: Sequence[Node]) -> bool:
     return True
 
 
+def overlap(together: Sequence[Bound], ends: Sequence[Node]) -> tuple[Bound, Bound] | None:
+    """A bound of each side, of one subject, where `ends` can hold while those bounds do; None where they can't both,
+    or where `ends` are about anything else too.
+    """
+    needed = [list(bounds(part)) for part in ends]
+    subjects = {bound.subject for bound in together}
+    if not all(each and all(bound.subject in subjects for bound in each) for each in needed):
+        return None
+    flat = [bound for each in needed for bound in each]
+    if never([*together, *flat]):
+        return None
+    return next((first, second) for second in flat for first in together if first.subject == second.subject)
+
+
 def bounds_of(conjuncts: Sequence[Node]) -> list[Bound]:
     """The comparisons with constants that hold whenever all the parts do."""
     return [bound for part in conjuncts for bound in bounds(part)]

@@ -28,7 +28,10 @@ class Report:
         self._problems.append(Problem(message, place, self._path(), hint, "warning"))
 
     def add(self, problem: Problem) -> None:
-        self.error(problem.message, problem.place, problem.hint)
+        """A problem that was found by what knows neither rule nor key."""
+        (self.error if problem.level == "error" else self.warning)(
+            problem.message, problem.place, problem.hint
+        )
 
     def _path(self) -> str:
         return ".".join(part for part in (self._rule, self._key) if part)

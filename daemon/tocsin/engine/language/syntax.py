@@ -45,6 +45,10 @@ _MOST_OPERATORS = 100  # signs, `not`s and arithmetic in one expression, for the
 _KEYWORDS = frozenset({"and", "or", "not", "in", "true", "false"})
 _ELSEWHERE = {
     "is": "write `==`; a field without a value is missing(…)",
+    "below": "write `profit < -50`, or as a mapping {profit: {below: -50}}",
+    "above": "write `profit > 50`, or as a mapping {profit: {above: 50}}",
+    "at_least": "write `profit >= 50`, or as a mapping {profit: {at_least: 50}}",
+    "at_most": "write `profit <= -50`, or as a mapping {profit: {at_most: -50}}",
     "between": "write `10 <= profit <= 20`",
     "like": 'write `matches(symbol, "BTC")`',
     "contains": 'write `matches(symbol, "BTC")`',
@@ -55,6 +59,15 @@ _ELSEWHERE = {
     "NOT": "write `not`",
     "IN": "write `in`",
 }
+
+# What can follow a value, and not `%` as the remainder of a division; the empty text is the end.
+_AFTER_A_PERCENTAGE = frozenset(
+    {"", "and", "or", "not", "in", ")", "]", ",", "<", ">", "<=", ">=", "==", "!="}
+)
+_PERCENT = (
+    "write the number alone where the value is in percent (percent_change(…), drawdown(…), margin_level), "
+    "or compute it: profit < -0.05 * cost"
+)
 
 
 def parse(scalar: Scalar) -> Node:
@@ -130,6 +143,9 @@ class _Parser:
             operator: Operator = self._token.text
             self._count_operator()
             self._next += 1
+            if operator == "%" and self._token.text in _AFTER_A_PERCENTAGE:
+                percent = self._place(self._tokens[self._next - 1])
+                refuse("a percentage is written without the `%`", percent, _PERCENT)
             node = Arithmetic(operator, node, part(), self._since(start))
         return node
 
