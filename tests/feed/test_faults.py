@@ -11,7 +11,7 @@ import trio
 import trustme
 
 from support.fake_venue import QUICK, FakeAdapter, feeding
-from support.fault_server import CLOSE, PING, TEXT, FaultServer, Peer, frame, proxied, serving
+from support.fault_server import CLOSE, PING, PONG, TEXT, FaultServer, Peer, frame, proxied, serving
 from tocsin.venues.base import Request
 
 pytestmark = pytest.mark.real
@@ -198,6 +198,39 @@ async def test_a_dying_connection_is_told_once_and_made_anew(tmp_path, fault, wo
         if fault is send_five_mebibytes:
             assert feed.told.ids()[1] == "before"
     assert server.open == 0
+
+
+@pytest.mark.parametrize(
+    ("begin", "one", "words"),
+    [
+        (b"", frame(PING, b"12345678"), "it sends frames that bring nothing"),
+        (b"", frame(PONG), "it sends frames that bring nothing"),
+        (frame(TEXT, b"{", fin=False), frame(0, fin=False), "it sends frames that bring nothing"),
+        (frame(TEXT, b"{", fin=False), frame(0, b" ", fin=False), "in more than 10,000 fragments"),
+    ],
+)
+async def test_a_peer_that_costs_and_brings_nothing_is_left_with_1008(tmp_path, begin, one, words):
+    closed = []
+
+    async def script(peer):
+        if peer.number:
+            await good(peer)
+            return
+        await peer.accept()
+        await peer.send({"order": "before"})
+        await peer.raw(begin + one * 12_000)
+        while (found := await peer.frame())[0] != CLOSE:
+            pass
+        closed.append(struct.unpack("!H", found[1][:2])[0])
+
+    async with serving(script) as server, feeding(tmp_path) as feed:
+        await feed.venue(FakeAdapter(), ws(server))
+        await feed.told.heard("connected", "disconnected", "connected")
+        reason = feed.told.state("disconnected").reason
+        assert words in reason
+        assert "closed (1008)" in reason
+        assert feed.told.ids()[0] == "before"
+    assert closed == [1008]
 
 
 async def test_what_came_before_a_message_too_large_is_not_lost(tmp_path):
@@ -440,6 +473,7 @@ async def test_a_peer_that_takes_nothing_from_us_is_noticed(tmp_path):
 async def test_a_cancelled_send_leaves_no_torn_frame_behind():
     """The stream is closed under it: nothing can be sent into half a frame."""
     from tocsin.feed.outside import Lost
+    from tocsin.feed.share import LoopTime
     from tocsin.feed.urls import parse_target
     from tocsin.feed.websocket import Limits, open_websocket
 
@@ -451,7 +485,9 @@ async def test_a_cancelled_send_leaves_no_torn_frame_behind():
     with trio.fail_after(5):
         async with serving(script) as server:
             target = parse_target(ws(server))
-            async with open_websocket(target, headers={}, tls=None, limits=limits) as connection:
+            async with open_websocket(
+                target, headers={}, tls=None, limits=limits, loop_time=LoopTime(trio.current_time())
+            ) as connection:
                 with trio.move_on_after(0.05) as cut:
                     await connection.send("x" * (50 << 20))
                 assert cut.cancelled_caught

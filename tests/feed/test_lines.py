@@ -10,6 +10,7 @@ from support.fake_venue import FakeAdapter, feeding
 from support.fault_server import proxied, serving
 from tocsin.feed.lines import LineConnection
 from tocsin.feed.outside import Lost, Unreadable
+from tocsin.feed.share import LoopTime
 
 pytestmark = pytest.mark.real
 
@@ -17,7 +18,9 @@ pytestmark = pytest.mark.real
 async def read_lines(*chunks: bytes, longest: int = 20) -> list[str]:
     """What a connection makes of these chunks, then of the end."""
     ours, theirs = trio.testing.memory_stream_pair()
-    connection = LineConnection(ours, longest=longest, send_within=1, close_within=1)
+    connection = LineConnection(
+        ours, longest=longest, send_within=1, close_within=1, loop_time=LoopTime(trio.current_time())
+    )
     found = []
 
     async def send() -> None:
@@ -60,6 +63,15 @@ TOO_LONG = "unreadable: a message of {} bytes, larger than max_message_size (20)
 )
 async def test_lines_are_put_together_and_those_too_long_are_skipped(chunks, found):
     assert await read_lines(*chunks) == found
+
+
+@pytest.mark.parametrize("lines", [b"\r\n" * 3000, b"\r\n\r\n\r\nx\r\n" * 3000])
+async def test_empty_lines_are_borne_as_far_as_data_pay_for_them(lines):
+    found = await read_lines(lines)
+    if b"x" in lines:
+        assert found == [*["x"] * 3000, GOODBYE]
+    else:
+        assert found == ["lost: it sends lines that bring nothing, over 2,000 at once: closed, torn"]
 
 
 async def one_byte_at_a_time():

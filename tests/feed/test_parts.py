@@ -77,7 +77,7 @@ def test_a_flood_of_ever_new_kinds_is_a_flood():
     ],
 )
 def test_glued_messages_are_taken_apart_and_pretty_printed_ones_left_whole(text, messages):
-    assert split_messages(text) == messages
+    assert list(split_messages(text)) == messages
 
 
 class OneFrame:

@@ -1,6 +1,7 @@
 """What every connection can do, whatever its framing; and taking apart what arrived glued together."""
 
 import re
+from collections.abc import Iterator
 from typing import Protocol
 
 # A JSON text can't hold a closing bracket, a line end and an opening bracket in a row: between two values of one
@@ -24,6 +25,11 @@ class Connection(Protocol):
         ...
 
 
-def split_messages(text: str) -> list[str]:
-    """The messages in one text frame: some gateways pass on several CRLF-ended ones at once."""
-    return _BETWEEN.split(text.rstrip("\r\n"))
+def split_messages(text: str) -> Iterator[str]:
+    """The messages in one text frame, one by one: some gateways pass on several CRLF-ended ones at once."""
+    text = text.rstrip("\r\n")
+    begin = 0
+    for between in _BETWEEN.finditer(text):
+        yield text[begin : between.start()]
+        begin = between.end()
+    yield text[begin:]

@@ -7,6 +7,7 @@ from tocsin.feed.connection import Connection
 from tocsin.feed.lines import open_lines
 from tocsin.feed.model import Timings
 from tocsin.feed.outside import HandshakeRejected
+from tocsin.feed.share import LoopTime
 from tocsin.feed.transport import tls_context
 from tocsin.feed.urls import Target, parse_target, redirected
 from tocsin.feed.websocket import Limits, open_websocket
@@ -17,7 +18,7 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 @asynccontextmanager
 async def open_connection(
-    endpoint: Endpoint, settings: VenueSettings, timings: Timings
+    endpoint: Endpoint, settings: VenueSettings, timings: Timings, loop_time: LoopTime
 ) -> AsyncIterator[Connection]:
     """Hold that socket open. ConnectFailed, HandshakeRejected where it doesn't come about."""
     target = parse_target(endpoint.url)
@@ -33,6 +34,7 @@ async def open_connection(
                     longest=settings.max_message_size,
                     send_within=timings.send,
                     close_within=timings.close,
+                    loop_time=loop_time,
                 )
             )
             return
@@ -45,14 +47,14 @@ async def open_connection(
         headers = _headers(endpoint, settings)
         try:
             opened = await stack.enter_async_context(
-                open_websocket(target, headers=headers, tls=tls, limits=limits)
+                open_websocket(target, headers=headers, tls=tls, limits=limits, loop_time=loop_time)
             )
         except HandshakeRejected as rejected:
             elsewhere = _elsewhere(endpoint, target, rejected)
             if elsewhere is None:
                 raise
             opened = await stack.enter_async_context(
-                open_websocket(elsewhere, headers=headers, tls=tls, limits=limits)
+                open_websocket(elsewhere, headers=headers, tls=tls, limits=limits, loop_time=loop_time)
             )
         yield opened
 

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import trio
 
 from tocsin.feed.outside import Lost, Unreadable
+from tocsin.feed.share import LoopTime, Share, Unbearable
 from tocsin.feed.transport import close_at_once, open_stream
 from tocsin.feed.urls import Target
 
@@ -19,8 +20,15 @@ class LineConnection:
     """An open stream of lines; see `Connection`. `longest` is in bytes, the line end not counted."""
 
     def __init__(
-        self, stream: trio.abc.Stream, *, longest: int, send_within: float, close_within: float
+        self,
+        stream: trio.abc.Stream,
+        *,
+        longest: int,
+        send_within: float,
+        close_within: float,
+        loop_time: LoopTime,
     ) -> None:
+        self._loop_time = loop_time
         self._stream = stream
         self._longest = longest
         self._send_within, self._close_within = send_within, close_within
@@ -28,14 +36,26 @@ class LineConnection:
         self._searched = 0  # bytes of the buffer known to hold no line end
         self._skipped = 0  # bytes left out so far of a line that is too long
         self._start = b""  # and how it began
+        self._share = Share(trio.current_time(), "lines")
         self._sending = trio.Lock()
 
     async def receive(self) -> str:
         while True:
+            if self._share.is_over:
+                await self._loop_time.others_turn()
+                self._share.begin()
             line = self._next_line()
             if line is None:
+                await self._loop_time.rest()
                 await self._read()
-            elif line:
+                self._share.begin()
+                continue
+            try:
+                self._share.took(trio.current_time(), data=bool(line))
+            except Unbearable as why:
+                await close_at_once(self._stream)
+                raise Lost(f"{why}: closed") from None
+            if line:
                 try:
                     return line.decode()
                 except UnicodeDecodeError:
@@ -112,10 +132,13 @@ async def open_lines(
     longest: int,
     send_within: float,
     close_within: float,
+    loop_time: LoopTime,
 ) -> AsyncIterator[LineConnection]:
     """Connect, hold, and on leaving close. ConnectFailed where no connection comes about."""
     stream = await open_stream(target.host, target.port, tls, connect_within)
-    connection = LineConnection(stream, longest=longest, send_within=send_within, close_within=close_within)
+    connection = LineConnection(
+        stream, longest=longest, send_within=send_within, close_within=close_within, loop_time=loop_time
+    )
     try:
         yield connection
     finally:

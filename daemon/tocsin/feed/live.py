@@ -10,6 +10,7 @@ from tocsin.feed.dial import open_connection
 from tocsin.feed.failures import is_new, is_unauthorized, wait_after
 from tocsin.feed.outside import CredentialsRefused, OutsideError, foremost
 from tocsin.feed.session import SessionKeeper
+from tocsin.feed.share import metered
 from tocsin.feed.shared import Shared
 from tocsin.feed.snapshot import take_snapshot
 from tocsin.venues.base import Endpoint, Session
@@ -126,8 +127,8 @@ class _Link:
 
     async def _listen(self, session: Session, life: "_Life") -> Session:
         """One connection, from opening to its end: an OutsideError, or the newer session to go on with."""
-        endpoint = self._endpoint(session)
-        async with open_connection(endpoint, self._shared.settings, self._shared.timings) as connection:
+        endpoint, shared = self._endpoint(session), self._shared
+        async with open_connection(endpoint, shared.settings, shared.timings, shared.loop_time) as connection:
             talk = Conversation(self._shared, endpoint, connection)
 
             async def open_up() -> None:
@@ -143,7 +144,7 @@ class _Link:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(open_up)
                     nursery.start_soon(renew)
-                    await talk.read()
+                    await metered(talk.read(), shared.loop_time)
             except BaseExceptionGroup as group:
                 error = foremost(group)
                 if life.newer is None or not isinstance(error, OutsideError):

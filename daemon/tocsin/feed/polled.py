@@ -13,6 +13,7 @@ from tocsin.feed.failures import is_new, is_unauthorized, wait_after
 from tocsin.feed.model import Received
 from tocsin.feed.outside import Lost, OutsideError
 from tocsin.feed.session import SessionKeeper
+from tocsin.feed.share import metered
 from tocsin.feed.shared import Shared
 from tocsin.venues.base import Endpoint, Session
 
@@ -73,13 +74,13 @@ async def _cycle(shared: Shared, session: Session, *, live: bool) -> None:
 
 
 async def _one_socket(shared: Shared, endpoint: Endpoint) -> int:
-    async with open_connection(endpoint, shared.settings, shared.timings) as opened:
+    async with open_connection(endpoint, shared.settings, shared.timings, shared.loop_time) as opened:
         connection = _Bounded(opened, shared.timings.cycle)
         talk = Conversation(shared, endpoint, connection)
         for request in endpoint.opening:
             await connection.send(request.text)
         try:
-            await talk.read()
+            await metered(talk.read(), shared.loop_time)
         except Lost as lost:
             if not lost.clean:
                 raise

@@ -13,6 +13,7 @@ from tocsin.feed.credentials import CredentialStore
 from tocsin.feed.http import Http
 from tocsin.feed.model import Log, Sink, Timings
 from tocsin.feed.recorder import Recorder
+from tocsin.feed.share import LoopTime
 from tocsin.feed.silence import Silence
 from tocsin.feed.standing import Standing
 from tocsin.secrets import Masker
@@ -40,6 +41,7 @@ class Shared:
     recorder: Recorder | None
     random: Callable[[], float]
     retry: Retry
+    loop_time: LoopTime
 
     def backoff(self) -> Backoff:
         return Backoff(self.timings.first_delay, self.timings.longest_delay, self.random)

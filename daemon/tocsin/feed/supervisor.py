@@ -18,6 +18,7 @@ from tocsin.feed.live import run_live
 from tocsin.feed.model import Log, Sink, Timings, VenueFeed
 from tocsin.feed.polled import run_polled
 from tocsin.feed.recorder import Recorder
+from tocsin.feed.share import LoopTime
 from tocsin.feed.shared import Shared
 from tocsin.feed.silence import Silence
 from tocsin.feed.standing import Standing
@@ -69,6 +70,7 @@ async def run_venue(
         ),
         random=random,
         retry=retry or Retry(),
+        loop_time=LoopTime(trio.current_time()),
     )
     task_status.started()
     try:

@@ -1,22 +1,35 @@
-"""A byte stream that remembers: the first bytes of the answer, how long the peer let us wait, and how it ended."""
+"""A byte stream that remembers: the first bytes of the answer, how long the peer let us wait, and how it ended.
 
+Of the frames behind the answer it hands on a slice at a time, so that a reader that never waits lets others have a turn.
+"""
+
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import trio
 
+from tocsin.feed.frames import Frames
 from tocsin.feed.outside import HandshakeRejected
+from tocsin.feed.share import LoopTime, Share, Unbearable
 from tocsin.feed.transport import close_at_once
 
 _MOST_ANSWER = 65536  # bytes of an answer to the handshake that are read at all
+_SWITCHED = re.compile(rb"HTTP/[0-9.]+ 101\b.*?\r?\n\r?\n", re.DOTALL)  # such an answer, to its end
+_CLOSE = 0x88  # the first byte of a frame that closes
 
 
 class Tap(trio.abc.Stream):
     """Passes everything on to the stream inside."""
 
-    def __init__(self, inner: trio.abc.Stream) -> None:
-        self._inner = inner
+    def __init__(self, inner: trio.abc.Stream, loop_time: LoopTime) -> None:
+        self._inner, self._loop_time = inner, loop_time
         self._head: bytearray | None = bytearray()
+        self._share = Share(trio.current_time(), "frames")
+        self._frames: Frames | None = None  # None: the handshake isn't done
+        self._read, self._at = b"", 0  # what was read and, up to `_at`, handed on
+        self._goodbye = trio.Event()  # our Close is out
+        self.unbearable = trio.Event()
         self._waits = 0
         self._waiting_since = 0.0
         self._waited = 0.0
@@ -31,8 +44,38 @@ class Tap(trio.abc.Stream):
         return self._waited + (trio.current_time() - self._waiting_since if self._waits else 0.0)
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        if self._head is not None and len(self._head) >= _MOST_ANSWER:
+        """What the peer sent, of its frames a slice; b"" where it ended, or is to be left (`unbearable`)."""
+        if self._frames is None:
+            return await self._receive_answer(max_bytes)
+        if self._at < len(self._read):
+            await self._loop_time.others_turn()
+        else:
+            await self._loop_time.rest()
+            self._read, self._at = await self._receive(max_bytes), 0
+        self._share.begin()
+        try:
+            end = self._frames.slice_end(self._read, self._at, trio.current_time())
+        except Unbearable as why:
+            self.ended = str(why)
+            self.unbearable.set()
+            await self._goodbye.wait()  # the socket isn't read any more
+            return b""
+        begin, self._at = self._at, end
+        return self._read[begin:end]
+
+    async def _receive_answer(self, max_bytes: int | None) -> bytes:
+        head = self._head if self._head is not None else bytearray()
+        if len(head) >= _MOST_ANSWER:
             return b""  # an endless refusal: as if it ended here
+        data, before = await self._receive(max_bytes), len(head)
+        head += data
+        if (switched := _SWITCHED.match(head)) is None:
+            return data
+        self._frames = Frames(self._share)
+        self._read, self._at = data, switched.end() - before
+        return data[: self._at]
+
+    async def _receive(self, max_bytes: int | None) -> bytes:
         try:
             with self._waits_for_peer():
                 data = bytes(await self._inner.receive_some(max_bytes))
@@ -41,8 +84,6 @@ class Tap(trio.abc.Stream):
             raise
         if not data:
             self.ended = "the venue ended the connection without a word"
-        if self._head is not None:
-            self._head += data
         return data
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
@@ -52,6 +93,8 @@ class Tap(trio.abc.Stream):
         except trio.Cancelled:  # half a frame may be out, and nothing could follow it
             await self.abort()
             raise
+        if data[:1] == bytes([_CLOSE]):
+            self._goodbye.set()
 
     async def wait_send_all_might_not_block(self) -> None:
         await self._inner.wait_send_all_might_not_block()

@@ -7,8 +7,7 @@ pings after our Close, lets an error of its reader cancel whoever opened the con
 """
 
 import ssl
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, cast
@@ -19,6 +18,7 @@ from wsproto.utilities import LocalProtocolError
 
 from tocsin.feed.connection import split_messages
 from tocsin.feed.outside import ConnectFailed, HandshakeRejected, Lost, Unreadable
+from tocsin.feed.share import LoopTime, metered
 from tocsin.feed.tap import Tap
 from tocsin.feed.transport import close_at_once, open_stream
 from tocsin.feed.urls import Target
@@ -26,6 +26,7 @@ from tocsin.feed.urls import Target
 _BUFFER = 65536  # bytes read at once
 _CLEAN = frozenset({1000, 1001, 1005})  # normal, going away, no code given (RFC 6455, 7.4.1)
 _BROKEN = frozenset({1002, 1007})  # protocol error, not UTF-8
+_POLICY = 1008
 _TOO_BIG = 1009
 
 
@@ -42,8 +43,8 @@ class Limits:
 class _Guard:
     """What `wrap_client_stream` gets for a nursery: the reader's crash is kept here and cancels nobody."""
 
-    def __init__(self, nursery: trio.Nursery) -> None:
-        self._nursery = nursery
+    def __init__(self, nursery: trio.Nursery, loop_time: LoopTime) -> None:
+        self._nursery, self._loop_time = nursery, loop_time
         self.done = trio.Event()
         self.crash: Exception | None = None
 
@@ -52,7 +53,7 @@ class _Guard:
 
     async def _run(self, task: Callable[[], Awaitable[None]]) -> None:
         try:
-            await task()
+            await metered(task(), self._loop_time)
         except Exception as crash:  # noqa: BLE001 - whatever ends the reader ends this connection, and nothing else
             self.crash = crash
         finally:
@@ -64,11 +65,11 @@ class WebSocket:
 
     def __init__(self, inner: WebSocketConnection, tap: Tap, guard: _Guard, limits: Limits) -> None:
         self._inner, self._tap, self._guard, self._limits = inner, tap, guard, limits
-        self._split: deque[str] = deque()
+        self._split: Iterator[str] = iter(())
         self._dead: str | None = None
 
     async def receive(self) -> str:
-        while not self._split:
+        while (split := next(self._split, None)) is None:
             try:
                 message = await self._inner.get_message()
             except ConnectionClosed:
@@ -76,9 +77,9 @@ class WebSocket:
             text = message if isinstance(message, str) else _text(message)
             if "\n" not in text:
                 return text
-            self._split.extend(split_messages(text))
+            self._split = split_messages(text)
         await trio.lowlevel.checkpoint()  # as with each message that comes by itself
-        return self._split.popleft()
+        return split
 
     async def send(self, text: str) -> None:
         try:
@@ -102,6 +103,14 @@ class WebSocket:
                 with suppress(ConnectionClosed, LocalProtocolError):
                     await self._inner.aclose()
                 nursery.cancel_scope.cancel()
+
+    async def leave_unbearable(self) -> None:
+        """Close (1008, policy violation) once the peer only costs; its socket isn't read meanwhile."""
+        await self._tap.unbearable.wait()
+        self._dead = f"{self._tap.ended}: closed (1008)"
+        with trio.move_on_after(self._limits.close), suppress(ConnectionClosed, LocalProtocolError):
+            await self._inner.aclose(_POLICY, "frames that bring nothing")
+        await self._tap.abort()
 
     async def keep_alive(self) -> None:
         """Ping; and end the connection when the peer had `ping_every` seconds to answer, and didn't."""
@@ -150,7 +159,12 @@ def _text(message: bytes) -> str:
 
 @asynccontextmanager
 async def open_websocket(
-    target: Target, *, headers: Mapping[str, str], tls: ssl.SSLContext | None, limits: Limits
+    target: Target,
+    *,
+    headers: Mapping[str, str],
+    tls: ssl.SSLContext | None,
+    limits: Limits,
+    loop_time: LoopTime,
 ) -> AsyncIterator[WebSocket]:
     """Connect, hold, and on leaving close: a `WebSocket` whose reader and pings run inside this context.
 
@@ -161,13 +175,14 @@ async def open_websocket(
     failure: Exception | None = None
     try:
         async with trio.open_nursery() as nursery:
-            tap, guard = Tap(stream), _Guard(nursery)
+            tap, guard = Tap(stream, loop_time), _Guard(nursery, loop_time)
             try:
                 inner = await _shake_hands(
                     nursery, guard, tap, target, headers=headers, limits=limits, deadline=deadline
                 )
                 connection = WebSocket(inner, tap, guard, limits)
                 nursery.start_soon(_while_reading, guard, connection.keep_alive)
+                nursery.start_soon(_while_reading, guard, connection.leave_unbearable)
                 try:
                     yield connection
                 finally:

@@ -20,6 +20,8 @@ from tocsin.store.journal import Journal
 from tocsin.store.model import Batch, NewDelivery
 
 _MOST_AT_ONCE = 200  # messages in one transaction: a commit is worth several, a person waits for none
+_LEAST_AT_ONCE = 10
+_LONGEST_TURN = 0.05  # seconds without a turn for anybody else: fewer messages then, where they take longer
 _LONGEST_SLEEP = 60.0  # seconds
 
 Command = Callable[[], Batch]
@@ -58,6 +60,7 @@ class Pipeline:
         self._commands: list[tuple[Command, trio.Event]] = []
         self._outbox = outbox
         self._degraded = degraded
+        self._at_once = _MOST_AT_ONCE
 
     @property
     def refused_since(self) -> float | None:
@@ -75,9 +78,16 @@ class Pipeline:
                 for command, done in commands:
                     await self.commit(command())
                     done.set()
-                received, now = self._inbox.take(_MOST_AT_ONCE), self._clock.now()
-                await self.commit(self._turn.messages(received, now, self._inbox.earliest()))
+                received, now = self._inbox.take(self._at_once), self._clock.now()
+                batch = self._turn.messages(received, now, self._inbox.earliest())
+                self._note_turn(len(received), self._clock.now().steady - now.steady)
+                await self.commit(batch)
                 await trio.lowlevel.checkpoint()
+
+    def _note_turn(self, messages: int, took: float) -> None:
+        if messages and took > 0:
+            fitting = int(messages * _LONGEST_TURN / took)
+            self._at_once = min(max(fitting, _LEAST_AT_ONCE), _MOST_AT_ONCE)
 
     async def call(self, command: Command) -> None:
         """Run `command` between two messages, in order, and return when what it brought about is committed."""

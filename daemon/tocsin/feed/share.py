@@ -1,0 +1,115 @@
+"""What one venue may take of the loop: its slice between two turns of everybody else, and no more than half of the time.
+
+What a venue sends is handled in slices of a few frames or lines. What brings data is only ever slowed by that: the rest
+waits in the socket. A burst is taken as fast as can be; a venue that goes on for seconds gets half of the loop, which
+leaves the other half to the venues beside it, the disk and the people. What brings nothing and costs all the same (pings, pongs, empty frames and lines) is borne as far as
+time and data pay for it; a peer that goes on beyond that is left.
+"""
+
+import time
+from collections.abc import Awaitable, Generator
+from types import coroutine
+from typing import Any, TypeVar
+
+import trio
+
+from tocsin.feed.outside import OutsideError
+
+T = TypeVar("T")
+
+_SLICE = 32  # frames or lines
+_BORNE = (
+    2_000  # that bring nothing, at once; with each second and each that brings something there may be more:
+)
+_A_SECOND = 50
+_FOR_DATA = 4
+_OF_THE_LOOP = 0.5  # of its time, for one venue, once it has used up:
+_BURST = 2.0  # seconds of it
+_SHORTEST_PAUSE = 0.002  # seconds; a shorter one isn't worth a sleep
+_LONGEST_PAUSE = 1.0  # a longer one would look like a silence of the venue's
+
+
+class LoopTime:
+    """How long one venue's sockets, all together, have kept the loop busy. Times are in seconds of a steady clock."""
+
+    def __init__(self, now: float) -> None:
+        self._left, self._since = _BURST, now
+
+    def spent(self, seconds: float) -> None:
+        self._left -= seconds
+
+    def owed(self, now: float) -> float:
+        """How long its sockets are to be left alone, so that it has its share and no more."""
+        self._left = min(self._left + (now - self._since) * _OF_THE_LOOP, _BURST)
+        self._since = now
+        return max(-self._left / _OF_THE_LOOP, 0.0)
+
+    async def rest(self) -> bool:
+        """Wait, where this venue had more than its share; whether it did."""
+        owed = self.owed(trio.current_time())
+        if owed < _SHORTEST_PAUSE:
+            return False
+        await trio.sleep(min(owed, _LONGEST_PAUSE))
+        return True
+
+    async def others_turn(self) -> None:
+        """Let the others have a turn; a long one, where this venue had more than its share."""
+        if not await self.rest():
+            await trio.lowlevel.checkpoint()
+
+
+@coroutine
+def metered(work: Awaitable[T], used: LoopTime) -> Generator[Any, Any, T]:
+    """Does the work; what it keeps the loop busy for, not what it waits for, is counted."""
+    steps = work.__await__()
+    given: Any = None
+    raised: BaseException | None = None
+    while True:
+        began = time.perf_counter()
+        try:
+            wanted = steps.send(given) if raised is None else steps.throw(raised)
+        except StopIteration as done:
+            result: T = done.value
+            return result
+        finally:
+            raised = None
+            used.spent(time.perf_counter() - began)
+        try:
+            given = yield wanted
+        except BaseException as error:  # noqa: BLE001 - it is the work's to handle
+            raised = error
+
+
+class Unbearable(OutsideError):
+    """The peer costs and brings nothing: the connection is to be closed. The text says what it did."""
+
+
+class Share:
+    """Of one socket. Times are in seconds, of any steady clock."""
+
+    def __init__(self, now: float, what: str) -> None:
+        self._what = what  # the peer sends, in the plural
+        self._borne, self._since = float(_BORNE), now
+        self._left = _SLICE
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the others are to have a turn before more is handled."""
+        return self._left <= 0
+
+    def begin(self) -> None:
+        """The others had one."""
+        self._left = _SLICE
+
+    def took(self, now: float, *, data: bool) -> None:
+        """One more was taken; `data`: it brought some. Unbearable."""
+        self._left -= 1
+        if data:
+            self._borne = min(self._borne + _FOR_DATA, _BORNE)
+            return
+        self._borne -= 1
+        if self._borne < 0:
+            self._borne = min((now - self._since) * _A_SECOND, _BORNE) - 1
+            self._since = now
+            if self._borne < 0:
+                raise Unbearable(f"it sends {self._what} that bring nothing, over {_BORNE:,} at once")
