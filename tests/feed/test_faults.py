@@ -10,7 +10,7 @@ import pytest
 import trio
 import trustme
 
-from support.fake_venue import QUICK, FakeAdapter, feeding
+from support.fake_venue import HASTY, FakeAdapter, feeding
 from support.fault_server import CLOSE, PING, PONG, TEXT, FaultServer, Peer, frame, proxied, serving
 from tocsin.venues.base import Request
 
@@ -99,7 +99,8 @@ async def test_a_failing_handshake_is_told_once_and_tried_again(tmp_path, fault,
         await (fault if peer.number < 3 else good)(peer)
 
     async with serving(script) as server, feeding(tmp_path) as feed:
-        await feed.venue(FakeAdapter(), ws(server), connect_timeout="200ms")
+        waits = fault in (mute, reject_without_the_promised_body)
+        await feed.venue(FakeAdapter(), ws(server), connect_timeout="200ms" if waits else "30s")
         await feed.told.heard("disconnected", "connected")
         assert words in feed.told.state("disconnected").reason
         told = [(str(o.state.status), int(o.state.attempts)) for o in feed.told.observations()]
@@ -512,6 +513,6 @@ async def test_required_answers_come_or_the_connection_failed(tmp_path):
         await peer.serve_politely()
 
     async with serving(script) as server, feeding(tmp_path) as feed:
-        await feed.venue(FakeAdapter(requests=(auth,)), ws(server), timings=QUICK)
+        await feed.venue(FakeAdapter(requests=(auth,)), ws(server), timings=HASTY)
         await feed.told.heard("disconnected", "connected")
         assert "no answer to auth" in feed.told.state("disconnected").reason

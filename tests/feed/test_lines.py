@@ -6,7 +6,7 @@ import pytest
 import trio
 import trustme
 
-from support.fake_venue import FakeAdapter, feeding
+from support.fake_venue import HASTY, FakeAdapter, feeding
 from support.fault_server import proxied, serving
 from tocsin.feed.lines import LineConnection
 from tocsin.feed.outside import Lost, Unreadable
@@ -137,6 +137,6 @@ async def test_a_peer_that_takes_nothing_is_left(tmp_path):
                 await peer.raw(b'{"ping": "%s"}\r\n' % (b"x" * 2000))
 
     async with serving(script, bare=True) as server, feeding(tmp_path) as feed:
-        await feed.venue(FakeAdapter(), f"tcp://127.0.0.1:{server.port}")
+        await feed.venue(FakeAdapter(), f"tcp://127.0.0.1:{server.port}", timings=HASTY)
         await feed.told.until(lambda told: "disconnected" in told.events())
         assert "took nothing from us for 0.2 s" in feed.told.state("disconnected").reason

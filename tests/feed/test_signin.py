@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 import trio
 
-from support.fake_venue import QUICK, FakeAdapter, feeding
+from support.fake_venue import HASTY, QUICK, FakeAdapter, feeding
 from support.fault_server import FaultServer, Peer, serving
 from tocsin.events import Account, Observation, SnapshotBegins, SnapshotEnds
 from tocsin.secrets import Secret
@@ -149,6 +149,7 @@ async def test_a_key_refused_in_the_socket_names_the_secret_and_is_tried_when_th
         if peer.number == 0:
             await peer.send({"refuse": ["auth", "unauthorized", "auth_failed"]})
         else:
+            await peer.message()
             await peer.send({"ack": "auth"})
         await peer.serve_politely()
 
@@ -224,7 +225,7 @@ async def test_a_mute_sign_in_server_is_left_without_its_query_shown(tmp_path):
         await trio.sleep_forever()
 
     async with serving(mute) as server, feeding(tmp_path) as feed:
-        await feed.venue(FakeAdapter(signing=signing(server)), ws(server))
+        await feed.venue(FakeAdapter(signing=signing(server)), ws(server), timings=HASTY)
         await feed.told.heard("disconnected")
         reason = feed.told.state("disconnected").reason
         assert reason.endswith(f"POST http://127.0.0.1:{server.port}/token: no answer within 1 s")

@@ -40,6 +40,7 @@ class Peer:
         self.stream, self.number = stream, number
         self.head = ""
         self._buffer = bytearray()
+        self._sending = trio.Lock()  # scripts speak in several tasks
 
     @property
     def path(self) -> str:
@@ -74,7 +75,8 @@ class Peer:
         self._buffer += data
 
     async def raw(self, data: bytes) -> None:
-        await self.stream.send_all(data)
+        async with self._sending:
+            await self.stream.send_all(data)
 
     async def answer(self, status: str, body: bytes = b"", *, headers: str = "", length: bool = True) -> None:
         """A plain HTTP answer; without `length` its body ends with the connection."""
