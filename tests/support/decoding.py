@@ -20,6 +20,7 @@
         - {refused: sub_orders, reason: no (code 1), verdict: refused}
         - control
         - unrecognized: 'topic: kline'
+        - unreadable: "order.stop: not a number: 'x'"     # or `unreadable row`
         - snapshot begins: [order]    # with `of account:` and `live: "true"` where set
         - snapshot ends
 
@@ -49,6 +50,7 @@ from tocsin.venues.base import (
     Malformed,
     Refused,
     Reply,
+    Unreadable,
     Unrecognized,
 )
 
@@ -144,6 +146,8 @@ def _plain(item: Any) -> Any:
             return "control"
         case Unrecognized(reason):
             return {"unrecognized": reason}
+        case Unreadable(part, reason, row):
+            return {"unreadable row" if row else "unreadable": f"{part}: {reason}"}
     raise AssertionError(f"nothing that decode gives: {item!r}")
 
 

@@ -8,7 +8,17 @@ from tocsin.events import Instant, Observation, Observed, Occurrence, SnapshotBe
 from tocsin.feed.model import Received
 from tocsin.feed.shared import Shared
 from tocsin.quantities import duration_text
-from tocsin.venues.base import Accepted, Control, Decoded, Malformed, Refused, Reply, Unrecognized
+from tocsin.venues.base import (
+    Accepted,
+    Control,
+    Decoded,
+    Malformed,
+    Refused,
+    Reply,
+    Unreadable,
+    Unrecognized,
+)
+from tocsin.venues.decoding import decode
 
 _NOTHING = Decoded(items=())
 _PRIVATE = Control(private=True)
@@ -48,6 +58,8 @@ class Intake:
                     answers.append(item)
                 case Unrecognized():
                     await shared.complaints.unrecognized(item.reason, message)
+                case Unreadable():
+                    await shared.complaints.unreadable(item, message)
                 case Control():
                     pass  # of no interest, as its name says
         if observed:
@@ -57,7 +69,7 @@ class Intake:
     async def _decode(self, message: str, at: Instant) -> Decoded:
         """What it means; nothing where it is malformed, which is told."""
         try:
-            decoded = self._shared.adapter.decode(message, at.wall)
+            decoded = decode(self._shared.adapter, message, at.wall)
         except Malformed as malformed:
             self._record(message, None, at)
             await self._shared.complaints.malformed(str(malformed), message)

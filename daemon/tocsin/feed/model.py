@@ -61,6 +61,7 @@ class Timings:
     market_silence: float = 60.0  # `silent_after` of market data where the user says nothing
     cycle: float = 30.0  # a polled venue's picture, from the open socket to its close
     flood: float = 60.0  # the same complaint is told once in so long
+    parts_flood: float = 3600.0  # the same field of a message that can't be read
     skew: float = 60.0  # a venue's times may be so far from ours
     keep: float = 10.0  # what the disk refused to keep is tried again after so long
     trial: float = 600.0  # and whether it would take anything is tried so often

@@ -8,7 +8,7 @@ from tocsin.errors import TocsinError
 from tocsin.events import Observed
 from tocsin.feed.model import Received
 from tocsin.feed.shared import Shared
-from tocsin.venues.base import HttpResponse, Session, SignInFailed
+from tocsin.venues.base import HttpResponse, Session, SignInFailed, Unreadable
 
 _TELL_AFTER = 3  # tries; from then on the rules know that the venue's picture is missing
 _STREAM = "opening picture"
@@ -37,14 +37,17 @@ async def take_snapshot(shared: Shared, session: Session) -> None:
             return
         else:
             shared.standing.accepted(_STREAM)
-            if observed:
-                at = shared.clock.now()
-                await shared.sink.put(Received(venue=shared.name, observed=tuple(observed), at=at))
+            said = tuple(item for item in observed if not isinstance(item, Unreadable))
+            if said:
+                await shared.sink.put(Received(venue=shared.name, observed=said, at=shared.clock.now()))
+            for item in observed:
+                if isinstance(item, Unreadable):
+                    await shared.complaints.unreadable(item, None)
             return
         await trio.sleep(delay)
 
 
-async def _fetch(shared: Shared, session: Session) -> list[Observed]:
+async def _fetch(shared: Shared, session: Session) -> list[Observed | Unreadable]:
     steps = shared.adapter.snapshot(shared.settings, session)
     if steps is None:
         return []
@@ -54,7 +57,7 @@ async def _fetch(shared: Shared, session: Session) -> list[Observed]:
             answer: HttpResponse = await shared.http(request)
             request = steps.send(answer)
     except StopIteration as done:
-        observed: list[Observed] = done.value
+        observed: list[Observed | Unreadable] = done.value
         return observed
     finally:
         steps.close()

@@ -62,7 +62,7 @@ async def run_venue(
         credentials=credentials,
         http=Http(settings.tls_ca, timings.http),
         standing=standing,
-        complaints=Complaints(standing, timings.flood),
+        complaints=Complaints(standing, timings.flood, timings.parts_flood),
         silence=Silence(standing, _silent_after(venue, timings)),
         proof=Proof(timings.prove, timings.healthy),
         recorder=(

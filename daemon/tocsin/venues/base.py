@@ -95,7 +95,6 @@ class Session(Struct, frozen=True, kw_only=True):
 
 
 SignIn: TypeAlias = Generator[HttpRequest | Keep | Pause, HttpResponse | None, Session]
-Snapshot: TypeAlias = Generator[HttpRequest, HttpResponse, list[Observed]]
 
 
 # ------------------------------------------------------------------------------------------- sockets, what to say there
@@ -169,7 +168,21 @@ class Unrecognized(Struct, frozen=True):
     reason: str
 
 
-Item: TypeAlias = Observed | Reply | Accepted | Refused | Control | Unrecognized
+class Unreadable(Struct, frozen=True):
+    """A part of a message that can't be read, while the rest of it counts.
+
+    A field, which is missing then: told as venue.unrecognized. Or (`row`) an element of a list, which is left out: told
+    as venue.malformed, since what it was about isn't known. Told once an hour for each `part`, which names the message
+    type and the field in our words, never in the venue's: `order.stop_price`.
+    """
+
+    part: str
+    reason: str
+    row: bool = False
+
+
+Snapshot: TypeAlias = Generator[HttpRequest, HttpResponse, list[Observed | Unreadable]]
+Item: TypeAlias = Observed | Reply | Accepted | Refused | Control | Unrecognized | Unreadable
 
 
 class Decoded(Struct, frozen=True, gc=False):

@@ -1,6 +1,6 @@
 """What decoders compute from a single message, exactly: sizes, averages, the head of an order book."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Context, Decimal
 from typing import Literal, TypeAlias
@@ -41,31 +41,47 @@ def average_price(
 
 
 def positive(value: Decimal | UnsetType | None) -> Decimal | UnsetType | None:
-    """None for a zero by which a venue means "none"."""
-    return None if isinstance(value, Decimal) and value == 0 else value
+    """None for a zero by which a venue means "none": of a broker's or CFD platform's prices every one, for nobody sells
+    there for nothing. At an electricity market a zero is a price, and so is what is below.
+    """
+    return None if isinstance(value, Decimal) and not value else value
 
 
 def traded(
-    symbol: str, side: Literal["buy", "sell"] | None, price: Decimal, amount: Decimal, time: datetime
+    symbol: str,
+    side: Literal["buy", "sell"] | UnsetType | None,
+    price: Decimal | UnsetType | None,
+    amount: Decimal | UnsetType | None,
+    time: datetime | UnsetType | None,
 ) -> Observation:
     """A public trade. Venues that give trades no id have the symbol for one: the latest of a symbol is what is kept."""
-    cost = EXACT.normalize(EXACT.multiply(price, amount))
+    cost: Decimal | UnsetType = UNSET
+    if isinstance(price, Decimal) and isinstance(amount, Decimal):
+        cost = EXACT.normalize(EXACT.multiply(price, amount))
     state = Trade(id=symbol, symbol=symbol, side=side, price=price, amount=amount, cost=cost)
-    return Observation(state=state, event="trade.executed", time=time)
+    return Observation(state=state, event="trade.executed", time=stamp(time))
+
+
+def stamp(time: datetime | UnsetType | None) -> datetime | None:
+    """The venue's time of an observation, where the field that says it was there and could be read."""
+    return time if isinstance(time, datetime) else None
 
 
 def full_book(
     symbol: str,
-    bids: Iterable[Level],
-    asks: Iterable[Level],
+    bids: Sequence[Level] | None,
+    asks: Sequence[Level] | None,
     *,
     sequence: str | UnsetType | None = UNSET,
-    time: datetime | None = None,
+    time: datetime | UnsetType | None = None,
 ) -> Observation:
-    """A complete picture of a book, each side best first. A side without levels has no best price and no depth."""
-    buying, selling = list(bids), list(asks)
-    bid, bid_size = buying[0] if buying else (None, None)
-    ask, ask_size = selling[0] if selling else (None, None)
+    """A complete picture of a book, levels in any order; it may be crossed.
+
+    A side without levels has no best price and no depth; of a side that couldn't be read (None) nothing is known.
+    """
+    bid, bid_size = max(bids) if bids else (None, None)
+    ask, ask_size = min(asks) if asks else (None, None)
+    levels = None if bids is None or asks is None else Decimal(len(bids) + len(asks))
     state = Book(
         id=symbol,
         symbol=symbol,
@@ -74,17 +90,19 @@ def full_book(
         ask=ask,
         ask_size=ask_size,
         spread=EXACT.subtract(ask, bid) if ask is not None and bid is not None else None,
-        bid_depth=_sum(size for _, size in buying),
-        ask_depth=_sum(size for _, size in selling),
-        levels=Decimal(len(buying) + len(selling)),
+        bid_depth=_depth(bids),
+        ask_depth=_depth(asks),
+        levels=levels,
         sequence=sequence,
     )
-    return Observation(state=state, time=time)
+    return Observation(state=state, time=stamp(time))
 
 
-def _sum(sizes: Iterable[Decimal]) -> Decimal:
+def _depth(side: Sequence[Level] | None) -> Decimal | None:
+    if side is None:
+        return None
     total = Decimal(0)
-    for size in sizes:
+    for _, size in side:
         total = EXACT.add(total, size)
     return total
 

@@ -33,6 +33,7 @@ from tocsin.venues.derive import BOOK_FIELDS, TICKER_FROM_BOOK, TICKER_FROM_TRAD
 from tocsin.venues.glocalflex_data import Message, content
 from tocsin.venues.glocalflex_market import expired_order, orderbook, trade
 from tocsin.venues.glocalflex_orders import contract, is_contract, order
+from tocsin.venues.lenient import Part
 from tocsin.venues.oauth import Grant, access_token, granted
 from tocsin.venues.web import ask, is_page
 from tocsin.venues.wire import Reader, as_word, cut, given, signed_in
@@ -148,7 +149,8 @@ class Glocalflex:
         )
 
     def decode(self, message: str, received: datetime) -> Decoded:  # noqa: ARG002  the protocol's; times are the venue's
-        return _decode(_read_message(message))
+        part = Part()
+        return _decode(_read_message(message, part.note), part)
 
     def snapshot(self, settings: GlocalflexSettings, session: Session) -> Snapshot | None:  # noqa: ARG002  the protocol's
         """None: no picture of one's own orders and contracts is documented."""
@@ -200,20 +202,23 @@ def _revealed(secret: Secret | None) -> str:
     return secret.reveal() if secret else ""
 
 
-def _decode(message: Message) -> Decoded:
+def _decode(message: Message, part: Part) -> Decoded:
     match message.type:
         case "control":
             return Decoded((_control(message),))
         case "order_status_update" | "contract_status_update":
-            data = content(message)
-            meaning = contract if is_contract(message, data) else order
-            return Decoded(meaning(message, data), "trade")
+            data = content(message, part)
+            part.of, meaning = ("contract", contract) if is_contract(message, data) else ("order", order)
+            return Decoded(meaning(message, data, part), "trade")
         case "ticker_update":
-            return Decoded((trade(message, content(message)),), "ticker")
+            part.of = "trade"
+            return Decoded(trade(message, content(message, part), part), "ticker")
         case "expired_order_update":
-            return Decoded((expired_order(message, content(message)),), "ticker")
+            part.of = "expired_order"
+            return Decoded(expired_order(message, content(message, part), part), "ticker")
         case "orderbook_update":
-            return Decoded((orderbook(message),), "orderbook")
+            part.of = "orderbook"
+            return Decoded(orderbook(message, part), "orderbook")
     return Decoded((Unrecognized(f"type {cut(message.type, 64)}"),))
 
 

@@ -5,21 +5,15 @@ unit of energy isn't stated.
 """
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from tocsin.events import number_text
-from tocsin.venues.wire import (
-    Reader,
-    as_id,
-    exact,
-    from_iso_text,
-    given,
-    iso_or_missing,
-    number_or_missing,
-    text_or_missing,
-)
+from tocsin.venues.base import Malformed
+from tocsin.venues.lenient import Part
+from tocsin.venues.wire import Reader, as_id, given
 
 MARKET = "flex"  # the symbol of what names no country, and of the one order book
 
@@ -30,14 +24,6 @@ class Message(Struct, frozen=True, gc=False):
     status: Any = UNSET
     created_at: Any = UNSET
     data: Raw | UnsetType = UNSET
-
-
-class Place(Struct, frozen=True, gc=False):
-    """A location, of which any part may be missing: location_id may be `[null]`, country_code ""."""
-
-    location_id: Any = UNSET
-    country_code: Any = UNSET
-    coordinates: Any = UNSET
 
 
 class Data(Struct, frozen=True, gc=False):
@@ -54,7 +40,7 @@ class Data(Struct, frozen=True, gc=False):
     energy: Any = UNSET
     delivery_start: Any = UNSET
     delivery_end: Any = UNSET
-    location: Place | UnsetType | None = UNSET
+    location: Any = UNSET  # any part of it may be missing: location_id may be `[null]`, country_code ""
     created_at: Any = UNSET
     updated_at: Any = UNSET
     closed_at: Any = UNSET
@@ -66,51 +52,67 @@ class Data(Struct, frozen=True, gc=False):
 _read_data = Reader(Data)
 
 
-def content(message: Message) -> Data:
+def content(message: Message, part: Part) -> Data:
     """The object that the message is about; one without any is an object that tells nothing."""
     if message.data is UNSET or bytes(message.data) == b"null":
         return Data()
-    return _read_data(message.data)
+    return _read_data(message.data, part.note)
 
 
-def terms(data: Data) -> dict[str, Any]:
+def terms(data: Data, part: Part) -> dict[str, Any]:
     """What everything that is traded here has: the fields of orders, contracts, trades and expired orders alike."""
     return {
-        "price": number_or_missing(data.price, "price"),
-        "power": number_or_missing(data.power, "power"),
-        "energy": number_or_missing(data.energy, "energy"),
-        "delivery_start": iso_or_missing(data.delivery_start, "delivery_start"),
-        "delivery_end": iso_or_missing(data.delivery_end, "delivery_end"),
-        "location": place_text(data.location),
+        "price": part.number(data.price, "price"),
+        "power": part.number(data.power, "power"),
+        "energy": part.number(data.energy, "energy"),
+        "delivery_start": part.iso(data.delivery_start, "delivery_start"),
+        "delivery_end": part.iso(data.delivery_end, "delivery_end"),
+        "location": place_text(data.location, part),
     }
 
 
 def symbol_of(data: Data) -> str:
-    """The country, as far as one is named."""
-    country = data.location.country_code if isinstance(data.location, Place) else None
-    known = text_or_missing(country, "location.country_code")
-    return known if isinstance(known, str) else MARKET
+    """The country, as far as one is named. Malformed where it can't be read."""
+    if not given(data.location):
+        return MARKET
+    if not isinstance(data.location, dict):
+        raise Malformed("location: not an object")
+    country = data.location.get("country_code")
+    return as_id(country, "location.country_code") if given(country) else MARKET
 
 
-def place_text(place: Place | UnsetType | None) -> str | UnsetType | None:
+def place_text(place: Any, part: Part) -> str | UnsetType | None:
     """`FI ean1, ean2`: the country, then the ids; where there are neither, the coordinates."""
-    if not isinstance(place, Place):
+    if place is UNSET or place is None:
         return place
-    country = text_or_missing(place.country_code, "location.country_code")
-    wires = place.location_id if isinstance(place.location_id, list) else [place.location_id]
-    ids = ", ".join(as_id(wire, "location.location_id") for wire in wires if given(wire))
-    named = " ".join(part for part in (country, ids) if isinstance(part, str) and part)
-    return named or _coordinates(place.coordinates)
-
-
-def _coordinates(wire: Any) -> str | None:
-    if not isinstance(wire, dict) or not given(wire.get("latitude")) or not given(wire.get("longitude")):
+    if not isinstance(place, dict):
+        part.note("location", "not an object")
         return None
-    return ", ".join(
-        number_text(exact(wire[name], f"coordinates.{name}")) for name in ("latitude", "longitude")
-    )
+    wires = place.get("location_id")
+    ids = [
+        part.text(wire, "location.location_id") for wire in (wires if isinstance(wires, list) else [wires])
+    ]
+    country = part.text(place.get("country_code"), "location.country_code")
+    names = (country, ", ".join(name for name in ids if isinstance(name, str)))
+    return " ".join(name for name in names if isinstance(name, str) and name) or _coordinates(place, part)
 
 
-def time_of(wire: Any, field: str) -> datetime | None:
-    """The time of an event, where the message gives one."""
-    return from_iso_text(wire, field) if given(wire) else None
+def _coordinates(place: dict[str, Any], part: Part) -> str | None:
+    wire = place.get("coordinates", UNSET)
+    if not isinstance(wire, dict):
+        if given(wire):
+            part.note("location.coordinates", "not an object")
+        return None
+    found = [
+        part.number(wire.get(name), f"location.coordinates.{name}") for name in ("latitude", "longitude")
+    ]
+    known = [number_text(value) for value in found if isinstance(value, Decimal)]
+    return ", ".join(known) if len(known) == len(found) else None
+
+
+def time_of(part: Part, **wires: Any) -> datetime | None:
+    """The time of an event: the first of these fields that gives one."""
+    for field, wire in wires.items():
+        if isinstance(time := part.iso(wire, field), datetime):
+            return time
+    return None

@@ -1,27 +1,16 @@
 """What Piexgo's messages mean. Numbers come as text or as numbers, times in s, ms and ns (stated at each field)."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from tocsin.events import Balance, Observation, Order
-from tocsin.events.kinds import OrderStatus
 from tocsin.venues import derive
-from tocsin.venues.base import Accepted, Control, Decoded, Malformed, Refused, Unrecognized
-from tocsin.venues.wire import (
-    Reader,
-    as_id,
-    cut,
-    epoch_or_missing,
-    exact,
-    from_epoch,
-    given,
-    number_or_missing,
-    text_or_missing,
-)
+from tocsin.venues.base import Accepted, Control, Decoded, Item, Malformed, Refused, Unrecognized
+from tocsin.venues.lenient import Part
+from tocsin.venues.wire import Reader, as_id, below, cut, exact, given
 
 # errors.md: 10440 is a bad or expired key, signature or time; 101xx is "unable to process your request. Please try
 # again". Codes are written with and without a minus.
@@ -46,14 +35,13 @@ class _Message(Struct, frozen=True):
 
 
 class _Deal(Struct, frozen=True):
-    time: Any  # ms
-    direct: Any
-    price: Any
-    vol: Any
+    time: Any = UNSET  # ms
+    direct: Any = UNSET
+    price: Any = UNSET
+    vol: Any = UNSET
 
 
 class _Level(Struct, frozen=True):
-    index: int
     price: Any
     qty: Any
 
@@ -77,7 +65,7 @@ class _Order(Struct, frozen=True):
 class _Balance(Struct, frozen=True):
     token: Any
     type: Any
-    value: Any
+    value: Any = UNSET
 
 
 _read = Reader(_Message)
@@ -86,12 +74,16 @@ _read_levels = Reader(list[_Level])
 _read_order = Reader(_Order)
 _read_balance = Reader(_Balance)
 
+_OrderType: TypeAlias = Literal["limit", "market", "stop_limit", "unknown"]
+_Status: TypeAlias = Literal[
+    "open", "filled", "canceled", "rejected", "pending", "partially_filled", "unknown"
+]
 _DIRECTIONS: Mapping[str, Literal["buy", "sell"]] = {"0": "buy", "1": "sell"}
 _SIDES: Mapping[str, Literal["buy", "sell"]] = {"buy": "buy", "sell": "sell"}
-_ORDER_TYPES: Mapping[str, Literal["limit", "market", "stop_limit", "unknown"]] = {
+_ORDER_TYPES: Mapping[str, _OrderType] = {
     "0": "limit", "1": "market", "2": "stop_limit",
 }  # fmt: skip
-_STATUSES: Mapping[str, OrderStatus] = {
+_STATUSES: Mapping[str, _Status] = {
     "0": "open", "2": "filled", "4": "canceled", "5": "rejected", "-1": "pending",
 }  # fmt: skip
 
@@ -101,17 +93,18 @@ _STATUSES: Mapping[str, OrderStatus] = {
 
 def decode(text: str) -> Decoded:
     """What one message means. Raises Malformed."""
-    message = _read(text)
+    part = Part()
+    message = _read(text, part.note)
     if message.ping is not UNSET:
         return Decoded((derive.pong(message.ping),))
     if given(message.err_code) and _code(message.err_code) != 0:
         return Decoded((_refused(message),))
     if message.topic == "dealinfo" and message.deals is not UNSET:
-        return _trades(message, message.deals)
+        return _trades(message, message.deals, part)
     if message.topic == "depth" and message.buy_book is not UNSET and message.sell_book is not UNSET:
-        return _depth(message, message.buy_book, message.sell_book)
+        return _depth(message, message.buy_book, message.sell_book, part)
     if message.topic == "pinfo" and message.data is not UNSET:
-        return Decoded((_private(message, message.data),), "pinfo")
+        return Decoded(_private(message, message.data, part), "pinfo")
     if message.op == "subscribe" or given(message.err_code):
         # How a subscription is acknowledged is not documented; its own words or an err_code of 0 can mean no other.
         return Decoded((Accepted(message.topic) if isinstance(message.topic, str) else Control(),))
@@ -140,88 +133,90 @@ def _refused(message: _Message) -> Refused:
     )
 
 
-def _trades(message: _Message, deals: Raw) -> Decoded:
-    symbol = as_id(message.symbol, "symbol")
-    items = tuple(
+def _trades(message: _Message, deals: Raw, part: Part) -> Decoded:
+    symbol, part.of = as_id(message.symbol, "symbol"), "dealinfo"
+    items = [
         derive.traded(
             symbol,
-            _DIRECTIONS.get(str(deal.direct)),
-            exact(deal.price, "price"),
-            exact(deal.vol, "vol"),
-            from_epoch(deal.time, "ms", "time"),
+            part.word(deal.direct, _DIRECTIONS, "direct"),
+            part.number(deal.price, "price"),
+            part.number(deal.vol, "vol"),
+            part.epoch(deal.time, "ms", "time"),
         )
-        for deal in _read_deals(deals)
-    )
-    return Decoded(items or (Control(),), f"dealinfo.{symbol.lower()}")
+        for deal in _read_deals(deals, below("deals", part.note))
+    ]
+    return Decoded((*items, *part.unreadable) or (Control(),), f"dealinfo.{symbol.lower()}")
 
 
-def _depth(message: _Message, buying: Raw, selling: Raw) -> Decoded:
-    symbol = as_id(message.symbol, "symbol")
+def _depth(message: _Message, buying: Raw, selling: Raw, part: Part) -> Decoded:
+    symbol, part.of = as_id(message.symbol, "symbol"), "depth"
     observation = derive.full_book(
-        symbol, _levels(buying), _levels(selling), sequence=text_or_missing(message.change_id, "change_id")
+        symbol,
+        _levels(buying, "buy_book", part),
+        _levels(selling, "sell_book", part),
+        sequence=part.text(message.change_id, "change_id"),
     )
-    return Decoded((observation,), f"depth.{symbol.lower()}")
+    return Decoded((observation, *part.unreadable), f"depth.{symbol.lower()}")
 
 
-def _levels(side: Raw) -> list[derive.Level]:
-    levels = sorted(_read_levels(side), key=lambda level: level.index)
-    return [(exact(level.price, "price"), exact(level.qty, "qty")) for level in levels]
+def _levels(side: Raw, field: str, part: Part) -> list[derive.Level] | None:
+    """Of a side that couldn't be read None."""
+    try:
+        rows = _read_levels(side, below(field, part.note))
+    except Malformed as malformed:
+        part.note(field, str(malformed))
+        return None
+    return part.levels(((row.price, row.qty) for row in rows), field)
 
 
-def _private(message: _Message, data: Raw) -> Observation | Unrecognized:
+def _private(message: _Message, data: Raw, part: Part) -> tuple[Item, ...]:
     if message.type == "order":
-        return _order(_read_order(data))
+        part.of = "order"
+        return (_order(_read_order(data, part.note), part), *part.unreadable)
     if message.type == "balance":
-        return _balance(_read_balance(data))
-    return Unrecognized(cut(f"pinfo of type {message.type!r:.60}"))
+        part.of = "balance"
+        return (_balance(_read_balance(data, part.note), part), *part.unreadable)
+    return (Unrecognized(cut(f"pinfo of type {message.type!r:.60}")),)
 
 
-def _order(order: _Order) -> Observation:
-    amount, remaining = number_or_missing(order.volume, "volume"), number_or_missing(order.remain, "remain")
+def _order(order: _Order, part: Part) -> Observation:
+    amount, remaining = part.number(order.volume, "volume"), part.number(order.remain, "remain")
     filled = derive.difference(amount, remaining)
-    order_type = _order_type(order.flag)
-    price = number_or_missing(order.order_price, "order_price")
-    happened = epoch_or_missing(order.id, "ns", "id")
+    order_type = part.word(order.flag, _ORDER_TYPES, "flag", "unknown")
+    status, venue_status = part.status(order.status, _STATUSES, "status", "unknown")
+    if status == "open" and filled is not UNSET and filled > 0:
+        status = "partially_filled"
+    price = part.number(order.order_price, "order_price")
+    happened = part.epoch(order.id, "ns", "id")
     state = Order(
         id=as_id(order.order_id, "order_id"),
-        symbol=text_or_missing(order.market, "market"),
-        side=_SIDES.get(str(order.type)) if given(order.type) else UNSET,
+        symbol=part.text(order.market, "market"),
+        side=part.word(order.type, _SIDES, "type"),
         order_type=order_type,
-        status=_status(order.status, filled),
-        venue_status=text_or_missing(order.status, "status"),
+        status=status,
+        venue_status=venue_status,
         price=derive.positive(price) if order_type == "market" else price,
-        stop_price=derive.positive(number_or_missing(order.stop, "stop")),
+        stop_price=derive.positive(part.number(order.stop, "stop")),
         amount=amount,
         remaining=remaining,
         filled=filled,
-        average=_average(order.price, filled),
-        cost=number_or_missing(order.amount, "amount"),
-        created=epoch_or_missing(order.timestamp, "s", "timestamp"),
+        average=_average(part.number(order.price, "price"), filled),
+        cost=part.number(order.amount, "amount"),
+        created=part.epoch(order.timestamp, "s", "timestamp"),
         updated=happened,
     )
-    return Observation(state=state, time=happened if isinstance(happened, datetime) else None)
+    return Observation(state=state, time=derive.stamp(happened))
 
 
-def _order_type(flag: Any) -> Literal["limit", "market", "stop_limit", "unknown"] | UnsetType:
-    return _ORDER_TYPES.get(str(flag), "unknown") if given(flag) else UNSET
-
-
-def _status(wire: Any, filled: Decimal | UnsetType) -> OrderStatus:
-    if not given(wire):
-        return UNSET
-    status = _STATUSES.get(str(wire), "unknown")
-    return "partially_filled" if status == "open" and filled is not UNSET and filled > 0 else status
-
-
-def _average(price: Any, filled: Decimal | UnsetType) -> Decimal | UnsetType | None:
+def _average(price: Decimal | UnsetType | None, filled: Decimal | UnsetType) -> Decimal | UnsetType | None:
     """The wire's `price`, which means something only where something has traded."""
     if filled is UNSET:
         return UNSET
-    return number_or_missing(price, "price") if filled > 0 else None
+    return price if filled > 0 else None
 
 
-def _balance(balance: _Balance) -> Observation | Unrecognized:
-    asset, value = as_id(balance.token, "token"), exact(balance.value, "value")
+def _balance(balance: _Balance, part: Part) -> Observation | Unrecognized:
+    asset, value = as_id(balance.token, "token"), part.number(balance.value, "value")
     if balance.type == "balance":
         return Observation(state=Balance(id=asset, asset=asset, available=value))
     if balance.type == "locked":

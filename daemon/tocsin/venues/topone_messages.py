@@ -1,27 +1,16 @@
 """What TopOne's messages mean, pushed or fetched by REST. Times are float seconds, an envelope's `ts` milliseconds."""
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from tocsin.events import EXACT, Balance, Observation, Order
-from tocsin.events.kinds import OrderStatus
 from tocsin.venues import derive
 from tocsin.venues.base import Accepted, Control, Decoded, Refused, Reply, Unrecognized
-from tocsin.venues.wire import (
-    Reader,
-    as_id,
-    cut,
-    epoch_or_missing,
-    exact,
-    from_epoch,
-    given,
-    number_or_missing,
-    text_or_missing,
-)
+from tocsin.venues.lenient import Part
+from tocsin.venues.wire import Reader, as_id, cut, given
 
 DEALS = "sub_deals_"
 DEPTH = "sub_depth_"
@@ -60,13 +49,25 @@ class BalanceRow(Struct, frozen=True):
     total: Any = UNSET  # in the REST answer only
 
 
+class _Deal(Struct, frozen=True, array_like=True):
+    time: Any  # s
+    price: Any = UNSET
+    volume: Any = UNSET
+    side: Any = UNSET
+
+
 class _Deals(Struct, frozen=True):
-    list: list[tuple[Any, Any, Any, Any]]  # time (s), price, volume, side
+    list: list[_Deal]
+
+
+class _Level(Struct, frozen=True, array_like=True):
+    price: Any
+    size: Any
 
 
 class _Depth(Struct, frozen=True):
-    asks: list[tuple[Any, Any]]  # price, size
-    bids: list[tuple[Any, Any]]
+    asks: list[_Level] | UnsetType | None
+    bids: list[_Level] | UnsetType | None
     time: Any = UNSET  # s
 
 
@@ -76,10 +77,12 @@ _read_balance = Reader(BalanceRow)
 _read_deals = Reader(_Deals)
 _read_depth = Reader(_Depth)
 
+_OrderType: TypeAlias = Literal["limit", "market", "unknown"]
+_Status: TypeAlias = Literal["open", "filled", "canceled", "partially_filled", "unknown"]
 _SIDES: Mapping[str, Literal["buy", "sell"]] = {"1": "sell", "2": "buy"}
-_ORDER_TYPES: Mapping[str, Literal["limit", "market", "unknown"]] = {"1": "limit", "2": "market"}
+_ORDER_TYPES: Mapping[str, _OrderType] = {"1": "limit", "2": "market"}
 # 4 is "partial-canceled": part of it had traded when the rest was withdrawn.
-_STATUSES: Mapping[str, OrderStatus] = {"1": "open", "2": "filled", "3": "canceled", "4": "canceled"}
+_STATUSES: Mapping[str, _Status] = {"1": "open", "2": "filled", "3": "canceled", "4": "canceled"}
 
 
 # --------------------------------------------------------------------------------------------------------- the socket
@@ -90,7 +93,8 @@ def decode(text: str) -> Decoded:
     bare = text.strip()
     if bare in ("ping", "pong"):
         return Decoded((Reply("pong") if bare == "ping" else Control(),))
-    message = _read(text)
+    part = Part()
+    message = _read(text, part.note)
     if message.ping is not UNSET:
         return Decoded((derive.pong(message.ping),))
     if message.method == "ping":
@@ -101,7 +105,7 @@ def decode(text: str) -> Decoded:
     if given(message.code):
         return Decoded((_answered(method, message),))
     if message.data is not UNSET:
-        return _pushed(method, message, message.data)
+        return _pushed(method, message, message.data, part)
     return Decoded((Unrecognized(cut(f"method {method}" if method else "no method")),))
 
 
@@ -121,110 +125,99 @@ def refusal(code: Any, msg: Any) -> str:
     return f"{said or 'refused'} (code {cut(str(code), 20)})"
 
 
-def _pushed(method: str, message: _Message, data: Raw) -> Decoded:
+def _pushed(method: str, message: _Message, data: Raw, part: Part) -> Decoded:
     if method == "sub_orders":
-        return Decoded((order_observed(_read_order(data), sent=message.ts),), method)
+        part.of = "order"
+        order = order_observed(_read_order(data, part.note), part, sent=message.ts)
+        return Decoded((order, *part.unreadable), method)
     if method == "sub_balance":
-        return Decoded((balance_observed(_read_balance(data), sent=message.ts),), method)
+        part.of = "balance"
+        balance = balance_observed(_read_balance(data, part.note), part, sent=message.ts)
+        return Decoded((balance, *part.unreadable), method)
     if method.startswith(DEALS) and len(method) > len(DEALS):
-        trades = tuple(_trades(method.removeprefix(DEALS), _read_deals(data)))
-        return Decoded(trades or (Control(),), method)
+        part.of = "deals"
+        trades = tuple(_trades(method.removeprefix(DEALS), _read_deals(data, part.note), part))
+        return Decoded((*trades, *part.unreadable) or (Control(),), method)
     # Its tail is the step to which prices are rounded: sub_depth_TOP/ETH_1x.
     symbol, _, step = method.removeprefix(DEPTH).rpartition("_")
     if method.startswith(DEPTH) and symbol and step:
-        return Decoded((_book(symbol, _read_depth(data)),), method)
+        part.of = "depth"
+        return Decoded((_book(symbol, _read_depth(data, part.note), part), *part.unreadable), method)
     return Decoded((Unrecognized(cut(f"method {method}" if method else "no method")),))
 
 
-def _trades(symbol: str, deals: _Deals) -> Iterator[Observation]:
-    for time, price, volume, side in deals.list:
+def _trades(symbol: str, deals: _Deals, part: Part) -> Iterator[Observation]:
+    for deal in deals.list:
         yield derive.traded(
             symbol,
-            _SIDES.get(str(side)),
-            exact(price, "price"),
-            exact(volume, "volume"),
-            from_epoch(time, "s", "time"),
+            part.word(deal.side, _SIDES, "side"),
+            part.number(deal.price, "price"),
+            part.number(deal.volume, "volume"),
+            part.epoch(deal.time, "s", "time"),
         )
 
 
-def _book(symbol: str, depth: _Depth) -> Observation:
-    # The document doesn't say in which order levels come; the book may be crossed, and then the best are still so.
-    time = epoch_or_missing(depth.time, "s", "time")
+def _book(symbol: str, depth: _Depth, part: Part) -> Observation:
     return derive.full_book(
         symbol,
-        sorted(_levels(depth.bids), key=_price, reverse=True),
-        sorted(_levels(depth.asks), key=_price),
-        time=time if isinstance(time, datetime) else None,
+        _levels(depth.bids, "bids", part),
+        _levels(depth.asks, "asks", part),
+        time=part.epoch(depth.time, "s", "time"),
     )
 
 
-def _levels(side: list[tuple[Any, Any]]) -> list[derive.Level]:
-    return [(exact(price, "price"), exact(size, "size")) for price, size in side]
-
-
-def _price(level: derive.Level) -> Decimal:
-    return level[0]
+def _levels(side: list[_Level] | UnsetType | None, field: str, part: Part) -> list[derive.Level] | None:
+    """Of a side that couldn't be read None."""
+    return None if side is UNSET else part.levels(((row.price, row.size) for row in side or ()), field)
 
 
 # ----------------------------------------------------------------------------------- orders and balances, either way
 
 
-def order_observed(order: OrderRow, *, sent: Any = UNSET, from_rest: bool = False) -> Observation:
+def order_observed(order: OrderRow, part: Part, *, sent: Any = UNSET, from_rest: bool = False) -> Observation:
     """An order as pushed, or as listed by REST, where it is working and `status` is left out."""
-    filled, cost = (
-        number_or_missing(order.dealStock, "dealStock"),
-        number_or_missing(order.dealMoney, "dealMoney"),
-    )
-    order_type = _order_type(order.type)
-    price = number_or_missing(order.price, "price")
-    updated = epoch_or_missing(order.updateTime, "s", "updateTime")
-    time = updated if isinstance(updated, datetime) else epoch_or_missing(sent, "ms", "ts")
+    filled, cost = part.number(order.dealStock, "dealStock"), part.number(order.dealMoney, "dealMoney")
+    order_type = part.word(order.type, _ORDER_TYPES, "type", "unknown")
+    status, venue_status = part.status(order.status, _STATUSES, "status", "unknown")
+    if from_rest and status is UNSET:
+        status = "open"
+    if status == "open" and isinstance(filled, Decimal) and filled > 0:
+        status = "partially_filled"
+    price = part.number(order.price, "price")
+    updated = part.epoch(order.updateTime, "s", "updateTime")
     state = Order(
         id=as_id(order.id, "id"),
-        symbol=text_or_missing(order.market, "market"),
-        side=_SIDES.get(str(order.side)) if given(order.side) else UNSET,
+        symbol=part.text(order.market, "market"),
+        side=part.word(order.side, _SIDES, "side"),
         order_type=order_type,
-        status=_status("1" if from_rest and not given(order.status) else order.status, filled),
-        venue_status=text_or_missing(order.status, "status"),
+        status=status,
+        venue_status=venue_status,
         price=derive.positive(price) if order_type == "market" else price,
-        amount=number_or_missing(order.amount, "amount"),
-        remaining=number_or_missing(order.left, "left"),
+        amount=part.number(order.amount, "amount"),
+        remaining=part.number(order.left, "left"),
         filled=filled,
         cost=cost,
         average=derive.average_price(cost, filled),
-        created=epoch_or_missing(order.createTime, "s", "createTime"),
+        created=part.epoch(order.createTime, "s", "createTime"),
         updated=updated,
     )
     return Observation(
         state=state,
         origin="snapshot" if from_rest else "live",
-        time=time if isinstance(time, datetime) else None,
+        time=derive.stamp(updated) or derive.stamp(part.epoch(sent, "ms", "ts")),
     )
 
 
-def _order_type(wire: Any) -> Literal["limit", "market", "unknown"] | UnsetType:
-    return _ORDER_TYPES.get(str(wire), "unknown") if given(wire) else UNSET
-
-
-def _status(wire: Any, filled: Decimal | UnsetType | None) -> OrderStatus:
-    if not given(wire):
-        return UNSET
-    status = _STATUSES.get(str(wire), "unknown")
-    return "partially_filled" if status == "open" and isinstance(filled, Decimal) and filled > 0 else status
-
-
-def balance_observed(balance: BalanceRow, *, sent: Any = UNSET, from_rest: bool = False) -> Observation:
+def balance_observed(
+    balance: BalanceRow, part: Part, *, sent: Any = UNSET, from_rest: bool = False
+) -> Observation:
     asset = as_id(balance.asset, "asset")
-    available, locked = (
-        number_or_missing(balance.available, "available"),
-        number_or_missing(balance.freeze, "freeze"),
-    )
-    total = number_or_missing(balance.total, "total")
+    available, locked = part.number(balance.available, "available"), part.number(balance.freeze, "freeze")
+    total = part.number(balance.total, "total")
     if total is UNSET and isinstance(available, Decimal) and isinstance(locked, Decimal):
         total = EXACT.add(available, locked)
-    time = epoch_or_missing(sent, "ms", "ts")
     return Observation(
         state=Balance(id=asset, asset=asset, available=available, locked=locked, total=total),
         origin="snapshot" if from_rest else "live",
-        time=time if isinstance(time, datetime) else None,
+        time=derive.stamp(part.epoch(sent, "ms", "ts")),
     )

@@ -1,13 +1,15 @@
 """TopOne's picture by REST: working orders and balances, fetched after each connect (github toponedev/docs)."""
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from typing import Any
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from tocsin.events import Observation, Observed, SnapshotBegins, SnapshotEnds
+from tocsin.events import Observation, SnapshotBegins, SnapshotEnds
 from tocsin.venues import web
 from tocsin.venues.base import HttpRequest, HttpResponse, Malformed, SignInFailed, Snapshot
+from tocsin.venues.decoding import mended
+from tocsin.venues.lenient import Part
 from tocsin.venues.topone_messages import (
     BalanceRow,
     OrderRow,
@@ -36,8 +38,9 @@ class _Page(Struct, frozen=True):
 
 _read_answer = Reader(_Answer)
 _read_page = Reader(_Page)
-_read_orders = Reader(list[OrderRow])
-_read_balances = Reader(list[BalanceRow])
+_read_rows = Reader(list[Raw])
+_read_order = Reader(OrderRow)
+_read_balance = Reader(BalanceRow)
 
 
 class Rest(Struct, frozen=True):
@@ -56,34 +59,41 @@ def picture(rest: Rest, markets: tuple[str, ...], *, balances: bool) -> Snapshot
     """The working orders of these markets, and all balances. Raises SignInRefused, SignInFailed and Malformed."""
     kinds: list[str] = []
     found: list[Observation] = []
+    orders, assets = Part("order"), Part("balance")
     if markets:
         kinds.append("order")
         for market in markets:
-            found += yield from _working_orders(rest, market)
+            found += yield from _working_orders(rest, market, orders)
     if balances:
         kinds.append("balance")
         response = yield rest.query("balance", {"assets": ""})
-        found += _listed(_data("balances", response), _read_balances, _balance)[0]
-    whole: list[Observed] = [SnapshotBegins(tuple(kinds)), *found, SnapshotEnds()]
-    return whole
+        rows, _ = _listed(_data("balances", response, assets))
+        found += assets.each(rows, lambda row: _balance(row, assets), "list[]")
+    return [
+        SnapshotBegins(tuple(kinds)), *found, SnapshotEnds(), *orders.unreadable, *assets.unreadable,
+    ]  # fmt: skip
 
 
-def _working_orders(rest: Rest, market: str) -> Generator[HttpRequest, HttpResponse, list[Observation]]:
+def _working_orders(
+    rest: Rest, market: str, part: Part
+) -> Generator[HttpRequest, HttpResponse, list[Observation]]:
     orders: list[Observation] = []
+    listed = 0
     for page in range(1, _MOST_PAGES + 1):
         query = {"market": market, "page": str(page), "pageSize": str(_PAGE_SIZE)}
         response = yield rest.query("order", query)
-        more, total = _listed(_data("orders", response), _read_orders, _order)
-        orders += more
-        if len(more) < _PAGE_SIZE or (total is not None and len(orders) >= total):
+        rows, total = _listed(_data("orders", response, part))
+        orders += part.each(rows, lambda row: _order(row, part), "list[]")
+        listed += len(rows)
+        if len(rows) < _PAGE_SIZE or (total is not None and listed >= total):
             return orders
     raise Malformed(f"orders: more than {_MOST_PAGES} pages of {_PAGE_SIZE}")
 
 
-def _data(what: str, response: HttpResponse) -> Raw:
+def _data(what: str, response: HttpResponse, part: Part) -> Raw:
     if web.judged(response) != "good":
         raise web.fault(what, response)
-    answer = _read_answer(response.body)
+    answer = _answer(response.body, part)
     if answer.code is not UNSET and not succeeded(answer.code):
         raise SignInFailed(f"{what}: {refusal(answer.code, answer.msg)}")
     if answer.data is UNSET:
@@ -91,23 +101,32 @@ def _data(what: str, response: HttpResponse) -> Raw:
     return answer.data
 
 
-def _order(row: OrderRow) -> Observation:
-    return order_observed(row, from_rest=True)
+def _answer(body: bytes, part: Part) -> _Answer:
+    try:
+        return _read_answer(body)
+    except Malformed as malformed:
+        nearly, why = mended(body.decode(errors="replace"))
+        if not why:
+            raise
+        part.note(f"JSON with {why}", str(malformed))
+        return _read_answer(nearly)
 
 
-def _balance(row: BalanceRow) -> Observation:
-    return balance_observed(row, from_rest=True)
+def _order(row: Raw, part: Part) -> Observation:
+    return order_observed(_read_order(row, part.note), part, from_rest=True)
 
 
-def _listed(
-    data: Raw, reader: Reader[list[Any]], observed: Callable[[Any], Observation]
-) -> tuple[list[Observation], int | None]:
+def _balance(row: Raw, part: Part) -> Observation:
+    return balance_observed(_read_balance(row, part.note), part, from_rest=True)
+
+
+def _listed(data: Raw) -> tuple[list[Raw], int | None]:
     """A page's rows, and how many there are in all, where it says.
 
     The document has the list in `data.list`; `data` itself and `data.records` are understood too.
     """
     if bytes(data).lstrip().startswith(b"["):
-        return [observed(row) for row in reader(data)], None
+        return _read_rows(data), None
     page = _read_page(data)
     rows = page.list if page.list is not UNSET else page.records
     if rows is UNSET:
@@ -115,4 +134,4 @@ def _listed(
     if bytes(rows) == b"null":  # no rows, as Go's JSON has it
         return [], None
     total = page.total if isinstance(page.total, int) and not isinstance(page.total, bool) else None
-    return [observed(row) for row in reader(rows)], total
+    return _read_rows(rows), total

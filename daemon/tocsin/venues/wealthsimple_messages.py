@@ -1,28 +1,22 @@
 """What Wealthsimple's messages mean. Numbers of crypto come as numbers, those of equities as text; both are exact."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from tocsin.events import Account, Observation, Order, Ticker
-from tocsin.events.kinds import OrderStatus
 from tocsin.venues import derive
-from tocsin.venues.base import Control, Decoded, Malformed, Unrecognized
-from tocsin.venues.wire import Reader, as_id, cut, given, iso_or_missing, number_or_missing, text_or_missing
+from tocsin.venues.base import Control, Decoded, Unrecognized
+from tocsin.venues.lenient import Part
+from tocsin.venues.wire import Reader, as_id, cut, first_id
 
 _CRYPTO = "sec-z-"
 
 
 class _Kind(Struct, frozen=True):
     type: Any = UNSET
-
-
-class _Money(Struct, frozen=True):
-    amount: Any = UNSET
-    currency: Any = UNSET
 
 
 class _Order(Struct, frozen=True):
@@ -36,7 +30,7 @@ class _Order(Struct, frozen=True):
     status: Any = UNSET
     quantity: Any = UNSET
     fill_quantity: Any = UNSET
-    limit_price: _Money | UnsetType | None = UNSET
+    limit_price: Any = UNSET
     stop_price: Any = UNSET  # only ever seen as null
     market_currency: Any = UNSET
     time_in_force: Any = UNSET
@@ -46,11 +40,13 @@ class _Order(Struct, frozen=True):
 
 
 class _Account(Struct, frozen=True):
+    """Money is an object of `amount` and `currency`."""
+
     id: Any
-    current_balance: _Money | UnsetType | None = UNSET
-    buying_power: _Money | UnsetType | None = UNSET
-    available_to_withdraw: _Money | UnsetType | None = UNSET
-    net_deposits: _Money | UnsetType | None = UNSET
+    current_balance: Any = UNSET
+    buying_power: Any = UNSET
+    available_to_withdraw: Any = UNSET
+    net_deposits: Any = UNSET
     pending_orders: list[Raw] | UnsetType | None = UNSET
 
 
@@ -78,13 +74,15 @@ _read_account = Reader(_Account)
 _read_order = Reader(_Order)
 _read_prices = Reader(_Prices)
 
+_OrderType: TypeAlias = Literal["limit", "market", "stop_limit", "unknown"]
+_Status: TypeAlias = Literal["open", "filled", "canceled", "partially_filled", "unknown"]
 _SIDES: Mapping[str, Literal["buy", "sell"]] = {"buy_quantity": "buy", "sell_quantity": "sell"}
-_ORDER_TYPES: Mapping[str, Literal["limit", "market", "stop_limit", "unknown"]] = {
+_ORDER_TYPES: Mapping[str, _OrderType] = {
     "market": "market", "limit": "limit", "stop_limit": "stop_limit",
     "fractional": "market",  # by an amount of money, at the market's price
 }  # fmt: skip
-_STATUSES: Mapping[str, OrderStatus] = {
-    "new": "open", "submitted": "open", "posted": "filled", "cancelled": "canceled",
+_STATUSES: Mapping[str, _Status] = {
+    "new": "open", "submitted": "open", "posted": "filled", "cancelled": "canceled", "canceled": "canceled",
 }  # fmt: skip
 
 
@@ -93,122 +91,113 @@ def decode(text: str) -> Decoded:
 
     Nothing here says whether a cycle's picture is the first or a later one: the feed knows, and tells the entities.
     """
-    kind = _read_kind(text).type
+    part = Part()
+    kind = _read_kind(text, part.note).type
     if kind == "ACCOUNT":
-        return Decoded(tuple(_account(_read_account(text))))
+        part.of = "account"
+        account, orders = _account(_read_account(text, part.note), part)
+        return Decoded((account, *orders, *part.unreadable))
     if kind == "PRICE_QUOTE":
-        tickers = tuple(_ticker(*each) for each in _read_prices(text).prices.items())
-        return Decoded(tickers or (Control(),))
+        part.of = "quote"
+        prices = _read_prices(text, part.note).prices
+        tickers = part.each(prices.items(), lambda each: _ticker(*each, part), "prices[]")
+        return Decoded((*tickers, *part.unreadable) or (Control(),))
     if kind == "GREETING":
         return Decoded((Control(private=True),))  # `parameter` and `deviceId` are sensitive, and of no use
     return Decoded((Unrecognized(cut(f"type {kind}" if isinstance(kind, str) else "no type")),))
 
 
-def _account(account: _Account) -> list[Observation | Unrecognized]:
+def _account(account: _Account, part: Part) -> tuple[Observation, list[Observation]]:
     account_id = as_id(account.id, "id")
     balance = account.current_balance
+    currency = balance.get("currency", UNSET) if isinstance(balance, dict) else UNSET
     state = Account(
         id=account_id,
-        currency=text_or_missing(balance.currency, "currency") if isinstance(balance, _Money) else balance,
-        balance=_amount(balance, "current_balance"),
-        buying_power=_amount(account.buying_power, "buying_power"),
-        withdrawable=_amount(account.available_to_withdraw, "available_to_withdraw"),
-        net_deposits=_amount(account.net_deposits, "net_deposits"),
+        currency=part.text(None if balance is None else currency, "current_balance.currency"),
+        balance=_amount(balance, "current_balance", part),
+        buying_power=_amount(account.buying_power, "buying_power", part),
+        withdrawable=_amount(account.available_to_withdraw, "available_to_withdraw", part),
+        net_deposits=_amount(account.net_deposits, "net_deposits", part),
     )
-    pending = account.pending_orders or ()
-    return [
-        Observation(state=state, account=account_id),
-        *(_pending(order, account_id) for order in pending),
-    ]
-
-
-def _amount(money: _Money | UnsetType | None, field: str) -> Decimal | UnsetType | None:
-    return number_or_missing(money.amount, field) if isinstance(money, _Money) else money
-
-
-def _pending(order: Raw, account: str) -> Observation | Unrecognized:
-    """An order of another shape than we think is told as such, and the account with its other orders still counts."""
-    try:
-        return _order(_read_order(order), account)
-    except Malformed as malformed:
-        return Unrecognized(cut(f"pending order: {malformed}"))
-
-
-def _order(order: _Order, account: str) -> Observation:
-    amount = number_or_missing(order.quantity, "quantity")
-    filled = number_or_missing(order.fill_quantity, "fill_quantity")
-    order_type = _order_type(order.order_sub_type)
-    price = _amount(order.limit_price, "limit_price")
-    updated = iso_or_missing(order.updated_at, "updated_at")
-    state = Order(
-        id=as_id(order.order_id if given(order.order_id) else order.id, "order_id"),
-        symbol=text_or_missing(order.symbol, "symbol"),
-        side=_SIDES.get(str(order.order_type)) if given(order.order_type) else UNSET,
-        order_type=order_type,
-        status=_status(order.status, amount, filled),
-        venue_status=text_or_missing(order.status, "status"),
-        time_in_force=text_or_missing(order.time_in_force, "time_in_force"),
-        price=derive.positive(price) if order_type == "market" else price,
-        stop_price=derive.positive(_stop_price(order.stop_price)),
-        amount=amount,
-        filled=filled,
-        remaining=derive.difference(amount, filled),
-        currency=text_or_missing(order.market_currency, "market_currency"),
-        reason=text_or_missing(order.rejection_code, "rejection_code"),
-        created=iso_or_missing(order.created_at, "created_at"),
-        updated=updated,
+    # `part` is still the account's: what is wrong with a row is told of it, what is wrong in an order of the order.
+    pending = part.each(
+        account.pending_orders or (), lambda raw: _pending(raw, account_id, part), "pending_orders[]"
     )
-    return Observation(state=state, account=account, time=updated if isinstance(updated, datetime) else None)
+    return Observation(state=state, account=account_id), pending
 
 
-def _order_type(wire: Any) -> Literal["limit", "market", "stop_limit", "unknown"] | UnsetType:
-    return _ORDER_TYPES.get(str(wire), "unknown") if given(wire) else UNSET
+def _amount(wire: Any, field: str, part: Part) -> Decimal | UnsetType | None:
+    """The amount of an object of money; a bare number is understood too."""
+    if isinstance(wire, dict):
+        return part.number(wire.get("amount", UNSET), f"{field}.amount")
+    return part.number(wire, field)
 
 
-def _status(wire: Any, amount: Decimal | UnsetType | None, filled: Decimal | UnsetType | None) -> OrderStatus:
-    if not given(wire):
-        return UNSET
-    status = _STATUSES.get(str(wire), "unknown")
+def _pending(raw: Raw, account: str, whole: Part) -> Observation:
+    part = Part("order")
+    order = _order(_read_order(raw, part.note), account, part)
+    whole.unreadable += part.unreadable
+    return order
+
+
+def _order(order: _Order, account: str, part: Part) -> Observation:
+    amount = part.number(order.quantity, "quantity")
+    filled = part.number(order.fill_quantity, "fill_quantity")
+    order_type = part.word(order.order_sub_type, _ORDER_TYPES, "order_sub_type", "unknown")
+    status, venue_status = part.status(order.status, _STATUSES, "status", "unknown")
     if (
         status == "open"
         and isinstance(amount, Decimal)
         and isinstance(filled, Decimal)
         and 0 < filled < amount
     ):
-        return "partially_filled"
-    return status
+        status = "partially_filled"
+    price = _amount(order.limit_price, "limit_price", part)
+    updated = part.iso(order.updated_at, "updated_at")
+    state = Order(
+        id=first_id("order_id", order.order_id, order.id),
+        symbol=part.text(order.symbol, "symbol"),
+        side=part.word(order.order_type, _SIDES, "order_type"),
+        order_type=order_type,
+        status=status,
+        venue_status=venue_status,
+        time_in_force=part.text(order.time_in_force, "time_in_force"),
+        price=derive.positive(price) if order_type == "market" else price,
+        stop_price=derive.positive(_amount(order.stop_price, "stop_price", part)),
+        amount=amount,
+        filled=filled,
+        remaining=derive.difference(amount, filled),
+        currency=part.text(order.market_currency, "market_currency"),
+        reason=part.text(order.rejection_code, "rejection_code"),
+        created=part.iso(order.created_at, "created_at"),
+        updated=updated,
+    )
+    return Observation(state=state, account=account, time=derive.stamp(updated))
 
 
-def _stop_price(wire: Any) -> Decimal | UnsetType | None:
-    """The documents only have null there: a number, or money like limit_price, is understood."""
-    if isinstance(wire, dict):
-        return number_or_missing(wire.get("amount"), "stop_price")
-    return number_or_missing(wire, "stop_price")
-
-
-def _ticker(security: str, quote: _Quote) -> Observation:
+def _ticker(security: str, quote: _Quote, part: Part) -> Observation:
     crypto = security.startswith(_CRYPTO)
 
-    def number(wire: Any, field: str) -> Decimal | UnsetType | None:
-        # A zero in a crypto quote means that it isn't supplied.
-        value = number_or_missing(wire, field)
-        return derive.positive(value) if crypto else value
+    def price(wire: Any, field: str) -> Decimal | UnsetType | None:
+        return derive.positive(part.number(wire, field))
 
-    time = iso_or_missing(quote.quoted_as_of, "quoted_as_of")
-    last = quote.last if quote.amount is UNSET else quote.amount
+    def size(wire: Any, field: str) -> Decimal | UnsetType | None:
+        # A zero in a crypto quote means that it isn't supplied.
+        return price(wire, field) if crypto else part.number(wire, field)
+
     symbol = as_id(security, "security_id")
     state = Ticker(
         id=symbol,
         symbol=symbol,
-        bid=number_or_missing(quote.bid, "bid"),
-        ask=number_or_missing(quote.ask, "ask"),
-        bid_size=number(quote.bid_size, "bid_size"),
-        ask_size=number(quote.ask_size, "ask_size"),
-        last=number_or_missing(last, "amount"),
-        open=number(quote.open, "open"),
-        high=number(quote.high, "high"),
-        low=number(quote.low, "low"),
-        volume=number(quote.volume, "volume"),
-        currency=text_or_missing(quote.currency, "currency"),
+        bid=price(quote.bid, "bid"),
+        ask=price(quote.ask, "ask"),
+        bid_size=size(quote.bid_size, "bid_size"),
+        ask_size=size(quote.ask_size, "ask_size"),
+        last=price(quote.last if quote.amount is UNSET else quote.amount, "amount"),
+        open=price(quote.open, "open"),
+        high=price(quote.high, "high"),
+        low=price(quote.low, "low"),
+        volume=size(quote.volume, "volume"),
+        currency=part.text(quote.currency, "currency"),
     )
-    return Observation(state=state, time=time if isinstance(time, datetime) else None)
+    return Observation(state=state, time=derive.stamp(part.iso(quote.quoted_as_of, "quoted_as_of")))

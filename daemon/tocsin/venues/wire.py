@@ -1,15 +1,21 @@
-"""Reading JSON from a venue: exact numbers, bounded, and every fault a `Malformed` that names it."""
+"""Reading JSON from a venue: exact numbers, bounded, and every fault a `Malformed` that names it.
 
-from collections.abc import Mapping, MutableSequence
+What is read here is needed: the key of a thing, the word for what happened. Fields that may be missing are read by
+`lenient.Part`.
+"""
+
+import types
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Generic, Literal, TypeVar
+from functools import cache
+from typing import Any, Generic, Literal, TypeAlias, TypeVar, Union, cast, get_args, get_origin
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from tocsin.events import from_iso, json_number, number
-from tocsin.venues.base import Item, Malformed, Session, SignIn, Unrecognized
+from tocsin.venues.base import Malformed, Session, SignIn
 
 T = TypeVar("T")
 
@@ -18,22 +24,111 @@ _MICROSECONDS: dict[TimeUnit, Decimal] = {
     "s": Decimal(1_000_000), "ms": Decimal(1_000), "us": Decimal(1), "ns": Decimal("0.001"),
 }  # fmt: skip
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Dates that mean "none": 0 and what a time zone makes of it, 0001-01-01 (Go, .NET), 1900-01-01; 9999-12-31 (.NET, SQL).
+_EARLIEST, _LATEST = 1971, 9999  # years
+_LAST_DAY = datetime(9999, 12, 31, tzinfo=UTC)
 _LONGEST_WORD = 64
+
+# ------------------------------------------------------------------------------------------------------------ messages
+
+Note: TypeAlias = Callable[[str, str, bool], None]
+"""Takes what can't be read: the field, why, and whether it is a row of a list, which is left out."""
 
 
 class Reader(Generic[T]):
     """Reads messages of one shape. Fractions arrive as exact Decimals in fields typed Any; use `exact` on those."""
 
     def __init__(self, shape: type[T]) -> None:
+        self._shape = shape
         self._decoder = msgspec.json.Decoder(shape, float_hook=json_number)
 
-    def __call__(self, message: str | bytes | msgspec.Raw) -> T:
+    def __call__(self, message: str | bytes | Raw, note: Note | None = None) -> T:
+        """Raises Malformed for what is no JSON, or of another shape.
+
+        With `note`, a shape that is wrong only in parts is read without them: a row of a list or object is left out, a field
+        that may be left out (its type says UnsetType, or it has a default) is UNSET or None then.
+        """
         try:
             return self._decoder.decode(message)
         except RecursionError:
             raise Malformed("nested too deeply") from None
-        except (msgspec.MsgspecError, ValueError) as error:  # ValueError: not UTF-8, or a number out of range
+        except msgspec.ValidationError as error:  # also a number out of all range
+            if note is None:
+                raise Malformed(str(error)) from None
+            return cast("T", _in_parts(self._shape, message, note, str(error)))
+        except (msgspec.MsgspecError, ValueError) as error:  # ValueError: not UTF-8
             raise Malformed(str(error)) from None
+
+
+@cache
+def _reader(shape: Any) -> Reader[Any]:
+    return Reader(shape)
+
+
+def _in_parts(shape: Any, message: str | bytes | Raw, note: Note, wrong: str) -> Any:
+    """What can be read of it, part by part. Malformed where a part is wrong that is needed."""
+    shape = _bare(shape)
+    if get_origin(shape) is list:
+        rows = _reader(list[Raw])(message)
+        return [row for raw in rows for row in _row(get_args(shape)[0], raw, note)]
+    if get_origin(shape) is dict:
+        entries = _reader(dict[str, Raw])(message)
+        return {name: row for name, raw in entries.items() for row in _row(get_args(shape)[1], raw, note)}
+    if isinstance(shape, type) and issubclass(shape, Struct):
+        return _struct(shape, message, note)
+    raise Malformed(wrong)
+
+
+def _bare(shape: Any) -> Any:
+    """Of `X | UnsetType | None` the X."""
+    if get_origin(shape) in (Union, types.UnionType):
+        left = [arm for arm in get_args(shape) if arm not in (types.NoneType, UnsetType)]
+        return left[0] if len(left) == 1 else shape
+    return shape
+
+
+def _row(shape: Any, raw: Raw, note: Note) -> list[Any]:
+    """The row, or nothing where it is left out."""
+    try:
+        return [_reader(shape)(raw, below("[]", note))]
+    except Malformed as malformed:
+        note("[]", str(malformed), True)
+        return []
+
+
+def _struct(shape: type[Struct], message: str | bytes | Raw, note: Note) -> Struct:
+    fields = msgspec.structs.fields(shape)
+    if shape.__struct_config__.array_like:
+        elements = _reader(list[Raw])(message)
+        given = {field.encode_name: raw for field, raw in zip(fields, elements, strict=False)}
+    else:
+        given = _reader(dict[str, Raw])(message)
+    values: dict[str, Any] = {}
+    for field in fields:
+        name = field.encode_name
+        if name not in given:
+            if field.required:
+                raise Malformed(f"Object missing required field `{name}`")
+            continue
+        try:
+            values[field.name] = _reader(field.type)(given[name], below(name, note))
+        except Malformed as malformed:
+            may_lack = UnsetType in get_args(field.type)
+            if field.required and not may_lack:
+                raise Malformed(f"{name}: {malformed}") from None
+            note(name, str(malformed), False)
+            values[field.name] = UNSET if may_lack else None
+    return shape(**values)
+
+
+def below(name: str, note: Note) -> Note:
+    """`note` for the parts of the part of this name."""
+    return lambda field, reason, row: note(
+        f"{name}{'' if field.startswith('[]') else '.'}{field}", reason, row
+    )
+
+
+# -------------------------------------------------------------------------------------------------------------- values
 
 
 def exact(wire: Any, field: str) -> Decimal:
@@ -46,14 +141,17 @@ def exact(wire: Any, field: str) -> Decimal:
         raise Malformed(f"{field}: {error}") from None
 
 
-def from_epoch(wire: Any, unit: TimeUnit, field: str) -> datetime:
-    """A time counted from 1970 in the unit that the venue's document states; never guessed from its size."""
+def from_epoch(wire: Any, unit: TimeUnit, field: str) -> datetime | None:
+    """A time counted from 1970 in the unit that the venue's document states; never guessed from its size.
+
+    None for a date by which servers mean none: 0, what lies before 1971, 9999-12-31.
+    """
     try:
         micro = wire if type(wire) is int and unit == "us" else int(exact(wire, field) * _MICROSECONDS[unit])
         time = _EPOCH + timedelta(0, 0, micro)
     except (OverflowError, ArithmeticError):
         raise Malformed(f"{field}: no time of this age: {wire!r:.40}") from None
-    return _writable(time, wire, field)
+    return time if _EARLIEST <= time.year < _LATEST else _dated(time)
 
 
 def as_id(wire: Any, field: str) -> str:
@@ -63,72 +161,41 @@ def as_id(wire: Any, field: str) -> str:
     return str(wire)
 
 
-def from_iso_text(wire: Any, field: str) -> datetime:
-    """A time as ISO 8601 text, of any precision; one without a zone is UTC."""
+def first_id(field: str, *wires: Any) -> str:
+    """The first that is an id, of the names under which one may stand. Malformed where none is."""
+    for wire in wires:
+        if given(wire) and not isinstance(wire, bool) and isinstance(wire, (str, int)):
+            return str(wire)
+    return as_id(next(filter(given, wires), UNSET), field)
+
+
+def from_iso_text(wire: Any, field: str) -> datetime | None:
+    """A time as ISO 8601 text, of any precision; one without a zone is UTC. None for a date by which servers mean none."""
     try:
-        time = from_iso(wire)
-    except (TypeError, ValueError, OverflowError):
+        return _dated(from_iso(wire))
+    except OverflowError:  # the calendar's first or last day, moved out of it by its zone
+        return None
+    except (TypeError, ValueError):
+        if isinstance(wire, str) and wire.startswith("0000-"):  # SQL's zero date
+            return None
         raise Malformed(f"{field}: not an ISO 8601 time: {wire!r:.40}") from None
-    return _writable(time, wire, field)
 
 
-def _writable(time: datetime, wire: Any, field: str) -> datetime:
-    if time.year < 1000:  # such a year has no four digits when written back
-        raise Malformed(f"{field}: no time of this age: {wire!r:.40}")
-    return time
+def _dated(time: datetime) -> datetime | None:
+    """The time, unless it is a date by which servers mean none."""
+    return time if time.year >= _EARLIEST and time < _LAST_DAY else None
 
 
 def as_word(wire: Any, field: str) -> str:
     """A venue's own word, verbatim; it may name an event, so it is short and printable."""
-    if not isinstance(wire, str) or not 0 < len(wire) <= _LONGEST_WORD or not wire.isprintable():
+    if not isinstance(wire, str) or not is_word(wire):
         raise Malformed(f"{field}: not a word: {wire!r:.40}")
     return wire
 
 
-# Of a field that may be left out: UNSET where the message doesn't mention it, None where it says null.
-
-
-def number_or_missing(wire: Any, field: str) -> Decimal | UnsetType | None:
-    if wire.__class__ is Decimal or wire is None or wire is UNSET:
-        return wire
-    return exact(wire, field)
-
-
-def epoch_or_missing(wire: Any, unit: TimeUnit, field: str) -> datetime | UnsetType | None:
-    return wire if wire is None or wire is UNSET else from_epoch(wire, unit, field)
-
-
-def iso_or_missing(wire: Any, field: str) -> datetime | UnsetType | None:
-    return wire if wire is None or wire is UNSET else from_iso_text(wire, field)
-
-
-def text_or_missing(wire: Any, field: str) -> str | UnsetType | None:
-    """A text as it came; an empty one is missing, a whole number (an id) becomes text."""
-    if isinstance(wire, str):
-        return wire or None
-    if wire is None or wire is UNSET:
-        return wire
-    if isinstance(wire, bool) or not isinstance(wire, int):
-        raise Malformed(f"{field}: not a text: {wire!r:.40}")
-    return str(wire)
-
-
-def flag_or_missing(wire: Any, field: str) -> bool | UnsetType | None:
-    if wire is None or wire is UNSET or isinstance(wire, bool):
-        return wire
-    raise Malformed(f"{field}: neither true nor false: {wire!r:.40}")
-
-
-def translated(
-    wire: Any, words: Mapping[str, T], field: str, odd: MutableSequence[Item]
-) -> T | UnsetType | None:
-    """Our word for the venue's, whatever its case; one that isn't documented is missing, and told in `odd`."""
-    word = text_or_missing(wire, field)
-    if not isinstance(word, str):
-        return word
-    if word.lower() not in words:
-        odd.append(Unrecognized(f"{field} {cut(word, 64)}"))
-    return words.get(word.lower())
+def is_word(text: str) -> bool:
+    """Whether the text may name an event."""
+    return 0 < len(text) <= _LONGEST_WORD and text.isprintable()
 
 
 def given(wire: Any) -> bool:

@@ -29,9 +29,11 @@ from tocsin.venues.base import (
     Session,
     SignIn,
     Snapshot,
+    Unreadable,
     Unrecognized,
     VenueSettings,
 )
+from tocsin.venues.lenient import Part
 from tocsin.venues.wire import Reader, as_id, as_word, cut, given, signed_in
 from tocsin.venues.yourfintech_accounts import account_event, bid_ask
 from tocsin.venues.yourfintech_positions import pending_event, position_event
@@ -106,16 +108,31 @@ def _named(content: Raw) -> list[tuple[str, Raw]]:
     return [(name, entry) for name, entry in _read_named(content).items() if entry != _NULL]
 
 
-def _each(meaning: Callable[[str, Raw], list[Item]]) -> Callable[[Raw], list[Item]]:
-    """Of an object `{what happened: content}`: what each entry means."""
-    return lambda content: [item for name, entry in _named(content) for item in meaning(name, entry)]
+def _each(of: str, meaning: Callable[[str, Raw], list[Item]]) -> Callable[[Raw], list[Item]]:
+    """Of an object `{what happened: content}`: what each entry means. One that can't be read doesn't take the others along."""
+
+    def entries(content: Raw) -> list[Item]:
+        items: list[Item] = []
+        for name, entry in _named(content):
+            items += _readable(f"{of}.{name:.64}", meaning, name, entry)
+        return items
+
+    return entries
+
+
+def _readable(what: str, meaning: Callable[..., list[Item]], *parts: Any) -> list[Item]:
+    """What that part of a message means; where it can't be read the others go on."""
+    try:
+        return meaning(*parts)
+    except Malformed as malformed:
+        return [Unreadable(what, cut(str(malformed)), row=True)]
 
 
 _EVENTS: Mapping[str, Callable[[Raw], list[Item]]] = {
     "bid_ask": bid_ask,
-    "account_event": _each(account_event),
-    "position": _each(position_event),
-    "pending_position": _each(pending_event),
+    "account_event": _each("account_event", account_event),
+    "position": _each("position", position_event),
+    "pending_position": _each("pending_position", pending_event),
 }
 
 
@@ -152,7 +169,8 @@ class Yourfintech:
         )
 
     def decode(self, message: str, received: datetime) -> Decoded:  # noqa: ARG002  the protocol's; dates are the venue's
-        envelope = _read_envelope(message)
+        part = Part()
+        envelope = _read_envelope(message, part.note)
         kind = envelope.message_type
         if isinstance(kind, str):
             return Decoded((_heartbeat(kind, envelope.message_id),))
@@ -167,9 +185,13 @@ class Yourfintech:
                     items.append(_auth_result(content))
                 elif name in _EVENTS:
                     stream = _STREAM
-                    items += _EVENTS[name](content)
+                    items += _readable(name, _EVENTS[name], content)
                 else:
                     items.append(Unrecognized(f"server_message {cut(name, 64)}"))
+        items += part.unreadable
+        unread = [item.reason for item in items if isinstance(item, Unreadable)]
+        if unread and len(unread) == len(items):
+            raise Malformed(unread[0])
         return Decoded(tuple(items) or (Unrecognized("an empty message"),), stream)
 
     def snapshot(self, settings: YourfintechSettings, session: Session) -> Snapshot | None:  # noqa: ARG002  the protocol's

@@ -1,30 +1,19 @@
 """What Yourfintech's prices and account events mean. All dates are microseconds since 1970, whatever their names say."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from tocsin.events import Account, Balance, Observation, Ticker
-from tocsin.venues.base import Item, Unrecognized
-from tocsin.venues.derive import positive
-from tocsin.venues.wire import (
-    Reader,
-    as_id,
-    as_word,
-    cut,
-    epoch_or_missing,
-    flag_or_missing,
-    from_epoch,
-    given,
-    number_or_missing,
-    text_or_missing,
-)
+from tocsin.venues.base import Item, Malformed, Unrecognized
+from tocsin.venues.derive import positive, stamp
+from tocsin.venues.lenient import Part
+from tocsin.venues.wire import Reader, as_id, as_word, cut
 
 _CAUSES: Mapping[str, str] = {
-    "Trading": "trading", "BalanceCorrection": "correction", "Withdrawal": "withdrawal", "Deposit": "deposit",
-    "Commission": "commission", "Transfer": "transfer",
+    "trading": "trading", "balancecorrection": "correction", "withdrawal": "withdrawal", "deposit": "deposit",
+    "commission": "commission", "transfer": "transfer",
 }  # fmt: skip
 
 
@@ -39,15 +28,16 @@ _read_bid_ask = Reader(_BidAsk)
 
 
 def bid_ask(content: Raw) -> list[Item]:
-    row = _read_bid_ask(content)
+    part = Part("bid_ask")
+    row = _read_bid_ask(content, part.note)
     symbol = as_id(row.id, "bid_ask.id")
     ticker = Ticker(
         id=symbol,
         symbol=symbol,
-        bid=number_or_missing(row.bid, "bid_ask.bid"),
-        ask=number_or_missing(row.ask, "bid_ask.ask"),
+        bid=positive(part.number(row.bid, "bid")),
+        ask=positive(part.number(row.ask, "ask")),
     )
-    return [Observation(state=ticker, time=date_of(row.date, "bid_ask.date"))]
+    return [Observation(state=ticker, time=stamp(part.epoch(row.date, "us", "date"))), *part.unreadable]
 
 
 class _Account(Struct, frozen=True, gc=False):
@@ -63,7 +53,7 @@ class _Account(Struct, frozen=True, gc=False):
 
 
 class _Operation(Struct, frozen=True, gc=False):
-    operation_type: Any
+    operation_type: Any = UNSET
     delta: Any = UNSET
     date_time_unix_ms: Any = UNSET  # microseconds, for all its name
     comment: Any = UNSET
@@ -71,7 +61,7 @@ class _Operation(Struct, frozen=True, gc=False):
 
 class _AccountUpdate(Struct, frozen=True, gc=False):
     account: _Account
-    operation: _Operation | None = None
+    operation: _Operation | UnsetType | None = UNSET
 
 
 _read_account = Reader(_Account)
@@ -79,61 +69,74 @@ _read_account_update = Reader(_AccountUpdate)
 
 
 def account_event(name: str, content: Raw) -> list[Item]:
-    if name == "account_added":
+    part = Part("account")
+    word = name.lower()
+    if word == "account_added":
         # Its create_date may be weeks before its last_update_date: no date of this event.
-        row = _read_account(content)
-        return [Observation(state=_account(row), account=as_id(row.id, "id"), event="account.added")]
-    if name == "account_update":
-        update = _read_account_update(content)
-        return _account_update(update.account, update.operation)
+        row = _read_account(content, part.note)
+        added = Observation(state=_account(row, part), account=as_id(row.id, "id"), event="account.added")
+        return [added, *part.unreadable]
+    if word == "account_update":
+        update = _read_account_update(content, part.note)
+        return [*_account_update(update.account, update.operation, part), *part.unreadable]
     return [Unrecognized(f"account_event {cut(name, 64)}")]
 
 
-def _account_update(row: _Account, operation: _Operation | None) -> list[Item]:
+def _account_update(row: _Account, operation: _Operation | UnsetType | None, part: Part) -> list[Observation]:
     account = as_id(row.id, "account.id")
-    if operation is None:
-        return [Observation(state=_account(row), account=account, event="account.updated")]
-    time = date_of(operation.date_time_unix_ms, "operation.date_time_unix_ms")
-    asset = as_id(row.currency, "account.currency")
-    word = as_word(operation.operation_type, "operation.operation_type")
-    cause = _CAUSES.get(word, word)
-    balance = Balance(
-        id=asset,
-        asset=asset,
-        total=number_or_missing(row.balance, "account.balance"),
-        change=number_or_missing(operation.delta, "operation.delta"),
-        cause=cause,
-        comment=text_or_missing(operation.comment, "operation.comment"),
-    )
+    if not isinstance(operation, _Operation):
+        return [Observation(state=_account(row, part), account=account, event="account.updated")]
+    time = stamp(part.epoch(operation.date_time_unix_ms, "us", "operation.date_time_unix_ms"))
+    cause = _cause(operation.operation_type, part)
+    # Named by the message: two operations may come with one and the same balance after both.
+    named = f"balance.{cause}" if cause else None
+    state = _account(row, part, cause)
+    balances = part.each([operation], lambda each: _balance(state, each, part), "operation")
     return [
-        Observation(state=_account(row, cause), account=account, event="account.updated", time=time),
-        # Named by the message: two operations may come with one and the same balance after both.
-        Observation(state=balance, account=account, event=f"balance.{cause}", time=time),
+        Observation(state=state, account=account, event="account.updated", time=time),
+        *(Observation(state=balance, account=account, event=named, time=time) for balance in balances),
     ]
 
 
-def _account(row: _Account, cause: str | UnsetType = UNSET) -> Account:
-    return Account(
-        id=as_id(row.id, "account.id"),
-        currency=text_or_missing(row.currency, "account.currency"),
-        balance=number_or_missing(row.balance, "account.balance"),
-        cause=cause,
-        leverage=positive(number_or_missing(row.leverage, "account.leverage")),
-        stop_out_level=number_or_missing(row.stop_out, "account.stop_out"),
-        trading_disabled=flag_or_missing(row.trading_disabled, "account.trading_disabled"),
-        group=_group(row),
-        updated=epoch_or_missing(row.last_update_date, "us", "account.last_update_date"),
+def _balance(account: Account, operation: _Operation, part: Part) -> Balance:
+    asset = as_id(account.currency, "account.currency")
+    return Balance(
+        id=asset,
+        asset=asset,
+        total=account.balance,
+        change=part.number(operation.delta, "operation.delta"),
+        cause=account.cause,
+        comment=part.text(operation.comment, "operation.comment"),
     )
 
 
-def _group(row: _Account) -> str | UnsetType | None:
+def _cause(wire: Any, part: Part) -> str | None:
+    """Our word for the operation, or the venue's own as it came; missing where it can't be an event's name."""
+    try:
+        word = as_word(wire, "operation_type")
+    except Malformed as malformed:
+        part.note("operation.operation_type", str(malformed).removeprefix("operation_type: "))
+        return None
+    return _CAUSES.get(word.lower(), word)
+
+
+def _account(row: _Account, part: Part, cause: str | UnsetType | None = UNSET) -> Account:
+    return Account(
+        id=as_id(row.id, "account.id"),
+        currency=part.text(row.currency, "currency"),
+        balance=part.number(row.balance, "balance"),
+        cause=cause,
+        leverage=positive(part.number(row.leverage, "leverage")),
+        stop_out_level=part.number(row.stop_out, "stop_out"),
+        trading_disabled=part.flag(row.trading_disabled, "trading_disabled"),
+        group=_group(row, part),
+        updated=part.epoch(row.last_update_date, "us", "last_update_date"),
+    )
+
+
+def _group(row: _Account, part: Part) -> str | UnsetType | None:
     """`Main/8bb66514-…`: the group and the trader, since one key can cover the accounts of many traders."""
-    group = text_or_missing(row.trading_group, "account.trading_group")
-    trader = text_or_missing(row.trader_id, "account.trader_id")
-    known = "/".join(part for part in (group, trader) if isinstance(part, str))
+    group = part.text(row.trading_group, "trading_group")
+    trader = part.text(row.trader_id, "trader_id")
+    known = "/".join(word for word in (group, trader) if isinstance(word, str))
     return known or (UNSET if group is UNSET and trader is UNSET else None)
-
-
-def date_of(wire: Any, field: str) -> datetime | None:
-    """The venue's time of an event, where it gives one."""
-    return from_epoch(wire, "us", field) if given(wire) else None

@@ -12,20 +12,10 @@ from typing import Any, Literal, TypeAlias
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from tocsin.events import EXACT, Observation, Order, Position, number
-from tocsin.venues.base import Item, Unrecognized
-from tocsin.venues.derive import positive
-from tocsin.venues.wire import (
-    Reader,
-    as_id,
-    cut,
-    epoch_or_missing,
-    exact,
-    given,
-    number_or_missing,
-    text_or_missing,
-    translated,
-)
-from tocsin.venues.yourfintech_accounts import date_of
+from tocsin.venues.base import Item, Malformed, Unrecognized
+from tocsin.venues.derive import positive, stamp
+from tocsin.venues.lenient import Part
+from tocsin.venues.wire import Reader, as_id, cut, exact, given
 
 _OrderType: TypeAlias = Literal["limit", "market", "stop", "stop_limit", "unknown"]
 _OrderStatus: TypeAlias = Literal["open", "canceled", "rejected", "filled"]
@@ -89,94 +79,83 @@ _read_pending = Reader(_PendingPosition)
 
 
 def position_event(name: str, content: Raw) -> list[Item]:
-    if name not in _POSITION_EVENTS:
+    word = name.lower()
+    if word not in _POSITION_EVENTS:
         return [Unrecognized(f"position {cut(name, 64)}")]
-    status, event = _POSITION_EVENTS[name]
-    row = _read_position(content)
-    odd: list[Item] = []
-    position = _position(row, status, odd)
-    time = {"created": row.open_date, "closed": row.close_date}.get(name)
-    observation = Observation(
-        state=position,
-        account=as_id(row.account_id, "position.account_id"),
-        event=event,
-        time=date_of(time, f"position.{'close' if status == 'closed' else 'open'}_date"),
-    )
-    return [observation, *odd]
+    status, event = _POSITION_EVENTS[word]
+    part = Part("position")
+    row = _read_position(content, part.note)
+    state = _position(row, status, part)
+    time = {"created": state.opened, "closed": state.closed}.get(word)
+    account = as_id(row.account_id, "position.account_id")
+    return [Observation(state=state, account=account, event=event, time=stamp(time)), *part.unreadable]
 
 
-def _position(row: _Position, status: Literal["open", "closed"], odd: list[Item]) -> Position:
-    close_price = number_or_missing(row.asset_close_price, "position.asset_close_price")
+def _position(row: _Position, status: Literal["open", "closed"], part: Part) -> Position:
+    close_price = positive(part.number(row.asset_close_price, "asset_close_price"))
     if status == "open" and close_price is None:
         close_price = UNSET  # "not closed yet" says nothing about where the price stands now
     return Position(
         id=as_id(row.id, "position.id"),
-        symbol=text_or_missing(row.asset_pair, "position.asset_pair"),
-        side=translated(row.side, _POSITION_SIDES, "position.side", odd),
+        symbol=part.text(row.asset_pair, "asset_pair"),
+        side=part.word(row.side, _POSITION_SIDES, "side"),
         status=status,
-        amount=_amount(row),
-        entry_price=number_or_missing(row.asset_open_price, "position.asset_open_price"),
+        amount=_amount(row, part),
+        entry_price=part.number(row.asset_open_price, "asset_open_price"),
         mark_price=close_price,
-        profit=number_or_missing(row.profit, "position.profit"),
-        currency=text_or_missing(row.collateral_currency, "position.collateral_currency"),
-        leverage=positive(number_or_missing(row.leverage, "position.leverage")),
-        stop_loss=number_or_missing(row.sl_in_instrument_price, "position.sl_in_instrument_price"),
-        take_profit=number_or_missing(row.tp_in_instrument_price, "position.tp_in_instrument_price"),
-        stop_loss_amount=number_or_missing(row.sl_in_currency, "position.sl_in_currency"),
-        take_profit_amount=number_or_missing(row.tp_in_currency, "position.tp_in_currency"),
-        commission=number_or_missing(row.commission, "position.commission"),
-        swap=_swap(row.swaps, odd),
-        margin_price=number_or_missing(row.margin_price, "position.margin_price"),
-        reason=text_or_missing(row.close_reason, "position.close_reason"),
-        opened=epoch_or_missing(row.open_date, "us", "position.open_date"),
-        closed=epoch_or_missing(row.close_date, "us", "position.close_date"),
-        updated=epoch_or_missing(row.last_update_date, "us", "position.last_update_date"),
-        lot_size=number_or_missing(row.lots_size, "position.lots_size"),
-        profit_price=number_or_missing(row.profit_price, "position.profit_price"),
+        profit=part.number(row.profit, "profit"),
+        currency=part.text(row.collateral_currency, "collateral_currency"),
+        leverage=positive(part.number(row.leverage, "leverage")),
+        stop_loss=part.number(row.sl_in_instrument_price, "sl_in_instrument_price"),
+        take_profit=part.number(row.tp_in_instrument_price, "tp_in_instrument_price"),
+        stop_loss_amount=part.number(row.sl_in_currency, "sl_in_currency"),
+        take_profit_amount=part.number(row.tp_in_currency, "tp_in_currency"),
+        commission=part.number(row.commission, "commission"),
+        swap=_swap(row.swaps, part),
+        margin_price=part.number(row.margin_price, "margin_price"),
+        reason=part.text(row.close_reason, "close_reason"),
+        opened=part.epoch(row.open_date, "us", "open_date"),
+        closed=part.epoch(row.close_date, "us", "close_date"),
+        updated=part.epoch(row.last_update_date, "us", "last_update_date"),
+        lot_size=part.number(row.lots_size, "lots_size"),
+        profit_price=part.number(row.profit_price, "profit_price"),
     )
 
 
 def pending_event(name: str, content: Raw) -> list[Item]:
-    if name not in _ORDER_EVENTS:
+    word = name.lower()
+    if word not in _ORDER_EVENTS:
         return [Unrecognized(f"pending_position {cut(name, 64)}")]
-    row = _read_pending(content)
-    odd: list[Item] = []
+    part = Part("pending_position")
+    row = _read_pending(content, part.note)
     order = Order(
         id=as_id(row.id, "pending_position.id"),
-        symbol=text_or_missing(row.asset_pair, "pending_position.asset_pair"),
-        side=translated(row.side, _ORDER_SIDES, "pending_position.side", odd),
-        order_type=_order_type(row.order_type),
-        status=_ORDER_EVENTS[name],
+        symbol=part.text(row.asset_pair, "asset_pair"),
+        side=part.word(row.side, _ORDER_SIDES, "side"),
+        order_type=part.word(row.order_type, _ORDER_TYPES, "order_type", "unknown"),
+        status=_ORDER_EVENTS[word],
         venue_status=name,
-        price=number_or_missing(row.desire_price, "pending_position.desire_price"),
-        amount=_amount(row),
-        average=positive(number_or_missing(row.execute_price, "pending_position.execute_price")),
-        currency=text_or_missing(row.collateral_currency, "pending_position.collateral_currency"),
-        stop_loss=number_or_missing(row.sl_in_instrument_price, "pending_position.sl_in_instrument_price"),
-        take_profit=number_or_missing(row.tp_in_instrument_price, "pending_position.tp_in_instrument_price"),
-        created=epoch_or_missing(row.create_date, "us", "pending_position.create_date"),
-        updated=epoch_or_missing(row.last_update_date, "us", "pending_position.last_update_date"),
+        price=part.number(row.desire_price, "desire_price"),
+        amount=_amount(row, part),
+        average=positive(part.number(row.execute_price, "execute_price")),
+        currency=part.text(row.collateral_currency, "collateral_currency"),
+        stop_loss=part.number(row.sl_in_instrument_price, "sl_in_instrument_price"),
+        take_profit=part.number(row.tp_in_instrument_price, "tp_in_instrument_price"),
+        created=part.epoch(row.create_date, "us", "create_date"),
+        updated=part.epoch(row.last_update_date, "us", "last_update_date"),
     )
-    time = row.create_date if name == "created" else None
     account = as_id(row.account_id, "pending_position.account_id")
-    return [
-        Observation(state=order, account=account, time=date_of(time, "pending_position.create_date")),
-        *odd,
-    ]
+    time = stamp(order.created) if word == "created" else None
+    return [Observation(state=order, account=account, time=time), *part.unreadable]
 
 
-def _order_type(wire: Any) -> _OrderType | UnsetType | None:
-    word = text_or_missing(wire, "pending_position.order_type")
-    return _ORDER_TYPES.get(word.lower(), "unknown") if isinstance(word, str) else word
-
-
-def _amount(row: _Deal) -> Decimal | UnsetType | None:
+def _amount(row: _Deal, part: Part) -> Decimal | UnsetType | None:
     if given(row.lots_amount) or row.lost_amount is UNSET:
-        return number_or_missing(row.lots_amount, "lots_amount")
-    return number_or_missing(row.lost_amount, "lost_amount")
+        return part.number(row.lots_amount, "lots_amount")
+    return part.number(row.lost_amount, "lost_amount")
 
 
-def _swap(wire: Any, odd: list[Item]) -> Decimal | UnsetType | None:
+def _swap(wire: Any, part: Part) -> Decimal | UnsetType | None:
     """The sum of the swaps.
 
     What one looks like isn't documented: a number, or an object with `amount` or `delta` (the venue's words for money
@@ -185,10 +164,11 @@ def _swap(wire: Any, odd: list[Item]) -> Decimal | UnsetType | None:
     if wire is None or wire is UNSET:
         return wire
     amounts = [_swap_amount(swap) for swap in wire] if isinstance(wire, list) else [None]
-    if None in amounts:
-        odd.append(Unrecognized("position.swaps of an unknown shape"))
+    try:
+        known = [exact(amount, "swaps") for amount in amounts]
+    except Malformed:
+        part.note("swaps", "an unknown shape")
         return None
-    known = [exact(amount, "position.swaps") for amount in amounts]
     total = known[0] if known else number(0)
     for amount in known[1:]:
         total = EXACT.add(total, amount)
@@ -196,6 +176,4 @@ def _swap(wire: Any, odd: list[Item]) -> Decimal | UnsetType | None:
 
 
 def _swap_amount(swap: Any) -> Any:
-    if isinstance(swap, dict):
-        swap = swap.get("amount", swap.get("delta"))
-    return swap if isinstance(swap, (int, Decimal)) and not isinstance(swap, bool) else None
+    return swap.get("amount", swap.get("delta")) if isinstance(swap, dict) else swap
