@@ -2,6 +2,7 @@
 
 import json
 import socket
+from itertools import pairwise
 
 import pytest
 import trio
@@ -9,6 +10,7 @@ import trustme
 
 from support.fake_venue import Lines
 from tocsin.feed.backoff import Backoff, Proof
+from tocsin.feed.complaints import Complaints
 from tocsin.feed.connection import split_messages
 from tocsin.feed.credentials import CredentialStore
 from tocsin.feed.flood import Flood
@@ -18,6 +20,7 @@ from tocsin.feed.urls import parse_target, redirected
 from tocsin.feed.websocket import WebSocket
 from tocsin.feed.words import one_line
 from tocsin.secrets import Masker
+from tocsin.venues.base import Unreadable
 
 
 def test_the_backoff_doubles_to_its_bound_with_full_jitter():
@@ -44,6 +47,48 @@ def test_after_short_lives_a_connection_must_prove_itself_longer_and_longer():
     assert proof.began(100) == 30
     proof.ended(130)
     assert proof.began(131) == 0
+
+
+class Told:
+    """A standing that notes what is complained of."""
+
+    def __init__(self):
+        self.said = []
+
+    async def complain(self, event, reason, raw=None):
+        self.said.append((trio.current_time(), event, reason, raw))
+
+
+async def test_a_field_that_cant_be_read_is_told_once_an_hour_with_its_count(autojump_clock):
+    del autojump_clock
+    told, begun = Told(), trio.current_time()
+    complaints = Complaints(told, every=60, parts_every=3600)
+    field, row = Unreadable("order.stop", "not a number"), Unreadable("order.list[]", "no id", row=True)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(complaints.tell_held)
+        for minute in range(90):
+            for _ in range(10):
+                await complaints.unreadable(field, f"raw {minute}")
+            if minute < 2:
+                await complaints.unreadable(Unreadable("order.price", "x"), "raw")
+                await complaints.unreadable(row, "raw")
+            await trio.sleep_until(begun + 60 * (minute + 1) - 1)
+        await trio.sleep_until(begun + 4 * 3600)
+        nursery.cancel_scope.cancel()
+    said = [(round((at - begun) / 3600, 2), event, reason) for at, event, reason, _ in told.said]
+    assert said[:3] == [
+        (0, "unrecognized", "order.stop: not a number"),
+        (0, "unrecognized", "order.price: x"),
+        (0, "malformed", "order.list[]: no id"),
+    ]
+    assert told.said[0][3] == "raw 0"
+    assert len(said) == 7  # each again with its count after an hour, and the busy one once more after two
+    assert {event: reason for _, event, reason in said[3:] if "list" in reason} == {
+        "malformed": "order.list[]: 1 more messages like it"
+    }
+    again = [at for at, _, reason in said[3:] if reason.startswith("order.stop")]
+    assert len(again) == 2
+    assert all(0.98 <= later - earlier <= 1.04 for earlier, later in pairwise([0, *again]))
 
 
 def test_a_flood_is_told_once_in_a_span_with_a_count():

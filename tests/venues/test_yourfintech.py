@@ -2,11 +2,14 @@
 
 import json
 from datetime import UTC, datetime
+from itertools import count
 
 import pytest
 from pydantic import ValidationError
 
 from support.decoding import RECEIVED, cases, check, fixture
+from tocsin.entities import Entities
+from tocsin.events import Instant, Key
 from tocsin.venues.base import Endpoint, Malformed, Session
 from tocsin.venues.registry import adapter
 from tocsin.venues.yourfintech import ADAPTER, YourfintechSettings
@@ -141,3 +144,33 @@ def test_nesting_without_end_is_malformed():
     )
     with pytest.raises(Malformed):
         ADAPTER.decode(deep, RECEIVED)
+
+
+def test_a_position_stays_at_its_last_real_price_while_the_quote_is_all_zeros():
+    """achannarasappa/ticker 95 (0.00 after hours), robinhood-unofficial/pyrh 143 (bid and ask all zeros)."""
+    entities, seconds = Entities(), count()
+
+    def say(**server_message):
+        text = json.dumps({"message_id": "1", "message_type": {"server_message": server_message}})
+        at = Instant(RECEIVED, 0.0).later(next(seconds))
+        return [
+            change
+            for item in ADAPTER.decode(text, at.wall).items
+            for change in entities.apply("fx", item, at, text)
+        ]
+
+    say(account_event={"account_added": {"id": "a1", "currency": "USD", "balance": 100, "leverage": 1}})
+    position = {"id": "p1", "account_id": "a1", "asset_pair": "OIL", "side": "Buy", "asset_open_price": 70}
+    say(position={"created": position | {"lots_amount": 1, "lots_size": 1, "profit_price": 1, "profit": 0}})
+    say(bid_ask={"id": "OIL", "bid": 71, "ask": 72})
+    before = entities.get(Key("fx", "position", "a1", "p1"))
+    changes = say(bid_ask={"id": "OIL", "bid": 0, "ask": 0})
+    say(position={"updated": {"id": "p1", "account_id": "a1", "asset_close_price": 0}})
+
+    assert [change.kind for change in changes] == ["ticker"]
+    ticker = changes[0].state
+    assert (ticker.bid, ticker.ask, ticker.price, ticker.spread) == (None, None, None, None)
+    after = entities.get(Key("fx", "position", "a1", "p1"))
+    assert (after.state.mark_price, after.state.profit) == (71, 1)
+    assert (after.time, after.received) == (before.time, before.received)
+    assert entities.get(Key("fx", "account", "a1", "a1")).state.equity == 101

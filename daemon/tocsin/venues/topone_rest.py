@@ -67,7 +67,7 @@ def picture(rest: Rest, markets: tuple[str, ...], *, balances: bool) -> Snapshot
     if balances:
         kinds.append("balance")
         response = yield rest.query("balance", {"assets": ""})
-        rows, _ = _listed(_data("balances", response, assets))
+        rows, _ = _listed(_data("balances", response, assets), assets)
         found += assets.each(rows, lambda row: _balance(row, assets), "list[]")
     return [
         SnapshotBegins(tuple(kinds)), *found, SnapshotEnds(), *orders.unreadable, *assets.unreadable,
@@ -82,7 +82,7 @@ def _working_orders(
     for page in range(1, _MOST_PAGES + 1):
         query = {"market": market, "page": str(page), "pageSize": str(_PAGE_SIZE)}
         response = yield rest.query("order", query)
-        rows, total = _listed(_data("orders", response, part))
+        rows, total = _listed(_data("orders", response, part), part)
         orders += part.each(rows, lambda row: _order(row, part), "list[]")
         listed += len(rows)
         if len(rows) < _PAGE_SIZE or (total is not None and listed >= total):
@@ -103,13 +103,13 @@ def _data(what: str, response: HttpResponse, part: Part) -> Raw:
 
 def _answer(body: bytes, part: Part) -> _Answer:
     try:
-        return _read_answer(body)
+        return _read_answer(body, part.note)
     except Malformed as malformed:
         nearly, why = mended(body.decode(errors="replace"))
         if not why:
             raise
         part.note(f"JSON with {why}", str(malformed))
-        return _read_answer(nearly)
+        return _read_answer(nearly, part.note)
 
 
 def _order(row: Raw, part: Part) -> Observation:
@@ -120,14 +120,14 @@ def _balance(row: Raw, part: Part) -> Observation:
     return balance_observed(_read_balance(row, part.note), part, from_rest=True)
 
 
-def _listed(data: Raw) -> tuple[list[Raw], int | None]:
+def _listed(data: Raw, part: Part) -> tuple[list[Raw], int | None]:
     """A page's rows, and how many there are in all, where it says.
 
     The document has the list in `data.list`; `data` itself and `data.records` are understood too.
     """
     if bytes(data).lstrip().startswith(b"["):
         return _read_rows(data), None
-    page = _read_page(data)
+    page = _read_page(data, part.note)
     rows = page.list if page.list is not UNSET else page.records
     if rows is UNSET:
         raise Malformed("an answer without its list")

@@ -4,8 +4,9 @@ What is read here is needed: the key of a thing, the word for what happened. Fie
 `lenient.Part`.
 """
 
+import json
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
@@ -52,7 +53,7 @@ class Reader(Generic[T]):
             return self._decoder.decode(message)
         except RecursionError:
             raise Malformed("nested too deeply") from None
-        except msgspec.ValidationError as error:  # also a number out of all range
+        except msgspec.ValidationError as error:  # also for a number out of all range
             if note is None:
                 raise Malformed(str(error)) from None
             return cast("T", _in_parts(self._shape, message, note, str(error)))
@@ -76,7 +77,21 @@ def _in_parts(shape: Any, message: str | bytes | Raw, note: Note, wrong: str) ->
         return {name: row for name, raw in entries.items() for row in _row(get_args(shape)[1], raw, note)}
     if isinstance(shape, type) and issubclass(shape, Struct):
         return _struct(shape, message, note)
+    if shape is Any and isinstance(message, Raw):
+        try:
+            return json.loads(bytes(message), parse_float=_or_beyond, parse_int=_or_beyond)
+        except RecursionError:
+            raise Malformed("nested too deeply") from None
     raise Malformed(wrong)
+
+
+def _or_beyond(text: str) -> int | Decimal | float:
+    """The JSON number; of one out of all range a float, which is no number, id or text to anybody who reads on."""
+    try:
+        found = json_number(text)
+    except ValueError:
+        return float(text)
+    return int(text) if text.lstrip("-").isdecimal() else found
 
 
 def _bare(shape: Any) -> Any:
@@ -156,7 +171,9 @@ def from_epoch(wire: Any, unit: TimeUnit, field: str) -> datetime | None:
 
 def as_id(wire: Any, field: str) -> str:
     """An id as text, never rewritten: ids go past 2**53."""
-    if isinstance(wire, bool) or not isinstance(wire, (str, int)) or wire == "":
+    if wire.__class__ is str and wire:
+        return wire
+    if wire.__class__ is not int:
         raise Malformed(f"{field}: not an id: {wire!r:.40}")
     return str(wire)
 
@@ -164,7 +181,7 @@ def as_id(wire: Any, field: str) -> str:
 def first_id(field: str, *wires: Any) -> str:
     """The first that is an id, of the names under which one may stand. Malformed where none is."""
     for wire in wires:
-        if given(wire) and not isinstance(wire, bool) and isinstance(wire, (str, int)):
+        if given(wire) and wire.__class__ in (str, int):
             return str(wire)
     return as_id(next(filter(given, wires), UNSET), field)
 

@@ -189,9 +189,8 @@ class Yourfintech:
                 else:
                     items.append(Unrecognized(f"server_message {cut(name, 64)}"))
         items += part.unreadable
-        unread = [item.reason for item in items if isinstance(item, Unreadable)]
-        if unread and len(unread) == len(items):
-            raise Malformed(unread[0])
+        if items and isinstance(items[0], Unreadable) and all(isinstance(item, Unreadable) for item in items):
+            raise Malformed(items[0].reason)
         return Decoded(tuple(items) or (Unrecognized("an empty message"),), stream)
 
     def snapshot(self, settings: YourfintechSettings, session: Session) -> Snapshot | None:  # noqa: ARG002  the protocol's

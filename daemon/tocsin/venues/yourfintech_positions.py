@@ -25,6 +25,7 @@ _ORDER_SIDES: Mapping[str, Literal["buy", "sell"]] = {"buy": "buy", "sell": "sel
 _ORDER_TYPES: Mapping[str, _OrderType] = {
     "limit": "limit", "market": "market", "stop": "stop", "stoplimit": "stop_limit", "stop_limit": "stop_limit",
 }  # fmt: skip
+_NO_SWAPS = number(0)
 _POSITION_EVENTS: Mapping[str, tuple[Literal["open", "closed"], str]] = {
     "created": ("open", "position.opened"),
     "updated": ("open", "position.updated"),
@@ -86,7 +87,7 @@ def position_event(name: str, content: Raw) -> list[Item]:
     part = Part("position")
     row = _read_position(content, part.note)
     state = _position(row, status, part)
-    time = {"created": state.opened, "closed": state.closed}.get(word)
+    time = state.opened if word == "created" else state.closed if word == "closed" else None
     account = as_id(row.account_id, "position.account_id")
     return [Observation(state=state, account=account, event=event, time=stamp(time)), *part.unreadable]
 
@@ -163,13 +164,15 @@ def _swap(wire: Any, part: Part) -> Decimal | UnsetType | None:
     """
     if wire is None or wire is UNSET:
         return wire
+    if wire == []:
+        return _NO_SWAPS
     amounts = [_swap_amount(swap) for swap in wire] if isinstance(wire, list) else [None]
     try:
         known = [exact(amount, "swaps") for amount in amounts]
     except Malformed:
         part.note("swaps", "an unknown shape")
         return None
-    total = known[0] if known else number(0)
+    total = known[0]
     for amount in known[1:]:
         total = EXACT.add(total, amount)
     return total
