@@ -40,13 +40,6 @@ def average_price(
     return _ROUNDED.normalize(EXACT.divide(cost, filled))
 
 
-def positive(value: Decimal | UnsetType | None) -> Decimal | UnsetType | None:
-    """None for a zero by which a venue means "none": of a broker's or CFD platform's prices every one, for nobody sells
-    there for nothing. At an electricity market a zero is a price, and so is what is below.
-    """
-    return None if isinstance(value, Decimal) and not value else value
-
-
 def traded(
     symbol: str,
     side: Literal["buy", "sell"] | UnsetType | None,

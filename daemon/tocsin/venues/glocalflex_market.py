@@ -65,6 +65,6 @@ def _levels(side: _Side, field: str, part: Part) -> list[Level] | None:
         return None
     levels = ((text, order.power) for text, orders in (side or {}).items() for order in orders)
     powers: dict[Decimal, Decimal] = {}
-    for price, power in part.levels(levels, field):
+    for price, power in part.levels(levels, field, zero_is_a_price=True):
         powers[price] = EXACT.add(powers.get(price, _NOTHING), power)
     return list(powers.items())

@@ -138,12 +138,26 @@ class Part:
                 self.note(field, str(malformed), row=True)
         return found
 
-    def levels(self, rows: Iterable[tuple[Any, Any]], field: str) -> list[tuple[Decimal, Decimal]]:
-        """Price and size of each level of a book; one of which either can't be read is left out."""
+    def price(self, wire: Any, field: str) -> Decimal | UnsetType | None:
+        """A price, of which a zero means that there is none. Not for electricity, which is given away and paid to be taken."""
+        return positive(self.number(wire, field))
+
+    def levels(
+        self, rows: Iterable[tuple[Any, Any]], field: str, *, zero_is_a_price: bool = False
+    ) -> list[tuple[Decimal, Decimal]]:
+        """Price and size of each level of a book; without those of no price, and those of which either can't be read."""
         levels = []
         for price, size in rows:
             try:
-                levels.append((exact(price, "price"), exact(size, "size")))
+                level = exact(price, "price"), exact(size, "size")
             except Malformed as malformed:
                 self.note(f"{field}[]", str(malformed), row=True)
+                continue
+            if level[0] or zero_is_a_price:
+                levels.append(level)
         return levels
+
+
+def positive(value: Decimal | UnsetType | None) -> Decimal | UnsetType | None:
+    """None for a zero by which a venue means "none"."""
+    return None if isinstance(value, Decimal) and not value else value

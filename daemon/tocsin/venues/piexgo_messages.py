@@ -9,7 +9,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from tocsin.events import Balance, Observation, Order
 from tocsin.venues import derive
 from tocsin.venues.base import Accepted, Control, Decoded, Item, Malformed, Refused, Unrecognized
-from tocsin.venues.lenient import Part
+from tocsin.venues.lenient import Part, positive
 from tocsin.venues.wire import Reader, as_id, below, cut, exact, given
 
 # errors.md: 10440 is a bad or expired key, signature or time; 101xx is "unable to process your request. Please try
@@ -139,7 +139,7 @@ def _trades(message: _Message, deals: Raw, part: Part) -> Decoded:
         derive.traded(
             symbol,
             part.word(deal.direct, _DIRECTIONS, "direct"),
-            part.number(deal.price, "price"),
+            part.price(deal.price, "price"),
             part.number(deal.vol, "vol"),
             part.epoch(deal.time, "ms", "time"),
         )
@@ -195,8 +195,8 @@ def _order(order: _Order, part: Part) -> Observation:
         order_type=order_type,
         status=status,
         venue_status=venue_status,
-        price=derive.positive(price) if order_type == "market" else price,
-        stop_price=derive.positive(part.number(order.stop, "stop")),
+        price=positive(price) if order_type == "market" else price,
+        stop_price=part.price(order.stop, "stop"),
         amount=amount,
         remaining=remaining,
         filled=filled,

@@ -9,7 +9,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from tocsin.events import EXACT, Balance, Observation, Order
 from tocsin.venues import derive
 from tocsin.venues.base import Accepted, Control, Decoded, Refused, Reply, Unrecognized
-from tocsin.venues.lenient import Part
+from tocsin.venues.lenient import Part, positive
 from tocsin.venues.wire import Reader, as_id, cut, given
 
 DEALS = "sub_deals_"
@@ -151,7 +151,7 @@ def _trades(symbol: str, deals: _Deals, part: Part) -> Iterator[Observation]:
         yield derive.traded(
             symbol,
             part.word(deal.side, _SIDES, "side"),
-            part.number(deal.price, "price"),
+            part.price(deal.price, "price"),
             part.number(deal.volume, "volume"),
             part.epoch(deal.time, "s", "time"),
         )
@@ -192,7 +192,7 @@ def order_observed(order: OrderRow, part: Part, *, sent: Any = UNSET, from_rest:
         order_type=order_type,
         status=status,
         venue_status=venue_status,
-        price=derive.positive(price) if order_type == "market" else price,
+        price=positive(price) if order_type == "market" else price,
         amount=part.number(order.amount, "amount"),
         remaining=part.number(order.left, "left"),
         filled=filled,

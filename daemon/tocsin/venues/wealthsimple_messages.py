@@ -9,7 +9,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from tocsin.events import Account, Observation, Order, Ticker
 from tocsin.venues import derive
 from tocsin.venues.base import Control, Decoded, Unrecognized
-from tocsin.venues.lenient import Part
+from tocsin.venues.lenient import Part, positive
 from tocsin.venues.wire import Reader, as_id, cut, first_id
 
 _CRYPTO = "sec-z-"
@@ -162,8 +162,8 @@ def _order(order: _Order, account: str, part: Part) -> Observation:
         status=status,
         venue_status=venue_status,
         time_in_force=part.text(order.time_in_force, "time_in_force"),
-        price=derive.positive(price) if order_type == "market" else price,
-        stop_price=derive.positive(_amount(order.stop_price, "stop_price", part)),
+        price=positive(price) if order_type == "market" else price,
+        stop_price=positive(_amount(order.stop_price, "stop_price", part)),
         amount=amount,
         filled=filled,
         remaining=derive.difference(amount, filled),
@@ -178,25 +178,23 @@ def _order(order: _Order, account: str, part: Part) -> Observation:
 def _ticker(security: str, quote: _Quote, part: Part) -> Observation:
     crypto = security.startswith(_CRYPTO)
 
-    def price(wire: Any, field: str) -> Decimal | UnsetType | None:
-        return derive.positive(part.number(wire, field))
-
     def size(wire: Any, field: str) -> Decimal | UnsetType | None:
         # A zero in a crypto quote means that it isn't supplied.
-        return price(wire, field) if crypto else part.number(wire, field)
+        value = part.number(wire, field)
+        return positive(value) if crypto else value
 
     symbol = as_id(security, "security_id")
     state = Ticker(
         id=symbol,
         symbol=symbol,
-        bid=price(quote.bid, "bid"),
-        ask=price(quote.ask, "ask"),
+        bid=part.price(quote.bid, "bid"),
+        ask=part.price(quote.ask, "ask"),
         bid_size=size(quote.bid_size, "bid_size"),
         ask_size=size(quote.ask_size, "ask_size"),
-        last=price(quote.last if quote.amount is UNSET else quote.amount, "amount"),
-        open=price(quote.open, "open"),
-        high=price(quote.high, "high"),
-        low=price(quote.low, "low"),
+        last=part.price(quote.last if quote.amount is UNSET else quote.amount, "amount"),
+        open=part.price(quote.open, "open"),
+        high=part.price(quote.high, "high"),
+        low=part.price(quote.low, "low"),
         volume=size(quote.volume, "volume"),
         currency=part.text(quote.currency, "currency"),
     )

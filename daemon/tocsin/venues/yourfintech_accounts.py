@@ -7,8 +7,8 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from tocsin.events import Account, Balance, Observation, Ticker
 from tocsin.venues.base import Item, Malformed, Unrecognized
-from tocsin.venues.derive import positive, stamp
-from tocsin.venues.lenient import Part
+from tocsin.venues.derive import stamp
+from tocsin.venues.lenient import Part, positive
 from tocsin.venues.wire import Reader, as_id, as_word, cut
 
 _CAUSES: Mapping[str, str] = {
@@ -34,8 +34,8 @@ def bid_ask(content: Raw) -> list[Item]:
     ticker = Ticker(
         id=symbol,
         symbol=symbol,
-        bid=positive(part.number(row.bid, "bid")),
-        ask=positive(part.number(row.ask, "ask")),
+        bid=part.price(row.bid, "bid"),
+        ask=part.price(row.ask, "ask"),
     )
     return [Observation(state=ticker, time=stamp(part.epoch(row.date, "us", "date"))), *part.unreadable]
 

@@ -13,8 +13,8 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from tocsin.events import EXACT, Observation, Order, Position, number
 from tocsin.venues.base import Item, Malformed, Unrecognized
-from tocsin.venues.derive import positive, stamp
-from tocsin.venues.lenient import Part
+from tocsin.venues.derive import stamp
+from tocsin.venues.lenient import Part, positive
 from tocsin.venues.wire import Reader, as_id, cut, exact, given
 
 _OrderType: TypeAlias = Literal["limit", "market", "stop", "stop_limit", "unknown"]
@@ -93,7 +93,7 @@ def position_event(name: str, content: Raw) -> list[Item]:
 
 
 def _position(row: _Position, status: Literal["open", "closed"], part: Part) -> Position:
-    close_price = positive(part.number(row.asset_close_price, "asset_close_price"))
+    close_price = part.price(row.asset_close_price, "asset_close_price")
     if status == "open" and close_price is None:
         close_price = UNSET  # "not closed yet" says nothing about where the price stands now
     return Position(
@@ -138,7 +138,7 @@ def pending_event(name: str, content: Raw) -> list[Item]:
         venue_status=name,
         price=part.number(row.desire_price, "desire_price"),
         amount=_amount(row, part),
-        average=positive(part.number(row.execute_price, "execute_price")),
+        average=part.price(row.execute_price, "execute_price"),
         currency=part.text(row.collateral_currency, "collateral_currency"),
         stop_loss=part.number(row.sl_in_instrument_price, "sl_in_instrument_price"),
         take_profit=part.number(row.tp_in_instrument_price, "tp_in_instrument_price"),
