@@ -1,11 +1,13 @@
 """The way of a delivery: in order, until it is told, on the memory outbox and on the real store."""
 
+import re
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import msgspec
 import pytest
 import trio
+from structlog.testing import capture_logs
 
 from support.outboxes import (
     FAILED,
@@ -20,7 +22,9 @@ from support.outboxes import (
 )
 from tocsin.alerts.message import Names
 from tocsin.delivery.model import ChannelSettings, Outcome
-from tocsin.delivery.outbox import Channel, Wake, run_channel
+from tocsin.delivery.notes import Notes
+from tocsin.delivery.outages import Outages
+from tocsin.delivery.outbox import CHAT, Channel, Wake, run_channel
 from tocsin.events import Occurrence
 from tocsin.secrets import Secret
 from tocsin.store import Database, inline
@@ -96,6 +100,8 @@ class World:
         target=0,
         name="desk",
     ):
+        self.notes = Notes({})
+        self.outages = Outages(self.notes)
         self.outbox, self.sender, self.wake, self.clock = outbox, sender, Wake(), TrioClock()
         self.occurrences: list[Occurrence] = []
         urls = (Secret(url),) * (target + 1)
@@ -111,6 +117,8 @@ class World:
             clock=self.clock,
             tell=self._tell,
             wake=self.wake,
+            outages=self.outages,
+            note=self.notes.set,
             jitter=lambda: self.jitter,
         )
 
@@ -264,7 +272,9 @@ class TestGivingUp:
         await outbox.put(delivery("d1"), delivery("d2", alert="a2"), delivery("d3", alert="a3"))
         async with world.running():
             await trio.sleep(1)
-        assert len(world.occurrences) == 2
+        assert [told.event for told in world.occurrences] == [
+            "daemon.delivery_failed", "daemon.delivery_recovered", "daemon.delivery_failed",
+        ]  # fmt: skip
 
     async def test_a_failure_to_tell_of_a_failure_is_not_told(self, outbox, autojump_clock):
         world = World(outbox, ScriptedSender(always=REFUSED))
@@ -611,15 +621,210 @@ class TestCrash:
         assert trio.current_time() == pytest.approx(5.0, abs=0.01)
         assert await outbox.statuses() == {"d1": "pending"}
 
-    async def test_a_bug_is_loud(self, outbox, autojump_clock):
+    async def test_a_bug_is_loud_and_holds_up_no_other_message(self, outbox, autojump_clock):
         class Buggy(ScriptedSender):
             async def send(self, message):
-                raise ZeroDivisionError
+                if message.delivery_id == "d1":
+                    raise ZeroDivisionError
+                return await super().send(message)
 
+        world = World(outbox, Buggy())
+        await outbox.put(delivery("d1"), delivery("d2", alert="a2"))
+        with capture_logs() as logs:
+            async with world.running():
+                await trio.sleep(100)
+        assert world.sender.ids() == ["d2"]
+        assert await outbox.error("d1") == "desk: internal error (ZeroDivisionError)"
+        assert {entry["log_level"] for entry in logs if entry.get("exc_info")} == {"error"}
+        assert [told.event for told in world.occurrences] == ["daemon.delivery_failed"]
+
+
+class TestOutage:
+    """Whoever isn't told must be told that: once an outage, on the other channels, and of its end."""
+
+    def told(self, world):
+        return [(told.event.removeprefix("daemon."), told.state.reason) for told in world.occurrences]
+
+    @pytest.mark.parametrize("answer", [FAILED, "hang"])
+    @pytest.mark.parametrize("severity", ["info", "critical"])
+    async def test_what_is_refused_or_unanswered_for_a_minute_is_told_once(
+        self, outbox, answer, severity, autojump_clock
+    ):
+        world = World(outbox, ScriptedSender(always=answer))
+        await outbox.put(*(delivery(f"d{n}", alert=f"a{n}", severity=severity) for n in range(3)))
+        async with world.running():
+            await trio.sleep(59.9)
+            assert world.occurrences == []
+            await trio.sleep(0.2)
+            reason = "Slack: 500 oops" if answer is FAILED else "desk: no answer within 45 s"
+            assert self.told(world) == [("delivery_failed", reason)]
+            assert "channel desk does not take messages" in world.outages.attention({"desk": 1})[0]
+            await trio.sleep(3600)
+            assert len(world.occurrences) == 1
+            world.sender.always = SENT
+            await trio.sleep(400)
+        assert [event for event, _ in self.told(world)] == ["delivery_failed", "delivery_recovered"]
+        assert world.occurrences[1].state.subject == "desk"
+        assert reason in world.occurrences[1].state.reason
+        assert world.outages.attention({"desk": 1}) == []
+
+    async def test_what_arrives_within_the_minute_is_not_told(self, outbox, autojump_clock):
+        world = World(outbox, ScriptedSender(*[FAILED] * 5))
         await outbox.put(delivery("d1"))
-        with pytest.raises(BaseExceptionGroup) as caught:
-            await World(outbox, Buggy()).run()
-        assert caught.group_contains(ZeroDivisionError)
+        async with world.running():
+            await trio.sleep(300)
+        assert world.sender.ids() == ["d1"]
+        assert world.occurrences == []
+
+    async def test_what_waits_for_its_turn_is_not_told(self, outbox, autojump_clock):
+        world = World(outbox, ScriptedSender(), rate="1/min", fallback=("mail", 1))
+        await outbox.put(*(delivery(f"d{n}", alert=f"a{n}", severity="critical") for n in range(5)))
+        async with world.running():
+            await trio.sleep(600)
+        assert len(world.sender.ids()) == 5
+        assert world.occurrences == []
+
+    async def test_one_that_is_never_taken_is_told_once_while_others_arrive(self, outbox, autojump_clock):
+        class Choking(ScriptedSender):
+            async def send(self, message):
+                self.always = FAILED if message.delivery_id == "poison" else SENT
+                return await super().send(message)
+
+        world = World(outbox, Choking())
+        await outbox.put(delivery("poison", alert="p"))
+        async with world.running():
+            for n in range(5):
+                await world.put(delivery(f"d{n}", alert=f"a{n}", at=30.0 * n))
+                await trio.sleep(30)
+            await trio.sleep(3000)
+        assert [event for event, _ in self.told(world)] == ["delivery_failed", "delivery_recovered"]
+        assert world.occurrences[1].state.reason.endswith("; 1 not delivered yet")
+
+    async def test_across_a_restart_it_is_the_same_outage(self, outbox, autojump_clock):
+        first = World(outbox, ScriptedSender(always=FAILED))
+        await outbox.put(delivery("d1"))
+        async with first.running():
+            await trio.sleep(100)
+        again = World(outbox, ScriptedSender(FAILED))
+        again.outages = Outages(Notes(first.notes.under("")))
+        async with again.running():
+            await trio.sleep(1000)
+        assert [event for event, _ in self.told(first)] == ["delivery_failed"]
+        assert [event for event, _ in self.told(again)] == ["delivery_recovered"]
+
+    async def test_two_urls_of_a_channel_are_one_outage(self, outbox, autojump_clock):
+        first = World(outbox, ScriptedSender(always=FAILED))
+        second = World(outbox, ScriptedSender(always=REFUSED), target=1)
+        second.outages, second.occurrences = first.outages, first.occurrences
+        await outbox.put(delivery("d0"), delivery("d1", target=1))
+        async with first.running(), second.running():
+            await trio.sleep(100)
+            second.sender.always = SENT
+            await trio.sleep(700)
+            assert len(first.occurrences) == 1
+            first.sender.always = SENT
+            await trio.sleep(700)
+        assert [event for event, _ in self.told(first)] == ["delivery_failed", "delivery_recovered"]
+
+    async def test_failing_to_tell_of_a_failure_shows_and_hides_no_failure_after_it(
+        self, outbox, autojump_clock
+    ):
+        world = World(outbox, ScriptedSender(always=FAILED))
+        await outbox.put(delivery("d1", says={"kind": "daemon", "event": "daemon.delivery_failed"}))
+        async with world.running():
+            await trio.sleep(100)
+            assert world.occurrences == []
+            assert world.outages.attention({"desk": 1})
+            await world.put(delivery("d2", alert="a2", at=100))
+            await trio.sleep(400)
+        assert self.told(world) == [("delivery_failed", "Slack: 500 oops")]
+
+
+class TestRecipients:
+    PARTLY = Outcome(
+        sent=False, answer="Telegram: 500 Oops (to 111)", refused=("Telegram: 403 blocked (to 222)",)
+    )
+    BLOCKED = Outcome(sent=False, answer="Telegram: 403 blocked (to 222)", permanent=True)
+
+    async def test_those_who_refuse_are_told_once_and_handed_over_while_the_rest_is_retried(
+        self, outbox, autojump_clock
+    ):
+        world = World(
+            outbox, ScriptedSender(self.PARTLY, self.PARTLY, always=self.BLOCKED), fallback=("mail", 1)
+        )
+        await outbox.put(delivery("d1"))
+        async with world.running():
+            await trio.sleep(1)
+            assert await outbox.statuses("mail") == {handed_id("a1"): "pending"}
+            (told,) = world.occurrences
+            assert told.state.reason == "Telegram: 403 blocked (to 222)"
+            await trio.sleep(1000)
+        assert world.sender.times() == pytest.approx([0, 1, 3, 603], abs=0.01)
+        assert len(world.occurrences) == 1
+        assert list(await outbox.statuses("mail")) == [handed_id("a1")]
+
+
+async def test_where_a_chat_has_moved_is_kept_and_told_once(outbox, autojump_clock):
+    moved = Outcome(sent=True, answer="Telegram: 200", moved={"-42": "-10042"})
+    world = World(outbox, ScriptedSender(moved))
+    await outbox.put(delivery("d1"), delivery("d2", alert="a2"))
+    async with world.running():
+        await trio.sleep(1)
+    assert world.notes.under(CHAT) == {"-42": "-10042"}
+    (told,) = world.occurrences
+    assert (told.event, told.state.subject) == ("daemon.degraded", "desk")
+    assert "channel desk" in told.state.reason
+    assert "tgram://…/-10042" in told.state.reason
+
+
+class TestClock:
+    """However the machine's clock is set: what waits is as old as the time that went by."""
+
+    @pytest.mark.parametrize(
+        "jump", [timedelta(hours=-2), timedelta(days=-3), timedelta(hours=2), timedelta(days=3)]
+    )
+    async def test_a_clock_that_is_set_neither_ages_nor_renews(self, outbox, jump, autojump_clock):
+        world = World(outbox, ScriptedSender(*[FAILED] * 4))
+        expire = 3600.0
+        async with world.running():
+            await trio.sleep(5000)
+            await world.put(delivery("before", at=5000, expire=expire))
+            await trio.sleep(0.5)
+            world.clock.wall_jump = jump
+            after = 5000.5 + jump.total_seconds()
+            await world.put(delivery("after", alert="a2", at=after, expire=expire))
+            await trio.sleep(60)
+        assert sorted(world.sender.ids()) == ["after", "before"]
+        late = [re.search(r"late by (.*)", message.body) for _, message in world.sender.told]
+        assert [found[1] for found in late if found and not re.match(r"1?[0-9]s", found[1])] == []
+
+    @pytest.mark.parametrize("jump", [timedelta(hours=-2), timedelta(hours=2)])
+    async def test_it_expires_when_its_time_is_up(self, outbox, jump, autojump_clock):
+        world = World(outbox, ScriptedSender(always=FAILED), fallback=("mail", 1))
+        async with world.running():
+            await trio.sleep(10_000)
+            world.clock.wall_jump = jump
+            await world.put(
+                delivery("d1", at=10_000 + jump.total_seconds(), expire=600.0, severity="critical")
+            )
+            await trio.sleep(59)
+            assert await outbox.statuses("mail") == {}
+            await trio.sleep(2)
+            assert len(await outbox.statuses("mail")) == 1
+            await trio.sleep(400)
+            assert await outbox.statuses() == {"d1": "pending"}
+            await trio.sleep(600)
+        assert await outbox.statuses() == {"d1": "dead"}
+
+    async def test_what_is_late_says_by_how_much_it_really_is(self, outbox, autojump_clock):
+        world = World(outbox, ScriptedSender(*[FAILED] * 7))
+        async with world.running():
+            await trio.sleep(10_000)
+            await world.put(delivery("d1", at=10_000))
+            await trio.sleep(10)
+            world.clock.wall_jump = timedelta(hours=-1)
+            await trio.sleep(300)
+        assert "late by 2m 7s" in world.sender.told[0][1].body
 
 
 async def test_a_store_that_is_away_loses_nothing_and_repeats_nothing(autojump_clock):
@@ -662,6 +867,28 @@ async def test_a_context_that_another_version_kept_is_still_told(outbox, autojum
     assert message.title == "firing: alert a1"
     assert '"profit": "-60"' in message.body
     assert message.severity == "critical"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"value": "sixty"},
+        {"kind": "no kind of ours"},
+        {"started_at": None},
+        {"fields": {"profit": ["-60"]}},
+        {"worst": "NaN?"},
+    ],
+)
+async def test_a_context_that_no_message_can_be_made_of_is_told_and_holds_up_nothing(
+    outbox, changes, autojump_clock
+):
+    world = World(outbox, ScriptedSender())
+    strange = delivery("d1")
+    context = {**strange.context, "title": "{{ profit }}", **changes}
+    await outbox.put(msgspec.structs.replace(strange, context=context), delivery("d2", alert="a2"))
+    async with world.running():
+        await trio.sleep(1)
+    assert world.sender.ids() == ["d1", "d2"]
 
 
 async def test_every_ring_is_heard(autojump_clock):

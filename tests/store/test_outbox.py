@@ -43,6 +43,67 @@ def test_a_resolution_waits_for_its_firing(store):
     assert due_ids(store, at(31)) == ["other", "resolved"]
 
 
+DAMAGE = {
+    "a context that is no JSON": ("context", "{'rule'"),
+    "a context that is no object": ("context", "[1]"),
+    "a context that is no text": ("context", b"\xff\xfe{}"),
+    "an empty context": ("context", ""),
+    "a time of creation": ("created_at", "yesterday"),
+    "a time to expire": ("expires_at", ""),
+    "a time that is no text": ("expires_at", b"2026\xff"),
+    "a time to be tried": ("next_at", ""),
+    "one that never comes": ("next_at", "when it suits"),
+    "an error that is no text": ("error", b"500 \xc3"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("asked", ["due", "next_due", "waiting", "unhanded"])
+def test_one_row_that_can_t_be_read_is_set_aside_and_the_rest_goes_on(store, damage, asked):
+    put(store, delivery("before", severity="critical"))
+    put(
+        store,
+        delivery("bad", alert="a2", severity="critical"),
+        delivery("after", alert="a2", severity="critical"),
+    )
+    column, value = DAMAGE[damage]
+    store._db.execute(f"UPDATE deliveries SET {column} = CAST(? AS TEXT) WHERE id = 'bad'", [value])
+    if asked == "next_due":
+        store.next_due("desk", 0)
+    elif asked == "waiting":
+        assert store.waiting("a1", "desk", 0)
+        store.waiting("a2", "desk", 0)
+    elif asked == "unhanded":
+        store.unhanded("desk", 0, None, 10)
+    store.due("desk", 0, at(1), 10)  # a head that can't be read gives its place to the next
+    store.record([attempt(id_) for id_ in due_ids(store, at(1)) if id_ == "before"])
+    store.next_due("desk", 0)
+    assert due_ids(store, at(1)) == ["after"]
+    assert store._db.execute("SELECT status FROM deliveries WHERE id = 'bad'").fetchone() == ("dead",)
+    (told,) = store.take_troubles()
+    assert "firing of alert a2 for desk (delivery bad)" in told
+    assert store.take_troubles() == []
+
+
+def test_what_was_sent_and_can_t_be_read_any_more_is_left_alone(store):
+    put(store, delivery("d1"))
+    store.record([attempt("d1")])
+    store._db.execute("UPDATE deliveries SET context = 'x' WHERE id = 'd1'")
+    assert store.told("a1", "desk") == []
+    assert store.take_troubles() == []
+    assert store._db.execute("SELECT status FROM deliveries").fetchone() == ("sent",)
+
+
+def test_notes_outlast_the_store(tmp_path):
+    store = opened(tmp_path / "other")
+    store.note({"a": "1", "b": "2"})
+    store.note({"a": None, "b": "3"})
+    store.close()
+    store = opened(tmp_path / "other")
+    assert store.load().notes == {"b": "3"}
+    store.close()
+
+
 @pytest.mark.parametrize("end", ["sent", "dead", "superseded"])
 def test_whatever_ends_the_older_lets_the_next_go(store, end):
     put(store, delivery("firing"), delivery("resolved", state_told="resolved"))

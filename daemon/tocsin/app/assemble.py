@@ -18,7 +18,9 @@ from tocsin.delivery.apprise_sender import make_sender
 from tocsin.delivery.channel import Wakes
 from tocsin.delivery.emergency import SteadfastOutbox
 from tocsin.delivery.model import Sender
-from tocsin.delivery.outbox import Channel, run_channel
+from tocsin.delivery.notes import Notes
+from tocsin.delivery.outages import Outages
+from tocsin.delivery.outbox import CHAT, Channel, run_channel
 from tocsin.engine.changeover import became
 from tocsin.engine.engine import Engine
 from tocsin.entities import Entities
@@ -75,6 +77,9 @@ class Rooms:
     wakes: Wakes = field(init=False)
     outbox: SteadfastOutbox = field(init=False)
     credentials: CredentialStore = field(init=False)
+    notes: Notes = field(init=False)
+    outages: Outages = field(init=False)
+    chats: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
         self.inbox = Inbox()
@@ -95,6 +100,9 @@ class Rooms:
             outbox=self.outbox,
             degraded=self._degraded,
         )
+        self.notes = Notes(self.loaded.notes)
+        self.outages = Outages(self.notes)
+        self.chats = self.notes.under(CHAT)
         self.credentials = CredentialStore(self.settings.state_dir / "credentials", self.log)
 
     def restore(self, unreadable: list[str]) -> Batch:
@@ -151,7 +159,9 @@ class Rooms:
         url = channel.urls[target]
         label = name if len(channel.urls) == 1 else f"{name}/{target}"
         sender: Sender = (
-            DrySender(label, self.log) if dry_run else make_sender(url, name=label, masker=settings.masker)
+            DrySender(label, self.log)
+            if dry_run
+            else make_sender(url, name=label, masker=settings.masker, moved=self.chats)
         )
         fallback = (
             (channel.fallback, len(settings.channels[channel.fallback].urls)) if channel.fallback else None
@@ -165,6 +175,8 @@ class Rooms:
             clock=self.clock,
             tell=tell,
             wake=self.wakes.of(name),
+            outages=self.outages,
+            note=self.notes.set,
             log=self.log,
         )
 
@@ -176,6 +188,12 @@ class Rooms:
         told = Occurrence(state=state, event="daemon.degraded", origin="synthetic")
         with trio.move_on_after(1):
             await self.inbox.put(Received(venue=OURSELVES, observed=(told,), at=self.clock.now()))
+
+    def attention(self) -> list[str]:
+        """What somebody should look into although the daemon itself is healthy."""
+        return self.outages.attention(
+            {name: len(channel.urls) for name, channel in self.settings.channels.items()}
+        )
 
     def venues_told(self, settings: Settings) -> list[dict[str, Any]]:
         """The connections as they stand, in the order of the config."""

@@ -187,6 +187,7 @@ class Daemon:
         stale = changes.stale_channels(before, after)
         ending = {*channels.removed, *stale}
         await self._parts.stop(*(part for part in self._parts.names if _channel_of(part) in ending))
+        self._rooms.outages.forget(channels.removed)
         for name in (*channels.added, *stale):
             self._start_channel(name)
         await self._tell_stranded()
@@ -217,6 +218,7 @@ class Daemon:
             "dry_run": self._dry_run,
             "healthy": not wrong,
             "wrong": wrong,
+            "attention": self._rooms.attention(),
             "venues": self._rooms.venues_told(self._settings),
             "channels": list(self._settings.channels),
             "rules": len(self._settings.rules),
@@ -249,6 +251,7 @@ class Daemon:
         )
         start("heart", self._heart.run)
         start("check of the database", self._check_database)
+        start("notes", partial(self._rooms.notes.keep, self._rooms.database.note, self._log))
 
     def _start_venue(self, name: str) -> None:
         venue = venue_feed(self._settings.venues[name])

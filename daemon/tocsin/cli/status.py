@@ -44,7 +44,7 @@ def _tell(state: dict[str, Any], socket: Path) -> None:
     click.echo(
         f"Tocsin {state['version']}, process {state['pid']}, since {time_of(state['started_at'])}: {health}"
     )
-    for wrong in (*state["wrong"], *_troubles(state)):
+    for wrong in (*state["wrong"], *state["attention"], *_troubles(state)):
         click.echo(f"  {paint(wrong, 'red')}")
     click.echo(f"  config {state['config']}, state {state['state_dir']}, answered at {socket}")
     click.echo(

@@ -1,7 +1,6 @@
 """Sending one URL's messages by Apprise, in a thread of the sender's own, and saying what the service answered."""
 
 import importlib
-from collections.abc import Mapping
 from typing import Any
 
 import trio
@@ -21,7 +20,7 @@ _TYPES = {"info": "info", "warning": "warning", "critical": "failure"}
 class AppriseSender:
     """One URL of a channel. One thread at most: a send that hangs keeps it, and the next ones fail until it ends.
 
-    `moved` (Telegram's) has the present ids of chats by their former ones, as far as they are known.
+    `moved` (Telegram's) has the present ids of chats by their former ones; what is learnt is added.
     """
 
     def __init__(
@@ -31,13 +30,13 @@ class AppriseSender:
         name: str,
         masker: Masker,
         deadline: float = DEADLINE,
-        moved: Mapping[str, str] | None = None,
+        moved: dict[str, str] | None = None,
     ) -> None:
         self.name = name
         self._url = url
         self._masker = masker
         self._deadline = deadline
-        self._moved = dict(moved or {})
+        self._moved = moved if moved is not None else {}
         self._limiter = trio.CapacityLimiter(1)
         self._plugin: Any = None
         self._own_masker = Masker()
@@ -134,7 +133,7 @@ def make_sender(
     name: str,
     masker: Masker | None = None,
     deadline: float = DEADLINE,
-    moved: Mapping[str, str] | None = None,
+    moved: dict[str, str] | None = None,
 ) -> AppriseSender:
     """A sender for one URL. `name` is shown to people; `masker` knows the configuration's secrets.
 

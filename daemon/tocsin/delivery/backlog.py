@@ -1,7 +1,7 @@
 """What to make of what waits on a channel: one message of several, how long to wait, what to hand over. Pure."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -20,6 +20,10 @@ PERMANENT_RETRY = 600.0  # seconds; a refusal is tried again that slowly: tokens
 CRITICAL_WITHIN = timedelta(minutes=1)  # a critical one that isn't delivered by then goes to the fallback too
 # What waited that long, or was tried before, waited in vain: its end is then told with it, not after it.
 _IN_VAIN = timedelta(seconds=5)
+
+
+Age = Callable[[datetime], timedelta]
+"""How long ago that was, whatever the wall-clock was set to since."""
 
 
 class Parcel(Struct, frozen=True):
@@ -43,7 +47,7 @@ class Parcel(Struct, frozen=True):
         return max(delivery.attempts for delivery in self.all)
 
 
-def gather(waiting: Sequence[Delivery], now: datetime) -> Parcel:
+def gather(waiting: Sequence[Delivery], age: Age) -> Parcel:
     """What to send first of what waits, in order, for one alert on one target (never empty).
 
     A firing that waited in vain and its resolution are one message; reminders give way to whatever is newer.
@@ -51,7 +55,7 @@ def gather(waiting: Sequence[Delivery], now: datetime) -> Parcel:
     first = waiting[0]
     ends = next((n for n, delivery in enumerate(waiting) if delivery.state_told == "resolved"), None)
     if first.state_told == "firing":
-        if ends is not None and (first.attempts > 0 or now - first.created_at >= _IN_VAIN):
+        if ends is not None and (first.attempts > 0 or age(first.created_at) >= _IN_VAIN):
             end = waiting[ends]
             note = f"was firing from {time_text(_at(first))} to {time_text(_at(end))}; not told before"
             return Parcel(end, tuple(waiting[:ends]), (note,))
@@ -73,22 +77,26 @@ def _reminders(waiting: Sequence[Delivery]) -> tuple[Delivery, ...]:
     return tuple(found)
 
 
-def message(parcel: Parcel, names: Names, now: datetime) -> Message:
-    """The parcel as it is sent `now`: how late it is depends on that."""
+def message(parcel: Parcel, names: Names, age: Age) -> Message:
+    """The parcel as it is sent now. Raises whatever a context that another version kept, or a damaged one, brings about."""
     carrier = parcel.carrier
-    notes = (*parcel.notes, *_kept_notes(carrier))
-    try:
-        context = msgspec.convert(carrier.context, Context)
-    except msgspec.ValidationError as error:
-        # Kept by another version. Ugly, but told.
-        facts = flat(json.dumps(carrier.context, default=str, ensure_ascii=False), 3000)
-        return Message(
-            title=f"{carrier.state_told}: alert {carrier.alert}",
-            body=f"(its context can't be read: {flat(str(error))})\n{facts}",
-            severity="critical" if carrier.severity == "critical" else "warning",
-            delivery_id=carrier.id,
-        )
-    return render(context, names, delivery_id=carrier.id, late=late_by(context, now), notes=notes)
+    context = msgspec.convert(carrier.context, Context)
+    late = late_by(context, context.at + age(context.at))
+    return render(
+        context, names, delivery_id=carrier.id, late=late, notes=(*parcel.notes, *_kept_notes(carrier))
+    )
+
+
+def bare_message(parcel: Parcel, error: Exception) -> Message:
+    """For one that can't be made into a proper message. Ugly, but told."""
+    carrier = parcel.carrier
+    facts = flat(json.dumps(carrier.context, default=str, ensure_ascii=False), 3000)
+    return Message(
+        title=f"{carrier.state_told}: alert {carrier.alert}",
+        body=f"(its context can't be read: {flat(f'{type(error).__name__}: {error}')})\n{facts}",
+        severity="critical" if carrier.severity == "critical" else "warning",
+        delivery_id=carrier.id,
+    )
 
 
 def backoff(tries: int, jitter: float) -> float:
@@ -128,8 +136,18 @@ def hand_over(
 
 
 def tells_of_failure(delivery: Delivery) -> bool:
-    """Whether it is itself about a delivery that failed: its own failing is not told, or they'd chase each other."""
-    return delivery.context.get("event") == "daemon.delivery_failed"
+    """Whether it is itself about a channel that failed: its own failing is not told, or they'd chase each other."""
+    return delivery.context.get("event") in ("daemon.delivery_failed", "daemon.delivery_recovered")
+
+
+def is_expired(parcel: Parcel, age: Age) -> bool:
+    """Whether it has waited for as long as it may."""
+    return life_left(parcel.carrier, age) <= timedelta(0)
+
+
+def life_left(delivery: Delivery, age: Age) -> timedelta:
+    """How long it may still be tried."""
+    return delivery.expires_at - delivery.created_at - age(delivery.created_at)
 
 
 def _kept_notes(delivery: Delivery) -> tuple[str, ...]:

@@ -18,15 +18,20 @@ from tocsin.delivery.backlog import (
     PERMANENT_RETRY,
     Parcel,
     backoff,
+    bare_message,
     gather,
+    is_expired,
+    life_left,
     message,
     tells_of_failure,
 )
 from tocsin.delivery.channel import Channel, Outbox, Wake
 from tocsin.delivery.fallback import Fallback
 from tocsin.delivery.model import Outcome, Sender
+from tocsin.delivery.notes import Notes
+from tocsin.delivery.outages import Failures, Outages
 from tocsin.delivery.pace import pace_for
-from tocsin.delivery.patience import OnlyOn, Queue, finishing
+from tocsin.delivery.patience import Queue, RunClock, finishing
 from tocsin.events import Daemon, Occurrence
 from tocsin.store.model import Attempt, Delivery, NewDelivery
 
@@ -34,6 +39,7 @@ SEND_DEADLINE = 45.0  # seconds; senders have a deadline of their own, this is f
 _GRACE = 4.0  # seconds that a message on its way may take to arrive and be recorded when the daemon stops
 _LONGEST_REST = 60.0  # seconds; a wake-up that was missed delays no longer
 _BATCH = 50
+CHAT = "telegram_chat "  # the beginning of a note's key; a chat's former id follows
 
 
 async def run_channel(
@@ -44,13 +50,16 @@ async def run_channel(
     clock: Clock,
     tell: Callable[[Occurrence], Awaitable[None]],
     wake: Wake,
+    outages: Outages | None = None,
+    note: Callable[[str, str], None] = lambda _key, _value: None,
     jitter: Callable[[], float] = random.random,
     log: Any = None,
 ) -> None:
     """Delivers for ever. Ends only by cancellation (a message on its way gets 4 s) or a bug.
 
-    `tell` takes `daemon.delivery_failed`, whose subject is the channel that it must not be told on. `wake` is rung
-    by whoever commits deliveries, after the commit. `jitter` gives 0.0 to 1.0; `log` is a structlog logger.
+    `tell` takes `daemon.delivery_failed`, whose subject is the channel that it must not be told on, and
+    `daemon.delivery_recovered`. `wake` is rung by whoever commits deliveries, after the commit. `outages` are those of all
+    channels, `note` keeps present ids of chats under `CHAT` and their former ones. `jitter` gives 0.0 to 1.0; `log` is a structlog logger.
     """
     task = _ChannelTask(
         channel,
@@ -59,10 +68,13 @@ async def run_channel(
         clock=clock,
         tell=tell,
         wake=wake,
+        outages=Outages(Notes({})) if outages is None else outages,
+        note=note,
         jitter=jitter,
         log=structlog.get_logger() if log is None else log,
     )
     async with trio.open_nursery() as nursery:
+        nursery.start_soon(task.failures.mind)
         if channel.fallback is not None:
             nursery.start_soon(task.mind_critical)
         await task.deliver()
@@ -78,18 +90,20 @@ class _ChannelTask:
         clock: Clock,
         tell: Callable[[Occurrence], Awaitable[None]],
         wake: Wake,
+        outages: Outages,
+        note: Callable[[str, str], None],
         jitter: Callable[[], float],
         log: Any,
     ) -> None:
         self._channel, self._sender = channel, sender
-        self._clock, self._tell, self._wake, self._jitter = clock, tell, wake, jitter
-        self._time = OnlyOn(clock)
-        self._since = self._time.wall()
+        self._tell, self._wake, self._note, self._jitter = tell, wake, note, jitter
+        self._time = RunClock(clock)
+        self._began = self._time.steady()
         self._pace = pace_for(channel.settings.urls[channel.target].reveal(), channel.settings.rate)
         self._failures = 0  # in a row
         # Steady: after a failure the service gets its rest, whatever else is due.
         self._held_until = float("-inf")
-        self._outage_told = False
+        self.failures = Failures(channel.name, channel.target, outages, self._time, self._say)
         self._fallback = Fallback(channel.fallback)
         self._recording = trio.Lock()
         self._log = log.bind(channel=channel.name, target=channel.target)
@@ -104,7 +118,7 @@ class _ChannelTask:
             if not due:
                 await self._rest(seen, await self._queue.next_due())
                 continue
-            now = self._clock.now()
+            now = self._time.now()
             delay = max(self._held_until - now.steady, self._pace.wait(now))
             if delay > 0:
                 await trio.sleep(delay)
@@ -114,28 +128,45 @@ class _ChannelTask:
             await finishing(partial(self._deliver_alert, chosen.alert), _GRACE)
 
     async def _deliver_alert(self, alert: str) -> None:
-        parcel = gather(await self._queue.waiting(alert), self._time.wall())
-        if self._is_expired(parcel) and parcel.attempts > 0:
+        waiting = await self._queue.waiting(alert)
+        if not waiting:
+            return
+        parcel = gather(waiting, self._time.age)
+        if is_expired(parcel, self._time.age) and parcel.attempts > 0:
             await self._bury(parcel, parcel.carrier.error or "not delivered in time")
             return
+        begun = self._time.steady()
         outcome = await self._send(parcel)
-        self._pace = self._pace.after(self._clock.now())
+        self._pace = self._pace.after(self._time.now())
+        await self._tell_moved(outcome)
         if outcome.sent:
             await self._sent(parcel, outcome)
-        elif self._is_expired(parcel):
+        elif is_expired(parcel, self._time.age):
             await self._bury(parcel, outcome.answer)
         else:
-            await self._failed(parcel, outcome)
+            await self._failed(parcel, outcome, begun)
 
     async def _send(self, parcel: Parcel) -> Outcome:
+        try:
+            made = message(parcel, self._channel.names, self._time.age)
+        except Exception as error:  # noqa: BLE001 - loud in the log
+            # Whatever it is, the others on this channel don't wait for it.
+            self._log.exception("a message can't be made", delivery=parcel.carrier.id)
+            made = bare_message(parcel, error)
         with trio.move_on_after(SEND_DEADLINE):
-            return await self._sender.send(message(parcel, self._channel.names, self._time.wall()))
+            try:
+                return await self._sender.send(made)
+            except Exception as error:  # noqa: BLE001 - same
+                self._log.exception("a message can't be sent", delivery=parcel.carrier.id)
+                return Outcome(
+                    sent=False, answer=f"{self._sender.name}: internal error ({type(error).__name__})"
+                )
         return Outcome(sent=False, answer=f"{self._sender.name}: no answer within {SEND_DEADLINE:g} s")
 
     async def _sent(self, parcel: Parcel, outcome: Outcome) -> None:
         if self._failures:
             self._log.info("delivering again", answer=outcome.answer)
-        self._failures, self._held_until, self._outage_told = 0, float("-inf"), False
+        self._failures, self._held_until = 0, float("-inf")
         carrier = parcel.carrier
         heard = False
         if (other := self._fallback.name) is not None and carrier.state_told == "resolved":
@@ -143,51 +174,57 @@ class _ChannelTask:
 
         def sent(parcel: Parcel) -> list[Attempt]:
             carrier = parcel.carrier
-            also = self._fallback.take_end(parcel, self._time.wall(), heard=heard)
+            also = self._fallback.take_end(parcel, self._time.now().wall, heard=heard)
             to = other if also else None
-            end = Attempt(delivery=carrier.id, status="sent", at=self._time.wall(), handed_to=to, also=also)
+            end = Attempt(
+                delivery=carrier.id, status="sent", at=self._time.now().wall, handed_to=to, also=also
+            )
             return self._closing(parcel, end)
 
         await self._record(parcel, sent)
+        await self.failures.delivered(carrier.alert)
 
-    async def _failed(self, parcel: Parcel, outcome: Outcome) -> None:
+    async def _failed(self, parcel: Parcel, outcome: Outcome, begun: float) -> None:
         tries = parcel.attempts + 1
         delay = PERMANENT_RETRY if outcome.permanent else backoff(tries, self._jitter())
         if not outcome.permanent:
             self._failures += 1
             rest = delay if self._failures == tries else backoff(self._failures, self._jitter())
-            self._held_until = self._clock.now().steady + max(rest, outcome.retry_after or 0.0)
+            self._held_until = self._time.steady() + max(rest, outcome.retry_after or 0.0)
         self._log.warning(
             "not delivered", delivery=parcel.carrier.id, answer=outcome.answer, attempt=tries, permanent=outcome.permanent
         )  # fmt: skip
         wait = timedelta(seconds=max(delay, outcome.retry_after or 0.0))
-        next_at = min(self._time.wall() + wait, parcel.carrier.expires_at)
+        next_at = self._time.wall() + min(wait, life_left(parcel.carrier, self._time.age))
+        refusal = outcome.answer if outcome.permanent else "; ".join(outcome.refused)
 
         def failed(parcel: Parcel) -> list[Attempt]:
             # All of it waits: its first, for which the rest waits, above all.
-            also = self._fallback.take(parcel, self._time.wall(), outcome.answer) if outcome.permanent else ()
+            also = self._fallback.take(parcel, self._time.now().wall, refusal) if refusal else ()
             folded = [self._again(delivery, outcome.answer, next_at) for delivery in parcel.folded]
             return [*folded, self._again(parcel.carrier, outcome.answer, next_at, also)]
 
         await self._record(parcel, failed)
-        if outcome.permanent:
-            await self._tell_failed(parcel, outcome.answer)
+        carrier = parcel.carrier
+        self.failures.failed(carrier.alert, outcome.answer, since=begun, quiet=tells_of_failure(carrier))
+        if refusal:
+            await self.failures.refused(carrier.alert, refusal, quiet=tells_of_failure(carrier))
 
     async def _bury(self, parcel: Parcel, error: str) -> None:
         """It is never going to be delivered here: said loudly, and on the fallback if that doesn't have it yet."""
 
         def dead(parcel: Parcel) -> list[Attempt]:
-            carrier, at = parcel.carrier, self._time.wall()
+            carrier, at = parcel.carrier, self._time.now().wall
             also = self._fallback.take(parcel, at, error)
             to = self._fallback.name if also else None
             end = Attempt(delivery=carrier.id, status="dead", at=at, error=error, handed_to=to, also=also)
             return self._closing(parcel, end)
 
-        self._log.error(
-            "delivery given up", delivery=parcel.carrier.id, alert=parcel.carrier.alert, error=error
-        )
+        carrier = parcel.carrier
+        self._log.error("delivery given up", delivery=carrier.id, alert=carrier.alert, error=error)
         await self._record(parcel, dead)
-        await self._tell_failed(parcel, error)
+        await self.failures.refused(carrier.alert, error, quiet=tells_of_failure(carrier))
+        self.failures.given_up(carrier.alert)
 
     # -------------------------------------------------------------------------------------------------------- fallback
 
@@ -199,48 +236,58 @@ class _ChannelTask:
             while page := await self._queue.unhanded(last, 10 * _BATCH):
                 last = page[-1].id
                 for delivery in filter(self._fallback.serves, page):
-                    at = self._critical_until(delivery)
-                    if at <= self._time.wall():
+                    left = self._critical_for(delivery)
+                    if left <= timedelta(0):
                         later = await self._hand_over_late(delivery.alert)
                         if later is None:
                             continue
-                        at = later
+                        left = later
+                    at = self._time.wall() + left
                     wake_at = min(wake_at or at, at)
             await self._rest(seen, wake_at)
 
-    async def _hand_over_late(self, alert: str) -> datetime | None:
-        """Hands over what is a minute old; for what is younger, when it will be."""
+    async def _hand_over_late(self, alert: str) -> timedelta | None:
+        """Hands over what is a minute old; for what is younger, in how long it will be."""
         async with self._recording:
             waiting = await self._queue.waiting(alert)
             if not waiting:
                 return None
-            parcel = gather(waiting, self._time.wall())
-            due_at = self._critical_until(parcel.carrier)
-            if due_at > self._time.wall():
-                return due_at
+            parcel = gather(waiting, self._time.age)
+            left = self._critical_for(parcel.carrier)
+            if left > timedelta(0):
+                return left
             answer = parcel.carrier.error or waiting[0].error or "not delivered within a minute"
-            also = self._fallback.take(parcel, self._time.wall(), answer)
+            also = self._fallback.take(parcel, self._time.now().wall, answer)
             if not also:
                 return None
             attempt = self._again(parcel.carrier, answer, parcel.carrier.next_at, also)
             await self._queue.record([attempt])
         self._log.warning("not delivered within a minute", alert=alert, answer=answer)
-        await self._tell_failed(parcel, answer)
+        if self.failures:  # else it only waits for its turn
+            await self.failures.refused(alert, answer, quiet=tells_of_failure(parcel.carrier))
         return None
 
-    def _critical_until(self, delivery: Delivery) -> datetime:
-        """Until when it may stay here alone. What waited while the daemon was down first gets its try."""
-        since = delivery.created_at if delivery.attempts else max(delivery.created_at, self._since)
-        return since + CRITICAL_WITHIN
+    def _critical_for(self, delivery: Delivery) -> timedelta:
+        """How long it may still stay here alone. What waited while the daemon was down first gets its try."""
+        age = self._time.age(delivery.created_at)
+        if not delivery.attempts:
+            age = min(age, timedelta(seconds=self._time.steady() - self._began))
+        return CRITICAL_WITHIN - age
 
-    async def _tell_failed(self, parcel: Parcel, answer: str) -> None:
-        """Tell the rules, once an outage."""
-        if self._outage_told or tells_of_failure(parcel.carrier):
-            return
-        self._outage_told = True
-        state = Daemon(id=self._channel.name, subject=self._channel.name, reason=answer)
-        event = "daemon.delivery_failed"
-        await self._tell(Occurrence(state=state, event=event, origin="synthetic", time=self._time.wall()))
+    async def _tell_moved(self, outcome: Outcome) -> None:
+        for old_id, new_id in outcome.moved.items():
+            self._note(f"{CHAT}{old_id}", new_id)
+            reason = (
+                f"a Telegram group of channel {self._channel.name} has become a supergroup, and messages go there; in the "
+                f"config, put its new id into the channel's URL: tgram://…/{new_id}"
+            )
+            await self._say("degraded", reason)
+
+    async def _say(self, event: str, reason: str) -> None:
+        state = Daemon(id=self._channel.name, subject=self._channel.name, reason=reason)
+        await self._tell(
+            Occurrence(state=state, event=f"daemon.{event}", origin="synthetic", time=self._time.now().wall)
+        )
 
     # ------------------------------------------------------------------------------------------------- outbox and time
 
@@ -266,15 +313,12 @@ class _ChannelTask:
         return Attempt(
             delivery=delivery.id,
             status="pending",
-            at=self._time.wall(),
+            at=self._time.now().wall,
             error=answer,
             next_at=next_at,
             handed_to=self._fallback.name if also else None,
             also=also,
         )
-
-    def _is_expired(self, parcel: Parcel) -> bool:
-        return parcel.carrier.expires_at <= self._time.wall()
 
     async def _rest(self, seen: int, until: datetime | None) -> None:
         seconds = _LONGEST_REST

@@ -8,12 +8,16 @@ import trio
 
 from tocsin.clock import Clock
 from tocsin.delivery.channel import Channel, Outbox
+from tocsin.events import Instant
 from tocsin.store.errors import StoreUnavailable
 from tocsin.store.model import Attempt, Delivery
 
 _T = TypeVar("_T")
 _FIRST, _LONGEST = 1.0, 30.0  # seconds between tries
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND = timedelta(seconds=1)
+_STEP = timedelta(seconds=1)  # by less the clock isn't set but corrected
+_STEPS_KEPT = 50
 
 
 class Queue:
@@ -69,19 +73,49 @@ async def finishing(work: Callable[[], Awaitable[None]], grace: float) -> None:
         nursery.cancel_scope.cancel()
 
 
-class OnlyOn:
-    """A clock's wall time that never goes back: what is put off by a minute isn't by a day when the machine's clock is set."""
+class RunClock:
+    """The time of one run, by which what waits is put off and grows old, however the machine's clock is set meanwhile."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._ahead: timedelta | None = None  # of the wall-clock before the steady one
+        now = clock.now()
+        self._began = self._seen = now.steady
+        # By how much the wall-clock is ahead of the steady one, from when on; a step is known some time after it was made.
+        self._steps: list[tuple[float, timedelta]] = [(now.steady, _ahead(now))]
+        self._furthest = _ahead(now)
+
+    def now(self) -> Instant:
+        """The clock's own word, for what is recorded."""
+        now = self._clock.now()
+        ahead = _ahead(now)
+        if abs(ahead - self._steps[-1][1]) > _STEP:
+            self._steps = [*self._steps[-_STEPS_KEPT:], (self._seen, ahead)]
+        self._seen = now.steady
+        self._furthest = max(self._furthest, ahead)
+        return now
 
     def wall(self) -> datetime:
-        now = self._clock.now()
-        steady = timedelta(seconds=now.steady)
-        ahead = now.wall - _EPOCH - steady
-        self._ahead = ahead if self._ahead is None else max(self._ahead, ahead)
-        return _EPOCH + self._ahead + steady
+        """A wall-clock that never goes back: what is put off by a minute isn't by a day when the clock is set."""
+        return _EPOCH + self._furthest + timedelta(seconds=self.now().steady)
 
     def steady(self) -> float:
-        return self._clock.now().steady
+        return self.now().steady
+
+    def age(self, of: datetime) -> timedelta:
+        """How long ago it was what the wall-clock then called `of`; never negative.
+
+        Within this run by the steady clock; where the clock was set back and it could be either of two moments, the later.
+        """
+        now = self.now().steady
+        until = now
+        for since, ahead in reversed(self._steps):
+            at = (of - _EPOCH - ahead) / _SECOND
+            if since - 1 <= at <= until + 1:
+                return timedelta(seconds=max(now - at, 0.0))
+            until = since
+        before = min((of - _EPOCH - self._steps[0][1]) / _SECOND, self._began)  # an earlier run's
+        return timedelta(seconds=now - before)
+
+
+def _ahead(now: Instant) -> timedelta:
+    return now.wall - _EPOCH - timedelta(seconds=now.steady)

@@ -300,7 +300,8 @@ class Daemon(Entity, frozen=True, kw_only=True, gc=False):
 
     kind: ClassVar[str] = "daemon"
     events: ClassVar[tuple[str, ...]] = (
-        "started", "stopping", "reloaded", "reload_failed", "rule_blind", "delivery_failed", "action_failed", "storm", "degraded",
+        "started", "stopping", "reloaded", "reload_failed", "rule_blind", "delivery_failed", "delivery_recovered",
+        "action_failed", "storm", "degraded",
     )  # fmt: skip
 
     reason: Annotated[Word, "what happened, in words"] = UNSET

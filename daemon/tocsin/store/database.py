@@ -1,6 +1,6 @@
 """The store for the tasks of the daemon: each call in a thread of its own kind, one after the other."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -99,6 +99,9 @@ class Database:
 
     async def record(self, attempts: Sequence[Attempt]) -> None:
         await self._run(partial(self._store.record, attempts))
+
+    async def note(self, notes: Mapping[str, str | None]) -> None:
+        await self._run(partial(self._store.note, notes))
 
     async def apply_retention(
         self, retention: Retention, now: datetime, removed: Callable[[Pruned], Awaitable[None]]

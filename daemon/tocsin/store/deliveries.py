@@ -5,7 +5,7 @@ from typing import Any
 
 from tocsin.events import from_iso, iso
 from tocsin.store.model import Attempt, Delivery, NewDelivery
-from tocsin.store.sql import Row, insert, iso_or_none, json_mapping, json_text
+from tocsin.store.sql import Row, insert, iso_or_none, json_mapping, json_text, whole
 
 PUT_DELIVERY = insert(
     "deliveries",
@@ -15,7 +15,7 @@ PUT_DELIVERY = insert(
 )  # fmt: skip
 PUT_DELIVERY_ONCE = f"{PUT_DELIVERY} ON CONFLICT (id) DO NOTHING"
 _DELIVERY_COLUMNS = (
-    "id", "alert", "state_told", "channel", "target", "severity", "status", "attempts", "created_at", "expires_at",
+    "sequence", "id", "alert", "state_told", "channel", "target", "severity", "status", "attempts", "created_at", "expires_at",
     "next_at", "sent_at", "error", "handed_to", "context",
 )  # fmt: skip
 # The first of what waits for one alert on one target: what comes after it may not overtake it.
@@ -51,6 +51,11 @@ GET_UNHANDED = f"""
 GET_PENDING_TARGETS = """
     SELECT channel, target, count(*) FROM deliveries WHERE status = 'pending' GROUP BY channel, target
 """
+# All that waits on a target, whatever its times say.
+GET_TARGET_PENDING = f"""
+    SELECT {", ".join(_DELIVERY_COLUMNS)} FROM deliveries WHERE status = 'pending' AND channel = ? AND target = ?
+"""  # noqa: S608 - names are ours
+SET_ASIDE = "UPDATE deliveries SET status = 'dead', error = ? WHERE sequence = ? AND status = 'pending'"
 # Superseded is what was never tried.
 PUT_ATTEMPT = """
     UPDATE deliveries SET
@@ -89,10 +94,11 @@ def attempt_row(attempt: Attempt) -> dict[str, str | None]:
 
 
 def delivery(row: Sequence[Any]) -> Delivery:
+    """One of `sql.UNREADABLE` where the row can't be read."""
     (
-        id_, alert, state_told, channel, target, severity, status, attempts, created_at, expires_at, next_at, sent_at, error,
+        _sequence, id_, alert, state_told, channel, target, severity, status, attempts, created_at, expires_at, next_at, sent_at, error,
         handed_to, context,
-    ) = row  # fmt: skip
+    ) = whole(row)  # fmt: skip
     return Delivery(
         id=id_,
         alert=alert,

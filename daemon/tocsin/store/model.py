@@ -173,6 +173,7 @@ class Loaded(Struct, frozen=True, kw_only=True):
     held: Sequence[HeldRow] = ()  # in the order in which they were held
     silences: Sequence[Silence] = ()  # those that weren't taken back, over or not
     pending: Sequence[Delivery] = ()  # the first that wait to be sent, in order
+    notes: Mapping[str, str] = {}  # small things by their keys
     set_aside: Path | None = None  # a corrupt database, moved here
     troubles: tuple[str, ...] = ()  # what people are to be told of the database
     lost: bool = False  # of what was known of alerts some is lost: conditions that hold may be told again

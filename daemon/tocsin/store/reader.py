@@ -15,7 +15,7 @@ from tocsin.store.errors import StoreUnavailable, outside_told
 from tocsin.store.migrations import refuse_foreign, refuse_older
 from tocsin.store.model import HeldRow, InstanceRow, SampleRow, Silence
 from tocsin.store.opening import log_of, open_reading
-from tocsin.store.sql import json_text
+from tocsin.store.sql import UNREADABLE, each, json_text, whole
 
 Row: TypeAlias = dict[str, Any]
 _T = TypeVar("_T")
@@ -137,21 +137,20 @@ class Reader:
     def _read(self, query: str, parse: Callable[[Sequence[Any]], _T], *values: str | None) -> list[_T]:
         found = []
         with self._opened() as db, outside_told():
-            for row in db.execute(query, values):
+            for row in each(db, query, values):
                 try:
-                    found.append(parse(row))
-                except (ValueError, KeyError, ArithmeticError):
+                    found.append(parse(whole(row)))
+                except UNREADABLE:
                     continue  # the daemon says so when it starts
         return found
 
     def _rows(self, query: str, *values: int | str) -> list[Row]:
         with self._opened() as db, outside_told():
-            cursor = db.execute(query, values)
-            names = [column[0] for column in cursor.description]
-            found = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+            names = [column[0] for column in db.execute(query, values).description]
+            found = [dict(zip(names, map(_shown, row), strict=True)) for row in each(db, query, values)]
         for row in found:
             if "data" in row:
-                row["data"] = _decode(row["data"])
+                row["data"] = _decoded(row["data"])
         return found
 
     @contextmanager
@@ -183,6 +182,17 @@ def taken(path: Path) -> str:
     last = last_run.read(path.parent)
     at_home = last is not None and last.database == meta.get(rows.DATABASE_ID)
     return f"{path}: {last_run.TAKEN}" if rows.OPENED_AT in meta and not at_home else ""
+
+
+def _shown(cell: Any) -> Any:
+    return cell.decode(errors="replace") if isinstance(cell, bytes) else cell
+
+
+def _decoded(data: str) -> Any:
+    try:
+        return _decode(data)
+    except UNREADABLE:
+        return {"unreadable": data}
 
 
 def _thrice(called: Collection[str] | None) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import groupby
@@ -20,7 +20,7 @@ from tocsin.store.last_run import LastRun
 from tocsin.store.model import Attempt, Batch, Delivery, Loaded, SampleRow, SamplesGone
 from tocsin.store.opening import Opened, check, log_of, open_database, open_reading, rebuild, reopen
 from tocsin.store.retention import Pruned, Retention, prune
-from tocsin.store.sql import json_text
+from tocsin.store.sql import UNREADABLE, each, flat_error, json_text, whole
 
 DATABASE = "tocsin.db"
 _NOTE_EVERY = 1.0  # seconds
@@ -91,14 +91,12 @@ class Store:
     def _load(self) -> Loaded:
         unreadable: list[str] = []
 
-        def read(
-            kind: str, query: str, parse: Callable[[Sequence[Any]], _T], key: int, *values: int
-        ) -> list[_T]:
+        def read(kind: str, query: str, parse: Callable[[Sequence[Any]], _T], key: int) -> list[_T]:
             found = []
-            for row in self._db.execute(query, values):
+            for row in each(self._db, query):
                 try:
-                    found.append(parse(row))
-                except (ValueError, KeyError, ArithmeticError) as error:  # msgspec's errors are ValueErrors
+                    found.append(parse(whole(row)))
+                except UNREADABLE as error:
                     unreadable.append(f"{kind} {row[:key]!r:.200}: {error}")
             return found
 
@@ -108,8 +106,9 @@ class Store:
             samples = read("sample", rows.GET_SAMPLES, rows.sample, key=2)
             held = read("held alert", rows.GET_HELD, rows.held, key=1)
             silences = read("silence", rows.GET_SILENCES, rows.silence, key=2)
-            pending = read("delivery", deliveries.GET_PENDING, deliveries.delivery, 1, _MOST_PENDING)
+            pending = self._deliveries(deliveries.GET_PENDING, [_MOST_PENDING])
             (alive,) = self._db.execute(rows.GET_ALIVE, [rows.ALIVE_AT, rows.ALIVE_STEADY])
+            notes = dict(read("note", rows.GET_META, tuple, key=1))
         return Loaded(
             entities=entities,
             instances=instances,
@@ -121,6 +120,7 @@ class Store:
             set_aside=self._opened.set_aside,
             troubles=tuple(self.take_troubles()),
             lost=self._opened.lost,
+            notes=notes,
             unreadable=tuple(unreadable),
         )
 
@@ -176,21 +176,22 @@ class Store:
 
     def due(self, channel: str, target: int, now: datetime, limit: int) -> list[Delivery]:
         """What is to be sent now, oldest first; never one whose alert has an older one pending on this target."""
-        with outside_told():
-            found = self._db.execute(deliveries.GET_DUE, [channel, target, iso(now), limit]).fetchall()
-        return [deliveries.delivery(row) for row in found]
+        return self._deliveries(deliveries.GET_DUE, [channel, target, iso(now), limit])
 
     def next_due(self, channel: str, target: int) -> datetime | None:
         """When `due` will next have something, past times included; None while nothing is pending."""
-        with outside_told():
-            (time,) = self._db.execute(deliveries.GET_NEXT_DUE, [channel, target]).fetchone()
-        return from_iso(time) if time else None
+        for _ in range(2):
+            with outside_told():
+                ((time,),) = each(self._db, deliveries.GET_NEXT_DUE, [channel, target])
+            try:
+                return from_iso(time) if time else None
+            except UNREADABLE:
+                self._deliveries(deliveries.GET_TARGET_PENDING, [channel, target])
+        return None
 
     def waiting(self, alert: str, channel: str, target: int) -> list[Delivery]:
         """All that is pending for an alert on a target, in order, whenever due; the first is what `due` gives."""
-        with outside_told():
-            found = self._db.execute(deliveries.GET_WAITING, [alert, channel, target]).fetchall()
-        return [deliveries.delivery(row) for row in found]
+        return self._deliveries(deliveries.GET_WAITING, [alert, channel, target])
 
     def unhanded(self, channel: str, target: int, after: str | None, limit: int) -> list[Delivery]:
         """What is critical, pending and handed to no other channel yet, oldest first, whenever due.
@@ -198,21 +199,46 @@ class Store:
         `after`: only what comes after the delivery of that id; for the next page.
         """
         asked = {"channel": channel, "target": target, "after": after, "limit": limit}
-        with outside_told():
-            found = self._db.execute(deliveries.GET_UNHANDED, asked).fetchall()
-        return [deliveries.delivery(row) for row in found]
+        return self._deliveries(deliveries.GET_UNHANDED, asked)
 
     def told(self, alert: str, channel: str) -> list[Delivery]:
         """All that a channel was ever to tell of an alert, in order, whatever became of it."""
-        with outside_told():
-            found = self._db.execute(deliveries.GET_TOLD, [alert, channel]).fetchall()
-        return [deliveries.delivery(row) for row in found]
+        return self._deliveries(deliveries.GET_TOLD, [alert, channel])
 
     def pending_targets(self) -> dict[tuple[str, int], int]:
         """(channel, target) -> how many deliveries wait there, channels that the config no longer has included."""
         with outside_told():
-            found = self._db.execute(deliveries.GET_PENDING_TARGETS).fetchall()
+            found = list(each(self._db, deliveries.GET_PENDING_TARGETS))
         return {(channel, target): count for channel, target, count in found}
+
+    def _deliveries(self, query: str, asked: Sequence[Any] | dict[str, Any]) -> list[Delivery]:
+        found, aside = [], []
+        with outside_told():
+            for row in list(each(self._db, query, asked)):
+                try:
+                    found.append(deliveries.delivery(row))
+                except UNREADABLE as error:
+                    aside += self._set_delivery_aside(row, error)
+        if aside:
+            self._troubles.append(
+                f"{len(aside)} message(s) that waited can't be read and are given up: {aside[0]}"
+            )
+        return found
+
+    def _set_delivery_aside(self, row: Sequence[Any], error: Exception) -> list[str]:
+        """What it was, where it still waited."""
+        why = flat_error(error)
+        sequence, *known = row[:5]
+        id_, alert, state_told, channel = (
+            cell.decode(errors="replace") if isinstance(cell, bytes) else cell for cell in known
+        )
+        try:
+            with outside_told():
+                found = self._db.execute(deliveries.SET_ASIDE, [f"can't be read: {why}", sequence]).rowcount
+        except StoreUnavailable:
+            return []  # when it is read again
+        what = f"{state_told} of alert {alert} for {channel} (delivery {id_})"
+        return [f"{what:.300}: {why}"] if found else []
 
     def record(self, attempts: Sequence[Attempt]) -> None:
         """What came of sends, with the deliveries that they cause elsewhere. LookupError for one that isn't pending."""
@@ -223,6 +249,15 @@ class Store:
                 db.conn.executemany(
                     deliveries.PUT_DELIVERY_ONCE, map(deliveries.new_delivery_row, attempt.also)
                 )
+
+    def note(self, notes: Mapping[str, str | None]) -> None:
+        """Keeps small things by their keys in `meta`; None takes one away. `Loaded.notes` has them after a restart."""
+        with self._transaction() as db:
+            for key, value in notes.items():
+                statement, asked = (
+                    (rows.PUT_META, [key, value]) if value is not None else (rows.DROP_META, [key])
+                )
+                db.execute(statement, asked)
 
     # ----------------------------------------------------------------------------------------------------------- care
 
