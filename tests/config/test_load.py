@@ -331,3 +331,72 @@ def test_a_home_of_nobody_and_a_name_too_long_are_problems(tmp_path):
         "no such user's home",
         "no such file",
     ]
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        (b'"' + SECRET.encode() + b'"\n', "stands in quotes"),
+        (b"'" + SECRET.encode() + b"'", "stands in quotes"),
+        (b"  " + SECRET.encode() + b" \n", "begins or ends with a space"),
+        (SECRET.encode() + "\u200b".encode(), "holds an invisible character"),
+        (b"\xef\xbb\xbf" + SECRET.encode() + b"\r\n", None),
+        (SECRET.encode() + b"\n", None),
+        (b'pass "word" of two', None),
+    ],
+)
+def test_what_editors_and_copying_add_to_a_secret_is_named(folder, written, said):
+    """crazy-max/diun 616, appdevforall/CodeOnTheGo 1079; what Notepad saves begins with a byte order mark."""
+    secret(folder, "hook", "")
+    (folder / "secrets" / "hook").write_bytes(written)
+    settings = load(
+        "channels: {a: 'json://user:${cred:hook}@localhost', b: 'json://localhost/?x=${cred:hook}'}"
+    )
+    told = [each.message for each in settings.warnings if "secret" in each.message]
+    assert len(told) == bool(said)
+    assert all(said in each and SECRET not in each for each in told)
+    if written.startswith(b"\xef"):
+        assert settings.channels["a"].urls[0].reveal() == f"json://user:{SECRET}@localhost"
+
+
+@pytest.mark.parametrize(
+    ("rules", "notify", "told"),
+    [
+        ("severity: info", "", ["rule r reaches nobody: severity info, and desk takes warning and above only"]),
+        ("severity: warning", "", []),
+        ("severity: info, notify: [desk, phone]", "", []),
+        ("severity: warning, notify: [boss, desk]", "", []),
+        (
+            "severity: warning, notify: [boss]", "",
+            ["rule r reaches nobody: severity warning, and boss takes critical and above only"],
+        ),
+        ("severity: info", "defaults: {notify: {info: [phone]}}", []),
+        (
+            "severity: warning", "defaults: {notify: {warning: [boss]}}",
+            ["rule r reaches nobody: severity warning, and boss takes critical and above only"],
+        ),
+        ("severity: info, enabled: false", "", []),
+        ("severity: info, notify: []", "", []),
+    ],
+)  # fmt: skip
+def test_an_alert_that_reaches_nobody_is_told_of(folder, rules, notify, told):
+    settings = load(f"""\
+        channels:
+          desk: {{urls: "json://localhost/b", min_severity: warning}}
+          boss: {{urls: "json://localhost/c", min_severity: critical}}
+          phone: json://localhost/a
+        {notify or "defaults: {notify: [desk]}"}
+        rules: [{{id: r, watch: order.canceled, {rules}}}]
+    """)
+    assert [each.message for each in settings.warnings if "reaches nobody" in each.message] == told
+
+
+def test_rules_that_reach_nobody_for_the_same_reason_are_told_of_together(folder):
+    rules = ", ".join(f"{{id: r{n}, watch: order.canceled, severity: info}}" for n in range(7))
+    settings = load(f"""\
+        channels: {{desk: {{urls: "json://localhost/b", min_severity: warning}}}}
+        rules: [{rules}]
+    """)
+    (told,) = [each.message for each in settings.warnings if "nobody" in each.message]
+    assert told.startswith("7 rules reach nobody: severity info")
+    assert told.endswith("(r0, r1, r2, r3, r4, …)")

@@ -21,6 +21,7 @@ from tocsin.delivery.model import Sender
 from tocsin.delivery.notes import Notes
 from tocsin.delivery.outages import Outages
 from tocsin.delivery.outbox import CHAT, Channel, run_channel
+from tocsin.delivery.templates import Templates
 from tocsin.engine.changeover import became
 from tocsin.engine.engine import Engine
 from tocsin.entities import Entities
@@ -80,6 +81,7 @@ class Rooms:
     notes: Notes = field(init=False)
     outages: Outages = field(init=False)
     chats: dict[str, str] = field(init=False)
+    templates: Templates = field(init=False)
 
     def __post_init__(self) -> None:
         self.inbox = Inbox()
@@ -103,6 +105,7 @@ class Rooms:
         self.notes = Notes(self.loaded.notes)
         self.outages = Outages(self.notes)
         self.chats = self.notes.under(CHAT)
+        self.templates = Templates(self.log)
         self.credentials = CredentialStore(self.settings.state_dir / "credentials", self.log)
 
     def restore(self, unreadable: list[str]) -> Batch:
@@ -177,6 +180,7 @@ class Rooms:
             wake=self.wakes.of(name),
             outages=self.outages,
             note=self.notes.set,
+            render=self.templates.render,
             log=self.log,
         )
 

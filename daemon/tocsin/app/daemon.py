@@ -251,6 +251,7 @@ class Daemon:
         )
         start("heart", self._heart.run)
         start("check of the database", self._check_database)
+        start("templates", self._rooms.templates.run)
         start("notes", partial(self._rooms.notes.keep, self._rooms.database.note, self._log))
 
     def _start_venue(self, name: str) -> None:

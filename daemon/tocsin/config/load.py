@@ -24,6 +24,7 @@ from tocsin.delivery.services import validate_url as apprise_validates
 from tocsin.delivery.template_check import check_template
 from tocsin.document import Entry, Mapping, Node, Scalar, Sequence
 from tocsin.engine.compile import Environment, compile_rules
+from tocsin.engine.model import SEVERITIES
 from tocsin.engine.rule import Rule
 from tocsin.errors import ConfigError, Place, Problem
 
@@ -81,7 +82,7 @@ def _settings(reading: Reading, validate_url: ValidateUrl | None) -> Settings | 
     _warn_of_nothing(reading, root, rules)
     if common is None:
         return None
-    return Settings(
+    settings = Settings(
         path=reading.path,
         venues=venues,
         channels=channels,
@@ -96,6 +97,8 @@ def _settings(reading: Reading, validate_url: ValidateUrl | None) -> Settings | 
         masker=reading.masker,
         warnings=(),
     )
+    _warn_of_nobody(reading, settings)
+    return settings
 
 
 def _root(reading: Reading) -> Mapping | None:
@@ -175,6 +178,31 @@ def _state_dir(reading: Reading, node: Node | None) -> Path:
         except RuntimeError:  # ~nobody/x
             reading.add(Problem("no such user's home", node.place, "state_dir"))
     return default_state_dir(reading.environ)
+
+
+def _warn_of_nobody(reading: Reading, settings: Settings) -> None:
+    """Rules whose every channel takes only what is worse than they are: once for all those that are so alike."""
+    alike: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for rule in settings.rules:
+        addressed = settings.routing.addressed(rule.severity, rule.notify)
+        channels = [settings.channels[name] for name in addressed if name in settings.channels]
+        # A channel that isn't among them is faulty, and complained of.
+        reached = len(channels) < len(addressed) or any(
+            SEVERITIES.index(channel.min_severity) <= SEVERITIES.index(rule.severity) for channel in channels
+        )
+        if rule.enabled and addressed and not reached:
+            alike.setdefault((rule.severity, addressed), []).append(rule.id)
+    for (severity, addressed), rules in alike.items():
+        what = f"rule {rules[0]} reaches" if len(rules) == 1 else f"{len(rules)} rules reach"
+        which = "" if len(rules) == 1 else f" ({', '.join(rules[:5])}{', …' if len(rules) > 5 else ''})"
+        above = ", ".join(f"{name} takes {settings.channels[name].min_severity}" for name in addressed)
+        hint = "lower a channel's min_severity, raise the rule's severity, or name another channel in notify"
+        reading.add(
+            Problem(
+                f"{what} nobody: severity {severity}, and {above} and above only{which}",
+                Place(str(reading.path), 1, 1), hint=hint, level="warning",
+            )
+        )  # fmt: skip
 
 
 def _warn_of_nothing(reading: Reading, root: Mapping, rules: Seq[Rule]) -> None:

@@ -7,7 +7,7 @@ else can read. A problem names the reference and never what it stands for; all t
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
@@ -18,6 +18,20 @@ from tocsin.secrets import Masker
 _REFERENCE = re.compile(r"\$\$\{|\$\{(?P<kind>[^:}]*)(?P<colon>:?)(?P<name>[^}]*)(?P<end>\}?)")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}", re.ASCII)
 _LARGEST = 64 << 10  # bytes; a secret, not a file by mistake
+# A byte order mark is no character of a secret and is left out; quotes and blanks might be.
+_ALONG: tuple[tuple[str, Callable[[str], bool]], ...] = (
+    ("begins or ends with a space or another blank", lambda text: text != text.strip()),
+    (
+        "stands in quotes",
+        lambda text: (
+            len(text.strip()) > 1 and text.strip()[0] == text.strip()[-1] and text.strip()[0] in "\"'`"
+        ),
+    ),
+    (
+        "holds an invisible character",
+        lambda text: any(char in "\ufeff\u200b\u200e\u200f\u2060\u00a0" for char in text.strip()),
+    ),
+)
 _HOW = "write ${cred:NAME}, ${env:NAME} or ${file:PATH}; a plain ${ is written $${"
 
 
@@ -37,6 +51,7 @@ class References:
         self._environ = environ
         self._masker = masker
         self._warned: set[Path] = set()
+        self._along: set[str] = set()
         self._warnings: list[Problem] = []
 
     def resolve(self, scalar: Scalar, *, secret: bool = True) -> tuple[str, list[Problem]]:
@@ -72,9 +87,10 @@ class References:
             raise _Unresolved("not a reference to a secret", _HOW)
         value = {"cred": self._credential, "env": self._variable, "file": self._file}[match["kind"]](
             match["name"]
-        )
+        ).removeprefix("\ufeff")
         if secret:
             self._masker.add(value)
+            self._warn_of_what_came_along(value, f"${{{match['kind']}:{match['name']}}}")
         return quote(value, safe="") if _needs_encoding(text, match) else value
 
     def _variable(self, name: str) -> str:
@@ -143,6 +159,18 @@ class References:
         if "\n" in text or "\r" in text:
             raise _Unresolved(f"{path} holds several lines; a secret is one")
         return text
+
+    def _warn_of_what_came_along(self, text: str, where: str) -> None:
+        """What editors and copying add to a secret, and a service then doesn't know it."""
+        found = [name for name, is_there in _ALONG if is_there(text)]
+        if found and where not in self._along:
+            self._along.add(where)
+            self._warnings.append(
+                Problem(
+                    f"the secret in {where} {' and '.join(found)}, which rarely belong to it",
+                    hint="if they don't, write it anew without: printf %s 'THE SECRET' > FILE",
+                )
+            )
 
 
 def readable_by_others(path: Path) -> bool:

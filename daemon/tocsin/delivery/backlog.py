@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 import msgspec
 from msgspec import Struct
@@ -77,14 +78,13 @@ def _reminders(waiting: Sequence[Delivery]) -> tuple[Delivery, ...]:
     return tuple(found)
 
 
-def message(parcel: Parcel, names: Names, age: Age) -> Message:
-    """The parcel as it is sent now. Raises whatever a context that another version kept, or a damaged one, brings about."""
+def draft(parcel: Parcel, names: Names, age: Age) -> partial[Message]:
+    """What renders the parcel as it is sent now. ValueError where its context can't be read."""
     carrier = parcel.carrier
     context = msgspec.convert(carrier.context, Context)
     late = late_by(context, context.at + age(context.at))
-    return render(
-        context, names, delivery_id=carrier.id, late=late, notes=(*parcel.notes, *_kept_notes(carrier))
-    )
+    notes = (*parcel.notes, *_kept_notes(carrier))
+    return partial(render, context, names, delivery_id=carrier.id, late=late, notes=notes)
 
 
 def bare_message(parcel: Parcel, error: Exception) -> Message:

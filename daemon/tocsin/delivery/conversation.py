@@ -6,6 +6,7 @@ what runs outside of a conversation passes through untouched.
 """
 
 import functools
+import http.client
 import importlib
 import io
 import re
@@ -24,6 +25,7 @@ from tocsin.delivery import telegram
 from tocsin.delivery.answers import LONGEST, Answer, Means, retry_after, said
 
 LONGEST_ANSWER = 64 << 10  # bytes of a body, or of one reply of a mail server, that are read
+_LONGEST_EXCHANGE = 3 * LONGEST_ANSWER  # with all that stands before the body
 _STEP = 1024  # bytes read at a time: what comes packed is measured before it is large
 _current: ContextVar["Conversation | None"] = ContextVar("tocsin_conversation", default=None)
 _installed = Lock()
@@ -60,6 +62,10 @@ class Conversation:
         finally:
             _current.reset(token)
             self.cut_off()
+
+    @property
+    def is_over(self) -> bool:
+        return self._over
 
     def cut_off(self) -> None:
         """Shuts the connections, whatever goes on there, and lets no other be made. From any thread."""
@@ -102,6 +108,11 @@ class Conversation:
             raise importlib.import_module("requests").ConnectionError("not the service's own answer")
         return response
 
+    def response(self, init: Callable[..., None], response: Any, *given: Any, **more: Any) -> None:
+        """`http.client.HTTPResponse`, which reads interim answers and headers for as long as they come."""
+        init(response, *given, **more)
+        response.fp = io.BufferedReader(_Bounded(response.fp.detach(), self, _LONGEST_EXCHANGE))
+
     def _short_response(
         self, send: Callable[..., Any], adapter: Any, request: Any, options: dict[str, Any]
     ) -> tuple[Any, bytes]:
@@ -130,14 +141,10 @@ class Conversation:
     def reply(self, getreply: Callable[..., Any], mail: Any) -> Any:
         """`smtplib.SMTP.getreply`: all lines of a reply together no longer than an answer may be."""
         if mail.file is None and mail.sock is not None:
-            mail.file = mail.sock.makefile("rb")
-        file = mail.file
-        mail.file = _ShortReply(file) if file is not None else None
-        try:
-            code, text = self.watched(getreply, mail)
-        finally:
-            if isinstance(mail.file, _ShortReply):
-                mail.file = file
+            mail.file = io.BufferedReader(_Bounded(mail.sock.makefile("rb").detach(), self, LONGEST_ANSWER))
+        if mail.file is not None:
+            mail.file.raw.renew()
+        code, text = self.watched(getreply, mail)
         self._hear(Answer(how="smtp", status=code, text=flat(text.decode(errors="replace"), LONGEST)))
         return code, text
 
@@ -200,22 +207,36 @@ class Conversation:
         self.answers.append(structs.replace(answer, about=self._about, to=self._to))
 
 
-class _ShortReply:
-    """The file that smtplib reads replies from, for one of them."""
+class _Bounded(io.RawIOBase):
+    """What is read of a connection: no more than a bound, and nothing once the conversation is over.
 
-    def __init__(self, file: Any) -> None:
-        self._file = file
-        self._left = LONGEST_ANSWER
+    To shut a socket isn't enough: what the other side goes on sending can still be read.
+    """
 
-    def readline(self, limit: int) -> bytes:
-        line: bytes = self._file.readline(limit)
-        self._left -= len(line)
-        if self._left < 0:
-            raise OSError("a reply without end")
-        return line
+    def __init__(self, raw: Any, conversation: Conversation, bound: int) -> None:
+        self._raw = raw
+        self._conversation = conversation
+        self._bound = self._left = bound
+
+    def renew(self) -> None:
+        """Another answer begins."""
+        self._left = self._bound
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if self._conversation.is_over:
+            raise ConnectionAbortedError("given up")
+        if self._left <= 0:
+            raise ConnectionAbortedError("an answer without end")
+        count: int | None = self._raw.readinto(buffer)
+        self._left -= count or 0
+        return count
 
     def close(self) -> None:
-        self._file.close()
+        self._raw.close()
+        super().close()
 
 
 def _cut_short(response: Any) -> tuple[Any, bytes]:
@@ -263,6 +284,7 @@ def _install() -> None:
             return
         for owner, name, through in (
             (adapters.HTTPAdapter, "send", Conversation.exchange),
+            (http.client.HTTPResponse, "__init__", Conversation.response),
             (connections, "create_connection", Conversation.connected),
             (socket, "create_connection", Conversation.connected),
             (smtplib.SMTP, "getreply", Conversation.reply),

@@ -19,10 +19,10 @@ from tocsin.delivery.backlog import (
     Parcel,
     backoff,
     bare_message,
+    draft,
     gather,
     is_expired,
     life_left,
-    message,
     tells_of_failure,
 )
 from tocsin.delivery.channel import Channel, Outbox, Wake
@@ -32,6 +32,7 @@ from tocsin.delivery.notes import Notes
 from tocsin.delivery.outages import Failures, Outages
 from tocsin.delivery.pace import pace_for
 from tocsin.delivery.patience import Queue, RunClock, finishing
+from tocsin.delivery.templates import Render, in_place
 from tocsin.events import Daemon, Occurrence
 from tocsin.store.model import Attempt, Delivery, NewDelivery
 
@@ -52,6 +53,7 @@ async def run_channel(
     wake: Wake,
     outages: Outages | None = None,
     note: Callable[[str, str], None] = lambda _key, _value: None,
+    render: Render = in_place,
     jitter: Callable[[], float] = random.random,
     log: Any = None,
 ) -> None:
@@ -59,7 +61,7 @@ async def run_channel(
 
     `tell` takes `daemon.delivery_failed`, whose subject is the channel that it must not be told on, and
     `daemon.delivery_recovered`. `wake` is rung by whoever commits deliveries, after the commit. `outages` are those of all
-    channels, `note` keeps present ids of chats under `CHAT` and their former ones. `jitter` gives 0.0 to 1.0; `log` is a structlog logger.
+    channels, `note` keeps present ids of chats under `CHAT` and their former ones, `render` makes messages. `jitter` gives 0.0 to 1.0; `log` is a structlog logger.
     """
     task = _ChannelTask(
         channel,
@@ -70,6 +72,7 @@ async def run_channel(
         wake=wake,
         outages=Outages(Notes({})) if outages is None else outages,
         note=note,
+        render=render,
         jitter=jitter,
         log=structlog.get_logger() if log is None else log,
     )
@@ -92,11 +95,13 @@ class _ChannelTask:
         wake: Wake,
         outages: Outages,
         note: Callable[[str, str], None],
+        render: Render,
         jitter: Callable[[], float],
         log: Any,
     ) -> None:
         self._channel, self._sender = channel, sender
         self._tell, self._wake, self._note, self._jitter = tell, wake, note, jitter
+        self._render = render
         self._time = RunClock(clock)
         self._began = self._time.steady()
         self._pace = pace_for(channel.settings.urls[channel.target].reveal(), channel.settings.rate)
@@ -148,7 +153,7 @@ class _ChannelTask:
 
     async def _send(self, parcel: Parcel) -> Outcome:
         try:
-            made = message(parcel, self._channel.names, self._time.age)
+            made = await self._render(draft(parcel, self._channel.names, self._time.age))
         except Exception as error:  # noqa: BLE001 - loud in the log
             # Whatever it is, the others on this channel don't wait for it.
             self._log.exception("a message can't be made", delivery=parcel.carrier.id)

@@ -210,6 +210,7 @@ DROP_META = "DELETE FROM meta WHERE key = ?"
 GET_META = "SELECT key, value FROM meta"
 ALIVE_AT, ALIVE_STEADY = "alive_at", "alive_steady"
 DATABASE_ID = "database_id"
+NOTE = "note "  # the beginning of the keys of small things that rooms keep
 OPENED_AT = "opened_at"  # there from the opening to the closing: what has it was copied from a running daemon, or it died
 GET_HIGHEST = "SELECT (SELECT max(rowid) FROM alerts), (SELECT max(sequence) FROM deliveries)"
 GET_ALIVE = "SELECT (SELECT value FROM meta WHERE key = ?), (SELECT value FROM meta WHERE key = ?)"

@@ -108,7 +108,8 @@ class Store:
             silences = read("silence", rows.GET_SILENCES, rows.silence, key=2)
             pending = self._deliveries(deliveries.GET_PENDING, [_MOST_PENDING])
             (alive,) = self._db.execute(rows.GET_ALIVE, [rows.ALIVE_AT, rows.ALIVE_STEADY])
-            notes = dict(read("note", rows.GET_META, tuple, key=1))
+            meta = read("note", rows.GET_META, tuple, key=1)
+            notes = {key.removeprefix(rows.NOTE): value for key, value in meta if key.startswith(rows.NOTE)}
         return Loaded(
             entities=entities,
             instances=instances,
@@ -253,7 +254,8 @@ class Store:
     def note(self, notes: Mapping[str, str | None]) -> None:
         """Keeps small things by their keys in `meta`; None takes one away. `Loaded.notes` has them after a restart."""
         with self._transaction() as db:
-            for key, value in notes.items():
+            for name, value in notes.items():
+                key = f"{rows.NOTE}{name}"
                 statement, asked = (
                     (rows.PUT_META, [key, value]) if value is not None else (rows.DROP_META, [key])
                 )
