@@ -95,11 +95,13 @@ class AppriseSender:
             logged=logged,
             reached=conversation.reached,
         )
+        moved = {old: new for old, new in self._moved.items() if known.get(old) != new}
+        told = "".join(f" (the chat has a new id, put it into the URL: {new})" for new in moved.values())
         return structs.replace(
             outcome,
-            answer=self._masked(outcome.answer),
+            answer=self._masked(outcome.answer) + (told if outcome.sent else ""),
             refused=tuple(map(self._masked, outcome.refused)),
-            moved={old: new for old, new in self._moved.items() if known.get(old) != new},
+            moved=moved,
         )
 
     def _prepare(self, plugin: Any) -> Any:
