@@ -46,7 +46,8 @@ def _tell(kind: str) -> None:
     rows = []
     for field in own:
         words = f" ({', '.join(field.values)})" if field.values else ""
-        rows.append((field.name, field.type, f"{field.doc}{words}"))
+        none = f"; none while {field.none_when.of} is {field.none_when.value}" if field.none_when else ""
+        rows.append((field.name, field.type, f"{field.doc}{words}{none}"))
     print_rows(rows)
     click.echo(f"  and {', '.join(COMMON)}\n\nEvents:")
     for event in events(kind):

@@ -103,15 +103,24 @@ class Changeover:
             yield transition(life, Step(trace="its entity is forgotten"), now, keep=False)
         else:
             life.adopt(rule, now)
+            step = None
             if isinstance(life, Instance) and life.state != "inactive" and not rule.is_group:
-                self._see_value(life, now)
-            self._lives.keep(life)
-            yield transition(life, Step(trace="restored"), now)
+                step = self._looked_at(life, now)
+            keep = step is None or not isinstance(life, Instance) or life.state != "inactive" or life.over
+            (self._lives.keep if keep else self._lives.forget)(life)
+            yield transition(life, step or Step(trace="restored"), now, keep=keep)
 
-    def _see_value(self, life: Instance, now: Instant) -> None:
-        """What is kept of a life is of its latest step: since then its value may have moved."""
-        if (change := self.standing(life, now)) is not None:
-            life.see_value(value_of(life.rule, change))
+    def _looked_at(self, life: Instance, now: Instant) -> Step | None:
+        """What is kept of a life is of its latest step: since then its value may have moved. One whose value can't exist
+        any more, which an earlier version held on to, is over.
+        """
+        if (change := self.standing(life, now)) is None:
+            return None
+        life.see_value(value_of(life.rule, change))
+        because = states.exists_no_more(life.rule, change, states.verdict(life.rule, change, now))
+        if because is None or life.state not in ("firing", "recovering"):
+            return None
+        return states.resolve(life, change, now, reason=because)
 
     def edited(
         self, life: Life, rule: Rule, asked: Mapping[str, Any], grouped: Sequence[str] | None, now: Instant
@@ -196,6 +205,9 @@ class Remembered:
 
     def missing(self, _change: Change, _now: datetime) -> tuple[str, ...]:
         return ()
+
+    def nothing(self, _change: Change) -> None:
+        return None
 
     def told(self, _change: Change, _now: datetime) -> str:
         return self.source

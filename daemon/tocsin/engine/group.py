@@ -29,13 +29,17 @@ class Value(NamedTuple):
     evaluate: Evaluate
     money: bool
     extremes: bool
+    absent: tuple[Callable[[Change], str | None], ...] = ()
 
 
 class Member(NamedTuple):
-    """An entity that takes part: its values, None where it has none, and the currency they are in."""
+    """An entity that takes part: its values, None where it has none, and the currency they are in. `nothing`: of each
+    value why it can't have one, if it can't.
+    """
 
     values: tuple[Decimal | None, ...]
     currency: str | None
+    nothing: tuple[str | None, ...] = ()
 
 
 class _Extreme:
@@ -130,6 +134,14 @@ class Group:
         place = self._place(value)
         return None if place is None else self._highest[place].first(self.taking_part, place)
 
+    def nothing(self, value: str) -> str | None:
+        """Why no member can have the value; None where one has or may have it, or there is no member."""
+        place = self._layout.places.get(value)
+        if place is None or self._known[place]:
+            return None
+        found = {member.nothing[place] if member.nothing else None for member in self.taking_part.values()}
+        return found.pop() if len(found) == 1 else None
+
     def currencies(self, value: str) -> tuple[str, ...]:
         """Those of the members that have the value, where they are unlike and it is money."""
         place = self._layout.places.get(value)
@@ -163,7 +175,10 @@ class Group:
         return sorted(
             key.id
             for key, member in self.taking_part.items()
-            if any(member.values[place] is None for place in places)
+            if any(
+                member.values[place] is None and not (member.nothing and member.nothing[place])
+                for place in places
+            )
         )
 
     def _places(self, values: Iterable[str]) -> list[int]:

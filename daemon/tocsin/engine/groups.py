@@ -12,6 +12,7 @@ from typing import Any
 
 from tocsin.engine.group import Fields, Group, Layout, Member, Value
 from tocsin.engine.identity import field_shown, field_text
+from tocsin.engine.language.nothing import why
 from tocsin.engine.model import World
 from tocsin.engine.rule import Condition, Rule
 from tocsin.events import EXACT, Change, Entity, Key, WireDecimal, computed
@@ -30,6 +31,7 @@ class Table:
         self.world = world
         self.groups: dict[Fields, Group] = {}
         self._home: dict[Key, Group] = {}
+        self._may_lack = any(value.absent for value in self.layout.values)
         self.built = False
 
     def build(self, now: datetime) -> None:
@@ -79,8 +81,14 @@ class Table:
     def _member(self, change: Change, now: datetime) -> Member | None:
         if self.where is not None and self.where.holds(change, now) is not True:
             return None
-        values = (value.evaluate(change, now) for value in self.layout.values)
-        return Member(tuple(map(_in_range, values)), _currency(change.state))
+        nothing: tuple[str | None, ...] = ()
+        if self._may_lack:
+            nothing = tuple(why(value.absent, change) for value in self.layout.values)
+        values = (
+            None if nothing and nothing[place] else value.evaluate(change, now)
+            for place, value in enumerate(self.layout.values)
+        )
+        return Member(tuple(map(_in_range, values)), _currency(change.state), nothing)
 
 
 def _in_range(value: Decimal | None) -> Decimal | None:
@@ -120,7 +128,7 @@ class Groups:
             for condition in (rule.when, rule.until):
                 for each in condition.summed if condition is not None else ():
                     extremes = each.extremes or (each.name in values and values[each.name].extremes)
-                    values[each.name] = Value(each.name, each.value, each.money, extremes)
+                    values[each.name] = Value(each.name, each.value, each.money, extremes, each.absent)
         tables = {}
         for shared, (rule, values) in wanted.items():
             table = Table(_kind(rule), rule.per or (), rule.where, values.values(), self._world)

@@ -42,6 +42,10 @@ class Aggregates(Protocol):
 
     def max(self, value: str) -> Decimal | None: ...
 
+    def nothing(self, value: str) -> str | None:
+        """Why no member can have the value; None where one may."""
+        ...
+
     def currencies(self, value: str) -> tuple[str, ...]:
         """The unlike currencies because of which the value can't be worked out; empty where they are alike."""
         ...

@@ -51,6 +51,11 @@ class Summed(Protocol):
     @property
     def extremes(self) -> bool: ...
 
+    @property
+    def absent(self) -> tuple[Callable[[Change], str | None], ...]:
+        """Of the values that it reads, whether and why one can't exist."""
+        ...
+
 
 class Condition(Protocol):
     """A compiled condition over one change. Pure: the same change and time give the same answer."""
@@ -89,6 +94,10 @@ class Condition(Protocol):
 
     def missing(self, change: Change, now: datetime) -> tuple[str, ...]:
         """The fields it needed and didn't find; those that make it unknown."""
+        ...
+
+    def nothing(self, change: Change) -> str | None:
+        """Why a value that it reads can't exist (`no margin in use`); None where all may."""
         ...
 
     def told(self, change: Change, now: datetime) -> str:

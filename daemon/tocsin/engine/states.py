@@ -149,6 +149,8 @@ def _drop(instance: Instance, why: str) -> Step:
 def _towards_end(instance: Instance, change: Change, now: Instant, when: Truth) -> Step | None:
     """Firing or recovering: does the end condition (`until`, else `when` not true) hold?"""
     rule = instance.rule
+    if (because := exists_no_more(rule, change, when)) is not None:
+        return resolve(instance, change, now, reason=because)
     ended = _has_ended(rule, change, now, when)
     if ended is True and instance.state == "firing":
         if rule.keep_firing_for <= 0:
@@ -159,6 +161,15 @@ def _towards_end(instance: Instance, change: Change, now: Instant, when: Truth) 
         instance.relapse(now)
         return Step(trace="so again: firing on")
     return None
+
+
+def exists_no_more(rule: Rule, change: Change, truth: Truth) -> str | None:
+    """Why what the rule is about can't be so any more, whatever `until` says; None where it can. `truth` is its verdict."""
+    if truth is not False:
+        return None
+    conditions = (rule.when,) if rule.is_group else (rule.where, rule.when)
+    found = (condition.nothing(change) for condition in conditions if condition is not None)
+    return next((because for because in found if because is not None), None)
 
 
 def _has_ended(rule: Rule, change: Change, now: Instant, when: Truth) -> Truth:

@@ -1,5 +1,6 @@
 """The venues' links as entities of their own: gaps, what they leave unconfirmed, and the pictures that follow."""
 
+from collections import Counter
 from collections.abc import Iterable
 from decimal import Decimal
 
@@ -9,8 +10,9 @@ from tocsin.entities.links import Away, Link, Picture, called, gap_reason, resyn
 from tocsin.entities.merge import BLANK, difference
 from tocsin.entities.names import of_venue
 from tocsin.entities.shelf import KeyTexts, Record, Shelf
-from tocsin.events import Change, Entity, Instant, Key, Observation, Origin, SnapshotBegins, Venue
+from tocsin.events import Account, Change, Entity, Instant, Key, Observation, Origin, SnapshotBegins, Venue
 
+_ZERO, _ONE = Decimal(0), Decimal(1)
 _CONFIRMABLE = ("order", "position")
 _DOWN = frozenset({"disconnected", "auth_failed", "refused"})
 
@@ -50,8 +52,12 @@ class Connections:
 
     def forget(self, keys: Iterable[Key]) -> None:
         for key in keys:
-            if (link := self._links.get(key.venue)) is not None:
-                link.unconfirmed.pop(key, None)
+            if (link := self._links.get(key.venue)) is None or link.unconfirmed.pop(key, None) is None:
+                continue
+            record = self._account_of(key)
+            if record is not None and isinstance(record.state, Account):
+                known = record.state.unconfirmed or _ONE
+                record.state = structs.replace(record.state, unconfirmed=max(known - _ONE, _ZERO))
 
     # ------------------------------------------------------------------------------------------------ what is mentioned
 
@@ -90,7 +96,10 @@ class Connections:
                 link.picture.found.append(f"{change.events[-1]} {called(change.key, change.symbol)}")
             link.unconfirmed.pop(key, None)  # counted when the picture ends
             return []
-        return self._counted(key[0], link, at) if link.unconfirmed.pop(key, None) else []
+        if not link.unconfirmed.pop(key, None):
+            return []
+        account = self._account_of(key)
+        return [*self._counted(key[0], link, at), *self._counted_of((account,), link, at)]
 
     # ------------------------------------------------------------------------------------------------------- pictures
 
@@ -110,9 +119,10 @@ class Connections:
                 link.unconfirmed[key] = name
         if link.away is not None:
             link.early = picture  # the link is told to be back when the picture is whole
+        accounts = self._counted_of(self._shelf.live("account", venue), link, at)
         if link.resync_due:
-            return self._resynced(venue, link, picture, at)
-        return self._counted(venue, link, at)
+            return [*self._resynced(venue, link, picture, at), *accounts]
+        return [*self._counted(venue, link, at), *accounts]
 
     def _resynced(self, venue: str, link: Link, picture: Picture, at: Instant) -> list[Change]:
         link.resync_due, link.early = False, None
@@ -168,12 +178,13 @@ class Connections:
         heard = link.heard
         link.heard = set()
         link.unconfirmed = {key: name for key, name in self._open(venue) if key not in heard}
+        accounts = self._counted_of(self._shelf.live("account", venue), link, at)
         if not away.lost and not link.unconfirmed:
             link.early = None
-            return self._counted(venue, link, at)  # there was nothing to miss
+            return [*accounts, *self._counted(venue, link, at)]  # there was nothing to miss
         link.resync_due = True
         reason = gap_reason(away.lasted(at), link.unconfirmed.values())
-        changes = self._say(venue, link, at, "venue.gap", reason)
+        changes = [*accounts, *self._say(venue, link, at, "venue.gap", reason)]
         if link.early is not None:
             changes += self._resynced(venue, link, link.early, at)
         return changes
@@ -193,6 +204,20 @@ class Connections:
         if record is None or not isinstance(record.state, Venue) or (record.state.unconfirmed or 0) == count:
             return []
         return self._tell(record, at, (), {"unconfirmed": Decimal(count)})
+
+    def _counted_of(self, accounts: Iterable[Record | None], link: Link, at: Instant) -> list[Change]:
+        """The same of each account and its positions: while one is unconfirmed nobody knows what margin is in use."""
+        counts = Counter(key[2] for key in link.unconfirmed if key[1] == "position")
+        changes: list[Change] = []
+        for record in accounts:
+            if record is None or not isinstance(record.state, Account):
+                continue
+            if (record.state.unconfirmed or 0) != counts[record.id]:
+                changes += self._tell(record, at, (), {"unconfirmed": Decimal(counts[record.id])})
+        return changes
+
+    def _account_of(self, key: KeyTexts) -> Record | None:
+        return self._shelf.find((key[0], "account", key[2], key[2])) if key[2] else None
 
     def _say(self, venue: str, link: Link, at: Instant, event: str, reason: str) -> list[Change]:
         record = self._shelf.find((venue, "venue", "", venue))

@@ -12,11 +12,24 @@ Names follow ccxt where ccxt has one, and FIX in telling what happened apart fro
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, ClassVar, Literal, TypeAlias
+from typing import Annotated, ClassVar, Literal, NamedTuple, TypeAlias
 
 from msgspec import UNSET, Struct, UnsetType
 
 CASELESS = "caseless"
+
+
+class NoneWhen(NamedTuple):
+    """A derived value doesn't exist while the field `of` is known to be `value` and `unless` is nothing or 0: whatever is
+    compared with it is false, not unknown. `because` is how people are told.
+    """
+
+    of: str
+    value: Decimal
+    unless: str
+    because: str
+
+
 Text: TypeAlias = str | UnsetType | None
 Word: TypeAlias = Annotated[str | UnsetType | None, CASELESS]
 Number: TypeAlias = Decimal | UnsetType | None
@@ -138,7 +151,11 @@ class Account(Entity, frozen=True, kw_only=True, gc=False):
     ] = UNSET
     equity: Annotated[Number, "balance and open positions' profit"] = UNSET
     margin: Annotated[Number, "money bound by open positions"] = UNSET
-    margin_level: Annotated[Number, "equity against margin, in percent"] = UNSET
+    margin_level: Annotated[
+        Number,
+        NoneWhen(of="margin", value=Decimal(0), unless="unconfirmed", because="no margin in use"),
+        "equity against margin, in percent",
+    ] = UNSET
     buying_power: Annotated[Number, "what can be spent"] = UNSET
     withdrawable: Annotated[Number, "what can be withdrawn"] = UNSET
     net_deposits: Annotated[Number, "deposits less withdrawals"] = UNSET
@@ -146,6 +163,7 @@ class Account(Entity, frozen=True, kw_only=True, gc=False):
     stop_out_level: Annotated[Number, "margin level at which the venue closes positions, in percent"] = UNSET
     trading_disabled: Annotated[Flag, "the venue lets it trade no more"] = UNSET
     group: Annotated[Word, "the venue's group of accounts that it belongs to"] = UNSET
+    unconfirmed: Annotated[Number, "its open positions not mentioned again since a gap"] = UNSET
     updated: Annotated[Time, "when it last changed"] = UNSET
 
 

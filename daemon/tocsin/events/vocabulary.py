@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_orig
 from msgspec import UNSET, UnsetType
 
 from tocsin.events.instant import from_iso, iso
-from tocsin.events.kinds import CASELESS, KINDS, Entity
+from tocsin.events.kinds import CASELESS, KINDS, Entity, NoneWhen
 from tocsin.events.numbers import number_text, stored_number
 
 FieldType: TypeAlias = Literal["text", "number", "time", "flag", "enum"]
@@ -24,13 +24,16 @@ OURSELVES = "tocsin"
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of a kind. `values` are the words of an `enum`. `caseless`: its texts are compared without case."""
+    """One field of a kind. `values` are the words of an `enum`. `caseless`: its texts are compared without case.
+    `none_when`: when it can't exist.
+    """
 
     name: str
     type: FieldType
     doc: str
     values: tuple[str, ...] = ()
     caseless: bool = False
+    none_when: NoneWhen | None = None
 
 
 ORIGINS = ("live", "snapshot", "resync", "synthetic")
@@ -71,8 +74,9 @@ def fields(kind: str) -> Mapping[str, Field]:
     return found
 
 
-def _field(name: str, hint: Any, *said: str) -> Field:
+def _field(name: str, hint: Any, *said: Any) -> Field:
     doc, caseless = said[-1], CASELESS in said[:-1]
+    none_when = next((each for each in said if isinstance(each, NoneWhen)), None)
     members = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
     for member in members:
         if member in (None, type(None), UnsetType):
@@ -80,8 +84,15 @@ def _field(name: str, hint: Any, *said: str) -> Field:
         if get_origin(member) is Literal:
             return Field(name, "enum", doc, get_args(member))
         field_type: FieldType = _FIELD_TYPES[member]
-        return Field(name, field_type, doc, caseless=caseless)
+        return Field(name, field_type, doc, caseless=caseless, none_when=none_when)
     raise TypeError(f"field {name} has no type that the vocabulary knows: {hint}")
+
+
+def cannot_exist(state: Entity | None, none_when: NoneWhen) -> bool:
+    """Whether the value that says so of itself doesn't exist, as its entity stands."""
+    return getattr(state, none_when.of, None) == none_when.value and not getattr(
+        state, none_when.unless, None
+    )
 
 
 @cache

@@ -12,6 +12,7 @@ from tocsin.events import KINDS
 
 Supplied = Mapping[str, Mapping[str, frozenset[str]]]
 _OURS = frozenset({"venue", "daemon"})  # kinds that we tell of ourselves, whatever the venue
+_ALWAYS = frozenset({"id", "unconfirmed"})  # fields that are there whatever the venue says
 # What comes with every message of a stream, besides market data: profits move with each price.
 _STREAMED = frozenset({"position.updated", "account.updated"})
 
@@ -119,7 +120,7 @@ def _fields(
         for name in condition.fields:
             of_account = name.startswith("account.")
             whose, field = ("account", name.removeprefix("account.")) if of_account else (kind, name)
-            if field == "id" or is_common(name) or any(field in kinds.get(whose, ()) for kinds in told):
+            if field in _ALWAYS or is_common(name) or any(field in kinds.get(whose, ()) for kinds in told):
                 continue
             if name not in complained:
                 complained.add(name)

@@ -97,7 +97,7 @@ class _Check:
             message, hint = self._scope.unknown(node.name)
             self._report.error(message, node.place, hint)
             return node
-        return Name(node.name, node.place, field.type, field.caseless)
+        return Name(node.name, node.place, field.type, field.caseless, field.none_when)
 
     # ----------------------------------------------------------------------------------------------- comparisons
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from tocsin.engine.language import told
 from tocsin.engine.language.evaluate import Judge, evaluator
 from tocsin.engine.language.functions import FUNCTIONS, needs_of
+from tocsin.engine.language.nothing import Absent, absences, why
 from tocsin.engine.language.tree import Call, Constant, Name, Node, text, walk
 from tocsin.engine.language.values import Build, Evaluate
 from tocsin.engine.language.windowed import Followed, followed
@@ -26,13 +27,15 @@ class Summed:
     value: Evaluate
     money: bool
     extremes: bool
+    absent: tuple[Absent, ...] = ()
 
 
 class TreeCondition:
     """A checked tree and the function that evaluates it."""
 
     __slots__ = (
-        "counted", "edge", "fields", "followed", "holds", "looks_back", "remembers", "source", "summed", "timed", "tree",
+        "_absent", "counted", "edge", "fields", "followed", "holds", "looks_back", "remembers", "source", "summed", "timed",
+        "tree",
     )  # fmt: skip
 
     def __init__(self, tree: Node) -> None:
@@ -46,6 +49,7 @@ class TreeCondition:
         self.timed = any(function.timed for function in functions)
         self.fields = tuple(dict.fromkeys(part.name for part in parts if isinstance(part, Name)))
         self.holds: Judge = evaluator(tree)
+        self._absent = absences((tree,))
         self.followed: tuple[Followed, ...] = tuple(
             dict.fromkeys(
                 followed(Build(call, evaluator, False)) for call in calls if needs_of(call) == "history"
@@ -66,6 +70,9 @@ class TreeCondition:
     def missing(self, change: Change, now: datetime) -> tuple[str, ...]:
         return told.missing(self.tree, change, now)
 
+    def nothing(self, change: Change) -> str | None:
+        return why(self._absent, change)
+
     def told(self, change: Change, now: datetime) -> str:
         return told.told(self.tree, change, now)
 
@@ -83,5 +90,5 @@ def _summed(calls: list[Call]) -> list[Summed]:
         known = found.get(name)
         extremes = call.function in ("min", "max") or (known is not None and known.extremes)
         money = not _NO_MONEY.issuperset(fields)
-        found[name] = Summed(name, evaluator(value), money, extremes)
+        found[name] = Summed(name, evaluator(value), money, extremes, absences((value,)))
     return list(found.values())

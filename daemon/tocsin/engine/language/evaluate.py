@@ -3,15 +3,16 @@
 Every value may be missing (None); comparing a missing value is unknown (None), and so is a sum that can't be done.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter, eq, ge, gt, le, lt, ne
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import UNSET
 
 from tocsin.engine.language.arithmetic import negative, operation
 from tocsin.engine.language.functions import FUNCTIONS
+from tocsin.engine.language.nothing import absences, why
 from tocsin.engine.language.tree import (
     Arithmetic,
     Call,
@@ -62,7 +63,21 @@ def _constant(node: Constant, _before: bool) -> Evaluate:
 
 
 def _call(node: Call, before: bool) -> Evaluate:
-    return FUNCTIONS[node.function].build(Build(node, evaluator, before))
+    function = FUNCTIONS[node.function]
+    evaluate = function.build(Build(node, evaluator, before))
+    return _if_there(evaluate, (node,), before) if function.result == "flag" else evaluate
+
+
+def _if_there(judge: Judge, nodes: Sequence[Node], before: bool) -> Judge:
+    """False where one of these values can't exist; else what `judge` says."""
+    absent = absences(nodes, before)
+    if not absent:
+        return judge
+
+    def judge_what_is_there(change: Change, now: datetime) -> Truth:
+        return False if why(absent, change) is not None else judge(change, now)
+
+    return judge_what_is_there
 
 
 # ------------------------------------------------------------------------------------------------------------- fields
@@ -130,6 +145,10 @@ def _compare(node: Compare, before: bool) -> Judge:
 
 
 def _pair(left: Node, operator: Ordering, right: Node, before: bool) -> Judge:
+    return _if_there(_compared(left, operator, right, before), (left, right), before)
+
+
+def _compared(left: Node, operator: Ordering, right: Node, before: bool) -> Judge:
     if left.type == "event":
         return _happened(right, operator == "!=", before)
     if right.type == "event":
@@ -194,6 +213,10 @@ def _happened(name: Node, negated: bool, before: bool) -> Judge:
 
 
 def _member(node: Member, before: bool) -> Judge:
+    return _if_there(_among(node, before), (node.item,), before)
+
+
+def _among(node: Member, before: bool) -> Judge:
     read = evaluator(node.item, before)
     options = node.options.items if isinstance(node.options, Listing) else ()
     values = frozenset(option.value for option in options if isinstance(option, Constant))
@@ -255,7 +278,21 @@ def _junction(node: Junction, before: bool) -> Judge:
 
 
 def _not(node: Not, before: bool) -> Judge:
-    part = evaluator(node.operand, before)
+    operand = node.operand
+    absent = absences((operand,), before)
+    if absent and isinstance(operand, Junction):  # each comparison for itself: the others may be known
+        word: Literal["and", "or"] = "or" if operand.word == "and" else "and"
+        return _junction(
+            Junction(word, tuple(Not(part, part.place) for part in operand.parts), node.place), before
+        )
+    if absent and isinstance(operand, Not):
+        judge: Judge = evaluator(operand.operand, before)
+        return judge
+    return _if_there(_negated(operand, before), (operand,), before)
+
+
+def _negated(operand: Node, before: bool) -> Judge:
+    part = evaluator(operand, before)
 
     def judge(change: Change, now: datetime) -> Truth:
         found = part(change, now)

@@ -48,7 +48,7 @@ class Function:
     """`result` None is the first argument's type. `edge`: true for a moment only. `timed`: changes as time passes.
 
     `build` compiles a call. `fact` tells, for a call that came out true or false, what is so, in words. `needs`: what
-    it looks at beside the change.
+    it looks at beside the change. `asks_for_missing`: it has a value where its argument has none.
     """
 
     name: str
@@ -60,6 +60,7 @@ class Function:
     edge: bool = False
     timed: bool = False
     needs: Need | None = None
+    asks_for_missing: bool = False
 
     @property
     def signature(self) -> str:
@@ -95,6 +96,7 @@ _TABLE = (
         implementations.changed,
         implementations.changed_fact,
         edge=True,
+        asks_for_missing=True,
     ),
     Function(
         "crosses_above",
@@ -121,6 +123,7 @@ _TABLE = (
         "x has no value; never unknown itself",
         implementations.missing,
         implementations.missing_fact,
+        asks_for_missing=True,
     ),
     Function(
         "default",
@@ -128,6 +131,7 @@ _TABLE = (
         None,
         "x, or v where x is missing",
         implementations.default,
+        asks_for_missing=True,
     ),
     Function(
         "matches",

@@ -8,6 +8,7 @@ from tocsin.engine.language.functions import FUNCTIONS
 from tocsin.engine.language.report import did_you_mean, listed
 from tocsin.engine.language.tree import Type
 from tocsin.events import KINDS
+from tocsin.events.kinds import NoneWhen
 from tocsin.events.vocabulary import COMMON, Field, all_fields, events, fields
 
 KINDS_WITH_ACCOUNT = frozenset({"order", "position"})
@@ -33,7 +34,7 @@ _ELSEWHERE: Mapping[str, str] = {
 @dataclass(frozen=True, slots=True)
 class Readable:
     """A field as conditions see it. `words`: the only texts it can be. `usual`: the texts it mostly is. `caseless`: its
-    texts are compared without case.
+    texts are compared without case. `none_when`: when it can't exist.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Readable:
     words: tuple[str, ...] = ()
     usual: tuple[str, ...] = ()
     caseless: bool = False
+    none_when: NoneWhen | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,11 @@ def scope(kinds: tuple[str, ...], event_rule: bool) -> Scope:
     if KINDS_WITH_ACCOUNT.issuperset(kinds):
         for field in _account_fields():
             readable[f"account.{field.name}"] = Readable(
-                f"account.{field.name}", _type(field), field.values, caseless=field.caseless
+                f"account.{field.name}",
+                _type(field),
+                field.values,
+                caseless=field.caseless,
+                none_when=field.none_when,
             )
     return Scope(kinds, event_rule, readable)
 
@@ -162,7 +168,8 @@ def _readable(same: list[Field], kinds: tuple[str, ...]) -> Readable:
     closed = all(field.values for field in same)
     words = tuple(dict.fromkeys(word for field in same for word in field.values)) if closed else ()
     caseless = all(field.caseless for field in same)
-    return Readable(name, _type(same[0]), words, () if words else usual, caseless)
+    none_when = same[0].none_when if len(same) == 1 else None
+    return Readable(name, _type(same[0]), words, () if words else usual, caseless, none_when)
 
 
 def _account_fields() -> list[Field]:

@@ -11,6 +11,7 @@ from typing import Any
 from tocsin.engine.informed import Aggregates
 from tocsin.engine.language.evaluate import evaluator
 from tocsin.engine.language.functions import function_of, needs_of
+from tocsin.engine.language.nothing import absences, why
 from tocsin.engine.language.tree import (
     NEGATED,
     Arithmetic,
@@ -51,6 +52,9 @@ class Telling:
 
     def _facts(self, node: Node) -> Iterator[str]:
         truth = self._value(node)
+        if isinstance(node, Compare | Member | Call) and (because := why(absences((node,)), self._change)):
+            yield because
+            return
         if isinstance(node, Junction):
             for part in node.parts:
                 if self._value(part) is truth:

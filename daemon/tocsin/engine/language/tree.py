@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 
 from tocsin.errors import Place
 from tocsin.events import iso
+from tocsin.events.kinds import NoneWhen
 
 Type: TypeAlias = Literal["number", "text", "time", "flag", "duration", "event", "list", "?"]
 """`event` is the names of what happened, several at once; `?` is what couldn't be told and was complained of."""
@@ -35,12 +36,15 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A field: `profit`, `account.equity`. `caseless`: its texts are compared without case; set by the checker."""
+    """A field: `profit`, `account.equity`. `caseless`: its texts are compared without case; `none_when`: when it can't
+    exist. Both are set by the checker.
+    """
 
     name: str
     place: Place = field(compare=False)
     type: Type = field(default="?", compare=False)
     caseless: bool = field(default=False, compare=False)
+    none_when: NoneWhen | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
