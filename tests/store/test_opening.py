@@ -9,7 +9,8 @@ import pytest
 from sqlite_utils import Database
 
 from support.stored import T0, at, commit, opened, order
-from tocsin.events import Instant
+from tocsin.entities import Entities
+from tocsin.events import Instant, from_iso
 from tocsin.store import DATABASE, SchemaRefused, StateInUse, Store, StoreUnavailable
 from tocsin.store.directory import RESERVE_SIZE
 from tocsin.store.migrations import migrate
@@ -282,3 +283,23 @@ def test_a_disk_that_is_full_at_the_start_is_helped_with_the_reserve(tmp_path, m
     store = Store.open(tmp_path, now=T0)
     commit(store, entities=[order()])
     store.close()
+
+
+def test_an_older_versions_entities_were_last_seen_when_they_last_changed(tmp_path):
+    older = Database(tmp_path / DATABASE)
+    migrate(older, stop_before="0008_entities_last_seen")
+    at = "2026-01-01T00:00:05Z"
+    older.execute(
+        """INSERT INTO entities (venue, kind, account, id, symbol, ended, origin, events, known_since, time, received_at, data)
+        VALUES ('fx', 'order', 'a', 'o1', 'BTC', 0, 'live', '["order.open"]', ?, ?, ?, '{"id": "o1", "status": "open"}')""",
+        [at, at, at],
+    )
+    older.conn.commit()
+    older.close()
+
+    store = opened(tmp_path)
+    (loaded,) = store.load().entities
+    store.close()
+    assert (loaded.key.id, loaded.last_seen, loaded.received) == ("o1", None, from_iso(at))
+    (standing,) = Entities([loaded]).live("order")
+    assert standing.last_seen == loaded.received

@@ -101,6 +101,7 @@ def _values(context: Context, names: Names, late: timedelta) -> dict[str, Any]:
         "origin": context.origin,
         "time": context.time,
         "received": context.at,
+        "last_seen": context.last_seen,
         "rule": context.rule,
         "severity": context.severity,
         "state": context.state,

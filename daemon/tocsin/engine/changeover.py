@@ -195,6 +195,7 @@ class Remembered:
     fields: tuple[str, ...] = ()
     followed = ()
     counted = ()
+    crossings = ()
     summed = ()
 
     def __init__(self, source: str) -> None:

@@ -148,6 +148,7 @@ def _context(
         fired_at=fired_at,
         at=now.wall,
         time=change.time,
+        last_seen=change.last_seen or change.received,
         origin=change.origin,
         missing=missing,
         suppressed=suppressed,

@@ -173,7 +173,15 @@ class Crossed(_Sorted):
         if value is None or value is UNSET:
             found += self._places
             return
-        if change.previous is None or (old := self._previous(change)) is None:
+        if change.previous is None:
+            return
+        if (
+            old := self._previous(change)
+        ) is None:  # what it was before it went missing only the condition knows
+            if self._upwards and value >= self._limits[0]:
+                found += self._places[: bisect_right(self._limits, value)]
+            elif not self._upwards and value <= self._limits[-1]:
+                found += self._places[bisect_left(self._limits, value) :]
             return
         low, high = (old, value) if self._upwards else (value, old)
         if low <= high:

@@ -52,11 +52,14 @@ class Aggregates(Protocol):
 
 
 class Informed(Change, frozen=True, kw_only=True):
-    """`windows`: by `Followed.name`. `counts`: events by the length of the window. Either is empty where nothing is known."""
+    """`windows`: by `Followed.name`. `counts`: events by the length of the window. `last_known`: by `Crossing.name`, what was
+    known before a hole that is over with this change. Each is empty where nothing is known.
+    """
 
     windows: Mapping[str, Window | Extremes]
     counts: Mapping[timedelta, int]
     group: Aggregates | None = None
+    last_known: Mapping[str, tuple[datetime, tuple[Decimal, Decimal]]] = {}
 
 
 _FIELDS = Change.__struct_fields__
@@ -69,6 +72,7 @@ def inform(
     windows: Mapping[str, Window | Extremes] | None = None,
     counts: Mapping[timedelta, int] | None = None,
     group: Aggregates | None = None,
+    last_known: Mapping[str, tuple[datetime, tuple[Decimal, Decimal]]] | None = None,
 ) -> Informed:
     """The change with these beside what it already knows."""
     known: dict[str, Any] = {}
@@ -78,6 +82,8 @@ def inform(
         known["counts"] = counts
     if group is not None:
         known["group"] = group
+    if last_known is not None:
+        known["last_known"] = last_known
     if isinstance(change, Informed):
         return structs.replace(change, **known)
     values = {name: getattr(change, name) for name in _FIELDS}

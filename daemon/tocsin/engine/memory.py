@@ -13,6 +13,7 @@ time; `restore` takes it back.
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, TypeAlias
 
+from tocsin.engine.holes import Holes
 from tocsin.engine.identity import entity_of, happens_in, instance_key
 from tocsin.engine.informed import event_time, inform
 from tocsin.engine.keeping import Keeping
@@ -40,6 +41,7 @@ class Memory:
         self._histories: dict[Key, dict[str, History]] = {}
         self._keeping = keeping
         self.tallies = Tallies(keeping)
+        self._holes = Holes(keeping)
 
     # ------------------------------------------------------------------------------------------------ what is asked
 
@@ -63,10 +65,11 @@ class Memory:
                 del histories[name]
         self._keeping.fade_all(gone)
         self.tallies.ask(running)
+        self._holes.ask(running)
 
     def series(self) -> set[str]:
         """What is remembered, by the names that its samples are kept under."""
-        return self._followed() | self.tallies.series()
+        return self._followed() | self.tallies.series() | self._holes.series()
 
     def _followed(self) -> set[str]:
         return {_series(kind, each.followed.name) for kind, found in self._asked.items() for each in found}
@@ -77,6 +80,7 @@ class Memory:
         """The change, with the histories of its entity as they are after it. Of one that is passing only what has a
         sample of each event hears.
         """
+        change = self._holes.see(change)
         asked = self._asked.get(change.key[1])
         if asked is None:
             return change
@@ -121,12 +125,14 @@ class Memory:
 
     def forget(self, keys: Iterable[Key]) -> None:
         """These entities have ended, or are gone."""
+        keys = list(keys)
+        self._holes.forget(keys)
         for key in keys:
             for name in self._histories.pop(key, ()):
                 self._keeping.fade(_series(key.kind, name), instance_key(key))
 
     def forget_venue(self, venue: str) -> None:
-        self.forget([key for key in self._histories if key.venue == venue])
+        self.forget([key for key in (*self._histories, *self._holes.keys()) if key.venue == venue])
 
     # -------------------------------------------------------------------------------------------------- another run
 
@@ -137,7 +143,7 @@ class Memory:
         }
         unwanted: set[str] = set()
         unreadable: dict[tuple[str, str], None] = {}
-        for sample in samples:
+        for sample in self._holes.restore(samples):
             at = microseconds(sample.at)
             if self.tallies.restore(sample.series, sample.instance, at):
                 continue
@@ -152,11 +158,11 @@ class Memory:
         self._keeping.fade_all(unwanted)
         for series, instance in unreadable:
             self._keeping.fade(series, instance)
-        for key in list(self._histories):
+        for key in [*self._histories, *self._holes.keys()]:
             change = world.get(key)
             if change is None or change.ended:
                 self.forget([key])
-            else:
+            elif key in self._histories:
                 self._catch_up(change)
 
     def _catch_up(self, change: Change) -> None:

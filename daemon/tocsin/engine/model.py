@@ -60,6 +60,7 @@ class Context(Struct, frozen=True, kw_only=True):
     fired_at: datetime | None = None
     at: datetime  # of this transition
     time: datetime  # of the change behind it, as the venue dates it
+    last_seen: datetime | None = None  # when the last message mentioned it
     origin: str = "live"
     missing: tuple[str, ...] = ()  # fields that an event rule needed and didn't have
     suppressed: int = 0  # events that were held back and are told with this one

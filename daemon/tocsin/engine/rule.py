@@ -34,6 +34,19 @@ class Followed(Protocol):
     def samples(self) -> bool: ...
 
 
+class Crossing(Protocol):
+    """A value that is to cross another one. `name` is the same where both are alike, whatever a constant limit is: then
+    `limit` is None. The pair is known where both are.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    def pair(self, change: Change, *, before: bool = False) -> tuple[Decimal, Decimal] | None:
+        """The value and its limit at a change, or before it; None where one is missing."""
+        ...
+
+
 class Summed(Protocol):
     """A value that is summed over the entities of a group. `money`: it is of a currency. `extremes`: its lowest or
     highest is asked for too.
@@ -78,6 +91,11 @@ class Condition(Protocol):
     @property
     def followed(self) -> Sequence[Followed]:
         """The values whose history it asks for."""
+        ...
+
+    @property
+    def crossings(self) -> Sequence[Crossing]:
+        """The values that it wants to have crossed something."""
         ...
 
     @property

@@ -6,8 +6,9 @@ second ─── first: nothing to tell, if the second is not older than `within
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 
@@ -25,10 +26,13 @@ class Second(Change, frozen=True, kw_only=True):
     """A second event, beside the first one that `first.FIELD` speaks of."""
 
     first: Change
+    last_known: Mapping[str, Any]
 
 
 def second_of(change: Change, first: Change) -> Second:
-    return Second(**{name: getattr(change, name) for name in Change.__struct_fields__}, first=first)
+    known = getattr(change, "last_known", {})
+    fields = {name: getattr(change, name) for name in Change.__struct_fields__}
+    return Second(**fields, first=first, last_known=known)
 
 
 def sign(rule: Rule) -> str:

@@ -7,6 +7,7 @@ Pure but for its own memory: no I/O, no clock. Called in the order in which thin
 
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import islice
 
 from msgspec import UNSET, Struct, structs
 
@@ -30,6 +31,7 @@ from tocsin.events import (
     SnapshotEnds,
     Ticker,
     Trade,
+    Venue,
 )
 from tocsin.events.vocabulary import canonical
 
@@ -63,11 +65,14 @@ class Entities:
                     time=change.time,
                     received=change.received,
                     known_since=change.known_since,
+                    last_seen=change.last_seen,
                 )
                 if change.sent:
                     self._shelf.note_sent(change.venue, change.sent)
         self._values = Values(self._shelf)
         self._connections = Connections(self._shelf, self._shelf)
+        self._mentioned: dict[Record, None] = {}
+        self._spoke: dict[str, datetime] = {}  # of each venue that has since it was last asked for, when
 
     # --------------------------------------------------------------------------------------------------- what happened
 
@@ -100,9 +105,7 @@ class Entities:
         if said.kind == "venue":
             return self._connections.observe(venue, structs.replace(told, state=said), named, at, raw)
         key = _key_of(venue, said, told.account)
-        record = self._shelf.find(key)
-        if record is not None and record.id != key[3] and said.id == key[3]:
-            said = structs.replace(said, id=UNSET)  # another spelling of what it is called
+        record, said = self._seen(key, said, at)
         origin = self._connections.origin_of(venue, key, told.origin, known=record is not None)
         if record is not None and (said.ended or said.kind == "trade") and _is_void(record, said, told.time):
             return []
@@ -115,6 +118,18 @@ class Entities:
         if record is not None and said.kind == "trade" and _is_before(told.time, record.stated_time):
             return [self._passing(key, record, heard, ("trade.executed",))]
         return self._merge(key, record, heard)
+
+    def _seen(self, key: KeyTexts, said: Entity, at: Instant) -> tuple[Record | None, Entity]:
+        """The entity's record, if it is known, and the message as it is to be laid over it."""
+        self._spoke[key[0]] = at.wall
+        record = self._shelf.find(key)
+        if record is None:
+            return None, said
+        record.see(at.wall)
+        self._mentioned[record] = None
+        if record.id != key[3] and said.id == key[3]:
+            said = structs.replace(said, id=UNSET)  # another spelling of what it is called
+        return record, said
 
     def _merge(self, key: KeyTexts, record: Record | None, heard: Heard) -> list[Change]:
         said, at = heard.said, heard.at
@@ -196,14 +211,35 @@ class Entities:
         now = heard.at.wall
         since = record.known_since if record is not None else now
         id_ = record.id if record is not None else key[3]
-        passing = Record(key[:3], id_, heard.said, heard.origin, heard.time or now, now, since)
+        passing = Record(key[:3], id_, heard.said, heard.origin, heard.time or now, now, since, now)
         previous = record.state if record is not None else None
         return self._shelf.change(passing, events, previous, heard.raw, passing=True)
+
+    # ------------------------------------------------------------------------------------------------- who is heard of
+
+    def mentioned(self, most: int) -> list[Key]:
+        """What messages have mentioned, whether it changed or not, and this hasn't told yet; at most so many."""
+        self._note_last_messages()
+        records = list(islice(self._mentioned, most))
+        for record in records:
+            del self._mentioned[record]
+        return [record.key for record in records]
+
+    def _note_last_messages(self) -> None:
+        """Their links' `last_message`, which moves with each message and is asked for seldom."""
+        for venue, at in self._spoke.items():
+            record = self._shelf.find((venue, "venue", "", venue))
+            if record is not None and isinstance(record.state, Venue):
+                record.state = structs.replace(record.state, last_message=at)
+                self._mentioned[record] = None
+        self._spoke.clear()
 
     # ------------------------------------------------------------------------------------------------------- the world
 
     def live(self, kind: str) -> list[Change]:
         """Every entity of that kind that hasn't ended, as it stands: without events, previous state and raw."""
+        if kind == "venue":
+            self._note_last_messages()
         return [self._shelf.change(record) for record in self._shelf.live(kind)]
 
     def of_account(self, venue: str, account: str) -> list[Change]:
@@ -212,6 +248,8 @@ class Entities:
 
     def get(self, key: Key) -> Change | None:
         """The entity as it stands, ended or not: without events, previous state and raw. None if it isn't known."""
+        if key.kind == "venue":
+            self._note_last_messages()
         record = self._shelf.find(key)
         return self._shelf.change(record) if record is not None else None
 

@@ -22,6 +22,7 @@ class Record(Struct, gc=False, eq=False):
     """One entity as it stands, and what of its latest Change outlives it. `state` is replaced, never changed.
 
     There may be a million: `home` is one object for all that share it, and the Key is made when it is asked for.
+    `last_seen` and `seen_before` as in `Change`.
     """
 
     home: Home
@@ -31,6 +32,13 @@ class Record(Struct, gc=False, eq=False):
     time: datetime
     received: datetime
     known_since: datetime
+    last_seen: datetime
+    seen_before: datetime | None = None
+
+    def see(self, at: datetime) -> None:
+        """A message mentions it."""
+        self.seen_before = max(self.last_seen, self.received)
+        self.last_seen = at
 
     @property
     def key(self) -> Key:
@@ -91,13 +99,14 @@ class Shelf:
         time: datetime,
         received: datetime,
         known_since: datetime,
+        last_seen: datetime | None = None,
     ) -> Record:
         """The record of what wasn't known so far. Its symbol, of which there are few, becomes one text for all."""
         home = (key[0], key[1], key[2])
         home = self._homes.setdefault(home, home)
         if (symbol := _symbol(state)) is not None and (shared := intern(symbol)) is not symbol:
             state = structs.replace(state, symbol=shared)
-        record = Record(home, key[3], state, origin, time, received, known_since)
+        record = Record(home, key[3], state, origin, time, received, known_since, last_seen or received)
         if isinstance(state, Position):
             self.note_positions(home[0])
         self._put(record)
@@ -215,6 +224,8 @@ class Shelf:
             raw=raw,
             sent=self.sent(key[0]) if key[1] == "account" else (),
             passing=passing,
+            last_seen=record.last_seen,
+            seen_before=record.seen_before if previous is not None else None,
         )
 
     def _put(self, record: Record) -> None:

@@ -205,4 +205,5 @@ class Values:
 
 
 def _stamp(record: Record, time: datetime, at: Instant) -> None:
+    record.seen_before = max(record.received, record.last_seen)
     record.origin, record.time, record.received = "synthetic", time, at.wall

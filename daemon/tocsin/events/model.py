@@ -71,6 +71,8 @@ class Change(Struct, frozen=True, kw_only=True):
     an order or position belongs to, as it stands. `known_since` is when the daemon first saw the entity. `ended` says
     that the entity lives no more. `sent`, of an account: which of the values that we could count its venue sends itself.
     `passing`: it happened, but isn't what is so now, nor kept (a trade that came late, a public expiry, our own events).
+    `last_seen` is when the last message came that mentioned the entity, whether it changed anything or not (None: this is
+    that message), `seen_before` until when the previous state was known to be so.
     """
 
     key: Key
@@ -87,6 +89,8 @@ class Change(Struct, frozen=True, kw_only=True):
     raw: str | None = None
     sent: tuple[str, ...] = ()
     passing: bool = False
+    last_seen: datetime | None = None
+    seen_before: datetime | None = None
 
     @property
     def venue(self) -> str:

@@ -55,6 +55,11 @@ COMMON: Mapping[str, Field] = {
         ),
         Field("time", "time", "when the venue says it happened, UTC"),
         Field("received", "time", "when it was read, UTC"),
+        Field(
+            "last_seen",
+            "time",
+            "when the last message came that mentioned it, whether it said anything new or not",
+        ),
     )
 }
 # Used to derive values, not part of the language that users write.

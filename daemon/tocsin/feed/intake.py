@@ -62,6 +62,7 @@ class Intake:
                     await shared.complaints.unreadable(item, message)
                 case Control():
                     pass  # of no interest, as its name says
+        await shared.standing.heard(at, handed_on=bool(observed))
         if observed:
             await self._hand_on(observed, decoded.stream, message, at)
         return Taken(answers, accounts)

@@ -20,6 +20,9 @@ Event: TypeAlias = Literal[
 ]  # fmt: skip
 
 
+_TELL_AFTER = 10.0  # seconds in which nothing of a venue was handed on, though it spoke
+
+
 class Standing:
     """The venue as an entity. It is changed before it is told, so that two tasks never tell the same twice."""
 
@@ -28,6 +31,7 @@ class Standing:
         self._in_order = trio.Lock()  # what is told arrives in the order of the changes
         self.status: Status = "connecting"
         self.last_message: Instant | None = None
+        self._handed_on = clock.now().steady  # when something of the venue last was
         self._since = clock.now()
         self._attempts = 0
         self._silent: set[str] = set()
@@ -171,6 +175,14 @@ class Standing:
             masked = None if raw is None else self._masker.mask(raw)
             await self._tell(event, status=False, reason=reason, raw=masked)
 
+    async def heard(self, at: Instant, *, handed_on: bool) -> None:
+        """The venue said something. Where nothing of it is handed on, its last message is told now and then."""
+        if handed_on:
+            self._handed_on = at.steady
+        elif at.steady - self._handed_on >= _TELL_AFTER:
+            async with self._in_order:
+                await self._tell(None, status=False)
+
     async def waiting(self, why: str) -> None:
         """Nothing is wrong; `why` nothing happens for now. Of no interest while the venue is connected."""
         async with self._in_order:
@@ -196,6 +208,7 @@ class Standing:
         raw: str | None = None,
     ) -> None:
         now = self._clock.now()
+        self._handed_on = now.steady
         state = Venue(
             id=self._venue,
             status=self.status if status else UNSET,

@@ -12,6 +12,9 @@ from tocsin.pipeline.options import Options
 from tocsin.pipeline.telling import Telling
 from tocsin.store.model import Batch, HeldRow, InstanceRow, SampleRow, SamplesGone, Silence
 
+_MOST_MENTIONED = 200  # entities in one batch of which only `last_seen` is news
+_MENTIONED_AFTER = 1.0  # seconds without a batch after which that alone is worth one
+
 
 class Turn:
     """Turns what came in into what is to be committed."""
@@ -24,6 +27,7 @@ class Turn:
         self._new_id = new_id
         self._telling = Telling(engine, lambda: self.options, new_id)
         self.options = options
+        self._wrote_mentioned = float("-inf")
 
     def restore(
         self,
@@ -96,6 +100,9 @@ class Turn:
         self._advance(batch, now, earliest)
         self._telling.release(batch, now)
         # What is only told (a public expiry, an event of ourselves, a trade that came late) is no entity's state.
+        if batch or touched or now.steady - self._wrote_mentioned >= _MENTIONED_AFTER:
+            self._wrote_mentioned = now.steady
+            touched |= dict.fromkeys(self._entities.mentioned(_MOST_MENTIONED))
         batch.entities = [now_so for key in touched if (now_so := self._entities.get(key)) is not None]
         return batch
 

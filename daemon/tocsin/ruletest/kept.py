@@ -63,4 +63,5 @@ def change_of(rows: list[Row], before: Change | None = None, account: Account | 
         symbol=row["symbol"],
         account_state=account,
         raw=raw,
+        seen_before=before.received if before is not None else None,
     )

@@ -55,6 +55,11 @@ def _deliveries_handed_to(db: Database) -> None:
     db.create_view("delivery_history", schema.DELIVERY_HISTORY_HANDED_TO)
 
 
+@_steps(name="0008_entities_last_seen")
+def _entities_last_seen(db: Database) -> None:
+    db.execute(schema.ENTITIES_LAST_SEEN)
+
+
 @cache
 def all_steps() -> tuple[str, ...]:
     """The names of all steps, in order."""

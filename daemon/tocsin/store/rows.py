@@ -19,8 +19,8 @@ _words = lru_cache(maxsize=1024)(_decode_words)  # the same few event names, a h
 # ---------------------------------------------------------------------------------------------------- entities, events
 
 _ENTITY_COLUMNS = (
-    "venue", "kind", "account", "id", "symbol", "ended", "origin", "events", "known_since", "time", "received_at", "sent",
-    "data",
+    "venue", "kind", "account", "id", "symbol", "ended", "origin", "events", "known_since", "time", "received_at",
+    "last_seen", "sent", "data",
 )  # fmt: skip
 PUT_ENTITY = upsert("entities", _ENTITY_COLUMNS, ("venue", "kind", "account", "id"))
 DROP_ENTITY = "DELETE FROM entities WHERE venue = ? AND kind = ? AND account = ? AND id = ?"
@@ -37,6 +37,7 @@ def entity_row(change: Change) -> Row:
         iso(change.known_since),
         iso(change.time),
         iso(change.received),
+        iso_or_none(change.last_seen),
         json_text(change.sent),
         json_text(to_plain(change.state)),
     )
@@ -44,7 +45,22 @@ def entity_row(change: Change) -> Row:
 
 def entity(row: Sequence[Any]) -> Change:
     """The entity as it stood. KeyError or ValueError where the row isn't one that this vocabulary knows."""
-    venue, kind, account, id_, symbol, ended, origin, events, known_since, time, received, sent, data = row
+    (
+        venue,
+        kind,
+        account,
+        id_,
+        symbol,
+        ended,
+        origin,
+        events,
+        known_since,
+        time,
+        received,
+        seen,
+        sent,
+        data,
+    ) = row
     return Change(
         key=Key(venue, kind, account, id_),
         events=_words(events),
@@ -56,6 +72,7 @@ def entity(row: Sequence[Any]) -> Change:
         known_since=from_iso(known_since),
         ended=bool(ended),
         symbol=symbol,
+        last_seen=from_iso(seen) if seen is not None else None,
         sent=_words(sent),
     )
 

@@ -212,6 +212,9 @@ DELIVERIES_HANDED_TO = (
     "DROP VIEW delivery_history",
 )
 
+# When the last message mentioned it; NULL in rows of versions that didn't keep that: when it last changed.
+ENTITIES_LAST_SEEN = "ALTER TABLE entities ADD COLUMN last_seen TEXT"
+
 ALERT_HISTORY = """
     SELECT a.id, a.rule, a.severity, a.state, a.venue, a.account, a.entity, a.symbol, a.title,
         a.started_at, a.fired_at, a.resolved_at, a.acked_at,

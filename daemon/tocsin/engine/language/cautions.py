@@ -59,7 +59,7 @@ def quiet_is_not_silent(watch: Watch, conditions: Mapping[str, TreeCondition], r
             if isinstance(part, Call) and part.function == "time_since" and _is_of_message(part):
                 report.under(key).warning(
                     f"`{text(part)}` counts from what was last new: a message that repeats what is known is no event", part.place,
-                    "for silence watch `venue`, when: time_since(last_message) > 5m",
+                    "for silence write time_since(last_seen)",
                 )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from tocsin.engine.language import told
+from tocsin.engine.language.crossing import CROSSING, Crossing, crossing
 from tocsin.engine.language.evaluate import Judge, evaluator
 from tocsin.engine.language.functions import FUNCTIONS, needs_of
 from tocsin.engine.language.nothing import Absent, absences, why
@@ -34,7 +35,7 @@ class TreeCondition:
     """A checked tree and the function that evaluates it."""
 
     __slots__ = (
-        "_absent", "counted", "edge", "fields", "followed", "holds", "looks_back", "remembers", "source", "summed", "timed",
+        "_absent", "counted", "crossings", "edge", "fields", "followed", "holds", "looks_back", "remembers", "source", "summed", "timed",
         "tree",
     )  # fmt: skip
 
@@ -53,6 +54,11 @@ class TreeCondition:
         self.followed: tuple[Followed, ...] = tuple(
             dict.fromkeys(
                 followed(Build(call, evaluator, False)) for call in calls if needs_of(call) == "history"
+            )
+        )
+        self.crossings: tuple[Crossing, ...] = tuple(
+            dict.fromkeys(
+                crossing(Build(call, evaluator, False)) for call in calls if call.function in CROSSING
             )
         )
         self.counted: tuple[timedelta, ...] = tuple(

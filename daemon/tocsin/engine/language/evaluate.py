@@ -48,6 +48,7 @@ COMMON: Mapping[str, Callable[[Change], Any]] = {
     "origin": attrgetter("origin"),
     "time": attrgetter("time"),
     "received": attrgetter("received"),
+    "last_seen": lambda change: change.last_seen or change.received,
 }
 
 

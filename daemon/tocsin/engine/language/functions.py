@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, TypeAlias
 
-from tocsin.engine.language import implementations, windowed
+from tocsin.engine.language import crossing, implementations, windowed
 from tocsin.engine.language.implementations import Fact
 from tocsin.engine.language.tree import Call, Constant, Node, Type
 from tocsin.engine.language.values import Build, Evaluate, lifted
@@ -102,18 +102,18 @@ _TABLE = (
         "crosses_above",
         (Parameter("x", _NUMBER, own=True), Parameter("n", _NUMBER)),
         "flag",
-        "x was at or below n and is now above it; not at first sight",
-        implementations.crosses(lambda value, limit: value > limit),
-        implementations.crosses_fact("above"),
+        "x was at or below n when last known, and is now above it; not at first sight",
+        crossing.crosses(lambda value, limit: value > limit),
+        crossing.crosses_fact("above"),
         edge=True,
     ),
     Function(
         "crosses_below",
         (Parameter("x", _NUMBER, own=True), Parameter("n", _NUMBER)),
         "flag",
-        "x was at or above n and is now below it; not at first sight",
-        implementations.crosses(lambda value, limit: value < limit),
-        implementations.crosses_fact("below"),
+        "x was at or above n when last known, and is now below it; not at first sight",
+        crossing.crosses(lambda value, limit: value < limit),
+        crossing.crosses_fact("below"),
         edge=True,
     ),
     Function(

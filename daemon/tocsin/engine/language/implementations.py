@@ -47,38 +47,6 @@ def changed_fact(call: Call, truth: bool, show: Show) -> str:
     return f"{show.name(node)} changed from {show.value(node, before=True)} to {show.value(node)}"
 
 
-def crosses(beyond: Callable[[Any, Any], bool]) -> Callable[[Build], Evaluate]:
-    """Was not beyond, and now is. What it was compared with then counts where that is known too."""
-
-    def build(context: Build) -> Evaluate:
-        value, limit = context.call.arguments
-        value_now, value_then = context.compile(value, False), context.compile(value, True)
-        limit_now, limit_then = context.compile(limit, False), context.compile(limit, True)
-
-        def evaluate(change: Change, now: datetime) -> bool | None:
-            new, bound = value_now(change, now), limit_now(change, now)
-            if new is None or bound is None:
-                return None
-            if change.previous is None or not beyond(new, bound):
-                return False
-            old, old_bound = value_then(change, now), limit_then(change, now)
-            return old is not None and not beyond(old, bound if old_bound is None else old_bound)
-
-        return evaluate
-
-    return build
-
-
-def crosses_fact(direction: str) -> Fact:
-    def fact(call: Call, truth: bool, show: Show) -> str:
-        value, limit = call.arguments
-        said = "crosses" if truth else "doesn't cross"
-        was = show.value(value, before=True)
-        return f"{show.subject(value)} {said} {direction} {show.subject(limit)} (was {was})"
-
-    return fact
-
-
 # ----------------------------------------------------------------------------------------------------------- missing
 
 

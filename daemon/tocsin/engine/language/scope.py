@@ -12,7 +12,7 @@ from tocsin.events.kinds import NoneWhen
 from tocsin.events.vocabulary import COMMON, Field, all_fields, events, fields
 
 KINDS_WITH_ACCOUNT = frozenset({"order", "position"})
-NOT_KEPT = frozenset({"event", "origin", "time", "received"})
+NOT_KEPT = frozenset({"event", "origin", "time", "received", "last_seen"})
 """Common fields that are of one message: the previous ones are not known."""
 _TYPES: Mapping[str, Type] = {
     "number": "number",

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from tocsin.engine.informed import Aggregates
+from tocsin.engine.language.crossing import last_known
 from tocsin.engine.language.evaluate import evaluator
 from tocsin.engine.language.functions import function_of, needs_of
 from tocsin.engine.language.nothing import absences, why
@@ -32,7 +33,7 @@ from tocsin.engine.language.tree import (
 )
 from tocsin.engine.language.values import is_computed, value_text
 from tocsin.engine.rule import Truth
-from tocsin.events import Change
+from tocsin.events import Change, number_text
 
 
 class Telling:
@@ -134,6 +135,13 @@ class Telling:
         if isinstance(node, Constant):
             return node.value if isinstance(node.value, str) else constant_text(node.value)
         return value_text(self._value(node, before=before), node.type, computed=is_computed(node))
+
+    def last_known(self, crossing: str) -> str | None:
+        if (known := last_known(self._change, crossing)) is None:
+            return None
+        at, (value, _) = known
+        day = "" if at.date() == self._change.received.date() else f"{at:%Y-%m-%d} "
+        return f"{number_text(value)} at {day}{at:%H:%M}"
 
     def subject(self, node: Node) -> str:
         return self.value(node) if isinstance(node, Constant) else f"{self.name(node)} {self.value(node)}"

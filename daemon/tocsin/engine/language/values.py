@@ -40,6 +40,10 @@ class Show(Protocol):
 
     def value(self, node: Node, *, before: bool = False) -> str: ...
 
+    def last_known(self, crossing: str) -> str | None:
+        """What a crossing value was before a hole, and when: `11 at 10:02`; None where there was no hole."""
+        ...
+
 
 def lifted(function: Callable[..., Any]) -> Callable[[Build], Evaluate]:
     """For functions of plain values: missing where any argument is, or where the sum can't be done."""

@@ -1,0 +1,45 @@
+"""What is told of how a venue's connection stands, on a clock moved by hand."""
+
+import trio
+
+from tocsin.clock import ManualClock
+from tocsin.feed.standing import Standing
+from tocsin.secrets import Masker
+
+
+class Sink:
+    def __init__(self):
+        self.told = []
+
+    async def put(self, received):
+        self.told += [observed.state for observed in received.observed]
+
+
+class Nothing:
+    """A log of which nothing is read."""
+
+    def info(self, *_: object, **__: object) -> None: ...
+
+    warning = error = debug = info
+
+
+async def _messages(standing, clock, *seconds, handed_on):
+    for passed in seconds:
+        standing.last_message = clock.advance(passed)
+        await standing.heard(standing.last_message, handed_on=handed_on)
+
+
+def test_a_venue_that_speaks_of_nothing_has_spoken_all_the_same():
+    clock, sink = ManualClock(), Sink()
+    standing = Standing("fx", sink=sink, clock=clock, masker=Masker(), log=Nothing())
+
+    async def run():
+        await _messages(standing, clock, 1.0, 1.0, 7.0, handed_on=False)
+        assert not sink.told
+        await _messages(standing, clock, 1.0, 1.0, 8.0, handed_on=False)
+        assert [state.last_message for state in sink.told] == [clock.now().wall.replace(second=10)]
+        await _messages(standing, clock, 9.0, handed_on=True)
+        await _messages(standing, clock, 9.0, handed_on=False)
+        assert len(sink.told) == 1, "what was handed on has said it"
+
+    trio.run(run)
