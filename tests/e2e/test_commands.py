@@ -133,23 +133,71 @@ async def test_sign_in_with_a_one_time_password(folder, exchange):
         )
         assert failed[0] == "broker"
         assert "run: tocsin login broker" in daemon.log()
-    typed = await on_a_terminal(
-        folder,
-        ["login", "broker"],
-        {
-            "Username": wealthsimple.USERNAME,
-            "Password": wealthsimple.PASSWORD,
-            "One-time password": "999999",
-            "One-time password ": wealthsimple.ONE_TIME,
-        },
-    )
+        status = await folder.command("status")
+        assert "next try" in status.stdout
+        assert "1 of 1 venue not connected: broker" in status.stdout
+        typed = await on_a_terminal(
+            folder,
+            ["login", "broker"],
+            {
+                "Username": wealthsimple.USERNAME,
+                "Password": wealthsimple.PASSWORD,
+                "One-time password": "999999",
+                "One-time password ": wealthsimple.ONE_TIME,
+            },
+        )
+        await connected(daemon, "broker")  # at once, and not minutes after the refusal
     assert "signed in to broker" in typed
+    assert "the daemon tries it now" in typed
     assert not [secret for secret in folder.secrets | exchange.secrets() if secret in typed]
     (kept,) = (folder.state / "credentials").iterdir()
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert stat.S_IMODE(kept.parent.stat().st_mode) == 0o700
     async with folder.running(secrets=exchange.secrets) as daemon:
         await connected(daemon, "broker")
+
+
+@pytest.mark.parametrize(
+    ("type_", "changed", "words"),
+    [
+        ("yourfintech", {"secret_key": "a-key-that-is-wrong"}, "unauthorized; check venues.it.secret_key"),
+        (
+            "piexgo",
+            {"api_secret": "a-secret-that-is-wrong"},
+            "check venues.it.api_key and venues.it.api_secret",
+        ),
+        ("topone", {"app_key": "a-key-that-is-wrong"}, "check app_id and app_key"),
+        ("glocalflex", {"password": "a-password-that-is-wrong"}, "check username, password"),
+    ],
+)
+async def test_login_says_signed_in_only_where_the_venue_takes_the_key(
+    folder, exchange, type_, changed, words
+):
+    """Where sign-in happens in the socket, too."""
+    right = getattr(exchange, type_).settings()
+    folder.write(venues={"it": {**right, **changed}})
+    done = await folder.command("login", "it")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("not signed in: ")
+    assert words in done.stderr
+    if type_ == "topone":
+        return  # it gives one token a minute
+    folder.write(venues={"it": right})
+    done = await folder.command("login", "it")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("signed in to it")
+
+
+async def test_a_refused_key_is_tried_again_when_the_config_is_read_anew(folder, exchange):
+    exchange.yourfintech.refuse_with = 401
+    folder.write(venues={"fx": exchange.yourfintech.settings()})
+    async with folder.running() as daemon:
+        await daemon.until(lambda: folder.events("venue.auth_failed"), "it says that it can't sign in")
+        assert "check venues.fx.secret_key" in daemon.log()
+        exchange.yourfintech.refuse_with = None
+        done = await folder.command("reload")
+        assert done.returncode == 0, done.stderr
+        await connected(daemon, "fx")
 
 
 async def on_a_terminal(folder: Folder, arguments: list[str], answers: dict[str, str]) -> str:

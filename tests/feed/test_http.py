@@ -1,12 +1,15 @@
 """HTTP requests as adapters describe them, against servers that misbehave."""
 
+import gzip
 import ssl
+import zlib
+from contextlib import suppress
 
 import pytest
 import trio
 import trustme
 
-from support.fault_server import serving
+from support.fault_server import GONE, serving
 from tocsin.feed.http import Http
 from tocsin.feed.outside import HttpFailed
 from tocsin.venues.base import HttpRequest
@@ -64,6 +67,22 @@ async def packed(peer):
     await peer.answer("200 OK", b"\x1f\x8b", headers="Content-Encoding: gzip\r\n")
 
 
+async def packed_bomb(peer):
+    await peer.answer("200 OK", gzip.compress(b"0" * (5 << 20)), headers="Content-Encoding: gzip\r\n")
+
+
+async def packed_oddly(peer):
+    await peer.answer("200 OK", b"?", headers="Content-Encoding: br\r\n")
+
+
+async def drips_for_ever(peer):
+    await peer.raw(b"HTTP/1.1 200 OK\r\n\r\n")
+    with suppress(*GONE):
+        while True:
+            await peer.raw(b"x")
+            await trio.sleep(0.01)
+
+
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
@@ -71,14 +90,29 @@ async def packed(peer):
         (dripping_head, "no answer within 0.2 s"),
         (gone, "disconnected"),
         (torn, "peer closed connection"),
-        (packed, "compressed"),
+        (packed, "compressed answer that is torn"),
+        (packed_bomb, "larger than 4194304 bytes"),
+        (packed_oddly, "compressed as 'br'"),
+        (drips_for_ever, "no answer within"),
     ],
 )
 async def test_a_bad_answer_is_a_failure_that_shows_no_query(fault, words):
     async with serving(fault) as server:
         with pytest.raises(HttpFailed, match=words) as failed:
-            await ask(server, within=0.2 if fault is dripping_head else 10.0)
+            await ask(server, within=0.2 if fault in (dripping_head, drips_for_ever) else 10.0)
         assert "secret" not in str(failed.value)
+        await server.all_gone()  # the connection is shut, too
+
+
+@pytest.mark.parametrize(("how", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
+async def test_an_answer_that_was_compressed_unasked_is_read(how, pack):
+    """A new refresh token comes once, and some caches compress whatever one asks for."""
+
+    async def script(peer):
+        await peer.answer("200 OK", pack(b'{"refresh_token": "R1"}'), headers=f"Content-Encoding: {how}\r\n")
+
+    async with serving(script) as server:
+        assert (await ask(server)).body == b'{"refresh_token": "R1"}'
 
 
 async def test_a_redirect_is_an_answer_like_any_other():

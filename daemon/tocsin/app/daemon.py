@@ -18,7 +18,7 @@ from typing import Any
 import trio
 
 from tocsin import __version__
-from tocsin.app import changes
+from tocsin.app import attention, changes
 from tocsin.app.assemble import Rooms, venue_feed
 from tocsin.app.heart import Heart
 from tocsin.app.housekeeping import keep_house
@@ -209,6 +209,7 @@ class Daemon:
     def status(self) -> dict[str, Any]:
         """What `tocsin status` and `/healthz` tell."""
         wrong = self._heart.wrong()
+        venues, channels = self._rooms.venues_told(self._settings), list(self._settings.channels)
         return {
             "version": __version__,
             "pid": os.getpid(),
@@ -218,9 +219,13 @@ class Daemon:
             "dry_run": self._dry_run,
             "healthy": not wrong,
             "wrong": wrong,
-            "attention": self._rooms.attention(),
-            "venues": self._rooms.venues_told(self._settings),
-            "channels": list(self._settings.channels),
+            "attention": [
+                *attention.of_venues(venues),
+                *attention.of_channels(channels),
+                *self._rooms.attention(),
+            ],
+            "venues": venues,
+            "channels": channels,
             "rules": len(self._settings.rules),
             "waiting": self._rooms.inbox.waiting(),
         }

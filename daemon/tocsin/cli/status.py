@@ -44,7 +44,7 @@ def _tell(state: dict[str, Any], socket: Path) -> None:
     click.echo(
         f"Tocsin {state['version']}, process {state['pid']}, since {time_of(state['started_at'])}: {health}"
     )
-    for wrong in (*state["wrong"], *state["attention"], *_troubles(state)):
+    for wrong in (*state["wrong"], *_troubles(state)):
         click.echo(f"  {paint(wrong, 'red')}")
     click.echo(f"  config {state['config']}, state {state['state_dir']}, answered at {socket}")
     click.echo(
@@ -63,7 +63,9 @@ def _tell(state: dict[str, Any], socket: Path) -> None:
                     f"attempt {venue['attempts']}" if venue.get("attempts", "0") != "0" else "",
                     f"{venue['unconfirmed']} unconfirmed" if venue.get("unconfirmed", "0") != "0" else "",
                     f"since {time_of(venue['since'])}" if venue.get("since") else "",
-                    f"next try {time_of(venue['next_attempt'])}" if venue.get("next_attempt") else "",
+                    f"next try {time_of(venue['next_attempt'])}"
+                    if venue.get("next_attempt") and status not in ("connected", "silent")
+                    else "",
                 ),
             )
         )
@@ -73,17 +75,7 @@ def _tell(state: dict[str, Any], socket: Path) -> None:
 
 def _troubles(state: dict[str, Any]) -> list[str]:
     """What isn't the daemon's own fault, but what somebody who asks must see first."""
-    away = [venue["venue"] for venue in state["venues"] if venue["status"] != "connected"]
-    troubles = (
-        [f"{len(away)} of {counted(len(state['venues']), 'venue')} not connected: {', '.join(away)}"]
-        if away
-        else []
-    )
-    unkept = [venue["venue"] for venue in state["venues"] if venue.get("credentials") == "not_kept"]
-    if unkept:
-        troubles.append(f"credentials can't be kept, a restart loses them: {', '.join(unkept)}")
+    troubles = list(state.get("attention", ()))
     if state["unsent"]:
         troubles.append(f"{counted(state['unsent'], 'message')} not sent yet: see tocsin deliveries")
-    if not state["channels"]:
-        troubles.append("no channel is configured: nobody is told")
     return troubles

@@ -1,6 +1,7 @@
 """Making the HTTP requests that adapters describe: bounded in time and size, no redirect followed."""
 
 import logging
+import zlib
 
 import httpx
 import trio
@@ -10,6 +11,7 @@ from tocsin.feed.transport import in_words, tls_context
 from tocsin.venues.base import HttpRequest, HttpResponse
 
 _MOST_BODY = 4 << 20  # bytes of one answer
+_ANY_HEADER = 32  # zlib's word for gzip's or its own
 _REST_WITHIN = 5.0  # seconds for the rest of an answer once it has begun
 
 # At INFO and below they print URLs with all that is in the query, such as tickets and signatures.
@@ -69,10 +71,27 @@ class Http:
                         enough.cancel()  # an error raised here would leave generators further down unfinished
             if enough.cancelled_caught:
                 raise HttpFailed(f"{_shown(request)}: an answer larger than {_MOST_BODY} bytes")
-            if response.headers.get("content-encoding", "identity") != "identity":
-                raise HttpFailed(f"{_shown(request)}: a compressed answer, which was not asked for")
+            packed = response.headers.get("content-encoding", "identity")
+            if packed != "identity":
+                body = _unpacked(bytes(body), packed, request)
             headers = {name.lower(): value for name, value in response.headers.items()}
             return HttpResponse(status=response.status_code, headers=headers, body=bytes(body))
+
+
+def _unpacked(body: bytes, how: str, request: HttpRequest) -> bytearray:
+    """What nobody asked to be compressed, and came so all the same: it may hold a token that comes once."""
+    if how not in ("gzip", "deflate"):
+        raise HttpFailed(f"{_shown(request)}: an answer compressed as {how[:20]!r}, which was not asked for")
+    unpacker = zlib.decompressobj(zlib.MAX_WBITS | _ANY_HEADER)
+    try:
+        plain = bytearray(unpacker.decompress(body, _MOST_BODY))
+    except zlib.error:
+        raise HttpFailed(f"{_shown(request)}: a compressed answer that can't be unpacked") from None
+    if not unpacker.eof:
+        raise HttpFailed(
+            f"{_shown(request)}: a compressed answer that is torn, or larger than {_MOST_BODY} bytes"
+        )
+    return plain
 
 
 def _shown(request: HttpRequest) -> str:

@@ -80,13 +80,15 @@ class Pipeline:
                     done.set()
                 received, now = self._inbox.take(self._at_once), self._clock.now()
                 batch = self._turn.messages(received, now, self._inbox.earliest())
-                self._note_turn(len(received), self._clock.now().steady - now.steady)
+                took = self._clock.now().steady - now.steady
                 await self.commit(batch)
+                self._note_turn(len(received), took, self._clock.now().steady - now.steady - took)
                 await trio.lowlevel.checkpoint()
 
-    def _note_turn(self, messages: int, took: float) -> None:
+    def _note_turn(self, messages: int, took: float, committed: float) -> None:
+        """How many messages fit into the next: no fewer than a slow disk makes worth its commit. All in seconds."""
         if messages and took > 0:
-            fitting = int(messages * _LONGEST_TURN / took)
+            fitting = int(messages * max(_LONGEST_TURN, committed) / took)
             self._at_once = min(max(fitting, _LEAST_AT_ONCE), _MOST_AT_ONCE)
 
     async def call(self, command: Command) -> None:

@@ -1,0 +1,23 @@
+"""What somebody should look into although the daemon itself is healthy, as `tocsin status` tells it: of venues and config."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def of_venues(venues: Sequence[Mapping[str, Any]]) -> list[str]:
+    """`venues` as `status` has them."""
+    if not venues:
+        return ["no venue is configured: nothing is watched"]
+    away = [venue["venue"] for venue in venues if venue["status"] != "connected"]
+    told = []
+    if away:
+        count = f"{len(venues)} venue{'s' if len(venues) != 1 else ''}"
+        told.append(f"{len(away)} of {count} not connected: {', '.join(away)}")
+    unkept = [venue["venue"] for venue in venues if venue.get("credentials") == "not_kept"]
+    if unkept:
+        told.append(f"credentials can't be kept, a restart loses them: {', '.join(unkept)}")
+    return told
+
+
+def of_channels(channels: Sequence[str]) -> list[str]:
+    return [] if channels else ["no channel is configured: nobody is told"]

@@ -1,0 +1,31 @@
+"""What `status` says needs somebody's attention while the daemon is healthy."""
+
+import pytest
+
+from tocsin.app import attention
+
+
+def venue(name: str, status: str = "connected", **fields: str) -> dict[str, str]:
+    return {"venue": name, "status": status, **fields}
+
+
+@pytest.mark.parametrize(
+    ("venues", "told"),
+    [
+        ([], ["no venue is configured: nothing is watched"]),
+        ([venue("fx"), venue("px", credentials="kept")], []),
+        ([venue("fx", "auth_failed")], ["1 of 1 venue not connected: fx"]),
+        (
+            [venue("fx", "silent"), venue("px"), venue("tp", "refused")],
+            ["2 of 3 venues not connected: fx, tp"],
+        ),
+        ([venue("ws", credentials="not_kept")], ["credentials can't be kept, a restart loses them: ws"]),
+    ],
+)
+def test_venues(venues, told):
+    assert attention.of_venues(venues) == told
+
+
+def test_channels():
+    assert attention.of_channels(["phone"]) == []
+    assert attention.of_channels([]) == ["no channel is configured: nobody is told"]
