@@ -104,6 +104,8 @@ def test_every_connection_takes_a_ticket_of_its_own_but_no_new_token():
     [
         (UNAUTHORIZED, SignInRefused, "ticket: HTTP 401: Not authorized"),
         (answer(b"", 403), SignInRefused, "ticket: HTTP 403"),
+        (answer(b"<html>Error 1020</html>", 403), SignInFailed, "ticket: HTTP 403$"),
+        (answer(b"<html>Error 1020</html>", 401), SignInFailed, "ticket: HTTP 401$"),
         (answer(b"", 500), SignInFailed, "ticket: HTTP 500"),
         (answer(b"nope", 404), SignInFailed, "ticket: HTTP 404: nope"),
         (answer({}), SignInFailed, "ticket: an answer without a ticket"),
@@ -196,6 +198,12 @@ def test_a_401_on_the_ticket_renews_the_token_once():
     assert session.token == kept["access_token"] == "access-2"
     with pytest.raises(SignInRefused, match="ticket: HTTP 401"):
         sign_in(UNAUTHORIZED, granted(3), UNAUTHORIZED, kept=kept, **REFRESHING)
+
+
+def test_a_page_in_the_ticket_s_place_spends_no_token():
+    _, kept, _ = sign_in(granted(1), TICKET, **REFRESHING)
+    with pytest.raises(SignInFailed, match="ticket: HTTP 401"):
+        sign_in(answer(b"<html>Error 1020</html>", 401), kept=kept, **REFRESHING)
 
 
 def test_a_401_on_a_fresh_token_is_final():
