@@ -61,11 +61,11 @@ class LoopTime:
 @coroutine
 def metered(work: Awaitable[T], used: LoopTime) -> Generator[Any, Any, T]:
     """Does the work; what it keeps the loop busy for, not what it waits for, is counted."""
-    steps = work.__await__()
+    steps, clock = work.__await__(), time.perf_counter
     given: Any = None
     raised: BaseException | None = None
     while True:
-        began = time.perf_counter()
+        began = clock()
         try:
             wanted = steps.send(given) if raised is None else steps.throw(raised)
         except StopIteration as done:
@@ -73,7 +73,7 @@ def metered(work: Awaitable[T], used: LoopTime) -> Generator[Any, Any, T]:
             return result
         finally:
             raised = None
-            used.spent(time.perf_counter() - began)
+            used.spent(clock() - began)
         try:
             given = yield wanted
         except BaseException as error:  # noqa: BLE001 - it is the work's to handle
