@@ -57,6 +57,20 @@ async def in_memory_and_stored(rooms: Rooms) -> tuple[int, int]:
     return sum(each is not None for each in known), len(stored)
 
 
+async def test_what_was_unconfirmed_for_as_long_as_events_are_kept_goes(rooms, autojump_clock):
+    now = rooms.clock.now().wall
+    ages = {"open": None, "lately": timedelta(hours=23), "long": timedelta(hours=25)}
+    since = {id_: age and now - age for id_, age in ages.items()}
+    kept = [order(id_, unconfirmed_since=at, when=now) for id_, at in since.items()]
+    await rooms.database.commit(Batch(at=now, entities=kept))
+    again = Rooms(
+        rooms.settings, await rooms.database.load(), rooms.database, rooms.clock, Lines(), rooms.runtime_dir
+    )
+    await keep_house_once(again)
+    assert {id_ for id_ in ages if again.entities.get(order(id_).key)} == {"open", "lately"}
+    assert {each.key.id for each in (await rooms.database.load()).entities} == {"open", "lately"}
+
+
 async def test_what_has_had_its_time_goes(rooms, autojump_clock):
     assert await in_memory_and_stored(rooms) == (MANY, MANY)
     await keep_house_once(rooms)

@@ -27,6 +27,10 @@ class FakeDaemon:
     def retry(self, venue: str) -> bool:
         return venue == "fx"
 
+    async def forget(self, venue: str, kind: str, id_: str, account: str | None) -> dict[str, Any]:
+        there = [of for of in ("a", "b") if venue == "fx" and id_ == "p" and account in (None, of)]
+        return {"forgotten": len(there) == 1, "accounts": there, "alerts": []}
+
     async def reload(self) -> dict[str, Any]:
         return {"reloaded": True}
 
@@ -69,6 +73,22 @@ async def test_a_venue_is_tried_again(tmp_path):
     async with serving(tmp_path / "control.sock") as daemon:
         assert await daemon.ask("POST", "/retry?venue=fx") == (200, {"retried": True})
         assert await daemon.ask("POST", "/retry?venue=no") == (404, {"retried": False})
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "accounts"),
+    [
+        ("fx&id=p&account=a", 200, ["a"]),
+        ("fx&id=p", 409, ["a", "b"]),
+        ("fx&id=q", 404, []),
+        ("no&id=p", 404, []),
+    ],
+)
+async def test_what_is_forgotten_is_one_thing(tmp_path, asked, status, accounts):
+    async with serving(tmp_path / "control.sock") as daemon:
+        found = await daemon.ask("POST", f"/forget?kind=position&venue={asked}")
+        assert found == (status, {"forgotten": status == 200, "accounts": accounts, "alerts": []})
+        assert (await daemon.ask("POST", "/forget?venue=fx&kind=order"))[0] == 400
 
 
 async def test_a_bug_of_ours_is_logged_with_its_trace_and_said(tmp_path):

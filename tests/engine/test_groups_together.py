@@ -75,7 +75,5 @@ def test_positions_that_are_forgotten_leave_together() -> None:
     story.say("fx", position("p1", "100"), position("p2", "-90"), position("p3", "5"))
     assert [each["rule"] for each in story.told] == ["some"]
     keys = [change.key for change in story.entities.live("position")]
-    story.entities.forget(keys)
-    now = story.clock.now()
-    story.commit(story.turn.transitions(story.engine.forget(keys, now), now))
+    story.commit(story.turn.forget(keys, story.clock.now()))
     assert [f"{each['rule']} {each['told']}" for each in story.told] == ["some firing", "some resolved"]

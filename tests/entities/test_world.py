@@ -42,7 +42,9 @@ def test_whose_account(scene):
 
 
 def test_what_was_forgotten_is_seen_for_the_first_time(scene):
-    scene.entities.forget([Key("fx", "order", "a", "2"), Key("fx", "order", "a", "unknown")])
+    scene.entities.forget(
+        [Key("fx", "order", "a", "2"), Key("fx", "order", "a", "unknown")], scene.clock.now()
+    )
     (change,) = scene.say("order", id="2", account="a", status="filled")
     assert change.events == ("order.created", "order.filled")
     assert change.previous is None
@@ -53,7 +55,7 @@ def test_a_forgotten_position_moves_nothing_any_more(scene):
     scene.link("disconnected")
     scene.link("connected")
     assert scene.state("venue", "fx").unconfirmed == 2
-    scene.entities.forget([Key("fx", "position", "a", "p")])
+    scene.entities.forget([Key("fx", "position", "a", "p")], scene.clock.now())
     account = scene.say("account", id="a", balance="6")[0].state
     assert account.equity == 6
     (_, counted) = scene.say("order", id="1", account="a", price="3")

@@ -250,6 +250,38 @@ async def test_clocks_that_differ_are_told_once_a_connection(tmp_path):
         assert "behind ours" in feed.told.state("clock_skew").reason
 
 
+@pytest.mark.parametrize(
+    ("what", "year", "told"), [("at", 2040, True), ("changed", 2040, True), ("changed", 2020, False)]
+)
+async def test_a_stamp_ahead_of_now_is_told_whatever_it_is_of(tmp_path, what, year, told):
+    """When an order last changed may be long ago, but not in the future."""
+    stamp = datetime(year, 1, 1, tzinfo=UTC).timestamp()
+    async with serving(saying({what: stamp}, {"order": "o"})) as server, feeding(tmp_path) as feed:
+        await feed.venue(FakeAdapter(), ws(server))
+        await feed.told.until(lambda heard: heard.ids().count("o") and "connected" in heard.events())
+        if told:
+            await feed.told.until(lambda heard: "clock_skew" in heard.events())
+            assert "ahead of ours" in feed.told.state("clock_skew").reason
+        else:
+            assert "clock_skew" not in feed.told.events()
+
+
+async def test_each_socket_that_is_opened_begins_a_connection_before_its_messages(tmp_path):
+    async def script(peer):
+        await peer.accept()
+        await peer.send({"order": str(peer.number)})
+        if peer.number:
+            await peer.serve_politely()
+
+    async with serving(script) as server, feeding(tmp_path) as feed:
+        await feed.venue(FakeAdapter(), ws(server))
+        await feed.told.until(lambda told: len(told.ids()) == 2)
+        began = feed.told.began
+        assert len(began) == 2
+        told = [[item.state.id for item in received.observed] for received in feed.told.received]
+        assert began[0] <= told.index(["0"]) < began[1] <= told.index(["1"])
+
+
 async def test_market_data_that_stops_is_silent_and_resumes(tmp_path):
     speak = trio.Event()
 

@@ -12,7 +12,7 @@ from typing import Any
 import trio
 
 from tocsin.clock import SystemClock
-from tocsin.events import Account, Observation, Order, Ticker
+from tocsin.events import Account, ConnectionBegins, Observation, Order, Ticker
 from tocsin.feed import CredentialStore, Received, Retry, Timings, VenueFeed, run_venue
 from tocsin.quantities import Duration
 from tocsin.secrets import Masker, Secret
@@ -114,6 +114,8 @@ class FakeAdapter:
                 return Observation(state=Order(id=value, status="open"))
             case "at":
                 return Observation(state=Order(id="late"), time=datetime.fromtimestamp(value, UTC))
+            case "changed":
+                return Observation(state=Order(id="late", updated=datetime.fromtimestamp(value, UTC)))
             case "account":
                 return Observation(state=Account(id=value, balance=Decimal(1)), account=value)
             case "tick":
@@ -139,6 +141,7 @@ class Told:
 
     def __init__(self) -> None:
         self.received: list[Received] = []
+        self.began: list[int] = []  # how much had been received when each socket was opened
         self.full: set[str] = set()
         self._changed = trio.Event()
 
@@ -146,7 +149,10 @@ class Told:
         await trio.lowlevel.checkpoint()
         while received.venue in self.full:
             await self._changed.wait()
-        self.received.append(received)
+        if received.observed == (ConnectionBegins(),):
+            self.began.append(len(self.received))
+        else:
+            self.received.append(received)
         self.change()
 
     def change(self) -> None:

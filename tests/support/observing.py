@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from msgspec.structs import replace
 
 from tocsin.clock import ManualClock
 from tocsin.entities import Entities
@@ -46,10 +47,18 @@ class Scene:
         self.venue = venue
         self.clock = ManualClock()
         self.latest: dict[Key, Change] = {}  # what a store would hold
+        self.operations: dict[tuple[str, str, str], None] = {}
 
     def apply(self, observed: Any, venue: str | None = None) -> list[Change]:
         changes = self.entities.apply(venue or self.venue, observed, self.clock.now(), "raw")
         self.latest |= {change.key: change for change in changes}
+        for key in self.entities.unsaved():
+            self.latest[key] = replace(self.latest[key], stamps=self.entities.get(key).stamps)
+        self.operations |= {
+            (change.venue, change.key.account, change.operation): None
+            for change in changes
+            if change.operation is not None
+        }
         return changes
 
     def say(self, kind: str, *, venue: str | None = None, **fields: Any) -> list[Change]:
@@ -97,14 +106,14 @@ class Scene:
 
     def forget(self, *keys: Key) -> None:
         """By retention."""
-        self.entities.forget(keys)
+        self.entities.forget(keys, self.clock.now())
         for key in keys:
             del self.latest[key]
 
     def restarted(self) -> "Scene":
         """Another run of the daemon, from what a store would hold."""
-        scene = Scene(Entities(self.latest.values()), self.venue)
-        scene.clock, scene.latest = self.clock, dict(self.latest)
+        scene = Scene(Entities(self.latest.values(), self.operations), self.venue)
+        scene.clock, scene.latest, scene.operations = self.clock, dict(self.latest), dict(self.operations)
         return scene
 
 

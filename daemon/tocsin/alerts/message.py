@@ -115,6 +115,8 @@ def default_body(
 def circumstances(context: Context, late: timedelta) -> list[str]:
     """What a reader must know to judge the message, whatever words the rule has for it."""
     lines = []
+    if context.unconfirmed_since is not None:
+        lines.append(f"not confirmed since {time_text(context.unconfirmed_since)}: the venue was away")
     if context.missing:
         lines.append(f"not known: {', '.join(context.missing)}; told to be on the safe side")
     if context.left_out:

@@ -26,13 +26,15 @@ from tocsin.engine.changeover import became
 from tocsin.engine.engine import Engine
 from tocsin.entities import Entities
 from tocsin.events import Daemon as DaemonState
-from tocsin.events import Key, Occurrence
+from tocsin.events import Key, Occurrence, iso
 from tocsin.events.vocabulary import OURSELVES, to_plain
 from tocsin.feed import CredentialStore, Received, VenueFeed
 from tocsin.pipeline import Inbox, Options, Pipeline, Targets, Turn
 from tocsin.store.database import Database
 from tocsin.store.journal import Journal
 from tocsin.store.model import Batch, Loaded
+
+_NAMED = 10  # of what is unconfirmed
 
 
 def new_id() -> str:
@@ -85,7 +87,7 @@ class Rooms:
 
     def __post_init__(self) -> None:
         self.inbox = Inbox()
-        self.entities = Entities(self.loaded.entities)
+        self.entities = Entities(self.loaded.entities, self.loaded.operations)
         self.engine = Engine(self.settings.rules, self.entities, new_id)
         self.turn = Turn(self.entities, self.engine, make_options(self.settings), new_id)
         self.wakes = Wakes()
@@ -137,6 +139,21 @@ class Rooms:
             gone += self.entities.venues_removed(name)
         batch = self.turn.transitions(transitions, now)
         batch.gone += gone
+        return batch
+
+    def forget(
+        self, name: tuple[str, str, str], account: str | None, known: list[Key], alerts: list[str]
+    ) -> Batch:
+        """Drop what is known under that name: a venue, a kind and an id. `known` is given what there was: where that is nothing, or of
+        several accounts, nothing is dropped. What became of alerts by it is told in `alerts`.
+        """
+        now = self.clock.now()
+        named = self.entities.named(*name)
+        known += [key for key in named if account is None or key[2] == account]
+        if len(known) != 1:
+            return Batch(at=now.wall)
+        batch = self.turn.forget(known, now)
+        alerts += [f"ended: {row.rule} for {row.entity}" for row in batch.alerts if row.state == "resolved"]
         return batch
 
     def reload(self, settings: Settings, alerts: list[str]) -> Batch:
@@ -205,8 +222,21 @@ class Rooms:
         told = []
         for name, venue in settings.venues.items():
             state = to_plain(known[name].state) if name in known else {"status": "connecting"}
-            told.append({**state, "venue": name, "type": venue.adapter.name})
+            told.append({**state, **self._unconfirmed(name), "venue": name, "type": venue.adapter.name})
         return told
+
+    def _unconfirmed(self, venue: str) -> dict[str, Any]:
+        """Of what is unconfirmed the first of them, and since when."""
+        found = self.entities.unconfirmed(venue)
+        if not found or found[0].unconfirmed_since is None:
+            return {}
+        return {
+            "unconfirmed_since": iso(found[0].unconfirmed_since),
+            "unconfirmed_first": [
+                {"kind": each.kind, "id": each.key.id, "account": each.account, "symbol": each.symbol}
+                for each in found[:_NAMED]
+            ],
+        }
 
 
 def runtime_dir(state_dir: Path, environ: Mapping[str, str] = os.environ) -> Path:

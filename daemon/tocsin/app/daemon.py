@@ -30,7 +30,7 @@ from tocsin.control.client import SOCKET
 from tocsin.control.server import make_app, serve_control
 from tocsin.errors import ConfigError, gathered
 from tocsin.events import Daemon as DaemonState
-from tocsin.events import Occurrence
+from tocsin.events import Key, Occurrence
 from tocsin.events.vocabulary import OURSELVES
 from tocsin.feed import Retry, run_venue
 from tocsin.feed.model import Received
@@ -205,6 +205,17 @@ class Daemon:
             return False
         self._retries[venue].now()
         return True
+
+    async def forget(self, venue: str, kind: str, id_: str, account: str | None) -> dict[str, Any]:
+        """Drop an entity that the venue isn't going to mention again."""
+        known: list[Key] = []
+        alerts: list[str] = []
+        await self._rooms.pipeline.call(
+            partial(self._rooms.forget, (venue, kind, id_), account, known, alerts)
+        )
+        if len(known) == 1:
+            self._log.info("forgotten on request", **known[0]._asdict())
+        return {"forgotten": len(known) == 1, "accounts": [key[2] or None for key in known], "alerts": alerts}
 
     def status(self) -> dict[str, Any]:
         """What `tocsin status` and `/healthz` tell."""

@@ -1,6 +1,7 @@
 """What is done now and then: forgetting what has had its time, keeping the database small, finding blind rules."""
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -53,19 +54,27 @@ async def _retain(
                 log.warning(reason, max_size=keep.max_size)
                 await tell("daemon.degraded", reason, "store")
             over = pruned.over
+            await _drop_unconfirmed(rooms, keep.events, log)
         await trio.sleep(_EVERY)
 
 
 async def _forget(rooms: Rooms, pruned: Pruned) -> None:
     """What was removed from the database is not known any more: seen again, it is seen for the first time."""
-
-    def forget() -> Batch:
-        now = rooms.clock.now()
-        rooms.entities.forget(pruned.entities)
-        return rooms.turn.transitions(rooms.engine.forget(pruned.entities, now), now)
-
     if pruned.entities:
-        await rooms.pipeline.call(forget)
+        await rooms.pipeline.call(lambda: rooms.turn.forget(pruned.entities, rooms.clock.now()))
+
+
+async def _drop_unconfirmed(rooms: Rooms, lasts: timedelta, log: Any) -> None:
+    """What has been unconfirmed for as long as events are kept isn't going to be mentioned again."""
+
+    def drop() -> Batch:
+        now = rooms.clock.now()
+        keys = rooms.entities.unconfirmed_before(now.wall - lasts)
+        for key in keys:
+            log.info("dropped, unconfirmed for too long", **key._asdict())
+        return rooms.turn.forget(keys, now) if keys else Batch(at=now.wall)
+
+    await rooms.pipeline.call(drop)
 
 
 async def _find_blind(rooms: Rooms, tell: Callable[[str, str, str], Awaitable[None]]) -> None:

@@ -24,6 +24,7 @@ COMMANDS = {
     "reload": "have the daemon read its config anew",
     "status": "how the daemon and its venues are",
     "alerts": "what fires now, or ever fired",
+    "forget": "drop an order or position that its venue never mentions again",
     "rules": "the rules: how often each fired, and when last",
     "deliveries": "what is unsent, and why",
     "record": "keep a venue's raw messages in a file",

@@ -66,7 +66,9 @@ def tell(found: dict[str, Any]) -> None:
 
     for each in found["explained"]:
         state = paint(plain(each["state"]), "red" if each["state"].startswith("firing") else "", bold=True)
-        click.echo(f"{plain(each['title'])}: {state}; last heard of {time_of(each['as_of'])}")
+        since = each["unconfirmed_since"]
+        unconfirmed = f"; not confirmed since {time_of(since)}" if since else ""
+        click.echo(f"{plain(each['title'])}: {state}; last heard of {time_of(each['as_of'])}{unconfirmed}")
         for part in each["parts"]:
             mark = paint(*_MARKS[part["holds"]])
             click.echo(

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from tocsin.alerts.plain import plain
 from tocsin.cli import FAILED
 from tocsin.cli.ask import ask, state_dir_of
 from tocsin.cli.options import config_option, counted, format_option, paint, print_json, print_rows, time_of
@@ -61,7 +62,7 @@ def _tell(state: dict[str, Any], socket: Path) -> None:
                 (
                     venue.get("reason", ""),
                     f"attempt {venue['attempts']}" if venue.get("attempts", "0") != "0" else "",
-                    f"{venue['unconfirmed']} unconfirmed" if venue.get("unconfirmed", "0") != "0" else "",
+                    _unconfirmed(venue),
                     f"since {time_of(venue['since'])}" if venue.get("since") else "",
                     f"next try {time_of(venue['next_attempt'])}"
                     if venue.get("next_attempt") and status not in ("connected", "silent")
@@ -71,6 +72,22 @@ def _tell(state: dict[str, Any], socket: Path) -> None:
         )
         table.append((venue["venue"], venue["type"], paint(status, _COLOURS.get(status, "red")), detail))
     print_rows(table)
+
+
+def _unconfirmed(venue: dict[str, Any]) -> str:
+    """`3 not confirmed since …: order 132991 (ETH/BTC) and 2 more`."""
+    count = int(venue.get("unconfirmed", "0"))
+    if not count:
+        return ""
+    if "unconfirmed_since" not in venue:
+        return f"{count} not confirmed"
+    first = venue["unconfirmed_first"]
+    named = [
+        f"{each['kind']} {plain(each['id'])}" + (f" ({plain(each['symbol'])})" if each["symbol"] else "")
+        for each in first
+    ]
+    more = f" and {count - len(first)} more" if count > len(first) else ""
+    return f"{count} not confirmed since {time_of(venue['unconfirmed_since'])}: {', '.join(named)}{more}"
 
 
 def _troubles(state: dict[str, Any]) -> list[str]:

@@ -44,6 +44,10 @@ class Controlled(Protocol):
         """`{"reloaded": bool, "changes": [...], "problems": [...]}`."""
         ...
 
+    async def forget(self, venue: str, kind: str, id_: str, account: str | None) -> Json:
+        """`{"forgotten": bool, "accounts": [those under which such an entity is known], "alerts": [...]}`."""
+        ...
+
     def rules(self) -> list[Json]:
         """The rules that run, in their order, and how often each fired. Blocks; StoreUnavailable."""
         ...
@@ -77,6 +81,16 @@ class _Api:
     async def retry(self, request: Request) -> JSONResponse:
         there = self._daemon.retry(request.query_params.get("venue", ""))
         return JSONResponse({"retried": there}, status_code=200 if there else 404)
+
+    async def forget(self, request: Request) -> JSONResponse:
+        asked = request.query_params
+        try:
+            name = asked["venue"], asked["kind"], asked["id"]
+        except KeyError as missing:
+            return JSONResponse({"error": f"asked without {missing}"}, status_code=400)
+        report = await self._daemon.forget(*name, asked.get("account"))
+        several = len(report["accounts"]) > 1
+        return JSONResponse(report, status_code=409 if several else 200 if report["forgotten"] else 404)
 
     async def alerts(self, request: Request) -> JSONResponse:
         active_only = request.query_params.get("all") != "1"
@@ -116,6 +130,7 @@ def make_app(daemon: Controlled, database: Path, log: Log) -> Starlette:
             Route("/healthz", api.health),
             Route("/reload", api.reload, methods=["POST"]),
             Route("/retry", api.retry, methods=["POST"]),
+            Route("/forget", api.forget, methods=["POST"]),
             Route("/alerts", api.alerts),
             Route("/deliveries", api.deliveries),
             Route("/rules", api.rules),

@@ -133,8 +133,10 @@ class Changeover:
         else:
             yield from self.end(life, now, "rule changed")
 
-    def end(self, life: Life, now: Instant, reason: str) -> Iterator[Transition]:
-        """End it from outside; what was announced as firing is announced as resolved."""
+    def end(self, life: Life, now: Instant, reason: str, last: Change | None = None) -> Iterator[Transition]:
+        """End it from outside; what was announced as firing is announced as resolved. `last`: what it was of, as that
+        stood, where something else has its place by now.
+        """
         if isinstance(life, Quiet):
             yield from self._occasions.quiet_ended(life, now, reason)
             return
@@ -142,7 +144,7 @@ class Changeover:
         pending = isinstance(life, Instance) and life.state == "pending"
         step = Step(trace=f"{_DROPPED}{reason}" if pending else reason)
         if isinstance(life, Instance) and life.state in ("firing", "recovering"):
-            change = self.standing(life, now)
+            change = last or self.standing(life, now)
             if change is not None:
                 step = states.resolve(life, change, now, reason=reason)
         yield transition(life, step, now, state="inactive", keep=False)

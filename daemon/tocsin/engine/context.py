@@ -150,6 +150,7 @@ def _context(
         time=change.time,
         last_seen=change.last_seen or change.received,
         origin=change.origin,
+        unconfirmed_since=group.unconfirmed_since() if group is not None else change.unconfirmed_since,
         missing=missing,
         suppressed=suppressed,
         group=group.per if group is not None else None,

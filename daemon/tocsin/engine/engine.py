@@ -10,7 +10,7 @@ Venue changes go through `process` like all others and stop the timers of a venu
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 
-from msgspec import ValidationError
+from msgspec import ValidationError, structs
 
 from tocsin.engine.awaiting import Awaiting
 from tocsin.engine.changeover import Changeover, left_behind, read
@@ -33,7 +33,7 @@ from tocsin.engine.rulebook import Rulebook
 from tocsin.engine.sight import Blind, Sight
 from tocsin.engine.states import Step, lacks
 from tocsin.engine.transitions import standing, transition
-from tocsin.events import Account, Change, Instant, Key
+from tocsin.events import Account, Change, Entity, Instant, Key
 
 _REEVALUATE = 1.0  # seconds between looks at conditions whose truth changes as time passes
 
@@ -70,6 +70,8 @@ class Engine:
         taken = Taken(change, [])
         self._taken.append(taken)
         rules, kind, out = self._rules, change.kind, taken.transitions
+        if change.replaces is not None:
+            out += self._another_life(change, change.replaces, now)
         change = self._memory.see(change)
         if kind == "venue":
             out += self._link(change, now)
@@ -217,18 +219,15 @@ class Engine:
         return []
 
     def forget(self, keys: Iterable[Key], now: Instant) -> list[Transition]:
-        """These entities are gone (retention); so is what was remembered of their state, told of or not."""
+        """These entities are to be no longer known: their alerts end as they stand, and nothing is remembered of them."""
         gone = frozenset(keys)
         lives = [
             life
             for life in self._lives
             if isinstance(life, Instance) and life.entity in gone and not life.rule.is_group
         ]
-        for life in lives:
-            self._lives.forget(life)
+        out = [moved for life in lives for moved in self._changeover.end(life, now, "forgotten")]
         self._memory.forget(gone)
-        step = Step(trace="its entity is forgotten")
-        out = [transition(life, step, now, state="inactive", keep=False) for life in lives]
         return [*out, *self._grouped.gone(gone, now)]
 
     def venues_removed(self, venues: Collection[str], now: Instant) -> list[Transition]:
@@ -277,6 +276,15 @@ class Engine:
                 yield from self._judging.judge(rule, key, change, now)
             else:
                 yield from self._occasions.edge(rule, change, now)
+
+    def _another_life(self, change: Change, over: Entity, now: Instant) -> Iterator[Transition]:
+        """What had this id before is over, told or not: its alerts end as it last stood, and nothing of it is remembered."""
+        last = standing(structs.replace(change, state=over, replaces=None))
+        key = instance_key(change.key)
+        for life in [self._lives.get(rule, key) for rule in self._lives.rules_of(change.key)]:
+            if isinstance(life, Instance):
+                yield from self._changeover.end(life, now, f"another {change.kind} has this id", last)
+        self._memory.forget((change.key,))
 
     # ----------------------------------------------------------------------------------------------------- state rules
 

@@ -111,6 +111,12 @@ class Group:
     def members(self) -> int:
         return len(self.taking_part)
 
+    def unconfirmed_since(self) -> datetime | None:
+        """See `informed.Aggregates`."""
+        members = (self._layout.get(key) for key in self.taking_part)
+        since = (member.unconfirmed_since for member in members if member is not None)
+        return min((at for at in since if at is not None), default=None)
+
     def sum(self, value: str) -> Decimal | None:
         """Of nobody the sum is 0; of members who all lack the value it is missing, and so in unlike currencies or where it
         is out of all range.

@@ -30,6 +30,10 @@ class Aggregates(Protocol):
         """The members' fields, of the first of them, which have the lowest of these values."""
         ...
 
+    def unconfirmed_since(self) -> datetime | None:
+        """Since when it isn't known of one of the members, the longest, whether it still is so."""
+        ...
+
     def left_out(self, values: Sequence[str]) -> Sequence[str]:
         """The members without one of these values, by their ids."""
         ...

@@ -62,6 +62,7 @@ class Context(Struct, frozen=True, kw_only=True):
     time: datetime  # of the change behind it, as the venue dates it
     last_seen: datetime | None = None  # when the last message mentioned it
     origin: str = "live"
+    unconfirmed_since: datetime | None = None  # nobody knows whether it still is so: its venue was away then
     missing: tuple[str, ...] = ()  # fields that an event rule needed and didn't have
     suppressed: int = 0  # events that were held back and are told with this one
     together: tuple[str, ...] = ()  # the titles of those, but for this one's

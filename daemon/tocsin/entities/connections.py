@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from datetime import datetime
 from decimal import Decimal
 
 from msgspec import UNSET, structs
@@ -12,7 +13,6 @@ from tocsin.entities.names import of_venue
 from tocsin.entities.shelf import KeyTexts, Record, Shelf
 from tocsin.events import Account, Change, Entity, Instant, Key, Observation, Origin, SnapshotBegins, Venue
 
-_ZERO, _ONE = Decimal(0), Decimal(1)
 _CONFIRMABLE = ("order", "position")
 _DOWN = frozenset({"disconnected", "auth_failed", "refused"})
 
@@ -24,9 +24,10 @@ class Connections:
     lost, if it was); whether that was a gap for anything is told when it is back.
     """
 
-    def __init__(self, shelf: Shelf, saved: Iterable[Record]) -> None:
+    def __init__(self, shelf: Shelf, saved: Iterable[Record], *, gap: bool) -> None:
         self._shelf = shelf
         self._links: dict[str, Link] = {}
+        self._unsaved: list[Key] = []
         lost: dict[str, Away] = {}
         for record in saved:
             venue, kind, account = record.home
@@ -43,21 +44,49 @@ class Connections:
                 link.away = Away(record.received, None, lost=False)
         for name, link in self._links.items():
             link.away = lost.get(name, link.away) if link.was_up else None
+            if gap and name not in lost:  # else what is unconfirmed by that was kept
+                self._doubt(name, link)
+        self._unsaved.clear()  # nothing is known by which it wouldn't be found so again
 
     def get(self, venue: str) -> Link | None:
         return self._links.get(venue)
 
+    def connection(self, venue: str) -> int:
+        """The number of the connection in which that venue speaks now."""
+        link = self._links.get(venue)
+        return link.connection if link is not None else 0
+
+    def opened(self, venue: str) -> None:
+        """A socket of that venue's was opened."""
+        self._links.setdefault(venue, Link()).connection += 1
+
     def remove(self, venue: str) -> None:
         self._links.pop(venue, None)
 
-    def forget(self, keys: Iterable[Key]) -> None:
+    def forget(self, keys: Iterable[Key], at: Instant) -> list[Change]:
+        """These are no longer known; the counts of what is unconfirmed, where they are others by that."""
+        gone: dict[str, list[Key]] = {}
         for key in keys:
-            if (link := self._links.get(key.venue)) is None or link.unconfirmed.pop(key, None) is None:
-                continue
-            record = self._account_of(key)
-            if record is not None and isinstance(record.state, Account):
-                known = record.state.unconfirmed or _ONE
-                record.state = structs.replace(record.state, unconfirmed=max(known - _ONE, _ZERO))
+            link = self._links.get(key.venue)
+            if link is not None and link.unconfirmed.pop(key, None) is not None:
+                gone.setdefault(key.venue, []).append(key)
+        changes: list[Change] = []
+        for venue, found in gone.items():
+            link = self._links[venue]
+            changes += self._counted(venue, link, at)
+            accounts = dict.fromkeys(key[:3] for key in found)
+            changes += self._counted_of((self._account_of((*of, "")) for of in accounts), link, at)
+        return changes
+
+    def unconfirmed(self, venue: str) -> list[KeyTexts]:
+        """The open orders and positions that the venue hasn't mentioned since a gap."""
+        link = self._links.get(venue)
+        return list(link.unconfirmed) if link is not None else []
+
+    def unsaved(self) -> list[Key]:
+        """What has become unconfirmed since the last call."""
+        found, self._unsaved = self._unsaved, []
+        return found
 
     # ------------------------------------------------------------------------------------------------ what is mentioned
 
@@ -114,9 +143,9 @@ class Connections:
         picture, link.picture = link.picture, None
         account = picture.begins.account or ""
         link.pictured |= {(kind, account) for kind in picture.begins.kinds}
-        for key, name in self._open(venue):
-            if picture.concerns(key) and key not in picture.seen:
-                link.unconfirmed[key] = name
+        for record in self._open(venue):
+            if picture.concerns(key := record.key) and key not in picture.seen:
+                self._leave_unconfirmed(link, record, at.wall)
         if link.away is not None:
             link.early = picture  # the link is told to be back when the picture is whole
         accounts = self._counted_of(self._shelf.live("account", venue), link, at)
@@ -165,6 +194,7 @@ class Connections:
         if state.status in _DOWN and "status" in changed:
             link.was_up = link.was_up or self._shelf.knows(venue)
             link.lose(Away(at.wall, at.steady))
+            self._doubt(venue, link)
         if "venue.connected" in events:
             changes += self._back(venue, link, at)
         return changes
@@ -177,7 +207,10 @@ class Connections:
             return []
         heard = link.heard
         link.heard = set()
-        link.unconfirmed = {key: name for key, name in self._open(venue) if key not in heard}
+        link.unconfirmed = {}
+        for each in self._open(venue):
+            if each.key not in heard:
+                self._leave_unconfirmed(link, each, away.wall)
         accounts = self._counted_of(self._shelf.live("account", venue), link, at)
         if not away.lost and not link.unconfirmed:
             link.early = None
@@ -191,11 +224,25 @@ class Connections:
 
     # ---------------------------------------------------------------------------------------------------------- parts
 
-    def _open(self, venue: str) -> Iterable[tuple[Key, str]]:
-        """The venue's open orders and positions, and how a person is told of each."""
+    def _open(self, venue: str) -> Iterable[Record]:
+        """The venue's open orders and positions."""
         for kind in _CONFIRMABLE:
-            for record in self._shelf.live(kind, venue):
-                yield record.key, called(record.key, _symbol(record.state))
+            yield from self._shelf.live(kind, venue)
+
+    def _doubt(self, venue: str, link: Link) -> None:
+        """While the link is away, what is open is not known to be so. What was unconfirmed before is so since then."""
+        if link.away is not None:
+            for record in self._open(venue):
+                if record.unconfirmed is None:
+                    record.unconfirmed = link.away.wall
+                    self._unsaved.append(record.key)
+
+    def _leave_unconfirmed(self, link: Link, record: Record, since: datetime) -> None:
+        """It wasn't mentioned, though the venue could have."""
+        key = record.key
+        record.unconfirmed = record.unconfirmed or since
+        link.unconfirmed[key] = called(key, _symbol(record.state))
+        self._unsaved.append(key)
 
     def _counted(self, venue: str, link: Link, at: Instant) -> list[Change]:
         """The venue's count of what is unconfirmed, where it is another than before: an update, no event."""

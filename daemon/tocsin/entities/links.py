@@ -47,6 +47,7 @@ class Link(Struct):
     """One venue's link. `unconfirmed` are open orders and positions not mentioned again since a gap."""
 
     away: Away | None = None
+    connection: int = 0  # how many times a socket was opened or lost: what counts within one counts by this
     was_up: bool = False
     up_since: datetime | None = None
     resync_due: bool = False
@@ -68,6 +69,7 @@ class Link(Struct):
 
     def lose(self, since: Away) -> None:
         """The link is gone. What was half told is void, and the opening state is over."""
+        self.connection += 1
         self.picture = None
         self.pictured |= self.opening
         self.opening.clear()

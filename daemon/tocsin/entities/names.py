@@ -1,8 +1,8 @@
 """What happened, in words: the events behind a first sight and behind a difference.
 
 A status event is told when the status changes, and only then, whatever a message calls itself; one more fill of a
-partially filled order is one more `order.partially_filled`. An operation on a balance, a margin call and a liquidation
-happened as often as they are told with another time. What a message names that comparison doesn't find is told beside
+partially filled order is one more `order.partially_filled`. An operation on a balance that has no id, a margin
+call and a liquidation happened as often as they are told with another time. What a message names that comparison doesn't find is told beside
 what it finds; that a position was closed by force its reason may tell too.
 """
 

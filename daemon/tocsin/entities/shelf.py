@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from msgspec import Struct, structs
 
-from tocsin.events import KINDS, Account, Change, Entity, Key, Origin, Position
+from tocsin.events import KINDS, Account, Change, Entity, Key, Origin, Position, Stamps
 from tocsin.events.vocabulary import is_last
 
 # A Key, or the same four texts as a bare tuple: equal, of equal hash, and cheaper to make for a look-up.
@@ -34,6 +34,8 @@ class Record(Struct, gc=False, eq=False):
     known_since: datetime
     last_seen: datetime
     seen_before: datetime | None = None
+    stamps: tuple[Stamps, ...] = ()  # how new it is; several where messages of several kinds fill it
+    unconfirmed: datetime | None = None  # since when
 
     def see(self, at: datetime) -> None:
         """A message mentions it."""
@@ -43,11 +45,6 @@ class Record(Struct, gc=False, eq=False):
     @property
     def key(self) -> Key:
         return Key(*self.home, self.id)
-
-    @property
-    def stated_time(self) -> datetime | None:
-        """The venue's own time of the latest message, where it gave one (`time` is else `received`, or a tick's)."""
-        return None if self.origin == "synthetic" or self.time == self.received else self.time
 
 
 _Drawers: TypeAlias = dict[Home, dict[str, Record]]  # never an empty one
@@ -100,13 +97,16 @@ class Shelf:
         received: datetime,
         known_since: datetime,
         last_seen: datetime | None = None,
+        stamps: tuple[Stamps, ...] = (),
     ) -> Record:
         """The record of what wasn't known so far. Its symbol, of which there are few, becomes one text for all."""
         home = (key[0], key[1], key[2])
         home = self._homes.setdefault(home, home)
         if (symbol := _symbol(state)) is not None and (shared := intern(symbol)) is not symbol:
             state = structs.replace(state, symbol=shared)
-        record = Record(home, key[3], state, origin, time, received, known_since, last_seen or received)
+        record = Record(
+            home, key[3], state, origin, time, received, known_since, last_seen or received, stamps=stamps
+        )
         if isinstance(state, Position):
             self.note_positions(home[0])
         self._put(record)
@@ -205,6 +205,8 @@ class Shelf:
         raw: str | None = None,
         *,
         passing: bool = False,
+        replaces: Entity | None = None,
+        operation: str | None = None,
     ) -> Change:
         """What is told of an entity as it now stands."""
         key, state = record.key, record.state
@@ -226,6 +228,10 @@ class Shelf:
             passing=passing,
             last_seen=record.last_seen,
             seen_before=record.seen_before if previous is not None else None,
+            replaces=replaces,
+            operation=operation,
+            stamps=record.stamps,
+            unconfirmed_since=record.unconfirmed,
         )
 
     def _put(self, record: Record) -> None:

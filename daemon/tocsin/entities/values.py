@@ -81,6 +81,10 @@ class Values:
         venue, _, account = record.home
         return self._settle(venue, account, record.time, at)
 
+    def recounted(self, venue: str, account: str, at: Instant) -> list[Change]:
+        """A position of the account's is no longer known."""
+        return self._settle(venue, account, at.wall, at)
+
     def say_account(self, venue: str, said: Account) -> tuple[Account, bool]:
         """The account's message as it is to be merged: what it doesn't know it doesn't clear, for we may. And whether it
         is the venue's first to send one of the values.

@@ -17,6 +17,7 @@ from tocsin.events.kinds import (
 )
 from tocsin.events.model import (
     Change,
+    ConnectionBegins,
     Key,
     Observation,
     Observed,
@@ -24,6 +25,7 @@ from tocsin.events.model import (
     Origin,
     SnapshotBegins,
     SnapshotEnds,
+    Stamps,
 )
 from tocsin.events.numbers import (
     EXACT,
@@ -45,6 +47,7 @@ __all__ = [
     "Balance",
     "Book",
     "Change",
+    "ConnectionBegins",
     "Contract",
     "Daemon",
     "Entity",
@@ -58,6 +61,7 @@ __all__ = [
     "Position",
     "SnapshotBegins",
     "SnapshotEnds",
+    "Stamps",
     "Ticker",
     "Trade",
     "Venue",

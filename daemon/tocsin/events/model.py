@@ -25,6 +25,11 @@ class Observation(Struct, frozen=True, kw_only=True, gc=False):
     `state` holds what the message mentions, its `id` always set. `event` is the dotted name of what happened, where
     the message itself says it (`position.closed`); otherwise comparison tells. `time` is the venue's, UTC, None where
     it gives none. `origin` is `snapshot` only where the venue's page calls the message an opening state.
+
+    What tells an older message from a newer one: `time`, the state's `opened`, `created` and `updated`, and `sequence`,
+    the venue's number of the message, which counts within one connection (a book has it as a field). `unordered` names
+    those of these times that this venue doesn't move, so that they tell nothing. `operation` is the id of the operation
+    that the message is about: what is said of one that was told before is said again.
     """
 
     state: Entity
@@ -32,6 +37,9 @@ class Observation(Struct, frozen=True, kw_only=True, gc=False):
     event: str | None = None
     origin: Literal["live", "snapshot", "synthetic"] = "live"
     time: datetime | None = None
+    sequence: int | None = None
+    unordered: tuple[str, ...] = ()
+    operation: str | None = None
 
 
 class Occurrence(Struct, frozen=True, kw_only=True):
@@ -42,6 +50,10 @@ class Occurrence(Struct, frozen=True, kw_only=True):
     account: str | None = None
     origin: Literal["live", "synthetic"] = "live"
     time: datetime | None = None
+
+
+class ConnectionBegins(Struct, frozen=True):
+    """A socket of the venue's is open: sequences count anew, and what comes first may be what was told before."""
 
 
 class SnapshotBegins(Struct, frozen=True):
@@ -60,7 +72,23 @@ class SnapshotEnds(Struct, frozen=True):
     """The picture that `SnapshotBegins` announced is complete."""
 
 
-Observed: TypeAlias = Observation | Occurrence | SnapshotBegins | SnapshotEnds
+Observed: TypeAlias = Observation | Occurrence | ConnectionBegins | SnapshotBegins | SnapshotEnds
+
+
+class Stamps(Struct, frozen=True, kw_only=True, gc=False):
+    """By what one message is older or newer than another about the same entity; None: not said, or not believed.
+
+    `begun` is when the entity itself began (`opened`, `created`), `updated` when it last changed, `time` the message's
+    own; `sequence` counts within the connection of that number. `fields` are the fields that the message filled, a bit
+    each in the order of their kind; 0: the entity as a whole.
+    """
+
+    begun: datetime | None = None
+    updated: datetime | None = None
+    time: datetime | None = None
+    sequence: int | None = None
+    connection: int = 0
+    fields: int = 0
 
 
 class Change(Struct, frozen=True, kw_only=True):
@@ -73,6 +101,10 @@ class Change(Struct, frozen=True, kw_only=True):
     `passing`: it happened, but isn't what is so now, nor kept (a trade that came late, a public expiry, our own events).
     `last_seen` is when the last message came that mentioned the entity, whether it changed anything or not (None: this is
     that message), `seen_before` until when the previous state was known to be so.
+    `replaces`: what was known under this id, where this is another life (an id used again); all that hung on it is over.
+    `unconfirmed_since`: since when nobody knows whether an order or position still is so: the link was lost then, and
+    the venue hasn't mentioned it again. `operation`: the id of the venue's operation that is told with it. `stamps`: how new what is known is; None where a
+    version that didn't keep it had stored the entity.
     """
 
     key: Key
@@ -91,6 +123,10 @@ class Change(Struct, frozen=True, kw_only=True):
     passing: bool = False
     last_seen: datetime | None = None
     seen_before: datetime | None = None
+    replaces: Entity | None = None
+    operation: str | None = None
+    stamps: tuple[Stamps, ...] | None = None
+    unconfirmed_since: datetime | None = None
 
     @property
     def venue(self) -> str:

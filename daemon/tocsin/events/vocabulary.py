@@ -1,6 +1,6 @@
 """Questions to the vocabulary: derived from the types in `kinds.py`, defined nowhere else."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -135,6 +135,17 @@ def nearest(word: str, known: "tuple[str, ...] | list[str]") -> str | None:
     """The known word that was most likely meant, if any is near."""
     close = get_close_matches(word, known, n=1, cutoff=0.6)
     return close[0] if close else None
+
+
+def fields_of_bits(kind: str, bits: int) -> tuple[str, ...]:
+    """The names of the fields that `Stamps.fields` stands for."""
+    return tuple(name for place, name in enumerate(KINDS[kind].__struct_fields__) if bits >> place & 1)
+
+
+def bits_of_fields(kind: str, names: Iterable[str]) -> int:
+    """The inverse of `fields_of_bits`; a field that the kind no longer has counts for nothing."""
+    places = {name: place for place, name in enumerate(KINDS[kind].__struct_fields__)}
+    return sum(1 << places[name] for name in frozenset(names) if name in places)
 
 
 def is_live(state: Entity) -> bool:

@@ -4,8 +4,10 @@ from typing import NoReturn
 
 import trio
 
+from tocsin.events import ConnectionBegins
 from tocsin.feed.connection import Connection
 from tocsin.feed.intake import Intake
+from tocsin.feed.model import Received
 from tocsin.feed.outside import AllRefused, CredentialsRefused, Lost, Unreadable
 from tocsin.feed.shared import Shared
 from tocsin.venues.base import Accepted, Endpoint, Refused
@@ -44,6 +46,9 @@ class Conversation:
 
     async def read(self) -> NoReturn:
         """Take messages until the connection is Lost, or the venue says that it is no use (CredentialsRefused)."""
+        shared = self._shared
+        begins = (ConnectionBegins(),)
+        await shared.sink.put(Received(venue=shared.name, observed=begins, at=shared.clock.now()))
         while True:
             try:
                 message = await self._connection.receive()

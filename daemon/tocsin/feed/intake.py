@@ -1,6 +1,7 @@
 """One message's way in: decoded, recorded, judged, handed to the pipeline; what is for the connection comes back."""
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 
 from msgspec import Struct
 
@@ -21,6 +22,7 @@ from tocsin.venues.base import (
 from tocsin.venues.decoding import decode
 
 _NOTHING = Decoded(items=())
+_STAMPS = ("opened", "created", "updated", "closed")
 _PRIVATE = Control(private=True)
 
 
@@ -100,20 +102,23 @@ class Intake:
     def _skew(self, observed: list[Observed], at: Instant) -> str | None:
         """How their clock differs from ours, if it does.
 
-        Only what is new has a time to compare: an opening state, or a polled picture, may be of old.
+        Only what is new has a time to compare: an opening state, or a polled picture, may be of old. When something began
+        or last changed may be long ago too, but not ahead of now.
         """
+        allowed = self._shared.timings.skew
+        soon = at.wall + timedelta(seconds=allowed)
         newest = None
         for item in observed:
-            if (
-                isinstance(item, (Observation, Occurrence))
-                and item.origin == "live"
-                and item.time is not None
-            ):
-                newest = item.time if newest is None else max(newest, item.time)
+            if not isinstance(item, (Observation, Occurrence)) or item.origin != "live":
+                continue
+            stamps = (getattr(item.state, name, None) for name in _STAMPS)
+            ahead_of = [stamp for stamp in stamps if isinstance(stamp, datetime) and stamp > soon]
+            for time in (item.time, *ahead_of):
+                if time is not None:
+                    newest = time if newest is None else max(newest, time)
         if newest is None:
             return None
         ahead = (newest - at.wall).total_seconds()
-        allowed = self._shared.timings.skew
         if -allowed <= ahead <= allowed or (ahead < 0 and self._shared.adapter.polled):
             return None
         span = duration_text(abs(newest - at.wall))

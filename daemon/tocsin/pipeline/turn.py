@@ -1,16 +1,16 @@
 """One turn: observations through entities, engine and the decision who is told, into one batch. Pure but for its state."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 
 from tocsin.engine.engine import Engine
 from tocsin.engine.model import Faded, Sample, Saved, Taken, Transition
 from tocsin.entities import Entities
-from tocsin.events import KINDS, Instant, Key
+from tocsin.events import KINDS, Change, Instant, Key
 from tocsin.feed.model import Received
 from tocsin.pipeline.options import Options
 from tocsin.pipeline.telling import Telling
-from tocsin.store.model import Batch, HeldRow, InstanceRow, SampleRow, SamplesGone, Silence
+from tocsin.store.model import Batch, HeldRow, InstanceRow, OperationRow, SampleRow, SamplesGone, Silence
 
 _MOST_MENTIONED = 200  # entities in one batch of which only `last_seen` is news
 _MENTIONED_AFTER = 1.0  # seconds without a batch after which that alone is worth one
@@ -88,17 +88,19 @@ class Turn:
         for message in sorted(received, key=lambda message: message.at.steady):
             self._telling.release(batch, message.at)
             self._advance(batch, message.at, earliest)
-            for observed in message.observed:
-                for change in self._entities.apply(message.venue, observed, message.at, message.raw):
-                    self._engine.process(change, message.at)
+            for change in self._entities.take(message.venue, message.observed, message.at, message.raw):
+                self._engine.process(change, message.at)
             for taken in self._engine.settle(message.at):
                 touched[taken.change.key] = None
+                if taken.change.operation is not None:
+                    batch.operations.append(_operation_row(taken.change, taken.change.operation))
                 self._add(batch, taken.transitions, message.at)
                 if self._is_kept(taken):
                     batch.events.append(taken.change)
         self._telling.release(batch, now)  # before what comes about now: it happened earlier
         self._advance(batch, now, earliest)
         self._telling.release(batch, now)
+        touched |= {key: None for key in self._entities.unsaved() if not KINDS[key.kind].market_data}
         # What is only told (a public expiry, an event of ourselves, a trade that came late) is no entity's state.
         if batch or touched or now.steady - self._wrote_mentioned >= _MENTIONED_AFTER:
             self._wrote_mentioned = now.steady
@@ -121,6 +123,22 @@ class Turn:
         batch = Batch(at=now.wall)
         self._add(batch, found, now)
         self._telling.look_anew()
+        self._telling.release(batch, now)
+        return batch
+
+    def forget(self, keys: Collection[Key], now: Instant) -> Batch:
+        """These entities are no longer known: their alerts end, and mentioned again they are seen for the first time."""
+        batch = Batch(at=now.wall)
+        self._add(batch, self._engine.forget(keys, now), now)
+        changes = self._entities.forget(keys, now)
+        for change in changes:
+            self._engine.process(change, now)
+        for taken in self._engine.settle(now):
+            self._add(batch, taken.transitions, now)
+            if self._is_kept(taken):
+                batch.events.append(taken.change)
+        batch.gone += keys
+        batch.entities = [found for each in changes if (found := self._entities.get(each.key)) is not None]
         self._telling.release(batch, now)
         return batch
 
@@ -154,6 +172,10 @@ class Turn:
             self._telling.tell(batch, transitions, now)
         if kept := self._engine.remembered():
             batch.samples += map(_sample_row, kept)
+
+
+def _operation_row(change: Change, id_: str) -> OperationRow:
+    return OperationRow(venue=change.venue, account=change.key.account, id=id_, at=change.received)
 
 
 def _sample_row(kept: Sample | Faded) -> SampleRow | SamplesGone:

@@ -59,6 +59,7 @@ def _plain(each: Explained) -> Json:
         "what": each.what,
         "state": each.state,
         "as_of": each.as_of.isoformat(),
+        "unconfirmed_since": each.unconfirmed_since.isoformat() if each.unconfirmed_since else None,
         "parts": [
             {
                 "of": part.of,

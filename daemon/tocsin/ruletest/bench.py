@@ -94,7 +94,7 @@ class Bench:
         now = self.clock.now()
         self._database = await Database.open(self.state_dir, now=now.wall, run_sync=inline)
         loaded = await self._database.load()
-        self.entities = Entities(loaded.entities)
+        self.entities = Entities(loaded.entities, loaded.operations)
         self._reconnect(loaded, now)
         # Of a venue that has always been connected nobody was told, so this goes past the engine.
         for venue in venues:

@@ -55,6 +55,7 @@ class Explained:
     state: str
     parts: tuple[Part, ...]
     barriers: tuple[Barrier, ...]
+    unconfirmed_since: datetime | None = None  # the venue was away then, and hasn't mentioned it since
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +157,13 @@ def _explained(known: Known, subject: Subject, there: Circumstances) -> Explaine
         state=state,
         parts=parts,
         barriers=standing,
+        unconfirmed_since=_unconfirmed_since(subject),
+    )
+
+
+def _unconfirmed_since(subject: Subject) -> datetime | None:
+    return (
+        subject.group.unconfirmed_since() if subject.group is not None else subject.change.unconfirmed_since
     )
 
 

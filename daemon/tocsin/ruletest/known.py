@@ -46,7 +46,7 @@ class Known:
 
     @cached_property
     def _entities(self) -> Entities:
-        return Entities([*self.accounts.values(), *self._about])
+        return Entities([*self.accounts.values(), *self._about], gap=False)
 
     @cached_property
     def _memory(self) -> Memory:

@@ -76,8 +76,7 @@ class Recordings:
     def _changes(self, line: _Line, at: Instant) -> Iterator[Change]:
         found = decoded(line.message, at)
         _judge(line, found)
-        for said in found:
-            yield from self._entities.apply(line.message.venue, said, at, line.message.text)
+        yield from self._entities.take(line.message.venue, found, at, line.message.text)
 
 
 def _judge(line: _Line, found: Sequence[Observed]) -> None:

@@ -60,6 +60,18 @@ def _entities_last_seen(db: Database) -> None:
     db.execute(schema.ENTITIES_LAST_SEEN)
 
 
+@_steps(name="0009_recency")
+def _recency(db: Database) -> None:
+    db.execute(schema.ENTITIES_STAMPS)
+    for statement in schema.OPERATIONS:
+        db.execute(statement)
+
+
+@_steps(name="0010_unconfirmed")
+def _unconfirmed(db: Database) -> None:
+    db.execute(schema.ENTITIES_UNCONFIRMED)
+
+
 @cache
 def all_steps() -> tuple[str, ...]:
     """The names of all steps, in order."""

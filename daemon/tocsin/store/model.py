@@ -58,6 +58,15 @@ class SamplesGone(Struct, frozen=True):
     before: datetime | None = None
 
 
+class OperationRow(Struct, frozen=True, kw_only=True):
+    """An operation of an account's that was told, by the venue's id of it; received `at` (UTC)."""
+
+    venue: str
+    account: str
+    id: str
+    at: datetime
+
+
 class HeldRow(Struct, frozen=True, kw_only=True):
     """What of an alert waits to be told until something no longer stands in the way; `data` None: it waits no longer."""
 
@@ -145,6 +154,7 @@ class Batch(Struct, kw_only=True):
     held: list[HeldRow] = field(default_factory=list)
     silences: list[Silence] = field(default_factory=list)
     gone: list[Key] = field(default_factory=list)
+    operations: list[OperationRow] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         return bool(
@@ -157,6 +167,7 @@ class Batch(Struct, kw_only=True):
             or self.held
             or self.silences
             or self.gone
+            or self.operations
         )
 
 
@@ -174,6 +185,7 @@ class Loaded(Struct, frozen=True, kw_only=True):
     silences: Sequence[Silence] = ()  # those that weren't taken back, over or not
     pending: Sequence[Delivery] = ()  # the first that wait to be sent, in order
     notes: Mapping[str, str] = {}  # small things by their keys
+    operations: Sequence[tuple[str, str, str]] = ()  # (venue, account, id) of what was told, oldest first
     set_aside: Path | None = None  # a corrupt database, moved here
     troubles: tuple[str, ...] = ()  # what people are to be told of the database
     lost: bool = False  # of what was known of alerts some is lost: conditions that hold may be told again

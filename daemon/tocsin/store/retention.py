@@ -42,6 +42,7 @@ class Pruned(Struct, frozen=True, kw_only=True):
     """What one call removed. `more`: there is more to remove; `over`: too large, and nothing may be removed."""
 
     events: int = 0
+    operations: int = 0
     alerts: int = 0
     deliveries: int = 0
     entities: tuple[Key, ...] = ()
@@ -51,6 +52,7 @@ class Pruned(Struct, frozen=True, kw_only=True):
     def __add__(self, other: "Pruned") -> "Pruned":
         return Pruned(
             events=self.events + other.events,
+            operations=self.operations + other.operations,
             alerts=self.alerts + other.alerts,
             deliveries=self.deliveries + other.deliveries,
             entities=self.entities + other.entities,
@@ -59,7 +61,7 @@ class Pruned(Struct, frozen=True, kw_only=True):
         )
 
     def __bool__(self) -> bool:
-        return bool(self.events or self.alerts or self.deliveries or self.entities)
+        return bool(self.events or self.operations or self.alerts or self.deliveries or self.entities)
 
 
 def prune(db: Database, retention: Retention, now: datetime) -> Pruned:
@@ -78,6 +80,9 @@ def _by_age(db: Database, retention: Retention, now: datetime) -> Iterator[Prune
     events_before, alerts_before = iso(now - retention.events), iso(now - retention.alerts)
     yield _drop_events(db, "received_at < ?", events_before)
     yield _drop_entities(db, "received_at < ?", events_before)
+    yield Pruned(
+        operations=_delete(db, "operations", "rowid", "received_at < ?", "received_at", events_before)
+    )
     yield _drop_alerts(db, "fired_at < ? AND coalesce(resolved_at, '') < ?", alerts_before, alerts_before)
     # Notifications that were about no alert of ours.
     yield Pruned(

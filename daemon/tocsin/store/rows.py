@@ -7,12 +7,13 @@ from typing import Any
 
 import msgspec
 
-from tocsin.events import Change, Instant, Key, Venue, from_iso, iso, number_text
-from tocsin.events.vocabulary import from_plain, to_plain
-from tocsin.store.model import AlertRow, HeldRow, InstanceRow, SampleRow, SamplesGone, Silence
+from tocsin.events import Change, Instant, Key, Stamps, Venue, from_iso, iso, number_text
+from tocsin.events.vocabulary import bits_of_fields, fields_of_bits, from_plain, to_plain
+from tocsin.store.model import AlertRow, HeldRow, InstanceRow, OperationRow, SampleRow, SamplesGone, Silence
 from tocsin.store.sql import Row, insert, iso_or_none, json_mapping, json_text, upsert
 
 _decode_words = msgspec.json.Decoder(tuple[str, ...]).decode
+_decode_marks = msgspec.json.Decoder(list[dict[str, Any]]).decode
 _words = lru_cache(maxsize=1024)(_decode_words)  # the same few event names, a hundred thousand times
 
 
@@ -20,7 +21,7 @@ _words = lru_cache(maxsize=1024)(_decode_words)  # the same few event names, a h
 
 _ENTITY_COLUMNS = (
     "venue", "kind", "account", "id", "symbol", "ended", "origin", "events", "known_since", "time", "received_at",
-    "last_seen", "sent", "data",
+    "last_seen", "sent", "stamps", "unconfirmed_since", "data",
 )  # fmt: skip
 PUT_ENTITY = upsert("entities", _ENTITY_COLUMNS, ("venue", "kind", "account", "id"))
 DROP_ENTITY = "DELETE FROM entities WHERE venue = ? AND kind = ? AND account = ? AND id = ?"
@@ -39,8 +40,43 @@ def entity_row(change: Change) -> Row:
         iso(change.received),
         iso_or_none(change.last_seen),
         json_text(change.sent),
+        stamps_text(change),
+        iso_or_none(change.unconfirmed_since),
         json_text(to_plain(change.state)),
     )
+
+
+def stamps_text(change: Change) -> str | None:
+    """How new the entity is: `[{"updated": …, "time": …, "fields": […]}]`, an object for all that came by one message.
+
+    A sequence isn't kept: it counts within one connection.
+    """
+    if change.stamps is None:
+        return None
+    plain = []
+    for mark in change.stamps:
+        kept: dict[str, Any] = {
+            name: iso(at)
+            for name, at in (("begun", mark.begun), ("updated", mark.updated), ("time", mark.time))
+            if at is not None
+        }
+        if mark.fields:
+            kept["fields"] = fields_of_bits(change.kind, mark.fields)
+        plain.append(kept)
+    return json_text(plain)
+
+
+def _stamps(kind: str, text: str | None) -> tuple[Stamps, ...] | None:
+    if text is None:
+        return None
+    found = []
+    for kept in _decode_marks(text):
+        begun, updated, time = (
+            from_iso(kept[name]) if name in kept else None for name in ("begun", "updated", "time")
+        )
+        fields = bits_of_fields(kind, kept.get("fields", ()))
+        found.append(Stamps(begun=begun, updated=updated, time=time, connection=-1, fields=fields))
+    return tuple(found)
 
 
 def entity(row: Sequence[Any]) -> Change:
@@ -59,6 +95,8 @@ def entity(row: Sequence[Any]) -> Change:
         received,
         seen,
         sent,
+        stamps,
+        unconfirmed,
         data,
     ) = row
     return Change(
@@ -74,7 +112,23 @@ def entity(row: Sequence[Any]) -> Change:
         symbol=symbol,
         last_seen=from_iso(seen) if seen is not None else None,
         sent=_words(sent),
+        stamps=_stamps(kind, stamps),
+        unconfirmed_since=from_iso(unconfirmed) if unconfirmed else None,
     )
+
+
+PUT_OPERATION = upsert("operations", ("venue", "account", "id", "received_at"), ("venue", "account", "id"))
+GET_OPERATIONS = "SELECT venue, account, id FROM operations ORDER BY received_at, rowid"
+DROP_OPERATIONS = "DELETE FROM operations WHERE venue = ?"
+
+
+def operation_row(operation: OperationRow) -> Row:
+    return (operation.venue, operation.account, operation.id, iso(operation.at))
+
+
+def operation(row: Sequence[Any]) -> tuple[str, str, str]:
+    venue, account, id_ = row
+    return venue, account, id_
 
 
 PUT_EVENT = insert(

@@ -22,7 +22,7 @@ from tocsin.store.migrations import all_steps, migrate_to
 
 # In the order in which they are missed.
 _TABLES = (
-    "deliveries", "instances", "held", "silences", "alerts", "meta", "entities", "samples", "venues", "actions", "events",
+    "deliveries", "instances", "held", "silences", "alerts", "meta", "entities", "operations", "samples", "venues", "actions", "events",
 )  # fmt: skip
 _CALLED = {"alerts": "alerts", "deliveries": "messages"}  # those that are numbered without gaps
 _WITHIN = 2.5  # seconds for all

@@ -215,6 +215,26 @@ DELIVERIES_HANDED_TO = (
 # When the last message mentioned it; NULL in rows of versions that didn't keep that: when it last changed.
 ENTITIES_LAST_SEEN = "ALTER TABLE entities ADD COLUMN last_seen TEXT"
 
+# How new the entity is, by the venue's own times: JSON (see `rows.stamps_text`). NULL where it was stored before that was kept.
+ENTITIES_STAMPS = "ALTER TABLE entities ADD COLUMN stamps TEXT"
+
+# The operations on accounts that were told, by the venues' ids: told once more, they are known.
+OPERATIONS = (
+    """
+    CREATE TABLE operations (
+        venue TEXT NOT NULL,
+        account TEXT NOT NULL,
+        id TEXT NOT NULL,
+        received_at TEXT NOT NULL,
+        PRIMARY KEY (venue, account, id)
+    ) STRICT
+    """,
+    "CREATE INDEX operations_received_at ON operations (received_at)",
+)
+
+# Since when an open order or position is unconfirmed: its venue was away, and hasn't mentioned it since.
+ENTITIES_UNCONFIRMED = "ALTER TABLE entities ADD COLUMN unconfirmed_since TEXT"
+
 ALERT_HISTORY = """
     SELECT a.id, a.rule, a.severity, a.state, a.venue, a.account, a.entity, a.symbol, a.title,
         a.started_at, a.fired_at, a.resolved_at, a.acked_at,

@@ -105,6 +105,7 @@ class Store:
             instances = read("instance", rows.GET_INSTANCES, rows.instance, key=2)
             samples = read("sample", rows.GET_SAMPLES, rows.sample, key=2)
             held = read("held alert", rows.GET_HELD, rows.held, key=1)
+            operations = read("operation", rows.GET_OPERATIONS, rows.operation, key=3)
             silences = read("silence", rows.GET_SILENCES, rows.silence, key=2)
             pending = self._deliveries(deliveries.GET_PENDING, [_MOST_PENDING])
             (alive,) = self._db.execute(rows.GET_ALIVE, [rows.ALIVE_AT, rows.ALIVE_STEADY])
@@ -118,6 +119,7 @@ class Store:
             held=held,
             silences=silences,
             pending=pending,
+            operations=operations,
             set_aside=self._opened.set_aside,
             troubles=tuple(self.take_troubles()),
             lost=self._opened.lost,
@@ -134,10 +136,12 @@ class Store:
         with self._transaction() as db:
             many = db.conn.executemany
             many(rows.DROP_ENTITY, batch.gone)
-            many(rows.DROP_VENUE, ((key.id,) for key in batch.gone if key.kind == "venue"))
+            for statement in (rows.DROP_VENUE, rows.DROP_OPERATIONS):
+                many(statement, ((key.id,) for key in batch.gone if key.kind == "venue"))
             many(rows.PUT_ENTITY, map(rows.entity_row, batch.entities))
             many(rows.PUT_VENUE, map(rows.venue_row, filter(rows.is_venue, batch.entities)))
             many(rows.PUT_EVENT, (row for change in batch.events for row in rows.event_rows(change)))
+            many(rows.PUT_OPERATION, map(rows.operation_row, batch.operations))
             many(
                 rows.PUT_INSTANCE,
                 ((*key, at, json_text(record)) for key, record in instances.items() if record is not None),

@@ -66,6 +66,7 @@ class _Balance(Struct, frozen=True):
     token: Any
     type: Any
     value: Any = UNSET
+    id: Any = UNSET  # of the event: a number that grows
 
 
 _read = Reader(_Message)
@@ -205,7 +206,8 @@ def _order(order: _Order, part: Part) -> Observation:
         created=part.epoch(order.timestamp, "s", "timestamp"),
         updated=happened,
     )
-    return Observation(state=state, time=derive.stamp(happened))
+    # Whether `timestamp` is the order's or the event's isn't documented, so it tells no life from another.
+    return Observation(state=state, time=derive.stamp(happened), unordered=("created",))
 
 
 def _average(price: Decimal | UnsetType | None, filled: Decimal | UnsetType) -> Decimal | UnsetType | None:
@@ -217,9 +219,10 @@ def _average(price: Decimal | UnsetType | None, filled: Decimal | UnsetType) -> 
 
 def _balance(balance: _Balance, part: Part) -> Observation | Unrecognized:
     asset, value = as_id(balance.token, "token"), part.number(balance.value, "value")
+    sequence = int(balance.id) if str(balance.id).isdecimal() else None
     if balance.type == "balance":
-        return Observation(state=Balance(id=asset, asset=asset, available=value))
+        return Observation(state=Balance(id=asset, asset=asset, available=value), sequence=sequence)
     if balance.type == "locked":
-        return Observation(state=Balance(id=asset, asset=asset, locked=value))
+        return Observation(state=Balance(id=asset, asset=asset, locked=value), sequence=sequence)
     # Which of the two it would be is unknown, so it overwrites neither.
     return Unrecognized(cut(f"balance of type {balance.type!r:.60}"))

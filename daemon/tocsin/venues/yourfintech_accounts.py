@@ -54,6 +54,7 @@ class _Account(Struct, frozen=True, gc=False):
 
 class _Operation(Struct, frozen=True, gc=False):
     operation_type: Any = UNSET
+    id: Any = UNSET
     delta: Any = UNSET
     date_time_unix_ms: Any = UNSET  # microseconds, for all its name
     comment: Any = UNSET
@@ -87,14 +88,19 @@ def _account_update(row: _Account, operation: _Operation | UnsetType | None, par
     if not isinstance(operation, _Operation):
         return [Observation(state=_account(row, part), account=account, event="account.updated")]
     time = stamp(part.epoch(operation.date_time_unix_ms, "us", "operation.date_time_unix_ms"))
+    known_as = part.text(operation.id, "operation.id")
+    id_ = known_as if isinstance(known_as, str) else None
     cause = _cause(operation.operation_type, part)
     # Named by the message: two operations may come with one and the same balance after both.
     named = f"balance.{cause}" if cause else None
     state = _account(row, part, cause)
     balances = part.each([operation], lambda each: _balance(state, each, part), "operation")
     return [
-        Observation(state=state, account=account, event="account.updated", time=time),
-        *(Observation(state=balance, account=account, event=named, time=time) for balance in balances),
+        Observation(state=state, account=account, event="account.updated", time=time, operation=id_),
+        *(
+            Observation(state=balance, account=account, event=named, time=time, operation=id_)
+            for balance in balances
+        ),
     ]
 
 

@@ -2,7 +2,8 @@
 
 Each holds one key that says what happened (`created`, `closed`, …), and that key is what counts: a position comes
 `closed` with close_date, close_reason and asset_close_price all null. All dates are microseconds since 1970, whatever
-their names say; those of an update don't move, so `time` is given only where a date is that of the event.
+their names say; those of an update don't move, so `time` is given only where a date is that of the event, and only
+`opened` tells an older message about a position from a newer one.
 """
 
 from collections.abc import Mapping
@@ -89,7 +90,11 @@ def position_event(name: str, content: Raw) -> list[Item]:
     state = _position(row, status, part)
     time = state.opened if word == "created" else state.closed if word == "closed" else None
     account = as_id(row.account_id, "position.account_id")
-    return [Observation(state=state, account=account, event=event, time=stamp(time)), *part.unreadable]
+    unordered = ("updated", "time")
+    observation = Observation(
+        state=state, account=account, event=event, time=stamp(time), unordered=unordered
+    )
+    return [observation, *part.unreadable]
 
 
 def _position(row: _Position, status: Literal["open", "closed"], part: Part) -> Position:

@@ -1,0 +1,61 @@
+"""`tocsin forget`."""
+
+from pathlib import Path
+
+import click
+
+from tocsin.cli import FAILED
+from tocsin.cli.ask import OK, ask, state_dir_of
+from tocsin.cli.options import config_option, format_option, print_json
+from tocsin.events import KINDS
+
+_SEVERAL = 409  # what HTTP calls it
+_OF_VENUES = [name for name in KINDS if name not in ("venue", "daemon")]
+
+
+@click.command("forget")
+@click.argument("venue")
+@click.argument("kind", type=click.Choice(_OF_VENUES))
+@click.argument("id_", metavar="ID")
+@click.option("--account", help="The account that it is of; needed where several have that ID.")
+@config_option
+@format_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    venue: str,
+    kind: str,
+    id_: str,
+    *,
+    account: str | None,
+    config: Path | None,
+    output: str,
+) -> None:
+    """Drop what the running daemon knows of VENUE's order, position, … of that ID.
+
+    For what ended while the connection was away, and is never mentioned again: tocsin status names what isn't confirmed.
+    Its alerts end, with the reason "forgotten". Mentioned again it is new. What has been unconfirmed for as long as
+    events are kept (retention) is dropped by itself.
+
+    \b
+    Examples:
+      tocsin forget fx position be06c5da-35d4-4ca1-8865-f9b24b9038a3
+      tocsin forget top order 132991 --account main
+    """
+    asked = {"venue": venue, "kind": kind, "id": id_} | ({"account": account} if account else {})
+    status, report, socket = ask(state_dir_of(config), "POST", "/forget", **asked)
+    if output == "json":
+        print_json(report)
+    elif status == OK:
+        click.echo(f"forgotten: {kind} {id_} on {venue} (the daemon at {socket})")
+        for alert in report["alerts"]:
+            click.echo(f"  {alert}")
+    elif status == _SEVERAL:
+        accounts = ", ".join(str(each) for each in report["accounts"])
+        click.echo(
+            f"tocsin: several accounts have {kind} {id_} on {venue}: {accounts}; say --account", err=True
+        )
+    else:
+        of = f" of account {account}" if account else ""
+        click.echo(f"tocsin: the daemon at {socket} knows no {kind} {id_}{of} on {venue}", err=True)
+    ctx.exit(0 if status == OK else FAILED)
