@@ -54,6 +54,7 @@ TOO_LONG = "unreadable: a message of {} bytes, larger than max_message_size (20)
         ([b"\r\n\r\none\r\n"], ["one", GOODBYE]),
         ([b"a\nb\rc\r\n"], ["a\nb\rc", GOODBYE]),
         ([b"\xc3\xa9\r\n\xff\r\nx\r\n"], ["é", "unreadable: a message that is not UTF-8", "x", GOODBYE]),
+        ([b'{"a":"\xf0\x9f"}\r\n [\xff\r\n'], ['{"a":"\\udfff"}', " [\\udfff", GOODBYE]),
         ([b"half"], ["lost: closed by the venue in the middle of a message, torn"]),
         ([b"x" * 20 + b"\r\nafter\r\n"], ["x" * 20, "after", GOODBYE]),
         ([b"x" * 21 + b"\r\nafter\r\n"], [TOO_LONG.format(21), "after", GOODBYE]),

@@ -14,13 +14,15 @@ from tocsin.feed.complaints import Complaints
 from tocsin.feed.connection import split_messages
 from tocsin.feed.credentials import CredentialStore
 from tocsin.feed.flood import Flood
-from tocsin.feed.outside import ConnectFailed, HandshakeRejected, Lost, foremost
+from tocsin.feed.outside import ConnectFailed, HandshakeRejected, Lost, foremost, text_of
+from tocsin.feed.outside import Unreadable as UnreadableMessage
 from tocsin.feed.transport import Names, own_lookups, tls_context
 from tocsin.feed.urls import parse_target, redirected
 from tocsin.feed.websocket import WebSocket
 from tocsin.feed.words import one_line
 from tocsin.secrets import Masker
 from tocsin.venues.base import Unreadable
+from tocsin.venues.decoding import mended
 
 
 def test_the_backoff_doubles_to_its_bound_with_full_jitter():
@@ -331,3 +333,16 @@ def test_a_file_that_could_not_be_read_is_looked_at_again(ca):
             tls_context(str(other))
     ca.rename(other)
     assert tls_context(str(other)).get_ca_certs()
+
+
+@pytest.mark.parametrize("message", [b'{"a":"\xf0\x9f\x98"}', b' ["\xff","\xed\xa0\xbd"]'])
+def test_a_piece_of_a_character_in_json_is_what_json_writes_for_one(message):
+    text = text_of(message, "a message")
+    assert r"\udfff" in text
+    assert mended(text)[1] == "half of a character"
+    json.loads(mended(text)[0])
+
+
+def test_what_is_neither_json_nor_utf_8_is_no_message():
+    with pytest.raises(UnreadableMessage, match="a binary message that is not UTF-8"):
+        text_of(b"\xff\xfe", "a binary message")

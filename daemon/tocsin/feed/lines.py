@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import trio
 
-from tocsin.feed.outside import Lost, Unreadable
+from tocsin.feed.outside import Lost, Unreadable, text_of
 from tocsin.feed.share import LoopTime, Share, Unbearable
 from tocsin.feed.transport import close_at_once, open_stream
 from tocsin.feed.urls import Target
@@ -56,10 +56,7 @@ class LineConnection:
                 await close_at_once(self._stream)
                 raise Lost(f"{why}: closed") from None
             if line:
-                try:
-                    return line.decode()
-                except UnicodeDecodeError:
-                    raise Unreadable("a message that is not UTF-8", repr(line[:_SHOWN])) from None
+                return text_of(line, "a message")
 
     def _next_line(self) -> bytes | None:
         """A whole line, if there is one; Unreadable at the end of one that was too long."""

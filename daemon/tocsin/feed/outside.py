@@ -1,11 +1,15 @@
 """What the outside can do to a connection. None of these is a bug of ours; each is told and tried again."""
 
+import codecs
 from collections.abc import Mapping
+from typing import cast
 
 from tocsin.errors import TocsinError, leaves
 from tocsin.venues.base import HttpResponse
 
 _BODY_SHOWN = 200  # characters
+_HALF_OF_A_CHARACTER = "tocsin-half-of-a-character"  # as codecs know it
+codecs.register_error(_HALF_OF_A_CHARACTER, lambda error: (r"\udfff", cast("UnicodeDecodeError", error).end))
 
 
 class OutsideError(TocsinError):
@@ -43,6 +47,19 @@ class Unreadable(OutsideError):
     def __init__(self, reason: str, raw: str = "") -> None:
         super().__init__(reason)
         self.raw = raw
+
+
+def text_of(message: bytes, what: str) -> str:
+    """A message's text. Raises Unreadable for what isn't UTF-8.
+
+    In what looks like JSON a piece of a character becomes what JSON writes for half of one: that the decoder mends, and tells.
+    """
+    try:
+        return message.decode()
+    except UnicodeDecodeError:
+        if message.lstrip()[:1] in (b"{", b"["):
+            return message.decode(errors=_HALF_OF_A_CHARACTER)
+        raise Unreadable(f"{what} that is not UTF-8", repr(message[:_BODY_SHOWN])) from None
 
 
 class CredentialsRefused(OutsideError):

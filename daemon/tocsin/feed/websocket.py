@@ -17,7 +17,7 @@ from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnec
 from wsproto.utilities import LocalProtocolError
 
 from tocsin.feed.connection import split_messages
-from tocsin.feed.outside import ConnectFailed, HandshakeRejected, Lost, Unreadable
+from tocsin.feed.outside import ConnectFailed, HandshakeRejected, Lost, text_of
 from tocsin.feed.share import LoopTime, metered
 from tocsin.feed.tap import Tap
 from tocsin.feed.transport import close_at_once, open_stream
@@ -74,7 +74,7 @@ class WebSocket:
                 message = await self._inner.get_message()
             except ConnectionClosed:
                 raise self._lost() from None
-            text = message if isinstance(message, str) else _text(message)
+            text = message if isinstance(message, str) else text_of(message, "a binary message")
             if "\n" not in text:
                 return text
             self._split = split_messages(text)
@@ -148,13 +148,6 @@ class WebSocket:
         if closed.code in _BROKEN:  # wsproto says so of what it can't read; a venue might say it of us
             return Lost(f"the WebSocket protocol was broken: {closed.code} {closed.name}{said}")
         return Lost(f"closed by the venue: {closed.code} {closed.name}{said}", clean=closed.code in _CLEAN)
-
-
-def _text(message: bytes) -> str:
-    try:
-        return message.decode()
-    except UnicodeDecodeError:
-        raise Unreadable("a binary message that is not UTF-8", repr(message[:200])) from None
 
 
 @asynccontextmanager
