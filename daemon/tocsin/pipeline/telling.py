@@ -45,8 +45,11 @@ class Telling:
         unreadable = []
         for waiting in held:
             try:
-                self._held.hold(holding.from_record(waiting.data))
-            except (ValueError, TypeError) as error:
+                found = holding.from_record(waiting.data)
+                default_title(found.context, self._options().names)  # it has to be told one day
+                default_body(found.context, self._options().names)
+                self._held.hold(found)
+            except (ValueError, KeyError, TypeError, ArithmeticError) as error:
                 unreadable.append(f"held alert {waiting.alert} of rule {waiting.rule}: {error!r:.200}")
         return unreadable
 

@@ -1,0 +1,52 @@
+"""What was held back by the last run and can't be told any more is left out and named; the rest is told."""
+
+import pytest
+
+from support.outboxes import context
+from tocsin.alerts.decide import Routing
+from tocsin.alerts.held import HeldAlert, to_record
+from tocsin.alerts.message import Names
+from tocsin.engine.engine import Engine
+from tocsin.entities import Entities
+from tocsin.pipeline import Options
+from tocsin.pipeline.telling import Telling
+from tocsin.store.model import HeldRow
+
+
+def held(alert, **changes):
+    record = to_record(
+        HeldAlert(
+            alert=alert,
+            rule="red",
+            context=context(),
+            lasting=True,
+            goes_on=True,
+            by="silence",
+            reason="quiet",
+        )
+    )
+    record["context"] |= changes
+    return HeldRow(alert=alert, rule="red", data=record)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"value": "sixty"},
+        {"started_at": None},
+        {"started_at": "yesterday"},
+        {"fields": []},
+        {"worst": "NaN?"},
+    ],
+)
+def test_a_held_alert_that_no_message_can_be_made_of(damage):
+    options = Options(routing=Routing(channels={}), targets={}, names=Names())
+    telling = Telling(Engine((), Entities(()), str), lambda: options, str)
+    rows = [held("a1"), held("bad", **damage), held("a2")]
+    unreadable = telling.restore((), rows)
+    kept = [each.alert for each in telling._held]
+    # Some damage our own words can be made of all the same.
+    assert kept == (["a1", "a2"] if unreadable else ["a1", "bad", "a2"])
+    assert all(each.startswith("held alert bad of rule red: ") for each in unreadable)
+    if "value" not in damage and "worst" not in damage:
+        assert unreadable
