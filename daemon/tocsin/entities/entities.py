@@ -218,7 +218,7 @@ class Entities:
         known = BLANK[said.kind] if record is None or whole else record.state
         updates, changed = difference(known, said)
         if changed or record is None:
-            self._complete(key, known, said, updates, changed)
+            self._complete(key, known, heard, updates, changed)
         previous = record.state if record is not None else None
         stated = heard.time
         if record is None or previous is None:
@@ -249,7 +249,7 @@ class Entities:
         known = BLANK[said.kind]
         self._confirm(record)
         updates, changed = difference(known, said)
-        self._complete(key, known, said, updates, changed)
+        self._complete(key, known, heard, updates, changed)
         self._shelf.replace(record, structs.replace(known, **updates))
         record.origin, record.time, record.received = heard.origin, heard.time or at.wall, at.wall
         record.known_since = at.wall
@@ -280,16 +280,17 @@ class Entities:
         return () if heard.quiet else sighted(record.state, heard.named)
 
     def _complete(
-        self, key: KeyTexts, known: Entity, said: Entity, updates: Updates, changed: set[str]
+        self, key: KeyTexts, known: Entity, heard: Heard, updates: Updates, changed: set[str]
     ) -> None:
         """Add what the message leaves out and can be counted."""
+        said, at = heard.said, heard.at
         if said.kind in ("ticker", "book"):
             complete_prices(known, said, updates, changed)
         elif said.kind == "position":
             link = self._connections.get(key[0])
             self._values.complete_position(key[0], known, said, updates, changed, link=link)
         elif said.kind == "account":
-            self._values.complete_account(key[0], key[3], known, updates, changed)
+            self._values.complete_account((key[0], key[3]), known, said, updates, changed, at=at)
 
     def _tell(
         self,
@@ -303,7 +304,11 @@ class Entities:
     ) -> list[Change]:
         """The Change itself, and after it what it moves. An account that it moves has moved already."""
         (venue, kind, account), at = record.home, heard.at
-        settled = self._values.position_moved(record, changed, at) if kind == "position" else []
+        settled = (
+            self._values.position_moved(record, previous, changed, at, quiet=heard.quiet)
+            if kind == "position"
+            else []
+        )
         change = self._shelf.change(
             record, events, previous, heard.raw, replaces=replaces, operation=heard.operation
         )
@@ -408,6 +413,7 @@ class Entities:
         time. What that changes: the accounts of positions, and how much of a venue is unconfirmed.
         """
         keys = list(keys)
+        self._values.forgets(keys)
         for key in keys:
             self._shelf.drop(key)
             if key.kind == "trade":
@@ -421,6 +427,7 @@ class Entities:
         self._connections.remove(name)
         self._operations.drop_venue(name)
         self._trades.drop_venue(name)
+        self._values.drop_venue(name)
         return self._shelf.drop_venue(name)
 
 

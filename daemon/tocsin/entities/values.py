@@ -1,7 +1,9 @@
 """Keeps what a venue doesn't say itself in step with what it does say: by which entity moves which."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
+from typing import TypeAlias
 
 from msgspec import UNSET, structs
 
@@ -9,22 +11,29 @@ from tocsin.entities.derive import (
     ACCOUNT_VALUES,
     margin_level,
     position_at,
+    profit_of,
     put,
     ticker_of_book,
 )
 from tocsin.entities.links import Link
 from tocsin.entities.merge import Updates
-from tocsin.entities.shelf import Record, Shelf
+from tocsin.entities.returns import Bookings, flow, valued
+from tocsin.entities.shelf import Record, Shelf, has_ended
 from tocsin.entities.sums import PositionSums
-from tocsin.events import Account, Book, Change, Entity, Instant, Position, Ticker, Trade
+from tocsin.events import Account, Book, Change, Entity, Instant, Key, Position, Ticker, Trade
 
 # Of a position: what its profit depends on, and what its account depends on.
 _PROFIT_INPUTS = frozenset({"side", "symbol", "amount", "entry_price", "lot_size", "profit_price"})
 _ACCOUNT_INPUTS = frozenset(
     {"status", "profit", "amount", "lot_size", "margin_price", "leverage", "currency"}
 )
+_RESULTS = ("result", "performance")
+_NO_FLOW = Decimal(0)
 _TICKER_PRICES = ("bid", "ask", "bid_size", "ask_size", "last")
 _BOOK_PRICES = frozenset({"bid", "ask", "bid_size", "ask_size"})
+
+
+_Owner: TypeAlias = tuple[str, str]  # an account's venue and id
 
 
 class Values:
@@ -34,12 +43,16 @@ class Values:
 
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
-        self._sums: dict[tuple[str, str], PositionSums] = {}
+        self._sums: dict[_Owner, PositionSums] = {}
+        self._bookings = Bookings()
+        self._known_anew: set[_Owner] = set()  # the accounts of which more, or less, is known than before
         for record in shelf.live("account"):
             venue, state = record.home[0], record.state
             counted = (name for name in ACCOUNT_VALUES if name not in shelf.sent(venue))
             if any(isinstance(getattr(state, name), Decimal) for name in counted):
                 shelf.note_positions(venue)
+            if isinstance(state, Account) and not isinstance(state.performance, Decimal):
+                record.state = structs.replace(state, **valued(state, _NO_FLOW))  # an older version left it
 
     # --------------------------------------------------------------------------------------------------- own messages
 
@@ -74,12 +87,27 @@ class Values:
         if profit_left_out:
             put("profit", profit, known, updates, changed)
 
-    def position_moved(self, record: Record, changed: set[str], at: Instant) -> list[Change]:
-        """A position's message may move its account."""
-        if changed.isdisjoint(_ACCOUNT_INPUTS):
-            return []
+    def position_moved(
+        self, record: Record, previous: Entity | None, changed: set[str], at: Instant, *, quiet: bool
+    ) -> list[Change]:
+        """A position's message may move its account. `quiet`: nothing happened, it was so."""
         venue, _, account = record.home
-        return self._settle(venue, account, record.time, at)
+        position, owner = record.state, self._shelf.find((venue, "account", account, account))
+        if changed.isdisjoint(_ACCOUNT_INPUTS) or owner is None or not isinstance(owner.state, Account):
+            return []
+        if not isinstance(position, Position):
+            return []
+        if previous is None:
+            opened = position.opened
+            if quiet or (isinstance(opened, datetime) and opened < owner.known_since):
+                self._known_anew.add((venue, account))
+        elif has_ended(position) and not has_ended(previous):
+            profit = profit_of(position, owner.state)
+            counted = isinstance(owner.state.equity, Decimal) and "equity" not in self._shelf.sent(venue)
+            if counted and profit is not None:
+                left = self._bookings.closed((venue, account), owner.state, profit, at.steady)
+                owner.state = structs.replace(owner.state, unbooked=left)
+        return self._settle(venue, account, record.time, at, by_position=True)
 
     def recounted(self, venue: str, account: str, at: Instant) -> list[Change]:
         """A position of the account's is no longer known."""
@@ -96,13 +124,34 @@ class Values:
         return (structs.replace(said, **cleared) if cleared else said), first
 
     def complete_account(
-        self, venue: str, account: str, known: Entity, updates: Updates, changed: set[str]
+        self,
+        owner: _Owner,
+        known: Entity,
+        said: Entity,
+        updates: Updates,
+        changed: set[str],
+        *,
+        at: Instant,
     ) -> None:
-        """Add what an account's message moves of its equity, margin and margin level."""
-        state = structs.replace(known, **updates)
-        if isinstance(state, Account):
-            for name, value in self._account_values(venue, account, state).items():
-                put(name, value, known, updates, changed)
+        """Add what an account's message moves of what we count."""
+        if not isinstance(known, Account) or not isinstance(said, Account):
+            return
+        if "balance" in changed:
+            updates["unbooked"] = self._bookings.booked(owner, known, said, at.steady)
+        self._count(owner, known, updates, changed, flow(known, said))
+
+    def forgets(self, keys: Iterable[Key]) -> None:
+        """These are about to be forgotten: an account is then worth what is still known of it, and nothing was lost."""
+        for key in keys:
+            record = self._shelf.find(key) if key.kind == "position" else None
+            if record is not None and not has_ended(record.state):
+                self._known_anew.add((key.venue, key.account))
+
+    def drop_venue(self, venue: str) -> None:
+        """Nothing of that venue is known any more."""
+        self._bookings.drop_venue(venue)
+        self._sums = {owner: sums for owner, sums in self._sums.items() if owner[0] != venue}
+        self._known_anew = {owner for owner in self._known_anew if owner[0] != venue}
 
     # --------------------------------------------------------------------------------------------------------- prices
 
@@ -164,22 +213,48 @@ class Values:
             return None
         return record.state
 
-    def _settle(self, venue: str, account: str, time: datetime, at: Instant) -> list[Change]:
-        """Count the account anew; the Change if that is another result."""
+    def _settle(
+        self, venue: str, account: str, time: datetime, at: Instant, *, by_position: bool = False
+    ) -> list[Change]:
+        """Count the account anew; the Change if that comes to something else."""
         record = self._shelf.find((venue, "account", account, account))
         if record is None or not isinstance(record.state, Account):
             return []
         known = record.state
         updates: Updates = {}
         changed: set[str] = set()
-        for name, value in self._account_values(venue, account, known).items():
-            put(name, value, known, updates, changed)
+        self._count((venue, account), known, updates, changed, by_position=by_position)
         if not changed:
+            record.state = structs.replace(known, **updates)
             return []
         spoken_of = dict.fromkeys(known.momentary, UNSET)  # of the venue's own last message, not of this
         record.state = structs.replace(known, **spoken_of, **updates)
         _stamp(record, time, at)
         return [self._shelf.change(record, ("account.updated",), known)]
+
+    def _count(
+        self,
+        owner: _Owner,
+        known: Account,
+        updates: Updates,
+        changed: set[str],
+        flowed: Decimal = _NO_FLOW,
+        *,
+        by_position: bool = False,
+    ) -> None:
+        """Add what the account's values are with these updates: equity and margin, then what they say of its results."""
+        for name, value in self._account_values(*owner, structs.replace(known, **updates)).items():
+            put(name, value, known, updates, changed)
+        state = structs.replace(known, **updates)
+        anew = owner in self._known_anew
+        if isinstance(state.equity, Decimal):
+            self._known_anew.discard(owner)
+            anew = anew or not (by_position or known.by_equity)
+        for name, value in valued(state, flowed, anew=anew).items():
+            if name in _RESULTS:
+                put(name, value, known, updates, changed)
+            else:
+                updates[name] = value
 
     def _summed(self, venue: str, account: str, state: Account) -> PositionSums:
         """What the account's positions come to as they now stand."""

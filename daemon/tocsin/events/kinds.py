@@ -142,13 +142,14 @@ class Account(Entity, frozen=True, kw_only=True, gc=False):
 
     kind: ClassVar[str] = "account"
     events: ClassVar[tuple[str, ...]] = ("added", "updated", "margin_call")
-    momentary: ClassVar[frozenset[str]] = frozenset({"cause"})
+    momentary: ClassVar[frozenset[str]] = frozenset({"change", "cause"})
 
     currency: Annotated[Word, "the account's currency"] = UNSET
     balance: Annotated[Number, "money, without open positions' profit"] = UNSET
     cause: Annotated[
         Word, "why this event changed the balance, as for balances; missing where none is named"
     ] = UNSET
+    change: Annotated[Number, "by how much this event changed the balance, as the venue says"] = UNSET
     equity: Annotated[Number, "balance and open positions' profit"] = UNSET
     margin: Annotated[Number, "money bound by open positions"] = UNSET
     margin_level: Annotated[
@@ -158,13 +159,22 @@ class Account(Entity, frozen=True, kw_only=True, gc=False):
     ] = UNSET
     buying_power: Annotated[Number, "what can be spent"] = UNSET
     withdrawable: Annotated[Number, "what can be withdrawn"] = UNSET
-    net_deposits: Annotated[Number, "deposits less withdrawals"] = UNSET
+    net_deposits: Annotated[Number, "deposits less withdrawals, as the venue says"] = UNSET
+    result: Annotated[Number, "equity, else balance, less what was paid in since it was first seen"] = UNSET
+    performance: Annotated[
+        Number, "an index, 100 at first sight, that only results move (time-weighted return)"
+    ] = UNSET
     leverage: Annotated[Number, "the account's leverage"] = UNSET
     stop_out_level: Annotated[Number, "margin level at which the venue closes positions, in percent"] = UNSET
     trading_disabled: Annotated[Flag, "the venue lets it trade no more"] = UNSET
     group: Annotated[Word, "the venue's group of accounts that it belongs to"] = UNSET
     unconfirmed: Annotated[Number, "its open positions not mentioned again since a gap"] = UNSET
     updated: Annotated[Time, "when it last changed"] = UNSET
+    # What result and performance are carried along by (entities/returns.py); not part of the rule language.
+    net_flows: Annotated[Number, "deposits less withdrawals since it was first seen"] = UNSET
+    units: Annotated[Number, "worth divided by performance"] = UNSET
+    by_equity: Annotated[Flag, "it was ever valued by its equity"] = UNSET
+    unbooked: Annotated[Text, "profits of closed positions that the balance doesn't hold yet"] = UNSET
 
 
 class Balance(Entity, frozen=True, kw_only=True, gc=False):

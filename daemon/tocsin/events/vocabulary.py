@@ -63,7 +63,7 @@ COMMON: Mapping[str, Field] = {
     )
 }
 # Used to derive values, not part of the language that users write.
-_INTERNAL = frozenset({"lot_size", "profit_price"})
+_INTERNAL = frozenset({"lot_size", "profit_price", "net_flows", "units", "by_equity", "unbooked"})
 _FIELD_TYPES: Mapping[type, FieldType] = {str: "text", Decimal: "number", datetime: "time", bool: "flag"}
 # Spellings that users know from elsewhere.
 ALIASES: Mapping[str, str] = {"cancelled": "canceled"}

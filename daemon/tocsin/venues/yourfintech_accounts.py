@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Raw, Struct, UnsetType, structs
 
 from tocsin.events import Account, Balance, Observation, Ticker
 from tocsin.venues.base import Item, Malformed, Unrecognized
@@ -93,7 +93,8 @@ def _account_update(row: _Account, operation: _Operation | UnsetType | None, par
     cause = _cause(operation.operation_type, part)
     # Named by the message: two operations may come with one and the same balance after both.
     named = f"balance.{cause}" if cause else None
-    state = _account(row, part, cause)
+    change = part.number(operation.delta, "operation.delta")
+    state = structs.replace(_account(row, part, cause), change=change)
     balances = part.each([operation], lambda each: _balance(state, each, part), "operation")
     return [
         Observation(state=state, account=account, event="account.updated", time=time, operation=id_),
@@ -110,7 +111,7 @@ def _balance(account: Account, operation: _Operation, part: Part) -> Balance:
         id=asset,
         asset=asset,
         total=account.balance,
-        change=part.number(operation.delta, "operation.delta"),
+        change=account.change,
         cause=account.cause,
         comment=part.text(operation.comment, "operation.comment"),
     )
