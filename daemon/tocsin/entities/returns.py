@@ -23,6 +23,7 @@ _AT_FIRST = Decimal(100)
 _ZERO = Decimal(0)
 _TOGETHER = 10.0  # seconds
 _MOST_EARLY = 100  # bookings of an account
+_PLACES = Decimal("1E-12")
 _UNIT_PLACES = Decimal("1E-40")
 
 
@@ -112,12 +113,15 @@ def valued(account: Account, flowed: Decimal, *, anew: bool = False) -> Updates:
     flows = computed(SUMS.add(account.net_flows or _ZERO, flowed))
     if now is None:
         return {"net_flows": flows, "units": _bought(units, flowed, price)} if flowed else {}
+    before = SUMS.subtract(now, flowed)
     if units > 0 and not anew:
-        price = _no_less_than_zero(_divided(SUMS.subtract(now, flowed), units), price)
-    if flowed or anew or units <= 0:
-        if price == 0 and now > 0:
-            price = _AT_FIRST
-        units = _per_price(now, price) if price else units
+        price = _no_less_than_zero(_quotient(before, units), price)
+        if flowed and price > 0:
+            units = _no_less_than_zero(_quotient(EXACT.multiply(units, now), before, _UNIT_PLACES), units)
+    elif price > 0:
+        units = _no_less_than_zero(_quotient(now, price, _UNIT_PLACES))
+    if price == 0 and now > 0:
+        price, units = _AT_FIRST, _no_less_than_zero(_quotient(now, _AT_FIRST, _UNIT_PLACES))
     return {
         "by_equity": _is_by_equity(account),
         "net_flows": flows,
@@ -131,7 +135,7 @@ def _begun(account: Account, now: Decimal) -> Updates:
     return {
         "by_equity": _is_by_equity(account),
         "net_flows": _ZERO,
-        "units": _per_price(now, _AT_FIRST),
+        "units": _no_less_than_zero(_quotient(now, _AT_FIRST, _UNIT_PLACES)),
         "result": now,
         "performance": _AT_FIRST,
     }
@@ -141,18 +145,14 @@ def _is_by_equity(account: Account) -> bool:
     return bool(account.by_equity) or isinstance(account.equity, Decimal)
 
 
-def _per_price(now: Decimal, price: Decimal) -> Decimal:
-    return _no_less_than_zero(rounded(EXACT.divide(now, price), _UNIT_PLACES))
-
-
 def _bought(units: Decimal, flowed: Decimal, price: Decimal) -> Decimal:
     """The units after money came or went while the account's worth can't be told: at the latest price."""
-    more = rounded(EXACT.divide(flowed, price), _UNIT_PLACES) if price > 0 else None
+    more = _quotient(flowed, price, _UNIT_PLACES) if price > 0 else None
     return units if more is None else _no_less_than_zero(computed(EXACT.add(units, more)))
 
 
-def _divided(one: Decimal, other: Decimal) -> Decimal | None:
-    return rounded(EXACT.divide(one, other))
+def _quotient(one: Decimal, other: Decimal, places: Decimal = _PLACES) -> Decimal | None:
+    return rounded(EXACT.divide(one, other), places)
 
 
 def _no_less_than_zero(value: Decimal | None, out_of_range: Decimal = _ZERO) -> Decimal:

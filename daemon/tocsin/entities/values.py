@@ -107,7 +107,7 @@ class Values:
             if counted and profit is not None:
                 left = self._bookings.closed((venue, account), owner.state, profit, at.steady)
                 owner.state = structs.replace(owner.state, unbooked=left)
-        return self._settle(venue, account, record.time, at, by_position=True)
+        return self._settle(venue, account, record.time, at)
 
     def recounted(self, venue: str, account: str, at: Instant) -> list[Change]:
         """A position of the account's is no longer known."""
@@ -138,6 +138,8 @@ class Values:
             return
         if "balance" in changed:
             updates["unbooked"] = self._bookings.booked(owner, known, said, at.steady)
+        if isinstance(said.equity, Decimal) and not known.by_equity:
+            self._known_anew.add(owner)
         self._count(owner, known, updates, changed, flow(known, said))
 
     def forgets(self, keys: Iterable[Key]) -> None:
@@ -213,9 +215,7 @@ class Values:
             return None
         return record.state
 
-    def _settle(
-        self, venue: str, account: str, time: datetime, at: Instant, *, by_position: bool = False
-    ) -> list[Change]:
+    def _settle(self, venue: str, account: str, time: datetime, at: Instant) -> list[Change]:
         """Count the account anew; the Change if that comes to something else."""
         record = self._shelf.find((venue, "account", account, account))
         if record is None or not isinstance(record.state, Account):
@@ -223,7 +223,7 @@ class Values:
         known = record.state
         updates: Updates = {}
         changed: set[str] = set()
-        self._count((venue, account), known, updates, changed, by_position=by_position)
+        self._count((venue, account), known, updates, changed)
         if not changed:
             record.state = structs.replace(known, **updates)
             return []
@@ -239,8 +239,6 @@ class Values:
         updates: Updates,
         changed: set[str],
         flowed: Decimal = _NO_FLOW,
-        *,
-        by_position: bool = False,
     ) -> None:
         """Add what the account's values are with these updates: equity and margin, then what they say of its results."""
         for name, value in self._account_values(*owner, structs.replace(known, **updates)).items():
@@ -249,7 +247,6 @@ class Values:
         anew = owner in self._known_anew
         if isinstance(state.equity, Decimal):
             self._known_anew.discard(owner)
-            anew = anew or not (by_position or known.by_equity)
         for name, value in valued(state, flowed, anew=anew).items():
             if name in _RESULTS:
                 put(name, value, known, updates, changed)
