@@ -20,7 +20,7 @@ _SHOWN: Mapping[str, tuple[str, ...]] = {
     "position": (
         "status", "amount", "entry_price", "mark_price", "profit", "currency", "stop_loss", "take_profit", "commission", "swap",
     ),
-    "account": ("currency", "balance", "equity", "margin", "margin_level", "stop_out_level", "buying_power", "withdrawable"),
+    "account": ("currency", "balance", "equity", "margin", "margin_level", "stop_out_level", "result", "buying_power", "withdrawable"),
     "balance": ("change", "cause", "comment", "available", "locked", "total"),
     "trade": ("side", "price", "amount", "cost", "power", "energy", "delivery_start", "delivery_end", "location"),
     "ticker": ("price", "last", "bid", "ask", "spread", "currency", "high", "low", "volume"),

@@ -63,7 +63,9 @@ class Wealthsimple:
     settings: type[VenueSettings] = WealthsimpleSettings
     polled = True
     supplies: Mapping[str, frozenset[str]] = {
-        "account": frozenset({"id", "currency", "balance", "buying_power", "withdrawable", "net_deposits"}),
+        "account": frozenset(
+            {"id", "currency", "balance", "buying_power", "withdrawable", "net_deposits", "result", "performance"}
+        ),
         "order": frozenset(
             {
                 "id", "symbol", "side", "order_type", "status", "venue_status", "time_in_force", "price", "stop_price",

@@ -46,8 +46,8 @@ _SUPPLIES: Mapping[str, frozenset[str]] = {
     "ticker": frozenset({"id", "symbol", "bid", "ask", "price", "spread"}),
     "account": frozenset(
         {
-            "id", "currency", "balance", "cause", "equity", "margin", "margin_level", "leverage", "stop_out_level",
-            "trading_disabled", "group", "updated",
+            "id", "currency", "balance", "cause", "change", "equity", "margin", "margin_level", "result", "performance",
+            "leverage", "stop_out_level", "trading_disabled", "group", "updated",
         }
     ),
     "balance": frozenset({"id", "asset", "total", "change", "cause", "comment"}),
