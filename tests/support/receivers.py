@@ -9,6 +9,7 @@ import re
 import socket
 import ssl
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
@@ -28,13 +29,14 @@ SLACK, TELEGRAM = "hooks.slack.com", "api.telegram.org"
 
 @dataclass(frozen=True)
 class Request:
-    """What a service was sent."""
+    """What a service was sent, and when (seconds since 1970)."""
 
     host: str
     method: str
     path: str
     headers: dict[str, str]
     body: bytes
+    arrived: float = field(default_factory=time.time, compare=False)
 
     @property
     def json(self) -> Any:
