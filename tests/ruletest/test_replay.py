@@ -12,7 +12,7 @@ import trio
 from click.testing import CliRunner, Result
 
 from tocsin.cli import cli
-from tocsin.events import Observation, Position, from_iso, iso, number
+from tocsin.events import Observation, Position, Ticker, from_iso, iso, number
 from tocsin.ruletest.bench import Bench
 from tocsin.ruletest.clock import SteppedClock
 from tocsin.ruletest.reading import read_tests
@@ -497,3 +497,26 @@ def test_a_database_tells_its_own_events_again(here):
     output = run("state/tocsin.db", "--rules", "prices.yaml").output
     assert output.startswith(f"{kept} events, 2024-11-15 12:55:20 to ")
     assert output.splitlines()[-1].startswith("unsure: dear, after; of market data a database keeps only")
+
+
+def test_of_what_prices_moved_a_database_may_not_know(here):
+    """Rules that read it are named, as long as any of it was left out; others aren't."""
+    numbers = dict.fromkeys(("amount", "lot_size", "profit_price"), number("1"))
+    opened = Position(id="p1", symbol="X", side="long", status="open", entry_price=number("100"), **numbers)
+    price = Observation(state=Ticker(id="X", symbol="X", bid=number("90"), ask=number("91")))
+    (here / "prices.yaml").write_text(
+        "rules:\n  - {id: red, watch: position, when: profit < -5}\n"
+        "  - {id: of-the-account, watch: order.filled, when: account.equity < 5}\n"
+        "  - {id: large, watch: position, when: amount > 5}\n"
+        "  - {id: then-red, watch: order.filled, then: {watch: position.closed, when: profit < 0, match: {symbol: symbol}, within: 1h}}\n"
+    )
+    quiet = "rules:\n  - {id: quiet, watch: position, when: profit < -500}\n"
+    for name, messages, unsure in (
+        ("known", [(0, (Observation(state=opened, account="a1"),))], []),
+        ("left-out", [(0, (Observation(state=opened, account="a1"),)), (10, (price,))], ["red", "of-the-account", "then-red"]),
+    ):  # fmt: skip
+        (there := here / name).mkdir()
+        (there / "quiet.yaml").write_text(quiet)
+        lived(there, "quiet.yaml", messages)
+        told = replayed(f"{name}/state/tocsin.db", "--rules", "prices.yaml")
+        assert told["unsure"] == unsure, name

@@ -15,6 +15,7 @@ from tocsin.events.kinds import (
     Trade,
     Venue,
 )
+from tocsin.events.market import is_market_data
 from tocsin.events.model import (
     Change,
     ConnectionBegins,
@@ -69,6 +70,7 @@ __all__ = [
     "computed",
     "computed_text",
     "from_iso",
+    "is_market_data",
     "iso",
     "json_number",
     "number",

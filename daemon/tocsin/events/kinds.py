@@ -41,7 +41,8 @@ Side: TypeAlias = Literal["buy", "sell"] | UnsetType | None
 class Entity(Struct, frozen=True, kw_only=True, gc=False):
     """One thing as it stands (or, from a decoder, as far as one message tells).
 
-    `momentary` fields speak of one message only: they are missing again as soon as the next doesn't mention them.
+    `market_data`: it comes all the time, and is kept as the config says. Of other kinds `priced` are the fields that prices
+    move: a change of nothing else is market data too. `momentary` fields speak of one message only: they are missing again as soon as the next doesn't mention them.
     `ended` lists the statuses after which the thing lives no more. `open_status` says that the venue may use other
     words than the listed ones, each of which names an event of its own. `named_by` is the field that says what the thing
     is called, where that is a symbol or an asset rather than an id.
@@ -53,6 +54,7 @@ class Entity(Struct, frozen=True, kw_only=True, gc=False):
     ended: ClassVar[frozenset[str]] = frozenset()
     open_status: ClassVar[bool] = False
     market_data: ClassVar[bool] = False
+    priced: ClassVar[frozenset[str]] = frozenset()
     named_by: ClassVar[str | None] = None
 
     id: Annotated[Text, "the venue's own id, as text, never rewritten"] = UNSET
@@ -111,6 +113,7 @@ class Position(Entity, frozen=True, kw_only=True, gc=False):
     kind: ClassVar[str] = "position"
     events: ClassVar[tuple[str, ...]] = ("opened", "updated", "closed", "liquidated")
     ended: ClassVar[frozenset[str]] = frozenset({"closed"})
+    priced: ClassVar[frozenset[str]] = frozenset({"mark_price", "profit", "profit_price", "updated"})
 
     symbol: Annotated[Word, "what is held, as the venue spells it"] = UNSET
     side: Annotated[Literal["long", "short"] | UnsetType | None, "long or short"] = UNSET
@@ -143,6 +146,9 @@ class Account(Entity, frozen=True, kw_only=True, gc=False):
     kind: ClassVar[str] = "account"
     events: ClassVar[tuple[str, ...]] = ("added", "updated", "margin_call")
     momentary: ClassVar[frozenset[str]] = frozenset({"change", "cause"})
+    priced: ClassVar[frozenset[str]] = frozenset(
+        {"equity", "margin_level", "result", "performance", "units", "by_equity", "updated"}
+    )
 
     currency: Annotated[Word, "the account's currency"] = UNSET
     balance: Annotated[Number, "money, without open positions' profit"] = UNSET

@@ -6,7 +6,7 @@ from datetime import datetime
 from tocsin.engine.engine import Engine
 from tocsin.engine.model import Faded, Sample, Saved, Taken, Transition
 from tocsin.entities import Entities
-from tocsin.events import KINDS, Change, Instant, Key
+from tocsin.events import Change, Instant, Key, is_market_data
 from tocsin.feed.model import Received
 from tocsin.pipeline.options import Options
 from tocsin.pipeline.telling import Telling
@@ -97,6 +97,8 @@ class Turn:
                 self._add(batch, taken.transitions, message.at)
                 if self._is_kept(taken):
                     batch.events.append(taken.change)
+                elif taken.change.events and not taken.change.state.market_data:
+                    batch.prices_left_out = True
         self._telling.release(batch, now)  # before what comes about now: it happened earlier
         self._advance(batch, now, earliest)
         self._telling.release(batch, now)
@@ -159,11 +161,15 @@ class Turn:
         return batch
 
     def _is_kept(self, taken: Taken) -> bool:
-        """Market data is kept as the config says; in any case what made a rule tell, be it of this entity, its group or a sequence."""
+        """Market data is kept as the config says; in any case what made a rule tell, be it of this entity, its group or a
+        sequence, and what prices moved where a rule began to wait because of it, or stopped.
+        """
         change = taken.change
         if not change.events:
             return False
-        if taken.tells or not KINDS[change.kind].market_data or self.options.market_data == "all":
+        if taken.tells or not is_market_data(change) or self.options.market_data == "all":
+            return True
+        if not change.state.market_data and any(each.state != "firing" for each in taken.transitions):
             return True
         return self.options.market_data == "changes" and change.state != change.previous
 

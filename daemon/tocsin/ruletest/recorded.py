@@ -54,13 +54,14 @@ class Faults:
 
 class Record(Protocol):
     """A record that is told once: `world` is how things stand after what was taken of it. It counts in its `unit`. Of the
-    kinds in `sparse` it may hold a part only, `because`.
+    kinds in `sparse`, and where `unpriced` of what prices move, it may hold a part only, `because`.
     """
 
     world: World
     size: int
     unit: Literal["message", "event"]
     sparse: frozenset[str]
+    unpriced: bool
     because: str
     faults: Sequence[Faults]
 
@@ -108,9 +109,10 @@ class Database:
         self.size = self._reader.count_events()
         self.unit: Literal["message", "event"] = "event"
         self.sparse = frozenset(kind for kind, of in KINDS.items() if of.market_data)
+        self.unpriced = self._reader.prices_left_out()
         self.because = (
-            "of market data a database keeps only what made rules fire, unless store_market_data says otherwise: "
-            "replay a recording"
+            "of market data a database keeps only what made rules fire, and so of positions and accounts what only "
+            "prices move, unless store_market_data says otherwise: replay a recording"
         )
         self.faults: Sequence[Faults] = ()
 

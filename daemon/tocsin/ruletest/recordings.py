@@ -52,6 +52,7 @@ class Recordings:
         self.world: World = self._entities
         self.unit: Literal["message", "event"] = "message"
         self.sparse = frozenset({"venue", "daemon"})
+        self.unpriced = False
         self.because = (
             "a recording holds messages, and nothing of links or of the daemon: replay its tocsin.db"
         )

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from tocsin.engine.rule import Rule
-from tocsin.events import Key
+from tocsin.events import KINDS, Key
 from tocsin.ruletest.player import Firing, Outcome, Player
 from tocsin.ruletest.recorded import Faults, Record
 
@@ -56,7 +56,7 @@ def replay(record: Record, rule_sets: Sequence[Sequence[Rule]], on_progress: Cal
         begun,
         ended,
         outcomes,
-        unsure=tuple(_unsure(rule_sets, record.sparse)),
+        unsure=tuple(_unsure(rule_sets, record)),
         because=record.because,
         faults=record.faults,
     )
@@ -73,14 +73,25 @@ def replay(record: Record, rule_sets: Sequence[Sequence[Rule]], on_progress: Cal
     )
 
 
-def _unsure(rule_sets: Sequence[Sequence[Rule]], sparse: frozenset[str]) -> Iterable[str]:
+def _unsure(rule_sets: Sequence[Sequence[Rule]], record: Record) -> Iterable[str]:
     """The rules that run and watch something of which the record may hold a part only."""
     running = (rule for rules in rule_sets for rule in rules if rule.enabled)
     return dict.fromkeys(
         rule.id
         for rule in running
-        if sparse & (rule.kinds | (rule.sequel.kinds if rule.sequel else frozenset()))
+        if record.sparse & (rule.kinds | (rule.sequel.kinds if rule.sequel else frozenset()))
+        or (record.unpriced and _reads_prices(rule))
     )
+
+
+def _reads_prices(rule: Rule) -> bool:
+    """Whether it reads what prices move of positions and accounts."""
+    conditions = [*rule.conditions, *([rule.sequel.when] if rule.sequel and rule.sequel.when else [])]
+    kinds = rule.kinds | (rule.sequel.kinds if rule.sequel else frozenset())
+    fields = {name.removeprefix("first.") for condition in conditions for name in condition.fields}
+    priced = {name for kind in kinds for name in KINDS[kind].priced}
+    priced |= {f"account.{name}" for name in KINDS["account"].priced}
+    return not priced.isdisjoint(fields)
 
 
 def _compared(these: Outcome, those: Outcome) -> tuple[list[Firing], list[tuple[Firing, Firing]]]:

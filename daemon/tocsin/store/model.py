@@ -141,7 +141,7 @@ class Batch(Struct, kw_only=True):
     """All that one turn of the pipeline changed; committed in one transaction or not at all.
 
     `entities`: the latest Change of each entity touched. `events`: the Changes whose events are kept as rows. `samples`
-    come and go in their order. `gone`: entities that are no longer known; what `entities` holds of them came after.
+    come and go in their order. `prices_left_out`: of what prices moved not every event is kept. `gone`: entities that are no longer known; what `entities` holds of them came after.
     """
 
     at: datetime
@@ -155,6 +155,7 @@ class Batch(Struct, kw_only=True):
     silences: list[Silence] = field(default_factory=list)
     gone: list[Key] = field(default_factory=list)
     operations: list[OperationRow] = field(default_factory=list)
+    prices_left_out: bool = False
 
     def __bool__(self) -> bool:
         return bool(

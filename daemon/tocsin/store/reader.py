@@ -46,6 +46,11 @@ class Reader:
             reader._db = db
             yield reader
 
+    def prices_left_out(self) -> bool:
+        """Whether the events of what prices moved, of positions and accounts, were ever left out."""
+        found = self._read(rows.GET_META, lambda row: row[0] == rows.PRICES_LEFT_OUT)
+        return any(found)
+
     # ---------------------------------------------------------------------------------------------------- as it is told
 
     def alerts(self, *, active_only: bool = False, limit: int = 1000) -> list[Row]:

@@ -277,6 +277,8 @@ def samples_gone(gone: SamplesGone) -> tuple[str, Row]:
 # ---------------------------------------------------------------------------------------------------------------- meta
 
 PUT_META = upsert("meta", ("key", "value"), ("key",))
+PUT_META_ONCE = insert("meta", ("key", "value")).replace("INSERT", "INSERT OR IGNORE", 1)
+PRICES_LEFT_OUT = "prices_left_out_since"
 DROP_META = "DELETE FROM meta WHERE key = ?"
 GET_META = "SELECT key, value FROM meta"
 ALIVE_AT, ALIVE_STEADY = "alive_at", "alive_steady"

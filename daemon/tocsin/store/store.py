@@ -159,6 +159,8 @@ class Store:
             )
             many(rows.DROP_HELD, ((row.alert,) for row in held.values() if row.data is None))
             many(rows.PUT_SILENCE, map(rows.silence_row, batch.silences))
+            if batch.prices_left_out:
+                db.execute(rows.PUT_META_ONCE, [rows.PRICES_LEFT_OUT, at])
             for are_new, samples in groupby(batch.samples, lambda each: isinstance(each, SampleRow)):
                 if are_new:
                     many(rows.PUT_SAMPLE, (rows.sample_row(s) for s in samples if isinstance(s, SampleRow)))
