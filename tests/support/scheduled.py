@@ -8,13 +8,13 @@ how late it was itself, in seconds, at worst. Stays until it is killed.
 
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import trio
 from wsproto import ConnectionType, WSConnection
 from wsproto.connection import Connection
-from wsproto.events import AcceptConnection, Request, TextMessage
+from wsproto.events import AcceptConnection, Ping, Request, TextMessage
+from wsproto.utilities import RemoteProtocolError
 
 WELCOME = '{"message_type":{"server_message":{"auth_result":{"result":"success"}}}}'
 
@@ -44,24 +44,35 @@ async def serve(stream, ready, rate):
     await stream.send_all(socket.send(AcceptConnection()))
     await hear(stream, socket, TextMessage)
     await stream.send_all(frames([WELCOME])[0])
-    begun, latest = trio.current_time(), 0.0
-    say(time.time())
-    for number, frame in enumerate(ready):
-        due = begun + number / rate
-        await trio.sleep_until(due)
-        latest = max(latest, trio.current_time() - due)
-        await stream.send_all(frame)
-    say(latest)
-    while await stream.receive_some():
-        pass
+    sending = trio.Lock()
+
+    async def answer_pings():
+        while True:
+            ping = await hear(stream, socket, Ping)
+            async with sending:
+                await stream.send_all(socket.send(ping.response()))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(answer_pings)
+        begun, latest = trio.current_time(), 0.0
+        say(time.time())
+        for number, frame in enumerate(ready):
+            due = begun + number / rate
+            await trio.sleep_until(due)
+            latest = max(latest, trio.current_time() - due)
+            async with sending:
+                await stream.send_all(frame)
+        say(latest)
 
 
 async def main(messages, rate):
     ready = frames(messages)
 
     async def peer(stream):
-        with suppress(trio.BrokenResourceError):  # the daemon was stopped
+        try:
             await serve(stream, ready, rate)
+        except* (trio.BrokenResourceError, RemoteProtocolError):
+            pass  # the daemon was stopped
 
     async with trio.open_nursery() as nursery:
         listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
