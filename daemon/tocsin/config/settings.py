@@ -126,7 +126,8 @@ class Common(Section):
     )
     store_market_data: StoreMarketData = Field(
         "none",
-        description="none keeps what made rules fire, changes what differs from before, all everything",
+        description="of tickers, books, trades and what only prices move: none keeps what made rules fire, changes what "
+        "differs from before, all everything",
     )
 
 
