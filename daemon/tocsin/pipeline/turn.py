@@ -6,7 +6,7 @@ from datetime import datetime
 from tocsin.engine.engine import Engine
 from tocsin.engine.model import Faded, Sample, Saved, Taken, Transition
 from tocsin.entities import Entities
-from tocsin.events import Change, Instant, Key, is_market_data
+from tocsin.events import KINDS, Change, Instant, Key, is_market_data
 from tocsin.feed.model import Received
 from tocsin.pipeline.options import Options
 from tocsin.pipeline.telling import Telling
