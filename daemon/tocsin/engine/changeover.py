@@ -1,7 +1,7 @@
 """Lives from outside: taken up from the last run, under rules that were edited, or ended whatever they have come to."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -195,6 +195,7 @@ class Remembered:
     timed = False
     remembers = False
     fields: tuple[str, ...] = ()
+    turn: Callable[[Change, datetime], timedelta | None] | None = None
     followed = ()
     counted = ()
     crossings = ()

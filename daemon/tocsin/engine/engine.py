@@ -9,6 +9,7 @@ Venue changes go through `process` like all others and stop the timers of a venu
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
+from datetime import datetime, timedelta
 
 from msgspec import ValidationError, structs
 
@@ -35,7 +36,8 @@ from tocsin.engine.states import Step, lacks
 from tocsin.engine.transitions import standing, transition
 from tocsin.events import Account, Change, Entity, Instant, Key
 
-_REEVALUATE = 1.0  # seconds between looks at conditions whose truth changes as time passes
+_REEVALUATE = 1.0  # seconds between looks at groups whose truth changes as time passes
+_CLOCK_SET = timedelta(seconds=0.5)  # more than clocks drift between two looks
 
 
 class Engine:
@@ -58,8 +60,9 @@ class Engine:
             self._lives, world, self._occasions, self._grouped, links=self._links, hours=self._hours
         )
         self._taken: list[Taken] = []
-        self._looked_at = float("-inf")
-        self._looking = True  # whether there is anything whose truth changes as time passes
+        self._look_at: float | None = None  # steady: when all that goes by time is next judged
+        self._looked_at = float("-inf")  # steady: when groups that go by time were last judged
+        self._steady_began: datetime | None = None  # by the wall-clock, as it is set
         self._rules = Rulebook(rules)
         self._run()
 
@@ -80,8 +83,6 @@ class Engine:
         self._grouped.changed(change, taken, now)
         if change.ended and not change.passing:
             self._memory.forget((change.key,))
-        if kind in rules.timed_kinds:
-            self._looking = True
         if kind == "account" and rules.reading_account:
             self._account_moved(change, taken, now)
 
@@ -104,15 +105,17 @@ class Engine:
             judged = self._judged if turned.open else self._changeover.closed
             out += judged((turned.rule,), now)
         out += self._due(now.steady, now)
-        if self._looking and self._rules.timed and now.steady - self._looked_at >= _REEVALUATE:
-            self._looked_at = now.steady
+        if self._rules.timed:
             out += self._look(now)
         return out
 
     def deadline(self) -> float | None:
         """The steady time at which `advance` next has something to do, if nothing happens before."""
-        look = self._looked_at + _REEVALUATE if self._looking and self._rules.timed else None
-        times = (self._lives.next_due(), look, self._hours.deadline())
+        times = [self._lives.next_due(), self._hours.deadline()]
+        if self._rules.timed:
+            times += (self._look_at, self._judging.turns.next())
+            if self._rules.timed_groups:
+                times.append(self._looked_at + _REEVALUATE)
         return min((at for at in times if at is not None), default=None)
 
     def rule(self, name: str) -> Rule | None:
@@ -142,7 +145,8 @@ class Engine:
         """
         self._links.restore(self._world.live("venue"))
         self._hours.set(self._rules.running.values(), now)
-        self._looked_at = now.steady  # before that every feed says that its venue isn't connected yet
+        # Before that every feed says that its venue isn't connected yet.
+        self._looked_at, self._look_at = now.steady, now.steady + _REEVALUATE
         out: list[Transition] = []
         unreadable: list[str] = []
         torn: set[str] = set()  # the rules of what couldn't be read
@@ -187,7 +191,7 @@ class Engine:
         self._hours.set(self._rules.running.values(), now)
         self._run()
         self._grouped.build(now)
-        self._looking = True
+        self._look_at = now.steady
         out: list[Transition] = []
         for life in self._lives:
             was, rule = life.rule, self._rules.get(life.rule.id)
@@ -289,12 +293,26 @@ class Engine:
     # ----------------------------------------------------------------------------------------------------- state rules
 
     def _look(self, now: Instant) -> Iterator[Transition]:
-        """Time has passed: what is judged by it is judged again."""
-        timed = self._rules.timed
-        there = [standing(change) for kind in self._rules.timed_kinds for change in self._world.live(kind)]
-        self._looking = bool(there)
-        yield from self._judging.standing(there, now, timed)
-        yield from self._grouped.look(now)
+        """Time has passed: what may have turned by that is judged again."""
+        began = now.wall - timedelta(seconds=now.steady)
+        if self._steady_began is None or abs(began - self._steady_began) > _CLOCK_SET:
+            if self._steady_began is not None:
+                self._look_at = now.steady  # the clock was set: ages are other ones now
+            self._steady_began = began
+        due = self._judging.turns.due(now)
+        if self._look_at is not None and self._look_at <= now.steady:
+            self._look_at = None
+            there = [
+                standing(change) for kind in self._rules.timed_kinds for change in self._world.live(kind)
+            ]
+            yield from self._judging.standing(there, now, self._rules.timed)
+        elif due:
+            found = map(self._world.get, dict.fromkeys(key for _, key in due))
+            there = [standing(change) for change in found if change is not None and not change.ended]
+            yield from self._judging.standing(there, now, {rule for rule, _ in due})
+        if self._rules.timed_groups and now.steady - self._looked_at >= _REEVALUATE:
+            self._looked_at = now.steady
+            yield from self._grouped.look(now)
 
     def _account_moved(self, change: Change, taken: Taken, now: Instant) -> None:
         """Rules on orders and positions that read their account are judged again when the account moves."""
@@ -348,6 +366,7 @@ class Engine:
         self._grouped.settle(now)  # what came before the link turned
         yield from self._links.turned(venue, now, self._changeover.end)
         if not is_down(venue):
+            self._look_at = now.steady
             yield from self._taken_up(venue.key.id, now)
 
     def _taken_up(self, venue: str, now: Instant) -> Iterator[Transition]:

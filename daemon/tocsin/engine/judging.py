@@ -17,6 +17,7 @@ from tocsin.engine.rulebook import Rulebook
 from tocsin.engine.sight import Sight
 from tocsin.engine.states import Step
 from tocsin.engine.transitions import before, standing, transition
+from tocsin.engine.turns import Turns
 from tocsin.events import Change, Instant, Key
 
 _NOTHING: tuple[Transition, ...] = ()
@@ -42,6 +43,7 @@ class Judging:
         self._links = links
         self._new_id = new_id
         self.rules = Rulebook()
+        self.turns = Turns()
         self._only_seen: frozenset[str] = frozenset()
 
     @contextmanager
@@ -73,6 +75,8 @@ class Judging:
             life = self._lives.get(rule.id, key)
         truth = states.verdict(rule, change, now)
         self._note(rule, truth, change, now)
+        if rule.id in self.rules.timed and not rule.is_group:
+            self.turns.note(rule, key, change, now)
         if life is None and truth is not True:
             return out
         instance = life if isinstance(life, Instance) else Instance(rule, key, change.key)

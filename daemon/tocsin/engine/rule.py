@@ -81,6 +81,8 @@ class Condition(Protocol):
     """It reads `previous(x)`: only at an event is there anything to compare."""
     timed: bool
     """Its truth changes as time passes."""
+    turn: Callable[[Change, datetime], timedelta | None] | None
+    """How long after now its truth may next turn by that alone, None where it can't; None where it isn't timed."""
     fields: tuple[str, ...]
     """The fields it reads, `account.x` for the account's."""
 

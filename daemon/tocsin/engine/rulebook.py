@@ -21,6 +21,7 @@ class Rulebook:
         self.of_events = frozenset(rule.id for rule in level if _looks_back(rule)) - self.timed
         """Those that can be judged at events only, not as things stand."""
         self.timed_kinds = frozenset(kind for rule in level if is_timed(rule) for kind in rule.kinds)
+        self.timed_groups = any(rule.is_group for rule in level if is_timed(rule))
         self._following: dict[str, list[Rule]] = {}
         for rule in self.running.values():
             for event in dict.fromkeys(rule.sequel.events) if rule.sequel else ():

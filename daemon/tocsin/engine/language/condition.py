@@ -9,6 +9,7 @@ from tocsin.engine.language.evaluate import Judge, evaluator
 from tocsin.engine.language.functions import FUNCTIONS, needs_of
 from tocsin.engine.language.nothing import Absent, absences, why
 from tocsin.engine.language.tree import Call, Constant, Name, Node, text, walk
+from tocsin.engine.language.turns import Turn, turn_of
 from tocsin.engine.language.values import Build, Evaluate
 from tocsin.engine.language.windowed import Followed, followed
 from tocsin.events import Change
@@ -35,8 +36,8 @@ class TreeCondition:
     """A checked tree and the function that evaluates it."""
 
     __slots__ = (
-        "_absent", "counted", "crossings", "edge", "fields", "followed", "holds", "looks_back", "remembers", "source", "summed", "timed",
-        "tree",
+        "_absent", "_compiled", "counted", "crossings", "edge", "fields", "followed", "holds", "looks_back", "remembers", "source",
+        "summed", "timed", "tree", "turn",
     )  # fmt: skip
 
     def __init__(self, tree: Node) -> None:
@@ -48,6 +49,7 @@ class TreeCondition:
         self.edge = any(function.edge for function in functions)
         self.looks_back = any(call.function == "previous" for call in calls)
         self.timed = any(function.timed for function in functions)
+        self.turn: Turn | None = turn_of(tree)
         self.fields = tuple(dict.fromkeys(part.name for part in parts if isinstance(part, Name)))
         self.holds: Judge = evaluator(tree)
         self._absent = absences((tree,))
@@ -72,15 +74,16 @@ class TreeCondition:
         )
         self.summed = tuple(_summed(calls))
         self.remembers = any(needs_of(call) for call in calls)
+        self._compiled: told.Compiled = {}
 
     def missing(self, change: Change, now: datetime) -> tuple[str, ...]:
-        return told.missing(self.tree, change, now)
+        return told.missing(self.tree, change, now, self._compiled)
 
     def nothing(self, change: Change) -> str | None:
         return why(self._absent, change)
 
     def told(self, change: Change, now: datetime) -> str:
-        return told.told(self.tree, change, now)
+        return told.told(self.tree, change, now, self._compiled)
 
     def __repr__(self) -> str:
         return f"<{self.source}>"

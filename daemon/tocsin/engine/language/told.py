@@ -6,7 +6,7 @@ one that held instead, so that each part is a fact, and facts are joined by `and
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from tocsin.engine.informed import Aggregates
 from tocsin.engine.language.crossing import last_known
@@ -31,17 +31,23 @@ from tocsin.engine.language.tree import (
     constant_text,
     text,
 )
-from tocsin.engine.language.values import is_computed, value_text
+from tocsin.engine.language.values import Evaluate, is_computed, value_text
 from tocsin.engine.rule import Truth
 from tocsin.events import Change, number_text
 
+Compiled: TypeAlias = dict[tuple[int, bool | Ordering], Evaluate]
+"""The evaluators of one condition's parts, by the part's identity and whether it is of the state before, or its operator:
+what is told often (an event under a cooldown) is compiled once. It lives as long as its condition.
+"""
+
 
 class Telling:
-    """One condition, one change, one time: what was seen. Made when there is something to tell, which is seldom."""
+    """One condition, one change, one time: what was seen. `compiled`: the condition's own parts, as far as compiled."""
 
-    def __init__(self, change: Change, now: datetime) -> None:
+    def __init__(self, change: Change, now: datetime, compiled: Compiled) -> None:
         self._change = change
         self._now = now
+        self._compiled = compiled
 
     def facts(self, node: Node) -> list[str]:
         """What is so, and makes the condition what it is; each fact once."""
@@ -104,8 +110,7 @@ class Telling:
             yield f"{self.subject(node.operands[0])}{''.join(rest)}"
             return
         for left, operator, right in node.pairs():
-            pair = Compare((left, right), (operator,), node.place)
-            if self._value(pair) is truth:
+            if self._holds(left, operator, right) is truth:
                 yield self._pair(left, operator if truth else NEGATED[operator], right)
 
     def _pair(self, left: Node, operator: Ordering, right: Node) -> str:
@@ -147,19 +152,25 @@ class Telling:
         return self.value(node) if isinstance(node, Constant) else f"{self.name(node)} {self.value(node)}"
 
     def _value(self, node: Node, *, before: bool = False) -> Any:
-        return evaluator(node, before)(self._change, self._now)
+        compiled = self._compiled.get((id(node), before))
+        if compiled is None:
+            compiled = self._compiled[id(node), before] = evaluator(node, before)
+        return compiled(self._change, self._now)
+
+    def _holds(self, left: Node, operator: Ordering, right: Node) -> Truth:
+        """One comparison of a chain."""
+        key = (id(left), operator)
+        compiled = self._compiled.get(key)
+        if compiled is None:
+            compiled = self._compiled[key] = evaluator(Compare((left, right), (operator,), left.place))
+        truth: Truth = compiled(self._change, self._now)
+        return truth
 
 
-def told(node: Node, change: Change, now: datetime) -> str:
-    return " and ".join(Telling(change, now).facts(node))
+def told(node: Node, change: Change, now: datetime, compiled: Compiled) -> str:
+    return " and ".join(Telling(change, now, compiled).facts(node))
 
 
-def missing(node: Node, change: Change, now: datetime) -> tuple[str, ...]:
+def missing(node: Node, change: Change, now: datetime, compiled: Compiled) -> tuple[str, ...]:
     """Empty where the condition is known, or unknown only because of a sum that can't be done."""
-    telling = Telling(change, now)
-    return tuple(telling.missing(node)) if _truth(node, change, now) is None else ()
-
-
-def _truth(node: Node, change: Change, now: datetime) -> Truth:
-    truth: Truth = evaluator(node)(change, now)
-    return truth
+    return tuple(Telling(change, now, compiled).missing(node))
