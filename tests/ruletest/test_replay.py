@@ -103,7 +103,7 @@ def test_it_says_so_to_people(recording):
     assert "in-the-red: would have fired 2 times" in output
     assert "  2024-11-15 12:56:00 to 12:56:20  firing: profit -60 < -50, BTCUSD long" in output
     assert "closed: would have fired 1 time\n" in output
-    assert "away: would have fired 0 times" in output
+    assert "would have fired 0 times: away" in output
 
 
 def test_against_other_rules_it_says_what_they_add_and_lose(recording, here):
@@ -520,3 +520,61 @@ def test_of_what_prices_moved_a_database_may_not_know(here):
         lived(there, "quiet.yaml", messages)
         told = replayed(f"{name}/state/tocsin.db", "--rules", "prices.yaml")
         assert told["unsure"] == unsure, name
+
+
+# Tr3kkR/Yuzu 2347, microsoft/gctoolkit 127: a step back of the wall-clock silently froze a replay.
+
+
+def test_a_clock_set_back_in_a_recording_stops_no_timer_and_is_named(here):
+    write(
+        here / "fx.jsonl",
+        (3600, message("created", profit=-1)),
+        (3610, message("updated", profit=-60)),
+        (15, message("updated", profit=-61)),  # set back by an hour
+        (30, message("updated", profit=-62)),
+        (50, message("updated", profit=-5)),
+    )
+    told = replayed(*ALONE)
+    assert fired(told)["in-the-red"] == 1
+    assert told["recordings"][0]["steps_back"] == 1
+    said = run(*ALONE).output
+    assert "the clock was set back 1 time while fx was recorded, first before fx.jsonl:3" in said
+
+
+def test_recordings_of_one_machine_stay_side_by_side_when_its_clock_is_set_back(here):
+    write(here / "fx.jsonl", (100, message("created", profit=-1)), (110, message("updated", profit=-60)))
+    write(
+        here / "fy.jsonl",
+        (105, message("created", profit=-1)),
+        (20, message("updated", profit=-60)),
+        (60, message("updated", profit=-5)),
+    )
+    told = replayed("fx.jsonl", "fy.jsonl", "--rules", "rules.yaml", "--type", "yourfintech")
+    assert [each["steps_back"] for each in told["recordings"]] == [0, 1]
+    assert fired(told)["in-the-red"] == 2  # fx's goes on to the end, fy's for 40 s
+
+
+def test_a_hole_of_months_takes_no_minute(here):
+    write(here / "fx.jsonl", (0, message("created", profit=-1)), (330 * 86400, message("updated", profit=-2)))
+    (here / "rules.yaml").write_text("- {id: old, watch: position, when: age() > 1000d}\n")
+    assert fired(replayed(*ALONE)) == {"old": 0}
+
+
+def test_rules_that_kept_silent_are_a_count(recording, here):
+    silent = [f"  - {{id: never-{n}, watch: order.canceled}}\n" for n in range(3)]
+    (here / "rules.yaml").write_text(RULES + "".join(silent))
+    said = run(*ALONE).output
+    assert said.index("closed: would have fired 1 time") < said.index(
+        "4 other rules would have fired 0 times"
+    )
+    assert "never-1" not in said
+    assert "would have fired 0 times: away, never-0, never-1, never-2" in run(*ALONE, "--all").output
+
+
+def test_a_compressed_recording_is_named(here):
+    (here / "fx.jsonl.gz").write_bytes(b"\x1f\x8b\x08\x00")
+    result = CliRunner().invoke(
+        cli, ["replay", "fx.jsonl.gz", "--rules", "rules.yaml", "--type", "yourfintech"], prog_name="tocsin"
+    )
+    assert result.exit_code == 2
+    assert "fx.jsonl.gz is compressed: gunzip it first" in result.output

@@ -160,6 +160,11 @@ def _are_database(files: tuple[Path, ...]) -> bool:
     return bool(databases)
 
 
+def _is_compressed(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(2) == b"\x1f\x8b"  # gzip's, RFC 1952
+
+
 def _record(files: tuple[Path, ...], settings: Any, venue: str | None, venue_type: str | None) -> "Record":
     from tocsin.feed.recorder import recordings
     from tocsin.ruletest.recorded import Database
@@ -167,6 +172,9 @@ def _record(files: tuple[Path, ...], settings: Any, venue: str | None, venue_typ
     from tocsin.store.reader import taken
     from tocsin.venues.registry import venue_types
 
+    for path in files:
+        if _is_compressed(path):
+            raise click.UsageError(f"{path} is compressed: gunzip it first")
     if _are_database(files):
         note(taken(files[0]))
         return Database(files[0])

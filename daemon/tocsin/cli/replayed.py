@@ -24,15 +24,20 @@ def show(told: "Told", edit: str, most: int | None) -> None:
         f"{counted(told.count, told.unit)}, {told.begun:%Y-%m-%d %H:%M:%S} to {told.ended:%Y-%m-%d %H:%M:%S} UTC"
     )
     outcome = told.outcomes[0]
-    for rule in outcome.rules:
-        if not rule.enabled:
+    running = [(rule, outcome.of(rule.id)) for rule in outcome.rules if rule.enabled]
+    for rule, firings in running:
+        if not firings:
             continue
-        firings = outcome.of(rule.id)
         told_of = sum(firing.told is not None for firing in firings)
         count = f"would have fired {counted(len(firings), 'time')}"
         count += f", told {told_of}" if told_of < len(firings) else ""
-        click.echo(f"{paint(rule.id, 'yellow', bold=True) if firings else rule.id}: {count}")
+        click.echo(f"{paint(rule.id, 'yellow', bold=True)}: {count}")
         _list(firings, most)
+    silent = [rule.id for rule, firings in running if not firings]
+    if silent and (most is None or len(silent) == 1):
+        click.echo(f"would have fired 0 times: {', '.join(silent)}")
+    elif silent:
+        click.echo(f"{len(silent)} other rules would have fired 0 times; --all names them")
     if len(told.outcomes) > 1:
         click.echo(f"{edit}:")
         for what, colour, differing in (
@@ -60,6 +65,12 @@ def complain(fault: "Faults") -> None:
         first = f"the first is {fault.first_unread}"
         click.echo(
             f"skipped {counted(fault.unread, 'line')} that tocsin record didn't write, or a crash tore; {first}",
+            err=True,
+        )
+    if fault.steps_back:
+        click.echo(
+            f"the clock was set back {counted(fault.steps_back, 'time')} while {fault.venue} was recorded, first before "
+            f"{fault.first_step_back}: no time passes there",
             err=True,
         )
     reason = flat(fault.first_puzzling)
@@ -128,6 +139,8 @@ def as_json(told: "Told") -> dict[str, Any]:
                 "first_skipped": fault.first_unread or None,
                 "not_understood": fault.puzzling,
                 "first_not_understood": fault.first_puzzling or None,
+                "steps_back": fault.steps_back,
+                "first_step_back": fault.first_step_back or None,
             }
             for fault in told.faults
         ],

@@ -35,6 +35,8 @@ class Moment:
 class Faults:
     """What of one venue's messages couldn't be told again, as far as they were taken.
 
+    How often the clock was set back between two of them, and where first.
+
     Of the lines that aren't ours, and of the messages that the venue's decoder didn't understand: how many, and the
     first (`fx.jsonl:3`, of a message with the reason too).
     """
@@ -46,6 +48,8 @@ class Faults:
     first_unread: str = ""
     puzzling: int = 0
     first_puzzling: str = ""
+    steps_back: int = 0
+    first_step_back: str = ""
 
     @property
     def nothing_understood(self) -> bool:
@@ -66,6 +70,22 @@ class Record(Protocol):
     faults: Sequence[Faults]
 
     def moments(self) -> Iterator[Moment]: ...
+
+
+@dataclass(slots=True)
+class SteadyTime:
+    """The daemon's steady clock, as far as a record tells of it: where the wall-clock was set back, no time passed."""
+
+    passed: float = 0.0  # seconds since the first
+    latest: datetime | None = None
+    went_back: bool = False  # with the latest
+
+    def at(self, wall: datetime) -> float:
+        """The seconds that have passed by then; wall-clock times are given in the order in which they were recorded."""
+        step = (wall - self.latest).total_seconds() if self.latest is not None else 0.0
+        self.latest, self.went_back = wall, step < 0
+        self.passed += max(0.0, step)
+        return self.passed
 
 
 def is_database(path: Path) -> bool:
@@ -117,14 +137,12 @@ class Database:
         self.faults: Sequence[Faults] = ()
 
     def moments(self) -> Iterator[Moment]:
-        begun: datetime | None = None
-        done = 0
+        done, steady = 0, SteadyTime()
         for _, came in groupby(self._rows(), itemgetter("venue", "received_at")):  # one message's
             rows = list(came)
             done += len(rows)
             received = from_iso(rows[0]["received_at"])
-            begun = begun or received
-            at = Instant(received, max(0.0, (received - begun).total_seconds()))
+            at = Instant(received, steady.at(received))
             yield Moment(at, self._changes(rows), done, len(rows))
 
     def _rows(self) -> Iterator[Row]:

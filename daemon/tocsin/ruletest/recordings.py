@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from heapq import merge
+from itertools import chain
+from operator import itemgetter
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +16,7 @@ from tocsin.events import Change, Instant, Observation, Observed, Venue, from_is
 from tocsin.ruletest.decoding import decoded
 from tocsin.ruletest.kept import NotRecorded
 from tocsin.ruletest.model import Message
-from tocsin.ruletest.recorded import Faults, Moment
+from tocsin.ruletest.recorded import Faults, Moment, SteadyTime
 from tocsin.ruletest.said import link
 
 _NOT_UNDERSTOOD = ("venue.malformed", "venue.unrecognized")
@@ -32,6 +34,7 @@ class Source:
 @dataclass(frozen=True, slots=True)
 class _Line:
     received: datetime
+    steady: float  # seconds since the recording's first
     message: Message
     length: int
     path: Path
@@ -62,7 +65,11 @@ class Recordings:
     def moments(self) -> Iterator[Moment]:
         begun: datetime | None = None
         done = 0
-        for line in merge(*map(_lines, self._sources, self.faults), key=lambda line: line.received):
+        sources = [
+            _begun(_lines(source, faults)) for source, faults in zip(self._sources, self.faults, strict=True)
+        ]
+        first = min((at for at, _ in sources if at is not None), default=None)
+        for ahead, line in merge(*(_timed(at, lines, first) for at, lines in sources), key=itemgetter(0)):
             if begun is None:
                 begun = line.received
                 # The recordings were made on links that were up, which is no news.
@@ -71,7 +78,7 @@ class Recordings:
                         source.venue, link(source.venue, "connected"), Instant(begun, 0.0), None
                     )
             done += line.length
-            at = Instant(line.received, (line.received - begun).total_seconds())
+            at = Instant(line.received, ahead)
             yield Moment(at, self._changes(line, at), done)
 
     def _changes(self, line: _Line, at: Instant) -> Iterator[Change]:
@@ -94,12 +101,28 @@ def _judge(line: _Line, found: Sequence[Observed]) -> None:
         faults.first_puzzling = faults.first_puzzling or f"{line.path}:{line.count}: {reasons[0]}"
 
 
+def _begun(lines: Iterator[_Line]) -> tuple[datetime | None, Iterator[_Line]]:
+    """When the first of the lines came, and all of them."""
+    first = next(lines, None)
+    return (None, iter(())) if first is None else (first.received, chain((first,), lines))
+
+
+def _timed(
+    begun: datetime | None, lines: Iterator[_Line], first: datetime | None
+) -> Iterator[tuple[float, _Line]]:
+    """Each line with the seconds since the first of all recordings."""
+    ahead = (begun - first).total_seconds() if begun is not None and first is not None else 0.0
+    for line in lines:
+        yield ahead + line.steady, line
+
+
 def _lines(source: Source, faults: Faults) -> Iterator[_Line]:
+    steady = SteadyTime()
     for path in source.paths:
-        yield from _lines_of(path, source, faults)
+        yield from _lines_of(path, source, faults, steady)
 
 
-def _lines_of(path: Path, source: Source, faults: Faults) -> Iterator[_Line]:
+def _lines_of(path: Path, source: Source, faults: Faults, steady: SteadyTime) -> Iterator[_Line]:
     read, unread = 0, ""
     with path.open("rb") as file:
         for count, line in enumerate(file, 1):
@@ -114,7 +137,11 @@ def _lines_of(path: Path, source: Source, faults: Faults) -> Iterator[_Line]:
             read += 1
             received, text = found
             message = Message(source.venue, source.type, text)
-            yield _Line(received, message, len(line), path, count, faults)
+            passed = steady.at(received)
+            if steady.went_back:
+                faults.steps_back += 1
+                faults.first_step_back = faults.first_step_back or f"{path}:{count}"
+            yield _Line(received, passed, message, len(line), path, count, faults)
     if unread and not read:
         raise NotRecorded(f"{unread}: not a line that tocsin record writes, nor is any other there")
 
