@@ -33,7 +33,7 @@ def command(config: Path | None, *, everything: bool, output: str) -> None:
     for alert in found:
         over = f" to {time_of(alert['resolved_at'])}" if alert["resolved_at"] else ""
         state = paint(
-            alert["state"], "green" if alert["state"] == "resolved" else _COLOURS.get(alert["severity"], "")
+            alert["state"], "green" if alert["state"] == "resolved" else _COLOURS.get(alert["severity"])
         )
         click.echo(f"{time_of(alert['fired_at'])}{over}  {state}  {alert['rule']}  {alert['title']}")
         click.echo(f"  id {alert['id']}")

@@ -31,7 +31,7 @@ def command(config: Path | None, *, everything: bool, output: str) -> None:
     if not found:
         click.echo("no delivery" if everything else "nothing is unsent")
     for delivery in found:
-        status = paint(delivery["status"], _COLOURS.get(delivery["status"], ""))
+        status = paint(delivery["status"], _COLOURS.get(delivery["status"]))
         tried = f", {delivery['attempts']} attempts" if delivery["attempts"] else ""
         click.echo(
             f"{time_of(delivery['created_at'])}  {delivery['channel']}  {status}{tried}  {delivery.get('title') or ''}"

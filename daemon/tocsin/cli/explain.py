@@ -65,7 +65,7 @@ def tell(found: dict[str, Any]) -> None:
     from tocsin.alerts.plain import plain
 
     for each in found["explained"]:
-        state = paint(plain(each["state"]), "red" if each["state"].startswith("firing") else "", bold=True)
+        state = paint(plain(each["state"]), "red" if each["state"].startswith("firing") else None, bold=True)
         since = each["unconfirmed_since"]
         unconfirmed = f"; not confirmed since {time_of(since)}" if since else ""
         click.echo(f"{plain(each['title'])}: {state}; last heard of {time_of(each['as_of'])}{unconfirmed}")

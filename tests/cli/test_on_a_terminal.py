@@ -1,0 +1,109 @@
+"""Every command as a person sees it: on a terminal, with colours, over a state in which there is some of everything."""
+
+import io
+import os
+import pty
+import re
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from support.stored import T0, alert, at, attempt, commit, delivery, opened, order
+from tocsin.cli import COMMANDS, cli
+from tocsin.store.model import DeliveryStatus
+
+CONFIG = """\
+venues: {px: {type: piexgo, streams: [dealinfo.btc_usdt]}}
+channels: {desk: "json://127.0.0.1:9/"}
+rules:
+  - {id: loss, watch: order, when: price < 5, for: 5m}
+  - {id: canceled, watch: order.canceled}
+  - {id: off, watch: order.filled, enabled: false}
+state_dir: st
+"""
+STATUSES: tuple[DeliveryStatus, ...] = ("pending", "sent", "dead", "superseded")
+SEVERITIES = ("info", "warning", "critical")
+STATES = ("firing", "recovering", "resolved", "event")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "config.yaml").touch(mode=0o600)
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    store = opened(tmp_path / "st")
+    for count, (state, severity) in enumerate((state, one) for state in STATES for one in SEVERITIES):
+        ended = at(60) if state == "resolved" else None
+        row = alert(f"a{count}", state=state, severity=severity, resolved_at=ended)
+        sent = [delivery(f"a{count}-{status}", alert=f"a{count}", severity=severity) for status in STATUSES]
+        commit(store, alerts=[row], deliveries=sent)
+        for status in STATUSES:
+            store.record([attempt(f"a{count}-{status}", status, T0, error="503 not now", next_at=at(5))])
+    canceled = order("o2", events=("order.canceled",), fields={"status": "canceled"})
+    commit(store, entities=[order("o1"), canceled], events=[canceled])
+    store.close()
+    for name in ("CREDENTIALS_DIRECTORY", "STATE_DIRECTORY", "RUNTIME_DIRECTORY", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def on_a_terminal(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, str]:
+    """The exit code, and what stood on the terminal."""
+    leader, follower = pty.openpty()
+    seen = io.BytesIO()
+
+    def read() -> None:
+        try:
+            while data := os.read(leader, 65536):
+                seen.write(data)
+        except OSError:  # the other end is closed: Linux says EIO
+            return
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    code = 0
+    with os.fdopen(follower, "w", buffering=1) as terminal:
+        monkeypatch.setattr(sys, "stdout", terminal)
+        monkeypatch.setattr(sys, "stderr", terminal)
+        try:
+            cli.main(list(arguments), prog_name="tocsin", standalone_mode=True)
+        except SystemExit as leaving:
+            code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+        finally:
+            monkeypatch.undo()
+    reader.join(10)
+    os.close(leader)
+    return code, seen.getvalue().decode()
+
+
+CALLS = [
+    (["--help"], 0), (["--version"], 0),
+    *((([name, "--help"], 0)) for name in COMMANDS),
+    (["check"], 0), (["alerts"], 0), (["alerts", "--all"], 0), (["deliveries"], 0), (["deliveries", "--all"], 0),
+    (["rules"], 0), (["explain", "loss"], 0), (["explain", "loss", "o1"], 0), (["explain", "canceled"], 0), (["explain", "off"], 0), (["explain", "nothing"], 2),
+    (["status"], 1), (["reload"], 1), (["fields"], 0), (["fields", "order"], 0), (["venues"], 0), (["venues", "piexgo"], 0),
+    (["schema", "config"], 0), (["schema", "rules"], 0), (["init", "new"], 0), (["replay", "st/tocsin.db"], 0),
+    (["test"], None), (["notify", "nobody"], None), (["login", "px"], None), (["record", "nowhere", "--out", "x"], None),
+    (["alrets"], 2), (["check", "--format", "xml"], 2),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"), CALLS, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
+)
+def test_each_command(folder, monkeypatch, arguments, code):
+    found, seen = on_a_terminal(monkeypatch, *arguments)
+    assert "Traceback" not in seen
+    assert "Error(" not in seen
+    assert code is None or found == code, seen
+    assert seen.strip()
+
+
+def test_each_status_is_shown(folder, monkeypatch):
+    _, seen = on_a_terminal(monkeypatch, "deliveries", "--all")
+    plain = re.sub("\x1b\\[[0-9;]*m", "", seen)
+    assert all(f"desk  {status}" in plain for status in STATUSES)
+    assert "\x1b[" in seen
