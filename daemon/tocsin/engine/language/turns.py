@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeAlias
 
 from tocsin.engine.language.evaluate import evaluator
 from tocsin.engine.language.functions import FUNCTIONS
-from tocsin.engine.language.tree import Call, Compare, Node, walk
+from tocsin.engine.language.tree import Call, Compare, Name, Node, walk
 from tocsin.engine.language.values import Evaluate
 from tocsin.events import Change
 
@@ -19,11 +19,14 @@ _JUST_AFTER = timedelta(milliseconds=1)  # `age() > 5m` is not yet so at five mi
 
 
 class _Meeting(NamedTuple):
-    """A time function beside what it is compared with, which time leaves alone. `falls`: it counts down."""
+    """A time function beside what it is compared with, which time leaves alone. `falls`: it counts down. `mentioned`: it
+    goes by when the entity was last mentioned, which moves without a change that anybody is told of.
+    """
 
     function: Evaluate
     other: Evaluate
     falls: bool
+    mentioned: bool
 
 
 def turn_of(tree: Node) -> Turn | None:
@@ -51,7 +54,8 @@ def _meetings(tree: Node) -> Iterator[_Meeting]:
             for one, other in ((left, right), (right, left)):
                 if _is_timed(one) and not any(map(_is_timed, walk(other))):
                     falls = isinstance(one, Call) and one.function == "time_until"
-                    yield _Meeting(evaluator(one), evaluator(other), falls)
+                    mentioned = any(isinstance(part, Name) and part.name == "last_seen" for part in walk(one))
+                    yield _Meeting(evaluator(one), evaluator(other), falls, mentioned)
 
 
 def _is_timed(node: Node) -> bool:
@@ -66,4 +70,6 @@ def _after(meeting: _Meeting, change: Change, now: datetime) -> timedelta | None
     left: timedelta = value - limit if meeting.falls else limit - value
     if left > timedelta(0):
         return left
-    return _JUST_AFTER if left > -_JUST_AFTER else None
+    if left > -_JUST_AFTER:
+        return _JUST_AFTER
+    return EACH_SECOND if meeting.mentioned else None
