@@ -4,6 +4,8 @@ import os
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 from sqlite_utils import Database
@@ -13,10 +15,11 @@ from tocsin.entities import Entities
 from tocsin.events import Instant, from_iso
 from tocsin.store import DATABASE, SchemaRefused, StateInUse, Store, StoreUnavailable
 from tocsin.store.directory import RESERVE_SIZE
-from tocsin.store.migrations import migrate
+from tocsin.store.migrations import all_steps, migrate, migrate_to
 
 pytestmark = pytest.mark.real
 
+STATES = Path(__file__).parents[1] / "fixtures" / "states"
 HOLDER = """
 import sys
 from datetime import UTC, datetime
@@ -234,6 +237,55 @@ def test_who_has_a_message_instead_is_taken_over_from_the_older_spelling(tmp_pat
         ("d3", "451 deferred; handed to queue", "mail"),
         ("d4", "403; handed to phone", None),
         ("d5", None, None),
+    ]
+
+
+@pytest.mark.parametrize("count", range(1, 7))
+def test_what_each_step_left_is_there_after_the_others_and_kept_as_it_was(tmp_path, count):
+    """The rows are those of `tests/fixtures/states`, as far as there were such tables at that step."""
+    steps = all_steps()
+    older = Database(tmp_path / DATABASE)
+    migrate_to(older, steps[:count])
+    with closing(sqlite3.connect(":memory:")) as left:
+        left.executescript((STATES / f"{steps[3]}.sql").read_text())
+        for table in older.table_names():
+            if table.startswith("_"):
+                continue
+            names = [name for _, name, *_ in left.execute(f"PRAGMA table_info({table})")]
+            columns = [name for name in older[table].columns_dict if name in names]
+            rows = left.execute(f"SELECT {', '.join(columns)} FROM {table}").fetchall()
+            marks = ", ".join("?" * len(columns))
+            older.conn.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", rows)
+    older.conn.commit()
+    older.close()
+
+    store = opened(tmp_path)
+    loaded = store.load()
+    assert (loaded.unreadable, loaded.troubles) == ((), ())
+    assert sorted(row.rule for row in loaded.instances) == ["deep-red", "held-red", "slow-red"]
+    assert {row.record["state"] for row in loaded.instances} == {"firing", "pending"}
+    assert [(each.channel, each.alert) for each in loaded.pending] == [("away", loaded.pending[0].alert)]
+    assert len(loaded.held) == (count > 3)
+    assert loaded.alive is not None
+    store.close()
+    copies = list(tmp_path.glob(f"{DATABASE}.before-*"))
+    assert [copy.name for copy in copies] == [f"{DATABASE}.before-{steps[count]}"]
+    assert mode(copies[0]) == 0o600
+    with closing(sqlite3.connect(copies[0])) as kept:
+        assert kept.execute("SELECT count(*) FROM deliveries").fetchone() == (2,)
+        assert kept.execute("SELECT max(name) FROM _sqlite_migrations").fetchone() == (steps[count - 1],)
+    opened(tmp_path).close()
+    assert list(tmp_path.glob(f"{DATABASE}.before-*")) == copies, "only a migration makes another"
+
+
+def test_only_the_last_copy_before_a_migration_is_kept(tmp_path):
+    (tmp_path / f"{DATABASE}.before-0003_samples").write_text("an older one")
+    older = Database(tmp_path / DATABASE)
+    migrate_to(older, all_steps()[:4])
+    older.close()
+    opened(tmp_path).close()
+    assert [path.name for path in tmp_path.glob(f"{DATABASE}.before-*")] == [
+        f"{DATABASE}.before-{all_steps()[4]}"
     ]
 
 
