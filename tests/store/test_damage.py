@@ -13,7 +13,7 @@ from tocsin.events import Instant
 from tocsin.store import DATABASE, StoreUnavailable
 from tocsin.store.errors import Damaged
 from tocsin.store.last_run import STATE, TAKEN, Facts, LastRun, lacking, read
-from tocsin.store.model import HeldRow, InstanceRow
+from tocsin.store.model import AFTER_A_LOSS, HeldRow, InstanceRow
 from tocsin.store.reader import Reader, taken
 
 PAGE = 4096
@@ -179,6 +179,7 @@ def test_a_database_without_its_log_is_told_with_what_is_lost(state):
     (trouble,) = loaded.troubles
     assert "(tocsin.db-wal) is gone: 1 alerts and 1 messages are lost, and up to everything since" in trouble
     assert loaded.lost
+    assert all(each.context["notes"] == [AFTER_A_LOSS] for each in loaded.pending)
     store.close()
 
 

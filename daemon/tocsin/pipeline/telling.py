@@ -18,9 +18,8 @@ from tocsin.engine.model import Context, Transition
 from tocsin.events import Instant
 from tocsin.pipeline.gatekeeper import Gatekeeper
 from tocsin.pipeline.options import Options
-from tocsin.store.model import AlertRow, Batch, HeldRow, InstanceRow, NewDelivery
+from tocsin.store.model import AFTER_A_LOSS, AlertRow, Batch, HeldRow, InstanceRow, NewDelivery
 
-AFTER_A_LOSS = "after a lost database: it may have been told before"
 _FIRST_PICTURE = timedelta(minutes=1)  # what holds so soon after the start held before
 
 

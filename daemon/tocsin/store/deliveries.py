@@ -56,6 +56,13 @@ GET_TARGET_PENDING = f"""
     SELECT {", ".join(_DELIVERY_COLUMNS)} FROM deliveries WHERE status = 'pending' AND channel = ? AND target = ?
 """  # noqa: S608 - names are ours
 SET_ASIDE = "UPDATE deliveries SET status = 'dead', error = ? WHERE sequence = ? AND status = 'pending'"
+# A remark on all that waits; of contexts that aren't JSON there is nothing to add to.
+PUT_NOTE = """
+    UPDATE deliveries SET context = json_set(
+        context, '$.notes', json_insert(coalesce(json_extract(context, '$.notes'), '[]'), '$[#]', :note)
+    )
+    WHERE status = 'pending' AND json_valid(context) AND instr(context, :note) = 0
+"""
 # Superseded is what was never tried.
 PUT_ATTEMPT = """
     UPDATE deliveries SET

@@ -10,6 +10,9 @@ from msgspec import Struct, field
 
 from tocsin.events import Change, Instant, Key
 
+# What is added to a message that may have been told before the database was lost.
+AFTER_A_LOSS = "after a lost database: it may have been told before"
+
 DeliveryStatus: TypeAlias = Literal["pending", "sent", "dead", "superseded"]
 
 

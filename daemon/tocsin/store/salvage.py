@@ -146,10 +146,15 @@ class _Reading:
 
     def _look(self, low: int, high: int) -> tuple[list[tuple[Any, ...]], bool]:
         """The first rows of a range, and whether it could be read as far as that."""
-        query = f"{self._query} NOT INDEXED WHERE rowid BETWEEN ? AND ? ORDER BY rowid LIMIT {_CHUNK}"
+        query, asked = (
+            f"{self._query} NOT INDEXED WHERE rowid BETWEEN ? AND ? ORDER BY rowid LIMIT {_CHUNK}",
+            (low, high),
+        )
+        if low == high:  # the one row, with no look at what comes after it, which may be damaged
+            query, asked = f"{self._query} NOT INDEXED WHERE rowid = ?", (low,)
         rows: list[tuple[Any, ...]] = []
         try:
-            for row in self._source.execute(query, (low, high)):
+            for row in self._source.execute(query, asked):
                 if not low <= row[0] <= high:
                     return rows, False
                 rows.append(row)

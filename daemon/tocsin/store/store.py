@@ -17,7 +17,7 @@ from tocsin.store import deliveries, last_run, rows
 from tocsin.store.directory import StateDirectory
 from tocsin.store.errors import Damaged, StoreUnavailable, outside_told
 from tocsin.store.last_run import LastRun
-from tocsin.store.model import Attempt, Batch, Delivery, Loaded, SampleRow, SamplesGone
+from tocsin.store.model import AFTER_A_LOSS, Attempt, Batch, Delivery, Loaded, SampleRow, SamplesGone
 from tocsin.store.opening import Opened, check, log_of, open_database, open_reading, rebuild, reopen
 from tocsin.store.retention import Pruned, Retention, prune
 from tocsin.store.sql import UNREADABLE, each, flat_error, json_text, whole
@@ -343,6 +343,8 @@ class Store:
             with self._transaction() as db:
                 db.execute(rows.PUT_META, [rows.DATABASE_ID, self._id])
                 db.execute(rows.PUT_META, [rows.OPENED_AT, iso(now)])
+                if self._opened.lost:  # that some of these were sent may be lost as well
+                    db.execute(deliveries.PUT_NOTE, {"note": AFTER_A_LOSS})
             self.checkpoint()
             self._note_state()
         self._file = self.path.stat().st_ino
