@@ -10,23 +10,12 @@ import pytest
 import trio
 
 from support.daemon import Folder
-from support.disk import (
-    RULES,
-    Phone,
-    Trade,
-    begin,
-    hanging,
-    heard,
-    locked,
-    why_no_shim,
-    with_shim,
-)
+from support.disk import KINDS, RULES, Phone, Trade, begin, heard, why_no_shim, with_shim
 from tocsin.delivery.emergency import NOTE
 from tocsin.simulator import Exchange
 
 pytestmark = pytest.mark.real
 SECONDS = 40.0
-KINDS = {"locked": locked, "hanging": hanging}
 each_kind = pytest.mark.parametrize(
     "kind",
     ["locked", pytest.param("hanging", marks=pytest.mark.skipif(bool(why_no_shim()), reason=why_no_shim()))],

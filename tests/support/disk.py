@@ -87,6 +87,9 @@ def with_shim(folder: Folder) -> None:
     }
 
 
+KINDS = {"locked": locked, "hanging": hanging}
+
+
 class Phone(HttpReceiver):
     """Notes when each message arrived."""
 
@@ -140,10 +143,10 @@ async def begin(daemon: Daemon, phone: Phone, trade: Trade) -> None:
     await daemon.until(lambda: phone.told(next(iter(trade.pushed))), "the first alert is told")
 
 
-def heard(phone: Phone, trade: Trade, since: float, until: float) -> list[float]:
+def heard(phone: Phone, trade: Trade, since: float, until: float, *, strict: bool = True) -> list[float]:
     """How long each alert took that came from GRACE after `since` on, before `until` (monotonic). All others were told by then.
 
-    AssertionError where one wasn't told before `until`, or without its mark.
+    AssertionError where one wasn't told before `until`, or without its mark; if `strict` also where it took long.
     """
     took = []
     for order, at in trade.pushed.items():
@@ -155,7 +158,7 @@ def heard(phone: Phone, trade: Trade, since: float, until: float) -> list[float]
         if at >= since + GRACE:
             assert NOTE in text, f"{order} was told without the mark: {text}"
             took.append(arrived - at)
-        else:
+        elif strict:
             assert arrived <= max(since + GRACE + 2, at + 2), (
                 f"{order} was told {arrived - since:.1f} s after the beginning"
             )
