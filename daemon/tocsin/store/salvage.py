@@ -146,12 +146,11 @@ class _Reading:
 
     def _look(self, low: int, high: int) -> tuple[list[tuple[Any, ...]], bool]:
         """The first rows of a range, and whether it could be read as far as that."""
-        query, asked = (
-            f"{self._query} NOT INDEXED WHERE rowid BETWEEN ? AND ? ORDER BY rowid LIMIT {_CHUNK}",
-            (low, high),
-        )
         if low == high:  # the one row, with no look at what comes after it, which may be damaged
-            query, asked = f"{self._query} NOT INDEXED WHERE rowid = ?", (low,)
+            query = f"{self._query} NOT INDEXED WHERE rowid = ?1"
+        else:
+            query = f"{self._query} NOT INDEXED WHERE rowid BETWEEN ?1 AND ?2 ORDER BY rowid LIMIT {_CHUNK}"
+        asked = (low, high)[: 1 + (low < high)]
         rows: list[tuple[Any, ...]] = []
         try:
             for row in self._source.execute(query, asked):
