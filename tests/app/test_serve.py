@@ -96,7 +96,7 @@ async def test_rows_that_cant_be_read_are_told_and_left_out(tmp_path: Path) -> N
     said = "SELECT data ->> 'reason' FROM events WHERE event = 'daemon.degraded'"
     await running(load, log, state, lambda: bool(rows(state, said)))
     assert rows(state, said)[0][0].startswith(
-        '1 kept row(s) can\'t be read and were left out: instance ["fx"] of rule open'
+        '1 kept row(s) can\'t be read and were set aside: instance ["fx"] of rule open'
     )
 
 

@@ -197,7 +197,7 @@ def test_the_time_last_alive_is_the_last_runs(tmp_path):
     store.close()
 
 
-def test_a_row_that_cannot_be_read_is_named_and_left_out(store):
+def test_a_row_that_cannot_be_read_is_named_and_set_aside(store):
     commit(store, entities=[order("good"), order("bad"), order("worse"), order("strange")])
     store._db.execute("""UPDATE entities SET data = '{"price": "much"}' WHERE id = 'bad'""")
     store._db.execute("UPDATE entities SET data = 'no JSON' WHERE id = 'worse'")
@@ -205,7 +205,7 @@ def test_a_row_that_cannot_be_read_is_named_and_left_out(store):
     loaded = store.load()
     assert [change.key.id for change in loaded.entities] == ["good"]
     assert len(loaded.unreadable) == 3
-    assert "entity ('fx', 'order', 'acc', 'bad'): not a number: 'much'" in loaded.unreadable
+    assert "entities ['fx', 'order', 'acc', 'bad']: ValueError: not a number: 'much'" in loaded.unreadable
 
 
 def test_an_empty_batch_is_nothing_to_commit(store):

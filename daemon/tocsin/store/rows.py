@@ -289,6 +289,11 @@ GET_HIGHEST = "SELECT (SELECT max(rowid) FROM alerts), (SELECT max(sequence) FRO
 GET_ALIVE = "SELECT (SELECT value FROM meta WHERE key = ?), (SELECT value FROM meta WHERE key = ?)"
 
 
+def text_pair(row: Sequence[Any]) -> tuple[str, str]:
+    key, value = row
+    return key, value
+
+
 def alive(row: Sequence[Any]) -> Instant | None:
     """When the daemon last wrote that it lives."""
     at, steady = row

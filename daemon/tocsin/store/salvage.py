@@ -65,7 +65,8 @@ def carry_over(damaged: Path, into: Database) -> Carried:
     with _opened(damaged) as source:
         migrate_to(into, _steps(source))
         counts, torn = {}, []
-        for table in _TABLES:
+        made = [name for name in into.table_names() if not name.startswith(("_", "sqlite_"))]
+        for table in sorted(made, key=_importance):
             now = time.monotonic()  # one table doesn't take the time of all others
             counts[table], whole = _copy(table, source, new, now + (deadline - now) / 2)
             if not whole:
@@ -73,6 +74,12 @@ def carry_over(damaged: Path, into: Database) -> Carried:
     gaps = {table: _gaps(new, table) if table in torn else 0 for table in _CALLED}
     (unsent,) = new.execute("SELECT count(*) FROM deliveries WHERE status = 'pending'").fetchone()
     return Carried(counts, unsent, tuple(torn), gaps)
+
+
+def _importance(table: str) -> int:
+    if table in _FIRST:
+        return _FIRST.index(table) - len(_FIRST)
+    return _LAST.index(table) + 1 if table in _LAST else 0
 
 
 def _gaps(new: sqlite3.Connection, table: str) -> int:

@@ -20,6 +20,7 @@ from tocsin.store.last_run import LastRun
 from tocsin.store.model import AFTER_A_LOSS, Attempt, Batch, Delivery, Loaded, SampleRow, SamplesGone
 from tocsin.store.opening import Opened, check, log_of, open_database, open_reading, rebuild, reopen
 from tocsin.store.retention import Pruned, Retention, prune
+from tocsin.store.set_aside import Unreadable, keep
 from tocsin.store.sql import UNREADABLE, each, flat_error, json_text, whole
 
 DATABASE = "tocsin.db"
@@ -81,7 +82,7 @@ class Store:
     # ------------------------------------------------------------------------------------------------------- pipeline
 
     def load(self) -> Loaded:
-        """What the last run left. Rows that this version can't read are left out and named in `unreadable`."""
+        """What the last run left. Rows that can't be read are set aside and named in `unreadable`."""
         try:
             return self._load()
         except Damaged as error:  # a database that was too large to be looked through before
@@ -89,33 +90,39 @@ class Store:
             return self._load()
 
     def _load(self) -> Loaded:
-        unreadable: list[str] = []
+        unreadable: list[Unreadable] = []
 
-        def read(kind: str, query: str, parse: Callable[[Sequence[Any]], _T], key: int) -> list[_T]:
+        def read(table: str, query: str, parse: Callable[[Sequence[Any]], _T]) -> list[_T]:
             found = []
-            for row in each(self._db, query):
+            for row in list(each(self._db, query.replace("SELECT ", "SELECT rowid, ", 1))):
                 try:
-                    found.append(parse(whole(row)))
+                    found.append(parse(whole(row[1:])))
                 except UNREADABLE as error:
-                    unreadable.append(f"{kind} {row[:key]!r:.200}: {error}")
+                    unreadable.append(Unreadable(table, row[0], row[1:], flat_error(error)))
             return found
 
         with outside_told():
-            entities = read("entity", rows.GET_ENTITIES, rows.entity, key=4)
-            instances = read("instance", rows.GET_INSTANCES, rows.instance, key=2)
-            samples = read("sample", rows.GET_SAMPLES, rows.sample, key=2)
-            held = read("held alert", rows.GET_HELD, rows.held, key=1)
-            operations = read("operation", rows.GET_OPERATIONS, rows.operation, key=3)
-            silences = read("silence", rows.GET_SILENCES, rows.silence, key=2)
+            entities = read("entities", rows.GET_ENTITIES, rows.entity)
+            instances = read("instances", rows.GET_INSTANCES, rows.instance)
+            samples = read("samples", rows.GET_SAMPLES, rows.sample)
+            held = read("held", rows.GET_HELD, rows.held)
+            operations = read("operations", rows.GET_OPERATIONS, rows.operation)
+            silences = read("silences", rows.GET_SILENCES, rows.silence)
             pending = self._deliveries(deliveries.GET_PENDING, [_MOST_PENDING])
-            (alive,) = self._db.execute(rows.GET_ALIVE, [rows.ALIVE_AT, rows.ALIVE_STEADY])
-            meta = read("note", rows.GET_META, tuple, key=1)
-            notes = {key.removeprefix(rows.NOTE): value for key, value in meta if key.startswith(rows.NOTE)}
+            meta = dict(read("meta", rows.GET_META, rows.text_pair))
+            notes = {
+                key.removeprefix(rows.NOTE): value for key, value in meta.items() if key.startswith(rows.NOTE)
+            }
+        try:
+            alive = rows.alive((meta.get(rows.ALIVE_AT), meta.get(rows.ALIVE_STEADY)))
+        except UNREADABLE:
+            alive = None
+        self._set_aside(unreadable)
         return Loaded(
             entities=entities,
             instances=instances,
             samples=samples,
-            alive=rows.alive(alive),
+            alive=alive,
             held=held,
             silences=silences,
             pending=pending,
@@ -124,8 +131,20 @@ class Store:
             troubles=tuple(self.take_troubles()),
             lost=self._opened.lost,
             notes=notes,
-            unreadable=tuple(unreadable),
+            unreadable=tuple(map(str, unreadable)),
         )
+
+    def _set_aside(self, found: Sequence[Unreadable]) -> None:
+        """Rows that can't be read are kept in a file of their own, and are in nobody's way any more."""
+        if not found:
+            return
+        try:
+            keep(self._directory.path, found, datetime.now(UTC))
+            with self._transaction() as db:
+                for each_ in found:
+                    db.execute(f"DELETE FROM {each_.table} WHERE rowid = ?", [each_.rowid])  # noqa: S608 - ours
+        except (OSError, StoreUnavailable) as error:
+            self._troubles.append(f"rows that can't be read stay where they are: {error}")
 
     def commit(self, batch: Batch) -> None:
         """All of the batch, in one transaction."""

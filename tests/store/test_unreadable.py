@@ -1,0 +1,95 @@
+"""One row that can't be read is set aside, told and counted; the rest goes on."""
+
+import json
+import sqlite3
+from contextlib import closing
+from decimal import Decimal
+
+import pytest
+
+from support.stored import T0, alert, commit, delivery, opened, order
+from tocsin.events import Instant
+from tocsin.store import DATABASE
+from tocsin.store.model import HeldRow, InstanceRow, SampleRow, Silence
+from tocsin.store.set_aside import FILE
+
+BROKEN = {
+    "text that is none": "CAST(x'ff' AS TEXT)",
+    "nothing": "''",
+    "no JSON, no number, no time": "'{'",
+}
+# Table -> (a column that has to make sense, where the rows are in what is loaded).
+TABLES = {
+    "entities": ("data", "entities"),
+    "entities, a time": ("known_since", "entities"),
+    "instances": ("data", "instances"),
+    "samples": ("value", "samples"),
+    "samples, a time": ("time", "samples"),
+    "held": ("data", "held"),
+    "silences": ("ends_at", "silences"),
+    "deliveries": ("context", "pending"),
+    "deliveries, a time": ("expires_at", "pending"),
+}
+
+
+@pytest.fixture
+def state(tmp_path):
+    store = opened(tmp_path)
+    numbers = range(3)
+    commit(
+        store,
+        entities=[order(f"o{n}") for n in numbers],
+        instances=[InstanceRow(rule="loss", instance=f"i{n}", record={"n": n}) for n in numbers],
+        samples=[SampleRow("s", f"i{n}", T0, Decimal(n)) for n in numbers],
+        held=[HeldRow(alert=f"a{n}", rule="loss", reason="night", data={"n": n}) for n in numbers],
+        alerts=[alert(f"a{n}") for n in numbers],
+        deliveries=[delivery(f"d{n}", alert=f"a{n}") for n in numbers],
+        silences=[
+            Silence(id=f"s{n}", matchers="venue=fx", reason="", created_at=T0, starts_at=T0, ends_at=T0)
+            for n in numbers
+        ],
+    )
+    store.alive(Instant(T0, 1.0))
+    store.close()
+    return tmp_path
+
+
+def broken(state, table, column, value):
+    with closing(sqlite3.connect(state / DATABASE)) as db:
+        middle = f"(SELECT rowid FROM {table} ORDER BY rowid LIMIT 1 OFFSET 1)"
+        db.execute(f"UPDATE {table} SET {column} = {value} WHERE rowid = {middle}")
+        db.commit()
+
+
+@pytest.mark.parametrize("value", BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize("what", TABLES)
+def test_the_rest_goes_on(state, what, value):
+    table, _, _ = what.partition(",")
+    column, part = TABLES[what]
+    broken(state, table, column, value)
+    store = opened(state)
+    loaded = store.load()
+    assert len(getattr(loaded, part)) == 2
+    said = [*loaded.unreadable, *loaded.troubles]
+    assert len(said) == 1
+    assert store.set_aside is None, "no reason to begin anew"
+    store.close()
+    if table != "deliveries":  # those stay, as given up: `tocsin deliveries` shows them
+        (line,) = map(json.loads, (state / FILE).read_text().splitlines())
+        assert (line["table"], (state / FILE).stat().st_mode & 0o777) == (table, 0o600)
+    store = opened(state)
+    loaded = store.load()
+    assert (len(getattr(loaded, part)), loaded.unreadable, loaded.troubles) == (2, (), ()), "told once"
+    store.close()
+
+
+@pytest.mark.parametrize("value", BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize("key", ["alive_at", "alive_steady", "database_id", "opened_at"])
+def test_what_the_daemon_notes_of_itself_keeps_it_from_nothing(state, key, value):
+    with closing(sqlite3.connect(state / DATABASE)) as db:
+        db.execute(f"UPDATE meta SET value = {value} WHERE key = ?", [key])
+        db.commit()
+    store = opened(state)
+    assert len(store.load().entities) == 3
+    commit(store, alerts=[alert("new")])
+    store.close()
