@@ -10,7 +10,7 @@ import trio.testing
 from support.daemon_parts import Lines
 from support.outboxes import START, TrioClock, delivery
 from support.stored import order
-from tocsin.store.errors import StoreUnavailable
+from tocsin.store.errors import Damaged, StoreUnavailable
 from tocsin.store.journal import OVERDUE_AFTER, Journal
 from tocsin.store.model import Attempt, Batch
 
@@ -188,3 +188,18 @@ async def test_in_a_very_long_emergency_events_are_lost_but_no_alert(autojump_cl
             known |= {each.id for each in write.deliveries}
         else:
             assert {each.delivery for each in write} <= known, "nothing is sent before it is there"
+
+
+async def test_a_damaged_database_is_made_anew_and_what_was_refused_is_written(autojump_clock, scene):
+    made_anew = []
+
+    async def damaged(_what):
+        raise Damaged("the database is damaged")
+
+    async def rebuild(reason):
+        made_anew.append(reason)
+        del scene.disk._take
+
+    scene.disk._take, scene.disk.rebuild = damaged, rebuild
+    assert await scene.journal.written(scene.journal.put(batch("d1")))
+    assert (made_anew, len(scene.disk.written)) == (["the database is damaged"], 1)
