@@ -53,7 +53,9 @@ class Problem:
 
 
 def gathered(problems: Iterable[Problem]) -> list[Problem]:
-    """For people: a warning of the same words in several rules is told at the first, which names the others."""
+    """For people, with the errors last, where they are seen: a warning of the same words in several rules is told at the
+    first, which names the others.
+    """
     problems = list(problems)
     alike: dict[tuple[str, str], list[Problem]] = {}
     for problem in problems:
@@ -68,7 +70,7 @@ def gathered(problems: Iterable[Problem]) -> list[Problem]:
             others = dict.fromkeys(map(_named, same[1:]))
             also = f"the same in {len(others)} more: {', '.join(others)}"
             told.append(replace(problem, hint="; ".join(filter(None, (problem.hint, also)))))
-    return told
+    return sorted(told, key=lambda problem: problem.level == "error")
 
 
 def _named(problem: Problem) -> str:

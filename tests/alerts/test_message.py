@@ -1,33 +1,39 @@
 """What a person reads at three in the morning, word for word."""
 
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from support.outboxes import START, context
-from tocsin.alerts.message import Names, default_body, default_title, late_by, state_line
+from tocsin.alerts.message import body, late_by, title
+from tocsin.alerts.wording import Names, Style, span_text
 
-NAMES = Names({"9020b4e5": "main"}, {"sec-z-eth-1": "ETH"})
+ACCOUNT = "9020b4e5-dade-46da-9469-7a58fa25fd56"
+STYLE = Style(names=Names({ACCOUNT: "Main"}, {"sec-z-eth-1": "ETH"}))
 
 
-def body(told, **more) -> list[str]:
-    return default_body(told, NAMES, **more).splitlines()
+def titled(told, style=STYLE, **more) -> str:
+    return title(told, style, more.pop("now", told.at), **more)
+
+
+def lines(told, style=STYLE, **more) -> list[str]:
+    return body(told, style, more.pop("now", told.at), **more).splitlines()
 
 
 def test_a_state_that_begins():
     told = context(
         fields={"symbol": "BTCUSD", "side": "long", "amount": "0.5", "entry_price": "43210.50", "profit": "-60.00", "currency": "USD"},
-        account="9020b4e5", value="-60.00", value_at_start="-60.00", condition="profit -60.00 < -50",
+        account=ACCOUNT, value="-60.00", value_at_start="-60.00", worst="-60.00", condition="profit -60.00 < -50", limit="profit < -50",
         at=START + timedelta(seconds=30),
     )  # fmt: skip
-    assert default_title(told, NAMES) == "firing: profit -60.00 < -50, BTCUSD long on fx"
-    assert body(told) == [
+    assert titled(told) == "🟠 -60.00 USD BTCUSD long: profit < -50 · fx Main"
+    assert lines(told) == [
+        "where: fx, account Main (9020b4e5…)",
         "firing: profit -60.00 < -50",
-        "what: position p1, BTCUSD long",
+        "since: 00:00:00 UTC, for 30 s",
+        "position p1, BTCUSD long",
         "  amount 0.5, entry_price 43210.50, currency USD",
-        "where: fx, account main (9020b4e5)",
-        "profit: -60.00 USD",
-        "since: 2026-01-01 00:00:00 UTC, for 30s",
         "rule: position-in-the-red, warning",
     ]
 
@@ -35,98 +41,140 @@ def test_a_state_that_begins():
 def test_a_state_that_is_over_says_what_is_so_now():
     told = context(
         state="resolved", condition="profit -39 > -40", value="-39", worst="-75", value_at_start="-60",
-        at=START + timedelta(minutes=5),
+        at=START + timedelta(minutes=11),
     )  # fmt: skip
-    assert default_title(told, NAMES) == "resolved: profit is -39, BTCUSD long on fx"
-    assert body(told)[0] == "resolved: profit -39 > -40"
-    assert "profit: -39 USD now, worst -75, at start -60" in body(told)
-    assert "lasted: 5m, from 2026-01-01 00:00:00 UTC to 2026-01-01 00:05:00 UTC" in body(told)
-
-
-def test_what_was_ended_from_outside_says_by_what():
-    told = context(
-        state="resolved", condition="profit -45 >= -50", value="-45", reason="position closed: @all\nforged"
-    )
-    assert (
-        default_title(told, NAMES)
-        == "resolved: profit is -45 (position closed: @\u2060all forged), BTCUSD long on fx"
-    )
-    assert body(told)[0] == "resolved: profit -45 >= -50 (position closed: @\u2060all forged)"
-    worded = context(
-        state="resolved", condition="status is open", value=None, reason="order canceled: " + "x" * 200
-    )
-    assert default_title(worded, NAMES).startswith("resolved: status is open (order canceled: xxx")
-    assert len(default_title(worded, NAMES)) < 150
-
-
-def test_a_reminder():
-    told = context(
-        state="reminder", value="-70", worst="-75", severity="critical", at=START + timedelta(hours=1)
-    )
-    assert default_title(told, NAMES).startswith("critical, reminder: profit -60 < -50")
-    assert "profit: -70 USD, worst -75, at start -60" in body(told)
-    assert "since: 2026-01-01 00:00:00 UTC, for 1h" in body(told)
+    assert titled(told) == "🟢 resolved: BTCUSD long -39 USD after 11 min, worst -75 · fx"
+    assert lines(told)[1:4] == [
+        "resolved: profit -39 > -40",
+        "  profit -39 USD, worst -75, at start -60",
+        "lasted: 11 min, from 00:00:00 UTC to 00:11:00",
+    ]
 
 
 @pytest.mark.parametrize(
-    ("changes", "title", "first"),
+    ("reason", "ended"),
+    [
+        ("position closed: @all\nforged", "ended (position closed):"),
+        ("rule removed", "ended (rule removed):"),
+        ("venue lost", "ended (venue lost):"),
+        ("out of hours", "ended (out of hours):"),
+        ("no margin in use", "ended (no margin in use):"),
+    ],
+)
+@pytest.mark.parametrize("own", [None, "BTCUSD is back"])
+def test_what_was_ended_by_anything_else_is_no_recovery(reason, ended, own):
+    told = context(state="resolved", condition="profit -80 < -50", value="-80", reason=reason)
+    assert titled(told, own=own).startswith(f"⚪ {ended} ")
+    assert titled(told, Style(marks="text"), own=own).startswith(f"ENDED {ended} ")
+    text = "\n".join(lines(told, own=own))
+    assert "ended: profit -80 < -50 (" in text
+    assert "resolved" not in text + titled(told, own=own)
+    assert "forged" not in titled(told, own=own)
+
+
+@pytest.mark.parametrize(
+    ("changes", "emoji", "text"),
+    [
+        ({"severity": "critical"}, "🔴 x", "CRITICAL x"),
+        ({"severity": "warning"}, "🟠 x", "WARNING x"),
+        ({"severity": "info"}, "🔵 x", "INFO x"),
+        ({"severity": "critical", "state": "reminder"}, "🔴 still: x", "CRITICAL still: x"),
+        ({"severity": "critical", "state": "resolved"}, "🟢 resolved: x", "OK resolved: x"),
+    ],
+)
+def test_the_mark_stands_before_a_rule_s_own_title_too(changes, emoji, text):
+    assert titled(context(**changes), own="x") == emoji
+    assert titled(context(**changes), Style(marks="text"), own="x") == text
+
+
+def test_a_reminder_says_what_still_holds():
+    told = context(
+        state="reminder", value="-70", worst="-75", severity="critical", limit="profit < -50",
+        at=START + timedelta(hours=1),
+    )  # fmt: skip
+    assert titled(told) == "🔴 still: -70 USD BTCUSD long: profit < -50 · fx"
+    assert "  profit -70 USD, worst -75, at start -60" in lines(told)
+    assert "since: 00:00:00 UTC, for 60 min" in lines(told)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
     [
         (
-            {"kind": "contract", "entity": "c-1", "symbol": None, "event": "contract.settlement_completed_success", "venue": "grid"},
-            "firing: contract.settlement_completed_success, contract c-1 on grid",
-            "firing: contract.settlement_completed_success",
+            {"kind": "contract", "entity": "c-1", "symbol": None, "event": "contract.settlement_completed_success", "venue": "grid",
+             "fields": {"side": "sell", "power": "5000", "price": "0.31"}},
+            "🟠 settlement completed success: c-1 sell 5000 W at 0.31 · grid",
+        ),
+        (
+            {"kind": "order", "entity": "o1", "event": "order.canceled", "venue": "topone",
+             "fields": {"side": "buy", "amount": "1.389", "price": "0.08132", "filled": "0.5"}},
+            "🟠 canceled: BTCUSD buy 1.389 at 0.08132, 0.5 filled · topone",
+        ),
+        (
+            {"kind": "order", "entity": "o1", "event": "order.canceled", "fields": {"side": "buy", "filled": "0.000"}},
+            "🟠 canceled: BTCUSD buy · fx",
+        ),
+        (
+            {"kind": "order", "entity": "o1", "event": "order.filled", "fields": {"side": "sell", "amount": "0.01", "average": "10"}},
+            "🟠 filled: BTCUSD sell 0.01 at 10 · fx",
         ),
         (
             {"kind": "order", "entity": "o1", "event": "order.rejected", "fields": {"side": "buy"}, "reason": "no funds"},
-            "firing: order.rejected, BTCUSD buy order on fx",
-            "firing: order.rejected (no funds)",
+            "🟠 rejected: BTCUSD buy, no funds · fx",
+        ),
+        (
+            {"kind": "position", "event": "position.closed", "symbol": "sec-z-eth-1", "account": "ca-1234567-x",
+             "fields": {"side": "long", "profit": "-18.5", "currency": "USD", "status": "closed", "amount": "2", "mark_price": "90"}},
+            "🟠 closed: ETH long -18.5 USD, 2 at 90 · fx ca-12345",
+        ),
+        (
+            {"kind": "balance", "entity": "USD", "symbol": None, "event": "balance.withdrawal", "account": ACCOUNT,
+             "fields": {"asset": "USD", "change": "-50", "total": "100"}},
+            "🟠 withdrawal: -50 USD, 100 left · fx Main",
         ),
         (
             {"kind": "venue", "entity": "fx", "symbol": None, "event": "venue.disconnected", "reason": "refused"},
-            "firing: venue.disconnected, fx",
-            "firing: venue.disconnected (refused)",
+            "🟠 disconnected: fx, refused",
         ),
         (
-            {"kind": "order", "entity": "o1", "event": "order.canceled", "condition": "filled 0.3 > 0", "symbol": "sec-z-eth-1"},
-            "firing: order.canceled, ETH order on fx",
-            "firing: order.canceled, filled 0.3 > 0",
-        ),
-        (
-            {"kind": "account", "entity": "9020b4e5", "symbol": None, "condition": "margin_level 90 < 100"},
-            "firing: margin_level 90 < 100, account main on fx",
-            "firing: margin_level 90 < 100",
+            {"kind": "account", "entity": ACCOUNT, "account": ACCOUNT, "symbol": None, "value_of": "margin_level", "value": "90",
+             "condition": "margin_level 90 < 100", "limit": "margin_level < 100"},
+            "🟠 90 % margin level: margin_level < 100 · fx Main",
         ),
         (
             {"kind": "daemon", "entity": "desk", "symbol": None, "event": "daemon.delivery_failed", "fields": {"subject": "desk"}},
-            "firing: daemon.delivery_failed, tocsin desk",
-            "firing: daemon.delivery_failed",
+            "🟠 delivery failed: desk",
+        ),
+        (
+            {"kind": "ticker", "entity": "X", "symbol": "X", "value_of": "price", "value": "3", "limit": "price > 2"},
+            "🟠 3 X: price > 2 · fx",
         ),
     ],
 )  # fmt: skip
-def test_every_kind_says_what_and_where(changes, title, first):
-    told = context(**{"condition": "", "fields": {}, "value": None, "value_of": None} | changes)
-    assert default_title(told, NAMES) == title
-    assert body(told)[0] == first == state_line(told)
+def test_every_kind_says_what_and_where(changes, told):
+    assert (
+        titled(context(**{"condition": "", "fields": {}, "value": None, "value_of": None} | changes)) == told
+    )
 
 
 def test_an_event_says_when_and_what_a_cooldown_held_back():
     told = context(event="order.rejected", suppressed=4, time=START - timedelta(seconds=90))
-    assert "when: 2025-12-31 23:58:30 UTC" in body(told)
-    assert "held back since the last message: 4" in body(told)
+    assert "when: 2025-12-31 23:58:30 UTC" in lines(told)
+    assert "held back since the last message: 4" in lines(told)
 
 
 def test_what_could_not_be_judged_is_named():
     told = context(event="order.canceled", missing=("filled", "amount"))
-    assert "not known: filled, amount; told to be on the safe side" in body(told)
+    assert "not known: filled, amount; told to be on the safe side" in lines(told)
 
 
 def test_what_a_gap_hid_says_so_and_is_late_from_when_it_happened():
-    told = context(origin="resync", time=START - timedelta(minutes=5))
-    late = late_by(told, START)
-    assert late == timedelta(minutes=5)
-    assert body(told, late=late)[-3:-1] == [
+    told = context(origin="resync", event="order.canceled", time=START - timedelta(minutes=5))
+    assert late_by(told, START) == timedelta(minutes=5)
+    assert titled(told, own="x") == "🟠 late 5 min: x"
+    assert lines(told)[:2] == [
+        "late by 5 min",
         "found after a gap: it happened while the connection was away",
-        "late by 5m",
     ]
 
 
@@ -135,59 +183,128 @@ def test_late_begins_after_ten_seconds(seconds, late):
     assert late_by(context(), START + timedelta(seconds=seconds)) == timedelta(seconds=late)
 
 
-def test_electricity_has_its_unit_and_times():
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-1, "0 s"), (0.4, "0 s"), (119, "119 s"), (120, "2 min"), (7199, "119 min"), (7200, "2 h"), (12000, "3 h 20 min"), (180000, "2 d 2 h")],
+)  # fmt: skip
+def test_how_long(seconds, text):
+    assert span_text(timedelta(seconds=seconds)) == text
+
+
+def test_times_are_in_the_reader_s_zone_said_once_and_have_a_day_only_where_it_is_another():
     told = context(
-        kind="contract", entity="c", fields={"power": "1500", "delivery_start": "2026-01-02T10:00:00Z"}
-    )
-    assert body(told)[2] == "  power 1500 W, delivery_start 2026-01-02 10:00:00 UTC"
+        kind="contract", entity="c", at=START + timedelta(hours=1), condition="x",
+        fields={"power": "1500", "delivery_start": "2026-01-01T23:30:00Z", "delivery_end": "2026-01-02T00:30:00Z"},
+    )  # fmt: skip
+    told = lines(told, Style(tz=ZoneInfo("Europe/Prague")))
+    assert "since: 01:00:00 CET, for 60 min" in told
+    assert "  power 1500 W, delivery_start 2026-01-02 00:30:00, delivery_end 2026-01-02 01:30:00" in told
+
+
+def test_long_ids_are_cut_where_people_read_and_whole_where_they_are_looked_up():
+    told = context(
+        kind="contract", entity="contract-1234567", symbol=None, fields={"order_id": "order-12345678"}, account=ACCOUNT,
+        value=None, value_of=None,
+    )  # fmt: skip
+    short = lines(told)
+    whole = lines(told, Style(whole_ids=True))
+    assert "contract contract…" in short
+    assert "  order_id order-12…" in short
+    assert "contract contract-1234567" in whole
+    assert "  order_id order-12345678" in whole
+    assert f"where: fx, account {ACCOUNT}" in whole
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "exact", "bounds", "shown"),
+    [
+        ("account", "margin_level", "142.282539728857", (), "142.28 %"),
+        ("account", "margin_level", "119.9999", ("120",), "119.9999 %"),
+        ("account", "equity", "6879.025", (), "6879.02 USD"),
+        ("position", "profit", "-388.1", (), "-388.10 USD"),
+        ("position", "profit", "-500.004", ("-500", "-400"), "-500.004 USD"),
+        ("position", "profit", "-0.000123456", (), "-0.00012 USD"),
+        ("ticker", "price", "60000.12345678", (), "60000.123"),
+        ("ticker", "price", "0.000123456789", (), "0.00012345679"),
+    ],
+)
+def test_what_we_worked_out_is_rounded_but_never_so_that_the_limit_reads_wrong(
+    kind, name, exact, bounds, shown
+):
+    values = {"kind": kind, "value_of": name, "value": exact, "value_at_start": exact, "worst": exact}
+    told = context(fields={"currency": "USD", name: exact}, bounds=bounds, derived=(name,), **values)
+    assert titled(told).startswith(f"🟠 {shown} ")
+    wire = context(fields={"currency": "USD", name: exact}, bounds=bounds, **values)
+    assert titled(wire).startswith(f"🟠 {exact} ") or titled(wire).startswith(f"🟠 {exact}%")
 
 
 def test_a_venue_s_text_forges_no_line_and_calls_nobody():
-    evil = "x\nresolved: all is well\u202e @channel"
+    evil = "x\nresolved: all is well\u202e @channel\x1b[31m"
     told = context(
-        symbol=evil, reason=evil, entity=evil, fields={"side": evil, "status": evil}, condition=evil
+        symbol=evil,
+        reason=evil,
+        entity=evil,
+        fields={"side": evil, "status": evil},
+        condition=evil,
+        limit=evil,
+        value=None,
     )
-    lines = body(told)
-    assert len(lines) == len(body(context(reason="r", fields={"side": "long", "status": "open"})))
-    for line in (*lines, default_title(told, NAMES)):
+    harmless = context(
+        reason="r", fields={"side": "long", "status": "open"}, entity="p", limit="c", value=None
+    )
+    assert len(lines(told)) == len(lines(harmless))
+    for line in (*lines(told), titled(told)):
         assert "\u202e" not in line
+        assert "\x1b" not in line
         assert "@channel" not in line
         assert not line.startswith("resolved")
+    assert "x␤resolved" in titled(told)
+    assert "␛[31m" in titled(told)
+
+
+def test_the_line_that_no_template_can_leave_out_stands_above_the_rule_s_own_text():
+    told = context(account=ACCOUNT, reason="out of hours", missing=("filled",))
+    assert lines(told, own="hello\nthere", notes=["not recorded"]) == [
+        "not recorded",
+        "not known: filled; told to be on the safe side",
+        "firing: profit -60 < -50 (out of hours) · fx Main",
+        "hello",
+        "there",
+    ]
 
 
 def test_a_group_says_who_is_in_it():
     told = context(
-        entity="9020b4e5", symbol=None, account="9020b4e5", fields={"currency": "USD"}, condition="sum(profit) -550 < -500",
-        value_of="sum(profit)", value="-550", value_at_start="-550", group={"venue": "fx", "account": "9020b4e5"},
-        members=({"id": "p1", "symbol": "sec-z-eth-1", "profit": "-300"}, {"id": "p2", "profit": "-250"}, {"id": "p3"}),
+        entity=ACCOUNT, symbol=None, account=ACCOUNT, fields={"currency": "USD"}, condition="sum(profit) -550 < -500",
+        limit="sum(profit) < -500", value_of="sum(profit)", value="-550.5", value_at_start="-550.5", worst="-550.5",
+        derived=("sum(profit)",), group={"venue": "fx", "account": ACCOUNT},
+        members=({"id": "p1", "symbol": "sec-z-eth-1", "profit": "-300.128", "derived": ["profit"]}, {"id": "p2", "profit": "-250"}, {"id": "p3"}),
         member_count=12, left_out=("p3",), left_out_count=2,
     )  # fmt: skip
-    assert default_title(told, NAMES) == "firing: sum(profit) -550 < -500, positions of account main on fx"
-    assert body(told) == [
-        "firing: sum(profit) -550 < -500",
-        "what: positions of account main",
-        "members: 12 (ETH p1 -300, p2 -250, p3 and 9 more)",
-        "where: fx, account main (9020b4e5)",
-        "sum(profit): -550 USD",
-        "since: 2026-01-01 00:00:00 UTC",
+    assert titled(told) == "🟠 -550.50 USD positions: sum(profit) < -500 · fx Main"
+    assert lines(told) == [
         "left out, for they have no value: p3 and 1 more",
+        "where: fx, account Main (9020b4e5…)",
+        "firing: sum(profit) -550 < -500",
+        "  sum(profit) -550.5 USD",
+        "since: 00:00:00 UTC",
+        "positions",
+        "members: 12 (ETH p1 -300.13, p2 -250, p3 and 9 more)",
         "rule: position-in-the-red, warning",
     ]
 
 
 @pytest.mark.parametrize(
-    ("group", "title"),
+    ("group", "told"),
     [
-        ({}, "firing: count() 3 > 2, all positions"),
-        ({"venue": "fx"}, "firing: count() 3 > 2, positions on fx"),
-        ({"symbol": "sec-z-eth-1"}, "firing: count() 3 > 2, positions in ETH"),
+        ({}, "🟠 3 all positions: count() > 2 · all venues"),
+        ({"venue": "fx"}, "🟠 3 positions: count() > 2 · fx"),
+        ({"symbol": "sec-z-eth-1"}, "🟠 3 positions in ETH: count() > 2 · all venues"),
     ],
 )
-def test_what_a_group_is_called(group, title):
-    told = context(
-        entity="", venue=group.get("venue", ""), symbol=None, condition="count() 3 > 2", value_of="count()",
+def test_what_a_group_is_called(group, told):
+    group = context(
+        entity="", venue=group.get("venue", ""), symbol=None, limit="count() > 2", value_of="count()",
         value="3", group=group, member_count=3,
     )  # fmt: skip
-    assert default_title(told, NAMES) == title
-    if not group.get("venue"):
-        assert "where: all venues" in body(told)
+    assert titled(group) == told

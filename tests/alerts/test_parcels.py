@@ -4,7 +4,7 @@ import pytest
 
 from support.outboxes import context
 from tocsin.alerts.held import HeldAlert, parcels
-from tocsin.alerts.message import Names
+from tocsin.alerts.wording import Style
 
 
 class Counted(str):
@@ -28,5 +28,5 @@ def test_the_work_grows_with_what_waits_not_with_its_square(by, told):
         for n in range(300)
     ]
     Counted.compared = 0
-    assert len(list(parcels(held, Names()))) == told
+    assert len(list(parcels(held, Style()))) == told
     assert Counted.compared <= len(held)

@@ -49,3 +49,16 @@ def test_no_link_is_left(text):
 )
 def test_what_is_harmless_stays_as_the_venue_wrote_it(text):
     assert plain(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[31mred", "␛[31mred"),
+        ("a\nb\r\nc\u2028d", "a␤b␤c␤d"),
+        ("a\tb\x00c\x7fd\re", "a␉b␀c␡d␍e"),
+    ],
+)
+def test_control_characters_are_shown_not_obeyed(text, shown):
+    assert plain(text) == shown
+    assert plain(plain(text)) == shown

@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -90,3 +92,23 @@ def test_a_mask_learns_the_secrets_of_a_new_configuration(masker: Masker) -> Non
     other.renew("fx", ["a-ticket"])
     masker.include(other)
     assert masker.mask("a-new-token a-ticket") == "*** ***"
+
+
+@pytest.mark.parametrize(("stands", "lead"), [("its own", "<4>"), ("another's", ""), (None, "")])
+def test_the_journal_is_told_how_bad_a_line_is_where_the_stream_is_its_own(
+    masker: Masker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stands: str | None, lead: str
+) -> None:
+    with (tmp_path / "journal").open("w+") as stream:
+        there = os.fstat(stream.fileno())
+        values = {
+            "its own": f"{there.st_dev}:{there.st_ino}",
+            "another's": f"{there.st_dev}:{there.st_ino + 1}",
+        }
+        monkeypatch.delenv("JOURNAL_STREAM", raising=False)
+        if stands is not None:
+            monkeypatch.setenv("JOURNAL_STREAM", values[stands])
+        make_log(masker, log_format="json", stream=stream).warning("said")
+        stream.seek(0)
+        (line,) = stream.read().splitlines()
+    assert line.startswith(f"{lead}{{")
+    assert json.loads(line.removeprefix(lead))["event"] == "said"

@@ -78,7 +78,7 @@ def test_a_whole_config(folder):
     assert found.channels["desk"].fallback == "phone"
     assert found.notify == {"critical": ("phone", "desk"), "warning": ("desk",), "info": None}
     assert [rule.id for rule in found.rules] == ["a", "b", "inline"]
-    assert found.names.account("0123") == "main (0123)"
+    assert found.names.accounts["0123"] == "main"
     assert found.retention.events == timedelta(weeks=2)
     assert found.retention.alerts == timedelta(days=730)
     assert found.retention.max_size == 512 << 20
@@ -248,7 +248,7 @@ class TestTheShippedExample:
         }  # fmt: skip
         assert set(found.channels) == {"phone", "desk", "mail"}
         assert "bitcoin-below-limit" in {rule.id for rule in found.rules}
-        assert found.names.short_symbol("sec-z-eth-1") == "ETH"
+        assert found.names.symbols["sec-z-eth-1"] == "ETH"
         assert [problem.render() for problem in found.warnings] == []
 
 

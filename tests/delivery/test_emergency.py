@@ -6,7 +6,7 @@ import trio.testing
 
 from support.daemon_parts import Lines
 from support.outboxes import FAILED, SENT, START, MemoryOutbox, ScriptedSender, TrioClock, delivery, handed_id
-from tocsin.alerts.message import Names
+from tocsin.alerts.wording import Style
 from tocsin.delivery.channel import Channel, Wakes
 from tocsin.delivery.emergency import NOTE, SteadfastOutbox
 from tocsin.delivery.model import ChannelSettings
@@ -80,7 +80,7 @@ class Scene:
 
     async def _run_channel(self):
         settings = ChannelSettings(urls=(Secret("json://127.0.0.1/"),))
-        channel = Channel(name="desk", target=0, settings=settings, names=Names())
+        channel = Channel(name="desk", target=0, settings=settings, style=Style())
 
         async def tell(_occurrence):
             await trio.lowlevel.checkpoint()

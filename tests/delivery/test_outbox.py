@@ -20,7 +20,7 @@ from support.outboxes import (
     delivery,
     handed_id,
 )
-from tocsin.alerts.message import Names
+from tocsin.alerts.wording import Style
 from tocsin.delivery.model import ChannelSettings, Outcome
 from tocsin.delivery.notes import Notes
 from tocsin.delivery.outages import Outages
@@ -106,7 +106,7 @@ class World:
         self.occurrences: list[Occurrence] = []
         urls = (Secret(url),) * (target + 1)
         settings = ChannelSettings(urls=urls, rate=rate, fallback=fallback[0] if fallback else None)
-        self.channel = Channel(name=name, target=target, settings=settings, names=Names(), fallback=fallback)
+        self.channel = Channel(name=name, target=target, settings=settings, style=Style(), fallback=fallback)
         self.jitter = jitter
 
     async def run(self) -> None:
@@ -171,7 +171,7 @@ async def test_the_message_is_the_context_s(outbox, autojump_clock):
     async with world.running():
         await trio.sleep(0.01)
     ((_, message),) = world.sender.told
-    assert message.title == "firing: profit -60 < -50, BTCUSD long on fx"
+    assert message.title == "🟠 -60 USD BTCUSD long: profit -60 < -50 · fx"
     assert message.severity == "warning"
     assert "late" not in message.body
 
@@ -217,7 +217,7 @@ class TestRetry:
         await outbox.put(delivery("d1"))
         async with world.running():
             await trio.sleep(300)
-        assert "late by 2m 7s" in world.sender.told[0][1].body
+        assert "late by 2 min" in world.sender.told[0][1].body
 
     async def test_one_message_that_the_service_chokes_on_blocks_no_other(self, outbox, autojump_clock):
         class Choking(ScriptedSender):
@@ -265,7 +265,7 @@ class TestGivingUp:
         async with world.running():
             await trio.sleep(1)
         assert world.sender.ids() == ["d1"]
-        assert "late by 2h 46m" in world.sender.told[0][1].body
+        assert "late by 2 h 46 min" in world.sender.told[0][1].body
 
     async def test_told_again_after_the_channel_had_worked_in_between(self, outbox, autojump_clock):
         world = World(outbox, ScriptedSender(REFUSED, SENT, REFUSED))
@@ -324,11 +324,11 @@ class TestFallback:
         async with desk.running():
             await trio.sleep(1)
         mail = World(outbox, ScriptedSender())
-        mail.channel = Channel(name="mail", target=0, settings=mail.channel.settings, names=Names())
+        mail.channel = Channel(name="mail", target=0, settings=mail.channel.settings, style=Style())
         async with mail.running():
             await trio.sleep(1)
         ((_, message),) = mail.sender.told
-        assert message.title == "firing: profit -60 < -50, BTCUSD long on fx"
+        assert message.title == "🟠 -60 USD BTCUSD long: profit -60 < -50 · fx"
         assert "sent here because desk did not take it: Slack: 403 invalid_token" in message.body
 
     @pytest.mark.parametrize("always", [FAILED, "hang"])
@@ -533,8 +533,8 @@ class TestOrder:
             await trio.sleep(100)
         ((_, message),) = world.sender.told
         assert message.delivery_id == "d3"
-        assert message.title.startswith("resolved: ")
-        assert "was firing from 2026-01-01 00:00:00 UTC to 2026-01-01 00:00:40 UTC" in message.body
+        assert message.title.startswith("🟢 resolved: ")
+        assert "was firing from 00:00:00 UTC to 00:00:40" in message.body
         assert await outbox.statuses() == {"d1": "superseded", "d2": "superseded", "d3": "sent"}
 
     async def test_what_waited_while_the_daemon_was_down_is_one_message_too(self, outbox, autojump_clock):
@@ -796,7 +796,7 @@ class TestClock:
             await trio.sleep(60)
         assert sorted(world.sender.ids()) == ["after", "before"]
         late = [re.search(r"late by (.*)", message.body) for _, message in world.sender.told]
-        assert [found[1] for found in late if found and not re.match(r"1?[0-9]s", found[1])] == []
+        assert [found[1] for found in late if found and not re.match(r"1?[0-9] s", found[1])] == []
 
     @pytest.mark.parametrize("jump", [timedelta(hours=-2), timedelta(hours=2)])
     async def test_it_expires_when_its_time_is_up(self, outbox, jump, autojump_clock):
@@ -824,7 +824,7 @@ class TestClock:
             await trio.sleep(10)
             world.clock.wall_jump = timedelta(hours=-1)
             await trio.sleep(300)
-        assert "late by 2m 7s" in world.sender.told[0][1].body
+        assert "late by 2 min" in world.sender.told[0][1].body
 
 
 async def test_a_store_that_is_away_loses_nothing_and_repeats_nothing(autojump_clock):
@@ -843,7 +843,7 @@ async def test_a_store_that_is_away_loses_nothing_and_repeats_nothing(autojump_c
 
 async def test_a_slow_channel_delays_no_other(outbox, autojump_clock):
     slow, fast = World(outbox, ScriptedSender(always="hang")), World(outbox, ScriptedSender())
-    fast.channel = Channel(name="phone", target=0, settings=fast.channel.settings, names=Names())
+    fast.channel = Channel(name="phone", target=0, settings=fast.channel.settings, style=Style())
     await outbox.put(delivery("d1"), delivery("d2", channel="phone"))
     async with slow.running(), fast.running():
         await trio.sleep(1)
@@ -864,7 +864,7 @@ async def test_a_context_that_another_version_kept_is_still_told(outbox, autojum
     async with world.running():
         await trio.sleep(1)
     ((_, message),) = world.sender.told
-    assert message.title == "firing: alert a1"
+    assert message.title == "🔴 firing: alert a1"
     assert '"profit": "-60"' in message.body
     assert message.severity == "critical"
 

@@ -1,16 +1,17 @@
 """Templates: what they may use, what they can't do, and that the alert goes whatever they do."""
 
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from support.outboxes import START, context
-from tocsin.alerts.message import Names
+from tocsin.alerts.wording import Names, Style
 from tocsin.delivery.render import render
 from tocsin.delivery.template_check import check_template
 from tocsin.engine.rule_keys import usable
 
-NAMES = Names({"9020b4e5": "main"}, {"BTCUSD": "bitcoin"})
+STYLE = Style(names=Names({"9020b4e5": "main"}, {"BTCUSD": "bitcoin"}))
 POSITION = context(
     fields={
         "id": "p1", "symbol": "BTCUSD", "side": "long", "profit": "-60.00", "amount": "1e-8", "currency": "USD",
@@ -24,20 +25,21 @@ POSITION = context(
 def told(template, **changes):
     changed = {name: getattr(POSITION, name) for name in POSITION.__struct_fields__} | changes
     return (
-        render(type(POSITION)(**changed), NAMES, delivery_id="d1")
+        render(type(POSITION)(**changed), STYLE, delivery_id="d1")
         if not template
-        else render(type(POSITION)(**(changed | {"message": template})), NAMES, delivery_id="d1")
+        else render(type(POSITION)(**(changed | {"message": template})), STYLE, delivery_id="d1")
     )
 
 
 def said(template, **changes) -> str:
-    return told(template, **changes).body.split("\n\n")[0]
+    """What the template came to: all below the line that is always there."""
+    return told(template, **changes).body.split(" · fx main\n", 1)[1]
 
 
 @pytest.mark.parametrize(
     ("template", "text"),
     [
-        ("{{ symbol }} {{ side }} is down {{ profit }} {{ currency }}", "BTCUSD long is down -60.00 USD"),
+        ("{{ symbol }} {{ side }} is down {{ profit }} {{ currency }}", "bitcoin long is down -60.00 USD"),
         ("{{ amount }}", "1e-8"),
         ("{{ profit - 1 }}", "-61.00"),
         ("{% if profit < -50 %}bad{% endif %}", "bad"),
@@ -45,9 +47,13 @@ def said(template, **changes) -> str:
         ("{{ value }} {{ worst }} {{ value_at_start }}", "-60.00 -75 -52"),
         ("{{ rule }} {{ severity }} {{ state }} {{ kind }}", "position-in-the-red warning firing position"),
         ("{{ duration }}", "5m"),
-        ("{{ opened }} {{ as_of }}", "2026-01-01 09:00:00 UTC 2026-01-01 00:00:00 UTC"),
-        ("{{ account }} {{ account.equity }} {{ account_name }}", "9020b4e5 1000.10 main (9020b4e5)"),
+        ("{{ opened }} {{ as_of }}", "09:00:00 UTC 00:00:00"),
+        ("{{ account }} {{ account.equity }} {{ account_name }}", "main 1000.10 main (9020b4e5)"),
         ("{{ symbol_name }}", "bitcoin"),
+        ("{% if symbol == 'BTCUSD' and account == '9020b4e5' %}{{ symbol ~ '!' }}{% endif %}", "bitcoin!"),
+        ("{{ what }}, {{ where }}", "bitcoin long 1e-8, fx main"),
+        ("{{ opened.strftime('%H:%M') }} {{ opened|strftime('%d.%m.') }} {{ opened.hour }}", "09:00 01.01. 9"),
+        ("{{ profit / 7 }}", "-8.5714286"),
         ("{{ stop_loss }}", "missing"),
         ("{{ stop_loss|default('none set') }}", "none set"),
         ("{% if stop_loss is none %}no stop{% endif %}", "no stop"),
@@ -65,11 +71,12 @@ def test_what_a_template_makes(template, text):
 
 def test_whatever_the_template_the_message_names_state_condition_and_reason():
     message = told("hello", reason="out of hours")
-    assert message.body == "hello\n\nfiring: profit -60 < -50 (out of hours)"
+    assert message.body == "firing: profit -60 < -50 (out of hours) · fx main\nhello"
 
 
 @pytest.mark.parametrize(
-    ("state", "title"), [("firing", "red"), ("resolved", "resolved: red"), ("reminder", "reminder: red")]
+    ("state", "title"),
+    [("firing", "🟠 red"), ("resolved", "🟢 resolved: red"), ("reminder", "🟠 still: red")],
 )
 def test_a_title_written_for_the_firing_says_when_it_is_over(state, title):
     message = told(None, title="red", state=state)
@@ -78,9 +85,10 @@ def test_a_title_written_for_the_firing_says_when_it_is_over(state, title):
 
 
 def test_a_venue_s_text_is_text_in_a_template_too():
-    assert said("{{ reason }}", reason="") == "stop <b>out</b> @\u2060channel"
+    assert said("{{ reason }}", reason="") == "stop <b>out</b>␤@\u2060channel"
     assert (
-        told(None, title="{{ reason }}\n{{ side }}", reason="").title == "stop <b>out</b> @\u2060channel long"
+        told(None, title="{{ reason }}\n{{ side }}", reason="").title
+        == "🟠 stop <b>out</b>␤@\u2060channel long"
     )
 
 
@@ -114,6 +122,8 @@ def test_a_venue_s_text_is_text_in_a_template_too():
         ("{{ '%*d'|format(999999999, 1) }}", "failed: a width"),
         ("{{ '{:>999999999}'.format(1) }}", "unsafe"),
         ("{{ 'a'.ljust(999999999) }}", "unsafe"),
+        ("{{ opened.strftime('%999999999d') }}", "a time's format with a width"),
+        ("{{ opened|strftime('%-09999999d') }}", "a time's format with a width"),
         ("{% set a = 'x' %}" + "{% set a = a ~ a %}" * 40 + "{{ a }}", "a text of more than"),
         ("{% set a = 'x' %}" + "{% set a = a + a %}" * 40 + "{{ a }}", "a text of more than"),
         ("{% set a = 'x' %}" + "{% set a = a|replace('x', 'xx') %}" * 40 + "{{ a }}", "a text of more than"),
@@ -128,7 +138,7 @@ def test_a_template_that_fails_sends_our_own_words_with_the_error(template, erro
     message = told(template)
     (remark,) = [line for line in message.body.splitlines() if "template failed" in line]
     assert error in remark
-    assert "what: position p1, bitcoin (BTCUSD) long" in message.body
+    assert "position p1, bitcoin (BTCUSD) long" in message.body
     assert len(message.body) < 1000
 
 
@@ -142,4 +152,35 @@ def test_a_template_sees_the_members_of_a_group():
         {"id": "p1", "symbol": "BTCUSD", "profit": "-300.5", "account": "a1"},
         {"id": "p2", "account": "a1"},
     )
-    assert said(template, members=members, group={"account": "a1"}) == "BTCUSD -601.0; missing a1;"
+    assert said(template, members=members, group={"account": "a1"}) == "bitcoin -601.0; missing a1;"
+
+
+def test_what_we_worked_out_is_rounded_where_it_is_shown_and_exact_where_it_is_compared():
+    template = "{{ profit }} {{ profit > -60.129 }} {{ value }} {{ account.equity }}"
+    values = {"profit": "-60.12345678901", "currency": "USD"}
+    more = {
+        "derived": ("profit",),
+        "account_derived": ("equity",),
+        "account_fields": {"equity": "1000.125001"},
+    }
+    assert said(template, fields=values, value="-60.12345678901", **more) == "-60.12 yes -60.12 1000.13"
+    assert (
+        told(None, title="{{ profit }}", fields=values).title == "🟠 -60.12345678901"
+    )  # the wire's own digits
+
+
+def test_a_template_can_tell_an_end_from_a_recovery():
+    title = "{{ 'back' if state == 'resolved' else state }}"
+    assert told(None, title=title, state="resolved").title == "🟢 resolved: back"
+    assert (
+        told(None, title=title, state="resolved", reason="position closed").title
+        == "⚪ ended (position closed): ended"
+    )
+
+
+def test_times_are_the_reader_s():
+    style = Style(tz=ZoneInfo("Europe/Prague"))
+    changed = {name: getattr(POSITION, name) for name in POSITION.__struct_fields__}
+    changed["message"] = "{{ opened }}, {{ time }}; {{ opened.strftime('%H %Z') }}"
+    message = render(type(POSITION)(**changed), style, delivery_id="d1")
+    assert message.body.endswith("10:00:00 CET, 01:00:00; 10 CET")

@@ -10,7 +10,7 @@ import structlog
 import trio
 
 from support.outboxes import context
-from tocsin.alerts.message import Names
+from tocsin.alerts.wording import Style
 from tocsin.delivery.render import render
 from tocsin.delivery.templates import Templates
 
@@ -19,11 +19,11 @@ OWN = {
     "title": "{{ symbol }} lost {{ profit }}",
     "message": "{% for n in range(3) %}{{ n }}{% endfor %} by {{ rule }}",
 }
-SHIPPED = {"title": "{{ symbol }} {{ side }} is deep in the red: {{ profit }} {{ currency }}"}
+SHIPPED = {"title": "stopped out: {{ what }} · {{ where }}"}
 
 
 def draft(**says):
-    return partial(render, context(**says), Names(), delivery_id="d1", notes=("a remark",))
+    return partial(render, context(**says), Style(), delivery_id="d1", notes=("a remark",))
 
 
 @asynccontextmanager

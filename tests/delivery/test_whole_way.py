@@ -5,7 +5,7 @@ import trio
 
 from support.outboxes import delivery, handed_id
 from support.receivers import SLACK, TELEGRAM, Reply, slack_text, telegram_text
-from tocsin.alerts.message import Names
+from tocsin.alerts.wording import Style
 from tocsin.clock import SystemClock
 from tocsin.delivery.apprise_sender import make_sender
 from tocsin.delivery.model import ChannelSettings
@@ -29,7 +29,7 @@ async def database(tmp_path):
 
 def task(database, name, url, fallback=None):
     settings = ChannelSettings(urls=(Secret(url),))
-    channel = Channel(name=name, target=0, settings=settings, names=Names(), fallback=fallback)
+    channel = Channel(name=name, target=0, settings=settings, style=Style(), fallback=fallback)
     sender = make_sender(Secret(url), name=name)
 
     async def tell(_occurrence):
@@ -69,11 +69,10 @@ async def test_one_alert_on_three_services(services, mail, database):
     by_host = {request.host: request for request in services.requests}
     (post,) = mail.wait_for(1)
     expected = [
-        "firing: profit -60 < -50",
-        "what: position p1, <!channel> @\u2060here long",
-        "currency USD",
         "where: fx",
-        "profit: -60 USD",
+        "firing: profit -60 < -50",
+        "position p1, <!channel>␤@\u2060here long",
+        "currency USD",
     ]
     for text in (slack_text(by_host[SLACK]), telegram_text(by_host[TELEGRAM]), post.get_content()):
         lines = [line.strip() for line in text.splitlines()]

@@ -14,6 +14,7 @@ from support.mission import (
     WHOLE,
     cancel,
     connected,
+    headline,
     headlines,
     profit,
     settle,
@@ -74,7 +75,7 @@ async def test_between_the_firing_and_its_end(folder, people, exchange):
         await daemon.until_all_sent(9)
         await daemon.restart()
     assert headlines(people.told()) == WHOLE
-    (resolved,) = (text for text in people.told()["desk"] if text.startswith(OUT_OF_IT))
+    (resolved,) = (text for text in people.told()["desk"] if headline(text) == OUT_OF_IT)
     assert "worst -0.51, at start -0.51" in resolved
     assert len(exchange.topone.token_requests) == 1  # one more within a minute would lock us out for an hour
 
@@ -193,7 +194,7 @@ async def test_what_happened_while_it_was_dead(folder, people, exchange):
         ("broker", "order.filled", "order-1", "resync")
     ]
     (mail,) = people.told()["mail"]
-    assert mail.startswith("firing: order.filled, SHOP buy order on broker")
+    assert headline(mail).startswith("🟠 filled: SHOP buy")
     assert "found after a gap: it happened while the connection was away" in mail
 
 
@@ -227,4 +228,4 @@ async def test_a_service_that_will_have_nothing_of_us(folder, people, exchange):
     (news,), (message,) = people.told()["desk"], people.told()["mail"]
     assert "daemon.delivery_failed" in news
     assert "Telegram: 403 Forbidden: bot was blocked by the user" in news
-    assert message.startswith(CANCELED)
+    assert headline(message) == CANCELED

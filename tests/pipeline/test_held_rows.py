@@ -5,7 +5,7 @@ import pytest
 from support.outboxes import context
 from tocsin.alerts.decide import Routing
 from tocsin.alerts.held import HeldAlert, to_record
-from tocsin.alerts.message import Names
+from tocsin.alerts.wording import Style
 from tocsin.engine.engine import Engine
 from tocsin.entities import Entities
 from tocsin.pipeline import Options
@@ -40,7 +40,7 @@ def held(alert, **changes):
     ],
 )
 def test_a_held_alert_that_no_message_can_be_made_of(damage):
-    options = Options(routing=Routing(channels={}), targets={}, names=Names())
+    options = Options(routing=Routing(channels={}), targets={}, style=Style())
     telling = Telling(Engine((), Entities(()), str), lambda: options, str)
     rows = [held("a1"), held("bad", **damage), held("a2")]
     unreadable = telling.restore((), rows)

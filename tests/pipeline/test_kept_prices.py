@@ -24,7 +24,7 @@ class Kept(Story):
         self.turn.options = Options(
             routing=options.routing,
             targets=options.targets,
-            names=options.names,
+            style=options.style,
             market_data=self.market_data,
         )
 

@@ -192,7 +192,7 @@ async def test_what_was_due_before_a_message_is_told_though_the_message_ends_it(
     turn.messages([scene.position("p1", "-60", now)], now)
     batch = turn.messages([scene.position("p1", "0", now.later(12))], now.later(12), earliest=now.steady)
     told = [(each.state_told, each.context["condition"]) for each in batch.deliveries[::2]]
-    assert told == [("firing", "profit -60 < -50"), ("resolved", "no longer profit < -50")]
+    assert told == [("firing", "profit -60 < -50"), ("resolved", "profit 0 >= -50")]
 
 
 def test_one_transaction_holds_all_that_one_turn_changed() -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from support.observing import state_of
 from support.story import Story, compiled
-from tocsin.alerts.message import Names, default_body
+from tocsin.alerts.message import body
+from tocsin.alerts.wording import Style
 from tocsin.engine.model import Context
 from tocsin.events import Key, Observation
 
@@ -45,10 +46,11 @@ def bodies(story: Story, since: int = 0) -> list[str]:
     names = Context.__struct_fields__
     told = [each for each in story.told if each["at_test"] >= since]
     contexts = [{name: each[name] for name in names if name in each} for each in told]
-    return [default_body(msgspec.convert(context, Context), Names()) for context in contexts]
+    told = [msgspec.convert(context, Context) for context in contexts]
+    return [body(each, Style(), each.at) for each in told]
 
 
-SAYS = "not confirmed since 2026-01-01 00:00:10 UTC"
+SAYS = "not confirmed since 00:00:10 UTC"
 
 
 @pytest.mark.parametrize(("rule", "said"), [(RED, position()), (OPEN, order()), (LOSS, position())])

@@ -10,6 +10,7 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tocsin.alerts.wording import Style
 from tocsin.ruletest.bench import Bench
 from tocsin.ruletest.clock import SteppedClock
 from tocsin.ruletest.model import Action, Restart, RuleTests, Says, Silence
@@ -110,6 +111,7 @@ def told(said: list[tuple[int, dict]], at_these: set[int], otherwise: dict) -> l
 async def _play(tests: RuleTests, clock: SteppedClock, folder: Path) -> list[dict]:
     async with trio.open_nursery() as nursery:
         bench = Bench(
+            style=Style(),
             rules=tests.rules,
             channels=tests.channels,
             clock=clock,

@@ -8,6 +8,7 @@ import pytest
 import trio
 from click.testing import CliRunner, Result
 
+from tocsin.alerts.wording import Style
 from tocsin.cli import cli
 from tocsin.events import Observation, Order, Position, iso, number
 from tocsin.ruletest.bench import Bench
@@ -49,7 +50,12 @@ def left(tmp_path_factory):
     async def run() -> None:
         async with trio.open_nursery() as nursery:
             bench = Bench(
-                rules=rules, channels=["phone"], clock=clock, state_dir=folder / "state", nursery=nursery
+                style=Style(),
+                rules=rules,
+                channels=["phone"],
+                clock=clock,
+                state_dir=folder / "state",
+                nursery=nursery,
             )
             await bench.start(["fx"])
             for id_, symbol, profit in (("p1", "BTCUSD", "-60"), ("p2", "ETHUSD", "-60.50")):

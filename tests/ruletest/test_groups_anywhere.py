@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from support.observing import state_of
 from support.story import compiled
+from tocsin.alerts.wording import Style
 from tocsin.entities import Entities
 from tocsin.events import Observation, Position
 from tocsin.ruletest.bench import Bench
@@ -91,7 +92,12 @@ def lived(messages: list[Any], at_these: set[int], otherwise: str) -> tuple[list
     async def run(clock: SteppedClock, folder: Path) -> tuple[list[dict[str, Any]], list[bool]]:
         async with trio.open_nursery() as nursery:
             bench = Bench(
-                rules=RULES, channels=["phone"], clock=clock, state_dir=folder / "state", nursery=nursery
+                style=Style(),
+                rules=RULES,
+                channels=["phone"],
+                clock=clock,
+                state_dir=folder / "state",
+                nursery=nursery,
             )
             await bench.start(["fx"])
             at, right = 0.0, []

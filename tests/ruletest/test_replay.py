@@ -11,6 +11,7 @@ import pytest
 import trio
 from click.testing import CliRunner, Result
 
+from tocsin.alerts.wording import Style
 from tocsin.cli import cli
 from tocsin.events import Observation, Position, Ticker, from_iso, iso, number
 from tocsin.ruletest.bench import Bench
@@ -101,7 +102,7 @@ def test_it_says_so_to_people(recording):
     output = run(*ALONE).output
     assert "6 messages, 2024-11-15 12:55:20 to 2024-11-15 12:56:40 UTC" in output
     assert "in-the-red: would have fired 2 times" in output
-    assert "  2024-11-15 12:56:00 to 12:56:20  firing: profit -60 < -50, BTCUSD long" in output
+    assert "  2024-11-15 12:56:00 to 12:56:20  🟠 -60 USD BTCUSD long: profit < -50" in output
     assert "closed: would have fired 1 time\n" in output
     assert "would have fired 0 times: away" in output
 
@@ -118,7 +119,7 @@ def test_against_other_rules_it_says_what_they_add_and_lose(recording, here):
     assert [alert["rule"] for alert in told["added"]] == ["any-loss"]
     output = run(*ALONE, "--against", "edited.yaml").output
     assert "\nedited.yaml in the place of all the rules:\nadds 1 alert\n" in output
-    assert "  any-loss  firing: profit -60 < -2" in output
+    assert "  any-loss  🟠 -60" in output
     assert "\nloses 1 alert\n" in output
     assert told["replaces"] is None
 
@@ -417,6 +418,7 @@ def lived(
     async def run_it() -> list[Delivered]:
         async with trio.open_nursery() as nursery:
             bench = Bench(
+                style=Style(),
                 rules=tests.rules,
                 channels=tests.channels,
                 clock=clock,

@@ -94,7 +94,7 @@ def test_a_failure_shows_what_came_beside_what_was_expected_and_why(tmp_path):
         "    ! in-the-red p2                       nothing\n"
         "    ! canceled                            firing canceled o1 [desk phone] at 1m\n"
         "    3. title expected: BTCUSD\n"
-        "    3. title came:     ETHUSD\n"
+        "    3. title came:     🟠 ETHUSD\n"
         "    trace of in-the-red for p1:\n"
         "          0s  pending: profit -60 < -50: pending for 30s\n"
         "         30s  firing: profit -60 < -50\n"

@@ -130,3 +130,36 @@ def test_a_path_with_odd_characters_is_found(tmp_path):
 def test_counting_what_was_given_up_looks_at_nothing_else(store):
     plan = store._db.execute("EXPLAIN QUERY PLAN SELECT count(*) FROM deliveries WHERE status = 'dead'")
     assert "deliveries_dead" in plan.fetchone()[3]
+
+
+def test_history_has_what_was_sent_word_for_word_and_each_message_its_own(store, reader):
+    commit(store, deliveries=[delivery("d4", alert="a2", state_told="reminder", created_at=at(-4))])
+    store.record([
+        attempt("d3", "sent", at(-9), title="🔴 -60 USD BTC", body="firing: …"),
+        attempt("d4", "sent", at(-3), title="🔴 still: -70 USD BTC", body="reminder: …"),
+    ])  # fmt: skip
+    told = {row["id"]: (row["state_told"], row["title"], row["body"]) for row in reader.deliveries()}
+    assert told["d3"] == ("firing", "🔴 -60 USD BTC", "firing: …")
+    assert told["d4"] == ("reminder", "🔴 still: -70 USD BTC", "reminder: …")
+    titles = {row["id"]: row["title"] for row in reader.alerts()}
+    assert titles["a2"] == "🔴 still: -70 USD BTC"
+    assert titles["a3"] == "Loss on BTC-EUR"  # nothing was sent of it yet
+
+
+def test_what_was_sent_before_it_was_kept_is_shown_as_before(tmp_path):
+    older = Database(tmp_path / DATABASE)
+    migrate(older, stop_before="0011_deliveries_words")
+    older.execute(
+        """INSERT INTO alerts (id, rule, instance, venue, entity, state, severity, started_at, fired_at, title, body, data)
+        VALUES ('a1', 'loss', 'i', 'fx', 'p1', 'firing', 'info', '2026', '2026', 'as it was', 'body', '{}')"""
+    )
+    older.execute(
+        """INSERT INTO deliveries (id, alert, channel, state_told, target, severity, status, created_at, expires_at, next_at,
+        context) VALUES ('d1', 'a1', 'desk', 'firing', 0, 'info', 'sent', '2026', '2027', '2026', '{}')"""
+    )
+    older.conn.commit()
+    older.close()
+    opened(tmp_path).close()
+    reader = Reader(tmp_path / DATABASE)
+    assert [(row["id"], row["title"]) for row in reader.deliveries()] == [("d1", "as it was")]
+    assert [(row["title"], row["body"]) for row in reader.alerts()] == [("as it was", "body")]

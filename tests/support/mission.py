@@ -1,5 +1,6 @@
 """What the daemon is for, as rules and as things that happen at simulated venues."""
 
+import re
 from typing import Any
 
 from support.daemon import Daemon
@@ -56,15 +57,20 @@ def settle(exchange: Exchange, contract_id: str) -> None:
         assert exchange.glocalflex.push(glocalflex.contract(contract_id, status), "trade")
 
 
+def headline(text: str) -> str:
+    """The first line of a message, without what is another in each run: how long, how late, how bad in between."""
+    return re.sub(r"late [^:]+: | after \d+ s|, worst [-.0-9]+", "", text.splitlines()[0])
+
+
 def headlines(told: dict[str, list[str]]) -> dict[str, list[str]]:
-    """The first line of each message, sorted."""
-    return {channel: sorted(text.splitlines()[0] for text in texts) for channel, texts in told.items()}
+    """The headline of each message, sorted."""
+    return {channel: sorted(map(headline, texts)) for channel, texts in told.items()}
 
 
-IN_THE_RED = "critical, firing: profit -0.51 < -0.5, BTCUSD long on fx"
-OUT_OF_IT = "critical, resolved: profit is -0.39, BTCUSD long on fx"
-CANCELED = "firing: order.canceled, ETH/BTC buy order on spot"
-SETTLED = "firing: contract.settlement_completed_success, contract contract-1 on power"
+IN_THE_RED = "🔴 -0.51 USD BTCUSD long: profit < -0.5 · fx 9020b4e5"
+OUT_OF_IT = "🟢 resolved: BTCUSD long -0.39 USD · fx 9020b4e5"
+CANCELED = "🟠 canceled: ETH/BTC buy 1.389 at 0.08132 · spot"
+SETTLED = "🟠 settlement completed success: contract-1 sell 5000.0 W at 0.31 · power"
 WHOLE = {
     "desk": sorted([IN_THE_RED, OUT_OF_IT, CANCELED]),
     "phone": sorted([IN_THE_RED, OUT_OF_IT, CANCELED]),

@@ -17,7 +17,7 @@ import yaml
 
 from support.observing import state_of
 from tocsin.alerts.decide import Route, Routing
-from tocsin.alerts.message import Names
+from tocsin.alerts.wording import Style
 from tocsin.clock import ManualClock
 from tocsin.config.yaml import load
 from tocsin.document import Sequence
@@ -66,7 +66,7 @@ def options() -> Options:
     return Options(
         routing=Routing(channels=dict.fromkeys(CHANNELS, Route())),
         targets=dict.fromkeys(CHANNELS, Targets(1, parse_duration("24h"))),
-        names=Names(),
+        style=Style(),
     )
 
 

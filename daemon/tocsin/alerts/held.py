@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from tocsin.alerts.message import Names, default_title
+from tocsin.alerts.message import title
+from tocsin.alerts.wording import Style
 from tocsin.engine.model import Context
 
 _TOGETHER = frozenset({"silence", "notify_during"})
@@ -81,7 +82,7 @@ def from_record(record: Any) -> HeldAlert:
     return msgspec.convert(record, HeldAlert)
 
 
-def parcels(released: Iterable[HeldAlert], names: Names) -> Iterator[Parcel]:
+def parcels(released: Iterable[HeldAlert], style: Style) -> Iterator[Parcel]:
     """What to tell of what may be told now: events of one rule that waited for the same together, all else by itself.
 
     Together the latest speaks, with the count of all and the titles of the others.
@@ -96,7 +97,7 @@ def parcels(released: Iterable[HeldAlert], names: Names) -> Iterator[Parcel]:
             yield Parcel(held, held.context, (held,))
         elif held is (group := groups[held.rule])[-1]:
             count = sum(max(1, each.context.suppressed) for each in group)
-            titles = tuple(default_title(each.context, names) for each in group[:-1])
+            titles = tuple(title(each.context, style, each.context.at) for each in group[:-1])
             yield Parcel(
                 held, msgspec.structs.replace(held.context, suppressed=count, together=titles), tuple(group)
             )

@@ -1,13 +1,24 @@
-"""What a message says when the rule has no words of its own: what, where, how much, since when. Pure."""
+"""What a message says: a title for a locked phone, and a body with each fact once. The one place where both are composed. Pure.
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+A rule's own words take the place of ours, never that of the mark, of what state it is, and of what made it so.
+"""
 
-from msgspec import Struct, field
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 
 from tocsin.alerts.plain import plain
+from tocsin.alerts.wording import (
+    Style,
+    Times,
+    field_text,
+    mark,
+    number_shown,
+    of_member,
+    span_text,
+    unit_text,
+    value_shown,
+)
 from tocsin.engine.model import Context
-from tocsin.quantities import duration_text
 
 LATE = timedelta(seconds=10)  # what goes out later than that says by how much
 
@@ -39,29 +50,7 @@ _UNINTERESTING_ZERO = frozenset({"attempts", "unconfirmed"})
 _MOST_MEMBERS = 5
 _LONGEST_REASON = 60  # characters, in a title
 _TIMES = frozenset({"delivery_start", "delivery_end", "since", "last_message"})
-
-
-class Names(Struct, frozen=True):
-    """The names that people use: venue's account id or symbol -> name. Missing ones stay as the venue has them."""
-
-    accounts: Mapping[str, str] = field(default_factory=dict)
-    symbols: Mapping[str, str] = field(default_factory=dict)
-
-    def account(self, account: str) -> str:
-        name = self.accounts.get(account)
-        return f"{name} ({plain(account)})" if name else plain(account)
-
-    def symbol(self, symbol: str) -> str:
-        name = self.symbols.get(symbol)
-        return f"{name} ({plain(symbol)})" if name else plain(symbol)
-
-    def short_symbol(self, symbol: str) -> str:
-        return self.symbols.get(symbol) or plain(symbol)
-
-
-def time_text(time: datetime) -> str:
-    """A time as it is shown: to the second, in UTC, saying so."""
-    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+_IDS = frozenset({"order_id"})
 
 
 def late_by(context: Context, now: datetime) -> timedelta:
@@ -71,193 +60,343 @@ def late_by(context: Context, now: datetime) -> timedelta:
     return late if late > LATE else timedelta(0)
 
 
-def state_line(context: Context) -> str:
-    """The state, the event or condition in the vocabulary's words, and the reason: what no template can leave out."""
-    what = ", ".join(filter(None, (context.event, plain(context.condition))))
-    line = f"{context.state}: {what}" if what else str(context.state)
-    return f"{line} ({plain(context.reason)})" if context.reason else line
+def title(context: Context, style: Style, now: datetime, own: str | None = None) -> str:
+    """One line that says it all on a locked phone. `own`: what the rule says instead of us."""
+    words = own or _headline(context, style)
+    late = late_by(context, now)
+    lead = (
+        mark(context, style),
+        _END_WORD[bool(context.reason)].format(_end(context)) if context.state == "resolved" else "",
+        "still:" if context.state == "reminder" else "",
+        f"late {span_text(late)}:" if late else "",
+    )
+    return " ".join(filter(None, (*lead, words)))
 
 
-def default_title(context: Context, names: Names) -> str:
-    """One line that says it all on a locked phone."""
-    loud = f"{context.severity}, " if context.severity == "critical" else ""
-    what = context.event or plain(context.condition)
-    if context.state == "resolved" and context.value is not None:
-        what = f"{context.value_of} is {context.value}"  # not the value of then: what is so now
-    elif not what:
-        what = context.rule
-    if context.state == "resolved" and context.reason:
-        what += f" ({plain(context.reason, _LONGEST_REASON)})"
-    nowhere = context.kind in ("venue", "daemon") or not context.venue
-    where = "" if nowhere else f" on {plain(context.venue)}"
-    thing = _thing(context, names)
-    return f"{loud}{context.state}: {what}, {thing}{where}"
-
-
-def default_body(
-    context: Context, names: Names, *, late: timedelta = timedelta(0), notes: Sequence[str] = ()
+def body(
+    context: Context,
+    style: Style,
+    now: datetime,
+    own: str | None = None,
+    notes: Sequence[str] = (),
 ) -> str:
-    """The whole story, a fact a line. `notes` are the outbox's own remarks, first because they change the meaning."""
+    """The whole story, a fact a line. `notes` are the outbox's own remarks, first because they change the meaning.
+
+    What no text of the rule's own can leave out stands above it: who cuts the message cuts the rule's words.
+    """
+    times = Times(style.tz, now)
+    remarks = [*notes, *_remarks(context, now, times), *_together(context)]
+    if own:
+        return "\n".join([*remarks, f"{_state_line(context)} · {where(context, style)}", own])
     lines = [
-        state_line(context),
-        *notes,
-        f"what: {_what(context, names)}",
-        _details(context) if context.group is None else "",
-        f"where: {_where(context, names)}",
+        *remarks,
+        _where_line(context, style),
+        _state_line(context),
         _values(context),
-        _when(context),
-        *circumstances(context, late),
+        _when(context, times),
+        _what_line(context, style),
+        _members(context, style) if context.group is not None else _details(context, style, times),
         f"rule: {context.rule}, {context.severity}",
     ]
     return "\n".join(line for line in lines if line)
 
 
-def circumstances(context: Context, late: timedelta) -> list[str]:
-    """What a reader must know to judge the message, whatever words the rule has for it."""
+def what(context: Context, style: Style) -> str:
+    """What it is about, with what of it matters: `BTCUSD buy 1 at 60000, 0.5 filled`."""
+    if context.group is not None:
+        return _group(context, style)
+    return _WHAT.get(context.kind, _plain_thing)(context, style)
+
+
+def where(context: Context, style: Style) -> str:
+    """`fx Main`: the venue and the account, by the names that people use."""
+    if not context.venue:
+        return "all venues"
+    account = style.account(context.account) if context.account else ""
+    return " ".join(filter(None, (plain(context.venue), account)))
+
+
+# --------------------------------------------------------------------------------------------------------------- title
+
+_END_WORD = {True: "ended ({}):", False: "resolved:"}
+
+
+def _end(context: Context) -> str:
+    """What ended it, without the venue's own words for that, which stand in the body."""
+    return plain(context.reason.partition(": ")[0], _LONGEST_REASON)
+
+
+def _headline(context: Context, style: Style) -> str:
+    """The title without what stands before it."""
+    place = "" if context.kind in ("venue", "daemon") else f" · {where(context, style)}"
+    if context.event is not None:
+        happened = plain(context.event.partition(".")[2].replace("_", " "))
+        why = f", {plain(context.reason, _LONGEST_REASON)}" if context.reason else ""
+        return f"{happened}: {what(context, style)}{why}{place}"
+    thing = _thing(context, style)
+    if context.state != "resolved":
+        limit = plain(context.limit or context.condition) or context.rule
+        number = _number(context, context.value)
+        return f"{' '.join(filter(None, (number, thing)))}: {limit}{place}"
+    lasted = f"after {span_text(context.at - context.started_at)}"
+    if context.value is None:
+        return f"{thing}: {plain(context.condition)}, {lasted}{place}"
+    worst = f", worst {value_shown(context, context.worst, padded=True)}" if context.worst is not None else ""
+    return f"{thing} {_number(context, context.value)} {lasted}{worst}{place}"
+
+
+def _number(context: Context, number: str | None) -> str:
+    if number is None or context.value_of is None:
+        return ""
+    return f"{value_shown(context, number, padded=True)}{unit_text(context, context.value_of)}"
+
+
+def _thing(context: Context, style: Style) -> str:
+    """What a state is of, without the number that the title begins with."""
+    if context.group is not None:
+        return _group(context, style)
+    match context.kind:
+        case "account":
+            return (context.value_of or "account").replace("_", " ")
+        case "order":
+            return _order(context, style)
+        case "position":
+            return _symbol_and_side(context, style)
+        case "contract":
+            return _contract(context, style)
+        case _:
+            return _plain_thing(context, style)
+
+
+def _group(context: Context, style: Style) -> str:
+    """`positions`, `orders in BTCUSD`; the account and the venue are said elsewhere."""
+    per = context.group or {}
+    symbol, id_ = per.get("symbol"), per.get("id")
+    words = [f"{context.kind}s"]
+    if symbol:
+        words.append(f"in {style.symbol(symbol)}")
+    if id_:
+        words.append(style.id(id_))
+    return " ".join(words if per else ["all", *words])
+
+
+def _symbol_and_side(context: Context, style: Style) -> str:
+    name = style.symbol(context.symbol) if context.symbol else f"{context.kind} {style.id(context.entity)}"
+    return f"{name} {_text(context, 'side')}".strip()
+
+
+def _order(context: Context, style: Style) -> str:
+    done = context.event in ("order.filled", "order.partially_filled")
+    filled = _size(context, "filled")
+    amount = (filled if done else "") or _size(context, "amount") or _power(context)
+    price = (_first(context, "average") if done else "") or _first(context, "price", "stop_price", "average")
+    of_it = f", {filled} filled" if filled and not done else ""
+    return f"{_symbol_and_side(context, style)}{_sized(amount, price)}{of_it}"
+
+
+def _position(context: Context, style: Style) -> str:
+    thing, over = _symbol_and_side(context, style), context.fields.get("status") == "closed"
+    amount = _size(context, "amount")
+    if not over:
+        return f"{thing}{_sized(amount, _first(context, 'entry_price'))}"
+    profit = field_text(context, "profit", padded=True)
+    profit = f" {profit}{unit_text(context, 'profit')}" if profit is not None else ""
+    sized = _sized(amount, _first(context, "mark_price"))
+    return f"{thing}{profit}{',' if profit and sized else ''}{sized}"
+
+
+def _balance(context: Context, style: Style) -> str:
+    asset = style.symbol(str(context.fields.get("asset") or context.entity))
+    change, total = _first(context, "change"), _first(context, "total", "available")
+    if not change:
+        return f"{total} {asset}".strip()
+    return f"{change} {asset}" + (f", {total} left" if total else "")
+
+
+def _account(context: Context, style: Style) -> str:
+    del style
+    number = _number(context, context.value)
+    return f"{(context.value_of or 'account').replace('_', ' ')} {number}".strip()
+
+
+def _traded(context: Context, style: Style) -> str:
+    amount = _size(context, "amount") or _power(context)
+    return f"{_symbol_and_side(context, style)}{_sized(amount, _first(context, 'price'))}"
+
+
+def _contract(context: Context, style: Style) -> str:
+    side = _text(context, "side")
+    sized = _sized(_power(context) or _size(context, "energy"), _first(context, "price"))
+    return " ".join(filter(None, (style.id(context.entity), side))) + sized
+
+
+def _daemon(context: Context, style: Style) -> str:
+    del style
+    return _text(context, "subject") or plain(context.entity)
+
+
+def _plain_thing(context: Context, style: Style) -> str:
+    return style.symbol(context.symbol) if context.symbol else style.id(context.entity)
+
+
+_WHAT: Mapping[str, Callable[[Context, Style], str]] = {
+    "order": _order,
+    "position": _position,
+    "account": _account,
+    "balance": _balance,
+    "trade": _traded,
+    "book": _traded,
+    "contract": _contract,
+    "daemon": _daemon,
+}
+
+
+def _text(context: Context, name: str) -> str:
+    return plain(str(context.fields.get(name) or ""))
+
+
+def _first(context: Context, *names: str) -> str:
+    """The first of these numbers that has a value."""
+    return next((text for name in names if (text := field_text(context, name)) is not None), "")
+
+
+def _size(context: Context, name: str) -> str:
+    """A number that is worth saying: not a zero."""
+    text = field_text(context, name) or ""
+    return text if text.strip("-+0.eE") else ""
+
+
+def _power(context: Context) -> str:
+    power = _first(context, "power")
+    return f"{power} W" if power else ""
+
+
+def _sized(amount: str, price: str) -> str:
+    return (f" {amount}" if amount else "") + (f" at {price}" if price else "")
+
+
+# ---------------------------------------------------------------------------------------------------------------- body
+
+
+def _state_line(context: Context) -> str:
+    """The state, the event or condition in the vocabulary's words, and the reason: what no template can leave out."""
+    state = "ended" if context.state == "resolved" and context.reason else context.state
+    told = ", ".join(filter(None, (plain(context.event or ""), plain(context.condition))))
+    reason = f" ({plain(context.reason)})" if context.reason else ""
+    return f"{state}: {told}{reason}" if told else f"{state}{reason}"
+
+
+def _remarks(context: Context, now: datetime, times: Times) -> list[str]:
+    """What changes the meaning of the rest."""
     lines = []
     if context.unconfirmed_since is not None:
-        lines.append(f"not confirmed since {time_text(context.unconfirmed_since)}: the venue was away")
+        lines.append(f"not confirmed since {times.text(context.unconfirmed_since)}: the venue was away")
+    if late := late_by(context, now):
+        lines.append(f"late by {span_text(late)}")
+    if context.origin == "resync":
+        lines.append("found after a gap: it happened while the connection was away")
     if context.missing:
         lines.append(f"not known: {', '.join(context.missing)}; told to be on the safe side")
     if context.left_out:
         more = context.left_out_count - len(context.left_out)
         named = ", ".join(map(plain, context.left_out)) + (f" and {more} more" if more > 0 else "")
         lines.append(f"left out, for they have no value: {named}")
-    if context.suppressed:
-        lines.append(f"held back since the last message: {context.suppressed}")
-    lines += [f"  and {title}" for title in context.together[:_MOST_TOGETHER]]
-    if len(context.together) > _MOST_TOGETHER:
-        lines.append(f"  and {len(context.together) - _MOST_TOGETHER} more")
-    if context.origin == "resync":
-        lines.append("found after a gap: it happened while the connection was away")
-    if late:
-        lines.append(f"late by {duration_text(late)}")
     return lines
 
 
-def _thing(context: Context, names: Names) -> str:
+def _together(context: Context) -> list[str]:
+    """What else is told with it."""
+    lines = [f"held back since the last message: {context.suppressed}"] if context.suppressed else []
+    lines += [f"  and {other}" for other in context.together[:_MOST_TOGETHER]]
+    if len(context.together) > _MOST_TOGETHER:
+        lines.append(f"  and {len(context.together) - _MOST_TOGETHER} more")
+    return lines
+
+
+def _where_line(context: Context, style: Style) -> str:
+    place = plain(context.venue) or "all venues"
+    account = f", account {style.account_and_id(context.account)}" if context.account else ""
+    return f"where: {place}{account}"
+
+
+def _values(context: Context) -> str:
+    """`  profit -39 USD, worst -75, at start -60`: what the condition doesn't say of it, what is so now first."""
+    if context.value_of is None or context.value is None:
+        return ""
+    past = {"worst": context.worst, "at start": context.value_at_start} if context.event is None else {}
+    told = [
+        f"{word} {value_shown(context, past[word] or '')}"
+        for word in past
+        if past[word] not in (None, context.value)
+    ]
+    now = f"{context.value_of} {value_shown(context, context.value)}"
+    if not told and now in context.condition:
+        return ""
+    return "  " + ", ".join([f"{now}{unit_text(context, context.value_of)}", *told])
+
+
+def _when(context: Context, times: Times) -> str:
+    if context.event is not None:
+        return f"when: {times.text(context.time)}"
+    lasted = max(context.at - context.started_at, timedelta(0))
+    began = times.text(context.started_at)
+    if context.state == "resolved":
+        return f"lasted: {span_text(lasted)}, from {began} to {times.text(context.at)}"
+    return f"since: {began}" + (f", for {span_text(lasted)}" if lasted else "")
+
+
+def _what_line(context: Context, style: Style) -> str:
     if context.group is not None:
-        return _group(context.kind, context.group, names)
-    side = plain(str(context.fields.get("side") or ""))
-    symbol = names.short_symbol(context.symbol) if context.symbol else ""
-    match context.kind:
-        case "position":
-            words = [symbol or f"position {plain(context.entity)}", side]
-        case "order":
-            words = [symbol, side, "order" if symbol else f"order {plain(context.entity)}"]
-        case "account":
-            words = ["account", names.accounts.get(context.entity) or plain(context.entity)]
-        case "contract":
-            words = ["contract", plain(context.entity)]
-        case "daemon":
-            words = ["tocsin", plain(str(context.fields.get("subject") or ""))]
-        case _:
-            words = [symbol or plain(context.entity)]
-    return " ".join(filter(None, words))
+        return _group(context, style)
+    if context.entity == context.account:
+        return ""  # it is where it is
+    words = [f"{context.kind} {style.id(context.entity)}"]
+    side = _text(context, "side")
+    symbol = context.symbol or ""
+    if symbol in style.names.symbols:
+        words.append(f"{style.symbol(symbol)} ({style.id(symbol)})")
+    elif symbol and symbol != context.entity:
+        words.append(plain(symbol))
+    return ", ".join(words) + (f" {side}" if side else "")
 
 
-def _group(kind: str, per: Mapping[str, str | None], names: Names) -> str:
-    """`positions of account demo`, `orders in BTCUSD`, `all tickers`."""
-    words = [f"{kind}s"]
-    for name, value in per.items():
-        if name == "account":
-            words.append(f"of account {names.accounts.get(value or '') or plain(value or '')}")
-        elif name in ("symbol", "id"):
-            words.append(f"in {names.short_symbol(value or '')}" if name == "symbol" else plain(value or ""))
-    return " ".join(words) if len(words) > 1 or per.get("venue") else f"all {kind}s"
-
-
-def _members(context: Context, names: Names) -> str:
+def _members(context: Context, style: Style) -> str:
     """How many take part, and the first of them with what is put together: those that have the least of it."""
-    number = _inside(context.value_of)
+    number = of_member(context.value_of or "")
     shown = []
     for member in context.members[:_MOST_MEMBERS]:
-        symbol, id_ = member.get("symbol"), plain(str(member.get("id") or ""))
-        called = f"{names.short_symbol(str(symbol))} {id_}" if symbol and symbol != id_ else id_
-        value = member.get(number or "")
-        shown.append(f"{called} {plain(str(value))}" if value is not None else called)
+        symbol, id_ = member.get("symbol"), str(member.get("id") or "")
+        called = f"{style.symbol(str(symbol))} {style.id(id_)}" if symbol and symbol != id_ else style.id(id_)
+        value = member.get(number)
+        if value is not None:
+            called += f" {number_shown(str(value), number, derived=number in member.get('derived', ()))}"
+        shown.append(called)
     more = context.member_count - len(shown)
     listed = ", ".join(shown) + (f" and {more} more" if more > 0 and shown else "")
     return f"members: {context.member_count}" + (f" ({listed})" if listed else "")
 
 
-def _inside(value_of: str | None) -> str | None:
-    """`profit` of `sum(profit)`."""
-    return value_of.partition("(")[2].removesuffix(")") if value_of else None
-
-
-def _what(context: Context, names: Names) -> str:
-    if context.group is not None:
-        return f"{_group(context.kind, context.group, names)}\n{_members(context, names)}"
-    words = [f"{context.kind} {plain(context.entity)}"]
-    if context.symbol and context.symbol != context.entity:
-        words.append(names.symbol(context.symbol))
-    elif context.symbol and context.symbol in names.symbols:
-        words.append(names.symbols[context.symbol])
-    side = context.fields.get("side")
-    return ", ".join(words) + (f" {plain(str(side))}" if side else "")
-
-
-def _details(context: Context) -> str:
+def _details(context: Context, style: Style, times: Times) -> str:
     shown = []
     for name in _SHOWN.get(context.kind, ()):
         value = context.fields.get(name)
         if value is None or name == context.value_of or (name in _UNINTERESTING_ZERO and value == "0"):
             continue
-        shown.append(f"{name} {_value_text(name, value)}")
+        if name == "status" and context.event == f"{context.kind}.{value}":
+            continue
+        if name == "reason" and value == context.reason:
+            continue
+        shown.append(f"{name} {_detail(context, name, str(value), style, times)}")
     return "  " + ", ".join(shown) if shown else ""
 
 
-def _value_text(name: str, value: object) -> str:
+def _detail(context: Context, name: str, value: str, style: Style, times: Times) -> str:
     if name in _TIMES:
         try:
-            return time_text(datetime.fromisoformat(str(value)))
+            return times.text(datetime.fromisoformat(value))
         except ValueError:
-            return plain(str(value))
-    return f"{plain(str(value))} W" if name == "power" else plain(str(value))
-
-
-def _where(context: Context, names: Names) -> str:
-    venue = plain(context.venue)
-    if not venue:
-        return "all venues"
-    if not context.account:
-        return venue
-    return f"{venue}, account {names.account(context.account)}"
-
-
-def _values(context: Context) -> str:
-    """`profit is -39 USD; worst -75, at start -60`: what is so now comes first."""
-    if context.value_of is None or context.value is None:
-        return ""
-    money = context.fields.get("currency")
-    in_money = (context.value_of if context.group is None else _inside(context.value_of)) in (
-        "profit",
-        "balance",
-        "equity",
-        "margin",
-        "cost",
-        "commission",
-        "swap",
-    )
-    unit = f" {plain(str(money))}" if money and in_money else ""
-    line = f"{context.value_of}: {context.value}{unit}"
-    lived = context.event is None and (context.state != "firing" or context.value != context.value_at_start)
-    if not lived:
-        return line
-    past = [
-        f"{word} {value}"
-        for word, value in (("worst", context.worst), ("at start", context.value_at_start))
-        if value is not None
-    ]
-    now = " now" if context.state == "resolved" else ""
-    return f"{line}{now}, {', '.join(past)}" if past else f"{line}{now}"
-
-
-def _when(context: Context) -> str:
-    if context.event is not None:
-        return f"when: {time_text(context.time)}"
-    lasted = max(context.at - context.started_at, timedelta(0))
-    if context.state == "resolved":
-        return f"lasted: {duration_text(lasted)}, from {time_text(context.started_at)} to {time_text(context.at)}"
-    return f"since: {time_text(context.started_at)}" + (f", for {duration_text(lasted)}" if lasted else "")
+            return plain(value)
+    if name in _IDS:
+        return style.id(value)
+    number = number_shown(value, name, derived=name in context.derived)
+    return f"{number} W" if name == "power" else number

@@ -15,6 +15,10 @@ _HIDDEN = re.compile(
     "[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
 _BREAKS = re.compile(r"\s+")
+_LINE_ENDS = re.compile("\r\n|[\n\x85\u2028\u2029]")
+_CONTROLS = re.compile("[\x00-\x1f\x7f]")
+_PICTURES = 0x2400  # Unicode's block of pictures, one for each control character
+_DELETE = "\x7f"
 # A mention as Slack, Telegram and Discord read it: an @ that no word stands before. me@example.org is none.
 _MENTION = re.compile(r"(?<![\w.])@(?=\w)")
 # A word that a chat client would turn into a link.
@@ -30,9 +34,15 @@ def flat(text: str, longest: int = LONGEST) -> str:
 
 
 def plain(text: str, longest: int = LONGEST) -> str:
-    """A venue's text as it may stand in a message: flat, and neither mention nor link to any service."""
+    """A venue's text as it may stand in a message: flat, its control characters shown, no mention and no link to any service."""
+    if not text.isprintable():
+        text = _CONTROLS.sub(_picture, _LINE_ENDS.sub("\u2424", text[: 4 * longest]))
     text = _MENTION.sub(f"@{_JOINER}", flat(text, longest))
     return _LINK.sub(_unlinked, text)
+
+
+def _picture(match: re.Match[str]) -> str:
+    return "\u2421" if match[0] == _DELETE else chr(_PICTURES + ord(match[0]))
 
 
 def _visible(char: str) -> str:

@@ -10,17 +10,18 @@ from typing import Any
 
 import trio
 
-from tocsin.alerts.message import Names
+from tocsin.alerts.wording import Style
 from tocsin.app.dryrun import DrySender
 from tocsin.clock import Clock
 from tocsin.config.settings import Settings, VenueConfig
 from tocsin.delivery.apprise_sender import make_sender
 from tocsin.delivery.channel import Wakes
 from tocsin.delivery.emergency import SteadfastOutbox
-from tocsin.delivery.model import Sender
+from tocsin.delivery.model import ChannelSettings, Sender
 from tocsin.delivery.notes import Notes
 from tocsin.delivery.outages import Outages
 from tocsin.delivery.outbox import CHAT, Channel, run_channel
+from tocsin.delivery.services import is_terse, takes_whole_ids
 from tocsin.delivery.templates import Templates
 from tocsin.engine.changeover import became
 from tocsin.engine.engine import Engine
@@ -49,13 +50,20 @@ def make_options(settings: Settings) -> Options:
         targets={
             name: Targets(len(channel.urls), channel.expire) for name, channel in settings.channels.items()
         },
-        names=make_names(settings),
+        style=Style(names=settings.names, tz=settings.tz),
         market_data=settings.store_market_data,
     )
 
 
-def make_names(settings: Settings) -> Names:
-    return Names(accounts=settings.names.accounts, symbols=settings.names.symbols)
+def make_style(settings: Settings, channel: ChannelSettings, target: int) -> Style:
+    """How one URL of a channel is written to."""
+    url = channel.urls[target]
+    return Style(
+        names=settings.names,
+        tz=settings.tz,
+        marks="text" if is_terse(url) else channel.marks,
+        whole_ids=takes_whole_ids(url),
+    )
 
 
 def venue_feed(venue: VenueConfig) -> VenueFeed:
@@ -188,7 +196,11 @@ class Rooms:
         )
         await run_channel(
             Channel(
-                name=name, target=target, settings=channel, names=make_names(settings), fallback=fallback
+                name=name,
+                target=target,
+                settings=channel,
+                style=make_style(settings, channel, target),
+                fallback=fallback,
             ),
             sender=sender,
             outbox=self.outbox,

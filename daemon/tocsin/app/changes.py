@@ -42,14 +42,14 @@ def channels(before: Settings, after: Settings) -> Difference:
 
 
 def stale_channels(before: Settings, after: Settings) -> tuple[str, ...]:
-    """The channels whose tasks have to begin anew: those that changed, whose fallback did, or that use other names."""
+    """The channels whose tasks have to begin anew: those that changed, whose fallback did, or that are written otherwise."""
     difference = channels(before, after)
     moved = {*difference.added, *difference.removed, *difference.changed}
-    renamed = before.names != after.names
+    reworded = (before.names, before.tz) != (after.names, after.tz)
     return tuple(
         name
         for name, channel in after.channels.items()
-        if name in before.channels and (renamed or name in moved or channel.fallback in moved)
+        if name in before.channels and (reworded or name in moved or channel.fallback in moved)
     )
 
 

@@ -1,6 +1,7 @@
 """Logs on standard error: JSON lines for the journal, readable lines for a terminal; never a secret, never a forged line."""
 
 import json
+import os
 import sys
 import traceback
 from collections.abc import Mapping, MutableMapping
@@ -12,6 +13,14 @@ from tocsin.secrets import Masker
 
 LogFormat = Literal["auto", "json", "console"]
 Level = Literal["debug", "info", "warning", "error"]
+_PRIORITIES: Mapping[str, int] = {
+    "debug": 7,
+    "info": 6,
+    "warning": 4,
+    "error": 3,
+    "exception": 3,
+    "critical": 2,
+}
 
 
 def make_log(
@@ -27,6 +36,7 @@ def make_log(
         )
     else:
         renderer = structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
+    priorities = not console and _is_journal(out)
     processors: list[Any] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
@@ -35,6 +45,7 @@ def make_log(
         renderer,
         *([] if console else [_one_line]),
         _Mask(masker),
+        *([_with_priority] if priorities else []),
     ]
     return structlog.wrap_logger(
         structlog.PrintLogger(out),
@@ -42,6 +53,20 @@ def make_log(
         wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=False,
     )
+
+
+def _is_journal(out: TextIO, environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether the stream is the one that systemd connects to the journal: `JOURNAL_STREAM` is its device and inode."""
+    try:
+        there = os.fstat(out.fileno())
+    except (OSError, ValueError):  # no file, or closed
+        return False
+    return environ.get("JOURNAL_STREAM") == f"{there.st_dev}:{there.st_ino}"
+
+
+def _with_priority(_logger: Any, method: str, line: str) -> str:
+    """The line with its syslog level before it, as the journal reads it (sd-daemon(3))."""
+    return f"<{_PRIORITIES.get(method, 6)}>{line}"
 
 
 class _Mask:

@@ -34,7 +34,7 @@ def command(config: Path | None, *, everything: bool, output: str) -> None:
         status = paint(delivery["status"], _COLOURS.get(delivery["status"]))
         tried = f", {delivery['attempts']} attempts" if delivery["attempts"] else ""
         click.echo(
-            f"{time_of(delivery['created_at'])}  {delivery['channel']}  {status}{tried}  {delivery.get('title') or ''}"
+            f"{time_of(delivery['created_at'])}  {delivery['channel']}  {delivery['state_told']}  {status}{tried}  {delivery.get('title') or ''}"
         )
         if delivery["status"] == "pending" and delivery["error"]:
             click.echo(f"  next try {time_of(delivery['next_at'])}")

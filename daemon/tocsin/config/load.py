@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
-from tocsin.alerts.message import Names
+from tocsin.alerts.wording import Names
 from tocsin.config import shape
 from tocsin.config.calendars import read_calendars
 from tocsin.config.channels import ValidateUrl, read_channels
@@ -90,6 +90,7 @@ def _settings(reading: Reading, validate_url: ValidateUrl | None) -> Settings | 
         rules=tuple(rules),
         state_dir=state_dir,
         names=Names(accounts=common.names.accounts, symbols=common.names.symbols),
+        tz=common.tz,
         retention=common.retention,
         log=common.log,
         store_market_data=common.store_market_data,

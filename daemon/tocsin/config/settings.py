@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
+from zoneinfo import ZoneInfo
 
 from pydantic import (
     BaseModel,
@@ -19,7 +20,7 @@ from pydantic import (
 )
 
 from tocsin.alerts.decide import Route, Routing
-from tocsin.alerts.message import Names
+from tocsin.alerts.wording import Names
 from tocsin.delivery.model import ChannelSettings
 from tocsin.engine.model import SEVERITIES, Severity
 from tocsin.engine.rule import Rule
@@ -56,10 +57,29 @@ Age: TypeAlias = Annotated[
 ]
 
 
+def _zone(text: Any) -> ZoneInfo:
+    if isinstance(text, ZoneInfo):
+        return text
+    try:
+        return ZoneInfo(text)
+    except (ValueError, OSError, LookupError, TypeError):
+        raise ValueError("no time zone is called so; write it like Europe/Berlin") from None
+
+
+Zone: TypeAlias = Annotated[
+    ZoneInfo,
+    BeforeValidator(_zone),
+    PlainSerializer(str),
+    WithJsonSchema({"type": "string", "examples": ["Europe/Berlin", "UTC"]}),
+]
+
+
 class Section(BaseModel):
     """One section of the config. An unknown key is an error; a value is never shown in one."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, arbitrary_types_allowed=True
+    )
 
 
 class NamesSection(Section):
@@ -119,6 +139,9 @@ class Common(Section):
 
     defaults: Defaults = Defaults()
     names: NamesSection = NamesSection()
+    tz: Zone = Field(
+        ZoneInfo("UTC"), description="the IANA time zone of what people read, such as Europe/Prague"
+    )
     retention: Retention = Retention()
     log: LogSettings = LogSettings()
     state_dir: str | None = Field(
@@ -158,6 +181,7 @@ class Settings:
     rules: tuple[Rule, ...]
     state_dir: Path
     names: Names
+    tz: ZoneInfo
     retention: Retention
     log: LogSettings
     store_market_data: StoreMarketData

@@ -4,12 +4,13 @@ import json
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
-from tocsin.alerts.message import Names, late_by, time_text
 from tocsin.alerts.plain import flat
+from tocsin.alerts.wording import Style, Times, mark_of
 from tocsin.delivery.model import Message
 from tocsin.delivery.render import render
 from tocsin.engine.model import Context
@@ -48,7 +49,7 @@ class Parcel(Struct, frozen=True):
         return max(delivery.attempts for delivery in self.all)
 
 
-def gather(waiting: Sequence[Delivery], age: Age) -> Parcel:
+def gather(waiting: Sequence[Delivery], age: Age, style: Style) -> Parcel:
     """What to send first of what waits, in order, for one alert on one target (never empty).
 
     A firing that waited in vain and its resolution are one message; reminders give way to whatever is newer.
@@ -58,7 +59,8 @@ def gather(waiting: Sequence[Delivery], age: Age) -> Parcel:
     if first.state_told == "firing":
         if ends is not None and (first.attempts > 0 or age(first.created_at) >= _IN_VAIN):
             end = waiting[ends]
-            note = f"was firing from {time_text(_at(first))} to {time_text(_at(end))}; not told before"
+            times = Times(style.tz, first.created_at + age(first.created_at))
+            note = f"was firing from {times.text(_at(first))} to {times.text(_at(end))}; not told before"
             return Parcel(end, tuple(waiting[:ends]), (note,))
         return Parcel(first, _reminders(waiting[1:]))
     if first.state_told == "reminder":
@@ -78,23 +80,24 @@ def _reminders(waiting: Sequence[Delivery]) -> tuple[Delivery, ...]:
     return tuple(found)
 
 
-def draft(parcel: Parcel, names: Names, age: Age) -> partial[Message]:
+def draft(parcel: Parcel, style: Style, age: Age) -> partial[Message]:
     """What renders the parcel as it is sent now. ValueError where its context can't be read."""
     carrier = parcel.carrier
     context = msgspec.convert(carrier.context, Context)
-    late = late_by(context, context.at + age(context.at))
+    now = context.at + age(context.at)
     notes = (*parcel.notes, *_kept_notes(carrier))
-    return partial(render, context, names, delivery_id=carrier.id, late=late, notes=notes)
+    return partial(render, context, style, delivery_id=carrier.id, now=now, notes=notes)
 
 
-def bare_message(parcel: Parcel, error: Exception) -> Message:
+def bare_message(parcel: Parcel, error: Exception, style: Style) -> Message:
     """For one that can't be made into a proper message. Ugly, but told."""
     carrier = parcel.carrier
     facts = flat(json.dumps(carrier.context, default=str, ensure_ascii=False), 3000)
+    severity: Literal["critical", "warning"] = "critical" if carrier.severity == "critical" else "warning"
     return Message(
-        title=f"{carrier.state_told}: alert {carrier.alert}",
+        title=f"{mark_of(severity, style)} {carrier.state_told}: alert {carrier.alert}",
         body=f"(its context can't be read: {flat(f'{type(error).__name__}: {error}')})\n{facts}",
-        severity="critical" if carrier.severity == "critical" else "warning",
+        severity=severity,
         delivery_id=carrier.id,
     )
 

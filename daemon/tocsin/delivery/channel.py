@@ -7,7 +7,7 @@ from typing import Protocol
 
 import trio
 
-from tocsin.alerts.message import Names
+from tocsin.alerts.wording import Style
 from tocsin.delivery.model import ChannelSettings
 from tocsin.store.model import Attempt, Delivery
 
@@ -82,5 +82,5 @@ class Channel:
     name: str
     target: int
     settings: ChannelSettings
-    names: Names
+    style: Style
     fallback: tuple[str, int] | None = None

@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 from msgspec import Struct
 from pydantic import BaseModel, ConfigDict, Field
 
+from tocsin.alerts.wording import Marks
 from tocsin.quantities import Duration, SecretText
 
 
@@ -28,6 +29,9 @@ class ChannelSettings(BaseModel):
         "info", description="nothing below this goes here"
     )
     send_resolved: bool = Field(True, description="whether the end of an alert is told here")
+    marks: Marks = Field(
+        "emoji", description="what stands before a title: emoji, or text (CRITICAL, WARNING, INFO, OK, ENDED)"
+    )
     expire: Duration = Field(timedelta(hours=24), description="give up on a message after so long")
 
 

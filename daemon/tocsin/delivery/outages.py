@@ -9,7 +9,7 @@ import msgspec
 import trio
 from msgspec import Struct
 
-from tocsin.alerts.message import time_text
+from tocsin.alerts.wording import time_text
 from tocsin.delivery.channel import Wake
 from tocsin.delivery.notes import Notes
 from tocsin.delivery.patience import RunClock

@@ -27,7 +27,7 @@ from tocsin.delivery.backlog import (
 )
 from tocsin.delivery.channel import Channel, Outbox, Wake
 from tocsin.delivery.fallback import Fallback
-from tocsin.delivery.model import Outcome, Sender
+from tocsin.delivery.model import Message, Outcome, Sender
 from tocsin.delivery.notes import Notes
 from tocsin.delivery.outages import Failures, Outages
 from tocsin.delivery.pace import pace_for
@@ -136,39 +136,42 @@ class _ChannelTask:
         waiting = await self._queue.waiting(alert)
         if not waiting:
             return
-        parcel = gather(waiting, self._time.age)
+        parcel = gather(waiting, self._time.age, self._channel.style)
         if is_expired(parcel, self._time.age) and parcel.attempts > 0:
             await self._bury(parcel, parcel.carrier.error or "not delivered in time")
             return
         begun = self._time.steady()
-        outcome = await self._send(parcel)
+        made = await self._made(parcel)
+        outcome = await self._send(parcel, made)
         self._pace = self._pace.after(self._time.now())
         await self._tell_moved(outcome)
         if outcome.sent:
-            await self._sent(parcel, outcome)
+            await self._sent(parcel, outcome, made)
         elif is_expired(parcel, self._time.age):
             await self._bury(parcel, outcome.answer)
         else:
             await self._failed(parcel, outcome, begun)
 
-    async def _send(self, parcel: Parcel) -> Outcome:
+    async def _made(self, parcel: Parcel) -> Message:
         try:
-            made = await self._render(draft(parcel, self._channel.names, self._time.age))
+            return await self._render(draft(parcel, self._channel.style, self._time.age))
         except Exception as error:  # noqa: BLE001 - loud in the log
             # Whatever it is, the others on this channel don't wait for it.
             self._log.exception("a message can't be made", delivery=parcel.carrier.id)
-            made = bare_message(parcel, error)
+            return bare_message(parcel, error, self._channel.style)
+
+    async def _send(self, parcel: Parcel, made: Message) -> Outcome:
         with trio.move_on_after(SEND_DEADLINE):
             try:
                 return await self._sender.send(made)
-            except Exception as error:  # noqa: BLE001 - same
+            except Exception as error:  # noqa: BLE001 - loud in the log
                 self._log.exception("a message can't be sent", delivery=parcel.carrier.id)
                 return Outcome(
                     sent=False, answer=f"{self._sender.name}: internal error ({type(error).__name__})"
                 )
         return Outcome(sent=False, answer=f"{self._sender.name}: no answer within {SEND_DEADLINE:g} s")
 
-    async def _sent(self, parcel: Parcel, outcome: Outcome) -> None:
+    async def _sent(self, parcel: Parcel, outcome: Outcome, made: Message) -> None:
         if self._failures:
             self._log.info("delivering again", answer=outcome.answer)
         self._failures, self._held_until = 0, float("-inf")
@@ -182,10 +185,19 @@ class _ChannelTask:
             also = self._fallback.take_end(parcel, self._time.now().wall, heard=heard)
             to = other if also else None
             end = Attempt(
-                delivery=carrier.id, status="sent", at=self._time.now().wall, handed_to=to, also=also
+                delivery=carrier.id,
+                status="sent",
+                at=self._time.now().wall,
+                handed_to=to,
+                title=made.title,
+                body=made.body,
+                also=also,
             )
             return self._closing(parcel, end)
 
+        self._log.info(
+            "sent", delivery=carrier.id, alert=carrier.alert, told=carrier.state_told, attempt=parcel.attempts + 1, answer=outcome.answer
+        )  # fmt: skip
         await self._record(parcel, sent)
         await self.failures.delivered(carrier.alert)
 
@@ -197,7 +209,7 @@ class _ChannelTask:
             rest = delay if self._failures == tries else backoff(self._failures, self._jitter())
             self._held_until = self._time.steady() + max(rest, outcome.retry_after or 0.0)
         self._log.warning(
-            "not delivered", delivery=parcel.carrier.id, answer=outcome.answer, attempt=tries, permanent=outcome.permanent
+            "not delivered", delivery=parcel.carrier.id, alert=parcel.carrier.alert, answer=outcome.answer, attempt=tries, permanent=outcome.permanent
         )  # fmt: skip
         wait = timedelta(seconds=max(delay, outcome.retry_after or 0.0))
         next_at = self._time.wall() + min(wait, life_left(parcel.carrier, self._time.age))
@@ -257,7 +269,7 @@ class _ChannelTask:
             waiting = await self._queue.waiting(alert)
             if not waiting:
                 return None
-            parcel = gather(waiting, self._time.age)
+            parcel = gather(waiting, self._time.age, self._channel.style)
             left = self._critical_for(parcel.carrier)
             if left > timedelta(0):
                 return left

@@ -1,19 +1,22 @@
 """From a delivery's frozen context to the message that goes out: the rule's words, or ours, and what neither may omit."""
 
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
-from functools import lru_cache
-from typing import Any, Self
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import lru_cache, partial
+from typing import Any
 
 from jinja2 import Template, TemplateSyntaxError
 from jinja2.exceptions import SecurityError, UndefinedError
 
-from tocsin.alerts.message import Names, circumstances, default_body, default_title, state_line
+from tocsin.alerts.message import body, late_by, title, what, where
 from tocsin.alerts.plain import plain
+from tocsin.alerts.wording import Style, Times, number_shown, value_shown
 from tocsin.delivery.model import Message
 from tocsin.delivery.sandbox import Box, run
+from tocsin.delivery.template_values import AccountText, NamedText, ShownNumber
 from tocsin.engine.model import Context
-from tocsin.events import KINDS
+from tocsin.events import KINDS, stored_number
 from tocsin.events.vocabulary import all_fields, fields, parse_value
 
 _ACCOUNT = "account"
@@ -22,37 +25,41 @@ _BOX = Box()
 
 def render(
     context: Context,
-    names: Names,
+    style: Style,
     *,
     delivery_id: str,
-    late: timedelta = timedelta(0),
+    now: datetime | None = None,
     notes: Sequence[str] = (),
 ) -> Message:
-    """The message. A template that fails is told of in the message, which then has our own words instead.
+    """The message as it goes out `now` (else at the transition). A template that fails is told of in it, and we say it.
 
     `notes` are the outbox's remarks (`was firing from … to …`); they are in the message whatever the template.
     """
+    now = now or context.at
     remarks = list(notes)
-    values = _values(context, names, late)
-    title = body = None
-    if context.title is not None:
-        title = _try("title", context.title, values, remarks)
-    if context.message is not None:
-        body = _try("message", context.message, values, remarks)
+    own_title = own_body = None
+    if context.title is not None or context.message is not None:
+        make = partial(_made, _values(context, style, now), style, now)
+        own_title = _try("title", context.title, make, remarks)
+        own_body = _try("message", context.message, make, remarks)
     return Message(
-        title=_with_state(" ".join(title.split()), context) if title else default_title(context, names),
-        body=_with_facts(body, context, late, remarks)
-        if body
-        else default_body(context, names, late=late, notes=remarks),
+        title=title(context, style, now, " ".join(own_title.split()) if own_title else None),
+        body=body(context, style, now, own_body, remarks),
         severity=context.severity,
         delivery_id=delivery_id,
         resolved=context.state == "resolved",
     )
 
 
-def _try(what: str, source: str, values: Mapping[str, Any], remarks: list[str]) -> str | None:
+def _made(values: Mapping[str, Any], style: Style, now: datetime, source: str) -> str:
+    return run(_compiled(source), values, Times(style.tz, now)).strip()
+
+
+def _try(what: str, source: str | None, make: Callable[[str], str], remarks: list[str]) -> str | None:
+    if source is None:
+        return None
     try:
-        return run(_compiled(source), values).strip()
+        return make(source)
     except Exception as error:  # noqa: BLE001 # a template is the user's program: whatever it raises, the alert still goes
         remarks.append(f"(the rule's {what} template failed: {plain(_why(error), 200)})")
         return None
@@ -79,76 +86,73 @@ def _compiled(source: str) -> Template:
     return _BOX.ready(source)
 
 
-def _with_state(title: str, context: Context) -> str:
-    """A title written for the firing would say of an end that it goes on."""
-    state: str = context.state
-    return title if state == "firing" or state in title.lower() else f"{state}: {title}"
-
-
-def _with_facts(body: str, context: Context, late: timedelta, remarks: Sequence[str]) -> str:
-    return "\n".join([*remarks, body, "", state_line(context), *circumstances(context, late)])
-
-
-def _values(context: Context, names: Names, late: timedelta) -> dict[str, Any]:
+def _values(context: Context, style: Style, now: datetime) -> dict[str, Any]:
+    """What a template can use: each value exact, and shown as people read it."""
     values: dict[str, Any] = dict.fromkeys(fields(context.kind))
-    values |= _typed(context.kind, context.fields)
+    values |= _typed(context.kind, context.fields, style, context.derived)
     values |= {
         "venue": plain(context.venue),
         "kind": context.kind,
-        "event": context.event or "",
+        "event": plain(context.event or ""),
         "id": plain(context.entity),
-        "symbol": plain(context.symbol) if context.symbol else values.get("symbol"),
+        "symbol": _symbol(context.symbol, style) if context.symbol else values.get("symbol"),
         "origin": context.origin,
-        "time": context.time,
-        "received": context.at,
-        "last_seen": context.last_seen,
+        "time": _local(context.time, style),
+        "received": _local(context.at, style),
+        "last_seen": _local(context.last_seen, style) if context.last_seen else None,
         "rule": context.rule,
         "severity": context.severity,
-        "state": context.state,
+        "state": "ended" if context.state == "resolved" and context.reason else context.state,
         "condition": plain(context.condition),
         "reason": plain(context.reason) or values.get("reason") or "",
-        "value": _number(context.value),
-        "value_at_start": _number(context.value_at_start),
-        "worst": _number(context.worst),
-        "started_at": context.started_at,
-        "fired_at": context.fired_at,
-        "as_of": context.time,
+        "value": _value(context, context.value),
+        "value_at_start": _value(context, context.value_at_start),
+        "worst": _value(context, context.worst),
+        "started_at": _local(context.started_at, style),
+        "fired_at": _local(context.fired_at, style) if context.fired_at else None,
+        "as_of": _local(context.time, style),
         "duration": max(context.at - context.started_at, timedelta(0)),
-        "late": late,
-        "members": [_member(context.kind, member) for member in context.members],
+        "late": late_by(context, now),
+        "members": [_member(context.kind, member, style) for member in context.members],
         "missing_fields": list(context.missing),
         "suppressed": context.suppressed,
-        "account_name": names.account(context.account) if context.account else None,
-        "symbol_name": names.short_symbol(context.symbol) if context.symbol else None,
+        "account_name": style.account_and_id(context.account) if context.account else None,
+        "symbol_name": style.symbol(context.symbol) if context.symbol else None,
+        "what": what(context, style),
+        "where": where(context, style),
     }
-    account = _typed(_ACCOUNT, context.account_fields)
-    values[_ACCOUNT] = AccountText(plain(context.account or ""), dict.fromkeys(fields(_ACCOUNT)) | account)
+    account = _typed(_ACCOUNT, context.account_fields, style, context.account_derived)
+    named = style.account(context.account) if context.account else ""
+    values[_ACCOUNT] = AccountText.of(
+        plain(context.account or ""), named, dict.fromkeys(fields(_ACCOUNT)) | account
+    )
     return values
 
 
-def _member(kind: str, member: Mapping[str, Any]) -> dict[str, Any]:
+def _member(kind: str, member: Mapping[str, Any], style: Style) -> dict[str, Any]:
     """One entity of a group: its fields, whether they have a value or not."""
-    account = member.get(_ACCOUNT)
-    common = {_ACCOUNT: plain(str(account)) if account else None, "id": plain(str(member.get("id") or ""))}
-    return dict.fromkeys(fields(kind)) | _typed(kind, member) | common
+    typed = _typed(kind, member, style, member.get("derived", ()))
+    account = str(member.get(_ACCOUNT) or "")
+    if symbol := member.get("symbol"):
+        typed["symbol"] = _symbol(str(symbol), style)
+    common = {
+        _ACCOUNT: NamedText(plain(account), style.account(account)) if account else None,
+        "id": plain(str(member.get("id") or "")),
+    }
+    return dict.fromkeys(fields(kind)) | typed | common
 
 
-class AccountText(str):
-    """The account's id as text, and with a dot its fields: `{{ account }}` and `{{ account.equity }}`."""
-
-    __slots__ = ("fields",)
-    fields: Mapping[str, Any]
-
-    def __new__(cls, text: str, values: Mapping[str, Any]) -> Self:
-        made = super().__new__(cls, text)
-        made.fields = values
-        return made
-
-    def __getitem__(self, key: Any) -> Any:
-        return self.fields[key] if isinstance(key, str) else super().__getitem__(key)
+def _symbol(symbol: str, style: Style) -> NamedText:
+    return NamedText(plain(symbol), style.symbol(symbol))
 
 
-def _typed(kind: str, plain_fields: Mapping[str, Any]) -> dict[str, Any]:
+def _local(time: datetime, style: Style) -> datetime:
+    return time.astimezone(style.tz)
+
+
+def _typed(
+    kind: str, plain_fields: Mapping[str, Any], style: Style, derived: Collection[str]
+) -> dict[str, Any]:
     known = all_fields(kind) if kind in KINDS else {}
     typed: dict[str, Any] = {}
     for name, value in plain_fields.items():
@@ -159,9 +163,17 @@ def _typed(kind: str, plain_fields: Mapping[str, Any]) -> dict[str, Any]:
             parsed = parse_value(field_type, value)
         except ValueError:  # kept by another version, whose vocabulary had another type for it
             parsed = str(value)
-        typed[name] = plain(parsed) if isinstance(parsed, str) else parsed
+        match parsed:
+            case str():
+                typed[name] = plain(parsed)
+            case datetime():
+                typed[name] = _local(parsed, style)
+            case Decimal():
+                typed[name] = ShownNumber.of(parsed, number_shown(str(value), name, derived=name in derived))
+            case _:
+                typed[name] = parsed
     return typed
 
 
-def _number(text: str | None) -> Any:
-    return parse_value("number", text) if text is not None else None
+def _value(context: Context, text: str | None) -> ShownNumber | None:
+    return ShownNumber.of(stored_number(text), value_shown(context, text)) if text is not None else None

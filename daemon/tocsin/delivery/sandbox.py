@@ -20,9 +20,8 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.tests import TESTS
 from jinja2.visitor import NodeTransformer
 
-from tocsin.alerts.message import time_text
-from tocsin.events import number_text
-from tocsin.quantities import duration_text
+from tocsin.alerts.wording import Times
+from tocsin.delivery.template_values import formatted_time, shown, times
 
 LONGEST_SOURCE = 20_000  # characters of a template
 LONGEST_TEXT = 16_000  # characters that a template, or any part of it, may come to
@@ -41,7 +40,7 @@ _METHODS: Mapping[type, frozenset[str]] = {
         "lower", "lstrip", "partition", "removeprefix", "removesuffix", "rpartition", "rsplit", "rstrip", "split", "splitlines",
         "startswith", "strip", "title", "upper",
     }),
-    datetime: frozenset({"year", "month", "day", "hour", "minute", "second", "date", "time", "isoformat", "timestamp", "weekday"}),
+    datetime: frozenset({"year", "month", "day", "hour", "minute", "second", "date", "time", "isoformat", "timestamp", "weekday", "strftime"}),
     timedelta: frozenset({"days", "seconds", "total_seconds"}),
     Decimal: frozenset({"is_signed", "is_zero", "copy_abs", "normalize"}),
     dict: frozenset({"get", "items", "keys", "values"}),
@@ -100,7 +99,7 @@ class Box(ImmutableSandboxedEnvironment):
         )
         self.filters = {name: FILTERS[name] for name in _FILTERS} | {
             "format": _format, "replace": _replace, "join": _join, "_counted": _counted, "_together": _together,
-            "_shallow": _shallow, "list": _list, "default": _default, "d": _default, "round": _round,
+            "_shallow": _shallow, "strftime": formatted_time, "list": _list, "default": _default, "d": _default, "round": _round,
         }  # fmt: skip
         self.filters = {name: _costing(call) for name, call in self.filters.items()}
         self.tests = {name: _costing(call) for name, call in TESTS.items()}  # type: ignore[arg-type]  # Jinja's: "function"
@@ -131,7 +130,10 @@ class Box(ImmutableSandboxedEnvironment):
         return
 
     def call(self, context: Any, called: Any, /, *args: Any, **kwargs: Any) -> Any:
-        _spend(getattr(called, "__self__", None), *args)
+        of = getattr(called, "__self__", None)
+        _spend(of, *args)
+        if isinstance(of, datetime) and called == of.strftime:
+            return formatted_time(of, *args, **kwargs)
         return super().call(context, called, *args, **kwargs)
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
@@ -144,9 +146,9 @@ class Box(ImmutableSandboxedEnvironment):
         return _short(super().call_binop(context, operator, left, right))
 
 
-def run(template: Template, values: Mapping[str, Any]) -> str:
+def run(template: Template, values: Mapping[str, Any], as_shown: Times) -> str:
     """The text that the template makes of `values`, cut. Raises whatever the template's own mistakes raise."""
-    token = _steps.set([STEPS])
+    token, outer = _steps.set([STEPS]), times.set(as_shown)
     pieces: list[str] = []
     length = 0
     try:
@@ -158,26 +160,8 @@ def run(template: Template, values: Mapping[str, Any]) -> str:
                 break
     finally:
         _steps.reset(token)
+        times.reset(outer)
     return "".join(pieces)[: LONGEST_TEXT + len("… (cut)")]
-
-
-def shown(value: Any) -> Any:
-    """How a value stands in a text: numbers as the wire has them, times in UTC, durations in words."""
-    match value:
-        case bool():
-            return "yes" if value else "no"
-        case Decimal():
-            return number_text(value)
-        case datetime():
-            return time_text(value)
-        case timedelta():
-            return duration_text(value)
-        case None:
-            return "missing"
-        case list() | tuple():
-            return ", ".join(str(shown(item)) for item in value)
-        case _:
-            return value
 
 
 def _is_number(value: object) -> bool:

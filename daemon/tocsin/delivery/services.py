@@ -33,6 +33,15 @@ _HARMLESS = {"format": ("text",), "optional": ("no",), "redirect": ("no",), "emo
 _WITH_HEADERS = frozenset(
     {"json", "jsons", "xml", "xmls", "form", "forms", "mailto", "mailtos", "apprise", "apprises"}
 )
+# Of 160 characters or fewer, where a single emoji halves the room there is. By Apprise's `body_maxlen`, and its services
+# for text messages whose limit depends on the number.
+_TERSE = frozenset({
+    "46elks", "aprs", "atalk", "bulksms", "bulkvs", "burstsms", "clickatell", "clicksend", "d7sms", "dapnet", "elks", "freemobile",
+    "httpsms", "infobip", "kavenegar", "kudosity", "mobilemessage", "msg91", "msgbird", "nexmo", "notifyre", "plivo", "pushed",
+    "ringc", "serwersms", "seven", "sfr", "sinch", "smsc", "smsmanager", "smsmgr", "sns", "telnyx", "twilio", "voipms", "vonage",
+})  # fmt: skip
+# Where nobody reads at a glance: mail, and programs.
+_AT_LENGTH = _WITH_HEADERS
 DELIVERY_HEADER = "X-Tocsin-Delivery"
 # What Slack's API says with status 200 when it isn't our fault (https://api.slack.com/methods/chat.postMessage).
 _SLACK_PASSING = frozenset(
@@ -120,6 +129,20 @@ def service_of(schema: str) -> Service:
     return _SERVICES.get(_SAME.get(schema.lower(), schema.lower()), _OTHER)
 
 
+def is_terse(url: Secret) -> bool:
+    """Whether the service takes so little text that no character should be wasted."""
+    return _schema(url) in _TERSE
+
+
+def takes_whole_ids(url: Secret) -> bool:
+    """Whether ids are better whole than short there."""
+    return _schema(url) in _AT_LENGTH
+
+
+def _schema(url: Secret) -> str:
+    return url.reveal().partition("://")[0].lower()
+
+
 def quiet_apprise() -> None:
     """Apprise's and urllib3's debug logs print whole URLs with their tokens: they are not let to, whatever is configured."""
     for name in ("apprise", "urllib3"):
@@ -135,7 +158,7 @@ def load(url: Secret) -> Any:
         raise ValueError(problem)
     quiet_apprise()
     apprise = importlib.import_module("apprise")
-    schema = url.reveal().partition("://")[0].lower()
+    schema = _schema(url)
     schemas = sorted(apprise.NotificationManager().schemas())
     if schema not in schemas:
         close = nearest(schema, schemas)

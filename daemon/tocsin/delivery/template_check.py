@@ -15,7 +15,7 @@ from tocsin.events.vocabulary import fields, nearest
 MESSAGE_NAMES = frozenset(
     {
         "rule", "severity", "state", "event", "value", "value_at_start", "worst", "duration", "late", "as_of", "members",
-        "condition", "reason", "account_name", "symbol_name", "started_at", "fired_at", "missing_fields", "suppressed",
+        "condition", "reason", "account_name", "symbol_name", "started_at", "fired_at", "missing_fields", "suppressed", "what", "where",
     }
 )  # fmt: skip
 _ACCOUNT = "account"

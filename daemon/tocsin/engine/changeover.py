@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -213,8 +214,11 @@ class Remembered:
     def nothing(self, _change: Change) -> None:
         return None
 
-    def told(self, _change: Change, _now: datetime) -> str:
+    def told(self, _change: Change, _now: datetime, *, brief: bool = False) -> str:  # noqa: ARG002 # it has one wording
         return self.source
+
+    def bounds(self, _name: str, _change: Change, _now: datetime) -> tuple[Decimal, ...]:
+        return ()
 
 
 def gone_rule(rule: str, record: Mapping[str, Any]) -> Rule:

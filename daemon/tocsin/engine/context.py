@@ -1,5 +1,6 @@
 """What a message can speak of, taken from the change and the instance and frozen."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -10,7 +11,7 @@ from tocsin.engine.instance import Instance
 from tocsin.engine.model import Context, Told
 from tocsin.engine.rule import Rule
 from tocsin.events import Change, Instant, computed, computed_text, number_text
-from tocsin.events.vocabulary import to_plain
+from tocsin.events.vocabulary import derived_fields, to_plain
 
 MOST_NAMED = 10
 """Of the members without a value, how many are named."""
@@ -40,7 +41,7 @@ def event_told(rule: Rule, change: Change) -> str | None:
 
 
 def state_context(
-    instance: Instance, change: Change, now: Instant, *, told: Told, condition: str, reason: str
+    instance: Instance, change: Change, now: Instant, *, told: Told, condition: str, limit: str, reason: str
 ) -> Context:
     """The context of a state rule's instance at a transition."""
     return _context(
@@ -49,6 +50,7 @@ def state_context(
         now,
         told=told,
         condition=condition,
+        limit=limit,
         reason=reason,
         value=instance.value,
         value_at_start=instance.value_at_start,
@@ -64,6 +66,7 @@ def event_context(
     now: Instant,
     *,
     condition: str,
+    limit: str = "",
     missing: tuple[str, ...] = (),
     suppressed: int = 0,
 ) -> Context:
@@ -75,6 +78,7 @@ def event_context(
         now,
         told="firing",
         condition=condition,
+        limit=limit,
         reason=_reason(change),
         value=value,
         value_at_start=value,
@@ -107,6 +111,18 @@ def _text(rule: Rule, value: Decimal | None) -> str | None:
     return value_shown(rule, value) if value is not None else None
 
 
+def _bounds(rule: Rule, change: Change, now: Instant) -> Iterator[Decimal]:
+    if rule.value_of is not None:
+        for condition in (rule.when, rule.until):
+            if condition is not None:
+                yield from condition.bounds(rule.value_of, change, now.wall)
+
+
+def _derived(rule: Rule, change: Change) -> tuple[str, ...]:
+    of_group = (rule.value_of,) if rule.value_computed and rule.value_of is not None else ()
+    return (*derived_fields(change.state), *of_group)
+
+
 def _context(
     rule: Rule,
     change: Change,
@@ -114,6 +130,7 @@ def _context(
     *,
     told: Told,
     condition: str,
+    limit: str,
     reason: str,
     value: Decimal | None,
     value_at_start: Decimal | None,
@@ -137,6 +154,7 @@ def _context(
         symbol=change.symbol,
         event=event_told(rule, change),
         condition=condition,
+        limit=limit,
         reason=reason,
         fields=to_plain(change.state),
         account_fields=to_plain(account) if account is not None else {},
@@ -144,6 +162,9 @@ def _context(
         value=_text(rule, value),
         value_at_start=_text(rule, value_at_start),
         worst=_text(rule, worst),
+        bounds=tuple(map(number_text, _bounds(rule, change, now))),
+        derived=_derived(rule, change),
+        account_derived=derived_fields(account) if account is not None else (),
         started_at=started_at,
         fired_at=fired_at,
         at=now.wall,

@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeAlias
 
 from tocsin.engine.rule import Evaluate
 from tocsin.events import EXACT, SUMS, Change, Key, computed
-from tocsin.events.vocabulary import to_plain
+from tocsin.events.vocabulary import derived_fields, to_plain
 
 MOST_SHOWN = 50  # members in a message
 _SPARE_ROWS = 64  # that a heap may hold beyond twice its members before it is built anew
@@ -162,8 +162,10 @@ class Group:
 
     # ---------------------------------------------------------------------------------------------- what is told
 
-    def shown(self, values: Sequence[str]) -> list[dict[str, str | bool]]:
-        """The fields of the members that take part, those with the lowest of these values first; at most MOST_SHOWN."""
+    def shown(self, values: Sequence[str]) -> list[dict[str, str | bool | tuple[str, ...]]]:
+        """The fields of the members that take part, and which of them are `derived`; those with the lowest of these values
+        first, at most MOST_SHOWN.
+        """
         nothing, places = Decimal("Infinity"), self._places(values)
 
         def order(key: Key) -> tuple[list[Decimal], Key]:
@@ -172,7 +174,14 @@ class Group:
 
         found = (self._layout.get(key) for key in sorted(self.taking_part, key=order)[:MOST_SHOWN])
         return [
-            {"account": c.key.account, **to_plain(c.state), "id": c.key.id} for c in found if c is not None
+            {
+                "account": c.key.account,
+                **to_plain(c.state),
+                "id": c.key.id,
+                "derived": derived_fields(c.state),
+            }
+            for c in found
+            if c is not None
         ]
 
     def left_out(self, values: Sequence[str] | None = None) -> list[str]:

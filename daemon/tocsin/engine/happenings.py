@@ -41,8 +41,12 @@ def happened(
     """The context of the alert that this event raises, or None. Unknown tells, unless the rule says to ignore it."""
     if truth is False or (truth is None and rule.if_unknown == "ignore"):
         return None
-    told = [c.told(change, now.wall) for c in (rule.where, rule.when) if c is not None and truth is True]
-    return event_context(rule, change, now, condition=" and ".join(filter(None, told)), missing=missing)
+    known = [c for c in (rule.where, rule.when) if c is not None and truth is True]
+    condition, limit = (
+        " and ".join(filter(None, (c.told(change, now.wall, brief=brief) for c in known)))
+        for brief in (False, True)
+    )
+    return event_context(rule, change, now, condition=condition, limit=limit, missing=missing)
 
 
 @dataclass(slots=True)

@@ -26,7 +26,7 @@ class Aggregates(Protocol):
     @property
     def per(self) -> Mapping[str, str | None]: ...
 
-    def shown(self, values: Sequence[str]) -> Sequence[Mapping[str, str | bool]]:
+    def shown(self, values: Sequence[str]) -> Sequence[Mapping[str, str | bool | tuple[str, ...]]]:
         """The members' fields, of the first of them, which have the lowest of these values."""
         ...
 

@@ -36,7 +36,10 @@ class Context(Struct, frozen=True, kw_only=True):
 
     `fields` are the entity's as plain JSON (numbers as the wire's text, times as ISO 8601), `account_fields` its
     account's. `condition` is in the vocabulary's own words with the values that made it true (`profit -60 < -50`).
-    `value`, `value_at_start` and `worst` speak of the field named `value_of`. Times are UTC.
+    `limit` is the same without the values. `value`, `value_at_start` and `worst` speak of the field named `value_of`,
+    `bounds` are the numbers that it was compared with. Times are UTC.
+
+    Of a `resolved` one `reason` says what ended it if its own end condition didn't: `position closed: stop_loss`.
     """
 
     rule: str
@@ -49,6 +52,7 @@ class Context(Struct, frozen=True, kw_only=True):
     symbol: str | None = None
     event: str | None = None
     condition: str = ""
+    limit: str = ""
     reason: str = ""
     fields: Mapping[str, Any] = field(default_factory=dict)
     account_fields: Mapping[str, Any] = field(default_factory=dict)
@@ -56,6 +60,9 @@ class Context(Struct, frozen=True, kw_only=True):
     value: str | None = None
     value_at_start: str | None = None
     worst: str | None = None
+    bounds: tuple[str, ...] = ()
+    derived: tuple[str, ...] = ()  # of the fields and `value_of`: whose numbers we worked out
+    account_derived: tuple[str, ...] = ()
     started_at: datetime  # the condition began to hold (before `for`)
     fired_at: datetime | None = None
     at: datetime  # of this transition

@@ -120,8 +120,12 @@ class Condition(Protocol):
         """Why a value that it reads can't exist (`no margin in use`); None where all may."""
         ...
 
-    def told(self, change: Change, now: datetime) -> str:
-        """The condition with the values that it saw: `profit -60 < -50`."""
+    def told(self, change: Change, now: datetime, *, brief: bool = False) -> str:
+        """The condition with the values that it saw: `profit -60 < -50`; brief without those compared: `profit < -50`."""
+        ...
+
+    def bounds(self, name: str, change: Change, now: datetime) -> tuple[Decimal, ...]:
+        """The numbers that what is spelled `name` is compared with."""
         ...
 
 

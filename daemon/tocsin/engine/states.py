@@ -204,21 +204,26 @@ def _entity_ended(
 
 def _tell(instance: Instance, change: Change, now: Instant, told: Told, *, reason: str) -> Step:
     rule = instance.rule
-    if told != "resolved" or reason:  # ended from outside, it may hold or not: as it is
-        condition = _told(rule.when, change, now)
-    elif rule.until is not None and _holds(rule.until, change, now) is True:
-        condition = _told(rule.until, change, now)
-    elif rule.when is not None:
-        condition = f"no longer {rule.when.source}"
-    else:
-        condition = ""
-    context = state_context(instance, change, now, told=told, condition=condition, reason=reason)
+    spoken_of = rule.when
+    if rule.until is not None and _speaks_until(rule, change, now, told, reason):
+        spoken_of = rule.until
+    # Of a condition that isn't so what is so instead is told.
+    condition = _told(spoken_of, change, now)
+    limit = _told(spoken_of, change, now, brief=True)
+    context = state_context(instance, change, now, told=told, condition=condition, limit=limit, reason=reason)
     return Step(told, context, f"{told}: {condition}" + (f" ({reason})" if reason else ""))
+
+
+def _speaks_until(rule: Rule, change: Change, now: Instant, told: Told, reason: str) -> bool:
+    """Whether it is `until` that says how it stands: it has come true, or holds the alert though `when` is no longer so."""
+    if told == "resolved" and not reason:
+        return _holds(rule.until, change, now) is True
+    return told == "reminder" and _holds(rule.when, change, now) is False
 
 
 def _holds(condition: Condition | None, change: Change, now: Instant) -> Truth:
     return True if condition is None else condition.holds(change, now.wall)
 
 
-def _told(condition: Condition | None, change: Change, now: Instant) -> str:
-    return condition.told(change, now.wall) if condition else ""
+def _told(condition: Condition | None, change: Change, now: Instant, *, brief: bool = False) -> str:
+    return condition.told(change, now.wall, brief=brief) if condition else ""

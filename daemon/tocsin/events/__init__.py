@@ -31,12 +31,15 @@ from tocsin.events.model import (
 from tocsin.events.numbers import (
     EXACT,
     SUMS,
+    Derived,
+    Unit,
     WireDecimal,
     computed,
     computed_text,
     json_number,
     number,
     number_text,
+    rounded_text,
     stored_number,
 )
 
@@ -51,6 +54,7 @@ __all__ = [
     "ConnectionBegins",
     "Contract",
     "Daemon",
+    "Derived",
     "Entity",
     "Instant",
     "Key",
@@ -65,6 +69,7 @@ __all__ = [
     "Stamps",
     "Ticker",
     "Trade",
+    "Unit",
     "Venue",
     "WireDecimal",
     "computed",
@@ -75,5 +80,6 @@ __all__ = [
     "json_number",
     "number",
     "number_text",
+    "rounded_text",
     "stored_number",
 ]

@@ -1,9 +1,10 @@
 """Exact numbers: what the wire said, digit for digit, end to end."""
 
 import re
+from collections.abc import Sequence
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 # A spelling that Decimal gives back unchanged through format(value, "f"); all others carry their text along.
 _CANONICAL = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?", re.ASCII)
@@ -23,7 +24,9 @@ EXACT = Context(prec=80, rounding=ROUND_HALF_EVEN, Emin=-9999, Emax=9999)
 SUMS = Context(prec=1200, rounding=ROUND_HALF_EVEN, Emin=-9999, Emax=9999)
 _SHOWN = Context(prec=12)
 _MOST_PLACES = 40  # that a person is shown before a power of ten is shorter
-_ZERO = Decimal(0)
+_PLACES = 2  # of money and percents that we computed
+_SIGNIFICANT = 8  # digits of all else that we computed
+_LEAST_SIGNIFICANT = 2  # of an amount of money below 1: it may be of a coin that is worth a house
 _SMALLEST = Decimal(1).scaleb(-_LARGEST_EXPONENT)
 
 
@@ -47,6 +50,17 @@ class WireDecimal(Decimal):
 
     def __deepcopy__(self, memo: object) -> "WireDecimal":
         return self
+
+
+class Derived(Decimal):
+    """A number that we worked out, exact; people are shown it rounded (`rounded_text`)."""
+
+    __slots__ = ()
+
+
+Unit: TypeAlias = Literal["percent", "money"]
+
+_ZERO = Derived(0)
 
 
 def number(wire: str | int | Decimal) -> Decimal:
@@ -116,7 +130,33 @@ def computed(value: Decimal) -> Decimal | None:
     value = EXACT.normalize(value)
     if value.adjusted() < EXACT.prec - _LARGEST_EXPONENT:
         value = EXACT.normalize(EXACT.quantize(value, _SMALLEST)) or _ZERO
-    return value if value.adjusted() <= _LARGEST_EXPONENT else None
+    return Derived(value) if value.adjusted() <= _LARGEST_EXPONENT else None
+
+
+def rounded_text(value: Decimal, unit: Unit | None = None, beside: Sequence[Decimal] = ()) -> str:
+    """How a person reads a number that we worked out: percents and money at two places, else at eight digits.
+
+    Digits before the point all stay; more come behind it where with fewer the number would compare otherwise with those
+    that it stands `beside`.
+    """
+    if not value or abs(value.adjusted()) > _MOST_PLACES:
+        return computed_text(value)
+    for places in range(_places(value, unit), _MOST_PLACES):
+        rounded = EXACT.quantize(value, Decimal(1).scaleb(-places))
+        if all(
+            (rounded > other) == (value > other) and (rounded < other) == (value < other) for other in beside
+        ):
+            return format(EXACT.normalize(rounded) or Decimal(0), "f")
+    return computed_text(value)
+
+
+def _places(value: Decimal, unit: Unit | None) -> int:
+    """How many digits behind the point are shown at least."""
+    if unit == "percent":
+        return _PLACES
+    if unit == "money":
+        return max(_PLACES, _LEAST_SIGNIFICANT - 1 - value.adjusted())
+    return max(0, _SIGNIFICANT - 1 - value.adjusted())
 
 
 def computed_text(value: Decimal) -> str:

@@ -13,13 +13,19 @@ from msgspec import UNSET, UnsetType
 
 from tocsin.events.instant import from_iso, iso
 from tocsin.events.kinds import CASELESS, KINDS, Entity, NoneWhen
-from tocsin.events.numbers import number_text, stored_number
+from tocsin.events.numbers import Derived, Unit, number_text, stored_number
 
 FieldType: TypeAlias = Literal["text", "number", "time", "flag", "enum"]
 Value: TypeAlias = str | Decimal | datetime | bool | None
 
 OURSELVES = "tocsin"
 """The `venue` of what the daemon tells of itself."""
+# What is counted in something else than the symbol's or the asset's own units.
+_PERCENTS = frozenset({"margin_level", "stop_out_level"})
+_MONEY = frozenset({
+    "profit", "balance", "equity", "margin", "buying_power", "withdrawable", "net_deposits", "result", "cost", "commission",
+    "swap", "stop_loss_amount", "take_profit_amount",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +129,17 @@ def canonical(event: str) -> str:
 def events(kind: str) -> tuple[str, ...]:
     """The dotted event names of `kind`."""
     return tuple(f"{kind}.{name}" for name in KINDS[kind].events)
+
+
+def unit_of(field: str) -> Unit | None:
+    """What a field's numbers are of; None where they are prices, sizes, or counts."""
+    name = field.rpartition(".")[2]
+    return "percent" if name in _PERCENTS else "money" if name in _MONEY else None
+
+
+def derived_fields(state: Entity) -> tuple[str, ...]:
+    """The fields whose present values we worked out: people are shown them rounded."""
+    return tuple(name for name in state.__struct_fields__ if isinstance(getattr(state, name), Derived))
 
 
 def is_event(name: str) -> bool:

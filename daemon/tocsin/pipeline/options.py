@@ -6,7 +6,7 @@ from typing import Literal
 from msgspec import Struct
 
 from tocsin.alerts.decide import Routing
-from tocsin.alerts.message import Names
+from tocsin.alerts.wording import Style
 
 
 class Targets(Struct, frozen=True):
@@ -21,5 +21,5 @@ class Options(Struct, frozen=True, kw_only=True):
 
     routing: Routing
     targets: dict[str, Targets]
-    names: Names
+    style: Style
     market_data: Literal["none", "changes", "all"] = "none"

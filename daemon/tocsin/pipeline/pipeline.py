@@ -109,6 +109,10 @@ class Pipeline:
             self._outbox.expect(batch.deliveries)
         # Read before: in an emergency other batches may be put together with this one.
         channels = {delivery.channel for delivery in batch.deliveries}
+        for row in batch.alerts:
+            self._log.info(
+                "alert", alert=row.id, state=row.state, rule=row.rule, severity=row.severity, venue=row.venue, entity=row.entity
+            )  # fmt: skip
         await self._journal.written(self._journal.put(batch))
         if channels:
             self._wake(channels)

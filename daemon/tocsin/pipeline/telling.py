@@ -11,7 +11,7 @@ import msgspec
 from tocsin.alerts import held as holding
 from tocsin.alerts.decide import Decision, Gates, decide
 from tocsin.alerts.held import Held, HeldAlert, Parcel
-from tocsin.alerts.message import default_body, default_title
+from tocsin.alerts.message import body, title
 from tocsin.alerts.silences import Silences
 from tocsin.engine.engine import Engine
 from tocsin.engine.model import Context, Transition
@@ -45,8 +45,9 @@ class Telling:
         for waiting in held:
             try:
                 found = holding.from_record(waiting.data)
-                default_title(found.context, self._options().names)  # it has to be told one day
-                default_body(found.context, self._options().names)
+                style = self._options().style
+                title(found.context, style, found.context.at)  # it has to be told one day
+                body(found.context, style, found.context.at)
                 self._held.hold(found)
             except (ValueError, KeyError, TypeError, ArithmeticError) as error:
                 unreadable.append(f"held alert {waiting.alert} of rule {waiting.rule}: {error!r:.200}")
@@ -91,7 +92,7 @@ class Telling:
                 self._look_again(gates)
             else:
                 free.append(waiting)
-        for parcel in holding.parcels(free, self._options().names):
+        for parcel in holding.parcels(free, self._options().style):
             self._hand_out(batch, parcel, now)
 
     def look_anew(self) -> None:
@@ -228,7 +229,7 @@ class Telling:
 
     def _alert_row(self, transition: Transition, context: Context) -> AlertRow:
         lasting = transition.state != "inactive"
-        names = self._options().names
+        style = self._options().style
         return AlertRow(
             id=transition.alert_id,
             rule=transition.rule,
@@ -242,8 +243,8 @@ class Telling:
             started_at=context.started_at,
             fired_at=context.fired_at or context.at,
             resolved_at=context.at if context.state == "resolved" else None,
-            title=default_title(context, names),
-            body=default_body(context, names),
+            title=title(context, style, context.at),
+            body=body(context, style, context.at),
             data=msgspec.to_builtins(context),
         )
 

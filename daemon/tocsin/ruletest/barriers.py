@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from tocsin.alerts.decide import Routing, decide
 from tocsin.alerts.held import HeldAlert
-from tocsin.alerts.message import time_text
+from tocsin.alerts.wording import time_text
 from tocsin.engine.links import hangs_on_link
 from tocsin.engine.model import Context
 from tocsin.engine.rule import Rule

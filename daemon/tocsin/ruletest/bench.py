@@ -14,7 +14,8 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from tocsin.alerts.decide import Route, Routing
-from tocsin.alerts.message import LATE, Names, late_by
+from tocsin.alerts.message import LATE, late_by
+from tocsin.alerts.wording import Style
 from tocsin.delivery.channel import Channel, Wake
 from tocsin.delivery.model import ChannelSettings, Message
 from tocsin.delivery.outbox import run_channel
@@ -50,6 +51,7 @@ class Bench:
         clock: SteppedClock,
         state_dir: Path,
         nursery: trio.Nursery,
+        style: Style,
     ) -> None:
         self.rules = tuple(rules)
         self.clock = clock
@@ -62,7 +64,8 @@ class Bench:
         self._database: Database
         self.state_dir = state_dir
         self.routing = Routing(channels={name: Route() for name in channels})
-        self.names = Names()
+        self.names = style.names
+        self._style = style
         self._nursery = nursery
         self._channels: list[tuple[trio.CancelScope, trio.Event]] = []
         self._wake = Wake()
@@ -136,14 +139,14 @@ class Bench:
         return Options(
             routing=self.routing,
             targets={name: Targets(1, _EXPIRE) for name in self.stand_ins},
-            names=self.names,
+            style=self._style,
         )
 
     async def _channel(self, name: str, scope: trio.CancelScope, ended: trio.Event) -> None:
         settings = ChannelSettings(urls=(Secret(_URL),), expire=_EXPIRE)
         with scope:
             await run_channel(
-                Channel(name=name, target=0, settings=settings, names=Names()),
+                Channel(name=name, target=0, settings=settings, style=self._style),
                 sender=self.stand_ins[name],
                 outbox=self._database,
                 clock=self.clock,

@@ -9,13 +9,14 @@ from typing import Any
 import re2
 
 from tocsin.document import Mapping, Node, Scalar, Sequence
+from tocsin.engine.model import SEVERITIES
 from tocsin.errors import Problem
 from tocsin.events.vocabulary import nearest
 from tocsin.quantities import duration_text, parse_duration
 from tocsin.ruletest.model import Wanted
 from tocsin.ruletest.said import Add
 
-NOTIFIED = ("rule", "id", "state", "channels", "title", "body", "late", "suppressed", "alerts")
+NOTIFIED = ("rule", "id", "state", "severity", "channels", "title", "body", "late", "suppressed", "alerts")
 ALERT = ("rule", "id", "state")
 _TOLD = ("firing", "resolved")
 _LASTING = ("pending", "firing", "recovering")
@@ -71,8 +72,8 @@ def _value(name: str, node: Node, *, alerts: bool, names: Names, add: Add) -> An
             if not isinstance(node.value, int) or isinstance(node.value, bool):
                 raise ValueError("must be a whole number")
             return node.value
-        case "state":
-            return _state(node, _LASTING if alerts else _TOLD)
+        case "state" | "severity":
+            return _one_of(node, SEVERITIES if name == "severity" else _LASTING if alerts else _TOLD)
     if _pattern(node.text) is None and name == "rule":
         names.rule(node)
     return node.text
@@ -87,10 +88,10 @@ def _late(node: Scalar) -> bool | float:
         raise ValueError("must be true, false, or how late: a duration like 5m") from None
 
 
-def _state(node: Scalar, states: tuple[str, ...]) -> str:
-    if node.text not in states:
-        close = nearest(node.text, states)
-        raise ValueError(f"must be {' or '.join(states)}" + (f"; did you mean {close}?" if close else ""))
+def _one_of(node: Scalar, words: tuple[str, ...]) -> str:
+    if node.text not in words:
+        close = nearest(node.text, words)
+        raise ValueError(f"must be {' or '.join(words)}" + (f"; did you mean {close}?" if close else ""))
     return node.text
 
 

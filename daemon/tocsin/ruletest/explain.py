@@ -12,8 +12,8 @@ from msgspec import structs
 
 from tocsin.alerts.decide import Routing
 from tocsin.alerts.held import from_record
-from tocsin.alerts.message import time_text
 from tocsin.alerts.silences import Silences
+from tocsin.alerts.wording import time_text
 from tocsin.engine.group import Group
 from tocsin.engine.language.condition import TreeCondition
 from tocsin.engine.language.tree import conjuncts

@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeAlias
 
+from tocsin.alerts.wording import Style
 from tocsin.document import Node
 from tocsin.engine.language.calendar import Calendars
 from tocsin.engine.rule import Rule
@@ -117,10 +118,11 @@ class Test:
 
 @dataclass(frozen=True, slots=True)
 class RuleTests:
-    """One file of tests. `channels` are the stand-ins, `calendars` those that its rules name."""
+    """One file of tests. `channels` are the stand-ins, `calendars` those that its rules name, `style` how they are written to."""
 
     path: Path
     rules: tuple[Rule, ...]
     channels: tuple[str, ...]
     tests: tuple[Test, ...] = field(default=())
     calendars: Calendars = field(default_factory=dict)
+    style: Style = field(default_factory=Style)

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from itertools import count
 
 from tocsin.alerts.decide import Route, Routing
-from tocsin.alerts.message import Names, default_title
+from tocsin.alerts.message import title
+from tocsin.alerts.wording import Style
 from tocsin.engine.engine import Engine
 from tocsin.engine.model import Context, Transition, World
 from tocsin.engine.rule import Rule
@@ -126,7 +127,7 @@ class Player:
                 transition.entity,
                 context.at,
                 until,
-                default_title(context, Names()),
+                title(context, Style(), context.at),
                 context.suppressed,
             )
             self.outcome.firings.append(firing)
@@ -148,5 +149,5 @@ def _options(rules: Sequence[Rule]) -> Options:
     return Options(
         routing=Routing(channels={name: Route() for name in names}, defaults=None),
         targets={name: Targets(1, timedelta(0)) for name in names},
-        names=Names(),
+        style=Style(),
     )

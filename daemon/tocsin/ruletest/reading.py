@@ -5,10 +5,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
+from zoneinfo import ZoneInfo
 
+from tocsin.alerts.wording import Marks, Names, Style
+from tocsin.config import shape
 from tocsin.config.calendars import read_calendars
 from tocsin.config.reading import Reading
 from tocsin.config.rule_files import read_rules
+from tocsin.config.settings import NamesSection, Section, Zone
 from tocsin.config.shape import unknown_key
 from tocsin.delivery.template_check import check_template
 from tocsin.document import Mapping, Node, Scalar, Sequence
@@ -24,7 +28,17 @@ from tocsin.ruletest.steps import read_step
 DEFAULT_START = datetime(2026, 1, 1, tzinfo=UTC)
 ONLY_CHANNEL = "channel"
 """The one stand-in where neither the file nor its rules name any."""
-_FILE_KEYS = ["rules", "enabled", "channels", "calendars", "tests", "start"]
+
+
+class Wording(Section):
+    """What a test file says of how messages are written; no config is read."""
+
+    tz: Zone = ZoneInfo("UTC")
+    names: NamesSection = NamesSection()
+    marks: Marks = "emoji"
+
+
+_FILE_KEYS = ["rules", "enabled", "channels", "calendars", "tests", "start", *Wording.model_fields]
 _TEST_KEYS = ["name", "enabled", "steps", "start"]
 
 
@@ -96,6 +110,7 @@ def _read(reading: Reading) -> RuleTests | None:
         channels=tuple(names),
         tests=tuple(tests),
         calendars=calendars,
+        style=_style(reading, root),
     )
 
 
@@ -166,6 +181,16 @@ def _channels(reading: Reading, node: Node | None) -> list[str] | None:
         else:
             names[item.text] = None
     return list(names)
+
+
+def _style(reading: Reading, root: Mapping) -> Style:
+    """How the stand-ins are written to: what a config says in several places."""
+    written = {name: entry for name, entry in root.entries.items() if name in Wording.model_fields}
+    found, problems = shape.check(Wording, Mapping(written, root.place))
+    reading.add(*problems)
+    said = found or Wording()
+    names = Names(accounts=said.names.accounts, symbols=said.names.symbols)
+    return Style(names=names, tz=said.tz, marks=said.marks)
 
 
 def _tests(

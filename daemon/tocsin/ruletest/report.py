@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from tocsin.alerts.message import time_text
+from tocsin.alerts.wording import time_text
 from tocsin.engine.language.tree import span_text
 from tocsin.ruletest.expected import differences, written
 from tocsin.ruletest.model import ExpectAlerts, Wanted

@@ -102,6 +102,7 @@ async def play(tests: RuleTests, test: Test, clock: SteppedClock, folder: Path) 
             clock=clock,
             state_dir=folder / "state",
             nursery=nursery,
+            style=tests.style,
         )
         await bench.start(test.venues)
         try:
@@ -231,6 +232,7 @@ def _item(group: list[Delivered]) -> Item:
         "rule": context["rule"],
         "id": context["entity"],
         "state": "resolved" if first.delivery.state_told == "resolved" else "firing",
+        "severity": first.delivery.severity,
         "channels": frozenset(told.delivery.channel for told in group),
         "title": first.message.title,
         "body": first.message.body,

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import NamedTuple
 
-from tocsin.alerts.message import time_text
+from tocsin.alerts.wording import time_text
 from tocsin.engine import rule as rules
 from tocsin.engine import sequences
 from tocsin.engine.awaiting import Awaiting, First

@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from tocsin.alerts.message import time_text
+from tocsin.alerts.wording import time_text
 from tocsin.engine.group import Group
 from tocsin.engine.group_change import as_seen_by, group_key
 from tocsin.engine.identity import cooldown_key, group_of, instance_key, is_one_of

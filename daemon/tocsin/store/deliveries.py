@@ -67,7 +67,7 @@ PUT_NOTE = """
 PUT_ATTEMPT = """
     UPDATE deliveries SET
         status = :status, attempts = attempts + (:status <> 'superseded'), error = :error,
-        handed_to = coalesce(:handed_to, handed_to), next_at = coalesce(:next_at, next_at), sent_at = CASE WHEN :status = 'sent' THEN :at END
+        handed_to = coalesce(:handed_to, handed_to), title = :title, body = :body, next_at = coalesce(:next_at, next_at), sent_at = CASE WHEN :status = 'sent' THEN :at END
     WHERE id = :id AND status = 'pending'
 """
 
@@ -97,6 +97,8 @@ def attempt_row(attempt: Attempt) -> dict[str, str | None]:
         "error": attempt.error,
         "next_at": iso_or_none(attempt.next_at),
         "handed_to": attempt.handed_to,
+        "title": attempt.title,
+        "body": attempt.body,
     }
 
 

@@ -72,6 +72,14 @@ def _unconfirmed(db: Database) -> None:
     db.execute(schema.ENTITIES_UNCONFIRMED)
 
 
+@_steps(name="0011_deliveries_words")
+def _deliveries_words(db: Database) -> None:
+    for statement in schema.DELIVERIES_WORDS:
+        db.execute(statement)
+    db.create_view("alert_history", schema.ALERT_HISTORY_WORDS)
+    db.create_view("delivery_history", schema.DELIVERY_HISTORY_WORDS)
+
+
 @cache
 def all_steps() -> tuple[str, ...]:
     """The names of all steps, in order."""

@@ -126,7 +126,7 @@ class Delivery(Struct, frozen=True, kw_only=True):
 
 
 class Attempt(Struct, frozen=True, kw_only=True):
-    """What came of trying to send a delivery. `next_at` where it stays pending.
+    """What came of trying to send a delivery. `next_at` where it stays pending; `title` and `body` as they were sent.
 
     `also` adds deliveries, those of the channel `handed_to`; one whose id is there already is there.
     """
@@ -137,6 +137,8 @@ class Attempt(Struct, frozen=True, kw_only=True):
     error: str | None = None
     next_at: datetime | None = None
     handed_to: str | None = None
+    title: str | None = None
+    body: str | None = None
     also: tuple[NewDelivery, ...] = ()
 
 

@@ -15,6 +15,7 @@ from tocsin.store.errors import StoreUnavailable, outside_told
 from tocsin.store.migrations import refuse_foreign, refuse_older
 from tocsin.store.model import HeldRow, InstanceRow, SampleRow, Silence
 from tocsin.store.opening import log_of, open_reading
+from tocsin.store.schema import LATEST_SENT
 from tocsin.store.sql import UNREADABLE, each, json_text, whole
 
 Row: TypeAlias = dict[str, Any]
@@ -22,6 +23,11 @@ _T = TypeVar("_T")
 
 _decode = msgspec.json.Decoder().decode
 _AMONG = "IN (SELECT value FROM json_each(?))"
+_ALERTS = f"""
+    SELECT id, rule, instance, venue, account, entity, symbol, state, severity, started_at, fired_at, resolved_at, acked_at,
+        coalesce({LATEST_SENT.format("title")}, title) AS title, coalesce({LATEST_SENT.format("body")}, body) AS body, data
+    FROM alerts AS a
+"""  # noqa: S608 - names are ours
 _CALLED = f"(id {_AMONG} OR symbol {_AMONG} OR account {_AMONG})"
 
 
@@ -54,9 +60,9 @@ class Reader:
     # ---------------------------------------------------------------------------------------------------- as it is told
 
     def alerts(self, *, active_only: bool = False, limit: int = 1000) -> list[Row]:
-        """Alerts, latest first; with `active_only` those that fire or recover."""
+        """Alerts in the words of what was sent of each last, else in those to be sent, latest first; with `active_only` those that fire or recover."""
         which = "state IN ('firing', 'recovering')" if active_only else "true"
-        return self._rows(f"SELECT * FROM alerts WHERE {which} ORDER BY fired_at DESC, id LIMIT ?", limit)  # noqa: S608 - ours
+        return self._rows(f"{_ALERTS} WHERE {which} ORDER BY fired_at DESC, id LIMIT ?", limit)
 
     def deliveries(self, *, unsent_only: bool = False, limit: int = 1000) -> list[Row]:
         """Deliveries with what they are about, latest first; with `unsent_only` those that wait or were given up."""
@@ -105,7 +111,7 @@ class Reader:
 
     def alerts_of(self, rule: str, *, limit: int = 1000) -> list[Row]:
         """A rule's alerts, latest first."""
-        return self._rows("SELECT * FROM alerts WHERE rule = ? ORDER BY fired_at DESC LIMIT ?", rule, limit)
+        return self._rows(f"{_ALERTS} WHERE rule = ? ORDER BY fired_at DESC LIMIT ?", rule, limit)
 
     def count_events(self) -> int:
         return int(self._rows("SELECT count(*) AS count FROM events")[0]["count"])

@@ -256,3 +256,18 @@ DELIVERY_HISTORY = """
 """
 
 DELIVERY_HISTORY_HANDED_TO = DELIVERY_HISTORY.replace("d.error,", "d.error, d.handed_to,")
+
+# What went out, word for word; missing of what hasn't, and of what went out before this was kept.
+DELIVERIES_WORDS = (
+    "DROP VIEW alert_history",
+    "DROP VIEW delivery_history",
+    "ALTER TABLE deliveries ADD COLUMN title TEXT",
+    "ALTER TABLE deliveries ADD COLUMN body TEXT",
+)
+LATEST_SENT = "(SELECT d.{0} FROM deliveries AS d WHERE d.alert = a.id AND d.title IS NOT NULL ORDER BY d.sequence DESC LIMIT 1)"
+ALERT_HISTORY_WORDS = ALERT_HISTORY.replace(
+    "a.title,", f"coalesce({LATEST_SENT.format('title')}, a.title) AS title,"
+)
+DELIVERY_HISTORY_WORDS = DELIVERY_HISTORY_HANDED_TO.replace(
+    "a.title\n", "coalesce(d.title, a.title) AS title, d.body\n"
+)

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 from msgspec import UNSET, Raw, UnsetType
 
-from tocsin.events import EXACT, Book, Observation, Trade
+from tocsin.events import EXACT, Book, Derived, Observation, Trade
 from tocsin.venues.base import Malformed, Reply
 
 Level: TypeAlias = tuple[Decimal, Decimal]  # price, size
@@ -37,7 +37,7 @@ def average_price(
         return None
     if not isinstance(cost, Decimal) or not isinstance(filled, Decimal):
         return UNSET
-    return _ROUNDED.normalize(EXACT.divide(cost, filled))
+    return Derived(_ROUNDED.normalize(EXACT.divide(cost, filled)))
 
 
 def traded(

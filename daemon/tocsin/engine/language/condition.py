@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from tocsin.engine.language import told
 from tocsin.engine.language.crossing import CROSSING, Crossing, crossing
@@ -82,8 +83,11 @@ class TreeCondition:
     def nothing(self, change: Change) -> str | None:
         return why(self._absent, change)
 
-    def told(self, change: Change, now: datetime) -> str:
-        return told.told(self.tree, change, now, self._compiled)
+    def told(self, change: Change, now: datetime, *, brief: bool = False) -> str:
+        return told.told(self.tree, change, now, self._compiled, brief=brief)
+
+    def bounds(self, name: str, change: Change, now: datetime) -> tuple[Decimal, ...]:
+        return told.bounds(self.tree, name, change, now, self._compiled)
 
     def __repr__(self) -> str:
         return f"<{self.source}>"

@@ -11,8 +11,10 @@ from typing import Literal, TypeAlias
 
 from tocsin.engine.language import crossing, implementations, windowed
 from tocsin.engine.language.implementations import Fact
-from tocsin.engine.language.tree import Call, Constant, Node, Type
+from tocsin.engine.language.tree import Arithmetic, Call, Constant, Name, Negative, Node, Type, children
 from tocsin.engine.language.values import Build, Evaluate, lifted
+from tocsin.events import Unit
+from tocsin.events.vocabulary import unit_of
 
 _ANY: frozenset[Type] = frozenset({"number", "text", "time", "flag", "duration"})
 _NUMBER: frozenset[Type] = frozenset({"number"})
@@ -48,7 +50,8 @@ class Function:
     """`result` None is the first argument's type. `edge`: true for a moment only. `timed`: changes as time passes.
 
     `build` compiles a call. `fact` tells, for a call that came out true or false, what is so, in words. `needs`: what
-    it looks at beside the change. `asks_for_missing`: it has a value where its argument has none.
+    it looks at beside the change. `asks_for_missing`: it has a value where its argument has none. `unit`: of the number
+    that it comes to; else it is its arguments'.
     """
 
     name: str
@@ -61,6 +64,7 @@ class Function:
     timed: bool = False
     needs: Need | None = None
     asks_for_missing: bool = False
+    unit: Unit | None = None
 
     @property
     def signature(self) -> str:
@@ -183,6 +187,7 @@ _TABLE = (
         "x now against x in force so long ago, in percent of it; missing until there is so much history",
         windowed.against_history(windowed.then, windowed.percent),
         needs="history",
+        unit="percent",
     ),
     Function(
         "drawdown",
@@ -191,6 +196,7 @@ _TABLE = (
         "by how many percent x is below the highest ever seen, or seen in that time",
         windowed.against_history(windowed.highest, windowed.percent_below),
         needs="history",
+        unit="percent",
     ),
     Function(
         "runup",
@@ -199,6 +205,7 @@ _TABLE = (
         "by how many percent x is above the lowest ever seen, or seen in that time",
         windowed.against_history(windowed.lowest, windowed.percent),
         needs="history",
+        unit="percent",
     ),
     Function(
         "peak",
@@ -310,6 +317,24 @@ FUNCTIONS: Mapping[str, Function] = {function.name: function for function in _TA
 
 def function_of(node: Node) -> Function | None:
     return FUNCTIONS.get(node.function) if isinstance(node, Call) else None
+
+
+def unit_of_node(node: Node) -> Unit | None:
+    """What the number that it comes to is of, as far as its spelling tells."""
+    match node:
+        case Name():
+            return unit_of(node.name)
+        case Negative():
+            return unit_of_node(node.operand)
+        case Arithmetic() if node.operator in ("+", "-"):
+            units = {unit_of_node(side) for side in children(node) if not isinstance(side, Constant)}
+            return units.pop() if len(units) == 1 else None
+        case Call() if (unit := FUNCTIONS[node.function].unit) is not None:
+            return unit
+        case Call() if node.arguments:
+            return unit_of_node(node.arguments[0])
+        case _:
+            return None
 
 
 def needs_of(node: Node) -> Need | None:

@@ -124,9 +124,10 @@ def matches(context: Build) -> Evaluate:
     return evaluate
 
 
-def matches_fact(call: Call, truth: bool, show: Show) -> str:
-    value, pattern = call.arguments
-    return f"{show.subject(value)} {'matches' if truth else 'does not match'} {show.value(pattern)}"
+def matches_fact(call: Call, _truth: bool, show: Show) -> str:
+    """What was looked at: the regex is the rule's business, and unreadable in a message."""
+    value, _ = call.arguments
+    return f"{show.name(value)} is {show.value(value)}"
 
 
 # ----------------------------------------------------------------------------------------------------------- numbers

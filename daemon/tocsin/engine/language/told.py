@@ -6,12 +6,13 @@ one that held instead, so that each part is a fact, and facts are joined by `and
 
 from collections.abc import Iterator
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, TypeAlias
 
 from tocsin.engine.informed import Aggregates
 from tocsin.engine.language.crossing import last_known
 from tocsin.engine.language.evaluate import evaluator
-from tocsin.engine.language.functions import function_of, needs_of
+from tocsin.engine.language.functions import function_of, needs_of, unit_of_node
 from tocsin.engine.language.nothing import absences, why
 from tocsin.engine.language.tree import (
     NEGATED,
@@ -30,6 +31,7 @@ from tocsin.engine.language.tree import (
     children,
     constant_text,
     text,
+    walk,
 )
 from tocsin.engine.language.values import Evaluate, is_computed, value_text
 from tocsin.engine.rule import Truth
@@ -42,12 +44,16 @@ what is told often (an event under a cooldown) is compiled once. It lives as lon
 
 
 class Telling:
-    """One condition, one change, one time: what was seen. `compiled`: the condition's own parts, as far as compiled."""
+    """One condition, one change, one time: what was seen. `compiled`: the condition's own parts, as far as compiled.
 
-    def __init__(self, change: Change, now: datetime, compiled: Compiled) -> None:
+    `brief`: what is compared is only named, its value being told elsewhere (`profit < -50`).
+    """
+
+    def __init__(self, change: Change, now: datetime, compiled: Compiled, *, brief: bool = False) -> None:
         self._change = change
         self._now = now
         self._compiled = compiled
+        self._brief = brief
 
     def facts(self, node: Node) -> list[str]:
         """What is so, and makes the condition what it is; each fact once."""
@@ -106,8 +112,8 @@ class Telling:
 
     def _compared(self, node: Compare, truth: bool) -> Iterator[str]:
         if truth and len(node.operators) > 1 and not {"==", "!="} & set(node.operators):
-            rest = (f" {op} {self.subject(right)}" for _, op, right in node.pairs())
-            yield f"{self.subject(node.operands[0])}{''.join(rest)}"
+            rest = (f" {op} {self.subject(right, after=left)}" for left, op, right in node.pairs())
+            yield f"{self.subject(node.operands[0], beside=node.operands[1])}{''.join(rest)}"
             return
         for left, operator, right in node.pairs():
             if self._holds(left, operator, right) is truth:
@@ -115,7 +121,7 @@ class Telling:
 
     def _pair(self, left: Node, operator: Ordering, right: Node) -> str:
         if operator not in ("==", "!="):
-            return f"{self.subject(left)} {operator} {self.subject(right)}"
+            return f"{self.subject(left, beside=right)} {operator} {self.subject(right, after=left)}"
         if isinstance(left, Constant) and not isinstance(right, Constant):
             left, right = right, left
         if not isinstance(right, Constant):
@@ -136,10 +142,22 @@ class Telling:
     def name(self, node: Node) -> str:
         return f"({text(node)})" if isinstance(node, Arithmetic | Negative) else text(node)
 
-    def value(self, node: Node, *, before: bool = False) -> str:
+    def value(
+        self, node: Node, *, before: bool = False, beside: Node | None = None, after: Node | None = None
+    ) -> str:
+        """`beside` and `after`: what it is compared with, and `after` what stands before it. Rounded it compares as exact."""
         if isinstance(node, Constant):
             return node.value if isinstance(node.value, str) else constant_text(node.value)
-        return value_text(self._value(node, before=before), node.type, computed=is_computed(node))
+        others = [self._value(other) for other in (beside, after) if other is not None]
+        if after is not None and isinstance(others[-1], Decimal) and not isinstance(after, Constant):
+            others.append(Decimal(self.value(after, beside=node)))
+        return value_text(
+            self._value(node, before=before),
+            node.type,
+            computed=is_computed(node),
+            unit=unit_of_node(node),
+            beside=[other for other in others if isinstance(other, Decimal)],
+        )
 
     def last_known(self, crossing: str) -> str | None:
         if (known := last_known(self._change, crossing)) is None:
@@ -148,8 +166,21 @@ class Telling:
         day = "" if at.date() == self._change.received.date() else f"{at:%Y-%m-%d} "
         return f"{number_text(value)} at {day}{at:%H:%M}"
 
-    def subject(self, node: Node) -> str:
-        return self.value(node) if isinstance(node, Constant) else f"{self.name(node)} {self.value(node)}"
+    def subject(self, node: Node, *, beside: Node | None = None, after: Node | None = None) -> str:
+        if isinstance(node, Constant):
+            return self.value(node)
+        name = self.name(node)
+        return name if self._brief else f"{name} {self.value(node, beside=beside, after=after)}"
+
+    def bounds(self, node: Node, name: str) -> Iterator[Decimal]:
+        """The numbers that what is spelled `name` is compared with."""
+        for part in walk(node):
+            if not isinstance(part, Compare):
+                continue
+            for left, _, right in part.pairs():
+                for one, other in ((left, right), (right, left)):
+                    if text(one) == name and isinstance(bound := self._value(other), Decimal):
+                        yield bound
 
     def _value(self, node: Node, *, before: bool = False) -> Any:
         compiled = self._compiled.get((id(node), before))
@@ -167,8 +198,12 @@ class Telling:
         return truth
 
 
-def told(node: Node, change: Change, now: datetime, compiled: Compiled) -> str:
-    return " and ".join(Telling(change, now, compiled).facts(node))
+def told(node: Node, change: Change, now: datetime, compiled: Compiled, *, brief: bool = False) -> str:
+    return " and ".join(Telling(change, now, compiled, brief=brief).facts(node))
+
+
+def bounds(node: Node, name: str, change: Change, now: datetime, compiled: Compiled) -> tuple[Decimal, ...]:
+    return tuple(Telling(change, now, compiled).bounds(node, name))
 
 
 def missing(node: Node, change: Change, now: datetime, compiled: Compiled) -> tuple[str, ...]:

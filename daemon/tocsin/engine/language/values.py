@@ -1,6 +1,6 @@
 """What the compiled pieces of a condition are: functions of a change and the time, None where the value is missing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from tocsin.engine.language.tree import Arithmetic, Call, Negative, Node, Type, span_text
 from tocsin.engine.rule import Evaluate as Evaluate  # noqa: PLC0414 - part of what this module gives
-from tocsin.events import Change, computed_text, iso, number_text
+from tocsin.events import Change, Derived, Unit, iso, number_text, rounded_text
 
 _CHOOSING = frozenset({"previous", "default", "min", "max", "lowest", "highest", "peak"})
 _LONGEST_SHOWN = 120  # characters of a venue's text in one condition
@@ -72,14 +72,17 @@ def is_computed(node: Node) -> bool:
     return isinstance(node, Arithmetic | Negative)
 
 
-def value_text(value: Any, type_: Type, *, computed: bool) -> str:
-    """A value as messages show it."""
+def value_text(
+    value: Any, type_: Type, *, computed: bool, unit: Unit | None = None, beside: Sequence[Decimal] = ()
+) -> str:
+    """A value as messages show it; a number that we worked out as `rounded_text` has it."""
     if value is None:
         return "missing"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Decimal):
-        return computed_text(value) if computed else number_text(value)
+        is_ours = computed or isinstance(value, Derived)
+        return rounded_text(value, unit, beside) if is_ours else number_text(value)
     if isinstance(value, datetime):
         return iso(value)
     if isinstance(value, timedelta):

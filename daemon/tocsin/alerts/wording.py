@@ -1,0 +1,155 @@
+"""How messages are worded, whatever they say: marks, names, ids, times, spans, numbers. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, tzinfo
+from decimal import Decimal
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+from msgspec import field as struct_field
+
+from tocsin.alerts.plain import plain
+from tocsin.engine.model import Context
+from tocsin.events import rounded_text, stored_number
+from tocsin.events.vocabulary import unit_of
+
+Marks: TypeAlias = Literal["emoji", "text"]
+Sort: TypeAlias = Literal["critical", "warning", "info", "resolved", "ended"]
+_LONG_ID = 12  # characters; longer ids are cut where people read
+_ID_SHOWN = 8
+_MARKS: Mapping[Sort, tuple[str, str]] = {
+    "critical": ("🔴", "CRITICAL"),
+    "warning": ("🟠", "WARNING"),
+    "info": ("🔵", "INFO"),
+    "resolved": ("🟢", "OK"),
+    "ended": ("⚪", "ENDED"),
+}
+
+
+class Names(Struct, frozen=True):
+    """The names that people use: venue's account id or symbol -> name. Missing ones stay as the venue has them."""
+
+    accounts: Mapping[str, str] = struct_field(default_factory=dict)
+    symbols: Mapping[str, str] = struct_field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Style:
+    """How one channel is written to. `tz`: of the times; `whole_ids`: no id is cut, for whoever looks it up."""
+
+    names: Names = field(default_factory=Names)
+    tz: tzinfo = UTC
+    marks: Marks = "emoji"
+    whole_ids: bool = False
+
+    def account(self, account: str) -> str:
+        """Its name, else its first characters."""
+        return self.names.accounts.get(account) or plain(account[:_ID_SHOWN])
+
+    def account_and_id(self, account: str) -> str:
+        name = self.names.accounts.get(account)
+        return f"{name} ({self.id(account)})" if name else self.id(account)
+
+    def symbol(self, symbol: str) -> str:
+        """Its name, else the symbol, which for some venues is an id."""
+        return self.names.symbols.get(symbol) or plain(symbol)
+
+    def id(self, id_: str) -> str:
+        cut = not self.whole_ids and len(id_) > _LONG_ID
+        return f"{plain(id_[:_ID_SHOWN])}…" if cut else plain(id_)
+
+
+class Times:
+    """The times of one text: in one zone, which is said once; the day only where it isn't today's."""
+
+    def __init__(self, tz: tzinfo, now: datetime) -> None:
+        self._tz = tz
+        self._today = now.astimezone(tz).date()
+        self._zone_said = False
+
+    def text(self, time: datetime) -> str:
+        local = time.astimezone(self._tz)
+        day = "" if local.date() == self._today else f"{local:%Y-%m-%d} "
+        zone = "" if self._zone_said else f" {local:%Z}"
+        self._zone_said = True
+        return f"{day}{local:%H:%M:%S}{zone}"
+
+
+def time_text(time: datetime) -> str:
+    """A time by itself: to the second, in UTC, saying so."""
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def span_text(span: timedelta) -> str:
+    """How long in words, as exactly as a person wants it: `45 s`, `11 min`, `3 h 20 min`, `2 d 4 h`."""
+    seconds = max(0, int(span.total_seconds()))
+    minutes, hours = seconds // 60, seconds // 3600
+    if minutes < 2:
+        return f"{seconds} s"
+    if hours < 2:
+        return f"{minutes} min"
+    large, small = (
+        (f"{hours} h", f"{minutes % 60} min") if hours < 48 else (f"{hours // 24} d", f"{hours % 24} h")
+    )
+    return large if small.startswith("0 ") else f"{large} {small}"
+
+
+def mark(context: Context, style: Style) -> str:
+    """What stands before the title: how bad it is, or that it is over."""
+    sort: Sort = (
+        context.severity if context.state != "resolved" else "ended" if context.reason else "resolved"
+    )
+    return mark_of(sort, style)
+
+
+def mark_of(sort: Sort, style: Style) -> str:
+    return _MARKS[sort][style.marks == "text"]
+
+
+# ------------------------------------------------------------------------------------------------------------- numbers
+
+
+def field_text(context: Context, name: str, *, padded: bool = False) -> str | None:
+    """A field's number as people read it; None where it has none."""
+    value = context.fields.get(name)
+    return (
+        None
+        if value is None
+        else number_shown(str(value), name, derived=name in context.derived, padded=padded)
+    )
+
+
+def value_shown(context: Context, text: str, *, padded: bool = False) -> str:
+    """A number of what the message speaks of (`value`, `worst`, `value_at_start`)."""
+    name = context.value_of or ""
+    beside = [stored_number(bound) for bound in context.bounds]
+    return number_shown(text, name, derived=name in context.derived, beside=beside, padded=padded)
+
+
+def number_shown(
+    text: str, name: str, *, derived: bool, beside: Iterable[Decimal] = (), padded: bool = False
+) -> str:
+    """The wire's own digits, or what we worked out rounded. `padded`: money has its two digits behind the point."""
+    if not derived:
+        return plain(text)
+    unit = unit_of(of_member(name))
+    shown = rounded_text(stored_number(text), unit, tuple(beside))
+    _, point, behind = shown.partition(".")
+    return f"{shown}0" if padded and unit == "money" and point and len(behind) == 1 else shown
+
+
+def of_member(value_of: str) -> str:
+    """`profit` of a group's `sum(profit)`; of anything else itself."""
+    return value_of.partition("(")[2].removesuffix(")") if "(" in value_of else value_of
+
+
+def unit_text(context: Context, name: str) -> str:
+    """What follows the number of a field: its currency, a percent sign, or nothing."""
+    match unit_of(of_member(name)):
+        case "percent":
+            return " %"
+        case "money" if currency := context.fields.get("currency"):
+            return f" {plain(str(currency))}"
+        case _:
+            return ""
