@@ -109,3 +109,21 @@ def test_what_became_of_alerts_is_told(
     tmp_path: Path, before: dict[str, Any], after: dict[str, Any], became: list[str]
 ) -> None:
     assert reloaded(tmp_path, [RED | before], [RED | after]) == became
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ({"names": {"symbols": {"BTCUSD": "bitcoin"}}}, ["names changed"]),
+        ({"defaults": {"notify": "mail"}}, ["defaults changed"]),
+        ({"retention": {"events": "7d"}}, ["retention changed"]),
+        ({"store_market_data": "all"}, ["store_market_data changed"]),
+        ({}, []),
+    ],
+)
+def test_a_section_that_changed_is_told(tmp_path, section, said):
+    before = settings(tmp_path, RED)
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | section))
+    after = load_settings(path, environ={}, validate_url=None)
+    assert changes.others(before, after) == said

@@ -1,5 +1,6 @@
 """The JSON Schemas say the same as the checks: the same keys, closed where those are closed, no reference into nothing."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -73,3 +74,28 @@ def test_no_default_shows_a_secret_or_an_object_of_python():
     text = str(config_schema())
     for word in ("<tocsin", "Secret(", "***", "timedelta(", "Decimal("):
         assert word not in text
+
+
+def test_a_file_of_rules_offers_no_alternatives_of_which_an_editor_says_only_that_none_fits():
+    schema = rules_schema()
+    assert not {"anyOf", "oneOf"} & schema.keys()
+    assert schema["type"] == ["array", "object", "null"]
+    assert schema["items"] == schema["properties"]["rules"]["items"] == {"$ref": "#/$defs/rule"}
+
+
+def test_an_editor_completes_events_and_statuses():
+    schema = rules_schema()
+    one, several = schema["$defs"]["rule"]["properties"]["watch"]["anyOf"]
+    known, added = one["anyOf"]
+    assert {"order", "order.canceled", "order.*", "position.closed", "daemon.delivery_failed"} <= set(
+        known["enum"]
+    )
+    assert "daemon" not in known["enum"]
+    assert re.search(added["pattern"], "contract.settlement_went_well")
+    assert several["items"] == one
+    fields = schema["$defs"]["Condition"]["anyOf"][1]["properties"]
+    words = next(option for option in fields["side"]["anyOf"] if "enum" in option)
+    assert words["enum"] == ["buy", "sell", "long", "short"]
+    status = fields["status"]["anyOf"][0]["anyOf"]
+    assert "partially_filled" in status[0]["enum"]
+    assert status[1] == {"type": "string"}  # contracts have words of their venues' own

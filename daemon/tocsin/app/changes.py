@@ -1,7 +1,7 @@
 """What a reload changes: compared by value, so that what the user didn't touch notices nothing; and how that is told."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from tocsin.config.settings import Settings
@@ -108,6 +108,22 @@ _TOLD: Mapping[str, Callable[[Rule], Any]] = {
     "notify_during": lambda rule: rule.notify_during,
     "enabled": lambda rule: rule.enabled,
 }
+
+
+# What is told in words of its own, or of which nothing is worth telling.
+_TOLD_ELSEWHERE = frozenset(
+    {"path", "venues", "channels", "rules", "state_dir", "log", "sources", "masker", "warnings"}
+)
+_KEYS = {"notify": "defaults"}  # what the config calls it
+
+
+def others(before: Settings, after: Settings) -> list[str]:
+    """In words, the sections beside venues, channels and rules that are others now."""
+    return [
+        f"{_KEYS.get(each.name, each.name)} changed"
+        for each in fields(Settings)
+        if each.name not in _TOLD_ELSEWHERE and getattr(before, each.name) != getattr(after, each.name)
+    ]
 
 
 def needs_restart(before: Settings, after: Settings) -> list[str]:

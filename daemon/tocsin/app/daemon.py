@@ -196,6 +196,7 @@ class Daemon:
             *channels.told("channel"),
             *changes.rules(before, after),
             *alerts,
+            *changes.others(before, after),
             *changes.needs_restart(before, after),
         ]
 

@@ -11,6 +11,7 @@ from tocsin.cli import FAILED
 from tocsin.config.search import default_state_dir, find_config
 
 OK, UNKNOWN = 200, 404  # what HTTP calls them
+SERVICE_CONFIG, SERVICE_STATE = Path("/etc/tocsin"), Path("/var/lib/tocsin")  # as systemd/install has them
 MOST_ROWS = 1000  # what one look at the database gives
 
 
@@ -29,6 +30,9 @@ def state_dir_of(config: Path | None) -> Path:
     plain = node.plain() if node is not None else None
     given = plain.get("state_dir") if isinstance(plain, dict) else None
     if not isinstance(given, str):
+        # Of the service's config, asked about while it is stopped, nobody's own folder is meant.
+        if path.absolute().parent == SERVICE_CONFIG and not os.environ.get("STATE_DIRECTORY"):
+            return SERVICE_STATE
         return default_state_dir(os.environ)
     return (path.parent / Path(given).expanduser()).absolute()
 

@@ -34,8 +34,15 @@ def rules_schema() -> Schema:
     """The schema of a file in `rules/`."""
     definitions: Schema = {}
     rules: Schema = {"type": ["array", "null"], "items": _rule(definitions)}
-    mapping = {"type": "object", "properties": {"rules": rules}, "additionalProperties": False}
-    return {"$schema": _DIALECT, "title": "Rules of Tocsin", "anyOf": [mapping, rules], "$defs": definitions}
+    # A list of rules, or a mapping with one. Not as alternatives: of those an editor says only that none fits.
+    either = {"type": ["array", "object", "null"], "items": rules["items"], "properties": {"rules": rules}}
+    return {
+        "$schema": _DIALECT,
+        "title": "Rules of Tocsin",
+        **either,
+        "additionalProperties": False,
+        "$defs": definitions,
+    }
 
 
 def _venue(kind: str, definitions: Schema) -> Schema:

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from tocsin import document
 from tocsin.engine.language import calendar, sequel
-from tocsin.engine.language.conditions_schema import DEFINITIONS, watch_examples
+from tocsin.engine.language.conditions_schema import DEFINITIONS, watched
 from tocsin.engine.language.report import Report, did_you_mean
 from tocsin.engine.model import Severity
 from tocsin.quantities import Duration
@@ -43,7 +43,7 @@ def _names_schema(**item: Any) -> WithJsonSchema:
 
 Names: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_names), _names_schema()]
 Watched: TypeAlias = Annotated[
-    tuple[str, ...], Field(min_length=1), BeforeValidator(_names), _names_schema(examples=watch_examples())
+    tuple[str, ...], Field(min_length=1), BeforeValidator(_names), _names_schema(**watched())
 ]
 Grouping: TypeAlias = Annotated[
     tuple[Literal["venue", "account", "kind", "id", "symbol"], ...],

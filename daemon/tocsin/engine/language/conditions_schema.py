@@ -42,6 +42,18 @@ def _described() -> dict[str, str]:
     }
 
 
+def _of(name: str) -> dict[str, Any]:
+    """What a field can be compared with: any value; its own words; or those, and what venues say where a kind has none."""
+    found = [known for kind in KINDS if (known := fields(kind).get(name)) is not None]
+    words = list(dict.fromkeys(word for field in found for word in field.values))
+    if not words:
+        return _FIELD
+    word: dict[str, Any] = {"enum": words}
+    if any(not field.values for field in found):
+        word = {"anyOf": [word, {"type": "string"}]}
+    return {"anyOf": [word, {"type": "array", "items": word, "minItems": 1}, {"$ref": "#/$defs/Comparisons"}]}
+
+
 _CONDITION = {"$ref": "#/$defs/Condition"}
 _CONDITIONS = {"type": "array", "items": _CONDITION, "minItems": 1}
 _EITHER: dict[str, Any] = {
@@ -56,7 +68,7 @@ _EITHER: dict[str, Any] = {
                 "all": _CONDITIONS | {"description": "every one of these"},
                 "any": _CONDITIONS | {"description": "at least one of these"},
                 "not": _CONDITION | {"description": "this is not so"},
-                **{name: _FIELD | {"description": doc} for name, doc in _described().items()},
+                **{name: _of(name) | {"description": doc} for name, doc in _described().items()},
             },
         },
     ],
@@ -73,5 +85,9 @@ DEFINITIONS: dict[str, Any] = {
 """What a schema that uses a condition needs under `$defs`."""
 
 
-def watch_examples() -> list[str]:
-    return [kind for kind in KINDS if kind != "daemon"] + [name for kind in KINDS for name in events(kind)]
+def watched() -> dict[str, Any]:
+    """What a rule can watch: a kind, an event of one, all events of one; and the words that venues add of their own."""
+    kinds = [kind for kind in KINDS if kind != "daemon"]
+    known = [*kinds, *(name for kind in KINDS for name in (*events(kind), f"{kind}.*"))]
+    added = "|".join(kind for kind in KINDS if KINDS[kind].open_status)
+    return {"anyOf": [{"enum": known}, {"pattern": f"^({added})\\.", "type": "string"}]}
