@@ -158,6 +158,23 @@ class TestInitAndCheck:
         assert (here / "config.yaml").read_text() == "# mine\n"
         assert changed.read_text() == "# mine too\n"
 
+    def test_init_says_which_shipped_rules_are_otherwise_now(self, here):
+        run("init")
+        edited = here / "rules" / "positions.yaml"
+        edited.write_text(edited.read_text().replace("id: position-in-the-red", "id: mine"))
+        lines = run("init").output.splitlines()
+        (said,) = (line for line in lines if line.startswith("kept  rules/positions.yaml"))
+        assert "this version has position-in-the-red otherwise: diff rules/positions.yaml " in said
+        assert "kept  rules/orders.yaml" in lines
+
+    def test_an_editor_finds_the_schemas_that_init_makes(self, here):
+        run("init")
+        for path in (here / "config.yaml", *(here / "rules").glob("*.yaml")):
+            first = path.read_text().splitlines()[0]
+            assert first.startswith("# yaml-language-server: $schema="), path
+            schema = json.loads((path.parent / first.partition("=")[2]).read_text())
+            assert "properties" in schema
+
     def test_init_elsewhere_says_how_to_go_on(self, here):
         made = run("init", "there")
         assert "tocsin check --config there/config.yaml" in made.output

@@ -1,8 +1,10 @@
 """`tocsin init`."""
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -16,7 +18,8 @@ from tocsin.shipped import shipped
 def command(directory: Path) -> None:
     """Make a config, ready-made rules and a folder for secrets in DIR (default: here).
 
-    What is there already stays as it is.
+    What is there already stays as it is; of rules that this version ships in another wording it is said which. In
+    DIR/.schemas is what an editor needs to complete and check them; that is made anew each time.
 
     \b
     Examples:
@@ -30,20 +33,21 @@ def command(directory: Path) -> None:
         if not secrets.exists():
             secrets.mkdir(mode=0o700)
             made.append(secrets)
+        _write_schemas(directory / ".schemas")
     except OSError as error:
         raise TocsinError(f"can't write {error.filename}: {error.strerror}") from None
     for path in sorted(made):
         click.echo(f"made  {path}{'/' if path.is_dir() else ''}")
-    for path in sorted(kept):
-        click.echo(f"kept  {path}")
+    for path, source in sorted(kept.items()):
+        click.echo(f"kept  {path}{_newer(path, source)}")
     click.echo(f"\n{counted(len(made), 'file')} made" + (f", {len(kept)} kept as they are" if kept else ""))
     click.echo(_next_step(directory))
 
 
-def _copy(directory: Path) -> tuple[list[Path], list[Path]]:
-    """The files made, and those that were there already and so were kept."""
+def _copy(directory: Path) -> tuple[list[Path], dict[Path, Path]]:
+    """The files made; and those that were there already and so were kept, with what is shipped in their place."""
     made: list[Path] = []
-    kept: list[Path] = []
+    kept: dict[Path, Path] = {}
     for source, target in _files(directory):
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -52,7 +56,7 @@ def _copy(directory: Path) -> tuple[list[Path], list[Path]]:
                 file.write(source.read_bytes())
             made.append(target)
         except FileExistsError:
-            kept.append(target)
+            kept[target] = source
     return made, kept
 
 
@@ -61,6 +65,37 @@ def _files(directory: Path) -> Iterator[tuple[Path, Path]]:
     rules = shipped("rules")
     for source in sorted(rules.rglob("*.yaml")):
         yield source, directory / "rules" / source.relative_to(rules)
+
+
+def _newer(path: Path, source: Path) -> str:
+    """In words, the rules that the shipped file has and this one doesn't, or in another wording."""
+    if path.parent.name != "rules":
+        return ""
+    ours, theirs = _rules(source), _rules(path)
+    other = [id_ for id_, said in ours.items() if theirs.get(id_) != said]
+    if not other:
+        return ""
+    return f"; this version has {', '.join(other)} otherwise: diff {path} {source}"
+
+
+def _rules(path: Path) -> dict[str, Any]:
+    """Each rule of a file by its id; empty where there is nothing to be read."""
+    from tocsin.config.yaml import load
+
+    node, _problems = load(path)
+    plain = node.plain() if node is not None else None
+    found = plain.get("rules") if isinstance(plain, dict) else plain
+    rules = [rule for rule in found if isinstance(rule, dict)] if isinstance(found, list) else []
+    return {str(rule.get("id")): rule for rule in rules}
+
+
+def _write_schemas(folder: Path) -> None:
+    """What the first lines of the config and of the rules' files name."""
+    from tocsin.config.schema import config_schema, rules_schema
+
+    folder.mkdir(exist_ok=True)
+    for name, schema in (("config", config_schema()), ("rules", rules_schema())):
+        (folder / f"{name}.json").write_text(json.dumps(schema, indent=1))
 
 
 def _private(path: str, flags: int) -> int:
