@@ -63,12 +63,21 @@ async def test_all_goes_on_where_it_stood(tmp_path, exchange, desk, away, state)
     with closing(sqlite3.connect(folder.database)) as db:
         db.executescript(as_if_left_a_minute_ago(state.read_text()))
     before = dict(folder.rows("SELECT rule, data FROM instances"))
+    ((opened,),) = folder.rows("SELECT data ->> 'opened' FROM entities WHERE id = ?", POSITION)
+    began = int(from_iso(opened).timestamp() * 1e6)
+
+    def profit(value: float) -> None:
+        """The very position that the state knows: opened later it would be another."""
+        message = yourfintech.position(
+            "updated", POSITION, profit=value, entry=89788.01, create_date=began, open_date=began
+        )
+        assert exchange.yourfintech.push(message)
 
     async with folder.running(secrets=exchange.secrets) as daemon:
         await daemon.until(lambda: said(away), "what was unsent is sent")
         await daemon.until(lambda: exchange.yourfintech.clients, "it is connected")
         assert (said(desk), said(away)) == ([], [("deep-red", "firing")])
-        exchange.yourfintech.push(yourfintech.position("updated", POSITION, profit=-40, entry=89788.01))
+        profit(-40)
         both = [("deep-red", "resolved"), ("held-red", "firing")]
         await daemon.until(lambda: len(said(desk)) >= 2 and len(said(away)) >= 3, "both are told")
         assert (sorted(said(desk)), sorted(said(away)[1:])) == (both, both)
@@ -76,7 +85,7 @@ async def test_all_goes_on_where_it_stood(tmp_path, exchange, desk, away, state)
         assert set(after) == {"slow-red", "held-red"}
         assert "pending" in after["slow-red"]
         assert json.loads(after["slow-red"])["alert_id"] == json.loads(before["slow-red"])["alert_id"]
-        exchange.yourfintech.push(yourfintech.position("updated", POSITION, profit=-1, entry=89788.01))
+        profit(-1)
         await daemon.until(lambda: ("held-red", "resolved") in said(desk), "it ends")
     assert "can't be read" not in daemon.log()
     assert not folder.rows("SELECT rule FROM instances")
