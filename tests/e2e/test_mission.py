@@ -49,7 +49,7 @@ async def test_each_alert_is_told_once_on_each_of_its_channels(folder, people, e
         assert titles.index(IN_THE_RED) < titles.index(OUT_OF_IT), channel
         (resolved,) = (text for text in texts if headline(text) == OUT_OF_IT)
         assert "resolved: profit -0.39 > -0.4" in resolved
-        assert "  profit -0.39 USD, worst -0.7827, at start -0.51" in resolved
+        assert "profit -0.39 USD, worst -0.7827, at start -0.51" in resolved
     for mail, title in ((mail, mail["Subject"]) for mail in people.mail.mails):
         sent = folder.rows("SELECT channel FROM deliveries WHERE id = ?", mail["X-Tocsin-Delivery"])
         assert sent == [("mail",)], title

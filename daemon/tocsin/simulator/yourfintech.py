@@ -4,7 +4,7 @@ import json
 import time
 import uuid
 from collections.abc import Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import trio
@@ -150,9 +150,9 @@ def position(
     now = time.time_ns() // 1000
     body = {
         "id": position_id, "trader_id": TRADER, "account_id": ACCOUNT, "asset_pair": "BTCUSD", "lost_amount": lots,
-        "side": "Buy", "leverage": 0, "create_date": now, "tp_in_instrument_price": None, "tp_in_currency": None,
+        "side": "Buy", "leverage": 0, "create_date": _begun(position_id), "tp_in_instrument_price": None, "tp_in_currency": None,
         "sl_in_instrument_price": None, "sl_in_currency": None, "profit": profit, "metadata": {}, "last_update_date": now,
-        "asset_open_price": entry, "open_date": now, "close_date": None, "close_reason": None, "asset_close_price": None,
+        "asset_open_price": entry, "open_date": _begun(position_id), "close_date": None, "close_reason": None, "asset_close_price": None,
         "base": "BTC", "quote": "USD", "collateral_currency": "USD", "margin_price": entry, "profit_price": 1,
         "swaps": [], "lots_amount": lots, "lots_size": 1, "commission": 0.105,
     }  # fmt: skip
@@ -164,9 +164,15 @@ def pending(what: str, order_id: str, *, price: float, **more: Any) -> dict[str,
     now = time.time_ns() // 1000
     body = {
         "id": order_id, "trader_id": TRADER, "account_id": ACCOUNT, "asset_pair": "BTCUSD", "lots_amount": 0.01, "side": "Sell",
-        "create_date": now, "tp_in_instrument_price": None, "tp_in_currency": None, "sl_in_instrument_price": None,
+        "create_date": _begun(order_id), "tp_in_instrument_price": None, "tp_in_currency": None, "sl_in_instrument_price": None,
         "sl_in_currency": None, "metadata": {}, "last_update_date": now, "base": "BTC", "quote": "USD",
         "collateral_currency": "USD", "desire_price": price, "lots_size": 1, "execute_price": 0, "order_type": "Limit",
         "init_price": 89813.57,
     }  # fmt: skip
     return server_message(pending_position={what: body | more})
+
+
+@cache
+def _begun(id_: str) -> int:  # noqa: ARG001 # it is remembered by it
+    """When it was first spoken of, in microseconds: of one life all messages give the same."""
+    return time.time_ns() // 1000
