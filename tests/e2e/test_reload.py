@@ -197,4 +197,4 @@ async def test_no_event_is_lost(folder, exchange, hook, venues):
     assert sorted(request.json["message"].split("order ")[1].split(",")[0] for request in hook.requests) == [
         str(number) for number in canceled
     ]
-    assert {title.split(":")[0] for title in told(hook)} >= {"firing", "turn 5"}
+    assert {title.split(":")[0] for title in told(hook)} >= {"🟠 canceled", "🟠 turn 5"}
