@@ -214,10 +214,22 @@ def test_the_outbox_survives_a_restart(tmp_path):
     put(store, delivery("firing"), delivery("resolved"))
     store.record([attempt("firing", "pending", next_at=at(5), error="no route")])
     store.close()
-    store = opened(tmp_path)
-    assert due_ids(store, at(4)) == []
-    (found,) = store.due("desk", 0, at(5), 10)
+    store = opened(tmp_path, now=at(4))
+    (found,) = store.due("desk", 0, at(4), 10)
     assert (found.id, found.attempts, found.error) == ("firing", 1, "no route")
+    store.close()
+
+
+@pytest.mark.parametrize("back", [1, 3600, 86400])
+def test_what_waits_is_due_at_the_start_however_far_the_clock_was_set_back_meanwhile(tmp_path, back):
+    store = opened(tmp_path)
+    commit(store, alerts=[alert("a1"), alert("a2"), alert("a3")])
+    put(store, *(delivery(f"d{n}", alert=f"a{n}") for n in (1, 2, 3)))
+    store.record([attempt("d2", "pending", next_at=at(30)), attempt("d3", "sent")])
+    store.close()
+    store = opened(tmp_path, now=at(-back))
+    assert due_ids(store, at(-back)) == ["d1", "d2"]
+    assert store.next_due("desk", 0) == at(-back)
     store.close()
 
 

@@ -95,7 +95,10 @@ class RunClock:
         return now
 
     def wall(self) -> datetime:
-        """A wall-clock that never goes back: what is put off by a minute isn't by a day when the clock is set."""
+        """A wall-clock that never goes back within this run: what is put off by a minute isn't by a day when the clock is set.
+
+        What an earlier run put off is due when the store is opened.
+        """
         return _EPOCH + self._furthest + timedelta(seconds=self.now().steady)
 
     def steady(self) -> float:

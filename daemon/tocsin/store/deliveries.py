@@ -63,11 +63,14 @@ PUT_NOTE = """
     )
     WHERE status = 'pending' AND json_valid(context) AND instr(context, :note) = 0
 """
+# At a start: by how much the clock was set back since, so long nothing would be due otherwise.
+PUT_ALL_DUE = "UPDATE deliveries SET next_at = :now WHERE status = 'pending' AND next_at > :now"
 # Superseded is what was never tried.
 PUT_ATTEMPT = """
     UPDATE deliveries SET
         status = :status, attempts = attempts + (:status <> 'superseded'), error = :error,
-        handed_to = coalesce(:handed_to, handed_to), title = :title, body = :body, next_at = coalesce(:next_at, next_at), sent_at = CASE WHEN :status = 'sent' THEN :at END
+        handed_to = coalesce(:handed_to, handed_to), title = :title, body = :body, next_at = coalesce(:next_at, next_at),
+        sent_at = CASE WHEN :status = 'sent' THEN :at END
     WHERE id = :id AND status = 'pending'
 """
 

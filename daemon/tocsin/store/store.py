@@ -362,6 +362,7 @@ class Store:
             with self._transaction() as db:
                 db.execute(rows.PUT_META, [rows.DATABASE_ID, self._id])
                 db.execute(rows.PUT_META, [rows.OPENED_AT, iso(now)])
+                db.execute(deliveries.PUT_ALL_DUE, {"now": iso(now)})
                 if self._opened.lost:  # that some of these were sent may be lost as well
                     db.execute(deliveries.PUT_NOTE, {"note": AFTER_A_LOSS})
             self.checkpoint()
