@@ -11,6 +11,7 @@ import trio
 
 from support.outboxes import context
 from tocsin.alerts.wording import Style
+from tocsin.delivery import templates as module
 from tocsin.delivery.render import render
 from tocsin.delivery.templates import Templates
 
@@ -99,3 +100,27 @@ async def test_several_wait_for_their_turn():
             nursery.start_soon(one, made, n)
     assert all(f"number {n}" in body for n, body in found.items())
     assert len(found) == 10
+
+
+async def test_a_start_that_is_slow_is_waited_for_longer_than_a_turn(monkeypatch):
+    monkeypatch.setattr(module, "_PATIENCE", 0.001)
+    async with templates() as made:
+        assert await made.render(draft(**OWN)) == draft(**OWN)()
+
+
+async def test_why_a_template_was_not_used_is_told_as_it_was(monkeypatch):
+    async with templates() as made:
+        monkeypatch.setattr(module, "_START", 0.001)
+        assert "wasn't ready within 0.001 s)" in (await made.render(draft(**OWN))).body
+        assert made._worker is None
+        monkeypatch.setattr(module, "_START", 60.0)
+        monkeypatch.setattr(module, "_PATIENCE", 0.001)
+        told = []
+
+        async def another():
+            told.append(await made.render(draft(**OWN)))
+
+        async with made._turn, trio.open_nursery() as others:
+            others.start_soon(another)
+        assert "others take too long)" in told[0].body
+        assert await made.render(draft(**OWN)) == draft(**OWN)()

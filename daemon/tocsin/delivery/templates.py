@@ -59,13 +59,14 @@ class Templates:
         now = trio.current_time()
         if any(self._slow.get(source, now) > now for source in own):
             return _without_templates(draft, f"it took longer than {self._deadline:g} s a moment ago")
-        with trio.move_on_after(_PATIENCE):
+        with trio.move_on_after(_PATIENCE) as waiting:
             await self._turn.acquire()
-            try:
-                return await self._rendered(draft, own)
-            finally:
-                self._turn.release()
-        return _without_templates(draft, "others take too long")
+        if waiting.cancelled_caught:
+            return _without_templates(draft, "others take too long")
+        try:
+            return await self._rendered(draft, own)
+        finally:
+            self._turn.release()
 
     async def run(self) -> None:
         """For ever."""
@@ -82,8 +83,13 @@ class Templates:
     async def _rendered(self, draft: Draft, own: list[str]) -> Message:
         answered, why = False, "the process that renders it is gone"
         try:
-            with trio.move_on_after(_START):
-                worker = self._worker or await self._start()
+            worker = self._worker
+            if worker is None:
+                with trio.move_on_after(_START):
+                    worker = await self._start()
+            if worker is None:
+                why = f"the process that renders it wasn't ready within {_START:g} s"
+            else:
                 with trio.move_on_after(self._deadline):
                     message = await _asked(worker, draft)
                     answered, self._used = True, trio.current_time()
