@@ -14,6 +14,9 @@ from tocsin.app.daemon import Daemon
 from tocsin.app.serve import serve
 from tocsin.config.load import load_settings
 from tocsin.config.settings import Settings
+from tocsin.events import Instant
+from tocsin.store.database import Database
+from tocsin.store.errors import StoreUnavailable
 from tocsin.store.model import InstanceRow
 
 pytestmark = pytest.mark.real
@@ -123,3 +126,15 @@ async def test_what_a_removed_venue_left_is_forgotten_and_fires_nothing(tmp_path
         await running(load, log, state, lambda times=times: rows(state, started) == [(times,)])
         assert rows(state, "SELECT rule, state FROM alerts") == []
         assert rows(state, "SELECT venue FROM entities") == []
+
+
+async def test_a_disk_that_takes_nothing_is_no_reason_to_end_in_a_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def alive(_database: Database, _now: Instant) -> None:
+        raise StoreUnavailable("the disk is full", full=True)
+
+    monkeypatch.setattr(Database, "alive", alive)
+    load, log, state = folder(tmp_path), Lines(), tmp_path / "state"
+    await running(load, log, state, lambda: bool(rows(state, "SELECT 1 FROM events")))
+    assert "error: the database takes nothing" in log.lines

@@ -43,6 +43,12 @@ def new_id() -> str:
     return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
 
 
+def of_ourselves(event: str, reason: str, subject: str | None = None) -> Occurrence:
+    """An event of the daemon's own, for the rules; `subject` is the part that it is about."""
+    state = DaemonState(id=OURSELVES, reason=reason, subject=subject)
+    return Occurrence(state=state, event=event, origin="synthetic")
+
+
 def make_options(settings: Settings) -> Options:
     """What the pipeline needs of the config."""
     return Options(
@@ -215,10 +221,7 @@ class Rooms:
 
     async def _degraded(self, reason: str) -> None:
         """Nothing can be committed; past the queue, because this is the task that empties it."""
-        state = DaemonState(
-            id=OURSELVES, reason=f"alerts are not recorded and may repeat: {reason}", subject="store"
-        )
-        told = Occurrence(state=state, event="daemon.degraded", origin="synthetic")
+        told = of_ourselves("daemon.degraded", f"alerts are not recorded and may repeat: {reason}", "store")
         with trio.move_on_after(1):
             await self.inbox.put(Received(venue=OURSELVES, observed=(told,), at=self.clock.now()))
 

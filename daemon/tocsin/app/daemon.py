@@ -9,6 +9,7 @@ heart                   real progress, told to systemd's watchdog
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -19,7 +20,7 @@ import trio
 
 from tocsin import __version__
 from tocsin.app import attention, changes
-from tocsin.app.assemble import Rooms, venue_feed
+from tocsin.app.assemble import Rooms, of_ourselves, venue_feed
 from tocsin.app.heart import Heart
 from tocsin.app.housekeeping import keep_house
 from tocsin.app.parts import Parts
@@ -29,7 +30,6 @@ from tocsin.config.settings import Settings
 from tocsin.control.client import SOCKET
 from tocsin.control.server import make_app, serve_control
 from tocsin.errors import ConfigError, gathered
-from tocsin.events import Daemon as DaemonState
 from tocsin.events import Key, Occurrence
 from tocsin.events.vocabulary import OURSELVES
 from tocsin.feed import Retry, run_venue
@@ -38,9 +38,8 @@ from tocsin.ruletest.answers import explained, overview
 from tocsin.store.errors import Damaged, StoreUnavailable
 from tocsin.store.model import Batch
 
-_FINISH_WITHIN = (
-    7.0  # seconds from the wish to stop; the promise is 10, and files and database are still to be closed
-)
+# Seconds from the wish to stop; the promise is 10, and files and database are still to be closed.
+_FINISH_WITHIN = 7.0
 
 
 class Daemon:
@@ -96,7 +95,8 @@ class Daemon:
                 await self.tell("daemon.stopping", "stopped on request")
                 await self._take_all()
                 await self._rooms.pipeline.finish()
-                await self._heart.note_alive()
+                with suppress(StoreUnavailable):  # then it counts as alive until the heart last noted it
+                    await self._heart.note_alive()
             everything.cancel_scope.cancel()
         self.stopped.set()
 
@@ -116,8 +116,7 @@ class Daemon:
 
     async def tell(self, event: str, reason: str, subject: str | None = None) -> None:
         """An event of ourselves, for the rules."""
-        state = DaemonState(id=OURSELVES, reason=reason, subject=subject)
-        await self.put(Occurrence(state=state, event=event, origin="synthetic"))
+        await self.put(of_ourselves(event, reason, subject))
 
     async def _degraded(self, trouble: str) -> None:
         await self.tell("daemon.degraded", trouble, subject="store")
