@@ -419,6 +419,19 @@ class TestMovedChat:
         chats = [request.json["chat_id"] for request in services.requests]
         assert chats == [-4212345, -1009876543210, -1009876543210, -1009876543210]
 
+    async def test_what_another_channel_learns_meanwhile_is_that_channel_s(self, services):
+        class Common(dict):  # what another sender's thread adds in the midst of our send
+            def get(self, *asked):
+                self.setdefault(f"-{len(self)}", "-100")
+                return super().get(*asked)
+
+        sender = make_sender(Secret(self.URL), name="phone", moved=Common())
+        outcome = await sender.send(message())
+        assert (outcome.sent, outcome.moved) == (True, {})
+        assert "new id" not in outcome.answer
+        services.script(TELEGRAM, self.MOVED)
+        assert (await sender.send(message(delivery_id="d2"))).moved == {"-4212345": "-1009876543210"}
+
     async def test_that_refuses_too_is_named(self, services):
         services.always(TELEGRAM, self.MOVED)
         outcome = await send(self.URL)

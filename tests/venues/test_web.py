@@ -45,35 +45,12 @@ def test_a_text_for_people_with_403_is_what_stands_before_the_service():
 
 
 @pytest.mark.parametrize(
-    ("headers", "body", "seconds"),
-    [
-        ({"retry_after": "120"}, b"", 120),
-        ({"retry_after": " 3 "}, b"", 3),
-        ({"retry_after": "1.5"}, b"", 1.5),
-        ({"retry_after": "0"}, b"", 0),
-        ({"retry_after_ms": "250"}, b"", 0.25),
-        ({"retry_after": "9" * 30}, b"", 86400),
-        ({"retry_after": "Thu, 01 Jan 2026 00:01:00 GMT"}, b"", 60),
-        ({"retry_after": "Wed, 31 Dec 2025 00:00:00 GMT"}, b"", 0),
-        ({"retry_after": "Thu, 01 Jan 2026 00:01:00 GMT", "date": "Thu, 01 Jan 2026 00:00:50 GMT"}, b"", 10),
-        ({"retry_after": "soon"}, b"", None),
-        ({"retry_after": "-5"}, b"", None),
-        ({"retry_after": ""}, b"", None),
-        ({}, b"", None),
-        ({}, b"later", None),
-        ({}, {"retry_after": 3}, 3),
-        ({}, {"retry_after": "3"}, 3),
-        ({}, {"retry_after_ms": 1500}, 1.5),
-        ({}, {"retry_after_ms": "1500"}, 1.5),
-        ({"retry_after": "soon"}, {"retry_after": 7}, 7),
-        ({"retry_after": "2"}, {"retry_after": 7}, 2),
-        ({}, {"error": {"code": 429, "retry_after": "4"}}, 4),
-        ({}, {"retry_after": -1}, None),
-        ({}, {"retry_after": True}, None),
-        ({}, {"retry_after": None}, None),
-        ({}, b'{"retry_after": 1e999}', None),
-        ({}, [3], None),
-    ],
+    "body", [b"<!-- 1020 -->" + PAGE, b"\xef\xbb\xbf" + PAGE, b"<?xml version='1.0'?><Error/>"]
 )
-def test_when_to_ask_again(headers, body, seconds):
-    assert web.retry_after(answer(body, 429, **headers), NOW) == seconds
+def test_whatever_a_page_begins_with_it_is_one(body):
+    assert web.judged(answer(body, 401)) == "failed"
+
+
+def test_a_venue_is_asked_again_when_it_says_so():
+    assert web.retry_after(answer(b"", 429, retry_after="Thu, 01 Jan 2026 00:01:00 GMT"), NOW) == 60
+    assert web.retry_after(answer({"parameters": {"retry_after": 35}}, 429, retry_after="nan"), NOW) == 35

@@ -78,7 +78,6 @@ class AppriseSender:
             # the message is tried again, those that have it aren't told twice.
             plugin.is_delivered = conversation.has_reached
             plugin.mark_delivered = conversation.reaches
-        known = dict(self._moved)
         with conversation.listening():
             result = bell.notify(
                 body=body,
@@ -95,7 +94,7 @@ class AppriseSender:
             logged=logged,
             reached=conversation.reached,
         )
-        moved = {old: new for old, new in self._moved.items() if known.get(old) != new}
+        moved = conversation.learnt
         told = "".join(f" (the chat has a new id, put it into the URL: {new})" for new in moved.values())
         return structs.replace(
             outcome,

@@ -15,14 +15,16 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from threading import Lock
 from typing import Any
 
 from msgspec import structs
 
 from tocsin.alerts.plain import flat
+from tocsin.answers import retry_after
 from tocsin.delivery import telegram
-from tocsin.delivery.answers import LONGEST, Answer, Means, retry_after, said
+from tocsin.delivery.answers import LONGEST, Answer, Means, said
 
 LONGEST_ANSWER = 64 << 10  # bytes of a body, or of one reply of a mail server, that are read
 _LONGEST_EXCHANGE = 3 * LONGEST_ANSWER  # with all that stands before the body
@@ -35,8 +37,8 @@ class Conversation:
     """One send: what is answered to it, whom of the URL's recipients it reaches, and its connections.
 
     `reached` holds the keys of those who have the message already, and gets those who get it. `means` judges HTTP's 2xx
-    answers by status and body. `moved` (Telegram's) has the present ids of chats by their former ones; what is learnt is
-    added.
+    answers by status and body. `moved` (Telegram's) has the present ids of chats by their former ones; several sends may
+    have it in common. What this one learns is added, and stands in `learnt` too.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Conversation:
         self.reached = reached
         self._means = means
         self._moved = moved
+        self.learnt: dict[str, str] = {}
         self._about: str | None = None
         self._to: str | None = None
         self._connections: list[socket.socket] = []
@@ -101,7 +104,7 @@ class Conversation:
         text = said(body) or flat(str(response.reason or ""), LONGEST)
         if (new_id := telegram.moved_to(body)) is not None:
             text = f"{text} (the chat's new id is {new_id})"
-        wait = retry_after(response.headers.get("Retry-After"), body)
+        wait = retry_after(response.headers, body, datetime.now(UTC))
         self._hear(Answer(how="http", status=status, text=text, retry_after=wait, means=means))
         if 200 <= status < 300 and means in ("passing", "foreign"):
             # Apprise would take it for sent.
@@ -133,7 +136,7 @@ class Conversation:
         new_id, chat = telegram.moved_to(body), telegram.chat_of(request.body)
         if self._moved is None or response.ok or new_id is None or chat is None or chat == new_id:
             return False
-        self._moved[chat] = new_id
+        self._moved[chat] = self.learnt[chat] = new_id
         return True
 
     # -------------------------------------------------------------------------------------------------------------- smtp

@@ -13,7 +13,8 @@ from urllib.parse import unquote
 from msgspec import Struct
 
 from tocsin.alerts.plain import flat
-from tocsin.delivery.answers import Means, is_html, parsed
+from tocsin.answers import is_page, parsed
+from tocsin.delivery.answers import Means
 from tocsin.delivery.model import Message
 from tocsin.events.vocabulary import nearest
 from tocsin.secrets import Masker, Secret
@@ -79,7 +80,7 @@ def _ntfy_means(_status: int, body: bytes) -> Means:
 
 
 def _other_means(_status: int, body: bytes) -> Means:
-    return "foreign" if is_html(body) else "accepted"
+    return "foreign" if is_page(body) else "accepted"
 
 
 def _any_means(_status: int, _body: bytes) -> Means:
@@ -106,7 +107,7 @@ class Service(Struct, frozen=True):
         """What an answer means by itself, its status aside where that isn't a 2xx."""
         if 200 <= status < 300:
             return self.success(status, body)
-        return "foreign" if self.speaks_json and is_html(body) else "refused"
+        return "foreign" if self.speaks_json and is_page(body) else "refused"
 
 
 _OTHER = Service()

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tocsin.delivery.answers import parsed
+from tocsin.answers import parsed
 
 _MOVED_TO = "migrate_to_chat_id"
 

@@ -6,11 +6,11 @@ from typing import NoReturn
 
 import trio
 
+from tocsin.answers import LONGEST_WAIT
 from tocsin.events import from_iso
 from tocsin.feed.shared import Shared
 from tocsin.feed.signin import sign_in
 from tocsin.venues.base import Malformed, Session, SignInFailed, SignInRefused
-from tocsin.venues.web import LONGEST_WAIT
 
 _NAP = 30.0  # seconds; the wall-clock is looked at so often, it may have been set
 _SHORTEST_TOKEN = 8  # characters; what is shorter in kept values is no secret worth hiding

@@ -2,21 +2,19 @@
 
 from collections.abc import Generator, Mapping
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Literal, TypeVar
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 from msgspec import Struct
 
+from tocsin import answers
 from tocsin.venues.base import HttpRequest, HttpResponse, Keep, Malformed, Pause, SignInFailed, SignInRefused
-from tocsin.venues.wire import Reader, cut, exact
+from tocsin.venues.wire import Reader, cut
 
 T = TypeVar("T")
 
-LONGEST_WAIT = 86400.0  # seconds; what a venue may ask us to wait at most
 # OAuth's words (RFC 6749, 5.2) for credentials that no second try will make better.
 _OAUTH_REFUSALS = ("invalid_grant", "invalid_client", "unauthorized_client")
-_ASKED = {"retry_after": 1.0, "retry_after_ms": 0.001}  # how a wait is asked for, and in how many seconds
 
 
 def ask(request: HttpRequest) -> Generator[HttpRequest | Keep | Pause, HttpResponse | None, HttpResponse]:
@@ -45,7 +43,6 @@ class _Complaint(Struct, frozen=True):
 
 
 _read_complaint = Reader(_Complaint)
-_read_object = Reader(dict[str, Any])
 
 
 def words(response: HttpResponse) -> str:
@@ -64,44 +61,8 @@ def words(response: HttpResponse) -> str:
 
 
 def retry_after(response: HttpResponse, now: datetime | None = None) -> float | None:
-    """Seconds until the venue wants to be asked again, at most a day.
-
-    It says so in a header (a number, or a date, which counts from the response's own or from `now`), else in its JSON:
-    `retry_after`, `retry_after_ms`, as numbers or texts, at the top or one level below.
-    """
-    headers = response.headers
-    for name, unit in _ASKED.items():
-        if (seconds := _seconds(headers.get(name.replace("_", "-")), unit)) is not None:
-            return seconds
-    until, sent = (_http_date(headers.get(name, "")) for name in ("retry-after", "date"))
-    if until is not None and (since := sent or now) is not None:
-        return min(max(0.0, (until - since).total_seconds()), LONGEST_WAIT)
-    try:
-        said = _read_object(response.body)
-    except Malformed:
-        return None
-    for place in (said, *(inner for inner in said.values() if isinstance(inner, dict))):
-        for name, unit in _ASKED.items():
-            if (seconds := _seconds(place.get(name), unit)) is not None:
-                return seconds
-    return None
-
-
-def _seconds(wire: Any, unit: float) -> float | None:
-    """A span that a venue states in `unit` seconds, where it makes sense."""
-    try:
-        seconds = float(exact(wire.strip() if isinstance(wire, str) else wire, "retry_after")) * unit
-    except (Malformed, OverflowError):
-        return None
-    return min(seconds, LONGEST_WAIT) if seconds >= 0 else None
-
-
-def _http_date(text: str) -> datetime | None:
-    try:
-        date = parsedate_to_datetime(text)
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return date if date.tzinfo else None
+    """Seconds until the venue wants to be asked again, at most a day."""
+    return answers.retry_after(response.headers, response.body, now)
 
 
 def judged(response: HttpResponse) -> Literal["good", "refused", "failed"]:
@@ -132,8 +93,9 @@ def _said(body: bytes) -> _Complaint | None:
 
 def is_page(response: HttpResponse) -> bool:
     """Whether the body is for browsers: then what stands before the service speaks, not the service."""
-    body = response.body.lstrip()
-    return body.startswith(b"<") or ("html" in response.headers.get("content-type", "") and body[:1] != b"{")
+    if response.body.lstrip().startswith(b"<"):  # also XML, as stores behind a CDN send it: venues speak JSON
+        return True
+    return answers.is_page(response.body, response.headers.get("content-type", ""))
 
 
 def fault(what: str, response: HttpResponse, remedy: str = "") -> SignInRefused | SignInFailed:
