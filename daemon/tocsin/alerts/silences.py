@@ -3,7 +3,8 @@
     field = text     equal                  field != text     anything else
     field =~ regex   the whole value is it  field !~ regex    it isn't
 
-Of symbols and events case tells nothing. Matchers are joined by *and*. A value with spaces stands in double quotes. A field without a value is an empty text.
+Of symbols and events case tells nothing. Matchers are joined by *and*. A value with spaces stands in double quotes. A
+field without a value is an empty text.
 """
 
 import re

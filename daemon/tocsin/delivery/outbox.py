@@ -61,7 +61,8 @@ async def run_channel(
 
     `tell` takes `daemon.delivery_failed`, whose subject is the channel that it must not be told on, and
     `daemon.delivery_recovered`. `wake` is rung by whoever commits deliveries, after the commit. `outages` are those of all
-    channels, `note` keeps present ids of chats under `CHAT` and their former ones, `render` makes messages. `jitter` gives 0.0 to 1.0; `log` is a structlog logger.
+    channels, `note` keeps present ids of chats under `CHAT` and their former ones, `render` makes messages. `jitter` gives
+    0.0 to 1.0; `log` is a structlog logger.
     """
     task = _ChannelTask(
         channel,

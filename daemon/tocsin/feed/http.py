@@ -67,9 +67,8 @@ class Http:
             with trio.CancelScope() as enough:
                 async for chunk in response.aiter_raw():
                     body += chunk
-                    await (
-                        trio.lowlevel.cancel_shielded_checkpoint()
-                    )  # of many in one read: others have a turn
+                    # Of many in one read: others have a turn.
+                    await trio.lowlevel.cancel_shielded_checkpoint()
                     if len(body) > _MOST_BODY:
                         enough.cancel()  # an error raised here would leave generators further down unfinished
             if enough.cancelled_caught:

@@ -2,8 +2,9 @@
 
 What a venue sends is handled in slices of a few frames or lines. What brings data is only ever slowed by that: the rest
 waits in the socket. A burst is taken as fast as can be; a venue that goes on for seconds gets half of the loop, which
-leaves the other half to the venues beside it, the disk and the people. What brings nothing and costs all the same (pings, pongs, empty frames and lines) is borne as far as
-time and data pay for it; a peer that goes on beyond that is left.
+leaves the other half to the venues beside it, the disk and the people. What brings nothing and costs all the same
+(pings, pongs, empty frames and lines) is borne as far as time and data pay for it; a peer that goes on beyond that is
+left.
 """
 
 import time
@@ -18,11 +19,9 @@ from tocsin.feed.outside import OutsideError
 T = TypeVar("T")
 
 _SLICE = 32  # frames or lines
-_BORNE = (
-    2_000  # that bring nothing, at once; with each second and each that brings something there may be more:
-)
-_A_SECOND = 50
-_FOR_DATA = 4
+_BORNE = 2_000  # that bring nothing, at once
+_A_SECOND = 50  # more with each second
+_FOR_DATA = 4  # more with each that brings something
 _OF_THE_LOOP = 0.5  # of its time, for one venue, once it has used up:
 _BURST = 2.0  # seconds of it
 _SHORTEST_PAUSE = 0.002  # seconds; a shorter one isn't worth a sleep
