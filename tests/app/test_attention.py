@@ -29,3 +29,10 @@ def test_venues(venues, told):
 def test_channels():
     assert attention.of_channels(["phone"]) == []
     assert attention.of_channels([]) == ["no channel is configured: nobody is told"]
+
+
+def test_rules_that_see_nothing():
+    assert attention.of_rules(()) == []
+    assert attention.of_rules(("margin", "loss")) == [
+        "blind, for want of a value: margin, loss (tocsin explain says which)"
+    ]

@@ -38,13 +38,14 @@ async def test_what_is_and_what_was(folder, people, exchange):
         assert status.returncode == 0
         assert "healthy" in status.stdout
         assert f"process {daemon.pid}" in status.stdout
-        assert "3 rules, 3 channels; 1 firing, 5 unsent" in status.stdout
+        assert "3 rules, 3 channels; 1 firing, 0 held back, 5 unsent" in status.stdout
         for line in (
             "fx     yourfintech  connected",
             "spot   topone       connected",
             "power  glocalflex   connected",
         ):
             assert line in status.stdout
+        assert status.stdout.count(" last message ") == 3
         state = json.loads((await folder.command("status", "--json")).stdout)
         assert (state["pid"], state["healthy"], state["firing"], state["unsent"]) == (daemon.pid, True, 1, 5)
         assert {venue["venue"]: venue["status"] for venue in state["venues"]} == dict.fromkeys(

@@ -95,6 +95,7 @@ class Rooms:
     outbox: SteadfastOutbox = field(init=False)
     credentials: CredentialStore = field(init=False)
     notes: Notes = field(init=False)
+    journal: Journal = field(init=False)
     outages: Outages = field(init=False)
     chats: dict[str, str] = field(init=False)
     templates: Templates = field(init=False)
@@ -105,13 +106,13 @@ class Rooms:
         self.engine = Engine(self.settings.rules, self.entities, new_id)
         self.turn = Turn(self.entities, self.engine, make_options(self.settings), new_id)
         self.wakes = Wakes()
-        journal = Journal(self.database, self.clock, self.log)
-        self.outbox = SteadfastOutbox(self.database, journal, self.wakes.ring)
+        self.journal = Journal(self.database, self.clock, self.log)
+        self.outbox = SteadfastOutbox(self.database, self.journal, self.wakes.ring)
         self.outbox.restore(self.loaded.pending)
         self.pipeline = Pipeline(
             inbox=self.inbox,
             turn=self.turn,
-            journal=journal,
+            journal=self.journal,
             clock=self.clock,
             wake=self.wakes.ring,
             log=self.log,
@@ -224,12 +225,6 @@ class Rooms:
         told = of_ourselves("daemon.degraded", f"alerts are not recorded and may repeat: {reason}", "store")
         with trio.move_on_after(1):
             await self.inbox.put(Received(venue=OURSELVES, observed=(told,), at=self.clock.now()))
-
-    def attention(self) -> list[str]:
-        """What somebody should look into although the daemon itself is healthy."""
-        return self.outages.attention(
-            {name: len(channel.urls) for name, channel in self.settings.channels.items()}
-        )
 
     def venues_told(self, settings: Settings) -> list[dict[str, Any]]:
         """The connections as they stand, in the order of the config."""

@@ -1,7 +1,9 @@
-"""What somebody should look into although the daemon itself is healthy, as `tocsin status` tells it: of venues and config."""
+"""What somebody should look into although the daemon itself is healthy, as `tocsin status` tells it: of venues, config, rules and disk."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
+
+from tocsin.store.journal import Journal
 
 
 def of_venues(venues: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -17,6 +19,18 @@ def of_venues(venues: Sequence[Mapping[str, Any]]) -> list[str]:
     if unkept:
         told.append(f"credentials can't be kept, a restart loses them: {', '.join(unkept)}")
     return told
+
+
+def of_rules(blind: Collection[str]) -> list[str]:
+    return [f"blind, for want of a value: {', '.join(blind)} (tocsin explain says which)"] if blind else []
+
+
+def of_disk(journal: Journal) -> list[str]:
+    if not journal.overdue:
+        return []
+    return [
+        f"nothing can be recorded, alerts go out all the same: {journal.reason}; {journal.waiting} writes wait"
+    ]
 
 
 def of_channels(channels: Sequence[str]) -> list[str]:

@@ -227,18 +227,24 @@ class Daemon:
             "config": str(self._settings.path),
             "state_dir": str(self._settings.state_dir),
             "started_at": self._started_at.isoformat(),
+            "now": self._clock.now().wall.isoformat(),
             "dry_run": self._dry_run,
             "healthy": not wrong,
             "wrong": wrong,
             "attention": [
                 *attention.of_venues(venues),
                 *attention.of_channels(channels),
-                *self._rooms.attention(),
+                *self._rooms.outages.attention(
+                    {name: len(channel.urls) for name, channel in self._settings.channels.items()}
+                ),
+                *attention.of_rules(self._rooms.engine.blind_rules),
+                *attention.of_disk(self._rooms.journal),
             ],
             "venues": venues,
             "channels": channels,
             "rules": len(self._settings.rules),
             "waiting": self._rooms.inbox.waiting(),
+            "unwritten": self._rooms.journal.waiting,
         }
 
     def rules(self) -> list[dict[str, Any]]:

@@ -50,7 +50,7 @@ def _tell(state: dict[str, Any], socket: Path) -> None:
     click.echo(f"  config {state['config']}, state {state['state_dir']}, answered at {socket}")
     click.echo(
         f"  {counted(state['rules'], 'rule')}, {counted(len(state['channels']), 'channel')}; "
-        f"{state['firing']} firing, {state['unsent']} unsent, {state['dead']} given up"
+        f"{state['firing']} firing, {state['held']} held back, {state['unsent']} unsent, {state['dead']} given up"
         + ("; dry run" if state["dry_run"] else "")
     )
     table = []
@@ -63,6 +63,7 @@ def _tell(state: dict[str, Any], socket: Path) -> None:
                     venue.get("reason", ""),
                     f"attempt {venue['attempts']}" if venue.get("attempts", "0") != "0" else "",
                     _unconfirmed(venue),
+                    _last_message(venue, state["now"]),
                     f"since {time_of(venue['since'])}" if venue.get("since") else "",
                     f"next try {time_of(venue['next_attempt'])}"
                     if venue.get("next_attempt") and status not in ("connected", "silent")
@@ -72,6 +73,18 @@ def _tell(state: dict[str, Any], socket: Path) -> None:
         )
         table.append((venue["venue"], venue["type"], paint(status, _COLOURS.get(status, "red")), detail))
     print_rows(table)
+
+
+def _last_message(venue: dict[str, Any], now: str) -> str:
+    """`last message 3 s ago`."""
+    from datetime import datetime, timedelta
+
+    from tocsin.quantities import duration_text
+
+    if not venue.get("last_message"):
+        return ""
+    ago = datetime.fromisoformat(now) - datetime.fromisoformat(venue["last_message"])
+    return f"last message {duration_text(timedelta(seconds=max(0, round(ago.total_seconds()))))} ago"
 
 
 def _unconfirmed(venue: dict[str, Any]) -> str:

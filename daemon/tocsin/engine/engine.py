@@ -249,6 +249,11 @@ class Engine:
             self._memory.forget_venue(venue)
         return out
 
+    @property
+    def blind_rules(self) -> Collection[str]:
+        """The rules that `blind` has found, as long as they see nothing."""
+        return self._sight.found_blind
+
     def blind(self, now: Instant) -> list[Blind]:
         """The rules that have been unknown for all that they concern for an hour; each once, until it sees again."""
 

@@ -72,6 +72,11 @@ class Sight:
                 found.append(Blind(rule_id, lacking))
         return found
 
+    @property
+    def found_blind(self) -> Collection[str]:
+        """The rules that were found blind and see nothing since."""
+        return self._told
+
     def forget(self, rule: str) -> None:
         """It sees, or is another now."""
         self._unseeing.pop(rule, None)

@@ -127,6 +127,11 @@ class Journal:
         """Why nothing can be written, in words."""
         return self._reason or "the disk doesn't answer"
 
+    @property
+    def waiting(self) -> int:
+        """How many writes aren't on disk yet."""
+        return len(self._entries)
+
     def unwritten(self) -> Iterator[Batch]:
         """The batches that aren't on disk yet, in order."""
         return (entry.write for entry in tuple(self._entries) if isinstance(entry.write, Batch))

@@ -70,9 +70,12 @@ class Reader:
         return self._rows(f"SELECT * FROM delivery_history WHERE {which} LIMIT ?", limit)  # noqa: S608 - ours
 
     def counts(self) -> Row:
-        """`firing` alerts; deliveries that wait (`unsent`) and those that were given up (`dead`)."""
+        """`firing` alerts; alerts that something holds back from people (`held`); deliveries that wait (`unsent`) and
+        those that were given up (`dead`).
+        """
         return self._rows("""
             SELECT (SELECT count(*) FROM alerts WHERE state IN ('firing', 'recovering')) AS firing,
+                (SELECT count(*) FROM held) AS held,
                 (SELECT count(*) FROM deliveries WHERE status = 'pending') AS unsent,
                 (SELECT count(*) FROM deliveries WHERE status = 'dead') AS dead
         """)[0]
