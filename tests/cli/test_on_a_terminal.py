@@ -105,5 +105,5 @@ def test_each_command(folder, monkeypatch, arguments, code):
 def test_each_status_is_shown(folder, monkeypatch):
     _, seen = on_a_terminal(monkeypatch, "deliveries", "--all")
     plain = re.sub("\x1b\\[[0-9;]*m", "", seen)
-    assert all(f"desk  {status}" in plain for status in STATUSES)
+    assert all(f"desk  firing  {status}" in plain for status in STATUSES)
     assert "\x1b[" in seen

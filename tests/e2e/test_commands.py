@@ -57,7 +57,7 @@ async def test_what_is_and_what_was(folder, people, exchange):
         everything = await folder.command("alerts", "--all")
         assert "order-canceled" in everything.stdout
         unsent = await folder.command("deliveries")
-        assert "desk  pending" in unsent.stdout
+        assert "desk  firing  pending" in unsent.stdout
         assert "Slack: 503 not now" in unsent.stdout
         assert "E-Mail: 451 4.3.0 not now" in unsent.stdout
         people.accept()
