@@ -257,7 +257,7 @@ async def test_a_dry_run(folder, people, exchange):
         assert await daemon.ended() == 0
     assert people.count() == {"desk": 0, "phone": 0, "mail": 0}
     said = [json.loads(line) for line in daemon.log().splitlines() if line.startswith("{")]
-    assert [line.get("channel") for line in said if "order.canceled" in str(line.get("title"))] != []
+    assert [line.get("channel") for line in said if "canceled: " in str(line.get("title"))] != []
 
 
 async def test_a_second_daemon(folder, exchange):

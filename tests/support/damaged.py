@@ -63,7 +63,7 @@ def prepare(folder: Path, alerts: int) -> Path:
 
 def message(number: int, now: datetime) -> NewDelivery:
     said = context(
-        rule="order-canceled", state="event", entity=f"o{number}", at=now, time=now, started_at=now
+        rule="order-canceled", state="firing", entity=f"o{number}", at=now, time=now, started_at=now
     )
     return NewDelivery(
         id=f"d{number}", alert=f"a{number}", state_told="event", channel="phone", target=0, severity="warning",

@@ -244,7 +244,8 @@ class Values:
         for name, value in self._account_values(*owner, structs.replace(known, **updates)).items():
             put(name, value, known, updates, changed)
         state = structs.replace(known, **updates)
-        anew = owner in self._known_anew
+        # What is known anew is the equity; an account that is worth its balance is worth what that says.
+        anew = isinstance(state.equity, Decimal) and owner in self._known_anew
         if isinstance(state.equity, Decimal):
             self._known_anew.discard(owner)
         for name, value in valued(state, flowed, anew=anew).items():
