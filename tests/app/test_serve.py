@@ -99,8 +99,12 @@ async def test_rows_that_cant_be_read_are_told_and_left_out(tmp_path: Path) -> N
     said = "SELECT data ->> 'reason' FROM events WHERE event = 'daemon.degraded'"
     await running(load, log, state, lambda: bool(rows(state, said)))
     assert rows(state, said)[0][0].startswith(
-        '1 kept row(s) can\'t be read and were set aside: instance ["fx"] of rule open'
+        '1 kept row(s) can\'t be read and are left out: instance ["fx"] of rule open'
     )
+    assert rows(state, "SELECT * FROM instances WHERE instance = '[\"fx\"]'") == []
+    assert "of another" in (state / "unreadable.jsonl").read_text()
+    await running(load, log, state, lambda: True)
+    assert len(rows(state, said)) == 1, "told once"
 
 
 async def test_alerts_of_a_venue_that_is_no_longer_configured_end(tmp_path: Path) -> None:

@@ -7,11 +7,13 @@ import trio.testing
 from support.daemon_parts import Lines
 from support.outboxes import FAILED, SENT, START, MemoryOutbox, ScriptedSender, TrioClock, delivery, handed_id
 from tocsin.alerts.wording import Style
+from tocsin.delivery.backlog import Parcel
 from tocsin.delivery.channel import Channel, Wakes
 from tocsin.delivery.emergency import NOTE, SteadfastOutbox
 from tocsin.delivery.model import ChannelSettings
 from tocsin.delivery.outbox import run_channel
 from tocsin.secrets import Secret
+from tocsin.store.errors import Damaged
 from tocsin.store.journal import Journal
 from tocsin.store.model import Attempt, Batch
 
@@ -23,14 +25,21 @@ class Disk:
         self._store = store
         self.answers = trio.Event()
         self.answers.set()
+        self.damaged = False
 
     async def commit(self, batch):
         await self.answers.wait()
+        if self.damaged:
+            raise Damaged("the database is damaged")
         self._store.add(*batch.deliveries)
 
     async def record(self, attempts):
         await self.answers.wait()
         await self._store.record(attempts)
+
+    async def rebuild(self, _reason, waiting):
+        self.damaged = False
+        self._store.add(*waiting)
 
     async def free_reserve(self):
         return False
@@ -310,3 +319,45 @@ async def test_only_those_are_woken_for_whom_there_is_something(nursery):
     handed = delivery(handed_id("a1"), channel="mail")
     await scene.outbox.record([Attempt(delivery="stored", status="dead", at=START, also=(handed,))])
     assert rung() == (0, 0, 1)
+
+
+@pytest.mark.parametrize("known", ["committed in this run", "left by the last run"])
+async def test_what_a_damaged_database_lost_goes_out_all_the_same(autojump_clock, nursery, known):
+    """One is on its way when its row is lost, the others wait."""
+    scene = Scene(takes=1.0)
+    stored = [delivery(f"d{n}", alert=f"a{n}") for n in range(3)]
+    if known == "committed in this run":
+        scene.outbox.expect(stored)
+    scene.store.add(*stored)
+    if known == "left by the last run":
+        scene.outbox.restore(scene.store.rows.values())
+    nursery.start_soon(scene.run)
+    await trio.sleep(0.5)
+    scene.store.rows.clear()
+    scene.disk.damaged = True
+    await scene.journal.written(scene.commit(delivery("new", alert="a9")))
+    await trio.sleep(60)
+    assert scene.sender.ids() == ["d0", "d1", "d2", "new"]
+    assert set(scene.store.statuses().values()) == {"sent"}
+
+
+@pytest.mark.parametrize("lost", [{"d1"}, {"d0", "d1"}])
+def test_a_parcel_whose_row_is_gone_stands_as_it_was(lost):
+    store = MemoryOutbox()
+    store.add(delivery("d0"), delivery("d1", "resolved"))
+    first, end = store.rows.values()
+    fresh = Parcel(end, (first,)).refreshed([row for row in (first, end) if row.id not in lost])
+    assert [each.id for each in fresh.all] == ["d0", "d1"]
+
+
+async def test_what_is_about_to_be_sent_is_not_what_memory_gives_up(autojump_clock, nursery, monkeypatch):
+    monkeypatch.setattr("tocsin.delivery.emergency.MOST_KNOWN", 2)
+    scene = Scene()
+    nursery.start_soon(scene.journal.run)
+    older = delivery("older", alert="a9")
+    scene.store.add(older)
+    scene.outbox.expect([delivery("d0", alert="a0"), delivery("d1", alert="a1")])
+    assert [each.id for each in await scene.outbox.waiting("a9", "desk", 0)] == ["older"]
+    scene.outbox.expect([delivery("d2", alert="a2")])
+    await scene.fall_ill()
+    assert [each.id for each in await scene.outbox.waiting("a9", "desk", 0)] == ["older"]

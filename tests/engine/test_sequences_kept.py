@@ -79,6 +79,6 @@ def test_what_another_version_wrote_is_named(story, another):
     record = another(dict(kept(story).record))
     engine, unreadable = restored(story, record)
     assert len(unreadable) == 1
-    assert unreadable[0].startswith(f"instance {kept(story).instance} of rule r: ")
+    assert (unreadable[0][0].rule, unreadable[0][0].instance) == ("r", kept(story).instance)
     assert engine.deadline() is None
     assert waiting(story, record) == []

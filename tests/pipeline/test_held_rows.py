@@ -3,14 +3,16 @@
 import pytest
 
 from support.outboxes import context
+from support.stored import T0
 from tocsin.alerts.decide import Routing
 from tocsin.alerts.held import HeldAlert, to_record
 from tocsin.alerts.wording import Style
 from tocsin.engine.engine import Engine
 from tocsin.entities import Entities
-from tocsin.pipeline import Options
+from tocsin.events import Instant
+from tocsin.pipeline import Options, Turn
 from tocsin.pipeline.telling import Telling
-from tocsin.store.model import HeldRow
+from tocsin.store.model import HeldRow, InstanceRow, Silence
 
 
 def held(alert, **changes):
@@ -47,6 +49,31 @@ def test_a_held_alert_that_no_message_can_be_made_of(damage):
     kept = [each.alert for each in telling._held]
     # Some damage our own words can be made of all the same.
     assert kept == (["a1", "a2"] if unreadable else ["a1", "bad", "a2"])
-    assert all(each.startswith("held alert bad of rule red: ") for each in unreadable)
+    assert all(str(each).startswith("held alert bad: of rule red: ") for each in unreadable)
     if "value" not in damage and "worst" not in damage:
         assert unreadable
+
+
+def test_what_makes_no_sense_is_set_aside_with_the_first_batch():
+    entities = Entities(())
+    turn = Turn(
+        entities,
+        Engine((), entities, str),
+        Options(routing=Routing(channels={}), targets={}, style=Style()),
+        str,
+    )
+    silence = Silence(id="s1", matchers="?", reason="", created_at=T0, starts_at=T0, ends_at=T0)
+    batch, named = turn.restore(
+        [InstanceRow(rule="red", instance="i1", record={"of another": "version"})],
+        None,
+        Instant(T0, 0.0),
+        held=[held("bad", fields=[]), held("good")],
+        silences=[silence],
+    )
+    assert {(row.table, row.key) for row in batch.unreadable} == {
+        ("instances", ("red", "i1")),
+        ("held", ("bad",)),
+        ("silences", ("s1",)),
+    }
+    assert named == [str(row) for row in batch.unreadable]
+    assert "instance i1 of rule red: KeyError" in " ".join(named)

@@ -1,20 +1,24 @@
 """A database that is damaged, gone, cut short or copied: what can be read goes on, what is lost is said, and it starts."""
 
+import errno
 import random
 import shutil
 import sqlite3
 from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from sqlite_utils import Database
 
 from support.stored import T0, alert, at, attempt, commit, delivery, due_ids, opened, order
 from tocsin.events import Instant
-from tocsin.store import DATABASE, StoreUnavailable
+from tocsin.store import DATABASE, StoreUnavailable, opening
 from tocsin.store.errors import Damaged
 from tocsin.store.last_run import STATE, TAKEN, Facts, LastRun, lacking, read
 from tocsin.store.model import AFTER_A_LOSS, HeldRow, InstanceRow
 from tocsin.store.reader import Reader, taken
+from tocsin.store.salvage import carry_over
 
 PAGE = 4096
 COUNT = 300
@@ -52,6 +56,11 @@ def state(made, tmp_path):
     """A copy of it, to be hurt."""
     shutil.copytree(made, tmp_path / "state")
     return tmp_path / "state"
+
+
+def set_aside(state):
+    """The damaged databases that are kept, without their logs."""
+    return [path for path in state.glob(f"{DATABASE}.corrupt-*") if not path.name.endswith(("-wal", "-shm"))]
 
 
 def hurt(state, seed):
@@ -97,7 +106,7 @@ def test_it_always_starts_and_what_can_be_read_is_there(state, seed):
     store.record([attempt("new")])
     store.close()
     store = opened(state)
-    assert store.set_aside is None, "once is enough"
+    assert len(set_aside(state)) <= 1, "once is enough"
     assert not store.load().troubles
     store.close()
 
@@ -340,11 +349,160 @@ def test_a_large_one_is_looked_through_later_and_what_is_found_is_mended_at_the_
     store = opened(state)
     with pytest.raises(StoreUnavailable, match="damaged"):
         store.check()
-    assert store.set_aside is None
+    assert not set_aside(state)
     store.close()
     store = opened(state)
-    assert store.set_aside is not None
+    assert len(set_aside(state)) == 1
     assert len(store.load().entities) == COUNT
+    store.close()
+
+
+def full_soon(monkeypatch):
+    """New databases find no room after some pages."""
+    settle = opening._settle
+
+    def narrow(db):
+        settle(db)
+        db.execute("PRAGMA max_page_count = 60")
+
+    monkeypatch.setattr(opening, "_settle", narrow)
+
+
+def unreadable_indices(state):
+    """An index is damaged: the database as a whole is, and all rows can be read."""
+    with closing(sqlite3.connect(state / DATABASE)) as db:
+        (page,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'events_entity'").fetchone()
+    with (state / DATABASE).open("r+b") as file:
+        file.seek((page - 1) * PAGE)
+        file.write(b"\xff" * PAGE)
+
+
+def test_a_disk_that_gets_full_while_a_damaged_one_is_made_anew_costs_nothing_at_the_start(
+    state, monkeypatch
+):
+    unreadable_indices(state)
+    with monkeypatch.context() as patch:
+        full_soon(patch)
+        with pytest.raises(StoreUnavailable, match="full"):
+            opened(state)
+    assert not set_aside(state)
+    store = opened(state)
+    loaded = store.load()
+    assert (len(loaded.entities), len(loaded.pending), loaded.lost) == (COUNT, COUNT // 3, True)
+    store.close()
+
+
+def test_a_disk_that_gets_full_while_a_damaged_one_is_made_anew_costs_nothing_at_run_time(state, monkeypatch):
+    store = opened(state)
+    with monkeypatch.context() as patch:
+        full_soon(patch)
+        with pytest.raises(StoreUnavailable, match="full"):
+            store.rebuild("the database is damaged", T0)
+    assert not set_aside(state)
+    commit(store, alerts=[alert("late")])
+    store.rebuild("the database is damaged", T0)
+    assert (len(store.load().entities), len(set_aside(state))) == (COUNT, 1)
+    store.close()
+
+
+def test_a_salvage_that_fails_leaves_no_transaction_behind(state, tmp_path, monkeypatch):
+    def fail(_self):
+        raise MemoryError
+
+    monkeypatch.setattr("tocsin.store.salvage._Reading.__iter__", fail)
+    with closing(Database(sqlite3.connect(tmp_path / "new.db", isolation_level=None))) as new:
+        with pytest.raises(MemoryError):
+            carry_over(state / DATABASE, new)
+        assert not new.conn.in_transaction
+
+
+def test_what_is_known_to_wait_is_in_the_new_one_too_once(state):
+    store = opened(state)
+    lost = delivery("only known", alert="a1")
+    store.rebuild("the database is damaged", T0, [delivery("d0", alert="a0"), lost])
+    pending = [each.id for each in store.load().pending]
+    assert (pending.count("d0"), pending.count(lost.id), len(pending)) == (1, 1, COUNT // 3 + 1)
+    store.close()
+
+
+def test_what_was_sent_of_a_lost_row_is_passed_over_and_what_it_causes_is_kept(state):
+    store = opened(state)
+    store.rebuild("the database is damaged", T0)
+    fallback = delivery("f1", channel="mail")
+    store.record([attempt("lost with its page", "dead", also=(fallback,)), attempt("d0")])
+    assert due_ids(store, T0, channel="mail") == ["f1"]
+    with pytest.raises(LookupError):
+        store.record([attempt("d0")])
+    store.close()
+
+
+@pytest.mark.parametrize("removed", [DATABASE, f"{DATABASE}-wal"])
+def test_what_is_removed_is_written_anew_as_soon_as_it_can_be(state, monkeypatch, removed):
+    store = opened(state)
+    commit(store, alerts=[alert("late")], deliveries=[delivery("late", alert="late")])
+    (state / removed).unlink()
+
+    def refuse(*_):
+        raise OSError(errno.EACCES, "not now")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", refuse)
+        for second in range(3):
+            store.alive(Instant(at(second), 1.0))
+    (trouble,) = store.take_troubles()
+    assert trouble.startswith(
+        f"{removed} was removed while the daemon runs: what is written from now on is lost"
+    )
+    commit(store, alerts=[alert("later")], deliveries=[delivery("later", alert="later")])
+    store.alive(Instant(at(4), 4.0))
+    (trouble,) = store.take_troubles()
+    assert trouble.endswith("it was written anew, and nothing is lost")
+    store.alive(Instant(at(5), 5.0))
+    assert store.take_troubles() == []
+    store.close()
+    store = opened(state)
+    assert {"late", "later"} <= set(due_ids(store, T0, limit=1000))
+    store.close()
+
+
+@pytest.mark.parametrize("failing", ["_connect", "_settle"])
+def test_one_that_is_written_anew_goes_on_where_it_cannot_be_opened_at_once(state, monkeypatch, failing):
+    store = opened(state)
+    (state / DATABASE).unlink()
+    real = getattr(opening, failing)
+
+    def once(given):
+        monkeypatch.setattr(opening, failing, real)
+        raise StoreUnavailable("not now")
+
+    monkeypatch.setattr(opening, failing, once)
+    store.alive(Instant(at(1), 1.0))
+    commit(store, alerts=[alert("late")])
+    (trouble,) = store.take_troubles()
+    assert trouble.endswith("nothing is lost")
+    store.close()
+
+
+def test_what_is_taken_while_a_thread_adds_to_it_is_told_once(state, monkeypatch):
+    store = opened(state)
+    taken_meanwhile = []
+
+    class Slow(list):
+        def __iter__(self):
+            taken_meanwhile.extend(store.take_troubles())
+            return super().__iter__()
+
+    def rebuilt(made, *_, **__):
+        made.troubles = Slow(["made anew"])
+        made.db = opening._connect(state / DATABASE)
+
+    (state / f"{DATABASE}-wal").unlink()
+    store.alive(Instant(at(1), 1.0))
+    monkeypatch.setattr("tocsin.store.store.rebuild", rebuilt)
+    store.rebuild("the database is damaged", T0)
+    (before,) = taken_meanwhile
+    assert before.startswith(f"{DATABASE}-wal was removed")
+    assert store.take_troubles() == ["made anew"]
     store.close()
 
 

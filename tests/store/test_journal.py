@@ -11,7 +11,7 @@ from support.daemon_parts import Lines
 from support.outboxes import START, TrioClock, delivery
 from support.stored import order
 from tocsin.store.errors import Damaged, StoreUnavailable
-from tocsin.store.journal import OVERDUE_AFTER, Journal
+from tocsin.store.journal import OVERDUE_AFTER, Journal, merge_without_events
 from tocsin.store.model import Attempt, Batch
 
 
@@ -196,10 +196,54 @@ async def test_a_damaged_database_is_made_anew_and_what_was_refused_is_written(a
     async def damaged(_what):
         raise Damaged("the database is damaged")
 
-    async def rebuild(reason):
+    async def rebuild(reason, _waiting):
         made_anew.append(reason)
         del scene.disk._take
 
     scene.disk._take, scene.disk.rebuild = damaged, rebuild
     assert await scene.journal.written(scene.journal.put(batch("d1")))
     assert (made_anew, len(scene.disk.written)) == (["the database is damaged"], 1)
+
+
+async def test_what_is_known_to_wait_and_was_written_goes_into_the_new_one(autojump_clock, scene):
+    carried = []
+
+    async def damaged(_what):
+        raise Damaged("the database is damaged")
+
+    async def rebuild(_reason, waiting):
+        carried.extend(each.id for each in waiting)
+        del scene.disk._take
+
+    scene.journal.known_waiting = lambda: [delivery("written"), delivery("coming")]
+    scene.disk._take, scene.disk.rebuild = damaged, rebuild
+    assert await scene.journal.written(scene.journal.put(batch("coming")))
+    assert carried == ["written"]
+
+
+async def test_the_reserve_is_given_back_where_a_new_database_finds_no_room(autojump_clock, scene):
+    freed = []
+
+    async def damaged(_what):
+        raise Damaged("the database is damaged")
+
+    async def rebuild(_reason, _waiting):
+        raise StoreUnavailable("the disk is full", full=True)
+
+    async def free_reserve():
+        freed.append(True)
+        return True
+
+    scene.disk._take, scene.disk.rebuild, scene.disk.free_reserve = damaged, rebuild, free_reserve
+    scene.journal.put(batch("d1"))
+    await trio.sleep(1)
+    assert freed
+
+
+@pytest.mark.parametrize("already", [False, True])
+@pytest.mark.parametrize(("events", "said"), [((), False), ((), True), ((order(),), False)])
+def test_a_batch_whose_events_are_left_out_says_so(already, events, said):
+    into, more = Batch(at=START, prices_left_out=already), Batch(at=START, prices_left_out=said)
+    more.events += events
+    merge_without_events(into, more)
+    assert into.prices_left_out is (already or said or bool(events))

@@ -10,7 +10,7 @@ import pytest
 from support.stored import T0, alert, commit, delivery, opened, order
 from tocsin.events import Instant
 from tocsin.store import DATABASE
-from tocsin.store.model import HeldRow, InstanceRow, SampleRow, Silence
+from tocsin.store.model import HeldRow, InstanceRow, SampleRow, Silence, UnreadableRow
 from tocsin.store.set_aside import FILE
 
 BROKEN = {
@@ -72,7 +72,7 @@ def test_the_rest_goes_on(state, what, value):
     assert len(getattr(loaded, part)) == 2
     said = [*loaded.unreadable, *loaded.troubles]
     assert len(said) == 1
-    assert store.set_aside is None, "no reason to begin anew"
+    assert not list(state.glob(f"{DATABASE}.corrupt-*")), "no reason to begin anew"
     store.close()
     if table != "deliveries":  # those stay, as given up: `tocsin deliveries` shows them
         (line,) = map(json.loads, (state / FILE).read_text().splitlines())
@@ -92,4 +92,36 @@ def test_what_the_daemon_notes_of_itself_keeps_it_from_nothing(state, key, value
     store = opened(state)
     assert len(store.load().entities) == 3
     commit(store, alerts=[alert("new")])
+    store.close()
+
+
+LOADED = {"instances": ("loss", "i1"), "held": ("a1",), "silences": ("s1",)}
+
+
+@pytest.mark.parametrize("table", LOADED)
+def test_what_was_loaded_and_makes_no_sense_is_set_aside_before_its_place_is_taken(state, table):
+    store = opened(state)
+    fresh = [InstanceRow(rule="loss", instance="i1", record={"n": "fresh"})] if table == "instances" else []
+    found = UnreadableRow(table=table, key=LOADED[table], why="KeyError('asks')")
+    for _ in range(2):  # also where the disk refused it the first time
+        commit(store, unreadable=[found])
+    commit(store, instances=fresh)
+    (line,) = map(json.loads, (state / FILE).read_text().splitlines())
+    assert (line["table"], line["why"]) == (table, "KeyError('asks')")
+    assert set(LOADED[table]) < set(line["row"])
+    loaded = store.load()
+    assert len(getattr(loaded, table)) == 2 + len(fresh)
+    assert (loaded.unreadable, loaded.troubles) == ((), ())
+    store.close()
+
+
+@pytest.mark.parametrize("table", LOADED)
+def test_where_that_file_cannot_be_written_they_stay_and_it_is_said(state, table):
+    (state / FILE).mkdir()
+    store = opened(state)
+    for _ in range(2):
+        commit(store, unreadable=[UnreadableRow(table=table, key=LOADED[table], why="no sense")])
+    (trouble,) = store.take_troubles()
+    assert trouble.startswith("rows that can't be read stay where they are: ")
+    assert len(getattr(store.load(), table)) == 3
     store.close()

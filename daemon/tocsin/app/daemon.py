@@ -311,11 +311,11 @@ class Daemon:
         if not unreadable:
             return
         self._log.error(
-            "part of the kept state can't be read and is set aside",
+            "part of the kept state can't be read and is left out",
             rows=unreadable[:20],
             count=len(unreadable),
         )
-        reason = f"{len(unreadable)} kept row(s) can't be read and were set aside: {unreadable[0]}"
+        reason = f"{len(unreadable)} kept row(s) can't be read and are left out: {unreadable[0]}"
         await self.tell("daemon.degraded", reason, subject="store")
 
     async def _tell_stranded(self) -> None:

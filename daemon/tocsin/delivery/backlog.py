@@ -40,9 +40,10 @@ class Parcel(Struct, frozen=True):
         return (*self.folded, self.carrier)
 
     def refreshed(self, waiting: Sequence[Delivery]) -> "Parcel":
-        """The same, with its deliveries as they stand by now."""
+        """The same, with its deliveries as they stand by now; one that a damaged database lost meanwhile, as it was."""
         now = {delivery.id: delivery for delivery in waiting}
-        return Parcel(now[self.carrier.id], tuple(now[delivery.id] for delivery in self.folded), self.notes)
+        folded = tuple(now.get(delivery.id, delivery) for delivery in self.folded)
+        return Parcel(now.get(self.carrier.id, self.carrier), folded, self.notes)
 
     @property
     def attempts(self) -> int:

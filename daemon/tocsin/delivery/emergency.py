@@ -47,6 +47,7 @@ class SteadfastOutbox:
         self._journal = journal
         self._ring = ring
         self._known = Known()
+        journal.known_waiting = self._known.waiting
 
     def expect(self, deliveries: Iterable[NewDelivery]) -> None:
         """These are to be sent once they are committed; in an emergency at once."""
@@ -157,6 +158,19 @@ class Known:
             self._drop(id_)
         found = {each.id: each for each in waiting} | later
         self.add(found.values(), bounded=False)
+        # First: what comes beyond MOST_KNOWN takes the last one's place, and this is about to be sent.
+        alerts = self._targets[channel, target]
+        if alert in alerts:
+            self._targets[channel, target] = {alert: alerts.pop(alert), **alerts}
+
+    def waiting(self) -> list[NewDelivery]:
+        """All that waits, alert by alert."""
+        return [
+            _as_new(delivery)
+            for alerts in self._targets.values()
+            for waiting in alerts.values()
+            for delivery in waiting.values()
+        ]
 
     def note(self, attempt: Attempt) -> None:
         """What became of one, whether it was known or not."""
@@ -247,6 +261,10 @@ def _as_delivery(new: NewDelivery) -> Delivery:
         handed_to=None,
         context=new.context,
     )
+
+
+def _as_new(delivery: Delivery) -> NewDelivery:
+    return NewDelivery(**{name: getattr(delivery, name) for name in NewDelivery.__struct_fields__})
 
 
 def _marked(delivery: Delivery) -> Delivery:

@@ -137,7 +137,7 @@ class Engine:
         alive: Instant | None,
         now: Instant,
         leave: Callable[[], Iterable[Transition]] = tuple,
-    ) -> tuple[list[Transition], list[str]]:
+    ) -> tuple[list[Transition], list[tuple[Saved, str]]]:
         """Go on where the last run was last seen `alive`; rules edited in between are treated as in a reload.
 
         `leave` is called when all that was saved lives again and nothing is judged yet: it ends what isn't to go on.
@@ -148,7 +148,7 @@ class Engine:
         # Before that every feed says that its venue isn't connected yet.
         self._looked_at, self._look_at = now.steady, now.steady + _REEVALUATE
         out: list[Transition] = []
-        unreadable: list[str] = []
+        unreadable: list[tuple[Saved, str]] = []
         torn: set[str] = set()  # the rules of what couldn't be read
         order = self._rules.order  # in which what is due at one instant is told
         for row in sorted(saved, key=lambda row: order.get(row.rule, -1)):
@@ -157,7 +157,7 @@ class Engine:
                 kept = read(row, rule, alive, now)
             except (KeyError, TypeError, ValueError, ValidationError) as error:
                 torn.add(row.rule)
-                unreadable.append(f"instance {row.instance:.200} of rule {row.rule}: {error!r:.200}")
+                unreadable.append((row, repr(error)))
                 continue
             if rule is None:
                 out += self._changeover.end(kept.life, now, self._rules.why_gone(row.rule))

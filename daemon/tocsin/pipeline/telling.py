@@ -18,7 +18,7 @@ from tocsin.engine.model import Context, Transition
 from tocsin.events import Instant
 from tocsin.pipeline.gatekeeper import Gatekeeper
 from tocsin.pipeline.options import Options
-from tocsin.store.model import AFTER_A_LOSS, AlertRow, Batch, HeldRow, InstanceRow, NewDelivery
+from tocsin.store.model import AFTER_A_LOSS, AlertRow, Batch, HeldRow, InstanceRow, NewDelivery, UnreadableRow
 
 _FIRST_PICTURE = timedelta(minutes=1)  # what holds so soon after the start held before
 
@@ -36,12 +36,12 @@ class Telling:
         self._seen: Instant | None = None
         self.lost_at: datetime | None = None  # when we began with only a part of what had been told
 
-    def restore(self, instances: Iterable[InstanceRow], held: Iterable[HeldRow]) -> list[str]:
+    def restore(self, instances: Iterable[InstanceRow], held: Iterable[HeldRow]) -> list[UnreadableRow]:
         """What the last run told and held back; what of that can't be read, and why."""
         for row in instances:
             if row.record and row.record.get("told"):
                 self._announced[row.record.get("alert_id", row.instance)] = tuple(row.record["told"])
-        unreadable = []
+        unreadable: list[UnreadableRow] = []
         for waiting in held:
             try:
                 found = holding.from_record(waiting.data)
@@ -50,7 +50,8 @@ class Telling:
                 body(found.context, style, found.context.at)
                 self._held.hold(found)
             except (ValueError, KeyError, TypeError, ArithmeticError) as error:
-                unreadable.append(f"held alert {waiting.alert} of rule {waiting.rule}: {error!r:.200}")
+                why = f"of rule {waiting.rule}: {error!r}"
+                unreadable.append(UnreadableRow(table="held", key=(waiting.alert,), why=why))
         return unreadable
 
     def tell(self, batch: Batch, transitions: Iterable[Transition], now: Instant) -> None:

@@ -10,7 +10,16 @@ from tocsin.events import KINDS, Change, Instant, Key, is_market_data
 from tocsin.feed.model import Received
 from tocsin.pipeline.options import Options
 from tocsin.pipeline.telling import Telling
-from tocsin.store.model import Batch, HeldRow, InstanceRow, OperationRow, SampleRow, SamplesGone, Silence
+from tocsin.store.model import (
+    Batch,
+    HeldRow,
+    InstanceRow,
+    OperationRow,
+    SampleRow,
+    SamplesGone,
+    Silence,
+    UnreadableRow,
+)
 
 _MOST_MENTIONED = 200  # entities in one batch of which only `last_seen` is news
 _MENTIONED_AFTER = 1.0  # seconds without a batch after which that alone is worth one
@@ -45,7 +54,7 @@ class Turn:
 
         `removed`: the venues that are no longer configured; what is known of them is forgotten before it is judged.
         `lost`: of what was told some is no longer known; what holds already is told with a remark on that.
-        Beside it: the instances that couldn't be read, and why.
+        Beside it: what couldn't be read, and why; the batch sets it aside.
         """
         rows = list(instances)
         saved = [
@@ -53,15 +62,15 @@ class Turn:
             for row in rows
             if row.record is not None
         ]
-        unheld = self._telling.restore(rows, held)
+        batch = Batch(at=now.wall, unreadable=self._telling.restore(rows, held))
         if lost:
             self._telling.lost_at = now.wall
         for silence in silences:
             try:
                 self._telling.silences.add(silence)
             except ValueError as error:
-                unheld.append(f"silence {silence.id} ({silence.matchers:.100}): {error}")
-        batch = Batch(at=now.wall)
+                why = f"{silence.matchers:.100}: {error}"
+                batch.unreadable.append(UnreadableRow(table="silences", key=(silence.id,), why=why))
         self._engine.recall(Sample(row.series, row.instance, row.time, row.value) for row in samples)
 
         def leave() -> list[Transition]:
@@ -72,9 +81,12 @@ class Turn:
             return found
 
         transitions, unreadable = self._engine.restore(saved, alive, now, leave)
+        batch.unreadable += (
+            UnreadableRow(table="instances", key=(row.rule, row.instance), why=why) for row, why in unreadable
+        )
         self._add(batch, transitions, now)
         self._telling.release(batch, now)
-        return batch, [*unreadable, *unheld]
+        return batch, [*map(str, batch.unreadable)]
 
     def messages(self, received: Iterable[Received], now: Instant, earliest: float | None = None) -> Batch:
         """All that these messages, and the timers due before each, bring about.

@@ -38,7 +38,7 @@ class Traced(Engine):
         alive: Instant | None,
         now: Instant,
         leave: Callable[[], Iterable[Transition]] = tuple,
-    ) -> tuple[list[Transition], list[str]]:
+    ) -> tuple[list[Transition], list[tuple[Saved, str]]]:
         found, unreadable = super().restore(saved, alive, now, leave)
         return self._keep(found), unreadable
 

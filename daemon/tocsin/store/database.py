@@ -10,7 +10,7 @@ import trio
 
 from tocsin.events import Instant
 from tocsin.store.errors import StoreUnavailable
-from tocsin.store.model import Attempt, Batch, Delivery, Loaded
+from tocsin.store.model import Attempt, Batch, Delivery, Loaded, NewDelivery
 from tocsin.store.retention import Pruned, Retention
 from tocsin.store.store import Store
 
@@ -124,9 +124,8 @@ class Database:
         """What people are to be told of the database, each once."""
         return self._store.take_troubles()
 
-    async def rebuild(self, reason: str) -> None:
-        """The database is damaged: go on with a new one, made of what can be read of it."""
-        await self._run(partial(self._store.rebuild, reason, datetime.now(UTC)))
+    async def rebuild(self, reason: str, waiting: Sequence[NewDelivery]) -> None:
+        await self._run(partial(self._store.rebuild, reason, datetime.now(UTC), waiting))
 
     async def check(self) -> None:
         """Look through a database that was too large for it when it was opened; nobody waits. Raises Damaged."""

@@ -11,6 +11,7 @@ from tocsin.store.errors import StateInUse, StoreUnavailable
 
 _LOCK = "tocsin.lock"
 _RESERVE = "reserve"
+_PARTS = ("", "-wal", "-shm")  # the files of a database
 RESERVE_SIZE = 4 << 20  # room for about a thousand pages of write-ahead log
 _PRIVATE_DIRECTORY = 0o700
 _PRIVATE_FILE = 0o600
@@ -76,14 +77,31 @@ class StateDirectory:
         while aside.exists():
             count += 1
             aside = self.path / f"{name}.corrupt-{stamp}-{count}"
+        moved: list[tuple[Path, Path]] = []
         try:
-            for suffix in ("", "-wal", "-shm"):
-                source = self.path / f"{name}{suffix}"
+            for suffix in _PARTS:
+                source, target = self.path / f"{name}{suffix}", aside.with_name(aside.name + suffix)
                 if source.exists():
-                    source.rename(aside.with_name(aside.name + suffix))
+                    source.rename(target)
+                    moved.append((source, target))
         except OSError as error:
+            with suppress(OSError):
+                for source, target in moved:
+                    target.rename(source)
             raise _unusable(self.path, error) from error
         return aside
+
+    def put_back(self, aside: Path, name: str) -> None:
+        """Moves what was set aside to where it was; what is there by now is deleted."""
+        try:
+            for suffix in _PARTS:
+                (self.path / f"{name}{suffix}").unlink(missing_ok=True)
+            for suffix in _PARTS:
+                source = aside.with_name(aside.name + suffix)
+                if source.exists():
+                    source.rename(self.path / f"{name}{suffix}")
+        except OSError as error:
+            raise _unusable(self.path, error) from error
 
     def keep_reserve(self) -> bool:
         """Puts disk space by for when there is none left; False where there isn't enough to be that careful."""

@@ -6,7 +6,7 @@ put in is written when it can be, in the same order. The journal is no longer ov
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeAlias
 
@@ -14,7 +14,7 @@ import trio
 
 from tocsin.clock import Clock
 from tocsin.store.errors import Damaged, StoreUnavailable
-from tocsin.store.model import Attempt, Batch
+from tocsin.store.model import Attempt, Batch, NewDelivery
 
 OVERDUE_AFTER = 5.0  # seconds
 _AGAIN = (0.1, 0.5, 1.0)  # seconds between tries when the disk refuses; the last one goes on
@@ -34,8 +34,8 @@ class Writer(Protocol):
 
     async def free_reserve(self) -> bool: ...
 
-    async def rebuild(self, reason: str) -> None:
-        """Go on with a new database, made of what can be read of this damaged one."""
+    async def rebuild(self, reason: str, waiting: Sequence[NewDelivery]) -> None:
+        """Go on with a new database, made of what can be read of this damaged one and of what is known to wait."""
         ...
 
 
@@ -65,6 +65,8 @@ class Journal:
         self._tries = 0
         self._trouble_since: float | None = None
         self.overdue = False
+        self.known_waiting: Callable[[], Iterable[NewDelivery]] = tuple
+        """What is known in memory to wait to be sent: it outlasts a database that is made anew."""
 
     # -------------------------------------------------------------------------------------------------------- for users
 
@@ -132,10 +134,6 @@ class Journal:
         """How many writes aren't on disk yet."""
         return len(self._entries)
 
-    def unwritten(self) -> Iterator[Batch]:
-        """The batches that aren't on disk yet, in order."""
-        return (entry.write for entry in tuple(self._entries) if isinstance(entry.write, Batch))
-
     # ---------------------------------------------------------------------------------------------------------- writing
 
     async def run(self) -> None:
@@ -180,14 +178,21 @@ class Journal:
             self._log.error("cannot commit, trying again", reason=self._reason, tries=self._tries + 1)
         if isinstance(error, Damaged) and self._tries % _REBUILD_EVERY == 0:
             try:
-                await self._database.rebuild(self._reason)
+                await self._database.rebuild(self._reason, self._written_waiting())
             except StoreUnavailable as failed:
                 self._log.error("no new database can be made", reason=str(failed))
+                error = failed
         if error.full and await self._database.free_reserve():
             self._log.warning("the space that was put by for this is given back to the disk")
         delay = _AGAIN[min(self._tries, len(_AGAIN) - 1)]
         self._tries += 1
         await trio.sleep(delay)
+
+    def _written_waiting(self) -> list[NewDelivery]:
+        """What waits to be sent and was written already; the rest is written in its turn."""
+        batches = (entry.write for entry in self._entries if isinstance(entry.write, Batch))
+        coming = {delivery.id for batch in batches for delivery in batch.deliveries}
+        return [delivery for delivery in self.known_waiting() if delivery.id not in coming]
 
     def _recovered(self) -> None:
         since = self._trouble_since
@@ -241,5 +246,6 @@ def merge_without_events(into: Batch, batch: Batch) -> None:
     for name in Batch.__struct_fields__:
         rows = getattr(batch, name)
         if isinstance(rows, list) and name != "events":
-            setattr(into, name, getattr(into, name) + rows)
+            getattr(into, name).extend(rows)
+    into.prices_left_out |= batch.prices_left_out or bool(batch.events)
     into.entities = list({change.key: change for change in into.entities}.values())

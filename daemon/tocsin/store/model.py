@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct, field
@@ -12,6 +11,8 @@ from tocsin.events import Change, Instant, Key
 
 # What is added to a message that may have been told before the database was lost.
 AFTER_A_LOSS = "after a lost database: it may have been told before"
+
+_CALLED = {"instances": "instance {1} of rule {0}", "held": "held alert {0}", "silences": "silence {0}"}
 
 DeliveryStatus: TypeAlias = Literal["pending", "sent", "dead", "superseded"]
 
@@ -77,6 +78,17 @@ class HeldRow(Struct, frozen=True, kw_only=True):
     rule: str = ""
     reason: str = ""
     data: Mapping[str, Any] | None = None
+
+
+class UnreadableRow(Struct, frozen=True, kw_only=True):
+    """A row of the last run's that was loaded but makes no sense: by its key in its table, and why."""
+
+    table: Literal["instances", "held", "silences"]
+    key: tuple[str, ...]
+    why: str
+
+    def __str__(self) -> str:
+        return f"{_CALLED[self.table].format(*(f'{part:.200}' for part in self.key))}: {self.why:.200}"
 
 
 class Silence(Struct, frozen=True, kw_only=True):
@@ -146,7 +158,7 @@ class Batch(Struct, kw_only=True):
     """All that one turn of the pipeline changed; committed in one transaction or not at all.
 
     `entities`: the latest Change of each entity touched. `events`: the Changes whose events are kept as rows. `samples`
-    come and go in their order. `prices_left_out`: of what prices moved not every event is kept. `gone`: entities that are no longer known; what `entities` holds of them came after.
+    come and go in their order. `unreadable`: rows of the last run's that are set aside before all else. `prices_left_out`: of what prices moved not every event is kept. `gone`: entities that are no longer known; what `entities` holds of them came after.
     """
 
     at: datetime
@@ -160,6 +172,7 @@ class Batch(Struct, kw_only=True):
     silences: list[Silence] = field(default_factory=list)
     gone: list[Key] = field(default_factory=list)
     operations: list[OperationRow] = field(default_factory=list)
+    unreadable: list[UnreadableRow] = field(default_factory=list)
     prices_left_out: bool = False
 
     def __bool__(self) -> bool:
@@ -174,6 +187,7 @@ class Batch(Struct, kw_only=True):
             or self.silences
             or self.gone
             or self.operations
+            or self.unreadable
         )
 
 
@@ -192,7 +206,6 @@ class Loaded(Struct, frozen=True, kw_only=True):
     pending: Sequence[Delivery] = ()  # the first that wait to be sent, in order
     notes: Mapping[str, str] = {}  # small things by their keys
     operations: Sequence[tuple[str, str, str]] = ()  # (venue, account, id) of what was told, oldest first
-    set_aside: Path | None = None  # a corrupt database, moved here
     troubles: tuple[str, ...] = ()  # what people are to be told of the database
     lost: bool = False  # of what was known of alerts some is lost: conditions that hold may be told again
     unreadable: tuple[str, ...] = ()  # rows that this version can't make sense of, and why; left out above

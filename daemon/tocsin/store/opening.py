@@ -1,6 +1,8 @@
 """Opening a database: sound, or made anew of what can be read; of a version that we know, durable, and private."""
 
+import errno
 import sqlite3
+from collections.abc import Iterable
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,12 +10,13 @@ from pathlib import Path
 from msgspec import Struct, field
 from sqlite_utils import Database
 
-from tocsin.store import last_run, rows
+from tocsin.store import deliveries, last_run, rows
 from tocsin.store.directory import StateDirectory
 from tocsin.store.errors import Damaged, StoreUnavailable, outside_told
 from tocsin.store.last_run import Facts
 from tocsin.store.migrations import migrate, pending_steps, refuse_foreign
-from tocsin.store.salvage import carry_over
+from tocsin.store.model import NewDelivery
+from tocsin.store.salvage import Carried, carry_over
 
 _BUSY_TIMEOUT = 2.0  # seconds; longer would hold up alerts for a stranger's lock
 _WAL_KEPT = 16 << 20  # bytes; the log is cut to this when it starts over
@@ -23,12 +26,11 @@ CHECKED_AT_ONCE = 200 << 20  # bytes; a larger database is looked through when t
 class Opened(Struct):
     """The one writing connection, and what was found.
 
-    `set_aside` is where a damaged database was moved; `troubles` are to be told to people. `lost`: what was known of alerts
-    is lost in part, and conditions that hold may be told again. `unchecked`: nobody has looked through it yet.
+    `troubles` are to be told to people. `lost`: what was known of alerts is lost in part, and conditions that hold may be
+    told again. `unchecked`: nobody has looked through it yet.
     """
 
     db: Database
-    set_aside: Path | None = None
     troubles: list[str] = field(default_factory=list)
     lost: bool = False
     unchecked: bool = False
@@ -60,25 +62,60 @@ def open_database(directory: StateDirectory, name: str, now: datetime) -> Opened
     return opened
 
 
-def rebuild(opened: Opened, directory: StateDirectory, name: str, now: datetime, reason: str) -> None:
-    """Put a new database, with what can be read of the old one, in its place. The old one is set aside."""
-    opened.set_aside = directory.set_aside(name, now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ"))
-    opened.db = _connect(directory.private_file(name))
-    with outside_told():
-        _settle(opened.db)
-        carried = carry_over(opened.set_aside, opened.db)
-        migrate(opened.db)
+def rebuild(
+    opened: Opened,
+    directory: StateDirectory,
+    name: str,
+    now: datetime,
+    reason: str,
+    *,
+    waiting: Iterable[NewDelivery] = (),
+) -> None:
+    """Put a new database in the place of the old one, which is closed and is set aside: with what can be read of that, and
+    with what is `waiting` to be sent as far as it isn't among it.
+
+    Where that can't be done the old one is put back, for the next try, and StoreUnavailable raised.
+    """
+    try:
+        aside = directory.set_aside(name, now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ"))
+        try:
+            new, carried = _salvaged(aside, directory.private_file(name), waiting)
+        except BaseException:
+            directory.put_back(aside, name)
+            raise
+    except BaseException:
+        opened.db = _connect(directory.path / name)
+        raise
+    opened.db = new
     opened.unchecked = False
     opened.lost = True
-    opened.troubles.append(
-        f"{reason}; it is kept as {opened.set_aside.name}, and a new one was begun: {carried}"
-    )
+    opened.troubles.append(f"{reason}; it is kept as {aside.name}, and a new one was begun: {carried}")
+
+
+def _salvaged(damaged: Path, path: Path, waiting: Iterable[NewDelivery]) -> tuple[Database, Carried]:
+    new = _connect(path)
+    try:
+        with outside_told():
+            _settle(new)
+            carried = carry_over(damaged, new)
+            migrate(new)
+            with new.atomic():
+                new.conn.executemany(deliveries.PUT_DELIVERY_ONCE, map(deliveries.new_delivery_row, waiting))
+    except OSError as error:
+        new.close()
+        raise StoreUnavailable(
+            f"nothing can be carried over: {error}", full=error.errno == errno.ENOSPC
+        ) from error
+    except BaseException:
+        new.close()
+        raise
+    return new, carried
 
 
 def reopen(opened: Opened, path: Path) -> None:
     """The file or its log was removed: write it anew from what is still open, and go on with that.
 
-    Raises OSError or sqlite3.Error, and goes on as before.
+    Raises OSError, sqlite3.Error or StoreUnavailable, and goes on as before.
     """
     new = path.with_name(f"{path.name}.new")
     new.unlink(missing_ok=True)
@@ -86,15 +123,22 @@ def reopen(opened: Opened, path: Path) -> None:
     try:
         with closing(sqlite3.connect(new)) as copy:
             opened.db.conn.backup(copy)
+        # The log of the old one first: it isn't the new one's. What is open stays so, whatever name it has.
+        for old in (log_of(path), path.with_name(f"{path.name}-shm")):
+            old.unlink(missing_ok=True)
+        new.replace(path)
     except BaseException:
-        new.unlink()
+        new.unlink(missing_ok=True)
         raise
+    # Closed before the new one is opened: SQLite takes the log of that name away with the old one.
     opened.db.close()
-    for old in (log_of(path), path.with_name(f"{path.name}-shm")):
-        old.unlink(missing_ok=True)
-    new.replace(path)
-    opened.db = _connect(path)
-    _settle(opened.db)
+    try:
+        opened.db = _connect(path)
+        _settle(opened.db)
+    except (StoreUnavailable, sqlite3.Error):
+        opened.db.close()
+        opened.db = _connect(path)
+        _settle(opened.db)
 
 
 def open_reading(path: Path) -> Database:
@@ -172,11 +216,11 @@ def _settle(db: Database) -> None:
 def _facts(db: Database, *, without_log: bool) -> Facts:
     with outside_told():
         meta = dict(db.execute(rows.GET_META).fetchall())
-        alerts, deliveries = db.execute(rows.GET_HIGHEST).fetchone()
+        alerts, messages = db.execute(rows.GET_HIGHEST).fetchone()
     return Facts(
         database=meta.get(rows.DATABASE_ID, ""),
         alerts=alerts or 0,
-        deliveries=deliveries or 0,
+        deliveries=messages or 0,
         alive_at=meta.get(rows.ALIVE_AT, ""),
         marked=rows.OPENED_AT in meta,
         without_log=without_log,

@@ -105,14 +105,18 @@ def _copy(
     reading = _Reading(source, f"SELECT rowid, {names} FROM {table}", table, deadline)  # noqa: S608 - same
     count = 0
     new.execute("BEGIN")
-    for row in reading:
-        try:
-            new.execute(put, row)
-        except (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, UnicodeEncodeError):
-            reading.whole = False  # not what such a row can be
-        else:
-            count += 1
-    new.execute("COMMIT")
+    try:
+        for row in reading:
+            try:
+                new.execute(put, row)
+            except (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, UnicodeEncodeError):
+                reading.whole = False  # not what such a row can be
+            else:
+                count += 1
+        new.execute("COMMIT")
+    except BaseException:
+        new.rollback()
+        raise
     return count, reading.whole
 
 

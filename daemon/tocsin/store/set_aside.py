@@ -1,15 +1,17 @@
 """`unreadable.jsonl` in the state directory: rows that could not be read, a line each, for who wants to know what was lost."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from msgspec import Struct
+from sqlite_utils import Database
 
 from tocsin.events import iso
+from tocsin.store.model import UnreadableRow
 
 FILE = "unreadable.jsonl"
 
@@ -24,6 +26,19 @@ class Unreadable(Struct, frozen=True):
 
     def __str__(self) -> str:
         return f"{self.table} {_shown(self.row[:4])!r:.200}: {self.why}"
+
+
+_BY_KEY = {
+    "instances": "SELECT rowid, * FROM instances WHERE rule = ? AND instance = ?",
+    "held": "SELECT rowid, * FROM held WHERE alert = ?",
+    "silences": "SELECT rowid, * FROM silences WHERE id = ?",
+}
+
+
+def as_kept(db: Database, row: UnreadableRow) -> Iterator[Unreadable]:
+    """The row as it stands in its table, if it does."""
+    for rowid, *cells in db.execute(_BY_KEY[row.table], row.key).fetchall():
+        yield Unreadable(row.table, rowid, cells, row.why)
 
 
 def keep(folder: Path, rows: Sequence[Unreadable], now: datetime) -> None:

@@ -3,6 +3,7 @@
 import secrets
 import sqlite3
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
@@ -17,10 +18,19 @@ from tocsin.store import deliveries, last_run, rows
 from tocsin.store.directory import StateDirectory
 from tocsin.store.errors import Damaged, StoreUnavailable, outside_told
 from tocsin.store.last_run import LastRun
-from tocsin.store.model import AFTER_A_LOSS, Attempt, Batch, Delivery, Loaded, SampleRow, SamplesGone
+from tocsin.store.model import (
+    AFTER_A_LOSS,
+    Attempt,
+    Batch,
+    Delivery,
+    Loaded,
+    NewDelivery,
+    SampleRow,
+    SamplesGone,
+)
 from tocsin.store.opening import Opened, check, log_of, open_database, open_reading, rebuild, reopen
 from tocsin.store.retention import Pruned, Retention, prune
-from tocsin.store.set_aside import Unreadable, keep
+from tocsin.store.set_aside import Unreadable, as_kept, keep
 from tocsin.store.sql import UNREADABLE, each, flat_error, json_text, whole
 
 DATABASE = "tocsin.db"
@@ -40,7 +50,7 @@ class Store:
         self._directory = directory
         self._opened = opened
         self._open = True
-        self._troubles = list(opened.troubles)
+        self._troubles = deque(opened.troubles)  # of the threads that work here; taken by the daemon's own
         self._noted_at = float("-inf")  # monotonic: when tocsin.state was last written
         self._damaged = False
         self._told_gone = ""
@@ -69,14 +79,11 @@ class Store:
     def _db(self) -> Database:
         return self._opened.db
 
-    @property
-    def set_aside(self) -> Path | None:
-        """Where a damaged database was moved."""
-        return self._opened.set_aside
-
     def take_troubles(self) -> list[str]:
         """What people are to be told of the database, each once."""
-        found, self._troubles = self._troubles, []
+        found = []
+        while self._troubles:
+            found.append(self._troubles.popleft())
         return found
 
     # ------------------------------------------------------------------------------------------------------- pipeline
@@ -117,7 +124,12 @@ class Store:
             alive = rows.alive((meta.get(rows.ALIVE_AT), meta.get(rows.ALIVE_STEADY)))
         except UNREADABLE:
             alive = None
-        self._set_aside(unreadable)
+        try:
+            if unreadable:
+                with self._transaction() as db:
+                    self._set_aside(db, unreadable)
+        except StoreUnavailable as error:
+            self._troubles.append(f"rows that can't be read stay where they are: {error}")
         return Loaded(
             entities=entities,
             instances=instances,
@@ -127,24 +139,23 @@ class Store:
             silences=silences,
             pending=pending,
             operations=operations,
-            set_aside=self._opened.set_aside,
             troubles=tuple(self.take_troubles()),
             lost=self._opened.lost,
             notes=notes,
             unreadable=tuple(map(str, unreadable)),
         )
 
-    def _set_aside(self, found: Sequence[Unreadable]) -> None:
-        """Rows that can't be read are kept in a file of their own, and are in nobody's way any more."""
-        if not found:
-            return
+    def _set_aside(self, db: Database, found: Sequence[Unreadable]) -> None:
+        """Rows that can't be read go into a file of their own; where that can't be written they stay, which is told."""
         try:
             keep(self._directory.path, found, datetime.now(UTC))
-            with self._transaction() as db:
-                for each_ in found:
-                    db.execute(f"DELETE FROM {each_.table} WHERE rowid = ?", [each_.rowid])  # noqa: S608 - ours
-        except (OSError, StoreUnavailable) as error:
-            self._troubles.append(f"rows that can't be read stay where they are: {error}")
+        except OSError as error:
+            trouble = f"rows that can't be read stay where they are: {error}"
+            if trouble not in self._troubles:
+                self._troubles.append(trouble)
+            return
+        for each_ in found:
+            db.execute(f"DELETE FROM {each_.table} WHERE rowid = ?", [each_.rowid])  # noqa: S608 - ours
 
     def commit(self, batch: Batch) -> None:
         """All of the batch, in one transaction."""
@@ -154,6 +165,8 @@ class Store:
         at = iso(batch.at)
         with self._transaction() as db:
             many = db.conn.executemany
+            if batch.unreadable:
+                self._set_aside(db, [found for row in batch.unreadable for found in as_kept(db, row)])
             many(rows.DROP_ENTITY, batch.gone)
             for statement in (rows.DROP_VENUE, rows.DROP_OPERATIONS):
                 many(statement, ((key.id,) for key in batch.gone if key.kind == "venue"))
@@ -267,14 +280,21 @@ class Store:
         return [f"{what:.300}: {why}"] if found else []
 
     def record(self, attempts: Sequence[Attempt]) -> None:
-        """What came of sends, with the deliveries that they cause elsewhere. LookupError for one that isn't pending."""
+        """What came of sends, with the deliveries that they cause elsewhere. LookupError for one that isn't pending.
+
+        After a loss those that aren't there any more are passed over: what they cause elsewhere isn't.
+        """
         with self._transaction() as db:
             for attempt in attempts:
-                if db.conn.execute(deliveries.PUT_ATTEMPT, deliveries.attempt_row(attempt)).rowcount != 1:
+                recorded = db.conn.execute(deliveries.PUT_ATTEMPT, deliveries.attempt_row(attempt)).rowcount
+                if recorded != 1 and not (self._opened.lost and self._is_gone(attempt.delivery)):
                     raise LookupError(f"delivery {attempt.delivery} isn't pending")
                 db.conn.executemany(
                     deliveries.PUT_DELIVERY_ONCE, map(deliveries.new_delivery_row, attempt.also)
                 )
+
+    def _is_gone(self, id_: str) -> bool:
+        return self._db.execute(deliveries.IS_THERE, [id_]).fetchone() is None
 
     def note(self, notes: Mapping[str, str | None]) -> None:
         """Keeps small things by their keys in `meta`; None takes one away. `Loaded.notes` has them after a restart."""
@@ -288,12 +308,15 @@ class Store:
 
     # ----------------------------------------------------------------------------------------------------------- care
 
-    def rebuild(self, reason: str, now: datetime) -> None:
-        """The database is damaged: go on with a new one, made of what can be read of it."""
+    def rebuild(self, reason: str, now: datetime, waiting: Sequence[NewDelivery] = ()) -> None:
+        """The database is damaged: go on with a new one, made of what can be read of it, and of what is `waiting` to be sent.
+
+        Where that can't be done now it goes on with the damaged one.
+        """
         self._db.close()
         self._opened.troubles.clear()
-        rebuild(self._opened, self._directory, DATABASE, now, reason)
-        self._troubles += self._opened.troubles
+        rebuild(self._opened, self._directory, DATABASE, now, reason, waiting=waiting)
+        self._troubles.extend(self._opened.troubles)
         self._damaged = False
         self._begin(now)
 
@@ -393,21 +416,23 @@ class Store:
             gone, replaced = "tocsin.db", False
         if not gone and not log_of(self.path).exists():
             gone = "tocsin.db-wal"
-        if not gone or gone == self._told_gone:
+        if not gone:
+            self._told_gone = ""
             return
-        self._told_gone = gone
-        outcome = "what is written from now on is lost when it ends"
+        outcome, mended = "what is written from now on is lost when it ends", False
         if not replaced:
             try:
                 reopen(self._opened, self.path)
-            except (OSError, sqlite3.Error) as error:
+            except (OSError, sqlite3.Error, StoreUnavailable) as error:
                 outcome += f" ({error})"
             else:
-                self._told_gone = ""
-                self._file = self.path.stat().st_ino
+                mended = True
                 outcome = "it was written anew, and nothing is lost"
-        what = "replaced" if replaced else "removed"
-        self._troubles.append(f"{gone} was {what} while the daemon runs: {outcome}")
+                self._file = self.path.stat().st_ino
+        what = f"{gone} was {'replaced' if replaced else 'removed'} while the daemon runs"
+        if mended or what != self._told_gone:  # tried each time, told once
+            self._troubles.append(f"{what}: {outcome}")
+        self._told_gone = "" if mended else what
 
     @contextmanager
     def _transaction(self) -> Iterator[Database]:
