@@ -399,6 +399,8 @@ def test_a_disk_that_gets_full_while_a_damaged_one_is_made_anew_costs_nothing_at
         with pytest.raises(StoreUnavailable, match="full"):
             store.rebuild("the database is damaged", T0)
     assert not set_aside(state)
+    store.alive(Instant(at(1), 1.0))
+    assert store.take_troubles() == []
     commit(store, alerts=[alert("late")])
     store.rebuild("the database is damaged", T0)
     assert (len(store.load().entities), len(set_aside(state))) == (COUNT, 1)

@@ -85,6 +85,8 @@ def rebuild(
             raise
     except BaseException:
         opened.db = _connect(directory.path / name)
+        with suppress(StoreUnavailable, sqlite3.Error):  # as far as what is damaged lets it be
+            _settle(opened.db)
         raise
     opened.db = new
     opened.unchecked = False
