@@ -17,7 +17,7 @@ def venue(name: str, status: str = "connected", **fields: str) -> dict[str, str]
         ([venue("fx", "auth_failed")], ["1 of 1 venue not connected: fx"]),
         (
             [venue("fx", "silent"), venue("px"), venue("tp", "refused")],
-            ["2 of 3 venues not connected: fx, tp"],
+            ["1 of 3 venues not connected: tp", "connected, but silent: fx"],
         ),
         ([venue("ws", credentials="not_kept")], ["credentials can't be kept, a restart loses them: ws"]),
     ],

@@ -38,6 +38,8 @@ def test_nothing_is_said_of_what_is_right(tmp_path):
             "what the daemon calls itself",
         ),
         ({"calendars": '{day: {tz: Etc/GMT+2, open: "09:00-17:00"}}'}, "Etc/GMT+2 is UTC-2"),
+        ({"tz": "Etc/GMT-5"}, "Etc/GMT-5 is UTC+5"),
+        ({"tz": "Europe/Prague"}, None),
         ({"calendars": '{day: {tz: GMT-0, open: "09:00-17:00"}}'}, None),
         ({"names": "{accounts: {9020b4e5-dade-46da-9469-7a58fa25fd56: Main}}"}, None),
         ({"channels": '{tocsin: "json://127.0.0.1:9/"}'}, None),

@@ -19,7 +19,6 @@ from support.receivers import HttpReceiver
 
 pytestmark = pytest.mark.real
 
-RATE = 1000  # messages a second
 POSITIONS, SYMBOLS = 500, 250
 EVERY = 121  # messages between two alerts; coprime to POSITIONS, so that each position has one at most
 ACCOUNT = "9020b4e5-dade-46da-9469-7a58fa25fd56"
@@ -108,10 +107,10 @@ def of_prices(count):
 
 
 @contextmanager
-def sending(file):
-    """The venue's process."""
+def sending(file, rate):
+    """The venue's process, at so many messages a second."""
     server = subprocess.Popen(
-        [sys.executable, "-m", "support.scheduled", str(file), str(RATE)],
+        [sys.executable, "-m", "support.scheduled", str(file), str(rate)],
         stdout=subprocess.PIPE,
         text=True,
         env={"PYTHONPATH": ":".join(sys.path)},
@@ -124,16 +123,17 @@ def sending(file):
         server.stdout.close()
 
 
+# A price moves two positions and their account, so fewer of them keep the daemon as busy.
 @pytest.mark.parametrize(
-    ("what", "of", "seconds"), [("positions", of_positions, 60), ("prices", of_prices, 30)]
+    ("what", "of", "rate", "seconds"), [("positions", of_positions, 1000, 60), ("prices", of_prices, 300, 60)]
 )
-async def fault_busy_account(tmp_path, figure, what, of, seconds):
+async def fault_busy_account(tmp_path, figure, *, what, of, rate, seconds):
     before = opening()
-    stream, loud = of(RATE * seconds - len(before))
+    stream, loud = of(rate * seconds - len(before))
     written = [*before, *stream]
     (file := tmp_path / "messages").write_text("\n".join(written))
     folder = Folder(tmp_path / "tocsin")
-    with sending(file) as server, HttpReceiver() as phone:
+    with sending(file, rate) as server, HttpReceiver() as phone:
         url = f"ws://127.0.0.1:{server.readline().strip()}/"
         folder.write(
             venues={"fx": {"type": "yourfintech", "url": url, "secret_key": "k-of-the-venue"}},
@@ -149,9 +149,9 @@ async def fault_busy_account(tmp_path, figure, what, of, seconds):
     ]
     assert sorted(id_ for _, ids in arrived for id_ in ids) == sorted(loud)  # each once, and none beside
     told_at = {id_: at for at, ids in arrived for id_ in ids}
-    late = sorted(told_at[id_] - (begun + (number + len(before)) / RATE) for id_, number in loud.items())
+    late = sorted(told_at[id_] - (begun + (number + len(before)) / rate) for id_, number in loud.items())
     figure(
-        f"1,000 {what} a second: told after its message was due, median",
+        f"{rate:,} {what} a second: told after its message was due, median",
         statistics.median(late) * 1000,
         unit="ms",
         aim=100,
@@ -159,4 +159,4 @@ async def fault_busy_account(tmp_path, figure, what, of, seconds):
     figure("… 99 of 100 within", late[len(late) * 99 // 100] * 1000, unit="ms")
     figure("… the venue's own worst delay", own * 1000, unit="ms")
     size = sum(each.stat().st_size for each in folder.state.glob("tocsin.db*"))
-    figure(f"1,000 {what} a second: on the disk for each message", size / len(written), unit="B", aim=300)
+    figure(f"{rate:,} {what} a second: on the disk for each message", size / len(written), unit="B", aim=300)

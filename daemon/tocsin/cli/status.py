@@ -60,7 +60,7 @@ def _tell(state: dict[str, Any], socket: Path) -> None:
             filter(
                 None,
                 (
-                    venue.get("reason", ""),
+                    plain(venue.get("reason", "")),
                     f"attempt {venue['attempts']}" if venue.get("attempts", "0") != "0" else "",
                     _unconfirmed(venue),
                     _last_message(venue, state["now"]),

@@ -24,6 +24,7 @@ from tocsin.delivery.services import validate_url as apprise_validates
 from tocsin.delivery.template_check import check_template
 from tocsin.document import Entry, Mapping, Node, Scalar, Sequence
 from tocsin.engine.compile import Environment, compile_rules
+from tocsin.engine.language.calendar import upside_down
 from tocsin.engine.model import SEVERITIES
 from tocsin.engine.rule import Rule
 from tocsin.errors import ConfigError, Place, Problem
@@ -146,6 +147,10 @@ def _common(reading: Reading, root: Mapping) -> Common | None:
     notify = defaults.get("notify") if isinstance(defaults, Mapping) else None
     if notify is not None:
         _check_channels(reading, notify, list(_names(root)), ("defaults", "notify"))
+    zone = section.get("tz")
+    if isinstance(zone, Scalar) and (doubt := upside_down(zone.text)):
+        hint = "name the place: Europe/Berlin, America/New_York"
+        reading.add(Problem(doubt, zone.place, "tz", hint, "warning"))
     names = section.get("names")
     accounts = names.get("accounts") if isinstance(names, Mapping) else None
     for entry in accounts if isinstance(accounts, Mapping) else ():

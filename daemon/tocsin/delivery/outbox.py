@@ -154,10 +154,15 @@ class _ChannelTask:
             await self._failed(parcel, outcome, begun)
 
     async def _made(self, parcel: Parcel) -> Message:
+        # Whatever it is, the others on this channel don't wait for it.
         try:
-            return await self._render(draft(parcel, self._channel.style, self._time.age))
+            drafted = draft(parcel, self._channel.style, self._time.age)
+        except ValueError as error:
+            self._log.error("a message can't be read", delivery=parcel.carrier.id, error=str(error))
+            return bare_message(parcel, error, self._channel.style)
+        try:
+            return await self._render(drafted)
         except Exception as error:  # noqa: BLE001 - loud in the log
-            # Whatever it is, the others on this channel don't wait for it.
             self._log.exception("a message can't be made", delivery=parcel.carrier.id)
             return bare_message(parcel, error, self._channel.style)
 
