@@ -1,9 +1,8 @@
 """`tocsin check`."""
 
 import os
-import stat
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,8 @@ import click
 
 from tocsin.cli import CONFIG_ERROR
 from tocsin.cli.options import config_option, counted, format_option, paint, print_json
+from tocsin.cli.reach import open_to_others, out_of_the_services_reach
 from tocsin.config.load import load_settings
-from tocsin.config.references import readable_by_others
 from tocsin.config.search import find_config
 from tocsin.config.settings import Settings
 from tocsin.errors import ConfigError, Problem, gathered
@@ -41,7 +40,7 @@ def command(ctx: click.Context, config: Path | None, output: str) -> None:
     try:
         path = find_config(config, os.environ)
         settings = load_settings(path)
-        problems = (*settings.warnings, *_open_to_others(settings))
+        problems = (*settings.warnings, *open_to_others(settings), *out_of_the_services_reach(settings))
     except ConfigError as error:
         problems = error.problems
     if output == "json":
@@ -71,24 +70,6 @@ def _tell(path: Path | None, settings: Settings | None, problems: tuple[Problem,
         click.echo(f"  {counted(off, 'rule')} switched off (enabled: false)")
     for name, venue in settings.venues.items():
         click.echo(f"  venue {name}: {venue.adapter.name}{_recorded(settings, name)}")
-
-
-def _open_to_others(settings: Settings) -> Iterator[Problem]:
-    """What other users of this machine can read and needn't: the config, its secrets, the state."""
-    for path, what in (
-        (settings.path, "the config"),
-        (settings.path.parent / "secrets", "the secrets"),
-        (settings.state_dir, "the state, with all that venues said"),
-    ):
-        try:
-            mode = path.stat().st_mode
-        except OSError:
-            continue
-        reach = stat.S_IXOTH if stat.S_ISDIR(mode) else stat.S_IROTH
-        if mode & reach and (stat.S_ISDIR(mode) or readable_by_others(path)):
-            private = "700" if stat.S_ISDIR(mode) else "600"
-            hint = f"run: chmod {private} {path}"
-            yield Problem(f"others can read {path} ({what})", hint=hint, level="warning")
 
 
 def _in_one_line(problems: Sequence[Problem]) -> list[Problem]:
