@@ -86,7 +86,8 @@ CALLS = [
     (["rules"], 0), (["explain", "loss"], 0), (["explain", "loss", "o1"], 0), (["explain", "canceled"], 0), (["explain", "off"], 0), (["explain", "nothing"], 2),
     (["status"], 1), (["reload"], 1), (["fields"], 0), (["fields", "order"], 0), (["venues"], 0), (["venues", "piexgo"], 0),
     (["schema", "config"], 0), (["schema", "rules"], 0), (["init", "new"], 0), (["replay", "st/tocsin.db"], 0),
-    (["test"], None), (["notify", "nobody"], None), (["login", "px"], None), (["record", "nowhere", "--out", "x"], None),
+    (["test"], None), (["notify", "nobody"], None), (["login", "px"], None), (["record", "nowhere", "--out", "x"], 2),
+    (["record", "px", "--out", "no/folder/x"], 2),
     (["alrets"], 2), (["check", "--format", "xml"], 2),
 ]  # fmt: skip
 

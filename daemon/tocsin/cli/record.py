@@ -45,6 +45,9 @@ def command(venue: str, out: Path, seconds: float | None, config: Path | None) -
         raise click.UsageError(
             f"no venue is called {venue}; there are: {', '.join(settings.venues) or 'none'}"
         )
+    if not out.absolute().parent.is_dir():
+        raise click.UsageError(f"there is no folder {out.absolute().parent}")
+    click.echo(f"recording {venue} into {out}; Ctrl-C ends it", err=True)
     log = make_log(settings.masker, log_format=settings.log.format, level=settings.log.level)
     trio.run(partial(_record, settings, venue, out, seconds, log))
     parts = sorted(path for path in out.parent.glob("*") if unstamped(path) == out and path != out)
