@@ -46,4 +46,5 @@ async def test_damaged_states_start_and_tell(tmp_path):
     prepared = prepare(tmp_path, 500)
     with HttpReceiver() as phone:
         for seed in (0, 4, 8, 16):  # without its log; pages; an inner page; its beginning
-            await started(seed, prepared, tmp_path, phone, 500)
+            _, missed = await started(seed, prepared, tmp_path, phone, 500)
+            assert missed == 0

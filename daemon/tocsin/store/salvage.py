@@ -10,7 +10,7 @@ import sqlite3
 import struct
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -26,6 +26,8 @@ _LAST = ("samples", "actions", "events")
 _CALLED = {"alerts": "alerts", "deliveries": "messages"}  # those that are numbered without gaps
 _WITHIN = 2.5  # seconds for all
 _CHUNK = 500  # rows in one look
+# SQLite's own words on a damaged schema may quote what is no text.
+_UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
 _MISSES = 5_000  # looks in a row that found nothing: there is nothing more
 _MOST_ROWS = 1 << 24
 _PAGE = 4096
@@ -98,7 +100,7 @@ def _copy(
         columns = [name for name in wanted if name in there]
         if not columns:
             return 0, False
-    except sqlite3.Error:
+    except _UNREADABLE:
         return 0, False
     names = ", ".join(f'"{name}"' for name in columns)
     put = f"INSERT INTO {table} (rowid, {names}) VALUES (?{', ?' * len(columns)})"  # noqa: S608 - names are ours
@@ -128,6 +130,46 @@ class _Reading:
         self.whole = True
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        seen: set[int] = set()
+        for row in self._in_order():
+            seen.add(row[0])
+            yield row
+        # An inner page that is hurt may hide a part of the table without an error; the indexes still name its rows.
+        hidden = sorted(self._indexed() - seen)
+        self.whole = self.whole and not hidden
+        for first in range(0, len(hidden), _CHUNK):
+            if time.monotonic() > self._deadline:
+                return
+            yield from self._picked(hidden[first : first + _CHUNK])
+
+    def _picked(self, rowids: list[int]) -> list[tuple[Any, ...]]:
+        """Those rows: all at once, or where one of them can't be read one by one."""
+        listed = ", ".join(map(str, rowids))
+        try:
+            rows = self._source.execute(f"{self._query} NOT INDEXED WHERE rowid IN ({listed})").fetchall()
+        except _UNREADABLE:
+            return [row for rowid in rowids for row in self._look(rowid, rowid)[0]]
+        wanted = set(rowids)
+        return [row for row in rows if row[0] in wanted]
+
+    def _indexed(self) -> set[int]:
+        """The rows that the table's indexes name, as far as those can be read."""
+        found: set[int] = set()
+        try:
+            indexes = [
+                name
+                for _, name, _, _, partial in self._source.execute(f"PRAGMA index_list({self._table})")
+                if not partial
+            ]
+        except _UNREADABLE:
+            return found
+        for name in indexes:
+            query = f'SELECT rowid FROM {self._table} INDEXED BY "{name}"'  # noqa: S608 - names are ours
+            with suppress(*_UNREADABLE):
+                found.update(rowid for (rowid,) in self._source.execute(query) if isinstance(rowid, int))
+        return found
+
+    def _in_order(self) -> Iterator[tuple[Any, ...]]:
         first, last = self._end("min"), self._end("max")
         if self.whole and first is None:
             return
@@ -168,7 +210,7 @@ class _Reading:
                     return rows, False
                 rows.append(row)
                 low = row[0] + 1
-        except sqlite3.Error:
+        except _UNREADABLE:
             return rows, False
         return rows, True
 
@@ -176,7 +218,7 @@ class _Reading:
         query = f"SELECT {which}(rowid) FROM {self._table} NOT INDEXED"  # noqa: S608 - names are ours
         try:
             (found,) = self._source.execute(query).fetchone()
-        except sqlite3.Error:
+        except _UNREADABLE:
             self.whole = False
             return None
         return None if found is None else int(found)
@@ -212,7 +254,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 def _lists_tables(source: sqlite3.Connection) -> bool:
     try:
         names = {name for (name,) in source.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    except sqlite3.Error:
+    except _UNREADABLE:
         return False
     return "deliveries" in names
 
@@ -256,7 +298,7 @@ def _steps(source: sqlite3.Connection) -> tuple[str, ...]:
                 "SELECT name FROM _sqlite_migrations WHERE migration_set = 'tocsin'"
             )
         }
-    except sqlite3.Error:
+    except _UNREADABLE:
         return steps
     known = tuple(step for step in steps if step in applied)
     return known if known and known == steps[: len(known)] else steps
