@@ -73,10 +73,17 @@ class Scene:
 
     def commit(self, *deliveries):
         """As the pipeline does, but for waiting."""
-        self.outbox.expect(deliveries)
         entry = self.journal.put(Batch(at=START, deliveries=list(deliveries)))
+        self.outbox.expect(deliveries, entry.done)
         self.wakes.ring({each.channel for each in deliveries})
         return entry
+
+    def stored(self, *deliveries):
+        """Committed before, and known."""
+        committed = trio.Event()
+        committed.set()
+        self.outbox.expect(deliveries, committed)
+        self.store.add(*deliveries)
 
     @staticmethod
     async def _hang(*_):
@@ -160,10 +167,11 @@ async def test_what_was_committed_before_goes_too_and_once(autojump_clock, nurse
     scene = Scene(takes=1.0)
     stored = [delivery("on its way", alert="a0"), delivery("not picked up", alert="a1")]
     if known == "committed in this run":
-        scene.outbox.expect(stored)
-    scene.store.add(*stored)
-    if known == "left by the last run":
-        scene.outbox.restore(scene.store.rows.values())
+        scene.stored(*stored)
+    else:
+        scene.store.add(*stored)
+        left = scene.store.rows.values() if known == "left by the last run" else ()
+        scene.outbox.restore(left, more=not left)
     nursery.start_soon(scene.run)
     await trio.sleep(0.5)
     await scene.fall_ill()
@@ -178,6 +186,7 @@ async def test_what_was_committed_before_goes_too_and_once(autojump_clock, nurse
 
 async def test_a_reading_that_is_refused_alone_is_no_emergency(autojump_clock, nursery):
     scene = Scene()
+    scene.outbox.restore((), more=True)
     scene.store.unavailable = 3
     nursery.start_soon(scene.run)
     scene.commit(delivery("d1"))
@@ -219,12 +228,10 @@ async def test_never_resolved_before_firing(autojump_clock, nursery):
 async def test_an_alert_of_which_memory_holds_a_part_only_waits_for_the_store(
     autojump_clock, nursery, monkeypatch
 ):
-    monkeypatch.setattr("tocsin.delivery.emergency.MOST_KNOWN", 2)
+    monkeypatch.setattr("tocsin.delivery.pending.MOST_KNOWN", 2)
     scene = Scene(always=FAILED)
-    fires = [delivery(f"fires-{n}", alert=f"a{n}") for n in range(4)]
-    for each in fires:
-        scene.outbox.expect([each])
-    scene.store.add(*fires)
+    for n in range(4):
+        scene.stored(delivery(f"fires-{n}", alert=f"a{n}"))
     nursery.start_soon(scene.run)
     await trio.sleep(0.1)
     await scene.fall_ill()
@@ -263,8 +270,8 @@ async def test_what_is_critical_is_found_page_by_page_and_not_once_handed(autoju
     scene = Scene()
     nursery.start_soon(scene.journal.run)
     await scene.fall_ill()
-    scene.outbox.expect([delivery(f"d{n}", alert=f"a{n}", severity="critical") for n in range(5)])
-    scene.outbox.expect([delivery("calm", alert="a5")])
+    scene.commit(*(delivery(f"d{n}", alert=f"a{n}", severity="critical") for n in range(5)))
+    scene.commit(delivery("calm", alert="a5"))
     handed = Attempt(delivery="d1", status="pending", at=START, error="500", handed_to="mail", next_at=START)
     await scene.outbox.record([handed])
     found, last = [], None
@@ -327,9 +334,9 @@ async def test_what_a_damaged_database_lost_goes_out_all_the_same(autojump_clock
     scene = Scene(takes=1.0)
     stored = [delivery(f"d{n}", alert=f"a{n}") for n in range(3)]
     if known == "committed in this run":
-        scene.outbox.expect(stored)
-    scene.store.add(*stored)
-    if known == "left by the last run":
+        scene.stored(*stored)
+    else:
+        scene.store.add(*stored)
         scene.outbox.restore(scene.store.rows.values())
     nursery.start_soon(scene.run)
     await trio.sleep(0.5)
@@ -351,13 +358,30 @@ def test_a_parcel_whose_row_is_gone_stands_as_it_was(lost):
 
 
 async def test_what_is_about_to_be_sent_is_not_what_memory_gives_up(autojump_clock, nursery, monkeypatch):
-    monkeypatch.setattr("tocsin.delivery.emergency.MOST_KNOWN", 2)
+    monkeypatch.setattr("tocsin.delivery.pending.MOST_KNOWN", 2)
     scene = Scene()
     nursery.start_soon(scene.journal.run)
-    older = delivery("older", alert="a9")
-    scene.store.add(older)
-    scene.outbox.expect([delivery("d0", alert="a0"), delivery("d1", alert="a1")])
+    scene.store.add(delivery("older", alert="a9"))
+    scene.outbox.restore((), more=True)
+    scene.stored(delivery("d0", alert="a0"), delivery("d1", alert="a1"))
     assert [each.id for each in await scene.outbox.waiting("a9", "desk", 0)] == ["older"]
-    scene.outbox.expect([delivery("d2", alert="a2")])
+    scene.stored(delivery("d2", alert="a2"))
     await scene.fall_ill()
     assert [each.id for each in await scene.outbox.waiting("a9", "desk", 0)] == ["older"]
+
+
+async def test_a_send_asks_the_store_for_nothing(autojump_clock, nursery):
+    scene = Scene(FAILED)
+    asked = []
+
+    async def read(*given):
+        asked.append(given)
+        return []
+
+    for name in ("due", "next_due", "waiting", "unhanded", "told"):
+        setattr(scene.store, name, read)
+    nursery.start_soon(scene.run)
+    await scene.journal.written(scene.commit(delivery("d1"), delivery("d2", "resolved", at=1.0)))
+    await trio.sleep(60)
+    assert scene.sender.ids() == ["d2"]
+    assert asked == []

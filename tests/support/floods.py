@@ -112,7 +112,7 @@ RULE = {"id": "canceled", "watch": "order.canceled", "title": "order-{{ id }}."}
 async def told_within(exchange: Exchange, hook: HttpReceiver, number: int, *, every: float) -> list[float]:
     """Cancel so many orders at the healthy venue, one after the other: the seconds until a person hears of each.
 
-    One that is never told takes infinitely long. The first of all is not counted: what sends is loaded with that.
+    One that is never told takes infinitely long. The first of all is not counted: it waits for what sends to be loaded, as the daemon has just been started.
     """
     cancel(exchange, _FIRST)
     while not hook.requests:  # noqa: ASYNC110 - its threads know no event of ours

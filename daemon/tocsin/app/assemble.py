@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from tocsin.config.settings import Settings, VenueConfig
 from tocsin.delivery.apprise_sender import make_sender
 from tocsin.delivery.channel import Wakes
 from tocsin.delivery.emergency import SteadfastOutbox
-from tocsin.delivery.model import ChannelSettings, Sender
+from tocsin.delivery.model import ChannelSettings
 from tocsin.delivery.notes import Notes
 from tocsin.delivery.outages import Outages
 from tocsin.delivery.outbox import CHAT, Channel, run_channel
@@ -108,7 +109,7 @@ class Rooms:
         self.wakes = Wakes()
         self.journal = Journal(self.database, self.clock, self.log)
         self.outbox = SteadfastOutbox(self.database, self.journal, self.wakes.ring)
-        self.outbox.restore(self.loaded.pending)
+        self.outbox.restore(self.loaded.pending, more=self.loaded.more_pending)
         self.pipeline = Pipeline(
             inbox=self.inbox,
             turn=self.turn,
@@ -193,15 +194,11 @@ class Rooms:
         channel = settings.channels[name]
         url = channel.urls[target]
         label = name if len(channel.urls) == 1 else f"{name}/{target}"
-        sender: Sender = (
-            DrySender(label, self.log)
-            if dry_run
-            else make_sender(url, name=label, masker=settings.masker, moved=self.chats)
-        )
         fallback = (
             (channel.fallback, len(settings.channels[channel.fallback].urls)) if channel.fallback else None
         )
-        await run_channel(
+        run = partial(
+            run_channel,
             Channel(
                 name=name,
                 target=target,
@@ -209,7 +206,6 @@ class Rooms:
                 style=make_style(settings, channel, target),
                 fallback=fallback,
             ),
-            sender=sender,
             outbox=self.outbox,
             clock=self.clock,
             tell=tell,
@@ -219,6 +215,13 @@ class Rooms:
             render=self.templates.render,
             log=self.log,
         )
+        if dry_run:
+            await run(sender=DrySender(label, self.log))
+        else:
+            sender = make_sender(url, name=label, masker=settings.masker, moved=self.chats)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(sender.prepare)
+                await run(sender=sender)
 
     async def _degraded(self, reason: str) -> None:
         """Nothing can be committed; past the queue, because this is the task that empties it."""

@@ -42,6 +42,10 @@ class AppriseSender:
         self._own_masker = Masker()
         self._partly: dict[str, set[str]] = {}  # delivery id -> who has it already
 
+    async def prepare(self) -> None:
+        """Load what sending takes (Apprise: a second, and more beside busy venues), so that the first message needn't wait."""
+        await trio.to_thread.run_sync(self._load, abandon_on_cancel=True, limiter=self._limiter)
+
     async def send(self, message: Message) -> Outcome:
         """Send, within the deadline. What the outside does is in the outcome; only bugs of ours are raised."""
         schema = self._url.reveal().partition("://")[0].lower()
@@ -60,12 +64,18 @@ class AppriseSender:
         finally:
             conversation.cut_off()
 
-    def _send(self, message: Message, conversation: Conversation) -> Outcome:
+    def _load(self) -> str:
+        """Why there is nothing to send with, if that is so."""
         if self._plugin is None:
             try:
                 self._plugin = self._prepare(load(self._url))
             except ValueError as error:
-                return Outcome(sent=False, answer=f"{self.name}: {error}", permanent=True)
+                return str(error)
+        return ""
+
+    def _send(self, message: Message, conversation: Conversation) -> Outcome:
+        if problem := self._load():
+            return Outcome(sent=False, answer=f"{self.name}: {problem}", permanent=True)
         plugin = self._plugin
         quiet_apprise()  # also where somebody turned the logs up since
         apprise = importlib.import_module("apprise")

@@ -30,7 +30,7 @@ Command = Callable[[], Batch]
 class Outbox(Protocol):
     """Sends what is committed, and in an emergency what couldn't be."""
 
-    def expect(self, deliveries: Iterable[NewDelivery]) -> None: ...
+    def expect(self, deliveries: Iterable[NewDelivery], committed: trio.Event) -> None: ...
 
 
 class Pipeline:
@@ -105,17 +105,18 @@ class Pipeline:
         """
         if not batch:
             return
-        if self._outbox is not None:
-            self._outbox.expect(batch.deliveries)
         # Read before: in an emergency other batches may be put together with this one.
-        channels = {delivery.channel for delivery in batch.deliveries}
+        deliveries = tuple(batch.deliveries)
+        entry = self._journal.put(batch)
+        if self._outbox is not None:
+            self._outbox.expect(deliveries, entry.done)
         for row in batch.alerts:
             self._log.info(
                 "alert", alert=row.id, state=row.state, rule=row.rule, severity=row.severity, venue=row.venue, entity=row.entity
             )  # fmt: skip
-        await self._journal.written(self._journal.put(batch))
-        if channels:
-            self._wake(channels)
+        await self._journal.written(entry)
+        if deliveries:
+            self._wake({delivery.channel for delivery in deliveries})
 
     async def finish(self) -> None:
         """Wait until all is on disk."""

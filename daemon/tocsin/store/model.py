@@ -204,6 +204,7 @@ class Loaded(Struct, frozen=True, kw_only=True):
     held: Sequence[HeldRow] = ()  # in the order in which they were held
     silences: Sequence[Silence] = ()  # those that weren't taken back, over or not
     pending: Sequence[Delivery] = ()  # the first that wait to be sent, in order
+    more_pending: bool = False  # beside these
     notes: Mapping[str, str] = {}  # small things by their keys
     operations: Sequence[tuple[str, str, str]] = ()  # (venue, account, id) of what was told, oldest first
     troubles: tuple[str, ...] = ()  # what people are to be told of the database

@@ -116,6 +116,7 @@ class Store:
             operations = read("operations", rows.GET_OPERATIONS, rows.operation)
             silences = read("silences", rows.GET_SILENCES, rows.silence)
             pending = self._deliveries(deliveries.GET_PENDING, [_MOST_PENDING])
+            more_pending = sum(self.pending_targets().values()) > len(pending)
             meta = dict(read("meta", rows.GET_META, rows.text_pair))
             notes = {
                 key.removeprefix(rows.NOTE): value for key, value in meta.items() if key.startswith(rows.NOTE)
@@ -138,6 +139,7 @@ class Store:
             held=held,
             silences=silences,
             pending=pending,
+            more_pending=more_pending,
             operations=operations,
             troubles=tuple(self.take_troubles()),
             lost=self._opened.lost,

@@ -1,0 +1,234 @@
+"""All that waits to be sent, in memory: what is asked at each send, and what outlasts a disk that is away."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import count
+
+import msgspec
+import trio
+
+from tocsin.store.model import Attempt, Delivery, NewDelivery
+
+MOST_KNOWN = 5_000  # deliveries of one URL of a channel; what else is committed is known to the store only
+_MOST_CLOSED = 2_000
+
+Target = tuple[str, int]  # channel, number of its URL
+
+
+class Pending:
+    """Deliveries that wait, and the last that don't any more. An alert of which only a part is known counts as unknown.
+
+    A delivery may have a gate, an event that is set when it is on disk.
+    """
+
+    def __init__(self) -> None:
+        self._targets: dict[Target, dict[str, dict[str, Delivery]]] = {}  # -> alert -> id -> delivery
+        self._places: dict[str, tuple[Target, str, int]] = {}  # of each id: target, alert, place in the line
+        self._later, self._sooner = count(), count(-1, -1)
+        self._gates: dict[str, trio.Event] = {}
+        self._counts: dict[Target, int] = {}
+        self._partly: dict[Target, set[str]] = {}
+        self._unread = False  # whether the store has more, for whatever target but
+        self._read: set[Target] = set()
+        self._closed: dict[str, Delivery] = {}
+
+    # --------------------------------------------------------------------------------------------------------- what is known
+
+    def is_whole(self, target: Target) -> bool:
+        """Whether all that waits there is known here."""
+        unread = self._unread and target not in self._read
+        return not unread and not self._partly.get(target)
+
+    def heads(self, target: Target, *, committed: bool) -> list[Delivery]:
+        """Of each alert the first that waits, oldest first: what comes after it may not overtake it."""
+        found = (next(iter(each.values())) for each in self._whole(target))
+        open_ = (each for each in found if not committed or self._is_open(each.id))
+        return sorted(open_, key=lambda each: self._places[each.id][2])
+
+    def of_alert(self, alert: str, target: Target, *, committed: bool) -> list[Delivery]:
+        """All that waits for an alert there, in order."""
+        if alert in self._partly.get(target, ()):
+            return []
+        found = self._targets.get(target, {}).get(alert, {}).values()
+        return [each for each in found if not committed or self._is_open(each.id)]
+
+    def of_target(self, target: Target, *, committed: bool) -> list[Delivery]:
+        """All that wait there, alert by alert."""
+        return [
+            each
+            for alert in self._whole(target)
+            for each in alert.values()
+            if not committed or self._is_open(each.id)
+        ]
+
+    def told(self, alert: str, channel: str) -> list[Delivery]:
+        """All that a channel is or was to tell of an alert, as far as it is known."""
+        closed = [each for each in self._closed.values() if (each.alert, each.channel) == (alert, channel)]
+        return closed + [
+            each
+            for (name, _), alerts in self._targets.items()
+            if name == channel
+            for each in alerts.get(alert, {}).values()
+        ]
+
+    def waiting(self) -> list[NewDelivery]:
+        """All that waits, alert by alert."""
+        return [
+            as_new(delivery)
+            for alerts in self._targets.values()
+            for waiting in alerts.values()
+            for delivery in waiting.values()
+        ]
+
+    # ------------------------------------------------------------------------------------------------------- what comes and goes
+
+    def add(self, deliveries: Iterable[Delivery], *, bounded: bool, gate: trio.Event | None = None) -> None:
+        """Those that wait, in order. `bounded`: what comes beyond MOST_KNOWN is left to the store."""
+        for each in deliveries:
+            target = (each.channel, each.target)
+            if each.id in self._places or each.id in self._closed:
+                continue
+            alerts = self._targets.setdefault(target, {})
+            if bounded and self._counts.get(target, 0) >= MOST_KNOWN and alerts:
+                self.forget(next(reversed(alerts)), target)
+            self._put(each, next(self._later))
+            if gate is not None:
+                self._gates[each.id] = gate
+
+    def learn(self, alert: str, target: Target, waiting: Sequence[Delivery], *, whole: bool) -> None:
+        """What the store has for an alert, in order; what comes after it may be known already. `whole`: that is all."""
+        if whole:
+            self._partly.get(target, set()).discard(alert)
+        if all(each.id in self._places or each.id in self._closed for each in waiting):
+            return
+        later = dict(self._targets.get(target, {}).get(alert, {}))
+        gates = {id_: gate for id_ in later if (gate := self._gates.get(id_)) is not None}
+        for id_ in later:
+            self._drop(id_)
+        place = next(self._sooner)  # it is about to be sent
+        for each in ({each.id: each for each in waiting} | later).values():
+            if each.id not in self._closed:
+                self._put(each, place)
+        self._gates |= gates
+        # First: what comes beyond MOST_KNOWN takes the last one's place.
+        alerts = self._targets[target]
+        if alert in alerts:
+            self._targets[target] = {alert: alerts.pop(alert), **alerts}
+
+    def forget(self, alert: str, target: Target) -> None:
+        """What waits for an alert there is known to the store only."""
+        self._partly.setdefault(target, set()).add(alert)
+        for id_ in tuple(self._targets.get(target, {}).get(alert, ())):
+            self._drop(id_)
+
+    def unread(self) -> None:
+        """The store has more than could be read, for whatever target."""
+        self._unread = True
+
+    def partly(self, target: Target) -> frozenset[str]:
+        """Alerts of which the store has more than is known here."""
+        return frozenset(self._partly.get(target, ()))
+
+    def emptied(self, target: Target, alerts: frozenset[str]) -> None:
+        """The store has nothing for it, neither for these alerts that were known in part."""
+        self._partly.get(target, set()).difference_update(alerts)
+        self._read.add(target)
+
+    def note(self, attempt: Attempt, gate: trio.Event | None = None) -> None:
+        """What became of one, whether it was known or not. `gate`: of what it causes elsewhere."""
+        place = self._places.get(attempt.delivery)
+        if place is not None:
+            target, alert, _ = place
+            waiting = self._targets[target][alert]
+            now = after(waiting[attempt.delivery], attempt)
+            if now.status == "pending":
+                waiting[attempt.delivery] = now
+            else:
+                self._close(now)
+        self.add(map(as_delivery, attempt.also), bounded=False, gate=gate)
+
+    def drop(self, id_: str) -> None:
+        """It doesn't wait."""
+        if id_ in self._places:
+            self._drop(id_)
+
+    def regate(self, ids: Iterable[str], gate: trio.Event) -> None:
+        """These are on disk when `gate` is set."""
+        for id_ in ids:
+            if id_ in self._places:
+                self._gates[id_] = gate
+
+    # ---------------------------------------------------------------------------------------------------------------- inside
+
+    def _is_open(self, id_: str) -> bool:
+        gate = self._gates.get(id_)
+        if gate is None:
+            return True
+        if gate.is_set():
+            del self._gates[id_]
+            return True
+        return False
+
+    def _whole(self, target: Target) -> Iterator[dict[str, Delivery]]:
+        partly = self._partly.get(target, ())
+        alerts = self._targets.get(target, {})
+        return (waiting for alert, waiting in alerts.items() if alert not in partly)
+
+    def _put(self, each: Delivery, place: int) -> None:
+        target = (each.channel, each.target)
+        self._targets.setdefault(target, {}).setdefault(each.alert, {})[each.id] = each
+        self._places[each.id] = (target, each.alert, place)
+        self._counts[target] = self._counts.get(target, 0) + 1
+
+    def _close(self, now: Delivery) -> None:
+        self._drop(now.id)
+        self._closed[now.id] = now
+        if len(self._closed) > _MOST_CLOSED:
+            del self._closed[next(iter(self._closed))]
+
+    def _drop(self, id_: str) -> None:
+        target, alert, _ = self._places.pop(id_)
+        self._gates.pop(id_, None)
+        alerts = self._targets[target]
+        del alerts[alert][id_]
+        if not alerts[alert]:
+            del alerts[alert]
+        self._counts[target] -= 1
+
+
+def after(delivery: Delivery, attempt: Attempt) -> Delivery:
+    """The delivery as it stands after an attempt, as the store would keep it."""
+    return msgspec.structs.replace(
+        delivery,
+        status=attempt.status,
+        attempts=delivery.attempts + (attempt.status != "superseded"),
+        next_at=attempt.next_at or delivery.next_at,
+        sent_at=attempt.at if attempt.status == "sent" else None,
+        error=attempt.error,
+        handed_to=attempt.handed_to or delivery.handed_to,
+    )
+
+
+def as_delivery(new: NewDelivery) -> Delivery:
+    """As the store will have it."""
+    return Delivery(
+        id=new.id,
+        alert=new.alert,
+        state_told=new.state_told,
+        channel=new.channel,
+        target=new.target,
+        severity=new.severity,
+        status="pending",
+        attempts=0,
+        created_at=new.created_at,
+        expires_at=new.expires_at,
+        next_at=new.created_at,
+        sent_at=None,
+        error=None,
+        handed_to=None,
+        context=new.context,
+    )
+
+
+def as_new(delivery: Delivery) -> NewDelivery:
+    """As it was committed."""
+    return NewDelivery(**{name: getattr(delivery, name) for name in NewDelivery.__struct_fields__})
