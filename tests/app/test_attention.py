@@ -16,8 +16,8 @@ def venue(name: str, status: str = "connected", **fields: str) -> dict[str, str]
         ([venue("fx"), venue("px", credentials="kept")], []),
         ([venue("fx", "auth_failed")], ["1 of 1 venue not connected: fx"]),
         (
-            [venue("fx", "silent"), venue("px"), venue("tp", "refused")],
-            ["1 of 3 venues not connected: tp", "connected, but silent: fx"],
+            [venue("fx", silent_streams="ticks"), venue("px"), venue("tp", "refused")],
+            ["1 of 3 venues not connected: tp", "no data for long: fx"],
         ),
         ([venue("ws", credentials="not_kept")], ["credentials can't be kept, a restart loses them: ws"]),
     ],

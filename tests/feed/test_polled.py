@@ -117,7 +117,7 @@ async def test_silence_counts_from_the_last_complete_cycle(tmp_path):
         await feed.told.heard("connected", "silent")
         silent.set()
         await feed.told.heard("connected", "silent", "resumed")
-        assert feed.told.state("silent").reason == "cycle: no data for 900ms"
+        assert feed.told.state("silent").reason.startswith("cycle: no data for ")
 
 
 async def test_each_cycle_signs_in(tmp_path):

@@ -1,6 +1,7 @@
 """What is said on a connection that stands: requests and answers, odd messages, silence, crashes, full queues."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -308,7 +309,8 @@ async def test_market_data_that_stops_is_silent_and_resumes(tmp_path):
         await feed.venue(FakeAdapter((TICKS,)), ws(server), timings=HASTY)
         await feed.told.heard("connected", "silent")
         state = feed.told.state("silent")
-        assert (state.status, state.reason) == ("silent", "ticks: no data for 150ms")
+        assert (state.status, state.silent_streams) == ("silent", "ticks")
+        assert state.reason.startswith("ticks: no data for ")
         speak.set()
         await feed.told.heard("connected", "silent", "resumed")
         assert feed.told.state("resumed").status == "connected"
@@ -506,3 +508,38 @@ async def test_cancellation_passes_through_while_the_queue_is_full(tmp_path):
             began = trio.current_time()
         assert trio.current_time() - began < 1
         await server.all_gone()
+
+
+@pytest.mark.parametrize("first", [(), ("ticks", "gone")], ids=["in this run", "in the last one"])
+async def test_a_reconnect_ends_no_silence_before_there_is_data(tmp_path, first):
+    """A stream that isn't subscribed to any more is silent no more."""
+    again, speak = trio.Event(), trio.Event()
+
+    async def script(peer):
+        await peer.accept()
+        await peer.message()
+        await peer.send({"ack": "ticks"})
+        if peer.number == 0:
+            await again.wait()
+            return
+        await speak.wait()
+        await peer.send({"tick": "A"})
+        await peer.serve_politely()
+
+    async with serving(script) as server, feeding(tmp_path) as feed:
+        await feed.venue(
+            FakeAdapter((TICKS,)), ws(server), timings=replace(HASTY, market_silence=0.3), silent=first
+        )
+        if first:
+            await feed.told.heard("connected")
+            assert feed.told.observations()[-1].state.silent_streams == "ticks"
+        else:
+            await feed.told.heard("connected", "silent")
+        again.set()
+        await feed.told.until(lambda told: told.events().count("connected") == 2)
+        anew = [o.state for o in feed.told.observations() if o.event == "venue.connected"][1]
+        assert (anew.status, anew.silent_streams) == ("connected", "ticks")
+        speak.set()
+        await feed.told.until(lambda told: told.events()[-1] == "resumed")
+        state = feed.told.state("resumed")
+        assert (state.status, state.silent_streams, state.reason) == ("connected", None, "ticks: data again")

@@ -114,7 +114,10 @@ _WATCHED = {
     "when: {status: disconnected}": ["when: {status: silent}"],
     "when: {status: auth_failed}": ["when: {status: disconnected}"],
     "when: {credentials: not_kept}": ["when: {credentials: kept}"],
-    "when: {status: silent}": ["when: {status: disconnected}"],
+    "when: {silent_streams: {missing: false}}": [
+        "when: {silent_streams: {missing: true}}",
+        "when: {status: silent}",
+    ],
     "when: trading_disabled == true": ["when: trading_disabled == false", "when: missing(trading_disabled)"],
     "when: changed\\(balance\\)": ["when: changed(equity)"],
     "if_unknown: ignore": ["if_unknown: tell"],

@@ -43,6 +43,7 @@ QUICK = Timings(
     auth_retry=0.1,
     prove=0.2,
     market_silence=30.0,
+    market_unknown=0.0,
     cycle=30.0,
     flood=0.2,
     renew=0.0,
@@ -225,17 +226,25 @@ class Feeding:
         return CredentialStore(self.directory / "kept", self.log)
 
     async def venue(
-        self, adapter: FakeAdapter, url: str, *, name: str = "v", timings: Timings = QUICK, **settings: Any
+        self,
+        adapter: FakeAdapter,
+        url: str,
+        *,
+        name: str = "v",
+        timings: Timings = QUICK,
+        silent: tuple[str, ...] = (),
+        **settings: Any,
     ) -> None:
-        """Start one; `url` without a scheme is a port of loopback."""
-        await self.nursery.start(self._run, adapter, FakeSettings(url=url, **settings), name, timings)
+        """Start one; `url` without a scheme is a port of loopback. `silent`: its streams that were in the last run."""
+        await self.nursery.start(self._run, adapter, FakeSettings(url=url, **settings), name, timings, silent)
 
-    async def _run(
+    async def _run(  # noqa: PLR0917 - by trio
         self,
         adapter: FakeAdapter,
         settings: FakeSettings,
         name: str,
         timings: Timings,
+        silent: tuple[str, ...],
         task_status: trio.TaskStatus[None],
     ) -> None:
         await run_venue(
@@ -248,6 +257,7 @@ class Feeding:
             timings=timings,
             record_to=self.directory / "records" / f"{name}.jsonl" if settings.record else None,
             retry=self.retry,
+            silent=lambda: silent,
             task_status=task_status,
         )
 

@@ -28,7 +28,7 @@ from tocsin.engine.changeover import became
 from tocsin.engine.engine import Engine
 from tocsin.entities import Entities
 from tocsin.events import Daemon as DaemonState
-from tocsin.events import Key, Occurrence, iso
+from tocsin.events import Key, Occurrence, Venue, iso
 from tocsin.events.vocabulary import OURSELVES, to_plain
 from tocsin.feed import CredentialStore, Received, VenueFeed
 from tocsin.pipeline import Inbox, Options, Pipeline, Targets, Turn
@@ -237,6 +237,11 @@ class Rooms:
             state = to_plain(known[name].state) if name in known else {"status": "connecting"}
             told.append({**state, **self._unconfirmed(name), "venue": name, "type": venue.adapter.name})
         return told
+
+    def silent_streams(self, venue: str) -> list[str]:
+        """Those of a venue that were told silent and have brought no data since."""
+        state = next((known.state for known in self.entities.live("venue") if known.key.id == venue), None)
+        return state.silent_streams.split(", ") if isinstance(state, Venue) and state.silent_streams else []
 
     def _unconfirmed(self, venue: str) -> dict[str, Any]:
         """Of what is unconfirmed the first of them, and since when."""

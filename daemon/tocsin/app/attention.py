@@ -10,14 +10,14 @@ def of_venues(venues: Sequence[Mapping[str, Any]]) -> list[str]:
     """`venues` as `status` has them."""
     if not venues:
         return ["no venue is configured: nothing is watched"]
-    silent = [venue["venue"] for venue in venues if venue["status"] == "silent"]
+    silent = [venue["venue"] for venue in venues if venue.get("silent_streams")]
     away = [venue["venue"] for venue in venues if venue["status"] not in ("connected", "silent")]
     told = []
     if away:
         count = f"{len(venues)} venue{'s' if len(venues) != 1 else ''}"
         told.append(f"{len(away)} of {count} not connected: {', '.join(away)}")
     if silent:
-        told.append(f"connected, but silent: {', '.join(silent)}")
+        told.append(f"no data for long: {', '.join(silent)}")
     unkept = [venue["venue"] for venue in venues if venue.get("credentials") == "not_kept"]
     if unkept:
         told.append(f"credentials can't be kept, a restart loses them: {', '.join(unkept)}")

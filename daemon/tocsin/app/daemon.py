@@ -291,6 +291,7 @@ class Daemon:
                 log=self._log,
                 record_to=self._recording(name),
                 retry=retry,
+                silent=partial(self._rooms.silent_streams, name),
             ),
         )
 

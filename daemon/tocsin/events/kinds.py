@@ -323,6 +323,9 @@ class Venue(Entity, frozen=True, kw_only=True, gc=False):
     since: Annotated[Time, "since when it has this status"] = UNSET
     last_message: Annotated[Time, "when the venue last said anything"] = UNSET
     unconfirmed: Annotated[Number, "open orders and positions not mentioned again since a gap"] = UNSET
+    silent_streams: Annotated[
+        Text, "the streams that were told silent and have brought no data since, a reconnect or not"
+    ] = UNSET
     credentials: Annotated[
         Literal["kept", "not_kept"] | UnsetType | None,
         "whether what the last sign-in gave is on the disk; missing where it never failed to be",

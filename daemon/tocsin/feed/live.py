@@ -15,6 +15,8 @@ from tocsin.feed.shared import Shared
 from tocsin.feed.snapshot import take_snapshot
 from tocsin.venues.base import Endpoint, Session
 
+_ALL = "all"  # what the connection as a whole is called among silent streams
+
 
 async def run_live(shared: Shared) -> NoReturn:
     """Hold all of the venue's sockets, for ever."""
@@ -38,7 +40,7 @@ def _watch_the_whole(shared: Shared, endpoints: tuple[Endpoint, ...]) -> None:
         for endpoint in endpoints
     )
     if shared.settings.silent_after is not None and not market_data:
-        shared.silence.expect(shared.name)
+        shared.silence.expect(_ALL)
 
 
 class _Whole:
@@ -76,7 +78,7 @@ class _Whole:
         with scope:
             await trio.sleep(prove)
             self._shared.silence.start_over()
-            await self._shared.standing.connected()
+            await self._shared.standing.connected(self._shared.silence.streams)
             self._start_snapshot()
             await self._shared.silence.watch()
 

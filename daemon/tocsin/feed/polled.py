@@ -45,7 +45,7 @@ async def _poll(shared: Shared, keeper: SessionKeeper) -> NoReturn:
         else:
             watched, signed_in_anew = True, False
             backoff.reset()
-            await shared.standing.connected()
+            await shared.standing.connected(shared.silence.streams)
             for name in shared.silence.heard(_CYCLE, _CYCLE):
                 await shared.standing.resumed(name)
             await trio.sleep(every.total_seconds())

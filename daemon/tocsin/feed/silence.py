@@ -1,6 +1,11 @@
-"""No data for too long is told, stream by stream; a link that lives and has nothing to say is calm."""
+"""No data for too long is told, stream by stream; a link that lives and has nothing to say is calm.
+
+That the socket lives is the pings' to find out. How long a stream may be without data is what the user says; where he
+says nothing, what it did before: the public trades of a thin market come once an hour, a ticker's every second.
+"""
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -10,30 +15,54 @@ from tocsin.feed.standing import Standing
 from tocsin.quantities import duration_text
 
 _SLOW = 1.0  # seconds that the queue may take before the wait counts as ours
+_PAUSES = 4.0  # so many times as long as its longest pause a stream may be without data
+_DAY = 86400.0  # seconds; the longest pause of the present and of the last such span counts
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a stream may be without data, in seconds: `least`, and `at_first` while it isn't known for so long.
+
+    `by_pauses`: longer, where it had long pauses before; else `least` is exactly meant.
+    """
+
+    least: float
+    at_first: float = 0.0
+    by_pauses: bool = False
 
 
 @dataclass(slots=True)
 class _Watch:
     endpoint: str | None  # whose data counts; None: any socket's
     last: float
+    since: float
+    longest: float = 0.0  # of its pauses that ended with data, on the present day
+    before: float = 0.0  # and on the last one
+    day: float = 0.0  # when the present one began
 
 
 class Silence:
-    """Watches streams of one venue; `after` is in seconds. Without a stream to watch it watches nothing."""
+    """Watches streams of one venue. Without a stream to watch it watches nothing."""
 
-    def __init__(self, standing: Standing, after: float) -> None:
-        self._standing, self._after = standing, after
+    def __init__(self, standing: Standing, patience: Patience) -> None:
+        self._standing, self._patience = standing, patience
         self._watches: dict[str, _Watch] = {}
         self._told: set[str] = set()
         self._handing_over = 0
 
+    @property
+    def streams(self) -> Collection[str]:
+        """Those that are watched."""
+        return self._watches.keys()
+
     def expect(self, stream: str, endpoint: str | None = None) -> None:
         """From now on `stream` should bring data. `endpoint` is the socket that it comes by."""
         watch = self._watches.get(stream)
+        now = trio.current_time()
         if watch is None:
-            self._watches[stream] = _Watch(endpoint, trio.current_time())
+            self._watches[stream] = _Watch(endpoint, now, now, day=now)
         elif stream not in self._told:
-            watch.last = trio.current_time()
+            watch.last = now
 
     def forget(self, stream: str) -> None:
         """It was refused: nothing is expected of it, and it isn't late any more."""
@@ -41,7 +70,7 @@ class Silence:
         self._told.discard(stream)
 
     def start_over(self) -> None:
-        """A new connection: nobody is late yet."""
+        """A new connection: nobody is late on it yet. What was silent before is so until data comes."""
         self._told.clear()
         self._allow()
 
@@ -65,8 +94,9 @@ class Silence:
                 or (watch.endpoint == endpoint and stream in (None, name))
                 or name == endpoint
             ):
+                watch.longest = max(watch.longest, now - watch.last)
                 watch.last = now
-                if name in self._told:
+                if name in self._told or self._standing.lacks(name):
                     self._told.discard(name)
                     resumed.append(name)
         return resumed
@@ -84,21 +114,49 @@ class Silence:
 
     async def watch(self) -> None:
         """Judge, for ever."""
+        least = self._patience.least
         while True:
             now = trio.current_time()
             if not self._handing_over:
                 await self._judge(now)
-            waiting = (w.last + self._after for name, w in self._watches.items() if name not in self._told)
+            waiting = (
+                watch.last + self._allowed(watch, now)
+                for name, watch in self._watches.items()
+                if name not in self._told
+            )
             due = min(waiting, default=math.inf)
             # Streams may be added meanwhile, so never sleep longer than one could last.
-            await trio.sleep(max(min(due, now + self._after) - trio.current_time(), self._after / 100))
+            await trio.sleep(max(min(due, now + least) - trio.current_time(), least / 100))
+
+    def _allowed(self, watch: _Watch, now: float) -> float:
+        """How long that one may be without data."""
+        patience = self._patience
+        least = patience.at_first if now - watch.since < patience.at_first else patience.least
+        if not patience.by_pauses:
+            return least
+        if now - watch.day >= _DAY:
+            watch.before, watch.longest, watch.day = watch.longest, 0.0, now
+        return max(least, _PAUSES * max(watch.longest, watch.before))
 
     async def _judge(self, now: float) -> None:
         if not self._standing.is_up:
             return
-        late = [name for name, watch in self._watches.items() if now - watch.last >= self._after]
+        late = [
+            name for name, watch in self._watches.items() if now - watch.last >= self._allowed(watch, now)
+        ]
         for name in late:
-            if name in self._watches and name not in self._told:  # it may have been refused meanwhile
+            watch = self._watches.get(name)  # it may have been refused meanwhile
+            if watch is not None and name not in self._told:
                 self._told.add(name)
-                span = duration_text(timedelta(seconds=self._after))
-                await self._standing.silent(name, f"{name}: no data for {span}")
+                await self._standing.silent(name, f"{name}: {self._reason(watch, now)}")
+
+    def _reason(self, watch: _Watch, now: float) -> str:
+        told = f"no data for {_text(now - watch.last)}"
+        longest = max(watch.longest, watch.before)
+        if not self._patience.by_pauses or _PAUSES * longest < self._patience.least:
+            return told
+        return f"{told}; its longest pause before was {_text(longest)}"
+
+
+def _text(seconds: float) -> str:
+    return duration_text(timedelta(seconds=round(seconds, None if seconds >= 1 else 3)))

@@ -1,5 +1,6 @@
 """How the connection to a venue stands, and what of it is told: each change once."""
 
+from collections.abc import Collection, Iterable
 from datetime import timedelta
 from decimal import Decimal
 from typing import Literal, TypeAlias
@@ -26,7 +27,10 @@ _TELL_AFTER = 10.0  # seconds in which nothing of a venue was handed on, though 
 class Standing:
     """The venue as an entity. It is changed before it is told, so that two tasks never tell the same twice."""
 
-    def __init__(self, venue: str, *, sink: Sink, clock: Clock, masker: Masker, log: Log) -> None:
+    def __init__(
+        self, venue: str, *, sink: Sink, clock: Clock, masker: Masker, log: Log, silent: Iterable[str] = ()
+    ) -> None:
+        """`silent`: the streams that were when the last run ended."""
         self._venue, self._sink, self._clock, self._masker, self._log = venue, sink, clock, masker, log
         self._in_order = trio.Lock()  # what is told arrives in the order of the changes
         self.status: Status = "connecting"
@@ -34,7 +38,10 @@ class Standing:
         self._handed_on = clock.now().steady  # when something of the venue last was
         self._since = clock.now()
         self._attempts = 0
-        self._silent: set[str] = set()
+        self._silent: set[str] = set()  # on this connection
+        self._lacking = dict.fromkeys(
+            silent
+        )  # no data came since they were told silent, on whatever connection
         self._refused: dict[str, str] = {}
         self._auth_failed = False
         self._skewed = False
@@ -49,11 +56,12 @@ class Standing:
         async with self._in_order:
             await self._tell(None, status=True)
 
-    async def connected(self) -> None:
-        """All of the venue's sockets are up."""
+    async def connected(self, streams: Collection[str]) -> None:
+        """All of the venue's sockets are up. `streams`: those that are watched, and may still be silent."""
         async with self._in_order:
             if self.is_up:
                 return
+            self._lacking = {name: None for name in self._lacking if name in streams}
             self._log.info("connected", venue=self._venue)
             self._become("connected")
             self._attempts, self._auth_failed = 0, False
@@ -130,6 +138,10 @@ class Standing:
                 self._become("refused")
             await self._tell(None, status=True, reason=one_line(reason, self._masker), next_in=next_in)
 
+    def lacks(self, stream: str) -> bool:
+        """Whether it was told silent, and no data has come since."""
+        return stream in self._lacking
+
     async def silent(self, stream: str, reason: str) -> None:
         async with self._in_order:
             if not self.is_up or stream in self._silent:
@@ -138,27 +150,29 @@ class Standing:
             if not self._silent:
                 self._become("silent")
             self._silent.add(stream)
+            self._lacking[stream] = None
             await self._tell("silent", status=True, reason=one_line(reason, self._masker))
 
     async def resumed(self, stream: str) -> None:
         async with self._in_order:
-            if stream not in self._silent:
+            if stream not in self._lacking:
                 return
             self._log.info("resumed", venue=self._venue, stream=stream)
-            self._silent.discard(stream)
-            if not self._silent:
-                self._become("connected")
+            self._speaks(stream)
             await self._tell("resumed", status=True, reason=f"{stream}: data again")
 
     async def given_up(self, stream: str) -> None:
         """A silent stream was refused: its silence is over, and that is no event, as no data came."""
         async with self._in_order:
-            if stream not in self._silent:
-                return
-            self._silent.discard(stream)
-            if not self._silent:
-                self._become("connected")
+            if stream in self._lacking:
+                self._speaks(stream)
                 await self._tell(None, status=True)
+
+    def _speaks(self, stream: str) -> None:
+        self._lacking.pop(stream, None)
+        self._silent.discard(stream)
+        if self.status == "silent" and not self._silent:
+            self._become("connected")
 
     async def skewed(self, reason: str) -> None:
         """Their clock and ours differ; told once a connection."""
@@ -218,6 +232,7 @@ class Standing:
             next_attempt=now.wall + timedelta(seconds=next_in)
             if isinstance(next_in, (int, float))
             else next_in,
+            silent_streams=", ".join(self._lacking) or None,
             credentials=credentials,
             last_message=self.last_message.wall if self.last_message else UNSET,
         )

@@ -2,7 +2,7 @@
 
 import random as chance
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NoReturn
 
@@ -20,7 +20,7 @@ from tocsin.feed.polled import run_polled
 from tocsin.feed.recorder import Recorder
 from tocsin.feed.share import LoopTime
 from tocsin.feed.shared import Shared
-from tocsin.feed.silence import Silence
+from tocsin.feed.silence import Patience, Silence
 from tocsin.feed.standing import Standing
 from tocsin.feed.transport import own_lookups
 from tocsin.secrets import Masker
@@ -38,18 +38,19 @@ async def run_venue(
     record_to: Path | None = None,
     random: Callable[[], float] = chance.random,
     retry: Retry | None = None,
+    silent: Callable[[], Iterable[str]] = tuple,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> NoReturn:
     """Hold that venue's connection for ever, putting into `sink` what it says and how the connection stands.
 
     Never returns, and raises only cancellation. `record_to` is the file that raw messages are appended to, if any (what of
     it is kept, `settings.record_size` says); `random` gives numbers from 0 to 1 for the back-off; `retry` ends the wait
-    after a refusal.
+    after a refusal; `silent` says which streams were silent when the venue was last held.
     """
     own_lookups()
     timings = timings or Timings()
     settings = venue.settings
-    standing = Standing(venue.name, sink=sink, clock=clock, masker=masker, log=log)
+    standing = Standing(venue.name, sink=sink, clock=clock, masker=masker, log=log, silent=silent())
     shared = Shared(
         name=venue.name,
         adapter=venue.adapter,
@@ -63,7 +64,7 @@ async def run_venue(
         http=Http(settings.tls_ca, timings.http),
         standing=standing,
         complaints=Complaints(standing, timings.flood, timings.parts_flood),
-        silence=Silence(standing, _silent_after(venue, timings)),
+        silence=Silence(standing, _patience(venue, timings)),
         proof=Proof(timings.prove, timings.healthy),
         recorder=(
             Recorder(record_to, venue.name, log, most=settings.record_size) if record_to is not None else None
@@ -107,10 +108,10 @@ async def _run_for_ever(shared: Shared) -> NoReturn:
         await trio.sleep(delay)
 
 
-def _silent_after(venue: VenueFeed, timings: Timings) -> float:
+def _patience(venue: VenueFeed, timings: Timings) -> Patience:
     if venue.settings.silent_after is not None:
-        return venue.settings.silent_after.total_seconds()
+        return Patience(venue.settings.silent_after.total_seconds())
     if venue.adapter.polled:
         poll: float = venue.settings.poll.total_seconds()  # type: ignore[attr-defined]  # every polled adapter has it
-        return 3 * poll
-    return timings.market_silence
+        return Patience(3 * poll)
+    return Patience(timings.market_silence, timings.market_unknown, by_pauses=True)

@@ -26,6 +26,7 @@ OBSERVED = ("order", "position", "account", "balance", "trade", "ticker", "book"
 _STATUSES = all_fields("venue")["status"].values
 _BESIDE = ("account", "time", "origin")  # common fields that an observation carries beside its entity
 # What a venue tells of and no entity keeps.
+_SILENT = "all"  # the streams of a venue that is said to be silent, and no more
 _PASSING = frozenset({"book.order_expired"})
 
 Add = Callable[[Problem], None]
@@ -73,7 +74,14 @@ def venue_event(venue: str, event: str, reason: str | None = None) -> Observatio
     word = event.partition(".")[2]
     status: Any = "connected" if word == "resumed" else word if word in _STATUSES else UNSET
     kept: Any = word.removeprefix("credentials_") if word.startswith("credentials_") else UNSET
-    state = Venue(id=venue, status=status, credentials=kept, reason=UNSET if reason is None else reason)
+    silent: Any = {"silent": _SILENT, "resumed": None}.get(word, UNSET)
+    state = Venue(
+        id=venue,
+        status=status,
+        credentials=kept,
+        silent_streams=silent,
+        reason=UNSET if reason is None else reason,
+    )
     return _of_venue(event, state)
 
 

@@ -208,7 +208,7 @@ class VenueSettings(BaseModel):
     type: str
     url: str = Field(description="where to connect")
     silent_after: Duration | None = Field(
-        None, description="no data for so long is venue.silent; else judged by what is subscribed"
+        None, description="no data for so long is venue.silent; else each stream is judged by its own pauses"
     )
     connect_timeout: Duration = Field(timedelta(seconds=10), description="a connection must stand by then")
     ping_every: Duration = Field(
