@@ -46,6 +46,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("CREDENTIALS_DIRECTORY", "STATE_DIRECTORY", "RUNTIME_DIRECTORY", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("PAGER", "cat")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -85,7 +86,7 @@ CALLS = [
     (["check"], 0), (["alerts"], 0), (["alerts", "--all"], 0), (["deliveries"], 0), (["deliveries", "--all"], 0),
     (["rules"], 0), (["explain", "loss"], 0), (["explain", "loss", "o1"], 0), (["explain", "canceled"], 0), (["explain", "off"], 0), (["explain", "nothing"], 2),
     (["status"], 1), (["reload"], 1), (["fields"], 0), (["fields", "order"], 0), (["venues"], 0), (["venues", "piexgo"], 0),
-    (["schema", "config"], 0), (["schema", "rules"], 0), (["init", "new"], 0), (["replay", "st/tocsin.db"], 0),
+    (["schema", "config"], 0), (["schema", "rules"], 0), (["init", "new"], 0), (["help"], 0), (["help", "rules"], 0), (["help", "replay"], 0), (["help", "rlues"], 2), (["replay", "st/tocsin.db"], 0),
     (["test"], None), (["notify", "nobody"], None), (["login", "px"], None), (["record", "nowhere", "--out", "x"], 2),
     (["record", "px", "--out", "no/folder/x"], 2),
     (["alrets"], 2), (["check", "--format", "xml"], 2),

@@ -1,4 +1,4 @@
-"""The README is run: every command in it exists and every example does what the text says of it."""
+"""README and reference are run: each command in them exists, and each example does what the text says of it."""
 
 import os
 import re
@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 import trio
 import yaml
+from click.testing import CliRunner
 
+from support.pages import CONTRIBUTING, PAGES, README, REFERENCE, ROOT, WIDEST, blocks, cells, text
 from support.receivers import Services, telegram_text
-from tocsin.cli import COMMANDS
+from tocsin.cli import COMMANDS, cli
 from tocsin.cli.explain import tell
 from tocsin.config.load import load_settings
 from tocsin.events import Instant
@@ -26,20 +28,7 @@ from tocsin.ruletest.runner import play
 
 pytestmark = pytest.mark.real
 
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
-CONTRIBUTING = (ROOT / ".github" / "CONTRIBUTING.md").read_text()
-BLOCK = re.compile(r"^( *)```(\w+)\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
 SECONDS = 60
-
-
-def blocks(language):
-    """The fenced examples of that language, without their indentation."""
-    found = []
-    for indent, named, text in BLOCK.findall(README):
-        if named == language:
-            found.append("".join(line.removeprefix(indent) for line in text.splitlines(keepends=True)))
-    return found
 
 
 def tocsin(*words, cwd, env=None, stdin=""):
@@ -70,50 +59,58 @@ def secret(folder, name, text):
 
 
 CHANNELS = {"phone": "json://127.0.0.1:9/", "desk": "json://127.0.0.1:9/", "mail": "json://127.0.0.1:9/"}
+VENUES = {"fx": {"type": "yourfintech", "url": "wss://fx.example.org/", "secret_key": "${env:PATH}"}}
+SECRETS = {
+    "telegram_token": "123456789:AAabcdefghijklmnopqrstuvwxyz0123456",
+    "telegram_chat": "4711",
+    "slack_token": "T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ",
+}
+
+EXAMPLES = [(page, example) for page in PAGES for example in blocks("yaml", page)]
+RULE_TESTS = [(page, example) for page, example in EXAMPLES if "tests" in yaml.safe_load(example)]
 
 
-EXAMPLES = {block: yaml.safe_load(block) for block in blocks("yaml")}
+def with_secrets_for(folder, example):
+    for name in re.findall(r"\$\{cred:(\w+)\}", example):
+        secret(folder, name, SECRETS.get(name, "0123456789abcdef"))
 
 
 @pytest.mark.parametrize(
-    "text", [b for b, read in EXAMPLES.items() if "rules" in read and "tests" not in read]
+    "example", [example for each in EXAMPLES if each not in RULE_TESTS for example in each[1:]]
 )
-def test_every_example_of_rules_checks_without_a_warning(text, tmp_path):
-    config = yaml.safe_load(text)
-    for number, rule in enumerate(config["rules"]):
-        (tmp_path / f"{number}.yaml").write_text(yaml.safe_dump({"rules": [rule]}))
-    (tmp_path / "config.yaml").write_text(
-        yaml.safe_dump(
-            {
-                "rules": ["[0-9].yaml"],
-                "channels": CHANNELS,
-                "venues": {
-                    "fx": {"type": "yourfintech", "url": "wss://fx.example.org/", "secret_key": "${env:PATH}"}
-                },
-            }
+def test_every_other_example_is_a_config_that_checks(example, folder):
+    """Rules without a warning, each in a file of its own: examples have no ids in common."""
+    with_secrets_for(folder, example)
+    config = {"channels": CHANNELS, "venues": VENUES} | yaml.safe_load(example)
+    rules = [rule for rule in config.get("rules", ()) if isinstance(rule, dict)]
+    for number, rule in enumerate(rules):
+        (folder / f"{number}.yaml").write_text(yaml.safe_dump({"rules": [rule]}))
+    if rules:
+        config["rules"] = ["[0-9].yaml"]
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    settings = load_settings(folder / "config.yaml")
+    if rules:
+        assert len(settings.rules) == len(rules)
+        assert [each.message for each in settings.warnings if "venue" not in each.message] == []
+
+
+@pytest.mark.parametrize(("page", "example"), RULE_TESTS, ids=lambda value: getattr(value, "stem", ""))
+def test_every_example_of_a_rule_test_passes(page, example, folder):
+    """Of the shipped rules of that name, or of the rules that stand before it on its page."""
+    rules = folder / "rules" / Path(yaml.safe_load(example)["rules"]).name
+    if not rules.exists():
+        before = EXAMPLES[: EXAMPLES.index((page, example))]
+        rules.write_text(
+            next(other for where, other in reversed(before) if where == page and "rules:" in other)
         )
-    )
-    settings = load_settings(tmp_path / "config.yaml")
-    assert len(settings.rules) == len(config["rules"])
-    about_rules = [problem.message for problem in settings.warnings if "venue" not in problem.message]
-    assert about_rules == []
-
-
-def test_the_example_of_a_rule_test_passes(folder):
-    (example,) = (block for block, read in EXAMPLES.items() if "tests" in read)
-    (folder / "rules" / "tests" / "positions.yaml").write_text(example)
-    ran = tocsin("test", "rules/positions.yaml", cwd=folder)
+    (folder / "rules" / "tests" / rules.name).write_text(example)
+    ran = tocsin("test", f"rules/{rules.name}", cwd=folder)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert ran.stdout.startswith("all passed: 1 test in 1 file"), ran.stdout
 
 
 def test_the_steps_of_rule_tests_that_are_told_are_all_that_there_are():
-    table = README[README.index("| step | does |") : README.index("**Replay.**")]
-    told = {
-        word
-        for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
-        for word in re.findall(r"(\w+):", row)
-    }
+    told = {word for cell in cells(REFERENCE["tests"], "step") for word in re.findall(r"(\w+):", cell)}
     assert told - {"down", "rule", "id", "match", "for"} == set(READ)
 
 
@@ -142,7 +139,7 @@ def test_what_explain_says_is_what_is_shown(tmp_path, capsys):
 
 
 def test_the_alias_is_the_program_and_not_this_projects_checks(tmp_path):
-    (target,) = re.findall(r'`alias tocsin="\$PWD/([^"]+)"`', README)
+    (target,) = re.findall(r'`alias tocsin="\$PWD/([^"]+)"`', text(README))
     helped = subprocess.run(
         [ROOT / target, "test", "--help"],
         cwd=tmp_path,
@@ -155,22 +152,9 @@ def test_the_alias_is_the_program_and_not_this_projects_checks(tmp_path):
     assert "Run rule tests, on a fake clock" in helped.stdout
 
 
-def test_every_example_of_channels_checks(folder):
-    for name in ("telegram_token", "telegram_chat", "slack_token", "smtp_password"):
-        shape = {"telegram_token": "123456789:AAabcdefghijklmnopqrstuvwxyz0123456", "telegram_chat": "4711"}
-        secret(folder, name, shape.get(name, "T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ"))
-    examples = [b for b, read in EXAMPLES.items() if "channels" in read and "tests" not in read]
-    assert len(examples) == 2
-    for text in examples:
-        (folder / "config.yaml").write_text(text)
-        checked = tocsin("check", cwd=folder)
-        assert checked.returncode == 0, checked.stdout
-
-
 def test_the_way_to_the_first_message(folder, tmp_path):
     """Steps 2 to 6, with Telegram's API played by a stand-in."""
-    secret(folder, "telegram_token", "123456789:AAabcdefghijklmnopqrstuvwxyz0123456")
-    secret(folder, "telegram_chat", "4711")
+    with_secrets_for(folder, "${cred:telegram_token} ${cred:telegram_chat}")
     config = folder / "config.yaml"
     text = config.read_text()
     assert "\n#  phone:" in text, "the README says to take the # away before `phone:`"
@@ -192,8 +176,7 @@ def test_each_venue_of_the_example_config_checks_when_the_marks_are_taken_away(f
     begin, end = text.index("venues:\n"), text.index("# ----", text.index("venues:\n"))
     section = re.sub(r"^#( +)(?=[\w#])", r"\1", text[begin:end], flags=re.MULTILINE)
     (folder / "config.yaml").write_text(text[:begin] + section + text[end:])
-    for name in re.findall(r"\$\{cred:(\w+)\}", section):
-        secret(folder, name, "0123456789abcdef")
+    with_secrets_for(folder, section)
     checked = tocsin("check", cwd=folder)
     assert checked.returncode == 0, checked.stdout
     assert "5 venues" in checked.stdout
@@ -210,20 +193,22 @@ def test_the_error_that_is_shown_is_the_one_that_is_given(folder):
     assert shown.strip() in checked.stdout
 
 
-def test_every_command_is_in_the_readme_and_every_command_in_it_exists():
-    table = README[README.index("## Commands") : README.index("## As a service")]
-    told = set(re.findall(r"`tocsin ([a-z]+)", README))
-    assert told <= set(COMMANDS)
-    assert set(re.findall(r"`tocsin ([a-z]+)", table)) == set(COMMANDS)
+def test_every_command_that_is_told_exists():
+    told = set(re.findall(r"`tocsin ([a-z]+)", text()))
+    shell = set(re.findall(r"\btocsin ([a-z]+)", "\n".join(blocks("sh"))))
+    assert told | shell <= set(COMMANDS)
 
 
-@pytest.mark.parametrize("line", re.findall(r"`tocsin ([a-z][^`]+)`", README))
-def test_every_option_that_is_told_exists(line, tmp_path):
+TOLD = sorted(set(re.findall(r"`tocsin ([a-z][^`]+)`", text())))
+
+
+@pytest.mark.parametrize("line", TOLD)
+def test_every_option_that_is_told_exists(line):
     command, *words = line.replace("[", " ").replace("]", " ").split()
-    helped = tocsin(command, "--help", cwd=tmp_path)
-    assert helped.returncode == 0
+    helped = CliRunner().invoke(cli, [command, "--help"])
+    assert helped.exit_code == 0
     for option in (word for word in words if word.startswith("--")):
-        assert option in helped.stdout
+        assert option in helped.output
 
 
 def test_the_shell_commands_name_what_is_there():
@@ -264,7 +249,20 @@ def test_the_state_can_be_looked_at_as_told(tmp_path, folder):
     assert ran.returncode == 0
 
 
-def test_no_page_breaks_a_link_to_a_file():
-    for page, folder in ((README, ROOT), (CONTRIBUTING, ROOT / ".github")):
-        for target in re.findall(r"\]\((?!http|#)([^)#]+)", page):
-            assert (folder / target).exists(), target
+@pytest.mark.parametrize("page", [*PAGES, CONTRIBUTING], ids=lambda page: page.stem)
+def test_no_page_breaks_a_link_to_a_file(page):
+    for target in re.findall(r"\]\((?!http|#)([^)#]+)", text(page)):
+        assert (page.parent / target).exists(), target
+
+
+def test_the_readme_is_a_tour():
+    lines = text(README).splitlines()
+    assert len(lines) <= 220
+    assert [line for line in lines if len(line) > WIDEST] == []
+
+
+@pytest.mark.parametrize("page", [*REFERENCE.values(), CONTRIBUTING], ids=lambda page: page.stem)
+def test_prose_is_as_narrow_elsewhere(page):
+    """Tables and examples are as wide as they are."""
+    prose = re.sub(r"^( *)```.*?^\1```", "", text(page), flags=re.MULTILINE | re.DOTALL)
+    assert [line for line in prose.splitlines() if len(line) > WIDEST and not line.startswith("|")] == []

@@ -8,9 +8,7 @@ import pytest
 
 from support.conditions import CHANNELS, NOW, change, node_of, rule
 from tocsin import document
-from tocsin.engine import reference
 from tocsin.engine.compile import Environment, compile_rule, compile_rules
-from tocsin.engine.language.functions import FUNCTIONS
 from tocsin.engine.rule_keys import Usable
 from tocsin.engine.written import KEYS, LATER, rule_schema
 
@@ -222,12 +220,3 @@ def test_the_schemas_references_lead_somewhere() -> None:
     schema = rule_schema()
     for name in re.findall(r'"#/\$defs/([^"]+)"', json.dumps(schema)):
         assert name in schema["$defs"]
-
-
-def test_the_reference_has_every_function() -> None:
-    rows = reference.functions()
-    assert [row.spelling.partition("(")[0] for row in rows] == list(FUNCTIONS)
-    assert {row.spelling for row in rows} >= {"crosses_above(x, n)", "round(x[, digits])", "age()"}
-    assert all(row.meaning for row in (*rows, *reference.comparisons(), *reference.rule_keys()))
-    assert {row.spelling for row in reference.comparisons()} >= {"below", "between", "crosses_above", "not"}
-    assert [row.spelling for row in reference.rule_keys()] == list(KEYS)

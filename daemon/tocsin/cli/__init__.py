@@ -32,6 +32,7 @@ COMMANDS = {
     "fields": "the vocabulary: kinds, their fields and events",
     "venues": "the venue types: their options, and what each supplies",
     "schema": "JSON Schema of the config or of rule files, for editors",
+    "help": "the reference: rules, functions, channels, venues and the rest, topic by topic",
 }
 
 
@@ -97,6 +98,7 @@ def cli(config: str | None) -> None:
       tocsin demo                     see it work, without any configuration
       tocsin init && tocsin check     make a config here and check it
       tocsin run                      watch, and tell
+      tocsin help                     the reference, topic by topic
     """
     del config  # the commands look it up: see options.py
 

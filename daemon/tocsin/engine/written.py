@@ -68,38 +68,59 @@ class WrittenRule(BaseModel):
     until: Condition = Field(
         None, description="state rules: the condition that ends it; else `when` no longer true"
     )
-    for_: Duration = Field(timedelta(0), alias="for", description="state rules: must stay true so long")
-    keep_firing_for: Duration = Field(
-        timedelta(0), description="state rules: stays firing so long after its end"
+    for_: Duration = Field(
+        timedelta(0), alias="for", description="state rules: must stay true so long before it is told"
     )
-    repeat: Duration | None = Field(None, description="a reminder so often, until it ends or is acknowledged")
-    cooldown: Duration | None = Field(None, description="event rules: at most one notification in so long")
+    keep_firing_for: Duration = Field(
+        timedelta(0),
+        description="state rules: stays an alert so long after its end, so that a flutter makes one",
+    )
+    repeat: Duration | None = Field(
+        None, description="a reminder so often, until it ends or is acknowledged; of event rules at most 24"
+    )
+    cooldown: Duration | None = Field(
+        None,
+        description="event rules: at most one notification in so long; what was held back is told with its count",
+    )
     per: Grouping | None = Field(
         None,
         description="state rules: one instance for each group of entities, which `sum` and the like look at; event rules: "
         "what `count` and `cooldown` are counted by, else venue, account",
     )
-    then: Condition = Field(None, description="event rules: told only if this happens in that time")
+    then: Condition = Field(None, description="event rules: told only if this happens next in that time")
     unless: Condition = Field(
         None,
         description="event rules: told when the time is over, unless this happens in it, before or after",
     )
-    active: Condition = Field(None, description="the hours in which conditions and timers count")
-    notify_during: Condition = Field(None, description="the hours in which people are told; else it waits")
+    active: Condition = Field(
+        None,
+        description="the hours in which conditions and timers count; at their end an alert is over (out of hours)",
+    )
+    notify_during: Condition = Field(
+        None,
+        description="the hours in which people are told; what happened or still fires is told when they begin",
+    )
     inhibited_by: Names | None = Field(
-        None, description="not told while one of these rules fires for the same venue"
+        None,
+        description="not told while one of these rules fires for the same venue; what still fires then is told",
     )
     if_unknown: Literal["tell", "ignore"] = Field(
-        "tell", description="event rules: what to do when a field is missing"
+        "tell", description="event rules: what to do when a field that is compared is missing"
     )
     on_gap: Literal["hold", "resolve"] = Field(
-        "hold", description="state rules: while the venue's link is down"
+        "hold",
+        description="state rules: while the venue is away, `hold` lets the timers stand still, `resolve` ends the alert",
     )
     severity: Severity = Field("warning", description="how bad it is")
-    notify: Names | None = Field(None, description="the channels to tell; else the defaults for the severity")
+    notify: Names | None = Field(
+        None, description="the channels to tell; else what `defaults` say for the severity, else all"
+    )
     title: str | None = Field(None, description="the message's title: a Jinja2 template")
     message: str | None = Field(None, description="the message's body: a Jinja2 template")
-    value: str | None = Field(None, description="the number that the message's value and worst speak of")
+    value: str | None = Field(
+        None,
+        description="the number that `value`, `worst` and `value_at_start` of a message speak of; else the first that is compared",
+    )
     enabled: bool = Field(True, strict=True, description="false: checked, not run")
 
 

@@ -68,9 +68,11 @@ class Function:
 
     @property
     def signature(self) -> str:
-        needed = ", ".join(parameter.name for parameter in self.parameters if not parameter.optional)
-        optional = "".join(f"[, {parameter.name}]" for parameter in self.parameters if parameter.optional)
-        return f"{self.name}({needed}{optional})"
+        said = ""
+        for parameter in self.parameters:
+            name = f", {parameter.name}" if said else parameter.name
+            said += f"[{name}]" if parameter.optional else name
+        return f"{self.name}({said})"
 
     @property
     def fewest(self) -> int:

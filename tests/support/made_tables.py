@@ -1,0 +1,223 @@
+"""The tables of the reference, made from the code's own: `./run docs` writes them between the marks in the pages.
+
+A page has `<!-- made: NAME -->` before such a table and `<!-- end -->` after it.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from importlib import import_module
+from inspect import cleandoc
+from textwrap import wrap
+from typing import Any
+
+import click
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from support.pages import PAGES, REFERENCE, ROOT, WIDEST
+from tocsin import docs
+from tocsin.cli import COMMANDS, cli
+from tocsin.cli.venues import _written
+from tocsin.config.settings import Common
+from tocsin.delivery.model import ChannelSettings
+from tocsin.engine.language.conditions_schema import MAPPING_OPERATORS
+from tocsin.engine.language.functions import FUNCTIONS
+from tocsin.engine.written import WrittenRule
+from tocsin.events.kinds import KINDS
+from tocsin.events.vocabulary import COMMON, Field, events, fields
+from tocsin.venues.base import VenueSettings
+from tocsin.venues.registry import adapter, venue_types
+
+_MADE = re.compile(r"(<!-- made: (?P<name>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
+    heads = list(heads)
+    yield _row(heads)
+    yield f"|{'---|' * len(heads)}"
+    for row in rows:
+        yield _row(cell.replace("|", r"\|") for cell in row)
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def topics() -> Iterator[str]:
+    return _table(
+        ("topic", "what is there"),
+        ((f"[{name}]({page.relative_to(ROOT)})", docs.summary(name)) for name, page in REFERENCE.items()),
+    )
+
+
+def commands() -> Iterator[str]:
+    return _table(("command", "does"), ((f"`{_usage(name)}`", line) for name, line in COMMANDS.items()))
+
+
+def _usage(name: str) -> str:
+    """`tocsin replay FILES... [--against PATH]`; without what every command takes."""
+    command: click.Command = import_module(f"tocsin.cli.{name}").command
+    ctx = click.Context(command, info_name=name, parent=click.Context(cli, info_name="tocsin"))
+    said = [f"tocsin {name}"]
+    for each in command.get_params(ctx):
+        if isinstance(each, click.Argument):
+            said.append(each.make_metavar(ctx))
+        elif isinstance(each, click.Option) and not {"--config", "--format", "--help"} & set(each.opts):
+            value = (
+                "N" if isinstance(each.type, click.IntRange | click.FloatRange) else each.make_metavar(ctx)
+            )
+            spelled = each.opts[-1] if each.is_flag else f"{each.opts[-1]} {value}"
+            said.append(spelled if each.required else f"[{spelled}]")
+    return " ".join(said)
+
+
+def functions() -> Iterator[str]:
+    return _table(("function", "value"), ((f"`{each.signature}`", each.doc) for each in FUNCTIONS.values()))
+
+
+def comparisons() -> Iterator[str]:
+    return _table(
+        ("comparison", "means"),
+        ((f"`{name}`", shape["description"]) for name, shape in MAPPING_OPERATORS.items()),
+    )
+
+
+def rule_keys() -> Iterator[str]:
+    return _table(
+        ("key", "default", "means"),
+        (
+            (f"`{field.alias or name}`", _default(field), field.description or "")
+            for name, field in WrittenRule.model_fields.items()
+        ),
+    )
+
+
+def kinds() -> Iterator[str]:
+    return _table(("kind", "is"), ((f"`{name}`", _about(name)) for name in KINDS))
+
+
+def common_fields() -> Iterator[str]:
+    return _fields(COMMON.values())
+
+
+def kinds_fields() -> Iterator[str]:
+    """Kind by kind: what it is, its own fields, its events."""
+    for kind in KINDS:
+        yield from (f"## {kind}", "", _about(kind), "")
+        yield from _fields(field for name, field in fields(kind).items() if name not in COMMON)
+        named = ", ".join(f"`{event}`" for event in events(kind))
+        others = (
+            f", and `{kind}.…` with any other word that the venue uses" if KINDS[kind].open_status else ""
+        )
+        yield from ("", *wrap(f"Events: {named}{others}.", WIDEST, break_on_hyphens=False), "")
+
+
+def _about(kind: str) -> str:
+    return (KINDS[kind].__doc__ or "").strip().partition("\n")[0]
+
+
+def _fields(which: Iterable[Field]) -> Iterator[str]:
+    return _table(("field", "type", "means"), ((f"`{each.name}`", each.type, _field(each)) for each in which))
+
+
+def _field(field: Field) -> str:
+    words = f" (`{'` `'.join(field.values)}`)" if field.values else ""
+    none = f"; none while `{field.none_when.of}` is {field.none_when.value}" if field.none_when else ""
+    return f"{field.doc}{words}{none}"
+
+
+def config_keys() -> Iterator[str]:
+    """The sections beside venues, channels and rules, with what is in them."""
+    return _table(("key", "default", "means"), _config("", Common))
+
+
+def _config(above: str, model: type[BaseModel]) -> Iterator[tuple[str, str, str]]:
+    for name, field in model.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            yield (f"`{above}{name}`", "", cleandoc(inner.__doc__ or ""))
+            yield from _config(f"{above}{name}.", inner)
+        else:
+            yield (f"`{above}{name}`", _default(field), field.description or "")
+
+
+def channel_keys() -> Iterator[str]:
+    return _table(("key", "default", "means"), _options(ChannelSettings))
+
+
+def venue_keys() -> Iterator[str]:
+    return _table(("key", "default", "means"), _options(VenueSettings, without={"type"}))
+
+
+def venue_types_() -> Iterator[str]:
+    """Type by type: what it is, its own options, what it supplies."""
+    for name in venue_types():
+        found = adapter(name)
+        yield from (f"## {name}", "", f"{found.summary[0].upper()}{found.summary[1:]}.", "")
+        rows = _options(found.settings, without={"type"}, unlike=VenueSettings)
+        yield from _table(("key", "default", "means"), rows)
+        if found.settings.__doc__ and found.settings is not VenueSettings:
+            for paragraph in cleandoc(found.settings.__doc__).split("\n\n"):
+                yield from ("", *wrap(paragraph, WIDEST, break_on_hyphens=False))
+        yield ""
+        supplied = ((f"`{kind}`", ", ".join(sorted(has))) for kind, has in sorted(found.supplies.items()))
+        yield from _table(("supplies", "with these fields"), supplied)
+        yield ""
+
+
+def _options(
+    model: type[BaseModel], *, without: set[str] = frozenset(), unlike: type[BaseModel] | None = None
+) -> Iterator[tuple[str, str, str]]:
+    """Key, default, what it means; only those that aren't as in `unlike`."""
+    known = unlike.model_fields if unlike else {}
+    for name, field in model.model_fields.items():
+        as_known = name in known and _default(field) == _default(known[name])
+        if name not in without and not as_known:
+            common = known[name].description if name in known else ""
+            yield (f"`{name}`", _default(field), field.description or common or "")
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value: Any = field.get_default(call_default_factory=True)
+    return "" if value in (None, "", {}, ()) else f"`{_written(field)}`"
+
+
+TABLES: dict[str, Callable[[], Iterator[str]]] = {
+    "topics": topics,
+    "commands": commands,
+    "functions": functions,
+    "comparisons": comparisons,
+    "rule_keys": rule_keys,
+    "kinds": kinds,
+    "common_fields": common_fields,
+    "kinds_fields": kinds_fields,
+    "config_keys": config_keys,
+    "channel_keys": channel_keys,
+    "venue_keys": venue_keys,
+    "venue_types": venue_types_,
+}
+
+
+def with_tables(text: str) -> str:
+    """The page with each of its tables as the code has it now."""
+
+    def made(mark: re.Match[str]) -> str:
+        table = "\n".join(TABLES[mark["name"]]()).strip()
+        return f"{mark[1]}{table}\n{mark[3]}"
+
+    return _MADE.sub(made, text)
+
+
+def names_in(text: str) -> list[str]:
+    """The tables that a page has."""
+    return [mark["name"] for mark in _MADE.finditer(text)]
+
+
+if __name__ == "__main__":
+    for page in PAGES:
+        before = page.read_text(encoding="utf-8")
+        if (after := with_tables(before)) != before:
+            page.write_text(after, encoding="utf-8")
+            click.echo(f"written: {page.relative_to(ROOT)}")
