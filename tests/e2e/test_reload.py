@@ -12,6 +12,7 @@ pytestmark = pytest.mark.real
 
 RED = {"id": "red", "watch": "position", "when": "profit < -50"}
 CANCELED = {"id": "canceled", "watch": "order.canceled"}
+_MOST_UNTOLD = 50
 OTHER = "be06c5da-35d4-4ca1-8865-000000000000"
 
 
@@ -176,8 +177,11 @@ async def test_no_event_is_lost(folder, exchange, hook, venues):
 
         async def trade() -> None:
             while True:
-                cancel(exchange, 5000 + len(canceled))
-                canceled.append(5000 + len(canceled))
+                if (
+                    len(canceled) - len(hook.requests) < _MOST_UNTOLD
+                ):  # on a busy machine telling takes its time
+                    cancel(exchange, 5000 + len(canceled))
+                    canceled.append(5000 + len(canceled))
                 await trio.sleep(0.01)
 
         async with trio.open_nursery() as trading:
