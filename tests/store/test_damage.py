@@ -418,6 +418,18 @@ def test_a_salvage_that_fails_leaves_no_transaction_behind(state, tmp_path, monk
         assert not new.conn.in_transaction
 
 
+def test_what_is_unsent_and_what_fires_comes_first_however_little_time_there_is(state, tmp_path, monkeypatch):
+    monkeypatch.setattr("tocsin.store.salvage._WITHIN", 0.0)
+    monkeypatch.setattr("tocsin.store.salvage._CHUNK", COUNT // 3)
+    with closing(Database(sqlite3.connect(tmp_path / "new.db", isolation_level=None))) as new:
+        carried = carry_over(state / DATABASE, new)
+        (unsent,) = new.execute("SELECT count(*) FROM deliveries WHERE status = 'pending'").fetchone()
+    assert unsent == carried.unsent == COUNT // 3
+    assert carried.rows["deliveries"] < COUNT
+    assert carried.rows["alerts"] > 0
+    assert "deliveries" in carried.torn
+
+
 def test_what_is_known_to_wait_is_in_the_new_one_too_once(state):
     store = opened(state)
     lost = delivery("only known", alert="a1")

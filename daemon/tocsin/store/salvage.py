@@ -104,7 +104,8 @@ def _copy(
         return 0, False
     names = ", ".join(f'"{name}"' for name in columns)
     put = f"INSERT INTO {table} (rowid, {names}) VALUES (?{', ?' * len(columns)})"  # noqa: S608 - names are ours
-    reading = _Reading(source, f"SELECT rowid, {names} FROM {table}", table, deadline)  # noqa: S608 - same
+    query = f"SELECT rowid, {names} FROM {table}"  # noqa: S608 - same
+    reading = _Reading(source, query, table, _by_index(table, new), deadline)
     count = 0
     new.execute("BEGIN")
     try:
@@ -122,25 +123,62 @@ def _copy(
     return count, reading.whole
 
 
+def _by_index(table: str, new: sqlite3.Connection) -> list[str]:
+    """Queries that find rows of a table through each of its indexes, as a database has them that isn't damaged.
+
+    Those of a part of the rows come first: it is what is open (messages to be sent, alerts that fire).
+    """
+    indexes = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL"
+    own = [
+        (name, f" WHERE{condition}" if condition else "")
+        for name, sql in new.execute(indexes, [table])
+        for _, _, condition in [sql.partition(" WHERE")]
+    ]
+    own.sort(key=lambda each: not each[1])
+    found = f"SELECT rowid FROM {table} INDEXED BY"  # noqa: S608 - names are ours
+    unique = f"sqlite_autoindex_{table}_1"
+    return [f'{found} "{name}"{condition}' for name, condition in (*own, (unique, ""))]
+
+
 class _Reading:
     """All rows of a table that can be read, roughly in order. `whole`: there were no others."""
 
-    def __init__(self, source: sqlite3.Connection, query: str, table: str, deadline: float) -> None:
+    def __init__(
+        self, source: sqlite3.Connection, query: str, table: str, by_index: list[str], deadline: float
+    ) -> None:
         self._source, self._query, self._table, self._deadline = source, query, table, deadline
+        self._by_index = by_index
         self.whole = True
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         seen: set[int] = set()
-        for row in self._in_order():
+        for row in self._fetched(self._named([query for query in self._by_index if " WHERE" in query])):
             seen.add(row[0])
             yield row
+        for row in self._in_order():
+            if row[0] not in seen:
+                seen.add(row[0])
+                yield row
         # An inner page that is hurt may hide a part of the table without an error; the indexes still name its rows.
-        hidden = sorted(self._indexed() - seen)
+        hidden = self._named(self._by_index) - seen
         self.whole = self.whole and not hidden
-        for first in range(0, len(hidden), _CHUNK):
+        yield from self._fetched(hidden)
+
+    def _named(self, queries: list[str]) -> set[int]:
+        """The rows that these queries name, as far as the indexes can be read."""
+        found: set[int] = set()
+        for query in queries:
+            with suppress(*_UNREADABLE):
+                found.update(rowid for (rowid,) in self._source.execute(query) if isinstance(rowid, int))
+        return found
+
+    def _fetched(self, rowids: set[int]) -> Iterator[tuple[Any, ...]]:
+        wanted = sorted(rowids)
+        for first in range(0, len(wanted), _CHUNK):
+            yield from self._picked(wanted[first : first + _CHUNK])
             if time.monotonic() > self._deadline:
+                self.whole = False
                 return
-            yield from self._picked(hidden[first : first + _CHUNK])
 
     def _picked(self, rowids: list[int]) -> list[tuple[Any, ...]]:
         """Those rows: all at once, or where one of them can't be read one by one."""
@@ -151,23 +189,6 @@ class _Reading:
             return [row for rowid in rowids for row in self._look(rowid, rowid)[0]]
         wanted = set(rowids)
         return [row for row in rows if row[0] in wanted]
-
-    def _indexed(self) -> set[int]:
-        """The rows that the table's indexes name, as far as those can be read."""
-        found: set[int] = set()
-        try:
-            indexes = [
-                name
-                for _, name, _, _, partial in self._source.execute(f"PRAGMA index_list({self._table})")
-                if not partial
-            ]
-        except _UNREADABLE:
-            return found
-        for name in indexes:
-            query = f'SELECT rowid FROM {self._table} INDEXED BY "{name}"'  # noqa: S608 - names are ours
-            with suppress(*_UNREADABLE):
-                found.update(rowid for (rowid,) in self._source.execute(query) if isinstance(rowid, int))
-        return found
 
     def _in_order(self) -> Iterator[tuple[Any, ...]]:
         first, last = self._end("min"), self._end("max")
