@@ -3,6 +3,7 @@
 import pytest
 
 from tocsin.cli import ask
+from tocsin.errors import ConfigError
 
 
 @pytest.fixture
@@ -25,6 +26,21 @@ def test_a_stopped_services_state_is_where_systemd_keeps_it(service):
 def test_a_state_that_the_config_names_is_that_one(service):
     (service / "etc" / "config.yaml").write_text("state_dir: here\n")
     assert ask.state_dir_of(service / "etc" / "config.yaml") == service / "etc" / "here"
+
+
+def test_a_state_by_reference_is_where_the_daemon_has_it(service, monkeypatch):
+    monkeypatch.setenv("PLACE", str(service / "place"))
+    (service / "config.yaml").write_text(
+        "state_dir: ${env:PLACE}/tocsin\nvenues: {fx: {secret_key: '${cred:none}'}}\n"
+    )
+    assert ask.state_dir_of(service / "config.yaml") == service / "place" / "tocsin"
+
+
+@pytest.mark.parametrize("written", ["~nobody-here/x", "${env:NOT_SET}/x"])
+def test_a_state_that_can_be_nowhere_is_a_problem(service, written):
+    (service / "config.yaml").write_text(f"state_dir: {written}\n")
+    with pytest.raises(ConfigError, match=r"config.yaml:1:\d+: error: "):
+        ask.state_dir_of(service / "config.yaml")
 
 
 def test_within_the_service_it_is_what_systemd_says(service, monkeypatch):

@@ -1,5 +1,6 @@
 """What other processes see, while the daemon works and after it has ended."""
 
+import os
 import sqlite3
 
 import pytest
@@ -9,6 +10,7 @@ from support.stored import T0, alert, at, attempt, commit, delivery, opened, ord
 from tocsin.events import Key, Venue, number
 from tocsin.store import DATABASE, Reader, SchemaRefused, StoreUnavailable
 from tocsin.store.migrations import migrate
+from tocsin.store.reader import taken
 
 
 @pytest.fixture
@@ -163,3 +165,21 @@ def test_what_was_sent_before_it_was_kept_is_shown_as_before(tmp_path):
     reader = Reader(tmp_path / DATABASE)
     assert [(row["id"], row["title"]) for row in reader.deliveries()] == [("d1", "as it was")]
     assert [(row["title"], row["body"]) for row in reader.alerts()] == [("as it was", "body")]
+
+
+@pytest.fixture
+def as_another_user():
+    """For root, who may look everywhere."""
+    if root := os.geteuid() == 0:
+        os.seteuid(65534)
+    yield
+    if root:
+        os.seteuid(0)
+
+
+def test_a_folder_of_another_users_is_said_to_be_that(tmp_path, as_another_user, request):
+    folder = tmp_path / "theirs"
+    with pytest.raises(StoreUnavailable, match="theirs is another user's; ask as that one, or with sudo"):
+        Reader(folder / DATABASE).alerts()
+    with pytest.raises(StoreUnavailable, match="is another user's"):
+        taken(folder / DATABASE)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from tocsin.cli import FAILED
-from tocsin.config.search import default_state_dir, find_config
+from tocsin.config.search import default_state_dir, find_config, given_state_dir
 
 OK, UNKNOWN = 200, 404  # what HTTP calls them
 SERVICE_CONFIG, SERVICE_STATE = Path("/etc/tocsin"), Path("/var/lib/tocsin")  # as systemd/install has them
@@ -17,8 +17,11 @@ MOST_ROWS = 1000  # what one look at the database gives
 
 def state_dir_of(config: Path | None) -> Path:
     """The state directory that the config names. Only that is read: no secret is needed to look at the state."""
+    from tocsin.config.references import References
     from tocsin.config.yaml import load
+    from tocsin.document import Mapping
     from tocsin.errors import ConfigError
+    from tocsin.secrets import Masker
 
     try:
         path = find_config(config, os.environ)
@@ -27,14 +30,17 @@ def state_dir_of(config: Path | None) -> Path:
             raise
         return default_state_dir(os.environ)
     node, _problems = load(path)
-    plain = node.plain() if node is not None else None
-    given = plain.get("state_dir") if isinstance(plain, dict) else None
-    if not isinstance(given, str):
-        # Of the service's config, asked about while it is stopped, nobody's own folder is meant.
-        if path.absolute().parent == SERVICE_CONFIG and not os.environ.get("STATE_DIRECTORY"):
-            return SERVICE_STATE
-        return default_state_dir(os.environ)
-    return (path.parent / Path(given).expanduser()).absolute()
+    written = node.get("state_dir") if isinstance(node, Mapping) else None
+    references = References(path.parent, os.environ, Masker())
+    given, problems = given_state_dir(written, path.parent, references)
+    if any(problem.level == "error" for problem in problems):
+        raise ConfigError(problems)
+    if given is not None:
+        return given
+    # Of the service's config, asked about while it is stopped, nobody's own folder is meant.
+    if path.absolute().parent == SERVICE_CONFIG and not os.environ.get("STATE_DIRECTORY"):
+        return SERVICE_STATE
+    return default_state_dir(os.environ)
 
 
 def ask(state_dir: Path, method: str, path: str, **query: str) -> tuple[int, Any, Path]:

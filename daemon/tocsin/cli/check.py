@@ -3,14 +3,17 @@
 import os
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
 from tocsin.cli import CONFIG_ERROR
+from tocsin.cli.ask import state_dir_of
 from tocsin.cli.options import config_option, counted, format_option, paint, print_json
-from tocsin.cli.reach import open_to_others, out_of_the_services_reach
+from tocsin.cli.reach import open_to_others, out_of_the_services_reach, seen
 from tocsin.config.load import load_settings
 from tocsin.config.search import find_config
 from tocsin.config.settings import Settings
@@ -39,7 +42,8 @@ def command(ctx: click.Context, config: Path | None, output: str) -> None:
     path = config
     try:
         path = find_config(config, os.environ)
-        settings = load_settings(path)
+        settings = load_settings(path, seen=partial(seen, path))
+        settings = replace(settings, state_dir=state_dir_of(path))
         problems = (*settings.warnings, *open_to_others(settings), *out_of_the_services_reach(settings))
     except ConfigError as error:
         problems = error.problems

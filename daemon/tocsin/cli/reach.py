@@ -7,10 +7,11 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tocsin.cli.ask import SERVICE_CONFIG
+from tocsin.cli.ask import SERVICE_CONFIG, state_dir_of
+from tocsin.config.names import Seen
 from tocsin.config.references import readable_by_others
 from tocsin.config.settings import Settings
-from tocsin.errors import Problem
+from tocsin.errors import ConfigError, Problem
 
 SERVICE_USER = "tocsin"
 # What the unit's ProtectHome= hides.
@@ -52,6 +53,21 @@ def out_of_the_services_reach(settings: Settings) -> Iterator[Problem]:
         elif str(path.absolute()) in unreadable:
             hint = f"run: chgrp {SERVICE_USER} {path}; chmod g+r {path}"
             yield Problem(f"the service can't read {path}", hint=hint, level="warning")
+
+
+def seen(config: Path) -> Seen | None:
+    """What venues told of, by the state of that config's daemon; None where there is none, or none that we can read."""
+    from tocsin.store.errors import SchemaRefused, StoreUnavailable
+    from tocsin.store.reader import Reader
+    from tocsin.store.store import DATABASE
+
+    try:
+        with Reader(state_dir_of(config) / DATABASE).snapshot() as reader:
+            return Seen(
+                reader.told_of("account"), reader.told_of("symbol"), frozenset(reader.told_of("venue"))
+            )
+    except (ConfigError, StoreUnavailable, SchemaRefused):  # what is wrong with the config is told elsewhere
+        return None
 
 
 def _unreadable(paths: Sequence[Path], user: pwd.struct_passwd) -> frozenset[str]:

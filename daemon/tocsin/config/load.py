@@ -2,7 +2,6 @@
 
 import gc
 import os
-import re
 from collections.abc import Iterator
 from collections.abc import Mapping as Map
 from collections.abc import Sequence as Seq
@@ -15,9 +14,10 @@ from tocsin.alerts.wording import Names
 from tocsin.config import shape
 from tocsin.config.calendars import read_calendars
 from tocsin.config.channels import ValidateUrl, read_channels
+from tocsin.config.names import LookAtSeen, check_names, nothing_seen
 from tocsin.config.reading import NOT_YET, Reading
 from tocsin.config.rule_files import read_rules
-from tocsin.config.search import default_state_dir
+from tocsin.config.search import default_state_dir, given_state_dir
 from tocsin.config.settings import Common, Settings, VenueConfig, by_severity
 from tocsin.config.venues import read_venues
 from tocsin.delivery.services import validate_url as apprise_validates
@@ -31,8 +31,6 @@ from tocsin.errors import ConfigError, Place, Problem
 
 LATER = ("actions", "reports", "heartbeat", "listen")
 """Sections of later versions."""
-# What messages show of a UUID that has no name.
-_SHORTENED = re.compile(r"[0-9a-fA-F]{8}…?", re.ASCII)
 OWN = ("venues", "channels", "rules", "calendars")
 """Sections with a module of their own here."""
 
@@ -43,16 +41,17 @@ def load_settings(
     environ: Map[str, str] = os.environ,
     validate_url: ValidateUrl | None = apprise_validates,
     instead: Map[Path, Path] = MappingProxyType({}),
+    seen: LookAtSeen = nothing_seen,
 ) -> Settings:
     """Read the config at `path` with all its rules and secrets. Blocks.
 
     Raises ConfigError with every problem in it (warnings too) if there is an error; warnings alone are in the
     settings. `validate_url` None leaves the channels' URLs unchecked (checking them imports Apprise). `instead`: of the
-    files in `sources`, which is read in the place of which.
+    files in `sources`, which is read in the place of which. `seen` says what venues have told of, for who has a state.
     """
     reading = Reading(path, environ, instead)
     with _collection_paused():
-        settings = _settings(reading, validate_url)
+        settings = _settings(reading, validate_url, seen)
     problems = reading.shown()
     if settings is None or any(problem.level == "error" for problem in problems):
         raise ConfigError(problems)
@@ -71,7 +70,7 @@ def _collection_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _settings(reading: Reading, validate_url: ValidateUrl | None) -> Settings | None:
+def _settings(reading: Reading, validate_url: ValidateUrl | None, seen: LookAtSeen) -> Settings | None:
     root = _root(reading)
     if root is None:
         return None
@@ -79,7 +78,9 @@ def _settings(reading: Reading, validate_url: ValidateUrl | None) -> Settings | 
     channels = read_channels(reading, root.get("channels"), validate_url)
     rules = _rules(reading, root, venues)
     common = _common(reading, root)
-    state_dir = _state_dir(reading, root.get("state_dir"))
+    check_names(reading, root.get("names"), tuple(venues), seen)
+    state_dir, problems = given_state_dir(root.get("state_dir"), reading.folder, reading.references)
+    reading.add(*problems)
     _warn_of_nothing(reading, root, rules)
     if common is None:
         return None
@@ -89,7 +90,7 @@ def _settings(reading: Reading, validate_url: ValidateUrl | None) -> Settings | 
         channels=channels,
         notify=by_severity(common.defaults),
         rules=tuple(rules),
-        state_dir=state_dir,
+        state_dir=state_dir or default_state_dir(reading.environ),
         names=Names(accounts=common.names.accounts, symbols=common.names.symbols),
         tz=common.tz,
         retention=common.retention,
@@ -151,13 +152,6 @@ def _common(reading: Reading, root: Mapping) -> Common | None:
     if isinstance(zone, Scalar) and (doubt := upside_down(zone.text)):
         hint = "name the place: Europe/Berlin, America/New_York"
         reading.add(Problem(doubt, zone.place, "tz", hint, "warning"))
-    names = section.get("names")
-    accounts = names.get("accounts") if isinstance(names, Mapping) else None
-    for entry in accounts if isinstance(accounts, Mapping) else ():
-        if _SHORTENED.fullmatch(entry.key.text):
-            message = f"`{entry.key.text}` looks like the beginning of an account's id: it names no account"
-            hint = "write the whole id, as `tocsin alerts --json` has it"
-            reading.add(Problem(message, entry.key.place, "names.accounts", hint, "warning"))
     return common
 
 
@@ -175,15 +169,6 @@ def _names(root: Mapping) -> Seq[str]:
     """The channels that the config has, the faulty ones too: a rule that names one of those isn't wrong."""
     channels = root.get("channels")
     return tuple(channels.entries) if isinstance(channels, Mapping) else ()
-
-
-def _state_dir(reading: Reading, node: Node | None) -> Path:
-    if isinstance(node, Scalar) and isinstance(node.value, str):
-        try:
-            return (reading.folder / Path(reading.text(node, secret=False)).expanduser()).absolute()
-        except RuntimeError:  # ~nobody/x
-            reading.add(Problem("no such user's home", node.place, "state_dir"))
-    return default_state_dir(reading.environ)
 
 
 def _warn_of_nobody(reading: Reading, settings: Settings) -> None:

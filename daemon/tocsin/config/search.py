@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from tocsin.config.references import References
+from tocsin.document import Node, Scalar
 from tocsin.errors import ConfigError, Problem
 
 
@@ -26,6 +28,19 @@ def find_config(given: Path | None, environ: Mapping[str, str]) -> Path:
     raise ConfigError(
         [Problem(f"no config found (looked for {looked})", hint="tocsin init makes one to start from")]
     )
+
+
+def given_state_dir(
+    node: Node | None, folder: Path, references: References
+) -> tuple[Path | None, list[Problem]]:
+    """What the config in `folder` says under `state_dir`, and what is wrong with it; None where it says nothing."""
+    if not isinstance(node, Scalar) or not isinstance(node.value, str):
+        return None, []
+    text, problems = references.resolve(node, secret=False)
+    try:
+        return (folder / Path(text).expanduser()).absolute(), problems
+    except RuntimeError:  # ~nobody/x
+        return None, [*problems, Problem("no such user's home", node.place, "state_dir")]
 
 
 def default_state_dir(environ: Mapping[str, str]) -> Path:

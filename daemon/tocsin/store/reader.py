@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import msgspec
 from sqlite_utils import Database
@@ -83,6 +83,14 @@ class Reader:
     def venues(self) -> list[Row]:
         """The connections as they last stood."""
         return self._rows("SELECT * FROM venues ORDER BY venue")
+
+    def told_of(self, what: Literal["venue", "account", "symbol"]) -> list[str]:
+        """Every venue, account or symbol that is known, or that an alert was about."""
+        query = f"""
+            SELECT {what} AS told FROM entities WHERE {what} <> '' AND kind NOT IN ('venue', 'daemon')
+            UNION SELECT {what} FROM alerts WHERE {what} <> ''
+        """  # noqa: S608 - names are ours
+        return [str(row["told"]) for row in self._rows(query)]
 
     def rules(self) -> list[Row]:
         """Each rule that ever fired: how often, when last, and how many of its alerts are active."""
@@ -172,7 +180,7 @@ class Reader:
         if self._db is not None:
             yield self._db
             return
-        if not self._path.exists():
+        if not _is_there(self._path):
             raise StoreUnavailable(f"there is no {self._path}; has the daemon run yet?")
         with outside_told():
             db = open_reading(self._path)
@@ -184,9 +192,12 @@ class Reader:
 
 
 def taken(path: Path) -> str:
-    """What to say of a database that was copied from a running daemon without its log; "" of any other."""
+    """What to say of a database that was copied from a running daemon without its log; "" of any other.
+
+    Raises StoreUnavailable where we may not look.
+    """
     log = log_of(path)
-    if not path.exists() or (log.exists() and log.stat().st_size):
+    if not _is_there(path) or (log.exists() and log.stat().st_size):
         return ""
     try:
         with open_reading(path) as db:
@@ -196,6 +207,14 @@ def taken(path: Path) -> str:
     last = last_run.read(path.parent)
     at_home = last is not None and last.database == meta.get(rows.DATABASE_ID)
     return f"{path}: {last_run.TAKEN}" if rows.OPENED_AT in meta and not at_home else ""
+
+
+def _is_there(path: Path) -> bool:
+    """Raises StoreUnavailable where we may not look."""
+    try:
+        return path.exists()
+    except PermissionError:
+        raise StoreUnavailable(f"{path.parent} is another user's; ask as that one, or with sudo") from None
 
 
 def _shown(cell: Any) -> Any:
