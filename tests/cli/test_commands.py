@@ -259,7 +259,7 @@ rules:
                     "line": 1,
                     "column": 1,
                     "length": 6,
-                    "source": "colour: ***",
+                    "source": "colour: red",
                 }
             ],
         }

@@ -24,7 +24,7 @@ def read_channels(
     if node is None:
         return {}
     if not isinstance(node, Mapping):
-        reading.hide(node)
+        reading.hide_doubtful(node)
         reading.add(Problem("must be a mapping: a name of your choice, then a URL", node.place, "channels"))
         return {}
     found = {entry.key.text: _channel(reading, entry, validate_url) for entry in node}
@@ -94,9 +94,9 @@ def _mind_literals(reading: Reading, node: Node) -> None:
     if isinstance(node, Mapping):
         for name, entry in node.entries.items():
             if name not in ChannelSettings.model_fields and name not in _LATER:
-                reading.hide(entry.value)  # a misspelt key's may be a URL
+                reading.hide_doubtful(entry.value, name)
     for scalar in _url_nodes(node):
-        reading.hide(scalar)
+        reading.hide_doubtful(scalar)
         if looks_secret(scalar.text):
             reading.warn_of_literal(scalar)
 

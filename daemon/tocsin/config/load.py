@@ -119,7 +119,7 @@ def _root(reading: Reading) -> Mapping | None:
         if name in LATER:
             reading.add(Problem(f"`{name}` is {NOT_YET}", entry.key.place))
         elif name not in known:
-            reading.hide(entry.value)
+            reading.hide_doubtful(entry.value, name)
             reading.add(shape.unknown_key(entry.key, (), known))
         elif not isinstance(entry.value, Scalar) or entry.value.value is not None:
             kept[name] = entry

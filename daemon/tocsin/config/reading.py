@@ -1,13 +1,15 @@
 """What the sections of a config share while it is read: its folder, its secrets, and everything found wrong so far."""
 
 import os
+import re
 from collections import defaultdict
+from collections.abc import Callable, Iterator
 from collections.abc import Mapping as Map
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tocsin.config import shape, yaml
-from tocsin.config.literals import star
+from tocsin.config.literals import hide_doubtful, hide_in_urls, seems_secret_name, star
 from tocsin.config.references import References, readable_by_others
 from tocsin.config.settings import IDENTIFIER
 from tocsin.document import Entry, Mapping, Node, Plain, Scalar, Sequence
@@ -15,6 +17,7 @@ from tocsin.errors import Place, Problem
 from tocsin.events.vocabulary import OURSELVES, nearest
 from tocsin.secrets import Masker
 
+_QUOTED = re.compile("`([^`]*)`")
 NOT_YET = "not supported by this version"
 
 
@@ -32,7 +35,9 @@ class Reading:
     exposed: bool = field(init=False)
     _unresolved: set[tuple[str, int, int]] = field(default_factory=set)
     _outside: set[str] = field(default_factory=set)
-    _hidden: dict[tuple[str, int], list[Place]] = field(default_factory=lambda: defaultdict(list))
+    _hidden: dict[tuple[str, int], list[tuple[Place, Callable[[str], str]]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
 
     def __post_init__(self) -> None:
         self.references = References(self.folder, self.environ, self.masker)
@@ -85,12 +90,20 @@ class Reading:
         return (scalar.place.file, scalar.place.line, scalar.place.column) in self._unresolved
 
     def hide(self, node: Node) -> None:
-        """Stars the node's texts out of every line that is shown beside a problem."""
-        if isinstance(node, Scalar):
-            self._hidden[node.place.file, node.place.line].append(node.place)
-            return
-        for child in node if isinstance(node, Sequence) else [entry.value for entry in node]:
-            self.hide(child)
+        """Stars the node's texts, which are secrets, out of every line that is shown beside a problem."""
+        for scalar in _scalars(node):
+            self._hidden[scalar.place.file, scalar.place.line].append((scalar.place, star))
+
+    def hide_doubtful(self, node: Node, name: str = "") -> None:
+        """Of a value under a name that nobody knows stars what may be a secret, by that name or by its looks."""
+        if seems_secret_name(name):
+            self.hide(node)
+        elif isinstance(node, Mapping):
+            for entry in node:
+                self.hide_doubtful(entry.value, entry.key.text)
+        else:
+            for scalar in _scalars(node):
+                self._hidden[scalar.place.file, scalar.place.line].append((scalar.place, hide_doubtful))
 
     def warn_of_literal(self, node: Node) -> None:
         """A secret stands in a file as it is: well, if only we can read that file."""
@@ -125,26 +138,39 @@ class Reading:
         for problem in self.problems:
             place = problem.place
             if place is not None:
-                for hidden in self._hidden.get((place.file, place.line), ()):
-                    place = _starred(place, hidden)
+                for hidden, how in self._hidden.get((place.file, place.line), ()):
+                    place = _starred(place, hidden, how)
                 if place.file in self._outside:
                     place = Place(place.file, place.line, place.column, place.length)
             seen[
                 replace(
                     problem,
                     place=place,
-                    message=self.masker.mask(problem.message),
-                    hint=self.masker.mask(problem.hint),
+                    path=hide_in_urls(self.masker.mask(problem.path)),
+                    message=_QUOTED.sub(_without_secrets, self.masker.mask(problem.message)),
+                    hint=_QUOTED.sub(_without_secrets, self.masker.mask(problem.hint)),
                 )
             ] = None
         order = {str(source): count for count, source in enumerate(self.sources)}
         return sorted(seen, key=lambda problem: _order(problem, order))
 
 
-def _starred(place: Place, hidden: Place) -> Place:
+def _without_secrets(quoted: re.Match[str]) -> str:
+    return f"`{hide_in_urls(quoted[1])}`"
+
+
+def _scalars(node: Node) -> Iterator[Scalar]:
+    if isinstance(node, Scalar):
+        yield node
+        return
+    for child in node if isinstance(node, Sequence) else [entry.value for entry in node]:
+        yield from _scalars(child)
+
+
+def _starred(place: Place, hidden: Place, how: Callable[[str], str]) -> Place:
     start, end = hidden.column - 1, hidden.column - 1 + hidden.length
     source = place.source
-    source = source[:start] + star(source[start:end]) + source[end:]
+    source = source[:start] + how(source[start:end]) + source[end:]
     return Place(place.file, place.line, place.column, place.length, source)
 
 

@@ -34,7 +34,7 @@ def _venue(reading: Reading, entry: Entry) -> VenueConfig | None:
     path = ("venues", name)
     well_named = reading.check_name(entry, "venue", path)
     if not isinstance(node, Mapping):
-        reading.hide(node)
+        reading.hide_doubtful(node)
         reading.add(Problem("must be a mapping with a type", entry.key.place, shape.dotted(path)))
         return None
     found = _adapter(reading, entry, node)
@@ -123,11 +123,11 @@ def _is_url(url: str) -> bool:
 
 def _mind_literals(reading: Reading, node: Mapping, settings: type[VenueSettings]) -> None:
     """Hides what may be a secret, and warns where one stands in a file that others can read."""
-    secret = {name for name, option in settings.model_fields.items() if shape.holds_secret(option.annotation)}
+    secret = _secret_options(settings)
     for name, entry in node.entries.items():
         value = entry.value
         if name not in settings.model_fields:
-            reading.hide(value)  # a misspelt key's may be one
+            _hide_unknown(reading, entry, list(settings.model_fields), secret)
         elif name == "headers" and isinstance(value, Mapping):
             for header in value:
                 _mind(reading, header.value, secret=is_secret_name(header.key.text))
@@ -145,11 +145,29 @@ def _mind(reading: Reading, value: Node, *, secret: bool) -> None:
         reading.warn_of_literal(value)
 
 
+def _hide_unknown(reading: Reading, entry: Entry, options: list[str], secret: frozenset[str]) -> None:
+    """The value of a misspelt option is a secret if it was meant as one of those."""
+    name = entry.key.text
+    if name in secret or nearest(name, options) in secret:
+        reading.hide(entry.value)
+    else:
+        reading.hide_doubtful(entry.value, name)
+
+
 def _hide_all(reading: Reading, node: Mapping) -> None:
-    """Of a venue of unknown type any text may be a secret."""
+    """Of a venue of unknown type: what any type calls a secret, and what may be one."""
+    types = [adapter(kind).settings for kind in venue_types()]
+    options = [name for settings in types for name in settings.model_fields]
+    secret = frozenset().union(*map(_secret_options, types))
     for name, entry in node.entries.items():
         if name not in VenueSettings.model_fields:
-            reading.hide(entry.value)
+            _hide_unknown(reading, entry, options, secret)
+
+
+def _secret_options(settings: type[VenueSettings]) -> frozenset[str]:
+    return frozenset(
+        name for name, option in settings.model_fields.items() if shape.holds_secret(option.annotation)
+    )
 
 
 def _remember_secrets(reading: Reading, settings: VenueSettings) -> None:
