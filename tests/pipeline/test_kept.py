@@ -1,11 +1,11 @@
-"""Which events are kept: of market data, unless the config says otherwise, what made a rule fire."""
+"""What a batch keeps: of market data, unless the config says otherwise, what made a rule fire; an instance once."""
 
 from typing import Any
 
 import pytest
 
 from support.story import Story, compiled, seconds
-from tocsin.events import Observation, Ticker, number
+from tocsin.events import Observation, Order, Ticker, number
 from tocsin.store.model import Batch
 
 
@@ -64,3 +64,23 @@ def test_of_market_data_what_made_a_rule_fire_is_kept(rules: list[dict[str, Any]
         story.run_to(seconds(at))
         story.step({"venue": "fx", "ticker": {"id": symbol, "symbol": symbol, "last": last}})
     assert [event for event in story.events if event != "B 2"] == kept
+
+
+def test_what_a_cooldown_holds_back_of_a_flood_is_written_once_a_batch_and_goes_on_in_another_run() -> None:
+    written: list[Batch] = []
+
+    class Written(Story):
+        def commit(self, batch: Batch) -> None:
+            written.append(batch)
+            super().commit(batch)
+
+    story = Written(compiled([{"id": "c", "watch": "order.canceled", "cooldown": "15m"}]))
+    story.connect("fx")
+    story.say("fx", Observation(state=Order(id="o0", status="canceled")))
+    story.say("fx", *(Observation(state=Order(id=f"o{each}", status="canceled")) for each in range(1, 100)))
+    (row,) = written[-1].instances
+    assert row.record is not None
+    assert (row.record["held"], row.record["latest"]["entity"]) == (99, "o99")
+    story.restart(60)
+    story.run_to(seconds("15m"))
+    story.expect([{"id": "o0", "suppressed": "0"}, {"id": "o99", "suppressed": "99"}])

@@ -1,6 +1,7 @@
 """Rules with `then` or `unless` at work: what begins a sequence, what completes it, and what becomes of it in time."""
 
 from collections.abc import Callable, Collection, Generator, Iterator
+from functools import partial
 
 from tocsin.engine import sequences
 from tocsin.engine.awaiting import Awaiting, First, Heard
@@ -45,7 +46,7 @@ class Following:
         over = life.take_over(now)
         yield self._kept(life, "its time is over", now)
         if over is not None and sequel is not None and not sequel.awaited:
-            context = sequences.over(life.rule, sequel, over, now)
+            context = partial(sequences.over, life.rule, sequel, over, now)
             yield from self._occasions.raised(life.rule, over.change, context, now)
 
     def venues_removed(self, life: Awaiting, venues: Collection[str], now: Instant) -> Iterator[Transition]:
@@ -73,7 +74,7 @@ class Following:
             yield self._kept(life, f"the second came: {', '.join(change.events)}", now)
             if sequel.awaited:
                 completed = True
-                context = sequences.completed(rule, first, change, now, missing=missing)
+                context = partial(sequences.completed, rule, first, change, now, missing=missing)
                 yield from self._occasions.raised(rule, first.change, context, now)
         return completed
 
@@ -94,7 +95,7 @@ class Following:
         if sequences.is_both(rule, sequel, change):
             counts, unknown = sequences.belongs(rule, sequel, change, change, now)
             if counts and sequel.awaited:
-                context = sequences.completed(rule, first, change, now, missing=unknown)
+                context = partial(sequences.completed, rule, first, change, now, missing=unknown)
                 yield from self._occasions.raised(rule, change, context, now)
             if counts:
                 return

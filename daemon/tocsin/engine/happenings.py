@@ -3,8 +3,9 @@
 What a cooldown held back is counted and told, with its count, when the time is over, and a new cooldown begins.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -35,12 +36,13 @@ def verdict(rule: Rule, change: Change, now: Instant) -> tuple[Truth, tuple[str,
     return outcome, tuple(dict.fromkeys(missing))
 
 
-def happened(
-    rule: Rule, change: Change, now: Instant, truth: Truth, missing: tuple[str, ...]
-) -> Context | None:
-    """The context of the alert that this event raises, or None. Unknown tells, unless the rule says to ignore it."""
-    if truth is False or (truth is None and rule.if_unknown == "ignore"):
-        return None
+def tells(rule: Rule, truth: Truth) -> bool:
+    """Whether an event of that verdict raises an alert. Unknown does, unless the rule says to ignore it."""
+    return truth is True or (truth is None and rule.if_unknown == "tell")
+
+
+def happened(rule: Rule, change: Change, now: Instant, truth: Truth, missing: tuple[str, ...]) -> Context:
+    """The context of the alert that this event raises."""
     known = [c for c in (rule.where, rule.when) if c is not None and truth is True]
     condition, limit = (
         " and ".join(filter(None, (c.told(change, now.wall, brief=brief) for c in known)))
@@ -51,16 +53,19 @@ def happened(
 
 @dataclass(slots=True)
 class Quiet:
-    """A rule's cooldown for one instance (`per`): until when (wall-clock), and what it has held back."""
+    """A rule's cooldown for one instance (`per`): until when (wall-clock), and what it has held back.
+
+    `latest` makes the context of the last of those, which is wanted only when the time is over or a record is written.
+    """
 
     rule: Rule
     key: str
     entity: Key
     until: Instant
     held: int = 0
-    latest: Context | None = None
+    latest: Callable[[], Context] | None = None
 
-    def hold(self, context: Context) -> None:
+    def hold(self, context: Callable[[], Context]) -> None:
         self.held += 1
         self.latest = context
 
@@ -68,13 +73,14 @@ class Quiet:
         """The rule was edited: what is still to be told has its new words, and no cooldown lasts longer than it says."""
         self.rule = rule
         self.until = min(self.until, now.later(rule.cooldown or 0.0), key=lambda at: at.steady)
-        self.latest = _reworded(self.latest, rule) if self.latest else None
+        if self.latest is not None:
+            self.latest = partial(_reworded, self.latest(), rule)
 
     def end(self, now: Instant) -> Context | None:
         """The time is over: what to tell of what was held back (a new cooldown then begins), or None."""
         if not self.held or self.latest is None:
             return None
-        told = msgspec.structs.replace(self.latest, suppressed=self.held, at=now.wall)
+        told = msgspec.structs.replace(self.latest(), suppressed=self.held, at=now.wall)
         self.held, self.latest = 0, None
         self.until = now.later(self.rule.cooldown or 0.0)
         return told
@@ -87,12 +93,12 @@ class Quiet:
             "entity": list(self.entity),
             "until": iso(self.until.wall),
             "held": self.held,
-            "latest": msgspec.to_builtins(self.latest) if self.latest else None,
+            "latest": msgspec.to_builtins(self.latest()) if self.latest else None,
         }
 
     @classmethod
     def from_record(cls, rule: Rule, key: str, record: Mapping[str, Any], now: Instant) -> "Quiet":
-        latest = msgspec.convert(record["latest"], Context) if record["latest"] else None
+        latest = always(msgspec.convert(record["latest"], Context)) if record["latest"] else None
         until = revive(record["until"], now, rule.cooldown or 0.0)
         return cls(rule, key, Key(*record["entity"]), until, record["held"], latest)
 
@@ -143,6 +149,11 @@ class Reminding:
             revive(record["next_at"], now, rule.repeat or 0.0),
             record["times"],
         )
+
+
+def always(context: Context) -> Callable[[], Context]:
+    """Makes a context that is there already."""
+    return lambda: context
 
 
 def _reworded(context: Context, rule: Rule) -> Context:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from tocsin.engine.rule import Rule
@@ -52,7 +53,12 @@ def group_of(rule: Rule, change: Change) -> list[str | None]:
 
 def cooldown_key(rule: Rule, change: Change) -> str:
     """The key of the cooldown that an event of the rule falls under."""
-    return json.dumps(["cooldown", *group_of(rule, change)])
+    return _cooldown_text(tuple(group_of(rule, change)))
+
+
+@lru_cache(maxsize=1024)  # of a flood each event asks for the same one
+def _cooldown_text(fields: tuple[str | None, ...]) -> str:
+    return json.dumps(["cooldown", *fields])
 
 
 def rekeyed(rule: Rule, key: str) -> str:

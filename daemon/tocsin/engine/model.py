@@ -1,6 +1,6 @@
 """What the engine takes and gives: rules in, changes in, transitions out. The rest of the room is behind this."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, Protocol, TypeAlias
@@ -91,7 +91,8 @@ class Transition(Struct, frozen=True, kw_only=True):
 
     `instance` is the instance's key as text, `alert_id` is set from pending on and stays until inactive. `tell` says
     what a person should hear of it, if anything. `record` is the instance to keep in the store (opaque JSON for
-    `Engine.restore`), None when it is over and can be forgotten. `trace` says in words why.
+    `Engine.restore`), or what makes it as the instance then is, None when it is over and can be forgotten. `trace` says
+    in words why.
     """
 
     rule: str
@@ -102,7 +103,7 @@ class Transition(Struct, frozen=True, kw_only=True):
     entity: Key
     at: datetime
     context: Context | None
-    record: Mapping[str, Any] | None
+    record: Mapping[str, Any] | Callable[[], Mapping[str, Any]] | None
     notify: tuple[str, ...] | None = None  # the rule's channels; None: the defaults for its severity
     trace: str = ""
 

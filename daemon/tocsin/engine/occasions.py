@@ -1,11 +1,12 @@
 """Event rules and edge conditions at work: what happened is told once, held back by a cooldown, repeated until acknowledged."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import msgspec
 
 from tocsin.engine import happenings
-from tocsin.engine.happenings import Quiet, Reminding
+from tocsin.engine.happenings import Quiet, Reminding, always
 from tocsin.engine.identity import cooldown_key, instance_key
 from tocsin.engine.instance import Instance
 from tocsin.engine.lives import Lives
@@ -16,6 +17,8 @@ from tocsin.engine.states import Step
 from tocsin.engine.tallies import Tallies
 from tocsin.engine.transitions import transition
 from tocsin.events import Change, Instant, Key
+
+_HELD_BACK = Step(trace="held back by cooldown")
 
 
 class Occasions:
@@ -32,9 +35,10 @@ class Occasions:
         change, truth, missing = self.verdict(rule, change, now)
         if rule.if_unknown == "ignore":
             self._sight.note(rule, truth, now.steady, missing)
-        context = happenings.happened(rule, change, now, truth, missing)
-        if context is not None:
-            yield from self.raised(rule, change, context, now)
+        if happenings.tells(rule, truth):
+            yield from self.raised(
+                rule, change, partial(happenings.happened, rule, change, now, truth, missing), now
+            )
 
     def verdict(self, rule: Rule, change: Change, now: Instant) -> tuple[Change, Truth, tuple[str, ...]]:
         """The event, counted where the rule counts events; whether its conditions hold; and what is missing for that."""
@@ -45,11 +49,15 @@ class Occasions:
             change = self._tallies.count(rule, change)
         return (change, *happenings.verdict(rule, change, now))
 
-    def raised(self, rule: Rule, change: Change, context: Context, now: Instant) -> Iterator[Transition]:
-        """An alert of an event rule, that a cooldown may hold back. `change` says whose cooldown."""
+    def raised(
+        self, rule: Rule, change: Change, context: Callable[[], Context], now: Instant
+    ) -> Iterator[Transition]:
+        """An alert of an event rule, that a cooldown may hold back. `change` says whose cooldown, `context` makes what is
+        told of it.
+        """
         self._tallies.afresh(rule, change)
         if not rule.cooldown:
-            yield from self._told(rule, change.key, context, now, "happened")
+            yield from self._told(rule, change.key, context(), now, "happened")
             return
         key = cooldown_key(rule, change)
         quiet = self._lives.get(rule.id, key)
@@ -57,10 +65,12 @@ class Occasions:
             yield from self.quiet_over(quiet, now)
             quiet = self._lives.get(rule.id, key)
         if isinstance(quiet, Quiet):
+            if any(condition.followed for condition in rule.conditions):
+                context = always(context())  # windows move on
             quiet.hold(context)
-            yield transition(quiet, Step(trace="held back by cooldown"), now)
+            yield transition(quiet, _HELD_BACK, now, later=True)
             return
-        yield from self._told(rule, change.key, context, now, "happened")
+        yield from self._told(rule, change.key, context(), now, "happened")
         quiet = Quiet(rule, key, change.key, now.later(rule.cooldown))
         self._lives.keep(quiet)
         yield transition(quiet, Step(trace="cooldown begins"), now)
@@ -69,7 +79,8 @@ class Occasions:
         """A state rule on an edge: told each time it is true; unknown (a first sight) is not."""
         truth, _ = happenings.verdict(rule, change, now)
         self._sight.note(rule, truth, now.steady)
-        if truth is True and (context := happenings.happened(rule, change, now, truth, ())):
+        if truth is True:
+            context = happenings.happened(rule, change, now, truth, ())
             yield from self._told(rule, change.key, context, now, "edge")
 
     def quiet_over(self, quiet: Quiet, now: Instant) -> Iterator[Transition]:

@@ -17,8 +17,11 @@ def transition(
     state: AlertState | None = None,
     alert_id: str | None = None,
     keep: bool = True,
+    later: bool = False,
 ) -> Transition:
-    """`keep`: the life goes on, or has to be remembered; without it the store forgets it."""
+    """`keep`: the life goes on, or has to be remembered; without it the store forgets it. `later`: its record is made when
+    the batch is written, so that what moves many times in one is written once.
+    """
     if alert_id is None:
         alert_id = life.alert_id if isinstance(life, Instance) else life.key
     return Transition(
@@ -30,7 +33,7 @@ def transition(
         entity=life.entity,
         at=now.wall,
         context=step.context,
-        record=life.to_record() if keep else None,
+        record=(life.to_record if later else life.to_record()) if keep else None,
         notify=life.rule.notify,
         trace=step.trace,
     )

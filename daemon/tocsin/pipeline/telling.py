@@ -3,8 +3,9 @@
 Remembers which channels heard of each firing alert, and what is held back. Pure but for that.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
 
@@ -32,6 +33,8 @@ class Telling:
         self._gatekeeper = Gatekeeper(engine.rule, self.silences)
         self._announced: dict[str, tuple[str, ...]] = {}
         self._held = Held()
+        # What makes the record of an instance that moved, by rule and instance.
+        self._unwritten: dict[tuple[str, str], Callable[[], Mapping[str, Any]]] = {}
         self._kept: dict[str, InstanceRow] = {}  # of each held alert: its instance as it was last stored
         self._seen: Instant | None = None
         self.lost_at: datetime | None = None  # when we began with only a part of what had been told
@@ -55,17 +58,23 @@ class Telling:
         return unreadable
 
     def tell(self, batch: Batch, transitions: Iterable[Transition], now: Instant) -> None:
-        """Everything that these transitions tell, and the instances as they are kept."""
+        """Everything that these transitions tell, and the instances as they are kept; what only gets its record when the batch
+        is whole, `write` adds.
+        """
         found = list(transitions)
         for transition in found:
             self._gatekeeper.note(transition)
         for transition in found:
+            record, of = transition.record, (transition.rule, transition.instance)
+            if callable(record):
+                self._unwritten[of] = record
+                continue
+            self._unwritten.pop(of, None)
             alert = transition.alert_id
             if transition.tell is not None and transition.context is not None:
                 self._tell(batch, transition, transition.context, now)
             if transition.state == "inactive":
                 self._ended_untold(batch, transition)
-            record = transition.record
             if record is None or transition.tell == "resolved":
                 self._announced.pop(alert, None)
             if record is not None and (told := self._announced.get(alert)):
@@ -74,6 +83,14 @@ class Telling:
             if alert in self._held:
                 self._kept[alert] = row
             batch.instances.append(row)
+
+    def write(self, batch: Batch) -> None:
+        """The batch is whole: the instances that moved, however often, as they now are."""
+        batch.instances += (
+            InstanceRow(rule=rule, instance=instance, record=record())
+            for (rule, instance), record in self._unwritten.items()
+        )
+        self._unwritten.clear()
 
     def release(self, batch: Batch, now: Instant) -> None:
         """Tell what nothing stands in the way of any more. Cheap where nothing can have changed."""
@@ -253,7 +270,9 @@ class Telling:
 def _goes_on(transition: Transition) -> bool:
     """Whether more is to be told of this alert: a resolution, or reminders."""
     record = transition.record
-    return record is not None and (transition.state != "inactive" or bool(record.get("reminding")))
+    if record is None or callable(record):
+        return False
+    return transition.state != "inactive" or bool(record.get("reminding"))
 
 
 def _avoided(context: Context) -> frozenset[str]:

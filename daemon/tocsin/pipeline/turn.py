@@ -114,6 +114,7 @@ class Turn:
         self._telling.release(batch, now)  # before what comes about now: it happened earlier
         self._advance(batch, now, earliest)
         self._telling.release(batch, now)
+        self._telling.write(batch)
         touched |= {key: None for key in self._entities.unsaved() if not KINDS[key.kind].market_data}
         # What is only told (a public expiry, an event of ourselves, a trade that came late) is no entity's state.
         if batch or touched or now.steady - self._wrote_mentioned >= _MENTIONED_AFTER:
@@ -138,6 +139,7 @@ class Turn:
         self._add(batch, found, now)
         self._telling.look_anew()
         self._telling.release(batch, now)
+        self._telling.write(batch)
         return batch
 
     def forget(self, keys: Collection[Key], now: Instant) -> Batch:
@@ -154,6 +156,7 @@ class Turn:
         batch.gone += keys
         batch.entities = [found for each in changes if (found := self._entities.get(each.key)) is not None]
         self._telling.release(batch, now)
+        self._telling.write(batch)
         return batch
 
     def silence(self, matchers: str, ends_at: datetime, now: Instant, reason: str = "") -> Batch:
