@@ -4,6 +4,7 @@ import re
 import zipfile
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from support.made_tables import TABLES, names_in, with_tables
@@ -11,8 +12,12 @@ from support.pages import PAGES, REFERENCE, ROOT, cells, text
 from tocsin import docs
 from tocsin.cli import COMMANDS, cli
 from tocsin.cli.help import readable
-from tocsin.config.load import OWN
+from tocsin.config.load import OWN, load_settings
 from tocsin.delivery.services import _SAME, _SERVICES
+from tocsin.engine.language.functions import FUNCTIONS
+from tocsin.engine.written import KEYS, WrittenRule
+from tocsin.errors import ConfigError
+from tocsin.events.kinds import KINDS
 from tocsin.events.vocabulary import events
 from tocsin.store.migrations import migrate
 from tocsin.store.sql import Database
@@ -143,3 +148,47 @@ help rules`) and the end.
     ls
 """
         )
+
+
+class TestExamplesInTables:
+    """An example of a function is a condition of some rule; one of a key stands in a rule that has that key."""
+
+    SORTS = (
+        *({"watch": kind} for kind in KINDS if kind != "daemon"),
+        {"watch": "position", "per": ["account"]},
+        {"watch": "order.rejected"},
+    )
+
+    @pytest.mark.parametrize("function", FUNCTIONS.values(), ids=lambda function: function.name)
+    def test_a_functions(self, function, tmp_path):
+        assert f"{function.name}(" in function.example
+        tried = [wrong_with({**sort, "when": function.example}, tmp_path) for sort in self.SORTS]
+        assert [] in tried, tried
+
+    @pytest.mark.parametrize("key", KEYS)
+    def test_a_keys(self, key, tmp_path):
+        (field,) = (each for name, each in WrittenRule.model_fields.items() if key in (name, each.alias))
+        state = {"watch": "position", "when": "profit < -50"}
+        assert field.examples
+        for example in field.examples:
+            rules = [base | {key: example} for base in (state, {"watch": "order.open"})]
+            tried = [wrong_with(rule, tmp_path) for rule in rules]
+            assert [] in tried, tried
+
+
+def wrong_with(rule, folder):
+    """What `check` says of a config with that rule; not that no venue is configured."""
+    config = {
+        "channels": dict.fromkeys(("phone", "desk"), "json://127.0.0.1:9/"),
+        "calendars": {key: {"tz": "Europe/Berlin", "open": ["09:00-17:30"]} for key in ("trading", "day")},
+        "rules": [
+            {"id": "it"} | rule,
+            {"id": "venue-down", "watch": "venue", "when": "status == 'disconnected'"},
+        ],
+    }
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    try:
+        problems = load_settings(folder / "config.yaml", validate_url=None).warnings
+    except ConfigError as error:
+        problems = error.problems
+    return [each.render() for each in problems if not each.message.startswith("no venue is configured")]

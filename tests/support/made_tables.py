@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 from inspect import cleandoc
 from textwrap import wrap
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import click
+import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -72,7 +73,10 @@ def _usage(name: str) -> str:
 
 
 def functions() -> Iterator[str]:
-    return _table(("function", "value"), ((f"`{each.signature}`", each.doc) for each in FUNCTIONS.values()))
+    return _table(
+        ("function", "example", "means"),
+        ((f"`{each.signature}`", f"`{each.example}`", each.doc) for each in FUNCTIONS.values()),
+    )
 
 
 def comparisons() -> Iterator[str]:
@@ -84,12 +88,41 @@ def comparisons() -> Iterator[str]:
 
 def rule_keys() -> Iterator[str]:
     return _table(
-        ("key", "default", "means"),
+        ("key", "example", "default", "means"),
         (
-            (f"`{field.alias or name}`", _default(field), field.description or "")
+            (
+                f"`{field.alias or name}`",
+                f"`{_yaml((field.examples or [''])[-1])}`",
+                _default(field),
+                _means(field),
+            )
             for name, field in WrittenRule.model_fields.items()
         ),
     )
+
+
+def _yaml(value: Any) -> str:
+    """As one writes it in a line of YAML."""
+    if isinstance(value, str):
+        return value
+    return yaml.safe_dump(value, default_flow_style=True, width=1000).removesuffix("\n...\n").strip()
+
+
+def _means(field: FieldInfo) -> str:
+    """What it is for, and its words where it takes only those."""
+    return _with_words(field.description or "", _words(field.annotation))
+
+
+def _with_words(said: str, words: tuple[str, ...]) -> str:
+    """The description with the words that can stand there, where it doesn't name them itself."""
+    told = all(re.search(rf"\b{word}\b", said) for word in words)
+    return said if told else f"{said} (`{'` `'.join(words)}`)".lstrip()
+
+
+def _words(hint: Any) -> tuple[str, ...]:
+    if get_origin(hint) is Literal:
+        return get_args(hint)
+    return next((words for inner in get_args(hint) if (words := _words(inner))), ())
 
 
 def kinds() -> Iterator[str]:
@@ -121,9 +154,8 @@ def _fields(which: Iterable[Field]) -> Iterator[str]:
 
 
 def _field(field: Field) -> str:
-    words = f" (`{'` `'.join(field.values)}`)" if field.values else ""
     none = f"; none while `{field.none_when.of}` is {field.none_when.value}" if field.none_when else ""
-    return f"{field.doc}{words}{none}"
+    return _with_words(field.doc, field.values) + none
 
 
 def config_keys() -> Iterator[str]:
@@ -138,7 +170,7 @@ def _config(above: str, model: type[BaseModel]) -> Iterator[tuple[str, str, str]
             yield (f"`{above}{name}`", "", cleandoc(inner.__doc__ or ""))
             yield from _config(f"{above}{name}.", inner)
         else:
-            yield (f"`{above}{name}`", _default(field), field.description or "")
+            yield (f"`{above}{name}`", _default(field), _means(field))
 
 
 def channel_keys() -> Iterator[str]:
@@ -173,8 +205,8 @@ def _options(
     for name, field in model.model_fields.items():
         as_known = name in known and _default(field) == _default(known[name])
         if name not in without and not as_known:
-            common = known[name].description if name in known else ""
-            yield (f"`{name}`", _default(field), field.description or common or "")
+            said = _means(field) or (_means(known[name]) if name in known else "")
+            yield (f"`{name}`", _default(field), said)
 
 
 def _default(field: FieldInfo) -> str:

@@ -71,7 +71,7 @@ def _written(option: Any) -> str:
     if isinstance(value, timedelta):
         return duration_text(value)
     if isinstance(value, int) and value and value % (1 << 20) == 0:
-        return f"{value >> 20}MiB"
+        return f"{value >> 30}GiB" if value % (1 << 30) == 0 else f"{value >> 20}MiB"
     if isinstance(value, tuple | list):
         return f"[{', '.join(map(str, value))}]"
     return "{}" if value == {} else str(value) or '""'

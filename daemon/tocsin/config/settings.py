@@ -103,7 +103,9 @@ class LogSettings(Section):
     format: Literal["auto", "json", "console"] = Field(
         "auto", description="auto is console on a terminal, else JSON lines"
     )
-    level: Literal["debug", "info", "warning", "error"] = "info"
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="nothing below this is logged"
+    )
 
 
 ChannelList: TypeAlias = Annotated[

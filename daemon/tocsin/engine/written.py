@@ -58,70 +58,111 @@ class WrittenRule(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, title="Rule")
 
-    id: str = Field(pattern=_ID, description="its identity: alerts and their state hang on it")
+    id: str = Field(
+        pattern=_ID,
+        description="its identity: alerts and their state hang on it",
+        examples=["position-in-the-red"],
+    )
     watch: Watched = Field(
         description="what it looks at: `position` (something is so) or `order.canceled` (something happened); "
-        "several events as a list"
+        "several events as a list",
+        examples=["position", ["order.filled", "order.canceled"]],
     )
-    where: Condition = Field(None, description="which events or entities take part at all")
-    when: Condition = Field(None, description="the condition that it tells of")
+    where: Condition = Field(
+        None, description="which events or entities take part at all", examples=['symbol != "TEST"']
+    )
+    when: Condition = Field(
+        None, description="the condition that it tells of", examples=[{"profit": {"below": -50}}]
+    )
     until: Condition = Field(
-        None, description="state rules: the condition that ends it; else `when` no longer true"
+        None,
+        description="state rules: the condition that ends it; else `when` no longer true",
+        examples=[{"profit": {"above": -40}}],
     )
     for_: Duration = Field(
-        timedelta(0), alias="for", description="state rules: must stay true so long before it is told"
+        timedelta(0),
+        alias="for",
+        description="state rules: must stay true so long before it is told",
+        examples=["30s"],
     )
     keep_firing_for: Duration = Field(
         timedelta(0),
         description="state rules: stays an alert so long after its end, so that a flutter makes one",
+        examples=["5m"],
     )
     repeat: Duration | None = Field(
-        None, description="a reminder so often, until it ends or is acknowledged; of event rules at most 24"
+        None,
+        description="a reminder so often, until it ends or is acknowledged; of event rules at most 24",
+        examples=["1h"],
     )
     cooldown: Duration | None = Field(
         None,
         description="event rules: at most one notification in so long; what was held back is told with its count",
+        examples=["15m"],
     )
     per: Grouping | None = Field(
         None,
         description="state rules: one instance for each group of entities, which `sum` and the like look at; event rules: "
         "what `count` and `cooldown` are counted by, else venue, account",
+        examples=[["account"]],
     )
-    then: Condition = Field(None, description="event rules: told only if this happens next in that time")
+    then: Condition = Field(
+        None,
+        description="event rules: told only if this happens next in that time",
+        examples=[{"watch": "order.canceled", "within": "5m"}],
+    )
     unless: Condition = Field(
         None,
         description="event rules: told when the time is over, unless this happens in it, before or after",
+        examples=[{"watch": "order.filled", "within": "10m"}],
     )
     active: Condition = Field(
         None,
         description="the hours in which conditions and timers count; at their end an alert is over (out of hours)",
+        examples=["trading"],
     )
     notify_during: Condition = Field(
         None,
         description="the hours in which people are told; what happened or still fires is told when they begin",
+        examples=["day"],
     )
     inhibited_by: Names | None = Field(
         None,
-        description="not told while one of these rules fires for the same venue; what still fires then is told",
+        description="not told while one of these rules fires for the same venue; what still fires when that ends is told then",
+        examples=[["venue-down"]],
     )
     if_unknown: Literal["tell", "ignore"] = Field(
-        "tell", description="event rules: what to do when a field that is compared is missing"
+        "tell",
+        description="event rules: what to do when a field that is compared is missing",
+        examples=["ignore"],
     )
     on_gap: Literal["hold", "resolve"] = Field(
         "hold",
         description="state rules: while the venue is away, `hold` lets the timers stand still, `resolve` ends the alert",
+        examples=["resolve"],
     )
-    severity: Severity = Field("warning", description="how bad it is")
+    severity: Severity = Field("warning", description="how bad it is", examples=["critical"])
     notify: Names | None = Field(
-        None, description="the channels to tell; else what `defaults` say for the severity, else all"
+        None,
+        description="the channels to tell; else what `defaults` say for the severity, else all",
+        examples=[["phone", "desk"]],
     )
-    title: str | None = Field(None, description="the message's title: a Jinja2 template")
-    message: str | None = Field(None, description="the message's body: a Jinja2 template")
+    title: str | None = Field(
+        None,
+        description="the message's title: a Jinja2 template",
+        examples=["{{ symbol }} is down {{ profit }} {{ currency }}"],
+    )
+    message: str | None = Field(
+        None,
+        description="the message's body: a Jinja2 template",
+        examples=["opened at {{ opened.strftime('%H:%M') }}, {{ where }}"],
+    )
     value: str | None = Field(
         None,
         description="the number that `value`, `worst` and `value_at_start` of a message speak of; else the first that is compared",
+        examples=["profit"],
     )
-    enabled: bool = Field(True, strict=True, description="false: checked, not run")
+    enabled: bool = Field(True, strict=True, description="false: checked, not run", examples=[False])
 
 
 KEYS = tuple(field.alias or name for name, field in WrittenRule.model_fields.items())

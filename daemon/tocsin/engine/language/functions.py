@@ -1,6 +1,6 @@
 """The functions of the rule language: one entry each in one table, with all that the rest needs to know of it.
 
-To add one: an entry in `FUNCTIONS` with its parameters' types, its documentation and its implementation. The checker, the
+To add one: an entry in `_TABLE` with an example, its parameters' types, its documentation and its implementation. The checker, the
 compiler, the messages and the reference documentation follow.
 """
 
@@ -47,7 +47,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """`result` None is the first argument's type. `edge`: true for a moment only. `timed`: changes as time passes.
+    """`example`: a condition with it. `result` None is the first argument's type. `edge`: true for a moment only. `timed`: changes as time passes.
 
     `build` compiles a call. `fact` tells, for a call that came out true or false, what is so, in words. `needs`: what
     it looks at beside the change. `asks_for_missing`: it has a value where its argument has none. `unit`: of the number
@@ -55,6 +55,7 @@ class Function:
     """
 
     name: str
+    example: str
     parameters: tuple[Parameter, ...]
     result: Type | None
     doc: str
@@ -89,6 +90,7 @@ _SUMMED = Parameter("x", _NUMBER, summed=True)
 _TABLE = (
     Function(
         "previous",
+        'previous(status) == "open"',
         (Parameter("x", _ANY, own=True),),
         None,
         "x at this entity's previous event; missing at first sight",
@@ -96,6 +98,7 @@ _TABLE = (
     ),
     Function(
         "changed",
+        "changed(stop_loss)",
         (Parameter("x", _ANY, own=True),),
         "flag",
         "x differs from its previous value; not at first sight",
@@ -106,6 +109,7 @@ _TABLE = (
     ),
     Function(
         "crosses_above",
+        "crosses_above(price, 50000)",
         (Parameter("x", _NUMBER, own=True), Parameter("n", _NUMBER)),
         "flag",
         "x was at or below n when last known, and is now above it; not at first sight",
@@ -115,6 +119,7 @@ _TABLE = (
     ),
     Function(
         "crosses_below",
+        "crosses_below(margin_level, 150)",
         (Parameter("x", _NUMBER, own=True), Parameter("n", _NUMBER)),
         "flag",
         "x was at or above n when last known, and is now below it; not at first sight",
@@ -124,6 +129,7 @@ _TABLE = (
     ),
     Function(
         "missing",
+        "missing(stop_loss)",
         (Parameter("x", _ANY),),
         "flag",
         "x has no value; never unknown itself",
@@ -133,6 +139,7 @@ _TABLE = (
     ),
     Function(
         "default",
+        "default(filled, 0) == 0",
         (Parameter("x", _ANY), Parameter("v", _ANY, alike=True)),
         None,
         "x, or v where x is missing",
@@ -141,6 +148,7 @@ _TABLE = (
     ),
     Function(
         "matches",
+        'matches(reason, "(?i)margin")',
         (
             Parameter("x", _TEXT | {"event"}),
             Parameter("re", _TEXT, written=True, check=implementations.is_regex_wrong),
@@ -152,6 +160,7 @@ _TABLE = (
     ),
     Function(
         "age",
+        "age() > 2d",
         (),
         "duration",
         "how old the entity is: since its own created or opened time, else since it was first seen",
@@ -160,6 +169,7 @@ _TABLE = (
     ),
     Function(
         "time_since",
+        "time_since(last_seen) > 1m",
         (Parameter("t", _TIME),),
         "duration",
         "how long ago t was",
@@ -168,6 +178,7 @@ _TABLE = (
     ),
     Function(
         "time_until",
+        "time_until(expires) < 1h",
         (Parameter("t", _TIME),),
         "duration",
         "how long it is until t",
@@ -176,6 +187,7 @@ _TABLE = (
     ),
     Function(
         "change",
+        "change(balance, 1d) < -500",
         (_FOLLOWED, _LENGTH),
         "number",
         "x now less x in force so long ago; missing until there is so much history",
@@ -184,6 +196,7 @@ _TABLE = (
     ),
     Function(
         "percent_change",
+        "percent_change(price, 5m) > 3",
         (_FOLLOWED, _LENGTH),
         "number",
         "x now against x in force so long ago, in percent of it; missing until there is so much history",
@@ -193,6 +206,7 @@ _TABLE = (
     ),
     Function(
         "drawdown",
+        "drawdown(performance) > 20",
         (_FOLLOWED, _MAYBE_LENGTH),
         "number",
         "by how many percent x is below the highest ever seen, or seen in that time",
@@ -202,6 +216,7 @@ _TABLE = (
     ),
     Function(
         "runup",
+        "runup(price, 1h) > 5",
         (_FOLLOWED, _MAYBE_LENGTH),
         "number",
         "by how many percent x is above the lowest ever seen, or seen in that time",
@@ -211,6 +226,7 @@ _TABLE = (
     ),
     Function(
         "peak",
+        "equity < peak(equity) - 1000",
         (_FOLLOWED,),
         "number",
         "the highest x ever seen",
@@ -219,6 +235,7 @@ _TABLE = (
     ),
     Function(
         "lowest",
+        "bid < lowest(bid, 1d) + 10",
         (_FOLLOWED, _LENGTH),
         "number",
         "the lowest x seen in that time",
@@ -227,6 +244,7 @@ _TABLE = (
     ),
     Function(
         "highest",
+        "ask > highest(ask, 1d) - 10",
         (_FOLLOWED, _LENGTH),
         "number",
         "the highest x seen in that time",
@@ -235,6 +253,7 @@ _TABLE = (
     ),
     Function(
         "average",
+        "spread > 3 * average(spread, 1h)",
         (_FOLLOWED, _LENGTH),
         "number",
         "the average of x over the entity's events in that time, those that take part in the rule",
@@ -243,6 +262,7 @@ _TABLE = (
     ),
     Function(
         "total",
+        "total(amount, 1m) > 1000",
         (_FOLLOWED, _LENGTH),
         "number",
         "the sum of x over the entity's events in that time, those that take part in the rule",
@@ -251,6 +271,7 @@ _TABLE = (
     ),
     Function(
         "count",
+        "count(10m) >= 3",
         (_MAYBE_LENGTH,),
         "number",
         "with a length: events that passed `where` in that time, this one included, afresh after each alert; "
@@ -260,6 +281,7 @@ _TABLE = (
     ),
     Function(
         "sum",
+        "sum(profit) < -500",
         (_SUMMED,),
         "number",
         "the sum of x over the live entities of the group that pass `where`",
@@ -268,6 +290,7 @@ _TABLE = (
     ),
     Function(
         "min",
+        "min(profit) < -200",
         (_SUMMED,),
         "number",
         "the lowest x of the live entities of the group that pass `where`",
@@ -276,6 +299,7 @@ _TABLE = (
     ),
     Function(
         "max",
+        "max(leverage) > 10",
         (_SUMMED,),
         "number",
         "the highest x of the live entities of the group that pass `where`",
@@ -284,6 +308,7 @@ _TABLE = (
     ),
     Function(
         "mean",
+        "mean(profit) < 0",
         (_SUMMED,),
         "number",
         "the average of x over the live entities of the group that pass `where`",
@@ -291,10 +316,16 @@ _TABLE = (
         needs="group",
     ),
     Function(
-        "abs", (Parameter("x", _QUANTITY),), None, "x without its sign", lifted(implementations.absolute)
+        "abs",
+        "abs(change(price, 1m)) > 50",
+        (Parameter("x", _QUANTITY),),
+        None,
+        "x without its sign",
+        lifted(implementations.absolute),
     ),
     Function(
         "round",
+        "round(price, 2) != round(previous(price), 2)",
         (
             Parameter("x", _NUMBER),
             Parameter("digits", _NUMBER, written=True, optional=True, check=implementations.are_digits_wrong),
@@ -303,10 +334,25 @@ _TABLE = (
         "x rounded to that many digits after the point (0), halves away from zero",
         lifted(implementations.rounded),
     ),
-    Function("lower", (Parameter("x", _TEXT),), "text", "x in lower case", lifted(str.lower)),
-    Function("upper", (Parameter("x", _TEXT),), "text", "x in upper case", lifted(str.upper)),
+    Function(
+        "lower",
+        'lower(comment) == "bonus"',
+        (Parameter("x", _TEXT),),
+        "text",
+        "x in lower case",
+        lifted(str.lower),
+    ),
+    Function(
+        "upper",
+        'upper(comment) == "BONUS"',
+        (Parameter("x", _TEXT),),
+        "text",
+        "x in upper case",
+        lifted(str.upper),
+    ),
     Function(
         "len",
+        "len(comment) > 100",
         (Parameter("x", _TEXT),),
         "number",
         "how many characters x has",
