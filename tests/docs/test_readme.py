@@ -47,8 +47,8 @@ def tocsin(*words, cwd, env=None, stdin=""):
 @pytest.fixture
 def folder(tmp_path):
     """The README's folder: `tocsin init mytocsin`."""
-    made = tocsin("init", "mytocsin", cwd=tmp_path)
-    assert made.returncode == 0, made.stderr
+    made = CliRunner().invoke(cli, ["init", str(tmp_path / "mytocsin")])
+    assert made.exit_code == 0, made.output
     return tmp_path / "mytocsin"
 
 
