@@ -146,6 +146,15 @@ def test_a_reminder_says_what_still_holds():
             "🟠 delivery failed: desk",
         ),
         (
+            {"kind": "daemon", "entity": "desk", "symbol": None, "event": "daemon.delivery_recovered", "severity": "critical",
+             "fields": {"subject": "desk"}},
+            "🟢 delivery recovered: desk",
+        ),
+        (
+            {"kind": "venue", "entity": "fx", "symbol": None, "event": "venue.resumed"},
+            "🟢 resumed: fx",
+        ),
+        (
             {"kind": "ticker", "entity": "X", "symbol": "X", "value_of": "price", "value": "3", "limit": "price > 2"},
             "🟠 3 X: price > 2 · fx",
         ),

@@ -11,6 +11,7 @@ from tocsin.alerts.wording import (
     Style,
     Times,
     field_text,
+    is_good_news,
     mark,
     number_shown,
     of_member,
@@ -96,7 +97,7 @@ def body(
         _when(context, times),
         _what_line(context, style),
         _members(context, style) if context.group is not None else _details(context, style, times),
-        f"rule: {context.rule}, {context.severity}",
+        f"rule: {context.rule}" + ("" if is_good_news(context) else f", {context.severity}"),
     ]
     return "\n".join(line for line in lines if line)
 

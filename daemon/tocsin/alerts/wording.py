@@ -12,7 +12,7 @@ from msgspec import field as struct_field
 from tocsin.alerts.plain import plain
 from tocsin.engine.model import Context
 from tocsin.events import rounded_text, stored_number
-from tocsin.events.vocabulary import unit_of
+from tocsin.events.vocabulary import ended_by, unit_of
 
 Marks: TypeAlias = Literal["emoji", "text"]
 Sort: TypeAlias = Literal["critical", "warning", "info", "resolved", "ended"]
@@ -97,10 +97,15 @@ def span_text(span: timedelta) -> str:
 
 def mark(context: Context, style: Style) -> str:
     """What stands before the title: how bad it is, or that it is over."""
-    sort: Sort = (
-        context.severity if context.state != "resolved" else "ended" if context.reason else "resolved"
-    )
+    sort: Sort = "resolved" if is_good_news(context) else context.severity
+    if context.state == "resolved" and context.reason:
+        sort = "ended"
     return mark_of(sort, style)
+
+
+def is_good_news(context: Context) -> bool:
+    """Whether it says that something is over, as a state that ended or as an event of its own."""
+    return context.state == "resolved" or (context.event is not None and ended_by(context.event) is not None)
 
 
 def mark_of(sort: Sort, style: Style) -> str:

@@ -61,7 +61,8 @@ def gather(waiting: Sequence[Delivery], age: Age, style: Style) -> Parcel:
         if ends is not None and (first.attempts > 0 or age(first.created_at) >= _IN_VAIN):
             end = waiting[ends]
             times = Times(style.tz, first.created_at + age(first.created_at))
-            note = f"was firing from {times.text(_at(first))} to {times.text(_at(end))}; not told before"
+            was = "was so" if first.context.get("event") else "was firing"
+            note = f"{was} from {times.text(_at(first))} to {times.text(_at(end))}; not told before"
             return Parcel(end, tuple(waiting[:ends]), (note,))
         return Parcel(first, _reminders(waiting[1:]))
     if first.state_told == "reminder":

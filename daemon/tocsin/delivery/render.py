@@ -11,7 +11,7 @@ from jinja2.exceptions import SecurityError, UndefinedError
 
 from tocsin.alerts.message import body, late_by, title, what, where
 from tocsin.alerts.plain import plain
-from tocsin.alerts.wording import Style, Times, number_shown, value_shown
+from tocsin.alerts.wording import Style, Times, is_good_news, number_shown, value_shown
 from tocsin.delivery.model import Message
 from tocsin.delivery.sandbox import Box, run
 from tocsin.delivery.template_values import AccountText, NamedText, ShownNumber
@@ -47,7 +47,7 @@ def render(
         body=body(context, style, now, own_body, remarks),
         severity=context.severity,
         delivery_id=delivery_id,
-        resolved=context.state == "resolved",
+        resolved=is_good_news(context),
     )
 
 

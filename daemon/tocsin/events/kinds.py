@@ -10,6 +10,7 @@ A field is UNSET where a message doesn't mention it, and None where it is known 
 Names follow ccxt where ccxt has one, and FIX in telling what happened apart from the state it led to.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, ClassVar, Literal, NamedTuple, TypeAlias
@@ -50,6 +51,7 @@ class Entity(Struct, frozen=True, kw_only=True, gc=False):
 
     kind: ClassVar[str]
     events: ClassVar[tuple[str, ...]]  # without the kind's name: "canceled", not "order.canceled"
+    ends: ClassVar[Mapping[str, str]] = {}  # good news -> the event that it is the end of
     momentary: ClassVar[frozenset[str]] = frozenset()
     ended: ClassVar[frozenset[str]] = frozenset()
     open_status: ClassVar[bool] = False
@@ -310,6 +312,11 @@ class Venue(Entity, frozen=True, kw_only=True, gc=False):
         "connected", "disconnected", "silent", "resumed", "auth_failed", "refused", "gap", "resynced", "clock_skew",
         "unrecognized", "malformed", "credentials_not_kept", "credentials_kept",
     )  # fmt: skip
+    ends: ClassVar[Mapping[str, str]] = {
+        "connected": "disconnected",
+        "resumed": "silent",
+        "credentials_kept": "credentials_not_kept",
+    }
 
     status: Annotated[
         Literal["connecting", "connected", "silent", "disconnected", "auth_failed", "refused"]
@@ -340,6 +347,7 @@ class Daemon(Entity, frozen=True, kw_only=True, gc=False):
         "started", "stopping", "reloaded", "reload_failed", "rule_blind", "delivery_failed", "delivery_recovered",
         "action_failed", "storm", "degraded",
     )  # fmt: skip
+    ends: ClassVar[Mapping[str, str]] = {"delivery_recovered": "delivery_failed"}
 
     reason: Annotated[Word, "what happened, in words"] = UNSET
     subject: Annotated[Text, "the rule, channel, action or part that it is about"] = UNSET

@@ -131,6 +131,17 @@ def events(kind: str) -> tuple[str, ...]:
     return tuple(f"{kind}.{name}" for name in KINDS[kind].events)
 
 
+BEGINNINGS = frozenset(f"{kind}.{began}" for kind, known in KINDS.items() for began in known.ends.values())
+"""The events that another one is the end of."""
+
+
+def ended_by(event: str) -> str | None:
+    """Of what an event is the end, where it is the good news that something bad is over."""
+    kind, _, what = event.partition(".")
+    ended = KINDS[kind].ends.get(what) if kind in KINDS else None
+    return f"{kind}.{ended}" if ended else None
+
+
 def unit_of(field: str) -> Unit | None:
     """What a field's numbers are of; None where they are prices, sizes, or counts."""
     name = field.rpartition(".")[2]

@@ -17,6 +17,7 @@ from tocsin.alerts.silences import Silences
 from tocsin.engine.engine import Engine
 from tocsin.engine.model import Context, Transition
 from tocsin.events import Instant
+from tocsin.events.vocabulary import BEGINNINGS, ended_by
 from tocsin.pipeline.gatekeeper import Gatekeeper
 from tocsin.pipeline.options import Options
 from tocsin.store.model import AFTER_A_LOSS, AlertRow, Batch, HeldRow, InstanceRow, NewDelivery, UnreadableRow
@@ -36,6 +37,8 @@ class Telling:
         # What makes the record of an instance that moved, by rule and instance.
         self._unwritten: dict[tuple[str, str], Callable[[], Mapping[str, Any]]] = {}
         self._kept: dict[str, InstanceRow] = {}  # of each held alert: its instance as it was last stored
+        self._begun: dict[tuple[str, str, str, str], str] = {}
+        """The alert by which a channel heard that something bad began: of which event, venue and entity; and the channel."""
         self._seen: Instant | None = None
         self.lost_at: datetime | None = None  # when we began with only a part of what had been told
 
@@ -221,17 +224,18 @@ class Telling:
     ) -> None:
         addressed = list(channels)
         # A channel's fallback that is told anyway needs no second copy.
-        frozen = {**msgspec.to_builtins(context), "channels": addressed}
+        frozen = {**msgspec.to_builtins(context), "alert": alert, "channels": addressed}
         if self._is_told_anew(context):
             frozen["notes"] = [AFTER_A_LOSS]
         for channel in addressed:
+            begun = self._begun_by(channel, alert, context)
             targets = self._options().targets[channel]
             for target in range(targets.count):
                 batch.deliveries.append(
                     NewDelivery(
                         id=self._new_id(),
-                        alert=alert,
-                        state_told=context.state,
+                        alert=begun or alert,
+                        state_told="resolved" if begun else context.state,
                         channel=channel,
                         target=target,
                         severity=context.severity,
@@ -240,6 +244,16 @@ class Telling:
                         context=frozen,
                     )
                 )
+
+    def _begun_by(self, channel: str, alert: str, context: Context) -> str | None:
+        """The alert that this event is the end of on that channel: there it is delivered as such, after it or with it."""
+        if context.event is None:
+            return None
+        if (ended := ended_by(context.event)) is not None:
+            return self._begun.pop((ended, context.venue, context.entity, channel), None)
+        if context.event in BEGINNINGS:
+            self._begun[context.event, context.venue, context.entity, channel] = alert
+        return None
 
     def _is_told_anew(self, context: Context) -> bool:
         at = self.lost_at

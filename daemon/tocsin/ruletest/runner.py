@@ -220,8 +220,9 @@ def notifications(delivered: list[Delivered]) -> tuple[Item, ...]:
     """What was told, one item a notification of one alert, in the order of the transitions."""
     together: dict[tuple[str, str, Any], list[Delivered]] = {}
     for told in sorted(delivered, key=lambda told: told.delivery.id):
-        delivery = told.delivery
-        together.setdefault((delivery.alert, delivery.state_told, delivery.created_at), []).append(told)
+        context = told.delivery.context
+        of = (context["alert"], context["state"], told.delivery.created_at)
+        together.setdefault(of, []).append(told)
     return tuple(_item(group) for group in together.values())
 
 
@@ -231,7 +232,7 @@ def _item(group: list[Delivered]) -> Item:
     return {
         "rule": context["rule"],
         "id": context["entity"],
-        "state": "resolved" if first.delivery.state_told == "resolved" else "firing",
+        "state": "resolved" if context["state"] == "resolved" else "firing",
         "severity": first.delivery.severity,
         "channels": frozenset(told.delivery.channel for told in group),
         "title": first.message.title,
