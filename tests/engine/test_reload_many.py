@@ -8,7 +8,7 @@ import pytest
 from tocsin.app.assemble import Rooms
 from tocsin.clock import ManualClock
 from tocsin.config.load import load_settings
-from tocsin.engine.lives import due
+from tocsin.engine.instances import due
 from tocsin.events import Observation, Position, number
 from tocsin.feed.model import Received
 from tocsin.store.database import Database

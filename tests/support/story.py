@@ -21,9 +21,9 @@ from tocsin.alerts.wording import Style
 from tocsin.clock import ManualClock
 from tocsin.config.yaml import load
 from tocsin.document import Sequence
+from tocsin.engine.alert_instance import AlertInstance
 from tocsin.engine.compile import Environment, compile_rules
 from tocsin.engine.engine import Engine
-from tocsin.engine.instance import Instance
 from tocsin.engine.rule import Rule
 from tocsin.entities import Entities
 from tocsin.events import KINDS, Daemon, Instant, Observation, Observed, Occurrence, Venue, from_iso
@@ -304,7 +304,7 @@ class Story:
         return [
             {"rule": life.rule.id, "id": life.entity.id, "state": life.state}
             for life in self.engine._lives
-            if isinstance(life, Instance) and life.state != "inactive"
+            if isinstance(life, AlertInstance) and life.state != "inactive"
         ]
 
 

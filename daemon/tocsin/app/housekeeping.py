@@ -9,7 +9,7 @@ import trio
 
 from tocsin.app.assemble import Rooms
 from tocsin.config.settings import Retention as RetentionSettings
-from tocsin.engine.sight import Blind
+from tocsin.engine.rule_health import Blind
 from tocsin.store.errors import StoreUnavailable
 from tocsin.store.model import Batch
 from tocsin.store.retention import Pruned, Retention

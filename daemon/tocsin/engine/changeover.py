@@ -1,4 +1,4 @@
-"""Lives from outside: taken up from the last run, under rules that were edited, or ended whatever they have come to."""
+"""Instances from outside: taken up from the last run, under rules that were edited, or ended whatever they have come to."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -8,23 +8,20 @@ from typing import Any, NamedTuple
 
 from msgspec import structs
 
-from tocsin.engine import states
-from tocsin.engine.awaiting import Awaiting
-from tocsin.engine.context import value_of
-from tocsin.engine.group_change import is_group_key
-from tocsin.engine.grouped import Grouped
-from tocsin.engine.happenings import Quiet, Reminding
-from tocsin.engine.hours import OUT_OF_HOURS, Hours
-from tocsin.engine.identity import group_fields, rekeyed
-from tocsin.engine.instance import Instance
-from tocsin.engine.links import Links
-from tocsin.engine.lives import Life, Lives, revive
+from tocsin.engine import state_rule
+from tocsin.engine.active_hours import OUT_OF_HOURS, ActiveHours
+from tocsin.engine.alert_context import value_of
+from tocsin.engine.alert_instance import AlertInstance
+from tocsin.engine.group_rule import GroupRuleRuntime, is_group_key
+from tocsin.engine.happenings import Cooldown, Reminder
+from tocsin.engine.instances import InstanceStore, RuleInstance, Step, revive, standing, transition
+from tocsin.engine.keys import group_fields, rekeyed
 from tocsin.engine.model import Saved, Transition, World
-from tocsin.engine.occasions import Occasions
+from tocsin.engine.occasions import EventRuleRuntime
+from tocsin.engine.partial_match import PartialMatch
 from tocsin.engine.rule import Rule
-from tocsin.engine.sequences import sign
-from tocsin.engine.states import Step
-from tocsin.engine.transitions import standing, transition
+from tocsin.engine.sequence_rule import sign
+from tocsin.engine.venue_links import VenueLinks
 from tocsin.events import Change, Instant
 
 _GOES_ON = "rule changed, and it goes on"
@@ -46,7 +43,7 @@ def became(moved: Transition) -> str | None:
 class Kept(NamedTuple):
     """A life as it was stored: what its rule wanted, by which fields it grouped, and its fingerprint."""
 
-    life: Life
+    life: RuleInstance
     asked: Mapping[str, Any]
     grouped: Sequence[str] | None
     fingerprint: str
@@ -63,7 +60,7 @@ def read(row: Saved, rule: Rule | None, alive: Instant | None, now: Instant) -> 
     return Kept(life, record["asks"], record.get("per"), record["fingerprint"])
 
 
-def left_behind(row: Saved, life: Life, now: Instant) -> Transition:
+def left_behind(row: Saved, life: RuleInstance, now: Instant) -> Transition:
     """The store needs no more what it had of the life under another key."""
     gone = transition(
         life, Step(trace="its key is another now"), now, state="inactive", alert_id="", keep=False
@@ -74,13 +71,13 @@ def left_behind(row: Saved, life: Life, now: Instant) -> Transition:
 class Changeover:
     def __init__(
         self,
-        lives: Lives,
+        lives: InstanceStore,
         world: World,
-        occasions: Occasions,
-        grouped: Grouped,
+        occasions: EventRuleRuntime,
+        grouped: GroupRuleRuntime,
         *,
-        links: Links,
-        hours: Hours,
+        links: VenueLinks,
+        hours: ActiveHours,
     ) -> None:
         self._lives = lives
         self._world = world
@@ -92,39 +89,48 @@ class Changeover:
     def resumed(self, kept: Kept, rule: Rule, now: Instant) -> Iterator[Transition]:
         """A life of the last run goes on under its rule, edited in between or not."""
         life = kept.life
-        if isinstance(life, Awaiting):
+        if isinstance(life, PartialMatch):
             life.turn(partial(self._links.hold, rule), now)
-        elif isinstance(life, Instance) and not self._links.hold(rule, life.entity.venue):
+        elif isinstance(life, AlertInstance) and not self._links.hold(rule, life.entity.venue):
             life.thaw(now)
         self._lives.keep(life)
         if kept.fingerprint != rule.fingerprint:
             yield from self.edited(life, rule, kept.asked, kept.grouped, now)
-        elif isinstance(life, Instance) and life.state == "inactive" and self.standing(life, now) is None:
+        elif (
+            isinstance(life, AlertInstance) and life.state == "inactive" and self.standing(life, now) is None
+        ):
             self._lives.forget(life)
             yield transition(life, Step(trace="its entity is forgotten"), now, keep=False)
         else:
             life.adopt(rule, now)
             step = None
-            if isinstance(life, Instance) and life.state != "inactive" and not rule.is_group:
+            if isinstance(life, AlertInstance) and life.state != "inactive" and not rule.is_group:
                 step = self._looked_at(life, now)
-            keep = step is None or not isinstance(life, Instance) or life.state != "inactive" or life.over
+            keep = (
+                step is None or not isinstance(life, AlertInstance) or life.state != "inactive" or life.over
+            )
             (self._lives.keep if keep else self._lives.forget)(life)
             yield transition(life, step or Step(trace="restored"), now, keep=keep)
 
-    def _looked_at(self, life: Instance, now: Instant) -> Step | None:
+    def _looked_at(self, life: AlertInstance, now: Instant) -> Step | None:
         """What is kept of a life is of its latest step: since then its value may have moved. One whose value can't exist
         any more, which an earlier version held on to, is over.
         """
         if (change := self.standing(life, now)) is None:
             return None
         life.see_value(value_of(life.rule, change))
-        because = states.exists_no_more(life.rule, change, states.verdict(life.rule, change, now))
+        because = state_rule.exists_no_more(life.rule, change, state_rule.verdict(life.rule, change, now))
         if because is None or life.state not in ("firing", "recovering"):
             return None
-        return states.resolve(life, change, now, reason=because)
+        return state_rule.resolve(life, change, now, reason=because)
 
     def edited(
-        self, life: Life, rule: Rule, asked: Mapping[str, Any], grouped: Sequence[str] | None, now: Instant
+        self,
+        life: RuleInstance,
+        rule: Rule,
+        asked: Mapping[str, Any],
+        grouped: Sequence[str] | None,
+        now: Instant,
     ) -> Iterator[Transition]:
         """The rule means something else now. `asked` and `grouped` are what it wanted, and its `per`, before."""
         life.adopt(rule, now)
@@ -134,20 +140,22 @@ class Changeover:
         else:
             yield from self.end(life, now, "rule changed")
 
-    def end(self, life: Life, now: Instant, reason: str, last: Change | None = None) -> Iterator[Transition]:
+    def end(
+        self, life: RuleInstance, now: Instant, reason: str, last: Change | None = None
+    ) -> Iterator[Transition]:
         """End it from outside; what was announced as firing is announced as resolved. `last`: what it was of, as that
         stood, where something else has its place by now.
         """
-        if isinstance(life, Quiet):
+        if isinstance(life, Cooldown):
             yield from self._occasions.quiet_ended(life, now, reason)
             return
         self._lives.forget(life)
-        pending = isinstance(life, Instance) and life.state == "pending"
+        pending = isinstance(life, AlertInstance) and life.state == "pending"
         step = Step(trace=f"{_DROPPED}{reason}" if pending else reason)
-        if isinstance(life, Instance) and life.state in ("firing", "recovering"):
+        if isinstance(life, AlertInstance) and life.state in ("firing", "recovering"):
             change = last or self.standing(life, now)
             if change is not None:
-                step = states.resolve(life, change, now, reason=reason)
+                step = state_rule.resolve(life, change, now, reason=reason)
         yield transition(life, step, now, state="inactive", keep=False)
 
     def closed(self, rules: Iterable[Rule], now: Instant) -> Iterator[Transition]:
@@ -156,27 +164,29 @@ class Changeover:
         for life in self._lives if closed else ():
             if life.rule.id not in closed:
                 continue
-            if isinstance(life, Awaiting) or (isinstance(life, Instance) and life.state != "inactive"):
+            if isinstance(life, PartialMatch) or (
+                isinstance(life, AlertInstance) and life.state != "inactive"
+            ):
                 yield from self.end(life, now, OUT_OF_HOURS)
 
-    def standing(self, life: Life, now: Instant) -> Change | None:
+    def standing(self, life: RuleInstance, now: Instant) -> Change | None:
         """What the life is of, as it stands: its entity, if that is known, or its group."""
-        if isinstance(life, Instance) and is_group_key(life.key):
+        if isinstance(life, AlertInstance) and is_group_key(life.key):
             return self._grouped.standing(life, now)
         change = self._world.get(life.entity)
         return standing(change) if change is not None else None
 
     def _goes_on(
-        self, life: Life, asked: Mapping[str, Any], grouped: Sequence[str] | None, now: Instant
+        self, life: RuleInstance, asked: Mapping[str, Any], grouped: Sequence[str] | None, now: Instant
     ) -> bool:
         rule = life.rule
-        if isinstance(life, Quiet):
+        if isinstance(life, Cooldown):
             return (
                 rule.is_event_rule and bool(rule.cooldown) and list(group_fields(rule)) == list(grouped or ())
             )
-        if isinstance(life, Reminding):
+        if isinstance(life, Reminder):
             return rule.is_event_rule and bool(rule.repeat)
-        if isinstance(life, Awaiting):
+        if isinstance(life, PartialMatch):
             return life.sign == sign(rule)
         if is_group_key(life.key) != rule.is_group or (rule.is_group and not self._grouped.fits(life)):
             return False
@@ -185,7 +195,7 @@ class Changeover:
             return rule.is_level and life.entity.kind in rule.kinds
         if life.state == "inactive":
             return rule.is_level and change.ended
-        return states.has_not_ended(life, asked, change, now)
+        return state_rule.has_not_ended(life, asked, change, now)
 
 
 class Remembered:

@@ -13,27 +13,24 @@ from datetime import datetime, timedelta
 
 from msgspec import ValidationError, structs
 
-from tocsin.engine.awaiting import Awaiting
+from tocsin.engine.active_hours import ActiveHours
+from tocsin.engine.alert_instance import AlertInstance, asks
 from tocsin.engine.changeover import Changeover, left_behind, read
-from tocsin.engine.familiar import Familiar, has_turned
-from tocsin.engine.following import Following
-from tocsin.engine.grouped import Grouped
-from tocsin.engine.happenings import Quiet, Reminding
-from tocsin.engine.hours import Hours
-from tocsin.engine.identity import group_fields, happens_in, instance_key
-from tocsin.engine.instance import Instance, asks
-from tocsin.engine.judging import Judging
-from tocsin.engine.keeping import Keeping
-from tocsin.engine.links import Links, hangs_on_link, is_down
-from tocsin.engine.lives import Life, Lives
-from tocsin.engine.memory import Memory
+from tocsin.engine.group_rule import GroupRuleRuntime
+from tocsin.engine.happenings import Cooldown, Reminder
+from tocsin.engine.history import HistoryStore
+from tocsin.engine.instances import InstanceStore, RuleInstance, Step, standing, transition
+from tocsin.engine.keys import group_fields, happens_in, instance_key
 from tocsin.engine.model import Faded, Sample, Saved, Taken, Transition, World
-from tocsin.engine.occasions import Occasions
+from tocsin.engine.occasions import EventRuleRuntime
+from tocsin.engine.partial_match import PartialMatch
 from tocsin.engine.rule import Rule
-from tocsin.engine.rulebook import Rulebook
-from tocsin.engine.sight import Blind, Sight
-from tocsin.engine.states import Step, lacks
-from tocsin.engine.transitions import standing, transition
+from tocsin.engine.rule_health import Blind, KnownRules, RuleHealth, has_turned
+from tocsin.engine.rule_set import RuleSet
+from tocsin.engine.sample_log import SampleLog
+from tocsin.engine.sequence_rule import SequenceRuleRuntime
+from tocsin.engine.state_rule import StateRuleRuntime, lacks
+from tocsin.engine.venue_links import VenueLinks, hangs_on_link, is_down
 from tocsin.events import Account, Change, Entity, Instant, Key
 
 _REEVALUATE = 1.0  # seconds between looks at groups whose truth changes as time passes
@@ -44,18 +41,20 @@ class Engine:
     """Rule instances and their timers. `new_id` gives the ids of alerts."""
 
     def __init__(self, rules: Iterable[Rule], world: World, new_id: Callable[[], str]) -> None:
-        self._keeping = Keeping()
-        self._memory = Memory(self._keeping)
+        self._keeping = SampleLog()
+        self._memory = HistoryStore(self._keeping)
         self._world = world = self._memory.over(world)
-        self._lives = Lives()
-        self._sight = Sight(self._keeping)
-        self._familiar = Familiar(self._keeping)
-        self._occasions = Occasions(self._lives, self._sight, self._memory.tallies, new_id)
-        self._links = Links(self._lives)
-        self._following = Following(self._lives, self._sight, self._occasions, self._links.hold)
-        self._hours = Hours()
-        self._judging = Judging(world, self._lives, self._sight, new_id, links=self._links, hours=self._hours)
-        self._grouped = Grouped(world, self._judging.judge, self._hours.counts, self._links)
+        self._lives = InstanceStore()
+        self._sight = RuleHealth(self._keeping)
+        self._familiar = KnownRules(self._keeping)
+        self._occasions = EventRuleRuntime(self._lives, self._sight, self._memory.tallies, new_id)
+        self._links = VenueLinks(self._lives)
+        self._following = SequenceRuleRuntime(self._lives, self._sight, self._occasions, self._links.hold)
+        self._hours = ActiveHours()
+        self._judging = StateRuleRuntime(
+            world, self._lives, self._sight, new_id, links=self._links, hours=self._hours
+        )
+        self._grouped = GroupRuleRuntime(world, self._judging.judge, self._hours.counts, self._links)
         self._changeover = Changeover(
             self._lives, world, self._occasions, self._grouped, links=self._links, hours=self._hours
         )
@@ -63,7 +62,7 @@ class Engine:
         self._look_at: float | None = None  # steady: when all that goes by time is next judged
         self._looked_at = float("-inf")  # steady: when groups that go by time were last judged
         self._steady_began: datetime | None = None  # by the wall-clock, as it is set
-        self._rules = Rulebook(rules)
+        self._rules = RuleSet(rules)
         self._run()
 
     # ------------------------------------------------------------------------------------------------------- entrances
@@ -187,7 +186,7 @@ class Engine:
 
     def reload(self, rules: Iterable[Rule], now: Instant) -> list[Transition]:
         """Other rules from now on. A rule whose meaning is unchanged keeps its state and notices nothing."""
-        old, self._rules = self._rules, Rulebook(rules)
+        old, self._rules = self._rules, RuleSet(rules)
         self._hours.set(self._rules.running.values(), now)
         self._run()
         self._grouped.build(now)
@@ -213,11 +212,11 @@ class Engine:
     def acknowledge(self, alert_id: str, now: Instant) -> list[Transition]:
         """No more reminders of this alert."""
         for life in self._lives:
-            if isinstance(life, Instance) and life.alert_id == alert_id and life.state != "inactive":
+            if isinstance(life, AlertInstance) and life.alert_id == alert_id and life.state != "inactive":
                 life.acked, life.remind_at = True, None
                 self._lives.keep(life)
                 return [transition(life, Step(trace="acknowledged"), now)]
-            if isinstance(life, Reminding) and life.key == alert_id:
+            if isinstance(life, Reminder) and life.key == alert_id:
                 self._lives.forget(life)
                 return [transition(life, Step(trace="acknowledged"), now, keep=False)]
         return []
@@ -228,7 +227,7 @@ class Engine:
         lives = [
             life
             for life in self._lives
-            if isinstance(life, Instance) and life.entity in gone and not life.rule.is_group
+            if isinstance(life, AlertInstance) and life.entity in gone and not life.rule.is_group
         ]
         out = [moved for life in lives for moved in self._changeover.end(life, now, "forgotten")]
         self._memory.forget(gone)
@@ -240,9 +239,9 @@ class Engine:
         for venue in venues:
             self._links.forget(venue)
         for life in self._lives:
-            if isinstance(life, Awaiting):
+            if isinstance(life, PartialMatch):
                 out += self._following.venues_removed(life, venues, now)
-            elif isinstance(life, Instance) and life.entity.venue in venues:
+            elif isinstance(life, AlertInstance) and life.entity.venue in venues:
                 out += self._changeover.end(life, now, "venue removed")
         out += self._grouped.venues_removed(venues, now)
         for venue in venues:
@@ -291,7 +290,7 @@ class Engine:
         last = standing(structs.replace(change, state=over, replaces=None))
         key = instance_key(change.key)
         for life in [self._lives.get(rule, key) for rule in self._lives.rules_of(change.key)]:
-            if isinstance(life, Instance):
+            if isinstance(life, AlertInstance):
                 yield from self._changeover.end(life, now, f"another {change.kind} has this id", last)
         self._memory.forget((change.key,))
 
@@ -328,18 +327,18 @@ class Engine:
         taken.transitions += self._judging.standing(below, now, self._rules.reading_account)
         self._grouped.moved(below, taken, now)
 
-    def _timer(self, life: Life, change: Change | None, now: Instant) -> Iterator[Transition]:
+    def _timer(self, life: RuleInstance, change: Change | None, now: Instant) -> Iterator[Transition]:
         """A life's time has come. `change` is its entity as it stands, where the life is an instance."""
-        if isinstance(life, Quiet):
+        if isinstance(life, Cooldown):
             yield from self._occasions.quiet_over(life, now)
-        elif isinstance(life, Reminding):
+        elif isinstance(life, Reminder):
             yield from self._reminder(life, now)
-        elif isinstance(life, Awaiting):
+        elif isinstance(life, PartialMatch):
             yield from self._following.passed(life, now)
         else:
             yield from self._judging.passed(life, change, now)
 
-    def _reminder(self, life: Reminding, now: Instant) -> Iterator[Transition]:
+    def _reminder(self, life: Reminder, now: Instant) -> Iterator[Transition]:
         """What would remind out of hours does so when they begin."""
         if self._hours.counts(life.rule):
             yield self._occasions.remind(life, now)

@@ -10,8 +10,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from tocsin.engine.group import Fields, Group, Layout, Member, Value
-from tocsin.engine.identity import field_shown, field_text
+from tocsin.engine.aggregates import Fields, Group, Layout, Member, Value
+from tocsin.engine.keys import field_shown, field_text
 from tocsin.engine.language.nothing import why
 from tocsin.engine.model import World
 from tocsin.engine.rule import Condition, Rule

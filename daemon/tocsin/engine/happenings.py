@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
-from tocsin.engine.context import event_context
-from tocsin.engine.identity import group_fields
-from tocsin.engine.instance import revive, rule_record
+from tocsin.engine.alert_context import event_context
+from tocsin.engine.alert_instance import revive, rule_record
+from tocsin.engine.keys import group_fields
 from tocsin.engine.model import Context
 from tocsin.engine.rule import Rule, Truth
 from tocsin.events import Change, Instant, Key, iso
@@ -52,7 +52,7 @@ def happened(rule: Rule, change: Change, now: Instant, truth: Truth, missing: tu
 
 
 @dataclass(slots=True)
-class Quiet:
+class Cooldown:
     """A rule's cooldown for one instance (`per`): until when (wall-clock), and what it has held back.
 
     `latest` makes the context of the last of those, which is wanted only when the time is over or a record is written.
@@ -97,14 +97,14 @@ class Quiet:
         }
 
     @classmethod
-    def from_record(cls, rule: Rule, key: str, record: Mapping[str, Any], now: Instant) -> "Quiet":
+    def from_record(cls, rule: Rule, key: str, record: Mapping[str, Any], now: Instant) -> "Cooldown":
         latest = always(msgspec.convert(record["latest"], Context)) if record["latest"] else None
         until = revive(record["until"], now, rule.cooldown or 0.0)
         return cls(rule, key, Key(*record["entity"]), until, record["held"], latest)
 
 
 @dataclass(slots=True)
-class Reminding:
+class Reminder:
     """An event rule's alert that is repeated until acknowledged, at most 24 times."""
 
     rule: Rule
@@ -140,7 +140,7 @@ class Reminding:
         }
 
     @classmethod
-    def from_record(cls, rule: Rule, key: str, record: Mapping[str, Any], now: Instant) -> "Reminding":
+    def from_record(cls, rule: Rule, key: str, record: Mapping[str, Any], now: Instant) -> "Reminder":
         return cls(
             rule,
             key,

@@ -6,25 +6,25 @@ from functools import partial
 import msgspec
 
 from tocsin.engine import happenings
-from tocsin.engine.happenings import Quiet, Reminding, always
-from tocsin.engine.identity import cooldown_key, instance_key
-from tocsin.engine.instance import Instance
-from tocsin.engine.lives import Lives
+from tocsin.engine.alert_instance import AlertInstance
+from tocsin.engine.event_counter import EventCounter
+from tocsin.engine.happenings import Cooldown, Reminder, always
+from tocsin.engine.instances import InstanceStore, Step, transition
+from tocsin.engine.keys import cooldown_key, instance_key
 from tocsin.engine.model import Context, Transition
 from tocsin.engine.rule import Rule, Truth
-from tocsin.engine.sight import Sight
-from tocsin.engine.states import Step
-from tocsin.engine.tallies import Tallies
-from tocsin.engine.transitions import transition
+from tocsin.engine.rule_health import RuleHealth
 from tocsin.events import Change, Instant, Key
 
 _HELD_BACK = Step(trace="held back by cooldown")
 
 
-class Occasions:
+class EventRuleRuntime:
     """`new_id` gives the ids of alerts; each occasion that is told is an alert of its own."""
 
-    def __init__(self, lives: Lives, sight: Sight, tallies: Tallies, new_id: Callable[[], str]) -> None:
+    def __init__(
+        self, lives: InstanceStore, sight: RuleHealth, tallies: EventCounter, new_id: Callable[[], str]
+    ) -> None:
         self._lives = lives
         self._tallies = tallies
         self._sight = sight
@@ -61,17 +61,17 @@ class Occasions:
             return
         key = cooldown_key(rule, change)
         quiet = self._lives.get(rule.id, key)
-        if isinstance(quiet, Quiet) and quiet.until.steady <= now.steady:
+        if isinstance(quiet, Cooldown) and quiet.until.steady <= now.steady:
             yield from self.quiet_over(quiet, now)
             quiet = self._lives.get(rule.id, key)
-        if isinstance(quiet, Quiet):
+        if isinstance(quiet, Cooldown):
             if any(condition.followed for condition in rule.conditions):
                 context = always(context())  # windows move on
             quiet.hold(context)
             yield transition(quiet, _HELD_BACK, now, later=True)
             return
         yield from self._told(rule, change.key, context(), now, "happened")
-        quiet = Quiet(rule, key, change.key, now.later(rule.cooldown))
+        quiet = Cooldown(rule, key, change.key, now.later(rule.cooldown))
         self._lives.keep(quiet)
         yield transition(quiet, Step(trace="cooldown begins"), now)
 
@@ -83,7 +83,7 @@ class Occasions:
             context = happenings.happened(rule, change, now, truth, ())
             yield from self._told(rule, change.key, context, now, "edge")
 
-    def quiet_over(self, quiet: Quiet, now: Instant) -> Iterator[Transition]:
+    def quiet_over(self, quiet: Cooldown, now: Instant) -> Iterator[Transition]:
         """A cooldown has passed: what it held back is told with its count, and another one begins."""
         context = quiet.end(now)
         if context is None:
@@ -96,7 +96,7 @@ class Occasions:
             quiet.rule, quiet.entity, context, now, f"{context.suppressed} held back by cooldown"
         )
 
-    def quiet_ended(self, quiet: Quiet, now: Instant, why: str) -> Iterator[Transition]:
+    def quiet_ended(self, quiet: Cooldown, now: Instant, why: str) -> Iterator[Transition]:
         """The rule is gone or has no such cooldown any more: what was held back is told all the same."""
         context = quiet.end(now)
         self._lives.forget(quiet)
@@ -104,7 +104,7 @@ class Occasions:
         if context is not None:
             yield self._once(quiet.rule, quiet.entity, context, now, why)
 
-    def remind(self, life: Reminding, now: Instant) -> Transition:
+    def remind(self, life: Reminder, now: Instant) -> Transition:
         step = Step("reminder", life.remind(now), f"reminder {life.times} of {happenings.MOST_REMINDERS}")
         (self._lives.forget if life.exhausted else self._lives.keep)(life)
         return transition(life, step, now, keep=not life.exhausted)
@@ -116,11 +116,11 @@ class Occasions:
             yield self._once(rule, entity, context, now, trace)
             return
         frozen = msgspec.structs.replace(context, suppressed=0)
-        life = Reminding(rule, self._new_id(), frozen, entity, now.later(rule.repeat))
+        life = Reminder(rule, self._new_id(), frozen, entity, now.later(rule.repeat))
         self._lives.keep(life)
         yield transition(life, Step("firing", context, trace), now)
 
     def _once(self, rule: Rule, entity: Key, context: Context, now: Instant, trace: str) -> Transition:
         """Told, and over."""
-        life = Instance(rule, instance_key(entity), entity, alert_id=self._new_id())
+        life = AlertInstance(rule, instance_key(entity), entity, alert_id=self._new_id())
         return transition(life, Step("firing", context, trace), now, keep=False)

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from tocsin.alerts.decide import Gates
 from tocsin.alerts.silences import Silences
 from tocsin.alerts.wording import time_text
+from tocsin.engine.active_hours import Opening
 from tocsin.engine.calendars import Calendar
-from tocsin.engine.hours import Opening
 from tocsin.engine.model import Context, Transition
 from tocsin.engine.rule import Rule
 from tocsin.events import Instant

@@ -8,9 +8,9 @@ from typing import Any, TypeAlias
 from tocsin.alerts.decide import Routing, decide
 from tocsin.alerts.held import HeldAlert
 from tocsin.alerts.wording import time_text
-from tocsin.engine.links import hangs_on_link
 from tocsin.engine.model import Context
 from tocsin.engine.rule import Rule
+from tocsin.engine.venue_links import hangs_on_link
 from tocsin.events import Change, Instant, from_iso
 from tocsin.pipeline.gatekeeper import Gatekeeper
 from tocsin.quantities import duration_text

@@ -8,12 +8,12 @@ from typing import Any
 
 from msgspec import structs
 
-from tocsin.engine.group import Group
+from tocsin.engine.aggregates import Group
 from tocsin.engine.groups import Groups, label
-from tocsin.engine.keeping import Keeping
-from tocsin.engine.memory import Memory
+from tocsin.engine.history import HistoryStore
 from tocsin.engine.model import Sample, World
 from tocsin.engine.rule import Rule
+from tocsin.engine.sample_log import SampleLog
 from tocsin.entities import Entities
 from tocsin.events import Account, Change, Key
 from tocsin.ruletest.kept import NotRecorded, change_of, key_of, together
@@ -49,8 +49,8 @@ class Known:
         return Entities([*self.accounts.values(), *self._about], gap=False)
 
     @cached_property
-    def _memory(self) -> Memory:
-        memory = Memory(Keeping())
+    def _memory(self) -> HistoryStore:
+        memory = HistoryStore(SampleLog())
         memory.ask([self.rule])
         if series := sorted(memory.series()):
             kept = (row for name in series for row in self._reader.samples(name))

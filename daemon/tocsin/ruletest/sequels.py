@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from tocsin.alerts.wording import time_text
 from tocsin.engine import rule as rules
-from tocsin.engine import sequences
-from tocsin.engine.awaiting import Awaiting, First
+from tocsin.engine import sequence_rule
 from tocsin.engine.happenings import verdict
+from tocsin.engine.partial_match import First, PartialMatch
 from tocsin.engine.rule import Truth
 from tocsin.events import Change, Instant
 from tocsin.quantities import duration_text
@@ -46,7 +46,7 @@ class Sequels:
             if not record.get("sequence"):
                 continue
             try:
-                first = Awaiting.from_record(self._rule, key, record, Instant(now, 0.0)).first
+                first = PartialMatch.from_record(self._rule, key, record, Instant(now, 0.0)).first
             except (KeyError, TypeError, ValueError):
                 continue  # another version's: the daemon names it at its start, and doesn't go on with it
             if first is not None:
@@ -67,8 +67,8 @@ class Sequels:
         """Of each sequence the latest first event that is asked about and kept, with its number."""
         found: dict[str, tuple[int, Change]] = {}
         for number, change in self._known.happened(self._rule.events):
-            if sequences.is_first(self._rule, change):
-                found.setdefault(sequences.first_key(self._rule, self._sequel, change), (number, change))
+            if sequence_rule.is_first(self._rule, change):
+                found.setdefault(sequence_rule.first_key(self._rule, self._sequel, change), (number, change))
         return found.values()
 
     def waits(self, how_long: str, _first: Change) -> Sequel:
@@ -96,7 +96,7 @@ class Sequels:
 
     def _second(self, number: int, first: Change) -> Change | None:
         """The earliest event that counts for that first one; for `unless` also one that came before it."""
-        sequel, key = self._sequel, sequences.first_key(self._rule, self._sequel, first)
+        sequel, key = self._sequel, sequence_rule.first_key(self._rule, self._sequel, first)
         earliest = None
         for other, second in self._seconds:
             apart = (second.received - first.received).total_seconds()
@@ -104,13 +104,13 @@ class Sequels:
                 break
             if other == number or apart > sequel.within or (other < number and sequel.awaited):
                 continue
-            if sequences.second_key(self._rule, sequel, second) == key and self._counts(second, first):
+            if sequence_rule.second_key(self._rule, sequel, second) == key and self._counts(second, first):
                 earliest = second
         return earliest
 
     def _counts(self, second: Change, first: Change) -> bool:
         at = Instant(second.received, 0.0)
-        return sequences.belongs(self._rule, self._sequel, second, first, at)[0]
+        return sequence_rule.belongs(self._rule, self._sequel, second, first, at)[0]
 
 
 def _when(first: Change, second: Change) -> str:

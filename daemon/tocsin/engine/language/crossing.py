@@ -1,6 +1,6 @@
 """`crosses_above`, `crosses_below`: was on the other side when last known, and is now strictly beyond.
 
-What was last known may lie before a hole, in which the value or its limit was missing: `tocsin.engine.holes` remembers it.
+What was last known may lie before a hole, in which the value or its limit was missing: `tocsin.engine.last_known` remembers it.
 """
 
 from collections.abc import Callable, Mapping

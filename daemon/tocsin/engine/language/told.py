@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeAlias
 
-from tocsin.engine.informed import Aggregates
+from tocsin.engine.enriched_change import Aggregates
 from tocsin.engine.language.crossing import last_known
 from tocsin.engine.language.evaluate import evaluator
 from tocsin.engine.language.functions import function_of, needs_of, unit_of_node

@@ -1,4 +1,4 @@
-"""Functions of values over time. What they read is handed in with the change: `tocsin.engine.memory` fills the windows.
+"""Functions of values over time. What they read is handed in with the change: `tocsin.engine.history` fills the windows.
 
 Windows are judged on events only: between two events of its entity a window stands still.
 """

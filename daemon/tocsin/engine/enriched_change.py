@@ -55,7 +55,7 @@ class Aggregates(Protocol):
         ...
 
 
-class Informed(Change, frozen=True, kw_only=True):
+class EnrichedChange(Change, frozen=True, kw_only=True):
     """`windows`: by `Followed.name`. `counts`: events by the length of the window. `last_known`: by `Crossing.name`, what was
     known before a hole that is over with this change. Each is empty where nothing is known.
     """
@@ -77,7 +77,7 @@ def inform(
     counts: Mapping[timedelta, int] | None = None,
     group: Aggregates | None = None,
     last_known: Mapping[str, tuple[datetime, tuple[Decimal, Decimal]]] | None = None,
-) -> Informed:
+) -> EnrichedChange:
     """The change with these beside what it already knows."""
     known: dict[str, Any] = {}
     if windows is not None:
@@ -88,10 +88,10 @@ def inform(
         known["group"] = group
     if last_known is not None:
         known["last_known"] = last_known
-    if isinstance(change, Informed):
+    if isinstance(change, EnrichedChange):
         return structs.replace(change, **known)
     values = {name: getattr(change, name) for name in _FIELDS}
-    return Informed(**values, **{"windows": _NO_WINDOWS, "counts": _NO_COUNTS, **known})
+    return EnrichedChange(**values, **{"windows": _NO_WINDOWS, "counts": _NO_COUNTS, **known})
 
 
 def event_time(change: Change) -> datetime:

@@ -6,19 +6,17 @@ A link that is only being made (`connecting`, after a start) is down and not yet
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
-from tocsin.engine.awaiting import Awaiting
-from tocsin.engine.instance import Instance
-from tocsin.engine.lives import Life, Lives
+from tocsin.engine.alert_instance import AlertInstance
+from tocsin.engine.instances import InstanceStore, RuleInstance, Step, transition
 from tocsin.engine.model import Transition
+from tocsin.engine.partial_match import PartialMatch
 from tocsin.engine.rule import Rule
-from tocsin.engine.states import Step
-from tocsin.engine.transitions import transition
 from tocsin.events import Change, Instant
 
 _LOST = frozenset({"disconnected", "auth_failed", "refused"})
 _DOWN = _LOST | {"connecting"}
 _UNHELD = frozenset({"venue", "daemon"})
-End = Callable[[Life, Instant, str], Iterable[Transition]]
+End = Callable[[RuleInstance, Instant, str], Iterable[Transition]]
 
 
 def is_down(venue: Change) -> bool:
@@ -36,10 +34,10 @@ def hangs_on_link(rule: Rule) -> bool:
     return not rule.kinds & _UNHELD
 
 
-class Links:
+class VenueLinks:
     """The venues that are away."""
 
-    def __init__(self, lives: Lives) -> None:
+    def __init__(self, lives: InstanceStore) -> None:
         self._lives = lives
         self._down: set[str] = set()
         self._lost: set[str] = set()  # of those
@@ -80,11 +78,11 @@ class Links:
         for life in self._lives:
             if not hangs_on_link(life.rule):
                 continue
-            if isinstance(life, Awaiting):
+            if isinstance(life, PartialMatch):
                 if stays or not life.is_of((name,)):
                     continue
                 life.turn(partial(self.hold, life.rule), now)
-            elif isinstance(life, Instance) and life.entity.venue == name:
+            elif isinstance(life, AlertInstance) and life.entity.venue == name:
                 if self.resolves(life.rule, name) and life.state != "inactive":
                     yield from end(life, now, "venue lost")
                     continue

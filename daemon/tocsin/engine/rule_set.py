@@ -7,7 +7,7 @@ from tocsin.engine.rule import Rule
 from tocsin.events import Change
 
 
-class Rulebook:
+class RuleSet:
     """Rules by id, by what they look at, and in the order of the files. Those that aren't enabled don't run, but are known."""
 
     def __init__(self, rules: Iterable[Rule] = ()) -> None:

@@ -71,7 +71,7 @@ class Count:
 
 
 @dataclass(slots=True)
-class Instance:
+class AlertInstance:
     """A state rule's instance. `worst` and the others are of the rule's `value_of` field."""
 
     rule: Rule
@@ -191,7 +191,7 @@ class Instance:
     @classmethod
     def from_record(
         cls, rule: Rule, key: str, record: Mapping[str, Any], alive: Instant | None, now: Instant
-    ) -> "Instance":
+    ) -> "AlertInstance":
         """The instance as it was when the last run was last seen `alive`; its count stands still until `thaw`."""
         passed = float(record["passed"])
         if (since := record["since_steady"]) is not None and alive is not None:

@@ -10,11 +10,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TypeAlias
 
-from tocsin.engine.identity import entity_of, instance_key
-from tocsin.engine.informed import inform
-from tocsin.engine.keeping import Keeping
+from tocsin.engine.enriched_change import inform
+from tocsin.engine.keys import entity_of, instance_key
 from tocsin.engine.model import Sample
 from tocsin.engine.rule import Crossing, Rule
+from tocsin.engine.sample_log import SampleLog
 from tocsin.engine.windows import microseconds, moment
 from tocsin.events import Change, Key
 
@@ -23,7 +23,7 @@ Known: TypeAlias = tuple[datetime, tuple[Decimal, Decimal]]
 
 
 class Holes:
-    def __init__(self, keeping: Keeping) -> None:
+    def __init__(self, keeping: SampleLog) -> None:
         self._keeping = keeping
         self._asked: dict[str, dict[str, Crossing]] = {}  # by kind and name
         self._open: dict[Key, dict[str, Known]] = {}

@@ -13,13 +13,13 @@ time; `restore` takes it back.
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, TypeAlias
 
-from tocsin.engine.holes import Holes
-from tocsin.engine.identity import entity_of, happens_in, instance_key
-from tocsin.engine.informed import event_time, inform
-from tocsin.engine.keeping import Keeping
+from tocsin.engine.enriched_change import event_time, inform
+from tocsin.engine.event_counter import EventCounter
+from tocsin.engine.keys import entity_of, happens_in, instance_key
+from tocsin.engine.last_known import Holes
 from tocsin.engine.model import Sample, World
 from tocsin.engine.rule import Condition, Followed, Rule
-from tocsin.engine.tallies import Tallies
+from tocsin.engine.sample_log import SampleLog
 from tocsin.engine.windows import Extremes, Window, microseconds
 from tocsin.events import Change, Key
 
@@ -35,12 +35,12 @@ class _Asked(NamedTuple):
     where: Condition | None  # only of changes for which this isn't false
 
 
-class Memory:
-    def __init__(self, keeping: Keeping) -> None:
+class HistoryStore:
+    def __init__(self, keeping: SampleLog) -> None:
         self._asked: dict[str, tuple[_Asked, ...]] = {}  # by kind
         self._histories: dict[Key, dict[str, History]] = {}
         self._keeping = keeping
-        self.tallies = Tallies(keeping)
+        self.tallies = EventCounter(keeping)
         self._holes = Holes(keeping)
 
     # ------------------------------------------------------------------------------------------------ what is asked
@@ -181,7 +181,7 @@ class Memory:
 class _Remembered:
     """A world whose changes know what is remembered of them."""
 
-    def __init__(self, world: World, memory: Memory) -> None:
+    def __init__(self, world: World, memory: HistoryStore) -> None:
         self._world = world
         self._memory = memory
         self.account_of = world.account_of

@@ -15,7 +15,7 @@ _EXTREMES_AT_ONCE = 16  # rows that a value's extremes may leave before the stor
 Kept: TypeAlias = Sample | Faded
 
 
-class Keeping:
+class SampleLog:
     """`series` says what is followed or counted, `instance` of which entity or group."""
 
     def __init__(self) -> None:

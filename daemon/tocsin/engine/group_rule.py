@@ -3,19 +3,23 @@
 What comes about together is judged once, as it has become: between two of its changes a group is what it never was.
 """
 
+import json
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
-from tocsin.engine.group import Fields, Group
-from tocsin.engine.group_change import as_change, as_seen_by, group_key, groups_by
-from tocsin.engine.groups import Groups, Table
-from tocsin.engine.links import Links
-from tocsin.engine.lives import Life
+from msgspec import structs
+
+from tocsin.engine.aggregates import Fields, Group
+from tocsin.engine.enriched_change import EnrichedChange, inform
+from tocsin.engine.groups import Groups, Table, label
+from tocsin.engine.instances import RuleInstance
 from tocsin.engine.model import Taken, Transition, World
 from tocsin.engine.rule import Rule, Truth
-from tocsin.engine.rulebook import is_timed
-from tocsin.engine.states import verdict
-from tocsin.events import Change, Instant, Key
+from tocsin.engine.rule_set import is_timed
+from tocsin.engine.state_rule import verdict
+from tocsin.engine.venue_links import VenueLinks
+from tocsin.events import KINDS, Change, Entity, Instant, Key
 
 Judge = Callable[[Rule, str, Change, Instant], Sequence[Transition]]
 
@@ -27,7 +31,7 @@ class _Touched(NamedTuple):
     by: list[Taken]
 
 
-class Grouped:
+class GroupRuleRuntime:
     """`judge` judges an instance by its key and the change that stands for its group; `counts`: whether the rule's
     hours have begun.
     """
@@ -37,7 +41,7 @@ class Grouped:
         world: World,
         judge: Judge,
         counts: Callable[[Rule], bool],
-        links: Links,
+        links: VenueLinks,
     ) -> None:
         self._world = world
         self._groups = Groups(world)
@@ -148,7 +152,7 @@ class Grouped:
 
     # --------------------------------------------------------------------------------------------------- what is asked
 
-    def standing(self, life: Life, now: Instant) -> Change:
+    def standing(self, life: RuleInstance, now: Instant) -> Change:
         """The group that an instance is of, as it stands; without members where the rule doesn't group so any more."""
         if self.fits(life):
             group = self._groups.find(life.rule, life.key, life.entity.id, now.wall)
@@ -156,7 +160,7 @@ class Grouped:
             group = self._groups.vanished(life.entity.kind, life.key, life.entity.id)
         return as_change(life.rule, group, now.wall)
 
-    def fits(self, life: Life) -> bool:
+    def fits(self, life: RuleInstance) -> bool:
         """Whether the life is of a group as its rule, which runs, makes them."""
         per = life.rule.per or ()
         return life.rule in self._rules and groups_by(life.key) == frozenset(per)
@@ -165,3 +169,56 @@ class Grouped:
         """Each of the rule's groups, with what the rule comes to for it."""
         seen = (as_seen_by(rule, group, now.wall) for group in self._groups.of(rule, now.wall))
         return [(change, verdict(rule, change, now)) for change in seen]
+
+
+def group_key(group: Group) -> str:
+    """The text by which a group's instance of a rule is known."""
+    return json.dumps(group.known_by)
+
+
+def is_group_key(key: str) -> bool:
+    """Whether an instance is of a group, by its key; else it is of an entity."""
+    return key.startswith("{")
+
+
+def groups_by(key: str) -> frozenset[str]:
+    """The fields by which the group of that key is one."""
+    return frozenset(json.loads(key))
+
+
+def as_seen_by(rule: Rule, group: Group, now: datetime) -> EnrichedChange:
+    """The group as the rule judges it. Where nobody takes part any more and so nothing can be known, it has ended."""
+    change = as_change(rule, group, now)
+    if not group.taking_part and not change.ended:
+        asked = (condition for condition in (rule.when, rule.until) if condition is not None)
+        if any(condition.holds(change, now) is None for condition in asked):
+            return structs.replace(change, ended=True)
+    return change
+
+
+def as_change(rule: Rule, group: Group, now: datetime) -> EnrichedChange:
+    """The group as conditions and messages see it: what its entities have in common, as if it were one of them."""
+    kind, per = group.kind, group.per
+    state = _state(kind, per, group.currency(rule.put_together))
+    key = Key(per.get("venue") or "", kind, per.get("account") or "", label(per))
+    latest = group.latest
+    change = Change(
+        key=key,
+        events=(),
+        state=state,
+        previous=state,
+        origin=latest.origin if latest is not None else "synthetic",
+        time=latest.time if latest is not None else now,
+        received=latest.received if latest is not None else now,
+        known_since=latest.known_since if latest is not None else now,
+        ended=not group.live,
+        symbol=per.get("symbol"),
+    )
+    return inform(change, group=group)
+
+
+def _state(kind: str, per: Mapping[str, str | None], currency: str | None) -> Entity:
+    state = KINDS[kind]()
+    values = {"id": per.get("id"), "symbol": per.get("symbol"), "currency": currency}
+    known = {name: value for name, value in values.items() if value is not None and hasattr(state, name)}
+    return structs.replace(state, **known)

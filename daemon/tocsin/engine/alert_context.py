@@ -5,9 +5,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from tocsin.engine.identity import is_one_of
-from tocsin.engine.informed import Informed
-from tocsin.engine.instance import Instance
+from tocsin.engine.alert_instance import AlertInstance
+from tocsin.engine.enriched_change import EnrichedChange
+from tocsin.engine.keys import is_one_of
 from tocsin.engine.model import Context, Told
 from tocsin.engine.rule import Rule
 from tocsin.events import Change, Instant, computed, computed_text, number_text
@@ -41,7 +41,14 @@ def event_told(rule: Rule, change: Change) -> str | None:
 
 
 def state_context(
-    instance: Instance, change: Change, now: Instant, *, told: Told, condition: str, limit: str, reason: str
+    instance: AlertInstance,
+    change: Change,
+    now: Instant,
+    *,
+    told: Told,
+    condition: str,
+    limit: str,
+    reason: str,
 ) -> Context:
     """The context of a state rule's instance at a transition."""
     return _context(
@@ -141,7 +148,7 @@ def _context(
     suppressed: int = 0,
 ) -> Context:
     account = change.account_state
-    group = change.group if isinstance(change, Informed) else None
+    group = change.group if isinstance(change, EnrichedChange) else None
     left_out = group.left_out(rule.put_together) if group is not None else ()
     return Context(
         rule=rule.id,

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from datetime import timedelta
 from decimal import Decimal
 
-from tocsin.engine.identity import group_fields, group_of, retallied
-from tocsin.engine.informed import event_time, inform
-from tocsin.engine.keeping import Keeping
+from tocsin.engine.enriched_change import event_time, inform
+from tocsin.engine.keys import group_fields, group_of, retallied
 from tocsin.engine.rule import Rule
+from tocsin.engine.sample_log import SampleLog
 from tocsin.engine.windows import Window, microseconds
 from tocsin.events import Change
 
@@ -19,7 +19,7 @@ _LATE = microseconds(
 _ONE = Decimal(1)
 
 
-class _Tally:
+class _Count:
     """The events of one rule's instance, in each of the lengths that the rule counts in."""
 
     __slots__ = ("_windows", "longest")
@@ -36,15 +36,15 @@ class _Tally:
         return {length: len(window) for length, window in self._windows.items()}
 
 
-class Tallies:
+class EventCounter:
     """An instance in which nothing was counted for the whole of its length is forgotten: there are as many as live."""
 
-    def __init__(self, keeping: Keeping) -> None:
+    def __init__(self, keeping: SampleLog) -> None:
         self._keeping = keeping
         self._lengths: dict[str, tuple[timedelta, ...]] = {}  # of each series
         self._of_rule: dict[str, str] = {}  # the series of each rule that counts
         self._rules: dict[str, Rule] = {}  # and the other way round
-        self._tallies: dict[str, OrderedDict[str, _Tally]] = {}  # the longest untouched first
+        self._tallies: dict[str, OrderedDict[str, _Count]] = {}  # the longest untouched first
 
     def ask(self, rules: Iterable[Rule]) -> None:
         """These rules run from now on. What is counted otherwise than before begins at nothing."""
@@ -73,7 +73,7 @@ class Tallies:
         self._sweep(series, at)
         tally = tallies.get(instance)
         if tally is None:
-            tally = tallies[instance] = _Tally(self._lengths[series])
+            tally = tallies[instance] = _Count(self._lengths[series])
         longest = tally.longest
         removed = longest.removed
         tally.add(at)
@@ -107,7 +107,7 @@ class Tallies:
             instance = spelled
         tally = tallies.get(instance)
         if tally is None:
-            tally = tallies[instance] = _Tally(self._lengths[series])
+            tally = tallies[instance] = _Count(self._lengths[series])
         tally.add(at)
         tallies.move_to_end(instance)
         return True

@@ -39,7 +39,7 @@ class Turned:
     at: Instant
 
 
-class Hours:
+class ActiveHours:
     """The rules that have hours, and which of them count now. Between two calls of `passed` the answer stays the same."""
 
     def __init__(self) -> None:

@@ -1,16 +1,16 @@
-"""Which rules are blind: unknown, for want of some field, for everything that they concern."""
+"""Which rules are blind: unknown, for want of some field, for everything that they concern; and which ran last."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import NamedTuple
 
-from tocsin.engine.familiar import kept_as
-from tocsin.engine.keeping import Keeping
 from tocsin.engine.model import Sample
 from tocsin.engine.rule import Rule, Truth
+from tocsin.engine.sample_log import SampleLog
 from tocsin.events import Instant
 
 BLIND_AFTER = 3600.0  # seconds
-_SERIES = "told to be blind"
+_BLIND = "told to be blind"
 _LONG_AGO = float("-inf")
 
 
@@ -27,13 +27,13 @@ class Blind(NamedTuple):
         return f"rule {self.rule} could judge nothing for an hour, {want}"
 
 
-class Sight:
+class RuleHealth:
     """Notes what each rule's condition came to for what it concerns; `blind` looks again at those that long saw nothing.
 
     That a rule was told to be blind is kept for the next run: a restart tells nothing twice.
     """
 
-    def __init__(self, keeping: Keeping) -> None:
+    def __init__(self, keeping: SampleLog) -> None:
         self._unseeing: dict[str, float] = {}  # rule -> steady time since when nothing but unknown was seen
         self._missing: dict[str, tuple[str, ...]] = {}
         self._told: dict[str, str] = {}  # rule -> what it is kept as
@@ -68,7 +68,7 @@ class Sight:
                 self.forget(rule_id)
             else:
                 self._told[rule_id] = kept_as(rule)
-                self._keeping.mark(_SERIES, kept_as(rule), now.wall)
+                self._keeping.mark(_BLIND, kept_as(rule), now.wall)
                 found.append(Blind(rule_id, lacking))
         return found
 
@@ -82,7 +82,7 @@ class Sight:
         self._unseeing.pop(rule, None)
         self._missing.pop(rule, None)
         if (kept := self._told.pop(rule, None)) is not None:
-            self._keeping.fade(_SERIES, kept)
+            self._keeping.fade(_BLIND, kept)
 
     def missing(self, rule: str) -> tuple[str, ...]:
         """What the events of an event rule lacked, the first of them."""
@@ -92,9 +92,55 @@ class Sight:
         """Take up what the last run had kept; the samples that aren't of it pass through."""
         running = {kept_as(rule): rule.id for rule in rules}
         for sample in samples:
-            if sample.series != _SERIES:
+            if sample.series != _BLIND:
                 yield sample
             elif (rule := running.get(sample.instance)) is not None:
                 self._told[rule], self._unseeing[rule] = sample.instance, _LONG_AGO
             else:
-                self._keeping.fade(_SERIES, sample.instance)
+                self._keeping.fade(_BLIND, sample.instance)
+
+
+_RAN = "rules that ran"
+
+
+class KnownRules:
+    """Kept for the next run, so that a start tells of standing things only what is news: by rules that are."""
+
+    def __init__(self, keeping: SampleLog) -> None:
+        self._known: set[str] = set()  # by what they are kept as
+        self._keeping = keeping
+
+    def restore(self, samples: Iterable[Sample]) -> Iterator[Sample]:
+        """Take up what the last run had kept; the samples that aren't of it pass through."""
+        for sample in samples:
+            if sample.series == _RAN:
+                self._known.add(sample.instance)
+            else:
+                yield sample
+
+    def knows(self, rule: Rule) -> bool:
+        """Whether the rule ran last, and meant what it means now."""
+        return kept_as(rule) in self._known
+
+    def run(self, rules: Iterable[Rule], now: Instant) -> None:
+        """These rules run from now on."""
+        running = {kept_as(rule): None for rule in rules}
+        for gone in sorted(self._known - running.keys()):
+            self._keeping.fade(_RAN, gone)
+        for new in running:
+            if new not in self._known:
+                self._keeping.mark(_RAN, new, now.wall)
+        self._known = set(running)
+
+
+def kept_as(rule: Rule) -> str:
+    """The rule as what it means, in one text."""
+    return f"{rule.id} {rule.fingerprint}"
+
+
+def has_turned(rule: Rule, since: datetime, now: datetime) -> bool:
+    """Whether the rule's hours may have begun in that time (UTC)."""
+    if rule.active is None:
+        return False
+    turns = rule.active.next_change(since)
+    return (turns is not None and turns <= now) or rule.active.is_open(since) != rule.active.is_open(now)

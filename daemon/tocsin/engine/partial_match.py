@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from tocsin.engine.instance import rule_record
+from tocsin.engine.alert_instance import rule_record
 from tocsin.engine.rule import Rule
 from tocsin.events import Change, Instant, Key, from_iso, iso
 from tocsin.events.vocabulary import from_plain, to_plain
@@ -83,7 +83,7 @@ class First(Heard):
 
 
 @dataclass(slots=True)
-class Awaiting:
+class PartialMatch:
     """What waits, and what came before, for one rule and one group of events that belong together (`key`, of one page).
 
     Only the first page knows what came before. `entity` is what was last heard of in it. `sign` tells what the rule
@@ -170,7 +170,7 @@ class Awaiting:
         }
 
     @classmethod
-    def from_record(cls, rule: Rule, key: str, record: Mapping[str, Any], now: Instant) -> "Awaiting":
+    def from_record(cls, rule: Rule, key: str, record: Mapping[str, Any], now: Instant) -> "PartialMatch":
         """What stood still does so until `turn`. KeyError, TypeError or ValueError where another version had written it."""
         first = record["first"]
         return cls(

@@ -1,0 +1,287 @@
+"""`then` and `unless`: one event, and another one that has to follow it, or must not come: what belongs together, and what is told.
+
+then      first ──── second: told at the second       first ──── (within) ──── forgotten
+unless    first ──── (within) ──── told               first ──── second: nothing to tell
+second ─── first: nothing to tell, if the second is not older than `within`
+"""
+
+import json
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from tocsin.engine.alert_context import event_context
+from tocsin.engine.instances import InstanceStore, Step, transition
+from tocsin.engine.keys import field_text, group_fields, group_of, happens_in, is_one_of
+from tocsin.engine.model import Context, Transition
+from tocsin.engine.occasions import EventRuleRuntime
+from tocsin.engine.partial_match import First, Heard, PartialMatch
+from tocsin.engine.rule import Rule, Sequel, Truth
+from tocsin.engine.rule_health import RuleHealth
+from tocsin.events import Change, Instant
+from tocsin.events.vocabulary import is_caseless
+from tocsin.quantities import duration_text
+
+
+class Second(Change, frozen=True, kw_only=True):
+    """A second event, beside the first one that `first.FIELD` speaks of."""
+
+    first: Change
+    last_known: Mapping[str, Any]
+
+
+def second_of(change: Change, first: Change) -> Second:
+    known = getattr(change, "last_known", {})
+    fields = {name: getattr(change, name) for name in Change.__struct_fields__}
+    return Second(**fields, first=first, last_known=known)
+
+
+def sign(rule: Rule) -> str:
+    """What a rule asks of the events of a sequence, but for how long and by which conditions of the first."""
+    sequel = rule.sequel
+    if sequel is None:
+        return ""
+    when = sequel.when.source if sequel.when else None
+    return json.dumps(
+        [
+            sequel.awaited,
+            sorted(rule.events),
+            sorted(sequel.events),
+            when,
+            sorted(sequel.match),
+            group_fields(rule),
+        ]
+    )
+
+
+def is_first(rule: Rule, change: Change) -> bool:
+    return change.kind in rule.kinds and happens_in(change, rule.events)
+
+
+def is_second(sequel: Sequel, change: Change) -> bool:
+    return change.kind in sequel.kinds and bool(_seconds(sequel, change))
+
+
+def is_both(rule: Rule, sequel: Sequel, change: Change) -> bool:
+    """Whether one message tells of a first and a second event, the second being another one (and, if awaited, later)."""
+    seconds = _seconds(sequel, change)
+    firsts = [place for place, name in enumerate(change.events) if is_one_of(name, rule.events)]
+    return any(
+        second > first if sequel.awaited else second != first for first in firsts for second in seconds
+    )
+
+
+def first_key(rule: Rule, sequel: Sequel, change: Change) -> str:
+    return _key(rule, change, _matched(rule, sequel, change, second=False))
+
+
+def second_key(rule: Rule, sequel: Sequel, change: Change) -> str | None:
+    """The sequence that a second event belongs to; None where it can belong to none."""
+    values = _matched(rule, sequel, change, second=True)
+    return None if None in values else _key(rule, change, values)
+
+
+def belongs(
+    rule: Rule, sequel: Sequel, change: Change, first: Change, now: Instant
+) -> tuple[bool, tuple[str, ...]]:
+    """Whether a second event counts for that first one, and what was missing to know it.
+
+    Unknown tells, unless the rule says to ignore it: an awaited second then counts, one that must not come doesn't.
+    """
+    if sequel.when is None:
+        return True, ()
+    second = second_of(change, first)
+    truth: Truth = sequel.when.holds(second, now.wall)
+    if truth is not None:
+        return truth, ()
+    tells = rule.if_unknown == "tell"
+    missing = sequel.when.missing(second, now.wall) if tells else ()
+    return tells is sequel.awaited, missing
+
+
+def first_told(rule: Rule, change: Change, now: Instant) -> Iterator[str]:
+    """What the rule's own conditions saw, in words."""
+    for condition in (rule.where, rule.when):
+        if condition is not None and condition.holds(change, now.wall) is True:
+            yield condition.told(change, now.wall)
+
+
+def completed_context(
+    rule: Rule, first: First, second: Change, now: Instant, *, missing: tuple[str, ...] = ()
+) -> Context:
+    """What is told when the second has come: of the first event's entity, as it stands now where it is the same."""
+    sequel, told = rule.sequel, [first.condition]
+    assert sequel is not None, "only rules with a sequel have sequences"  # noqa: S101 - a bug of ours
+    if sequel.when is not None and not missing:
+        told.append(sequel.when.told(second_of(second, first.change), now.wall))
+    same = second.key == first.change.key
+    shown = msgspec.structs.replace(second, events=first.change.events) if same else first.change
+    name = second.events[_seconds(sequel, second)[-1]]
+    context = _context(rule, shown, now, told, (*first.missing, *missing))
+    return msgspec.structs.replace(context, event=f"{context.event}, then {name}")
+
+
+def over_context(rule: Rule, sequel: Sequel, first: First, now: Instant) -> Context:
+    """What is told when the time is over and the second has not come."""
+    span = duration_text(timedelta(seconds=sequel.within))
+    context = _context(rule, first.change, now, [first.condition], first.missing)
+    return msgspec.structs.replace(
+        context, event=f"{context.event}, no {' or '.join(sequel.events)} within {span}"
+    )
+
+
+def _context(rule: Rule, shown: Change, now: Instant, told: list[str], missing: tuple[str, ...]) -> Context:
+    condition = " and ".join(filter(None, told))
+    return event_context(rule, shown, now, condition=condition, missing=tuple(dict.fromkeys(missing)))
+
+
+def _seconds(sequel: Sequel, change: Change) -> list[int]:
+    """The places of the second's names among what happened."""
+    return [place for place, name in enumerate(change.events) if is_one_of(name, sequel.events)]
+
+
+def _matched(rule: Rule, sequel: Sequel, change: Change, *, second: bool) -> list[str | None]:
+    """The values by which the second event belongs to the first. Case tells nothing where it does so in neither field."""
+    found = []
+    for theirs, ours in sequel.match:
+        exact = not (is_caseless(theirs, sequel.kinds) and is_caseless(ours, rule.kinds))
+        found.append(field_text(change, theirs if second else ours, exact=exact))
+    return found
+
+
+def _key(rule: Rule, change: Change, matched: list[str | None]) -> str:
+    return json.dumps(["sequence", *group_of(rule, change), *matched])
+
+
+class SequenceRuleRuntime:
+    """`held(rule, venue)`: whether time stands still for it because the venue is away."""
+
+    def __init__(
+        self,
+        lives: InstanceStore,
+        sight: RuleHealth,
+        occasions: EventRuleRuntime,
+        held: Callable[[Rule, str], bool],
+    ) -> None:
+        self._lives = lives
+        self._sight = sight
+        self._occasions = occasions
+        self._held = held
+
+    def happened(self, rule: Rule, change: Change, now: Instant) -> Iterator[Transition]:
+        """An event that may be a first one, a second one, or both. What completes a sequence begins no other one."""
+        sequel = rule.sequel
+        if sequel is None:
+            return
+        second = is_second(sequel, change)
+        completed = False
+        if second:
+            completed = yield from self._second(rule, sequel, change, now)
+        if not completed and is_first(rule, change):
+            yield from self._first(rule, sequel, change, now)
+        if second and not sequel.awaited:
+            yield from self._remembered(rule, sequel, change, now)
+
+    def passed(self, life: PartialMatch, now: Instant) -> Iterator[Transition]:
+        """The time of something in it is over: what was awaited is not told any more, what had not to come is."""
+        sequel = life.rule.sequel
+        over = life.take_over(now)
+        yield self._kept(life, "its time is over", now)
+        if over is not None and sequel is not None and not sequel.awaited:
+            context = partial(over_context, life.rule, sequel, over, now)
+            yield from self._occasions.raised(life.rule, over.change, context, now)
+
+    def venues_removed(
+        self, life: PartialMatch, venues: Collection[str], now: Instant
+    ) -> Iterator[Transition]:
+        """What is of these venues ends; what is of others goes on."""
+        if life.is_of(venues):
+            life.leave(venues)
+            yield self._kept(life, "venue removed", now)
+
+    def _second(
+        self, rule: Rule, sequel: Sequel, change: Change, now: Instant
+    ) -> Generator[Transition, None, bool]:
+        """Returns whether it completed what was awaited."""
+        key = second_key(rule, sequel, change)
+        completed = False
+        for life in self._lives.pages(rule.id, key) if key is not None else ():
+            if life.is_due(now):
+                yield from self.passed(life, now)
+            first = life.first
+            if first is None or not life.reaches(first, change.venue, now):
+                continue
+            counts, missing = belongs(rule, sequel, change, first.change, now)
+            if not counts:
+                continue
+            life.first = None
+            yield self._kept(life, f"the second came: {', '.join(change.events)}", now)
+            if sequel.awaited:
+                completed = True
+                context = partial(completed_context, rule, first, change, now, missing=missing)
+                yield from self._occasions.raised(rule, first.change, context, now)
+        return completed
+
+    def _first(self, rule: Rule, sequel: Sequel, change: Change, now: Instant) -> Iterator[Transition]:
+        change, truth, missing = self._occasions.verdict(rule, change, now)
+        if rule.if_unknown == "ignore":
+            self._sight.note(rule, truth, now.steady, missing)
+        if truth is False or (truth is None and rule.if_unknown == "ignore"):
+            return
+        first = First(
+            change=change,
+            at=now,
+            stands=self._stands(rule, change, now),
+            within=sequel.within,
+            condition=" and ".join(first_told(rule, change, now)),
+            missing=missing,
+        )
+        if is_both(rule, sequel, change):
+            counts, unknown = belongs(rule, sequel, change, change, now)
+            if counts and sequel.awaited:
+                context = partial(completed_context, rule, first, change, now, missing=unknown)
+                yield from self._occasions.raised(rule, change, context, now)
+            if counts:
+                return
+        life = self._life(rule, first_key(rule, sequel, change), change)
+        if life.is_due(now):
+            yield from self.passed(life, now)
+        if any(
+            life.reaches(one, change.venue, now) and belongs(rule, sequel, one.change, change, now)[0]
+            for one in life.before
+        ):
+            return
+        yield self._waits(life, first, now)
+
+    def _waits(self, life: PartialMatch, first: First, now: Instant) -> Transition:
+        """The latest counts where a second is awaited; else each waits in a life of its own."""
+        rule, sequel = life.rule, life.rule.sequel
+        if life.first is not None and sequel is not None and not sequel.awaited:
+            life = PartialMatch(rule, self._lives.new_page(life.key), first.change.key, sign(rule))
+        life.first, life.entity = first, first.change.key
+        return self._kept(life, "the first came", now)
+
+    def _remembered(self, rule: Rule, sequel: Sequel, change: Change, now: Instant) -> Iterator[Transition]:
+        key = second_key(rule, sequel, change)
+        if key is None:
+            return
+        life = self._life(rule, key, change)
+        life.remember(Heard(change=change, at=now, stands=self._stands(rule, change, now)))
+        yield self._kept(life, "the second came first", now)
+
+    def _life(self, rule: Rule, key: str, change: Change) -> PartialMatch:
+        """The sequence's first life, as it is or to be begun."""
+        life = self._lives.get(rule.id, key)
+        return life if isinstance(life, PartialMatch) else PartialMatch(rule, key, change.key, sign(rule))
+
+    def _stands(self, rule: Rule, change: Change, now: Instant) -> Instant | None:
+        """What a venue tells while it is away stands still from the first."""
+        return now if self._held(rule, change.venue) else None
+
+    def _kept(self, life: PartialMatch, why: str, now: Instant) -> Transition:
+        keep = bool(life)
+        (self._lives.keep if keep else self._lives.forget)(life)
+        return transition(life, Step(trace=why), now, keep=keep)
