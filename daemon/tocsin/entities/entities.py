@@ -5,7 +5,7 @@
 Pure but for its own memory: no I/O, no clock. Called in the order in which things were received.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import datetime
 from itertools import islice
 
@@ -106,21 +106,21 @@ class Entities:
 
     def apply(self, venue: str, observed: Observed, received: Instant, raw: str | None) -> list[Change]:
         """What a message that says only this changes; see `take`."""
-        return list(self.take(venue, (observed,), received, raw))
+        return self.take(venue, (observed,), received, raw)
 
     def take(
         self, venue: str, message: Iterable[Observed], received: Instant, raw: str | None
-    ) -> Iterator[Change]:
+    ) -> list[Change]:
         """What one message changes, observation by observation, in order; nothing where it says nothing new.
 
         A Change without events is a new state in which nothing happened (an opening picture): to be stored and
-        judged. What an Occurrence tells of isn't kept: `get` still answers with what was known before. To be taken to
-        its end before the next message.
+        judged. What an Occurrence tells of isn't kept: `get` still answers with what was known before. All of the
+        message is known when the first of its changes is judged.
         """
-        for observed in message:
-            yield from self._applied(venue, observed, received, raw)
+        changes = [change for observed in message for change in self._applied(venue, observed, received, raw)]
         self._operations.message_over()
         self._trades.message_over()
+        return changes
 
     def _applied(self, venue: str, observed: Observed, received: Instant, raw: str | None) -> list[Change]:
         if isinstance(observed, Observation):

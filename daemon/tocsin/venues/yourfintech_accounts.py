@@ -1,6 +1,7 @@
 """What Yourfintech's prices and account events mean. All dates are microseconds since 1970, whatever their names say."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from msgspec import UNSET, Raw, Struct, UnsetType, structs
@@ -96,13 +97,16 @@ def _account_update(row: _Account, operation: _Operation | UnsetType | None, par
     change = part.number(operation.delta, "operation.delta")
     state = structs.replace(_account(row, part, cause), change=change)
     balances = part.each([operation], lambda each: _balance(state, each, part), "operation")
-    return [
-        Observation(state=state, account=account, event="account.updated", time=time, operation=id_),
-        *(
-            Observation(state=balance, account=account, event=named, time=time, operation=id_)
-            for balance in balances
-        ),
+    as_it_stands = Observation(
+        state=state, account=account, event="account.updated", time=time, operation=id_
+    )
+    brought_about = [
+        Observation(state=balance, account=account, event=named, time=time, operation=id_)
+        for balance in balances
     ]
+    # A cause comes before what it brought about, where the venue's own times say that it did.
+    is_result = isinstance(state.updated, datetime) and isinstance(time, datetime) and time <= state.updated
+    return [*brought_about, as_it_stands] if is_result else [as_it_stands, *brought_about]
 
 
 def _balance(account: Account, operation: _Operation, part: Part) -> Balance:
