@@ -126,8 +126,9 @@ async def test_in_the_middle_of_traffic(folder, exchange, hook):
     eras: list[list[int]] = []  # what was canceled in each life of the daemon
     async with folder.running(secrets=exchange.secrets) as daemon:
 
-        def alerts() -> int:
-            return folder.rows("SELECT count(*) FROM alerts")[0][0]
+        def alerts(since: int = 0) -> int:
+            query = "SELECT count(*) FROM alerts WHERE CAST(entity AS INTEGER) >= ?"
+            return folder.rows(query, since)[0][0]
 
         async def trade(era: int) -> None:
             while True:
@@ -142,7 +143,10 @@ async def test_in_the_middle_of_traffic(folder, exchange, hook):
             await connected(daemon, "spot")
             async with trio.open_nursery() as trading:
                 trading.start_soon(trade, era)
-                await daemon.until(lambda at=kill_at: alerts() >= at, f"{kill_at} alerts are in the books")
+                await daemon.until(
+                    lambda at=kill_at, since=1000 * (era + 1): alerts() >= at and alerts(since) > 5,
+                    f"{kill_at} alerts are in the books, some of them of this life",
+                )
                 daemon.kill()
                 trading.cancel_scope.cancel()
             with trio.fail_after(PATIENCE):

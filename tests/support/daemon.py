@@ -30,7 +30,7 @@ from support.receivers import (
 )
 from tocsin.events import iso
 
-PATIENCE = 60.0  # seconds for anything to happen; a machine under load is slow
+PATIENCE = 180.0  # seconds for anything to happen; a machine under load is slow
 _LOOK_EVERY = 0.03  # seconds
 
 SLACK_TOKENS = "T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ"

@@ -53,7 +53,7 @@ def build_shim(folder: Path) -> Path:
     source, library = folder / "hang.c", folder / "hang.so"
     source.write_text(_SHIM)
     subprocess.run(
-        ["cc", "-shared", "-fPIC", "-O1", "-o", str(library), str(source), "-ldl"], check=True, timeout=60
+        ["cc", "-shared", "-fPIC", "-O1", "-o", str(library), str(source), "-ldl"], check=True, timeout=180
     )
     return library
 

@@ -89,9 +89,11 @@ FLOODS = [
 async def serve(flood: Flood, peer: Peer) -> None:
     """Let the client in, and pour."""
     if flood.bare:
-        asked = json.loads(await peer.stream.receive_some())
-        said = server_message(auth_result={"result": "success"}, message_id=asked["message_id"])
-        await peer.raw(json.dumps(said).encode() + b"\r\n")
+        if not (said := await peer.stream.receive_some()):
+            raise trio.BrokenResourceError("the client is gone")
+        asked = json.loads(said)
+        answer = server_message(auth_result={"result": "success"}, message_id=asked["message_id"])
+        await peer.raw(json.dumps(answer).encode() + b"\r\n")
     else:
         await peer.accept()
         await peer.message()

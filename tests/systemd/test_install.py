@@ -52,7 +52,7 @@ def test_the_program_runs_from_its_own_environment(image):
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=180,
     )
     assert Path(told.stdout.strip()).is_relative_to(image / "opt/tocsin/lib")  # not the checkout
 
@@ -161,7 +161,7 @@ def test_it_needs_root():
         input=INSTALL.read_text(),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
     )
     assert done.returncode == 1
     assert "this needs root" in done.stderr

@@ -26,14 +26,14 @@ def test_systemd_finds_nothing_to_say_about_the_unit(tmp_path):
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_the_unit_leaves_little_open():
     command = ["systemd-analyze", "security", "--offline=true", "--no-pager", UNIT]
-    told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    told = subprocess.run(command, capture_output=True, text=True, timeout=180, check=True).stdout
     exposure = re.search(r"Overall exposure level .*: ([0-9.]+)", told)
     assert exposure is not None
     assert float(exposure[1]) <= 1.5, told

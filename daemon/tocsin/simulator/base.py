@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
+import hypercorn.trio.run
 import trio
 from hypercorn.config import Config
+from hypercorn.events import Closed, Event
 from hypercorn.trio import serve
+from hypercorn.trio.tcp_server import TCPServer
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -17,6 +20,19 @@ from starlette.routing import BaseRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 _BACKLOG = 1000  # messages waiting for a client that doesn't read; one more and it is dropped
+
+
+class _Server(TCPServer):
+    """hypercorn 0.18 may shut a connection while it answers the peer's Close there, and raises: it is gone, no more."""
+
+    async def protocol_send(self, event: Event) -> None:
+        try:
+            await super().protocol_send(event)
+        except trio.BusyResourceError:
+            await self.protocol.handle(Closed())
+
+
+hypercorn.trio.run.TCPServer = _Server  # type: ignore[attr-defined]  # it offers no other way
 
 
 class Client:
