@@ -243,8 +243,96 @@ def test_what_we_worked_out_is_rounded_but_never_so_that_the_limit_reads_wrong(
     values = {"kind": kind, "value_of": name, "value": exact, "value_at_start": exact, "worst": exact}
     told = context(fields={"currency": "USD", name: exact}, bounds=bounds, derived=(name,), **values)
     assert titled(told).startswith(f"🟠 {shown} ")
-    wire = context(fields={"currency": "USD", name: exact}, bounds=bounds, **values)
-    assert titled(wire).startswith(f"🟠 {exact} ") or titled(wire).startswith(f"🟠 {exact}%")
+
+
+@pytest.mark.parametrize(
+    ("name", "wire", "bounds", "shown"),
+    [
+        ("profit", "-388.1", (), "-388.1 USD"),
+        ("profit", "-0.7826999999998634", (), "-0.78 USD"),
+        ("profit", "-49.9999999999998634", ("-50",), "-49.9999999999999 USD"),
+        ("profit", "0.12345678", (), "0.12345678 USD"),
+        ("margin_level", "142.282539728857", (), "142.28 %"),
+        ("price", "60000.50", (), "60000.50"),
+        ("price", "7831.1600000000", (), "7831.16"),
+        ("price", "0.000123456789", (), "0.00012345679"),
+        ("price", "1.00000000", (), "1"),
+        ("price", "1e-8", (), "0.00000001"),
+        ("price", "0E-16", (), "0"),
+        ("price", "1200", (), "1200"),
+    ],
+)
+def test_a_venue_s_own_digits_are_shown_as_far_as_they_say_anything(name, wire, bounds, shown):
+    values = {"value_of": name, "value": wire, "value_at_start": wire, "worst": wire}
+    kind = {"margin_level": "account", "profit": "position"}.get(name, "ticker")
+    told = context(kind=kind, fields={"currency": "USD", name: wire}, bounds=bounds, **values)
+    assert titled(told).startswith(f"🟠 {shown} ")
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"condition": "abs(profit) 60 > 50", "words": "size of profit 60 > 50"}, "firing: size of profit 60 > 50"),
+        ({"condition": "profit -60 < -50", "words": None}, "firing: profit -60 < -50"),
+        ({"event": "position.closed", "condition": 'default(reason, "") is ', "words": ""}, "firing: position.closed"),
+        ({"event": "position.closed", "words": "reason is sl", "reason": "sl"}, "firing: position.closed, reason is sl"),
+        ({"event": "position.closed", "words": "", "reason": "sl"}, "firing: position.closed (sl)"),
+    ],
+)  # fmt: skip
+def test_a_condition_is_said_in_words(changes, line):
+    """None: an older version kept it."""
+    assert line in lines(context(**changes))
+
+
+BARE = {"value": None, "value_of": None, "worst": None, "value_at_start": None, "rule": "r"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (
+            {"kind": "venue", "entity": "fx", "symbol": None, "words": "status is silent", "state": "reminder",
+             "fields": {"status": "silent", "since": "2026-01-01T00:00:00Z", "reason": "no data for 1m"}},
+            ["where: fx", "reminder: status is silent", "since: 00:00:00 UTC", "  reason no data for 1m", "rule: r, warning"],
+        ),
+        (
+            {"event": "order.canceled", "kind": "order", "entity": "o1", "words": "filled is 0", "value_of": "filled", "value": "0",
+             "fields": {"side": "buy", "filled": "0", "amount": "3"}},
+            ["where: fx", "firing: order.canceled, filled is 0", "when: 00:00:00 UTC", "order o1, BTCUSD buy", "  amount 3",
+             "rule: r, warning"],
+        ),
+        (
+            {"event": "position.closed", "words": "reason is sl", "reason": "sl",
+             "fields": {"side": "long", "reason": "sl", "currency": "USD", "status": "closed", "profit": "-3"}},
+            ["where: fx", "firing: position.closed, reason is sl", "when: 00:00:00 UTC", "position p1, BTCUSD long",
+             "  profit -3, currency USD", "rule: r, warning"],
+        ),
+        (
+            {"event": "account.updated", "kind": "account", "entity": ACCOUNT, "account": ACCOUNT, "symbol": None,
+             "words": "balance changed from 100 to 101", "value_of": "balance", "value": "101",
+             "fields": {"balance": "101", "currency": "USD"}},
+            [f"where: fx, account Main ({ACCOUNT[:8]}…)", "firing: account.updated, balance changed from 100 to 101",
+             "when: 00:00:00 UTC", "  currency USD", "rule: r, warning"],
+        ),
+        (
+            {"kind": "position", "words": "profit -40 <= -40", "value_of": "profit", "value": "-40", "worst": "-50",
+             "fields": {"side": "long", "profit": "-40", "currency": "USD", "status": "open"}},
+            ["where: fx", "firing: profit -40 <= -40", "  profit -40 USD, worst -50", "since: 00:00:00 UTC",
+             "position p1, BTCUSD long", "  status open", "rule: r, warning"],
+        ),
+        (
+            {"kind": "contract", "entity": "c1", "symbol": None, "words": "status is failed", "fields": {"status": "failed", "side": "sell"}},
+            ["where: fx", "firing: status is failed", "since: 00:00:00 UTC", "contract c1 sell", "rule: r, warning"],
+        ),
+        (
+            {"kind": "daemon", "venue": "tocsin", "entity": "tocsin", "symbol": None, "event": "daemon.degraded", "reason": "full",
+             "words": "", "fields": {"reason": "full"}},
+            ["where: tocsin", "firing: daemon.degraded (full)", "when: 00:00:00 UTC", "rule: r, warning"],
+        ),
+    ],
+)  # fmt: skip
+def test_a_body_says_each_fact_once(changes, told):
+    assert lines(context(**BARE | changes)) == told
 
 
 def test_a_venue_s_text_forges_no_line_and_calls_nobody():

@@ -40,7 +40,7 @@ def said(template, **changes) -> str:
     ("template", "text"),
     [
         ("{{ symbol }} {{ side }} is down {{ profit }} {{ currency }}", "bitcoin long is down -60.00 USD"),
-        ("{{ amount }}", "1e-8"),
+        ("{{ amount }}", "0.00000001"),
         ("{{ profit - 1 }}", "-61.00"),
         ("{% if profit < -50 %}bad{% endif %}", "bad"),
         ("{{ '%.1f' % profit }} {{ '%.1f'|format(profit) }}", "-60.0 -60.0"),
@@ -51,7 +51,7 @@ def said(template, **changes) -> str:
         ("{{ account }} {{ account.equity }} {{ account_name }}", "main 1000.10 main (9020b4e5)"),
         ("{{ symbol_name }}", "bitcoin"),
         ("{% if symbol == 'BTCUSD' and account == '9020b4e5' %}{{ symbol ~ '!' }}{% endif %}", "bitcoin!"),
-        ("{{ what }}, {{ where }}", "bitcoin long 1e-8, fx main"),
+        ("{{ what }}, {{ where }}", "bitcoin long 0.00000001, fx main"),
         ("{{ opened.strftime('%H:%M') }} {{ opened|strftime('%d.%m.') }} {{ opened.hour }}", "09:00 01.01. 9"),
         ("{{ profit / 7 }}", "-8.5714286"),
         ("{{ stop_loss }}", "missing"),
@@ -60,7 +60,7 @@ def said(template, **changes) -> str:
         ("{{ members|length }}", "0"),
         ("{{ 'a' ~ profit ~ none }}", "a-60.00missing"),
         ("{% for n in [1, 2] %}{{ loop.index }}:{{ n }} {% endfor %}", "1:1 2:2"),
-        ("{{ [profit, amount]|join(' and ') }}", "-60.00 and 1e-8"),
+        ("{{ [profit, amount]|join(' and ') }}", "-60.00 and 0.00000001"),
         ("{{ side.upper() }} {{ side|upper }}", "LONG LONG"),
     ],
 )  # fmt: skip
@@ -164,9 +164,8 @@ def test_what_we_worked_out_is_rounded_where_it_is_shown_and_exact_where_it_is_c
         "account_fields": {"equity": "1000.125001"},
     }
     assert said(template, fields=values, value="-60.12345678901", **more) == "-60.12 yes -60.12 1000.13"
-    assert (
-        told(None, title="{{ profit }}", fields=values).title == "🟠 -60.12345678901"
-    )  # the wire's own digits
+    values = {"profit": "-60.1234567", "currency": "USD"}
+    assert told(None, title="{{ profit }}", fields=values).title == "🟠 -60.1234567"  # the wire's own digits
 
 
 def test_a_template_can_tell_an_end_from_a_recovery():

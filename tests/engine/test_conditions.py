@@ -73,3 +73,28 @@ def test_half_a_character_in_a_venues_text_does_no_harm() -> None:
 def test_a_long_text_is_cut_where_it_is_told() -> None:
     condition = sound(text_node('reason != "x"'), "order")
     assert len(condition.told(change("order", {"reason": "y" * 5000}), NOW)) < 200
+
+
+@pytest.mark.parametrize(
+    ("kind", "when", "fields", "words", "limit"),
+    [
+        ("position", "abs(profit) > 5", {"profit": "-6.1"}, "size of profit 6.1 > 5", "size of profit > 5"),
+        ("position", "profit < -5", {"profit": "-6.10000000000001"}, "profit -6.1 < -5", "profit < -5"),
+        ("order", "age() > 5m", {}, "age 10m > 5m", "age > 5m"),
+        (
+            "contract", "time_since(delivery_end) > 2h", {"delivery_end": "2025-11-01T22:00:01Z"},
+            "time since delivery_end 60d 2h > 2h", "time since delivery_end > 2h",
+        ),
+        ("order", "(price + round(amount)) * 2 > 3", {"price": "2", "amount": "1"}, "((price + amount) * 2) 6 > 3", "((price + amount) * 2) > 3"),
+        ("position", 'default(reason, "") != "tp"', {}, "", ""),
+        ("position", 'default(reason, "") != "tp"', {"reason": "sl"}, "reason is sl", "reason is sl"),
+        ("position", 'profit < -5 and not matches(event, "liq")', {"profit": "-6"}, "profit -6 < -5", "profit < -5"),
+        ("position", 'symbol == "X" and profit < -5', {"symbol": "X", "profit": "-6"}, "profit -6 < -5", "profit < -5"),
+    ],
+)  # fmt: skip
+def test_what_people_read_of_it(kind, when, fields, words, limit):
+    """No functions, and nothing that every message says anyway."""
+    seen = change(kind, fields)
+    told = sound(text_node(when), kind, event="event" in when)
+    assert told.told(seen, NOW, wording="words") == words
+    assert told.told(seen, NOW, wording="limit") == limit

@@ -3,6 +3,7 @@
 A rule's own words take the place of ours, never that of the mark, of what state it is, and of what made it so.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -96,7 +97,9 @@ def body(
         _values(context),
         _when(context, times),
         _what_line(context, style),
-        _members(context, style) if context.group is not None else _details(context, style, times),
+    ]
+    lines += [
+        _members(context, style) if context.group is not None else _details(context, style, times, lines),
         f"rule: {context.rule}" + ("" if is_good_news(context) else f", {context.severity}"),
     ]
     return "\n".join(line for line in lines if line)
@@ -136,12 +139,12 @@ def _headline(context: Context, style: Style) -> str:
         return f"{happened}: {what(context, style)}{why}{place}"
     thing = _thing(context, style)
     if context.state != "resolved":
-        limit = plain(context.limit or context.condition) or context.rule
+        limit = plain(context.limit or said(context)) or context.rule
         number = _number(context, context.value)
         return f"{' '.join(filter(None, (number, thing)))}: {limit}{place}"
     lasted = f"after {span_text(context.at - context.started_at)}"
     if context.value is None:
-        return f"{thing}: {plain(context.condition)}, {lasted}{place}"
+        return f"{thing}: {plain(said(context))}, {lasted}{place}"
     worst = f", worst {value_shown(context, context.worst, padded=True)}" if context.worst is not None else ""
     return f"{thing} {_number(context, context.value)} {lasted}{worst}{place}"
 
@@ -279,12 +282,28 @@ def _sized(amount: str, price: str) -> str:
 # ---------------------------------------------------------------------------------------------------------------- body
 
 
+def said(context: Context) -> str:
+    """What made it so, in words."""
+    return context.condition if context.words is None else context.words
+
+
 def _state_line(context: Context) -> str:
     """The state, the event or condition in the vocabulary's words, and the reason: what no template can leave out."""
     state = "ended" if context.state == "resolved" and context.reason else context.state
-    told = ", ".join(filter(None, (plain(context.event or ""), plain(context.condition))))
-    reason = f" ({plain(context.reason)})" if context.reason else ""
-    return f"{state}: {told}{reason}" if told else f"{state}{reason}"
+    condition, reason = plain(said(context)), plain(context.reason)
+    told = ", ".join(filter(None, (plain(context.event or ""), condition)))
+    because = f" ({reason})" if reason and not _says(condition, "reason", reason) else ""
+    return f"{state}: {told}{because}" if told else f"{state}{because}"
+
+
+def _says(text: str, name: str, value: str) -> bool:
+    """Whether the text says already what value it has."""
+    return (
+        re.search(
+            rf"(?<![\w.]){re.escape(name)} (?:is |changed from .+ to )?{re.escape(value)}(?![\w.])", text
+        )
+        is not None
+    )
 
 
 def _remarks(context: Context, now: datetime, times: Times) -> list[str]:
@@ -330,10 +349,10 @@ def _values(context: Context) -> str:
         for word in past
         if past[word] not in (None, context.value)
     ]
-    now = f"{context.value_of} {value_shown(context, context.value)}"
-    if not told and now in context.condition:
+    called, value = context.value_called or context.value_of, value_shown(context, context.value)
+    if not told and _says(said(context), called, value):
         return ""
-    return "  " + ", ".join([f"{now}{unit_text(context, context.value_of)}", *told])
+    return "  " + ", ".join([f"{called} {value}{unit_text(context, context.value_of)}", *told])
 
 
 def _when(context: Context, times: Times) -> str:
@@ -349,7 +368,7 @@ def _when(context: Context, times: Times) -> str:
 def _what_line(context: Context, style: Style) -> str:
     if context.group is not None:
         return _group(context, style)
-    if context.entity == context.account:
+    if context.kind == "daemon" or context.entity in (context.account, context.venue):
         return ""  # it is where it is
     words = [f"{context.kind} {style.id(context.entity)}"]
     side = _text(context, "side")
@@ -377,7 +396,9 @@ def _members(context: Context, style: Style) -> str:
     return f"members: {context.member_count}" + (f" ({listed})" if listed else "")
 
 
-def _details(context: Context, style: Style, times: Times) -> str:
+def _details(context: Context, style: Style, times: Times, lines: Sequence[str]) -> str:
+    """What else there is to know of it: nothing that these lines say already."""
+    before = "\n".join(lines)
     shown = []
     for name in _SHOWN.get(context.kind, ()):
         value = context.fields.get(name)
@@ -387,7 +408,14 @@ def _details(context: Context, style: Style, times: Times) -> str:
             continue
         if name == "reason" and value == context.reason:
             continue
-        shown.append(f"{name} {_detail(context, name, str(value), style, times)}")
+        if name == "side" and f" {value}" in _what_line(context, style):
+            continue
+        if name == "currency" and re.search(rf"\d {re.escape(str(value))}\b", before):
+            continue
+        text = _detail(context, name, str(value), style, times)
+        if _says(before, name, text) or (name == "since" and text in before):
+            continue
+        shown.append(f"{name} {text}")
     return "  " + ", ".join(shown) if shown else ""
 
 

@@ -11,7 +11,7 @@ from msgspec import field as struct_field
 
 from tocsin.alerts.plain import plain
 from tocsin.engine.model import Context
-from tocsin.events import rounded_text, stored_number
+from tocsin.events import readable_text, rounded_text, stored_number
 from tocsin.events.vocabulary import ended_by, unit_of
 
 Marks: TypeAlias = Literal["emoji", "text"]
@@ -135,10 +135,16 @@ def value_shown(context: Context, text: str, *, padded: bool = False) -> str:
 def number_shown(
     text: str, name: str, *, derived: bool, beside: Iterable[Decimal] = (), padded: bool = False
 ) -> str:
-    """The wire's own digits, or what we worked out rounded. `padded`: money has its two digits behind the point."""
-    if not derived:
-        return plain(text)
+    """The wire's digits, as far as they say anything, or what we worked out rounded. Text that is no number is left so.
+
+    `padded`: money that we worked out has its two digits behind the point.
+    """
     unit = unit_of(of_member(name))
+    if not derived:
+        try:
+            return readable_text(stored_number(text), unit, tuple(beside))
+        except ValueError:
+            return plain(text)
     shown = rounded_text(stored_number(text), unit, tuple(beside))
     _, point, behind = shown.partition(".")
     return f"{shown}0" if padded and unit == "money" and point and len(behind) == 1 else shown

@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Template, TemplateSyntaxError
 from jinja2.exceptions import SecurityError, UndefinedError
 
-from tocsin.alerts.message import body, late_by, title, what, where
+from tocsin.alerts.message import body, late_by, said, title, what, where
 from tocsin.alerts.plain import plain
 from tocsin.alerts.wording import Style, Times, is_good_news, number_shown, value_shown
 from tocsin.delivery.model import Message
@@ -103,7 +103,7 @@ def _values(context: Context, style: Style, now: datetime) -> dict[str, Any]:
         "rule": context.rule,
         "severity": context.severity,
         "state": "ended" if context.state == "resolved" and context.reason else context.state,
-        "condition": plain(context.condition),
+        "condition": plain(said(context)),
         "reason": plain(context.reason) or values.get("reason") or "",
         "value": _value(context, context.value),
         "value_at_start": _value(context, context.value_at_start),

@@ -19,7 +19,7 @@ from tocsin.engine.keys import group_fields, rekeyed
 from tocsin.engine.model import Saved, Transition, World
 from tocsin.engine.occasions import EventRuleRuntime
 from tocsin.engine.partial_match import PartialMatch
-from tocsin.engine.rule import Rule
+from tocsin.engine.rule import Rule, Wording
 from tocsin.engine.sequence_rule import sign
 from tocsin.engine.venue_links import VenueLinks
 from tocsin.events import Change, Instant
@@ -224,7 +224,7 @@ class Remembered:
     def nothing(self, _change: Change) -> None:
         return None
 
-    def told(self, _change: Change, _now: datetime, *, brief: bool = False) -> str:  # noqa: ARG002 # it has one wording
+    def told(self, _change: Change, _now: datetime, *, wording: Wording = "exact") -> str:  # noqa: ARG002 # it has one wording
         return self.source
 
     def bounds(self, _name: str, _change: Change, _now: datetime) -> tuple[Decimal, ...]:

@@ -23,6 +23,7 @@ from tocsin.engine.language.cautions import Supplied
 from tocsin.engine.language.check import check
 from tocsin.engine.language.condition import TreeCondition
 from tocsin.engine.language.evaluate import evaluator
+from tocsin.engine.language.functions import words
 from tocsin.engine.language.mapping import lower
 from tocsin.engine.language.report import Report
 from tocsin.engine.language.scope import Scope, scope
@@ -249,6 +250,7 @@ def _built(
         title=said.title,
         message=said.message,
         value_of=value_of,
+        value_called=words(number) if number is not None else None,
         value_from=evaluator(number) if number is not None else None,
         value_computed=number is not None and is_computed(number),
         worst_is=worst_is,

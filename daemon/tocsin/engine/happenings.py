@@ -14,7 +14,7 @@ from tocsin.engine.alert_context import event_context
 from tocsin.engine.alert_instance import revive, rule_record
 from tocsin.engine.keys import group_fields
 from tocsin.engine.model import Context
-from tocsin.engine.rule import Rule, Truth
+from tocsin.engine.rule import WORDINGS, Rule, Truth
 from tocsin.events import Change, Instant, Key, iso
 
 MOST_REMINDERS = 24
@@ -44,11 +44,11 @@ def tells(rule: Rule, truth: Truth) -> bool:
 def happened(rule: Rule, change: Change, now: Instant, truth: Truth, missing: tuple[str, ...]) -> Context:
     """The context of the alert that this event raises."""
     known = [c for c in (rule.where, rule.when) if c is not None and truth is True]
-    condition, limit = (
-        " and ".join(filter(None, (c.told(change, now.wall, brief=brief) for c in known)))
-        for brief in (False, True)
+    condition, words, limit = (
+        " and ".join(filter(None, (c.told(change, now.wall, wording=wording) for c in known)))
+        for wording in WORDINGS
     )
-    return event_context(rule, change, now, condition=condition, limit=limit, missing=missing)
+    return event_context(rule, change, now, condition=condition, words=words, limit=limit, missing=missing)
 
 
 @dataclass(slots=True)

@@ -36,7 +36,7 @@ class Context(Struct, frozen=True, kw_only=True):
 
     `fields` are the entity's as plain JSON (numbers as the wire's text, times as ISO 8601), `account_fields` its
     account's. `condition` is in the vocabulary's own words with the values that made it true (`profit -60 < -50`).
-    `limit` is the same without the values. `value`, `value_at_start` and `worst` speak of the field named `value_of`,
+    `words` is the same as people read it (None: an older version wrote this), `limit` that without the values. `value`, `value_at_start` and `worst` speak of the field named `value_of`,
     `bounds` are the numbers that it was compared with. Times are UTC.
 
     Of a `resolved` one `reason` says what ended it if its own end condition didn't: `position closed: stop_loss`.
@@ -52,11 +52,13 @@ class Context(Struct, frozen=True, kw_only=True):
     symbol: str | None = None
     event: str | None = None
     condition: str = ""
+    words: str | None = None
     limit: str = ""
     reason: str = ""
     fields: Mapping[str, Any] = field(default_factory=dict)
     account_fields: Mapping[str, Any] = field(default_factory=dict)
     value_of: str | None = None
+    value_called: str | None = None  # by people, where that is another word
     value: str | None = None
     value_at_start: str | None = None
     worst: str | None = None

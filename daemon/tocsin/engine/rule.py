@@ -10,6 +10,11 @@ from tocsin.engine.calendars import Calendar
 from tocsin.engine.model import Severity
 from tocsin.events import Change
 
+Wording: TypeAlias = Literal["exact", "words", "limit"]
+"""A condition in its own words (`abs(profit) 60 > 50`), as people read it (`size of profit 60 > 50`), or that without what it
+compares (`size of profit > 50`).
+"""
+WORDINGS: tuple[Wording, ...] = ("exact", "words", "limit")
 Truth: TypeAlias = bool | None
 """Three-valued: None is unknown, because a field was missing."""
 Evaluate: TypeAlias = Callable[[Change, datetime], Any]
@@ -120,8 +125,8 @@ class Condition(Protocol):
         """Why a value that it reads can't exist (`no margin in use`); None where all may."""
         ...
 
-    def told(self, change: Change, now: datetime, *, brief: bool = False) -> str:
-        """The condition with the values that it saw: `profit -60 < -50`; brief without those compared: `profit < -50`."""
+    def told(self, change: Change, now: datetime, *, wording: Wording = "exact") -> str:
+        """The condition with the values that it saw: `profit -60 < -50`."""
         ...
 
     def bounds(self, name: str, change: Change, now: datetime) -> tuple[Decimal, ...]:
@@ -154,7 +159,7 @@ class Rule:
     every event of that kind. `notify` None means the defaults for the severity. `fingerprint` changes exactly when
     what the rule means changes (watch, conditions, timing), not with its texts and channels. `value_of` is the field
     that a message's value, worst and value at start speak of, `worst_is` which end of it is worse; in a rule on groups it
-    is a group's number, which `value_from` works out (`value_computed`: not only chooses); `put_together` are the values that it sums, by their spelling.
+    is a group's number, called `value_called` by people, which `value_from` works out (`value_computed`: not only chooses); `put_together` are the values that it sums, by their spelling.
     """
 
     id: str
@@ -179,6 +184,7 @@ class Rule:
     title: str | None = None
     message: str | None = None
     value_of: str | None = None
+    value_called: str | None = None
     value_from: Callable[[Change, datetime], Decimal | None] | None = field(default=None, compare=False)
     value_computed: bool = False
     worst_is: Literal["lowest", "highest"] = "lowest"

@@ -17,7 +17,7 @@ from tocsin.engine.alert_instance import AlertInstance, asks
 from tocsin.engine.instances import InstanceStore, Step, before, due, standing, transition
 from tocsin.engine.keys import instance_key
 from tocsin.engine.model import Told, Transition, World
-from tocsin.engine.rule import Condition, Rule, Truth
+from tocsin.engine.rule import Condition, Rule, Truth, Wording
 from tocsin.engine.rule_health import RuleHealth
 from tocsin.engine.rule_set import RuleSet
 from tocsin.engine.timers import Turns
@@ -341,8 +341,11 @@ def _tell(instance: AlertInstance, change: Change, now: Instant, told: Told, *, 
         spoken_of = rule.until
     # Of a condition that isn't so what is so instead is told.
     condition = _told(spoken_of, change, now)
-    limit = _told(spoken_of, change, now, brief=True)
-    context = state_context(instance, change, now, told=told, condition=condition, limit=limit, reason=reason)
+    words = _told(spoken_of, change, now, wording="words")
+    limit = _told(spoken_of, change, now, wording="limit")
+    context = state_context(
+        instance, change, now, told=told, condition=condition, words=words, limit=limit, reason=reason
+    )
     return Step(told, context, f"{told}: {condition}" + (f" ({reason})" if reason else ""))
 
 
@@ -357,5 +360,5 @@ def _holds(condition: Condition | None, change: Change, now: Instant) -> Truth:
     return True if condition is None else condition.holds(change, now.wall)
 
 
-def _told(condition: Condition | None, change: Change, now: Instant, *, brief: bool = False) -> str:
-    return condition.told(change, now.wall, brief=brief) if condition else ""
+def _told(condition: Condition | None, change: Change, now: Instant, *, wording: Wording = "exact") -> str:
+    return condition.told(change, now.wall, wording=wording) if condition else ""

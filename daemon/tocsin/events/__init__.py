@@ -39,6 +39,7 @@ from tocsin.events.numbers import (
     json_number,
     number,
     number_text,
+    readable_text,
     rounded_text,
     stored_number,
 )
@@ -80,6 +81,7 @@ __all__ = [
     "json_number",
     "number",
     "number_text",
+    "readable_text",
     "rounded_text",
     "stored_number",
 ]

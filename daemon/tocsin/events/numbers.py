@@ -150,6 +150,22 @@ def rounded_text(value: Decimal, unit: Unit | None = None, beside: Sequence[Deci
     return computed_text(value)
 
 
+def readable_text(value: Decimal, unit: Unit | None = None, beside: Sequence[Decimal] = ()) -> str:
+    """How a person reads a venue's own number: its digits, without zeros that say nothing.
+
+    More than eight digits behind the point, which a binary float makes, are rounded as `rounded_text` does it.
+    """
+    spelled = number_text(value)
+    whole, point, behind = spelled.partition(".")
+    if not (whole.lstrip("-").isdigit() and (behind.isdigit() or not point)):
+        return rounded_text(value, unit, beside)
+    if len(behind) > _PLACES:
+        behind = behind.rstrip("0")
+    if len(behind) > _SIGNIFICANT:
+        return rounded_text(value, unit, beside)
+    return f"{whole}.{behind}" if behind else whole
+
+
 def _places(value: Decimal, unit: Unit | None) -> int:
     """How many digits behind the point are shown at least."""
     if unit == "percent":

@@ -13,6 +13,7 @@ from tocsin.engine.language.tree import Call, Constant, Name, Node, text, walk
 from tocsin.engine.language.turns import Turn, turn_of
 from tocsin.engine.language.values import Build, Evaluate
 from tocsin.engine.language.windowed import Followed, followed
+from tocsin.engine.rule import Wording
 from tocsin.events import Change
 
 # What is a number of something other than money: members in unlike currencies may be summed.
@@ -83,8 +84,8 @@ class TreeCondition:
     def nothing(self, change: Change) -> str | None:
         return why(self._absent, change)
 
-    def told(self, change: Change, now: datetime, *, brief: bool = False) -> str:
-        return told.told(self.tree, change, now, self._compiled, brief=brief)
+    def told(self, change: Change, now: datetime, *, wording: Wording = "exact") -> str:
+        return told.told(self.tree, change, now, self._compiled, wording=wording)
 
     def bounds(self, name: str, change: Change, now: datetime) -> tuple[Decimal, ...]:
         return told.bounds(self.tree, name, change, now, self._compiled)

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 
 from tocsin.engine.language import crossing, implementations, windowed
 from tocsin.engine.language.implementations import Fact
-from tocsin.engine.language.tree import Arithmetic, Call, Constant, Name, Negative, Node, Type, children
+from tocsin.engine.language.tree import Arithmetic, Call, Constant, Name, Negative, Node, Type, children, text
 from tocsin.engine.language.values import Build, Evaluate, lifted
 from tocsin.events import Unit
 from tocsin.events.vocabulary import unit_of
@@ -51,7 +51,7 @@ class Function:
 
     `build` compiles a call. `fact` tells, for a call that came out true or false, what is so, in words. `needs`: what
     it looks at beside the change. `asks_for_missing`: it has a value where its argument has none. `unit`: of the number
-    that it comes to; else it is its arguments'.
+    that it comes to; else it is its arguments'. `words`: what people call it, `{x}` being its first argument.
     """
 
     name: str
@@ -66,6 +66,7 @@ class Function:
     needs: Need | None = None
     asks_for_missing: bool = False
     unit: Unit | None = None
+    words: str = ""
 
     @property
     def signature(self) -> str:
@@ -95,6 +96,7 @@ _TABLE = (
         None,
         "x at this entity's previous event; missing at first sight",
         implementations.previous,
+        words="previous {x}",
     ),
     Function(
         "changed",
@@ -145,6 +147,7 @@ _TABLE = (
         "x, or v where x is missing",
         implementations.default,
         asks_for_missing=True,
+        words="{x}",
     ),
     Function(
         "matches",
@@ -166,6 +169,7 @@ _TABLE = (
         "how old the entity is: since its own created or opened time, else since it was first seen",
         implementations.age,
         timed=True,
+        words="age",
     ),
     Function(
         "time_since",
@@ -175,6 +179,7 @@ _TABLE = (
         "how long ago t was",
         implementations.time_since,
         timed=True,
+        words="time since {x}",
     ),
     Function(
         "time_until",
@@ -184,6 +189,7 @@ _TABLE = (
         "how long it is until t",
         implementations.time_until,
         timed=True,
+        words="time until {x}",
     ),
     Function(
         "change",
@@ -193,6 +199,7 @@ _TABLE = (
         "x now less x in force so long ago; missing until there is so much history",
         windowed.against_history(windowed.then, windowed.difference),
         needs="history",
+        words="change of {x}",
     ),
     Function(
         "percent_change",
@@ -203,6 +210,7 @@ _TABLE = (
         windowed.against_history(windowed.then, windowed.percent),
         needs="history",
         unit="percent",
+        words="percent change of {x}",
     ),
     Function(
         "drawdown",
@@ -213,6 +221,7 @@ _TABLE = (
         windowed.against_history(windowed.highest, windowed.percent_below),
         needs="history",
         unit="percent",
+        words="drawdown of {x}",
     ),
     Function(
         "runup",
@@ -223,6 +232,7 @@ _TABLE = (
         windowed.against_history(windowed.lowest, windowed.percent),
         needs="history",
         unit="percent",
+        words="runup of {x}",
     ),
     Function(
         "peak",
@@ -232,6 +242,7 @@ _TABLE = (
         "the highest x ever seen",
         windowed.of_history(windowed.highest),
         needs="history",
+        words="peak of {x}",
     ),
     Function(
         "lowest",
@@ -241,6 +252,7 @@ _TABLE = (
         "the lowest x seen in that time",
         windowed.of_history(windowed.lowest),
         needs="history",
+        words="lowest {x}",
     ),
     Function(
         "highest",
@@ -250,6 +262,7 @@ _TABLE = (
         "the highest x seen in that time",
         windowed.of_history(windowed.highest),
         needs="history",
+        words="highest {x}",
     ),
     Function(
         "average",
@@ -259,6 +272,7 @@ _TABLE = (
         "the average of x over the entity's events in that time, those that take part in the rule",
         windowed.of_history(windowed.average),
         needs="history",
+        words="average {x}",
     ),
     Function(
         "total",
@@ -268,6 +282,7 @@ _TABLE = (
         "the sum of x over the entity's events in that time, those that take part in the rule",
         windowed.of_history(windowed.total),
         needs="history",
+        words="total {x}",
     ),
     Function(
         "count",
@@ -278,6 +293,7 @@ _TABLE = (
         "without: how many live entities the group has that pass `where`",
         windowed.count,
         needs="group",
+        words="count",
     ),
     Function(
         "sum",
@@ -287,6 +303,7 @@ _TABLE = (
         "the sum of x over the live entities of the group that pass `where`",
         windowed.aggregate("sum"),
         needs="group",
+        words="sum of {x}",
     ),
     Function(
         "min",
@@ -296,6 +313,7 @@ _TABLE = (
         "the lowest x of the live entities of the group that pass `where`",
         windowed.aggregate("min"),
         needs="group",
+        words="lowest {x}",
     ),
     Function(
         "max",
@@ -305,6 +323,7 @@ _TABLE = (
         "the highest x of the live entities of the group that pass `where`",
         windowed.aggregate("max"),
         needs="group",
+        words="highest {x}",
     ),
     Function(
         "mean",
@@ -314,6 +333,7 @@ _TABLE = (
         "the average of x over the live entities of the group that pass `where`",
         windowed.aggregate("mean"),
         needs="group",
+        words="average {x}",
     ),
     Function(
         "abs",
@@ -322,6 +342,7 @@ _TABLE = (
         None,
         "x without its sign",
         lifted(implementations.absolute),
+        words="size of {x}",
     ),
     Function(
         "round",
@@ -333,6 +354,7 @@ _TABLE = (
         "number",
         "x rounded to that many digits after the point (0), halves away from zero",
         lifted(implementations.rounded),
+        words="{x}",
     ),
     Function(
         "lower",
@@ -341,6 +363,7 @@ _TABLE = (
         "text",
         "x in lower case",
         lifted(str.lower),
+        words="{x}",
     ),
     Function(
         "upper",
@@ -349,6 +372,7 @@ _TABLE = (
         "text",
         "x in upper case",
         lifted(str.upper),
+        words="{x}",
     ),
     Function(
         "len",
@@ -357,6 +381,7 @@ _TABLE = (
         "number",
         "how many characters x has",
         lifted(lambda x: Decimal(len(x))),
+        words="length of {x}",
     ),
 )
 
@@ -383,6 +408,28 @@ def unit_of_node(node: Node) -> Unit | None:
             return unit_of_node(node.arguments[0])
         case _:
             return None
+
+
+def words(node: Node) -> str:
+    """What people call a value: `percent change of price in 5m`."""
+    match node:
+        case Call() if said := FUNCTIONS[node.function].words:
+            named = dict(
+                zip((each.name for each in FUNCTIONS[node.function].parameters), node.arguments, strict=False)
+            )
+            within = named.get("length")
+            first = words(node.arguments[0]) if node.arguments else ""
+            return said.format(x=first) + (f" in {text(within)}" if within is not None else "")
+        case Arithmetic():
+            return f"{_operand(node.left)} {node.operator} {_operand(node.right)}"
+        case Negative():
+            return f"-{_operand(node.operand)}"
+        case _:
+            return text(node)
+
+
+def _operand(node: Node) -> str:
+    return f"({words(node)})" if isinstance(node, Arithmetic | Negative) else words(node)
 
 
 def needs_of(node: Node) -> Need | None:

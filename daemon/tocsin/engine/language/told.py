@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from tocsin.engine.enriched_change import Aggregates
 from tocsin.engine.language.crossing import last_known
 from tocsin.engine.language.evaluate import evaluator
-from tocsin.engine.language.functions import function_of, needs_of, unit_of_node
+from tocsin.engine.language.functions import function_of, needs_of, unit_of_node, words
 from tocsin.engine.language.nothing import absences, why
 from tocsin.engine.language.tree import (
     NEGATED,
@@ -34,9 +34,10 @@ from tocsin.engine.language.tree import (
     walk,
 )
 from tocsin.engine.language.values import Evaluate, is_computed, value_text
-from tocsin.engine.rule import Truth
+from tocsin.engine.rule import Truth, Wording
 from tocsin.events import Change, number_text
 
+_TOLD_ANYWAY = frozenset({"venue", "account", "symbol", "id"})  # by every message
 Compiled: TypeAlias = dict[tuple[int, bool | Ordering], Evaluate]
 """The evaluators of one condition's parts, by the part's identity and whether it is of the state before, or its operator:
 what is told often (an event under a cooldown) is compiled once. It lives as long as its condition.
@@ -46,14 +47,16 @@ what is told often (an event under a cooldown) is compiled once. It lives as lon
 class Telling:
     """One condition, one change, one time: what was seen. `compiled`: the condition's own parts, as far as compiled.
 
-    `brief`: what is compared is only named, its value being told elsewhere (`profit < -50`).
+    `wording`: see `Wording`.
     """
 
-    def __init__(self, change: Change, now: datetime, compiled: Compiled, *, brief: bool = False) -> None:
+    def __init__(
+        self, change: Change, now: datetime, compiled: Compiled, *, wording: Wording = "exact"
+    ) -> None:
         self._change = change
         self._now = now
         self._compiled = compiled
-        self._brief = brief
+        self._wording = wording
 
     def facts(self, node: Node) -> list[str]:
         """What is so, and makes the condition what it is; each fact once."""
@@ -68,6 +71,8 @@ class Telling:
         if isinstance(node, Compare | Member | Call) and (because := why(absences((node,)), self._change)):
             yield because
             return
+        if self._wording != "exact" and self._says_nothing(node):
+            return
         if isinstance(node, Junction):
             for part in node.parts:
                 if self._value(part) is truth:
@@ -80,6 +85,15 @@ class Telling:
             yield from self._compared(node, truth)
         else:
             yield self._fact(node, truth)
+
+    def _says_nothing(self, node: Node) -> bool:
+        """Whether a person learns nothing by it: what every message says, or of a default that nothing was there."""
+        if isinstance(node, Junction | Not):
+            return False
+        asked = next((each for each in walk(node) if isinstance(each, Name) or _is_default(each)), None)
+        if isinstance(asked, Name):
+            return asked.type == "event" or asked.name in _TOLD_ANYWAY
+        return isinstance(asked, Call) and self._value(asked.arguments[0]) is None
 
     def _missing(self, node: Node) -> Iterator[str]:
         if self._value(node) is not None:
@@ -140,7 +154,8 @@ class Telling:
     # ---------------------------------------------------------------------------------- what functions tell their facts with
 
     def name(self, node: Node) -> str:
-        return f"({text(node)})" if isinstance(node, Arithmetic | Negative) else text(node)
+        called = text(node) if self._wording == "exact" else words(node)
+        return f"({called})" if isinstance(node, Arithmetic | Negative) else called
 
     def value(
         self, node: Node, *, before: bool = False, beside: Node | None = None, after: Node | None = None
@@ -157,6 +172,7 @@ class Telling:
             computed=is_computed(node),
             unit=unit_of_node(node),
             beside=[other for other in others if isinstance(other, Decimal)],
+            short=self._wording != "exact",
         )
 
     def last_known(self, crossing: str) -> str | None:
@@ -170,7 +186,7 @@ class Telling:
         if isinstance(node, Constant):
             return self.value(node)
         name = self.name(node)
-        return name if self._brief else f"{name} {self.value(node, beside=beside, after=after)}"
+        return name if self._wording == "limit" else f"{name} {self.value(node, beside=beside, after=after)}"
 
     def bounds(self, node: Node, name: str) -> Iterator[Decimal]:
         """The numbers that what is spelled `name` is compared with."""
@@ -198,8 +214,12 @@ class Telling:
         return truth
 
 
-def told(node: Node, change: Change, now: datetime, compiled: Compiled, *, brief: bool = False) -> str:
-    return " and ".join(Telling(change, now, compiled, brief=brief).facts(node))
+def _is_default(node: Node) -> bool:
+    return isinstance(node, Call) and node.function == "default"
+
+
+def told(node: Node, change: Change, now: datetime, compiled: Compiled, *, wording: Wording = "exact") -> str:
+    return " and ".join(Telling(change, now, compiled, wording=wording).facts(node))
 
 
 def bounds(node: Node, name: str, change: Change, now: datetime, compiled: Compiled) -> tuple[Decimal, ...]:

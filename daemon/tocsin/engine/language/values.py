@@ -8,7 +8,8 @@ from typing import Any, Protocol
 
 from tocsin.engine.language.tree import Arithmetic, Call, Negative, Node, Type, span_text
 from tocsin.engine.rule import Evaluate as Evaluate  # noqa: PLC0414 - part of what this module gives
-from tocsin.events import Change, Derived, Unit, iso, number_text, rounded_text
+from tocsin.events import Change, Derived, Unit, iso, number_text, readable_text, rounded_text
+from tocsin.quantities import duration_text
 
 _CHOOSING = frozenset({"previous", "default", "min", "max", "lowest", "highest", "peak"})
 _LONGEST_SHOWN = 120  # characters of a venue's text in one condition
@@ -73,19 +74,29 @@ def is_computed(node: Node) -> bool:
 
 
 def value_text(
-    value: Any, type_: Type, *, computed: bool, unit: Unit | None = None, beside: Sequence[Decimal] = ()
+    value: Any,
+    type_: Type,
+    *,
+    computed: bool,
+    unit: Unit | None = None,
+    beside: Sequence[Decimal] = (),
+    short: bool = False,
 ) -> str:
-    """A value as messages show it; a number that we worked out as `rounded_text` has it."""
+    """A value in words; a number that we worked out as `rounded_text` has it. `short`: as a person wants to read it."""
     if value is None:
         return "missing"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Decimal):
         is_ours = computed or isinstance(value, Derived)
+        if not is_ours and short:
+            return readable_text(value, unit, beside)
         return rounded_text(value, unit, beside) if is_ours else number_text(value)
     if isinstance(value, datetime):
         return iso(value)
     if isinstance(value, timedelta):
+        if short:
+            return duration_text(value)
         whole = timedelta(seconds=round(value.total_seconds()))
         return span_text(whole if abs(value) >= timedelta(seconds=1) else value)
     if type_ == "event":
