@@ -16,8 +16,8 @@ from tocsin.delivery.model import Message
 from tocsin.delivery.sandbox import Box, run
 from tocsin.delivery.template_values import AccountText, NamedText, ShownNumber
 from tocsin.engine.model import Context
-from tocsin.events import KINDS, stored_number
-from tocsin.events.vocabulary import all_fields, fields, parse_value
+from tocsin.events import KINDS, number_text, stored_number
+from tocsin.events.vocabulary import all_fields, fields, following_fields, from_plain, parse_value
 
 _ACCOUNT = "account"
 _BOX = Box()
@@ -172,7 +172,23 @@ def _typed(
                 typed[name] = ShownNumber.of(parsed, number_shown(str(value), name, derived=name in derived))
             case _:
                 typed[name] = parsed
-    return typed
+    return typed | _following(kind, plain_fields, derived)
+
+
+def _following(kind: str, plain_fields: Mapping[str, Any], derived: Collection[str]) -> dict[str, Any]:
+    """The fields that follow from those that are kept."""
+    if kind not in KINDS or not (following := following_fields(kind)):
+        return {}
+    try:
+        state = from_plain(kind, plain_fields)
+    except ValueError:  # kept by another version
+        return {}
+    values = {name: getattr(state, name) for name in following}
+    return {
+        name: ShownNumber.of(value, number_shown(number_text(value), name, derived=name in derived))
+        for name, value in values.items()
+        if value is not None
+    }
 
 
 def _value(context: Context, text: str | None) -> ShownNumber | None:

@@ -17,6 +17,8 @@ from typing import Annotated, ClassVar, Literal, NamedTuple, TypeAlias
 
 from msgspec import UNSET, Struct, UnsetType
 
+from tocsin.events.exposure import signed, worth
+
 CASELESS = "caseless"
 
 
@@ -47,6 +49,8 @@ class Entity(Struct, frozen=True, kw_only=True, gc=False):
     `ended` lists the statuses after which the thing lives no more. `open_status` says that the venue may use other
     words than the listed ones, each of which names an event of its own. `named_by` is the field that says what the thing
     is called, where that is a symbol or an asset rather than an id.
+
+    A property is a field that follows from the others: rules and templates read it, nobody sends or stores it.
     """
 
     kind: ClassVar[str]
@@ -108,6 +112,14 @@ class Order(Entity, frozen=True, kw_only=True, gc=False):
     delivery_end: Annotated[Time, "electricity: delivery ends"] = UNSET
     location: Annotated[Word, "electricity: where"] = UNSET
 
+    @property
+    def signed_amount(self) -> Annotated[Decimal | None, "amount; negative for a sell"]:
+        return signed(self.amount, self.side)
+
+    @property
+    def notional(self) -> Annotated[Decimal | None, "signed amount at its price"]:
+        return worth(self.signed_amount, None, self.price)
+
 
 class Position(Entity, frozen=True, kw_only=True, gc=False):
     """A position of the account's own."""
@@ -140,6 +152,16 @@ class Position(Entity, frozen=True, kw_only=True, gc=False):
     # What profit and margin are derived from between the venue's own messages; not part of the rule language.
     lot_size: Annotated[Number, "units of the symbol in one lot"] = UNSET
     profit_price: Annotated[Number, "price of the profit's currency in the account's"] = UNSET
+
+    @property
+    def signed_amount(self) -> Annotated[Decimal | None, "amount; negative for a short"]:
+        return signed(self.amount, self.side)
+
+    @property
+    def notional(
+        self,
+    ) -> Annotated[Decimal | None, "signed amount, in units of the symbol, at its mark price, else at entry"]:
+        return worth(self.signed_amount, self.lot_size, self.mark_price, self.entry_price)
 
 
 class Account(Entity, frozen=True, kw_only=True, gc=False):
@@ -225,6 +247,14 @@ class Trade(Entity, frozen=True, kw_only=True, gc=False):
     delivery_start: Annotated[Time, "electricity: delivery begins"] = UNSET
     delivery_end: Annotated[Time, "electricity: delivery ends"] = UNSET
     location: Annotated[Word, "electricity: where"] = UNSET
+
+    @property
+    def signed_amount(self) -> Annotated[Decimal | None, "amount; negative where the taker sold"]:
+        return signed(self.amount, self.side)
+
+    @property
+    def notional(self) -> Annotated[Decimal | None, "signed amount at its price"]:
+        return worth(self.signed_amount, None, self.price)
 
 
 class Ticker(Entity, frozen=True, kw_only=True, gc=False):

@@ -24,7 +24,7 @@ OURSELVES = "tocsin"
 _PERCENTS = frozenset({"margin_level", "stop_out_level"})
 _MONEY = frozenset({
     "profit", "balance", "equity", "margin", "buying_power", "withdrawable", "net_deposits", "result", "cost", "commission",
-    "swap", "stop_loss_amount", "take_profit_amount",
+    "swap", "stop_loss_amount", "take_profit_amount", "notional",
 })  # fmt: skip
 
 
@@ -82,7 +82,17 @@ def fields(kind: str) -> Mapping[str, Field]:
     for name, hint in get_type_hints(KINDS[kind], include_extras=True).items():
         if get_origin(hint) is Annotated and name not in _INTERNAL:
             found[name] = _field(name, *get_args(hint))
-    return found
+    return {**found, **following_fields(kind)}
+
+
+@cache
+def following_fields(kind: str) -> Mapping[str, Field]:
+    """The fields of `kind` that follow from the others, which nobody sends or stores."""
+    properties = {name: each for name, each in vars(KINDS[kind]).items() if isinstance(each, property)}
+    return {
+        name: _field(name, *get_args(get_type_hints(each.fget, include_extras=True)["return"]))
+        for name, each in properties.items()
+    }
 
 
 def _field(name: str, hint: Any, *said: Any) -> Field:
@@ -150,7 +160,8 @@ def unit_of(field: str) -> Unit | None:
 
 def derived_fields(state: Entity) -> tuple[str, ...]:
     """The fields whose present values we worked out: people are shown them rounded."""
-    return tuple(name for name in state.__struct_fields__ if isinstance(getattr(state, name), Derived))
+    names = (*state.__struct_fields__, *following_fields(state.kind))
+    return tuple(name for name in names if isinstance(getattr(state, name), Derived))
 
 
 def is_event(name: str) -> bool:

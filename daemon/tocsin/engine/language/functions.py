@@ -213,6 +213,15 @@ _TABLE = (
         words="percent change of {x}",
     ),
     Function(
+        "percent_from",
+        "percent_from(bid, ask) < -1",
+        (Parameter("x", _NUMBER), Parameter("ref", _NUMBER)),
+        "number",
+        "how far x is from ref, in percent of it; missing where ref is 0",
+        lifted(implementations.percent_from),
+        unit="percent",
+    ),
+    Function(
         "drawdown",
         "drawdown(performance) > 20",
         (_FOLLOWED, _MAYBE_LENGTH),

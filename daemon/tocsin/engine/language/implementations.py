@@ -133,6 +133,13 @@ def matches_fact(call: Call, _truth: bool, show: Show) -> str:
 # ----------------------------------------------------------------------------------------------------------- numbers
 
 
+def percent_from(value: Decimal, reference: Decimal) -> Decimal | None:
+    """(x - ref) / |ref| x 100."""
+    if not reference:
+        return None
+    return EXACT.multiply(EXACT.divide(EXACT.subtract(value, reference), EXACT.abs(reference)), Decimal(100))
+
+
 def absolute(value: Decimal | timedelta) -> Decimal | timedelta:
     return EXACT.abs(value) if isinstance(value, Decimal) else abs(value)
 
