@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from support.decoding import RECEIVED, cases, check
 from tocsin.venues.base import HttpRequest, HttpResponse, Keep, Session, SignInFailed, SignInRefused
-from tocsin.venues.glocalflex import ADAPTER, GlocalflexSettings
+from tocsin.venues.glocalflex.adapter import ADAPTER, GlocalflexSettings
 from tocsin.venues.registry import adapter
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -10,10 +10,10 @@ import pytest
 
 from support.signin import answer
 from tocsin.venues.base import HttpRequest, Keep, SignInFailed, SignInRefused
-from tocsin.venues.glocalflex import ADAPTER as GLOCALFLEX
-from tocsin.venues.glocalflex import GlocalflexSettings
-from tocsin.venues.wealthsimple import ADAPTER as WEALTHSIMPLE
-from tocsin.venues.wealthsimple import WealthsimpleSettings
+from tocsin.venues.glocalflex.adapter import ADAPTER as GLOCALFLEX
+from tocsin.venues.glocalflex.adapter import GlocalflexSettings
+from tocsin.venues.wealthsimple.adapter import ADAPTER as WEALTHSIMPLE
+from tocsin.venues.wealthsimple.adapter import WealthsimpleSettings
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 GRANT = {"access_token": "access-2", "refresh_token": "refresh-2", "expires_in": 3600, "token_type": "Bearer"}

@@ -18,7 +18,7 @@ from support.decoding import RECEIVED, TESTS, cases, meaning
 from tocsin.errors import TocsinError
 from tocsin.venues.base import Decoded, HttpResponse
 from tocsin.venues.registry import adapter
-from tocsin.venues.topone_rest import Rest, picture
+from tocsin.venues.topone.rest import Rest, fetch
 
 _BEYOND = "\u0001"  # stands for a number out of all range, which json doesn't write
 ODD = [None, True, False, 7, -1.5, 10**30, _BEYOND, "", " ", "odd", "7", [], [7], {}, {"odd": 7}]
@@ -35,7 +35,7 @@ def fetched(markets: tuple[str, ...]) -> Callable[[str], Decoded]:
     """The venue's answer to what is fetched after a connect."""
 
     def decode(text: str) -> Decoded:
-        steps = picture(Rest("https://top", "t"), markets, balances=not markets)
+        steps = fetch(Rest("https://top", "t"), markets, balances=not markets)
         next(steps)
         try:
             steps.send(HttpResponse(status=200, headers={}, body=text.encode()))

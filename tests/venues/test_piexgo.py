@@ -10,7 +10,7 @@ from support.decoding import cases, check, fixture
 from support.signin import drive
 from tocsin.secrets import Secret
 from tocsin.venues.base import Malformed, Session
-from tocsin.venues.piexgo import ADAPTER, PiexgoSettings, signature
+from tocsin.venues.piexgo.adapter import ADAPTER, PiexgoSettings, signature
 from tocsin.venues.registry import adapter
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)

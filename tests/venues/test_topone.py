@@ -21,7 +21,8 @@ from tocsin.venues.base import (
     SignInRefused,
 )
 from tocsin.venues.registry import adapter
-from tocsin.venues.topone import ADAPTER, TopOneSettings, token_signature
+from tocsin.venues.topone.adapter import ADAPTER, TopOneSettings
+from tocsin.venues.topone.auth import token_signature
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 250_000, tzinfo=UTC)
 TOKEN = "topapi:3V1YhD5ulgEx3s6vUWscAyHVF2q5sm6R8tOsjvde1aVK5MQ81HsO0xbVa8011zE35TkaARvUv6"

@@ -11,7 +11,8 @@ from tocsin.events import iso
 from tocsin.secrets import Secret
 from tocsin.venues.base import HttpRequest, Keep, Session, SignInFailed, SignInRefused
 from tocsin.venues.registry import adapter
-from tocsin.venues.wealthsimple import ADAPTER, OneTimePassword, OneTimePasswordNeeded, WealthsimpleSettings
+from tocsin.venues.wealthsimple.adapter import ADAPTER, WealthsimpleSettings
+from tocsin.venues.wealthsimple.auth import OneTimePassword, OneTimePasswordNeeded
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 TOKEN_URL = "https://api.production.wealthsimple.com/v1/oauth/v2/token"

@@ -12,7 +12,7 @@ from tocsin.entities import Entities
 from tocsin.events import Instant, Key
 from tocsin.venues.base import Endpoint, Malformed, Session
 from tocsin.venues.registry import adapter
-from tocsin.venues.yourfintech import ADAPTER, YourfintechSettings
+from tocsin.venues.yourfintech.adapter import ADAPTER, YourfintechSettings
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

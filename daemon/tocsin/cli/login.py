@@ -96,7 +96,7 @@ def _with_password(venue: Any, store: Any, by_hand: Any) -> None:
     import trio
 
     from tocsin.secrets import Secret
-    from tocsin.venues.wealthsimple_auth import OneTimePassword, OneTimePasswordNeeded
+    from tocsin.venues.wealthsimple.auth import OneTimePassword, OneTimePasswordNeeded
 
     _must_keep(store.obstacle(venue.name))  # before a one-time password is used up
     username = click.prompt("Username")

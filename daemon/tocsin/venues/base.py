@@ -248,7 +248,7 @@ def _private(url: str) -> bool:
 
 
 class Adapter(Protocol):
-    """One venue type. Implementations are modules' single instances, named `ADAPTER`, listed in `registry.py`."""
+    """One venue type. Implementations are modules' single instances, named `ADAPTER`, in `adapter.py` of a package named in `registry.py`."""
 
     name: str
     """The word that `type:` has in the config: `yourfintech`."""
@@ -259,7 +259,7 @@ class Adapter(Protocol):
     supplies: Mapping[str, frozenset[str]]
     """Kind -> the fields that this venue can give, derived ones included; `check` warns about rules on others."""
     polled: bool
-    """The server closes after each picture; the feed connects again every `settings.poll` (then a timedelta)."""
+    """The server closes after each snapshot; the feed connects again every `settings.poll` (then a timedelta)."""
 
     def sign_in(self, settings: Any, kept: Mapping[str, str], now: datetime) -> SignIn:
         """Get a session. `kept` is what an earlier sign-in asked to keep. Raises SignInRefused or SignInFailed.
@@ -277,5 +277,5 @@ class Adapter(Protocol):
         ...
 
     def snapshot(self, settings: Any, session: Session) -> Snapshot | None:
-        """The venue's REST picture after a connect, where its page names one; None otherwise."""
+        """The venue's REST snapshot after a connect, where its documents name one; None otherwise."""
         ...

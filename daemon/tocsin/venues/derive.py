@@ -68,7 +68,7 @@ def full_book(
     sequence: str | UnsetType | None = UNSET,
     time: datetime | UnsetType | None = None,
 ) -> Observation:
-    """A complete picture of a book, levels in any order; it may be crossed.
+    """A complete snapshot of a book, levels in any order; it may be crossed.
 
     A side without levels has no best price and no depth; of a side that couldn't be read (None) nothing is known.
     """

@@ -1,4 +1,4 @@
-"""Which venue types there are: one line each; outside packages add theirs by the entry-point group `tocsin.venues`."""
+"""Which venue types there are: a package here for each; others add theirs by the entry-point group `tocsin.venues`."""
 
 from functools import cache
 from importlib import import_module
@@ -6,13 +6,13 @@ from importlib.metadata import entry_points
 
 from tocsin.venues.base import Adapter
 
-_OWN = {
-    "glocalflex": "tocsin.venues.glocalflex",
-    "piexgo": "tocsin.venues.piexgo",
-    "topone": "tocsin.venues.topone",
-    "wealthsimple": "tocsin.venues.wealthsimple",
-    "yourfintech": "tocsin.venues.yourfintech",
-}
+_OWN = (
+    "glocalflex",
+    "piexgo",
+    "topone",
+    "wealthsimple",
+    "yourfintech",
+)
 
 
 @cache
@@ -25,8 +25,8 @@ def venue_types() -> tuple[str, ...]:
 def adapter(venue_type: str) -> Adapter:
     """The adapter of that type. KeyError for a type that nobody registered."""
     if venue_type in _OWN:
-        found: Adapter = import_module(_OWN[venue_type]).ADAPTER
-        return found
+        own: Adapter = import_module(f"tocsin.venues.{venue_type}.adapter").ADAPTER
+        return own
     for point in entry_points(group="tocsin.venues", name=venue_type):
         outside: Adapter = point.load()
         return outside

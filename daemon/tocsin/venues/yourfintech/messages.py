@@ -1,16 +1,128 @@
-"""What Yourfintech's prices and account events mean. All dates are microseconds since 1970, whatever their names say."""
+"""What Yourfintech's messages mean. All dates are microseconds since 1970, whatever their names say.
 
-from collections.abc import Mapping
+Here are the envelope, prices and accounts; `positions.py` has positions and pending positions.
+"""
+
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType, structs
 
 from tocsin.events import Account, Balance, Observation, Ticker
-from tocsin.venues.base import Item, Malformed, Unrecognized
+from tocsin.venues.base import (
+    Accepted,
+    Control,
+    Decoded,
+    Item,
+    Malformed,
+    Refused,
+    Reply,
+    Unreadable,
+    Unrecognized,
+)
 from tocsin.venues.derive import stamp
 from tocsin.venues.lenient import Part, positive
-from tocsin.venues.wire import Reader, as_id, as_word, cut
+from tocsin.venues.wire import Reader, as_id, as_word, cut, given
+from tocsin.venues.yourfintech.positions import pending_event, position_event
+
+AUTH, STREAM = "auth", "events"  # what the auth message and the one socket are called
+_LONGEST_PING_ID = 256  # characters; how much we send back is not for the venue to choose
+
+
+class _Envelope(Struct, frozen=True, gc=False):
+    message_type: str | dict[str, Raw]
+    message_id: Any = UNSET
+
+
+class _AuthResult(Struct, frozen=True, gc=False):
+    result: str
+
+
+_read_envelope = Reader(_Envelope)
+_read_named = Reader(dict[str, Raw])
+_NULL = Raw(b"null")
+_read_auth_result = Reader(_AuthResult)
+
+
+def decode(text: str) -> Decoded:
+    """What one message means. Raises Malformed where all of it can't be read; else what can be counts."""
+    part = Part()
+    envelope = _read_envelope(text, part.note)
+    kind = envelope.message_type
+    if isinstance(kind, str):
+        return Decoded((_heartbeat(kind, envelope.message_id),))
+    items: list[Item] = []
+    stream: str | None = None
+    for sender, body in kind.items():
+        if sender != "server_message":
+            items.append(Unrecognized(f"message_type {cut(sender, 64)}"))
+            continue
+        for name, content in _named(body):
+            if name == "auth_result":
+                items.append(_auth_result(content))
+            elif name in _EVENTS:
+                stream = STREAM
+                items += _readable(name, _EVENTS[name], content)
+            else:
+                items.append(Unrecognized(f"server_message {cut(name, 64)}"))
+    items += part.unreadable
+    if items and isinstance(items[0], Unreadable) and all(isinstance(item, Unreadable) for item in items):
+        raise Malformed(items[0].reason)
+    return Decoded(tuple(items) or (Unrecognized("an empty message"),), stream)
+
+
+def _named(content: Raw) -> list[tuple[str, Raw]]:
+    """JSON's way of a union: the key says what the content is. Alternatives that are null are not meant."""
+    return [(name, entry) for name, entry in _read_named(content).items() if entry != _NULL]
+
+
+def _each(of: str, meaning: Callable[[str, Raw], list[Item]]) -> Callable[[Raw], list[Item]]:
+    """Of an object `{what happened: content}`: what each entry means. One that can't be read doesn't take the others along."""
+
+    def entries(content: Raw) -> list[Item]:
+        items: list[Item] = []
+        for name, entry in _named(content):
+            items += _readable(f"{of}.{name:.64}", meaning, name, entry)
+        return items
+
+    return entries
+
+
+def _readable(what: str, meaning: Callable[..., list[Item]], *parts: Any) -> list[Item]:
+    """What that part of a message means; where it can't be read the others go on."""
+    try:
+        return meaning(*parts)
+    except Malformed as malformed:
+        return [Unreadable(what, cut(str(malformed)), row=True)]
+
+
+def _heartbeat(word: str, message_id: Any) -> Item:
+    """A bare word is a Ping, in whatever case: answered in the case that came, with the same id."""
+    if word.lower() == "pong":
+        return Control()
+    if word.lower() != "ping":
+        return Unrecognized(f"message_type {cut(word, 64)}")
+    pong = "".join(new.upper() if old.isupper() else new for old, new in zip(word, "pong", strict=True))
+    answer = (
+        {"message_type": pong} if message_id is UNSET else {"message_id": message_id, "message_type": pong}
+    )
+    if given(message_id) and len(as_id(message_id, "message_id")) > _LONGEST_PING_ID:
+        raise Malformed("message_id: too long to be answered")
+    return Reply(msgspec.json.encode(answer).decode())
+
+
+def _auth_result(content: Raw) -> Item:
+    """`unauthorized` is a bad key; `auth_failed`, and any word that isn't documented, is a fault of theirs."""
+    result = as_word(_read_auth_result(content).result, "auth_result.result")
+    if result == "success":
+        return Accepted(AUTH)
+    return Refused(AUTH, result, "auth_failed" if result == "unauthorized" else "retry")
+
+
+# ----------------------------------------------------------------------------------------------- prices and accounts
+
 
 _CAUSES: Mapping[str, str] = {
     "trading": "trading", "balancecorrection": "correction", "withdrawal": "withdrawal", "deposit": "deposit",
@@ -28,7 +140,7 @@ class _BidAsk(Struct, frozen=True, gc=False):
 _read_bid_ask = Reader(_BidAsk)
 
 
-def bid_ask(content: Raw) -> list[Item]:
+def _bid_ask(content: Raw) -> list[Item]:
     part = Part("bid_ask")
     row = _read_bid_ask(content, part.note)
     symbol = as_id(row.id, "bid_ask.id")
@@ -70,7 +182,7 @@ _read_account = Reader(_Account)
 _read_account_update = Reader(_AccountUpdate)
 
 
-def account_event(name: str, content: Raw) -> list[Item]:
+def _account_event(name: str, content: Raw) -> list[Item]:
     part = Part("account")
     word = name.lower()
     if word == "account_added":
@@ -151,3 +263,11 @@ def _group(row: _Account, part: Part) -> str | UnsetType | None:
     trader = part.text(row.trader_id, "trader_id")
     known = "/".join(word for word in (group, trader) if isinstance(word, str))
     return known or (UNSET if group is UNSET and trader is UNSET else None)
+
+
+_EVENTS: Mapping[str, Callable[[Raw], list[Item]]] = {
+    "bid_ask": _bid_ask,
+    "account_event": _each("account_event", _account_event),
+    "position": _each("position", position_event),
+    "pending_position": _each("pending_position", pending_event),
+}

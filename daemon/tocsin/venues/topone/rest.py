@@ -1,4 +1,4 @@
-"""TopOne's picture by REST: working orders and balances, fetched after each connect (github toponedev/docs)."""
+"""TopOne's snapshot by REST: working orders and balances, fetched after each connect (github toponedev/docs)."""
 
 from collections.abc import Generator, Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from tocsin.venues import web
 from tocsin.venues.base import HttpRequest, HttpResponse, Malformed, SignInFailed, Snapshot
 from tocsin.venues.decoding import mended
 from tocsin.venues.lenient import Part
-from tocsin.venues.topone_messages import (
+from tocsin.venues.topone.messages import (
     BalanceRow,
     OrderRow,
     balance_observed,
@@ -55,7 +55,7 @@ class Rest(Struct, frozen=True):
         return HttpRequest(method="GET", url=url, query=query, headers={"Authorization": self.token})
 
 
-def picture(rest: Rest, markets: tuple[str, ...], *, balances: bool) -> Snapshot:
+def fetch(rest: Rest, markets: tuple[str, ...], *, balances: bool) -> Snapshot:
     """The working orders of these markets, and all balances. Raises SignInRefused, SignInFailed and Malformed."""
     kinds: list[str] = []
     found: list[Observation] = []

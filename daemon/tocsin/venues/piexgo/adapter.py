@@ -14,7 +14,7 @@ from pydantic import AfterValidator, model_validator
 from tocsin.quantities import SecretText
 from tocsin.venues import derive
 from tocsin.venues.base import Decoded, Endpoint, Request, Session, SignIn, Snapshot, VenueSettings
-from tocsin.venues.piexgo_messages import decode
+from tocsin.venues.piexgo.messages import decode
 from tocsin.venues.wire import signed_in
 
 _STREAM = re.compile(r"pinfo|(?:dealinfo|depth)\.[a-z0-9_-]{1,40}", re.ASCII)
@@ -93,7 +93,7 @@ class Piexgo:
         return decode(message)
 
     def snapshot(self, settings: PiexgoSettings, session: Session) -> Snapshot | None:
-        """None: the venue's page names no picture to fetch."""
+        """None: the venue's page names no snapshot to fetch."""
         del settings, session
         return None
 

@@ -89,7 +89,7 @@ _STATUSES: Mapping[str, _Status] = {
 def decode(text: str) -> Decoded:
     """What one message means. Raises Malformed.
 
-    Nothing here says whether a cycle's picture is the first or a later one: the feed knows, and tells the entities.
+    Nothing here says whether a cycle's snapshot is the first or a later one: the feed knows, and tells the entities.
     """
     part = Part()
     kind = _read_kind(text, part.note).type

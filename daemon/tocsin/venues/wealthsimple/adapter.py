@@ -1,7 +1,7 @@
-"""Wealthsimple, a stock broker: each connection gives one picture of accounts and prices, then the server closes.
+"""Wealthsimple, a stock broker: each connection gives one snapshot of accounts and prices, then the server closes.
 
 Unofficial; documented at github bufutda/wealthsimple-api. The feed connects again every `poll`; sign-in is in
-`wealthsimple_auth.py`, and `tocsin login` uses `log_in` here.
+`auth.py`, and `tocsin login` uses `log_in` here.
 """
 
 from collections.abc import Mapping
@@ -12,13 +12,10 @@ from pydantic import AfterValidator, model_validator
 
 from tocsin.quantities import Duration, SecretText
 from tocsin.secrets import Secret
-from tocsin.venues import wealthsimple_auth as auth
 from tocsin.venues import web
 from tocsin.venues.base import Decoded, Endpoint, Session, SignIn, Snapshot, VenueSettings
-from tocsin.venues.wealthsimple_auth import OneTimePassword, OneTimePasswordNeeded
-from tocsin.venues.wealthsimple_messages import decode
-
-__all__ = ["ADAPTER", "OneTimePassword", "OneTimePasswordNeeded", "Wealthsimple", "WealthsimpleSettings"]
+from tocsin.venues.wealthsimple import auth
+from tocsin.venues.wealthsimple.messages import decode
 
 
 def _some_time(poll: timedelta) -> timedelta:
@@ -90,7 +87,7 @@ class Wealthsimple:
         username: str,
         password: Secret,
         now: datetime,
-        one_time: OneTimePassword | None = None,
+        one_time: auth.OneTimePassword | None = None,
     ) -> SignIn:
         """What `tocsin login` does: the password's tokens, kept for `sign_in`. Never done by the daemon.
 
@@ -107,7 +104,7 @@ class Wealthsimple:
         return decode(message)
 
     def snapshot(self, settings: WealthsimpleSettings, session: Session) -> Snapshot | None:
-        """None: every connection gives the whole picture by itself."""
+        """None: every connection gives the whole snapshot by itself."""
         del settings, session
         return None
 
