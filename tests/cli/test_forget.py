@@ -1,5 +1,6 @@
 """`tocsin forget`, and how `tocsin status` and `explain` name what isn't confirmed."""
 
+from datetime import UTC
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,6 @@ FIRST = [{"kind": "order", "id": "132991", "account": None, "symbol": "ETH/BTC"}
 )
 def test_status_names_what_is_not_confirmed(venue, says):
     assert (
-        "".join(c for c in _unconfirmed(venue) if c.isprintable()).replace("\N{SYMBOL FOR ESCAPE}", "")
+        "".join(c for c in _unconfirmed(venue, UTC) if c.isprintable()).replace("\N{SYMBOL FOR ESCAPE}", "")
         == says
     )

@@ -134,6 +134,35 @@ def test_what_a_reference_stands_for(folder, written, key):
     assert found.masker.mask(f"key={key}!") == "key=***!"
 
 
+def test_hours_without_a_time_zone_are_in_the_configs(folder):
+    found = load("""\
+        tz: America/New_York
+        calendars:
+          day: {open: "09:00-17:00"}
+          berlin: {tz: Europe/Berlin, open: "09:00-17:00"}
+        rules:
+          - {id: named, watch: order.filled, active: day, notify_during: berlin}
+          - {id: placed, watch: order.filled, active: {open: "22:00-07:00"}, notify_during: {tz: UTC, open: "09:00-17:00"}}
+    """)
+    assert [(rule.active.tz, rule.notify_during.tz) for rule in found.rules] == [
+        ("America/New_York", "Europe/Berlin"),
+        ("America/New_York", "UTC"),
+    ]
+
+
+@pytest.mark.parametrize("zone", ["", "tz: null", "tz: UTC"])
+def test_hours_are_in_utc_where_nothing_says_otherwise(folder, zone):
+    found = load(f"{zone}\nrules: [{{id: a, watch: order.filled, active: {{open: '09:00-17:00'}}}}]")
+    assert found.rules[0].active.tz == "UTC"
+
+
+@pytest.mark.parametrize("zone", ["Berlin", "5", "[UTC]", "''"])
+def test_a_time_zone_that_is_none_is_told_of_once(folder, zone):
+    with pytest.raises(ConfigError) as raised:
+        load(f"tz: {zone}\ncalendars: {{day: {{open: '09:00-17:00'}}}}")
+    assert [problem.path for problem in raised.value.problems if problem.level == "error"] == ["tz"]
+
+
 def test_systemds_credentials_come_first(folder):
     secret(folder, "fx", "ours-and-old")
     secret(folder, "px", "ours-and-only")

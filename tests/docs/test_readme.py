@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import UTC, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -134,7 +134,7 @@ def test_what_explain_says_is_what_is_shown(tmp_path, capsys):
     assert trio.run(partial(play, tests, tests.tests[0], clock, tmp_path), clock=clock).failure is None
     settings = load_settings(tmp_path / "config.yaml", validate_url=None)
     now = Instant(tests.tests[0].start + timedelta(seconds=11), 11.0)
-    tell(explained(settings, "position-in-the-red", None, now, 20))
+    tell(explained(settings, "position-in-the-red", None, now, 20), UTC)
     assert capsys.readouterr().out == next(b for b in blocks("text") if "held back by for" in b)
 
 

@@ -10,6 +10,7 @@ from tocsin.config.yaml import load
 from tocsin.document import Sequence
 from tocsin.engine.calendars import parse_calendar
 from tocsin.engine.compile import Environment, compile_rules
+from tocsin.engine.language.calendar import Calendars
 from tocsin.engine.rule_keys import TemplateFlaw, Usable
 from tocsin.events.vocabulary import fields
 
@@ -31,7 +32,7 @@ def a_template_check(text: str, usable: Usable) -> list[TemplateFlaw]:
     ]
 
 
-CALENDARS = {"trading": parse_calendar("UTC", ["09:00-17:00"]), "faulty": None}
+CALENDARS = Calendars({"trading": parse_calendar("UTC", ["09:00-17:00"]), "faulty": None})
 
 
 def rendered(path: Path) -> str:

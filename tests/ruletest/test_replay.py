@@ -237,6 +237,8 @@ def test_the_calendars_that_rules_name_are_the_configs(recording, here):
     assert [alert["at"][11:19] for alert in told["added"]] == ["12:56:30"]
     (here / "elsewhere.yaml").write_text("calendars: {mornings: {tz: UTC, open: '06:00-07:00'}}\n")
     assert fired(replayed(*own, "--config", "elsewhere.yaml")) == {"in-the-red": 0}
+    (here / "elsewhere.yaml").write_text("tz: Asia/Tokyo\ncalendars: {mornings: {open: '21:00-22:00'}}\n")
+    assert fired(replayed(*own, "--config", "elsewhere.yaml")) == {"in-the-red": 2}
 
 
 def test_without_a_config_no_calendar_has_a_name(recording, here):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from tocsin.cli.ask import MOST_ROWS, rows
+from tocsin.cli.ask import MOST_ROWS, rows, zone_of
 from tocsin.cli.options import config_option, format_option, paint, print_json, time_of
 
 _COLOURS = {"critical": "red", "warning": "yellow", "info": "cyan"}
@@ -30,10 +30,11 @@ def command(config: Path | None, *, everything: bool, output: str) -> None:
         click.echo(f"the latest {MOST_ROWS} are shown; the rest is in tocsin.db", err=True)
     if not found:
         click.echo("no alert" if everything else "nothing fires")
+    tz = zone_of(config)
     for alert in found:
-        over = f" to {time_of(alert['resolved_at'])}" if alert["resolved_at"] else ""
+        over = f" to {time_of(alert['resolved_at'], tz)}" if alert["resolved_at"] else ""
         state = paint(
             alert["state"], "green" if alert["state"] == "resolved" else _COLOURS.get(alert["severity"])
         )
-        click.echo(f"{time_of(alert['fired_at'])}{over}  {state}  {alert['rule']}  {alert['title']}")
+        click.echo(f"{time_of(alert['fired_at'], tz)}{over}  {state}  {alert['rule']}  {alert['title']}")
         click.echo(f"  id {alert['id']}")

@@ -2,13 +2,18 @@
 
 import os
 from collections.abc import Callable
+from datetime import UTC, tzinfo
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import click
 
 from tocsin.cli import FAILED
 from tocsin.config.search import default_state_dir, find_config, given_state_dir
+
+if TYPE_CHECKING:
+    from tocsin.document import Node
 
 OK, UNKNOWN = 200, 404  # what HTTP calls them
 SERVICE_CONFIG, SERVICE_STATE = Path("/etc/tocsin"), Path("/var/lib/tocsin")  # as systemd/install has them
@@ -18,21 +23,14 @@ MOST_ROWS = 1000  # what one look at the database gives
 def state_dir_of(config: Path | None) -> Path:
     """The state directory that the config names. Only that is read: no secret is needed to look at the state."""
     from tocsin.config.references import References
-    from tocsin.config.yaml import load
-    from tocsin.document import Mapping
     from tocsin.errors import ConfigError
     from tocsin.secrets import Masker
 
-    try:
-        path = find_config(config, os.environ)
-    except ConfigError:
-        if config is not None:
-            raise
+    path, node = _written(config, "state_dir")
+    if path is None:
         return default_state_dir(os.environ)
-    node, _problems = load(path)
-    written = node.get("state_dir") if isinstance(node, Mapping) else None
     references = References(path.parent, os.environ, Masker())
-    given, problems = given_state_dir(written, path.parent, references)
+    given, problems = given_state_dir(node, path.parent, references)
     if any(problem.level == "error" for problem in problems):
         raise ConfigError(problems)
     if given is not None:
@@ -41,6 +39,33 @@ def state_dir_of(config: Path | None) -> Path:
     if path.absolute().parent == SERVICE_CONFIG and not os.environ.get("STATE_DIRECTORY"):
         return SERVICE_STATE
     return default_state_dir(os.environ)
+
+
+def zone_of(config: Path | None) -> tzinfo:
+    """The time zone that people read times in, by the config; UTC where it names none, or none that there is."""
+    from tocsin.document import Scalar
+
+    _, node = _written(config, "tz")
+    try:
+        return ZoneInfo(node.text) if isinstance(node, Scalar) else UTC
+    except (ValueError, OSError, LookupError):
+        return UTC
+
+
+def _written(config: Path | None, key: str) -> "tuple[Path | None, Node | None]":
+    """The config that is used, if there is one, and what stands there under a key. ConfigError where the given one isn't there."""
+    from tocsin.config.yaml import load
+    from tocsin.document import Mapping
+    from tocsin.errors import ConfigError
+
+    try:
+        path = find_config(config, os.environ)
+    except ConfigError:
+        if config is not None:
+            raise
+        return None, None
+    node, _problems = load(path)
+    return path, node.get(key) if isinstance(node, Mapping) else None
 
 
 def ask(state_dir: Path, method: str, path: str, **query: str) -> tuple[int, Any, Path]:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from tocsin.cli.ask import MOST_ROWS, rows
-from tocsin.cli.options import config_option, format_option, paint, print_json, time_of
+from tocsin.cli.ask import MOST_ROWS, rows, zone_of
+from tocsin.cli.options import config_option, format_option, paint, print_json, time_of, times_in
 
 _COLOURS = {"sent": "green", "pending": "yellow", "dead": "red"}
 
@@ -30,15 +30,16 @@ def command(config: Path | None, *, everything: bool, output: str) -> None:
         click.echo(f"the latest {MOST_ROWS} are shown; the rest is in tocsin.db", err=True)
     if not found:
         click.echo("no delivery" if everything else "nothing is unsent")
+    tz = zone_of(config)
     for delivery in found:
         status = paint(delivery["status"], _COLOURS.get(delivery["status"]))
         tried = f", {delivery['attempts']} attempts" if delivery["attempts"] else ""
         click.echo(
-            f"{time_of(delivery['created_at'])}  {delivery['channel']}  {delivery['state_told']}  {status}{tried}  {delivery.get('title') or ''}"
+            f"{time_of(delivery['created_at'], tz)}  {delivery['channel']}  {delivery['state_told']}  {status}{tried}  {delivery.get('title') or ''}"
         )
         if delivery["status"] == "pending" and delivery["error"]:
-            click.echo(f"  next try {time_of(delivery['next_at'])}")
+            click.echo(f"  next try {time_of(delivery['next_at'], tz)}")
         if delivery["error"]:
-            click.echo(f"  {delivery['error']}")
+            click.echo(f"  {times_in(delivery['error'], tz)}")
         if delivery["handed_to"]:
             click.echo(f"  handed to {delivery['handed_to']}")

@@ -1,13 +1,14 @@
 """`tocsin explain`."""
 
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
 import click
 
 from tocsin.cli import FAILED
-from tocsin.cli.ask import ask_of_rules
-from tocsin.cli.options import config_option, format_option, paint, print_json, time_of
+from tocsin.cli.ask import ask_of_rules, zone_of
+from tocsin.cli.options import config_option, format_option, paint, print_json, time_of, times_in
 
 _MARKS = {True: ("yes", "green"), False: ("no", "red"), None: ("unknown", "yellow")}
 
@@ -52,29 +53,37 @@ def command(
     if output == "json":
         print_json(found)
     elif found["explained"]:
-        tell(found)
+        tell(found, zone_of(config))
     else:
         which = f" called {id_}" if id_ else ""
-        known = f"there now; it last fired {found['last']}" if found["last"] else "known"
+        known = (
+            f"there now; it last fired {times_in(found['last'], zone_of(config))}"
+            if found["last"]
+            else "known"
+        )
         click.echo(f"{rule} watches {' or '.join(found['watch'])}, and nothing such{which} is {known}")
     ctx.exit(0 if found["explained"] else FAILED)
 
 
-def tell(found: dict[str, Any]) -> None:
+def tell(found: dict[str, Any], tz: tzinfo) -> None:
     """For people."""
     from tocsin.alerts.plain import plain
 
+    def words(text: str) -> str:
+        return times_in(plain(text), tz)
+
     for each in found["explained"]:
-        state = paint(plain(each["state"]), "red" if each["state"].startswith("firing") else None, bold=True)
+        state = paint(words(each["state"]), "red" if each["state"].startswith("firing") else None, bold=True)
         since = each["unconfirmed_since"]
-        unconfirmed = f"; not confirmed since {time_of(since)}" if since else ""
-        click.echo(f"{plain(each['title'])}: {state}; last heard of {time_of(each['as_of'])}{unconfirmed}")
+        unconfirmed = f"; not confirmed since {time_of(since, tz)}" if since else ""
+        click.echo(
+            f"{plain(each['title'])}: {state}; last heard of {time_of(each['as_of'], tz)}{unconfirmed}"
+        )
         for part in each["parts"]:
             mark = paint(*_MARKS[part["holds"]])
-            click.echo(
-                f"  {part['of']} {part['asks']}: {mark}, {plain(part['saw'])}, as of {time_of(part['as_of'])}"
-            )
+            saw, as_of = words(part["saw"]), time_of(part["as_of"], tz)
+            click.echo(f"  {part['of']} {part['asks']}: {mark}, {saw}, as of {as_of}")
         for barrier in each["held_back_by"]:
-            click.echo(f"  held back by {barrier['what']}: {plain(barrier['why'])}")
+            click.echo(f"  held back by {barrier['what']}: {words(barrier['why'])}")
     if more := found["count"] - len(found["explained"]):
         click.echo(f"and {more} more; give an ID, or a higher --limit")

@@ -111,7 +111,9 @@ def _rule_sets(
     """The rules, those of --against where there are any, and the file that only --against replaces."""
     from tocsin.ruletest.rule_sets import RuleSet, rules_of
 
-    calendars = _calendars(config) if own is not None or against is not None else {}
+    if own is None and against is None:
+        return settings.rules, None, None
+    calendars = _calendars(config)
     # The first of a config's sources is the config itself.
     first = rules_of(own, calendars) if own is not None else RuleSet(settings.rules, settings.sources[1:])
     if against is None:
@@ -139,6 +141,7 @@ def _replaced(files: "Sequence[Path]", edited: Path) -> Path | None:
 def _calendars(config: Path | None) -> "Calendars":
     """The hours that the config names; none where there is no config, for which nobody asked."""
     from tocsin.config.search import find_config
+    from tocsin.engine.language.calendar import NO_CALENDARS
     from tocsin.errors import ConfigError
     from tocsin.ruletest.rule_sets import calendars_of
 
@@ -147,7 +150,7 @@ def _calendars(config: Path | None) -> "Calendars":
     except ConfigError:
         if config is not None:
             raise
-        return {}
+        return NO_CALENDARS
     return calendars_of(path)
 
 

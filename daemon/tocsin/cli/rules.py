@@ -1,11 +1,12 @@
 """`tocsin rules`."""
 
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
 import click
 
-from tocsin.cli.ask import ask_of_rules
+from tocsin.cli.ask import ask_of_rules, zone_of
 from tocsin.cli.options import config_option, counted, format_option, paint, print_json, print_rows, time_of
 
 _COLOURS = {"critical": "red", "warning": "yellow", "info": "cyan"}
@@ -34,17 +35,18 @@ def command(config: Path | None, *, output: str) -> None:
     if output == "json":
         print_json(found)
     elif found:
-        print_rows([_row(rule) for rule in found])
+        tz = zone_of(config)
+        print_rows([_row(rule, tz) for rule in found])
     else:
         click.echo("no rule")
 
 
-def _row(rule: dict[str, Any]) -> tuple[str, ...]:
+def _row(rule: dict[str, Any], tz: tzinfo) -> tuple[str, ...]:
     if not rule["enabled"]:
         now = "switched off"
     else:
         now = paint(f"{rule['firing']} firing", _COLOURS[rule["severity"]]) if rule["firing"] else ""
-    times = f"fired {counted(rule['fired'], 'time')}, last {time_of(rule['last_fired_at'] or '')}"
+    times = f"fired {counted(rule['fired'], 'time')}, last {time_of(rule['last_fired_at'] or '', tz)}"
     return (
         rule["rule"],
         " ".join(rule["watch"]),

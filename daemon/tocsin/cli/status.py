@@ -1,5 +1,6 @@
 """`tocsin status`."""
 
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +8,17 @@ import click
 
 from tocsin.alerts.plain import plain
 from tocsin.cli import FAILED
-from tocsin.cli.ask import ask, state_dir_of
-from tocsin.cli.options import config_option, counted, format_option, paint, print_json, print_rows, time_of
+from tocsin.cli.ask import ask, state_dir_of, zone_of
+from tocsin.cli.options import (
+    config_option,
+    counted,
+    format_option,
+    paint,
+    print_json,
+    print_rows,
+    time_of,
+    times_in,
+)
 
 _COLOURS = {"connected": "green", "connecting": "yellow", "silent": "yellow"}
 
@@ -34,19 +44,19 @@ def command(ctx: click.Context, config: Path | None, output: str) -> None:
     if output == "json":
         print_json(state)
     else:
-        _tell(state, socket)
+        _tell(state, socket, zone_of(config))
     ctx.exit(0 if state["healthy"] else FAILED)
 
 
-def _tell(state: dict[str, Any], socket: Path) -> None:
+def _tell(state: dict[str, Any], socket: Path, tz: tzinfo) -> None:
     health = (
         paint("healthy", "green", bold=True) if state["healthy"] else paint("not healthy", "red", bold=True)
     )
     click.echo(
-        f"Tocsin {state['version']}, process {state['pid']}, since {time_of(state['started_at'])}: {health}"
+        f"Tocsin {state['version']}, process {state['pid']}, since {time_of(state['started_at'], tz)}: {health}"
     )
     for wrong in (*state["wrong"], *_troubles(state)):
-        click.echo(f"  {paint(wrong, 'red')}")
+        click.echo(f"  {paint(times_in(wrong, tz), 'red')}")
     click.echo(f"  config {state['config']}, state {state['state_dir']}, answered at {socket}")
     click.echo(
         f"  {counted(state['rules'], 'rule')}, {counted(len(state['channels']), 'channel')}; "
@@ -60,12 +70,12 @@ def _tell(state: dict[str, Any], socket: Path) -> None:
             filter(
                 None,
                 (
-                    plain(venue.get("reason", "")),
+                    times_in(plain(venue.get("reason", "")), tz),
                     f"attempt {venue['attempts']}" if venue.get("attempts", "0") != "0" else "",
-                    _unconfirmed(venue),
+                    _unconfirmed(venue, tz),
                     _last_message(venue, state["now"]),
-                    f"since {time_of(venue['since'])}" if venue.get("since") else "",
-                    f"next try {time_of(venue['next_attempt'])}"
+                    f"since {time_of(venue['since'], tz)}" if venue.get("since") else "",
+                    f"next try {time_of(venue['next_attempt'], tz)}"
                     if venue.get("next_attempt") and status not in ("connected", "silent")
                     else "",
                 ),
@@ -87,7 +97,7 @@ def _last_message(venue: dict[str, Any], now: str) -> str:
     return f"last message {duration_text(timedelta(seconds=max(0, round(ago.total_seconds()))))} ago"
 
 
-def _unconfirmed(venue: dict[str, Any]) -> str:
+def _unconfirmed(venue: dict[str, Any], tz: tzinfo) -> str:
     """`3 not confirmed since …: order 132991 (ETH/BTC) and 2 more`."""
     count = int(venue.get("unconfirmed", "0"))
     if not count:
@@ -100,7 +110,7 @@ def _unconfirmed(venue: dict[str, Any]) -> str:
         for each in first
     ]
     more = f" and {count - len(first)} more" if count > len(first) else ""
-    return f"{count} not confirmed since {time_of(venue['unconfirmed_since'])}: {', '.join(named)}{more}"
+    return f"{count} not confirmed since {time_of(venue['unconfirmed_since'], tz)}: {', '.join(named)}{more}"
 
 
 def _troubles(state: dict[str, Any]) -> list[str]:

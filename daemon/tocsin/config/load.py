@@ -133,7 +133,7 @@ def _rules(reading: Reading, root: Mapping, venues: Map[str, VenueConfig]) -> li
         channels=frozenset(_names(root)),
         supplied=supplied,
         check_template=check_template,
-        calendars=read_calendars(reading, root.get("calendars")),
+        calendars=read_calendars(reading, root),
     )
     rules, problems = compile_rules(written, environment)
     reading.add(*problems)

@@ -57,6 +57,18 @@ Age: TypeAlias = Annotated[
 ]
 
 
+DEFAULT_ZONE = "UTC"
+
+
+def is_zone(text: Any) -> bool:
+    """Whether a time zone is called so."""
+    try:
+        _zone(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _zone(text: Any) -> ZoneInfo:
     if isinstance(text, ZoneInfo):
         return text
@@ -142,7 +154,8 @@ class Common(Section):
     defaults: Defaults = Defaults()
     names: NamesSection = NamesSection()
     tz: Zone = Field(
-        ZoneInfo("UTC"), description="the IANA time zone of what people read, such as Europe/Prague"
+        ZoneInfo(DEFAULT_ZONE),
+        description="the IANA time zone of what people read and of calendars, such as Europe/Prague",
     )
     retention: Retention = Retention()
     log: LogSettings = LogSettings()

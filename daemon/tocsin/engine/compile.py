@@ -18,7 +18,7 @@ from tocsin.engine.language import (
     thresholds,
 )
 from tocsin.engine.language import watch as watched
-from tocsin.engine.language.calendar import Calendars
+from tocsin.engine.language.calendar import NO_CALENDARS, Calendars
 from tocsin.engine.language.cautions import Supplied
 from tocsin.engine.language.check import check
 from tocsin.engine.language.condition import TreeCondition
@@ -45,13 +45,12 @@ class Environment:
     """What rules are checked against: the rest of the configuration.
 
     `supplied`: venue name -> kind -> the fields that the venue gives; empty: nothing is warned about.
-    `calendars`: by name; None for one that is faulty, which has been complained of.
     """
 
     channels: frozenset[str]
     supplied: Supplied = field(default_factory=dict)
     check_template: CheckTemplate = _any_template
-    calendars: Calendars = field(default_factory=dict)
+    calendars: Calendars = NO_CALENDARS
 
 
 def compile_rules(

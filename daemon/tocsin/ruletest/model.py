@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from tocsin.alerts.wording import Style
 from tocsin.document import Node
-from tocsin.engine.language.calendar import Calendars
+from tocsin.engine.language.calendar import NO_CALENDARS, Calendars
 from tocsin.engine.rule import Rule
 from tocsin.errors import Place
 from tocsin.events import Observed
@@ -124,5 +124,5 @@ class RuleTests:
     rules: tuple[Rule, ...]
     channels: tuple[str, ...]
     tests: tuple[Test, ...] = field(default=())
-    calendars: Calendars = field(default_factory=dict)
+    calendars: Calendars = NO_CALENDARS
     style: Style = field(default_factory=Style)

@@ -4,7 +4,6 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 from tocsin.alerts.wording import Marks, Names, Style
@@ -17,7 +16,7 @@ from tocsin.config.shape import unknown_key
 from tocsin.delivery.template_check import check_template
 from tocsin.document import Mapping, Node, Scalar, Sequence
 from tocsin.engine.compile import Environment, compile_rules
-from tocsin.engine.language.calendar import Calendars
+from tocsin.engine.language.calendar import NO_CALENDARS, Calendars
 from tocsin.engine.rule import Rule
 from tocsin.errors import ConfigError, Problem
 from tocsin.ruletest.actions import Known, no_such_rule
@@ -53,7 +52,7 @@ def read_tests(path: Path) -> RuleTests:
 
 
 def compile_written(
-    reading: Reading, node: Node, channels: Iterable[str] | None, calendars: Calendars = MappingProxyType({})
+    reading: Reading, node: Node, channels: Iterable[str] | None, calendars: Calendars = NO_CALENDARS
 ) -> tuple[list[Rule], list[str]]:
     """The rules that `node` (a list, or the name of a file) holds, and the channels; problems are in the reading.
 
@@ -88,7 +87,7 @@ def _read(reading: Reading) -> RuleTests | None:
         return None
     _known_keys(reading, root, _FILE_KEYS)
     channels = _channels(reading, root.get("channels"))
-    calendars = read_calendars(reading, root.get("calendars"))
+    calendars = read_calendars(reading, root)
     rules: list[Rule] = []
     names = channels or [ONLY_CHANNEL]
     ids: tuple[str, ...] | None = None

@@ -10,7 +10,7 @@ from tocsin import document
 from tocsin.config.calendars import read_calendars
 from tocsin.config.reading import Reading
 from tocsin.document import Mapping, Scalar
-from tocsin.engine.language.calendar import Calendars
+from tocsin.engine.language.calendar import NO_CALENDARS, Calendars
 from tocsin.engine.rule import Rule
 from tocsin.errors import ConfigError, Place
 from tocsin.ruletest.reading import compile_written
@@ -25,7 +25,7 @@ class RuleSet:
 
 
 def rules_of(
-    path: Path, calendars: Calendars = MappingProxyType({}), instead: Map[Path, Path] = MappingProxyType({})
+    path: Path, calendars: Calendars = NO_CALENDARS, instead: Map[Path, Path] = MappingProxyType({})
 ) -> RuleSet:
     """The rules in a file (or, in a folder, in its *.yaml). ConfigError says what is wrong with them.
 
@@ -44,9 +44,7 @@ def calendars_of(config: Path) -> Calendars:
     """The hours that a config names; nothing else in it is looked at. ConfigError says what is wrong with them."""
     reading = Reading(config, {})
     root = reading.load(config)
-    node = root.get("calendars") if isinstance(root, Mapping) else None
-    null = isinstance(node, Scalar) and node.value is None  # a section whose lines are all commented out
-    found = read_calendars(reading, None if null else node)
+    found = read_calendars(reading, root) if isinstance(root, Mapping) else NO_CALENDARS
     _refuse_errors(reading)
     return found
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -12,16 +13,28 @@ from tocsin.engine.language.report import Report, did_you_mean
 from tocsin.errors import Problem
 
 KEYS = ("tz", "open", "closed")
-Calendars = Mapping[str, Calendar | None]
-"""By their names in the config; None where what stands there is none, which has been complained of."""
 Add = Callable[[Problem], None]
 _T = TypeVar("_T")
 
+
+@dataclass(frozen=True, slots=True)
+class Calendars:
+    """Those that rules can name (None: one that is faulty, which has been complained of); `tz` is the zone of those that say none."""
+
+    named: Mapping[str, Calendar | None] = field(default_factory=dict)
+    tz: str = "UTC"
+
+
+NO_CALENDARS = Calendars()
 SCHEMA: dict[str, Any] = {
     "type": "object",
     "description": "when something is open: wall-clock in a time zone, right across both changes of the clock",
     "properties": {
-        "tz": {"type": "string", "description": "an IANA time zone", "examples": ["Europe/Berlin", "UTC"]},
+        "tz": {
+            "type": "string",
+            "description": "an IANA time zone; else the config's",
+            "examples": ["Europe/Berlin", "UTC"],
+        },
         "open": {
             "description": "when it is open; without days every day",
             "anyOf": [{"type": "string"}, {"type": "array", "minItems": 1, "items": {"type": "string"}}],
@@ -33,13 +46,13 @@ SCHEMA: dict[str, Any] = {
             "examples": [["2026-12-25"]],
         },
     },
-    "required": ["tz", "open"],
+    "required": ["open"],
     "additionalProperties": False,
 }
 
 
-def read(node: document.Node, path: str, add: Add) -> Calendar | None:
-    """The calendar; None after adding everything that is wrong with it."""
+def read(node: document.Node, tz: str, path: str, add: Add) -> Calendar | None:
+    """The calendar, in the zone `tz` unless it says otherwise; None after adding everything that is wrong with it."""
     if not isinstance(node, document.Mapping):
         hint = 'write {tz: Europe/Berlin, open: ["mon-fri 09:00-17:30"]}'
         add(Problem("a calendar is a mapping", node.place, path, hint))
@@ -49,9 +62,8 @@ def read(node: document.Node, path: str, add: Add) -> Calendar | None:
         if entry.key.text not in KEYS:
             hint = did_you_mean(entry.key.text, KEYS, f"there are {', '.join(KEYS)}")
             found.append(Problem(f"unknown key `{entry.key.text:.80}`", entry.key.place, path, hint))
-    found += [
-        Problem(f"`{key}` is missing", node.place, path) for key in ("tz", "open") if key not in node.entries
-    ]
+    if "open" not in node.entries:
+        found.append(Problem("`open` is missing", node.place, path))
     zones = _each(node, "tz", _zone, path, found.append)
     windows = _each(node, "open", Window.parse, path, found.append)
     closed = _each(node, "closed", _day, path, found.append)
@@ -60,16 +72,16 @@ def read(node: document.Node, path: str, add: Add) -> Calendar | None:
         add(Problem(doubt, place, path, "name the place: Europe/Berlin, America/New_York", "warning"))
     for problem in found:
         add(problem)
-    return None if found else Calendar(zones[0], tuple(windows), frozenset(closed))
+    return None if found else Calendar(zones[0] if zones else tz, tuple(windows), frozenset(closed))
 
 
 def named(node: document.Node, calendars: Calendars, path: str, report: Report) -> Calendar | None:
     """The calendar that a rule names or writes in place; None after complaining."""
     if not isinstance(node, document.Scalar):
-        return read(node, path, report.add)
-    if node.text in calendars:
-        return calendars[node.text]
-    known = tuple(calendars)
+        return read(node, calendars.tz, path, report.add)
+    if node.text in calendars.named:
+        return calendars.named[node.text]
+    known = tuple(calendars.named)
     there = f"there are {', '.join(known)}" if known else "the config has no `calendars`"
     report.error(
         f"no calendar is called `{node.text:.80}`", node.place, did_you_mean(node.text, known, there)
