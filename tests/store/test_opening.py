@@ -240,19 +240,21 @@ def test_who_has_a_message_instead_is_taken_over_from_the_older_spelling(tmp_pat
     ]
 
 
-@pytest.mark.parametrize("count", range(1, 7))
+@pytest.mark.parametrize("count", range(1, len(all_steps())))
 def test_what_each_step_left_is_there_after_the_others_and_kept_as_it_was(tmp_path, count):
-    """The rows are those of `tests/fixtures/states`, as far as there were such tables at that step."""
+    """The rows are those that the daemon of that step left, or one near it, as far as there were such tables then."""
     steps = all_steps()
+    made = sorted(path.stem for path in STATES.glob("*.sql"))
+    state = max((name for name in made if name <= steps[count - 1]), default=made[0])
     older = Database(tmp_path / DATABASE)
     migrate_to(older, steps[:count])
     with closing(sqlite3.connect(":memory:")) as left:
-        left.executescript((STATES / f"{steps[3]}.sql").read_text())
+        left.executescript((STATES / f"{state}.sql").read_text())
         for table in older.table_names():
-            if table.startswith("_"):
-                continue
             names = [name for _, name, *_ in left.execute(f"PRAGMA table_info({table})")]
             columns = [name for name in older[table].columns_dict if name in names]
+            if table.startswith("_") or not columns:
+                continue
             rows = left.execute(f"SELECT {', '.join(columns)} FROM {table}").fetchall()
             marks = ", ".join("?" * len(columns))
             older.conn.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", rows)
