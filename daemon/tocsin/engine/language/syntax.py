@@ -18,6 +18,7 @@ from decimal import Decimal
 from typing import Literal, TypeVar
 
 from tocsin.document import Scalar
+from tocsin.engine.language.phrases import meant
 from tocsin.engine.language.tokens import Token, TokenKind, Unreadable, refuse, tokens, unquoted
 from tocsin.engine.language.tree import (
     MIRRORED,
@@ -43,17 +44,15 @@ _T = TypeVar("_T")
 DEEPEST = 30  # parentheses in parentheses; keeps every recursion over a tree far from the interpreter's limit
 _MOST_OPERATORS = 100  # signs, `not`s and arithmetic in one expression, for the same reason
 _KEYWORDS = frozenset({"and", "or", "not", "in", "true", "false"})
+_PERCENT = (
+    "write the number alone where the value is in percent (percent_change(…), drawdown(…), margin_level), "
+    "or compute it: profit < -0.05 * cost"
+)
 _ELSEWHERE = {
-    "is": "write `==`; a field without a value is missing(…)",
-    "below": "write `profit < -50`, or as a mapping {profit: {below: -50}}",
-    "above": "write `profit > 50`, or as a mapping {profit: {above: 50}}",
-    "at_least": "write `profit >= 50`, or as a mapping {profit: {at_least: 50}}",
-    "at_most": "write `profit <= -50`, or as a mapping {profit: {at_most: -50}}",
-    "between": "write `10 <= profit <= 20`",
-    "like": 'write `matches(symbol, "BTC")`',
-    "contains": 'write `matches(symbol, "BTC")`',
     "+": "write the number without `+`",
     ",": "numbers have no thousands separator: 1000",
+    "percent": _PERCENT,
+    "pct": _PERCENT,
     "AND": "write `and`",
     "OR": "write `or`",
     "NOT": "write `not`",
@@ -64,24 +63,21 @@ _ELSEWHERE = {
 _AFTER_A_PERCENTAGE = frozenset(
     {"", "and", "or", "not", "in", ")", "]", ",", "<", ">", "<=", ">=", "==", "!="}
 )
-_PERCENT = (
-    "write the number alone where the value is in percent (percent_change(…), drawdown(…), margin_level), "
-    "or compute it: profit < -0.05 * cost"
-)
 
 
 def parse(scalar: Scalar) -> Node:
     """The tree of the expression in `scalar`. Unreadable, with the place, for anything that isn't one."""
     written = scalar.value if isinstance(scalar.value, str) else scalar.text
-    parser = _Parser(scalar, tokens(scalar, written))
+    parser = _Parser(scalar, written, tokens(scalar, written))
     node = parser.condition()
     parser.expect_end()
     return node
 
 
 class _Parser:
-    def __init__(self, scalar: Scalar, found: list[Token]) -> None:
+    def __init__(self, scalar: Scalar, written: str, found: list[Token]) -> None:
         self._scalar = scalar
+        self._written = written
         self._tokens = found
         self._next = 0
         self._depth = 0
@@ -263,6 +259,12 @@ class _Parser:
     def _unexpected(self, wanted: str) -> Unreadable:
         token = self._token
         what = f"`{token.text}`" if token.kind != "end" else "the end of the expression"
-        refuse(
-            f"{what} stands where {wanted} was expected", self._place(token), _ELSEWHERE.get(token.text, "")
-        )
+        refuse(f"{what} stands where {wanted} was expected", self._place(token), self._hint(token))
+
+    def _hint(self, token: Token) -> str:
+        before = self._tokens[self._next - 1] if self._next else None
+        if token.text == "," and before is not None and before.kind != "number":
+            return 'write a list: ["BTCUSD", "ETHUSD"]'
+        if token.kind == "name" and (like := meant(self._written, self._tokens, self._next)):
+            return f"write `{like}`"
+        return _ELSEWHERE.get(token.text, "")

@@ -21,13 +21,16 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL | re.ASCII,
 )
 _SPACE = re.compile(r"\s*", re.ASCII)
-_WORD = re.compile(r"[A-Za-z0-9_.]+|&&|\|\||<>|.", re.DOTALL)
+_WORD = re.compile(r"[A-Za-z0-9_.]+|&&|\|\||<>|=[<>]|={2,3}|.", re.DOTALL)
 _ESCAPE = re.compile(r"""\\([\\"'])""")
 _LONGEST = 20_000  # characters; a list of a thousand symbols fits
 
 # What people know from other languages, and how it is written here.
 _ELSEWHERE = {
     "=": "write `==` to compare",
+    "===": "write `==` to compare",
+    "=>": "write `>=`",
+    "=<": "write `<=`",
     "&&": "write `and`",
     "||": "write `or`",
     "&": "write `and`",
