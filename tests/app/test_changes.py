@@ -1,5 +1,6 @@
 """What a reload says that it changed."""
 
+import json
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -127,3 +128,24 @@ def test_a_section_that_changed_is_told(tmp_path, section, said):
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | section))
     after = load_settings(path, environ={}, validate_url=None)
     assert changes.others(before, after) == said
+
+
+def test_calendars_are_told_by_their_names(tmp_path):
+    day, night = {"open": "09:00-17:00"}, {"open": "22:00-07:00"}
+
+    def with_calendars(**sections: Any) -> Settings:
+        path = tmp_path / "config.yaml"
+        path.write_text(json.dumps({"rules": [RED | {"active": "day"}], **sections}))
+        return load_settings(path, environ={}, validate_url=None)
+
+    first = with_calendars(calendars={"day": day, "old": night})
+    second = with_calendars(calendars={"day": night, "new": night})
+    assert changes.calendars(first, second).told("calendar") == [
+        "calendar new added",
+        "calendar old removed",
+        "calendar day changed",
+    ]
+    assert changes.rules(first, second) == ["rule red changed in what it means (active)"]
+    moved = with_calendars(tz="Asia/Tokyo", calendars={"day": day, "old": {**night, "tz": "UTC"}})
+    assert changes.calendars(first, moved).told("calendar") == ["calendar day changed"]
+    assert changes.others(first, moved) == ["tz changed"]

@@ -1,8 +1,9 @@
 """Where a command finds the state of a daemon that doesn't run."""
 
 import pytest
+from click.testing import CliRunner
 
-from tocsin.cli import ask
+from tocsin.cli import ask, cli
 from tocsin.errors import ConfigError
 
 
@@ -51,3 +52,23 @@ def test_within_the_service_it_is_what_systemd_says(service, monkeypatch):
 def test_any_other_configs_is_the_users_own(service):
     (service / "config.yaml").write_text("venues: {}\n")
     assert ask.state_dir_of(service / "config.yaml") == service / "home" / "tocsin"
+
+
+@pytest.mark.parametrize(
+    ("written", "worked", "hinted"),
+    [("state_dir: new\n", False, True), ("state_dir: new\n", True, False), ("venues: {}\n", False, False)],
+)
+def test_a_state_dir_that_was_edited_under_the_daemon_is_said_to_be_that(
+    service, monkeypatch, written, worked, hinted
+):
+    monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
+    (service / "config.yaml").write_text(written)
+    if worked:
+        (service / "new").mkdir()
+        (service / "new" / "tocsin.db").touch()
+    for command in ("reload", "status"):
+        result = CliRunner().invoke(cli, ["--config", str(service / "config.yaml"), command])
+        assert result.exit_code == 1
+        assert "no Tocsin daemon is running here" in result.output
+        assert (f"no daemon has worked in {service}/new yet" in result.output) is hinted
+        assert ("write the old one back" in result.output) is hinted

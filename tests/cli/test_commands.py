@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from tocsin import __version__
 from tocsin.cli import COMMANDS, cli
 from tocsin.events.kinds import KINDS
+from tocsin.events.vocabulary import fields
 from tocsin.shipped import shipped
 from tocsin.venues.registry import venue_types
 
@@ -240,6 +241,22 @@ rules:
         assert result.output.endswith("\n\n3 errors in config.yaml\n")
         assert "hunter2" not in result.output
 
+    @pytest.mark.parametrize(
+        ("config", "where"),
+        [
+            ("rules: [a.yaml]\n", "1 error in a.yaml"),
+            ("rules: [a.yaml, b.yaml]\n", "2 errors in a.yaml, b.yaml"),
+            ("colour: red\nrules: [a.yaml]\n", "2 errors in config.yaml, a.yaml"),
+            (f"rules: [{', '.join('abcdefg'[n] + '.yaml' for n in range(7))}]\n", "7 errors in a.yaml, b.yaml, c.yaml, d.yaml, e.yaml and 2 more"),
+        ],
+    )  # fmt: skip
+    def test_errors_are_counted_where_they_are(self, here, config, where):
+        for name in "abcdefg":
+            (here / f"{name}.yaml").write_text(f"- {{id: {name}, watch: order.filed}}\n")
+        (here / "config.yaml").write_text(config)
+        (here / "config.yaml").chmod(0o600)
+        assert run("check").output.splitlines()[-1] == where
+
     @pytest.mark.parametrize("option", [["--json"], ["--format", "json"], ["--format=json"]])
     def test_json_for_programs(self, here, option):
         (here / "config.yaml").write_text("colour: red\n")
@@ -317,6 +334,13 @@ class TestTheVocabulary:
         assert {"url", "silent_after", "tls_ca"} <= {option["name"] for option in told["options"]}
         for name in [option["name"] for option in told["options"]] + list(told["supplies"]):
             assert name in result.output
+
+    @pytest.mark.parametrize("kind", venue_types())
+    def test_a_venue_lists_what_rules_can_read(self, kind):
+        told = json.loads(run("venues", kind, "--json").output)["supplies"]
+        assert told
+        for of, names in told.items():
+            assert set(names) <= fields(of).keys()
 
     def test_a_required_option_says_so(self):
         options = {

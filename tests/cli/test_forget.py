@@ -18,6 +18,9 @@ SOCKET = Path("/run/tocsin/control.sock")
         (["fx", "position", "p"], (200, {"alerts": ["ended: red for p"]}), 0, "forgotten: position p on fx (the daemon at /run/tocsin/control.sock)\n  ended: red for p\n"),
         (["fx", "order", "o"], (409, {"accounts": ["a", None]}), 1, "several accounts have order o on fx: a, None; say --account\n"),
         (["fx", "order", "o", "--account", "b"], (404, {"accounts": []}), 1, "knows no order o of account b on fx\n"),
+        (["fx", "order", "o"], (404, {"accounts": [], "near": ["fx order o1", "fx position o"]}), 1, "knows no order o on fx; did you mean fx order o1 or fx position o?\n"),
+        (["fy", "order", "o"], (404, {"accounts": [], "near": ["fx order o"]}), 1, "knows no order o on fy; did you mean fx order o?\n"),
+        (["fx", "order", "o"], (404, {"accounts": [], "near": []}), 1, "knows no order o on fx\n"),
     ],
 )  # fmt: skip
 def test_it_says_what_came_of_it(monkeypatch, arguments, answer, exits, says):
@@ -39,6 +42,14 @@ def test_it_says_what_came_of_it(monkeypatch, arguments, answer, exits, says):
 @pytest.mark.parametrize("kind", ["venue", "daemon", "orders"])
 def test_what_is_no_venue_s_is_not_forgotten(kind):
     assert CliRunner().invoke(cli, ["forget", "fx", kind, "x"]).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "near"), [("orders", "order"), ("postion", "position"), ("ballance", "balance")]
+)
+def test_of_a_misspelt_kind_the_nearest_is_named(kind, near):
+    result = CliRunner().invoke(cli, ["forget", "fx", kind, "x"])
+    assert f"'{kind}' is no kind; did you mean {near}?" in result.output
 
 
 FIRST = [{"kind": "order", "id": "132991", "account": None, "symbol": "ETH/BTC"}, {"kind": "position", "id": "p\x1b", "account": "a", "symbol": None}]  # fmt: skip

@@ -36,7 +36,7 @@ def folder(tmp_path, monkeypatch):
     store.close()
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
-    monkeypatch.setattr("tocsin.cli.status.ask", lambda *_args: (200, STATUS, SOCKET))
+    monkeypatch.setattr("tocsin.cli.status.ask_running", lambda *_args: (200, STATUS, SOCKET))
     return tmp_path
 
 

@@ -12,8 +12,11 @@ import pytest
 import trio
 
 from support.fake_venue import Lines
+from support.stored import commit, opened, order
 from tocsin.config.settings import UnknownRule
-from tocsin.control.server import make_app, serve_control
+from tocsin.control.server import make_app, near, serve_control
+from tocsin.events import Key
+from tocsin.store import DATABASE, Reader
 
 pytestmark = pytest.mark.real
 
@@ -89,6 +92,26 @@ async def test_what_is_forgotten_is_one_thing(tmp_path, asked, status, accounts)
         found = await daemon.ask("POST", f"/forget?kind=position&venue={asked}")
         assert found == (status, {"forgotten": status == 200, "accounts": accounts, "alerts": []})
         assert (await daemon.ask("POST", "/forget?venue=fx&kind=order"))[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("venue", "kind", "id_", "found"),
+    [
+        ("fy", "order", "o1", ["fx order o1"]),
+        ("nowhere", "order", "o1", ["fx order o1"]),
+        ("fx", "position", "o1", ["fx order o1"]),
+        ("fx", "order", "be06c5da…", ["fx order be06c5da-35d4"]),
+        ("fx", "order", "BE06", ["fx order be06c5da-35d4"]),
+        ("fx", "order", "132919", ["fx order 132991"]),
+        ("fx", "order", "unlike-any", []),
+    ],
+)
+def test_what_is_near_to_what_nothing_is_called(tmp_path, venue, kind, id_, found):
+    store = opened(tmp_path)
+    orders = [order(each, key=Key("fx", "order", "a", each)) for each in ("o1", "132991", "be06c5da-35d4")]
+    commit(store, entities=orders)
+    store.close()
+    assert near(Reader(tmp_path / DATABASE), venue, kind, id_) == found
 
 
 async def test_a_bug_of_ours_is_logged_with_its_trace_and_said(tmp_path):

@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 from support.pages import PAGES, REFERENCE, ROOT, WIDEST
 from tocsin import docs
 from tocsin.cli import COMMANDS, cli
-from tocsin.cli.venues import _written
+from tocsin.cli.venues import _written, supplied
 from tocsin.config.settings import Common
 from tocsin.delivery.model import ChannelSettings
 from tocsin.engine.language.conditions_schema import MAPPING_OPERATORS
@@ -192,8 +192,8 @@ def venue_types_() -> Iterator[str]:
             for paragraph in cleandoc(found.settings.__doc__).split("\n\n"):
                 yield from ("", *wrap(paragraph, WIDEST, break_on_hyphens=False))
         yield ""
-        supplied = ((f"`{kind}`", ", ".join(sorted(has))) for kind, has in sorted(found.supplies.items()))
-        yield from _table(("supplies", "with these fields"), supplied)
+        rows = ((f"`{kind}`", ", ".join(has)) for kind, has in supplied(found).items())
+        yield from _table(("supplies", "with these fields"), rows)
         yield ""
 
 

@@ -41,6 +41,10 @@ def channels(before: Settings, after: Settings) -> Difference:
     return Difference.between(before.channels, after.channels)
 
 
+def calendars(before: Settings, after: Settings) -> Difference:
+    return Difference.between(before.calendars, after.calendars)
+
+
 def stale_channels(before: Settings, after: Settings) -> tuple[str, ...]:
     """The channels whose tasks have to begin anew: those that changed, whose fallback did, or that are written otherwise."""
     difference = channels(before, after)
@@ -112,7 +116,7 @@ _TOLD: Mapping[str, Callable[[Rule], Any]] = {
 
 # What is told in words of its own, or of which nothing is worth telling.
 _TOLD_ELSEWHERE = frozenset(
-    {"path", "venues", "channels", "rules", "state_dir", "log", "sources", "masker", "warnings"}
+    {"path", "venues", "channels", "rules", "calendars", "state_dir", "log", "sources", "masker", "warnings"}
 )
 _KEYS = {"notify": "defaults"}  # what the config calls it
 

@@ -193,6 +193,7 @@ class Daemon:
         return [
             *venues.told("venue"),
             *channels.told("channel"),
+            *changes.calendars(before, after).told("calendar"),
             *changes.rules(before, after),
             *alerts,
             *changes.others(before, after),

@@ -77,6 +77,26 @@ def ask(state_dir: Path, method: str, path: str, **query: str) -> tuple[int, Any
     return status, body, client.answered or state_dir
 
 
+def ask_running(config: Path | None, method: str, path: str) -> tuple[int, Any, Path]:
+    """As `ask`, of the config's daemon. NotRunning also says what hides one that runs: a `state_dir` that was edited."""
+    from tocsin.control.client import NotAllowed, NotRunning
+    from tocsin.store.store import DATABASE
+
+    state_dir = state_dir_of(config)
+    try:
+        return ask(state_dir, method, path)
+    except NotAllowed:
+        raise
+    except NotRunning as error:
+        _, written = _written(config, "state_dir")
+        if written is None or os.path.exists(state_dir / DATABASE):  # noqa: PTH110  Path's raises where we may not look
+            raise
+        raise NotRunning(
+            f"{error}\n  = no daemon has worked in {state_dir} yet: one that was started before state_dir was edited is"
+            f" found by the old one only; end it (Ctrl-C, or kill) and start it anew, or write the old one back"
+        ) from None
+
+
 def note(said: str) -> None:
     """On standard error, where there is something to say."""
     if said:

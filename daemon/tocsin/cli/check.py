@@ -21,6 +21,8 @@ from tocsin.errors import ConfigError, Problem, gathered
 from tocsin.quantities import size_text
 from tocsin.shipped import shipped
 
+_MOST_FILES = 5
+
 
 @click.command("check")
 @config_option
@@ -63,7 +65,7 @@ def _tell(path: Path | None, settings: Settings | None, problems: tuple[Problem,
     levels = Counter(problem.level for problem in told)
     counts = ", ".join(counted(levels[level], level) for level in ("error", "warning") if levels[level])
     if settings is None:
-        click.echo(paint(f"{counts} in {path}" if path else counts, "red", bold=True))
+        click.echo(paint(f"{counts}{_where(path, told)}", "red", bold=True))
         return
     found = ", ".join(counted(count, what) for what, count in _found(settings))
     click.echo(
@@ -74,6 +76,13 @@ def _tell(path: Path | None, settings: Settings | None, problems: tuple[Problem,
         click.echo(f"  {counted(off, 'rule')} switched off (enabled: false)")
     for name, venue in settings.venues.items():
         click.echo(f"  venue {name}: {venue.adapter.name}{_recorded(settings, name)}")
+
+
+def _where(path: Path | None, told: Sequence[Problem]) -> str:
+    """` in config.yaml`, or wherever else they are."""
+    files = list(dict.fromkeys(problem.place.file for problem in told if problem.place)) or [str(path or "")]
+    more = f" and {len(files) - _MOST_FILES} more" if len(files) > _MOST_FILES else ""
+    return f" in {', '.join(files[:_MOST_FILES])}{more}" if files[0] else ""
 
 
 def _in_one_line(problems: Sequence[Problem]) -> list[Problem]:

@@ -6,10 +6,12 @@ from typing import Any
 
 import click
 
+from tocsin.alerts.plain import plain
 from tocsin.cli import FAILED
 from tocsin.cli.ask import ask_of_rules, zone_of
 from tocsin.cli.options import config_option, format_option, paint, print_json, time_of, times_in
 
+_MOST_NAMED = 10
 _MARKS = {True: ("yes", "green"), False: ("no", "red"), None: ("unknown", "yellow")}
 
 
@@ -34,13 +36,13 @@ def command(
     Asks the running daemon, or where none runs looks at the database that it left: each part of the condition with the
     value that it saw and since when, what state the alert is in, and what would hold a message back. Of an event rule
     the latest event of each instance is judged, and what became of its then or unless; of a rule on groups each group.
-    ID may also be a symbol or an account, or the name that the config gives them. Exits 1 where nothing is there that
-    the rule is about.
+    ID may be shortened as messages show it, and may also be an alert's, a symbol or an account, or the name that the
+    config gives them. Exits 1 where nothing is there that the rule is about.
 
     \b
     Examples:
       tocsin explain position-in-the-red
-      tocsin explain position-in-the-red be06c5da-35d4-4ca1-8865-f9b24b9038a3
+      tocsin explain position-in-the-red be06c5da
     """
 
     def look(settings: Any) -> dict[str, Any]:
@@ -54,6 +56,8 @@ def command(
         print_json(found)
     elif found["explained"]:
         tell(found, zone_of(config))
+    elif several := found.get("several"):
+        click.echo(f"{id_} may be {' or '.join(map(plain, several[:_MOST_NAMED]))}; give more of it")
     else:
         which = f" called {id_}" if id_ else ""
         known = (
@@ -67,7 +71,6 @@ def command(
 
 def tell(found: dict[str, Any], tz: tzinfo) -> None:
     """For people."""
-    from tocsin.alerts.plain import plain
 
     def words(text: str) -> str:
         return times_in(plain(text), tz)

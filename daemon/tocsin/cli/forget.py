@@ -1,21 +1,33 @@
 """`tocsin forget`."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
+from tocsin.alerts.plain import plain
 from tocsin.cli import FAILED
 from tocsin.cli.ask import OK, ask, state_dir_of
 from tocsin.cli.options import config_option, format_option, print_json
 from tocsin.events import KINDS
+from tocsin.events.vocabulary import nearest
 
 _SEVERAL = 409  # what HTTP calls it
 _OF_VENUES = [name for name in KINDS if name not in ("venue", "daemon")]
 
 
+class Kind(click.Choice[str]):
+    """One of these words; of another one the nearest is named first."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value not in self.choices and (close := nearest(value, _OF_VENUES)):
+            self.fail(f"{value!r} is no kind; did you mean {close}?", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 @click.command("forget")
 @click.argument("venue")
-@click.argument("kind", type=click.Choice(_OF_VENUES))
+@click.argument("kind", type=Kind(_OF_VENUES))
 @click.argument("id_", metavar="ID")
 @click.option("--account", help="The account that it is of; needed where several have that ID.")
 @config_option
@@ -57,5 +69,13 @@ def command(
         )
     else:
         of = f" of account {account}" if account else ""
-        click.echo(f"tocsin: the daemon at {socket} knows no {kind} {id_}{of} on {venue}", err=True)
+        click.echo(
+            f"tocsin: the daemon at {socket} knows no {kind} {id_}{of} on {venue}{_near(report)}", err=True
+        )
     ctx.exit(0 if status == OK else FAILED)
+
+
+def _near(report: dict[str, Any]) -> str:
+    """What may have been meant."""
+    near = [plain(each) for each in report.get("near", ())]
+    return f"; did you mean {' or '.join(near)}?" if near else ""

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from tocsin.cli.options import counted
+from tocsin.config.references import how_to_keep
 from tocsin.errors import TocsinError
 from tocsin.shipped import shipped
 
@@ -108,7 +109,8 @@ def _next_step(directory: Path) -> str:
     return f"""
 Next:
   1. fill in a venue and a channel in {where}config.yaml (take the # away)
-  2. keep their secrets in {where}secrets/, one a file:  (umask 077; cat > {where}secrets/NAME)
+  2. keep their secrets in {where}secrets/, one a file; paste it after this, then Enter:
+       {how_to_keep(f"{where}secrets/NAME")}
   3. tocsin check{option}
   4. tocsin notify phone{option}    sends a test message to the channel `phone`
   5. tocsin run{option}"""

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from tocsin.cli import FAILED
-from tocsin.cli.ask import ask, state_dir_of
+from tocsin.cli.ask import ask_running
 from tocsin.cli.options import config_option, format_option, paint, print_json
 
 
@@ -23,7 +23,7 @@ def command(ctx: click.Context, config: Path | None, output: str) -> None:
     Example:
       tocsin reload
     """
-    _, report, socket = ask(state_dir_of(config), "POST", "/reload")
+    _, report, socket = ask_running(config, "POST", "/reload")
     if output == "json":
         print_json(report)
     else:

@@ -8,7 +8,7 @@ import click
 
 from tocsin.alerts.plain import plain
 from tocsin.cli import FAILED
-from tocsin.cli.ask import ask, state_dir_of, zone_of
+from tocsin.cli.ask import ask_running, zone_of
 from tocsin.cli.options import (
     config_option,
     counted,
@@ -37,7 +37,7 @@ def command(ctx: click.Context, config: Path | None, output: str) -> None:
       tocsin status
       tocsin status --json | jq .venues
     """
-    status, state, socket = ask(state_dir_of(config), "GET", "/status")
+    status, state, socket = ask_running(config, "GET", "/status")
     if status != 200:
         click.echo(f"tocsin: the daemon at {socket} answered {status}: {state}", err=True)
         ctx.exit(FAILED)

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from tocsin.cli.options import format_option, paint, print_json, print_rows
-from tocsin.events.vocabulary import nearest
+from tocsin.events.vocabulary import fields, nearest
 from tocsin.quantities import duration_text
 from tocsin.venues.base import Adapter, VenueSettings
 from tocsin.venues.registry import adapter, venue_types
@@ -47,7 +47,15 @@ def _tell(found: Adapter) -> None:
     if found.settings.__doc__ and found.settings is not VenueSettings:
         click.echo(f"\n{cleandoc(found.settings.__doc__)}")
     click.echo("\nSupplies:")
-    print_rows([(kind, " ".join(sorted(names))) for kind, names in sorted(found.supplies.items())])
+    print_rows([(kind, " ".join(names)) for kind, names in supplied(found).items()])
+
+
+def supplied(found: Adapter) -> dict[str, list[str]]:
+    """The fields that a venue gives, kind by kind: those that rules and templates can use."""
+    return {
+        kind: [name for name in sorted(names) if name in fields(kind)]
+        for kind, names in sorted(found.supplies.items())
+    }
 
 
 def _options(found: Adapter) -> list[tuple[str, str, str]]:
@@ -90,5 +98,5 @@ def _as_json(found: Adapter) -> dict[str, Any]:
             | ({"description": description} if description else {})
             for name, value, description in _options(found)
         ],
-        "supplies": {kind: sorted(names) for kind, names in sorted(found.supplies.items())},
+        "supplies": supplied(found),
     }

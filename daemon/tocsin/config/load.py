@@ -24,7 +24,7 @@ from tocsin.delivery.services import validate_url as apprise_validates
 from tocsin.delivery.template_check import check_template
 from tocsin.document import Entry, Mapping, Node, Scalar, Sequence
 from tocsin.engine.compile import Environment, compile_rules
-from tocsin.engine.language.calendar import upside_down
+from tocsin.engine.language.calendar import Calendars, upside_down
 from tocsin.engine.model import SEVERITIES
 from tocsin.engine.rule import Rule
 from tocsin.errors import ConfigError, Place, Problem
@@ -76,7 +76,9 @@ def _settings(reading: Reading, validate_url: ValidateUrl | None, seen: LookAtSe
         return None
     venues = read_venues(reading, root.get("venues"))
     channels = read_channels(reading, root.get("channels"), validate_url)
-    rules = _rules(reading, root, venues)
+    written = read_rules(reading, root.get("rules"))
+    calendars = read_calendars(reading, root)
+    rules = _rules(reading, root, written, venues, calendars)
     common = _common(reading, root)
     check_names(reading, root.get("names"), tuple(venues), seen)
     state_dir, problems = given_state_dir(root.get("state_dir"), reading.folder, reading.references)
@@ -90,6 +92,7 @@ def _settings(reading: Reading, validate_url: ValidateUrl | None, seen: LookAtSe
         channels=channels,
         notify=by_severity(common.defaults),
         rules=tuple(rules),
+        calendars=calendars.named,
         state_dir=state_dir or default_state_dir(reading.environ),
         names=Names(accounts=common.names.accounts, symbols=common.names.symbols),
         tz=common.tz,
@@ -126,14 +129,18 @@ def _root(reading: Reading) -> Mapping | None:
     return Mapping(kept, node.place)
 
 
-def _rules(reading: Reading, root: Mapping, venues: Map[str, VenueConfig]) -> list[Rule]:
-    written = read_rules(reading, root.get("rules"))
-    supplied = {name: venue.adapter.supplies for name, venue in venues.items()}
+def _rules(
+    reading: Reading,
+    root: Mapping,
+    written: Seq[Mapping],
+    venues: Map[str, VenueConfig],
+    calendars: Calendars,
+) -> list[Rule]:
     environment = Environment(
         channels=frozenset(_names(root)),
-        supplied=supplied,
+        supplied={name: venue.adapter.supplies for name, venue in venues.items()},
         check_template=check_template,
-        calendars=read_calendars(reading, root),
+        calendars=calendars,
     )
     rules, problems = compile_rules(written, environment)
     reading.add(*problems)

@@ -6,6 +6,7 @@ else can read. A problem names the reference and never what it stands for; all t
 
 import os
 import re
+import shlex
 import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -33,6 +34,11 @@ _ALONG: tuple[tuple[str, Callable[[str], bool]], ...] = (
     ),
 )
 _HOW = "write ${cred:NAME}, ${env:NAME} or ${file:PATH}; a plain ${ is written $${"
+
+
+def how_to_keep(file: Path | str) -> str:
+    """The command that keeps what is pasted in a file of one's own: it isn't shown, in no history, and no line's end is added."""
+    return f'(umask 077; read -rs s; printf %s "$s" > {shlex.quote(str(file))})'
 
 
 class _Unresolved(Exception):
@@ -123,7 +129,7 @@ class References:
             raise _Unresolved(
                 f"no secret is named {name}"
                 + (", neither in $CREDENTIALS_DIRECTORY nor here" if given else ""),
-                f"keep it in a file that only you can read: (umask 077; cat > {own})",
+                f"paste it, then Enter: {how_to_keep(own)}",
             )
         if readable_by_others(own):
             raise _Unresolved(f"others can read {own}", f"run: chmod 600 {own}")
@@ -168,7 +174,7 @@ class References:
             self._warnings.append(
                 Problem(
                     f"the secret in {where} {' and '.join(found)}, which rarely belong to it",
-                    hint="if they don't, write it anew without: printf %s 'THE SECRET' > FILE",
+                    hint=f"if they don't, keep it anew: {how_to_keep('FILE')}; paste it, then Enter",
                 )
             )
 

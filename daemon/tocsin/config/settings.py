@@ -22,6 +22,7 @@ from pydantic import (
 from tocsin.alerts.decide import Route, Routing
 from tocsin.alerts.wording import Names
 from tocsin.delivery.model import ChannelSettings
+from tocsin.engine.calendars import Calendar
 from tocsin.engine.model import SEVERITIES, Severity
 from tocsin.engine.rule import Rule
 from tocsin.errors import Problem, TocsinError
@@ -194,6 +195,7 @@ class Settings:
     channels: Mapping[str, ChannelSettings]
     notify: Mapping[Severity, tuple[str, ...] | None]
     rules: tuple[Rule, ...]
+    calendars: Mapping[str, Calendar | None]
     state_dir: Path
     names: Names
     tz: ZoneInfo

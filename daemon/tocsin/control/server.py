@@ -3,6 +3,8 @@
 import os
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +22,7 @@ from tocsin.store.errors import StoreUnavailable
 from tocsin.store.reader import Reader
 
 Json = dict[str, Any]
+_NEAR, _LOOKED_AT = 3, 5000  # of what is called nearly so: how many are told of how many
 _LOOK_EVERY = 2.0  # seconds; a socket whose file was removed hears nobody any more
 
 
@@ -90,6 +93,12 @@ class _Api:
             return JSONResponse({"error": f"asked without {missing}"}, status_code=400)
         report = await self._daemon.forget(*name, asked.get("account"))
         several = len(report["accounts"]) > 1
+        if not report["accounts"]:
+            query = partial(near, self._reader, *name)
+            with suppress(StoreUnavailable):
+                report["near"] = await trio.to_thread.run_sync(
+                    query, abandon_on_cancel=True, limiter=_readers()
+                )
         return JSONResponse(report, status_code=409 if several else 200 if report["forgotten"] else 404)
 
     async def alerts(self, request: Request) -> JSONResponse:
@@ -119,6 +128,20 @@ class _Api:
         self._log.error("internal error", asked=request.url.path, exc_info=error)
         reason = f"internal error: {type(error).__name__}; the daemon's log has it"
         return JSONResponse({"error": reason}, status_code=500)
+
+
+def near(reader: Reader, venue: str, kind: str, id_: str) -> list[str]:
+    """What may have been meant by a name that nothing has, each as `VENUE KIND ID`. Blocks; StoreUnavailable."""
+    if venue not in (venues := reader.told_of("venue")):
+        return [
+            f"{other} {kind} {id_}" for other in get_close_matches(venue, venues, n=_NEAR) or venues[:_NEAR]
+        ]
+    if kinds := reader.kinds_of(venue, id_):
+        return [f"{venue} {other} {id_}" for other in kinds if other != kind]
+    ids = reader.ids_of(venue, kind, limit=_LOOKED_AT)
+    asked = id_.removesuffix("…").casefold()
+    begin = [each for each in ids if each.casefold().startswith(asked)]
+    return [f"{venue} {kind} {each}" for each in begin[:_NEAR] or get_close_matches(id_, ids, n=_NEAR)]
 
 
 def make_app(daemon: Controlled, database: Path, log: Log) -> Starlette:

@@ -33,7 +33,8 @@ def overview(settings: Settings) -> list[Json]:
 
 
 def explained(settings: Settings, rule: str, id_: str | None, now: Instant | None, limit: int) -> Json:
-    """`rule`, `watch`, `count` (how many there are that it is about), `last` (in words), and the first of them, `explained`.
+    """`rule`, `watch`, `count` (how many there are that it is about), `last` (in words), the first of them, `explained`, and
+    `several` ids that the shortened one may stand for.
 
     `now` is the running daemon's, None where none runs. Raises UnknownRule, StoreUnavailable, SchemaRefused.
     """
@@ -44,6 +45,7 @@ def explained(settings: Settings, rule: str, id_: str | None, now: Instant | Non
         "watch": list(found.events or sorted(found.kinds)),
         "count": answer.count,
         "last": answer.last,
+        "several": list(answer.several),
         "explained": [_plain(each) for each in answer.explained],
     }
 

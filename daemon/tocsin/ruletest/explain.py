@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import takewhile
 from pathlib import Path
@@ -28,6 +28,7 @@ from tocsin.store.reader import Reader
 from tocsin.store.store import DATABASE
 
 _ALL = 1_000_000  # rows
+_SHORTEST = 4  # characters of an id
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +61,14 @@ class Explained:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The first of what a rule is about, and how many there are; `last` says for whom it last fired, and when; or is empty."""
+    """The first of what a rule is about, and how many there are; `last` says for whom it last fired, and when; or is empty.
+    `several`: what begins with the shortened id that was asked for, where that is more than one.
+    """
 
     explained: tuple[Explained, ...]
     count: int
     last: str
+    several: tuple[str, ...] = ()
 
 
 class Named(Protocol):
@@ -93,19 +97,32 @@ class Daemon(Protocol):
 def explain(daemon: Daemon, rule: Rule, id_: str | None, now: Instant | None, limit: int) -> Answer:
     """Of all that the rule is about, or what is called `id_` (its id, symbol or account, or a name of those), the first.
 
-    `now` is the running daemon's; None where none runs: timers then stand as they stood. Raises StoreUnavailable,
-    SchemaRefused.
+    An id may be shortened, as people are shown it, or be an alert's. `now` is the running daemon's; None where none runs:
+    timers then stand as they stood. Raises StoreUnavailable, SchemaRefused.
     """
     with Reader(daemon.state_dir / DATABASE).snapshot() as reader:
         if now is None:
             alive = reader.alive()
             now = Instant(datetime.now(UTC), alive.steady if alive is not None else 0.0)
-        known = Known(reader, rule, _called(id_, daemon.names))
         there = _circumstances(reader, daemon.routing, rule, now)
-        found, count = subjects(known, now.wall, limit)
-        last = known.last()
-        told = tuple(_explained(known, subject, there) for subject in found)
-        return Answer(told, count, f"for {last['entity']}, {fired(last)}" if last is not None else "")
+        answer = _answer(reader, rule, _called(id_, daemon.names), there, limit)
+        beginning = (id_ or "").removesuffix("…").removesuffix("...")
+        if answer.count or len(beginning) < _SHORTEST:
+            return answer
+        meant = [name for name in reader.called_like(rule.kinds, rule.id, beginning) if name != id_]
+        if len(meant) > 1:
+            return replace(answer, several=tuple(meant))
+        return _answer(reader, rule, frozenset(meant), there, limit) if meant else answer
+
+
+def _answer(
+    reader: Reader, rule: Rule, called: frozenset[str] | None, there: Circumstances, limit: int
+) -> Answer:
+    known = Known(reader, rule, called)
+    found, count = subjects(known, there.now.wall, limit)
+    last = known.last()
+    told = tuple(_explained(known, subject, there) for subject in found)
+    return Answer(told, count, f"for {last['entity']}, {fired(last)}" if last is not None else "")
 
 
 def _called(id_: str | None, names: Named) -> frozenset[str] | None:

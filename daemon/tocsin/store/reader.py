@@ -92,6 +92,28 @@ class Reader:
         """  # noqa: S608 - names are ours
         return [str(row["told"]) for row in self._rows(query)]
 
+    def called_like(self, kinds: Collection[str], rule: str, beginning: str) -> list[str]:
+        """Ids and accounts that begin so, of what is of these kinds, and what a rule's alerts whose ids begin so are about."""
+        begins = f"substr({{}}, 1, {len(beginning)}) = ?"
+        query = f"""
+            SELECT id AS name FROM entities WHERE kind {_AMONG} AND {begins.format("id")}
+            UNION SELECT account FROM entities WHERE kind {_AMONG} AND {begins.format("account")}
+            UNION SELECT entity FROM alerts WHERE rule = ? AND ({begins.format("id")} OR {begins.format("entity")})
+        """  # noqa: S608 - ours
+        asked = json_text(list(kinds))
+        found = self._rows(query, asked, beginning, asked, beginning, rule, beginning, beginning)
+        return [str(row["name"]) for row in found]
+
+    def ids_of(self, venue: str, kind: str, *, limit: int) -> list[str]:
+        """The ids of a venue's entities of a kind, the latest first."""
+        query = "SELECT id FROM entities WHERE venue = ? AND kind = ? ORDER BY received_at DESC LIMIT ?"
+        return [str(row["id"]) for row in self._rows(query, venue, kind, limit)]
+
+    def kinds_of(self, venue: str, id_: str) -> list[str]:
+        """Of what kinds a venue has entities of that id."""
+        query = "SELECT DISTINCT kind FROM entities WHERE venue = ? AND id = ? ORDER BY kind"
+        return [str(row["kind"]) for row in self._rows(query, venue, id_)]
+
     def rules(self) -> list[Row]:
         """Each rule that ever fired: how often, when last, and how many of its alerts are active."""
         return self._rows("""
