@@ -27,7 +27,7 @@ CASES = {
     ),
     "in the other order": ([SOME], [["p1 5"], ["p2 5", "p1 5 a1 closed"]], ["some firing a1 1"]),
     "all end": (
-        [SOME], [["p1 5", "p2 5"], ["p2 5 a1 closed", "p1 5 a1 closed"]], ["some firing a1 2", "some resolved a1 0"],
+        [SOME], [["p1 5", "p2 5"], ["p2 5 a1 closed", "p1 5 a1 closed"]], ["some firing a1 2", "some resolved a1 2"],
     ),
     "a rule on the group comes first where it does so in the file": (
         [LOSS, RED], [["p1 -60"]], ["loss firing a1 -60", "red firing p1 -60"],

@@ -145,7 +145,11 @@ def _headline(context: Context, style: Style) -> str:
     lasted = f"after {span_text(context.at - context.started_at)}"
     if context.value is None:
         return f"{thing}: {plain(said(context))}, {lasted}{place}"
-    worst = f", worst {value_shown(context, context.worst, padded=True)}" if context.worst is not None else ""
+    worst = (
+        f", worst {value_shown(context, context.worst, padded=True)}"
+        if context.worst not in (None, context.value)
+        else ""
+    )
     return f"{thing} {_number(context, context.value)} {lasted}{worst}{place}"
 
 
@@ -381,7 +385,12 @@ def _what_line(context: Context, style: Style) -> str:
 
 
 def _members(context: Context, style: Style) -> str:
-    """How many take part, and the first of them with what is put together: those that have the least of it."""
+    """How many take part, and the first of them with what is put together: those that have the least of it.
+
+    Empty of a group that is over with its last.
+    """
+    if not context.member_count:
+        return ""
     number = of_member(context.value_of or "")
     shown = []
     for member in context.members[:_MOST_MEMBERS]:

@@ -12,7 +12,7 @@ from itertools import count
 from typing import NamedTuple, TypeAlias
 
 from tocsin.engine.rule import Evaluate
-from tocsin.events import EXACT, SUMS, Change, Key, computed
+from tocsin.events import EXACT, SUMS, Change, Entity, Key, computed
 from tocsin.events.vocabulary import derived_fields, to_plain
 
 MOST_SHOWN = 50  # members in a message
@@ -40,6 +40,12 @@ class Member(NamedTuple):
     values: tuple[Decimal | None, ...]
     currency: str | None
     nothing: tuple[str | None, ...] = ()
+
+
+def currency_of(state: Entity) -> str | None:
+    """What its money is in; a balance is of its asset."""
+    name = getattr(state, "asset" if state.kind == "balance" else "currency", None)
+    return name if isinstance(name, str) else None
 
 
 class _Extreme:
@@ -214,7 +220,11 @@ class Group:
         return dict(zip(self._layout.per, self.fields, strict=True))
 
     def currency(self, values: Iterable[str]) -> str | None:
-        """What all members that have one of these values have in common; without values, all members."""
+        """What all members that have one of these values have in common; without values, all members. Of the last that has
+        left, where nobody takes part any more.
+        """
+        if not self.taking_part and self.latest is not None:
+            return currency_of(self.latest.state)
         counted = [self._currencies[place] for place in self._places(values)] or [self._of_all]
         found = {currency for each in counted for currency in each}
         return found.pop() if len(found) == 1 else None

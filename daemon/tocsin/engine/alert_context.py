@@ -19,6 +19,8 @@ MOST_NAMED = 10
 
 def value_of(rule: Rule, change: Change) -> Decimal | None:
     """The number that the rule's messages speak of, as this change has it."""
+    if is_over(change):
+        return None  # what it came to while it had members is told
     if rule.value_from is not None:
         found = rule.value_from(change, change.received)
         return computed(found) if found is not None and rule.value_computed else found
@@ -30,6 +32,12 @@ def value_of(rule: Rule, change: Change) -> Decimal | None:
         holder, name = change.account_state, name.removeprefix("account.")
     value = getattr(holder, name, None)
     return value if isinstance(value, Decimal) else None
+
+
+def is_over(change: Change) -> bool:
+    """Whether it is a group that nobody belongs to any more."""
+    group = change.group if isinstance(change, EnrichedChange) else None
+    return group is not None and change.ended and not group.members
 
 
 def event_told(rule: Rule, change: Change) -> str | None:

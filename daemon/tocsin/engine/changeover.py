@@ -133,12 +133,14 @@ class Changeover:
         now: Instant,
     ) -> Iterator[Transition]:
         """The rule means something else now. `asked` and `grouped` are what it wanted, and its `per`, before."""
+        was = self.standing(life, now) if is_group_key(life.key) and isinstance(life, AlertInstance) else None
         life.adopt(rule, now)
         if self._goes_on(life, asked, grouped, now):
             self._lives.keep(life)
             yield transition(life, Step(trace=_GOES_ON), now)
         else:
-            yield from self.end(life, now, "rule changed")
+            fits = isinstance(life, AlertInstance) and rule.is_group and self._grouped.fits(life)
+            yield from self.end(life, now, "rule changed", None if fits else was)
 
     def end(
         self, life: RuleInstance, now: Instant, reason: str, last: Change | None = None

@@ -153,9 +153,15 @@ class GroupRuleRuntime:
     # --------------------------------------------------------------------------------------------------- what is asked
 
     def standing(self, life: RuleInstance, now: Instant) -> Change:
-        """The group that an instance is of, as it stands; without members where the rule doesn't group so any more."""
+        """The group that an instance is of, as it stands, be it that its rule has just gone or become another; without
+        members where that rule isn't known any more.
+        """
         if self.fits(life):
             group = self._groups.find(life.rule, life.key, life.entity.id, now.wall)
+        elif life.rule.is_group and groups_by(life.key) == frozenset(life.rule.per or ()):
+            aside = Groups(self._world)
+            aside.set_rules((life.rule,))
+            group = aside.find(life.rule, life.key, life.entity.id, now.wall)
         else:
             group = self._groups.vanished(life.entity.kind, life.key, life.entity.id)
         return as_change(life.rule, group, now.wall)

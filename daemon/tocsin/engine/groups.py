@@ -10,12 +10,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from tocsin.engine.aggregates import Fields, Group, Layout, Member, Value
+from tocsin.engine.aggregates import Fields, Group, Layout, Member, Value, currency_of
 from tocsin.engine.keys import field_shown, field_text
 from tocsin.engine.language.nothing import why
 from tocsin.engine.model import World
 from tocsin.engine.rule import Condition, Rule
-from tocsin.events import EXACT, Change, Entity, Key, WireDecimal, computed
+from tocsin.events import EXACT, Change, Key, WireDecimal, computed
 
 _UNSAID = ("venue", "kind")  # in what a group is called
 
@@ -88,7 +88,7 @@ class Table:
             None if nothing and nothing[place] else value.evaluate(change, now)
             for place, value in enumerate(self.layout.values)
         )
-        return Member(tuple(map(_in_range, values)), _currency(change.state), nothing)
+        return Member(tuple(map(_in_range, values)), currency_of(change.state), nothing)
 
 
 def _in_range(value: Decimal | None) -> Decimal | None:
@@ -96,12 +96,6 @@ def _in_range(value: Decimal | None) -> Decimal | None:
     if value is None or abs(value.adjusted()) < EXACT.prec:
         return value
     return value if isinstance(value, WireDecimal) else computed(value)
-
-
-def _currency(state: Entity) -> str | None:
-    """What its money is in; a balance is of its asset."""
-    name = getattr(state, "asset" if state.kind == "balance" else "currency", None)
-    return name if isinstance(name, str) else None
 
 
 class Groups:

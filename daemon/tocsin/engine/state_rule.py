@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import structs
 
 from tocsin.engine.active_hours import ActiveHours
-from tocsin.engine.alert_context import end_reason, state_context, value_of, value_shown
+from tocsin.engine.alert_context import end_reason, is_over, state_context, value_of, value_shown
 from tocsin.engine.alert_instance import AlertInstance, asks
 from tocsin.engine.instances import InstanceStore, Step, before, due, standing, transition
 from tocsin.engine.keys import instance_key
@@ -341,7 +341,7 @@ def _tell(instance: AlertInstance, change: Change, now: Instant, told: Told, *, 
         spoken_of = rule.until
     # Of a condition that isn't so what is so instead is told.
     condition = _told(spoken_of, change, now)
-    words = _told(spoken_of, change, now, wording="words")
+    words = "" if is_over(change) else _told(spoken_of, change, now, wording="words")
     limit = _told(spoken_of, change, now, wording="limit")
     context = state_context(
         instance, change, now, told=told, condition=condition, words=words, limit=limit, reason=reason
