@@ -40,6 +40,10 @@ class FakeDaemon:
     def rules(self) -> list[dict[str, Any]]:
         return [{"rule": "red"}]
 
+    async def preview(self, deliveries: list[dict[str, Any]]) -> None:
+        for row in deliveries:
+            row.pop("context")
+
     def explain(self, rule: str, id_: str | None, limit: int) -> dict[str, Any]:
         if rule == "broken":
             raise ValueError("a bug of ours")

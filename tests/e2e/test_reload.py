@@ -1,5 +1,6 @@
 """SIGHUP and `tocsin reload`: what was changed is changed, what wasn't notices nothing, and no event is lost."""
 
+import json
 import signal
 
 import pytest
@@ -112,6 +113,10 @@ async def test_a_broken_config(folder, exchange, hook, venues):
         assert "did you mean `profit`?" in done.stdout
         assert "nobody" in done.stdout
         assert "not reloaded; the old configuration goes on" in done.stdout
+        (told,) = json.loads((await folder.command("status", "--json")).stdout)["attention"]
+        assert told.startswith("the config was refused at ")
+        assert "the one before goes on: " in told
+        assert "proft" in told
         await daemon.until_all_sent(1)
 
         folder.config.write_text("venues: [")

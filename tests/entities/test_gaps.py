@@ -4,6 +4,7 @@ import pytest
 from msgspec import UNSET
 
 from support.observing import Scene, line
+from tocsin.events import Key
 
 
 @pytest.fixture
@@ -72,6 +73,19 @@ def test_what_is_mentioned_is_confirmed_one_by_one(scene):
     closed, counted = scene.say("position", id="p", event="position.closed")
     assert closed.events == ("position.closed",)
     assert counted.state.unconfirmed == 0
+
+
+def test_the_reason_tells_what_is_left_of_the_gap(scene):
+    for id_ in ("o1", "o2", "o3"):
+        scene.say("order", id=id_, status="open")
+    away(scene)
+    scene.say("order", id="o1", status="open")
+    (venue,) = scene.entities.live("venue")
+    assert venue.state.reason == "2 unconfirmed until mentioned again: order o2, order o3"
+    scene.entities.forget([Key("fx", "order", "", "o2")], scene.clock.now())
+    scene.say("order", id="o3", status="canceled")
+    (venue,) = scene.entities.live("venue")
+    assert (venue.state.unconfirmed, venue.state.reason) == (0, None)
 
 
 def test_prices_confirm_nothing(scene):

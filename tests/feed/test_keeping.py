@@ -87,7 +87,8 @@ async def test_it_is_told_once_until_it_is_mended_and_then_written(tmp_path, obs
         assert tokens.answers == ["refresh-token-0"]
         mend()
         await feed.told.heard("credentials_not_kept", "connected", "credentials_kept")
-        assert feed.told.state("credentials_kept").credentials == "kept"
+        kept = feed.told.state("credentials_kept")
+        assert (kept.credentials, kept.reason) == ("kept", None)
         assert CredentialStore(tmp_path / "kept").load("v") == {"refresh_token": "refresh-token-1"}
 
 

@@ -261,9 +261,11 @@ async def test_a_renewal_that_fails_leaves_the_connection_be(tmp_path):
         venue.token_answers = ["500 Oh", "403 No"]
         await feed.told.until(lambda told: len(told.ids()) >= 2)
         assert feed.told.events() == ["connected", "auth_failed"]
-        told = feed.told.observations()[-1]
-        assert told.state.reason.startswith("wrong password")
-        assert not isinstance(told.state.status, str)  # it is connected all the while
+        state = feed.told.state("auth_failed")
+        assert state.reason.startswith("wrong password")
+        assert not isinstance(state.status, str)  # it is connected all the while
+        mended = feed.told.observations()[-1].state
+        assert (mended.reason, mended.next_attempt) == (None, None)
 
 
 def picture_of(server: FaultServer):

@@ -9,6 +9,7 @@ import trio
 
 from support.fake_venue import HASTY, QUICK, FakeAdapter, feeding
 from support.fault_server import BINARY, PING, PONG, FaultServer, Peer, frame, serving
+from tocsin.events import Occurrence
 from tocsin.feed import Timings
 from tocsin.venues.base import Request
 
@@ -183,6 +184,12 @@ async def test_one_bad_message_is_told_and_the_stream_goes_on(tmp_path):
         await feed.venue(FakeAdapter(), ws(server))
         await feed.told.until(lambda told: told.ids() and len(told.events()) == 3)
         assert sorted(feed.told.events()) == ["connected", "malformed", "unrecognized"]
+        odd = [
+            item
+            for item in feed.told.observations()
+            if item.event in ("venue.malformed", "venue.unrecognized")
+        ]
+        assert all(isinstance(item, Occurrence) for item in odd)  # why the connection is as it is stays known
         raw = {o.event: r.raw for r in feed.told.received for o in r.observed if o.event}
         assert raw["venue.malformed"] == "oops {not JSON"
         assert raw["venue.unrecognized"] == '{"novelty": 1}'
@@ -543,3 +550,4 @@ async def test_a_reconnect_ends_no_silence_before_there_is_data(tmp_path, first)
         await feed.told.until(lambda told: told.events()[-1] == "resumed")
         state = feed.told.state("resumed")
         assert (state.status, state.silent_streams, state.reason) == ("connected", None, "ticks: data again")
+        await feed.told.until(lambda told: told.observations()[-1].state.reason is None)

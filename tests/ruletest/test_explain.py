@@ -24,6 +24,7 @@ rules:
   - {id: canceled, watch: order.canceled, where: filled > 0, cooldown: 1d, if_unknown: ignore}
   - {id: off, watch: position, when: profit < 0, enabled: false}
   - {id: settled, watch: contract.settlement_completed_success}
+  - {id: away, watch: venue, when: {status: disconnected}}
 """
 CONFIG = """
 venues: {fx: {type: yourfintech, url: 'wss://x.example/ws', secret_key: k}}
@@ -102,6 +103,13 @@ def test_what_fires_and_why():
         ("when", 'symbol == "BTCUSD"', True, "symbol is BTCUSD"),
         ("until", "profit > -40", False, "profit -60 <= -40"),
     ]
+
+
+def test_a_venue_was_heard_of_when_it_said_something_not_when_it_was_tried():
+    (away,) = explained("away")
+    (part,) = away["parts"]
+    heard, lost = (datetime.fromisoformat(each["as_of"]) for each in (away, part))
+    assert (lost - heard).total_seconds() == pytest.approx(30, abs=1)
 
 
 def test_what_does_not_fire_and_why_not():

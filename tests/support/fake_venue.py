@@ -12,7 +12,7 @@ from typing import Any
 import trio
 
 from tocsin.clock import SystemClock
-from tocsin.events import Account, ConnectionBegins, Observation, Order, Ticker
+from tocsin.events import Account, ConnectionBegins, Observation, Occurrence, Order, Ticker
 from tocsin.feed import CredentialStore, Received, Retry, Timings, VenueFeed, run_venue
 from tocsin.quantities import Duration
 from tocsin.secrets import Masker, Secret
@@ -167,13 +167,13 @@ class Told:
             if item.event is not None
         ]
 
-    def observations(self, venue: str = "v", kind: str = "venue") -> list[Observation]:
+    def observations(self, venue: str = "v", kind: str = "venue") -> list[Observation | Occurrence]:
         return [
             item
             for received in self.received
             if received.venue == venue
             for item in received.observed
-            if isinstance(item, Observation) and item.state.kind == kind
+            if isinstance(item, Observation | Occurrence) and item.state.kind == kind
         ]
 
     def state(self, event: str, venue: str = "v") -> Any:

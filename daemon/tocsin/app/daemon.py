@@ -19,8 +19,9 @@ from typing import Any
 import trio
 
 from tocsin import __version__
+from tocsin.alerts.wording import Style, time_text
 from tocsin.app import attention, changes
-from tocsin.app.assemble import Rooms, of_ourselves, venue_feed
+from tocsin.app.assemble import Rooms, make_style, of_ourselves, venue_feed
 from tocsin.app.heart import Heart
 from tocsin.app.housekeeping import keep_house
 from tocsin.app.parts import Parts
@@ -29,6 +30,7 @@ from tocsin.clock import Clock
 from tocsin.config.settings import Settings
 from tocsin.control.client import SOCKET
 from tocsin.control.server import make_app, serve_control
+from tocsin.delivery.preview import preview
 from tocsin.errors import ConfigError, gathered
 from tocsin.events import Key, Occurrence
 from tocsin.events.vocabulary import OURSELVES
@@ -70,6 +72,7 @@ class Daemon:
         self.stopped = trio.Event()
         self._parts: Parts
         self._retries: dict[str, Retry] = {}  # by venue
+        self._refused: list[str] = []  # that the config isn't that on the disk, in a line
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until `stop` is called; READY is told when the store is open and every task is up."""
@@ -149,17 +152,20 @@ class Daemon:
                 told = [f"{each.place or 'config'}: {each.message}" for each in errors]
                 self._log.error("reload refused, the old configuration goes on", errors=told)
                 more = f", and {len(told) - 1} more" if len(told) > 1 else ""
+                self._refuse(f"{told[0]}{more}")
                 await self.tell("daemon.reload_failed", f"{told[0]}{more}; tocsin check tells all")
                 return {"reloaded": False, "changes": [], "problems": problems}
             except Exception as bug:  # noqa: BLE001 — reading a file must not end the daemon that works
                 reason = f"internal error: {type(bug).__name__}: {bug}"
                 self._log.exception("reload failed, the old configuration goes on")
+                self._refuse(reason)
                 await self.tell("daemon.reload_failed", reason)
                 return {"reloaded": False, "changes": [], "problems": [reason]}
             # One mask for all that runs, from the first start on: it only learns.
             before.masker.include(after.masker)
             after = replace(after, masker=before.masker)
             told = await self._change_over(before, after)
+            self._refused.clear()
             self._log.info("reloaded", changes=told)
             self._notifier.send(STATUS=self._summary())
             await self.tell("daemon.reloaded", "; ".join(told) or "nothing changed")
@@ -168,6 +174,12 @@ class Daemon:
                 "changes": told,
                 "problems": [problem.render() for problem in gathered(after.warnings)],
             }
+
+    def _refuse(self, reason: str) -> None:
+        at = time_text(self._clock.now().wall)
+        self._refused = [
+            f"the config was refused at {at}, the one before goes on: {reason}; tocsin check tells all"
+        ]
 
     async def _change_over(self, before: Settings, after: Settings) -> list[str]:
         venues, channels = changes.venues(before, after), changes.channels(before, after)
@@ -233,6 +245,7 @@ class Daemon:
             "healthy": not wrong,
             "wrong": wrong,
             "attention": [
+                *self._refused,
                 *attention.of_venues(venues),
                 *attention.of_channels(channels),
                 *self._rooms.outages.attention(
@@ -247,6 +260,18 @@ class Daemon:
             "waiting": self._rooms.inbox.waiting(),
             "unwritten": self._rooms.journal.waiting,
         }
+
+    async def preview(self, deliveries: list[dict[str, Any]]) -> None:
+        """What `tocsin deliveries` tells of those that wait."""
+        settings = self._settings
+
+        def style(channel: str, target: int) -> Style:
+            known = settings.channels.get(channel)
+            if known is None or target >= len(known.urls):
+                return Style(names=settings.names, tz=settings.tz)
+            return make_style(settings, known, target)
+
+        await preview(deliveries, style, self._clock.now().wall, self._rooms.templates.render)
 
     def rules(self) -> list[dict[str, Any]]:
         """What `tocsin rules` tells. Blocks."""

@@ -120,11 +120,25 @@ def rows(config: Path | None, what: str, *, everything: bool) -> list[dict[str, 
         reader = Reader(state_dir / DATABASE)
         if what == "alerts":
             return reader.alerts(active_only=not everything)
-        return reader.deliveries(unsent_only=not everything)
+        return _previewed(reader.deliveries(unsent_only=not everything, contexts=True))
     if status != OK:
         click.echo(f"tocsin: {found.get('error', found)}", err=True)
         click.get_current_context().exit(FAILED)
     return list(found)
+
+
+def _previewed(deliveries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    from datetime import UTC, datetime
+    from functools import partial
+
+    import trio
+
+    from tocsin.alerts.wording import Style
+    from tocsin.delivery.preview import preview
+    from tocsin.delivery.templates import in_place
+
+    trio.run(partial(preview, deliveries, lambda _channel, _target: Style(), datetime.now(UTC), in_place))
+    return deliveries
 
 
 def ask_of_rules(config: Path | None, path: str, look: Callable[[Any], Any], **asked: str) -> Any:

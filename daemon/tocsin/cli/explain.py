@@ -79,9 +79,8 @@ def tell(found: dict[str, Any], tz: tzinfo) -> None:
         state = paint(words(each["state"]), "red" if each["state"].startswith("firing") else None, bold=True)
         since = each["unconfirmed_since"]
         unconfirmed = f"; not confirmed since {time_of(since, tz)}" if since else ""
-        click.echo(
-            f"{plain(each['title'])}: {state}; last heard of {time_of(each['as_of'], tz)}{unconfirmed}"
-        )
+        heard = f"last heard of {time_of(each['as_of'], tz)}" if each["as_of"] else "never heard of"
+        click.echo(f"{plain(each['title'])}: {state}; {heard}{unconfirmed}")
         for part in each["parts"]:
             mark = paint(*_MARKS[part["holds"]])
             saw, as_of = words(part["saw"]), time_of(part["as_of"], tz)

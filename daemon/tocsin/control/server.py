@@ -7,7 +7,7 @@ from contextlib import suppress
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import trio
 from hypercorn.config import Config
@@ -51,6 +51,10 @@ class Controlled(Protocol):
         """`{"forgotten": bool, "accounts": [those under which such an entity is known], "alerts": [...]}`."""
         ...
 
+    async def preview(self, deliveries: list[Json]) -> None:
+        """Of `Reader.deliveries` with their contexts: those that wait get the title that they would be sent with now."""
+        ...
+
     def rules(self) -> list[Json]:
         """The rules that run, in their order, and how often each fired. Blocks; StoreUnavailable."""
         ...
@@ -58,6 +62,9 @@ class Controlled(Protocol):
     def explain(self, rule: str, id_: str | None, limit: int) -> Json:
         """Why that rule fires or doesn't. Blocks; StoreUnavailable, UnknownRule."""
         ...
+
+
+_T = TypeVar("_T")
 
 
 class _Api:
@@ -107,7 +114,8 @@ class _Api:
 
     async def deliveries(self, request: Request) -> JSONResponse:
         unsent_only = request.query_params.get("all") != "1"
-        return await _read(partial(self._reader.deliveries, unsent_only=unsent_only))
+        read = partial(self._reader.deliveries, unsent_only=unsent_only, contexts=True)
+        return await _read(read, self._daemon.preview)
 
     async def rules(self, _request: Request) -> JSONResponse:
         return await _read(self._daemon.rules)
@@ -250,11 +258,15 @@ def _stamp(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-async def _read(query: Callable[[], list[Json] | Json]) -> JSONResponse:
+async def _read(query: Callable[[], _T], then: Callable[[_T], Awaitable[None]] | None = None) -> JSONResponse:
+    """What it finds; `then` changes that for whoever asks."""
     try:
-        return JSONResponse(await trio.to_thread.run_sync(query, abandon_on_cancel=True, limiter=_readers()))
+        found = await trio.to_thread.run_sync(query, abandon_on_cancel=True, limiter=_readers())
     except StoreUnavailable as error:
         return JSONResponse({"error": str(error)}, status_code=503)
+    if then is not None:
+        await then(found)
+    return JSONResponse(found)
 
 
 _limiter: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("tocsin-control-readers")

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from msgspec import UNSET, structs
 
-from tocsin.entities.links import Away, Link, Picture, called, gap_reason, resync_reason
+from tocsin.entities.links import Away, Link, Picture, called, gap_reason, resync_reason, still_reason
 from tocsin.entities.merge import BLANK, difference
 from tocsin.entities.names import of_venue
 from tocsin.entities.shelf import KeyTexts, Record, Shelf
@@ -250,7 +250,10 @@ class Connections:
         count = len(link.unconfirmed)
         if record is None or not isinstance(record.state, Venue) or (record.state.unconfirmed or 0) == count:
             return []
-        return self._tell(record, at, (), {"unconfirmed": Decimal(count)})
+        updates: dict[str, object] = {"unconfirmed": Decimal(count)}
+        if link.said is not None and record.state.reason == link.said:
+            link.said = updates["reason"] = still_reason(link.unconfirmed.values())
+        return self._tell(record, at, (), updates)
 
     def _counted_of(self, accounts: Iterable[Record | None], link: Link, at: Instant) -> list[Change]:
         """The same of each account and its positions: while one is unconfirmed nobody knows what margin is in use."""
@@ -270,6 +273,7 @@ class Connections:
         record = self._shelf.find((venue, "venue", "", venue))
         if record is None:
             return []  # nobody said that this venue is connected, so nothing can be said of its connection
+        link.said = reason
         updates = {"reason": reason, "unconfirmed": Decimal(len(link.unconfirmed))}
         return self._tell(record, at, (event,), updates)
 

@@ -53,6 +53,7 @@ class Link(Struct):
     resync_due: bool = False
     early: Picture | None = None  # whole before the link was told to be back
     unconfirmed: dict[KeyTexts, str] = field(default_factory=dict)  # with how a person is told of it
+    said: str | None = None  # of what is unconfirmed, as the venue's reason
     heard: set[KeyTexts] = field(
         default_factory=set
     )  # mentioned since the link went, before it was told to be back
@@ -96,13 +97,13 @@ def gap_reason(seconds: float, unconfirmed: Iterable[str]) -> str:
     """What `venue.gap` says: how long it was, and what nobody knows any more."""
     # Whole seconds say enough of anything longer than one.
     lasted = duration_text(timedelta(seconds=round(seconds) if seconds >= 1 else seconds))
+    return f"back after {lasted}; {still_reason(unconfirmed) or 'no open order or position was known'}"
+
+
+def still_reason(unconfirmed: Iterable[str]) -> str | None:
+    """What is left of a gap; None where nothing is."""
     names = list(unconfirmed)
-    rest = (
-        f"{len(names)} unconfirmed until mentioned again: {listed(names)}"
-        if names
-        else ("no open order or position was known")
-    )
-    return f"back after {lasted}; {rest}"
+    return f"{len(names)} unconfirmed until mentioned again: {listed(names)}" if names else None
 
 
 def resync_reason(found: list[str], unconfirmed: Iterable[str]) -> str:

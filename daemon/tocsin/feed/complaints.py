@@ -57,7 +57,8 @@ class Complaints:
             for event, flood in floods:
                 for kind, held in flood.overdue(trio.current_time()):
                     what = f"{cast('str', kind)}: " if kind else ""
-                    await self._standing.complain(event, f"{what}{held} more messages like it")
+                    more = f"{held} more {'message' if held == 1 else 'messages'} like it"
+                    await self._standing.complain(event, f"{what}{more}")
 
 
 def _told_as(row: bool) -> Event:

@@ -58,7 +58,7 @@ class SessionKeeper:
                     return self._session
                 newer = await self._try(None, quiet=True)
                 if newer is not None:
-                    self._shared.standing.auth_mended()
+                    await self._shared.standing.auth_mended()
                     return newer
 
     async def mind_what_is_kept(self) -> NoReturn:

@@ -9,7 +9,7 @@ import trio
 from msgspec import UNSET, UnsetType
 
 from tocsin.clock import Clock
-from tocsin.events import Instant, Observation, Venue
+from tocsin.events import Instant, Observation, Occurrence, Venue
 from tocsin.feed.model import Log, Received, Sink
 from tocsin.feed.words import one_line
 from tocsin.secrets import Masker
@@ -96,9 +96,12 @@ class Standing:
             event: Event | None = "auth_failed" if first else None
             await self._tell(event, status=not up, reason=reason, next_in=next_in)
 
-    def auth_mended(self) -> None:
+    async def auth_mended(self) -> None:
         """A renewal went well again."""
-        self._auth_failed = False
+        async with self._in_order:
+            mended, self._auth_failed = self._auth_failed, False
+            if mended and self.is_up:
+                await self._tell(None, status=False, reason=None, next_in=None)
 
     async def kept(self, obstacle: str | None) -> None:
         """What the sign-in gives is on the disk, or (`obstacle`) can't be written there; each change is told once."""
@@ -109,7 +112,9 @@ class Standing:
             if before == self.keeps_nothing:
                 return
             if obstacle is None:  # the run before may have said otherwise
-                await self._tell("credentials_kept" if before else None, status=False, credentials="kept")
+                over = None if before and self.is_up else UNSET
+                event: Event | None = "credentials_kept" if before else None
+                await self._tell(event, status=False, reason=over, credentials="kept")
                 return
             reason = one_line(
                 f"the credentials can't be kept: {obstacle}; a new token is only in memory, and lost with the next restart",
@@ -160,6 +165,8 @@ class Standing:
             self._log.info("resumed", venue=self._venue, stream=stream)
             self._speaks(stream)
             await self._tell("resumed", status=True, reason=f"{stream}: data again")
+            if self.status == "connected":
+                await self._tell(None, status=False, reason=None)
 
     async def given_up(self, stream: str) -> None:
         """A silent stream was refused: its silence is over, and that is no event, as no data came."""
@@ -182,12 +189,19 @@ class Standing:
         await self.complain("clock_skew", reason)
 
     async def complain(self, event: Event, reason: str, raw: str | None = None) -> None:
-        """Something is odd, and the connection stands as before. `raw` is masked here."""
+        """Something is odd, and the connection stands as before, which its own reason goes on to say. `raw` is masked here."""
         async with self._in_order:
             reason = one_line(reason, self._masker)
             self._log.warning(event, venue=self._venue, reason=reason)
-            masked = None if raw is None else self._masker.mask(raw)
-            await self._tell(event, status=False, reason=reason, raw=masked)
+            masked, now = None if raw is None else self._masker.mask(raw), self._clock.now()
+            self._handed_on = now.steady
+            odd = Occurrence(
+                state=Venue(id=self._venue, reason=reason),
+                event=f"venue.{event}",
+                origin="synthetic",
+                time=now.wall,
+            )
+            await self._sink.put(Received(venue=self._venue, observed=(odd,), at=now, raw=masked))
 
     async def heard(self, at: Instant, *, handed_on: bool) -> None:
         """The venue said something. Where nothing of it is handed on, its last message is told now and then."""

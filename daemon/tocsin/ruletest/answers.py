@@ -60,7 +60,7 @@ def _plain(each: Explained) -> Json:
         "title": each.title,
         "what": each.what,
         "state": each.state,
-        "as_of": each.as_of.isoformat(),
+        "as_of": each.as_of.isoformat() if each.as_of is not None else None,
         "unconfirmed_since": each.unconfirmed_since.isoformat() if each.unconfirmed_since else None,
         "parts": [
             {

@@ -19,7 +19,7 @@ from tocsin.engine.language.condition import TreeCondition
 from tocsin.engine.language.tree import conjuncts
 from tocsin.engine.rule import Condition, Rule, Truth
 from tocsin.engine.venue_links import is_down
-from tocsin.events import Change, Instant, Key
+from tocsin.events import Change, Instant, Key, Venue
 from tocsin.pipeline.gatekeeper import Gatekeeper
 from tocsin.ruletest.barriers import Barrier, Circumstances, barriers
 from tocsin.ruletest.known import Known
@@ -46,12 +46,12 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """A rule for one of what it is about: `title` names it, `as_of` is when it was last heard of."""
+    """A rule for one of what it is about: `title` names it, `as_of` is when it was last heard of, if ever."""
 
     title: str
     entity: Key
     symbol: str | None
-    as_of: datetime
+    as_of: datetime | None
     what: str
     state: str
     parts: tuple[Part, ...]
@@ -169,7 +169,7 @@ def _explained(known: Known, subject: Subject, there: Circumstances) -> Explaine
         title=_title(subject),
         entity=change.key,
         symbol=change.symbol,
-        as_of=_heard(known, subject),
+        as_of=_last_heard(known, subject),
         what=subject.what,
         state=state,
         parts=parts,
@@ -221,6 +221,14 @@ def _taking_part(where: Condition, group: Group, heard: datetime) -> Part:
     return Part(
         "where", where.source, group.members > 0, f"{group.members} of {len(group.live)} take part", heard
     )
+
+
+def _last_heard(known: Known, subject: Subject) -> datetime | None:
+    """When a message last mentioned it; of a venue, when that said anything: tries to reach it are none. None: never."""
+    state = subject.change.state
+    if isinstance(state, Venue):
+        return state.last_message or None
+    return (subject.change.last_seen if subject.group is None else None) or _heard(known, subject)
 
 
 def _heard(known: Known, subject: Subject) -> datetime:

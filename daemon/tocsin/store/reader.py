@@ -64,10 +64,17 @@ class Reader:
         which = "state IN ('firing', 'recovering')" if active_only else "true"
         return self._rows(f"{_ALERTS} WHERE {which} ORDER BY fired_at DESC, id LIMIT ?", limit)
 
-    def deliveries(self, *, unsent_only: bool = False, limit: int = 1000) -> list[Row]:
-        """Deliveries with what they are about, latest first; with `unsent_only` those that wait or were given up."""
-        which = "status IN ('pending', 'dead')" if unsent_only else "true"
-        return self._rows(f"SELECT * FROM delivery_history WHERE {which} LIMIT ?", limit)  # noqa: S608 - ours
+    def deliveries(
+        self, *, unsent_only: bool = False, contexts: bool = False, limit: int = 1000
+    ) -> list[Row]:
+        """Deliveries with what they are about, latest first; with `unsent_only` those that wait or were given up.
+
+        With `contexts` what those that wait are made of, too (JSON): `title` is of the alert until they are sent.
+        """
+        which = "h.status IN ('pending', 'dead')" if unsent_only else "true"
+        of = "(SELECT d.context FROM deliveries AS d WHERE d.id = h.id AND d.status = 'pending') AS context"
+        what = f"h.*, {of}" if contexts else "h.*"
+        return self._rows(f"SELECT {what} FROM delivery_history AS h WHERE {which} LIMIT ?", limit)  # noqa: S608 - ours
 
     def counts(self) -> Row:
         """`firing` alerts; alerts that something holds back from people (`held`); deliveries that wait (`unsent`) and
