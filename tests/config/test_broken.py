@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from support.growing import shortened
 from tocsin.config.load import load_settings
 from tocsin.errors import ConfigError
 
@@ -37,7 +38,7 @@ def told(folder: Path, broken: Path) -> str:
     (folder / "config.yaml").chmod(0o644)
     with pytest.raises(ConfigError) as raised:
         load_settings(Path("config.yaml"), environ=ENVIRON)
-    return str(raised.value).replace(str(folder), "FOLDER") + "\n"
+    return shortened(str(raised.value).replace(str(folder), "FOLDER")) + "\n"
 
 
 @pytest.mark.parametrize("broken", sorted(BROKEN.glob("*.yaml")), ids=lambda path: path.stem)

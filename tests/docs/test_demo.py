@@ -1,5 +1,6 @@
 """`tocsin demo`: what a new user sees first."""
 
+import dataclasses
 import os
 import re
 import socket
@@ -10,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from tocsin.simulator import Exchange
+
 pytestmark = pytest.mark.real
 
-VENUES = ("yourfintech", "topone", "piexgo", "wealthsimple", "glocalflex")
+VENUES = [venue.name for venue in dataclasses.fields(Exchange)]
 MISSION = (  # the three kinds of alert that the project exists for
     "firing: profit -60.25 < -50",
     "resolved: profit -22.1 > -40",
@@ -47,7 +50,7 @@ def test_within_fifteen_seconds_everything_was_told(tmp_path, temporary):
         assert re.search(rf"where: {venue}\b", messages), venue
     rules = set(re.findall(r"^ +rule: (\S+),", messages, re.MULTILINE))
     assert len(rules) >= 8
-    assert "rules at 5 venues" in summary
+    assert f"rules at {len(VENUES)} venues" in summary
     assert "\x1b" not in shown.stdout
     assert list(tmp_path.iterdir()) == list(temporary.iterdir()) == []
 
@@ -82,7 +85,7 @@ def test_nobody_but_this_machine_can_reach_it(tmp_path, temporary):
     ) as demo:
         try:
             assert demo.stdout is not None
-            assert demo.stdout.readline().startswith("Tocsin's demo: 5 simulated venues")
+            assert demo.stdout.readline().startswith(f"Tocsin's demo: {len(VENUES)} simulated venues")
             addresses = listening(demo.pid)
         finally:
             demo.terminate()

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from support.conditions import CHANNELS
+from support.growing import shortened
 from tocsin.config.yaml import load
 from tocsin.document import Sequence
 from tocsin.engine.calendars import parse_calendar
@@ -43,7 +44,7 @@ def rendered(path: Path) -> str:
     rules, found = compile_rules(node, environment)
     wrong = {problem.path.partition(".")[0] for problem in found if problem.level == "error"}
     assert not wrong & rules.keys() or path.stem == "duplicate_id"
-    return "\n".join(problem.render() for problem in found) + "\n" if found else ""
+    return shortened("\n".join(problem.render() for problem in found)) + "\n" if found else ""
 
 
 @pytest.mark.parametrize("path", sorted(BROKEN.glob("*.yaml")), ids=lambda path: path.stem)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from support.growing import shortened
 from tocsin.errors import ConfigError
 from tocsin.ruletest.reading import read_tests
 
@@ -13,7 +14,7 @@ BROKEN = sorted((Path(__file__).parent / "broken").glob("*.yaml"))
 def told(path: Path) -> str:
     with pytest.raises(ConfigError) as caught:
         read_tests(path)
-    return str(caught.value).replace(f"{path.parent}/", "") + "\n"
+    return shortened(str(caught.value).replace(f"{path.parent}/", "")) + "\n"
 
 
 @pytest.mark.parametrize("path", BROKEN, ids=lambda path: path.stem)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import ValidationError
 
-from support.decoding import RECEIVED, cases, check
+from support.decoding import RECEIVED
 from tocsin.venues.base import HttpRequest, HttpResponse, Keep, Session, SignInFailed, SignInRefused
 from tocsin.venues.glocalflex.adapter import ADAPTER, GlocalflexSettings
 from tocsin.venues.registry import adapter
@@ -15,11 +15,6 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 TOKEN_URL = "https://glocalflexmarket.com/auth/oauth/v2/token"
 LOGIN = {"username": "anna", "password": "pw-secret-1"}
 GRANT = {"access_token": "at-1", "refresh_token": "rt-1", "expires_in": 300}
-
-
-@pytest.mark.parametrize("case", cases("glocalflex"))
-def test_a_message_means(case):
-    check(ADAPTER, case)
 
 
 def settings(**options):

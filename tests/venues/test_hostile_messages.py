@@ -14,9 +14,9 @@ from support.decoding import RECEIVED, TESTS, assert_supplied
 from tocsin.events import Observation, Occurrence
 from tocsin.events.vocabulary import all_fields, fields, from_plain, is_event, to_plain
 from tocsin.venues.base import Decoded, Malformed
-from tocsin.venues.registry import adapter
+from tocsin.venues.registry import adapter, venue_types
 
-VENUES = ("yourfintech", "glocalflex", "piexgo", "topone", "wealthsimple")
+VENUES = venue_types()
 FIXTURES = {
     venue: [path.read_text(encoding="utf-8") for path in sorted((TESTS / "fixtures" / venue).glob("*.json"))]
     for venue in VENUES

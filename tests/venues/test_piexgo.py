@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import ValidationError
 
-from support.decoding import cases, check, fixture
+from support.decoding import fixture
 from support.signin import drive
 from tocsin.secrets import Secret
 from tocsin.venues.base import Malformed, Session
@@ -34,11 +34,6 @@ def endpoint(**options):
     wanted = settings(**options)
     (only,) = ADAPTER.endpoints(wanted, signed_in(wanted))
     return only
-
-
-@pytest.mark.parametrize("case", cases("piexgo"))
-def test_a_message_means(case):
-    check(ADAPTER, case)
 
 
 def test_it_is_registered():

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import ValidationError
 
-from support.decoding import assert_supplied, cases, check, fixture, meaning
+from support.decoding import assert_supplied, fixture, meaning
 from support.signin import answer, drive, requests
 from tocsin.events import iso
 from tocsin.venues.base import (
@@ -39,11 +39,6 @@ def kept_after(*answers, kept=None, now=NOW, **options):
     """What is kept after a sign-in, and its session."""
     steps, session = drive(ADAPTER.sign_in(settings(**options), kept or {}, now), *answers)
     return [step.values for step in steps if isinstance(step, Keep)][-1], session
-
-
-@pytest.mark.parametrize("case", cases("topone"))
-def test_a_message_means(case):
-    check(ADAPTER, case)
 
 
 def test_it_is_registered():

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import ValidationError
 
-from support.decoding import cases, check, fixture
+from support.decoding import fixture
 from support.signin import answer, drive, requests
 from tocsin.events import iso
 from tocsin.secrets import Secret
@@ -52,11 +52,6 @@ def sign_in(*answers, kept=None, now=NOW, **options):
     steps, session = drive(ADAPTER.sign_in(settings(**options), kept or {}, now), *answers)
     keeps = [step.values for step in steps if isinstance(step, Keep)]
     return requests(steps), (keeps[-1] if keeps else kept), session
-
-
-@pytest.mark.parametrize("case", cases("wealthsimple"))
-def test_a_message_means(case):
-    check(ADAPTER, case)
 
 
 def test_it_is_registered_and_polled():

@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 from pydantic import ValidationError
 
-from support.decoding import RECEIVED, cases, check, fixture
+from support.decoding import RECEIVED, fixture
 from tocsin.entities import Entities
 from tocsin.events import Instant, Key
 from tocsin.venues.base import Endpoint, Malformed, Session
@@ -15,11 +15,6 @@ from tocsin.venues.registry import adapter
 from tocsin.venues.yourfintech.adapter import ADAPTER, YourfintechSettings
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-
-
-@pytest.mark.parametrize("case", cases("yourfintech"))
-def test_a_message_means(case):
-    check(ADAPTER, case)
 
 
 def settings(**options):

@@ -1,6 +1,6 @@
 """The five venues as real servers on loopback: their documents, played. The demo and the tests both use them."""
 
 from tocsin.simulator.base import SimulatedVenue
-from tocsin.simulator.exchange import SIMULATED, Exchange
+from tocsin.simulator.exchange import Exchange
 
-__all__ = ["SIMULATED", "Exchange", "SimulatedVenue"]
+__all__ = ["Exchange", "SimulatedVenue"]

@@ -1,7 +1,7 @@
-"""All five simulated venues at once, and the scenarios that drive them."""
+"""All simulated venues at once, and the scenarios that drive them."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import trio
@@ -13,18 +13,10 @@ from tocsin.simulator.topone import Topone
 from tocsin.simulator.wealthsimple import Wealthsimple
 from tocsin.simulator.yourfintech import Yourfintech
 
-SIMULATED: Mapping[str, Callable[[], SimulatedVenue]] = {
-    "yourfintech": Yourfintech,
-    "topone": Topone,
-    "piexgo": Piexgo,
-    "wealthsimple": Wealthsimple,
-    "glocalflex": Glocalflex,
-}
-
 
 @dataclass
 class Exchange:
-    """The five venues as they stand. Scenarios push through them."""
+    """The venues as they stand, a field each. Scenarios push through them."""
 
     yourfintech: Yourfintech = field(default_factory=Yourfintech)
     topone: Topone = field(default_factory=Topone)
@@ -33,7 +25,7 @@ class Exchange:
     glocalflex: Glocalflex = field(default_factory=Glocalflex)
 
     def all(self) -> tuple[SimulatedVenue, ...]:
-        return (self.yourfintech, self.topone, self.piexgo, self.wealthsimple, self.glocalflex)
+        return tuple(getattr(self, venue.name) for venue in fields(self))
 
     def settings(self) -> dict[str, Mapping[str, Any]]:
         """The `venues` section of a config that reaches them."""
