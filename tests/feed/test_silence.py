@@ -7,7 +7,7 @@ from trio.testing import MockClock
 from tocsin.feed.silence import Patience, Silence
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
-BY_PAUSES = Patience(MINUTE, 15 * MINUTE, by_pauses=True)
+BY_PAUSES = Patience(MINUTE, by_pauses=True)
 
 
 class Link:
@@ -37,13 +37,17 @@ CASES = {
         [300, 30],
         [(60, "no data for 1m"), (390, "no data for 1m")],
     ),
-    "a stream that isn't known yet": (None, every(1, 60), [(900, "no data for 14m")]),
+    "a stream that isn't known yet": (None, every(1, 60), [(120, "no data for 1m")]),
     "a lively stream, soon": (None, every(1, HOUR), [(HOUR + 60, "no data for 1m")]),
-    "one that never brought anything": (None, [], [(900, "no data for 15m")]),
+    "one that never brought anything": (None, [], [(60, "no data for 1m")]),
     "a thin market's trades, after several times the longest pause": (
         None,
         [120, 700, 300, 20, 500],
-        [(1640 + 2800, "no data for 46m 40s; its longest pause before was 11m 40s")],
+        [
+            (60, "no data for 1m"),
+            (120 + 480, "no data for 8m; its longest pause before was 2m"),
+            (1640 + 2800, "no data for 46m 40s; its longest pause before was 11m 40s"),
+        ],
     ),
     "a market that is closed at night, in the first night only": (
         None,
@@ -53,7 +57,7 @@ CASES = {
     "a long pause is forgotten after two days": (
         None,
         [2 * HOUR, *every(10, 2 * DAY)],
-        [(900, "no data for 15m"), (2 * HOUR + 2 * DAY + 60, "no data for 1m")],
+        [(60, "no data for 1m"), (2 * HOUR + 2 * DAY + 60, "no data for 1m")],
     ),
 }
 

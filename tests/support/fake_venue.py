@@ -43,7 +43,6 @@ QUICK = Timings(
     auth_retry=0.1,
     prove=0.2,
     market_silence=30.0,
-    market_unknown=0.0,
     cycle=30.0,
     flood=0.2,
     renew=0.0,

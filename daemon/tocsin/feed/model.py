@@ -59,9 +59,6 @@ class Timings:
     auth_retry: float = 300.0  # after the venue refused the credentials, or every stream
     prove: float = 2.0  # after a short life the next must last so long to be told, doubling up to `healthy`
     market_silence: float = 60.0  # `silent_after` of market data where the user says nothing: at least
-    market_unknown: float = (
-        900.0  # and while a stream is not known for so long, which shows what pauses it has
-    )
     cycle: float = 30.0  # a polled venue's picture, from the open socket to its close
     flood: float = 60.0  # the same complaint is told once in so long
     parts_flood: float = 3600.0  # the same field of a message that can't be read

@@ -21,13 +21,12 @@ _DAY = 86400.0  # seconds; the longest pause of the present and of the last such
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long a stream may be without data, in seconds: `least`, and `at_first` while it isn't known for so long.
+    """How long a stream may be without data: `least` seconds.
 
     `by_pauses`: longer, where it had long pauses before; else `least` is exactly meant.
     """
 
     least: float
-    at_first: float = 0.0
     by_pauses: bool = False
 
 
@@ -35,7 +34,6 @@ class Patience:
 class _Watch:
     endpoint: str | None  # whose data counts; None: any socket's
     last: float
-    since: float
     longest: float = 0.0  # of its pauses that ended with data, on the present day
     before: float = 0.0  # and on the last one
     day: float = 0.0  # when the present one began
@@ -60,7 +58,7 @@ class Silence:
         watch = self._watches.get(stream)
         now = trio.current_time()
         if watch is None:
-            self._watches[stream] = _Watch(endpoint, now, now, day=now)
+            self._watches[stream] = _Watch(endpoint, now, day=now)
         elif stream not in self._told:
             watch.last = now
 
@@ -131,12 +129,11 @@ class Silence:
     def _allowed(self, watch: _Watch, now: float) -> float:
         """How long that one may be without data."""
         patience = self._patience
-        least = patience.at_first if now - watch.since < patience.at_first else patience.least
         if not patience.by_pauses:
-            return least
+            return patience.least
         if now - watch.day >= _DAY:
             watch.before, watch.longest, watch.day = watch.longest, 0.0, now
-        return max(least, _PAUSES * max(watch.longest, watch.before))
+        return max(patience.least, _PAUSES * max(watch.longest, watch.before))
 
     async def _judge(self, now: float) -> None:
         if not self._standing.is_up:

@@ -114,4 +114,4 @@ def _patience(venue: VenueFeed, timings: Timings) -> Patience:
     if venue.adapter.polled:
         poll: float = venue.settings.poll.total_seconds()  # type: ignore[attr-defined]  # every polled adapter has it
         return Patience(3 * poll)
-    return Patience(timings.market_silence, timings.market_unknown, by_pauses=True)
+    return Patience(timings.market_silence, by_pauses=True)
