@@ -8,7 +8,6 @@ import pytest
 from tocsin.app.assemble import Rooms
 from tocsin.clock import ManualClock
 from tocsin.config.load import load_settings
-from tocsin.engine.instances import due
 from tocsin.events import Observation, Position, number
 from tocsin.feed.model import Received
 from tocsin.store.database import Database
@@ -68,7 +67,7 @@ def rooms_with_a_life(folder: Path) -> tuple[Rooms, ManualClock, set[str]]:
 
 def kept_of(rooms: Rooms) -> dict[tuple[str, str], tuple[dict, float | None]]:
     """Every life of every rule: its record as it would be stored, and when (steady) its timer is due."""
-    return {(life.rule.id, life.key): (life.to_record(), due(life)) for life in rooms.engine._lives}
+    return {(life.rule.id, life.key): (life.to_record(), life.due()) for life in rooms.engine._instances}
 
 
 def test_an_edit_of_one_title_touches_no_other_rule(folder):
@@ -92,4 +91,4 @@ def test_an_edit_of_one_title_touches_no_other_rule(folder):
     assert not rooms.engine.remembered(), "no history is begun anew or given up"
     assert kept_of(rooms) == before
     assert rooms.engine.deadline() == deadline
-    assert {life.rule.title for life in rooms.engine._lives if life.rule.id == edited.id} == {"edited"}
+    assert {life.rule.title for life in rooms.engine._instances if life.rule.id == edited.id} == {"edited"}

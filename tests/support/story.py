@@ -303,7 +303,7 @@ class Story:
     def alerts(self) -> list[dict[str, str]]:
         return [
             {"rule": life.rule.id, "id": life.entity.id, "state": life.state}
-            for life in self.engine._lives
+            for life in self.engine._instances
             if isinstance(life, AlertInstance) and life.state != "inactive"
         ]
 
@@ -319,8 +319,8 @@ def stories(path: Path) -> Iterator[dict[str, Any]]:
     yield from yaml.load(path.read_text(), yaml.BaseLoader)  # texts alone: safer than the safe one
 
 
-def play(test: Mapping[str, Any]) -> Story:
-    story = Story(compiled(test["rules"]), test.get("start", "2026-01-01T00:00:00Z"))
+def play(test: Mapping[str, Any], kind: type[Story] = Story) -> Story:
+    story = kind(compiled(test["rules"]), test.get("start", "2026-01-01T00:00:00Z"))
     for step in test["steps"]:
         story.run_to(seconds(step["at"]))
         story.step(step)

@@ -24,8 +24,8 @@ from tocsin.delivery.outages import Outages
 from tocsin.delivery.outbox import CHAT, Channel, run_channel
 from tocsin.delivery.services import is_terse, takes_whole_ids
 from tocsin.delivery.templates import Templates
-from tocsin.engine.changeover import became
 from tocsin.engine.engine import Engine
+from tocsin.engine.rule_migration import became
 from tocsin.entities import Entities
 from tocsin.events import Daemon as DaemonState
 from tocsin.events import Key, Occurrence, Venue, iso

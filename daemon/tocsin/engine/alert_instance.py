@@ -6,46 +6,16 @@ Durations count on the steady clock and only while the venue's link is up (`free
 and when the present count began, is kept, so that a restart goes on where the last run was seen alive.
 """
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from tocsin.engine.instances import InstanceKind, revive, tagged
 from tocsin.engine.model import AlertState
 from tocsin.engine.rule import Rule
 from tocsin.events import Instant, Key, from_iso, iso, number_text, stored_number
-
-
-def rule_record(rule: Rule) -> dict[str, Any]:
-    """What a record keeps of its rule: by it an edit is seen, and a removed rule's alerts are still resolved rightly."""
-    return {
-        "fingerprint": rule.fingerprint,
-        "severity": rule.severity,
-        "notify": rule.notify,
-        "value_of": rule.value_of,
-        "asks": asks(rule),
-    }
-
-
-def asks(rule: Rule) -> dict[str, Any]:
-    """What the rule wants to be so, apart from how long and how often."""
-    return {
-        "watch": sorted(rule.events or rule.kinds),
-        "where": rule.where.source if rule.where else None,
-        "when": rule.when.source if rule.when else None,
-        "until": rule.until.source if rule.until else None,
-    }
-
-
-def revive(wall: str, now: Instant, within: float) -> Instant:
-    """A moment that was stored, as this run's clocks have it: across runs only the wall-clock means anything.
-
-    At most `within` seconds ahead: the machine's clock may have been set back meanwhile.
-    """
-    at = from_iso(wall)
-    ahead = min((at - now.wall).total_seconds(), within)
-    return now.later(ahead)
 
 
 @dataclass(slots=True)
@@ -72,7 +42,7 @@ class Count:
 
 @dataclass(slots=True)
 class AlertInstance:
-    """A state rule's instance. `worst` and the others are of the rule's `value_of` field."""
+    """A state rule's instance, of an entity or of a group. `worst` and the others are of the rule's `value_of` field."""
 
     rule: Rule
     key: str
@@ -88,6 +58,15 @@ class AlertInstance:
     remind_at: Instant | None = None
     acked: bool = False
     over: bool = False  # the entity has ended and that was told: never again
+
+    @property
+    def kind(self) -> InstanceKind:
+        return "group" if self.key.startswith("{") else "alert"
+
+    @property
+    def indexed(self) -> tuple[Hashable, str]:
+        """By its entity, as of its rule."""
+        return self.entity, self.rule.id
 
     def see_value(self, value: Decimal | None) -> None:
         """Remember the value at a change, while the instance is anything but inactive."""
@@ -171,8 +150,7 @@ class AlertInstance:
 
     def to_record(self) -> dict[str, Any]:
         record: dict[str, Any] = {
-            **rule_record(self.rule),
-            "entity": list(self.entity),
+            **tagged(self),
             "state": self.state,
             "alert_id": self.alert_id,
             "passed": self.count.passed,

@@ -1,27 +1,29 @@
-"""State rules with `per` at work: an instance for each group, judged when any of its entities has changed, ended or appeared.
+"""State rules with `per`: an instance for each group, judged when any of its entities has changed, ended or appeared.
 
 What comes about together is judged once, as it has become: between two of its changes a group is what it never was.
 """
 
 import json
-from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from msgspec import structs
 
 from tocsin.engine.aggregates import Fields, Group
+from tocsin.engine.alert_instance import AlertInstance
+from tocsin.engine.alert_states import verdict
 from tocsin.engine.enriched_change import EnrichedChange, inform
 from tocsin.engine.groups import Groups, Table, label
-from tocsin.engine.instances import RuleInstance
-from tocsin.engine.model import Taken, Transition, World
+from tocsin.engine.instances import Step, transition
+from tocsin.engine.model import Taken, Transition
 from tocsin.engine.rule import Rule, Truth
-from tocsin.engine.rule_set import is_timed
-from tocsin.engine.state_rule import verdict
-from tocsin.engine.venue_links import VenueLinks
+from tocsin.engine.rule_set import RuleSet, is_timed
+from tocsin.engine.runtime import GOES_ON, NOTHING, RuleBefore, Shared
+from tocsin.engine.state_rule import AlertRuntime
 from tocsin.events import KINDS, Change, Entity, Instant, Key
 
-Judge = Callable[[Rule, str, Change, Instant], Sequence[Transition]]
+_REEVALUATE = 1.0  # seconds between looks at groups whose truth changes as time passes
 
 
 class _Touched(NamedTuple):
@@ -31,60 +33,51 @@ class _Touched(NamedTuple):
     by: list[Taken]
 
 
-class GroupRuleRuntime:
-    """`judge` judges an instance by its key and the change that stands for its group; `counts`: whether the rule's
-    hours have begun.
-    """
+class GroupRuleRuntime(AlertRuntime):
+    kinds = ("group",)
 
-    def __init__(
-        self,
-        world: World,
-        judge: Judge,
-        counts: Callable[[Rule], bool],
-        links: VenueLinks,
-    ) -> None:
-        self._world = world
-        self._groups = Groups(world)
-        self._judge = judge
-        self._counts = counts
-        self._links = links
+    def __init__(self, shared: Shared) -> None:
+        super().__init__(shared)
+        self._groups = Groups(shared.world)
         self._rules: tuple[Rule, ...] = ()
-        self._kinds: frozenset[str] = frozenset()
+        self._kinds_grouped: frozenset[str] = frozenset()
         self._asking: dict[Table, list[Rule]] = {}
         self._reading_account: dict[str, list[Table]] = {}
         self._touched: dict[Table, dict[Fields, _Touched]] = {}
+        self._timed = False
+        self._looked_at = float("-inf")  # steady: when groups that go by time were last judged
 
-    def set_rules(self, rules: Iterable[Rule], reading_account: Container[str]) -> None:
-        """These rules run from now on. Groups that are asked for as before stay as they are."""
-        self._rules = tuple(rule for rule in rules if rule.is_group)
+    def set_rules(self, rules: RuleSet) -> None:
+        """Groups that are asked for as before stay as they are."""
+        self._rules = tuple(rule for rule in rules.running.values() if rule.is_group)
+        self._timed = rules.timed_groups
         self._groups.set_rules(self._rules)
         self._asking = {}
         reading: dict[str, dict[Table, None]] = {}
         for rule in self._rules:
             table = self._groups.table(rule)
             self._asking.setdefault(table, []).append(rule)
-            if rule.id in reading_account:
+            if rule.id in rules.reading_account:
                 reading.setdefault(table.layout.kind, {})[table] = None
-        self._kinds = frozenset(table.layout.kind for table in self._asking)
+        self._kinds_grouped = frozenset(table.layout.kind for table in self._asking)
         self._reading_account = {kind: list(tables) for kind, tables in reading.items()}
 
     def build(self, now: Instant) -> None:
         """Everybody is put where they belong, before anything changes."""
         self._groups.build(now.wall)
 
-    # --------------------------------------------------------------------------------------------------- what happens
+    # ------------------------------------------------------------------------------------------------- what happens
 
     def changed(self, change: Change, taken: Taken, now: Instant) -> None:
         """An entity has changed, ended or appeared: its groups are to be judged, when all that comes with it is there."""
-        if change.key[1] in self._kinds:
-            self._note(self._groups.put(change, now.wall), taken)
+        if change.key[1] in self._kinds_grouped:
+            self._note_touched(self._groups.put(change, now.wall), taken)
 
-    def moved(self, changes: Iterable[Change], taken: Taken, now: Instant) -> None:
-        """Of these entities the account has changed, nothing having happened to themselves."""
+    def on_account(self, changes: Sequence[Change], taken: Taken, now: Instant) -> None:
         if self._reading_account:
             for change in changes:
                 tables = self._reading_account.get(change.key[1], ())
-                self._note(self._groups.put(change, now.wall, tables), taken)
+                self._note_touched(self._groups.put(change, now.wall, tables), taken)
 
     def settle(self, now: Instant) -> None:
         """All that came together has come: what it touched is judged as it now stands, and told with the last change
@@ -104,14 +97,22 @@ class GroupRuleRuntime:
             for group, _ in groups.values():
                 group.judged()
 
-    def _note(self, touched: Mapping[Table, Collection[Group]], taken: Taken) -> None:
-        for table, groups in touched.items():
-            noted = self._touched.setdefault(table, {})
-            for group in groups:
-                by = noted[group.fields].by if group.fields in noted else []
-                if not by or by[-1] is not taken:
-                    by.append(taken)
-                noted[group.fields] = _Touched(group, by)  # one that was left by all may have begun anew
+    def on_time(self, now: Instant) -> Iterator[Transition]:
+        """Who takes part may be others now."""
+        if not self._timed or now.steady - self._looked_at < _REEVALUATE:
+            return
+        self._looked_at = now.steady
+        for rule in self._rules:
+            if is_timed(rule):
+                for group in self._groups.look(rule, now.wall):
+                    if not self._links.is_paused(rule, group.per.get("venue") or ""):
+                        yield from self._seen(rule, group, now)
+
+    def started(self, now: Instant) -> None:
+        self._looked_at = now.steady
+
+    def deadline(self) -> float | None:
+        return self._looked_at + _REEVALUATE if self._timed else None
 
     def gone(self, keys: Iterable[Key], now: Instant) -> Iterator[Transition]:
         """These entities are forgotten, without having ended. What is left is judged when all of them have left."""
@@ -120,76 +121,96 @@ class GroupRuleRuntime:
                 for group in groups:
                     yield from self._seen(rule, group, now)
 
-    def venues_removed(self, venues: Container[str], now: Instant) -> Iterator[Transition]:
+    def members_gone(self, venues: Container[str], now: Instant) -> Iterator[Transition]:
         """Nobody will tell what becomes of their entities: they take no part any more."""
-        keys = [change.key for kind in self._kinds for change in self._world.live(kind)]
+        keys = [change.key for kind in self._kinds_grouped for change in self._world.live(kind)]
         yield from self.gone([key for key in keys if key.venue in venues], now)
 
-    def judge_all(
-        self, now: Instant, rules: Container[str], venue: str | None = None
+    # ---------------------------------------------------------------------------------------------- as things stand
+
+    def reevaluate(
+        self,
+        rules: Collection[Rule],
+        now: Instant,
+        *,
+        venue: str | None = None,
+        only_noted: Collection[str] = (),
     ) -> Iterator[Transition]:
-        """Every group of these rules as it stands; with a venue, of that one."""
+        asked = {rule.id for rule in rules}
         for rule in self._rules:
-            if rule.id not in rules:
+            if rule.id not in asked:
                 continue
             for group in self._groups.of(rule, now.wall):
                 of = group.per.get("venue")
                 if venue in (None, of) and not self._links.resolves(rule, of or ""):
-                    yield from self._seen(rule, group, now)
+                    yield from self._seen(rule, group, now, only_note=rule.id in only_noted)
 
-    def look(self, now: Instant) -> Iterator[Transition]:
-        """Time has passed: who takes part may be others now."""
-        for rule in self._rules:
-            if is_timed(rule):
-                for group in self._groups.look(rule, now.wall):
-                    if not self._links.hold(rule, group.per.get("venue") or ""):
-                        yield from self._seen(rule, group, now)
-
-    def _seen(self, rule: Rule, group: Group, now: Instant) -> Sequence[Transition]:
-        if not self._counts(rule):
-            return ()
-        return self._judge(rule, group_key(group), as_seen_by(rule, group, now.wall), now)
-
-    # --------------------------------------------------------------------------------------------------- what is asked
-
-    def standing(self, life: RuleInstance, now: Instant) -> Change:
-        """The group that an instance is of, as it stands, be it that its rule has just gone or become another; without
-        members where that rule isn't known any more.
+    def current(self, instance: AlertInstance, now: Instant) -> Change:
+        """The group as it stands, be it that its rule has just gone or become another; without members where that rule isn't
+        known any more.
         """
-        if self.fits(life):
-            group = self._groups.find(life.rule, life.key, life.entity.id, now.wall)
-        elif life.rule.is_group and groups_by(life.key) == frozenset(life.rule.per or ()):
+        rule = instance.rule
+        if self._fits(instance):
+            group = self._groups.find(rule, instance.key, instance.entity.id, now.wall)
+        elif rule.is_group and _is_grouped_by(instance, rule):
             aside = Groups(self._world)
-            aside.set_rules((life.rule,))
-            group = aside.find(life.rule, life.key, life.entity.id, now.wall)
+            aside.set_rules((rule,))
+            group = aside.find(rule, instance.key, instance.entity.id, now.wall)
         else:
-            group = self._groups.vanished(life.entity.kind, life.key, life.entity.id)
-        return as_change(life.rule, group, now.wall)
+            group = self._groups.vanished(instance.entity.kind, instance.key, instance.entity.id)
+        return as_change(rule, group, now.wall)
 
-    def fits(self, life: RuleInstance) -> bool:
-        """Whether the life is of a group as its rule, which runs, makes them."""
-        per = life.rule.per or ()
-        return life.rule in self._rules and groups_by(life.key) == frozenset(per)
+    def edited(
+        self, instance: AlertInstance, rule: Rule, before: RuleBefore, now: Instant
+    ) -> Iterator[Transition]:
+        """What ends with the edit is told as the rule grouped it before."""
+        was = self.current(instance, now)
+        instance.adopt(rule, now)
+        if self.goes_on(instance, before, now):
+            self._instances.keep(instance)
+            yield transition(instance, Step(trace=GOES_ON), now)
+        else:
+            fits = rule.is_group and self._fits(instance)
+            yield from self.end(instance, now, "rule changed", None if fits else was)
+
+    def goes_on(self, instance: AlertInstance, before: RuleBefore, now: Instant) -> bool:
+        return instance.rule.is_group and self._fits(instance) and super().goes_on(instance, before, now)
 
     def verdicts(self, rule: Rule, now: Instant) -> list[tuple[Change, Truth]]:
-        """Each of the rule's groups, with what the rule comes to for it."""
         seen = (as_seen_by(rule, group, now.wall) for group in self._groups.of(rule, now.wall))
         return [(change, verdict(rule, change, now)) for change in seen]
+
+    # --------------------------------------------------------------------------------------------------------- parts
+
+    def _note_touched(self, touched: Mapping[Table, Collection[Group]], taken: Taken) -> None:
+        for table, groups in touched.items():
+            noted = self._touched.setdefault(table, {})
+            for group in groups:
+                by = noted[group.fields].by if group.fields in noted else []
+                if not by or by[-1] is not taken:
+                    by.append(taken)
+                noted[group.fields] = _Touched(group, by)  # one that was left by all may have begun anew
+
+    def _seen(
+        self, rule: Rule, group: Group, now: Instant, *, only_note: bool = False
+    ) -> Sequence[Transition]:
+        if not self._hours.counts(rule):
+            return NOTHING
+        return self.judge(rule, group_key(group), as_seen_by(rule, group, now.wall), now, only_note=only_note)
+
+    def _fits(self, instance: AlertInstance) -> bool:
+        """Whether it is of a group as its rule, which runs, makes them."""
+        return instance.rule in self._rules and _is_grouped_by(instance, instance.rule)
+
+
+def _is_grouped_by(instance: AlertInstance, rule: Rule) -> bool:
+    """Whether the group is one by the rule's fields."""
+    return frozenset(json.loads(instance.key)) == frozenset(rule.per or ())
 
 
 def group_key(group: Group) -> str:
     """The text by which a group's instance of a rule is known."""
     return json.dumps(group.known_by)
-
-
-def is_group_key(key: str) -> bool:
-    """Whether an instance is of a group, by its key; else it is of an entity."""
-    return key.startswith("{")
-
-
-def groups_by(key: str) -> frozenset[str]:
-    """The fields by which the group of that key is one."""
-    return frozenset(json.loads(key))
 
 
 def as_seen_by(rule: Rule, group: Group, now: datetime) -> EnrichedChange:

@@ -2,7 +2,7 @@
 
     see(change)        a change of an entity: its histories go on, and the change knows them
     recall(change)     an entity as it stands: the change knows the histories as they are
-    tallies.count(…)   an event that passed the rule's `where`: how many there were in each of its windows
+    counter.count(…)   an event that passed the rule's `where`: how many there were in each of its windows
 
 A history is of one value of one entity, shared by all rules that ask for the same value over the same length. There are
 as many as rules ask for and entities live; each holds at most `windows.MOST_SAMPLES` samples, and goes when its entity
@@ -40,7 +40,7 @@ class HistoryStore:
         self._asked: dict[str, tuple[_Asked, ...]] = {}  # by kind
         self._histories: dict[Key, dict[str, History]] = {}
         self._keeping = keeping
-        self.tallies = EventCounter(keeping)
+        self.counter = EventCounter(keeping)
         self._holes = Holes(keeping)
 
     # ------------------------------------------------------------------------------------------------ what is asked
@@ -64,12 +64,12 @@ class HistoryStore:
             for name in [name for name in histories if _series(key.kind, name) in gone]:
                 del histories[name]
         self._keeping.fade_all(gone)
-        self.tallies.ask(running)
+        self.counter.ask(running)
         self._holes.ask(running)
 
     def series(self) -> set[str]:
         """What is remembered, by the names that its samples are kept under."""
-        return self._followed() | self.tallies.series() | self._holes.series()
+        return self._followed() | self.counter.series() | self._holes.series()
 
     def _followed(self) -> set[str]:
         return {_series(kind, each.followed.name) for kind, found in self._asked.items() for each in found}
@@ -145,7 +145,7 @@ class HistoryStore:
         unreadable: dict[tuple[str, str], None] = {}
         for sample in self._holes.restore(samples):
             at = microseconds(sample.at)
-            if self.tallies.restore(sample.series, sample.instance, at):
+            if self.counter.restore(sample.series, sample.instance, at):
                 continue
             if (each := asked.get(sample.series)) is None:
                 unwanted.add(sample.series)

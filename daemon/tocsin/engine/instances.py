@@ -1,79 +1,101 @@
-"""All that the engine keeps between changes: rule instances, running cooldowns, reminders; and when each is due."""
+"""What the engine keeps between changes: instances of rules by their keys, and when each is due. And how a step in one is told."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 import msgspec
 
-from tocsin.engine.alert_instance import AlertInstance
-from tocsin.engine.happenings import Cooldown, Reminder
 from tocsin.engine.model import AlertState, Context, Told, Transition
-from tocsin.engine.partial_match import PartialMatch, page_key, page_of
 from tocsin.engine.rule import Rule
 from tocsin.engine.timers import Timers
-from tocsin.events import Account, Change, Instant, Key
+from tocsin.events import Account, Change, Instant, Key, from_iso
 
-RuleInstance: TypeAlias = AlertInstance | Cooldown | Reminder | PartialMatch
+InstanceKind: TypeAlias = Literal["alert", "group", "cooldown", "reminder", "sequence"]
+_KIND = "kind"
+# Records of earlier versions have no kind; theirs have one of these flags, or are alerts.
+_FLAGS: Mapping[str, InstanceKind] = {"cooldown": "cooldown", "reminding": "reminder", "sequence": "sequence"}
+
+
+class RuleInstance(Protocol):
+    """What one rule keeps for one key. `entity` is what a message of it would be about."""
+
+    rule: Rule
+    key: str
+    entity: Key
+
+    @property
+    def kind(self) -> InstanceKind:
+        """By this it is known whose it is (`runtime.Runtimes`), and its record what it is of."""
+        ...
+
+    @property
+    def alert_id(self) -> str:
+        """The id of its alert; where it is of none, its key."""
+        ...
+
+    @property
+    def state(self) -> AlertState:
+        """The state of its alert; `inactive` where it is of none."""
+        ...
+
+    @property
+    def indexed(self) -> tuple[Hashable, str] | None:
+        """By what it is looked up beside its key, and its name among those that are found by that."""
+        ...
+
+    def due(self) -> float | None:
+        """The steady time at which its timer is due, if one runs."""
+        ...
+
+    def adopt(self, rule: Rule, now: Instant) -> None:
+        """The rule was edited: its new texts and times count from now on."""
+        ...
+
+    def to_record(self) -> dict[str, Any]: ...
 
 
 class InstanceStore:
-    """Instances by (rule, instance key) and by their entity, all by the time at which each has something to do."""
+    """Instances by (rule, key), by what they are indexed by, and by the time at which each has something to do."""
 
     def __init__(self) -> None:
-        self._lives: dict[tuple[str, str], RuleInstance] = {}
-        self._of_entity: dict[Key, set[str]] = {}
-        self._pages: dict[
-            tuple[str, str], dict[str, PartialMatch]
-        ] = {}  # by (rule, sequence), then by their own keys
-        self._last_page = 0
+        self._instances: dict[tuple[str, str], RuleInstance] = {}
+        self._indexed: dict[Hashable, dict[str, RuleInstance]] = {}
         self._timers = Timers()
 
     def __iter__(self) -> Iterator[RuleInstance]:
-        """A snapshot: lives may come and go while it is walked."""
-        return iter(list(self._lives.values()))
+        """A snapshot: instances may come and go while it is walked."""
+        return iter(list(self._instances.values()))
 
     def get(self, rule: str, key: str) -> RuleInstance | None:
-        return self._lives.get((rule, key))
+        return self._instances.get((rule, key))
 
-    def pages(self, rule: str, sequence: str) -> list[PartialMatch]:
-        """All that waits in that sequence: the lives of that key and of those that `new_page` gave for it."""
-        return list(self._pages.get((rule, sequence), {}).values())
-
-    def new_page(self, sequence: str) -> str:
-        """A key that no life of that sequence has."""
-        return page_key(sequence, self._last_page + 1)
+    def by(self, index: Hashable) -> Mapping[str, RuleInstance]:
+        """Those that are indexed by it, by their names there."""
+        return self._indexed.get(index, {})
 
     def rules_of(self, entity: Key) -> Collection[str]:
-        """The ids of the rules that have an instance for that entity."""
-        return self._of_entity.get(entity, ())
+        """The ids of the rules that have an alert's instance for that entity."""
+        found = self._indexed.get(entity)
+        return found.keys() if found is not None else ()
 
-    def keep(self, life: RuleInstance) -> None:
+    def keep(self, instance: RuleInstance) -> None:
         """Keep it, or note that it has changed: its timer is set anew."""
-        at = (life.rule.id, life.key)
-        self._lives[at] = life
-        if isinstance(life, AlertInstance):
-            self._of_entity.setdefault(life.entity, set()).add(life.rule.id)
-        if isinstance(life, PartialMatch):
-            sequence, page = page_of(life.key)
-            self._pages.setdefault((life.rule.id, sequence), {})[life.key] = life
-            self._last_page = max(self._last_page, page)
-        self._timers.set("\n".join(at), due(life))
+        at = (instance.rule.id, instance.key)
+        self._instances[at] = instance
+        if (found := instance.indexed) is not None:
+            self._indexed.setdefault(found[0], {})[found[1]] = instance
+        self._timers.set("\n".join(at), instance.due())
 
-    def forget(self, life: RuleInstance) -> None:
-        at = (life.rule.id, life.key)
-        self._lives.pop(at, None)
+    def forget(self, instance: RuleInstance) -> None:
+        at = (instance.rule.id, instance.key)
+        self._instances.pop(at, None)
         self._timers.set("\n".join(at), None)
-        if isinstance(life, AlertInstance) and (rules := self._of_entity.get(life.entity)) is not None:
-            rules.discard(life.rule.id)
-            if not rules:
-                del self._of_entity[life.entity]
-        if isinstance(life, PartialMatch):
-            of_it = (life.rule.id, page_of(life.key)[0])
-            if (pages := self._pages.get(of_it)) is not None:
-                pages.pop(life.key, None)
-                if not pages:
-                    del self._pages[of_it]
+        if (found := instance.indexed) is None or (others := self._indexed.get(found[0])) is None:
+            return
+        others.pop(found[1], None)
+        if not others:
+            del self._indexed[found[0]]
 
     def next_due(self) -> float | None:
         return self._timers.next()
@@ -82,28 +104,60 @@ class InstanceStore:
         """Those whose time has come, in the order in which it came."""
         while (owner := self._timers.pop_due(steady)) is not None:
             rule, _, key = owner.partition("\n")
-            life = self._lives.get((rule, key))
-            if life is not None:
-                yield life
+            instance = self._instances.get((rule, key))
+            if instance is not None:
+                yield instance
 
 
-def due(life: RuleInstance) -> float | None:
-    if isinstance(life, AlertInstance | PartialMatch):
-        return life.due()
-    return life.until.steady if isinstance(life, Cooldown) else life.next_at.steady
+# ------------------------------------------------------------------------------------------------------------- records
 
 
-def revive(
-    rule: Rule, key: str, record: Mapping[str, Any], alive: Instant | None, now: Instant
-) -> RuleInstance:
-    """What `to_record` of any of the kinds of life had written."""
-    if record.get("cooldown"):
-        return Cooldown.from_record(rule, key, record, now)
-    if record.get("reminding"):
-        return Reminder.from_record(rule, key, record, now)
-    if record.get("sequence"):
-        return PartialMatch.from_record(rule, key, record, now)
-    return AlertInstance.from_record(rule, key, record, alive, now)
+def kind_of(record: Mapping[str, Any], key: str) -> InstanceKind:
+    """What the record with that key is of, whichever version has written it."""
+    if _KIND in record:
+        kind: InstanceKind = record[_KIND]
+        return kind
+    flagged = next((kind for flag, kind in _FLAGS.items() if record.get(flag)), None)
+    return flagged or ("group" if key.startswith("{") else "alert")
+
+
+def tagged(instance: RuleInstance) -> dict[str, Any]:
+    """What the records of all kinds have: their kind; and of their rule that by which an edit is seen and, where the rule is
+    gone, what was announced is still resolved rightly.
+    """
+    rule = instance.rule
+    return {
+        _KIND: instance.kind,
+        "fingerprint": rule.fingerprint,
+        "severity": rule.severity,
+        "notify": rule.notify,
+        "value_of": rule.value_of,
+        "asks": asks(rule),
+        "entity": list(instance.entity),
+    }
+
+
+def asks(rule: Rule) -> dict[str, Any]:
+    """What the rule wants to be so, apart from how long and how often."""
+    return {
+        "watch": sorted(rule.events or rule.kinds),
+        "where": rule.where.source if rule.where else None,
+        "when": rule.when.source if rule.when else None,
+        "until": rule.until.source if rule.until else None,
+    }
+
+
+def revive(wall: str, now: Instant, within: float) -> Instant:
+    """A moment that was stored, as this run's clocks have it: across runs only the wall-clock means anything.
+
+    At most `within` seconds ahead: the machine's clock may have been set back meanwhile.
+    """
+    at = from_iso(wall)
+    ahead = min((at - now.wall).total_seconds(), within)
+    return now.later(ahead)
+
+
+# --------------------------------------------------------------------------------------------------------------- steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +170,7 @@ class Step:
 
 
 def transition(
-    life: RuleInstance,
+    instance: RuleInstance,
     step: Step,
     now: Instant,
     *,
@@ -125,22 +179,20 @@ def transition(
     keep: bool = True,
     later: bool = False,
 ) -> Transition:
-    """`keep`: the life goes on, or has to be remembered; without it the store forgets it. `later`: its record is made when
-    the batch is written, so that what moves many times in one is written once.
+    """`keep`: the instance goes on, or has to be remembered; without it the store forgets it. `later`: its record is made
+    when the batch is written, so that what moves many times in one is written once.
     """
-    if alert_id is None:
-        alert_id = life.alert_id if isinstance(life, AlertInstance) else life.key
     return Transition(
-        rule=life.rule.id,
-        instance=life.key,
-        alert_id=alert_id,
-        state=state or (life.state if isinstance(life, AlertInstance) else "inactive"),
+        rule=instance.rule.id,
+        instance=instance.key,
+        alert_id=instance.alert_id if alert_id is None else alert_id,
+        state=state or instance.state,
         tell=step.told,
-        entity=life.entity,
+        entity=instance.entity,
         at=now.wall,
         context=step.context,
-        record=(life.to_record if later else life.to_record()) if keep else None,
-        notify=life.rule.notify,
+        record=(instance.to_record if later else instance.to_record()) if keep else None,
+        notify=instance.rule.notify,
         trace=step.trace,
     )
 

@@ -22,6 +22,7 @@ def happens_in(change: Change, events: Iterable[str]) -> bool:
     return any(is_one_of(name, events) for name in change.events)
 
 
+@lru_cache(maxsize=1024)  # of one entity many rules ask, one after the other
 def instance_key(key: Key) -> str:
     """The text by which an entity's instance of a rule is known."""
     return json.dumps(list(key))

@@ -6,11 +6,12 @@ be of several venues: the time between two events of one venue stands still whil
 between events of two venues it goes on. Over a restart it goes on by the wall-clock.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from tocsin.engine.alert_instance import rule_record
+from tocsin.engine.instances import InstanceKind, tagged
+from tocsin.engine.model import AlertState
 from tocsin.engine.rule import Rule
 from tocsin.events import Change, Instant, Key, from_iso, iso
 from tocsin.events.vocabulary import from_plain, to_plain
@@ -97,6 +98,23 @@ class PartialMatch:
     first: First | None = None
     before: tuple[Heard, ...] = ()
 
+    @property
+    def kind(self) -> InstanceKind:
+        return "sequence"
+
+    @property
+    def alert_id(self) -> str:
+        return self.key
+
+    @property
+    def state(self) -> AlertState:
+        return "inactive"
+
+    @property
+    def indexed(self) -> tuple[Hashable, str]:
+        """By its rule and sequence, as the page that it is."""
+        return (self.rule.id, page_of(self.key)[0]), self.key
+
     def __bool__(self) -> bool:
         """Whether there is anything in it."""
         return self.first is not None or bool(self.before)
@@ -161,9 +179,7 @@ class PartialMatch:
 
     def to_record(self) -> dict[str, Any]:
         return {
-            "sequence": True,
-            **rule_record(self.rule),
-            "entity": list(self.entity),
+            **tagged(self),
             "sign": self.sign,
             "first": self.first.to_record() if self.first is not None else None,
             "before": [one.to_record() for one in self.before],

@@ -6,21 +6,23 @@ second ─── first: nothing to tell, if the second is not older than `within
 """
 
 import json
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import msgspec
 
+from tocsin.engine.active_hours import OUT_OF_HOURS
 from tocsin.engine.alert_context import event_context
-from tocsin.engine.instances import InstanceStore, Step, transition
+from tocsin.engine.event_rule import EventRuleRuntime
+from tocsin.engine.instances import Step, transition
 from tocsin.engine.keys import field_text, group_fields, group_of, happens_in, is_one_of
 from tocsin.engine.model import Context, Transition
-from tocsin.engine.occasions import EventRuleRuntime
-from tocsin.engine.partial_match import First, Heard, PartialMatch
+from tocsin.engine.partial_match import First, Heard, PartialMatch, page_key, page_of
 from tocsin.engine.rule import Rule, Sequel, Truth
-from tocsin.engine.rule_health import RuleHealth
+from tocsin.engine.runtime import RuleBefore, RuleRuntime, Shared
+from tocsin.engine.venue_links import LinkTurned
 from tocsin.events import Change, Instant
 from tocsin.events.vocabulary import is_caseless
 from tocsin.quantities import duration_text
@@ -156,22 +158,19 @@ def _key(rule: Rule, change: Change, matched: list[str | None]) -> str:
     return json.dumps(["sequence", *group_of(rule, change), *matched])
 
 
-class SequenceRuleRuntime:
-    """`held(rule, venue)`: whether time stands still for it because the venue is away."""
+class SequenceRuleRuntime(RuleRuntime[PartialMatch]):
+    """`events` raises what a sequence tells."""
 
-    def __init__(
-        self,
-        lives: InstanceStore,
-        sight: RuleHealth,
-        occasions: EventRuleRuntime,
-        held: Callable[[Rule, str], bool],
-    ) -> None:
-        self._lives = lives
-        self._sight = sight
-        self._occasions = occasions
-        self._held = held
+    kinds = ("sequence",)
 
-    def happened(self, rule: Rule, change: Change, now: Instant) -> Iterator[Transition]:
+    def __init__(self, shared: Shared, events: EventRuleRuntime) -> None:
+        super().__init__(shared)
+        self._events = events
+        self._last_page = 0
+
+    # ------------------------------------------------------------------------------------------------- what happens
+
+    def on_change(self, rule: Rule, change: Change, now: Instant) -> Iterator[Transition]:
         """An event that may be a first one, a second one, or both. What completes a sequence begins no other one."""
         sequel = rule.sequel
         if sequel is None:
@@ -185,22 +184,61 @@ class SequenceRuleRuntime:
         if second and not sequel.awaited:
             yield from self._remembered(rule, sequel, change, now)
 
-    def passed(self, life: PartialMatch, now: Instant) -> Iterator[Transition]:
+    def on_timer(self, match: PartialMatch, now: Instant) -> Iterator[Transition]:
         """The time of something in it is over: what was awaited is not told any more, what had not to come is."""
-        sequel = life.rule.sequel
-        over = life.take_over(now)
-        yield self._kept(life, "its time is over", now)
+        sequel = match.rule.sequel
+        over = match.take_over(now)
+        yield self._kept(match, "its time is over", now)
         if over is not None and sequel is not None and not sequel.awaited:
-            context = partial(over_context, life.rule, sequel, over, now)
-            yield from self._occasions.raised(life.rule, over.change, context, now)
+            context = partial(over_context, match.rule, sequel, over, now)
+            yield from self._events.raised(match.rule, over.change, context, now)
 
-    def venues_removed(
-        self, life: PartialMatch, venues: Collection[str], now: Instant
+    def on_link(self, match: PartialMatch, link: LinkTurned, now: Instant) -> Iterator[Transition]:
+        if not link.stays and match.is_of((link.venue,)):
+            self.thaw(match, now)
+            self._instances.keep(match)
+            yield transition(match, Step(trace="venue away" if link.down else "venue back"), now)
+
+    def on_hours_over(self, match: PartialMatch, now: Instant) -> Iterable[Transition]:
+        return self.end(match, now, OUT_OF_HOURS)
+
+    def on_venues_removed(
+        self, match: PartialMatch, venues: Collection[str], now: Instant
     ) -> Iterator[Transition]:
         """What is of these venues ends; what is of others goes on."""
-        if life.is_of(venues):
-            life.leave(venues)
-            yield self._kept(life, "venue removed", now)
+        if match.is_of(venues):
+            match.leave(venues)
+            yield self._kept(match, "venue removed", now)
+
+    # ------------------------------------------------------------------------------------ other rules, another run
+
+    def goes_on(self, match: PartialMatch, before: RuleBefore, now: Instant) -> bool:  # noqa: ARG002 # whenever
+        return match.sign == sign(match.rule)
+
+    def revive(
+        self,
+        rule: Rule,
+        key: str,
+        record: Mapping[str, Any],
+        alive: Instant | None,  # noqa: ARG002 # it goes by the wall-clock
+        now: Instant,
+    ) -> PartialMatch:
+        match = PartialMatch.from_record(rule, key, record, now)
+        self._last_page = max(self._last_page, page_of(key)[1])
+        return match
+
+    def thaw(self, match: PartialMatch, now: Instant) -> None:
+        match.turn(partial(self._links.is_paused, match.rule), now)
+
+    def lacking(self, rule: Rule, now: Instant) -> tuple[str, ...] | None:
+        return self._events.lacking(rule, now)
+
+    # --------------------------------------------------------------------------------------------------------- parts
+
+    def _pages(self, rule: Rule, sequence: str) -> list[PartialMatch]:
+        """All that waits in that sequence."""
+        found = self._instances.by((rule.id, sequence)).values()
+        return [each for each in found if isinstance(each, PartialMatch)]
 
     def _second(
         self, rule: Rule, sequel: Sequel, change: Change, now: Instant
@@ -208,27 +246,27 @@ class SequenceRuleRuntime:
         """Returns whether it completed what was awaited."""
         key = second_key(rule, sequel, change)
         completed = False
-        for life in self._lives.pages(rule.id, key) if key is not None else ():
-            if life.is_due(now):
-                yield from self.passed(life, now)
-            first = life.first
-            if first is None or not life.reaches(first, change.venue, now):
+        for match in self._pages(rule, key) if key is not None else ():
+            if match.is_due(now):
+                yield from self.on_timer(match, now)
+            first = match.first
+            if first is None or not match.reaches(first, change.venue, now):
                 continue
             counts, missing = belongs(rule, sequel, change, first.change, now)
             if not counts:
                 continue
-            life.first = None
-            yield self._kept(life, f"the second came: {', '.join(change.events)}", now)
+            match.first = None
+            yield self._kept(match, f"the second came: {', '.join(change.events)}", now)
             if sequel.awaited:
                 completed = True
                 context = partial(completed_context, rule, first, change, now, missing=missing)
-                yield from self._occasions.raised(rule, first.change, context, now)
+                yield from self._events.raised(rule, first.change, context, now)
         return completed
 
     def _first(self, rule: Rule, sequel: Sequel, change: Change, now: Instant) -> Iterator[Transition]:
-        change, truth, missing = self._occasions.verdict(rule, change, now)
+        change, truth, missing = self._events.evaluate(rule, change, now)
         if rule.if_unknown == "ignore":
-            self._sight.note(rule, truth, now.steady, missing)
+            self._health.note(rule, truth, now.steady, missing)
         if truth is False or (truth is None and rule.if_unknown == "ignore"):
             return
         first = First(
@@ -243,45 +281,46 @@ class SequenceRuleRuntime:
             counts, unknown = belongs(rule, sequel, change, change, now)
             if counts and sequel.awaited:
                 context = partial(completed_context, rule, first, change, now, missing=unknown)
-                yield from self._occasions.raised(rule, change, context, now)
+                yield from self._events.raised(rule, change, context, now)
             if counts:
                 return
-        life = self._life(rule, first_key(rule, sequel, change), change)
-        if life.is_due(now):
-            yield from self.passed(life, now)
+        match = self._page(rule, first_key(rule, sequel, change), change)
+        if match.is_due(now):
+            yield from self.on_timer(match, now)
         if any(
-            life.reaches(one, change.venue, now) and belongs(rule, sequel, one.change, change, now)[0]
-            for one in life.before
+            match.reaches(one, change.venue, now) and belongs(rule, sequel, one.change, change, now)[0]
+            for one in match.before
         ):
             return
-        yield self._waits(life, first, now)
+        yield self._waits(match, first, now)
 
-    def _waits(self, life: PartialMatch, first: First, now: Instant) -> Transition:
-        """The latest counts where a second is awaited; else each waits in a life of its own."""
-        rule, sequel = life.rule, life.rule.sequel
-        if life.first is not None and sequel is not None and not sequel.awaited:
-            life = PartialMatch(rule, self._lives.new_page(life.key), first.change.key, sign(rule))
-        life.first, life.entity = first, first.change.key
-        return self._kept(life, "the first came", now)
+    def _waits(self, match: PartialMatch, first: First, now: Instant) -> Transition:
+        """The latest counts where a second is awaited; else each waits in a page of its own."""
+        rule, sequel = match.rule, match.rule.sequel
+        if match.first is not None and sequel is not None and not sequel.awaited:
+            self._last_page += 1
+            match = PartialMatch(rule, page_key(match.key, self._last_page), first.change.key, sign(rule))
+        match.first, match.entity = first, first.change.key
+        return self._kept(match, "the first came", now)
 
     def _remembered(self, rule: Rule, sequel: Sequel, change: Change, now: Instant) -> Iterator[Transition]:
         key = second_key(rule, sequel, change)
         if key is None:
             return
-        life = self._life(rule, key, change)
-        life.remember(Heard(change=change, at=now, stands=self._stands(rule, change, now)))
-        yield self._kept(life, "the second came first", now)
+        match = self._page(rule, key, change)
+        match.remember(Heard(change=change, at=now, stands=self._stands(rule, change, now)))
+        yield self._kept(match, "the second came first", now)
 
-    def _life(self, rule: Rule, key: str, change: Change) -> PartialMatch:
-        """The sequence's first life, as it is or to be begun."""
-        life = self._lives.get(rule.id, key)
-        return life if isinstance(life, PartialMatch) else PartialMatch(rule, key, change.key, sign(rule))
+    def _page(self, rule: Rule, key: str, change: Change) -> PartialMatch:
+        """The sequence's first page, as it is or to be begun."""
+        match = self._instances.get(rule.id, key)
+        return match if isinstance(match, PartialMatch) else PartialMatch(rule, key, change.key, sign(rule))
 
     def _stands(self, rule: Rule, change: Change, now: Instant) -> Instant | None:
         """What a venue tells while it is away stands still from the first."""
-        return now if self._held(rule, change.venue) else None
+        return now if self._links.is_paused(rule, change.venue) else None
 
-    def _kept(self, life: PartialMatch, why: str, now: Instant) -> Transition:
-        keep = bool(life)
-        (self._lives.keep if keep else self._lives.forget)(life)
-        return transition(life, Step(trace=why), now, keep=keep)
+    def _kept(self, match: PartialMatch, why: str, now: Instant) -> Transition:
+        keep = bool(match)
+        (self._instances.keep if keep else self._instances.forget)(match)
+        return transition(match, Step(trace=why), now, keep=keep)

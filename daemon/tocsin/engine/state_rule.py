@@ -1,145 +1,298 @@
-"""State rules: an instance for each entity, judged when the entity changes, as it stands, or when its time has come.
+"""State rules: an instance for each entity, judged when the entity changes, as it stands, or when its time has come."""
 
-Unknown (a missing field) neither starts nor ends anything.
-"""
-
-from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import timedelta
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from operator import itemgetter
 from typing import Any
 
-from msgspec import structs
-
-from tocsin.engine.active_hours import ActiveHours
-from tocsin.engine.alert_context import end_reason, is_over, state_context, value_of, value_shown
-from tocsin.engine.alert_instance import AlertInstance, asks
-from tocsin.engine.instances import InstanceStore, Step, before, due, standing, transition
+from tocsin.engine import alert_states
+from tocsin.engine.active_hours import OUT_OF_HOURS
+from tocsin.engine.alert_context import value_of
+from tocsin.engine.alert_instance import AlertInstance
+from tocsin.engine.alert_states import concerns, has_not_ended, lacks, verdict
+from tocsin.engine.event_rule import EventRuleRuntime
+from tocsin.engine.instances import Step, before, standing, transition
 from tocsin.engine.keys import instance_key
-from tocsin.engine.model import Told, Transition, World
-from tocsin.engine.rule import Condition, Rule, Truth, Wording
-from tocsin.engine.rule_health import RuleHealth
+from tocsin.engine.model import Taken, Transition
+from tocsin.engine.rule import Rule, Truth
 from tocsin.engine.rule_set import RuleSet
+from tocsin.engine.runtime import NOTHING, RuleBefore, RuleRuntime, Shared
 from tocsin.engine.timers import Turns
-from tocsin.engine.venue_links import VenueLinks
+from tocsin.engine.venue_links import LinkTurned
 from tocsin.events import Change, Instant, Key
-from tocsin.quantities import duration_text
 
-_NOTHING: tuple[Transition, ...] = ()
+DROPPED = "it was pending: "
+_REEVALUATE = 1.0  # seconds after a start until what goes by time is looked at: by then feeds have said which venues are away
+_CLOCK_SET = timedelta(seconds=0.5)  # more than clocks drift between two looks
 
 
-class StateRuleRuntime:
-    """`rules` are those that run; `new_id` gives the ids of alerts."""
+class AlertRuntime(RuleRuntime[AlertInstance]):
+    """What rules on entities and on groups have in common: alerts with their states."""
 
-    def __init__(
-        self,
-        world: World,
-        lives: InstanceStore,
-        sight: RuleHealth,
-        new_id: Callable[[], str],
-        *,
-        links: VenueLinks,
-        hours: ActiveHours,
-    ) -> None:
-        self._world = world
-        self._lives = lives
-        self._sight = sight
-        self._hours = hours
-        self._links = links
-        self._new_id = new_id
-        self.rules = RuleSet()
-        self.turns = Turns()
-        self._only_seen: frozenset[str] = frozenset()
+    def current(self, instance: AlertInstance, now: Instant) -> Change | None:
+        """What the instance is of, as it stands; None where that isn't known."""
+        raise NotImplementedError
 
-    @contextmanager
-    def only_seeing(self, rules: Iterable[str]) -> Iterator[None]:
-        """Meanwhile these rules are judged only to note whether they see, and which values: nothing starts or ends."""
-        self._only_seen = frozenset(rules)
-        try:
-            yield
-        finally:
-            self._only_seen = frozenset()
+    def verdicts(self, rule: Rule, now: Instant) -> list[tuple[Change, Truth]]:
+        """All that the rule concerns, with what the rule comes to for it."""
+        raise NotImplementedError
 
-    def restless(self, key: Key) -> Collection[str]:
-        """The rules to which a change of that entity is news even if it makes their conditions false."""
-        living, unseeing = self._lives.rules_of(key), self._sight.unseeing
-        return {*living, *unseeing} if unseeing else living
-
-    def judge(self, rule: Rule, key: str, change: Change, now: Instant) -> Sequence[Transition]:
+    def judge(
+        self, rule: Rule, key: str, change: Change, now: Instant, *, only_note: bool = False
+    ) -> Sequence[Transition]:
         """One instance, by its key, after a change of its entity, or of the group that the change stands for."""
-        life = self._lives.get(rule.id, key)
-        if rule.id in self._only_seen:
+        instance = self._alert(rule.id, key)
+        if only_note:
             self._note(rule, verdict(rule, change, now), change, now)
-            if isinstance(life, AlertInstance) and life.state != "inactive":
-                life.see_value(value_of(rule, change))
-            return _NOTHING
+            if instance is not None and instance.state != "inactive":
+                instance.see_value(value_of(rule, change))
+            return NOTHING
         out: list[Transition] = []
-        if isinstance(life, AlertInstance) and (at := due(life)) is not None and at <= now.steady:
+        if instance is not None and (at := instance.due()) is not None and at <= now.steady:
             # Due before this change came: what the entity was then decides.
-            out += self.passed(life, before(change), now)
-            life = self._lives.get(rule.id, key)
+            out += self._passed(instance, before(change), now)
+            instance = self._alert(rule.id, key)
         truth = verdict(rule, change, now)
         self._note(rule, truth, change, now)
-        if rule.id in self.rules.timed and not rule.is_group:
-            self.turns.note(rule, key, change, now)
-        if life is None and truth is not True:
+        self._judged(rule, key, change, now)
+        if instance is None and truth is not True:
             return out
-        instance = life if isinstance(life, AlertInstance) else AlertInstance(rule, key, change.key)
-        step = judge(instance, change, now, truth, self._new_id)
+        instance = instance or AlertInstance(rule, key, change.key)
+        step = alert_states.judge(instance, change, now, truth, self._new_id)
         if step is not None:
-            if self._links.hold(rule, change.venue):
+            if self._links.is_paused(rule, change.venue):
                 instance.freeze(now)
             out.append(self._moved(instance, step, now))
-        return out or _NOTHING
+        return out or NOTHING
 
-    def passed(self, instance: AlertInstance, change: Change | None, now: Instant) -> Iterator[Transition]:
+    def on_timer(self, instance: AlertInstance, now: Instant) -> Iterator[Transition]:
+        yield from self._passed(instance, self.current(instance, now), now)
+
+    def on_link(self, instance: AlertInstance, link: LinkTurned, now: Instant) -> Iterator[Transition]:
+        """`for` and `keep_firing_for` stand still, or go on; `on_gap: resolve` ends what is lost."""
+        if instance.entity.venue != link.venue:
+            return
+        if self._links.resolves(instance.rule, link.venue) and instance.state != "inactive":
+            yield from self.end(instance, now, "venue lost")
+        elif not link.stays and instance.state in ("pending", "recovering"):
+            (instance.freeze if link.down else instance.thaw)(now)
+            self._instances.keep(instance)
+            yield transition(instance, Step(trace="venue away" if link.down else "venue back"), now)
+
+    def on_hours_over(self, instance: AlertInstance, now: Instant) -> Iterator[Transition]:
+        if instance.state != "inactive":
+            yield from self.end(instance, now, OUT_OF_HOURS)
+
+    def on_acknowledged(self, instance: AlertInstance, now: Instant) -> Iterator[Transition]:
+        if instance.state != "inactive":
+            instance.acked, instance.remind_at = True, None
+            self._instances.keep(instance)
+            yield transition(instance, Step(trace="acknowledged"), now)
+
+    def on_venues_removed(
+        self, instance: AlertInstance, venues: Collection[str], now: Instant
+    ) -> Iterator[Transition]:
+        if instance.entity.venue in venues:
+            yield from self.end(instance, now, "venue removed")
+
+    def goes_on(self, instance: AlertInstance, before: RuleBefore, now: Instant) -> bool:
+        rule, change = instance.rule, self.current(instance, now)
+        if change is None:  # it couldn't be read: what is so will be seen when the venue speaks of it
+            return rule.is_level and instance.entity.kind in rule.kinds
+        if instance.state == "inactive":
+            return rule.is_level and change.ended
+        return has_not_ended(instance, before.asked, change, now)
+
+    def end(
+        self, instance: AlertInstance, now: Instant, reason: str, last: Change | None = None
+    ) -> Iterator[Transition]:
+        self._instances.forget(instance)
+        step = Step(trace=f"{DROPPED}{reason}" if instance.state == "pending" else reason)
+        if instance.state in ("firing", "recovering"):
+            change = last or self.current(instance, now)
+            if change is not None:
+                step = alert_states.resolve(instance, change, now, reason=reason)
+        yield transition(instance, step, now, state="inactive", keep=False)
+
+    def revive(
+        self, rule: Rule, key: str, record: Mapping[str, Any], alive: Instant | None, now: Instant
+    ) -> AlertInstance:
+        return AlertInstance.from_record(rule, key, record, alive, now)
+
+    def thaw(self, instance: AlertInstance, now: Instant) -> None:
+        if not self._links.is_paused(instance.rule, instance.entity.venue):
+            instance.thaw(now)
+
+    def lacking(self, rule: Rule, now: Instant) -> tuple[str, ...] | None:
+        found = self.verdicts(rule, now)
+        if not found or any(truth is not None for _, truth in found):
+            return None
+        return lacks(rule, found[0][0], now)
+
+    # --------------------------------------------------------------------------------------------------------- parts
+
+    def _alert(self, rule: str, key: str) -> AlertInstance | None:
+        found = self._instances.get(rule, key)
+        return found if isinstance(found, AlertInstance) else None
+
+    def _note(self, rule: Rule, truth: Truth, change: Change, now: Instant) -> None:
+        """Whether the rule sees something of what concerns it."""
+        if truth is not False or concerns(rule, change, now):
+            self._health.note(rule, truth, now.steady)
+
+    def _judged(self, rule: Rule, key: str, change: Change, now: Instant) -> None:
+        """It was judged now, not when its time had come."""
+
+    def _passed(self, instance: AlertInstance, change: Change | None, now: Instant) -> Iterator[Transition]:
         """The instance's time has come. `change` is what it is of, as it stands."""
         if change is None:
             # Its entity couldn't be read at the start. Nothing can be said until the venue speaks of it.
             instance.freeze(now)
             instance.remind_at = None
-            self._lives.keep(instance)
-        elif moved := passed(instance, change, now):
+            self._instances.keep(instance)
+        elif moved := alert_states.passed(instance, change, now):
             yield self._moved(instance, moved, now)
         else:
-            self._lives.keep(instance)
+            self._instances.keep(instance)
 
-    def all_standing(self, rules: Collection[Rule], now: Instant) -> Iterator[Transition]:
-        """Everything that lives of what these rules watch, as it stands."""
-        yield from self.standing(self.live(rules), now, {rule.id for rule in rules})
+    def _moved(self, instance: AlertInstance, step: Step, now: Instant) -> Transition:
+        keep = instance.state != "inactive" or instance.over
+        (self._instances.keep if keep else self._instances.forget)(instance)
+        return transition(instance, step, now, keep=keep)
+
+
+class StateRuleRuntime(AlertRuntime):
+    """Rules on entities. Those on an edge have no state: each time that one is true it is told, as an event is."""
+
+    kinds = ("alert",)
+
+    def __init__(self, shared: Shared, events: EventRuleRuntime) -> None:
+        super().__init__(shared)
+        self._events = events
+        self._rules = RuleSet()
+        self._turns = Turns()
+        self._look_at: float | None = None  # steady: when all that goes by time is next judged
+        self._steady_began: datetime | None = None  # by the wall-clock, as it is set
+
+    def set_rules(self, rules: RuleSet) -> None:
+        self._rules = rules
+
+    # ------------------------------------------------------------------------------------------------- what happens
+
+    def restless(self, key: Key) -> Collection[str]:
+        """The rules to which a change of that entity is news even if it makes their conditions false."""
+        living, unseeing = self._instances.rules_of(key), self._health.unseeing
+        return {*living, *unseeing} if unseeing else living
+
+    def on_change(self, rule: Rule, change: Change, now: Instant) -> Iterable[Transition]:
+        if change.passing:
+            return NOTHING
+        if not rule.is_level:
+            return self._events.edge(rule, change, now)
+        return self.judge(rule, instance_key(change.key), change, now)
+
+    def on_account(self, changes: Sequence[Change], taken: Taken, now: Instant) -> None:
+        """Rules on orders and positions that read their account are judged again."""
+        taken.transitions += self.standing(changes, now, self._rules.reading_account)
+
+    def on_time(self, now: Instant) -> Iterator[Transition]:
+        """Rules whose truth changes as time passes."""
+        if not self._rules.timed:
+            return
+        began = now.wall - timedelta(seconds=now.steady)
+        if self._steady_began is None or abs(began - self._steady_began) > _CLOCK_SET:
+            if self._steady_began is not None:
+                self._look_at = now.steady  # the clock was set: ages are other ones now
+            self._steady_began = began
+        due = self._turns.due(now)
+        if self._look_at is not None and self._look_at <= now.steady:
+            self._look_at = None
+            there = [
+                standing(change) for kind in self._rules.timed_kinds for change in self._world.live(kind)
+            ]
+            yield from self.standing(there, now, self._rules.timed)
+        elif due:
+            found = map(self._world.get, dict.fromkeys(key for _, key in due))
+            there = [standing(change) for change in found if change is not None and not change.ended]
+            yield from self.standing(there, now, {rule for rule, _ in due})
+
+    def look_anew(self, now: Instant) -> None:
+        """All that goes by time is to be judged at the next `on_time`, whenever it may turn by itself."""
+        self._look_at = now.steady
+
+    def started(self, now: Instant) -> None:
+        self._look_at = now.steady + _REEVALUATE
+
+    def deadline(self) -> float | None:
+        if not self._rules.timed:
+            return None
+        return min((at for at in (self._look_at, self._turns.next()) if at is not None), default=None)
+
+    def another_life(self, change: Change, last: Change, now: Instant) -> Iterator[Transition]:
+        """What had this entity's id before, and stood so at `last`, is over, told or not."""
+        key = instance_key(change.key)
+        for instance in [self._alert(rule, key) for rule in self._instances.rules_of(change.key)]:
+            if instance is not None:
+                yield from self.end(instance, now, f"another {change.kind} has this id", last)
+
+    def on_forgotten(
+        self, instance: AlertInstance, keys: Collection[Key], now: Instant
+    ) -> Iterator[Transition]:
+        if instance.entity in keys:
+            yield from self.end(instance, now, "forgotten")
+
+    # ---------------------------------------------------------------------------------------------- as things stand
+
+    def reevaluate(
+        self,
+        rules: Collection[Rule],
+        now: Instant,
+        *,
+        venue: str | None = None,
+        only_noted: Collection[str] = (),
+    ) -> Iterator[Transition]:
+        there = self._live(rules)
+        if venue is not None:
+            there = (change for change in there if change.venue == venue)
+        yield from self.standing(there, now, {rule.id for rule in rules}, only_noted)
 
     def standing(
-        self, changes: Iterable[Change], now: Instant, rules: Container[str]
+        self, changes: Iterable[Change], now: Instant, rules: Container[str], only_noted: Collection[str] = ()
     ) -> Iterator[Transition]:
         """These entities as they stand, by these rules, one rule after the other.
 
         While a venue is away no time passes for its entities, and `on_gap: resolve` takes up nothing.
         """
-        index, order, timed = self.rules.index, self.rules.order, self.rules.timed
-        of_events = self.rules.of_events
+        index, order, timed = self._rules.index, self._rules.order, self._rules.timed
+        of_events = self._rules.of_events
         concerned: list[tuple[int, Rule, Change]] = []
         for change in changes:
-            held = self._links.stops(change)
+            paused = self._links.pauses(change)
             concerned += [
                 (order[rule.id], rule, change)
                 for rule in index.candidates(change, self.restless(change.key))
                 if rule.is_level
                 and rule.id in rules
                 and rule.id not in of_events
-                and not (held and (rule.id in timed or self._links.resolves(rule, change.venue)))
+                and not (paused and (rule.id in timed or self._links.resolves(rule, change.venue)))
                 and self._hours.counts(rule)
             ]
         concerned.sort(key=itemgetter(0))
         for _, rule, change in concerned:
-            yield from self.judge(rule, instance_key(change.key), change, now)
+            yield from self.judge(
+                rule, instance_key(change.key), change, now, only_note=rule.id in only_noted
+            )
 
-    def live(self, rules: Iterable[Rule]) -> Iterator[Change]:
+    def _live(self, rules: Iterable[Rule]) -> Iterator[Change]:
         """Everything that lives of the kinds that these state rules watch, as it stands."""
         for kind in dict.fromkeys(kind for rule in rules if rule.is_level for kind in rule.kinds):
             yield from map(standing, self._world.live(kind))
 
+    def current(self, instance: AlertInstance, now: Instant) -> Change | None:  # noqa: ARG002 # as last told
+        change = self._world.get(instance.entity)
+        return standing(change) if change is not None else None
+
     def verdicts(self, rule: Rule, now: Instant) -> list[tuple[Change, Truth]]:
-        """Each entity that the rule concerns, with what the rule comes to for it."""
         return [
             (change, truth)
             for kind in rule.kinds
@@ -147,218 +300,33 @@ class StateRuleRuntime:
             if (truth := verdict(rule, change, now)) is not False or concerns(rule, change, now)
         ]
 
-    def _note(self, rule: Rule, truth: Truth, change: Change, now: Instant) -> None:
-        """Whether the rule sees something of what concerns it."""
-        if truth is not False or concerns(rule, change, now):
-            self._sight.note(rule, truth, now.steady)
+    def _judged(self, rule: Rule, key: str, change: Change, now: Instant) -> None:
+        if rule.id in self._rules.timed:
+            self._turns.note(rule, key, change, now)
 
-    def _moved(self, instance: AlertInstance, step: Step, now: Instant) -> Transition:
-        keep = instance.state != "inactive" or instance.over
-        (self._lives.keep if keep else self._lives.forget)(instance)
-        return transition(instance, step, now, keep=keep)
+    # ------------------------------------------------------------------------------------ other rules, another run
 
+    def goes_on(self, instance: AlertInstance, before: RuleBefore, now: Instant) -> bool:
+        return not instance.rule.is_group and super().goes_on(instance, before, now)
 
-_ROUNDING = 1e-6  # seconds: a sum of floats may fall this short of the time that a timer was set to
-
-
-def verdict(rule: Rule, change: Change, now: Instant) -> Truth:
-    """What the rule's condition comes to. `where` and `when` are one in a rule that counts and sums nothing."""
-    if rule.is_group:  # `where` says who takes part
-        return False if change.ended else _holds(rule.when, change, now)
-    truth = _holds(rule.when, change, now)
-    if rule.where is None or truth is False:
-        return truth
-    where = _holds(rule.where, change, now)
-    return truth if where is True else where
-
-
-def concerns(rule: Rule, change: Change, now: Instant) -> bool:
-    """Whether the entity takes part in the rule at all."""
-    return rule.is_group or rule.where is None or _holds(rule.where, change, now) is not False
-
-
-def lacks(rule: Rule, change: Change, now: Instant) -> tuple[str, ...]:
-    """What is missing, where the rule's verdict is unknown."""
-    conditions = (rule.when,) if rule.is_group else (rule.where, rule.when)
-    missing = [name for one in conditions if one is not None for name in one.missing(change, now.wall)]
-    return tuple(dict.fromkeys(missing))
-
-
-def judge(
-    instance: AlertInstance, change: Change, now: Instant, truth: Truth, new_id: Callable[[], str]
-) -> Step | None:
-    """One evaluation after `change`, `truth` being the verdict: the step, None where there is nothing to keep."""
-    rule, worst = instance.rule, instance.worst
-    value = value_of(rule, change)
-    if instance.state == "inactive":
-        instance.value = value
-    else:
-        instance.see_value(value)
-    if change.ended:
-        return _entity_ended(instance, change, now, truth, new_id)
-    if instance.state == "inactive":
-        if truth is True:
-            return _start(instance, change, now, new_id)
-        was_over, instance.over = instance.over, False
-        return Step(trace="it lives again") if was_over else None
-    if instance.state == "pending":
-        step = _drop(instance, "no longer so before `for` had passed") if truth is False else None
-    else:
-        step = _towards_end(instance, change, now, truth)
-    if step is None and instance.worst is not None and instance.worst != worst:
-        return Step(trace=f"worst so far: {value_shown(rule, instance.worst)}")
-    if step is None and value is None and instance.value is not None and _lost_value(rule, change):
-        return Step(trace=f"the value went missing, it was {value_shown(rule, instance.value)}")
-    return step
-
-
-def _lost_value(rule: Rule, change: Change) -> bool:
-    """Whether the entity had the rule's value until this change; without it, no restart will find it there."""
-    if change.previous is None or rule.is_group:
-        return False
-    return value_of(rule, structs.replace(change, state=change.previous)) is not None
-
-
-def has_not_ended(instance: AlertInstance, asked: Mapping[str, Any], change: Change, now: Instant) -> bool:
-    """Whether an instance goes on under a rule that was edited. `asked` is what the rule wanted to be so before."""
-    rule, asking = instance.rule, asks(instance.rule)
-    if not rule.is_level or change.kind not in rule.kinds:
-        return False
-    if asking == asked:
-        return True
-    if instance.state == "pending" or any(
-        asking[key] != asked.get(key) for key in ("watch", "where", "when")
-    ):
-        return verdict(rule, change, now) is not False
-    return _has_ended(rule, change, now, verdict(rule, change, now)) is not True
-
-
-def passed(instance: AlertInstance, change: Change, now: Instant) -> Step | None:
-    """A timer of the instance has come due."""
-    if instance.state == "pending" and instance.count.read(now.steady) >= instance.rule.for_ - _ROUNDING:
-        return _fire(instance, change, now)
-    if (
-        instance.state == "recovering"
-        and instance.count.read(now.steady) >= instance.rule.keep_firing_for - _ROUNDING
-    ):
-        return resolve(instance, change, now, reason="")
-    if (
-        instance.state == "firing"
-        and instance.remind_at is not None
-        and now.steady >= instance.remind_at.steady - _ROUNDING
-    ):
-        instance.schedule_reminder(now)
-        return _tell(instance, change, now, "reminder", reason="")
-    return None
-
-
-def resolve(instance: AlertInstance, change: Change, now: Instant, *, reason: str) -> Step:
-    """It is over: back to inactive, told."""
-    step = _tell(instance, change, now, "resolved", reason=reason)
-    instance.reset()
-    return step
-
-
-def _start(instance: AlertInstance, change: Change, now: Instant, new_id: Callable[[], str]) -> Step:
-    instance.begin(new_id(), now)
-    if instance.rule.for_ <= 0:
-        return _fire(instance, change, now)
-    return Step(
-        trace=f"{_told(instance.rule.when, change, now)}: pending for {duration_text(timedelta(seconds=instance.rule.for_))}"
-    )
-
-
-def _fire(instance: AlertInstance, change: Change, now: Instant) -> Step:
-    instance.fire(now)
-    return _tell(instance, change, now, "firing", reason="")
-
-
-def _drop(instance: AlertInstance, why: str) -> Step:
-    instance.reset()
-    return Step(trace=why)
-
-
-def _towards_end(instance: AlertInstance, change: Change, now: Instant, when: Truth) -> Step | None:
-    """Firing or recovering: does the end condition (`until`, else `when` not true) hold?"""
-    rule = instance.rule
-    if (because := exists_no_more(rule, change, when)) is not None:
-        return resolve(instance, change, now, reason=because)
-    ended = _has_ended(rule, change, now, when)
-    if ended is True and instance.state == "firing":
-        if rule.keep_firing_for <= 0:
-            return resolve(instance, change, now, reason="")
-        instance.recover(now)
-        return Step(trace=f"recovering for {duration_text(timedelta(seconds=rule.keep_firing_for))}")
-    if ended is False and instance.state == "recovering":
-        instance.relapse(now)
-        return Step(trace="so again: firing on")
-    return None
-
-
-def exists_no_more(rule: Rule, change: Change, truth: Truth) -> str | None:
-    """Why what the rule is about can't be so any more, whatever `until` says; None where it can. `truth` is its verdict."""
-    if truth is not False:
-        return None
-    conditions = (rule.when,) if rule.is_group else (rule.where, rule.when)
-    found = (condition.nothing(change) for condition in conditions if condition is not None)
-    return next((because for because in found if because is not None), None)
-
-
-def _has_ended(rule: Rule, change: Change, now: Instant, when: Truth) -> Truth:
-    """`until`, else `when` not true."""
-    if rule.until is not None:
-        return _holds(rule.until, change, now)
-    return None if when is None else not when
-
-
-def _entity_ended(
-    instance: AlertInstance, change: Change, now: Instant, truth: Truth, new_id: Callable[[], str]
-) -> Step | None:
-    """The order is terminal, the position closed: its instances end with it."""
-    if instance.state in ("firing", "recovering"):
-        step = resolve(instance, change, now, reason=end_reason(change))
-        instance.over = truth is True  # what was announced for its last state is not announced again
-        return step
-    if instance.over:
-        return None
-    # Seen for the first time in an opening picture, already ended: it happened before anybody watched.
-    history = change.origin == "snapshot" and change.previous is None
-    if truth is True and not history:
-        if instance.state == "inactive":
-            instance.begin(new_id(), now)
-        instance.fire(now)
-        step = _tell(instance, change, now, "firing", reason=end_reason(change))
-        instance.reset()
-        instance.over = True
-        return step
-    return _drop(instance, f"{end_reason(change)} before it fired") if instance.state == "pending" else None
-
-
-def _tell(instance: AlertInstance, change: Change, now: Instant, told: Told, *, reason: str) -> Step:
-    rule = instance.rule
-    spoken_of = rule.when
-    if rule.until is not None and _speaks_until(rule, change, now, told, reason):
-        spoken_of = rule.until
-    # Of a condition that isn't so what is so instead is told.
-    condition = _told(spoken_of, change, now)
-    words = "" if is_over(change) else _told(spoken_of, change, now, wording="words")
-    limit = _told(spoken_of, change, now, wording="limit")
-    context = state_context(
-        instance, change, now, told=told, condition=condition, words=words, limit=limit, reason=reason
-    )
-    return Step(told, context, f"{told}: {condition}" + (f" ({reason})" if reason else ""))
-
-
-def _speaks_until(rule: Rule, change: Change, now: Instant, told: Told, reason: str) -> bool:
-    """Whether it is `until` that says how it stands: it has come true, or holds the alert though `when` is no longer so."""
-    if told == "resolved" and not reason:
-        return _holds(rule.until, change, now) is True
-    return told == "reminder" and _holds(rule.when, change, now) is False
-
-
-def _holds(condition: Condition | None, change: Change, now: Instant) -> Truth:
-    return True if condition is None else condition.holds(change, now.wall)
-
-
-def _told(condition: Condition | None, change: Change, now: Instant, *, wording: Wording = "exact") -> str:
-    return condition.told(change, now.wall, wording=wording) if condition else ""
+    def resumed(self, instance: AlertInstance, rule: Rule, now: Instant) -> Iterator[Transition]:
+        """What is kept is of its latest step: since then its value may have moved. One whose value can't exist any more,
+        which an earlier version held on to, is over.
+        """
+        change = self.current(instance, now)
+        if instance.state == "inactive" and change is None:
+            self._instances.forget(instance)
+            yield transition(instance, Step(trace="its entity is forgotten"), now, keep=False)
+            return
+        instance.adopt(rule, now)
+        step = None
+        if instance.state != "inactive" and change is not None:
+            instance.see_value(value_of(rule, change))
+            because = alert_states.exists_no_more(rule, change, verdict(rule, change, now))
+            if because is not None and instance.state in ("firing", "recovering"):
+                step = alert_states.resolve(instance, change, now, reason=because)
+        if step is None:
+            self._instances.keep(instance)
+            yield transition(instance, Step(trace="restored"), now)
+        else:
+            yield self._moved(instance, step, now)

@@ -3,20 +3,15 @@
 A link that is only being made (`connecting`, after a start) is down and not yet lost: a restart resolves nothing.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from collections.abc import Iterable
+from typing import NamedTuple
 
-from tocsin.engine.alert_instance import AlertInstance
-from tocsin.engine.instances import InstanceStore, RuleInstance, Step, transition
-from tocsin.engine.model import Transition
-from tocsin.engine.partial_match import PartialMatch
 from tocsin.engine.rule import Rule
-from tocsin.events import Change, Instant
+from tocsin.events import Change
 
 _LOST = frozenset({"disconnected", "auth_failed", "refused"})
 _DOWN = _LOST | {"connecting"}
 _UNHELD = frozenset({"venue", "daemon"})
-End = Callable[[RuleInstance, Instant, str], Iterable[Transition]]
 
 
 def is_down(venue: Change) -> bool:
@@ -34,11 +29,18 @@ def hangs_on_link(rule: Rule) -> bool:
     return not rule.kinds & _UNHELD
 
 
+class LinkTurned(NamedTuple):
+    """A venue's link is `down` now, or up. `stays`: it was down before and is now known to be lost, or the other way round."""
+
+    venue: str
+    down: bool
+    stays: bool
+
+
 class VenueLinks:
     """The venues that are away."""
 
-    def __init__(self, lives: InstanceStore) -> None:
-        self._lives = lives
+    def __init__(self) -> None:
         self._down: set[str] = set()
         self._lost: set[str] = set()  # of those
 
@@ -52,7 +54,7 @@ class VenueLinks:
         self._down.discard(venue)
         self._lost.discard(venue)
 
-    def hold(self, rule: Rule, venue: str) -> bool:
+    def is_paused(self, rule: Rule, venue: str) -> bool:
         """Whether the rule's time stands still for that venue."""
         return venue in self._down and hangs_on_link(rule)
 
@@ -60,7 +62,7 @@ class VenueLinks:
         """Whether the rule has nothing to say of that venue until it is back."""
         return rule.on_gap == "resolve" and venue in self._lost and hangs_on_link(rule)
 
-    def stops(self, change: Change) -> bool:
+    def pauses(self, change: Change) -> bool:
         """Whether time stands still for that entity."""
         return change.venue in self._down and change.kind not in _UNHELD
 
@@ -69,27 +71,10 @@ class VenueLinks:
         name = venue.key.id
         return is_down(venue) != (name in self._down) or is_lost(venue) != (name in self._lost)
 
-    def turned(self, venue: Change, now: Instant, end: End) -> Iterator[Transition]:
-        """The link has turned: the timers of what hangs on it stop, or go on. `end` ends what isn't to be held."""
-        name, down = venue.key.id, is_down(venue)
-        stays = down and name in self._down
+    def turn(self, venue: Change) -> LinkTurned:
+        """It does."""
+        name, down, lost = venue.key.id, is_down(venue), is_lost(venue)
+        was_down = name in self._down
         (self._down.add if down else self._down.discard)(name)
-        (self._lost.add if is_lost(venue) else self._lost.discard)(name)
-        for life in self._lives:
-            if not hangs_on_link(life.rule):
-                continue
-            if isinstance(life, PartialMatch):
-                if stays or not life.is_of((name,)):
-                    continue
-                life.turn(partial(self.hold, life.rule), now)
-            elif isinstance(life, AlertInstance) and life.entity.venue == name:
-                if self.resolves(life.rule, name) and life.state != "inactive":
-                    yield from end(life, now, "venue lost")
-                    continue
-                if stays or life.state not in ("pending", "recovering"):
-                    continue
-                (life.freeze if down else life.thaw)(now)
-            else:
-                continue
-            self._lives.keep(life)
-            yield transition(life, Step(trace="venue away" if down else "venue back"), now)
+        (self._lost.add if lost else self._lost.discard)(name)
+        return LinkTurned(name, down, stays=down and was_down)

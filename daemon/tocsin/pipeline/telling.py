@@ -15,6 +15,7 @@ from tocsin.alerts.held import Held, HeldAlert, Parcel
 from tocsin.alerts.message import body, title
 from tocsin.alerts.silences import Silences
 from tocsin.engine.engine import Engine
+from tocsin.engine.instances import kind_of
 from tocsin.engine.model import Context, Transition
 from tocsin.events import Instant
 from tocsin.events.vocabulary import BEGINNINGS, ended_by
@@ -286,7 +287,7 @@ def _goes_on(transition: Transition) -> bool:
     record = transition.record
     if record is None or callable(record):
         return False
-    return transition.state != "inactive" or bool(record.get("reminding"))
+    return transition.state != "inactive" or kind_of(record, transition.instance) == "reminder"
 
 
 def _avoided(context: Context) -> frozenset[str]:

@@ -113,7 +113,7 @@ class Known:
     def counted(self, change: Change) -> Change:
         """An event, with what is remembered of its entity, and how many were counted with it."""
         informed = self._memory.recall(change)
-        tallies = self._memory.tallies
+        tallies = self._memory.counter
         return tallies.counted(self.rule, informed) if tallies.counts(self.rule) else informed
 
     def is_called(self, change: Change) -> bool:

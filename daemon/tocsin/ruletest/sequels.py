@@ -8,7 +8,8 @@ from typing import NamedTuple
 from tocsin.alerts.wording import time_text
 from tocsin.engine import rule as rules
 from tocsin.engine import sequence_rule
-from tocsin.engine.happenings import verdict
+from tocsin.engine.event_rule import verdict
+from tocsin.engine.instances import kind_of
 from tocsin.engine.partial_match import First, PartialMatch
 from tocsin.engine.rule import Truth
 from tocsin.events import Change, Instant
@@ -43,7 +44,7 @@ class Sequels:
         """The first events that wait, the latest first; and for how long each will."""
         found = []
         for key, record in self._known.records.items():
-            if not record.get("sequence"):
+            if kind_of(record, key) != "sequence":
                 continue
             try:
                 first = PartialMatch.from_record(self._rule, key, record, Instant(now, 0.0)).first

@@ -1,0 +1,350 @@
+"""Event rules: something happened, told once; with `cooldown`, at most once in that time; with `repeat`, until acknowledged.
+
+What a cooldown held back is counted and told, with its count, when the time is over, and a new cooldown begins.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from tocsin.engine.alert_context import event_context
+from tocsin.engine.alert_instance import AlertInstance
+from tocsin.engine.event_counter import EventCounter
+from tocsin.engine.instances import InstanceKind, Step, kind_of, revive, tagged, transition
+from tocsin.engine.keys import cooldown_key, group_fields, happens_in, instance_key
+from tocsin.engine.model import AlertState, Context, Transition
+from tocsin.engine.rule import WORDINGS, Rule, Truth
+from tocsin.engine.runtime import RuleBefore, RuleRuntime, Shared
+from tocsin.events import Change, Instant, Key, iso
+
+MOST_REMINDERS = 24
+_HELD_BACK = Step(trace="held back by cooldown")
+
+
+@dataclass(slots=True)
+class Cooldown:
+    """A rule's cooldown for one instance (`per`): until when (wall-clock), and what it has held back.
+
+    `latest` makes the context of the last of those, which is wanted only when the time is over or a record is written.
+    """
+
+    rule: Rule
+    key: str
+    entity: Key
+    until: Instant
+    held: int = 0
+    latest: Callable[[], Context] | None = None
+
+    @property
+    def kind(self) -> InstanceKind:
+        return "cooldown"
+
+    @property
+    def alert_id(self) -> str:
+        return self.key
+
+    @property
+    def state(self) -> AlertState:
+        return "inactive"
+
+    @property
+    def indexed(self) -> None:
+        return None
+
+    def due(self) -> float:
+        return self.until.steady
+
+    def hold(self, context: Callable[[], Context]) -> None:
+        self.held += 1
+        self.latest = context
+
+    def adopt(self, rule: Rule, now: Instant) -> None:
+        """The rule was edited: what is still to be told has its new words, and no cooldown lasts longer than it says."""
+        self.rule = rule
+        self.until = min(self.until, now.later(rule.cooldown or 0.0), key=lambda at: at.steady)
+        if self.latest is not None:
+            self.latest = partial(_reworded, self.latest(), rule)
+
+    def end(self, now: Instant) -> Context | None:
+        """The time is over: what to tell of what was held back (a new cooldown then begins), or None."""
+        if not self.held or self.latest is None:
+            return None
+        told = msgspec.structs.replace(self.latest(), suppressed=self.held, at=now.wall)
+        self.held, self.latest = 0, None
+        self.until = now.later(self.rule.cooldown or 0.0)
+        return told
+
+    def to_record(self) -> dict[str, Any]:
+        return {
+            **tagged(self),
+            "per": group_fields(self.rule),
+            "until": iso(self.until.wall),
+            "held": self.held,
+            "latest": msgspec.to_builtins(self.latest()) if self.latest else None,
+        }
+
+    @classmethod
+    def from_record(cls, rule: Rule, key: str, record: Mapping[str, Any], now: Instant) -> "Cooldown":
+        latest = always(msgspec.convert(record["latest"], Context)) if record["latest"] else None
+        until = revive(record["until"], now, rule.cooldown or 0.0)
+        return cls(rule, key, Key(*record["entity"]), until, record["held"], latest)
+
+
+@dataclass(slots=True)
+class Reminder:
+    """An event rule's alert that is repeated until acknowledged, at most 24 times."""
+
+    rule: Rule
+    key: str
+    context: Context
+    entity: Key
+    next_at: Instant
+    times: int = field(default=0)
+
+    @property
+    def kind(self) -> InstanceKind:
+        return "reminder"
+
+    @property
+    def alert_id(self) -> str:
+        return self.key
+
+    @property
+    def state(self) -> AlertState:
+        return "inactive"
+
+    @property
+    def indexed(self) -> None:
+        return None
+
+    def due(self) -> float:
+        return self.next_at.steady
+
+    def adopt(self, rule: Rule, now: Instant) -> None:
+        """The rule was edited: reminders have its new words, and come as often as it says."""
+        self.rule = rule
+        self.next_at = min(self.next_at, now.later(rule.repeat or 0.0), key=lambda at: at.steady)
+        self.context = _reworded(self.context, rule)
+
+    def remind(self, now: Instant) -> Context:
+        self.times += 1
+        self.next_at = now.later(self.rule.repeat or 0.0)
+        return msgspec.structs.replace(self.context, state="reminder", at=now.wall)
+
+    @property
+    def exhausted(self) -> bool:
+        return self.times >= MOST_REMINDERS
+
+    def to_record(self) -> dict[str, Any]:
+        return {
+            **tagged(self),
+            "context": msgspec.to_builtins(self.context),
+            "next_at": iso(self.next_at.wall),
+            "times": self.times,
+        }
+
+    @classmethod
+    def from_record(cls, rule: Rule, key: str, record: Mapping[str, Any], now: Instant) -> "Reminder":
+        return cls(
+            rule,
+            key,
+            msgspec.convert(record["context"], Context),
+            Key(*record["entity"]),
+            revive(record["next_at"], now, rule.repeat or 0.0),
+            record["times"],
+        )
+
+
+class EventRuleRuntime(RuleRuntime[Cooldown | Reminder]):
+    """Each event that is told is an alert of its own. Of other kinds of rules too it tells what happens and is over: a
+    sequence completed, an edge.
+    """
+
+    kinds = ("cooldown", "reminder")
+
+    def __init__(self, shared: Shared, counter: EventCounter) -> None:
+        super().__init__(shared)
+        self._counter = counter
+
+    # ------------------------------------------------------------------------------------------------- what happens
+
+    def on_change(self, rule: Rule, change: Change, now: Instant) -> Iterator[Transition]:
+        """One of the events that the rule watches may have happened."""
+        if not happens_in(change, rule.events):
+            return
+        change, truth, missing = self.evaluate(rule, change, now)
+        if rule.if_unknown == "ignore":
+            self._health.note(rule, truth, now.steady, missing)
+        if tells(rule, truth):
+            yield from self.raised(rule, change, partial(happened, rule, change, now, truth, missing), now)
+
+    def evaluate(self, rule: Rule, change: Change, now: Instant) -> tuple[Change, Truth, tuple[str, ...]]:
+        """The event, counted where the rule counts events; whether its conditions hold; and what is missing for that."""
+        if self._counter.counts(rule):
+            takes_part = True if rule.where is None else rule.where.holds(change, now.wall)
+            if takes_part is False or (takes_part is None and rule.if_unknown == "ignore"):
+                return change, takes_part, ()
+            change = self._counter.count(rule, change)
+        return (change, *verdict(rule, change, now))
+
+    def raised(
+        self, rule: Rule, change: Change, context: Callable[[], Context], now: Instant
+    ) -> Iterator[Transition]:
+        """An alert of an event rule, that a cooldown may hold back. `change` says whose cooldown, `context` makes what is
+        told of it.
+        """
+        self._counter.afresh(rule, change)
+        if not rule.cooldown:
+            yield from self._told(rule, change.key, context(), now, "happened")
+            return
+        key = cooldown_key(rule, change)
+        cooldown = self._cooldown(rule, key)
+        if cooldown is not None and cooldown.until.steady <= now.steady:
+            yield from self._over(cooldown, now)
+            cooldown = self._cooldown(rule, key)
+        if cooldown is not None:
+            if any(condition.followed for condition in rule.conditions):
+                context = always(context())  # windows move on
+            cooldown.hold(context)
+            yield transition(cooldown, _HELD_BACK, now, later=True)
+            return
+        yield from self._told(rule, change.key, context(), now, "happened")
+        cooldown = Cooldown(rule, key, change.key, now.later(rule.cooldown))
+        self._instances.keep(cooldown)
+        yield transition(cooldown, Step(trace="cooldown begins"), now)
+
+    def edge(self, rule: Rule, change: Change, now: Instant) -> Iterator[Transition]:
+        """A state rule on an edge: told each time it is true; unknown (a first sight) is not."""
+        truth, _ = verdict(rule, change, now)
+        self._health.note(rule, truth, now.steady)
+        if truth is True:
+            yield from self._told(rule, change.key, happened(rule, change, now, truth, ()), now, "edge")
+
+    def on_timer(self, instance: Cooldown | Reminder, now: Instant) -> Iterator[Transition]:
+        """A cooldown is over, or it is time to remind: what would do so out of hours does it when they begin."""
+        if isinstance(instance, Cooldown):
+            yield from self._over(instance, now)
+        elif self._hours.counts(instance.rule):
+            step = Step("reminder", instance.remind(now), f"reminder {instance.times} of {MOST_REMINDERS}")
+            (self._instances.forget if instance.exhausted else self._instances.keep)(instance)
+            yield transition(instance, step, now, keep=not instance.exhausted)
+        else:
+            instance.next_at = self._hours.begins(instance.rule, now)
+            self._instances.keep(instance)
+            yield transition(instance, Step(trace="the reminder waits for the rule's hours"), now)
+
+    def on_acknowledged(self, instance: Cooldown | Reminder, now: Instant) -> Iterator[Transition]:
+        if isinstance(instance, Reminder):
+            self._instances.forget(instance)
+            yield transition(instance, Step(trace="acknowledged"), now, keep=False)
+
+    # --------------------------------------------------------------------------------------------------- other rules
+
+    def goes_on(self, instance: Cooldown | Reminder, before: RuleBefore, now: Instant) -> bool:  # noqa: ARG002 # whenever
+        rule = instance.rule
+        if isinstance(instance, Reminder):
+            return rule.is_event_rule and bool(rule.repeat)
+        alike = list(group_fields(rule)) == list(before.grouped or ())
+        return rule.is_event_rule and bool(rule.cooldown) and alike
+
+    def end(
+        self, instance: Cooldown | Reminder, now: Instant, reason: str, last: Change | None = None
+    ) -> Iterator[Transition]:
+        """The rule is gone or has no such cooldown any more: what was held back is told all the same."""
+        context = instance.end(now) if isinstance(instance, Cooldown) else None
+        yield from super().end(instance, now, reason, last)
+        if context is not None:
+            yield self._once(instance.rule, instance.entity, context, now, reason)
+
+    def revive(
+        self,
+        rule: Rule,
+        key: str,
+        record: Mapping[str, Any],
+        alive: Instant | None,  # noqa: ARG002 # it goes by the wall-clock
+        now: Instant,
+    ) -> Cooldown | Reminder:
+        kept = Cooldown if kind_of(record, key) == "cooldown" else Reminder
+        return kept.from_record(rule, key, record, now)
+
+    def lacking(self, rule: Rule, now: Instant) -> tuple[str, ...] | None:  # noqa: ARG002 # noted before
+        """What the first of the events that were unknown lacked."""
+        return self._health.missing(rule.id)
+
+    # --------------------------------------------------------------------------------------------------------- parts
+
+    def _cooldown(self, rule: Rule, key: str) -> Cooldown | None:
+        found = self._instances.get(rule.id, key)
+        return found if isinstance(found, Cooldown) else None
+
+    def _over(self, cooldown: Cooldown, now: Instant) -> Iterator[Transition]:
+        """A cooldown has passed: what it held back is told with its count, and another one begins."""
+        context = cooldown.end(now)
+        if context is None:
+            self._instances.forget(cooldown)
+            yield transition(cooldown, Step(trace="cooldown over"), now, keep=False)
+            return
+        self._instances.keep(cooldown)
+        yield transition(cooldown, Step(trace="cooldown over, and begun anew"), now)
+        yield from self._told(
+            cooldown.rule, cooldown.entity, context, now, f"{context.suppressed} held back by cooldown"
+        )
+
+    def _told(
+        self, rule: Rule, entity: Key, context: Context, now: Instant, trace: str
+    ) -> Iterator[Transition]:
+        if not rule.repeat:
+            yield self._once(rule, entity, context, now, trace)
+            return
+        frozen = msgspec.structs.replace(context, suppressed=0)
+        reminder = Reminder(rule, self._new_id(), frozen, entity, now.later(rule.repeat))
+        self._instances.keep(reminder)
+        yield transition(reminder, Step("firing", context, trace), now)
+
+    def _once(self, rule: Rule, entity: Key, context: Context, now: Instant, trace: str) -> Transition:
+        """Told, and over."""
+        alert = AlertInstance(rule, instance_key(entity), entity, alert_id=self._new_id())
+        return transition(alert, Step("firing", context, trace), now, keep=False)
+
+
+def verdict(rule: Rule, change: Change, now: Instant) -> tuple[Truth, tuple[str, ...]]:
+    """Whether the rule's conditions hold for this event, and what was missing where that is unknown."""
+    outcome: Truth = True
+    missing: tuple[str, ...] = ()
+    for condition in (rule.where, rule.when):
+        if condition is None:
+            continue
+        truth = condition.holds(change, now.wall)
+        if truth is False:
+            return False, ()
+        if truth is None:
+            outcome = None
+            missing += condition.missing(change, now.wall)
+    return outcome, tuple(dict.fromkeys(missing))
+
+
+def tells(rule: Rule, truth: Truth) -> bool:
+    """Whether an event of that verdict raises an alert. Unknown does, unless the rule says to ignore it."""
+    return truth is True or (truth is None and rule.if_unknown == "tell")
+
+
+def happened(rule: Rule, change: Change, now: Instant, truth: Truth, missing: tuple[str, ...]) -> Context:
+    """The context of the alert that this event raises."""
+    known = [c for c in (rule.where, rule.when) if c is not None and truth is True]
+    condition, words, limit = (
+        " and ".join(filter(None, (c.told(change, now.wall, wording=wording) for c in known)))
+        for wording in WORDINGS
+    )
+    return event_context(rule, change, now, condition=condition, words=words, limit=limit, missing=missing)
+
+
+def always(context: Context) -> Callable[[], Context]:
+    """Makes a context that is there already."""
+    return lambda: context
+
+
+def _reworded(context: Context, rule: Rule) -> Context:
+    return msgspec.structs.replace(context, severity=rule.severity, title=rule.title, message=rule.message)

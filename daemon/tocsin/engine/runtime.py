@@ -1,0 +1,213 @@
+"""What the engine asks of each kind of rule, and whom it asks: a runtime for each kind, all over one store of instances."""
+
+# ruff: noqa: ARG002 - a hook that does nothing looks at nothing
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from tocsin.engine.active_hours import ActiveHours
+from tocsin.engine.instances import InstanceKind, InstanceStore, RuleInstance, Step, transition
+from tocsin.engine.model import Taken, Transition, World
+from tocsin.engine.rule import Rule
+from tocsin.engine.rule_health import RuleHealth
+from tocsin.engine.rule_set import RuleSet
+from tocsin.engine.venue_links import LinkTurned, VenueLinks
+from tocsin.events import Change, Instant, Key
+
+NOTHING: tuple[Transition, ...] = ()
+GOES_ON = "rule changed, and it goes on"
+
+InstanceT = TypeVar("InstanceT", bound=RuleInstance)
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all runtimes work with. `new_id` gives the ids of alerts."""
+
+    instances: InstanceStore
+    world: World
+    links: VenueLinks
+    hours: ActiveHours
+    health: RuleHealth
+    new_id: Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleBefore:
+    """What a rule wanted before it was edited: what had to be so, and its `per`."""
+
+    asked: Mapping[str, Any]
+    grouped: Sequence[str] | None
+
+
+class RuleRuntime(Generic[InstanceT]):
+    """One kind of rules at work. What a kind has nothing to do with, it leaves as it is here.
+
+    Hooks with an instance are called for those of its own `kinds`. All give what is started, ended and told, in order.
+    """
+
+    kinds: tuple[InstanceKind, ...]
+
+    def __init__(self, shared: Shared) -> None:
+        self._instances = shared.instances
+        self._world = shared.world
+        self._links = shared.links
+        self._hours = shared.hours
+        self._health = shared.health
+        self._new_id = shared.new_id
+
+    # ------------------------------------------------------------------------------------------------- what happens
+
+    def on_change(self, rule: Rule, change: Change, now: Instant) -> Iterable[Transition]:
+        """A change that may concern the rule, whose hours have begun."""
+        raise NotImplementedError
+
+    def on_account(self, changes: Sequence[Change], taken: Taken, now: Instant) -> None:
+        """The account of these orders and positions has moved, nothing having happened to themselves."""
+
+    def on_timer(self, instance: InstanceT, now: Instant) -> Iterable[Transition]:
+        """Its timer is due."""
+        raise NotImplementedError
+
+    def on_time(self, now: Instant) -> Iterable[Transition]:
+        """Time has passed: what may have turned by that alone is judged again."""
+        return NOTHING
+
+    def deadline(self) -> float | None:
+        """The steady time at which `on_time` next has something to do."""
+        return None
+
+    def on_link(self, instance: InstanceT, link: LinkTurned, now: Instant) -> Iterable[Transition]:
+        """A venue's link went down, was lost or came up, and the instance's rule hangs on links."""
+        return NOTHING
+
+    def on_hours_over(self, instance: InstanceT, now: Instant) -> Iterable[Transition]:
+        """The hours of its rule are over."""
+        return NOTHING
+
+    def on_acknowledged(self, instance: InstanceT, now: Instant) -> Iterable[Transition]:
+        """Its alert is to remind no more; nothing where there is none."""
+        return NOTHING
+
+    def on_forgotten(self, instance: InstanceT, keys: Collection[Key], now: Instant) -> Iterable[Transition]:
+        """These entities are to be no longer known."""
+        return NOTHING
+
+    def on_venues_removed(
+        self, instance: InstanceT, venues: Collection[str], now: Instant
+    ) -> Iterable[Transition]:
+        """These venues are no longer configured."""
+        return NOTHING
+
+    # --------------------------------------------------------------------------------------------------- other rules
+
+    def set_rules(self, rules: RuleSet) -> None:
+        """These rules run from now on."""
+
+    def goes_on(self, instance: InstanceT, before: RuleBefore, now: Instant) -> bool:
+        """Whether it goes on now that its rule, as it already has it, means something else."""
+        raise NotImplementedError
+
+    def edited(
+        self, instance: InstanceT, rule: Rule, before: RuleBefore, now: Instant
+    ) -> Iterable[Transition]:
+        """Its rule means something else now."""
+        instance.adopt(rule, now)
+        if self.goes_on(instance, before, now):
+            self._instances.keep(instance)
+            yield transition(instance, Step(trace=GOES_ON), now)
+        else:
+            yield from self.end(instance, now, "rule changed")
+
+    def end(
+        self, instance: InstanceT, now: Instant, reason: str, last: Change | None = None
+    ) -> Iterable[Transition]:
+        """End it from outside; what was announced as firing is announced as resolved. `last`: what it was of, as that
+        stood, where something else has its place by now.
+        """
+        self._instances.forget(instance)
+        yield transition(instance, Step(trace=reason), now, state="inactive", keep=False)
+
+    # --------------------------------------------------------------------------------------------------- another run
+
+    def revive(
+        self, rule: Rule, key: str, record: Mapping[str, Any], alive: Instant | None, now: Instant
+    ) -> InstanceT:
+        """What `to_record` of an instance had written; its time stands still until `thaw`. KeyError, TypeError, ValueError or
+        msgspec's ValidationError where another version had written it otherwise.
+        """
+        raise NotImplementedError
+
+    def thaw(self, instance: InstanceT, now: Instant) -> None:
+        """Its time goes on, but for what hangs on a link that is down."""
+
+    def started(self, now: Instant) -> None:
+        """A run begins, and nothing was taken up yet."""
+
+    def resumed(self, instance: InstanceT, rule: Rule, now: Instant) -> Iterable[Transition]:
+        """It goes on from the last run, its rule meaning what it meant."""
+        instance.adopt(rule, now)
+        self._instances.keep(instance)
+        yield transition(instance, Step(trace="restored"), now)
+
+    # ------------------------------------------------------------------------------------------------ what is asked
+
+    def reevaluate(
+        self,
+        rules: Collection[Rule],
+        now: Instant,
+        *,
+        venue: str | None = None,
+        only_noted: Collection[str] = (),
+    ) -> Iterable[Transition]:
+        """All that these rules are about, as it stands; with a venue, of that one. `only_noted`: the ids of those of which it is
+        only noted whether they see anything, and which values.
+        """
+        return NOTHING
+
+    def lacking(self, rule: Rule, now: Instant) -> tuple[str, ...] | None:
+        """What is missing where the rule is unknown for all that it concerns; None where it isn't."""
+        raise NotImplementedError
+
+
+class Runtimes:
+    """Whom to ask, by rule and by instance."""
+
+    def __init__(
+        self,
+        *,
+        state: RuleRuntime[Any],
+        group: RuleRuntime[Any],
+        event: RuleRuntime[Any],
+        sequence: RuleRuntime[Any],
+    ) -> None:
+        self._state, self._group, self._event, self._sequence = state, group, event, sequence
+        self._of_kind = {kind: each for each in self for kind in each.kinds}
+
+    def __iter__(self) -> Iterator[RuleRuntime[Any]]:
+        return iter((self._state, self._group, self._event, self._sequence))
+
+    def of_rule(self, rule: Rule) -> RuleRuntime[Any]:
+        if not rule.events:
+            return self._state if rule.per is None else self._group
+        return self._event if rule.sequel is None else self._sequence
+
+    def of_kind(self, kind: InstanceKind) -> RuleRuntime[Any]:
+        """KeyError where there is none."""
+        return self._of_kind[kind]
+
+    def of(self, instance: RuleInstance) -> RuleRuntime[Any]:
+        return self._of_kind[instance.kind]
+
+    def reevaluate(
+        self,
+        rules: Collection[Rule],
+        now: Instant,
+        *,
+        venue: str | None = None,
+        only_noted: Collection[str] = (),
+    ) -> Iterator[Transition]:
+        """See `RuleRuntime.reevaluate`."""
+        for each in self:
+            yield from each.reevaluate(rules, now, venue=venue, only_noted=only_noted)
