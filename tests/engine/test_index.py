@@ -14,7 +14,7 @@ from tocsin.clock import ManualClock
 from tocsin.engine.compile import Environment, compile_rules
 from tocsin.engine.engine import Engine
 from tocsin.engine.index import Index
-from tocsin.engine.model import Taken
+from tocsin.engine.model import ChangeOutcome
 from tocsin.engine.rule import Rule
 from tocsin.entities import Entities
 from tocsin.events import KINDS, Observation
@@ -132,7 +132,7 @@ def observation(kind: str, fields: dict[str, Any]) -> Observation:
     )
 
 
-def settled(engine: Engine, now: Any) -> list[Taken]:
+def settled(engine: Engine, now: Any) -> list[ChangeOutcome]:
     """What came of it, with the records that are written later made now."""
     taken = engine.settle(now)
     for each in taken:

@@ -31,7 +31,7 @@ def verdict(rule: Rule, change: Change, now: Instant) -> Truth:
     return truth if where is True else where
 
 
-def concerns(rule: Rule, change: Change, now: Instant) -> bool:
+def selects(rule: Rule, change: Change, now: Instant) -> bool:
     """Whether the entity takes part in the rule at all."""
     return rule.is_group or rule.where is None or _holds(rule.where, change, now) is not False
 

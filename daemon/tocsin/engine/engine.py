@@ -17,7 +17,7 @@ from tocsin.engine.event_rule import EventRuleRuntime
 from tocsin.engine.group_rule import GroupRuleRuntime
 from tocsin.engine.history import HistoryStore
 from tocsin.engine.instances import InstanceStore, standing
-from tocsin.engine.model import Faded, Sample, Saved, Taken, Transition, World
+from tocsin.engine.model import ChangeOutcome, Sample, SamplesDropped, Saved, Transition, World
 from tocsin.engine.rule import Rule
 from tocsin.engine.rule_health import Blind, KnownRules, RuleHealth, has_turned
 from tocsin.engine.rule_migration import RuleMigration
@@ -44,18 +44,20 @@ class Engine:
         events = EventRuleRuntime(shared, self._history.counter)
         self._states, self._groups = StateRuleRuntime(shared, events), GroupRuleRuntime(shared)
         sequences = SequenceRuleRuntime(shared, events)
-        self._runtimes = Runtimes(state=self._states, group=self._groups, event=events, sequence=sequences)
+        self._runtimes = Runtimes(
+            self._instances, state=self._states, group=self._groups, event=events, sequence=sequences
+        )
         self._migration = RuleMigration(self._instances, self._runtimes, self._hours)
-        self._taken: list[Taken] = []
+        self._outcomes: list[ChangeOutcome] = []
         self._set_rules(RuleSet(rules))
 
     # ------------------------------------------------------------------------------------------------- what happens
 
     def process(self, change: Change, now: Instant) -> None:
         """Take in what a venue said. What comes of it `settle` says, when all that the message brings about is taken in."""
-        taken = Taken(change, [])
-        self._taken.append(taken)
-        out = taken.transitions
+        outcome = ChangeOutcome(change, [])
+        self._outcomes.append(outcome)
+        out = outcome.transitions
         if change.replaces is not None:
             last = standing(structs.replace(change, state=change.replaces, replaces=None))
             out += self._states.another_life(change, last, now)
@@ -66,73 +68,57 @@ class Engine:
         for rule in self._rules.concerned(change, self._states.restless(change.key)):
             if self._hours.counts(rule):
                 out += self._runtimes.of_rule(rule).on_change(rule, change, now)
-        self._groups.changed(change, taken, now)
+        self._groups.changed(change, outcome, now)
         if change.ended and not change.passing:
             self._history.forget((change.key,))
-        if isinstance(change.state, Account) and self._rules.reading_account:
+        if change.kind == "account" and self._rules.reading_account:
+            account = change.state if isinstance(change.state, Account) else None
             owned = self._world.of_account(change.key.venue, change.key.id)
-            below = [standing(each, change.state) for each in owned]
-            for runtime in self._runtimes:
-                runtime.on_account(below, taken, now)
+            self._runtimes.on_account([standing(each, account) for each in owned], outcome, now)
 
-    def settle(self, now: Instant) -> list[Taken]:
+    def settle(self, now: Instant) -> list[ChangeOutcome]:
         """Everything that the changes since the last call start, end and tell; of groups, that they are as they now stand."""
         self._groups.settle(now)
-        taken, self._taken = self._taken, []
-        for each in taken:
+        outcomes, self._outcomes = self._outcomes, []
+        for each in outcomes:
             found = each.transitions
             if len(found) > 1:
                 found.sort(key=lambda transition: self._rules.order[transition.rule])
             each.tells = each.tells or any(transition.tell for transition in found)
-        return taken
+        return outcomes
 
     def advance(self, now: Instant) -> list[Transition]:
         """Everything that has come due by `now`, in the order in which it came due."""
         out: list[Transition] = []
         for turned in self._hours.passed(now):
-            out += self._due(turned.at.steady, now)
+            out += self._runtimes.on_timers(turned.at.steady, now)
             judged = self._runtimes.reevaluate if turned.open else self._migration.close
             out += judged((turned.rule,), now)
-        out += self._due(now.steady, now)
-        for runtime in self._runtimes:
-            out += runtime.on_time(now)
+        out += self._runtimes.on_timers(now.steady, now)
+        out += self._runtimes.on_time(now)
         return out
 
     def deadline(self) -> float | None:
         """The steady time at which `advance` next has something to do, if nothing happens before."""
-        times = [
-            self._instances.next_due(),
-            self._hours.deadline(),
-            *(each.deadline() for each in self._runtimes),
-        ]
+        times = (self._hours.deadline(), self._runtimes.deadline())
         return min((at for at in times if at is not None), default=None)
 
     def acknowledge(self, alert_id: str, now: Instant) -> list[Transition]:
         """No more reminders of this alert."""
-        for instance in self._instances:
-            if instance.alert_id == alert_id:
-                found = list(self._runtimes.of(instance).on_acknowledged(instance, now))
-                if found:
-                    return found
-        return []
+        return self._runtimes.on_acknowledged(alert_id, now)
 
     def forget(self, keys: Iterable[Key], now: Instant) -> list[Transition]:
         """These entities are to be no longer known: their alerts end as they stand, and nothing is remembered of them."""
         gone = frozenset(keys)
-        out: list[Transition] = []
-        for instance in self._instances:
-            out += self._runtimes.of(instance).on_forgotten(instance, gone, now)
+        out = list(self._runtimes.on_forgotten(gone, now))
         self._history.forget(gone)
         return [*out, *self._groups.gone(gone, now)]
 
     def venues_removed(self, venues: Collection[str], now: Instant) -> list[Transition]:
         """These venues are no longer configured: nobody will tell what becomes of their entities."""
-        out: list[Transition] = []
         for venue in venues:
             self._links.forget(venue)
-        for instance in self._instances:
-            out += self._runtimes.of(instance).on_venues_removed(instance, venues, now)
-        out += self._groups.members_gone(venues, now)
+        out = [*self._runtimes.on_venues_removed(venues, now), *self._groups.members_gone(venues, now)]
         for venue in venues:
             self._history.forget_venue(venue)
         return out
@@ -145,7 +131,7 @@ class Engine:
         running = self._rules.running.values()
         self._history.restore(self._health.restore(samples, running), self._world)
 
-    def remembered(self) -> list[Sample | Faded]:
+    def remembered(self) -> list[Sample | SamplesDropped]:
         """What is to be kept for the next run, or needn't be any more, since the last call; in this order."""
         return self._samples.drain()
 
@@ -164,8 +150,7 @@ class Engine:
         running = self._rules.running.values()
         self._links.restore(self._world.live("venue"))
         self._hours.set(running, now)
-        for runtime in self._runtimes:
-            runtime.started(now)
+        self._runtimes.started(now)
         found = self._migration.take_up(self._rules, saved, alive, now)
         out = found.transitions
         out += leave()
@@ -221,13 +206,7 @@ class Engine:
     def _set_rules(self, rules: RuleSet) -> None:
         self._rules = rules
         self._history.ask(rules.running.values())
-        for runtime in self._runtimes:
-            runtime.set_rules(rules)
-
-    def _due(self, steady: float, now: Instant) -> Iterator[Transition]:
-        """The timers that are due by that time, in their order."""
-        for instance in self._instances.pop_due(steady):
-            yield from self._runtimes.of(instance).on_timer(instance, now)
+        self._runtimes.set_rules(rules)
 
     def _link(self, venue: Change, now: Instant) -> Iterator[Transition]:
         """A venue's link may have gone down or come up."""
@@ -235,9 +214,7 @@ class Engine:
             return
         self._groups.settle(now)  # what came before the link turned
         link = self._links.turn(venue)
-        for instance in self._instances:
-            if hangs_on_link(instance.rule):
-                yield from self._runtimes.of(instance).on_link(instance, link, now)
+        yield from self._runtimes.on_link(link, now)
         if not is_down(venue):
             # What was resolved for want of the link may still be so; the venue needn't say it again.
             self._states.look_anew(now)

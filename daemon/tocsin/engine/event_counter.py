@@ -39,8 +39,8 @@ class _Count:
 class EventCounter:
     """An instance in which nothing was counted for the whole of its length is forgotten: there are as many as live."""
 
-    def __init__(self, keeping: SampleLog) -> None:
-        self._keeping = keeping
+    def __init__(self, log: SampleLog) -> None:
+        self._log = log
         self._lengths: dict[str, tuple[timedelta, ...]] = {}  # of each series
         self._of_rule: dict[str, str] = {}  # the series of each rule that counts
         self._rules: dict[str, Rule] = {}  # and the other way round
@@ -55,7 +55,7 @@ class EventCounter:
         before, self._tallies = self._tallies, {}
         for series in self._lengths:
             self._tallies[series] = before.pop(series, OrderedDict())
-        self._keeping.fade_all(before)
+        self._log.drop_all(before)
 
     def series(self) -> set[str]:
         """What is counted, by the names that its samples are kept under."""
@@ -78,8 +78,8 @@ class EventCounter:
         removed = longest.removed
         tally.add(at)
         tallies.move_to_end(instance)
-        self._keeping.add(series, instance, ((longest.now, _ONE),))
-        self._keeping.left(series, instance, longest, longest.removed - removed)
+        self._log.add(series, instance, ((longest.now, _ONE),))
+        self._log.left(series, instance, longest, longest.removed - removed)
         return inform(change, counts=tally.counts())
 
     def counted(self, rule: Rule, change: Change) -> Change:
@@ -94,7 +94,7 @@ class EventCounter:
             return
         instance = _instance(rule, change)
         if self._tallies[series].pop(instance, None) is not None:
-            self._keeping.fade(series, instance)
+            self._log.drop(series, instance)
 
     def restore(self, series: str, instance: str, at: int) -> bool:
         """An event that was counted in an earlier run; False where no rule counts so any more."""
@@ -102,8 +102,8 @@ class EventCounter:
         if tallies is None:
             return False
         if (spelled := retallied(self._rules[series], instance)) != instance:
-            self._keeping.fade(series, instance)
-            self._keeping.add(series, spelled, ((at, _ONE),))
+            self._log.drop(series, instance)
+            self._log.add(series, spelled, ((at, _ONE),))
             instance = spelled
         tally = tallies.get(instance)
         if tally is None:
@@ -119,7 +119,7 @@ class EventCounter:
             if tally.longest.now > at - tally.longest.length - _LATE:
                 return
             del tallies[instance]
-            self._keeping.fade(series, instance)
+            self._log.drop(series, instance)
 
 
 def _series(rule: Rule) -> str:

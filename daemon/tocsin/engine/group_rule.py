@@ -16,7 +16,7 @@ from tocsin.engine.alert_states import verdict
 from tocsin.engine.enriched_change import EnrichedChange, inform
 from tocsin.engine.groups import Groups, Table, label
 from tocsin.engine.instances import Step, transition
-from tocsin.engine.model import Taken, Transition
+from tocsin.engine.model import ChangeOutcome, Transition
 from tocsin.engine.rule import Rule, Truth
 from tocsin.engine.rule_set import RuleSet, is_timed
 from tocsin.engine.runtime import GOES_ON, NOTHING, RuleBefore, Shared
@@ -30,7 +30,7 @@ class _Touched(NamedTuple):
     """A group to be judged, and the changes that moved it."""
 
     group: Group
-    by: list[Taken]
+    by: list[ChangeOutcome]
 
 
 class GroupRuleRuntime(AlertRuntime):
@@ -68,16 +68,16 @@ class GroupRuleRuntime(AlertRuntime):
 
     # ------------------------------------------------------------------------------------------------- what happens
 
-    def changed(self, change: Change, taken: Taken, now: Instant) -> None:
+    def changed(self, change: Change, outcome: ChangeOutcome, now: Instant) -> None:
         """An entity has changed, ended or appeared: its groups are to be judged, when all that comes with it is there."""
         if change.key[1] in self._kinds_grouped:
-            self._note_touched(self._groups.put(change, now.wall), taken)
+            self._note_touched(self._groups.put(change, now.wall), outcome)
 
-    def on_account(self, changes: Sequence[Change], taken: Taken, now: Instant) -> None:
+    def on_account(self, changes: Sequence[Change], outcome: ChangeOutcome, now: Instant) -> None:
         if self._reading_account:
             for change in changes:
                 tables = self._reading_account.get(change.key[1], ())
-                self._note_touched(self._groups.put(change, now.wall, tables), taken)
+                self._note_touched(self._groups.put(change, now.wall, tables), outcome)
 
     def settle(self, now: Instant) -> None:
         """All that came together has come: what it touched is judged as it now stands, and told with the last change
@@ -92,8 +92,8 @@ class GroupRuleRuntime(AlertRuntime):
                     found = self._seen(rule, group, now)
                     by[-1].transitions += found
                     if any(transition.tell for transition in found):
-                        for taken in by:
-                            taken.tells = True
+                        for outcome in by:
+                            outcome.tells = True
             for group, _ in groups.values():
                 group.judged()
 
@@ -182,13 +182,13 @@ class GroupRuleRuntime(AlertRuntime):
 
     # --------------------------------------------------------------------------------------------------------- parts
 
-    def _note_touched(self, touched: Mapping[Table, Collection[Group]], taken: Taken) -> None:
+    def _note_touched(self, touched: Mapping[Table, Collection[Group]], outcome: ChangeOutcome) -> None:
         for table, groups in touched.items():
             noted = self._touched.setdefault(table, {})
             for group in groups:
                 by = noted[group.fields].by if group.fields in noted else []
-                if not by or by[-1] is not taken:
-                    by.append(taken)
+                if not by or by[-1] is not outcome:
+                    by.append(outcome)
                 noted[group.fields] = _Touched(group, by)  # one that was left by all may have begun anew
 
     def _seen(

@@ -6,7 +6,7 @@
 
 A history is of one value of one entity, shared by all rules that ask for the same value over the same length. There are
 as many as rules ask for and entities live; each holds at most `windows.MOST_SAMPLES` samples, and goes when its entity
-ends or is forgotten, or when no rule asks for it any more. What must outlast the run goes into `keeping`, a sample at a
+ends or is forgotten, or when no rule asks for it any more. What must outlast the run goes into `log`, a sample at a
 time; `restore` takes it back.
 """
 
@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeAlias
 from tocsin.engine.enriched_change import event_time, inform
 from tocsin.engine.event_counter import EventCounter
 from tocsin.engine.keys import entity_of, happens_in, instance_key
-from tocsin.engine.last_known import Holes
+from tocsin.engine.last_known import LastKnownValues
 from tocsin.engine.model import Sample, World
 from tocsin.engine.rule import Condition, Followed, Rule
 from tocsin.engine.sample_log import SampleLog
@@ -36,12 +36,12 @@ class _Asked(NamedTuple):
 
 
 class HistoryStore:
-    def __init__(self, keeping: SampleLog) -> None:
+    def __init__(self, log: SampleLog) -> None:
         self._asked: dict[str, tuple[_Asked, ...]] = {}  # by kind
         self._histories: dict[Key, dict[str, History]] = {}
-        self._keeping = keeping
-        self.counter = EventCounter(keeping)
-        self._holes = Holes(keeping)
+        self._log = log
+        self.counter = EventCounter(log)
+        self._last_known = LastKnownValues(log)
 
     # ------------------------------------------------------------------------------------------------ what is asked
 
@@ -63,13 +63,13 @@ class HistoryStore:
         for key, histories in self._histories.items():
             for name in [name for name in histories if _series(key.kind, name) in gone]:
                 del histories[name]
-        self._keeping.fade_all(gone)
+        self._log.drop_all(gone)
         self.counter.ask(running)
-        self._holes.ask(running)
+        self._last_known.ask(running)
 
     def series(self) -> set[str]:
         """What is remembered, by the names that its samples are kept under."""
-        return self._followed() | self.counter.series() | self._holes.series()
+        return self._followed() | self.counter.series() | self._last_known.series()
 
     def _followed(self) -> set[str]:
         return {_series(kind, each.followed.name) for kind, found in self._asked.items() for each in found}
@@ -80,7 +80,7 @@ class HistoryStore:
         """The change, with the histories of its entity as they are after it. Of one that is passing only what has a
         sample of each event hears.
         """
-        change = self._holes.see(change)
+        change = self._last_known.see(change)
         asked = self._asked.get(change.key[1])
         if asked is None:
             return change
@@ -103,16 +103,16 @@ class HistoryStore:
         instance = instance_key(seen.key)
         if isinstance(history, Extremes):
             if value is not None and history.add(at, value):
-                self._keeping.add_extreme(each.series, instance, history, at, value)
+                self._log.add_extreme(each.series, instance, history, at, value)
             return
         if value is None:
-            self._keeping.add(each.series, instance, history.ends())
+            self._log.add(each.series, instance, history.ends())
             if history.move(at):
-                self._keeping.only(each.series, instance, history)
+                self._log.only(each.series, instance, history)
             return
         removed = history.removed
-        self._keeping.add(each.series, instance, history.add(at, value))
-        self._keeping.left(each.series, instance, history, history.removed - removed)
+        self._log.add(each.series, instance, history.add(at, value))
+        self._log.left(each.series, instance, history, history.removed - removed)
 
     def recall(self, change: Change) -> Change:
         """The entity as it stands, with its histories: as of its latest event."""
@@ -126,13 +126,13 @@ class HistoryStore:
     def forget(self, keys: Iterable[Key]) -> None:
         """These entities have ended, or are gone."""
         keys = list(keys)
-        self._holes.forget(keys)
+        self._last_known.forget(keys)
         for key in keys:
             for name in self._histories.pop(key, ()):
-                self._keeping.fade(_series(key.kind, name), instance_key(key))
+                self._log.drop(_series(key.kind, name), instance_key(key))
 
     def forget_venue(self, venue: str) -> None:
-        self.forget([key for key in (*self._histories, *self._holes.keys()) if key.venue == venue])
+        self.forget([key for key in (*self._histories, *self._last_known.keys()) if key.venue == venue])
 
     # -------------------------------------------------------------------------------------------------- another run
 
@@ -143,7 +143,7 @@ class HistoryStore:
         }
         unwanted: set[str] = set()
         unreadable: dict[tuple[str, str], None] = {}
-        for sample in self._holes.restore(samples):
+        for sample in self._last_known.restore(samples):
             at = microseconds(sample.at)
             if self.counter.restore(sample.series, sample.instance, at):
                 continue
@@ -155,10 +155,10 @@ class HistoryStore:
                 histories = self._histories.setdefault(key, {})
                 history = histories.setdefault(each.followed.name, _new(each.followed))
                 history.add(at, sample.value)
-        self._keeping.fade_all(unwanted)
+        self._log.drop_all(unwanted)
         for series, instance in unreadable:
-            self._keeping.fade(series, instance)
-        for key in [*self._histories, *self._holes.keys()]:
+            self._log.drop(series, instance)
+        for key in [*self._histories, *self._last_known.keys()]:
             change = world.get(key)
             if change is None or change.ended:
                 self.forget([key])

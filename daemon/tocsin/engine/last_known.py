@@ -22,9 +22,9 @@ Known: TypeAlias = tuple[datetime, tuple[Decimal, Decimal]]
 """Until when a value and its limit were known, and what they were."""
 
 
-class Holes:
-    def __init__(self, keeping: SampleLog) -> None:
-        self._keeping = keeping
+class LastKnownValues:
+    def __init__(self, log: SampleLog) -> None:
+        self._log = log
         self._asked: dict[str, dict[str, Crossing]] = {}  # by kind and name
         self._open: dict[Key, dict[str, Known]] = {}
 
@@ -34,7 +34,7 @@ class Holes:
         self._asked = {}
         for kind, each in (found for rule in rules for found in _asked_by(rule)):
             self._asked.setdefault(kind, {})[each.name] = each
-        self._keeping.fade_all(before - self.series())
+        self._log.drop_all(before - self.series())
         for key, holes in list(self._open.items()):
             asked = self._asked.get(key.kind, {})
             self._open[key] = {name: known for name, known in holes.items() if name in asked}
@@ -63,7 +63,7 @@ class Holes:
                     open_ = self._open[change.key]
             elif not missing and open_ is not None and name in open_:
                 over[name] = open_.pop(name)
-                self._keeping.fade(_series(change.kind, name), instance_key(change.key))
+                self._log.drop(_series(change.kind, name), instance_key(change.key))
         if open_ is not None and not open_:
             del self._open[change.key]
         return inform(change, last_known=over) if over else change
@@ -72,13 +72,13 @@ class Holes:
         at, pair = known
         self._open.setdefault(change.key, {})[name] = known
         points = ((microseconds(at), value) for value in pair)
-        self._keeping.add(_series(change.kind, name), instance_key(change.key), points)
+        self._log.add(_series(change.kind, name), instance_key(change.key), points)
 
     def forget(self, keys: Iterable[Key]) -> None:
         """These entities have ended, or are gone."""
         for key in keys:
             for name in self._open.pop(key, ()):
-                self._keeping.fade(_series(key.kind, name), instance_key(key))
+                self._log.drop(_series(key.kind, name), instance_key(key))
 
     def keys(self) -> list[Key]:
         return list(self._open)
@@ -91,7 +91,7 @@ class Holes:
             if (name := series.get(sample.series)) is None:
                 yield sample
             elif (key := entity_of(sample.instance)) is None:
-                self._keeping.fade(sample.series, sample.instance)
+                self._log.drop(sample.series, sample.instance)
             else:
                 found = values.setdefault((key, name), [])
                 found.append(sample.value)

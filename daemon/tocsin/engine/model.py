@@ -110,7 +110,7 @@ class Transition(Struct, frozen=True, kw_only=True):
     trace: str = ""
 
 
-class Taken(Struct):
+class ChangeOutcome(Struct):
     """A change that was taken in, and what it starts, ends and tells, in the order of the rules.
 
     What a group has come to stands with the last change that moved it. `tells`: a rule tells, because of this change or
@@ -141,7 +141,7 @@ class Sample(Struct, frozen=True):
     value: Decimal
 
 
-class Faded(Struct, frozen=True):
+class SamplesDropped(Struct, frozen=True):
     """Samples that aren't needed any more: those of one instance, or of all; older than `before`, or all of them."""
 
     series: str
@@ -150,5 +150,17 @@ class Faded(Struct, frozen=True):
 
 
 __all__ = [
-    "SEVERITIES", "AlertState", "Change", "Context", "Entity", "Faded", "Sample", "Saved", "Severity", "Taken", "Told", "Transition", "World",
+    "SEVERITIES",
+    "AlertState",
+    "Change",
+    "ChangeOutcome",
+    "Context",
+    "Entity",
+    "Sample",
+    "SamplesDropped",
+    "Saved",
+    "Severity",
+    "Told",
+    "Transition",
+    "World",
 ]  # fmt: skip

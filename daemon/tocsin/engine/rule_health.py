@@ -33,11 +33,11 @@ class RuleHealth:
     That a rule was told to be blind is kept for the next run: a restart tells nothing twice.
     """
 
-    def __init__(self, keeping: SampleLog) -> None:
+    def __init__(self, log: SampleLog) -> None:
         self._unseeing: dict[str, float] = {}  # rule -> steady time since when nothing but unknown was seen
         self._missing: dict[str, tuple[str, ...]] = {}
         self._told: dict[str, str] = {}  # rule -> what it is kept as
-        self._keeping = keeping
+        self._log = log
 
     def note(self, rule: Rule, truth: Truth, steady: float, missing: tuple[str, ...] = ()) -> None:
         """`missing`: what an event lacked; an entity can be asked later."""
@@ -68,7 +68,7 @@ class RuleHealth:
                 self.forget(rule_id)
             else:
                 self._told[rule_id] = kept_as(rule)
-                self._keeping.mark(_BLIND, kept_as(rule), now.wall)
+                self._log.mark(_BLIND, kept_as(rule), now.wall)
                 found.append(Blind(rule_id, lacking))
         return found
 
@@ -82,7 +82,7 @@ class RuleHealth:
         self._unseeing.pop(rule, None)
         self._missing.pop(rule, None)
         if (kept := self._told.pop(rule, None)) is not None:
-            self._keeping.fade(_BLIND, kept)
+            self._log.drop(_BLIND, kept)
 
     def missing(self, rule: str) -> tuple[str, ...]:
         """What the events of an event rule lacked, the first of them."""
@@ -97,7 +97,7 @@ class RuleHealth:
             elif (rule := running.get(sample.instance)) is not None:
                 self._told[rule], self._unseeing[rule] = sample.instance, _LONG_AGO
             else:
-                self._keeping.fade(_BLIND, sample.instance)
+                self._log.drop(_BLIND, sample.instance)
 
 
 _RAN = "rules that ran"
@@ -106,9 +106,9 @@ _RAN = "rules that ran"
 class KnownRules:
     """Kept for the next run, so that a start tells of standing things only what is news: by rules that are."""
 
-    def __init__(self, keeping: SampleLog) -> None:
+    def __init__(self, log: SampleLog) -> None:
         self._known: set[str] = set()  # by what they are kept as
-        self._keeping = keeping
+        self._log = log
 
     def restore(self, samples: Iterable[Sample]) -> Iterator[Sample]:
         """Take up what the last run had kept; the samples that aren't of it pass through."""
@@ -126,10 +126,10 @@ class KnownRules:
         """These rules run from now on."""
         running = {kept_as(rule): None for rule in rules}
         for gone in sorted(self._known - running.keys()):
-            self._keeping.fade(_RAN, gone)
+            self._log.drop(_RAN, gone)
         for new in running:
             if new not in self._known:
-                self._keeping.mark(_RAN, new, now.wall)
+                self._log.mark(_RAN, new, now.wall)
         self._known = set(running)
 
 

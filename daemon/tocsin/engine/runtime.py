@@ -8,11 +8,11 @@ from typing import Any, Generic, TypeVar
 
 from tocsin.engine.active_hours import ActiveHours
 from tocsin.engine.instances import InstanceKind, InstanceStore, RuleInstance, Step, transition
-from tocsin.engine.model import Taken, Transition, World
+from tocsin.engine.model import ChangeOutcome, Transition, World
 from tocsin.engine.rule import Rule
 from tocsin.engine.rule_health import RuleHealth
 from tocsin.engine.rule_set import RuleSet
-from tocsin.engine.venue_links import LinkTurned, VenueLinks
+from tocsin.engine.venue_links import LinkTurned, VenueLinks, hangs_on_link
 from tocsin.events import Change, Instant, Key
 
 NOTHING: tuple[Transition, ...] = ()
@@ -63,7 +63,7 @@ class RuleRuntime(Generic[InstanceT]):
         """A change that may concern the rule, whose hours have begun."""
         raise NotImplementedError
 
-    def on_account(self, changes: Sequence[Change], taken: Taken, now: Instant) -> None:
+    def on_account(self, changes: Sequence[Change], outcome: ChangeOutcome, now: Instant) -> None:
         """The account of these orders and positions has moved, nothing having happened to themselves."""
 
     def on_timer(self, instance: InstanceT, now: Instant) -> Iterable[Transition]:
@@ -172,21 +172,21 @@ class RuleRuntime(Generic[InstanceT]):
 
 
 class Runtimes:
-    """Whom to ask, by rule and by instance."""
+    """All kinds at work: whom to ask, by rule and by instance, and what all are asked for."""
 
     def __init__(
         self,
+        instances: InstanceStore,
         *,
         state: RuleRuntime[Any],
         group: RuleRuntime[Any],
         event: RuleRuntime[Any],
         sequence: RuleRuntime[Any],
     ) -> None:
+        self._instances = instances
         self._state, self._group, self._event, self._sequence = state, group, event, sequence
-        self._of_kind = {kind: each for each in self for kind in each.kinds}
-
-    def __iter__(self) -> Iterator[RuleRuntime[Any]]:
-        return iter((self._state, self._group, self._event, self._sequence))
+        self._all = (state, group, event, sequence)
+        self._of_kind = {kind: each for each in self._all for kind in each.kinds}
 
     def of_rule(self, rule: Rule) -> RuleRuntime[Any]:
         if not rule.events:
@@ -200,6 +200,57 @@ class Runtimes:
     def of(self, instance: RuleInstance) -> RuleRuntime[Any]:
         return self._of_kind[instance.kind]
 
+    def set_rules(self, rules: RuleSet) -> None:
+        for each in self._all:
+            each.set_rules(rules)
+
+    def started(self, now: Instant) -> None:
+        for each in self._all:
+            each.started(now)
+
+    # ------------------------------------------------------------------------------------------------- what happens
+
+    def on_account(self, changes: Sequence[Change], outcome: ChangeOutcome, now: Instant) -> None:
+        for each in self._all:
+            each.on_account(changes, outcome, now)
+
+    def on_timers(self, steady: float, now: Instant) -> Iterator[Transition]:
+        """The timers that are due by that time, in their order."""
+        for instance in self._instances.pop_due(steady):
+            yield from self.of(instance).on_timer(instance, now)
+
+    def on_time(self, now: Instant) -> Iterator[Transition]:
+        for each in self._all:
+            yield from each.on_time(now)
+
+    def deadline(self) -> float | None:
+        """The steady time at which `on_timers` or `on_time` next has something to do."""
+        times = [self._instances.next_due(), *(each.deadline() for each in self._all)]
+        return min((at for at in times if at is not None), default=None)
+
+    def on_link(self, link: LinkTurned, now: Instant) -> Iterator[Transition]:
+        for instance in self._instances:
+            if hangs_on_link(instance.rule):
+                yield from self.of(instance).on_link(instance, link, now)
+
+    def on_acknowledged(self, alert_id: str, now: Instant) -> list[Transition]:
+        for instance in self._instances:
+            if instance.alert_id == alert_id:
+                found = list(self.of(instance).on_acknowledged(instance, now))
+                if found:
+                    return found
+        return []
+
+    def on_forgotten(self, keys: Collection[Key], now: Instant) -> Iterator[Transition]:
+        for instance in self._instances:
+            yield from self.of(instance).on_forgotten(instance, keys, now)
+
+    def on_venues_removed(self, venues: Collection[str], now: Instant) -> Iterator[Transition]:
+        for instance in self._instances:
+            yield from self.of(instance).on_venues_removed(instance, venues, now)
+
+    # ------------------------------------------------------------------------------------------------ what is asked
+
     def reevaluate(
         self,
         rules: Collection[Rule],
@@ -208,6 +259,5 @@ class Runtimes:
         venue: str | None = None,
         only_noted: Collection[str] = (),
     ) -> Iterator[Transition]:
-        """See `RuleRuntime.reevaluate`."""
-        for each in self:
+        for each in self._all:
             yield from each.reevaluate(rules, now, venue=venue, only_noted=only_noted)

@@ -5,14 +5,14 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TypeAlias
 
-from tocsin.engine.model import Faded, Sample
+from tocsin.engine.model import Sample, SamplesDropped
 from tocsin.engine.windows import Extremes, Point, Window, moment
 
 _FADED_AT_ONCE = 256  # samples of a window; each removal from the store takes so many
 _SO = Decimal(1)
 _EXTREMES_AT_ONCE = 16  # rows that a value's extremes may leave before the store is tidied
 
-Kept: TypeAlias = Sample | Faded
+Kept: TypeAlias = Sample | SamplesDropped
 
 
 class SampleLog:
@@ -37,7 +37,7 @@ class SampleLog:
         self._put(series, instance, at, value)
         rows = self._unneeded.get((series, instance), 0) + 1
         if rows >= _EXTREMES_AT_ONCE:
-            self.fade(series, instance)
+            self.drop(series, instance)
             for then, extreme in extremes:
                 self._put(series, instance, then, extreme)
             rows = 0
@@ -56,23 +56,23 @@ class SampleLog:
         """The store needs only what the window still holds."""
         self._unneeded.pop((series, instance), None)
         if window.before is not None:
-            self._kept.append(Faded(series, instance, moment(window.before[0])))
+            self._kept.append(SamplesDropped(series, instance, moment(window.before[0])))
 
     def mark(self, series: str, instance: str, at: datetime) -> None:
-        """That something is so of that instance, until it fades."""
+        """That something is so of that instance, until it is dropped."""
         self._kept.append(Sample(series, instance, at, _SO))
 
-    def fade(self, series: str, instance: str) -> None:
+    def drop(self, series: str, instance: str) -> None:
         """Nothing of that instance is needed any more."""
         self._unneeded.pop((series, instance), None)
-        self._kept.append(Faded(series, instance))
+        self._kept.append(SamplesDropped(series, instance))
 
-    def fade_all(self, series: Iterable[str]) -> None:
+    def drop_all(self, series: Iterable[str]) -> None:
         """Nothing of these series is needed any more."""
         gone = frozenset(series)
         for at in [at for at in self._unneeded if at[0] in gone]:
             del self._unneeded[at]
-        self._kept += map(Faded, sorted(gone))
+        self._kept += map(SamplesDropped, sorted(gone))
 
     def _put(self, series: str, instance: str, at: int, value: Decimal) -> None:
         self._kept.append(Sample(series, instance, moment(at), value))

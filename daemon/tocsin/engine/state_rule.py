@@ -9,15 +9,15 @@ from tocsin.engine import alert_states
 from tocsin.engine.active_hours import OUT_OF_HOURS
 from tocsin.engine.alert_context import value_of
 from tocsin.engine.alert_instance import AlertInstance
-from tocsin.engine.alert_states import concerns, has_not_ended, lacks, verdict
+from tocsin.engine.alert_states import has_not_ended, lacks, selects, verdict
 from tocsin.engine.event_rule import EventRuleRuntime
 from tocsin.engine.instances import Step, before, standing, transition
 from tocsin.engine.keys import instance_key
-from tocsin.engine.model import Taken, Transition
+from tocsin.engine.model import ChangeOutcome, Transition
 from tocsin.engine.rule import Rule, Truth
 from tocsin.engine.rule_set import RuleSet
 from tocsin.engine.runtime import NOTHING, RuleBefore, RuleRuntime, Shared
-from tocsin.engine.timers import Turns
+from tocsin.engine.timers import Reevaluations
 from tocsin.engine.venue_links import LinkTurned
 from tocsin.events import Change, Instant, Key
 
@@ -137,7 +137,7 @@ class AlertRuntime(RuleRuntime[AlertInstance]):
 
     def _note(self, rule: Rule, truth: Truth, change: Change, now: Instant) -> None:
         """Whether the rule sees something of what concerns it."""
-        if truth is not False or concerns(rule, change, now):
+        if truth is not False or selects(rule, change, now):
             self._health.note(rule, truth, now.steady)
 
     def _judged(self, rule: Rule, key: str, change: Change, now: Instant) -> None:
@@ -170,7 +170,7 @@ class StateRuleRuntime(AlertRuntime):
         super().__init__(shared)
         self._events = events
         self._rules = RuleSet()
-        self._turns = Turns()
+        self._reevaluations = Reevaluations()
         self._look_at: float | None = None  # steady: when all that goes by time is next judged
         self._steady_began: datetime | None = None  # by the wall-clock, as it is set
 
@@ -191,9 +191,9 @@ class StateRuleRuntime(AlertRuntime):
             return self._events.edge(rule, change, now)
         return self.judge(rule, instance_key(change.key), change, now)
 
-    def on_account(self, changes: Sequence[Change], taken: Taken, now: Instant) -> None:
+    def on_account(self, changes: Sequence[Change], outcome: ChangeOutcome, now: Instant) -> None:
         """Rules on orders and positions that read their account are judged again."""
-        taken.transitions += self.standing(changes, now, self._rules.reading_account)
+        outcome.transitions += self.standing(changes, now, self._rules.reading_account)
 
     def on_time(self, now: Instant) -> Iterator[Transition]:
         """Rules whose truth changes as time passes."""
@@ -204,7 +204,7 @@ class StateRuleRuntime(AlertRuntime):
             if self._steady_began is not None:
                 self._look_at = now.steady  # the clock was set: ages are other ones now
             self._steady_began = began
-        due = self._turns.due(now)
+        due = self._reevaluations.due(now)
         if self._look_at is not None and self._look_at <= now.steady:
             self._look_at = None
             there = [
@@ -226,7 +226,7 @@ class StateRuleRuntime(AlertRuntime):
     def deadline(self) -> float | None:
         if not self._rules.timed:
             return None
-        return min((at for at in (self._look_at, self._turns.next()) if at is not None), default=None)
+        return min((at for at in (self._look_at, self._reevaluations.next()) if at is not None), default=None)
 
     def another_life(self, change: Change, last: Change, now: Instant) -> Iterator[Transition]:
         """What had this entity's id before, and stood so at `last`, is over, told or not."""
@@ -297,12 +297,12 @@ class StateRuleRuntime(AlertRuntime):
             (change, truth)
             for kind in rule.kinds
             for change in map(standing, self._world.live(kind))
-            if (truth := verdict(rule, change, now)) is not False or concerns(rule, change, now)
+            if (truth := verdict(rule, change, now)) is not False or selects(rule, change, now)
         ]
 
     def _judged(self, rule: Rule, key: str, change: Change, now: Instant) -> None:
         if rule.id in self._rules.timed:
-            self._turns.note(rule, key, change, now)
+            self._reevaluations.note(rule, key, change, now)
 
     # ------------------------------------------------------------------------------------ other rules, another run
 

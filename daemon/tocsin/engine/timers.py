@@ -53,7 +53,7 @@ class Timers:
 _ROUNDING = 1e-6  # seconds: a sum of floats may fall this short of the time that a timer was set to
 
 
-class Turns:
+class Reevaluations:
     """Of rules on entities; a group is looked at each second."""
 
     def __init__(self) -> None:

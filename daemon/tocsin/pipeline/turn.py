@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 
 from tocsin.engine.engine import Engine
-from tocsin.engine.model import Faded, Sample, Saved, Taken, Transition
+from tocsin.engine.model import ChangeOutcome, Sample, SamplesDropped, Saved, Transition
 from tocsin.entities import Entities
 from tocsin.events import KINDS, Change, Instant, Key, is_market_data
 from tocsin.feed.model import Received
@@ -175,7 +175,7 @@ class Turn:
         self._telling.release(batch, now)
         return batch
 
-    def _is_kept(self, taken: Taken) -> bool:
+    def _is_kept(self, taken: ChangeOutcome) -> bool:
         """Market data is kept as the config says; in any case what made a rule tell, be it of this entity, its group or a
         sequence, and what prices moved where a rule began to wait because of it, or stopped.
         """
@@ -199,7 +199,7 @@ def _operation_row(change: Change, id_: str) -> OperationRow:
     return OperationRow(venue=change.venue, account=change.key.account, id=id_, at=change.received)
 
 
-def _sample_row(kept: Sample | Faded) -> SampleRow | SamplesGone:
+def _sample_row(kept: Sample | SamplesDropped) -> SampleRow | SamplesGone:
     if isinstance(kept, Sample):
         return SampleRow(kept.series, kept.instance, kept.at, kept.value)
     return SamplesGone(kept.series, kept.instance, kept.before)

@@ -7,7 +7,7 @@ import trio
 
 from tocsin.delivery.model import Message, Outcome
 from tocsin.engine.engine import Engine
-from tocsin.engine.model import Saved, Taken, Transition
+from tocsin.engine.model import ChangeOutcome, Saved, Transition
 from tocsin.engine.rule import Rule
 from tocsin.entities import Entities
 from tocsin.events import Instant
@@ -23,7 +23,7 @@ class Traced(Engine):
         super().__init__(rules, world, new_id)
         self._kept = kept
 
-    def settle(self, now: Instant) -> list[Taken]:
+    def settle(self, now: Instant) -> list[ChangeOutcome]:
         found = super().settle(now)
         for taken in found:
             self._keep(taken.transitions)
