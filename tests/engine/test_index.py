@@ -177,13 +177,13 @@ def test_so_it_does_at_a_restart_and_a_reload(written, steps, others):
 
     def reloading(engine: Engine) -> Any:
         """As `reload`, but with the loop in the new rulebook's place before anything is judged."""
-        real = engine._states.standing
+        real = engine._states.reevaluate_entities
 
         def judge(*asked):
             engine._rules.index = loop
             return real(*asked)
 
-        engine._states.standing = judge
+        engine._states.reevaluate_entities = judge
         return engine.reload(edited, now)
 
     judged = reloading(plain)

@@ -20,7 +20,7 @@ from tocsin.quantities import duration_text
 _ROUNDING = 1e-6  # seconds: a sum of floats may fall this short of the time that a timer was set to
 
 
-def verdict(rule: Rule, change: Change, now: Instant) -> Truth:
+def evaluate(rule: Rule, change: Change, now: Instant) -> Truth:
     """What the rule's condition comes to. `where` and `when` are one in a rule that counts and sums nothing."""
     if rule.is_group:  # `where` says who takes part
         return False if change.ended else _holds(rule.when, change, now)
@@ -88,8 +88,8 @@ def has_not_ended(instance: AlertInstance, asked: Mapping[str, Any], change: Cha
     if instance.state == "pending" or any(
         asking[key] != asked.get(key) for key in ("watch", "where", "when")
     ):
-        return verdict(rule, change, now) is not False
-    return _has_ended(rule, change, now, verdict(rule, change, now)) is not True
+        return evaluate(rule, change, now) is not False
+    return _has_ended(rule, change, now, evaluate(rule, change, now)) is not True
 
 
 def passed(instance: AlertInstance, change: Change, now: Instant) -> Step | None:

@@ -16,7 +16,7 @@ from tocsin.engine.active_hours import ActiveHours
 from tocsin.engine.event_rule import EventRuleRuntime
 from tocsin.engine.group_rule import GroupRuleRuntime
 from tocsin.engine.history import HistoryStore
-from tocsin.engine.instances import InstanceStore, standing
+from tocsin.engine.instances import InstanceStore, unchanged
 from tocsin.engine.model import ChangeOutcome, Sample, SamplesDropped, Saved, Transition, World
 from tocsin.engine.rule import Rule
 from tocsin.engine.rule_health import Blind, KnownRules, RuleHealth, has_turned
@@ -59,7 +59,7 @@ class Engine:
         self._outcomes.append(outcome)
         out = outcome.transitions
         if change.replaces is not None:
-            last = standing(structs.replace(change, state=change.replaces, replaces=None))
+            last = unchanged(structs.replace(change, state=change.replaces, replaces=None))
             out += self._states.another_life(change, last, now)
             self._history.forget((change.key,))
         change = self._history.see(change)
@@ -74,7 +74,7 @@ class Engine:
         if change.kind == "account" and self._rules.reading_account:
             account = change.state if isinstance(change.state, Account) else None
             owned = self._world.of_account(change.key.venue, change.key.id)
-            self._runtimes.on_account([standing(each, account) for each in owned], outcome, now)
+            self._runtimes.on_account([unchanged(each, account) for each in owned], outcome, now)
 
     def settle(self, now: Instant) -> list[ChangeOutcome]:
         """Everything that the changes since the last call start, end and tell; of groups, that they are as they now stand."""
@@ -125,12 +125,6 @@ class Engine:
 
     # ------------------------------------------------------------------------------------- another run, other rules
 
-    def recall(self, samples: Iterable[Sample]) -> None:
-        """What the last run had handed out by `remembered`; before `restore`."""
-        samples = self._known_rules.restore(samples)
-        running = self._rules.running.values()
-        self._history.restore(self._health.restore(samples, running), self._world)
-
     def remembered(self) -> list[Sample | SamplesDropped]:
         """What is to be kept for the next run, or needn't be any more, since the last call; in this order."""
         return self._samples.drain()
@@ -140,14 +134,18 @@ class Engine:
         saved: Iterable[Saved],
         alive: Instant | None,
         now: Instant,
+        *,
+        samples: Iterable[Sample] = (),
         leave: Callable[[], Iterable[Transition]] = tuple,
     ) -> tuple[list[Transition], list[tuple[Saved, str]]]:
         """Go on where the last run was last seen `alive`; rules edited in between are treated as in a reload.
 
-        `leave` is called when all that was saved lives again and nothing is judged yet: it ends what isn't to go on.
+        `samples` are what `remembered` had handed out. `leave` is called when all that was saved lives again and nothing is judged yet: it ends what isn't to go on.
         Beside the transitions: what couldn't be read, and why.
         """
         running = self._rules.running.values()
+        samples = self._known_rules.restore(samples)
+        self._history.restore(self._health.restore(samples, running), self._world)
         self._links.restore(self._world.live("venue"))
         self._hours.set(running, now)
         self._runtimes.started(now)

@@ -175,20 +175,22 @@ class EventRuleRuntime(RuleRuntime[Cooldown | Reminder]):
         """One of the events that the rule watches may have happened."""
         if not happens_in(change, rule.events):
             return
-        change, truth, missing = self.evaluate(rule, change, now)
+        change, truth, missing = self.count_and_evaluate(rule, change, now)
         if rule.if_unknown == "ignore":
             self._health.note(rule, truth, now.steady, missing)
         if tells(rule, truth):
             yield from self.raised(rule, change, partial(happened, rule, change, now, truth, missing), now)
 
-    def evaluate(self, rule: Rule, change: Change, now: Instant) -> tuple[Change, Truth, tuple[str, ...]]:
+    def count_and_evaluate(
+        self, rule: Rule, change: Change, now: Instant
+    ) -> tuple[Change, Truth, tuple[str, ...]]:
         """The event, counted where the rule counts events; whether its conditions hold; and what is missing for that."""
         if self._counter.counts(rule):
             takes_part = True if rule.where is None else rule.where.holds(change, now.wall)
             if takes_part is False or (takes_part is None and rule.if_unknown == "ignore"):
                 return change, takes_part, ()
             change = self._counter.count(rule, change)
-        return (change, *verdict(rule, change, now))
+        return (change, *evaluate(rule, change, now))
 
     def raised(
         self, rule: Rule, change: Change, context: Callable[[], Context], now: Instant
@@ -218,7 +220,7 @@ class EventRuleRuntime(RuleRuntime[Cooldown | Reminder]):
 
     def edge(self, rule: Rule, change: Change, now: Instant) -> Iterator[Transition]:
         """A state rule on an edge: told each time it is true; unknown (a first sight) is not."""
-        truth, _ = verdict(rule, change, now)
+        truth, _ = evaluate(rule, change, now)
         self._health.note(rule, truth, now.steady)
         if truth is True:
             yield from self._told(rule, change.key, happened(rule, change, now, truth, ()), now, "edge")
@@ -310,7 +312,7 @@ class EventRuleRuntime(RuleRuntime[Cooldown | Reminder]):
         return transition(alert, Step("firing", context, trace), now, keep=False)
 
 
-def verdict(rule: Rule, change: Change, now: Instant) -> tuple[Truth, tuple[str, ...]]:
+def evaluate(rule: Rule, change: Change, now: Instant) -> tuple[Truth, tuple[str, ...]]:
     """Whether the rule's conditions hold for this event, and what was missing where that is unknown."""
     outcome: Truth = True
     missing: tuple[str, ...] = ()

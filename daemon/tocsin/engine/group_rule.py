@@ -12,7 +12,7 @@ from msgspec import structs
 
 from tocsin.engine.aggregates import Fields, Group
 from tocsin.engine.alert_instance import AlertInstance
-from tocsin.engine.alert_states import verdict
+from tocsin.engine.alert_states import evaluate
 from tocsin.engine.enriched_change import EnrichedChange, inform
 from tocsin.engine.groups import Groups, Table, label
 from tocsin.engine.instances import Step, transition
@@ -178,7 +178,7 @@ class GroupRuleRuntime(AlertRuntime):
 
     def verdicts(self, rule: Rule, now: Instant) -> list[tuple[Change, Truth]]:
         seen = (as_seen_by(rule, group, now.wall) for group in self._groups.of(rule, now.wall))
-        return [(change, verdict(rule, change, now)) for change in seen]
+        return [(change, evaluate(rule, change, now)) for change in seen]
 
     # --------------------------------------------------------------------------------------------------------- parts
 

@@ -197,7 +197,7 @@ def transition(
     )
 
 
-def standing(change: Change, account: Account | None = None) -> Change:
+def unchanged(change: Change, account: Account | None = None) -> Change:
     """The entity as it stands, nothing having happened: no edge is seen twice."""
     return msgspec.structs.replace(
         change,
@@ -210,5 +210,5 @@ def standing(change: Change, account: Account | None = None) -> Change:
 def before(change: Change) -> Change:
     """The entity as it stood until this change; as it is now, where it wasn't known."""
     if change.previous is None:
-        return standing(change)
+        return unchanged(change)
     return msgspec.structs.replace(change, events=(), state=change.previous, ended=False)

@@ -264,7 +264,7 @@ class SequenceRuleRuntime(RuleRuntime[PartialMatch]):
         return completed
 
     def _first(self, rule: Rule, sequel: Sequel, change: Change, now: Instant) -> Iterator[Transition]:
-        change, truth, missing = self._events.evaluate(rule, change, now)
+        change, truth, missing = self._events.count_and_evaluate(rule, change, now)
         if rule.if_unknown == "ignore":
             self._health.note(rule, truth, now.steady, missing)
         if truth is False or (truth is None and rule.if_unknown == "ignore"):

@@ -9,9 +9,9 @@ from tocsin.engine import alert_states
 from tocsin.engine.active_hours import OUT_OF_HOURS
 from tocsin.engine.alert_context import value_of
 from tocsin.engine.alert_instance import AlertInstance
-from tocsin.engine.alert_states import has_not_ended, lacks, selects, verdict
+from tocsin.engine.alert_states import evaluate, has_not_ended, lacks, selects
 from tocsin.engine.event_rule import EventRuleRuntime
-from tocsin.engine.instances import Step, before, standing, transition
+from tocsin.engine.instances import Step, before, transition, unchanged
 from tocsin.engine.keys import instance_key
 from tocsin.engine.model import ChangeOutcome, Transition
 from tocsin.engine.rule import Rule, Truth
@@ -43,7 +43,7 @@ class AlertRuntime(RuleRuntime[AlertInstance]):
         """One instance, by its key, after a change of its entity, or of the group that the change stands for."""
         instance = self._alert(rule.id, key)
         if only_note:
-            self._note(rule, verdict(rule, change, now), change, now)
+            self._note(rule, evaluate(rule, change, now), change, now)
             if instance is not None and instance.state != "inactive":
                 instance.see_value(value_of(rule, change))
             return NOTHING
@@ -52,7 +52,7 @@ class AlertRuntime(RuleRuntime[AlertInstance]):
             # Due before this change came: what the entity was then decides.
             out += self._passed(instance, before(change), now)
             instance = self._alert(rule.id, key)
-        truth = verdict(rule, change, now)
+        truth = evaluate(rule, change, now)
         self._note(rule, truth, change, now)
         self._judged(rule, key, change, now)
         if instance is None and truth is not True:
@@ -193,7 +193,7 @@ class StateRuleRuntime(AlertRuntime):
 
     def on_account(self, changes: Sequence[Change], outcome: ChangeOutcome, now: Instant) -> None:
         """Rules on orders and positions that read their account are judged again."""
-        outcome.transitions += self.standing(changes, now, self._rules.reading_account)
+        outcome.transitions += self.reevaluate_entities(changes, now, self._rules.reading_account)
 
     def on_time(self, now: Instant) -> Iterator[Transition]:
         """Rules whose truth changes as time passes."""
@@ -208,13 +208,13 @@ class StateRuleRuntime(AlertRuntime):
         if self._look_at is not None and self._look_at <= now.steady:
             self._look_at = None
             there = [
-                standing(change) for kind in self._rules.timed_kinds for change in self._world.live(kind)
+                unchanged(change) for kind in self._rules.timed_kinds for change in self._world.live(kind)
             ]
-            yield from self.standing(there, now, self._rules.timed)
+            yield from self.reevaluate_entities(there, now, self._rules.timed)
         elif due:
             found = map(self._world.get, dict.fromkeys(key for _, key in due))
-            there = [standing(change) for change in found if change is not None and not change.ended]
-            yield from self.standing(there, now, {rule for rule, _ in due})
+            there = [unchanged(change) for change in found if change is not None and not change.ended]
+            yield from self.reevaluate_entities(there, now, {rule for rule, _ in due})
 
     def look_anew(self, now: Instant) -> None:
         """All that goes by time is to be judged at the next `on_time`, whenever it may turn by itself."""
@@ -254,9 +254,9 @@ class StateRuleRuntime(AlertRuntime):
         there = self._live(rules)
         if venue is not None:
             there = (change for change in there if change.venue == venue)
-        yield from self.standing(there, now, {rule.id for rule in rules}, only_noted)
+        yield from self.reevaluate_entities(there, now, {rule.id for rule in rules}, only_noted)
 
-    def standing(
+    def reevaluate_entities(
         self, changes: Iterable[Change], now: Instant, rules: Container[str], only_noted: Collection[str] = ()
     ) -> Iterator[Transition]:
         """These entities as they stand, by these rules, one rule after the other.
@@ -286,18 +286,18 @@ class StateRuleRuntime(AlertRuntime):
     def _live(self, rules: Iterable[Rule]) -> Iterator[Change]:
         """Everything that lives of the kinds that these state rules watch, as it stands."""
         for kind in dict.fromkeys(kind for rule in rules if rule.is_level for kind in rule.kinds):
-            yield from map(standing, self._world.live(kind))
+            yield from map(unchanged, self._world.live(kind))
 
     def current(self, instance: AlertInstance, now: Instant) -> Change | None:  # noqa: ARG002 # as last told
         change = self._world.get(instance.entity)
-        return standing(change) if change is not None else None
+        return unchanged(change) if change is not None else None
 
     def verdicts(self, rule: Rule, now: Instant) -> list[tuple[Change, Truth]]:
         return [
             (change, truth)
             for kind in rule.kinds
-            for change in map(standing, self._world.live(kind))
-            if (truth := verdict(rule, change, now)) is not False or selects(rule, change, now)
+            for change in map(unchanged, self._world.live(kind))
+            if (truth := evaluate(rule, change, now)) is not False or selects(rule, change, now)
         ]
 
     def _judged(self, rule: Rule, key: str, change: Change, now: Instant) -> None:
@@ -322,7 +322,7 @@ class StateRuleRuntime(AlertRuntime):
         step = None
         if instance.state != "inactive" and change is not None:
             instance.see_value(value_of(rule, change))
-            because = alert_states.exists_no_more(rule, change, verdict(rule, change, now))
+            because = alert_states.exists_no_more(rule, change, evaluate(rule, change, now))
             if because is not None and instance.state in ("firing", "recovering"):
                 step = alert_states.resolve(instance, change, now, reason=because)
         if step is None:

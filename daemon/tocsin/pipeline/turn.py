@@ -71,7 +71,6 @@ class Turn:
             except ValueError as error:
                 why = f"{silence.matchers:.100}: {error}"
                 batch.unreadable.append(UnreadableRow(table="silences", key=(silence.id,), why=why))
-        self._engine.recall(Sample(row.series, row.instance, row.time, row.value) for row in samples)
 
         def leave() -> list[Transition]:
             gone = tuple(removed)
@@ -80,7 +79,13 @@ class Turn:
                 batch.gone += self._entities.venues_removed(name)
             return found
 
-        transitions, unreadable = self._engine.restore(saved, alive, now, leave)
+        transitions, unreadable = self._engine.restore(
+            saved,
+            alive,
+            now,
+            samples=[Sample(row.series, row.instance, row.time, row.value) for row in samples],
+            leave=leave,
+        )
         batch.unreadable += (
             UnreadableRow(table="instances", key=(row.rule, row.instance), why=why) for row, why in unreadable
         )

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from tocsin.alerts.wording import time_text
 from tocsin.engine import rule as rules
 from tocsin.engine import sequence_rule
-from tocsin.engine.event_rule import verdict
+from tocsin.engine.event_rule import evaluate
 from tocsin.engine.instances import kind_of
 from tocsin.engine.partial_match import First, PartialMatch
 from tocsin.engine.rule import Truth
@@ -82,7 +82,7 @@ class Sequels:
 
     def _judged(self, number: int, now: datetime, first: Change) -> tuple[Truth, str]:
         sequel = self._sequel
-        if verdict(self._rule, first, Instant(first.received, 0.0))[0] is False:
+        if evaluate(self._rule, first, Instant(first.received, 0.0))[0] is False:
             return None, "not asked: such an event begins no sequence"
         second = self._second(number, first)
         if second is not None:

@@ -7,7 +7,7 @@ import trio
 
 from tocsin.delivery.model import Message, Outcome
 from tocsin.engine.engine import Engine
-from tocsin.engine.model import ChangeOutcome, Saved, Transition
+from tocsin.engine.model import ChangeOutcome, Sample, Saved, Transition
 from tocsin.engine.rule import Rule
 from tocsin.entities import Entities
 from tocsin.events import Instant
@@ -37,9 +37,11 @@ class Traced(Engine):
         saved: Iterable[Saved],
         alive: Instant | None,
         now: Instant,
+        *,
+        samples: Iterable[Sample] = (),
         leave: Callable[[], Iterable[Transition]] = tuple,
     ) -> tuple[list[Transition], list[tuple[Saved, str]]]:
-        found, unreadable = super().restore(saved, alive, now, leave)
+        found, unreadable = super().restore(saved, alive, now, samples=samples, leave=leave)
         return self._keep(found), unreadable
 
     def reload(self, rules: Iterable[Rule], now: Instant) -> list[Transition]:
