@@ -12,26 +12,9 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any, TypeAlias
 
+from tocsin.engine.language.comparisons import Comparison, Joined, Normal, Stated, normal
 from tocsin.engine.language.condition import TreeCondition
-from tocsin.engine.language.tree import (
-    MIRRORED,
-    NEGATED,
-    Arithmetic,
-    Call,
-    Compare,
-    Constant,
-    Junction,
-    Listing,
-    Member,
-    Name,
-    Negative,
-    Node,
-    Not,
-    Ordering,
-    folded,
-    is_caseless,
-    walk,
-)
+from tocsin.engine.language.tree import Arithmetic, Call, Constant, Name, Negative, Node, walk
 from tocsin.engine.rule import Rule
 
 _MOST_PATHS = 16  # of one rule; beyond, an `or` isn't looked into
@@ -44,7 +27,7 @@ _CROSSING = {"crosses_above": True, "crosses_below": False}
 
 @dataclass(frozen=True, slots=True)
 class Among:
-    """The key's value is one of these; without case, where that tells nothing (`is_caseless`)."""
+    """The key's value is one of these; without case, where that tells nothing."""
 
     key: Node
     values: frozenset[Any]
@@ -85,30 +68,25 @@ def paths(rule: Rule) -> tuple[Path, ...]:
             trees.append(condition.tree)
         elif condition is not None:
             return ANYTHING
-    return _both(_paths(tree, negated=False) for tree in trees)
+    return _both(_paths(normal(tree)) for tree in trees)
 
 
 # ------------------------------------------------------------------------------------------- what joins conditions
 
 
-def _paths(node: Node, *, negated: bool) -> tuple[Path, ...]:
-    match node:
-        case Not():
-            return _paths(node.operand, negated=not negated)
-        case Junction():
-            join = _both if (node.word == "and") is not negated else _either
-            return join([_paths(part, negated=negated) for part in node.parts])
-        case Compare():
-            found = [_compared(left, operator, right, negated) for left, operator, right in node.pairs()]
-            return (_either if negated else _both)(found)
-        case Member():
-            return _member(node) if node.negated is negated else ANYTHING
-        case Call() if node.function in _CROSSING and not negated:
-            return _crossing(node)
-        case Call() if node.function in _FLAG_FUNCTIONS and _is_key(node.arguments[0]):
-            return _one(Among(node, frozenset({not negated})))
-        case Name() if node.type == "flag":
-            return _one(Among(node, frozenset({not negated})))
+def _paths(condition: Normal) -> tuple[Path, ...]:
+    match condition:
+        case Joined():
+            join = _both if condition.word == "and" else _either
+            return join([_paths(part) for part in condition.parts])
+        case Comparison():
+            return _compared(condition)
+        case Stated(Call() as call, negated=False) if call.function in _CROSSING:
+            return _crossing(call)
+        case Stated(Call() as call) if call.function in _FLAG_FUNCTIONS and _is_key(call.arguments[0]):
+            return _one(Among(call, frozenset({not condition.negated})))
+        case Stated(Name(type="flag") as name):
+            return _one(Among(name, frozenset({not condition.negated})))
     return ANYTHING
 
 
@@ -148,26 +126,17 @@ def _one(atom: Atom) -> tuple[Path, ...]:
     return ((atom,),)
 
 
-def _compared(left: Node, operator: Ordering, right: Node, negated: bool) -> tuple[Path, ...]:
-    if isinstance(left, Constant):
-        left, operator, right = right, MIRRORED[operator], left
-    if negated:
-        operator = NEGATED[operator]
-    if not isinstance(right, Constant) or not _is_key(left):
+def _compared(comparison: Comparison) -> tuple[Path, ...]:
+    key, operator, values = comparison.subject, comparison.operator, comparison.values
+    if not values or not _is_key(key):
         return ANYTHING
-    value = folded(right.value) if is_caseless(left) else right.value
     if operator == "==":
-        return _one(Among(left, frozenset({value})))
+        return _one(Among(key, frozenset(values)))
+    (value, *others) = values
     if operator == "!=":
-        return _one(Among(left, frozenset({not value}))) if isinstance(value, bool) else ANYTHING
-    return _one(Within(left, high=value) if operator in ("<", "<=") else Within(left, low=value))
-
-
-def _member(node: Member) -> tuple[Path, ...]:
-    if not _is_key(node.item) or not isinstance(node.options, Listing):
-        return ANYTHING
-    values = [option.value for option in node.options.items if isinstance(option, Constant)]
-    return _one(Among(node.item, frozenset(map(folded, values) if is_caseless(node.item) else values)))
+        one_flag = isinstance(value, bool) and not others
+        return _one(Among(key, frozenset({not value}))) if one_flag else ANYTHING
+    return _one(Within(key, high=value) if operator in ("<", "<=") else Within(key, low=value))
 
 
 def _crossing(node: Call) -> tuple[Path, ...]:

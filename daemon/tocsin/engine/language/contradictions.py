@@ -6,7 +6,8 @@ What has no sensible reading at all is an error. What only flutters or says noth
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from tocsin.engine.language.ranges import Bound, bounds_of, implies, never, overlap
+from tocsin.engine.language.comparisons import Joined, Normal, normal
+from tocsin.engine.language.ranges import Bound, bounds_of, exactly, implies, never, overlap
 from tocsin.engine.language.report import Report
 from tocsin.engine.language.tree import NEGATED, Compare, Junction, Node, conjuncts, text, walk
 from tocsin.errors import Place
@@ -67,13 +68,20 @@ def _always(key: str, tree: Node, report: Report) -> None:
                         f"`{text(left)} {operator} {text(right)}` compares a value with itself: it is {'always' if same else 'never'} so",
                         right.place, "compare it with another value",
                     )  # fmt: skip
-        elif isinstance(part, Junction) and part.word == "or":
-            bounds = [bounds_of([alternative]) for alternative in part.parts]
-            if all(len(each) == 1 and len(each[0].values) == 1 for each in bounds):
-                negated = [replace(each[0], operator=NEGATED[each[0].operator]) for each in bounds]
-                if found := never(negated):
-                    first, second = (bounds[negated.index(each)][0] for each in found)
-                    report.under(key).warning(
-                        f"`{first}` or `{second}`: one of them always holds", second.place,
-                        "write `and` if both must hold",
-                    )  # fmt: skip
+    _one_of_them(key, normal(tree), report)
+
+
+def _one_of_them(key: str, condition: Normal, report: Report) -> None:
+    if not isinstance(condition, Joined):
+        return
+    bounds = [exactly(part) for part in condition.parts] if condition.word == "or" else []
+    if bounds and all(len(each) == 1 and len(each[0].values) == 1 for each in bounds):
+        negated = [replace(each[0], operator=NEGATED[each[0].operator]) for each in bounds]
+        if found := never(negated):
+            first, second = (bounds[negated.index(each)][0] for each in found)
+            report.under(key).warning(
+                f"`{first}` or `{second}`: one of them always holds", second.place,
+                "write `and` if both must hold",
+            )  # fmt: skip
+    for part in condition.parts:
+        _one_of_them(key, part, report)

@@ -4,22 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tocsin.engine.language.tree import (
-    MIRRORED,
-    NEGATED,
-    Compare,
-    Constant,
-    Listing,
-    Member,
-    Node,
-    Not,
-    Ordering,
-    constant_text,
-    folded,
-    folds,
-    is_caseless,
-    text,
-)
+from tocsin.engine.language.comparisons import Comparison, Joined, Normal, normal
+from tocsin.engine.language.tree import Node, Ordering, constant_text, text
 from tocsin.errors import Place
 
 
@@ -134,7 +120,7 @@ def implies(together: Sequence[Bound], ends: Sequence[Node]) -> bool:
     for bound in together:
         ranges.setdefault(bound.subject, Range()).narrow(bound)
     for part in ends:
-        needed = list(bounds(part))
+        needed = exactly(normal(part))
         if not needed or not all(
             bound.subject in ranges and ranges[bound.subject].implies(bound) for bound in needed
         ):
@@ -146,7 +132,7 @@ def overlap(together: Sequence[Bound], ends: Sequence[Node]) -> tuple[Bound, Bou
     """A bound of each side, of one subject, where `ends` can hold while those bounds do; None where they can't both,
     or where `ends` are about anything else too.
     """
-    needed = [list(bounds(part)) for part in ends]
+    needed = [exactly(normal(part)) for part in ends]
     subjects = {bound.subject for bound in together}
     if not all(each and all(bound.subject in subjects for bound in each) for each in needed):
         return None
@@ -158,33 +144,28 @@ def overlap(together: Sequence[Bound], ends: Sequence[Node]) -> tuple[Bound, Bou
 
 def bounds_of(conjuncts: Sequence[Node]) -> list[Bound]:
     """The comparisons with constants that hold whenever all the parts do."""
-    return [bound for part in conjuncts for bound in bounds(part)]
+    return [bound for part in conjuncts for bound in _bounds(normal(part)) if bound is not None]
 
 
-def bounds(node: Node) -> Iterator[Bound]:
-    """The comparisons with constants that hold whenever the node does; of any other node none."""
-    if isinstance(node, Compare):
-        for left, operator, right in node.pairs():
-            yield from _bound(left, operator, right)
-    elif isinstance(node, Member) and isinstance(node.options, Listing) and node.item.type != "event":
-        values = tuple(option.value for option in node.options.items if isinstance(option, Constant))
-        compared = tuple(map(folded, values)) if is_caseless(node.item) else values
-        yield Bound(text(node.item), "!=" if node.negated else "==", compared, node.place, values)
-    elif isinstance(node, Not) and isinstance(node.operand, Member):
-        inner = node.operand
-        yield from bounds(Member(inner.item, inner.options, not inner.negated, inner.place))
-    elif isinstance(node, Not) and isinstance(node.operand, Compare) and len(node.operand.operators) == 1:
-        left, right = node.operand.operands
-        yield from _bound(left, NEGATED[node.operand.operators[0]], right)
+def exactly(condition: Normal) -> list[Bound]:
+    """The comparisons with constants that it is made of, all of which must hold; none where it is anything else too."""
+    bounds = list(_bounds(condition))
+    found = [bound for bound in bounds if bound is not None]
+    return found if len(found) == len(bounds) else []
 
 
-def _bound(left: Node, operator: Ordering, right: Node) -> Iterator[Bound]:
-    if isinstance(left, Constant):
-        left, operator, right = right, MIRRORED[operator], left
-    # What happened is several names at once: two that differ don't exclude each other.
-    if isinstance(right, Constant) and not isinstance(left, Constant) and left.type != "event":
-        value = folded(right.value) if folds(left, right) else right.value
-        yield Bound(text(left), operator, (value,), right.place, (right.value,))
+def _bounds(condition: Normal) -> Iterator[Bound | None]:
+    """Of each part that must hold its bound; None of one that is no comparison with constants."""
+    match condition:
+        case Joined(word="and"):
+            for part in condition.parts:
+                yield from _bounds(part)
+        case Comparison(values=(_, *_)) if condition.subject.type != "event":
+            # What happened is several names at once: two that differ don't exclude each other.
+            name = text(condition.subject)
+            yield Bound(name, condition.operator, condition.values, condition.place, condition.written)
+        case _:
+            yield None
 
 
 def _holds(value: Any, bound: Bound) -> bool:

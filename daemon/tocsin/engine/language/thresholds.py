@@ -3,22 +3,9 @@
 from collections.abc import Iterator
 from typing import Literal
 
+from tocsin.engine.language.comparisons import Comparison, Joined, Normal, Stated, normal
 from tocsin.engine.language.functions import needs_of
-from tocsin.engine.language.tree import (
-    MIRRORED,
-    NEGATED,
-    Call,
-    Compare,
-    Constant,
-    Junction,
-    Member,
-    Name,
-    Node,
-    Not,
-    Ordering,
-    children,
-    text,
-)
+from tocsin.engine.language.tree import MIRRORED, Call, Constant, Name, Node, Ordering, children, text
 
 Worse = Literal["lowest", "highest"]
 
@@ -27,7 +14,7 @@ def spoken_of(tree: Node | None, chosen: str | None) -> tuple[str | None, Worse]
     """The field `chosen`, else the first number compared in the condition; and its worse end: the lowest where it must
     be below. The worse end of a chosen field that isn't compared is that of the first which is.
     """
-    found = list(_compared(tree, negated=False)) if tree else []
+    found = list(_compared(normal(tree))) if tree else []
     if not found:
         return chosen, "highest"
     first, end = found[0]
@@ -36,21 +23,16 @@ def spoken_of(tree: Node | None, chosen: str | None) -> tuple[str | None, Worse]
     return chosen, next((worse for name, worse in found if name == chosen), end)
 
 
-def _compared(node: Node, *, negated: bool) -> Iterator[tuple[str, Worse]]:
-    if isinstance(node, Not):
-        yield from _compared(node.operand, negated=not negated)
-    elif isinstance(node, Junction):
-        for part in node.parts:
-            yield from _compared(part, negated=negated)
-    elif isinstance(node, Compare):
-        for left, operator, right in node.pairs():
-            held = NEGATED[operator] if negated else operator
-            yield from _in(left, held)
-            yield from _in(right, MIRRORED[held])
-    elif isinstance(node, Member):
-        yield from _in(node.item, "==")
-    elif isinstance(node, Call) and node.function in ("crosses_above", "crosses_below"):
-        yield from _in(node.arguments[0], "<" if node.function == "crosses_below" else ">")
+def _compared(condition: Normal) -> Iterator[tuple[str, Worse]]:
+    match condition:
+        case Joined():
+            for part in condition.parts:
+                yield from _compared(part)
+        case Comparison():
+            yield from _in(condition.subject, condition.operator)
+            yield from _in(condition.other, MIRRORED[condition.operator])
+        case Stated(Call() as call) if call.function in ("crosses_above", "crosses_below"):
+            yield from _in(call.arguments[0], "<" if call.function == "crosses_below" else ">")
 
 
 # By how much it is below its highest: the more, the lower it is.
