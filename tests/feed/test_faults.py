@@ -473,9 +473,9 @@ async def test_a_peer_that_takes_nothing_from_us_is_noticed(tmp_path):
 
 async def test_a_cancelled_send_leaves_no_torn_frame_behind():
     """The stream is closed under it: nothing can be sent into half a frame."""
-    from tocsin.feed.outside import Lost
+    from tocsin.feed.errors import Lost
     from tocsin.feed.share import LoopTime
-    from tocsin.feed.urls import parse_target
+    from tocsin.feed.transport import parse_target
     from tocsin.feed.websocket import Limits, open_websocket
 
     async def script(peer):

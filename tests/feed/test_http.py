@@ -10,8 +10,8 @@ import trio
 import trustme
 
 from support.fault_server import GONE, serving
+from tocsin.feed.errors import HttpFailed
 from tocsin.feed.http import Http
-from tocsin.feed.outside import HttpFailed
 from tocsin.venues.base import HttpRequest
 
 pytestmark = pytest.mark.real

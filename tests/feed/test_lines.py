@@ -8,8 +8,8 @@ import trustme
 
 from support.fake_venue import HASTY, FakeAdapter, feeding
 from support.fault_server import proxied, serving
+from tocsin.feed.errors import Lost, UnreadableMessage
 from tocsin.feed.lines import LineConnection
-from tocsin.feed.outside import Lost, Unreadable
 from tocsin.feed.share import LoopTime
 
 pytestmark = pytest.mark.real
@@ -35,7 +35,7 @@ async def read_lines(*chunks: bytes, longest: int = 20) -> list[str]:
             while not (found and found[-1].startswith("lost")):
                 try:
                     found.append(await connection.receive())
-                except Unreadable as unreadable:
+                except UnreadableMessage as unreadable:
                     found.append(f"unreadable: {unreadable}")
                 except Lost as lost:
                     found.append(f"lost: {lost}, {'clean' if lost.clean else 'torn'}")

@@ -9,17 +9,13 @@ import trio
 import trustme
 
 from support.fake_venue import Lines
-from tocsin.feed.backoff import Backoff, Proof
-from tocsin.feed.complaints import Complaints
-from tocsin.feed.connection import split_messages
+from tocsin.feed.complaints import Complaints, Flood
+from tocsin.feed.context import Backoff, Proof
 from tocsin.feed.credentials import CredentialStore
-from tocsin.feed.flood import Flood
-from tocsin.feed.outside import ConnectFailed, HandshakeRejected, Lost, foremost, text_of
-from tocsin.feed.outside import Unreadable as UnreadableMessage
-from tocsin.feed.transport import Names, own_lookups, tls_context
-from tocsin.feed.urls import parse_target, redirected
-from tocsin.feed.websocket import WebSocket
-from tocsin.feed.words import one_line
+from tocsin.feed.errors import ConnectFailed, HandshakeRejected, Lost, UnreadableMessage, foremost, text_of
+from tocsin.feed.link_status import one_line
+from tocsin.feed.transport import Names, own_lookups, parse_target, redirected, tls_context
+from tocsin.feed.websocket import WebSocket, split_messages
 from tocsin.secrets import Masker
 from tocsin.venues.base import Unreadable
 from tocsin.venues.decoding import mended

@@ -6,8 +6,8 @@ import pytest
 import trio
 
 from support.fault_server import BINARY, CLOSE, PING, PONG, TEXT, frame
-from tocsin.feed.frames import MOST_FRAGMENTS, Frames
 from tocsin.feed.share import LoopTime, Share, Unbearable, metered
+from tocsin.feed.tap import MOST_FRAGMENTS, Frames
 
 WHOLE = [
     frame(TEXT, b"{}"),

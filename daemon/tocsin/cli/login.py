@@ -122,7 +122,7 @@ async def _drive(venue: Any, store: Any, steps: Any) -> None:
     """Make a sign-in's requests, keeping what it asks to keep."""
     from tocsin.feed.http import Http
     from tocsin.feed.model import Timings
-    from tocsin.feed.signin import drive
+    from tocsin.feed.session import drive
 
     async def pause(why: str) -> None:
         click.echo(f"waiting: {why}")

@@ -1,19 +1,28 @@
-"""What every connection can do, whatever its framing; and taking apart what arrived glued together."""
+"""A way to one venue: what it can do, and how it is opened for an adapter's endpoint.
 
-import re
-from collections.abc import Iterator
+The scheme of the URL decides: WebSocket, or lines over TCP or TLS; one redirect is followed where the endpoint allows it.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Protocol
 
-# A JSON text can't hold a closing bracket, a line end and an opening bracket in a row: between two values of one
-# document stands a comma. So what this matches separates two documents, also where they are printed over many lines.
-_BETWEEN = re.compile(r"(?<=[}\]])[ \t]*\r\n\s*(?=[{\[])")
+from tocsin.feed.errors import HandshakeRejected
+from tocsin.feed.lines import open_lines
+from tocsin.feed.model import Timings
+from tocsin.feed.share import LoopTime
+from tocsin.feed.transport import Target, parse_target, redirected, tls_context
+from tocsin.feed.websocket import Limits, open_websocket
+from tocsin.venues.base import Endpoint, VenueSettings
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 class Connection(Protocol):
     """A way to one venue, open. `receive` may be cancelled without loss; a cancelled `send` ends the connection."""
 
     async def receive(self) -> str:
-        """The next message. Lost when there will be none; Unreadable where one had to be left out."""
+        """The next message. Lost when there will be none; UnreadableMessage where one had to be left out."""
         ...
 
     async def send(self, text: str) -> None:
@@ -25,11 +34,61 @@ class Connection(Protocol):
         ...
 
 
-def split_messages(text: str) -> Iterator[str]:
-    """The messages in one text frame, one by one: some gateways pass on several CRLF-ended ones at once."""
-    text = text.rstrip("\r\n")
-    begin = 0
-    for between in _BETWEEN.finditer(text):
-        yield text[begin : between.start()]
-        begin = between.end()
-    yield text[begin:]
+@asynccontextmanager
+async def open_connection(
+    endpoint: Endpoint, settings: VenueSettings, timings: Timings, loop_time: LoopTime
+) -> AsyncIterator[Connection]:
+    """Hold that socket open. ConnectFailed, HandshakeRejected where it doesn't come about."""
+    target = parse_target(endpoint.url)
+    tls = tls_context(settings.tls_ca) if target.tls else None
+    connect_within = settings.connect_timeout.total_seconds()
+    async with AsyncExitStack() as stack:
+        if target.scheme in ("tcp", "tls"):
+            yield await stack.enter_async_context(
+                open_lines(
+                    target,
+                    tls=tls,
+                    connect_within=connect_within,
+                    longest=settings.max_message_size,
+                    send_within=timings.send,
+                    close_within=timings.close,
+                    loop_time=loop_time,
+                )
+            )
+            return
+        limits = Limits(
+            connect=connect_within,
+            close=timings.close,
+            ping_every=settings.ping_every.total_seconds(),
+            message=settings.max_message_size,
+        )
+        headers = _headers(endpoint, settings)
+        try:
+            opened = await stack.enter_async_context(
+                open_websocket(target, headers=headers, tls=tls, limits=limits, loop_time=loop_time)
+            )
+        except HandshakeRejected as rejected:
+            elsewhere = _elsewhere(endpoint, target, rejected)
+            if elsewhere is None:
+                raise
+            opened = await stack.enter_async_context(
+                open_websocket(elsewhere, headers=headers, tls=tls, limits=limits, loop_time=loop_time)
+            )
+        yield opened
+
+
+def _headers(endpoint: Endpoint, settings: VenueSettings) -> dict[str, str]:
+    """The endpoint's own win over the settings'; `Origin` is sent when either says so, also empty."""
+    headers = {name.lower(): value for name, value in settings.headers.items()}
+    headers |= {name.lower(): value for name, value in endpoint.headers.items()}
+    origin = endpoint.origin if endpoint.origin is not None else settings.origin
+    if origin is not None:
+        headers["origin"] = origin
+    return headers
+
+
+def _elsewhere(endpoint: Endpoint, target: Target, rejected: HandshakeRejected) -> Target | None:
+    location = rejected.response.headers.get("location")
+    if not (endpoint.follow_redirect and rejected.response.status in _REDIRECTS and location):
+        return None
+    return redirected(target, location)

@@ -6,7 +6,7 @@ import zlib
 import httpx
 import trio
 
-from tocsin.feed.outside import ConnectFailed, HttpFailed
+from tocsin.feed.errors import ConnectFailed, HttpFailed
 from tocsin.feed.transport import in_words, tls_context
 from tocsin.venues.base import HttpRequest, HttpResponse
 

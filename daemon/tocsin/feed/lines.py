@@ -6,10 +6,9 @@ from contextlib import asynccontextmanager
 
 import trio
 
-from tocsin.feed.outside import Lost, Unreadable, text_of
+from tocsin.feed.errors import Lost, UnreadableMessage, text_of
 from tocsin.feed.share import LoopTime, Share, Unbearable
-from tocsin.feed.transport import close_at_once, open_stream
-from tocsin.feed.urls import Target
+from tocsin.feed.transport import Target, close_at_once, open_stream
 
 _END = b"\r\n"
 _BUFFER = 65536  # bytes read at once
@@ -59,7 +58,7 @@ class LineConnection:
                 return text_of(line, "a message")
 
     def _next_line(self) -> bytes | None:
-        """A whole line, if there is one; Unreadable at the end of one that was too long."""
+        """A whole line, if there is one; UnreadableMessage at the end of one that was too long."""
         end = self._buffer.find(_END, max(self._searched - 1, 0))
         too_long = (len(self._buffer) if end < 0 else end) + self._skipped > self._longest
         if end < 0:
@@ -73,7 +72,7 @@ class LineConnection:
             size, start = self._skipped, self._start
             del self._buffer[: len(_END)]
             self._skipped, self._start = 0, b""
-            raise Unreadable(
+            raise UnreadableMessage(
                 f"a message of {size} bytes, larger than max_message_size ({self._longest}), was left out",
                 start.decode("utf-8", "replace"),
             )

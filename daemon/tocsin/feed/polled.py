@@ -6,15 +6,13 @@ from typing import NoReturn
 import trio
 
 from tocsin.events import KINDS, Observed, SnapshotBegins, SnapshotEnds
-from tocsin.feed.connection import Connection
-from tocsin.feed.conversation import Conversation
-from tocsin.feed.dial import open_connection
-from tocsin.feed.failures import is_new, is_unauthorized, wait_after
+from tocsin.feed.connection import Connection, open_connection
+from tocsin.feed.context import Shared, is_new, is_unauthorized, wait_after
+from tocsin.feed.errors import Lost, OutsideError
 from tocsin.feed.model import Received
-from tocsin.feed.outside import Lost, OutsideError
 from tocsin.feed.session import SessionKeeper
 from tocsin.feed.share import metered
-from tocsin.feed.shared import Shared
+from tocsin.feed.socket_session import Conversation
 from tocsin.venues.base import Endpoint, Session
 
 _CYCLE = "cycle"

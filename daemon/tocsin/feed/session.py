@@ -1,6 +1,6 @@
 """One venue's session: signed in afresh for every connection, renewed when due, paced when it doesn't work."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import NoReturn
 
@@ -8,9 +8,19 @@ import trio
 
 from tocsin.answers import LONGEST_WAIT
 from tocsin.events import from_iso
-from tocsin.feed.shared import Shared
-from tocsin.feed.signin import sign_in
-from tocsin.venues.base import Malformed, Session, SignInFailed, SignInRefused
+from tocsin.feed.context import Shared
+from tocsin.feed.errors import HttpFailed
+from tocsin.venues.base import (
+    HttpRequest,
+    HttpResponse,
+    Keep,
+    Malformed,
+    Pause,
+    Session,
+    SignIn,
+    SignInFailed,
+    SignInRefused,
+)
 
 _NAP = 30.0  # seconds; the wall-clock is looked at so often, it may have been set
 _SHORTEST_TOKEN = 8  # characters; what is shorter in kept values is no secret worth hiding
@@ -94,11 +104,8 @@ class SessionKeeper:
         if rejected is not None:
             kept = {key: value for key, value in kept.items() if value != rejected.token}
         try:
-            session = await sign_in(
-                shared.adapter,
-                shared.settings,
-                kept,
-                shared.clock.now().wall,
+            session = await drive(
+                shared.adapter.sign_in(shared.settings, kept, shared.clock.now().wall),
                 request=shared.http,
                 keep=self._keep,
                 try_to_keep=self._try_to_keep,
@@ -161,3 +168,42 @@ def _is_plain(value: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+async def drive(
+    steps: SignIn,
+    *,
+    request: Callable[[HttpRequest], Awaitable[HttpResponse]],
+    keep: Callable[[Mapping[str, str]], Awaitable[None]],
+    try_to_keep: Callable[[], Awaitable[None]],
+    pause: Callable[[str], Awaitable[None]],
+) -> Session:
+    """The session that the steps come to. SignInRefused, or SignInFailed (also where a request failed).
+
+    `keep` stores on the disk before it gives other tasks a turn: a refresh token is used up by its answer. Before one is
+    sent `try_to_keep` finds out whether that would work.
+    `pause` is told why a wait is needed, before it.
+    """
+    answer: HttpResponse | None = None
+    try:
+        while True:
+            try:
+                step = steps.send(answer)
+            except StopIteration as done:
+                session: Session = done.value
+                return session
+            answer = None
+            match step:
+                case HttpRequest():
+                    if step.spends:
+                        await try_to_keep()
+                    answer = await request(step)
+                case Keep():
+                    await keep(step.values)
+                case Pause():
+                    await pause(step.why)
+                    await trio.sleep(step.seconds)
+    except HttpFailed as failed:
+        raise SignInFailed(str(failed)) from failed
+    finally:
+        steps.close()

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import trio
 
-from tocsin.feed.standing import Standing
+from tocsin.feed.link_status import Standing
 from tocsin.quantities import duration_text
 
 _SLOW = 1.0  # seconds that the queue may take before the wait counts as ours

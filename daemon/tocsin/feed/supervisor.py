@@ -10,18 +10,17 @@ import trio
 
 from tocsin.clock import Clock
 from tocsin.errors import leaves
-from tocsin.feed.backoff import Proof, Retry
 from tocsin.feed.complaints import Complaints
+from tocsin.feed.context import Proof, Retry, Shared
 from tocsin.feed.credentials import CredentialStore
 from tocsin.feed.http import Http
+from tocsin.feed.link_status import Standing
 from tocsin.feed.live import run_live
 from tocsin.feed.model import Log, Sink, Timings, VenueFeed
 from tocsin.feed.polled import run_polled
 from tocsin.feed.recorder import Recorder
 from tocsin.feed.share import LoopTime
-from tocsin.feed.shared import Shared
 from tocsin.feed.silence import Patience, Silence
-from tocsin.feed.standing import Standing
 from tocsin.feed.transport import own_lookups
 from tocsin.secrets import Masker
 

@@ -6,6 +6,7 @@ pings after our Close, lets an error of its reader cancel whoever opened the con
 `_Guard`, which turns its crash into data, and all bytes pass through `Tap`, which remembers what they tell.
 """
 
+import re
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -16,18 +17,19 @@ import trio
 from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnection, wrap_client_stream
 from wsproto.utilities import LocalProtocolError
 
-from tocsin.feed.connection import split_messages
-from tocsin.feed.outside import ConnectFailed, HandshakeRejected, Lost, text_of
+from tocsin.feed.errors import ConnectFailed, HandshakeRejected, Lost, text_of
 from tocsin.feed.share import LoopTime, metered
 from tocsin.feed.tap import Tap
-from tocsin.feed.transport import close_at_once, open_stream
-from tocsin.feed.urls import Target
+from tocsin.feed.transport import Target, close_at_once, open_stream
 
 _BUFFER = 65536  # bytes read at once
 _CLEAN = frozenset({1000, 1001, 1005})  # normal, going away, no code given (RFC 6455, 7.4.1)
 _BROKEN = frozenset({1002, 1007})  # protocol error, not UTF-8
 _POLICY = 1008
 _TOO_BIG = 1009
+# A JSON text can't hold a closing bracket, a line end and an opening bracket in a row: between two values of one
+# document stands a comma. So what this matches separates two documents, also where they are printed over many lines.
+_BETWEEN = re.compile(r"(?<=[}\]])[ \t]*\r\n\s*(?=[{\[])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,16 @@ class WebSocket:
         if closed.code in _BROKEN:  # wsproto says so of what it can't read; a venue might say it of us
             return Lost(f"the WebSocket protocol was broken: {closed.code} {closed.name}{said}")
         return Lost(f"closed by the venue: {closed.code} {closed.name}{said}", clean=closed.code in _CLEAN)
+
+
+def split_messages(text: str) -> Iterator[str]:
+    """The messages in one text frame, one by one: some gateways pass on several CRLF-ended ones at once."""
+    text = text.rstrip("\r\n")
+    begin = 0
+    for between in _BETWEEN.finditer(text):
+        yield text[begin : between.start()]
+        begin = between.end()
+    yield text[begin:]
 
 
 @asynccontextmanager

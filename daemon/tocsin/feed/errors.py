@@ -41,7 +41,7 @@ class Lost(OutsideError):
         self.clean = clean
 
 
-class Unreadable(OutsideError):
+class UnreadableMessage(OutsideError):
     """One message can't be read (not UTF-8, a line too long); the connection goes on. `raw` is what there is of it."""
 
     def __init__(self, reason: str, raw: str = "") -> None:
@@ -50,7 +50,7 @@ class Unreadable(OutsideError):
 
 
 def text_of(message: bytes, what: str) -> str:
-    """A message's text. Raises Unreadable for what isn't UTF-8.
+    """A message's text. Raises UnreadableMessage for what isn't UTF-8.
 
     In what looks like JSON a piece of a character becomes what JSON writes for half of one: that the decoder mends, and tells.
     """
@@ -59,7 +59,7 @@ def text_of(message: bytes, what: str) -> str:
     except UnicodeDecodeError:
         if message.lstrip()[:1] in (b"{", b"["):
             return message.decode(errors=_HALF_OF_A_CHARACTER)
-        raise Unreadable(f"{what} that is not UTF-8", repr(message[:_BODY_SHOWN])) from None
+        raise UnreadableMessage(f"{what} that is not UTF-8", repr(message[:_BODY_SHOWN])) from None
 
 
 class CredentialsRefused(OutsideError):

@@ -3,7 +3,7 @@
 import trio
 
 from tocsin.clock import ManualClock
-from tocsin.feed.standing import Standing
+from tocsin.feed.link_status import Standing
 from tocsin.secrets import Masker
 
 

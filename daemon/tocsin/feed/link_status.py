@@ -11,7 +11,6 @@ from msgspec import UNSET, UnsetType
 from tocsin.clock import Clock
 from tocsin.events import Instant, Observation, Occurrence, Venue
 from tocsin.feed.model import Log, Received, Sink
-from tocsin.feed.words import one_line
 from tocsin.secrets import Masker
 
 Status: TypeAlias = Literal["connecting", "connected", "silent", "disconnected", "auth_failed", "refused"]
@@ -21,6 +20,7 @@ Event: TypeAlias = Literal[
 ]  # fmt: skip
 
 
+_LONGEST = 400  # characters of a text that is shown
 _TELL_AFTER = 10.0  # seconds in which nothing of a venue was handed on, though it spoke
 
 
@@ -254,3 +254,10 @@ class Standing:
             state=state, event=f"venue.{event}" if event else None, origin="synthetic", time=now.wall
         )
         await self._sink.put(Received(venue=self._venue, observed=(told,), at=now, raw=raw))
+
+
+def one_line(text: str, masker: Masker) -> str:
+    """What a venue or an error says, safe in a log, a message, a terminal."""
+    plain = "".join(character if character.isprintable() else " " for character in masker.mask(text))
+    plain = " ".join(plain.split())
+    return plain if len(plain) <= _LONGEST else plain[: _LONGEST - 1] + "…"
