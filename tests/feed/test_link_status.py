@@ -3,7 +3,7 @@
 import trio
 
 from tocsin.clock import ManualClock
-from tocsin.feed.link_status import Standing
+from tocsin.feed.link_status import LinkStatus
 from tocsin.secrets import Masker
 
 
@@ -23,23 +23,23 @@ class Nothing:
     warning = error = debug = info
 
 
-async def _messages(standing, clock, *seconds, handed_on):
+async def _messages(link, clock, *seconds, handed_on):
     for passed in seconds:
-        standing.last_message = clock.advance(passed)
-        await standing.heard(standing.last_message, handed_on=handed_on)
+        link.last_message = clock.advance(passed)
+        await link.heard(link.last_message, handed_on=handed_on)
 
 
 def test_a_venue_that_speaks_of_nothing_has_spoken_all_the_same():
     clock, sink = ManualClock(), Sink()
-    standing = Standing("fx", sink=sink, clock=clock, masker=Masker(), log=Nothing())
+    link = LinkStatus("fx", sink=sink, clock=clock, masker=Masker(), log=Nothing())
 
     async def run():
-        await _messages(standing, clock, 1.0, 1.0, 7.0, handed_on=False)
+        await _messages(link, clock, 1.0, 1.0, 7.0, handed_on=False)
         assert not sink.told
-        await _messages(standing, clock, 1.0, 1.0, 8.0, handed_on=False)
+        await _messages(link, clock, 1.0, 1.0, 8.0, handed_on=False)
         assert [state.last_message for state in sink.told] == [clock.now().wall.replace(second=10)]
-        await _messages(standing, clock, 9.0, handed_on=True)
-        await _messages(standing, clock, 9.0, handed_on=False)
+        await _messages(link, clock, 9.0, handed_on=True)
+        await _messages(link, clock, 9.0, handed_on=False)
         assert len(sink.told) == 1, "what was handed on has said it"
 
     trio.run(run)

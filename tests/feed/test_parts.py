@@ -14,7 +14,7 @@ from tocsin.feed.context import Backoff, Proof
 from tocsin.feed.credentials import CredentialStore
 from tocsin.feed.errors import ConnectFailed, HandshakeRejected, Lost, UnreadableMessage, foremost, text_of
 from tocsin.feed.link_status import one_line
-from tocsin.feed.transport import Names, own_lookups, parse_target, redirected, tls_context
+from tocsin.feed.transport import HostResolver, parse_target, redirected, tls_context, use_own_resolver
 from tocsin.feed.websocket import WebSocket, split_messages
 from tocsin.secrets import Masker
 from tocsin.venues.base import Unreadable
@@ -48,7 +48,7 @@ def test_after_short_lives_a_connection_must_prove_itself_longer_and_longer():
 
 
 class Told:
-    """A standing that notes what is complained of."""
+    """A link that notes what is complained of."""
 
     def __init__(self):
         self.said = []
@@ -63,7 +63,7 @@ async def test_a_field_that_cant_be_read_is_told_once_an_hour_with_its_count(aut
     complaints = Complaints(told, every=60, parts_every=3600)
     field, row = Unreadable("order.stop", "not a number"), Unreadable("order.list[]", "no id", row=True)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(complaints.tell_held)
+        nursery.start_soon(complaints.tell_suppressed)
         for minute in range(90):
             for _ in range(10):
                 await complaints.unreadable(field, f"raw {minute}")
@@ -267,7 +267,7 @@ async def test_names_are_looked_up_few_at_once_for_each_host(monkeypatch):
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 1))]
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    names = Names()
+    names = HostResolver()
     try:
         with trio.fail_after(5):
             for _ in range(4):
@@ -281,11 +281,11 @@ async def test_names_are_looked_up_few_at_once_for_each_host(monkeypatch):
 
 
 async def test_our_lookups_are_used_unless_others_were_chosen():
-    own_lookups()
+    use_own_resolver()
     ours = trio.socket.set_custom_hostname_resolver(None)
-    assert isinstance(ours, Names)
+    assert isinstance(ours, HostResolver)
     trio.socket.set_custom_hostname_resolver(ours)
-    own_lookups()
+    use_own_resolver()
     assert trio.socket.set_custom_hostname_resolver(None) is ours
 
 

@@ -1,4 +1,4 @@
-"""A venue that gives a picture and closes: cycles, missed ones, and what they make of the pictures."""
+"""A venue that gives a snapshot and closes: cycles, missed ones, and what they make of the snapshots."""
 
 from dataclasses import replace
 
@@ -17,12 +17,12 @@ def ws(server: FaultServer) -> str:
     return f"ws://127.0.0.1:{server.port}/ws"
 
 
-async def give_picture(peer: Peer) -> None:
+async def give_snapshot(peer: Peer) -> None:
     await peer.accept()
-    await finish_picture(peer)
+    await finish_snapshot(peer)
 
 
-async def finish_picture(peer: Peer) -> None:
+async def finish_snapshot(peer: Peer) -> None:
     await peer.send({"hello": 1})
     await peer.send({"account": "a1"})
     await peer.send({"order": "o1"})
@@ -31,7 +31,7 @@ async def finish_picture(peer: Peer) -> None:
 
 
 def shape(told) -> list[str]:
-    """The pictures as they arrived."""
+    """The snapshots as they arrived."""
     words = []
     for received in told.received:
         for item in received.observed:
@@ -51,8 +51,8 @@ FIRST = ["begins after a gap", "account", "order", "ends", "venue.connected"]
 NEXT = ["begins live", "account", "order", "ends"]
 
 
-async def test_each_complete_cycle_is_a_picture_and_connected_is_told_once(tmp_path):
-    async with serving(give_picture) as server, feeding(tmp_path) as feed:
+async def test_each_complete_cycle_is_a_snapshot_and_connected_is_told_once(tmp_path):
+    async with serving(give_snapshot) as server, feeding(tmp_path) as feed:
         await feed.venue(FakeAdapter(polled=True), ws(server), silent_after="30s")
         await server.had(4)
         assert shape(feed.told)[:13] == FIRST + NEXT + NEXT
@@ -78,11 +78,11 @@ async def never_end(peer):
     await peer.serve_politely()
 
 
-async def test_a_cycle_missed_in_any_way_is_an_outage_and_the_next_picture_comes_after_a_gap(tmp_path):
+async def test_a_cycle_missed_in_any_way_is_an_outage_and_the_next_snapshot_comes_after_a_gap(tmp_path):
     faults = [close_before_any_account, break_off, never_end]
 
     async def script(peer):
-        await (faults[peer.number - 1] if 1 <= peer.number <= len(faults) else give_picture)(peer)
+        await (faults[peer.number - 1] if 1 <= peer.number <= len(faults) else give_snapshot)(peer)
 
     async with serving(script) as server, feeding(tmp_path) as feed:
         await feed.venue(
@@ -110,7 +110,7 @@ async def test_silence_counts_from_the_last_complete_cycle(tmp_path):
         if peer.number == 1:
             await peer.accept()
             await silent.wait()
-        await (give_picture if peer.number != 1 else finish_picture)(peer)
+        await (give_snapshot if peer.number != 1 else finish_snapshot)(peer)
 
     async with serving(script) as server, feeding(tmp_path) as feed:
         await feed.venue(FakeAdapter(polled=True), ws(server), poll="300ms")
@@ -132,7 +132,7 @@ async def test_each_cycle_signs_in(tmp_path):
 
     async def script(peer):
         paths.append(peer.path)
-        await give_picture(peer)
+        await give_snapshot(peer)
 
     async with serving(script) as server, feeding(tmp_path) as feed:
         await feed.venue(FakeAdapter(polled=True, signing=signing), ws(server), silent_after="30s")

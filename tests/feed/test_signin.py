@@ -268,10 +268,10 @@ async def test_a_renewal_that_fails_leaves_the_connection_be(tmp_path):
         assert (mended.reason, mended.next_attempt) == (None, None)
 
 
-def picture_of(server: FaultServer):
+def fetching_from(server: FaultServer):
     def snapshot(settings, session):
         answer = yield HttpRequest(
-            method="GET", url=f"http://127.0.0.1:{server.port}/picture?a=1", query={"b": "2"}
+            method="GET", url=f"http://127.0.0.1:{server.port}/snapshot?a=1", query={"b": "2"}
         )
         if answer.status != 200:
             raise SignInFailed(f"HTTP {answer.status}")
@@ -288,7 +288,7 @@ async def test_a_snapshot_follows_a_connect_and_its_failure_breaks_nothing(tmp_p
     asked = []
 
     async def script(peer):
-        if peer.path.startswith("/picture"):
+        if peer.path.startswith("/snapshot"):
             asked.append(peer.path)
             status = "200 OK" if len(asked) > 2 else "500 Oh"
             return await peer.answer(status, b"account-1")
@@ -297,11 +297,11 @@ async def test_a_snapshot_follows_a_connect_and_its_failure_breaks_nothing(tmp_p
         return None
 
     async with serving(script) as server, feeding(tmp_path) as feed:
-        adapter = FakeAdapter(picture=picture_of(server))
+        adapter = FakeAdapter(fetching=fetching_from(server))
         await feed.venue(adapter, ws(server))
         await feed.told.until(lambda told: told.ids("account"))
         assert feed.told.ids("account") == ["account-1"]
-        assert asked == ["/picture?a=1&b=2"] * 3
+        assert asked == ["/snapshot?a=1&b=2"] * 3
         assert feed.told.events() == ["connected"]
         assert len(feed.log.of("snapshot failed")) == 2
         whole = next(r for r in feed.told.received if len(r.observed) == 3)
@@ -312,7 +312,7 @@ async def test_a_snapshot_that_fails_again_and_again_is_told_once_and_tried_on(t
     asked = []
 
     async def script(peer):
-        if peer.path.startswith("/picture"):
+        if peer.path.startswith("/snapshot"):
             asked.append(peer.path)
             return await peer.answer("200 OK" if len(asked) > 8 else "500 Oh", b"account-1")
         await peer.accept()
@@ -320,10 +320,10 @@ async def test_a_snapshot_that_fails_again_and_again_is_told_once_and_tried_on(t
         return None
 
     async with serving(script) as server, feeding(tmp_path) as feed:
-        await feed.venue(FakeAdapter(picture=picture_of(server)), ws(server))
+        await feed.venue(FakeAdapter(fetching=fetching_from(server)), ws(server))
         await feed.told.until(lambda told: told.ids("account"))
         assert feed.told.events() == ["connected", "refused"]
-        assert "opening picture: HTTP 500" in feed.log.of("refused")[0]["reason"]
+        assert "opening snapshot: HTTP 500" in feed.log.of("refused")[0]["reason"]
 
 
 async def test_a_crash_in_a_snapshot_is_loud_in_the_log_and_breaks_nothing(tmp_path):
@@ -338,7 +338,7 @@ async def test_a_crash_in_a_snapshot_is_loud_in_the_log_and_breaks_nothing(tmp_p
             await trio.sleep(0.01)
 
     async with serving(script) as server, feeding(tmp_path) as feed:
-        await feed.venue(FakeAdapter(picture=crash), ws(server))
+        await feed.venue(FakeAdapter(fetching=crash), ws(server))
         await feed.told.until(lambda told: "refused" in told.events())
         assert feed.told.events() == ["connected", "refused"]
         assert "KeyError" in feed.log.of("snapshot crashed")[0]["traceback"]

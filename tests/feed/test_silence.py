@@ -11,7 +11,7 @@ BY_PAUSES = Patience(MINUTE, by_pauses=True)
 
 
 class Link:
-    """As much of a venue's standing as it takes; keeps when what was told silent, and why."""
+    """As much of a venue's link as it takes; keeps when what was told silent, and why."""
 
     is_up = True
 

@@ -73,7 +73,7 @@ class FakeAdapter:
     polled: bool = False
     follow_redirect: bool = False
     signing: Callable[..., Any] = signed_in
-    picture: Callable[..., Any] | None = None
+    fetching: Callable[..., Any] | None = None
     name: str = "fake"
     summary: str = "a venue for tests"
     settings: type[VenueSettings] = FakeSettings
@@ -133,7 +133,7 @@ class FakeAdapter:
         return Unrecognized(f"a message of type {what}")
 
     def snapshot(self, settings: Any, session: Session) -> Any:
-        return None if self.picture is None else self.picture(settings, session)
+        return None if self.fetching is None else self.fetching(settings, session)
 
 
 class Told:

@@ -1,4 +1,4 @@
-"""Messages that can't be used: told without flooding anybody, the first at once, then now and then with a count of the others."""
+"""Messages that can't be used are told without flooding anybody: the first at once, the others as a count."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -6,19 +6,19 @@ from typing import cast
 
 import trio
 
-from tocsin.feed.link_status import Event, Standing
+from tocsin.feed.link_status import Event, LinkStatus
 from tocsin.venues.base import Unreadable
 
 
 @dataclass(slots=True)
-class _Told:
+class _Span:
     since: float
     told: int = 1
-    held: int = 0
+    suppressed: int = 0
 
 
 class Flood:
-    """Decides what to tell. Times are in seconds, of any steady clock.
+    """Limits how often a kind of complaint is told. Times are in seconds, of any steady clock.
 
     Up to `burst` of a kind are told in one span of `every` seconds; the others are counted. At most `kinds` kinds are
     told apart; the ones beyond share one count.
@@ -26,35 +26,37 @@ class Flood:
 
     def __init__(self, every: float, *, burst: int = 1, kinds: int = 100) -> None:
         self._every, self._burst, self._kinds = every, burst, kinds
-        self._spans: dict[Hashable, _Told] = {}
+        self._spans: dict[Hashable, _Span] = {}
 
     def admit(self, kind: Hashable, now: float) -> int | None:
-        """How many were held back since the last one told, if this one may be told now; else None: it was counted."""
+        """How many were suppressed since the last one told, if this one may be told now; else None: it was counted."""
         if kind not in self._spans and len(self._spans) >= self._kinds:
             kind = None
         span = self._spans.get(kind)
         if span is None:
-            self._spans[kind] = _Told(now)
+            self._spans[kind] = _Span(now)
             return 0
         if now - span.since >= self._every:
-            held = span.held
-            self._spans[kind] = _Told(now)
-            return held
+            suppressed = span.suppressed
+            self._spans[kind] = _Span(now)
+            return suppressed
         if span.told < self._burst:
             span.told += 1
             return 0
-        span.held += 1
+        span.suppressed += 1
         return None
 
     def overdue(self, now: float) -> list[tuple[Hashable, int]]:
-        """What was held back in spans that are over, to be told now; spans without any are forgotten."""
-        over = [(kind, span.held) for kind, span in self._spans.items() if now - span.since >= self._every]
-        for kind, held in over:
-            if held:
-                self._spans[kind] = _Told(now, self._burst)
+        """What was suppressed in spans that are over, to be told now; spans without any are forgotten."""
+        over = [
+            (kind, span.suppressed) for kind, span in self._spans.items() if now - span.since >= self._every
+        ]
+        for kind, suppressed in over:
+            if suppressed:
+                self._spans[kind] = _Span(now, self._burst)
             else:
                 del self._spans[kind]
-        return [(kind, held) for kind, held in over if held]
+        return [(kind, suppressed) for kind, suppressed in over if suppressed]
 
 
 _UNRECOGNIZED_BURST = (
@@ -65,12 +67,14 @@ _MALFORMED_SHOWN = 16384  # characters kept of a message that is no message
 
 
 class Complaints:
-    """`every` is in seconds: malformed messages are told once in it, unrecognized ones once their burst is over; what can't
+    """Tells of messages that can't be used, as `venue.malformed` and `venue.unrecognized`.
+
+    `every` is in seconds: malformed messages are told once in it, unrecognized ones once their burst is over; what can't
     be read of a message that counts otherwise is told once in `parts_every` for each part.
     """
 
-    def __init__(self, standing: Standing, every: float, parts_every: float) -> None:
-        self._standing = standing
+    def __init__(self, link: LinkStatus, every: float, parts_every: float) -> None:
+        self._link = link
         self._every = every
         self._malformed = Flood(every)
         self._unrecognized = Flood(every, burst=_UNRECOGNIZED_BURST)
@@ -78,42 +82,42 @@ class Complaints:
 
     async def malformed(self, reason: str, raw: str) -> None:
         # One kind, whatever the reason: a hostile venue can give each message its own.
-        held = self._malformed.admit("", trio.current_time())
-        if held is not None:
-            await self._standing.complain("malformed", _with(reason, held), raw[:_MALFORMED_SHOWN])
+        suppressed = self._malformed.admit("", trio.current_time())
+        if suppressed is not None:
+            await self._link.complain("malformed", _with_count(reason, suppressed), raw[:_MALFORMED_SHOWN])
 
     async def unrecognized(self, reason: str, raw: str) -> None:
-        held = self._unrecognized.admit(reason, trio.current_time())
-        if held is not None:
-            await self._standing.complain("unrecognized", _with(reason, held), raw)
+        suppressed = self._unrecognized.admit(reason, trio.current_time())
+        if suppressed is not None:
+            await self._link.complain("unrecognized", _with_count(reason, suppressed), raw)
 
     async def unreadable(self, what: Unreadable, raw: str | None) -> None:
-        event, flood = _told_as(what.row), self._rows if what.row else self._fields
-        held = flood.admit(what.part, trio.current_time())
-        if held is not None:
-            await self._standing.complain(event, _with(f"{what.part}: {what.reason}", held), raw)
+        event, flood = _event_of(what.row), self._rows if what.row else self._fields
+        suppressed = flood.admit(what.part, trio.current_time())
+        if suppressed is not None:
+            await self._link.complain(event, _with_count(f"{what.part}: {what.reason}", suppressed), raw)
 
-    async def tell_held(self) -> None:
-        """For ever: tell what was only counted, when its span is over."""
+    async def tell_suppressed(self) -> None:
+        """For ever: tell the count of what was suppressed, when its span is over."""
         floods: tuple[tuple[Event, Flood], ...] = (
             ("malformed", self._malformed),
             ("unrecognized", self._unrecognized),
-            (_told_as(row=False), self._fields),
-            (_told_as(row=True), self._rows),
+            (_event_of(row=False), self._fields),
+            (_event_of(row=True), self._rows),
         )
         while True:
             await trio.sleep(self._every)
             for event, flood in floods:
-                for kind, held in flood.overdue(trio.current_time()):
+                for kind, suppressed in flood.overdue(trio.current_time()):
                     what = f"{cast('str', kind)}: " if kind else ""
-                    more = f"{held} more {'message' if held == 1 else 'messages'} like it"
-                    await self._standing.complain(event, f"{what}{more}")
+                    more = f"{suppressed} more {'message' if suppressed == 1 else 'messages'} like it"
+                    await self._link.complain(event, f"{what}{more}")
 
 
-def _told_as(row: bool) -> Event:
-    """Of a row that is left out nobody knows any more what it was about."""
+def _event_of(row: bool) -> Event:
+    """A row is left out: what it was about is lost, as with a whole message. A field is only missing."""
     return "malformed" if row else "unrecognized"
 
 
-def _with(reason: str, held: int) -> str:
-    return f"{reason} (and {held} more since the last one told)" if held else reason
+def _with_count(reason: str, suppressed: int) -> str:
+    return f"{reason} (and {suppressed} more since the last one told)" if suppressed else reason

@@ -1,4 +1,4 @@
-"""What the tasks of one venue share, and how long they wait before they try again."""
+"""What the tasks of one venue share, and how long they wait before the next try."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from tocsin.feed.complaints import Complaints
 from tocsin.feed.credentials import CredentialStore
 from tocsin.feed.errors import AllRefused, CredentialsRefused, HandshakeRejected, OutsideError
 from tocsin.feed.http import Http
-from tocsin.feed.link_status import Standing
+from tocsin.feed.link_status import LinkStatus
 from tocsin.feed.model import Log, Sink, Timings
 from tocsin.feed.recorder import Recorder
 from tocsin.feed.share import LoopTime
@@ -82,12 +82,13 @@ class Retry:
         self._asked = trio.Event()
 
     async def wait(self, seconds: float) -> None:
+        """Until then, or until `now`."""
         with trio.move_on_after(seconds):
             await self._asked.wait()
 
 
 @dataclass(frozen=True, slots=True)
-class Shared:
+class VenueContext:
     """One venue's parts, for as long as the daemon holds the venue; they outlive its connections."""
 
     name: str
@@ -100,7 +101,7 @@ class Shared:
     log: Log
     credentials: CredentialStore
     http: Http
-    standing: Standing
+    link: LinkStatus
     complaints: Complaints
     silence: Silence
     proof: Proof
@@ -110,6 +111,7 @@ class Shared:
     loop_time: LoopTime
 
     def backoff(self) -> Backoff:
+        """A new one, with the venue's timings."""
         return Backoff(self.timings.first_delay, self.timings.longest_delay, self.random)
 
     @property
@@ -138,27 +140,28 @@ def is_unauthorized(failure: OutsideError) -> bool:
 
 
 async def wait_after(
-    shared: Shared, failure: OutsideError, where: str, backoff: Backoff, *, was_up: bool
+    context: VenueContext, failure: OutsideError, where: str, backoff: Backoff, *, was_up: bool
 ) -> None:
-    """Tell the venue's standing, and wait until the next try is due. `where` names the socket, "" the only one.
+    """Tell of the failure and wait until the next try is due. `where` names the socket, "" the only one.
 
-    After a refusal that is long, and `Shared.retry` ends it: the user may have mended what was refused.
+    `was_up`: the connection had been open, so this is no failed attempt. After a refusal the wait is `auth_retry`, and
+    `context.retry` ends it: the user may have mended what was refused.
     """
     reason = f"{where}: {failure}" if where else str(failure)
     if is_unauthorized(failure) or isinstance(failure, AllRefused):
-        delay = shared.timings.auth_retry
+        delay = context.timings.auth_retry
         if isinstance(failure, AllRefused):
-            await shared.standing.nothing_left(reason, next_in=delay)
+            await context.link.nothing_left(reason, next_in=delay)
         else:
-            await shared.standing.auth_failed("; ".join(filter(None, (reason, shared.remedy))), next_in=delay)
-        await shared.retry.wait(delay)
+            await context.link.auth_failed("; ".join(filter(None, (reason, context.remedy))), next_in=delay)
+        await context.retry.wait(delay)
         return
     asked = None
     if isinstance(failure, HandshakeRejected):
-        asked = web.retry_after(failure.response, shared.clock.now().wall)
+        asked = web.retry_after(failure.response, context.clock.now().wall)
     delay = backoff.next(asked)
-    await shared.standing.lost(reason, attempt=not was_up, next_in=delay)
-    shared.log.debug("waiting to connect", venue=shared.name, socket=where, seconds=round(delay, 1))
+    await context.link.lost(reason, attempt=not was_up, next_in=delay)
+    context.log.debug("waiting to connect", venue=context.name, socket=where, seconds=round(delay, 1))
     await trio.sleep(delay)
 
 

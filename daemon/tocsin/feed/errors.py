@@ -1,4 +1,4 @@
-"""What the outside can do to a connection. None of these is a bug of ours; each is told and tried again."""
+"""What can go wrong outside: with a venue, or on the way to it. Each is told and tried again; none is a bug of ours."""
 
 import codecs
 from collections.abc import Mapping
@@ -25,8 +25,8 @@ class HandshakeRejected(ConnectFailed):
 
     def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         self.response = HttpResponse(status=status, headers=headers, body=body)
-        said = " ".join(body.decode("utf-8", "replace").split())[:_BODY_SHOWN]
-        super().__init__(f"the handshake was answered with HTTP {status}{': ' + said if said else ''}")
+        shown = " ".join(body.decode("utf-8", "replace").split())[:_BODY_SHOWN]
+        super().__init__(f"the handshake was answered with HTTP {status}{': ' + shown if shown else ''}")
 
 
 class HttpFailed(OutsideError):
@@ -34,7 +34,7 @@ class HttpFailed(OutsideError):
 
 
 class Lost(OutsideError):
-    """A connection ended. `clean`: the venue said goodbye, nothing was torn."""
+    """A connection ended. `clean`: by a close of the venue's, and not within a message."""
 
     def __init__(self, reason: str, *, clean: bool = False) -> None:
         super().__init__(reason)
@@ -63,7 +63,7 @@ def text_of(message: bytes, what: str) -> str:
 
 
 class CredentialsRefused(OutsideError):
-    """The venue won't have our credentials."""
+    """The venue refused our credentials."""
 
 
 class AllRefused(OutsideError):

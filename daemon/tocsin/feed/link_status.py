@@ -1,4 +1,4 @@
-"""How the connection to a venue stands, and what of it is told: each change once."""
+"""The status of a venue's connection, and its events: each change is told once."""
 
 from collections.abc import Collection, Iterable
 from datetime import timedelta
@@ -21,34 +21,38 @@ Event: TypeAlias = Literal[
 
 
 _LONGEST = 400  # characters of a text that is shown
-_TELL_AFTER = 10.0  # seconds in which nothing of a venue was handed on, though it spoke
+_TELL_AFTER = 10.0  # seconds in which messages came, and none of them held an observation
 
 
-class Standing:
-    """The venue as an entity. It is changed before it is told, so that two tasks never tell the same twice."""
+class LinkStatus:
+    """The state machine behind the entity `venue`; its observations go into `sink`, in the order of the changes.
+
+    The state is changed before it is told, so that two tasks never tell the same twice. Texts are masked here. Seconds
+    are of the monotonic clock, but for what the entity shows.
+    """
 
     def __init__(
         self, venue: str, *, sink: Sink, clock: Clock, masker: Masker, log: Log, silent: Iterable[str] = ()
     ) -> None:
-        """`silent`: the streams that were when the last run ended."""
+        """`silent`: the streams that had brought no data when the last run ended."""
         self._venue, self._sink, self._clock, self._masker, self._log = venue, sink, clock, masker, log
-        self._in_order = trio.Lock()  # what is told arrives in the order of the changes
+        self._in_order = trio.Lock()
         self.status: Status = "connecting"
         self.last_message: Instant | None = None
         self._handed_on = clock.now().steady  # when something of the venue last was
         self._since = clock.now()
         self._attempts = 0
         self._silent: set[str] = set()  # on this connection
-        self._lacking = dict.fromkeys(
-            silent
-        )  # no data came since they were told silent, on whatever connection
+        # On whatever connection: no data came since they were told silent.
+        self._lacking = dict.fromkeys(silent)
         self._refused: dict[str, str] = {}
         self._auth_failed = False
         self._skewed = False
-        self.keeps_nothing: bool | None = None  # what a sign-in gave can't be written; None: not tried yet
+        self.keeps_nothing: bool | None = None  # credentials can't be written; None: not tried yet
 
     @property
     def is_up(self) -> bool:
+        """Whether all of the venue's sockets are up; a silent stream doesn't change that."""
         return self.status in ("connected", "silent")
 
     async def begin(self) -> None:
@@ -97,14 +101,14 @@ class Standing:
             await self._tell(event, status=not up, reason=reason, next_in=next_in)
 
     async def auth_mended(self) -> None:
-        """A renewal went well again."""
+        """A renewal went well: the next refusal is told again, and the reason of the last one is gone."""
         async with self._in_order:
             mended, self._auth_failed = self._auth_failed, False
             if mended and self.is_up:
                 await self._tell(None, status=False, reason=None, next_in=None)
 
     async def kept(self, obstacle: str | None) -> None:
-        """What the sign-in gives is on the disk, or (`obstacle`) can't be written there; each change is told once."""
+        """The credentials are on the disk, or (`obstacle`) can't be written there; each change is told once."""
         async with self._in_order:
             if obstacle is not None:
                 self._log.error("credentials can't be kept", venue=self._venue, reason=obstacle)
@@ -133,6 +137,7 @@ class Standing:
             await self._tell("refused", status=False, reason=reason)
 
     def accepted(self, stream: str) -> None:
+        """The venue took that request: its next refusal is told again."""
         self._refused.pop(stream, None)
 
     async def nothing_left(self, reason: str, *, next_in: float) -> None:
@@ -148,6 +153,7 @@ class Standing:
         return stream in self._lacking
 
     async def silent(self, stream: str, reason: str) -> None:
+        """No data came by that stream for too long; `reason` says for how long."""
         async with self._in_order:
             if not self.is_up or stream in self._silent:
                 return
@@ -159,6 +165,7 @@ class Standing:
             await self._tell("silent", status=True, reason=one_line(reason, self._masker))
 
     async def resumed(self, stream: str) -> None:
+        """Data came by a stream that was told silent."""
         async with self._in_order:
             if stream not in self._lacking:
                 return
@@ -169,7 +176,7 @@ class Standing:
                 await self._tell(None, status=False, reason=None)
 
     async def given_up(self, stream: str) -> None:
-        """A silent stream was refused: its silence is over, and that is no event, as no data came."""
+        """A silent stream was refused: it is no longer silent, and that is no event, as no data came."""
         async with self._in_order:
             if stream in self._lacking:
                 self._speaks(stream)
@@ -189,7 +196,7 @@ class Standing:
         await self.complain("clock_skew", reason)
 
     async def complain(self, event: Event, reason: str, raw: str | None = None) -> None:
-        """Something is odd, and the connection stands as before, which its own reason goes on to say. `raw` is masked here."""
+        """A message or a time is odd; the status stays, and its reason. `raw` is the message's text."""
         async with self._in_order:
             reason = one_line(reason, self._masker)
             self._log.warning(event, venue=self._venue, reason=reason)
@@ -204,7 +211,7 @@ class Standing:
             await self._sink.put(Received(venue=self._venue, observed=(odd,), at=now, raw=masked))
 
     async def heard(self, at: Instant, *, handed_on: bool) -> None:
-        """The venue said something. Where nothing of it is handed on, its last message is told now and then."""
+        """A message came. While no message holds observations, `last_message` is told every 10 s."""
         if handed_on:
             self._handed_on = at.steady
         elif at.steady - self._handed_on >= _TELL_AFTER:
@@ -212,7 +219,7 @@ class Standing:
                 await self._tell(None, status=False)
 
     async def waiting(self, why: str) -> None:
-        """Nothing is wrong; `why` nothing happens for now. Of no interest while the venue is connected."""
+        """A sign-in has to wait, and `why`. Told unless the venue is connected."""
         async with self._in_order:
             why = one_line(why, self._masker)
             self._log.info("waiting", venue=self._venue, reason=why)
@@ -235,6 +242,11 @@ class Standing:
         credentials: Literal["kept", "not_kept"] | UnsetType = UNSET,
         raw: str | None = None,
     ) -> None:
+        """Put an observation of the venue into the sink; `event` None: a change that is no event.
+
+        `status`: with the status, its beginning and the attempts; else these stay as they were told. `next_in` is in
+        seconds from now.
+        """
         now = self._clock.now()
         self._handed_on = now.steady
         state = Venue(
@@ -250,14 +262,14 @@ class Standing:
             credentials=credentials,
             last_message=self.last_message.wall if self.last_message else UNSET,
         )
-        told = Observation(
+        observation = Observation(
             state=state, event=f"venue.{event}" if event else None, origin="synthetic", time=now.wall
         )
-        await self._sink.put(Received(venue=self._venue, observed=(told,), at=now, raw=raw))
+        await self._sink.put(Received(venue=self._venue, observed=(observation,), at=now, raw=raw))
 
 
 def one_line(text: str, masker: Masker) -> str:
-    """What a venue or an error says, safe in a log, a message, a terminal."""
+    """The text of a venue or an error, fit to be shown: one line, no control characters, at most 400, no secrets."""
     plain = "".join(character if character.isprintable() else " " for character in masker.mask(text))
     plain = " ".join(plain.split())
     return plain if len(plain) <= _LONGEST else plain[: _LONGEST - 1] + "…"

@@ -1,6 +1,6 @@
 """A venue that pushes: its sockets are held open, each on its own; together they are the venue's connection.
 
-After each connect its snapshot is fetched by HTTP, where its adapter asks for one.
+After each connect its snapshot is fetched by HTTP, where its adapter has one.
 """
 
 import traceback
@@ -12,49 +12,49 @@ import trio
 from tocsin.errors import TocsinError
 from tocsin.events import Observed
 from tocsin.feed.connection import open_connection
-from tocsin.feed.context import Shared, is_new, is_unauthorized, wait_after
+from tocsin.feed.context import VenueContext, is_new, is_unauthorized, wait_after
 from tocsin.feed.errors import CredentialsRefused, OutsideError, foremost
 from tocsin.feed.model import Received
 from tocsin.feed.session import SessionKeeper
 from tocsin.feed.share import metered
-from tocsin.feed.socket_session import Conversation
+from tocsin.feed.socket_session import SocketSession
 from tocsin.venues.base import Endpoint, HttpResponse, Session, SignInFailed, Unreadable
 
 _ALL = "all"  # what the connection as a whole is called among silent streams
+_SNAPSHOT = "opening snapshot"  # what the snapshot is called among refused streams
+_TELL_AFTER = 3  # tries; from then on rules know that the snapshot is missing
 
 
-async def run_live(shared: Shared) -> NoReturn:
+async def run_live(context: VenueContext) -> NoReturn:
     """Hold all of the venue's sockets, for ever."""
-    keeper = SessionKeeper(shared)
+    keeper = SessionKeeper(context)
     session = await keeper.fresh()
-    endpoints = shared.adapter.endpoints(shared.settings, session)
-    _watch_the_whole(shared, endpoints)
+    endpoints = context.adapter.endpoints(context.settings, session)
+    _expect_any_data(context, endpoints)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(keeper.mind_what_is_kept)
-        whole = _Whole(shared, keeper, frozenset(endpoint.name for endpoint in endpoints), nursery)
+        nursery.start_soon(keeper.retry_storing)
+        all_sockets = _AllSockets(context, frozenset(endpoint.name for endpoint in endpoints), nursery)
         for endpoint in endpoints:
-            link = _Link(shared, keeper, whole, endpoint.name, alone=len(endpoints) == 1)
-            nursery.start_soon(link.hold, session)
+            socket = _Socket(context, keeper, all_sockets, endpoint.name, alone=len(endpoints) == 1)
+            nursery.start_soon(socket.hold, session)
     raise AssertionError("a socket's task ended")
 
 
-def _watch_the_whole(shared: Shared, endpoints: tuple[Endpoint, ...]) -> None:
-    """`silent_after` where nothing is market data means the connection as a whole."""
+def _expect_any_data(context: VenueContext, endpoints: tuple[Endpoint, ...]) -> None:
+    """Where the user gives `silent_after` and no stream is market data, any data of the venue counts."""
     market_data = any(
         endpoint.market_data or any(request.market_data for request in endpoint.opening)
         for endpoint in endpoints
     )
-    if shared.settings.silent_after is not None and not market_data:
-        shared.silence.expect(_ALL)
+    if context.settings.silent_after is not None and not market_data:
+        context.silence.expect(_ALL)
 
 
-class _Whole:
+class _AllSockets:
     """The sockets together: the venue is connected while all of them are up."""
 
-    def __init__(
-        self, shared: Shared, keeper: SessionKeeper, names: frozenset[str], nursery: trio.Nursery
-    ) -> None:
-        self._shared, self._keeper, self._names, self._nursery = shared, keeper, names, nursery
+    def __init__(self, context: VenueContext, names: frozenset[str], nursery: trio.Nursery) -> None:
+        self._context, self._names, self._nursery = context, names, nursery
         self._up: dict[str, Session] = {}
         self._scope: trio.CancelScope | None = None
         self._snapshots = trio.CancelScope()
@@ -66,26 +66,27 @@ class _Whole:
         if self._scope is None and self._up.keys() == self._names:
             self._scope = trio.CancelScope()
             self._nursery.start_soon(
-                self._while_up, self._scope, self._shared.proof.began(trio.current_time())
+                self._while_up, self._scope, self._context.proof.began(trio.current_time())
             )
         elif renewed:
             self._start_snapshot()
 
     def gone(self, name: str) -> None:
+        """That socket has ended; the venue is down until all are up again."""
         self._up.pop(name, None)
         if self._scope is not None:
             self._scope.cancel()
             self._snapshots.cancel()
             self._scope = None
-            self._shared.down()
+            self._context.down()
 
     async def _while_up(self, scope: trio.CancelScope, prove: float) -> None:
         with scope:
             await trio.sleep(prove)
-            self._shared.silence.start_over()
-            await self._shared.standing.connected(self._shared.silence.streams)
+            self._context.silence.start_over()
+            await self._context.link.connected(self._context.silence.streams)
             self._start_snapshot()
-            await self._shared.silence.watch()
+            await self._context.silence.watch()
 
     def _start_snapshot(self) -> None:
         self._snapshots.cancel()
@@ -95,73 +96,86 @@ class _Whole:
 
     async def _snapshot(self, scope: trio.CancelScope, session: Session) -> None:
         with scope:
-            await take_snapshot(self._shared, session)
+            await take_snapshot(self._context, session)
 
 
-class _Link:
-    """One socket, made again whenever it ends."""
+class _Socket:
+    """One socket, opened again whenever it ends."""
 
     def __init__(
-        self, shared: Shared, keeper: SessionKeeper, whole: _Whole, name: str, *, alone: bool
+        self,
+        context: VenueContext,
+        keeper: SessionKeeper,
+        all_sockets: _AllSockets,
+        name: str,
+        *,
+        alone: bool,
     ) -> None:
-        self._shared, self._keeper, self._whole, self._name = shared, keeper, whole, name
+        self._context, self._keeper, self._all, self._name = context, keeper, all_sockets, name
         self._shown = "" if alone else name
-        self._backoff = shared.backoff()
+        self._backoff = context.backoff()
 
     async def hold(self, session: Session) -> NoReturn:
-        """Connect and listen, for ever. A renewed session changes the socket without a word if that works at once."""
-        signed_in_anew = False
+        """Connect and listen, for ever. Changing to a renewed session is told only if it doesn't work at once."""
+        retried = False
         while True:
-            life = _Life()
+            lifetime = _Lifetime()
             try:
-                session = await self._listen(session, life)
-                signed_in_anew = False
+                session = await self._listen(session, lifetime)
+                retried = False
                 continue
             except OutsideError as error:
                 failure = error
-            self._whole.gone(self._name)
-            if life.up_at is not None and trio.current_time() - life.up_at >= self._shared.timings.healthy:
+            self._all.gone(self._name)
+            if (
+                lifetime.up_at is not None
+                and trio.current_time() - lifetime.up_at >= self._context.timings.healthy
+            ):
                 self._backoff.reset()
-                signed_in_anew = False
-            if is_unauthorized(failure) and not signed_in_anew:
-                signed_in_anew = True
+                retried = False
+            if is_unauthorized(failure) and not retried:
+                retried = True
                 anew = await self._keeper.fresh(rejected=session)
                 if is_new(anew, than=session):
                     session = anew
                     continue
-            await wait_after(self._shared, failure, self._shown, self._backoff, was_up=life.up_at is not None)
+            await wait_after(
+                self._context, failure, self._shown, self._backoff, was_up=lifetime.up_at is not None
+            )
             session = await self._keeper.fresh()
 
-    async def _listen(self, session: Session, life: "_Life") -> Session:
+    async def _listen(self, session: Session, lifetime: "_Lifetime") -> Session:
         """One connection, from opening to its end: an OutsideError, or the newer session to go on with."""
-        endpoint, shared = self._endpoint(session), self._shared
-        async with open_connection(endpoint, shared.settings, shared.timings, shared.loop_time) as connection:
-            talk = Conversation(self._shared, endpoint, connection)
+        endpoint, context = self._endpoint(session), self._context
+        async with open_connection(
+            endpoint, context.settings, context.timings, context.loop_time
+        ) as connection:
+            talking = SocketSession(self._context, endpoint, connection)
 
             async def open_up() -> None:
-                await talk.open()
-                life.up_at = trio.current_time()
-                self._whole.up(self._name, session)
+                await talking.open()
+                lifetime.up_at = trio.current_time()
+                self._all.up(self._name, session)
 
             async def renew() -> None:
-                life.newer = await self._renewed(session)
+                lifetime.newer = await self._renewed(session)
                 await connection.aclose()  # ends the reading, between two messages
 
             try:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(open_up)
                     nursery.start_soon(renew)
-                    await metered(talk.read(), shared.loop_time)
+                    await metered(talking.read(), context.loop_time)
             except BaseExceptionGroup as group:
                 error = foremost(group)
-                if life.newer is None or not isinstance(error, OutsideError):
+                if lifetime.newer is None or not isinstance(error, OutsideError):
                     raise error from None
-        if life.newer is None:
+        if lifetime.newer is None:
             raise AssertionError("a connection ended without a reason")
-        return life.newer
+        return lifetime.newer
 
     def _endpoint(self, session: Session) -> Endpoint:
-        endpoints = self._shared.adapter.endpoints(self._shared.settings, session)
+        endpoints = self._context.adapter.endpoints(self._context.settings, session)
         found = next((endpoint for endpoint in endpoints if endpoint.name == self._name), None)
         if found is None:
             raise CredentialsRefused(f"the venue no longer offers {self._name} to this session")
@@ -178,58 +192,59 @@ class _Link:
 
 
 @dataclass(slots=True)
-class _Life:
+class _Lifetime:
     """What became of one connection: when its streams were acknowledged, and the session that it gave way to."""
 
     up_at: float | None = None
     newer: Session | None = None
 
 
-_TELL_AFTER = 3  # tries; from then on the rules know that the venue's picture is missing
-_STREAM = "opening picture"
-
-
-async def take_snapshot(shared: Shared, session: Session) -> None:
-    """Fetch it and hand it on, whole or not at all, however often that takes: the connection doesn't depend on it.
+async def take_snapshot(context: VenueContext, session: Session) -> None:
+    """Fetch it and put it into the sink, whole or not at all; failures are tried again, and the connection goes on.
 
     That it can't be had is told as a refused stream: a venue that is connected and shows nothing looks calm.
     """
-    backoff = shared.backoff()
+    backoff = context.backoff()
     tries = 0
     while True:
         try:
-            observed = await _fetch(shared, session)
+            fetched = await _fetch(context, session)
         except TocsinError as failed:
-            shared.log.warning("snapshot failed", venue=shared.name, reason=shared.masker.mask(str(failed)))
+            context.log.warning(
+                "snapshot failed", venue=context.name, reason=context.masker.mask(str(failed))
+            )
             delay = backoff.next(failed.retry_after if isinstance(failed, SignInFailed) else None)
             tries += 1
             if tries == _TELL_AFTER:
-                await shared.standing.refused(_STREAM, str(failed))
+                await context.link.refused(_SNAPSHOT, str(failed))
         except Exception:  # noqa: BLE001 - a bug of ours, loud in the log; the live stream is worth more than its stop
-            text = shared.masker.mask(traceback.format_exc())
-            shared.log.error("snapshot crashed", venue=shared.name, traceback=text)  # noqa: TRY400 - masked above
-            await shared.standing.refused(_STREAM, "internal error; the log has it")
+            text = context.masker.mask(traceback.format_exc())
+            context.log.error("snapshot crashed", venue=context.name, traceback=text)  # noqa: TRY400 - masked above
+            await context.link.refused(_SNAPSHOT, "internal error; the log has it")
             return
         else:
-            shared.standing.accepted(_STREAM)
-            said = tuple(item for item in observed if not isinstance(item, Unreadable))
-            if said:
-                await shared.sink.put(Received(venue=shared.name, observed=said, at=shared.clock.now()))
-            for item in observed:
+            context.link.accepted(_SNAPSHOT)
+            readable = tuple(item for item in fetched if not isinstance(item, Unreadable))
+            if readable:
+                await context.sink.put(
+                    Received(venue=context.name, observed=readable, at=context.clock.now())
+                )
+            for item in fetched:
                 if isinstance(item, Unreadable):
-                    await shared.complaints.unreadable(item, None)
+                    await context.complaints.unreadable(item, None)
             return
         await trio.sleep(delay)
 
 
-async def _fetch(shared: Shared, session: Session) -> list[Observed | Unreadable]:
-    steps = shared.adapter.snapshot(shared.settings, session)
+async def _fetch(context: VenueContext, session: Session) -> list[Observed | Unreadable]:
+    """What the adapter makes of the answers. Raises HttpFailed, and what its generator raises."""
+    steps = context.adapter.snapshot(context.settings, session)
     if steps is None:
         return []
     try:
         request = next(steps)
         while True:
-            answer: HttpResponse = await shared.http(request)
+            answer: HttpResponse = await context.http(request)
             request = steps.send(answer)
     except StopIteration as done:
         observed: list[Observed | Unreadable] = done.value

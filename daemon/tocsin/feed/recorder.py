@@ -33,8 +33,8 @@ class Recorder:
         """`message` has its secrets masked already."""
         if self._broken:
             return
-        said = {"received": iso(at.wall), "stream": stream, "message": message}
-        line = json.dumps(said, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
+        record = {"received": iso(at.wall), "stream": stream, "message": message}
+        line = json.dumps(record, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
         try:
             file = self._opened()
             if self._size and self._size + len(line) > self._most // _PARTS:

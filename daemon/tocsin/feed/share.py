@@ -35,16 +35,17 @@ class LoopTime:
         self._left, self._since = _BURST, now
 
     def spent(self, seconds: float) -> None:
+        """The loop was busy for them with this venue."""
         self._left -= seconds
 
     def owed(self, now: float) -> float:
-        """How long its sockets are to be left alone, so that it has its share and no more."""
+        """The seconds for which its sockets are not to be read, so that it has its share and no more."""
         self._left = min(self._left + (now - self._since) * _OF_THE_LOOP, _BURST)
         self._since = now
         return max(-self._left / _OF_THE_LOOP, 0.0)
 
     async def rest(self) -> bool:
-        """Wait, where this venue had more than its share; whether it did."""
+        """Wait, where this venue had more than its share; True where it did."""
         owed = self.owed(trio.current_time())
         if owed < _SHORTEST_PAUSE:
             return False
@@ -59,7 +60,7 @@ class LoopTime:
 
 @coroutine
 def metered(work: Awaitable[T], used: LoopTime) -> Generator[Any, Any, T]:
-    """Does the work; what it keeps the loop busy for, not what it waits for, is counted."""
+    """Does the work, and adds to `used` the time for which it keeps the loop busy, without its waits."""
     steps, clock = work.__await__(), time.perf_counter
     given: Any = None
     raised: BaseException | None = None
@@ -80,11 +81,11 @@ def metered(work: Awaitable[T], used: LoopTime) -> Generator[Any, Any, T]:
 
 
 class Unbearable(OutsideError):
-    """The peer costs and brings nothing: the connection is to be closed. The text says what it did."""
+    """The peer sends too much that brings no data: the connection is to be closed. The text says what it sent."""
 
 
 class Share:
-    """Of one socket. Times are in seconds, of any steady clock."""
+    """What one socket may take: frames or lines of a slice, and those without data. Times are seconds of a steady clock."""
 
     def __init__(self, now: float, what: str) -> None:
         self._what = what  # the peer sends, in the plural
@@ -93,15 +94,15 @@ class Share:
 
     @property
     def is_over(self) -> bool:
-        """Whether the others are to have a turn before more is handled."""
+        """Whether other tasks are to have a turn before more is handled."""
         return self._left <= 0
 
     def begin(self) -> None:
-        """The others had one."""
+        """Other tasks had a turn: a new slice."""
         self._left = _SLICE
 
     def took(self, now: float, *, data: bool) -> None:
-        """One more was taken; `data`: it brought some. Unbearable."""
+        """One more frame or line was taken; `data`: it brought some. Raises Unbearable."""
         self._left -= 1
         if data:
             self._borne = min(self._borne + _FOR_DATA, _BORNE)

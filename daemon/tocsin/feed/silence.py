@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import trio
 
-from tocsin.feed.link_status import Standing
+from tocsin.feed.link_status import LinkStatus
 from tocsin.quantities import duration_text
 
 _SLOW = 1.0  # seconds that the queue may take before the wait counts as ours
@@ -40,12 +40,12 @@ class _Watch:
 
 
 class Silence:
-    """Watches streams of one venue. Without a stream to watch it watches nothing."""
+    """Watches the streams of one venue that `expect` named. Times are seconds of trio's clock."""
 
-    def __init__(self, standing: Standing, patience: Patience) -> None:
-        self._standing, self._patience = standing, patience
+    def __init__(self, link: LinkStatus, patience: Patience) -> None:
+        self._link, self._patience = link, patience
         self._watches: dict[str, _Watch] = {}
-        self._told: set[str] = set()
+        self._late: set[str] = set()
         self._handing_over = 0
 
     @property
@@ -59,17 +59,17 @@ class Silence:
         now = trio.current_time()
         if watch is None:
             self._watches[stream] = _Watch(endpoint, now, day=now)
-        elif stream not in self._told:
+        elif stream not in self._late:
             watch.last = now
 
     def forget(self, stream: str) -> None:
-        """It was refused: nothing is expected of it, and it isn't late any more."""
+        """The stream was refused: it is watched no longer."""
         self._watches.pop(stream, None)
-        self._told.discard(stream)
+        self._late.discard(stream)
 
     def start_over(self) -> None:
-        """A new connection: nobody is late on it yet. What was silent before is so until data comes."""
-        self._told.clear()
+        """A new connection: no stream is late on it yet. Those told silent before stay so until data comes."""
+        self._late.clear()
         self._allow()
 
     def _allow(self) -> None:
@@ -94,24 +94,27 @@ class Silence:
             ):
                 watch.longest = max(watch.longest, now - watch.last)
                 watch.last = now
-                if name in self._told or self._standing.lacks(name):
-                    self._told.discard(name)
+                if name in self._late or self._link.lacks(name):
+                    self._late.discard(name)
                     resumed.append(name)
         return resumed
 
     def hand_over(self) -> float:
-        """Data is about to be handed on; while our own queue is full, nothing that isn't read counts as silence."""
+        """Before data is put into the sink; while that waits (our queue is full), no stream is judged.
+
+        Returns what `handed_over` wants.
+        """
         self._handing_over += 1
         return trio.current_time()
 
     def handed_over(self, began: float) -> None:
-        """It was; `began` is what `hand_over` said."""
+        """After it; `began` is what `hand_over` returned. A wait of ours gives all streams their time anew."""
         self._handing_over -= 1
         if trio.current_time() - began > _SLOW:
             self._allow()
 
     async def watch(self) -> None:
-        """Judge, for ever."""
+        """For ever: tell `LinkStatus` of each stream that is late."""
         least = self._patience.least
         while True:
             now = trio.current_time()
@@ -120,14 +123,14 @@ class Silence:
             waiting = (
                 watch.last + self._allowed(watch, now)
                 for name, watch in self._watches.items()
-                if name not in self._told
+                if name not in self._late
             )
             due = min(waiting, default=math.inf)
             # Streams may be added meanwhile, so never sleep longer than one could last.
             await trio.sleep(max(min(due, now + least) - trio.current_time(), least / 100))
 
     def _allowed(self, watch: _Watch, now: float) -> float:
-        """How long that one may be without data."""
+        """How many seconds that stream may be without data."""
         patience = self._patience
         if not patience.by_pauses:
             return patience.least
@@ -136,23 +139,23 @@ class Silence:
         return max(patience.least, _PAUSES * max(watch.longest, watch.before))
 
     async def _judge(self, now: float) -> None:
-        if not self._standing.is_up:
+        if not self._link.is_up:
             return
         late = [
             name for name, watch in self._watches.items() if now - watch.last >= self._allowed(watch, now)
         ]
         for name in late:
             watch = self._watches.get(name)  # it may have been refused meanwhile
-            if watch is not None and name not in self._told:
-                self._told.add(name)
-                await self._standing.silent(name, f"{name}: {self._reason(watch, now)}")
+            if watch is not None and name not in self._late:
+                self._late.add(name)
+                await self._link.silent(name, f"{name}: {self._reason(watch, now)}")
 
     def _reason(self, watch: _Watch, now: float) -> str:
-        told = f"no data for {_text(now - watch.last)}"
+        reason = f"no data for {_text(now - watch.last)}"
         longest = max(watch.longest, watch.before)
         if not self._patience.by_pauses or _PAUSES * longest < self._patience.least:
-            return told
-        return f"{told}; its longest pause before was {_text(longest)}"
+            return reason
+        return f"{reason}; its longest pause before was {_text(longest)}"
 
 
 def _text(seconds: float) -> str:

@@ -1,6 +1,6 @@
-"""What is said on one socket: the opening requests, their answers, and what the venue's messages mean.
+"""What goes over one open socket: the opening requests, their answers, and the venue's messages.
 
-A message is decoded, recorded and handed to the pipeline; what it holds for the connection is acted on.
+`Intake` decodes a message, records it and hands what it observed to the pipeline; `SocketSession` acts on the rest.
 """
 
 from collections.abc import Awaitable, Callable
@@ -20,7 +20,7 @@ from tocsin.events import (
     SnapshotEnds,
 )
 from tocsin.feed.connection import Connection
-from tocsin.feed.context import Shared
+from tocsin.feed.context import VenueContext
 from tocsin.feed.errors import AllRefused, CredentialsRefused, Lost, UnreadableMessage
 from tocsin.feed.model import Received
 from tocsin.quantities import duration_text
@@ -42,23 +42,23 @@ _STAMPS = ("opened", "created", "updated", "closed")
 _PRIVATE = Control(private=True)
 
 
-class Taken(Struct, frozen=True):
-    """What a message held, beside what was handed on already. `accounts` counts the observations of accounts."""
+class MessageOutcome(Struct, frozen=True):
+    """What is left of a message for the connection: `answers` to requests, and how many accounts it observed."""
 
     answers: list[Accepted | Refused] = []
     accounts: int = 0
 
 
 class Intake:
-    """Takes the messages of one socket. `reply` sends one back."""
+    """Takes the messages of the socket named `endpoint`. `reply` sends a text back."""
 
-    def __init__(self, shared: Shared, endpoint: str, reply: Callable[[str], Awaitable[None]]) -> None:
-        self._shared, self._endpoint, self._reply = shared, endpoint, reply
+    def __init__(self, context: VenueContext, endpoint: str, reply: Callable[[str], Awaitable[None]]) -> None:
+        self._context, self._endpoint, self._reply = context, endpoint, reply
 
-    async def take(self, message: str) -> Taken:
-        """Handle one message. Any exception but the connection's is a bug of ours, the adapter's decoder included."""
-        shared, at = self._shared, self._shared.clock.now()
-        shared.standing.last_message = at
+    async def take(self, message: str) -> MessageOutcome:
+        """Handle one message. Raises what `reply` raises; any other exception is a bug of ours, also the adapter's."""
+        context, at = self._context, self._context.clock.now()
+        context.link.last_message = at
         decoded = await self._decode(message, at)
         observed: list[Observed] = []
         answers: list[Accepted | Refused] = []
@@ -75,53 +75,53 @@ class Intake:
                 case Accepted() | Refused():
                     answers.append(item)
                 case Unrecognized():
-                    await shared.complaints.unrecognized(item.reason, message)
+                    await context.complaints.unrecognized(item.reason, message)
                 case Unreadable():
-                    await shared.complaints.unreadable(item, message)
+                    await context.complaints.unreadable(item, message)
                 case Control():
                     pass  # of no interest, as its name says
-        await shared.standing.heard(at, handed_on=bool(observed))
+        await context.link.heard(at, handed_on=bool(observed))
         if observed:
             await self._hand_on(observed, decoded.stream, message, at)
-        return Taken(answers, accounts)
+        return MessageOutcome(answers, accounts)
 
     async def _decode(self, message: str, at: Instant) -> Decoded:
-        """What it means; nothing where it is malformed, which is told."""
+        """What the message means; nothing where it is malformed, which is told here."""
         try:
-            decoded = decode(self._shared.adapter, message, at.wall)
+            decoded = decode(self._context.adapter, message, at.wall)
         except Malformed as malformed:
             self._record(message, None, at)
-            await self._shared.complaints.malformed(str(malformed), message)
+            await self._context.complaints.malformed(str(malformed), message)
             return _NOTHING
-        if self._shared.recorder is not None and _PRIVATE not in decoded.items:
+        if self._context.recorder is not None and _PRIVATE not in decoded.items:
             self._record(message, decoded.stream, at)
         return decoded
 
     def _record(self, message: str, stream: str | None, at: Instant) -> None:
-        if self._shared.recorder is not None:
-            self._shared.recorder.append(self._shared.masker.mask(message), stream or self._endpoint, at)
+        if self._context.recorder is not None:
+            self._context.recorder.append(self._context.masker.mask(message), stream or self._endpoint, at)
 
     async def _hand_on(self, observed: list[Observed], stream: str | None, message: str, at: Instant) -> None:
-        shared = self._shared
-        silence = shared.silence
-        raw = shared.masker.mask(message)
+        context = self._context
+        silence = context.silence
+        raw = context.masker.mask(message)
         began = silence.hand_over()
         try:
             for name in silence.heard(self._endpoint, stream):
-                await shared.standing.resumed(name)
-            await shared.sink.put(Received(venue=shared.name, observed=tuple(observed), at=at, raw=raw))
+                await context.link.resumed(name)
+            await context.sink.put(Received(venue=context.name, observed=tuple(observed), at=at, raw=raw))
         finally:
             silence.handed_over(began)
         if (skew := self._skew(observed, at)) is not None:
-            await shared.standing.skewed(skew)
+            await context.link.skewed(skew)
 
     def _skew(self, observed: list[Observed], at: Instant) -> str | None:
-        """How their clock differs from ours, if it does.
+        """How the venue's clock differs from ours, in words; None within `timings.skew`.
 
-        Only what is new has a time to compare: an opening state, or a polled picture, may be of old. When something began
+        Only what is new has a time to compare: an opening state, or a polled snapshot, may be of old. When something began
         or last changed may be long ago too, but not ahead of now.
         """
-        allowed = self._shared.timings.skew
+        allowed = self._context.timings.skew
         soon = at.wall + timedelta(seconds=allowed)
         newest = None
         for item in observed:
@@ -135,80 +135,84 @@ class Intake:
         if newest is None:
             return None
         ahead = (newest - at.wall).total_seconds()
-        if -allowed <= ahead <= allowed or (ahead < 0 and self._shared.adapter.polled):
+        if -allowed <= ahead <= allowed or (ahead < 0 and self._context.adapter.polled):
             return None
         span = duration_text(abs(newest - at.wall))
         return f"the venue's times are {span} {'ahead of' if ahead > 0 else 'behind'} ours"
 
 
-class Conversation:
-    """On one open connection. `open` and `read` run side by side: answers come in between pushes."""
+class SocketSession:
+    """One open connection. `open` and `read` run side by side: answers come in between pushes."""
 
-    def __init__(self, shared: Shared, endpoint: Endpoint, connection: Connection) -> None:
-        self._shared, self._endpoint, self._connection = shared, endpoint, connection
-        self._intake = Intake(shared, endpoint.name, connection.send)
+    def __init__(self, context: VenueContext, endpoint: Endpoint, connection: Connection) -> None:
+        self._context, self._endpoint, self._connection = context, endpoint, connection
+        self._intake = Intake(context, endpoint.name, connection.send)
         self._requests = {request.name: request for request in endpoint.opening}
         self._unanswered: dict[str, trio.Event] = {}
         self._refused: dict[str, str] = {}
         self.accounts = 0  # `account` observations so far
 
     async def open(self) -> None:
-        """Send the opening requests and await their answers. Lost, AllRefused where there is no going on."""
+        """Send the opening requests and await their answers, each for `timings.answer`.
+
+        Raises Lost where a required one has none, AllRefused where every stream was refused.
+        """
         for request in self._endpoint.opening:
             answered = trio.Event()
             if request.answered:
                 self._unanswered[request.name] = answered
             await self._connection.send(request.text)
             # The answer may be there by now, and taken: sending lets the reader run.
-            if request.answered and request.required and not await self._comes(answered):
-                raise Lost(f"no answer to {request.name} within {self._shared.timings.answer:g} s")
-        with trio.move_on_after(self._shared.timings.answer):
+            if request.answered and request.required and not await self._is_answered(answered):
+                raise Lost(f"no answer to {request.name} within {self._context.timings.answer:g} s")
+        with trio.move_on_after(self._context.timings.answer):
             for event in list(self._unanswered.values()):
                 await event.wait()
         for name in list(self._unanswered):
-            await self._refuse(name, f"no answer within {self._shared.timings.answer:g} s")
-        self._listen_for_silence()
+            await self._refuse(name, f"no answer within {self._context.timings.answer:g} s")
+        self._expect_data()
         streams = [request.name for request in self._endpoint.opening if not request.required]
         if streams and not self._endpoint.market_data and all(name in self._refused for name in streams):
             raise AllRefused("; ".join(f"{name}: {reason}" for name, reason in self._refused.items()))
 
     async def read(self) -> NoReturn:
         """Take messages until the connection is Lost, or the venue says that it is no use (CredentialsRefused)."""
-        shared = self._shared
+        context = self._context
         begins = (ConnectionBegins(),)
-        await shared.sink.put(Received(venue=shared.name, observed=begins, at=shared.clock.now()))
+        await context.sink.put(Received(venue=context.name, observed=begins, at=context.clock.now()))
         while True:
             try:
                 message = await self._connection.receive()
             except UnreadableMessage as unreadable:
-                await self._shared.complaints.malformed(str(unreadable), unreadable.raw)
+                await self._context.complaints.malformed(str(unreadable), unreadable.raw)
                 continue
-            taken = await self._intake.take(message)
-            self.accounts += taken.accounts
-            for answer in taken.answers:
+            outcome = await self._intake.take(message)
+            self.accounts += outcome.accounts
+            for answer in outcome.answers:
                 if isinstance(answer, Accepted):
                     self._accept(answer.request)
                 else:
-                    await self._judge(answer)
+                    await self._on_refused(answer)
 
-    async def _comes(self, answer: trio.Event) -> bool:
-        with trio.move_on_after(self._shared.timings.answer):
+    async def _is_answered(self, answer: trio.Event) -> bool:
+        with trio.move_on_after(self._context.timings.answer):
             await answer.wait()
         return answer.is_set()
 
     def _accept(self, name: str) -> None:
         self._refused.pop(name, None)
-        self._shared.standing.accepted(name)
+        self._context.link.accepted(name)
         self._settle(name)
         if name in self._requests and self._requests[name].market_data:
-            self._shared.silence.expect(name, self._endpoint.name)
+            self._context.silence.expect(name, self._endpoint.name)
 
     def _settle(self, name: str) -> None:
         event = self._unanswered.pop(name, None)
         if event is not None:
             event.set()
 
-    async def _judge(self, answer: Refused) -> None:
+    async def _on_refused(self, answer: Refused) -> None:
+        """Tell of a refused stream. Raises CredentialsRefused or Lost where the connection is no use any more."""
         name = answer.request
         if not name and len(self._unanswered) == 1:
             (name,) = self._unanswered  # it didn't say which, but only one is waiting
@@ -222,14 +226,14 @@ class Conversation:
 
     async def _refuse(self, name: str, reason: str) -> None:
         self._refused[name] = reason
-        self._shared.silence.forget(name)
-        await self._shared.standing.refused(name or self._endpoint.name, reason)
-        await self._shared.standing.given_up(name)
+        self._context.silence.forget(name)
+        await self._context.link.refused(name or self._endpoint.name, reason)
+        await self._context.link.given_up(name)
         self._settle(name)
 
-    def _listen_for_silence(self) -> None:
+    def _expect_data(self) -> None:
         if self._endpoint.market_data:
-            self._shared.silence.expect(self._endpoint.name, self._endpoint.name)
+            self._context.silence.expect(self._endpoint.name, self._endpoint.name)
         for request in self._endpoint.opening:
             if request.market_data and request.name not in self._refused:
-                self._shared.silence.expect(request.name, self._endpoint.name)
+                self._context.silence.expect(request.name, self._endpoint.name)

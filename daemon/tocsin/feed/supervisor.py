@@ -11,17 +11,17 @@ import trio
 from tocsin.clock import Clock
 from tocsin.errors import leaves
 from tocsin.feed.complaints import Complaints
-from tocsin.feed.context import Proof, Retry, Shared
+from tocsin.feed.context import Proof, Retry, VenueContext
 from tocsin.feed.credentials import CredentialStore
 from tocsin.feed.http import Http
-from tocsin.feed.link_status import Standing
+from tocsin.feed.link_status import LinkStatus
 from tocsin.feed.live import run_live
 from tocsin.feed.model import Log, Sink, Timings, VenueFeed
 from tocsin.feed.polled import run_polled
 from tocsin.feed.recorder import Recorder
 from tocsin.feed.share import LoopTime
 from tocsin.feed.silence import Patience, Silence
-from tocsin.feed.transport import own_lookups
+from tocsin.feed.transport import use_own_resolver
 from tocsin.secrets import Masker
 
 
@@ -46,11 +46,11 @@ async def run_venue(
     it is kept, `settings.record_size` says); `random` gives numbers from 0 to 1 for the back-off; `retry` ends the wait
     after a refusal; `silent` says which streams were silent when the venue was last held.
     """
-    own_lookups()
+    use_own_resolver()
     timings = timings or Timings()
     settings = venue.settings
-    standing = Standing(venue.name, sink=sink, clock=clock, masker=masker, log=log, silent=silent())
-    shared = Shared(
+    link = LinkStatus(venue.name, sink=sink, clock=clock, masker=masker, log=log, silent=silent())
+    context = VenueContext(
         name=venue.name,
         adapter=venue.adapter,
         settings=settings,
@@ -61,9 +61,9 @@ async def run_venue(
         log=log,
         credentials=credentials,
         http=Http(settings.tls_ca, timings.http),
-        standing=standing,
-        complaints=Complaints(standing, timings.flood, timings.parts_flood),
-        silence=Silence(standing, _patience(venue, timings)),
+        link=link,
+        complaints=Complaints(link, timings.flood, timings.parts_flood),
+        silence=Silence(link, _patience(venue, timings)),
         proof=Proof(timings.prove, timings.healthy),
         recorder=(
             Recorder(record_to, venue.name, log, most=settings.record_size) if record_to is not None else None
@@ -74,36 +74,36 @@ async def run_venue(
     )
     task_status.started()
     try:
-        await shared.standing.begin()
-        await _run_for_ever(shared)
+        await context.link.begin()
+        await _run_for_ever(context)
     finally:
         credentials.keep_again(venue.name)
-        if shared.recorder is not None:
-            shared.recorder.close()
+        if context.recorder is not None:
+            context.recorder.close()
 
 
-async def _run_for_ever(shared: Shared) -> NoReturn:
-    backoff = shared.backoff()
-    run = run_polled if shared.adapter.polled else run_live
+async def _run_for_ever(context: VenueContext) -> NoReturn:
+    backoff = context.backoff()
+    run = run_polled if context.adapter.polled else run_live
     while True:
         began = trio.current_time()
         reason = ""
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(shared.complaints.tell_held)
-                nursery.start_soon(run, shared)
+                nursery.start_soon(context.complaints.tell_suppressed)
+                nursery.start_soon(run, context)
         except* Exception as errors:  # noqa: BLE001 - a bug of ours stops here: the other venues go on
             reason = "; ".join(
                 dict.fromkeys(f"internal error: {type(error).__name__}: {error}" for error in leaves(errors))
             )
-            text = shared.masker.mask("".join(traceback.format_exception(errors)))
-            shared.log.error("internal error", venue=shared.name, traceback=text)  # noqa: TRY400 - masked above
-        shared.down()
-        if trio.current_time() - began >= shared.timings.healthy:
+            text = context.masker.mask("".join(traceback.format_exception(errors)))
+            context.log.error("internal error", venue=context.name, traceback=text)  # noqa: TRY400 - masked above
+        context.down()
+        if trio.current_time() - began >= context.timings.healthy:
             backoff.reset()
         delay = backoff.next()
         reason = reason or "internal error: it ended by itself"
-        await shared.standing.lost(reason, attempt=False, next_in=delay)
+        await context.link.lost(reason, attempt=False, next_in=delay)
         await trio.sleep(delay)
 
 

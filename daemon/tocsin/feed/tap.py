@@ -21,7 +21,7 @@ MOST_FRAGMENTS = 10_000  # of one message: those of 4 MiB in pieces of 512 bytes
 
 
 class Frames:
-    """Of one connection, from the end of the handshake on. Each frame is taken of the socket's share."""
+    """The frames of one connection, from the end of the handshake on; each is counted against the socket's `share`."""
 
     def __init__(self, share: Share) -> None:
         self._share = share
@@ -30,7 +30,7 @@ class Frames:
         self._fragments = 0  # of the message that has begun
 
     def slice_end(self, data: bytes, at: int, now: float) -> int:
-        """How far, from `at`, `data` may be handled before the others have a turn. Unbearable."""
+        """The index up to which, from `at`, `data` may be handled before other tasks have a turn. Raises Unbearable."""
         share, head, end = self._share, self._head, len(data)
         while at < end:
             if self._payload:
@@ -52,7 +52,7 @@ class Frames:
         return min(at, end)
 
     def _begin(self, head: bytes, now: float) -> int:
-        """A frame whose head is at the beginning of `head`; how long that is."""
+        """A frame begins, whose head is at the beginning of `head`: the length of that, in bytes. Raises Unbearable."""
         first, size = head[0], head[1]
         length = 2
         if size >= _LONGER:  # or masked, which no server's is
@@ -71,7 +71,7 @@ class Frames:
 
 
 def _head_size(head: bytes | bytearray) -> int:
-    """Bytes of the whole head, as far as its first two tell."""
+    """The length of a frame's head in bytes, by its first two; 2 while those aren't there."""
     if len(head) < 2:
         return 2
     size = head[1] & _SIZE
@@ -85,7 +85,10 @@ _CLOSE = 0x88  # the first byte of a frame that closes
 
 
 class Tap(trio.abc.Stream):
-    """Passes everything on to the stream inside."""
+    """A stream around `inner`, which remembers the handshake's answer, the waits for the peer, and how it ended.
+
+    Frames are handed on a slice at a time, so that a reader that never waits lets other tasks have a turn.
+    """
 
     def __init__(self, inner: trio.abc.Stream, loop_time: LoopTime) -> None:
         self._inner, self._loop_time = inner, loop_time
@@ -101,7 +104,7 @@ class Tap(trio.abc.Stream):
         self.ended: str | None = None
 
     def opened(self) -> None:
-        """The handshake is done: no more is remembered of the bytes."""
+        """The handshake is done: its answer is forgotten."""
         self._head = None
 
     def waited(self) -> float:
@@ -109,7 +112,7 @@ class Tap(trio.abc.Stream):
         return self._waited + (trio.current_time() - self._waiting_since if self._waits else 0.0)
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """What the peer sent, of its frames a slice; b"" where it ended, or is to be left (`unbearable`)."""
+        """What the peer sent, of its frames a slice; b"" where it ended, or is to be closed (`unbearable`)."""
         if self._frames is None:
             return await self._receive_answer(max_bytes)
         if self._at < len(self._read):
@@ -168,11 +171,11 @@ class Tap(trio.abc.Stream):
         await self._inner.aclose()
 
     async def abort(self) -> None:
-        """Free the socket without a goodbye."""
+        """Close the socket at once, without a Close frame."""
         await close_at_once(self._inner)
 
     def answer(self) -> HandshakeRejected | None:
-        """The HTTP answer as far as it came, where the head of it is complete."""
+        """The HTTP answer to the handshake, as far as its body came; None where its head isn't complete."""
         head, complete, body = bytes(self._head or b"").partition(b"\r\n\r\n")
         first, *rest = head.split(b"\r\n")
         words = first.split(None, 2)

@@ -61,7 +61,7 @@ def parse_target(url: str) -> Target:
 
 
 def redirected(base: Target, location: str) -> Target | None:
-    """Where a redirect leads, if to the same host and port and not from encrypted to plain; None otherwise."""
+    """Where a redirect to `location` leads: the same host, port and scheme; None otherwise."""
     here = f"{'https' if base.tls else 'http'}://{base.host_header}{base.resource}"
     parts = urlsplit(urljoin(here, location))
     try:
@@ -88,8 +88,8 @@ Address6: TypeAlias = tuple[
 ]
 
 
-class Names(trio.abc.HostnameResolver):
-    """Looks names up in threads, few at once for each host.
+class HostResolver(trio.abc.HostnameResolver):
+    """Looks host names up in threads, few at once for each host.
 
     An abandoned look-up holds its thread until the system gives up. With trio's one shared limit, a venue whose name
     server is mute would take every thread there is, the database's too.
@@ -118,9 +118,9 @@ class Names(trio.abc.HostnameResolver):
         raise NotImplementedError("nobody here asks for an address' name")
 
 
-def own_lookups() -> None:
-    """Have `Names` answer this run's look-ups, unless a resolver was chosen before."""
-    before = trio.socket.set_custom_hostname_resolver(Names())
+def use_own_resolver() -> None:
+    """Have `HostResolver` answer this run's look-ups, unless a resolver was chosen before."""
+    before = trio.socket.set_custom_hostname_resolver(HostResolver())
     if before is not None:
         trio.socket.set_custom_hostname_resolver(before)
 
@@ -136,7 +136,7 @@ def tls_context(ca_file: str | None, use: Literal["stream", "http"] = "stream") 
 
 
 def _stamp(path: str | None) -> tuple[str, int, int, int] | None:
-    """Another one where what is there is another."""
+    """What changes with the file or folder at `path`; None where there is none."""
     if path is None:
         return None
     try:
@@ -215,6 +215,6 @@ def in_words(error: BaseException) -> str:
 
 
 async def close_at_once(stream: trio.abc.AsyncResource) -> None:
-    """Free the socket whatever state it is in, also while being cancelled."""
+    """Close the socket without a goodbye, whatever state it is in, also while being cancelled."""
     with trio.CancelScope(shield=True), contextlib.suppress(trio.BrokenResourceError):
         await trio.aclose_forcefully(stream)

@@ -146,10 +146,10 @@ class WebSocket:
             return Lost(self._tap.ended or "the connection broke off")
         if closed.code == _TOO_BIG and (closed.reason or "").startswith("Exceeded maximum message size"):
             return Lost(f"it sent a message larger than max_message_size ({self._limits.message} bytes)")
-        said = f" {closed.reason}" if closed.reason else ""
+        words = f" {closed.reason}" if closed.reason else ""
         if closed.code in _BROKEN:  # wsproto says so of what it can't read; a venue might say it of us
-            return Lost(f"the WebSocket protocol was broken: {closed.code} {closed.name}{said}")
-        return Lost(f"closed by the venue: {closed.code} {closed.name}{said}", clean=closed.code in _CLEAN)
+            return Lost(f"the WebSocket protocol was broken: {closed.code} {closed.name}{words}")
+        return Lost(f"closed by the venue: {closed.code} {closed.name}{words}", clean=closed.code in _CLEAN)
 
 
 def split_messages(text: str) -> Iterator[str]:
