@@ -82,7 +82,7 @@ async def test_a_field_that_cant_be_read_is_told_once_an_hour_with_its_count(aut
     assert told.said[0][3] == "raw 0"
     assert len(said) == 7  # each again with its count after an hour, and the busy one once more after two
     assert {event: reason for _, event, reason in said[3:] if "list" in reason} == {
-        "malformed": "order.list[]: 1 more messages like it"
+        "malformed": "order.list[]: 1 more message like it"
     }
     again = [at for at, _, reason in said[3:] if reason.startswith("order.stop")]
     assert len(again) == 2
