@@ -267,8 +267,35 @@ class TestGivingUp:
         assert world.sender.ids() == ["d1"]
         assert "late by 2 h 46 min" in world.sender.told[0][1].body
 
+    async def test_what_was_refused_is_tried_again_when_another_is_taken(self, outbox, autojump_clock):
+        world = World(outbox, ScriptedSender(REFUSED, REFUSED))
+        await outbox.put(delivery("d1"), delivery("d2", alert="a2"))
+        async with world.running():
+            await trio.sleep(60)
+            await world.put(delivery("d3", alert="a3", at=60))
+            await trio.sleep(1)
+        assert world.sender.ids() == ["d3", "d1", "d2"]
+        assert world.sender.times() == pytest.approx([0, 0, 60, 60, 60], abs=0.5)
+
+    async def test_what_is_refused_for_its_own_sake_is_tried_twice_in_ten_minutes(
+        self, outbox, autojump_clock
+    ):
+        class Picky(ScriptedSender):
+            async def send(self, message):
+                self.always = REFUSED if message.delivery_id == "bad" else SENT
+                return await super().send(message)
+
+        world = World(outbox, Picky())
+        await outbox.put(delivery("bad", alert="bad"))
+        async with world.running():
+            for number in range(110):
+                await trio.sleep(10)
+                await world.put(delivery(f"d{number}", alert=f"a{number}", at=10.0 * number))
+        tried = [at for at, message in world.sender.tries if message.delivery_id == "bad"]
+        assert tried == pytest.approx([0, 10, 610, 615], abs=6)
+
     async def test_told_again_after_the_channel_had_worked_in_between(self, outbox, autojump_clock):
-        world = World(outbox, ScriptedSender(REFUSED, SENT, REFUSED))
+        world = World(outbox, ScriptedSender(REFUSED, SENT, REFUSED, REFUSED))
         await outbox.put(delivery("d1"), delivery("d2", alert="a2"), delivery("d3", alert="a3"))
         async with world.running():
             await trio.sleep(1)

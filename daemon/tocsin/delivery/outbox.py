@@ -107,6 +107,10 @@ class _ChannelTask:
         self._began = self._time.steady()
         self._pace = pace_for(channel.settings.urls[channel.target].reveal(), channel.settings.rate)
         self._failures = 0  # in a row
+        self._refused: dict[str, None] = {}  # alerts whose message was refused at its own time
+        self._again: dict[
+            str, None
+        ] = {}  # those of which another message has been taken since: tried once more
         # Steady: after a failure the service gets its rest, whatever else is due.
         self._held_until = float("-inf")
         self.failures = Failures(channel.name, channel.target, outages, self._time, self._say)
@@ -121,7 +125,7 @@ class _ChannelTask:
         while True:
             seen = self._wake.count
             due = await self._queue.due(self._time.wall(), _BATCH)
-            if not due:
+            if not due and not self._again:
                 await self._rest(seen, await self._queue.next_due())
                 continue
             now = self._time.now()
@@ -129,11 +133,18 @@ class _ChannelTask:
             if delay > 0:
                 await trio.sleep(delay)
                 continue
+            if self._again:
+                alert = next(iter(self._again))
+                del self._again[alert]
+                await finishing(partial(self._deliver_alert, alert, again=True), _GRACE)
+                continue
             # While it fails, each that waits gets its turn: one message that the service chokes on blocks no other.
             chosen = min(due, key=lambda delivery: delivery.attempts) if self._failures else due[0]
             await finishing(partial(self._deliver_alert, chosen.alert), _GRACE)
 
-    async def _deliver_alert(self, alert: str) -> None:
+    async def _deliver_alert(self, alert: str, *, again: bool = False) -> None:
+        """`again`: before its time, as the service refuses no longer what it refused."""
+        self._refused.pop(alert, None)
         waiting = await self._queue.waiting(alert)
         if not waiting:
             return
@@ -152,6 +163,8 @@ class _ChannelTask:
             await self._bury(parcel, outcome.answer)
         else:
             await self._failed(parcel, outcome, begun)
+            if outcome.permanent and not again:
+                self._refused[alert] = None
 
     async def _made(self, parcel: Parcel) -> Message:
         # Whatever it is, the others on this channel don't wait for it.
@@ -205,6 +218,7 @@ class _ChannelTask:
             "sent", delivery=carrier.id, alert=carrier.alert, told=carrier.state_told, attempt=parcel.attempts + 1, answer=outcome.answer
         )  # fmt: skip
         await self._record(parcel, sent)
+        self._again, self._refused = {**self._again, **self._refused}, {}
         await self.failures.delivered(carrier.alert)
 
     async def _failed(self, parcel: Parcel, outcome: Outcome, begun: float) -> None:
@@ -224,8 +238,8 @@ class _ChannelTask:
         def failed(parcel: Parcel) -> list[Attempt]:
             # All of it waits: its first, for which the rest waits, above all.
             also = self._fallback.take(parcel, self._time.now().wall, refusal) if refusal else ()
-            folded = [self._again(delivery, outcome.answer, next_at) for delivery in parcel.folded]
-            return [*folded, self._again(parcel.carrier, outcome.answer, next_at, also)]
+            folded = [self._tried(delivery, outcome.answer, next_at) for delivery in parcel.folded]
+            return [*folded, self._tried(parcel.carrier, outcome.answer, next_at, also)]
 
         await self._record(parcel, failed)
         carrier = parcel.carrier
@@ -283,7 +297,7 @@ class _ChannelTask:
             also = self._fallback.take(parcel, self._time.now().wall, answer)
             if not also:
                 return None
-            attempt = self._again(parcel.carrier, answer, parcel.carrier.next_at, also)
+            attempt = self._tried(parcel.carrier, answer, parcel.carrier.next_at, also)
             await self._queue.record([attempt])
         self._log.warning("not delivered within a minute", alert=alert, answer=answer)
         if self.failures:  # else it only waits for its turn
@@ -330,7 +344,7 @@ class _ChannelTask:
             last,
         ]
 
-    def _again(
+    def _tried(
         self, delivery: Delivery, answer: str, next_at: datetime, also: tuple[NewDelivery, ...] = ()
     ) -> Attempt:
         return Attempt(
