@@ -44,8 +44,9 @@ def test_a_gap_tells_how_long_and_what_is_unconfirmed(scene):
     assert gap.previous == connected.state
 
 
-def test_a_gap_of_which_nothing_was_open(scene):
+def test_a_gap_of_which_nothing_was_open_is_told_and_over(scene):
     assert away(scene, 0.25)[1].state.reason == "back after 250ms; no open order or position was known"
+    assert [venue.state.reason for venue in scene.entities.live("venue")] == [None]
 
 
 def test_ten_are_named_and_the_rest_is_counted(scene):

@@ -273,9 +273,13 @@ class Connections:
         record = self._shelf.find((venue, "venue", "", venue))
         if record is None:
             return []  # nobody said that this venue is connected, so nothing can be said of its connection
-        link.said = reason
+        link.said = reason if link.unconfirmed else None
         updates = {"reason": reason, "unconfirmed": Decimal(len(link.unconfirmed))}
-        return self._tell(record, at, (event,), updates)
+        told = self._tell(record, at, (event,), updates)
+        if not link.unconfirmed:  # it is told, and over
+            record.state = structs.replace(record.state, reason=None)
+            self._unsaved.append(record.key)
+        return told
 
     def _tell(
         self, record: Record, at: Instant, events: tuple[str, ...], updates: dict[str, object]
