@@ -174,7 +174,7 @@ async def test_in_the_middle_of_traffic(folder, exchange, hook):
 
 
 async def test_what_happened_while_it_was_dead(folder, people, exchange):
-    """The next picture shows an order done that was open: it is told, late."""
+    """The next snapshot shows an order done that was open: it is told, late."""
     broker = exchange.wealthsimple
     broker.accounts = [
         wealthsimple.account("tfsa-abcabc", "1500.25", [wealthsimple.order("order-1", "submitted")])

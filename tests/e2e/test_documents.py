@@ -213,25 +213,25 @@ async def test_yourfintech_over_tcp(folder, nursery):
         await daemon.until(lambda: pong in venue.received, "the ping is answered")
 
 
-async def test_wealthsimple_in_pictures(folder, nursery):
-    """The first picture makes no events; what differs in the next one has happened."""
+async def test_wealthsimple_in_snapshots(folder, nursery):
+    """The first snapshot makes no events; what differs in the next one has happened."""
     venue = Wealthsimple(poll="1s")
     await nursery.start(venue.serve)
     folder.write(venues={"broker": venue.settings()}, store_market_data="all")
 
-    def pictured(*accounts: str, quotes: tuple[str, ...] = ()) -> None:
+    def gives(*accounts: str, quotes: tuple[str, ...] = ()) -> None:
         venue.accounts = [fixture("wealthsimple", name) for name in accounts]
         venue.quotes = [fixture("wealthsimple", name) for name in quotes]
 
     def numbers(event: str, entity: str) -> dict[str, Any]:
         return next(data for name, of, _, data in happened(folder, "broker") if (name, of) == (event, entity))
 
-    pictured("account.json")
+    gives("account.json")
     async with folder.running(secrets=lambda: venue.secrets) as daemon:
         await connected(daemon, "broker")
         assert happened(folder, "broker") == []
-        pictured("account-with-order.json", quotes=("price-quote.json", "price-quote-equity.json"))
-        await daemon.until(lambda: len(happened(folder, "broker")) >= 4, "the second picture's events")
+        gives("account-with-order.json", quotes=("price-quote.json", "price-quote-equity.json"))
+        await daemon.until(lambda: len(happened(folder, "broker")) >= 4, "the second snapshot's events")
     assert sorted((event, entity, origin) for event, entity, origin, _ in happened(folder, "broker")) == [
         ("order.created", "order-aabcabc1abc", "live"),
         ("order.filled", "order-aabcabc1abc", "live"),
@@ -248,7 +248,7 @@ async def test_wealthsimple_in_pictures(folder, nursery):
     assert folder.rows("SELECT count(*) FROM events WHERE event = 'venue.connected'") == [(1,)]
 
 
-async def test_topone_s_opening_picture(folder, exchange: Exchange):
+async def test_topone_s_opening_snapshot(folder, exchange: Exchange):
     """By REST: entities, digit for digit, and nothing that has happened."""
     exchange.topone.orders = json.loads(fixture("topone", "rest-orders.json"))["data"]["list"]
     exchange.topone.balances = json.loads(fixture("topone", "rest-balances.json"))["data"]["list"]
@@ -260,7 +260,7 @@ async def test_topone_s_opening_picture(folder, exchange: Exchange):
         return {entity: json.loads(data) for entity, data in rows}
 
     async with folder.running(secrets=exchange.secrets) as daemon:
-        await daemon.until(lambda: known().keys() == {"26211", "ETH"}, "the picture is in the books")
+        await daemon.until(lambda: known().keys() == {"26211", "ETH"}, "the snapshot is in the books")
     order, balance = known()["26211"], known()["ETH"]
     assert (order["status"], order["side"], order["price"]) == ("open", "buy", "0.00001057")
     assert (order["amount"], order["remaining"]) == ("10000", "10000")

@@ -123,21 +123,21 @@ def test_a_set_wall_clock_doesnt_make_a_gap_longer(scene):
     assert scene.link("connected")[1].state.reason.startswith("back after 5s;")
 
 
-# ---------------------------------------------------------------------------------------------------------- pictures
+# ---------------------------------------------------------------------------------------------------------- snapshots
 
 
-def picture(scene, *orders, **begins):
-    scene.picture("order", "position", **begins)
+def snapshot(scene, *orders, **begins):
+    scene.snapshot("order", "position", **begins)
     for order in orders:
         scene.say("order", **order)
     return scene.end()
 
 
-def test_a_picture_after_a_gap_says_what_it_found(scene):
-    picture(scene, {"id": "1", "symbol": "ETH/BTC", "status": "open"}, {"id": "2", "status": "open"})
+def test_a_snapshot_after_a_gap_says_what_it_found(scene):
+    snapshot(scene, {"id": "1", "symbol": "ETH/BTC", "status": "open"}, {"id": "2", "status": "open"})
     scene.say("position", id="p", symbol="X")
     away(scene)
-    (resynced,) = picture(scene, {"id": "1", "status": "canceled"}, {"id": "3", "status": "open"})
+    (resynced,) = snapshot(scene, {"id": "1", "status": "canceled"}, {"id": "3", "status": "open"})
     assert resynced.events == ("venue.resynced",)
     assert resynced.state.unconfirmed == 2
     assert resynced.state.reason == (
@@ -145,30 +145,30 @@ def test_a_picture_after_a_gap_says_what_it_found(scene):
     )
 
 
-def test_a_picture_without_a_difference(scene):
-    picture(scene, {"id": "1", "status": "open"})
+def test_a_snapshot_without_a_difference(scene):
+    snapshot(scene, {"id": "1", "status": "open"})
     away(scene)
-    (resynced,) = picture(scene, {"id": "1", "status": "open"})
+    (resynced,) = snapshot(scene, {"id": "1", "status": "open"})
     assert resynced.state.reason == "nothing had changed; nothing unconfirmed"
     assert resynced.state.unconfirmed == 0
-    assert picture(scene, {"id": "1", "status": "open"}) == []  # resynced once a gap
+    assert snapshot(scene, {"id": "1", "status": "open"}) == []  # resynced once a gap
 
 
 def test_absence_is_not_evidence(scene):
     """An order that is no longer among a polled venue's pending ones isn't known to be canceled."""
-    picture(scene, {"id": "1", "status": "open"}, live=True)
-    (counted,) = picture(scene, live=True)
+    snapshot(scene, {"id": "1", "status": "open"}, live=True)
+    (counted,) = snapshot(scene, live=True)
     assert counted.events == ()
     assert counted.state.unconfirmed == 1
     assert scene.state("order", "1").status == "open"
-    (counted,) = picture(scene, {"id": "1", "status": "open"}, live=True)
+    (counted,) = snapshot(scene, {"id": "1", "status": "open"}, live=True)
     assert counted.state.unconfirmed == 0
 
 
-def test_a_picture_of_one_account_says_nothing_of_another(scene):
+def test_a_snapshot_of_one_account_says_nothing_of_another(scene):
     scene.say("order", id="1", status="open", account="a")
     scene.say("order", id="2", status="open", account="b")
-    scene.picture("order", account="a")
+    scene.snapshot("order", account="a")
     (counted,) = scene.end()
     assert counted.state.unconfirmed == 1
 
@@ -177,10 +177,10 @@ def test_an_end_without_a_beginning(scene):
     assert scene.end() == [] == Scene().end()
 
 
-def test_a_picture_of_a_venue_whose_link_nobody_spoke_of():
+def test_a_snapshot_of_a_venue_whose_link_nobody_spoke_of():
     scene = Scene()
-    assert picture(scene, {"id": "1", "status": "open"}) == []
-    assert picture(scene) == []
+    assert snapshot(scene, {"id": "1", "status": "open"}) == []
+    assert snapshot(scene) == []
 
 
 # ----------------------------------------------------------------------------------------------------------- restart
@@ -233,11 +233,11 @@ def test_an_outage_with_nothing_open_is_a_gap_over_a_restart_too(scene):
     assert gap.state.reason.startswith("back after 2m")
 
 
-def test_after_a_restart_a_picture_is_compared_with_what_was_stored(scene):
-    picture(scene, {"id": "1", "status": "open"})
+def test_after_a_restart_a_snapshot_is_compared_with_what_was_stored(scene):
+    snapshot(scene, {"id": "1", "status": "open"})
     scene = scene.restarted()
     scene.link("connected")
-    scene.picture("order", "position")
+    scene.snapshot("order", "position")
     (change,) = scene.say("order", id="1", status="filled")
     assert line(change) == "order 1 resync: order.updated order.filled"
     assert scene.end()[0].events == ("venue.resynced",)
@@ -253,13 +253,13 @@ def test_a_wall_clock_set_back_over_a_restart(scene):
 # ------------------------------------------------------------------------------------------- how the feed tells of it
 
 
-def test_a_polled_venue_is_back_when_its_picture_is_whole(scene):
-    picture(scene, {"id": "1", "status": "open"}, {"id": "2", "status": "open"})
+def test_a_polled_venue_is_back_when_its_snapshot_is_whole(scene):
+    snapshot(scene, {"id": "1", "status": "open"}, {"id": "2", "status": "open"})
     scene.link("disconnected")
     scene.clock.advance(60)
-    scene.picture("order", "position")  # breaks off
+    scene.snapshot("order", "position")  # breaks off
     scene.say("order", id="1", status="open")
-    (counted,) = picture(scene, {"id": "1", "status": "canceled"})
+    (counted,) = snapshot(scene, {"id": "1", "status": "canceled"})
     assert counted.state.unconfirmed == 1
     connected, gap, resynced = scene.link("connected")
     assert [change.events for change in (connected, gap, resynced)] == [
@@ -269,7 +269,7 @@ def test_a_polled_venue_is_back_when_its_picture_is_whole(scene):
     ]
     assert gap.state.reason == "back after 1m; 1 unconfirmed until mentioned again: order 2"
     assert resynced.state.reason == "1 found changed: order.canceled order 1; 1 still unconfirmed: order 2"
-    assert picture(scene, {"id": "2", "status": "open"}, live=True)[0].events == ()
+    assert snapshot(scene, {"id": "2", "status": "open"}, live=True)[0].events == ()
 
 
 def test_a_restart_in_an_outage_keeps_since(scene):

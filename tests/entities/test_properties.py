@@ -211,7 +211,7 @@ STEPS = st.one_of(
     st.tuples(st.just("account"), OWNERS),
     st.tuples(st.just("ticker"), TICKERS),
     st.tuples(st.just("forget"), MANY, st.sampled_from(["a", "b"])),
-    st.sampled_from([("restart",), ("gap",), ("picture",), ("venue removed",)]),
+    st.sampled_from([("restart",), ("gap",), ("snapshot",), ("venue removed",)]),
 )
 
 
@@ -230,8 +230,8 @@ def take(scene, step):
     elif what == "gap":
         scene.link("disconnected")
         scene.link("connected")
-    elif what == "picture":  # without any of the positions: they are unconfirmed
-        scene.picture("position")
+    elif what == "snapshot":  # without any of the positions: they are unconfirmed
+        scene.snapshot("position")
         scene.end()
     else:
         scene.entities.venues_removed(scene.venue)

@@ -77,7 +77,7 @@ class Scene:
     def link(self, event: str, venue: str | None = None, **fields: Any) -> list[Change]:
         return self.say("venue", venue=venue, id=venue or self.venue, event=f"venue.{event}", **fields)
 
-    def picture(self, *kinds: str, account: str | None = None, live: bool = False) -> None:
+    def snapshot(self, *kinds: str, account: str | None = None, live: bool = False) -> None:
         assert self.apply(SnapshotBegins(kinds, account, live)) == []
 
     def end(self) -> list[Change]:
@@ -90,7 +90,9 @@ class Scene:
             self.clock.advance(float(step["wait"]))
             return []
         if "begin" in step:
-            self.picture(*step["begin"].split(), account=step.get("account"), live=step.get("live") == "true")
+            self.snapshot(
+                *step["begin"].split(), account=step.get("account"), live=step.get("live") == "true"
+            )
             return []
         if "end" in step:
             return self.end()

@@ -1,4 +1,4 @@
-"""TopOne: sign-in with its one request a minute, what is said to it, the picture by REST, what its messages mean."""
+"""TopOne: sign-in with its one request a minute, what is said to it, the snapshot by REST, what its messages mean."""
 
 import hashlib
 import json
@@ -268,7 +268,7 @@ def test_plaintext_to_another_machine_is_found_in_every_url():
     assert wanted.plaintext_urls() == ["url", "rest_url"]
 
 
-# ------------------------------------------------------------------------------------------------ the picture by REST
+# ------------------------------------------------------------------------------------------------ the snapshot by REST
 
 ORDERS = answer(fixture("topone", "rest-orders.json").encode())
 BALANCES = answer(fixture("topone", "rest-balances.json").encode())
@@ -296,15 +296,15 @@ BALANCE = {
 }
 
 
-def picture(*answers, **options):
+def snapshot(*answers, **options):
     steps, observed = drive(ADAPTER.snapshot(settings(**options), Session(token="t:1")), *answers)
     decoded = Decoded(tuple(observed))
     assert_supplied(ADAPTER, decoded)
     return steps, meaning(decoded)["items"]
 
 
-def test_the_documents_answers_make_the_picture():
-    asked, items = picture(ORDERS, BALANCES, markets=["TOP/ETH"])
+def test_the_documents_answers_make_the_snapshot():
+    asked, items = snapshot(ORDERS, BALANCES, markets=["TOP/ETH"])
     assert items == [{"snapshot begins": ["order", "balance"]}, ORDER, BALANCE, "snapshot ends"]
     orders, balances = asked
     assert (orders.method, orders.url) == ("GET", "https://gateway.topone.run/t/v1/order/query")
@@ -314,14 +314,14 @@ def test_the_documents_answers_make_the_picture():
     assert orders.headers == balances.headers == {"Authorization": "t:1"}  # no Bearer
 
 
-def test_no_markets_no_orders_in_the_picture():
-    asked, items = picture(BALANCES)
+def test_no_markets_no_orders_in_the_snapshot():
+    asked, items = snapshot(BALANCES)
     assert [request.url.rsplit("/", 2)[-2] for request in asked] == ["balance"]
     assert items == [{"snapshot begins": ["balance"]}, BALANCE, "snapshot ends"]
 
 
 def test_what_isnt_subscribed_isnt_fetched():
-    asked, items = picture(ORDERS, streams=["orders"], markets=["TOP/ETH"])
+    asked, items = snapshot(ORDERS, streams=["orders"], markets=["TOP/ETH"])
     assert len(asked) == 1
     assert items == [{"snapshot begins": ["order"]}, ORDER, "snapshot ends"]
     assert ADAPTER.snapshot(settings(streams=["orders"]), Session(token="t")) is None
@@ -329,7 +329,7 @@ def test_what_isnt_subscribed_isnt_fetched():
 
 def test_part_of_a_listed_order_may_have_traded():
     body = fixture("topone", "rest-orders.json").replace('"dealStock": "0"', '"dealStock": "4000"')
-    _, items = picture(answer(body.encode()), streams=["orders"], markets=["TOP/ETH"])
+    _, items = snapshot(answer(body.encode()), streams=["orders"], markets=["TOP/ETH"])
     assert items[1]["fields"]["status"] == "partially_filled"
     assert "venue_status" not in items[1]["fields"]
 
@@ -339,19 +339,19 @@ def page(first: int, count: int, **more):
 
 
 def test_pages_are_asked_for_until_one_isnt_full():
-    asked, items = picture(page(0, 100), page(100, 3), streams=["orders"], markets=["A/B"])
+    asked, items = snapshot(page(0, 100), page(100, 3), streams=["orders"], markets=["A/B"])
     assert [request.query["page"] for request in asked] == ["1", "2"]
     assert len(items) == 105
 
 
 def test_pages_are_asked_for_until_all_are_there():
-    asked, _ = picture(page(0, 100, total=100), streams=["orders"], markets=["A/B"])
+    asked, _ = snapshot(page(0, 100, total=100), streams=["orders"], markets=["A/B"])
     assert len(asked) == 1
 
 
 def test_pages_without_end_are_malformed():
     with pytest.raises(Malformed, match="more than 100 pages"):
-        picture(*[page(0, 100)] * 100, streams=["orders"], markets=["A/B"])
+        snapshot(*[page(0, 100)] * 100, streams=["orders"], markets=["A/B"])
 
 
 @pytest.mark.parametrize(
@@ -362,12 +362,12 @@ def test_pages_without_end_are_malformed():
     ],
 )
 def test_the_list_is_found_where_it_may_be(data):
-    _, items = picture(answer({"code": 0, "data": data}))
+    _, items = snapshot(answer({"code": 0, "data": data}))
     assert items[1]["fields"] == {"id": "ETH", "asset": "ETH", "available": "1"}
 
 
 def test_a_list_that_is_null_is_empty():
-    _, items = picture(answer({"code": 0, "data": {"list": None}}))
+    _, items = snapshot(answer({"code": 0, "data": {"list": None}}))
     assert items == [{"snapshot begins": ["balance"]}, "snapshot ends"]
 
 
@@ -383,6 +383,6 @@ def test_a_list_that_is_null_is_empty():
         (answer(b"", 500), SignInFailed, "balances: HTTP 500"),
     ],
 )
-def test_answers_that_make_no_picture(response, error, said):
+def test_answers_that_make_no_snapshot(response, error, said):
     with pytest.raises(error, match=said):
-        picture(response)
+        snapshot(response)

@@ -1,4 +1,4 @@
-"""The venues' links as entities of their own: gaps, what they leave unconfirmed, and the pictures that follow."""
+"""The venues' links as entities of their own: gaps, what they leave unconfirmed, and the snapshots that follow."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -7,10 +7,10 @@ from decimal import Decimal
 
 from msgspec import UNSET, structs
 
-from tocsin.entities.links import Away, Link, Picture, called, gap_reason, resync_reason, still_reason
+from tocsin.entities.entity_store import EntityStore, KeyTexts, Record
+from tocsin.entities.links import Link, Outage, Snapshot, called, gap_reason, resync_reason, still_reason
 from tocsin.entities.merge import BLANK, difference
 from tocsin.entities.names import of_venue
-from tocsin.entities.shelf import KeyTexts, Record, Shelf
 from tocsin.events import Account, Change, Entity, Instant, Key, Observation, Origin, SnapshotBegins, Venue
 
 _CONFIRMABLE = ("order", "position")
@@ -18,17 +18,17 @@ _DOWN = frozenset({"disconnected", "auth_failed", "refused"})
 
 
 class Connections:
-    """One `Link` a venue, by its name.
+    """The links of all venues, each a `Link`.
 
-    A venue known from an earlier run has been away since the newest thing that is known of it (or since its link was
-    lost, if it was); whether that was a gap for anything is told when it is back.
+    A venue known from an earlier run has an outage since the newest thing that is known of it (or since its link was
+    lost, if it was); whether that was a gap for anything is told when it is connected again.
     """
 
-    def __init__(self, shelf: Shelf, saved: Iterable[Record], *, gap: bool) -> None:
-        self._shelf = shelf
+    def __init__(self, store: EntityStore, saved: Iterable[Record], *, gap: bool) -> None:
+        self._store = store
         self._links: dict[str, Link] = {}
         self._unsaved: list[Key] = []
-        lost: dict[str, Away] = {}
+        lost: dict[str, Outage] = {}
         for record in saved:
             venue, kind, account = record.home
             link = self._links.setdefault(venue, Link())
@@ -36,16 +36,16 @@ class Connections:
             if isinstance(state, Venue):
                 link.was_up = link.was_up or state.status in ("connected", "silent")
                 if state.status in _DOWN and state.since:
-                    lost[venue] = Away(state.since, None)
+                    lost[venue] = Outage(state.since, None)
             else:
                 link.was_up = True
-                link.pictured |= {(kind, account), (kind, "")}
-            if link.away is None or record.received > link.away.wall:
-                link.away = Away(record.received, None, lost=False)
+                link.covered |= {(kind, account), (kind, "")}
+            if link.outage is None or record.received > link.outage.wall:
+                link.outage = Outage(record.received, None, lost=False)
         for name, link in self._links.items():
-            link.away = lost.get(name, link.away) if link.was_up else None
+            link.outage = lost.get(name, link.outage) if link.was_up else None
             if gap and name not in lost:  # else what is unconfirmed by that was kept
-                self._doubt(name, link)
+                self._mark_unconfirmed(name, link)
         self._unsaved.clear()  # nothing is known by which it wouldn't be found so again
 
     def get(self, venue: str) -> Link | None:
@@ -91,72 +91,72 @@ class Connections:
     # ------------------------------------------------------------------------------------------------ what is mentioned
 
     def origin_of(self, venue: str, key: KeyTexts, told: Origin, *, known: bool) -> Origin:
-        """`told` is the observation's own origin; part of a picture, it is what the picture makes of it.
+        """`told` is the observation's own origin; part of a snapshot, it is what the snapshot makes of it.
 
-        Of the first picture, what was unknown is `snapshot`: it was so before anybody watched. What a later one shows
+        Of the first snapshot, what was unknown is `snapshot`: it was so before anybody watched. What a later one shows
         to be otherwise than we knew happened while we were away, or, where the venue is polled, just now.
         """
         link = self._links.get(venue)
-        if told != "snapshot" and (link is None or link.picture is None):
+        if told != "snapshot" and (link is None or link.snapshot is None):
             return told
-        picture = link.picture if link is not None else None
-        if picture is not None and picture.concerns(key):
-            picture.seen.add(key)
-            if not known and key[1] in picture.first:
+        snapshot = link.snapshot if link is not None else None
+        if snapshot is not None and snapshot.covers(key):
+            snapshot.seen.add(key)
+            if not known and key[1] in snapshot.first:
                 return "snapshot"
-            return "live" if picture.begins.live else "resync"
+            return "live" if snapshot.begins.live else "resync"
         if told != "snapshot":
             return told
         kind = (key[1], key[2])
         if link is None:
             link = self._links[venue] = Link()
         link.opening.add(kind)
-        return "resync" if known or kind in link.pictured else "snapshot"
+        return "resync" if known or kind in link.covered else "snapshot"
 
     def mentioned(self, change: Change | None, key: KeyTexts, at: Instant) -> list[Change]:
         """An order or position was spoken of, and is so confirmed. `change`: what came of it, if anything."""
         link = self._links.get(key[0])
         if link is None or key[1] not in _CONFIRMABLE:
             return []
-        if link.away is not None:
+        if link.outage is not None:
             link.heard.add(key)
-        if link.picture is not None and link.picture.concerns(key):
+        if link.snapshot is not None and link.snapshot.covers(key):
             if change is not None and change.events:
-                link.picture.found.append(f"{change.events[-1]} {called(change.key, change.symbol)}")
-            link.unconfirmed.pop(key, None)  # counted when the picture ends
+                link.snapshot.found.append(f"{change.events[-1]} {called(change.key, change.symbol)}")
+            link.unconfirmed.pop(key, None)  # counted when the snapshot ends
             return []
         if not link.unconfirmed.pop(key, None):
             return []
         account = self._account_of(key)
         return [*self._counted(key[0], link, at), *self._counted_of((account,), link, at)]
 
-    # ------------------------------------------------------------------------------------------------------- pictures
+    # ------------------------------------------------------------------------------------------------------- snapshots
 
     def begin(self, venue: str, begins: SnapshotBegins) -> None:
         self._links.setdefault(venue, Link()).begin(begins)
 
     def end(self, venue: str, at: Instant) -> list[Change]:
-        """The picture is complete: what lived and isn't in it is unconfirmed, for absence is not evidence."""
+        """The snapshot is complete: what lived and isn't in it is unconfirmed, for absence is not evidence."""
         link = self._links.get(venue)
-        if link is None or link.picture is None:
+        if link is None or link.snapshot is None:
             return []
-        picture, link.picture = link.picture, None
-        account = picture.begins.account or ""
-        link.pictured |= {(kind, account) for kind in picture.begins.kinds}
+        snapshot, link.snapshot = link.snapshot, None
+        account = snapshot.begins.account or ""
+        link.covered |= {(kind, account) for kind in snapshot.begins.kinds}
         for record in self._open(venue):
-            if picture.concerns(key := record.key) and key not in picture.seen:
+            if snapshot.covers(key := record.key) and key not in snapshot.seen:
                 self._leave_unconfirmed(link, record, at.wall)
-        if link.away is not None:
-            link.early = picture  # the link is told to be back when the picture is whole
-        accounts = self._counted_of(self._shelf.live("account", venue), link, at)
+        if link.outage is not None:
+            link.early = snapshot  # the link is told to be back when the snapshot is whole
+        accounts = self._counted_of(self._store.live("account", venue), link, at)
         if link.resync_due:
-            return [*self._resynced(venue, link, picture, at), *accounts]
+            return [*self._resynced(venue, link, snapshot, at), *accounts]
         return [*self._counted(venue, link, at), *accounts]
 
-    def _resynced(self, venue: str, link: Link, picture: Picture, at: Instant) -> list[Change]:
+    def _resynced(self, venue: str, link: Link, snapshot: Snapshot, at: Instant) -> list[Change]:
         link.resync_due, link.early = False, None
-        reason = resync_reason(picture.found, link.unconfirmed.values())
-        return self._say(venue, link, at, "venue.resynced", reason)
+        reason = resync_reason(snapshot.found, link.unconfirmed.values())
+        return self._tell_of_link(venue, link, at, "venue.resynced", reason)
 
     # ------------------------------------------------------------------------------------------------- the link itself
 
@@ -166,7 +166,7 @@ class Connections:
         """What the feed says of the link. One `disconnected` an outage; a gap is told after `connected`."""
         said, link = observation.state, self._links.setdefault(venue, Link())
         key = Key(venue, "venue", "", venue)
-        record = self._shelf.find(key)
+        record = self._store.find(key)
         known = record.state if record is not None else BLANK["venue"]
         if not isinstance(said, Venue) or not isinstance(known, Venue):
             raise TypeError(f"{key} is no venue")
@@ -179,45 +179,47 @@ class Connections:
             said = structs.replace(said, since=time)
         updates, changed = difference(known, said)
         state = structs.replace(known, **updates)
-        events = of_venue(known if record else None, state, updates, named, away=link.away is not None)
+        events = of_venue(
+            known if record else None, state, updates, named, after_outage=link.outage is not None
+        )
         if record is None:
-            record = self._shelf.add(
+            record = self._store.add(
                 key, state, origin=observation.origin, time=time, received=at.wall, known_since=at.wall
             )
         elif not changed and not events:
             return []
         else:
-            self._shelf.replace(record, state)
+            self._store.replace(record, state)
             record.origin, record.time, record.received = observation.origin, time, at.wall
         previous = known if known is not BLANK["venue"] else None
-        changes = [self._shelf.change(record, events, previous, raw)]
+        changes = [self._store.change(record, events, previous, raw)]
         if state.status in _DOWN and "status" in changed:
-            link.was_up = link.was_up or self._shelf.knows(venue)
-            link.lose(Away(at.wall, at.steady))
-            self._doubt(venue, link)
+            link.was_up = link.was_up or self._store.knows(venue)
+            link.lose(Outage(at.wall, at.steady))
+            self._mark_unconfirmed(venue, link)
         if "venue.connected" in events:
             changes += self._back(venue, link, at)
         return changes
 
     def _back(self, venue: str, link: Link, at: Instant) -> list[Change]:
         """The link is up again. Nobody knows what became of the open orders and positions meanwhile."""
-        away, link.away = link.away, None
+        outage, link.outage = link.outage, None
         link.was_up, link.up_since = True, at.wall
-        if away is None:
+        if outage is None:
             return []
         heard = link.heard
         link.heard = set()
         link.unconfirmed = {}
         for each in self._open(venue):
             if each.key not in heard:
-                self._leave_unconfirmed(link, each, away.wall)
-        accounts = self._counted_of(self._shelf.live("account", venue), link, at)
-        if not away.lost and not link.unconfirmed:
+                self._leave_unconfirmed(link, each, outage.wall)
+        accounts = self._counted_of(self._store.live("account", venue), link, at)
+        if not outage.lost and not link.unconfirmed:
             link.early = None
             return [*accounts, *self._counted(venue, link, at)]  # there was nothing to miss
         link.resync_due = True
-        reason = gap_reason(away.lasted(at), link.unconfirmed.values())
-        changes = [*accounts, *self._say(venue, link, at, "venue.gap", reason)]
+        reason = gap_reason(outage.lasted(at), link.unconfirmed.values())
+        changes = [*accounts, *self._tell_of_link(venue, link, at, "venue.gap", reason)]
         if link.early is not None:
             changes += self._resynced(venue, link, link.early, at)
         return changes
@@ -227,14 +229,14 @@ class Connections:
     def _open(self, venue: str) -> Iterable[Record]:
         """The venue's open orders and positions."""
         for kind in _CONFIRMABLE:
-            yield from self._shelf.live(kind, venue)
+            yield from self._store.live(kind, venue)
 
-    def _doubt(self, venue: str, link: Link) -> None:
-        """While the link is away, what is open is not known to be so. What was unconfirmed before is so since then."""
-        if link.away is not None:
+    def _mark_unconfirmed(self, venue: str, link: Link) -> None:
+        """During an outage, what was open is not known to be so. What was unconfirmed before is so since then."""
+        if link.outage is not None:
             for record in self._open(venue):
                 if record.unconfirmed is None:
-                    record.unconfirmed = link.away.wall
+                    record.unconfirmed = link.outage.wall
                     self._unsaved.append(record.key)
 
     def _leave_unconfirmed(self, link: Link, record: Record, since: datetime) -> None:
@@ -246,7 +248,7 @@ class Connections:
 
     def _counted(self, venue: str, link: Link, at: Instant) -> list[Change]:
         """The venue's count of what is unconfirmed, where it is another than before: an update, no event."""
-        record = self._shelf.find((venue, "venue", "", venue))
+        record = self._store.find((venue, "venue", "", venue))
         count = len(link.unconfirmed)
         if record is None or not isinstance(record.state, Venue) or (record.state.unconfirmed or 0) == count:
             return []
@@ -267,10 +269,10 @@ class Connections:
         return changes
 
     def _account_of(self, key: KeyTexts) -> Record | None:
-        return self._shelf.find((key[0], "account", key[2], key[2])) if key[2] else None
+        return self._store.find((key[0], "account", key[2], key[2])) if key[2] else None
 
-    def _say(self, venue: str, link: Link, at: Instant, event: str, reason: str) -> list[Change]:
-        record = self._shelf.find((venue, "venue", "", venue))
+    def _tell_of_link(self, venue: str, link: Link, at: Instant, event: str, reason: str) -> list[Change]:
+        record = self._store.find((venue, "venue", "", venue))
         if record is None:
             return []  # nobody said that this venue is connected, so nothing can be said of its connection
         link.said = reason if link.unconfirmed else None
@@ -287,7 +289,7 @@ class Connections:
         known = record.state
         record.state = structs.replace(known, **updates)
         record.origin, record.time, record.received = "synthetic", at.wall, at.wall
-        return [self._shelf.change(record, events, known)]
+        return [self._store.change(record, events, known)]
 
 
 def _symbol(state: Entity) -> str | None:

@@ -13,11 +13,11 @@ from msgspec import UNSET, Struct, structs
 
 from tocsin.entities.connections import Connections
 from tocsin.entities.derive import complete_prices
+from tocsin.entities.entity_store import EntityStore, KeyTexts, Record, has_ended
 from tocsin.entities.merge import BLANK, Updates, believed, difference, latest_time, marked
 from tocsin.entities.names import compared, is_operation, sighted, with_status
 from tocsin.entities.recency import begins_anew, is_newer, stamps_of
 from tocsin.entities.repeats import Operations, Trades
-from tocsin.entities.shelf import KeyTexts, Record, Shelf, has_ended
 from tocsin.entities.values import Values
 from tocsin.events import (
     Account,
@@ -74,7 +74,7 @@ class Entities:
         *,
         gap: bool = True,
     ) -> None:
-        self._shelf = Shelf()
+        self._store = EntityStore()
         self._operations = Operations(operations)
         self._trades = Trades()
         self._unsaved: dict[Key, None] = {}
@@ -82,7 +82,7 @@ class Entities:
             if change.key.kind == "daemon":
                 continue
             stamps = _kept_stamps(change)
-            record = self._shelf.add(
+            record = self._store.add(
                 change.key,
                 change.state,
                 origin=change.origin,
@@ -94,11 +94,11 @@ class Entities:
             )
             record.unconfirmed = None if change.ended else change.unconfirmed_since
             if change.sent:
-                self._shelf.note_sent(change.venue, change.sent)
+                self._store.note_sent(change.venue, change.sent)
             if isinstance(change.state, Trade):
                 self._trades.restore(change.venue, change.key.id, change.state, latest_time(stamps))
-        self._values = Values(self._shelf)
-        self._connections = Connections(self._shelf, self._shelf, gap=gap)
+        self._values = Values(self._store)
+        self._connections = Connections(self._store, self._store, gap=gap)
         self._mentioned: dict[Record, None] = {}
         self._spoke: dict[str, datetime] = {}  # of each venue that has since it was last asked for, when
 
@@ -113,7 +113,7 @@ class Entities:
     ) -> list[Change]:
         """What one message changes, observation by observation, in order; nothing where it says nothing new.
 
-        A Change without events is a new state in which nothing happened (an opening picture): to be stored and
+        A Change without events is a new state in which nothing happened (an opening snapshot): to be stored and
         judged. What an Occurrence tells of isn't kept: `get` still answers with what was known before. All of the
         message is known when the first of its changes is judged.
         """
@@ -194,7 +194,7 @@ class Entities:
     def _seen(self, key: KeyTexts, said: Entity, at: Instant) -> tuple[Record | None, Entity]:
         """The entity's record, if it is known, and the message as it is to be laid over it."""
         self._spoke[key[0]] = at.wall
-        record = self._shelf.find(key)
+        record = self._store.find(key)
         if record is None:
             return None, said
         record.see(at.wall)
@@ -222,7 +222,7 @@ class Entities:
         previous = record.state if record is not None else None
         stated = heard.time
         if record is None or previous is None:
-            record = self._shelve(key, structs.replace(known, **updates), heard)
+            record = self._add(key, structs.replace(known, **updates), heard)
             return self._tell(record, self._sighted(record, heard), None, changed, heard)
         self._confirm(record)
         told_at = latest_time(record.stamps)
@@ -231,7 +231,7 @@ class Entities:
         numbered = heard.operation is not None and said.kind == "balance"
         operated = numbered or is_operation(said, heard.named, changed, stated, told_at)
         if updates or operated:
-            self._shelf.replace(record, structs.replace(known, **updates))
+            self._store.replace(record, structs.replace(known, **updates))
         emptied = said.momentary and UNSET in updates.values()
         if not (whole or changed or operated or emptied or heard.first):
             if heard.stamps is not None:
@@ -250,7 +250,7 @@ class Entities:
         self._confirm(record)
         updates, changed = difference(known, said)
         self._complete(key, known, heard, updates, changed)
-        self._shelf.replace(record, structs.replace(known, **updates))
+        self._store.replace(record, structs.replace(known, **updates))
         record.origin, record.time, record.received = heard.origin, heard.time or at.wall, at.wall
         record.known_since = at.wall
         record.stamps = marked((), said, heard.stamps)
@@ -263,9 +263,9 @@ class Entities:
             record.unconfirmed = None
             self._unsaved[record.key] = None
 
-    def _shelve(self, key: KeyTexts, state: Entity, heard: Heard) -> Record:
+    def _add(self, key: KeyTexts, state: Entity, heard: Heard) -> Record:
         now = heard.at.wall
-        return self._shelf.add(
+        return self._store.add(
             key,
             state,
             origin=heard.origin,
@@ -309,7 +309,7 @@ class Entities:
             if kind == "position"
             else []
         )
-        change = self._shelf.change(
+        change = self._store.change(
             record, events, previous, heard.raw, replaces=replaces, operation=heard.operation
         )
         if kind == "ticker":
@@ -320,13 +320,13 @@ class Entities:
                 return [change]
             key = _key_of(venue, ticker, account)
             derived = Heard(ticker, "synthetic", None, heard.time, at, None, quiet=heard.quiet)
-            return [change, *self._merge(key, self._shelf.find(key), derived)]
+            return [change, *self._merge(key, self._store.find(key), derived)]
         return [change, *settled, *self._connections.mentioned(change, change.key, at)]
 
     def _occurrence(self, venue: str, told: Occurrence, at: Instant, raw: str | None) -> Change:
         """Told of the entity as it stands with what the message adds; kept is only what was there before."""
         key = _key_of(venue, told.state, told.account)
-        record, state = self._shelf.find(key), told.state
+        record, state = self._store.find(key), told.state
         if record is not None:
             state = structs.replace(record.state, **difference(record.state, state)[0])
         heard = Heard(state, told.origin, None, told.time, at, raw)
@@ -339,7 +339,7 @@ class Entities:
         id_ = record.id if record is not None else key[3]
         passing = Record(key[:3], id_, heard.said, heard.origin, heard.time or now, now, since, now)
         previous = record.state if record is not None else None
-        return self._shelf.change(
+        return self._store.change(
             passing, events, previous, heard.raw, passing=True, operation=heard.operation
         )
 
@@ -356,7 +356,7 @@ class Entities:
     def _note_last_messages(self) -> None:
         """Their links' `last_message`, which moves with each message and is asked for seldom."""
         for venue, at in self._spoke.items():
-            record = self._shelf.find((venue, "venue", "", venue))
+            record = self._store.find((venue, "venue", "", venue))
             if record is not None and isinstance(record.state, Venue):
                 record.state = structs.replace(record.state, last_message=at)
                 self._mentioned[record] = None
@@ -368,22 +368,22 @@ class Entities:
         """Every entity of that kind that hasn't ended, as it stands: without events, previous state and raw."""
         if kind == "venue":
             self._note_last_messages()
-        return [self._shelf.change(record) for record in self._shelf.live(kind)]
+        return [self._store.change(record) for record in self._store.live(kind)]
 
     def of_account(self, venue: str, account: str) -> list[Change]:
         """The orders and positions of that account that haven't ended, as they stand; as `live` gives them."""
-        return [self._shelf.change(record) for record in self._shelf.owned(venue, account)]
+        return [self._store.change(record) for record in self._store.owned(venue, account)]
 
     def get(self, key: Key) -> Change | None:
         """The entity as it stands, ended or not: without events, previous state and raw. None if it isn't known."""
         if key.kind == "venue":
             self._note_last_messages()
-        record = self._shelf.find(key)
-        return self._shelf.change(record) if record is not None else None
+        record = self._store.find(key)
+        return self._store.change(record) if record is not None else None
 
     def account_of(self, key: Key) -> Account | None:
         """The account that the order or position of that key belongs to, if it is known."""
-        return self._shelf.account_of(key)
+        return self._store.account_of(key)
 
     def unsaved(self) -> list[Key]:
         """What became newer or unconfirmed since the last call, or was confirmed, without a Change perhaps."""
@@ -392,16 +392,16 @@ class Entities:
 
     def named(self, venue: str, kind: str, id_: str) -> list[Key]:
         """What is known of that kind under that id, of whichever account."""
-        return [record.key for record in self._shelf if _is_called(record, venue, kind, id_)]
+        return [record.key for record in self._store if _is_called(record, venue, kind, id_)]
 
     def unconfirmed(self, venue: str) -> list[Change]:
         """The venue's open orders and positions that it hasn't mentioned since a gap, as they stand, the longest first."""
-        records = filter(None, map(self._shelf.find, self._connections.unconfirmed(venue)))
-        return [self._shelf.change(record) for record in sorted(records, key=_longest_unconfirmed)]
+        records = filter(None, map(self._store.find, self._connections.unconfirmed(venue)))
+        return [self._store.change(record) for record in sorted(records, key=_longest_unconfirmed)]
 
     def unconfirmed_before(self, time: datetime) -> list[Key]:
         """All open orders and positions that have been unconfirmed since before that time."""
-        records = (record for kind in ("order", "position") for record in self._shelf.live(kind))
+        records = (record for kind in ("order", "position") for record in self._store.live(kind))
         return [
             record.key for record in records if record.unconfirmed is not None and record.unconfirmed < time
         ]
@@ -415,7 +415,7 @@ class Entities:
         keys = list(keys)
         self._values.forgets(keys)
         for key in keys:
-            self._shelf.drop(key)
+            self._store.drop(key)
             if key.kind == "trade":
                 self._trades.drop(key.venue, key.id)
         accounts = dict.fromkeys((key.venue, key[2]) for key in keys if key.kind == "position")
@@ -428,7 +428,7 @@ class Entities:
         self._operations.drop_venue(name)
         self._trades.drop_venue(name)
         self._values.drop_venue(name)
-        return self._shelf.drop_venue(name)
+        return self._store.drop_venue(name)
 
 
 def _key_of(venue: str, said: Entity, account: str | None) -> KeyTexts:

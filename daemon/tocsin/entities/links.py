@@ -1,11 +1,11 @@
-"""What is known of the link to each venue: since when it is away, what is unconfirmed, which picture is being told."""
+"""What is known of the link to a venue: an outage, what it left unconfirmed, the snapshot that is being received."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from msgspec import Struct, field
 
-from tocsin.entities.shelf import KeyTexts
+from tocsin.entities.entity_store import KeyTexts
 from tocsin.events import Instant, Key, SnapshotBegins
 from tocsin.quantities import duration_text
 
@@ -13,22 +13,24 @@ _NAMED = 10  # so many entities are named in a reason, the rest is counted
 _LONGEST_NAME = 64  # characters of an id or symbol; the venue chose them
 
 
-class Picture(Struct):
-    """A snapshot that is being told. `first`: its kinds of which there was none before."""
+class Snapshot(Struct):
+    """A snapshot that is being received. `first`: its kinds of which there was none before."""
 
     begins: SnapshotBegins
     first: frozenset[str]
     seen: set[KeyTexts] = field(default_factory=set)
     found: list[str] = field(default_factory=list)  # the differences, in words
 
-    def concerns(self, key: KeyTexts) -> bool:
+    def covers(self, key: KeyTexts) -> bool:
+        """Whether the snapshot would have that entity, if it exists."""
         account = self.begins.account
         return key[1] in self.begins.kinds and (account is None or account == key[2])
 
 
-class Away(Struct, frozen=True):
-    """Since when nothing was heard. `steady` None: since before this run, whose clock only the wall's time can tell.
-    `lost`: the link was told to be lost; else we were down ourselves.
+class Outage(Struct, frozen=True):
+    """Since when nothing came from the venue. `steady` None: from before this run, so only the wall clock tells.
+
+    `lost`: the venue's link was down; else the daemon was.
     """
 
     wall: datetime
@@ -46,42 +48,41 @@ class Away(Struct, frozen=True):
 class Link(Struct):
     """One venue's link. `unconfirmed` are open orders and positions not mentioned again since a gap."""
 
-    away: Away | None = None
+    outage: Outage | None = None
     connection: int = 0  # how many times a socket was opened or lost: what counts within one counts by this
     was_up: bool = False
     up_since: datetime | None = None
     resync_due: bool = False
-    early: Picture | None = None  # whole before the link was told to be back
+    early: Snapshot | None = None  # complete before the link was told to be up
     unconfirmed: dict[KeyTexts, str] = field(default_factory=dict)  # with how a person is told of it
     said: str | None = None  # of what is unconfirmed, as the venue's reason
-    heard: set[KeyTexts] = field(
-        default_factory=set
-    )  # mentioned since the link went, before it was told to be back
-    picture: Picture | None = None
-    pictured: set[tuple[str, str]] = field(default_factory=set)  # (kind, account or "") of earlier pictures
-    opening: set[tuple[str, str]] = field(
-        default_factory=set
-    )  # told as an opening state since the link is up
+    # Mentioned during the outage, before the link was told to be up.
+    heard: set[KeyTexts] = field(default_factory=set)
+    snapshot: Snapshot | None = None
+    covered: set[tuple[str, str]] = field(default_factory=set)  # (kind, account or "") of earlier snapshots
+    # The same, of what came as an opening state since the link is up.
+    opening: set[tuple[str, str]] = field(default_factory=set)
 
     def begin(self, begins: SnapshotBegins) -> None:
+        """A snapshot begins; one that wasn't complete is void."""
         account = begins.account or ""
-        first = frozenset(kind for kind in begins.kinds if (kind, account) not in self.pictured)
-        self.picture = Picture(begins, first)
+        first = frozenset(kind for kind in begins.kinds if (kind, account) not in self.covered)
+        self.snapshot = Snapshot(begins, first)
 
-    def lose(self, since: Away) -> None:
-        """The link is gone. What was half told is void, and the opening state is over."""
+    def lose(self, since: Outage) -> None:
+        """The link is down. A snapshot that wasn't complete is void, and the opening state is over."""
         self.connection += 1
-        self.picture = None
-        self.pictured |= self.opening
+        self.snapshot = None
+        self.covered |= self.opening
         self.opening.clear()
         self.heard.clear()
         self.early = None
-        if self.was_up and self.away is None:
-            self.away = since
+        if self.was_up and self.outage is None:
+            self.outage = since
 
 
 def called(key: Key, symbol: str | None) -> str:
-    """An entity as a person is told of it: `order 132991 (ETH/BTC)`."""
+    """An entity as it is called in messages: `order 132991 (ETH/BTC)`."""
     name = f"{key.kind} {key.id[:_LONGEST_NAME]}"
     return f"{name} ({symbol[:_LONGEST_NAME]})" if symbol else name
 
@@ -94,7 +95,7 @@ def listed(names: Iterable[str]) -> str:
 
 
 def gap_reason(seconds: float, unconfirmed: Iterable[str]) -> str:
-    """What `venue.gap` says: how long it was, and what nobody knows any more."""
+    """The reason of `venue.gap`: how long it was, and what is unconfirmed since."""
     # Whole seconds say enough of anything longer than one.
     lasted = duration_text(timedelta(seconds=round(seconds) if seconds >= 1 else seconds))
     return f"back after {lasted}; {still_reason(unconfirmed) or 'no open order or position was known'}"
@@ -107,7 +108,7 @@ def still_reason(unconfirmed: Iterable[str]) -> str | None:
 
 
 def resync_reason(found: list[str], unconfirmed: Iterable[str]) -> str:
-    """What `venue.resynced` says: what had happened meanwhile, and what the picture left open."""
+    """The reason of `venue.resynced`: what had changed meanwhile, and what the snapshot left unconfirmed."""
     names = list(unconfirmed)
     changes = f"{len(found)} found changed: {listed(found)}" if found else "nothing had changed"
     rest = f"{len(names)} still unconfirmed: {listed(names)}" if names else "nothing unconfirmed"

@@ -17,8 +17,8 @@ from typing import Any, TypeAlias
 
 from msgspec import UNSET, structs
 
+from tocsin.entities.entity_store import Record, has_ended
 from tocsin.entities.recency import is_newer, is_of_earlier_life, latest_of
-from tocsin.entities.shelf import Record, has_ended
 from tocsin.events import KINDS, Entity, Order, Stamps
 from tocsin.events.vocabulary import caseless, fields_of_bits
 

@@ -186,13 +186,15 @@ def _and_named(found: Names, named: str | None) -> Names:
 # -------------------------------------------------------------------------------------------------------------- venues
 
 
-def of_venue(known: Venue | None, state: Venue, updates: Updates, named: str | None, *, away: bool) -> Names:
-    """What of a venue's own events is news: one `disconnected` an outage, one `connected` after it (`away`)."""
+def of_venue(
+    known: Venue | None, state: Venue, updates: Updates, named: str | None, *, after_outage: bool
+) -> Names:
+    """What of a venue's own events is news: one `disconnected` an outage, one `connected` after it (`after_outage`)."""
     if named is None:
         return ()
     same = known is not None and known.status == state.status
     if named == "venue.connected":
-        return () if same and not away else (named,)
+        return () if same and not after_outage else (named,)
     if named == "venue.disconnected":
         return () if same else (named,)
     if same and named == f"venue.{state.status}" and known is not None:

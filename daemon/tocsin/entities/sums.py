@@ -8,7 +8,7 @@ from decimal import Decimal
 from msgspec import UNSET, Struct, field
 
 from tocsin.entities.derive import margin_of, profit_of, rounded
-from tocsin.entities.shelf import Record
+from tocsin.entities.entity_store import Record
 from tocsin.events import SUMS, Account, Position, computed
 
 _ZERO = Decimal(0)

@@ -15,10 +15,10 @@ from tocsin.entities.derive import (
     put,
     ticker_of_book,
 )
+from tocsin.entities.entity_store import EntityStore, Record, has_ended
 from tocsin.entities.links import Link
 from tocsin.entities.merge import Updates
 from tocsin.entities.returns import Bookings, flow, valued
-from tocsin.entities.shelf import Record, Shelf, has_ended
 from tocsin.entities.sums import PositionSums
 from tocsin.events import Account, Book, Change, Entity, Instant, Key, Position, Ticker, Trade
 
@@ -38,19 +38,19 @@ _Owner: TypeAlias = tuple[str, str]  # an account's venue and id
 
 class Values:
     """What is derived, entity by entity. Account values that a venue has sent once are the venue's from then on, which is
-    kept with its accounts. Of what is on the shelf already, the others were counted: so that venue tells of positions.
+    kept with its accounts. Of what is in the store already, the others were counted: so that venue tells of positions.
     """
 
-    def __init__(self, shelf: Shelf) -> None:
-        self._shelf = shelf
+    def __init__(self, store: EntityStore) -> None:
+        self._store = store
         self._sums: dict[_Owner, PositionSums] = {}
         self._bookings = Bookings()
         self._known_anew: set[_Owner] = set()  # the accounts of which more, or less, is known than before
-        for record in shelf.live("account"):
+        for record in store.live("account"):
             venue, state = record.home[0], record.state
-            counted = (name for name in ACCOUNT_VALUES if name not in shelf.sent(venue))
+            counted = (name for name in ACCOUNT_VALUES if name not in store.sent(venue))
             if any(isinstance(getattr(state, name), Decimal) for name in counted):
-                shelf.note_positions(venue)
+                store.note_positions(venue)
             if isinstance(state, Account) and not isinstance(state.performance, Decimal):
                 record.state = structs.replace(state, **valued(state, _NO_FLOW))  # an older version left it
 
@@ -92,7 +92,7 @@ class Values:
     ) -> list[Change]:
         """A position's message may move its account. `quiet`: nothing happened, it was so."""
         venue, _, account = record.home
-        position, owner = record.state, self._shelf.find((venue, "account", account, account))
+        position, owner = record.state, self._store.find((venue, "account", account, account))
         if changed.isdisjoint(_ACCOUNT_INPUTS) or owner is None or not isinstance(owner.state, Account):
             return []
         if not isinstance(position, Position):
@@ -103,7 +103,7 @@ class Values:
                 self._known_anew.add((venue, account))
         elif has_ended(position) and not has_ended(previous):
             profit = profit_of(position, owner.state)
-            counted = isinstance(owner.state.equity, Decimal) and "equity" not in self._shelf.sent(venue)
+            counted = isinstance(owner.state.equity, Decimal) and "equity" not in self._store.sent(venue)
             if counted and profit is not None:
                 left = self._bookings.closed((venue, account), owner.state, profit, at.steady)
                 owner.state = structs.replace(owner.state, unbooked=left)
@@ -118,8 +118,8 @@ class Values:
         is the venue's first to send one of the values.
         """
         sent = [name for name in ACCOUNT_VALUES if isinstance(getattr(said, name), Decimal)]
-        first = self._shelf.note_sent(venue, sent)
-        ours = (name for name in ACCOUNT_VALUES if name not in self._shelf.sent(venue))
+        first = self._store.note_sent(venue, sent)
+        ours = (name for name in ACCOUNT_VALUES if name not in self._store.sent(venue))
         cleared = {name: UNSET for name in ours if getattr(said, name) is None}
         return (structs.replace(said, **cleared) if cleared else said), first
 
@@ -145,7 +145,7 @@ class Values:
     def forgets(self, keys: Iterable[Key]) -> None:
         """These are about to be forgotten: an account is then worth what is still known of it, and nothing was lost."""
         for key in keys:
-            record = self._shelf.find(key) if key.kind == "position" else None
+            record = self._store.find(key) if key.kind == "position" else None
             if record is not None and not has_ended(record.state):
                 self._known_anew.add((key.venue, key.account))
 
@@ -164,21 +164,21 @@ class Values:
             return []
         venue, symbol = record.home[0], ticker.symbol
         moved: list[tuple[Record, Position]] = []
-        for position in self._shelf.positions_in(venue, symbol if isinstance(symbol, str) else record.id):
+        for position in self._store.positions_in(venue, symbol if isinstance(symbol, str) else record.id):
             state = position.state
             counted = position_at(state, ticker) if isinstance(state, Position) else None
             if counted is None or not isinstance(state, Position):
                 continue
             mark, profit = counted
             if mark != state.mark_price or profit != state.profit:
-                self._shelf.move(position, structs.replace(state, mark_price=mark, profit=profit))
+                self._store.move(position, structs.replace(state, mark_price=mark, profit=profit))
                 _stamp(position, record.time, at)
                 moved.append((position, state))
         if not moved:
             return []
         accounts = dict.fromkeys(position.home[2] for position, _ in moved)
         settled = [c for account in accounts for c in self._settle(venue, account, record.time, at)]
-        changes = [self._shelf.change(position, ("position.updated",), state) for position, state in moved]
+        changes = [self._store.change(position, ("position.updated",), state) for position, state in moved]
         return changes + settled
 
     def own_ticker(self, record: Record | None, said: Ticker) -> Ticker:
@@ -199,7 +199,7 @@ class Values:
         else:
             return None
         name = state.symbol if isinstance(state.symbol, str) else record.id
-        there = self._shelf.find((venue, "ticker", account, name))
+        there = self._store.find((venue, "ticker", account, name))
         if there is not None and there.origin != "synthetic":
             return None
         return structs.replace(ticker, id=name, symbol=name)
@@ -208,16 +208,16 @@ class Values:
 
     def _current_ticker(self, venue: str, symbol: str, link: Link | None) -> Ticker | None:
         """The symbol's ticker, if it was told since the link is up: yesterday's price is no price."""
-        record = self._shelf.find((venue, "ticker", "", symbol))
+        record = self._store.find((venue, "ticker", "", symbol))
         if record is None or not isinstance(record.state, Ticker):
             return None
-        if link is not None and (link.away or (link.up_since and record.received < link.up_since)):
+        if link is not None and (link.outage or (link.up_since and record.received < link.up_since)):
             return None
         return record.state
 
     def _settle(self, venue: str, account: str, time: datetime, at: Instant) -> list[Change]:
         """Count the account anew; the Change if that comes to something else."""
-        record = self._shelf.find((venue, "account", account, account))
+        record = self._store.find((venue, "account", account, account))
         if record is None or not isinstance(record.state, Account):
             return []
         known = record.state
@@ -230,7 +230,7 @@ class Values:
         spoken_of = dict.fromkeys(known.momentary, UNSET)  # of the venue's own last message, not of this
         record.state = structs.replace(known, **spoken_of, **updates)
         _stamp(record, time, at)
-        return [self._shelf.change(record, ("account.updated",), known)]
+        return [self._store.change(record, ("account.updated",), known)]
 
     def _count(
         self,
@@ -257,23 +257,23 @@ class Values:
     def _summed(self, venue: str, account: str, state: Account) -> PositionSums:
         """What the account's positions come to as they now stand."""
         sums = self._sums.get((venue, account))
-        moved = self._shelf.moved_positions(venue, account)
+        moved = self._store.moved_positions(venue, account)
         if sums is None or moved is None or not sums.fits(state):
             sums = self._sums[venue, account] = PositionSums(state.currency, state.leverage)
-            moved = self._shelf.positions_of(venue, account)
+            moved = self._store.positions_of(venue, account)
         for record in moved:
-            if self._shelf.is_live(record) and isinstance(record.state, Position):
+            if self._store.is_live(record) and isinstance(record.state, Position):
                 sums.put(record, record.state, state)
             else:
                 sums.drop(record)
         return sums
 
     def _account_values(self, venue: str, account: str, state: Account) -> Updates:
-        if not self._shelf.tells_positions(venue):
+        if not self._store.tells_positions(venue):
             return {}
         sums = self._summed(venue, account, state)
         values: Updates = {"equity": sums.equity(state), "margin": sums.bound()}
-        sent = self._shelf.sent(venue)
+        sent = self._store.sent(venue)
         for name in sent:
             values[name] = getattr(state, name)
         if "margin_level" not in sent:

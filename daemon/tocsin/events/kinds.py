@@ -300,7 +300,7 @@ class Book(Entity, frozen=True, kw_only=True, gc=False):
     bid_depth: Annotated[Number, "size of all bids"] = UNSET
     ask_depth: Annotated[Number, "size of all asks"] = UNSET
     levels: Annotated[Number, "price levels, both sides together"] = UNSET
-    sequence: Annotated[Text, "the venue's number of this picture"] = UNSET
+    sequence: Annotated[Text, "the venue's number of this snapshot"] = UNSET
     price: Annotated[Number, "of an expired order: its price"] = UNSET
     power: Annotated[Number, "of an expired order: its power, in W"] = UNSET
     energy: Annotated[Number, "of an expired order: its energy, in the venue's unit"] = UNSET

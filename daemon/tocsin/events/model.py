@@ -57,9 +57,9 @@ class ConnectionBegins(Struct, frozen=True):
 
 
 class SnapshotBegins(Struct, frozen=True):
-    """What follows, until `SnapshotEnds`, is the venue's full picture of these kinds (of one account, where given).
+    """What follows, until `SnapshotEnds`, is the venue's full snapshot of these kinds (of one account, where given).
 
-    `live` says that a difference from the last picture happened while we were watching (a polled venue between two
+    `live` says that a difference from the last snapshot happened while we were watching (a polled venue between two
     complete cycles); otherwise a difference is a `resync`.
     """
 
@@ -69,7 +69,7 @@ class SnapshotBegins(Struct, frozen=True):
 
 
 class SnapshotEnds(Struct, frozen=True):
-    """The picture that `SnapshotBegins` announced is complete."""
+    """The snapshot that `SnapshotBegins` announced is complete."""
 
 
 Observed: TypeAlias = Observation | Occurrence | ConnectionBegins | SnapshotBegins | SnapshotEnds

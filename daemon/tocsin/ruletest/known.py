@@ -24,7 +24,7 @@ _HISTORY = 500  # events of one entity
 
 
 class Known:
-    """`reader` gives one moment's picture (`Reader.snapshot`). `called` are the ids, symbols or accounts of what is asked
+    """`reader` gives one moment's snapshot (`Reader.snapshot`). `called` are the ids, symbols or accounts of what is asked
     about; None: all. What there may be much of is read when it is asked for.
     """
 

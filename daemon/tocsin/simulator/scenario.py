@@ -77,7 +77,7 @@ def _exchanges(n: int) -> Iterator[Step]:
 
 
 def _wealthsimple(n: int) -> Iterator[Step]:
-    """The next picture that is fetched shows another balance, and an order that was posted."""
+    """The next snapshot that is fetched shows another balance, and an order that was posted."""
 
     def turn(exchange: Exchange) -> None:
         balance = f"{1325.5 - 10 * n:.2f}"

@@ -1,4 +1,4 @@
-"""wealthsimple, simulated: OAuth with a one-time password, single-use tickets, a picture and then the close."""
+"""wealthsimple, simulated: OAuth with a one-time password, single-use tickets, a snapshot and then the close."""
 
 import json
 import secrets
@@ -28,7 +28,7 @@ class Wealthsimple(SimulatedVenue):
         self._access: set[str] = set()
         self._refresh = {REFRESH_TOKEN}
         self._tickets: set[str] = set()
-        # What the next picture shows: messages, or their very text.
+        # What the next snapshot shows: messages, or their very text.
         self.accounts: list[dict[str, Any] | str] = [account("tfsa-abcabc", "1500.25")]
         self.quotes: list[dict[str, Any] | str] = [quote(2334.106495274)]
 

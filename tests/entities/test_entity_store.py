@@ -4,17 +4,17 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tocsin.entities.shelf import Shelf
+from tocsin.entities.entity_store import EntityStore
 from tocsin.events import Key, Order, Position
 
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
 _KEY = Key("fx", "position", "a", "p")
 
 
-def shelved(symbol, status):
-    shelf = Shelf()
+def stored(symbol, status):
+    store = EntityStore()
     state = Position(id="p", symbol=symbol, status=status)
-    return shelf, shelf.add(_KEY, state, origin="live", time=_NOW, received=_NOW, known_since=_NOW)
+    return store, store.add(_KEY, state, origin="live", time=_NOW, received=_NOW, known_since=_NOW)
 
 
 @pytest.mark.parametrize(
@@ -23,36 +23,36 @@ def shelved(symbol, status):
 )
 @pytest.mark.parametrize("began", ["open", "closed"])
 def test_a_position_is_found_by_the_symbol_that_it_has_while_it_lives(began, symbol, status, found):
-    shelf, record = shelved("X", began)
-    shelf.replace(record, Position(id="p", symbol=symbol, status=status))
-    assert [name for name in "XY" if list(shelf.positions_in("fx", name))] == list(found)
-    assert bool(shelf.owned("fx", "a")) is bool(found)
+    store, record = stored("X", began)
+    store.replace(record, Position(id="p", symbol=symbol, status=status))
+    assert [name for name in "XY" if list(store.positions_in("fx", name))] == list(found)
+    assert bool(store.owned("fx", "a")) is bool(found)
 
 
 def test_what_many_have_in_common_is_kept_once():
-    shelf, records = Shelf(), []
+    store, records = EntityStore(), []
     for line in ("a1 x BTCUSD", "a1 y BTCUSD", "b1 x BTCUSD"):
         account, id_, symbol = line.split()  # texts of its own in each, as in messages
         state = Order(id=id_, symbol=symbol)
         key = Key("fx", "order", account, id_)
-        records.append(shelf.add(key, state, origin="live", time=_NOW, received=_NOW, known_since=_NOW))
+        records.append(store.add(key, state, origin="live", time=_NOW, received=_NOW, known_since=_NOW))
         assert records[-1].key == key
-        assert shelf.find(key) is records[-1]
+        assert store.find(key) is records[-1]
     assert len({id(record.state.symbol) for record in records}) == 1
     assert records[0].home is records[1].home is not records[2].home
 
 
 def test_of_a_venue_that_is_dropped_nothing_is_left():
-    shelf, position = shelved("X", "open")
+    store, position = stored("X", "open")
     other = Key("other", "position", "a", "p")
-    shelf.add(other, position.state, origin="live", time=_NOW, received=_NOW, known_since=_NOW)
-    closed = shelf.add(
+    store.add(other, position.state, origin="live", time=_NOW, received=_NOW, known_since=_NOW)
+    closed = store.add(
         Key("fx", "position", "a", "q"), Position(id="q", symbol="X", status="closed"),
         origin="live", time=_NOW, received=_NOW, known_since=_NOW,
     )  # fmt: skip
-    assert shelf.drop_venue("fx") == [_KEY, closed.key]
-    assert [record.key for record in shelf] == [record.key for record in shelf.live("position")] == [other]
-    assert not shelf.knows("fx")
-    assert not list(shelf.positions_in("fx", "X"))
-    assert list(shelf.live("position", "fx")) == []
-    assert [record.key for record in shelf.live("position", "other")] == [other]
+    assert store.drop_venue("fx") == [_KEY, closed.key]
+    assert [record.key for record in store] == [record.key for record in store.live("position")] == [other]
+    assert not store.knows("fx")
+    assert not list(store.positions_in("fx", "X"))
+    assert list(store.live("position", "fx")) == []
+    assert [record.key for record in store.live("position", "other")] == [other]

@@ -1,4 +1,4 @@
-"""Where the entities stand: by key, apart by kind and by whether they live, with the index that prices need."""
+"""The keyed store of entities: live and ended ones apart, by kind, with the index that prices need."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -47,17 +47,17 @@ class Record(Struct, gc=False, eq=False):
         return Key(*self.home, self.id)
 
 
-_Drawers: TypeAlias = dict[Home, dict[str, Record]]  # never an empty one
+_ByHome: TypeAlias = dict[Home, dict[str, Record]]  # never an empty one
 
 
-class Shelf:
+class EntityStore:
     """All records, by their homes and ids. Of what lives, positions are also found by their symbol. What is called by a
     symbol or an asset is found in whatever case it is spelled, and keeps the spelling that it came with first.
     """
 
     def __init__(self) -> None:
-        self._live: dict[str, _Drawers] = {kind: {} for kind in KINDS}
-        self._ended: _Drawers = {}
+        self._live: dict[str, _ByHome] = {kind: {} for kind in KINDS}
+        self._ended: _ByHome = {}
         self._by_symbol: dict[tuple[str, str], dict[Record, None]] = {}
         self._spelled: dict[KeyTexts, Record] = {}  # what is called by its symbol or asset, without case
         self._homes: dict[Home, Home] = {}
@@ -68,24 +68,24 @@ class Shelf:
     def find(self, key: KeyTexts) -> Record | None:
         venue, kind, account, id_ = key
         home = (venue, kind, account)
-        drawer = self._live[kind].get(home)
-        record = drawer.get(id_) if drawer is not None else None
-        if record is None and (drawer := self._ended.get(home)) is not None:
-            record = drawer.get(id_)
+        records = self._live[kind].get(home)
+        record = records.get(id_) if records is not None else None
+        if record is None and (records := self._ended.get(home)) is not None:
+            record = records.get(id_)
         if record is None and kind in _CALLED:
             record = self._spelled.get((venue, kind, account, id_.casefold()))
         return record
 
     def __iter__(self) -> Iterator[Record]:
-        for drawers in (*self._live.values(), self._ended):
-            for drawer in drawers.values():
-                yield from drawer.values()
+        for homes in (*self._live.values(), self._ended):
+            for records in homes.values():
+                yield from records.values()
 
     def live(self, kind: str, venue: str | None = None) -> Iterator[Record]:
         """What lives of that kind, of one venue or of all."""
-        for home, drawer in self._live[kind].items():
+        for home, records in self._live[kind].items():
             if venue is None or home[0] == venue:
-                yield from drawer.values()
+                yield from records.values()
 
     def add(
         self,
@@ -167,8 +167,8 @@ class Shelf:
 
     def owned(self, venue: str, account: str) -> list[Record]:
         """The account's orders and positions that live."""
-        drawers = (self._live[kind].get((venue, kind, account), {}) for kind in _OWNED)
-        return [record for drawer in drawers for record in drawer.values()]
+        homes = (self._live[kind].get((venue, kind, account), {}) for kind in _OWNED)
+        return [record for records in homes for record in records.values()]
 
     def positions_in(self, venue: str, symbol: str) -> Iterable[Record]:
         return self._by_symbol.get((venue, symbol.casefold()), ())
@@ -238,8 +238,8 @@ class Shelf:
         """Where its state says."""
         home, state = record.home, record.state
         ended = has_ended(state)
-        drawers = self._ended if ended else self._live[home[1]]
-        drawers.setdefault(home, {})[record.id] = record
+        homes = self._ended if ended else self._live[home[1]]
+        homes.setdefault(home, {})[record.id] = record
         self._note_moved(record)
         if home[1] in _CALLED:
             self._spelled.setdefault((*home, record.id.casefold()), record)
@@ -250,11 +250,11 @@ class Shelf:
         """Out of where its state says; what holds nothing any more goes too."""
         home, state = record.home, record.state
         ended = has_ended(state)
-        drawers = self._ended if ended else self._live[home[1]]
-        del drawers[home][record.id]
+        homes = self._ended if ended else self._live[home[1]]
+        del homes[home][record.id]
         self._note_moved(record)
-        if not drawers[home]:
-            del drawers[home]
+        if not homes[home]:
+            del homes[home]
         if home[1] in _CALLED and self._spelled.get(at := (*home, record.id.casefold())) is record:
             del self._spelled[at]
         if isinstance(state, Position) and not ended and (symbol := _symbol(state)) is not None:
