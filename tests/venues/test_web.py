@@ -34,21 +34,21 @@ PAGE = b"<html><head><title>Access denied</title></head><body>Error 1020 Ray ID:
 def test_only_the_service_itself_refuses(status, response, judgement):
     parts = dict(response)
     said = answer(parts.pop("body"), status, **parts)
-    assert web.judged(said) == judgement
+    assert web.classify(said) == judgement
     error = SignInRefused if judgement == "refused" else SignInFailed
     assert isinstance(web.fault("token", said, "run: tocsin login {venue}"), error)
 
 
 def test_a_text_for_people_with_403_is_what_stands_before_the_service():
-    assert web.judged(answer(b"error code: 1020", 403)) == "failed"
-    assert web.judged(answer(b"bad token", 401)) == "refused"
+    assert web.classify(answer(b"error code: 1020", 403)) == "failed"
+    assert web.classify(answer(b"bad token", 401)) == "refused"
 
 
 @pytest.mark.parametrize(
     "body", [b"<!-- 1020 -->" + PAGE, b"\xef\xbb\xbf" + PAGE, b"<?xml version='1.0'?><Error/>"]
 )
 def test_whatever_a_page_begins_with_it_is_one(body):
-    assert web.judged(answer(body, 401)) == "failed"
+    assert web.classify(answer(body, 401)) == "failed"
 
 
 def test_a_venue_is_asked_again_when_it_says_so():

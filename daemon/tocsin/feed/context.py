@@ -136,7 +136,7 @@ def is_unauthorized(failure: OutsideError) -> bool:
     if not isinstance(failure, HandshakeRejected):
         return isinstance(failure, CredentialsRefused)
     response = failure.response
-    return web.judged(response) == "refused" and (response.status == 401 or bool(response.body.strip()))
+    return web.classify(response) == "refused" and (response.status == 401 or bool(response.body.strip()))
 
 
 async def wait_after(

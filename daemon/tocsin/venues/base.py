@@ -52,7 +52,7 @@ class SignInFailed(TocsinError):
 class HttpRequest(Struct, frozen=True, kw_only=True):
     """One request that the feed is to make. At most one of `form`, `json` and `content` is given.
 
-    `spends`: it uses up what is kept (a refresh token), so that its successor can be stored is tried before.
+    `spends`: it uses up a stored refresh token, so the feed tries before whether its successor could be stored.
     """
 
     method: Literal["GET", "POST"]
@@ -74,7 +74,7 @@ class HttpResponse(Struct, frozen=True, kw_only=True):
 
 
 class Keep(Struct, frozen=True):
-    """Store these values for the next sign-in, before anything else happens. They replace what was kept."""
+    """Store these values for the next sign-in, before anything else happens. They replace those stored before."""
 
     values: Mapping[str, str]
 
@@ -248,7 +248,7 @@ def _private(url: str) -> bool:
 
 
 class Adapter(Protocol):
-    """One venue type. Implementations are modules' single instances, named `ADAPTER`, in `adapter.py` of a package named in `registry.py`."""
+    """One venue type. Its instance is `ADAPTER` in the `adapter.py` of a package that `registry.py` names."""
 
     name: str
     """The word that `type:` has in the config: `yourfintech`."""
@@ -262,9 +262,9 @@ class Adapter(Protocol):
     """The server closes after each snapshot; the feed connects again every `settings.poll` (then a timedelta)."""
 
     def sign_in(self, settings: Any, kept: Mapping[str, str], now: datetime) -> SignIn:
-        """Get a session. `kept` is what an earlier sign-in asked to keep. Raises SignInRefused or SignInFailed.
+        """Get a session. `kept` is what an earlier sign-in's `Keep` stored. Raises SignInRefused or SignInFailed.
 
-        A kept value that equals the token of a session which the venue refused at the door is left out of `kept`.
+        A stored value that equals the token of a session which the venue refused at the door is left out of `kept`.
         """
         ...
 

@@ -40,7 +40,7 @@ def average_price(
     return Derived(_ROUNDED.normalize(EXACT.divide(cost, filled)))
 
 
-def traded(
+def public_trade(
     symbol: str,
     side: Literal["buy", "sell"] | UnsetType | None,
     price: Decimal | UnsetType | None,

@@ -1,4 +1,4 @@
-"""What a token endpoint answers (RFC 6749, 5.1), read so that what can't be had again is never thrown away.
+"""What a token endpoint answers (RFC 6749, 5.1), read so that a new refresh token is never lost.
 
 A refresh token is good once: by the time its answer is read, the one that was sent is spent. So the new one is taken out
 of whatever came, and only then is the rest judged. `expires_in` is RECOMMENDED there, not required.
@@ -38,17 +38,17 @@ class _Answer(Struct, frozen=True):
 _read = Reader(_Answer)
 
 
-def granted(response: HttpResponse, now: datetime) -> Grant:
-    """What the answer holds, whatever its status and however odd the rest of it is. Raises nothing."""
+def read_grant(response: HttpResponse, now: datetime) -> Grant:
+    """The tokens in the answer, whatever its status and however odd the rest of it is. Raises nothing."""
     try:
         answer = _read(response.body)
     except Malformed:
-        return Grant(None, _found(response.body), now + UNTIL_REFUSED)
+        return Grant(None, _find_refresh_token(response.body), now + UNTIL_REFUSED)
     return Grant(_token(answer.access_token), _token(answer.refresh_token), now + _life(answer.expires_in))
 
 
 def access_token(what: str, grant: Grant, response: HttpResponse, remedy: str) -> str:
-    """The token to go on with. Raises SignInRefused or SignInFailed, in which `what` says what was asked for."""
+    """The access token. Raises SignInRefused or SignInFailed, in which `what` says what was asked for."""
     web.read(what, _read, response, remedy)
     if grant.access_token is None:
         raise SignInFailed(f"{what}: an answer without access_token")
@@ -59,7 +59,7 @@ def _token(wire: Any) -> str | None:
     return wire if isinstance(wire, str) and wire else None
 
 
-def _found(body: bytes) -> str | None:
+def _find_refresh_token(body: bytes) -> str | None:
     """The refresh token in what is no JSON: cut off, or with a NaN in it."""
     match = _REFRESH_TOKEN.search(body)
     try:
@@ -69,7 +69,7 @@ def _found(body: bytes) -> str | None:
 
 
 def _life(wire: Any) -> timedelta:
-    """Counted from our own clock, by which it is judged later; what is no number is unknown."""
+    """`expires_in`; an hour where it is no number. Never negative, at most a year."""
     try:
         seconds = exact(wire, "expires_in")
     except Malformed:

@@ -220,9 +220,6 @@ def given(wire: Any) -> bool:
     return wire is not UNSET and wire is not None and wire != ""
 
 
-# What sign-in needs to read.
-
-
 def signed_in(session: Session) -> SignIn:
     """A sign-in that needs nothing from the network."""
     yield from ()

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from tocsin.secrets import Secret
 from tocsin.venues.base import HttpRequest, HttpResponse, Keep, Session, SignIn
-from tocsin.venues.oauth import Grant, access_token, granted
+from tocsin.venues.oauth import Grant, access_token, read_grant
 from tocsin.venues.web import ask, is_page
 
 # A token is renewed a minute before it ends; a short-lived one at half its life, but never in a hot loop.
@@ -46,7 +46,7 @@ def sign_in(credentials: Credentials, kept: Mapping[str, str], now: datetime) ->
             "refresh_token": refresh_token,
         }
         response = yield from ask(HttpRequest(method="POST", url=url, form=form, spends=True))
-        grant = granted(response, now)
+        grant = read_grant(response, now)
         if grant.refresh_token and grant.refresh_token != refresh_token:
             yield Keep({"refresh_token": grant.refresh_token, "owner": owner})
         # A refresh token that is good no longer is no refusal of the user: log in again.
@@ -59,7 +59,7 @@ def sign_in(credentials: Credentials, kept: Mapping[str, str], now: datetime) ->
         "password": _revealed(credentials.password),
     }
     response = yield from ask(HttpRequest(method="POST", url=url, form=form))
-    grant = granted(response, now)
+    grant = read_grant(response, now)
     if grant.refresh_token:
         yield Keep({"refresh_token": grant.refresh_token, "owner": owner})
     return _session("signing in", response, grant, now)

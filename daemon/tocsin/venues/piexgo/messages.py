@@ -137,7 +137,7 @@ def _refused(message: _Message) -> Refused:
 def _trades(message: _Message, deals: Raw, part: Part) -> Decoded:
     symbol, part.of = as_id(message.symbol, "symbol"), "dealinfo"
     items = [
-        derive.traded(
+        derive.public_trade(
             symbol,
             part.word(deal.direct, _DIRECTIONS, "direct"),
             part.price(deal.price, "price"),

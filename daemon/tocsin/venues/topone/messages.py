@@ -148,7 +148,7 @@ def _pushed(method: str, message: _Message, data: Raw, part: Part) -> Decoded:
 
 def _trades(symbol: str, deals: _Deals, part: Part) -> Iterator[Observation]:
     for deal in deals.list:
-        yield derive.traded(
+        yield derive.public_trade(
             symbol,
             part.word(deal.side, _SIDES, "side"),
             part.price(deal.price, "price"),

@@ -91,7 +91,7 @@ def _working_orders(
 
 
 def _data(what: str, response: HttpResponse, part: Part) -> Raw:
-    if web.judged(response) != "good":
+    if web.classify(response) != "good":
         raise web.fault(what, response)
     answer = _answer(response.body, part)
     if answer.code is not UNSET and not succeeded(answer.code):

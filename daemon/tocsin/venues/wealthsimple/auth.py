@@ -1,9 +1,9 @@
 """Wealthsimple's tokens and tickets (github bufutda/wealthsimple-api, AUTHENTICATION.md and WEBSOCKET.md).
 
-An access token lives an hour and is had for a refresh token, which is replaced each time; the newest is kept. Every
+An access token lives an hour and is had for a refresh token, which is replaced each time; the newest is stored. Every
 connection takes a ticket of its own, which the access token buys. The password is only for `tocsin login`.
 
-Kept: `access_token`, `expires_at`, `refresh_token`, and `came_from`, which tells the configured token that they
+Stored: `access_token`, `expires_at`, `refresh_token`, and `came_from`, which tells the configured token that they
 descend from: once the user configures another, that one counts.
 """
 
@@ -103,7 +103,7 @@ def sign_in(credentials: Credentials, kept: Mapping[str, str], now: datetime) ->
     if renewed:
         tokens = yield from _refreshed(credentials, tokens, came_from, now)
     response = yield from web.ask(_ticket_request(credentials, tokens))
-    if web.judged(response) == "refused" and tokens.refresh and not renewed:
+    if web.classify(response) == "refused" and tokens.refresh and not renewed:
         tokens = yield from _refreshed(credentials, tokens, came_from, now)
         response = yield from web.ask(_ticket_request(credentials, tokens))
     ticket = web.read("ticket", _read_ticket, response, REMEDY).ticket
@@ -151,8 +151,8 @@ def _kept(
     what: str, response: HttpResponse, remedy: str, *, spent: str | None, came_from: str, now: datetime
 ) -> _Tokening:
     """The tokens granted, stored before the answer is judged: the refresh token that bought them is `spent`."""
-    grant = oauth.granted(response, now)
-    access = grant.access_token if web.judged(response) == "good" else None
+    grant = oauth.read_grant(response, now)
+    access = grant.access_token if web.classify(response) == "good" else None
     refresh = grant.refresh_token or spent
     if access or grant.refresh_token:
         yield Keep(
@@ -187,7 +187,7 @@ def log_in(
 ) -> SignIn:
     """Tokens for a password, kept for the daemon. Raises OneTimePasswordNeeded, SignInRefused, SignInFailed."""
     response = yield from web.ask(_password_request(credentials, username, password, one_time))
-    if web.judged(response) == "refused" and response.headers.get("x-wealthsimple-otp-required") == "true":
+    if web.classify(response) == "refused" and response.headers.get("x-wealthsimple-otp-required") == "true":
         demand = re.search(r"method=(\w+)", response.headers.get("x-wealthsimple-otp", ""), re.ASCII)
         claim = response.headers.get("x-wealthsimple-otp-authenticated-claim", "")
         raise OneTimePasswordNeeded(demand[1] if demand else "", Secret(claim), again=one_time is not None)
