@@ -21,8 +21,8 @@ from tocsin.cli import COMMANDS, cli
 from tocsin.cli.venues import _written, supplied
 from tocsin.config.settings import Common
 from tocsin.delivery.model import ChannelSettings
-from tocsin.engine.language.conditions_schema import MAPPING_OPERATORS
 from tocsin.engine.language.functions import FUNCTIONS
+from tocsin.engine.language.mapping import OPERATORS
 from tocsin.engine.written import WrittenRule
 from tocsin.events.kinds import KINDS
 from tocsin.events.vocabulary import COMMON, Field, events, fields
@@ -82,7 +82,7 @@ def functions() -> Iterator[str]:
 def comparisons() -> Iterator[str]:
     return _table(
         ("comparison", "means"),
-        ((f"`{name}`", shape["description"]) for name, shape in MAPPING_OPERATORS.items()),
+        ((f"`{name}`", operator.doc) for name, operator in OPERATORS.items()),
     )
 
 

@@ -23,12 +23,11 @@ from tocsin.engine.language.cautions import Supplied
 from tocsin.engine.language.check import check
 from tocsin.engine.language.condition import TreeCondition
 from tocsin.engine.language.evaluate import evaluator
-from tocsin.engine.language.functions import words
+from tocsin.engine.language.functions import is_computed, words
 from tocsin.engine.language.mapping import lower
 from tocsin.engine.language.report import Report
 from tocsin.engine.language.scope import Scope, scope
 from tocsin.engine.language.tree import Node
-from tocsin.engine.language.values import is_computed
 from tocsin.engine.language.watch import Watch
 from tocsin.engine.rule import Rule, Sequel
 from tocsin.engine.rule_keys import CheckTemplate

@@ -14,15 +14,12 @@ from typing import Any, TypeAlias
 
 from tocsin.engine.language.comparisons import Comparison, Joined, Normal, Stated, normal
 from tocsin.engine.language.condition import TreeCondition
+from tocsin.engine.language.functions import FUNCTIONS
 from tocsin.engine.language.tree import Arithmetic, Call, Constant, Name, Negative, Node, walk
 from tocsin.engine.rule import Rule
 
 _MOST_PATHS = 16  # of one rule; beyond, an `or` isn't looked into
 _LARGEST_KEY = 5  # parts
-# Of one field each, so that the number of different keys doesn't grow with the number of rules.
-_KEY_FUNCTIONS = frozenset({"previous", "abs", "lower", "upper", "len"})
-_FLAG_FUNCTIONS = frozenset({"missing", "changed"})  # never unknown
-_CROSSING = {"crosses_above": True, "crosses_below": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +78,11 @@ def _paths(condition: Normal) -> tuple[Path, ...]:
             return join([_paths(part) for part in condition.parts])
         case Comparison():
             return _compared(condition)
-        case Stated(Call() as call, negated=False) if call.function in _CROSSING:
-            return _crossing(call)
-        case Stated(Call() as call) if call.function in _FLAG_FUNCTIONS and _is_key(call.arguments[0]):
+        case Stated(Call() as call, negated=False) if crossing := FUNCTIONS[call.function].crossing:
+            return _crossing(call, upwards=crossing == ">")
+        case Stated(Call() as call) if FUNCTIONS[call.function].indexed_as == "flag" and _is_key(
+            call.arguments[0]
+        ):
             return _one(Among(call, frozenset({not condition.negated})))
         case Stated(Name(type="flag") as name):
             return _one(Among(name, frozenset({not condition.negated})))
@@ -139,11 +138,11 @@ def _compared(comparison: Comparison) -> tuple[Path, ...]:
     return _one(Within(key, high=value) if operator in ("<", "<=") else Within(key, low=value))
 
 
-def _crossing(node: Call) -> tuple[Path, ...]:
+def _crossing(node: Call, *, upwards: bool) -> tuple[Path, ...]:
     value, limit = node.arguments
     if not isinstance(limit, Constant) or not _is_key(value):
         return ANYTHING
-    return _one(Crossing(value, limit.value, _CROSSING[node.function]))
+    return _one(Crossing(value, limit.value, upwards))
 
 
 def _is_key(node: Node) -> bool:
@@ -155,7 +154,7 @@ def _is_key(node: Node) -> bool:
         and all(
             (isinstance(part, Name) and part.type != "event")
             or isinstance(part, (Arithmetic, Negative))
-            or (isinstance(part, Call) and part.function in _KEY_FUNCTIONS)
+            or (isinstance(part, Call) and FUNCTIONS[part.function].indexed_as == "key")
             for part in parts
         )
     )

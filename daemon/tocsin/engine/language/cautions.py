@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from tocsin.engine.language.condition import TreeCondition
+from tocsin.engine.language.functions import FUNCTIONS
 from tocsin.engine.language.ranges import Bound, bounds_of
 from tocsin.engine.language.report import Report, a, did_you_mean
 from tocsin.engine.language.scope import is_common
@@ -39,7 +40,7 @@ def unknown_at_first(watch: Watch, conditions: Mapping[str, TreeCondition], repo
     """An event rule that needs history tells of each event until the history is there: unknown is told."""
     for key, condition in conditions.items():
         for part in walk(condition.tree):
-            if isinstance(part, Call) and part.function in ("change", "percent_change"):
+            if isinstance(part, Call) and FUNCTIONS[part.function].against_past:
                 report.under(key).warning(
                     f"`{text(part)}` is unknown until there is so much history, and what is unknown is told", part.place,
                     f"add `if_unknown: ignore`, or watch `{watch.kinds[0]}` (without the dot)",
@@ -56,7 +57,7 @@ def quiet_is_not_silent(watch: Watch, conditions: Mapping[str, TreeCondition], r
         return
     for key, condition in conditions.items():
         for part in walk(condition.tree):
-            if isinstance(part, Call) and part.function == "time_since" and _is_of_message(part):
+            if isinstance(part, Call) and FUNCTIONS[part.function].timed == "up" and _is_of_message(part):
                 report.under(key).warning(
                     f"`{text(part)}` counts from what was last new: a message that repeats what is known is no event", part.place,
                     "for silence write time_since(last_seen)",
@@ -73,7 +74,7 @@ def summed_by_entity(watch: Watch, conditions: Mapping[str, TreeCondition], repo
     """An event rule with `per` whose window is of each entity all the same: most see each order or position once."""
     for key, condition in conditions.items():
         for part in walk(condition.tree):
-            if isinstance(part, Call) and part.function in ("total", "average"):
+            if isinstance(part, Call) and FUNCTIONS[part.function].of_events:
                 report.under(key).warning(
                     f"`{text(part)}` is of each {watch.kinds[0]} by itself, whatever `per` says", part.place,
                     f"`per` says what is counted together: count(…); to sum over what lives watch `{watch.kinds[0]}` (without the dot), with sum(…)",

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 from tocsin.engine.language.arithmetic import RESULTS
 from tocsin.engine.language.constants import SAID, alike, as_parameter, complain_unlike
-from tocsin.engine.language.functions import FUNCTIONS, Function, Parameter, function_of, needs_of
+from tocsin.engine.language.functions import FUNCTIONS, function_of, needs_of
 from tocsin.engine.language.report import Report, did_you_mean
 from tocsin.engine.language.scope import NOT_KEPT, Scope, is_common
+from tocsin.engine.language.signatures import Function, Parameter
 from tocsin.engine.language.tree import (
     Arithmetic,
     Call,
@@ -25,10 +26,10 @@ from tocsin.engine.language.tree import (
     Not,
     Ordering,
     Type,
+    is_caseless,
     text,
     walk,
 )
-from tocsin.engine.language.windowed import SAMPLING
 
 _ORDERED: frozenset[Type] = frozenset({"number", "time", "duration", "?"})
 
@@ -183,8 +184,9 @@ class _Check:
         result = function.result
         if result is None:
             result = arguments[0].type if arguments[0].type in function.parameters[0].types else "?"
-        among = self._scope.among if function.name in SAMPLING else ""
-        return Call(node.function, tuple(arguments), node.place, result, among)
+        among = (self._scope.among or "each event") if function.of_events else ""
+        caseless = function.chooses and is_caseless(arguments[0])
+        return Call(node.function, tuple(arguments), node.place, result, among, caseless)
 
     def _unknown_function(self, node: Call) -> None:
         if node.function in self._scope.fields:
@@ -234,7 +236,7 @@ class _Check:
             unknown = isinstance(part, Name) and (
                 part.name in NOT_KEPT or part.name.startswith(("account.", "first."))
             )
-            if unknown or (inner and (inner.edge or inner.timed or inner.needs or inner.name == "previous")):
+            if unknown or (inner and (inner.edge or inner.timed or inner.needs or inner.earlier)):
                 self._report.error(f"the previous value of `{text(part)}` is not kept", part.place,
                                    f"`{function.name}` works on the entity's own fields")  # fmt: skip
                 return

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from tocsin.engine.language import told
-from tocsin.engine.language.crossing import CROSSING, Crossing, crossing
+from tocsin.engine.language.crossing import Crossing, crossing
 from tocsin.engine.language.evaluate import Judge, evaluator
 from tocsin.engine.language.functions import FUNCTIONS, needs_of
 from tocsin.engine.language.nothing import Absent, absences, why
@@ -49,8 +49,8 @@ class TreeCondition:
         self.tree = tree
         self.source = text(tree)
         self.edge = any(function.edge for function in functions)
-        self.looks_back = any(call.function == "previous" for call in calls)
-        self.timed = any(function.timed for function in functions)
+        self.looks_back = any(function.earlier for function in functions)
+        self.timed = any(function.timed is not None for function in functions)
         self.turn: Turn | None = turn_of(tree)
         self.fields = tuple(dict.fromkeys(part.name for part in parts if isinstance(part, Name)))
         self.holds: Judge = evaluator(tree)
@@ -62,7 +62,9 @@ class TreeCondition:
         )
         self.crossings: tuple[Crossing, ...] = tuple(
             dict.fromkeys(
-                crossing(Build(call, evaluator, False)) for call in calls if call.function in CROSSING
+                crossing(Build(call, evaluator, False))
+                for call, function in zip(calls, functions, strict=True)
+                if function.crossing
             )
         )
         self.counted: tuple[timedelta, ...] = tuple(
@@ -102,7 +104,7 @@ def _summed(calls: list[Call]) -> list[Summed]:
         value = call.arguments[0]
         name, fields = text(value), [part.name for part in walk(value) if isinstance(part, Name)]
         known = found.get(name)
-        extremes = call.function in ("min", "max") or (known is not None and known.extremes)
+        extremes = FUNCTIONS[call.function].chooses or (known is not None and known.extremes)
         money = not _NO_MONEY.issuperset(fields)
         found[name] = Summed(name, evaluator(value), money, extremes, absences((value,)))
     return list(found.values())

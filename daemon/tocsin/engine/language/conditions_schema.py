@@ -2,27 +2,9 @@
 
 from typing import Any
 
+from tocsin.engine.language.mapping import FIELD, OPERATORS
 from tocsin.events import KINDS
 from tocsin.events.vocabulary import all_fields, events, fields
-
-_TIME = {"type": "string", "format": "date-time"}
-_THRESHOLD = {"anyOf": [{"type": "number"}, _TIME]}
-_VALUE = {"type": ["string", "number", "boolean"]}
-_VALUES = {"type": "array", "items": _VALUE, "minItems": 1}
-MAPPING_OPERATORS: dict[str, Any] = {
-    "below": _THRESHOLD | {"description": "less than"},
-    "above": _THRESHOLD | {"description": "more than"},
-    "at_least": _THRESHOLD | {"description": "not less than"},
-    "at_most": _THRESHOLD | {"description": "not more than"},
-    "between": {"type": "array", "items": _THRESHOLD, "minItems": 2, "maxItems": 2, "description": "both ends included"},
-    "matches": {"type": "string", "description": "a regex (RE2) found anywhere in the text"},
-    "missing": {"type": "boolean", "description": "the field has no value"},
-    "changed": {"type": "boolean", "description": "the field differs from its previous value"},
-    "crosses_above": {"type": "number", "description": "was at or below, and is now above"},
-    "crosses_below": {"type": "number", "description": "was at or above, and is now below"},
-}  # fmt: skip
-_FIELD = {"anyOf": [_VALUE, _VALUES, {"$ref": "#/$defs/Comparisons"}]}
-MAPPING_OPERATORS["not"] = _FIELD | {"description": "anything but this"}
 
 
 def _described() -> dict[str, str]:
@@ -47,7 +29,7 @@ def _of(name: str) -> dict[str, Any]:
     found = [known for kind in KINDS if (known := fields(kind).get(name)) is not None]
     words = list(dict.fromkeys(word for field in found for word in field.values))
     if not words:
-        return _FIELD
+        return FIELD
     word: dict[str, Any] = {"enum": words}
     if any(not field.values for field in found):
         word = {"anyOf": [word, {"type": "string"}]}
@@ -77,7 +59,9 @@ DEFINITIONS: dict[str, Any] = {
     "Condition": _EITHER,
     "Comparisons": {
         "type": "object",
-        "properties": MAPPING_OPERATORS,
+        "properties": {
+            name: {**operator.takes, "description": operator.doc} for name, operator in OPERATORS.items()
+        },
         "additionalProperties": False,
         "minProperties": 1,
     },

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from tocsin.engine.language.functions import function_of
 from tocsin.engine.language.report import Report, did_you_mean, listed, misspelt
 from tocsin.engine.language.scope import Readable, Scope
 from tocsin.engine.language.tree import Call, Constant, Name, Node, Type, constant_text, text
@@ -88,7 +89,8 @@ def _field_of(node: Node, scope: Scope) -> Readable | None:
     """The field whose words the value has."""
     if isinstance(node, Name):
         return scope.fields.get(node.name)
-    if isinstance(node, Call) and node.function in ("previous", "default") and node.arguments:
+    function = function_of(node)
+    if function is not None and function.chooses and isinstance(node, Call) and node.arguments:
         return _field_of(node.arguments[0], scope)
     return None
 

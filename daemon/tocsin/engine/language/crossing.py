@@ -13,7 +13,6 @@ from tocsin.engine.language.tree import Call, Constant, text
 from tocsin.engine.language.values import Build, Evaluate, Show
 from tocsin.events import Change
 
-CROSSING = frozenset({"crosses_above", "crosses_below"})
 Pair = tuple[Decimal, Decimal]
 """A value and the limit that it is compared with."""
 

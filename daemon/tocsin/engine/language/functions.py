@@ -4,15 +4,13 @@ To add one: an entry in `_TABLE` with an example, its parameters' types, its doc
 compiler, the messages and the reference documentation follow.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Literal, TypeAlias
 
 from tocsin.engine.language import crossing, implementations, windowed
-from tocsin.engine.language.implementations import Fact
+from tocsin.engine.language.signatures import Function, Need, Parameter
 from tocsin.engine.language.tree import Arithmetic, Call, Constant, Name, Negative, Node, Type, children, text
-from tocsin.engine.language.values import Build, Evaluate, lifted
+from tocsin.engine.language.values import lifted
 from tocsin.events import Unit
 from tocsin.events.vocabulary import unit_of
 
@@ -22,64 +20,6 @@ _QUANTITY: frozenset[Type] = frozenset({"number", "duration"})
 _TEXT: frozenset[Type] = frozenset({"text"})
 _TIME: frozenset[Type] = frozenset({"time"})
 _DURATION: frozenset[Type] = frozenset({"duration"})
-
-Need: TypeAlias = Literal["history", "events", "group"]
-"""What a function looks at beside the change: the entity's history, the rule's events, the group's entities."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """`written`: a constant must stand here. `alike`: of the type that the first argument has. `own`: only the entity's
-    own fields, whose previous values are known. `followed`: of the entity's own fields too, and seen over time.
-    `summed`: seen over the entities of a group. `check` says what is wrong with a constant, if anything.
-    """
-
-    name: str
-    types: frozenset[Type]
-    written: bool = False
-    alike: bool = False
-    own: bool = False
-    followed: bool = False
-    summed: bool = False
-    optional: bool = False
-    check: Callable[[Constant], str] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Function:
-    """`example`: a condition with it. `result` None is the first argument's type. `edge`: true for a moment only. `timed`: changes as time passes.
-
-    `build` compiles a call. `fact` tells, for a call that came out true or false, what is so, in words. `needs`: what
-    it looks at beside the change. `asks_for_missing`: it has a value where its argument has none. `unit`: of the number
-    that it comes to; else it is its arguments'. `words`: what people call it, `{x}` being its first argument.
-    """
-
-    name: str
-    example: str
-    parameters: tuple[Parameter, ...]
-    result: Type | None
-    doc: str
-    build: Callable[[Build], Evaluate]
-    fact: Fact | None = None
-    edge: bool = False
-    timed: bool = False
-    needs: Need | None = None
-    asks_for_missing: bool = False
-    unit: Unit | None = None
-    words: str = ""
-
-    @property
-    def signature(self) -> str:
-        said = ""
-        for parameter in self.parameters:
-            name = f", {parameter.name}" if said else parameter.name
-            said += f"[{name}]" if parameter.optional else name
-        return f"{self.name}({said})"
-
-    @property
-    def fewest(self) -> int:
-        return sum(not parameter.optional for parameter in self.parameters)
-
 
 _FOLLOWED = Parameter("x", _NUMBER, followed=True)
 _LENGTH = Parameter("length", _DURATION, written=True, check=windowed.is_length_wrong)
@@ -97,6 +37,9 @@ _TABLE = (
         "x at this entity's previous event; missing at first sight",
         implementations.previous,
         words="previous {x}",
+        earlier=True,
+        chooses=True,
+        indexed_as="key",
     ),
     Function(
         "changed",
@@ -108,6 +51,7 @@ _TABLE = (
         implementations.changed_fact,
         edge=True,
         asks_for_missing=True,
+        indexed_as="flag",
     ),
     Function(
         "crosses_above",
@@ -118,6 +62,7 @@ _TABLE = (
         crossing.crosses(lambda value, limit: value > limit),
         crossing.crosses_fact("above"),
         edge=True,
+        crossing=">",
     ),
     Function(
         "crosses_below",
@@ -128,6 +73,7 @@ _TABLE = (
         crossing.crosses(lambda value, limit: value < limit),
         crossing.crosses_fact("below"),
         edge=True,
+        crossing="<",
     ),
     Function(
         "missing",
@@ -138,6 +84,7 @@ _TABLE = (
         implementations.missing,
         implementations.missing_fact,
         asks_for_missing=True,
+        indexed_as="flag",
     ),
     Function(
         "default",
@@ -148,6 +95,7 @@ _TABLE = (
         implementations.default,
         asks_for_missing=True,
         words="{x}",
+        chooses=True,
     ),
     Function(
         "matches",
@@ -168,7 +116,7 @@ _TABLE = (
         "duration",
         "how old the entity is: since its own created or opened time, else since it was first seen",
         implementations.age,
-        timed=True,
+        timed="up",
         words="age",
     ),
     Function(
@@ -178,7 +126,7 @@ _TABLE = (
         "duration",
         "how long ago t was",
         implementations.time_since,
-        timed=True,
+        timed="up",
         words="time since {x}",
     ),
     Function(
@@ -188,7 +136,7 @@ _TABLE = (
         "duration",
         "how long it is until t",
         implementations.time_until,
-        timed=True,
+        timed="down",
         words="time until {x}",
     ),
     Function(
@@ -200,6 +148,7 @@ _TABLE = (
         windowed.against_history(windowed.then, windowed.difference),
         needs="history",
         words="change of {x}",
+        against_past=True,
     ),
     Function(
         "percent_change",
@@ -211,6 +160,7 @@ _TABLE = (
         needs="history",
         unit="percent",
         words="percent change of {x}",
+        against_past=True,
     ),
     Function(
         "percent_from",
@@ -231,6 +181,7 @@ _TABLE = (
         needs="history",
         unit="percent",
         words="drawdown of {x}",
+        mirrors=True,
     ),
     Function(
         "runup",
@@ -252,6 +203,7 @@ _TABLE = (
         windowed.of_history(windowed.highest),
         needs="history",
         words="peak of {x}",
+        chooses=True,
     ),
     Function(
         "lowest",
@@ -262,6 +214,7 @@ _TABLE = (
         windowed.of_history(windowed.lowest),
         needs="history",
         words="lowest {x}",
+        chooses=True,
     ),
     Function(
         "highest",
@@ -272,6 +225,7 @@ _TABLE = (
         windowed.of_history(windowed.highest),
         needs="history",
         words="highest {x}",
+        chooses=True,
     ),
     Function(
         "average",
@@ -282,6 +236,7 @@ _TABLE = (
         windowed.of_history(windowed.average),
         needs="history",
         words="average {x}",
+        of_events=True,
     ),
     Function(
         "total",
@@ -292,6 +247,7 @@ _TABLE = (
         windowed.of_history(windowed.total),
         needs="history",
         words="total {x}",
+        of_events=True,
     ),
     Function(
         "count",
@@ -303,6 +259,7 @@ _TABLE = (
         windowed.count,
         needs="group",
         words="count",
+        needs_in_time="events",
     ),
     Function(
         "sum",
@@ -323,6 +280,7 @@ _TABLE = (
         windowed.aggregate("min"),
         needs="group",
         words="lowest {x}",
+        chooses=True,
     ),
     Function(
         "max",
@@ -333,6 +291,7 @@ _TABLE = (
         windowed.aggregate("max"),
         needs="group",
         words="highest {x}",
+        chooses=True,
     ),
     Function(
         "mean",
@@ -352,6 +311,7 @@ _TABLE = (
         "x without its sign",
         lifted(implementations.absolute),
         words="size of {x}",
+        indexed_as="key",
     ),
     Function(
         "round",
@@ -373,6 +333,7 @@ _TABLE = (
         "x in lower case",
         lifted(str.lower),
         words="{x}",
+        indexed_as="key",
     ),
     Function(
         "upper",
@@ -382,6 +343,7 @@ _TABLE = (
         "x in upper case",
         lifted(str.upper),
         words="{x}",
+        indexed_as="key",
     ),
     Function(
         "len",
@@ -391,6 +353,7 @@ _TABLE = (
         "how many characters x has",
         lifted(lambda x: Decimal(len(x))),
         words="length of {x}",
+        indexed_as="key",
     ),
 )
 
@@ -419,6 +382,13 @@ def unit_of_node(node: Node) -> Unit | None:
             return None
 
 
+def is_computed(node: Node) -> bool:
+    """Whether its number is one that we worked out; else it has the wire's digits, chosen as it may be among others."""
+    if isinstance(node, Call):
+        return not FUNCTIONS[node.function].chooses or any(map(is_computed, node.arguments))
+    return isinstance(node, Arithmetic | Negative)
+
+
 def words(node: Node) -> str:
     """What people call a value: `percent change of price in 5m`."""
     match node:
@@ -442,8 +412,8 @@ def _operand(node: Node) -> str:
 
 
 def needs_of(node: Node) -> Need | None:
-    """What a call looks at beside the change. `count` with a length counts events."""
+    """What a call looks at beside the change."""
     function = function_of(node)
     if function is None or not isinstance(node, Call):
         return None
-    return "events" if function.name == "count" and node.arguments else function.needs
+    return function.needs_in_time if function.needs_in_time and node.arguments else function.needs

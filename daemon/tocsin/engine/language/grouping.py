@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from tocsin.engine.language.condition import TreeCondition
 from tocsin.engine.language.functions import function_of, needs_of
 from tocsin.engine.language.report import Report
-from tocsin.engine.language.tree import Call, Name, Node, children, text, walk
+from tocsin.engine.language.tree import Name, Node, children, text, walk
 from tocsin.engine.language.watch import Watch
 
 
@@ -37,7 +37,7 @@ def _in_event_rule(key: str, tree: Node, report: Report) -> None:
     for part in walk(tree):
         need = needs_of(part)
         if need == "group":
-            counts = isinstance(part, Call) and part.function == "count"
+            counts = (function := function_of(part)) is not None and function.needs_in_time == "events"
             report.error(f"`{text(part)}` is of a group of entities; this rule watches an event", part.place,
                          "say how long it counts: count(10m)" if counts else "total(x, 10m) sums over time")  # fmt: skip
         elif need == "events" and key == "where":

@@ -4,9 +4,10 @@
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 from tocsin import document
 from tocsin.engine.language.syntax import DEEPEST, parse
@@ -27,10 +28,44 @@ from tocsin.errors import Problem
 from tocsin.events import number
 from tocsin.events.vocabulary import nearest
 
-_ORDERINGS: Mapping[str, Ordering] = {"below": "<", "above": ">", "at_least": ">=", "at_most": "<="}
-_CROSSINGS = ("crosses_below", "crosses_above")
-_STATED = ("missing", "changed")
-OPERATORS = (*_ORDERINGS, "between", "not", "matches", *_STATED, *_CROSSINGS)
+# What a comparison of a field takes, as JSON Schema has it.
+_TIME = {"type": "string", "format": "date-time"}
+_THRESHOLD: dict[str, Any] = {"anyOf": [{"type": "number"}, _TIME]}
+_NUMBER: dict[str, Any] = {"type": "number"}
+_FLAG: dict[str, Any] = {"type": "boolean"}
+_VALUE = {"type": ["string", "number", "boolean"]}
+_VALUES = {"type": "array", "items": _VALUE, "minItems": 1}
+FIELD: dict[str, Any] = {"anyOf": [_VALUE, _VALUES, {"$ref": "#/$defs/Comparisons"}]}
+"""What stands under a field: a value, any of several, or comparisons."""
+
+
+@dataclass(frozen=True, slots=True)
+class MappingOperator:
+    """One comparison of the mapping. `takes`: the JSON Schema of what stands behind it. `ordering`, `call`: the comparison
+    or the function that it is, where it is one; `stated`: of that function true or false stands behind it.
+    """
+
+    doc: str
+    takes: Mapping[str, Any]
+    ordering: Ordering | None = None
+    call: bool = False
+    stated: bool = False
+
+
+OPERATORS: Mapping[str, MappingOperator] = {
+    "below": MappingOperator("less than", _THRESHOLD, "<"),
+    "above": MappingOperator("more than", _THRESHOLD, ">"),
+    "at_least": MappingOperator("not less than", _THRESHOLD, ">="),
+    "at_most": MappingOperator("not more than", _THRESHOLD, "<="),
+    "between": MappingOperator("both ends included", {"type": "array", "items": _THRESHOLD, "minItems": 2, "maxItems": 2}),
+    "matches": MappingOperator("a regex (RE2) found anywhere in the text", {"type": "string"}, call=True),
+    "missing": MappingOperator("the field has no value", _FLAG, call=True, stated=True),
+    "changed": MappingOperator("the field differs from its previous value", _FLAG, call=True, stated=True),
+    "crosses_above": MappingOperator("was at or below, and is now above", _NUMBER, call=True),
+    "crosses_below": MappingOperator("was at or above, and is now below", _NUMBER, call=True),
+    "not": MappingOperator("anything but this", FIELD),
+}  # fmt: skip
+"""All that there is to know of each; the schema and the reference are made of it."""
 
 
 def lower(node: document.Node, problems: list[Problem]) -> Node | None:
@@ -106,21 +141,20 @@ class _Lowering:
 
     def _operator(self, field: Name, entry: document.Entry) -> Node:
         word, value = entry.key.text, entry.value
-        if word in _ORDERINGS:
-            return Compare((field, self._scalar(entry)), (_ORDERINGS[word],), value.place)
-        if word in _CROSSINGS:
-            return Call(word, (field, self._scalar(entry)), value.place)
-        if word == "matches":
-            return Call(word, (field, self._scalar(entry)), value.place)
-        if word in _STATED:
+        operator = OPERATORS.get(word)
+        if operator is None:
+            near = nearest(word, tuple(OPERATORS))
+            hint = f"did you mean `{near}`?" if near else f"there are {', '.join(OPERATORS)}"
+            raise Unreadable(Problem(f"unknown comparison `{word:.80}`", entry.key.place, hint=hint))
+        if operator.ordering is not None:
+            return Compare((field, self._scalar(entry)), (operator.ordering,), value.place)
+        if operator.stated:
             return self._stated(Call(word, (field,), entry.key.place), value)
+        if operator.call:
+            return Call(word, (field, self._scalar(entry)), value.place)
         if word == "between":
             return self._between(field, value)
-        if word == "not":
-            return self._not(field, entry)
-        near = nearest(word, OPERATORS)
-        hint = f"did you mean `{near}`?" if near else f"there are {', '.join(OPERATORS)}"
-        raise Unreadable(Problem(f"unknown comparison `{word:.80}`", entry.key.place, hint=hint))
+        return self._not(field, entry)
 
     def _not(self, field: Name, entry: document.Entry) -> Node:
         value = entry.value

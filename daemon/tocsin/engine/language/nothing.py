@@ -35,7 +35,7 @@ def _of(node: Node, before: bool) -> Iterator[Absent]:
         if node.arguments and any(_of(node.arguments[0], False)):
             yield _of_all_members(text(node.arguments[0]))
     elif function is None or not function.asks_for_missing:
-        inside = before or (function is not None and function.name == "previous")
+        inside = before or (function is not None and function.earlier)
         for part in children(node):
             yield from _of(part, inside)
 

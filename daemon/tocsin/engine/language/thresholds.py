@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from tocsin.engine.language.comparisons import Comparison, Joined, Normal, Stated, normal
-from tocsin.engine.language.functions import needs_of
+from tocsin.engine.language.functions import function_of, needs_of
 from tocsin.engine.language.tree import MIRRORED, Call, Constant, Name, Node, Ordering, children, text
 
 Worse = Literal["lowest", "highest"]
@@ -31,12 +31,8 @@ def _compared(condition: Normal) -> Iterator[tuple[str, Worse]]:
         case Comparison():
             yield from _in(condition.subject, condition.operator)
             yield from _in(condition.other, MIRRORED[condition.operator])
-        case Stated(Call() as call) if call.function in ("crosses_above", "crosses_below"):
-            yield from _in(call.arguments[0], "<" if call.function == "crosses_below" else ">")
-
-
-# By how much it is below its highest: the more, the lower it is.
-_MIRRORS = frozenset({"drawdown"})
+        case Stated(Call() as call) if (function := function_of(call)) and function.crossing:
+            yield from _in(call.arguments[0], function.crossing)
 
 
 def _in(node: Node, operator: Ordering) -> Iterator[tuple[str, Worse]]:
@@ -47,7 +43,7 @@ def _in(node: Node, operator: Ordering) -> Iterator[tuple[str, Worse]]:
         yield text(node), end
     elif needs_of(node) == "events":
         return
-    elif isinstance(node, Call) and node.function in _MIRRORS:
+    elif isinstance(node, Call) and (function := function_of(node)) and function.mirrors:
         yield from _in(node.arguments[0], MIRRORED[operator])
     elif isinstance(node, Name):
         if node.type == "number":

@@ -12,7 +12,14 @@ from typing import Any, TypeAlias
 from tocsin.engine.enriched_change import Aggregates
 from tocsin.engine.language.crossing import last_known
 from tocsin.engine.language.evaluate import evaluator
-from tocsin.engine.language.functions import function_of, needs_of, unit_of_node, words
+from tocsin.engine.language.functions import (
+    FUNCTIONS,
+    function_of,
+    is_computed,
+    needs_of,
+    unit_of_node,
+    words,
+)
 from tocsin.engine.language.nothing import absences, why
 from tocsin.engine.language.tree import (
     NEGATED,
@@ -33,7 +40,7 @@ from tocsin.engine.language.tree import (
     text,
     walk,
 )
-from tocsin.engine.language.values import Evaluate, is_computed, value_text
+from tocsin.engine.language.values import Evaluate, value_text
 from tocsin.engine.rule import Truth, Wording
 from tocsin.events import Change, number_text
 
@@ -100,7 +107,7 @@ class Telling:
             return
         if isinstance(node, Name):
             yield text(node)
-        elif isinstance(node, Call) and (node.function == "previous" or needs_of(node)):
+        elif isinstance(node, Call) and (FUNCTIONS[node.function].earlier or needs_of(node)):
             yield from self._not_remembered(node)
             return
         for child in children(node):
@@ -215,7 +222,8 @@ class Telling:
 
 
 def _is_default(node: Node) -> bool:
-    return isinstance(node, Call) and node.function == "default"
+    function = function_of(node)
+    return function is not None and function.chooses and function.asks_for_missing
 
 
 def told(node: Node, change: Change, now: datetime, compiled: Compiled, *, wording: Wording = "exact") -> str:

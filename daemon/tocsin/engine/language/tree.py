@@ -56,13 +56,16 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """`among`: which events a window function takes its samples from, set by the checker; see `windowed.Followed`."""
+    """`among`: which events a function takes its samples from, empty for one of the values in force (see
+    `windowed.Followed`); `caseless`: it gives a text that is compared without case. Both are set by the checker.
+    """
 
     function: str
     arguments: tuple["Node", ...]
     place: Place = field(compare=False)
     type: Type = field(default="?", compare=False)
     among: str = field(default="", compare=False)
+    caseless: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,9 +168,7 @@ def walk(node: Node) -> list[Node]:
 
 def is_caseless(node: Node) -> bool:
     """Whether it is a text that is compared without case: a field's, now or before."""
-    if isinstance(node, Call) and node.function in ("previous", "default"):
-        return is_caseless(node.arguments[0])
-    return isinstance(node, Name) and node.caseless
+    return isinstance(node, Name | Call) and node.caseless
 
 
 def folds(one: Node, other: Node) -> bool:

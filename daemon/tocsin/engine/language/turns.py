@@ -53,13 +53,13 @@ def _meetings(tree: Node) -> Iterator[_Meeting]:
         for left, _, right in part.pairs():
             for one, other in ((left, right), (right, left)):
                 if _is_timed(one) and not any(map(_is_timed, walk(other))):
-                    falls = isinstance(one, Call) and one.function == "time_until"
+                    falls = isinstance(one, Call) and FUNCTIONS[one.function].timed == "down"
                     mentioned = any(isinstance(part, Name) and part.name == "last_seen" for part in walk(one))
                     yield _Meeting(evaluator(one), evaluator(other), falls, mentioned)
 
 
 def _is_timed(node: Node) -> bool:
-    return isinstance(node, Call) and FUNCTIONS[node.function].timed
+    return isinstance(node, Call) and FUNCTIONS[node.function].timed is not None
 
 
 def _after(meeting: _Meeting, change: Change, now: datetime) -> timedelta | None:

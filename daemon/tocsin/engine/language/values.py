@@ -6,12 +6,11 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Protocol
 
-from tocsin.engine.language.tree import Arithmetic, Call, Negative, Node, Type, span_text
+from tocsin.engine.language.tree import Call, Node, Type, span_text
 from tocsin.engine.rule import Evaluate as Evaluate  # noqa: PLC0414 - part of what this module gives
 from tocsin.events import Change, Derived, Unit, iso, number_text, readable_text, rounded_text
 from tocsin.quantities import duration_text
 
-_CHOOSING = frozenset({"previous", "default", "min", "max", "lowest", "highest", "peak"})
 _LONGEST_SHOWN = 120  # characters of a venue's text in one condition
 
 
@@ -64,13 +63,6 @@ def lifted(function: Callable[..., Any]) -> Callable[[Build], Evaluate]:
         return evaluate
 
     return build
-
-
-def is_computed(node: Node) -> bool:
-    """Whether its number is one that we worked out; else it has the wire's digits, chosen as it may be among others."""
-    if isinstance(node, Call):
-        return node.function not in _CHOOSING or any(map(is_computed, node.arguments))
-    return isinstance(node, Arithmetic | Negative)
 
 
 def value_text(

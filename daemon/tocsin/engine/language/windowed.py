@@ -17,8 +17,6 @@ from tocsin.events import EXACT, Change
 History: TypeAlias = Window | Extremes
 _HUNDRED = Decimal(100)
 LONGEST = timedelta(days=366)
-SAMPLING = frozenset({"average", "total"})
-"""The functions of the events in a window, rather than of the values in force."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +37,8 @@ def followed(build: Build) -> Followed:
     """What a call of a window function follows."""
     call, length = build.call, _length(build.call)
     over = "ever" if length is None else f"over {span_text(length)}"
-    samples = call.function in SAMPLING
-    among = f" of {call.among or 'each event'}" if samples else ""
-    return Followed(f"{text(call.arguments[0])} {over}{among}", build.argument(0), length, samples)
+    among = f" of {call.among}" if call.among else ""
+    return Followed(f"{text(call.arguments[0])} {over}{among}", build.argument(0), length, bool(call.among))
 
 
 def _length(call: Call) -> timedelta | None:
