@@ -14,8 +14,7 @@ from tocsin.engine.keys import group_fields, rekeyed
 from tocsin.engine.model import Saved, Transition
 from tocsin.engine.rule import Rule, Wording
 from tocsin.engine.rule_set import RuleSet
-from tocsin.engine.runtime import GOES_ON, RuleBefore, RuleRuntime, Runtimes
-from tocsin.engine.state_rule import DROPPED
+from tocsin.engine.runtime import DROPPED, GOES_ON, RuleBefore, RuleRuntime, Runtimes
 from tocsin.events import Change, Instant
 
 

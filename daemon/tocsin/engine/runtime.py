@@ -16,7 +16,9 @@ from tocsin.engine.venue_links import LinkTurned, VenueLinks, hangs_on_link
 from tocsin.events import Change, Instant, Key
 
 NOTHING: tuple[Transition, ...] = ()
+# How the traces of instances begin that an edit lets go on, and that it drops before anybody was told.
 GOES_ON = "rule changed, and it goes on"
+DROPPED = "it was pending: "
 
 InstanceT = TypeVar("InstanceT", bound=RuleInstance)
 

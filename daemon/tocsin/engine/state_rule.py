@@ -16,12 +16,11 @@ from tocsin.engine.keys import instance_key
 from tocsin.engine.model import ChangeOutcome, Transition
 from tocsin.engine.rule import Rule, Truth
 from tocsin.engine.rule_set import RuleSet
-from tocsin.engine.runtime import NOTHING, RuleBefore, RuleRuntime, Shared
+from tocsin.engine.runtime import DROPPED, NOTHING, RuleBefore, RuleRuntime, Shared
 from tocsin.engine.timers import Reevaluations
 from tocsin.engine.venue_links import LinkTurned
 from tocsin.events import Change, Instant, Key
 
-DROPPED = "it was pending: "
 _REEVALUATE = 1.0  # seconds after a start until what goes by time is looked at: by then feeds have said which venues are away
 _CLOCK_SET = timedelta(seconds=0.5)  # more than clocks drift between two looks
 
