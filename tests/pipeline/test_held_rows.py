@@ -64,7 +64,10 @@ def test_what_makes_no_sense_is_set_aside_with_the_first_batch():
     )
     silence = Silence(id="s1", matchers="?", reason="", created_at=T0, starts_at=T0, ends_at=T0)
     batch, named = turn.restore(
-        [InstanceRow(rule="red", instance="i1", record={"of another": "version"})],
+        [
+            InstanceRow(rule="red", instance="i1", record={"of another": "version"}),
+            InstanceRow(rule="red", instance="i2", record={"kind": "of another version"}),
+        ],
         None,
         Instant(T0, 0.0),
         held=[held("bad", fields=[]), held("good")],
@@ -72,6 +75,7 @@ def test_what_makes_no_sense_is_set_aside_with_the_first_batch():
     )
     assert {(row.table, row.key) for row in batch.unreadable} == {
         ("instances", ("red", "i1")),
+        ("instances", ("red", "i2")),
         ("held", ("bad",)),
         ("silences", ("s1",)),
     }

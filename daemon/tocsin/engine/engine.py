@@ -140,7 +140,8 @@ class Engine:
     ) -> tuple[list[Transition], list[tuple[Saved, str]]]:
         """Go on where the last run was last seen `alive`; rules edited in between are treated as in a reload.
 
-        `samples` are what `remembered` had handed out. `leave` is called when all that was saved lives again and nothing is judged yet: it ends what isn't to go on.
+        `samples` are what `remembered` had handed out. `leave` is called when all that was saved is there again and nothing
+        is judged yet: it ends what isn't to go on.
         Beside the transitions: what couldn't be read, and why.
         """
         running = self._rules.running.values()

@@ -37,7 +37,7 @@ class Index:
     def candidates(self, change: Change, also: Iterable[str] = ()) -> Sequence[Rule]:
         """The rules to evaluate, in the order of the files: all whose conditions aren't certainly false.
 
-        `also`: ids of rules to evaluate whatever their conditions: they have a life to end, or are to be seen to see.
+        `also`: ids of rules to evaluate whatever their conditions: they have an instance of it, or were unknown so far.
         """
         kind, doors = change.key[1], self._doors
         found: list[int] = []

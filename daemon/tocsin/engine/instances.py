@@ -13,8 +13,8 @@ from tocsin.events import Account, Change, Instant, Key, from_iso
 
 InstanceKind: TypeAlias = Literal["alert", "group", "cooldown", "reminder", "sequence"]
 _KIND = "kind"
-# Records of earlier versions have no kind; theirs have one of these flags, or are alerts.
-_FLAGS: Mapping[str, InstanceKind] = {"cooldown": "cooldown", "reminding": "reminder", "sequence": "sequence"}
+# Earlier versions wrote no kind but one of these flags, or none for alerts. They are still written, for whoever goes back.
+_FLAGS: Mapping[InstanceKind, str] = {"cooldown": "cooldown", "reminder": "reminding", "sequence": "sequence"}
 
 
 class RuleInstance(Protocol):
@@ -117,7 +117,7 @@ def kind_of(record: Mapping[str, Any], key: str) -> InstanceKind:
     if _KIND in record:
         kind: InstanceKind = record[_KIND]
         return kind
-    flagged = next((kind for flag, kind in _FLAGS.items() if record.get(flag)), None)
+    flagged = next((kind for kind, flag in _FLAGS.items() if record.get(flag)), None)
     return flagged or ("group" if key.startswith("{") else "alert")
 
 
@@ -125,9 +125,10 @@ def tagged(instance: RuleInstance) -> dict[str, Any]:
     """What the records of all kinds have: their kind; and of their rule that by which an edit is seen and, where the rule is
     gone, what was announced is still resolved rightly.
     """
-    rule = instance.rule
+    rule, kind = instance.rule, instance.kind
     return {
-        _KIND: instance.kind,
+        _KIND: kind,
+        **({_FLAGS[kind]: True} if kind in _FLAGS else {}),
         "fingerprint": rule.fingerprint,
         "severity": rule.severity,
         "notify": rule.notify,

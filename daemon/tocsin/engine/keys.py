@@ -63,7 +63,7 @@ def _cooldown_text(fields: tuple[str | None, ...]) -> str:
 
 
 def rekeyed(rule: Rule, key: str) -> str:
-    """The key of a rule's life as this version spells it: without case where that tells nothing. An earlier one did
+    """The key of a rule's instance as this version spells it: without case where that tells nothing. An earlier one did
     otherwise.
     """
     if key.startswith("{"):  # a group's

@@ -1,6 +1,6 @@
-"""What waits for the second event of a sequence, and what came before any first: kept as lives of their own.
+"""What waits for the second event of a sequence, and what came before any first: kept as instances of their own.
 
-Of several first events the latest counts for `then`; for `unless` each waits by itself, as one more life (a page of the
+Of several first events the latest counts for `then`; for `unless` each waits by itself, as one more instance (a page of the
 sequence), however many there are, so no alert is lost and an event costs the same whatever waits already. A sequence may
 be of several venues: the time between two events of one venue stands still while that venue is away, whoever else is;
 between events of two venues it goes on. Over a restart it goes on by the wall-clock.
@@ -219,12 +219,12 @@ class PartialMatch:
 
 
 def page_key(sequence: str, page: int) -> str:
-    """The key of a further life of that sequence. `page` is from 1; the first life's key is the sequence's own."""
+    """The key of a further instance of that sequence. `page` is from 1; the first one's key is the sequence's own."""
     return f"{sequence}{page}"
 
 
 def page_of(key: str) -> tuple[str, int]:
-    """What `page_key` put together; 0 is the first life. A sequence's own key is a JSON list, so it ends in a bracket."""
+    """What `page_key` put together; 0 is the first. A sequence's own key is a JSON list, so it ends in a bracket."""
     sequence, bracket, page = key.rpartition("]")
     return sequence + bracket, int(page or 0)
 

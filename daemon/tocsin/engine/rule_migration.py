@@ -163,7 +163,7 @@ class _Remembered:
 
 
 def _gone_rule(rule: str, record: Mapping[str, Any]) -> Rule:
-    """What is known of a rule that was removed while we were down, from the record of one of its lives."""
+    """What is known of a rule that was removed while we were down, from the record of one of its instances."""
     source = record["asks"]["when"]
     notify = record["notify"]
     return Rule(
