@@ -187,7 +187,7 @@ class Telling:
             return None
         at, (value, _) = known
         day = "" if at.date() == self._change.received.date() else f"{at:%Y-%m-%d} "
-        return f"{number_text(value)} at {day}{at:%H:%M}"
+        return f"{number_text(value)} at {day}{at:%H:%M} UTC"
 
     def subject(self, node: Node, *, beside: Node | None = None, after: Node | None = None) -> str:
         if isinstance(node, Constant):

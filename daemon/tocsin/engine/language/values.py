@@ -41,7 +41,7 @@ class Show(Protocol):
     def value(self, node: Node, *, before: bool = False) -> str: ...
 
     def last_known(self, crossing: str) -> str | None:
-        """What a crossing value was before a hole, and when: `11 at 10:02`; None where there was no hole."""
+        """What a crossing value was before a hole, and when: `11 at 10:02 UTC`; None where there was no hole."""
         ...
 
 
