@@ -164,20 +164,22 @@ class Connections:
         self, venue: str, observation: Observation, named: str | None, at: Instant, raw: str | None
     ) -> list[Change]:
         """What the feed says of the link. One `disconnected` an outage; a gap is told after `connected`."""
-        said, link = observation.state, self._links.setdefault(venue, Link())
+        observed, link = observation.state, self._links.setdefault(venue, Link())
         key = Key(venue, "venue", "", venue)
         record = self._store.find(key)
         known = record.state if record is not None else BLANK["venue"]
-        if not isinstance(said, Venue) or not isinstance(known, Venue):
+        if not isinstance(observed, Venue) or not isinstance(known, Venue):
             raise TypeError(f"{key} is no venue")
-        if said.status == "connecting" and known.status in _DOWN:
-            said = structs.replace(said, status=UNSET)  # from a loss until it is back it stays lost
+        if observed.status == "connecting" and known.status in _DOWN:
+            observed = structs.replace(observed, status=UNSET)  # from a loss until it is back it stays lost
         time = observation.time or at.wall
-        if said.status is UNSET or said.status == known.status:
-            said = structs.replace(said, since=UNSET)  # it is so since it became so, whoever has started anew
-        elif said.since is UNSET:
-            said = structs.replace(said, since=time)
-        updates, changed = difference(known, said)
+        if observed.status is UNSET or observed.status == known.status:
+            observed = structs.replace(
+                observed, since=UNSET
+            )  # it is so since it became so, whoever has started anew
+        elif observed.since is UNSET:
+            observed = structs.replace(observed, since=time)
+        updates, changed = difference(known, observed)
         state = structs.replace(known, **updates)
         events = of_venue(
             known if record else None, state, updates, named, after_outage=link.outage is not None
@@ -253,8 +255,8 @@ class Connections:
         if record is None or not isinstance(record.state, Venue) or (record.state.unconfirmed or 0) == count:
             return []
         updates: dict[str, object] = {"unconfirmed": Decimal(count)}
-        if link.said is not None and record.state.reason == link.said:
-            link.said = updates["reason"] = still_reason(link.unconfirmed.values())
+        if link.reason_told is not None and record.state.reason == link.reason_told:
+            link.reason_told = updates["reason"] = still_reason(link.unconfirmed.values())
         return self._tell(record, at, (), updates)
 
     def _counted_of(self, accounts: Iterable[Record | None], link: Link, at: Instant) -> list[Change]:
@@ -274,8 +276,8 @@ class Connections:
     def _tell_of_link(self, venue: str, link: Link, at: Instant, event: str, reason: str) -> list[Change]:
         record = self._store.find((venue, "venue", "", venue))
         if record is None:
-            return []  # nobody said that this venue is connected, so nothing can be said of its connection
-        link.said = reason if link.unconfirmed else None
+            return []  # the feed said nothing of this venue, so nothing can be told of its connection
+        link.reason_told = reason if link.unconfirmed else None
         updates = {"reason": reason, "unconfirmed": Decimal(len(link.unconfirmed))}
         told = self._tell(record, at, (event,), updates)
         if not link.unconfirmed:  # it is told, and over

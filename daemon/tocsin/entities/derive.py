@@ -39,17 +39,17 @@ def rounded(value: Decimal, places: Decimal = _TWELVE_PLACES) -> Decimal | None:
 # ------------------------------------------------------------------------------------------------------ tickers, books
 
 
-def complete_prices(known: Entity, said: Entity, updates: Updates, changed: set[str]) -> None:
+def complete_prices(known: Entity, observed: Entity, updates: Updates, changed: set[str]) -> None:
     """Add spread and price to what a ticker's or book's message changes, where it moves them and doesn't say them."""
-    if not isinstance(said, (Ticker, Book)) or not isinstance(known, (Ticker, Book)):
+    if not isinstance(observed, (Ticker, Book)) or not isinstance(known, (Ticker, Book)):
         return
     quoted = "bid" in changed or "ask" in changed
     bid, ask = updates.get("bid", known.bid), updates.get("ask", known.ask)
     quote = (bid, ask) if isinstance(bid, Decimal) and isinstance(ask, Decimal) else None
-    if quoted and said.spread is UNSET:
+    if quoted and observed.spread is UNSET:
         spread = computed(EXACT.subtract(quote[1], quote[0])) if quote else None
         put("spread", spread, known, updates, changed)
-    if said.kind == "ticker" and said.price is UNSET and (quoted or "last" in changed):
+    if observed.kind == "ticker" and observed.price is UNSET and (quoted or "last" in changed):
         price = updates.get("last", getattr(known, "last", None))
         if not isinstance(price, Decimal):
             price = computed(EXACT.multiply(EXACT.add(*quote), _HALF)) if quote else None

@@ -9,14 +9,15 @@ from collections.abc import Iterable
 from datetime import datetime
 from itertools import islice
 
-from msgspec import UNSET, Struct, structs
+from msgspec import UNSET, structs
 
 from tocsin.entities.connections import Connections
 from tocsin.entities.derive import complete_prices
-from tocsin.entities.entity_store import EntityStore, KeyTexts, Record, has_ended
+from tocsin.entities.entity_store import EntityStore, KeyTexts, Record
+from tocsin.entities.incoming import Incoming, key_of, stored_stamps
 from tocsin.entities.merge import BLANK, Updates, believed, difference, latest_time, marked
 from tocsin.entities.names import compared, is_operation, sighted, with_status
-from tocsin.entities.recency import begins_anew, is_newer, stamps_of
+from tocsin.entities.recency import is_newer, stamps_of
 from tocsin.entities.repeats import Operations, Trades
 from tocsin.entities.values import Values
 from tocsin.events import (
@@ -30,34 +31,14 @@ from tocsin.events import (
     Observation,
     Observed,
     Occurrence,
-    Origin,
     SnapshotBegins,
     SnapshotEnds,
-    Stamps,
     Ticker,
     Trade,
     Venue,
     iso,
 )
 from tocsin.events.vocabulary import canonical
-
-
-class Heard(Struct, frozen=True, gc=False):
-    """One message about one entity, on its way in. `time` is the venue's own; `quiet`: nothing happened, it was so.
-    `first`: whatever it changes, it is the first by which the venue is known to send such a value. `stamps`: by what it is
-    older or newer than another. `operation`: the id of the operation that it tells of.
-    """
-
-    said: Entity
-    origin: Origin
-    named: str | None
-    time: datetime | None
-    at: Instant
-    raw: str | None
-    quiet: bool = False
-    first: bool = False
-    stamps: Stamps | None = None
-    operation: str | None = None
 
 
 class Entities:
@@ -81,7 +62,7 @@ class Entities:
         for change in saved:
             if change.key.kind == "daemon":
                 continue
-            stamps = _kept_stamps(change)
+            stamps = stored_stamps(change)
             record = self._store.add(
                 change.key,
                 change.state,
@@ -137,125 +118,135 @@ class Entities:
             return []
         raise TypeError(f"not an observation: {observed!r:.80}")
 
-    def _observe(self, venue: str, told: Observation, at: Instant, raw: str | None) -> list[Change]:
-        said, named = told.state, told.event
+    def _observe(self, venue: str, observation: Observation, at: Instant, raw: str | None) -> list[Change]:
+        observed, named = observation.state, observation.event
         if named is not None:
             named = canonical(named)
-            if said.kind == "daemon":  # always something that happened, never something that is so
-                passing = Occurrence(state=said, event=named, time=told.time)
+            if observed.kind == "daemon":  # always something that happened, never something that is so
+                passing = Occurrence(state=observed, event=named, time=observation.time)
                 return [self._occurrence(venue, passing, at, raw)]
-        if named is not None or said.ended:
-            said = with_status(said, named)
-        if said.kind == "venue":
-            return self._connections.observe(venue, structs.replace(told, state=said), named, at, raw)
-        key = _key_of(venue, said, told.account)
-        record, said = self._seen(key, said, at)
-        if self._operations.was_told(venue, key[2], told.operation):
+        if named is not None or observed.ended:
+            observed = with_status(observed, named)
+        if observed.kind == "venue":
+            return self._connections.observe(
+                venue, structs.replace(observation, state=observed), named, at, raw
+            )
+        key = key_of(venue, observed, observation.account)
+        record, observed = self._seen(key, observed, at)
+        if self._operations.was_told(venue, key[2], observation.operation):
             return []
         connection = self._connections.connection(venue)
-        origin = self._connections.origin_of(venue, key, told.origin, known=record is not None)
+        origin = self._connections.origin_of(venue, key, observation.origin, known=record is not None)
         called = record.id if record is not None else key[3]
-        if isinstance(said, Trade) and self._trades.was_told(venue, called, said, told.time, connection):
+        if isinstance(observed, Trade) and self._trades.was_told(
+            venue, called, observed, observation.time, connection
+        ):
             return []
-        heard = Heard(
-            said,
+        incoming = Incoming(
+            observed,
             origin,
             named,
-            told.time,
+            observation.time,
             at,
             raw,
             quiet=origin == "snapshot",
-            stamps=stamps_of(told, said, at.wall, connection),
-            operation=told.operation,
+            stamps=stamps_of(observation, observed, at.wall, connection),
+            operation=observation.operation,
         )
-        if record is not None and said.ended and _is_another_life(record, heard):
-            return self._begin_anew(key, record, heard)
-        return self._heard(key, record, heard)
+        if record is not None and observed.ended and incoming.is_another_life(record):
+            return self._begin_anew(key, record, incoming)
+        return self._take_in(key, record, incoming)
 
-    def _heard(self, key: KeyTexts, record: Record | None, heard: Heard) -> list[Change]:
+    def _take_in(self, key: KeyTexts, record: Record | None, incoming: Incoming) -> list[Change]:
         """What is to be believed of the message changes what is known."""
-        said, first = heard.said, False
+        observed, first = incoming.observed, False
         if record is not None:
-            if isinstance(said, Trade):
-                if is_newer(heard.stamps, record.stamps[0] if record.stamps else None) is False:
-                    return [self._passing(key, record, heard, ("trade.executed",))]
-            elif (new := believed(record, said, heard.stamps)) is None:
-                return self._late_operation(key, record, heard)
+            if isinstance(observed, Trade):
+                if is_newer(incoming.stamps, record.stamps[0] if record.stamps else None) is False:
+                    return [self._passing(key, record, incoming, ("trade.executed",))]
+            elif (new := believed(record, observed, incoming.stamps)) is None:
+                return self._late_operation(key, record, incoming)
             else:
-                said = new
-        if isinstance(said, Ticker):
-            said = self._values.own_ticker(record, said)
-        elif isinstance(said, Account):
-            said, first = self._values.say_account(key[0], said)
-        if said is not heard.said or first:
-            heard = structs.replace(heard, said=said, first=first)
-        return self._merge(key, record, heard)
+                observed = new
+        if isinstance(observed, Ticker):
+            observed = self._values.own_ticker(record, observed)
+        elif isinstance(observed, Account):
+            observed, first = self._values.complete_observed(key[0], observed)
+        if observed is not incoming.observed or first:
+            incoming = structs.replace(incoming, observed=observed, first=first)
+        return self._merge(key, record, incoming)
 
-    def _seen(self, key: KeyTexts, said: Entity, at: Instant) -> tuple[Record | None, Entity]:
+    def _seen(self, key: KeyTexts, observed: Entity, at: Instant) -> tuple[Record | None, Entity]:
         """The entity's record, if it is known, and the message as it is to be laid over it."""
         self._spoke[key[0]] = at.wall
         record = self._store.find(key)
         if record is None:
-            return None, said
+            return None, observed
         record.see(at.wall)
         self._mentioned[record] = None
-        if record.id != key[3] and said.id == key[3]:
-            said = structs.replace(said, id=UNSET)  # another spelling of what it is called
-        return record, said
+        if record.id != key[3] and observed.id == key[3]:
+            observed = structs.replace(observed, id=UNSET)  # another spelling of what it is called
+        return record, observed
 
-    def _late_operation(self, key: KeyTexts, record: Record, heard: Heard) -> list[Change]:
+    def _late_operation(self, key: KeyTexts, record: Record, incoming: Incoming) -> list[Change]:
         """An operation that wasn't told yet has happened, though the balance after it is no longer what is so."""
-        said, known = heard.said, record.state
-        if heard.operation is None or not isinstance(said, Balance) or not isinstance(said.cause, str):
+        observed, known = incoming.observed, record.state
+        if (
+            incoming.operation is None
+            or not isinstance(observed, Balance)
+            or not isinstance(observed.cause, str)
+        ):
             return []
-        told = {name: getattr(said, name) for name in said.momentary}
-        late = structs.replace(heard, said=structs.replace(known, **told))
-        return [self._passing(key, record, late, (canonical(f"balance.{said.cause}"),))]
+        told = {name: getattr(observed, name) for name in observed.momentary}
+        late = structs.replace(incoming, observed=structs.replace(known, **told))
+        return [self._passing(key, record, late, (canonical(f"balance.{observed.cause}"),))]
 
-    def _merge(self, key: KeyTexts, record: Record | None, heard: Heard) -> list[Change]:
-        said, at = heard.said, heard.at
-        whole = isinstance(said, Trade)  # each trade is another one: nothing of the last is left
-        known = BLANK[said.kind] if record is None or whole else record.state
-        updates, changed = difference(known, said)
+    def _merge(self, key: KeyTexts, record: Record | None, incoming: Incoming) -> list[Change]:
+        observed, at = incoming.observed, incoming.at
+        whole = isinstance(observed, Trade)  # each trade is another one: nothing of the last is left
+        known = BLANK[observed.kind] if record is None or whole else record.state
+        updates, changed = difference(known, observed)
         if changed or record is None:
-            self._complete(key, known, heard, updates, changed)
+            self._complete(key, known, incoming, updates, changed)
         previous = record.state if record is not None else None
-        stated = heard.time
+        stated = incoming.time
         if record is None or previous is None:
-            record = self._add(key, structs.replace(known, **updates), heard)
-            return self._tell(record, self._sighted(record, heard), None, changed, heard)
+            record = self._add(key, structs.replace(known, **updates), incoming)
+            return self._tell(record, self._sighted(record, incoming), None, changed, incoming)
         self._confirm(record)
         told_at = latest_time(record.stamps)
-        if heard.stamps is not None:
-            record.stamps = marked(record.stamps, said, heard.stamps)
-        numbered = heard.operation is not None and said.kind == "balance"
-        operated = numbered or is_operation(said, heard.named, changed, stated, told_at)
+        if incoming.stamps is not None:
+            record.stamps = marked(record.stamps, observed, incoming.stamps)
+        numbered = incoming.operation is not None and observed.kind == "balance"
+        operated = numbered or is_operation(observed, incoming.named, changed, stated, told_at)
         if updates or operated:
             self._store.replace(record, structs.replace(known, **updates))
-        emptied = said.momentary and UNSET in updates.values()
-        if not (whole or changed or operated or emptied or heard.first):
-            if heard.stamps is not None:
+        emptied = observed.momentary and UNSET in updates.values()
+        if not (whole or changed or operated or emptied or incoming.first):
+            if incoming.stamps is not None:
                 self._unsaved[record.key] = None
             return self._connections.mentioned(None, key, at)  # at most another spelling
         events = (
-            () if heard.quiet else compared(previous, record.state, changed, heard.named, operated=operated)
+            ()
+            if incoming.quiet
+            else compared(previous, record.state, changed, incoming.named, operated=operated)
         )
-        record.origin, record.time, record.received = heard.origin, stated or at.wall, at.wall
-        return self._tell(record, events, previous, changed, heard)
+        record.origin, record.time, record.received = incoming.origin, stated or at.wall, at.wall
+        return self._tell(record, events, previous, changed, incoming)
 
-    def _begin_anew(self, key: KeyTexts, record: Record, heard: Heard) -> list[Change]:
+    def _begin_anew(self, key: KeyTexts, record: Record, incoming: Incoming) -> list[Change]:
         """Another life under the same id: a first sight, with nothing of what was known."""
-        said, at, over = heard.said, heard.at, record.state
-        known = BLANK[said.kind]
+        observed, at, over = incoming.observed, incoming.at, record.state
+        known = BLANK[observed.kind]
         self._confirm(record)
-        updates, changed = difference(known, said)
-        self._complete(key, known, heard, updates, changed)
+        updates, changed = difference(known, observed)
+        self._complete(key, known, incoming, updates, changed)
         self._store.replace(record, structs.replace(known, **updates))
-        record.origin, record.time, record.received = heard.origin, heard.time or at.wall, at.wall
+        record.origin, record.time, record.received = incoming.origin, incoming.time or at.wall, at.wall
         record.known_since = at.wall
-        record.stamps = marked((), said, heard.stamps)
+        record.stamps = marked((), observed, incoming.stamps)
         changed |= {name for name in over.__struct_fields__ if getattr(over, name) not in (UNSET, None)}
-        return self._tell(record, self._sighted(record, heard), None, changed, heard, replaces=over)
+        return self._tell(record, self._sighted(record, incoming), None, changed, incoming, replaces=over)
 
     def _confirm(self, record: Record) -> None:
         """It is mentioned, and so known to be there."""
@@ -263,34 +254,34 @@ class Entities:
             record.unconfirmed = None
             self._unsaved[record.key] = None
 
-    def _add(self, key: KeyTexts, state: Entity, heard: Heard) -> Record:
-        now = heard.at.wall
+    def _add(self, key: KeyTexts, state: Entity, incoming: Incoming) -> Record:
+        now = incoming.at.wall
         return self._store.add(
             key,
             state,
-            origin=heard.origin,
-            time=heard.time or now,
+            origin=incoming.origin,
+            time=incoming.time or now,
             received=now,
             known_since=now,
-            stamps=marked((), heard.said, heard.stamps),
+            stamps=marked((), incoming.observed, incoming.stamps),
         )
 
     @staticmethod
-    def _sighted(record: Record, heard: Heard) -> tuple[str, ...]:
-        return () if heard.quiet else sighted(record.state, heard.named)
+    def _sighted(record: Record, incoming: Incoming) -> tuple[str, ...]:
+        return () if incoming.quiet else sighted(record.state, incoming.named)
 
     def _complete(
-        self, key: KeyTexts, known: Entity, heard: Heard, updates: Updates, changed: set[str]
+        self, key: KeyTexts, known: Entity, incoming: Incoming, updates: Updates, changed: set[str]
     ) -> None:
         """Add what the message leaves out and can be counted."""
-        said, at = heard.said, heard.at
-        if said.kind in ("ticker", "book"):
-            complete_prices(known, said, updates, changed)
-        elif said.kind == "position":
+        observed, at = incoming.observed, incoming.at
+        if observed.kind in ("ticker", "book"):
+            complete_prices(known, observed, updates, changed)
+        elif observed.kind == "position":
             link = self._connections.get(key[0])
-            self._values.complete_position(key[0], known, said, updates, changed, link=link)
-        elif said.kind == "account":
-            self._values.complete_account((key[0], key[3]), known, said, updates, changed, at=at)
+            self._values.complete_position(key[0], known, observed, updates, changed, link=link)
+        elif observed.kind == "account":
+            self._values.complete_account((key[0], key[3]), known, observed, updates, changed, at=at)
 
     def _tell(
         self,
@@ -298,19 +289,19 @@ class Entities:
         events: tuple[str, ...],
         previous: Entity | None,
         changed: set[str],
-        heard: Heard,
+        incoming: Incoming,
         *,
         replaces: Entity | None = None,
     ) -> list[Change]:
         """The Change itself, and after it what it moves. An account that it moves has moved already."""
-        (venue, kind, account), at = record.home, heard.at
+        (venue, kind, account), at = record.home, incoming.at
         settled = (
-            self._values.position_moved(record, previous, changed, at, quiet=heard.quiet)
+            self._values.position_moved(record, previous, changed, at, quiet=incoming.quiet)
             if kind == "position"
             else []
         )
         change = self._store.change(
-            record, events, previous, heard.raw, replaces=replaces, operation=heard.operation
+            record, events, previous, incoming.raw, replaces=replaces, operation=incoming.operation
         )
         if kind == "ticker":
             return [change, *self._values.priced(record, changed, at)]
@@ -318,32 +309,36 @@ class Entities:
             ticker = self._values.ticker_from(record, changed)
             if ticker is None:
                 return [change]
-            key = _key_of(venue, ticker, account)
-            derived = Heard(ticker, "synthetic", None, heard.time, at, None, quiet=heard.quiet)
+            key = key_of(venue, ticker, account)
+            derived = Incoming(ticker, "synthetic", None, incoming.time, at, None, quiet=incoming.quiet)
             return [change, *self._merge(key, self._store.find(key), derived)]
         return [change, *settled, *self._connections.mentioned(change, change.key, at)]
 
-    def _occurrence(self, venue: str, told: Occurrence, at: Instant, raw: str | None) -> Change:
+    def _occurrence(self, venue: str, occurrence: Occurrence, at: Instant, raw: str | None) -> Change:
         """Told of the entity as it stands with what the message adds; kept is only what was there before."""
-        key = _key_of(venue, told.state, told.account)
-        record, state = self._store.find(key), told.state
+        key = key_of(venue, occurrence.state, occurrence.account)
+        record, state = self._store.find(key), occurrence.state
         if record is not None:
             state = structs.replace(record.state, **difference(record.state, state)[0])
-        heard = Heard(state, told.origin, None, told.time, at, raw)
-        return self._passing(key, record, heard, (canonical(told.event),))
+        incoming = Incoming(state, occurrence.origin, None, occurrence.time, at, raw)
+        return self._passing(key, record, incoming, (canonical(occurrence.event),))
 
-    def _passing(self, key: KeyTexts, record: Record | None, heard: Heard, events: tuple[str, ...]) -> Change:
+    def _passing(
+        self, key: KeyTexts, record: Record | None, incoming: Incoming, events: tuple[str, ...]
+    ) -> Change:
         """A Change of something that isn't kept."""
-        now = heard.at.wall
+        now = incoming.at.wall
         since = record.known_since if record is not None else now
         id_ = record.id if record is not None else key[3]
-        passing = Record(key[:3], id_, heard.said, heard.origin, heard.time or now, now, since, now)
+        passing = Record(
+            key[:3], id_, incoming.observed, incoming.origin, incoming.time or now, now, since, now
+        )
         previous = record.state if record is not None else None
         return self._store.change(
-            passing, events, previous, heard.raw, passing=True, operation=heard.operation
+            passing, events, previous, incoming.raw, passing=True, operation=incoming.operation
         )
 
-    # ------------------------------------------------------------------------------------------------- who is heard of
+    # ------------------------------------------------------------------------------------------------- what was mentioned
 
     def mentioned(self, most: int) -> list[Key]:
         """What messages have mentioned, whether it changed or not, and this hasn't told yet; at most so many."""
@@ -392,7 +387,7 @@ class Entities:
 
     def named(self, venue: str, kind: str, id_: str) -> list[Key]:
         """What is known of that kind under that id, of whichever account."""
-        return [record.key for record in self._store if _is_called(record, venue, kind, id_)]
+        return [record.key for record in self._store if record.home[:2] == (venue, kind) and record.id == id_]
 
     def unconfirmed(self, venue: str) -> list[Change]:
         """The venue's open orders and positions that it hasn't mentioned since a gap, as they stand, the longest first."""
@@ -431,33 +426,5 @@ class Entities:
         return self._store.drop_venue(name)
 
 
-def _key_of(venue: str, said: Entity, account: str | None) -> KeyTexts:
-    """An account is of itself; of a symbol's trades the latest is kept, under the symbol."""
-    kind, id_ = said.kind, said.id if isinstance(said.id, str) else ""
-    if isinstance(said, Account):
-        return (venue, kind, id_ or account or "", id_ or account or "")
-    if isinstance(said, Trade) and isinstance(said.symbol, str):
-        id_ = said.symbol
-    return (venue, kind, account or "", id_)
-
-
-def _is_called(record: Record, venue: str, kind: str, id_: str) -> bool:
-    return record.id == id_ and record.home[:2] == (venue, kind)
-
-
 def _longest_unconfirmed(record: Record) -> tuple[str, Key]:
     return iso(record.unconfirmed) if record.unconfirmed is not None else "", record.key
-
-
-def _is_another_life(record: Record, heard: Heard) -> bool:
-    known = record.stamps[0] if record.stamps else None
-    return begins_anew(heard.stamps, known, ended=has_ended(record.state))
-
-
-def _kept_stamps(change: Change) -> tuple[Stamps, ...]:
-    """How new a stored entity is. Where that wasn't kept its times tell, by the same measure as a message's."""
-    if change.stamps is not None:
-        return change.stamps
-    stated = None if change.origin == "synthetic" or change.time == change.received else change.time
-    told = Observation(state=change.state, time=stated)
-    return marked((), change.state, stamps_of(told, change.state, change.received, connection=-1))

@@ -55,7 +55,7 @@ class Link(Struct):
     resync_due: bool = False
     early: Snapshot | None = None  # complete before the link was told to be up
     unconfirmed: dict[KeyTexts, str] = field(default_factory=dict)  # with how a person is told of it
-    said: str | None = None  # of what is unconfirmed, as the venue's reason
+    reason_told: str | None = None  # of what is unconfirmed, as the venue's reason
     # Mentioned during the outage, before the link was told to be up.
     heard: set[KeyTexts] = field(default_factory=set)
     snapshot: Snapshot | None = None

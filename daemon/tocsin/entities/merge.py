@@ -47,12 +47,12 @@ _BITS: dict[type[Entity], tuple[int, ...]] = {
 }
 
 
-def difference(known: Entity, said: Entity) -> tuple[Updates, set[str]]:
+def difference(known: Entity, observed: Entity) -> tuple[Updates, set[str]]:
     """The fields to replace in `known`, and which of them mean a change. Both are of one kind."""
     updates: Updates = {}
     changed: set[str] = set()
     kind = known.__class__
-    for name, new, old in zip(_FIELDS[kind], structs.astuple(said), structs.astuple(known), strict=True):
+    for name, new, old in zip(_FIELDS[kind], structs.astuple(observed), structs.astuple(known), strict=True):
         if new is UNSET or new is old:
             continue
         if new == old:
@@ -63,7 +63,7 @@ def difference(known: Entity, said: Entity) -> tuple[Updates, set[str]]:
             if name not in _CASELESS[kind] or not _is_same_word(new, old):
                 changed.add(name)
     for name in _MOMENTARY[kind]:
-        if getattr(said, name) is UNSET and getattr(known, name) not in _MISSING:
+        if getattr(observed, name) is UNSET and getattr(known, name) not in _MISSING:
             updates[name] = UNSET
     return updates, changed
 
@@ -75,26 +75,26 @@ def _is_same_word(one: object, other: object) -> bool:
 # ------------------------------------------------------------------------------------------------------ how new it is
 
 
-def believed(record: Record, said: Entity, stamps: Stamps | None) -> Entity | None:
+def believed(record: Record, observed: Entity, stamps: Stamps | None) -> Entity | None:
     """The message without what is too old to be believed over what is known; None where that is all of it."""
-    if said.__class__ in _BITS:
-        return _values(record.stamps, said, stamps)
+    if observed.__class__ in _BITS:
+        return _values(record.stamps, observed, stamps)
     mark = record.stamps[0] if record.stamps else None
     if is_of_earlier_life(stamps, mark):
         return None
     newer = is_newer(stamps, mark)
     if newer is True:
-        return said
-    if isinstance(record.state, Order) and isinstance(said, Order):
-        return _order(record.state, said, older=newer is False)
-    return _lasting(record.state, said, older=newer is False)
+        return observed
+    if isinstance(record.state, Order) and isinstance(observed, Order):
+        return _order(record.state, observed, older=newer is False)
+    return _lasting(record.state, observed, older=newer is False)
 
 
-def marked(marks: tuple[Stamps, ...], said: Entity, stamps: Stamps | None) -> tuple[Stamps, ...]:
-    """How new what is known is after a message of which `said` was believed."""
+def marked(marks: tuple[Stamps, ...], observed: Entity, stamps: Stamps | None) -> tuple[Stamps, ...]:
+    """How new what is known is after a message of which `observed` was believed."""
     if stamps is None:
         return marks
-    fields = filled(said)
+    fields = filled(observed)
     others = []
     for mark in marks:
         if mark.fields == fields or mark.fields & fields:
@@ -106,13 +106,13 @@ def marked(marks: tuple[Stamps, ...], said: Entity, stamps: Stamps | None) -> tu
     return (stamps, *others)
 
 
-def filled(said: Entity) -> int:
+def filled(observed: Entity) -> int:
     """The values that a message fills, a bit each; 0 of what is as new as a whole."""
-    bits = _BITS.get(said.__class__)
+    bits = _BITS.get(observed.__class__)
     if bits is None:
         return 0
     fields = 0
-    for bit, value in zip(bits, structs.astuple(said), strict=True):
+    for bit, value in zip(bits, structs.astuple(observed), strict=True):
         if value is not UNSET:
             fields |= bit
     return fields
@@ -123,87 +123,89 @@ def latest_time(marks: tuple[Stamps, ...]) -> datetime | None:
     return max((mark.time for mark in marks if mark.time is not None), default=None)
 
 
-def _values(marks: tuple[Stamps, ...], said: Entity, stamps: Stamps | None) -> Entity | None:
+def _values(marks: tuple[Stamps, ...], observed: Entity, stamps: Stamps | None) -> Entity | None:
     older = 0
     for mark in marks:
         if is_newer(stamps, mark) is False:
             older |= mark.fields
     if not older:
-        return said
-    told = filled(said)
+        return observed
+    told = filled(observed)
     refused = told & older
     if not refused:
-        return said
+        return observed
     if refused == told:
         return None
-    rest: Entity = _without(said, (*fields_of_bits(said.kind, refused), "updated", "sequence"))
+    rest: Entity = _without(observed, (*fields_of_bits(observed.kind, refused), "updated", "sequence"))
     return rest
 
 
-def _lasting(known: Entity, said: Entity, *, older: bool) -> Entity | None:
+def _lasting(known: Entity, observed: Entity, *, older: bool) -> Entity | None:
     """A position or contract, by a message that isn't provably newer."""
     if has_ended(known):
-        return None if older or _ends_otherwise(known, said) else said
+        return None if older or _ends_otherwise(known, observed) else observed
     if not older:
-        return said
-    return _without(said, ("updated",)) if has_ended(said) else None
+        return observed
+    return _without(observed, ("updated",)) if has_ended(observed) else None
 
 
-def _order(known: Order, said: Order, *, older: bool) -> Order | None:
+def _order(known: Order, observed: Order, *, older: bool) -> Order | None:
     """An order, by a message that isn't provably newer."""
-    grows, shrinks = _fills(known, said), _unfills(known, said)
+    grows, shrinks = _fills(known, observed), _unfills(known, observed)
     if has_ended(known):
-        if older or _ends_otherwise(known, said):
+        if older or _ends_otherwise(known, observed):
             if not grows or known.status == "filled":
                 return None
-            if not older and has_ended(said):
-                return said  # the cancel had crossed the fill
-            return _only(said, ("id", *_TRADED))
-        return _without(said, _TRADED) if shrinks else said
-    if has_ended(said):
-        kept = _without(said, _TRADED) if shrinks else said
+            if not older and has_ended(observed):
+                return observed  # the cancel had crossed the fill
+            return _only(observed, ("id", *_TRADED))
+        return _without(observed, _TRADED) if shrinks else observed
+    if has_ended(observed):
+        kept = _without(observed, _TRADED) if shrinks else observed
         return _forward(known, kept) if older else kept
-    if not older and _is_less(said.filled, known.filled):
+    if not older and _is_less(observed.filled, known.filled):
         return None  # without times, what has traded is the clock
-    kept = _without(said, _TRADED) if shrinks else said
+    kept = _without(observed, _TRADED) if shrinks else observed
     if not older:
         return kept
-    return _forward(known, kept) if grows or _rank(said) > _rank(known) else None
+    return _forward(known, kept) if grows or _rank(observed) > _rank(known) else None
 
 
-def _forward(known: Order, said: Order) -> Order:
+def _forward(known: Order, observed: Order) -> Order:
     """Of an older message that carries the order forward: how far it is, and what wasn't known yet."""
     fresh = (name for name in _FIELDS[Order] if getattr(known, name) in _MISSING)
-    return _only(said, ("id", *_PROGRESS, *fresh))
+    return _only(observed, ("id", *_PROGRESS, *fresh))
 
 
-def _ends_otherwise(known: Entity, said: Entity) -> bool:
+def _ends_otherwise(known: Entity, observed: Entity) -> bool:
     """Whether the message, of something that has ended, has it live or ended in another way."""
-    status, now = getattr(said, "status", UNSET), getattr(known, "status", UNSET)
+    status, now = getattr(observed, "status", UNSET), getattr(known, "status", UNSET)
     return status not in _MISSING and status != now and not _is_same_word(status, now)
 
 
-def _fills(known: Order, said: Order) -> bool:
+def _fills(known: Order, observed: Order) -> bool:
     """Whether more has traded than was known."""
-    if not isinstance(said.filled, Decimal):
+    if not isinstance(observed.filled, Decimal):
         return False
-    return said.filled > (known.filled if isinstance(known.filled, Decimal) else 0)
+    return observed.filled > (known.filled if isinstance(known.filled, Decimal) else 0)
 
 
-def _unfills(known: Order, said: Order) -> bool:
+def _unfills(known: Order, observed: Order) -> bool:
     """Whether less has traded than was known, or nothing any more."""
-    return isinstance(known.filled, Decimal) and (said.filled is None or _is_less(said.filled, known.filled))
+    return isinstance(known.filled, Decimal) and (
+        observed.filled is None or _is_less(observed.filled, known.filled)
+    )
 
 
-def _only(said: Order, names: Iterable[str]) -> Order:
+def _only(observed: Order, names: Iterable[str]) -> Order:
     kept = frozenset(names)
-    rest: Order = _without(said, (name for name in _FIELDS[Order] if name not in kept))
+    rest: Order = _without(observed, (name for name in _FIELDS[Order] if name not in kept))
     return rest
 
 
-def _without(said: Any, names: Iterable[str]) -> Any:
-    told = {name: UNSET for name in names if getattr(said, name, UNSET) is not UNSET}
-    return structs.replace(said, **told) if told else said
+def _without(observed: Any, names: Iterable[str]) -> Any:
+    told = {name: UNSET for name in names if getattr(observed, name, UNSET) is not UNSET}
+    return structs.replace(observed, **told) if told else observed
 
 
 def _rank(order: Order) -> int:

@@ -48,36 +48,40 @@ _VENUE_WORDS = {
 }  # fmt: skip
 
 
-def with_status(said: Entity, event: str | None) -> Entity:
+def with_status(observed: Entity, event: str | None) -> Entity:
     """The message with the status (or a balance's cause) that the event named beside it implies.
 
     An event that ends the entity wins over what the fields say (a position comes `closed` with the fields of an open
     one); otherwise the fields win. A null for a status tells of none, so it leaves the known one.
     """
-    status = getattr(said, "status", UNSET)
+    status = getattr(observed, "status", UNSET)
     if isinstance(status, str) and (alias := ALIASES.get(status.casefold())) is not None:
-        said, status = structs.replace(said, status=alias), alias
+        observed, status = structs.replace(observed, status=alias), alias
     elif status is None:
-        said, status = structs.replace(said, status=UNSET), UNSET
+        observed, status = structs.replace(observed, status=UNSET), UNSET
     if event is None:
-        return said
+        return observed
     what = event.partition(".")[2]
-    if isinstance(said, Balance):
-        return structs.replace(said, cause=what) if said.cause is UNSET and what != "updated" else said
-    word = _status_word(said, what)
-    if word is not None and (status is UNSET or (word in said.ended and not is_last(said, status))):
-        return structs.replace(said, status=word)
-    return said
+    if isinstance(observed, Balance):
+        return (
+            structs.replace(observed, cause=what)
+            if observed.cause is UNSET and what != "updated"
+            else observed
+        )
+    word = _status_word(observed, what)
+    if word is not None and (status is UNSET or (word in observed.ended and not is_last(observed, status))):
+        return structs.replace(observed, status=word)
+    return observed
 
 
-def _status_word(said: Entity, what: str) -> str | None:
-    if isinstance(said, Order):
+def _status_word(observed: Entity, what: str) -> str | None:
+    if isinstance(observed, Order):
         return what if what in _ORDER_WORDS else None
-    if isinstance(said, Position):
+    if isinstance(observed, Position):
         return _POSITION_WORDS.get(what)
-    if isinstance(said, Contract):
+    if isinstance(observed, Contract):
         return what if what not in ("updated", "created") else None
-    return _VENUE_WORDS.get(what) if isinstance(said, Venue) else None
+    return _VENUE_WORDS.get(what) if isinstance(observed, Venue) else None
 
 
 def sighted(state: Entity, named: str | None) -> Names:
@@ -163,12 +167,14 @@ def _of_balance(state: Balance) -> Names:
 
 
 def is_operation(
-    said: Entity, named: str | None, changed: set[str], time: datetime | None, known_time: datetime | None
+    observed: Entity, named: str | None, changed: set[str], time: datetime | None, known_time: datetime | None
 ) -> bool:
     """Whether the message tells of an operation on a balance, or of what no field shows, and not for a second time of
     the same one.
     """
-    if named != "account.margin_call" and not (isinstance(said, Balance) and isinstance(said.cause, str)):
+    if named != "account.margin_call" and not (
+        isinstance(observed, Balance) and isinstance(observed.cause, str)
+    ):
         return False
     return bool(changed) or time is None or time != known_time
 

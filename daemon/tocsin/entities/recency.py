@@ -22,29 +22,29 @@ _UPDATED = frozenset(name for name, kind in KINDS.items() if "updated" in kind._
 _MOST_DIGITS = 30  # of a sequence number
 
 
-def stamps_of(told: Observation, said: Entity, at: datetime, connection: int) -> Stamps | None:
+def stamps_of(observation: Observation, observed: Entity, at: datetime, connection: int) -> Stamps | None:
     """What orders this message, received `at` (UTC) in the connection of that number; None where nothing does.
 
-    `said` is its state, as it is to be merged.
+    `observed` is its state, as it is to be merged.
     """
-    time, sequence = told.time, told.sequence
+    time, sequence = observation.time, observation.sequence
     begun = updated = None
-    if time is not None and (time - at > AHEAD or "time" in told.unordered):
+    if time is not None and (time - at > AHEAD or "time" in observation.unordered):
         time = None
-    if (beginning := _BEGINNINGS.get(said.kind)) is not None:
-        begun = _credible(told, said, beginning, at)
-    if said.kind in _UPDATED:
-        updated = _credible(told, said, "updated", at)
-    elif sequence is None and isinstance(said, Book) and isinstance(said.sequence, str):
-        sequence = _number(said.sequence)
+    if (beginning := _BEGINNINGS.get(observed.kind)) is not None:
+        begun = _credible(observation, observed, beginning, at)
+    if observed.kind in _UPDATED:
+        updated = _credible(observation, observed, "updated", at)
+    elif sequence is None and isinstance(observed, Book) and isinstance(observed.sequence, str):
+        sequence = _number(observed.sequence)
     if begun is None and updated is None and time is None and sequence is None:
         return None
     return Stamps(begun=begun, updated=updated, time=time, sequence=sequence, connection=connection)
 
 
-def _credible(told: Observation, said: Entity, name: str, at: datetime) -> datetime | None:
-    value = getattr(said, name)
-    if not isinstance(value, datetime) or value - at > AHEAD or name in told.unordered:
+def _credible(observation: Observation, observed: Entity, name: str, at: datetime) -> datetime | None:
+    value = getattr(observed, name)
+    if not isinstance(value, datetime) or value - at > AHEAD or name in observation.unordered:
         return None
     return value
 

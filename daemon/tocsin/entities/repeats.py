@@ -79,15 +79,15 @@ class Trades:
         else:
             tape.rows.append(_row(latest, time))
 
-    def was_told(self, venue: str, key: str, said: Trade, time: datetime | None, connection: int) -> bool:
+    def was_told(self, venue: str, key: str, observed: Trade, time: datetime | None, connection: int) -> bool:
         """Whether that trade was told before; where it wasn't, it is now. `time` is the venue's."""
         tape = self._tapes.get((venue, key))
         if tape is None:
             tape = self._tapes[venue, key] = _Tape(connection=connection)
-        if isinstance(said.id, str) and said.id != key:
-            if said.id in tape.ids:
+        if isinstance(observed.id, str) and observed.id != key:
+            if observed.id in tape.ids:
                 return True
-            tape.ids[said.id] = None
+            tape.ids[observed.id] = None
             if len(tape.ids) > _MOST_IDS:
                 del tape.ids[next(iter(tape.ids))]
             return False
@@ -95,7 +95,7 @@ class Trades:
             self._open.append(tape)
             if tape.connection != connection:
                 tape.before, tape.connection = Counter(tape.rows), connection
-        row = _row(said, time)
+        row = _row(observed, time)
         if tape.before is not None:
             if tape.before[row] > 0:
                 tape.before[row] -= 1

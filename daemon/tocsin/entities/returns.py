@@ -27,16 +27,16 @@ _PLACES = Decimal("1E-12")
 _UNIT_PLACES = Decimal("1E-40")
 
 
-def flow(known: Account, said: Account) -> Decimal:
+def flow(known: Account, observed: Account) -> Decimal:
     """The money that came (negative: went) by what this message tells; 0 where it tells of none."""
-    moved = _less(said.balance, known.balance)
-    if isinstance(said.cause, str) and said.cause.casefold() in _FLOWS:
-        if not isinstance(said.change, Decimal):
+    moved = _less(observed.balance, known.balance)
+    if isinstance(observed.cause, str) and observed.cause.casefold() in _FLOWS:
+        if not isinstance(observed.change, Decimal):
             return moved or _ZERO
         return (
-            moved if moved == -said.change else said.change
+            moved if moved == -observed.change else observed.change
         )  # "Withdrawal 200" where the balance fell by 200
-    return _less(said.net_deposits, known.net_deposits) or _ZERO
+    return _less(observed.net_deposits, known.net_deposits) or _ZERO
 
 
 def worth(account: Account) -> Decimal | None:
@@ -78,12 +78,12 @@ class Bookings:
             self._early[owner] = early
         return _joined(waiting)
 
-    def booked(self, owner: tuple[str, str], account: Account, said: Account, at: float) -> str | None:
+    def booked(self, owner: tuple[str, str], account: Account, observed: Account, at: float) -> str | None:
         """What is unbooked after this message has moved the account's balance: of no stated cause, it holds everything."""
-        if not isinstance(said.cause, str):
+        if not isinstance(observed.cause, str):
             return None
-        waiting, change = unbooked(account), said.change
-        if said.cause.casefold() != "trading":
+        waiting, change = unbooked(account), observed.change
+        if observed.cause.casefold() != "trading":
             return _joined(waiting)
         if waiting:
             waiting.remove(change if isinstance(change, Decimal) and change in waiting else waiting[0])

@@ -60,21 +60,21 @@ class Values:
         self,
         venue: str,
         known: Entity,
-        said: Entity,
+        observed: Entity,
         updates: Updates,
         changed: set[str],
         *,
         link: Link | None,
     ) -> None:
         """Add the profit and mark price that a position's message leaves out, from the prices as they stand now."""
-        if not isinstance(known, Position) or not isinstance(said, Position):
+        if not isinstance(known, Position) or not isinstance(observed, Position):
             return
         status, symbol = updates.get("status", known.status), updates.get("symbol", known.symbol)
         if status in (UNSET, None):
             updates["status"] = "open"
         if status == "closed" or not isinstance(symbol, str):
             return
-        profit_left_out = not isinstance(said.profit, Decimal) and not changed.isdisjoint(_PROFIT_INPUTS)
+        profit_left_out = not isinstance(observed.profit, Decimal) and not changed.isdisjoint(_PROFIT_INPUTS)
         if not profit_left_out and isinstance(updates.get("mark_price", known.mark_price), Decimal):
             return
         ticker = self._current_ticker(venue, symbol, link)
@@ -82,7 +82,7 @@ class Values:
         if counted is None:
             return
         mark, profit = counted
-        if not isinstance(said.mark_price, Decimal):
+        if not isinstance(observed.mark_price, Decimal):
             put("mark_price", mark, known, updates, changed)
         if profit_left_out:
             put("profit", profit, known, updates, changed)
@@ -113,34 +113,34 @@ class Values:
         """A position of the account's is no longer known."""
         return self._settle(venue, account, at.wall, at)
 
-    def say_account(self, venue: str, said: Account) -> tuple[Account, bool]:
+    def complete_observed(self, venue: str, observed: Account) -> tuple[Account, bool]:
         """The account's message as it is to be merged: what it doesn't know it doesn't clear, for we may. And whether it
         is the venue's first to send one of the values.
         """
-        sent = [name for name in ACCOUNT_VALUES if isinstance(getattr(said, name), Decimal)]
+        sent = [name for name in ACCOUNT_VALUES if isinstance(getattr(observed, name), Decimal)]
         first = self._store.note_sent(venue, sent)
         ours = (name for name in ACCOUNT_VALUES if name not in self._store.sent(venue))
-        cleared = {name: UNSET for name in ours if getattr(said, name) is None}
-        return (structs.replace(said, **cleared) if cleared else said), first
+        cleared = {name: UNSET for name in ours if getattr(observed, name) is None}
+        return (structs.replace(observed, **cleared) if cleared else observed), first
 
     def complete_account(
         self,
         owner: _Owner,
         known: Entity,
-        said: Entity,
+        observed: Entity,
         updates: Updates,
         changed: set[str],
         *,
         at: Instant,
     ) -> None:
         """Add what an account's message moves of what we count."""
-        if not isinstance(known, Account) or not isinstance(said, Account):
+        if not isinstance(known, Account) or not isinstance(observed, Account):
             return
         if "balance" in changed:
-            updates["unbooked"] = self._bookings.booked(owner, known, said, at.steady)
-        if isinstance(said.equity, Decimal) and not known.by_equity:
+            updates["unbooked"] = self._bookings.booked(owner, known, observed, at.steady)
+        if isinstance(observed.equity, Decimal) and not known.by_equity:
             self._known_anew.add(owner)
-        self._count(owner, known, updates, changed, flow(known, said))
+        self._count(owner, known, updates, changed, flow(known, observed))
 
     def forgets(self, keys: Iterable[Key]) -> None:
         """These are about to be forgotten: an account is then worth what is still known of it, and nothing was lost."""
@@ -181,12 +181,12 @@ class Values:
         changes = [self._store.change(position, ("position.updated",), state) for position, state in moved]
         return changes + settled
 
-    def own_ticker(self, record: Record | None, said: Ticker) -> Ticker:
+    def own_ticker(self, record: Record | None, observed: Ticker) -> Ticker:
         """A venue's own ticker; the first one replaces what books and trades had kept in its place."""
         if record is None or record.origin != "synthetic":
-            return said
+            return observed
         return structs.replace(
-            said, **{name: None for name in _TICKER_PRICES if getattr(said, name) is UNSET}
+            observed, **{name: None for name in _TICKER_PRICES if getattr(observed, name) is UNSET}
         )
 
     def ticker_from(self, record: Record, changed: set[str]) -> Ticker | None:
