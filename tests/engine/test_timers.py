@@ -4,7 +4,7 @@ import tracemalloc
 
 import pytest
 
-from tocsin.engine.timers import Timers
+from tocsin.engine.instances import Timers
 
 
 @pytest.mark.parametrize("step", [0, 1])

@@ -9,7 +9,7 @@
     instances         the keyed store of what all of them keep, with timers and records that say what they are of
     rule_migration    that under other rules: after a restart, after an edit
 
-    rule_set, index   which rules a change may concern
+    index             which rules a change may concern: RuleSet, and the index that it asks
     history           windows of values; last_known, event_counter, sample_log: what else outlasts a change and a run
     venue_links, active_hours, rule_health    what holds rules up
 

@@ -16,12 +16,12 @@ from tocsin.engine.active_hours import ActiveHours
 from tocsin.engine.event_rule import EventRuleRuntime
 from tocsin.engine.group_rule import GroupRuleRuntime
 from tocsin.engine.history import HistoryStore
+from tocsin.engine.index import RuleSet
 from tocsin.engine.instances import InstanceStore, unchanged
 from tocsin.engine.model import ChangeOutcome, Sample, SamplesDropped, Saved, Transition, World
 from tocsin.engine.rule import Rule
 from tocsin.engine.rule_health import Blind, KnownRules, RuleHealth, has_turned
 from tocsin.engine.rule_migration import RuleMigration
-from tocsin.engine.rule_set import RuleSet
 from tocsin.engine.runtime import Runtimes, Shared
 from tocsin.engine.sample_log import SampleLog
 from tocsin.engine.sequence_rule import SequenceRuleRuntime

@@ -15,10 +15,10 @@ from tocsin.engine.alert_instance import AlertInstance
 from tocsin.engine.alert_states import evaluate
 from tocsin.engine.enriched_change import EnrichedChange, inform
 from tocsin.engine.groups import Groups, Table, label
+from tocsin.engine.index import RuleSet, is_timed
 from tocsin.engine.instances import Step, transition
 from tocsin.engine.model import ChangeOutcome, Transition
 from tocsin.engine.rule import Rule, Truth
-from tocsin.engine.rule_set import RuleSet, is_timed
 from tocsin.engine.runtime import GOES_ON, NOTHING, RuleBefore, Shared
 from tocsin.engine.state_rule import AlertRuntime
 from tocsin.events import KINDS, Change, Entity, Instant, Key

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from tocsin.engine.active_hours import ActiveHours
+from tocsin.engine.index import RuleSet
 from tocsin.engine.instances import InstanceKind, InstanceStore, RuleInstance, Step, transition
 from tocsin.engine.model import ChangeOutcome, Transition, World
 from tocsin.engine.rule import Rule
 from tocsin.engine.rule_health import RuleHealth
-from tocsin.engine.rule_set import RuleSet
 from tocsin.engine.venue_links import LinkTurned, VenueLinks, hangs_on_link
 from tocsin.events import Change, Instant, Key
 

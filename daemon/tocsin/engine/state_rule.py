@@ -11,17 +11,17 @@ from tocsin.engine.alert_context import value_of
 from tocsin.engine.alert_instance import AlertInstance
 from tocsin.engine.alert_states import evaluate, has_not_ended, lacks, selects
 from tocsin.engine.event_rule import EventRuleRuntime
-from tocsin.engine.instances import Step, before, transition, unchanged
+from tocsin.engine.index import RuleSet
+from tocsin.engine.instances import Step, Timers, before, transition, unchanged
 from tocsin.engine.keys import instance_key
 from tocsin.engine.model import ChangeOutcome, Transition
 from tocsin.engine.rule import Rule, Truth
-from tocsin.engine.rule_set import RuleSet
 from tocsin.engine.runtime import DROPPED, NOTHING, RuleBefore, RuleRuntime, Shared
-from tocsin.engine.timers import Reevaluations
 from tocsin.engine.venue_links import LinkTurned
 from tocsin.events import Change, Instant, Key
 
 _REEVALUATE = 1.0  # seconds after a start until what goes by time is looked at: by then feeds have said which venues are away
+_ROUNDING = 1e-6  # seconds: a sum of floats may fall this short of the time that a timer was set to
 _CLOCK_SET = timedelta(seconds=0.5)  # more than clocks drift between two looks
 
 
@@ -329,3 +329,36 @@ class StateRuleRuntime(AlertRuntime):
             yield transition(instance, Step(trace="restored"), now)
         else:
             yield self._moved(instance, step, now)
+
+
+class Reevaluations:
+    """Of rules on entities; a group is looked at each second."""
+
+    def __init__(self) -> None:
+        self._timers = Timers()
+        self._of: dict[str, tuple[str, Key]] = {}  # whom a timer wakes: rule and entity
+
+    def note(self, rule: Rule, key: str, change: Change, now: Instant) -> None:
+        """The entity was judged, by the key of its instance: when the passing of time may next matter."""
+        owner = f"{rule.id}\0{key}"
+        after = None
+        if not change.ended:
+            turns = (condition.turn(change, now.wall) for condition in rule.conditions if condition.turn)
+            after = min((turn for turn in turns if turn is not None), default=None)
+        if after is None:
+            self._timers.set(owner, None)
+            self._of.pop(owner, None)
+        else:
+            self._timers.set(owner, now.steady + after.total_seconds())
+            self._of[owner] = (rule.id, change.key)
+
+    def due(self, now: Instant) -> Iterable[tuple[str, Key]]:
+        """The rules and entities whose time has come, each once; what is not noted anew is left alone from then on."""
+        found = []
+        while (owner := self._timers.pop_due(now.steady + _ROUNDING)) is not None:
+            found.append(self._of.pop(owner))
+        return found
+
+    def next(self) -> float | None:
+        """The steady time of the first of them."""
+        return self._timers.next()
