@@ -35,7 +35,7 @@ class Disk:
 
     async def record(self, attempts):
         await self.answers.wait()
-        await self._store.record(attempts)
+        return await self._store.record(attempts)
 
     async def rebuild(self, _reason, waiting):
         self.damaged = False
@@ -382,6 +382,7 @@ async def test_a_send_asks_the_store_for_nothing(autojump_clock, nursery):
         setattr(scene.store, name, read)
     nursery.start_soon(scene.run)
     await scene.journal.written(scene.commit(delivery("d1"), delivery("d2", "resolved", at=1.0)))
+    scene.wakes.ring()  # as the pipeline does, after the commit
     await trio.sleep(60)
     assert scene.sender.ids() == ["d2"]
     assert asked == []

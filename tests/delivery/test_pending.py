@@ -3,12 +3,14 @@
 import random
 from datetime import timedelta
 
+import msgspec
 import pytest
 import trio
 
 from support.daemon_parts import Lines
 from support.outboxes import START, MemoryOutbox, TrioClock, delivery, handed_id
 from tocsin.delivery.emergency import SteadfastOutbox
+from tocsin.delivery.pending import Pending, as_delivery
 from tocsin.store.journal import Journal
 from tocsin.store.model import Attempt, Batch
 
@@ -31,7 +33,7 @@ class Disk:
 
     async def record(self, attempts):
         await self.lets.wait()
-        await self.store.record(attempts)
+        return await self.store.record(attempts)
 
     async def free_reserve(self):
         return False
@@ -148,14 +150,57 @@ async def test_nothing_of_what_is_handed_over_is_lost_when_the_task_is_cancelled
     assert [each.id for each in await run.outbox.due("mail", 0, LATER, 10)] == [handed.id]
 
 
-async def test_what_somebody_else_took_out_of_the_database_is_not_sent_again_and_again(
-    autojump_clock, nursery
+@pytest.mark.parametrize("change", ["removed", "dead"])
+async def test_what_somebody_else_changes_in_the_database_is_noticed_at_the_first_try(
+    autojump_clock, nursery, change
 ):
     store = MemoryOutbox()
     run = Run(store, nursery)
-    run.commit(delivery("d1"))
+    run.commit(*(delivery(f"d{n}", alert=f"a{n}") for n in range(5)))
+    run.commit(delivery("end", "resolved", alert="a0"))
     await run.journal.drained()
-    store.rows.clear()
-    with pytest.raises(LookupError):
-        await run.outbox.record([Attempt(delivery="d1", status="pending", at=START)])
-    assert await run.outbox.due("desk", 0, LATER, 10) == []
+    for id_ in ("d0", "d2", "d3"):
+        if change == "removed":
+            del store.rows[id_]
+        else:
+            store.rows[id_] = msgspec.structs.replace(store.rows[id_], status=change)
+    folded = Attempt(delivery="d0", status="superseded", at=START)
+    await run.outbox.record([folded, Attempt(delivery="end", status="pending", at=START, next_at=START)])
+    assert [each.id for each in await run.outbox.due("desk", 0, LATER, 10)] == ["d1", "d4", "end"]
+    assert await run.seen(run.outbox) == await run.seen(store)
+    run.commit(delivery("new", alert="a9"))
+    await run.journal.drained()
+    assert "new" in [each.id for each in await run.outbox.due("desk", 0, LATER, 10)]
+
+
+async def test_what_was_told_before_an_emergency_and_is_handed_over_again_in_it_waits_no_more_after_it(
+    autojump_clock, nursery
+):
+    store = MemoryOutbox()
+    told = delivery(handed_id("a1"), channel="mail")
+    run = Run(store, nursery)
+    run.commit(told, delivery("d1", target=1))
+    await run.outbox.record([Attempt(delivery=told.id, status="sent", at=START)])
+    run.scope.cancel()
+    run = Run(store, nursery)
+    run.disk.lets = trio.Event()
+    await run.outbox.record(
+        [Attempt(delivery="d1", status="pending", at=START, handed_to="mail", also=(told,))]
+    )
+    run.disk.lets.set()
+    await run.journal.drained()
+    await run.journal.until(overdue=False)
+    assert await run.outbox.due("mail", 0, LATER, 10) == []
+    assert await run.seen(run.outbox) == await run.seen(store)
+
+
+async def test_what_is_sent_next_is_found_without_looking_at_all_that_waits():
+    pending = Pending()
+    pending.add((as_delivery(delivery(f"d{n}", alert=f"a{n}")) for n in range(2000)), bounded=True)
+    looked = []
+    pending._is_open = lambda id_: looked.append(id_) or True
+    for n in range(2000):
+        head = next(pending.heads(("desk", 0), committed=True))
+        assert head.id == f"d{n}"
+        pending.note(Attempt(delivery=head.id, status="sent", at=START))
+    assert len(looked) == 2000

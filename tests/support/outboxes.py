@@ -129,12 +129,15 @@ class MemoryOutbox:
         await self._reach()
         return [row for row in self.rows.values() if (row.alert, row.channel) == (alert, channel)]
 
-    async def record(self, attempts: Sequence[Attempt]) -> None:
+    async def record(self, attempts: Sequence[Attempt]) -> list[str]:
         await self._reach()
+        changed = []
         for attempt in attempts:
             row = self.rows.get(attempt.delivery)
             if row is None or row.status != "pending":
-                raise LookupError(f"delivery {attempt.delivery} isn't pending")
+                if row is None or row.status != attempt.status:
+                    changed.append(attempt.delivery)
+                continue
             self.rows[row.id] = msgspec.structs.replace(
                 row,
                 status=attempt.status,
@@ -145,6 +148,7 @@ class MemoryOutbox:
                 sent_at=attempt.at if attempt.status == "sent" else None,
             )
             self.add(*(each for each in attempt.also if each.id not in self.rows))
+        return changed
 
     def statuses(self, channel: str = "desk") -> dict[str, str]:
         return {row.id: row.status for row in self.rows.values() if row.channel == channel}

@@ -38,8 +38,8 @@ class Outbox(Protocol):
         """All that a channel was ever to tell of an alert, whatever became of it."""
         ...
 
-    async def record(self, attempts: Sequence[Attempt]) -> None:
-        """In one transaction. LookupError for a delivery that waits no more."""
+    async def record(self, attempts: Sequence[Attempt]) -> object:
+        """In one transaction; one that waits no more is passed over."""
         ...
 
 

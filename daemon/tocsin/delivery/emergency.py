@@ -9,6 +9,7 @@ so it is recorded when it can be, and not sent again.
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -47,7 +48,9 @@ class SteadfastOutbox:
         self._journal = journal
         self._ring = ring
         self._pending = Pending()
+        self._unchecked: list[tuple[trio.Event, Sequence[NewDelivery]]] = []  # handed over in an emergency
         journal.known_waiting = self._pending.waiting
+        journal.changed_by_others = self._pending.distrust
 
     def expect(self, deliveries: Iterable[NewDelivery], committed: trio.Event) -> None:
         """These are to be sent once they are committed, which sets the event; in an emergency at once."""
@@ -64,7 +67,7 @@ class SteadfastOutbox:
     async def due(self, channel: str, target: int, now: datetime, limit: int) -> Sequence[Delivery]:
         def known() -> Sequence[Delivery]:
             heads = self._pending.heads((channel, target), committed=self._is_prompt)
-            return [self._seen(each) for each in heads if each.next_at <= now][:limit]
+            return [*islice(map(self._seen, (each for each in heads if each.next_at <= now)), limit)]
 
         return await self._ask((channel, target), lambda: self._store.due(channel, target, now, limit), known)
 
@@ -131,15 +134,12 @@ class SteadfastOutbox:
             if on_disk:
                 await self._check(handed)
                 checked = True
-        except LookupError:
-            for attempt in clean:
-                self._pending.drop(attempt.delivery)
-            raise
         finally:
             if checked:
                 gate.set()
             elif not on_disk and self._journal.overdue:
                 self._pending.regate((each.id for each in handed), entry.done)
+                self._unchecked.append((entry.done, handed))
             else:
                 self._leave_to_the_store(handed)
         self._ring({each.channel for each in handed})
@@ -161,6 +161,13 @@ class SteadfastOutbox:
         for each in handed:
             self._pending.forget(each.alert, (each.channel, each.target))
 
+    def _check_later(self) -> None:
+        """Of what was handed over while nobody could look, the store knows by now whether it came to its end before."""
+        done = [handed for on_disk, handed in self._unchecked if on_disk.is_set()]
+        self._unchecked = [each for each in self._unchecked if not each[0].is_set()]
+        for handed in done:
+            self._leave_to_the_store(handed)
+
     @property
     def _is_prompt(self) -> bool:
         return not self._journal.overdue
@@ -172,6 +179,8 @@ class SteadfastOutbox:
         self, target: Target | None, stored: Callable[[], Awaitable[_T]], known: Callable[[], _T]
     ) -> _T:
         """`stored` where not all of the target is known, but in an emergency `known`."""
+        if self._is_prompt and self._unchecked:
+            self._check_later()
         if self._is_prompt and (target is None or not self._pending.is_whole(target)):
             try:
                 with self._journal.unless_overdue():

@@ -1,5 +1,6 @@
 """All that waits to be sent, in memory: what is asked at each send, and what outlasts a disk that is away."""
 
+from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 
@@ -23,6 +24,7 @@ class Pending:
     def __init__(self) -> None:
         self._targets: dict[Target, dict[str, dict[str, Delivery]]] = {}  # -> alert -> id -> delivery
         self._places: dict[str, tuple[Target, str, int]] = {}  # of each id: target, alert, place in the line
+        self._line: dict[Target, list[tuple[int, str]]] = {}  # place and alert of the first of each, sorted
         self._later, self._sooner = count(), count(-1, -1)
         self._gates: dict[str, trio.Event] = {}
         self._counts: dict[Target, int] = {}
@@ -38,11 +40,17 @@ class Pending:
         unread = self._unread and target not in self._read
         return not unread and not self._partly.get(target)
 
-    def heads(self, target: Target, *, committed: bool) -> list[Delivery]:
-        """Of each alert the first that waits, oldest first: what comes after it may not overtake it."""
-        found = (next(iter(each.values())) for each in self._whole(target))
-        open_ = (each for each in found if not committed or self._is_open(each.id))
-        return sorted(open_, key=lambda each: self._places[each.id][2])
+    def heads(self, target: Target, *, committed: bool) -> Iterator[Delivery]:
+        """Of each alert the first that waits, oldest first: what comes after it may not overtake it.
+
+        To be taken at once: nothing may come or go meanwhile.
+        """
+        partly, alerts = self._partly.get(target, ()), self._targets.get(target, {})
+        for _, alert in self._line.get(target, ()):
+            if alert not in partly:
+                head = next(iter(alerts[alert].values()))
+                if not committed or self._is_open(head.id):
+                    yield head
 
     def of_alert(self, alert: str, target: Target, *, committed: bool) -> list[Delivery]:
         """All that waits for an alert there, in order."""
@@ -120,6 +128,14 @@ class Pending:
         for id_ in tuple(self._targets.get(target, {}).get(alert, ())):
             self._drop(id_)
 
+    def distrust(self) -> None:
+        """Somebody else changed what waits in the store: it is asked until it has nothing more."""
+        for target, alerts in self._targets.items():
+            for alert in tuple(alerts):
+                self.forget(alert, target)
+        self._read.clear()
+        self._unread = True
+
     def unread(self) -> None:
         """The store has more than could be read, for whatever target."""
         self._unread = True
@@ -175,7 +191,10 @@ class Pending:
 
     def _put(self, each: Delivery, place: int) -> None:
         target = (each.channel, each.target)
-        self._targets.setdefault(target, {}).setdefault(each.alert, {})[each.id] = each
+        waiting = self._targets.setdefault(target, {}).setdefault(each.alert, {})
+        if not waiting:
+            insort(self._line.setdefault(target, []), (place, each.alert))
+        waiting[each.id] = each
         self._places[each.id] = (target, each.alert, place)
         self._counts[target] = self._counts.get(target, 0) + 1
 
@@ -186,11 +205,18 @@ class Pending:
             del self._closed[next(iter(self._closed))]
 
     def _drop(self, id_: str) -> None:
-        target, alert, _ = self._places.pop(id_)
+        target, alert, place = self._places.pop(id_)
         self._gates.pop(id_, None)
         alerts = self._targets[target]
-        del alerts[alert][id_]
-        if not alerts[alert]:
+        waiting = alerts[alert]
+        was_first = next(iter(waiting)) == id_
+        del waiting[id_]
+        if was_first:
+            line = self._line[target]
+            del line[bisect_left(line, (place, alert))]
+            if waiting:
+                insort(line, (self._places[next(iter(waiting))][2], alert))
+        if not waiting:
             del alerts[alert]
         self._counts[target] -= 1
 

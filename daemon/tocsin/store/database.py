@@ -97,8 +97,8 @@ class Database:
     async def pending_targets(self) -> dict[tuple[str, int], int]:
         return await self._run(self._store.pending_targets, abandon=True)
 
-    async def record(self, attempts: Sequence[Attempt]) -> None:
-        await self._run(partial(self._store.record, attempts))
+    async def record(self, attempts: Sequence[Attempt]) -> list[str]:
+        return await self._run(partial(self._store.record, attempts))
 
     async def note(self, notes: Mapping[str, str | None]) -> None:
         await self._run(partial(self._store.note, notes))

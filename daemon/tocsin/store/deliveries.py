@@ -55,7 +55,7 @@ GET_PENDING_TARGETS = """
 GET_TARGET_PENDING = f"""
     SELECT {", ".join(_DELIVERY_COLUMNS)} FROM deliveries WHERE status = 'pending' AND channel = ? AND target = ?
 """  # noqa: S608 - names are ours
-IS_THERE = "SELECT 1 FROM deliveries WHERE id = ?"
+GET_STATUS = "SELECT status FROM deliveries WHERE id = ?"
 SET_ASIDE = "UPDATE deliveries SET status = 'dead', error = ? WHERE sequence = ? AND status = 'pending'"
 # A remark on all that waits; of contexts that aren't JSON there is nothing to add to.
 PUT_NOTE = """

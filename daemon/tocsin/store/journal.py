@@ -30,7 +30,9 @@ class Writer(Protocol):
 
     async def commit(self, batch: Batch) -> None: ...
 
-    async def record(self, attempts: Sequence[Attempt]) -> None: ...
+    async def record(self, attempts: Sequence[Attempt]) -> Sequence[str]:
+        """The ids of those that were passed over, since somebody else changed them in the database."""
+        ...
 
     async def free_reserve(self) -> bool: ...
 
@@ -40,14 +42,12 @@ class Writer(Protocol):
 
 
 class Entry:
-    """One write. `error`: the bug for which it couldn't be made."""
+    """One write."""
 
     def __init__(self, write: Write, put_at: float) -> None:
         self.write = write
         self.put_at = put_at
         self.done = trio.Event()
-        self.error: Exception | None = None
-        self.awaited = 0
 
 
 class Journal:
@@ -67,6 +67,8 @@ class Journal:
         self.overdue = False
         self.known_waiting: Callable[[], Iterable[NewDelivery]] = tuple
         """What is known in memory to wait to be sent: it outlasts a database that is made anew."""
+        self.changed_by_others: Callable[[], None] = lambda: None
+        """Called when what waits in the database isn't what is known of it."""
 
     # -------------------------------------------------------------------------------------------------------- for users
 
@@ -84,15 +86,9 @@ class Journal:
         return entry
 
     async def written(self, entry: Entry) -> bool:
-        """Wait until it is on disk. False: the journal is overdue, and it is written later. Raises what was wrong with it."""
-        entry.awaited += 1
-        try:
-            with self._while_prompt():
-                await entry.done.wait()
-        finally:
-            entry.awaited -= 1
-        if entry.error is not None:
-            raise entry.error
+        """Wait until it is on disk. False: the journal is overdue, and it is written later."""
+        with self._while_prompt():
+            await entry.done.wait()
         return entry.done.is_set()
 
     @contextmanager
@@ -152,23 +148,14 @@ class Journal:
             try:
                 if isinstance(entry.write, Batch):
                     await self._database.commit(entry.write)
-                else:
-                    await self._record(entry, entry.write)
+                elif await self._database.record(entry.write):
+                    self.changed_by_others()
             except StoreUnavailable as error:
                 await self._refused(error)
             else:
                 self._tries, self._reason = 0, ""
                 self._entries.popleft()
                 entry.done.set()
-
-    async def _record(self, entry: Entry, attempts: Sequence[Attempt]) -> None:
-        try:
-            await self._database.record(attempts)
-        except LookupError as error:
-            if entry.awaited:
-                entry.error = error
-            else:
-                self._log.error("what became of a delivery can't be recorded", reason=str(error))
 
     async def _refused(self, error: StoreUnavailable) -> None:
         self._reason = str(error)

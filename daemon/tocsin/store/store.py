@@ -281,22 +281,33 @@ class Store:
         what = f"{state_told} of alert {alert} for {channel} (delivery {id_})"
         return [f"{what:.300}: {why}"] if found else []
 
-    def record(self, attempts: Sequence[Attempt]) -> None:
-        """What came of sends, with the deliveries that they cause elsewhere. LookupError for one that isn't pending.
+    def record(self, attempts: Sequence[Attempt]) -> list[str]:
+        """What came of sends, with the deliveries that they cause elsewhere. The ids of those that somebody else changed.
 
-        After a loss those that aren't there any more are passed over: what they cause elsewhere isn't.
+        They are passed over with what they cause elsewhere, which is told; the others are recorded. After a loss, what
+        those cause that aren't there any more is kept.
         """
+        changed = []
         with self._transaction() as db:
             for attempt in attempts:
                 recorded = db.conn.execute(deliveries.PUT_ATTEMPT, deliveries.attempt_row(attempt)).rowcount
-                if recorded != 1 and not (self._opened.lost and self._is_gone(attempt.delivery)):
-                    raise LookupError(f"delivery {attempt.delivery} isn't pending")
+                if recorded != 1 and self._was_changed(attempt):
+                    changed.append(attempt.delivery)
+                    continue
                 db.conn.executemany(
                     deliveries.PUT_DELIVERY_ONCE, map(deliveries.new_delivery_row, attempt.also)
                 )
+        if changed:
+            self._troubles.append(
+                f"somebody else changed the database while Tocsin runs: {len(changed)} message(s) that were sent or tried don't "
+                f"wait there any more (the first is delivery {changed[0]}); what waits is read anew"
+            )
+        return changed
 
-    def _is_gone(self, id_: str) -> bool:
-        return self._db.execute(deliveries.IS_THERE, [id_]).fetchone() is None
+    def _was_changed(self, attempt: Attempt) -> bool:
+        """Whether one that isn't pending is so by another's hand."""
+        found = self._db.execute(deliveries.GET_STATUS, [attempt.delivery]).fetchone()
+        return not self._opened.lost if found is None else found[0] != attempt.status
 
     def note(self, notes: Mapping[str, str | None]) -> None:
         """Keeps small things by their keys in `meta`; None takes one away. `Loaded.notes` has them after a restart."""
