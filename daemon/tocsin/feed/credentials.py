@@ -1,4 +1,4 @@
-"""What sign-ins ask to keep: one JSON file a venue, readable by us alone, whole or not there."""
+"""The credentials that sign-ins store: one JSON file a venue, readable by its owner alone, replaced atomically."""
 
 import json
 import os
@@ -13,13 +13,13 @@ import structlog
 
 from tocsin.feed.model import Log
 
-_ROOM = 4096  # bytes that must fit on the disk beside what is kept
+_ROOM = 4096  # bytes that must fit on the disk beside what is stored
 _Stamp: TypeAlias = tuple[int, int, int] | None  # of a file: another one where it was written anew
 
 
 @dataclass(frozen=True, slots=True)
 class _Unsaved:
-    """What the disk wouldn't take, why, and the file as it was then."""
+    """Values that couldn't be written, why, and the file as it was then."""
 
     values: dict[str, str]
     why: str
@@ -29,7 +29,7 @@ class _Unsaved:
 class CredentialStore:
     """Files in `directory` (made when needed, 0700), each `<venue>.json`, 0600.
 
-    What can't be written is kept in memory for as long as the store lives: what it replaces may be used up.
+    What can't be written stays in memory for as long as the store lives: the token that it replaces may be used up.
     """
 
     def __init__(self, directory: Path, log: Log | None = None) -> None:
@@ -38,7 +38,7 @@ class CredentialStore:
         self._unsaved: dict[str, _Unsaved] = {}
 
     def load(self, venue: str) -> dict[str, str]:
-        """What was kept last; nothing where there is no file, or (with a warning) one that can't be read."""
+        """The values stored last; none where there is no file, or (with a warning) one that can't be read."""
         unsaved = self._waiting(venue)
         if unsaved is not None:
             return dict(unsaved.values)
@@ -59,7 +59,7 @@ class CredentialStore:
         return kept
 
     def keep(self, venue: str, values: Mapping[str, str]) -> str | None:
-        """Replace what is kept, in memory where the disk won't have it: then why, in words."""
+        """Replace the stored values, in memory where they can't be written: then returns why, in words."""
         try:
             self.save(venue, values)
         except OSError as error:
@@ -69,12 +69,12 @@ class CredentialStore:
         return None
 
     def keep_again(self, venue: str) -> str | None:
-        """Try once more to write what waits in memory; why it still can't be, if so."""
+        """Write what is only in memory; returns why it still can't be written, if so."""
         unsaved = self._waiting(venue)
         return self.keep(venue, unsaved.values) if unsaved is not None else None
 
     def obstacle(self, venue: str) -> str | None:
-        """Why nothing could be kept now, if so: tried before something is used up for what is to be kept."""
+        """Why nothing could be stored now, if so: tried before a refresh token is used up for its successor."""
         path = self._path(venue)
         trial = path.with_name(path.name + ".trial")
         try:
@@ -90,7 +90,7 @@ class CredentialStore:
         return None
 
     def save(self, venue: str, values: Mapping[str, str]) -> None:
-        """Replace what is kept. On the disk when this returns; OSError where it can't be written."""
+        """Replace the stored values. They are on the disk when this returns; OSError where they can't be written."""
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self._path(venue)
         new = path.with_name(path.name + ".new")
@@ -111,7 +111,7 @@ class CredentialStore:
             os.fsync(file.fileno())
 
     def _waiting(self, venue: str) -> _Unsaved | None:
-        """What waits in memory, unless somebody (`tocsin login`) has written something newer meanwhile."""
+        """What is only in memory, unless `tocsin login` has written something newer meanwhile."""
         unsaved = self._unsaved.get(venue)
         if unsaved is not None and unsaved.beside != self._stamp(venue):
             del self._unsaved[venue]

@@ -81,7 +81,7 @@ class Http:
 
 
 def _unpacked(body: bytes, how: str, request: HttpRequest) -> bytearray:
-    """What nobody asked to be compressed, and came so all the same: it may hold a token that comes once."""
+    """The body of an answer that is compressed unasked: it may hold a token that comes once. Raises HttpFailed."""
     if how not in ("gzip", "deflate"):
         raise HttpFailed(f"{_shown(request)}: an answer compressed as {how[:20]!r}, which was not asked for")
     unpacker = zlib.decompressobj(zlib.MAX_WBITS | _ANY_HEADER)
@@ -97,5 +97,5 @@ def _unpacked(body: bytes, how: str, request: HttpRequest) -> bytearray:
 
 
 def _shown(request: HttpRequest) -> str:
-    """The request without its query, which may hold secrets."""
+    """Method and URL without the query, which may hold secrets."""
     return f"{request.method} {request.url.partition('?')[0]}"

@@ -1,4 +1,4 @@
-"""Keeping raw messages in JSON Lines files of bounded size, for `record: true` and `tocsin record`."""
+"""Raw messages in JSON Lines files of bounded size, for `record: true` and `tocsin record`."""
 
 import json
 import os
@@ -30,7 +30,7 @@ class Recorder:
         self._broken = False
 
     def append(self, message: str, stream: str, at: Instant) -> None:
-        """`message` has its secrets masked already."""
+        """Write a message, whose secrets are masked already, of that stream, received `at`."""
         if self._broken:
             return
         record = {"received": iso(at.wall), "stream": stream, "message": message}
@@ -49,6 +49,7 @@ class Recorder:
             )
 
     def close(self) -> None:
+        """Close the file; `append` would open it again."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
@@ -82,7 +83,7 @@ class Recorder:
 
 
 def unstamped(path: Path) -> Path:
-    """The file to which a recorder appended what it set aside at `path`; any other is its own."""
+    """The file that a recorder appends to, of a file that it set aside at `path`; of any other `path` itself."""
     stamped = _STAMPED.fullmatch(path.stem)
     return path.with_name(stamped[1] + path.suffix) if stamped else path
 

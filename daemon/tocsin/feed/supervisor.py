@@ -1,4 +1,4 @@
-"""One venue's task: it never ends, and nothing that its venue or our own code does leaves it, but cancellation."""
+"""One venue's task: it runs for ever; an error of the venue or of ours ends its connection, not the task."""
 
 import random as chance
 import traceback

@@ -1,4 +1,4 @@
-"""Trying the configured credentials as the daemon would use them: by a connection of their own, to its first answers."""
+"""Trying the configured credentials as the daemon would use them, by a connection of its own (`tocsin login`)."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,7 +22,7 @@ class NotSignedIn(TocsinError):
 
 
 class _Verdict:
-    """A `Sink` that listens for what the venue says of the credentials."""
+    """A `Sink` that waits for the venue to accept or refuse the credentials."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
@@ -59,7 +59,10 @@ async def try_credentials(
     timings: Timings | None = None,
     refuses_within: float = _REFUSES_WITHIN,
 ) -> bool:
-    """Whether the venue confirmed them (True), or only let us connect and refused nothing so far. NotSignedIn."""
+    """Whether the venue confirmed them (True), or only let us connect and refused nothing within `refuses_within` seconds.
+
+    `say` is given what a user who waits should know. Raises NotSignedIn, also after three minutes without an answer.
+    """
     verdict = _Verdict(say)
     timings = replace(timings or Timings(), prove=0.0)
     async with trio.open_nursery() as nursery:
