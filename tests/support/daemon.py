@@ -216,11 +216,11 @@ class Daemon:
             self._process.wait()
 
     async def stop(self) -> int:
-        """SIGTERM; the exit code. It has ten seconds."""
+        """SIGTERM; the exit code. (What it promises, ten seconds, its own log tells where it takes longer.)"""
         self.signal(signal.SIGTERM)
         return await self.ended()
 
-    async def ended(self, within: float = 10.0) -> int:
+    async def ended(self, within: float = PATIENCE) -> int:
         assert self._process is not None
         process = self._process
         with trio.fail_after(within):
