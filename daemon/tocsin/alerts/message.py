@@ -417,6 +417,8 @@ def _details(context: Context, style: Style, times: Times, lines: Sequence[str])
             continue
         if name == "reason" and value == context.reason:
             continue
+        if name == "venue_status" and context.fields.get("status") not in (None, "unknown"):
+            continue  # the venue's code for what is said in words
         if name == "side" and f" {value}" in _what_line(context, style):
             continue
         if name == "currency" and re.search(rf"\d {re.escape(str(value))}\b", before):
