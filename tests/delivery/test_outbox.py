@@ -373,6 +373,23 @@ class TestFallback:
         assert await outbox.statuses("mail") == {handed_id("a1"): "pending"}
         assert len(world.occurrences) == 1
 
+    async def test_what_is_being_handed_over_when_the_channel_ends_is_handed_over(
+        self, outbox, autojump_clock
+    ):
+        record = outbox.record
+
+        async def slow(attempts):
+            await trio.sleep(1)
+            return await record(attempts)
+
+        outbox.record = slow
+        world = World(outbox, ScriptedSender(always="hang"), fallback=("mail", 1))
+        await outbox.put(delivery("d1", severity="critical"))
+        with trio.move_on_after(60.5):  # as a reload ends it
+            async with world.running():
+                await trio.sleep_forever()
+        assert await outbox.statuses("mail") == {handed_id("a1"): "pending"}
+
     @pytest.mark.parametrize("severity", ["warning", "critical"])
     async def test_a_critical_one_goes_there_however_much_waits_before_it(
         self, outbox, severity, autojump_clock

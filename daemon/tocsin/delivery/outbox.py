@@ -298,7 +298,8 @@ class _ChannelTask:
             if not also:
                 return None
             attempt = self._tried(parcel.carrier, answer, parcel.carrier.next_at, also)
-            await self._queue.record([attempt])
+            # Cut off here, it would be written all the same, and the fallback not woken for it.
+            await finishing(partial(self._queue.record, [attempt]), _GRACE)
         self._log.warning("not delivered within a minute", alert=alert, answer=answer)
         if self.failures:  # else it only waits for its turn
             await self.failures.refused(alert, answer, quiet=tells_of_failure(parcel.carrier))
