@@ -49,10 +49,19 @@ CASES = {
             (1640 + 2800, "no data for 46m 40s; its longest pause before was 11m 40s"),
         ],
     ),
-    "a market that is closed at night, in the first night only": (
+    "a market that is closed at night, later each night until that is known": (
         None,
-        [*every(10, 8 * HOUR), 16 * HOUR] * 2 + every(10, 8 * HOUR),
-        [(8 * HOUR + 60, "no data for 1m")],
+        [*every(10, 8 * HOUR), 16 * HOUR] * 4 + every(10, 8 * HOUR),
+        [
+            (8 * HOUR + 60, "no data for 1m"),
+            (DAY + 8 * HOUR + 960, "no data for 16m 1s; its longest pause before was 4m"),
+            (2 * DAY + 8 * HOUR + 15360, "no data for 4h 16m; its longest pause before was 1h 4m"),
+        ],
+    ),
+    "an outage is no custom of a lively stream's": (
+        None,
+        [*every(5, HOUR), 2 * HOUR, *every(5, HOUR)],
+        [(HOUR + 60, "no data for 1m"), (4 * HOUR + 960, "no data for 16m; its longest pause before was 4m")],
     ),
     "a long pause is forgotten after two days": (
         None,

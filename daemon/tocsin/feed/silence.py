@@ -92,7 +92,9 @@ class Silence:
                 or (watch.endpoint == endpoint and stream in (None, name))
                 or name == endpoint
             ):
-                watch.longest = max(watch.longest, now - watch.last)
+                if (pause := now - watch.last) > watch.longest:
+                    # An outage is no custom of the stream's: of a pause that was told only so much counts.
+                    watch.longest = min(pause, _PAUSES * self._allowed(watch, now))
                 watch.last = now
                 if name in self._late or self._link.lacks(name):
                     self._late.discard(name)
