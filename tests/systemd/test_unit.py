@@ -20,7 +20,9 @@ pytestmark = [
 def test_systemd_finds_nothing_to_say_about_the_unit(tmp_path):
     # It looks whether the programs exist: any that does will do here. The booted test verifies the unit as it is.
     unit = tmp_path / UNIT.name
-    unit.write_text(UNIT.read_text().replace("/opt/tocsin/bin/tocsin", sys.executable))
+    program = tmp_path / "program"  # whose path has no blank, whatever this checkout's has
+    program.symlink_to(sys.executable)
+    unit.write_text(UNIT.read_text().replace("/opt/tocsin/bin/tocsin", str(program)))
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", unit],
         check=False,
