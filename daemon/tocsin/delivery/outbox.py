@@ -108,9 +108,7 @@ class _ChannelTask:
         self._pace = pace_for(channel.settings.urls[channel.target].reveal(), channel.settings.rate)
         self._failures = 0  # in a row
         self._refused: dict[str, None] = {}  # alerts whose message was refused at its own time
-        self._again: dict[
-            str, None
-        ] = {}  # those of which another message has been taken since: tried once more
+        self._again: dict[str, None] = {}  # of these: another was taken since, so they are tried once more
         # Steady: after a failure the service gets its rest, whatever else is due.
         self._held_until = float("-inf")
         self.failures = Failures(channel.name, channel.target, outages, self._time, self._say)

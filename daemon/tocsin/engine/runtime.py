@@ -2,6 +2,7 @@
 
 # ruff: noqa: ARG002 - a hook that does nothing looks at nothing
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -43,7 +44,7 @@ class RuleBefore:
     grouped: Sequence[str] | None
 
 
-class RuleRuntime(Generic[InstanceT]):
+class RuleRuntime(ABC, Generic[InstanceT]):
     """One kind of rules at work. What a kind has nothing to do with, it leaves as it is here.
 
     Hooks with an instance are called for those of its own `kinds`. All give what is started, ended and told, in order.
@@ -62,15 +63,15 @@ class RuleRuntime(Generic[InstanceT]):
     # ------------------------------------------------------------------------------------------------- what happens
 
     def on_change(self, rule: Rule, change: Change, now: Instant) -> Iterable[Transition]:
-        """A change that may concern the rule, whose hours have begun."""
-        raise NotImplementedError
+        """A change that may concern the rule, whose hours have begun. Groups take in all of a message first: see their own."""
+        return NOTHING
 
     def on_account(self, changes: Sequence[Change], outcome: ChangeOutcome, now: Instant) -> None:
         """The account of these orders and positions has moved, nothing having happened to themselves."""
 
+    @abstractmethod
     def on_timer(self, instance: InstanceT, now: Instant) -> Iterable[Transition]:
         """Its timer is due."""
-        raise NotImplementedError
 
     def on_time(self, now: Instant) -> Iterable[Transition]:
         """Time has passed: what may have turned by that alone is judged again."""
@@ -107,9 +108,9 @@ class RuleRuntime(Generic[InstanceT]):
     def set_rules(self, rules: RuleSet) -> None:
         """These rules run from now on."""
 
+    @abstractmethod
     def goes_on(self, instance: InstanceT, before: RuleBefore, now: Instant) -> bool:
         """Whether it goes on now that its rule, as it already has it, means something else."""
-        raise NotImplementedError
 
     def edited(
         self, instance: InstanceT, rule: Rule, before: RuleBefore, now: Instant
@@ -133,13 +134,13 @@ class RuleRuntime(Generic[InstanceT]):
 
     # --------------------------------------------------------------------------------------------------- another run
 
+    @abstractmethod
     def revive(
         self, rule: Rule, key: str, record: Mapping[str, Any], alive: Instant | None, now: Instant
     ) -> InstanceT:
         """What `to_record` of an instance had written; its time stands still until `thaw`. KeyError, TypeError, ValueError or
         msgspec's ValidationError where another version had written it otherwise.
         """
-        raise NotImplementedError
 
     def thaw(self, instance: InstanceT, now: Instant) -> None:
         """Its time goes on, but for what hangs on a link that is down."""
@@ -168,9 +169,9 @@ class RuleRuntime(Generic[InstanceT]):
         """
         return NOTHING
 
+    @abstractmethod
     def lacking(self, rule: Rule, now: Instant) -> tuple[str, ...] | None:
         """What is missing where the rule is unknown for all that it concerns; None where it isn't."""
-        raise NotImplementedError
 
 
 class Runtimes:

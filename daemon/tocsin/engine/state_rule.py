@@ -1,5 +1,6 @@
 """State rules: an instance for each entity, judged when the entity changes, as it stands, or when its time has come."""
 
+from abc import abstractmethod
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from operator import itemgetter
@@ -28,13 +29,13 @@ _CLOCK_SET = timedelta(seconds=0.5)  # more than clocks drift between two looks
 class AlertRuntime(RuleRuntime[AlertInstance]):
     """What rules on entities and on groups have in common: alerts with their states."""
 
+    @abstractmethod
     def current(self, instance: AlertInstance, now: Instant) -> Change | None:
         """What the instance is of, as it stands; None where that isn't known."""
-        raise NotImplementedError
 
+    @abstractmethod
     def verdicts(self, rule: Rule, now: Instant) -> list[tuple[Change, Truth]]:
         """All that the rule concerns, with what the rule comes to for it."""
-        raise NotImplementedError
 
     def judge(
         self, rule: Rule, key: str, change: Change, now: Instant, *, only_note: bool = False

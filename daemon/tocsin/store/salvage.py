@@ -126,7 +126,7 @@ def _copy(
 def _by_index(table: str, new: sqlite3.Connection) -> list[str]:
     """Queries that find rows of a table through each of its indexes, as a database has them that isn't damaged.
 
-    Those of a part of the rows come first: it is what is open (messages to be sent, alerts that fire).
+    Those of a part of the rows come first, as the schema has them: what is open (unsent, firing), then what was given up.
     """
     indexes = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL"
     own = [
@@ -152,9 +152,11 @@ class _Reading:
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         seen: set[int] = set()
-        for row in self._fetched(self._named([query for query in self._by_index if " WHERE" in query])):
-            seen.add(row[0])
-            yield row
+        for query in self._by_index:
+            if " WHERE" in query:
+                for row in self._fetched(self._named([query]) - seen):
+                    seen.add(row[0])
+                    yield row
         for row in self._in_order():
             if row[0] not in seen:
                 seen.add(row[0])
