@@ -153,10 +153,12 @@ def test_help_names_every_option():
 @pytest.mark.skipif(
     os.geteuid() == 0 and not Path("/usr/bin/setpriv").exists(), reason="no setpriv to be another user with"
 )
-def test_it_needs_root():
+def test_it_needs_root(tmp_path):
+    """Said also where that other user may not look about."""
     other = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.geteuid() == 0 else []
     done = subprocess.run(
         [*other, "sh", "-s", "--", "--root", "/"],
+        cwd=tmp_path,
         check=False,
         input=INSTALL.read_text(),
         capture_output=True,
