@@ -151,6 +151,17 @@ class Folder:
             assert secret not in told.stdout + told.stderr, f"{arguments} showed {secret!r}"
         return told
 
+    async def command_until(
+        self, says: Callable[[str], object], *arguments: str
+    ) -> subprocess.CompletedProcess[str]:
+        """A command of ours, again until it says so: what it tells of comes about beside it. Fails with what it said."""
+        deadline = trio.current_time() + PATIENCE
+        while not says((done := await self.command(*arguments)).stdout):
+            assert trio.current_time() < deadline, (
+                f"{arguments} said to the last:\n{done.stdout}{done.stderr}"
+            )
+        return done
+
     @asynccontextmanager
     async def running(self, *options: str, secrets: Callable[[], set[str]] = set) -> AsyncIterator["Daemon"]:
         """The daemon, up; stopped at the end, which is when what it left is searched for secrets."""
