@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tocsin.alerts.decide import Decision, Gates, Route, Routing, decide
+from tocsin.alerts.decide import Decision, MuteReasons, Route, Routing, decide
 
 CHANNELS = {
     "phone": Route(min_severity="critical"),
@@ -86,9 +86,9 @@ def test_no_channel_is_told_of_its_own_failure() -> None:
 
 HEARD: Any = {"announced": ("mail",)}
 SHUT = {
-    "silence": Gates(silenced="rule=x, until later"),
-    "inhibited_by": Gates(inhibited="venue-down fires for fx"),
-    "notify_during": Gates(closed="closed until later"),
+    "silence": MuteReasons(silenced="rule=x, until later"),
+    "inhibited_by": MuteReasons(inhibited="venue-down fires for fx"),
+    "notify_during": MuteReasons(closed="closed until later"),
 }
 
 
@@ -110,7 +110,7 @@ SHUT = {
     ],
 )
 def test_what_holds_all_of_it_back(told: str, given: Any, by: str, outcome: str) -> None:
-    decision = who(told, "critical", gates=SHUT[by], **given)
+    decision = who(told, "critical", reasons=SHUT[by], **given)
     assert decision.outcome == outcome
     assert (decision.by == by) is (outcome == "held" or (told == "reminder" and outcome == "dropped"))
     assert bool(decision.channels) is (outcome == "told")
@@ -118,7 +118,7 @@ def test_what_holds_all_of_it_back(told: str, given: Any, by: str, outcome: str)
 
 
 def test_the_first_that_is_shut_is_the_reason() -> None:
-    every = Gates(silenced="silent", inhibited="inhibited", closed="closed")
-    assert who("firing", gates=every).by == "silence"
-    assert who("firing", gates=Gates(inhibited="inhibited", closed="closed")).reason == "inhibited"
-    assert who("resolved", gates=every, **HEARD).by == "notify_during"
+    every = MuteReasons(silenced="silent", inhibited="inhibited", closed="closed")
+    assert who("firing", reasons=every).by == "silence"
+    assert who("firing", reasons=MuteReasons(inhibited="inhibited", closed="closed")).reason == "inhibited"
+    assert who("resolved", reasons=every, **HEARD).by == "notify_during"

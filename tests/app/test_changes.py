@@ -11,7 +11,7 @@ import yaml
 
 from support.daemon_parts import Lines
 from tocsin.app import changes
-from tocsin.app.assemble import Rooms
+from tocsin.app.components import Components
 from tocsin.clock import ManualClock
 from tocsin.config.load import load_settings
 from tocsin.config.settings import Settings
@@ -78,14 +78,16 @@ def test_rules_that_are_new_or_gone(tmp_path: Path) -> None:
 def reloaded(folder: Path, before: Sequence[dict[str, Any]], after: Sequence[dict[str, Any]]) -> list[str]:
     """What became of the alerts of two positions, at -60 and -80, by an edit of the rules."""
     nothing = Loaded(entities=(), instances=(), alive=None)
-    rooms = Rooms(settings(folder, *before), nothing, cast(Database, None), ManualClock(), Lines(), folder)
-    now = rooms.clock.now()
+    components = Components(
+        settings(folder, *before), nothing, cast(Database, None), ManualClock(), Lines(), folder
+    )
+    now = components.clock.now()
     for name, profit in (("p1", -60), ("p2", -80)):
         state = Position(id=name, symbol="BTC", side="long", profit=Decimal(profit))
-        rooms.entities.apply("fx", Observation(account="a", state=state), now, None)
-    rooms.restore([])
+        components.entities.apply("fx", Observation(account="a", state=state), now, None)
+    components.restore([])
     alerts: list[str] = []
-    rooms.reload(settings(folder, *after), alerts)
+    components.reload(settings(folder, *after), alerts)
     return alerts
 
 

@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 
 from support.daemon_parts import Lines
-from tocsin.app.assemble import Rooms
+from tocsin.app.components import Components
 from tocsin.clock import ManualClock
 from tocsin.config.load import load_settings
 from tocsin.events import Observation, Position
@@ -27,13 +27,13 @@ rules:
 PROFITS = {"fx": (-100, 100), "px": (-100, 100), "qx": (10,)}
 
 
-def rooms_with(folder: Path, venues: tuple[str, ...], loaded: Loaded) -> Rooms:
+def components_with(folder: Path, venues: tuple[str, ...], loaded: Loaded) -> Components:
     path = folder / "config.yaml"
     one = "  {}: {{type: yourfintech, url: 'wss://x.example/ws', secret_key: k}}"
     path.write_text(CONFIG.format(venues="\n".join(one.format(name) for name in venues)))
     path.chmod(0o600)
     settings = load_settings(path, validate_url=None)
-    return Rooms(settings, loaded, cast(Database, None), ManualClock(), Lines(), folder)
+    return Components(settings, loaded, cast(Database, None), ManualClock(), Lines(), folder)
 
 
 def told(batch: Batch) -> list[tuple[str, str, str]]:
@@ -41,9 +41,9 @@ def told(batch: Batch) -> list[tuple[str, str, str]]:
 
 
 @pytest.fixture
-def rooms(tmp_path):
-    rooms = rooms_with(tmp_path, tuple(PROFITS), Loaded(entities=(), instances=(), alive=None))
-    now = rooms.clock.now()
+def components(tmp_path):
+    components = components_with(tmp_path, tuple(PROFITS), Loaded(entities=(), instances=(), alive=None))
+    now = components.clock.now()
     for name, profits in PROFITS.items():
         positions = [
             Observation(
@@ -53,25 +53,25 @@ def rooms(tmp_path):
             for n, profit in enumerate(profits)
         ]
         for said in positions:
-            rooms.entities.apply(name, said, now, None)
-    assert told(rooms.restore([])) == []
-    return rooms
+            components.entities.apply(name, said, now, None)
+    assert told(components.restore([])) == []
+    return components
 
 
-def test_a_reload_that_removes_venues_judges_what_is_left_once(rooms):
-    batch = rooms.venues_removed(["fx", "px"], [])
+def test_a_reload_that_removes_venues_judges_what_is_left_once(components):
+    batch = components.venues_removed(["fx", "px"], [])
     assert told(batch) == []
     assert {key.venue for key in batch.gone} == {"fx", "px"}
 
 
-def test_what_is_left_is_judged(rooms):
-    batch = rooms.venues_removed(["px", "qx"], [])
+def test_what_is_left_is_judged(components):
+    batch = components.venues_removed(["px", "qx"], [])
     assert told(batch) == [("few", "firing", "")]
 
 
-def test_a_start_without_venues_that_were_there_judges_what_is_left_once(rooms, tmp_path):
-    kept = [change for kind in ("venue", "account", "position") for change in rooms.entities.live(kind)]
-    again = rooms_with(tmp_path, ("qx",), Loaded(entities=kept, instances=(), alive=None))
+def test_a_start_without_venues_that_were_there_judges_what_is_left_once(components, tmp_path):
+    kept = [change for kind in ("venue", "account", "position") for change in components.entities.live(kind)]
+    again = components_with(tmp_path, ("qx",), Loaded(entities=kept, instances=(), alive=None))
     batch = again.restore([])
     assert told(batch) == []
     assert {key.venue for key in batch.gone} == {"fx", "px"}

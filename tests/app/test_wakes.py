@@ -6,7 +6,7 @@ import trio
 
 from support.daemon_parts import Lines
 from support.stored import T0, alert, delivery
-from tocsin.app.assemble import Rooms
+from tocsin.app.components import Components
 from tocsin.clock import ManualClock
 from tocsin.config.load import load_settings
 from tocsin.store import Database, inline
@@ -21,14 +21,14 @@ async def test_a_channel_is_woken_for_its_own_only(tmp_path: Path):
     settings = load_settings(tmp_path / "config.yaml", validate_url=None)
     database = await Database.open(tmp_path / "state", now=T0, run_sync=inline)
     loaded = Loaded(entities=(), instances=(), alive=None)
-    rooms = Rooms(settings, loaded, database, ManualClock(T0), Lines(), tmp_path)
-    desk, phone = rooms.wakes.of("desk"), rooms.wakes.of("phone")
+    components = Components(settings, loaded, database, ManualClock(T0), Lines(), tmp_path)
+    desk, phone = components.wakes.of("desk"), components.wakes.of("phone")
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(rooms.pipeline.run)
+        nursery.start_soon(components.pipeline.run)
         for n, channel in enumerate(("phone", "phone", "desk")):
             told = [delivery(f"d{n}", channel=channel)]
-            await rooms.pipeline.call(lambda told=told: Batch(at=T0, alerts=[alert()], deliveries=told))
+            await components.pipeline.call(lambda told=told: Batch(at=T0, alerts=[alert()], deliveries=told))
         nursery.cancel_scope.cancel()
     await database.close()
     assert (desk.count, phone.count) == (1, 2)

@@ -199,7 +199,7 @@ _FILL = """
 import trio
 from decimal import Decimal
 from pathlib import Path
-from tocsin.app.assemble import Rooms
+from tocsin.app.components import Components
 from tocsin.clock import SystemClock
 from tocsin.config.load import load_settings
 from tocsin.events import Observation, Position
@@ -210,7 +210,7 @@ async def main():
     clock = SystemClock()
     settings = load_settings(Path("config.yaml"), validate_url=None)
     database = await Database.open(settings.state_dir, now=clock.now().wall)
-    rooms = Rooms(settings, await database.load(), database, clock, None, settings.state_dir)
+    components = Components(settings, await database.load(), database, clock, None, settings.state_dir)
     firing = 0
     for first in range(0, 100_000, 500):
         received = [
@@ -218,7 +218,7 @@ async def main():
                 id=f"p{n}", symbol="BTCUSD", side="long", profit=Decimal(-60 if n % 100 == 0 else 60))),))
             for n in range(first, first + 500)
         ]
-        batch = rooms.turn.messages(received, clock.now())
+        batch = components.turn.messages(received, clock.now())
         firing += len(batch.alerts)
         await database.commit(batch)
     await database.alive(clock.now())

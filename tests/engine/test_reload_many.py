@@ -5,7 +5,7 @@ from typing import cast
 
 import pytest
 
-from tocsin.app.assemble import Rooms
+from tocsin.app.components import Components
 from tocsin.clock import ManualClock
 from tocsin.config.load import load_settings
 from tocsin.events import Observation, Position, number
@@ -44,13 +44,13 @@ def folder(tmp_path) -> Path:
     return tmp_path
 
 
-def rooms_with_a_life(folder: Path) -> tuple[Rooms, ManualClock, set[str]]:
+def components_after_a_while(folder: Path) -> tuple[Components, ManualClock, set[str]]:
     """The rooms after a moment's life, and the rules that keep something of it."""
     settings = load_settings(folder / "config.yaml", validate_url=None)
     clock = ManualClock()
     loaded = Loaded(entities=(), instances=(), alive=None)
-    rooms = Rooms(settings, loaded, cast(Database, None), clock, None, folder)
-    kept = {row.rule for row in rooms.restore([]).instances}
+    components = Components(settings, loaded, cast(Database, None), clock, None, folder)
+    kept = {row.rule for row in components.restore([]).instances}
     for profit in ("-5", "-70"):
         now = clock.advance(1)
         said = [
@@ -59,20 +59,20 @@ def rooms_with_a_life(folder: Path) -> tuple[Rooms, ManualClock, set[str]]:
             )
             for n in range(SYMBOLS)
         ]
-        batch = rooms.turn.messages([Received(venue="fx", at=now, observed=tuple(said))], now)
+        batch = components.turn.messages([Received(venue="fx", at=now, observed=tuple(said))], now)
         kept |= {row.rule for row in batch.instances}
-    rooms.engine.remembered()
-    return rooms, clock, kept
+    components.engine.remembered()
+    return components, clock, kept
 
 
-def kept_of(rooms: Rooms) -> dict[tuple[str, str], tuple[dict, float | None]]:
+def kept_of(components: Components) -> dict[tuple[str, str], tuple[dict, float | None]]:
     """Every life of every rule: its record as it would be stored, and when (steady) its timer is due."""
-    return {(life.rule.id, life.key): (life.to_record(), life.due()) for life in rooms.engine._instances}
+    return {(life.rule.id, life.key): (life.to_record(), life.due()) for life in components.engine._instances}
 
 
 def test_an_edit_of_one_title_touches_no_other_rule(folder):
-    rooms, clock, kept = rooms_with_a_life(folder)
-    before, deadline = kept_of(rooms), rooms.engine.deadline()
+    components, clock, kept = components_after_a_while(folder)
+    before, deadline = kept_of(components), components.engine.deadline()
     assert len(kept) > 1000, "most of what is shown here needs rules that keep something"
     assert f"r{EDITED}" in kept
     assert any(at is not None for _, at in before.values())
@@ -81,14 +81,16 @@ def test_an_edit_of_one_title_touches_no_other_rule(folder):
     file.write_text(file.read_text().replace(written(EDITED, "as it was"), written(EDITED, "edited")))
     clock.advance(0.5)
     resolved: list[str] = []
-    batch = rooms.reload(load_settings(folder / "config.yaml", validate_url=None), resolved)
+    batch = components.reload(load_settings(folder / "config.yaml", validate_url=None), resolved)
 
-    edited = rooms.engine.rule(f"r{EDITED}")
+    edited = components.engine.rule(f"r{EDITED}")
     assert edited is not None
     assert edited.title == "edited"
     assert resolved == []
     assert not batch, "neither a transition nor a row for any rule: a title is no state"
-    assert not rooms.engine.remembered(), "no history is begun anew or given up"
-    assert kept_of(rooms) == before
-    assert rooms.engine.deadline() == deadline
-    assert {life.rule.title for life in rooms.engine._instances if life.rule.id == edited.id} == {"edited"}
+    assert not components.engine.remembered(), "no history is begun anew or given up"
+    assert kept_of(components) == before
+    assert components.engine.deadline() == deadline
+    assert {life.rule.title for life in components.engine._instances if life.rule.id == edited.id} == {
+        "edited"
+    }

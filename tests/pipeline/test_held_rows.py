@@ -10,8 +10,8 @@ from tocsin.alerts.wording import Style
 from tocsin.engine.engine import Engine
 from tocsin.entities import Entities
 from tocsin.events import Instant
-from tocsin.pipeline import Options, Turn
-from tocsin.pipeline.telling import Telling
+from tocsin.pipeline import Options, TurnProcessor
+from tocsin.pipeline.notifier import Notifier
 from tocsin.store.model import HeldRow, InstanceRow, Silence
 
 
@@ -43,7 +43,7 @@ def held(alert, **changes):
 )
 def test_a_held_alert_that_no_message_can_be_made_of(damage):
     options = Options(routing=Routing(channels={}), targets={}, style=Style())
-    telling = Telling(Engine((), Entities(()), str), lambda: options, str)
+    telling = Notifier(Engine((), Entities(()), str), lambda: options, str)
     rows = [held("a1"), held("bad", **damage), held("a2")]
     unreadable = telling.restore((), rows)
     kept = [each.alert for each in telling._held]
@@ -56,7 +56,7 @@ def test_a_held_alert_that_no_message_can_be_made_of(damage):
 
 def test_what_makes_no_sense_is_set_aside_with_the_first_batch():
     entities = Entities(())
-    turn = Turn(
+    turn = TurnProcessor(
         entities,
         Engine((), entities, str),
         Options(routing=Routing(channels={}), targets={}, style=Style()),

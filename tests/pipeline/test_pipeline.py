@@ -17,7 +17,7 @@ from tocsin.engine.engine import Engine
 from tocsin.entities import Entities
 from tocsin.events import Instant, Observation, Position, Venue, number
 from tocsin.feed.model import Received
-from tocsin.pipeline import Inbox, Pipeline, Turn
+from tocsin.pipeline import Inbox, Pipeline, TurnProcessor
 from tocsin.store.errors import StoreUnavailable
 from tocsin.store.journal import Journal, merge_without_events
 from tocsin.store.model import Attempt, Batch
@@ -61,7 +61,7 @@ class Scene:
         self.clock, self.disk, self.inbox, self.log = TrioClock(), Disk(), Inbox(), Lines()
         entities = Entities()
         self.engine = Engine(compiled(rules), entities, iter(f"a{n}" for n in range(10_000)).__next__)
-        turn = Turn(entities, self.engine, options(), iter(f"d{n}" for n in range(10_000)).__next__)
+        turn = TurnProcessor(entities, self.engine, options(), iter(f"d{n}" for n in range(10_000)).__next__)
         self.journal = Journal(self.disk, self.clock, self.log)
         self.pipeline = Pipeline(
             inbox=self.inbox,
@@ -133,7 +133,7 @@ async def test_commands_run_between_messages_and_return_when_committed(
         seen.append(len(scene.disk.committed))
         now = scene.clock.now()
         new = compiled([{"id": "new", "watch": "position", "when": "profit < -50"}])
-        return Turn.transitions(scene.pipeline._turn, scene.engine.reload(new, now), now)
+        return TurnProcessor.transitions(scene.pipeline._turn, scene.engine.reload(new, now), now)
 
     await scene.inbox.put(scene.position("p1", "-60"))
     await trio.testing.wait_all_tasks_blocked()

@@ -29,7 +29,7 @@ from tocsin.entities import Entities
 from tocsin.events import KINDS, Daemon, Instant, Observation, Observed, Occurrence, Venue, from_iso
 from tocsin.feed.model import Received
 from tocsin.pipeline.options import Options, Targets
-from tocsin.pipeline.turn import Turn
+from tocsin.pipeline.turn_processor import TurnProcessor
 from tocsin.quantities import parse_duration
 from tocsin.store import rows
 from tocsin.store.model import Batch, HeldRow, InstanceRow, SampleRow, SamplesGone
@@ -96,7 +96,7 @@ class Story:
     def _start(self) -> None:
         self.entities = Entities(rows.entity(row) for row in self.entities_stored.values())
         self.engine = Engine(self.rules, self.entities, lambda: f"a{next(self.ids):04}")
-        self.turn = Turn(self.entities, self.engine, options(), lambda: f"d{next(self.ids):04}")
+        self.turn = TurnProcessor(self.entities, self.engine, options(), lambda: f"d{next(self.ids):04}")
         kept = [
             InstanceRow(rule=rule, instance=key, record=json_mapping(text))
             for (rule, key), text in self.stored.items()

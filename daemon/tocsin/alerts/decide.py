@@ -34,7 +34,7 @@ class Routing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gates:
+class MuteReasons:
     """What stands between an alert and people now: each in words, empty where the way is open.
 
     `until` is when (wall-clock) one of them is known to open.
@@ -60,7 +60,7 @@ class Gates:
         return next(self.shut(), ("", ""))
 
 
-OPEN = Gates()
+OPEN = MuteReasons()
 Outcome: TypeAlias = Literal["told", "held", "dropped"]
 
 
@@ -87,7 +87,7 @@ def decide(
     announced: tuple[str, ...] | None,
     routing: Routing,
     avoid: frozenset[str] = frozenset(),
-    gates: Gates = OPEN,
+    reasons: MuteReasons = OPEN,
 ) -> Decision:
     """Who hears of it, and when.
 
@@ -104,7 +104,7 @@ def decide(
     if told != "firing" and not announced:
         return Decision(outcome="dropped", reason="its firing was told to nobody")
     by, reason = (
-        gates.first() if told != "resolved" else ("notify_during" if gates.closed else "", gates.closed)
+        reasons.first() if told != "resolved" else ("notify_during" if reasons.closed else "", reasons.closed)
     )
     if reason:
         return Decision(outcome="dropped" if told == "reminder" else "held", by=by, reason=reason)

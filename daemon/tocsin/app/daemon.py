@@ -4,7 +4,7 @@ pipeline                the one task that changes entities, rules and alerts; if
 venue NAME              one per venue, started, stopped and restarted apart from all others
 channel NAME/N          one per URL of a channel
 control, housekeeping   the API on the socket; retention and checkpoints
-heart                   real progress, told to systemd's watchdog
+probe                   real progress, told to systemd's watchdog
 """
 
 import os
@@ -21,11 +21,11 @@ import trio
 from tocsin import __version__
 from tocsin.alerts.wording import Style, time_text
 from tocsin.app import attention, changes
-from tocsin.app.assemble import Rooms, make_style, of_ourselves, venue_feed
-from tocsin.app.heart import Heart
+from tocsin.app.components import Components, make_style, of_ourselves, venue_feed
 from tocsin.app.housekeeping import keep_house
-from tocsin.app.parts import Parts
+from tocsin.app.progress_probe import ProgressProbe
 from tocsin.app.sdnotify import SystemdNotifier
+from tocsin.app.task_supervisor import TaskSupervisor
 from tocsin.clock import Clock
 from tocsin.config.settings import Settings
 from tocsin.control.client import SOCKET
@@ -52,7 +52,7 @@ class Daemon:
         settings: Settings,
         load: Callable[[], Settings],
         *,
-        rooms: Rooms,
+        components: Components,
         clock: Clock,
         log: Any,
         notifier: SystemdNotifier,
@@ -60,28 +60,30 @@ class Daemon:
     ) -> None:
         self._settings = settings
         self._load = load
-        self._rooms = rooms
+        self._components = components
         self._clock = clock
         self._log = log
         self._notifier = notifier
         self._dry_run = dry_run
         self._started_at: datetime = clock.now().wall
-        self._heart = Heart(rooms.pipeline, rooms.database, clock, notifier, log, tell=self._degraded)
+        self._probe = ProgressProbe(
+            components.pipeline, components.database, clock, notifier, log, tell=self._degraded
+        )
         self._reloading = trio.Lock()
         self._stop = trio.Event()
         self.stopped = trio.Event()
-        self._parts: Parts
+        self._tasks: TaskSupervisor
         self._retries: dict[str, Retry] = {}  # by venue
         self._refused: list[str] = []  # that the config isn't that on the disk, in a line
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until `stop` is called; READY is told when the store is open and every task is up."""
         async with trio.open_nursery() as everything:
-            everything.start_soon(self._rooms.pipeline.run, name="pipeline")
-            unreadable: list[str] = list(self._rooms.loaded.unreadable)
-            await self._rooms.pipeline.call(partial(self._rooms.restore, unreadable))
+            everything.start_soon(self._components.pipeline.run, name="pipeline")
+            unreadable: list[str] = list(self._components.loaded.unreadable)
+            await self._components.pipeline.call(partial(self._components.restore, unreadable))
             async with trio.open_nursery() as parts:
-                self._parts = Parts(parts, self._log, self._crashed)
+                self._tasks = TaskSupervisor(parts, self._log, self._crashed)
                 self._start_parts()
                 await self.tell("daemon.started", f"Tocsin {__version__}")
                 await self._tell_unreadable(unreadable)
@@ -97,18 +99,18 @@ class Daemon:
             with trio.move_on_at(deadline):
                 await self.tell("daemon.stopping", "stopped on request")
                 await self._take_all()
-                await self._rooms.pipeline.finish()
-                with suppress(StoreUnavailable):  # then it counts as alive until the heart last noted it
-                    await self._heart.note_alive()
+                await self._components.pipeline.finish()
+                with suppress(StoreUnavailable):  # then it counts as alive until the last probe
+                    await self._probe.note_alive()
             everything.cancel_scope.cancel()
         self.stopped.set()
 
     async def _take_all(self) -> None:
         """What was read is in the books before we go: nobody says it again."""
         nothing = partial(Batch, at=self._clock.now().wall)
-        while self._rooms.inbox.waiting():
-            await self._rooms.pipeline.call(nothing)
-        await self._rooms.pipeline.call(nothing)  # follows the commit of the last that was taken
+        while self._components.inbox.waiting():
+            await self._components.pipeline.call(nothing)
+        await self._components.pipeline.call(nothing)  # follows the commit of the last that was taken
 
     def stop(self) -> None:
         self._stop.set()
@@ -127,7 +129,7 @@ class Daemon:
     async def _check_database(self) -> None:
         """A large database is looked through while we work; then there is nothing to do for ever."""
         try:
-            await self._rooms.database.check()
+            await self._components.database.check()
         except Damaged as error:
             self._log.error("the database", trouble=str(error))
             await self._degraded(f"{error}; the next start makes a new one of what can be read")
@@ -136,7 +138,9 @@ class Daemon:
         await trio.sleep_forever()
 
     async def put(self, occurrence: Occurrence) -> None:
-        await self._rooms.inbox.put(Received(venue=OURSELVES, observed=(occurrence,), at=self._clock.now()))
+        await self._components.inbox.put(
+            Received(venue=OURSELVES, observed=(occurrence,), at=self._clock.now())
+        )
 
     # ---------------------------------------------------------------------------------------------------------- control
 
@@ -185,10 +189,12 @@ class Daemon:
         venues, channels = changes.venues(before, after), changes.channels(before, after)
         self._settings = after
         alerts: list[str] = []
-        await self._rooms.pipeline.call(partial(self._rooms.reload, after, alerts))
-        await self._parts.stop(*(f"venue {name}" for name in (*venues.removed, *venues.changed)))
+        await self._components.pipeline.call(partial(self._components.reload, after, alerts))
+        await self._tasks.stop(*(f"venue {name}" for name in (*venues.removed, *venues.changed)))
         if venues.removed:
-            await self._rooms.pipeline.call(partial(self._rooms.venues_removed, venues.removed, alerts))
+            await self._components.pipeline.call(
+                partial(self._components.venues_removed, venues.removed, alerts)
+            )
         for name in venues.removed:
             self._retries.pop(name, None)
         for name in (*venues.added, *venues.changed):
@@ -197,8 +203,8 @@ class Daemon:
             self.retry(name)  # what was refused may be mended, though the config says the same
         stale = changes.stale_channels(before, after)
         ending = {*channels.removed, *stale}
-        await self._parts.stop(*(part for part in self._parts.names if _channel_of(part) in ending))
-        self._rooms.outages.forget(channels.removed)
+        await self._tasks.stop(*(part for part in self._tasks.names if _channel_of(part) in ending))
+        self._components.outages.forget(channels.removed)
         for name in (*channels.added, *stale):
             self._start_channel(name)
         await self._tell_stranded()
@@ -223,8 +229,8 @@ class Daemon:
         """Drop an entity that the venue isn't going to mention again."""
         known: list[Key] = []
         alerts: list[str] = []
-        await self._rooms.pipeline.call(
-            partial(self._rooms.forget, (venue, kind, id_), account, known, alerts)
+        await self._components.pipeline.call(
+            partial(self._components.forget, (venue, kind, id_), account, known, alerts)
         )
         if len(known) == 1:
             self._log.info("forgotten on request", **known[0]._asdict())
@@ -232,8 +238,8 @@ class Daemon:
 
     def status(self) -> dict[str, Any]:
         """What `tocsin status` and `/healthz` tell."""
-        wrong = self._heart.wrong()
-        venues, channels = self._rooms.venues_told(self._settings), list(self._settings.channels)
+        wrong = self._probe.wrong()
+        venues, channels = self._components.venues_told(self._settings), list(self._settings.channels)
         return {
             "version": __version__,
             "pid": os.getpid(),
@@ -248,17 +254,17 @@ class Daemon:
                 *self._refused,
                 *attention.of_venues(venues),
                 *attention.of_channels(channels),
-                *self._rooms.outages.attention(
+                *self._components.outages.attention(
                     {name: len(channel.urls) for name, channel in self._settings.channels.items()}
                 ),
-                *attention.of_rules(self._rooms.engine.blind_rules),
-                *attention.of_disk(self._rooms.journal),
+                *attention.of_rules(self._components.engine.blind_rules),
+                *attention.of_disk(self._components.journal),
             ],
             "venues": venues,
             "channels": channels,
             "rules": len(self._settings.rules),
-            "waiting": self._rooms.inbox.waiting(),
-            "unwritten": self._rooms.journal.waiting,
+            "waiting": self._components.inbox.waiting(),
+            "unwritten": self._components.journal.waiting,
         }
 
     async def preview(self, deliveries: list[dict[str, Any]]) -> None:
@@ -271,7 +277,7 @@ class Daemon:
                 return Style(names=settings.names, tz=settings.tz)
             return make_style(settings, known, target)
 
-        await preview(deliveries, style, self._clock.now().wall, self._rooms.templates.render)
+        await preview(deliveries, style, self._clock.now().wall, self._components.templates.render)
 
     def rules(self) -> list[dict[str, Any]]:
         """What `tocsin rules` tells. Blocks."""
@@ -284,40 +290,40 @@ class Daemon:
     # ------------------------------------------------------------------------------------------------------------ parts
 
     def _start_parts(self) -> None:
-        start = self._parts.start
+        start = self._tasks.start
         for name in self._settings.venues:
             self._start_venue(name)
         for name in self._settings.channels:
             self._start_channel(name)
-        socket = self._rooms.runtime_dir / SOCKET
+        socket = self._components.runtime_dir / SOCKET
         mode = 0o660 if "RUNTIME_DIRECTORY" in os.environ else 0o600
-        api = make_app(self, self._rooms.database.path, self._log)
+        api = make_app(self, self._components.database.path, self._log)
         start("control", partial(serve_control, api, socket, mode, trouble=self._unasked))
         start(
             "housekeeping",
-            partial(keep_house, self._rooms, lambda: self._settings.retention, self._log, self.tell),
+            partial(keep_house, self._components, lambda: self._settings.retention, self._log, self.tell),
         )
-        start("heart", self._heart.run)
+        start("probe", self._probe.run)
         start("check of the database", self._check_database)
-        start("templates", self._rooms.templates.run)
-        start("notes", partial(self._rooms.notes.keep, self._rooms.database.note, self._log))
+        start("templates", self._components.templates.run)
+        start("notes", partial(self._components.notes.keep, self._components.database.note, self._log))
 
     def _start_venue(self, name: str) -> None:
         venue = venue_feed(self._settings.venues[name])
         retry = self._retries[name] = Retry()
-        self._parts.start(
+        self._tasks.start(
             f"venue {name}",
             partial(
                 run_venue,
                 venue,
-                sink=self._rooms.inbox,
+                sink=self._components.inbox,
                 clock=self._clock,
                 masker=self._settings.masker,
-                credentials=self._rooms.credentials,
+                credentials=self._components.credentials,
                 log=self._log,
                 record_to=self._recording(name),
                 retry=retry,
-                silent=partial(self._rooms.silent_streams, name),
+                silent=partial(self._components.silent_streams, name),
             ),
         )
 
@@ -329,10 +335,10 @@ class Daemon:
     def _start_channel(self, name: str) -> None:
         """One task per URL."""
         for target in range(len(self._settings.channels[name].urls)):
-            self._parts.start(f"channel {name}/{target}", partial(self._run_channel, name, target))
+            self._tasks.start(f"channel {name}/{target}", partial(self._run_channel, name, target))
 
     async def _run_channel(self, name: str, target: int) -> None:
-        await self._rooms.deliver(self._settings, name, target, tell=self.put, dry_run=self._dry_run)
+        await self._components.deliver(self._settings, name, target, tell=self.put, dry_run=self._dry_run)
 
     async def _tell_unreadable(self, unreadable: list[str]) -> None:
         if not unreadable:
@@ -348,7 +354,7 @@ class Daemon:
     async def _tell_stranded(self) -> None:
         """Messages that wait for a channel, or a URL of it, that the config doesn't have: nobody is going to send them."""
         try:
-            waiting = await self._rooms.database.pending_targets()
+            waiting = await self._components.database.pending_targets()
         except StoreUnavailable as error:
             self._log.warning("can't tell what waits for channels that are gone", reason=error.reason)
             return

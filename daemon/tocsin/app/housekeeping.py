@@ -7,7 +7,7 @@ from typing import Any
 
 import trio
 
-from tocsin.app.assemble import Rooms
+from tocsin.app.components import Components
 from tocsin.config.settings import Retention as RetentionSettings
 from tocsin.engine.rule_health import Blind
 from tocsin.store.errors import StoreUnavailable
@@ -19,19 +19,19 @@ _BLIND_EVERY = 60.0
 
 
 async def keep_house(
-    rooms: Rooms,
+    components: Components,
     retention: Callable[[], RetentionSettings],
     log: Any,
     tell: Callable[[str, str, str], Awaitable[None]],
 ) -> None:
     """For ever. `tell(event, reason, subject)` takes daemon.rule_blind."""
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_retain, rooms, retention, log, tell)
-        nursery.start_soon(_find_blind, rooms, tell)
+        nursery.start_soon(_retain, components, retention, log, tell)
+        nursery.start_soon(_find_blind, components, tell)
 
 
 async def _retain(
-    rooms: Rooms,
+    components: Components,
     retention: Callable[[], RetentionSettings],
     log: Any,
     tell: Callable[[str, str, str], Awaitable[None]],
@@ -41,11 +41,11 @@ async def _retain(
         keep = retention()
         limits = Retention(events=keep.events, alerts=keep.alerts, max_size=keep.max_size)
         try:
-            pruned = await rooms.database.apply_retention(
-                limits, rooms.clock.now().wall, partial(_forget, rooms)
+            pruned = await components.database.apply_retention(
+                limits, components.clock.now().wall, partial(_forget, components)
             )
-            await rooms.database.checkpoint()
-            await rooms.database.keep_reserve()
+            await components.database.checkpoint()
+            await components.database.keep_reserve()
         except StoreUnavailable as error:
             log.warning("housekeeping put off", reason=str(error))
         else:
@@ -54,38 +54,40 @@ async def _retain(
                 log.warning(reason, max_size=keep.max_size)
                 await tell("daemon.degraded", reason, "store")
             over = pruned.over
-            await _drop_unconfirmed(rooms, keep.events, log)
+            await _drop_unconfirmed(components, keep.events, log)
         await trio.sleep(_EVERY)
 
 
-async def _forget(rooms: Rooms, pruned: Pruned) -> None:
+async def _forget(components: Components, pruned: Pruned) -> None:
     """What was removed from the database is not known any more: seen again, it is seen for the first time."""
     if pruned.entities:
-        await rooms.pipeline.call(lambda: rooms.turn.forget(pruned.entities, rooms.clock.now()))
+        await components.pipeline.call(
+            lambda: components.turn.forget(pruned.entities, components.clock.now())
+        )
 
 
-async def _drop_unconfirmed(rooms: Rooms, lasts: timedelta, log: Any) -> None:
+async def _drop_unconfirmed(components: Components, lasts: timedelta, log: Any) -> None:
     """What has been unconfirmed for as long as events are kept isn't going to be mentioned again."""
 
     def drop() -> Batch:
-        now = rooms.clock.now()
-        keys = rooms.entities.unconfirmed_before(now.wall - lasts)
+        now = components.clock.now()
+        keys = components.entities.unconfirmed_before(now.wall - lasts)
         for key in keys:
             log.info("dropped, unconfirmed for too long", **key._asdict())
-        return rooms.turn.forget(keys, now) if keys else Batch(at=now.wall)
+        return components.turn.forget(keys, now) if keys else Batch(at=now.wall)
 
-    await rooms.pipeline.call(drop)
+    await components.pipeline.call(drop)
 
 
-async def _find_blind(rooms: Rooms, tell: Callable[[str, str, str], Awaitable[None]]) -> None:
+async def _find_blind(components: Components, tell: Callable[[str, str, str], Awaitable[None]]) -> None:
     while True:
         await trio.sleep(_BLIND_EVERY)
         blind: list[Blind] = []
 
         def look() -> Batch:
-            blind.extend(rooms.engine.blind(rooms.clock.now()))  # noqa: B023 — called before the loop goes on
-            return Batch(at=rooms.clock.now().wall)
+            blind.extend(components.engine.blind(components.clock.now()))  # noqa: B023 — called before the loop goes on
+            return Batch(at=components.clock.now().wall)
 
-        await rooms.pipeline.call(look)
+        await components.pipeline.call(look)
         for each in blind:
             await tell("daemon.rule_blind", each.reason, each.rule)

@@ -9,7 +9,7 @@ from typing import Any
 
 import trio
 
-from tocsin.app.assemble import Rooms, runtime_dir
+from tocsin.app.components import Components, runtime_dir
 from tocsin.app.daemon import Daemon
 from tocsin.app.dryrun import copied_state
 from tocsin.app.sdnotify import SystemdNotifier
@@ -42,11 +42,13 @@ async def serve(
     database = await Database.open(settings.state_dir, now=clock.now().wall)
     try:
         loaded = await database.load()
-        rooms = Rooms(settings, loaded, database, clock, log, runtime or runtime_dir(settings.state_dir))
+        components = Components(
+            settings, loaded, database, clock, log, runtime or runtime_dir(settings.state_dir)
+        )
         daemon = Daemon(
             settings,
             load,
-            rooms=rooms,
+            components=components,
             clock=clock,
             log=log,
             notifier=notifier or SystemdNotifier({}),

@@ -77,7 +77,7 @@ def _tell_the_daemon(state_dir: Path, venue: str) -> None:
 
 async def _try(settings: Any, venue: Any, store: Any, log: Any) -> bool:
     """As the daemon does it, on a connection beside the daemon's."""
-    from tocsin.app.assemble import venue_feed
+    from tocsin.app.components import venue_feed
     from tocsin.clock import SystemClock
     from tocsin.feed.trial import try_credentials
 

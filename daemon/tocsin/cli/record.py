@@ -59,7 +59,7 @@ def command(venue: str, out: Path, seconds: float | None, config: Path | None) -
 async def _record(settings: Any, venue: str, out: Path, seconds: float | None, log: Any) -> None:
     import trio
 
-    from tocsin.app.assemble import venue_feed
+    from tocsin.app.components import venue_feed
     from tocsin.clock import SystemClock
     from tocsin.feed import CredentialStore, Received, run_venue
 

@@ -3,6 +3,6 @@
 from tocsin.pipeline.inbox import Inbox
 from tocsin.pipeline.options import Options, Targets
 from tocsin.pipeline.pipeline import Pipeline
-from tocsin.pipeline.turn import Turn
+from tocsin.pipeline.turn_processor import TurnProcessor
 
-__all__ = ["Inbox", "Options", "Pipeline", "Targets", "Turn"]
+__all__ = ["Inbox", "Options", "Pipeline", "Targets", "TurnProcessor"]

@@ -1,6 +1,6 @@
 """The life of an event on one screen.
 
-    feed -> Inbox -> Turn: entities.apply -> engine.process, settle -> alerts.decide -> Batch
+    feed -> Inbox -> TurnProcessor: entities.apply -> engine.process, settle -> alerts.decide -> Batch
                                                         journal: database.commit(batch), one transaction
                                                                      -> the channels are woken
 
@@ -15,7 +15,7 @@ import trio
 
 from tocsin.clock import Clock
 from tocsin.pipeline.inbox import Inbox
-from tocsin.pipeline.turn import Turn
+from tocsin.pipeline.turn_processor import TurnProcessor
 from tocsin.store.journal import Journal
 from tocsin.store.model import Batch, NewDelivery
 
@@ -43,7 +43,7 @@ class Pipeline:
         self,
         *,
         inbox: Inbox,
-        turn: Turn,
+        turn: TurnProcessor,
         journal: Journal,
         clock: Clock,
         wake: Callable[[Iterable[str] | None], None],

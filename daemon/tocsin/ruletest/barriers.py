@@ -12,7 +12,7 @@ from tocsin.engine.model import Context
 from tocsin.engine.rule import Rule
 from tocsin.engine.venue_links import hangs_on_link
 from tocsin.events import Change, Instant, from_iso
-from tocsin.pipeline.gatekeeper import Gatekeeper
+from tocsin.pipeline.muter import Muter
 from tocsin.quantities import duration_text
 from tocsin.ruletest.subjects import Subject
 
@@ -28,7 +28,7 @@ class Circumstances:
 
     now: Instant
     routing: Routing
-    gatekeeper: Gatekeeper
+    muter: Muter
     away: Mapping[str, str]
     held: Sequence[HeldAlert]
     unsent: Sequence[Mapping[str, Any]]
@@ -44,7 +44,7 @@ def barriers(rule: Rule, subject: Subject, there: Circumstances) -> Iterator[Bar
     yield from _time(rule, subject.record, there.now.steady)
     context = _context(rule, subject.change)
     waiting = {each.by: each for each in _held(subject, there)}
-    for name, reason in there.gatekeeper.gates(rule.id, context, there.now).shut():
+    for name, reason in there.muter.reasons(rule.id, context, there.now).shut():
         waits = waiting.pop(name, None)
         yield name, reason + (f"; {_waits(waits)}" if waits is not None else "")
     for name, waits in waiting.items():

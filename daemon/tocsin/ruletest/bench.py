@@ -1,6 +1,6 @@
 """A daemon on the test bench: the production rooms on a stepped clock, stand-ins where messages would leave the house.
 
-    observation -> Turn (entities, engine, who is told) -> Store -> run_channel -> StandIn
+    observation -> TurnProcessor (entities, engine, who is told) -> Store -> run_channel -> StandIn
 
 Everything runs in one task after the other, the store's calls inline: the same steps give the same results.
 """
@@ -25,7 +25,7 @@ from tocsin.entities import Entities
 from tocsin.events import KINDS, Instant, Key, Observation, Observed, Occurrence
 from tocsin.events.vocabulary import OURSELVES
 from tocsin.feed.model import Received
-from tocsin.pipeline import Options, Targets, Turn
+from tocsin.pipeline import Options, Targets, TurnProcessor
 from tocsin.ruletest.clock import SteppedClock
 from tocsin.ruletest.said import daemon_event, link
 from tocsin.ruletest.stand_ins import Delivered, StandIn, Traced
@@ -60,7 +60,7 @@ class Bench:
         self.stand_ins = {name: StandIn(name, self._accepted) for name in channels}
         self.entities: Entities
         self.engine: Traced
-        self._turn: Turn
+        self._turn: TurnProcessor
         self._database: Database
         self.state_dir = state_dir
         self.routing = Routing(channels={name: Route() for name in channels})
@@ -104,7 +104,7 @@ class Bench:
             seen = self.entities.apply(venue, link(venue, "connected"), now, None)
             await self._database.commit(Batch(at=now.wall, entities=seen))
         self.engine = Traced(self.rules, self.entities, self._new_id, self.trace)
-        self._turn = Turn(self.entities, self.engine, self._options(), self._new_id)
+        self._turn = TurnProcessor(self.entities, self.engine, self._options(), self._new_id)
         self._channels = []
         for name in self.stand_ins:
             scope, ended = trio.CancelScope(), trio.Event()

@@ -20,7 +20,7 @@ from tocsin.engine.language.tree import conjuncts
 from tocsin.engine.rule import Condition, Rule, Truth
 from tocsin.engine.venue_links import is_down
 from tocsin.events import Change, Instant, Key, Venue
-from tocsin.pipeline.gatekeeper import Gatekeeper
+from tocsin.pipeline.muter import Muter
 from tocsin.ruletest.barriers import Barrier, Circumstances, barriers
 from tocsin.ruletest.known import Known
 from tocsin.ruletest.subjects import Subject, fired, subjects
@@ -137,13 +137,13 @@ def _circumstances(reader: Reader, routing: Routing, rule: Rule, now: Instant) -
     for silence in reader.silences():
         with suppress(ValueError):  # what can't be read holds nothing; the daemon says so when it starts
             silences.add(silence)
-    gatekeeper = Gatekeeper({rule.id: rule}.get, silences)
+    muter = Muter({rule.id: rule}.get, silences)
     for alert in reader.alerts(active_only=True, limit=_ALL):
-        gatekeeper.fires(alert["rule"], alert["venue"], alert["instance"])
+        muter.fires(alert["rule"], alert["venue"], alert["instance"])
     return Circumstances(
         now=now,
         routing=routing,
-        gatekeeper=gatekeeper,
+        muter=muter,
         away={venue.key.id: _away(venue) for venue in reader.entities("venue") if is_down(venue)},
         held=[from_record(held.data) for held in reader.held() if held.rule == rule.id],
         unsent=[row for row in reader.deliveries(unsent_only=True, limit=_ALL) if row["rule"] == rule.id],

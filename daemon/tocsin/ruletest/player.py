@@ -13,7 +13,7 @@ from tocsin.engine.model import Context, Transition, World
 from tocsin.engine.rule import Rule
 from tocsin.events import Change, Instant, Key
 from tocsin.pipeline import Options, Targets
-from tocsin.pipeline.telling import Telling
+from tocsin.pipeline.notifier import Notifier
 from tocsin.store.model import Batch
 
 _ANY = "any"  # the channel of rules that name none
@@ -62,7 +62,7 @@ class Player:
         self.outcome = Outcome(rules)
         self._engine = Engine(rules, world, lambda: str(next(ids)))
         options = _options(rules)
-        self._telling = Telling(self._engine, lambda: options, lambda: str(next(ids)))
+        self._telling = Notifier(self._engine, lambda: options, lambda: str(next(ids)))
         self._mute = frozenset(rule.id for rule in rules if rule.notify == ())
         self._lasting: dict[str, Firing] = {}
         self._untold: dict[str, Firing] = {}

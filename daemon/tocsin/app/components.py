@@ -31,7 +31,7 @@ from tocsin.events import Daemon as DaemonState
 from tocsin.events import Key, Occurrence, Venue, iso
 from tocsin.events.vocabulary import OURSELVES, to_plain
 from tocsin.feed import CredentialStore, Received, VenueFeed
-from tocsin.pipeline import Inbox, Options, Pipeline, Targets, Turn
+from tocsin.pipeline import Inbox, Options, Pipeline, Targets, TurnProcessor
 from tocsin.store.database import Database
 from tocsin.store.journal import Journal
 from tocsin.store.model import Batch, Loaded
@@ -78,7 +78,7 @@ def venue_feed(venue: VenueConfig) -> VenueFeed:
 
 
 @dataclass
-class Rooms:
+class Components:
     """What is built once and lives as long as the daemon."""
 
     settings: Settings
@@ -90,7 +90,7 @@ class Rooms:
     inbox: Inbox = field(init=False)
     entities: Entities = field(init=False)
     engine: Engine = field(init=False)
-    turn: Turn = field(init=False)
+    turn: TurnProcessor = field(init=False)
     pipeline: Pipeline = field(init=False)
     wakes: Wakes = field(init=False)
     outbox: SteadfastOutbox = field(init=False)
@@ -105,7 +105,7 @@ class Rooms:
         self.inbox = Inbox()
         self.entities = Entities(self.loaded.entities, self.loaded.operations)
         self.engine = Engine(self.settings.rules, self.entities, new_id)
-        self.turn = Turn(self.entities, self.engine, make_options(self.settings), new_id)
+        self.turn = TurnProcessor(self.entities, self.engine, make_options(self.settings), new_id)
         self.wakes = Wakes()
         self.journal = Journal(self.database, self.clock, self.log)
         self.outbox = SteadfastOutbox(self.database, self.journal, self.wakes.ring)

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from tocsin.alerts import held as holding
-from tocsin.alerts.decide import Decision, Gates, decide
+from tocsin.alerts.decide import Decision, MuteReasons, decide
 from tocsin.alerts.held import Held, HeldAlert, Parcel
 from tocsin.alerts.message import body, title
 from tocsin.alerts.silences import Silences
@@ -19,20 +19,20 @@ from tocsin.engine.instances import kind_of
 from tocsin.engine.model import Context, Transition
 from tocsin.events import Instant
 from tocsin.events.vocabulary import BEGINNINGS, ended_by
-from tocsin.pipeline.gatekeeper import Gatekeeper
+from tocsin.pipeline.muter import Muter
 from tocsin.pipeline.options import Options
 from tocsin.store.model import AFTER_A_LOSS, AlertRow, Batch, HeldRow, InstanceRow, NewDelivery, UnreadableRow
 
 _FIRST_PICTURE = timedelta(minutes=1)  # what holds so soon after the start held before
 
 
-class Telling:
+class Notifier:
     def __init__(self, engine: Engine, options: Callable[[], Options], new_id: Callable[[], str]) -> None:
         self._options = options
         self._new_id = new_id
         self.silences = Silences()
         """Who changes them calls `look_anew`, and `release` with the batch that keeps the change."""
-        self._gatekeeper = Gatekeeper(engine.rule, self.silences)
+        self._muter = Muter(engine.rule, self.silences)
         self._announced: dict[str, tuple[str, ...]] = {}
         self._held = Held()
         # What makes the record of an instance that moved, by rule and instance.
@@ -67,7 +67,7 @@ class Telling:
         """
         found = list(transitions)
         for transition in found:
-            self._gatekeeper.note(transition)
+            self._muter.note(transition)
         for transition in found:
             record, of = transition.record, (transition.rule, transition.instance)
             if callable(record):
@@ -103,15 +103,15 @@ class Telling:
         passed = (look_at is not None and now.wall >= look_at) or (
             before is not None and now.wall < before.wall
         )
-        if not self._held or not (passed or self._gatekeeper.turned):
+        if not self._held or not (passed or self._muter.turned):
             return
-        self._gatekeeper.turned = False
+        self._muter.turned = False
         self._held.look_at = None
         free = []
         for waiting in self._held:
-            gates = self._gatekeeper.gates(waiting.rule, waiting.context, now)
-            if self._decide(waiting.context, waiting.notify, waiting.announced, gates).outcome == "held":
-                self._look_again(gates)
+            reasons = self._muter.reasons(waiting.rule, waiting.context, now)
+            if self._decide(waiting.context, waiting.notify, waiting.announced, reasons).outcome == "held":
+                self._look_again(reasons)
             else:
                 free.append(waiting)
         for parcel in holding.parcels(free, self._options().style):
@@ -119,7 +119,7 @@ class Telling:
 
     def look_anew(self) -> None:
         """The rules, what they name, or the silences were changed: what is held may be free."""
-        self._gatekeeper.turned = True
+        self._muter.turned = True
 
     def deadline(self) -> float | None:
         """The steady time at which something that is held may become free by itself, as the clocks stand."""
@@ -138,8 +138,8 @@ class Telling:
             return
         self._seen = self._seen or now
         announced = self._announced.get(alert)
-        gates = self._gatekeeper.gates(transition.rule, context, now)
-        decision = self._decide(context, transition.notify, announced, gates)
+        reasons = self._muter.reasons(transition.rule, context, now)
+        decision = self._decide(context, transition.notify, announced, reasons)
         if decision.outcome == "held":
             waiting = HeldAlert(
                 alert=alert,
@@ -153,7 +153,7 @@ class Telling:
                 announced=announced,
             )
             self._hold(batch, waiting)
-            self._look_again(gates)
+            self._look_again(reasons)
         elif decision.outcome == "told":
             if context.state == "firing" and _goes_on(transition):
                 self._announced[alert] = decision.channels
@@ -164,7 +164,7 @@ class Telling:
         context: Context,
         notify: tuple[str, ...] | None,
         announced: tuple[str, ...] | None,
-        gates: Gates,
+        reasons: MuteReasons,
     ) -> Decision:
         return decide(
             context.state,
@@ -173,7 +173,7 @@ class Telling:
             announced=announced,
             routing=self._options().routing,
             avoid=_avoided(context),
-            gates=gates,
+            reasons=reasons,
         )
 
     def _hold(self, batch: Batch, waiting: HeldAlert) -> None:
@@ -192,9 +192,9 @@ class Telling:
         self._kept.pop(alert, None)
         batch.held.append(HeldRow(alert=alert))
 
-    def _look_again(self, gates: Gates) -> None:
-        if gates.until is not None:
-            self._held.look_at = min(self._held.look_at or gates.until, gates.until)
+    def _look_again(self, reasons: MuteReasons) -> None:
+        if reasons.until is not None:
+            self._held.look_at = min(self._held.look_at or reasons.until, reasons.until)
 
     def _ended_untold(self, batch: Batch, transition: Transition) -> None:
         """It is over, and there is nothing to say of that: a firing that waits isn't so any more, an event still happened."""
@@ -208,7 +208,7 @@ class Telling:
 
     def _hand_out(self, batch: Batch, parcel: Parcel, now: Instant) -> None:
         carrier = parcel.carrier
-        decision = self._decide(parcel.context, carrier.notify, carrier.announced, Gates())
+        decision = self._decide(parcel.context, carrier.notify, carrier.announced, MuteReasons())
         for waiting in parcel.all:
             kept = self._kept.get(waiting.alert)
             self._drop(batch, waiting.alert)

@@ -4,7 +4,7 @@ import trio
 import trio.testing
 
 from support.daemon_parts import Lines
-from tocsin.app.parts import Parts
+from tocsin.app.task_supervisor import TaskSupervisor
 
 
 class Told:
@@ -17,10 +17,10 @@ class Told:
     began = 0.0
 
 
-async def begin(nursery: trio.Nursery) -> tuple[Parts, Told, Lines]:
+async def begin(nursery: trio.Nursery) -> tuple[TaskSupervisor, Told, Lines]:
     told, log = Told(), Lines()
     told.began = trio.current_time()
-    return Parts(nursery, log, told), told, log
+    return TaskSupervisor(nursery, log, told), told, log
 
 
 async def test_a_crashing_part_starts_again_with_back_off(
@@ -62,10 +62,10 @@ async def test_a_part_that_ends_by_itself_is_started_again(
     async def short() -> None:
         await trio.sleep(2)
 
-    parts.start("heart", short)
+    parts.start("probe", short)
     await trio.sleep(4)
-    assert told.crashes == [(2.0, "heart", "it ended by itself")]
-    await parts.stop("heart")
+    assert told.crashes == [(2.0, "probe", "it ended by itself")]
+    await parts.stop("probe")
 
 
 async def test_who_lived_long_begins_again_soon(

@@ -7,7 +7,7 @@ import trio.testing
 
 from support.daemon_parts import Lines
 from support.outboxes import TrioClock
-from tocsin.app.heart import Heart
+from tocsin.app.progress_probe import ProgressProbe
 from tocsin.events import Instant
 from tocsin.store.errors import StoreUnavailable
 from tocsin.store.model import Batch
@@ -62,26 +62,26 @@ class Log(Lines):
         self.told.append(trouble)
 
 
-def make(watchdog: float | None = None) -> tuple[Heart, Pipeline, Disk, Systemd, Log]:
+def make(watchdog: float | None = None) -> tuple[ProgressProbe, Pipeline, Disk, Systemd, Log]:
     pipeline, disk, systemd, log = Pipeline(), Disk(), Systemd(watchdog), Log()
-    heart = Heart(pipeline, disk, TrioClock(), systemd, log, tell=log.tell)  # type: ignore[arg-type]  # stand-ins
-    return heart, pipeline, disk, systemd, log
+    probe = ProgressProbe(pipeline, disk, TrioClock(), systemd, log, tell=log.tell)  # type: ignore[arg-type]  # stand-ins
+    return probe, pipeline, disk, systemd, log
 
 
 async def test_it_beats_and_is_well(autojump_clock: trio.testing.MockClock, nursery: trio.Nursery) -> None:
-    heart, _, disk, systemd, _ = make()
-    nursery.start_soon(heart.run)
+    probe, _, disk, systemd, _ = make()
+    nursery.start_soon(probe.run)
     await trio.sleep(60.5)
     assert systemd.beats == len(disk.seen) == 13
-    assert heart.wrong() == []
+    assert probe.wrong() == []
     nursery.cancel_scope.cancel()
 
 
 async def test_it_beats_three_times_in_the_watchdogs_patience(
     autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
 ) -> None:
-    heart, _, _, systemd, _ = make(watchdog=6.0)
-    nursery.start_soon(heart.run)
+    probe, _, _, systemd, _ = make(watchdog=6.0)
+    nursery.start_soon(probe.run)
     await trio.sleep(5.9)
     assert systemd.beats == 3
     nursery.cancel_scope.cancel()
@@ -90,40 +90,40 @@ async def test_it_beats_three_times_in_the_watchdogs_patience(
 async def test_a_pipeline_that_hangs_feeds_no_watchdog(
     autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
 ) -> None:
-    heart, pipeline, _, systemd, _ = make()
-    nursery.start_soon(heart.run)
+    probe, pipeline, _, systemd, _ = make()
+    nursery.start_soon(probe.run)
     await trio.sleep(12)
     pipeline.hangs = True
     beats = systemd.beats
     await trio.sleep(60)
     assert systemd.beats == beats
-    assert heart.wrong() == ["no progress for 62 s"]
+    assert probe.wrong() == ["no progress for 62 s"]
     nursery.cancel_scope.cancel()
 
 
 async def test_a_disk_that_refuses_is_told_and_mended(
     autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
 ) -> None:
-    heart, pipeline, disk, systemd, log = make()
-    nursery.start_soon(heart.run)
+    probe, pipeline, disk, systemd, log = make()
+    nursery.start_soon(probe.run)
     await trio.sleep(1)
     disk.refuses = True
-    pipeline.refused_since = heart._clock.now().steady
+    pipeline.refused_since = probe._clock.now().steady
     await trio.sleep(30)
     assert systemd.beats == 7, "a new process would have the same disk, and not what this one holds in memory"
-    assert heart.wrong() == ["no progress for 31 s", "nothing could be committed for 30 s"]
+    assert probe.wrong() == ["no progress for 31 s", "nothing could be committed for 30 s"]
     assert "error: the database takes nothing" in log.lines
     disk.refuses, pipeline.refused_since = False, None
     await trio.sleep(6)
-    assert heart.wrong() == []
+    assert probe.wrong() == []
     nursery.cancel_scope.cancel()
 
 
 async def test_what_is_wrong_with_the_database_is_told_once(
     autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
 ) -> None:
-    heart, _, disk, _, log = make()
-    nursery.start_soon(heart.run)
+    probe, _, disk, _, log = make()
+    nursery.start_soon(probe.run)
     await trio.sleep(1)
     disk.troubles.append("tocsin.db was removed")
     await trio.sleep(60)

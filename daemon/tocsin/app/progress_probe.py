@@ -16,11 +16,11 @@ from tocsin.store.database import Database
 from tocsin.store.errors import StoreUnavailable
 from tocsin.store.model import Batch
 
-_EVERY = 5.0  # seconds between beats, or a third of the watchdog's patience
-_TOO_LONG = 15.0  # seconds without a beat until health says so
+_EVERY = 5.0  # seconds between probes, or a third of the watchdog's patience
+_TOO_LONG = 15.0  # seconds without one that passed until health says so
 
 
-class Heart:
+class ProgressProbe:
     def __init__(
         self,
         pipeline: Pipeline,
@@ -38,12 +38,12 @@ class Heart:
         self._notifier = notifier
         self._log = log
         self._tell = tell
-        self._beat_at = clock.now().steady
+        self._passed_at = clock.now().steady
         watchdog = notifier.watchdog_seconds
         self._every = min(_EVERY, watchdog / 3) if watchdog else _EVERY
 
     async def run(self) -> None:
-        """Beat for ever: each beat follows a command through the pipeline and a commit."""
+        """Probe for ever: each time a command goes through the pipeline, and a commit follows it."""
         while True:
             await self._pipeline.call(lambda: Batch(at=self._clock.now().wall))
             try:
@@ -53,7 +53,7 @@ class Heart:
                 # Not healthy. But a new process has the same disk, and not the alerts that this one holds in memory.
                 self._notifier.send(WATCHDOG="1")
             else:
-                self._beat_at = self._clock.now().steady
+                self._passed_at = self._clock.now().steady
                 self._notifier.send(WATCHDOG="1")
             for trouble in self._database.take_troubles():
                 self._log.error("the database", trouble=trouble)
@@ -68,8 +68,8 @@ class Heart:
         """What is wrong with us, in words; empty when healthy."""
         now = self._clock.now().steady
         found = []
-        if now - self._beat_at > _TOO_LONG:
-            found.append(f"no progress for {now - self._beat_at:.0f} s")
+        if now - self._passed_at > _TOO_LONG:
+            found.append(f"no progress for {now - self._passed_at:.0f} s")
         if self._pipeline.refused_since is not None:
             found.append(f"nothing could be committed for {now - self._pipeline.refused_since:.0f} s")
         return found

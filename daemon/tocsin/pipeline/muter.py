@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tocsin.alerts.decide import Gates
+from tocsin.alerts.decide import MuteReasons
 from tocsin.alerts.silences import Silences
 from tocsin.alerts.wording import time_text
 from tocsin.engine.active_hours import Opening
@@ -14,7 +14,7 @@ from tocsin.events import Instant
 _FIRING = ("firing", "recovering")
 
 
-class Gatekeeper:
+class Muter:
     """Knows which rules fire where, and what is silent. `rule` finds the rule of an id, if it runs.
 
     `turned` says that a way may have opened since it was last set to False: who takes a silence back sets it.
@@ -42,7 +42,7 @@ class Gatekeeper:
                 del self._firing[at]
                 self.turned = True
 
-    def gates(self, rule: str, context: Context, now: Instant) -> Gates:
+    def reasons(self, rule: str, context: Context, now: Instant) -> MuteReasons:
         """What stands in the way of that alert now. Of a rule that is gone only a silence holds anything."""
         found = self._rule(rule)
         silenced = inhibited = closed = ""
@@ -59,7 +59,9 @@ class Gatekeeper:
             if not opening.open:
                 closed = f"closed until {time_text(opening.until)}"
                 until.append(opening.until)
-        return Gates(silenced=silenced, inhibited=inhibited, closed=closed, until=min(until, default=None))
+        return MuteReasons(
+            silenced=silenced, inhibited=inhibited, closed=closed, until=min(until, default=None)
+        )
 
     def _opening(self, calendar: Calendar, now: Instant) -> Opening:
         known = self._openings.get(calendar)

@@ -8,8 +8,8 @@ from tocsin.engine.model import ChangeOutcome, Sample, SamplesDropped, Saved, Tr
 from tocsin.entities import Entities
 from tocsin.events import KINDS, Change, Instant, Key, is_market_data
 from tocsin.feed.model import Received
+from tocsin.pipeline.notifier import Notifier
 from tocsin.pipeline.options import Options
-from tocsin.pipeline.telling import Telling
 from tocsin.store.model import (
     Batch,
     HeldRow,
@@ -25,7 +25,7 @@ _MOST_MENTIONED = 200  # entities in one batch of which only `last_seen` is news
 _MENTIONED_AFTER = 1.0  # seconds without a batch after which that alone is worth one
 
 
-class Turn:
+class TurnProcessor:
     """Turns what came in into what is to be committed."""
 
     def __init__(
@@ -34,7 +34,7 @@ class Turn:
         self._entities = entities
         self._engine = engine
         self._new_id = new_id
-        self._telling = Telling(engine, lambda: self.options, new_id)
+        self._notifier = Notifier(engine, lambda: self.options, new_id)
         self.options = options
         self._wrote_mentioned = float("-inf")
 
@@ -62,12 +62,12 @@ class Turn:
             for row in rows
             if row.record is not None
         ]
-        batch = Batch(at=now.wall, unreadable=self._telling.restore(rows, held))
+        batch = Batch(at=now.wall, unreadable=self._notifier.restore(rows, held))
         if lost:
-            self._telling.lost_at = now.wall
+            self._notifier.lost_at = now.wall
         for silence in silences:
             try:
-                self._telling.silences.add(silence)
+                self._notifier.silences.add(silence)
             except ValueError as error:
                 why = f"{silence.matchers:.100}: {error}"
                 batch.unreadable.append(UnreadableRow(table="silences", key=(silence.id,), why=why))
@@ -90,7 +90,7 @@ class Turn:
             UnreadableRow(table="instances", key=(row.rule, row.instance), why=why) for row, why in unreadable
         )
         self._add(batch, transitions, now)
-        self._telling.release(batch, now)
+        self._notifier.release(batch, now)
         return batch, [*map(str, batch.unreadable)]
 
     def messages(self, received: Iterable[Received], now: Instant, earliest: float | None = None) -> Batch:
@@ -103,7 +103,7 @@ class Turn:
         touched: dict[Key, None] = {}
         # Fairness has mixed the venues; time goes on in order.
         for message in sorted(received, key=lambda message: message.at.steady):
-            self._telling.release(batch, message.at)
+            self._notifier.release(batch, message.at)
             self._advance(batch, message.at, earliest)
             for change in self._entities.take(message.venue, message.observed, message.at, message.raw):
                 self._engine.process(change, message.at)
@@ -116,10 +116,10 @@ class Turn:
                     batch.events.append(taken.change)
                 elif taken.change.events and not taken.change.state.market_data:
                     batch.prices_left_out = True
-        self._telling.release(batch, now)  # before what comes about now: it happened earlier
+        self._notifier.release(batch, now)  # before what comes about now: it happened earlier
         self._advance(batch, now, earliest)
-        self._telling.release(batch, now)
-        self._telling.write(batch)
+        self._notifier.release(batch, now)
+        self._notifier.write(batch)
         touched |= {key: None for key in self._entities.unsaved() if not KINDS[key.kind].market_data}
         # What is only told (a public expiry, an event of ourselves, a trade that came late) is no entity's state.
         if batch or touched or now.steady - self._wrote_mentioned >= _MENTIONED_AFTER:
@@ -135,16 +135,16 @@ class Turn:
 
     def deadline(self) -> float | None:
         """The steady time at which a timer is due, if one runs."""
-        times = (self._engine.deadline(), self._telling.deadline())
+        times = (self._engine.deadline(), self._notifier.deadline())
         return min((at for at in times if at is not None), default=None)
 
     def transitions(self, found: list[Transition], now: Instant) -> Batch:
         """What the engine brought about by itself (a reload, an acknowledgement)."""
         batch = Batch(at=now.wall)
         self._add(batch, found, now)
-        self._telling.look_anew()
-        self._telling.release(batch, now)
-        self._telling.write(batch)
+        self._notifier.look_anew()
+        self._notifier.release(batch, now)
+        self._notifier.write(batch)
         return batch
 
     def forget(self, keys: Collection[Key], now: Instant) -> Batch:
@@ -160,24 +160,24 @@ class Turn:
                 batch.events.append(taken.change)
         batch.gone += keys
         batch.entities = [found for each in changes if (found := self._entities.get(each.key)) is not None]
-        self._telling.release(batch, now)
-        self._telling.write(batch)
+        self._notifier.release(batch, now)
+        self._notifier.write(batch)
         return batch
 
     def silence(self, matchers: str, ends_at: datetime, now: Instant, reason: str = "") -> Batch:
         """What matches is held from now on, up to then (UTC). ValueError, fit to be shown, on what are no matchers."""
-        self._telling.silences.forget(now.wall)
-        begun = self._telling.silences.begin(self._new_id(), matchers, ends_at, now.wall, reason)
+        self._notifier.silences.forget(now.wall)
+        begun = self._notifier.silences.begin(self._new_id(), matchers, ends_at, now.wall, reason)
         return Batch(at=now.wall, silences=[begun])
 
     def unsilence(self, id_: str, now: Instant) -> Batch | None:
         """A silence is taken back, and what only it held is told; None where there is none of that id."""
-        ended = self._telling.silences.end(id_, now.wall)
+        ended = self._notifier.silences.end(id_, now.wall)
         if ended is None:
             return None
         batch = Batch(at=now.wall, silences=[ended])
-        self._telling.look_anew()
-        self._telling.release(batch, now)
+        self._notifier.look_anew()
+        self._notifier.release(batch, now)
         return batch
 
     def _is_kept(self, taken: ChangeOutcome) -> bool:
@@ -195,7 +195,7 @@ class Turn:
 
     def _add(self, batch: Batch, transitions: list[Transition], now: Instant) -> None:
         if transitions:
-            self._telling.tell(batch, transitions, now)
+            self._notifier.tell(batch, transitions, now)
         if kept := self._engine.remembered():
             batch.samples += map(_sample_row, kept)
 

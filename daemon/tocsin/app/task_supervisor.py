@@ -10,7 +10,7 @@ from tocsin.app.supervise import supervise
 Part = Callable[[], Awaitable[None]]
 
 
-class Parts:
+class TaskSupervisor:
     """Runs parts in a nursery, each under a supervisor of its own. `crashed` tells the rules of a part's crash."""
 
     def __init__(
