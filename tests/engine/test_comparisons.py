@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.conditions import change, sound, text_node
-from tocsin.engine.language.comparisons import Comparison, Joined, Normal, Stated, normal
-from tocsin.engine.language.tree import Listing, text
+from tocsin.engine.language.ast import Listing, text
+from tocsin.engine.language.bounds import Comparison, Joined, Normal, Stated, normal
 
 
 def spelled(found: Normal) -> str:

@@ -4,8 +4,8 @@ import pytest
 
 from support.conditions import node_of
 from tocsin.document import Scalar
-from tocsin.engine.language.syntax import parse
-from tocsin.engine.language.tokens import Unreadable
+from tocsin.engine.language.lexer import Unreadable
+from tocsin.engine.language.parser import parse
 
 SAID = {
     "profit is below -50": "profit < -50",

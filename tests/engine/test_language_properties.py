@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.conditions import NOW, change, condition, node_of, sound, text_node
-from tocsin.engine.language.syntax import parse
-from tocsin.engine.language.tokens import Unreadable
-from tocsin.engine.language.tree import text
+from tocsin.engine.language.ast import text
+from tocsin.engine.language.lexer import Unreadable
+from tocsin.engine.language.parser import parse
 from tocsin.events import EXACT
 
 NUMBERS = st.decimals(-1000, 1000, allow_nan=False, places=2)

@@ -8,11 +8,11 @@ from typing import Any
 from tocsin import document
 from tocsin.config.yaml import load
 from tocsin.engine.compile import Environment, compile_rule
-from tocsin.engine.language.check import check
 from tocsin.engine.language.condition import TreeCondition
 from tocsin.engine.language.mapping import lower
 from tocsin.engine.language.report import Report
 from tocsin.engine.language.scope import scope
+from tocsin.engine.language.typecheck import check
 from tocsin.engine.rule import Rule
 from tocsin.errors import Place, Problem
 from tocsin.events import Account, Change, Key

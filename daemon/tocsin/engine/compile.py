@@ -8,27 +8,18 @@ from functools import cache
 from tocsin import document
 from tocsin.engine import rule_keys, written
 from tocsin.engine.calendars import Calendar
-from tocsin.engine.language import (
-    calendar,
-    cautions,
-    contradictions,
-    grouping,
-    inhibition,
-    sequel,
-    thresholds,
-)
-from tocsin.engine.language import watch as watched
+from tocsin.engine.language import calendar, inhibition, lint, sequence
+from tocsin.engine.language.ast import Node
+from tocsin.engine.language.bounds import value_field
 from tocsin.engine.language.calendar import NO_CALENDARS, Calendars
-from tocsin.engine.language.cautions import Supplied
-from tocsin.engine.language.check import check
-from tocsin.engine.language.condition import TreeCondition
-from tocsin.engine.language.evaluate import evaluator
-from tocsin.engine.language.functions import is_computed, words
+from tocsin.engine.language.condition import TreeCondition, numbers_of, put_together
+from tocsin.engine.language.describe import is_computed, words
+from tocsin.engine.language.evaluator import evaluator
+from tocsin.engine.language.lint import Supplied
 from tocsin.engine.language.mapping import lower
 from tocsin.engine.language.report import Report
-from tocsin.engine.language.scope import Scope, scope
-from tocsin.engine.language.tree import Node
-from tocsin.engine.language.watch import Watch
+from tocsin.engine.language.scope import Scope, Watch, read_watch, scope
+from tocsin.engine.language.typecheck import check
 from tocsin.engine.rule import Rule, Sequel
 from tocsin.engine.rule_keys import CheckTemplate
 from tocsin.engine.written import CONDITIONS, HOURS, SEQUELS, WrittenRule
@@ -97,7 +88,7 @@ def _compile(node: document.Mapping, environment: Environment, report: Report) -
         return None
     rule_keys.notified(node, said, environment.channels, report)
     rule_keys.repeated(node, said, report)
-    watch = watched.read(node.entries["watch"].value, report.under("watch"))
+    watch = read_watch(node.entries["watch"].value, report.under("watch"))
     if watch is None:
         return None
     per = _grouping(said)
@@ -105,8 +96,8 @@ def _compile(node: document.Mapping, environment: Environment, report: Report) -
     trees = {key: condition.tree for key, condition in conditions.items()}
     rule_keys.misplaced(node, watch, conditions, report)
     if per is not None or "per" not in node.entries:  # else what was meant isn't known
-        grouping.placed(trees | unsound, watch, per, report)
-    contradictions.find(trees, document.find(node, ("until",)).place, report)
+        lint.placed(trees | unsound, watch, per, report)
+    lint.contradictions(trees, document.find(node, ("until",)).place, report)
     _texts(
         node,
         said,
@@ -117,15 +108,13 @@ def _compile(node: document.Mapping, environment: Environment, report: Report) -
     )
     if watch.events:
         held = any(condition.edge or condition.counted for condition in conditions.values())
-        cautions.floods(
-            watch, guarded=said.cooldown is not None or held, level=bool(conditions), report=report
-        )
+        lint.floods(watch, guarded=said.cooldown is not None or held, level=bool(conditions), report=report)
         if said.if_unknown == "tell":
-            cautions.unknown_at_first(watch, conditions, report)
+            lint.unknown_at_first(watch, conditions, report)
         if per is not None:
-            cautions.summed_by_entity(watch, conditions, report)
-    cautions.quiet_is_not_silent(watch, conditions, report)
-    cautions.unsupplied(
+            lint.summed_by_entity(watch, conditions, report)
+    lint.quiet_is_not_silent(watch, conditions, report)
+    lint.unsupplied(
         watch,
         conditions,
         environment.supplied,
@@ -143,9 +132,9 @@ def _second(
     """What `then` or `unless` waits for."""
     for sort in SEQUELS:
         if sort in node.entries:
-            second = sequel.read(sort, node.entries[sort].value, watch, per, report)
+            second = sequence.read(sort, node.entries[sort].value, watch, per, report)
             if second is not None and isinstance(second.when, TreeCondition):
-                grouping.no_memory(second.when, report.under(f"{sort}.when"))
+                lint.no_memory(second.when, report.under(f"{sort}.when"))
             return second
     return None
 
@@ -210,7 +199,7 @@ def _texts(
     else:
         rule_keys.templated(node, said, rule_keys.usable(watch.kinds, per), wrong_with, report)
         if conditions is not None:
-            rule_keys.valued_of_group(node, said, grouping.numbers_of(conditions), report)
+            rule_keys.valued_of_group(node, said, numbers_of(conditions), report)
 
 
 def _built(
@@ -221,10 +210,10 @@ def _built(
     second: Sequel | None,
 ) -> Rule:
     speaking = conditions.get("when") or conditions.get("where")
-    value_of, worst_is = thresholds.spoken_of(speaking.tree if speaking else None, said.value)
+    value_of, worst_is = value_field(speaking.tree if speaking else None, said.value)
     number = None
     if said.per is not None and not watch.events:
-        number = grouping.numbers_of(conditions).get(value_of or "")
+        number = numbers_of(conditions).get(value_of or "")
     return Rule(
         id=said.id,
         kinds=frozenset(watch.kinds),
@@ -252,7 +241,7 @@ def _built(
         value_from=evaluator(number) if number is not None else None,
         value_computed=number is not None and is_computed(number),
         worst_is=worst_is,
-        put_together=grouping.put_together(conditions),
+        put_together=put_together(conditions),
         enabled=said.enabled,
         fingerprint=_fingerprint(said, watch, conditions, hours.get("active"), second),
     )
@@ -281,7 +270,7 @@ def _fingerprint(
         f"per={None if said.per is None else sorted(_grouping(said) or ())}",
         f"if_unknown={said.if_unknown} on_gap={said.on_gap}",
         *((f"active={calendar.spelled(active)}",) if active else ()),
-        *((f"sequel={sequel.spelled(second)}",) if second else ()),
+        *((f"sequel={sequence.spelled(second)}",) if second else ()),
     ]
     return hashlib.sha256("\n".join(meaning).encode()).hexdigest()[:16]
 

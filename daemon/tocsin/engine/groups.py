@@ -12,7 +12,7 @@ from typing import Any
 
 from tocsin.engine.aggregates import Fields, Group, Layout, Member, Value, currency_of
 from tocsin.engine.keys import field_shown, field_text
-from tocsin.engine.language.nothing import why
+from tocsin.engine.language.evaluator import why
 from tocsin.engine.model import World
 from tocsin.engine.rule import Condition, Rule
 from tocsin.events import EXACT, Change, Key, WireDecimal, computed

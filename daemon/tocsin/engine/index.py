@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from tocsin.engine.index_nodes import Caseless, Leaf, Level, Part, ReadKey, Reads, Several, leaf_part, reader
 from tocsin.engine.index_paths import Among, Crossing, Path, Within, paths
-from tocsin.engine.language.tree import Node, is_caseless
+from tocsin.engine.language.ast import Node, is_caseless
 from tocsin.engine.rule import Rule
 from tocsin.events import Change
 

@@ -11,8 +11,8 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from msgspec import UNSET
 
-from tocsin.engine.language.evaluate import COMMON, evaluator
-from tocsin.engine.language.tree import Name, Node
+from tocsin.engine.language.ast import Name, Node
+from tocsin.engine.language.evaluator import COMMON, evaluator
 from tocsin.events import Change
 from tocsin.events.vocabulary import all_fields
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any, TypeAlias
 
-from tocsin.engine.language.comparisons import Comparison, Joined, Normal, Stated, normal
+from tocsin.engine.language.ast import Arithmetic, Call, Constant, Name, Negative, Node, walk
+from tocsin.engine.language.bounds import Comparison, Joined, Normal, Stated, normal
 from tocsin.engine.language.condition import TreeCondition
 from tocsin.engine.language.functions import FUNCTIONS
-from tocsin.engine.language.tree import Arithmetic, Call, Constant, Name, Negative, Node, walk
 from tocsin.engine.rule import Rule
 
 _MOST_PATHS = 16  # of one rule; beyond, an `or` isn't looked into

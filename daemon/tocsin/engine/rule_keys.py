@@ -7,8 +7,7 @@ from typing import NamedTuple
 from tocsin import document
 from tocsin.engine.language.condition import TreeCondition
 from tocsin.engine.language.report import Report, did_you_mean
-from tocsin.engine.language.scope import Scope, scope
-from tocsin.engine.language.watch import Watch
+from tocsin.engine.language.scope import Scope, Watch, scope
 from tocsin.engine.written import WrittenRule
 from tocsin.events.vocabulary import fields
 

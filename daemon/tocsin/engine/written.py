@@ -11,8 +11,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_core import ErrorDetails
 
 from tocsin import document
-from tocsin.engine.language import calendar, sequel
-from tocsin.engine.language.conditions_schema import DEFINITIONS, watched
+from tocsin.engine.language import calendar, sequence
+from tocsin.engine.language.mapping import DEFINITIONS, watched
 from tocsin.engine.language.report import Report, did_you_mean
 from tocsin.engine.model import Severity
 from tocsin.quantities import Duration
@@ -173,7 +173,7 @@ def rule_schema() -> dict[str, Any]:
     schema = WrittenRule.model_json_schema(ref_template="#/$defs/{model}")
     schema["$defs"] = DEFINITIONS | {
         "Calendar": calendar.SCHEMA,
-        "Sequel": sequel.SCHEMA,
+        "Sequel": sequence.SCHEMA,
         "Watched": _shape(schema["properties"]["watch"]),
         "Duration": _shape(schema["properties"]["for"]),
     }

@@ -15,8 +15,8 @@ from tocsin.alerts.held import from_record
 from tocsin.alerts.silences import Silences
 from tocsin.alerts.wording import time_text
 from tocsin.engine.aggregates import Group
+from tocsin.engine.language.ast import conjuncts
 from tocsin.engine.language.condition import TreeCondition
-from tocsin.engine.language.tree import conjuncts
 from tocsin.engine.rule import Condition, Rule, Truth
 from tocsin.engine.venue_links import is_down
 from tocsin.events import Change, Instant, Key, Venue

@@ -1,18 +1,17 @@
-"""A compiled condition: what the engine evaluates (`tocsin.engine.rule.Condition`)."""
+"""A compiled condition: what the engine evaluates (`tocsin.engine.rule.Condition`), and when time alone may change its truth."""
 
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import NamedTuple, TypeAlias
 
-from tocsin.engine.language import told
-from tocsin.engine.language.crossing import Crossing, crossing
-from tocsin.engine.language.evaluate import Judge, evaluator
+from tocsin.engine.language import describe
+from tocsin.engine.language.ast import Call, Compare, Constant, Name, Node, text, walk
+from tocsin.engine.language.evaluator import Absent, Judge, absences, evaluator, why
 from tocsin.engine.language.functions import FUNCTIONS, needs_of
-from tocsin.engine.language.nothing import Absent, absences, why
-from tocsin.engine.language.tree import Call, Constant, Name, Node, text, walk
-from tocsin.engine.language.turns import Turn, turn_of
 from tocsin.engine.language.values import Build, Evaluate
-from tocsin.engine.language.windowed import Followed, followed
+from tocsin.engine.language.windowed import Crossing, Followed, crossing, followed
 from tocsin.engine.rule import Wording
 from tocsin.events import Change
 
@@ -78,19 +77,19 @@ class TreeCondition:
         )
         self.summed = tuple(_summed(calls))
         self.remembers = any(needs_of(call) for call in calls)
-        self._compiled: told.Compiled = {}
+        self._compiled: describe.Compiled = {}
 
     def missing(self, change: Change, now: datetime) -> tuple[str, ...]:
-        return told.missing(self.tree, change, now, self._compiled)
+        return describe.missing(self.tree, change, now, self._compiled)
 
     def nothing(self, change: Change) -> str | None:
         return why(self._absent, change)
 
     def told(self, change: Change, now: datetime, *, wording: Wording = "exact") -> str:
-        return told.told(self.tree, change, now, self._compiled, wording=wording)
+        return describe.describe(self.tree, change, now, self._compiled, wording=wording)
 
     def bounds(self, name: str, change: Change, now: datetime) -> tuple[Decimal, ...]:
-        return told.bounds(self.tree, name, change, now, self._compiled)
+        return describe.bounds(self.tree, name, change, now, self._compiled)
 
     def __repr__(self) -> str:
         return f"<{self.source}>"
@@ -108,3 +107,85 @@ def _summed(calls: list[Call]) -> list[Summed]:
         money = not _NO_MONEY.issuperset(fields)
         found[name] = Summed(name, evaluator(value), money, extremes, absences((value,)))
     return list(found.values())
+
+
+def put_together(conditions: Mapping[str, TreeCondition]) -> tuple[str, ...]:
+    """The values that the conditions sum over a group, by their spelling."""
+    return tuple(dict.fromkeys(each.name for condition in conditions.values() for each in condition.summed))
+
+
+def numbers_of(conditions: Mapping[str, TreeCondition]) -> dict[str, Node]:
+    """The numbers of the group that the conditions speak of, by their spelling."""
+    return {
+        text(part): part
+        for condition in conditions.values()
+        for part in walk(condition.tree)
+        if needs_of(part) == "group"
+    }
+
+
+# -------------------------------------------------------------------------------------------- when its truth may turn
+
+Turn: TypeAlias = Callable[[Change, datetime], timedelta | None]
+"""How long after now the truth may turn, nothing else happening; None: never."""
+
+EACH_SECOND = timedelta(seconds=1)
+"""Of what reckons with a time in a way that can't be worked out."""
+_JUST_AFTER = timedelta(milliseconds=1)  # `age() > 5m` is not yet so at five minutes
+
+
+class _Meeting(NamedTuple):
+    """A time function beside what it is compared with, which time leaves alone. `falls`: it counts down. `mentioned`: it
+    goes by when the entity was last mentioned, which moves without a change that anybody is told of.
+    """
+
+    function: Evaluate
+    other: Evaluate
+    falls: bool
+    mentioned: bool
+
+
+def turn_of(tree: Node) -> Turn | None:
+    """None where the condition reads no time."""
+    timed = [part for part in walk(tree) if _is_timed(part)]
+    if not timed:
+        return None
+    meetings = list(_meetings(tree))
+    if len(meetings) < len(timed):
+        return lambda _change, _now: EACH_SECOND
+
+    def turn(change: Change, now: datetime) -> timedelta | None:
+        return min(
+            (after for each in meetings if (after := _after(each, change, now)) is not None), default=None
+        )
+
+    return turn
+
+
+def _meetings(tree: Node) -> Iterator[_Meeting]:
+    for part in walk(tree):
+        if not isinstance(part, Compare):
+            continue
+        for left, _, right in part.pairs():
+            for one, other in ((left, right), (right, left)):
+                if _is_timed(one) and not any(map(_is_timed, walk(other))):
+                    falls = isinstance(one, Call) and FUNCTIONS[one.function].timed == "down"
+                    mentioned = any(isinstance(part, Name) and part.name == "last_seen" for part in walk(one))
+                    yield _Meeting(evaluator(one), evaluator(other), falls, mentioned)
+
+
+def _is_timed(node: Node) -> bool:
+    return isinstance(node, Call) and FUNCTIONS[node.function].timed is not None
+
+
+def _after(meeting: _Meeting, change: Change, now: datetime) -> timedelta | None:
+    """Until the two are equal, or just beyond that where they are."""
+    value, limit = meeting.function(change, now), meeting.other(change, now)
+    if value is None or limit is None:
+        return None
+    left: timedelta = value - limit if meeting.falls else limit - value
+    if left > timedelta(0):
+        return left
+    if left > -_JUST_AFTER:
+        return _JUST_AFTER
+    return EACH_SECOND if meeting.mentioned else None

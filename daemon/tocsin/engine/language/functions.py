@@ -7,12 +7,9 @@ compiler, the messages and the reference documentation follow.
 from collections.abc import Mapping
 from decimal import Decimal
 
-from tocsin.engine.language import crossing, implementations, windowed
-from tocsin.engine.language.signatures import Function, Need, Parameter
-from tocsin.engine.language.tree import Arithmetic, Call, Constant, Name, Negative, Node, Type, children, text
-from tocsin.engine.language.values import lifted
-from tocsin.events import Unit
-from tocsin.events.vocabulary import unit_of
+from tocsin.engine.language import implementations, windowed
+from tocsin.engine.language.ast import Call, Node, Type
+from tocsin.engine.language.values import Function, Need, Parameter, lifted
 
 _ANY: frozenset[Type] = frozenset({"number", "text", "time", "flag", "duration"})
 _NUMBER: frozenset[Type] = frozenset({"number"})
@@ -59,8 +56,8 @@ _TABLE = (
         (Parameter("x", _NUMBER, own=True), Parameter("n", _NUMBER)),
         "flag",
         "x was at or below n when last known, and is now above it; not at first sight",
-        crossing.crosses(lambda value, limit: value > limit),
-        crossing.crosses_fact("above"),
+        windowed.crosses(lambda value, limit: value > limit),
+        windowed.crosses_fact("above"),
         edge=True,
         crossing=">",
     ),
@@ -70,8 +67,8 @@ _TABLE = (
         (Parameter("x", _NUMBER, own=True), Parameter("n", _NUMBER)),
         "flag",
         "x was at or above n when last known, and is now below it; not at first sight",
-        crossing.crosses(lambda value, limit: value < limit),
-        crossing.crosses_fact("below"),
+        windowed.crosses(lambda value, limit: value < limit),
+        windowed.crosses_fact("below"),
         edge=True,
         crossing="<",
     ),
@@ -362,53 +359,6 @@ FUNCTIONS: Mapping[str, Function] = {function.name: function for function in _TA
 
 def function_of(node: Node) -> Function | None:
     return FUNCTIONS.get(node.function) if isinstance(node, Call) else None
-
-
-def unit_of_node(node: Node) -> Unit | None:
-    """What the number that it comes to is of, as far as its spelling tells."""
-    match node:
-        case Name():
-            return unit_of(node.name)
-        case Negative():
-            return unit_of_node(node.operand)
-        case Arithmetic() if node.operator in ("+", "-"):
-            units = {unit_of_node(side) for side in children(node) if not isinstance(side, Constant)}
-            return units.pop() if len(units) == 1 else None
-        case Call() if (unit := FUNCTIONS[node.function].unit) is not None:
-            return unit
-        case Call() if node.arguments:
-            return unit_of_node(node.arguments[0])
-        case _:
-            return None
-
-
-def is_computed(node: Node) -> bool:
-    """Whether its number is one that we worked out; else it has the wire's digits, chosen as it may be among others."""
-    if isinstance(node, Call):
-        return not FUNCTIONS[node.function].chooses or any(map(is_computed, node.arguments))
-    return isinstance(node, Arithmetic | Negative)
-
-
-def words(node: Node) -> str:
-    """What people call a value: `percent change of price in 5m`."""
-    match node:
-        case Call() if said := FUNCTIONS[node.function].words:
-            named = dict(
-                zip((each.name for each in FUNCTIONS[node.function].parameters), node.arguments, strict=False)
-            )
-            within = named.get("length")
-            first = words(node.arguments[0]) if node.arguments else ""
-            return said.format(x=first) + (f" in {text(within)}" if within is not None else "")
-        case Arithmetic():
-            return f"{_operand(node.left)} {node.operator} {_operand(node.right)}"
-        case Negative():
-            return f"-{_operand(node.operand)}"
-        case _:
-            return text(node)
-
-
-def _operand(node: Node) -> str:
-    return f"({words(node)})" if isinstance(node, Arithmetic | Negative) else words(node)
 
 
 def needs_of(node: Node) -> Need | None:

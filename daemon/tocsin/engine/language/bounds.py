@@ -1,12 +1,109 @@
-"""What is left for a value when comparisons with constants hold, and whether anything is."""
+"""What the comparisons of a condition say: their normal form, what range they leave a value, and which number they are about.
+
+All that looks at comparisons goes by the normal form: the index, contradictions, worst values. In it negations are drawn inside,
+a chain is taken apart, a constant stands on the right, and `in` is `==` to any of several:
+`not (5 > profit or symbol in ["A"])` is `profit >= 5` and `symbol != A`.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
-from tocsin.engine.language.comparisons import Comparison, Joined, Normal, normal
-from tocsin.engine.language.tree import Node, Ordering, constant_text, text
+from tocsin.engine.language.ast import (
+    MIRRORED,
+    NEGATED,
+    Call,
+    Compare,
+    Constant,
+    Junction,
+    Listing,
+    Member,
+    Name,
+    Node,
+    Not,
+    Ordering,
+    children,
+    constant_text,
+    folded,
+    is_caseless,
+    text,
+)
+from tocsin.engine.language.functions import function_of, needs_of
 from tocsin.errors import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """`other` is a list only for `==` (any of it) and `!=` (none of it)."""
+
+    subject: Node
+    operator: Ordering
+    other: Node
+    place: Place
+
+    @property
+    def written(self) -> tuple[Any, ...]:
+        """The constants that it is compared with; none where it is compared with anything else."""
+        items = self.other.items if isinstance(self.other, Listing) else (self.other,)
+        values = tuple(item.value for item in items if isinstance(item, Constant))
+        return values if len(values) == len(items) and not isinstance(self.subject, Constant) else ()
+
+    @property
+    def values(self) -> tuple[Any, ...]:
+        """The same as they are compared."""
+        return tuple(map(folded, self.written)) if is_caseless(self.subject) else self.written
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    word: Literal["and", "or"]
+    parts: tuple["Normal", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What else is true or false: a flag, a call."""
+
+    node: Node
+    negated: bool
+
+
+Normal: TypeAlias = Comparison | Joined | Stated
+
+
+def normal(node: Node, *, negated: bool = False) -> Normal:
+    """The node, or its negation, in the normal form."""
+    match node:
+        case Not():
+            return normal(node.operand, negated=not negated)
+        case Junction():
+            parts = tuple(normal(part, negated=negated) for part in node.parts)
+            return Joined(_word(node.word, negated=negated), parts)
+        case Compare():
+            pairs = tuple(
+                _pair(left, operator, right, negated=negated) for left, operator, right in node.pairs()
+            )
+            return pairs[0] if len(pairs) == 1 else Joined(_word("and", negated=negated), pairs)
+        case Member():
+            operator: Ordering = "==" if node.negated is negated else "!="
+            return Comparison(node.item, operator, node.options, node.place)
+        case _:
+            return Stated(node, negated)
+
+
+def _word(word: Literal["and", "or"], *, negated: bool) -> Literal["and", "or"]:
+    return "and" if (word == "and") is not negated else "or"
+
+
+def _pair(left: Node, operator: Ordering, right: Node, *, negated: bool) -> Comparison:
+    if negated:
+        operator = NEGATED[operator]
+    if isinstance(left, Constant):
+        left, operator, right = right, MIRRORED[operator], left
+    return Comparison(left, operator, right, right.place)
+
+
+# ------------------------------------------------------------------------------------------------------------- ranges
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,3 +279,51 @@ def _holds(value: Any, bound: Bound) -> bool:
             return value in bound.values
         case "!=":
             return value not in bound.values
+
+
+# ------------------------------------------------------------------------------------ the number that a rule is about
+
+Worse = Literal["lowest", "highest"]
+
+
+def value_field(tree: Node | None, chosen: str | None) -> tuple[str | None, Worse]:
+    """The field `chosen`, else the first number compared in the condition; and its worse end: the lowest where it must
+    be below. The worse end of a chosen field that isn't compared is that of the first which is.
+    """
+    found = list(_numbers_compared(normal(tree))) if tree else []
+    if not found:
+        return chosen, "highest"
+    first, end = found[0]
+    if chosen is None:
+        return first, end
+    return chosen, next((worse for name, worse in found if name == chosen), end)
+
+
+def _numbers_compared(condition: Normal) -> Iterator[tuple[str, Worse]]:
+    match condition:
+        case Joined():
+            for part in condition.parts:
+                yield from _numbers_compared(part)
+        case Comparison():
+            yield from _numbers_in(condition.subject, condition.operator)
+            yield from _numbers_in(condition.other, MIRRORED[condition.operator])
+        case Stated(Call() as call) if (function := function_of(call)) and function.crossing:
+            yield from _numbers_in(call.arguments[0], function.crossing)
+
+
+def _numbers_in(node: Node, operator: Ordering) -> Iterator[tuple[str, Worse]]:
+    if isinstance(node, Constant):
+        return
+    end: Worse = "lowest" if operator in ("<", "<=") else "highest"
+    if needs_of(node) == "group":
+        yield text(node), end
+    elif needs_of(node) == "events":
+        return
+    elif isinstance(node, Call) and (function := function_of(node)) and function.mirrors:
+        yield from _numbers_in(node.arguments[0], MIRRORED[operator])
+    elif isinstance(node, Name):
+        if node.type == "number":
+            yield node.name, end
+    else:
+        for part in children(node):
+            yield from _numbers_in(part, operator)

@@ -10,18 +10,7 @@ from decimal import Decimal
 from typing import Any, TypeAlias
 
 from tocsin.engine.enriched_change import Aggregates
-from tocsin.engine.language.crossing import last_known
-from tocsin.engine.language.evaluate import evaluator
-from tocsin.engine.language.functions import (
-    FUNCTIONS,
-    function_of,
-    is_computed,
-    needs_of,
-    unit_of_node,
-    words,
-)
-from tocsin.engine.language.nothing import absences, why
-from tocsin.engine.language.tree import (
+from tocsin.engine.language.ast import (
     NEGATED,
     Arithmetic,
     Call,
@@ -40,9 +29,13 @@ from tocsin.engine.language.tree import (
     text,
     walk,
 )
+from tocsin.engine.language.evaluator import absences, evaluator, why
+from tocsin.engine.language.functions import FUNCTIONS, function_of, needs_of
 from tocsin.engine.language.values import Evaluate, value_text
+from tocsin.engine.language.windowed import last_known
 from tocsin.engine.rule import Truth, Wording
-from tocsin.events import Change, number_text
+from tocsin.events import Change, Unit, number_text
+from tocsin.events.vocabulary import unit_of
 
 _TOLD_ANYWAY = frozenset({"venue", "account", "symbol", "id"})  # by every message
 Compiled: TypeAlias = dict[tuple[int, bool | Ordering], Evaluate]
@@ -51,7 +44,7 @@ what is told often (an event under a cooldown) is compiled once. It lives as lon
 """
 
 
-class Telling:
+class Description:
     """One condition, one change, one time: what was seen. `compiled`: the condition's own parts, as far as compiled.
 
     `wording`: see `Wording`.
@@ -226,14 +219,63 @@ def _is_default(node: Node) -> bool:
     return function is not None and function.chooses and function.asks_for_missing
 
 
-def told(node: Node, change: Change, now: datetime, compiled: Compiled, *, wording: Wording = "exact") -> str:
-    return " and ".join(Telling(change, now, compiled, wording=wording).facts(node))
+def describe(
+    node: Node, change: Change, now: datetime, compiled: Compiled, *, wording: Wording = "exact"
+) -> str:
+    return " and ".join(Description(change, now, compiled, wording=wording).facts(node))
 
 
 def bounds(node: Node, name: str, change: Change, now: datetime, compiled: Compiled) -> tuple[Decimal, ...]:
-    return tuple(Telling(change, now, compiled).bounds(node, name))
+    return tuple(Description(change, now, compiled).bounds(node, name))
 
 
 def missing(node: Node, change: Change, now: datetime, compiled: Compiled) -> tuple[str, ...]:
     """Empty where the condition is known, or unknown only because of a sum that can't be done."""
-    return tuple(Telling(change, now, compiled).missing(node))
+    return tuple(Description(change, now, compiled).missing(node))
+
+
+def unit_of_node(node: Node) -> Unit | None:
+    """What the number that it comes to is of, as far as its spelling tells."""
+    match node:
+        case Name():
+            return unit_of(node.name)
+        case Negative():
+            return unit_of_node(node.operand)
+        case Arithmetic() if node.operator in ("+", "-"):
+            units = {unit_of_node(side) for side in children(node) if not isinstance(side, Constant)}
+            return units.pop() if len(units) == 1 else None
+        case Call() if (unit := FUNCTIONS[node.function].unit) is not None:
+            return unit
+        case Call() if node.arguments:
+            return unit_of_node(node.arguments[0])
+        case _:
+            return None
+
+
+def is_computed(node: Node) -> bool:
+    """Whether its number is one that we worked out; else it has the wire's digits, chosen as it may be among others."""
+    if isinstance(node, Call):
+        return not FUNCTIONS[node.function].chooses or any(map(is_computed, node.arguments))
+    return isinstance(node, Arithmetic | Negative)
+
+
+def words(node: Node) -> str:
+    """What people call a value: `percent change of price in 5m`."""
+    match node:
+        case Call() if said := FUNCTIONS[node.function].words:
+            named = dict(
+                zip((each.name for each in FUNCTIONS[node.function].parameters), node.arguments, strict=False)
+            )
+            within = named.get("length")
+            first = words(node.arguments[0]) if node.arguments else ""
+            return said.format(x=first) + (f" in {text(within)}" if within is not None else "")
+        case Arithmetic():
+            return f"{_operand(node.left)} {node.operator} {_operand(node.right)}"
+        case Negative():
+            return f"-{_operand(node.operand)}"
+        case _:
+            return text(node)
+
+
+def _operand(node: Node) -> str:
+    return f"({words(node)})" if isinstance(node, Arithmetic | Negative) else words(node)

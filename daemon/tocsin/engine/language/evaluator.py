@@ -1,19 +1,20 @@
 """A checked tree as functions that evaluate it: chosen once, when the rule is compiled, so that an event costs little.
 
 Every value may be missing (None); comparing a missing value is unknown (None), and so is a sum that can't be done.
+
+Some values can't exist: while no margin is in use there is no margin level. What is compared with one is false, not unknown,
+negated too: `not (margin_level > 120)` asks for a margin level. A comparison looks for them (`absences`) before it looks at
+values. What asks whether there is a value (`missing`, `default`, `changed`) is answered as for any missing one.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter, eq, ge, gt, le, lt, ne
 from typing import Any, Literal
 
 from msgspec import UNSET
 
-from tocsin.engine.language.arithmetic import negative, operation
-from tocsin.engine.language.functions import FUNCTIONS
-from tocsin.engine.language.nothing import absences, why
-from tocsin.engine.language.tree import (
+from tocsin.engine.language.ast import (
     Arithmetic,
     Call,
     Compare,
@@ -26,13 +27,18 @@ from tocsin.engine.language.tree import (
     Node,
     Not,
     Ordering,
+    children,
     folded,
     folds,
     is_caseless,
+    text,
 )
+from tocsin.engine.language.functions import FUNCTIONS, function_of, needs_of
+from tocsin.engine.language.implementations import negative, operation
 from tocsin.engine.language.values import Build, Evaluate
 from tocsin.engine.rule import Truth
 from tocsin.events import Change
+from tocsin.events.vocabulary import cannot_exist
 
 Judge = Callable[[Change, datetime], Truth]
 
@@ -124,7 +130,7 @@ def _symbol(before: bool) -> Evaluate:
 
 
 def _of_first(name: Name) -> Evaluate:
-    """Of the first event of a sequence, which its second carries (`sequences.Second`)."""
+    """Of the first event of a sequence, which its second carries (`sequence_rule`)."""
     read = _field(name, False)
     return lambda change, now: read(getattr(change, "first"), now)  # noqa: B009 - a plain Change has none
 
@@ -343,3 +349,59 @@ _BUILD: Mapping[type[Node], Callable[[Any, bool], Evaluate]] = {
     Negative: _negative,
     Call: _call,
 }
+
+
+# -------------------------------------------------------------------------------------------- values that can't exist
+
+Absent = Callable[[Change], str | None]
+"""Why the value can't exist at a change; None where it may."""
+
+
+def absences(nodes: Iterable[Node], before: bool = False) -> tuple[Absent, ...]:
+    """Of each value that these read, whether and why it can't exist. `before`: as it was before the change."""
+    return tuple(each for node in nodes for each in _absences_of(node, before))
+
+
+def why(absent: Iterable[Absent], change: Change) -> str | None:
+    """Why one of these can't exist; None where all may."""
+    return next((because for each in absent if (because := each(change)) is not None), None)
+
+
+def _absences_of(node: Node, before: bool) -> Iterator[Absent]:
+    function = function_of(node)
+    if isinstance(node, Name):
+        if node.none_when is not None:
+            yield _field_absence(node, before)
+    elif needs_of(node) == "group" and isinstance(node, Call):
+        if node.arguments and any(_absences_of(node.arguments[0], False)):
+            yield _of_all_members(text(node.arguments[0]))
+    elif function is None or not function.asks_for_missing:
+        inside = before or (function is not None and function.earlier)
+        for part in children(node):
+            yield from _absences_of(part, inside)
+
+
+def _field_absence(node: Name, before: bool) -> Absent:
+    none_when = node.none_when
+    assert none_when is not None, "the caller has looked"  # noqa: S101 - a bug of ours
+    holder, _, _ = node.name.rpartition(".")
+
+    def absent(change: Change) -> str | None:
+        state: Any
+        if holder == "account":
+            state = None if before else change.account_state
+        else:
+            seen = getattr(change, "first", change) if holder == "first" else change
+            state = seen.previous if before else seen.state
+        return none_when.because if cannot_exist(state, none_when) else None
+
+    return absent
+
+
+def _of_all_members(value: str) -> Absent:
+    def absent(change: Change) -> str | None:
+        group = getattr(change, "group", None)
+        because: str | None = None if group is None else group.nothing(value)
+        return because
+
+    return absent

@@ -5,14 +5,11 @@ from dataclasses import replace
 from typing import Any
 
 from tocsin import document
-from tocsin.engine.language import watch as watched
-from tocsin.engine.language.check import check
 from tocsin.engine.language.condition import TreeCondition
-from tocsin.engine.language.constants import SAID
 from tocsin.engine.language.mapping import lower
 from tocsin.engine.language.report import Report, did_you_mean
-from tocsin.engine.language.scope import Readable, Scope, scope
-from tocsin.engine.language.watch import Watch
+from tocsin.engine.language.scope import Readable, Scope, Watch, read_watch, scope
+from tocsin.engine.language.typecheck import SAID, check
 from tocsin.engine.rule import Sequel
 from tocsin.errors import Problem
 from tocsin.quantities import parse_duration
@@ -121,7 +118,7 @@ def _watch(node: document.Mapping, sort: str, report: Report) -> Watch | None:
     value = node.get("watch")
     if value is None:
         return None
-    watch = watched.read(value, report.under(f"{sort}.watch"))
+    watch = read_watch(value, report.under(f"{sort}.watch"))
     if watch is None:
         return None
     if not watch.events:

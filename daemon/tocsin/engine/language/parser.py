@@ -18,9 +18,7 @@ from decimal import Decimal
 from typing import Literal, TypeVar
 
 from tocsin.document import Scalar
-from tocsin.engine.language.phrases import meant
-from tocsin.engine.language.tokens import Token, TokenKind, Unreadable, refuse, tokens, unquoted
-from tocsin.engine.language.tree import (
+from tocsin.engine.language.ast import (
     MIRRORED,
     Arithmetic,
     Call,
@@ -36,6 +34,7 @@ from tocsin.engine.language.tree import (
     Ordering,
     junction,
 )
+from tocsin.engine.language.lexer import Token, TokenKind, Unreadable, meant, refuse, tokens, unquoted
 from tocsin.errors import Place
 from tocsin.events import number
 from tocsin.quantities import parse_duration

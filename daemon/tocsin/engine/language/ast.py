@@ -1,7 +1,7 @@
 """What a condition is made of, and its canonical spelling.
 
 Both spellings that users write (an expression, a mapping) become this tree. Two trees are equal when they mean the
-same, wherever they stand: places take no part in it. `type` is set by the checker (`check.py`).
+same, wherever they stand: places take no part in it. `type` is set by the checker (`typecheck.py`).
 """
 
 from collections.abc import Iterator
