@@ -14,9 +14,12 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from support.models import MANY
+
 # No deadline for one example: on a busy machine it is the machine that is slow.
 settings.register_profile("steady", derandomize=True, database=None, deadline=None)
 settings.register_profile("explore", deadline=None)
+settings.register_profile(MANY, deadline=None, database=None, print_blob=True)
 settings.load_profile("steady")
 
 

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from support.models import model
 from support.story import Story, compiled
 from tocsin.events import Observation, Position, number
 
@@ -81,7 +82,7 @@ def lives(draw: st.DrawFn) -> tuple[dict[str, object], list[tuple[str, int]]]:
     return rule, draw(st.lists(steps, max_size=25))
 
 
-@settings(max_examples=200, deadline=None)
+@model(suite=200, many=2_000)
 @given(lives())
 def test_an_alert_lives_as_the_model_says(life: tuple[dict[str, object], list[tuple[str, int]]]) -> None:
     rule, steps = life
@@ -170,7 +171,7 @@ POSSIBLE = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@model(suite=150, many=2_000)
 @given(st.lists(POSSIBLE, max_size=30))
 def test_whatever_happens_firing_and_resolved_alternate(steps: list[tuple[str, str, int]]) -> None:
     story = Story(compiled(RULES + EVENTS))

@@ -5,11 +5,12 @@ from itertools import count
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
 from support.conditions import change, node_of, rule
+from support.models import model
 from tocsin.clock import ManualClock
 from tocsin.engine.compile import Environment, compile_rules
 from tocsin.engine.engine import Engine
@@ -144,7 +145,7 @@ def settled(engine: Engine, now: Any) -> list[ChangeOutcome]:
 
 
 @given(RULES, STEPS)
-@settings(deadline=None, max_examples=300)
+@model(suite=300, many=20_000)
 def test_the_index_tells_what_a_loop_tells(written, steps):
     rules, clock, entities = compiled(written), ManualClock(), Entities()
     indexed, plain = (Engine(rules, entities, map("a{}".format, count()).__next__) for _ in range(2))
@@ -161,7 +162,7 @@ def test_the_index_tells_what_a_loop_tells(written, steps):
 
 
 @given(RULES, STEPS, RULES)
-@settings(deadline=None, max_examples=100)
+@model(suite=100, many=20_000)
 def test_so_it_does_at_a_restart_and_a_reload(written, steps, others):
     rules, clock, entities = compiled(written), ManualClock(), Entities()
     for after, (kind, fields) in steps:

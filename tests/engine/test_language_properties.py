@@ -4,10 +4,11 @@ import ast
 from decimal import Decimal
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from support.conditions import NOW, change, condition, node_of, sound, text_node
+from support.models import model
 from tocsin.engine.language.ast import text
 from tocsin.engine.language.lexer import Unreadable
 from tocsin.engine.language.parser import parse
@@ -114,7 +115,7 @@ BOTH = st.recursive(SIMPLE, _joined, max_leaves=6)
 
 
 @given(BOTH, SEEN)
-@settings(deadline=None)
+@model(suite=100, many=20_000)
 def test_the_mapping_is_the_expression(both: tuple[str, str], seen: Any) -> None:
     mapping, expression = (sound(node, "position") for node in (node_of(both[0]), text_node(both[1])))
     assert mapping.tree == expression.tree
@@ -124,7 +125,7 @@ def test_the_mapping_is_the_expression(both: tuple[str, str], seen: Any) -> None
 
 
 @given(BOTH, SEEN)
-@settings(deadline=None)
+@model(suite=100, many=20_000)
 def test_what_is_told_and_what_is_missing(both: tuple[str, str], seen: Any) -> None:
     found = sound(text_node(both[1]), "position")
     truth = found.holds(seen, NOW)
@@ -136,7 +137,7 @@ def test_what_is_told_and_what_is_missing(both: tuple[str, str], seen: Any) -> N
 
 
 @given(st.tuples(BOTH, BOTH, BOTH).map(lambda three: [f"({both[1]})" for both in three]), SEEN)
-@settings(deadline=None)
+@model(suite=100, many=20_000)
 def test_the_laws_of_three_valued_logic(three: list[str], seen: Any) -> None:
     a, b, c = three
 
@@ -218,7 +219,7 @@ WORDS = st.sampled_from(
 
 
 @given(st.text(max_size=60) | st.lists(WORDS, max_size=25).map(" ".join))
-@settings(deadline=None, max_examples=400)
+@model(suite=400, many=20_000)
 def test_any_text_is_a_condition_or_a_problem(written: str) -> None:
     node = text_node(written)
     compiled, problems = condition(node, "position")
@@ -231,7 +232,7 @@ def test_any_text_is_a_condition_or_a_problem(written: str) -> None:
 
 
 @given(st.lists(WORDS, max_size=25).map(" ".join) | BOTH.map(lambda both: both[1]))
-@settings(deadline=None, max_examples=400)
+@model(suite=400, many=20_000)
 def test_the_canonical_spelling_parses_to_the_same_tree(written: str) -> None:
     try:
         tree = parse(text_node(written))
@@ -253,7 +254,7 @@ SUMS = st.recursive(
 
 
 @given(SUMS, SEEN)
-@settings(deadline=None)
+@model(suite=100, many=20_000)
 def test_sums_bind_as_everyone_knows(written: str, seen: Any) -> None:
     """Read by Python's parser and reckoned exactly, a sum comes to the same."""
     found, problems = condition(text_node(f"{written} > 0"), "position")

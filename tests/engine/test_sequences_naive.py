@@ -2,9 +2,10 @@
 
 from typing import NamedTuple
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from support.models import model
 from support.story import Story, compiled
 from tocsin.events import Occurrence, Order, number
 
@@ -148,7 +149,7 @@ OF_WHAT = st.tuples(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@model(suite=300, many=2_000)
 @given(ASKED, st.lists(st.tuples(st.sampled_from([0, 1, 2, 4, 9, 30]), WHAT, OF_WHAT), max_size=25))
 def test_each_event_has_the_time_of_its_own_venue(asked, steps):
     story, log = played(asked, steps)

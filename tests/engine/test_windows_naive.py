@@ -3,9 +3,10 @@
 from decimal import Decimal
 from fractions import Fraction
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from support.models import model
 from support.story import Story, compiled
 
 ENTITIES = ("BTC", "ETH")
@@ -38,7 +39,7 @@ ticks = st.lists(
 )
 
 
-@settings(max_examples=60)
+@model(suite=60, many=20_000)
 @given(ticks)
 def test_the_same_as_reckoned_anew(taken):
     story = Story(compiled(RULES))
@@ -141,7 +142,7 @@ events = st.lists(
 )
 
 
-@settings(max_examples=60)
+@model(suite=60, many=20_000)
 @given(events, st.integers(1, 4))
 def test_counts_are_the_same_as_counted_anew(taken, limit):
     rule = {
@@ -217,7 +218,7 @@ changes = st.lists(
 )
 
 
-@settings(max_examples=100)
+@model(suite=100, many=20_000)
 @given(changes)
 def test_groups_are_the_same_as_reckoned_anew(taken):
     story = Story(compiled(GROUPED))

@@ -7,9 +7,10 @@ from tempfile import TemporaryDirectory
 
 import pytest
 import trio
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from support.models import model
 from tocsin.alerts.wording import Style
 from tocsin.ruletest.bench import Bench
 from tocsin.ruletest.clock import SteppedClock
@@ -144,7 +145,7 @@ async def _do(bench: Bench, action: Action) -> None:
 
 
 @pytest.mark.parametrize("otherwise", ELSEWHERE.values(), ids=ELSEWHERE)
-@settings(max_examples=40, deadline=None)
+@model(suite=40, many=500)
 @given(said=STEPS | ORDERS, at_these=st.sets(st.integers(0, 13), min_size=1, max_size=4))
 def test_it_changes_nothing(otherwise, said, at_these):
     assert told(said, at_these, otherwise) == told(said, set(), otherwise)

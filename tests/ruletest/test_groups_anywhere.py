@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 import trio
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from support.models import model
 from support.observing import state_of
 from support.story import compiled
 from tocsin.alerts.wording import Style
@@ -134,7 +135,7 @@ def losing(entities: Entities) -> set[str]:
 
 
 @pytest.mark.parametrize("otherwise", ["restart", "reload"])
-@settings(max_examples=15, deadline=None)
+@model(suite=15, many=500)
 @given(messages=MESSAGES, at_these=st.sets(st.integers(0, 5), min_size=1, max_size=3))
 def test_a_group_is_as_its_members_are(otherwise: str, messages: list[Any], at_these: set[int]) -> None:
     told, right = lived(messages, at_these, otherwise)
