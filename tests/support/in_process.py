@@ -1,0 +1,34 @@
+"""What a daemon in the test's own process is given, so that its way up to the send can be measured."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import trio
+
+from tocsin.delivery.model import Message, Outcome
+
+
+class Quiet:
+    """A log that says nothing."""
+
+    def __getattr__(self, _name: str) -> Callable[..., "Quiet"]:
+        return lambda *_said, **_fields: self
+
+
+class Noting:
+    """A sender that notes when each message's sending starts (delivery -> UTC), and calls `seen`."""
+
+    def __init__(self, seen: Callable[[], Any] = lambda: None) -> None:
+        self.name = "phone"
+        self.started: dict[str, datetime] = {}
+        self._seen = seen
+
+    async def prepare(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def send(self, message: Message) -> Outcome:
+        self.started[message.delivery_id] = datetime.now(UTC)
+        self._seen()
+        await trio.lowlevel.checkpoint()
+        return Outcome(sent=True, answer="ok")
