@@ -117,6 +117,14 @@ class Group:
     def members(self) -> int:
         return len(self.taking_part)
 
+    @property
+    def entities(self) -> int:
+        return len(self.live)
+
+    @property
+    def heard(self) -> datetime | None:
+        return self.latest.received if self.latest is not None else None
+
     def unconfirmed_since(self) -> datetime | None:
         """See `informed.Aggregates`."""
         members = (self._layout.get(key) for key in self.taking_part)

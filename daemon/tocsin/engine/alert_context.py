@@ -8,7 +8,7 @@ from typing import Any
 from tocsin.engine.alert_instance import AlertInstance
 from tocsin.engine.enriched_change import EnrichedChange
 from tocsin.engine.keys import is_one_of
-from tocsin.engine.model import Context, Told
+from tocsin.engine.model import Context, Part, Told
 from tocsin.engine.rule import Rule
 from tocsin.events import Change, Instant, computed, computed_text, number_text
 from tocsin.events.vocabulary import derived_fields, to_plain
@@ -58,6 +58,7 @@ def state_context(
     words: str,
     limit: str,
     reason: str,
+    parts: tuple[Part, ...],
 ) -> Context:
     """The context of a state rule's instance at a transition."""
     return _context(
@@ -74,6 +75,7 @@ def state_context(
         worst=instance.worst,
         started_at=instance.started_at or now.wall,
         fired_at=instance.fired_at,
+        parts=parts,
     )
 
 
@@ -86,7 +88,7 @@ def event_context(
     words: str | None = None,
     limit: str = "",
     missing: tuple[str, ...] = (),
-    suppressed: int = 0,
+    parts: tuple[Part, ...] = (),
 ) -> Context:
     """The context of something that happened once: an event rule's, or an edge condition's."""
     value = value_of(rule, change)
@@ -105,7 +107,7 @@ def event_context(
         started_at=now.wall,
         fired_at=now.wall,
         missing=missing,
-        suppressed=suppressed,
+        parts=parts,
     )
 
 
@@ -158,7 +160,7 @@ def _context(
     started_at: datetime,
     fired_at: datetime | None,
     missing: tuple[str, ...] = (),
-    suppressed: int = 0,
+    parts: tuple[Part, ...] = (),
 ) -> Context:
     account = change.account_state
     group = change.group if isinstance(change, EnrichedChange) else None
@@ -195,7 +197,6 @@ def _context(
         origin=change.origin,
         unconfirmed_since=group.unconfirmed_since() if group is not None else change.unconfirmed_since,
         missing=missing,
-        suppressed=suppressed,
         group=group.per if group is not None else None,
         members=tuple(group.shown(rule.put_together)) if group is not None else (),
         member_count=group.members if group is not None else 0,
@@ -203,4 +204,5 @@ def _context(
         left_out_count=len(left_out),
         title=rule.title,
         message=rule.message,
+        parts=parts,
     )

@@ -10,11 +10,12 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from tocsin.engine.instances import InstanceKind, revive, tagged
 from tocsin.engine.model import AlertState
 from tocsin.engine.rule import Rule
+from tocsin.engine.trace import Timer
 from tocsin.events import Instant, Key, from_iso, iso, number_text, stored_number
 
 
@@ -130,6 +131,14 @@ class AlertInstance:
     def lasts(self) -> float:
         """How long (seconds) the present state has to last before it leads on."""
         return self.rule.for_ if self.state == "pending" else self.rule.keep_firing_for
+
+    def timer(self, steady: float) -> Timer | None:
+        """How far its state has come towards the next, where it leads on of itself."""
+        if self.state not in ("pending", "recovering"):
+            return None
+        key: Literal["for", "keep_firing_for"] = "for" if self.state == "pending" else "keep_firing_for"
+        passed = max(self.count.passed, self.count.read(steady))
+        return Timer(key, passed, self.lasts, self.count.since is not None)
 
     def due(self) -> float | None:
         """The steady time at which something happens of itself, if ever."""

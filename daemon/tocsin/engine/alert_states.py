@@ -14,6 +14,7 @@ from tocsin.engine.alert_instance import AlertInstance
 from tocsin.engine.instances import Step, asks
 from tocsin.engine.model import Told
 from tocsin.engine.rule import Condition, Rule, Truth, Wording
+from tocsin.engine.trace import parts_of
 from tocsin.events import Change, Instant
 from tocsin.quantities import duration_text
 
@@ -203,7 +204,15 @@ def _tell(instance: AlertInstance, change: Change, now: Instant, told: Told, *, 
     words = "" if is_over(change) else _told(spoken_of, change, now, wording="words")
     limit = _told(spoken_of, change, now, wording="limit")
     context = state_context(
-        instance, change, now, told=told, condition=condition, words=words, limit=limit, reason=reason
+        instance,
+        change,
+        now,
+        told=told,
+        condition=condition,
+        words=words,
+        limit=limit,
+        reason=reason,
+        parts=parts_of(rule, change, now),
     )
     return Step(told, context, f"{told}: {condition}" + (f" ({reason})" if reason else ""))
 

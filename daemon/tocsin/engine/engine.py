@@ -26,6 +26,7 @@ from tocsin.engine.runtime import Runtimes, Shared
 from tocsin.engine.sample_log import SampleLog
 from tocsin.engine.sequence_rule import SequenceRuleRuntime
 from tocsin.engine.state_rule import StateRuleRuntime
+from tocsin.engine.trace import Asked, Subject
 from tocsin.engine.venue_links import VenueLinks, hangs_on_link, is_down
 from tocsin.events import Account, Change, Instant, Key
 
@@ -188,6 +189,10 @@ class Engine:
     def rule(self, name: str) -> Rule | None:
         """The rule of that id, if it runs."""
         return self._rules.get(name)
+
+    def explain(self, rule: Rule, asked: Asked, now: Instant) -> list[Subject]:
+        """What that rule is about, of what is asked about; see `RuleRuntime.explain`."""
+        return self._runtimes.of_rule(rule).explain(rule, asked, now)
 
     @property
     def blind_rules(self) -> Collection[str]:

@@ -24,6 +24,16 @@ class Aggregates(Protocol):
     def members(self) -> int: ...
 
     @property
+    def entities(self) -> int:
+        """How many it has, whether they take part or not."""
+        ...
+
+    @property
+    def heard(self) -> datetime | None:
+        """When something last happened to any of those; None where there are none."""
+        ...
+
+    @property
     def per(self) -> Mapping[str, str | None]: ...
 
     def shown(self, values: Sequence[str]) -> Sequence[Mapping[str, str | bool | tuple[str, ...]]]:
@@ -34,8 +44,8 @@ class Aggregates(Protocol):
         """Since when it isn't known of one of the members, the longest, whether it still is so."""
         ...
 
-    def left_out(self, values: Sequence[str]) -> Sequence[str]:
-        """The members without one of these values, by their ids."""
+    def left_out(self, values: Sequence[str] | None = None) -> Sequence[str]:
+        """The members without one of these values, or of all that are put together, by their ids."""
         ...
 
     def sum(self, value: str) -> Decimal | None: ...

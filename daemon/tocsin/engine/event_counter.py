@@ -84,7 +84,8 @@ class EventCounter:
 
     def counted(self, rule: Rule, change: Change) -> Change:
         """The change, with how many of the rule's events there are in its instance as of the latest of them."""
-        tally = self._tallies[self._of_rule[rule.id]].get(_instance(rule, change))
+        series = self._of_rule.get(rule.id)  # None: it doesn't run
+        tally = self._tallies[series].get(_instance(rule, change)) if series is not None else None
         return inform(change, counts=tally.counts() if tally else dict.fromkeys(rule.counted, 0))
 
     def afresh(self, rule: Rule, change: Change) -> None:

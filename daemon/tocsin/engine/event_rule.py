@@ -12,12 +12,14 @@ import msgspec
 
 from tocsin.engine.alert_context import event_context
 from tocsin.engine.alert_instance import AlertInstance
+from tocsin.engine.enriched_change import EnrichedChange, inform
 from tocsin.engine.event_counter import EventCounter
 from tocsin.engine.instances import InstanceKind, Step, kind_of, revive, tagged, transition
 from tocsin.engine.keys import cooldown_key, group_fields, happens_in, instance_key
 from tocsin.engine.model import AlertState, Context, Transition
 from tocsin.engine.rule import WORDINGS, Rule, Truth
 from tocsin.engine.runtime import RuleBefore, RuleRuntime, Shared
+from tocsin.engine.trace import Asked, InstanceTrace, Past, Subject, parts_of
 from tocsin.events import Change, Instant, Key, iso
 
 MOST_REMINDERS = 24
@@ -272,6 +274,41 @@ class EventRuleRuntime(RuleRuntime[Cooldown | Reminder]):
         kept = Cooldown if kind_of(record, key) == "cooldown" else Reminder
         return kept.from_record(rule, key, record, now)
 
+    def explain(self, rule: Rule, asked: Asked, now: Instant) -> list[Subject]:
+        """The latest events of each instance; where none are kept (market data isn't, as a rule), what they are of."""
+        if asked.happened:
+            return [Subject(each.key, each, partial(self._seen_then, rule, each)) for each in asked.happened]
+        found = sorted(key for kind in rule.kinds for key in self._world.called(kind, asked.called))
+        return [Subject(key, None, partial(self._seen_now, rule, key, now)) for key in found]
+
+    def _seen_then(self, rule: Rule, change: Change, past: Past) -> InstanceTrace:
+        return self.trace(rule, past.whole(change))
+
+    def _seen_now(self, rule: Rule, key: Key, now: Instant, _past: Past) -> InstanceTrace | None:
+        change = self._world.get(key)
+        return None if change is None else self.trace(rule, change, now)
+
+    def trace(self, rule: Rule, change: Change, at: Instant | None = None) -> InstanceTrace:
+        """What the rule sees of an event as it was then (`at`: at another time), with what is remembered now."""
+        at = at or Instant(change.received, 0.0)
+        known = self._world.get(change.key)
+        if isinstance(known, EnrichedChange):
+            change = inform(change, known.windows)
+        if rule.counted:
+            change = self._counter.counted(rule, change)
+        key = cooldown_key(rule, change)
+        cooldown = self._cooldown(rule, key) if rule.cooldown else None
+        return InstanceTrace(
+            rule=rule,
+            change=change,
+            key=instance_key(change.key),
+            parts=parts_of(rule, change, at),
+            cooldown=(cooldown.until.wall, cooldown.held) if cooldown is not None else None,
+            down=self._down(rule, change.venue),
+            account_since=self._account_since(change.key),
+            unconfirmed_since=change.unconfirmed_since,
+        )
+
     def lacking(self, rule: Rule, now: Instant) -> tuple[str, ...] | None:  # noqa: ARG002 # noted before
         """What the first of the events that were unknown lacked."""
         return self._health.missing(rule.id)
@@ -340,7 +377,16 @@ def happened(rule: Rule, change: Change, now: Instant, truth: Truth, missing: tu
         " and ".join(filter(None, (c.told(change, now.wall, wording=wording) for c in known)))
         for wording in WORDINGS
     )
-    return event_context(rule, change, now, condition=condition, words=words, limit=limit, missing=missing)
+    return event_context(
+        rule,
+        change,
+        now,
+        condition=condition,
+        words=words,
+        limit=limit,
+        missing=missing,
+        parts=parts_of(rule, change, now),
+    )
 
 
 def always(context: Context) -> Callable[[], Context]:

@@ -5,7 +5,9 @@ What comes about together is judged once, as it has become: between two of its c
 
 import json
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import NamedTuple
 
 from msgspec import structs
@@ -21,6 +23,7 @@ from tocsin.engine.model import ChangeOutcome, Transition
 from tocsin.engine.rule import Rule, Truth
 from tocsin.engine.runtime import GOES_ON, NOTHING, RuleBefore, Shared
 from tocsin.engine.state_rule import AlertRuntime
+from tocsin.engine.trace import Asked, InstanceTrace, Past, Subject
 from tocsin.events import KINDS, Change, Entity, Instant, Key
 
 _REEVALUATE = 1.0  # seconds between looks at groups whose truth changes as time passes
@@ -176,6 +179,21 @@ class GroupRuleRuntime(AlertRuntime):
     def goes_on(self, instance: AlertInstance, before: RuleBefore, now: Instant) -> bool:
         return instance.rule.is_group and self._fits(instance) and super().goes_on(instance, before, now)
 
+    def explain(self, rule: Rule, asked: Asked, now: Instant) -> list[Subject]:
+        groups = self._groups
+        if rule not in self._rules:
+            groups = Groups(self._world)
+            groups.set_rules((rule,))
+        found = [group for group in groups.of(rule, now.wall) if asked.names(*_names_of(group))]
+        found.sort(
+            key=lambda group: (self._urgency(rule, group_key(group)), [each or "" for each in group.fields])
+        )
+        return [Subject(None, None, partial(self._seen_now, rule, group, now)) for group in found]
+
+    def _seen_now(self, rule: Rule, group: Group, now: Instant, _past: Past) -> InstanceTrace:
+        trace = self._trace(rule, group_key(group), as_seen_by(rule, group, now.wall), now)
+        return replace(trace, unconfirmed_since=group.unconfirmed_since())
+
     def verdicts(self, rule: Rule, now: Instant) -> list[tuple[Change, Truth]]:
         seen = (as_seen_by(rule, group, now.wall) for group in self._groups.of(rule, now.wall))
         return [(change, evaluate(rule, change, now)) for change in seen]
@@ -206,6 +224,13 @@ class GroupRuleRuntime(AlertRuntime):
 def _is_grouped_by(instance: AlertInstance, rule: Rule) -> bool:
     """Whether the group is one by the rule's fields."""
     return frozenset(json.loads(instance.key)) == frozenset(rule.per or ())
+
+
+def _names_of(group: Group) -> Iterator[str | None]:
+    """What a group is found by: what it is called, and its entities."""
+    yield label(group.per)
+    yield from group.per.values()
+    yield from (key.id for key in group.live)
 
 
 def group_key(group: Group) -> str:

@@ -185,6 +185,7 @@ class _Remembered:
         self._world = world
         self._memory = memory
         self.account_of = world.account_of
+        self.called = world.called
 
     def live(self, kind: str) -> Iterator[Change]:
         return map(self._memory.recall, self._world.live(kind))

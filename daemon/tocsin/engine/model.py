@@ -1,6 +1,6 @@
 """What the engine takes and gives: rules in, changes in, transitions out. The rest of the room is behind this."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, Protocol, TypeAlias
@@ -28,7 +28,38 @@ class World(Protocol):
 
     def get(self, key: Key) -> Change | None: ...
 
+    def called(self, kind: str, names: Collection[str] | None) -> Iterable[Key]:
+        """What lives of that kind and has one of these ids, symbols or accounts (None: all), and what has ended of these ids."""
+        ...
+
     def account_of(self, key: Key) -> Account | None: ...
+
+
+class Distance(Struct, frozen=True, kw_only=True):
+    """A number or duration, and the limit that it is compared with, as people read them; how far apart they are: `gap` as they
+    are, `relative` of the larger of them (0 to 2). `met`: the comparison holds.
+    """
+
+    value: str
+    limit: str
+    gap: str
+    relative: float
+    met: bool
+
+
+class Part(Struct, frozen=True, kw_only=True):
+    """One part of a rule's conditions as an evaluation saw it: of `where`, `when`, `until`, `then` or `unless`, what it asks,
+    whether that holds (None: unknown), and what it saw. `decides`: it made that condition what it is. `distance`: of the
+    comparison that counts, where the part is one of numbers. `as_of`: since when that is so, where the engine knows it.
+    """
+
+    of: str
+    asks: str
+    holds: bool | None
+    saw: str
+    decides: bool = True
+    distance: Distance | None = None
+    as_of: datetime | None = None
 
 
 class Context(Struct, frozen=True, kw_only=True):
@@ -40,6 +71,7 @@ class Context(Struct, frozen=True, kw_only=True):
     `bounds` are the numbers that it was compared with. Times are UTC.
 
     Of a `resolved` one `reason` says what ended it if its own end condition didn't: `position closed: stop_loss`.
+    `parts` are the rule's conditions as they were evaluated for it (none: an older version wrote this).
     """
 
     rule: str
@@ -86,6 +118,7 @@ class Context(Struct, frozen=True, kw_only=True):
     left_out_count: int = 0
     title: str | None = None  # the rule's templates, where it has them
     message: str | None = None
+    parts: tuple[Part, ...] = ()
 
 
 class Transition(Struct, frozen=True, kw_only=True):
@@ -155,7 +188,9 @@ __all__ = [
     "Change",
     "ChangeOutcome",
     "Context",
+    "Distance",
     "Entity",
+    "Part",
     "Sample",
     "SamplesDropped",
     "Saved",

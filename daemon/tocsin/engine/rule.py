@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, Literal, Protocol, TypeAlias
 
 from tocsin.engine.calendars import Calendar
-from tocsin.engine.model import Severity
+from tocsin.engine.model import Distance, Severity
 from tocsin.events import Change
 
 Wording: TypeAlias = Literal["exact", "words", "limit"]
@@ -115,6 +115,11 @@ class Condition(Protocol):
         """The values that it sums over a group."""
         ...
 
+    @property
+    def parts(self) -> "Sequence[Condition]":
+        """What it puts together by `and`; itself where it is one thing."""
+        ...
+
     def holds(self, change: Change, now: datetime) -> Truth: ...
 
     def missing(self, change: Change, now: datetime) -> tuple[str, ...]:
@@ -127,6 +132,10 @@ class Condition(Protocol):
 
     def told(self, change: Change, now: datetime, *, wording: Wording = "exact") -> str:
         """The condition with the values that it saw: `profit -60 < -50`."""
+        ...
+
+    def distance(self, change: Change, now: datetime) -> Distance | None:
+        """How far what it compares is from its limit; None where that is no number or duration, or unknown."""
         ...
 
     def bounds(self, name: str, change: Change, now: datetime) -> tuple[Decimal, ...]:

@@ -142,6 +142,7 @@ class _Remembered:
     counted = ()
     crossings = ()
     summed = ()
+    parts = ()
 
     def __init__(self, source: str) -> None:
         self.source = source
@@ -157,6 +158,9 @@ class _Remembered:
 
     def told(self, _change: Change, _now: datetime, *, wording: Wording = "exact") -> str:  # noqa: ARG002 # it has one wording
         return self.source
+
+    def distance(self, _change: Change, _now: datetime) -> None:
+        return None
 
     def bounds(self, _name: str, _change: Change, _now: datetime) -> tuple[Decimal, ...]:
         return ()

@@ -5,6 +5,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from tocsin.engine.active_hours import ActiveHours
@@ -13,7 +14,8 @@ from tocsin.engine.instances import InstanceKind, InstanceStore, RuleInstance, S
 from tocsin.engine.model import ChangeOutcome, Transition, World
 from tocsin.engine.rule import Rule
 from tocsin.engine.rule_health import RuleHealth
-from tocsin.engine.venue_links import LinkTurned, VenueLinks, hangs_on_link
+from tocsin.engine.trace import Asked, Subject
+from tocsin.engine.venue_links import LinkTurned, VenueLinks, hangs_on_link, is_down
 from tocsin.events import Change, Instant, Key
 
 NOTHING: tuple[Transition, ...] = ()
@@ -168,6 +170,23 @@ class RuleRuntime(ABC, Generic[InstanceT]):
         only noted whether they see anything, and which values.
         """
         return NOTHING
+
+    @abstractmethod
+    def explain(self, rule: Rule, asked: Asked, now: Instant) -> list[Subject]:
+        """All that the rule is about, of what is asked about: what fires first, or what happened last. The rule needn't run.
+
+        Nothing is evaluated before a subject is traced.
+        """
+
+    def _down(self, rule: Rule, venue: str) -> Change | None:
+        """The venue, where it is away and the rule hangs on it."""
+        found = self._world.get(Key(venue, "venue", "", venue)) if hangs_on_link(rule) else None
+        return found if found is not None and is_down(found) else None
+
+    def _account_since(self, key: Key) -> datetime | None:
+        """When the account that it belongs to last changed."""
+        found = self._world.get(Key(key.venue, "account", key.account, key.account)) if key.account else None
+        return found.received if found is not None else None
 
     @abstractmethod
     def lacking(self, rule: Rule, now: Instant) -> tuple[str, ...] | None:

@@ -7,6 +7,7 @@ second ─── first: nothing to tell, if the second is not older than `within
 
 import json
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -18,10 +19,11 @@ from tocsin.engine.alert_context import event_context
 from tocsin.engine.event_rule import EventRuleRuntime
 from tocsin.engine.instances import Step, transition
 from tocsin.engine.keys import field_text, group_fields, group_of, happens_in, is_one_of
-from tocsin.engine.model import Context, Transition
+from tocsin.engine.model import Context, Part, Transition
 from tocsin.engine.partial_match import First, Heard, PartialMatch, page_key, page_of
 from tocsin.engine.rule import Rule, Sequel, Truth
 from tocsin.engine.runtime import RuleBefore, RuleRuntime, Shared
+from tocsin.engine.trace import Asked, InstanceTrace, Past, Subject, parts_of
 from tocsin.engine.venue_links import LinkTurned
 from tocsin.events import Change, Instant
 from tocsin.events.vocabulary import is_caseless
@@ -122,22 +124,93 @@ def completed_context(
     same = second.key == first.change.key
     shown = msgspec.structs.replace(second, events=first.change.events) if same else first.change
     name = second.events[_seconds(sequel, second)[-1]]
-    context = _context(rule, shown, now, told, (*first.missing, *missing))
+    parts = (*_first_parts(rule, first), second_part(sequel, first.change, second))
+    context = _context(rule, shown, now, told, missing=(*first.missing, *missing), parts=parts)
     return msgspec.structs.replace(context, event=f"{context.event}, then {name}")
 
 
 def over_context(rule: Rule, sequel: Sequel, first: First, now: Instant) -> Context:
     """What is told when the time is over and the second has not come."""
     span = duration_text(timedelta(seconds=sequel.within))
-    context = _context(rule, first.change, now, [first.condition], first.missing)
+    parts = (*_first_parts(rule, first), second_part(sequel, first.change, None))
+    context = _context(rule, first.change, now, [first.condition], missing=first.missing, parts=parts)
     return msgspec.structs.replace(
         context, event=f"{context.event}, no {' or '.join(sequel.events)} within {span}"
     )
 
 
-def _context(rule: Rule, shown: Change, now: Instant, told: list[str], missing: tuple[str, ...]) -> Context:
+def _context(
+    rule: Rule,
+    shown: Change,
+    now: Instant,
+    told: list[str],
+    *,
+    missing: tuple[str, ...],
+    parts: tuple[Part, ...],
+) -> Context:
     condition = " and ".join(filter(None, told))
-    return event_context(rule, shown, now, condition=condition, missing=tuple(dict.fromkeys(missing)))
+    return event_context(
+        rule, shown, now, condition=condition, missing=tuple(dict.fromkeys(missing)), parts=parts
+    )
+
+
+def _first_parts(rule: Rule, first: First) -> tuple[Part, ...]:
+    """The rule's own conditions, as of the first event."""
+    return parts_of(rule, first.change, Instant(first.change.received, 0.0))
+
+
+def sequel_asks(sequel: Sequel) -> str:
+    """What is asked of the second event: `order.filled within 30s, when amount > first.amount`."""
+    span = duration_text(timedelta(seconds=sequel.within))
+    when = f", when {sequel.when.source}" if sequel.when is not None else ""
+    return f"{' or '.join(sequel.events)} within {span}{when}"
+
+
+def second_part(sequel: Sequel, first: Change, second: Change | None, *, over: bool = True) -> Part:
+    """What became of `then` or `unless`: the second event came; or none did, as far as its time is `over`."""
+    holds: Truth = None
+    saw = "none so far"
+    if second is not None:
+        holds, saw = sequel.awaited, f"{second.events[-1]} of {second.key.id} came {_when(first, second)}"
+    elif over:
+        holds, saw = not sequel.awaited, "none came"
+    return Part(
+        of="then" if sequel.awaited else "unless",
+        asks=sequel_asks(sequel),
+        holds=holds,
+        saw=saw,
+        as_of=first.received,
+    )
+
+
+def _when(first: Change, second: Change) -> str:
+    apart = second.received - first.received
+    if not apart:
+        return "at once"
+    return f"{duration_text(abs(apart))} {'earlier' if apart < timedelta(0) else 'later'}"
+
+
+def second_among(
+    rule: Rule, first: tuple[int, Change], events: Iterable[tuple[int, Change]]
+) -> Change | None:
+    """Of what happened, each with its number and latest first, the earliest that counts for that first event; for `unless` also
+    one that came before it.
+    """
+    sequel = rule.sequel
+    if sequel is None:
+        return None
+    number, change = first
+    key, earliest = first_key(rule, sequel, change), None
+    for other, second in events:
+        apart = (second.received - change.received).total_seconds()
+        if apart < -sequel.within:
+            break
+        if other == number or apart > sequel.within or (other < number and sequel.awaited):
+            continue
+        at = Instant(second.received, 0.0)
+        if second_key(rule, sequel, second) == key and belongs(rule, sequel, second, change, at)[0]:
+            earliest = second
+    return earliest
 
 
 def _seconds(sequel: Sequel, change: Change) -> list[int]:
@@ -156,6 +229,11 @@ def _matched(rule: Rule, sequel: Sequel, change: Change, *, second: bool) -> lis
 
 def _key(rule: Rule, change: Change, matched: list[str | None]) -> str:
     return json.dumps(["sequence", *group_of(rule, change), *matched])
+
+
+def _waits(rule: Rule, first: First) -> Iterator[Part]:
+    if rule.sequel is not None:
+        yield second_part(rule.sequel, first.change, None, over=False)
 
 
 class SequenceRuleRuntime(RuleRuntime[PartialMatch]):
@@ -232,6 +310,46 @@ class SequenceRuleRuntime(RuleRuntime[PartialMatch]):
 
     def lacking(self, rule: Rule, now: Instant) -> tuple[str, ...] | None:
         return self._events.lacking(rule, now)
+
+    def explain(self, rule: Rule, asked: Asked, now: Instant) -> list[Subject]:
+        """What waits; then what has happened and doesn't."""
+        waiting = sorted(
+            (each for each in self._instances if each.rule.id == rule.id), key=lambda each: each.key
+        )
+        firsts = [each.first for each in waiting if isinstance(each, PartialMatch) and each.first is not None]
+        firsts.sort(key=lambda first: first.change.received, reverse=True)
+        waits = {(first.change.key, first.change.received) for first in firsts}
+        found = [
+            Subject(first.change.key, first.change, partial(self._trace_first, rule, first))
+            for first in firsts
+            if asked.names(first.change.key.id, first.change.symbol, first.change.key.account)
+        ]
+        found += (
+            Subject(each.key, each, partial(self._trace_over, rule, each, now))
+            for each in asked.happened
+            if (each.key, each.received) not in waits
+        )
+        return found
+
+    def _trace_first(self, rule: Rule, first: First, past: Past) -> InstanceTrace:
+        plain = {name: getattr(first.change, name) for name in Change.__struct_fields__}
+        past = past._replace(account=None)  # it waits with its account as that was
+        trace = self._events.trace(rule, past.whole(Change(**{**plain, "previous": None})))
+        until = None if first.stands else first.until.wall
+        return replace(trace, parts=(*trace.parts, *_waits(rule, first)), waiting=True, waits_until=until)
+
+    def _trace_over(self, rule: Rule, change: Change, now: Instant, past: Past) -> InstanceTrace:
+        trace = self._events.trace(rule, past.whole(change))
+        sequel, first = rule.sequel, trace.change
+        if sequel is None:
+            return trace
+        over = now.wall >= first.received + timedelta(seconds=sequel.within)
+        part = second_part(sequel, first, past.second, over=over)
+        if any(each.holds is False for each in trace.parts):
+            part = msgspec.structs.replace(
+                part, holds=None, saw="not asked: such an event begins no sequence"
+            )
+        return replace(trace, parts=(*trace.parts, part))
 
     # --------------------------------------------------------------------------------------------------------- parts
 

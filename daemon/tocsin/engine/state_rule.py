@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from operator import itemgetter
 from typing import Any
 
@@ -18,6 +19,7 @@ from tocsin.engine.keys import instance_key
 from tocsin.engine.model import ChangeOutcome, Transition
 from tocsin.engine.rule import Rule, Truth
 from tocsin.engine.runtime import DROPPED, NOTHING, RuleBefore, RuleRuntime, Shared
+from tocsin.engine.trace import Asked, InstanceTrace, Members, Past, Subject, parts_of, urgency
 from tocsin.engine.venue_links import LinkTurned
 from tocsin.events import Change, Instant, Key
 
@@ -130,6 +132,30 @@ class AlertRuntime(RuleRuntime[AlertInstance]):
         return lacks(rule, found[0][0], now)
 
     # --------------------------------------------------------------------------------------------------------- parts
+
+    def _trace(self, rule: Rule, key: str, change: Change, now: Instant) -> InstanceTrace:
+        """What the rule sees of it as it stands, and its instance, if there is one."""
+        instance = self._alert(rule.id, key) or AlertInstance(rule, key, change.key)
+        fired = instance.state in ("firing", "recovering")
+        return InstanceTrace(
+            rule=rule,
+            change=change,
+            key=key,
+            parts=parts_of(rule, change, now),
+            state=instance.state,
+            since=instance.fired_at if fired else instance.started_at,
+            alert_id=instance.alert_id if instance.state != "inactive" else "",
+            acked=instance.acked,
+            timer=instance.timer(now.steady),
+            members=Members.of(change),
+            down=self._down(rule, change.venue),
+            account_since=self._account_since(change.key),
+            unconfirmed_since=change.unconfirmed_since,
+        )
+
+    def _urgency(self, rule: Rule, key: str) -> int:
+        instance = self._alert(rule.id, key)
+        return urgency(instance.state if instance is not None else "inactive")
 
     def _alert(self, rule: str, key: str) -> AlertInstance | None:
         found = self._instances.get(rule, key)
@@ -287,6 +313,15 @@ class StateRuleRuntime(AlertRuntime):
         """Everything that lives of the kinds that these state rules watch, as it stands."""
         for kind in dict.fromkeys(kind for rule in rules if rule.is_level for kind in rule.kinds):
             yield from map(unchanged, self._world.live(kind))
+
+    def explain(self, rule: Rule, asked: Asked, now: Instant) -> list[Subject]:
+        found = [key for kind in sorted(rule.kinds) for key in self._world.called(kind, asked.called)]
+        found.sort(key=lambda key: (self._urgency(rule, instance_key(key)), key.kind, key))
+        return [Subject(key, None, partial(self._seen_now, rule, key, now)) for key in found]
+
+    def _seen_now(self, rule: Rule, key: Key, now: Instant, past: Past) -> InstanceTrace | None:
+        change = self._world.get(key)
+        return None if change is None else self._trace(rule, instance_key(key), past.before(change), now)
 
     def current(self, instance: AlertInstance, now: Instant) -> Change | None:  # noqa: ARG002 # as last told
         change = self._world.get(instance.entity)

@@ -5,7 +5,7 @@
 Pure but for its own memory: no I/O, no clock. Called in the order in which things were received.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from itertools import islice
 
@@ -375,6 +375,10 @@ class Entities:
             self._note_last_messages()
         record = self._store.find(key)
         return self._store.change(record) if record is not None else None
+
+    def called(self, kind: str, names: Collection[str] | None) -> list[Key]:
+        """What lives of that kind and has one of these ids, symbols or accounts (None: all), and what has ended of these ids."""
+        return [record.key for record in self._store.called(kind, names)]
 
     def account_of(self, key: Key) -> Account | None:
         """The account that the order or position of that key belongs to, if it is known."""

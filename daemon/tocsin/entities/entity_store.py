@@ -1,6 +1,6 @@
 """The keyed store of entities: live and ended ones apart, by kind, with the index that prices need."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from sys import intern
 from typing import TypeAlias
@@ -86,6 +86,18 @@ class EntityStore:
         for home, records in self._live[kind].items():
             if venue is None or home[0] == venue:
                 yield from records.values()
+
+    def called(self, kind: str, names: Collection[str] | None) -> Iterator[Record]:
+        """What lives of that kind and has one of these ids, symbols or accounts (None: all), and what has ended of these ids."""
+        if names is None:
+            yield from self.live(kind)
+            return
+        for record in self.live(kind):
+            if record.id in names or record.home[2] in names or _symbol(record.state) in names:
+                yield record
+        for home, records in self._ended.items():
+            if home[1] == kind:
+                yield from (records[id_] for id_ in names if id_ in records)
 
     def add(
         self,

@@ -16,7 +16,7 @@ from tocsin.engine.rule import Rule
 from tocsin.engine.sample_log import SampleLog
 from tocsin.entities import Entities
 from tocsin.events import Account, Change, Key
-from tocsin.ruletest.kept import NotRecorded, change_of, key_of, together
+from tocsin.store.event_rows import NotRecorded, change_of, key_of, together
 from tocsin.store.reader import Reader, Row
 
 LOOKED_AT = 20_000  # events of the names that a rule watches, from the latest back

@@ -1,6 +1,6 @@
 """What was recorded, told again; of a database its own events. Blocks."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
@@ -12,7 +12,7 @@ from msgspec import structs
 
 from tocsin.engine.model import World
 from tocsin.events import KINDS, Account, Change, Instant, Key, from_iso
-from tocsin.ruletest.kept import change_of, key_of, together
+from tocsin.store.event_rows import change_of, key_of, together
 from tocsin.store.reader import Reader, Row
 
 _SQLITE = b"SQLite format 3\x00"
@@ -108,6 +108,14 @@ class Remembered:
 
     def get(self, key: Key) -> Change | None:
         return self.of_kind[key.kind].get(key)
+
+    def called(self, kind: str, names: Collection[str] | None) -> Iterable[Key]:
+        found = (change for change in self.of_kind[kind].values() if not change.ended)
+        return [
+            each.key
+            for each in found
+            if names is None or not {each.key.id, each.symbol, each.account}.isdisjoint(names)
+        ]
 
     def account_of(self, key: Key) -> Account | None:
         known = self.get(Key(key.venue, "account", key.account, key.account))

@@ -14,10 +14,10 @@ from tocsin.engine.model import World
 from tocsin.entities import Entities
 from tocsin.events import Change, Instant, Observation, Observed, Venue, from_iso
 from tocsin.ruletest.decoding import decoded
-from tocsin.ruletest.kept import NotRecorded
 from tocsin.ruletest.model import Message
 from tocsin.ruletest.recorded import Faults, Moment, SteadyTime
 from tocsin.ruletest.said import link
+from tocsin.store.event_rows import NotRecorded
 
 _NOT_UNDERSTOOD = ("venue.malformed", "venue.unrecognized")
 

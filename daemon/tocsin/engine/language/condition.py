@@ -7,11 +7,13 @@ from decimal import Decimal
 from typing import NamedTuple, TypeAlias
 
 from tocsin.engine.language import describe
-from tocsin.engine.language.ast import Call, Compare, Constant, Name, Node, text, walk
+from tocsin.engine.language.ast import Call, Compare, Constant, Name, Node, conjuncts, text, walk
+from tocsin.engine.language.distance import Measured, measured
 from tocsin.engine.language.evaluator import Absent, Judge, absences, evaluator, why
 from tocsin.engine.language.functions import FUNCTIONS, needs_of
 from tocsin.engine.language.values import Build, Evaluate
 from tocsin.engine.language.windowed import Crossing, Followed, crossing, followed
+from tocsin.engine.model import Distance
 from tocsin.engine.rule import Wording
 from tocsin.events import Change
 
@@ -37,7 +39,7 @@ class TreeCondition:
     """A checked tree and the function that evaluates it."""
 
     __slots__ = (
-        "_absent", "_compiled", "counted", "crossings", "edge", "fields", "followed", "holds", "looks_back", "remembers", "source",
+        "_absent", "_compiled", "_measured", "_parts", "counted", "crossings", "edge", "fields", "followed", "holds", "looks_back", "remembers", "source",
         "summed", "timed", "tree", "turn",
     )  # fmt: skip
 
@@ -78,6 +80,16 @@ class TreeCondition:
         self.summed = tuple(_summed(calls))
         self.remembers = any(needs_of(call) for call in calls)
         self._compiled: describe.Compiled = {}
+        self._parts: tuple[TreeCondition, ...] | None = None
+        self._measured: Measured | None = None
+
+    @property
+    def parts(self) -> "tuple[TreeCondition, ...]":
+        """Compiled when they are first asked for: most rules never fire."""
+        if self._parts is None:
+            trees = conjuncts(self.tree)
+            self._parts = (self,) if len(trees) == 1 else tuple(map(TreeCondition, trees))
+        return self._parts
 
     def missing(self, change: Change, now: datetime) -> tuple[str, ...]:
         return describe.missing(self.tree, change, now, self._compiled)
@@ -87,6 +99,12 @@ class TreeCondition:
 
     def told(self, change: Change, now: datetime, *, wording: Wording = "exact") -> str:
         return describe.describe(self.tree, change, now, self._compiled, wording=wording)
+
+    def distance(self, change: Change, now: datetime) -> Distance | None:
+        """Compiled when it is first asked for, as `parts` are."""
+        if self._measured is None:
+            self._measured = measured(self.tree)
+        return self._measured(change, now)
 
     def bounds(self, name: str, change: Change, now: datetime) -> tuple[Decimal, ...]:
         return describe.bounds(self.tree, name, change, now, self._compiled)

@@ -1,0 +1,176 @@
+"""What a rule sees of what it is about, and why: what `explain` asks the runtimes for, and what alerts keep.
+
+An instance keeps no trace. Asked for one, its runtime evaluates the conditions again, part by part, on what it has.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, NamedTuple
+
+from msgspec import structs
+
+from tocsin.engine.enriched_change import EnrichedChange
+from tocsin.engine.keys import is_one_of
+from tocsin.engine.model import AlertState, Part
+from tocsin.engine.rule import Condition, Rule, Truth
+from tocsin.events import Account, Change, Instant, Key
+
+
+class Asked(NamedTuple):
+    """What a rule is asked about: what has one of these ids, symbols or accounts (None: all); of a rule on events, the
+    latest that happened of each of its instances, the latest of all first.
+    """
+
+    called: Collection[str] | None
+    happened: Sequence[Change] = ()
+
+    def names(self, *names: str | None) -> bool:
+        """Whether one of these names is asked about."""
+        return self.called is None or any(name in self.called for name in names)
+
+
+class Past(NamedTuple):
+    """What the journal knows of an entity: what happened to it, latest first, each with what was before it. Of the event that is
+    asked about also its account as it then was, and in a sequence the event that came with it.
+    """
+
+    changes: Sequence[Change] = ()
+    account: Change | None = None
+    second: Change | None = None
+
+    def before(self, change: Change) -> Change:
+        """The entity as it stands, with what was before its latest event: that is what an edge lies between."""
+        latest = self.changes[0] if self.changes else None
+        if latest is None or latest.state != change.state:
+            return change
+        return structs.replace(change, previous=latest.previous)
+
+    def whole(self, change: Change) -> Change:
+        """An event with all that happened at once, with what was before, and with its account as it then was."""
+        alike = (
+            each
+            for each in self.changes
+            if each.received == change.received and change.events[0] in each.events
+        )
+        found = next(alike, None)
+        if found is not None:
+            change = structs.replace(change, events=found.events, previous=found.previous)
+        if self.account is not None and isinstance(self.account.state, Account):
+            change = structs.replace(change, account_state=self.account.state)
+        return change
+
+
+class Timer(NamedTuple):
+    """`for` or `keep_firing_for`: how many seconds have passed, of how many; whether they go on."""
+
+    key: Literal["for", "keep_firing_for"]
+    passed: float
+    lasts: float
+    runs: bool
+
+
+class Members(NamedTuple):
+    """Of a group: how many entities take part, of how many; when something was last heard of any; how many lack a value."""
+
+    taking_part: int
+    all: int
+    heard: datetime
+    without_value: int
+
+    @classmethod
+    def of(cls, change: Change) -> "Members | None":
+        """None where the change stands for no group."""
+        group = change.group if isinstance(change, EnrichedChange) else None
+        if group is None:
+            return None
+        return cls(group.members, group.entities, group.heard or change.received, len(group.left_out()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceTrace:
+    """A rule and one thing that it is about. `change` is that as the rule sees it (an entity, a group's stand-in, an event), `key`
+    its instance's. `since` is when `state` began. `waits_until`: of the first event of a sequence that waits for a second, None
+    while its time stands still. `cooldown`: until when the one that it falls under holds alerts back, and how many it has. `down`:
+    its venue, where that is away and the rule hangs on it. `account_since` is when its account last changed.
+    """
+
+    rule: Rule
+    change: Change
+    key: str
+    parts: tuple[Part, ...]
+    state: AlertState = "inactive"
+    since: datetime | None = None
+    alert_id: str = ""
+    acked: bool = False
+    timer: Timer | None = None
+    members: Members | None = None
+    waiting: bool = False
+    waits_until: datetime | None = None
+    cooldown: tuple[datetime, int] | None = None
+    down: Change | None = None
+    account_since: datetime | None = None
+    unconfirmed_since: datetime | None = None
+
+
+class Subject(NamedTuple):
+    """One thing that a rule is about, which is looked at when it is traced: None where it is gone by then.
+
+    `entity` is whose past it is to be traced with, if anybody's; `happened` the event that is meant.
+    """
+
+    entity: Key | None
+    happened: Change | None
+    trace: Callable[[Past], InstanceTrace | None]
+
+
+_ORDER: Sequence[AlertState] = ("firing", "recovering", "pending", "inactive")
+
+
+def urgency(state: AlertState) -> int:
+    """What fires comes first."""
+    return _ORDER.index(state)
+
+
+def parts_of(rule: Rule, change: Change, now: Instant) -> tuple[Part, ...]:
+    """The rule's conditions, evaluated part by part. Of a group its `where` says who takes part."""
+    found: list[Part] = []
+    members = Members.of(change)
+    for of in ("where", "when", "until"):
+        condition: Condition | None = getattr(rule, of)
+        if condition is None:
+            continue
+        if of == "where" and members is not None:
+            saw = f"{members.taking_part} of {members.all} take part"
+            found.append(
+                Part(
+                    of=of, asks=condition.source, holds=members.taking_part > 0, saw=saw, as_of=members.heard
+                )
+            )
+            continue
+        without = members.without_value if members is not None else 0
+        seen = [_seen(of, piece, change, now, without) for piece in condition.parts]
+        whole = _all([part.holds for part in seen])
+        found += (part if part.holds is whole else structs.replace(part, decides=False) for part in seen)
+    return tuple(found)
+
+
+def _seen(of: str, piece: Condition, change: Change, now: Instant, without: int) -> Part:
+    saw = piece.told(change, now.wall)
+    return Part(
+        of=of,
+        asks=piece.source,
+        holds=piece.holds(change, now.wall),
+        saw=f"{saw} ({without} without the value left out)" if without else saw,
+        distance=piece.distance(change, now.wall),
+        as_of=now.wall if piece.timed else None,
+    )
+
+
+def _all(truths: Sequence[Truth]) -> Truth:
+    return False if False in truths else None if None in truths else True
+
+
+def what_happened(rule: Rule, change: Change) -> str:
+    """The events that the rule watches, of those that happened."""
+    return ", ".join(name for name in change.events if is_one_of(name, rule.events))
