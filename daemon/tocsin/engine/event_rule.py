@@ -6,7 +6,7 @@ What a cooldown held back is counted and told, with its count, when the time is 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -24,6 +24,12 @@ from tocsin.events import Change, Instant, Key, iso
 
 MOST_REMINDERS = 24
 _HELD_BACK = Step(trace="held back by cooldown")
+
+
+class MakeContext(Protocol):
+    """Makes the context of an alert; `traced`: with the rule's conditions part by part, which costs."""
+
+    def __call__(self, *, traced: bool = True) -> Context: ...
 
 
 @dataclass(slots=True)
@@ -195,7 +201,7 @@ class EventRuleRuntime(RuleRuntime[Cooldown | Reminder]):
         return (change, *evaluate(rule, change, now))
 
     def raised(
-        self, rule: Rule, change: Change, context: Callable[[], Context], now: Instant
+        self, rule: Rule, change: Change, context: "MakeContext", now: Instant
     ) -> Iterator[Transition]:
         """An alert of an event rule, that a cooldown may hold back. `change` says whose cooldown, `context` makes what is
         told of it.
@@ -211,8 +217,9 @@ class EventRuleRuntime(RuleRuntime[Cooldown | Reminder]):
             cooldown = self._cooldown(rule, key)
         if cooldown is not None:
             if any(condition.followed for condition in rule.conditions):
-                context = always(context())  # windows move on
-            cooldown.hold(context)
+                cooldown.hold(always(context(traced=False)))  # windows move on
+            else:
+                cooldown.hold(context)
             yield transition(cooldown, _HELD_BACK, now, later=True)
             return
         yield from self._told(rule, change.key, context(), now, "happened")
@@ -370,7 +377,9 @@ def tells(rule: Rule, truth: Truth) -> bool:
     return truth is True or (truth is None and rule.if_unknown == "tell")
 
 
-def happened(rule: Rule, change: Change, now: Instant, truth: Truth, missing: tuple[str, ...]) -> Context:
+def happened(
+    rule: Rule, change: Change, now: Instant, truth: Truth, missing: tuple[str, ...], *, traced: bool = True
+) -> Context:
     """The context of the alert that this event raises."""
     known = [c for c in (rule.where, rule.when) if c is not None and truth is True]
     condition, words, limit = (
@@ -385,7 +394,7 @@ def happened(rule: Rule, change: Change, now: Instant, truth: Truth, missing: tu
         words=words,
         limit=limit,
         missing=missing,
-        parts=parts_of(rule, change, now),
+        parts=parts_of(rule, change, now) if traced else (),
     )
 
 

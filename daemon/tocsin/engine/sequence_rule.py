@@ -114,7 +114,13 @@ def first_told(rule: Rule, change: Change, now: Instant) -> Iterator[str]:
 
 
 def completed_context(
-    rule: Rule, first: First, second: Change, now: Instant, *, missing: tuple[str, ...] = ()
+    rule: Rule,
+    first: First,
+    second: Change,
+    now: Instant,
+    *,
+    missing: tuple[str, ...] = (),
+    traced: bool = True,
 ) -> Context:
     """What is told when the second has come: of the first event's entity, as it stands now where it is the same."""
     sequel, told = rule.sequel, [first.condition]
@@ -124,15 +130,15 @@ def completed_context(
     same = second.key == first.change.key
     shown = msgspec.structs.replace(second, events=first.change.events) if same else first.change
     name = second.events[_seconds(sequel, second)[-1]]
-    parts = (*_first_parts(rule, first), second_part(sequel, first.change, second))
+    parts = tuple(_parts(rule, first, second)) if traced else ()
     context = _context(rule, shown, now, told, missing=(*first.missing, *missing), parts=parts)
     return msgspec.structs.replace(context, event=f"{context.event}, then {name}")
 
 
-def over_context(rule: Rule, sequel: Sequel, first: First, now: Instant) -> Context:
+def over_context(rule: Rule, sequel: Sequel, first: First, now: Instant, *, traced: bool = True) -> Context:
     """What is told when the time is over and the second has not come."""
     span = duration_text(timedelta(seconds=sequel.within))
-    parts = (*_first_parts(rule, first), second_part(sequel, first.change, None))
+    parts = tuple(_parts(rule, first, None)) if traced else ()
     context = _context(rule, first.change, now, [first.condition], missing=first.missing, parts=parts)
     return msgspec.structs.replace(
         context, event=f"{context.event}, no {' or '.join(sequel.events)} within {span}"
@@ -154,9 +160,11 @@ def _context(
     )
 
 
-def _first_parts(rule: Rule, first: First) -> tuple[Part, ...]:
-    """The rule's own conditions, as of the first event."""
-    return parts_of(rule, first.change, Instant(first.change.received, 0.0))
+def _parts(rule: Rule, first: First, second: Change | None) -> Iterator[Part]:
+    """The rule's own conditions, as of the first event, and what became of the second."""
+    yield from parts_of(rule, first.change, Instant(first.change.received, 0.0))
+    if rule.sequel is not None:
+        yield second_part(rule.sequel, first.change, second)
 
 
 def sequel_asks(sequel: Sequel) -> str:
