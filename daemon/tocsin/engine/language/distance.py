@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple, TypeAlias
 
-from tocsin.engine.language.comparisons import Comparison, Joined, Normal, Stated, normal
-from tocsin.engine.language.evaluate import evaluator
-from tocsin.engine.language.functions import function_of, is_computed, unit_of_node
-from tocsin.engine.language.tree import Call, Compare, Constant, Listing, Member, Node, constant_text
+from tocsin.engine.language.ast import Call, Compare, Constant, Listing, Member, Node, constant_text
+from tocsin.engine.language.bounds import Comparison, Joined, Normal, Stated, normal
+from tocsin.engine.language.describe import is_computed, unit_of_node
+from tocsin.engine.language.evaluator import evaluator
+from tocsin.engine.language.functions import function_of
 from tocsin.engine.language.values import value_text
 from tocsin.engine.model import Distance
 from tocsin.events import EXACT, Change, Derived, readable_text, rounded_text
