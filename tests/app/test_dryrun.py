@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 from support.outboxes import delivery
 from tocsin.app.dryrun import copied_state
-from tocsin.store import DATABASE, Store
 from tocsin.store.model import Attempt, Batch
+from tocsin.store.store import DATABASE, Store
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -13,7 +13,7 @@ from tocsin.app.components import Components
 from tocsin.app.housekeeping import keep_house
 from tocsin.clock import ManualClock
 from tocsin.config.load import load_settings
-from tocsin.store import Database, inline
+from tocsin.store.database import Database, inline
 from tocsin.store.errors import StoreUnavailable
 from tocsin.store.model import Batch
 from tocsin.store.retention import CHUNK

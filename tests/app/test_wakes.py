@@ -9,7 +9,7 @@ from support.stored import T0, alert, delivery
 from tocsin.app.components import Components
 from tocsin.clock import ManualClock
 from tocsin.config.load import load_settings
-from tocsin.store import Database, inline
+from tocsin.store.database import Database, inline
 from tocsin.store.model import Batch, Loaded
 
 CONFIG = "channels: {desk: 'json://127.0.0.1/', phone: {urls: ['json://127.0.0.1/', 'json://127.0.0.1/2']}}\n"

@@ -6,7 +6,7 @@ from click.testing import CliRunner
 from support.stored import alert, commit, opened, order
 from tocsin.cli import cli
 from tocsin.events import Key
-from tocsin.store import DATABASE
+from tocsin.store.store import DATABASE
 
 MAIN, SPARE = "9020b4e5-dade-46da-9469-7a58fa25fd56", "9020ffff-0000-46da-9469-7a58fa25fd56"
 

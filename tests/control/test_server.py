@@ -16,7 +16,8 @@ from support.stored import commit, opened, order
 from tocsin.config.settings import UnknownRule
 from tocsin.control.server import make_app, near, serve_control
 from tocsin.events import Key
-from tocsin.store import DATABASE, Reader
+from tocsin.store.reader import Reader
+from tocsin.store.store import DATABASE
 
 pytestmark = pytest.mark.real
 

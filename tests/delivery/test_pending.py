@@ -9,7 +9,7 @@ import trio
 
 from support.daemon_parts import Lines
 from support.outboxes import START, MemoryOutbox, TrioClock, delivery, handed_id
-from tocsin.delivery.emergency import SteadfastOutbox
+from tocsin.delivery.outbox import DurableOutbox
 from tocsin.delivery.pending import Pending, as_delivery
 from tocsin.store.journal import Journal
 from tocsin.store.model import Attempt, Batch
@@ -45,7 +45,7 @@ class Run:
     def __init__(self, store, nursery, *, rows=1000):
         self.store, self.disk = store, Disk(store)
         self.journal = Journal(self.disk, TrioClock(), Lines())
-        self.outbox = SteadfastOutbox(store, self.journal, lambda _channels: None)
+        self.outbox = DurableOutbox(store, self.journal, lambda _channels: None, Lines())
         left = [row for row in store.rows.values() if row.status == "pending"]
         self.outbox.restore(left[:rows], more=len(left) > rows)
         self.scope = trio.CancelScope()
@@ -91,7 +91,9 @@ class Run:
             # The order of what isn't all known is the store's; of what is, that of coming in.
             found["due", target] = sorted(each.id for each in await of.due(*target, LATER, 1000))
             found["next", target] = await of.next_due(*target)
-            found["unhanded", target] = sorted(each.id for each in await of.unhanded(*target, None, 1000))
+            found["not_escalated", target] = sorted(
+                each.id for each in await of.not_escalated(*target, None, 1000)
+            )
             for alert in ALERTS:
                 found[alert, target] = await of.waiting(alert, *target)
         return found

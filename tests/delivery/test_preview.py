@@ -7,8 +7,7 @@ import pytest
 
 from support.outboxes import START, context
 from tocsin.alerts.wording import Style
-from tocsin.delivery.preview import preview
-from tocsin.delivery.templates import in_place
+from tocsin.delivery.templates import in_place, preview
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,8 @@ import trio
 
 from support import endless
 from support.receivers import SLACK, TELEGRAM, Drop, Hang, Reply, slack_text, telegram_text
-from tocsin.delivery.apprise_sender import make_sender
+from tocsin.delivery.apprise_sender import make_sender, validate_url
 from tocsin.delivery.model import Message
-from tocsin.delivery.services import validate_url
 from tocsin.secrets import Masker, Secret
 
 pytestmark = pytest.mark.real

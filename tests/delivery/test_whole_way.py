@@ -8,10 +8,11 @@ from support.receivers import SLACK, TELEGRAM, Reply, slack_text, telegram_text
 from tocsin.alerts.wording import Style
 from tocsin.clock import SystemClock
 from tocsin.delivery.apprise_sender import make_sender
+from tocsin.delivery.channel import Channel, run_channel
 from tocsin.delivery.model import ChannelSettings
-from tocsin.delivery.outbox import Channel, Wake, run_channel
+from tocsin.delivery.timing import Wake
 from tocsin.secrets import Secret
-from tocsin.store import Database
+from tocsin.store.database import Database
 from tocsin.store.model import Batch
 
 pytestmark = pytest.mark.real

@@ -5,7 +5,7 @@ import trio
 
 from support.damaged import prepare, started
 from support.receivers import HttpReceiver
-from tocsin.store import DATABASE
+from tocsin.store.store import DATABASE
 
 pytestmark = pytest.mark.real
 

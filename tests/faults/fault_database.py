@@ -11,7 +11,7 @@ import trio
 
 from support.daemon import Folder
 from support.disk import KINDS, RULES, Phone, Trade, begin, heard, why_no_shim, with_shim
-from tocsin.delivery.emergency import NOTE
+from tocsin.delivery.outbox import NOTE
 from tocsin.simulator import Exchange
 
 pytestmark = pytest.mark.real

@@ -5,7 +5,7 @@ import pytest
 from support.outboxes import context
 from support.stored import T0
 from tocsin.alerts.decide import Routing
-from tocsin.alerts.held import HeldAlert, to_record
+from tocsin.alerts.muted import MutedNotification, to_record
 from tocsin.alerts.wording import Style
 from tocsin.engine.engine import Engine
 from tocsin.entities import Entities
@@ -17,7 +17,7 @@ from tocsin.store.model import HeldRow, InstanceRow, Silence
 
 def held(alert, **changes):
     record = to_record(
-        HeldAlert(
+        MutedNotification(
             alert=alert,
             rule="red",
             context=context(),

@@ -9,8 +9,8 @@ from msgspec import UNSET
 
 from support.stored import T0, alert, at, commit, delivery, due_ids, opened, order
 from tocsin.events import Account, Balance, Instant, Key, Position, Venue, number, number_text
-from tocsin.store import DATABASE
 from tocsin.store.model import Batch, InstanceRow, SampleRow, SamplesGone
+from tocsin.store.store import DATABASE
 
 
 @pytest.fixture

@@ -13,12 +13,13 @@ from sqlite_utils import Database
 
 from support.stored import T0, alert, at, attempt, commit, delivery, due_ids, opened, order
 from tocsin.events import Instant
-from tocsin.store import DATABASE, StoreUnavailable, opening
-from tocsin.store.errors import Damaged
+from tocsin.store import opening
+from tocsin.store.errors import Damaged, StoreUnavailable
 from tocsin.store.last_run import STATE, TAKEN, Facts, LastRun, lacking, read
 from tocsin.store.model import AFTER_A_LOSS, HeldRow, InstanceRow
 from tocsin.store.reader import Reader, taken
 from tocsin.store.salvage import carry_over
+from tocsin.store.store import DATABASE
 
 PAGE = 4096
 COUNT = 300

@@ -9,9 +9,10 @@ import trio
 
 from support.stored import T0, alert, at, attempt, commit, delivery, order
 from tocsin.events import Instant
-from tocsin.store import Database, Pruned, Retention, StateInUse, StoreUnavailable, in_thread, inline
+from tocsin.store.database import Database, in_thread, inline
+from tocsin.store.errors import StateInUse, StoreUnavailable
 from tocsin.store.model import Batch, InstanceRow
-from tocsin.store.retention import CHUNK
+from tocsin.store.retention import CHUNK, Pruned, Retention
 
 
 @pytest.fixture(params=[in_thread, lambda: inline], ids=["thread", "inline"])

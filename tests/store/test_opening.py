@@ -13,9 +13,10 @@ from sqlite_utils import Database
 from support.stored import T0, at, commit, opened, order
 from tocsin.entities import Entities
 from tocsin.events import Instant, from_iso
-from tocsin.store import DATABASE, SchemaRefused, StateInUse, Store, StoreUnavailable
 from tocsin.store.directory import RESERVE_SIZE
+from tocsin.store.errors import SchemaRefused, StateInUse, StoreUnavailable
 from tocsin.store.migrations import all_steps, migrate, migrate_to
+from tocsin.store.store import DATABASE, Store
 
 pytestmark = pytest.mark.real
 
@@ -24,7 +25,7 @@ HOLDER = """
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from tocsin.store import Store
+from tocsin.store.store import Store
 store = Store.open(Path(sys.argv[1]), now=datetime.now(UTC))
 print("open", flush=True)
 sys.stdin.read()

@@ -58,7 +58,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-@pytest.mark.parametrize("asked", ["due", "next_due", "waiting", "unhanded"])
+@pytest.mark.parametrize("asked", ["due", "next_due", "waiting", "not_escalated"])
 def test_one_row_that_can_t_be_read_is_set_aside_and_the_rest_goes_on(store, damage, asked):
     put(store, delivery("before", severity="critical"))
     put(
@@ -73,8 +73,8 @@ def test_one_row_that_can_t_be_read_is_set_aside_and_the_rest_goes_on(store, dam
     elif asked == "waiting":
         assert store.waiting("a1", "desk", 0)
         store.waiting("a2", "desk", 0)
-    elif asked == "unhanded":
-        store.unhanded("desk", 0, None, 10)
+    elif asked == "not_escalated":
+        store.not_escalated("desk", 0, None, 10)
     store.due("desk", 0, at(1), 10)  # a head that can't be read gives its place to the next
     store.record([attempt(id_) for id_ in due_ids(store, at(1)) if id_ == "before"])
     store.next_due("desk", 0)
@@ -89,7 +89,7 @@ def test_what_was_sent_and_can_t_be_read_any_more_is_left_alone(store):
     put(store, delivery("d1"))
     store.record([attempt("d1")])
     store._db.execute("UPDATE deliveries SET context = 'x' WHERE id = 'd1'")
-    assert store.told("a1", "desk") == []
+    assert store.history("a1", "desk") == []
     assert store.take_troubles() == []
     assert store._db.execute("SELECT status FROM deliveries").fetchone() == ("sent",)
 

@@ -8,9 +8,10 @@ from sqlite_utils import Database
 
 from support.stored import T0, alert, at, attempt, commit, delivery, opened, order
 from tocsin.events import Key, Venue, number
-from tocsin.store import DATABASE, Reader, SchemaRefused, StoreUnavailable
+from tocsin.store.errors import SchemaRefused, StoreUnavailable
 from tocsin.store.migrations import migrate
-from tocsin.store.reader import taken
+from tocsin.store.reader import Reader, taken
+from tocsin.store.store import DATABASE
 
 
 @pytest.fixture

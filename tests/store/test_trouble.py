@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from support.stored import T0, alert, attempt, commit, delivery, due_ids, opened, order
-from tocsin.store import StoreUnavailable
+from tocsin.store.errors import StoreUnavailable
 
 pytestmark = pytest.mark.real
 

@@ -9,9 +9,9 @@ import pytest
 
 from support.stored import T0, alert, commit, delivery, opened, order
 from tocsin.events import Instant
-from tocsin.store import DATABASE
 from tocsin.store.model import HeldRow, InstanceRow, SampleRow, Silence, UnreadableRow
 from tocsin.store.set_aside import FILE
+from tocsin.store.store import DATABASE
 
 BROKEN = {
     "text that is none": "CAST(x'ff' AS TEXT)",

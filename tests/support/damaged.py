@@ -17,8 +17,8 @@ from support.outboxes import context
 from support.receivers import HttpReceiver
 from support.stored import alert, commit, order
 from tocsin.events import from_iso
-from tocsin.store import DATABASE, Store
 from tocsin.store.model import Attempt, NewDelivery
+from tocsin.store.store import DATABASE, Store
 
 UNSENT_EVERY, PAGE = 50, 4096
 KINDS = ("bytes", "bytes", "pages", "pages", "cut", "beginning", "no log", "no database", "empty")

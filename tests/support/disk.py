@@ -15,7 +15,7 @@ import trio
 from support.daemon import Daemon, Folder
 from support.mission import connected
 from support.receivers import HttpReceiver
-from tocsin.delivery.emergency import NOTE
+from tocsin.delivery.outbox import NOTE
 from tocsin.simulator import Exchange, topone
 
 RULES = [{"id": "order-canceled", "watch": "order.canceled"}]

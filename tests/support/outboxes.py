@@ -115,7 +115,7 @@ class MemoryOutbox:
         await self._reach()
         return [row for row in self._pending(channel, target) if row.alert == alert]
 
-    async def unhanded(self, channel: str, target: int, after: str | None, limit: int) -> list[Delivery]:
+    async def not_escalated(self, channel: str, target: int, after: str | None, limit: int) -> list[Delivery]:
         await self._reach()
         order = list(self.rows)
         late = set(order if after is None else order[order.index(after) + 1 :])
@@ -125,7 +125,7 @@ class MemoryOutbox:
             if row.id in late and row.severity == "critical" and row.handed_to is None
         ][:limit]
 
-    async def told(self, alert: str, channel: str) -> list[Delivery]:
+    async def history(self, alert: str, channel: str) -> list[Delivery]:
         await self._reach()
         return [row for row in self.rows.values() if (row.alert, row.channel) == (alert, channel)]
 

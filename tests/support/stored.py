@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from tocsin.events import Change, Key, Order, number
-from tocsin.store import Store
 from tocsin.store.model import AlertRow, Attempt, Batch, NewDelivery
+from tocsin.store.store import Store
 
 T0 = datetime(2026, 3, 1, 10, 0, tzinfo=UTC)
 

@@ -16,14 +16,13 @@ from tocsin.app.dryrun import DrySender
 from tocsin.clock import Clock
 from tocsin.config.settings import Settings, VenueConfig
 from tocsin.delivery.apprise_sender import make_sender
-from tocsin.delivery.channel import Wakes
-from tocsin.delivery.emergency import SteadfastOutbox
+from tocsin.delivery.channel import CHAT, Channel, run_channel
+from tocsin.delivery.channel_state import Notes, Outages
 from tocsin.delivery.model import ChannelSettings
-from tocsin.delivery.notes import Notes
-from tocsin.delivery.outages import Outages
-from tocsin.delivery.outbox import CHAT, Channel, run_channel
+from tocsin.delivery.outbox import DurableOutbox
 from tocsin.delivery.services import is_terse, takes_whole_ids
 from tocsin.delivery.templates import Templates
+from tocsin.delivery.timing import Wakes
 from tocsin.engine.engine import Engine
 from tocsin.engine.rule_migration import became
 from tocsin.entities import Entities
@@ -93,7 +92,7 @@ class Components:
     turn: TurnProcessor = field(init=False)
     pipeline: Pipeline = field(init=False)
     wakes: Wakes = field(init=False)
-    outbox: SteadfastOutbox = field(init=False)
+    outbox: DurableOutbox = field(init=False)
     credentials: CredentialStore = field(init=False)
     notes: Notes = field(init=False)
     journal: Journal = field(init=False)
@@ -108,7 +107,7 @@ class Components:
         self.turn = TurnProcessor(self.entities, self.engine, make_options(self.settings), new_id)
         self.wakes = Wakes()
         self.journal = Journal(self.database, self.clock, self.log)
-        self.outbox = SteadfastOutbox(self.database, self.journal, self.wakes.ring)
+        self.outbox = DurableOutbox(self.database, self.journal, self.wakes.ring, self.log)
         self.outbox.restore(self.loaded.pending, more=self.loaded.more_pending)
         self.pipeline = Pipeline(
             inbox=self.inbox,

@@ -30,7 +30,7 @@ from tocsin.clock import Clock
 from tocsin.config.settings import Settings
 from tocsin.control.client import SOCKET
 from tocsin.control.server import make_app, serve_control
-from tocsin.delivery.preview import preview
+from tocsin.delivery.templates import preview
 from tocsin.errors import ConfigError, gathered
 from tocsin.events import Key, Occurrence
 from tocsin.events.vocabulary import OURSELVES

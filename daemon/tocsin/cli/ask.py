@@ -134,8 +134,7 @@ def _previewed(deliveries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     import trio
 
     from tocsin.alerts.wording import Style
-    from tocsin.delivery.preview import preview
-    from tocsin.delivery.templates import in_place
+    from tocsin.delivery.templates import in_place, preview
 
     trio.run(partial(preview, deliveries, lambda _channel, _target: Style(), datetime.now(UTC), in_place))
     return deliveries

@@ -20,7 +20,7 @@ from tocsin.config.rule_files import read_rules
 from tocsin.config.search import default_state_dir, given_state_dir
 from tocsin.config.settings import Common, Settings, VenueConfig, by_severity
 from tocsin.config.venues import read_venues
-from tocsin.delivery.services import validate_url as apprise_validates
+from tocsin.delivery.apprise_sender import validate_url as apprise_validates
 from tocsin.delivery.template_check import check_template
 from tocsin.document import Entry, Mapping, Node, Scalar, Sequence
 from tocsin.engine.compile import Environment, compile_rules

@@ -1,16 +1,187 @@
 """Sending one URL's messages by Apprise, in a thread of the sender's own, and saying what the service answered."""
 
 import importlib
+import logging
+import re
 from typing import Any
+from urllib.parse import unquote
 
 import trio
 from msgspec import structs
 
-from tocsin.delivery.conversation import Conversation
+from tocsin.alerts.plain import flat
 from tocsin.delivery.model import Message, Outcome
-from tocsin.delivery.services import carry_delivery_id, fit, load, masker_for, quiet_apprise, service_of
-from tocsin.delivery.verdict import verdict
+from tocsin.delivery.service_responses import classify
+from tocsin.delivery.services import WITH_HEADERS, schema_of, service_of
+from tocsin.delivery.transport_monitor import TransportMonitor
+from tocsin.events.vocabulary import nearest
 from tocsin.secrets import Masker, Secret
+
+# Per read, where the URL doesn't say. Mail servers keep strangers waiting on purpose before they greet.
+_CONNECT_TIMEOUT, _MAIL_TIMEOUT, _READ_TIMEOUT = 4.0, 12.0, 15.0
+# Options of Apprise's URLs that would work against us, and what to do instead.
+_REFUSED = {
+    "format": "messages are plain text, so that nothing in them is taken for markup; remove format=",
+    "optional": "a failure would be reported as success; remove optional=",
+    "retry": "retrying is done here, without end and across restarts; remove retry=",
+    "wait": "retrying is done here, without end and across restarts; remove wait=",
+    "redirect": "a redirected message is lost and reported as sent; remove redirect= and give the final address",
+    "emojis": "words between colons in a venue's text would become pictures; remove emojis=",
+}
+_HARMLESS = {"format": ("text",), "optional": ("no",), "redirect": ("no",), "emojis": ("no",)}
+DELIVERY_HEADER = "X-Tocsin-Delivery"
+
+
+def quiet_apprise() -> None:
+    """Apprise's and urllib3's debug logs print whole URLs with their tokens: they are not let to, whatever is configured."""
+    for name in ("apprise", "urllib3"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # What Apprise warns of is in the outcome, masked; its own lines name people's addresses.
+    logging.getLogger("apprise").propagate = False
+
+
+def load(url: Secret) -> Any:
+    """The Apprise plugin for `url`. ValueError, fit to be shown, where there is none. Blocks; imports Apprise."""
+    problem = _surface_problem(url.reveal())
+    if problem is not None:
+        raise ValueError(problem)
+    quiet_apprise()
+    apprise = importlib.import_module("apprise")
+    schema = schema_of(url)
+    schemas = sorted(apprise.NotificationManager().schemas())
+    if schema not in schemas:
+        close = nearest(schema, schemas)
+        raise ValueError(
+            f"{schema}:// is no service that Apprise knows" + (f"; did you mean {close}://?" if close else "")
+        )
+    asset = apprise.AppriseAsset(
+        app_id="Tocsin", app_desc="Tocsin", app_url="", image_url_mask="", image_url_logo="", async_mode=False,
+        service_timeout=0, http_redirects=False, interpret_emojis=False,
+    )  # fmt: skip
+    try:
+        plugin = apprise.Apprise.instantiate(url.reveal(), asset=asset, suppress_exceptions=False)
+    except (apprise.exception.AppriseException, TypeError) as error:
+        raise ValueError(f"{schema}:// doesn't take this: {_unvalued(str(error), url)}") from None
+    if plugin is None:
+        raise ValueError(_incomplete(apprise, schema))
+    _settle(plugin, schema)
+    return plugin
+
+
+def validate_url(url: Secret | str) -> str | None:
+    """What is wrong with a channel's URL, without any secret of it; None when a message can be sent there.
+
+    Sends nothing. Blocks, and imports Apprise.
+    """
+    try:
+        load(url if isinstance(url, Secret) else Secret(url))
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def masker_for(plugin: Any, url: Secret) -> Masker:
+    """Masks what of the URL the plugin itself holds for secret: whatever its display form leaves out."""
+    masker = Masker()
+    shown = set(_words(plugin.url(privacy=True)))
+    for word in _words(plugin.url()):
+        if word not in shown:
+            masker.add(word)
+    for text in (url.reveal(), plugin.password, *(getattr(plugin, "headers", None) or {}).values()):
+        if isinstance(text, str):
+            masker.add(text)
+    return masker
+
+
+def carry_delivery_id(plugin: Any, delivery_id: str) -> None:
+    """Put the delivery's id into a header, where the service has headers: a receiver can tell a repetition by it."""
+    if plugin.schema in WITH_HEADERS and isinstance(getattr(plugin, "headers", None), dict):
+        plugin.headers[DELIVERY_HEADER] = delivery_id
+
+
+def fit(
+    message: Message, *, title_limit: int, body_limit: int, title_in_body: bool, longest: int | None = None
+) -> tuple[str, str]:
+    """Title and body cut to what the service takes, saying so. Never an empty body, which Apprise would refuse.
+
+    `longest`: bytes of UTF-8 that it takes of the body.
+    """
+    room = body_limit
+    if title_limit <= 0 or title_in_body:
+        title = cut(message.title, min(title_limit or body_limit, body_limit // 2))
+        room = body_limit - _length(title) - 2
+    else:
+        title = cut(message.title, title_limit)
+    body = message.body if message.body.strip() else message.title
+    body = cut(body or "(no text)", max(room, 1))
+    while longest is not None and (over := len(body.encode(errors="replace")) - longest) > 0:
+        body = cut(message.body or message.title, max(_length(body) - max(over // 3, 1), 1))
+    return title, body
+
+
+def cut(text: str, limit: int) -> str:
+    """`text` in at most `limit` UTF-16 units (as Telegram counts, and never fewer than characters)."""
+    if _length(text) <= limit:
+        return text
+    mark = f" … (cut, {len(text)} characters in all)"
+    if len(mark) * 2 > limit:
+        mark = "…"
+    units = text.encode("utf-16-le", "replace")[: 2 * max(limit - len(mark), 0)]
+    return units.decode("utf-16-le", "ignore") + mark[:limit]
+
+
+def _length(text: str) -> int:
+    return len(text.encode("utf-16-le", "replace")) // 2
+
+
+def _surface_problem(url: str) -> str | None:
+    """What can be said of a URL without Apprise."""
+    schema, separator, rest = url.partition("://")
+    if not separator or not re.fullmatch(r"[A-Za-z][A-Za-z0-9.+-]*", schema):
+        return "not an Apprise URL; write it like slack://…, tgram://… or mailto://…"
+    if not rest:
+        return f"{schema}:// says the service, but not where to"
+    for pair in re.split("[?&]", rest)[1:]:
+        key, _, value = pair.partition("=")
+        name = unquote(key).strip().lower()
+        if name in _REFUSED and unquote(value).lower() not in _HARMLESS.get(name, ()):
+            return _REFUSED[name]
+    return None
+
+
+def _incomplete(apprise: Any, schema: str) -> str:
+    plugin = apprise.NotificationManager()[schema]
+    if not plugin.enabled:
+        needed = plugin.requirements.get("packages_required") or []
+        needed = [needed] if isinstance(needed, str) else needed
+        return f"{schema}:// needs a package that isn't installed: {', '.join(map(str, needed)) or 'see Apprise'}"
+    page = f"; see {plugin.setup_url}" if plugin.setup_url else ""
+    return (
+        f"{schema}:// URL without all the parts that {plugin.service_name} needs, or with a wrong one{page}"
+    )
+
+
+def _unvalued(text: str, url: Secret) -> str:
+    """Apprise's complaint without the value that it complains of, which may be a secret."""
+    masker = Masker()
+    for word in _words(url.reveal().partition("://")[2]):
+        masker.add(word)
+    return flat(masker.mask(re.sub(r"\s*\([^()]*\)", "", text)), 200)
+
+
+def _settle(plugin: Any, schema: str) -> None:
+    plugin.request_rate_per_sec = 0  # its throttle sleeps in the thread; the pace is kept outside
+    plugin.optional, plugin.retry = False, 0
+    own = vars(plugin)
+    if "socket_connect_timeout" not in own:
+        plugin.socket_connect_timeout = _MAIL_TIMEOUT if schema.startswith("mailto") else _CONNECT_TIMEOUT
+    if "socket_read_timeout" not in own:
+        plugin.socket_read_timeout = _READ_TIMEOUT
+
+
+def _words(url: str) -> list[str]:
+    return re.findall(r"[^/:@?&=,;\s]{4,}", unquote(url))
+
 
 DEADLINE = 30.0  # seconds a send may take in all; each single read has a shorter time-out of its own
 _KEPT = 1000  # deliveries of which it is remembered who has them
@@ -48,8 +219,8 @@ class AppriseSender:
 
     async def send(self, message: Message) -> Outcome:
         """Send, within the deadline. What the outside does is in the outcome; only bugs of ours are raised."""
-        schema = self._url.reveal().partition("://")[0].lower()
-        conversation = Conversation(
+        schema = schema_of(self._url)
+        monitor = TransportMonitor(
             self._partly.setdefault(message.delivery_id, set()),
             service_of(schema).means,
             self._moved if schema == "tgram" else None,
@@ -57,12 +228,12 @@ class AppriseSender:
         try:
             with trio.fail_after(self._deadline):
                 return await trio.to_thread.run_sync(
-                    self._send, message, conversation, abandon_on_cancel=True, limiter=self._limiter
+                    self._send, message, monitor, abandon_on_cancel=True, limiter=self._limiter
                 )
         except trio.TooSlowError:
             return Outcome(sent=False, answer=f"{self.name}: no answer within {self._deadline:g} s")
         finally:
-            conversation.cut_off()
+            monitor.cut_off()
 
     def _load(self) -> str:
         """Why there is nothing to send with, if that is so."""
@@ -73,7 +244,7 @@ class AppriseSender:
                 return str(error)
         return ""
 
-    def _send(self, message: Message, conversation: Conversation) -> Outcome:
+    def _send(self, message: Message, monitor: TransportMonitor) -> Outcome:
         if problem := self._load():
             return Outcome(sent=False, answer=f"{self.name}: {problem}", permanent=True)
         plugin = self._plugin
@@ -86,9 +257,9 @@ class AppriseSender:
         if plugin.overflow_mode != "split":
             # A URL can name several people. Apprise's plugins ask these two before and after each: when one refused and
             # the message is tried again, those that have it aren't told twice.
-            plugin.is_delivered = conversation.has_reached
-            plugin.mark_delivered = conversation.reaches
-        with conversation.listening():
+            plugin.is_delivered = monitor.has_reached
+            plugin.mark_delivered = monitor.reaches
+        with monitor.listening():
             result = bell.notify(
                 body=body,
                 title=title,
@@ -97,14 +268,14 @@ class AppriseSender:
             )
         logged = [entry.message for entry in result.logs()]
         self._forget(message.delivery_id, accepted=bool(result))
-        outcome = verdict(
+        outcome = classify(
             str(plugin.service_name),
             sent=bool(result),
-            heard=conversation.answers,
+            heard=monitor.answers,
             logged=logged,
-            reached=conversation.reached,
+            reached=monitor.reached,
         )
-        moved = conversation.learnt
+        moved = monitor.learnt
         told = "".join(f" (the chat has a new id, put it into the URL: {new})" for new in moved.values())
         return structs.replace(
             outcome,

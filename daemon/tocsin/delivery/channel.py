@@ -1,78 +1,41 @@
-"""What a channel's task is given: its settings, the outbox it empties, the bell that wakes it."""
+"""One task for each URL of each channel: sends what is due there, in order, until it is told or dead.
 
-from collections.abc import Iterable, Sequence
+The outbox itself is in the store; what is remembered here can all be lost.
+"""
+
+import random
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Protocol
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
 
+import structlog
 import trio
 
 from tocsin.alerts.wording import Style
-from tocsin.delivery.model import ChannelSettings
-from tocsin.store.model import Attempt, Delivery
-
-
-class Outbox(Protocol):
-    """What is needed of the store. Every method raises StoreUnavailable when it can't."""
-
-    async def due(self, channel: str, target: int, now: datetime, limit: int) -> Sequence[Delivery]:
-        """What is to be sent, oldest first: of each alert only the first that waits."""
-        ...
-
-    async def next_due(self, channel: str, target: int) -> datetime | None:
-        """When `due` will have something."""
-        ...
-
-    async def waiting(self, alert: str, channel: str, target: int) -> Sequence[Delivery]:
-        """All that waits for an alert, in order."""
-        ...
-
-    async def unhanded(self, channel: str, target: int, after: str | None, limit: int) -> Sequence[Delivery]:
-        """What is critical, waits and is handed to no other channel yet, oldest first, whenever due.
-
-        `after`: only what comes after the delivery of that id. Empty: there is no more.
-        """
-        ...
-
-    async def told(self, alert: str, channel: str) -> Sequence[Delivery]:
-        """All that a channel was ever to tell of an alert, whatever became of it."""
-        ...
-
-    async def record(self, attempts: Sequence[Attempt]) -> object:
-        """In one transaction; one that waits no more is passed over."""
-        ...
-
-
-class Wake:
-    """Rung when something new is in the outbox. A ring is never missed: whoever waits says which one it saw last."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._event = trio.Event()
-
-    def ring(self) -> None:
-        self.count += 1
-        self._event.set()
-        self._event = trio.Event()
-
-    async def after(self, count: int) -> None:
-        while self.count == count:
-            await self._event.wait()
-
-
-class Wakes:
-    """One for each channel, which all its URLs hear."""
-
-    def __init__(self) -> None:
-        self._of: dict[str, Wake] = {}
-
-    def of(self, channel: str) -> Wake:
-        return self._of.setdefault(channel, Wake())
-
-    def ring(self, channels: Iterable[str] | None = None) -> None:
-        """There is something new for these channels; None: it may be for any."""
-        for channel in tuple(self._of) if channels is None else channels:
-            self.of(channel).ring()
+from tocsin.clock import Clock
+from tocsin.delivery.channel_state import Failures, Notes, Outages
+from tocsin.delivery.coalesce import (
+    CRITICAL_WITHIN,
+    PERMANENT_RETRY,
+    Coalesced,
+    Fallback,
+    backoff,
+    bare_message,
+    coalesce,
+    draft,
+    is_expired,
+    life_left,
+    tells_of_failure,
+)
+from tocsin.delivery.model import ChannelSettings, Message, Outcome, Sender
+from tocsin.delivery.outbox import Outbox
+from tocsin.delivery.services import rate_limiter_for
+from tocsin.delivery.templates import Render, in_place
+from tocsin.delivery.timing import RunClock, Wake, finishing
+from tocsin.events import Daemon, Occurrence
+from tocsin.store.model import Attempt, Delivery, NewDelivery
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,3 +47,336 @@ class Channel:
     settings: ChannelSettings
     style: Style
     fallback: tuple[str, int] | None = None
+
+
+SEND_DEADLINE = 45.0  # seconds; senders have a deadline of their own, this is for one that breaks its promise
+_GRACE = 4.0  # seconds that a message on its way may take to arrive and be recorded when the daemon stops
+_LONGEST_REST = 60.0  # seconds; a wake-up that was missed delays no longer
+_BATCH = 50
+CHAT = "telegram_chat "  # the beginning of a note's key; a chat's former id follows
+
+
+async def run_channel(
+    channel: Channel,
+    *,
+    sender: Sender,
+    outbox: Outbox,
+    clock: Clock,
+    tell: Callable[[Occurrence], Awaitable[None]],
+    wake: Wake,
+    outages: Outages | None = None,
+    note: Callable[[str, str], None] = lambda _key, _value: None,
+    render: Render = in_place,
+    jitter: Callable[[], float] = random.random,
+    log: Any = None,
+) -> None:
+    """Delivers for ever. Ends only by cancellation (a message on its way gets 4 s) or a bug.
+
+    `tell` takes `daemon.delivery_failed`, whose subject is the channel that it must not be told on, and
+    `daemon.delivery_recovered`. `wake` is rung by whoever commits deliveries, after the commit. `outages` are those of all
+    channels, `note` keeps present ids of chats under `CHAT` and their former ones, `render` makes messages. `jitter` gives
+    0.0 to 1.0; `log` is a structlog logger.
+    """
+    task = _ChannelTask(
+        channel,
+        sender=sender,
+        outbox=outbox,
+        clock=clock,
+        tell=tell,
+        wake=wake,
+        outages=Outages(Notes({})) if outages is None else outages,
+        note=note,
+        render=render,
+        jitter=jitter,
+        log=structlog.get_logger() if log is None else log,
+    )
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(task.failures.mind)
+        if channel.fallback is not None:
+            nursery.start_soon(task.mind_critical)
+        await task.deliver()
+
+
+class _ChannelTask:
+    def __init__(
+        self,
+        channel: Channel,
+        *,
+        sender: Sender,
+        outbox: Outbox,
+        clock: Clock,
+        tell: Callable[[Occurrence], Awaitable[None]],
+        wake: Wake,
+        outages: Outages,
+        note: Callable[[str, str], None],
+        render: Render,
+        jitter: Callable[[], float],
+        log: Any,
+    ) -> None:
+        self._channel, self._sender = channel, sender
+        self._tell, self._wake, self._note, self._jitter = tell, wake, note, jitter
+        self._render = render
+        self._time = RunClock(clock)
+        self._began = self._time.steady()
+        self._limiter = rate_limiter_for(
+            channel.settings.urls[channel.target].reveal(), channel.settings.rate
+        )
+        self._failures = 0  # in a row
+        self._refused: dict[str, None] = {}  # alerts whose message was refused at its own time
+        self._again: dict[str, None] = {}  # of these: another was taken since, so they are tried once more
+        # Steady: after a failure the service gets its rest, whatever else is due.
+        self._held_until = float("-inf")
+        self.failures = Failures(channel.name, channel.target, outages, self._time, self._say)
+        self._fallback = Fallback(channel.fallback)
+        self._recording = trio.Lock()
+        self._log = log.bind(channel=channel.name, target=channel.target)
+        self._outbox, self._of = outbox, (channel.name, channel.target)
+
+    # ------------------------------------------------------------------------------------------------------ delivering
+
+    async def deliver(self) -> None:
+        while True:
+            seen = self._wake.count
+            due = await self._outbox.due(*self._of, self._time.wall(), _BATCH)
+            if not due and not self._again:
+                await self._rest(seen, await self._outbox.next_due(*self._of))
+                continue
+            now = self._time.now()
+            delay = max(self._held_until - now.steady, self._limiter.wait(now))
+            if delay > 0:
+                await trio.sleep(delay)
+                continue
+            if self._again:
+                alert = next(iter(self._again))
+                del self._again[alert]
+                await finishing(partial(self._deliver_alert, alert, again=True), _GRACE)
+                continue
+            # While it fails, each that waits gets its turn: one message that the service chokes on blocks no other.
+            chosen = min(due, key=lambda delivery: delivery.attempts) if self._failures else due[0]
+            await finishing(partial(self._deliver_alert, chosen.alert), _GRACE)
+
+    async def _deliver_alert(self, alert: str, *, again: bool = False) -> None:
+        """`again`: before its time, as the service refuses no longer what it refused."""
+        self._refused.pop(alert, None)
+        waiting = await self._outbox.waiting(alert, *self._of)
+        if not waiting:
+            return
+        coalesced = coalesce(waiting, self._time.age, self._channel.style)
+        if is_expired(coalesced, self._time.age) and coalesced.attempts > 0:
+            await self._bury(coalesced, coalesced.carrier.error or "not delivered in time")
+            return
+        begun = self._time.steady()
+        made = await self._made(coalesced)
+        outcome = await self._send(coalesced, made)
+        self._limiter = self._limiter.after(self._time.now())
+        await self._tell_moved(outcome)
+        if outcome.sent:
+            await self._sent(coalesced, outcome, made)
+        elif is_expired(coalesced, self._time.age):
+            await self._bury(coalesced, outcome.answer)
+        else:
+            await self._failed(coalesced, outcome, begun)
+            if outcome.permanent and not again:
+                self._refused[alert] = None
+
+    async def _made(self, coalesced: Coalesced) -> Message:
+        # Whatever it is, the others on this channel don't wait for it.
+        try:
+            drafted = draft(coalesced, self._channel.style, self._time.age)
+        except ValueError as error:
+            self._log.error("a message can't be read", delivery=coalesced.carrier.id, error=str(error))
+            return bare_message(coalesced, error, self._channel.style)
+        try:
+            return await self._render(drafted)
+        except Exception as error:  # noqa: BLE001 - loud in the log
+            self._log.exception("a message can't be made", delivery=coalesced.carrier.id)
+            return bare_message(coalesced, error, self._channel.style)
+
+    async def _send(self, coalesced: Coalesced, made: Message) -> Outcome:
+        with trio.move_on_after(SEND_DEADLINE):
+            try:
+                return await self._sender.send(made)
+            except Exception as error:  # noqa: BLE001 - loud in the log
+                self._log.exception("a message can't be sent", delivery=coalesced.carrier.id)
+                return Outcome(
+                    sent=False, answer=f"{self._sender.name}: internal error ({type(error).__name__})"
+                )
+        return Outcome(sent=False, answer=f"{self._sender.name}: no answer within {SEND_DEADLINE:g} s")
+
+    async def _sent(self, coalesced: Coalesced, outcome: Outcome, made: Message) -> None:
+        if self._failures:
+            self._log.info("delivering again", answer=outcome.answer)
+        self._failures, self._held_until = 0, float("-inf")
+        carrier = coalesced.carrier
+        heard = False
+        if (other := self._fallback.name) is not None and carrier.state_told == "resolved":
+            heard = self._fallback.has_heard(await self._outbox.history(carrier.alert, other))
+
+        def sent(coalesced: Coalesced) -> list[Attempt]:
+            carrier = coalesced.carrier
+            also = self._fallback.take_end(coalesced, self._time.now().wall, heard=heard)
+            to = other if also else None
+            end = Attempt(
+                delivery=carrier.id,
+                status="sent",
+                at=self._time.now().wall,
+                handed_to=to,
+                title=made.title,
+                body=made.body,
+                also=also,
+            )
+            return self._closing(coalesced, end)
+
+        self._log.info(
+            "sent", delivery=carrier.id, alert=carrier.alert, told=carrier.state_told, attempt=coalesced.attempts + 1, answer=outcome.answer
+        )  # fmt: skip
+        await self._record(coalesced, sent)
+        self._again, self._refused = {**self._again, **self._refused}, {}
+        await self.failures.delivered(carrier.alert)
+
+    async def _failed(self, coalesced: Coalesced, outcome: Outcome, begun: float) -> None:
+        tries = coalesced.attempts + 1
+        delay = PERMANENT_RETRY if outcome.permanent else backoff(tries, self._jitter())
+        if not outcome.permanent:
+            self._failures += 1
+            rest = delay if self._failures == tries else backoff(self._failures, self._jitter())
+            self._held_until = self._time.steady() + max(rest, outcome.retry_after or 0.0)
+        self._log.warning(
+            "not delivered", delivery=coalesced.carrier.id, alert=coalesced.carrier.alert, answer=outcome.answer, attempt=tries, permanent=outcome.permanent
+        )  # fmt: skip
+        wait = timedelta(seconds=max(delay, outcome.retry_after or 0.0))
+        next_at = self._time.wall() + min(wait, life_left(coalesced.carrier, self._time.age))
+        refusal = outcome.answer if outcome.permanent else "; ".join(outcome.refused)
+
+        def failed(coalesced: Coalesced) -> list[Attempt]:
+            # All of it waits: its first, for which the rest waits, above all.
+            also = self._fallback.take(coalesced, self._time.now().wall, refusal) if refusal else ()
+            folded = [self._tried(delivery, outcome.answer, next_at) for delivery in coalesced.folded]
+            return [*folded, self._tried(coalesced.carrier, outcome.answer, next_at, also)]
+
+        await self._record(coalesced, failed)
+        carrier = coalesced.carrier
+        self.failures.failed(carrier.alert, outcome.answer, since=begun, quiet=tells_of_failure(carrier))
+        if refusal:
+            await self.failures.refused(carrier.alert, refusal, quiet=tells_of_failure(carrier))
+
+    async def _bury(self, coalesced: Coalesced, error: str) -> None:
+        """It is never going to be delivered here: said loudly, and on the fallback if that doesn't have it yet."""
+
+        def dead(coalesced: Coalesced) -> list[Attempt]:
+            carrier, at = coalesced.carrier, self._time.now().wall
+            also = self._fallback.take(coalesced, at, error)
+            to = self._fallback.name if also else None
+            end = Attempt(delivery=carrier.id, status="dead", at=at, error=error, handed_to=to, also=also)
+            return self._closing(coalesced, end)
+
+        carrier = coalesced.carrier
+        self._log.error("delivery given up", delivery=carrier.id, alert=carrier.alert, error=error)
+        await self._record(coalesced, dead)
+        await self.failures.refused(carrier.alert, error, quiet=tells_of_failure(carrier))
+        self.failures.given_up(carrier.alert)
+
+    # -------------------------------------------------------------------------------------------------------- fallback
+
+    async def mind_critical(self) -> None:
+        """What is critical and a minute old goes to the fallback too, whatever the channel is busy with."""
+        while True:
+            seen = self._wake.count
+            wake_at = last = None
+            while page := await self._outbox.not_escalated(*self._of, last, 10 * _BATCH):
+                last = page[-1].id
+                for delivery in filter(self._fallback.serves, page):
+                    left = self._critical_for(delivery)
+                    if left <= timedelta(0):
+                        later = await self._hand_over_late(delivery.alert)
+                        if later is None:
+                            continue
+                        left = later
+                    at = self._time.wall() + left
+                    wake_at = min(wake_at or at, at)
+            await self._rest(seen, wake_at)
+
+    async def _hand_over_late(self, alert: str) -> timedelta | None:
+        """Hands over what is a minute old; for what is younger, in how long it will be."""
+        async with self._recording:
+            waiting = await self._outbox.waiting(alert, *self._of)
+            if not waiting:
+                return None
+            coalesced = coalesce(waiting, self._time.age, self._channel.style)
+            left = self._critical_for(coalesced.carrier)
+            if left > timedelta(0):
+                return left
+            answer = coalesced.carrier.error or waiting[0].error or "not delivered within a minute"
+            also = self._fallback.take(coalesced, self._time.now().wall, answer)
+            if not also:
+                return None
+            attempt = self._tried(coalesced.carrier, answer, coalesced.carrier.next_at, also)
+            # Cut off here, it would be written all the same, and the fallback not woken for it.
+            await finishing(partial(self._outbox.record, [attempt]), _GRACE)
+        self._log.warning("not delivered within a minute", alert=alert, answer=answer)
+        if self.failures:  # else it only waits for its turn
+            await self.failures.refused(alert, answer, quiet=tells_of_failure(coalesced.carrier))
+        return None
+
+    def _critical_for(self, delivery: Delivery) -> timedelta:
+        """How long it may still stay here alone. What waited while the daemon was down first gets its try."""
+        age = self._time.age(delivery.created_at)
+        if not delivery.attempts:
+            age = min(age, timedelta(seconds=self._time.steady() - self._began))
+        return CRITICAL_WITHIN - age
+
+    async def _tell_moved(self, outcome: Outcome) -> None:
+        for old_id, new_id in outcome.moved.items():
+            self._note(f"{CHAT}{old_id}", new_id)
+            reason = (
+                f"a Telegram group of channel {self._channel.name} has become a supergroup, and messages go there; in the "
+                f"config, put its new id into the channel's URL: tgram://…/{new_id}"
+            )
+            await self._say("degraded", reason)
+
+    async def _say(self, event: str, reason: str) -> None:
+        state = Daemon(id=self._channel.name, subject=self._channel.name, reason=reason)
+        await self._tell(
+            Occurrence(state=state, event=f"daemon.{event}", origin="synthetic", time=self._time.now().wall)
+        )
+
+    # ------------------------------------------------------------------------------------------------- outbox and time
+
+    async def _record(self, coalesced: Coalesced, made: Callable[[Coalesced], list[Attempt]]) -> None:
+        """What came of a coalesced, in one transaction. While it was sent the fallback may have got it: read again."""
+        async with self._recording:
+            fresh = coalesced.refreshed(await self._outbox.waiting(coalesced.carrier.alert, *self._of))
+            await self._outbox.record(made(fresh))
+
+    def _closing(self, coalesced: Coalesced, last: Attempt) -> list[Attempt]:
+        """The end of a coalesced: what was folded into it is superseded."""
+        return [
+            *(
+                Attempt(delivery=delivery.id, status="superseded", at=last.at, error=delivery.error)
+                for delivery in coalesced.folded
+            ),
+            last,
+        ]
+
+    def _tried(
+        self, delivery: Delivery, answer: str, next_at: datetime, also: tuple[NewDelivery, ...] = ()
+    ) -> Attempt:
+        return Attempt(
+            delivery=delivery.id,
+            status="pending",
+            at=self._time.now().wall,
+            error=answer,
+            next_at=next_at,
+            handed_to=self._fallback.name if also else None,
+            also=also,
+        )
+
+    async def _rest(self, seen: int, until: datetime | None) -> None:
+        seconds = _LONGEST_REST
+        if until is not None:
+            seconds = min(max((until - self._time.wall()).total_seconds(), 0.001), seconds)
+        with trio.move_on_after(seconds):
+            await self._wake.after(seen)
+
+
+__all__ = ["Channel", "Outbox", "Wake", "run_channel"]

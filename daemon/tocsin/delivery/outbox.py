@@ -1,367 +1,245 @@
-"""One task for each URL of each channel: sends what is due there, in order, until it is told or dead.
+"""The outbox that outlasts the store: all that waits to be sent is known in memory, from the moment it is decided.
 
-The outbox itself is in the store; what is remembered here can all be lost.
+While the journal keeps up, channels are told what is on disk; the store itself is asked only where it has more than is
+kept in memory. A disk that is full, locked or hanging must not keep an alert from anybody: while the journal is overdue
+channels are told all that is known, and no lock is waited for. What is sent then is marked, since a crash before the
+disk takes it again forgets that it was sent. What becomes of it goes into the journal, behind the batch that it is of:
+so it is recorded when it can be, and not sent again.
 """
 
-import random
-from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
-from functools import partial
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Any, Protocol, TypeVar
 
-import structlog
+import msgspec
 import trio
 
-from tocsin.clock import Clock
-from tocsin.delivery.backlog import (
-    CRITICAL_WITHIN,
-    PERMANENT_RETRY,
-    Parcel,
-    backoff,
-    bare_message,
-    draft,
-    gather,
-    is_expired,
-    life_left,
-    tells_of_failure,
-)
-from tocsin.delivery.channel import Channel, Outbox, Wake
-from tocsin.delivery.fallback import Fallback
-from tocsin.delivery.model import Message, Outcome, Sender
-from tocsin.delivery.notes import Notes
-from tocsin.delivery.outages import Failures, Outages
-from tocsin.delivery.pace import pace_for
-from tocsin.delivery.patience import Queue, RunClock, finishing
-from tocsin.delivery.templates import Render, in_place
-from tocsin.events import Daemon, Occurrence
+from tocsin.delivery.pending import Pending, Target, as_delivery
+from tocsin.store.errors import StoreUnavailable
+from tocsin.store.journal import Journal
 from tocsin.store.model import Attempt, Delivery, NewDelivery
 
-SEND_DEADLINE = 45.0  # seconds; senders have a deadline of their own, this is for one that breaks its promise
-_GRACE = 4.0  # seconds that a message on its way may take to arrive and be recorded when the daemon stops
-_LONGEST_REST = 60.0  # seconds; a wake-up that was missed delays no longer
-_BATCH = 50
-CHAT = "telegram_chat "  # the beginning of a note's key; a chat's former id follows
+NOTE = "not recorded, may repeat: Tocsin can't write to its disk"
+_FIRST, _LONGEST = 1.0, 30.0  # seconds between tries where the store refuses to be read
+_T = TypeVar("_T")
 
 
-async def run_channel(
-    channel: Channel,
-    *,
-    sender: Sender,
-    outbox: Outbox,
-    clock: Clock,
-    tell: Callable[[Occurrence], Awaitable[None]],
-    wake: Wake,
-    outages: Outages | None = None,
-    note: Callable[[str, str], None] = lambda _key, _value: None,
-    render: Render = in_place,
-    jitter: Callable[[], float] = random.random,
-    log: Any = None,
-) -> None:
-    """Delivers for ever. Ends only by cancellation (a message on its way gets 4 s) or a bug.
+class Outbox(Protocol):
+    """What a channel's task asks of the outbox; of the store itself each call may raise StoreUnavailable."""
 
-    `tell` takes `daemon.delivery_failed`, whose subject is the channel that it must not be told on, and
-    `daemon.delivery_recovered`. `wake` is rung by whoever commits deliveries, after the commit. `outages` are those of all
-    channels, `note` keeps present ids of chats under `CHAT` and their former ones, `render` makes messages. `jitter` gives
-    0.0 to 1.0; `log` is a structlog logger.
+    async def due(self, channel: str, target: int, now: datetime, limit: int) -> Sequence[Delivery]:
+        """What is to be sent, oldest first: of each alert only the first that waits."""
+        ...
+
+    async def next_due(self, channel: str, target: int) -> datetime | None:
+        """When `due` will have something."""
+        ...
+
+    async def waiting(self, alert: str, channel: str, target: int) -> Sequence[Delivery]:
+        """All that waits for an alert, in order."""
+        ...
+
+    async def not_escalated(
+        self, channel: str, target: int, after: str | None, limit: int
+    ) -> Sequence[Delivery]:
+        """What is critical, waits and is handed to no other channel yet, oldest first, whenever due.
+
+        `after`: only what comes after the delivery of that id. Empty: there is no more.
+        """
+        ...
+
+    async def history(self, alert: str, channel: str) -> Sequence[Delivery]:
+        """All that a channel was ever to tell of an alert, whatever became of it."""
+        ...
+
+    async def record(self, attempts: Sequence[Attempt]) -> object:
+        """In one transaction; one that waits no more is passed over."""
+        ...
+
+
+class DurableOutbox:
+    """The `Outbox` of all channels, on the store's. It raises nothing: where it has to read the store, it holds out.
+
+    `ring` wakes the channels for which there is something new. `log` is a structlog logger.
     """
-    task = _ChannelTask(
-        channel,
-        sender=sender,
-        outbox=outbox,
-        clock=clock,
-        tell=tell,
-        wake=wake,
-        outages=Outages(Notes({})) if outages is None else outages,
-        note=note,
-        render=render,
-        jitter=jitter,
-        log=structlog.get_logger() if log is None else log,
-    )
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(task.failures.mind)
-        if channel.fallback is not None:
-            nursery.start_soon(task.mind_critical)
-        await task.deliver()
 
-
-class _ChannelTask:
     def __init__(
-        self,
-        channel: Channel,
-        *,
-        sender: Sender,
-        outbox: Outbox,
-        clock: Clock,
-        tell: Callable[[Occurrence], Awaitable[None]],
-        wake: Wake,
-        outages: Outages,
-        note: Callable[[str, str], None],
-        render: Render,
-        jitter: Callable[[], float],
-        log: Any,
+        self, store: Outbox, journal: Journal, ring: Callable[[Iterable[str]], None], log: Any
     ) -> None:
-        self._channel, self._sender = channel, sender
-        self._tell, self._wake, self._note, self._jitter = tell, wake, note, jitter
-        self._render = render
-        self._time = RunClock(clock)
-        self._began = self._time.steady()
-        self._pace = pace_for(channel.settings.urls[channel.target].reveal(), channel.settings.rate)
-        self._failures = 0  # in a row
-        self._refused: dict[str, None] = {}  # alerts whose message was refused at its own time
-        self._again: dict[str, None] = {}  # of these: another was taken since, so they are tried once more
-        # Steady: after a failure the service gets its rest, whatever else is due.
-        self._held_until = float("-inf")
-        self.failures = Failures(channel.name, channel.target, outages, self._time, self._say)
-        self._fallback = Fallback(channel.fallback)
-        self._recording = trio.Lock()
-        self._log = log.bind(channel=channel.name, target=channel.target)
-        self._queue = Queue(outbox, channel, self._log)
+        self._log = log
+        self._store = store
+        self._journal = journal
+        self._ring = ring
+        self._pending = Pending()
+        self._unchecked: list[tuple[trio.Event, Sequence[NewDelivery]]] = []  # handed over in an emergency
+        journal.known_waiting = self._pending.waiting
+        journal.changed_by_others = self._pending.distrust
 
-    # ------------------------------------------------------------------------------------------------------ delivering
+    def expect(self, deliveries: Iterable[NewDelivery], committed: trio.Event) -> None:
+        """These are to be sent once they are committed, which sets the event; in an emergency at once."""
+        self._pending.add(map(as_delivery, deliveries), bounded=not self._journal.overdue, gate=committed)
 
-    async def deliver(self) -> None:
-        while True:
-            seen = self._wake.count
-            due = await self._queue.due(self._time.wall(), _BATCH)
-            if not due and not self._again:
-                await self._rest(seen, await self._queue.next_due())
-                continue
-            now = self._time.now()
-            delay = max(self._held_until - now.steady, self._pace.wait(now))
-            if delay > 0:
-                await trio.sleep(delay)
-                continue
-            if self._again:
-                alert = next(iter(self._again))
-                del self._again[alert]
-                await finishing(partial(self._deliver_alert, alert, again=True), _GRACE)
-                continue
-            # While it fails, each that waits gets its turn: one message that the service chokes on blocks no other.
-            chosen = min(due, key=lambda delivery: delivery.attempts) if self._failures else due[0]
-            await finishing(partial(self._deliver_alert, chosen.alert), _GRACE)
+    def restore(self, pending: Iterable[Delivery], *, more: bool = False) -> None:
+        """What waits in the store when the daemon starts, in order; `more`: beside more that wasn't read."""
+        self._pending.add(pending, bounded=True)
+        if more:
+            self._pending.unread()
 
-    async def _deliver_alert(self, alert: str, *, again: bool = False) -> None:
-        """`again`: before its time, as the service refuses no longer what it refused."""
-        self._refused.pop(alert, None)
-        waiting = await self._queue.waiting(alert)
-        if not waiting:
-            return
-        parcel = gather(waiting, self._time.age, self._channel.style)
-        if is_expired(parcel, self._time.age) and parcel.attempts > 0:
-            await self._bury(parcel, parcel.carrier.error or "not delivered in time")
-            return
-        begun = self._time.steady()
-        made = await self._made(parcel)
-        outcome = await self._send(parcel, made)
-        self._pace = self._pace.after(self._time.now())
-        await self._tell_moved(outcome)
-        if outcome.sent:
-            await self._sent(parcel, outcome, made)
-        elif is_expired(parcel, self._time.age):
-            await self._bury(parcel, outcome.answer)
-        else:
-            await self._failed(parcel, outcome, begun)
-            if outcome.permanent and not again:
-                self._refused[alert] = None
+    # ------------------------------------------------------------------------------------------------ what channels see
 
-    async def _made(self, parcel: Parcel) -> Message:
-        # Whatever it is, the others on this channel don't wait for it.
-        try:
-            drafted = draft(parcel, self._channel.style, self._time.age)
-        except ValueError as error:
-            self._log.error("a message can't be read", delivery=parcel.carrier.id, error=str(error))
-            return bare_message(parcel, error, self._channel.style)
-        try:
-            return await self._render(drafted)
-        except Exception as error:  # noqa: BLE001 - loud in the log
-            self._log.exception("a message can't be made", delivery=parcel.carrier.id)
-            return bare_message(parcel, error, self._channel.style)
+    async def due(self, channel: str, target: int, now: datetime, limit: int) -> Sequence[Delivery]:
+        def known() -> Sequence[Delivery]:
+            heads = self._pending.heads((channel, target), committed=self._is_prompt)
+            return [*islice(map(self._seen, (each for each in heads if each.next_at <= now)), limit)]
 
-    async def _send(self, parcel: Parcel, made: Message) -> Outcome:
-        with trio.move_on_after(SEND_DEADLINE):
-            try:
-                return await self._sender.send(made)
-            except Exception as error:  # noqa: BLE001 - loud in the log
-                self._log.exception("a message can't be sent", delivery=parcel.carrier.id)
-                return Outcome(
-                    sent=False, answer=f"{self._sender.name}: internal error ({type(error).__name__})"
-                )
-        return Outcome(sent=False, answer=f"{self._sender.name}: no answer within {SEND_DEADLINE:g} s")
+        return await self._ask((channel, target), lambda: self._store.due(channel, target, now, limit), known)
 
-    async def _sent(self, parcel: Parcel, outcome: Outcome, made: Message) -> None:
-        if self._failures:
-            self._log.info("delivering again", answer=outcome.answer)
-        self._failures, self._held_until = 0, float("-inf")
-        carrier = parcel.carrier
-        heard = False
-        if (other := self._fallback.name) is not None and carrier.state_told == "resolved":
-            heard = self._fallback.has_heard(await self._queue.told(carrier.alert, other))
+    async def next_due(self, channel: str, target: int) -> datetime | None:
+        def known() -> datetime | None:
+            heads = self._pending.heads((channel, target), committed=self._is_prompt)
+            return min((each.next_at for each in heads), default=None)
 
-        def sent(parcel: Parcel) -> list[Attempt]:
-            carrier = parcel.carrier
-            also = self._fallback.take_end(parcel, self._time.now().wall, heard=heard)
-            to = other if also else None
-            end = Attempt(
-                delivery=carrier.id,
-                status="sent",
-                at=self._time.now().wall,
-                handed_to=to,
-                title=made.title,
-                body=made.body,
-                also=also,
-            )
-            return self._closing(parcel, end)
+        async def stored() -> datetime | None:
+            settled, partly = not self._journal.waiting, self._pending.partly((channel, target))
+            found = await self._store.next_due(channel, target)
+            if found is None and settled:
+                self._pending.emptied((channel, target), partly)
+            return found
 
-        self._log.info(
-            "sent", delivery=carrier.id, alert=carrier.alert, told=carrier.state_told, attempt=parcel.attempts + 1, answer=outcome.answer
-        )  # fmt: skip
-        await self._record(parcel, sent)
-        self._again, self._refused = {**self._again, **self._refused}, {}
-        await self.failures.delivered(carrier.alert)
+        return await self._ask((channel, target), stored, known)
 
-    async def _failed(self, parcel: Parcel, outcome: Outcome, begun: float) -> None:
-        tries = parcel.attempts + 1
-        delay = PERMANENT_RETRY if outcome.permanent else backoff(tries, self._jitter())
-        if not outcome.permanent:
-            self._failures += 1
-            rest = delay if self._failures == tries else backoff(self._failures, self._jitter())
-            self._held_until = self._time.steady() + max(rest, outcome.retry_after or 0.0)
-        self._log.warning(
-            "not delivered", delivery=parcel.carrier.id, alert=parcel.carrier.alert, answer=outcome.answer, attempt=tries, permanent=outcome.permanent
-        )  # fmt: skip
-        wait = timedelta(seconds=max(delay, outcome.retry_after or 0.0))
-        next_at = self._time.wall() + min(wait, life_left(parcel.carrier, self._time.age))
-        refusal = outcome.answer if outcome.permanent else "; ".join(outcome.refused)
+    async def waiting(self, alert: str, channel: str, target: int) -> Sequence[Delivery]:
+        def known() -> Sequence[Delivery]:
+            found = self._pending.of_alert(alert, (channel, target), committed=self._is_prompt)
+            return [*map(self._seen, found)]
 
-        def failed(parcel: Parcel) -> list[Attempt]:
-            # All of it waits: its first, for which the rest waits, above all.
-            also = self._fallback.take(parcel, self._time.now().wall, refusal) if refusal else ()
-            folded = [self._tried(delivery, outcome.answer, next_at) for delivery in parcel.folded]
-            return [*folded, self._tried(parcel.carrier, outcome.answer, next_at, also)]
+        async def stored() -> Sequence[Delivery]:
+            settled = not self._journal.waiting  # else more may come of what is being written
+            found = await self._store.waiting(alert, channel, target)
+            self._pending.learn(alert, (channel, target), found, whole=settled)  # it is about to be sent
+            return found
 
-        await self._record(parcel, failed)
-        carrier = parcel.carrier
-        self.failures.failed(carrier.alert, outcome.answer, since=begun, quiet=tells_of_failure(carrier))
-        if refusal:
-            await self.failures.refused(carrier.alert, refusal, quiet=tells_of_failure(carrier))
+        return await self._ask((channel, target), stored, known)
 
-    async def _bury(self, parcel: Parcel, error: str) -> None:
-        """It is never going to be delivered here: said loudly, and on the fallback if that doesn't have it yet."""
+    async def not_escalated(
+        self, channel: str, target: int, after: str | None, limit: int
+    ) -> Sequence[Delivery]:
+        def known() -> Sequence[Delivery]:
+            found = [
+                each
+                for each in self._pending.of_target((channel, target), committed=self._is_prompt)
+                if each.severity == "critical" and each.handed_to is None
+            ]
+            ids = [each.id for each in found]
+            return [*map(self._seen, found[ids.index(after) + 1 if after in ids else 0 :])][:limit]
 
-        def dead(parcel: Parcel) -> list[Attempt]:
-            carrier, at = parcel.carrier, self._time.now().wall
-            also = self._fallback.take(parcel, at, error)
-            to = self._fallback.name if also else None
-            end = Attempt(delivery=carrier.id, status="dead", at=at, error=error, handed_to=to, also=also)
-            return self._closing(parcel, end)
-
-        carrier = parcel.carrier
-        self._log.error("delivery given up", delivery=carrier.id, alert=carrier.alert, error=error)
-        await self._record(parcel, dead)
-        await self.failures.refused(carrier.alert, error, quiet=tells_of_failure(carrier))
-        self.failures.given_up(carrier.alert)
-
-    # -------------------------------------------------------------------------------------------------------- fallback
-
-    async def mind_critical(self) -> None:
-        """What is critical and a minute old goes to the fallback too, whatever the channel is busy with."""
-        while True:
-            seen = self._wake.count
-            wake_at = last = None
-            while page := await self._queue.unhanded(last, 10 * _BATCH):
-                last = page[-1].id
-                for delivery in filter(self._fallback.serves, page):
-                    left = self._critical_for(delivery)
-                    if left <= timedelta(0):
-                        later = await self._hand_over_late(delivery.alert)
-                        if later is None:
-                            continue
-                        left = later
-                    at = self._time.wall() + left
-                    wake_at = min(wake_at or at, at)
-            await self._rest(seen, wake_at)
-
-    async def _hand_over_late(self, alert: str) -> timedelta | None:
-        """Hands over what is a minute old; for what is younger, in how long it will be."""
-        async with self._recording:
-            waiting = await self._queue.waiting(alert)
-            if not waiting:
-                return None
-            parcel = gather(waiting, self._time.age, self._channel.style)
-            left = self._critical_for(parcel.carrier)
-            if left > timedelta(0):
-                return left
-            answer = parcel.carrier.error or waiting[0].error or "not delivered within a minute"
-            also = self._fallback.take(parcel, self._time.now().wall, answer)
-            if not also:
-                return None
-            attempt = self._tried(parcel.carrier, answer, parcel.carrier.next_at, also)
-            # Cut off here, it would be written all the same, and the fallback not woken for it.
-            await finishing(partial(self._queue.record, [attempt]), _GRACE)
-        self._log.warning("not delivered within a minute", alert=alert, answer=answer)
-        if self.failures:  # else it only waits for its turn
-            await self.failures.refused(alert, answer, quiet=tells_of_failure(parcel.carrier))
-        return None
-
-    def _critical_for(self, delivery: Delivery) -> timedelta:
-        """How long it may still stay here alone. What waited while the daemon was down first gets its try."""
-        age = self._time.age(delivery.created_at)
-        if not delivery.attempts:
-            age = min(age, timedelta(seconds=self._time.steady() - self._began))
-        return CRITICAL_WITHIN - age
-
-    async def _tell_moved(self, outcome: Outcome) -> None:
-        for old_id, new_id in outcome.moved.items():
-            self._note(f"{CHAT}{old_id}", new_id)
-            reason = (
-                f"a Telegram group of channel {self._channel.name} has become a supergroup, and messages go there; in the "
-                f"config, put its new id into the channel's URL: tgram://…/{new_id}"
-            )
-            await self._say("degraded", reason)
-
-    async def _say(self, event: str, reason: str) -> None:
-        state = Daemon(id=self._channel.name, subject=self._channel.name, reason=reason)
-        await self._tell(
-            Occurrence(state=state, event=f"daemon.{event}", origin="synthetic", time=self._time.now().wall)
+        return await self._ask(
+            (channel, target), lambda: self._store.not_escalated(channel, target, after, limit), known
         )
 
-    # ------------------------------------------------------------------------------------------------- outbox and time
+    async def history(self, alert: str, channel: str) -> Sequence[Delivery]:
+        return await self._ask(
+            None, lambda: self._store.history(alert, channel), lambda: self._pending.history(alert, channel)
+        )
 
-    async def _record(self, parcel: Parcel, made: Callable[[Parcel], list[Attempt]]) -> None:
-        """What came of a parcel, in one transaction. While it was sent the fallback may have got it: read again."""
-        async with self._recording:
-            fresh = parcel.refreshed(await self._queue.waiting(parcel.carrier.alert))
-            await self._queue.record(made(fresh))
-
-    def _closing(self, parcel: Parcel, last: Attempt) -> list[Attempt]:
-        """The end of a parcel: what was folded into it is superseded."""
-        return [
-            *(
-                Attempt(delivery=delivery.id, status="superseded", at=last.at, error=delivery.error)
-                for delivery in parcel.folded
-            ),
-            last,
+    async def record(self, attempts: Sequence[Attempt]) -> None:
+        """Returns when it is on disk, or in an emergency at once."""
+        clean = [
+            msgspec.structs.replace(each, also=tuple(map(_unmarked, each.also))) if each.also else each
+            for each in attempts
         ]
+        handed = [each for attempt in clean for each in attempt.also]
+        gate = trio.Event()
+        entry = self._journal.put(clean)
+        for attempt in clean:
+            self._pending.note(attempt, gate)
+        on_disk = checked = False
+        try:
+            on_disk = await self._journal.written(entry)
+            if on_disk:
+                await self._check(handed)
+                checked = True
+        finally:
+            if checked:
+                gate.set()
+            elif not on_disk and self._journal.overdue:
+                self._pending.regate((each.id for each in handed), entry.done)
+                self._unchecked.append((entry.done, handed))
+            else:
+                self._leave_to_the_store(handed)
+        self._ring({each.channel for each in handed})
 
-    def _tried(
-        self, delivery: Delivery, answer: str, next_at: datetime, also: tuple[NewDelivery, ...] = ()
-    ) -> Attempt:
-        return Attempt(
-            delivery=delivery.id,
-            status="pending",
-            at=self._time.now().wall,
-            error=answer,
-            next_at=next_at,
-            handed_to=self._fallback.name if also else None,
-            also=also,
+    async def _check(self, handed: Sequence[NewDelivery]) -> None:
+        """What was handed over before, in whatever run, and came to its end, doesn't wait again."""
+        for each in handed:
+            target = (each.channel, each.target)
+            try:
+                with self._journal.unless_overdue():
+                    waiting = await self._store.waiting(each.alert, *target)
+            except StoreUnavailable:
+                self._pending.forget(each.alert, target)
+            else:
+                if each.id not in {other.id for other in waiting}:
+                    self._pending.drop(each.id)
+
+    def _leave_to_the_store(self, handed: Sequence[NewDelivery]) -> None:
+        for each in handed:
+            self._pending.forget(each.alert, (each.channel, each.target))
+
+    def _check_later(self) -> None:
+        """Of what was handed over while nobody could look, the store knows by now whether it came to its end before."""
+        done = [handed for on_disk, handed in self._unchecked if on_disk.is_set()]
+        self._unchecked = [each for each in self._unchecked if not each[0].is_set()]
+        for handed in done:
+            self._leave_to_the_store(handed)
+
+    @property
+    def _is_prompt(self) -> bool:
+        return not self._journal.overdue
+
+    def _seen(self, delivery: Delivery) -> Delivery:
+        return delivery if self._is_prompt else _marked(delivery)
+
+    async def _ask(
+        self, target: Target | None, stored: Callable[[], Awaitable[_T]], known: Callable[[], _T]
+    ) -> _T:
+        """`stored` where not all of the target is known, however often the store refuses; in an emergency `known`."""
+        delay = _FIRST
+        while True:
+            if self._is_prompt and self._unchecked:
+                self._check_later()
+            if not self._is_prompt or (target is not None and self._pending.is_whole(target)):
+                await trio.lowlevel.checkpoint()
+                return known()
+            try:
+                with self._journal.unless_overdue():
+                    return await stored()
+            except StoreUnavailable as error:
+                if self._journal.overdue:
+                    continue
+                self._log.warning("the store is not available", error=error.reason)
+                with trio.move_on_after(delay):
+                    await self._journal.until(overdue=True)
+                delay = min(2 * delay, _LONGEST)
+
+
+def _marked(delivery: Delivery) -> Delivery:
+    return msgspec.structs.replace(delivery, context={**delivery.context, "notes": [*_notes(delivery), NOTE]})
+
+
+def _unmarked(new: NewDelivery) -> NewDelivery:
+    """A fallback's copy, without what was true of the emergency only."""
+    notes = _notes(new)
+    return (
+        new
+        if NOTE not in notes
+        else msgspec.structs.replace(
+            new, context={**new.context, "notes": [note for note in notes if note != NOTE]}
         )
-
-    async def _rest(self, seen: int, until: datetime | None) -> None:
-        seconds = _LONGEST_REST
-        if until is not None:
-            seconds = min(max((until - self._time.wall()).total_seconds(), 0.001), seconds)
-        with trio.move_on_after(seconds):
-            await self._wake.after(seen)
+    )
 
 
-__all__ = ["Channel", "Outbox", "Wake", "run_channel"]
+def _notes(delivery: Delivery | NewDelivery) -> list[str]:
+    notes = delivery.context.get("notes")
+    return list(notes) if isinstance(notes, list | tuple) else []

@@ -68,7 +68,7 @@ class Pending:
             if not committed or self._is_open(each.id)
         ]
 
-    def told(self, alert: str, channel: str) -> list[Delivery]:
+    def history(self, alert: str, channel: str) -> list[Delivery]:
         """All that a channel is or was to tell of an alert, as far as it is known."""
         closed = [each for each in self._closed.values() if (each.alert, each.channel) == (alert, channel)]
         return closed + [

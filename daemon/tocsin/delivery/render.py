@@ -13,8 +13,7 @@ from tocsin.alerts.message import body, late_by, said, title, what, where
 from tocsin.alerts.plain import plain
 from tocsin.alerts.wording import Style, Times, is_good_news, number_shown, value_shown
 from tocsin.delivery.model import Message
-from tocsin.delivery.sandbox import Box, run
-from tocsin.delivery.template_values import AccountText, NamedText, ShownNumber
+from tocsin.delivery.sandbox import AccountText, Box, NamedText, ShownNumber, run
 from tocsin.engine.model import Context
 from tocsin.events import KINDS, number_text, stored_number
 from tocsin.events.vocabulary import all_fields, fields, following_fields, from_plain, parse_value

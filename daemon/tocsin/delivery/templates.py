@@ -7,8 +7,9 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from functools import cache, partial
 from typing import Any
 
@@ -17,8 +18,11 @@ import trio
 import yaml
 from msgspec import structs
 
+from tocsin.alerts.wording import Style
 from tocsin.delivery.model import Message
+from tocsin.delivery.render import render
 from tocsin.delivery.template_worker import LENGTH
+from tocsin.engine.model import Context
 from tocsin.shipped import shipped
 
 Draft = partial[Message]
@@ -179,3 +183,31 @@ def _shipped_templates() -> frozenset[str]:
         for rule in rules or ():
             found |= {rule[key] for key in ("title", "message") if isinstance(rule.get(key), str)}
     return frozenset(found)
+
+
+# -------------------------------------------------------------------------------------------------------------- preview
+
+_MOST_PREVIEWED = 100  # of which users' templates are rendered; those of the rest aren't waited for
+
+
+async def preview(
+    rows: Sequence[dict[str, Any]], style: Callable[[str, int], Style], now: datetime, make: Render
+) -> None:
+    """Give those of the rows of `Reader.deliveries` that wait their present title and rule, and take their contexts away.
+
+    `style` is of a channel's URL, by its name and number; `make` renders. A context that can't be read leaves the row as
+    it is.
+    """
+    waiting = 0
+    for row in rows:
+        try:
+            context = msgspec.json.decode(row.pop("context", None) or "null", type=Context | None)
+        except ValueError:
+            continue
+        if context is None:
+            continue
+        waiting += 1
+        if waiting > _MOST_PREVIEWED:
+            context = msgspec.structs.replace(context, title=None, message=None)
+        draft = partial(render, context, style(row["channel"], row["target"]), delivery_id=row["id"], now=now)
+        row["title"], row["rule"] = (await make(draft)).title, context.rule

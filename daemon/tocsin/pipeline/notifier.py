@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 
-from tocsin.alerts import held as holding
+from tocsin.alerts import muted
 from tocsin.alerts.decide import Decision, MuteReasons, decide
-from tocsin.alerts.held import Held, HeldAlert, Parcel
 from tocsin.alerts.message import body, title
+from tocsin.alerts.muted import MutedNotification, MutedNotifications, NotificationGroup
 from tocsin.alerts.silences import Silences
 from tocsin.engine.engine import Engine
 from tocsin.engine.instances import kind_of
@@ -34,7 +34,7 @@ class Notifier:
         """Who changes them calls `look_anew`, and `release` with the batch that keeps the change."""
         self._muter = Muter(engine.rule, self.silences)
         self._announced: dict[str, tuple[str, ...]] = {}
-        self._held = Held()
+        self._held = MutedNotifications()
         # What makes the record of an instance that moved, by rule and instance.
         self._unwritten: dict[tuple[str, str], Callable[[], Mapping[str, Any]]] = {}
         self._kept: dict[str, InstanceRow] = {}  # of each held alert: its instance as it was last stored
@@ -51,7 +51,7 @@ class Notifier:
         unreadable: list[UnreadableRow] = []
         for waiting in held:
             try:
-                found = holding.from_record(waiting.data)
+                found = muted.from_record(waiting.data)
                 style = self._options().style
                 title(found.context, style, found.context.at)  # it has to be told one day
                 body(found.context, style, found.context.at)
@@ -114,8 +114,8 @@ class Notifier:
                 self._look_again(reasons)
             else:
                 free.append(waiting)
-        for parcel in holding.parcels(free, self._options().style):
-            self._hand_out(batch, parcel, now)
+        for group in muted.group_released(free, self._options().style):
+            self._hand_out(batch, group, now)
 
     def look_anew(self) -> None:
         """The rules, what they name, or the silences were changed: what is held may be free."""
@@ -141,7 +141,7 @@ class Notifier:
         reasons = self._muter.reasons(transition.rule, context, now)
         decision = self._decide(context, transition.notify, announced, reasons)
         if decision.outcome == "held":
-            waiting = HeldAlert(
+            waiting = MutedNotification(
                 alert=alert,
                 rule=transition.rule,
                 context=context,
@@ -176,14 +176,14 @@ class Notifier:
             reasons=reasons,
         )
 
-    def _hold(self, batch: Batch, waiting: HeldAlert) -> None:
+    def _hold(self, batch: Batch, waiting: MutedNotification) -> None:
         self._held.hold(waiting)
         batch.held.append(
             HeldRow(
                 alert=waiting.alert,
                 rule=waiting.rule,
                 reason=waiting.reason,
-                data=holding.to_record(waiting),
+                data=muted.to_record(waiting),
             )
         )
 
@@ -206,10 +206,10 @@ class Notifier:
         elif waiting.goes_on and transition.record is None:
             self._hold(batch, msgspec.structs.replace(waiting, goes_on=False))
 
-    def _hand_out(self, batch: Batch, parcel: Parcel, now: Instant) -> None:
-        carrier = parcel.carrier
-        decision = self._decide(parcel.context, carrier.notify, carrier.announced, MuteReasons())
-        for waiting in parcel.all:
+    def _hand_out(self, batch: Batch, group: NotificationGroup, now: Instant) -> None:
+        carrier = group.carrier
+        decision = self._decide(group.context, carrier.notify, carrier.announced, MuteReasons())
+        for waiting in group.all:
             kept = self._kept.get(waiting.alert)
             self._drop(batch, waiting.alert)
             if not waiting.goes_on or waiting.context.state != "firing":
@@ -218,7 +218,7 @@ class Notifier:
             if kept is not None and kept.record is not None:
                 record = {**kept.record, "told": list(decision.channels)}
                 batch.instances.append(InstanceRow(rule=kept.rule, instance=kept.instance, record=record))
-        self._deliver(batch, carrier.alert, parcel.context, decision.channels, now)
+        self._deliver(batch, carrier.alert, group.context, decision.channels, now)
 
     def _deliver(
         self, batch: Batch, alert: str, context: Context, channels: Iterable[str], now: Instant

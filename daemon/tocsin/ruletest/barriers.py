@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any, TypeAlias
 
 from tocsin.alerts.decide import Routing, decide
-from tocsin.alerts.held import HeldAlert
+from tocsin.alerts.muted import MutedNotification
 from tocsin.alerts.wording import time_text
 from tocsin.engine.model import Context
 from tocsin.engine.rule import Rule
@@ -30,7 +30,7 @@ class Circumstances:
     routing: Routing
     muter: Muter
     away: Mapping[str, str]
-    held: Sequence[HeldAlert]
+    held: Sequence[MutedNotification]
     unsent: Sequence[Mapping[str, Any]]
 
 
@@ -79,7 +79,7 @@ def _time(rule: Rule, record: Mapping[str, Any], steady: float) -> Iterator[Barr
         yield key, f"{passed} of {needs} have passed"
 
 
-def _held(subject: Subject, there: Circumstances) -> Iterator[HeldAlert]:
+def _held(subject: Subject, there: Circumstances) -> Iterator[MutedNotification]:
     """What waits to be told of it."""
     alert = subject.record.get("alert_id")
     for held in there.held:
@@ -87,7 +87,7 @@ def _held(subject: Subject, there: Circumstances) -> Iterator[HeldAlert]:
             yield held
 
 
-def _waits(held: HeldAlert) -> str:
+def _waits(held: MutedNotification) -> str:
     return f"the {held.context.state} of {time_text(held.context.at)} waits"
 
 

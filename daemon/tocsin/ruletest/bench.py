@@ -16,9 +16,9 @@ from trio.testing import wait_all_tasks_blocked
 from tocsin.alerts.decide import Route, Routing
 from tocsin.alerts.message import LATE, late_by
 from tocsin.alerts.wording import Style
-from tocsin.delivery.channel import Channel, Wake
+from tocsin.delivery.channel import Channel, run_channel
 from tocsin.delivery.model import ChannelSettings, Message
-from tocsin.delivery.outbox import run_channel
+from tocsin.delivery.timing import Wake
 from tocsin.engine.model import Context, Transition
 from tocsin.engine.rule import Rule
 from tocsin.entities import Entities

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from msgspec import structs
 
 from tocsin.alerts.decide import Routing
-from tocsin.alerts.held import from_record
+from tocsin.alerts.muted import from_record
 from tocsin.alerts.silences import Silences
 from tocsin.alerts.wording import time_text
 from tocsin.engine.aggregates import Group

@@ -88,11 +88,13 @@ class Database:
     async def waiting(self, alert: str, channel: str, target: int) -> list[Delivery]:
         return await self._run(partial(self._store.waiting, alert, channel, target), abandon=True)
 
-    async def unhanded(self, channel: str, target: int, after: str | None, limit: int) -> list[Delivery]:
-        return await self._run(partial(self._store.unhanded, channel, target, after, limit), abandon=True)
+    async def not_escalated(self, channel: str, target: int, after: str | None, limit: int) -> list[Delivery]:
+        return await self._run(
+            partial(self._store.not_escalated, channel, target, after, limit), abandon=True
+        )
 
-    async def told(self, alert: str, channel: str) -> list[Delivery]:
-        return await self._run(partial(self._store.told, alert, channel), abandon=True)
+    async def history(self, alert: str, channel: str) -> list[Delivery]:
+        return await self._run(partial(self._store.history, alert, channel), abandon=True)
 
     async def pending_targets(self) -> dict[tuple[str, int], int]:
         return await self._run(self._store.pending_targets, abandon=True)

@@ -37,11 +37,11 @@ GET_WAITING = f"""
     SELECT {", ".join(_DELIVERY_COLUMNS)} FROM deliveries
     WHERE status = 'pending' AND alert = ? AND channel = ? AND target = ? ORDER BY sequence
 """  # noqa: S608 - names are ours
-GET_TOLD = f"""
+GET_HISTORY = f"""
     SELECT {", ".join(_DELIVERY_COLUMNS)} FROM deliveries WHERE alert = ? AND channel = ? ORDER BY sequence
 """  # noqa: S608 - names are ours
 # What is urgent and nobody else has: `after` is the id of the last one that was looked at.
-GET_UNHANDED = f"""
+GET_NOT_ESCALATED = f"""
     SELECT {", ".join(_DELIVERY_COLUMNS)} FROM deliveries
     WHERE status = 'pending' AND severity = 'critical' AND channel = :channel AND target = :target
     AND handed_to IS NULL

@@ -234,17 +234,17 @@ class Store:
         """All that is pending for an alert on a target, in order, whenever due; the first is what `due` gives."""
         return self._deliveries(deliveries.GET_WAITING, [alert, channel, target])
 
-    def unhanded(self, channel: str, target: int, after: str | None, limit: int) -> list[Delivery]:
+    def not_escalated(self, channel: str, target: int, after: str | None, limit: int) -> list[Delivery]:
         """What is critical, pending and handed to no other channel yet, oldest first, whenever due.
 
         `after`: only what comes after the delivery of that id; for the next page.
         """
         asked = {"channel": channel, "target": target, "after": after, "limit": limit}
-        return self._deliveries(deliveries.GET_UNHANDED, asked)
+        return self._deliveries(deliveries.GET_NOT_ESCALATED, asked)
 
-    def told(self, alert: str, channel: str) -> list[Delivery]:
+    def history(self, alert: str, channel: str) -> list[Delivery]:
         """All that a channel was ever to tell of an alert, in order, whatever became of it."""
-        return self._deliveries(deliveries.GET_TOLD, [alert, channel])
+        return self._deliveries(deliveries.GET_HISTORY, [alert, channel])
 
     def pending_targets(self) -> dict[tuple[str, int], int]:
         """(channel, target) -> how many deliveries wait there, channels that the config no longer has included."""

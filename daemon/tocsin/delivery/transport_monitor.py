@@ -2,17 +2,18 @@
 
 Apprise tells only yes or no, and reads whatever it is answered. So the public methods of the two libraries that it sends
 with (`requests`, `smtplib`), and the two functions that connect their sockets, are wrapped once in the life of the process;
-what runs outside of a conversation passes through untouched.
+what runs outside of a monitor passes through untouched.
 """
 
 import functools
 import http.client
 import importlib
 import io
+import json
 import re
 import smtplib
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -22,18 +23,17 @@ from typing import Any
 from msgspec import structs
 
 from tocsin.alerts.plain import flat
-from tocsin.answers import retry_after
-from tocsin.delivery import telegram
-from tocsin.delivery.answers import LONGEST, Answer, Means, said
+from tocsin.answers import parsed, retry_after
+from tocsin.delivery.service_responses import LONGEST, Means, ServiceResponse, said
 
 LONGEST_ANSWER = 64 << 10  # bytes of a body, or of one reply of a mail server, that are read
 _LONGEST_EXCHANGE = 3 * LONGEST_ANSWER  # with all that stands before the body
 _STEP = 1024  # bytes read at a time: what comes packed is measured before it is large
-_current: ContextVar["Conversation | None"] = ContextVar("tocsin_conversation", default=None)
+_current: ContextVar["TransportMonitor | None"] = ContextVar("tocsin_conversation", default=None)
 _installed = Lock()
 
 
-class Conversation:
+class TransportMonitor:
     """One send: what is answered to it, whom of the URL's recipients it reaches, and its connections.
 
     `reached` holds the keys of those who have the message already, and gets those who get it. `means` judges HTTP's 2xx
@@ -44,7 +44,7 @@ class Conversation:
     def __init__(
         self, reached: set[str], means: Callable[[int, bytes], Means], moved: dict[str, str] | None = None
     ) -> None:
-        self.answers: list[Answer] = []
+        self.answers: list[ServiceResponse] = []
         self.reached = reached
         self._means = means
         self._moved = moved
@@ -102,10 +102,10 @@ class Conversation:
         status: int = response.status_code
         means = self._means(status, body)
         text = said(body) or flat(str(response.reason or ""), LONGEST)
-        if (new_id := telegram.moved_to(body)) is not None:
+        if (new_id := moved_to(body)) is not None:
             text = f"{text} (the chat's new id is {new_id})"
         wait = retry_after(response.headers, body, datetime.now(UTC))
-        self._hear(Answer(how="http", status=status, text=text, retry_after=wait, means=means))
+        self._hear(ServiceResponse(how="http", status=status, text=text, retry_after=wait, means=means))
         if 200 <= status < 300 and means in ("passing", "foreign"):
             # Apprise would take it for sent.
             raise importlib.import_module("requests").ConnectionError("not the service's own answer")
@@ -124,16 +124,16 @@ class Conversation:
         except Exception as error:
             # urllib3 puts the whole URL into its message, and Telegram's URL holds the token.
             text = re.sub(r"(?i)with url: \S+ ?", "", _innermost(error))
-            self._hear(Answer(how="http", status=None, text=flat(text, LONGEST)))
+            self._hear(ServiceResponse(how="http", status=None, text=flat(text, LONGEST)))
             raise
 
     def _readdress(self, request: Any) -> None:
-        if (body := telegram.readdressed(request.body, self._moved or {})) is not None:
+        if (body := readdressed(request.body, self._moved or {})) is not None:
             request.prepare_body(body, None)
-        self._to = telegram.chat_of(request.body)
+        self._to = chat_of(request.body)
 
     def _has_moved(self, request: Any, response: Any, body: bytes) -> bool:
-        new_id, chat = telegram.moved_to(body), telegram.chat_of(request.body)
+        new_id, chat = moved_to(body), chat_of(request.body)
         if self._moved is None or response.ok or new_id is None or chat is None or chat == new_id:
             return False
         self._moved[chat] = self.learnt[chat] = new_id
@@ -148,7 +148,9 @@ class Conversation:
         if mail.file is not None:
             mail.file.raw.renew()
         code, text = self.watched(getreply, mail)
-        self._hear(Answer(how="smtp", status=code, text=flat(text.decode(errors="replace"), LONGEST)))
+        self._hear(
+            ServiceResponse(how="smtp", status=code, text=flat(text.decode(errors="replace"), LONGEST))
+        )
         return code, text
 
     def recipient(self, rcpt: Callable[..., Any], mail: Any, address: str, *options: Any) -> Any:
@@ -186,7 +188,7 @@ class Conversation:
             raise  # heard as replies
         except Exception as error:
             if not self.answers or self.answers[-1].status is not None:  # not heard further inside
-                self._hear(Answer(how="smtp", status=None, text=flat(_innermost(error), LONGEST)))
+                self._hear(ServiceResponse(how="smtp", status=None, text=flat(_innermost(error), LONGEST)))
             raise
 
     def _addressed(self, address: str) -> str:
@@ -206,19 +208,19 @@ class Conversation:
             connection.close()
         raise ConnectionAbortedError("given up")
 
-    def _hear(self, answer: Answer) -> None:
+    def _hear(self, answer: ServiceResponse) -> None:
         self.answers.append(structs.replace(answer, about=self._about, to=self._to))
 
 
 class _Bounded(io.RawIOBase):
-    """What is read of a connection: no more than a bound, and nothing once the conversation is over.
+    """What is read of a connection: no more than a bound, and nothing once the monitor is over.
 
     To shut a socket isn't enough: what the other side goes on sending can still be read.
     """
 
-    def __init__(self, raw: Any, conversation: Conversation, bound: int) -> None:
+    def __init__(self, raw: Any, monitor: TransportMonitor, bound: int) -> None:
         self._raw = raw
-        self._conversation = conversation
+        self._conversation = monitor
         self._bound = self._left = bound
 
     def renew(self) -> None:
@@ -286,16 +288,16 @@ def _install() -> None:
         if hasattr(smtplib.SMTP.getreply, "tocsin_listens"):
             return
         for owner, name, through in (
-            (adapters.HTTPAdapter, "send", Conversation.exchange),
-            (http.client.HTTPResponse, "__init__", Conversation.response),
-            (connections, "create_connection", Conversation.connected),
-            (socket, "create_connection", Conversation.connected),
-            (smtplib.SMTP, "getreply", Conversation.reply),
-            (smtplib.SMTP, "rcpt", Conversation.recipient),
-            (smtplib.SMTP, "sendmail", Conversation.mail),
-            (smtplib.SMTP, "connect", Conversation.watched),
-            (smtplib.SMTP, "starttls", Conversation.watched),
-            (smtplib.SMTP, "login", Conversation.watched),
+            (adapters.HTTPAdapter, "send", TransportMonitor.exchange),
+            (http.client.HTTPResponse, "__init__", TransportMonitor.response),
+            (connections, "create_connection", TransportMonitor.connected),
+            (socket, "create_connection", TransportMonitor.connected),
+            (smtplib.SMTP, "getreply", TransportMonitor.reply),
+            (smtplib.SMTP, "rcpt", TransportMonitor.recipient),
+            (smtplib.SMTP, "sendmail", TransportMonitor.mail),
+            (smtplib.SMTP, "connect", TransportMonitor.watched),
+            (smtplib.SMTP, "starttls", TransportMonitor.watched),
+            (smtplib.SMTP, "login", TransportMonitor.watched),
         ):
             setattr(owner, name, _wrapped(getattr(owner, name), through))
 
@@ -303,12 +305,43 @@ def _install() -> None:
 def _wrapped(function: Callable[..., Any], through: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def wrapped(*given: Any, **more: Any) -> Any:
-        conversation = _current.get()
-        return (
-            function(*given, **more)
-            if conversation is None
-            else through(conversation, function, *given, **more)
-        )
+        monitor = _current.get()
+        return function(*given, **more) if monitor is None else through(monitor, function, *given, **more)
 
     wrapped.tocsin_listens = True  # type: ignore[attr-defined] # a mark of ours on the wrapper
     return wrapped
+
+
+# ---------------------------------------------------------------------------------------------------- Telegram's groups
+
+# A group that became a supergroup has another id from then on. The first message to the old id is refused with the new one
+# (https://core.telegram.org/bots/api#responseparameters), which is to be had nowhere else.
+_MOVED_TO = "migrate_to_chat_id"
+
+
+def chat_of(body: object) -> str | None:
+    """The chat that a request is about."""
+    request = _request(body)
+    chat = request.get("chat_id") if request is not None else None
+    return str(chat) if isinstance(chat, int | str) else None
+
+
+def readdressed(body: object, moved: Mapping[str, str]) -> bytes | None:
+    """The request for the chat's present id, where that is another one."""
+    request, to = _request(body), moved.get(chat_of(body) or "")
+    if request is None or to is None:
+        return None
+    return json.dumps({**request, "chat_id": int(to)}).encode()
+
+
+def moved_to(answer: bytes) -> str | None:
+    """The id that a refusal says the chat has now."""
+    told = parsed(answer)
+    parameters = told.get("parameters") if isinstance(told, dict) else None
+    moved = parameters.get(_MOVED_TO) if isinstance(parameters, dict) else None
+    return str(moved) if isinstance(moved, int) and not isinstance(moved, bool) else None
+
+
+def _request(body: object) -> dict[str, Any] | None:
+    request = parsed(body) if isinstance(body, bytes | str) else None
+    return request if isinstance(request, dict) else None

@@ -1,6 +1,6 @@
 import pytest
 
-from tocsin.delivery.answers import said
+from tocsin.delivery.service_responses import said
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 
 from support.outboxes import context
-from tocsin.alerts.held import HeldAlert, parcels
+from tocsin.alerts.muted import MutedNotification, group_released
 from tocsin.alerts.wording import Style
 
 
@@ -22,11 +22,11 @@ class Counted(str):
 def test_the_work_grows_with_what_waits_not_with_its_square(by, told):
     frozen = context()
     held = [
-        HeldAlert(
+        MutedNotification(
             alert=Counted(f"a{n}"), rule="r", context=frozen, lasting=False, goes_on=False, by=by, reason=""
         )
         for n in range(300)
     ]
     Counted.compared = 0
-    assert len(list(parcels(held, Style()))) == told
+    assert len(list(group_released(held, Style()))) == told
     assert Counted.compared <= len(held)

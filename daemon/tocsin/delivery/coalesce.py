@@ -1,7 +1,7 @@
 """What to make of what waits on a channel: one message of several, how long to wait, what to hand over. Pure."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Literal
@@ -28,7 +28,7 @@ Age = Callable[[datetime], timedelta]
 """How long ago that was, whatever the wall-clock was set to since."""
 
 
-class Parcel(Struct, frozen=True):
+class Coalesced(Struct, frozen=True):
     """What goes out as one message: the delivery that carries it, those folded into it, and our remarks on that."""
 
     carrier: Delivery
@@ -39,18 +39,18 @@ class Parcel(Struct, frozen=True):
     def all(self) -> tuple[Delivery, ...]:
         return (*self.folded, self.carrier)
 
-    def refreshed(self, waiting: Sequence[Delivery]) -> "Parcel":
+    def refreshed(self, waiting: Sequence[Delivery]) -> "Coalesced":
         """The same, with its deliveries as they stand by now; one that a damaged database lost meanwhile, as it was."""
         now = {delivery.id: delivery for delivery in waiting}
         folded = tuple(now.get(delivery.id, delivery) for delivery in self.folded)
-        return Parcel(now.get(self.carrier.id, self.carrier), folded, self.notes)
+        return Coalesced(now.get(self.carrier.id, self.carrier), folded, self.notes)
 
     @property
     def attempts(self) -> int:
         return max(delivery.attempts for delivery in self.all)
 
 
-def gather(waiting: Sequence[Delivery], age: Age, style: Style) -> Parcel:
+def coalesce(waiting: Sequence[Delivery], age: Age, style: Style) -> Coalesced:
     """What to send first of what waits, in order, for one alert on one target (never empty).
 
     A firing that waited in vain and its resolution are one message; reminders give way to whatever is newer.
@@ -63,14 +63,14 @@ def gather(waiting: Sequence[Delivery], age: Age, style: Style) -> Parcel:
             times = Times(style.tz, first.created_at + age(first.created_at))
             was = "was so" if first.context.get("event") else "was firing"
             note = f"{was} from {times.text(_at(first))} to {times.text(_at(end))}; not told before"
-            return Parcel(end, tuple(waiting[:ends]), (note,))
-        return Parcel(first, _reminders(waiting[1:]))
+            return Coalesced(end, tuple(waiting[:ends]), (note,))
+        return Coalesced(first, _reminders(waiting[1:]))
     if first.state_told == "reminder":
         if ends is not None:
-            return Parcel(waiting[ends], tuple(waiting[:ends]))
+            return Coalesced(waiting[ends], tuple(waiting[:ends]))
         reminders = _reminders(waiting)
-        return Parcel(reminders[-1], reminders[:-1])
-    return Parcel(first)
+        return Coalesced(reminders[-1], reminders[:-1])
+    return Coalesced(first)
 
 
 def _reminders(waiting: Sequence[Delivery]) -> tuple[Delivery, ...]:
@@ -82,18 +82,18 @@ def _reminders(waiting: Sequence[Delivery]) -> tuple[Delivery, ...]:
     return tuple(found)
 
 
-def draft(parcel: Parcel, style: Style, age: Age) -> partial[Message]:
-    """What renders the parcel as it is sent now. ValueError where its context can't be read."""
-    carrier = parcel.carrier
+def draft(coalesced: Coalesced, style: Style, age: Age) -> partial[Message]:
+    """What renders the coalesced as it is sent now. ValueError where its context can't be read."""
+    carrier = coalesced.carrier
     context = msgspec.convert(carrier.context, Context)
     now = context.at + age(context.at)
-    notes = (*parcel.notes, *_kept_notes(carrier))
+    notes = (*coalesced.notes, *_kept_notes(carrier))
     return partial(render, context, style, delivery_id=carrier.id, now=now, notes=notes)
 
 
-def bare_message(parcel: Parcel, error: Exception, style: Style) -> Message:
+def bare_message(coalesced: Coalesced, error: Exception, style: Style) -> Message:
     """For one that can't be made into a proper message. Ugly, but told."""
-    carrier = parcel.carrier
+    carrier = coalesced.carrier
     facts = flat(json.dumps(carrier.context, default=str, ensure_ascii=False), 3000)
     severity: Literal["critical", "warning"] = "critical" if carrier.severity == "critical" else "warning"
     return Message(
@@ -111,16 +111,16 @@ def backoff(tries: int, jitter: float) -> float:
 
 
 def hand_over(
-    parcel: Parcel, to: str, targets: int, now: datetime, because: str = ""
+    coalesced: Coalesced, to: str, targets: int, now: datetime, because: str = ""
 ) -> tuple[NewDelivery, ...]:
     """The same message for each URL of the fallback. `because` is what the failing service answered.
 
     Its id says of which alert it is, what it tells and when that happened: whoever else hands the same over (another
     URL of the channel, another channel) gives it the same id, and it is stored once.
     """
-    carrier = parcel.carrier
+    carrier = coalesced.carrier
     # "Not told before" is not so there, if the fallback has what was folded in.
-    notes = [] if any(each.handed_to for each in parcel.folded) else list(parcel.notes)
+    notes = [] if any(each.handed_to for each in coalesced.folded) else list(coalesced.notes)
     notes += _kept_notes(carrier)
     if because:
         notes.append(f"sent here because {carrier.channel} did not take it: {flat(because, 200)}")
@@ -145,9 +145,9 @@ def tells_of_failure(delivery: Delivery) -> bool:
     return delivery.context.get("event") in ("daemon.delivery_failed", "daemon.delivery_recovered")
 
 
-def is_expired(parcel: Parcel, age: Age) -> bool:
+def is_expired(coalesced: Coalesced, age: Age) -> bool:
     """Whether it has waited for as long as it may."""
-    return life_left(parcel.carrier, age) <= timedelta(0)
+    return life_left(coalesced.carrier, age) <= timedelta(0)
 
 
 def life_left(delivery: Delivery, age: Age) -> timedelta:
@@ -168,3 +168,45 @@ def _at(delivery: Delivery) -> datetime:
         return from_iso(str(at))
     except ValueError:
         return delivery.created_at
+
+
+# ------------------------------------------------------------------------------------------------------------- fallback
+
+
+class Fallback:
+    """A channel's fallback, where it has one: (name, how many URLs it has)."""
+
+    def __init__(self, fallback: tuple[str, int] | None) -> None:
+        self._fallback = fallback
+
+    @property
+    def name(self) -> str | None:
+        return self._fallback[0] if self._fallback else None
+
+    def serves(self, delivery: Delivery) -> bool:
+        """Whether there is one for it, which isn't told of its alert anyway."""
+        return self._fallback is not None and self._fallback[0] not in delivery.context.get("channels", ())
+
+    def take(self, coalesced: Coalesced, now: datetime, because: str = "") -> tuple[NewDelivery, ...]:
+        """The deliveries for it; none where there is no fallback, or it has the message already or gets its own.
+
+        `because` is what the failing service answered.
+        """
+        if self._fallback is None or coalesced.carrier.handed_to or not self.serves(coalesced.carrier):
+            return ()
+        return hand_over(coalesced, *self._fallback, now=now, because=because)
+
+    def has_heard(self, told: Iterable[Delivery]) -> bool:
+        """Whether it heard of an alert instead of somebody: `told` is all that it was to tell of that alert."""
+        return any(each.channel not in each.context.get("channels", ()) for each in told)
+
+    def take_end(self, coalesced: Coalesced, now: datetime, *, heard: bool) -> tuple[NewDelivery, ...]:
+        """What was announced as firing there is announced as resolved there, also when it is told here by now.
+
+        `heard` is what `has_heard` said a moment ago; what was handed over since, the coalesced knows.
+        """
+        if coalesced.carrier.state_told != "resolved" or not (
+            heard or any(each.handed_to for each in coalesced.all)
+        ):
+            return ()
+        return self.take(coalesced, now)

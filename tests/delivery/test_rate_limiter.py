@@ -1,6 +1,7 @@
 import pytest
 
-from tocsin.delivery.pace import Limit, Pace, pace_for, parse_rate, service_limits
+from tocsin.delivery.rate_limiter import Limit, RateLimiter, parse_rate
+from tocsin.delivery.services import rate_limiter_for, service_limits
 from tocsin.events import Instant
 from tocsin.events.instant import from_iso
 
@@ -37,7 +38,7 @@ def test_what_services_are_known_to_take(url, limits):
 
 
 def test_in_no_window_are_there_more_than_the_limit_allows():
-    pace, sent, now = Pace((Limit(3, 10.0),)), [], NOW
+    pace, sent, now = RateLimiter((Limit(3, 10.0),)), [], NOW
     for _ in range(12):
         now = now.later(pace.wait(now))
         assert pace.wait(now) == 0.0
@@ -47,13 +48,13 @@ def test_in_no_window_are_there_more_than_the_limit_allows():
 
 
 def test_the_strictest_limit_counts():
-    pace = pace_for("slack://a/b/c", "2/min").after(NOW)
+    pace = rate_limiter_for("slack://a/b/c", "2/min").after(NOW)
     assert pace.wait(NOW) == pytest.approx(1.0)
     pace = pace.after(NOW.later(1))
     assert pace.wait(NOW.later(2)) == pytest.approx(58.0)
 
 
 def test_without_limits_there_is_no_wait():
-    pace = pace_for("json://localhost", None).after(NOW)
+    pace = rate_limiter_for("json://localhost", None).after(NOW)
     assert pace.wait(NOW) == 0.0
     assert pace.sent == ()

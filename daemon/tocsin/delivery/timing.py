@@ -1,18 +1,46 @@
-"""Holding out: a store that is away, a daemon that stops while a message is on its way, a clock that is set back."""
+"""When a channel's task goes on: a bell whose rings are kept, a grace for what has begun, a clock that nobody can set back."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
 
 import trio
 
 from tocsin.clock import Clock
-from tocsin.delivery.channel import Channel, Outbox
 from tocsin.events import Instant
-from tocsin.store.errors import StoreUnavailable
-from tocsin.store.model import Attempt, Delivery
 
-_T = TypeVar("_T")
+
+class Wake:
+    """Rung when something new is in the outbox. A ring is never missed: whoever waits says which one it saw last."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._event = trio.Event()
+
+    def ring(self) -> None:
+        self.count += 1
+        self._event.set()
+        self._event = trio.Event()
+
+    async def after(self, count: int) -> None:
+        while self.count == count:
+            await self._event.wait()
+
+
+class Wakes:
+    """One for each channel, which all its URLs hear."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, Wake] = {}
+
+    def of(self, channel: str) -> Wake:
+        return self._of.setdefault(channel, Wake())
+
+    def ring(self, channels: Iterable[str] | None = None) -> None:
+        """There is something new for these channels; None: it may be for any."""
+        for channel in tuple(self._of) if channels is None else channels:
+            self.of(channel).ring()
+
+
 _FIRST, _LONGEST = 1.0, 30.0  # seconds between tries
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
@@ -20,44 +48,10 @@ _STEP = timedelta(seconds=1)  # by less the clock isn't set but corrected
 _STEPS_KEPT = 50
 
 
-class Queue:
-    """What waits for one URL of one channel. Every call holds out until the store is there again."""
-
-    def __init__(self, outbox: Outbox, channel: Channel, log: Any) -> None:
-        self._outbox, self._log = outbox, log
-        self._of = (channel.name, channel.target)
-
-    async def due(self, now: datetime, limit: int) -> Sequence[Delivery]:
-        return await self._stored(lambda: self._outbox.due(*self._of, now, limit))
-
-    async def next_due(self) -> datetime | None:
-        return await self._stored(lambda: self._outbox.next_due(*self._of))
-
-    async def waiting(self, alert: str) -> Sequence[Delivery]:
-        return await self._stored(lambda: self._outbox.waiting(alert, *self._of))
-
-    async def unhanded(self, after: str | None, limit: int) -> Sequence[Delivery]:
-        return await self._stored(lambda: self._outbox.unhanded(*self._of, after, limit))
-
-    async def told(self, alert: str, channel: str) -> Sequence[Delivery]:
-        """Of any channel."""
-        return await self._stored(lambda: self._outbox.told(alert, channel))
-
-    async def record(self, attempts: Sequence[Attempt]) -> None:
-        await self._stored(lambda: self._outbox.record(attempts))
-
-    async def _stored(self, call: Callable[[], Awaitable[_T]]) -> _T:
-        delay = _FIRST
-        while True:
-            try:
-                return await call()
-            except StoreUnavailable as error:
-                self._log.warning("the store is not available", error=error.reason)
-                await trio.sleep(delay)
-                delay = min(2 * delay, _LONGEST)
+# ------------------------------------------------------------------------------------------------------ grace and clock
 
 
-async def finishing(work: Callable[[], Awaitable[None]], grace: float) -> None:
+async def finishing(work: Callable[[], Awaitable[object]], grace: float) -> None:
     """Does `work`; when cancelled meanwhile, for up to `grace` seconds more. Cancelled is raised then all the same."""
 
     async def shorten(scope: trio.CancelScope) -> None:

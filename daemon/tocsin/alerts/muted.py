@@ -18,7 +18,7 @@ _TOGETHER = frozenset({"silence", "notify_during"})
 """What holds events back so that they are told together; those that another alert held back are told one by one."""
 
 
-class HeldAlert(Struct, frozen=True, kw_only=True):
+class MutedNotification(Struct, frozen=True, kw_only=True):
     """One notification that waits, its context frozen when it happened.
 
     `lasting`: a state rule's, told as firing only while it fires. `goes_on`: more will be told of this alert. `by`
@@ -36,23 +36,23 @@ class HeldAlert(Struct, frozen=True, kw_only=True):
     announced: tuple[str, ...] | None = None
 
 
-class Parcel(Struct, frozen=True):
+class NotificationGroup(Struct, frozen=True):
     """What is told at once: the alert that carries it, its context, and the others that are told with it."""
 
-    carrier: HeldAlert
+    carrier: MutedNotification
     context: Context
-    all: tuple[HeldAlert, ...]
+    all: tuple[MutedNotification, ...]
 
 
-class Held:
+class MutedNotifications:
     """All that waits, in the order in which it was held."""
 
     def __init__(self) -> None:
-        self._alerts: dict[str, HeldAlert] = {}
+        self._alerts: dict[str, MutedNotification] = {}
         self.look_at: datetime | None = None
         """When (wall-clock) a way may open by itself."""
 
-    def __iter__(self) -> Iterator[HeldAlert]:
+    def __iter__(self) -> Iterator[MutedNotification]:
         """A snapshot."""
         return iter(list(self._alerts.values()))
 
@@ -62,46 +62,46 @@ class Held:
     def __contains__(self, alert: str) -> bool:
         return alert in self._alerts
 
-    def get(self, alert: str) -> HeldAlert | None:
+    def get(self, alert: str) -> MutedNotification | None:
         return self._alerts.get(alert)
 
-    def hold(self, held: HeldAlert) -> None:
+    def hold(self, held: MutedNotification) -> None:
         self._alerts[held.alert] = held
 
     def drop(self, alert: str) -> None:
         self._alerts.pop(alert, None)
 
 
-def to_record(held: HeldAlert) -> dict[str, Any]:
+def to_record(held: MutedNotification) -> dict[str, Any]:
     record: dict[str, Any] = msgspec.to_builtins(held)
     return record
 
 
-def from_record(record: Any) -> HeldAlert:
+def from_record(record: Any) -> MutedNotification:
     """ValueError where another version had written it."""
-    return msgspec.convert(record, HeldAlert)
+    return msgspec.convert(record, MutedNotification)
 
 
-def parcels(released: Iterable[HeldAlert], style: Style) -> Iterator[Parcel]:
+def group_released(released: Iterable[MutedNotification], style: Style) -> Iterator[NotificationGroup]:
     """What to tell of what may be told now: events of one rule that waited for the same together, all else by itself.
 
     Together the latest speaks, with the count of all and the titles of the others.
     """
     waiting = list(released)
-    groups: dict[str, list[HeldAlert]] = {}
+    groups: dict[str, list[MutedNotification]] = {}
     for held in waiting:
         if _is_grouped(held):
             groups.setdefault(held.rule, []).append(held)
     for held in waiting:
         if not _is_grouped(held):
-            yield Parcel(held, held.context, (held,))
+            yield NotificationGroup(held, held.context, (held,))
         elif held is (group := groups[held.rule])[-1]:
             count = sum(max(1, each.context.suppressed) for each in group)
             titles = tuple(title(each.context, style, each.context.at) for each in group[:-1])
-            yield Parcel(
+            yield NotificationGroup(
                 held, msgspec.structs.replace(held.context, suppressed=count, together=titles), tuple(group)
             )
 
 
-def _is_grouped(held: HeldAlert) -> bool:
+def _is_grouped(held: MutedNotification) -> bool:
     return not held.lasting and held.by in _TOGETHER
