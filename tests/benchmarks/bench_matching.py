@@ -48,8 +48,7 @@ def bench_engine(measure, count):
 
     def run():
         for change in events:
-            engine.process(change, NOW)
-            engine.settle(NOW)
+            engine.process([change], NOW)
 
     measure(f"engine/{count}", run, len(events))
 

@@ -74,11 +74,9 @@ class Path:
         self.all = trio.Event()
 
     async def put(self, received):
-        for observed in received.observed:
-            for change in self.entities.apply(received.venue, observed, received.at, received.raw):
-                self.engine.process(change, received.at)
-                self.seen += change.kind == "position"
-        self.engine.settle(received.at)
+        changes = self.entities.take(received.venue, received.observed, received.at, received.raw)
+        self.engine.process(changes, received.at)
+        self.seen += sum(change.kind == "position" for change in changes)
         if self.seen >= COUNT:
             self.all.set()
 
@@ -86,10 +84,8 @@ class Path:
 def bench_path(measure, written, asked):
     def run(path):
         for message in written:
-            for observed in VENUE.decode(message, NOW.wall).items:
-                for change in path.entities.apply("fx", observed, NOW, message):
-                    path.engine.process(change, NOW)
-            path.engine.settle(NOW)
+            observed = VENUE.decode(message, NOW.wall).items
+            path.engine.process(path.entities.take("fx", observed, NOW, message), NOW)
 
     measure("path", run, COUNT, setup=lambda: ((Path(asked),), {}))
 

@@ -32,8 +32,7 @@ def bench_window(measure, samples):
 
     def run(events):
         for seen, now in events:
-            engine.process(seen, now)
-            engine.settle(now)
+            engine.process([seen], now)
         engine.remembered()
 
     for _ in range(samples // EVENTS + 1):

@@ -1,5 +1,6 @@
 """The index tells exactly what a plain loop over all rules tells, and touches only what an event can concern."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 from itertools import count
 from typing import Any
@@ -18,7 +19,7 @@ from tocsin.engine.index import Index
 from tocsin.engine.model import ChangeOutcome
 from tocsin.engine.rule import Rule
 from tocsin.entities import Entities
-from tocsin.events import KINDS, Observation
+from tocsin.events import KINDS, Change, Observation
 
 # Few values, so that they are met often: equal ones, ones on either side of a limit, and none.
 NUMBERS = st.sampled_from(["-2", "-1", "0", "0.5", "1.0", "1", "2"])
@@ -133,9 +134,9 @@ def observation(kind: str, fields: dict[str, Any]) -> Observation:
     )
 
 
-def settled(engine: Engine, now: Any) -> list[ChangeOutcome]:
+def processed(engine: Engine, changes: Sequence[Change], now: Any) -> list[ChangeOutcome]:
     """What came of it, with the records that are written later made now."""
-    taken = engine.settle(now)
+    taken = engine.process(changes, now)
     for each in taken:
         each.transitions = [
             structs.replace(moved, record=moved.record()) if callable(moved.record) else moved
@@ -153,10 +154,8 @@ def test_the_index_tells_what_a_loop_tells(written, steps):
     for after, (kind, fields) in steps:
         now = clock.advance(after)
         assert indexed.advance(now) == plain.advance(now)
-        for seen in entities.apply("fx", observation(kind, fields), now, None):
-            indexed.process(seen, now)
-            plain.process(seen, now)
-        assert settled(indexed, now) == settled(plain, now)
+        changes = entities.apply("fx", observation(kind, fields), now, None)
+        assert processed(indexed, changes, now) == processed(plain, changes, now)
         assert indexed.blind(now) == plain.blind(now)
         assert indexed.deadline() == plain.deadline()
 

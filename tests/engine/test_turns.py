@@ -36,9 +36,8 @@ class World:
         self.told: list[tuple[str, str, float]] = []
 
     def say(self, state, venue="px"):
-        for change in self.entities.apply(venue, Observation(state=state), self.now, None):
-            self.engine.process(change, self.now)
-        for taken in self.engine.settle(self.now):
+        changes = self.entities.apply(venue, Observation(state=state), self.now, None)
+        for taken in self.engine.process(changes, self.now):
             self.note(taken.transitions)
 
     def note(self, transitions):

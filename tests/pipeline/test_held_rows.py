@@ -10,9 +10,10 @@ from tocsin.alerts.wording import Style
 from tocsin.engine.engine import Engine
 from tocsin.entities import Entities
 from tocsin.events import Instant
-from tocsin.pipeline import Options, TurnProcessor
+from tocsin.pipeline import Options
 from tocsin.pipeline.notifier import Notifier
-from tocsin.store.model import HeldRow, InstanceRow, Silence
+from tocsin.pipeline.runtime import Runtime
+from tocsin.store.model import HeldRow, InstanceRow, Loaded, Silence
 
 
 def held(alert, **changes):
@@ -43,10 +44,10 @@ def held(alert, **changes):
 )
 def test_a_held_alert_that_no_message_can_be_made_of(damage):
     options = Options(routing=Routing(channels={}), targets={}, style=Style())
-    telling = Notifier(Engine((), Entities(()), str), lambda: options, str)
+    notifier = Notifier(Engine((), Entities(()), str), lambda: options, str)
     rows = [held("a1"), held("bad", **damage), held("a2")]
-    unreadable = telling.restore((), rows)
-    kept = [each.alert for each in telling._held]
+    unreadable = notifier.restore((), rows)
+    kept = [each.alert for each in notifier._held]
     # Some damage our own words can be made of all the same.
     assert kept == (["a1", "a2"] if unreadable else ["a1", "bad", "a2"])
     assert all(str(each).startswith("held alert bad: of rule red: ") for each in unreadable)
@@ -55,24 +56,19 @@ def test_a_held_alert_that_no_message_can_be_made_of(damage):
 
 
 def test_what_makes_no_sense_is_set_aside_with_the_first_batch():
-    entities = Entities(())
-    turn = TurnProcessor(
-        entities,
-        Engine((), entities, str),
-        Options(routing=Routing(channels={}), targets={}, style=Style()),
-        str,
-    )
+    options = Options(routing=Routing(channels={}), targets={}, style=Style())
     silence = Silence(id="s1", matchers="?", reason="", created_at=T0, starts_at=T0, ends_at=T0)
-    batch, named = turn.restore(
-        [
+    loaded = Loaded(
+        entities=(),
+        instances=[
             InstanceRow(rule="red", instance="i1", record={"of another": "version"}),
             InstanceRow(rule="red", instance="i2", record={"kind": "of another version"}),
         ],
-        None,
-        Instant(T0, 0.0),
+        alive=None,
         held=[held("bad", fields=[]), held("good")],
         silences=[silence],
     )
+    batch, named = Runtime((), options, str).turn.restore(loaded, Instant(T0, 0.0))
     assert {(row.table, row.key) for row in batch.unreadable} == {
         ("instances", ("red", "i1")),
         ("instances", ("red", "i2")),

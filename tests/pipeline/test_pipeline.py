@@ -131,9 +131,8 @@ async def test_commands_run_between_messages_and_return_when_committed(
 
     def command() -> Batch:
         seen.append(len(scene.disk.committed))
-        now = scene.clock.now()
         new = compiled([{"id": "new", "watch": "position", "when": "profit < -50"}])
-        return TurnProcessor.transitions(scene.pipeline._turn, scene.engine.reload(new, now), now)
+        return scene.pipeline._turn.reload(new, options(), scene.clock.now())[0]
 
     await scene.inbox.put(scene.position("p1", "-60"))
     await trio.testing.wait_all_tasks_blocked()

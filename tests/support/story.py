@@ -23,16 +23,14 @@ from tocsin.config.yaml import load
 from tocsin.document import Sequence
 from tocsin.engine.alert_instance import AlertInstance
 from tocsin.engine.compile import Environment, compile_rules
-from tocsin.engine.engine import Engine
 from tocsin.engine.rule import Rule
-from tocsin.entities import Entities
 from tocsin.events import KINDS, Daemon, Instant, Observation, Observed, Occurrence, Venue, from_iso
 from tocsin.feed.model import Received
 from tocsin.pipeline.options import Options, Targets
-from tocsin.pipeline.turn_processor import TurnProcessor
+from tocsin.pipeline.runtime import Runtime
 from tocsin.quantities import parse_duration
 from tocsin.store import rows
-from tocsin.store.model import Batch, HeldRow, InstanceRow, SampleRow, SamplesGone
+from tocsin.store.model import Batch, HeldRow, InstanceRow, Loaded, SampleRow, SamplesGone
 from tocsin.store.sql import json_mapping, json_text
 
 CHANNELS = ("phone", "desk")
@@ -94,20 +92,19 @@ class Story:
         self._start()
 
     def _start(self) -> None:
-        self.entities = Entities(rows.entity(row) for row in self.entities_stored.values())
-        self.engine = Engine(self.rules, self.entities, lambda: f"a{next(self.ids):04}")
-        self.turn = TurnProcessor(self.entities, self.engine, options(), lambda: f"d{next(self.ids):04}")
-        kept = [
-            InstanceRow(rule=rule, instance=key, record=json_mapping(text))
-            for (rule, key), text in self.stored.items()
-        ]
-        batch, unreadable = self.turn.restore(
-            kept,
-            self.alive,
-            self.clock.now(),
-            [rows.sample(rows.sample_row(row)) for row in self.samples_stored],
-            [HeldRow(alert=alert, data=json_mapping(text)) for alert, text in self.held.items()],
+        loaded = Loaded(
+            entities=[rows.entity(row) for row in self.entities_stored.values()],
+            instances=[
+                InstanceRow(rule=rule, instance=key, record=json_mapping(text))
+                for (rule, key), text in self.stored.items()
+            ],
+            alive=self.alive,
+            samples=[rows.sample(rows.sample_row(row)) for row in self.samples_stored],
+            held=[HeldRow(alert=alert, data=json_mapping(text)) for alert, text in self.held.items()],
         )
+        runtime = Runtime(self.rules, options(), lambda: f"{next(self.ids):05}", loaded)
+        self.entities, self.engine, self.turn = runtime.entities, runtime.engine, runtime.turn
+        batch, unreadable = self.turn.restore(loaded, self.clock.now())
         assert not unreadable
         self.commit(batch)
 
@@ -206,21 +203,19 @@ class Story:
 
     def reload(self, rules: Iterable[Rule]) -> None:
         self.rules = list(rules)
-        now = self.clock.now()
-        self.commit(self.turn.transitions(self.engine.reload(self.rules, now), now))
+        self.commit(self.turn.reload(self.rules, options(), self.clock.now())[0])
 
     def remove(self, venue: str) -> None:
         """The venue is no longer configured."""
         del self.up[venue]
-        now = self.clock.now()
-        self.commit(self.turn.transitions(self.engine.venues_removed([venue], now), now))
-        for key in self.entities.venues_removed(venue):
+        batch, _ = self.turn.venues_removed([venue], self.clock.now())
+        self.commit(batch)
+        for key in batch.gone:
             self.entities_stored.pop(key, None)
 
     def acknowledge(self, rule: str, id_: str) -> None:
         alert = next(t["alert"] for t in reversed(self.told_ever) if t["rule"] == rule and t["id"] == id_)
-        now = self.clock.now()
-        self.commit(self.turn.transitions(self.engine.acknowledge(alert, now), now))
+        self.commit(self.turn.acknowledge(alert, self.clock.now()))
 
     def step(self, step: Mapping[str, Any]) -> None:
         for kind in KINDS:

@@ -24,13 +24,13 @@ from tocsin.delivery.services import is_terse, takes_whole_ids
 from tocsin.delivery.templates import Templates
 from tocsin.delivery.timing import Wakes
 from tocsin.engine.engine import Engine
-from tocsin.engine.rule_migration import became
 from tocsin.entities import Entities
 from tocsin.events import Daemon as DaemonState
 from tocsin.events import Key, Occurrence, Venue, iso
 from tocsin.events.vocabulary import OURSELVES, to_plain
 from tocsin.feed import CredentialStore, Received, VenueFeed
 from tocsin.pipeline import Inbox, Options, Pipeline, Targets, TurnProcessor
+from tocsin.pipeline.runtime import Runtime
 from tocsin.store.database import Database
 from tocsin.store.journal import Journal
 from tocsin.store.model import Batch, Loaded
@@ -87,9 +87,7 @@ class Components:
     log: Any
     runtime_dir: Path
     inbox: Inbox = field(init=False)
-    entities: Entities = field(init=False)
-    engine: Engine = field(init=False)
-    turn: TurnProcessor = field(init=False)
+    runtime: Runtime = field(init=False)
     pipeline: Pipeline = field(init=False)
     wakes: Wakes = field(init=False)
     outbox: DurableOutbox = field(init=False)
@@ -102,9 +100,8 @@ class Components:
 
     def __post_init__(self) -> None:
         self.inbox = Inbox()
-        self.entities = Entities(self.loaded.entities, self.loaded.operations)
-        self.engine = Engine(self.settings.rules, self.entities, new_id)
-        self.turn = TurnProcessor(self.entities, self.engine, make_options(self.settings), new_id)
+        options = make_options(self.settings)
+        self.runtime = Runtime(self.settings.rules, options, new_id, self.loaded)
         self.wakes = Wakes()
         self.journal = Journal(self.database, self.clock, self.log)
         self.outbox = DurableOutbox(self.database, self.journal, self.wakes.ring, self.log)
@@ -125,35 +122,32 @@ class Components:
         self.templates = Templates(self.log)
         self.credentials = CredentialStore(self.settings.state_dir / "credentials", self.log)
 
+    @property
+    def entities(self) -> Entities:
+        return self.runtime.entities
+
+    @property
+    def engine(self) -> Engine:
+        return self.runtime.engine
+
+    @property
+    def turn(self) -> TurnProcessor:
+        return self.runtime.turn
+
     def restore(self, unreadable: list[str]) -> Batch:
         """Go on where the last run stopped; what of it can't be read is named in `unreadable`."""
-        now = self.clock.now()
-        loaded = self.loaded
-        known = dict.fromkeys(change.venue for change in loaded.entities)
-        batch, found = self.turn.restore(
-            loaded.instances,
-            loaded.alive,
-            now,
-            loaded.samples,
-            loaded.held,
-            silences=loaded.silences,
-            lost=loaded.lost,
-            removed=[name for name in known if name not in self.settings.venues and name != OURSELVES],
-        )
+        known = dict.fromkeys(change.venue for change in self.loaded.entities)
+        removed = [name for name in known if name not in self.settings.venues and name != OURSELVES]
+        batch, found = self.turn.restore(self.loaded, self.clock.now(), removed=removed)
         unreadable += found
         return batch
 
     def venues_removed(self, names: Sequence[str], alerts: list[str]) -> Batch:
         """These venues are no longer configured: their alerts end, what they still had to say is not heard."""
-        now = self.clock.now()
-        transitions = self.engine.venues_removed(names, now)
-        alerts += filter(None, map(became, transitions))
-        gone: list[Key] = []
         for name in names:
             self.inbox.drop(name)
-            gone += self.entities.venues_removed(name)
-        batch = self.turn.transitions(transitions, now)
-        batch.gone += gone
+        batch, became = self.turn.venues_removed(names, self.clock.now())
+        alerts += became
         return batch
 
     def forget(
@@ -174,11 +168,9 @@ class Components:
     def reload(self, settings: Settings, alerts: list[str]) -> Batch:
         """Other rules, channels and names from now on; what became of alerts by that is told in `alerts`."""
         self.settings = settings
-        now = self.clock.now()
-        transitions = self.engine.reload(settings.rules, now)
-        alerts += filter(None, map(became, transitions))
-        self.turn.options = make_options(settings)
-        return self.turn.transitions(transitions, now)
+        batch, became = self.turn.reload(settings.rules, make_options(settings), self.clock.now())
+        alerts += became
+        return batch
 
     async def deliver(
         self,

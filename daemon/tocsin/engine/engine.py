@@ -1,7 +1,6 @@
 """The engine: changes and the passing of time in, transitions out. One entrance, no I/O, no clock of its own.
 
-    process(change)   what a venue said      -> the rules that watch it
-    settle(now)       that was all of it     -> the rules that watch groups; what came of each change
+    process(changes)  what a venue said      -> the rules that watch it, then those that watch its groups
     advance(now)      a timer has come due   -> for, keep_firing_for, repeat, cooldown; conditions on time
     reload(rules)     the user edited        -> untouched rules notice nothing
 
@@ -49,15 +48,26 @@ class Engine:
             self._instances, state=self._states, group=self._groups, event=events, sequence=sequences
         )
         self._migration = RuleMigration(self._instances, self._runtimes, self._hours)
-        self._outcomes: list[ChangeOutcome] = []
         self._set_rules(RuleSet(rules))
 
     # ------------------------------------------------------------------------------------------------- what happens
 
-    def process(self, change: Change, now: Instant) -> None:
-        """Take in what a venue said. What comes of it `settle` says, when all that the message brings about is taken in."""
+    def process(self, changes: Iterable[Change], now: Instant) -> list[ChangeOutcome]:
+        """What one message changed, and all that each change starts, ends and tells; of groups, that they are as they stand
+        after the last.
+        """
+        outcomes = [self._take(change, now) for change in changes]
+        self._groups.settle(now)
+        for each in outcomes:
+            found = each.transitions
+            if len(found) > 1:
+                found.sort(key=lambda transition: self._rules.order[transition.rule])
+            each.tells = each.tells or any(transition.tell for transition in found)
+        return outcomes
+
+    def _take(self, change: Change, now: Instant) -> ChangeOutcome:
+        """What one change brings about, but for what groups come to: that stands there when they have settled."""
         outcome = ChangeOutcome(change, [])
-        self._outcomes.append(outcome)
         out = outcome.transitions
         if change.replaces is not None:
             last = unchanged(structs.replace(change, state=change.replaces, replaces=None))
@@ -76,17 +86,7 @@ class Engine:
             account = change.state if isinstance(change.state, Account) else None
             owned = self._world.of_account(change.key.venue, change.key.id)
             self._runtimes.on_account([unchanged(each, account) for each in owned], outcome, now)
-
-    def settle(self, now: Instant) -> list[ChangeOutcome]:
-        """Everything that the changes since the last call start, end and tell; of groups, that they are as they now stand."""
-        self._groups.settle(now)
-        outcomes, self._outcomes = self._outcomes, []
-        for each in outcomes:
-            found = each.transitions
-            if len(found) > 1:
-                found.sort(key=lambda transition: self._rules.order[transition.rule])
-            each.tells = each.tells or any(transition.tell for transition in found)
-        return outcomes
+        return outcome
 
     def advance(self, now: Instant) -> list[Transition]:
         """Everything that has come due by `now`, in the order in which it came due."""

@@ -3,6 +3,7 @@
 from tocsin.pipeline.inbox import Inbox
 from tocsin.pipeline.options import Options, Targets
 from tocsin.pipeline.pipeline import Pipeline
+from tocsin.pipeline.runtime import Runtime
 from tocsin.pipeline.turn_processor import TurnProcessor
 
-__all__ = ["Inbox", "Options", "Pipeline", "Targets", "TurnProcessor"]
+__all__ = ["Inbox", "Options", "Pipeline", "Runtime", "Targets", "TurnProcessor"]

@@ -1,10 +1,12 @@
 """One turn: observations through entities, engine and the decision who is told, into one batch. Pure but for its state."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 
 from tocsin.engine.engine import Engine
 from tocsin.engine.model import ChangeOutcome, Sample, SamplesDropped, Saved, Transition
+from tocsin.engine.rule import Rule
+from tocsin.engine.rule_migration import became
 from tocsin.entities import Entities
 from tocsin.events import KINDS, Change, Instant, Key, is_market_data
 from tocsin.feed.model import Received
@@ -12,12 +14,10 @@ from tocsin.pipeline.notifier import Notifier
 from tocsin.pipeline.options import Options
 from tocsin.store.model import (
     Batch,
-    HeldRow,
-    InstanceRow,
+    Loaded,
     OperationRow,
     SampleRow,
     SamplesGone,
-    Silence,
     UnreadableRow,
 )
 
@@ -26,48 +26,47 @@ _MENTIONED_AFTER = 1.0  # seconds without a batch after which that alone is wort
 
 
 class TurnProcessor:
-    """Turns what came in into what is to be committed."""
+    """Turns what came in into what is to be committed. It alone drives the engine, so no step of that is left out.
+
+    `observe` is shown every transition, in order, before it is decided who is notified of it.
+    """
 
     def __init__(
-        self, entities: Entities, engine: Engine, options: Options, new_id: Callable[[], str]
+        self,
+        entities: Entities,
+        engine: Engine,
+        options: Options,
+        new_id: Callable[[], str],
+        observe: Callable[[Transition], None] | None = None,
     ) -> None:
         self._entities = entities
         self._engine = engine
         self._new_id = new_id
-        self._notifier = Notifier(engine, lambda: self.options, new_id)
+        self._observe = observe
+        self.notifier = Notifier(engine, lambda: self.options, new_id)
         self.options = options
         self._wrote_mentioned = float("-inf")
 
     def restore(
-        self,
-        instances: Iterable[InstanceRow],
-        alive: Instant | None,
-        now: Instant,
-        samples: Iterable[SampleRow] = (),
-        held: Iterable[HeldRow] = (),
-        *,
-        silences: Iterable[Silence] = (),
-        removed: Iterable[str] = (),
-        lost: bool = False,
+        self, loaded: Loaded, now: Instant, *, removed: Iterable[str] = ()
     ) -> tuple[Batch, list[str]]:
         """Go on where the last run stopped; what is told of it at once (rules edited meanwhile) is in the batch.
 
         `removed`: the venues that are no longer configured; what is known of them is forgotten before it is judged.
-        `lost`: of what was told some is no longer known; what holds already is told with a remark on that.
+        Where of what was told some is `lost`, what holds already is told with a remark on that.
         Beside it: what couldn't be read, and why; the batch sets it aside.
         """
-        rows = list(instances)
         saved = [
             Saved(rule=row.rule, instance=row.instance, record=row.record)
-            for row in rows
+            for row in loaded.instances
             if row.record is not None
         ]
-        batch = Batch(at=now.wall, unreadable=self._notifier.restore(rows, held))
-        if lost:
-            self._notifier.lost_at = now.wall
-        for silence in silences:
+        batch = Batch(at=now.wall, unreadable=self.notifier.restore(loaded.instances, loaded.held))
+        if loaded.lost:
+            self.notifier.lost_at = now.wall
+        for silence in loaded.silences:
             try:
-                self._notifier.silences.add(silence)
+                self.notifier.silences.add(silence)
             except ValueError as error:
                 why = f"{silence.matchers:.100}: {error}"
                 batch.unreadable.append(UnreadableRow(table="silences", key=(silence.id,), why=why))
@@ -81,17 +80,16 @@ class TurnProcessor:
 
         transitions, unreadable = self._engine.restore(
             saved,
-            alive,
+            loaded.alive,
             now,
-            samples=[Sample(row.series, row.instance, row.time, row.value) for row in samples],
+            samples=[Sample(row.series, row.instance, row.time, row.value) for row in loaded.samples],
             leave=leave,
         )
         batch.unreadable += (
             UnreadableRow(table="instances", key=(row.rule, row.instance), why=why) for row, why in unreadable
         )
         self._add(batch, transitions, now)
-        self._notifier.release(batch, now)
-        return batch, [*map(str, batch.unreadable)]
+        return self._whole(batch, now), [*map(str, batch.unreadable)]
 
     def messages(self, received: Iterable[Received], now: Instant, earliest: float | None = None) -> Batch:
         """All that these messages, and the timers due before each, bring about.
@@ -103,23 +101,14 @@ class TurnProcessor:
         touched: dict[Key, None] = {}
         # Fairness has mixed the venues; time goes on in order.
         for message in sorted(received, key=lambda message: message.at.steady):
-            self._notifier.release(batch, message.at)
             self._advance(batch, message.at, earliest)
-            for change in self._entities.take(message.venue, message.observed, message.at, message.raw):
-                self._engine.process(change, message.at)
-            for taken in self._engine.settle(message.at):
+            changes = self._entities.take(message.venue, message.observed, message.at, message.raw)
+            for taken in self._process(batch, changes, message.at):
                 touched[taken.change.key] = None
                 if taken.change.operation is not None:
                     batch.operations.append(_operation_row(taken.change, taken.change.operation))
-                self._add(batch, taken.transitions, message.at)
-                if self._is_kept(taken):
-                    batch.events.append(taken.change)
-                elif taken.change.events and not taken.change.state.market_data:
-                    batch.prices_left_out = True
-        self._notifier.release(batch, now)  # before what comes about now: it happened earlier
         self._advance(batch, now, earliest)
-        self._notifier.release(batch, now)
-        self._notifier.write(batch)
+        self._whole(batch, now)
         touched |= {key: None for key in self._entities.unsaved() if not KINDS[key.kind].market_data}
         # What is only told (a public expiry, an event of ourselves, a trade that came late) is no entity's state.
         if batch or touched or now.steady - self._wrote_mentioned >= _MENTIONED_AFTER:
@@ -128,56 +117,95 @@ class TurnProcessor:
         batch.entities = [now_so for key in touched if (now_so := self._entities.get(key)) is not None]
         return batch
 
-    def _advance(self, batch: Batch, now: Instant, earliest: float | None) -> None:
-        if earliest is not None and earliest < now.steady:
-            now = now.later(earliest - now.steady)
-        self._add(batch, self._engine.advance(now), now)
-
     def deadline(self) -> float | None:
         """The steady time at which a timer is due, if one runs."""
-        times = (self._engine.deadline(), self._notifier.deadline())
+        times = (self._engine.deadline(), self.notifier.deadline())
         return min((at for at in times if at is not None), default=None)
 
-    def transitions(self, found: list[Transition], now: Instant) -> Batch:
-        """What the engine brought about by itself (a reload, an acknowledgement)."""
-        batch = Batch(at=now.wall)
-        self._add(batch, found, now)
-        self._notifier.look_anew()
-        self._notifier.release(batch, now)
-        self._notifier.write(batch)
-        return batch
+    # ----------------------------------------------------------------------------------------------- what people change
+
+    def reload(self, rules: Iterable[Rule], options: Options, now: Instant) -> tuple[Batch, list[str]]:
+        """Other rules, channels and names from now on. Beside the batch, in words: what became of alerts by that."""
+        transitions = self._engine.reload(rules, now)
+        self.options = options
+        return self._by_itself(transitions, now), [*filter(None, map(became, transitions))]
+
+    def acknowledge(self, alert: str, now: Instant) -> Batch:
+        """No more reminders of that alert."""
+        return self._by_itself(self._engine.acknowledge(alert, now), now)
+
+    def venues_removed(self, names: Collection[str], now: Instant) -> tuple[Batch, list[str]]:
+        """These venues are no longer configured: their alerts end. Beside the batch, in words: which."""
+        transitions = self._engine.venues_removed(names, now)
+        gone = [key for name in names for key in self._entities.venues_removed(name)]
+        batch = self._by_itself(transitions, now)
+        batch.gone += gone
+        return batch, [*filter(None, map(became, transitions))]
 
     def forget(self, keys: Collection[Key], now: Instant) -> Batch:
         """These entities are no longer known: their alerts end, and mentioned again they are seen for the first time."""
         batch = Batch(at=now.wall)
         self._add(batch, self._engine.forget(keys, now), now)
         changes = self._entities.forget(keys, now)
-        for change in changes:
-            self._engine.process(change, now)
-        for taken in self._engine.settle(now):
-            self._add(batch, taken.transitions, now)
-            if self._is_kept(taken):
-                batch.events.append(taken.change)
+        self._process(batch, changes, now)
         batch.gone += keys
         batch.entities = [found for each in changes if (found := self._entities.get(each.key)) is not None]
-        self._notifier.release(batch, now)
-        self._notifier.write(batch)
-        return batch
+        return self._whole(batch, now)
 
     def silence(self, matchers: str, ends_at: datetime, now: Instant, reason: str = "") -> Batch:
         """What matches is held from now on, up to then (UTC). ValueError, fit to be shown, on what are no matchers."""
-        self._notifier.silences.forget(now.wall)
-        begun = self._notifier.silences.begin(self._new_id(), matchers, ends_at, now.wall, reason)
+        self.notifier.silences.forget(now.wall)
+        begun = self.notifier.silences.begin(self._new_id(), matchers, ends_at, now.wall, reason)
         return Batch(at=now.wall, silences=[begun])
 
     def unsilence(self, id_: str, now: Instant) -> Batch | None:
         """A silence is taken back, and what only it held is told; None where there is none of that id."""
-        ended = self._notifier.silences.end(id_, now.wall)
+        ended = self.notifier.silences.end(id_, now.wall)
         if ended is None:
             return None
-        batch = Batch(at=now.wall, silences=[ended])
-        self._notifier.look_anew()
-        self._notifier.release(batch, now)
+        self.notifier.look_anew()
+        return self._whole(Batch(at=now.wall, silences=[ended]), now)
+
+    # ------------------------------------------------------------------------------------------------------------ parts
+
+    def _advance(self, batch: Batch, now: Instant, earliest: float | None = None) -> None:
+        """Time goes on. What nothing holds back any more goes out before what comes about now: it happened earlier."""
+        self.notifier.release(batch, now)
+        if earliest is not None and earliest < now.steady:
+            now = now.later(earliest - now.steady)
+        self._add(batch, self._engine.advance(now), now)
+
+    def _process(self, batch: Batch, changes: Sequence[Change], now: Instant) -> list[ChangeOutcome]:
+        """What came at once, through the rules."""
+        outcomes = self._engine.process(changes, now)
+        for taken in outcomes:
+            self._add(batch, taken.transitions, now)
+            if self._is_kept(taken):
+                batch.events.append(taken.change)
+            elif taken.change.events and not taken.change.state.market_data:
+                batch.prices_left_out = True
+        return outcomes
+
+    def _by_itself(self, found: list[Transition], now: Instant) -> Batch:
+        """What the engine brought about without a message; what was muted may be free by it."""
+        batch = Batch(at=now.wall)
+        self._add(batch, found, now)
+        self.notifier.look_anew()
+        return self._whole(batch, now)
+
+    def _add(self, batch: Batch, transitions: list[Transition], now: Instant) -> None:
+        if transitions:
+            if self._observe is not None:
+                for transition in transitions:
+                    self._observe(transition)
+            self.notifier.tell(batch, transitions, now)
+        if kept := self._engine.remembered():
+            batch.samples += map(_sample_row, kept)
+
+    def _whole(self, batch: Batch, now: Instant) -> Batch:
+        """The batch with what is free by what it brings about, and the instances that moved."""
+        self.notifier.release(batch, now)
+        self.notifier.write(batch)
         return batch
 
     def _is_kept(self, taken: ChangeOutcome) -> bool:
@@ -192,12 +220,6 @@ class TurnProcessor:
         if not change.state.market_data and any(each.state != "firing" for each in taken.transitions):
             return True
         return self.options.market_data == "changes" and change.state != change.previous
-
-    def _add(self, batch: Batch, transitions: list[Transition], now: Instant) -> None:
-        if transitions:
-            self._notifier.tell(batch, transitions, now)
-        if kept := self._engine.remembered():
-            batch.samples += map(_sample_row, kept)
 
 
 def _operation_row(change: Change, id_: str) -> OperationRow:

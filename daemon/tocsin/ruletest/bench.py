@@ -21,14 +21,14 @@ from tocsin.delivery.model import ChannelSettings, Message
 from tocsin.delivery.timing import Wake
 from tocsin.engine.model import Context, Transition
 from tocsin.engine.rule import Rule
-from tocsin.entities import Entities
 from tocsin.events import KINDS, Instant, Key, Observation, Observed, Occurrence
 from tocsin.events.vocabulary import OURSELVES
 from tocsin.feed.model import Received
 from tocsin.pipeline import Options, Targets, TurnProcessor
+from tocsin.pipeline.runtime import Runtime
 from tocsin.ruletest.clock import SteppedClock
 from tocsin.ruletest.said import daemon_event, link
-from tocsin.ruletest.stand_ins import Delivered, StandIn, Traced
+from tocsin.ruletest.stand_ins import Delivered, StandIn
 from tocsin.secrets import Secret
 from tocsin.store.database import Database, inline
 from tocsin.store.model import Batch, Loaded, NewDelivery
@@ -58,9 +58,7 @@ class Bench:
         self.trace: list[Transition] = []
         self.told: list[Delivered] = []
         self.stand_ins = {name: StandIn(name, self._accepted) for name in channels}
-        self.entities: Entities
-        self.engine: Traced
-        self._turn: TurnProcessor
+        self._runtime: Runtime
         self._database: Database
         self.state_dir = state_dir
         self.routing = Routing(channels={name: Route() for name in channels})
@@ -97,22 +95,18 @@ class Bench:
         now = self.clock.now()
         self._database = await Database.open(self.state_dir, now=now.wall, run_sync=inline)
         loaded = await self._database.load()
-        self.entities = Entities(loaded.entities, loaded.operations)
+        self._runtime = Runtime(self.rules, self._options(), self._new_id, loaded, observe=self.trace.append)
         self._reconnect(loaded, now)
         # Of a venue that has always been connected nobody was told, so this goes past the engine.
         for venue in venues:
-            seen = self.entities.apply(venue, link(venue, "connected"), now, None)
+            seen = self._runtime.entities.apply(venue, link(venue, "connected"), now, None)
             await self._database.commit(Batch(at=now.wall, entities=seen))
-        self.engine = Traced(self.rules, self.entities, self._new_id, self.trace)
-        self._turn = TurnProcessor(self.entities, self.engine, self._options(), self._new_id)
         self._channels = []
         for name in self.stand_ins:
             scope, ended = trio.CancelScope(), trio.Event()
             self._channels.append((scope, ended))
             self._nursery.start_soon(self._channel, name, scope, ended)
-        batch, unreadable = self._turn.restore(
-            loaded.instances, loaded.alive, now, loaded.samples, loaded.held, silences=loaded.silences
-        )
+        batch, unreadable = self._turn.restore(loaded, now)
         if unreadable or loaded.unreadable:
             raise AssertionError(f"what was stored can't be read: {[*unreadable, *loaded.unreadable]}")
         await self._commit(batch)
@@ -127,13 +121,17 @@ class Bench:
         for change in loaded.entities:
             if change.venue in up and not change.ended and change.kind in ("order", "position"):
                 same = Observation(state=KINDS[change.kind](id=change.key.id), account=change.account)
-                self.entities.apply(change.venue, same, now, None)
+                self._runtime.entities.apply(change.venue, same, now, None)
         for change in loaded.entities:
             if change.kind == "venue" and change.venue in up:
-                self.entities.apply(change.venue, link(change.venue, "connected"), now, None)
-                self.entities.apply(
+                self._runtime.entities.apply(change.venue, link(change.venue, "connected"), now, None)
+                self._runtime.entities.apply(
                     change.venue, Observation(state=change.state, origin="synthetic"), now, None
                 )
+
+    @property
+    def _turn(self) -> TurnProcessor:
+        return self._runtime.turn
 
     def _options(self) -> Options:
         return Options(
@@ -197,8 +195,8 @@ class Bench:
     async def reload(self, rules: Sequence[Rule]) -> None:
         """Other rules from now on, all of them sound."""
         self.rules = tuple(rules)
-        now = self.clock.now()
-        await self._commit(self._turn.transitions(self.engine.reload(self.rules, now), now))
+        batch, _ = self._turn.reload(self.rules, self._options(), self.clock.now())
+        await self._commit(batch)
         await self.say(OURSELVES, (daemon_event("daemon.reloaded"),))
 
     async def acknowledge(self, rule: str, entity: str) -> bool:
@@ -213,8 +211,7 @@ class Bench:
         ] or found
         if not alerts:
             return False
-        now = self.clock.now()
-        await self._commit(self._turn.transitions(self.engine.acknowledge(alerts[-1], now), now))
+        await self._commit(self._turn.acknowledge(alerts[-1], self.clock.now()))
         return True
 
     async def silence(self, matchers: str, lasts: float) -> None:
@@ -262,7 +259,7 @@ class Bench:
 
     async def _find_blind(self) -> None:
         self._look_at += _BLIND_EVERY
-        for blind in self.engine.blind(self.clock.now()):
+        for blind in self._runtime.engine.blind(self.clock.now()):
             await self.say(OURSELVES, (daemon_event("daemon.rule_blind", blind.reason, blind.rule),))
 
     def _accepted(self, message: Message) -> None:

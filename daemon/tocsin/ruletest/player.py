@@ -82,12 +82,9 @@ class Player:
                 break
         self.release(now)
 
-    def take(self, change: Change, now: Instant) -> None:
-        self._engine.process(change, now)
-
-    def settle(self, now: Instant) -> None:
-        """All that came at once was taken: what it starts and ends."""
-        for taken in self._engine.settle(now):
+    def take(self, changes: Sequence[Change], now: Instant) -> None:
+        """What came at once."""
+        for taken in self._engine.process(changes, now):
             self._take(taken.transitions, now)
         self.release(now)
 

@@ -43,11 +43,9 @@ def replay(record: Record, rule_sets: Sequence[Sequence[Rule]], on_progress: Cal
         ended = moment.at.wall
         for player in players:
             player.until(moment.at)
-        for change in moment.changes:
-            for player in players:
-                player.take(change, moment.at)
+        changes = list(moment.changes)
         for player in players:
-            player.settle(moment.at)
+            player.take(changes, moment.at)
         on_progress(moment.done)
     outcomes = tuple(player.outcome for player in players)
     told = Told(

@@ -13,7 +13,7 @@ from tocsin.events import Change, Instant, Key
 from tocsin.store import last_run, rows
 from tocsin.store.errors import StoreUnavailable, outside_told
 from tocsin.store.migrations import refuse_foreign, refuse_older
-from tocsin.store.model import HeldRow, InstanceRow, SampleRow, Silence
+from tocsin.store.model import HeldRow, InstanceRow, Loaded, SampleRow, Silence
 from tocsin.store.opening import log_of, open_reading
 from tocsin.store.schema import LATEST_SENT
 from tocsin.store.sql import UNREADABLE, each, json_text, whole
@@ -179,6 +179,18 @@ class Reader:
     def silences(self) -> list[Silence]:
         """Those that weren't taken back, over or not."""
         return self._read(rows.GET_SILENCES, rows.silence)
+
+    def loaded(self) -> Loaded:
+        """All that the daemon would go on with if it started now, but for what waits to be sent."""
+        return Loaded(
+            entities=self._read(rows.GET_ENTITIES, rows.entity),
+            instances=self._read(rows.GET_INSTANCES, rows.instance),
+            alive=self.alive(),
+            samples=self._read(rows.GET_SAMPLES, rows.sample),
+            held=self.held(),
+            silences=self.silences(),
+            operations=self._read(rows.GET_OPERATIONS, rows.operation),
+        )
 
     def alive(self) -> Instant | None:
         """When the daemon last wrote that it lives."""
