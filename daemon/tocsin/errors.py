@@ -91,3 +91,34 @@ def leaves(error: BaseException) -> list[BaseException]:
     if isinstance(error, BaseExceptionGroup):
         return [leaf for inner in error.exceptions for leaf in leaves(inner)]
     return [error]
+
+
+class Report:
+    """The problems of one rule, as they are found. `rule` names it in each problem's path."""
+
+    def __init__(self, rule: str, problems: list[Problem]) -> None:
+        self._rule = rule
+        self._problems = problems
+        self._key = ""
+        self.errors = 0
+
+    def under(self, key: str) -> "Report":
+        """What is found from now on concerns that key of the rule."""
+        self._key = key
+        return self
+
+    def error(self, message: str, place: Place | None, hint: str = "") -> None:
+        self.errors += 1
+        self._problems.append(Problem(message, place, self._path(), hint))
+
+    def warning(self, message: str, place: Place | None, hint: str = "") -> None:
+        self._problems.append(Problem(message, place, self._path(), hint, "warning"))
+
+    def add(self, problem: Problem) -> None:
+        """A problem that was found by what knows neither rule nor key."""
+        (self.error if problem.level == "error" else self.warning)(
+            problem.message, problem.place, problem.hint
+        )
+
+    def _path(self) -> str:
+        return ".".join(part for part in (self._rule, self._key) if part)

@@ -15,7 +15,7 @@ from tocsin.cli.help import readable
 from tocsin.config.load import OWN, load_settings
 from tocsin.delivery.services import _SAME, _SERVICES
 from tocsin.engine.language.functions import FUNCTIONS
-from tocsin.engine.written import KEYS, WrittenRule
+from tocsin.engine.rule_schema import KEYS, RuleConfig
 from tocsin.errors import ConfigError
 from tocsin.events.kinds import KINDS
 from tocsin.events.vocabulary import events
@@ -167,7 +167,7 @@ class TestExamplesInTables:
 
     @pytest.mark.parametrize("key", KEYS)
     def test_a_keys(self, key, tmp_path):
-        (field,) = (each for name, each in WrittenRule.model_fields.items() if key in (name, each.alias))
+        (field,) = (each for name, each in RuleConfig.model_fields.items() if key in (name, each.alias))
         state = {"watch": "position", "when": "profit < -50"}
         assert field.examples
         for example in field.examples:

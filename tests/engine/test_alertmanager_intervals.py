@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tocsin.engine.calendars import Window, parse_calendar
+from support.calendars import parse_calendar
+from tocsin.calendars import Window
 
 ROWS = yaml.safe_load(Path(__file__).with_name("alertmanager_intervals.yaml").read_text())
 

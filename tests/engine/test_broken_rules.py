@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from support.calendars import parse_calendar
 from support.conditions import CHANNELS
 from support.growing import shortened
+from tocsin.calendars import Calendars
 from tocsin.config.yaml import load
 from tocsin.document import Sequence
-from tocsin.engine.calendars import parse_calendar
 from tocsin.engine.compile import Environment, compile_rules
-from tocsin.engine.language.calendar import Calendars
-from tocsin.engine.rule_keys import TemplateFlaw, Usable
+from tocsin.engine.rule_schema import TemplateFlaw, Usable
 from tocsin.events.vocabulary import fields
 
 BROKEN = Path(__file__).with_name("broken")

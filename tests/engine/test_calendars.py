@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tocsin.engine.calendars import parse_calendar
+from support.calendars import parse_calendar
 
 BERLIN = "Europe/Berlin"
 

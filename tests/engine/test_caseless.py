@@ -7,7 +7,7 @@ import pytest
 from msgspec import structs
 
 from support.story import Story, compiled, play
-from tocsin.engine.keys import rekeyed, retallied
+from tocsin.engine.instances import rekeyed, retallied
 from tocsin.events import KINDS, Observation
 from tocsin.events.vocabulary import caseless, fields
 

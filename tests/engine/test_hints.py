@@ -4,8 +4,7 @@ import pytest
 
 from support.conditions import node_of
 from tocsin.document import Scalar
-from tocsin.engine.language.lexer import Unreadable
-from tocsin.engine.language.parser import parse
+from tocsin.engine.language.parser import Unreadable, parse
 
 SAID = {
     "profit is below -50": "profit < -50",

@@ -13,10 +13,10 @@ from msgspec import structs
 from support.conditions import change, node_of, rule
 from support.models import model
 from tocsin.clock import ManualClock
+from tocsin.engine.api import ChangeOutcome
 from tocsin.engine.compile import Environment, compile_rules
 from tocsin.engine.engine import Engine
 from tocsin.engine.index import Index
-from tocsin.engine.model import ChangeOutcome
 from tocsin.engine.rule import Rule
 from tocsin.entities import Entities
 from tocsin.events import KINDS, Change, Observation

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from support.conditions import NOW, change, condition, node_of, sound, text_node
 from support.models import model
 from tocsin.engine.language.ast import text
-from tocsin.engine.language.lexer import Unreadable
-from tocsin.engine.language.parser import parse
+from tocsin.engine.language.parser import Unreadable, parse
 from tocsin.events import EXACT
 
 NUMBERS = st.decimals(-1000, 1000, allow_nan=False, places=2)

@@ -3,8 +3,8 @@
 import pytest
 
 from support.story import Story, compiled
+from tocsin.engine.api import Saved
 from tocsin.engine.engine import Engine
-from tocsin.engine.model import Saved
 from tocsin.events import Observation, Order
 from tocsin.ruletest.sequels import Sequels
 from tocsin.store.sql import json_mapping

@@ -3,7 +3,7 @@
 import pytest
 
 from support.observing import Scene, line
-from tocsin.engine.model import World
+from tocsin.engine.api import World
 from tocsin.events import Key
 
 

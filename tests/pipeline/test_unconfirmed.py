@@ -10,7 +10,7 @@ from support.observing import state_of
 from support.story import Story, compiled
 from tocsin.alerts.message import body
 from tocsin.alerts.wording import Style
-from tocsin.engine.model import Context
+from tocsin.engine.api import AlertContext
 from tocsin.events import Key, Observation
 
 RED = {"id": "red", "watch": "position", "when": "profit < -50", "repeat": "1h"}
@@ -43,10 +43,10 @@ def after_a_gap(rules: list[Any], *said: Observation) -> Story:
 
 def bodies(story: Story, since: int = 0) -> list[str]:
     """What was told from then on."""
-    names = Context.__struct_fields__
+    names = AlertContext.__struct_fields__
     told = [each for each in story.told if each["at_test"] >= since]
     contexts = [{name: each[name] for name in names if name in each} for each in told]
-    told = [msgspec.convert(context, Context) for context in contexts]
+    told = [msgspec.convert(context, AlertContext) for context in contexts]
     return [body(each, Style(), each.at) for each in told]
 
 

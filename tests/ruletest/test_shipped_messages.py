@@ -11,7 +11,7 @@ from support.decoding import RECEIVED, cases
 from support.story import Story, compiled
 from tocsin.alerts.wording import Style
 from tocsin.delivery.render import render
-from tocsin.engine.model import Context
+from tocsin.engine.api import AlertContext
 from tocsin.ruletest.reading import read_tests
 from tocsin.ruletest.runner import run_tests
 from tocsin.shipped import shipped
@@ -36,7 +36,7 @@ class Contexts(Story):
         super().commit(batch)
         found = self.__dict__.setdefault("contexts", [])
         found += [
-            msgspec.convert(msgspec.to_builtins(each.context), Context)
+            msgspec.convert(msgspec.to_builtins(each.context), AlertContext)
             for each in batch.deliveries
             if each.channel == "phone"
         ]

@@ -10,11 +10,10 @@ from tocsin.config.yaml import load
 from tocsin.engine.compile import Environment, compile_rule
 from tocsin.engine.language.condition import TreeCondition
 from tocsin.engine.language.mapping import lower
-from tocsin.engine.language.report import Report
 from tocsin.engine.language.scope import scope
 from tocsin.engine.language.typecheck import check
 from tocsin.engine.rule import Rule
-from tocsin.errors import Place, Problem
+from tocsin.errors import Place, Problem, Report
 from tocsin.events import Account, Change, Key
 from tocsin.events.vocabulary import all_fields, from_plain
 

@@ -23,7 +23,7 @@ from tocsin.config.settings import Common
 from tocsin.delivery.model import ChannelSettings
 from tocsin.engine.language.functions import FUNCTIONS
 from tocsin.engine.language.mapping import OPERATORS
-from tocsin.engine.written import WrittenRule
+from tocsin.engine.rule_schema import RuleConfig
 from tocsin.events.kinds import KINDS
 from tocsin.events.vocabulary import COMMON, Field, events, fields
 from tocsin.venues.base import VenueSettings
@@ -96,7 +96,7 @@ def rule_keys() -> Iterator[str]:
                 _default(field),
                 _means(field),
             )
-            for name, field in WrittenRule.model_fields.items()
+            for name, field in RuleConfig.model_fields.items()
         ),
     )
 

@@ -9,7 +9,7 @@ import msgspec
 import trio
 
 from tocsin.delivery.model import Message, Outcome
-from tocsin.engine.model import Context
+from tocsin.engine.api import AlertContext
 from tocsin.events import Instant
 from tocsin.store.errors import StoreUnavailable
 from tocsin.store.model import Attempt, Delivery, NewDelivery
@@ -31,7 +31,7 @@ class TrioClock:
         return Instant(START + timedelta(seconds=steady) + self.wall_jump, steady)
 
 
-def context(**changes: Any) -> Context:
+def context(**changes: Any) -> AlertContext:
     values: dict[str, Any] = {
         "rule": "position-in-the-red",
         "severity": "warning",
@@ -50,7 +50,7 @@ def context(**changes: Any) -> Context:
         "at": START,
         "time": START,
     }
-    return Context(**values | changes)
+    return AlertContext(**values | changes)
 
 
 def delivery(

@@ -20,7 +20,7 @@ from tocsin.alerts.wording import (
     unit_text,
     value_shown,
 )
-from tocsin.engine.model import Context
+from tocsin.engine.api import AlertContext
 
 LATE = timedelta(seconds=10)  # what goes out later than that says by how much
 
@@ -55,14 +55,14 @@ _TIMES = frozenset({"delivery_start", "delivery_end", "since", "last_message"})
 _IDS = frozenset({"order_id"})
 
 
-def late_by(context: Context, now: datetime) -> timedelta:
+def late_by(context: AlertContext, now: datetime) -> timedelta:
     """How late a message goes out: zero up to `LATE`. What a gap hid is late from when it happened."""
     since = min(context.time, context.at) if context.origin == "resync" else context.at
     late = now - since
     return late if late > LATE else timedelta(0)
 
 
-def title(context: Context, style: Style, now: datetime, own: str | None = None) -> str:
+def title(context: AlertContext, style: Style, now: datetime, own: str | None = None) -> str:
     """One line that says it all on a locked phone. `own`: what the rule says instead of us."""
     words = own or _headline(context, style)
     late = late_by(context, now)
@@ -76,7 +76,7 @@ def title(context: Context, style: Style, now: datetime, own: str | None = None)
 
 
 def body(
-    context: Context,
+    context: AlertContext,
     style: Style,
     now: datetime,
     own: str | None = None,
@@ -105,14 +105,14 @@ def body(
     return "\n".join(line for line in lines if line)
 
 
-def what(context: Context, style: Style) -> str:
+def what(context: AlertContext, style: Style) -> str:
     """What it is about, with what of it matters: `BTCUSD buy 1 at 60000, 0.5 filled`."""
     if context.group is not None:
         return _group(context, style)
     return _WHAT.get(context.kind, _plain_thing)(context, style)
 
 
-def where(context: Context, style: Style) -> str:
+def where(context: AlertContext, style: Style) -> str:
     """`fx Main`: the venue and the account, by the names that people use."""
     if not context.venue:
         return "all venues"
@@ -125,12 +125,12 @@ def where(context: Context, style: Style) -> str:
 _END_WORD = {True: "ended ({}):", False: "resolved:"}
 
 
-def _end(context: Context) -> str:
+def _end(context: AlertContext) -> str:
     """What ended it, without the venue's own words for that, which stand in the body."""
     return plain(context.reason.partition(": ")[0], _LONGEST_REASON)
 
 
-def _headline(context: Context, style: Style) -> str:
+def _headline(context: AlertContext, style: Style) -> str:
     """The title without what stands before it."""
     place = "" if context.kind in ("venue", "daemon") else f" · {where(context, style)}"
     if context.event is not None:
@@ -153,13 +153,13 @@ def _headline(context: Context, style: Style) -> str:
     return f"{thing} {_number(context, context.value)} {lasted}{worst}{place}"
 
 
-def _number(context: Context, number: str | None) -> str:
+def _number(context: AlertContext, number: str | None) -> str:
     if number is None or context.value_of is None:
         return ""
     return f"{value_shown(context, number, padded=True)}{unit_text(context, context.value_of)}"
 
 
-def _thing(context: Context, style: Style) -> str:
+def _thing(context: AlertContext, style: Style) -> str:
     """What a state is of, without the number that the title begins with."""
     if context.group is not None:
         return _group(context, style)
@@ -176,7 +176,7 @@ def _thing(context: Context, style: Style) -> str:
             return _plain_thing(context, style)
 
 
-def _group(context: Context, style: Style) -> str:
+def _group(context: AlertContext, style: Style) -> str:
     """`positions`, `orders in BTCUSD`; the account and the venue are said elsewhere."""
     per = context.group or {}
     symbol, id_ = per.get("symbol"), per.get("id")
@@ -188,12 +188,12 @@ def _group(context: Context, style: Style) -> str:
     return " ".join(words if per else ["all", *words])
 
 
-def _symbol_and_side(context: Context, style: Style) -> str:
+def _symbol_and_side(context: AlertContext, style: Style) -> str:
     name = style.symbol(context.symbol) if context.symbol else f"{context.kind} {style.id(context.entity)}"
     return f"{name} {_text(context, 'side')}".strip()
 
 
-def _order(context: Context, style: Style) -> str:
+def _order(context: AlertContext, style: Style) -> str:
     done = context.event in ("order.filled", "order.partially_filled")
     filled = _size(context, "filled")
     amount = (filled if done else "") or _size(context, "amount") or _power(context)
@@ -202,7 +202,7 @@ def _order(context: Context, style: Style) -> str:
     return f"{_symbol_and_side(context, style)}{_sized(amount, price)}{of_it}"
 
 
-def _position(context: Context, style: Style) -> str:
+def _position(context: AlertContext, style: Style) -> str:
     thing, over = _symbol_and_side(context, style), context.fields.get("status") == "closed"
     amount = _size(context, "amount")
     if not over:
@@ -213,7 +213,7 @@ def _position(context: Context, style: Style) -> str:
     return f"{thing}{profit}{',' if profit and sized else ''}{sized}"
 
 
-def _balance(context: Context, style: Style) -> str:
+def _balance(context: AlertContext, style: Style) -> str:
     asset = style.symbol(str(context.fields.get("asset") or context.entity))
     change, total = _first(context, "change"), _first(context, "total", "available")
     if not change:
@@ -221,33 +221,33 @@ def _balance(context: Context, style: Style) -> str:
     return f"{change} {asset}" + (f", {total} left" if total else "")
 
 
-def _account(context: Context, style: Style) -> str:
+def _account(context: AlertContext, style: Style) -> str:
     del style
     number = _number(context, context.value)
     return f"{(context.value_of or 'account').replace('_', ' ')} {number}".strip()
 
 
-def _traded(context: Context, style: Style) -> str:
+def _traded(context: AlertContext, style: Style) -> str:
     amount = _size(context, "amount") or _power(context)
     return f"{_symbol_and_side(context, style)}{_sized(amount, _first(context, 'price'))}"
 
 
-def _contract(context: Context, style: Style) -> str:
+def _contract(context: AlertContext, style: Style) -> str:
     side = _text(context, "side")
     sized = _sized(_power(context) or _size(context, "energy"), _first(context, "price"))
     return " ".join(filter(None, (style.id(context.entity), side))) + sized
 
 
-def _daemon(context: Context, style: Style) -> str:
+def _daemon(context: AlertContext, style: Style) -> str:
     del style
     return _text(context, "subject") or plain(context.entity)
 
 
-def _plain_thing(context: Context, style: Style) -> str:
+def _plain_thing(context: AlertContext, style: Style) -> str:
     return style.symbol(context.symbol) if context.symbol else style.id(context.entity)
 
 
-_WHAT: Mapping[str, Callable[[Context, Style], str]] = {
+_WHAT: Mapping[str, Callable[[AlertContext, Style], str]] = {
     "order": _order,
     "position": _position,
     "account": _account,
@@ -259,22 +259,22 @@ _WHAT: Mapping[str, Callable[[Context, Style], str]] = {
 }
 
 
-def _text(context: Context, name: str) -> str:
+def _text(context: AlertContext, name: str) -> str:
     return plain(str(context.fields.get(name) or ""))
 
 
-def _first(context: Context, *names: str) -> str:
+def _first(context: AlertContext, *names: str) -> str:
     """The first of these numbers that has a value."""
     return next((text for name in names if (text := field_text(context, name)) is not None), "")
 
 
-def _size(context: Context, name: str) -> str:
+def _size(context: AlertContext, name: str) -> str:
     """A number that is worth saying: not a zero."""
     text = field_text(context, name) or ""
     return text if text.strip("-+0.eE") else ""
 
 
-def _power(context: Context) -> str:
+def _power(context: AlertContext) -> str:
     power = _first(context, "power")
     return f"{power} W" if power else ""
 
@@ -286,12 +286,12 @@ def _sized(amount: str, price: str) -> str:
 # ---------------------------------------------------------------------------------------------------------------- body
 
 
-def said(context: Context) -> str:
+def said(context: AlertContext) -> str:
     """What made it so, in words."""
     return context.condition if context.words is None else context.words
 
 
-def _state_line(context: Context) -> str:
+def _state_line(context: AlertContext) -> str:
     """The state, the event or condition in the vocabulary's words, and the reason: what no template can leave out."""
     state = "ended" if context.state == "resolved" and context.reason else context.state
     condition, reason = plain(said(context)), plain(context.reason)
@@ -310,7 +310,7 @@ def _says(text: str, name: str, value: str) -> bool:
     )
 
 
-def _remarks(context: Context, now: datetime, times: Times) -> list[str]:
+def _remarks(context: AlertContext, now: datetime, times: Times) -> list[str]:
     """What changes the meaning of the rest."""
     lines = []
     if context.unconfirmed_since is not None:
@@ -328,7 +328,7 @@ def _remarks(context: Context, now: datetime, times: Times) -> list[str]:
     return lines
 
 
-def _together(context: Context) -> list[str]:
+def _together(context: AlertContext) -> list[str]:
     """What else is told with it."""
     lines = [f"held back since the last message: {context.suppressed}"] if context.suppressed else []
     lines += [f"  and {other}" for other in context.together[:_MOST_TOGETHER]]
@@ -337,13 +337,13 @@ def _together(context: Context) -> list[str]:
     return lines
 
 
-def _where_line(context: Context, style: Style) -> str:
+def _where_line(context: AlertContext, style: Style) -> str:
     place = plain(context.venue) or "all venues"
     account = f", account {style.account_and_id(context.account)}" if context.account else ""
     return f"where: {place}{account}"
 
 
-def _values(context: Context) -> str:
+def _values(context: AlertContext) -> str:
     """`  profit -39 USD, worst -75, at start -60`: what the condition doesn't say of it, what is so now first."""
     if context.value_of is None or context.value is None:
         return ""
@@ -359,7 +359,7 @@ def _values(context: Context) -> str:
     return "  " + ", ".join([f"{called} {value}{unit_text(context, context.value_of)}", *told])
 
 
-def _when(context: Context, times: Times) -> str:
+def _when(context: AlertContext, times: Times) -> str:
     if context.event is not None:
         return f"when: {times.text(context.time)}"
     lasted = max(context.at - context.started_at, timedelta(0))
@@ -369,7 +369,7 @@ def _when(context: Context, times: Times) -> str:
     return f"since: {began}" + (f", for {span_text(lasted)}" if lasted else "")
 
 
-def _what_line(context: Context, style: Style) -> str:
+def _what_line(context: AlertContext, style: Style) -> str:
     if context.group is not None:
         return _group(context, style)
     if context.kind == "daemon" or context.entity in (context.account, context.venue):
@@ -384,7 +384,7 @@ def _what_line(context: Context, style: Style) -> str:
     return ", ".join(words) + (f" {side}" if side else "")
 
 
-def _members(context: Context, style: Style) -> str:
+def _members(context: AlertContext, style: Style) -> str:
     """How many take part, and the first of them with what is put together: those that have the least of it.
 
     Empty of a group that is over with its last.
@@ -405,7 +405,7 @@ def _members(context: Context, style: Style) -> str:
     return f"members: {context.member_count}" + (f" ({listed})" if listed else "")
 
 
-def _details(context: Context, style: Style, times: Times, lines: Sequence[str]) -> str:
+def _details(context: AlertContext, style: Style, times: Times, lines: Sequence[str]) -> str:
     """What else there is to know of it: nothing that these lines say already."""
     before = "\n".join(lines)
     shown = []
@@ -430,7 +430,7 @@ def _details(context: Context, style: Style, times: Times, lines: Sequence[str])
     return "  " + ", ".join(shown) if shown else ""
 
 
-def _detail(context: Context, name: str, value: str, style: Style, times: Times) -> str:
+def _detail(context: AlertContext, name: str, value: str, style: Style, times: Times) -> str:
     if name in _TIMES:
         try:
             return times.text(datetime.fromisoformat(value))

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from tocsin.alerts.message import title
 from tocsin.alerts.wording import Style
-from tocsin.engine.model import Context
+from tocsin.engine.api import AlertContext
 
 _TOGETHER = frozenset({"silence", "notify_during"})
 """What holds events back so that they are told together; those that another alert held back are told one by one."""
@@ -27,7 +27,7 @@ class MutedNotification(Struct, frozen=True, kw_only=True):
 
     alert: str
     rule: str
-    context: Context
+    context: AlertContext
     lasting: bool
     goes_on: bool
     by: str
@@ -40,7 +40,7 @@ class NotificationGroup(Struct, frozen=True):
     """What is told at once: the alert that carries it, its context, and the others that are told with it."""
 
     carrier: MutedNotification
-    context: Context
+    context: AlertContext
     all: tuple[MutedNotification, ...]
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import re2
 from msgspec import Struct, structs
 
-from tocsin.engine.model import Context
+from tocsin.engine.api import AlertContext
 from tocsin.store.model import Silence
 
 _CASELESS = frozenset({"symbol", "event"})
@@ -32,7 +32,7 @@ class Matcher(Struct, frozen=True):
     value: str
     regex: Any = None
 
-    def matches(self, context: Context) -> bool:
+    def matches(self, context: AlertContext) -> bool:
         value = _value(self.field, context)
         if self.field in _CASELESS:
             value = value.casefold()
@@ -76,7 +76,7 @@ def _matcher(field: str, operator: str, value: str) -> Matcher:
         ) from None
 
 
-def _value(field: str, context: Context) -> str:
+def _value(field: str, context: AlertContext) -> str:
     value = context.entity if field == "id" else getattr(context, field)
     return value if isinstance(value, str) else ""
 
@@ -110,7 +110,7 @@ class Silences:
             structs.replace(known[0], ended_at=now) if known is not None and now < known[0].ends_at else None
         )
 
-    def over(self, context: Context, now: datetime) -> Silence | None:
+    def over(self, context: AlertContext, now: datetime) -> Silence | None:
         """Of those that hold this notification now the one that lasts longest."""
         holding = [
             silence

@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec import field as struct_field
 
 from tocsin.alerts.plain import plain
-from tocsin.engine.model import Context
+from tocsin.engine.api import AlertContext
 from tocsin.events import readable_text, rounded_text, stored_number
 from tocsin.events.vocabulary import ended_by, unit_of
 
@@ -95,7 +95,7 @@ def span_text(span: timedelta) -> str:
     return large if small.startswith("0 ") else f"{large} {small}"
 
 
-def mark(context: Context, style: Style) -> str:
+def mark(context: AlertContext, style: Style) -> str:
     """What stands before the title: how bad it is, or that it is over."""
     sort: Sort = "resolved" if is_good_news(context) else context.severity
     if context.state == "resolved" and context.reason:
@@ -103,7 +103,7 @@ def mark(context: Context, style: Style) -> str:
     return mark_of(sort, style)
 
 
-def is_good_news(context: Context) -> bool:
+def is_good_news(context: AlertContext) -> bool:
     """Whether it says that something is over, as a state that ended or as an event of its own."""
     return context.state == "resolved" or (context.event is not None and ended_by(context.event) is not None)
 
@@ -115,7 +115,7 @@ def mark_of(sort: Sort, style: Style) -> str:
 # ------------------------------------------------------------------------------------------------------------- numbers
 
 
-def field_text(context: Context, name: str, *, padded: bool = False) -> str | None:
+def field_text(context: AlertContext, name: str, *, padded: bool = False) -> str | None:
     """A field's number as people read it; None where it has none."""
     value = context.fields.get(name)
     return (
@@ -125,7 +125,7 @@ def field_text(context: Context, name: str, *, padded: bool = False) -> str | No
     )
 
 
-def value_shown(context: Context, text: str, *, padded: bool = False) -> str:
+def value_shown(context: AlertContext, text: str, *, padded: bool = False) -> str:
     """A number of what the message speaks of (`value`, `worst`, `value_at_start`)."""
     name = context.value_of or ""
     beside = [stored_number(bound) for bound in context.bounds]
@@ -155,7 +155,7 @@ def of_member(value_of: str) -> str:
     return value_of.partition("(")[2].removesuffix(")") if "(" in value_of else value_of
 
 
-def unit_text(context: Context, name: str) -> str:
+def unit_text(context: AlertContext, name: str) -> str:
     """What follows the number of a field: its currency, a percent sign, or nothing."""
     match unit_of(of_member(name)):
         case "percent":

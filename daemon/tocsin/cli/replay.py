@@ -15,7 +15,7 @@ from tocsin.cli.replayed import SHOWN, as_json, complain, show
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tocsin.engine.language.calendar import Calendars
+    from tocsin.calendars import Calendars
     from tocsin.engine.rule import Rule
     from tocsin.ruletest.recorded import Record
 
@@ -140,8 +140,8 @@ def _replaced(files: "Sequence[Path]", edited: Path) -> Path | None:
 
 def _calendars(config: Path | None) -> "Calendars":
     """The hours that the config names; none where there is no config, for which nobody asked."""
+    from tocsin.calendars import NO_CALENDARS
     from tocsin.config.search import find_config
-    from tocsin.engine.language.calendar import NO_CALENDARS
     from tocsin.errors import ConfigError
     from tocsin.ruletest.rule_sets import calendars_of
 

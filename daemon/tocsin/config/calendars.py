@@ -1,11 +1,9 @@
 """The section `calendars`: hours by names that rules can use."""
 
+from tocsin.calendars import Calendar, Calendars, read_calendar
 from tocsin.config.reading import Reading
 from tocsin.config.settings import DEFAULT_ZONE, is_zone
 from tocsin.document import Mapping, Node, Scalar
-from tocsin.engine.calendars import Calendar
-from tocsin.engine.language import calendar
-from tocsin.engine.language.calendar import Calendars
 from tocsin.errors import Problem
 
 
@@ -21,7 +19,7 @@ def read_calendars(reading: Reading, root: Mapping) -> Calendars:
     for entry in node:
         name, path = entry.key.text, f"calendars.{entry.key.text:.80}"
         well_named = reading.check_name(entry, "calendar", ("calendars", name))
-        read = calendar.read(entry.value, tz, path, reading.add)
+        read = read_calendar(entry.value, tz, path, reading.add)
         found[name] = read if well_named else None
     return Calendars(found, tz)
 

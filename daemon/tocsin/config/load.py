@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from tocsin.alerts.wording import Names
+from tocsin.calendars import Calendars, inverted_zone
 from tocsin.config import shape
 from tocsin.config.calendars import read_calendars
 from tocsin.config.channels import ValidateUrl, read_channels
@@ -23,9 +24,8 @@ from tocsin.config.venues import read_venues
 from tocsin.delivery.apprise_sender import validate_url as apprise_validates
 from tocsin.delivery.template_check import check_template
 from tocsin.document import Entry, Mapping, Node, Scalar, Sequence
+from tocsin.engine.api import SEVERITIES
 from tocsin.engine.compile import Environment, compile_rules
-from tocsin.engine.language.calendar import Calendars, upside_down
-from tocsin.engine.model import SEVERITIES
 from tocsin.engine.rule import Rule
 from tocsin.errors import ConfigError, Place, Problem
 
@@ -156,7 +156,7 @@ def _common(reading: Reading, root: Mapping) -> Common | None:
     if notify is not None:
         _check_channels(reading, notify, list(_names(root)), ("defaults", "notify"))
     zone = section.get("tz")
-    if isinstance(zone, Scalar) and (doubt := upside_down(zone.text)):
+    if isinstance(zone, Scalar) and (doubt := inverted_zone(zone.text)):
         hint = "name the place: Europe/Berlin, America/New_York"
         reading.add(Problem(doubt, zone.place, "tz", hint, "warning"))
     return common

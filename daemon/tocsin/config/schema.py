@@ -4,7 +4,7 @@ from typing import Any
 
 from tocsin.config.settings import IDENTIFIER, Common
 from tocsin.delivery.model import ChannelSettings
-from tocsin.engine.written import rule_schema
+from tocsin.engine.rule_schema import rule_schema
 from tocsin.venues.registry import adapter, venue_types
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"

@@ -21,9 +21,9 @@ from pydantic import (
 
 from tocsin.alerts.decide import Route, Routing
 from tocsin.alerts.wording import Names
+from tocsin.calendars import Calendar
 from tocsin.delivery.model import ChannelSettings
-from tocsin.engine.calendars import Calendar
-from tocsin.engine.model import SEVERITIES, Severity
+from tocsin.engine.api import SEVERITIES, Severity
 from tocsin.engine.rule import Rule
 from tocsin.errors import Problem, TocsinError
 from tocsin.events.vocabulary import nearest

@@ -13,7 +13,7 @@ from tocsin.alerts.plain import flat
 from tocsin.alerts.wording import Style, Times, mark_of
 from tocsin.delivery.model import Message
 from tocsin.delivery.render import render
-from tocsin.engine.model import Context
+from tocsin.engine.api import AlertContext
 from tocsin.events import from_iso
 from tocsin.store.model import Delivery, NewDelivery
 
@@ -85,7 +85,7 @@ def _reminders(waiting: Sequence[Delivery]) -> tuple[Delivery, ...]:
 def draft(coalesced: Coalesced, style: Style, age: Age) -> partial[Message]:
     """What renders the coalesced as it is sent now. ValueError where its context can't be read."""
     carrier = coalesced.carrier
-    context = msgspec.convert(carrier.context, Context)
+    context = msgspec.convert(carrier.context, AlertContext)
     now = context.at + age(context.at)
     notes = (*coalesced.notes, *_kept_notes(carrier))
     return partial(render, context, style, delivery_id=carrier.id, now=now, notes=notes)

@@ -14,7 +14,7 @@ from tocsin.alerts.plain import plain
 from tocsin.alerts.wording import Style, Times, is_good_news, number_shown, value_shown
 from tocsin.delivery.model import Message
 from tocsin.delivery.sandbox import AccountText, Box, NamedText, ShownNumber, run
-from tocsin.engine.model import Context
+from tocsin.engine.api import AlertContext
 from tocsin.events import KINDS, number_text, stored_number
 from tocsin.events.vocabulary import all_fields, fields, following_fields, from_plain, parse_value
 
@@ -23,7 +23,7 @@ _BOX = Box()
 
 
 def render(
-    context: Context,
+    context: AlertContext,
     style: Style,
     *,
     delivery_id: str,
@@ -85,7 +85,7 @@ def _compiled(source: str) -> Template:
     return _BOX.ready(source)
 
 
-def _values(context: Context, style: Style, now: datetime) -> dict[str, Any]:
+def _values(context: AlertContext, style: Style, now: datetime) -> dict[str, Any]:
     """What a template can use: each value exact, and shown as people read it."""
     values: dict[str, Any] = dict.fromkeys(fields(context.kind))
     values |= _typed(context.kind, context.fields, style, context.derived)
@@ -190,5 +190,5 @@ def _following(kind: str, plain_fields: Mapping[str, Any], derived: Collection[s
     }
 
 
-def _value(context: Context, text: str | None) -> ShownNumber | None:
+def _value(context: AlertContext, text: str | None) -> ShownNumber | None:
     return ShownNumber.of(stored_number(text), value_shown(context, text)) if text is not None else None

@@ -22,7 +22,7 @@ from tocsin.alerts.wording import Style
 from tocsin.delivery.model import Message
 from tocsin.delivery.render import render
 from tocsin.delivery.template_worker import LENGTH
-from tocsin.engine.model import Context
+from tocsin.engine.api import AlertContext
 from tocsin.shipped import shipped
 
 Draft = partial[Message]
@@ -201,7 +201,7 @@ async def preview(
     waiting = 0
     for row in rows:
         try:
-            context = msgspec.json.decode(row.pop("context", None) or "null", type=Context | None)
+            context = msgspec.json.decode(row.pop("context", None) or "null", type=AlertContext | None)
         except ValueError:
             continue
         if context is None:

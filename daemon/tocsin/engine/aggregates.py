@@ -1,6 +1,7 @@
-"""One group of entities: who takes part in it, and what their values come to, carried along as they change.
+"""Groups of entities: who belongs to which, who takes part in it, and what their values come to, carried along as they change.
 
-Sums are carried along exactly, extremes are kept in heaps: a change costs little, however many the members are.
+Sums are carried along exactly, extremes are kept in heaps: a change costs little, however many the members are. It touches its own
+entity's group only (two, where the entity moves from one to another).
 """
 
 from collections import Counter
@@ -11,8 +12,11 @@ from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import NamedTuple, TypeAlias
 
-from tocsin.engine.rule import Evaluate
-from tocsin.events import EXACT, SUMS, Change, Entity, Key, computed
+from tocsin.engine.api import World
+from tocsin.engine.instances import field_shown, field_text
+from tocsin.engine.language.evaluator import why
+from tocsin.engine.rule import Condition, Evaluate
+from tocsin.events import EXACT, SUMS, Change, Entity, Key, WireDecimal, computed
 from tocsin.events.vocabulary import derived_fields, to_plain
 
 MOST_SHOWN = 50  # members in a message
@@ -126,7 +130,7 @@ class Group:
         return self.latest.received if self.latest is not None else None
 
     def unconfirmed_since(self) -> datetime | None:
-        """See `informed.Aggregates`."""
+        """See `windows.Aggregates`."""
         members = (self._layout.get(key) for key in self.taking_part)
         since = (member.unconfirmed_since for member in members if member is not None)
         return min((at for at in since if at is not None), default=None)
@@ -297,3 +301,84 @@ def _add(currencies: Counter[str], currency: str, sign: int) -> None:
     currencies[currency] += sign
     if not currencies[currency]:
         del currencies[currency]
+
+
+# --------------------------------------------------------------------------------------------------- tables of groups
+
+
+class Table:
+    """The groups of one kind of entity by some fields, of those that pass one `where`."""
+
+    def __init__(
+        self, kind: str, per: tuple[str, ...], where: Condition | None, values: Iterable[Value], world: World
+    ) -> None:
+        self.layout = Layout(kind, per, values, world.get)
+        self.where = where
+        self.world = world
+        self.groups: dict[Fields, Group] = {}
+        self._home: dict[Key, Group] = {}
+        self._may_lack = any(value.absent for value in self.layout.values)
+        self.built = False
+
+    def build(self, now: datetime) -> None:
+        """Everybody who lives, as they stand."""
+        self.built = True
+        for change in self.world.live(self.layout.kind):
+            self.put(change, now, news=False)
+
+    def put(self, change: Change, now: datetime, *, news: bool = True) -> list[Group]:
+        """The entity is now so, from this change on or (no `news`) as it was. The groups that are other than before: the
+        one it left first.
+        """
+        key, before = change.key, self._home.get(change.key)
+        if change.ended:
+            return self._leave(key, change)
+        fields = tuple(field_text(change, field) for field in self.layout.per)
+        left: list[Group] = []
+        if before is not None and before.fields != fields:
+            left = self._leave(key, change)
+        group = self.groups.get(fields)
+        if group is None:
+            shown = tuple(field_shown(change, field) for field in self.layout.per)
+            group = self.groups[fields] = Group(self.layout, fields, shown)
+        self._home[key] = group
+        group.live.add(key)
+        group.hear(change, news=news)
+        group.put(key, self._member(change, now))
+        return [*left, group]
+
+    def drop(self, key: Key) -> list[Group]:
+        return self._leave(key, None)
+
+    def _leave(self, key: Key, change: Change | None) -> list[Group]:
+        group = self._home.pop(key, None)
+        if group is None:
+            return []
+        group.put(key, None)
+        group.live.discard(key)
+        if change is not None:
+            group.hear(change, news=True)
+        else:
+            group.judged()
+        if not group.live:
+            del self.groups[group.fields]
+        return [group]
+
+    def _member(self, change: Change, now: datetime) -> Member | None:
+        if self.where is not None and self.where.holds(change, now) is not True:
+            return None
+        nothing: tuple[str | None, ...] = ()
+        if self._may_lack:
+            nothing = tuple(why(value.absent, change) for value in self.layout.values)
+        values = (
+            None if nothing and nothing[place] else value.evaluate(change, now)
+            for place, value in enumerate(self.layout.values)
+        )
+        return Member(tuple(map(_in_range, values)), currency_of(change.state), nothing)
+
+
+def _in_range(value: Decimal | None) -> Decimal | None:
+    """A value beyond what a venue may say would leave its traces in sums when it is gone."""
+    if value is None or abs(value.adjusted()) < EXACT.prec:
+        return value
+    return value if isinstance(value, WireDecimal) else computed(value)

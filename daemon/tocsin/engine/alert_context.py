@@ -5,11 +5,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from tocsin.engine.alert_instance import AlertInstance
-from tocsin.engine.enriched_change import EnrichedChange
-from tocsin.engine.keys import is_one_of
-from tocsin.engine.model import Context, Part, Told
+from tocsin.engine.api import AlertContext, Part, Told
+from tocsin.engine.instances import is_one_of
 from tocsin.engine.rule import Rule
+from tocsin.engine.windows import EnrichedChange
 from tocsin.events import Change, Instant, computed, computed_text, number_text
 from tocsin.events.vocabulary import derived_fields, to_plain
 
@@ -48,37 +47,6 @@ def event_told(rule: Rule, change: Change) -> str | None:
     return matching[-1] if matching else None
 
 
-def state_context(
-    instance: AlertInstance,
-    change: Change,
-    now: Instant,
-    *,
-    told: Told,
-    condition: str,
-    words: str,
-    limit: str,
-    reason: str,
-    parts: tuple[Part, ...],
-) -> Context:
-    """The context of a state rule's instance at a transition."""
-    return _context(
-        instance.rule,
-        change,
-        now,
-        told=told,
-        condition=condition,
-        words=words,
-        limit=limit,
-        reason=reason,
-        value=instance.value,
-        value_at_start=instance.value_at_start,
-        worst=instance.worst,
-        started_at=instance.started_at or now.wall,
-        fired_at=instance.fired_at,
-        parts=parts,
-    )
-
-
 def event_context(
     rule: Rule,
     change: Change,
@@ -89,10 +57,10 @@ def event_context(
     limit: str = "",
     missing: tuple[str, ...] = (),
     parts: tuple[Part, ...] = (),
-) -> Context:
+) -> AlertContext:
     """The context of something that happened once: an event rule's, or an edge condition's."""
     value = value_of(rule, change)
-    return _context(
+    return context_of(
         rule,
         change,
         now,
@@ -144,7 +112,7 @@ def _derived(rule: Rule, change: Change) -> tuple[str, ...]:
     return (*derived_fields(change.state), *of_group)
 
 
-def _context(
+def context_of(
     rule: Rule,
     change: Change,
     now: Instant,
@@ -161,11 +129,11 @@ def _context(
     fired_at: datetime | None,
     missing: tuple[str, ...] = (),
     parts: tuple[Part, ...] = (),
-) -> Context:
+) -> AlertContext:
     account = change.account_state
     group = change.group if isinstance(change, EnrichedChange) else None
     left_out = group.left_out(rule.put_together) if group is not None else ()
-    return Context(
+    return AlertContext(
         rule=rule.id,
         severity=rule.severity,
         state=told,

@@ -1,32 +1,45 @@
 """From a rule as it stands in a file to a rule that can run, or to everything that is wrong with it, at once."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 
 from tocsin import document
-from tocsin.engine import rule_keys, written
-from tocsin.engine.calendars import Calendar
-from tocsin.engine.language import calendar, inhibition, lint, sequence
+from tocsin.calendars import NO_CALENDARS, Calendar, Calendars, calendar_text
+from tocsin.engine.language import lint, sequence
 from tocsin.engine.language.ast import Node
 from tocsin.engine.language.bounds import value_field
-from tocsin.engine.language.calendar import NO_CALENDARS, Calendars
 from tocsin.engine.language.condition import TreeCondition, numbers_of, put_together
 from tocsin.engine.language.describe import is_computed, words
 from tocsin.engine.language.evaluator import evaluator
 from tocsin.engine.language.lint import Supplied
 from tocsin.engine.language.mapping import lower
-from tocsin.engine.language.report import Report
 from tocsin.engine.language.scope import Scope, Watch, read_watch, scope
 from tocsin.engine.language.typecheck import check
 from tocsin.engine.rule import Rule, Sequel
-from tocsin.engine.rule_keys import CheckTemplate
-from tocsin.engine.written import CONDITIONS, HOURS, SEQUELS, WrittenRule
-from tocsin.errors import Place, Problem
+from tocsin.engine.rule_schema import (
+    CONDITIONS,
+    HOURS,
+    SEQUELS,
+    CheckTemplate,
+    RuleConfig,
+    Usable,
+    misplaced,
+    named_calendar,
+    notified,
+    read_rule,
+    repeated,
+    templated,
+    usable,
+    valued,
+    valued_of_group,
+)
+from tocsin.errors import Place, Problem, Report
+from tocsin.events.vocabulary import did_you_mean
 
 
-def _any_template(_text: str, _usable: rule_keys.Usable) -> tuple[()]:
+def _any_template(_text: str, _usable: Usable) -> tuple[()]:
     return ()
 
 
@@ -66,7 +79,7 @@ def compile_rules(
         if rule is not None:
             rules[rule.id] = rule
         problems += _in_order(found)
-    problems += inhibition.check(given, rules)
+    problems += inhibition_problems(given, rules)
     return rules, problems
 
 
@@ -83,18 +96,18 @@ def compile_rule(node: document.Node, environment: Environment) -> tuple[Rule | 
 
 def _compile(node: document.Mapping, environment: Environment, report: Report) -> Rule | None:
     """Each step adds what it finds to the report, and the next goes on as far as it makes sense."""
-    said = written.read(node, report)
+    said = read_rule(node, report)
     if said is None:
         return None
-    rule_keys.notified(node, said, environment.channels, report)
-    rule_keys.repeated(node, said, report)
+    notified(node, said, environment.channels, report)
+    repeated(node, said, report)
     watch = read_watch(node.entries["watch"].value, report.under("watch"))
     if watch is None:
         return None
     per = _grouping(said)
     conditions, unsound = _conditions(node, scope(watch.kinds, bool(watch.events)), watch, report)
     trees = {key: condition.tree for key, condition in conditions.items()}
-    rule_keys.misplaced(node, watch, conditions, report)
+    misplaced(node, watch, conditions, report)
     if per is not None or "per" not in node.entries:  # else what was meant isn't known
         lint.placed(trees | unsound, watch, per, report)
     lint.contradictions(trees, document.find(node, ("until",)).place, report)
@@ -140,11 +153,11 @@ def _second(
 
 
 def _hours(
-    node: document.Mapping, said: WrittenRule, environment: Environment, report: Report
+    node: document.Mapping, said: RuleConfig, environment: Environment, report: Report
 ) -> dict[str, Calendar | None]:
-    """The calendars of the rule, by their rule_keys."""
+    """The calendars of the rule, by their keys."""
     return {
-        key: calendar.named(
+        key: named_calendar(
             node.entries[key].value, environment.calendars, f"{said.id}.{key}", report.under(key)
         )
         for key in HOURS
@@ -184,7 +197,7 @@ def _among(watch: Watch, where: TreeCondition | None) -> str:
 
 def _texts(
     node: document.Mapping,
-    said: WrittenRule,
+    said: RuleConfig,
     watch: Watch,
     conditions: Mapping[str, TreeCondition] | None,
     *,
@@ -194,16 +207,16 @@ def _texts(
     """What the messages say. `conditions` None: one of them isn't sound, so that what the rule speaks of isn't known."""
     per = _grouping(said)
     if watch.events or per is None:
-        rule_keys.templated(node, said, rule_keys.usable(watch.kinds), wrong_with, report)
-        rule_keys.valued(node, said, scope(watch.kinds, bool(watch.events)), report)
+        templated(node, said, usable(watch.kinds), wrong_with, report)
+        valued(node, said, scope(watch.kinds, bool(watch.events)), report)
     else:
-        rule_keys.templated(node, said, rule_keys.usable(watch.kinds, per), wrong_with, report)
+        templated(node, said, usable(watch.kinds, per), wrong_with, report)
         if conditions is not None:
-            rule_keys.valued_of_group(node, said, numbers_of(conditions), report)
+            valued_of_group(node, said, numbers_of(conditions), report)
 
 
 def _built(
-    said: WrittenRule,
+    said: RuleConfig,
     watch: Watch,
     conditions: Mapping[str, TreeCondition],
     hours: Mapping[str, Calendar | None],
@@ -247,7 +260,7 @@ def _built(
     )
 
 
-def _grouping(said: WrittenRule) -> tuple[str, ...] | None:
+def _grouping(said: RuleConfig) -> tuple[str, ...] | None:
     """`per`, each field once; an account is only known together with its venue."""
     if said.per is None:
         return None
@@ -256,7 +269,7 @@ def _grouping(said: WrittenRule) -> tuple[str, ...] | None:
 
 
 def _fingerprint(
-    said: WrittenRule,
+    said: RuleConfig,
     watch: Watch,
     conditions: Mapping[str, TreeCondition],
     active: Calendar | None,
@@ -269,7 +282,7 @@ def _fingerprint(
         f"times={said.for_} {said.keep_firing_for} {said.repeat} {said.cooldown}",
         f"per={None if said.per is None else sorted(_grouping(said) or ())}",
         f"if_unknown={said.if_unknown} on_gap={said.on_gap}",
-        *((f"active={calendar.spelled(active)}",) if active else ()),
+        *((f"active={calendar_text(active)}",) if active else ()),
         *((f"sequel={sequence.spelled(second)}",) if second else ()),
     ]
     return hashlib.sha256("\n".join(meaning).encode()).hexdigest()[:16]
@@ -280,3 +293,85 @@ def _in_order(problems: list[Problem]) -> list[Problem]:
     return sorted(
         problems, key=lambda problem: (problem.place.line, problem.place.column) if problem.place else (0, 0)
     )
+
+
+# ----------------------------------------------------------------------------------- `inhibited_by`, across all rules
+
+
+_Nodes = Mapping[str, document.Mapping]
+"""Every rule that was written, by its id; the faulty ones too."""
+
+
+def inhibition_problems(nodes: _Nodes, rules: dict[str, Rule]) -> list[Problem]:
+    """What is wrong with `inhibited_by`: a rule that doesn't exist or can't fire for a while, a circle. `rules` are those that are sound by themselves; the others are taken out."""
+    problems: list[Problem] = []
+    named = {rule: list(_names(node)) for rule, node in nodes.items() if "inhibited_by" in node.entries}
+    for rule, names in named.items():
+        path, before = f"{rule}.inhibited_by", len(problems)
+        for name in names:
+            if name.text == rule:
+                problems.append(Problem("a rule that inhibits itself is never told", name.place, path))
+            elif name.text not in nodes:
+                hint = did_you_mean(name.text, tuple(nodes), "it names rules by their id")
+                problems.append(Problem(f"no rule is called `{name.text:.80}`", name.place, path, hint))
+            elif (other := rules.get(name.text)) is not None:
+                problems += _unfit(other, name, path)
+        if any(problem.level == "error" for problem in problems[before:]):
+            rules.pop(rule, None)
+    for circle, problem in _circles(named):
+        problems.append(problem)
+        for rule in circle:
+            rules.pop(rule, None)
+    return problems
+
+
+def _unfit(other: Rule, name: document.Scalar, path: str) -> Iterator[Problem]:
+    if not other.is_level:
+        why = "watches an event" if other.is_event_rule else "is true for a moment only"
+        yield Problem(f"`{other.id}` {why}: it never fires for a while", name.place, path,
+                      "name a rule that watches what is so")  # fmt: skip
+    elif not other.enabled:
+        yield Problem(f"`{other.id}` is not enabled: it holds nothing back", name.place, path, "", "warning")
+
+
+def _circles(named: Mapping[str, list[document.Scalar]]) -> Iterator[tuple[tuple[str, ...], Problem]]:
+    """Each circle once, at the first rule in the files that is part of it, with the rules that form it."""
+    told: set[str] = set()
+    for start in named:
+        if start in told:
+            continue
+        way = _way_back(start, named)
+        if way and len(way) > 1:
+            told.update(way)
+            place = next(name.place for name in named[start] if name.text == way[1])
+            circle = " -> ".join((*way, start))
+            yield (
+                way,
+                Problem(
+                    f"rules inhibit each other in a circle: {circle}",
+                    place,
+                    f"{start}.inhibited_by",
+                    "while all of them fire, none would be told",
+                ),
+            )
+
+
+def _way_back(start: str, named: Mapping[str, list[document.Scalar]]) -> tuple[str, ...]:
+    """The shortest way from a rule over those that inhibit it back to itself; empty where there is none."""
+    ways: list[tuple[str, ...]] = [(start,)]
+    seen = {start}
+    for way in ways:
+        for name in named.get(way[-1], ()):
+            if name.text == start:
+                return way
+            if name.text not in seen:
+                seen.add(name.text)
+                ways.append((*way, name.text))
+    return ()
+
+
+def _names(node: document.Mapping) -> Iterator[document.Scalar]:
+    value = node.entries["inhibited_by"].value
+    for item in value if isinstance(value, document.Sequence) else (value,):
+        if isinstance(item, document.Scalar) and isinstance(item.value, str):
+            yield item

@@ -11,22 +11,21 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 
 from msgspec import structs
 
-from tocsin.engine.active_hours import ActiveHours
+from tocsin.engine.api import ChangeOutcome, Sample, SamplesDropped, Saved, Transition, World
 from tocsin.engine.event_rule import EventRuleRuntime
 from tocsin.engine.group_rule import GroupRuleRuntime
 from tocsin.engine.history import HistoryStore
 from tocsin.engine.index import RuleSet
 from tocsin.engine.instances import InstanceStore, unchanged
-from tocsin.engine.model import ChangeOutcome, Sample, SamplesDropped, Saved, Transition, World
+from tocsin.engine.pauses import ActiveHours, VenueLinks, hangs_on_link, is_down
 from tocsin.engine.rule import Rule
 from tocsin.engine.rule_health import Blind, KnownRules, RuleHealth, has_turned
 from tocsin.engine.rule_migration import RuleMigration
 from tocsin.engine.runtime import Runtimes, Shared
-from tocsin.engine.sample_log import SampleLog
+from tocsin.engine.samples import SampleLog
 from tocsin.engine.sequence_rule import SequenceRuleRuntime
 from tocsin.engine.state_rule import StateRuleRuntime
 from tocsin.engine.trace import Asked, Subject
-from tocsin.engine.venue_links import VenueLinks, hangs_on_link, is_down
 from tocsin.events import Account, Change, Instant, Key
 
 

@@ -12,14 +12,24 @@ import msgspec
 
 from tocsin.engine.alert_context import event_context
 from tocsin.engine.alert_instance import AlertInstance
-from tocsin.engine.enriched_change import EnrichedChange, inform
-from tocsin.engine.event_counter import EventCounter
-from tocsin.engine.instances import InstanceKind, Step, kind_of, revive, tagged, transition
-from tocsin.engine.keys import cooldown_key, group_fields, happens_in, instance_key
-from tocsin.engine.model import AlertState, Context, Transition
+from tocsin.engine.api import AlertContext, AlertState, Transition
+from tocsin.engine.instances import (
+    InstanceKind,
+    Step,
+    cooldown_key,
+    group_fields,
+    happens_in,
+    instance_key,
+    kind_of,
+    revive,
+    tagged,
+    transition,
+)
 from tocsin.engine.rule import WORDINGS, Rule, Truth
 from tocsin.engine.runtime import RuleBefore, RuleRuntime, Shared
+from tocsin.engine.samples import EventCounter
 from tocsin.engine.trace import Asked, InstanceTrace, Past, Subject, parts_of
+from tocsin.engine.windows import EnrichedChange, inform
 from tocsin.events import Change, Instant, Key, iso
 
 MOST_REMINDERS = 24
@@ -29,7 +39,7 @@ _HELD_BACK = Step(trace="held back by cooldown")
 class MakeContext(Protocol):
     """Makes the context of an alert; `traced`: with the rule's conditions part by part, which costs."""
 
-    def __call__(self, *, traced: bool = True) -> Context: ...
+    def __call__(self, *, traced: bool = True) -> AlertContext: ...
 
 
 @dataclass(slots=True)
@@ -44,7 +54,7 @@ class Cooldown:
     entity: Key
     until: Instant
     held: int = 0
-    latest: Callable[[], Context] | None = None
+    latest: Callable[[], AlertContext] | None = None
 
     @property
     def kind(self) -> InstanceKind:
@@ -65,7 +75,7 @@ class Cooldown:
     def due(self) -> float:
         return self.until.steady
 
-    def hold(self, context: Callable[[], Context]) -> None:
+    def hold(self, context: Callable[[], AlertContext]) -> None:
         self.held += 1
         self.latest = context
 
@@ -76,7 +86,7 @@ class Cooldown:
         if self.latest is not None:
             self.latest = partial(_reworded, self.latest(), rule)
 
-    def end(self, now: Instant) -> Context | None:
+    def end(self, now: Instant) -> AlertContext | None:
         """The time is over: what to tell of what was held back (a new cooldown then begins), or None."""
         if not self.held or self.latest is None:
             return None
@@ -96,7 +106,7 @@ class Cooldown:
 
     @classmethod
     def from_record(cls, rule: Rule, key: str, record: Mapping[str, Any], now: Instant) -> "Cooldown":
-        latest = always(msgspec.convert(record["latest"], Context)) if record["latest"] else None
+        latest = always(msgspec.convert(record["latest"], AlertContext)) if record["latest"] else None
         until = revive(record["until"], now, rule.cooldown or 0.0)
         return cls(rule, key, Key(*record["entity"]), until, record["held"], latest)
 
@@ -107,7 +117,7 @@ class Reminder:
 
     rule: Rule
     key: str
-    context: Context
+    context: AlertContext
     entity: Key
     next_at: Instant
     times: int = field(default=0)
@@ -137,7 +147,7 @@ class Reminder:
         self.next_at = min(self.next_at, now.later(rule.repeat or 0.0), key=lambda at: at.steady)
         self.context = _reworded(self.context, rule)
 
-    def remind(self, now: Instant) -> Context:
+    def remind(self, now: Instant) -> AlertContext:
         self.times += 1
         self.next_at = now.later(self.rule.repeat or 0.0)
         return msgspec.structs.replace(self.context, state="reminder", at=now.wall)
@@ -159,7 +169,7 @@ class Reminder:
         return cls(
             rule,
             key,
-            msgspec.convert(record["context"], Context),
+            msgspec.convert(record["context"], AlertContext),
             Key(*record["entity"]),
             revive(record["next_at"], now, rule.repeat or 0.0),
             record["times"],
@@ -340,7 +350,7 @@ class EventRuleRuntime(RuleRuntime[Cooldown | Reminder]):
         )
 
     def _told(
-        self, rule: Rule, entity: Key, context: Context, now: Instant, trace: str
+        self, rule: Rule, entity: Key, context: AlertContext, now: Instant, trace: str
     ) -> Iterator[Transition]:
         if not rule.repeat:
             yield self._once(rule, entity, context, now, trace)
@@ -350,7 +360,7 @@ class EventRuleRuntime(RuleRuntime[Cooldown | Reminder]):
         self._instances.keep(reminder)
         yield transition(reminder, Step("firing", context, trace), now)
 
-    def _once(self, rule: Rule, entity: Key, context: Context, now: Instant, trace: str) -> Transition:
+    def _once(self, rule: Rule, entity: Key, context: AlertContext, now: Instant, trace: str) -> Transition:
         """Told, and over."""
         alert = AlertInstance(rule, instance_key(entity), entity, alert_id=self._new_id())
         return transition(alert, Step("firing", context, trace), now, keep=False)
@@ -379,7 +389,7 @@ def tells(rule: Rule, truth: Truth) -> bool:
 
 def happened(
     rule: Rule, change: Change, now: Instant, truth: Truth, missing: tuple[str, ...], *, traced: bool = True
-) -> Context:
+) -> AlertContext:
     """The context of the alert that this event raises."""
     known = [c for c in (rule.where, rule.when) if c is not None and truth is True]
     condition, words, limit = (
@@ -398,10 +408,10 @@ def happened(
     )
 
 
-def always(context: Context) -> Callable[[], Context]:
+def always(context: AlertContext) -> Callable[[], AlertContext]:
     """Makes a context that is there already."""
     return lambda: context
 
 
-def _reworded(context: Context, rule: Rule) -> Context:
+def _reworded(context: AlertContext, rule: Rule) -> AlertContext:
     return msgspec.structs.replace(context, severity=rule.severity, title=rule.title, message=rule.message)

@@ -13,14 +13,11 @@ time; `restore` takes it back.
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, TypeAlias
 
-from tocsin.engine.enriched_change import event_time, inform
-from tocsin.engine.event_counter import EventCounter
-from tocsin.engine.keys import entity_of, happens_in, instance_key
-from tocsin.engine.last_known import LastKnownValues
-from tocsin.engine.model import Sample, World
+from tocsin.engine.api import Sample, World
+from tocsin.engine.instances import entity_of, happens_in, instance_key
 from tocsin.engine.rule import Condition, Followed, Rule
-from tocsin.engine.sample_log import SampleLog
-from tocsin.engine.windows import Extremes, Window, microseconds
+from tocsin.engine.samples import EventCounter, LastKnownValues, SampleLog
+from tocsin.engine.windows import Extremes, Window, event_time, inform, microseconds
 from tocsin.events import Change, Key
 
 History: TypeAlias = Window | Extremes

@@ -1,4 +1,5 @@
-"""What waits for the second event of a sequence, and what came before any first: kept as instances of their own.
+"""What waits for the second event of a sequence, and what came before any first: kept as instances of their own. And which events
+belong together.
 
 Of several first events the latest counts for `then`; for `unless` each waits by itself, as one more instance (a page of the
 sequence), however many there are, so no alert is lost and an event costs the same whatever waits already. A sequence may
@@ -6,15 +7,24 @@ be of several venues: the time between two events of one venue stands still whil
 between events of two venues it goes on. Over a restart it goes on by the wall-clock.
 """
 
-from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
+import json
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from tocsin.engine.instances import InstanceKind, tagged
-from tocsin.engine.model import AlertState
-from tocsin.engine.rule import Rule
+from tocsin.engine.api import AlertState
+from tocsin.engine.instances import (
+    InstanceKind,
+    field_text,
+    group_fields,
+    group_of,
+    happens_in,
+    is_one_of,
+    tagged,
+)
+from tocsin.engine.rule import Rule, Sequel, Truth
 from tocsin.events import Change, Instant, Key, from_iso, iso
-from tocsin.events.vocabulary import from_plain, to_plain
+from tocsin.events.vocabulary import from_plain, is_caseless, to_plain
 
 MOST_RECENT = 50
 """Of one sequence and venue: how many second events that came before any first are remembered, where their `when` may choose."""
@@ -261,3 +271,123 @@ def _change(plain: Mapping[str, Any]) -> Change:
         symbol=plain["symbol"],
         account_state=account,  # type: ignore[arg-type]  # from_plain gives the kind that was asked for
     )
+
+
+# --------------------------------------------------------------------------------------- which events belong together
+
+
+class Second(Change, frozen=True, kw_only=True):
+    """A second event, beside the first one that `first.FIELD` speaks of."""
+
+    first: Change
+    last_known: Mapping[str, Any]
+
+
+def second_of(change: Change, first: Change) -> Second:
+    known = getattr(change, "last_known", {})
+    fields = {name: getattr(change, name) for name in Change.__struct_fields__}
+    return Second(**fields, first=first, last_known=known)
+
+
+def sign(rule: Rule) -> str:
+    """What a rule asks of the events of a sequence, but for how long and by which conditions of the first."""
+    sequel = rule.sequel
+    if sequel is None:
+        return ""
+    when = sequel.when.source if sequel.when else None
+    return json.dumps(
+        [
+            sequel.awaited,
+            sorted(rule.events),
+            sorted(sequel.events),
+            when,
+            sorted(sequel.match),
+            group_fields(rule),
+        ]
+    )
+
+
+def is_first(rule: Rule, change: Change) -> bool:
+    return change.kind in rule.kinds and happens_in(change, rule.events)
+
+
+def is_second(sequel: Sequel, change: Change) -> bool:
+    return change.kind in sequel.kinds and bool(places_of_second(sequel, change))
+
+
+def is_both(rule: Rule, sequel: Sequel, change: Change) -> bool:
+    """Whether one message tells of a first and a second event, the second being another one (and, if awaited, later)."""
+    seconds = places_of_second(sequel, change)
+    firsts = [place for place, name in enumerate(change.events) if is_one_of(name, rule.events)]
+    return any(
+        second > first if sequel.awaited else second != first for first in firsts for second in seconds
+    )
+
+
+def first_key(rule: Rule, sequel: Sequel, change: Change) -> str:
+    return _key(rule, change, _matched(rule, sequel, change, second=False))
+
+
+def second_key(rule: Rule, sequel: Sequel, change: Change) -> str | None:
+    """The sequence that a second event belongs to; None where it can belong to none."""
+    values = _matched(rule, sequel, change, second=True)
+    return None if None in values else _key(rule, change, values)
+
+
+def belongs(
+    rule: Rule, sequel: Sequel, change: Change, first: Change, now: Instant
+) -> tuple[bool, tuple[str, ...]]:
+    """Whether a second event counts for that first one, and what was missing to know it.
+
+    Unknown tells, unless the rule says to ignore it: an awaited second then counts, one that must not come doesn't.
+    """
+    if sequel.when is None:
+        return True, ()
+    second = second_of(change, first)
+    truth: Truth = sequel.when.holds(second, now.wall)
+    if truth is not None:
+        return truth, ()
+    tells = rule.if_unknown == "tell"
+    missing = sequel.when.missing(second, now.wall) if tells else ()
+    return tells is sequel.awaited, missing
+
+
+def second_among(
+    rule: Rule, first: tuple[int, Change], events: Iterable[tuple[int, Change]]
+) -> Change | None:
+    """Of what happened, each with its number and latest first, the earliest that counts for that first event; for `unless` also
+    one that came before it.
+    """
+    sequel = rule.sequel
+    if sequel is None:
+        return None
+    number, change = first
+    key, earliest = first_key(rule, sequel, change), None
+    for other, second in events:
+        apart = (second.received - change.received).total_seconds()
+        if apart < -sequel.within:
+            break
+        if other == number or apart > sequel.within or (other < number and sequel.awaited):
+            continue
+        at = Instant(second.received, 0.0)
+        if second_key(rule, sequel, second) == key and belongs(rule, sequel, second, change, at)[0]:
+            earliest = second
+    return earliest
+
+
+def places_of_second(sequel: Sequel, change: Change) -> list[int]:
+    """The places of the second's names among what happened."""
+    return [place for place, name in enumerate(change.events) if is_one_of(name, sequel.events)]
+
+
+def _matched(rule: Rule, sequel: Sequel, change: Change, *, second: bool) -> list[str | None]:
+    """The values by which the second event belongs to the first. Case tells nothing where it does so in neither field."""
+    found = []
+    for theirs, ours in sequel.match:
+        exact = not (is_caseless(theirs, sequel.kinds) and is_caseless(ours, rule.kinds))
+        found.append(field_text(change, theirs if second else ours, exact=exact))
+    return found
+
+
+def _key(rule: Rule, change: Change, matched: list[str | None]) -> str:
+    return json.dumps(["sequence", *group_of(rule, change), *matched])

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal, Protocol, TypeAlias
 
-from tocsin.engine.calendars import Calendar
-from tocsin.engine.model import Distance, Severity
+from tocsin.calendars import Calendar
+from tocsin.engine.api import Distance, Severity
 from tocsin.events import Change
 
 Wording: TypeAlias = Literal["exact", "words", "limit"]

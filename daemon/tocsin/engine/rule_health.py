@@ -4,9 +4,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from tocsin.engine.model import Sample
+from tocsin.engine.api import Sample
 from tocsin.engine.rule import Rule, Truth
-from tocsin.engine.sample_log import SampleLog
+from tocsin.engine.samples import SampleLog
 from tocsin.events import Instant
 
 BLIND_AFTER = 3600.0  # seconds

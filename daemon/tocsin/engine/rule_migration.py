@@ -8,11 +8,19 @@ from typing import Any
 
 from msgspec import ValidationError, structs
 
-from tocsin.engine.active_hours import ActiveHours
+from tocsin.engine.api import Saved, Transition
 from tocsin.engine.index import RuleSet
-from tocsin.engine.instances import InstanceStore, RuleInstance, Step, asks, kind_of, transition
-from tocsin.engine.keys import group_fields, rekeyed
-from tocsin.engine.model import Saved, Transition
+from tocsin.engine.instances import (
+    InstanceStore,
+    RuleInstance,
+    Step,
+    asks,
+    group_fields,
+    kind_of,
+    rekeyed,
+    transition,
+)
+from tocsin.engine.pauses import ActiveHours
 from tocsin.engine.rule import Rule, Wording
 from tocsin.engine.runtime import DROPPED, GOES_ON, RuleBefore, RuleRuntime, Runtimes
 from tocsin.events import Change, Instant

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from tocsin.engine.active_hours import ActiveHours
+from tocsin.engine.api import ChangeOutcome, Transition, World
 from tocsin.engine.index import RuleSet
 from tocsin.engine.instances import InstanceKind, InstanceStore, RuleInstance, Step, transition
-from tocsin.engine.model import ChangeOutcome, Transition, World
+from tocsin.engine.pauses import ActiveHours, LinkTurned, VenueLinks, hangs_on_link, is_down
 from tocsin.engine.rule import Rule
 from tocsin.engine.rule_health import RuleHealth
 from tocsin.engine.trace import Asked, Subject
-from tocsin.engine.venue_links import LinkTurned, VenueLinks, hangs_on_link, is_down
 from tocsin.events import Change, Instant, Key
 
 NOTHING: tuple[Transition, ...] = ()

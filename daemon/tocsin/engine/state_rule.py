@@ -7,20 +7,27 @@ from functools import partial
 from operator import itemgetter
 from typing import Any
 
-from tocsin.engine import alert_states
-from tocsin.engine.active_hours import OUT_OF_HOURS
 from tocsin.engine.alert_context import value_of
-from tocsin.engine.alert_instance import AlertInstance
-from tocsin.engine.alert_states import evaluate, has_not_ended, lacks, selects
+from tocsin.engine.alert_instance import AlertInstance, exists_no_more, has_not_ended, judge, passed, resolve
+from tocsin.engine.api import ChangeOutcome, Transition
 from tocsin.engine.event_rule import EventRuleRuntime
 from tocsin.engine.index import RuleSet
-from tocsin.engine.instances import Step, Timers, before, transition, unchanged
-from tocsin.engine.keys import instance_key
-from tocsin.engine.model import ChangeOutcome, Transition
+from tocsin.engine.instances import Step, Timers, before, instance_key, transition, unchanged
+from tocsin.engine.pauses import OUT_OF_HOURS, LinkTurned
 from tocsin.engine.rule import Rule, Truth
 from tocsin.engine.runtime import DROPPED, NOTHING, RuleBefore, RuleRuntime, Shared
-from tocsin.engine.trace import Asked, InstanceTrace, Members, Past, Subject, parts_of, urgency
-from tocsin.engine.venue_links import LinkTurned
+from tocsin.engine.trace import (
+    Asked,
+    InstanceTrace,
+    Members,
+    Past,
+    Subject,
+    evaluate,
+    lacks,
+    parts_of,
+    selects,
+    urgency,
+)
 from tocsin.events import Change, Instant, Key
 
 _REEVALUATE = 1.0  # seconds after a start until what goes by time is looked at: by then feeds have said which venues are away
@@ -60,7 +67,7 @@ class AlertRuntime(RuleRuntime[AlertInstance]):
         if instance is None and truth is not True:
             return out
         instance = instance or AlertInstance(rule, key, change.key)
-        step = alert_states.judge(instance, change, now, truth, self._new_id)
+        step = judge(instance, change, now, truth, self._new_id)
         if step is not None:
             if self._links.is_paused(rule, change.venue):
                 instance.freeze(now)
@@ -113,7 +120,7 @@ class AlertRuntime(RuleRuntime[AlertInstance]):
         if instance.state in ("firing", "recovering"):
             change = last or self.current(instance, now)
             if change is not None:
-                step = alert_states.resolve(instance, change, now, reason=reason)
+                step = resolve(instance, change, now, reason=reason)
         yield transition(instance, step, now, state="inactive", keep=False)
 
     def revive(
@@ -176,7 +183,7 @@ class AlertRuntime(RuleRuntime[AlertInstance]):
             instance.freeze(now)
             instance.remind_at = None
             self._instances.keep(instance)
-        elif moved := alert_states.passed(instance, change, now):
+        elif moved := passed(instance, change, now):
             yield self._moved(instance, moved, now)
         else:
             self._instances.keep(instance)
@@ -357,9 +364,9 @@ class StateRuleRuntime(AlertRuntime):
         step = None
         if instance.state != "inactive" and change is not None:
             instance.see_value(value_of(rule, change))
-            because = alert_states.exists_no_more(rule, change, evaluate(rule, change, now))
+            because = exists_no_more(rule, change, evaluate(rule, change, now))
             if because is not None and instance.state in ("firing", "recovering"):
-                step = alert_states.resolve(instance, change, now, reason=because)
+                step = resolve(instance, change, now, reason=because)
         if step is None:
             self._instances.keep(instance)
             yield transition(instance, Step(trace="restored"), now)

@@ -10,10 +10,10 @@ from typing import Literal, NamedTuple
 
 from msgspec import structs
 
-from tocsin.engine.enriched_change import EnrichedChange
-from tocsin.engine.keys import is_one_of
-from tocsin.engine.model import AlertState, Part
+from tocsin.engine.api import AlertState, Part
+from tocsin.engine.instances import is_one_of
 from tocsin.engine.rule import Condition, Rule, Truth
+from tocsin.engine.windows import EnrichedChange
 from tocsin.events import Account, Change, Instant, Key
 
 
@@ -174,3 +174,30 @@ def _all(truths: Sequence[Truth]) -> Truth:
 def what_happened(rule: Rule, change: Change) -> str:
     """The events that the rule watches, of those that happened."""
     return ", ".join(name for name in change.events if is_one_of(name, rule.events))
+
+
+def evaluate(rule: Rule, change: Change, now: Instant) -> Truth:
+    """What the rule's condition comes to. `where` and `when` are one in a rule that counts and sums nothing."""
+    if rule.is_group:  # `where` says who takes part
+        return False if change.ended else holds(rule.when, change, now)
+    truth = holds(rule.when, change, now)
+    if rule.where is None or truth is False:
+        return truth
+    where = holds(rule.where, change, now)
+    return truth if where is True else where
+
+
+def selects(rule: Rule, change: Change, now: Instant) -> bool:
+    """Whether the entity takes part in the rule at all."""
+    return rule.is_group or rule.where is None or holds(rule.where, change, now) is not False
+
+
+def lacks(rule: Rule, change: Change, now: Instant) -> tuple[str, ...]:
+    """What is missing, where the rule's verdict is unknown."""
+    conditions = (rule.when,) if rule.is_group else (rule.where, rule.when)
+    missing = [name for one in conditions if one is not None for name in one.missing(change, now.wall)]
+    return tuple(dict.fromkeys(missing))
+
+
+def holds(condition: Condition | None, change: Change, now: Instant) -> Truth:
+    return True if condition is None else condition.holds(change, now.wall)

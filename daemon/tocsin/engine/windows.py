@@ -1,19 +1,23 @@
-"""Values over time: what the window functions of the rule language are computed from.
+"""Values over time, which window functions are computed from; and changes together with what is remembered beside them.
 
-A window holds the samples of one value of one entity over its length, in event time. Adding a sample and asking cost
-amortised constant time, however many samples there are: extremes are kept in monotonic queues, the sum is carried
-along (exactly: these are decimals). A value that stays the same is held once. At most `MOST_SAMPLES` are held; beyond that the oldest go, and the window is that
-much shorter than was asked. Times and lengths are whole microseconds, so that what is exactly as old as the window is
-long is so whatever the clock says.
+A window holds the samples of one value of one entity over its length, in event time. Adding a sample and asking cost amortised
+constant time, however many samples there are: extremes are kept in monotonic queues, the sum is carried along (exactly: these are
+decimals). A value that stays the same is held once. At most `MOST_SAMPLES` are held; beyond that the oldest go, and the window is
+that much shorter than was asked. Times and lengths are whole microseconds, so that what is exactly as old as the window is long is
+so whatever the clock says.
+
+Conditions stay pure: what needs more than one change (windows, events counted, the group) is handed in as an `EnrichedChange`.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import TypeAlias
+from typing import Any, Protocol, TypeAlias
 
-from tocsin.events import EXACT, SUMS
+from msgspec import structs
+
+from tocsin.events import EXACT, SUMS, Change
 
 MOST_SAMPLES = 200_000
 _LATEST = 60_000_000  # microseconds: the venue's time is believed within 5 s, so nothing comes later than that by itself
@@ -193,3 +197,102 @@ class Extremes:
     def __iter__(self) -> Iterator[tuple[int, Decimal]]:
         """What to store; added again they make the same extremes."""
         yield from dict.fromkeys(filter(None, (self._lowest, self._highest)))
+
+
+# --------------------------------------------------------------------------------------------- changes that know them
+
+
+EVENT_TIME_WITHIN = timedelta(seconds=5)
+"""How far the venue's time may be off ours to be the one that windows go by."""
+
+
+class Aggregates(Protocol):
+    """What a group's live entities come to. Values are named by their canonical spelling."""
+
+    @property
+    def members(self) -> int: ...
+
+    @property
+    def entities(self) -> int:
+        """How many it has, whether they take part or not."""
+        ...
+
+    @property
+    def heard(self) -> datetime | None:
+        """When something last happened to any of those; None where there are none."""
+        ...
+
+    @property
+    def per(self) -> Mapping[str, str | None]: ...
+
+    def shown(self, values: Sequence[str]) -> Sequence[Mapping[str, str | bool | tuple[str, ...]]]:
+        """The members' fields, of the first of them, which have the lowest of these values."""
+        ...
+
+    def unconfirmed_since(self) -> datetime | None:
+        """Since when it isn't known of one of the members, the longest, whether it still is so."""
+        ...
+
+    def left_out(self, values: Sequence[str] | None = None) -> Sequence[str]:
+        """The members without one of these values, or of all that are put together, by their ids."""
+        ...
+
+    def sum(self, value: str) -> Decimal | None: ...
+
+    def mean(self, value: str) -> Decimal | None: ...
+
+    def min(self, value: str) -> Decimal | None: ...
+
+    def max(self, value: str) -> Decimal | None: ...
+
+    def nothing(self, value: str) -> str | None:
+        """Why no member can have the value; None where one may."""
+        ...
+
+    def currencies(self, value: str) -> tuple[str, ...]:
+        """The unlike currencies because of which the value can't be worked out; empty where they are alike."""
+        ...
+
+
+class EnrichedChange(Change, frozen=True, kw_only=True):
+    """`windows`: by `Followed.name`. `counts`: events by the length of the window. `last_known`: by `Crossing.name`, what was
+    known before a hole that is over with this change. Each is empty where nothing is known.
+    """
+
+    windows: Mapping[str, Window | Extremes]
+    counts: Mapping[timedelta, int]
+    group: Aggregates | None = None
+    last_known: Mapping[str, tuple[datetime, tuple[Decimal, Decimal]]] = {}
+
+
+_FIELDS = Change.__struct_fields__
+_NO_WINDOWS: Mapping[str, Window | Extremes] = {}
+_NO_COUNTS: Mapping[timedelta, int] = {}
+
+
+def inform(
+    change: Change,
+    windows: Mapping[str, Window | Extremes] | None = None,
+    counts: Mapping[timedelta, int] | None = None,
+    group: Aggregates | None = None,
+    last_known: Mapping[str, tuple[datetime, tuple[Decimal, Decimal]]] | None = None,
+) -> EnrichedChange:
+    """The change with these beside what it already knows."""
+    known: dict[str, Any] = {}
+    if windows is not None:
+        known["windows"] = windows
+    if counts is not None:
+        known["counts"] = counts
+    if group is not None:
+        known["group"] = group
+    if last_known is not None:
+        known["last_known"] = last_known
+    if isinstance(change, EnrichedChange):
+        return structs.replace(change, **known)
+    values = {name: getattr(change, name) for name in _FIELDS}
+    return EnrichedChange(**values, **{"windows": _NO_WINDOWS, "counts": _NO_COUNTS, **known})
+
+
+def event_time(change: Change) -> datetime:
+    """When it happened, as windows go: when it was read, or the venue's time where it is close to that."""
+    return change.time if abs(change.time - change.received) <= EVENT_TIME_WITHIN else change.received

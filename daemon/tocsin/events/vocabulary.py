@@ -176,6 +176,27 @@ def nearest(word: str, known: "tuple[str, ...] | list[str]") -> str | None:
     return close[0] if close else None
 
 
+def did_you_mean(word: str, known: "tuple[str, ...] | list[str]", otherwise: str = "") -> str:
+    """A hint with the known word that is nearest, if any is near."""
+    near = nearest(word, known)
+    return f"did you mean `{near}`?" if near else otherwise
+
+
+def misspelt(word: str, known: "tuple[str, ...] | list[str]") -> str | None:
+    """The known word that this one is a misspelling of; for words that may well be right as they are."""
+    close = get_close_matches(word, known, n=1, cutoff=0.88)
+    return close[0] if close else None
+
+
+def with_article(thing: str) -> str:
+    """The word with its article."""
+    return f"an {thing}" if thing[0] in "aeiou" else f"a {thing}"
+
+
+def listed(words: tuple[str, ...]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
+
+
 def fields_of_bits(kind: str, bits: int) -> tuple[str, ...]:
     """The names of the fields that `Stamps.fields` stands for."""
     return tuple(name for place, name in enumerate(KINDS[kind].__struct_fields__) if bits >> place & 1)

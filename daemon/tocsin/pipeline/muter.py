@@ -5,9 +5,9 @@ from collections.abc import Callable
 from tocsin.alerts.decide import MuteReasons
 from tocsin.alerts.silences import Silences
 from tocsin.alerts.wording import time_text
-from tocsin.engine.active_hours import Opening
-from tocsin.engine.calendars import Calendar
-from tocsin.engine.model import Context, Transition
+from tocsin.calendars import Calendar
+from tocsin.engine.api import AlertContext, Transition
+from tocsin.engine.pauses import Opening
 from tocsin.engine.rule import Rule
 from tocsin.events import Instant
 
@@ -42,7 +42,7 @@ class Muter:
                 del self._firing[at]
                 self.turned = True
 
-    def reasons(self, rule: str, context: Context, now: Instant) -> MuteReasons:
+    def reasons(self, rule: str, context: AlertContext, now: Instant) -> MuteReasons:
         """What stands in the way of that alert now. Of a rule that is gone only a silence holds anything."""
         found = self._rule(rule)
         silenced = inhibited = closed = ""

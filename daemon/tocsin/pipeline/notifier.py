@@ -14,9 +14,9 @@ from tocsin.alerts.decide import Decision, MuteReasons, decide
 from tocsin.alerts.message import body, title
 from tocsin.alerts.muted import MutedNotification, MutedNotifications, NotificationGroup
 from tocsin.alerts.silences import Silences
+from tocsin.engine.api import AlertContext, Transition
 from tocsin.engine.engine import Engine
 from tocsin.engine.instances import kind_of
-from tocsin.engine.model import Context, Transition
 from tocsin.events import Instant
 from tocsin.events.vocabulary import BEGINNINGS, ended_by
 from tocsin.pipeline.muter import Muter
@@ -129,7 +129,7 @@ class Notifier:
 
     # ------------------------------------------------------------------------------------------------------------ parts
 
-    def _tell(self, batch: Batch, transition: Transition, context: Context, now: Instant) -> None:
+    def _tell(self, batch: Batch, transition: Transition, context: AlertContext, now: Instant) -> None:
         alert = transition.alert_id
         if context.state != "reminder":
             batch.alerts.append(self._alert_row(transition, context))
@@ -161,7 +161,7 @@ class Notifier:
 
     def _decide(
         self,
-        context: Context,
+        context: AlertContext,
         notify: tuple[str, ...] | None,
         announced: tuple[str, ...] | None,
         reasons: MuteReasons,
@@ -221,7 +221,7 @@ class Notifier:
         self._deliver(batch, carrier.alert, group.context, decision.channels, now)
 
     def _deliver(
-        self, batch: Batch, alert: str, context: Context, channels: Iterable[str], now: Instant
+        self, batch: Batch, alert: str, context: AlertContext, channels: Iterable[str], now: Instant
     ) -> None:
         addressed = list(channels)
         # A channel's fallback that is told anyway needs no second copy.
@@ -246,7 +246,7 @@ class Notifier:
                     )
                 )
 
-    def _begun_by(self, channel: str, alert: str, context: Context) -> str | None:
+    def _begun_by(self, channel: str, alert: str, context: AlertContext) -> str | None:
         """The alert that this event is the end of on that channel: there it is delivered as such, after it or with it."""
         if context.event is None:
             return None
@@ -256,11 +256,11 @@ class Notifier:
             self._begun[context.event, context.venue, context.entity, channel] = alert
         return None
 
-    def _is_told_anew(self, context: Context) -> bool:
+    def _is_told_anew(self, context: AlertContext) -> bool:
         at = self.lost_at
         return at is not None and context.state == "firing" and context.started_at <= at + _FIRST_PICTURE
 
-    def _alert_row(self, transition: Transition, context: Context) -> AlertRow:
+    def _alert_row(self, transition: Transition, context: AlertContext) -> AlertRow:
         lasting = transition.state != "inactive"
         style = self._options().style
         return AlertRow(
@@ -290,7 +290,7 @@ def _goes_on(transition: Transition) -> bool:
     return transition.state != "inactive" or kind_of(record, transition.instance) == "reminder"
 
 
-def _avoided(context: Context) -> frozenset[str]:
+def _avoided(context: AlertContext) -> frozenset[str]:
     """A failing channel is not told of its own failure."""
     subject = context.fields.get("subject")
     failing = context.event == "daemon.delivery_failed" and isinstance(subject, str)

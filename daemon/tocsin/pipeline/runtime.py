@@ -13,8 +13,8 @@ from itertools import count
 
 from msgspec import structs
 
+from tocsin.engine.api import Transition
 from tocsin.engine.engine import Engine
-from tocsin.engine.model import Transition
 from tocsin.engine.rule import Rule
 from tocsin.entities import Entities
 from tocsin.events import Instant

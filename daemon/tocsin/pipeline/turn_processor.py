@@ -3,8 +3,8 @@
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 
+from tocsin.engine.api import ChangeOutcome, Sample, SamplesDropped, Saved, Transition
 from tocsin.engine.engine import Engine
-from tocsin.engine.model import ChangeOutcome, Sample, SamplesDropped, Saved, Transition
 from tocsin.engine.rule import Rule
 from tocsin.engine.rule_migration import became
 from tocsin.entities import Entities

@@ -8,9 +8,9 @@ from typing import Any, TypeAlias
 from tocsin.alerts.decide import Routing, decide
 from tocsin.alerts.muted import MutedNotification
 from tocsin.alerts.wording import time_text
-from tocsin.engine.model import Context
+from tocsin.engine.api import AlertContext
+from tocsin.engine.pauses import hangs_on_link
 from tocsin.engine.rule import Rule
-from tocsin.engine.venue_links import hangs_on_link
 from tocsin.events import Change, Instant, from_iso
 from tocsin.pipeline.muter import Muter
 from tocsin.quantities import duration_text
@@ -106,13 +106,13 @@ def _channels(rule: Rule, subject: Subject, there: Circumstances) -> Iterator[Ba
             yield f"channel {waiting['channel']}", f"{waiting['state_told']} is {waiting['status']}{error}"
 
 
-def _is_of(context: Context, change: Change) -> bool:
+def _is_of(context: AlertContext, change: Change) -> bool:
     return (context.venue, context.account, context.entity) == (change.venue, change.account, change.key.id)
 
 
-def _context(rule: Rule, change: Change) -> Context:
+def _context(rule: Rule, change: Change) -> AlertContext:
     """As much of it as a silence can match."""
-    return Context(
+    return AlertContext(
         rule=rule.id,
         severity=rule.severity,
         state="firing",

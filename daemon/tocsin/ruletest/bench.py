@@ -19,7 +19,7 @@ from tocsin.alerts.wording import Style
 from tocsin.delivery.channel import Channel, run_channel
 from tocsin.delivery.model import ChannelSettings, Message
 from tocsin.delivery.timing import Wake
-from tocsin.engine.model import Context, Transition
+from tocsin.engine.api import AlertContext, Transition
 from tocsin.engine.rule import Rule
 from tocsin.events import KINDS, Instant, Key, Observation, Observed, Occurrence
 from tocsin.events.vocabulary import OURSELVES
@@ -265,7 +265,7 @@ class Bench:
     def _accepted(self, message: Message) -> None:
         delivery = self._deliveries[message.delivery_id]
         now = self.clock.now()
-        context = msgspec.convert(delivery.context, Context)
+        context = msgspec.convert(delivery.context, AlertContext)
         late = late_by(context, now.wall).total_seconds()
         if context.origin == "resync":
             late = max(

@@ -9,7 +9,7 @@ from typing import Any
 import re2
 
 from tocsin.document import Mapping, Node, Scalar, Sequence
-from tocsin.engine.model import SEVERITIES
+from tocsin.engine.api import SEVERITIES
 from tocsin.errors import Problem
 from tocsin.events.vocabulary import nearest
 from tocsin.quantities import duration_text, parse_duration

@@ -17,8 +17,8 @@ from tocsin.alerts.wording import time_text
 from tocsin.engine.aggregates import Group
 from tocsin.engine.language.ast import conjuncts
 from tocsin.engine.language.condition import TreeCondition
+from tocsin.engine.pauses import is_down
 from tocsin.engine.rule import Condition, Rule, Truth
-from tocsin.engine.venue_links import is_down
 from tocsin.events import Change, Instant, Key, Venue
 from tocsin.pipeline.muter import Muter
 from tocsin.ruletest.barriers import Barrier, Circumstances, barriers

@@ -9,11 +9,11 @@ from typing import Any
 from msgspec import structs
 
 from tocsin.engine.aggregates import Group
-from tocsin.engine.groups import Groups, label
+from tocsin.engine.api import Sample, World
+from tocsin.engine.group_rule import Groups, label
 from tocsin.engine.history import HistoryStore
-from tocsin.engine.model import Sample, World
 from tocsin.engine.rule import Rule
-from tocsin.engine.sample_log import SampleLog
+from tocsin.engine.samples import SampleLog
 from tocsin.entities import Entities
 from tocsin.events import Account, Change, Key
 from tocsin.store.event_rows import NotRecorded, change_of, key_of, together

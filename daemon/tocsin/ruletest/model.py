@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from tocsin.alerts.wording import Style
+from tocsin.calendars import NO_CALENDARS, Calendars
 from tocsin.document import Node
-from tocsin.engine.language.calendar import NO_CALENDARS, Calendars
 from tocsin.engine.rule import Rule
 from tocsin.errors import Place
 from tocsin.events import Observed

@@ -8,8 +8,8 @@ from itertools import count
 from tocsin.alerts.decide import Route, Routing
 from tocsin.alerts.message import title
 from tocsin.alerts.wording import Style
+from tocsin.engine.api import AlertContext, Transition, World
 from tocsin.engine.engine import Engine
-from tocsin.engine.model import Context, Transition, World
 from tocsin.engine.rule import Rule
 from tocsin.events import Change, Instant, Key
 from tocsin.pipeline import Options, Targets
@@ -115,7 +115,7 @@ class Player:
             if row.data is not None and (firing := self._untold.get(row.alert)) is not None:
                 firing.held_by = firing.held_by or row.reason
 
-    def _note(self, transition: Transition, context: Context) -> None:
+    def _note(self, transition: Transition, context: AlertContext) -> None:
         if transition.tell == "firing":
             lasting = transition.state != "inactive"
             until = None if lasting else context.at

@@ -7,6 +7,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from tocsin.alerts.wording import Marks, Names, Style
+from tocsin.calendars import NO_CALENDARS, Calendars
 from tocsin.config import shape
 from tocsin.config.calendars import read_calendars
 from tocsin.config.reading import Reading
@@ -16,7 +17,6 @@ from tocsin.config.shape import unknown_key
 from tocsin.delivery.template_check import check_template
 from tocsin.document import Mapping, Node, Scalar, Sequence
 from tocsin.engine.compile import Environment, compile_rules
-from tocsin.engine.language.calendar import NO_CALENDARS, Calendars
 from tocsin.engine.rule import Rule
 from tocsin.errors import ConfigError, Problem
 from tocsin.ruletest.actions import Known, no_such_rule

@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 
 from msgspec import structs
 
-from tocsin.engine.model import World
+from tocsin.engine.api import World
 from tocsin.events import KINDS, Account, Change, Instant, Key, from_iso
 from tocsin.store.event_rows import change_of, key_of, together
 from tocsin.store.reader import Reader, Row

@@ -10,7 +10,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Literal
 
-from tocsin.engine.model import World
+from tocsin.engine.api import World
 from tocsin.entities import Entities
 from tocsin.events import Change, Instant, Observation, Observed, Venue, from_iso
 from tocsin.ruletest.decoding import decoded

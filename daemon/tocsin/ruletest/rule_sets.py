@@ -7,10 +7,10 @@ from pathlib import Path
 from types import MappingProxyType
 
 from tocsin import document
+from tocsin.calendars import NO_CALENDARS, Calendars
 from tocsin.config.calendars import read_calendars
 from tocsin.config.reading import Reading
 from tocsin.document import Mapping, Scalar
-from tocsin.engine.language.calendar import NO_CALENDARS, Calendars
 from tocsin.engine.rule import Rule
 from tocsin.errors import ConfigError, Place
 from tocsin.ruletest.reading import compile_written

@@ -7,10 +7,9 @@ from typing import NamedTuple
 
 from tocsin.alerts.wording import time_text
 from tocsin.engine import rule as rules
-from tocsin.engine import sequence_rule
 from tocsin.engine.event_rule import evaluate
 from tocsin.engine.instances import kind_of
-from tocsin.engine.partial_match import First, PartialMatch
+from tocsin.engine.partial_match import First, PartialMatch, belongs, first_key, is_first, second_key
 from tocsin.engine.rule import Truth
 from tocsin.events import Change, Instant
 from tocsin.quantities import duration_text
@@ -68,8 +67,8 @@ class Sequels:
         """Of each sequence the latest first event that is asked about and kept, with its number."""
         found: dict[str, tuple[int, Change]] = {}
         for number, change in self._known.happened(self._rule.events):
-            if sequence_rule.is_first(self._rule, change):
-                found.setdefault(sequence_rule.first_key(self._rule, self._sequel, change), (number, change))
+            if is_first(self._rule, change):
+                found.setdefault(first_key(self._rule, self._sequel, change), (number, change))
         return found.values()
 
     def waits(self, how_long: str, _first: Change) -> Sequel:
@@ -97,7 +96,7 @@ class Sequels:
 
     def _second(self, number: int, first: Change) -> Change | None:
         """The earliest event that counts for that first one; for `unless` also one that came before it."""
-        sequel, key = self._sequel, sequence_rule.first_key(self._rule, self._sequel, first)
+        sequel, key = self._sequel, first_key(self._rule, self._sequel, first)
         earliest = None
         for other, second in self._seconds:
             apart = (second.received - first.received).total_seconds()
@@ -105,13 +104,13 @@ class Sequels:
                 break
             if other == number or apart > sequel.within or (other < number and sequel.awaited):
                 continue
-            if sequence_rule.second_key(self._rule, sequel, second) == key and self._counts(second, first):
+            if second_key(self._rule, sequel, second) == key and self._counts(second, first):
                 earliest = second
         return earliest
 
     def _counts(self, second: Change, first: Change) -> bool:
         at = Instant(second.received, 0.0)
-        return sequence_rule.belongs(self._rule, self._sequel, second, first, at)[0]
+        return belongs(self._rule, self._sequel, second, first, at)[0]
 
 
 def _when(first: Change, second: Change) -> str:

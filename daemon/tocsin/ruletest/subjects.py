@@ -9,7 +9,7 @@ from typing import Any
 from tocsin.alerts.wording import time_text
 from tocsin.engine.aggregates import Group
 from tocsin.engine.group_rule import as_seen_by, group_key
-from tocsin.engine.keys import cooldown_key, group_of, instance_key, is_one_of
+from tocsin.engine.instances import cooldown_key, group_of, instance_key, is_one_of
 from tocsin.events import Change, Key, from_iso
 from tocsin.ruletest.known import Known
 from tocsin.ruletest.sequels import Sequel, Sequels

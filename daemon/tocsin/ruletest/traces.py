@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tocsin.engine.model import Transition
+from tocsin.engine.api import Transition
 from tocsin.events import Instant
 from tocsin.ruletest.bench import Bench
 from tocsin.ruletest.expected import is_pattern

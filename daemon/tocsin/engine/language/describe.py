@@ -9,7 +9,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeAlias
 
-from tocsin.engine.enriched_change import Aggregates
 from tocsin.engine.language.ast import (
     NEGATED,
     Arithmetic,
@@ -34,6 +33,7 @@ from tocsin.engine.language.functions import FUNCTIONS, function_of, needs_of
 from tocsin.engine.language.values import Evaluate, value_text
 from tocsin.engine.language.windowed import last_known
 from tocsin.engine.rule import Truth, Wording
+from tocsin.engine.windows import Aggregates
 from tocsin.events import Change, Unit, number_text
 from tocsin.events.vocabulary import unit_of
 

@@ -32,10 +32,10 @@ from tocsin.engine.language.bounds import (
 )
 from tocsin.engine.language.condition import TreeCondition
 from tocsin.engine.language.functions import FUNCTIONS, function_of, needs_of
-from tocsin.engine.language.report import Report, a, did_you_mean
 from tocsin.engine.language.scope import Watch, is_common
-from tocsin.errors import Place
+from tocsin.errors import Place, Report
 from tocsin.events import KINDS
+from tocsin.events.vocabulary import did_you_mean, with_article
 
 
 def contradictions(trees: Mapping[str, Node], end: Place, report: Report) -> None:
@@ -207,7 +207,7 @@ def unsupplied(
             continue
         place = next(place for name, place in watch.places.items() if name.partition(".")[0] == kind)
         report.under("watch").warning(
-            f"no configured venue tells of {a(kind)}: this rule can never fire", place,
+            f"no configured venue tells of {with_article(kind)}: this rule can never fire", place,
             "`tocsin venues` lists what each supplies",
         )  # fmt: skip
 
@@ -229,7 +229,7 @@ def _fields(
             if name not in complained:
                 complained.add(name)
                 report.under(key).warning(
-                    f"no configured venue supplies `{name}`{'' if of_account else f' of {a(kind)}'}: it is always missing{so}",
+                    f"no configured venue supplies `{name}`{'' if of_account else f' of {with_article(kind)}'}: it is always missing{so}",
                     next(part.place for part in walk(condition.tree) if isinstance(part, Name) and part.name == name),
                     "`tocsin venues` lists what each supplies",
                 )  # fmt: skip

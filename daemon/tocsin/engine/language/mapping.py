@@ -22,8 +22,7 @@ from tocsin.engine.language.ast import (
     Ordering,
     junction,
 )
-from tocsin.engine.language.lexer import Unreadable, refuse
-from tocsin.engine.language.parser import DEEPEST, parse
+from tocsin.engine.language.parser import DEEPEST, Unreadable, parse, refuse
 from tocsin.errors import Problem
 from tocsin.events import KINDS, number
 from tocsin.events.vocabulary import all_fields, events, fields, nearest

@@ -11,11 +11,21 @@ from functools import cache
 from tocsin import document
 from tocsin.engine.language.ast import Type
 from tocsin.engine.language.functions import FUNCTIONS
-from tocsin.engine.language.report import Report, did_you_mean, listed, misspelt
-from tocsin.errors import Place
+from tocsin.errors import Place, Report
 from tocsin.events import KINDS
 from tocsin.events.kinds import NoneWhen
-from tocsin.events.vocabulary import COMMON, Field, all_fields, canonical, events, fields, nearest
+from tocsin.events.vocabulary import (
+    COMMON,
+    Field,
+    all_fields,
+    canonical,
+    did_you_mean,
+    events,
+    fields,
+    listed,
+    misspelt,
+    nearest,
+)
 
 _WORD = re.compile(r"\w[\w ./:-]*")  # what a venue may call its own
 STATES = tuple(kind for kind in KINDS if kind != "daemon")

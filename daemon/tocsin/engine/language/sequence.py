@@ -7,11 +7,11 @@ from typing import Any
 from tocsin import document
 from tocsin.engine.language.condition import TreeCondition
 from tocsin.engine.language.mapping import lower
-from tocsin.engine.language.report import Report, did_you_mean
 from tocsin.engine.language.scope import Readable, Scope, Watch, read_watch, scope
 from tocsin.engine.language.typecheck import SAID, check
 from tocsin.engine.rule import Sequel
-from tocsin.errors import Problem
+from tocsin.errors import Problem, Report
+from tocsin.events.vocabulary import did_you_mean
 from tocsin.quantities import parse_duration
 
 KEYS = ("watch", "when", "match", "within")

@@ -28,11 +28,11 @@ from tocsin.engine.language.ast import (
 )
 from tocsin.engine.language.functions import FUNCTIONS, function_of, needs_of
 from tocsin.engine.language.implementations import RESULTS
-from tocsin.engine.language.report import Report, did_you_mean, listed, misspelt
 from tocsin.engine.language.scope import NOT_KEPT, Readable, Scope, is_common
 from tocsin.engine.language.values import Function, Parameter
+from tocsin.errors import Report
 from tocsin.events import from_iso, number
-from tocsin.events.vocabulary import ALIASES, canonical
+from tocsin.events.vocabulary import ALIASES, canonical, did_you_mean, listed, misspelt
 from tocsin.quantities import parse_duration
 
 _ORDERED: frozenset[Type] = frozenset({"number", "time", "duration", "?"})

@@ -62,7 +62,7 @@ class Part(Struct, frozen=True, kw_only=True):
     as_of: datetime | None = None
 
 
-class Context(Struct, frozen=True, kw_only=True):
+class AlertContext(Struct, frozen=True, kw_only=True):
     """All that a message can speak of, frozen when it happened; JSON-able, kept with the delivery.
 
     `fields` are the entity's as plain JSON (numbers as the wire's text, times as ISO 8601), `account_fields` its
@@ -137,7 +137,7 @@ class Transition(Struct, frozen=True, kw_only=True):
     tell: Told | None
     entity: Key
     at: datetime
-    context: Context | None
+    context: AlertContext | None
     record: Mapping[str, Any] | Callable[[], Mapping[str, Any]] | None
     notify: tuple[str, ...] | None = None  # the rule's channels; None: the defaults for its severity
     trace: str = ""
@@ -184,10 +184,10 @@ class SamplesDropped(Struct, frozen=True):
 
 __all__ = [
     "SEVERITIES",
+    "AlertContext",
     "AlertState",
     "Change",
     "ChangeOutcome",
-    "Context",
     "Distance",
     "Entity",
     "Part",

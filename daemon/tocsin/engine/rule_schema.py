@@ -1,20 +1,25 @@
-"""A rule as a user writes it: its keys and their shapes, and the JSON Schema that editors are given.
+"""A rule as a user writes it: its keys and their shapes, the JSON Schema that editors are given, and whether its keys fit its sort.
 
-What the keys mean together, and what their conditions say, is checked in `compile.py`.
+What its conditions say, and what all of it means together, is checked in `compile.py`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
-from typing import Annotated, Any, Literal, TypeAlias
+from functools import cache
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 from pydantic_core import ErrorDetails
 
 from tocsin import document
-from tocsin.engine.language import calendar, sequence
+from tocsin.calendars import CALENDAR_SCHEMA, Calendar, Calendars, read_calendar
+from tocsin.engine.api import Severity
+from tocsin.engine.language import sequence
+from tocsin.engine.language.condition import TreeCondition
 from tocsin.engine.language.mapping import DEFINITIONS, watched
-from tocsin.engine.language.report import Report, did_you_mean
-from tocsin.engine.model import Severity
+from tocsin.engine.language.scope import Scope, Watch, scope
+from tocsin.errors import Report
+from tocsin.events.vocabulary import did_you_mean, fields
 from tocsin.quantities import Duration
 
 CONDITIONS = ("where", "when", "until")
@@ -53,7 +58,7 @@ Grouping: TypeAlias = Annotated[
 Condition: TypeAlias = Annotated[Any, WithJsonSchema({})]
 
 
-class WrittenRule(BaseModel):
+class RuleConfig(BaseModel):
     """One rule: watch something, when something is so, notify someone."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, title="Rule")
@@ -165,14 +170,14 @@ class WrittenRule(BaseModel):
     enabled: bool = Field(True, strict=True, description="false: checked, not run", examples=[False])
 
 
-KEYS = tuple(field.alias or name for name, field in WrittenRule.model_fields.items())
+KEYS = tuple(field.alias or name for name, field in RuleConfig.model_fields.items())
 
 
 def rule_schema() -> dict[str, Any]:
     """The JSON Schema of one rule, its definitions under `$defs`."""
-    schema = WrittenRule.model_json_schema(ref_template="#/$defs/{model}")
+    schema = RuleConfig.model_json_schema(ref_template="#/$defs/{model}")
     schema["$defs"] = DEFINITIONS | {
-        "Calendar": calendar.SCHEMA,
+        "Calendar": CALENDAR_SCHEMA,
         "Sequel": sequence.SCHEMA,
         "Watched": _shape(schema["properties"]["watch"]),
         "Duration": _shape(schema["properties"]["for"]),
@@ -198,7 +203,7 @@ def _shape(schema: dict[str, Any]) -> dict[str, Any]:
     return {key: part for key, part in schema.items() if key not in ("title", "description", "default")}
 
 
-def read(node: document.Mapping, report: Report) -> WrittenRule | None:
+def read_rule(node: document.Mapping, report: Report) -> RuleConfig | None:
     """The rule's keys, each of its shape. What is wrong is put in the report; None where there is no `watch`.
 
     A key of a wrong shape counts as absent, so that the rest can still be checked.
@@ -208,14 +213,14 @@ def read(node: document.Mapping, report: Report) -> WrittenRule | None:
         for key, entry in node.entries.items()
     }
     try:
-        return WrittenRule.model_validate(values)
+        return RuleConfig.model_validate(values)
     except ValidationError as invalid:
         errors = invalid.errors(include_url=False, include_input=False)
     for error in errors:
         _complain(error, node, report)
     wrong = {error["loc"][0] for error in errors}
     sound = {"id": "?"} | {key: value for key, value in values.items() if key not in wrong}
-    return WrittenRule.model_validate(sound) if "watch" in sound else None
+    return RuleConfig.model_validate(sound) if "watch" in sound else None
 
 
 def _complain(error: ErrorDetails, node: document.Mapping, report: Report) -> None:
@@ -265,3 +270,167 @@ def _said(error: ErrorDetails, faulty: document.Node) -> tuple[str, str]:
             return "an empty list", ""
         case _:
             return error["msg"], ""
+
+
+# ---------------------------- what the keys say: whether they fit the sort of rule, and whether what they name exists
+
+
+class TemplateFlaw(NamedTuple):
+    """One thing wrong with a template; `offset` and `length` are of what the caret stands under, in its text."""
+
+    offset: int
+    length: int
+    message: str
+    hint: str = ""
+
+
+class Usable(NamedTuple):
+    """What a template may use: names, and the fields of each of `members`."""
+
+    names: frozenset[str]
+    members: frozenset[str]
+
+
+CheckTemplate = Callable[[str, Usable], Sequence[TemplateFlaw]]
+"""Given a template and what it may use: all that is wrong with it."""
+
+TEMPLATE_NAMES = frozenset({
+    "rule", "severity", "state", "event", "value", "value_at_start", "worst", "duration", "late", "as_of", "members",
+})  # fmt: skip
+"""What a template may use beside the fields of what the rule watches."""
+
+_STATE_ONLY = ("until", "for", "keep_firing_for", "on_gap")
+_SEQUENCE = "watch an event of it, such as {0}.*, to tell what follows what"
+# And what to do instead, where what is so is watched.
+_EVENT_ONLY = {
+    "cooldown": "what is so is told once: `keep_firing_for` makes one alert of a flutter, `for` waits before it tells, `repeat` reminds",
+    "if_unknown": "here what is unknown neither starts nor ends anything; ask for it with missing(…), or put default(…, …) in its place",
+    "then": _SEQUENCE,
+    "unless": _SEQUENCE,
+}
+_NOT_WITH_EDGE = ("for", "until", "keep_firing_for", "repeat")
+_SHORTEST_REPEAT = 1.0  # seconds
+
+
+def misplaced(
+    node: document.Mapping, watch: Watch, conditions: Mapping[str, TreeCondition], report: Report
+) -> None:
+    """Keys that mean nothing in a rule of this sort are refused: whoever wrote them expects something of them."""
+    report.under("")
+    if watch.events:
+        for key in _given(node, _STATE_ONLY):
+            report.error(f"`{key.text}` is for state rules; this one watches an event", key.place,
+                         f"watch `{watch.kinds[0]}` (without a dot) to look at what is so")  # fmt: skip
+        if "then" in node.entries and "unless" in node.entries:
+            report.error("`then` and `unless` can't stand in one rule", node.entries["unless"].key.place,
+                         "make a rule for each")  # fmt: skip
+        return
+    for key in _given(node, tuple(_EVENT_ONLY)):
+        report.error(f"`{key.text}` is for event rules; this one watches what is so", key.place,
+                     _EVENT_ONLY[key.text].format(watch.kinds[0]))  # fmt: skip
+    if "when" not in node.entries:
+        report.error(f"a rule that watches `{watch.kinds[0]}` needs a `when`", document.find(node, ("watch",)).place,
+                     f"or watch what happens to it: {watch.kinds[0]}.*")  # fmt: skip
+    elif "when" in conditions and conditions["when"].edge:
+        for key in _given(node, _NOT_WITH_EDGE):
+            report.error(f"`{key.text}` makes no sense here: `when` is true for a moment only", key.place,
+                         "crosses_above, crosses_below and changed are told each time they are true")  # fmt: skip
+    if watch.kinds == ("venue",):
+        for key in _given(node, ("on_gap",)):
+            report.warning("`on_gap` has no effect on a rule that watches `venue`", key.place)
+
+
+def notified(node: document.Mapping, said: RuleConfig, channels: frozenset[str], report: Report) -> None:
+    """`notify` names channels of the config."""
+    if said.notify is None:
+        return
+    written = node.entries["notify"].value
+    report.under("notify")
+    for item in written if isinstance(written, document.Sequence) else [written]:
+        if isinstance(item, document.Scalar) and item.text not in channels:
+            known = tuple(sorted(channels))
+            there = f"there are {', '.join(known)}" if known else "the config has no `channels`"
+            report.error(
+                f"no channel is called `{item.text:.80}`", item.place, did_you_mean(item.text, known, there)
+            )
+    if not said.notify:
+        report.warning("an empty list: nobody is told", written.place)
+
+
+def templated(
+    node: document.Mapping,
+    said: RuleConfig,
+    usable: Usable,
+    wrong_with: CheckTemplate,
+    report: Report,
+) -> None:
+    """`title` and `message` are templates over what the rule watches."""
+    for key, template in (("title", said.title), ("message", said.message)):
+        written = node.get(key)
+        if template is None or not isinstance(written, document.Scalar):
+            continue
+        for flaw in wrong_with(template, usable):
+            place = written.within(flaw.offset, flaw.length)
+            unplaced = place is written.place and "\n" in template.strip()
+            line = template.count("\n", 0, flaw.offset) + 1
+            report.under(key).error(f"line {line} of the text: {flaw.message}" if unplaced else flaw.message, place, flaw.hint)  # fmt: skip
+
+
+@cache
+def usable(kinds: tuple[str, ...], per: tuple[str, ...] | None = None) -> Usable:
+    """What templates of a rule on these kinds may use; on groups by `per`: what their entities have in common."""
+    members = frozenset(name for kind in kinds for name in fields(kind))
+    names = frozenset(name for name in scope(kinds, event_rule=True).names if "." not in name)
+    if per is not None:
+        names = frozenset({*per, "venue", "kind", *({"currency"} & names)})
+    return Usable(TEMPLATE_NAMES | names, members)
+
+
+def valued(node: document.Mapping, said: RuleConfig, readable: Scope, report: Report) -> None:
+    """`value` is a number of what the rule watches."""
+    if said.value is None:
+        return
+    report.under("value")
+    place = node.entries["value"].value.place
+    known = readable.fields.get(said.value)
+    if known is None:
+        message, hint = readable.unknown(said.value)
+        report.error(message, place, hint)
+    elif known.type != "number":
+        report.error(f"`{said.value}` is no number", place)
+
+
+def valued_of_group(
+    node: document.Mapping, said: RuleConfig, numbers: Collection[str], report: Report
+) -> None:
+    """`value` is one of the group's numbers that the conditions speak of."""
+    if said.value is not None and said.value not in numbers:
+        known = tuple(numbers)
+        report.under("value").error(f"`{said.value:.80}` is no number of the group that the rule speaks of",
+                                    node.entries["value"].value.place,
+                                    f"there are {', '.join(known)}" if known else "")  # fmt: skip
+
+
+def repeated(node: document.Mapping, said: RuleConfig, report: Report) -> None:
+    if said.repeat is not None and said.repeat.total_seconds() < _SHORTEST_REPEAT:
+        report.under("repeat").error(
+            "a reminder more often than each second", node.entries["repeat"].value.place
+        )
+
+
+def _given(node: document.Mapping, keys: tuple[str, ...]) -> list[document.Scalar]:
+    return [node.entries[key].key for key in keys if key in node.entries]
+
+
+def named_calendar(node: document.Node, calendars: Calendars, path: str, report: Report) -> Calendar | None:
+    """The calendar that a rule names or writes in place; None after complaining."""
+    if not isinstance(node, document.Scalar):
+        return read_calendar(node, calendars.tz, path, report.add)
+    if node.text in calendars.named:
+        return calendars.named[node.text]
+    known = tuple(calendars.named)
+    there = f"there are {', '.join(known)}" if known else "the config has no `calendars`"
+    report.error(
+        f"no calendar is called `{node.text:.80}`", node.place, did_you_mean(node.text, known, there)
+    )
+    return None

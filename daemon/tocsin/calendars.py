@@ -1,0 +1,245 @@
+"""Calendars: when a rule counts, or when people are told. Wall-clock in an IANA zone, right across both DST changes.
+
+A user writes `{tz: Europe/Berlin, open: ["mon-fri 09:00-17:30"], closed: [2026-12-25]}`. A window that ends before it begins
+(`22:00-07:00`) runs over midnight and belongs to the day on which it begins. On a closed day nothing is open, whatever window
+reaches into it.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
+
+from tocsin import document
+from tocsin.errors import Problem
+from tocsin.events.vocabulary import did_you_mean
+
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_WINDOW = re.compile(
+    r"(?:(?P<days>[a-z]{3}(?:-[a-z]{3})?(?:,[a-z]{3}(?:-[a-z]{3})?)*) )?"
+    r"(?P<from>[0-2][0-9]:[0-5][0-9])-(?P<to>[0-2][0-9]:[0-5][0-9])",
+    re.ASCII,
+)
+_ALL_DAY = 24 * 60
+_LOOK_AHEAD = 370  # days: a yearly holiday is the rarest thing that a calendar knows
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Minutes of the local day from `begins` up to and without `ends`, on these weekdays (0 is Monday)."""
+
+    days: frozenset[int]
+    begins: int
+    ends: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Window":
+        """`mon-fri 09:00-17:30`, `sat,sun 10:00-12:00`, `22:00-07:00`, `00:00-24:00`. ValueError, fit to be shown."""
+        match = _WINDOW.fullmatch(text)
+        if match is None:
+            raise ValueError(
+                "not a window; write it like mon-fri 09:00-17:30, sat,sun 10:00-12:00 or 22:00-07:00"
+            )
+        begins, ends = _minutes(match["from"]), _minutes(match["to"])
+        if begins in (_ALL_DAY, ends):
+            raise ValueError("a window that is never open; all day is 00:00-24:00")
+        return cls(_days(match["days"]) if match["days"] else frozenset(range(7)), begins, ends)
+
+    def covers(self, weekday: int, minute: float) -> bool:
+        """Whether it is open at that minute of a local day."""
+        if self.begins < self.ends:
+            return weekday in self.days and self.begins <= minute < self.ends
+        return (weekday in self.days and minute >= self.begins) or (
+            (weekday - 1) % 7 in self.days and minute < self.ends
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """When something is open: `windows` in the zone `tz`, but for the local days in `closed`."""
+
+    tz: str
+    windows: tuple[Window, ...]
+    closed: frozenset[date] = frozenset()
+
+    def is_open(self, at: datetime) -> bool:
+        """At that moment (aware)."""
+        local = at.astimezone(ZoneInfo(self.tz))
+        if local.date() in self.closed:
+            return False
+        minute = local.hour * 60 + local.minute + local.second / 60 + local.microsecond / 60e6
+        return any(window.covers(local.weekday(), minute) for window in self.windows)
+
+    def next_change(self, at: datetime) -> datetime | None:
+        """When it next opens or closes after `at`, UTC; None if not within a year."""
+        now_open = self.is_open(at)
+        for moment in self._moments(at):
+            if moment > at and self.is_open(moment) != now_open:
+                return moment
+        return None
+
+    def _moments(self, at: datetime) -> Iterator[datetime]:
+        """Moments at which something may change, in order."""
+        zone = ZoneInfo(self.tz)
+        first = at.astimezone(zone).date() - timedelta(days=1)
+        minutes = sorted(
+            {0} | {edge % _ALL_DAY for window in self.windows for edge in (window.begins, window.ends)}
+        )
+        for ahead in range(_LOOK_AHEAD):
+            day = first + timedelta(days=ahead)
+            found = {
+                datetime.combine(day, time(*divmod(minute, 60)), zone).replace(fold=fold).astimezone(UTC)
+                for minute in minutes
+                for fold in (0, 1)  # a wall-clock time that comes twice opens, or closes, twice
+            }
+            yield from sorted(found | set(_clock_changes(day, zone)))
+
+
+def _clock_changes(day: date, zone: ZoneInfo) -> Iterator[datetime]:
+    """The moment of a DST change on that local day, if there is one: a boundary in the skipped hour falls there."""
+    begins = datetime.combine(day, time(), zone).astimezone(UTC)
+    ends = datetime.combine(day + timedelta(days=1), time(), zone).astimezone(UTC)
+    before = begins.astimezone(zone).utcoffset()
+    if before == ends.astimezone(zone).utcoffset():
+        return
+    low, high = 0, int((ends - begins).total_seconds())
+    while high - low > 1:
+        middle = (low + high) // 2
+        same = (begins + timedelta(seconds=middle)).astimezone(zone).utcoffset() == before
+        low, high = (middle, high) if same else (low, middle)
+    yield begins + timedelta(seconds=high)
+
+
+def _minutes(text: str) -> int:
+    hours, minutes = int(text[:2]), int(text[3:])
+    total = hours * 60 + minutes
+    if total > _ALL_DAY:
+        raise ValueError("a day has 24 hours")
+    return total
+
+
+def _days(text: str) -> frozenset[int]:
+    found: set[int] = set()
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        if first not in DAYS or (last and last not in DAYS):
+            raise ValueError(f"no such day; days are {' '.join(DAYS)}")
+        begin, end = DAYS.index(first), DAYS.index(last or first)
+        found.update((begin + step) % 7 for step in range((end - begin) % 7 + 1))
+    return frozenset(found)
+
+
+_KEYS = ("tz", "open", "closed")
+_Add = Callable[[Problem], None]
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Calendars:
+    """Those that rules can name (None: one that is faulty, which has been complained of); `tz` is the zone of those that say none."""
+
+    named: Mapping[str, Calendar | None] = field(default_factory=dict)
+    tz: str = "UTC"
+
+
+NO_CALENDARS = Calendars()
+CALENDAR_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "description": "when something is open: wall-clock in a time zone, right across both changes of the clock",
+    "properties": {
+        "tz": {
+            "type": "string",
+            "description": "an IANA time zone; else the config's",
+            "examples": ["Europe/Berlin", "UTC"],
+        },
+        "open": {
+            "description": "when it is open; without days every day",
+            "anyOf": [{"type": "string"}, {"type": "array", "minItems": 1, "items": {"type": "string"}}],
+            "examples": [["mon-fri 09:00-17:30", "sat 10:00-12:00"], ["22:00-07:00"]],
+        },
+        "closed": {
+            "description": "days on which it is not",
+            "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string", "format": "date"}}],
+            "examples": [["2026-12-25"]],
+        },
+    },
+    "required": ["open"],
+    "additionalProperties": False,
+}
+
+
+def read_calendar(node: document.Node, tz: str, path: str, add: _Add) -> Calendar | None:
+    """The calendar, in the zone `tz` unless it says otherwise; None after adding everything that is wrong with it."""
+    if not isinstance(node, document.Mapping):
+        hint = 'write {tz: Europe/Berlin, open: ["mon-fri 09:00-17:30"]}'
+        add(Problem("a calendar is a mapping", node.place, path, hint))
+        return None
+    found: list[Problem] = []
+    for entry in node:
+        if entry.key.text not in _KEYS:
+            hint = did_you_mean(entry.key.text, _KEYS, f"there are {', '.join(_KEYS)}")
+            found.append(Problem(f"unknown key `{entry.key.text:.80}`", entry.key.place, path, hint))
+    if "open" not in node.entries:
+        found.append(Problem("`open` is missing", node.place, path))
+    zones = _each(node, "tz", _zone, path, found.append)
+    windows = _each(node, "open", Window.parse, path, found.append)
+    closed = _each(node, "closed", _day, path, found.append)
+    if zones and (doubt := inverted_zone(zones[0])):
+        place = node.entries["tz"].value.place
+        add(Problem(doubt, place, path, "name the place: Europe/Berlin, America/New_York", "warning"))
+    for problem in found:
+        add(problem)
+    return None if found else Calendar(zones[0] if zones else tz, tuple(windows), frozenset(closed))
+
+
+def calendar_text(calendar: Calendar) -> str:
+    """The same for calendars that mean the same, and in every run."""
+    windows = sorted((sorted(window.days), window.begins, window.ends) for window in calendar.windows)
+    return f"{calendar.tz} {windows} {sorted(day.isoformat() for day in calendar.closed)}"
+
+
+def _each(node: document.Mapping, key: str, parse: Callable[[str], _T], path: str, add: _Add) -> list[_T]:
+    """The values under a key that takes one text or several (`tz` takes one)."""
+    value = node.get(key)
+    if value is None:
+        return []
+    items = value.items if isinstance(value, document.Sequence) and key != "tz" else (value,)
+    if not items and key == "open":
+        add(Problem("an empty list: it is never open", value.place, path))
+    parsed = []
+    for item in items:
+        try:
+            if not isinstance(item, document.Scalar) or not isinstance(item.value, str):
+                raise ValueError("must be a text")  # noqa: TRY301 - said like all else that is wrong with it
+            parsed.append(parse(item.value))
+        except ValueError as error:
+            add(Problem(str(error), item.place, path))
+    return parsed
+
+
+def inverted_zone(zone: str) -> str:
+    """Why that time zone is most likely not the one that is meant; empty where it may well be.
+
+    `Etc/GMT+2` is two hours behind UTC: POSIX counts so, and the tz database keeps it (its file `etcetera`).
+    """
+    match = re.fullmatch(r"(?:Etc/)?GMT([+-])(\d{1,2})", zone)
+    if match is None or int(match[2]) == 0:
+        return ""
+    return f"{zone} is UTC{'-' if match[1] == '+' else '+'}{int(match[2])}: its sign is the other way round"
+
+
+def _zone(text: str) -> str:
+    try:
+        ZoneInfo(text)
+    except (ValueError, OSError, LookupError):
+        raise ValueError(f"no time zone is called {text!r:.60}; write it like Europe/Berlin") from None
+    return text
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ValueError("not a date; write it like 2026-12-25") from None
