@@ -32,7 +32,7 @@ def test_condition(row: dict[str, Any], written: Any) -> None:
     )
     assert condition.holds(seen, NOW) is row["truth"]
     if "told" in row:
-        assert condition.told(seen, NOW) == row["told"]
+        assert condition.describe(seen, NOW) == row["told"]
     assert list(condition.missing(seen, NOW)) == row.get("missing", [])
     # The canonical spelling means the same.
     again = sound(text_node(condition.source), kind, event=row.get("event", False))
@@ -72,7 +72,7 @@ def test_half_a_character_in_a_venues_text_does_no_harm() -> None:
 
 def test_a_long_text_is_cut_where_it_is_told() -> None:
     condition = sound(text_node('reason != "x"'), "order")
-    assert len(condition.told(change("order", {"reason": "y" * 5000}), NOW)) < 200
+    assert len(condition.describe(change("order", {"reason": "y" * 5000}), NOW)) < 200
 
 
 @pytest.mark.parametrize(
@@ -96,5 +96,5 @@ def test_what_people_read_of_it(kind, when, fields, words, limit):
     """No functions, and nothing that every message says anyway."""
     seen = change(kind, fields)
     told = sound(text_node(when), kind, event="event" in when)
-    assert told.told(seen, NOW, wording="words") == words
-    assert told.told(seen, NOW, wording="limit") == limit
+    assert told.describe(seen, NOW, wording="words") == words
+    assert told.describe(seen, NOW, wording="limit") == limit

@@ -18,7 +18,7 @@ def position(id_: str, profit: str, account: str = "a1", **fields: Any) -> Obser
 
 
 CASES = {
-    "an opening picture": ([LOSS], [["p1 -60", "p2 100", "p3 10"]], []),
+    "an opening snapshot": ([LOSS], [["p1 -60", "p2 100", "p3 10"]], []),
     "in any order": ([LOSS], [["p1 100", "p2 -160", "p3 50"]], []),
     "and it is so": ([LOSS], [["p1 -60", "p2 -60", "p3 10"]], ["loss firing a1 -110"]),
     "two accounts": ([LOSS], [["p1 -60", "p2 -60 a2", "p3 100"]], ["loss firing a2 -60"]),

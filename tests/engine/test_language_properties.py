@@ -120,7 +120,7 @@ def test_the_mapping_is_the_expression(both: tuple[str, str], seen: Any) -> None
     assert mapping.tree == expression.tree
     assert mapping.source == expression.source
     assert mapping.holds(seen, NOW) is expression.holds(seen, NOW)
-    assert mapping.told(seen, NOW) == expression.told(seen, NOW)
+    assert mapping.describe(seen, NOW) == expression.describe(seen, NOW)
 
 
 @given(BOTH, SEEN)
@@ -128,7 +128,7 @@ def test_the_mapping_is_the_expression(both: tuple[str, str], seen: Any) -> None
 def test_what_is_told_and_what_is_missing(both: tuple[str, str], seen: Any) -> None:
     found = sound(text_node(both[1]), "position")
     truth = found.holds(seen, NOW)
-    assert found.told(seen, NOW)
+    assert found.describe(seen, NOW)
     assert bool(found.missing(seen, NOW)) is (truth is None)
 
 

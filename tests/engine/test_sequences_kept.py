@@ -49,7 +49,7 @@ class Records:
 
 def waiting(story, record):
     rule = story.rules[0]
-    return Sequels(Records(story, record), rule.sequel).waiting(story.clock.now().wall)
+    return Sequels(Records(story, record), rule.sequence).waiting(story.clock.now().wall)
 
 
 def test_it_goes_on(story):

@@ -41,7 +41,11 @@ class World:
             self.note(taken.transitions)
 
     def note(self, transitions):
-        self.told += [(each.rule, each.tell, round(self.now.steady, 1)) for each in transitions if each.tell]
+        self.told += [
+            (each.rule, each.notification, round(self.now.steady, 1))
+            for each in transitions
+            if each.notification
+        ]
 
     def until(self, steady):
         while (due := self.engine.deadline()) is not None and due <= steady:

@@ -97,7 +97,7 @@ _MEANT: Mapping[str, Callable[[Rule], Any]] = {
     "repeat": lambda rule: rule.repeat,
     "cooldown": lambda rule: rule.cooldown,
     "per": lambda rule: rule.per,
-    "then or unless": lambda rule: sequence.spelled(rule.sequel) if rule.sequel is not None else None,
+    "then or unless": lambda rule: sequence.spelled(rule.sequence) if rule.sequence is not None else None,
     "active": lambda rule: rule.active,
     "if_unknown": lambda rule: rule.if_unknown,
     "on_gap": lambda rule: rule.on_gap,

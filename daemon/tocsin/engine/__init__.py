@@ -2,8 +2,8 @@
 
     engine            the face: process, settle, advance, restore, reload        api: what it takes and gives
     runtime           RuleRuntime, what each kind of rule is asked for; Runtimes, whom to ask
-    state_rule        rules on entities        alert_instance: what both keep, its states; alert_context: what is said of it
-    trace             what a rule sees of what it is about, and why: for `explain`, and for alerts to keep
+    state_rule        rules on entities        alert_instance: what both keep, and its states
+    trace             what a rule sees of what it is about, and why: for messages, for alerts to keep, for `explain`
     group_rule        rules with `per`         aggregates: who belongs together, and what that comes to
     event_rule        what happens is told     cooldowns and reminders
     sequence_rule     `then`, `unless`         partial_match: what waits for a second event

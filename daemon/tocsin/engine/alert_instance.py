@@ -16,11 +16,20 @@ from typing import Any, Literal
 
 from msgspec import structs
 
-from tocsin.engine.alert_context import context_of, end_reason, is_over, value_of, value_shown
-from tocsin.engine.api import AlertState, Told
+from tocsin.engine.api import AlertState, Notification
 from tocsin.engine.instances import InstanceKind, Step, asks, revive, tagged
 from tocsin.engine.rule import Condition, Rule, Truth, Wording
-from tocsin.engine.trace import Timer, evaluate, holds, parts_of
+from tocsin.engine.trace import (
+    Timer,
+    context_of,
+    end_reason,
+    evaluate,
+    holds,
+    is_over,
+    parts_of,
+    value_of,
+    value_shown,
+)
 from tocsin.events import Change, Instant, Key, from_iso, iso, number_text, stored_number
 from tocsin.quantities import duration_text
 
@@ -287,13 +296,13 @@ def passed(instance: AlertInstance, change: Change, now: Instant) -> Step | None
         and now.steady >= instance.remind_at.steady - _ROUNDING
     ):
         instance.schedule_reminder(now)
-        return _tell(instance, change, now, "reminder", reason="")
+        return _notify(instance, change, now, "reminder", reason="")
     return None
 
 
 def resolve(instance: AlertInstance, change: Change, now: Instant, *, reason: str) -> Step:
     """It is over: back to inactive, told."""
-    step = _tell(instance, change, now, "resolved", reason=reason)
+    step = _notify(instance, change, now, "resolved", reason=reason)
     instance.reset()
     return step
 
@@ -303,13 +312,13 @@ def _start(instance: AlertInstance, change: Change, now: Instant, new_id: Callab
     if instance.rule.for_ <= 0:
         return _fire(instance, change, now)
     return Step(
-        trace=f"{_told(instance.rule.when, change, now)}: pending for {duration_text(timedelta(seconds=instance.rule.for_))}"
+        trace=f"{_described(instance.rule.when, change, now)}: pending for {duration_text(timedelta(seconds=instance.rule.for_))}"
     )
 
 
 def _fire(instance: AlertInstance, change: Change, now: Instant) -> Step:
     instance.fire(now)
-    return _tell(instance, change, now, "firing", reason="")
+    return _notify(instance, change, now, "firing", reason="")
 
 
 def _drop(instance: AlertInstance, why: str) -> Step:
@@ -360,33 +369,35 @@ def _entity_ended(
         return step
     if instance.over:
         return None
-    # Seen for the first time in an opening picture, already ended: it happened before anybody watched.
+    # Seen for the first time in an opening snapshot, already ended: it happened before anybody watched.
     history = change.origin == "snapshot" and change.previous is None
     if truth is True and not history:
         if instance.state == "inactive":
             instance.begin(new_id(), now)
         instance.fire(now)
-        step = _tell(instance, change, now, "firing", reason=end_reason(change))
+        step = _notify(instance, change, now, "firing", reason=end_reason(change))
         instance.reset()
         instance.over = True
         return step
     return _drop(instance, f"{end_reason(change)} before it fired") if instance.state == "pending" else None
 
 
-def _tell(instance: AlertInstance, change: Change, now: Instant, told: Told, *, reason: str) -> Step:
+def _notify(
+    instance: AlertInstance, change: Change, now: Instant, notification: Notification, *, reason: str
+) -> Step:
     rule = instance.rule
-    spoken_of = rule.when
-    if rule.until is not None and _speaks_until(rule, change, now, told, reason):
-        spoken_of = rule.until
+    speaking = rule.when
+    if rule.until is not None and _until_speaks(rule, change, now, notification, reason):
+        speaking = rule.until
     # Of a condition that isn't so what is so instead is told.
-    condition = _told(spoken_of, change, now)
-    words = "" if is_over(change) else _told(spoken_of, change, now, wording="words")
-    limit = _told(spoken_of, change, now, wording="limit")
+    condition = _described(speaking, change, now)
+    words = "" if is_over(change) else _described(speaking, change, now, wording="words")
+    limit = _described(speaking, change, now, wording="limit")
     context = context_of(
         rule,
         change,
         now,
-        told=told,
+        state=notification,
         condition=condition,
         words=words,
         limit=limit,
@@ -398,15 +409,17 @@ def _tell(instance: AlertInstance, change: Change, now: Instant, told: Told, *, 
         fired_at=instance.fired_at,
         parts=parts_of(rule, change, now),
     )
-    return Step(told, context, f"{told}: {condition}" + (f" ({reason})" if reason else ""))
+    return Step(notification, context, f"{notification}: {condition}" + (f" ({reason})" if reason else ""))
 
 
-def _speaks_until(rule: Rule, change: Change, now: Instant, told: Told, reason: str) -> bool:
+def _until_speaks(rule: Rule, change: Change, now: Instant, notification: Notification, reason: str) -> bool:
     """Whether it is `until` that says how it stands: it has come true, or holds the alert though `when` is no longer so."""
-    if told == "resolved" and not reason:
+    if notification == "resolved" and not reason:
         return holds(rule.until, change, now) is True
-    return told == "reminder" and holds(rule.when, change, now) is False
+    return notification == "reminder" and holds(rule.when, change, now) is False
 
 
-def _told(condition: Condition | None, change: Change, now: Instant, *, wording: Wording = "exact") -> str:
-    return condition.told(change, now.wall, wording=wording) if condition else ""
+def _described(
+    condition: Condition | None, change: Change, now: Instant, *, wording: Wording = "exact"
+) -> str:
+    return condition.describe(change, now.wall, wording=wording) if condition else ""

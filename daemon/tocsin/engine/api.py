@@ -12,7 +12,8 @@ from tocsin.events import Account, Change, Entity, Key
 Severity: TypeAlias = Literal["info", "warning", "critical"]
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
 AlertState: TypeAlias = Literal["inactive", "pending", "firing", "recovering"]
-Told: TypeAlias = Literal["firing", "reminder", "resolved"]
+Notification: TypeAlias = Literal["firing", "reminder", "resolved"]
+"""What people are told of an alert: that it fires, still fires, is over."""
 
 
 class World(Protocol):
@@ -76,7 +77,7 @@ class AlertContext(Struct, frozen=True, kw_only=True):
 
     rule: str
     severity: Severity
-    state: Told
+    state: Notification
     kind: str
     venue: str
     entity: str
@@ -124,8 +125,8 @@ class AlertContext(Struct, frozen=True, kw_only=True):
 class Transition(Struct, frozen=True, kw_only=True):
     """One step in the life of one instance of one rule.
 
-    `instance` is the instance's key as text, `alert_id` is set from pending on and stays until inactive. `tell` says
-    what a person should hear of it, if anything. `record` is the instance to keep in the store (opaque JSON for
+    `instance` is the instance's key as text, `alert_id` is set from pending on and stays until inactive. `notification` is
+    what people are to hear of it, if anything. `record` is the instance to keep in the store (opaque JSON for
     `Engine.restore`), or what makes it as the instance then is, None when it is over and can be forgotten. `trace` says
     in words why.
     """
@@ -134,7 +135,7 @@ class Transition(Struct, frozen=True, kw_only=True):
     instance: str
     alert_id: str
     state: AlertState
-    tell: Told | None
+    notification: Notification | None
     entity: Key
     at: datetime
     context: AlertContext | None
@@ -144,15 +145,15 @@ class Transition(Struct, frozen=True, kw_only=True):
 
 
 class ChangeOutcome(Struct):
-    """A change that was taken in, and what it starts, ends and tells, in the order of the rules.
+    """A change that was taken in, and what it starts and ends, in the order of the rules.
 
-    What a group has come to stands with the last change that moved it. `tells`: a rule tells, because of this change or
-    of a group that it moved together with others.
+    What a group has come to stands with the last change that moved it. `notifies`: people are to hear
+    something, because of this change or of a group that it moved together with others.
     """
 
     change: Change
     transitions: list[Transition]
-    tells: bool = False
+    notifies: bool = False
 
 
 class Saved(Struct, frozen=True, kw_only=True):
@@ -190,12 +191,12 @@ __all__ = [
     "ChangeOutcome",
     "Distance",
     "Entity",
+    "Notification",
     "Part",
     "Sample",
     "SamplesDropped",
     "Saved",
     "Severity",
-    "Told",
     "Transition",
     "World",
 ]  # fmt: skip

@@ -17,11 +17,11 @@ from tocsin.engine.language.lint import Supplied
 from tocsin.engine.language.mapping import lower
 from tocsin.engine.language.scope import Scope, Watch, read_watch, scope
 from tocsin.engine.language.typecheck import check
-from tocsin.engine.rule import Rule, Sequel
+from tocsin.engine.rule import Rule, SequenceSpec
 from tocsin.engine.rule_schema import (
     CONDITIONS,
     HOURS,
-    SEQUELS,
+    SEQUENCES,
     CheckTemplate,
     RuleConfig,
     Usable,
@@ -141,9 +141,9 @@ def _compile(node: document.Mapping, environment: Environment, report: Report) -
 
 def _second(
     node: document.Mapping, watch: Watch, per: tuple[str, ...] | None, report: Report
-) -> Sequel | None:
+) -> SequenceSpec | None:
     """What `then` or `unless` waits for."""
-    for sort in SEQUELS:
+    for sort in SEQUENCES:
         if sort in node.entries:
             second = sequence.read(sort, node.entries[sort].value, watch, per, report)
             if second is not None and isinstance(second.when, TreeCondition):
@@ -220,7 +220,7 @@ def _built(
     watch: Watch,
     conditions: Mapping[str, TreeCondition],
     hours: Mapping[str, Calendar | None],
-    second: Sequel | None,
+    second: SequenceSpec | None,
 ) -> Rule:
     speaking = conditions.get("when") or conditions.get("where")
     value_of, worst_is = value_field(speaking.tree if speaking else None, said.value)
@@ -239,7 +239,7 @@ def _built(
         repeat=said.repeat.total_seconds() if said.repeat is not None else None,
         cooldown=said.cooldown.total_seconds() if said.cooldown is not None else None,
         per=_grouping(said),
-        sequel=second,
+        sequence=second,
         active=hours.get("active"),
         notify_during=hours.get("notify_during"),
         inhibited_by=said.inhibited_by or (),
@@ -273,7 +273,7 @@ def _fingerprint(
     watch: Watch,
     conditions: Mapping[str, TreeCondition],
     active: Calendar | None,
-    second: Sequel | None,
+    second: SequenceSpec | None,
 ) -> str:
     """The same for rules that mean the same: in either spelling, with whatever texts, channels and severity."""
     meaning = [
@@ -336,13 +336,13 @@ def _unfit(other: Rule, name: document.Scalar, path: str) -> Iterator[Problem]:
 
 def _circles(named: Mapping[str, list[document.Scalar]]) -> Iterator[tuple[tuple[str, ...], Problem]]:
     """Each circle once, at the first rule in the files that is part of it, with the rules that form it."""
-    told: set[str] = set()
+    seen: set[str] = set()
     for start in named:
-        if start in told:
+        if start in seen:
             continue
         way = _way_back(start, named)
         if way and len(way) > 1:
-            told.update(way)
+            seen.update(way)
             place = next(name.place for name in named[start] if name.text == way[1])
             circle = " -> ".join((*way, start))
             yield (

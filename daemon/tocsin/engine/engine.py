@@ -61,7 +61,7 @@ class Engine:
             found = each.transitions
             if len(found) > 1:
                 found.sort(key=lambda transition: self._rules.order[transition.rule])
-            each.tells = each.tells or any(transition.tell for transition in found)
+            each.notifies = each.notifies or any(transition.notification for transition in found)
         return outcomes
 
     def _take(self, change: Change, now: Instant) -> ChangeOutcome:

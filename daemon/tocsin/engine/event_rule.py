@@ -10,7 +10,6 @@ from typing import Any, Protocol
 
 import msgspec
 
-from tocsin.engine.alert_context import event_context
 from tocsin.engine.alert_instance import AlertInstance
 from tocsin.engine.api import AlertContext, AlertState, Transition
 from tocsin.engine.instances import (
@@ -28,7 +27,7 @@ from tocsin.engine.instances import (
 from tocsin.engine.rule import WORDINGS, Rule, Truth
 from tocsin.engine.runtime import RuleBefore, RuleRuntime, Shared
 from tocsin.engine.samples import EventCounter
-from tocsin.engine.trace import Asked, InstanceTrace, Past, Subject, parts_of
+from tocsin.engine.trace import Asked, InstanceTrace, Past, Subject, event_context, parts_of
 from tocsin.engine.windows import EnrichedChange, inform
 from tocsin.events import Change, Instant, Key, iso
 
@@ -90,10 +89,10 @@ class Cooldown:
         """The time is over: what to tell of what was held back (a new cooldown then begins), or None."""
         if not self.held or self.latest is None:
             return None
-        told = msgspec.structs.replace(self.latest(), suppressed=self.held, at=now.wall)
+        context = msgspec.structs.replace(self.latest(), suppressed=self.held, at=now.wall)
         self.held, self.latest = 0, None
         self.until = now.later(self.rule.cooldown or 0.0)
-        return told
+        return context
 
     def to_record(self) -> dict[str, Any]:
         return {
@@ -196,7 +195,7 @@ class EventRuleRuntime(RuleRuntime[Cooldown | Reminder]):
         change, truth, missing = self.count_and_evaluate(rule, change, now)
         if rule.if_unknown == "ignore":
             self._health.note(rule, truth, now.steady, missing)
-        if tells(rule, truth):
+        if raises(rule, truth):
             yield from self.raised(rule, change, partial(happened, rule, change, now, truth, missing), now)
 
     def count_and_evaluate(
@@ -218,7 +217,7 @@ class EventRuleRuntime(RuleRuntime[Cooldown | Reminder]):
         """
         self._counter.afresh(rule, change)
         if not rule.cooldown:
-            yield from self._told(rule, change.key, context(), now, "happened")
+            yield from self._notified(rule, change.key, context(), now, "happened")
             return
         key = cooldown_key(rule, change)
         cooldown = self._cooldown(rule, key)
@@ -232,7 +231,7 @@ class EventRuleRuntime(RuleRuntime[Cooldown | Reminder]):
                 cooldown.hold(context)
             yield transition(cooldown, _HELD_BACK, now, later=True)
             return
-        yield from self._told(rule, change.key, context(), now, "happened")
+        yield from self._notified(rule, change.key, context(), now, "happened")
         cooldown = Cooldown(rule, key, change.key, now.later(rule.cooldown))
         self._instances.keep(cooldown)
         yield transition(cooldown, Step(trace="cooldown begins"), now)
@@ -242,7 +241,7 @@ class EventRuleRuntime(RuleRuntime[Cooldown | Reminder]):
         truth, _ = evaluate(rule, change, now)
         self._health.note(rule, truth, now.steady)
         if truth is True:
-            yield from self._told(rule, change.key, happened(rule, change, now, truth, ()), now, "edge")
+            yield from self._notified(rule, change.key, happened(rule, change, now, truth, ()), now, "edge")
 
     def on_timer(self, instance: Cooldown | Reminder, now: Instant) -> Iterator[Transition]:
         """A cooldown is over, or it is time to remind: what would do so out of hours does it when they begin."""
@@ -345,11 +344,11 @@ class EventRuleRuntime(RuleRuntime[Cooldown | Reminder]):
             return
         self._instances.keep(cooldown)
         yield transition(cooldown, Step(trace="cooldown over, and begun anew"), now)
-        yield from self._told(
+        yield from self._notified(
             cooldown.rule, cooldown.entity, context, now, f"{context.suppressed} held back by cooldown"
         )
 
-    def _told(
+    def _notified(
         self, rule: Rule, entity: Key, context: AlertContext, now: Instant, trace: str
     ) -> Iterator[Transition]:
         if not rule.repeat:
@@ -382,7 +381,7 @@ def evaluate(rule: Rule, change: Change, now: Instant) -> tuple[Truth, tuple[str
     return outcome, tuple(dict.fromkeys(missing))
 
 
-def tells(rule: Rule, truth: Truth) -> bool:
+def raises(rule: Rule, truth: Truth) -> bool:
     """Whether an event of that verdict raises an alert. Unknown does, unless the rule says to ignore it."""
     return truth is True or (truth is None and rule.if_unknown == "tell")
 
@@ -393,7 +392,7 @@ def happened(
     """The context of the alert that this event raises."""
     known = [c for c in (rule.where, rule.when) if c is not None and truth is True]
     condition, words, limit = (
-        " and ".join(filter(None, (c.told(change, now.wall, wording=wording) for c in known)))
+        " and ".join(filter(None, (c.describe(change, now.wall, wording=wording) for c in known)))
         for wording in WORDINGS
     )
     return event_context(

@@ -92,9 +92,9 @@ class GroupRuleRuntime(AlertRuntime):
                 for group, by in groups.values():
                     found = self._seen(rule, group, now)
                     by[-1].transitions += found
-                    if any(transition.tell for transition in found):
+                    if any(transition.notification for transition in found):
                         for outcome in by:
-                            outcome.tells = True
+                            outcome.notifies = True
             for group, _ in groups.values():
                 group.judged()
 

@@ -226,7 +226,7 @@ class RuleSet:
         self.timed_groups = any(rule.is_group for rule in level if is_timed(rule))
         self._following: dict[str, list[Rule]] = {}
         for rule in self.running.values():
-            for event in dict.fromkeys(rule.sequel.events) if rule.sequel else ():
+            for event in dict.fromkeys(rule.sequence.events) if rule.sequence else ():
                 self._following.setdefault(event, []).append(rule)
         self.reading_account = frozenset(rule.id for rule in level if _reads_account(rule))
 

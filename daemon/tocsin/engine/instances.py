@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 import msgspec
 
-from tocsin.engine.api import AlertContext, AlertState, Told, Transition
+from tocsin.engine.api import AlertContext, AlertState, Notification, Transition
 from tocsin.engine.rule import Rule
 from tocsin.events import Account, Change, Instant, Key, from_iso, iso
 from tocsin.events.vocabulary import caseless, is_caseless
@@ -217,9 +217,9 @@ def revive(wall: str, now: Instant, within: float) -> Instant:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """An instance has moved. `told` is what a person should hear of it."""
+    """An instance has moved. `notification` is what people are to hear of it, if anything."""
 
-    told: Told | None = None
+    notification: Notification | None = None
     context: AlertContext | None = None
     trace: str = ""
 
@@ -242,7 +242,7 @@ def transition(
         instance=instance.key,
         alert_id=instance.alert_id if alert_id is None else alert_id,
         state=state or instance.state,
-        tell=step.told,
+        notification=step.notification,
         entity=instance.entity,
         at=now.wall,
         context=step.context,
@@ -302,7 +302,7 @@ def group_fields(rule: Rule) -> tuple[str, ...]:
     `per`, else the entity where a sequence is of one kind and says nothing else, else venue and account.
     """
     fields = rule.per if rule.per is not None else ("venue", "account")
-    if rule.per is None and rule.sequel is not None and rule.sequel.same_kind and not rule.sequel.match:
+    if rule.per is None and rule.sequence is not None and rule.sequence.same_kind and not rule.sequence.match:
         fields = ("venue", "kind", "account", "id")
     return ("venue", *fields) if "account" in fields and "venue" not in fields else fields
 
@@ -346,9 +346,9 @@ def _folded_all(rule: Rule, values: list[str | None]) -> list[str | None]:
     fields = group_fields(rule)
     rest = values[len(fields) :]
     found = [_folded(value, name, rule.kinds) for name, value in zip(fields, values, strict=False)]
-    if rule.sequel is not None:
-        for place, (theirs, ours) in enumerate(rule.sequel.match[: len(rest)]):
-            if is_caseless(ours, rule.kinds) and is_caseless(theirs, rule.sequel.kinds):
+    if rule.sequence is not None:
+        for place, (theirs, ours) in enumerate(rule.sequence.match[: len(rest)]):
+            if is_caseless(ours, rule.kinds) and is_caseless(theirs, rule.sequence.kinds):
                 rest[place] = _folded(rest[place], ours, rule.kinds)
     return [*found, *rest]
 

@@ -22,7 +22,7 @@ from tocsin.engine.instances import (
     is_one_of,
     tagged,
 )
-from tocsin.engine.rule import Rule, Sequel, Truth
+from tocsin.engine.rule import Rule, SequenceSpec, Truth
 from tocsin.events import Change, Instant, Key, from_iso, iso
 from tocsin.events.vocabulary import from_plain, is_caseless, to_plain
 
@@ -180,7 +180,7 @@ class PartialMatch:
 
     def remember(self, heard: Heard) -> None:
         """A second event that a later first may have been preceded by."""
-        choosing = self.rule.sequel is not None and self.rule.sequel.when is not None
+        choosing = self.rule.sequence is not None and self.rule.sequence.when is not None
         venue = heard.change.venue
         others = (one for one in self.before if one.change.venue != venue)
         of_it = (*(one for one in self.before if one.change.venue == venue), heard)
@@ -218,10 +218,10 @@ class PartialMatch:
 
     @property
     def _within(self) -> float:
-        return self.rule.sequel.within if self.rule.sequel else 0.0
+        return self.rule.sequence.within if self.rule.sequence else 0.0
 
     def _over_at(self, one: Heard) -> float:
-        late = _ROUNDING if self.rule.sequel is not None and self.rule.sequel.awaited else 0.0
+        late = _ROUNDING if self.rule.sequence is not None and self.rule.sequence.awaited else 0.0
         return one.at.steady + (one.within if isinstance(one, First) else self._within) + late
 
     def _is_over(self, one: Heard, now: Instant) -> bool:
@@ -291,17 +291,17 @@ def second_of(change: Change, first: Change) -> Second:
 
 def sign(rule: Rule) -> str:
     """What a rule asks of the events of a sequence, but for how long and by which conditions of the first."""
-    sequel = rule.sequel
-    if sequel is None:
+    sequence = rule.sequence
+    if sequence is None:
         return ""
-    when = sequel.when.source if sequel.when else None
+    when = sequence.when.source if sequence.when else None
     return json.dumps(
         [
-            sequel.awaited,
+            sequence.awaited,
             sorted(rule.events),
-            sorted(sequel.events),
+            sorted(sequence.events),
             when,
-            sorted(sequel.match),
+            sorted(sequence.match),
             group_fields(rule),
         ]
     )
@@ -311,45 +311,45 @@ def is_first(rule: Rule, change: Change) -> bool:
     return change.kind in rule.kinds and happens_in(change, rule.events)
 
 
-def is_second(sequel: Sequel, change: Change) -> bool:
-    return change.kind in sequel.kinds and bool(places_of_second(sequel, change))
+def is_second(sequence: SequenceSpec, change: Change) -> bool:
+    return change.kind in sequence.kinds and bool(places_of_second(sequence, change))
 
 
-def is_both(rule: Rule, sequel: Sequel, change: Change) -> bool:
+def is_both(rule: Rule, sequence: SequenceSpec, change: Change) -> bool:
     """Whether one message tells of a first and a second event, the second being another one (and, if awaited, later)."""
-    seconds = places_of_second(sequel, change)
+    seconds = places_of_second(sequence, change)
     firsts = [place for place, name in enumerate(change.events) if is_one_of(name, rule.events)]
     return any(
-        second > first if sequel.awaited else second != first for first in firsts for second in seconds
+        second > first if sequence.awaited else second != first for first in firsts for second in seconds
     )
 
 
-def first_key(rule: Rule, sequel: Sequel, change: Change) -> str:
-    return _key(rule, change, _matched(rule, sequel, change, second=False))
+def first_key(rule: Rule, sequence: SequenceSpec, change: Change) -> str:
+    return _key(rule, change, _matched(rule, sequence, change, second=False))
 
 
-def second_key(rule: Rule, sequel: Sequel, change: Change) -> str | None:
+def second_key(rule: Rule, sequence: SequenceSpec, change: Change) -> str | None:
     """The sequence that a second event belongs to; None where it can belong to none."""
-    values = _matched(rule, sequel, change, second=True)
+    values = _matched(rule, sequence, change, second=True)
     return None if None in values else _key(rule, change, values)
 
 
 def belongs(
-    rule: Rule, sequel: Sequel, change: Change, first: Change, now: Instant
+    rule: Rule, sequence: SequenceSpec, change: Change, first: Change, now: Instant
 ) -> tuple[bool, tuple[str, ...]]:
     """Whether a second event counts for that first one, and what was missing to know it.
 
     Unknown tells, unless the rule says to ignore it: an awaited second then counts, one that must not come doesn't.
     """
-    if sequel.when is None:
+    if sequence.when is None:
         return True, ()
     second = second_of(change, first)
-    truth: Truth = sequel.when.holds(second, now.wall)
+    truth: Truth = sequence.when.holds(second, now.wall)
     if truth is not None:
         return truth, ()
     tells = rule.if_unknown == "tell"
-    missing = sequel.when.missing(second, now.wall) if tells else ()
-    return tells is sequel.awaited, missing
+    missing = sequence.when.missing(second, now.wall) if tells else ()
+    return tells is sequence.awaited, missing
 
 
 def second_among(
@@ -358,33 +358,33 @@ def second_among(
     """Of what happened, each with its number and latest first, the earliest that counts for that first event; for `unless` also
     one that came before it.
     """
-    sequel = rule.sequel
-    if sequel is None:
+    sequence = rule.sequence
+    if sequence is None:
         return None
     number, change = first
-    key, earliest = first_key(rule, sequel, change), None
+    key, earliest = first_key(rule, sequence, change), None
     for other, second in events:
         apart = (second.received - change.received).total_seconds()
-        if apart < -sequel.within:
+        if apart < -sequence.within:
             break
-        if other == number or apart > sequel.within or (other < number and sequel.awaited):
+        if other == number or apart > sequence.within or (other < number and sequence.awaited):
             continue
         at = Instant(second.received, 0.0)
-        if second_key(rule, sequel, second) == key and belongs(rule, sequel, second, change, at)[0]:
+        if second_key(rule, sequence, second) == key and belongs(rule, sequence, second, change, at)[0]:
             earliest = second
     return earliest
 
 
-def places_of_second(sequel: Sequel, change: Change) -> list[int]:
+def places_of_second(sequence: SequenceSpec, change: Change) -> list[int]:
     """The places of the second's names among what happened."""
-    return [place for place, name in enumerate(change.events) if is_one_of(name, sequel.events)]
+    return [place for place, name in enumerate(change.events) if is_one_of(name, sequence.events)]
 
 
-def _matched(rule: Rule, sequel: Sequel, change: Change, *, second: bool) -> list[str | None]:
+def _matched(rule: Rule, sequence: SequenceSpec, change: Change, *, second: bool) -> list[str | None]:
     """The values by which the second event belongs to the first. Case tells nothing where it does so in neither field."""
     found = []
-    for theirs, ours in sequel.match:
-        exact = not (is_caseless(theirs, sequel.kinds) and is_caseless(ours, rule.kinds))
+    for theirs, ours in sequence.match:
+        exact = not (is_caseless(theirs, sequence.kinds) and is_caseless(ours, rule.kinds))
         found.append(field_text(change, theirs if second else ours, exact=exact))
     return found
 

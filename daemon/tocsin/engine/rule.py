@@ -130,7 +130,7 @@ class Condition(Protocol):
         """Why a value that it reads can't exist (`no margin in use`); None where all may."""
         ...
 
-    def told(self, change: Change, now: datetime, *, wording: Wording = "exact") -> str:
+    def describe(self, change: Change, now: datetime, *, wording: Wording = "exact") -> str:
         """The condition with the values that it saw: `profit -60 < -50`."""
         ...
 
@@ -144,7 +144,7 @@ class Condition(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sequel:
+class SequenceSpec:
     """The second event of a sequence: `awaited` (`then`), or not to come (`unless`).
 
     `when` may read `first.FIELD`. `match` pairs a field of the second's entity with the equal one of the first's. `within`
@@ -182,7 +182,7 @@ class Rule:
     repeat: float | None = None
     cooldown: float | None = None
     per: tuple[str, ...] | None = None
-    sequel: Sequel | None = None
+    sequence: SequenceSpec | None = None
     active: Calendar | None = None
     notify_during: Calendar | None = None
     inhibited_by: tuple[str, ...] = ()

@@ -36,7 +36,7 @@ class RuleHealth:
     def __init__(self, log: SampleLog) -> None:
         self._unseeing: dict[str, float] = {}  # rule -> steady time since when nothing but unknown was seen
         self._missing: dict[str, tuple[str, ...]] = {}
-        self._told: dict[str, str] = {}  # rule -> what it is kept as
+        self._found: dict[str, str] = {}  # rule -> what it is kept as
         self._log = log
 
     def note(self, rule: Rule, truth: Truth, steady: float, missing: tuple[str, ...] = ()) -> None:
@@ -60,14 +60,14 @@ class RuleHealth:
         """
         found = []
         for rule_id, since in list(self._unseeing.items()):
-            if now.steady - since < BLIND_AFTER or rule_id in self._told:
+            if now.steady - since < BLIND_AFTER or rule_id in self._found:
                 continue
             rule = rules[rule_id]
             lacking = lacks(rule)
             if lacking is None:
                 self.forget(rule_id)
             else:
-                self._told[rule_id] = kept_as(rule)
+                self._found[rule_id] = kept_as(rule)
                 self._log.mark(_BLIND, kept_as(rule), now.wall)
                 found.append(Blind(rule_id, lacking))
         return found
@@ -75,13 +75,13 @@ class RuleHealth:
     @property
     def found_blind(self) -> Collection[str]:
         """The rules that were found blind and see nothing since."""
-        return self._told
+        return self._found
 
     def forget(self, rule: str) -> None:
         """It sees, or is another now."""
         self._unseeing.pop(rule, None)
         self._missing.pop(rule, None)
-        if (kept := self._told.pop(rule, None)) is not None:
+        if (kept := self._found.pop(rule, None)) is not None:
             self._log.drop(_BLIND, kept)
 
     def missing(self, rule: str) -> tuple[str, ...]:
@@ -95,7 +95,7 @@ class RuleHealth:
             if sample.series != _BLIND:
                 yield sample
             elif (rule := running.get(sample.instance)) is not None:
-                self._told[rule], self._unseeing[rule] = sample.instance, _LONG_AGO
+                self._found[rule], self._unseeing[rule] = sample.instance, _LONG_AGO
             else:
                 self._log.drop(_BLIND, sample.instance)
 

@@ -29,7 +29,7 @@ from tocsin.events import Change, Instant
 def became(moved: Transition) -> str | None:
     """In words, what became of an alert by an edit of its rule, or by the rule's end; None where nothing lasted."""
     about = f"{moved.rule} for {moved.entity.id}"
-    if moved.tell == "resolved" and moved.context is not None:
+    if moved.notification == "resolved" and moved.context is not None:
         return f"resolved: {about} ({moved.context.reason})"
     if moved.trace.startswith(DROPPED):
         return f"dropped, and nobody was told: {about}, {moved.trace}"
@@ -164,7 +164,7 @@ class _Remembered:
     def nothing(self, _change: Change) -> None:
         return None
 
-    def told(self, _change: Change, _now: datetime, *, wording: Wording = "exact") -> str:  # noqa: ARG002 # it has one wording
+    def describe(self, _change: Change, _now: datetime, *, wording: Wording = "exact") -> str:  # noqa: ARG002 # it has one wording
         return self.source
 
     def distance(self, _change: Change, _now: datetime) -> None:

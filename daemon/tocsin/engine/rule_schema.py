@@ -23,9 +23,9 @@ from tocsin.events.vocabulary import did_you_mean, fields
 from tocsin.quantities import Duration
 
 CONDITIONS = ("where", "when", "until")
-SEQUELS = ("then", "unless")
+SEQUENCES = ("then", "unless")
 HOURS = ("active", "notify_during")
-_WITH_PLACES = frozenset((*CONDITIONS, *SEQUELS, *HOURS))
+_WITH_PLACES = frozenset((*CONDITIONS, *SEQUENCES, *HOURS))
 """What is read further with the places of its parts."""
 LATER = ("escalate", "run")
 """Keys that the language knows and this version doesn't."""
@@ -178,14 +178,14 @@ def rule_schema() -> dict[str, Any]:
     schema = RuleConfig.model_json_schema(ref_template="#/$defs/{model}")
     schema["$defs"] = DEFINITIONS | {
         "Calendar": CALENDAR_SCHEMA,
-        "Sequel": sequence.SCHEMA,
+        "SequenceSpec": sequence.SCHEMA,
         "Watched": _shape(schema["properties"]["watch"]),
         "Duration": _shape(schema["properties"]["for"]),
     }
     for key in CONDITIONS:
         schema["properties"][key] |= {"$ref": "#/$defs/Condition"}
-    for key in SEQUELS:
-        schema["properties"][key] |= {"$ref": "#/$defs/Sequel"}
+    for key in SEQUENCES:
+        schema["properties"][key] |= {"$ref": "#/$defs/SequenceSpec"}
     for key in HOURS:
         schema["properties"][key]["anyOf"] = [{"type": "string"}, {"$ref": "#/$defs/Calendar"}]
     for key in ("repeat", "cooldown", "per", "inhibited_by", "notify", "title", "message", "value"):

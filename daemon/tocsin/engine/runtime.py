@@ -212,7 +212,7 @@ class Runtimes:
     def of_rule(self, rule: Rule) -> RuleRuntime[Any]:
         if not rule.events:
             return self._state if rule.per is None else self._group
-        return self._event if rule.sequel is None else self._sequence
+        return self._event if rule.sequence is None else self._sequence
 
     def of_kind(self, kind: InstanceKind) -> RuleRuntime[Any]:
         """KeyError where there is none."""

@@ -308,9 +308,9 @@ def _crossings_of(rule: Rule) -> Iterator[tuple[str, Crossing]]:
     for condition in rule.conditions:
         for each in condition.crossings:
             yield from ((kind, each) for kind in rule.kinds)
-    if rule.sequel is not None and rule.sequel.when is not None:
-        for each in rule.sequel.when.crossings:
-            yield from ((kind, each) for kind in rule.sequel.kinds)
+    if rule.sequence is not None and rule.sequence.when is not None:
+        for each in rule.sequence.when.crossings:
+            yield from ((kind, each) for kind in rule.sequence.kinds)
 
 
 def _remembered_as(kind: str, name: str) -> str:

@@ -13,7 +13,6 @@ from typing import Any
 
 import msgspec
 
-from tocsin.engine.alert_context import event_context
 from tocsin.engine.api import AlertContext, Part, Transition
 from tocsin.engine.event_rule import EventRuleRuntime
 from tocsin.engine.instances import (
@@ -37,18 +36,18 @@ from tocsin.engine.partial_match import (
     sign,
 )
 from tocsin.engine.pauses import OUT_OF_HOURS, LinkTurned
-from tocsin.engine.rule import Rule, Sequel, Truth
+from tocsin.engine.rule import Rule, SequenceSpec, Truth
 from tocsin.engine.runtime import RuleBefore, RuleRuntime, Shared
-from tocsin.engine.trace import Asked, InstanceTrace, Past, Subject, parts_of
+from tocsin.engine.trace import Asked, InstanceTrace, Past, Subject, event_context, parts_of
 from tocsin.events import Change, Instant
 from tocsin.quantities import duration_text
 
 
-def first_told(rule: Rule, change: Change, now: Instant) -> Iterator[str]:
+def first_facts(rule: Rule, change: Change, now: Instant) -> Iterator[str]:
     """What the rule's own conditions saw, in words."""
     for condition in (rule.where, rule.when):
         if condition is not None and condition.holds(change, now.wall) is True:
-            yield condition.told(change, now.wall)
+            yield condition.describe(change, now.wall)
 
 
 def completed_context(
@@ -61,27 +60,27 @@ def completed_context(
     traced: bool = True,
 ) -> AlertContext:
     """What is told when the second has come: of the first event's entity, as it stands now where it is the same."""
-    sequel, told = rule.sequel, [first.condition]
-    assert sequel is not None, "only rules with a sequel have sequences"  # noqa: S101 - a bug of ours
-    if sequel.when is not None and not missing:
-        told.append(sequel.when.told(second_of(second, first.change), now.wall))
+    sequence, facts = rule.sequence, [first.condition]
+    assert sequence is not None, "only rules with a sequence have sequences"  # noqa: S101 - a bug of ours
+    if sequence.when is not None and not missing:
+        facts.append(sequence.when.describe(second_of(second, first.change), now.wall))
     same = second.key == first.change.key
     shown = msgspec.structs.replace(second, events=first.change.events) if same else first.change
-    name = second.events[places_of_second(sequel, second)[-1]]
+    name = second.events[places_of_second(sequence, second)[-1]]
     parts = tuple(_parts(rule, first, second)) if traced else ()
-    context = _context(rule, shown, now, told, missing=(*first.missing, *missing), parts=parts)
+    context = _context(rule, shown, now, facts, missing=(*first.missing, *missing), parts=parts)
     return msgspec.structs.replace(context, event=f"{context.event}, then {name}")
 
 
 def over_context(
-    rule: Rule, sequel: Sequel, first: First, now: Instant, *, traced: bool = True
+    rule: Rule, sequence: SequenceSpec, first: First, now: Instant, *, traced: bool = True
 ) -> AlertContext:
     """What is told when the time is over and the second has not come."""
-    span = duration_text(timedelta(seconds=sequel.within))
+    span = duration_text(timedelta(seconds=sequence.within))
     parts = tuple(_parts(rule, first, None)) if traced else ()
     context = _context(rule, first.change, now, [first.condition], missing=first.missing, parts=parts)
     return msgspec.structs.replace(
-        context, event=f"{context.event}, no {' or '.join(sequel.events)} within {span}"
+        context, event=f"{context.event}, no {' or '.join(sequence.events)} within {span}"
     )
 
 
@@ -89,12 +88,12 @@ def _context(
     rule: Rule,
     shown: Change,
     now: Instant,
-    told: list[str],
+    facts: list[str],
     *,
     missing: tuple[str, ...],
     parts: tuple[Part, ...],
 ) -> AlertContext:
-    condition = " and ".join(filter(None, told))
+    condition = " and ".join(filter(None, facts))
     return event_context(
         rule, shown, now, condition=condition, missing=tuple(dict.fromkeys(missing)), parts=parts
     )
@@ -103,28 +102,28 @@ def _context(
 def _parts(rule: Rule, first: First, second: Change | None) -> Iterator[Part]:
     """The rule's own conditions, as of the first event, and what became of the second."""
     yield from parts_of(rule, first.change, Instant(first.change.received, 0.0))
-    if rule.sequel is not None:
-        yield second_part(rule.sequel, first.change, second)
+    if rule.sequence is not None:
+        yield second_part(rule.sequence, first.change, second)
 
 
-def sequel_asks(sequel: Sequel) -> str:
+def sequence_asks(sequence: SequenceSpec) -> str:
     """What is asked of the second event: `order.filled within 30s, when amount > first.amount`."""
-    span = duration_text(timedelta(seconds=sequel.within))
-    when = f", when {sequel.when.source}" if sequel.when is not None else ""
-    return f"{' or '.join(sequel.events)} within {span}{when}"
+    span = duration_text(timedelta(seconds=sequence.within))
+    when = f", when {sequence.when.source}" if sequence.when is not None else ""
+    return f"{' or '.join(sequence.events)} within {span}{when}"
 
 
-def second_part(sequel: Sequel, first: Change, second: Change | None, *, over: bool = True) -> Part:
+def second_part(sequence: SequenceSpec, first: Change, second: Change | None, *, over: bool = True) -> Part:
     """What became of `then` or `unless`: the second event came; or none did, as far as its time is `over`."""
     holds: Truth = None
     saw = "none so far"
     if second is not None:
-        holds, saw = sequel.awaited, f"{second.events[-1]} of {second.key.id} came {_when(first, second)}"
+        holds, saw = sequence.awaited, f"{second.events[-1]} of {second.key.id} came {_when(first, second)}"
     elif over:
-        holds, saw = not sequel.awaited, "none came"
+        holds, saw = not sequence.awaited, "none came"
     return Part(
-        of="then" if sequel.awaited else "unless",
-        asks=sequel_asks(sequel),
+        of="then" if sequence.awaited else "unless",
+        asks=sequence_asks(sequence),
         holds=holds,
         saw=saw,
         as_of=first.received,
@@ -139,8 +138,8 @@ def _when(first: Change, second: Change) -> str:
 
 
 def _waits(rule: Rule, first: First) -> Iterator[Part]:
-    if rule.sequel is not None:
-        yield second_part(rule.sequel, first.change, None, over=False)
+    if rule.sequence is not None:
+        yield second_part(rule.sequence, first.change, None, over=False)
 
 
 class SequenceRuleRuntime(RuleRuntime[PartialMatch]):
@@ -157,25 +156,25 @@ class SequenceRuleRuntime(RuleRuntime[PartialMatch]):
 
     def on_change(self, rule: Rule, change: Change, now: Instant) -> Iterator[Transition]:
         """An event that may be a first one, a second one, or both. What completes a sequence begins no other one."""
-        sequel = rule.sequel
-        if sequel is None:
+        sequence = rule.sequence
+        if sequence is None:
             return
-        second = is_second(sequel, change)
+        second = is_second(sequence, change)
         completed = False
         if second:
-            completed = yield from self._second(rule, sequel, change, now)
+            completed = yield from self._second(rule, sequence, change, now)
         if not completed and is_first(rule, change):
-            yield from self._first(rule, sequel, change, now)
-        if second and not sequel.awaited:
-            yield from self._remembered(rule, sequel, change, now)
+            yield from self._first(rule, sequence, change, now)
+        if second and not sequence.awaited:
+            yield from self._remembered(rule, sequence, change, now)
 
     def on_timer(self, match: PartialMatch, now: Instant) -> Iterator[Transition]:
         """The time of something in it is over: what was awaited is not told any more, what had not to come is."""
-        sequel = match.rule.sequel
+        sequence = match.rule.sequence
         over = match.take_over(now)
         yield self._kept(match, "its time is over", now)
-        if over is not None and sequel is not None and not sequel.awaited:
-            context = partial(over_context, match.rule, sequel, over, now)
+        if over is not None and sequence is not None and not sequence.awaited:
+            context = partial(over_context, match.rule, sequence, over, now)
             yield from self._events.raised(match.rule, over.change, context, now)
 
     def on_link(self, match: PartialMatch, link: LinkTurned, now: Instant) -> Iterator[Transition]:
@@ -247,11 +246,11 @@ class SequenceRuleRuntime(RuleRuntime[PartialMatch]):
 
     def _trace_over(self, rule: Rule, change: Change, now: Instant, past: Past) -> InstanceTrace:
         trace = self._events.trace(rule, past.whole(change))
-        sequel, first = rule.sequel, trace.change
-        if sequel is None:
+        sequence, first = rule.sequence, trace.change
+        if sequence is None:
             return trace
-        over = now.wall >= first.received + timedelta(seconds=sequel.within)
-        part = second_part(sequel, first, past.second, over=over)
+        over = now.wall >= first.received + timedelta(seconds=sequence.within)
+        part = second_part(sequence, first, past.second, over=over)
         if any(each.holds is False for each in trace.parts):
             part = msgspec.structs.replace(
                 part, holds=None, saw="not asked: such an event begins no sequence"
@@ -266,10 +265,10 @@ class SequenceRuleRuntime(RuleRuntime[PartialMatch]):
         return [each for each in found if isinstance(each, PartialMatch)]
 
     def _second(
-        self, rule: Rule, sequel: Sequel, change: Change, now: Instant
+        self, rule: Rule, sequence: SequenceSpec, change: Change, now: Instant
     ) -> Generator[Transition, None, bool]:
         """Returns whether it completed what was awaited."""
-        key = second_key(rule, sequel, change)
+        key = second_key(rule, sequence, change)
         completed = False
         for match in self._pages(rule, key) if key is not None else ():
             if match.is_due(now):
@@ -277,18 +276,20 @@ class SequenceRuleRuntime(RuleRuntime[PartialMatch]):
             first = match.first
             if first is None or not match.reaches(first, change.venue, now):
                 continue
-            counts, missing = belongs(rule, sequel, change, first.change, now)
+            counts, missing = belongs(rule, sequence, change, first.change, now)
             if not counts:
                 continue
             match.first = None
             yield self._kept(match, f"the second came: {', '.join(change.events)}", now)
-            if sequel.awaited:
+            if sequence.awaited:
                 completed = True
                 context = partial(completed_context, rule, first, change, now, missing=missing)
                 yield from self._events.raised(rule, first.change, context, now)
         return completed
 
-    def _first(self, rule: Rule, sequel: Sequel, change: Change, now: Instant) -> Iterator[Transition]:
+    def _first(
+        self, rule: Rule, sequence: SequenceSpec, change: Change, now: Instant
+    ) -> Iterator[Transition]:
         change, truth, missing = self._events.count_and_evaluate(rule, change, now)
         if rule.if_unknown == "ignore":
             self._health.note(rule, truth, now.steady, missing)
@@ -298,22 +299,22 @@ class SequenceRuleRuntime(RuleRuntime[PartialMatch]):
             change=change,
             at=now,
             stands=self._stands(rule, change, now),
-            within=sequel.within,
-            condition=" and ".join(first_told(rule, change, now)),
+            within=sequence.within,
+            condition=" and ".join(first_facts(rule, change, now)),
             missing=missing,
         )
-        if is_both(rule, sequel, change):
-            counts, unknown = belongs(rule, sequel, change, change, now)
-            if counts and sequel.awaited:
+        if is_both(rule, sequence, change):
+            counts, unknown = belongs(rule, sequence, change, change, now)
+            if counts and sequence.awaited:
                 context = partial(completed_context, rule, first, change, now, missing=unknown)
                 yield from self._events.raised(rule, change, context, now)
             if counts:
                 return
-        match = self._page(rule, first_key(rule, sequel, change), change)
+        match = self._page(rule, first_key(rule, sequence, change), change)
         if match.is_due(now):
             yield from self.on_timer(match, now)
         if any(
-            match.reaches(one, change.venue, now) and belongs(rule, sequel, one.change, change, now)[0]
+            match.reaches(one, change.venue, now) and belongs(rule, sequence, one.change, change, now)[0]
             for one in match.before
         ):
             return
@@ -321,15 +322,17 @@ class SequenceRuleRuntime(RuleRuntime[PartialMatch]):
 
     def _waits(self, match: PartialMatch, first: First, now: Instant) -> Transition:
         """The latest counts where a second is awaited; else each waits in a page of its own."""
-        rule, sequel = match.rule, match.rule.sequel
-        if match.first is not None and sequel is not None and not sequel.awaited:
+        rule, sequence = match.rule, match.rule.sequence
+        if match.first is not None and sequence is not None and not sequence.awaited:
             self._last_page += 1
             match = PartialMatch(rule, page_key(match.key, self._last_page), first.change.key, sign(rule))
         match.first, match.entity = first, first.change.key
         return self._kept(match, "the first came", now)
 
-    def _remembered(self, rule: Rule, sequel: Sequel, change: Change, now: Instant) -> Iterator[Transition]:
-        key = second_key(rule, sequel, change)
+    def _remembered(
+        self, rule: Rule, sequence: SequenceSpec, change: Change, now: Instant
+    ) -> Iterator[Transition]:
+        key = second_key(rule, sequence, change)
         if key is None:
             return
         match = self._page(rule, key, change)

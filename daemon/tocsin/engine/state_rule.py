@@ -7,7 +7,6 @@ from functools import partial
 from operator import itemgetter
 from typing import Any
 
-from tocsin.engine.alert_context import value_of
 from tocsin.engine.alert_instance import AlertInstance, exists_no_more, has_not_ended, judge, passed, resolve
 from tocsin.engine.api import ChangeOutcome, Transition
 from tocsin.engine.event_rule import EventRuleRuntime
@@ -27,6 +26,7 @@ from tocsin.engine.trace import (
     parts_of,
     selects,
     urgency,
+    value_of,
 )
 from tocsin.events import Change, Instant, Key
 

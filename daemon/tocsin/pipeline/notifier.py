@@ -75,11 +75,11 @@ class Notifier:
                 continue
             self._unwritten.pop(of, None)
             alert = transition.alert_id
-            if transition.tell is not None and transition.context is not None:
+            if transition.notification is not None and transition.context is not None:
                 self._tell(batch, transition, transition.context, now)
             if transition.state == "inactive":
                 self._ended_untold(batch, transition)
-            if record is None or transition.tell == "resolved":
+            if record is None or transition.notification == "resolved":
                 self._announced.pop(alert, None)
             if record is not None and (told := self._announced.get(alert)):
                 record = {**record, "told": list(told)}

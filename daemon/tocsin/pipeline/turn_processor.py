@@ -215,7 +215,7 @@ class TurnProcessor:
         change = taken.change
         if not change.events:
             return False
-        if taken.tells or not is_market_data(change) or self.options.market_data == "all":
+        if taken.notifies or not is_market_data(change) or self.options.market_data == "all":
             return True
         if not change.state.market_data and any(each.state != "firing" for each in taken.transitions):
             return True

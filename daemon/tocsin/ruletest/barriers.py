@@ -60,7 +60,7 @@ def barriers(rule: Rule, subject: Subject, there: Circumstances) -> Iterator[Bar
 
 
 def _in_gap(rule: Rule) -> str:
-    if rule.sequel is None and rule.is_event_rule:
+    if rule.sequence is None and rule.is_event_rule:
         return "nothing is heard of what happens there"
     return "what fired is resolved" if rule.on_gap == "resolve" else "its timers stand still"
 

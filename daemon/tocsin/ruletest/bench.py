@@ -207,7 +207,7 @@ class Bench:
             if (d.context["rule"], d.context["entity"]) == (rule, entity)
         ]
         alerts = [
-            t.alert_id for t in self.trace if (t.rule, t.entity.id) == (rule, entity) and t.tell
+            t.alert_id for t in self.trace if (t.rule, t.entity.id) == (rule, entity) and t.notification
         ] or found
         if not alerts:
             return False

@@ -211,9 +211,9 @@ def _parts(known: Known, subject: Subject, now: datetime) -> Iterator[Part]:
             pieces = [TreeCondition(part) for part in conjuncts(condition.tree)]
         for piece in pieces:
             yield seen.part(name, piece)
-    if subject.sequel is not None and rule.sequel is not None:
+    if subject.sequel is not None and rule.sequence is not None:
         asks, holds, saw = subject.sequel
-        yield Part("then" if rule.sequel.awaited else "unless", asks, holds, saw, subject.change.received)
+        yield Part("then" if rule.sequence.awaited else "unless", asks, holds, saw, subject.change.received)
 
 
 def _taking_part(where: Condition, group: Group, heard: datetime) -> Part:
@@ -257,7 +257,7 @@ class _Seen:
         self._change = change
 
     def part(self, name: str, condition: Condition) -> Part:
-        saw = condition.told(self._change, self._now)
+        saw = condition.describe(self._change, self._now)
         if condition.counted and self._alert is not None:
             saw = f"it was when the alert was raised; counted afresh since: {saw}"
             return Part(name, condition.source, True, saw, self._since(condition))

@@ -116,7 +116,7 @@ class Player:
                 firing.held_by = firing.held_by or row.reason
 
     def _note(self, transition: Transition, context: AlertContext) -> None:
-        if transition.tell == "firing":
+        if transition.notification == "firing":
             lasting = transition.state != "inactive"
             until = None if lasting else context.at
             firing = Firing(
@@ -131,7 +131,9 @@ class Player:
             self._untold[transition.alert_id] = firing
             if lasting:
                 self._lasting[transition.alert_id] = firing
-        elif transition.tell == "resolved" and (known := self._lasting.pop(transition.alert_id, None)):
+        elif transition.notification == "resolved" and (
+            known := self._lasting.pop(transition.alert_id, None)
+        ):
             known.until = context.at
 
     def _tell(self, alert: str, now: Instant) -> None:

@@ -77,15 +77,15 @@ def _unsure(rule_sets: Sequence[Sequence[Rule]], record: Record) -> Iterable[str
     return dict.fromkeys(
         rule.id
         for rule in running
-        if record.sparse & (rule.kinds | (rule.sequel.kinds if rule.sequel else frozenset()))
+        if record.sparse & (rule.kinds | (rule.sequence.kinds if rule.sequence else frozenset()))
         or (record.unpriced and _reads_prices(rule))
     )
 
 
 def _reads_prices(rule: Rule) -> bool:
     """Whether it reads what prices move of positions and accounts."""
-    conditions = [*rule.conditions, *([rule.sequel.when] if rule.sequel and rule.sequel.when else [])]
-    kinds = rule.kinds | (rule.sequel.kinds if rule.sequel else frozenset())
+    conditions = [*rule.conditions, *([rule.sequence.when] if rule.sequence and rule.sequence.when else [])]
+    kinds = rule.kinds | (rule.sequence.kinds if rule.sequence else frozenset())
     fields = {name.removeprefix("first.") for condition in conditions for name in condition.fields}
     priced = {name for kind in kinds for name in KINDS[kind].priced}
     priced |= {f"account.{name}" for name in KINDS["account"].priced}

@@ -188,7 +188,9 @@ class _Run:
 
     def _note(self, step: Step, said: str, event: str, begun: int) -> None:
         """`begun`: where what the step led to begins in the trace."""
-        heard = any(t.tell and t.context and t.context.event == event for t in self._bench.trace[begun:])
+        heard = any(
+            t.notification and t.context and t.context.event == event for t in self._bench.trace[begun:]
+        )
         self.notes.append(Note(step, said, heard))
 
     def _expect(self, step: Step, action: Expect) -> Failure | None:

@@ -27,7 +27,7 @@ class Sequel(NamedTuple):
 class Sequels:
     """A rule with a sequel, in the store of `known`."""
 
-    def __init__(self, known: Known, sequel: rules.Sequel) -> None:
+    def __init__(self, known: Known, sequel: rules.SequenceSpec) -> None:
         self._known = known
         self._rule = known.rule
         self._sequel = sequel

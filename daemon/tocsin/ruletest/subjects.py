@@ -43,8 +43,8 @@ def subjects(known: Known, now: datetime, limit: int) -> tuple[list[Subject], in
     """
     rule = known.rule
     makers: list[Callable[[], Subject]]  # what an event came to is looked up only where it is shown
-    if rule.sequel is not None:
-        makers = list(_sequences(known, Sequels(known, rule.sequel), now))
+    if rule.sequence is not None:
+        makers = list(_sequences(known, Sequels(known, rule.sequence), now))
     elif rule.is_event_rule:
         makers = list(_events(known)) or list(_unkept(known))
     else:

@@ -53,7 +53,7 @@ def _subjects(bench: Bench, about: Iterable[Mapping[str, Any]]) -> Iterator[tupl
 
 def _said(step: Transition) -> str:
     """A step in words: what was told, or which state it led to."""
-    word = step.tell or step.state
+    word = step.notification or step.state
     return step.trace if word == "inactive" or step.trace.startswith(word) else f"{word}: {step.trace}"
 
 

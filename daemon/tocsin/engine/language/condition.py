@@ -117,7 +117,7 @@ class TreeCondition:
     def nothing(self, change: Change) -> str | None:
         return why(self._absent, change)
 
-    def told(self, change: Change, now: datetime, *, wording: Wording = "exact") -> str:
+    def describe(self, change: Change, now: datetime, *, wording: Wording = "exact") -> str:
         return describe.describe(self.tree, change, now, self._compiled, wording=wording)
 
     def distance(self, change: Change, now: datetime) -> Distance | None:

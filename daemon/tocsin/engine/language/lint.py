@@ -197,13 +197,13 @@ def unsupplied(
     """
     if not supplied:
         return
-    told = [supplied[venue] for venue in _venues(conditions, supplied, report)]
+    given = [supplied[venue] for venue in _venues(conditions, supplied, report)]
     for kind in watch.kinds:
-        if kind in _OURS or not told:
+        if kind in _OURS or not given:
             continue
-        if any(kind in kinds for kinds in told):
+        if any(kind in kinds for kinds in given):
             so = ", so this always tells" if tells_unknown else ""
-            _fields(kind, told, conditions, report, so)
+            _fields(kind, given, conditions, report, so)
             continue
         place = next(place for name, place in watch.places.items() if name.partition(".")[0] == kind)
         report.under("watch").warning(
@@ -214,7 +214,7 @@ def unsupplied(
 
 def _fields(
     kind: str,
-    told: list[Mapping[str, frozenset[str]]],
+    given: list[Mapping[str, frozenset[str]]],
     conditions: Mapping[str, TreeCondition],
     report: Report,
     so: str,
@@ -224,7 +224,7 @@ def _fields(
         for name in condition.fields:
             of_account = name.startswith("account.")
             whose, field = ("account", name.removeprefix("account.")) if of_account else (kind, name)
-            if field in _ALWAYS or is_common(name) or any(field in kinds.get(whose, ()) for kinds in told):
+            if field in _ALWAYS or is_common(name) or any(field in kinds.get(whose, ()) for kinds in given):
                 continue
             if name not in complained:
                 complained.add(name)

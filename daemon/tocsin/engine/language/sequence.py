@@ -9,7 +9,7 @@ from tocsin.engine.language.condition import TreeCondition
 from tocsin.engine.language.mapping import lower
 from tocsin.engine.language.scope import Readable, Scope, Watch, read_watch, scope
 from tocsin.engine.language.typecheck import SAID, check
-from tocsin.engine.rule import Sequel
+from tocsin.engine.rule import SequenceSpec
 from tocsin.errors import Problem, Report
 from tocsin.events.vocabulary import did_you_mean
 from tocsin.quantities import parse_duration
@@ -41,7 +41,7 @@ SCHEMA: dict[str, Any] = {
 
 def read(
     sort: str, node: document.Node, first: Watch, per: tuple[str, ...] | None, report: Report
-) -> Sequel | None:
+) -> SequenceSpec | None:
     """The second event under `then` or `unless`; None after everything that is wrong with it was reported."""
     before = report.errors
     report.under(sort)
@@ -71,7 +71,7 @@ def read(
         )
     if report.errors > before or within is None:
         return None
-    return Sequel(
+    return SequenceSpec(
         awaited=sort == "then",
         kinds=frozenset(watch.kinds),
         events=watch.events,
@@ -93,10 +93,10 @@ def following(watch: Watch, first: Watch) -> Scope:
     return replace(own, fields=fields)
 
 
-def spelled(sequel: Sequel) -> str:
+def spelled(sequence: SequenceSpec) -> str:
     """The same for sequels that mean the same."""
-    when = sequel.when.source if sequel.when else ""
-    return f"{sequel.awaited} {sorted(sequel.events)} {when} {sorted(sequel.match)} {sequel.within}"
+    when = sequence.when.source if sequence.when else ""
+    return f"{sequence.awaited} {sorted(sequence.events)} {when} {sorted(sequence.match)} {sequence.within}"
 
 
 def _within(node: document.Mapping, sort: str, report: Report) -> float | None:
