@@ -15,6 +15,8 @@ _DURATION = re.compile(
 _DURATION_PART = re.compile(r"([0-9]+)(ms|s|m|h|d)", re.ASCII)
 _UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}  # milliseconds
 _LONGEST = timedelta(days=36500)
+_LONG = re.compile(r"([0-9]{1,4})([wy])", re.ASCII)
+_LONG_DAYS = {"w": 7, "y": 365}
 SIZE = r"[0-9]{1,12}(?:B|KiB|MiB|GiB)"
 _SIZE = re.compile(r"([0-9]{1,12})(B|KiB|MiB|GiB)", re.ASCII)
 _SIZES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
@@ -38,6 +40,17 @@ def _why_no_duration(written: str) -> str:
     if written.startswith("-") and _DURATION.fullmatch(written[1:]):
         return "a duration can't be negative"
     return "not a duration; write it like 500ms, 30s, 5m, 1h30m or 2d"
+
+
+def _parse_age(text: Any) -> timedelta:
+    """A duration, or weeks or years alone: `6w`, `1y` (365 days)."""
+    long = _LONG.fullmatch(text) if isinstance(text, str) else None
+    if long:
+        text = f"{int(long[1]) * _LONG_DAYS[long[2]]}d"
+    try:
+        return parse_duration(text)
+    except ValueError:
+        raise ValueError("not a length of time; write it like 12h, 30d, 6w or 1y") from None
 
 
 def duration_text(duration: timedelta) -> str:
@@ -83,6 +96,14 @@ Duration: TypeAlias = Annotated[
     BeforeValidator(parse_duration),
     PlainSerializer(duration_text),
     WithJsonSchema({"type": "string", "pattern": f"^{DURATION}$", "examples": ["30s", "5m", "1h30m"]}),
+]
+Age: TypeAlias = Annotated[
+    timedelta,
+    BeforeValidator(_parse_age),
+    PlainSerializer(duration_text),
+    WithJsonSchema(
+        {"type": "string", "pattern": f"^(?:[0-9]{{1,4}}[wy]|{DURATION})$", "examples": ["30d", "6w", "1y"]}
+    ),
 ]
 Size: TypeAlias = Annotated[
     int,

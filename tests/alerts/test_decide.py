@@ -32,7 +32,7 @@ def test_min_severity_keeps_it_off_that_channel_alone(severity: str, channels: t
 @pytest.mark.parametrize(
     ("defaults", "notify", "channels"),
     [
-        (None, None, ("phone", "desk", "mail")),
+        ({}, None, ("phone", "desk", "mail")),
         ({"critical": ("mail",)}, None, ("mail",)),
         (
             {"warning": ("mail",)},
@@ -41,7 +41,7 @@ def test_min_severity_keeps_it_off_that_channel_alone(severity: str, channels: t
         ),  # nothing said of critical: rather too many
         ({"critical": ()}, None, ()),
         ({"critical": ("mail",)}, ("desk", "desk"), ("desk",)),
-        (None, (), ()),
+        ({}, (), ()),
     ],
 )
 def test_the_rules_own_channels_else_those_of_its_severity(

@@ -94,10 +94,10 @@ def test_who_is_told(folder):
     (folder / "rules").mkdir()
     (folder / "rules" / "a.yaml").write_text("")
     found = load(WHOLE)
-    assert found.channels_for("warning") == ("desk",)
-    assert found.channels_for("info") == ("phone", "desk")  # nothing said: rather too many than none
-    assert found.channels_for("critical", ("desk",)) == ("desk",)
-    assert found.channels_for("critical", ()) == ()
+    assert found.routing.channels_for("warning") == ("desk",)
+    assert found.routing.channels_for("info") == ("phone", "desk")  # nothing said: rather too many than none
+    assert found.routing.channels_for("critical", ("desk",)) == ("desk",)
+    assert found.routing.channels_for("critical", ()) == ()
 
 
 def test_an_empty_config_is_allowed_and_said(folder):
@@ -108,7 +108,7 @@ def test_an_empty_config_is_allowed_and_said(folder):
         "no rule is configured: nothing is told",
     ]
     assert found.retention.max_size == 2 << 30
-    assert found.channels_for("critical") == ()
+    assert found.routing.channels_for("critical") == ()
 
 
 FX = 'venues: {fx: {type: yourfintech, url: "wss://fx.example.org", secret_key: "%s"}}\n'

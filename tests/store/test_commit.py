@@ -9,7 +9,8 @@ from msgspec import UNSET
 
 from support.stored import T0, alert, at, commit, delivery, due_ids, opened, order
 from tocsin.events import Account, Balance, Instant, Key, Position, Venue, number, number_text
-from tocsin.store.model import Batch, InstanceRow, SampleRow, SamplesGone
+from tocsin.events.samples import Sample, SamplesDropped
+from tocsin.store.model import Batch, InstanceRow
 from tocsin.store.store import DATABASE
 
 
@@ -216,7 +217,7 @@ def test_an_empty_batch_is_nothing_to_commit(store):
 
 def test_samples_come_and_go_in_their_order(tmp_path):
     def sample(instance, seconds, value, series="ticker: last over 5m"):
-        return SampleRow(series, instance, at(seconds), number(value))
+        return Sample(series, instance, at(seconds), number(value))
 
     store = opened(tmp_path)
     store.commit(
@@ -230,10 +231,12 @@ def test_samples_come_and_go_in_their_order(tmp_path):
             ],
         )
     )
-    store.commit(Batch(at=T0, samples=[SamplesGone("ticker: last over 5m", "a", at(1)), sample("b", 2, "4")]))
+    store.commit(
+        Batch(at=T0, samples=[SamplesDropped("ticker: last over 5m", "a", at(1)), sample("b", 2, "4")])
+    )
     store.close()
     store = opened(tmp_path)
-    kept = [(row.series, row.instance, row.time, row.value) for row in store.load().samples]
+    kept = [(row.series, row.instance, row.at, row.value) for row in store.load().samples]
     assert kept == [
         ("ticker: last over 5m", "a", at(1), 1000),
         ("ticker: last over 5m", "b", at(1), 3),
@@ -244,10 +247,10 @@ def test_samples_come_and_go_in_their_order(tmp_path):
     store.commit(
         Batch(
             at=T0,
-            samples=[sample("b", 3, "5"), SamplesGone("ticker: last over 5m", "b"), sample("b", 4, "6")],
+            samples=[sample("b", 3, "5"), SamplesDropped("ticker: last over 5m", "b"), sample("b", 4, "6")],
         )
     )
-    store.commit(Batch(at=T0, samples=[SamplesGone("other")]))
+    store.commit(Batch(at=T0, samples=[SamplesDropped("other")]))
     assert [(row.instance, row.value) for row in store.load().samples] == [("a", 1000), ("b", 6)]
     store.close()
 

@@ -11,8 +11,8 @@ from support.stored import T0, alert, at, attempt, commit, delivery, order
 from tocsin.events import Instant
 from tocsin.store.database import Database, in_thread, inline
 from tocsin.store.errors import StateInUse, StoreUnavailable
-from tocsin.store.model import Batch, InstanceRow
-from tocsin.store.retention import CHUNK, Pruned, Retention
+from tocsin.store.model import Batch, InstanceRow, Retention
+from tocsin.store.retention import CHUNK, Pruned
 
 
 @pytest.fixture(params=[in_thread, lambda: inline], ids=["thread", "inline"])

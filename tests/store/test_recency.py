@@ -7,8 +7,7 @@ from support.stored import at, commit, opened, order
 from tocsin.entities import Entities
 from tocsin.events import Balance, Instant, Key, Observation, Order, Stamps, from_iso, number
 from tocsin.store.migrations import migrate
-from tocsin.store.model import OperationRow
-from tocsin.store.retention import Retention
+from tocsin.store.model import OperationRow, Retention
 from tocsin.store.store import DATABASE
 
 

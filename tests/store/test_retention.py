@@ -6,8 +6,8 @@ import pytest
 
 from support.stored import T0, alert, at, attempt, commit, delivery, due_ids, opened, order
 from tocsin.events import Key, Ticker
-from tocsin.store.model import HeldRow
-from tocsin.store.retention import CHUNK, Pruned, Retention
+from tocsin.store.model import HeldRow, Retention
+from tocsin.store.retention import CHUNK, Pruned
 
 DAY = 86400
 KEEP = Retention(events=timedelta(days=30), alerts=timedelta(days=365))

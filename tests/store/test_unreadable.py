@@ -9,7 +9,8 @@ import pytest
 
 from support.stored import T0, alert, commit, delivery, opened, order
 from tocsin.events import Instant
-from tocsin.store.model import HeldRow, InstanceRow, SampleRow, Silence, UnreadableRow
+from tocsin.events.samples import Sample
+from tocsin.store.model import HeldRow, InstanceRow, Silence, UnreadableRow
 from tocsin.store.set_aside import FILE
 from tocsin.store.store import DATABASE
 
@@ -40,7 +41,7 @@ def state(tmp_path):
         store,
         entities=[order(f"o{n}") for n in numbers],
         instances=[InstanceRow(rule="loss", instance=f"i{n}", record={"n": n}) for n in numbers],
-        samples=[SampleRow("s", f"i{n}", T0, Decimal(n)) for n in numbers],
+        samples=[Sample("s", f"i{n}", T0, Decimal(n)) for n in numbers],
         held=[HeldRow(alert=f"a{n}", rule="loss", reason="night", data={"n": n}) for n in numbers],
         alerts=[alert(f"a{n}") for n in numbers],
         deliveries=[delivery(f"d{n}", alert=f"a{n}") for n in numbers],

@@ -25,12 +25,13 @@ from tocsin.engine.alert_instance import AlertInstance
 from tocsin.engine.compile import Environment, compile_rules
 from tocsin.engine.rule import Rule
 from tocsin.events import KINDS, Daemon, Instant, Observation, Observed, Occurrence, Venue, from_iso
+from tocsin.events.samples import Sample, SamplesDropped
 from tocsin.feed.model import Received
 from tocsin.pipeline.options import Options, Targets
 from tocsin.pipeline.runtime import Runtime
 from tocsin.quantities import parse_duration
 from tocsin.store import rows
-from tocsin.store.model import Batch, HeldRow, InstanceRow, Loaded, SampleRow, SamplesGone
+from tocsin.store.model import Batch, HeldRow, InstanceRow, Loaded
 from tocsin.store.sql import json_mapping, json_text
 
 CHANNELS = ("phone", "desk")
@@ -68,9 +69,9 @@ def options() -> Options:
     )
 
 
-def _is_gone(row: SampleRow, gone: SamplesGone) -> bool:
+def _is_gone(row: Sample, gone: SamplesDropped) -> bool:
     of_it = row.series == gone.series and gone.instance in (None, row.instance)
-    return of_it and (gone.before is None or row.time < gone.before)
+    return of_it and (gone.before is None or row.at < gone.before)
 
 
 class Story:
@@ -85,7 +86,7 @@ class Story:
         self.ids = count(1)
         self.stored: dict[tuple[str, str], str] = {}
         self.entities_stored: dict[Any, Any] = {}
-        self.samples_stored: list[SampleRow] = []
+        self.samples_stored: list[Sample] = []
         self.held: dict[str, str] = {}
         self.alive: Instant | None = None
         self.up: dict[str, bool] = {}
@@ -112,7 +113,7 @@ class Story:
         for change in batch.entities:
             self.entities_stored[change.key] = rows.entity_row(change)
         for each in batch.samples:
-            if isinstance(each, SampleRow):
+            if isinstance(each, Sample):
                 self.samples_stored.append(each)
             else:
                 self.samples_stored = [row for row in self.samples_stored if not _is_gone(row, each)]

@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, TypeAlias
 
-Severity: TypeAlias = Literal["info", "warning", "critical"]
-_RANK: Mapping[str, int] = {"info": 0, "warning": 1, "critical": 2}
+from tocsin.engine.api import SEVERITIES, Severity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,17 +18,15 @@ class Route:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Routing:
-    """The channels by name, and to which of them a rule without `notify` goes (None: to all)."""
+    """The channels by name, and by severity those to which a rule without `notify` goes; one that isn't listed goes to all."""
 
     channels: Mapping[str, Route]
-    defaults: Mapping[str, tuple[str, ...]] | None = None
+    defaults: Mapping[Severity, tuple[str, ...]] = field(default_factory=dict)
 
-    def addressed(self, severity: str, notify: tuple[str, ...] | None) -> tuple[str, ...]:
+    def channels_for(self, severity: Severity, notify: tuple[str, ...] | None = None) -> tuple[str, ...]:
         """The channels that a rule means, before anything is held back."""
         if notify is not None:
             return notify
-        if self.defaults is None:
-            return tuple(self.channels)
         return self.defaults.get(severity, tuple(self.channels))
 
 
@@ -108,7 +105,7 @@ def decide(
     )
     if reason:
         return Decision(outcome="dropped" if told == "reminder" else "held", by=by, reason=reason)
-    addressed = routing.addressed(severity, notify) if told == "firing" else (announced or ())
+    addressed = routing.channels_for(severity, notify) if told == "firing" else (announced or ())
     channels: list[str] = []
     held: dict[str, str] = {}
     for name in dict.fromkeys(addressed):
@@ -126,7 +123,7 @@ def _held(told: str, severity: str, route: Route | None, *, avoided: bool) -> st
     if avoided:
         return "the message is about this channel"
     # Who heard of the firing hears of its end, whatever the rule or the channel has been changed to since.
-    if told != "resolved" and _RANK[severity] < _RANK[route.min_severity]:
+    if told != "resolved" and SEVERITIES.index(severity) < SEVERITIES.index(route.min_severity):
         return f"below min_severity {route.min_severity}"
     if told == "resolved" and not route.send_resolved:
         return "send_resolved is false"

@@ -8,11 +8,10 @@ from typing import Any
 import trio
 
 from tocsin.app.components import Components
-from tocsin.config.settings import Retention as RetentionSettings
 from tocsin.engine.rule_health import Blind
 from tocsin.store.errors import StoreUnavailable
-from tocsin.store.model import Batch
-from tocsin.store.retention import Pruned, Retention
+from tocsin.store.model import Batch, Retention
+from tocsin.store.retention import Pruned
 
 _EVERY = 600.0  # seconds
 _BLIND_EVERY = 60.0
@@ -20,7 +19,7 @@ _BLIND_EVERY = 60.0
 
 async def keep_house(
     components: Components,
-    retention: Callable[[], RetentionSettings],
+    retention: Callable[[], Retention],
     log: Any,
     tell: Callable[[str, str, str], Awaitable[None]],
 ) -> None:
@@ -32,17 +31,16 @@ async def keep_house(
 
 async def _retain(
     components: Components,
-    retention: Callable[[], RetentionSettings],
+    retention: Callable[[], Retention],
     log: Any,
     tell: Callable[[str, str, str], Awaitable[None]],
 ) -> None:
     over = False
     while True:
         keep = retention()
-        limits = Retention(events=keep.events, alerts=keep.alerts, max_size=keep.max_size)
         try:
             pruned = await components.database.apply_retention(
-                limits, components.clock.now().wall, partial(_forget, components)
+                keep, components.clock.now().wall, partial(_forget, components)
             )
             await components.database.checkpoint()
             await components.database.keep_reserve()

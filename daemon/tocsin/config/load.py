@@ -182,7 +182,7 @@ def _warn_of_nobody(reading: Reading, settings: Settings) -> None:
     """Rules whose every channel takes only what is worse than they are: once for all those that are so alike."""
     alike: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for rule in settings.rules:
-        addressed = settings.routing.addressed(rule.severity, rule.notify)
+        addressed = settings.routing.channels_for(rule.severity, rule.notify)
         channels = [settings.channels[name] for name in addressed if name in settings.channels]
         # A channel that isn't among them is faulty, and complained of.
         reached = len(channels) < len(addressed) or any(

@@ -1,9 +1,7 @@
 """What a checked configuration is: nothing left to parse, to look up or to refuse."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 from zoneinfo import ZoneInfo
@@ -27,37 +25,12 @@ from tocsin.engine.api import SEVERITIES, Severity
 from tocsin.engine.rule import Rule
 from tocsin.errors import Problem, TocsinError
 from tocsin.events.vocabulary import nearest
-from tocsin.quantities import DURATION, Size, duration_text, parse_duration
 from tocsin.secrets import Masker
+from tocsin.store.model import Retention
 from tocsin.venues.base import Adapter, VenueSettings
 
 IDENTIFIER = r"[A-Za-z][A-Za-z0-9_-]{0,63}"
 """What venues and channels can be called."""
-_LONG = re.compile(r"([0-9]{1,4})([wy])", re.ASCII)
-_LONG_DAYS = {"w": 7, "y": 365}
-
-
-def _parse_age(text: Any) -> timedelta:
-    """A duration, or weeks or years alone: `6w`, `1y` (365 days)."""
-    long = _LONG.fullmatch(text) if isinstance(text, str) else None
-    if long:
-        text = f"{int(long[1]) * _LONG_DAYS[long[2]]}d"
-    try:
-        return parse_duration(text)
-    except ValueError:
-        raise ValueError("not a length of time; write it like 12h, 30d, 6w or 1y") from None
-
-
-Age: TypeAlias = Annotated[
-    timedelta,
-    BeforeValidator(_parse_age),
-    PlainSerializer(duration_text),
-    WithJsonSchema(
-        {"type": "string", "pattern": f"^(?:[0-9]{{1,4}}[wy]|{DURATION})$", "examples": ["30d", "6w", "1y"]}
-    ),
-]
-
-
 DEFAULT_ZONE = "UTC"
 
 
@@ -100,14 +73,6 @@ class NamesSection(Section):
 
     accounts: dict[str, str] = Field({}, description="a venue's account id: the name that messages use")
     symbols: dict[str, str] = Field({}, description="a venue's symbol: the name that messages use")
-
-
-class Retention(Section):
-    """How long things are kept, counted from when they were received. What is unsent is never removed."""
-
-    events: Age = Field(timedelta(days=30), description="how long events are kept")
-    alerts: Age = Field(timedelta(days=365), description="how long alerts and their deliveries are kept")
-    max_size: Size = Field(2 << 30, description="the database is kept below this; market data goes first")
 
 
 class LogSettings(Section):
@@ -206,11 +171,6 @@ class Settings:
     masker: Masker
     warnings: tuple[Problem, ...]
 
-    def channels_for(self, severity: Severity, notify: tuple[str, ...] | None = None) -> tuple[str, ...]:
-        """Who is told of an alert of that severity, `notify` being the rule's own word on it."""
-        chosen = notify if notify is not None else self.notify[severity]
-        return chosen if chosen is not None else tuple(self.channels)
-
     def recording(self, venue: str) -> Path:
         """Where that venue's raw messages are kept, if its `record` says so."""
         return self.state_dir / "recordings" / f"{venue}.jsonl"
@@ -230,7 +190,8 @@ class Settings:
             name: Route(min_severity=channel.min_severity, send_resolved=channel.send_resolved)
             for name, channel in self.channels.items()
         }
-        return Routing(channels=routes, defaults={s: self.channels_for(s) for s in self.notify})
+        defaults = {severity: names for severity, names in self.notify.items() if names is not None}
+        return Routing(channels=routes, defaults=defaults)
 
 
 def by_severity(defaults: Defaults) -> dict[Severity, tuple[str, ...] | None]:

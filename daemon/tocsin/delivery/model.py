@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Literal, Protocol
+from typing import Protocol
 
 from msgspec import Struct
 from pydantic import BaseModel, ConfigDict, Field
 
 from tocsin.alerts.wording import Marks
+from tocsin.engine.api import Severity
 from tocsin.quantities import Duration, SecretText
 
 
@@ -25,9 +26,7 @@ class ChannelSettings(BaseModel):
     rate: str | None = Field(
         None, pattern=r"^[1-9][0-9]{0,4}/(s|min|h)$", description="at most so many messages: 20/min"
     )
-    min_severity: Literal["info", "warning", "critical"] = Field(
-        "info", description="nothing below this goes here"
-    )
+    min_severity: Severity = Field("info", description="nothing below this goes here")
     send_resolved: bool = Field(True, description="whether the end of an alert is told here")
     marks: Marks = Field(
         "emoji", description="what stands before a title: emoji, or text (CRITICAL, WARNING, INFO, OK, ENDED)"
@@ -40,7 +39,7 @@ class Message(Struct, frozen=True, kw_only=True):
 
     title: str
     body: str
-    severity: Literal["info", "warning", "critical"]
+    severity: Severity
     delivery_id: str
     resolved: bool = False  # it is over: the services that colour their messages show it green
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, Literal, Protocol, TypeAlias
 
 from msgspec import Struct, field
@@ -164,25 +163,6 @@ class Saved(Struct, frozen=True, kw_only=True):
     record: Mapping[str, Any]
 
 
-class Sample(Struct, frozen=True):
-    """To be kept for the next run: a value at a time, of a window, or that something is so since. `series` is what is
-    followed, `instance` of which entity, group or rule.
-    """
-
-    series: str
-    instance: str
-    at: datetime
-    value: Decimal
-
-
-class SamplesDropped(Struct, frozen=True):
-    """Samples that aren't needed any more: those of one instance, or of all; older than `before`, or all of them."""
-
-    series: str
-    instance: str | None = None
-    before: datetime | None = None
-
-
 __all__ = [
     "SEVERITIES",
     "AlertContext",
@@ -193,8 +173,6 @@ __all__ = [
     "Entity",
     "Notification",
     "Part",
-    "Sample",
-    "SamplesDropped",
     "Saved",
     "Severity",
     "Transition",

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 
 from msgspec import structs
 
-from tocsin.engine.api import ChangeOutcome, Sample, SamplesDropped, Saved, Transition, World
+from tocsin.engine.api import ChangeOutcome, Saved, Transition, World
 from tocsin.engine.event_rule import EventRuleRuntime
 from tocsin.engine.group_rule import GroupRuleRuntime
 from tocsin.engine.history import HistoryStore
@@ -27,6 +27,7 @@ from tocsin.engine.sequence_rule import SequenceRuleRuntime
 from tocsin.engine.state_rule import StateRuleRuntime
 from tocsin.engine.trace import Asked, Subject
 from tocsin.events import Account, Change, Instant, Key
+from tocsin.events.samples import Sample, SamplesDropped
 
 
 class Engine:

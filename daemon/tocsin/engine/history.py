@@ -13,12 +13,13 @@ time; `restore` takes it back.
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, TypeAlias
 
-from tocsin.engine.api import Sample, World
+from tocsin.engine.api import World
 from tocsin.engine.instances import entity_of, happens_in, instance_key
 from tocsin.engine.rule import Condition, Followed, Rule
 from tocsin.engine.samples import EventCounter, LastKnownValues, SampleLog
 from tocsin.engine.windows import Extremes, Window, event_time, inform, microseconds
 from tocsin.events import Change, Key
+from tocsin.events.samples import Sample
 
 History: TypeAlias = Window | Extremes
 

@@ -4,10 +4,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from tocsin.engine.api import Sample
 from tocsin.engine.rule import Rule, Truth
 from tocsin.engine.samples import SampleLog
 from tocsin.events import Instant
+from tocsin.events.samples import Sample
 
 BLIND_AFTER = 3600.0  # seconds
 _BLIND = "told to be blind"

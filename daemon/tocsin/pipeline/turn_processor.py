@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 
-from tocsin.engine.api import ChangeOutcome, Sample, SamplesDropped, Saved, Transition
+from tocsin.engine.api import ChangeOutcome, Saved, Transition
 from tocsin.engine.engine import Engine
 from tocsin.engine.rule import Rule
 from tocsin.engine.rule_migration import became
@@ -12,14 +12,7 @@ from tocsin.events import KINDS, Change, Instant, Key, is_market_data
 from tocsin.feed.model import Received
 from tocsin.pipeline.notifier import Notifier
 from tocsin.pipeline.options import Options
-from tocsin.store.model import (
-    Batch,
-    Loaded,
-    OperationRow,
-    SampleRow,
-    SamplesGone,
-    UnreadableRow,
-)
+from tocsin.store.model import Batch, Loaded, OperationRow, UnreadableRow
 
 _MOST_MENTIONED = 200  # entities in one batch of which only `last_seen` is news
 _MENTIONED_AFTER = 1.0  # seconds without a batch after which that alone is worth one
@@ -82,7 +75,7 @@ class TurnProcessor:
             saved,
             loaded.alive,
             now,
-            samples=[Sample(row.series, row.instance, row.time, row.value) for row in loaded.samples],
+            samples=loaded.samples,
             leave=leave,
         )
         batch.unreadable += (
@@ -200,7 +193,7 @@ class TurnProcessor:
                     self._observe(transition)
             self.notifier.tell(batch, transitions, now)
         if kept := self._engine.remembered():
-            batch.samples += map(_sample_row, kept)
+            batch.samples += kept
 
     def _whole(self, batch: Batch, now: Instant) -> Batch:
         """The batch with what is free by what it brings about, and the instances that moved."""
@@ -224,9 +217,3 @@ class TurnProcessor:
 
 def _operation_row(change: Change, id_: str) -> OperationRow:
     return OperationRow(venue=change.venue, account=change.key.account, id=id_, at=change.received)
-
-
-def _sample_row(kept: Sample | SamplesDropped) -> SampleRow | SamplesGone:
-    if isinstance(kept, Sample):
-        return SampleRow(kept.series, kept.instance, kept.at, kept.value)
-    return SamplesGone(kept.series, kept.instance, kept.before)

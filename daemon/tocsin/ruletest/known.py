@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import structs
 
 from tocsin.engine.aggregates import Group
-from tocsin.engine.api import Sample, World
+from tocsin.engine.api import World
 from tocsin.engine.group_rule import Groups, label
 from tocsin.engine.history import HistoryStore
 from tocsin.engine.rule import Rule
@@ -54,8 +54,7 @@ class Known:
         memory.ask([self.rule])
         if series := sorted(memory.series()):
             kept = (row for name in series for row in self._reader.samples(name))
-            samples = (Sample(row.series, row.instance, row.time, row.value) for row in kept)
-            memory.restore(samples, self._entities)
+            memory.restore(kept, self._entities)
         return memory
 
     @cached_property

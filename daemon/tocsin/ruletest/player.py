@@ -146,7 +146,7 @@ def _options(rules: Sequence[Rule]) -> Options:
     """Every channel that the rules name."""
     names = {_ANY: None} | {name: None for rule in rules for name in rule.notify or ()}
     return Options(
-        routing=Routing(channels={name: Route() for name in names}, defaults=None),
+        routing=Routing(channels={name: Route() for name in names}),
         targets={name: Targets(1, timedelta(0)) for name in names},
         style=Style(),
     )

@@ -10,8 +10,8 @@ import trio
 
 from tocsin.events import Instant
 from tocsin.store.errors import StoreUnavailable
-from tocsin.store.model import Attempt, Batch, Delivery, Loaded, NewDelivery
-from tocsin.store.retention import Pruned, Retention
+from tocsin.store.model import Attempt, Batch, Delivery, Loaded, NewDelivery, Retention
+from tocsin.store.retention import Pruned
 from tocsin.store.store import Store
 
 _T = TypeVar("_T")

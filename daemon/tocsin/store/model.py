@@ -1,13 +1,15 @@
 """The rows that the store takes and gives. Times are aware UTC datetimes; `data` and `context` are JSON-able."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from decimal import Decimal
+from datetime import datetime, timedelta
 from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct, field
+from pydantic import BaseModel, ConfigDict, Field
 
 from tocsin.events import Change, Instant, Key
+from tocsin.events.samples import Sample, SamplesDropped
+from tocsin.quantities import Age, Size
 
 # What is added to a message that may have been told before the database was lost.
 AFTER_A_LOSS = "after a lost database: it may have been told before"
@@ -43,23 +45,6 @@ class AlertRow(Struct, frozen=True, kw_only=True):
     title: str
     body: str
     data: Mapping[str, Any]
-
-
-class SampleRow(Struct, frozen=True):
-    """A value at a time, of which a window of rules is made. `series` says of what, `instance` of which entity or group."""
-
-    series: str
-    instance: str
-    time: datetime
-    value: Decimal
-
-
-class SamplesGone(Struct, frozen=True):
-    """Samples that aren't needed any more: of one instance, or of all where that is None; those before a time, or all."""
-
-    series: str
-    instance: str | None = None
-    before: datetime | None = None
 
 
 class OperationRow(Struct, frozen=True, kw_only=True):
@@ -167,7 +152,7 @@ class Batch(Struct, kw_only=True):
     instances: list[InstanceRow] = field(default_factory=list)
     alerts: list[AlertRow] = field(default_factory=list)
     deliveries: list[NewDelivery] = field(default_factory=list)
-    samples: list[SampleRow | SamplesGone] = field(default_factory=list)
+    samples: list[Sample | SamplesDropped] = field(default_factory=list)
     held: list[HeldRow] = field(default_factory=list)
     silences: list[Silence] = field(default_factory=list)
     gone: list[Key] = field(default_factory=list)
@@ -200,7 +185,7 @@ class Loaded(Struct, frozen=True, kw_only=True):
     entities: Sequence[Change]
     instances: Sequence[InstanceRow]
     alive: Instant | None
-    samples: Sequence[SampleRow] = ()  # in the order in which they were committed
+    samples: Sequence[Sample] = ()  # in the order in which they were committed
     held: Sequence[HeldRow] = ()  # in the order in which they were held
     silences: Sequence[Silence] = ()  # those that weren't taken back, over or not
     pending: Sequence[Delivery] = ()  # the first that wait to be sent, in order
@@ -210,3 +195,13 @@ class Loaded(Struct, frozen=True, kw_only=True):
     troubles: tuple[str, ...] = ()  # what people are to be told of the database
     lost: bool = False  # of what was known of alerts some is lost: conditions that hold may be told again
     unreadable: tuple[str, ...] = ()  # rows that this version can't make sense of, and why; left out above
+
+
+class Retention(BaseModel):
+    """How long things are kept, counted from when they were received. What is unsent is never removed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    events: Age = Field(timedelta(days=30), description="how long events are kept")
+    alerts: Age = Field(timedelta(days=365), description="how long alerts and their deliveries are kept")
+    max_size: Size = Field(2 << 30, description="the database is kept below this; market data goes first")

@@ -10,10 +10,11 @@ import msgspec
 from sqlite_utils import Database
 
 from tocsin.events import Change, Instant, Key
+from tocsin.events.samples import Sample
 from tocsin.store import last_run, rows
 from tocsin.store.errors import StoreUnavailable, outside_told
 from tocsin.store.migrations import refuse_foreign, refuse_older
-from tocsin.store.model import HeldRow, InstanceRow, Loaded, SampleRow, Silence
+from tocsin.store.model import HeldRow, InstanceRow, Loaded, Silence
 from tocsin.store.opening import log_of, open_reading
 from tocsin.store.schema import LATEST_SENT
 from tocsin.store.sql import UNREADABLE, each, json_text, whole
@@ -168,7 +169,7 @@ class Reader:
         """A rule's state for each entity (or group), as the engine keeps it."""
         return self._read(f"{rows.GET_INSTANCES} WHERE rule = ? ORDER BY instance", rows.instance, rule)
 
-    def samples(self, series: str) -> list[SampleRow]:
+    def samples(self, series: str) -> list[Sample]:
         """What is kept of one series, in the order in which it was kept."""
         return self._read(rows.GET_SERIES, rows.sample, series)
 

@@ -4,13 +4,14 @@ Each call removes a chunk and returns, so that commits are never held up for lon
 """
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from msgspec import Struct
 from sqlite_utils import Database
 
 from tocsin.events import KINDS, Key, iso
 from tocsin.events.vocabulary import events
+from tocsin.store.model import Retention
 
 CHUNK = 500  # rows of a table
 _PAGES_GIVEN_BACK = 256  # a call
@@ -28,14 +29,6 @@ _FORGETTABLE_ALERT = """
         SELECT 1 FROM deliveries AS d WHERE d.alert = alerts.id AND d.status = 'pending'
     ) AND NOT EXISTS (SELECT 1 FROM held WHERE held.alert = alerts.id)
 """
-
-
-class Retention(Struct, frozen=True, kw_only=True):
-    """How long what is kept. `max_size` is in bytes, of the database without the space free inside it."""
-
-    events: timedelta = timedelta(days=30)
-    alerts: timedelta = timedelta(days=365)
-    max_size: int = 2 << 30
 
 
 class Pruned(Struct, frozen=True, kw_only=True):

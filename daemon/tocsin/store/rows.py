@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 
 from tocsin.events import Change, Instant, Key, Stamps, Venue, from_iso, iso, number_text
+from tocsin.events.samples import Sample, SamplesDropped
 from tocsin.events.vocabulary import bits_of_fields, fields_of_bits, from_plain, to_plain
-from tocsin.store.model import AlertRow, HeldRow, InstanceRow, OperationRow, SampleRow, SamplesGone, Silence
+from tocsin.store.model import AlertRow, HeldRow, InstanceRow, OperationRow, Silence
 from tocsin.store.sql import Row, insert, iso_or_none, json_mapping, json_text, upsert
 
 _decode_words = msgspec.json.Decoder(tuple[str, ...]).decode
@@ -257,16 +258,16 @@ DROP_SERIES = "DELETE FROM samples WHERE series = ? AND time < ?"
 _NO_END = "~"  # after any time
 
 
-def sample_row(sample: SampleRow) -> Row:
-    return (sample.series, sample.instance, iso(sample.time), number_text(sample.value))
+def sample_row(sample: Sample) -> Row:
+    return (sample.series, sample.instance, iso(sample.at), number_text(sample.value))
 
 
-def sample(row: Sequence[Any]) -> SampleRow:
+def sample(row: Sequence[Any]) -> Sample:
     series, instance, time, value = row
-    return SampleRow(series, instance, from_iso(time), Decimal(value))
+    return Sample(series, instance, from_iso(time), Decimal(value))
 
 
-def samples_gone(gone: SamplesGone) -> tuple[str, Row]:
+def samples_gone(gone: SamplesDropped) -> tuple[str, Row]:
     """The statement, and what goes with it."""
     before = iso(gone.before) if gone.before is not None else _NO_END
     if gone.instance is None:

@@ -14,22 +14,14 @@ from typing import Any, TypeVar
 from sqlite_utils import Database
 
 from tocsin.events import Instant, from_iso, iso
+from tocsin.events.samples import Sample, SamplesDropped
 from tocsin.store import deliveries, last_run, rows
 from tocsin.store.directory import StateDirectory
 from tocsin.store.errors import Damaged, StoreUnavailable, outside_told
 from tocsin.store.last_run import LastRun
-from tocsin.store.model import (
-    AFTER_A_LOSS,
-    Attempt,
-    Batch,
-    Delivery,
-    Loaded,
-    NewDelivery,
-    SampleRow,
-    SamplesGone,
-)
+from tocsin.store.model import AFTER_A_LOSS, Attempt, Batch, Delivery, Loaded, NewDelivery, Retention
 from tocsin.store.opening import Opened, check, log_of, open_database, open_reading, rebuild, reopen
-from tocsin.store.retention import Pruned, Retention, prune
+from tocsin.store.retention import Pruned, prune
 from tocsin.store.set_aside import Unreadable, as_kept, keep
 from tocsin.store.sql import UNREADABLE, each, flat_error, json_text, whole
 
@@ -195,12 +187,12 @@ class Store:
             many(rows.PUT_SILENCE, map(rows.silence_row, batch.silences))
             if batch.prices_left_out:
                 db.execute(rows.PUT_META_ONCE, [rows.PRICES_LEFT_OUT, at])
-            for are_new, samples in groupby(batch.samples, lambda each: isinstance(each, SampleRow)):
+            for are_new, samples in groupby(batch.samples, lambda each: isinstance(each, Sample)):
                 if are_new:
-                    many(rows.PUT_SAMPLE, (rows.sample_row(s) for s in samples if isinstance(s, SampleRow)))
+                    many(rows.PUT_SAMPLE, (rows.sample_row(s) for s in samples if isinstance(s, Sample)))
                 else:
                     for gone in samples:
-                        if isinstance(gone, SamplesGone):
+                        if isinstance(gone, SamplesDropped):
                             db.conn.execute(*rows.samples_gone(gone))
         if (batch.alerts or batch.deliveries) and time.monotonic() - self._noted_at >= _NOTE_EVERY:
             self._note_state()
