@@ -18,13 +18,13 @@ def test_the_copy_is_the_state_and_the_state_stays_as_it_is(tmp_path):
     (state / "credentials" / "fx.json").write_text("{}")
     with copied_state(state) as copy:
         played = Store.open(copy, now=NOW)
-        assert [row.id for row in played.due("desk", 0, NOW, 10)] == ["d1"]
-        played.record([Attempt(delivery="d1", status="sent", at=NOW)])
+        assert [row.id for row in played.outbox.due("desk", 0, NOW, 10)] == ["d1"]
+        played.outbox.record([Attempt(delivery="d1", status="sent", at=NOW)])
         played.close()
         assert (copy / "credentials" / "fx.json").exists()
         assert (copy / DATABASE).stat().st_mode & 0o777 == 0o600
     assert not copy.exists()
-    assert [row.id for row in real.due("desk", 0, NOW, 10)] == ["d1"]
+    assert [row.id for row in real.outbox.due("desk", 0, NOW, 10)] == ["d1"]
     real.close()
     assert (state / "credentials" / "fx.json").exists()
 

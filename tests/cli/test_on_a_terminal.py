@@ -39,7 +39,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         sent = [delivery(f"a{count}-{status}", alert=f"a{count}", severity=severity) for status in STATUSES]
         commit(store, alerts=[row], deliveries=sent)
         for status in STATUSES:
-            store.record([attempt(f"a{count}-{status}", status, T0, error="503 not now", next_at=at(5))])
+            store.outbox.record(
+                [attempt(f"a{count}-{status}", status, T0, error="503 not now", next_at=at(5))]
+            )
     canceled = order("o2", events=("order.canceled",), fields={"status": "canceled"})
     commit(store, entities=[order("o1"), canceled], events=[canceled])
     store.close()

@@ -32,7 +32,9 @@ def folder(tmp_path, monkeypatch):
         deliveries=[delivery("d1", created_at=at(1))],
         entities=[order("o1")],
     )
-    store.record([attempt("d1", "pending", at(2), error="retried at 2026-03-01 10:00:03 UTC", next_at=at(4))])
+    store.outbox.record(
+        [attempt("d1", "pending", at(2), error="retried at 2026-03-01 10:00:03 UTC", next_at=at(4))]
+    )
     store.close()
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)

@@ -74,7 +74,6 @@ class Scene:
     def commit(self, *deliveries):
         """As the pipeline does, but for waiting."""
         entry = self.journal.put(Batch(at=START, deliveries=list(deliveries)))
-        self.outbox.expect(deliveries, entry.done)
         self.wakes.ring({each.channel for each in deliveries})
         return entry
 

@@ -56,8 +56,7 @@ class Run:
             await self.journal.run()
 
     def commit(self, *deliveries):
-        entry = self.journal.put(Batch(at=START, deliveries=list(deliveries)))
-        self.outbox.expect(deliveries, entry.done)
+        self.journal.put(Batch(at=START, deliveries=list(deliveries)))
 
     async def try_one(self, rng, channel, target):
         """What a channel's task does with what is due."""

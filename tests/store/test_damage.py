@@ -46,7 +46,7 @@ def made(tmp_path_factory):
             ],
             held=[HeldRow(alert=f"a{n}", rule="loss", reason="night", data={"n": n}) for n in numbers],
         )
-        store.record([attempt(f"d{n}") for n in numbers if n % 3])
+        store.outbox.record([attempt(f"d{n}") for n in numbers if n % 3])
     store.alive(Instant(at(600), 600.0))
     store.close()
     return folder
@@ -104,7 +104,7 @@ def test_it_always_starts_and_what_can_be_read_is_there(state, seed):
     if len(pending) < COUNT // 3:
         assert loaded.troubles or loaded.unreadable
     commit(store, alerts=[alert("new")], deliveries=[delivery("new", alert="new")])
-    store.record([attempt("new")])
+    store.outbox.record([attempt("new")])
     store.close()
     store = opened(state)
     assert len(set_aside(state)) <= 1, "once is enough"
@@ -444,9 +444,9 @@ def test_what_was_sent_of_a_lost_row_is_passed_over_and_what_it_causes_is_kept(s
     store = opened(state)
     store.rebuild("the database is damaged", T0)
     fallback = delivery("f1", channel="mail")
-    store.record([attempt("lost with its page", "dead", also=(fallback,)), attempt("d0")])
+    store.outbox.record([attempt("lost with its page", "dead", also=(fallback,)), attempt("d0")])
     assert due_ids(store, T0, channel="mail") == ["f1"]
-    assert store.record([attempt("d0", "dead")]) == ["d0"]  # it is there, and sent
+    assert store.outbox.record([attempt("d0", "dead")]) == ["d0"]  # it is there, and sent
     store.close()
 
 

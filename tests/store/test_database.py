@@ -134,8 +134,8 @@ async def test_a_commit_that_began_is_finished_though_its_caller_is_cancelled(tm
 
 async def test_calls_come_one_after_the_other_and_need_no_place_among_other_threads(tmp_path, monkeypatch):
     database = await Database.open(tmp_path, now=T0)
-    gate = Gate(database._store, "due")
-    monkeypatch.setattr(database._store, "due", gate)
+    gate = Gate(database._store.outbox, "due")
+    monkeypatch.setattr(database._store.outbox, "due", gate)
     others = trio.to_thread.current_default_thread_limiter()
     with trio.fail_after(10):
         async with trio.open_nursery() as nursery:

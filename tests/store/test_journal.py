@@ -146,7 +146,7 @@ async def test_what_others_changed_is_known_whether_anybody_waits_or_not_and_sto
     autojump_clock, scene
 ):
     changed = []
-    scene.journal.changed_by_others = lambda: changed.append(True)
+    scene.journal.follower.changed_by_others = lambda: changed.append(True)
     assert await scene.journal.written(scene.journal.put(sent("nobody's")))
     assert len(changed) == 1
     hanging(scene.disk)
@@ -217,7 +217,7 @@ async def test_what_is_known_to_wait_and_was_written_goes_into_the_new_one(autoj
         carried.extend(each.id for each in waiting)
         del scene.disk._take
 
-    scene.journal.known_waiting = lambda: [delivery("written"), delivery("coming")]
+    scene.journal.follower.known_waiting = lambda: [delivery("written"), delivery("coming")]
     scene.disk._take, scene.disk.rebuild = damaged, rebuild
     assert await scene.journal.written(scene.journal.put(batch("coming")))
     assert carried == ["written"]

@@ -30,7 +30,7 @@ def store(tmp_path):
             delivery("d3", alert="a2", created_at=at(-10)),
         ],
     )
-    store.record([attempt("d1", "sent", at(-99.5)), attempt("d2", "dead", error="chat not found")])
+    store.outbox.record([attempt("d1", "sent", at(-99.5)), attempt("d2", "dead", error="chat not found")])
     yield store
     store.close()
 
@@ -137,7 +137,7 @@ def test_counting_what_was_given_up_looks_at_nothing_else(store):
 
 def test_history_has_what_was_sent_word_for_word_and_each_message_its_own(store, reader):
     commit(store, deliveries=[delivery("d4", alert="a2", state_told="reminder", created_at=at(-4))])
-    store.record([
+    store.outbox.record([
         attempt("d3", "sent", at(-9), title="🔴 -60 USD BTC", body="firing: …"),
         attempt("d4", "sent", at(-3), title="🔴 still: -70 USD BTC", body="reminder: …"),
     ])  # fmt: skip

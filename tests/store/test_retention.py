@@ -92,7 +92,7 @@ def test_alerts_go_when_they_are_over_and_told(store):
             delivery("of no alert, waits", alert="report 2", created_at=year_ago),
         ],
     )
-    store.record([attempt("sent"), attempt("dead", "dead"), attempt("of no alert")])
+    store.outbox.record([attempt("sent"), attempt("dead", "dead"), attempt("of no alert")])
     assert prune_all(store, KEEP, T0) == Pruned(alerts=2, deliveries=3)
     assert column(store, "SELECT id FROM alerts") == ["firing", "resolved later", "untold", "young"]
     assert due_ids(store, T0) == ["waits", "of no alert, waits"]

@@ -26,7 +26,7 @@ while True:
     commit(store, entities=[change], events=[change], alerts=[alert(f"a{n}")], deliveries=[delivery(f"d{n}", alert=f"a{n}")])
     print("committed", n, flush=True)
     if n % 2:
-        store.record([attempt(f"d{n}")])
+        store.outbox.record([attempt(f"d{n}")])
         print("sent", n, flush=True)
 """
 
@@ -80,7 +80,7 @@ def test_a_full_disk_is_told_and_leaves_nothing_of_the_batch(tmp_path):
     assert store.load().entities == []
     assert due_ids(store, T0) == ["d1"]
 
-    store.record([attempt("d1")])  # what still fits goes on
+    store.outbox.record([attempt("d1")])  # what still fits goes on
     store._db.execute("PRAGMA max_page_count = 1000000")
     commit(store, entities=many, events=many)
     assert len(store.load().entities) == 100

@@ -50,7 +50,9 @@ def prepare(folder: Path, alerts: int) -> Path:
             ],
             deliveries=[message(n, now) for n in numbers],
         )
-        store.record([Attempt(delivery=f"d{n}", status="sent", at=now) for n in numbers if n % UNSENT_EVERY])
+        store.outbox.record(
+            [Attempt(delivery=f"d{n}", status="sent", at=now) for n in numbers if n % UNSENT_EVERY]
+        )
         if first == alerts // 2:
             store.checkpoint()
     store._noted_at = float("-inf")

@@ -84,4 +84,4 @@ def commit(store: Store, *, when: datetime = T0, **parts) -> None:
 def due_ids(
     store: Store, now: datetime, *, channel: str = "desk", target: int = 0, limit: int = 100
 ) -> list[str]:
-    return [found.id for found in store.due(channel, target, now, limit)]
+    return [found.id for found in store.outbox.due(channel, target, now, limit)]

@@ -113,7 +113,6 @@ class Components:
             clock=self.clock,
             wake=self.wakes.ring,
             log=self.log,
-            outbox=self.outbox,
             degraded=self._degraded,
         )
         self.notes = Notes(self.loaded.notes)

@@ -73,12 +73,17 @@ class DurableOutbox:
         self._ring = ring
         self._pending = Pending()
         self._unchecked: list[tuple[trio.Event, Sequence[NewDelivery]]] = []  # handed over in an emergency
-        journal.known_waiting = self._pending.waiting
-        journal.changed_by_others = self._pending.distrust
+        journal.follower = self
 
-    def expect(self, deliveries: Iterable[NewDelivery], committed: trio.Event) -> None:
-        """These are to be sent once they are committed, which sets the event; in an emergency at once."""
-        self._pending.add(map(as_delivery, deliveries), bounded=not self._journal.overdue, gate=committed)
+    def expect(self, deliveries: Sequence[NewDelivery], written: trio.Event) -> None:
+        """These are to be sent once they are on disk, which sets the event; in an emergency at once."""
+        self._pending.add(map(as_delivery, deliveries), bounded=not self._journal.overdue, gate=written)
+
+    def known_waiting(self) -> Sequence[NewDelivery]:
+        return self._pending.waiting()
+
+    def changed_by_others(self) -> None:
+        self._pending.distrust()
 
     def restore(self, pending: Iterable[Delivery], *, more: bool = False) -> None:
         """What waits in the store when the daemon starts, in order; `more`: beside more that wasn't read."""

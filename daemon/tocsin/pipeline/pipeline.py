@@ -9,7 +9,7 @@ go out all the same. One task runs this, so the entities and the engine need no 
 """
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Protocol
+from typing import Any
 
 import trio
 
@@ -17,7 +17,7 @@ from tocsin.clock import Clock
 from tocsin.pipeline.inbox import Inbox
 from tocsin.pipeline.turn_processor import TurnProcessor
 from tocsin.store.journal import Journal
-from tocsin.store.model import Batch, NewDelivery
+from tocsin.store.model import Batch
 
 _MOST_AT_ONCE = 200  # messages in one transaction: a commit is worth several, a person waits for none
 _LEAST_AT_ONCE = 10
@@ -25,12 +25,6 @@ _LONGEST_TURN = 0.05  # seconds without a turn for anybody else: fewer messages 
 _LONGEST_SLEEP = 60.0  # seconds
 
 Command = Callable[[], Batch]
-
-
-class Outbox(Protocol):
-    """Sends what is committed, and in an emergency what couldn't be."""
-
-    def expect(self, deliveries: Iterable[NewDelivery], committed: trio.Event) -> None: ...
 
 
 class Pipeline:
@@ -48,7 +42,6 @@ class Pipeline:
         clock: Clock,
         wake: Callable[[Iterable[str] | None], None],
         log: Any,
-        outbox: Outbox | None = None,
         degraded: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
         self._inbox = inbox
@@ -58,7 +51,6 @@ class Pipeline:
         self._wake = wake
         self._log = log
         self._commands: list[tuple[Command, trio.Event]] = []
-        self._outbox = outbox
         self._degraded = degraded
         self._at_once = _MOST_AT_ONCE
 
@@ -105,18 +97,16 @@ class Pipeline:
         """
         if not batch:
             return
-        # Read before: in an emergency other batches may be put together with this one.
-        deliveries = tuple(batch.deliveries)
+        # Before: in an emergency the journal may merge other batches into this one.
+        channels = {delivery.channel for delivery in batch.deliveries}
         entry = self._journal.put(batch)
-        if self._outbox is not None:
-            self._outbox.expect(deliveries, entry.done)
         for row in batch.alerts:
             self._log.info(
                 "alert", alert=row.id, state=row.state, rule=row.rule, severity=row.severity, venue=row.venue, entity=row.entity
             )  # fmt: skip
         await self._journal.written(entry)
-        if deliveries:
-            self._wake({delivery.channel for delivery in deliveries})
+        if channels:
+            self._wake(channels)
 
     async def finish(self) -> None:
         """Wait until all is on disk."""

@@ -80,27 +80,27 @@ class Database:
         raise StoreUnavailable("the disk doesn't answer")
 
     async def due(self, channel: str, target: int, now: datetime, limit: int) -> list[Delivery]:
-        return await self._run(partial(self._store.due, channel, target, now, limit), abandon=True)
+        return await self._run(partial(self._store.outbox.due, channel, target, now, limit), abandon=True)
 
     async def next_due(self, channel: str, target: int) -> datetime | None:
-        return await self._run(partial(self._store.next_due, channel, target), abandon=True)
+        return await self._run(partial(self._store.outbox.next_due, channel, target), abandon=True)
 
     async def waiting(self, alert: str, channel: str, target: int) -> list[Delivery]:
-        return await self._run(partial(self._store.waiting, alert, channel, target), abandon=True)
+        return await self._run(partial(self._store.outbox.waiting, alert, channel, target), abandon=True)
 
     async def not_escalated(self, channel: str, target: int, after: str | None, limit: int) -> list[Delivery]:
         return await self._run(
-            partial(self._store.not_escalated, channel, target, after, limit), abandon=True
+            partial(self._store.outbox.not_escalated, channel, target, after, limit), abandon=True
         )
 
     async def history(self, alert: str, channel: str) -> list[Delivery]:
-        return await self._run(partial(self._store.history, alert, channel), abandon=True)
+        return await self._run(partial(self._store.outbox.history, alert, channel), abandon=True)
 
     async def pending_targets(self) -> dict[tuple[str, int], int]:
-        return await self._run(self._store.pending_targets, abandon=True)
+        return await self._run(self._store.outbox.pending_targets, abandon=True)
 
     async def record(self, attempts: Sequence[Attempt]) -> list[str]:
-        return await self._run(partial(self._store.record, attempts))
+        return await self._run(partial(self._store.outbox.record, attempts))
 
     async def note(self, notes: Mapping[str, str | None]) -> None:
         await self._run(partial(self._store.note, notes))

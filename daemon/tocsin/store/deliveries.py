@@ -1,11 +1,26 @@
-"""The outbox's rows: deliveries as they are asked for, put, and tried. No I/O."""
+"""The outbox in SQLite: its statements and rows, and the table of deliveries, which is asked what is to be sent and told what came of it."""
 
+from collections import deque
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from tocsin.events import from_iso, iso
+from tocsin.store.errors import StoreUnavailable, outside_told
 from tocsin.store.model import Attempt, Delivery, NewDelivery
-from tocsin.store.sql import Row, insert, iso_or_none, json_mapping, json_text, whole
+from tocsin.store.sql import (
+    UNREADABLE,
+    Opened,
+    Row,
+    each,
+    flat_error,
+    insert,
+    iso_or_none,
+    json_mapping,
+    json_text,
+    transaction,
+    whole,
+)
 
 PUT_DELIVERY = insert(
     "deliveries",
@@ -129,3 +144,110 @@ def delivery(row: Sequence[Any]) -> Delivery:
         handed_to=handed_to,
         context=json_mapping(context),
     )
+
+
+class DeliveryTable:
+    """Synchronous; for one thread at a time. Each call raises StoreUnavailable where the machine is the reason.
+
+    A delivery that can't be read is given up, and a trouble that people are told of.
+    """
+
+    def __init__(self, opened: Opened, troubles: deque[str]) -> None:
+        self._opened = opened
+        self._troubles = troubles
+
+    def pending(self, limit: int) -> list[Delivery]:
+        """The first that wait, of all channels, in their order."""
+        return self._read(GET_PENDING, [limit])
+
+    def due(self, channel: str, target: int, now: datetime, limit: int) -> list[Delivery]:
+        """What is to be sent now, oldest first; never one whose alert has an older one pending on this target."""
+        return self._read(GET_DUE, [channel, target, iso(now), limit])
+
+    def next_due(self, channel: str, target: int) -> datetime | None:
+        """When `due` will next have something, past times included; None while nothing is pending."""
+        for _ in range(2):
+            with outside_told():
+                ((time,),) = each(self._opened.db, GET_NEXT_DUE, [channel, target])
+            try:
+                return from_iso(time) if time else None
+            except UNREADABLE:
+                self._read(GET_TARGET_PENDING, [channel, target])
+        return None
+
+    def waiting(self, alert: str, channel: str, target: int) -> list[Delivery]:
+        """All that is pending for an alert on a target, in order, whenever due; the first is what `due` gives."""
+        return self._read(GET_WAITING, [alert, channel, target])
+
+    def not_escalated(self, channel: str, target: int, after: str | None, limit: int) -> list[Delivery]:
+        """What is critical, pending and handed to no other channel yet, oldest first, whenever due.
+
+        `after`: only what comes after the delivery of that id; for the next page.
+        """
+        asked = {"channel": channel, "target": target, "after": after, "limit": limit}
+        return self._read(GET_NOT_ESCALATED, asked)
+
+    def history(self, alert: str, channel: str) -> list[Delivery]:
+        """All that a channel was ever to tell of an alert, in order, whatever became of it."""
+        return self._read(GET_HISTORY, [alert, channel])
+
+    def pending_targets(self) -> dict[tuple[str, int], int]:
+        """(channel, target) -> how many deliveries wait there, channels that the config no longer has included."""
+        with outside_told():
+            found = list(each(self._opened.db, GET_PENDING_TARGETS))
+        return {(channel, target): count for channel, target, count in found}
+
+    def _read(self, query: str, asked: Sequence[Any] | dict[str, Any]) -> list[Delivery]:
+        found, aside = [], []
+        with outside_told():
+            for row in list(each(self._opened.db, query, asked)):
+                try:
+                    found.append(delivery(row))
+                except UNREADABLE as error:
+                    aside += self._set_delivery_aside(row, error)
+        if aside:
+            self._troubles.append(
+                f"{len(aside)} message(s) that waited can't be read and are given up: {aside[0]}"
+            )
+        return found
+
+    def _set_delivery_aside(self, row: Sequence[Any], error: Exception) -> list[str]:
+        """What it was, where it still waited."""
+        why = flat_error(error)
+        sequence, *known = row[:5]
+        id_, alert, state_told, channel = (
+            cell.decode(errors="replace") if isinstance(cell, bytes) else cell for cell in known
+        )
+        try:
+            with outside_told():
+                found = self._opened.db.execute(SET_ASIDE, [f"can't be read: {why}", sequence]).rowcount
+        except StoreUnavailable:
+            return []  # when it is read again
+        what = f"{state_told} of alert {alert} for {channel} (delivery {id_})"
+        return [f"{what:.300}: {why}"] if found else []
+
+    def record(self, attempts: Sequence[Attempt]) -> list[str]:
+        """What came of sends, with the deliveries that they cause elsewhere. The ids of those that somebody else changed.
+
+        They are passed over with what they cause elsewhere, which is told; the others are recorded. After a loss, what
+        those cause that aren't there any more is kept.
+        """
+        changed = []
+        with transaction(self._opened) as db:
+            for attempt in attempts:
+                recorded = db.conn.execute(PUT_ATTEMPT, attempt_row(attempt)).rowcount
+                if recorded != 1 and self._was_changed(attempt):
+                    changed.append(attempt.delivery)
+                    continue
+                db.conn.executemany(PUT_DELIVERY_ONCE, map(new_delivery_row, attempt.also))
+        if changed:
+            self._troubles.append(
+                f"somebody else changed the database while Tocsin runs: {len(changed)} message(s) that were sent or tried don't "
+                f"wait there any more (the first is delivery {changed[0]}); what waits is read anew"
+            )
+        return changed
+
+    def _was_changed(self, attempt: Attempt) -> bool:
+        """Whether one that isn't pending is so by another's hand."""
+        found = self._opened.db.execute(GET_STATUS, [attempt.delivery]).fetchone()
+        return not self._opened.lost if found is None else found[0] != attempt.status

@@ -6,7 +6,7 @@ put in is written when it can be, in the same order. The journal is no longer ov
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeAlias
 
@@ -41,6 +41,31 @@ class Writer(Protocol):
         ...
 
 
+class Follower(Protocol):
+    """Knows in memory what waits to be sent, so that it outlasts a disk that is away and a database that is made anew."""
+
+    def expect(self, deliveries: Sequence[NewDelivery], written: trio.Event) -> None:
+        """These were put into the journal; the event is set when they are on disk."""
+        ...
+
+    def known_waiting(self) -> Iterable[NewDelivery]: ...
+
+    def changed_by_others(self) -> None:
+        """What waits in the database isn't what is known of it."""
+        ...
+
+
+class _NoFollower:
+    def expect(self, deliveries: Sequence[NewDelivery], written: trio.Event) -> None:
+        pass
+
+    def known_waiting(self) -> Iterable[NewDelivery]:
+        return ()
+
+    def changed_by_others(self) -> None:
+        pass
+
+
 class Entry:
     """One write."""
 
@@ -65,25 +90,33 @@ class Journal:
         self._tries = 0
         self._trouble_since: float | None = None
         self.overdue = False
-        self.known_waiting: Callable[[], Iterable[NewDelivery]] = tuple
-        """What is known in memory to wait to be sent: it outlasts a database that is made anew."""
-        self.changed_by_others: Callable[[], None] = lambda: None
-        """Called when what waits in the database isn't what is known of it."""
+        self.follower: Follower = _NoFollower()
 
     # -------------------------------------------------------------------------------------------------------- for users
 
     def put(self, write: Write) -> Entry:
-        """Have this written after all that was put in before."""
-        if isinstance(write, Batch) and len(self._entries) >= _MOST_UNWRITTEN:
-            # Not into the first, which is being written.
-            for entry in reversed(tuple(self._entries)[1:]):
-                if isinstance(entry.write, Batch):
-                    merge_without_events(entry.write, write)
-                    return entry
+        """Have this written after all that was put in before. The follower knows of its deliveries from now on."""
+        if not isinstance(write, Batch):
+            return self._append(write)
+        deliveries = tuple(write.deliveries)  # before others are merged into this one
+        entry = self._merged(write) if len(self._entries) >= _MOST_UNWRITTEN else None
+        entry = entry or self._append(write)
+        self.follower.expect(deliveries, entry.done)
+        return entry
+
+    def _append(self, write: Write) -> Entry:
         entry = Entry(write, self._clock.now().steady)
         self._entries.append(entry)
         self._arrived.set()
         return entry
+
+    def _merged(self, batch: Batch) -> Entry | None:
+        """The last batch that waits, with this one merged into it; not the first, which is being written."""
+        for entry in reversed(tuple(self._entries)[1:]):
+            if isinstance(entry.write, Batch):
+                merge_without_events(entry.write, batch)
+                return entry
+        return None
 
     async def written(self, entry: Entry) -> bool:
         """Wait until it is on disk. False: the journal is overdue, and it is written later."""
@@ -149,7 +182,7 @@ class Journal:
                 if isinstance(entry.write, Batch):
                     await self._database.commit(entry.write)
                 elif await self._database.record(entry.write):
-                    self.changed_by_others()
+                    self.follower.changed_by_others()
             except StoreUnavailable as error:
                 await self._refused(error)
             else:
@@ -179,7 +212,7 @@ class Journal:
         """What waits to be sent and was written already; the rest is written in its turn."""
         batches = (entry.write for entry in self._entries if isinstance(entry.write, Batch))
         coming = {delivery.id for batch in batches for delivery in batch.deliveries}
-        return [delivery for delivery in self.known_waiting() if delivery.id not in coming]
+        return [delivery for delivery in self.follower.known_waiting() if delivery.id not in coming]
 
     def _recovered(self) -> None:
         since = self._trouble_since

@@ -7,7 +7,6 @@ from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from msgspec import Struct, field
 from sqlite_utils import Database
 
 from tocsin.store import deliveries, last_run, rows
@@ -17,23 +16,11 @@ from tocsin.store.last_run import Facts
 from tocsin.store.migrations import migrate, pending_steps, refuse_foreign
 from tocsin.store.model import NewDelivery
 from tocsin.store.salvage import Carried, carry_over
+from tocsin.store.sql import Opened
 
 _BUSY_TIMEOUT = 2.0  # seconds; longer would hold up alerts for a stranger's lock
 _WAL_KEPT = 16 << 20  # bytes; the log is cut to this when it starts over
 CHECKED_AT_ONCE = 200 << 20  # bytes; a larger database is looked through when the daemon is up
-
-
-class Opened(Struct):
-    """The one writing connection, and what was found.
-
-    `troubles` are to be told to people. `lost`: what was known of alerts is lost in part, and conditions that hold may be
-    told again. `unchecked`: nobody has looked through it yet.
-    """
-
-    db: Database
-    troubles: list[str] = field(default_factory=list)
-    lost: bool = False
-    unchecked: bool = False
 
 
 def open_database(directory: StateDirectory, name: str, now: datetime) -> Opened:

@@ -1,19 +1,42 @@
-"""What all statements and rows are made with."""
+"""What all tables are read and written with: the connection, transactions, JSON, statements."""
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, TypeAlias
 
 import msgspec
+from msgspec import Struct, field
 from sqlite_utils import Database
 
 from tocsin.events import iso
+from tocsin.store.errors import outside_told
 
 Row: TypeAlias = tuple[str | int | None, ...]
 
 _encode = msgspec.json.Encoder(decimal_format="string").encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class Opened(Struct):
+    """The one writing connection, and what was found.
+
+    `troubles` are to be told to people. `lost`: what was known of alerts is lost in part, and conditions that hold may be
+    told again. `unchecked`: nobody has looked through it yet.
+    """
+
+    db: Database
+    troubles: list[str] = field(default_factory=list)
+    lost: bool = False
+    unchecked: bool = False
+
+
+@contextmanager
+def transaction(opened: Opened) -> Iterator[Database]:
+    """All that is done within, or nothing. Raises StoreUnavailable where the machine is the reason."""
+    with outside_told(), opened.db.atomic():
+        yield opened.db
 
 
 def json_text(value: Any) -> str:

@@ -4,8 +4,8 @@ import secrets
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
@@ -13,17 +13,18 @@ from typing import Any, TypeVar
 
 from sqlite_utils import Database
 
-from tocsin.events import Instant, from_iso, iso
+from tocsin.events import Instant, iso
 from tocsin.events.samples import Sample, SamplesDropped
 from tocsin.store import deliveries, last_run, rows
+from tocsin.store.deliveries import DeliveryTable
 from tocsin.store.directory import StateDirectory
 from tocsin.store.errors import Damaged, StoreUnavailable, outside_told
 from tocsin.store.last_run import LastRun
-from tocsin.store.model import AFTER_A_LOSS, Attempt, Batch, Delivery, Loaded, NewDelivery, Retention
-from tocsin.store.opening import Opened, check, log_of, open_database, open_reading, rebuild, reopen
+from tocsin.store.model import AFTER_A_LOSS, Batch, Loaded, NewDelivery, Retention
+from tocsin.store.opening import check, log_of, open_database, open_reading, rebuild, reopen
 from tocsin.store.retention import Pruned, prune
 from tocsin.store.set_aside import Unreadable, as_kept, keep
-from tocsin.store.sql import UNREADABLE, each, flat_error, json_text, whole
+from tocsin.store.sql import UNREADABLE, Opened, each, flat_error, json_text, transaction, whole
 
 DATABASE = "tocsin.db"
 _NOTE_EVERY = 1.0  # seconds
@@ -43,6 +44,7 @@ class Store:
         self._opened = opened
         self._open = True
         self._troubles = deque(opened.troubles)  # of the threads that work here; taken by the daemon's own
+        self.outbox = DeliveryTable(opened, self._troubles)
         self._noted_at = float("-inf")  # monotonic: when tocsin.state was last written
         self._damaged = False
         self._told_gone = ""
@@ -107,8 +109,8 @@ class Store:
             held = read("held", rows.GET_HELD, rows.held)
             operations = read("operations", rows.GET_OPERATIONS, rows.operation)
             silences = read("silences", rows.GET_SILENCES, rows.silence)
-            pending = self._deliveries(deliveries.GET_PENDING, [_MOST_PENDING])
-            more_pending = sum(self.pending_targets().values()) > len(pending)
+            pending = self.outbox.pending(_MOST_PENDING)
+            more_pending = sum(self.outbox.pending_targets().values()) > len(pending)
             meta = dict(read("meta", rows.GET_META, rows.text_pair))
             notes = {
                 key.removeprefix(rows.NOTE): value for key, value in meta.items() if key.startswith(rows.NOTE)
@@ -119,7 +121,7 @@ class Store:
             alive = None
         try:
             if unreadable:
-                with self._transaction() as db:
+                with transaction(self._opened) as db:
                     self._set_aside(db, unreadable)
         except StoreUnavailable as error:
             self._troubles.append(f"rows that can't be read stay where they are: {error}")
@@ -157,7 +159,7 @@ class Store:
         instances = {(row.rule, row.instance): row.record for row in batch.instances}
         held = {row.alert: row for row in batch.held}
         at = iso(batch.at)
-        with self._transaction() as db:
+        with transaction(self._opened) as db:
             many = db.conn.executemany
             if batch.unreadable:
                 self._set_aside(db, [found for row in batch.unreadable for found in as_kept(db, row)])
@@ -200,118 +202,22 @@ class Store:
     def alive(self, now: Instant) -> None:
         """Notes that the daemon is alive: after a restart `Loaded.alive` says since when nobody watched."""
         self._look_for_the_file()
-        with self._transaction() as db:
+        with transaction(self._opened) as db:
             db.execute(rows.PUT_META, [rows.ALIVE_AT, iso(now.wall)])
             db.execute(rows.PUT_META, [rows.ALIVE_STEADY, repr(now.steady)])
         self._note_state()
 
-    # --------------------------------------------------------------------------------------------------------- outbox
-
-    def due(self, channel: str, target: int, now: datetime, limit: int) -> list[Delivery]:
-        """What is to be sent now, oldest first; never one whose alert has an older one pending on this target."""
-        return self._deliveries(deliveries.GET_DUE, [channel, target, iso(now), limit])
-
-    def next_due(self, channel: str, target: int) -> datetime | None:
-        """When `due` will next have something, past times included; None while nothing is pending."""
-        for _ in range(2):
-            with outside_told():
-                ((time,),) = each(self._db, deliveries.GET_NEXT_DUE, [channel, target])
-            try:
-                return from_iso(time) if time else None
-            except UNREADABLE:
-                self._deliveries(deliveries.GET_TARGET_PENDING, [channel, target])
-        return None
-
-    def waiting(self, alert: str, channel: str, target: int) -> list[Delivery]:
-        """All that is pending for an alert on a target, in order, whenever due; the first is what `due` gives."""
-        return self._deliveries(deliveries.GET_WAITING, [alert, channel, target])
-
-    def not_escalated(self, channel: str, target: int, after: str | None, limit: int) -> list[Delivery]:
-        """What is critical, pending and handed to no other channel yet, oldest first, whenever due.
-
-        `after`: only what comes after the delivery of that id; for the next page.
-        """
-        asked = {"channel": channel, "target": target, "after": after, "limit": limit}
-        return self._deliveries(deliveries.GET_NOT_ESCALATED, asked)
-
-    def history(self, alert: str, channel: str) -> list[Delivery]:
-        """All that a channel was ever to tell of an alert, in order, whatever became of it."""
-        return self._deliveries(deliveries.GET_HISTORY, [alert, channel])
-
-    def pending_targets(self) -> dict[tuple[str, int], int]:
-        """(channel, target) -> how many deliveries wait there, channels that the config no longer has included."""
-        with outside_told():
-            found = list(each(self._db, deliveries.GET_PENDING_TARGETS))
-        return {(channel, target): count for channel, target, count in found}
-
-    def _deliveries(self, query: str, asked: Sequence[Any] | dict[str, Any]) -> list[Delivery]:
-        found, aside = [], []
-        with outside_told():
-            for row in list(each(self._db, query, asked)):
-                try:
-                    found.append(deliveries.delivery(row))
-                except UNREADABLE as error:
-                    aside += self._set_delivery_aside(row, error)
-        if aside:
-            self._troubles.append(
-                f"{len(aside)} message(s) that waited can't be read and are given up: {aside[0]}"
-            )
-        return found
-
-    def _set_delivery_aside(self, row: Sequence[Any], error: Exception) -> list[str]:
-        """What it was, where it still waited."""
-        why = flat_error(error)
-        sequence, *known = row[:5]
-        id_, alert, state_told, channel = (
-            cell.decode(errors="replace") if isinstance(cell, bytes) else cell for cell in known
-        )
-        try:
-            with outside_told():
-                found = self._db.execute(deliveries.SET_ASIDE, [f"can't be read: {why}", sequence]).rowcount
-        except StoreUnavailable:
-            return []  # when it is read again
-        what = f"{state_told} of alert {alert} for {channel} (delivery {id_})"
-        return [f"{what:.300}: {why}"] if found else []
-
-    def record(self, attempts: Sequence[Attempt]) -> list[str]:
-        """What came of sends, with the deliveries that they cause elsewhere. The ids of those that somebody else changed.
-
-        They are passed over with what they cause elsewhere, which is told; the others are recorded. After a loss, what
-        those cause that aren't there any more is kept.
-        """
-        changed = []
-        with self._transaction() as db:
-            for attempt in attempts:
-                recorded = db.conn.execute(deliveries.PUT_ATTEMPT, deliveries.attempt_row(attempt)).rowcount
-                if recorded != 1 and self._was_changed(attempt):
-                    changed.append(attempt.delivery)
-                    continue
-                db.conn.executemany(
-                    deliveries.PUT_DELIVERY_ONCE, map(deliveries.new_delivery_row, attempt.also)
-                )
-        if changed:
-            self._troubles.append(
-                f"somebody else changed the database while Tocsin runs: {len(changed)} message(s) that were sent or tried don't "
-                f"wait there any more (the first is delivery {changed[0]}); what waits is read anew"
-            )
-        return changed
-
-    def _was_changed(self, attempt: Attempt) -> bool:
-        """Whether one that isn't pending is so by another's hand."""
-        found = self._db.execute(deliveries.GET_STATUS, [attempt.delivery]).fetchone()
-        return not self._opened.lost if found is None else found[0] != attempt.status
+    # ----------------------------------------------------------------------------------------------------------- care
 
     def note(self, notes: Mapping[str, str | None]) -> None:
         """Keeps small things by their keys in `meta`; None takes one away. `Loaded.notes` has them after a restart."""
-        with self._transaction() as db:
+        with transaction(self._opened) as db:
             for name, value in notes.items():
                 key = f"{rows.NOTE}{name}"
                 statement, asked = (
                     (rows.PUT_META, [key, value]) if value is not None else (rows.DROP_META, [key])
                 )
                 db.execute(statement, asked)
-
-    # ----------------------------------------------------------------------------------------------------------- care
 
     def rebuild(self, reason: str, now: datetime, waiting: Sequence[NewDelivery] = ()) -> None:
         """The database is damaged: go on with a new one, made of what can be read of it, and of what is `waiting` to be sent.
@@ -373,7 +279,7 @@ class Store:
         if self._open:
             self._open = False
             try:
-                with suppress(StoreUnavailable), self._transaction() as db:
+                with suppress(StoreUnavailable), transaction(self._opened) as db:
                     db.execute(rows.DROP_META, [rows.OPENED_AT])
                 with suppress(StoreUnavailable):
                     self._note_state(closed=True)
@@ -387,7 +293,7 @@ class Store:
             meta = dict(self._db.execute(rows.GET_META).fetchall())
         self._id = meta.get(rows.DATABASE_ID) or secrets.token_hex(16)
         with suppress(StoreUnavailable):
-            with self._transaction() as db:
+            with transaction(self._opened) as db:
                 db.execute(rows.PUT_META, [rows.DATABASE_ID, self._id])
                 db.execute(rows.PUT_META, [rows.OPENED_AT, iso(now)])
                 db.execute(deliveries.PUT_ALL_DUE, {"now": iso(now)})
@@ -438,11 +344,6 @@ class Store:
         if mended or what != self._told_gone:  # tried each time, told once
             self._troubles.append(f"{what}: {outcome}")
         self._told_gone = "" if mended else what
-
-    @contextmanager
-    def _transaction(self) -> Iterator[Database]:
-        with outside_told(), self._db.atomic():
-            yield self._db
 
 
 def _open_freeing(directory: StateDirectory, now: datetime) -> Opened:
