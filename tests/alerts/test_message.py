@@ -405,3 +405,21 @@ def test_what_a_group_is_called(group, told):
         value="3", group=group, member_count=3,
     )  # fmt: skip
     assert titled(group) == told
+
+
+@pytest.mark.parametrize(
+    ("symbols", "written"),
+    [
+        ({"btcusd": "bitcoin"}, "bitcoin"),
+        ({"BtcUsd": "coin", "BTCUSD": "bitcoin"}, "bitcoin"),
+        ({"BTCUSD": "bitcoin", "BtcUsd": "coin"}, "bitcoin"),
+        ({"BTC-USD": "bitcoin"}, "BTCUSD"),
+    ],
+)
+def test_a_symbols_name_is_found_in_any_case(symbols, written):
+    style = Style(names=Names(symbols=symbols))
+    assert style.symbol("BTCUSD") == written
+
+
+def test_an_accounts_id_is_exact():
+    assert Style(names=Names(accounts={"ab": "Main"})).account("AB") == "AB"

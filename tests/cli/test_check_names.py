@@ -44,6 +44,7 @@ def check(tmp_path, names: str, venues: str = "fx") -> str:
     "names",
     [
         f"{{accounts: {{{MAIN}: Main, closed-long-ago: Old}}, symbols: {{BTC_USDT: Bitcoin}}}}",
+        "{symbols: {btc_usdt: Bitcoin}}",
         "{accounts: {}, symbols: {}}",
         "{}",
     ],
@@ -58,7 +59,7 @@ def test_a_name_for_what_venues_told_of_is_right(tmp_path, state, names):
         ("{accounts: {9020b4e5: Main}}", "5:20", f"`9020b4e5` so far: this names nothing\n # = there are {MAIN}, {SPARE}, closed-long-ago\n"),
         ("{accounts: {9020f…: Main}}", "5:20", f"`9020f…` so far: this names nothing\n # = there are {SPARE}, "),
         (f"{{accounts: {{{MAIN.upper()}: Main}}}}", "5:20", f"this names nothing\n # = there are {MAIN}, "),
-        ("{symbols: {btc_usdt: Bitcoin}}", "5:19", "no venue has told of a symbol `btc_usdt` so far: this names nothing\n # = there are BTC_USDT, "),
+        ("{symbols: {btc-usdt: Bitcoin}}", "5:19", "no venue has told of a symbol `btc-usdt` so far: this names nothing\n # = there are BTC_USDT, "),
         ("{symbols: {sec-z-eth: Ether}}", "5:19", "# = there are sec-z-eth-1, "),
         ("{symbols: {XRP: Ripple}}", "5:19", "# = there are XRP [2J, "),
     ],

@@ -2,6 +2,7 @@
 
 import random
 from datetime import timedelta
+from itertools import islice
 
 import msgspec
 import pytest
@@ -90,12 +91,18 @@ class Run:
             # The order of what isn't all known is the store's; of what is, that of coming in.
             found["due", target] = sorted(each.id for each in await of.due(*target, LATER, 1000))
             found["next", target] = await of.next_due(*target)
-            found["not_escalated", target] = sorted(
-                each.id for each in await of.not_escalated(*target, None, 1000)
-            )
+            found["not_escalated", target] = sorted(await self._not_escalated(of, target, page=2))
             for alert in ALERTS:
                 found[alert, target] = await of.waiting(alert, *target)
         return found
+
+    @staticmethod
+    async def _not_escalated(of, target, page):
+        ids: list[str] = []
+        while found := await of.not_escalated(*target, ids[-1] if ids else None, page):
+            ids += [each.id for each in found]
+        assert len(ids) == len(set(ids))
+        return ids
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -204,4 +211,16 @@ async def test_what_is_sent_next_is_found_without_looking_at_all_that_waits():
         head = next(pending.heads(("desk", 0), committed=True))
         assert head.id == f"d{n}"
         pending.note(Attempt(delivery=head.id, status="sent", at=START))
+    assert len(looked) == 2000
+
+
+async def test_a_page_of_what_is_urgent_is_found_without_looking_at_those_before_it():
+    pending = Pending()
+    new = (delivery(f"d{n}", alert=f"a{n // 2}", severity="critical") for n in range(2000))
+    pending.add(map(as_delivery, new), bounded=True)
+    looked, ids = [], [None]
+    pending._is_open = lambda id_: looked.append(id_) or True
+    while page := [*islice(pending.not_escalated(("desk", 0), ids[-1], committed=True), 7)]:
+        ids += [each.id for each in page]
+    assert ids[1:] == [f"d{n}" for n in range(2000)]
     assert len(looked) == 2000

@@ -377,7 +377,7 @@ def _what_line(context: AlertContext, style: Style) -> str:
     words = [f"{context.kind} {style.id(context.entity)}"]
     side = _text(context, "side")
     symbol = context.symbol or ""
-    if symbol in style.names.symbols:
+    if symbol and style.names.symbol(symbol):
         words.append(f"{style.symbol(symbol)} ({style.id(symbol)})")
     elif symbol and symbol != context.entity:
         words.append(plain(symbol))

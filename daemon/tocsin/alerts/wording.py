@@ -6,9 +6,6 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import Literal, TypeAlias
 
-from msgspec import Struct
-from msgspec import field as struct_field
-
 from tocsin.alerts.plain import plain
 from tocsin.engine.api import AlertContext
 from tocsin.events import readable_text, rounded_text, stored_number
@@ -27,11 +24,23 @@ _MARKS: Mapping[Sort, tuple[str, str]] = {
 }
 
 
-class Names(Struct, frozen=True):
-    """The names that people use: venue's account id or symbol -> name. Missing ones stay as the venue has them."""
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names that people use: venue's account id or symbol -> name. Missing ones stay as the venue has them.
 
-    accounts: Mapping[str, str] = struct_field(default_factory=dict)
-    symbols: Mapping[str, str] = struct_field(default_factory=dict)
+    A symbol is found in whatever case it is written, as everywhere else; spelled exactly it goes first. Ids are exact.
+    """
+
+    accounts: Mapping[str, str] = field(default_factory=dict)
+    symbols: Mapping[str, str] = field(default_factory=dict)
+    _folded: Mapping[str, str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        folded = {symbol.casefold(): name for symbol, name in self.symbols.items()}
+        object.__setattr__(self, "_folded", folded)
+
+    def symbol(self, symbol: str) -> str | None:
+        return self.symbols.get(symbol) or self._folded.get(symbol.casefold())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +62,7 @@ class Style:
 
     def symbol(self, symbol: str) -> str:
         """Its name, else the symbol, which for some venues is an id."""
-        return self.names.symbols.get(symbol) or plain(symbol)
+        return self.names.symbol(symbol) or plain(symbol)
 
     def id(self, id_: str) -> str:
         cut = not self.whole_ids and len(id_) > _LONG_ID

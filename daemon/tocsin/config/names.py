@@ -43,9 +43,11 @@ def check_names(reading: Reading, node: Node | None, venues: Sequence[str], look
     seen = look() if sections else None
     for what, section in sections:
         known = getattr(seen, what, ())
+        # As messages find them: symbols in any case, ids exactly.
+        folded = {each.casefold() for each in known} if what == "symbols" else ()
         for entry in section:
             name = entry.key.text
-            if known and name not in known:
+            if known and name not in known and name.casefold() not in folded:
                 message = f"no venue has told of {_WHAT[what]} `{name:.80}` so far: this names nothing"
                 hint = _known(name, known, sorted(set(venues) - seen.venues) if seen else [])
             elif not known and what == "accounts" and _SHORTENED.fullmatch(name):

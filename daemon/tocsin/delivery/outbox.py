@@ -131,13 +131,8 @@ class DurableOutbox:
         self, channel: str, target: int, after: str | None, limit: int
     ) -> Sequence[Delivery]:
         def known() -> Sequence[Delivery]:
-            found = [
-                each
-                for each in self._pending.of_target((channel, target), committed=self._is_prompt)
-                if each.severity == "critical" and each.handed_to is None
-            ]
-            ids = [each.id for each in found]
-            return [*map(self._seen, found[ids.index(after) + 1 if after in ids else 0 :])][:limit]
+            found = self._pending.not_escalated((channel, target), after, committed=self._is_prompt)
+            return [*map(self._seen, islice(found, limit))]
 
         return await self._ask(
             (channel, target), lambda: self._store.not_escalated(channel, target, after, limit), known

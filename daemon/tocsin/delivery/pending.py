@@ -2,7 +2,7 @@
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import count
+from itertools import count, islice
 
 import msgspec
 import trio
@@ -59,14 +59,26 @@ class Pending:
         found = self._targets.get(target, {}).get(alert, {}).values()
         return [each for each in found if not committed or self._is_open(each.id)]
 
-    def of_target(self, target: Target, *, committed: bool) -> list[Delivery]:
-        """All that wait there, alert by alert."""
-        return [
-            each
-            for alert in self._whole(target)
-            for each in alert.values()
-            if not committed or self._is_open(each.id)
-        ]
+    def not_escalated(self, target: Target, after: str | None, *, committed: bool) -> Iterator[Delivery]:
+        """What is critical and was handed to no other channel, alert by alert, from behind the delivery `after` on.
+
+        All of it where `after` waits no more. To be taken at once, as `heads`.
+        """
+        partly, alerts = self._partly.get(target, ()), self._targets.get(target, {})
+        line, begin = self._line.get(target, []), 0
+        behind = after is None or after not in self._places
+        if after is not None and not behind:
+            _, alert, _ = self._places[after]
+            first = next(iter(alerts[alert]))
+            begin = bisect_left(line, (self._places[first][2], alert))
+        for _, alert in islice(line, begin, None):
+            for each in alerts[alert].values():
+                if not behind:
+                    behind = each.id == after
+                    continue
+                urgent = alert not in partly and each.severity == "critical" and each.handed_to is None
+                if urgent and (not committed or self._is_open(each.id)):
+                    yield each
 
     def history(self, alert: str, channel: str) -> list[Delivery]:
         """All that a channel is or was to tell of an alert, as far as it is known."""
@@ -183,11 +195,6 @@ class Pending:
             del self._gates[id_]
             return True
         return False
-
-    def _whole(self, target: Target) -> Iterator[dict[str, Delivery]]:
-        partly = self._partly.get(target, ())
-        alerts = self._targets.get(target, {})
-        return (waiting for alert, waiting in alerts.items() if alert not in partly)
 
     def _put(self, each: Delivery, place: int) -> None:
         target = (each.channel, each.target)

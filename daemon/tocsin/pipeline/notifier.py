@@ -4,8 +4,10 @@ Remembers which channels heard of each firing alert, and what is held back. Pure
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -25,6 +27,10 @@ from tocsin.store.model import AFTER_A_LOSS, AlertRow, Batch, HeldRow, InstanceR
 
 _FIRST_PICTURE = timedelta(minutes=1)  # what holds so soon after the start held before
 
+_BEGUN = "begun "  # the beginning of a note's key; a _Beginning as JSON follows
+_Beginning: TypeAlias = tuple[str, str, str, str]
+"""The event that says that something bad began, its venue and entity, and the channel that was told."""
+
 
 class Notifier:
     def __init__(self, engine: Engine, options: Callable[[], Options], new_id: Callable[[], str]) -> None:
@@ -38,13 +44,23 @@ class Notifier:
         # What makes the record of an instance that moved, by rule and instance.
         self._unwritten: dict[tuple[str, str], Callable[[], Mapping[str, Any]]] = {}
         self._kept: dict[str, InstanceRow] = {}  # of each held alert: its instance as it was last stored
-        self._begun: dict[tuple[str, str, str, str], str] = {}
-        """The alert by which a channel heard that something bad began: of which event, venue and entity; and the channel."""
+        self._begun: dict[
+            _Beginning, str
+        ] = {}  # -> the alert by which a channel heard of it; kept in the store's notes
         self._seen: Instant | None = None
         self.lost_at: datetime | None = None  # when we began with only a part of what had been told
 
-    def restore(self, instances: Iterable[InstanceRow], held: Iterable[HeldRow]) -> list[UnreadableRow]:
+    def restore(
+        self,
+        instances: Iterable[InstanceRow],
+        held: Iterable[HeldRow],
+        notes: Mapping[str, str] = MappingProxyType({}),
+    ) -> list[UnreadableRow]:
         """What the last run told and held back; what of that can't be read, and why."""
+        for key, alert in notes.items():
+            if key.startswith(_BEGUN):
+                with suppress(ValueError):  # another version's: the end is then told by itself
+                    self._begun[msgspec.json.decode(key.removeprefix(_BEGUN), type=_Beginning)] = alert
         for row in instances:
             if row.record and row.record.get("told"):
                 self._announced[row.record.get("alert_id", row.instance)] = tuple(row.record["told"])
@@ -229,7 +245,7 @@ class Notifier:
         if self._is_told_anew(context):
             frozen["notes"] = [AFTER_A_LOSS]
         for channel in addressed:
-            begun = self._begun_by(channel, alert, context)
+            begun = self._begun_by(batch, channel, alert, context)
             targets = self._options().targets[channel]
             for target in range(targets.count):
                 batch.deliveries.append(
@@ -246,14 +262,19 @@ class Notifier:
                     )
                 )
 
-    def _begun_by(self, channel: str, alert: str, context: AlertContext) -> str | None:
+    def _begun_by(self, batch: Batch, channel: str, alert: str, context: AlertContext) -> str | None:
         """The alert that this event is the end of on that channel: there it is delivered as such, after it or with it."""
         if context.event is None:
             return None
         if (ended := ended_by(context.event)) is not None:
-            return self._begun.pop((ended, context.venue, context.entity, channel), None)
+            beginning = (ended, context.venue, context.entity, channel)
+            if (begun := self._begun.pop(beginning, None)) is not None:
+                batch.notes[_note_key(beginning)] = None
+            return begun
         if context.event in BEGINNINGS:
-            self._begun[context.event, context.venue, context.entity, channel] = alert
+            beginning = (context.event, context.venue, context.entity, channel)
+            self._begun[beginning] = alert
+            batch.notes[_note_key(beginning)] = alert
         return None
 
     def _is_told_anew(self, context: AlertContext) -> bool:
@@ -280,6 +301,10 @@ class Notifier:
             body=body(context, style, context.at),
             data=msgspec.to_builtins(context),
         )
+
+
+def _note_key(beginning: _Beginning) -> str:
+    return _BEGUN + msgspec.json.encode(beginning).decode()
 
 
 def _goes_on(transition: Transition) -> bool:

@@ -54,7 +54,9 @@ class TurnProcessor:
             for row in loaded.instances
             if row.record is not None
         ]
-        batch = Batch(at=now.wall, unreadable=self.notifier.restore(loaded.instances, loaded.held))
+        batch = Batch(
+            at=now.wall, unreadable=self.notifier.restore(loaded.instances, loaded.held, loaded.notes)
+        )
         if loaded.lost:
             self.notifier.lost_at = now.wall
         for silence in loaded.silences:

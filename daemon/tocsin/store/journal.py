@@ -267,5 +267,6 @@ def merge_without_events(into: Batch, batch: Batch) -> None:
         rows = getattr(batch, name)
         if isinstance(rows, list) and name != "events":
             getattr(into, name).extend(rows)
+    into.notes |= batch.notes
     into.prices_left_out |= batch.prices_left_out or bool(batch.events)
     into.entities = list({change.key: change for change in into.entities}.values())

@@ -143,7 +143,7 @@ class Batch(Struct, kw_only=True):
     """All that one turn of the pipeline changed; committed in one transaction or not at all.
 
     `entities`: the latest Change of each entity touched. `events`: the Changes whose events are kept as rows. `samples`
-    come and go in their order. `unreadable`: rows of the last run's that are set aside before all else. `prices_left_out`: of what prices moved not every event is kept. `gone`: entities that are no longer known; what `entities` holds of them came after.
+    come and go in their order. `unreadable`: rows of the last run's that are set aside before all else. `notes`: small things by their keys, None takes one away. `prices_left_out`: of what prices moved not every event is kept. `gone`: entities that are no longer known; what `entities` holds of them came after.
     """
 
     at: datetime
@@ -158,6 +158,7 @@ class Batch(Struct, kw_only=True):
     gone: list[Key] = field(default_factory=list)
     operations: list[OperationRow] = field(default_factory=list)
     unreadable: list[UnreadableRow] = field(default_factory=list)
+    notes: dict[str, str | None] = field(default_factory=dict)
     prices_left_out: bool = False
 
     def __bool__(self) -> bool:
@@ -173,6 +174,7 @@ class Batch(Struct, kw_only=True):
             or self.gone
             or self.operations
             or self.unreadable
+            or self.notes
         )
 
 

@@ -187,6 +187,7 @@ class Store:
             )
             many(rows.DROP_HELD, ((row.alert,) for row in held.values() if row.data is None))
             many(rows.PUT_SILENCE, map(rows.silence_row, batch.silences))
+            _put_notes(db, batch.notes)
             if batch.prices_left_out:
                 db.execute(rows.PUT_META_ONCE, [rows.PRICES_LEFT_OUT, at])
             for are_new, samples in groupby(batch.samples, lambda each: isinstance(each, Sample)):
@@ -212,12 +213,7 @@ class Store:
     def note(self, notes: Mapping[str, str | None]) -> None:
         """Keeps small things by their keys in `meta`; None takes one away. `Loaded.notes` has them after a restart."""
         with transaction(self._opened) as db:
-            for name, value in notes.items():
-                key = f"{rows.NOTE}{name}"
-                statement, asked = (
-                    (rows.PUT_META, [key, value]) if value is not None else (rows.DROP_META, [key])
-                )
-                db.execute(statement, asked)
+            _put_notes(db, notes)
 
     def rebuild(self, reason: str, now: datetime, waiting: Sequence[NewDelivery] = ()) -> None:
         """The database is damaged: go on with a new one, made of what can be read of it, and of what is `waiting` to be sent.
@@ -344,6 +340,13 @@ class Store:
         if mended or what != self._told_gone:  # tried each time, told once
             self._troubles.append(f"{what}: {outcome}")
         self._told_gone = "" if mended else what
+
+
+def _put_notes(db: Database, notes: Mapping[str, str | None]) -> None:
+    for name, value in notes.items():
+        key = f"{rows.NOTE}{name}"
+        statement, asked = (rows.PUT_META, [key, value]) if value is not None else (rows.DROP_META, [key])
+        db.execute(statement, asked)
 
 
 def _open_freeing(directory: StateDirectory, now: datetime) -> Opened:
