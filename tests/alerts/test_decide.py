@@ -65,7 +65,7 @@ def test_a_channel_may_not_want_to_hear_of_ends() -> None:
 @pytest.mark.parametrize("announced", [None, ()])
 def test_what_nobody_heard_of_is_neither_reminded_of_nor_resolved(told: str, announced: Any) -> None:
     assert who(told, "critical", announced=announced) == Decision(
-        outcome="dropped", reason="its firing was told to nobody"
+        outcome="dropped", reason="nobody was notified of its firing"
     )
 
 

@@ -1,4 +1,4 @@
-"""One decision: is this told, to whom, and if not, why not. Pure; `tocsin explain` shows the reason it returns."""
+"""Which channels get a notification, and if none, whether it is muted or dropped and why. Pure; `tocsin explain` shows the reason."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -99,7 +99,7 @@ def decide(
     that it would be no use to tell (a failing channel's own failure).
     """
     if told != "firing" and not announced:
-        return Decision(outcome="dropped", reason="its firing was told to nobody")
+        return Decision(outcome="dropped", reason="nobody was notified of its firing")
     by, reason = (
         reasons.first() if told != "resolved" else ("notify_during" if reasons.closed else "", reasons.closed)
     )

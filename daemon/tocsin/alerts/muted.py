@@ -1,6 +1,6 @@
-"""What waits to be told until nothing stands in its way any more: kept in SQLite, told once, or never where it is over.
+"""Muted notifications: sent once nothing mutes them any more, dropped where their alert has ended by then. Pure.
 
-A firing alert that ends while it waits is not told at all. A resolution waits only where its firing was told.
+The store keeps them across restarts. A resolution is muted only where its firing was sent.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,7 +15,7 @@ from tocsin.alerts.wording import Style
 from tocsin.engine.api import AlertContext
 
 _TOGETHER = frozenset({"silence", "notify_during"})
-"""What holds events back so that they are told together; those that another alert held back are told one by one."""
+"""Mute reasons after which the events of a rule are sent as one notification; after any other, one by one."""
 
 
 class MutedNotification(Struct, frozen=True, kw_only=True):
@@ -37,7 +37,7 @@ class MutedNotification(Struct, frozen=True, kw_only=True):
 
 
 class NotificationGroup(Struct, frozen=True):
-    """What is told at once: the alert that carries it, its context, and the others that are told with it."""
+    """One notification for several muted ones: the last of them, the context to render (with their count), and all of them."""
 
     carrier: MutedNotification
     context: AlertContext
@@ -83,9 +83,9 @@ def from_record(record: Any) -> MutedNotification:
 
 
 def group_released(released: Iterable[MutedNotification], style: Style) -> Iterator[NotificationGroup]:
-    """What to tell of what may be told now: events of one rule that waited for the same together, all else by itself.
+    """The notifications to send of those released: one for the events of a rule, one for each other.
 
-    Together the latest speaks, with the count of all and the titles of the others.
+    A group has the context of its last event, with the count of all and the titles of the others.
     """
     waiting = list(released)
     groups: dict[str, list[MutedNotification]] = {}

@@ -1,6 +1,6 @@
-"""One task for each URL of each channel: sends what is due there, in order, until it is told or dead.
+"""One task for each URL of each channel: sends what is due, in order, until it is sent or dead.
 
-The outbox itself is in the store; what is remembered here can all be lost.
+All that must survive a crash is in the outbox; the state of this task may be lost at any time.
 """
 
 import random
@@ -156,7 +156,7 @@ class _ChannelTask:
             await finishing(partial(self._deliver_alert, chosen.alert), _GRACE)
 
     async def _deliver_alert(self, alert: str, *, again: bool = False) -> None:
-        """`again`: before its time, as the service refuses no longer what it refused."""
+        """`again`: before its `next_at`, since the service has accepted another message after refusing this one."""
         self._refused.pop(alert, None)
         waiting = await self._outbox.waiting(alert, *self._of)
         if not waiting:
@@ -261,7 +261,7 @@ class _ChannelTask:
             await self.failures.refused(carrier.alert, refusal, quiet=tells_of_failure(carrier))
 
     async def _bury(self, coalesced: Coalesced, error: str) -> None:
-        """It is never going to be delivered here: said loudly, and on the fallback if that doesn't have it yet."""
+        """Give it up: log an error, raise `delivery_failed`, and hand it to the fallback if that doesn't have it yet."""
 
         def dead(coalesced: Coalesced) -> list[Attempt]:
             carrier, at = coalesced.carrier, self._time.now().wall
@@ -279,7 +279,7 @@ class _ChannelTask:
     # -------------------------------------------------------------------------------------------------------- fallback
 
     async def mind_critical(self) -> None:
-        """What is critical and a minute old goes to the fallback too, whatever the channel is busy with."""
+        """Runs for ever: hands critical deliveries to the fallback once they are a minute old, also while a send hangs."""
         while True:
             seen = self._wake.count
             wake_at = last = None
@@ -297,7 +297,7 @@ class _ChannelTask:
             await self._rest(seen, wake_at)
 
     async def _hand_over_late(self, alert: str) -> timedelta | None:
-        """Hands over what is a minute old; for what is younger, in how long it will be."""
+        """Hand the alert's message over if it is a minute old, else return in how long it will be; None: nothing is left to do."""
         async with self._recording:
             waiting = await self._outbox.waiting(alert, *self._of)
             if not waiting:
@@ -311,7 +311,7 @@ class _ChannelTask:
             if not also:
                 return None
             attempt = self._tried(coalesced.carrier, answer, coalesced.carrier.next_at, also)
-            # Cut off here, it would be written all the same, and the fallback not woken for it.
+            # A cancellation in here would leave it written, and the fallback not woken for it.
             await finishing(partial(self._outbox.record, [attempt]), _GRACE)
         self._log.warning("not delivered within a minute", alert=alert, answer=answer)
         if self.failures:  # else it only waits for its turn
@@ -319,7 +319,7 @@ class _ChannelTask:
         return None
 
     def _critical_for(self, delivery: Delivery) -> timedelta:
-        """How long it may still stay here alone. What waited while the daemon was down first gets its try."""
+        """How long until it is handed over. Without a try yet, time before this start doesn't count: it gets its try first."""
         age = self._time.age(delivery.created_at)
         if not delivery.attempts:
             age = min(age, timedelta(seconds=self._time.steady() - self._began))

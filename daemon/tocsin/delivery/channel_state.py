@@ -1,4 +1,4 @@
-"""What is known of channels beyond one message: their outages, and small notes on them, which outlast a restart."""
+"""State of channels beyond one message: small notes and outages, both kept across restarts."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _AGAIN = 10.0  # seconds until it is tried again where nothing can be written
 
 
 class Notes:
-    """Values by key, as the last run left them and as they are set."""
+    """Values by key. `kept` are those that the last run left (`Loaded.notes`); what is set is written by `keep`."""
 
     def __init__(self, kept: Mapping[str, str]) -> None:
         self._values = dict(kept)
@@ -26,13 +26,13 @@ class Notes:
         self._changed = Wake()
 
     def under(self, prefix: str) -> dict[str, str]:
-        """What stands under keys of that beginning, by the rest of the key."""
+        """The values whose keys begin with `prefix`, by the rest of the key."""
         return {
             key.removeprefix(prefix): value for key, value in self._values.items() if key.startswith(prefix)
         }
 
     def set(self, key: str, value: str | None) -> None:
-        """None takes it away."""
+        """Set a value at once and have it written soon; None removes it. Never waits for the disk."""
         if value is None:
             self._values.pop(key, None)
         else:
@@ -41,7 +41,7 @@ class Notes:
         self._changed.ring()
 
     async def keep(self, put: Callable[[Mapping[str, str | None]], Awaitable[None]], log: Any) -> NoReturn:
-        """For ever: what is set is put. `put` may raise StoreUnavailable."""
+        """Runs for ever: passes to `put` what was set since; tried again every 10 s while `put` raises StoreUnavailable."""
         while True:
             seen = self._changed.count
             if unkept := dict(self._unkept):
@@ -64,7 +64,7 @@ _TOLD_AFTER = 60.0  # seconds that a message may be refused or unanswered before
 
 
 class Outage(Struct, frozen=True):
-    """Since when (wall-clock) a URL of a channel takes nothing, its answer, and whether the rules were told."""
+    """One URL of a channel takes no messages: since when (UTC), its last answer, whether `delivery_failed` was raised."""
 
     since: datetime
     reason: str
@@ -72,7 +72,7 @@ class Outage(Struct, frozen=True):
 
 
 class Outages:
-    """Of all channels, as far as `notes` remember."""
+    """The outages of all channels, restored from `notes`. One that can't be read is raised anew."""
 
     def __init__(self, notes: Notes) -> None:
         self._notes = notes
@@ -85,7 +85,7 @@ class Outages:
                 continue  # then it is told anew
 
     def begin(self, channel: str, target: int, reason: str, now: datetime, *, tell: bool) -> bool:
-        """It takes nothing. True where the rules are to be told: once a channel, whichever of its URLs it is."""
+        """Record that this URL takes no messages. True where `delivery_failed` is to be raised: once per channel and outage."""
         told = any(outage.told for (name, _), outage in self._of.items() if name == channel)
         known = self._of.get((channel, target))
         if known is None or (tell and not known.told):
@@ -95,7 +95,7 @@ class Outages:
         return tell and not told
 
     def end(self, channel: str, target: int, now: datetime) -> str | None:
-        """It takes messages again. What is to be told of that, once all of the channel's URLs do."""
+        """Record that this URL takes messages again. The reason for `delivery_recovered` once all of the channel's URLs do, else None."""
         outage = self._drop(channel, target)
         if outage is None or not outage.told or any(name == channel for name, _ in self._of):
             return None
@@ -104,7 +104,7 @@ class Outages:
         )
 
     def attention(self, channels: Mapping[str, int]) -> list[str]:
-        """What somebody who asks should know, a line for each of the channels (name -> how many URLs it has)."""
+        """A line for each channel that has an outage, for `tocsin status`. `channels`: name -> number of URLs in the config."""
         first: dict[str, Outage] = {}
         for (channel, target), outage in self._of.items():
             if target < channels.get(channel, 0):
@@ -115,7 +115,7 @@ class Outages:
         ]
 
     def forget(self, channels: Iterable[str]) -> None:
-        """These are no longer configured."""
+        """Drop the outages of channels that the config no longer has."""
         gone = set(channels)
         for channel, target in [of for of in self._of if of[0] in gone]:
             self._drop(channel, target)
@@ -129,9 +129,9 @@ class Outages:
 
 @dataclass
 class _Failing:
-    """A message that was tried in vain: since when (steady) and the last answer.
+    """A message that no try has delivered: since when (steady seconds) and the last answer.
 
-    `quiet`: it is about such a failure itself, and its own isn't told. `settled`: whatever is to be told of it was.
+    `quiet`: it reports a channel's failure itself, so its own failing raises no event. `settled`: its event was raised.
     """
 
     since: float
@@ -141,7 +141,7 @@ class _Failing:
 
 
 class Failures:
-    """The messages that one URL of a channel doesn't take, by their alerts; `say` (event, reason) tells the rules."""
+    """Undelivered messages of one URL of a channel, by alert. `say(event, reason)` raises `daemon.EVENT` for the rules."""
 
     def __init__(
         self,
@@ -157,7 +157,7 @@ class Failures:
         self._changed = Wake()
 
     async def mind(self) -> NoReturn:
-        """What is refused or unanswered for a minute is told, whatever the channel is busy with."""
+        """Runs for ever: raises `delivery_failed` for what has been refused or unanswered for a minute."""
         while True:
             seen = self._changed.count
             open_ = [failing for failing in self._failing.values() if not failing.settled]
@@ -173,12 +173,12 @@ class Failures:
                 await self._changed.after(seen)
 
     def failed(self, alert: str, answer: str, *, since: float, quiet: bool) -> None:
-        """A try, begun at `since`, that may be repeated."""
+        """A try, begun at `since` (steady seconds), failed; it will be repeated."""
         self._failing.setdefault(alert, _Failing(since, answer, quiet)).answer = answer
         self._changed.ring()
 
     async def refused(self, alert: str, answer: str, *, quiet: bool) -> None:
-        """What is told at once, if it wasn't before."""
+        """Refused for good or handed over: raise `delivery_failed` at once, unless it was raised for this message."""
         failing = self._failing.get(alert)
         if failing is None or not failing.settled:
             await self._begin(answer, quiet=quiet)

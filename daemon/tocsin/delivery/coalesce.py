@@ -20,16 +20,16 @@ from tocsin.store.model import Delivery, NewDelivery
 FIRST_RETRY, LONGEST_RETRY = 1.0, 300.0  # seconds
 PERMANENT_RETRY = 600.0  # seconds; a refusal is tried again that slowly: tokens get renewed, chats made
 CRITICAL_WITHIN = timedelta(minutes=1)  # a critical one that isn't delivered by then goes to the fallback too
-# What waited that long, or was tried before, waited in vain: its end is then told with it, not after it.
-_IN_VAIN = timedelta(seconds=5)
+# A firing undelivered for so long, or tried before, goes with its resolution as one message.
+_OVERDUE = timedelta(seconds=5)
 
 
 Age = Callable[[datetime], timedelta]
-"""How long ago that was, whatever the wall-clock was set to since."""
+"""How long ago a time (UTC) was, whatever the wall-clock was set to since."""
 
 
 class Coalesced(Struct, frozen=True):
-    """What goes out as one message: the delivery that carries it, those folded into it, and our remarks on that."""
+    """Deliveries sent as one message: the one whose context is rendered, those superseded by it, and remarks for the body."""
 
     carrier: Delivery
     folded: tuple[Delivery, ...] = ()
@@ -40,7 +40,7 @@ class Coalesced(Struct, frozen=True):
         return (*self.folded, self.carrier)
 
     def refreshed(self, waiting: Sequence[Delivery]) -> "Coalesced":
-        """The same, with its deliveries as they stand by now; one that a damaged database lost meanwhile, as it was."""
+        """The same, with each delivery as it stands in `waiting`; one that isn't there (a damaged database) stays as it was."""
         now = {delivery.id: delivery for delivery in waiting}
         folded = tuple(now.get(delivery.id, delivery) for delivery in self.folded)
         return Coalesced(now.get(self.carrier.id, self.carrier), folded, self.notes)
@@ -51,14 +51,14 @@ class Coalesced(Struct, frozen=True):
 
 
 def coalesce(waiting: Sequence[Delivery], age: Age, style: Style) -> Coalesced:
-    """What to send first of what waits, in order, for one alert on one target (never empty).
+    """What to send first of the deliveries that wait for one alert on one target, in order (never empty).
 
-    A firing that waited in vain and its resolution are one message; reminders give way to whatever is newer.
+    A firing that was overdue and its resolution become one message; a reminder is superseded by a newer one or the end.
     """
     first = waiting[0]
     ends = next((n for n, delivery in enumerate(waiting) if delivery.state_told == "resolved"), None)
     if first.state_told == "firing":
-        if ends is not None and (first.attempts > 0 or age(first.created_at) >= _IN_VAIN):
+        if ends is not None and (first.attempts > 0 or age(first.created_at) >= _OVERDUE):
             end = waiting[ends]
             times = Times(style.tz, first.created_at + age(first.created_at))
             was = "was so" if first.context.get("event") else "was firing"
@@ -92,7 +92,7 @@ def draft(coalesced: Coalesced, style: Style, age: Age) -> partial[Message]:
 
 
 def bare_message(coalesced: Coalesced, error: Exception, style: Style) -> Message:
-    """For one that can't be made into a proper message. Ugly, but told."""
+    """The message of last resort, where the context can't be read or rendered: its facts as JSON, and the error."""
     carrier = coalesced.carrier
     facts = flat(json.dumps(carrier.context, default=str, ensure_ascii=False), 3000)
     severity: Literal["critical", "warning"] = "critical" if carrier.severity == "critical" else "warning"
@@ -141,17 +141,17 @@ def hand_over(
 
 
 def tells_of_failure(delivery: Delivery) -> bool:
-    """Whether it is itself about a channel that failed: its own failing is not told, or they'd chase each other."""
+    """Whether it reports a channel's failure or recovery: its own failing raises no event, which would report itself without end."""
     return delivery.context.get("event") in ("daemon.delivery_failed", "daemon.delivery_recovered")
 
 
 def is_expired(coalesced: Coalesced, age: Age) -> bool:
-    """Whether it has waited for as long as it may."""
+    """Whether its time to live (`expire` of the channel) is over."""
     return life_left(coalesced.carrier, age) <= timedelta(0)
 
 
 def life_left(delivery: Delivery, age: Age) -> timedelta:
-    """How long it may still be tried."""
+    """How long it may still be tried; zero or less once it has expired."""
     return delivery.expires_at - delivery.created_at - age(delivery.created_at)
 
 
@@ -184,7 +184,7 @@ class Fallback:
         return self._fallback[0] if self._fallback else None
 
     def serves(self, delivery: Delivery) -> bool:
-        """Whether there is one for it, which isn't told of its alert anyway."""
+        """Whether there is a fallback, and the alert wasn't addressed to it anyway."""
         return self._fallback is not None and self._fallback[0] not in delivery.context.get("channels", ())
 
     def take(self, coalesced: Coalesced, now: datetime, because: str = "") -> tuple[NewDelivery, ...]:
@@ -197,7 +197,7 @@ class Fallback:
         return hand_over(coalesced, *self._fallback, now=now, because=because)
 
     def has_heard(self, told: Iterable[Delivery]) -> bool:
-        """Whether it heard of an alert instead of somebody: `told` is all that it was to tell of that alert."""
+        """Whether it got an alert that wasn't addressed to it. `told`: all its deliveries for that alert."""
         return any(each.channel not in each.context.get("channels", ()) for each in told)
 
     def take_end(self, coalesced: Coalesced, now: datetime, *, heard: bool) -> tuple[NewDelivery, ...]:

@@ -1,4 +1,4 @@
-"""What a channel is, and what a sender says of a try."""
+"""A channel's settings, a rendered message, and the outcome of a try to send it."""
 
 from collections.abc import Mapping
 from datetime import timedelta

@@ -171,7 +171,7 @@ class DurableOutbox:
         self._ring({each.channel for each in handed})
 
     async def _check(self, handed: Sequence[NewDelivery]) -> None:
-        """What was handed over before, in whatever run, and came to its end, doesn't wait again."""
+        """Drop hand-overs whose id the store has as sent or dead, from this run or an earlier one."""
         for each in handed:
             target = (each.channel, each.target)
             try:
@@ -188,7 +188,7 @@ class DurableOutbox:
             self._pending.forget(each.alert, (each.channel, each.target))
 
     def _check_later(self) -> None:
-        """Of what was handed over while nobody could look, the store knows by now whether it came to its end before."""
+        """Hand-overs that were put while overdue and are on disk now: the store knows whether they had ended before."""
         done = [handed for on_disk, handed in self._unchecked if on_disk.is_set()]
         self._unchecked = [each for each in self._unchecked if not each[0].is_set()]
         for handed in done:

@@ -1,4 +1,4 @@
-"""All that waits to be sent, in memory: what is asked at each send, and what outlasts a disk that is away."""
+"""Pending deliveries in memory, in the order of the store: answers each send without SQL, and while the disk is away."""
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,9 +16,9 @@ Target = tuple[str, int]  # channel, number of its URL
 
 
 class Pending:
-    """Deliveries that wait, and the last that don't any more. An alert of which only a part is known counts as unknown.
+    """Pending deliveries, and the last 2,000 that ended. An alert of which only a part is in memory counts as unknown.
 
-    A delivery may have a gate, an event that is set when it is on disk.
+    A delivery may have a gate, an event that is set when it is on disk. `committed`: leave out those whose gate isn't set.
     """
 
     def __init__(self) -> None:
@@ -141,7 +141,7 @@ class Pending:
             self._drop(id_)
 
     def distrust(self) -> None:
-        """Somebody else changed what waits in the store: it is asked until it has nothing more."""
+        """Forget everything: the store was changed by another process, and is asked again until it has nothing more."""
         for target, alerts in self._targets.items():
             for alert in tuple(alerts):
                 self.forget(alert, target)

@@ -1,4 +1,4 @@
-"""How fast a channel may be told: our own `rate`, and what the services are known to take. Pure."""
+"""How many messages may be sent in what time, by a sliding window over each limit. Pure."""
 
 import re
 from typing import NamedTuple

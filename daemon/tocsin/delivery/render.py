@@ -30,7 +30,7 @@ def render(
     now: datetime | None = None,
     notes: Sequence[str] = (),
 ) -> Message:
-    """The message as it goes out `now` (else at the transition). A template that fails is told of in it, and we say it.
+    """The message as sent `now` (UTC; default: at the transition). Where a template fails, our own words and a remark on that.
 
     `notes` are the outbox's remarks (`was firing from … to …`); they are in the message whatever the template.
     """

@@ -1,4 +1,4 @@
-"""When a channel's task goes on: a bell whose rings are kept, a grace for what has begun, a clock that nobody can set back."""
+"""Waiting: a condition that misses no signal, a grace period on cancellation, a wall-clock that never goes back."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime, timedelta
@@ -10,7 +10,7 @@ from tocsin.events import Instant
 
 
 class Wake:
-    """Rung when something new is in the outbox. A ring is never missed: whoever waits says which one it saw last."""
+    """A signal that something changed. None is missed: who waits passes the `count` it saw last."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -27,7 +27,7 @@ class Wake:
 
 
 class Wakes:
-    """One for each channel, which all its URLs hear."""
+    """A `Wake` for each channel, common to all its URLs."""
 
     def __init__(self) -> None:
         self._of: dict[str, Wake] = {}

@@ -1,4 +1,4 @@
-"""The store for the tasks of the daemon: each call in a thread of its own kind, one after the other."""
+"""The store as async calls for the daemon's tasks: each runs in a worker thread, one at a time."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -123,14 +123,14 @@ class Database:
         return await self._run(self._store.checkpoint)
 
     def take_troubles(self) -> list[str]:
-        """What people are to be told of the database, each once."""
+        """Problems found since the last call, as sentences for `daemon.degraded`; each is returned once. Doesn't block."""
         return self._store.take_troubles()
 
     async def rebuild(self, reason: str, waiting: Sequence[NewDelivery]) -> None:
         await self._run(partial(self._store.rebuild, reason, datetime.now(UTC), waiting))
 
     async def check(self) -> None:
-        """Look through a database that was too large for it when it was opened; nobody waits. Raises Damaged."""
+        """Check a database that was too large to be checked when it was opened; other calls don't wait. Raises Damaged."""
         if self._store.unchecked:
             await trio.to_thread.run_sync(self._store.check, abandon_on_cancel=True)
 

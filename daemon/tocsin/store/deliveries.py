@@ -1,4 +1,4 @@
-"""The outbox in SQLite: its statements and rows, and the table of deliveries, which is asked what is to be sent and told what came of it."""
+"""The outbox in SQLite: statements and rows, and the table of deliveries with its queries and updates."""
 
 from collections import deque
 from collections.abc import Sequence

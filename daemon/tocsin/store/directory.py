@@ -123,7 +123,7 @@ class StateDirectory:
         return True
 
     def free_reserve(self) -> bool:
-        """Gives the space back to the disk; False where there was none put by."""
+        """Delete the reserve file. False where there was none."""
         try:
             (self.path / _RESERVE).unlink()
         except OSError:

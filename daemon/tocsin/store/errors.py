@@ -1,4 +1,4 @@
-"""What can keep the store from working, told apart: the outside (disk, locks, damage) from bugs of ours."""
+"""Errors of the store: causes outside of the program (disk, locks, damage) apart from bugs of ours."""
 
 import sqlite3
 from collections.abc import Iterator

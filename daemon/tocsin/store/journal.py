@@ -1,8 +1,8 @@
-"""All that is written while the daemon runs, one thing after the other, in its order, whatever the disk does meanwhile.
+"""The queue of writes: applied to the database one by one, in order, however long the disk refuses or hangs.
 
-Who wants something written puts it in here, and waits until it is on disk or the journal is *overdue*: five seconds
-after the first write that was refused, or not answered, by the clock. From then on nobody waits for the disk: what is
-put in is written when it can be, in the same order. The journal is no longer overdue when all has been written.
+A caller puts a write in and waits until it is on disk or the journal is *overdue*: five seconds (steady) after the first
+write that was refused or not answered. While it is overdue nobody waits; writes queue up and are applied in the same
+order. It ends when the queue is empty.
 """
 
 from collections import deque
@@ -203,7 +203,7 @@ class Journal:
                 self._log.error("no new database can be made", reason=str(failed))
                 error = failed
         if error.full and await self._database.free_reserve():
-            self._log.warning("the space that was put by for this is given back to the disk")
+            self._log.warning("the reserved disk space is released")
         delay = _AGAIN[min(self._tries, len(_AGAIN) - 1)]
         self._tries += 1
         await trio.sleep(delay)
@@ -260,7 +260,7 @@ class Journal:
 
 def merge_without_events(into: Batch, batch: Batch) -> None:
     """What `batch` changed, committed with `into`: alerts and states in their order, but not what happened."""
-    # Of one batch what is gone goes before its entities are put: what is gone by then was put in vain.
+    # A batch deletes its `gone` before it puts its entities: those of `into` that `batch` deletes must not be put after that.
     gone = frozenset(batch.gone)
     into.entities = [change for change in into.entities if change.key not in gone]
     for name in Batch.__struct_fields__:

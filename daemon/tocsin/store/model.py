@@ -48,7 +48,7 @@ class AlertRow(Struct, frozen=True, kw_only=True):
 
 
 class OperationRow(Struct, frozen=True, kw_only=True):
-    """An operation of an account's that was told, by the venue's id of it; received `at` (UTC)."""
+    """An operation of an account that was processed, by the venue's id of it; received `at` (UTC)."""
 
     venue: str
     account: str
@@ -57,7 +57,7 @@ class OperationRow(Struct, frozen=True, kw_only=True):
 
 
 class HeldRow(Struct, frozen=True, kw_only=True):
-    """What of an alert waits to be told until something no longer stands in the way; `data` None: it waits no longer."""
+    """A muted notification: `data` is `alerts.muted`'s record of it, None removes the row."""
 
     alert: str
     rule: str = ""

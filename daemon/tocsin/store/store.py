@@ -1,4 +1,4 @@
-"""The one writer: what the pipeline commits, and the outbox. Synchronous; for one thread at a time."""
+"""The only writer of the database: loads state, commits batches, cares for the file. Synchronous; one thread at a time."""
 
 import secrets
 import sqlite3
@@ -74,7 +74,7 @@ class Store:
         return self._opened.db
 
     def take_troubles(self) -> list[str]:
-        """What people are to be told of the database, each once."""
+        """Problems found since the last call, as sentences for `daemon.degraded`; each is returned once."""
         found = []
         while self._troubles:
             found.append(self._troubles.popleft())
@@ -142,7 +142,7 @@ class Store:
         )
 
     def _set_aside(self, db: Database, found: Sequence[Unreadable]) -> None:
-        """Rows that can't be read go into a file of their own; where that can't be written they stay, which is told."""
+        """Move unreadable rows to `unreadable.jsonl`. Where that can't be written they stay in the table, and a trouble says so."""
         try:
             keep(self._directory.path, found, datetime.now(UTC))
         except OSError as error:
@@ -201,7 +201,7 @@ class Store:
             self._note_state()
 
     def alive(self, now: Instant) -> None:
-        """Notes that the daemon is alive: after a restart `Loaded.alive` says since when nobody watched."""
+        """Store the time of the last sign of life; after a restart it is `Loaded.alive`."""
         self._look_for_the_file()
         with transaction(self._opened) as db:
             db.execute(rows.PUT_META, [rows.ALIVE_AT, iso(now.wall)])
@@ -263,11 +263,11 @@ class Store:
         return not busy
 
     def free_reserve(self) -> bool:
-        """Gives the disk space that was put by back to the disk, for when it is full; False where there was none."""
+        """Delete the reserve file, for when the disk is full. False where there was none."""
         return self._directory.free_reserve()
 
     def keep_reserve(self) -> bool:
-        """Puts disk space by again; False where there isn't enough yet."""
+        """Make the reserve file again. False where there isn't enough room yet."""
         return self._directory.keep_reserve()
 
     def close(self) -> None:
@@ -315,7 +315,10 @@ class Store:
         self._noted_at = time.monotonic()
 
     def _look_for_the_file(self) -> None:
-        """What is written into a file that was removed is lost when the daemon ends: write it anew."""
+        """Notice that the file or its log was removed or replaced, and write a removed one anew from the open connection.
+
+        Else everything written since is lost when the daemon ends. Each problem is a trouble, once.
+        """
         try:
             gone = "tocsin.db" if self.path.stat().st_ino != self._file else ""
             replaced = bool(gone)
