@@ -17,7 +17,7 @@ from support.fake_venue import Lines
 from support.in_process import Noting, Quiet
 from support.stream import messages
 from support.wants import rules, rules_text, symbols, wants
-from tocsin.app import assemble
+from tocsin.app import components
 from tocsin.app.serve import serve
 from tocsin.clock import SystemClock
 from tocsin.config.load import load_settings
@@ -236,7 +236,7 @@ def unsent(path):
 def bench_latency(figures, tmp_path, monkeypatch):
     """The whole daemon but for the last step: from the frame's arrival to the start of the send."""
     sender = Noting()
-    monkeypatch.setattr(assemble, "make_sender", lambda *_args, **_options: sender)
+    monkeypatch.setattr(components, "make_sender", lambda *_args, **_options: sender)
     monkeypatch.setenv("FX_KEY", "k")
     (tmp_path / "rules.yaml").write_text(rules_text(wants(1000)))
     state = tmp_path / "state"

@@ -15,7 +15,7 @@ import trio.testing
 
 import tocsin
 from support.in_process import Noting, Quiet
-from tocsin.app import assemble
+from tocsin.app import components
 from tocsin.app.serve import serve
 from tocsin.config.load import load_settings
 from tocsin.simulator import Exchange, yourfintech
@@ -74,7 +74,7 @@ def bench_way(figures, tmp_path, monkeypatch):
         way.followed = False
         sent.send_nowait(None)
 
-    monkeypatch.setattr(assemble, "make_sender", lambda *_args, **_options: Noting(note))
+    monkeypatch.setattr(components, "make_sender", lambda *_args, **_options: Noting(note))
 
     async def run() -> None:
         async with trio.open_nursery() as nursery:

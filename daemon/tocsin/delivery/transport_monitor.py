@@ -29,7 +29,7 @@ from tocsin.delivery.service_responses import LONGEST, Means, ServiceResponse, s
 LONGEST_ANSWER = 64 << 10  # bytes of a body, or of one reply of a mail server, that are read
 _LONGEST_EXCHANGE = 3 * LONGEST_ANSWER  # with all that stands before the body
 _STEP = 1024  # bytes read at a time: what comes packed is measured before it is large
-_current: ContextVar["TransportMonitor | None"] = ContextVar("tocsin_conversation", default=None)
+_current: ContextVar["TransportMonitor | None"] = ContextVar("tocsin_transport_monitor", default=None)
 _installed = Lock()
 
 
@@ -220,7 +220,7 @@ class _Bounded(io.RawIOBase):
 
     def __init__(self, raw: Any, monitor: TransportMonitor, bound: int) -> None:
         self._raw = raw
-        self._conversation = monitor
+        self._monitor = monitor
         self._bound = self._left = bound
 
     def renew(self) -> None:
@@ -231,7 +231,7 @@ class _Bounded(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        if self._conversation.is_over:
+        if self._monitor.is_over:
             raise ConnectionAbortedError("given up")
         if self._left <= 0:
             raise ConnectionAbortedError("an answer without end")
