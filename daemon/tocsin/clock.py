@@ -4,7 +4,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from tocsin.events.instant import Instant
+from tocsin.events import Instant
 
 
 class Clock(Protocol):

@@ -2,8 +2,7 @@ import pytest
 
 from tocsin.delivery.rate_limiter import Limit, RateLimiter, parse_rate
 from tocsin.delivery.services import rate_limiter_for, service_limits
-from tocsin.events import Instant
-from tocsin.events.instant import from_iso
+from tocsin.events import Instant, from_iso
 
 NOW = Instant(from_iso("2026-01-01T00:00:00Z"), 1000.0)
 

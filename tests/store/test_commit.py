@@ -8,8 +8,18 @@ import pytest
 from msgspec import UNSET
 
 from support.stored import T0, alert, at, commit, delivery, due_ids, opened, order
-from tocsin.events import Account, Balance, Instant, Key, Position, Venue, number, number_text
-from tocsin.events.samples import Sample, SamplesDropped
+from tocsin.events import (
+    Account,
+    Balance,
+    Instant,
+    Key,
+    Position,
+    Sample,
+    SamplesDropped,
+    Venue,
+    number,
+    number_text,
+)
 from tocsin.store.model import Batch, InstanceRow
 from tocsin.store.store import DATABASE
 

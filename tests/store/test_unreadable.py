@@ -8,8 +8,7 @@ from decimal import Decimal
 import pytest
 
 from support.stored import T0, alert, commit, delivery, opened, order
-from tocsin.events import Instant
-from tocsin.events.samples import Sample
+from tocsin.events import Instant, Sample
 from tocsin.store.model import HeldRow, InstanceRow, Silence, UnreadableRow
 from tocsin.store.set_aside import FILE
 from tocsin.store.store import DATABASE

@@ -24,8 +24,18 @@ from tocsin.document import Sequence
 from tocsin.engine.alert_instance import AlertInstance
 from tocsin.engine.compile import Environment, compile_rules
 from tocsin.engine.rule import Rule
-from tocsin.events import KINDS, Daemon, Instant, Observation, Observed, Occurrence, Venue, from_iso
-from tocsin.events.samples import Sample, SamplesDropped
+from tocsin.events import (
+    KINDS,
+    Daemon,
+    Instant,
+    Observation,
+    Observed,
+    Occurrence,
+    Sample,
+    SamplesDropped,
+    Venue,
+    from_iso,
+)
 from tocsin.feed.model import Received
 from tocsin.pipeline.options import Options, Targets
 from tocsin.pipeline.runtime import Runtime

@@ -26,8 +26,7 @@ from tocsin.engine.samples import SampleLog
 from tocsin.engine.sequence_rule import SequenceRuleRuntime
 from tocsin.engine.state_rule import StateRuleRuntime
 from tocsin.engine.trace import Asked, Subject
-from tocsin.events import Account, Change, Instant, Key
-from tocsin.events.samples import Sample, SamplesDropped
+from tocsin.events import Account, Change, Instant, Key, Sample, SamplesDropped
 
 
 class Engine:

@@ -18,8 +18,7 @@ from tocsin.engine.instances import entity_of, happens_in, instance_key
 from tocsin.engine.rule import Condition, Followed, Rule
 from tocsin.engine.samples import EventCounter, LastKnownValues, SampleLog
 from tocsin.engine.windows import Extremes, Window, event_time, inform, microseconds
-from tocsin.events import Change, Key
-from tocsin.events.samples import Sample
+from tocsin.events import Change, Key, Sample
 
 History: TypeAlias = Window | Extremes
 

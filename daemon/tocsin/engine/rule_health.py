@@ -6,8 +6,7 @@ from typing import NamedTuple
 
 from tocsin.engine.rule import Rule, Truth
 from tocsin.engine.samples import SampleLog
-from tocsin.events import Instant
-from tocsin.events.samples import Sample
+from tocsin.events import Instant, Sample
 
 BLIND_AFTER = 3600.0  # seconds
 _BLIND = "told to be blind"

@@ -15,8 +15,7 @@ from typing import TypeAlias
 from tocsin.engine.instances import entity_of, group_fields, group_of, instance_key, retallied
 from tocsin.engine.rule import Crossing, Rule
 from tocsin.engine.windows import Extremes, Point, Window, event_time, inform, microseconds, moment
-from tocsin.events import Change, Key
-from tocsin.events.samples import Sample, SamplesDropped
+from tocsin.events import Change, Key, Sample, SamplesDropped
 
 _FADED_AT_ONCE = 256  # samples of a window; each removal from the store takes so many
 _SO = Decimal(1)

@@ -1,6 +1,5 @@
 """The vocabulary: what a venue can say and what can happen, in the field's standard words."""
 
-from tocsin.events.instant import Instant, from_iso, iso
 from tocsin.events.kinds import (
     KINDS,
     Account,
@@ -15,18 +14,23 @@ from tocsin.events.kinds import (
     Trade,
     Venue,
 )
-from tocsin.events.market import is_market_data
 from tocsin.events.model import (
     Change,
     ConnectionBegins,
+    Instant,
     Key,
     Observation,
     Observed,
     Occurrence,
     Origin,
+    Sample,
+    SamplesDropped,
     SnapshotBegins,
     SnapshotEnds,
     Stamps,
+    from_iso,
+    is_market_data,
+    iso,
 )
 from tocsin.events.numbers import (
     EXACT,
@@ -65,6 +69,8 @@ __all__ = [
     "Order",
     "Origin",
     "Position",
+    "Sample",
+    "SamplesDropped",
     "SnapshotBegins",
     "SnapshotEnds",
     "Stamps",

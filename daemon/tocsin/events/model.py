@@ -1,11 +1,42 @@
-"""What flows through the daemon: observations in from the venues, changes out of the entities."""
+"""What flows through the daemon: observations in from the venues, changes out of the entities; moments, and samples that are kept."""
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Literal, NamedTuple, TypeAlias
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, structs
 
-from tocsin.events.kinds import Account, Entity
+from tocsin.events.kinds import KINDS, Account, Entity
+
+
+class Instant(NamedTuple):
+    """A moment as the daemon lives it: the wall-clock to show and store, a steady clock to measure with.
+
+    `wall` is UTC and may jump when the machine's clock is set; `steady` is seconds that only ever go on.
+
+    Within a run, durations (`for`, cooldowns) are measured on `steady`; across runs only `wall` means anything.
+    """
+
+    wall: datetime
+    steady: float
+
+    def later(self, seconds: float) -> "Instant":
+        return Instant(self.wall + timedelta(seconds=seconds), self.steady + seconds)
+
+
+def iso(time: datetime) -> str:
+    """UTC as ISO 8601 with microseconds and `Z`: sorts as text, reads as time."""
+    return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def from_iso(text: str) -> datetime:
+    """The inverse of `iso`; also reads any ISO 8601 text, one without a zone as UTC. ValueError on others."""
+    time = datetime.fromisoformat(text)
+    return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+# --------------------------------------------------------------------------------------------- what venues say
 
 Origin: TypeAlias = Literal["live", "snapshot", "resync", "synthetic"]
 
@@ -75,6 +106,9 @@ class SnapshotEnds(Struct, frozen=True):
 Observed: TypeAlias = Observation | Occurrence | ConnectionBegins | SnapshotBegins | SnapshotEnds
 
 
+# ------------------------------------------------------------------------------------------- what they change
+
+
 class Stamps(Struct, frozen=True, kw_only=True, gc=False):
     """By what one message is older or newer than another about the same entity; None: not said, or not believed.
 
@@ -139,3 +173,50 @@ class Change(Struct, frozen=True, kw_only=True):
     @property
     def account(self) -> str | None:
         return self.key.account or None
+
+
+# Of a kind, field by field: whether another value of it is news of the entity itself.
+_NEWS: Mapping[type[Entity], tuple[bool, ...]] = {
+    kind: tuple(name not in kind.priced for name in kind.__struct_fields__)
+    for kind in KINDS.values()
+    if kind.priced
+}
+
+
+def is_market_data(change: Change) -> bool:
+    """Whether it comes all the time and says nothing but prices: it is kept as the config says, or where a rule told of it."""
+    state, previous = change.state, change.previous
+    if state.market_data:
+        return True
+    news = _NEWS.get(state.__class__)
+    if news is None or previous is None or change.events != (f"{state.kind}.updated",):
+        return False
+    return not any(
+        is_news and new is not old and new != old and not (new is UNSET and name in state.momentary)
+        for name, is_news, new, old in zip(
+            state.__struct_fields__, news, structs.astuple(state), structs.astuple(previous), strict=True
+        )
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------- samples
+
+
+class Sample(Struct, frozen=True):
+    """To be kept for the next run: a value `at` a time (UTC), of a window, or that something is so since.
+
+    `series` is what is followed, `instance` of which entity, group or rule.
+    """
+
+    series: str
+    instance: str
+    at: datetime
+    value: Decimal
+
+
+class SamplesDropped(Struct, frozen=True):
+    """Samples that aren't needed any more: those of one instance, or of all; older than `before` (UTC), or all of them."""
+
+    series: str
+    instance: str | None = None
+    before: datetime | None = None

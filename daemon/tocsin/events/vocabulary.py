@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_orig
 
 from msgspec import UNSET, UnsetType
 
-from tocsin.events.instant import from_iso, iso
 from tocsin.events.kinds import CASELESS, KINDS, Entity, NoneWhen
+from tocsin.events.model import from_iso, iso
 from tocsin.events.numbers import Derived, Unit, number_text, stored_number
 
 FieldType: TypeAlias = Literal["text", "number", "time", "flag", "enum"]

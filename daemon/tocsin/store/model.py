@@ -7,8 +7,7 @@ from typing import Any, Literal, TypeAlias
 from msgspec import Struct, field
 from pydantic import BaseModel, ConfigDict, Field
 
-from tocsin.events import Change, Instant, Key
-from tocsin.events.samples import Sample, SamplesDropped
+from tocsin.events import Change, Instant, Key, Sample, SamplesDropped
 from tocsin.quantities import Age, Size
 
 # What is added to a message that may have been told before the database was lost.

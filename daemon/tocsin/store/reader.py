@@ -9,8 +9,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 import msgspec
 from sqlite_utils import Database
 
-from tocsin.events import Change, Instant, Key
-from tocsin.events.samples import Sample
+from tocsin.events import Change, Instant, Key, Sample
 from tocsin.store import last_run, rows
 from tocsin.store.errors import StoreUnavailable, outside_told
 from tocsin.store.migrations import refuse_foreign, refuse_older

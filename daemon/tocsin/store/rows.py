@@ -7,8 +7,18 @@ from typing import Any
 
 import msgspec
 
-from tocsin.events import Change, Instant, Key, Stamps, Venue, from_iso, iso, number_text
-from tocsin.events.samples import Sample, SamplesDropped
+from tocsin.events import (
+    Change,
+    Instant,
+    Key,
+    Sample,
+    SamplesDropped,
+    Stamps,
+    Venue,
+    from_iso,
+    iso,
+    number_text,
+)
 from tocsin.events.vocabulary import bits_of_fields, fields_of_bits, from_plain, to_plain
 from tocsin.store.model import AlertRow, HeldRow, InstanceRow, OperationRow, Silence
 from tocsin.store.sql import Row, insert, iso_or_none, json_mapping, json_text, upsert

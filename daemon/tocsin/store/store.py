@@ -13,8 +13,7 @@ from typing import Any, TypeVar
 
 from sqlite_utils import Database
 
-from tocsin.events import Instant, iso
-from tocsin.events.samples import Sample, SamplesDropped
+from tocsin.events import Instant, Sample, SamplesDropped, iso
 from tocsin.store import deliveries, last_run, rows
 from tocsin.store.deliveries import DeliveryTable
 from tocsin.store.directory import StateDirectory
