@@ -15,24 +15,15 @@ from tocsin.store.sql import (
     each,
     flat_error,
     insert,
-    iso_or_none,
-    json_mapping,
-    json_text,
+    record_of,
+    row_of,
     transaction,
     whole,
 )
 
-PUT_DELIVERY = insert(
-    "deliveries",
-    (
-        "id", "alert", "state_told", "channel", "target", "severity", "status", "created_at", "expires_at", "next_at", "context",
-    ),
-)  # fmt: skip
+PUT_DELIVERY = insert("deliveries", (*NewDelivery.__struct_fields__, "status", "next_at"))
 PUT_DELIVERY_ONCE = f"{PUT_DELIVERY} ON CONFLICT (id) DO NOTHING"
-_DELIVERY_COLUMNS = (
-    "sequence", "id", "alert", "state_told", "channel", "target", "severity", "status", "attempts", "created_at", "expires_at",
-    "next_at", "sent_at", "error", "handed_to", "context",
-)  # fmt: skip
+_COLUMNS = ", ".join(Delivery.__struct_fields__)
 # The first of what waits for one alert on one target: what comes after it may not overtake it.
 _HEAD = """
     FROM deliveries AS d
@@ -43,21 +34,21 @@ _HEAD = """
         AND older.target = d.target AND older.sequence < d.sequence
     )
 """
-GET_DUE = f"SELECT {', '.join(_DELIVERY_COLUMNS)} {_HEAD} AND next_at <= ? ORDER BY sequence LIMIT ?"
+GET_DUE = f"SELECT sequence, {_COLUMNS} {_HEAD} AND next_at <= ? ORDER BY sequence LIMIT ?"
 GET_PENDING = f"""
-    SELECT {", ".join(_DELIVERY_COLUMNS)} FROM deliveries WHERE status = 'pending' ORDER BY sequence LIMIT ?
+    SELECT sequence, {_COLUMNS} FROM deliveries WHERE status = 'pending' ORDER BY sequence LIMIT ?
 """  # noqa: S608 - names are ours
 GET_NEXT_DUE = f"SELECT min(next_at) {_HEAD}"
 GET_WAITING = f"""
-    SELECT {", ".join(_DELIVERY_COLUMNS)} FROM deliveries
+    SELECT sequence, {_COLUMNS} FROM deliveries
     WHERE status = 'pending' AND alert = ? AND channel = ? AND target = ? ORDER BY sequence
 """  # noqa: S608 - names are ours
 GET_HISTORY = f"""
-    SELECT {", ".join(_DELIVERY_COLUMNS)} FROM deliveries WHERE alert = ? AND channel = ? ORDER BY sequence
+    SELECT sequence, {_COLUMNS} FROM deliveries WHERE alert = ? AND channel = ? ORDER BY sequence
 """  # noqa: S608 - names are ours
 # What is urgent and nobody else has: `after` is the id of the last one that was looked at.
 GET_NOT_ESCALATED = f"""
-    SELECT {", ".join(_DELIVERY_COLUMNS)} FROM deliveries
+    SELECT sequence, {_COLUMNS} FROM deliveries
     WHERE status = 'pending' AND severity = 'critical' AND channel = :channel AND target = :target
     AND handed_to IS NULL
     AND (:after IS NULL OR sequence > (SELECT sequence FROM deliveries WHERE id = :after))
@@ -68,7 +59,7 @@ GET_PENDING_TARGETS = """
 """
 # All that waits on a target, whatever its times say.
 GET_TARGET_PENDING = f"""
-    SELECT {", ".join(_DELIVERY_COLUMNS)} FROM deliveries WHERE status = 'pending' AND channel = ? AND target = ?
+    SELECT sequence, {_COLUMNS} FROM deliveries WHERE status = 'pending' AND channel = ? AND target = ?
 """  # noqa: S608 - names are ours
 GET_STATUS = "SELECT status FROM deliveries WHERE id = ?"
 SET_ASIDE = "UPDATE deliveries SET status = 'dead', error = ? WHERE sequence = ? AND status = 'pending'"
@@ -87,63 +78,13 @@ PUT_ATTEMPT = """
         status = :status, attempts = attempts + (:status <> 'superseded'), error = :error,
         handed_to = coalesce(:handed_to, handed_to), title = :title, body = :body, next_at = coalesce(:next_at, next_at),
         sent_at = CASE WHEN :status = 'sent' THEN :at END
-    WHERE id = :id AND status = 'pending'
+    WHERE id = :delivery AND status = 'pending'
 """
 
 
 def new_delivery_row(delivery: NewDelivery) -> Row:
-    created = iso(delivery.created_at)
-    return (
-        delivery.id,
-        delivery.alert,
-        delivery.state_told,
-        delivery.channel,
-        delivery.target,
-        delivery.severity,
-        "pending",
-        created,
-        iso(delivery.expires_at),
-        created,  # due at once
-        json_text(delivery.context),
-    )
-
-
-def attempt_row(attempt: Attempt) -> dict[str, str | None]:
-    return {
-        "id": attempt.delivery,
-        "status": attempt.status,
-        "at": iso(attempt.at),
-        "error": attempt.error,
-        "next_at": iso_or_none(attempt.next_at),
-        "handed_to": attempt.handed_to,
-        "title": attempt.title,
-        "body": attempt.body,
-    }
-
-
-def delivery(row: Sequence[Any]) -> Delivery:
-    """One of `sql.UNREADABLE` where the row can't be read."""
-    (
-        _sequence, id_, alert, state_told, channel, target, severity, status, attempts, created_at, expires_at, next_at, sent_at, error,
-        handed_to, context,
-    ) = whole(row)  # fmt: skip
-    return Delivery(
-        id=id_,
-        alert=alert,
-        state_told=state_told,
-        channel=channel,
-        target=target,
-        severity=severity,
-        status=status,
-        attempts=attempts,
-        created_at=from_iso(created_at),
-        expires_at=from_iso(expires_at),
-        next_at=from_iso(next_at),
-        sent_at=from_iso(sent_at) if sent_at else None,
-        error=error,
-        handed_to=handed_to,
-        context=json_mapping(context),
-    )
+    """Of `PUT_DELIVERY`: it waits, and is due at once."""
+    return (*row_of(delivery), "pending", iso(delivery.created_at))
 
 
 class DeliveryTable:
@@ -202,7 +143,7 @@ class DeliveryTable:
         with outside_told():
             for row in list(each(self._opened.db, query, asked)):
                 try:
-                    found.append(delivery(row))
+                    found.append(record_of(Delivery, whole(row)[1:]))
                 except UNREADABLE as error:
                     aside += self._set_delivery_aside(row, error)
         if aside:
@@ -235,7 +176,8 @@ class DeliveryTable:
         changed = []
         with transaction(self._opened) as db:
             for attempt in attempts:
-                recorded = db.conn.execute(PUT_ATTEMPT, attempt_row(attempt)).rowcount
+                came = dict(zip(Attempt.__struct_fields__, row_of(attempt), strict=True))
+                recorded = db.conn.execute(PUT_ATTEMPT, came).rowcount
                 if recorded != 1 and self._was_changed(attempt):
                     changed.append(attempt.delivery)
                     continue

@@ -138,6 +138,9 @@ class Attempt(Struct, frozen=True, kw_only=True):
     also: tuple[NewDelivery, ...] = ()
 
 
+_REMARKS = ("at", "prices_left_out")  # of a batch: alone no reason to commit it
+
+
 class Batch(Struct, kw_only=True):
     """All that one turn of the pipeline changed; committed in one transaction or not at all.
 
@@ -161,20 +164,8 @@ class Batch(Struct, kw_only=True):
     prices_left_out: bool = False
 
     def __bool__(self) -> bool:
-        return bool(
-            self.entities
-            or self.events
-            or self.instances
-            or self.alerts
-            or self.deliveries
-            or self.samples
-            or self.held
-            or self.silences
-            or self.gone
-            or self.operations
-            or self.unreadable
-            or self.notes
-        )
+        """Whether there is anything to commit."""
+        return any(getattr(self, name) for name in self.__struct_fields__ if name not in _REMARKS)
 
 
 class Loaded(Struct, frozen=True, kw_only=True):

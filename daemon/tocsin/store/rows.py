@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import msgspec
@@ -20,8 +20,8 @@ from tocsin.events import (
     number_text,
 )
 from tocsin.events.vocabulary import bits_of_fields, fields_of_bits, from_plain, to_plain
-from tocsin.store.model import AlertRow, HeldRow, InstanceRow, OperationRow, Silence
-from tocsin.store.sql import Row, insert, iso_or_none, json_mapping, json_text, upsert
+from tocsin.store.model import AlertRow, HeldRow, InstanceRow, Silence
+from tocsin.store.sql import Row, insert, iso_or_none, json_mapping, json_text, record_of, upsert
 
 _decode_words = msgspec.json.Decoder(tuple[str, ...]).decode
 _decode_marks = msgspec.json.Decoder(list[dict[str, Any]]).decode
@@ -133,10 +133,6 @@ GET_OPERATIONS = "SELECT venue, account, id FROM operations ORDER BY received_at
 DROP_OPERATIONS = "DELETE FROM operations WHERE venue = ?"
 
 
-def operation_row(operation: OperationRow) -> Row:
-    return (operation.venue, operation.account, operation.id, iso(operation.at))
-
-
 def operation(row: Sequence[Any]) -> tuple[str, str, str]:
     venue, account, id_ = row
     return venue, account, id_
@@ -187,74 +183,22 @@ def is_venue(change: Change) -> bool:
 PUT_INSTANCE = upsert("instances", ("rule", "instance", "updated_at", "data"), ("rule", "instance"))
 DROP_INSTANCE = "DELETE FROM instances WHERE rule = ? AND instance = ?"
 GET_INSTANCES = "SELECT rule, instance, data FROM instances"
-
-
-def instance(row: Sequence[Any]) -> InstanceRow:
-    rule, key, data = row
-    return InstanceRow(rule=rule, instance=key, record=json_mapping(data))
-
+instance = partial(record_of, InstanceRow)
 
 # What is held is told in the order in which it was held; an upsert leaves it its place.
 PUT_HELD = upsert("held", ("alert", "rule", "reason", "updated_at", "data"), ("alert",))
 DROP_HELD = "DELETE FROM held WHERE alert = ?"
 GET_HELD = "SELECT alert, rule, reason, data FROM held ORDER BY rowid"
+held = partial(record_of, HeldRow)
 
-
-def held(row: Sequence[Any]) -> HeldRow:
-    alert, rule, reason, data = row
-    return HeldRow(alert=alert, rule=rule, reason=reason, data=json_mapping(data))
-
-
-_SILENCE_COLUMNS = ("id", "matchers", "reason", "created_at", "starts_at", "ends_at", "ended_at")
+_SILENCE_COLUMNS = Silence.__struct_fields__
 PUT_SILENCE = upsert("silences", _SILENCE_COLUMNS, ("id",))
 GET_SILENCES = (
     f"SELECT {', '.join(_SILENCE_COLUMNS)} FROM silences WHERE ended_at IS NULL ORDER BY created_at, id"  # noqa: S608 - names are ours
 )
+silence = partial(record_of, Silence)
 
-
-def silence_row(silence: Silence) -> Row:
-    times = (silence.created_at, silence.starts_at, silence.ends_at, silence.ended_at)
-    return (silence.id, silence.matchers, silence.reason, *map(iso_or_none, times))
-
-
-def silence(row: Sequence[Any]) -> Silence:
-    id_, matchers, reason, created, starts, ends, ended = row
-    return Silence(
-        id=id_,
-        matchers=matchers,
-        reason=reason,
-        created_at=from_iso(created),
-        starts_at=from_iso(starts),
-        ends_at=from_iso(ends),
-        ended_at=from_iso(ended) if ended else None,
-    )
-
-
-_ALERT_COLUMNS = (
-    "id", "rule", "instance", "venue", "account", "entity", "symbol", "state", "severity", "started_at", "fired_at",
-    "resolved_at", "title", "body", "data",
-)  # fmt: skip
-PUT_ALERT = upsert("alerts", _ALERT_COLUMNS, ("id",))
-
-
-def alert_row(alert: AlertRow) -> Row:
-    return (
-        alert.id,
-        alert.rule,
-        alert.instance,
-        alert.venue,
-        alert.account,
-        alert.entity,
-        alert.symbol,
-        alert.state,
-        alert.severity,
-        iso(alert.started_at),
-        iso(alert.fired_at),
-        iso_or_none(alert.resolved_at),
-        alert.title,
-        alert.body,
-        json_text(alert.data),
-    )
+PUT_ALERT = upsert("alerts", AlertRow.__struct_fields__, ("id",))
 
 
 # ------------------------------------------------------------------------------------------------------------- samples

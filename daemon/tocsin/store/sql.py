@@ -1,19 +1,21 @@
 """What all tables are read and written with: the connection, transactions, JSON, statements."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, TypeAlias
+from functools import cache
+from typing import Any, TypeAlias, TypeVar, get_args, get_origin
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 from sqlite_utils import Database
 
-from tocsin.events import iso
+from tocsin.events import from_iso, iso
 from tocsin.store.errors import outside_told
 
 Row: TypeAlias = tuple[str | int | None, ...]
+R = TypeVar("R", bound=Struct)
 
 _encode = msgspec.json.Encoder(decimal_format="string").encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
@@ -46,6 +48,41 @@ def json_text(value: Any) -> str:
 def json_mapping(text: str) -> dict[str, Any]:
     """ValueError on what is no JSON object."""
     return _decode(text)
+
+
+def row_of(record: Struct) -> Row:
+    """The cells of a record, in the order of its fields: times as ISO 8601 text, mappings as JSON, the rest as it is."""
+    return tuple(map(_cell, structs.astuple(record)))
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return iso(value)
+    return json_text(value) if isinstance(value, Mapping) else value
+
+
+def record_of(shape: type[R], row: Sequence[Any]) -> R:
+    """The record whose `row_of` this is; NULL is None. One of `UNREADABLE` where it is none."""
+    readers = _readers(shape)
+    cells = zip(readers.items(), row, strict=True)
+    return shape(**{name: cell if cell is None else read(cell) for (name, read), cell in cells})
+
+
+@cache
+def _readers(shape: type[Struct]) -> dict[str, Callable[[Any], Any]]:
+    """How a cell of each field is read."""
+    return {field.name: _reader(field.type) for field in structs.fields(shape)}
+
+
+def _reader(kind: Any) -> Callable[[Any], Any]:
+    kinds = {get_origin(each) or each for each in (kind, *get_args(kind))}  # of `X | None` also X
+    if datetime in kinds:
+        return from_iso
+    return json_mapping if Mapping in kinds else _as_it_is
+
+
+def _as_it_is(cell: Any) -> Any:
+    return cell
 
 
 UNREADABLE = (ValueError, KeyError, TypeError, ArithmeticError, AttributeError)

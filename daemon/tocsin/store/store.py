@@ -23,7 +23,7 @@ from tocsin.store.model import AFTER_A_LOSS, Batch, Loaded, NewDelivery, Retenti
 from tocsin.store.opening import check, log_of, open_database, open_reading, rebuild, reopen
 from tocsin.store.retention import Pruned, prune
 from tocsin.store.set_aside import Unreadable, as_kept, keep
-from tocsin.store.sql import UNREADABLE, Opened, each, flat_error, json_text, transaction, whole
+from tocsin.store.sql import UNREADABLE, Opened, each, flat_error, json_text, row_of, transaction, whole
 
 DATABASE = "tocsin.db"
 _NOTE_EVERY = 1.0  # seconds
@@ -168,13 +168,13 @@ class Store:
             many(rows.PUT_ENTITY, map(rows.entity_row, batch.entities))
             many(rows.PUT_VENUE, map(rows.venue_row, filter(rows.is_venue, batch.entities)))
             many(rows.PUT_EVENT, (row for change in batch.events for row in rows.event_rows(change)))
-            many(rows.PUT_OPERATION, map(rows.operation_row, batch.operations))
+            many(rows.PUT_OPERATION, map(row_of, batch.operations))
             many(
                 rows.PUT_INSTANCE,
                 ((*key, at, json_text(record)) for key, record in instances.items() if record is not None),
             )
             many(rows.DROP_INSTANCE, (key for key, record in instances.items() if record is None))
-            many(rows.PUT_ALERT, map(rows.alert_row, batch.alerts))
+            many(rows.PUT_ALERT, map(row_of, batch.alerts))
             many(deliveries.PUT_DELIVERY, map(deliveries.new_delivery_row, batch.deliveries))
             many(
                 rows.PUT_HELD,
@@ -185,7 +185,7 @@ class Store:
                 ),
             )
             many(rows.DROP_HELD, ((row.alert,) for row in held.values() if row.data is None))
-            many(rows.PUT_SILENCE, map(rows.silence_row, batch.silences))
+            many(rows.PUT_SILENCE, map(row_of, batch.silences))
             _put_notes(db, batch.notes)
             if batch.prices_left_out:
                 db.execute(rows.PUT_META_ONCE, [rows.PRICES_LEFT_OUT, at])
