@@ -21,7 +21,7 @@ from support.outboxes import (
     handed_id,
 )
 from tocsin.alerts.wording import Style
-from tocsin.delivery.channel import CHAT, Channel, run_channel
+from tocsin.delivery.channel import CHAT, Channel, ChannelTask
 from tocsin.delivery.channel_state import Notes, Outages
 from tocsin.delivery.model import ChannelSettings, Outcome
 from tocsin.delivery.timing import Wake
@@ -110,7 +110,7 @@ class World:
         self.jitter = jitter
 
     async def run(self) -> None:
-        await run_channel(
+        await ChannelTask(
             self.channel,
             sender=self.sender,
             outbox=self.outbox,
@@ -120,7 +120,7 @@ class World:
             outages=self.outages,
             note=self.notes.set,
             jitter=lambda: self.jitter,
-        )
+        ).run()
 
     async def _tell(self, occurrence: Occurrence) -> None:
         self.occurrences.append(occurrence)

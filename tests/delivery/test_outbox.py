@@ -7,7 +7,7 @@ import trio.testing
 from support.daemon_parts import Lines
 from support.outboxes import FAILED, SENT, START, MemoryOutbox, ScriptedSender, TrioClock, delivery, handed_id
 from tocsin.alerts.wording import Style
-from tocsin.delivery.channel import Channel, run_channel
+from tocsin.delivery.channel import Channel, ChannelTask
 from tocsin.delivery.coalesce import Coalesced
 from tocsin.delivery.model import ChannelSettings
 from tocsin.delivery.outbox import NOTE, DurableOutbox
@@ -100,7 +100,7 @@ class Scene:
         async def tell(_occurrence):
             await trio.lowlevel.checkpoint()
 
-        await run_channel(
+        await ChannelTask(
             channel,
             sender=self.sender,
             outbox=self.outbox,
@@ -108,7 +108,7 @@ class Scene:
             tell=tell,
             wake=self.wakes.of("desk"),
             jitter=lambda: 1.0,
-        )
+        ).run()
 
 
 async def test_it_goes_out_marked_and_is_recorded_afterwards(autojump_clock, nursery):

@@ -8,7 +8,7 @@ from support.receivers import SLACK, TELEGRAM, Reply, slack_text, telegram_text
 from tocsin.alerts.wording import Style
 from tocsin.clock import SystemClock
 from tocsin.delivery.apprise_sender import make_sender
-from tocsin.delivery.channel import Channel, run_channel
+from tocsin.delivery.channel import Channel, ChannelTask
 from tocsin.delivery.model import ChannelSettings
 from tocsin.delivery.timing import Wake
 from tocsin.secrets import Secret
@@ -37,7 +37,9 @@ def task(database, name, url, fallback=None):
         pass
 
     async def run(wake):
-        await run_channel(channel, sender=sender, outbox=database, clock=SystemClock(), tell=tell, wake=wake)
+        await ChannelTask(
+            channel, sender=sender, outbox=database, clock=SystemClock(), tell=tell, wake=wake
+        ).run()
 
     return run
 

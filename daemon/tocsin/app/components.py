@@ -4,8 +4,7 @@ import os
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +15,18 @@ from tocsin.app.dryrun import DrySender
 from tocsin.clock import Clock
 from tocsin.config.settings import Settings, VenueConfig
 from tocsin.delivery.apprise_sender import make_sender
-from tocsin.delivery.channel import CHAT, Channel, run_channel
+from tocsin.delivery.channel import CHAT, Channel, ChannelTask
 from tocsin.delivery.channel_state import Notes, Outages
-from tocsin.delivery.model import ChannelSettings
+from tocsin.delivery.model import ChannelSettings, Sender
 from tocsin.delivery.outbox import DurableOutbox
 from tocsin.delivery.services import is_terse, takes_whole_ids
 from tocsin.delivery.templates import Templates
 from tocsin.delivery.timing import Wakes
-from tocsin.engine.engine import Engine
-from tocsin.entities import Entities
 from tocsin.events import Daemon as DaemonState
 from tocsin.events import Key, Occurrence, Venue, iso
 from tocsin.events.vocabulary import OURSELVES, to_plain
 from tocsin.feed import CredentialStore, Received, VenueFeed
-from tocsin.pipeline import Inbox, Options, Pipeline, Targets, TurnProcessor
+from tocsin.pipeline import Inbox, Options, Pipeline, Targets
 from tocsin.pipeline.runtime import Runtime
 from tocsin.store.database import Database
 from tocsin.store.journal import Journal
@@ -78,7 +75,7 @@ def venue_feed(venue: VenueConfig) -> VenueFeed:
 
 @dataclass
 class Components:
-    """What is built once and lives as long as the daemon."""
+    """What is built once and lives as long as the daemon. `loaded` is what the store held at the start."""
 
     settings: Settings
     loaded: Loaded
@@ -86,52 +83,36 @@ class Components:
     clock: Clock
     log: Any
     runtime_dir: Path
-    inbox: Inbox = field(init=False)
-    runtime: Runtime = field(init=False)
-    pipeline: Pipeline = field(init=False)
-    wakes: Wakes = field(init=False)
-    outbox: DurableOutbox = field(init=False)
-    credentials: CredentialStore = field(init=False)
-    notes: Notes = field(init=False)
-    journal: Journal = field(init=False)
-    outages: Outages = field(init=False)
-    chats: dict[str, str] = field(init=False)
-    templates: Templates = field(init=False)
 
     def __post_init__(self) -> None:
+        settings, loaded, database, clock, log = (
+            self.settings,
+            self.loaded,
+            self.database,
+            self.clock,
+            self.log,
+        )
         self.inbox = Inbox()
-        options = make_options(self.settings)
-        self.runtime = Runtime(self.settings.rules, options, new_id, self.loaded)
+        self.runtime = Runtime(settings.rules, make_options(settings), new_id, loaded)
+        self.entities, self.engine, self.turn = self.runtime.entities, self.runtime.engine, self.runtime.turn
         self.wakes = Wakes()
-        self.journal = Journal(self.database, self.clock, self.log)
-        self.outbox = DurableOutbox(self.database, self.journal, self.wakes.ring, self.log)
-        self.outbox.restore(self.loaded.pending, more=self.loaded.more_pending)
+        self.journal = Journal(database, clock, log)
+        self.outbox = DurableOutbox(database, self.journal, self.wakes.ring, log)
+        self.outbox.restore(loaded.pending, more=loaded.more_pending)
         self.pipeline = Pipeline(
             inbox=self.inbox,
             turn=self.turn,
             journal=self.journal,
-            clock=self.clock,
+            clock=clock,
             wake=self.wakes.ring,
-            log=self.log,
+            log=log,
             degraded=self._degraded,
         )
-        self.notes = Notes(self.loaded.notes)
+        self.notes = Notes(loaded.notes)
         self.outages = Outages(self.notes)
         self.chats = self.notes.under(CHAT)
-        self.templates = Templates(self.log)
-        self.credentials = CredentialStore(self.settings.state_dir / "credentials", self.log)
-
-    @property
-    def entities(self) -> Entities:
-        return self.runtime.entities
-
-    @property
-    def engine(self) -> Engine:
-        return self.runtime.engine
-
-    @property
-    def turn(self) -> TurnProcessor:
-        return self.runtime.turn
+        self.templates = Templates(log)
+        self.credentials = CredentialStore(settings.state_dir / "credentials", log)
 
     def restore(self, unreadable: list[str]) -> Batch:
         """Go on where the last run stopped; what of it can't be read is named in `unreadable`."""
@@ -187,31 +168,29 @@ class Components:
         fallback = (
             (channel.fallback, len(settings.channels[channel.fallback].urls)) if channel.fallback else None
         )
-        run = partial(
-            run_channel,
-            Channel(
-                name=name,
-                target=target,
-                settings=channel,
-                style=make_style(settings, channel, target),
-                fallback=fallback,
-            ),
-            outbox=self.outbox,
-            clock=self.clock,
-            tell=tell,
-            wake=self.wakes.of(name),
-            outages=self.outages,
-            note=self.notes.set,
-            render=self.templates.render,
-            log=self.log,
-        )
-        if dry_run:
-            await run(sender=DrySender(label, self.log))
-        else:
-            sender = make_sender(url, name=label, masker=settings.masker, moved=self.chats)
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(sender.prepare)
-                await run(sender=sender)
+        sender: Sender = DrySender(label, self.log)
+        async with trio.open_nursery() as nursery:
+            if not dry_run:
+                sender = real = make_sender(url, name=label, masker=settings.masker, moved=self.chats)
+                nursery.start_soon(real.prepare)
+            await ChannelTask(
+                Channel(
+                    name=name,
+                    target=target,
+                    settings=channel,
+                    style=make_style(settings, channel, target),
+                    fallback=fallback,
+                ),
+                sender=sender,
+                outbox=self.outbox,
+                clock=self.clock,
+                tell=tell,
+                wake=self.wakes.of(name),
+                outages=self.outages,
+                note=self.notes.set,
+                render=self.templates.render,
+                log=self.log,
+            ).run()
 
     async def _degraded(self, reason: str) -> None:
         """Nothing can be committed; past the queue, because this is the task that empties it."""

@@ -56,48 +56,15 @@ _BATCH = 50
 CHAT = "telegram_chat "  # the beginning of a note's key; a chat's former id follows
 
 
-async def run_channel(
-    channel: Channel,
-    *,
-    sender: Sender,
-    outbox: Outbox,
-    clock: Clock,
-    tell: Callable[[Occurrence], Awaitable[None]],
-    wake: Wake,
-    outages: Outages | None = None,
-    note: Callable[[str, str], None] = lambda _key, _value: None,
-    render: Render = in_place,
-    jitter: Callable[[], float] = random.random,
-    log: Any = None,
-) -> None:
-    """Delivers for ever. Ends only by cancellation (a message on its way gets 4 s) or a bug.
+class ChannelTask:
+    """Delivers what waits for one URL of one channel.
 
     `tell` takes `daemon.delivery_failed`, whose subject is the channel that it must not be told on, and
     `daemon.delivery_recovered`. `wake` is rung by whoever commits deliveries, after the commit. `outages` are those of all
     channels, `note` keeps present ids of chats under `CHAT` and their former ones, `render` makes messages. `jitter` gives
     0.0 to 1.0; `log` is a structlog logger.
     """
-    task = _ChannelTask(
-        channel,
-        sender=sender,
-        outbox=outbox,
-        clock=clock,
-        tell=tell,
-        wake=wake,
-        outages=Outages(Notes({})) if outages is None else outages,
-        note=note,
-        render=render,
-        jitter=jitter,
-        log=structlog.get_logger() if log is None else log,
-    )
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(task.failures.mind)
-        if channel.fallback is not None:
-            nursery.start_soon(task.mind_critical)
-        await task.deliver()
 
-
-class _ChannelTask:
     def __init__(
         self,
         channel: Channel,
@@ -107,11 +74,11 @@ class _ChannelTask:
         clock: Clock,
         tell: Callable[[Occurrence], Awaitable[None]],
         wake: Wake,
-        outages: Outages,
-        note: Callable[[str, str], None],
-        render: Render,
-        jitter: Callable[[], float],
-        log: Any,
+        outages: Outages | None = None,
+        note: Callable[[str, str], None] = lambda _key, _value: None,
+        render: Render = in_place,
+        jitter: Callable[[], float] = random.random,
+        log: Any = None,
     ) -> None:
         self._channel, self._sender = channel, sender
         self._tell, self._wake, self._note, self._jitter = tell, wake, note, jitter
@@ -126,15 +93,25 @@ class _ChannelTask:
         self._again: dict[str, None] = {}  # of these: another was taken since, so they are tried once more
         # Steady: after a failure the service gets its rest, whatever else is due.
         self._held_until = float("-inf")
-        self.failures = Failures(channel.name, channel.target, outages, self._time, self._say)
+        outages = Outages(Notes({})) if outages is None else outages
+        self._undelivered = Failures(channel.name, channel.target, outages, self._time, self._say)
         self._fallback = Fallback(channel.fallback)
         self._recording = trio.Lock()
+        log = structlog.get_logger() if log is None else log
         self._log = log.bind(channel=channel.name, target=channel.target)
         self._outbox, self._of = outbox, (channel.name, channel.target)
 
     # ------------------------------------------------------------------------------------------------------ delivering
 
-    async def deliver(self) -> None:
+    async def run(self) -> None:
+        """Delivers for ever. Ends only by cancellation (a message on its way gets 4 s) or a bug."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._undelivered.mind)
+            if self._channel.fallback is not None:
+                nursery.start_soon(self._mind_critical)
+            await self._deliver()
+
+    async def _deliver(self) -> None:
         while True:
             seen = self._wake.count
             due = await self._outbox.due(*self._of, self._time.wall(), _BATCH)
@@ -232,7 +209,7 @@ class _ChannelTask:
         )  # fmt: skip
         await self._record(coalesced, sent)
         self._again, self._refused = {**self._again, **self._refused}, {}
-        await self.failures.delivered(carrier.alert)
+        await self._undelivered.delivered(carrier.alert)
 
     async def _failed(self, coalesced: Coalesced, outcome: Outcome, begun: float) -> None:
         tries = coalesced.attempts + 1
@@ -256,9 +233,9 @@ class _ChannelTask:
 
         await self._record(coalesced, failed)
         carrier = coalesced.carrier
-        self.failures.failed(carrier.alert, outcome.answer, since=begun, quiet=tells_of_failure(carrier))
+        self._undelivered.failed(carrier.alert, outcome.answer, since=begun, quiet=tells_of_failure(carrier))
         if refusal:
-            await self.failures.refused(carrier.alert, refusal, quiet=tells_of_failure(carrier))
+            await self._undelivered.refused(carrier.alert, refusal, quiet=tells_of_failure(carrier))
 
     async def _bury(self, coalesced: Coalesced, error: str) -> None:
         """Give it up: log an error, raise `delivery_failed`, and hand it to the fallback if that doesn't have it yet."""
@@ -273,12 +250,12 @@ class _ChannelTask:
         carrier = coalesced.carrier
         self._log.error("delivery given up", delivery=carrier.id, alert=carrier.alert, error=error)
         await self._record(coalesced, dead)
-        await self.failures.refused(carrier.alert, error, quiet=tells_of_failure(carrier))
-        self.failures.given_up(carrier.alert)
+        await self._undelivered.refused(carrier.alert, error, quiet=tells_of_failure(carrier))
+        self._undelivered.given_up(carrier.alert)
 
     # -------------------------------------------------------------------------------------------------------- fallback
 
-    async def mind_critical(self) -> None:
+    async def _mind_critical(self) -> None:
         """Runs for ever: hands critical deliveries to the fallback once they are a minute old, also while a send hangs."""
         while True:
             seen = self._wake.count
@@ -314,8 +291,8 @@ class _ChannelTask:
             # A cancellation in here would leave it written, and the fallback not woken for it.
             await finishing(partial(self._outbox.record, [attempt]), _GRACE)
         self._log.warning("not delivered within a minute", alert=alert, answer=answer)
-        if self.failures:  # else it only waits for its turn
-            await self.failures.refused(alert, answer, quiet=tells_of_failure(coalesced.carrier))
+        if self._undelivered:  # else it only waits for its turn
+            await self._undelivered.refused(alert, answer, quiet=tells_of_failure(coalesced.carrier))
         return None
 
     def _critical_for(self, delivery: Delivery) -> timedelta:
@@ -379,4 +356,4 @@ class _ChannelTask:
             await self._wake.after(seen)
 
 
-__all__ = ["Channel", "Outbox", "Wake", "run_channel"]
+__all__ = ["Channel", "ChannelTask", "Outbox", "Wake"]

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from msgspec import Struct, structs
 
 from tocsin.events import KINDS, Account, Change, Entity, Key, Origin, Position, Stamps
-from tocsin.events.vocabulary import is_last
+from tocsin.events.vocabulary import has_ended
 
 # A Key, or the same four texts as a bare tuple: equal, of equal hash, and cheaper to make for a look-up.
 KeyTexts: TypeAlias = tuple[str, str, str, str]
@@ -279,8 +279,3 @@ class EntityStore:
 def _symbol(state: Entity) -> str | None:
     symbol = getattr(state, "symbol", None)
     return symbol if symbol.__class__ is str else None
-
-
-def has_ended(state: Entity) -> bool:
-    """Whether it lives no more; a missing status is live."""
-    return bool(state.ended) and is_last(state, getattr(state, "status", None))

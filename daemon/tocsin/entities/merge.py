@@ -17,10 +17,10 @@ from typing import Any, TypeAlias
 
 from msgspec import UNSET, structs
 
-from tocsin.entities.entity_store import Record, has_ended
+from tocsin.entities.entity_store import Record
 from tocsin.entities.recency import is_newer, is_of_earlier_life, latest_of
 from tocsin.events import KINDS, Entity, Order, Stamps
-from tocsin.events.vocabulary import caseless, fields_of_bits
+from tocsin.events.vocabulary import caseless, fields_of_bits, has_ended
 
 Updates: TypeAlias = dict[str, Any]
 

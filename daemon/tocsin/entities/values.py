@@ -15,12 +15,13 @@ from tocsin.entities.derive import (
     put,
     ticker_of_book,
 )
-from tocsin.entities.entity_store import EntityStore, Record, has_ended
+from tocsin.entities.entity_store import EntityStore, Record
 from tocsin.entities.links import Link
 from tocsin.entities.merge import Updates
 from tocsin.entities.returns import Bookings, flow, valued
 from tocsin.entities.sums import PositionSums
 from tocsin.events import Account, Book, Change, Entity, Instant, Key, Position, Ticker, Trade
+from tocsin.events.vocabulary import has_ended
 
 # Of a position: what its profit depends on, and what its account depends on.
 _PROFIT_INPUTS = frozenset({"side", "symbol", "amount", "entry_price", "lot_size", "profit_price"})

@@ -78,11 +78,8 @@ ALIASES: Mapping[str, str] = {"cancelled": "canceled"}
 @cache
 def fields(kind: str) -> Mapping[str, Field]:
     """The fields of `kind` by name, the common ones included. KeyError for a kind that doesn't exist."""
-    found = dict(COMMON)
-    for name, hint in get_type_hints(KINDS[kind], include_extras=True).items():
-        if get_origin(hint) is Annotated and name not in _INTERNAL:
-            found[name] = _field(name, *get_args(hint))
-    return {**found, **following_fields(kind)}
+    own = {name: field for name, field in all_fields(kind).items() if name not in _INTERNAL}
+    return {**COMMON, **own, **following_fields(kind)}
 
 
 @cache
@@ -208,9 +205,9 @@ def bits_of_fields(kind: str, names: Iterable[str]) -> int:
     return sum(1 << places[name] for name in frozenset(names) if name in places)
 
 
-def is_live(state: Entity) -> bool:
-    """Whether the entity hasn't ended; a missing status is live."""
-    return not (state.ended and is_last(state, getattr(state, "status", None)))
+def has_ended(state: Entity) -> bool:
+    """Whether it lives no more; a missing status is live."""
+    return bool(state.ended) and is_last(state, getattr(state, "status", None))
 
 
 def is_last(state: Entity, status: Any) -> bool:

@@ -1,6 +1,6 @@
 """A daemon on the test bench: the production rooms on a stepped clock, stand-ins where messages would leave the house.
 
-    observation -> TurnProcessor (entities, engine, who is told) -> Store -> run_channel -> StandIn
+    observation -> TurnProcessor (entities, engine, who is told) -> Store -> ChannelTask -> StandIn
 
 Everything runs in one task after the other, the store's calls inline: the same steps give the same results.
 """
@@ -16,7 +16,7 @@ from trio.testing import wait_all_tasks_blocked
 from tocsin.alerts.decide import Route, Routing
 from tocsin.alerts.message import LATE, late_by
 from tocsin.alerts.wording import Style
-from tocsin.delivery.channel import Channel, run_channel
+from tocsin.delivery.channel import Channel, ChannelTask
 from tocsin.delivery.model import ChannelSettings, Message
 from tocsin.delivery.timing import Wake
 from tocsin.engine.api import AlertContext, Transition
@@ -143,7 +143,7 @@ class Bench:
     async def _channel(self, name: str, scope: trio.CancelScope, ended: trio.Event) -> None:
         settings = ChannelSettings(urls=(Secret(_URL),), expire=_EXPIRE)
         with scope:
-            await run_channel(
+            await ChannelTask(
                 Channel(name=name, target=0, settings=settings, style=self._style),
                 sender=self.stand_ins[name],
                 outbox=self._database,
@@ -151,7 +151,7 @@ class Bench:
                 tell=self._hear,
                 wake=self._wake,
                 jitter=lambda: 1.0,  # a retry comes when it comes at the latest
-            )
+            ).run()
         ended.set()
 
     async def _stop_channels(self) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from tocsin.errors import TocsinError
 from tocsin.events import KINDS, Account, Change, Key, from_iso
-from tocsin.events.vocabulary import canonical, from_plain, is_live
+from tocsin.events.vocabulary import canonical, from_plain, has_ended
 from tocsin.store.reader import Row
 
 
@@ -59,7 +59,7 @@ def change_of(rows: list[Row], before: Change | None = None, account: Account | 
         time=from_iso(row["time"]),
         received=received,
         known_since=before.known_since if before is not None else received,
-        ended=not is_live(state),
+        ended=has_ended(state),
         symbol=row["symbol"],
         account_state=account,
         raw=raw,
