@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from tocsin.cli import FAILED
 from tocsin.config.search import default_state_dir, find_config, given_state_dir
 
 if TYPE_CHECKING:
@@ -121,10 +120,16 @@ def rows(config: Path | None, what: str, *, everything: bool) -> list[dict[str, 
         if what == "alerts":
             return reader.alerts(active_only=not everything)
         return _previewed(reader.deliveries(unsent_only=not everything, contexts=True))
+    return list(_answered(status, found))
+
+
+def _answered(status: int, found: Any) -> Any:
+    """What the daemon found. TocsinError with its words where it found nothing."""
+    from tocsin.errors import TocsinError
+
     if status != OK:
-        click.echo(f"tocsin: {found.get('error', found)}", err=True)
-        click.get_current_context().exit(FAILED)
-    return list(found)
+        raise TocsinError(found.get("error", found))
+    return found
 
 
 def _previewed(deliveries: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -161,7 +166,4 @@ def ask_of_rules(config: Path | None, path: str, look: Callable[[Any], Any], **a
             raise click.UsageError(str(error)) from None
     if status == UNKNOWN:
         raise click.UsageError(f"{found['error']} (asked the daemon at {socket})")
-    if status != OK:
-        click.echo(f"tocsin: {found.get('error', found)}", err=True)
-        click.get_current_context().exit(FAILED)
-    return found
+    return _answered(status, found)

@@ -4,9 +4,9 @@ from typing import Any
 
 import click
 
-from tocsin.cli.options import format_option, paint, print_json, print_rows
+from tocsin.cli.options import format_option, paint, print_json, print_rows, unknown
 from tocsin.events.kinds import KINDS
-from tocsin.events.vocabulary import COMMON, events, fields, nearest
+from tocsin.events.vocabulary import COMMON, events, fields
 
 
 @click.command("fields")
@@ -22,9 +22,7 @@ def command(kind: str | None, output: str) -> None:
       tocsin fields order --json
     """
     if kind is not None and kind not in KINDS:
-        near = nearest(kind, list(KINDS))
-        hint = f"did you mean {near}?" if near else f"there are {', '.join(KINDS)}"
-        raise click.UsageError(f"no kind is called {kind}; {hint}")
+        raise unknown("kind", kind, list(KINDS))
     if output == "json":
         print_json(_as_json(kind) if kind else {name: _as_json(name) for name in KINDS})
     elif kind:

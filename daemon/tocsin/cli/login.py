@@ -10,7 +10,7 @@ import click
 
 from tocsin.cli import FAILED
 from tocsin.cli.ask import OK, ask
-from tocsin.cli.options import config_option, paint
+from tocsin.cli.options import config_option, paint, unknown
 from tocsin.errors import TocsinError
 
 
@@ -39,9 +39,7 @@ def command(ctx: click.Context, venue: str, config: Path | None) -> None:
 
     settings = load_settings(find_config(config, os.environ), validate_url=None)
     if venue not in settings.venues:
-        raise click.UsageError(
-            f"no venue is called {venue}; there are: {', '.join(settings.venues) or 'none'}"
-        )
+        raise unknown("venue", venue, list(settings.venues))
     chosen = settings.venues[venue]
     log = make_log(settings.masker, level="error")
     store = CredentialStore(settings.state_dir / "credentials", log)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from tocsin.cli import FAILED
-from tocsin.cli.options import config_option, paint
+from tocsin.cli.options import config_option, paint, unknown
 
 _TEXT = "A test message. If you can read this, alerts will reach you here."
 
@@ -33,15 +33,10 @@ def command(ctx: click.Context, channel: str, text: str, config: Path | None) ->
     from tocsin.config.search import find_config
     from tocsin.delivery.apprise_sender import make_sender
     from tocsin.delivery.model import Message, Outcome
-    from tocsin.events.vocabulary import nearest
 
     settings = load_settings(find_config(config, os.environ))
     if channel not in settings.channels:
-        near = nearest(channel, tuple(settings.channels))
-        meant = (
-            f"; did you mean {near}?" if near else f"; there are: {', '.join(settings.channels) or 'none'}"
-        )
-        raise click.UsageError(f"no channel is called {channel}{meant}")
+        raise unknown("channel", channel, list(settings.channels))
     outcomes: list[tuple[str, Outcome]] = []
 
     async def send() -> None:

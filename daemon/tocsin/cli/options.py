@@ -43,6 +43,15 @@ def format_option(command: Command) -> Command:
     return short(choice(command))
 
 
+def unknown(what: str, word: str, known: Sequence[str]) -> click.UsageError:
+    """`no channel is called fone; did you mean phone?`, or which there are."""
+    from tocsin.events.vocabulary import nearest
+
+    near = nearest(word, list(known))
+    instead = f"did you mean {near}?" if near else f"there are {', '.join(known) or 'none'}"
+    return click.UsageError(f"no {what} is called {word}; {instead}")
+
+
 def print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2))
 

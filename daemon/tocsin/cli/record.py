@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from tocsin.cli.options import config_option, counted
+from tocsin.cli.options import config_option, counted, unknown
 
 
 @click.command("record")
@@ -42,9 +42,7 @@ def command(venue: str, out: Path, seconds: float | None, config: Path | None) -
 
     settings = load_settings(find_config(config, os.environ), validate_url=None)
     if venue not in settings.venues:
-        raise click.UsageError(
-            f"no venue is called {venue}; there are: {', '.join(settings.venues) or 'none'}"
-        )
+        raise unknown("venue", venue, list(settings.venues))
     if not out.absolute().parent.is_dir():
         raise click.UsageError(f"there is no folder {out.absolute().parent}")
     click.echo(f"recording {venue} into {out}; Ctrl-C ends it", err=True)

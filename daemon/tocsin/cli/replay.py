@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tocsin.cli.ask import note
-from tocsin.cli.options import config_option, format_option, print_json
+from tocsin.cli.options import config_option, format_option, print_json, unknown
 from tocsin.cli.replayed import SHOWN, as_json, complain, show
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ def _record(files: tuple[Path, ...], settings: Any, venue: str | None, venue_typ
         note(taken(files[0]))
         return Database(files[0])
     if venue_type is not None and venue_type not in venue_types():
-        raise click.UsageError(f"no venue type is called {venue_type}; there are: {', '.join(venue_types())}")
+        raise unknown("venue type", venue_type, venue_types())
     sources = []
     known = (
         {name: found.adapter.name for name, found in settings.venues.items()} if settings is not None else {}

@@ -8,7 +8,7 @@ import click
 
 from tocsin.alerts.plain import plain
 from tocsin.cli import FAILED
-from tocsin.cli.ask import ask_running, zone_of
+from tocsin.cli.ask import OK, ask_running, zone_of
 from tocsin.cli.options import (
     config_option,
     counted,
@@ -19,6 +19,7 @@ from tocsin.cli.options import (
     time_of,
     times_in,
 )
+from tocsin.errors import TocsinError
 
 _COLOURS = {"connected": "green", "connecting": "yellow", "silent": "yellow"}
 
@@ -38,9 +39,8 @@ def command(ctx: click.Context, config: Path | None, output: str) -> None:
       tocsin status --json | jq .venues
     """
     status, state, socket = ask_running(config, "GET", "/status")
-    if status != 200:
-        click.echo(f"tocsin: the daemon at {socket} answered {status}: {state}", err=True)
-        ctx.exit(FAILED)
+    if status != OK:
+        raise TocsinError(f"the daemon at {socket} answered {status}: {state}")
     if output == "json":
         print_json(state)
     else:

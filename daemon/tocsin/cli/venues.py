@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from tocsin.cli.options import format_option, paint, print_json, print_rows
-from tocsin.events.vocabulary import fields, nearest
+from tocsin.cli.options import format_option, paint, print_json, print_rows, unknown
+from tocsin.events.vocabulary import fields
 from tocsin.quantities import duration_text
 from tocsin.venues.base import Adapter, VenueSettings
 from tocsin.venues.registry import adapter, venue_types
@@ -27,9 +27,7 @@ def command(venue_type: str | None, output: str) -> None:
     """
     types = venue_types()
     if venue_type is not None and venue_type not in types:
-        near = nearest(venue_type, types)
-        hint = f"did you mean {near}?" if near else f"there are {', '.join(types)}"
-        raise click.UsageError(f"no type of venue is called {venue_type}; {hint}")
+        raise unknown("type of venue", venue_type, types)
     if output == "json":
         print_json(
             _as_json(adapter(venue_type)) if venue_type else [_as_json(adapter(name)) for name in types]

@@ -14,7 +14,7 @@ from tocsin.config.references import References, readable_by_others
 from tocsin.config.settings import IDENTIFIER
 from tocsin.document import Entry, Mapping, Node, Plain, Scalar, Sequence
 from tocsin.errors import Place, Problem
-from tocsin.events.vocabulary import OURSELVES, nearest
+from tocsin.events.vocabulary import OURSELVES, did_you_mean
 from tocsin.secrets import Masker
 
 _QUOTED = re.compile("`([^`]*)`")
@@ -128,8 +128,7 @@ class Reading:
     def check_channel(self, node: Node, channels: list[str], path: shape.Path) -> None:
         """That a text names one of the channels."""
         if isinstance(node, Scalar) and node.text not in channels:
-            close = nearest(node.text, channels)
-            hint = f"did you mean `{close}`?" if close else f"channels here: {', '.join(channels) or 'none'}"
+            hint = did_you_mean(node.text, channels, f"channels here: {', '.join(channels) or 'none'}")
             self.add(Problem(f"no channel is called `{node.text:.80}`", node.place, shape.dotted(path), hint))
 
     def shown(self) -> list[Problem]:

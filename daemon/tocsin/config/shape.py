@@ -7,7 +7,7 @@ from pydantic import BaseModel, ValidationError
 
 from tocsin.document import Entry, Mapping, Node, Plain, Scalar, Sequence
 from tocsin.errors import Place, Problem
-from tocsin.events.vocabulary import nearest
+from tocsin.events.vocabulary import did_you_mean
 from tocsin.secrets import Secret
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -65,8 +65,7 @@ def known_keys(model: type[BaseModel]) -> list[str]:
 
 
 def unknown_key(key: Scalar, path: Path, known: list[str]) -> Problem:
-    close = nearest(key.text, known)
-    hint = f"did you mean `{close}`?" if close else f"known here: {', '.join(known)}"
+    hint = did_you_mean(key.text, known, f"known here: {', '.join(known)}")
     return Problem(f"unknown key `{key.text:.80}`", key.place, dotted(path), hint)
 
 
@@ -92,12 +91,9 @@ def _problem(model: type[BaseModel], root: Mapping, path: Path, error: Any, head
         return Problem(message, node.place, where, "put it in quotes" if quotes else "")
     if kind == "literal_error":
         expected = str(context["expected"]).replace("'", "")
-        close = (
-            nearest(node.text, expected.replace(" or ", ", ").split(", "))
-            if isinstance(node, Scalar)
-            else None
-        )
-        return Problem(f"must be {expected}", node.place, where, f"did you mean `{close}`?" if close else "")
+        choices = expected.replace(" or ", ", ").split(", ")
+        hint = did_you_mean(node.text, choices) if isinstance(node, Scalar) else ""
+        return Problem(f"must be {expected}", node.place, where, hint)
     if kind == "string_type":
         return Problem("must be a text", node.place, where, "put it in quotes" if number else hint)
     words = _WORDS.get(kind) or error["msg"].replace("Input should", "must").replace("Value error, ", "")

@@ -10,7 +10,7 @@ from tocsin.config.reading import Reading
 from tocsin.config.settings import VenueConfig
 from tocsin.document import Entry, Mapping, Node, Plain, Scalar, find
 from tocsin.errors import Problem
-from tocsin.events.vocabulary import nearest
+from tocsin.events.vocabulary import did_you_mean, nearest
 from tocsin.secrets import Secret
 from tocsin.venues.base import Adapter, VenueSettings
 from tocsin.venues.registry import adapter, venue_types
@@ -55,13 +55,13 @@ def _venue(reading: Reading, entry: Entry) -> VenueConfig | None:
 def _adapter(reading: Reading, entry: Entry, node: Mapping) -> Adapter | None:
     kind, path = node.get("type"), f"venues.{entry.key.text}"
     types = venue_types()
+    either = f"one of {', '.join(types)}"
     if kind is None:
-        reading.add(Problem("the key `type` is missing", entry.key.place, path, f"one of {', '.join(types)}"))
+        reading.add(Problem("the key `type` is missing", entry.key.place, path, either))
         return None
     if isinstance(kind, Scalar) and kind.text in types:
         return adapter(kind.text)
-    close = nearest(kind.text, types) if isinstance(kind, Scalar) else None
-    hint = f"did you mean `{close}`?" if close else f"one of {', '.join(types)}"
+    hint = did_you_mean(kind.text, types, either) if isinstance(kind, Scalar) else either
     reading.add(Problem("no such type of venue", kind.place, f"{path}.type", hint))
     return None
 

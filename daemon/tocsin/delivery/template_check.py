@@ -9,7 +9,7 @@ from jinja2.meta import find_undeclared_variables
 from tocsin.delivery.sandbox import ATTRIBUTES, LONGEST_SOURCE, Box
 from tocsin.engine.rule_schema import TemplateFlaw, Usable
 from tocsin.events import KINDS
-from tocsin.events.vocabulary import fields, nearest
+from tocsin.events.vocabulary import did_you_mean, fields
 
 # What a template may use beside the fields of the rule's kind.
 MESSAGE_NAMES = frozenset(
@@ -61,10 +61,8 @@ def _hint(name: str, names: frozenset[str], members: frozenset[str]) -> str:
         return "fields stand by their bare names: {{ symbol }}"
     if name in members:
         return f"it is of each member: {{% for one in members %}}{{{{ one.{name} }}}}{{% endfor %}}; `value` is the group's"
-    if near := nearest(name, sorted(names)):
-        return f"did you mean `{near}`?"
     others = [kind for kind in KINDS if name in fields(kind)]
-    return f"it is a field of {', '.join(others)}" if others else ""
+    return did_you_mean(name, sorted(names), f"it is a field of {', '.join(others)}" if others else "")
 
 
 def _unknown_attributes(tree: nodes.Template, tokens: "_Tokens", usable: Usable) -> Iterator[TemplateFlaw]:
@@ -107,8 +105,7 @@ def _unknown_field(
     field: str, whose: str, known: frozenset[str], tokens: "_Tokens"
 ) -> Iterator[TemplateFlaw]:
     if field not in known:
-        near = nearest(field, sorted(known))
-        hint = f"did you mean `{near}`?" if near else ""
+        hint = did_you_mean(field, sorted(known))
         yield tokens.flaw(tokens.attribute(field), field, f"unknown field `{field:.80}` of {whose}", hint)
 
 
@@ -158,8 +155,7 @@ def _unknown_calls(tree: nodes.Template, tokens: "_Tokens") -> Iterator[Template
         theirs = sorted(name for name in known if name[0] not in "_<>=!")
         for call in tree.find_all(kind):
             if call.name not in known:
-                near = nearest(call.name, theirs)
-                hint = f"did you mean `{near}`?" if near else f"there are {', '.join(theirs)}"
+                hint = did_you_mean(call.name, theirs, f"there are {', '.join(theirs)}")
                 place = tokens.behind(sign, call.name)
                 yield tokens.flaw(place, call.name, f"unknown {sort} `{call.name:.80}`", hint)
                 call.name = theirs[0]
