@@ -45,7 +45,8 @@ class FakeDaemon:
         for row in deliveries:
             row.pop("context")
 
-    def explain(self, rule: str, id_: str | None, limit: int) -> dict[str, Any]:
+    async def explain(self, rule: str, id_: str | None, limit: int, run_sync: Any) -> dict[str, Any]:
+        await run_sync(lambda: None)
         if rule == "broken":
             raise ValueError("a bug of ours")
         if rule != "red":

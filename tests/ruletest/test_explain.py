@@ -170,7 +170,7 @@ def test_it_is_told_to_people():
     output = run("in-the-red", "p1").output
     assert "position p1 (BTCUSD) on fx: firing since 20" in output
     assert "  when profit < -50: yes, profit -60 < -50, as of 20" in output
-    assert "  until profit > -40: no, profit -60 <= -40, as of 20" in output
+    assert "  until profit > -40: no, profit -60 <= -40 (20 to go, 33.3%), as of 20" in output
     assert "  held back by channel desk: below min_severity warning\n" in output
 
 

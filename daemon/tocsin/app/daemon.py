@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import trio
 
 from tocsin import __version__
@@ -29,6 +30,7 @@ from tocsin.app.task_supervisor import TaskSupervisor
 from tocsin.clock import Clock
 from tocsin.config.settings import Settings
 from tocsin.control.client import SOCKET
+from tocsin.control.overview import overview
 from tocsin.control.server import make_app, serve_control
 from tocsin.delivery.templates import preview
 from tocsin.errors import ConfigError, gathered
@@ -36,9 +38,10 @@ from tocsin.events import Key, Occurrence
 from tocsin.events.vocabulary import OURSELVES
 from tocsin.feed import Retry, run_venue
 from tocsin.feed.model import Received
-from tocsin.ruletest.answers import explained, overview
+from tocsin.pipeline.explaining import Question, RunSync, explain
 from tocsin.store.errors import Damaged, StoreUnavailable
 from tocsin.store.model import Batch
+from tocsin.store.reader import Reader
 
 # Seconds from the wish to stop; the promise is 10, and files and database are still to be closed.
 _FINISH_WITHIN = 7.0
@@ -283,9 +286,14 @@ class Daemon:
         """What `tocsin rules` tells. Blocks."""
         return overview(self._settings)
 
-    def explain(self, rule: str, id_: str | None, limit: int) -> dict[str, Any]:
-        """What `tocsin explain` tells. Blocks. Raises UnknownRule."""
-        return explained(self._settings, rule, id_, self._clock.now(), limit)
+    async def explain(self, rule: str, id_: str | None, limit: int, run_sync: RunSync) -> dict[str, Any]:
+        """What `tocsin explain` tells. Raises UnknownRule, StoreUnavailable."""
+        settings, runtime = self._settings, self._components.runtime
+        question = Question(rule=settings.rule(rule), id=id_, names=settings.names, limit=limit)
+        reader = Reader(self._components.database.path)
+        answer = await explain(runtime, reader, question, self._clock.now(), run_sync)
+        told: dict[str, Any] = msgspec.to_builtins(answer)
+        return told
 
     # ------------------------------------------------------------------------------------------------------------ parts
 

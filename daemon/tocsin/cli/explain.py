@@ -2,7 +2,7 @@
 
 from datetime import tzinfo
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,8 +11,11 @@ from tocsin.cli import FAILED
 from tocsin.cli.ask import ask_of_rules, zone_of
 from tocsin.cli.options import config_option, format_option, paint, print_json, time_of, times_in
 
+if TYPE_CHECKING:
+    from tocsin.explain.explanation import Explanation
+
 _MOST_NAMED = 10
-_MARKS = {True: ("yes", "green"), False: ("no", "red"), None: ("unknown", "yellow")}
+_COLOURS = {True: "green", False: "red", None: "yellow"}
 
 
 @click.command("explain")
@@ -46,46 +49,52 @@ def command(
     """
 
     def look(settings: Any) -> dict[str, Any]:
-        from tocsin.ruletest.answers import explained
+        from tocsin.cli.stored import explained
 
-        return explained(settings, rule, id_, None, limit)
+        return explained(settings, rule, id_, limit)
 
     asked = {"rule": rule, "limit": str(limit)} | ({"id": id_} if id_ else {})
     found = ask_of_rules(config, "/explain", look, **asked)
     if output == "json":
         print_json(found)
-    elif found["explained"]:
-        tell(found, zone_of(config))
-    elif several := found.get("several"):
-        click.echo(f"{id_} may be {' or '.join(map(plain, several[:_MOST_NAMED]))}; give more of it")
     else:
-        which = f" called {id_}" if id_ else ""
-        known = (
-            f"there now; it last fired {times_in(found['last'], zone_of(config))}"
-            if found["last"]
-            else "known"
-        )
-        click.echo(f"{rule} watches {' or '.join(found['watch'])}, and nothing such{which} is {known}")
+        _tell(found, id_, zone_of(config))
     ctx.exit(0 if found["explained"] else FAILED)
 
 
-def tell(found: dict[str, Any], tz: tzinfo) -> None:
+def _tell(found: dict[str, Any], called: str | None, tz: tzinfo) -> None:
     """For people."""
+    import msgspec
+
+    from tocsin.explain.explanation import Answer, nothing_there
+
+    answer = msgspec.convert(found, Answer)
+    if answer.several:
+        click.echo(
+            f"{called} may be {' or '.join(map(plain, answer.several[:_MOST_NAMED]))}; give more of it"
+        )
+    elif not answer.explained:
+        click.echo(times_in(f"{answer.rule} {nothing_there(answer, called)}", tz))
+    for each in answer.explained:
+        _tell_one(each, tz)
+    if more := answer.count - len(answer.explained):
+        click.echo(f"and {more} more; give an ID, or a higher --limit")
+
+
+def _tell_one(each: "Explanation", tz: tzinfo) -> None:
+    from tocsin.explain.explanation import MARKS, part_text
 
     def words(text: str) -> str:
         return times_in(plain(text), tz)
 
-    for each in found["explained"]:
-        state = paint(words(each["state"]), "red" if each["state"].startswith("firing") else None, bold=True)
-        since = each["unconfirmed_since"]
-        unconfirmed = f"; not confirmed since {time_of(since, tz)}" if since else ""
-        heard = f"last heard of {time_of(each['as_of'], tz)}" if each["as_of"] else "never heard of"
-        click.echo(f"{plain(each['title'])}: {state}; {heard}{unconfirmed}")
-        for part in each["parts"]:
-            mark = paint(*_MARKS[part["holds"]])
-            saw, as_of = words(part["saw"]), time_of(part["as_of"], tz)
-            click.echo(f"  {part['of']} {part['asks']}: {mark}, {saw}, as of {as_of}")
-        for barrier in each["held_back_by"]:
-            click.echo(f"  held back by {barrier['what']}: {words(barrier['why'])}")
-    if more := found["count"] - len(found["explained"]):
-        click.echo(f"and {more} more; give an ID, or a higher --limit")
+    state = paint(words(each.state), "red" if each.state.startswith("firing") else None, bold=True)
+    since = each.unconfirmed_since
+    unconfirmed = f"; not confirmed since {time_of(since, tz)}" if since else ""
+    heard = f"last heard of {time_of(each.as_of, tz)}" if each.as_of else "never heard of"
+    click.echo(f"{plain(each.title)}: {state}; {heard}{unconfirmed}")
+    for part in each.parts:
+        mark = paint(MARKS[part.holds], _COLOURS[part.holds])
+        saw, as_of = part_text(part, words), time_of(part.as_of, tz)
+        click.echo(f"  {part.of} {part.asks}: {mark}, {saw}, as of {as_of}")
+    for barrier in each.held_back_by:
+        click.echo(f"  held back by {barrier.what}: {words(barrier.why)}")

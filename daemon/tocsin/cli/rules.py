@@ -27,7 +27,7 @@ def command(config: Path | None, *, output: str) -> None:
     """
 
     def look(settings: Any) -> list[dict[str, Any]]:
-        from tocsin.ruletest.answers import overview
+        from tocsin.control.overview import overview
 
         return overview(settings)
 

@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from tocsin.config.settings import UnknownRule
+from tocsin.pipeline.explaining import RunSync
 from tocsin.store.errors import StoreUnavailable
 from tocsin.store.reader import Reader
 
@@ -59,8 +60,8 @@ class Controlled(Protocol):
         """The rules that run, in their order, and how often each fired. Blocks; StoreUnavailable."""
         ...
 
-    def explain(self, rule: str, id_: str | None, limit: int) -> Json:
-        """Why that rule fires or doesn't. Blocks; StoreUnavailable, UnknownRule."""
+    async def explain(self, rule: str, id_: str | None, limit: int, run_sync: RunSync) -> Json:
+        """Why that rule fires or doesn't; `run_sync` runs what blocks. StoreUnavailable, UnknownRule."""
         ...
 
 
@@ -103,9 +104,7 @@ class _Api:
         if not report["accounts"]:
             query = partial(near, self._reader, *name)
             with suppress(StoreUnavailable):
-                report["near"] = await trio.to_thread.run_sync(
-                    query, abandon_on_cancel=True, limiter=_readers()
-                )
+                report["near"] = await _in_thread(query)
         return JSONResponse(report, status_code=409 if several else 200 if report["forgotten"] else 404)
 
     async def alerts(self, request: Request) -> JSONResponse:
@@ -127,9 +126,11 @@ class _Api:
         except (KeyError, ValueError):
             return JSONResponse({"error": "asked without a rule, or a limit"}, status_code=400)
         try:
-            return await _read(partial(self._daemon.explain, rule, asked.get("id"), limit))
+            return JSONResponse(await self._daemon.explain(rule, asked.get("id"), limit, _in_thread))
         except UnknownRule as error:
             return JSONResponse({"error": str(error)}, status_code=404)
+        except StoreUnavailable as error:
+            return JSONResponse({"error": str(error)}, status_code=503)
 
     async def bug(self, request: Request, error: Exception) -> JSONResponse:
         """One of ours: whoever asked is told where to look."""
@@ -261,12 +262,16 @@ def _stamp(path: Path) -> tuple[int, int] | None:
 async def _read(query: Callable[[], _T], then: Callable[[_T], Awaitable[None]] | None = None) -> JSONResponse:
     """What it finds; `then` changes that for whoever asks."""
     try:
-        found = await trio.to_thread.run_sync(query, abandon_on_cancel=True, limiter=_readers())
+        found = await _in_thread(query)
     except StoreUnavailable as error:
         return JSONResponse({"error": str(error)}, status_code=503)
     if then is not None:
         await then(found)
     return JSONResponse(found)
+
+
+async def _in_thread(query: Callable[[], _T]) -> _T:
+    return await trio.to_thread.run_sync(query, abandon_on_cancel=True, limiter=_readers())
 
 
 _limiter: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("tocsin-control-readers")

@@ -133,6 +133,14 @@ class Notifier:
         for group in muted.group_released(free, self._options().style):
             self._hand_out(batch, group, now)
 
+    def mute_reasons(self, rule: str, context: Context, now: Instant) -> MuteReasons:
+        """What would mute a notification of that rule now."""
+        return self._muter.reasons(rule, context, now)
+
+    def muted(self, rule: str) -> list[MutedNotification]:
+        """Those of that rule that wait until nothing mutes them."""
+        return [each for each in self._held if each.rule == rule]
+
     def look_anew(self) -> None:
         """The rules, what they name, or the silences were changed: what is held may be free."""
         self._muter.turned = True

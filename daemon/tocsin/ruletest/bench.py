@@ -23,8 +23,10 @@ from tocsin.engine.api import AlertContext, Transition
 from tocsin.engine.rule import Rule
 from tocsin.events import KINDS, Instant, Key, Observation, Observed, Occurrence
 from tocsin.events.vocabulary import OURSELVES
+from tocsin.explain.explanation import Answer
 from tocsin.feed.model import Received
 from tocsin.pipeline import Options, Targets, TurnProcessor
+from tocsin.pipeline.explaining import Question, explain
 from tocsin.pipeline.runtime import Runtime
 from tocsin.ruletest.clock import SteppedClock
 from tocsin.ruletest.said import daemon_event, link
@@ -32,6 +34,8 @@ from tocsin.ruletest.stand_ins import Delivered, StandIn
 from tocsin.secrets import Secret
 from tocsin.store.database import Database, inline
 from tocsin.store.model import Batch, Loaded, NewDelivery
+from tocsin.store.reader import Reader
+from tocsin.store.store import DATABASE
 
 _HAIR = 1e-6  # seconds: a sum of floats may fall so far beyond the time that was meant
 _BLIND_EVERY = 60.0  # seconds between looks for rules that see nothing, as in the daemon
@@ -218,6 +222,12 @@ class Bench:
         """What matches is held for so many seconds."""
         now = self.clock.now()
         await self._commit(self._turn.silence(matchers, now.later(lasts).wall, now))
+
+    async def explain(self, rule: Rule, called: str | None, limit: int) -> Answer:
+        """Why the rule fires or doesn't, as `tocsin explain` tells it."""
+        question = Question(rule=rule, id=called, names=self.names, limit=limit)
+        reader = Reader(self.state_dir / DATABASE)
+        return await explain(self._runtime, reader, question, self.clock.now(), run_sync=inline)
 
     async def lasting(self) -> list[dict[str, str]]:
         """The state rules' alerts that are pending, firing or recovering, as the store has them."""

@@ -1,7 +1,7 @@
 """Runs tests: each on a fresh bench, step by step, up to the first expectation that isn't met. Blocks."""
 
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -93,8 +93,16 @@ def run_test(tests: RuleTests, test: Test) -> Result:
         return trio.run(partial(play, tests, test, clock, Path(folder)), clock=clock)
 
 
-async def play(tests: RuleTests, test: Test, clock: SteppedClock, folder: Path) -> Result:
-    """One test on a bench whose state is in `folder`/state; `clock` is the one that trio runs on."""
+async def play(
+    tests: RuleTests,
+    test: Test,
+    clock: SteppedClock,
+    folder: Path,
+    at_end: Callable[[Bench], Awaitable[None]] | None = None,
+) -> Result:
+    """One test on a bench whose state is in `folder`/state; `clock` is the one that trio runs on. `at_end` is called, once it has
+    passed, before the bench stops.
+    """
     async with trio.open_nursery() as nursery:
         bench = Bench(
             rules=switched_on(tests.rules, test.enabled),
@@ -115,6 +123,8 @@ async def play(tests: RuleTests, test: Test, clock: SteppedClock, folder: Path) 
                     break
             else:
                 await bench.settle()
+                if at_end is not None:
+                    await at_end(bench)
         finally:
             with trio.CancelScope(shield=True):
                 await bench.stop()
@@ -135,12 +145,14 @@ class _Run:
         match step.action:
             case Expect() as expected:
                 await self._bench.settle()
-                return self._expect(step, expected)
+                return await self._expect(step, expected)
             case ExpectAlerts() as expected:
-                return self._judge(step, tuple(unordered(expected.items, tuple(await self._bench.lasting()))))
+                return await self._judge(
+                    step, tuple(unordered(expected.items, tuple(await self._bench.lasting())))
+                )
             case _ as action:
                 wrong = await self._do(step, action)
-        return self._fails(step, said=wrong) if wrong else None
+        return await self._fails(step, said=wrong) if wrong else None
 
     async def _do(self, step: Step, action: Action) -> str:
         """What went wrong, in words."""
@@ -193,22 +205,22 @@ class _Run:
         )
         self.notes.append(Note(step, said, heard))
 
-    def _expect(self, step: Step, action: Expect) -> Failure | None:
+    async def _expect(self, step: Step, action: Expect) -> Failure | None:
         came = notifications(self._bench.told[self._seen :])
         self._seen = len(self._bench.told)
         alike = _all_met(unordered(action.items, came))
-        return self._judge(step, tuple(pairs(action.items, came)), _ORDER if alike else "")
+        return await self._judge(step, tuple(pairs(action.items, came)), _ORDER if alike else "")
 
-    def _judge(self, step: Step, found: tuple[Pair, ...], said: str = "") -> Failure | None:
-        return None if _all_met(found) else self._fails(step, found=found, said=said)
+    async def _judge(self, step: Step, found: tuple[Pair, ...], said: str = "") -> Failure | None:
+        return None if _all_met(found) else await self._fails(step, found=found, said=said)
 
-    def _fails(self, step: Step, *, found: tuple[Pair, ...] = (), said: str = "") -> Failure:
+    async def _fails(self, step: Step, *, found: tuple[Pair, ...] = (), said: str = "") -> Failure:
         about = [
             (item.given if isinstance(item, Wanted) else item) for pair in found for item in pair if item
         ]
         if isinstance(step.action, Ack):
             about = [{"rule": step.action.rule, "id": step.action.id}]
-        lines = traces(self._bench, about)
+        lines = await traces(self._bench, about)
         return Failure(step, self._bench.clock.now(), found, said, tuple(lines))
 
 

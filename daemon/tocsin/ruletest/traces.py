@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from tocsin.engine.api import Transition
-from tocsin.events import Instant
+from tocsin.explain.explanation import lines, nothing_there
 from tocsin.ruletest.bench import Bench
 from tocsin.ruletest.expected import is_pattern
-from tocsin.ruletest.explain import Explained, explain
 
 _MOST = 40  # lines of one rule and entity; the last ones
 _MOST_ABOUT = 5  # entities, or rules, where the test names none
-_MARKS = {True: "yes", False: "no", None: "unknown"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +23,8 @@ class TraceLine:
     text: str
 
 
-def traces(bench: Bench, about: Iterable[Mapping[str, Any]]) -> list[TraceLine]:
-    """The steps of every rule and entity that are named, how the rule stands there now, and what holds it back. Blocks."""
+async def traces(bench: Bench, about: Iterable[Mapping[str, Any]]) -> list[TraceLine]:
+    """The steps of every rule and entity that are named, how the rule stands there now, and what holds it back."""
     now = bench.clock.now()
     found: list[TraceLine] = []
     for rule, entity in dict.fromkeys(_subjects(bench, about)):
@@ -34,7 +32,7 @@ def traces(bench: Bench, about: Iterable[Mapping[str, Any]]) -> list[TraceLine]:
         for step in steps[-_MOST:]:
             at = now.steady - (now.wall - step.at).total_seconds()
             found.append(TraceLine(rule, entity, at, _said(step)))
-        found += [TraceLine(rule, entity, None, text) for text in _standing(bench, rule, entity, now)]
+        found += [TraceLine(rule, entity, None, text) for text in await _standing(bench, rule, entity)]
     return found
 
 
@@ -57,25 +55,15 @@ def _said(step: Transition) -> str:
     return step.trace if word == "inactive" or step.trace.startswith(word) else f"{word}: {step.trace}"
 
 
-def _standing(bench: Bench, name: str, entity: str | None, now: Instant) -> Iterator[str]:
+async def _standing(bench: Bench, name: str, entity: str | None) -> list[str]:
     rule = next((rule for rule in bench.rules if rule.id == name), None)
     if rule is None:
-        yield "there is no such rule now"
-        return
-    answer = explain(bench, rule, entity, now, _MOST_ABOUT)
-    if not answer.count:
-        which = f" called {entity}" if entity is not None else ""
-        known = f"there now; it last fired {answer.last}" if answer.last else "known"
-        yield f"it watches {' or '.join(sorted(rule.events or rule.kinds))}, and nothing such{which} is {known}"
-    for each in answer.explained:
-        yield from _explained(each)
-    if more := answer.count - len(answer.explained):
-        yield f"and {more} more"
-
-
-def _explained(each: Explained) -> Iterator[str]:
-    yield f"{each.title}: {each.state}"
-    for part in each.parts:
-        yield f"  {part.of} {part.asks}: {_MARKS[part.holds]}, {part.saw}"
-    for name, reason in each.barriers:
-        yield f"  held back by {name}: {reason}"
+        return ["there is no such rule now"]
+    answer = await bench.explain(rule, entity, _MOST_ABOUT)
+    told = [line for each in answer.explained for line in lines(each)]
+    more = answer.count - len(answer.explained)
+    return [
+        *([] if answer.explained else [f"it {nothing_there(answer, entity)}"]),
+        *told,
+        *([f"and {more} more"] if more else []),
+    ]

@@ -1,0 +1,136 @@
+"""What would hold a message of a rule back, in the order in which it is asked. Pure."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from tocsin.alerts.decide import MuteReasons, Routing, decide
+from tocsin.alerts.muted import MutedNotification
+from tocsin.alerts.wording import time_text
+from tocsin.engine.model import Context
+from tocsin.engine.rule import Rule
+from tocsin.engine.trace import InstanceTrace, Timer
+from tocsin.events import Change
+from tocsin.explain.explanation import Barrier
+from tocsin.quantities import duration_text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circumstances:
+    """How everything else stands now (UTC): `reasons` says what mutes a notification, `muted` are those of the rule that wait, `unsent`
+    its deliveries that do (rows of the database).
+    """
+
+    now: datetime
+    routing: Routing
+    reasons: Callable[[str, Context], MuteReasons]
+    muted: Sequence[MutedNotification]
+    unsent: Sequence[Mapping[str, Any]]
+
+
+def barriers(trace: InstanceTrace, there: Circumstances) -> tuple[Barrier, ...]:
+    return tuple(Barrier(what=what, why=why) for what, why in _barriers(trace, there))
+
+
+def _barriers(trace: InstanceTrace, there: Circumstances) -> Iterator[tuple[str, str]]:
+    rule = trace.rule
+    if not rule.enabled:
+        yield "enabled", "the rule is switched off"
+    if rule.active is not None and not rule.active.is_open(there.now):
+        opens = rule.active.next_change(there.now)
+        yield "active", f"closed until {time_text(opens)}" if opens else "never open"
+    if trace.timer is not None:
+        yield trace.timer.key, _passed(trace.timer)
+    waiting = {each.by: each for each in there.muted if _is_of(each, trace)}
+    for name, reason in there.reasons(rule.id, _context(rule, trace.change)).shut():
+        waits = waiting.pop(name, None)
+        yield name, reason + (f"; {_waits(waits)}" if waits is not None else "")
+    for name, waits in waiting.items():
+        yield name, f"{_waits(waits)}: {waits.reason}"
+    if trace.cooldown is not None and trace.cooldown[0] > there.now:
+        until, count = trace.cooldown
+        yield "cooldown", f"until {time_text(until)}" + (f", {count} held back" if count else "")
+    if trace.acked:
+        yield "acknowledged", "no more reminders of this alert"
+    if trace.down is not None:
+        yield "gap", f"{_away(trace.down)}: {_in_gap(rule)}"
+    yield from _channels(trace, there)
+
+
+def _passed(timer: Timer) -> str:
+    passed, lasts = (duration_text(timedelta(seconds=seconds)) for seconds in (timer.passed, timer.lasts))
+    if timer.runs:
+        return f"{passed} of {lasts} have passed"
+    return f"stands still at {passed} of {lasts}: the venue is away, or the rule's hours are over"
+
+
+def _away(venue: Change) -> str:
+    since, status = (getattr(venue.state, name, None) for name in ("since", "status"))
+    return f"{venue.key.id} is {status}" + (
+        f" since {time_text(since)}" if isinstance(since, datetime) else ""
+    )
+
+
+def _in_gap(rule: Rule) -> str:
+    if rule.sequel is None and rule.is_event_rule:
+        return "nothing is heard of what happens there"
+    return "what fired is resolved" if rule.on_gap == "resolve" else "its timers stand still"
+
+
+def _is_of(muted: MutedNotification, trace: InstanceTrace) -> bool:
+    if muted.alert == trace.alert_id:
+        return True
+    of, change = muted.context, trace.change
+    return not trace.alert_id and (of.venue, of.account, of.entity) == (
+        change.venue,
+        change.account,
+        change.key.id,
+    )
+
+
+def _waits(muted: MutedNotification) -> str:
+    return f"the {muted.context.state} of {time_text(muted.context.at)} waits"
+
+
+def _channels(trace: InstanceTrace, there: Circumstances) -> Iterator[tuple[str, str]]:
+    rule = trace.rule
+    decision = decide(
+        "firing", severity=rule.severity, notify=rule.notify, announced=None, routing=there.routing
+    )
+    for name, reason in decision.held.items():
+        yield f"channel {name}", reason
+    if not decision.channels:
+        yield "channel", "no channel is told of it"
+    for barrier in unsent(trace.alert_id, there.unsent):
+        yield barrier.what, barrier.why
+
+
+def unsent(alert: str, deliveries: Sequence[Mapping[str, Any]]) -> Iterator[Barrier]:
+    """Of these deliveries (rows of the database) those of the alert; of all, where it is of none."""
+    for waiting in deliveries:
+        if waiting["alert"] == (alert or waiting["alert"]):
+            error = f": {waiting['error']}" if waiting.get("error") else ""
+            what, why = (
+                f"channel {waiting['channel']}",
+                f"{waiting['state_told']} is {waiting['status']}{error}",
+            )
+            yield Barrier(what=what, why=why)
+
+
+def _context(rule: Rule, change: Change) -> Context:
+    """As much of it as a silence can match."""
+    return Context(
+        rule=rule.id,
+        severity=rule.severity,
+        state="firing",
+        kind=change.kind,
+        venue=change.venue,
+        entity=change.key.id,
+        account=change.account,
+        symbol=change.symbol,
+        event=change.events[-1] if rule.is_event_rule and change.events else None,
+        started_at=change.received,
+        at=change.received,
+        time=change.time,
+    )
