@@ -1,12 +1,12 @@
 """What is kept of a sequence: gone on with, or named as unreadable where another version had written it."""
 
 import pytest
+from tocsin.ruletest.sequels import Sequels
 
 from support.story import Story, compiled
 from tocsin.engine.api import Saved
 from tocsin.engine.engine import Engine
 from tocsin.events import Observation, Order
-from tocsin.ruletest.sequels import Sequels
 from tocsin.store.sql import json_mapping
 
 RULE = {

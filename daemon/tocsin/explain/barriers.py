@@ -8,7 +8,7 @@ from typing import Any
 from tocsin.alerts.decide import MuteReasons, Routing, decide
 from tocsin.alerts.muted import MutedNotification
 from tocsin.alerts.wording import time_text
-from tocsin.engine.model import Context
+from tocsin.engine.api import AlertContext
 from tocsin.engine.rule import Rule
 from tocsin.engine.trace import InstanceTrace, Timer
 from tocsin.events import Change
@@ -24,7 +24,7 @@ class Circumstances:
 
     now: datetime
     routing: Routing
-    reasons: Callable[[str, Context], MuteReasons]
+    reasons: Callable[[str, AlertContext], MuteReasons]
     muted: Sequence[MutedNotification]
     unsent: Sequence[Mapping[str, Any]]
 
@@ -73,7 +73,7 @@ def _away(venue: Change) -> str:
 
 
 def _in_gap(rule: Rule) -> str:
-    if rule.sequel is None and rule.is_event_rule:
+    if rule.sequence is None and rule.is_event_rule:
         return "nothing is heard of what happens there"
     return "what fired is resolved" if rule.on_gap == "resolve" else "its timers stand still"
 
@@ -118,9 +118,9 @@ def unsent(alert: str, deliveries: Sequence[Mapping[str, Any]]) -> Iterator[Barr
             yield Barrier(what=what, why=why)
 
 
-def _context(rule: Rule, change: Change) -> Context:
+def _context(rule: Rule, change: Change) -> AlertContext:
     """As much of it as a silence can match."""
-    return Context(
+    return AlertContext(
         rule=rule.id,
         severity=rule.severity,
         state="firing",

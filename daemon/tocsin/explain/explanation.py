@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from tocsin.alerts.wording import time_text
-from tocsin.engine.model import Distance, Part
+from tocsin.engine.api import Distance, Part
 from tocsin.engine.rule import Condition, Rule
 from tocsin.engine.trace import InstanceTrace, Past, what_happened
 from tocsin.events import Change, Venue, from_iso

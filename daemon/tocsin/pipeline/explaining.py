@@ -14,9 +14,9 @@ from typing import Any, Protocol
 import trio
 from msgspec import structs
 
-from tocsin.engine.keys import group_of
+from tocsin.engine.instances import group_of
+from tocsin.engine.partial_match import first_key, is_first, second_among
 from tocsin.engine.rule import Rule
-from tocsin.engine.sequence_rule import first_key, is_first, second_among
 from tocsin.engine.trace import Asked, InstanceTrace, Past, Subject
 from tocsin.events import Account, Change, Instant, Key, from_iso
 from tocsin.explain.barriers import Circumstances, barriers, unsent
@@ -149,7 +149,7 @@ class _Inquiry:
         numbers = {(change.key, change.received): number for number, change in happened}
         with self.reader.snapshot() as reader:
             journal = _Journal(reader)
-            seconds = list(journal.happened(rule.sequel.events, None)) if rule.sequel and numbers else []
+            seconds = list(journal.happened(rule.sequence.events, None)) if rule.sequence and numbers else []
             return [self._past(journal, subject, numbers, seconds) for subject in subjects]
 
     def _past(
@@ -257,10 +257,10 @@ def _latest(rule: Rule, happened: Iterable[tuple[int, Change]]) -> Iterable[tupl
     """Of each of the rule's instances, or sequences, the latest event."""
     found: dict[Any, tuple[int, Change]] = {}
     for number, change in happened:
-        if rule.sequel is None:
+        if rule.sequence is None:
             found.setdefault(tuple(group_of(rule, change)), (number, change))
         elif is_first(rule, change):
-            found.setdefault(first_key(rule, rule.sequel, change), (number, change))
+            found.setdefault(first_key(rule, rule.sequence, change), (number, change))
     return found.values()
 
 

@@ -133,7 +133,7 @@ class Notifier:
         for group in muted.group_released(free, self._options().style):
             self._hand_out(batch, group, now)
 
-    def mute_reasons(self, rule: str, context: Context, now: Instant) -> MuteReasons:
+    def mute_reasons(self, rule: str, context: AlertContext, now: Instant) -> MuteReasons:
         """What would mute a notification of that rule now."""
         return self._muter.reasons(rule, context, now)
 
