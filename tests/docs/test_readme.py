@@ -9,6 +9,7 @@ from datetime import UTC, timedelta
 from functools import partial
 from pathlib import Path
 
+import msgspec
 import pytest
 import trio
 import yaml
@@ -18,10 +19,10 @@ from support.pages import CONTRIBUTING, PAGES, README, REFERENCE, ROOT, WIDEST, 
 from support.receivers import Services, telegram_text
 from tocsin.cli import COMMANDS, cli
 from tocsin.cli.explain import tell
+from tocsin.cli.stored import explain_stored
 from tocsin.config.load import load_settings
 from tocsin.events import Instant
 from tocsin.ruletest.actions import READ
-from tocsin.ruletest.answers import explained
 from tocsin.ruletest.clock import SteppedClock
 from tocsin.ruletest.reading import read_tests
 from tocsin.ruletest.runner import play
@@ -135,7 +136,7 @@ def test_what_explain_says_is_what_is_shown(tmp_path, capsys):
     assert trio.run(partial(play, tests, tests.tests[0], clock, tmp_path), clock=clock).failure is None
     settings = load_settings(tmp_path / "config.yaml", validate_url=None)
     now = Instant(tests.tests[0].start + timedelta(seconds=11), 11.0)
-    tell(explained(settings, "position-in-the-red", None, now, 20), UTC)
+    tell(msgspec.to_builtins(explain_stored(settings, "position-in-the-red", None, 20, now)), None, UTC)
     assert capsys.readouterr().out == next(b for b in blocks("text") if "held back by for" in b)
 
 

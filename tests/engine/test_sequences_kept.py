@@ -1,11 +1,11 @@
 """What is kept of a sequence: gone on with, or named as unreadable where another version had written it."""
 
 import pytest
-from tocsin.ruletest.sequels import Sequels
 
 from support.story import Story, compiled
 from tocsin.engine.api import Saved
 from tocsin.engine.engine import Engine
+from tocsin.engine.trace import Asked
 from tocsin.events import Observation, Order
 from tocsin.store.sql import json_mapping
 
@@ -39,17 +39,8 @@ def restored(story, record):
     return engine, unreadable
 
 
-class Records:
-    """As much of a store as is asked for what waits."""
-
-    def __init__(self, story, record):
-        self.rule = story.rules[0]
-        self.records = {kept(story).instance: record}
-
-
-def waiting(story, record):
-    rule = story.rules[0]
-    return Sequels(Records(story, record), rule.sequence).waiting(story.clock.now().wall)
+def waiting(story, engine):
+    return [each.entity.id for each in engine.explain(story.rules[0], Asked(None), story.clock.now())]
 
 
 def test_it_goes_on(story):
@@ -57,7 +48,7 @@ def test_it_goes_on(story):
     engine, unreadable = restored(story, record)
     assert not unreadable
     assert engine.deadline() == story.clock.now().steady + 600
-    assert [first.change.key.id for first, _ in waiting(story, record)] == ["o1"]
+    assert waiting(story, engine) == ["o1"]
 
 
 FIRST = {"change": None, "until": "2026-01-01T00:10:00Z", "condition": "", "missing": []}
@@ -81,4 +72,4 @@ def test_what_another_version_wrote_is_named(story, another):
     assert len(unreadable) == 1
     assert (unreadable[0][0].rule, unreadable[0][0].instance) == ("r", kept(story).instance)
     assert engine.deadline() is None
-    assert waiting(story, record) == []
+    assert waiting(story, engine) == []

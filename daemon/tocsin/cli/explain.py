@@ -58,11 +58,11 @@ def command(
     if output == "json":
         print_json(found)
     else:
-        _tell(found, id_, zone_of(config))
+        tell(found, id_, zone_of(config))
     ctx.exit(0 if found["explained"] else FAILED)
 
 
-def _tell(found: dict[str, Any], called: str | None, tz: tzinfo) -> None:
+def tell(found: dict[str, Any], called: str | None, tz: tzinfo) -> None:
     """For people."""
     import msgspec
 
