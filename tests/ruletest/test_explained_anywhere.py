@@ -4,7 +4,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from support.explained import explained_twice
@@ -22,7 +22,6 @@ RULES_OFTEN = [
 
 
 @model(suite=15, many=200)
-@settings(deadline=None)
 @given(said=STEPS | ORDERS, restarts=st.sets(st.integers(0, 13), max_size=2), later=st.integers(1, 400))
 def test_with_and_without_the_daemon(said, restarts, later):
     steps = [{"at": "0s", "venue": venue, "account": {"id": "a1", "margin_level": 100}} for venue in BOTH]

@@ -1,5 +1,6 @@
 """`tocsin explain` asked twice of one run: while it runs, and of the store that it left."""
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -7,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import trio
-import yaml
 
 from tocsin.cli.stored import explain_stored
 from tocsin.config.load import load_settings
@@ -36,12 +36,12 @@ def explained_twice(
     folder: Path, rules: list[Any], steps: list[Any], now: str, asked: Asked
 ) -> tuple[list[Answer], list[Answer]]:
     """The answers `now` (from the start) of the simulated daemon, and those of its store. `steps` as rule tests have them."""
-    (folder / "rules.yaml").write_text(yaml.safe_dump({"rules": rules}))
+    (folder / "rules.yaml").write_text(json.dumps({"rules": rules}))
     (folder / "config.yaml").write_text(CONFIG)
     (folder / "config.yaml").chmod(0o600)
     test = {"name": "it", "steps": steps}
     (folder / "it.yaml").write_text(
-        yaml.safe_dump({"rules": "rules.yaml", "channels": ["phone"], "tests": [test]})
+        json.dumps({"rules": "rules.yaml", "channels": ["phone"], "tests": [test]})
     )
     tests, clock, after = read_tests(folder / "it.yaml"), SteppedClock(START), parse_duration(now)
     settings = load_settings(folder / "config.yaml", validate_url=None)
