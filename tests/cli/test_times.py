@@ -1,6 +1,6 @@
 """The commands tell people times in the config's zone, which each time names; JSON has them as the state does."""
 
-from datetime import UTC
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -23,6 +23,14 @@ STATUS = {
 }  # fmt: skip
 
 
+class Noon(datetime):
+    """The machine's clock, outside the hours in which the rule is active."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:
+        return datetime(2026, 3, 1, 12, tzinfo=tz)
+
+
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     store = opened(tmp_path / "st")
@@ -38,6 +46,7 @@ def folder(tmp_path, monkeypatch):
     store.close()
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
+    monkeypatch.setattr("tocsin.pipeline.runtime.datetime", Noon)
     monkeypatch.setattr("tocsin.cli.status.ask_running", lambda *_args: (200, STATUS, SOCKET))
     return tmp_path
 
@@ -56,7 +65,7 @@ NEW_YORK = {
     ("alerts", "--all"): ["2026-03-01 05:00:00 EST to 2026-03-01 05:01:00 EST  resolved  low"],
     ("deliveries",): ["2026-03-01 05:00:01 EST  desk", "next try 2026-03-01 05:00:04 EST", "retried at 2026-03-01 05:00:03 EST"],
     ("rules",): ["fired 1 time, last 2026-03-01 05:00:00 EST"],
-    ("explain", "low"): ["last heard of 2026-03-01 05:00:00 EST", "as of 2026-03-01 05:00:00 EST", "held back by active: closed until ", " 01:00:00 E"],
+    ("explain", "low"): ["last heard of 2026-03-01 05:00:00 EST", "as of 2026-03-01 05:00:00 EST", "held back by active: closed until 2026-03-02 01:00:00 EST"],
     ("status",): [
         "since 2026-03-01 04:00:00 EST: healthy", "since 2026-03-01 04:30:00 EST: x", "since 2026-03-01 04:58:00 EST",
         "next try 2026-03-01 05:01:00 EST", "refused at 2026-03-01 04:57:00 EST",

@@ -12,12 +12,14 @@ import trio
 from tocsin.cli.stored import explain_stored
 from tocsin.config.load import load_settings
 from tocsin.events import Instant
+from tocsin.events.vocabulary import OURSELVES
 from tocsin.explain.explanation import Answer
 from tocsin.quantities import parse_duration
 from tocsin.ruletest.bench import Bench
 from tocsin.ruletest.clock import SteppedClock
 from tocsin.ruletest.reading import read_tests
 from tocsin.ruletest.runner import play
+from tocsin.ruletest.said import daemon_event
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 LIMIT = 20
@@ -35,7 +37,9 @@ Asked = Sequence[tuple[str, str | None]]
 def explained_twice(
     folder: Path, rules: list[Any], steps: list[Any], now: str, asked: Asked
 ) -> tuple[list[Answer], list[Answer]]:
-    """The answers `now` (from the start) of the simulated daemon, and those of its store. `steps` as rule tests have them."""
+    """The answers `now` (from the start) of the simulated daemon, and those of the store that it left, stopped then. `steps`
+    as rule tests have them.
+    """
     (folder / "rules.yaml").write_text(json.dumps({"rules": rules}))
     (folder / "config.yaml").write_text(CONFIG)
     (folder / "config.yaml").chmod(0o600)
@@ -52,6 +56,7 @@ def explained_twice(
         await bench.run_until(after.total_seconds())
         for rule, id_ in asked:
             live.append(await bench.explain(settings.rule(rule), id_, LIMIT))
+        await bench.say(OURSELVES, (daemon_event("daemon.stopping"),))
 
     result = trio.run(partial(play, tests, tests.tests[0], clock, folder, ask), clock=clock)
     assert result.failure is None, result.failure

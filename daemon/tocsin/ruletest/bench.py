@@ -21,7 +21,8 @@ from tocsin.delivery.model import ChannelSettings, Message
 from tocsin.delivery.timing import Wake
 from tocsin.engine.api import AlertContext, Transition
 from tocsin.engine.rule import Rule
-from tocsin.events import KINDS, Instant, Key, Observation, Observed, Occurrence
+from tocsin.entities import Entities
+from tocsin.events import KINDS, Change, Instant, Key, Observation, Observed, Occurrence
 from tocsin.events.vocabulary import OURSELVES
 from tocsin.explain.explanation import Answer
 from tocsin.feed.model import Received
@@ -100,10 +101,11 @@ class Bench:
         self._database = await Database.open(self.state_dir, now=now.wall, run_sync=inline)
         loaded = await self._database.load()
         self._runtime = Runtime(self.rules, self._options(), self._new_id, loaded, observe=self.trace.append)
-        self._reconnect(loaded, now)
+        seen = self._reconnect(loaded, now)
         # Of a venue that has always been connected nobody was told, so this goes past the engine.
         for venue in venues:
-            seen = self._runtime.entities.apply(venue, link(venue, "connected"), now, None)
+            seen += self._runtime.entities.apply(venue, link(venue, "connected"), now, None)
+        if seen:
             await self._database.commit(Batch(at=now.wall, entities=seen))
         self._channels = []
         for name in self.stand_ins:
@@ -115,23 +117,29 @@ class Bench:
             raise AssertionError(f"what was stored can't be read: {[*unreadable, *loaded.unreadable]}")
         await self._commit(batch)
 
-    def _reconnect(self, loaded: Loaded, now: Instant) -> None:
-        """Links that were up are up, and at once all that is open there is confirmed: no gap, no news."""
+    def _reconnect(self, loaded: Loaded, now: Instant) -> list[Change]:
+        """Links that were up are up, and at once all that is open there is confirmed: no gap, no news. What is known by that."""
         up = {
-            change.venue
+            change.venue: change
             for change in loaded.entities
             if change.kind == "venue" and getattr(change.state, "status", None) in _UP
         }
-        for change in loaded.entities:
-            if change.venue in up and not change.ended and change.kind in ("order", "position"):
-                same = Observation(state=KINDS[change.kind](id=change.key.id), account=change.account)
-                self._runtime.entities.apply(change.venue, same, now, None)
-        for change in loaded.entities:
-            if change.kind == "venue" and change.venue in up:
-                self._runtime.entities.apply(change.venue, link(change.venue, "connected"), now, None)
-                self._runtime.entities.apply(
-                    change.venue, Observation(state=change.state, origin="synthetic"), now, None
-                )
+        said: list[tuple[str, Observation]] = [
+            (change.venue, Observation(state=KINDS[change.kind](id=change.key.id), account=change.account))
+            for change in loaded.entities
+            if change.venue in up and not change.ended and change.kind in ("order", "position")
+        ]
+        for venue, change in up.items():
+            said += [
+                (venue, link(venue, "connected")),
+                (venue, Observation(state=change.state, origin="synthetic")),
+            ]
+        return [new for venue, each in said for new in self._runtime.entities.apply(venue, each, now, None)]
+
+    @property
+    def entities(self) -> Entities:
+        """All that is known now, of all venues."""
+        return self._runtime.entities
 
     @property
     def _turn(self) -> TurnProcessor:
