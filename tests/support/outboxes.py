@@ -93,15 +93,7 @@ class MemoryOutbox:
         for row in new:
             if row.id in self.rows:
                 raise AssertionError(f"{row.id} is there already")
-            self.rows[row.id] = Delivery(
-                **{name: getattr(row, name) for name in row.__struct_fields__},
-                status="pending",
-                attempts=0,
-                next_at=row.created_at,
-                sent_at=None,
-                error=None,
-                handed_to=None,
-            )
+            self.rows[row.id] = Delivery(**msgspec.structs.asdict(row), next_at=row.created_at)
 
     async def due(self, channel: str, target: int, now: datetime, limit: int) -> list[Delivery]:
         await self._reach()

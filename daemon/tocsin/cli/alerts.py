@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from tocsin.cli.ask import MOST_ROWS, rows, zone_of
-from tocsin.cli.options import config_option, format_option, paint, print_json, time_of
+from tocsin.cli.ask import listed, zone_of
+from tocsin.cli.options import config_option, format_option, paint, time_of
 
 _COLOURS = {"critical": "red", "warning": "yellow", "info": "cyan"}
 
@@ -22,16 +22,8 @@ def command(config: Path | None, *, everything: bool, output: str) -> None:
       tocsin alerts
       tocsin alerts --all --json | jq '.[0].body'
     """
-    found = rows(config, "alerts", everything=everything)
-    if output == "json":
-        print_json(found)
-        return
-    if len(found) == MOST_ROWS:
-        click.echo(f"the latest {MOST_ROWS} are shown; the rest is in tocsin.db", err=True)
-    if not found:
-        click.echo("no alert" if everything else "nothing fires")
-    tz = zone_of(config)
-    for alert in found:
+    none, tz = "no alert" if everything else "nothing fires", zone_of(config)
+    for alert in listed(config, "alerts", output, everything=everything, none=none):
         over = f" to {time_of(alert['resolved_at'], tz)}" if alert["resolved_at"] else ""
         state = paint(
             alert["state"], "green" if alert["state"] == "resolved" else _COLOURS.get(alert["severity"])

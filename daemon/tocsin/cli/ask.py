@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from tocsin.cli.options import print_json
 from tocsin.config.search import default_state_dir, find_config, given_state_dir
 
 if TYPE_CHECKING:
@@ -100,6 +101,21 @@ def note(said: str) -> None:
     """On standard error, where there is something to say."""
     if said:
         click.echo(f"note: {said}", err=True)
+
+
+def listed(
+    config: Path | None, what: str, output: str, *, everything: bool, none: str
+) -> list[dict[str, Any]]:
+    """`alerts` or `deliveries` to be shown to people, who read `none` where there are none; programs get all of it here."""
+    found = rows(config, what, everything=everything)
+    if output == "json":
+        print_json(found)
+        return []
+    if len(found) == MOST_ROWS:
+        click.echo(f"the latest {MOST_ROWS} are shown; the rest is in tocsin.db", err=True)
+    if not found:
+        click.echo(none)
+    return found
 
 
 def rows(config: Path | None, what: str, *, everything: bool) -> list[dict[str, Any]]:

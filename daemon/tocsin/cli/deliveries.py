@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from tocsin.cli.ask import MOST_ROWS, rows, zone_of
-from tocsin.cli.options import config_option, format_option, paint, print_json, time_of, times_in
+from tocsin.cli.ask import listed, zone_of
+from tocsin.cli.options import config_option, format_option, paint, time_of, times_in
 
 _COLOURS = {"sent": "green", "pending": "yellow", "dead": "red"}
 
@@ -22,16 +22,8 @@ def command(config: Path | None, *, everything: bool, output: str) -> None:
       tocsin deliveries
       tocsin deliveries --all --json | jq 'group_by(.channel) | map({(.[0].channel): length})'
     """
-    found = rows(config, "deliveries", everything=everything)
-    if output == "json":
-        print_json(found)
-        return
-    if len(found) == MOST_ROWS:
-        click.echo(f"the latest {MOST_ROWS} are shown; the rest is in tocsin.db", err=True)
-    if not found:
-        click.echo("no delivery" if everything else "nothing is unsent")
-    tz = zone_of(config)
-    for delivery in found:
+    none, tz = "no delivery" if everything else "nothing is unsent", zone_of(config)
+    for delivery in listed(config, "deliveries", output, everything=everything, none=none):
         status = paint(delivery["status"], _COLOURS.get(delivery["status"]))
         tried = f", {delivery['attempts']} attempts" if delivery["attempts"] else ""
         click.echo(

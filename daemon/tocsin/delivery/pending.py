@@ -243,23 +243,7 @@ def after(delivery: Delivery, attempt: Attempt) -> Delivery:
 
 def as_delivery(new: NewDelivery) -> Delivery:
     """As the store will have it."""
-    return Delivery(
-        id=new.id,
-        alert=new.alert,
-        state_told=new.state_told,
-        channel=new.channel,
-        target=new.target,
-        severity=new.severity,
-        status="pending",
-        attempts=0,
-        created_at=new.created_at,
-        expires_at=new.expires_at,
-        next_at=new.created_at,
-        sent_at=None,
-        error=None,
-        handed_to=None,
-        context=new.context,
-    )
+    return Delivery(**msgspec.structs.asdict(new), next_at=new.created_at)
 
 
 def as_new(delivery: Delivery) -> NewDelivery:

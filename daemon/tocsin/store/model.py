@@ -101,24 +101,15 @@ class NewDelivery(Struct, frozen=True, kw_only=True):
     context: Mapping[str, Any]
 
 
-class Delivery(Struct, frozen=True, kw_only=True):
+class Delivery(NewDelivery, frozen=True, kw_only=True):
     """A delivery as it stands in the outbox. `handed_to`: the channel (the fallback) that has the message too."""
 
-    id: str
-    alert: str
-    state_told: str
-    channel: str
-    target: int
-    severity: str
-    status: DeliveryStatus
-    attempts: int
-    created_at: datetime
-    expires_at: datetime
     next_at: datetime
-    sent_at: datetime | None
-    error: str | None
-    handed_to: str | None
-    context: Mapping[str, Any]
+    status: DeliveryStatus = "pending"
+    attempts: int = 0
+    sent_at: datetime | None = None
+    error: str | None = None
+    handed_to: str | None = None
 
 
 class Attempt(Struct, frozen=True, kw_only=True):

@@ -248,7 +248,7 @@ def _private(url: str) -> bool:
 
 
 class Adapter(Protocol):
-    """One venue type. Its instance is `ADAPTER` in the `adapter.py` of a package that `registry.py` names."""
+    """One venue type, to be inherited from. Its instance is `ADAPTER` in the `adapter.py` of a package that `registry.py` names."""
 
     name: str
     """The word that `type:` has in the config: `yourfintech`."""
@@ -258,7 +258,7 @@ class Adapter(Protocol):
     """The options this venue takes."""
     supplies: Mapping[str, frozenset[str]]
     """Kind -> the fields that this venue can give, derived ones included; `check` warns about rules on others."""
-    polled: bool
+    polled: bool = False
     """The server closes after each snapshot; the feed connects again every `settings.poll` (then a timedelta)."""
 
     def sign_in(self, settings: Any, kept: Mapping[str, str], now: datetime) -> SignIn:
@@ -277,5 +277,6 @@ class Adapter(Protocol):
         ...
 
     def snapshot(self, settings: Any, session: Session) -> Snapshot | None:
-        """The venue's REST snapshot after a connect, where its documents name one; None otherwise."""
-        ...
+        """The venue's REST snapshot after a connect; None, as here, where its documents name none."""
+        del settings, session
+        return None

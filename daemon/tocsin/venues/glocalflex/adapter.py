@@ -11,7 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 from pydantic import Field, field_validator, model_validator
 
 from tocsin.quantities import SecretText
-from tocsin.venues.base import Decoded, Endpoint, Session, SignIn, Snapshot, VenueSettings
+from tocsin.venues.base import Adapter, Decoded, Endpoint, Session, SignIn, VenueSettings
 from tocsin.venues.derive import BOOK_FIELDS, TICKER_FROM_BOOK, TICKER_FROM_TRADES
 from tocsin.venues.glocalflex import auth
 from tocsin.venues.glocalflex.messages import decode
@@ -92,12 +92,11 @@ def _checked(url: str, *schemes: str) -> str:
     return url
 
 
-class Glocalflex:
+class Glocalflex(Adapter):
     name = "glocalflex"
     summary = "electricity flexibility market: orders, contracts, public trades, order book"
     settings: type[VenueSettings] = GlocalflexSettings
     supplies: Mapping[str, frozenset[str]] = _SUPPLIES
-    polled = False
 
     def sign_in(self, settings: GlocalflexSettings, kept: Mapping[str, str], now: datetime) -> SignIn:
         """The token given in the settings; else one by the kept refresh token, else by username and password."""
@@ -121,10 +120,6 @@ class Glocalflex:
 
     def decode(self, message: str, received: datetime) -> Decoded:  # noqa: ARG002  the protocol's; times are the venue's
         return decode(message)
-
-    def snapshot(self, settings: GlocalflexSettings, session: Session) -> Snapshot | None:  # noqa: ARG002  the protocol's
-        """None: no snapshot of one's own orders and contracts is documented."""
-        return None
 
 
 ADAPTER = Glocalflex()

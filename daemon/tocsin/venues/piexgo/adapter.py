@@ -13,7 +13,7 @@ from pydantic import AfterValidator, model_validator
 
 from tocsin.quantities import SecretText
 from tocsin.venues import derive
-from tocsin.venues.base import Decoded, Endpoint, Request, Session, SignIn, Snapshot, VenueSettings
+from tocsin.venues.base import Adapter, Decoded, Endpoint, Request, Session, SignIn, VenueSettings
 from tocsin.venues.piexgo.messages import decode
 from tocsin.venues.wire import signed_in
 
@@ -50,11 +50,10 @@ def signature(api_key: str, api_secret: str) -> str:
     return base64.b64encode(hmac.digest(api_secret.encode(), api_key.encode(), hashlib.sha256)).decode()
 
 
-class Piexgo:
+class Piexgo(Adapter):
     name = "piexgo"
     summary = "crypto exchange: orders, balances, public trades and order books"
     settings: type[VenueSettings] = PiexgoSettings
-    polled = False
     supplies: Mapping[str, frozenset[str]] = {
         "order": frozenset(
             {
@@ -91,11 +90,6 @@ class Piexgo:
     def decode(self, message: str, received: datetime) -> Decoded:
         del received
         return decode(message)
-
-    def snapshot(self, settings: PiexgoSettings, session: Session) -> Snapshot | None:
-        """None: the venue's page names no snapshot to fetch."""
-        del settings, session
-        return None
 
 
 def _subscribe(settings: PiexgoSettings, session: Session, stream: str) -> Request:

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, model_validator
 
 from tocsin.quantities import SecretText
 from tocsin.venues import derive, web
-from tocsin.venues.base import Decoded, Endpoint, Request, Session, SignIn, Snapshot, VenueSettings
+from tocsin.venues.base import Adapter, Decoded, Endpoint, Request, Session, SignIn, Snapshot, VenueSettings
 from tocsin.venues.topone import auth
 from tocsin.venues.topone.messages import DEALS, DEPTH, decode
 from tocsin.venues.topone.rest import Rest, fetch
@@ -77,11 +77,10 @@ class TopOneSettings(VenueSettings):
         return tuple(stream for stream in self.streams if stream in _PRIVATE)
 
 
-class TopOne:
+class TopOne(Adapter):
     name = "topone"
     summary = "crypto exchange: orders, balances, public trades and order books"
     settings: type[VenueSettings] = TopOneSettings
-    polled = False
     supplies: Mapping[str, frozenset[str]] = {
         "order": frozenset(
             {

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, model_validator
 from tocsin.quantities import Duration, SecretText
 from tocsin.secrets import Secret
 from tocsin.venues import web
-from tocsin.venues.base import Decoded, Endpoint, Session, SignIn, Snapshot, VenueSettings
+from tocsin.venues.base import Adapter, Decoded, Endpoint, Session, SignIn, VenueSettings
 from tocsin.venues.wealthsimple import auth
 from tocsin.venues.wealthsimple.messages import decode
 
@@ -54,7 +54,7 @@ class WealthsimpleSettings(VenueSettings):
         )
 
 
-class Wealthsimple:
+class Wealthsimple(Adapter):
     name = "wealthsimple"
     summary = "stock broker: accounts, pending orders and prices, polled"
     settings: type[VenueSettings] = WealthsimpleSettings
@@ -102,11 +102,6 @@ class Wealthsimple:
     def decode(self, message: str, received: datetime) -> Decoded:
         del received
         return decode(message)
-
-    def snapshot(self, settings: WealthsimpleSettings, session: Session) -> Snapshot | None:
-        """None: every connection gives the whole snapshot by itself."""
-        del settings, session
-        return None
 
 
 ADAPTER = Wealthsimple()

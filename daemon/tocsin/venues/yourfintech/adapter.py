@@ -15,7 +15,7 @@ import msgspec
 from pydantic import Field, field_validator
 
 from tocsin.quantities import SecretText
-from tocsin.venues.base import Decoded, Endpoint, Request, Session, SignIn, Snapshot, VenueSettings
+from tocsin.venues.base import Adapter, Decoded, Endpoint, Request, Session, SignIn, VenueSettings
 from tocsin.venues.wire import signed_in
 from tocsin.venues.yourfintech.messages import AUTH, STREAM, decode
 
@@ -65,14 +65,13 @@ class YourfintechSettings(VenueSettings):
         return url
 
 
-class Yourfintech:
+class Yourfintech(Adapter):
     name = "yourfintech"
     summary = (
         "CFD and FX platform: accounts, positions, pending orders, prices (WebSocket, or TCP/TLS with CRLF)"
     )
     settings: type[VenueSettings] = YourfintechSettings
     supplies: Mapping[str, frozenset[str]] = _SUPPLIES
-    polled = False
 
     def sign_in(self, settings: YourfintechSettings, kept: Mapping[str, str], now: datetime) -> SignIn:  # noqa: ARG002  the protocol's; the key is all that is needed
         """Nothing to get beforehand; the auth message only wants an id of its own."""
@@ -99,10 +98,6 @@ class Yourfintech:
 
     def decode(self, message: str, received: datetime) -> Decoded:  # noqa: ARG002  the protocol's; dates are the venue's
         return decode(message)
-
-    def snapshot(self, settings: YourfintechSettings, session: Session) -> Snapshot | None:  # noqa: ARG002  the protocol's
-        """None: no REST snapshot is documented."""
-        return None
 
 
 ADAPTER = Yourfintech()
