@@ -8,9 +8,9 @@ import trustme
 
 from support.fake_venue import HASTY, FakeAdapter, feeding
 from support.fault_server import proxied, serving
+from tocsin.feed.budget import LoopBudget
 from tocsin.feed.errors import Lost, UnreadableMessage
 from tocsin.feed.lines import LineConnection
-from tocsin.feed.share import LoopTime
 
 pytestmark = pytest.mark.real
 
@@ -19,7 +19,7 @@ async def read_lines(*chunks: bytes, longest: int = 20) -> list[str]:
     """What a connection makes of these chunks, then of the end."""
     ours, theirs = trio.testing.memory_stream_pair()
     connection = LineConnection(
-        ours, longest=longest, send_within=1, close_within=1, loop_time=LoopTime(trio.current_time())
+        ours, longest=longest, send_within=1, close_within=1, loop_budget=LoopBudget(trio.current_time())
     )
     found = []
 

@@ -9,8 +9,8 @@ import trio
 import trustme
 
 from support.fake_venue import Lines
-from tocsin.feed.complaints import Complaints, Flood
-from tocsin.feed.context import Backoff, Proof
+from tocsin.feed.complaints import Complaints, Throttle
+from tocsin.feed.context import Backoff, FlapDamping
 from tocsin.feed.credentials import CredentialStore
 from tocsin.feed.errors import ConnectFailed, HandshakeRejected, Lost, UnreadableMessage, foremost, text_of
 from tocsin.feed.link_status import one_line
@@ -36,15 +36,15 @@ def test_the_backoff_waits_at_least_as_long_as_asked():
 
 
 def test_after_short_lives_a_connection_must_prove_itself_longer_and_longer():
-    proof, now, asked = Proof(2, 30), 0.0, []
+    damping, now, asked = FlapDamping(2, 30), 0.0, []
     for _ in range(7):
-        asked.append(proof.began(now))
-        proof.ended(now + 1)
-        proof.ended(now + 5)  # ended already: counted once
+        asked.append(damping.began(now))
+        damping.ended(now + 1)
+        damping.ended(now + 5)  # ended already: counted once
     assert asked == [0, 2, 4, 8, 16, 30, 30]
-    assert proof.began(100) == 30
-    proof.ended(130)
-    assert proof.began(131) == 0
+    assert damping.began(100) == 30
+    damping.ended(130)
+    assert damping.began(131) == 0
 
 
 class Told:
@@ -90,20 +90,20 @@ async def test_a_field_that_cant_be_read_is_told_once_an_hour_with_its_count(aut
 
 
 def test_a_flood_is_told_once_in_a_span_with_a_count():
-    flood = Flood(60)
-    assert [flood.admit("x", now) for now in (0, 1, 2, 59)] == [0, None, None, None]
-    assert flood.admit("y", 3) == 0
-    assert flood.admit("x", 60) == 3
-    assert [flood.admit("x", now) for now in (61, 62)] == [None, None]
-    assert flood.overdue(100) == []
-    assert flood.overdue(121) == [("x", 2)]
-    assert flood.overdue(300) == []
-    assert flood.admit("x", 301) == 0
+    throttle = Throttle(60)
+    assert [throttle.admit("x", now) for now in (0, 1, 2, 59)] == [0, None, None, None]
+    assert throttle.admit("y", 3) == 0
+    assert throttle.admit("x", 60) == 3
+    assert [throttle.admit("x", now) for now in (61, 62)] == [None, None]
+    assert throttle.overdue(100) == []
+    assert throttle.overdue(121) == [("x", 2)]
+    assert throttle.overdue(300) == []
+    assert throttle.admit("x", 301) == 0
 
 
 def test_a_flood_of_ever_new_kinds_is_a_flood():
-    flood = Flood(60, kinds=3)
-    told = [flood.admit(str(n), 0) for n in range(10)]
+    throttle = Throttle(60, kinds=3)
+    told = [throttle.admit(str(n), 0) for n in range(10)]
     assert told == [0, 0, 0, 0, *[None] * 6]
 
 

@@ -4,10 +4,10 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from tocsin.feed.silence import Patience, Silence
+from tocsin.feed.silence import Silence, SilenceTimeout
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
-BY_PAUSES = Patience(MINUTE, by_pauses=True)
+BY_PAUSES = SilenceTimeout(MINUTE, by_pauses=True)
 
 
 class Link:
@@ -76,7 +76,7 @@ def test_a_stream_is_silent_by_what_it_did_before(said, pauses, told):
     link = Link()
 
     async def play():
-        silence = Silence(link, BY_PAUSES if said is None else Patience(said))
+        silence = Silence(link, BY_PAUSES if said is None else SilenceTimeout(said))
         silence.expect("deals", "main")
         async with trio.open_nursery() as nursery:
             nursery.start_soon(silence.watch)
@@ -97,7 +97,7 @@ def test_data_of_one_stream_says_nothing_of_another():
     link = Link()
 
     async def play():
-        silence = Silence(link, Patience(MINUTE))
+        silence = Silence(link, SilenceTimeout(MINUTE))
         for stream in ("deals", "depth"):
             silence.expect(stream, "main")
         async with trio.open_nursery() as nursery:

@@ -22,7 +22,7 @@ _BLOCK = 65536  # bytes
 _MESSAGES_A_SECOND = 100_000
 
 
-class Flood(NamedTuple):
+class Throttle(NamedTuple):
     """`left`: what it brings isn't worth a connection, so that one is closed and the venue told to be away."""
 
     name: str
@@ -70,23 +70,23 @@ async def _messages(peer: Peer) -> None:
 
 _EMPTY = frame(0, fin=False)
 FLOODS = [
-    Flood("empty continuation frames", _endless(_EMPTY, frame(TEXT, b"{", fin=False)), left=True),
-    Flood(
+    Throttle("empty continuation frames", _endless(_EMPTY, frame(TEXT, b"{", fin=False)), left=True),
+    Throttle(
         "fragments of one byte", _endless(frame(0, b" ", fin=False), frame(TEXT, b"{", fin=False)), left=True
     ),
-    Flood("pings", _pings, left=True),
-    Flood("pongs", _endless(frame(PONG)), left=True),
-    Flood("empty messages", _endless(frame(TEXT)), left=True),
-    Flood("empty lines over tcp", _endless(b"\r\n"), bare=True, left=True),
-    Flood("lines of junk over tcp", _endless(b"{}\r\n"), bare=True),
-    Flood("frames of 5 MiB", _endless(frame(BINARY, b"x" * (5 << 20)))),
-    Flood("4 MiB of glued messages", _endless(frame(TEXT, b"{}\r\n" * (1 << 20)))),
-    Flood("messages that are junk", _endless(frame(TEXT, b"junk"))),
-    Flood("100,000 messages a second", _messages),
+    Throttle("pings", _pings, left=True),
+    Throttle("pongs", _endless(frame(PONG)), left=True),
+    Throttle("empty messages", _endless(frame(TEXT)), left=True),
+    Throttle("empty lines over tcp", _endless(b"\r\n"), bare=True, left=True),
+    Throttle("lines of junk over tcp", _endless(b"{}\r\n"), bare=True),
+    Throttle("frames of 5 MiB", _endless(frame(BINARY, b"x" * (5 << 20)))),
+    Throttle("4 MiB of glued messages", _endless(frame(TEXT, b"{}\r\n" * (1 << 20)))),
+    Throttle("messages that are junk", _endless(frame(TEXT, b"junk"))),
+    Throttle("100,000 messages a second", _messages),
 ]
 
 
-async def serve(flood: Flood, peer: Peer) -> None:
+async def serve(flood: Throttle, peer: Peer) -> None:
     """Let the client in, and pour."""
     if flood.bare:
         if not (said := await peer.stream.receive_some()):
@@ -100,7 +100,7 @@ async def serve(flood: Flood, peer: Peer) -> None:
     await flood.pour(peer)
 
 
-def settings(flood: Flood, port: int, exchange: Exchange) -> dict[str, Any]:
+def settings(flood: Throttle, port: int, exchange: Exchange) -> dict[str, Any]:
     """Of the venue in the config that connects there."""
     if flood.bare:
         return {**exchange.yourfintech.settings(), "url": f"tcp://127.0.0.1:{port}"}

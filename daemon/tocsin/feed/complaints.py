@@ -17,7 +17,7 @@ class _Span:
     suppressed: int = 0
 
 
-class Flood:
+class Throttle:
     """Limits how often a kind of complaint is told. Times are in seconds, of any steady clock.
 
     Up to `burst` of a kind are told in one span of `every` seconds; the others are counted. At most `kinds` kinds are
@@ -76,9 +76,9 @@ class Complaints:
     def __init__(self, link: LinkStatus, every: float, parts_every: float) -> None:
         self._link = link
         self._every = every
-        self._malformed = Flood(every)
-        self._unrecognized = Flood(every, burst=_UNRECOGNIZED_BURST)
-        self._fields, self._rows = Flood(parts_every, kinds=_PARTS), Flood(parts_every, kinds=_PARTS)
+        self._malformed = Throttle(every)
+        self._unrecognized = Throttle(every, burst=_UNRECOGNIZED_BURST)
+        self._fields, self._rows = Throttle(parts_every, kinds=_PARTS), Throttle(parts_every, kinds=_PARTS)
 
     async def malformed(self, reason: str, raw: str) -> None:
         # One kind, whatever the reason: a hostile venue can give each message its own.
@@ -92,14 +92,14 @@ class Complaints:
             await self._link.complain("unrecognized", _with_count(reason, suppressed), raw)
 
     async def unreadable(self, what: Unreadable, raw: str | None) -> None:
-        event, flood = _event_of(what.row), self._rows if what.row else self._fields
-        suppressed = flood.admit(what.part, trio.current_time())
+        event, throttle = _event_of(what.row), self._rows if what.row else self._fields
+        suppressed = throttle.admit(what.part, trio.current_time())
         if suppressed is not None:
             await self._link.complain(event, _with_count(f"{what.part}: {what.reason}", suppressed), raw)
 
     async def tell_suppressed(self) -> None:
         """For ever: tell the count of what was suppressed, when its span is over."""
-        floods: tuple[tuple[Event, Flood], ...] = (
+        throttles: tuple[tuple[Event, Throttle], ...] = (
             ("malformed", self._malformed),
             ("unrecognized", self._unrecognized),
             (_event_of(row=False), self._fields),
@@ -107,8 +107,8 @@ class Complaints:
         )
         while True:
             await trio.sleep(self._every)
-            for event, flood in floods:
-                for kind, suppressed in flood.overdue(trio.current_time()):
+            for event, throttle in throttles:
+                for kind, suppressed in throttle.overdue(trio.current_time()):
                     what = f"{cast('str', kind)}: " if kind else ""
                     more = f"{suppressed} more {'message' if suppressed == 1 else 'messages'} like it"
                     await self._link.complain(event, f"{what}{more}")

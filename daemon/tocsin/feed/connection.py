@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Protocol
 
+from tocsin.feed.budget import LoopBudget
 from tocsin.feed.errors import HandshakeRejected
 from tocsin.feed.lines import open_lines
 from tocsin.feed.model import Timings
-from tocsin.feed.share import LoopTime
 from tocsin.feed.transport import Target, parse_target, redirected, tls_context
 from tocsin.feed.websocket import Limits, open_websocket
 from tocsin.venues.base import Endpoint, VenueSettings
@@ -36,7 +36,7 @@ class Connection(Protocol):
 
 @asynccontextmanager
 async def open_connection(
-    endpoint: Endpoint, settings: VenueSettings, timings: Timings, loop_time: LoopTime
+    endpoint: Endpoint, settings: VenueSettings, timings: Timings, loop_budget: LoopBudget
 ) -> AsyncIterator[Connection]:
     """Hold that socket open. ConnectFailed, HandshakeRejected where it doesn't come about."""
     target = parse_target(endpoint.url)
@@ -52,7 +52,7 @@ async def open_connection(
                     longest=settings.max_message_size,
                     send_within=timings.send,
                     close_within=timings.close,
-                    loop_time=loop_time,
+                    loop_budget=loop_budget,
                 )
             )
             return
@@ -65,14 +65,14 @@ async def open_connection(
         headers = _headers(endpoint, settings)
         try:
             opened = await stack.enter_async_context(
-                open_websocket(target, headers=headers, tls=tls, limits=limits, loop_time=loop_time)
+                open_websocket(target, headers=headers, tls=tls, limits=limits, loop_budget=loop_budget)
             )
         except HandshakeRejected as rejected:
             elsewhere = _elsewhere(endpoint, target, rejected)
             if elsewhere is None:
                 raise
             opened = await stack.enter_async_context(
-                open_websocket(elsewhere, headers=headers, tls=tls, limits=limits, loop_time=loop_time)
+                open_websocket(elsewhere, headers=headers, tls=tls, limits=limits, loop_budget=loop_budget)
             )
         yield opened
 

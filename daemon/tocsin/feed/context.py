@@ -7,6 +7,7 @@ from typing import Any
 import trio
 
 from tocsin.clock import Clock
+from tocsin.feed.budget import LoopBudget
 from tocsin.feed.complaints import Complaints
 from tocsin.feed.credentials import CredentialStore
 from tocsin.feed.errors import AllRefused, CredentialsRefused, HandshakeRejected, OutsideError
@@ -14,7 +15,6 @@ from tocsin.feed.http import Http
 from tocsin.feed.link_status import LinkStatus
 from tocsin.feed.model import Log, Sink, Timings
 from tocsin.feed.recorder import Recorder
-from tocsin.feed.share import LoopTime
 from tocsin.feed.silence import Silence
 from tocsin.secrets import Masker
 from tocsin.venues import web
@@ -43,7 +43,7 @@ class Backoff:
         self._bound = self._first
 
 
-class Proof:
+class FlapDamping:
     """How long a connection must last before it is told as one.
 
     Normally not at all. After one that died young the next must last `first` seconds, then twice as long, up to
@@ -104,11 +104,11 @@ class VenueContext:
     link: LinkStatus
     complaints: Complaints
     silence: Silence
-    proof: Proof
+    flap_damping: FlapDamping
     recorder: Recorder | None
     random: Callable[[], float]
     retry: Retry
-    loop_time: LoopTime
+    loop_budget: LoopBudget
 
     def backoff(self) -> Backoff:
         """A new one, with the venue's timings."""
@@ -124,7 +124,7 @@ class VenueContext:
 
     def down(self) -> None:
         """The venue as a whole is no longer up."""
-        self.proof.ended(trio.current_time())
+        self.flap_damping.ended(trio.current_time())
         self.silence.start_over()
 
 

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 
 import trio
 
+from tocsin.feed.budget import LoopBudget, PeerFlood, ReadBudget
 from tocsin.feed.errors import Lost, UnreadableMessage, text_of
-from tocsin.feed.share import LoopTime, Share, Unbearable
 from tocsin.feed.transport import Target, close_at_once, open_stream
 
 _END = b"\r\n"
@@ -25,9 +25,9 @@ class LineConnection:
         longest: int,
         send_within: float,
         close_within: float,
-        loop_time: LoopTime,
+        loop_budget: LoopBudget,
     ) -> None:
-        self._loop_time = loop_time
+        self._loop_budget = loop_budget
         self._stream = stream
         self._longest = longest
         self._send_within, self._close_within = send_within, close_within
@@ -35,23 +35,23 @@ class LineConnection:
         self._searched = 0  # bytes of the buffer known to hold no line end
         self._skipped = 0  # bytes left out so far of a line that is too long
         self._start = b""  # and how it began
-        self._share = Share(trio.current_time(), "lines")
+        self._budget = ReadBudget(trio.current_time(), "lines")
         self._sending = trio.Lock()
 
     async def receive(self) -> str:
         while True:
-            if self._share.is_over:
-                await self._loop_time.others_turn()
-                self._share.begin()
+            if self._budget.is_over:
+                await self._loop_budget.others_turn()
+                self._budget.begin()
             line = self._next_line()
             if line is None:
-                await self._loop_time.rest()
+                await self._loop_budget.rest()
                 await self._read()
-                self._share.begin()
+                self._budget.begin()
                 continue
             try:
-                self._share.took(trio.current_time(), data=bool(line))
-            except Unbearable as why:
+                self._budget.took(trio.current_time(), data=bool(line))
+            except PeerFlood as why:
                 await close_at_once(self._stream)
                 raise Lost(f"{why}: closed") from None
             if line:
@@ -128,12 +128,12 @@ async def open_lines(
     longest: int,
     send_within: float,
     close_within: float,
-    loop_time: LoopTime,
+    loop_budget: LoopBudget,
 ) -> AsyncIterator[LineConnection]:
     """Connect, hold, and on leaving close. ConnectFailed where no connection comes about."""
     stream = await open_stream(target.host, target.port, tls, connect_within)
     connection = LineConnection(
-        stream, longest=longest, send_within=send_within, close_within=close_within, loop_time=loop_time
+        stream, longest=longest, send_within=send_within, close_within=close_within, loop_budget=loop_budget
     )
     try:
         yield connection

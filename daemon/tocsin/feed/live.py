@@ -11,12 +11,12 @@ import trio
 
 from tocsin.errors import TocsinError
 from tocsin.events import Observed
+from tocsin.feed.budget import metered
 from tocsin.feed.connection import open_connection
 from tocsin.feed.context import VenueContext, is_new, is_unauthorized, wait_after
 from tocsin.feed.errors import CredentialsRefused, OutsideError, foremost
 from tocsin.feed.model import Received
 from tocsin.feed.session import SessionKeeper
-from tocsin.feed.share import metered
 from tocsin.feed.socket_session import SocketSession
 from tocsin.venues.base import Endpoint, HttpResponse, Session, SignInFailed, Unreadable
 
@@ -66,7 +66,7 @@ class _AllSockets:
         if self._scope is None and self._up.keys() == self._names:
             self._scope = trio.CancelScope()
             self._nursery.start_soon(
-                self._while_up, self._scope, self._context.proof.began(trio.current_time())
+                self._while_up, self._scope, self._context.flap_damping.began(trio.current_time())
             )
         elif renewed:
             self._start_snapshot()
@@ -148,7 +148,7 @@ class _Socket:
         """One connection, from opening to its end: an OutsideError, or the newer session to go on with."""
         endpoint, context = self._endpoint(session), self._context
         async with open_connection(
-            endpoint, context.settings, context.timings, context.loop_time
+            endpoint, context.settings, context.timings, context.loop_budget
         ) as connection:
             talking = SocketSession(self._context, endpoint, connection)
 
@@ -165,7 +165,7 @@ class _Socket:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(open_up)
                     nursery.start_soon(renew)
-                    await metered(talking.read(), context.loop_time)
+                    await metered(talking.read(), context.loop_budget)
             except BaseExceptionGroup as group:
                 error = foremost(group)
                 if lifetime.newer is None or not isinstance(error, OutsideError):

@@ -6,12 +6,12 @@ from typing import NoReturn
 import trio
 
 from tocsin.events import KINDS, Observed, SnapshotBegins, SnapshotEnds
+from tocsin.feed.budget import metered
 from tocsin.feed.connection import Connection, open_connection
 from tocsin.feed.context import VenueContext, is_new, is_unauthorized, wait_after
 from tocsin.feed.errors import Lost, OutsideError
 from tocsin.feed.model import Received
 from tocsin.feed.session import SessionKeeper
-from tocsin.feed.share import metered
 from tocsin.feed.socket_session import SocketSession
 from tocsin.venues.base import Endpoint, Session
 
@@ -73,13 +73,13 @@ async def _cycle(context: VenueContext, session: Session, *, live: bool) -> None
 
 async def _one_socket(context: VenueContext, endpoint: Endpoint) -> int:
     """Listen until the venue closes: how many observations of accounts came. OutsideError for any other end."""
-    async with open_connection(endpoint, context.settings, context.timings, context.loop_time) as opened:
+    async with open_connection(endpoint, context.settings, context.timings, context.loop_budget) as opened:
         connection = _Bounded(opened, context.timings.cycle)
         talking = SocketSession(context, endpoint, connection)
         for request in endpoint.opening:
             await connection.send(request.text)
         try:
-            await metered(talking.read(), context.loop_time)
+            await metered(talking.read(), context.loop_budget)
         except Lost as lost:
             if not lost.clean:
                 raise
@@ -87,11 +87,11 @@ async def _one_socket(context: VenueContext, endpoint: Endpoint) -> int:
 
 
 class _Bounded:
-    """A connection whose peer may keep us waiting `patience` seconds in all; our own time doesn't count."""
+    """A connection whose peer may keep us waiting `within` seconds in all; our own time doesn't count."""
 
-    def __init__(self, inner: Connection, patience: float) -> None:
-        self._inner, self._patience = inner, patience
-        self._left = patience
+    def __init__(self, inner: Connection, within: float) -> None:
+        self._inner, self._within = inner, within
+        self._left = within
 
     async def receive(self) -> str:
         began = trio.current_time()
@@ -100,7 +100,7 @@ class _Bounded:
                 return await self._inner.receive()
             finally:
                 self._left -= trio.current_time() - began
-        raise Lost(f"the snapshot was not complete within {self._patience:g} s")
+        raise Lost(f"the snapshot was not complete within {self._within:g} s")
 
     async def send(self, text: str) -> None:
         await self._inner.send(text)

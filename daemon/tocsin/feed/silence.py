@@ -20,7 +20,7 @@ _DAY = 86400.0  # seconds; the longest pause of the present and of the last such
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class SilenceTimeout:
     """How long a stream may be without data: `least` seconds.
 
     `by_pauses`: longer, where it had long pauses before; else `least` is exactly meant.
@@ -42,8 +42,8 @@ class _Watch:
 class Silence:
     """Watches the streams of one venue that `expect` named. Times are seconds of trio's clock."""
 
-    def __init__(self, link: LinkStatus, patience: Patience) -> None:
-        self._link, self._patience = link, patience
+    def __init__(self, link: LinkStatus, timeout: SilenceTimeout) -> None:
+        self._link, self._timeout = link, timeout
         self._watches: dict[str, _Watch] = {}
         self._late: set[str] = set()
         self._handing_over = 0
@@ -117,7 +117,7 @@ class Silence:
 
     async def watch(self) -> None:
         """For ever: tell `LinkStatus` of each stream that is late."""
-        least = self._patience.least
+        least = self._timeout.least
         while True:
             now = trio.current_time()
             if not self._handing_over:
@@ -133,12 +133,12 @@ class Silence:
 
     def _allowed(self, watch: _Watch, now: float) -> float:
         """How many seconds that stream may be without data."""
-        patience = self._patience
-        if not patience.by_pauses:
-            return patience.least
+        timeout = self._timeout
+        if not timeout.by_pauses:
+            return timeout.least
         if now - watch.day >= _DAY:
             watch.before, watch.longest, watch.day = watch.longest, 0.0, now
-        return max(patience.least, _PAUSES * max(watch.longest, watch.before))
+        return max(timeout.least, _PAUSES * max(watch.longest, watch.before))
 
     async def _judge(self, now: float) -> None:
         if not self._link.is_up:
@@ -155,7 +155,7 @@ class Silence:
     def _reason(self, watch: _Watch, now: float) -> str:
         reason = f"no data for {_text(now - watch.last)}"
         longest = max(watch.longest, watch.before)
-        if not self._patience.by_pauses or _PAUSES * longest < self._patience.least:
+        if not self._timeout.by_pauses or _PAUSES * longest < self._timeout.least:
             return reason
         return f"{reason}; its longest pause before was {_text(longest)}"
 

@@ -1,6 +1,6 @@
 """What goes over one open socket: the opening requests, their answers, and the venue's messages.
 
-`Intake` decodes a message, records it and hands what it observed to the pipeline; `SocketSession` acts on the rest.
+`MessageHandler` decodes a message, records it and hands what it observed to the pipeline; `SocketSession` acts on the rest.
 """
 
 from collections.abc import Awaitable, Callable
@@ -49,7 +49,7 @@ class MessageOutcome(Struct, frozen=True):
     accounts: int = 0
 
 
-class Intake:
+class MessageHandler:
     """Takes the messages of the socket named `endpoint`. `reply` sends a text back."""
 
     def __init__(self, context: VenueContext, endpoint: str, reply: Callable[[str], Awaitable[None]]) -> None:
@@ -146,7 +146,7 @@ class SocketSession:
 
     def __init__(self, context: VenueContext, endpoint: Endpoint, connection: Connection) -> None:
         self._context, self._endpoint, self._connection = context, endpoint, connection
-        self._intake = Intake(context, endpoint.name, connection.send)
+        self._handler = MessageHandler(context, endpoint.name, connection.send)
         self._requests = {request.name: request for request in endpoint.opening}
         self._unanswered: dict[str, trio.Event] = {}
         self._refused: dict[str, str] = {}
@@ -186,7 +186,7 @@ class SocketSession:
             except UnreadableMessage as unreadable:
                 await self._context.complaints.malformed(str(unreadable), unreadable.raw)
                 continue
-            outcome = await self._intake.take(message)
+            outcome = await self._handler.take(message)
             self.accounts += outcome.accounts
             for answer in outcome.answers:
                 if isinstance(answer, Accepted):

@@ -10,8 +10,9 @@ import trio
 
 from tocsin.clock import Clock
 from tocsin.errors import leaves
+from tocsin.feed.budget import LoopBudget
 from tocsin.feed.complaints import Complaints
-from tocsin.feed.context import Proof, Retry, VenueContext
+from tocsin.feed.context import FlapDamping, Retry, VenueContext
 from tocsin.feed.credentials import CredentialStore
 from tocsin.feed.http import Http
 from tocsin.feed.link_status import LinkStatus
@@ -19,8 +20,7 @@ from tocsin.feed.live import run_live
 from tocsin.feed.model import Log, Sink, Timings, VenueFeed
 from tocsin.feed.polled import run_polled
 from tocsin.feed.recorder import Recorder
-from tocsin.feed.share import LoopTime
-from tocsin.feed.silence import Patience, Silence
+from tocsin.feed.silence import Silence, SilenceTimeout
 from tocsin.feed.transport import use_own_resolver
 from tocsin.secrets import Masker
 
@@ -63,14 +63,14 @@ async def run_venue(
         http=Http(settings.tls_ca, timings.http),
         link=link,
         complaints=Complaints(link, timings.flood, timings.parts_flood),
-        silence=Silence(link, _patience(venue, timings)),
-        proof=Proof(timings.prove, timings.healthy),
+        silence=Silence(link, _silence_timeout(venue, timings)),
+        flap_damping=FlapDamping(timings.prove, timings.healthy),
         recorder=(
             Recorder(record_to, venue.name, log, most=settings.record_size) if record_to is not None else None
         ),
         random=random,
         retry=retry or Retry(),
-        loop_time=LoopTime(trio.current_time()),
+        loop_budget=LoopBudget(trio.current_time()),
     )
     task_status.started()
     try:
@@ -107,10 +107,10 @@ async def _run_for_ever(context: VenueContext) -> NoReturn:
         await trio.sleep(delay)
 
 
-def _patience(venue: VenueFeed, timings: Timings) -> Patience:
+def _silence_timeout(venue: VenueFeed, timings: Timings) -> SilenceTimeout:
     if venue.settings.silent_after is not None:
-        return Patience(venue.settings.silent_after.total_seconds())
+        return SilenceTimeout(venue.settings.silent_after.total_seconds())
     if venue.adapter.polled:
         poll: float = venue.settings.poll.total_seconds()  # type: ignore[attr-defined]  # every polled adapter has it
-        return Patience(3 * poll)
-    return Patience(timings.market_silence, by_pauses=True)
+        return SilenceTimeout(3 * poll)
+    return SilenceTimeout(timings.market_silence, by_pauses=True)

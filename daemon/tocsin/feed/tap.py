@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 import trio
 
+from tocsin.feed.budget import LoopBudget, PeerFlood, ReadBudget
 from tocsin.feed.errors import HandshakeRejected
-from tocsin.feed.share import LoopTime, Share, Unbearable
 from tocsin.feed.transport import close_at_once
 
 _OPCODE, _CONTROL = 0x0F, 0x08
@@ -21,24 +21,24 @@ MOST_FRAGMENTS = 10_000  # of one message: those of 4 MiB in pieces of 512 bytes
 
 
 class Frames:
-    """The frames of one connection, from the end of the handshake on; each is counted against the socket's `share`."""
+    """The frames of one connection, from the end of the handshake on; each is counted against the socket's `budget`."""
 
-    def __init__(self, share: Share) -> None:
-        self._share = share
+    def __init__(self, budget: ReadBudget) -> None:
+        self._budget = budget
         self._payload = 0  # bytes still to come of the frame that has begun
         self._head = bytearray()  # of a frame whose head is not whole yet
         self._fragments = 0  # of the message that has begun
 
     def slice_end(self, data: bytes, at: int, now: float) -> int:
-        """The index up to which, from `at`, `data` may be handled before other tasks have a turn. Raises Unbearable."""
-        share, head, end = self._share, self._head, len(data)
+        """The index up to which, from `at`, `data` may be handled before other tasks have a turn. Raises PeerFlood."""
+        budget, head, end = self._budget, self._head, len(data)
         while at < end:
             if self._payload:
                 step = min(self._payload, end - at)
                 self._payload -= step
                 at += step
                 continue
-            if share.is_over:
+            if budget.is_over:
                 break
             if not head and end - at >= _LONGEST_HEAD:
                 at += self._begin(data[at : at + _LONGEST_HEAD], now)
@@ -52,7 +52,7 @@ class Frames:
         return min(at, end)
 
     def _begin(self, head: bytes, now: float) -> int:
-        """A frame begins, whose head is at the beginning of `head`: the length of that, in bytes. Raises Unbearable."""
+        """A frame begins, whose head is at the beginning of `head`: the length of that, in bytes. Raises PeerFlood."""
         first, size = head[0], head[1]
         length = 2
         if size >= _LONGER:  # or masked, which no server's is
@@ -65,8 +65,8 @@ class Frames:
         if data:
             self._fragments = 1 if first & _OPCODE else self._fragments + 1
             if self._fragments > MOST_FRAGMENTS:
-                raise Unbearable(f"it sent a message in more than {MOST_FRAGMENTS:,} fragments")
-        self._share.took(now, data=data and size > 0)
+                raise PeerFlood(f"it sent a message in more than {MOST_FRAGMENTS:,} fragments")
+        self._budget.took(now, data=data and size > 0)
         return length
 
 
@@ -90,14 +90,14 @@ class Tap(trio.abc.Stream):
     Frames are handed on a slice at a time, so that a reader that never waits lets other tasks have a turn.
     """
 
-    def __init__(self, inner: trio.abc.Stream, loop_time: LoopTime) -> None:
-        self._inner, self._loop_time = inner, loop_time
+    def __init__(self, inner: trio.abc.Stream, loop_budget: LoopBudget) -> None:
+        self._inner, self._loop_budget = inner, loop_budget
         self._head: bytearray | None = bytearray()
-        self._share = Share(trio.current_time(), "frames")
+        self._budget = ReadBudget(trio.current_time(), "frames")
         self._frames: Frames | None = None  # None: the handshake isn't done
         self._read, self._at = b"", 0  # what was read and, up to `_at`, handed on
         self._goodbye = trio.Event()  # our Close is out
-        self.unbearable = trio.Event()
+        self.flooded = trio.Event()
         self._waits = 0
         self._waiting_since = 0.0
         self._waited = 0.0
@@ -112,20 +112,20 @@ class Tap(trio.abc.Stream):
         return self._waited + (trio.current_time() - self._waiting_since if self._waits else 0.0)
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """What the peer sent, of its frames a slice; b"" where it ended, or is to be closed (`unbearable`)."""
+        """What the peer sent, of its frames a slice; b"" where it ended, or is to be closed (`flooded`)."""
         if self._frames is None:
             return await self._receive_answer(max_bytes)
         if self._at < len(self._read):
-            await self._loop_time.others_turn()
+            await self._loop_budget.others_turn()
         else:
-            await self._loop_time.rest()
+            await self._loop_budget.rest()
             self._read, self._at = await self._receive(max_bytes), 0
-        self._share.begin()
+        self._budget.begin()
         try:
             end = self._frames.slice_end(self._read, self._at, trio.current_time())
-        except Unbearable as why:
+        except PeerFlood as why:
             self.ended = str(why)
-            self.unbearable.set()
+            self.flooded.set()
             await self._goodbye.wait()  # the socket isn't read any more
             return b""
         begin, self._at = self._at, end
@@ -139,7 +139,7 @@ class Tap(trio.abc.Stream):
         head += data
         if (switched := _SWITCHED.match(head)) is None:
             return data
-        self._frames = Frames(self._share)
+        self._frames = Frames(self._budget)
         self._read, self._at = data, switched.end() - before
         return data[: self._at]
 

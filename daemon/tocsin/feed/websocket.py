@@ -17,8 +17,8 @@ import trio
 from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnection, wrap_client_stream
 from wsproto.utilities import LocalProtocolError
 
+from tocsin.feed.budget import LoopBudget, metered
 from tocsin.feed.errors import ConnectFailed, HandshakeRejected, Lost, text_of
-from tocsin.feed.share import LoopTime, metered
 from tocsin.feed.tap import Tap
 from tocsin.feed.transport import Target, close_at_once, open_stream
 
@@ -45,8 +45,8 @@ class Limits:
 class _Guard:
     """What `wrap_client_stream` gets for a nursery: the reader's crash is kept here and cancels nobody."""
 
-    def __init__(self, nursery: trio.Nursery, loop_time: LoopTime) -> None:
-        self._nursery, self._loop_time = nursery, loop_time
+    def __init__(self, nursery: trio.Nursery, loop_budget: LoopBudget) -> None:
+        self._nursery, self._loop_budget = nursery, loop_budget
         self.done = trio.Event()
         self.crash: Exception | None = None
 
@@ -55,7 +55,7 @@ class _Guard:
 
     async def _run(self, task: Callable[[], Awaitable[None]]) -> None:
         try:
-            await metered(task(), self._loop_time)
+            await metered(task(), self._loop_budget)
         except Exception as crash:  # noqa: BLE001 - whatever ends the reader ends this connection, and nothing else
             self.crash = crash
         finally:
@@ -106,9 +106,9 @@ class WebSocket:
                     await self._inner.aclose()
                 nursery.cancel_scope.cancel()
 
-    async def leave_unbearable(self) -> None:
+    async def leave_flooding(self) -> None:
         """Close (1008, policy violation) once the peer only costs; its socket isn't read meanwhile."""
-        await self._tap.unbearable.wait()
+        await self._tap.flooded.wait()
         self._dead = f"{self._tap.ended}: closed (1008)"
         with trio.move_on_after(self._limits.close), suppress(ConnectionClosed, LocalProtocolError):
             await self._inner.aclose(_POLICY, "frames that bring nothing")
@@ -169,7 +169,7 @@ async def open_websocket(
     headers: Mapping[str, str],
     tls: ssl.SSLContext | None,
     limits: Limits,
-    loop_time: LoopTime,
+    loop_budget: LoopBudget,
 ) -> AsyncIterator[WebSocket]:
     """Connect, hold, and on leaving close: a `WebSocket` whose reader and pings run inside this context.
 
@@ -180,14 +180,14 @@ async def open_websocket(
     failure: Exception | None = None
     try:
         async with trio.open_nursery() as nursery:
-            tap, guard = Tap(stream, loop_time), _Guard(nursery, loop_time)
+            tap, guard = Tap(stream, loop_budget), _Guard(nursery, loop_budget)
             try:
                 inner = await _shake_hands(
                     nursery, guard, tap, target, headers=headers, limits=limits, deadline=deadline
                 )
                 connection = WebSocket(inner, tap, guard, limits)
                 nursery.start_soon(_while_reading, guard, connection.keep_alive)
-                nursery.start_soon(_while_reading, guard, connection.leave_unbearable)
+                nursery.start_soon(_while_reading, guard, connection.leave_flooding)
                 try:
                     yield connection
                 finally:

@@ -28,8 +28,8 @@ _SHORTEST_PAUSE = 0.002  # seconds; a shorter one isn't worth a sleep
 _LONGEST_PAUSE = 1.0  # a longer one would look like a silence of the venue's
 
 
-class LoopTime:
-    """How long one venue's sockets, all together, have kept the loop busy. Times are in seconds of a steady clock."""
+class LoopBudget:
+    """A token bucket of event-loop time for one venue, all its sockets together. Times are in seconds of a steady clock."""
 
     def __init__(self, now: float) -> None:
         self._left, self._since = _BURST, now
@@ -59,7 +59,7 @@ class LoopTime:
 
 
 @coroutine
-def metered(work: Awaitable[T], used: LoopTime) -> Generator[Any, Any, T]:
+def metered(work: Awaitable[T], used: LoopBudget) -> Generator[Any, Any, T]:
     """Does the work, and adds to `used` the time for which it keeps the loop busy, without its waits."""
     steps, clock = work.__await__(), time.perf_counter
     given: Any = None
@@ -80,12 +80,12 @@ def metered(work: Awaitable[T], used: LoopTime) -> Generator[Any, Any, T]:
             raised = error
 
 
-class Unbearable(OutsideError):
+class PeerFlood(OutsideError):
     """The peer sends too much that brings no data: the connection is to be closed. The text says what it sent."""
 
 
-class Share:
-    """What one socket may take: frames or lines of a slice, and those without data. Times are seconds of a steady clock."""
+class ReadBudget:
+    """What one socket may send: so many frames or lines in a slice, and a token bucket of those without data (steady seconds)."""
 
     def __init__(self, now: float, what: str) -> None:
         self._what = what  # the peer sends, in the plural
@@ -102,7 +102,7 @@ class Share:
         self._left = _SLICE
 
     def took(self, now: float, *, data: bool) -> None:
-        """One more frame or line was taken; `data`: it brought some. Raises Unbearable."""
+        """One more frame or line was taken; `data`: it brought some. Raises PeerFlood."""
         self._left -= 1
         if data:
             self._borne = min(self._borne + _FOR_DATA, _BORNE)
@@ -112,4 +112,4 @@ class Share:
             self._borne = min((now - self._since) * _A_SECOND, _BORNE) - 1
             self._since = now
             if self._borne < 0:
-                raise Unbearable(f"it sends {self._what} that bring nothing, over {_BORNE:,} at once")
+                raise PeerFlood(f"it sends {self._what} that bring nothing, over {_BORNE:,} at once")

@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from support.fault_server import BINARY, CLOSE, PING, PONG, TEXT, frame
-from tocsin.feed.share import LoopTime, Share, Unbearable, metered
+from tocsin.feed.budget import LoopBudget, PeerFlood, ReadBudget, metered
 from tocsin.feed.tap import MOST_FRAGMENTS, Frames
 
 WHOLE = [
@@ -24,12 +24,12 @@ WHOLE = [
 
 def sliced(data: bytes, *, read: int) -> list[bytes]:
     """What is handed on of `data`, which comes in reads of so many bytes."""
-    share = Share(0.0, "frames")
-    frames, slices = Frames(share), []
+    budget = ReadBudget(0.0, "frames")
+    frames, slices = Frames(budget), []
     for begin in range(0, len(data), read):
         chunk, at = data[begin : begin + read], 0
         while at < len(chunk):
-            share.begin()
+            budget.begin()
             end = frames.slice_end(chunk, at, 0.0)
             assert end > at
             slices.append(chunk[at:end])
@@ -53,13 +53,13 @@ def test_a_slice_ends_between_two_frames_after_a_few(one):
 
 def poured(one: bytes, number: int, *, between: bytes = b"", per_second: float = math.inf) -> str | None:
     """Why a peer that sends one such frame after the other is left, if it is; each `between` brings data."""
-    share = Share(0.0, "frames")
-    frames = Frames(share)
+    budget = ReadBudget(0.0, "frames")
+    frames = Frames(budget)
     try:
         for sent in range(number):
-            share.begin()
+            budget.begin()
             frames.slice_end(one + between, 0, sent / per_second)
-    except Unbearable as why:
+    except PeerFlood as why:
         return str(why)
     return None
 
@@ -77,7 +77,7 @@ def test_what_brings_nothing_is_borne_for_a_while_and_for_data(one):
 
 
 def test_empty_continuations_bring_nothing_too():
-    with pytest.raises(Unbearable, match="bring nothing"):
+    with pytest.raises(PeerFlood, match="bring nothing"):
         sliced(frame(TEXT, b"{", fin=False) + frame(0, fin=False) * 3_000, read=65536)
 
 
@@ -85,12 +85,12 @@ def test_fragments_have_a_bound_of_their_own_in_each_message():
     piece = frame(0, b"x", fin=False)
     whole = frame(TEXT, b"x", fin=False) + piece * (MOST_FRAGMENTS - 2) + frame(0, b"x")
     sliced(whole * 2, read=65536)
-    with pytest.raises(Unbearable, match="10,000 fragments"):
+    with pytest.raises(PeerFlood, match="10,000 fragments"):
         sliced(frame(TEXT, b"x", fin=False) + piece * MOST_FRAGMENTS, read=65536)
 
 
 def test_a_burst_costs_no_wait_and_what_goes_on_gets_half_of_the_time():
-    used, now, busy = LoopTime(0.0), 0.0, 0.0
+    used, now, busy = LoopBudget(0.0), 0.0, 0.0
     while now < 1.5:  # a burst
         used.spent(0.01)
         now += 0.01
@@ -105,7 +105,7 @@ def test_a_burst_costs_no_wait_and_what_goes_on_gets_half_of_the_time():
 
 
 def test_a_venue_with_less_than_half_is_never_made_to_wait():
-    used, now = LoopTime(0.0), 0.0
+    used, now = LoopBudget(0.0), 0.0
     for _ in range(10_000):
         used.spent(0.004)
         now += 0.01
@@ -113,7 +113,7 @@ def test_a_venue_with_less_than_half_is_never_made_to_wait():
 
 
 async def test_metered_work_is_done_as_ever_and_what_it_waits_for_is_not_counted(autojump_clock):
-    used = LoopTime(trio.current_time())
+    used = LoopBudget(trio.current_time())
 
     async def work() -> str:
         await trio.sleep(3600)
@@ -129,7 +129,7 @@ async def test_metered_work_is_done_as_ever_and_what_it_waits_for_is_not_counted
 
 
 async def test_metered_work_is_cancelled_and_fails_as_ever(autojump_clock):
-    used = LoopTime(trio.current_time())
+    used = LoopBudget(trio.current_time())
 
     async def fail() -> None:
         await trio.lowlevel.checkpoint()
