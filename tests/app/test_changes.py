@@ -85,9 +85,8 @@ def reloaded(folder: Path, before: Sequence[dict[str, Any]], after: Sequence[dic
     for name, profit in (("p1", -60), ("p2", -80)):
         state = Position(id=name, symbol="BTC", side="long", profit=Decimal(profit))
         components.entities.apply("fx", Observation(account="a", state=state), now, None)
-    components.restore([])
-    alerts: list[str] = []
-    components.reload(settings(folder, *after), alerts)
+    components.restore()
+    _, alerts = components.reload(settings(folder, *after))
     return alerts
 
 

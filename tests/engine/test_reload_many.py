@@ -50,7 +50,7 @@ def components_after_a_while(folder: Path) -> tuple[Components, ManualClock, set
     clock = ManualClock()
     loaded = Loaded(entities=(), instances=(), alive=None)
     components = Components(settings, loaded, cast(Database, None), clock, None, folder)
-    kept = {row.rule for row in components.restore([]).instances}
+    kept = {row.rule for row in components.restore()[0].instances}
     for profit in ("-5", "-70"):
         now = clock.advance(1)
         said = [
@@ -80,8 +80,7 @@ def test_an_edit_of_one_title_touches_no_other_rule(folder):
     file = folder / "rules.yaml"
     file.write_text(file.read_text().replace(written(EDITED, "as it was"), written(EDITED, "edited")))
     clock.advance(0.5)
-    resolved: list[str] = []
-    batch = components.reload(load_settings(folder / "config.yaml", validate_url=None), resolved)
+    batch, resolved = components.reload(load_settings(folder / "config.yaml", validate_url=None))
 
     edited = components.engine.rule(f"r{EDITED}")
     assert edited is not None

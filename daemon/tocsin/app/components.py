@@ -114,43 +114,39 @@ class Components:
         self.templates = Templates(log)
         self.credentials = CredentialStore(settings.state_dir / "credentials", log)
 
-    def restore(self, unreadable: list[str]) -> Batch:
-        """Go on where the last run stopped; what of it can't be read is named in `unreadable`."""
+    def restore(self) -> tuple[Batch, list[str]]:
+        """Go on where the last run stopped. Beside the batch: what of it can't be read."""
         known = dict.fromkeys(change.venue for change in self.loaded.entities)
         removed = [name for name in known if name not in self.settings.venues and name != OURSELVES]
-        batch, found = self.turn.restore(self.loaded, self.clock.now(), removed=removed)
-        unreadable += found
-        return batch
+        return self.turn.restore(self.loaded, self.clock.now(), removed=removed)
 
-    def venues_removed(self, names: Sequence[str], alerts: list[str]) -> Batch:
-        """These venues are no longer configured: their alerts end, what they still had to say is not heard."""
+    def venues_removed(self, names: Sequence[str]) -> tuple[Batch, list[str]]:
+        """These venues are no longer configured: what they still had to say is not heard, and their alerts end.
+
+        Beside the batch: which.
+        """
         for name in names:
             self.inbox.drop(name)
-        batch, became = self.turn.venues_removed(names, self.clock.now())
-        alerts += became
-        return batch
+        return self.turn.venues_removed(names, self.clock.now())
 
     def forget(
-        self, name: tuple[str, str, str], account: str | None, known: list[Key], alerts: list[str]
-    ) -> Batch:
-        """Drop what is known under that name: a venue, a kind and an id. `known` is given what there was: where that is nothing, or of
-        several accounts, nothing is dropped. What became of alerts by it is told in `alerts`.
+        self, name: tuple[str, str, str], account: str | None
+    ) -> tuple[Batch, tuple[list[Key], list[str]]]:
+        """Drop what is known under that name: a venue, a kind and an id.
+
+        Beside the batch: what there was (where that is nothing, or of several accounts, nothing is dropped), and what
+        became of alerts.
         """
         now = self.clock.now()
-        named = self.entities.named(*name)
-        known += [key for key in named if account is None or key[2] == account]
-        if len(known) != 1:
-            return Batch(at=now.wall)
-        batch = self.turn.forget(known, now)
-        alerts += [f"ended: {row.rule} for {row.entity}" for row in batch.alerts if row.state == "resolved"]
-        return batch
+        known = [key for key in self.entities.named(*name) if account is None or key[2] == account]
+        batch = self.turn.forget(known, now) if len(known) == 1 else Batch(at=now.wall)
+        ended = [f"ended: {row.rule} for {row.entity}" for row in batch.alerts if row.state == "resolved"]
+        return batch, (known, ended)
 
-    def reload(self, settings: Settings, alerts: list[str]) -> Batch:
-        """Other rules, channels and names from now on; what became of alerts by that is told in `alerts`."""
+    def reload(self, settings: Settings) -> tuple[Batch, list[str]]:
+        """Other rules, channels and names from now on. Beside the batch: what became of alerts by that."""
         self.settings = settings
-        batch, became = self.turn.reload(settings.rules, make_options(settings), self.clock.now())
-        alerts += became
-        return batch
+        return self.turn.reload(settings.rules, make_options(settings), self.clock.now())
 
     async def deliver(
         self,

@@ -34,7 +34,7 @@ from tocsin.control.overview import overview
 from tocsin.control.server import make_app, serve_control
 from tocsin.delivery.templates import preview
 from tocsin.errors import ConfigError, gathered
-from tocsin.events import Key, Occurrence
+from tocsin.events import Occurrence
 from tocsin.events.vocabulary import OURSELVES
 from tocsin.feed import Retry, run_venue
 from tocsin.feed.model import Received
@@ -83,8 +83,8 @@ class Daemon:
         """Until `stop` is called; READY is told when the store is open and every task is up."""
         async with trio.open_nursery() as everything:
             everything.start_soon(self._components.pipeline.run, name="pipeline")
-            unreadable: list[str] = list(self._components.loaded.unreadable)
-            await self._components.pipeline.call(partial(self._components.restore, unreadable))
+            unreadable = [*self._components.loaded.unreadable]
+            unreadable += await self._components.pipeline.ask(self._components.restore)
             async with trio.open_nursery() as parts:
                 self._tasks = TaskSupervisor(parts, self._log, self._crashed)
                 self._start_parts()
@@ -191,12 +191,11 @@ class Daemon:
     async def _change_over(self, before: Settings, after: Settings) -> list[str]:
         venues, channels = changes.venues(before, after), changes.channels(before, after)
         self._settings = after
-        alerts: list[str] = []
-        await self._components.pipeline.call(partial(self._components.reload, after, alerts))
+        alerts = await self._components.pipeline.ask(partial(self._components.reload, after))
         await self._tasks.stop(*(f"venue {name}" for name in (*venues.removed, *venues.changed)))
         if venues.removed:
-            await self._components.pipeline.call(
-                partial(self._components.venues_removed, venues.removed, alerts)
+            alerts += await self._components.pipeline.ask(
+                partial(self._components.venues_removed, venues.removed)
             )
         for name in venues.removed:
             self._retries.pop(name, None)
@@ -230,10 +229,8 @@ class Daemon:
 
     async def forget(self, venue: str, kind: str, id_: str, account: str | None) -> dict[str, Any]:
         """Drop an entity that the venue isn't going to mention again."""
-        known: list[Key] = []
-        alerts: list[str] = []
-        await self._components.pipeline.call(
-            partial(self._components.forget, (venue, kind, id_), account, known, alerts)
+        known, alerts = await self._components.pipeline.ask(
+            partial(self._components.forget, (venue, kind, id_), account)
         )
         if len(known) == 1:
             self._log.info("forgotten on request", **known[0]._asdict())

@@ -78,14 +78,11 @@ async def _drop_unconfirmed(components: Components, lasts: timedelta, log: Any) 
 
 
 async def _find_blind(components: Components, tell: Callable[[str, str, str], Awaitable[None]]) -> None:
+    def look() -> tuple[Batch, list[Blind]]:
+        now = components.clock.now()
+        return Batch(at=now.wall), [*components.engine.blind(now)]
+
     while True:
         await trio.sleep(_BLIND_EVERY)
-        blind: list[Blind] = []
-
-        def look() -> Batch:
-            blind.extend(components.engine.blind(components.clock.now()))  # noqa: B023 — called before the loop goes on
-            return Batch(at=components.clock.now().wall)
-
-        await components.pipeline.call(look)
-        for each in blind:
+        for each in await components.pipeline.ask(look):
             await tell("daemon.rule_blind", each.reason, each.rule)

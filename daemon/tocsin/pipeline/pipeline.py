@@ -9,7 +9,7 @@ go out all the same. One task runs this, so the entities and the engine need no 
 """
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import trio
 
@@ -25,6 +25,7 @@ _LONGEST_TURN = 0.05  # seconds without a turn for anybody else: fewer messages 
 _LONGEST_SLEEP = 60.0  # seconds
 
 Command = Callable[[], Batch]
+_T = TypeVar("_T")
 
 
 class Pipeline:
@@ -89,6 +90,18 @@ class Pipeline:
         self._commands.append((command, done))
         self._inbox.rouse()
         await done.wait()
+
+    async def ask(self, command: Callable[[], tuple[Batch, _T]]) -> _T:
+        """As `call`, of a command that has something to say beside its batch: returns that."""
+        said: list[_T] = []
+
+        def run() -> Batch:
+            batch, answer = command()
+            said.append(answer)
+            return batch
+
+        await self.call(run)
+        return said[0]
 
     async def commit(self, batch: Batch) -> None:
         """Commit, however often the disk refuses: what is not on disk is not sent, but in an emergency.
