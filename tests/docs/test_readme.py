@@ -20,12 +20,12 @@ from support.receivers import Services, telegram_text
 from tocsin.cli import COMMANDS, cli
 from tocsin.cli.explain import tell
 from tocsin.cli.stored import explain_stored
+from tocsin.clock import ManualClock
 from tocsin.config.load import load_settings
 from tocsin.events import Instant
-from tocsin.ruletest.actions import READ
-from tocsin.ruletest.clock import SteppedClock
-from tocsin.ruletest.reading import read_tests
+from tocsin.ruletest.file_parser import read_tests
 from tocsin.ruletest.runner import play
+from tocsin.ruletest.step_parser import READ
 from tocsin.venues.registry import venue_types
 
 pytestmark = pytest.mark.real
@@ -132,7 +132,7 @@ def test_what_explain_says_is_what_is_shown(tmp_path, capsys):
     )
     (tmp_path / "config.yaml").chmod(0o600)
     tests = read_tests(tmp_path / "it.yaml")
-    clock = SteppedClock(tests.tests[0].start)
+    clock = ManualClock(tests.tests[0].start)
     assert trio.run(partial(play, tests, tests.tests[0], clock, tmp_path), clock=clock).failure is None
     settings = load_settings(tmp_path / "config.yaml", validate_url=None)
     now = Instant(tests.tests[0].start + timedelta(seconds=11), 11.0)

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from tocsin.ruletest.file_parser import read_tests
 from tocsin.ruletest.model import RuleTests
 from tocsin.ruletest.model import Test as Case
-from tocsin.ruletest.reading import read_tests
 from tocsin.ruletest.report import failure_text
 from tocsin.ruletest.runner import run_test
 

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from support.happenings import BOTH, ORDERS, RULES, STEPS
 from support.models import model
 from tocsin.alerts.wording import Style
-from tocsin.ruletest.bench import Bench
-from tocsin.ruletest.clock import SteppedClock
+from tocsin.clock import ManualClock
+from tocsin.ruletest.file_parser import read_tests
 from tocsin.ruletest.model import Action, Restart, RuleTests, Says, Silence
-from tocsin.ruletest.reading import read_tests
 from tocsin.ruletest.runner import notifications
+from tocsin.ruletest.simulation import Simulation
 
 SHARED_MEMORY = Path("/dev/shm")  # its commits wait for no disk
 ELSEWHERE = {"restart": {"restart": True}, "reload": {"reload": []}}
@@ -38,13 +38,13 @@ def told(said: list[tuple[int, dict]], at_these: set[int], otherwise: dict) -> l
         path = Path(folder) / "it.yaml"
         path.write_text(RULES + f"tests: {json.dumps([{'name': 'it', 'steps': steps}])}\n")
         tests = read_tests(path)
-        clock = SteppedClock(tests.tests[0].start)
+        clock = ManualClock(tests.tests[0].start)
         return trio.run(_play, tests, clock, Path(folder), clock=clock)
 
 
-async def _play(tests: RuleTests, clock: SteppedClock, folder: Path) -> list[dict]:
+async def _play(tests: RuleTests, clock: ManualClock, folder: Path) -> list[dict]:
     async with trio.open_nursery() as nursery:
-        bench = Bench(
+        simulation = Simulation(
             style=Style(),
             rules=tests.rules,
             channels=tests.channels,
@@ -52,29 +52,30 @@ async def _play(tests: RuleTests, clock: SteppedClock, folder: Path) -> list[dic
             state_dir=folder / "state",
             nursery=nursery,
         )
-        await bench.start(tests.tests[0].venues)
+        await simulation.start(tests.tests[0].venues)
         for step in tests.tests[0].steps:
-            await bench.run_until(step.at)
-            await _do(bench, step.action)
-        await bench.run_until(step.at + 200)
-        await bench.stop()
+            await simulation.run_until(step.at)
+            await _do(simulation, step.action)
+        await simulation.run_until(step.at + 200)
+        await simulation.stop()
     # What is due at one instant may come in another order; what spoke while its venue was away, which none does, is forgotten.
     found = [
-        {**item, "body": "" if item["rule"] == "away" else item["body"]} for item in notifications(bench.told)
+        {**item, "body": "" if item["rule"] == "away" else item["body"]}
+        for item in notifications(simulation.told)
     ]
     return sorted(found, key=itemgetter("at", "rule", "id", "state", "body"))
 
 
-async def _do(bench: Bench, action: Action) -> None:
+async def _do(simulation: Simulation, action: Action) -> None:
     match action:
         case Says():
-            await bench.say(action.venue, (action.observed,))
+            await simulation.say(action.venue, (action.observed,))
         case Silence():
-            await bench.silence(action.match, action.lasts)
+            await simulation.silence(action.match, action.lasts)
         case Restart():
-            await bench.restart(action.down)
+            await simulation.restart(action.down)
         case _:
-            await bench.reload(bench.rules)
+            await simulation.reload(simulation.rules)
 
 
 @pytest.mark.parametrize("otherwise", ELSEWHERE.values(), ids=ELSEWHERE)

@@ -6,7 +6,7 @@ import pytest
 
 from support.growing import shortened
 from tocsin.errors import ConfigError
-from tocsin.ruletest.reading import read_tests
+from tocsin.ruletest.file_parser import read_tests
 
 BROKEN = sorted((Path(__file__).parent / "broken").glob("*.yaml"))
 

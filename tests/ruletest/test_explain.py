@@ -10,11 +10,11 @@ from click.testing import CliRunner, Result
 
 from tocsin.alerts.wording import Style
 from tocsin.cli import cli
+from tocsin.clock import ManualClock
 from tocsin.events import Observation, Order, Position, iso, number
-from tocsin.ruletest.bench import Bench
-from tocsin.ruletest.clock import SteppedClock
-from tocsin.ruletest.reading import read_tests
-from tocsin.ruletest.said import link
+from tocsin.events.synthetic import link
+from tocsin.ruletest.file_parser import read_tests
+from tocsin.ruletest.simulation import Simulation
 
 RULES = """
 rules:
@@ -46,11 +46,11 @@ def left(tmp_path_factory):
         "rules: rules.yaml\nchannels: [phone]\ntests: [{name: it, steps: [{at: 0s, expect: []}]}]\n"
     )
     rules = read_tests(tests).rules
-    clock = SteppedClock(datetime.now(UTC) - timedelta(minutes=1))
+    clock = ManualClock(datetime.now(UTC) - timedelta(minutes=1))
 
     async def run() -> None:
         async with trio.open_nursery() as nursery:
-            bench = Bench(
+            simulation = Simulation(
                 style=Style(),
                 rules=rules,
                 channels=["phone"],
@@ -58,16 +58,16 @@ def left(tmp_path_factory):
                 state_dir=folder / "state",
                 nursery=nursery,
             )
-            await bench.start(["fx"])
+            await simulation.start(["fx"])
             for id_, symbol, profit in (("p1", "BTCUSD", "-60"), ("p2", "ETHUSD", "-60.50")):
                 state = Position(id=id_, symbol=symbol, side="long", profit=number(profit))
-                await bench.say("fx", (Observation(state=state, account="a1"),))
+                await simulation.say("fx", (Observation(state=state, account="a1"),))
             for id_, filled in (("o1", "2"), ("o2", "0")):
                 state = Order(id=id_, symbol="BTCUSD", status="canceled", filled=number(filled))
-                await bench.say("fx", (Observation(state=state),))
-            await bench.run_until(30.0)
-            await bench.say("fx", (link("fx", "disconnected"),))
-            await bench.stop()
+                await simulation.say("fx", (Observation(state=state),))
+            await simulation.run_until(30.0)
+            await simulation.say("fx", (link("fx", "disconnected"),))
+            await simulation.stop()
 
     trio.run(run, clock=clock)
     return folder

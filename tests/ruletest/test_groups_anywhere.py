@@ -14,11 +14,11 @@ from support.models import model
 from support.observing import state_of
 from support.story import compiled
 from tocsin.alerts.wording import Style
+from tocsin.clock import ManualClock
 from tocsin.entities import Entities
 from tocsin.events import Observation, Position
-from tocsin.ruletest.bench import Bench
-from tocsin.ruletest.clock import SteppedClock
 from tocsin.ruletest.runner import notifications
+from tocsin.ruletest.simulation import Simulation
 
 SHARED_MEMORY = Path("/dev/shm")  # its commits wait for no disk
 RULES = compiled(
@@ -90,9 +90,9 @@ def lived(messages: list[Any], at_these: set[int], otherwise: str) -> tuple[list
     stood as the positions did.
     """
 
-    async def run(clock: SteppedClock, folder: Path) -> tuple[list[dict[str, Any]], list[bool]]:
+    async def run(clock: ManualClock, folder: Path) -> tuple[list[dict[str, Any]], list[bool]]:
         async with trio.open_nursery() as nursery:
-            bench = Bench(
+            simulation = Simulation(
                 style=Style(),
                 rules=RULES,
                 channels=["phone"],
@@ -100,26 +100,30 @@ def lived(messages: list[Any], at_these: set[int], otherwise: str) -> tuple[list
                 state_dir=folder / "state",
                 nursery=nursery,
             )
-            await bench.start(["fx"])
+            await simulation.start(["fx"])
             at, right = 0.0, []
             for number, (later, price, said) in enumerate(messages):
                 if number in at_these:
-                    await bench.run_until(at + later // 2)
-                    await (bench.restart(0) if otherwise == "restart" else bench.reload(bench.rules))
+                    await simulation.run_until(at + later // 2)
+                    await (
+                        simulation.restart(0)
+                        if otherwise == "restart"
+                        else simulation.reload(simulation.rules)
+                    )
                 at += later
-                await bench.run_until(at)
+                await simulation.run_until(at)
                 # Always another price: what was told before a restart is none until it is told again.
-                await bench.say("fx", (quote(price + number / 100), *map(observed, said)))
-                alerts = {alert["id"] for alert in await bench.lasting() if alert["rule"] == "loss"}
-                right.append(alerts == losing(bench.entities))
-            await bench.run_until(at + 30)
-            await bench.stop()
-        told = notifications(bench.told)
+                await simulation.say("fx", (quote(price + number / 100), *map(observed, said)))
+                alerts = {alert["id"] for alert in await simulation.lasting() if alert["rule"] == "loss"}
+                right.append(alerts == losing(simulation.entities))
+            await simulation.run_until(at + 30)
+            await simulation.stop()
+        told = notifications(simulation.told)
         return sorted(
             told, key=lambda item: [item[name] for name in ("at", "rule", "id", "state", "body")]
         ), right
 
-    clock = SteppedClock(START)
+    clock = ManualClock(START)
     with TemporaryDirectory(dir=SHARED_MEMORY if SHARED_MEMORY.is_dir() else None) as folder:
         return trio.run(run, clock, Path(folder), clock=clock)
 

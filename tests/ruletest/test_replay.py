@@ -13,12 +13,11 @@ from click.testing import CliRunner, Result
 
 from tocsin.alerts.wording import Style
 from tocsin.cli import cli
+from tocsin.clock import ManualClock
 from tocsin.events import Observation, Position, Ticker, from_iso, iso, number
-from tocsin.ruletest.bench import Bench
-from tocsin.ruletest.clock import SteppedClock
-from tocsin.ruletest.reading import read_tests
-from tocsin.ruletest.said import link
-from tocsin.ruletest.stand_ins import Delivered
+from tocsin.events.synthetic import link
+from tocsin.ruletest.file_parser import read_tests
+from tocsin.ruletest.simulation import Delivered, Simulation
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "yourfintech"
 START = datetime(2024, 11, 15, 12, 55, 20, tzinfo=UTC)
@@ -415,11 +414,11 @@ def lived(
         f"rules: {rules}\nchannels: [phone]\ntests: [{{name: it, steps: [{{at: 0s, expect: []}}]}}]\n"
     )
     tests = read_tests(here / "it.yaml")
-    clock = SteppedClock(START)
+    clock = ManualClock(START)
 
     async def run_it() -> list[Delivered]:
         async with trio.open_nursery() as nursery:
-            bench = Bench(
+            simulation = Simulation(
                 style=Style(),
                 rules=tests.rules,
                 channels=tests.channels,
@@ -427,14 +426,14 @@ def lived(
                 state_dir=here / "state",
                 nursery=nursery,
             )
-            await bench.start(["fx"])
+            await simulation.start(["fx"])
             for at, message in messages:
-                await bench.run_until(at)
-                await bench.say("fx", message)
-            await bench.say("fx", (link("fx", "disconnected"),))
-            await bench.settle()
-            await bench.stop()
-        return bench.told
+                await simulation.run_until(at)
+                await simulation.say("fx", message)
+            await simulation.say("fx", (link("fx", "disconnected"),))
+            await simulation.settle()
+            await simulation.stop()
+        return simulation.told
 
     return trio.run(run_it, clock=clock)
 

@@ -12,7 +12,7 @@ from support.story import Story, compiled
 from tocsin.alerts.wording import Style
 from tocsin.delivery.render import render
 from tocsin.engine.api import AlertContext
-from tocsin.ruletest.reading import read_tests
+from tocsin.ruletest.file_parser import read_tests
 from tocsin.ruletest.runner import run_tests
 from tocsin.shipped import shipped
 from tocsin.venues.base import Malformed

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tocsin.errors import ConfigError
-from tocsin.ruletest.reading import read_tests
+from tocsin.ruletest.file_parser import read_tests
 from tocsin.ruletest.runner import run_tests
 from tocsin.shipped import shipped
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tocsin.errors import ConfigError
+from tocsin.ruletest.file_parser import read_tests
 from tocsin.ruletest.model import RuleTests
-from tocsin.ruletest.reading import read_tests
 from tocsin.ruletest.report import as_json, failure_text, notes_text
 from tocsin.ruletest.runner import run_test, run_tests
 

@@ -10,16 +10,16 @@ from typing import Any
 import trio
 
 from tocsin.cli.stored import explain_stored
+from tocsin.clock import ManualClock
 from tocsin.config.load import load_settings
 from tocsin.events import Instant
+from tocsin.events.synthetic import daemon_event
 from tocsin.events.vocabulary import OURSELVES
 from tocsin.explain.explanation import Answer
 from tocsin.quantities import parse_duration
-from tocsin.ruletest.bench import Bench
-from tocsin.ruletest.clock import SteppedClock
-from tocsin.ruletest.reading import read_tests
+from tocsin.ruletest.file_parser import read_tests
 from tocsin.ruletest.runner import play
-from tocsin.ruletest.said import daemon_event
+from tocsin.ruletest.simulation import Simulation
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 LIMIT = 20
@@ -47,16 +47,16 @@ def explained_twice(
     (folder / "it.yaml").write_text(
         json.dumps({"rules": "rules.yaml", "channels": ["phone"], "tests": [test]})
     )
-    tests, clock, after = read_tests(folder / "it.yaml"), SteppedClock(START), parse_duration(now)
+    tests, clock, after = read_tests(folder / "it.yaml"), ManualClock(START), parse_duration(now)
     settings = load_settings(folder / "config.yaml", validate_url=None)
     live: list[Answer] = []
 
-    async def ask(bench: Bench) -> None:
-        bench.names = settings.names
-        await bench.run_until(after.total_seconds())
+    async def ask(simulation: Simulation) -> None:
+        simulation.names = settings.names
+        await simulation.run_until(after.total_seconds())
         for rule, id_ in asked:
-            live.append(await bench.explain(settings.rule(rule), id_, LIMIT))
-        await bench.say(OURSELVES, (daemon_event("daemon.stopping"),))
+            live.append(await simulation.explain(settings.rule(rule), id_, LIMIT))
+        await simulation.say(OURSELVES, (daemon_event("daemon.stopping"),))
 
     result = trio.run(partial(play, tests, tests.tests[0], clock, folder, ask), clock=clock)
     assert result.failure is None, result.failure

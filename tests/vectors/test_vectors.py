@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tocsin.ruletest.file_parser import read_tests
 from tocsin.ruletest.model import Expect, ExpectAlerts, RuleTests, Step, Wanted
 from tocsin.ruletest.model import Test as Vector
-from tocsin.ruletest.reading import read_tests
 from tocsin.ruletest.report import failure_text
 from tocsin.ruletest.runner import run_test
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tocsin.calendars import Calendars
     from tocsin.engine.rule import Rule
-    from tocsin.ruletest.recorded import Record
+    from tocsin.replay.records import Record
 
 
 @click.command("replay")
@@ -76,7 +76,7 @@ def command(
       tocsin replay fx.jsonl --rules rules/ --against edited/positions.yaml --type yourfintech
       tocsin replay /var/lib/tocsin/tocsin.db --against edited.yaml
     """
-    from tocsin.ruletest.replay import replay
+    from tocsin.replay.replay import replay
 
     configured = own is None or (venue_type is None and not _are_database(files))
     settings = _settings(config) if configured else None
@@ -109,7 +109,7 @@ def _rule_sets(
     config: Path | None, settings: Any, own: Path | None, against: Path | None
 ) -> tuple["Sequence[Rule]", "Sequence[Rule] | None", Path | None]:
     """The rules, those of --against where there are any, and the file that only --against replaces."""
-    from tocsin.ruletest.rule_sets import RuleSet, rules_of
+    from tocsin.config.rule_sets import RuleSet, rules_of
 
     if own is None and against is None:
         return settings.rules, None, None
@@ -141,9 +141,9 @@ def _replaced(files: "Sequence[Path]", edited: Path) -> Path | None:
 def _calendars(config: Path | None) -> "Calendars":
     """The hours that the config names; none where there is no config, for which nobody asked."""
     from tocsin.calendars import NO_CALENDARS
+    from tocsin.config.rule_sets import calendars_of
     from tocsin.config.search import find_config
     from tocsin.errors import ConfigError
-    from tocsin.ruletest.rule_sets import calendars_of
 
     try:
         path = find_config(config, os.environ)
@@ -155,7 +155,7 @@ def _calendars(config: Path | None) -> "Calendars":
 
 
 def _are_database(files: tuple[Path, ...]) -> bool:
-    from tocsin.ruletest.recorded import is_database
+    from tocsin.replay.records import is_database
 
     databases = [path for path in files if is_database(path)]
     if databases and len(files) > 1:
@@ -170,8 +170,7 @@ def _is_compressed(path: Path) -> bool:
 
 def _record(files: tuple[Path, ...], settings: Any, venue: str | None, venue_type: str | None) -> "Record":
     from tocsin.feed.recorder import recordings
-    from tocsin.ruletest.recorded import Database
-    from tocsin.ruletest.recordings import Recordings, Source
+    from tocsin.replay.records import Database, Recordings, Source
     from tocsin.store.reader import taken
     from tocsin.venues.registry import venue_types
 

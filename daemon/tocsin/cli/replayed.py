@@ -8,9 +8,8 @@ import click
 from tocsin.cli.options import counted, paint
 
 if TYPE_CHECKING:
-    from tocsin.ruletest.player import Firing
-    from tocsin.ruletest.recorded import Faults
-    from tocsin.ruletest.replay import Told
+    from tocsin.replay.records import Faults
+    from tocsin.replay.replay import Firing, Told
 
 SHOWN = 20  # alerts of one rule that are listed without --all
 

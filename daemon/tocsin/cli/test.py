@@ -29,9 +29,8 @@ def command(ctx: click.Context, files: tuple[Path, ...], *, verbose: bool, outpu
       tocsin test --json | jq '.tests[] | select(.passed | not).failure.text' -r
     """
     from tocsin.errors import ConfigError, Problem
-    from tocsin.ruletest.files import test_files
+    from tocsin.ruletest.file_parser import read_tests, test_files
     from tocsin.ruletest.model import RuleTests
-    from tocsin.ruletest.reading import read_tests
     from tocsin.ruletest.report import as_json, failure_text, notes_text
     from tocsin.ruletest.runner import Result, run_tests
 

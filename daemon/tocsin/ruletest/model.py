@@ -45,7 +45,7 @@ class Reload:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What a channel's stand-in answers from now on."""
+    """What a fake channel answers from now on."""
 
     channel: str
     works: bool
@@ -118,7 +118,7 @@ class Test:
 
 @dataclass(frozen=True, slots=True)
 class RuleTests:
-    """One file of tests. `channels` are the stand-ins, `calendars` those that its rules name, `style` how they are written to."""
+    """One file of tests. `channels` are the fake ones, `calendars` those that its rules name, `style` how they are written to."""
 
     path: Path
     rules: tuple[Rule, ...]

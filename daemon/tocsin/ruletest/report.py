@@ -6,7 +6,7 @@ from typing import Any
 
 from tocsin.alerts.wording import time_text
 from tocsin.engine.language.ast import span_text
-from tocsin.ruletest.expected import differences, written
+from tocsin.ruletest.expectations import differences, written
 from tocsin.ruletest.model import ExpectAlerts, Wanted
 from tocsin.ruletest.runner import Failure, Note, Pair, Result
 

@@ -1,7 +1,7 @@
-"""Runs tests: each on a fresh bench, step by step, up to the first expectation that isn't met. Blocks."""
+"""Runs tests: each on a fresh simulation, step by step, up to the first expectation that isn't met. Blocks."""
 
 import tempfile
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,13 +10,16 @@ from typing import Any
 import trio
 from structlog.testing import capture_logs
 
+from tocsin.clock import ManualClock
 from tocsin.config.reading import Reading
+from tocsin.config.rule_sets import compile_written
+from tocsin.engine.api import Transition
 from tocsin.events import Instant, Observation, Venue
+from tocsin.events.synthetic import daemon_event
 from tocsin.events.vocabulary import OURSELVES
-from tocsin.ruletest.bench import Bench
-from tocsin.ruletest.clock import SteppedClock
-from tocsin.ruletest.decoding import decoded
-from tocsin.ruletest.expected import differences, pairs, unordered
+from tocsin.explain.explanation import lines, nothing_there
+from tocsin.ruletest.expectations import differences, is_pattern, pairs, unordered
+from tocsin.ruletest.file_parser import switched_on
 from tocsin.ruletest.model import (
     Ack,
     Action,
@@ -33,13 +36,14 @@ from tocsin.ruletest.model import (
     Test,
     Wanted,
 )
-from tocsin.ruletest.reading import compile_written, switched_on
-from tocsin.ruletest.said import daemon_event
-from tocsin.ruletest.stand_ins import Delivered
-from tocsin.ruletest.traces import TraceLine, traces
+from tocsin.ruletest.simulation import Delivered, Simulation
+from tocsin.venues.decoding import observations
+from tocsin.venues.registry import adapter
 
 Item = Mapping[str, Any]
 Pair = tuple[Wanted | None, Item | None]
+_MOST = 40  # lines of one rule and entity; the last ones
+_MOST_ABOUT = 5  # entities, or rules, where the test names none
 _ORDER = "the same came in another order: `expect` lists what is told in the order in which it is told"
 # What of a message that can't be read is told to the rules, in words.
 _UNREAD = {
@@ -47,6 +51,16 @@ _UNREAD = {
     "venue.unrecognized": "doesn't know the message (venue.unrecognized)",
 }
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  a folder of our own in it, private; its commits wait for no disk
+
+
+@dataclass(frozen=True, slots=True)
+class TraceLine:
+    """`id` is None for all that the rule is about, `at` for how it stands now."""
+
+    rule: str
+    id: str | None
+    at: float | None
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +100,9 @@ def run_tests(tests: RuleTests, on_result: Callable[[Result], None] = lambda _re
 
 
 def run_test(tests: RuleTests, test: Test) -> Result:
-    clock = SteppedClock(test.start)
+    clock = ManualClock(test.start)
     place = _SHARED_MEMORY if _SHARED_MEMORY.is_dir() else None
-    # The logs are captured: a stand-in that fails as the test says is no news for the terminal.
+    # The logs are captured: a channel that fails as the test says is no news for the terminal.
     with tempfile.TemporaryDirectory(prefix="tocsin-test-", dir=place) as folder, capture_logs():
         return trio.run(partial(play, tests, test, clock, Path(folder)), clock=clock)
 
@@ -96,15 +110,15 @@ def run_test(tests: RuleTests, test: Test) -> Result:
 async def play(
     tests: RuleTests,
     test: Test,
-    clock: SteppedClock,
+    clock: ManualClock,
     folder: Path,
-    at_end: Callable[[Bench], Awaitable[None]] | None = None,
+    at_end: Callable[[Simulation], Awaitable[None]] | None = None,
 ) -> Result:
-    """One test on a bench whose state is in `folder`/state; `clock` is the one that trio runs on. `at_end` is called, once it has
-    passed, before the bench stops.
+    """One test in a simulation whose state is in `folder`/state; `clock` is the one that trio runs on. `at_end` is called, once it has
+    passed, before the simulation stops.
     """
     async with trio.open_nursery() as nursery:
-        bench = Bench(
+        simulation = Simulation(
             rules=switched_on(tests.rules, test.enabled),
             channels=tests.channels,
             clock=clock,
@@ -112,31 +126,31 @@ async def play(
             nursery=nursery,
             style=tests.style,
         )
-        await bench.start(test.venues)
+        await simulation.start(test.venues)
         try:
-            run = _Run(tests, bench, test.enabled)
+            run = _Run(tests, simulation, test.enabled)
             failure = None
             for step in test.steps:
-                await bench.run_until(step.at)
+                await simulation.run_until(step.at)
                 failure = await run.step(step)
                 if failure is not None:
                     break
             else:
-                await bench.settle()
+                await simulation.settle()
                 if at_end is not None:
-                    await at_end(bench)
+                    await at_end(simulation)
         finally:
             with trio.CancelScope(shield=True):
-                await bench.stop()
+                await simulation.stop()
     return Result(test, failure, tuple(run.notes))
 
 
 class _Run:
     """One test while it runs."""
 
-    def __init__(self, tests: RuleTests, bench: Bench, enabled: frozenset[str]) -> None:
+    def __init__(self, tests: RuleTests, simulation: Simulation, enabled: frozenset[str]) -> None:
         self._enabled = enabled
-        self._tests, self._bench = tests, bench
+        self._tests, self._simulation = tests, simulation
         self._seen = 0  # of what was told
         self.notes: list[Note] = []
 
@@ -144,11 +158,11 @@ class _Run:
         """Do it; the failure, where it isn't as expected."""
         match step.action:
             case Expect() as expected:
-                await self._bench.settle()
+                await self._simulation.settle()
                 return await self._expect(step, expected)
             case ExpectAlerts() as expected:
                 return await self._judge(
-                    step, tuple(unordered(expected.items, tuple(await self._bench.lasting())))
+                    step, tuple(unordered(expected.items, tuple(await self._simulation.lasting())))
                 )
             case _ as action:
                 wrong = await self._do(step, action)
@@ -156,29 +170,30 @@ class _Run:
 
     async def _do(self, step: Step, action: Action) -> str:
         """What went wrong, in words."""
-        bench = self._bench
+        simulation = self._simulation
         match action:
             case Says():
-                await bench.say(action.venue, (action.observed,))
+                await simulation.say(action.venue, (action.observed,))
             case Message():
                 await self._hear(step, action)
             case Restart():
-                await bench.restart(action.down)
+                await simulation.restart(action.down)
             case Reload():
                 await self._reload(step, action)
             case Answers():
-                bench.stand_ins[action.channel].works = action.works
+                simulation.fakes[action.channel].works = action.works
             case Ack():
-                if not await bench.acknowledge(action.rule, action.id):
+                if not await simulation.acknowledge(action.rule, action.id):
                     return f"there is no alert of {action.rule} for {action.id} to acknowledge"
             case Silence():
-                await bench.silence(action.match, action.lasts)
+                await simulation.silence(action.match, action.lasts)
         return ""
 
     async def _hear(self, step: Step, message: Message) -> None:
-        observed = decoded(message, self._bench.clock.now())
-        begun = len(self._bench.trace)
-        await self._bench.say(message.venue, observed, message.text)
+        now = self._simulation.clock.now()
+        observed = observations(message.venue, adapter(message.type), message.text, now.wall)
+        begun = len(self._simulation.trace)
+        await self._simulation.say(message.venue, observed, message.text)
         for item in observed:
             if isinstance(item, Observation) and item.event in _UNREAD and isinstance(item.state, Venue):
                 said = f"the decoder of {message.type} {_UNREAD[item.event]}: {item.state.reason}"
@@ -190,24 +205,24 @@ class _Run:
         rules, _ = compile_written(reading, action.rules, self._tests.channels, self._tests.calendars)
         wrong = [problem for problem in reading.shown() if problem.level == "error"]
         if not wrong:
-            await self._bench.reload(switched_on(rules, self._enabled))
+            await self._simulation.reload(switched_on(rules, self._enabled))
             return
-        begun = len(self._bench.trace)
+        begun = len(self._simulation.trace)
         event, reason = "daemon.reload_failed", f"{len(wrong)} problem(s): {wrong[0].message}"
-        await self._bench.say(OURSELVES, (daemon_event(event, reason),))
+        await self._simulation.say(OURSELVES, (daemon_event(event, reason),))
         why = "\n".join(problem.render() for problem in wrong)
         self._note(step, f"the reload was refused, so the rules before it ran on: {why}", event, begun)
 
     def _note(self, step: Step, said: str, event: str, begun: int) -> None:
         """`begun`: where what the step led to begins in the trace."""
         heard = any(
-            t.notification and t.context and t.context.event == event for t in self._bench.trace[begun:]
+            t.notification and t.context and t.context.event == event for t in self._simulation.trace[begun:]
         )
         self.notes.append(Note(step, said, heard))
 
     async def _expect(self, step: Step, action: Expect) -> Failure | None:
-        came = notifications(self._bench.told[self._seen :])
-        self._seen = len(self._bench.told)
+        came = notifications(self._simulation.told[self._seen :])
+        self._seen = len(self._simulation.told)
         alike = _all_met(unordered(action.items, came))
         return await self._judge(step, tuple(pairs(action.items, came)), _ORDER if alike else "")
 
@@ -220,8 +235,8 @@ class _Run:
         ]
         if isinstance(step.action, Ack):
             about = [{"rule": step.action.rule, "id": step.action.id}]
-        lines = await traces(self._bench, about)
-        return Failure(step, self._bench.clock.now(), found, said, tuple(lines))
+        lines = await traces(self._simulation, about)
+        return Failure(step, self._simulation.clock.now(), found, said, tuple(lines))
 
 
 def _all_met(found: Iterable[Pair]) -> bool:
@@ -255,3 +270,51 @@ def _item(group: list[Delivered]) -> Item:
         "suppressed": context.get("suppressed", 0),
         "at": first.at,
     }
+
+
+async def traces(simulation: Simulation, about: Iterable[Mapping[str, Any]]) -> list[TraceLine]:
+    """The steps of every rule and entity that are named, how the rule stands there now, and what holds it back."""
+    now = simulation.clock.now()
+    found: list[TraceLine] = []
+    for rule, entity in dict.fromkeys(_subjects(simulation, about)):
+        steps = [t for t in simulation.trace if t.rule == rule and t.entity.id == entity]
+        for step in steps[-_MOST:]:
+            at = now.steady - (now.wall - step.at).total_seconds()
+            found.append(TraceLine(rule, entity, at, _said(step)))
+        found += [TraceLine(rule, entity, None, text) for text in await _standing(simulation, rule, entity)]
+    return found
+
+
+def _subjects(simulation: Simulation, about: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str | None]]:
+    """The rules and entities that are named, or all that the rules did something for."""
+    for item in about:
+        named, entity = item.get("rule"), item.get("id")
+        rules = [rule.id for rule in simulation.rules[:_MOST_ABOUT]]
+        for rule in [str(named)] if named is not None and not is_pattern(str(named)) else rules:
+            if entity is not None and not is_pattern(str(entity)):
+                yield rule, str(entity)
+                continue
+            moved: dict[str | None, None] = dict.fromkeys(
+                t.entity.id for t in simulation.trace if t.rule == rule
+            )
+            yield from ((rule, id_) for id_ in list(moved or [None])[-_MOST_ABOUT:])
+
+
+def _said(step: Transition) -> str:
+    """A step in words: what was told, or which state it led to."""
+    word = step.notification or step.state
+    return step.trace if word == "inactive" or step.trace.startswith(word) else f"{word}: {step.trace}"
+
+
+async def _standing(simulation: Simulation, name: str, entity: str | None) -> list[str]:
+    rule = next((rule for rule in simulation.rules if rule.id == name), None)
+    if rule is None:
+        return ["there is no such rule now"]
+    answer = await simulation.explain(rule, entity, _MOST_ABOUT)
+    told = [line for each in answer.explained for line in lines(each)]
+    more = answer.count - len(answer.explained)
+    return [
+        *([] if answer.explained else [f"it {nothing_there(answer, entity)}"]),
+        *told,
+        *([f"and {more} more"] if more else []),
+    ]

@@ -5,7 +5,9 @@ from datetime import datetime
 
 from msgspec import structs
 
-from tocsin.venues.base import Adapter, Decoded, Malformed, Unreadable, Unrecognized
+from tocsin.events import Observation, Observed, Occurrence, SnapshotBegins, SnapshotEnds
+from tocsin.events.synthetic import venue_event
+from tocsin.venues.base import Adapter, Decoded, Malformed, Refused, Unreadable, Unrecognized
 
 _MARK = "\ufeff"
 _REPLACEMENT = "\ufffd"
@@ -64,3 +66,25 @@ def mended(message: str) -> tuple[str, str]:
     if _SUSPECT.search(message):
         message = _TOKEN.sub(token, message)
     return message, ", ".join(found)
+
+
+def observations(venue: str, adapter: Adapter, message: str, received: datetime) -> tuple[Observed, ...]:
+    """The observations, and of what couldn't be understood or was refused the venue's event."""
+    try:
+        items = decode(adapter, message, received).items
+    except Malformed as malformed:
+        return (venue_event(venue, "venue.malformed", str(malformed)),)
+    said: list[Observed] = []
+    for item in items:
+        match item:
+            case Observation() | Occurrence() | SnapshotBegins() | SnapshotEnds():
+                said.append(item)
+            case Unrecognized():
+                said.append(venue_event(venue, "venue.unrecognized", item.reason))
+            case Unreadable():
+                event = "venue.malformed" if item.row else "venue.unrecognized"
+                said.append(venue_event(venue, event, f"{item.part}: {item.reason}"))
+            case Refused():
+                event = "venue.auth_failed" if item.verdict == "auth_failed" else "venue.refused"
+                said.append(venue_event(venue, event, item.reason))
+    return tuple(said)

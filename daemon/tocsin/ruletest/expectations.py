@@ -14,7 +14,7 @@ from tocsin.errors import Problem
 from tocsin.events.vocabulary import nearest
 from tocsin.quantities import duration_text, parse_duration
 from tocsin.ruletest.model import Wanted
-from tocsin.ruletest.said import Add
+from tocsin.ruletest.observation_parser import Add
 
 NOTIFIED = ("rule", "id", "state", "severity", "channels", "title", "body", "late", "suppressed", "alerts")
 ALERT = ("rule", "id", "state")

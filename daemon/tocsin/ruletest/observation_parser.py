@@ -4,15 +4,12 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from msgspec import UNSET
-
 from tocsin.document import Entry, Mapping, Node, Scalar
 from tocsin.errors import Problem
-from tocsin.events import KINDS, Daemon, Entity, Observation, Observed, Occurrence, Venue, from_iso
+from tocsin.events import KINDS, Observation, Observed, Occurrence, from_iso
 from tocsin.events.vocabulary import (
     ALIASES,
     ORIGINS,
-    OURSELVES,
     Field,
     all_fields,
     canonical,
@@ -23,10 +20,8 @@ from tocsin.events.vocabulary import (
 )
 
 OBSERVED = ("order", "position", "account", "balance", "trade", "ticker", "book", "contract")
-_STATUSES = all_fields("venue")["status"].values
 _BESIDE = ("account", "time", "origin")  # common fields that an observation carries beside its entity
 # What a venue tells of and no entity keeps.
-_SILENT = "all"  # the streams of a venue that is said to be silent, and no more
 _PASSING = frozenset({"book.order_expired"})
 
 Add = Callable[[Problem], None]
@@ -64,33 +59,6 @@ def observation(
     return Observation(state=state, event=named, **beside)
 
 
-def link(venue: str, status: str) -> Observation:
-    """The venue's link comes up or goes down."""
-    return _of_venue(f"venue.{status}", Venue(id=venue, status=status, reason=None))  # type: ignore[arg-type]  # connected, disconnected
-
-
-def venue_event(venue: str, event: str, reason: str | None = None) -> Observation:
-    """A venue's own event, which sets its status, or that of its credentials, where it names one."""
-    word = event.partition(".")[2]
-    status: Any = "connected" if word == "resumed" else word if word in _STATUSES else UNSET
-    kept: Any = word.removeprefix("credentials_") if word.startswith("credentials_") else UNSET
-    silent: Any = {"silent": _SILENT, "resumed": None}.get(word, UNSET)
-    state = Venue(
-        id=venue,
-        status=status,
-        credentials=kept,
-        silent_streams=silent,
-        reason=UNSET if reason is None else reason,
-    )
-    return _of_venue(event, state)
-
-
-def daemon_event(event: str, reason: str | None = None, subject: str | None = None) -> Occurrence:
-    return Occurrence(
-        state=Daemon(id=OURSELVES, reason=reason, subject=subject), event=event, origin="synthetic"
-    )
-
-
 def event_name(event: Scalar, kind: str | None, add: Add) -> str | None:
     """The event's name in the vocabulary's spelling; None after adding what is wrong with it.
 
@@ -117,10 +85,6 @@ def event_name(event: Scalar, kind: str | None, add: Add) -> str | None:
     hint = f"did you mean `{close}`?" if close else f"there are {', '.join(known)}"
     add(Problem(f"no event of {' or '.join(kinds)} is called `{event.text:.80}`", event.place, "event", hint))
     return None
-
-
-def _of_venue(event: str, state: Entity) -> Observation:
-    return Observation(state=state, event=event, origin="synthetic")
 
 
 def _field(kind: str, name: str) -> tuple[bool, Field | None]:

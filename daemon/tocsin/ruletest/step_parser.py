@@ -1,4 +1,4 @@
-"""What each kind of step does: from its node to an action; what is wrong with it is added, with its place."""
+"""One step of a test, from its node to an action; what is wrong with it is added, with its place."""
 
 import json
 from collections.abc import Callable
@@ -11,10 +11,11 @@ from tocsin.alerts.silences import parse_matchers
 from tocsin.document import Entry, Mapping, Node, Scalar, Sequence
 from tocsin.errors import Problem
 from tocsin.events import Observation
+from tocsin.events.synthetic import daemon_event, link, venue_event
 from tocsin.events.vocabulary import OURSELVES, nearest
 from tocsin.quantities import parse_duration
-from tocsin.ruletest import said
-from tocsin.ruletest.expected import Names, read_wanted
+from tocsin.ruletest import observation_parser
+from tocsin.ruletest.expectations import Names, read_wanted
 from tocsin.ruletest.model import (
     Ack,
     Action,
@@ -26,8 +27,9 @@ from tocsin.ruletest.model import (
     Restart,
     Says,
     Silence,
+    Step,
 )
-from tocsin.ruletest.said import OBSERVED, Add
+from tocsin.ruletest.observation_parser import OBSERVED, Add
 from tocsin.venues.registry import venue_types
 
 
@@ -61,7 +63,7 @@ class Reader:
             )
             return None
         event, origin = self._scalar("event"), self._scalar("origin")
-        observed = said.observation(
+        observed = observation_parser.observation(
             self._name,
             self._value,
             event=event,
@@ -90,15 +92,15 @@ class Reader:
         if not isinstance(self._value, Scalar):
             self._add(Problem("must be the name of an event", self._value.place, "event"))
             return None
-        event = said.event_name(self._value, None, self._add)
+        event = observation_parser.event_name(self._value, None, self._add)
         if event is None:
             return None
         # Each with a reason of its own: told twice for one reason, it would be one event.
         reason = f"as the test says, at {self._known.now_written}"
         if event.startswith("daemon."):
-            return Says(OURSELVES, said.daemon_event(event, reason))
+            return Says(OURSELVES, daemon_event(event, reason))
         venue = self._beside("venue", needed=True)
-        return Says(venue, said.venue_event(venue, event, reason)) if venue else None
+        return Says(venue, venue_event(venue, event, reason)) if venue else None
 
     def message(self) -> Action | None:
         venue, kind = self._beside("venue", needed=True), self._beside("type", needed=True)
@@ -113,7 +115,7 @@ class Reader:
 
     def link(self) -> Action | None:
         venue = self._text("the name of a venue")
-        return Says(venue, said.link(venue, f"{self._name}ed")) if venue else None
+        return Says(venue, link(venue, f"{self._name}ed")) if venue else None
 
     def restart(self) -> Action | None:
         if isinstance(self._value, Scalar) and self._value.value is True:
@@ -276,3 +278,110 @@ def seconds_of(node: Node, path: str, add: Add) -> float | None:
 
 def text_of(node: Node) -> str:
     return node.text if isinstance(node, Scalar) else ""
+
+
+_DOING = (
+    *OBSERVED, "message", "disconnect", "connect", "restart", "reload", "channel_fails", "channel_works", "ack", "silence",
+    "expect", "expect_alerts",
+)  # fmt: skip
+_BESIDE = {
+    "venue": (*OBSERVED, "event", "message"),
+    "event": OBSERVED,
+    "origin": OBSERVED,
+    "account": OBSERVED,
+    "type": ("message",),
+}
+
+
+def read_step(node: Mapping, known: Known, add: Add) -> Step | None:
+    """The step; None after adding what is wrong with it."""
+    complaints: list[Problem] = []
+    at = _at(node, known, complaints.append)
+    doing = _doing(node, complaints.append)
+    action: Action | None = None
+    if doing is not None:
+        action = READ[doing.key.text](Reader(node, doing, known, complaints.append))
+        if at is not None and isinstance(action, Restart) and action.down:
+            known.now, known.now_written = at + action.down, f"the end of the restart at {known.now_written}"
+    for problem in complaints:
+        add(problem)
+    if at is None or action is None or complaints:
+        return None
+    written = node.get("at")
+    return Step(
+        at,
+        written.text if isinstance(written, Scalar) else "",
+        action,
+        doing.key.place if doing else node.place,
+    )
+
+
+def _at(node: Mapping, known: Known, add: Add) -> float | None:
+    written = node.get("at")
+    if written is None:
+        add(
+            Problem(
+                "the key `at` is missing", node.place, hint="when it happens, from the test's start: at: 30s"
+            )
+        )
+        return None
+    at = 0.0 if text_of(written) == "0" else seconds_of(written, "at", add)  # the start needs no unit
+    if at is None:
+        return None
+    if at < known.now:
+        hint = "steps go in order of `at`"
+        add(
+            Problem(
+                f"{text_of(written)} is before {known.now_written}, which stands above",
+                written.place,
+                "at",
+                hint,
+            )
+        )
+        return None
+    known.now, known.now_written = at, text_of(written)
+    return at
+
+
+def _doing(node: Mapping, add: Add) -> Entry | None:
+    """The entry that says what the step does. `event` beside an observation names what happened, alone it is a step."""
+    found = []
+    unknown = False
+    for entry in node:
+        key = entry.key.text
+        if key in _DOING and not (key == "account" and isinstance(entry.value, Scalar)):
+            found.append(entry)
+        elif key != "at" and key not in _BESIDE:
+            keys = ["at", *_DOING, *_BESIDE]
+            close = nearest(key, keys)
+            hint = f"did you mean `{close}`?" if close else f"known here: {', '.join(dict.fromkeys(keys))}"
+            add(Problem(f"unknown key `{key:.80}`", entry.key.place, "", hint))
+            unknown = True
+    event = node.entries.get("event")
+    if not found and event is not None:
+        found.append(event)
+    if not found and unknown:
+        return None
+    if not found:
+        add(
+            Problem(
+                "the step does nothing", node.place, hint=f"it holds one of {', '.join((*_DOING, 'event'))}"
+            )
+        )
+        return None
+    if len(found) > 1:
+        names = " and ".join(entry.key.text for entry in found)
+        add(
+            Problem(
+                f"a step does one thing; this has {names}",
+                found[1].key.place,
+                hint="make it two steps of the same `at`",
+            )
+        )
+        return None
+    doing = found[0].key.text
+    for entry in node:
+        goes = _BESIDE.get(entry.key.text)
+        if goes is not None and entry is not found[0] and doing not in goes:
+            add(Problem(f"`{entry.key.text}` makes no sense beside `{doing}`", entry.key.place))
+    return found[0]

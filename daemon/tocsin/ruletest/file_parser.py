@@ -1,4 +1,4 @@
-"""A test file from its text to checked tests, or to everything that is wrong with it at once."""
+"""Which test files there are; one from its text to checked tests, or to everything that is wrong with it at once."""
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
@@ -7,26 +7,22 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from tocsin.alerts.wording import Marks, Names, Style
-from tocsin.calendars import NO_CALENDARS, Calendars
 from tocsin.config import shape
 from tocsin.config.calendars import read_calendars
 from tocsin.config.reading import Reading
-from tocsin.config.rule_files import read_rules
+from tocsin.config.rule_sets import ONLY_CHANNEL, compiled, written_rules
 from tocsin.config.settings import NamesSection, Section, Zone
 from tocsin.config.shape import unknown_key
-from tocsin.delivery.template_check import check_template
+from tocsin.config.yaml import load
 from tocsin.document import Mapping, Node, Scalar, Sequence
-from tocsin.engine.compile import Environment, compile_rules
 from tocsin.engine.rule import Rule
 from tocsin.errors import ConfigError, Problem
-from tocsin.ruletest.actions import Known, no_such_rule
 from tocsin.ruletest.model import RuleTests, Step, Test
-from tocsin.ruletest.said import time_of
-from tocsin.ruletest.steps import read_step
+from tocsin.ruletest.observation_parser import time_of
+from tocsin.ruletest.step_parser import Known, no_such_rule, read_step
+from tocsin.shipped import shipped
 
 DEFAULT_START = datetime(2026, 1, 1, tzinfo=UTC)
-ONLY_CHANNEL = "channel"
-"""The one stand-in where neither the file nor its rules name any."""
 
 
 class Wording(Section):
@@ -51,33 +47,6 @@ def read_tests(path: Path) -> RuleTests:
     return found
 
 
-def compile_written(
-    reading: Reading, node: Node, channels: Iterable[str] | None, calendars: Calendars = NO_CALENDARS
-) -> tuple[list[Rule], list[str]]:
-    """The rules that `node` (a list, or the name of a file) holds, and the channels; problems are in the reading.
-
-    `calendars` are those that the rules can name: no config is read.
-
-    `channels` None: those that the rules name, else one.
-    """
-    return _compiled(reading, _written(reading, node), channels, calendars)
-
-
-def _written(reading: Reading, node: Node) -> list[Mapping]:
-    return read_rules(reading, Sequence((node,), node.place) if isinstance(node, Scalar) else node)
-
-
-def _compiled(
-    reading: Reading, written: list[Mapping], channels: Iterable[str] | None, calendars: Calendars
-) -> tuple[list[Rule], list[str]]:
-    names = list(_named(written) or [ONLY_CHANNEL]) if channels is None else list(channels)
-    rules, problems = compile_rules(
-        written, Environment(channels=frozenset(names), check_template=check_template, calendars=calendars)
-    )
-    reading.add(*problems)
-    return list(rules.values()), names
-
-
 def _read(reading: Reading) -> RuleTests | None:
     root = reading.load(reading.path)
     if root is None:
@@ -98,9 +67,9 @@ def _read(reading: Reading) -> RuleTests | None:
         )
     else:
         before = len(reading.problems)
-        found = _written(reading, written)
+        found = written_rules(reading, written)
         ids = _ids(found) if len(reading.problems) == before else None
-        rules, names = _compiled(reading, found, channels, calendars)
+        rules, names = compiled(reading, found, channels, calendars)
     start = time_of(root.get("start"), "start", reading.add) or DEFAULT_START
     tests = _tests(reading, root, start, names, ids)
     return RuleTests(
@@ -154,17 +123,6 @@ def _tested_by(path: Path, root: Mapping) -> Node | None:
     return Scalar(name, name, root.place) if there else None
 
 
-def _named(rules: Iterable[Mapping]) -> list[str]:
-    """The channels that rules name, as far as they can be read."""
-    named: dict[str, None] = {}
-    for rule in rules:
-        node = rule.get("notify")
-        for item in node if isinstance(node, Sequence) else (node,):
-            if isinstance(item, Scalar) and isinstance(item.value, str):
-                named[item.text] = None
-    return list(named)
-
-
 def _channels(reading: Reading, node: Node | None) -> list[str] | None:
     if node is None:
         return None
@@ -183,7 +141,7 @@ def _channels(reading: Reading, node: Node | None) -> list[str] | None:
 
 
 def _style(reading: Reading, root: Mapping) -> Style:
-    """How the stand-ins are written to: what a config says in several places."""
+    """How the fake channels are written to: what a config says in several places."""
     written = {name: entry for name, entry in root.entries.items() if name in Wording.model_fields}
     found, problems = shape.check(Wording, Mapping(written, root.place))
     reading.add(*problems)
@@ -262,7 +220,7 @@ def _loaded(reading: Reading, tests: Sequence) -> Iterator[str]:
         for step in steps if isinstance(steps, Sequence) else ():
             loaded = step.get("reload") if isinstance(step, Mapping) else None
             if loaded is not None:
-                for rule in _written(Reading(reading.path, {}), loaded):
+                for rule in written_rules(Reading(reading.path, {}), loaded):
                     if isinstance(rule_id := rule.get("id"), Scalar):
                         yield rule_id.text
 
@@ -271,3 +229,36 @@ def _known_keys(reading: Reading, node: Mapping, known: list[str]) -> None:
     for entry in node:
         if entry.key.text not in known:
             reading.add(unknown_key(entry.key, (), known))
+
+
+_HERE = Path("rules/tests")
+
+
+def test_files(given: Iterable[Path]) -> list[Path]:
+    """The given files (a folder: those in it; a rule file: its tests), else `rules/tests/*.yaml` here, else the shipped ones.
+
+    Raises ConfigError for what isn't there.
+    """
+    asked = list(given)
+    if not asked:
+        return sorted(_HERE.glob("*.yaml")) or sorted((shipped("rules") / "tests").glob("*.yaml"))
+    problems: list[Problem] = []
+    found: dict[Path, None] = {}
+    for path in asked:
+        files = sorted(path.glob("*.yaml")) if path.is_dir() else [_tests_of(path)]
+        if not all(file.is_file() for file in files) or not files:
+            hint = "a folder's tests are its *.yaml" if path.is_dir() else ""
+            problems.append(Problem(f"there is no test file {path}", hint=hint))
+        found |= dict.fromkeys(files)
+    if problems:
+        raise ConfigError(problems)
+    return list(found)
+
+
+def _tests_of(path: Path) -> Path:
+    """The file itself; of a file of rules, that of its tests, where there is one."""
+    beside = path.parent / "tests" / path.name
+    if not beside.is_file():
+        return path
+    node, _ = load(path)
+    return path if isinstance(node, Mapping) and "tests" in node.entries else beside

@@ -1,11 +1,11 @@
-"""A daemon on the test bench: the production rooms on a stepped clock, stand-ins where messages would leave the house.
+"""A simulated daemon: the production rooms on a manual clock, fake channels where messages would leave the house.
 
-    observation -> TurnProcessor (entities, engine, who is told) -> Store -> ChannelTask -> StandIn
+    observation -> TurnProcessor (entities, engine, who is told) -> Store -> ChannelTask -> FakeChannel
 
 Everything runs in one task after the other, the store's calls inline: the same steps give the same results.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,36 +16,61 @@ from trio.testing import wait_all_tasks_blocked
 from tocsin.alerts.decide import Route, Routing
 from tocsin.alerts.message import LATE, late_by
 from tocsin.alerts.wording import Style
+from tocsin.clock import ManualClock
 from tocsin.delivery.channel import Channel, ChannelTask
-from tocsin.delivery.model import ChannelSettings, Message
+from tocsin.delivery.model import ChannelSettings, Message, Outcome
 from tocsin.delivery.timing import Wake
 from tocsin.engine.api import AlertContext, Transition
 from tocsin.engine.rule import Rule
 from tocsin.entities import Entities
 from tocsin.events import KINDS, Change, Instant, Key, Observation, Observed, Occurrence
+from tocsin.events.synthetic import daemon_event, link
 from tocsin.events.vocabulary import OURSELVES
 from tocsin.explain.explanation import Answer
 from tocsin.feed.model import Received
 from tocsin.pipeline import Options, Targets, TurnProcessor
 from tocsin.pipeline.explaining import Question, explain
 from tocsin.pipeline.runtime import Runtime
-from tocsin.ruletest.clock import SteppedClock
-from tocsin.ruletest.said import daemon_event, link
-from tocsin.ruletest.stand_ins import Delivered, StandIn
 from tocsin.secrets import Secret
 from tocsin.store.database import Database, inline
 from tocsin.store.model import Batch, Loaded, NewDelivery
 from tocsin.store.reader import Reader
 from tocsin.store.store import DATABASE
 
+
+class Delivered(msgspec.Struct, frozen=True):
+    """What a fake channel accepted: the delivery, and the message as it arrived at that time (steady)."""
+
+    delivery: NewDelivery
+    message: Message
+    at: float
+    late: float  # seconds; what a gap hid is late however soon it was told
+
+
+class FakeChannel:
+    """A channel that records. A passing failure while `works` is False."""
+
+    def __init__(self, name: str, accepted: Callable[[Message], None]) -> None:
+        self.name = name
+        self.works = True
+        self._accepted = accepted
+
+    async def send(self, message: Message) -> Outcome:
+        await trio.lowlevel.checkpoint()
+        if not self.works:
+            return Outcome(sent=False, answer=f"{self.name}: fails, as the test says")
+        self._accepted(message)
+        return Outcome(sent=True, answer=f"{self.name}: accepted")
+
+
 _HAIR = 1e-6  # seconds: a sum of floats may fall so far beyond the time that was meant
 _BLIND_EVERY = 60.0  # seconds between looks for rules that see nothing, as in the daemon
-_URL = "json://stand-in"  # of no service whose pace would be kept
+_URL = "json://fake"  # of no service whose pace would be kept
 _EXPIRE = timedelta(hours=24)
 _UP = ("connected", "silent")
 
 
-class Bench:
+class Simulation:
     """One daemon from `start` to `stop`, with as many restarts as wanted. Times are steady seconds."""
 
     def __init__(
@@ -53,7 +78,7 @@ class Bench:
         *,
         rules: Sequence[Rule],
         channels: Sequence[str],
-        clock: SteppedClock,
+        clock: ManualClock,
         state_dir: Path,
         nursery: trio.Nursery,
         style: Style,
@@ -62,7 +87,7 @@ class Bench:
         self.clock = clock
         self.trace: list[Transition] = []
         self.told: list[Delivered] = []
-        self.stand_ins = {name: StandIn(name, self._accepted) for name in channels}
+        self.fakes = {name: FakeChannel(name, self._accepted) for name in channels}
         self._runtime: Runtime
         self._database: Database
         self.state_dir = state_dir
@@ -108,7 +133,7 @@ class Bench:
         if seen:
             await self._database.commit(Batch(at=now.wall, entities=seen))
         self._channels = []
-        for name in self.stand_ins:
+        for name in self.fakes:
             scope, ended = trio.CancelScope(), trio.Event()
             self._channels.append((scope, ended))
             self._nursery.start_soon(self._channel, name, scope, ended)
@@ -148,7 +173,7 @@ class Bench:
     def _options(self) -> Options:
         return Options(
             routing=self.routing,
-            targets={name: Targets(1, _EXPIRE) for name in self.stand_ins},
+            targets={name: Targets(1, _EXPIRE) for name in self.fakes},
             style=self._style,
         )
 
@@ -157,7 +182,7 @@ class Bench:
         with scope:
             await ChannelTask(
                 Channel(name=name, target=0, settings=settings, style=self._style),
-                sender=self.stand_ins[name],
+                sender=self.fakes[name],
                 outbox=self._database,
                 clock=self.clock,
                 tell=self._hear,

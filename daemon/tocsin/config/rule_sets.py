@@ -1,0 +1,100 @@
+"""Rules by themselves, without the config that they are part of; of that, only the hours that they can name. Blocks."""
+
+from collections.abc import Iterable, Sequence
+from collections.abc import Mapping as Map
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from tocsin import document
+from tocsin.calendars import NO_CALENDARS, Calendars
+from tocsin.config.calendars import read_calendars
+from tocsin.config.reading import Reading
+from tocsin.config.rule_files import read_rules
+from tocsin.delivery.template_check import check_template
+from tocsin.document import Mapping, Node, Scalar
+from tocsin.engine.compile import Environment, compile_rules
+from tocsin.engine.rule import Rule
+from tocsin.errors import ConfigError, Place
+
+ONLY_CHANNEL = "channel"
+"""The one where neither a test file nor its rules name any."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSet:
+    """Rules, and the files that they were read from."""
+
+    rules: Sequence[Rule]
+    files: Sequence[Path]
+
+
+def rules_of(
+    path: Path, calendars: Calendars = NO_CALENDARS, instead: Map[Path, Path] = MappingProxyType({})
+) -> RuleSet:
+    """The rules in a file (or, in a folder, in its *.yaml). ConfigError says what is wrong with them.
+
+    Their channels are whichever they name, their calendars those. `instead`: of the files that is read in the place of
+    which.
+    """
+    reading = Reading(path / "*.yaml" if path.is_dir() else path, {}, instead)
+    here = Place(str(path), 1, 1)
+    name = reading.path.name
+    rules, _ = compile_written(reading, document.Sequence((Scalar(name, name, here),), here), None, calendars)
+    _refuse_errors(reading)
+    return RuleSet(rules, reading.sources)
+
+
+def calendars_of(config: Path) -> Calendars:
+    """The hours that a config names; nothing else in it is looked at. ConfigError says what is wrong with them."""
+    reading = Reading(config, {})
+    root = reading.load(config)
+    found = read_calendars(reading, root) if isinstance(root, Mapping) else NO_CALENDARS
+    _refuse_errors(reading)
+    return found
+
+
+def compile_written(
+    reading: Reading, node: Node, channels: Iterable[str] | None, calendars: Calendars = NO_CALENDARS
+) -> tuple[list[Rule], list[str]]:
+    """The rules that `node` (a list, or the name of a file) holds, and the channels; problems are in the reading.
+
+    `calendars` are those that the rules can name: no config is read.
+
+    `channels` None: those that the rules name, else one.
+    """
+    return compiled(reading, written_rules(reading, node), channels, calendars)
+
+
+def written_rules(reading: Reading, node: Node) -> list[Mapping]:
+    """The rules in a list, or in the file of that name, as they are written."""
+    return read_rules(reading, document.Sequence((node,), node.place) if isinstance(node, Scalar) else node)
+
+
+def compiled(
+    reading: Reading, written: list[Mapping], channels: Iterable[str] | None, calendars: Calendars
+) -> tuple[list[Rule], list[str]]:
+    """See `compile_written`."""
+    names = list(_channels_of(written) or [ONLY_CHANNEL]) if channels is None else list(channels)
+    rules, problems = compile_rules(
+        written, Environment(channels=frozenset(names), check_template=check_template, calendars=calendars)
+    )
+    reading.add(*problems)
+    return list(rules.values()), names
+
+
+def _channels_of(rules: Iterable[Mapping]) -> list[str]:
+    """The channels that rules name, as far as they can be read."""
+    named: dict[str, None] = {}
+    for rule in rules:
+        node = rule.get("notify")
+        for item in node if isinstance(node, document.Sequence) else (node,):
+            if isinstance(item, Scalar) and isinstance(item.value, str):
+                named[item.text] = None
+    return list(named)
+
+
+def _refuse_errors(reading: Reading) -> None:
+    problems = [problem for problem in reading.shown() if problem.level == "error"]
+    if problems:
+        raise ConfigError(problems)
