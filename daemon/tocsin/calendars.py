@@ -3,6 +3,8 @@
 A user writes `{tz: Europe/Berlin, open: ["mon-fri 09:00-17:30"], closed: [2026-12-25]}`. A window that ends before it begins
 (`22:00-07:00`) runs over midnight and belongs to the day on which it begins. On a closed day nothing is open, whatever window
 reaches into it.
+
+`Since` is a time of the day, or of the week, at which something begins anew.
 """
 
 import re
@@ -16,6 +18,9 @@ from tocsin import document
 from tocsin.errors import Problem
 from tocsin.events.vocabulary import did_you_mean
 
+_BEGINS = re.compile(r"(?:(?P<day>[a-z]{3}) )?(?P<hour>[01][0-9]|2[0-3]):(?P<minute>[0-5][0-9])", re.ASCII)
+_SECOND = timedelta(seconds=1)
+_WEEK = 7
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WINDOW = re.compile(
     r"(?:(?P<days>[a-z]{3}(?:-[a-z]{3})?(?:,[a-z]{3}(?:-[a-z]{3})?)*) )?"
@@ -243,3 +248,64 @@ def _day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise ValueError("not a date; write it like 2026-12-25") from None
+
+
+# ------------------------------------------------------------------------------------- what begins again and again
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """Since the latest `clock` o'clock in the zone `tz`, on that weekday (0 is Monday) or any.
+
+    A wall-clock time that a change of the clock skips is the first moment after it; one that comes twice is its first.
+    """
+
+    clock: time
+    day: int | None
+    tz: str
+
+    def __str__(self) -> str:
+        day = "" if self.day is None else f"{DAYS[self.day]} "
+        return f"{day}{self.clock:%H:%M}"
+
+    @classmethod
+    def parse(cls, text: str, tz: str) -> "Since":
+        """`00:00`, `mon 09:00`. ValueError, fit to be shown."""
+        match = _BEGINS.fullmatch(text)
+        if match is None or (match["day"] and match["day"] not in DAYS):
+            raise ValueError("not a time of day; write it like 00:00, or mon 09:00")
+        day = DAYS.index(match["day"]) if match["day"] else None
+        return cls(time(int(match["hour"]), int(match["minute"])), day, tz)
+
+    def latest(self, at: datetime) -> datetime:
+        """The beginning in whose window that moment lies; UTC."""
+        return max(begins for begins in self._around(at) if begins <= at)
+
+    def following(self, at: datetime) -> datetime:
+        """The first beginning after that moment; UTC."""
+        return min(begins for begins in self._around(at) if begins > at)
+
+    def _around(self, at: datetime) -> list[datetime]:
+        """A week's beginnings before and after, and a day more: a zone may skip one."""
+        zone = ZoneInfo(self.tz)
+        today = at.astimezone(zone).date()
+        days = (today + timedelta(days=ahead) for ahead in range(-_WEEK - 1, _WEEK + 2))
+        return [_moment(day, self.clock, zone) for day in days if self.day in (None, day.weekday())]
+
+
+def _moment(day: date, clock: time, zone: ZoneInfo) -> datetime:
+    """When it is that time on that day; the first of two, and the end of a hole in which it would be."""
+    first = datetime.combine(day, clock, zone).astimezone(UTC)
+    second = datetime.combine(day, clock, zone).replace(fold=1).astimezone(UTC)
+    if second >= first:
+        return first
+    # It doesn't exist: reckoned from behind the hole it is before, and the other way round (PEP 495).
+    skipped = second.astimezone(zone).utcoffset()
+    low, high = 0, (first - second) // _SECOND
+    while high - low > 1:
+        middle = (low + high) // 2
+        if (second + middle * _SECOND).astimezone(zone).utcoffset() == skipped:
+            low = middle
+        else:
+            high = middle
+    return second + high * _SECOND

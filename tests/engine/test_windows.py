@@ -5,7 +5,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tocsin.engine.windows import Window
+from tocsin.engine.windows import SampleWindow, TimeWindow
 
 steps = st.lists(
     st.tuples(st.integers(0, 40), st.none() | st.decimals(-3, 3, places=0)), min_size=1, max_size=60
@@ -14,7 +14,7 @@ steps = st.lists(
 
 @given(steps, st.integers(1, 60), st.integers(0, 100), st.booleans())
 def test_the_same_as_computed_anew_each_time(taken, length, later, each):
-    window = Window(length, each=each)
+    window = TimeWindow(length, each=each)
     history: list[tuple[int, Decimal]] = []
     stored: list[tuple[int, Decimal]] = []
     now = 0
@@ -27,7 +27,9 @@ def test_the_same_as_computed_anew_each_time(taken, length, later, each):
             history.append((now, value))
             stored += window.add(now, value)
         assert_like_naive(window, history, now, length, each=each)
-    restored = Window.restored(length, stored, each=each)
+    restored = TimeWindow(length, each=each)
+    for at, value in stored:
+        restored.restore(at, value)
     if (value := taken[-1][1]) is not None:
         restored.lasts(now, value)
     restored.move(now)
@@ -53,21 +55,21 @@ def assert_like_naive(window, history, now, length, *, each):
 
 
 def test_a_value_that_stays_the_same_is_held_and_stored_once():
-    window = Window(100)
+    window = TimeWindow(100)
     stored = [window.add(at, Decimal(5)) for at in range(50)]
     assert (stored[0], set(stored[1:]), len(window)) == (((0, Decimal(5)),), {()}, 1)
     assert window.add(50, Decimal(6)) == ((49, Decimal(5)), (50, Decimal(6)))
 
 
 def test_a_late_sample_counts_as_of_the_latest_time():
-    window = Window(10)
+    window = TimeWindow(10)
     window.add(100, Decimal(1))
     assert window.add(95, Decimal(2)) == ((100, Decimal(2)),)
 
 
 def test_a_clock_that_is_set_back_does_not_stop_the_window():
     second = 1_000_000
-    window = Window(60 * second)
+    window = TimeWindow(60 * second)
     for at in (1000, 1010, 1020):
         window.add(at * second, Decimal(at))
     window.add(500 * second, Decimal(1))  # nobody knows how long that took: nothing at all
@@ -79,7 +81,32 @@ def test_a_clock_that_is_set_back_does_not_stop_the_window():
 
 def test_the_oldest_go_when_there_are_too_many(monkeypatch):
     monkeypatch.setattr("tocsin.engine.windows.MOST_SAMPLES", 3)
-    window = Window(10**9)
+    window = TimeWindow(10**9)
     for number in range(5):
         window.add(number, Decimal(number))
     assert (len(window), window.lowest(), window.total()) == (3, Decimal(2), Decimal(9))
+
+
+@given(steps, st.integers(1, 6))
+def test_a_number_of_samples_is_the_latest_of_them(taken, number):
+    window = SampleWindow(number)
+    known: list[Decimal] = []
+    stored: list[tuple[int, Decimal]] = []
+    now = 0
+    for wait, value in taken:
+        now += wait
+        if value is None:
+            stored += window.ends()
+            window.move(now)
+        else:
+            known.append(value)
+            stored += window.add(now, value)
+    restored = SampleWindow(number)
+    for at, value in stored[-number - 1 :]:
+        restored.restore(at, value)
+    inside = known[-number:]
+    for one in (window, restored):
+        one.move(now + 1000)
+        assert (one.lowest(), one.highest()) == (min(inside, default=None), max(inside, default=None))
+        assert one.total() == (sum(inside) if inside else None)
+        assert one.at_start() == (known[-number - 1] if len(known) > number else None)

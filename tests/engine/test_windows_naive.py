@@ -22,7 +22,19 @@ RULES = [
     {"id": "drawdown", "watch": "ticker", "when": "drawdown(last) > 30"},
     {"id": "runup", "watch": "ticker", "when": "runup(last, 60s) > 40"},
     {"id": "peak", "watch": "ticker", "when": "last < peak(last) / 2"},
+    {"id": "times", "watch": "ticker", "when": "times(last > 10, 60s) >= 3"},
+    {"id": "m-of-n", "watch": "ticker", "when": "times(last > 10, 4 samples) >= 3"},
+    {"id": "in-a-row", "watch": "ticker", "where": "volume > 0", "when": "times(last > 10, 2 samples) >= 2"},
+    {"id": "change-of-samples", "watch": "ticker", "when": "change(last, 2 samples) > 3"},
+    {"id": "lowest-sample", "watch": "ticker", "when": "last > lowest(last, 3 samples) + 2"},
+    {
+        "id": "average-of-samples",
+        "watch": "ticker",
+        "where": "volume > 0",
+        "when": "average(last, 3 samples) > 12",
+    },
 ]
+FILTERED = {rule["id"] for rule in RULES if "where" in rule}
 
 ticks = st.lists(
     st.one_of(
@@ -63,7 +75,7 @@ def test_the_same_as_reckoned_anew(taken):
         expected = set()
         for rule in RULES:
             truth = NAIVE[rule["id"]](history[what])
-            if rule["id"] == "total" and not takes_part and truth is not None:
+            if rule["id"] in FILTERED and not takes_part and truth is not None:
                 truth = False
             key = (rule["id"], what)
             if truth is True and key not in holding:
@@ -86,6 +98,29 @@ def _inside(history, *, taking_part=False):
 
 def _ever(history):
     return [Fraction(last) for _, last, _ in history if last is not None]
+
+
+def _samples(history, number, *, taking_part=False):
+    """The latest so many that are known."""
+    known = [Fraction(last) for _, last, part in history if last is not None and (part or not taking_part)]
+    return known[-number:]
+
+
+def _times(values):
+    return sum(value > 10 for value in values)
+
+
+def _change_of_samples(history, last):
+    known = _samples(history, 3)
+    return last - known[0] > 3 if len(known) == 3 else None
+
+
+def _of_samples(number, judge, *, taking_part=False):
+    def reckon(history):
+        known = _samples(history, number, taking_part=taking_part)
+        return judge(known) if known else None
+
+    return reckon
 
 
 def _then(history):
@@ -130,6 +165,12 @@ NAIVE = {
     "drawdown": _known(lambda history, last: (max(_ever(history)) - last) / max(_ever(history)) * 100 > 30),
     "runup": _known(lambda history, last: (last - min(_inside(history))) / min(_inside(history)) * 100 > 40),
     "peak": _known(lambda history, last: last < max(_ever(history)) / 2),
+    "times": _of_window(lambda inside: _times(inside) >= 3),
+    "m-of-n": _of_samples(4, lambda values: _times(values) >= 3),
+    "in-a-row": _of_samples(2, lambda values: _times(values) >= 2, taking_part=True),
+    "change-of-samples": _known(_change_of_samples),
+    "lowest-sample": _known(lambda history, last: last > min(_samples(history, 3)) + 2),
+    "average-of-samples": _of_samples(3, lambda values: sum(values) / len(values) > 12, taking_part=True),
 }
 
 
@@ -175,6 +216,40 @@ def test_counts_are_the_same_as_counted_anew(taken, limit):
         story.told.clear()
         if raised:
             counted[account] = []
+
+
+@model(suite=60, many=20_000)
+@given(events, st.integers(1, 4), st.sampled_from(["3 samples", "60s"]))
+def test_samples_of_event_rules_are_of_the_instance(taken, limit, window):
+    """Of whichever order they are, in each account by itself; a count doesn't begin anew after an alert."""
+    rule = {
+        "id": "often",
+        "watch": "order.rejected",
+        "where": "amount > 0",
+        "when": f"times(amount > 1, {window}) >= {min(limit, 3)}",
+    }
+    story = Story(compiled([rule]))
+    seen = {"a1": [], "a2": []}
+    at = 0
+    for number, (wait, account, passes) in enumerate(taken):
+        at += wait
+        story.run_to(at)
+        if account == "restart":
+            story.restart(wait)
+            at += wait
+            continue
+        order = {
+            "id": f"o{number}",
+            "account": account,
+            "status": "rejected",
+            "amount": "2" if passes else "1",
+        }
+        story.step({"order": order})
+        seen[account].append((at, passes))
+        inside = [passed for then, passed in seen[account] if window != "60s" or then > at - LENGTH]
+        raised = sum(inside if window == "60s" else inside[-3:]) >= min(limit, 3)
+        assert [one["id"] for one in story.told] == ([order["id"]] if raised else [])
+        story.told.clear()
 
 
 # --------------------------------------------------------------------------------------------------------------- groups

@@ -110,6 +110,7 @@ def _compile(node: document.Mapping, environment: Environment, report: Report) -
     misplaced(node, watch, conditions, report)
     if per is not None or "per" not in node.entries:  # else what was meant isn't known
         lint.placed(trees | unsound, watch, per, report)
+    lint.counted_samples(trees, report)
     lint.contradictions(trees, document.find(node, ("until",)).place, report)
     _texts(
         node,

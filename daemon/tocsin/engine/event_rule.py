@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import msgspec
 
 from tocsin.engine.alert_instance import AlertInstance
-from tocsin.engine.api import AlertContext, AlertState, Transition
+from tocsin.engine.api import AlertContext, AlertState, EnrichedChange, Transition, inform
 from tocsin.engine.instances import (
     InstanceKind,
     Step,
@@ -28,7 +28,6 @@ from tocsin.engine.rule import WORDINGS, Rule, Truth
 from tocsin.engine.runtime import RuleBefore, RuleRuntime, Shared
 from tocsin.engine.samples import EventCounter
 from tocsin.engine.trace import Asked, InstanceTrace, Past, Subject, event_context, parts_of
-from tocsin.engine.windows import EnrichedChange, inform
 from tocsin.events import Change, Instant, Key, iso
 
 MOST_REMINDERS = 24
@@ -310,7 +309,7 @@ class EventRuleRuntime(RuleRuntime[Cooldown | Reminder]):
         known = self._world.get(change.key)
         if isinstance(known, EnrichedChange):
             change = inform(change, known.windows)
-        if rule.counted:
+        if rule.counted or rule.keyed:
             change = self._counter.counted(rule, change)
         key = cooldown_key(rule, change)
         cooldown = self._cooldown(rule, key) if rule.cooldown else None

@@ -14,14 +14,13 @@ from msgspec import structs
 
 from tocsin.engine.aggregates import Fields, Group, Layout, Table, Value
 from tocsin.engine.alert_instance import AlertInstance
-from tocsin.engine.api import ChangeOutcome, Transition, World
+from tocsin.engine.api import ChangeOutcome, EnrichedChange, Transition, World, inform
 from tocsin.engine.index import RuleSet, is_timed
 from tocsin.engine.instances import Step, transition
 from tocsin.engine.rule import Rule, Truth
 from tocsin.engine.runtime import GOES_ON, NOTHING, RuleBefore, Shared
 from tocsin.engine.state_rule import AlertRuntime
 from tocsin.engine.trace import Asked, InstanceTrace, Past, Subject, evaluate
-from tocsin.engine.windows import EnrichedChange, inform
 from tocsin.events import KINDS, Change, Entity, Instant, Key
 
 _REEVALUATE = 1.0  # seconds between looks at groups whose truth changes as time passes

@@ -11,16 +11,14 @@ time; `restore` takes it back.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
-from tocsin.engine.api import World
+from tocsin.engine.api import World, event_time, inform
 from tocsin.engine.instances import entity_of, happens_in, instance_key
 from tocsin.engine.rule import Condition, Followed, Rule
 from tocsin.engine.samples import EventCounter, LastKnownValues, SampleLog
-from tocsin.engine.windows import Extremes, Window, event_time, inform, microseconds
+from tocsin.engine.windows import Window, microseconds, window_of
 from tocsin.events import Change, Key, Sample
-
-History: TypeAlias = Window | Extremes
 
 
 class _Asked(NamedTuple):
@@ -35,7 +33,7 @@ class _Asked(NamedTuple):
 class HistoryStore:
     def __init__(self, log: SampleLog) -> None:
         self._asked: dict[str, tuple[_Asked, ...]] = {}  # by kind
-        self._histories: dict[Key, dict[str, History]] = {}
+        self._histories: dict[Key, dict[str, Window]] = {}
         self._log = log
         self.counter = EventCounter(log)
         self._last_known = LastKnownValues(log)
@@ -89,7 +87,7 @@ class HistoryStore:
                 self._feed(each, histories, seen, at)
         return seen
 
-    def _feed(self, each: _Asked, histories: dict[str, History], seen: Change, at: int) -> None:
+    def _feed(self, each: _Asked, histories: dict[str, Window], seen: Change, at: int) -> None:
         name = each.followed.name
         value = each.followed.value(seen, seen.received) if _takes_part(each, seen) else None
         history = histories.get(name)
@@ -97,19 +95,7 @@ class HistoryStore:
             if value is None:
                 return
             histories[name] = history = _new(each.followed)
-        instance = instance_key(seen.key)
-        if isinstance(history, Extremes):
-            if value is not None and history.add(at, value):
-                self._log.add_extreme(each.series, instance, history, at, value)
-            return
-        if value is None:
-            self._log.add(each.series, instance, history.ends())
-            if history.move(at):
-                self._log.only(each.series, instance, history)
-            return
-        removed = history.removed
-        self._log.add(each.series, instance, history.add(at, value))
-        self._log.left(each.series, instance, history, history.removed - removed)
+        self._log.sample(each.series, instance_key(seen.key), history, at, value)
 
     def recall(self, change: Change) -> Change:
         """The entity as it stands, with its histories: as of its latest event."""
@@ -142,7 +128,7 @@ class HistoryStore:
         unreadable: dict[tuple[str, str], None] = {}
         for sample in self._last_known.restore(samples):
             at = microseconds(sample.at)
-            if self.counter.restore(sample.series, sample.instance, at):
+            if self.counter.restore(sample.series, sample.instance, at, sample.value):
                 continue
             if (each := asked.get(sample.series)) is None:
                 unwanted.add(sample.series)
@@ -151,7 +137,7 @@ class HistoryStore:
             else:
                 histories = self._histories.setdefault(key, {})
                 history = histories.setdefault(each.followed.name, _new(each.followed))
-                history.add(at, sample.value)
+                history.restore(at, sample.value)
         self._log.drop_all(unwanted)
         for series, instance in unreadable:
             self._log.drop(series, instance)
@@ -168,7 +154,7 @@ class HistoryStore:
         seen, now = inform(change, histories), microseconds(event_time(change))
         for each in self._asked[change.key.kind]:
             history = histories.get(each.followed.name)
-            if not isinstance(history, Window):
+            if history is None:
                 continue
             if (value := each.followed.value(seen, seen.received)) is not None:
                 history.lasts(now, value)
@@ -198,6 +184,8 @@ class _Remembered:
 def _asked_by(rule: Rule, kind: str) -> Iterator[_Asked]:
     for condition in rule.conditions:
         for followed in condition.followed:
+            if followed.keyed:
+                continue  # of the rule's instances: see `samples.EventCounter`
             events = rule.events if followed.samples else ()
             where = rule.where if followed.samples and condition is not rule.where else None
             yield _Asked(followed, _series(kind, followed.name), events, where)
@@ -209,10 +197,8 @@ def _takes_part(each: _Asked, change: Change) -> bool:
     return each.where is None or each.where.holds(change, change.received) is not False
 
 
-def _new(followed: Followed) -> History:
-    if followed.length is None:
-        return Extremes()
-    return Window(microseconds(followed.length), each=followed.samples)
+def _new(followed: Followed) -> Window:
+    return window_of(followed.window, each=followed.samples)
 
 
 def _series(kind: str, name: str) -> str:

@@ -67,7 +67,7 @@ ANYTHING: tuple[Path, ...] = ((),)
 def paths(rule: Rule) -> tuple[Path, ...]:
     """The ways in which this rule's `where` and `when` can be other than false; `ANYTHING` where nothing is known."""
     conditions = [rule.where]
-    if not rule.counted:  # else it has to hear of every event that passes `where`
+    if not (rule.counted or rule.keyed):  # else it has to hear of every event that passes `where`
         conditions.append(rule.when)
     trees = []
     for condition in conditions:

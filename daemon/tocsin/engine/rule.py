@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 from tocsin.calendars import Calendar
 from tocsin.engine.api import Distance, Severity
+from tocsin.engine.windows import WindowSpec
 from tocsin.events import Change
 
 Wording: TypeAlias = Literal["exact", "words", "limit"]
@@ -21,9 +22,10 @@ Evaluate: TypeAlias = Callable[[Change, datetime], Any]
 
 
 class Followed(Protocol):
-    """A value whose history a condition asks for; those of equal names are one. `length` None: for ever.
+    """A value whose history a condition asks for; those of equal names are one. `window` None: for ever.
 
-    `samples`: it has one of each event that takes part in the rule; else one of each change of the entity.
+    `samples`: it has one of each event that takes part in the rule; else one of each change of the entity. `keyed`: it is of each of
+    an event rule's instances (`per`); else of the entity. `afresh`: it begins anew once an alert was raised.
     """
 
     @property
@@ -33,10 +35,16 @@ class Followed(Protocol):
     def value(self) -> Evaluate: ...
 
     @property
-    def length(self) -> timedelta | None: ...
+    def window(self) -> WindowSpec | None: ...
 
     @property
     def samples(self) -> bool: ...
+
+    @property
+    def keyed(self) -> bool: ...
+
+    @property
+    def afresh(self) -> bool: ...
 
 
 class Crossing(Protocol):
@@ -214,6 +222,12 @@ class Rule:
     def counted(self) -> frozenset[timedelta]:
         """The windows in which an event rule counts."""
         return frozenset(length for condition in self.conditions for length in condition.counted)
+
+    @property
+    def keyed(self) -> tuple[Followed, ...]:
+        """The values that an event rule follows for each of its instances."""
+        found = (each for condition in self.conditions for each in condition.followed if each.keyed)
+        return tuple(dict.fromkeys(found))
 
     @property
     def is_level(self) -> bool:

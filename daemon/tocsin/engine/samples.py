@@ -1,25 +1,24 @@
 """What must outlast the run, a sample at a time: the log of it, events counted, and values last known.
 
 `SampleLog` says what the store is to keep, of windows above all, and what it needn't keep any more. `EventCounter` has the windows
-of rules with `count(…)`, one for each instance of the rule (`per`). `LastKnownValues` has what values that are to cross something
+of event rules that count or follow their events, of each instance of the rule (`per`). `LastKnownValues` has what values that are to cross something
 were when last known, while they are missing.
 """
 
 import json
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
+from tocsin.engine.api import event_time, inform
 from tocsin.engine.instances import entity_of, group_fields, group_of, instance_key, retallied
-from tocsin.engine.rule import Crossing, Rule
-from tocsin.engine.windows import Extremes, Point, Window, event_time, inform, microseconds, moment
+from tocsin.engine.rule import Crossing, Followed, Rule
+from tocsin.engine.windows import Point, TimeWindow, Window, microseconds, moment, window_of
 from tocsin.events import Change, Key, Sample, SamplesDropped
 
-_FADED_AT_ONCE = 256  # samples of a window; each removal from the store takes so many
 _SO = Decimal(1)
-_EXTREMES_AT_ONCE = 16  # rows that a value's extremes may leave before the store is tidied
 
 Kept: TypeAlias = Sample | SamplesDropped
 
@@ -36,36 +35,33 @@ class SampleLog:
         kept, self._kept = self._kept, []
         return kept
 
-    def add(self, series: str, instance: str, points: Iterable[Point]) -> None:
-        """What a window says has to be stored."""
+    def sample(self, series: str, instance: str, window: Window, at: int, value: Decimal | None) -> None:
+        """A sample for the window, or that there is none at that time; what of it has to outlast the run is kept."""
+        before = window.superseded
+        if value is None:
+            points = window.ends()
+            window.move(at)
+        else:
+            points = window.add(at, value)
+        self.keep(series, instance, window, points, window.superseded - before)
+
+    def keep(
+        self, series: str, instance: str, window: Window, points: Iterable[Point], superseded: int
+    ) -> None:
+        """What a window says has to be stored, and how many rows are not needed any more: they leave the store many at once."""
         for at, value in points:
-            self._put(series, instance, at, value)
-
-    def add_extreme(self, series: str, instance: str, extremes: Extremes, at: int, value: Decimal) -> None:
-        """A new extreme: those that it outdoes stay in the store for a while."""
-        self._put(series, instance, at, value)
-        rows = self._unneeded.get((series, instance), 0) + 1
-        if rows >= _EXTREMES_AT_ONCE:
-            self.drop(series, instance)
-            for then, extreme in extremes:
-                self._put(series, instance, then, extreme)
-            rows = 0
-        self._unneeded[series, instance] = rows
-
-    def left(self, series: str, instance: str, window: Window, gone: int) -> None:
-        """So many samples have left the window; they leave the store many at once."""
-        if gone <= 0:
+            self.put(series, instance, at, value)
+        if superseded <= 0:
             return
-        rows = self._unneeded.get((series, instance), 0) + gone
-        self._unneeded[series, instance] = rows
-        if rows >= _FADED_AT_ONCE:
-            self.only(series, instance, window)
-
-    def only(self, series: str, instance: str, window: Window) -> None:
-        """The store needs only what the window still holds."""
+        rows = self._unneeded.get((series, instance), 0) + superseded
+        if rows < window.tidy_at:
+            self._unneeded[series, instance] = rows
+            return
         self._unneeded.pop((series, instance), None)
-        if window.before is not None:
-            self._kept.append(SamplesDropped(series, instance, moment(window.before[0])))
+        before, anew = window.tidied()
+        self._kept.append(SamplesDropped(series, instance, None if before is None else moment(before)))
+        for at, value in anew:
+            self.put(series, instance, at, value)
 
     def mark(self, series: str, instance: str, at: datetime) -> None:
         """That something is so of that instance, until it is dropped."""
@@ -83,121 +79,213 @@ class SampleLog:
             del self._unneeded[at]
         self._kept += map(SamplesDropped, sorted(gone))
 
-    def _put(self, series: str, instance: str, at: int, value: Decimal) -> None:
+    def put(self, series: str, instance: str, at: int, value: Decimal) -> None:
+        """One row to be kept."""
         self._kept.append(Sample(series, instance, moment(at), value))
 
+
+# ----------------------------------------------------------------------------------------------------- events counted
 
 _LATE = microseconds(
     timedelta(minutes=1)
 )  # how long after its end a count is kept, for events that come late
 _ONE = Decimal(1)
+MOST_INSTANCES = 10_000  # of one rule; of more the longest untouched are forgotten
 
 
-# ----------------------------------------------------------------------------------------------------- events counted
+class _Asked(NamedTuple):
+    """What one rule asks for. `series`: of its counts, empty where it has none; `followed`: its values, by their series.
+    `lasts`: for how long (microseconds) an instance without events is kept; None: for ever.
+    """
+
+    rule: Rule
+    series: str
+    lengths: tuple[timedelta, ...]
+    followed: Mapping[str, Followed]
+    lasts: int | None
+
+    @property
+    def all_series(self) -> tuple[str, ...]:
+        return (*((self.series,) if self.series else ()), *self.followed)
 
 
-class _Count:
-    """The events of one rule's instance, in each of the lengths that the rule counts in."""
+class _Tally:
+    """The events of one rule's instance, in each of the lengths that the rule counts in; and the windows of what it follows,
+    by their series.
+    """
 
-    __slots__ = ("_windows", "longest")
+    __slots__ = ("_counts", "latest", "longest", "windows")
 
     def __init__(self, lengths: Iterable[timedelta]) -> None:
-        self._windows = {length: Window(microseconds(length), each=True) for length in lengths}
-        self.longest = max(self._windows.values(), key=lambda window: window.length)
+        self._counts = {length: TimeWindow(microseconds(length), each=True) for length in lengths}
+        self.longest = max(self._counts.values(), key=lambda window: window.length, default=None)
+        self.windows: dict[str, Window] = {}
+        self.latest = 0
 
     def add(self, at: int) -> None:
-        for window in self._windows.values():
+        for window in self._counts.values():
             window.add(at, _ONE)
 
     def counts(self) -> dict[timedelta, int]:
-        return {length: len(window) for length, window in self._windows.items()}
+        return {length: len(window) for length, window in self._counts.items()}
 
 
 class EventCounter:
-    """An instance in which nothing was counted for the whole of its length is forgotten: there are as many as live."""
+    """An instance in which nothing was counted for the whole of its length is forgotten: there are as many as live. One with
+    a window that doesn't grow old stays, up to `MOST_INSTANCES` of them.
+    """
 
     def __init__(self, log: SampleLog) -> None:
         self._log = log
-        self._lengths: dict[str, tuple[timedelta, ...]] = {}  # of each series
-        self._of_rule: dict[str, str] = {}  # the series of each rule that counts
-        self._rules: dict[str, Rule] = {}  # and the other way round
-        self._counts: dict[str, OrderedDict[str, _Count]] = {}  # the longest untouched first
+        self._asked: dict[str, _Asked] = {}  # by rule
+        self._of_series: dict[str, _Asked] = {}
+        self._tallies: dict[str, OrderedDict[str, _Tally]] = {}  # by rule; the longest untouched first
 
     def ask(self, rules: Iterable[Rule]) -> None:
         """These rules run from now on. What is counted otherwise than before begins at nothing."""
-        counting = [rule for rule in rules if rule.counted]
-        self._of_rule = {rule.id: _counted_as(rule) for rule in counting}
-        self._rules = {_counted_as(rule): rule for rule in counting}
-        self._lengths = {_counted_as(rule): tuple(sorted(rule.counted)) for rule in counting}
-        before, self._counts = self._counts, {}
-        for series in self._lengths:
-            self._counts[series] = before.pop(series, OrderedDict())
-        self._log.drop_all(before)
+        before, tallies = self._asked, self._tallies
+        self._asked = {rule.id: _asked_by(rule) for rule in rules if rule.counted or rule.keyed}
+        self._of_series = {series: each for each in self._asked.values() for series in each.all_series}
+        self._tallies = {}
+        for rule, asked in self._asked.items():
+            known = before.get(rule)
+            kept = tallies.get(rule, OrderedDict()) if known is not None else OrderedDict()
+            if known is not None and known.all_series != asked.all_series:
+                kept = self._carried_over(known, asked, kept)
+            self._tallies[rule] = kept
+        self._log.drop_all({series for each in before.values() for series in each.all_series} - self.series())
+
+    def _carried_over(
+        self, known: _Asked, asked: _Asked, tallies: Mapping[str, _Tally]
+    ) -> OrderedDict[str, _Tally]:
+        """Of a rule that was edited: what it still asks for."""
+        found: OrderedDict[str, _Tally] = OrderedDict()
+        for instance, tally in tallies.items():
+            kept = tally if known.series == asked.series else _Tally(asked.lengths)
+            kept.latest = tally.latest
+            kept.windows = {
+                series: window for series, window in tally.windows.items() if series in asked.followed
+            }
+            found[instance] = kept
+        return found
 
     def series(self) -> set[str]:
-        """What is counted, by the names that its samples are kept under."""
-        return set(self._lengths)
+        """What is counted and followed, by the names that its samples are kept under."""
+        return set(self._of_series)
 
     def counts(self, rule: Rule) -> bool:
-        """Whether the rule counts events."""
-        return rule.id in self._of_rule
+        """Whether the rule counts its events, or follows them."""
+        return rule.id in self._asked
 
     def count(self, rule: Rule, change: Change) -> Change:
-        """One more of the rule's events: the change, with how many there are now."""
-        series, instance = self._of_rule[rule.id], _counted_for(rule, change)
-        tallies = self._counts[series]
+        """One more of the rule's events: the change, with how many there are now and with the windows of what is followed."""
+        asked, instance = self._asked[rule.id], _counted_for(rule, change)
         at = microseconds(event_time(change))
-        self._sweep(series, at)
-        tally = tallies.get(instance)
-        if tally is None:
-            tally = tallies[instance] = _Count(self._lengths[series])
-        longest = tally.longest
-        removed = longest.removed
-        tally.add(at)
-        tallies.move_to_end(instance)
-        self._log.add(series, instance, ((longest.now, _ONE),))
-        self._log.left(series, instance, longest, longest.removed - removed)
-        return inform(change, counts=tally.counts())
+        self._sweep(asked, at)
+        tally = self._tally(asked, instance)
+        tally.latest = max(tally.latest, at)
+        if (longest := tally.longest) is not None:
+            before = longest.superseded
+            tally.add(at)
+            self._log.keep(
+                asked.series, instance, longest, ((longest.now, _ONE),), longest.superseded - before
+            )
+        for series, followed in asked.followed.items():
+            window = tally.windows.get(series)
+            value = followed.value(change, change.received)
+            if window is None:
+                if value is None:
+                    continue
+                window = tally.windows[series] = window_of(followed.window, each=True)
+            self._log.sample(series, instance, window, at, value)
+        return self._informed(asked, change, tally)
 
     def counted(self, rule: Rule, change: Change) -> Change:
-        """The change, with how many of the rule's events there are in its instance as of the latest of them."""
-        series = self._of_rule.get(rule.id)  # None: it doesn't run
-        tally = self._counts[series].get(_counted_for(rule, change)) if series is not None else None
-        return inform(change, counts=tally.counts() if tally else dict.fromkeys(rule.counted, 0))
+        """The change, with what there is of the rule's events in its instance as of the latest of them."""
+        asked = self._asked.get(rule.id) or _asked_by(rule)
+        tally = self._tallies[rule.id].get(_counted_for(rule, change)) if rule.id in self._tallies else None
+        return self._informed(asked, change, tally or _Tally(asked.lengths))
+
+    @staticmethod
+    def _informed(asked: _Asked, change: Change, tally: _Tally) -> Change:
+        if not asked.followed:
+            return inform(change, counts=tally.counts())
+        known: Mapping[str, Window] = getattr(change, "windows", {})
+        followed = {asked.followed[series].name: window for series, window in tally.windows.items()}
+        return inform(change, {**known, **followed}, tally.counts())
 
     def afresh(self, rule: Rule, change: Change) -> None:
         """An alert was raised: the next event is the first again."""
-        series = self._of_rule.get(rule.id)
-        if series is None:
+        asked = self._asked.get(rule.id)
+        if asked is None:
             return
         instance = _counted_for(rule, change)
-        if self._counts[series].pop(instance, None) is not None:
-            self._log.drop(series, instance)
-
-    def restore(self, series: str, instance: str, at: int) -> bool:
-        """An event that was counted in an earlier run; False where no rule counts so any more."""
-        tallies = self._counts.get(series)
-        if tallies is None:
-            return False
-        if (spelled := retallied(self._rules[series], instance)) != instance:
-            self._log.drop(series, instance)
-            self._log.add(series, spelled, ((at, _ONE),))
-            instance = spelled
-        tally = tallies.get(instance)
+        tally = self._tallies[rule.id].get(instance)
         if tally is None:
-            tally = tallies[instance] = _Count(self._lengths[series])
-        tally.add(at)
-        tallies.move_to_end(instance)
+            return
+        begun = [series for series, followed in asked.followed.items() if followed.afresh]
+        for series in (*((asked.series,) if asked.series else ()), *begun):
+            self._log.drop(series, instance)
+        kept = _Tally(asked.lengths)
+        kept.latest = tally.latest
+        kept.windows = {series: window for series, window in tally.windows.items() if series not in begun}
+        if kept.windows:
+            self._tallies[rule.id][instance] = kept
+        else:
+            del self._tallies[rule.id][instance]
+
+    def restore(self, series: str, instance: str, at: int, value: Decimal) -> bool:
+        """What was kept of an event in an earlier run; False where no rule asks for it any more."""
+        asked = self._of_series.get(series)
+        if asked is None:
+            return False
+        if (spelled := retallied(asked.rule, instance)) != instance:
+            self._log.drop(series, instance)
+            self._log.put(series, spelled, at, value)
+            instance = spelled
+        tally = self._tally(asked, instance)
+        tally.latest = max(tally.latest, at)
+        if series == asked.series:
+            tally.add(at)
+        else:
+            window = tally.windows.get(series)
+            if window is None:
+                window = tally.windows[series] = window_of(asked.followed[series].window, each=True)
+            window.restore(at, value)
         return True
 
-    def _sweep(self, series: str, at: int) -> None:
-        tallies = self._counts[series]
+    def _tally(self, asked: _Asked, instance: str) -> _Tally:
+        tallies = self._tallies[asked.rule.id]
+        tally = tallies.get(instance)
+        if tally is None:
+            tally = tallies[instance] = _Tally(asked.lengths)
+        tallies.move_to_end(instance)
+        return tally
+
+    def _sweep(self, asked: _Asked, at: int) -> None:
+        tallies = self._tallies[asked.rule.id]
         while tallies:
             instance, tally = next(iter(tallies.items()))
-            if tally.longest.now > at - tally.longest.length - _LATE:
+            over = asked.lasts is not None and tally.latest <= at - asked.lasts - _LATE
+            if not over and len(tallies) <= MOST_INSTANCES:
                 return
             del tallies[instance]
-            self._log.drop(series, instance)
+            for series in asked.all_series:
+                self._log.drop(series, instance)
+
+
+def _asked_by(rule: Rule) -> _Asked:
+    lengths = tuple(sorted(rule.counted))
+    followed = {_followed_as(rule, each): each for each in rule.keyed}
+    spans = [*lengths, *(each.window for each in followed.values())]
+    lasts = [microseconds(span) for span in spans if isinstance(span, timedelta)]
+    return _Asked(
+        rule,
+        _counted_as(rule) if lengths else "",
+        lengths,
+        followed,
+        max(lasts) if len(lasts) == len(spans) else None,
+    )
 
 
 def _counted_as(rule: Rule) -> str:
@@ -207,6 +295,11 @@ def _counted_as(rule: Rule) -> str:
     return (
         f"{rule.id}: {', '.join(sorted(rule.events))}{where} per {', '.join(group_fields(rule))} in {lengths}"
     )
+
+
+def _followed_as(rule: Rule, followed: Followed) -> str:
+    """The same of a value that is followed; its name says of which events."""
+    return f"{rule.id}: {followed.name} per {', '.join(group_fields(rule))}"
 
 
 def _counted_for(rule: Rule, change: Change) -> str:
@@ -274,8 +367,10 @@ class LastKnownValues:
     def _begin(self, change: Change, name: str, known: Known) -> None:
         at, pair = known
         self._open.setdefault(change.key, {})[name] = known
-        points = ((microseconds(at), value) for value in pair)
-        self._log.add(_remembered_as(change.kind, name), instance_key(change.key), points)
+        for value in pair:
+            self._log.put(
+                _remembered_as(change.kind, name), instance_key(change.key), microseconds(at), value
+            )
 
     def forget(self, keys: Iterable[Key]) -> None:
         """These entities have ended, or are gone."""

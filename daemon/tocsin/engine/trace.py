@@ -12,10 +12,9 @@ from typing import Any, Literal, NamedTuple
 
 from msgspec import structs
 
-from tocsin.engine.api import AlertContext, AlertState, Notification, Part
+from tocsin.engine.api import AlertContext, AlertState, EnrichedChange, Notification, Part
 from tocsin.engine.instances import is_one_of
 from tocsin.engine.rule import Condition, Rule, Truth
-from tocsin.engine.windows import EnrichedChange
 from tocsin.events import Account, Change, Instant, Key, computed, computed_text, number_text
 from tocsin.events.vocabulary import derived_fields, to_plain
 

@@ -1,28 +1,35 @@
-"""Values over time, which window functions are computed from; and changes together with what is remembered beside them.
+"""Values over time: what the window functions of the rule language are computed from.
 
-A window holds the samples of one value of one entity over its length, in event time. Adding a sample and asking cost amortised
-constant time, however many samples there are: extremes are kept in monotonic queues, the sum is carried along (exactly: these are
-decimals). A value that stays the same is held once. At most `MOST_SAMPLES` are held; beyond that the oldest go, and the window is
-that much shorter than was asked. Times and lengths are whole microseconds, so that what is exactly as old as the window is long is
-so whatever the clock says.
+    TimeWindow      the latest 5m              keeps the samples
+    SampleWindow    the latest 5 samples       keeps the samples
+    SinceValues     since 00:00, of values in force: the one then, and the extremes
+    SinceTotals     since 00:00, of samples: their sum and how many they are
+    Extremes        ever: the lowest and the highest
 
-Conditions stay pure: what needs more than one change (windows, events counted, the group) is handed in as an `EnrichedChange`.
+A window is of one value of one entity (or of one instance of an event rule), in event time. Adding a sample and asking cost
+amortised constant time, however many samples there are: extremes are kept in monotonic queues, the sum is carried
+along (exactly: these are decimals). Times and lengths are whole microseconds, so that what is exactly as old as the window is
+long is so whatever the clock says.
 """
 
+import re
+from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Protocol, TypeAlias
+from typing import TypeAlias
 
-from msgspec import structs
-
-from tocsin.events import EXACT, SUMS, Change
+from tocsin.calendars import Since
+from tocsin.events import EXACT, SUMS
 
 MOST_SAMPLES = 200_000
+_FEW = 16  # rows that a window which keeps no samples may leave before the store is tidied
 _LATEST = 60_000_000  # microseconds: the venue's time is believed within 5 s, so nothing comes later than that by itself
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+LONGEST = timedelta(days=366)
+_MOST_COUNTED = 1000  # samples that a window of a number of samples may have
 
 
 def microseconds(time: datetime | timedelta) -> int:
@@ -39,24 +46,116 @@ Point: TypeAlias = tuple[int, Decimal]
 """A time and the value then."""
 
 
-class Window:
-    """Samples newer than `length`, and what was in force when the window began. All as of `now`, which only ever goes on: it
-    moves with what is added, and with `move`.
+# ------------------------------------------------------------------------------------ what a condition asks for
+
+
+@dataclass(frozen=True, slots=True)
+class SampleCount:
+    """The latest so many samples."""
+
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.number} sample{'' if self.number == 1 else 's'}"
+
+    @classmethod
+    def parse(cls, text: str) -> "SampleCount":
+        """A whole number. ValueError, fit to be shown, where it isn't one or is out of bounds."""
+        if not re.fullmatch("[0-9]{1,9}", text, re.ASCII) or not 1 <= int(text) <= _MOST_COUNTED:
+            raise ValueError(f"a window has from 1 to {_MOST_COUNTED:,} samples")
+        return cls(int(text))
+
+
+WindowSpec: TypeAlias = timedelta | SampleCount | Since
+
+
+def is_wrong(window: WindowSpec) -> str:
+    """What is wrong with it, fit to be shown; empty where nothing is."""
+    if not isinstance(window, timedelta):
+        return ""
+    if window <= timedelta(0):
+        return "a window is longer than nothing"
+    return f"a window is at most {LONGEST.days}d long" if window > LONGEST else ""
+
+
+# -------------------------------------------------------------------------------------------- windows
+
+
+class Window(ABC):
+    """What the functions of a value over time read, and what keeps it going. What a kind has not, is None.
+
+    `superseded` counts what `add` has said to store and is not needed any more.
+    """
+
+    __slots__ = ("superseded",)
+    tidy_at = 256
+    """So many superseded rows leave the store at once."""
+
+    def __init__(self) -> None:
+        self.superseded = 0
+
+    @abstractmethod
+    def add(self, at: int, value: Decimal) -> tuple[Point, ...]:
+        """A sample at `at`; one that comes late counts as of the latest time seen. What of it has to be stored: given to
+        `restore` in this order, that makes the same window, but for how long the newest value has lasted.
+        """
+
+    def restore(self, at: int, value: Decimal) -> None:
+        """What was stored, in its order."""
+        self.add(at, value)
+
+    def ends(self) -> tuple[Point, ...]:
+        """The newest value is in force no more. What of it has to be stored: until when it was."""
+        return ()
+
+    def move(self, now: int) -> None:  # noqa: B027 # most do something
+        """Time has passed without a sample: forget what is no longer in the window."""
+
+    def lasts(self, now: int, value: Decimal) -> None:  # noqa: B027 # most do nothing
+        """After `restore`: the value is still in force at `now`, if it is the newest one."""
+
+    def as_of(self, now: datetime) -> "Window":  # noqa: ARG002 # most stand still
+        """The window at that time, no sample having come since. Only one that begins at a time moves by itself."""
+        return self
+
+    @abstractmethod
+    def tidied(self) -> tuple[int | None, tuple[Point, ...]]:
+        """What can leave the store: all before this time (None: all); and what is to be stored in its place."""
+
+    def lowest(self) -> Decimal | None:
+        return None
+
+    def highest(self) -> Decimal | None:
+        return None
+
+    def total(self) -> Decimal | None:
+        return None
+
+    def average(self) -> Decimal | None:
+        """Of the samples, not weighted by how long each was in force."""
+        return None
+
+    def at_start(self) -> Decimal | None:
+        """The value in force when the window began; None until so much history is there."""
+        return None
+
+
+class _Kept(Window):
+    """A window that keeps its samples, and what was in force when it began. All as of `now`, which only ever goes on: it moves
+    with what is added, and with `move`.
 
     `each`: every sample counts by itself. Else it is the value over time that counts: samples that follow each other with
     the same value are one, from the first to the last of them.
     """
 
     __slots__ = (
-        "_added", "_ahead", "_each", "_end_stored", "_highest", "_lowest", "_samples", "_sum", "before", "length", "now",
-        "removed",
+        "_added", "_ahead", "_each", "_end_stored", "_highest", "_lowest", "_samples", "_sum", "before", "now",
     )  # fmt: skip
 
-    def __init__(self, length: int, *, each: bool = False) -> None:
-        self.length = length
+    def __init__(self, *, each: bool) -> None:
+        super().__init__()
         self.now = 0
         self.before: Point | None = None
-        self.removed = 0
         self._each = each
         self._samples: deque[tuple[int, int, Decimal]] = deque()  # from, to, value
         # The numbers of the samples that can still become an extreme, each more extreme than all behind it.
@@ -67,10 +166,11 @@ class Window:
         self._end_stored: int | None = None  # the end of the newest sample, where it was handed out
         self._ahead = 0  # by how much the window's time is ahead of the clock's, since that was set back
 
+    @abstractmethod
+    def _is_out(self, last: int) -> bool:
+        """Whether the oldest sample, which lasted until then, is no longer in the window."""
+
     def add(self, at: int, value: Decimal) -> tuple[Point, ...]:
-        """A sample at `at`; one that comes late counts as of the latest time seen. What of it has to be stored: added
-        again in this order, that makes the same window, but for how long the newest value has lasted.
-        """
         at = self._pass(at)
         ended: tuple[Point, ...] = ()
         if self._samples and not self._each:
@@ -85,7 +185,6 @@ class Window:
         return (*ended, (at, value))
 
     def ends(self) -> tuple[Point, ...]:
-        """The newest value is in force no more. What of it has to be stored: until when it was."""
         if self._each or not self._samples:
             return ()
         first, last, newest = self._samples[-1]
@@ -94,13 +193,14 @@ class Window:
         self._end_stored = last
         return ((last, newest),)
 
-    def move(self, now: int) -> int:
-        """Forget what is `length` old or older at `now`; how many samples that were."""
+    def move(self, now: int) -> None:
         self._pass(now)
-        return self._forget()
+        self._forget()
+
+    def tidied(self) -> tuple[int | None, tuple[Point, ...]]:
+        return (self.before[0] if self.before is not None else 0), ()
 
     def lasts(self, now: int, value: Decimal) -> None:
-        """After `restored`: the value is still in force at `now`, if it is the newest one."""
         if self._samples and not self._each and self._samples[-1][2] == value:
             self.add(now, value)
 
@@ -123,18 +223,15 @@ class Window:
         self.now = max(at, self.now)
         return self.now
 
-    def _forget(self) -> int:
-        begins = self.now - self.length
-        gone = self.removed
-        while self._samples and (self._samples[0][1] <= begins or len(self._samples) > MOST_SAMPLES):
+    def _forget(self) -> None:
+        while self._samples and self._is_out(self._samples[0][1]):
             _, last, value = self._samples.popleft()
             self.before = (last, value)
             self._sum = SUMS.subtract(self._sum, value)
             for extremes in (self._lowest, self._highest):
-                if extremes[0][0] == self.removed:
+                if extremes[0][0] == self.superseded:
                     extremes.popleft()
-            self.removed += 1
-        return self.removed - gone
+            self.superseded += 1
 
     def lowest(self) -> Decimal | None:
         return self._lowest[0][1] if self._lowest else None
@@ -146,11 +243,27 @@ class Window:
         return self._sum if self._samples else None
 
     def average(self) -> Decimal | None:
-        """Of the samples, not weighted by how long each was in force."""
         return EXACT.divide(self._sum, Decimal(len(self._samples))) if self._samples else None
 
+    def __len__(self) -> int:
+        return len(self._samples)
+
+
+class TimeWindow(_Kept):
+    """What is newer than `length`. At most `MOST_SAMPLES` are held; beyond that the oldest go, and the window is that much
+    shorter than was asked.
+    """
+
+    __slots__ = ("length",)
+
+    def __init__(self, length: int, *, each: bool = False) -> None:
+        super().__init__(each=each)
+        self.length = length
+
+    def _is_out(self, last: int) -> bool:
+        return last <= self.now - self.length or len(self._samples) > MOST_SAMPLES
+
     def at_start(self) -> Decimal | None:
-        """The value in force `length` ago; None until so much history is there."""
         begins = self.now - self.length
         if self._samples and self._samples[0][0] <= begins:
             return self._samples[0][2]
@@ -158,35 +271,52 @@ class Window:
             return self.before[1]
         return None
 
-    def __len__(self) -> int:
-        return len(self._samples)
 
-    @classmethod
-    def restored(cls, length: int, stored: Iterable[Point], *, each: bool = False) -> "Window":
-        window = cls(length, each=each)
-        for at, value in stored:
-            window.add(at, value)
-        return window
+class SampleWindow(_Kept):
+    """The latest `number` samples, however long ago they came. What was in force when it began is the one before them."""
+
+    __slots__ = ("number",)
+    tidy_at = 64
+
+    def __init__(self, number: int) -> None:
+        super().__init__(each=True)
+        self.number = number
+
+    def _is_out(self, last: int) -> bool:  # noqa: ARG002 # they don't grow old
+        return len(self._samples) > self.number
+
+    def at_start(self) -> Decimal | None:
+        return self.before[1] if self.before is not None else None
 
 
-class Extremes:
+# ------------------------------------------------------------------------------- windows that keep no samples
+
+
+class Extremes(Window):
     """The lowest and the highest value ever seen: a window without an end."""
 
     __slots__ = ("_highest", "_lowest")
+    tidy_at = _FEW
 
     def __init__(self) -> None:
-        self._lowest: tuple[int, Decimal] | None = None
-        self._highest: tuple[int, Decimal] | None = None
+        super().__init__()
+        self._lowest: Point | None = None
+        self._highest: Point | None = None
 
-    def add(self, at: int, value: Decimal) -> bool:
-        """Whether it is an extreme."""
+    def add(self, at: int, value: Decimal) -> tuple[Point, ...]:
         lower = self._lowest is None or value < self._lowest[1]
         higher = self._highest is None or value > self._highest[1]
         if lower:
             self._lowest = (at, value)
         if higher:
             self._highest = (at, value)
-        return lower or higher
+        if not (lower or higher):
+            return ()
+        self.superseded += 1  # those that it outdoes stay in the store for a while
+        return ((at, value),)
+
+    def tidied(self) -> tuple[int | None, tuple[Point, ...]]:
+        return None, tuple(dict.fromkeys(filter(None, (self._lowest, self._highest))))
 
     def lowest(self) -> Decimal | None:
         return self._lowest[1] if self._lowest else None
@@ -194,105 +324,15 @@ class Extremes:
     def highest(self) -> Decimal | None:
         return self._highest[1] if self._highest else None
 
-    def __iter__(self) -> Iterator[tuple[int, Decimal]]:
-        """What to store; added again they make the same extremes."""
-        yield from dict.fromkeys(filter(None, (self._lowest, self._highest)))
 
-
-# --------------------------------------------------------------------------------------------- changes that know them
-
-
-EVENT_TIME_WITHIN = timedelta(seconds=5)
-"""How far the venue's time may be off ours to be the one that windows go by."""
-
-
-class Aggregates(Protocol):
-    """What a group's live entities come to. Values are named by their canonical spelling."""
-
-    @property
-    def members(self) -> int: ...
-
-    @property
-    def entities(self) -> int:
-        """How many it has, whether they take part or not."""
-        ...
-
-    @property
-    def heard(self) -> datetime | None:
-        """When something last happened to any of those; None where there are none."""
-        ...
-
-    @property
-    def per(self) -> Mapping[str, str | None]: ...
-
-    def shown(self, values: Sequence[str]) -> Sequence[Mapping[str, str | bool | tuple[str, ...]]]:
-        """The members' fields, of the first of them, which have the lowest of these values."""
-        ...
-
-    def unconfirmed_since(self) -> datetime | None:
-        """Since when it isn't known of one of the members, the longest, whether it still is so."""
-        ...
-
-    def left_out(self, values: Sequence[str] | None = None) -> Sequence[str]:
-        """The members without one of these values, or of all that are put together, by their ids."""
-        ...
-
-    def sum(self, value: str) -> Decimal | None: ...
-
-    def mean(self, value: str) -> Decimal | None: ...
-
-    def min(self, value: str) -> Decimal | None: ...
-
-    def max(self, value: str) -> Decimal | None: ...
-
-    def nothing(self, value: str) -> str | None:
-        """Why no member can have the value; None where one may."""
-        ...
-
-    def currencies(self, value: str) -> tuple[str, ...]:
-        """The unlike currencies because of which the value can't be worked out; empty where they are alike."""
-        ...
-
-
-class EnrichedChange(Change, frozen=True, kw_only=True):
-    """`windows`: by `Followed.name`. `counts`: events by the length of the window. `last_known`: by `Crossing.name`, what was
-    known before a hole that is over with this change. Each is empty where nothing is known.
-    """
-
-    windows: Mapping[str, Window | Extremes]
-    counts: Mapping[timedelta, int]
-    group: Aggregates | None = None
-    last_known: Mapping[str, tuple[datetime, tuple[Decimal, Decimal]]] = {}
-
-
-_FIELDS = Change.__struct_fields__
-_NO_WINDOWS: Mapping[str, Window | Extremes] = {}
-_NO_COUNTS: Mapping[timedelta, int] = {}
-
-
-def inform(
-    change: Change,
-    windows: Mapping[str, Window | Extremes] | None = None,
-    counts: Mapping[timedelta, int] | None = None,
-    group: Aggregates | None = None,
-    last_known: Mapping[str, tuple[datetime, tuple[Decimal, Decimal]]] | None = None,
-) -> EnrichedChange:
-    """The change with these beside what it already knows."""
-    known: dict[str, Any] = {}
-    if windows is not None:
-        known["windows"] = windows
-    if counts is not None:
-        known["counts"] = counts
-    if group is not None:
-        known["group"] = group
-    if last_known is not None:
-        known["last_known"] = last_known
-    if isinstance(change, EnrichedChange):
-        return structs.replace(change, **known)
-    values = {name: getattr(change, name) for name in _FIELDS}
-    return EnrichedChange(**values, **{"windows": _NO_WINDOWS, "counts": _NO_COUNTS, **known})
-
-
-def event_time(change: Change) -> datetime:
-    """When it happened, as windows go: when it was read, or the venue's time where it is close to that."""
-    return change.time if abs(change.time - change.received) <= EVENT_TIME_WITHIN else change.received
+def window_of(spec: WindowSpec | None, *, each: bool) -> Window:
+    """An empty one; None: it is without an end. `each`: see `_Kept`."""
+    match spec:
+        case None:
+            return Extremes()
+        case SampleCount():
+            return SampleWindow(spec.number)
+        case Since():
+            raise NotImplementedError
+        case _:
+            return TimeWindow(microseconds(spec), each=each)

@@ -10,15 +10,17 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Literal, TypeAlias
 
+from tocsin.calendars import Since
+from tocsin.engine.windows import SampleCount
 from tocsin.errors import Place
 from tocsin.events import iso
 from tocsin.events.kinds import NoneWhen
 
-Type: TypeAlias = Literal["number", "text", "time", "flag", "duration", "event", "list", "?"]
+Type: TypeAlias = Literal["number", "text", "time", "flag", "duration", "window", "event", "list", "?"]
 """`event` is the names of what happened, several at once; `?` is what couldn't be told and was complained of."""
 Ordering: TypeAlias = Literal["<", "<=", ">", ">=", "==", "!="]
 Operator: TypeAlias = Literal["+", "-", "*", "/", "%"]
-ConstantValue: TypeAlias = Decimal | str | bool | timedelta | datetime
+ConstantValue: TypeAlias = Decimal | str | bool | timedelta | datetime | SampleCount | Since
 
 NEGATED: dict[Ordering, Ordering] = {"<": ">=", ">=": "<", ">": "<=", "<=": ">", "==": "!=", "!=": "=="}
 MIRRORED: dict[Ordering, Ordering] = {"<": ">", ">": "<", ">=": "<=", "<=": ">=", "==": "==", "!=": "!="}
@@ -57,7 +59,7 @@ class Listing:
 @dataclass(frozen=True, slots=True)
 class Call:
     """`among`: which events a function takes its samples from, empty for one of the values in force (see
-    `windowed.Followed`); `caseless`: it gives a text that is compared without case. Both are set by the checker.
+    `windowed.Followed`); `keyed`: these of each instance of an event rule; `caseless`: it gives a text that is compared without case. Both are set by the checker.
     """
 
     function: str
@@ -65,6 +67,7 @@ class Call:
     place: Place = field(compare=False)
     type: Type = field(default="?", compare=False)
     among: str = field(default="", compare=False)
+    keyed: bool = field(default=False, compare=False)
     caseless: bool = field(default=False, compare=False)
 
 
@@ -258,7 +261,9 @@ def constant_text(value: ConstantValue) -> str:
         return span_text(value)
     if isinstance(value, datetime):
         return quoted(iso(value))
-    return quoted(value)
+    if isinstance(value, Since):
+        return f"since({quoted(str(value))}, {quoted(value.tz)})"
+    return str(value) if isinstance(value, SampleCount) else quoted(value)
 
 
 def quoted(value: str) -> str:

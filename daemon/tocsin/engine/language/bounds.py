@@ -321,6 +321,8 @@ def _numbers_in(node: Node, operator: Ordering) -> Iterator[tuple[str, Worse]]:
         return
     elif isinstance(node, Call) and (function := function_of(node)) and function.mirrors:
         yield from _numbers_in(node.arguments[0], MIRRORED[operator])
+    elif isinstance(node, Call) and node.arguments and node.arguments[0].type == "flag":
+        yield from _numbers_compared(normal(node.arguments[0]))
     elif isinstance(node, Name):
         if node.type == "number":
             yield node.name, end

@@ -9,6 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeAlias
 
+from tocsin.engine.api import Aggregates
 from tocsin.engine.language.ast import (
     NEGATED,
     Arithmetic,
@@ -33,7 +34,6 @@ from tocsin.engine.language.functions import FUNCTIONS, function_of, needs_of
 from tocsin.engine.language.values import Evaluate, value_text
 from tocsin.engine.language.windowed import last_known
 from tocsin.engine.rule import Truth, Wording
-from tocsin.engine.windows import Aggregates
 from tocsin.events import Change, Unit, number_text
 from tocsin.events.vocabulary import unit_of
 
@@ -266,7 +266,7 @@ def words(node: Node) -> str:
             named = dict(
                 zip((each.name for each in FUNCTIONS[node.function].parameters), node.arguments, strict=False)
             )
-            within = named.get("length")
+            within = named.get("window")
             first = words(node.arguments[0]) if node.arguments else ""
             return said.format(x=first) + (f" in {text(within)}" if within is not None else "")
         case Arithmetic():

@@ -5,6 +5,7 @@ compiler, the messages and the reference documentation follow.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 
 from tocsin.engine.language import implementations, windowed
@@ -16,11 +17,10 @@ _NUMBER: frozenset[Type] = frozenset({"number"})
 _QUANTITY: frozenset[Type] = frozenset({"number", "duration"})
 _TEXT: frozenset[Type] = frozenset({"text"})
 _TIME: frozenset[Type] = frozenset({"time"})
-_DURATION: frozenset[Type] = frozenset({"duration"})
 
 _FOLLOWED = Parameter("x", _NUMBER, followed=True)
-_LENGTH = Parameter("length", _DURATION, written=True, check=windowed.is_length_wrong)
-_MAYBE_LENGTH = Parameter("length", _DURATION, written=True, optional=True, check=windowed.is_length_wrong)
+_WINDOW = Parameter("window", frozenset({"duration", "window"}), written=True, check=windowed.is_window_wrong)
+_MAYBE_WINDOW = replace(_WINDOW, optional=True)
 _SUMMED = Parameter("x", _NUMBER, summed=True)
 
 # --------------------------------------------------------------------------------------------------------- the table
@@ -139,9 +139,9 @@ _TABLE = (
     Function(
         "change",
         "change(balance, 1d) < -500",
-        (_FOLLOWED, _LENGTH),
+        (_FOLLOWED, _WINDOW),
         "number",
-        "x now less x in force so long ago; missing until there is so much history",
+        "x now less x in force when the window began; missing until there is so much history",
         windowed.against_history(windowed.then, windowed.difference),
         needs="history",
         words="change of {x}",
@@ -150,9 +150,9 @@ _TABLE = (
     Function(
         "percent_change",
         "percent_change(price, 5m) > 3",
-        (_FOLLOWED, _LENGTH),
+        (_FOLLOWED, _WINDOW),
         "number",
-        "x now against x in force so long ago, in percent of it; missing until there is so much history",
+        "x now against x in force when the window began, in percent of it; missing until there is so much history",
         windowed.against_history(windowed.then, windowed.percent),
         needs="history",
         unit="percent",
@@ -171,9 +171,9 @@ _TABLE = (
     Function(
         "drawdown",
         "drawdown(performance) > 20",
-        (_FOLLOWED, _MAYBE_LENGTH),
+        (_FOLLOWED, _MAYBE_WINDOW),
         "number",
-        "by how many percent x is below the highest ever seen, or seen in that time",
+        "by how many percent x is below the highest ever seen, or seen in that window",
         windowed.against_history(windowed.highest, windowed.percent_below),
         needs="history",
         unit="percent",
@@ -183,9 +183,9 @@ _TABLE = (
     Function(
         "runup",
         "runup(price, 1h) > 5",
-        (_FOLLOWED, _MAYBE_LENGTH),
+        (_FOLLOWED, _MAYBE_WINDOW),
         "number",
-        "by how many percent x is above the lowest ever seen, or seen in that time",
+        "by how many percent x is above the lowest ever seen, or seen in that window",
         windowed.against_history(windowed.lowest, windowed.percent),
         needs="history",
         unit="percent",
@@ -205,9 +205,9 @@ _TABLE = (
     Function(
         "lowest",
         "bid < lowest(bid, 1d) + 10",
-        (_FOLLOWED, _LENGTH),
+        (_FOLLOWED, _WINDOW),
         "number",
-        "the lowest x seen in that time",
+        "the lowest x seen in that window",
         windowed.of_history(windowed.lowest),
         needs="history",
         words="lowest {x}",
@@ -216,9 +216,9 @@ _TABLE = (
     Function(
         "highest",
         "ask > highest(ask, 1d) - 10",
-        (_FOLLOWED, _LENGTH),
+        (_FOLLOWED, _WINDOW),
         "number",
-        "the highest x seen in that time",
+        "the highest x seen in that window",
         windowed.of_history(windowed.highest),
         needs="history",
         words="highest {x}",
@@ -227,9 +227,9 @@ _TABLE = (
     Function(
         "average",
         "spread > 3 * average(spread, 1h)",
-        (_FOLLOWED, _LENGTH),
+        (_FOLLOWED, _WINDOW),
         "number",
-        "the average of x over the entity's events in that time, those that take part in the rule",
+        "the average of x over the entity's events in that window, those that take part in the rule",
         windowed.of_history(windowed.average),
         needs="history",
         words="average {x}",
@@ -238,20 +238,32 @@ _TABLE = (
     Function(
         "total",
         "total(amount, 1m) > 1000",
-        (_FOLLOWED, _LENGTH),
+        (_FOLLOWED, _WINDOW),
         "number",
-        "the sum of x over the entity's events in that time, those that take part in the rule",
+        "the sum of x over the entity's events in that window, those that take part in the rule",
         windowed.of_history(windowed.total),
         needs="history",
         words="total {x}",
         of_events=True,
     ),
     Function(
+        "times",
+        "times(profit < 0, 5 samples) >= 3",
+        (Parameter("condition", frozenset({"flag"}), followed=True), _WINDOW),
+        "number",
+        "in how many samples of the window the condition was true; where it is unknown is no sample",
+        windowed.of_history(windowed.total),
+        needs="history",
+        words="times ({x})",
+        of_events=True,
+        counts_samples=True,
+    ),
+    Function(
         "count",
         "count(10m) >= 3",
-        (_MAYBE_LENGTH,),
+        (_MAYBE_WINDOW,),
         "number",
-        "with a length: events that passed `where` in that time, this one included, afresh after each alert; "
+        "with a time: events that passed `where` in it, this one included, afresh after each alert; "
         "without: how many live entities the group has that pass `where`",
         windowed.count,
         needs="group",

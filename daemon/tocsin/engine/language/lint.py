@@ -4,23 +4,30 @@ What has no sensible reading is an error: parts that exclude each other, a funct
 floods or says nothing is a warning: such rules have run.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 
 from tocsin.engine.language.ast import (
+    MIRRORED,
     NEGATED,
     Call,
     Compare,
     Junction,
     Name,
     Node,
+    Not,
+    Ordering,
     children,
     conjuncts,
+    plain_digits,
     text,
     walk,
 )
 from tocsin.engine.language.bounds import (
     Bound,
+    Comparison,
     Joined,
     Normal,
     bounds_of,
@@ -33,6 +40,8 @@ from tocsin.engine.language.bounds import (
 from tocsin.engine.language.condition import TreeCondition
 from tocsin.engine.language.functions import FUNCTIONS, function_of, needs_of
 from tocsin.engine.language.scope import Watch, is_common
+from tocsin.engine.language.windowed import window_of_call
+from tocsin.engine.windows import SampleCount
 from tocsin.errors import Place, Report
 from tocsin.events import KINDS
 from tocsin.events.vocabulary import did_you_mean, with_article
@@ -112,6 +121,67 @@ def _one_of_them(key: str, condition: Normal, report: Report) -> None:
         _one_of_them(key, part, report)
 
 
+# ------------------------------------------------------------------------------------------------ samples that are counted
+
+
+def counted_samples(trees: Mapping[str, Node], report: Report) -> None:
+    """`times(…)` grows from nothing: an upper bound holds at first, whatever the samples were. And it has an end."""
+    for key, tree in trees.items():
+        for comparison in _comparisons(normal(tree)):
+            for subject, operator, other in (
+                (comparison.subject, comparison.operator, comparison.other),
+                (comparison.other, MIRRORED[comparison.operator], comparison.subject),
+            ):
+                function = function_of(subject)
+                if function is not None and function.counts_samples and isinstance(subject, Call):
+                    _counted(subject, operator, other, comparison, report.under(key))
+
+
+def _comparisons(condition: Normal) -> Iterator[Comparison]:
+    match condition:
+        case Joined():
+            for part in condition.parts:
+                yield from _comparisons(part)
+        case Comparison():
+            yield condition
+
+
+def _counted(call: Call, operator: Ordering, other: Node, comparison: Comparison, report: Report) -> None:
+    limits = [value for value in comparison.values if isinstance(value, Decimal)]
+    window = window_of_call(call)
+    most = window.number if isinstance(window, SampleCount) else None
+    if (
+        operator in ("<", "<=")
+        or (operator == "==" and 0 in limits)
+        or (operator == "!=" and limits and 0 not in limits)
+    ):
+        report.error(
+            f"`{text(call)} {operator} {text(other)}` holds as long as there are few samples, too", comparison.place,
+            f"ask how often the opposite was so: `{_opposite(call, operator, limits, most)}`",
+        )  # fmt: skip
+    elif most is not None and limits and not any(_within(operator, limit, most) for limit in limits):
+        report.error(f"`{text(call)}` is at most {most}: it can never hold", comparison.place)
+
+
+def _within(operator: Ordering, limit: Decimal, most: int) -> bool:
+    return limit < most if operator == ">" else limit <= most
+
+
+def _opposite(call: Call, operator: Ordering, limits: Sequence[Decimal], most: int | None) -> str:
+    condition, window = call.arguments
+    opposite = text(condition.operand) if isinstance(condition, Not) else f"not {_inside(condition)}"
+    if isinstance(condition, Compare) and len(condition.operators) == 1:
+        opposite = text(replace(condition, operators=(NEGATED[condition.operators[0]],)))
+    at_least = "…"
+    if most is not None and len(limits) == 1 and operator in ("<", "<="):
+        at_least = plain_digits(Decimal(max(1, most - math.floor(limits[0]) + (operator == "<"))))
+    return f"{call.function}({opposite}, {text(window)}) >= {at_least}"
+
+
+def _inside(condition: Node) -> str:
+    return text(condition) if isinstance(condition, Name | Call) else f"({text(condition)})"
+
+
 # -------------------------------------------------------------------------- what is allowed and most likely not meant
 
 Supplied = Mapping[str, Mapping[str, frozenset[str]]]
@@ -177,7 +247,7 @@ def summed_by_entity(watch: Watch, conditions: Mapping[str, TreeCondition], repo
     """An event rule with `per` whose window is of each entity all the same: most see each order or position once."""
     for key, condition in conditions.items():
         for part in walk(condition.tree):
-            if isinstance(part, Call) and FUNCTIONS[part.function].of_events:
+            if isinstance(part, Call) and FUNCTIONS[part.function].of_events and not part.keyed:
                 report.under(key).warning(
                     f"`{text(part)}` is of each {watch.kinds[0]} by itself, whatever `per` says", part.place,
                     f"`per` says what is counted together: count(…); to sum over what lives watch `{watch.kinds[0]}` (without the dot), with sum(…)",
@@ -291,9 +361,12 @@ def _in_event_rule(key: str, tree: Node, report: Report) -> None:
             counts = (function := function_of(part)) is not None and function.needs_in_time == "events"
             report.error(f"`{text(part)}` is of a group of entities; this rule watches an event", part.place,
                          "say how long it counts: count(10m)" if counts else "total(x, 10m) sums over time")  # fmt: skip
-        elif need == "events" and key == "where":
+        elif key == "where" and (need == "events" or (isinstance(part, Call) and part.keyed)):
             report.error(f"`where` says which events are counted: `{text(part)}` can't be part of it", part.place,
                          "write it in `when`")  # fmt: skip
+        elif need == "events" and isinstance(part, Call) and isinstance(window_of_call(part), SampleCount):
+            report.error(f"`{text(part)}` comes to the number of samples, no more", part.place,
+                         "say which are counted: times(…, 5 samples)")  # fmt: skip
 
 
 def _in_state_rule(tree: Node, report: Report) -> None:

@@ -7,7 +7,7 @@ comparison = sum { ("<" | "<=" | ">" | ">=" | "==" | "!=") sum } | sum [ "not" ]
 sum        = product { ("+" | "-") product }
 product    = sign { ("*" | "/" | "%") sign }
 sign       = "-" sign | value
-value      = number | duration | text | "true" | "false" | list | name | name "(" [ condition { "," condition } ] ")"
+value      = number | number ("sample" | "samples") | duration | text | "true" | "false" | list | name | name "(" [ condition { "," condition } ] ")"
            | "(" condition ")"
 list       = "[" [ condition { "," condition } ] "]"
 """
@@ -36,6 +36,7 @@ from tocsin.engine.language.ast import (
     Ordering,
     junction,
 )
+from tocsin.engine.windows import SampleCount
 from tocsin.errors import Place, Problem
 from tocsin.events import number
 from tocsin.quantities import parse_duration
@@ -362,6 +363,8 @@ class _Parser:
     def _quantity(self, token: Token) -> Node:
         place = self._place(token)
         try:
+            if token.kind == "number" and (self._take("name", "samples") or self._take("name", "sample")):
+                return Constant(SampleCount.parse(token.text), "window", self._since(token.start))
             if token.kind == "duration":
                 return Constant(parse_duration(token.text), "duration", place)
             return Constant(number(token.text), "number", place)

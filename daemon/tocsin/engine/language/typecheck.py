@@ -3,6 +3,7 @@
 A constant is read as what it is compared with: a quoted `5m` beside an age is a duration, `cancelled` beside a status is `canceled`.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -30,6 +31,7 @@ from tocsin.engine.language.functions import FUNCTIONS, function_of, needs_of
 from tocsin.engine.language.implementations import RESULTS
 from tocsin.engine.language.scope import NOT_KEPT, Readable, Scope, is_common
 from tocsin.engine.language.values import Function, Parameter
+from tocsin.engine.language.windowed import is_sample_count, read_samples
 from tocsin.errors import Report
 from tocsin.events import from_iso, number
 from tocsin.events.vocabulary import ALIASES, canonical, did_you_mean, listed, misspelt
@@ -188,9 +190,11 @@ class _Check:
         result = function.result
         if result is None:
             result = arguments[0].type if arguments[0].type in function.parameters[0].types else "?"
-        among = (self._scope.among or "each event") if function.of_events else ""
+        of_samples = function.counts_samples or any(is_sample_count(argument) for argument in arguments)
+        among = (self._scope.among or "each event") if function.of_events or of_samples else ""
+        keyed = of_samples and self._scope.event_rule
         caseless = function.chooses and is_caseless(arguments[0])
-        return Call(node.function, tuple(arguments), node.place, result, among, caseless)
+        return Call(node.function, tuple(arguments), node.place, result, among, keyed, caseless)
 
     def _unknown_function(self, node: Call) -> None:
         if node.function in self._scope.fields:
@@ -211,14 +215,14 @@ class _Check:
         if argument.type == "?":
             return argument
         if argument.type not in parameter.types:
-            wanted = " or ".join(SAID[type_] for type_ in SAID if type_ in parameter.types)
+            wanted = " or ".join(_wanted(parameter))
             self._report.error(
                 f"`{function.name}` needs {wanted} here; `{text(argument)}` is {SAID[argument.type]}",
                 argument.place,
-                "durations are written like 30s, 5m, 1h30m" if parameter.types == {"duration"} else "",
+                _HOW_WRITTEN.get(parameter.types, ""),
             )
         elif parameter.written and not isinstance(argument, Constant):
-            wanted = next(SAID[type_] for type_ in SAID if type_ in parameter.types)
+            wanted = _wanted(parameter)[0]
             self._report.error(f"`{function.name}` needs {wanted} written out here: `{text(argument)}` changes", argument.place)  # fmt: skip
         elif parameter.check and isinstance(argument, Constant) and (wrong := parameter.check(argument)):
             self._report.error(wrong, argument.place)
@@ -274,9 +278,15 @@ class _Check:
                                f"`{function.name}` works on the entity's own fields")  # fmt: skip
 
 
+def _wanted(parameter: Parameter) -> list[str]:
+    """What it takes, in words; a duration is one of the windows."""
+    types = parameter.types - {"duration"} if "window" in parameter.types else parameter.types
+    return [said for type_, said in SAID.items() if type_ in types]
+
+
 SAID: dict[Type, str] = {
     "number": "a number", "text": "a text", "time": "a time", "flag": "true or false", "duration": "a duration",
-    "event": "the name of an event", "list": "a list", "?": "anything",
+    "window": "a window", "event": "the name of an event", "list": "a list", "?": "anything",
 }  # fmt: skip
 
 
@@ -285,6 +295,11 @@ SAID: dict[Type, str] = {
 _FLAGS = {
     "yes": "true", "on": "true", "true": "true", "1": "true", "no": "false", "off": "false", "false": "false", "0": "false",
 }  # fmt: skip
+_WINDOW: frozenset[Type] = frozenset({"duration", "window"})
+_HOW_WRITTEN: Mapping[frozenset[Type], str] = {
+    frozenset({"duration"}): "durations are written like 30s, 5m, 1h30m",
+    _WINDOW: "windows are written like 5m, or 5 samples",
+}
 _IN_WORDS = {"<": "below", ">": "above", "<=": "at_most", ">=": "at_least"}
 
 
@@ -301,6 +316,8 @@ def as_parameter(constant: Constant, types: frozenset[Type], report: Report) -> 
     """A constant as what must stand there, if it can be read so: a duration may be in quotes, a text without."""
     if types == {"text"} and constant.written is not None:
         return Constant(constant.written, "text", constant.place)
+    if types == _WINDOW and isinstance(constant.value, str):
+        return _window(constant, constant.value, report)
     if types == {"duration"} and isinstance(constant.value, str):
         return _parsed(constant, constant.value, "duration", report)
     return constant
@@ -327,6 +344,17 @@ def _parsed(constant: Constant, written: str, wanted: Type, report: Report) -> C
         report.error(f"{constant_text(written)}: {said}", constant.place, hint)
         return replace(constant, type="?")
     return Constant(value, wanted, constant.place)
+
+
+def _window(constant: Constant, written: str, report: Report) -> Constant:
+    try:
+        samples = read_samples(written)
+    except ValueError as error:
+        report.error(f"{constant_text(written)}: {error}", constant.place)
+        return replace(constant, type="?")
+    if samples is not None:
+        return Constant(samples, "window", constant.place)
+    return _parsed(constant, written, "duration", report)
 
 
 def _word(constant: Constant, written: str, field: Readable, report: Report) -> Constant:

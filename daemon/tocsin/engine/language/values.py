@@ -138,7 +138,8 @@ class Function:
     that it comes to; else it is its arguments'. `words`: what people call it, `{x}` being its first argument.
 
     `earlier`: of the entity's state before. `chooses`: gives one of the values that it looks at, digit for digit.
-    `of_events`: of the events in its time, not of the values in force. `against_past`: has no value before so much time
+    `of_events`: of the events in its window, not of the values in force; `counts_samples`: those of its window
+    in which its condition was so. `against_past`: has no value before so much time
     has passed. `mirrors`: the higher it is, the lower is its argument. `crossing`: on which side of the limit its argument
     then is. `indexed_as`: rules are looked up by its value (it is of one field, and cheap), or by its being true, which
     is never unknown.
@@ -161,6 +162,7 @@ class Function:
     earlier: bool = False
     chooses: bool = False
     of_events: bool = False
+    counts_samples: bool = False
     against_past: bool = False
     mirrors: bool = False
     crossing: Literal["<", ">"] | None = None

@@ -1,7 +1,8 @@
 """Functions of values over time. What they read is handed in with the change: `tocsin.engine.history` fills the windows and
 remembers what was last known.
 
-Windows are judged on events only: between two events of its entity a window stands still.
+Windows are judged on events only: between two events of its entity a window stands still. One that begins at a time begins
+then all the same.
 `crosses_above`, `crosses_below`: was on the other side when last known, and is now strictly beyond. What was last known may lie
 before a hole, in which the value or its limit was missing.
 """
@@ -12,64 +13,81 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal, TypeAlias
 
-from tocsin.engine.language.ast import Call, Constant, span_text, text
+from tocsin.calendars import Since
+from tocsin.engine.language.ast import Call, Constant, Node, constant_text, text
 from tocsin.engine.language.values import Build, Evaluate, Show
-from tocsin.engine.windows import Extremes, Window
+from tocsin.engine.windows import SampleCount, Window, WindowSpec, is_wrong
 from tocsin.events import EXACT, Change
 
-History: TypeAlias = Window | Extremes
 _HUNDRED = Decimal(100)
-LONGEST = timedelta(days=366)
 
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """A value whose history some condition asks for; those of equal names are one.
-
-    `length` None: for ever. `samples`: it has one of each event that takes part in the rule, which `name` says too; else
-    one of each change of the entity.
-    """
+    """See `tocsin.engine.rule.Followed`. `name` says of which events it has samples, too."""
 
     name: str
     value: Evaluate = field(compare=False)
-    length: timedelta | None
+    window: WindowSpec | None
     samples: bool
+    keyed: bool = False
+    afresh: bool = False
 
 
 def followed(build: Build) -> Followed:
-    """What a call of a window function follows."""
-    call, length = build.call, _length(build.call)
-    over = "ever" if length is None else f"over {span_text(length)}"
+    """What a call of a window function follows. Of a condition it is 1 where that is true, and 0 where it is false."""
+    call, window = build.call, window_of_call(build.call)
+    over = "ever" if window is None else f"over {constant_text(window)}"
     among = f" of {call.among}" if call.among else ""
-    return Followed(f"{text(call.arguments[0])} {over}{among}", build.argument(0), length, bool(call.among))
+    value = build.argument(0)
+    if call.arguments[0].type == "flag":
+        value = _as_number(value)
+    return Followed(f"{text(call.arguments[0])} {over}{among}", value, window, bool(call.among), call.keyed)
 
 
-def _length(call: Call) -> timedelta | None:
-    last = call.arguments[-1]
-    if isinstance(last, Constant) and isinstance(last.value, timedelta):
+def _as_number(judge: Evaluate) -> Evaluate:
+    def evaluate(change: Change, now: datetime) -> Decimal | None:
+        truth = judge(change, now)
+        return None if truth is None else Decimal(bool(truth))
+
+    return evaluate
+
+
+def window_of_call(call: Call) -> WindowSpec | None:
+    """The window that it is given; None: it is without an end."""
+    last = call.arguments[-1] if call.arguments else None
+    if isinstance(last, Constant) and isinstance(last.value, timedelta | SampleCount | Since):
         return last.value
     return None
 
 
-def is_length_wrong(constant: Constant) -> str:
-    span = constant.value
-    if not isinstance(span, timedelta) or span <= timedelta(0):
-        return "a window is longer than nothing"
-    return f"a window is at most {span_text(LONGEST)} long" if span > LONGEST else ""
+def is_window_wrong(constant: Constant) -> str:
+    window = constant.value
+    return is_wrong(window) if isinstance(window, timedelta) else ""
+
+
+def is_sample_count(node: Node) -> bool:
+    return isinstance(node, Constant) and isinstance(node.value, SampleCount)
+
+
+def read_samples(text: str) -> SampleCount | None:
+    """`5 samples` as it stands in quotes; None where it is something else. ValueError where the number is out of bounds."""
+    number, _, unit = text.strip().partition(" ")
+    return SampleCount.parse(number) if unit.strip() in ("sample", "samples") else None
 
 
 # ---------------------------------------------------------------------------------------------------- of one value
 
 
-def of_history(function: Callable[[History], Decimal | None]) -> Callable[[Build], Evaluate]:
+def of_history(function: Callable[[Window], Decimal | None]) -> Callable[[Build], Evaluate]:
     """What the window comes to, whatever the value is now."""
 
     def build(context: Build) -> Evaluate:
         name = followed(context).name
 
-        def evaluate(change: Change, _now: datetime) -> Decimal | None:
+        def evaluate(change: Change, now: datetime) -> Decimal | None:
             history = _windows(change).get(name)
-            return None if history is None else function(history)
+            return None if history is None else function(history.as_of(now))
 
         return evaluate
 
@@ -77,7 +95,7 @@ def of_history(function: Callable[[History], Decimal | None]) -> Callable[[Build
 
 
 def against_history(
-    reference: Callable[[History], Decimal | None], compare: Callable[[Decimal, Decimal], Decimal | None]
+    reference: Callable[[Window], Decimal | None], compare: Callable[[Decimal, Decimal], Decimal | None]
 ) -> Callable[[Build], Evaluate]:
     """The value now, compared with something of its window; missing where either is."""
 
@@ -86,7 +104,7 @@ def against_history(
 
         def evaluate(change: Change, now: datetime) -> Decimal | None:
             history, current = _windows(change).get(name), value(change, now)
-            then = None if history is None else reference(history)
+            then = None if history is None else reference(history.as_of(now))
             if then is None or current is None:
                 return None
             try:
@@ -99,30 +117,30 @@ def against_history(
     return build
 
 
-def _windows(change: Change) -> Mapping[str, History]:
-    windows: Mapping[str, History] = getattr(change, "windows", {})
+def _windows(change: Change) -> Mapping[str, Window]:
+    windows: Mapping[str, Window] = getattr(change, "windows", {})
     return windows
 
 
-def then(history: History) -> Decimal | None:
+def then(history: Window) -> Decimal | None:
     """The value in force when the window began."""
-    return history.at_start() if isinstance(history, Window) else None
+    return history.at_start()
 
 
-def lowest(history: History) -> Decimal | None:
+def lowest(history: Window) -> Decimal | None:
     return history.lowest()
 
 
-def highest(history: History) -> Decimal | None:
+def highest(history: Window) -> Decimal | None:
     return history.highest()
 
 
-def average(history: History) -> Decimal | None:
-    return history.average() if isinstance(history, Window) else None
+def average(history: Window) -> Decimal | None:
+    return history.average()
 
 
-def total(history: History) -> Decimal | None:
-    return history.total() if isinstance(history, Window) else None
+def total(history: Window) -> Decimal | None:
+    return history.total()
 
 
 def difference(now: Decimal, reference: Decimal) -> Decimal:
@@ -150,8 +168,8 @@ Aggregate: TypeAlias = Literal["sum", "min", "max", "mean"]
 
 def count(context: Build) -> Evaluate:
     """With a length: the rule's events in it. Without: the live entities of the group."""
-    length = _length(context.call) if context.call.arguments else None
-    if length is None:
+    length = window_of_call(context.call)
+    if not isinstance(length, timedelta):
         return _members
 
     def evaluate(change: Change, _now: datetime) -> Decimal | None:
