@@ -1,8 +1,11 @@
 """`tocsin explain`, against the store that a run left."""
 
 import json
+import shutil
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import trio
@@ -148,6 +151,40 @@ def test_an_event_rule_is_judged_by_its_latest_event():
     (o1,) = explained("canceled", "o1")
     assert o1["state"].startswith("raised an alert at 20")
     assert [part["holds"] for part in o1["parts"]] == [True]
+
+
+def alert_id(left: Path, rule: str) -> str:
+    with closing(sqlite3.connect(left / "state" / "tocsin.db")) as connection:
+        ((found,),) = connection.execute("SELECT id FROM alerts WHERE rule = ?", (rule,)).fetchall()
+    return found
+
+
+def test_an_events_alert_by_its_id_is_told_as_it_was(left):
+    (told,) = explained("canceled", alert_id(left, "canceled"))
+    assert (told["id"], told["what"], told["alert"]) == ("o1", "order.canceled", alert_id(left, "canceled"))
+    assert told["state"].startswith("raised an alert at 20")
+    assert [(part["asks"], part["holds"], part["saw"]) for part in told["parts"]] == [
+        ("filled > 0", True, "filled 2 > 0")
+    ]
+
+
+def test_a_conditions_alert_by_its_id_is_told_as_it_stands(left):
+    (told,) = explained("in-the-red", alert_id(left, "in-the-red"))
+    assert told["id"] == "p1"
+    assert told["state"].startswith("firing since 20")
+
+
+def test_an_alert_of_an_older_version_that_kept_no_parts(left, tmp_path, monkeypatch):
+    """What the event's conditions come to is looked at again."""
+    shutil.copytree(left, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "state" / "tocsin.db")) as connection, connection:
+        connection.execute("UPDATE alerts SET data = json_remove(data, '$.parts')")
+    for asked in ("o1", alert_id(tmp_path, "canceled")):
+        (told,) = explained("canceled", asked)
+        assert told["id"] == "o1"
+        assert told["state"].startswith("raised an alert at 20")
+        assert [(part["holds"], part["saw"]) for part in told["parts"]] == [(True, "filled 2 > 0")]
 
 
 def test_a_silence_is_seen(left):

@@ -34,12 +34,14 @@ class Asked(NamedTuple):
 
 class Past(NamedTuple):
     """What the journal knows of an entity: what happened to it, latest first, each with what was before it. Of the event that is
-    asked about also its account as it then was, and in a sequence the event that came with it.
+    asked about also its account as it then was, but for the fields that are `left_out` (`account.equity`): what they were isn't kept;
+    and in a sequence the event that came with it.
     """
 
     changes: Sequence[Change] = ()
     account: Change | None = None
     second: Change | None = None
+    left_out: frozenset[str] = frozenset()
 
     def before(self, change: Change) -> Change:
         """The entity as it stands, with what was before its latest event: that is what an edge lies between."""

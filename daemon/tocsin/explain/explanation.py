@@ -241,6 +241,10 @@ def _parts(trace: InstanceTrace, known: Known) -> Iterator[ExplainedPart]:
         if not kept and raised is not None and condition is not None and condition.counted:
             saw = f"it was when the alert was raised; counted afresh since: {part.saw}"
             part = structs.replace(part, holds=True, saw=saw)  # noqa: PLW2901 - told otherwise
+        if not kept and part.holds is None and condition is not None:
+            gone = sorted(known.past.left_out.intersection(condition.fields))
+            saw = f"what {' and '.join(gone)} was then isn't kept" if gone else part.saw
+            part = structs.replace(part, saw=saw)  # noqa: PLW2901
         if trace.waits_until is not None and part.of in ("then", "unless"):
             until = time_text(trace.waits_until)
             how = f"waits until {until}" if part.of == "then" else f"told at {until} unless one comes"

@@ -12,13 +12,14 @@ from itertools import pairwise
 from typing import Any, Protocol
 
 import trio
-from msgspec import structs
+from msgspec import UNSET, structs
 
 from tocsin.engine.instances import group_of
 from tocsin.engine.partial_match import first_key, is_first, second_among
 from tocsin.engine.rule import Rule
 from tocsin.engine.trace import Asked, InstanceTrace, Past, Subject
-from tocsin.events import Account, Change, Instant, Key, from_iso
+from tocsin.events import KINDS, Account, Change, Instant, Key, from_iso
+from tocsin.events.vocabulary import all_fields
 from tocsin.explain.barriers import Circumstances, barriers, unsent
 from tocsin.explain.explanation import Answer, Explanation, Known, explanation, fired, of_alert
 from tocsin.pipeline.runtime import Runtime
@@ -167,7 +168,8 @@ class _Inquiry:
             return Past(changes)
         number = numbers.get((event.key, event.received))
         second = second_among(rule, (number, event), seconds) if number is not None else None
-        return Past(changes, journal.account_then(event) if _reads_account(rule) else None, second)
+        account, left_out = journal.account_then(event) if _reads_account(rule) else (None, frozenset())
+        return Past(changes, account, second, left_out)
 
     # ------------------------------------------------------------------------------------------------ what is made of it
 
@@ -236,11 +238,19 @@ class _Journal:
         ]
         return [*linked, *(change for change in known[-1:] if change is not None)]
 
-    def account_then(self, event: Change) -> Change | None:
-        """Its account as that was when it happened."""
-        account = event.key.account
-        past = self.history(Key(event.venue, "account", account, account)) if account else ()
-        return next((each for each in past if each.received <= event.received), None)
+    def account_then(self, event: Change) -> tuple[Change | None, frozenset[str]]:
+        """Its account as that was when it happened, and which of its fields aren't kept so far back; those are missing in it."""
+        known = self._accounts.get((event.venue, event.key.account))
+        if known is None or known.received <= event.received:
+            return known, frozenset()
+        found = next((each for each in self.history(known.key) if each.received <= event.received), None)
+        if found is None:
+            left_out = frozenset(all_fields("account")) - {"id"}
+        else:  # what only prices moved may have moved since
+            left_out = KINDS["account"].priced if self._reader.prices_left_out() else frozenset()
+        then = found or known
+        state = structs.replace(then.state, **dict.fromkeys(left_out, UNSET))
+        return structs.replace(then, state=state), frozenset(f"account.{name}" for name in left_out)
 
     def _change(self, rows: list[Row]) -> Change | None:
         """None where this version can't read it."""
