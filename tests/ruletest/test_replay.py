@@ -291,7 +291,7 @@ def test_it_says_what_would_have_been_told(recording, here):
     assert of["event"]["held_by"].startswith("closed until ")
     output = run("fx.jsonl", "--rules", "gated.yaml", "--type", "yourfintech").output
     assert "second: would have fired 1 time, told 0\n" in output
-    assert "(first fires for fx: told to nobody)" in output
+    assert "(first fires for fx: nobody was notified)" in output
     assert "hours: would have fired 1 time\n" in output
     assert ": told 2024-11-15 12:56:00)" in output
 

@@ -109,7 +109,7 @@ class Daemon:
         self.stopped.set()
 
     async def _take_all(self) -> None:
-        """What was read is in the books before we go: nobody says it again."""
+        """Process and commit all messages that were read: venues don't send them again."""
         nothing = partial(Batch, at=self._clock.now().wall)
         while self._components.inbox.waiting():
             await self._components.pipeline.call(nothing)
@@ -168,7 +168,7 @@ class Daemon:
                 self._refuse(reason)
                 await self.tell("daemon.reload_failed", reason)
                 return {"reloaded": False, "changes": [], "problems": [reason]}
-            # One mask for all that runs, from the first start on: it only learns.
+            # Every part holds this one masker: secrets of the new config are added, those of the old one stay hidden.
             before.masker.include(after.masker)
             after = replace(after, masker=before.masker)
             told = await self._change_over(before, after)

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from tocsin.cli.options import print_json
+from tocsin.cli.options import print_json, settings_of
 from tocsin.config.search import default_state_dir, find_config, given_state_dir
 
 if TYPE_CHECKING:
@@ -163,7 +163,6 @@ def _previewed(deliveries: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def ask_of_rules(config: Path | None, path: str, look: Callable[[Any], Any], **asked: str) -> Any:
     """What the running daemon says of its rules; where none runs, what `look` finds by the config's (its Settings)."""
-    from tocsin.config.load import load_settings
     from tocsin.config.settings import UnknownRule
     from tocsin.control.client import NotAllowed, NotRunning
     from tocsin.store.reader import taken
@@ -177,7 +176,7 @@ def ask_of_rules(config: Path | None, path: str, look: Callable[[Any], Any], **a
         click.echo(f"note: {error}; this is by the config and the database", err=True)
         note(taken(state_dir_of(config) / DATABASE))
         try:
-            return look(load_settings(find_config(config, os.environ), validate_url=None))
+            return look(settings_of(config))
         except UnknownRule as error:
             raise click.UsageError(str(error)) from None
     if status == UNKNOWN:

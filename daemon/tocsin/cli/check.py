@@ -86,7 +86,7 @@ def _where(path: Path | None, told: Sequence[Problem]) -> str:
 
 
 def _in_one_line(problems: Sequence[Problem]) -> list[Problem]:
-    """What is doubtful in shipped rules that nobody edited is nobody's slip: all of it in one line, at the end."""
+    """The warnings about shipped rules that nobody edited as one, at the end; the others as they are."""
     unedited: dict[str, bool] = {}
     kept: list[Problem] = []
     ours: list[Problem] = []

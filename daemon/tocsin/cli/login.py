@@ -1,6 +1,5 @@
 """`tocsin login`."""
 
-import os
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -10,7 +9,7 @@ import click
 
 from tocsin.cli import FAILED
 from tocsin.cli.ask import OK, ask
-from tocsin.cli.options import config_option, paint, unknown
+from tocsin.cli.options import config_option, paint, settings_of, venue_of
 from tocsin.errors import TocsinError
 
 
@@ -32,15 +31,11 @@ def command(ctx: click.Context, venue: str, config: Path | None) -> None:
     import trio
 
     from tocsin.app.logs import make_log
-    from tocsin.config.load import load_settings
-    from tocsin.config.search import find_config
     from tocsin.feed import CredentialStore
     from tocsin.venues.base import SignInRefused
 
-    settings = load_settings(find_config(config, os.environ), validate_url=None)
-    if venue not in settings.venues:
-        raise unknown("venue", venue, list(settings.venues))
-    chosen = settings.venues[venue]
+    settings = settings_of(config)
+    chosen = venue_of(settings, venue)
     log = make_log(settings.masker, level="error")
     store = CredentialStore(settings.state_dir / "credentials", log)
     by_hand = getattr(chosen.adapter, "log_in", None)

@@ -1,13 +1,12 @@
 """`tocsin notify`."""
 
-import os
 import uuid
 from pathlib import Path
 
 import click
 
 from tocsin.cli import FAILED
-from tocsin.cli.options import config_option, paint, unknown
+from tocsin.cli.options import config_option, paint, settings_of, unknown
 
 _TEXT = "A test message. If you can read this, alerts will reach you here."
 
@@ -29,12 +28,10 @@ def command(ctx: click.Context, channel: str, text: str, config: Path | None) ->
     """
     import trio
 
-    from tocsin.config.load import load_settings
-    from tocsin.config.search import find_config
-    from tocsin.delivery.apprise_sender import make_sender
+    from tocsin.delivery.apprise_sender import make_sender, validate_url
     from tocsin.delivery.model import Message, Outcome
 
-    settings = load_settings(find_config(config, os.environ))
+    settings = settings_of(config, validate_url=validate_url)
     if channel not in settings.channels:
         raise unknown("channel", channel, list(settings.channels))
     outcomes: list[tuple[str, Outcome]] = []

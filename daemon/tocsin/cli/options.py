@@ -7,9 +7,12 @@ import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime, tzinfo
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from tocsin.config.settings import Settings, VenueConfig
 
 _TIME = re.compile(r"\b(\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d{1,6})?)(?: UTC\b|Z\b|\+00:00)")
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -41,6 +44,24 @@ def format_option(command: Command) -> Command:
     )
     short = click.option("--json", "output", flag_value="json", help="The same as --format json.")
     return short(choice(command))
+
+
+def settings_of(config: Path | None, **how: Any) -> "Settings":
+    """The checked config, the given one or the one that is found; `how` as in `load_settings`, channels' URLs unchecked.
+
+    Raises ConfigError.
+    """
+    from tocsin.config.load import load_settings
+    from tocsin.config.search import find_config
+
+    return load_settings(find_config(config, os.environ), **{"validate_url": None, **how})
+
+
+def venue_of(settings: "Settings", name: str) -> "VenueConfig":
+    """The venue of that name. UsageError where there is none."""
+    if name not in settings.venues:
+        raise unknown("venue", name, list(settings.venues))
+    return settings.venues[name]
 
 
 def unknown(what: str, word: str, known: Sequence[str]) -> click.UsageError:

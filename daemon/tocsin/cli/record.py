@@ -1,6 +1,5 @@
 """`tocsin record`."""
 
-import os
 import signal
 from functools import partial
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 import click
 
-from tocsin.cli.options import config_option, counted, unknown
+from tocsin.cli.options import config_option, counted, settings_of, venue_of
 
 
 @click.command("record")
@@ -36,25 +35,22 @@ def command(venue: str, out: Path, seconds: float | None, config: Path | None) -
     import trio
 
     from tocsin.app.logs import make_log
-    from tocsin.config.load import load_settings
-    from tocsin.config.search import find_config
     from tocsin.feed.recorder import unstamped
 
-    settings = load_settings(find_config(config, os.environ), validate_url=None)
-    if venue not in settings.venues:
-        raise unknown("venue", venue, list(settings.venues))
+    settings = settings_of(config)
+    chosen = venue_of(settings, venue)
     if not out.absolute().parent.is_dir():
         raise click.UsageError(f"there is no folder {out.absolute().parent}")
     click.echo(f"recording {venue} into {out}; Ctrl-C ends it", err=True)
     log = make_log(settings.masker, log_format=settings.log.format, level=settings.log.level)
-    trio.run(partial(_record, settings, venue, out, seconds, log))
+    trio.run(partial(_record, settings, chosen, out, seconds, log))
     parts = sorted(path for path in out.parent.glob("*") if unstamped(path) == out and path != out)
     for path in (*parts, out):
         lines = sum(1 for _ in path.open("rb")) if path.exists() else 0
         click.echo(f"{path} holds {counted(lines, 'message')}")
 
 
-async def _record(settings: Any, venue: str, out: Path, seconds: float | None, log: Any) -> None:
+async def _record(settings: Any, venue: Any, out: Path, seconds: float | None, log: Any) -> None:
     import trio
 
     from tocsin.app.components import venue_feed
@@ -72,7 +68,7 @@ async def _record(settings: Any, venue: str, out: Path, seconds: float | None, l
         nursery.start_soon(
             partial(
                 run_venue,
-                venue_feed(settings.venues[venue]),
+                venue_feed(venue),
                 sink=Nowhere(),
                 clock=SystemClock(),
                 masker=settings.masker,

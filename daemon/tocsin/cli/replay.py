@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tocsin.cli.ask import note
-from tocsin.cli.options import config_option, format_option, print_json, unknown
+from tocsin.cli.options import config_option, format_option, print_json, settings_of, unknown
 from tocsin.cli.replayed import SHOWN, as_json, complain, show
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tocsin.calendars import Calendars
     from tocsin.engine.rule import Rule
     from tocsin.replay.records import Record
@@ -79,7 +77,7 @@ def command(
     from tocsin.replay.replay import replay
 
     configured = own is None or (venue_type is None and not _are_database(files))
-    settings = _settings(config) if configured else None
+    settings = settings_of(config) if configured else None
     first, other, replaced = _rule_sets(config, settings, own, against)
     sets = [first] if other is None else [first, other]
     record = _record(files, settings, venue, venue_type)
@@ -96,13 +94,6 @@ def command(
         complain(fault)
     if any(fault.nothing_understood for fault in told.faults):
         raise SystemExit(1)
-
-
-def _settings(config: Path | None, instead: "Mapping[Path, Path] | None" = None) -> Any:
-    from tocsin.config.load import load_settings
-    from tocsin.config.search import find_config
-
-    return load_settings(find_config(config, os.environ), validate_url=None, instead=instead or {})
 
 
 def _rule_sets(
@@ -124,7 +115,7 @@ def _rule_sets(
     instead = {replaced: against}
     if own is not None:
         return first.rules, rules_of(own, calendars, instead).rules, replaced
-    return first.rules, _settings(config, instead).rules, replaced
+    return first.rules, settings_of(config, instead=instead).rules, replaced
 
 
 def _replaced(files: "Sequence[Path]", edited: Path) -> Path | None:

@@ -107,7 +107,7 @@ def _told(firing: "Firing") -> str:
     """What kept it from people, and how long; nothing where it was told at once."""
     if firing.told == firing.at:
         return ""
-    then = f"told {firing.told:%Y-%m-%d %H:%M:%S}" if firing.told else "told to nobody"
+    then = f"told {firing.told:%Y-%m-%d %H:%M:%S}" if firing.told else "nobody was notified"
     return f" ({firing.held_by}: {then})" if firing.held_by else f" ({then})"
 
 

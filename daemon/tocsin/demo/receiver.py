@@ -2,16 +2,14 @@
 
 import socket
 from collections.abc import Callable
-from typing import Any
 
 import trio
-from hypercorn.config import Config
-from hypercorn.trio import serve
 from msgspec import Struct
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
+
+from tocsin.simulator.base import serve_routes
 
 
 class Arrived(Struct, frozen=True):
@@ -36,14 +34,8 @@ class Receiver:
     async def serve(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         listener = socket.create_server(("127.0.0.1", 0))
         self._port = listener.getsockname()[1]
-        config = Config()
-        config.bind = [f"fd://{listener.detach()}"]
-        config.loglevel = "ERROR"
-        config.errorlog = None
-        config.graceful_timeout = 0.1
-        app: Any = Starlette(routes=[Route("/{channel}", self._take, methods=["POST"])])
         task_status.started()
-        await serve(app, config, shutdown_trigger=trio.sleep_forever, mode="asgi")
+        await serve_routes([Route("/{channel}", self._take, methods=["POST"])], listener)
 
     async def _take(self, request: Request) -> JSONResponse:
         told = await request.json()

@@ -7,11 +7,11 @@ from decimal import Decimal
 
 from msgspec import UNSET, structs
 
-from tocsin.entities.entity_store import EntityStore, KeyTexts, Record
+from tocsin.entities.entity_store import EntityStore, KeyTexts, Record, symbol_of
 from tocsin.entities.links import Link, Outage, Snapshot, called, gap_reason, resync_reason, still_reason
 from tocsin.entities.merge import BLANK, difference
 from tocsin.entities.names import of_venue
-from tocsin.events import Account, Change, Entity, Instant, Key, Observation, Origin, SnapshotBegins, Venue
+from tocsin.events import Account, Change, Instant, Key, Observation, Origin, SnapshotBegins, Venue
 
 _CONFIRMABLE = ("order", "position")
 _DOWN = frozenset({"disconnected", "auth_failed", "refused"})
@@ -245,7 +245,7 @@ class Connections:
         """It wasn't mentioned, though the venue could have."""
         key = record.key
         record.unconfirmed = record.unconfirmed or since
-        link.unconfirmed[key] = called(key, _symbol(record.state))
+        link.unconfirmed[key] = called(key, symbol_of(record.state))
         self._unsaved.append(key)
 
     def _counted(self, venue: str, link: Link, at: Instant) -> list[Change]:
@@ -292,8 +292,3 @@ class Connections:
         record.state = structs.replace(known, **updates)
         record.origin, record.time, record.received = "synthetic", at.wall, at.wall
         return [self._store.change(record, events, known)]
-
-
-def _symbol(state: Entity) -> str | None:
-    symbol = getattr(state, "symbol", None)
-    return symbol if isinstance(symbol, str) else None

@@ -93,7 +93,7 @@ class EntityStore:
             yield from self.live(kind)
             return
         for record in self.live(kind):
-            if record.id in names or record.home[2] in names or _symbol(record.state) in names:
+            if record.id in names or record.home[2] in names or symbol_of(record.state) in names:
                 yield record
         for home, records in self._ended.items():
             if home[1] == kind:
@@ -114,7 +114,7 @@ class EntityStore:
         """The record of what wasn't known so far. Its symbol, of which there are few, becomes one text for all."""
         home = (key[0], key[1], key[2])
         home = self._homes.setdefault(home, home)
-        if (symbol := _symbol(state)) is not None and (shared := intern(symbol)) is not symbol:
+        if (symbol := symbol_of(state)) is not None and (shared := intern(symbol)) is not symbol:
             state = structs.replace(state, symbol=shared)
         record = Record(
             home, key[3], state, origin, time, received, known_since, last_seen or received, stamps=stamps
@@ -127,7 +127,7 @@ class EntityStore:
     def replace(self, record: Record, state: Entity) -> None:
         """The record's entity is now so: it may have ended, come back, or be of another symbol."""
         before = record.state
-        if has_ended(state) == has_ended(before) and _symbol(state) == _symbol(before):
+        if has_ended(state) == has_ended(before) and symbol_of(state) == symbol_of(before):
             self.move(record, state)
             return
         self._take(record)
@@ -233,7 +233,7 @@ class EntityStore:
             received=record.received,
             known_since=record.known_since,
             ended=has_ended(state),
-            symbol=_symbol(state),
+            symbol=symbol_of(state),
             account_state=self.account_of(key) if owned else None,
             raw=raw,
             sent=self.sent(key[0]) if key[1] == "account" else (),
@@ -255,7 +255,7 @@ class EntityStore:
         self._note_moved(record)
         if home[1] in _CALLED:
             self._spelled.setdefault((*home, record.id.casefold()), record)
-        if isinstance(state, Position) and not ended and (symbol := _symbol(state)) is not None:
+        if isinstance(state, Position) and not ended and (symbol := symbol_of(state)) is not None:
             self._by_symbol.setdefault((home[0], symbol.casefold()), {})[record] = None
 
     def _take(self, record: Record) -> None:
@@ -269,13 +269,14 @@ class EntityStore:
             del homes[home]
         if home[1] in _CALLED and self._spelled.get(at := (*home, record.id.casefold())) is record:
             del self._spelled[at]
-        if isinstance(state, Position) and not ended and (symbol := _symbol(state)) is not None:
+        if isinstance(state, Position) and not ended and (symbol := symbol_of(state)) is not None:
             found = self._by_symbol[of := (home[0], symbol.casefold())]
             del found[record]
             if not found:
                 del self._by_symbol[of]
 
 
-def _symbol(state: Entity) -> str | None:
+def symbol_of(state: Entity) -> str | None:
+    """The symbol, where one is known."""
     symbol = getattr(state, "symbol", None)
     return symbol if symbol.__class__ is str else None

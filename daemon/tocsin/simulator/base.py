@@ -35,6 +35,17 @@ class _Server(TCPServer):
 hypercorn.trio.run.TCPServer = _Server  # type: ignore[attr-defined]  # it offers no other way
 
 
+async def serve_routes(routes: list[BaseRoute], listener: socket.socket) -> None:
+    """Answer on that listening socket until cancelled."""
+    config = Config()
+    config.bind = [f"fd://{listener.detach()}"]
+    config.loglevel = "ERROR"
+    config.errorlog = None
+    config.graceful_timeout = 0.1
+    app: Any = Starlette(routes=routes)  # which Hypercorn types more narrowly
+    await serve(app, config, shutdown_trigger=trio.sleep_forever, mode="asgi")
+
+
 class Client:
     """One connected socket: the topics it has subscribed to, and what waits to be sent to it."""
 
@@ -88,13 +99,8 @@ class SimulatedVenue(ABC):
         """Serve until cancelled."""
         listener = socket.create_server(("127.0.0.1", 0))
         self.base = f"127.0.0.1:{listener.getsockname()[1]}"
-        config = Config()
-        config.bind = [f"fd://{listener.detach()}"]
-        config.loglevel = "ERROR"
-        config.errorlog = None
-        config.graceful_timeout = 0.1
         task_status.started()
-        await serve(Starlette(routes=self.routes()), config, shutdown_trigger=trio.sleep_forever, mode="asgi")  # type: ignore[arg-type]  # Starlette is an ASGI app
+        await serve_routes(self.routes(), listener)
 
     def push(self, message: Any, topic: str | None = None) -> int:
         """Send to every client (that subscribed to `topic`); how many there were."""
