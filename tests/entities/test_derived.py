@@ -119,7 +119,7 @@ def test_equity_margin_and_margin_level(scene):
     assert line(settled) == "account a synthetic: account.updated"
     # 6401.125104675008 - 0.00009999999997489795; 89788.01 x 0.01 x 1 / 10; equity / 89.78801 x 100
     assert account(scene) == ("6401.12500467500802510205", "89.78801", "7129.153441172165")
-    assert opened.account_state == settled.state  # one moment, one truth
+    assert opened.linked["account"].state == settled.state  # one moment, one truth
 
 
 def test_a_tick_moves_position_and_account_together(scene):
@@ -128,7 +128,7 @@ def test_a_tick_moves_position_and_account_together(scene):
     _, moved, settled = tick(scene, "89709.74", "89709.75")
     assert line(settled) == "account a synthetic: account.updated"
     assert account(scene)[0] == "6400.342404675008"  # 6401.125104675008 - 0.7827
-    assert moved.account_state == settled.state
+    assert moved.linked["account"].state == settled.state
 
 
 def test_the_account_after_its_last_position(scene):

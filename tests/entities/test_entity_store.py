@@ -26,7 +26,6 @@ def test_a_position_is_found_by_the_symbol_that_it_has_while_it_lives(began, sym
     store, record = stored("X", began)
     store.replace(record, Position(id="p", symbol=symbol, status=status))
     assert [name for name in "XY" if list(store.positions_in("fx", name))] == list(found)
-    assert bool(store.owned("fx", "a")) is bool(found)
 
 
 def test_what_many_have_in_common_is_kept_once():

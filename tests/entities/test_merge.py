@@ -78,7 +78,7 @@ def test_what_a_change_carries(scene):
     assert change.key == Key("fx", "order", "a", "1")
     assert change.account == "a"
     assert change.symbol == "X"
-    assert change.account_state.balance == 5
+    assert change.linked["account"].state.balance == 5
     assert change.raw == "raw"
     assert change.time == from_iso("2025-12-31T23:59:59Z")
     assert change.received == now == change.known_since

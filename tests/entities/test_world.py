@@ -21,8 +21,9 @@ def test_live_is_what_has_not_ended(scene):
     world: World = scene.entities
     assert [change.key.id for change in world.live("order")] == ["1"]
     (position,) = world.live("position")
-    assert position.account_state == world.account_of(position.key)
-    assert position.account_state.equity == 2
+    account = world.get(Key("fx", "account", "a", "a"))
+    assert position.linked["account"].state == account.state
+    assert account.state.equity == 2
     scene.say("position", id="p", account="a", event="position.closed")
     assert list(world.live("position")) == []
 
@@ -35,10 +36,20 @@ def test_an_entity_as_it_stands(scene):
     assert scene.entities.get(Key("fx", "order", "a", "3")) is None
 
 
-def test_whose_account(scene):
-    assert scene.entities.account_of(Key("fx", "order", "b", "9")) is None
-    assert scene.entities.account_of(Key("fx", "order", "", "9")) is None
-    assert scene.entities.account_of(Key("other", "order", "a", "9")) is None
+@pytest.mark.parametrize(
+    ("order", "belongs_to"),
+    [
+        ({"account": "a", "symbol": "x"}, {"account", "ticker", "venue"}),
+        ({"account": "b", "symbol": "x"}, {"ticker", "venue"}),
+        ({"symbol": "x"}, {"ticker", "venue"}),
+        ({"account": "a", "symbol": "Y"}, {"account", "venue"}),
+        ({"account": "a"}, {"account", "venue"}),
+    ],
+)
+def test_what_an_entity_belongs_to(scene, order, belongs_to):
+    scene.say("ticker", id="X", symbol="X", last="101")
+    (change,) = scene.say("order", id="9", **order)
+    assert set(change.linked) & {"account", "ticker"} == belongs_to - {"venue"}
 
 
 def test_what_was_forgotten_is_seen_for_the_first_time(scene):

@@ -14,7 +14,8 @@ from tocsin.engine.language.scope import scope
 from tocsin.engine.language.typecheck import check
 from tocsin.engine.rule import Rule
 from tocsin.errors import Place, Problem, Report
-from tocsin.events import Account, Change, Key
+from tocsin.events import Change, Key, Linked
+from tocsin.events.links import LINKS
 from tocsin.events.vocabulary import all_fields, from_plain
 
 NOW = datetime(2026, 1, 1, 0, 10, tzinfo=UTC)
@@ -65,26 +66,32 @@ def rule(text: str, **environment: Any) -> Rule:
     return found
 
 
+def linked(link: str, key: Key, fields: Mapping[str, Any], at: datetime) -> Linked:
+    """What something of that key belongs to by that link, as read at that time."""
+    state = from_plain(link, {"id": key.account or "x1", **fields})
+    own = LINKS[link].key(key, state) or key
+    return Linked(key=Key(*own), state=state, previous=state, time=at, received=at, seen=at)
+
+
 def change(
     kind: str,
     fields: Mapping[str, Any],
     previous: Mapping[str, Any] | None = None,
     account: Mapping[str, Any] | None = None,
     *,
+    ticker: Mapping[str, Any] | None = None,
     events: tuple[str, ...] = (),
     symbol: str | None = None,
     venue: str = "fx",
     origin: Any = "live",
     received: datetime = NOW,
 ) -> Change:
-    account_state = None
-    if account is not None:
-        account_state = from_plain("account", {"id": "a1", **account})
-        assert isinstance(account_state, Account)
+    others = {"account": account, "ticker": ticker}
     for named in {*fields} | {*(previous or {})}:
         assert named in all_fields(kind), named
+    key = Key(venue, kind, "a1" if account is not None else "", str(fields.get("id", "x1")))
     return Change(
-        key=Key(venue, kind, "a1" if account is not None else "", str(fields.get("id", "x1"))),
+        key=key,
         events=events or (f"{kind}.updated",),
         state=from_plain(kind, {"id": "x1", **fields}),
         previous=None if previous is None else from_plain(kind, {"id": "x1", **previous}),
@@ -93,5 +100,5 @@ def change(
         received=received,
         known_since=BORN,
         symbol=symbol,
-        account_state=account_state,
+        linked={kind: linked(kind, key, said, received) for kind, said in others.items() if said is not None},
     )

@@ -25,6 +25,7 @@ from tocsin.engine.language.functions import FUNCTIONS
 from tocsin.engine.language.mapping import OPERATORS
 from tocsin.engine.rule_schema import RuleConfig
 from tocsin.events.kinds import KINDS
+from tocsin.events.links import LINKS
 from tocsin.events.vocabulary import COMMON, Field, events, fields
 from tocsin.venues.base import VenueSettings
 from tocsin.venues.registry import adapter, venue_types
@@ -133,6 +134,12 @@ def common_fields() -> Iterator[str]:
     return _fields(COMMON.values())
 
 
+def links() -> Iterator[str]:
+    return _table(
+        ("read", "of"), ((f"`{link.kind}.FIELD`", ", ".join(sorted(link.of))) for link in LINKS.values())
+    )
+
+
 def kinds_fields() -> Iterator[str]:
     """Kind by kind: what it is, its own fields, its events."""
     for kind in KINDS:
@@ -224,6 +231,7 @@ TABLES: dict[str, Callable[[], Iterator[str]]] = {
     "rule_keys": rule_keys,
     "kinds": kinds,
     "common_fields": common_fields,
+    "links": links,
     "kinds_fields": kinds_fields,
     "config_keys": config_keys,
     "channel_keys": channel_keys,

@@ -6,6 +6,7 @@ import click
 
 from tocsin.cli.options import format_option, paint, print_json, print_rows, unknown
 from tocsin.events.kinds import KINDS
+from tocsin.events.links import LINKS_OF
 from tocsin.events.vocabulary import COMMON, events, fields
 
 
@@ -47,7 +48,10 @@ def _tell(kind: str) -> None:
         none = f"; none while {field.none_when.of} is {field.none_when.value}" if field.none_when else ""
         rows.append((field.name, field.type, f"{field.doc}{words}{none}"))
     print_rows(rows)
-    click.echo(f"  and {', '.join(COMMON)}\n\nEvents:")
+    click.echo(f"  and {', '.join(COMMON)}")
+    if links := LINKS_OF[kind]:
+        click.echo(f"  and of what it belongs to {', '.join(f'{link.kind}.FIELD' for link in links)}")
+    click.echo("\nEvents:")
     for event in events(kind):
         click.echo(f"  {event}")
     if KINDS[kind].open_status:
@@ -62,6 +66,7 @@ def _as_json(kind: str) -> dict[str, Any]:
             | ({"values": list(field.values)} if field.values else {})
             for field in fields(kind).values()
         ],
+        "links": [link.kind for link in LINKS_OF[kind]],
         "events": list(events(kind)),
         "other_events": KINDS[kind].open_status,
     }

@@ -13,9 +13,10 @@ from tocsin.alerts.message import body, late_by, said, title, what, where
 from tocsin.alerts.plain import plain
 from tocsin.alerts.wording import Style, Times, is_good_news, number_shown, value_shown
 from tocsin.delivery.model import Message
-from tocsin.delivery.sandbox import AccountText, Box, NamedText, ShownNumber, run
-from tocsin.engine.api import AlertContext
+from tocsin.delivery.sandbox import Box, LinkedText, NamedText, ShownNumber, run
+from tocsin.engine.api import AlertContext, LinkedFields
 from tocsin.events import KINDS, number_text, stored_number
+from tocsin.events.links import LINKS
 from tocsin.events.vocabulary import all_fields, fields, following_fields, from_plain, parse_value
 
 _ACCOUNT = "account"
@@ -120,12 +121,27 @@ def _values(context: AlertContext, style: Style, now: datetime) -> dict[str, Any
         "what": what(context, style),
         "where": where(context, style),
     }
-    account = _typed(_ACCOUNT, context.account_fields, style, context.account_derived)
-    named = style.account(context.account) if context.account else ""
-    values[_ACCOUNT] = AccountText.of(
-        plain(context.account or ""), named, dict.fromkeys(fields(_ACCOUNT)) | account
-    )
-    return values
+    return values | _linked(context, style)
+
+
+def _linked(context: AlertContext, style: Style) -> dict[str, LinkedText]:
+    """What it belongs to, by the link: `{{ account.equity }}`, `{{ ticker.price }}`, `{{ venue.status }}`."""
+    older = LinkedFields(context.account_fields, context.account_derived)
+    account, symbol = context.account or "", context.symbol or ""
+    called = {
+        "account": (account, style.account(account) if account else ""),
+        "ticker": (symbol, style.symbol(symbol) if symbol else ""),
+        "venue": (context.venue, plain(context.venue)),
+    }
+    found = {}
+    for link in LINKS:
+        there = context.linked.get(link, older if link == _ACCOUNT else LinkedFields({}))
+        typed = _typed(link, there.fields, style, there.derived)
+        if there.seen is not None:
+            typed["last_seen"] = _local(there.seen, style)
+        text, shown = called[link]
+        found[link] = LinkedText.of(plain(text), shown, dict.fromkeys(fields(link)) | typed)
+    return found
 
 
 def _member(kind: str, member: Mapping[str, Any], style: Style) -> dict[str, Any]:

@@ -43,8 +43,8 @@ class NamedText(str):
         return made
 
 
-class AccountText(NamedText):
-    """The account's id, and with a dot its fields: `{{ account }}` and `{{ account.equity }}`."""
+class LinkedText(NamedText):
+    """What something belongs to: its id, and with a dot its fields: `{{ account }}` and `{{ account.equity }}`."""
 
     __slots__ = ("fields",)
     fields: Mapping[str, Any]

@@ -18,7 +18,6 @@ MESSAGE_NAMES = frozenset(
         "condition", "reason", "account_name", "symbol_name", "started_at", "fired_at", "missing_fields", "suppressed", "what", "where",
     }
 )  # fmt: skip
-_ACCOUNT = "account"
 _MEMBERS = "members"
 _STILL_MEMBERS = frozenset({"list", "sort", "unique", "select", "reject", "selectattr", "rejectattr"})
 _ONE_OF_THEM = frozenset({"first", "last", "min", "max"})
@@ -66,7 +65,7 @@ def _hint(name: str, names: frozenset[str], members: frozenset[str]) -> str:
 
 
 def _unknown_attributes(tree: nodes.Template, tokens: "_Tokens", usable: Usable) -> Iterator[TemplateFlaw]:
-    """Fields of the account and of a group's members; other fields have none of their own."""
+    """Fields of what is linked and of a group's members; other fields have none of their own."""
     members = usable.members
     one_of_them = frozenset(
         loop.target.name
@@ -80,8 +79,8 @@ def _unknown_attributes(tree: nodes.Template, tokens: "_Tokens", usable: Usable)
     for read in reads:
         if (field := _field_read(read)) is None:
             continue
-        if isinstance(read.node, nodes.Name) and read.node.name == _ACCOUNT:
-            whose, known = _ACCOUNT, frozenset(fields(_ACCOUNT))
+        if isinstance(read.node, nodes.Name) and read.node.name in usable.links:
+            whose, known = read.node.name, frozenset(fields(read.node.name))
         elif _is_member(read.node, one_of_them):
             whose, known = "a member", frozenset(members)
         else:

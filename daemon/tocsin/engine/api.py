@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 from msgspec import Struct, field, structs
 
 from tocsin.engine.windows import Window
-from tocsin.events import Account, Change, Entity, Key
+from tocsin.events import Change, Entity, Key
 
 Severity: TypeAlias = Literal["info", "warning", "critical"]
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
@@ -27,17 +27,11 @@ class World(Protocol):
         """Every entity of that kind that hasn't ended, each as its latest Change."""
         ...
 
-    def of_account(self, venue: str, account: str) -> Iterable[Change]:
-        """The orders and positions of that account that haven't ended, each as its latest Change."""
-        ...
-
     def get(self, key: Key) -> Change | None: ...
 
     def called(self, kind: str, names: Collection[str] | None) -> Iterable[Key]:
         """What lives of that kind and has one of these ids, symbols or accounts (None: all), and what has ended of these ids."""
         ...
-
-    def account_of(self, key: Key) -> Account | None: ...
 
 
 class Distance(Struct, frozen=True, kw_only=True):
@@ -67,11 +61,19 @@ class Part(Struct, frozen=True, kw_only=True):
     as_of: datetime | None = None
 
 
+class LinkedFields(Struct, frozen=True):
+    """What an entity belongs to, as `AlertContext` has fields; `seen` is when the last message mentioned it."""
+
+    fields: Mapping[str, Any]
+    derived: tuple[str, ...] = ()
+    seen: datetime | None = None
+
+
 class AlertContext(Struct, frozen=True, kw_only=True):
     """All that a message can speak of, frozen when it happened; JSON-able, kept with the delivery.
 
-    `fields` are the entity's as plain JSON (numbers as the wire's text, times as ISO 8601), `account_fields` its
-    account's. `condition` is in the vocabulary's own words with the values that made it true (`profit -60 < -50`).
+    `fields` are the entity's as plain JSON (numbers as the wire's text, times as ISO 8601), `linked` those of
+    what it belongs to, by the link (`account`, `ticker`, `venue`; `account_fields` where an older version wrote this). `condition` is in the vocabulary's own words with the values that made it true (`profit -60 < -50`).
     `words` is the same as people read it (None: an older version wrote this), `limit` that without the values. `value`, `value_at_start` and `worst` speak of the field named `value_of`,
     `bounds` are the numbers that it was compared with. Times are UTC.
 
@@ -93,6 +95,7 @@ class AlertContext(Struct, frozen=True, kw_only=True):
     limit: str = ""
     reason: str = ""
     fields: Mapping[str, Any] = field(default_factory=dict)
+    linked: Mapping[str, LinkedFields] = field(default_factory=dict)
     account_fields: Mapping[str, Any] = field(default_factory=dict)
     value_of: str | None = None
     value_called: str | None = None  # by people, where that is another word
@@ -262,9 +265,12 @@ def inform(
     return EnrichedChange(**values, **{"windows": _NO_WINDOWS, "counts": _NO_COUNTS, **known})
 
 
-def event_time(change: Change) -> datetime:
-    """When it happened, as windows go: when it was read, or the venue's time where it is close to that."""
-    return change.time if abs(change.time - change.received) <= EVENT_TIME_WITHIN else change.received
+def event_time(change: Change, via: str | None = None) -> datetime:
+    """When it happened, as windows go: when it was read, or the venue's time where it is close to that. `via`: what happened
+    to the entity at the other end of that link.
+    """
+    of = change if via is None else change.linked[via]
+    return of.time if abs(of.time - of.received) <= EVENT_TIME_WITHIN else of.received
 
 
 __all__ = [

@@ -17,6 +17,7 @@ from tocsin.engine.group_rule import GroupRuleRuntime
 from tocsin.engine.history import HistoryStore
 from tocsin.engine.index import RuleSet
 from tocsin.engine.instances import InstanceStore, unchanged
+from tocsin.engine.linked import Readers
 from tocsin.engine.pauses import ActiveHours, VenueLinks, hangs_on_link, is_down
 from tocsin.engine.rule import Rule
 from tocsin.engine.rule_health import Blind, KnownRules, RuleHealth, has_turned
@@ -26,7 +27,8 @@ from tocsin.engine.samples import SampleLog
 from tocsin.engine.sequence_rule import SequenceRuleRuntime
 from tocsin.engine.state_rule import StateRuleRuntime
 from tocsin.engine.trace import Asked, Subject
-from tocsin.events import Account, Change, Instant, Key, Sample, SamplesDropped
+from tocsin.events import Change, Instant, Key, Sample, SamplesDropped
+from tocsin.events.links import LINKS
 
 
 class Engine:
@@ -36,6 +38,7 @@ class Engine:
         self._samples = SampleLog()
         self._history = HistoryStore(self._samples)
         self._world = self._history.over(world)
+        self._readers = Readers(self._world)
         self._health = RuleHealth(self._samples)
         self._known_rules = KnownRules(self._samples)
         self._instances, self._links, self._hours = InstanceStore(), VenueLinks(), ActiveHours()
@@ -81,10 +84,11 @@ class Engine:
         self._groups.changed(change, outcome, now)
         if change.ended and not change.passing:
             self._history.forget((change.key,))
-        if change.kind == "account" and self._rules.reading_account:
-            account = change.state if isinstance(change.state, Account) else None
-            owned = self._world.of_account(change.key.venue, change.key.id)
-            self._runtimes.on_account([unchanged(each, account) for each in owned], outcome, now)
+        self._readers.put(change)
+        if change.key[1] in LINKS:
+            read = [self._history.see(reader, change.key[1]) for reader in self._readers.of(change)]
+            if read:
+                self._runtimes.on_linked(change.key[1], read, outcome, now)
         return outcome
 
     def advance(self, now: Instant) -> list[Transition]:
@@ -112,6 +116,7 @@ class Engine:
         gone = frozenset(keys)
         out = list(self._runtimes.on_forgotten(gone, now))
         self._history.forget(gone)
+        self._readers.forget(gone)
         return [*out, *self._groups.gone(gone, now)]
 
     def venues_removed(self, venues: Collection[str], now: Instant) -> list[Transition]:
@@ -121,6 +126,7 @@ class Engine:
         out = [*self._runtimes.on_venues_removed(venues, now), *self._groups.members_gone(venues, now)]
         for venue in venues:
             self._history.forget_venue(venue)
+            self._readers.forget_venue(venue)
         return out
 
     # ------------------------------------------------------------------------------------- another run, other rules
@@ -209,6 +215,7 @@ class Engine:
     def _set_rules(self, rules: RuleSet) -> None:
         self._rules = rules
         self._history.ask(rules.running.values())
+        self._readers.ask(rules.running.values())
         self._runtimes.set_rules(rules)
 
     def _link(self, venue: Change, now: Instant) -> Iterator[Transition]:

@@ -320,7 +320,6 @@ class EventRuleRuntime(RuleRuntime[Cooldown | Reminder]):
             parts=parts_of(rule, change, at),
             cooldown=(cooldown.until.wall, cooldown.held) if cooldown is not None else None,
             down=self._down(rule, change.venue),
-            account_since=self._account_since(change.key),
             unconfirmed_since=change.unconfirmed_since,
         )
 

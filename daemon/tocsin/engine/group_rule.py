@@ -42,7 +42,7 @@ class GroupRuleRuntime(AlertRuntime):
         self._rules: tuple[Rule, ...] = ()
         self._kinds_grouped: frozenset[str] = frozenset()
         self._asking: dict[Table, list[Rule]] = {}
-        self._reading_account: dict[str, list[Table]] = {}
+        self._reading: dict[tuple[str, str], list[Table]] = {}  # by link and kind
         self._touched: dict[Table, dict[Fields, _Touched]] = {}
         self._timed = False
         self._looked_at = float("-inf")  # steady: when groups that go by time were last judged
@@ -53,14 +53,15 @@ class GroupRuleRuntime(AlertRuntime):
         self._timed = rules.timed_groups
         self._groups.set_rules(self._rules)
         self._asking = {}
-        reading: dict[str, dict[Table, None]] = {}
+        reading: dict[tuple[str, str], dict[Table, None]] = {}
         for rule in self._rules:
             table = self._groups.table(rule)
             self._asking.setdefault(table, []).append(rule)
-            if rule.id in rules.reading_account:
-                reading.setdefault(table.layout.kind, {})[table] = None
+            for link, ids in rules.reading.items():
+                if rule.id in ids:
+                    reading.setdefault((link, table.layout.kind), {})[table] = None
         self._kinds_grouped = frozenset(table.layout.kind for table in self._asking)
-        self._reading_account = {kind: list(tables) for kind, tables in reading.items()}
+        self._reading = {read: list(tables) for read, tables in reading.items()}
 
     def build(self, now: Instant) -> None:
         """Everybody is put where they belong, before anything changes."""
@@ -73,10 +74,9 @@ class GroupRuleRuntime(AlertRuntime):
         if change.key[1] in self._kinds_grouped:
             self._note_touched(self._groups.put(change, now.wall), outcome)
 
-    def on_account(self, changes: Sequence[Change], outcome: ChangeOutcome, now: Instant) -> None:
-        if self._reading_account:
-            for change in changes:
-                tables = self._reading_account.get(change.key[1], ())
+    def on_linked(self, link: str, changes: Sequence[Change], outcome: ChangeOutcome, now: Instant) -> None:
+        for change in changes:
+            if tables := self._reading.get((link, change.key[1])):
                 self._note_touched(self._groups.put(change, now.wall, tables), outcome)
 
     def settle(self, now: Instant) -> None:

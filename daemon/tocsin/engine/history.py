@@ -71,9 +71,9 @@ class HistoryStore:
 
     # ----------------------------------------------------------------------------------------------------- entities
 
-    def see(self, change: Change) -> Change:
+    def see(self, change: Change, via: str | None = None) -> Change:
         """The change, with the histories of its entity as they are after it. Of one that is passing only what has a
-        sample of each event hears.
+        sample of each event hears. `via`: nothing happened to itself, but to what it reads through that link.
         """
         change = self._last_known.see(change)
         asked = self._asked.get(change.key[1])
@@ -81,8 +81,10 @@ class HistoryStore:
             return change
         histories = self._histories.setdefault(change.key, {})
         seen = inform(change, histories)
-        at = microseconds(event_time(change))
+        at = microseconds(event_time(change, via))
         for each in asked:
+            if via is not None and via not in each.followed.links:
+                continue
             if not change.passing or each.followed.samples:
                 self._feed(each, histories, seen, at)
         return seen
@@ -156,9 +158,11 @@ class HistoryStore:
             history = histories.get(each.followed.name)
             if history is None:
                 continue
+            links = each.followed.links & change.linked.keys()
+            latest = max((now, *(microseconds(event_time(change, via)) for via in links)))
             if (value := each.followed.value(seen, seen.received)) is not None:
-                history.lasts(now, value)
-            history.move(now)
+                history.lasts(latest, value)
+            history.move(latest)
 
 
 class _Remembered:
@@ -167,14 +171,10 @@ class _Remembered:
     def __init__(self, world: World, memory: HistoryStore) -> None:
         self._world = world
         self._memory = memory
-        self.account_of = world.account_of
         self.called = world.called
 
     def live(self, kind: str) -> Iterator[Change]:
         return map(self._memory.recall, self._world.live(kind))
-
-    def of_account(self, venue: str, account: str) -> Iterator[Change]:
-        return map(self._memory.recall, self._world.of_account(venue, account))
 
     def get(self, key: Key) -> Change | None:
         change = self._world.get(key)

@@ -27,6 +27,7 @@ from tocsin.engine.language.condition import TreeCondition
 from tocsin.engine.language.functions import FUNCTIONS
 from tocsin.engine.rule import Rule
 from tocsin.events import Change
+from tocsin.events.links import LINKS
 
 _MOST_PATHS = 16  # of one rule; beyond, an `or` isn't looked into
 _LARGEST_KEY = 5  # parts
@@ -228,7 +229,11 @@ class RuleSet:
         for rule in self.running.values():
             for event in dict.fromkeys(rule.sequence.events) if rule.sequence else ():
                 self._following.setdefault(event, []).append(rule)
-        self.reading_account = frozenset(rule.id for rule in level if _reads_account(rule))
+        self.reading = {
+            link: frozenset(rule.id for rule in self.running.values() if self._reads(rule, link))
+            for link in LINKS
+        }
+        """By link: the rules that are judged when what is read through it changes."""
 
     def concerned(self, change: Change, also: Iterable[str]) -> Sequence[Rule]:
         """The rules to evaluate, in their order. `also` as in `Index.candidates`."""
@@ -242,6 +247,13 @@ class RuleSet:
         return sorted(
             {rule.id: rule for rule in (*found, *seconds)}.values(), key=lambda rule: self.order[rule.id]
         )
+
+    def _reads(self, rule: Rule, link: str) -> bool:
+        """An edge lies between two states: where it is of something else, nothing has happened to that."""
+        if rule.is_event_rule or link not in rule.links:
+            return False
+        looks_back = frozenset[str]().union(*(each.looks_back_at for each in rule.conditions))
+        return rule.is_group or rule.id in self.timed or not looks_back or link in looks_back
 
     def get(self, rule: str) -> Rule | None:
         return self.running.get(rule)
@@ -257,11 +269,7 @@ def is_timed(rule: Rule) -> bool:
 
 
 def _looks_back(rule: Rule) -> bool:
-    return any(condition.looks_back for condition in rule.conditions)
-
-
-def _reads_account(rule: Rule) -> bool:
-    return any(name.startswith("account.") for condition in rule.conditions for name in condition.fields)
+    return any(condition.looks_back_at for condition in rule.conditions)
 
 
 # ------------------------------------------------------------------------------------------------------------ building

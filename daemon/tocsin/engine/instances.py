@@ -16,7 +16,7 @@ import msgspec
 
 from tocsin.engine.api import AlertContext, AlertState, Notification, Transition
 from tocsin.engine.rule import Rule
-from tocsin.events import Account, Change, Instant, Key, from_iso, iso
+from tocsin.events import Change, Instant, Key, from_iso, iso
 from tocsin.events.vocabulary import caseless, is_caseless
 
 InstanceKind: TypeAlias = Literal["alert", "group", "cooldown", "reminder", "sequence"]
@@ -252,14 +252,9 @@ def transition(
     )
 
 
-def unchanged(change: Change, account: Account | None = None) -> Change:
+def unchanged(change: Change) -> Change:
     """The entity as it stands, nothing having happened: no edge is seen twice."""
-    return msgspec.structs.replace(
-        change,
-        events=(),
-        previous=change.state,
-        account_state=account if account is not None else change.account_state,
-    )
+    return msgspec.structs.replace(change, events=(), previous=change.state)
 
 
 def before(change: Change) -> Change:

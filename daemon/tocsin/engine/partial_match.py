@@ -23,7 +23,7 @@ from tocsin.engine.instances import (
     tagged,
 )
 from tocsin.engine.rule import Rule, SequenceSpec, Truth
-from tocsin.events import Change, Instant, Key, from_iso, iso
+from tocsin.events import Change, Instant, Key, Linked, from_iso, iso
 from tocsin.events.vocabulary import from_plain, is_caseless, to_plain
 
 MOST_RECENT = 50
@@ -250,14 +250,13 @@ def _plain(change: Change) -> dict[str, Any]:
         "known_since": iso(change.known_since),
         "ended": change.ended,
         "symbol": change.symbol,
-        "account": to_plain(change.account_state) if change.account_state is not None else None,
+        "linked": {link: _plain_linked(there) for link, there in change.linked.items()},
     }
 
 
 def _change(plain: Mapping[str, Any]) -> Change:
     """ValueError or KeyError where another version had written it."""
     key = Key(*plain["key"])
-    account = from_plain("account", plain["account"]) if plain["account"] is not None else None
     return Change(
         key=key,
         events=tuple(plain["events"]),
@@ -269,8 +268,34 @@ def _change(plain: Mapping[str, Any]) -> Change:
         known_since=from_iso(plain["known_since"]),
         ended=plain["ended"],
         symbol=plain["symbol"],
-        account_state=account,  # type: ignore[arg-type]  # from_plain gives the kind that was asked for
+        linked={link: _linked(there) for link, there in _linked_in(plain).items()},
     )
+
+
+def _plain_linked(there: Linked) -> dict[str, Any]:
+    times = {"time": there.time, "received": there.received, "seen": there.seen}
+    return {
+        "key": list(there.key),
+        "state": to_plain(there.state),
+        **{name: iso(time) for name, time in times.items()},
+    }
+
+
+def _linked(plain: Mapping[str, Any]) -> Linked:
+    key = Key(*plain["key"])
+    state = from_plain(key.kind, plain["state"])
+    times = {name: from_iso(plain[name]) for name in ("time", "received", "seen")}
+    return Linked(key=key, state=state, previous=state, **times)
+
+
+def _linked_in(plain: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An older version knew of the account alone, and nothing of its times."""
+    if plain.get("account") is None:
+        linked: Mapping[str, Any] = plain.get("linked", {})
+        return linked
+    venue, _, account, _ = plain["key"]
+    times = {"time": plain["time"], "received": plain["received"], "seen": plain["received"]}
+    return {"account": {"key": [venue, "account", account, account], "state": plain["account"], **times}}
 
 
 # --------------------------------------------------------------------------------------- which events belong together

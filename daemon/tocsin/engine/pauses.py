@@ -131,8 +131,8 @@ def is_lost(venue: Change) -> bool:
 
 
 def hangs_on_link(rule: Rule) -> bool:
-    """Whether a venue's absence concerns the rule: not one that watches venues or the daemon."""
-    return not rule.kinds & _UNHELD
+    """Whether a venue's absence concerns the rule: not one that watches venues or the daemon, or reads the venue itself."""
+    return not rule.kinds & _UNHELD and "venue" not in rule.links
 
 
 class LinkTurned(NamedTuple):

@@ -10,6 +10,7 @@ from tocsin.calendars import Calendar
 from tocsin.engine.api import Distance, Severity
 from tocsin.engine.windows import WindowSpec
 from tocsin.events import Change
+from tocsin.events.links import holder_of
 
 Wording: TypeAlias = Literal["exact", "words", "limit"]
 """A condition in its own words (`abs(profit) 60 > 50`), as people read it (`size of profit 60 > 50`), or that without what it
@@ -45,6 +46,11 @@ class Followed(Protocol):
 
     @property
     def afresh(self) -> bool: ...
+
+    @property
+    def links(self) -> frozenset[str]:
+        """The links through which it reads: it has samples of what happens there too."""
+        ...
 
 
 class Crossing(Protocol):
@@ -90,14 +96,16 @@ class Condition(Protocol):
     """The expression in its canonical spelling."""
     edge: bool
     """It holds `crosses_*` or `changed`: true for a moment, nothing to resolve."""
-    looks_back: bool
-    """It reads `previous(x)`: only at an event is there anything to compare."""
+    looks_back_at: frozenset[str]
+    """It reads `previous(x)` or an edge: only at an event is there anything to compare. At whose: "" for the entity's own,
+    else the link through which x is read.
+    """
     timed: bool
     """Its truth changes as time passes."""
     turn: Callable[[Change, datetime], timedelta | None] | None
     """How long after now its truth may next turn by that alone, None where it can't; None where it isn't timed."""
     fields: tuple[str, ...]
-    """The fields it reads, `account.x` for the account's."""
+    """The fields it reads, `account.x` for what it reads through a link."""
 
     remembers: bool
     """It looks at more than the change: at history, at events counted, at a group. It must hear of each change of its
@@ -237,3 +245,11 @@ class Rule:
     @property
     def conditions(self) -> tuple[Condition, ...]:
         return tuple(condition for condition in (self.where, self.when, self.until) if condition is not None)
+
+    @property
+    def links(self) -> frozenset[str]:
+        """The links through which its conditions and its value read."""
+        names = [name for condition in self.conditions for name in condition.fields]
+        if self.value_of is not None:
+            names.append(self.value_of)
+        return frozenset(filter(None, map(holder_of, names)))

@@ -141,7 +141,7 @@ class _Remembered:
     """The condition of a rule that is no longer there, as far as a message needs it."""
 
     edge = False
-    looks_back = False
+    looks_back_at: frozenset[str] = frozenset()
     timed = False
     remembers = False
     fields: tuple[str, ...] = ()

@@ -19,6 +19,7 @@ from tocsin.engine.language.condition import TreeCondition
 from tocsin.engine.language.mapping import DEFINITIONS, watched
 from tocsin.engine.language.scope import Scope, Watch, scope
 from tocsin.errors import Report
+from tocsin.events.links import LINKS
 from tocsin.events.vocabulary import did_you_mean, fields
 from tocsin.quantities import Duration
 
@@ -285,10 +286,11 @@ class TemplateFlaw(NamedTuple):
 
 
 class Usable(NamedTuple):
-    """What a template may use: names, and the fields of each of `members`."""
+    """What a template may use: names, the fields of each of `members`, and those of what is linked."""
 
     names: frozenset[str]
     members: frozenset[str]
+    links: frozenset[str] = frozenset({"account"})
 
 
 CheckTemplate = Callable[[str, Usable], Sequence[TemplateFlaw]]
@@ -383,7 +385,9 @@ def usable(kinds: tuple[str, ...], per: tuple[str, ...] | None = None) -> Usable
     names = frozenset(name for name in scope(kinds, event_rule=True).names if "." not in name)
     if per is not None:
         names = frozenset({*per, "venue", "kind", *({"currency"} & names)})
-    return Usable(TEMPLATE_NAMES | names, members)
+        return Usable(TEMPLATE_NAMES | names, members)
+    links = frozenset(link.kind for link in LINKS.values() if link.of.issuperset(kinds))
+    return Usable(TEMPLATE_NAMES | names | links, members, links | {"account"})
 
 
 def valued(node: document.Mapping, said: RuleConfig, readable: Scope, report: Report) -> None:

@@ -5,7 +5,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from tocsin.engine.api import ChangeOutcome, Transition, World
@@ -67,8 +66,8 @@ class RuleRuntime(ABC, Generic[InstanceT]):
         """A change that may concern the rule, whose hours have begun. Groups take in all of a message first: see their own."""
         return NOTHING
 
-    def on_account(self, changes: Sequence[Change], outcome: ChangeOutcome, now: Instant) -> None:
-        """The account of these orders and positions has moved, nothing having happened to themselves."""
+    def on_linked(self, link: str, changes: Sequence[Change], outcome: ChangeOutcome, now: Instant) -> None:
+        """What these belong to by that link has changed, nothing having happened to themselves."""
 
     @abstractmethod
     def on_timer(self, instance: InstanceT, now: Instant) -> Iterable[Transition]:
@@ -182,11 +181,6 @@ class RuleRuntime(ABC, Generic[InstanceT]):
         found = self._world.get(Key(venue, "venue", "", venue)) if hangs_on_link(rule) else None
         return found if found is not None and is_down(found) else None
 
-    def _account_since(self, key: Key) -> datetime | None:
-        """When the account that it belongs to last changed."""
-        found = self._world.get(Key(key.venue, "account", key.account, key.account)) if key.account else None
-        return found.received if found is not None else None
-
     @abstractmethod
     def lacking(self, rule: Rule, now: Instant) -> tuple[str, ...] | None:
         """What is missing where the rule is unknown for all that it concerns; None where it isn't."""
@@ -231,9 +225,9 @@ class Runtimes:
 
     # ------------------------------------------------------------------------------------------------- what happens
 
-    def on_account(self, changes: Sequence[Change], outcome: ChangeOutcome, now: Instant) -> None:
+    def on_linked(self, link: str, changes: Sequence[Change], outcome: ChangeOutcome, now: Instant) -> None:
         for each in self._all:
-            each.on_account(changes, outcome, now)
+            each.on_linked(link, changes, outcome, now)
 
     def on_timers(self, steady: float, now: Instant) -> Iterator[Transition]:
         """The timers that are due by that time, in their order."""

@@ -239,7 +239,7 @@ class SequenceRuleRuntime(RuleRuntime[PartialMatch]):
 
     def _trace_first(self, rule: Rule, first: First, past: Past) -> InstanceTrace:
         plain = {name: getattr(first.change, name) for name in Change.__struct_fields__}
-        past = past._replace(account=None)  # it waits with its account as that was
+        past = past._replace(linked=None)  # it waits with what it belongs to as that was
         trace = self._events.trace(rule, past.whole(Change(**{**plain, "previous": None})))
         until = None if first.stands else first.until.wall
         return replace(trace, parts=(*trace.parts, *_waits(rule, first)), waiting=True, waits_until=until)

@@ -12,7 +12,7 @@ from tocsin.engine.api import ChangeOutcome, Transition
 from tocsin.engine.event_rule import EventRuleRuntime
 from tocsin.engine.index import RuleSet
 from tocsin.engine.instances import Step, Timers, before, instance_key, transition, unchanged
-from tocsin.engine.pauses import OUT_OF_HOURS, LinkTurned
+from tocsin.engine.pauses import OUT_OF_HOURS, LinkTurned, hangs_on_link
 from tocsin.engine.rule import Rule, Truth
 from tocsin.engine.runtime import DROPPED, NOTHING, RuleBefore, RuleRuntime, Shared
 from tocsin.engine.trace import (
@@ -156,7 +156,6 @@ class AlertRuntime(RuleRuntime[AlertInstance]):
             timer=instance.timer(now.steady),
             members=Members.of(change),
             down=self._down(rule, change.venue),
-            account_since=self._account_since(change.key),
             unconfirmed_since=change.unconfirmed_since,
         )
 
@@ -224,9 +223,10 @@ class StateRuleRuntime(AlertRuntime):
             return self._events.edge(rule, change, now)
         return self.judge(rule, instance_key(change.key), change, now)
 
-    def on_account(self, changes: Sequence[Change], outcome: ChangeOutcome, now: Instant) -> None:
-        """Rules on orders and positions that read their account are judged again."""
-        outcome.transitions += self.reevaluate_entities(changes, now, self._rules.reading_account)
+    def on_linked(self, link: str, changes: Sequence[Change], outcome: ChangeOutcome, now: Instant) -> None:
+        """Rules that read through the link are judged again, and what lies between before and after is seen."""
+        for rule, change in self._concerned(changes, self._rules.reading[link]):
+            outcome.transitions += self.on_change(rule, change, now)
 
     def on_time(self, now: Instant) -> Iterator[Transition]:
         """Rules whose truth changes as time passes."""
@@ -292,29 +292,37 @@ class StateRuleRuntime(AlertRuntime):
     def reevaluate_entities(
         self, changes: Iterable[Change], now: Instant, rules: Container[str], only_noted: Collection[str] = ()
     ) -> Iterator[Transition]:
-        """These entities as they stand, by these rules, one rule after the other.
+        """These entities as they stand, by these rules, one rule after the other."""
+        for rule, change in self._concerned(changes, rules):
+            if rule.is_level and rule.id not in self._rules.of_events:
+                yield from self.judge(
+                    rule, instance_key(change.key), change, now, only_note=rule.id in only_noted
+                )
+
+    def _concerned(self, changes: Iterable[Change], rules: Container[str]) -> list[tuple[Rule, Change]]:
+        """Which of these rules are to look at which of these entities; one rule after the other.
 
         While a venue is away no time passes for its entities, and `on_gap: resolve` takes up nothing.
         """
         index, order, timed = self._rules.index, self._rules.order, self._rules.timed
-        of_events = self._rules.of_events
         concerned: list[tuple[int, Rule, Change]] = []
         for change in changes:
             paused = self._links.pauses(change)
             concerned += [
                 (order[rule.id], rule, change)
                 for rule in index.candidates(change, self.restless(change.key))
-                if rule.is_level
-                and rule.id in rules
-                and rule.id not in of_events
-                and not (paused and (rule.id in timed or self._links.resolves(rule, change.venue)))
+                if rule.id in rules
+                and not rule.is_event_rule
+                and not (
+                    paused
+                    and (
+                        (rule.id in timed and hangs_on_link(rule)) or self._links.resolves(rule, change.venue)
+                    )
+                )
                 and self._hours.counts(rule)
             ]
         concerned.sort(key=itemgetter(0))
-        for _, rule, change in concerned:
-            yield from self.judge(
-                rule, instance_key(change.key), change, now, only_note=rule.id in only_noted
-            )
+        return [(rule, change) for _, rule, change in concerned]
 
     def _live(self, rules: Iterable[Rule]) -> Iterator[Change]:
         """Everything that lives of the kinds that these state rules watch, as it stands."""

@@ -4,7 +4,7 @@ of, frozen when it happened (`AlertContext`).
 An instance keeps no trace. Asked for one, its runtime evaluates the conditions again, part by part, on what it has.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -12,10 +12,11 @@ from typing import Any, Literal, NamedTuple
 
 from msgspec import structs
 
-from tocsin.engine.api import AlertContext, AlertState, EnrichedChange, Notification, Part
+from tocsin.engine.api import AlertContext, AlertState, EnrichedChange, LinkedFields, Notification, Part
 from tocsin.engine.instances import is_one_of
 from tocsin.engine.rule import Condition, Rule, Truth
-from tocsin.events import Account, Change, Instant, Key, computed, computed_text, number_text
+from tocsin.events import Change, Instant, Key, Linked, computed, computed_text, number_text
+from tocsin.events.links import holder_of
 from tocsin.events.vocabulary import derived_fields, to_plain
 
 
@@ -34,12 +35,12 @@ class Asked(NamedTuple):
 
 class Past(NamedTuple):
     """What the journal knows of an entity: what happened to it, latest first, each with what was before it. Of the event that is
-    asked about also its account as it then was, but for the fields that are `left_out` (`account.equity`): what they were isn't kept;
-    and in a sequence the event that came with it.
+    asked about also what it belonged to as that then was, by the link, but for the fields that are `left_out` (`account.equity`):
+    what they were isn't kept; and in a sequence the event that came with it.
     """
 
     changes: Sequence[Change] = ()
-    account: Change | None = None
+    linked: Mapping[str, Linked] | None = None
     second: Change | None = None
     left_out: frozenset[str] = frozenset()
 
@@ -51,7 +52,7 @@ class Past(NamedTuple):
         return structs.replace(change, previous=latest.previous)
 
     def whole(self, change: Change) -> Change:
-        """An event with all that happened at once, with what was before, and with its account as it then was."""
+        """An event with all that happened at once, with what was before, and with what it belonged to as that then was."""
         alike = (
             each
             for each in self.changes
@@ -60,9 +61,7 @@ class Past(NamedTuple):
         found = next(alike, None)
         if found is not None:
             change = structs.replace(change, events=found.events, previous=found.previous)
-        if self.account is not None and isinstance(self.account.state, Account):
-            change = structs.replace(change, account_state=self.account.state)
-        return change
+        return structs.replace(change, linked=self.linked) if self.linked is not None else change
 
 
 class Timer(NamedTuple):
@@ -96,7 +95,7 @@ class InstanceTrace:
     """A rule and one thing that it is about. `change` is that as the rule sees it (an entity, a group's stand-in, an event), `key`
     its instance's. `since` is when `state` began. `waits_until`: of the first event of a sequence that waits for a second, None
     while its time stands still. `cooldown`: until when the one that it falls under holds alerts back, and how many it has. `down`:
-    its venue, where that is away and the rule hangs on it. `account_since` is when its account last changed.
+    its venue, where that is away and the rule hangs on it.
     """
 
     rule: Rule
@@ -113,7 +112,6 @@ class InstanceTrace:
     waits_until: datetime | None = None
     cooldown: tuple[datetime, int] | None = None
     down: Change | None = None
-    account_since: datetime | None = None
     unconfirmed_since: datetime | None = None
 
 
@@ -224,8 +222,9 @@ def value_of(rule: Rule, change: Change) -> Decimal | None:
         return None
     holder: Any = change.state
     name = rule.value_of
-    if name.startswith("account."):
-        holder, name = change.account_state, name.removeprefix("account.")
+    if link := holder_of(name):
+        there, name = change.linked.get(link), name.removeprefix(f"{link}.")
+        holder = there.state if there is not None else None
     value = getattr(holder, name, None)
     return value if isinstance(value, Decimal) else None
 
@@ -304,6 +303,10 @@ def _bounds(rule: Rule, change: Change, now: Instant) -> Iterator[Decimal]:
                 yield from condition.bounds(rule.value_of, change, now.wall)
 
 
+def _linked(there: Linked) -> LinkedFields:
+    return LinkedFields(to_plain(there.state), derived_fields(there.state), there.seen)
+
+
 def _derived(rule: Rule, change: Change) -> tuple[str, ...]:
     of_group = (rule.value_of,) if rule.value_computed and rule.value_of is not None else ()
     return (*derived_fields(change.state), *of_group)
@@ -327,7 +330,6 @@ def context_of(
     missing: tuple[str, ...] = (),
     parts: tuple[Part, ...] = (),
 ) -> AlertContext:
-    account = change.account_state
     group = change.group if isinstance(change, EnrichedChange) else None
     left_out = group.left_out(rule.put_together) if group is not None else ()
     return AlertContext(
@@ -345,7 +347,7 @@ def context_of(
         limit=limit,
         reason=reason,
         fields=to_plain(change.state),
-        account_fields=to_plain(account) if account is not None else {},
+        linked={link: _linked(there) for link, there in change.linked.items()},
         value_of=rule.value_of,
         value_called=rule.value_called,
         value=_text(rule, value),
@@ -353,7 +355,6 @@ def context_of(
         worst=_text(rule, worst),
         bounds=tuple(map(number_text, _bounds(rule, change, now))),
         derived=_derived(rule, change),
-        account_derived=derived_fields(account) if account is not None else (),
         started_at=started_at,
         fired_at=fired_at,
         at=now.wall,

@@ -361,28 +361,18 @@ class Entities:
 
     def live(self, kind: str) -> list[Change]:
         """Every entity of that kind that hasn't ended, as it stands: without events, previous state and raw."""
-        if kind == "venue":
-            self._note_last_messages()
+        self._note_last_messages()
         return [self._store.change(record) for record in self._store.live(kind)]
-
-    def of_account(self, venue: str, account: str) -> list[Change]:
-        """The orders and positions of that account that haven't ended, as they stand; as `live` gives them."""
-        return [self._store.change(record) for record in self._store.owned(venue, account)]
 
     def get(self, key: Key) -> Change | None:
         """The entity as it stands, ended or not: without events, previous state and raw. None if it isn't known."""
-        if key.kind == "venue":
-            self._note_last_messages()
+        self._note_last_messages()
         record = self._store.find(key)
         return self._store.change(record) if record is not None else None
 
     def called(self, kind: str, names: Collection[str] | None) -> list[Key]:
         """What lives of that kind and has one of these ids, symbols or accounts (None: all), and what has ended of these ids."""
         return [record.key for record in self._store.called(kind, names)]
-
-    def account_of(self, key: Key) -> Account | None:
-        """The account that the order or position of that key belongs to, if it is known."""
-        return self._store.account_of(key)
 
     def unsaved(self) -> list[Key]:
         """What became newer or unconfirmed since the last call, or was confirmed, without a Change perhaps."""

@@ -7,14 +7,14 @@ from typing import TypeAlias
 
 from msgspec import Struct, structs
 
-from tocsin.events import KINDS, Account, Change, Entity, Key, Origin, Position, Stamps
+from tocsin.events import KINDS, Change, Entity, Key, Linked, Origin, Position, Stamps
+from tocsin.events.links import LINKS_OF
 from tocsin.events.vocabulary import has_ended
 
 # A Key, or the same four texts as a bare tuple: equal, of equal hash, and cheaper to make for a look-up.
 KeyTexts: TypeAlias = tuple[str, str, str, str]
 # All of a key but the id: venue, kind, account.
 Home: TypeAlias = tuple[str, str, str]
-_OWNED = ("order", "position")  # what belongs to an account
 _CALLED = frozenset(name for name, kind in KINDS.items() if kind.named_by is not None)
 
 
@@ -177,11 +177,6 @@ class EntityStore:
     def positions_of(self, venue: str, account: str) -> Iterable[Record]:
         return self._live["position"].get((venue, "position", account), {}).values()
 
-    def owned(self, venue: str, account: str) -> list[Record]:
-        """The account's orders and positions that live."""
-        homes = (self._live[kind].get((venue, kind, account), {}) for kind in _OWNED)
-        return [record for records in homes for record in records.values()]
-
     def positions_in(self, venue: str, symbol: str) -> Iterable[Record]:
         return self._by_symbol.get((venue, symbol.casefold()), ())
 
@@ -203,11 +198,21 @@ class EntityStore:
         self._sent[venue] = now = tuple(dict.fromkeys((*known, *names)))
         return now != known
 
-    def account_of(self, key: KeyTexts) -> Account | None:
-        """The account that the entity of that key belongs to, as it stands."""
-        account = key[2]
-        record = self.find((key[0], "account", account, account)) if account else None
-        return record.state if record is not None and isinstance(record.state, Account) else None
+    def linked(self, key: KeyTexts, state: Entity) -> dict[str, Linked]:
+        """What the entity of that key belongs to, as it stands."""
+        found: dict[str, Linked] = {}
+        for link in LINKS_OF[key[1]]:
+            at = link.key(key, state)
+            if at is not None and (record := self.find(at)) is not None:
+                found[link.kind] = Linked(
+                    key=record.key,
+                    state=record.state,
+                    previous=record.state,
+                    time=record.time,
+                    received=record.received,
+                    seen=max(record.last_seen, record.received),
+                )
+        return found
 
     def change(
         self,
@@ -222,7 +227,6 @@ class EntityStore:
     ) -> Change:
         """What is told of an entity as it now stands."""
         key, state = record.key, record.state
-        owned = key[1] in _OWNED
         return Change(
             key=key,
             events=events,
@@ -234,7 +238,7 @@ class EntityStore:
             known_since=record.known_since,
             ended=has_ended(state),
             symbol=symbol_of(state),
-            account_state=self.account_of(key) if owned else None,
+            linked=self.linked(key, state),
             raw=raw,
             sent=self.sent(key[0]) if key[1] == "account" else (),
             passing=passing,

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from msgspec import UNSET, Struct, structs
 
-from tocsin.events.kinds import KINDS, Account, Entity
+from tocsin.events.kinds import KINDS, Entity
 
 
 class Instant(NamedTuple):
@@ -125,12 +125,26 @@ class Stamps(Struct, frozen=True, kw_only=True, gc=False):
     fields: int = 0
 
 
+class Linked(Struct, frozen=True, kw_only=True, gc=False):
+    """The entity that another one belongs to, as it stands. `previous`: as it stood before the change that is told; the same
+    as `state` where nothing happened to it, None at its first sight. `time`, `received` and `seen` are of its own: its
+    latest change as the venue dates it and as it was read, and the last message that mentioned it.
+    """
+
+    key: Key
+    state: Entity
+    previous: Entity | None
+    time: datetime
+    received: datetime
+    seen: datetime
+
+
 class Change(Struct, frozen=True, kw_only=True):
     """What one observation changed about one entity: the events that happened, the state before and after.
 
     `events` are dotted names, in order (`order.updated`, `order.canceled`); one Change is one row an event in the
-    database and one evaluation in the engine. `previous` is None at first sight. `account_state` is the account that
-    an order or position belongs to, as it stands. `known_since` is when the daemon first saw the entity. `ended` says
+    database and one evaluation in the engine. `previous` is None at first sight. `linked` are the entities that this one
+    belongs to, as far as they are known, by their links (`events.links`). `known_since` is when the daemon first saw the entity. `ended` says
     that the entity lives no more. `sent`, of an account: which of the values that we could count its venue sends itself.
     `passing`: it happened, but isn't what is so now, nor kept (a trade that came late, a public expiry, our own events).
     `last_seen` is when the last message came that mentioned the entity, whether it changed anything or not (None: this is
@@ -151,7 +165,7 @@ class Change(Struct, frozen=True, kw_only=True):
     known_since: datetime
     ended: bool = False
     symbol: str | None = None
-    account_state: Account | None = None
+    linked: Mapping[str, Linked] = {}
     raw: str | None = None
     sent: tuple[str, ...] = ()
     passing: bool = False

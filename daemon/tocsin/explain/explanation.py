@@ -17,6 +17,7 @@ from tocsin.engine.api import Distance, Part
 from tocsin.engine.rule import Condition, Rule
 from tocsin.engine.trace import InstanceTrace, Past, what_happened
 from tocsin.events import Change, Venue, from_iso
+from tocsin.events.links import holder_of
 
 Row: TypeAlias = Mapping[str, Any]
 """An alert as the database has it, its `data` decoded."""
@@ -293,9 +294,8 @@ def _since(trace: InstanceTrace, past: Past, condition: Condition | None) -> dat
     if condition is None or condition.remembers or trace.members is not None:
         return heard
     own = [name for name in condition.fields if "." not in name]
-    of_account = past.account.received if past.account is not None else trace.account_since
-    reads_account = any(name.startswith("account.") for name in condition.fields)
-    times = [of_account] if reads_account and of_account is not None else []
+    links = {holder_of(name) for name in condition.fields}
+    times = [there.received for link, there in trace.change.linked.items() if link in links]
     if own or not times:
         times.append(_so_since(trace.change, past, own, heard))
     return max(times)

@@ -18,7 +18,8 @@ from tocsin.engine.instances import group_of
 from tocsin.engine.partial_match import first_key, is_first, second_among
 from tocsin.engine.rule import Rule
 from tocsin.engine.trace import Asked, InstanceTrace, Past, Subject
-from tocsin.events import KINDS, Account, Change, Instant, Key, from_iso
+from tocsin.events import KINDS, Change, Instant, Key, Linked, from_iso
+from tocsin.events.links import LINKS, as_linked, folded
 from tocsin.events.vocabulary import all_fields
 from tocsin.explain.barriers import Circumstances, barriers, unsent
 from tocsin.explain.explanation import Answer, Explanation, Known, explanation, fired, of_alert
@@ -168,8 +169,8 @@ class _Inquiry:
             return Past(changes)
         number = numbers.get((event.key, event.received))
         second = second_among(rule, (number, event), seconds) if number is not None else None
-        account, left_out = journal.account_then(event) if _reads_account(rule) else (None, frozenset())
-        return Past(changes, account, second, left_out)
+        linked, left_out = journal.linked_then(event, rule.links)
+        return Past(changes, linked if rule.links else None, second, left_out)
 
     # ------------------------------------------------------------------------------------------------ what is made of it
 
@@ -216,7 +217,7 @@ class _Journal:
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
-        self._accounts = {(each.venue, each.key.id): each for each in reader.entities("account")}
+        self._linked = {folded(each.key): each for kind in LINKS for each in reader.entities(kind)}
 
     def happened(
         self, names: Collection[str], called: Collection[str] | None
@@ -238,27 +239,35 @@ class _Journal:
         ]
         return [*linked, *(change for change in known[-1:] if change is not None)]
 
-    def account_then(self, event: Change) -> tuple[Change | None, frozenset[str]]:
-        """Its account as that was when it happened, and which of its fields aren't kept so far back; those are missing in it."""
-        known = self._accounts.get((event.venue, event.key.account))
-        if known is None or known.received <= event.received:
-            return known, frozenset()
-        found = next((each for each in self.history(known.key) if each.received <= event.received), None)
-        if found is None:
-            left_out = frozenset(all_fields("account")) - {"id"}
-        else:  # what only prices moved may have moved since
-            left_out = KINDS["account"].priced if self._reader.prices_left_out() else frozenset()
-        then = found or known
-        state = structs.replace(then.state, **dict.fromkeys(left_out, UNSET))
-        return structs.replace(then, state=state), frozenset(f"account.{name}" for name in left_out)
+    def linked_then(self, event: Change, links: Collection[str]) -> tuple[dict[str, Linked], frozenset[str]]:
+        """What it belonged to by these links as that was when it happened, and which of its fields aren't kept so far back;
+        those are missing in it.
+        """
+        found: dict[str, Linked] = {}
+        missing: set[str] = set()
+        for link in links & event.linked.keys():
+            now = self._linked[folded(event.linked[link].key)]
+            if now.received <= event.received:
+                found[link] = as_linked(now)
+                continue
+            then = next((each for each in self.history(now.key) if each.received <= event.received), None)
+            left_out = self._not_kept(link, then)
+            state = structs.replace((then or now).state, **dict.fromkeys(left_out, UNSET))
+            found[link] = as_linked(structs.replace(then or now, state=state))
+            missing.update(f"{link}.{name}" for name in left_out)
+        return found, frozenset(missing)
+
+    def _not_kept(self, kind: str, then: Change | None) -> frozenset[str]:
+        """Of that entity, as the journal has it of a time before its latest change: the fields that may have moved since."""
+        unpriced = self._reader.prices_left_out()
+        if then is None or (unpriced and KINDS[kind].market_data):
+            return frozenset(all_fields(kind)) - {"id", "symbol"}
+        return KINDS[kind].priced if unpriced else frozenset()
 
     def _change(self, rows: list[Row]) -> Change | None:
         """None where this version can't read it."""
         try:
-            key = key_of(rows[0])
-            account = self._accounts.get((key.venue, key.account))
-            state = account.state if account is not None else None
-            return change_of(rows, account=state if isinstance(state, Account) else None)
+            return change_of(rows, find=lambda key: self._linked.get(folded(key)))
         except (NotRecorded, ValueError):
             return None
 
@@ -272,10 +281,6 @@ def _latest(rule: Rule, happened: Iterable[tuple[int, Change]]) -> Iterable[tupl
         elif is_first(rule, change):
             found.setdefault(first_key(rule, rule.sequence, change), (number, change))
     return found.values()
-
-
-def _reads_account(rule: Rule) -> bool:
-    return any(name.startswith("account.") for condition in rule.conditions for name in condition.fields)
 
 
 def _is_of(row: Row, key: Key) -> bool:

@@ -14,7 +14,8 @@ from msgspec import structs
 
 from tocsin.engine.api import World
 from tocsin.entities import Entities
-from tocsin.events import KINDS, Account, Change, Instant, Key, Observation, Observed, Venue, from_iso
+from tocsin.events import KINDS, Change, Instant, Key, Observation, Observed, Venue, from_iso
+from tocsin.events.links import KeyTexts, folded
 from tocsin.events.synthetic import link
 from tocsin.store.event_rows import NotRecorded, change_of, key_of, together
 from tocsin.store.reader import Reader, Row
@@ -104,17 +105,13 @@ def is_database(path: Path) -> bool:
 class Remembered:
     """Entities as the events of a database tell of them."""
 
-    of_kind: dict[str, dict[Key, Change]] = field(default_factory=lambda: {kind: {} for kind in KINDS})
+    of_kind: dict[str, dict[KeyTexts, Change]] = field(default_factory=lambda: {kind: {} for kind in KINDS})
 
     def live(self, kind: str) -> Iterable[Change]:
         return [change for change in self.of_kind[kind].values() if not change.ended]
 
-    def of_account(self, venue: str, account: str) -> Iterable[Change]:
-        owned = (change for kind in ("order", "position") for change in self.live(kind))
-        return [change for change in owned if change.venue == venue and change.account == account]
-
     def get(self, key: Key) -> Change | None:
-        return self.of_kind[key.kind].get(key)
+        return self.of_kind[key.kind].get(folded(key))
 
     def called(self, kind: str, names: Collection[str] | None) -> Iterable[Key]:
         found = (change for change in self.of_kind[kind].values() if not change.ended)
@@ -124,12 +121,8 @@ class Remembered:
             if names is None or not {each.key.id, each.symbol, each.account}.isdisjoint(names)
         ]
 
-    def account_of(self, key: Key) -> Account | None:
-        known = self.get(Key(key.venue, "account", key.account, key.account))
-        return known.state if known is not None and isinstance(known.state, Account) else None
-
     def take(self, change: Change) -> None:
-        self.of_kind[change.key.kind][change.key] = structs.replace(
+        self.of_kind[change.key.kind][folded(change.key)] = structs.replace(
             change, events=(), previous=None, raw=None
         )
 
@@ -169,7 +162,7 @@ class Database:
     def _changes(self, rows: list[Row]) -> Iterator[Change]:
         for events in together(rows):
             key = key_of(events[0])
-            change = change_of(events, self._remembered.get(key), self._remembered.account_of(key))
+            change = change_of(events, self._remembered.get(key), self._remembered.get)
             self._remembered.take(change)
             yield change
 

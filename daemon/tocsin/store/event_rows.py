@@ -1,10 +1,11 @@
 """Events as a database keeps them, as the changes that they were. Pure."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from tocsin.errors import TocsinError
-from tocsin.events import KINDS, Account, Change, Key, from_iso
+from tocsin.events import KINDS, Change, Key, from_iso
+from tocsin.events.links import linked_now
 from tocsin.events.vocabulary import canonical, from_plain, has_ended
 from tocsin.store.reader import Row
 
@@ -40,8 +41,10 @@ def key_of(row: Row) -> Key:
     )
 
 
-def change_of(rows: list[Row], before: Change | None = None, account: Account | None = None) -> Change:
-    """The change of these rows, in the order of their ids. `before` is its entity's last one, `account` whose it is.
+def change_of(
+    rows: list[Row], before: Change | None = None, find: Callable[[Key], Change | None] = lambda _key: None
+) -> Change:
+    """The change of these rows, in the order of their ids. `before` is its entity's last one; `find` gives what it belongs to.
 
     Raises NotRecorded for a kind that this version doesn't know, ValueError for fields.
     """
@@ -61,7 +64,7 @@ def change_of(rows: list[Row], before: Change | None = None, account: Account | 
         known_since=before.known_since if before is not None else received,
         ended=has_ended(state),
         symbol=row["symbol"],
-        account_state=account,
+        linked=linked_now(key, state, find),
         raw=raw,
         seen_before=before.received if before is not None else None,
     )

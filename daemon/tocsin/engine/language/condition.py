@@ -35,6 +35,7 @@ from tocsin.engine.language.values import Build, Evaluate, value_text
 from tocsin.engine.language.windowed import Crossing, Followed, crossing, followed
 from tocsin.engine.rule import Wording
 from tocsin.events import EXACT, Change, Derived, readable_text, rounded_text
+from tocsin.events.links import holder_of
 from tocsin.quantities import duration_text
 
 # What is a number of something other than money: members in unlike currencies may be summed.
@@ -59,7 +60,7 @@ class TreeCondition:
     """A checked tree and the function that evaluates it."""
 
     __slots__ = (
-        "_absent", "_compiled", "_measured", "_parts", "counted", "crossings", "edge", "fields", "followed", "holds", "looks_back", "remembers", "source",
+        "_absent", "_compiled", "_measured", "_parts", "counted", "crossings", "edge", "fields", "followed", "holds", "looks_back_at", "remembers", "source",
         "summed", "timed", "tree", "turn",
     )  # fmt: skip
 
@@ -70,7 +71,13 @@ class TreeCondition:
         self.tree = tree
         self.source = text(tree)
         self.edge = any(function.edge for function in functions)
-        self.looks_back = any(function.earlier for function in functions)
+        self.looks_back_at = frozenset(
+            holder_of(part.name)
+            for call, function in zip(calls, functions, strict=True)
+            if function.earlier or function.edge
+            for part in walk(call)
+            if isinstance(part, Name)
+        )
         self.timed = any(function.timed is not None for function in functions)
         self.turn: Turn | None = turn_of(tree)
         self.fields = tuple(dict.fromkeys(part.name for part in parts if isinstance(part, Name)))

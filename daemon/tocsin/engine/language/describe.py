@@ -5,7 +5,7 @@ one that held instead, so that each part is a fact, and facts are joined by `and
 """
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeAlias
 
@@ -35,8 +35,11 @@ from tocsin.engine.language.values import Evaluate, value_text
 from tocsin.engine.language.windowed import last_known
 from tocsin.engine.rule import Truth, Wording
 from tocsin.events import Change, Unit, number_text
+from tocsin.events.links import link_of
 from tocsin.events.vocabulary import unit_of
+from tocsin.quantities import duration_text
 
+_NEW = timedelta(seconds=1)
 _TOLD_ANYWAY = frozenset({"venue", "account", "symbol", "id"})  # by every message
 Compiled: TypeAlias = dict[tuple[int, bool | Ordering], Evaluate]
 """The evaluators of one condition's parts, by the part's identity and whether it is of the state before, or its operator:
@@ -135,7 +138,8 @@ class Description:
 
     def _pair(self, left: Node, operator: Ordering, right: Node) -> str:
         if operator not in ("==", "!="):
-            return f"{self.subject(left, beside=right)} {operator} {self.subject(right, after=left)}"
+            said = f"{self.subject(left, beside=right)} {operator} {self.subject(right, after=left)}"
+            return said + self._read_through_links(left, right)
         if isinstance(left, Constant) and not isinstance(right, Constant):
             left, right = right, left
         if not isinstance(right, Constant):
@@ -149,7 +153,34 @@ class Description:
         return self._is(node.item if isinstance(node, Member) else node)
 
     def _is(self, node: Node) -> str:
-        return f"{self.name(node)} is {self.value(node)}"
+        return f"{self.name(node)} is {self.value(node)}{self._dated(node)}"
+
+    def _dated(self, node: Node) -> str:
+        """Of a value that is read through a link: of whom it is, and how old: ` (BTCUSD, 2s ago)`."""
+        link = link_of(node.name) if isinstance(node, Name) else None
+        there = self._change.linked.get(link.kind) if link is not None and link.dated else None
+        if there is None or self._wording == "limit":
+            return ""
+        called = value_text(there.key.id, "text", computed=False)
+        age = max(self._now - there.seen, timedelta(0))
+        return f" ({called}, {f'{duration_text(age)} ago' if age >= _NEW else 'just now'})"
+
+    def _read_through_links(self, *nodes: Node) -> str:
+        """What was reckoned with, where that can't be seen: ` at ticker.price 101 (BTCUSD, 2s ago)`."""
+        if self._wording == "limit":
+            return ""
+        names = {
+            part.name: part
+            for node in nodes
+            for part in walk(node)
+            if part is not node and isinstance(part, Name)
+        }
+        said = [
+            f"{name} {self.value(part)}{dated}"
+            for name, part in names.items()
+            if (dated := self._dated(part))
+        ]
+        return f" at {' and '.join(said)}" if said else ""
 
     # ---------------------------------------------------------------------------------- what functions tell their facts with
 
@@ -186,7 +217,9 @@ class Description:
         if isinstance(node, Constant):
             return self.value(node)
         name = self.name(node)
-        return name if self._wording == "limit" else f"{name} {self.value(node, beside=beside, after=after)}"
+        if self._wording == "limit":
+            return name
+        return f"{name} {self.value(node, beside=beside, after=after)}{self._dated(node)}"
 
     def bounds(self, node: Node, name: str) -> Iterator[Decimal]:
         """The numbers that what is spelled `name` is compared with."""

@@ -37,7 +37,8 @@ from tocsin.engine.language.functions import FUNCTIONS, function_of, needs_of
 from tocsin.engine.language.implementations import negative, operation
 from tocsin.engine.language.values import Build, Evaluate
 from tocsin.engine.rule import Truth
-from tocsin.events import Change
+from tocsin.events import Change, Entity
+from tocsin.events.links import LINKS, holder_of
 from tocsin.events.vocabulary import cannot_exist
 
 Judge = Callable[[Change, datetime], Truth]
@@ -96,8 +97,8 @@ def _field(node: Name, before: bool) -> Evaluate:
         return lambda change, _now: common(change)
     if name == "symbol":
         return _symbol(before)
-    if name.startswith("account."):
-        return _of_account(name.removeprefix("account."), before)
+    if link := holder_of(name):
+        return _of_linked(link, name.removeprefix(f"{link}."), before)
     if name.startswith("first."):
         return _of_first(Name(name.removeprefix("first."), node.place, node.type))
     if before:
@@ -135,12 +136,23 @@ def _of_first(name: Name) -> Evaluate:
     return lambda change, now: read(getattr(change, "first"), now)  # noqa: B009 - a plain Change has none
 
 
-def _of_account(name: str, before: bool) -> Evaluate:
+def _of_linked(link: str, name: str, before: bool) -> Evaluate:
+    """Of what the entity belongs to. Before a first sight of either nothing was known."""
+    if name == "last_seen":
+        return lambda change, _now: there.seen if (there := change.linked.get(link)) else None
+
     def evaluate(change: Change, _now: datetime) -> Any:
-        value = None if before else getattr(change.account_state, name, None)
+        value = getattr(_linked_state(change, link, before), name, None)
         return None if value is UNSET else value
 
     return evaluate
+
+
+def _linked_state(change: Change, link: str, before: bool) -> Entity | None:
+    linked = change.linked.get(link)
+    if linked is None or (before and change.previous is None):
+        return None
+    return linked.previous if before else linked.state
 
 
 # -------------------------------------------------------------------------------------------------------- comparisons
@@ -388,8 +400,8 @@ def _field_absence(node: Name, before: bool) -> Absent:
 
     def absent(change: Change) -> str | None:
         state: Any
-        if holder == "account":
-            state = None if before else change.account_state
+        if holder in LINKS:
+            state = _linked_state(change, holder, before)
         else:
             seen = getattr(change, "first", change) if holder == "first" else change
             state = seen.previous if before else seen.state

@@ -44,6 +44,7 @@ from tocsin.engine.language.windowed import window_of_call
 from tocsin.engine.windows import SampleCount
 from tocsin.errors import Place, Report
 from tocsin.events import KINDS
+from tocsin.events.links import holder_of
 from tocsin.events.vocabulary import did_you_mean, with_article
 
 
@@ -292,14 +293,19 @@ def _fields(
     complained: set[str] = set()
     for key, condition in conditions.items():
         for name in condition.fields:
-            of_account = name.startswith("account.")
-            whose, field = ("account", name.removeprefix("account.")) if of_account else (kind, name)
-            if field in _ALWAYS or is_common(name) or any(field in kinds.get(whose, ()) for kinds in given):
+            link = holder_of(name)
+            whose, field = (link, name.removeprefix(f"{link}.")) if link else (kind, name)
+            if (
+                whose in _OURS
+                or field in _ALWAYS
+                or is_common(name)
+                or any(field in kinds.get(whose, ()) for kinds in given)
+            ):
                 continue
             if name not in complained:
                 complained.add(name)
                 report.under(key).warning(
-                    f"no configured venue supplies `{name}`{'' if of_account else f' of {with_article(kind)}'}: it is always missing{so}",
+                    f"no configured venue supplies `{name}`{'' if link else f' of {with_article(kind)}'}: it is always missing{so}",
                     next(part.place for part in walk(condition.tree) if isinstance(part, Name) and part.name == name),
                     "`tocsin venues` lists what each supplies",
                 )  # fmt: skip

@@ -14,10 +14,10 @@ from tocsin.engine.language.functions import FUNCTIONS
 from tocsin.errors import Place, Report
 from tocsin.events import KINDS
 from tocsin.events.kinds import NoneWhen
+from tocsin.events.links import LINKS, Link, link_of, linked_fields
 from tocsin.events.vocabulary import (
     COMMON,
     Field,
-    all_fields,
     canonical,
     did_you_mean,
     events,
@@ -103,7 +103,6 @@ def _event(kind: str, what: str, item: document.Scalar, report: Report) -> str |
 
 # ------------------------------------------------------------------------------------------- what conditions can read
 
-KINDS_WITH_ACCOUNT = frozenset({"order", "position"})
 NOT_KEPT = frozenset({"event", "origin", "time", "received", "last_seen"})
 """Common fields that are of one message: the previous ones are not known."""
 _TYPES: Mapping[str, Type] = {
@@ -161,8 +160,8 @@ class Scope:
                 "`event` can't be used in a state rule",
                 "watch an event (a name with a dot) to look at what happened",
             )
-        if name.startswith("account."):
-            return self._unknown_of_account(name)
+        if (link := link_of(name)) is not None:
+            return self._unknown_of_link(name, link)
         if name.startswith("first."):
             return self._unknown_of_first(name)
         having = [kind for kind in self.kinds if name in fields(kind)]
@@ -202,12 +201,15 @@ class Scope:
             )
         return (f"unknown field `{name:.80}`", did_you_mean(name, known, f"there are {listed(known)}"))
 
-    def _unknown_of_account(self, name: str) -> tuple[str, str]:
-        if self.kinds == ("account",):
-            return ("`account.` is for orders and positions", f"write `{name.removeprefix('account.')}`")
-        if not KINDS_WITH_ACCOUNT.issuperset(self.kinds):
-            return (f"`account.` is for orders and positions, not for {self.thing}", "")
-        known = tuple(readable for readable in self.names if readable.startswith("account."))
+    def _unknown_of_link(self, name: str, link: Link) -> tuple[str, str]:
+        if self.kinds == (link.kind,):
+            return (
+                f"`{link.kind}.` is for {link.whose}",
+                f"write `{name.removeprefix(f'{link.kind}.')}`",
+            )
+        if not link.of.issuperset(self.kinds):
+            return (f"`{link.kind}.` is for {link.whose}, not for {self.thing}", "")
+        known = tuple(readable for readable in self.names if readable.startswith(f"{link.kind}."))
         return (f"unknown field `{name:.80}`", did_you_mean(name, known, f"there are {listed(known)}"))
 
 
@@ -226,15 +228,13 @@ def scope(kinds: tuple[str, ...], event_rule: bool) -> Scope:
         happened = tuple(name for kind in kinds for name in events(kind))
         closed = not any(KINDS[kind].open_status for kind in kinds)
         readable["event"] = Readable("event", "event", happened if closed else (), () if closed else happened)
-    if KINDS_WITH_ACCOUNT.issuperset(kinds):
-        for field in _account_fields():
-            readable[f"account.{field.name}"] = Readable(
-                f"account.{field.name}",
-                _type(field),
-                field.values,
-                caseless=field.caseless,
-                none_when=field.none_when,
-            )
+    for link in LINKS.values():
+        if link.of.issuperset(kinds):
+            for field in linked_fields(link.kind):
+                name = f"{link.kind}.{field.name}"
+                readable[name] = Readable(
+                    name, _type(field), field.values, caseless=field.caseless, none_when=field.none_when
+                )
     return Scope(kinds, event_rule, readable)
 
 
@@ -262,8 +262,3 @@ def _readable(same: list[Field], kinds: tuple[str, ...]) -> Readable:
     caseless = all(field.caseless for field in same)
     none_when = same[0].none_when if len(same) == 1 else None
     return Readable(name, _type(same[0]), words, () if words else usual, caseless, none_when)
-
-
-def _account_fields() -> list[Field]:
-    own = fields("account")
-    return [own[name] for name in all_fields("account") if name in own]

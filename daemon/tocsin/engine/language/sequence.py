@@ -11,6 +11,7 @@ from tocsin.engine.language.scope import Readable, Scope, Watch, read_watch, sco
 from tocsin.engine.language.typecheck import SAID, check
 from tocsin.engine.rule import SequenceSpec
 from tocsin.errors import Problem, Report
+from tocsin.events.links import holder_of
 from tocsin.events.vocabulary import did_you_mean
 from tocsin.quantities import parse_duration
 
@@ -88,7 +89,7 @@ def following(watch: Watch, first: Watch) -> Scope:
     earlier = scope(first.kinds, True)
     fields: dict[str, Readable] = dict(own.fields)
     for name, readable in earlier.fields.items():
-        if name != "event" and not name.startswith("account."):
+        if name != "event" and not holder_of(name):
             fields[f"{_FIRST}{name}"] = replace(readable, name=f"{_FIRST}{name}")
     return replace(own, fields=fields)
 

@@ -34,6 +34,7 @@ from tocsin.engine.language.values import Function, Parameter
 from tocsin.engine.language.windowed import is_sample_count, read_samples
 from tocsin.errors import Report
 from tocsin.events import from_iso, number
+from tocsin.events.links import holder_of
 from tocsin.events.vocabulary import ALIASES, canonical, did_you_mean, listed, misspelt
 from tocsin.quantities import parse_duration
 
@@ -241,8 +242,13 @@ class _Check:
         """Only the entity's own fields have a previous value."""
         for part in walk(argument):
             inner = function_of(part)
+            if isinstance(part, Name) and holder_of(part.name) and self._scope.event_rule:
+                self._report.error(f"the previous value of `{part.name}` is not kept: this rule looks at the moment of its event",
+                                   part.place, f"watch `{self._scope.kinds[0]}` (without a dot)")  # fmt: skip
+                return
             unknown = isinstance(part, Name) and (
-                part.name in NOT_KEPT or part.name.startswith(("account.", "first."))
+                part.name.removeprefix(f"{holder_of(part.name)}.") in NOT_KEPT
+                or part.name.startswith("first.")
             )
             if unknown or (inner and (inner.edge or inner.timed or inner.needs or inner.earlier)):
                 self._report.error(f"the previous value of `{text(part)}` is not kept", part.place,
@@ -254,10 +260,6 @@ class _Check:
         """What is seen over time is a value of the entity itself, known at each of its events."""
         for part in walk(argument):
             inner = function_of(part)
-            if isinstance(part, Name) and part.name.startswith("account."):
-                self._report.error(f"the history of `{part.name}` is the account's", part.place,
-                                   f"watch `account` and write {function.name}({part.name.removeprefix('account.')}, …)")  # fmt: skip
-                return
             if inner and (inner.edge or inner.timed or inner.needs):
                 self._report.error(f"`{inner.name}` can't stand inside `{function.name}`", part.place,
                                    f"`{function.name}` works on the entity's own fields")  # fmt: skip

@@ -14,10 +14,11 @@ from decimal import Decimal
 from typing import Any, Literal, TypeAlias
 
 from tocsin.calendars import Since
-from tocsin.engine.language.ast import Call, Constant, Node, constant_text, text
+from tocsin.engine.language.ast import Call, Constant, Name, Node, constant_text, text, walk
 from tocsin.engine.language.values import Build, Evaluate, Show
 from tocsin.engine.windows import SampleCount, Window, WindowSpec, is_wrong
 from tocsin.events import EXACT, Change
+from tocsin.events.links import holder_of
 
 _HUNDRED = Decimal(100)
 
@@ -32,6 +33,7 @@ class Followed:
     samples: bool
     keyed: bool = False
     afresh: bool = False
+    links: frozenset[str] = frozenset()
 
 
 def followed(build: Build) -> Followed:
@@ -42,7 +44,15 @@ def followed(build: Build) -> Followed:
     value = build.argument(0)
     if call.arguments[0].type == "flag":
         value = _as_number(value)
-    return Followed(f"{text(call.arguments[0])} {over}{among}", value, window, bool(call.among), call.keyed)
+    name = f"{text(call.arguments[0])} {over}{among}"
+    links = links_in(call.arguments[0])
+    return Followed(name, value, window, bool(call.among), call.keyed, links=links)
+
+
+def links_in(node: Node) -> frozenset[str]:
+    """The links through which a value reads."""
+    names = (part.name for part in walk(node) if isinstance(part, Name))
+    return frozenset(filter(None, map(holder_of, names)))
 
 
 def _as_number(judge: Evaluate) -> Evaluate:
