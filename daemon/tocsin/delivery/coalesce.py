@@ -87,7 +87,7 @@ def draft(coalesced: Coalesced, style: Style, age: Age) -> partial[Message]:
     carrier = coalesced.carrier
     context = msgspec.convert(carrier.context, AlertContext)
     now = context.at + age(context.at)
-    notes = (*coalesced.notes, *_kept_notes(carrier))
+    notes = (*coalesced.notes, *carrier.notes)
     return partial(render, context, style, delivery_id=carrier.id, now=now, notes=notes)
 
 
@@ -121,7 +121,7 @@ def hand_over(
     carrier = coalesced.carrier
     # "Not told before" is not so there, if the fallback has what was folded in.
     notes = [] if any(each.handed_to for each in coalesced.folded) else list(coalesced.notes)
-    notes += _kept_notes(carrier)
+    notes += carrier.notes
     if because:
         notes.append(f"sent here because {carrier.channel} did not take it: {flat(because, 200)}")
     return tuple(
@@ -153,11 +153,6 @@ def is_expired(coalesced: Coalesced, age: Age) -> bool:
 def life_left(delivery: Delivery, age: Age) -> timedelta:
     """How long it may still be tried; zero or less once it has expired."""
     return delivery.expires_at - delivery.created_at - age(delivery.created_at)
-
-
-def _kept_notes(delivery: Delivery) -> tuple[str, ...]:
-    notes = delivery.context.get("notes")
-    return tuple(str(note) for note in notes) if isinstance(notes, list | tuple) else ()
 
 
 def _at(delivery: Delivery) -> datetime:

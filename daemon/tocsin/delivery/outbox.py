@@ -225,21 +225,12 @@ class DurableOutbox:
 
 
 def _marked(delivery: Delivery) -> Delivery:
-    return msgspec.structs.replace(delivery, context={**delivery.context, "notes": [*_notes(delivery), NOTE]})
+    return msgspec.structs.replace(delivery, context={**delivery.context, "notes": [*delivery.notes, NOTE]})
 
 
 def _unmarked(new: NewDelivery) -> NewDelivery:
     """A fallback's copy, without what was true of the emergency only."""
-    notes = _notes(new)
-    return (
-        new
-        if NOTE not in notes
-        else msgspec.structs.replace(
-            new, context={**new.context, "notes": [note for note in notes if note != NOTE]}
-        )
-    )
-
-
-def _notes(delivery: Delivery | NewDelivery) -> list[str]:
-    notes = delivery.context.get("notes")
-    return list(notes) if isinstance(notes, list | tuple) else []
+    if NOTE not in new.notes:
+        return new
+    notes = [note for note in new.notes if note != NOTE]
+    return msgspec.structs.replace(new, context={**new.context, "notes": notes})

@@ -13,10 +13,10 @@ from tocsin.errors import TocsinError
 from tocsin.events import Observed
 from tocsin.feed.budget import metered
 from tocsin.feed.connection import open_connection
-from tocsin.feed.context import VenueContext, is_new, is_unauthorized, wait_after
+from tocsin.feed.context import VenueContext
 from tocsin.feed.errors import CredentialsRefused, OutsideError, foremost
 from tocsin.feed.model import Received
-from tocsin.feed.session import SessionKeeper
+from tocsin.feed.session import Reconnection, SessionKeeper
 from tocsin.feed.socket_session import SocketSession
 from tocsin.venues.base import Endpoint, HttpResponse, Session, SignInFailed, Unreadable
 
@@ -112,17 +112,15 @@ class _Socket:
         alone: bool,
     ) -> None:
         self._context, self._keeper, self._all, self._name = context, keeper, all_sockets, name
-        self._shown = "" if alone else name
-        self._backoff = context.backoff()
+        self._reconnection = Reconnection(context, keeper, "" if alone else name)
 
     async def hold(self, session: Session) -> NoReturn:
         """Connect and listen, for ever. Changing to a renewed session is told only if it doesn't work at once."""
-        retried = False
         while True:
             lifetime = _Lifetime()
             try:
                 session = await self._listen(session, lifetime)
-                retried = False
+                self._reconnection.accepted()
                 continue
             except OutsideError as error:
                 failure = error
@@ -131,18 +129,10 @@ class _Socket:
                 lifetime.up_at is not None
                 and trio.current_time() - lifetime.up_at >= self._context.timings.healthy
             ):
-                self._backoff.reset()
-                retried = False
-            if is_unauthorized(failure) and not retried:
-                retried = True
-                anew = await self._keeper.fresh(rejected=session)
-                if is_new(anew, than=session):
-                    session = anew
-                    continue
-            await wait_after(
-                self._context, failure, self._shown, self._backoff, was_up=lifetime.up_at is not None
+                self._reconnection.reset()
+            session = await self._reconnection.session_after(
+                failure, session, was_up=lifetime.up_at is not None
             )
-            session = await self._keeper.fresh()
 
     async def _listen(self, session: Session, lifetime: "_Lifetime") -> Session:
         """One connection, from opening to its end: an OutsideError, or the newer session to go on with."""

@@ -8,10 +8,10 @@ import trio
 from tocsin.events import KINDS, Observed, SnapshotBegins, SnapshotEnds
 from tocsin.feed.budget import metered
 from tocsin.feed.connection import Connection, open_connection
-from tocsin.feed.context import VenueContext, is_new, is_unauthorized, wait_after
+from tocsin.feed.context import VenueContext
 from tocsin.feed.errors import Lost, OutsideError
 from tocsin.feed.model import Received
-from tocsin.feed.session import SessionKeeper
+from tocsin.feed.session import Reconnection, SessionKeeper
 from tocsin.feed.socket_session import SocketSession
 from tocsin.venues.base import Endpoint, Session
 
@@ -30,10 +30,9 @@ async def run_polled(context: VenueContext) -> NoReturn:
 
 
 async def _poll(context: VenueContext, keeper: SessionKeeper) -> NoReturn:
-    backoff = context.backoff()
+    reconnection = Reconnection(context, keeper)
     every: timedelta = context.settings.poll
     watched = False  # whether nothing can have happened unseen since the last snapshot but between two cycles
-    retried = False
     session = await keeper.fresh()
     while True:
         try:
@@ -41,8 +40,8 @@ async def _poll(context: VenueContext, keeper: SessionKeeper) -> NoReturn:
         except OutsideError as error:
             failure = error
         else:
-            watched, retried = True, False
-            backoff.reset()
+            watched = True
+            reconnection.reset()
             await context.link.connected(context.silence.streams)
             for name in context.silence.heard(_CYCLE, _CYCLE):
                 await context.link.resumed(name)
@@ -50,14 +49,7 @@ async def _poll(context: VenueContext, keeper: SessionKeeper) -> NoReturn:
             session = await keeper.fresh()
             continue
         watched = False
-        if is_unauthorized(failure) and not retried:
-            retried = True
-            anew = await keeper.fresh(rejected=session)
-            if is_new(anew, than=session):
-                session = anew
-                continue
-        await wait_after(context, failure, "", backoff, was_up=context.link.is_up)
-        session = await keeper.fresh()
+        session = await reconnection.session_after(failure, session, was_up=context.link.is_up)
 
 
 async def _cycle(context: VenueContext, session: Session, *, live: bool) -> None:

@@ -1,4 +1,4 @@
-"""Signing in: the requests of an adapter's sign-in, and the one session that all sockets of a venue share."""
+"""Signing in: the requests of an adapter's sign-in, the one session that all sockets of a venue share, and the next one."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
@@ -8,8 +8,8 @@ import trio
 
 from tocsin.answers import LONGEST_WAIT
 from tocsin.events import from_iso
-from tocsin.feed.context import VenueContext
-from tocsin.feed.errors import HttpFailed
+from tocsin.feed.context import VenueContext, is_new, is_unauthorized, wait_after
+from tocsin.feed.errors import HttpFailed, OutsideError
 from tocsin.venues.base import (
     HttpRequest,
     HttpResponse,
@@ -195,6 +195,37 @@ class SessionKeeper:
             value for value in values.values() if len(value) >= _SHORTEST_TOKEN and not _is_plain(value)
         ]
         self._context.masker.renew(f"kept of {self._context.name}", tokens)
+
+
+class Reconnection:
+    """What is done after each failure of one socket: a new sign-in, once, where its credentials were refused; else a wait.
+
+    `where` names the socket, "" the only one.
+    """
+
+    def __init__(self, context: VenueContext, keeper: SessionKeeper, where: str = "") -> None:
+        self._context, self._keeper, self._where = context, keeper, where
+        self._backoff = context.backoff()
+        self._retried = False
+
+    def accepted(self) -> None:
+        """The venue took the session: the next refusal is worth a new sign-in again."""
+        self._retried = False
+
+    def reset(self) -> None:
+        """All went well for long enough: the next failure is a first one."""
+        self._backoff.reset()
+        self._retried = False
+
+    async def session_after(self, failure: OutsideError, session: Session, *, was_up: bool) -> Session:
+        """The session to connect with next, when it is time. `was_up`: the connection had been open."""
+        if is_unauthorized(failure) and not self._retried:
+            self._retried = True
+            anew = await self._keeper.fresh(rejected=session)
+            if is_new(anew, than=session):
+                return anew
+        await wait_after(self._context, failure, self._where, self._backoff, was_up=was_up)
+        return await self._keeper.fresh()
 
 
 def _secrets(session: Session) -> list[str]:

@@ -100,6 +100,12 @@ class NewDelivery(Struct, frozen=True, kw_only=True):
     expires_at: datetime
     context: Mapping[str, Any]
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The remarks that its message gets beside what it tells."""
+        notes = self.context.get("notes")
+        return tuple(map(str, notes)) if isinstance(notes, list | tuple) else ()
+
 
 class Delivery(NewDelivery, frozen=True, kw_only=True):
     """A delivery as it stands in the outbox. `handed_to`: the channel (the fallback) that has the message too."""
