@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 
 class SystemdNotifier:
-    """Does nothing where nobody listens (not started by systemd)."""
+    """Does nothing where systemd didn't start us (no `NOTIFY_SOCKET`)."""
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         self._address = environ.get("NOTIFY_SOCKET", "")

@@ -130,7 +130,7 @@ def _replaced(files: "Sequence[Path]", edited: Path) -> Path | None:
 
 
 def _calendars(config: Path | None) -> "Calendars":
-    """The hours that the config names; none where there is no config, for which nobody asked."""
+    """The calendars of the config; none where no config was given and none is found. ConfigError where the given one isn't there."""
     from tocsin.calendars import NO_CALENDARS
     from tocsin.config.rule_sets import calendars_of
     from tocsin.config.search import find_config

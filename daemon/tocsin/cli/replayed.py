@@ -57,7 +57,7 @@ def show(told: "Told", edit: str, most: int | None) -> None:
 
 
 def complain(fault: "Faults") -> None:
-    """What of a recording nobody could read or understand."""
+    """Write to standard error how many lines and messages of a recording couldn't be read or understood, and the first."""
     from tocsin.alerts.plain import flat
 
     if fault.unread:

@@ -66,7 +66,7 @@ def is_secret_name(name: str) -> bool:
 
 
 def seems_secret_name(name: str) -> bool:
-    """Whether a name that nobody knows may be meant as one that holds a secret."""
+    """Whether an unknown key may be a misspelt one that holds a secret."""
     words = re.findall(r"[a-z]+", name.lower())
     joined = "".join(words)
     return is_secret_name(name) or any(
@@ -75,7 +75,7 @@ def seems_secret_name(name: str) -> bool:
 
 
 def hide_doubtful(text: str) -> str:
-    """What stands under a name that nobody knows: as it is where it can't be a secret, else starred."""
+    """The value of an unknown key: as it is where it can't be a secret, else starred."""
     if "://" in text:
         return _URL.sub(lambda match: f"{match[1]}://{_url_rest(match[2], strict=True)}", text)
     return text if _is_plain(text) else star(text)

@@ -34,7 +34,7 @@ def nothing_seen() -> None:
 
 
 def check_names(reading: Reading, node: Node | None, venues: Sequence[str], look: LookAtSeen) -> None:
-    """Warns of names for what no venue has told of; where nobody knows that, of what can't be an account's id."""
+    """Add a warning for each name of an account or symbol that no venue has told of. Without a state, for what can't be an id."""
     sections = [
         (what, section)
         for what in ("accounts", "symbols")

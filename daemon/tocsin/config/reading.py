@@ -95,7 +95,7 @@ class Reading:
             self._hidden[scalar.place.file, scalar.place.line].append((scalar.place, star))
 
     def hide_doubtful(self, node: Node, name: str = "") -> None:
-        """Of a value under a name that nobody knows stars what may be a secret, by that name or by its looks."""
+        """Stars what may be a secret in the value of an unknown key, by the key's `name` or by its looks."""
         if seems_secret_name(name):
             self.hide(node)
         elif isinstance(node, Mapping):

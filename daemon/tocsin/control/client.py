@@ -73,14 +73,14 @@ def is_running(paths: list[Path]) -> bool:
 
 
 def _knock(place: Path) -> None:
-    """OSError, in the system's own words, where nobody opens: httpcore hides them, and leaves its socket unclosed."""
+    """Connect and close again. OSError with the system's words, which httpcore hides, where no daemon listens."""
     with socket.socket(socket.AF_UNIX) as knocking:
         knocking.settimeout(_TIMEOUT)
         knocking.connect(str(place))
 
 
 def _is_there(place: Path) -> bool:
-    """Where its folder can't be looked into, nobody knows."""
+    """Whether the file exists; False where its folder may not be searched."""
     try:
         return place.exists()
     except PermissionError:

@@ -260,7 +260,7 @@ class Connections:
         return self._tell(record, at, (), updates)
 
     def _counted_of(self, accounts: Iterable[Record | None], link: Link, at: Instant) -> list[Change]:
-        """The same of each account and its positions: while one is unconfirmed nobody knows what margin is in use."""
+        """The same of each account: how many of its positions are unconfirmed, since its margin isn't known while one is."""
         counts = Counter(key[2] for key in link.unconfirmed if key[1] == "position")
         changes: list[Change] = []
         for record in accounts:

@@ -84,7 +84,7 @@ def fields(kind: str) -> Mapping[str, Field]:
 
 @cache
 def following_fields(kind: str) -> Mapping[str, Field]:
-    """The fields of `kind` that follow from the others, which nobody sends or stores."""
+    """The fields of `kind` that are computed from the others (its properties): neither sent nor stored."""
     properties = {name: each for name, each in vars(KINDS[kind]).items() if isinstance(each, property)}
     return {
         name: _field(name, *get_args(get_type_hints(each.fget, include_extras=True)["return"]))

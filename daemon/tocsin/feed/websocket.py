@@ -43,7 +43,7 @@ class Limits:
 
 
 class _Guard:
-    """What `wrap_client_stream` gets for a nursery: the reader's crash is kept here and cancels nobody."""
+    """What `wrap_client_stream` gets for a nursery: the reader's crash is kept in `crash`, and cancels no other task."""
 
     def __init__(self, nursery: trio.Nursery, loop_budget: LoopBudget) -> None:
         self._nursery, self._loop_budget = nursery, loop_budget

@@ -91,7 +91,7 @@ def _by_age(db: Database, retention: Retention, now: datetime) -> Iterator[Prune
 
 
 def _by_size(db: Database) -> Iterator[Pruned]:
-    """What may go for want of space, the dearest last. Each step runs only when the ones before it found nothing."""
+    """Steps that free space: market events, then other events, ended entities, finished alerts. Each runs only where those before found nothing."""
     oldest = {
         name: received_at
         for name in _MARKET_EVENTS

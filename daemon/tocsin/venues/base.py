@@ -24,7 +24,7 @@ class Malformed(TocsinError):
 
 
 class SignInRefused(TocsinError):
-    """The venue won't have these credentials; trying soon again helps nobody. The text holds the venue's words.
+    """The venue refused these credentials: tried again only after minutes. The text holds the venue's words.
 
     `remedy` is what the user should do, with `{venue}` for the venue's name: `run: tocsin login {venue}`.
     """

@@ -23,7 +23,7 @@ def venue_types() -> tuple[str, ...]:
 
 @cache
 def adapter(venue_type: str) -> Adapter:
-    """The adapter of that type. KeyError for a type that nobody registered."""
+    """The adapter of that type. KeyError for a type that isn't registered."""
     if venue_type in _OWN:
         own: Adapter = import_module(f"tocsin.venues.{venue_type}.adapter").ADAPTER
         return own
