@@ -13,7 +13,7 @@ from itertools import count
 
 from msgspec import structs
 
-from tocsin.engine.api import Transition
+from tocsin.engine.api import Transition, World
 from tocsin.engine.engine import Engine
 from tocsin.engine.rule import Rule
 from tocsin.entities import Entities
@@ -30,7 +30,8 @@ EMPTY = Loaded(entities=(), instances=(), alive=None)
 class Runtime:
     """`new_id` gives the ids of alerts, deliveries and silences, `observe` is shown every transition, in order.
 
-    `gap`: nobody has watched since the store was written, so what was open isn't confirmed.
+    `gap`: nobody has watched since the store was written, so what was open isn't confirmed. `world`: what the rules see in the place
+    of the entities, where somebody else keeps it up (`TurnProcessor.changes`).
     """
 
     def __init__(
@@ -42,9 +43,10 @@ class Runtime:
         *,
         gap: bool = True,
         observe: Callable[[Transition], None] | None = None,
+        world: World | None = None,
     ) -> None:
         self.entities = Entities(loaded.entities, loaded.operations, gap=gap)
-        self.engine = Engine(rules, self.entities, new_id)
+        self.engine = Engine(rules, world or self.entities, new_id)
         self.turn = TurnProcessor(self.entities, self.engine, options, new_id, observe)
 
 

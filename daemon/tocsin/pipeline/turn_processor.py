@@ -112,6 +112,13 @@ class TurnProcessor:
         batch.entities = [now_so for key in touched if (now_so := self._entities.get(key)) is not None]
         return batch
 
+    def changes(self, changes: Sequence[Change], now: Instant) -> Batch:
+        """What these bring about in the rules, and the timers due before; what is known they have changed already."""
+        batch = Batch(at=now.wall)
+        self._advance(batch, now)
+        self._process(batch, changes, now)
+        return self._whole(batch, now)
+
     def deadline(self) -> float | None:
         """The steady time at which a timer is due, if one runs."""
         times = (self._engine.deadline(), self.notifier.deadline())

@@ -9,11 +9,10 @@ from tocsin.alerts.decide import Route, Routing
 from tocsin.alerts.message import title
 from tocsin.alerts.wording import Style
 from tocsin.engine.api import AlertContext, Transition, World
-from tocsin.engine.engine import Engine
 from tocsin.engine.rule import Rule
 from tocsin.events import KINDS, Change, Instant, Key
 from tocsin.pipeline import Options, Targets
-from tocsin.pipeline.notifier import Notifier
+from tocsin.pipeline.runtime import EMPTY, Runtime
 from tocsin.replay.records import Faults, Record
 from tocsin.store.model import Batch
 
@@ -61,60 +60,50 @@ class Player:
     def __init__(self, rules: Sequence[Rule], world: World) -> None:
         ids = count(1)
         self.outcome = Outcome(rules)
-        self._engine = Engine(rules, world, lambda: str(next(ids)))
-        options = _options(rules)
-        self._telling = Notifier(self._engine, lambda: options, lambda: str(next(ids)))
+        self._turn = Runtime(
+            rules, _options(rules), lambda: str(next(ids)), observe=self._observe, world=world
+        ).turn
         self._mute = frozenset(rule.id for rule in rules if rule.notify == ())
         self._lasting: dict[str, Firing] = {}
         self._untold: dict[str, Firing] = {}
+        self._ended: set[str] = set()  # with what is taken: those of them that waited are told to nobody
 
     def begin(self, now: Instant) -> None:
         """The record begins: until then nothing was, and no hours passed."""
-        self._engine.restore((), None, now)
+        self._turn.restore(EMPTY, now)
 
     def until(self, now: Instant) -> None:
         """Every timer that comes due before what happens next, and every hour that opens, each at its time."""
-        while (due := self._deadline()) is not None and due <= now.steady:
-            at = now.later(due - now.steady)
-            self.release(at)
-            self._take(self._engine.advance(at), at)
-            self.release(at)
-            if self._deadline() == due:
+        while (due := self._turn.deadline()) is not None and due <= now.steady:
+            self.take((), now.later(due - now.steady))
+            if self._turn.deadline() == due:
                 break
-        self.release(now)
 
     def take(self, changes: Sequence[Change], now: Instant) -> None:
-        """What came at once."""
-        for taken in self._engine.process(changes, now):
-            self._take(taken.transitions, now)
-        self.release(now)
+        """What came at once, and what it frees."""
+        self._release(now)
+        self._ended.clear()
+        batch = self._turn.changes(changes, now)
+        for delivery in batch.deliveries:
+            self._tell(delivery.context["alert"], now)
+        for row in batch.held:
+            if row.data is None and row.alert not in self._ended:
+                self._tell(row.alert, now)
+            elif row.data is not None and (firing := self._untold.get(row.alert)) is not None:
+                firing.held_by = firing.held_by or row.reason
 
-    def release(self, now: Instant) -> None:
-        """Tell what nothing stands in the way of any more."""
+    def _release(self, now: Instant) -> None:
+        """Tell what nothing stands in the way of any more, before it ends."""
         batch = Batch(at=now.wall)
-        self._telling.release(batch, now)
+        self._turn.notifier.release(batch, now)
         for row in batch.held:
             self._tell(row.alert, now)
 
-    def _deadline(self) -> float | None:
-        times = (self._engine.deadline(), self._telling.deadline())
-        return min((at for at in times if at is not None), default=None)
-
-    def _take(self, transitions: Iterable[Transition], now: Instant) -> None:
-        self._engine.remembered()  # for another run: there is none
-        found = list(transitions)
-        if not found:
-            return
-        for transition in found:
-            if transition.context is not None:
-                self._note(transition, transition.context)
-        batch = Batch(at=now.wall)
-        self._telling.tell(batch, found, now)
-        for delivery in batch.deliveries:
-            self._tell(delivery.alert, now)
-        for row in batch.held:
-            if row.data is not None and (firing := self._untold.get(row.alert)) is not None:
-                firing.held_by = firing.held_by or row.reason
+    def _observe(self, transition: Transition) -> None:
+        if transition.state == "inactive" and transition.alert_id in self._lasting:
+            self._ended.add(transition.alert_id)
+        if transition.context is not None:
+            self._note(transition, transition.context)
 
     def _note(self, transition: Transition, context: AlertContext) -> None:
         if transition.notification == "firing":
