@@ -18,6 +18,13 @@ RULES_OFTEN = [
     {"id": "off", "watch": "position", "when": "profit < 0", "enabled": False},
     {"id": "windows", "watch": "order.canceled", "when": "highest(price, 5m) > 1", "cooldown": "2m"},
     {"id": "account", "watch": "order.canceled", "when": "account.margin_level < 60"},
+    {"id": "market", "watch": "order.canceled", "when": "ticker.last > 95"},
+    {"id": "marked", "watch": "position", "when": 'ticker.last > 100 and venue.status == "connected"'},
+    {
+        "id": "samples",
+        "watch": "ticker",
+        "when": "highest(last, 3 samples) > 105 and times(last > 100, 3 samples) >= 2",
+    },
 ]
 
 
