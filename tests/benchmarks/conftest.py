@@ -34,6 +34,7 @@ TARGETS = (
     Target("1,000 rules: faster than Drools (drools_jpy)", "drools", 20, "index", at_least=True),
     Target("an event with 100,000 samples in a window, against 1,000", "windows/100000", 1.3, over="windows/1000"),
     Target("a position's message with 1,000 in its account, against 10", "account/1000", 1.3, over="account/10"),
+    Target("a tick with 1,000 orders that read its price, against unread", "linked", 5, over="unread"),
     Target("an event that a cooldown holds back, against one that doesn't match", "suppressed", 2, over="unlike"),
     Target("decode, entities, engine; as fast as orjson.loads alone", "orjson", 0.6, "path", at_least=True),
     Target("the same over a socket, against a bare receive loop", "bare socket", 0.8, "socket", at_least=True),

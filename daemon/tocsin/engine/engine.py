@@ -86,7 +86,8 @@ class Engine:
             self._history.forget((change.key,))
         self._readers.put(change)
         if change.key[1] in LINKS:
-            read = [self._history.see(reader, change.key[1]) for reader in self._readers.of(change)]
+            living = self._states.living(self._rules.reading[change.key[1]])
+            read = [self._history.see(reader, change.key[1]) for reader in self._readers.of(change, living)]
             if read:
                 self._runtimes.on_linked(change.key[1], read, outcome, now)
         return outcome
