@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -270,27 +271,30 @@ class Since:
 
     @classmethod
     def parse(cls, text: str, tz: str) -> "Since":
-        """`00:00`, `mon 09:00`. ValueError, fit to be shown."""
+        """`00:00`, `mon 09:00`; `tz` an IANA zone. ValueError, fit to be shown."""
         match = _BEGINS.fullmatch(text)
         if match is None or (match["day"] and match["day"] not in DAYS):
             raise ValueError("not a time of day; write it like 00:00, or mon 09:00")
         day = DAYS.index(match["day"]) if match["day"] else None
-        return cls(time(int(match["hour"]), int(match["minute"])), day, tz)
+        return cls(time(int(match["hour"]), int(match["minute"])), day, _zone(tz))
 
     def latest(self, at: datetime) -> datetime:
         """The beginning in whose window that moment lies; UTC."""
-        return max(begins for begins in self._around(at) if begins <= at)
+        return max(
+            begins for begins in _around(self, at.astimezone(ZoneInfo(self.tz)).date()) if begins <= at
+        )
 
     def following(self, at: datetime) -> datetime:
         """The first beginning after that moment; UTC."""
-        return min(begins for begins in self._around(at) if begins > at)
+        return min(begins for begins in _around(self, at.astimezone(ZoneInfo(self.tz)).date()) if begins > at)
 
-    def _around(self, at: datetime) -> list[datetime]:
-        """A week's beginnings before and after, and a day more: a zone may skip one."""
-        zone = ZoneInfo(self.tz)
-        today = at.astimezone(zone).date()
-        days = (today + timedelta(days=ahead) for ahead in range(-_WEEK - 1, _WEEK + 2))
-        return [_moment(day, self.clock, zone) for day in days if self.day in (None, day.weekday())]
+
+@lru_cache(maxsize=1024)  # asked at each change of what is watched
+def _around(since: Since, today: date) -> tuple[datetime, ...]:
+    """A week's beginnings before and after that day, and a day more: a zone may skip one."""
+    zone = ZoneInfo(since.tz)
+    days = (today + timedelta(days=ahead) for ahead in range(-_WEEK - 1, _WEEK + 2))
+    return tuple(_moment(day, since.clock, zone) for day in days if since.day in (None, day.weekday()))
 
 
 def _moment(day: date, clock: time, zone: ZoneInfo) -> datetime:

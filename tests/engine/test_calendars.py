@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.calendars import parse_calendar
+from tocsin.calendars import Since
 
 BERLIN = "Europe/Berlin"
 
@@ -91,3 +92,41 @@ def test_nothing_changes_before_the_next_change(tz, windows, naive):
 def test_nonsense_is_refused(tz, window):
     with pytest.raises(ValueError, match=r"write it|never|hours|such day"):
         parse_calendar(tz, [window])
+
+
+class TestSince:
+    """`since("00:00")`: the beginning in whose window a moment lies, and the one after it."""
+
+    @pytest.mark.parametrize(
+        ("text", "tz", "at", "latest", "following"),
+        [
+            ("00:00", "UTC", "2026-01-02T00:00:00", "2026-01-02T00:00:00", "2026-01-03T00:00:00"),
+            ("00:00", "UTC", "2026-01-01T23:59:59", "2026-01-01T00:00:00", "2026-01-02T00:00:00"),
+            ("00:00", "Europe/Prague", "2026-01-01T22:59:59", "2025-12-31T23:00:00", "2026-01-01T23:00:00"),
+            ("mon 09:00", "UTC", "2026-01-05T08:59:59", "2025-12-29T09:00:00", "2026-01-05T09:00:00"),
+            # 02:30 is skipped on that day in Berlin: the first moment after the hole, 03:00 there.
+            ("02:30", "Europe/Berlin", "2026-03-29T12:00:00", "2026-03-29T01:00:00", "2026-03-30T00:30:00"),
+            # And comes twice on that one: the first.
+            ("02:30", "Europe/Berlin", "2026-10-25T12:00:00", "2026-10-25T00:30:00", "2026-10-26T01:30:00"),
+            # Midnight is skipped in Santiago; Samoa had no 30 December 2011.
+            (
+                "00:00",
+                "America/Santiago",
+                "2026-09-06T12:00:00",
+                "2026-09-06T04:00:00",
+                "2026-09-07T03:00:00",
+            ),
+            ("12:00", "Pacific/Apia", "2011-12-30T12:00:00", "2011-12-30T10:00:00", "2011-12-30T22:00:00"),
+        ],
+    )
+    def test_begins(self, text, tz, at, latest, following):
+        since, at = Since.parse(text, tz), datetime.fromisoformat(at).replace(tzinfo=UTC)
+        assert since.latest(at).replace(tzinfo=None).isoformat() == latest
+        assert since.following(at).replace(tzinfo=None).isoformat() == following
+
+    @pytest.mark.parametrize(
+        "text", ["", "24:00", "0:00", "9", "moo 09:00", "mon", "mon-fri 09:00", "00:00:00"]
+    )
+    def test_anything_else_is_refused(self, text):
+        with pytest.raises(ValueError, match="not a time of day; write it like 00:00, or mon 09:00"):
+            Since.parse(text, "UTC")

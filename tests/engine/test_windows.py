@@ -5,7 +5,11 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tocsin.engine.windows import SampleWindow, TimeWindow
+from support.models import model
+from tocsin.calendars import Since
+from tocsin.engine.samples import SampleLog
+from tocsin.engine.windows import SampleWindow, TimeWindow, microseconds, moment, window_of
+from tocsin.events import EXACT, SamplesDropped
 
 steps = st.lists(
     st.tuples(st.integers(0, 40), st.none() | st.decimals(-3, 3, places=0)), min_size=1, max_size=60
@@ -110,3 +114,76 @@ def test_a_number_of_samples_is_the_latest_of_them(taken, number):
         assert (one.lowest(), one.highest()) == (min(inside, default=None), max(inside, default=None))
         assert one.total() == (sum(inside) if inside else None)
         assert one.at_start() == (known[-number - 1] if len(known) > number else None)
+
+
+HOUR = 3600 * 1_000_000
+DAY = 24 * HOUR
+SINCE = Since.parse("00:00", "UTC")
+hours = st.lists(
+    st.tuples(st.sampled_from([0, 1, 5, 9, 24, 50]), st.sampled_from([None, "restart", 1, 2, 3, 4])),
+    min_size=1,
+    max_size=60,
+)
+
+
+class Kept:
+    """What is stored of a window, and another one made of that."""
+
+    def __init__(self, each):
+        self.each, self.log, self.rows = each, SampleLog(), []
+        self.window = window_of(SINCE, each=each)
+
+    def sample(self, at, value):
+        self.log.sample("s", "i", self.window, at, value)
+        for row in self.log.drain():
+            if isinstance(row, SamplesDropped):
+                self.rows = [each for each in self.rows if row.before is not None and each.at >= row.before]
+            else:
+                self.rows.append(row)
+
+    def restart(self, at, in_force):
+        self.window = window_of(SINCE, each=self.each)
+        for row in self.rows:
+            self.window.restore(microseconds(row.at), row.value)
+        if in_force is not None:
+            self.window.lasts(at, in_force)
+        self.window.move(at)
+
+
+@model(suite=200, many=20_000)
+@given(hours, st.booleans())
+def test_since_a_time_of_day(taken, each):
+    kept, known, at = Kept(each), [], 30 * DAY + 7 * HOUR
+    for wait, what in taken:
+        if what == "restart":
+            if known:
+                kept.restart(known[-1][0], known[-1][1])
+        else:
+            at += wait * HOUR
+            value = None if what is None else Decimal(what)
+            known.append((at, value))
+            kept.sample(at, value)
+        assert len(kept.rows) < 40
+        for now in (at, at + 30 * HOUR):
+            begins = now - now % DAY
+            window = kept.window.as_of(moment(now))
+            inside = [value for then, value in known if then >= begins and value is not None]
+            if each:
+                assert window.total() == (sum(inside) if inside else None)
+                assert window.average() == (
+                    EXACT.divide(sum(inside), Decimal(len(inside))) if inside else None
+                )
+                continue
+            before = [value for then, value in known if then <= begins]
+            base = before[-1] if before else None
+            later = [value for then, value in known if then > begins and value is not None]
+            seen = [*later, *([] if base is None else [base])]
+            assert window.at_start() == base
+            assert (window.lowest(), window.highest()) == ((min(seen), max(seen)) if seen else (None, None))
+
+
+def test_a_clock_that_is_set_back_begins_anew():
+    window = window_of(SINCE, each=False)
+    for at, value in ((40 * DAY, 1), (40 * DAY + HOUR, 2), (30 * DAY + HOUR, 3)):
+        window.add(at, Decimal(value))
+    assert (window.at_start(), window.lowest(), window.highest()) == (None, 3, 3)

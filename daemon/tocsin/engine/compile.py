@@ -105,7 +105,8 @@ def _compile(node: document.Mapping, environment: Environment, report: Report) -
     if watch is None:
         return None
     per = _grouping(said)
-    conditions, unsound = _conditions(node, scope(watch.kinds, bool(watch.events)), watch, report)
+    readable = replace(scope(watch.kinds, bool(watch.events)), tz=environment.calendars.tz)
+    conditions, unsound = _conditions(node, readable, watch, report)
     trees = {key: condition.tree for key, condition in conditions.items()}
     misplaced(node, watch, conditions, report)
     if per is not None or "per" not in node.entries:  # else what was meant isn't known

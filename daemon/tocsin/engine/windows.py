@@ -3,7 +3,7 @@
     TimeWindow      the latest 5m              keeps the samples
     SampleWindow    the latest 5 samples       keeps the samples
     SinceValues     since 00:00, of values in force: the one then, and the extremes
-    SinceTotals     since 00:00, of samples: their sum and how many they are
+    SinceTotal      since 00:00, of samples: their sum and how many they are
     Extremes        ever: the lowest and the highest
 
 A window is of one value of one entity (or of one instance of an event rule), in event time. Adding a sample and asking cost
@@ -15,6 +15,7 @@ long is so whatever the clock says.
 import re
 from abc import ABC, abstractmethod
 from collections import deque
+from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -325,6 +326,158 @@ class Extremes(Window):
         return self._highest[1] if self._highest else None
 
 
+class _Since(Window):
+    """A window that begins anew again and again. What it has is kept at its beginning, so that no sample has to be.
+
+    `begins`, `now`: microseconds. With the clock set back before the beginning, it begins anew with nothing known.
+    """
+
+    __slots__ = ("_ends", "_spec", "begins", "now")
+    tidy_at = _FEW
+
+    def __init__(self, spec: Since) -> None:
+        super().__init__()
+        self._spec = spec
+        self.now = self.begins = self._ends = 0
+
+    @abstractmethod
+    def _begin(self, *, is_known: bool) -> None:
+        """It begins at `begins`. `is_known`: what was in force until then is so still."""
+
+    def move(self, now: int) -> None:
+        back = now < min(self.begins, self.now - _LATEST)
+        self.now = now if back else max(now, self.now)
+        if self.now >= self._ends or back:
+            at = moment(self.now)
+            self.begins, self._ends = (
+                microseconds(self._spec.latest(at)),
+                microseconds(self._spec.following(at)),
+            )
+            self._begin(is_known=not back)
+            self.superseded += self.tidy_at  # nothing that the store has of it is needed
+
+    def as_of(self, now: datetime) -> Window:
+        at = microseconds(now)
+        if at < self._ends:
+            return self
+        moved = copy(self)
+        moved.move(at)
+        return moved
+
+
+class SinceValues(_Since):
+    """The value in force when it began (missing until the next beginning where none was known), and the extremes since then.
+
+    Stored: the value in force, as of the very beginning; then each new extreme. The newest value is the entity's own.
+    """
+
+    __slots__ = ("_base", "_highest", "_is_over", "_latest", "_lowest")
+
+    def __init__(self, spec: Since) -> None:
+        super().__init__(spec)
+        self._base: Decimal | None = None
+        self._latest: Decimal | None = None
+        self._lowest: Point | None = None
+        self._highest: Point | None = None
+        self._is_over = False
+
+    def _begin(self, *, is_known: bool) -> None:
+        self._base = self._latest if is_known else None
+        self._lowest = self._highest = None if self._base is None else (self.begins, self._base)
+
+    def add(self, at: int, value: Decimal) -> tuple[Point, ...]:
+        self.move(at)
+        self._latest, self._is_over = value, False
+        if self.now == self.begins:  # it comes at the very beginning: nothing before counts
+            self._base, self._lowest, self._highest = value, None, None
+        lower = self._lowest is None or value < self._lowest[1]
+        higher = self._highest is None or value > self._highest[1]
+        if lower:
+            self._lowest = (self.now, value)
+        if higher:
+            self._highest = (self.now, value)
+        if not (lower or higher):
+            return ()
+        self.superseded += 1
+        return ((self.now, value),)
+
+    def restore(self, at: int, value: Decimal) -> None:
+        self.add(at, value)
+        self._latest = None  # unless it lasts
+
+    def ends(self) -> tuple[Point, ...]:
+        self._is_over = True
+        return ()
+
+    def move(self, now: int) -> None:
+        super().move(now)
+        if self._is_over:
+            self._latest, self._is_over = None, False
+            if self.now == self.begins:
+                self._base = self._lowest = self._highest = None
+
+    def lasts(self, now: int, value: Decimal) -> None:
+        self._latest, self.now = value, max(now, self.now)
+
+    def tidied(self) -> tuple[int | None, tuple[Point, ...]]:
+        known = () if self._base is None else ((self.begins, self._base),)
+        extremes = sorted(filter(None, (self._lowest, self._highest)))
+        return None, tuple(dict.fromkeys((*known, *extremes)))
+
+    def lowest(self) -> Decimal | None:
+        return self._lowest[1] if self._lowest else None
+
+    def highest(self) -> Decimal | None:
+        return self._highest[1] if self._highest else None
+
+    def at_start(self) -> Decimal | None:
+        return self._base
+
+
+class SinceTotal(_Since):
+    """The sum of the samples since it began, and how many they are.
+
+    Stored: both, as of the very beginning; then each sample (one that comes at the beginning, just after it).
+    """
+
+    __slots__ = ("_count", "_restored", "_sum")
+
+    def __init__(self, spec: Since) -> None:
+        super().__init__(spec)
+        self._sum, self._count = Decimal(0), 0
+        self._restored = 0  # how many of those two
+
+    def _begin(self, *, is_known: bool) -> None:  # noqa: ARG002 # no sample lasts
+        self._sum, self._count, self._restored = Decimal(0), 0, 0
+
+    def add(self, at: int, value: Decimal) -> tuple[Point, ...]:
+        self.move(at)
+        self._sum = SUMS.add(self._sum, value)
+        self._count += 1
+        self.superseded += 1
+        return ((max(self.now, self.begins + 1), value),)
+
+    def restore(self, at: int, value: Decimal) -> None:
+        self.move(at)
+        if at != self.begins:
+            self.add(at, value)
+        elif self._restored == 0:
+            self._sum, self._restored = value, 1
+        else:
+            self._count, self._restored = int(value), 2
+
+    def tidied(self) -> tuple[int | None, tuple[Point, ...]]:
+        if not self._count:
+            return None, ()
+        return None, ((self.begins, self._sum), (self.begins, Decimal(self._count)))
+
+    def total(self) -> Decimal | None:
+        return self._sum if self._count else None
+
+    def average(self) -> Decimal | None:
+        return EXACT.divide(self._sum, Decimal(self._count)) if self._count else None
+
+
 def window_of(spec: WindowSpec | None, *, each: bool) -> Window:
     """An empty one; None: it is without an end. `each`: see `_Kept`."""
     match spec:
@@ -333,6 +486,6 @@ def window_of(spec: WindowSpec | None, *, each: bool) -> Window:
         case SampleCount():
             return SampleWindow(spec.number)
         case Since():
-            raise NotImplementedError
+            return SinceTotal(spec) if each else SinceValues(spec)
         case _:
             return TimeWindow(microseconds(spec), each=each)

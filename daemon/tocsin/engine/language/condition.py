@@ -32,7 +32,7 @@ from tocsin.engine.language.describe import is_computed, unit_of_node
 from tocsin.engine.language.evaluator import Absent, Judge, absences, evaluator, why
 from tocsin.engine.language.functions import FUNCTIONS, function_of, needs_of
 from tocsin.engine.language.values import Build, Evaluate, value_text
-from tocsin.engine.language.windowed import Crossing, Followed, crossing, followed
+from tocsin.engine.language.windowed import Crossing, Followed, beginnings, crossing, followed
 from tocsin.engine.rule import Wording
 from tocsin.events import EXACT, Change, Derived, readable_text, rounded_text
 from tocsin.events.links import holder_of
@@ -78,7 +78,7 @@ class TreeCondition:
             for part in walk(call)
             if isinstance(part, Name)
         )
-        self.timed = any(function.timed is not None for function in functions)
+        self.timed = any(function.timed is not None for function in functions) or bool(beginnings(tree))
         self.turn: Turn | None = turn_of(tree)
         self.fields = tuple(dict.fromkeys(part.name for part in parts if isinstance(part, Name)))
         self.holds: Judge = evaluator(tree)
@@ -192,17 +192,16 @@ class _Meeting(NamedTuple):
 
 def turn_of(tree: Node) -> Turn | None:
     """None where the condition reads no time."""
-    timed = [part for part in walk(tree) if _is_timed(part)]
-    if not timed:
+    timed, begins = [part for part in walk(tree) if _is_timed(part)], beginnings(tree)
+    if not timed and not begins:
         return None
     meetings = list(_meetings(tree))
     if len(meetings) < len(timed):
         return lambda _change, _now: EACH_SECOND
 
     def turn(change: Change, now: datetime) -> timedelta | None:
-        return min(
-            (after for each in meetings if (after := _after(each, change, now)) is not None), default=None
-        )
+        times = [after for each in meetings if (after := _after(each, change, now)) is not None]
+        return min([*times, *(each.following(now) - now for each in begins)], default=None)
 
     return turn
 

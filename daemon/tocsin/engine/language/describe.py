@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeAlias
 
+from tocsin.calendars import Since
 from tocsin.engine.api import Aggregates
 from tocsin.engine.language.ast import (
     NEGATED,
@@ -301,13 +302,18 @@ def words(node: Node) -> str:
             )
             within = named.get("window")
             first = words(node.arguments[0]) if node.arguments else ""
-            return said.format(x=first) + (f" in {text(within)}" if within is not None else "")
+            return said.format(x=first) + (f" {_window(within)}" if within is not None else "")
         case Arithmetic():
             return f"{_operand(node.left)} {node.operator} {_operand(node.right)}"
         case Negative():
             return f"-{_operand(node.operand)}"
         case _:
             return text(node)
+
+
+def _window(window: Node) -> str:
+    since = isinstance(window, Constant) and isinstance(window.value, Since)
+    return f"since {window.value}" if isinstance(window, Constant) and since else f"in {text(window)}"
 
 
 def _operand(node: Node) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
+from tocsin.calendars import Since
 from tocsin.engine.language.ast import (
     MIRRORED,
     NEGATED,
@@ -370,9 +371,13 @@ def _in_event_rule(key: str, tree: Node, report: Report) -> None:
         elif key == "where" and (need == "events" or (isinstance(part, Call) and part.keyed)):
             report.error(f"`where` says which events are counted: `{text(part)}` can't be part of it", part.place,
                          "write it in `when`")  # fmt: skip
-        elif need == "events" and isinstance(part, Call) and isinstance(window_of_call(part), SampleCount):
-            report.error(f"`{text(part)}` comes to the number of samples, no more", part.place,
-                         "say which are counted: times(…, 5 samples)")  # fmt: skip
+        elif (
+            need == "events"
+            and isinstance(part, Call)
+            and isinstance(window_of_call(part), SampleCount | Since)
+        ):
+            report.error(f"`{text(part)}`: events are counted in a duration", part.place,
+                         f"say what is counted among samples: times(…, {text(part.arguments[0])})")  # fmt: skip
 
 
 def _in_state_rule(tree: Node, report: Report) -> None:

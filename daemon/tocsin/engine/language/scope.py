@@ -138,12 +138,15 @@ class Readable:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What the conditions of a rule on `kinds` can read. `among`: which events take part, in words, where not all do."""
+    """What the conditions of a rule on `kinds` can read. `among`: which events take part, in words, where not all do. `tz`:
+    the zone of times of day that say none.
+    """
 
     kinds: tuple[str, ...]
     event_rule: bool
     fields: Mapping[str, Readable]
     among: str = ""
+    tz: str = "UTC"
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from tocsin.calendars import Since
 from tocsin.engine.language.ast import (
     Arithmetic,
     Call,
@@ -187,7 +188,8 @@ class _Check:
             return replace(node, type=function.result or "?")
         arguments: list[Node] = []
         for parameter, written in zip(function.parameters, node.arguments, strict=False):
-            arguments.append(self._argument(function, parameter, self.node(written), arguments))
+            read = self._since(written) if "window" in parameter.types else None
+            arguments.append(self._argument(function, parameter, read or self.node(written), arguments))
         result = function.result
         if result is None:
             result = arguments[0].type if arguments[0].type in function.parameters[0].types else "?"
@@ -197,7 +199,31 @@ class _Check:
         caseless = function.chooses and is_caseless(arguments[0])
         return Call(node.function, tuple(arguments), node.place, result, among, keyed, caseless)
 
+    def _since(self, node: Node) -> Constant | None:
+        """`since("00:00")`, `since("mon 09:00", "Europe/Prague")`; None where something else stands there."""
+        if not isinstance(node, Call) or node.function != _SINCE:
+            return None
+        texts = [
+            each.value
+            for each in node.arguments
+            if isinstance(each, Constant) and isinstance(each.value, str)
+        ]
+        if len(texts) != len(node.arguments) or len(texts) not in (1, 2):
+            self._report.error(f"`{_SINCE}` takes a time of day, and a time zone if it isn't the config's", node.place,
+                               'write since("00:00") or since("mon 09:00", "Europe/Prague")')  # fmt: skip
+            return Constant(text(node), "?", node.place)
+        try:
+            window = Since.parse(texts[0], texts[1] if len(texts) > 1 else self._scope.tz)
+        except ValueError as error:
+            self._report.error(f"`{text(node)}`: {error}", node.place)
+            return Constant(text(node), "?", node.place)
+        return Constant(window, "window", node.place)
+
     def _unknown_function(self, node: Call) -> None:
+        if node.function == _SINCE:
+            self._report.error(f"`{text(node)}` is a window, and stands in a function of values over time", node.place,
+                               f'write change(x, {_SINCE}("00:00"))')  # fmt: skip
+            return
         if node.function in self._scope.fields:
             self._report.error(
                 f"`{node.function}` is a field, not a function", node.place, f"write `{node.function}`"
@@ -211,7 +237,7 @@ class _Check:
     ) -> Node:
         if parameter.alike:
             argument = self._comparable(earlier[0], "==", argument)[1]
-        if isinstance(argument, Constant):
+        if isinstance(argument, Constant) and argument.type != "?":
             argument = as_parameter(argument, parameter.types, self._report)
         if argument.type == "?":
             return argument
@@ -300,8 +326,9 @@ _FLAGS = {
 _WINDOW: frozenset[Type] = frozenset({"duration", "window"})
 _HOW_WRITTEN: Mapping[frozenset[Type], str] = {
     frozenset({"duration"}): "durations are written like 30s, 5m, 1h30m",
-    _WINDOW: "windows are written like 5m, or 5 samples",
+    _WINDOW: 'windows are written like 5m, 5 samples, since("00:00")',
 }
+_SINCE = "since"
 _IN_WORDS = {"<": "below", ">": "above", "<=": "at_most", ">=": "at_least"}
 
 

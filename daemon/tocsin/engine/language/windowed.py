@@ -76,6 +76,12 @@ def is_window_wrong(constant: Constant) -> str:
     return is_wrong(window) if isinstance(window, timedelta) else ""
 
 
+def beginnings(tree: Node) -> frozenset[Since]:
+    """The times at which windows of a condition begin anew."""
+    found = (window_of_call(part) for part in walk(tree) if isinstance(part, Call))
+    return frozenset(window for window in found if isinstance(window, Since))
+
+
 def is_sample_count(node: Node) -> bool:
     return isinstance(node, Constant) and isinstance(node.value, SampleCount)
 
