@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from datetime import UTC, timedelta
 from functools import partial
 from pathlib import Path
@@ -268,3 +269,11 @@ def test_prose_is_as_narrow_elsewhere(page):
     """Tables and examples are as wide as they are."""
     prose = re.sub(r"^( *)```.*?^\1```", "", text(page), flags=re.MULTILINE | re.DOTALL)
     assert [line for line in prose.splitlines() if len(line) > WIDEST and not line.startswith("|")] == []
+
+
+def test_contributing_lists_the_rooms_as_they_may_import():
+    """Those that don't know each other stand on one line, or on two that follow."""
+    (contract, *_) = tomllib.loads(text(ROOT / "pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    (listed,) = (block for block in blocks("text", CONTRIBUTING) if block.startswith("cli"))
+    rooms = [name for line in listed.splitlines() for name in re.split(r"  +", line)[0].split(" · ")]
+    assert rooms == [name for layer in contract["layers"] for name in layer.split(" | ")]
