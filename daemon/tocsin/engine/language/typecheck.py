@@ -8,7 +8,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from tocsin.calendars import Since
 from tocsin.engine.language.ast import (
     Arithmetic,
     Call,
@@ -32,7 +31,7 @@ from tocsin.engine.language.functions import FUNCTIONS, function_of, needs_of
 from tocsin.engine.language.implementations import RESULTS
 from tocsin.engine.language.scope import NOT_KEPT, Readable, Scope, is_common
 from tocsin.engine.language.values import Function, Parameter
-from tocsin.engine.language.windowed import is_sample_count, read_samples
+from tocsin.engine.language.windowed import SINCE, is_sample_count, read_samples, read_since
 from tocsin.errors import Report
 from tocsin.events import from_iso, number
 from tocsin.events.links import holder_of
@@ -188,7 +187,7 @@ class _Check:
             return replace(node, type=function.result or "?")
         arguments: list[Node] = []
         for parameter, written in zip(function.parameters, node.arguments, strict=False):
-            read = self._since(written) if "window" in parameter.types else None
+            read = read_since(written, self._scope.tz, self._report) if "window" in parameter.types else None
             arguments.append(self._argument(function, parameter, read or self.node(written), arguments))
         result = function.result
         if result is None:
@@ -199,30 +198,10 @@ class _Check:
         caseless = function.chooses and is_caseless(arguments[0])
         return Call(node.function, tuple(arguments), node.place, result, among, keyed, caseless)
 
-    def _since(self, node: Node) -> Constant | None:
-        """`since("00:00")`, `since("mon 09:00", "Europe/Prague")`; None where something else stands there."""
-        if not isinstance(node, Call) or node.function != _SINCE:
-            return None
-        texts = [
-            each.value
-            for each in node.arguments
-            if isinstance(each, Constant) and isinstance(each.value, str)
-        ]
-        if len(texts) != len(node.arguments) or len(texts) not in (1, 2):
-            self._report.error(f"`{_SINCE}` takes a time of day, and a time zone if it isn't the config's", node.place,
-                               'write since("00:00") or since("mon 09:00", "Europe/Prague")')  # fmt: skip
-            return Constant(text(node), "?", node.place)
-        try:
-            window = Since.parse(texts[0], texts[1] if len(texts) > 1 else self._scope.tz)
-        except ValueError as error:
-            self._report.error(f"`{text(node)}`: {error}", node.place)
-            return Constant(text(node), "?", node.place)
-        return Constant(window, "window", node.place)
-
     def _unknown_function(self, node: Call) -> None:
-        if node.function == _SINCE:
+        if node.function == SINCE:
             self._report.error(f"`{text(node)}` is a window, and stands in a function of values over time", node.place,
-                               f'write change(x, {_SINCE}("00:00"))')  # fmt: skip
+                               f'write change(x, {SINCE}("00:00"))')  # fmt: skip
             return
         if node.function in self._scope.fields:
             self._report.error(
@@ -328,7 +307,6 @@ _HOW_WRITTEN: Mapping[frozenset[Type], str] = {
     frozenset({"duration"}): "durations are written like 30s, 5m, 1h30m",
     _WINDOW: 'windows are written like 5m, 5 samples, since("00:00")',
 }
-_SINCE = "since"
 _IN_WORDS = {"<": "below", ">": "above", "<=": "at_most", ">=": "at_least"}
 
 

@@ -17,10 +17,12 @@ from tocsin.calendars import Since
 from tocsin.engine.language.ast import Call, Constant, Name, Node, constant_text, text, walk
 from tocsin.engine.language.values import Build, Evaluate, Show
 from tocsin.engine.windows import SampleCount, Window, WindowSpec, is_wrong
+from tocsin.errors import Report
 from tocsin.events import EXACT, Change
 from tocsin.events.links import holder_of
 
 _HUNDRED = Decimal(100)
+SINCE = "since"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,24 @@ def read_samples(text: str) -> SampleCount | None:
     """`5 samples` as it stands in quotes; None where it is something else. ValueError where the number is out of bounds."""
     number, _, unit = text.strip().partition(" ")
     return SampleCount.parse(number) if unit.strip() in ("sample", "samples") else None
+
+
+def read_since(node: Node, tz: str, report: Report) -> Constant | None:
+    """`since("00:00")`, in the zone `tz`, or `since("mon 09:00", "Europe/Prague")`; None where something else stands there."""
+    if not isinstance(node, Call) or node.function != SINCE:
+        return None
+    given = [
+        part.value for part in node.arguments if isinstance(part, Constant) and isinstance(part.value, str)
+    ]
+    if len(given) != len(node.arguments) or len(given) not in (1, 2):
+        report.error(f"`{SINCE}` takes a time of day, and a time zone if it isn't the config's", node.place,
+                     'write since("00:00") or since("mon 09:00", "Europe/Prague")')  # fmt: skip
+        return Constant(text(node), "?", node.place)
+    try:
+        return Constant(Since.parse(given[0], given[1] if len(given) > 1 else tz), "window", node.place)
+    except ValueError as error:
+        report.error(f"`{text(node)}`: {error}", node.place)
+        return Constant(text(node), "?", node.place)
 
 
 # ---------------------------------------------------------------------------------------------------- of one value
