@@ -15,7 +15,7 @@ from tocsin.engine.language.describe import is_computed, words
 from tocsin.engine.language.evaluator import evaluator
 from tocsin.engine.language.lint import Supplied
 from tocsin.engine.language.mapping import lower
-from tocsin.engine.language.scope import Scope, Watch, read_watch, scope
+from tocsin.engine.language.scope import Scope, Watch, grouped, read_watch, scope
 from tocsin.engine.language.typecheck import check
 from tocsin.engine.rule import Rule, SequenceSpec
 from tocsin.engine.rule_schema import (
@@ -104,6 +104,8 @@ def _compile(node: document.Mapping, environment: Environment, report: Report) -
     watch = read_watch(node.entries["watch"].value, report.under("watch"))
     if watch is None:
         return None
+    sequence = any(key in node.entries for key in SEQUENCES)
+    grouped(node, said.per, watch, report, sequence=sequence)
     per = _grouping(said)
     readable = replace(scope(watch.kinds, bool(watch.events)), tz=environment.calendars.tz)
     conditions, unsound = _conditions(node, readable, watch, report)

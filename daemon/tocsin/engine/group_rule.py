@@ -22,6 +22,7 @@ from tocsin.engine.runtime import GOES_ON, NOTHING, RuleBefore, Shared
 from tocsin.engine.state_rule import AlertRuntime
 from tocsin.engine.trace import Asked, InstanceTrace, Past, Subject, evaluate
 from tocsin.events import KINDS, Change, Entity, Instant, Key
+from tocsin.events.vocabulary import all_fields
 
 _REEVALUATE = 1.0  # seconds between looks at groups whose truth changes as time passes
 
@@ -268,7 +269,14 @@ def as_change(rule: Rule, group: Group, now: datetime) -> EnrichedChange:
 
 def _state(kind: str, per: Mapping[str, str | None], currency: str | None) -> Entity:
     state = KINDS[kind]()
-    values = {"id": per.get("id"), "symbol": per.get("symbol"), "currency": currency}
+    flags = {"true": True, "false": False}
+    own = all_fields(kind)
+    said = {
+        name: flags.get(text or "") if own[name].type == "flag" else text
+        for name, text in per.items()
+        if name in own
+    }
+    values = {"currency": currency} | said
     known = {name: value for name, value in values.items() if value is not None and hasattr(state, name)}
     return structs.replace(state, **known)
 

@@ -17,7 +17,7 @@ from tocsin.engine.api import Severity
 from tocsin.engine.language import sequence
 from tocsin.engine.language.condition import TreeCondition
 from tocsin.engine.language.mapping import DEFINITIONS, watched
-from tocsin.engine.language.scope import Scope, Watch, scope
+from tocsin.engine.language.scope import GROUPING, Scope, Watch, scope
 from tocsin.errors import Report
 from tocsin.events.links import LINKS
 from tocsin.events.vocabulary import did_you_mean, fields
@@ -30,7 +30,6 @@ _WITH_PLACES = frozenset((*CONDITIONS, *SEQUENCES, *HOURS))
 """What is read further with the places of its parts."""
 LATER = ("escalate", "run")
 """Keys that the language knows and this version doesn't."""
-PER = ("venue", "account", "kind", "id", "symbol")
 _ID = r"^[^\s\"'=,]{1,100}$"
 
 
@@ -52,9 +51,9 @@ Watched: TypeAlias = Annotated[
     tuple[str, ...], Field(min_length=1), BeforeValidator(_names), _names_schema(**watched())
 ]
 Grouping: TypeAlias = Annotated[
-    tuple[Literal["venue", "account", "kind", "id", "symbol"], ...],
+    tuple[str, ...],
     BeforeValidator(_names),
-    WithJsonSchema({"type": "array", "items": {"enum": list(PER)}}),
+    WithJsonSchema({"type": "array", "items": {"enum": list(GROUPING)}}),
 ]
 Condition: TypeAlias = Annotated[Any, WithJsonSchema({})]
 

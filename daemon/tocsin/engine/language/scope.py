@@ -4,7 +4,7 @@ In `watch` a dot means "something happened", no dot means "something is so".
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -18,6 +18,7 @@ from tocsin.events.links import LINKS, Link, link_of, linked_fields
 from tocsin.events.vocabulary import (
     COMMON,
     Field,
+    all_fields,
     canonical,
     did_you_mean,
     events,
@@ -265,3 +266,38 @@ def _readable(same: list[Field], kinds: tuple[str, ...]) -> Readable:
     caseless = all(field.caseless for field in same)
     none_when = same[0].none_when if len(same) == 1 else None
     return Readable(name, _type(same[0]), words, () if words else usual, caseless, none_when)
+
+
+# ------------------------------------------------------------------------------------------- what `per` can group by
+
+PER = ("venue", "account", "kind", "id", "symbol")
+"""What entities of all kinds are grouped by."""
+
+
+def grouping(kinds: Iterable[str]) -> tuple[str, ...]:
+    """What entities of these kinds may be grouped by: their texts, flags and words."""
+    own = [
+        {name for name, field in fields(kind).items() if field.type in ("text", "flag", "enum")}
+        & {*all_fields(kind)}
+        for kind in kinds
+    ]
+    return (*PER, *sorted(set[str].intersection(*own).difference(PER)))
+
+
+GROUPING = tuple(dict.fromkeys(name for kind in KINDS for name in grouping((kind,))))
+
+
+def grouped(
+    node: document.Mapping, per: tuple[str, ...] | None, watch: Watch, report: Report, *, sequence: bool
+) -> None:
+    """`per` is of fields that all of the watched kinds have; in a sequence, of those that all kinds have."""
+    if per is None:
+        return
+    known = PER if sequence else grouping(watch.kinds)
+    value = node.entries["per"].value
+    places = list(value) if isinstance(value, document.Sequence) else [value] * len(per)
+    for name, part in zip(per, places, strict=True):
+        if name not in known:
+            thing = " or ".join(watch.kinds)
+            report.under("per").error(f"`{name:.80}` is nothing that {thing} can be grouped by", part.place,
+                                      did_you_mean(name, known, f"there are {listed(known)}"))  # fmt: skip
