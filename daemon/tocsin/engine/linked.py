@@ -281,7 +281,7 @@ def _compared(left: Node, right: Node, link: str) -> Iterator[_Found]:
     (name, *others) = names
     field = name.removeprefix(f"{link}.")
     sides = [(left, right)]
-    if isinstance(left, Call) and left.function == "abs":
+    if isinstance(left, Call) and FUNCTIONS[left.function].solved_as == "either sign":
         inner = left.arguments[0]
         sides = [(inner, right), (inner, Negative(right, left.place, left.type))]
     differences = [Arithmetic("-", *both, left.place, "number") for both in sides]
@@ -313,7 +313,7 @@ def _degree(node: Node, name: str) -> int | None:
         case Arithmetic():
             left, right = _degree(node.left, name), _degree(node.right, name)
             return _joined(node.operator, left, right)
-        case Call(function="percent_from"):
+        case Call() if FUNCTIONS[node.function].solved_as == "quotient":
             return _joined("/", *(_degree(argument, name) for argument in node.arguments))
         case Call() if FUNCTIONS[node.function].indexed_as == "key":
             return 0 if {_degree(argument, name) for argument in node.arguments} == {0} else None

@@ -166,6 +166,7 @@ _TABLE = (
         "number",
         "how far x is from ref, in percent of it; missing where ref is 0",
         lifted(implementations.percent_from),
+        solved_as="quotient",
         unit="percent",
     ),
     Function(
@@ -319,6 +320,7 @@ _TABLE = (
         None,
         "x without its sign",
         lifted(implementations.absolute),
+        solved_as="either sign",
         words="size of {x}",
         indexed_as="key",
     ),

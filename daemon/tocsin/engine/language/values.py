@@ -142,7 +142,8 @@ class Function:
     in which its condition was so. `against_past`: has no value before so much time
     has passed. `mirrors`: the higher it is, the lower is its argument. `crossing`: on which side of the limit its argument
     then is. `indexed_as`: rules are looked up by its value (it is of one field, and cheap), or by its being true, which
-    is never unknown.
+    is never unknown. `solved_as`: how a comparison of it is solved for its first argument: that with either sign, or
+    linear in it as a quotient is in its dividend.
     """
 
     name: str
@@ -167,6 +168,7 @@ class Function:
     mirrors: bool = False
     crossing: Literal["<", ">"] | None = None
     indexed_as: Literal["key", "flag"] | None = None
+    solved_as: Literal["either sign", "quotient"] | None = None
 
     @property
     def signature(self) -> str:
