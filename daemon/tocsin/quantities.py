@@ -1,6 +1,7 @@
-"""Durations and sizes as users write them (`1h30m`, `4MiB`), and as pydantic types for settings."""
+"""Durations, sizes and numbers of samples as users write them (`1h30m`, `4MiB`), and as pydantic types for settings."""
 
 import re
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any, TypeAlias
 
@@ -19,6 +20,7 @@ _LONG = re.compile(r"([0-9]{1,4})([wy])", re.ASCII)
 _LONG_DAYS = {"w": 7, "y": 365}
 SIZE = r"[0-9]{1,12}(?:B|KiB|MiB|GiB)"
 _SIZE = re.compile(r"([0-9]{1,12})(B|KiB|MiB|GiB)", re.ASCII)
+_MOST_SAMPLES = 1000
 _SIZES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
 
@@ -65,6 +67,23 @@ def duration_text(duration: timedelta) -> str:
         if count:
             parts.append(f"{count}{unit}")
     return sign + " ".join(parts[:2])
+
+
+@dataclass(frozen=True, slots=True)
+class SampleCount:
+    """The latest so many samples."""
+
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.number} sample{'' if self.number == 1 else 's'}"
+
+    @classmethod
+    def parse(cls, text: str) -> "SampleCount":
+        """A whole number. ValueError, fit to be shown, where it isn't one or is out of bounds."""
+        if not re.fullmatch("[0-9]{1,9}", text, re.ASCII) or not 1 <= int(text) <= _MOST_SAMPLES:
+            raise ValueError(f"a window has from 1 to {_MOST_SAMPLES:,} samples")
+        return cls(int(text))
 
 
 def parse_size(text: Any) -> int:

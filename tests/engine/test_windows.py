@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from support.models import model
 from tocsin.calendars import Since
 from tocsin.engine.samples import SampleLog
-from tocsin.engine.windows import SampleWindow, TimeWindow, microseconds, moment, window_of
-from tocsin.events import EXACT, SamplesDropped
+from tocsin.engine.windows import SampleWindow, TimeWindow, window_of
+from tocsin.events import EXACT, SamplesDropped, microseconds, moment
 
 steps = st.lists(
     st.tuples(st.integers(0, 40), st.none() | st.decimals(-3, 3, places=0)), min_size=1, max_size=60

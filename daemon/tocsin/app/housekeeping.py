@@ -8,7 +8,7 @@ from typing import Any
 import trio
 
 from tocsin.app.components import Components
-from tocsin.engine.rule_health import Blind
+from tocsin.engine.runtime import Blind
 from tocsin.store.errors import StoreUnavailable
 from tocsin.store.model import Batch, Retention
 from tocsin.store.retention import Pruned

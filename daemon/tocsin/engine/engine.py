@@ -18,11 +18,10 @@ from tocsin.engine.history import HistoryStore
 from tocsin.engine.index import RuleSet
 from tocsin.engine.instances import InstanceStore, unchanged
 from tocsin.engine.linked import Readers
-from tocsin.engine.pauses import ActiveHours, VenueLinks, hangs_on_link, is_down
+from tocsin.engine.pauses import ActiveHours, VenueLinks, hangs_on_link, has_turned, is_down
 from tocsin.engine.rule import Rule
-from tocsin.engine.rule_health import Blind, KnownRules, RuleHealth, has_turned
-from tocsin.engine.rule_migration import RuleMigration
-from tocsin.engine.runtime import Runtimes, Shared
+from tocsin.engine.rule_migration import KnownRules, RuleMigration
+from tocsin.engine.runtime import Blind, RuleHealth, Runtimes, Shared
 from tocsin.engine.samples import SampleLog
 from tocsin.engine.sequence_rule import SequenceRuleRuntime
 from tocsin.engine.state_rule import StateRuleRuntime

@@ -17,8 +17,8 @@ from tocsin.engine.api import World, event_time, inform
 from tocsin.engine.instances import entity_of, happens_in, instance_key
 from tocsin.engine.rule import Condition, Followed, Rule
 from tocsin.engine.samples import EventCounter, LastKnownValues, SampleLog
-from tocsin.engine.windows import Window, microseconds, window_of
-from tocsin.events import Change, Key, Sample
+from tocsin.engine.windows import Window, window_of
+from tocsin.events import Change, Key, Sample, microseconds
 
 
 class _Asked(NamedTuple):

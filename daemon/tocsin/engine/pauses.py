@@ -112,6 +112,14 @@ class ActiveHours:
         self._until = min((opening.until for _, opening in self._rules.values()), default=None)
 
 
+def has_turned(rule: Rule, since: datetime, now: datetime) -> bool:
+    """Whether the rule's hours may have begun in that time (UTC)."""
+    if rule.active is None:
+        return False
+    turns = rule.active.next_change(since)
+    return (turns is not None and turns <= now) or rule.active.is_open(since) != rule.active.is_open(now)
+
+
 # -------------------------------------------------------------------------------------------------------------- links
 
 

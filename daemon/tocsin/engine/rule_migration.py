@@ -1,4 +1,7 @@
-"""Instances under other rules: taken up from the last run, whose rules were others maybe, or edited while they are there."""
+"""Instances under other rules: taken up from the last run, whose rules were others maybe, or edited while they are there.
+
+And which rules ran last: of those a start tells only what is news.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -22,8 +25,9 @@ from tocsin.engine.instances import (
 )
 from tocsin.engine.pauses import ActiveHours
 from tocsin.engine.rule import Rule, Wording
-from tocsin.engine.runtime import DROPPED, GOES_ON, RuleBefore, RuleRuntime, Runtimes
-from tocsin.events import Change, Instant
+from tocsin.engine.runtime import DROPPED, GOES_ON, RuleBefore, RuleRuntime, Runtimes, kept_as
+from tocsin.engine.samples import SampleLog
+from tocsin.events import Change, Instant, Sample
 
 
 def became(moved: Transition) -> str | None:
@@ -36,6 +40,39 @@ def became(moved: Transition) -> str | None:
     if moved.trace == GOES_ON and moved.state != "inactive":
         return f"goes on: {about}, {moved.state}"
     return None
+
+
+_RAN = "rules that ran"
+
+
+class KnownRules:
+    """Kept for the next run, so that a start tells of standing things only what is news: by rules that are."""
+
+    def __init__(self, log: SampleLog) -> None:
+        self._known: set[str] = set()  # by what they are kept as
+        self._log = log
+
+    def restore(self, samples: Iterable[Sample]) -> Iterator[Sample]:
+        """Take up what the last run had kept; the samples that aren't of it pass through."""
+        for sample in samples:
+            if sample.series == _RAN:
+                self._known.add(sample.instance)
+            else:
+                yield sample
+
+    def knows(self, rule: Rule) -> bool:
+        """Whether the rule ran last, and meant what it means now."""
+        return kept_as(rule) in self._known
+
+    def run(self, rules: Iterable[Rule], now: Instant) -> None:
+        """These rules run from now on."""
+        running = {kept_as(rule): None for rule in rules}
+        for gone in sorted(self._known - running.keys()):
+            self._log.drop(_RAN, gone)
+        for new in running:
+            if new not in self._known:
+                self._log.mark(_RAN, new, now.wall)
+        self._known = set(running)
 
 
 @dataclass(slots=True)

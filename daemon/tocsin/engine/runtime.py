@@ -1,27 +1,125 @@
-"""What the engine asks of each kind of rule, and whom it asks: a runtime for each kind, all over one store of instances."""
+"""What the engine asks of each kind of rule, and whom it asks: a runtime for each kind, all over one store of instances.
+
+And what all of them note in common: which rules are blind, unknown for want of some field for everything that they concern.
+"""
 
 # ruff: noqa: ARG002 - a hook that does nothing looks at nothing
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from tocsin.engine.api import ChangeOutcome, Transition, World
 from tocsin.engine.index import RuleSet
 from tocsin.engine.instances import InstanceKind, InstanceStore, RuleInstance, Step, transition
 from tocsin.engine.pauses import ActiveHours, LinkTurned, VenueLinks, hangs_on_link, is_down
-from tocsin.engine.rule import Rule
-from tocsin.engine.rule_health import RuleHealth
+from tocsin.engine.rule import Rule, Truth
+from tocsin.engine.samples import SampleLog
 from tocsin.engine.trace import Asked, Subject
-from tocsin.events import Change, Instant, Key
+from tocsin.events import Change, Instant, Key, Sample
 
 NOTHING: tuple[Transition, ...] = ()
 # How the traces of instances begin that an edit lets go on, and that it drops before anybody was told.
 GOES_ON = "rule changed, and it goes on"
 DROPPED = "it was pending: "
 
+BLIND_AFTER = 3600.0  # seconds
+_BLIND = "told to be blind"
+_LONG_AGO = float("-inf")
+
 InstanceT = TypeVar("InstanceT", bound=RuleInstance)
+
+
+class Blind(NamedTuple):
+    """A rule that sees nothing. `lacks`: what it needs and is missing, as far as that is known."""
+
+    rule: str
+    lacks: tuple[str, ...]
+
+    @property
+    def reason(self) -> str:
+        """In words, for daemon.rule_blind."""
+        want = f"for want of {', '.join(self.lacks)}" if self.lacks else "for want of some field"
+        return f"rule {self.rule} could judge nothing for an hour, {want}"
+
+
+class RuleHealth:
+    """Notes what each rule's condition came to for what it concerns; `blind` looks again at those that long saw nothing.
+
+    That a rule was told to be blind is kept for the next run: a restart tells nothing twice.
+    """
+
+    def __init__(self, log: SampleLog) -> None:
+        self._unseeing: dict[str, float] = {}  # rule -> steady time since when nothing but unknown was seen
+        self._missing: dict[str, tuple[str, ...]] = {}
+        self._found: dict[str, str] = {}  # rule -> what it is kept as
+        self._log = log
+
+    def note(self, rule: Rule, truth: Truth, steady: float, missing: tuple[str, ...] = ()) -> None:
+        """`missing`: what an event lacked; an entity can be asked later."""
+        if truth is None:
+            if self._unseeing.setdefault(rule.id, steady) == steady:
+                self._missing[rule.id] = missing
+        elif rule.id in self._unseeing:
+            self.forget(rule.id)
+
+    @property
+    def unseeing(self) -> Collection[str]:
+        """The rules that have seen nothing but unknown since some time: anything else that they come to is news."""
+        return self._unseeing
+
+    def blind(
+        self, now: Instant, rules: Mapping[str, Rule], lacks: Callable[[Rule], tuple[str, ...] | None]
+    ) -> list[Blind]:
+        """Rules newly found blind. `lacks` judges all that lives (what is quiet may well be known, or there is nothing):
+        what is missing, None where the rule sees.
+        """
+        found = []
+        for rule_id, since in list(self._unseeing.items()):
+            if now.steady - since < BLIND_AFTER or rule_id in self._found:
+                continue
+            rule = rules[rule_id]
+            lacking = lacks(rule)
+            if lacking is None:
+                self.forget(rule_id)
+            else:
+                self._found[rule_id] = kept_as(rule)
+                self._log.mark(_BLIND, kept_as(rule), now.wall)
+                found.append(Blind(rule_id, lacking))
+        return found
+
+    @property
+    def found_blind(self) -> Collection[str]:
+        """The rules that were found blind and see nothing since."""
+        return self._found
+
+    def forget(self, rule: str) -> None:
+        """It sees, or is another now."""
+        self._unseeing.pop(rule, None)
+        self._missing.pop(rule, None)
+        if (kept := self._found.pop(rule, None)) is not None:
+            self._log.drop(_BLIND, kept)
+
+    def missing(self, rule: str) -> tuple[str, ...]:
+        """What the events of an event rule lacked, the first of them."""
+        return self._missing.get(rule, ())
+
+    def restore(self, samples: Iterable[Sample], rules: Iterable[Rule]) -> Iterator[Sample]:
+        """Take up what the last run had kept; the samples that aren't of it pass through."""
+        running = {kept_as(rule): rule.id for rule in rules}
+        for sample in samples:
+            if sample.series != _BLIND:
+                yield sample
+            elif (rule := running.get(sample.instance)) is not None:
+                self._found[rule], self._unseeing[rule] = sample.instance, _LONG_AGO
+            else:
+                self._log.drop(_BLIND, sample.instance)
+
+
+def kept_as(rule: Rule) -> str:
+    """The rule as what it means, in one text."""
+    return f"{rule.id} {rule.fingerprint}"
 
 
 @dataclass(frozen=True, slots=True)

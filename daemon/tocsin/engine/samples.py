@@ -15,8 +15,8 @@ from typing import NamedTuple, TypeAlias
 from tocsin.engine.api import event_time, inform
 from tocsin.engine.instances import entity_of, group_fields, group_of, instance_key, retallied
 from tocsin.engine.rule import Crossing, Followed, Rule
-from tocsin.engine.windows import Point, TimeWindow, Window, microseconds, moment, window_of
-from tocsin.events import Change, Key, Sample, SamplesDropped
+from tocsin.engine.windows import Point, TimeWindow, Window, window_of
+from tocsin.events import Change, Key, Sample, SamplesDropped, microseconds, moment
 
 _SO = Decimal(1)
 

@@ -12,71 +12,28 @@ along (exactly: these are decimals). Times and lengths are whole microseconds, s
 long is so whatever the clock says.
 """
 
-import re
 from abc import ABC, abstractmethod
 from collections import deque
 from copy import copy
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TypeAlias
 
 from tocsin.calendars import Since
-from tocsin.events import EXACT, SUMS
+from tocsin.events import EXACT, SUMS, microseconds, moment
+from tocsin.quantities import SampleCount
 
 MOST_SAMPLES = 200_000
 _FEW = 16  # rows that a window which keeps no samples may leave before the store is tidied
 _LATEST = 60_000_000  # microseconds: the venue's time is believed within 5 s, so nothing comes later than that by itself
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-LONGEST = timedelta(days=366)
-_MOST_COUNTED = 1000  # samples that a window of a number of samples may have
-
-
-def microseconds(time: datetime | timedelta) -> int:
-    """A moment since 1970, or a span."""
-    return (time - _EPOCH if isinstance(time, datetime) else time) // _MICROSECOND
-
-
-def moment(microseconds: int) -> datetime:
-    """The inverse of `microseconds` for a moment."""
-    return _EPOCH + timedelta(microseconds=microseconds)
 
 
 Point: TypeAlias = tuple[int, Decimal]
 """A time and the value then."""
 
 
-# ------------------------------------------------------------------------------------ what a condition asks for
-
-
-@dataclass(frozen=True, slots=True)
-class SampleCount:
-    """The latest so many samples."""
-
-    number: int
-
-    def __str__(self) -> str:
-        return f"{self.number} sample{'' if self.number == 1 else 's'}"
-
-    @classmethod
-    def parse(cls, text: str) -> "SampleCount":
-        """A whole number. ValueError, fit to be shown, where it isn't one or is out of bounds."""
-        if not re.fullmatch("[0-9]{1,9}", text, re.ASCII) or not 1 <= int(text) <= _MOST_COUNTED:
-            raise ValueError(f"a window has from 1 to {_MOST_COUNTED:,} samples")
-        return cls(int(text))
-
-
 WindowSpec: TypeAlias = timedelta | SampleCount | Since
-
-
-def is_wrong(window: WindowSpec) -> str:
-    """What is wrong with it, fit to be shown; empty where nothing is."""
-    if not isinstance(window, timedelta):
-        return ""
-    if window <= timedelta(0):
-        return "a window is longer than nothing"
-    return f"a window is at most {LONGEST.days}d long" if window > LONGEST else ""
+"""What a condition asks for."""
 
 
 # -------------------------------------------------------------------------------------------- windows

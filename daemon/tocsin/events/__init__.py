@@ -32,6 +32,8 @@ from tocsin.events.model import (
     from_iso,
     is_market_data,
     iso,
+    microseconds,
+    moment,
 )
 from tocsin.events.numbers import (
     EXACT,
@@ -87,6 +89,8 @@ __all__ = [
     "is_market_data",
     "iso",
     "json_number",
+    "microseconds",
+    "moment",
     "number",
     "number_text",
     "readable_text",

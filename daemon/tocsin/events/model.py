@@ -9,6 +9,9 @@ from msgspec import UNSET, Struct, structs
 
 from tocsin.events.kinds import KINDS, Entity
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
 
 class Instant(NamedTuple):
     """A moment as the daemon lives it: the wall-clock to show and store, a steady clock to measure with.
@@ -34,6 +37,16 @@ def from_iso(text: str) -> datetime:
     """The inverse of `iso`; also reads any ISO 8601 text, one without a zone as UTC. ValueError on others."""
     time = datetime.fromisoformat(text)
     return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def microseconds(time: datetime | timedelta) -> int:
+    """A moment since 1970, or a span."""
+    return (time - _EPOCH if isinstance(time, datetime) else time) // _MICROSECOND
+
+
+def moment(microseconds: int) -> datetime:
+    """The inverse of `microseconds` for a moment."""
+    return _EPOCH + timedelta(microseconds=microseconds)
 
 
 # --------------------------------------------------------------------------------------------- what venues say

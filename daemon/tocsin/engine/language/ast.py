@@ -11,10 +11,10 @@ from decimal import Decimal
 from typing import Literal, TypeAlias
 
 from tocsin.calendars import Since
-from tocsin.engine.windows import SampleCount
 from tocsin.errors import Place
 from tocsin.events import iso
 from tocsin.events.kinds import NoneWhen
+from tocsin.quantities import SampleCount
 
 Type: TypeAlias = Literal["number", "text", "time", "flag", "duration", "window", "event", "list", "?"]
 """`event` is the names of what happened, several at once; `?` is what couldn't be told and was complained of."""

@@ -42,11 +42,11 @@ from tocsin.engine.language.condition import TreeCondition
 from tocsin.engine.language.functions import FUNCTIONS, function_of, needs_of
 from tocsin.engine.language.scope import Watch, is_common
 from tocsin.engine.language.windowed import window_of_call
-from tocsin.engine.windows import SampleCount
 from tocsin.errors import Place, Report
 from tocsin.events import KINDS
 from tocsin.events.links import holder_of
 from tocsin.events.vocabulary import did_you_mean, with_article
+from tocsin.quantities import SampleCount
 
 
 def contradictions(trees: Mapping[str, Node], end: Place, report: Report) -> None:

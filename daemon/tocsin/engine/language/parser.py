@@ -36,10 +36,9 @@ from tocsin.engine.language.ast import (
     Ordering,
     junction,
 )
-from tocsin.engine.windows import SampleCount
 from tocsin.errors import Place, Problem
 from tocsin.events import number
-from tocsin.quantities import parse_duration
+from tocsin.quantities import SampleCount, parse_duration
 
 TokenKind: TypeAlias = Literal["number", "duration", "name", "text", "operator", "end"]
 

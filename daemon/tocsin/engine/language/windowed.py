@@ -16,12 +16,14 @@ from typing import Any, Literal, TypeAlias
 from tocsin.calendars import Since
 from tocsin.engine.language.ast import Call, Constant, Name, Node, constant_text, text, walk
 from tocsin.engine.language.values import Build, Evaluate, Show
-from tocsin.engine.windows import SampleCount, Window, WindowSpec, is_wrong
+from tocsin.engine.windows import Window, WindowSpec
 from tocsin.errors import Report
 from tocsin.events import EXACT, Change
 from tocsin.events.links import holder_of
+from tocsin.quantities import SampleCount
 
 _HUNDRED = Decimal(100)
+_LONGEST = timedelta(days=366)
 SINCE = "since"
 
 
@@ -74,8 +76,13 @@ def window_of_call(call: Call) -> WindowSpec | None:
 
 
 def is_window_wrong(constant: Constant) -> str:
+    """What is wrong with it, fit to be shown; empty where nothing is."""
     window = constant.value
-    return is_wrong(window) if isinstance(window, timedelta) else ""
+    if not isinstance(window, timedelta):
+        return ""
+    if window <= timedelta(0):
+        return "a window is longer than nothing"
+    return f"a window is at most {_LONGEST.days}d long" if window > _LONGEST else ""
 
 
 def beginnings(tree: Node) -> frozenset[Since]:
