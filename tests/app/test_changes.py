@@ -15,6 +15,7 @@ from tocsin.app.components import Components
 from tocsin.clock import ManualClock
 from tocsin.config.load import load_settings
 from tocsin.config.settings import Settings
+from tocsin.engine.rule_schema import KEYS
 from tocsin.events import Observation, Position
 from tocsin.store.database import Database
 from tocsin.store.model import Loaded
@@ -62,6 +63,12 @@ def test_an_edit_of_a_rule_is_told_by_what_it_concerns(
     other = {"id": "other", "watch": "venue", "when": {"status": "disconnected"}}
     before, after = settings(tmp_path, rule, other), settings(tmp_path, rule | edit, other)
     assert changes.rules(before, after) == [f"rule {rule['id']} changed {said}"]
+
+
+def test_every_key_of_a_rule_has_a_name_in_what_is_told() -> None:
+    """One that has none is told as a change of nothing: `changed in what it means ()`."""
+    named = {key for name in changes.MEANT | changes.TOLD for key in name.split(" or ")}
+    assert named == set(KEYS) - {"id"}  # another id is another rule
 
 
 def test_what_is_written_otherwise_and_means_the_same_is_no_change(tmp_path: Path) -> None:

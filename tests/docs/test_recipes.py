@@ -25,6 +25,7 @@ COPIED = (
 LOOK = (
     "tests/venues", "tests/config", "tests/engine/test_conditions.py", "tests/engine/test_rules_compiled.py",
     "tests/engine/test_broken_rules.py", "tests/ruletest/test_broken_files.py", "tests/alerts/test_decide.py", "tests/events",
+    "tests/app/test_changes.py",
     "tests/docs/test_reference.py",
 )  # fmt: skip
 SECONDS = 600

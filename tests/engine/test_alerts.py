@@ -19,6 +19,10 @@ def test_alert(test: dict[str, Any]) -> None:
     play(test)
 
 
+UNTOLD = {"alert", "group", "cooldown", "reminder", "sequence"}
+"""The kinds whose records said it by a flag, or by their key; a later kind has always said its name."""
+
+
 class _FromBefore(Story):
     """Each run takes over what an earlier version had written: its records didn't say what they are of, but by a flag that
     is still there.
@@ -27,7 +31,8 @@ class _FromBefore(Story):
     def _start(self) -> None:
         for at, text in self.stored.items():
             record = json.loads(text)
-            del record["kind"]
+            if record["kind"] in UNTOLD:
+                del record["kind"]
             self.stored[at] = json.dumps(record)
         super()._start()
 

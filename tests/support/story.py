@@ -116,7 +116,7 @@ class Story:
         runtime = Runtime(self.rules, options(), lambda: f"{next(self.ids):05}", loaded)
         self.entities, self.engine, self.turn = runtime.entities, runtime.engine, runtime.turn
         batch, unreadable = self.turn.restore(loaded, self.clock.now())
-        assert not unreadable
+        assert not unreadable, unreadable
         self.commit(batch)
 
     def commit(self, batch: Batch) -> None:

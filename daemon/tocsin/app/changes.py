@@ -68,16 +68,16 @@ def rules(before: Settings, after: Settings) -> list[str]:
 
 
 def _said(rule: Rule) -> tuple[Any, ...]:
-    return (rule.fingerprint, *(of(rule) for of in _TOLD.values()))
+    return (rule.fingerprint, *(of(rule) for of in TOLD.values()))
 
 
 def _how(old: Rule, new: Rule) -> str:
     if old.enabled != new.enabled:
         return "and is switched on" if new.enabled else "and is switched off"
-    told = [key for key, of in _TOLD.items() if of(old) != of(new)]
+    told = [key for key, of in TOLD.items() if of(old) != of(new)]
     if old.fingerprint == new.fingerprint:
         return f"in how it is told only ({', '.join(told)}); its alerts go on"
-    meant = [key for key, of in _MEANT.items() if of(old) != of(new)]
+    meant = [key for key, of in MEANT.items() if of(old) != of(new)]
     told = [key for key in told if key != "value"]  # mostly what `when` compares, and edited with it
     return f"in what it means ({', '.join([*meant, *told])})"
 
@@ -86,8 +86,8 @@ def _source(condition: Condition | None) -> str | None:
     return condition.source if condition is not None else None
 
 
-# What a rule means, by its keys, and how it is told: so that what is edited can be named.
-_MEANT: Mapping[str, Callable[[Rule], Any]] = {
+# What a rule means, by its keys, and how it is told: so that what is edited can be named. Each key of a rule but its id is in one.
+MEANT: Mapping[str, Callable[[Rule], Any]] = {
     "watch": lambda rule: (rule.kinds, rule.events),
     "where": lambda rule: _source(rule.where),
     "when": lambda rule: _source(rule.when),
@@ -102,7 +102,7 @@ _MEANT: Mapping[str, Callable[[Rule], Any]] = {
     "if_unknown": lambda rule: rule.if_unknown,
     "on_gap": lambda rule: rule.on_gap,
 }
-_TOLD: Mapping[str, Callable[[Rule], Any]] = {
+TOLD: Mapping[str, Callable[[Rule], Any]] = {
     "severity": lambda rule: rule.severity,
     "notify": lambda rule: rule.notify,
     "title": lambda rule: rule.title,

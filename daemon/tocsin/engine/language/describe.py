@@ -4,7 +4,7 @@ Only what mattered is told: of a true `or` what was true, of a false `and` what 
 one that held instead, so that each part is a fact, and facts are joined by `and`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeAlias
@@ -276,14 +276,19 @@ def unit_of_node(node: Node) -> Unit | None:
         case Negative():
             return unit_of_node(node.operand)
         case Arithmetic() if node.operator in ("+", "-"):
-            units = {unit_of_node(side) for side in children(node) if not isinstance(side, Constant)}
-            return units.pop() if len(units) == 1 else None
+            return _unit_of_all(children(node))
         case Call() if (unit := FUNCTIONS[node.function].unit) is not None:
             return unit
-        case Call() if node.arguments:
-            return unit_of_node(node.arguments[0])
+        case Call():
+            return _unit_of_all(each for each in node.arguments if each.type == "number")
         case _:
             return None
+
+
+def _unit_of_all(sides: Iterable[Node]) -> Unit | None:
+    """What all of these are of; a constant is of anything."""
+    units = {unit_of_node(side) for side in sides if not isinstance(side, Constant)}
+    return units.pop() if len(units) == 1 else None
 
 
 def is_computed(node: Node) -> bool:
