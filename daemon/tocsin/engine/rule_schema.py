@@ -309,6 +309,8 @@ _EVENT_ONLY = {
     "then": _SEQUENCE,
     "unless": _SEQUENCE,
 }
+_EXCLUDING = (SEQUENCES,)
+"""Pairs of keys of event rules that can't stand in one."""
 _NOT_WITH_EDGE = ("for", "until", "keep_firing_for", "repeat")
 _SHORTEST_REPEAT = 1.0  # seconds
 
@@ -322,9 +324,7 @@ def misplaced(
         for key in _given(node, _STATE_ONLY):
             report.error(f"`{key.text}` is for state rules; this one watches an event", key.place,
                          f"watch `{watch.kinds[0]}` (without a dot) to look at what is so")  # fmt: skip
-        if "then" in node.entries and "unless" in node.entries:
-            report.error("`then` and `unless` can't stand in one rule", node.entries["unless"].key.place,
-                         "make a rule for each")  # fmt: skip
+        _excluding(node, report)
         return
     for key in _given(node, tuple(_EVENT_ONLY)):
         report.error(f"`{key.text}` is for event rules; this one watches what is so", key.place,
@@ -339,6 +339,12 @@ def misplaced(
     if watch.kinds == ("venue",):
         for key in _given(node, ("on_gap",)):
             report.warning("`on_gap` has no effect on a rule that watches `venue`", key.place)
+
+
+def _excluding(node: document.Mapping, report: Report) -> None:
+    for one, other in _EXCLUDING:
+        for key in _given(node, (other,)) if one in node.entries else ():
+            report.error(f"`{one}` and `{other}` can't stand in one rule", key.place, "make a rule for each")
 
 
 def notified(node: document.Mapping, said: RuleConfig, channels: frozenset[str], report: Report) -> None:
