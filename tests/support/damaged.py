@@ -146,7 +146,11 @@ async def started(
     begun = time.monotonic()
     async with made.running() as daemon:
         took = time.monotonic() - begun
-        await daemon.until(lambda: not made.unsent(), f"{kind}, seed {seed}: nothing is left")
+        await daemon.until(
+            # A damaged byte may name a channel that there isn't: such a message waits for it, and the log says so.
+            lambda: not [row for row in made.unsent() if row[0] in ("phone", "ours")],
+            f"{kind}, seed {seed}: nothing is left",
+        )
         missed = len(expected - set(told(f"/{seed}")))
         if len(told(f"/{seed}")) < alerts // UNSENT_EVERY:
             await daemon.until(
