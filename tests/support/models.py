@@ -13,7 +13,7 @@ def model(*, suite: int, many: int) -> Callable[[Any], Any]:
     """Marks a test that compares with a plain model: how many examples it tries in the suite, and by `./run models`."""
 
     def marked(test: Any) -> Any:
-        examples = many if settings.get_current_profile_name() == MANY else suite
+        examples = many if settings.default is settings.get_profile(MANY) else suite
         return pytest.mark.model(settings(max_examples=examples)(test))
 
     return marked
