@@ -378,8 +378,9 @@ def test_of_links_and_the_daemon_a_recording_tells_nothing(recording, here):
     (here / "ours.yaml").write_text(
         "rules:\n  - {id: stopped, watch: daemon.stopping}\n  - {id: closed, watch: position.closed}\n"
         "  - {id: off, watch: venue.silent, enabled: false}\n"
+        '  - {id: while-away, watch: position, when: venue.status != "connected"}\n'
     )
-    assert replayed(*ALONE, "--against", "ours.yaml")["unsure"] == ["away", "stopped"]
+    assert replayed(*ALONE, "--against", "ours.yaml")["unsure"] == ["away", "stopped", "while-away"]
     last = run(*ALONE).output.splitlines()[-1]
     assert last == (
         "unsure: away; a recording holds messages, and nothing of links or of the daemon: replay its tocsin.db"
@@ -494,12 +495,18 @@ def test_a_database_tells_its_own_events_again(here):
         "rules:\n  - {id: dear, watch: ticker, when: price > 100}\n"
         "  - {id: after, watch: position.closed, then: {watch: trade.executed, match: {symbol: symbol}, within: 1h}}\n"
         "  - {id: off, watch: book, when: spread > 1, enabled: false}\n"
+        "  - {id: near, watch: order, when: ticker.price < price}\n"
+        "  - {id: at-price, watch: position.closed, when: ticker.spread > 1}\n"
+        "  - {id: then-dear, watch: order.filled, then: {watch: position.closed, when: ticker.price > 5, match: {symbol: symbol}, within: 1h}}\n"
+        '  - {id: at-a-venue, watch: order, when: venue.status == "connected"}\n'
     )
     told = replayed("state/tocsin.db", "--rules", "rules.yaml", "--against", "prices.yaml")
-    assert told["unsure"] == ["dear", "after"]
+    assert told["unsure"] == ["dear", "after", "near", "at-price", "then-dear"]
     output = run("state/tocsin.db", "--rules", "prices.yaml").output
     assert output.startswith(f"{kept} events, 2024-11-15 12:55:20 to ")
-    assert output.splitlines()[-1].startswith("unsure: dear, after; of market data a database keeps only")
+    assert output.splitlines()[-1].startswith(
+        "unsure: dear, after, near, at-price, then-dear; of market data a database keeps only"
+    )
 
 
 def test_of_what_prices_moved_a_database_may_not_know(here):

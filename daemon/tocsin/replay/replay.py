@@ -11,6 +11,7 @@ from tocsin.alerts.wording import Style
 from tocsin.engine.api import AlertContext, Transition, World
 from tocsin.engine.rule import Rule
 from tocsin.events import KINDS, Change, Instant, Key
+from tocsin.events.links import LINKS, holder_of
 from tocsin.pipeline import Options, Targets
 from tocsin.pipeline.runtime import EMPTY, Runtime
 from tocsin.replay.records import Faults, Record
@@ -209,19 +210,31 @@ def _unsure(rule_sets: Sequence[Sequence[Rule]], record: Record) -> Iterable[str
     return dict.fromkeys(
         rule.id
         for rule in running
-        if record.sparse & (rule.kinds | (rule.sequence.kinds if rule.sequence else frozenset()))
-        or (record.unpriced and _reads_prices(rule))
+        if record.sparse & _kinds_read(rule) or (record.unpriced and _reads_prices(rule))
     )
+
+
+def _fields(rule: Rule) -> frozenset[str]:
+    """What its conditions read, of whichever event of a sequence."""
+    conditions = [*rule.conditions, *([rule.sequence.when] if rule.sequence and rule.sequence.when else [])]
+    return frozenset(name.removeprefix("first.") for condition in conditions for name in condition.fields)
+
+
+def _kinds(rule: Rule) -> frozenset[str]:
+    """What it watches."""
+    return rule.kinds | (rule.sequence.kinds if rule.sequence else frozenset())
+
+
+def _kinds_read(rule: Rule) -> frozenset[str]:
+    """What it watches, and what it reads through a link of that."""
+    return _kinds(rule) | rule.links | {holder for name in _fields(rule) if (holder := holder_of(name))}
 
 
 def _reads_prices(rule: Rule) -> bool:
     """Whether it reads what prices move of positions and accounts."""
-    conditions = [*rule.conditions, *([rule.sequence.when] if rule.sequence and rule.sequence.when else [])]
-    kinds = rule.kinds | (rule.sequence.kinds if rule.sequence else frozenset())
-    fields = {name.removeprefix("first.") for condition in conditions for name in condition.fields}
-    priced = {name for kind in kinds for name in KINDS[kind].priced}
-    priced |= {f"account.{name}" for name in KINDS["account"].priced}
-    return not priced.isdisjoint(fields)
+    priced = {name for kind in _kinds(rule) for name in KINDS[kind].priced}
+    priced |= {f"{link}.{name}" for link in LINKS for name in KINDS[link].priced}
+    return not priced.isdisjoint(_fields(rule))
 
 
 def _compared(these: Outcome, those: Outcome) -> tuple[list[Firing], list[tuple[Firing, Firing]]]:
