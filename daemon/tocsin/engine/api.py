@@ -72,9 +72,10 @@ class LinkedFields(Struct, frozen=True):
 class AlertContext(Struct, frozen=True, kw_only=True):
     """All that a message can speak of, frozen when it happened; JSON-able, kept with the delivery.
 
-    `fields` are the entity's as plain JSON (numbers as the wire's text, times as ISO 8601), `linked` those of
-    what it belongs to, by the link (`account`, `ticker`, `venue`; `account_fields` where an older version wrote this). `condition` is in the vocabulary's own words with the values that made it true (`profit -60 < -50`).
-    `words` is the same as people read it (None: an older version wrote this), `limit` that without the values. `value`, `value_at_start` and `worst` speak of the field named `value_of`,
+    `fields` are the entity's as plain JSON (numbers as the wire's text, times as ISO 8601), `linked` those of what it belongs
+    to, by the link (`account`, `ticker`, `venue`; an older version wrote `account_fields` in its place). `condition` is in the
+    vocabulary's own words with the values that made it true (`profit -60 < -50`), `words` the same as people read it (None: an
+    older version wrote this), `limit` that without the values. `value`, `value_at_start` and `worst` are of the field `value_of`,
     `bounds` are the numbers that it was compared with. Times are UTC.
 
     Of a `resolved` one `reason` says what ended it if its own end condition didn't: `position closed: stop_loss`.

@@ -110,10 +110,11 @@ class Timers:
 
 
 class InstanceStore:
-    """Instances by (rule, key), by what they are indexed by, and by the time at which each has something to do."""
+    """Instances by (rule, key), by their rule, by what they are indexed by, and by the time at which each has something to do."""
 
     def __init__(self) -> None:
         self._instances: dict[tuple[str, str], RuleInstance] = {}
+        self._of_rule: dict[str, dict[str, RuleInstance]] = {}  # by their keys; never an empty one
         self._indexed: dict[Hashable, dict[str, RuleInstance]] = {}
         self._timers = Timers()
 
@@ -123,6 +124,9 @@ class InstanceStore:
 
     def get(self, rule: str, key: str) -> RuleInstance | None:
         return self._instances.get((rule, key))
+
+    def of_rule(self, rule: str) -> Collection[RuleInstance]:
+        return self._of_rule.get(rule, {}).values()
 
     def by(self, index: Hashable) -> Mapping[str, RuleInstance]:
         """Those that are indexed by it, by their names there."""
@@ -136,14 +140,17 @@ class InstanceStore:
     def keep(self, instance: RuleInstance) -> None:
         """Keep it, or note that it has changed: its timer is set anew."""
         at = (instance.rule.id, instance.key)
-        self._instances[at] = instance
+        self._instances[at] = self._of_rule.setdefault(at[0], {})[at[1]] = instance
         if (found := instance.indexed) is not None:
             self._indexed.setdefault(found[0], {})[found[1]] = instance
         self._timers.set("\n".join(at), instance.due())
 
     def forget(self, instance: RuleInstance) -> None:
         at = (instance.rule.id, instance.key)
-        self._instances.pop(at, None)
+        if self._instances.pop(at, None) is not None:
+            del self._of_rule[at[0]][at[1]]
+            if not self._of_rule[at[0]]:
+                del self._of_rule[at[0]]
         self._timers.set("\n".join(at), None)
         if (found := instance.indexed) is None or (others := self._indexed.get(found[0])) is None:
             return

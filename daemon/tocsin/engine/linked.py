@@ -119,7 +119,7 @@ class Readers:
         there = self._readers.get(folded(change.key))
         if there is None:
             return
-        linked = as_linked(change, moved=True)
+        linked = as_linked(change, change.previous)
         for key in _concerned(there, change, living):
             reader = self._world.get(key)
             if reader is not None:

@@ -216,14 +216,13 @@ class StateRuleRuntime(AlertRuntime):
         living, unseeing = self._instances.rules_of(key), self._health.unseeing
         return {*living, *unseeing} if unseeing else living
 
-    def living(self, rules: Container[str]) -> set[Key]:
+    def living(self, rules: Iterable[str]) -> set[Key]:
         """The entities of which these rules have an instance."""
-        if not rules:
-            return set()
         return {
             each.entity
-            for each in self._instances
-            if isinstance(each, AlertInstance) and each.rule.id in rules
+            for rule in rules
+            for each in self._instances.of_rule(rule)
+            if isinstance(each, AlertInstance)
         }
 
     def on_change(self, rule: Rule, change: Change, now: Instant) -> Iterable[Transition]:

@@ -7,11 +7,12 @@ from decimal import Decimal
 
 from msgspec import UNSET, structs
 
-from tocsin.entities.entity_store import EntityStore, KeyTexts, Record, symbol_of
+from tocsin.entities.entity_store import EntityStore, Record, symbol_of
 from tocsin.entities.links import Link, Outage, Snapshot, called, gap_reason, resync_reason, still_reason
 from tocsin.entities.merge import BLANK, difference
 from tocsin.entities.names import of_venue
 from tocsin.events import Account, Change, Instant, Key, Observation, Origin, SnapshotBegins, Venue
+from tocsin.events.links import KeyTexts
 
 _CONFIRMABLE = ("order", "position")
 _DOWN = frozenset({"disconnected", "auth_failed", "refused"})

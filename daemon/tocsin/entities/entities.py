@@ -13,7 +13,7 @@ from msgspec import UNSET, structs
 
 from tocsin.entities.connections import Connections
 from tocsin.entities.derive import complete_prices
-from tocsin.entities.entity_store import EntityStore, KeyTexts, Record
+from tocsin.entities.entity_store import EntityStore, Record
 from tocsin.entities.incoming import Incoming, key_of, stored_stamps
 from tocsin.entities.merge import BLANK, Updates, believed, difference, latest_time, marked
 from tocsin.entities.names import compared, is_operation, sighted, with_status
@@ -38,6 +38,7 @@ from tocsin.events import (
     Venue,
     iso,
 )
+from tocsin.events.links import KeyTexts
 from tocsin.events.vocabulary import canonical
 
 

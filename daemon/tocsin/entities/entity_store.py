@@ -7,12 +7,10 @@ from typing import TypeAlias
 
 from msgspec import Struct, structs
 
-from tocsin.events import KINDS, Change, Entity, Key, Linked, Origin, Position, Stamps
-from tocsin.events.links import LINKS_OF
+from tocsin.events import KINDS, Change, Entity, Key, Origin, Position, Stamps
+from tocsin.events.links import KeyTexts, linked_now
 from tocsin.events.vocabulary import has_ended
 
-# A Key, or the same four texts as a bare tuple: equal, of equal hash, and cheaper to make for a look-up.
-KeyTexts: TypeAlias = tuple[str, str, str, str]
 # All of a key but the id: venue, kind, account.
 Home: TypeAlias = tuple[str, str, str]
 _CALLED = frozenset(name for name, kind in KINDS.items() if kind.named_by is not None)
@@ -198,22 +196,6 @@ class EntityStore:
         self._sent[venue] = now = tuple(dict.fromkeys((*known, *names)))
         return now != known
 
-    def linked(self, key: KeyTexts, state: Entity) -> dict[str, Linked]:
-        """What the entity of that key belongs to, as it stands."""
-        found: dict[str, Linked] = {}
-        for link in LINKS_OF[key[1]]:
-            at = link.key(key, state)
-            if at is not None and (record := self.find(at)) is not None:
-                found[link.kind] = Linked(
-                    key=record.key,
-                    state=record.state,
-                    previous=record.state,
-                    time=record.time,
-                    received=record.received,
-                    seen=max(record.last_seen, record.received),
-                )
-        return found
-
     def change(
         self,
         record: Record,
@@ -238,7 +220,7 @@ class EntityStore:
             known_since=record.known_since,
             ended=has_ended(state),
             symbol=symbol_of(state),
-            linked=self.linked(key, state),
+            linked=linked_now(key, state, self.find),
             raw=raw,
             sent=self.sent(key[0]) if key[1] == "account" else (),
             passing=passing,

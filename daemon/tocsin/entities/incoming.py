@@ -4,10 +4,11 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from tocsin.entities.entity_store import KeyTexts, Record
+from tocsin.entities.entity_store import Record
 from tocsin.entities.merge import marked
 from tocsin.entities.recency import begins_anew, stamps_of
 from tocsin.events import Account, Change, Entity, Instant, Observation, Origin, Stamps, Trade
+from tocsin.events.links import KeyTexts
 from tocsin.events.vocabulary import has_ended
 
 

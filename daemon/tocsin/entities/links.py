@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct, field
 
-from tocsin.entities.entity_store import KeyTexts
 from tocsin.events import Instant, Key, SnapshotBegins
+from tocsin.events.links import KeyTexts
 from tocsin.quantities import duration_text
 
 _NAMED = 10  # so many entities are named in a reason, the rest is counted

@@ -5,15 +5,16 @@ of who reads what and the templates follow.
 """
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import cache
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from tocsin.events.kinds import KINDS, Entity
-from tocsin.events.model import Change, Key, Linked
+from tocsin.events.model import Key, Linked
 from tocsin.events.vocabulary import Field, all_fields, fields, following_fields
 
 KeyTexts: TypeAlias = tuple[str, str, str, str]
-"""A Key, or the same four texts as a bare tuple."""
+"""A Key, or the same four texts as a bare tuple: equal, of equal hash, and cheaper to make for a look-up."""
 
 
 class Link(NamedTuple):
@@ -87,23 +88,40 @@ def linked_fields(kind: str) -> tuple[Field, ...]:
     return tuple(found[name] for name in own if name in found)
 
 
-def linked_now(key: Key, state: Entity, find: Callable[[Key], Change | None]) -> dict[str, Linked]:
+class Standing(Protocol):
+    """An entity as it stands, by whatever keeps it; the attributes as in `Change`."""
+
+    @property
+    def key(self) -> Key: ...
+    @property
+    def state(self) -> Entity: ...
+    @property
+    def time(self) -> datetime: ...
+    @property
+    def received(self) -> datetime: ...
+    @property
+    def last_seen(self) -> datetime | None: ...
+
+
+def linked_now(
+    key: KeyTexts, state: Entity, find: Callable[[KeyTexts], Standing | None]
+) -> dict[str, Linked]:
     """What the entity of that key belongs to, as far as `find` knows it."""
     found: dict[str, Linked] = {}
-    for link in LINKS_OF[key.kind]:
+    for link in LINKS_OF[key[1]]:
         at = link.key(key, state)
-        if at is not None and (change := find(Key(*at))) is not None:
-            found[link.kind] = as_linked(change)
+        if at is not None and (there := find(at)) is not None:
+            found[link.kind] = as_linked(there, there.state)
     return found
 
 
-def as_linked(change: Change, *, moved: bool = False) -> Linked:
-    """An entity as those that belong to it see it. `moved`: it is its change that is told to them."""
+def as_linked(there: Standing, previous: Entity | None) -> Linked:
+    """An entity as those that belong to it see it. `previous`: as in `Linked`."""
     return Linked(
-        key=change.key,
-        state=change.state,
-        previous=change.previous if moved else change.state,
-        time=change.time,
-        received=change.received,
-        seen=max(change.last_seen or change.received, change.received),
+        key=there.key,
+        state=there.state,
+        previous=previous,
+        time=there.time,
+        received=there.received,
+        seen=max(there.last_seen or there.received, there.received),
     )

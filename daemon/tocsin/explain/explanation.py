@@ -26,7 +26,7 @@ _FIRING = ("firing", "recovering")
 
 
 class ExplainedPart(Struct, frozen=True, kw_only=True):
-    """See `engine.model.Part`. `as_of`: since when it is so, as far as that is known."""
+    """See `engine.api.Part`. `as_of`: since when it is so, as far as that is known."""
 
     of: str
     asks: str

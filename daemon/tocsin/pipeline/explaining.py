@@ -248,12 +248,12 @@ class _Journal:
         for link in links & event.linked.keys():
             now = self._linked[folded(event.linked[link].key)]
             if now.received <= event.received:
-                found[link] = as_linked(now)
+                found[link] = as_linked(now, now.state)
                 continue
             then = next((each for each in self.history(now.key) if each.received <= event.received), None)
             left_out = self._not_kept(link, then)
             state = structs.replace((then or now).state, **dict.fromkeys(left_out, UNSET))
-            found[link] = as_linked(structs.replace(then or now, state=state))
+            found[link] = as_linked(structs.replace(then or now, state=state), state)
             missing.update(f"{link}.{name}" for name in left_out)
         return found, frozenset(missing)
 

@@ -110,8 +110,8 @@ class Remembered:
     def live(self, kind: str) -> Iterable[Change]:
         return [change for change in self.of_kind[kind].values() if not change.ended]
 
-    def get(self, key: Key) -> Change | None:
-        return self.of_kind[key.kind].get(folded(key))
+    def get(self, key: KeyTexts) -> Change | None:
+        return self.of_kind[key[1]].get(folded(key))
 
     def called(self, kind: str, names: Collection[str] | None) -> Iterable[Key]:
         found = (change for change in self.of_kind[kind].values() if not change.ended)

@@ -5,7 +5,7 @@ from typing import Any
 
 from tocsin.errors import TocsinError
 from tocsin.events import KINDS, Change, Key, from_iso
-from tocsin.events.links import linked_now
+from tocsin.events.links import KeyTexts, linked_now
 from tocsin.events.vocabulary import canonical, from_plain, has_ended
 from tocsin.store.reader import Row
 
@@ -42,7 +42,9 @@ def key_of(row: Row) -> Key:
 
 
 def change_of(
-    rows: list[Row], before: Change | None = None, find: Callable[[Key], Change | None] = lambda _key: None
+    rows: list[Row],
+    before: Change | None = None,
+    find: Callable[[KeyTexts], Change | None] = lambda _key: None,
 ) -> Change:
     """The change of these rows, in the order of their ids. `before` is its entity's last one; `find` gives what it belongs to.
 
