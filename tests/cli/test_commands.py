@@ -319,6 +319,14 @@ class TestTheVocabulary:
         for field in told["fields"]:
             assert field["name"] in result.output
 
+    def test_what_something_belongs_to(self):
+        assert (
+            "and of what it belongs to account.FIELD, ticker.FIELD, venue.FIELD"
+            in run("fields", "order").output
+        )
+        assert json.loads(run("fields", "ticker", "--json").output)["links"] == ["venue"]
+        assert "belongs to" not in run("fields", "venue").output
+
     def test_what_a_status_can_be(self):
         assert "(open, closed)" in run("fields", "position").output
 

@@ -183,17 +183,11 @@ events = st.lists(
 )
 
 
-@model(suite=60, many=20_000)
-@given(events, st.integers(1, 4))
-def test_counts_are_the_same_as_counted_anew(taken, limit):
-    rule = {
-        "id": "often",
-        "watch": "order.rejected",
-        "where": "amount > 1",
-        "when": f"count(60s) >= {limit}",
-    }
+def orders_of(rule, taken):
+    """Each order of `taken` rejected by its venue, restarts in between: its account, whether it passes, when, and whether the rule
+    told of it and of nothing else.
+    """
     story = Story(compiled([rule]))
-    counted = {"a1": [], "a2": []}
     at = 0
     for number, (wait, account, passes) in enumerate(taken):
         at += wait
@@ -209,11 +203,22 @@ def test_counts_are_the_same_as_counted_anew(taken, limit):
             "amount": "2" if passes else "1",
         }
         story.step({"order": order})
+        told = [one["id"] for one in story.told]
+        story.told.clear()
+        assert told in ([], [order["id"]])
+        yield account, passes, at, bool(told)
+
+
+@model(suite=60, many=20_000)
+@given(events, st.integers(1, 4))
+def test_counts_are_the_same_as_counted_anew(taken, limit):
+    rule = {"id": "often", "watch": "order.rejected", "where": "amount > 1", "when": f"count(60s) >= {limit}"}
+    counted = {"a1": [], "a2": []}
+    for account, passes, at, told in orders_of(rule, taken):
         if passes:
             counted[account].append(at)
         raised = passes and sum(1 for then in counted[account] if then > at - LENGTH) >= limit
-        assert [one["id"] for one in story.told] == ([order["id"]] if raised else [])
-        story.told.clear()
+        assert told == raised
         if raised:
             counted[account] = []
 
@@ -228,28 +233,11 @@ def test_samples_of_event_rules_are_of_the_instance(taken, limit, window):
         "where": "amount > 0",
         "when": f"times(amount > 1, {window}) >= {min(limit, 3)}",
     }
-    story = Story(compiled([rule]))
     seen = {"a1": [], "a2": []}
-    at = 0
-    for number, (wait, account, passes) in enumerate(taken):
-        at += wait
-        story.run_to(at)
-        if account == "restart":
-            story.restart(wait)
-            at += wait
-            continue
-        order = {
-            "id": f"o{number}",
-            "account": account,
-            "status": "rejected",
-            "amount": "2" if passes else "1",
-        }
-        story.step({"order": order})
+    for account, passes, at, told in orders_of(rule, taken):
         seen[account].append((at, passes))
         inside = [passed for then, passed in seen[account] if window != "60s" or then > at - LENGTH]
-        raised = sum(inside if window == "60s" else inside[-3:]) >= min(limit, 3)
-        assert [one["id"] for one in story.told] == ([order["id"]] if raised else [])
-        story.told.clear()
+        assert told == (sum(inside if window == "60s" else inside[-3:]) >= min(limit, 3))
 
 
 # --------------------------------------------------------------------------------------------------------------- groups
