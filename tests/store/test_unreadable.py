@@ -6,11 +6,13 @@ from contextlib import closing
 from decimal import Decimal
 
 import pytest
+from msgspec import structs
 
 from support.stored import T0, alert, commit, delivery, opened, order
 from tocsin.events import Instant, Sample
-from tocsin.store.model import HeldRow, InstanceRow, Silence, UnreadableRow
+from tocsin.store.model import Delivery, HeldRow, InstanceRow, Silence, UnreadableRow
 from tocsin.store.set_aside import FILE
+from tocsin.store.sql import UNREADABLE, record_of, row_of
 from tocsin.store.store import DATABASE
 
 BROKEN = {
@@ -81,6 +83,29 @@ def test_the_rest_goes_on(state, what, value):
     loaded = store.load()
     assert (len(getattr(loaded, part)), loaded.unreadable, loaded.troubles) == (2, (), ()), "told once"
     store.close()
+
+
+RECORDS = (
+    Delivery(**structs.asdict(delivery("d1")), next_at=T0),
+    InstanceRow(rule="loss", instance="i1", record={}),
+    HeldRow(alert="a1", rule="loss", reason="night", data={}),
+    Silence(id="s1", matchers="venue=fx", reason="", created_at=T0, starts_at=T0, ends_at=T0),
+)
+OPTIONAL = {"sent_at", "error", "handed_to", "ended_at"}
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: type(record).__name__)
+def test_a_damaged_records_header_makes_null_of_any_column(record):
+    """A column's NOT NULL is asked for at writing only."""
+    row, names = row_of(record), record.__struct_fields__
+    assert record_of(type(record), row) == record
+    for place, name in enumerate(names):
+        damaged = (*row[:place], None, *row[place + 1 :])
+        if name in OPTIONAL:
+            assert getattr(record_of(type(record), damaged), name) is None
+        else:
+            with pytest.raises(UNREADABLE):
+                record_of(type(record), damaged)
 
 
 @pytest.mark.parametrize("value", BROKEN.values(), ids=BROKEN)

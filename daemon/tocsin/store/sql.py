@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
+from types import NoneType
 from typing import Any, TypeAlias, TypeVar, get_args, get_origin
 
 import msgspec
@@ -62,10 +63,9 @@ def _cell(value: Any) -> Any:
 
 
 def record_of(shape: type[R], row: Sequence[Any]) -> R:
-    """The record whose `row_of` this is; NULL is None. One of `UNREADABLE` where it is none."""
-    readers = _readers(shape)
-    cells = zip(readers.items(), row, strict=True)
-    return shape(**{name: cell if cell is None else read(cell) for (name, read), cell in cells})
+    """The record whose `row_of` this is; NULL is None, where the field can be. One of `UNREADABLE` where it is none."""
+    cells = zip(_readers(shape).items(), row, strict=True)
+    return shape(**{name: read(cell) for (name, read), cell in cells})
 
 
 @cache
@@ -75,13 +75,21 @@ def _readers(shape: type[Struct]) -> dict[str, Callable[[Any], Any]]:
 
 
 def _reader(kind: Any) -> Callable[[Any], Any]:
+    """A mapping is never NULL in a row: None in its place says that the row goes."""
     kinds = {get_origin(each) or each for each in (kind, *get_args(kind))}  # of `X | None` also X
-    if datetime in kinds:
-        return from_iso
-    return json_mapping if Mapping in kinds else _as_it_is
+    if Mapping in kinds:
+        return json_mapping
+    read = from_iso if datetime in kinds else _as_it_is
+    return _or_none(read) if NoneType in kinds else read
+
+
+def _or_none(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda cell: None if cell is None else read(cell)
 
 
 def _as_it_is(cell: Any) -> Any:
+    if cell is None:
+        raise ValueError("no value")  # of a column that has one in all rows: only damage brings it about
     return cell
 
 
