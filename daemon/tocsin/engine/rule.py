@@ -26,7 +26,7 @@ class Followed(Protocol):
     """A value whose history a condition asks for; those of equal names are one. `window` None: for ever.
 
     `samples`: it has one of each event that takes part in the rule; else one of each change of the entity. `keyed`: it is of each of
-    an event rule's instances (`per`); else of the entity. `afresh`: it begins anew once an alert was raised.
+    an event rule's instances (`per`); else of the entity.
     """
 
     @property
@@ -43,9 +43,6 @@ class Followed(Protocol):
 
     @property
     def keyed(self) -> bool: ...
-
-    @property
-    def afresh(self) -> bool: ...
 
     @property
     def links(self) -> frozenset[str]:

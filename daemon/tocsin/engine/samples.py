@@ -117,10 +117,14 @@ class _Tally:
     __slots__ = ("_counts", "latest", "longest", "windows")
 
     def __init__(self, lengths: Iterable[timedelta]) -> None:
-        self._counts = {length: TimeWindow(microseconds(length), each=True) for length in lengths}
-        self.longest = max(self._counts.values(), key=lambda window: window.length, default=None)
+        self.begin_anew(lengths)
         self.windows: dict[str, Window] = {}
         self.latest = 0
+
+    def begin_anew(self, lengths: Iterable[timedelta]) -> None:
+        """Nothing is counted; what is followed goes on."""
+        self._counts = {length: TimeWindow(microseconds(length), each=True) for length in lengths}
+        self.longest = max(self._counts.values(), key=lambda window: window.length, default=None)
 
     def add(self, at: int) -> None:
         for window in self._counts.values():
@@ -223,14 +227,10 @@ class EventCounter:
         tally = self._tallies[rule.id].get(instance)
         if tally is None:
             return
-        begun = [series for series, followed in asked.followed.items() if followed.afresh]
-        for series in (*((asked.series,) if asked.series else ()), *begun):
-            self._log.drop(series, instance)
-        kept = _Tally(asked.lengths)
-        kept.latest = tally.latest
-        kept.windows = {series: window for series, window in tally.windows.items() if series not in begun}
-        if kept.windows:
-            self._tallies[rule.id][instance] = kept
+        if asked.series:
+            self._log.drop(asked.series, instance)
+        if tally.windows:
+            tally.begin_anew(asked.lengths)
         else:
             del self._tallies[rule.id][instance]
 

@@ -213,7 +213,7 @@ class Simulation:
     async def run_until(self, at: float) -> None:
         """Time goes on up to and including `at`: every timer and every retry, each at its time."""
         while True:
-            await self._settle()
+            await self.settle()
             now = self.clock.now().steady
             due = self._turn.deadline()
             timer = due if due is not None else float("inf")
@@ -272,10 +272,6 @@ class Simulation:
                 found.append({"rule": row.rule, "id": Key(*record["entity"]).id, "state": record["state"]})
         return found
 
-    async def settle(self) -> None:
-        """Until everything that was to be sent now has been tried."""
-        await self._settle()
-
     # ----------------------------------------------------------------------------------------------------------- parts
 
     async def _commit(self, batch: Batch) -> None:
@@ -287,7 +283,8 @@ class Simulation:
         if batch.deliveries:
             self._wake.ring()
 
-    async def _settle(self) -> None:
+    async def settle(self) -> None:
+        """Until everything that was to be sent now has been tried."""
         while True:
             await wait_all_tasks_blocked()
             if not self._said:

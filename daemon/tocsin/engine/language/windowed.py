@@ -36,7 +36,6 @@ class Followed:
     window: WindowSpec | None
     samples: bool
     keyed: bool = False
-    afresh: bool = False
     links: frozenset[str] = frozenset()
 
 
