@@ -3,10 +3,11 @@
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from support.conditions import rule
+from support.models import model
 from support.observing import Scene
 from tocsin.engine import linked
 from tocsin.engine.engine import Engine
@@ -63,7 +64,7 @@ def played(rules: list[Rule], steps: list[tuple[str, str, dict[str, str]]]) -> l
     return told
 
 
-@settings(max_examples=150, deadline=None)
+@model(suite=150, many=20_000)
 @given(st.lists(st.sampled_from(WHEN), min_size=1, max_size=3, unique=True), STEPS)
 def test_limits_tell_what_a_look_at_every_reader_tells(whens, steps):
     rules = [rule(f"{{id: r{place}, watch: order, when: '{when}'}}") for place, when in enumerate(whens)]
