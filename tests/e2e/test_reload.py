@@ -6,6 +6,7 @@ import signal
 import pytest
 import trio
 
+from support import mission
 from support.mission import POSITION, cancel, connected, profit, settle
 from support.receivers import HttpReceiver
 
@@ -25,11 +26,7 @@ def hook():
 
 @pytest.fixture
 def venues(exchange):
-    return {
-        "fx": exchange.yourfintech.settings(),
-        "spot": exchange.topone.settings(),
-        "power": exchange.glocalflex.settings(),
-    }
+    return mission.venues(exchange)
 
 
 def sockets(exchange) -> dict[str, list[int]]:
@@ -139,7 +136,7 @@ async def test_a_changed_venue_and_a_changed_channel(folder, exchange, hook, ven
         await connected(daemon, "fx", "spot", "power")
         before = sockets(exchange)
         del venues["power"]
-        venues |= {"fx": venues["fx"] | {"silent_after": "1h"}, "pix": exchange.piexgo.settings()}
+        venues |= {"fx": venues["fx"] | {"silent_after": "2h"}, "pix": exchange.piexgo.settings()}
         with HttpReceiver() as elsewhere:
             folder.write(venues=venues, channels={"hook": elsewhere.url})
             done = await folder.command("reload")
