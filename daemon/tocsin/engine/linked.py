@@ -22,8 +22,7 @@ from tocsin.engine.language.bounds import Comparison, Joined, Normal, Stated, no
 from tocsin.engine.language.condition import TreeCondition
 from tocsin.engine.language.evaluator import evaluator
 from tocsin.engine.language.functions import FUNCTIONS
-from tocsin.engine.language.values import Evaluate
-from tocsin.engine.rule import Rule
+from tocsin.engine.rule import Evaluate, Rule
 from tocsin.events import EXACT, Change, Entity, Key
 from tocsin.events.links import LINKS, KeyTexts, as_linked, folded, holder_of
 from tocsin.events.vocabulary import fields

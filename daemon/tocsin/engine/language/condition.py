@@ -28,12 +28,12 @@ from tocsin.engine.language.ast import (
     walk,
 )
 from tocsin.engine.language.bounds import Comparison, Joined, Normal, Stated, normal
-from tocsin.engine.language.describe import is_computed, unit_of_node
+from tocsin.engine.language.describe import is_computed, unit_of_node, value_text
 from tocsin.engine.language.evaluator import Absent, Judge, absences, evaluator, why
 from tocsin.engine.language.functions import FUNCTIONS, function_of, needs_of
-from tocsin.engine.language.values import Build, Evaluate, value_text
+from tocsin.engine.language.implementations import Build
 from tocsin.engine.language.windowed import Crossing, Followed, beginnings, crossing, followed
-from tocsin.engine.rule import Wording
+from tocsin.engine.rule import Evaluate, Wording
 from tocsin.events import EXACT, Change, Derived, readable_text, rounded_text
 from tocsin.events.links import holder_of
 from tocsin.quantities import duration_text

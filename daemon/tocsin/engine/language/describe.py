@@ -4,7 +4,7 @@ Only what mattered is told: of a true `or` what was true, of a false `and` what 
 one that held instead, so that each part is a fact, and facts are joined by `and`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeAlias
@@ -25,22 +25,24 @@ from tocsin.engine.language.ast import (
     Node,
     Not,
     Ordering,
+    Type,
     children,
     constant_text,
+    span_text,
     text,
     walk,
 )
 from tocsin.engine.language.evaluator import absences, evaluator, why
 from tocsin.engine.language.functions import FUNCTIONS, function_of, needs_of
-from tocsin.engine.language.values import Evaluate, value_text
 from tocsin.engine.language.windowed import last_known
-from tocsin.engine.rule import Truth, Wording
-from tocsin.events import Change, Unit, number_text
+from tocsin.engine.rule import Evaluate, Truth, Wording
+from tocsin.events import Change, Derived, Unit, iso, number_text, readable_text, rounded_text
 from tocsin.events.links import link_of
 from tocsin.events.vocabulary import unit_of
 from tocsin.quantities import duration_text
 
 _NEW = timedelta(seconds=1)
+_LONGEST_SHOWN = 120  # characters of a venue's text in one condition
 _TOLD_ANYWAY = frozenset({"venue", "account", "symbol", "id"})  # by every message
 Compiled: TypeAlias = dict[tuple[int, bool | Ordering], Evaluate]
 """The evaluators of one condition's parts, by the part's identity and whether it is of the state before, or its operator:
@@ -323,3 +325,35 @@ def _window(window: Node) -> str:
 
 def _operand(node: Node) -> str:
     return f"({words(node)})" if isinstance(node, Arithmetic | Negative) else words(node)
+
+
+def value_text(
+    value: Any,
+    type_: Type,
+    *,
+    computed: bool,
+    unit: Unit | None = None,
+    beside: Sequence[Decimal] = (),
+    short: bool = False,
+) -> str:
+    """A value in words; a number that we worked out as `rounded_text` has it. `short`: as a person wants to read it."""
+    if value is None:
+        return "missing"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Decimal):
+        is_ours = computed or isinstance(value, Derived)
+        if not is_ours and short:
+            return readable_text(value, unit, beside)
+        return rounded_text(value, unit, beside) if is_ours else number_text(value)
+    if isinstance(value, datetime):
+        return iso(value)
+    if isinstance(value, timedelta):
+        if short:
+            return duration_text(value)
+        whole = timedelta(seconds=round(value.total_seconds()))
+        return span_text(whole if abs(value) >= timedelta(seconds=1) else value)
+    if type_ == "event":
+        return ", ".join(value)
+    shown = str(value)
+    return shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}…"

@@ -34,9 +34,8 @@ from tocsin.engine.language.ast import (
     text,
 )
 from tocsin.engine.language.functions import FUNCTIONS, function_of, needs_of
-from tocsin.engine.language.implementations import negative, operation
-from tocsin.engine.language.values import Build, Evaluate
-from tocsin.engine.rule import Truth
+from tocsin.engine.language.implementations import Build, negative, operation
+from tocsin.engine.rule import Evaluate, Truth
 from tocsin.events import Change, Entity
 from tocsin.events.links import LINKS, holder_of
 from tocsin.events.vocabulary import cannot_exist

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from tocsin.engine.language import implementations, windowed
 from tocsin.engine.language.ast import Call, Node, Type
-from tocsin.engine.language.values import Function, Need, Parameter, lifted
+from tocsin.engine.language.implementations import Function, Need, Parameter, lifted
 
 _ANY: frozenset[Type] = frozenset({"number", "text", "time", "flag", "duration"})
 _NUMBER: frozenset[Type] = frozenset({"number"})

@@ -28,9 +28,8 @@ from tocsin.engine.language.ast import (
     walk,
 )
 from tocsin.engine.language.functions import FUNCTIONS, function_of, needs_of
-from tocsin.engine.language.implementations import RESULTS
+from tocsin.engine.language.implementations import RESULTS, Function, Parameter
 from tocsin.engine.language.scope import NOT_KEPT, Readable, Scope, is_common
-from tocsin.engine.language.values import Function, Parameter
 from tocsin.engine.language.windowed import SINCE, is_sample_count, read_samples, read_since
 from tocsin.errors import Report
 from tocsin.events import from_iso, number

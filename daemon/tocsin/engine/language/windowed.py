@@ -15,7 +15,8 @@ from typing import Any, Literal, TypeAlias
 
 from tocsin.calendars import Since
 from tocsin.engine.language.ast import Call, Constant, Name, Node, constant_text, text, walk
-from tocsin.engine.language.values import Build, Evaluate, Show
+from tocsin.engine.language.implementations import Build, Show
+from tocsin.engine.rule import Evaluate
 from tocsin.engine.windows import Window, WindowSpec
 from tocsin.errors import Report
 from tocsin.events import EXACT, Change
