@@ -11,6 +11,14 @@ class TocsinError(Exception):
     """Anything that Tocsin itself says is wrong; its text is fit to be shown to a user."""
 
 
+class OutsideError(TocsinError):
+    """Something outside, or the way to it, failed. The text may quote it: mask it before showing it."""
+
+
+class ConnectFailed(OutsideError):
+    """No connection came about: name, network, TLS, time."""
+
+
 class Place(Struct, frozen=True, gc=False):
     """Where in a file something stands. Lines and columns count from 1; `length` is what the caret underlines."""
 

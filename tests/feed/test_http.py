@@ -10,8 +10,7 @@ import trio
 import trustme
 
 from support.fault_server import GONE, serving
-from tocsin.feed.errors import HttpFailed
-from tocsin.feed.http import Http
+from tocsin.http import Http, HttpFailed
 from tocsin.venues.base import HttpRequest
 
 pytestmark = pytest.mark.real
@@ -135,7 +134,7 @@ async def test_https_is_verified(tmp_path):
         with pytest.raises(HttpFailed, match="certificate is not trusted"):
             await ask(server, "https")
         assert (await ask(server, "https", ca=str(tmp_path / "ca.pem"))).body == b"hello"
-        with pytest.raises(HttpFailed, match="tls_ca"):
+        with pytest.raises(HttpFailed, match="can't be read as a CA file"):
             await ask(server, "https", ca=str(tmp_path / "missing.pem"))
 
 

@@ -9,14 +9,16 @@ import trio
 import trustme
 
 from support.fake_venue import Lines
+from tocsin.errors import ConnectFailed
 from tocsin.feed.complaints import Complaints, Throttle
 from tocsin.feed.context import Backoff, FlapDamping
 from tocsin.feed.credentials import CredentialStore
-from tocsin.feed.errors import ConnectFailed, HandshakeRejected, Lost, UnreadableMessage, foremost, text_of
+from tocsin.feed.errors import HandshakeRejected, Lost, UnreadableMessage, foremost, text_of
 from tocsin.feed.link_status import one_line
-from tocsin.feed.transport import HostResolver, parse_target, redirected, tls_context, use_own_resolver
+from tocsin.feed.transport import HostResolver, parse_target, redirected, use_own_resolver
 from tocsin.feed.websocket import WebSocket, split_messages
 from tocsin.secrets import Masker
+from tocsin.tls import tls_context
 from tocsin.venues.base import Unreadable
 from tocsin.venues.decoding import mended
 

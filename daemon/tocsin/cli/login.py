@@ -113,9 +113,9 @@ def _with_password(venue: Any, store: Any, by_hand: Any) -> None:
 
 async def _drive(venue: Any, store: Any, steps: Any) -> None:
     """Make a sign-in's requests, keeping what it asks to keep."""
-    from tocsin.feed.http import Http
     from tocsin.feed.model import Timings
     from tocsin.feed.session import drive
+    from tocsin.http import Http
 
     async def pause(why: str) -> None:
         click.echo(f"waiting: {why}")

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import trio
 
-from tocsin.feed.errors import OutsideError
+from tocsin.errors import OutsideError
 
 T = TypeVar("T")
 

@@ -11,8 +11,9 @@ from tocsin.feed.budget import LoopBudget
 from tocsin.feed.errors import HandshakeRejected
 from tocsin.feed.lines import open_lines
 from tocsin.feed.model import Timings
-from tocsin.feed.transport import Target, parse_target, redirected, tls_context
+from tocsin.feed.transport import Target, parse_target, redirected
 from tocsin.feed.websocket import Limits, open_websocket
+from tocsin.tls import tls_context
 from tocsin.venues.base import Endpoint, VenueSettings
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})

@@ -7,15 +7,16 @@ from typing import Any
 import trio
 
 from tocsin.clock import Clock
+from tocsin.errors import OutsideError
 from tocsin.feed.budget import LoopBudget
 from tocsin.feed.complaints import Complaints
 from tocsin.feed.credentials import CredentialStore
-from tocsin.feed.errors import AllRefused, CredentialsRefused, HandshakeRejected, OutsideError
-from tocsin.feed.http import Http
+from tocsin.feed.errors import AllRefused, CredentialsRefused, HandshakeRejected
 from tocsin.feed.link_status import LinkStatus
 from tocsin.feed.model import Log, Sink, Timings
 from tocsin.feed.recorder import Recorder
 from tocsin.feed.silence import Silence
+from tocsin.http import Http
 from tocsin.secrets import Masker
 from tocsin.venues import web
 from tocsin.venues.base import Adapter, Session

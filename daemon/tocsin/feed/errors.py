@@ -4,20 +4,12 @@ import codecs
 from collections.abc import Mapping
 from typing import cast
 
-from tocsin.errors import TocsinError, leaves
+from tocsin.errors import ConnectFailed, OutsideError, leaves
 from tocsin.venues.base import HttpResponse
 
 _BODY_SHOWN = 200  # characters
 _HALF_OF_A_CHARACTER = "tocsin-half-of-a-character"  # as codecs know it
 codecs.register_error(_HALF_OF_A_CHARACTER, lambda error: (r"\udfff", cast("UnicodeDecodeError", error).end))
-
-
-class OutsideError(TocsinError):
-    """A venue or the way to it failed. The text may quote the venue: mask it before showing it."""
-
-
-class ConnectFailed(OutsideError):
-    """No connection came about: name, network, TLS, time."""
 
 
 class HandshakeRejected(ConnectFailed):
@@ -27,10 +19,6 @@ class HandshakeRejected(ConnectFailed):
         self.response = HttpResponse(status=status, headers=headers, body=body)
         shown = " ".join(body.decode("utf-8", "replace").split())[:_BODY_SHOWN]
         super().__init__(f"the handshake was answered with HTTP {status}{': ' + shown if shown else ''}")
-
-
-class HttpFailed(OutsideError):
-    """An HTTP request got no usable answer."""
 
 
 class Lost(OutsideError):

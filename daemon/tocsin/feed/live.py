@@ -9,12 +9,12 @@ from typing import NoReturn
 
 import trio
 
-from tocsin.errors import TocsinError
+from tocsin.errors import OutsideError, TocsinError
 from tocsin.events import Observed
 from tocsin.feed.budget import metered
 from tocsin.feed.connection import open_connection
 from tocsin.feed.context import VenueContext
-from tocsin.feed.errors import CredentialsRefused, OutsideError, foremost
+from tocsin.feed.errors import CredentialsRefused, foremost
 from tocsin.feed.model import Received
 from tocsin.feed.session import Reconnection, SessionKeeper
 from tocsin.feed.socket_session import SocketSession

@@ -7,9 +7,10 @@ from typing import NoReturn
 import trio
 
 from tocsin.answers import LONGEST_WAIT
+from tocsin.errors import OutsideError
 from tocsin.events import from_iso
 from tocsin.feed.context import VenueContext, is_new, is_unauthorized, wait_after
-from tocsin.feed.errors import HttpFailed, OutsideError
+from tocsin.http import HttpFailed
 from tocsin.venues.base import (
     HttpRequest,
     HttpResponse,

@@ -14,7 +14,6 @@ from tocsin.feed.budget import LoopBudget
 from tocsin.feed.complaints import Complaints
 from tocsin.feed.context import FlapDamping, Retry, VenueContext
 from tocsin.feed.credentials import CredentialStore
-from tocsin.feed.http import Http
 from tocsin.feed.link_status import LinkStatus
 from tocsin.feed.live import run_live
 from tocsin.feed.model import Log, Sink, Timings, VenueFeed
@@ -22,6 +21,7 @@ from tocsin.feed.polled import run_polled
 from tocsin.feed.recorder import Recorder
 from tocsin.feed.silence import Silence, SilenceTimeout
 from tocsin.feed.transport import use_own_resolver
+from tocsin.http import Http
 from tocsin.secrets import Masker
 
 

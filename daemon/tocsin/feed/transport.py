@@ -7,15 +7,13 @@ import contextlib
 import socket
 import ssl
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 from typing import Literal, TypeAlias
 from urllib.parse import urljoin, urlsplit
 
 import trio
 
-from tocsin.errors import leaves
-from tocsin.feed.errors import ConnectFailed
+from tocsin.errors import ConnectFailed
+from tocsin.tls import in_words
 
 _PORTS = {"ws": 80, "wss": 443}
 _TLS = frozenset({"wss", "tls"})
@@ -125,38 +123,6 @@ def use_own_resolver() -> None:
         trio.socket.set_custom_hostname_resolver(before)
 
 
-def tls_context(ca_file: str | None, use: Literal["stream", "http"] = "stream") -> ssl.SSLContext:
-    """What the system trusts, and the CA in that file. ConnectFailed where the file can't be read as one.
-
-    All connections of one `use` share it until one of the files is another: reading what a system trusts takes tens of
-    milliseconds, in which nothing else runs. HTTP has its own, whose protocols httpcore sets.
-    """
-    paths = ssl.get_default_verify_paths()
-    return _tls_context(ca_file, use, tuple(map(_stamp, (ca_file, paths.cafile, paths.capath))))
-
-
-def _stamp(path: str | None) -> tuple[str, int, int, int] | None:
-    """What changes with the file or folder at `path`; None where there is none."""
-    if path is None:
-        return None
-    try:
-        found = Path(path).stat()
-    except OSError:
-        return None
-    return path, found.st_ino, found.st_size, found.st_mtime_ns
-
-
-@lru_cache(maxsize=16)
-def _tls_context(ca_file: str | None, use: str, stamps: object) -> ssl.SSLContext:  # noqa: ARG001 - they are the key
-    context = ssl.create_default_context()
-    if ca_file is not None:
-        try:
-            context.load_verify_locations(cafile=ca_file)
-        except OSError as error:  # ssl.SSLError is one
-            raise ConnectFailed(f"tls_ca: {ca_file} can't be read as a CA file: {error.strerror}") from error
-    return context
-
-
 async def open_stream(host: str, port: int, tls: ssl.SSLContext | None, within: float) -> trio.abc.Stream:
     """A connected stream, its certificate verified. ConnectFailed with the reason; also after `within` seconds."""
     where = f"{host}:{port}"
@@ -198,20 +164,6 @@ async def _start_tls(tcp: trio.SocketStream, tls: ssl.SSLContext, host: str, whe
             await trio.aclose_forcefully(stream)
         raise
     return stream
-
-
-def in_words(error: BaseException) -> str:
-    """Why a connection failed: the system's own words, from below what libraries wrapped around them."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted: {error.verify_message} (tls_ca can name its CA's file)"
-    if isinstance(error, BaseExceptionGroup):
-        return "; ".join(dict.fromkeys(in_words(leaf) for leaf in leaves(error)))
-    below = error.__cause__ or error.__context__  # httpcore hides what it wraps, and says nothing itself
-    if below is not None:
-        return in_words(below)
-    if isinstance(error, ssl.SSLError):
-        return str(error.reason or error)
-    return (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
 
 
 async def close_at_once(stream: trio.abc.AsyncResource) -> None:

@@ -17,8 +17,9 @@ import trio
 from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnection, wrap_client_stream
 from wsproto.utilities import LocalProtocolError
 
+from tocsin.errors import ConnectFailed
 from tocsin.feed.budget import LoopBudget, metered
-from tocsin.feed.errors import ConnectFailed, HandshakeRejected, Lost, text_of
+from tocsin.feed.errors import HandshakeRejected, Lost, text_of
 from tocsin.feed.tap import Tap
 from tocsin.feed.transport import Target, close_at_once, open_stream
 

@@ -1,4 +1,4 @@
-"""Making the HTTP requests that adapters describe: bounded in time and size, no redirect followed."""
+"""Making HTTP requests, bounded in time and size, no redirect followed: what adapters describe, and what is sent to people."""
 
 import logging
 import zlib
@@ -6,8 +6,8 @@ import zlib
 import httpx
 import trio
 
-from tocsin.feed.errors import ConnectFailed, HttpFailed
-from tocsin.feed.transport import in_words, tls_context
+from tocsin.errors import ConnectFailed, OutsideError
+from tocsin.tls import in_words, tls_context
 from tocsin.venues.base import HttpRequest, HttpResponse
 
 _MOST_BODY = 4 << 20  # bytes of one answer
@@ -19,28 +19,49 @@ for _name in ("httpx", "httpcore"):
     logging.getLogger(_name).setLevel(logging.WARNING)
 
 
+class HttpFailed(OutsideError):
+    """An HTTP request got no usable answer. `why` is what happened, without the URL."""
+
+    def __init__(self, request: HttpRequest, why: str) -> None:
+        super().__init__(f"{_shown(request)}: {why}")
+        self.why = why
+
+
 class Http:
-    """Makes requests, each on a connection of its own, directly: no proxy, no .netrc (sockets don't use them either)."""
+    """Makes requests, each on a connection of its own.
 
-    def __init__(self, tls_ca: str | None, within: float) -> None:
-        self._tls_ca = tls_ca
+    `tls_ca`: a file or folder of CAs that are trusted beside the system's, by what users call the option. `proxies`: by
+    way of the proxies that HTTPS_PROXY, ALL_PROXY and NO_PROXY say; else directly. Never with a .netrc.
+    """
+
+    def __init__(
+        self, tls_ca: str | None, within: float, *, ca_option: str = "tls_ca", proxies: bool = False
+    ) -> None:
+        self._tls_ca, self._ca_option = tls_ca, ca_option
         self._within = within
+        self._proxies = proxies
 
-    async def __call__(self, request: HttpRequest) -> HttpResponse:
-        """The answer, whatever its status. HttpFailed where none came in time, or one too large.
+    async def __call__(self, request: HttpRequest, within: float | None = None) -> HttpResponse:
+        """The answer, whatever its status. HttpFailed where none came in time (`within` seconds), or one too large.
 
         Once an answer has begun it is read to its end even if the task is cancelled: it may hold a refresh token that
         exists nowhere else.
         """
+        within = self._within if within is None else within
         try:
-            with trio.fail_after(self._within) as scope:
+            with trio.fail_after(within) as scope:
                 return await self._make(request, scope)
         except trio.TooSlowError:
-            raise HttpFailed(f"{_shown(request)}: no answer within {self._within:g} s") from None
+            raise HttpFailed(request, f"no answer within {within:g} s") from None
         except ConnectFailed as error:
-            raise HttpFailed(str(error)) from error
+            raise HttpFailed(request, str(error)) from error
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            raise HttpFailed(f"{_shown(request)}: {in_words(error)}") from error
+            raise HttpFailed(request, in_words(error, self._ca_option)) from error
+        except (ImportError, ValueError) as error:
+            if not self._proxies:
+                raise
+            # From the client's own look at the environment: a kind of proxy that it doesn't speak.
+            raise HttpFailed(request, f"the environment's proxy can't be used: {error}") from error
 
     async def _make(self, request: HttpRequest, scope: trio.CancelScope) -> HttpResponse:
         encrypted = request.url.startswith("https:")
@@ -50,7 +71,7 @@ class Http:
                 verify=tls or False,  # without TLS there is nothing to verify, and no CA store to load
                 follow_redirects=False,
                 timeout=httpx.Timeout(None),  # `scope` bounds the whole
-                trust_env=False,
+                trust_env=self._proxies,
             ) as client,
             client.stream(
                 request.method,
@@ -72,7 +93,7 @@ class Http:
                     if len(body) > _MOST_BODY:
                         enough.cancel()  # an error raised here would leave generators further down unfinished
             if enough.cancelled_caught:
-                raise HttpFailed(f"{_shown(request)}: an answer larger than {_MOST_BODY} bytes")
+                raise HttpFailed(request, f"an answer larger than {_MOST_BODY} bytes")
             packed = response.headers.get("content-encoding", "identity")
             if packed != "identity":
                 body = _unpacked(bytes(body), packed, request)
@@ -83,16 +104,14 @@ class Http:
 def _unpacked(body: bytes, how: str, request: HttpRequest) -> bytearray:
     """The body of an answer that is compressed unasked: it may hold a token that comes once. Raises HttpFailed."""
     if how not in ("gzip", "deflate"):
-        raise HttpFailed(f"{_shown(request)}: an answer compressed as {how[:20]!r}, which was not asked for")
+        raise HttpFailed(request, f"an answer compressed as {how[:20]!r}, which was not asked for")
     unpacker = zlib.decompressobj(zlib.MAX_WBITS | _ANY_HEADER)
     try:
         plain = bytearray(unpacker.decompress(body, _MOST_BODY))
     except zlib.error:
-        raise HttpFailed(f"{_shown(request)}: a compressed answer that can't be unpacked") from None
+        raise HttpFailed(request, "a compressed answer that can't be unpacked") from None
     if not unpacker.eof:
-        raise HttpFailed(
-            f"{_shown(request)}: a compressed answer that is torn, or larger than {_MOST_BODY} bytes"
-        )
+        raise HttpFailed(request, f"a compressed answer that is torn, or larger than {_MOST_BODY} bytes")
     return plain
 
 
