@@ -427,3 +427,15 @@ def test_rules_that_reach_nobody_for_the_same_reason_are_told_of_together(folder
     (told,) = [each.message for each in settings.warnings if "nobody" in each.message]
     assert told.startswith("7 rules reach nobody: severity info")
     assert told.endswith("(r0, r1, r2, r3, r4, …)")
+
+
+def test_an_option_that_only_apprise_has_is_warned_of(folder):
+    url = "tgram://123456789:abcdefg_hijklmnop/5?mdv=v2"
+    (folder / "config.yaml").write_text(f"venues: {{}}\nchannels: {{phone: '{url}'}}\nrules: []\n")
+    (warning,) = [
+        each
+        for each in load_settings(folder / "config.yaml", environ={}, validate_url=None).warnings
+        if each.path == "channels.phone" and "Apprise" in each.message
+    ]
+    assert "because of mdv=" in warning.message
+    assert warning.level == "warning"

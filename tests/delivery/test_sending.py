@@ -1,6 +1,7 @@
 """Apprise's own plugins against stand-ins: what arrives on the wire, and what is said of each answer."""
 
 import logging
+import re
 import socket
 import threading
 from collections import deque
@@ -11,8 +12,8 @@ import trio
 
 from support import endless
 from support.receivers import SLACK, TELEGRAM, Drop, Hang, Reply, slack_text, telegram_text
-from tocsin.delivery.apprise_sender import make_sender, validate_url
 from tocsin.delivery.model import Message
+from tocsin.delivery.senders import make_sender, validate_url
 from tocsin.secrets import Masker, Secret
 
 pytestmark = pytest.mark.real
@@ -128,10 +129,9 @@ class TestHostileText:
     async def test_telegram(self, services):
         await send(TELEGRAM_URL, message(title=MARKUP, body=MARKUP))
         (request,) = services.requests
-        assert request.json["parse_mode"] == "HTML"
-        assert request.json["text"].replace("<b>", "").replace("</b>", "").count("<") == 0
-        assert telegram_text(request).split() == (f"{MARKUP} {MARKUP}").split()
-        assert request.json["disable_web_page_preview"] is True
+        assert "parse_mode" not in request.json
+        assert telegram_text(request) == f"{MARKUP}\n{MARKUP}"
+        assert request.json["link_preview_options"] == {"is_disabled": True}
 
     async def test_mail(self, mail):
         await send(
@@ -158,7 +158,7 @@ class TestHostileText:
             TELEGRAM_URL, TELEGRAM, Reply(400, '{"ok":false,"description":"Bad Request: chat not found"}'),
             "Telegram: 400 Bad Request: chat not found", True,
         ),
-        (TELEGRAM_URL, TELEGRAM, Reply(502, ""), "Telegram: 502 Status 502", False),
+        (TELEGRAM_URL, TELEGRAM, Reply(502, ""), "Telegram: 502 Bad Gateway", False),
     ],
 )  # fmt: skip
 async def test_the_service_s_own_words(  # noqa: PLR0917 - the columns of the table above
@@ -277,7 +277,7 @@ async def test_a_dropped_connection(services, url):
     outcome = await send(url)
     assert not outcome.sent
     assert not outcome.permanent
-    assert "closed connection without response" in outcome.answer
+    assert re.search("closed connection without response|disconnected without sending", outcome.answer)
 
 
 async def test_nobody_listens(receiver):

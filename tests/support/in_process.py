@@ -6,7 +6,7 @@ from typing import Any
 
 import trio
 
-from tocsin.delivery.model import Message, Outcome
+from tocsin.delivery.model import Message, Outcome, Sender
 
 
 class Quiet:
@@ -16,7 +16,7 @@ class Quiet:
         return lambda *_said, **_fields: self
 
 
-class Noting:
+class Noting(Sender):
     """A sender that notes when each message's sending starts (delivery -> UTC), and calls `seen`."""
 
     def __init__(self, seen: Callable[[], Any] = lambda: None) -> None:
@@ -24,10 +24,7 @@ class Noting:
         self.started: dict[str, datetime] = {}
         self._seen = seen
 
-    async def prepare(self) -> None:
-        await trio.lowlevel.checkpoint()
-
-    async def send(self, message: Message) -> Outcome:
+    async def send(self, message: Message, handle: Any = None) -> Outcome:
         self.started[message.delivery_id] = datetime.now(UTC)
         self._seen()
         await trio.lowlevel.checkpoint()

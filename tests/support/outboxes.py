@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import trio
 
-from tocsin.delivery.model import Message, Outcome
+from tocsin.delivery.model import Message, Outcome, Sender
 from tocsin.engine.api import AlertContext
 from tocsin.events import Instant
 from tocsin.store.errors import StoreUnavailable
@@ -165,7 +165,7 @@ class MemoryOutbox:
             raise StoreUnavailable("the disk is full")
 
 
-class ScriptedSender:
+class ScriptedSender(Sender):
     """Answers as scripted, then `always`. `sent` holds (seconds, message) of every try, `told` of the accepted ones."""
 
     name = "desk"
@@ -177,7 +177,7 @@ class ScriptedSender:
         self.tries: list[tuple[float, Message]] = []
         self.told: list[tuple[float, Message]] = []
 
-    async def send(self, message: Message) -> Outcome:
+    async def send(self, message: Message, handle: Any = None) -> Outcome:
         begun = trio.current_time()
         self.tries.append((begun, message))
         answer = self.script.popleft() if self.script else self.always

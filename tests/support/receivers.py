@@ -25,6 +25,7 @@ from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword
 
 _PATIENCE = 60.0  # seconds; a test that needs longer has failed, also on a busy machine
 SLACK, TELEGRAM = "hooks.slack.com", "api.telegram.org"
+WORD_JOINER = "\u2060"  # is not seen
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,10 @@ class _Server(AbstractContextManager["_Server"]):
     def always(self, host: str, answer: Answer) -> None:
         self._default[host] = answer
 
+    def answer(self, request: Request) -> Answer:
+        script = self._script.get(request.host)
+        return script.popleft() if script else self._default.get(request.host, Reply(200, "{}"))
+
     def wait_for(self, count: int) -> list[Request]:
         """The requests, as soon as there are that many. AssertionError when they don't come."""
         with self._changed:
@@ -135,9 +140,8 @@ class _Server(AbstractContextManager["_Server"]):
     def _http(self, connection: socket.socket, host: str) -> None:
         with connection.makefile("rb") as reader:
             while request := _read_request(reader, host):
-                script = self._script.get(host)
-                answer = script.popleft() if script else self._default.get(host, Reply(200, "{}"))
                 with self._changed:
+                    answer = self.answer(request)
                     self.requests.append(request)
                     self._changed.notify_all()
                 if isinstance(answer, Hang):
@@ -297,8 +301,11 @@ def _only(password: str) -> Callable[..., AuthResult]:
 
 
 def telegram_text(request: Request) -> str:
-    """The text that a person reads in Telegram: the HTML's tags and escapes resolved."""
-    html = re.sub(r"<[^>]*>", "", request.json["text"])
+    """The text that a person reads in Telegram, which resolves HTML's tags and escapes where it is told to."""
+    text: str = request.json["text"]
+    if "parse_mode" not in request.json:
+        return text.replace(WORD_JOINER, "")
+    html = re.sub(r"<[^>]*>", "", text)
     for escaped, char in (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&amp;", "&")):
         html = html.replace(escaped, char)
     return html

@@ -14,11 +14,11 @@ from tocsin.alerts.wording import Style
 from tocsin.app.dryrun import DrySender
 from tocsin.clock import Clock
 from tocsin.config.settings import Settings, VenueConfig
-from tocsin.delivery.apprise_sender import make_sender
 from tocsin.delivery.channel import CHAT, Channel, ChannelTask
 from tocsin.delivery.channel_state import Notes, Outages
 from tocsin.delivery.model import ChannelSettings, Sender
 from tocsin.delivery.outbox import DurableOutbox
+from tocsin.delivery.senders import make_sender
 from tocsin.delivery.services import is_terse, takes_whole_ids
 from tocsin.delivery.templates import Templates
 from tocsin.delivery.timing import Wakes
@@ -167,8 +167,8 @@ class Components:
         sender: Sender = DrySender(label, self.log)
         async with trio.open_nursery() as nursery:
             if not dry_run:
-                sender = real = make_sender(url, name=label, masker=settings.masker, moved=self.chats)
-                nursery.start_soon(real.prepare)
+                sender = make_sender(url, name=label, masker=settings.masker, moved=self.chats)
+            nursery.start_soon(sender.prepare)
             await ChannelTask(
                 Channel(
                     name=name,

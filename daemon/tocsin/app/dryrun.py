@@ -7,19 +7,19 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from tocsin.delivery.model import Message, Outcome
+from tocsin.delivery.model import Handle, Message, Outcome, Sender
 from tocsin.store import rows
 from tocsin.store.store import DATABASE
 
 
-class DrySender:
+class DrySender(Sender):
     """Says what would have been sent. The delivery then counts as sent."""
 
     def __init__(self, name: str, log: Any) -> None:
         self.name = name
         self._log = log
 
-    async def send(self, message: Message) -> Outcome:
+    async def send(self, message: Message, handle: Handle | None = None) -> Outcome:  # noqa: ARG002 - it has none
         self._log.info("dry run: not sent", channel=self.name, title=message.title, body=message.body)
         return Outcome(sent=True, answer="dry run: not sent")
 

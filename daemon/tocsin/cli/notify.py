@@ -28,8 +28,8 @@ def command(ctx: click.Context, channel: str, text: str, config: Path | None) ->
     """
     import trio
 
-    from tocsin.delivery.apprise_sender import make_sender, validate_url
     from tocsin.delivery.model import Message, Outcome
+    from tocsin.delivery.senders import make_sender, validate_url
 
     settings = settings_of(config, validate_url=validate_url)
     if channel not in settings.channels:

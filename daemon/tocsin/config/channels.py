@@ -8,6 +8,7 @@ from tocsin.config import shape
 from tocsin.config.literals import looks_secret
 from tocsin.config.reading import NOT_YET, Reading
 from tocsin.delivery.model import ChannelSettings
+from tocsin.delivery.senders import remark_on
 from tocsin.document import Entry, Mapping, Node, Scalar, Sequence
 from tocsin.errors import Problem
 from tocsin.secrets import Secret
@@ -78,6 +79,8 @@ def _check_urls(
         problem = validate_url(url) if validate_url and not reading.is_unresolved(scalar) else None
         if problem:
             reading.add(Problem(problem, scalar.place, shape.dotted(path)))
+        elif remark := remark_on(url):
+            reading.add(Problem(remark, scalar.place, shape.dotted(path), level="warning"))
 
 
 def _url_nodes(node: Node) -> Iterator[Scalar]:

@@ -21,7 +21,7 @@ from tocsin.config.rule_files import read_rules
 from tocsin.config.search import default_state_dir, given_state_dir
 from tocsin.config.settings import Common, Settings, VenueConfig, by_severity
 from tocsin.config.venues import read_venues
-from tocsin.delivery.apprise_sender import validate_url as apprise_validates
+from tocsin.delivery.senders import validate_url as validates
 from tocsin.delivery.template_check import check_template
 from tocsin.document import Entry, Mapping, Node, Scalar, Sequence
 from tocsin.engine.api import SEVERITIES
@@ -39,7 +39,7 @@ def load_settings(
     path: Path,
     *,
     environ: Map[str, str] = os.environ,
-    validate_url: ValidateUrl | None = apprise_validates,
+    validate_url: ValidateUrl | None = validates,
     instead: Map[Path, Path] = MappingProxyType({}),
     seen: LookAtSeen = nothing_seen,
 ) -> Settings:

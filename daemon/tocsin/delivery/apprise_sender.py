@@ -10,7 +10,8 @@ import trio
 from msgspec import structs
 
 from tocsin.alerts.plain import flat
-from tocsin.delivery.model import Message, Outcome
+from tocsin.delivery.fitting import fit
+from tocsin.delivery.model import Handle, Message, Outcome, Sender
 from tocsin.delivery.service_responses import classify
 from tocsin.delivery.services import WITH_HEADERS, schema_of, service_of
 from tocsin.delivery.transport_monitor import TransportMonitor
@@ -42,7 +43,7 @@ def quiet_apprise() -> None:
 
 def load(url: Secret) -> Any:
     """The Apprise plugin for `url`. ValueError, fit to be shown, where there is none. Blocks; imports Apprise."""
-    problem = _surface_problem(url.reveal())
+    problem = surface_problem(url.reveal())
     if problem is not None:
         raise ValueError(problem)
     quiet_apprise()
@@ -68,18 +69,6 @@ def load(url: Secret) -> Any:
     return plugin
 
 
-def validate_url(url: Secret | str) -> str | None:
-    """What is wrong with a channel's URL, without any secret of it; None when a message can be sent there.
-
-    Sends nothing. Blocks, and imports Apprise.
-    """
-    try:
-        load(url if isinstance(url, Secret) else Secret(url))
-    except ValueError as error:
-        return str(error)
-    return None
-
-
 def masker_for(plugin: Any, url: Secret) -> Masker:
     """Masks what of the URL the plugin itself holds for secret: whatever its display form leaves out."""
     masker = Masker()
@@ -99,43 +88,8 @@ def carry_delivery_id(plugin: Any, delivery_id: str) -> None:
         plugin.headers[DELIVERY_HEADER] = delivery_id
 
 
-def fit(
-    message: Message, *, title_limit: int, body_limit: int, title_in_body: bool, longest: int | None = None
-) -> tuple[str, str]:
-    """Title and body cut to what the service takes, saying so. Never an empty body, which Apprise would refuse.
-
-    `longest`: bytes of UTF-8 that it takes of the body.
-    """
-    room = body_limit
-    if title_limit <= 0 or title_in_body:
-        title = cut(message.title, min(title_limit or body_limit, body_limit // 2))
-        room = body_limit - _length(title) - 2
-    else:
-        title = cut(message.title, title_limit)
-    body = message.body if message.body.strip() else message.title
-    body = cut(body or "(no text)", max(room, 1))
-    while longest is not None and (over := len(body.encode(errors="replace")) - longest) > 0:
-        body = cut(message.body or message.title, max(_length(body) - max(over // 3, 1), 1))
-    return title, body
-
-
-def cut(text: str, limit: int) -> str:
-    """`text` in at most `limit` UTF-16 units (as Telegram counts, and never fewer than characters)."""
-    if _length(text) <= limit:
-        return text
-    mark = f" … (cut, {len(text)} characters in all)"
-    if len(mark) * 2 > limit:
-        mark = "…"
-    units = text.encode("utf-16-le", "replace")[: 2 * max(limit - len(mark), 0)]
-    return units.decode("utf-16-le", "ignore") + mark[:limit]
-
-
-def _length(text: str) -> int:
-    return len(text.encode("utf-16-le", "replace")) // 2
-
-
-def _surface_problem(url: str) -> str | None:
-    """What can be said of a URL without Apprise."""
+def surface_problem(url: str) -> str | None:
+    """What is wrong with a URL as far as that can be said without Apprise, and without any secret of it."""
     schema, separator, rest = url.partition("://")
     if not separator or not re.fullmatch(r"[A-Za-z][A-Za-z0-9.+-]*", schema):
         return "not an Apprise URL; write it like slack://…, tgram://… or mailto://…"
@@ -188,7 +142,7 @@ _KEPT = 1000  # deliveries of which it is remembered who has them
 _TYPES = {"info": "info", "warning": "warning", "critical": "failure"}
 
 
-class AppriseSender:
+class AppriseSender(Sender):
     """One URL of a channel. One thread at most: a send that hangs keeps it, and the next ones fail until it ends.
 
     `moved` (Telegram's) has the present ids of chats by their former ones; what is learnt is added.
@@ -217,7 +171,7 @@ class AppriseSender:
         """Load what sending takes (Apprise: a second, and more beside busy venues), so that the first message needn't wait."""
         await trio.to_thread.run_sync(self._load, abandon_on_cancel=True, limiter=self._limiter)
 
-    async def send(self, message: Message) -> Outcome:
+    async def send(self, message: Message, handle: Handle | None = None) -> Outcome:  # noqa: ARG002 - nothing to reply by
         """Send, within the deadline. What the outside does is in the outcome; only bugs of ours are raised."""
         schema = schema_of(self._url)
         monitor = TransportMonitor(
@@ -307,18 +261,3 @@ class AppriseSender:
             self._partly.pop(delivery_id, None)
         while len(self._partly) > _KEPT:
             self._partly.pop(next(iter(self._partly)))
-
-
-def make_sender(
-    url: Secret,
-    *,
-    name: str,
-    masker: Masker | None = None,
-    deadline: float = DEADLINE,
-    moved: dict[str, str] | None = None,
-) -> AppriseSender:
-    """A sender for one URL. `name` is shown to people; `masker` knows the configuration's secrets.
-
-    Nothing is loaded or checked before the first send (see `validate_url` for checking).
-    """
-    return AppriseSender(url, name=name, masker=masker or Masker(), deadline=deadline, moved=moved)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 from pydantic import BaseModel, ConfigDict, Field
@@ -34,21 +34,42 @@ class ChannelSettings(BaseModel):
     expire: Duration = Field(timedelta(hours=24), description="give up on a message after so long")
 
 
+Ability: TypeAlias = Literal["edit", "reply", "buttons"]
+Handle: TypeAlias = Mapping[str, tuple[str, str]]
+"""A message where it was sent to: recipient as the URL names it -> the chat's id and the message's, as the service has them."""
+
+
+class Button(Struct, frozen=True):
+    """What a person can press below a message; `id` comes back then."""
+
+    text: str
+    id: str
+
+
 class Message(Struct, frozen=True, kw_only=True):
-    """A rendered notification, ready for any service: plain text, no markup, control characters removed."""
+    """A rendered notification, ready for any service: plain text, no markup, control characters removed.
+
+    `resolved`: it is over; the services that colour their messages show it green. `ended`: by something else than the rule's
+    own end condition. `silent`: the phone makes no sound, where the service can say that. `buttons` are rows of them.
+    """
 
     title: str
     body: str
     severity: Severity
     delivery_id: str
-    resolved: bool = False  # it is over: the services that colour their messages show it green
+    alert: str = ""
+    resolved: bool = False
+    ended: bool = False
+    silent: bool = False
+    buttons: tuple[tuple[Button, ...], ...] = ()
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
     """What the service answered, in its words with secrets masked. `permanent`: trying again can't help.
 
     `refused`: of the URL's recipients some refused for good, and others may still be reached: what those answered.
-    `moved`: chats that have another id since, former id to present one.
+    `moved`: chats that have another id since, former id to present one. `handle`: by what the message can be edited or
+    replied to. `gone`: there is no message to edit, or it can't be edited any more.
     """
 
     sent: bool
@@ -57,11 +78,27 @@ class Outcome(Struct, frozen=True, kw_only=True):
     retry_after: float | None = None  # seconds
     refused: tuple[str, ...] = ()
     moved: Mapping[str, str] = {}
+    handle: Handle | None = None
+    gone: bool = False
 
 
 class Sender(Protocol):
-    """One URL of one channel. `send` never raises for what the outside does; it takes at most its own deadline."""
+    """One URL of one channel. Nothing here raises for what the outside does, or takes longer than its own deadline.
+
+    What isn't sending is only asked of those who say that they `can`.
+    """
 
     name: str  # safe to show
+    can: frozenset[Ability] = frozenset()
 
-    async def send(self, message: Message) -> Outcome: ...
+    async def prepare(self) -> None:
+        """Load what sending takes, so that the first message needn't wait."""
+        return
+
+    async def send(self, message: Message, handle: Handle | None = None) -> Outcome:
+        """A new message, in reply to that of `handle`."""
+        ...
+
+    async def edit(self, handle: Handle, message: Message) -> Outcome:  # noqa: ARG002 - for those who can
+        """Put `message` in the place of the one that was sent."""
+        raise AssertionError(f"{self.name} doesn't say that it can edit")

@@ -25,6 +25,7 @@ from msgspec import structs
 from tocsin.alerts.plain import flat
 from tocsin.answers import parsed, retry_after
 from tocsin.delivery.service_responses import LONGEST, Means, ServiceResponse, said
+from tocsin.delivery.telegram import moved_to
 
 LONGEST_ANSWER = 64 << 10  # bytes of a body, or of one reply of a mail server, that are read
 _LONGEST_EXCHANGE = 3 * LONGEST_ANSWER  # with all that stands before the body
@@ -314,10 +315,6 @@ def _wrapped(function: Callable[..., Any], through: Callable[..., Any]) -> Calla
 
 # ---------------------------------------------------------------------------------------------------- Telegram's groups
 
-# A group that became a supergroup has another id from then on. The first message to the old id is refused with the new one
-# (https://core.telegram.org/bots/api#responseparameters), which is to be had nowhere else.
-_MOVED_TO = "migrate_to_chat_id"
-
 
 def chat_of(body: object) -> str | None:
     """The chat that a request is about."""
@@ -332,14 +329,6 @@ def readdressed(body: object, moved: Mapping[str, str]) -> bytes | None:
     if request is None or to is None:
         return None
     return json.dumps({**request, "chat_id": int(to)}).encode()
-
-
-def moved_to(answer: bytes) -> str | None:
-    """The id that a refusal says the chat has now."""
-    told = parsed(answer)
-    parameters = told.get("parameters") if isinstance(told, dict) else None
-    moved = parameters.get(_MOVED_TO) if isinstance(parameters, dict) else None
-    return str(moved) if isinstance(moved, int) and not isinstance(moved, bool) else None
 
 
 def _request(body: object) -> dict[str, Any] | None:

@@ -18,7 +18,7 @@ from tocsin.alerts.message import LATE, late_by
 from tocsin.alerts.wording import Style
 from tocsin.clock import ManualClock
 from tocsin.delivery.channel import Channel, ChannelTask
-from tocsin.delivery.model import ChannelSettings, Message, Outcome
+from tocsin.delivery.model import ChannelSettings, Handle, Message, Outcome, Sender
 from tocsin.delivery.timing import Wake
 from tocsin.engine.api import AlertContext, Transition
 from tocsin.engine.rule import Rule
@@ -47,7 +47,7 @@ class Delivered(msgspec.Struct, frozen=True):
     late: float  # seconds; what a gap hid is late however soon it was told
 
 
-class FakeChannel:
+class FakeChannel(Sender):
     """A channel that records. A passing failure while `works` is False."""
 
     def __init__(self, name: str, accepted: Callable[[Message], None]) -> None:
@@ -55,7 +55,7 @@ class FakeChannel:
         self.works = True
         self._accepted = accepted
 
-    async def send(self, message: Message) -> Outcome:
+    async def send(self, message: Message, handle: Handle | None = None) -> Outcome:  # noqa: ARG002 - it has none
         await trio.lowlevel.checkpoint()
         if not self.works:
             return Outcome(sent=False, answer=f"{self.name}: fails, as the test says")
