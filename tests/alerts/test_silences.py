@@ -1,11 +1,12 @@
 """What a silence's matchers match, and which silence holds a notification."""
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from support.outboxes import context
-from tocsin.alerts.silences import Silences, parse_matchers
+from tocsin.alerts.silences import Silences, end_of, parse_matchers
 from tocsin.store.model import Silence
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
@@ -72,6 +73,70 @@ def test_what_is_no_matcher(text, message):
         parse_matchers(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ("account=9020b4e5-dade", True),
+        ("account=Main", True),
+        ('account="Main"', True),
+        ("account=main", False),
+        ("account=~M.*", True),
+        ("account!=Main", False),
+        ("account!~Ma.*", False),
+        ("account!=Other", True),
+        ("account=9020b4e5", False),  # ids are whole
+    ],
+)
+def test_an_account_is_called_by_its_name_too(text, holds):
+    of = context(account="9020b4e5-dade")
+    (matcher,) = parse_matchers(text)
+    assert matcher.matches(of, {"9020b4e5-dade": "Main"}) is holds
+
+
+PRAGUE = ZoneInfo("Europe/Prague")
+
+
+@pytest.mark.parametrize(
+    ("lasts", "until", "now", "ends"),
+    [
+        ("2h", None, "2026-01-01T12:00:00Z", "2026-01-01T14:00:00Z"),
+        ("30d", None, "2026-01-01T12:00:00Z", "2026-01-31T12:00:00Z"),
+        (None, "13:30", "2026-01-01T12:00:00Z", "2026-01-01T12:30:00Z"),
+        (None, "13:00", "2026-01-01T12:00:00Z", "2026-01-02T12:00:00Z"),
+        (None, "8:00", "2026-01-01T12:00:00Z", "2026-01-02T07:00:00Z"),
+        (None, "00:30", "2026-01-01T23:10:00Z", "2026-01-01T23:30:00Z"),  # the day there has begun already
+        (None, "02:30", "2026-03-29T00:10:00Z", "2026-03-29T01:30:00Z"),  # an hour that there isn't
+        (
+            None,
+            "02:30",
+            "2026-10-25T00:40:00Z",
+            "2026-10-26T01:30:00Z",
+        ),  # one that there is twice: its first is over
+        (None, "2026-01-05 08:00", "2026-01-01T12:00:00Z", "2026-01-05T07:00:00Z"),
+        (None, "2026-01-05T08:00+00:00", "2026-01-01T12:00:00Z", "2026-01-05T08:00:00Z"),
+    ],
+)
+def test_when_it_ends(lasts, until, now, ends):
+    assert end_of(lasts, until, datetime.fromisoformat(now), PRAGUE) == datetime.fromisoformat(ends)
+
+
+@pytest.mark.parametrize(
+    ("lasts", "until", "message"),
+    [
+        (None, None, "needs an end"),
+        ("1h", "08:00", "needs an end, one"),
+        ("30d1ms", None, "at most 30 days"),
+        (None, "2026-03-01", "at most 30 days"),
+        (None, "2025-12-31 08:00", "must lie ahead"),
+        (None, "24:00", "not a time: 24:00"),
+        ("2 h", None, "not a duration"),
+    ],
+)
+def test_what_is_no_end(lasts, until, message):
+    with pytest.raises(ValueError, match=message):
+        end_of(lasts, until, T0, PRAGUE)
+
+
 def test_a_silence_holds_from_its_start_up_to_its_end():
     known = Silences([silence("venue=fx", begins=10, lasts=20)])
 
@@ -107,7 +172,7 @@ def test_what_is_over_is_let_go():
 
 def test_a_new_one_holds_from_now_on():
     known = Silences()
-    begun = known.begin("s1", "venue=fx", T0 + timedelta(hours=2), T0, "maintenance")
+    begun = known.begin("s1", "venue=fx", T0 + timedelta(hours=2), T0, reason="maintenance")
     assert (begun.starts_at, begun.ends_at, begun.reason) == (T0, T0 + timedelta(hours=2), "maintenance")
     assert known.over(context(), T0) == begun
     with pytest.raises(ValueError, match="not a matcher"):

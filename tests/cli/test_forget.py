@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from tocsin.cli import cli
+from tocsin.cli.ask import me
 from tocsin.cli.status import _unconfirmed
 
 SOCKET = Path("/run/tocsin/control.sock")
@@ -36,7 +37,8 @@ def test_it_says_what_came_of_it(monkeypatch, arguments, answer, exits, says):
     assert result.output.endswith(says)
     venue, kind, id_, *account = arguments
     of = {"account": account[1]} if account else {}
-    assert asked == [("POST", "/forget", {"venue": venue, "kind": kind, "id": id_, **of})]
+    who = {"by": me(), "why": ""}
+    assert asked == [("POST", "/forget", {"venue": venue, "kind": kind, "id": id_, **who, **of})]
 
 
 @pytest.mark.parametrize("kind", ["venue", "daemon", "orders"])

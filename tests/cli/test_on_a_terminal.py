@@ -87,6 +87,7 @@ CALLS = [
     *((([name, "--help"], 0)) for name in COMMANDS),
     (["check"], 0), (["alerts"], 0), (["alerts", "--all"], 0), (["deliveries"], 0), (["deliveries", "--all"], 0),
     (["rules"], 0), (["explain", "loss"], 0), (["explain", "loss", "o1"], 0), (["explain", "canceled"], 0), (["explain", "off"], 0), (["explain", "nothing"], 2),
+    (["silences"], 0), (["silences", "--all"], 0), (["ack", "a1"], 1), (["silence", "venue=px", "--for", "1h"], 1), (["unsilence", "s1"], 1), (["silence"], 2),
     (["status"], 1), (["reload"], 1), (["fields"], 0), (["fields", "order"], 0), (["venues"], 0), (["venues", "piexgo"], 0),
     (["schema", "config"], 0), (["schema", "rules"], 0), (["init", "new"], 0), (["help"], 0), (["help", "rules"], 0), (["help", "replay"], 0), (["help", "rlues"], 2), (["replay", "st/tocsin.db"], 0),
     (["test"], None), (["notify", "nobody"], None), (["login", "px"], None), (["record", "nowhere", "--out", "x"], 2),

@@ -16,6 +16,7 @@ from support.stored import commit, opened, order
 from tocsin.config.settings import UnknownRule
 from tocsin.control.server import make_app, near, serve_control
 from tocsin.events import Key
+from tocsin.pipeline.acts import By
 from tocsin.store.reader import Reader
 from tocsin.store.store import DATABASE
 
@@ -31,7 +32,9 @@ class FakeDaemon:
     def retry(self, venue: str) -> bool:
         return venue == "fx"
 
-    async def forget(self, venue: str, kind: str, id_: str, account: str | None) -> dict[str, Any]:
+    acts: Any = None  # tests of their own ask for these: test_acts.py
+
+    async def forget(self, venue: str, kind: str, id_: str, account: str | None, by: By) -> dict[str, Any]:
         there = [of for of in ("a", "b") if venue == "fx" and id_ == "p" and account in (None, of)]
         return {"forgotten": len(there) == 1, "accounts": there, "alerts": []}
 

@@ -179,7 +179,7 @@ def test_an_empty_database_gets_the_whole_schema(tmp_path):
     # The columns that the README documents, in its order.
     assert columns["alerts"] == [
         "id", "rule", "instance", "venue", "account", "entity", "symbol", "state", "severity", "started_at", "fired_at",
-        "resolved_at", "acked_at", "title", "body", "data",
+        "resolved_at", "acked_at", "title", "body", "data", "acked_by", "acked_until",
     ]  # fmt: skip
     assert columns["events"] == [
         "id", "received_at", "time", "venue", "event", "account", "entity", "symbol", "origin", "data",

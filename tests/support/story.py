@@ -226,7 +226,7 @@ class Story:
 
     def acknowledge(self, rule: str, id_: str) -> None:
         alert = next(t["alert"] for t in reversed(self.told_ever) if t["rule"] == rule and t["id"] == id_)
-        self.commit(self.turn.acknowledge(alert, self.clock.now()))
+        self.commit(self.turn.acknowledge(alert, self.clock.now())[0])
 
     def step(self, step: Mapping[str, Any]) -> None:
         for kind in KINDS:

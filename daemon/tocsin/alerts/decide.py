@@ -34,13 +34,14 @@ class Routing:
 class MuteReasons:
     """What stands between an alert and people now: each in words, empty where the way is open.
 
-    `until` is when (wall-clock) one of them is known to open.
+    `until` is when (wall-clock) one of them is known to open, `silence` the id of the silence.
     """
 
     silenced: str = ""
     inhibited: str = ""
     closed: str = ""
     until: datetime | None = None
+    silence: str = ""
 
     def shut(self) -> Iterator[tuple[str, str]]:
         """Those that are shut, in the order in which they are asked: key and reason."""

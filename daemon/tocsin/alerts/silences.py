@@ -4,19 +4,26 @@
     field =~ regex   the whole value is it  field !~ regex    it isn't
 
 Of symbols and events case tells nothing. Matchers are joined by *and*. A value with spaces stands in double quotes. A
-field without a value is an empty text.
+field without a value is an empty text. An account is called by its id or by its name (`names`: name by id).
 """
 
 import re
-from collections.abc import Iterable, Iterator
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime, timedelta, tzinfo
+from types import MappingProxyType
 from typing import Any
 
 import re2
 from msgspec import Struct, structs
 
 from tocsin.engine.api import AlertContext
+from tocsin.quantities import parse_duration
 from tocsin.store.model import Silence
+
+LONGEST = timedelta(days=30)
+"""What is silent for longer is switched off, and is better said so in the config."""
+_NO_NAMES: Mapping[str, str] = MappingProxyType({})
+_TIME_OF_DAY = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)", re.ASCII)
 
 _CASELESS = frozenset({"symbol", "event"})
 FIELDS = ("rule", "severity", "venue", "account", "kind", "id", "symbol", "event")
@@ -32,12 +39,17 @@ class Matcher(Struct, frozen=True):
     value: str
     regex: Any = None
 
-    def matches(self, context: AlertContext) -> bool:
+    def matches(self, context: AlertContext, names: Mapping[str, str] = _NO_NAMES) -> bool:
         value = _value(self.field, context)
         if self.field in _CASELESS:
             value = value.casefold()
-        found = value == self.value if self.regex is None else self.regex.fullmatch(value) is not None
+        found = self._is(value)
+        if not found and self.field == "account" and (name := names.get(value)):
+            found = self._is(name)
         return found is not self.operator.startswith("!")
+
+    def _is(self, value: str) -> bool:
+        return value == self.value if self.regex is None else self.regex.fullmatch(value) is not None
 
 
 def parse_matchers(text: str) -> tuple[Matcher, ...]:
@@ -81,14 +93,47 @@ def _value(field: str, context: AlertContext) -> str:
     return value if isinstance(value, str) else ""
 
 
+def end_of(lasts: str | None, until: str | None, now: datetime, tz: tzinfo) -> datetime:
+    """When (UTC) something that begins now ends: `lasts` so long (`2h`), or `until` the next `08:00` there, or a time with its day
+    (`2026-01-31 08:00`). ValueError, fit to be shown, on anything else, on both or neither, and beyond `LONGEST`.
+    """
+    if (lasts is None) is (until is None):
+        raise ValueError("it needs an end, one: --for 2h, or --until 08:00")
+    ends = now + parse_duration(lasts) if lasts is not None else _time_meant(until or "", now, tz)
+    if ends <= now:
+        raise ValueError("its end must lie ahead")
+    if ends - now > LONGEST:
+        raise ValueError(f"at most {LONGEST.days} days; for longer, switch the rule off in the config")
+    return ends
+
+
+def _time_meant(text: str, now: datetime, tz: tzinfo) -> datetime:
+    """The next time of day that is called so, or the time itself. Times are those of `tz` where they don't say otherwise."""
+    if found := _TIME_OF_DAY.fullmatch(text):
+        here = now.astimezone(tz)
+        for days in (0, 1):
+            day = here.date() + timedelta(days=days)
+            meant = datetime(day.year, day.month, day.day, int(found[1]), int(found[2]), tzinfo=tz)
+            if (there := meant.astimezone(now.tzinfo)) > now:
+                return there
+    try:
+        meant = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"not a time: {text:.40}; write it like 08:00 or 2026-01-31 08:00") from None
+    return (meant if meant.tzinfo is not None else meant.replace(tzinfo=tz)).astimezone(now.tzinfo)
+
+
 def holds_at(silence: Silence, now: datetime) -> bool:
     return silence.ended_at is None and silence.starts_at <= now < silence.ends_at
 
 
 class Silences:
-    """Those that are not over, by id."""
+    """Those that are not over, by id. `names` gives accounts' names by their ids, as they are at that moment."""
 
-    def __init__(self, known: Iterable[Silence] = ()) -> None:
+    def __init__(
+        self, known: Iterable[Silence] = (), names: Callable[[], Mapping[str, str]] = lambda: _NO_NAMES
+    ) -> None:
+        self._names = names
         self._silences: dict[str, tuple[Silence, tuple[Matcher, ...]]] = {}
         for silence in known:
             self.add(silence)
@@ -112,20 +157,30 @@ class Silences:
 
     def over(self, context: AlertContext, now: datetime) -> Silence | None:
         """Of those that hold this notification now the one that lasts longest."""
+        names = self._names()
         holding = [
             silence
             for silence, matchers in self._silences.values()
-            if holds_at(silence, now) and all(matcher.matches(context) for matcher in matchers)
+            if holds_at(silence, now) and all(matcher.matches(context, names) for matcher in matchers)
         ]
         return max(holding, key=lambda silence: silence.ends_at, default=None)
 
-    def begin(self, id_: str, matchers: str, ends_at: datetime, now: datetime, reason: str = "") -> Silence:
+    def begin(
+        self, id_: str, matchers: str, ends_at: datetime, now: datetime, *, reason: str = "", by: str = ""
+    ) -> Silence:
         """A new one, from now on. ValueError where its matchers can't be read."""
         silence = Silence(
-            id=id_, matchers=matchers, reason=reason, created_at=now, starts_at=now, ends_at=ends_at
-        )
+            id=id_, matchers=matchers, reason=reason, created_at=now, starts_at=now, ends_at=ends_at, created_by=by
+        )  # fmt: skip
         self.add(silence)
         return silence
+
+    def count(self, id_: str) -> Silence:
+        """One more notification was kept from people: the silence as it is to be kept. KeyError for none that isn't over."""
+        silence, matchers = self._silences[id_]
+        counted = structs.replace(silence, held=silence.held + 1)
+        self._silences[id_] = counted, matchers
+        return counted
 
     def forget(self, now: datetime) -> None:
         """Let go of those that are over."""

@@ -11,6 +11,7 @@ from typing import Any
 import trio
 
 from tocsin.alerts.wording import Style
+from tocsin.app.acts import LiveActs
 from tocsin.app.dryrun import DrySender
 from tocsin.clock import Clock
 from tocsin.config.settings import Settings, VenueConfig
@@ -27,6 +28,7 @@ from tocsin.events import Key, Occurrence, Venue, iso
 from tocsin.events.vocabulary import OURSELVES, to_plain
 from tocsin.feed import CredentialStore, Received, VenueFeed
 from tocsin.pipeline import Inbox, Options, Pipeline, Targets
+from tocsin.pipeline.acts import Acts, By
 from tocsin.pipeline.runtime import Runtime
 from tocsin.store.database import Database
 from tocsin.store.journal import Journal
@@ -108,6 +110,8 @@ class Components:
             log=log,
             degraded=self._degraded,
         )
+        self._acts = Acts(self.turn)
+        self.acts = LiveActs(self._acts, self.pipeline, clock, lambda: self.settings.tz, log)
         self.notes = Notes(loaded.notes)
         self.outages = Outages(self.notes)
         self.chats = self.notes.under(CHAT)
@@ -130,7 +134,7 @@ class Components:
         return self.turn.venues_removed(names, self.clock.now())
 
     def forget(
-        self, name: tuple[str, str, str], account: str | None
+        self, name: tuple[str, str, str], account: str | None, by: By
     ) -> tuple[Batch, tuple[list[Key], list[str]]]:
         """Drop what is known under that name: a venue, a kind and an id.
 
@@ -139,7 +143,7 @@ class Components:
         """
         now = self.clock.now()
         known = [key for key in self.entities.named(*name) if account is None or key[2] == account]
-        batch = self.turn.forget(known, now) if len(known) == 1 else Batch(at=now.wall)
+        batch = self._acts.forget(known, by, now) if len(known) == 1 else Batch(at=now.wall)
         ended = [f"ended: {row.rule} for {row.entity}" for row in batch.alerts if row.state == "resolved"]
         return batch, (known, ended)
 

@@ -22,6 +22,7 @@ import trio
 from tocsin import __version__
 from tocsin.alerts.wording import Style, time_text
 from tocsin.app import attention, changes
+from tocsin.app.acts import LiveActs
 from tocsin.app.components import Components, make_style, of_ourselves, venue_feed
 from tocsin.app.housekeeping import keep_house
 from tocsin.app.progress_probe import ProgressProbe
@@ -38,6 +39,7 @@ from tocsin.events import Occurrence
 from tocsin.events.vocabulary import OURSELVES
 from tocsin.feed import Retry, run_venue
 from tocsin.feed.model import Received
+from tocsin.pipeline.acts import By
 from tocsin.pipeline.explaining import Question, RunSync, explain
 from tocsin.store.errors import Damaged, StoreUnavailable
 from tocsin.store.model import Batch
@@ -227,10 +229,15 @@ class Daemon:
         self._retries[venue].now()
         return True
 
-    async def forget(self, venue: str, kind: str, id_: str, account: str | None) -> dict[str, Any]:
+    @property
+    def acts(self) -> LiveActs:
+        """What people do."""
+        return self._components.acts
+
+    async def forget(self, venue: str, kind: str, id_: str, account: str | None, by: By) -> dict[str, Any]:
         """Drop an entity that the venue isn't going to mention again."""
         known, alerts = await self._components.pipeline.ask(
-            partial(self._components.forget, (venue, kind, id_), account)
+            partial(self._components.forget, (venue, kind, id_), account, by)
         )
         if len(known) == 1:
             self._log.info("forgotten on request", **known[0]._asdict())

@@ -1,11 +1,14 @@
 """`tocsin alerts`."""
 
+from datetime import tzinfo
 from pathlib import Path
+from typing import Any
 
 import click
 
+from tocsin.alerts.plain import plain
 from tocsin.cli.ask import listed, zone_of
-from tocsin.cli.options import config_option, format_option, paint, time_of
+from tocsin.cli.options import config_option, format_option, paint, time_of, times_in
 
 _COLOURS = {"critical": "red", "warning": "yellow", "info": "cyan"}
 
@@ -29,4 +32,16 @@ def command(config: Path | None, *, everything: bool, output: str) -> None:
             alert["state"], "green" if alert["state"] == "resolved" else _COLOURS.get(alert["severity"])
         )
         click.echo(f"{time_of(alert['fired_at'], tz)}{over}  {state}  {alert['rule']}  {alert['title']}")
-        click.echo(f"  id {alert['id']}")
+        click.echo(f"  id {alert['id']}{_acked(alert, tz)}{_held(alert, tz)}")
+
+
+def _acked(alert: dict[str, Any], tz: tzinfo) -> str:
+    if not alert["acked_at"]:
+        return ""
+    by = f" by {plain(alert['acked_by'])}" if alert["acked_by"] else ""
+    return f", acknowledged {time_of(alert['acked_at'], tz)}{by}"
+
+
+def _held(alert: dict[str, Any], tz: tzinfo) -> str:
+    """What keeps it from people: `, not told yet: venue=fx, until …`."""
+    return f", not told yet: {times_in(plain(alert['held']), tz)}" if alert["held"] else ""

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from datetime import UTC, tzinfo
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -15,7 +15,7 @@ from tocsin.config.search import default_state_dir, find_config, given_state_dir
 if TYPE_CHECKING:
     from tocsin.document import Node
 
-OK, UNKNOWN = 200, 404  # what HTTP calls them
+OK, WRONG, UNKNOWN = 200, 400, 404  # what HTTP calls them
 SERVICE_CONFIG, SERVICE_STATE = Path("/etc/tocsin"), Path("/var/lib/tocsin")  # as systemd/install has them
 MOST_ROWS = 1000  # what one look at the database gives
 
@@ -73,8 +73,24 @@ def ask(state_dir: Path, method: str, path: str, **query: str) -> tuple[int, Any
     from tocsin.control.client import ControlClient, socket_paths
 
     client = ControlClient(socket_paths(state_dir))
-    status, body = client.request(method, path, **query)
-    return status, body, client.answered or state_dir
+    status, answer = client.request(method, path, **query)
+    return status, answer, client.answered or state_dir
+
+
+def act(config: Path | None, path: str, why: str, **what: Any) -> tuple[int, Any, Path]:
+    """Have the config's daemon do something for who calls this command; as `ask`. UsageError with its words for what it refuses."""
+    from tocsin.control.client import ControlClient, socket_paths
+    from tocsin.errors import TocsinError
+
+    state_dir = state_dir_of(config)
+    client = ControlClient(socket_paths(state_dir))
+    status, answer = client.post(path, {"by": me(), "via": "cli", "why": why, **what})
+    socket = client.answered or state_dir
+    if status == WRONG:
+        raise click.UsageError(f"{answer['error']}")
+    if "error" in answer:
+        raise TocsinError(f"the daemon at {socket}: {answer['error']}")
+    return status, answer, socket
 
 
 def ask_running(config: Path | None, method: str, path: str) -> tuple[int, Any, Path]:
@@ -97,6 +113,18 @@ def ask_running(config: Path | None, method: str, path: str) -> tuple[int, Any, 
         ) from None
 
 
+def me() -> str:
+    """Who asks: the user's name, under sudo that of who called it."""
+    import pwd
+
+    if (called := os.environ.get("SUDO_USER")) and os.geteuid() == 0:
+        return called
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:  # a user without a name
+        return f"uid {os.geteuid()}"
+
+
 def note(said: str) -> None:
     """On standard error, where there is something to say."""
     if said:
@@ -106,7 +134,7 @@ def note(said: str) -> None:
 def listed(
     config: Path | None, what: str, output: str, *, everything: bool, none: str
 ) -> list[dict[str, Any]]:
-    """`alerts` or `deliveries` to be shown to people, who read `none` where there are none; programs get all of it here."""
+    """`alerts`, `deliveries` or `api/silences` to be shown to people, who read `none` where there are none; programs get all of it here."""
     found = rows(config, what, everything=everything)
     if output == "json":
         print_json(found)
@@ -119,8 +147,9 @@ def listed(
 
 
 def rows(config: Path | None, what: str, *, everything: bool) -> list[dict[str, Any]]:
-    """`alerts` or `deliveries`, from the daemon, else from the database."""
+    """`alerts`, `deliveries` or `api/silences`, from the daemon, else from the database."""
     from tocsin.control.client import NotAllowed, NotRunning
+    from tocsin.events import iso
     from tocsin.store.reader import Reader, taken
     from tocsin.store.store import DATABASE
 
@@ -135,6 +164,8 @@ def rows(config: Path | None, what: str, *, everything: bool) -> list[dict[str, 
         reader = Reader(state_dir / DATABASE)
         if what == "alerts":
             return reader.alerts(active_only=not everything)
+        if what == "api/silences":
+            return reader.silence_rows(iso(datetime.now(UTC)), everything=everything)
         return _previewed(reader.deliveries(unsent_only=not everything, contexts=True))
     return list(_answered(status, found))
 
@@ -149,7 +180,6 @@ def _answered(status: int, found: Any) -> Any:
 
 
 def _previewed(deliveries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    from datetime import UTC, datetime
     from functools import partial
 
     import trio

@@ -7,7 +7,7 @@ import click
 
 from tocsin.alerts.plain import plain
 from tocsin.cli import FAILED
-from tocsin.cli.ask import OK, ask, state_dir_of
+from tocsin.cli.ask import OK, ask, me, state_dir_of
 from tocsin.cli.options import config_option, format_option, print_json
 from tocsin.events import KINDS
 from tocsin.events.vocabulary import nearest
@@ -30,6 +30,7 @@ class Kind(click.Choice[str]):
 @click.argument("kind", type=Kind(_OF_VENUES))
 @click.argument("id_", metavar="ID")
 @click.option("--account", help="The account that it is of; needed where several have that ID.")
+@click.option("--why", default="", help="Kept with it.")
 @config_option
 @format_option
 @click.pass_context
@@ -40,6 +41,7 @@ def command(
     id_: str,
     *,
     account: str | None,
+    why: str,
     config: Path | None,
     output: str,
 ) -> None:
@@ -54,7 +56,8 @@ def command(
       tocsin forget fx position be06c5da-35d4-4ca1-8865-f9b24b9038a3
       tocsin forget top order 132991 --account main
     """
-    asked = {"venue": venue, "kind": kind, "id": id_} | ({"account": account} if account else {})
+    asked = {"venue": venue, "kind": kind, "id": id_, "by": me(), "why": why}
+    asked |= {"account": account} if account else {}
     status, report, socket = ask(state_dir_of(config), "POST", "/forget", **asked)
     if output == "json":
         print_json(report)

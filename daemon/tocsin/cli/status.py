@@ -60,7 +60,8 @@ def _tell(state: dict[str, Any], socket: Path, tz: tzinfo) -> None:
     click.echo(f"  config {state['config']}, state {state['state_dir']}, answered at {socket}")
     click.echo(
         f"  {counted(state['rules'], 'rule')}, {counted(len(state['channels']), 'channel')}; "
-        f"{state['firing']} firing, {state['held']} held back, {state['unsent']} unsent, {state['dead']} given up"
+        f"{state['firing']} firing{_acknowledged(state)}, {state['held']} held back, {state['unsent']} unsent, {state['dead']} given up"
+        + (f"; {counted(state['silences'], 'silence')}: see tocsin silences" if state.get("silences") else "")
         + ("; dry run" if state["dry_run"] else "")
     )
     table = []
@@ -83,6 +84,10 @@ def _tell(state: dict[str, Any], socket: Path, tz: tzinfo) -> None:
         )
         table.append((venue["venue"], venue["type"], paint(status, _COLOURS.get(status, "red")), detail))
     print_rows(table)
+
+
+def _acknowledged(state: dict[str, Any]) -> str:
+    return f" ({state['acknowledged']} acknowledged)" if state.get("acknowledged") else ""
 
 
 def _last_message(venue: dict[str, Any], now: str) -> str:

@@ -18,6 +18,8 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from tocsin.config.settings import UnknownRule
+from tocsin.control.acts import Acting, ActsApi
+from tocsin.pipeline.acts import By
 from tocsin.pipeline.explaining import RunSync
 from tocsin.store.errors import StoreUnavailable
 from tocsin.store.reader import Reader
@@ -48,7 +50,12 @@ class Controlled(Protocol):
         """`{"reloaded": bool, "changes": [...], "problems": [...]}`."""
         ...
 
-    async def forget(self, venue: str, kind: str, id_: str, account: str | None) -> Json:
+    @property
+    def acts(self) -> Acting:
+        """What people do to alerts and silences."""
+        ...
+
+    async def forget(self, venue: str, kind: str, id_: str, account: str | None, by: By) -> Json:
         """`{"forgotten": bool, "accounts": [those under which such an entity is known], "alerts": [...]}`."""
         ...
 
@@ -99,7 +106,8 @@ class _Api:
             name = asked["venue"], asked["kind"], asked["id"]
         except KeyError as missing:
             return JSONResponse({"error": f"asked without {missing}"}, status_code=400)
-        report = await self._daemon.forget(*name, asked.get("account"))
+        by = By(asked.get("by", ""), "cli", asked.get("why", ""))
+        report = await self._daemon.forget(*name, asked.get("account"), by)
         several = len(report["accounts"]) > 1
         if not report["accounts"]:
             query = partial(near, self._reader, *name)
@@ -167,6 +175,7 @@ def make_app(daemon: Controlled, database: Path, log: Log) -> Starlette:
             Route("/deliveries", api.deliveries),
             Route("/rules", api.rules),
             Route("/explain", api.explain),
+            *ActsApi(daemon.acts, Reader(database), _in_thread).routes,
         ],
         exception_handlers={Exception: api.bug},
     )

@@ -11,7 +11,7 @@ from tocsin.alerts.wording import time_text
 from tocsin.engine.api import AlertContext
 from tocsin.engine.rule import Rule
 from tocsin.engine.trace import InstanceTrace, Timer
-from tocsin.events import Change
+from tocsin.events import Change, from_iso
 from tocsin.explain.explanation import Barrier
 from tocsin.quantities import duration_text
 
@@ -27,6 +27,7 @@ class Circumstances:
     reasons: Callable[[str, AlertContext], MuteReasons]
     muted: Sequence[MutedNotification]
     unsent: Sequence[Mapping[str, Any]]
+    acked: Mapping[str, Any] | None = None  # the alert (a row of the database), where it is acknowledged
 
 
 def barriers(trace: InstanceTrace, there: Circumstances) -> tuple[Barrier, ...]:
@@ -52,10 +53,18 @@ def _barriers(trace: InstanceTrace, there: Circumstances) -> Iterator[tuple[str,
         until, count = trace.cooldown
         yield "cooldown", f"until {time_text(until)}" + (f", {count} held back" if count else "")
     if trace.acked:
-        yield "acknowledged", "no more reminders of this alert"
+        yield "acknowledged", f"{_acked(there.acked)}no more reminders of this alert"
     if trace.down is not None:
         yield "gap", f"{_away(trace.down)}: {_in_gap(rule)}"
     yield from _channels(trace, there)
+
+
+def _acked(alert: Mapping[str, Any] | None) -> str:
+    """`by anna at 2026-01-01 00:00:05 UTC: `, as far as it is known."""
+    if alert is None or not alert["acked_at"]:
+        return ""
+    by = f"by {alert['acked_by']} " if alert["acked_by"] else ""
+    return f"{by}at {time_text(from_iso(alert['acked_at']))}: "
 
 
 def _passed(timer: Timer) -> str:

@@ -188,6 +188,7 @@ class _Inquiry:
             reasons=lambda rule, context: notifier.mute_reasons(rule, context, self.now),
             muted=notifier.muted(trace.rule.id),
             unsent=self.unsent,
+            acked=next((row for row in self.alerts if row["id"] == trace.alert_id), None),
         )
         return explanation(
             trace, known, happened=subject.happened is not None, held_back=barriers(trace, there)

@@ -45,10 +45,12 @@ class Muter:
     def reasons(self, rule: str, context: AlertContext, now: Instant) -> MuteReasons:
         """What stands in the way of that alert now. Of a rule that is gone only a silence holds anything."""
         found = self._rule(rule)
-        silenced = inhibited = closed = ""
+        silenced = inhibited = closed = by_silence = ""
         until = []
         if self._silences and (silence := self._silences.over(context, now.wall)) is not None:
-            silenced = f"{silence.matchers}, until {time_text(silence.ends_at)}"
+            by = f", by {silence.created_by}" if silence.created_by else ""
+            silenced = f"{silence.matchers}, until {time_text(silence.ends_at)}{by}"
+            by_silence = silence.id
             until.append(silence.ends_at)
         for name in found.inhibited_by if found is not None else ():
             if (name, context.venue) in self._firing:
@@ -60,7 +62,11 @@ class Muter:
                 closed = f"closed until {time_text(opening.until)}"
                 until.append(opening.until)
         return MuteReasons(
-            silenced=silenced, inhibited=inhibited, closed=closed, until=min(until, default=None)
+            silenced=silenced,
+            inhibited=inhibited,
+            closed=closed,
+            until=min(until, default=None),
+            silence=by_silence,
         )
 
     def _opening(self, calendar: Calendar, now: Instant) -> Opening:

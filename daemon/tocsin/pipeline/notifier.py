@@ -36,7 +36,7 @@ class Notifier:
     def __init__(self, engine: Engine, options: Callable[[], Options], new_id: Callable[[], str]) -> None:
         self._options = options
         self._new_id = new_id
-        self.silences = Silences()
+        self.silences = Silences(names=lambda: options().style.names.accounts)
         """Who changes them calls `look_anew`, and `release` with the batch that keeps the change."""
         self._muter = Muter(engine.rule, self.silences)
         self._announced: dict[str, tuple[str, ...]] = {}
@@ -164,6 +164,8 @@ class Notifier:
         announced = self._announced.get(alert)
         reasons = self._muter.reasons(transition.rule, context, now)
         decision = self._decide(context, transition.notify, announced, reasons)
+        if decision.by == "silence":
+            batch.silences.append(self.silences.count(reasons.silence))
         if decision.outcome == "held":
             waiting = MutedNotification(
                 alert=alert,

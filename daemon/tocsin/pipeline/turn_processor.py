@@ -12,7 +12,7 @@ from tocsin.events import KINDS, Change, Instant, Key, is_market_data
 from tocsin.feed.model import Received
 from tocsin.pipeline.notifier import Notifier
 from tocsin.pipeline.options import Options
-from tocsin.store.model import Batch, Loaded, OperationRow, UnreadableRow
+from tocsin.store.model import Batch, Loaded, OperationRow, Silence, UnreadableRow
 
 _MOST_MENTIONED = 200  # entities in one batch of which only `last_seen` is news
 _MENTIONED_AFTER = 1.0  # seconds without a batch after which that alone is worth one
@@ -132,9 +132,10 @@ class TurnProcessor:
         self.options = options
         return self._by_itself(transitions, now), [*filter(None, map(became, transitions))]
 
-    def acknowledge(self, alert: str, now: Instant) -> Batch:
-        """No more reminders of that alert."""
-        return self._by_itself(self._engine.acknowledge(alert, now), now)
+    def acknowledge(self, alert: str, now: Instant) -> tuple[Batch, bool]:
+        """No more reminders of that alert. Beside the batch: whether it goes on, so that there would have been any."""
+        found = self._engine.acknowledge(alert, now)
+        return self._by_itself(found, now), bool(found)
 
     def venues_removed(self, names: Collection[str], now: Instant) -> tuple[Batch, list[str]]:
         """These venues are no longer configured: their alerts end. Beside the batch, in words: which."""
@@ -154,11 +155,15 @@ class TurnProcessor:
         batch.entities = [found for each in changes if (found := self._entities.get(each.key)) is not None]
         return self._whole(batch, now)
 
-    def silence(self, matchers: str, ends_at: datetime, now: Instant, reason: str = "") -> Batch:
+    def silence(
+        self, matchers: str, ends_at: datetime, now: Instant, *, reason: str = "", by: str = ""
+    ) -> tuple[Batch, Silence]:
         """What matches is held from now on, up to then (UTC). ValueError, fit to be shown, on what are no matchers."""
         self.notifier.silences.forget(now.wall)
-        begun = self.notifier.silences.begin(self._new_id(), matchers, ends_at, now.wall, reason)
-        return Batch(at=now.wall, silences=[begun])
+        begun = self.notifier.silences.begin(
+            self._new_id(), matchers, ends_at, now.wall, reason=reason, by=by
+        )
+        return Batch(at=now.wall, silences=[begun]), begun
 
     def unsilence(self, id_: str, now: Instant) -> Batch | None:
         """A silence is taken back, and what only it held is told; None where there is none of that id."""

@@ -248,13 +248,15 @@ class Simulation:
         ] or found
         if not alerts:
             return False
-        await self._commit(self._turn.acknowledge(alerts[-1], self.clock.now()))
+        batch, _ = self._turn.acknowledge(alerts[-1], self.clock.now())
+        await self._commit(batch)
         return True
 
     async def silence(self, matchers: str, lasts: float) -> None:
         """What matches is held for so many seconds."""
         now = self.clock.now()
-        await self._commit(self._turn.silence(matchers, now.later(lasts).wall, now))
+        batch, _ = self._turn.silence(matchers, now.later(lasts).wall, now)
+        await self._commit(batch)
 
     async def explain(self, rule: Rule, called: str | None, limit: int) -> Answer:
         """Why the rule fires or doesn't, as `tocsin explain` tells it."""

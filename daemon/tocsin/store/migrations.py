@@ -80,6 +80,12 @@ def _deliveries_words(db: Database) -> None:
     db.create_view("delivery_history", schema.DELIVERY_HISTORY_WORDS)
 
 
+@_steps(name="0012_acts")
+def _acts(db: Database) -> None:
+    for statement in schema.ACTS:
+        db.execute(statement)
+
+
 @cache
 def all_steps() -> tuple[str, ...]:
     """The names of all steps, in order."""

@@ -76,7 +76,10 @@ class UnreadableRow(Struct, frozen=True, kw_only=True):
 
 
 class Silence(Struct, frozen=True, kw_only=True):
-    """What is silent (`matchers`: `venue=fx symbol=~BTC.*`), from when to when, and why. `ended_at`: it was taken back."""
+    """What is silent (`matchers`: `venue=fx symbol=~BTC.*`), from when to when, why, and by whom. `ended_at`: it was taken back.
+
+    `held`: how many notifications it has kept from people so far.
+    """
 
     id: str
     matchers: str
@@ -85,6 +88,30 @@ class Silence(Struct, frozen=True, kw_only=True):
     starts_at: datetime
     ends_at: datetime
     ended_at: datetime | None = None
+    created_by: str = ""
+    held: int = 0
+
+
+class Act(Struct, frozen=True, kw_only=True):
+    """What somebody did: `by` the name of a person, `via` where (`cli`, a chat's service, `page`), `does` what to which `target`
+    (an alert's or a silence's id, or what a command names), and `why`, in their words.
+    """
+
+    at: datetime
+    by: str
+    via: str
+    does: str
+    target: str
+    why: str = ""
+
+
+class Acked(Struct, frozen=True, kw_only=True):
+    """An alert was acknowledged `at`, up to `until` (None: for good); `at` None: that was taken back."""
+
+    alert: str
+    at: datetime | None
+    by: str = ""
+    until: datetime | None = None
 
 
 class NewDelivery(Struct, frozen=True, kw_only=True):
@@ -154,6 +181,8 @@ class Batch(Struct, kw_only=True):
     samples: list[Sample | SamplesDropped] = field(default_factory=list)
     held: list[HeldRow] = field(default_factory=list)
     silences: list[Silence] = field(default_factory=list)
+    acked: list[Acked] = field(default_factory=list)
+    acts: list[Act] = field(default_factory=list)
     gone: list[Key] = field(default_factory=list)
     operations: list[OperationRow] = field(default_factory=list)
     unreadable: list[UnreadableRow] = field(default_factory=list)

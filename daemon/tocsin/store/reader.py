@@ -24,7 +24,8 @@ _T = TypeVar("_T")
 _decode = msgspec.json.Decoder().decode
 _AMONG = "IN (SELECT value FROM json_each(?))"
 _ALERTS = f"""
-    SELECT id, rule, instance, venue, account, entity, symbol, state, severity, started_at, fired_at, resolved_at, acked_at,
+    SELECT id, rule, instance, venue, account, entity, symbol, state, severity, started_at, fired_at, resolved_at,
+        acked_at, acked_by, acked_until, (SELECT h.reason FROM held AS h WHERE h.alert = a.id) AS held,
         coalesce({LATEST_SENT.format("title")}, title) AS title, coalesce({LATEST_SENT.format("body")}, body) AS body, data
     FROM alerts AS a
 """  # noqa: S608 - names are ours
@@ -77,11 +78,14 @@ class Reader:
         return self._rows(f"SELECT {what} FROM delivery_history AS h WHERE {which} LIMIT ?", limit)  # noqa: S608 - ours
 
     def counts(self) -> Row:
-        """`firing` alerts; alerts that something holds back from people (`held`); deliveries that wait (`unsent`) and
+        """`firing` alerts, and how many of them are `acknowledged`; `silences` in force or to come; alerts that something holds back from people (`held`); deliveries that wait (`unsent`) and
         those that were given up (`dead`).
         """
         return self._rows("""
             SELECT (SELECT count(*) FROM alerts WHERE state IN ('firing', 'recovering')) AS firing,
+                (SELECT count(*) FROM alerts WHERE state IN ('firing', 'recovering') AND acked_at IS NOT NULL) AS acknowledged,
+                (SELECT count(*) FROM silences
+                    WHERE ended_at IS NULL AND ends_at > strftime('%Y-%m-%dT%H:%M:%fZ', 'now')) AS silences,
                 (SELECT count(*) FROM held) AS held,
                 (SELECT count(*) FROM deliveries WHERE status = 'pending') AS unsent,
                 (SELECT count(*) FROM deliveries WHERE status = 'dead') AS dead
@@ -152,6 +156,25 @@ class Reader:
     def alerts_of(self, rule: str, *, limit: int = 1000) -> list[Row]:
         """A rule's alerts, latest first."""
         return self._rows(f"{_ALERTS} WHERE rule = ? ORDER BY fired_at DESC LIMIT ?", rule, limit)
+
+    def alerts_called(self, beginning: str, *, limit: int) -> list[Row]:
+        """Alerts whose ids begin so, those that fire first, then the latest."""
+        return self._rows(
+            f"{_ALERTS} WHERE id >= ? AND substr(id, 1, ?) = ?"
+            " ORDER BY state NOT IN ('firing', 'recovering'), fired_at DESC LIMIT ?",
+            beginning, len(beginning), beginning, limit,
+        )  # fmt: skip
+
+    def acts_on(self, target: str, *, limit: int = 100) -> list[Row]:
+        """What people did to an alert or a silence, latest first."""
+        return self._rows("SELECT * FROM acts WHERE target = ? ORDER BY id DESC LIMIT ?", target, limit)
+
+    def silence_rows(self, now: str, *, everything: bool = False, limit: int = 1000) -> list[Row]:
+        """Silences that hold at `now` (ISO 8601) or later, those that end first before others; of all, the latest first."""
+        if everything:
+            return self._rows("SELECT * FROM silences ORDER BY created_at DESC, id LIMIT ?", limit)
+        which = "ended_at IS NULL AND ends_at > ?"
+        return self._rows(f"SELECT * FROM silences WHERE {which} ORDER BY ends_at, id LIMIT ?", now, limit)  # noqa: S608 - ours
 
     def count_events(self) -> int:
         return int(self._rows("SELECT count(*) AS count FROM events")[0]["count"])

@@ -32,13 +32,14 @@ _FORGETTABLE_ALERT = """
 
 
 class Pruned(Struct, frozen=True, kw_only=True):
-    """What one call removed. `more`: there is more to remove; `over`: too large, and nothing may be removed."""
+    """What one call removed; `acts`: what people did, and silences. `more`: there is more to remove; `over`: too large, and nothing may be removed."""
 
     events: int = 0
     operations: int = 0
     alerts: int = 0
     deliveries: int = 0
     entities: tuple[Key, ...] = ()
+    acts: int = 0
     more: bool = False
     over: bool = False
 
@@ -49,12 +50,15 @@ class Pruned(Struct, frozen=True, kw_only=True):
             alerts=self.alerts + other.alerts,
             deliveries=self.deliveries + other.deliveries,
             entities=self.entities + other.entities,
+            acts=self.acts + other.acts,
             more=other.more,
             over=other.over,
         )
 
     def __bool__(self) -> bool:
-        return bool(self.events or self.operations or self.alerts or self.deliveries or self.entities)
+        return bool(
+            self.events or self.operations or self.alerts or self.deliveries or self.entities or self.acts
+        )
 
 
 def prune(db: Database, retention: Retention, now: datetime) -> Pruned:
@@ -88,6 +92,9 @@ def _by_age(db: Database, retention: Retention, now: datetime) -> Iterator[Prune
             alerts_before,
         )
     )
+    over = "coalesce(ended_at, ends_at) < ?"
+    yield Pruned(acts=_delete(db, "acts", "id", "at < ?", "at", alerts_before))
+    yield Pruned(acts=_delete(db, "silences", "rowid", over, "ends_at", alerts_before))
 
 
 def _by_size(db: Database) -> Iterator[Pruned]:

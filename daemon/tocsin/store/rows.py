@@ -20,7 +20,7 @@ from tocsin.events import (
     number_text,
 )
 from tocsin.events.vocabulary import bits_of_fields, fields_of_bits, from_plain, to_plain
-from tocsin.store.model import AlertRow, HeldRow, InstanceRow, Silence
+from tocsin.store.model import Acked, Act, AlertRow, HeldRow, InstanceRow, Silence
 from tocsin.store.sql import Row, insert, iso_or_none, json_mapping, json_text, record_of, upsert
 
 _decode_words = msgspec.json.Decoder(tuple[str, ...]).decode
@@ -199,6 +199,12 @@ GET_SILENCES = (
 silence = partial(record_of, Silence)
 
 PUT_ALERT = upsert("alerts", AlertRow.__struct_fields__, ("id",))
+PUT_ACKED = "UPDATE alerts SET acked_at = ?, acked_by = ?, acked_until = ? WHERE id = ?"
+PUT_ACT = insert("acts", Act.__struct_fields__)
+
+
+def acked_row(acked: Acked) -> Row:
+    return iso_or_none(acked.at), acked.by if acked.at else None, iso_or_none(acked.until), acked.alert
 
 
 # ------------------------------------------------------------------------------------------------------------- samples

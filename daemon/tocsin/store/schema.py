@@ -271,3 +271,24 @@ ALERT_HISTORY_WORDS = ALERT_HISTORY.replace(
 DELIVERY_HISTORY_WORDS = DELIVERY_HISTORY_HANDED_TO.replace(
     "a.title\n", "coalesce(d.title, a.title) AS title, d.body\n"
 )
+
+# What people did, and until when an alert is acknowledged, by whom.
+ACTS = (
+    """
+    CREATE TABLE acts (
+        id INTEGER PRIMARY KEY,
+        at TEXT NOT NULL,
+        by TEXT NOT NULL,
+        via TEXT NOT NULL,
+        does TEXT NOT NULL,
+        target TEXT NOT NULL,
+        why TEXT NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX acts_target ON acts (target)",
+    "CREATE INDEX acts_at ON acts (at)",
+    "ALTER TABLE alerts ADD COLUMN acked_by TEXT",
+    "ALTER TABLE alerts ADD COLUMN acked_until TEXT",
+    "ALTER TABLE silences ADD COLUMN created_by TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE silences ADD COLUMN held INTEGER NOT NULL DEFAULT 0",
+)

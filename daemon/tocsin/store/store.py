@@ -175,6 +175,8 @@ class Store:
             )
             many(rows.DROP_INSTANCE, (key for key, record in instances.items() if record is None))
             many(rows.PUT_ALERT, map(row_of, batch.alerts))
+            many(rows.PUT_ACKED, map(rows.acked_row, batch.acked))
+            many(rows.PUT_ACT, map(row_of, batch.acts))
             many(deliveries.PUT_DELIVERY, map(deliveries.new_delivery_row, batch.deliveries))
             many(
                 rows.PUT_HELD,

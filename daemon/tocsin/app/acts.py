@@ -1,0 +1,58 @@
+"""What people do, done to the running daemon: in order with what venues say, committed when it returns, and logged."""
+
+from collections.abc import Callable
+from datetime import datetime, tzinfo
+from functools import partial
+from typing import Any
+
+from tocsin.alerts.silences import Silences, end_of
+from tocsin.clock import Clock
+from tocsin.pipeline import Pipeline
+from tocsin.pipeline.acts import Acts, By, Target
+from tocsin.store.model import Silence
+
+
+class LiveActs:
+    """`tz` is the config's, in which people say times. `log` is a structlog logger."""
+
+    def __init__(
+        self, acts: Acts, pipeline: Pipeline, clock: Clock, tz: Callable[[], tzinfo], log: Any
+    ) -> None:
+        self._acts, self._pipeline, self._clock, self._tz, self._log = acts, pipeline, clock, tz, log
+
+    async def acknowledge(self, alert: Target, by: By) -> bool:
+        """False: it is over meanwhile."""
+        done = await self._pipeline.ask(partial(self._acts.acknowledge, alert, by, self._clock.now()))
+        if done and not alert.acked:
+            self._note("acknowledged", by, alert=alert.id)
+        return done
+
+    def now(self) -> datetime:
+        return self._clock.now().wall
+
+    def foreseen(self, matchers: str, lasts: str | None, until: str | None) -> Silences:
+        """A silence as it would be begun now, which holds nothing. ValueError as of `silence`."""
+        now = self.now()
+        would = Silences(names=self._acts.account_names)
+        would.begin("", matchers, end_of(lasts, until, now, self._tz()), now)
+        return would
+
+    async def silence(self, matchers: str, lasts: str | None, until: str | None, by: By) -> Silence:
+        """ValueError, fit to be shown, on what are no matchers, or no end (see `end_of`)."""
+        now = self._clock.now()
+        (would,) = self.foreseen(
+            matchers, lasts, until
+        )  # not first in the pipeline: what raises there ends it
+        begun = await self._pipeline.ask(partial(self._acts.silence, matchers, would.ends_at, by, now))
+        self._note("silence", by, silence=begun.id, matchers=matchers, until=begun.ends_at)
+        return begun
+
+    async def unsilence(self, id_: str, by: By) -> bool:
+        """False: there is none of that id that isn't over."""
+        done = await self._pipeline.ask(partial(self._acts.unsilence, id_, by, self._clock.now()))
+        if done:
+            self._note("silence taken back", by, silence=id_)
+        return done
+
+    def _note(self, event: str, by: By, **fields: Any) -> None:
+        self._log.info(event, by=by.name, via=by.via, why=by.why, **fields)

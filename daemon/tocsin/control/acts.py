@@ -1,0 +1,218 @@
+"""The endpoints by which people act: acknowledge, silence, take back. JSON in, JSON out.
+
+    POST /api/alerts/ID/ack     {"by", "via", "why"}
+    GET  /api/silences          ?all=1
+    POST /api/silences          {"matchers", "for" or "until", "dry_run", "by", "via", "why"}
+    POST /api/silences/ID/end   {"by", "via", "why"}
+
+An ID may be shortened to a beginning that only one has. Of one that isn't there, 404 with what may have been meant (`near`).
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from difflib import get_close_matches
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+from msgspec import Struct
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from tocsin.alerts.silences import Silences
+from tocsin.engine.api import AlertContext
+from tocsin.events import iso
+from tocsin.pipeline.acts import By, Target
+from tocsin.store.errors import StoreUnavailable
+from tocsin.store.model import Silence
+from tocsin.store.reader import Reader
+
+Json = dict[str, Any]
+SHORTEST = 4  # characters of an id
+_NEAR = 3
+_MOST_MEANT = 5
+_MOST_BODY = 16 << 10  # bytes
+_FIRING = ("firing", "recovering")
+_T = TypeVar("_T")
+InThread = Callable[[Callable[[], _T]], Awaitable[_T]]
+
+
+class Acting(Protocol):
+    """What the daemon does for people, committed when it returns."""
+
+    async def acknowledge(self, alert: Target, by: By) -> bool:
+        """False: it is over meanwhile."""
+        ...
+
+    async def silence(self, matchers: str, lasts: str | None, until: str | None, by: By) -> Silence:
+        """ValueError, fit to be shown."""
+        ...
+
+    async def unsilence(self, id_: str, by: By) -> bool:
+        """False: there is none of that id that isn't over."""
+        ...
+
+    def foreseen(self, matchers: str, lasts: str | None, until: str | None) -> Silences:
+        """As one that is begun now would hold. ValueError, fit to be shown."""
+        ...
+
+    def now(self) -> datetime: ...
+
+
+class _Asked(Struct, kw_only=True, forbid_unknown_fields=True):
+    """A body; each endpoint reads its part."""
+
+    by: str
+    via: str = "cli"
+    why: str = ""
+    matchers: str = ""
+    lasts: str | None = msgspec.field(default=None, name="for")
+    until: str | None = None
+    dry_run: bool = False
+
+    @property
+    def who(self) -> By:
+        return By(self.by, self.via, self.why)
+
+
+class ActsApi:
+    """`in_thread` runs what blocks."""
+
+    def __init__(self, acting: Acting, reader: Reader, in_thread: Any) -> None:
+        self._acting, self._reader, self._in_thread = acting, reader, in_thread
+
+    @property
+    def routes(self) -> list[Route]:
+        return [
+            Route("/api/alerts/{id}/ack", _refusing(self.acknowledge), methods=["POST"]),
+            Route("/api/silences", _refusing(self.silences), methods=["GET"]),
+            Route("/api/silences", _refusing(self.silence), methods=["POST"]),
+            Route("/api/silences/{id}/end", _refusing(self.unsilence), methods=["POST"]),
+        ]
+
+    async def acknowledge(self, request: Request) -> JSONResponse:
+        asked = await _body(request)
+        found = await self._in_thread(partial(alerts_meant, self._reader, request.path_params["id"]))
+        if isinstance(found, dict):
+            return JSONResponse(found, status_code=409 if found["several"] else 404)
+        alert = found[0]
+        lasts = alert["state"] in _FIRING
+        if alert["state"] == "resolved":
+            return JSONResponse({"acknowledged": False, "over": True, "alert": alert}, status_code=409)
+        target = Target(id=alert["id"], lasts=lasts, acked=alert["acked_at"] is not None)
+        done = await self._acting.acknowledge(target, asked.who)
+        answer = {"acknowledged": done, "over": not done, "already": target.acked, "alert": alert}
+        return JSONResponse(answer, status_code=200 if done else 409)
+
+    async def silences(self, request: Request) -> JSONResponse:
+        everything, now = request.query_params.get("all") == "1", iso(self._acting.now())
+        return JSONResponse(
+            await self._in_thread(partial(self._reader.silence_rows, now, everything=everything))
+        )
+
+    async def silence(self, request: Request) -> JSONResponse:
+        asked = await _body(request)
+        try:
+            foreseen = self._acting.foreseen(asked.matchers, asked.lasts, asked.until)
+        except ValueError as error:
+            raise _Refused(str(error)) from None
+        held = partial(firing_held_by, self._reader, foreseen, self._acting.now())
+        holds = await self._in_thread(held)
+        if asked.dry_run:
+            (begun,) = foreseen
+        else:
+            begun = await self._acting.silence(asked.matchers, asked.lasts, asked.until, asked.who)
+        return JSONResponse(
+            {"silenced": not asked.dry_run, "silence": msgspec.to_builtins(begun), "holds": holds}
+        )
+
+    async def unsilence(self, request: Request) -> JSONResponse:
+        asked = await _body(request)
+        meant = partial(silence_meant, self._reader, request.path_params["id"], iso(self._acting.now()))
+        found = await self._in_thread(meant)
+        if isinstance(found, dict):
+            return JSONResponse(found, status_code=409 if found["several"] else 404)
+        done = await self._acting.unsilence(found[0]["id"], asked.who)
+        return JSONResponse({"ended": done, "silence": found[0]}, status_code=200 if done else 409)
+
+
+def firing_held_by(reader: Reader, silences: Silences, now: datetime) -> list[Json]:
+    """The alerts that fire now and that one of these holds. Blocks; StoreUnavailable."""
+    return [row for row in reader.alerts(active_only=True) if silenced(row, silences, now) is not None]
+
+
+def silenced(alert: Json, silences: Silences, now: datetime) -> Silence | None:
+    """The silence that holds an alert (a row of the store); None also where this version can't read its context."""
+    try:
+        return silences.over(msgspec.convert(alert["data"], AlertContext), now)
+    except ValueError:
+        return None
+
+
+def alerts_meant(reader: Reader, called: str) -> Json | tuple[Json]:
+    """The alert of that id, or whose id alone begins so, those that fire before others. Else which there are (`several`), or
+    what may have been meant (`near`), each an alert. Blocks; StoreUnavailable.
+    """
+    beginning = _beginning(called)
+    rows = reader.alerts_called(beginning, limit=_MOST_MEANT) if len(beginning) >= SHORTEST else []
+    firing = [row for row in rows if row["state"] in _FIRING]
+    if meant := _the_one(called, rows) or (firing if len(firing) == 1 else None):
+        return (meant[0],)
+    if rows:
+        return {"several": rows, "near": []}
+    active = reader.alerts(active_only=True)
+    named = [row for row in active if called in (row["rule"], row["entity"], row["symbol"])]
+    ids = [row["id"] for row in active]
+    alike = {*(id_ for id_ in ids if id_.startswith(beginning)), *get_close_matches(called, ids, n=_NEAR)}
+    return {"several": [], "near": (named or [row for row in active if row["id"] in alike])[:_MOST_MEANT]}
+
+
+def silence_meant(reader: Reader, called: str, now: str) -> Json | tuple[Json]:
+    """As `alerts_meant`, of the silences that aren't over. Blocks; StoreUnavailable."""
+    there = reader.silence_rows(now)
+    beginning = _beginning(called)
+    rows = [row for row in there if len(beginning) >= SHORTEST and row["id"].startswith(beginning)]
+    if meant := _the_one(called, rows):
+        return (meant[0],)
+    return {"several": rows[:_MOST_MEANT], "near": [] if rows else there[:_MOST_MEANT]}
+
+
+def _beginning(called: str) -> str:
+    return called.removesuffix("…").removesuffix("...")
+
+
+def _the_one(called: str, rows: list[Json]) -> list[Json] | None:
+    """The one of exactly that id, or the only one."""
+    return [row for row in rows if row["id"] == called] or (rows if len(rows) == 1 else None)
+
+
+class _Refused(Exception):
+    """What was asked can't be done, in words."""
+
+
+async def _body(request: Request) -> _Asked:
+    length = request.headers.get("content-length", "")
+    if not length.isdecimal() or int(length) > _MOST_BODY:
+        raise _Refused("a body of known length is needed, of at most 16 KiB")
+    read = await request.body()
+    try:
+        return msgspec.json.decode(read, type=_Asked)
+    except ValueError as error:
+        raise _Refused(str(error)) from None
+
+
+def _refusing(
+    endpoint: Callable[[Request], Awaitable[JSONResponse]],
+) -> Callable[[Request], Awaitable[JSONResponse]]:
+    """What is wrong with what was asked is said, and so is a database that doesn't answer."""
+
+    async def answer(request: Request) -> JSONResponse:
+        try:
+            return await endpoint(request)
+        except _Refused as error:
+            return JSONResponse({"error": str(error)}, status_code=400)
+        except StoreUnavailable as error:
+            return JSONResponse({"error": str(error)}, status_code=503)
+
+    return answer

@@ -1,0 +1,75 @@
+"""What people do to alerts and silences: one function each, behind the commands, the chats and the page.
+
+    batch, answer = acts.acknowledge(alert, By("anna", "cli"), now)        run by `Pipeline.ask`: in order, committed when it returns
+
+Each batch holds what changes and the row that says who did it; nothing that has no effect makes one.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from msgspec import Struct
+
+from tocsin.events import Instant, Key
+from tocsin.pipeline.turn_processor import TurnProcessor
+from tocsin.store.model import Acked, Act, Batch, Silence
+
+
+class By(Struct, frozen=True):
+    """Who does something: the `name` of a person, `via` what (`cli`, `page`, a chat's service), and `why`, in their words."""
+
+    name: str
+    via: str
+    why: str = ""
+
+
+class Target(Struct, frozen=True, kw_only=True):
+    """The alert that is meant, as the store has it: `lasts` while there is an end to be told of it, `acked` where it is acknowledged."""
+
+    id: str
+    lasts: bool
+    acked: bool = False
+
+
+class Acts:
+    def __init__(self, turn: TurnProcessor) -> None:
+        self._turn = turn
+
+    def account_names(self) -> Mapping[str, str]:
+        """By their ids, as the config has them now."""
+        return self._turn.options.style.names.accounts
+
+    def acknowledge(self, alert: Target, by: By, now: Instant) -> tuple[Batch, bool]:
+        """No more reminders of that alert, while it lasts. False: it is over meanwhile."""
+        batch, goes_on = self._turn.acknowledge(alert.id, now)
+        if alert.lasts and not goes_on:
+            return batch, False
+        if not alert.acked:
+            batch.acked.append(Acked(alert=alert.id, at=now.wall, by=by.name))
+            _sign(batch, "ack", alert.id, by)
+        return batch, True
+
+    def silence(self, matchers: str, ends_at: datetime, by: By, now: Instant) -> tuple[Batch, Silence]:
+        """What matches is held from now on, up to then (UTC). ValueError, fit to be shown, on what are no matchers."""
+        batch, begun = self._turn.silence(matchers, ends_at, now, reason=by.why, by=by.name)
+        _sign(batch, "silence", begun.id, by)
+        return batch, begun
+
+    def unsilence(self, id_: str, by: By, now: Instant) -> tuple[Batch, bool]:
+        """A silence is taken back, and what only it held is told. False: there is none of that id that isn't over."""
+        batch = self._turn.unsilence(id_, now)
+        if batch is None:
+            return Batch(at=now.wall), False
+        _sign(batch, "unsilence", id_, by)
+        return batch, True
+
+    def forget(self, keys: Sequence[Key], by: By, now: Instant) -> Batch:
+        """These entities are no longer known: their alerts end."""
+        batch = self._turn.forget(keys, now)
+        for key in keys:
+            _sign(batch, "forget", " ".join(filter(None, key)), by)
+        return batch
+
+
+def _sign(batch: Batch, does: str, target: str, by: By) -> None:
+    batch.acts.append(Act(at=batch.at, by=by.name, via=by.via, does=does, target=target, why=by.why))

@@ -1,0 +1,202 @@
+"""What people do to alerts and silences, asked for as the commands ask: which ID is meant, what is refused, what is done."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+import trio
+from starlette.applications import Starlette
+
+from support.outboxes import context
+from support.stored import T0, alert, opened
+from tocsin.alerts.silences import Silences, end_of
+from tocsin.control.acts import ActsApi
+from tocsin.pipeline.acts import By, Target
+from tocsin.store.model import Batch, Silence
+from tocsin.store.reader import Reader
+from tocsin.store.store import DATABASE
+
+NOW = T0 + timedelta(minutes=10)
+ALERTS = [
+    # id, rule, state, entity
+    ("aaaa1111", "red", "firing", "p1"),
+    ("aaaa2222", "red", "resolved", "p1"),
+    ("bbbb1111", "red", "firing", "p2"),
+    ("bbbb2222", "deep", "firing", "p2"),
+    ("cccc1111", "canceled", "event", "o1"),
+    ("cccc2222", "canceled", "event", "o2"),
+    ("dddd1111", "canceled", "event", "o3"),
+]
+SILENCES = ["eeee1111", "eeee2222", "ffff1111"]
+
+
+class Daemon:
+    """Does what is asked, and keeps it; `bbbb1111` has ended a moment ago, and so has the silence `ffff1111`."""
+
+    def __init__(self) -> None:
+        self.done: list[tuple[str, str, By]] = []
+
+    def now(self) -> datetime:
+        return NOW
+
+    async def acknowledge(self, alert: Target, by: By) -> bool:
+        await trio.lowlevel.checkpoint()
+        self.done.append(("ack", alert.id, by))
+        return alert.id != "bbbb1111"
+
+    def foreseen(self, matchers: str, lasts: str | None, until: str | None) -> Silences:
+        would = Silences()
+        would.begin("", matchers, end_of(lasts, until, NOW, UTC), NOW)
+        return would
+
+    async def silence(self, matchers: str, lasts: str | None, until: str | None, by: By) -> Silence:
+        await trio.lowlevel.checkpoint()
+        self.done.append(("silence", matchers, by))
+        return Silences().begin("new", matchers, end_of(lasts, until, NOW, UTC), NOW, by=by.name)
+
+    async def unsilence(self, id_: str, by: By) -> bool:
+        await trio.lowlevel.checkpoint()
+        self.done.append(("unsilence", id_, by))
+        return id_ != "ffff1111"
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory):
+    store = opened(tmp_path_factory.mktemp("state"))
+    store.commit(
+        Batch(
+            at=T0,
+            alerts=[
+                alert(
+                    id_,
+                    rule=rule,
+                    state=state,
+                    entity=entity,
+                    resolved_at=NOW if state == "resolved" else None,
+                    data=msgspec.to_builtins(context(rule=rule, entity=entity)),
+                )
+                for id_, rule, state, entity in ALERTS
+            ],
+            silences=[
+                Silence(id=id_, matchers=f"id={id_}", reason="", created_at=T0, starts_at=T0, ends_at=NOW + timedelta(hours=1))
+                for id_ in SILENCES
+            ],
+        )
+    )  # fmt: skip
+    path = store.path
+    store.close()
+    return path
+
+
+async def ask(database, method: str, path: str, body: Any = None) -> tuple[int, Any, list[Any]]:
+    daemon = Daemon()
+
+    async def inline(query: Any) -> Any:
+        await trio.lowlevel.checkpoint()
+        return query()
+
+    app = Starlette(routes=ActsApi(daemon, Reader(database), inline).routes)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://tocsin") as client:
+        with trio.fail_after(10):
+            answer = await client.request(method, path, **({"json": body} if body is not None else {}))
+    return answer.status_code, answer.json(), daemon.done
+
+
+@pytest.mark.parametrize(
+    ("called", "status", "meant", "listed"),
+    [
+        ("aaaa1111", 200, "aaaa1111", []),
+        ("aaaa", 200, "aaaa1111", []),  # the one that fires goes before the one that is over
+        ("aaaa…", 200, "aaaa1111", []),
+        ("aaa", 404, None, ["aaaa1111"]),  # too short to be meant for sure
+        ("bbbb", 409, None, ["bbbb1111", "bbbb2222"]),
+        ("bbbb1111", 409, "bbbb1111", None),  # it ended while it was asked
+        ("aaaa2222", 409, None, None),  # it is over
+        ("dddd", 200, "dddd1111", []),  # an event's alert has no end
+        ("cccc", 409, None, ["cccc1111", "cccc2222"]),
+        ("red", 404, None, ["aaaa1111", "bbbb1111"]),  # a rule's
+        ("p2", 404, None, ["bbbb1111", "bbbb2222"]),
+        ("aaab1111", 404, None, ["aaaa1111", "bbbb1111"]),
+        ("nothing-like", 404, None, []),
+        ("%25", 404, None, []),
+    ],
+)
+async def test_which_alert_is_acknowledged(database, called, status, meant, listed):
+    found, answer, done = await ask(
+        database, "POST", f"/api/alerts/{called}/ack", {"by": "anna", "why": "on it"}
+    )
+    assert found == status, answer
+    assert [(does, target) for does, target, _ in done] == ([("ack", meant)] if meant else [])
+    assert all(by == By("anna", "cli", "on it") for _, _, by in done)
+    if listed is not None:
+        assert sorted(row["id"] for row in [*answer.get("several", []), *answer.get("near", [])]) == listed
+    else:
+        assert answer["over"] is True
+
+
+@pytest.mark.parametrize(
+    ("called", "status", "meant", "listed"),
+    [
+        ("eeee1111", 200, "eeee1111", []),
+        ("eeee1", 200, "eeee1111", []),
+        ("eeee", 409, None, ["eeee1111", "eeee2222"]),
+        ("ffff", 409, "ffff1111", []),  # it ended while it was asked
+        ("zzzz", 404, None, SILENCES),
+    ],
+)
+async def test_which_silence_is_taken_back(database, called, status, meant, listed):
+    found, answer, done = await ask(database, "POST", f"/api/silences/{called}/end", {"by": "anna"})
+    assert found == status
+    assert [(does, target) for does, target, _ in done] == ([("unsilence", meant)] if meant else [])
+    assert sorted(row["id"] for row in answer.get("several") or answer.get("near") or []) == listed
+
+
+@pytest.mark.parametrize("dry", [False, True])
+@pytest.mark.parametrize(
+    ("matchers", "holds"),
+    [("rule=red", ["aaaa1111", "bbbb1111"]), ("id=p2", ["bbbb1111", "bbbb2222"]), ("venue=px", [])],
+)
+async def test_a_silence_says_what_it_holds_of_what_fires(database, matchers, holds, dry):
+    asked = {"by": "anna", "matchers": matchers, "for": "2h", "dry_run": dry}
+    status, answer, done = await ask(database, "POST", "/api/silences", asked)
+    assert (status, answer["silenced"]) == (200, not dry)
+    assert sorted(row["id"] for row in answer["holds"]) == holds
+    assert answer["silence"]["ends_at"] == msgspec.to_builtins(NOW + timedelta(hours=2))
+    assert [does for does, _, _ in done] == ([] if dry else ["silence"])
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ({"by": "a", "matchers": "venue=fx"}, "it needs an end"),
+        ({"by": "a", "matchers": "venue=fx", "for": "1h", "until": "08:00"}, "it needs an end, one"),
+        ({"by": "a", "matchers": "venue=fx", "for": "31d"}, "at most 30 days"),
+        ({"by": "a", "matchers": "venue=fx", "for": "0s"}, "must lie ahead"),
+        ({"by": "a", "matchers": "venue=fx", "for": "1"}, "a duration needs a unit"),
+        ({"by": "a", "matchers": "venue=fx", "until": "soon"}, "not a time: soon"),
+        ({"by": "a", "matchers": "venu=fx", "for": "1h"}, "there is no venu to match"),
+        ({"by": "a", "matchers": "", "for": "1h"}, "needs a matcher"),
+        ({"matchers": "venue=fx", "for": "1h"}, "missing required field `by`"),
+        ({"by": "a", "matches": "venue=fx", "for": "1h"}, "unknown field `matches`"),
+        ({"by": "a", "matchers": "venue=" + "x" * 20_000, "for": "1h"}, "at most 16 KiB"),
+        ("venue=fx", "Expected `object`"),
+        (None, "truncated"),
+    ],
+)
+async def test_what_is_no_silence_is_refused(database, body, error):
+    status, answer, done = await ask(database, "POST", "/api/silences", body)
+    assert (status, done) == (400, [])
+    assert error in answer["error"]
+
+
+async def test_the_silences_are_told(database):
+    status, answer, _ = await ask(database, "GET", "/api/silences")
+    assert (status, [row["id"] for row in answer]) == (200, SILENCES)
+
+
+async def test_without_a_database_it_says_so(tmp_path):
+    status, answer, done = await ask(tmp_path / DATABASE, "POST", "/api/alerts/aaaa1111/ack", {"by": "a"})
+    assert (status, done) == (503, [])
+    assert "there is no" in answer["error"]

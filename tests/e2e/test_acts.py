@@ -1,0 +1,100 @@
+"""People act on the daemon that runs: silence, acknowledge, take back. At once, kept over kill -9, and told wherever alerts are."""
+
+import json
+
+import pytest
+import trio
+
+from support.mission import POSITION, connected, profit
+from support.receivers import HttpReceiver
+
+pytestmark = pytest.mark.real
+
+RULES = [
+    {"id": "red", "watch": "position", "when": "profit < -0.5", "repeat": "1s", "severity": "critical"},
+    {"id": "deep", "watch": "position", "when": "profit < -5"},
+]
+
+
+@pytest.fixture
+def desk():
+    with HttpReceiver() as desk:
+        yield desk
+
+
+def titles(desk: HttpReceiver) -> list[str]:
+    return [request.json["title"] for request in list(desk.requests)]
+
+
+async def test_silence_and_acknowledge(folder, exchange, desk):
+    names = {"accounts": {"9020b4e5-dade-46da-9469-7a58fa25fd56": "Main"}}
+    folder.write(
+        venues={"fx": exchange.yourfintech.settings()},
+        channels={"desk": desk.url},
+        rules=RULES,
+        names=names,
+        tz="Europe/Prague",
+    )
+    lonely = await folder.command("silence", "venue=fx", "--for", "1h")
+    assert lonely.returncode == 1
+    assert "no Tocsin daemon is running here" in lonely.stderr
+    async with folder.running(secrets=exchange.secrets) as daemon:
+        await connected(daemon, "fx")
+        profit(exchange, -0.51, "created")
+        await daemon.until(lambda: len(titles(desk)) >= 2, "it is told, and reminded of")
+
+        tried = await folder.command("silence", "rule=red", "account=Main", "--for", "1h", "--dry-run")
+        assert "would hold 1 alert of those that fire now:\n    red  " in tried.stdout
+        assert (await folder.command("silences")).stdout == "nothing is silent\n"
+
+        made = json.loads(
+            (await folder.command("silence", "rule=deep account=Main", "--for", "1h", "--why", "maintenance", "--json")).stdout
+        )  # fmt: skip
+        assert (made["silenced"], made["holds"]) == (True, [])
+        profit(exchange, -6)
+        await daemon.until(lambda: folder.rows("SELECT 1 FROM held"), "the silence holds it")
+        silences = (await folder.command("silences")).stdout
+        assert silences.startswith("rule=deep account=Main  until ")
+        assert ": maintenance; held 1 message\n" in silences
+
+        ((red,),) = folder.rows("SELECT id FROM alerts WHERE rule = 'red'")
+        wrong = await folder.command("ack", "red")
+        assert wrong.returncode == 1
+        assert f"knows no alert red; did you mean:\n  {red}  firing  red  " in wrong.stderr
+        acked = await folder.command("ack", red[:20], "--why", "on it")
+        assert acked.returncode == 0, acked.stderr
+        assert acked.stdout.startswith("acknowledged: red  ")
+        before = len(titles(desk))
+        assert (await folder.command("ack", red)).stdout.startswith("acknowledged before, at ")
+
+        alerts = (await folder.command("alerts")).stdout
+        assert f"  id {red}, acknowledged " in alerts
+        assert ", not told yet: rule=deep account=Main, until " in alerts
+        assert "2 firing (1 acknowledged), 1 held back" in (await folder.command("status")).stdout
+        explained = (await folder.command("explain", "red")).stdout
+        assert "acknowledged: by " in explained
+        acts = folder.rows("SELECT via, does, target, why FROM acts ORDER BY id")
+        assert acts == [
+            ("cli", "silence", made["silence"]["id"], "maintenance"),
+            ("cli", "ack", red, "on it"),
+        ]
+
+        await daemon.restart()
+        await connected(daemon, "fx")
+        profit(exchange, -7)
+        await trio.sleep(1.5)  # longer than a reminder waits
+        late = [title for title in titles(desk)[before:] if "-7" in title or title.startswith("still")]
+        assert late == []
+        ended = await folder.command("unsilence", made["silence"]["id"][:12])
+        assert ended.returncode == 0, ended.stderr
+        await daemon.until(
+            lambda: any("profit < -5" in each for each in titles(desk)), "what it held is told"
+        )
+        profit(exchange, 1)
+        await daemon.until(
+            lambda: sum("resolved" in each for each in titles(desk)) == 2, "both ends are told"
+        )
+        forgotten = await folder.command("forget", "fx", "position", POSITION, "--why", "gone")
+        assert forgotten.returncode == 0, forgotten.stderr
+        ((does, target, why),) = folder.rows("SELECT does, target, why FROM acts ORDER BY id DESC LIMIT 1")
+        assert (does, why, POSITION in target) == ("forget", "gone", True)
