@@ -97,6 +97,7 @@ MEANT: Mapping[str, Callable[[Rule], Any]] = {
     "repeat": lambda rule: rule.repeat,
     "cooldown": lambda rule: rule.cooldown,
     "per": lambda rule: rule.per,
+    "absent": lambda rule: rule.absent,
     "then or unless": lambda rule: sequence.spelled(rule.sequence) if rule.sequence is not None else None,
     "active": lambda rule: rule.active,
     "if_unknown": lambda rule: rule.if_unknown,

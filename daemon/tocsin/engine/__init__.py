@@ -7,6 +7,7 @@
     group_rule        rules with `per`         aggregates: who belongs together, and what that comes to
     event_rule        what happens is told     cooldowns and reminders
     sequence_rule     `then`, `unless`         partial_match: what waits for a second event
+    absence_rule      `absent`                 what ought to come, and for how long it hasn't
     instances         the keyed store of what all of them keep, with timers and records that say what they are of
     rule_migration    that under other rules: after a restart, after an edit; which rules ran last
 

@@ -41,6 +41,14 @@ class Count:
     passed: float = 0.0
     since: float | None = None  # steady; None while stopped
 
+    @classmethod
+    def of_record(cls, record: Mapping[str, Any], alive: Instant | None) -> "Count":
+        """What had passed when the last run was last seen `alive`; it is stopped."""
+        passed, since = float(record["passed"]), record["since_steady"]
+        if since is not None and alive is not None:
+            passed += max(0.0, alive.steady - since)
+        return cls(passed)
+
     def read(self, steady: float) -> float:
         return self.passed + (steady - self.since if self.since is not None else 0.0)
 
@@ -195,9 +203,6 @@ class AlertInstance:
         cls, rule: Rule, key: str, record: Mapping[str, Any], alive: Instant | None, now: Instant
     ) -> "AlertInstance":
         """The instance as it was when the last run was last seen `alive`; its count stands still until `thaw`."""
-        passed = float(record["passed"])
-        if (since := record["since_steady"]) is not None and alive is not None:
-            passed += max(0.0, alive.steady - since)
 
         def time(name: str) -> datetime | None:
             return from_iso(record[name]) if record[name] else None
@@ -212,7 +217,7 @@ class AlertInstance:
             entity=Key(*record["entity"]),
             alert_id=record["alert_id"],
             state=record["state"],
-            count=Count(passed),
+            count=Count.of_record(record, alive),
             started_at=time("started_at"),
             fired_at=time("fired_at"),
             remind_at=revive(record["remind_at"], now, rule.repeat)

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 
 from tocsin import document
-from tocsin.calendars import NO_CALENDARS, Calendar, Calendars, calendar_text
+from tocsin.calendars import NO_CALENDARS, Calendar, Calendars, calendar_text, read_calendar
+from tocsin.engine.instances import BY_DEFAULT
 from tocsin.engine.language import lint, sequence
 from tocsin.engine.language.ast import Node
 from tocsin.engine.language.bounds import value_field
@@ -25,11 +26,10 @@ from tocsin.engine.rule_schema import (
     CheckTemplate,
     RuleConfig,
     Usable,
+    lasting,
     misplaced,
-    named_calendar,
     notified,
     read_rule,
-    repeated,
     templated,
     usable,
     valued,
@@ -100,12 +100,12 @@ def _compile(node: document.Mapping, environment: Environment, report: Report) -
     if said is None:
         return None
     notified(node, said, environment.channels, report)
-    repeated(node, said, report)
+    lasting(node, said, report)
     watch = read_watch(node.entries["watch"].value, report.under("watch"))
     if watch is None:
         return None
     sequence = any(key in node.entries for key in SEQUENCES)
-    grouped(node, said.per, watch, report, sequence=sequence)
+    grouped(node, said.per, watch, report, sequence=sequence, absent=said.absent is not None)
     per = _grouping(said)
     readable = replace(scope(watch.kinds, bool(watch.events)), tz=environment.calendars.tz)
     conditions, unsound = _conditions(node, readable, watch, report)
@@ -123,7 +123,7 @@ def _compile(node: document.Mapping, environment: Environment, report: Report) -
         wrong_with=environment.check_template,
         report=report,
     )
-    if watch.events:
+    if watch.events and said.absent is None:
         held = any(condition.edge or condition.counted for condition in conditions.values())
         lint.floods(watch, guarded=said.cooldown is not None or held, level=bool(conditions), report=report)
         if said.if_unknown == "tell":
@@ -136,7 +136,7 @@ def _compile(node: document.Mapping, environment: Environment, report: Report) -
         conditions,
         environment.supplied,
         report,
-        tells_unknown=bool(watch.events) and said.if_unknown == "tell",
+        tells_unknown=bool(watch.events) and said.absent is None and said.if_unknown == "tell",
     )
     second = _second(node, watch, per, report)
     hours = _hours(node, said, environment, report)
@@ -161,12 +161,26 @@ def _hours(
 ) -> dict[str, Calendar | None]:
     """The calendars of the rule, by their keys."""
     return {
-        key: named_calendar(
+        key: _named_calendar(
             node.entries[key].value, environment.calendars, f"{said.id}.{key}", report.under(key)
         )
         for key in HOURS
         if key in node.entries
     }
+
+
+def _named_calendar(node: document.Node, calendars: Calendars, path: str, report: Report) -> Calendar | None:
+    """The calendar that a rule names or writes in place; None after complaining."""
+    if not isinstance(node, document.Scalar):
+        return read_calendar(node, calendars.tz, path, report.add)
+    if node.text in calendars.named:
+        return calendars.named[node.text]
+    known = tuple(calendars.named)
+    there = f"there are {', '.join(known)}" if known else "the config has no `calendars`"
+    report.error(
+        f"no calendar is called `{node.text:.80}`", node.place, did_you_mean(node.text, known, there)
+    )
+    return None
 
 
 def _conditions(
@@ -210,7 +224,9 @@ def _texts(
 ) -> None:
     """What the messages say. `conditions` None: one of them isn't sound, so that what the rule speaks of isn't known."""
     per = _grouping(said)
-    if watch.events or per is None:
+    if said.absent is not None:
+        templated(node, said, usable(watch.kinds, per if per is not None else BY_DEFAULT), wrong_with, report)
+    elif watch.events or per is None:
         templated(node, said, usable(watch.kinds), wrong_with, report)
         valued(node, said, scope(watch.kinds, bool(watch.events)), report)
     else:
@@ -226,7 +242,7 @@ def _built(
     hours: Mapping[str, Calendar | None],
     second: SequenceSpec | None,
 ) -> Rule:
-    speaking = conditions.get("when") or conditions.get("where")
+    speaking = None if said.absent is not None else conditions.get("when") or conditions.get("where")
     value_of, worst_is = value_field(speaking.tree if speaking else None, said.value)
     number = None
     if said.per is not None and not watch.events:
@@ -243,6 +259,7 @@ def _built(
         repeat=said.repeat.total_seconds() if said.repeat is not None else None,
         cooldown=said.cooldown.total_seconds() if said.cooldown is not None else None,
         per=_grouping(said),
+        absent=said.absent.total_seconds() if said.absent is not None else None,
         sequence=second,
         active=hours.get("active"),
         notify_during=hours.get("notify_during"),
@@ -287,6 +304,7 @@ def _fingerprint(
         f"per={None if said.per is None else sorted(_grouping(said) or ())}",
         f"if_unknown={said.if_unknown} on_gap={said.on_gap}",
         *((f"active={calendar_text(active)}",) if active else ()),
+        *((f"absent={said.absent}",) if said.absent is not None else ()),
         *((f"sequel={sequence.spelled(second)}",) if second else ()),
     ]
     return hashlib.sha256("\n".join(meaning).encode()).hexdigest()[:16]
@@ -330,7 +348,7 @@ def inhibition_problems(nodes: _Nodes, rules: dict[str, Rule]) -> list[Problem]:
 
 
 def _unfit(other: Rule, name: document.Scalar, path: str) -> Iterator[Problem]:
-    if not other.is_level:
+    if not other.lasts:
         why = "watches an event" if other.is_event_rule else "is true for a moment only"
         yield Problem(f"`{other.id}` {why}: it never fires for a while", name.place, path,
                       "name a rule that watches what is so")  # fmt: skip

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 
 from msgspec import structs
 
+from tocsin.engine.absence_rule import AbsenceRuleRuntime
 from tocsin.engine.api import ChangeOutcome, Saved, Transition, World
 from tocsin.engine.event_rule import EventRuleRuntime
 from tocsin.engine.group_rule import GroupRuleRuntime
@@ -46,7 +47,12 @@ class Engine:
         self._states, self._groups = StateRuleRuntime(shared, events), GroupRuleRuntime(shared)
         sequences = SequenceRuleRuntime(shared, events)
         self._runtimes = Runtimes(
-            self._instances, state=self._states, group=self._groups, event=events, sequence=sequences
+            self._instances,
+            state=self._states,
+            group=self._groups,
+            event=events,
+            sequence=sequences,
+            absence=AbsenceRuleRuntime(shared),
         )
         self._migration = RuleMigration(self._instances, self._runtimes, self._hours)
         self._set_rules(RuleSet(rules))

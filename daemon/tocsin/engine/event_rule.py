@@ -265,7 +265,7 @@ class EventRuleRuntime(RuleRuntime[Cooldown | Reminder]):
     def goes_on(self, instance: Cooldown | Reminder, before: RuleBefore, now: Instant) -> bool:  # noqa: ARG002 # whenever
         rule = instance.rule
         if isinstance(instance, Reminder):
-            return rule.is_event_rule and bool(rule.repeat)
+            return rule.is_event_rule and not rule.lasts and bool(rule.repeat)
         alike = list(group_fields(rule)) == list(before.grouped or ())
         return rule.is_event_rule and bool(rule.cooldown) and alike
 

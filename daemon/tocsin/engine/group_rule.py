@@ -249,7 +249,7 @@ def as_seen_by(rule: Rule, group: Group, now: datetime) -> EnrichedChange:
 def as_change(rule: Rule, group: Group, now: datetime) -> EnrichedChange:
     """The group as conditions and messages see it: what its entities have in common, as if it were one of them."""
     kind, per = group.kind, group.per
-    state = _state(kind, per, group.currency(rule.put_together))
+    state = common_state(kind, per, group.currency(rule.put_together))
     key = Key(per.get("venue") or "", kind, per.get("account") or "", label(per))
     latest = group.latest
     change = Change(
@@ -267,7 +267,8 @@ def as_change(rule: Rule, group: Group, now: datetime) -> EnrichedChange:
     return inform(change, group=group)
 
 
-def _state(kind: str, per: Mapping[str, str | None], currency: str | None) -> Entity:
+def common_state(kind: str, per: Mapping[str, str | None], currency: str | None) -> Entity:
+    """What the entities of a group have in common, as the state of one of them."""
     state = KINDS[kind]()
     flags = {"true": True, "false": False}
     own = all_fields(kind)

@@ -14,14 +14,25 @@ A condition is certainly false where each of its paths has an atom that is certa
 atom can say is left out of the path, bounds are taken with their ends, and the condition itself is evaluated behind.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
 from typing import Any, NamedTuple, TypeAlias
 
 from tocsin.engine.index_nodes import Caseless, Leaf, Level, Part, ReadKey, Reads, Several, leaf_part, reader
-from tocsin.engine.language.ast import Arithmetic, Call, Constant, Name, Negative, Node, is_caseless, walk
+from tocsin.engine.instances import absence_key, group_fields
+from tocsin.engine.language.ast import (
+    Arithmetic,
+    Call,
+    Constant,
+    Name,
+    Negative,
+    Node,
+    folded,
+    is_caseless,
+    walk,
+)
 from tocsin.engine.language.bounds import Comparison, Joined, Normal, Stated, normal
 from tocsin.engine.language.condition import TreeCondition
 from tocsin.engine.language.functions import FUNCTIONS
@@ -77,6 +88,45 @@ def paths(rule: Rule) -> tuple[Path, ...]:
         elif condition is not None:
             return ANYTHING
     return _both(_paths(normal(tree)) for tree in trees)
+
+
+# ------------------------------------------------------------------------------------- values that `where` names
+
+
+def named_groups(rule: Rule) -> Iterator[tuple[str | None, ...]]:
+    """Of an event rule, the groups (`group_fields`) that its `where` names by `==` or `in`, spelled as there."""
+    fields = group_fields(rule)
+    found: dict[str, tuple[str, ...]] = {}
+    for path in paths(rule):
+        named = [_named(rule, path, name) for name in fields]
+        for values in product(*(each or () for each in named)):
+            found.setdefault(absence_key(rule, values), values)
+    yield from found.values()
+
+
+def named_values(rule: Rule, field: str) -> frozenset[str] | None:
+    """The values of that field that an event must have one of to pass `where`; None where that isn't said."""
+    found = [_named(rule, path, field) for path in paths(rule)]
+    if None in found:
+        return None
+    return frozenset(value for each in found for value in each or ())
+
+
+def _named(rule: Rule, path: Path, field: str) -> list[str] | None:
+    if field == "kind":
+        return sorted(rule.kinds)
+    for atom in path:
+        if isinstance(atom, Among) and isinstance(atom.key, Name) and atom.key.name == field:
+            written = _written(rule) if is_caseless(atom.key) else {}
+            return sorted(str(written.get(value, value)) for value in atom.values)
+    return None
+
+
+def _written(rule: Rule) -> dict[Any, Any]:
+    """The texts of `where`, by what they are compared as."""
+    tree = rule.where.tree if isinstance(rule.where, TreeCondition) else None
+    parts = walk(tree) if tree is not None else ()
+    return {folded(part.value): part.value for part in parts if isinstance(part, Constant)}
 
 
 # ------------------------------------------------------------------------------------------- what joins conditions

@@ -19,7 +19,7 @@ from tocsin.engine.rule import Rule
 from tocsin.events import Change, Instant, Key, from_iso, iso
 from tocsin.events.vocabulary import caseless, is_caseless
 
-InstanceKind: TypeAlias = Literal["alert", "group", "cooldown", "reminder", "sequence"]
+InstanceKind: TypeAlias = Literal["alert", "group", "cooldown", "reminder", "sequence", "absence"]
 _KIND = "kind"
 # Earlier versions wrote no kind but one of these flags, or none for alerts. They are still written, for whoever goes back.
 _FLAGS: Mapping[InstanceKind, str] = {"cooldown": "cooldown", "reminder": "reminding", "sequence": "sequence"}
@@ -298,12 +298,16 @@ def entity_of(text: str) -> Key | None:
         return None
 
 
+BY_DEFAULT = ("venue", "account")
+"""What event rules are grouped by where they don't say it."""
+
+
 def group_fields(rule: Rule) -> tuple[str, ...]:
     """By what an event rule's cooldown is told apart, and its counts and sequences are. `account` brings `venue`.
 
     `per`, else the entity where a sequence is of one kind and says nothing else, else venue and account.
     """
-    fields = rule.per if rule.per is not None else ("venue", "account")
+    fields = rule.per if rule.per is not None else BY_DEFAULT
     if rule.per is None and rule.sequence is not None and rule.sequence.same_kind and not rule.sequence.match:
         fields = ("venue", "kind", "account", "id")
     return ("venue", *fields) if "account" in fields and "venue" not in fields else fields
@@ -324,6 +328,12 @@ def _cooldown_text(fields: tuple[str | None, ...]) -> str:
     return json.dumps(["cooldown", *fields])
 
 
+def absence_key(rule: Rule, per: Iterable[str | None]) -> str:
+    """The key of what a rule with `absent` misses in the group that has these fields."""
+    folded = (_folded(value, name, rule.kinds) for name, value in zip(group_fields(rule), per, strict=True))
+    return json.dumps(["absence", *folded])
+
+
 def rekeyed(rule: Rule, key: str) -> str:
     """The key of a rule's instance as this version spells it: without case where that tells nothing. An earlier one did
     otherwise.
@@ -333,7 +343,7 @@ def rekeyed(rule: Rule, key: str) -> str:
         return json.dumps({name: _folded(value, name, rule.kinds) for name, value in per.items()})
     list_, bracket, page = key.rpartition("]")
     parts = json.loads(list_ + bracket) if key.startswith("[") else []
-    if parts[:1] not in (["cooldown"], ["sequence"]):
+    if parts[:1] not in (["cooldown"], ["sequence"], ["absence"]):
         return key
     return json.dumps([parts[0], *_folded_all(rule, parts[1:])]) + page
 

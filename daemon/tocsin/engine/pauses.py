@@ -4,7 +4,7 @@ Hours go by the wall-clock, which may be set at any time. Once a link is lost, `
 is only being made (`connecting`, after a start) is down and not yet lost: a restart resolves nothing.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -171,6 +171,11 @@ class VenueLinks:
     def is_paused(self, rule: Rule, venue: str) -> bool:
         """Whether the rule's time stands still for that venue."""
         return venue in self._down and hangs_on_link(rule)
+
+    def away(self, rule: Rule, venues: Collection[str] | None) -> list[str]:
+        """For which of these venues (None: all that there are) the rule's time stands still."""
+        down = sorted(self._down if venues is None else self._down.intersection(venues))
+        return down if hangs_on_link(rule) else []
 
     def resolves(self, rule: Rule, venue: str) -> bool:
         """Whether the rule has nothing to say of that venue until it is back."""

@@ -195,6 +195,7 @@ class Rule:
     repeat: float | None = None
     cooldown: float | None = None
     per: tuple[str, ...] | None = None
+    absent: float | None = None
     sequence: SequenceSpec | None = None
     active: Calendar | None = None
     notify_during: Calendar | None = None
@@ -238,6 +239,11 @@ class Rule:
     def is_level(self) -> bool:
         """A state rule on what is so for a while: its instances live. Others tell what happens, and are over."""
         return not self.events and self.when is not None and not self.when.edge
+
+    @property
+    def lasts(self) -> bool:
+        """Whether its alerts begin and end: on what is so for a while, or doesn't come for a while."""
+        return self.is_level or self.absent is not None
 
     @property
     def conditions(self) -> tuple[Condition, ...]:

@@ -32,7 +32,7 @@ from tocsin.events import Change, Instant, Sample
 
 def became(moved: Transition) -> str | None:
     """In words, what became of an alert by an edit of its rule, or by the rule's end; None where nothing lasted."""
-    about = f"{moved.rule} for {moved.entity.id}"
+    about = moved.rule + (f" for {moved.entity.id}" if moved.entity.id else "")
     if moved.notification == "resolved" and moved.context is not None:
         return f"resolved: {about} ({moved.context.reason})"
     if moved.trace.startswith(DROPPED):

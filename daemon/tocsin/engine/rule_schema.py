@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_core import ErrorDetails
 
 from tocsin import document
-from tocsin.calendars import CALENDAR_SCHEMA, Calendar, Calendars, read_calendar
+from tocsin.calendars import CALENDAR_SCHEMA
 from tocsin.engine.api import Severity
 from tocsin.engine.language import sequence
 from tocsin.engine.language.condition import TreeCondition
@@ -111,6 +111,11 @@ class RuleConfig(BaseModel):
         "what `count` and `cooldown` are counted by, else venue, account",
         examples=[["account"]],
     )
+    absent: Duration | None = Field(
+        None,
+        description="event rules: fires when none of them came for so long, until one comes; for each group of `per`",
+        examples=["24h"],
+    )
     then: Condition = Field(
         None,
         description="event rules: told only if this happens next in that time",
@@ -188,7 +193,7 @@ def rule_schema() -> dict[str, Any]:
         schema["properties"][key] |= {"$ref": "#/$defs/SequenceSpec"}
     for key in HOURS:
         schema["properties"][key]["anyOf"] = [{"type": "string"}, {"$ref": "#/$defs/Calendar"}]
-    for key in ("repeat", "cooldown", "per", "inhibited_by", "notify", "title", "message", "value"):
+    for key in ("repeat", "cooldown", "per", "absent", "inhibited_by", "notify", "title", "message", "value"):
         shape = schema["properties"][key]
         given = [option for option in shape.pop("anyOf") if option != {"type": "null"}]
         schema["properties"][key] = (given[0] if len(given) == 1 else {"anyOf": given}) | shape
@@ -306,11 +311,19 @@ _SEQUENCE = "watch an event of it, such as {0}.*, to tell what follows what"
 _EVENT_ONLY = {
     "cooldown": "what is so is told once: `keep_firing_for` makes one alert of a flutter, `for` waits before it tells, `repeat` reminds",
     "if_unknown": "here what is unknown neither starts nor ends anything; ask for it with missing(…), or put default(…, …) in its place",
+    "absent": "what has fallen silent is found by `when: time_since(last_seen) > 60s`",
     "then": _SEQUENCE,
     "unless": _SEQUENCE,
 }
-_EXCLUDING = (SEQUENCES,)
-"""Pairs of keys of event rules that can't stand in one."""
+_EXCLUDING = (
+    (*SEQUENCES, "make a rule for each"),
+    ("absent", "when", "say in `where` which of them count"),
+    ("absent", "cooldown", "it fires once, until one comes; `repeat` reminds of it"),
+    *(("absent", key, "make a rule for each") for key in SEQUENCES),
+    ("absent", "if_unknown", "one of which it isn't known whether it passes `where` hasn't come"),
+    ("absent", "value", "what doesn't come has no number"),
+)
+"""Pairs of keys of event rules that can't stand in one, and what to do instead of the second."""
 _NOT_WITH_EDGE = ("for", "until", "keep_firing_for", "repeat")
 _SHORTEST_REPEAT = 1.0  # seconds
 
@@ -342,9 +355,9 @@ def misplaced(
 
 
 def _excluding(node: document.Mapping, report: Report) -> None:
-    for one, other in _EXCLUDING:
+    for one, other, instead in _EXCLUDING:
         for key in _given(node, (other,)) if one in node.entries else ():
-            report.error(f"`{one}` and `{other}` can't stand in one rule", key.place, "make a rule for each")
+            report.error(f"`{one}` and `{other}` can't stand in one rule", key.place, instead)
 
 
 def notified(node: document.Mapping, said: RuleConfig, channels: frozenset[str], report: Report) -> None:
@@ -420,26 +433,15 @@ def valued_of_group(
                                     f"there are {', '.join(known)}" if known else "")  # fmt: skip
 
 
-def repeated(node: document.Mapping, said: RuleConfig, report: Report) -> None:
+def lasting(node: document.Mapping, said: RuleConfig, report: Report) -> None:
+    """Times that are too short to mean anything."""
     if said.repeat is not None and said.repeat.total_seconds() < _SHORTEST_REPEAT:
         report.under("repeat").error(
             "a reminder more often than each second", node.entries["repeat"].value.place
         )
+    if said.absent is not None and not said.absent:
+        report.under("absent").error("a time that is over at once", node.entries["absent"].value.place)
 
 
 def _given(node: document.Mapping, keys: tuple[str, ...]) -> list[document.Scalar]:
     return [node.entries[key].key for key in keys if key in node.entries]
-
-
-def named_calendar(node: document.Node, calendars: Calendars, path: str, report: Report) -> Calendar | None:
-    """The calendar that a rule names or writes in place; None after complaining."""
-    if not isinstance(node, document.Scalar):
-        return read_calendar(node, calendars.tz, path, report.add)
-    if node.text in calendars.named:
-        return calendars.named[node.text]
-    known = tuple(calendars.named)
-    there = f"there are {', '.join(known)}" if known else "the config has no `calendars`"
-    report.error(
-        f"no calendar is called `{node.text:.80}`", node.place, did_you_mean(node.text, known, there)
-    )
-    return None

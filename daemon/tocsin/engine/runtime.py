@@ -295,15 +295,19 @@ class Runtimes:
         group: RuleRuntime[Any],
         event: RuleRuntime[Any],
         sequence: RuleRuntime[Any],
+        absence: RuleRuntime[Any],
     ) -> None:
         self._instances = instances
         self._state, self._group, self._event, self._sequence = state, group, event, sequence
-        self._all = (state, group, event, sequence)
+        self._absence = absence
+        self._all = (state, group, event, sequence, absence)
         self._of_kind = {kind: each for each in self._all for kind in each.kinds}
 
     def of_rule(self, rule: Rule) -> RuleRuntime[Any]:
         if not rule.events:
             return self._state if rule.per is None else self._group
+        if rule.absent is not None:
+            return self._absence
         return self._event if rule.sequence is None else self._sequence
 
     def of_kind(self, kind: InstanceKind) -> RuleRuntime[Any]:

@@ -65,9 +65,9 @@ class Past(NamedTuple):
 
 
 class Timer(NamedTuple):
-    """`for` or `keep_firing_for`: how many seconds have passed, of how many; whether they go on."""
+    """`for`, `keep_firing_for` or `absent`: how many seconds have passed, of how many; whether they go on."""
 
-    key: Literal["for", "keep_firing_for"]
+    key: Literal["for", "keep_firing_for", "absent"]
     passed: float
     lasts: float
     runs: bool

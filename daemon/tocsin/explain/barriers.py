@@ -82,7 +82,7 @@ def _away(venue: Change) -> str:
 
 
 def _in_gap(rule: Rule) -> str:
-    if rule.sequence is None and rule.is_event_rule:
+    if rule.is_event_rule and rule.sequence is None and rule.absent is None:
         return "nothing is heard of what happens there"
     return "what fired is resolved" if rule.on_gap == "resolve" else "its timers stand still"
 

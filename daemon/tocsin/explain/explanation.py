@@ -95,8 +95,8 @@ def explanation(
     """`happened`: what is traced is an event, not how something stands."""
     change, rule = trace.change, trace.rule
     parts = tuple(_parts(trace, known))
-    if not rule.is_event_rule:
-        what, state = change.kind, _state(trace, known.last)
+    if rule.lasts or not rule.is_event_rule:
+        what, state = " or ".join(rule.events) or change.kind, _state(trace, known.last)
     elif not happened:
         what, state = change.kind, "told each time it happens; none of its events is kept"
     else:
@@ -184,7 +184,7 @@ def nothing_there(answer: Answer, called: str | None) -> str:
 
 
 def _state(trace: InstanceTrace, last: Row | None) -> str:
-    if not trace.rule.is_level:
+    if not trace.rule.lasts:
         return "told each time it becomes so" + (f", last at {_time(last['fired_at'])}" if last else "")
     if trace.state == "inactive":
         ended = ": it has ended" if trace.change.ended else ""
@@ -205,11 +205,13 @@ def _happened(trace: InstanceTrace, known: Known) -> str:
 
 
 def _title(trace: InstanceTrace, what: str) -> str:
-    """`position p1 (BTCUSD) on fx`; `2 of 3 positions of a1 on fx`."""
+    """`position p1 (BTCUSD) on fx`; `2 of 3 positions of a1 on fx`; `order.filled of a1 on fx`."""
     key, members = trace.change.key, trace.members
+    of = f" of {key.id}" if key.id else " in all"
     if members is not None:
-        of = f" of {key.id}" if key.id else " in all"
         title = f"{members.taking_part} of {members.all} {key.kind}s{of}"
+    elif trace.rule.absent is not None:
+        title = f"{what}{of}"
     else:
         symbol = trace.change.symbol
         title = f"{what} {key.id}" + (f" ({symbol})" if symbol and symbol != key.id else "")
@@ -246,7 +248,7 @@ def _parts(trace: InstanceTrace, known: Known) -> Iterator[ExplainedPart]:
             gone = sorted(known.past.left_out.intersection(condition.fields))
             saw = f"what {' and '.join(gone)} was then isn't kept" if gone else part.saw
             part = structs.replace(part, saw=saw)  # noqa: PLW2901
-        if trace.waits_until is not None and part.of in ("then", "unless"):
+        if trace.waits_until is not None and part.of in ("then", "unless", "absent"):
             until = time_text(trace.waits_until)
             how = f"waits until {until}" if part.of == "then" else f"told at {until} unless one comes"
             part = structs.replace(part, saw=f"{part.saw}; {how}")  # noqa: PLW2901

@@ -121,7 +121,7 @@ class _Inquiry:
     def of_alert(self, beginning: str) -> Explanation | None:
         """The one alert of an event whose id begins so."""
         found = [row for row in self.alerts if row["id"].startswith(beginning)]
-        if len(found) != 1 or not self.question.rule.is_event_rule:
+        if len(found) != 1 or not self.question.rule.is_event_rule or self.question.rule.lasts:
             return None
         told = of_alert(found[0])
         return (
@@ -143,7 +143,9 @@ class _Inquiry:
             self.alerts = reader.alerts_of(rule.id)
             waiting = reader.deliveries(unsent_only=True, limit=_ALL)
             self.unsent = [row for row in waiting if row["rule"] == rule.id]
-            return list(_latest(rule, _Journal(reader).happened(rule.events, called))) if rule.events else []
+            if not rule.is_event_rule or rule.lasts:
+                return []
+            return list(_latest(rule, _Journal(reader).happened(rule.events, called)))
 
     def _pasts(self, subjects: Sequence[Subject], happened: Sequence[tuple[int, Change]]) -> list[Past]:
         """Blocks."""

@@ -288,9 +288,17 @@ GROUPING = tuple(dict.fromkeys(name for kind in KINDS for name in grouping((kind
 
 
 def grouped(
-    node: document.Mapping, per: tuple[str, ...] | None, watch: Watch, report: Report, *, sequence: bool
+    node: document.Mapping,
+    per: tuple[str, ...] | None,
+    watch: Watch,
+    report: Report,
+    *,
+    sequence: bool,
+    absent: bool,
 ) -> None:
-    """`per` is of fields that all of the watched kinds have; in a sequence, of those that all kinds have."""
+    """`per` is of fields that all of the watched kinds have; in a sequence, of those that all kinds have; where what is absent is told,
+    of something that goes on.
+    """
     if per is None:
         return
     known = PER if sequence else grouping(watch.kinds)
@@ -301,3 +309,6 @@ def grouped(
             thing = " or ".join(watch.kinds)
             report.under("per").error(f"`{name:.80}` is nothing that {thing} can be grouped by", part.place,
                                       did_you_mean(name, known, f"there are {listed(known)}"))  # fmt: skip
+        elif absent and name == "id":
+            report.under("per").error("from what has ended nothing comes any more: its absence would never be over",
+                                      part.place, "watch what is so: when: time_since(last_seen) > 1h")  # fmt: skip
