@@ -90,7 +90,7 @@ CALLS = [
     (["silences"], 0), (["silences", "--all"], 0), (["ack", "a1"], 1), (["silence", "venue=px", "--for", "1h"], 1), (["unsilence", "s1"], 1), (["silence"], 2),
     (["status"], 1), (["reload"], 1), (["fields"], 0), (["fields", "order"], 0), (["venues"], 0), (["venues", "piexgo"], 0),
     (["schema", "config"], 0), (["schema", "rules"], 0), (["init", "new"], 0), (["help"], 0), (["help", "rules"], 0), (["help", "replay"], 0), (["help", "rlues"], 2), (["replay", "st/tocsin.db"], 0),
-    (["test"], None), (["notify", "nobody"], None), (["login", "px"], None), (["record", "nowhere", "--out", "x"], 2),
+    (["test"], None), (["notify", "nobody"], 2), (["notify"], 2), (["login", "px"], None), (["record", "nowhere", "--out", "x"], 2),
     (["record", "px", "--out", "no/folder/x"], 2),
     (["alrets"], 2), (["check", "--format", "xml"], 2),
 ]  # fmt: skip

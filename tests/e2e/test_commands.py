@@ -77,13 +77,20 @@ async def test_what_is_and_what_was(folder, people, exchange):
     assert "no Tocsin daemon is running here" in status.stderr
 
 
-async def test_a_test_message(folder, people, exchange):
+async def test_a_test_message_without_the_daemon(folder, people, exchange):
     """`notify` needs no daemon, and says what the service said."""
     folder.write(venues=venues(exchange), channels=people.channels(folder), rules=RULES)
     taken = await folder.command("notify", "desk", "hello <!channel>")
-    assert (taken.returncode, taken.stdout) == (0, "desk: accepted: Slack: 200 ok\n")
-    assert people.told()["desk"] == ["Tocsin: test\nhello <!channel>"]
+    assert (taken.returncode, taken.stdout) == (0, "desk: accepted: Slack: 200 ok\n"), taken.stderr
+    assert people.told()["desk"] == ["🔵 Tocsin: test\nhello <!channel>"]
     assert b"<!channel>" not in people.services.requests[0].body
+
+    taken = await folder.command("notify", "--all", "--as", "critical", "--like", "position-in-the-red")
+    assert taken.returncode == 0, taken.stdout + taken.stderr
+    for message in (told[-1] for told in people.told().values()):
+        title, first, *_ = message.splitlines()
+        assert title == "🔴 test: EXAMPLE: profit < -0.5 · fx"
+        assert "made up, for position-in-the-red has told of nothing yet" in first
 
     people.services.always(TELEGRAM, Reply(401, '{"ok":false,"description":"Unauthorized"}'))
     refused = await folder.command("notify", "phone")
@@ -91,9 +98,42 @@ async def test_a_test_message(folder, people, exchange):
     people.mail.replies.append("550 5.1.1 no such user")
     refused = await folder.command("notify", "mail")
     assert (refused.returncode, refused.stdout) == (1, "mail: not accepted: E-Mail: 550 5.1.1 no such user\n")
-    unknown = await folder.command("notify", "dsk")
-    assert unknown.returncode == 2
-    assert "did you mean desk?" in unknown.stderr
+    for wrong, said in (
+        (["notify", "dsk"], "did you mean desk?"),
+        (["notify", "desk", "--like", "order-cancelled"], "did you mean order-canceled?"),
+        (["notify", "desk", "hello", "--like", "order-canceled"], "not both"),
+        (["notify", "desk", "--all"], "name none beside it"),
+        (["notify"], "say which CHANNEL, or --all"),
+    ):
+        unknown = await folder.command(*wrong)
+        assert unknown.returncode == 2, wrong
+        assert said in unknown.stderr, wrong
+
+
+async def test_a_test_message_by_the_daemon(folder, people, exchange):
+    """By its own sender, like the rule's last alert; where it has other URLs, that is said."""
+    channels = people.channels(folder)
+    folder.write(venues=venues(exchange), channels=channels, rules=RULES)
+    async with folder.running(secrets=exchange.secrets) as daemon:
+        await connected(daemon, "fx", "spot", "power")
+        profit(exchange, -0.75, "created")
+        await daemon.until_all_sent(3)
+        sent = await folder.command("notify", "desk", "--like", "position-in-the-red", "--json")
+        assert json.loads(sent.stdout) == [
+            {"channel": "desk", "url": "desk", "sent": True, "answer": "Slack: 200 ok", "by": "daemon"}
+        ], sent.stderr
+        *_, told = people.told()["desk"]
+        assert told.startswith("🔴 test: -0.75")
+        assert "a test by tocsin notify: this alert is of " in told
+        assert folder.unsent() == []
+        assert len(folder.rows("SELECT id FROM deliveries")) == 3
+
+        folder.write(venues=venues(exchange), channels={**channels, "desk": channels["phone"]}, rules=RULES)
+        sent = await folder.command("notify", "desk")
+        assert (sent.returncode, sent.stdout) == (0, "desk: accepted: Telegram: 200 ok\n"), sent.stderr
+        assert (
+            "runs with other URLs for desk than this config (tocsin reload); sent without it" in sent.stderr
+        )
 
 
 async def test_recording_beside_the_daemon(folder, exchange):

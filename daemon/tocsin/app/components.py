@@ -17,8 +17,9 @@ from tocsin.clock import Clock
 from tocsin.config.settings import Settings, VenueConfig
 from tocsin.delivery.channel import CHAT, Channel, ChannelTask
 from tocsin.delivery.channel_state import Notes, Outages
-from tocsin.delivery.model import ChannelSettings, Sender
+from tocsin.delivery.model import ChannelSettings, Outcome, Sender
 from tocsin.delivery.outbox import DurableOutbox
+from tocsin.delivery.sample import TEXT, Sample
 from tocsin.delivery.senders import make_sender
 from tocsin.delivery.services import is_terse, takes_whole_ids
 from tocsin.delivery.templates import Templates
@@ -35,6 +36,7 @@ from tocsin.store.journal import Journal
 from tocsin.store.model import Batch, Loaded
 
 _NAMED = 10  # of what is unconfirmed
+_TRY_WITHIN = 20.0  # seconds that a message of `tocsin notify` may take; whoever asks waits for 30
 
 
 def new_id() -> str:
@@ -68,6 +70,25 @@ def make_style(settings: Settings, channel: ChannelSettings, target: int) -> Sty
         tz=settings.tz,
         marks="text" if is_terse(url) else channel.marks,
         whole_ids=takes_whole_ids(url),
+    )
+
+
+def label_of(channel: ChannelSettings, name: str, target: int) -> str:
+    """What one URL of a channel is called."""
+    return name if len(channel.urls) == 1 else f"{name}/{target}"
+
+
+def make_sample(
+    settings: Settings, what: Mapping[str, Any], last_firing: Callable[[str], Mapping[str, Any] | None]
+) -> Sample:
+    """What `tocsin notify` is to send: a `text`, or what is `like` a rule's last alert, of a `severity`. UnknownRule."""
+    rule = settings.rule(what["like"]) if "like" in what else None
+    return Sample(
+        text=what.get("text", TEXT),
+        severity=what.get("severity"),
+        like=rule,
+        last=last_firing(rule.id) if rule is not None else None,
+        venue=next(iter(settings.venues), ""),
     )
 
 
@@ -116,6 +137,7 @@ class Components:
         self.outages = Outages(self.notes)
         self.chats = self.notes.under(CHAT)
         self.templates = Templates(log)
+        self.channels: dict[tuple[str, int], ChannelTask] = {}
         self.credentials = CredentialStore(settings.state_dir / "credentials", log)
 
     def restore(self) -> tuple[Batch, list[str]]:
@@ -164,7 +186,7 @@ class Components:
         """Run the task of one URL of one channel."""
         channel = settings.channels[name]
         url = channel.urls[target]
-        label = name if len(channel.urls) == 1 else f"{name}/{target}"
+        label = label_of(channel, name, target)
         fallback = (
             (channel.fallback, len(settings.channels[channel.fallback].urls)) if channel.fallback else None
         )
@@ -173,7 +195,7 @@ class Components:
             if not dry_run:
                 sender = make_sender(url, name=label, masker=settings.masker, moved=self.chats)
             nursery.start_soon(sender.prepare)
-            await ChannelTask(
+            task = self.channels[name, target] = ChannelTask(
                 Channel(
                     name=name,
                     target=target,
@@ -190,7 +212,27 @@ class Components:
                 note=self.notes.set,
                 render=self.templates.render,
                 log=self.log,
-            ).run()
+            )
+            await task.run()
+
+    async def try_channel(self, settings: Settings, name: str, sample: Sample) -> list[dict[str, Any]]:
+        """Send a sample by each URL of a channel, as `tocsin notify` shows it: what it is called, whether it was taken, the answer."""
+        channel = settings.channels[name]
+        found: list[dict[str, Any]] = []
+
+        async def send(target: int) -> None:
+            label = label_of(channel, name, target)
+            style, now = make_style(settings, channel, target), self.clock.now().wall
+            outcome = Outcome(sent=False, answer=f"not sent within {_TRY_WITHIN:g} s")
+            with trio.move_on_after(_TRY_WITHIN):
+                made = await sample.message(style, new_id(), now, self.templates.render)
+                outcome = await self.channels[name, target].send_aside(made)
+            found.append({"url": label, "sent": outcome.sent, "answer": outcome.answer})
+
+        async with trio.open_nursery() as nursery:
+            for target in range(len(channel.urls)):
+                nursery.start_soon(send, target)
+        return sorted(found, key=lambda each: str(each["url"]))
 
     async def _degraded(self, reason: str) -> None:
         """Nothing can be committed; past the queue, because this is the task that empties it."""

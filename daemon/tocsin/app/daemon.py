@@ -23,7 +23,7 @@ from tocsin import __version__
 from tocsin.alerts.wording import Style, time_text
 from tocsin.app import attention, changes
 from tocsin.app.acts import LiveActs
-from tocsin.app.components import Components, make_style, of_ourselves, venue_feed
+from tocsin.app.components import Components, make_sample, make_style, of_ourselves, venue_feed
 from tocsin.app.housekeeping import keep_house
 from tocsin.app.progress_probe import ProgressProbe
 from tocsin.app.sdnotify import SystemdNotifier
@@ -285,6 +285,17 @@ class Daemon:
             return make_style(settings, known, target)
 
         await preview(deliveries, style, self._clock.now().wall, self._components.templates.render)
+
+    async def try_channel(
+        self, name: str, urls: str, what: dict[str, Any], run_sync: RunSync
+    ) -> dict[str, Any]:
+        """What `tocsin notify` tells. `urls` is the hash of those meant, `what` the text, severity and rule. UnknownRule."""
+        settings = self._settings
+        if name not in settings.channels or settings.channels[name].urls_hash != urls:
+            return {"same": False}
+        reader = Reader(self._components.database.path)
+        sample = await run_sync(partial(make_sample, settings, what, reader.last_firing))
+        return {"same": True, "results": await self._components.try_channel(settings, name, sample)}
 
     def rules(self) -> list[dict[str, Any]]:
         """What `tocsin rules` tells. Blocks."""

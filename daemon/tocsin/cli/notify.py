@@ -1,53 +1,160 @@
 """`tocsin notify`."""
 
-import uuid
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tocsin.cli import FAILED
-from tocsin.cli.options import config_option, paint, settings_of, unknown
+from tocsin.cli.ask import OK, UNKNOWN, ask, note, state_dir_of
+from tocsin.cli.options import config_option, format_option, paint, print_json, settings_of, unknown
 
-_TEXT = "A test message. If you can read this, alerts will reach you here."
+if TYPE_CHECKING:
+    from tocsin.config.settings import Settings
+
+_OTHERS = 409  # what HTTP calls it: the daemon has other URLs for that channel
 
 
 @click.command("notify")
-@click.argument("channel")
-@click.argument("text", default=_TEXT)
+@click.argument("channel", required=False)
+@click.argument("text", required=False)
+@click.option("--all", "everywhere", is_flag=True, help="By every channel, each in turn.")
+@click.option(
+    "--as",
+    "severity",
+    type=click.Choice(["critical", "warning", "info"]),
+    help="How bad it is said to be; a text is info.",
+)
+@click.option(
+    "--like",
+    metavar="RULE",
+    help="As that rule's last alert was sent; one that is made up, where it has told of nothing yet.",
+)
 @config_option
+@format_option
 @click.pass_context
-def command(ctx: click.Context, channel: str, text: str, config: Path | None) -> None:
-    """Send a test message by CHANNEL now, without the daemon, and say exactly what the service answered.
+def command(
+    ctx: click.Context,
+    channel: str | None,
+    text: str | None,
+    *,
+    everywhere: bool,
+    severity: str | None,
+    like: str | None,
+    config: Path | None,
+    output: str,
+) -> None:
+    """Send a test message by CHANNEL now, and say exactly what the service answered.
 
-    Exits 0 when every URL of the channel took it, else 1.
+    The running daemon sends it, with its own credentials and at its own pace; where none runs, or its config has other URLs
+    for the channel than the one here, this command does. Nothing else waits for it, and nothing of it is kept.
+
+    Exits 0 when every URL took it, else 1.
 
     \b
     Examples:
       tocsin notify phone
       tocsin notify desk "hello from Tocsin"
+      tocsin notify phone --as critical                  does it wake me?
+      tocsin notify phone --like position-in-the-red     what would it look like?
+      tocsin notify --all
     """
+    from tocsin.delivery.senders import validate_url
+
+    if everywhere and channel is not None:
+        raise click.UsageError("--all is every channel: name none beside it (a text goes to one)")
+    if not everywhere and channel is None:
+        raise click.UsageError("say which CHANNEL, or --all")
+    if text is not None and like is not None:
+        raise click.UsageError("a text of yours, or --like a rule's alert: not both")
+    settings = settings_of(config, validate_url=validate_url)
+    if channel is not None and channel not in settings.channels:
+        raise unknown("channel", channel, list(settings.channels))
+    if like is not None and like not in (known := [rule.id for rule in settings.rules]):
+        raise unknown("rule", like, known)
+    what = {key: value for key, value in (("text", text), ("severity", severity), ("like", like)) if value}
+    results: list[dict[str, Any]] = []
+    for name in settings.channels if everywhere else [channel or ""]:
+        sent = _by_the_daemon(config, settings, name, what)
+        found = _by_ourselves(settings, name, what) if sent is None else sent
+        results += (
+            {"channel": name, **each, "by": "tocsin notify" if sent is None else "daemon"} for each in found
+        )
+        if output != "json":
+            for each in found:
+                _show(each)
+    if output == "json":
+        print_json(results)
+    ctx.exit(0 if all(each["sent"] for each in results) else FAILED)
+
+
+def _show(result: dict[str, Any]) -> None:
+    word = (
+        paint("accepted", "green", bold=True) if result["sent"] else paint("not accepted", "red", bold=True)
+    )
+    click.echo(f"{result['url']}: {word}: {result['answer']}")
+
+
+def _by_the_daemon(
+    config: Path | None, settings: "Settings", name: str, what: dict[str, str]
+) -> list[dict[str, Any]] | None:
+    """What became of it there; None where nobody there can say, which is noted if a daemon runs."""
+    from tocsin.control.client import NotAllowed, NotRunning
+    from tocsin.errors import TocsinError
+
+    urls = settings.channels[name].urls_hash
+    try:
+        status, report, socket = ask(
+            state_dir_of(config), "POST", f"/channels/{name}/test", urls=urls, **what
+        )
+    except NotAllowed as error:
+        note(f"{error}; sent without it")
+        return None
+    except NotRunning:
+        return None
+    if status == OK:
+        found: list[dict[str, Any]] = report["results"]
+        return found
+    if status == _OTHERS:
+        note(
+            f"the daemon at {socket} runs with other URLs for {name} than this config (tocsin reload); sent without it"
+        )
+        return None
+    if status == UNKNOWN:
+        note(
+            f"the daemon at {socket} runs without that rule, or is of another version (tocsin reload); sent without it"
+        )
+        return None
+    raise TocsinError(report.get("error", report))
+
+
+def _by_ourselves(settings: "Settings", name: str, what: dict[str, str]) -> list[dict[str, Any]]:
+    from datetime import UTC, datetime
+
     import trio
 
-    from tocsin.delivery.model import Message, Outcome
-    from tocsin.delivery.senders import make_sender, validate_url
+    from tocsin.app.components import label_of, make_sample, make_style, new_id
+    from tocsin.delivery.senders import make_sender
+    from tocsin.delivery.templates import in_place
+    from tocsin.store.errors import SchemaRefused, StoreUnavailable
+    from tocsin.store.reader import Reader
+    from tocsin.store.store import DATABASE
 
-    settings = settings_of(config, validate_url=validate_url)
-    if channel not in settings.channels:
-        raise unknown("channel", channel, list(settings.channels))
-    outcomes: list[tuple[str, Outcome]] = []
+    reader = Reader(settings.state_dir / DATABASE)
+    try:
+        sample = make_sample(settings, what, reader.last_firing)
+    except (StoreUnavailable, SchemaRefused):
+        sample = make_sample(settings, what, lambda _rule: None)
+    channel = settings.channels[name]
+    found: list[dict[str, Any]] = []
 
     async def send() -> None:
-        urls = settings.channels[channel].urls
-        for number, url in enumerate(urls):
-            name = channel if len(urls) == 1 else f"{channel}/{number}"
-            sender = make_sender(url, name=name, masker=settings.masker)
-            test = Message(title="Tocsin: test", body=text, severity="info", delivery_id=uuid.uuid4().hex)
-            outcomes.append((sender.name, await sender.send(test)))
+        for target, url in enumerate(channel.urls):
+            sender = make_sender(url, name=label_of(channel, name, target), masker=settings.masker)
+            style = make_style(settings, channel, target)
+            made = await sample.message(style, new_id(), datetime.now(UTC), in_place)
+            outcome = await sender.send(made)
+            found.append({"url": sender.name, "sent": outcome.sent, "answer": outcome.answer})
 
     trio.run(send)
-    for name, outcome in outcomes:
-        word = (
-            paint("accepted", "green", bold=True) if outcome.sent else paint("not accepted", "red", bold=True)
-        )
-        click.echo(f"{name}: {word}: {outcome.answer}")
-    ctx.exit(0 if all(outcome.sent for _, outcome in outcomes) else FAILED)
+    return found

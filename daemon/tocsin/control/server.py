@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 from tocsin.config.settings import UnknownRule
 from tocsin.control.acts import Acting, ActsApi
+from tocsin.engine.api import SEVERITIES
 from tocsin.pipeline.acts import By
 from tocsin.pipeline.explaining import RunSync
 from tocsin.store.errors import StoreUnavailable
@@ -61,6 +62,13 @@ class Controlled(Protocol):
 
     async def preview(self, deliveries: list[Json]) -> None:
         """Of `Reader.deliveries` with their contexts: those that wait get the title that they would be sent with now."""
+        ...
+
+    async def try_channel(self, name: str, urls: str, what: Json, run_sync: RunSync) -> Json:
+        """Send a test message by a channel: `{"same": whether it has the URLs with that hash, "results": [{url, sent, answer}]}`.
+
+        `what` may have a `text`, a `severity`, and a rule's id that it is to be `like`. StoreUnavailable, UnknownRule.
+        """
         ...
 
     def rules(self) -> list[Json]:
@@ -114,6 +122,20 @@ class _Api:
             with suppress(StoreUnavailable):
                 report["near"] = await _in_thread(query)
         return JSONResponse(report, status_code=409 if several else 200 if report["forgotten"] else 404)
+
+    async def try_channel(self, request: Request) -> JSONResponse:
+        asked = request.query_params
+        if asked.get("severity", "info") not in SEVERITIES:
+            return JSONResponse({"error": f"a severity is {', '.join(SEVERITIES)}"}, status_code=400)
+        try:
+            report = await self._daemon.try_channel(
+                request.path_params["name"], asked.get("urls", ""), dict(asked), _in_thread
+            )
+        except UnknownRule as error:
+            return JSONResponse({"error": str(error)}, status_code=404)
+        except StoreUnavailable as error:
+            return JSONResponse({"error": str(error)}, status_code=503)
+        return JSONResponse(report, status_code=200 if report["same"] else 409)
 
     async def alerts(self, request: Request) -> JSONResponse:
         active_only = request.query_params.get("all") != "1"
@@ -171,6 +193,7 @@ def make_app(daemon: Controlled, database: Path, log: Log) -> Starlette:
             Route("/reload", api.reload, methods=["POST"]),
             Route("/retry", api.retry, methods=["POST"]),
             Route("/forget", api.forget, methods=["POST"]),
+            Route("/channels/{name}/test", api.try_channel, methods=["POST"]),
             Route("/alerts", api.alerts),
             Route("/deliveries", api.deliveries),
             Route("/rules", api.rules),

@@ -111,6 +111,13 @@ class ChannelTask:
                 nursery.start_soon(self._mind_critical)
             await self._deliver()
 
+    async def send_aside(self, made: Message) -> Outcome:
+        """Send what is in no outbox, by the channel's pace. It is tried once, and kept nowhere."""
+        while (delay := self._limiter.wait(self._time.now())) > 0:  # noqa: ASYNC110 - a pace has no event
+            await trio.sleep(delay)
+        self._limiter = self._limiter.after(self._time.now())
+        return await self._send(made)
+
     async def _deliver(self) -> None:
         while True:
             seen = self._wake.count
@@ -144,7 +151,7 @@ class ChannelTask:
             return
         begun = self._time.steady()
         made = await self._made(coalesced)
-        outcome = await self._send(coalesced, made)
+        outcome = await self._send(made)
         self._limiter = self._limiter.after(self._time.now())
         await self._tell_moved(outcome)
         if outcome.sent:
@@ -169,12 +176,12 @@ class ChannelTask:
             self._log.exception("a message can't be made", delivery=coalesced.carrier.id)
             return bare_message(coalesced, error, self._channel.style)
 
-    async def _send(self, coalesced: Coalesced, made: Message) -> Outcome:
+    async def _send(self, made: Message) -> Outcome:
         with trio.move_on_after(SEND_DEADLINE):
             try:
                 return await self._sender.send(made)
             except Exception as error:  # noqa: BLE001 - loud in the log
-                self._log.exception("a message can't be sent", delivery=coalesced.carrier.id)
+                self._log.exception("a message can't be sent", delivery=made.delivery_id)
                 return Outcome(
                     sent=False, answer=f"{self._sender.name}: internal error ({type(error).__name__})"
                 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from hashlib import sha256
 from typing import Literal, Protocol, TypeAlias
 
 from msgspec import Struct
@@ -32,6 +33,11 @@ class ChannelSettings(BaseModel):
         "emoji", description="what stands before a title: emoji, or text (CRITICAL, WARNING, INFO, OK, ENDED)"
     )
     expire: Duration = Field(timedelta(hours=24), description="give up on a message after so long")
+
+    @property
+    def urls_hash(self) -> str:
+        """Tells whether two processes mean the same URLs, and nothing of them."""
+        return sha256("\n".join(url.reveal() for url in self.urls).encode()).hexdigest()
 
 
 Ability: TypeAlias = Literal["edit", "reply", "buttons"]

@@ -176,6 +176,16 @@ class Reader:
         which = "ended_at IS NULL AND ends_at > ?"
         return self._rows(f"SELECT * FROM silences WHERE {which} ORDER BY ends_at, id LIMIT ?", now, limit)  # noqa: S608 - ours
 
+    def last_firing(self, rule: str) -> Row | None:
+        """The context of the last notification that told of a firing of that rule; None where there is none."""
+        found = self._rows(
+            "SELECT d.context AS data FROM deliveries AS d JOIN alerts AS a ON a.id = d.alert"
+            " WHERE a.rule = ? AND d.state_told = 'firing' ORDER BY d.sequence DESC LIMIT 1",
+            rule,
+        )
+        context = found[0]["data"] if found else None
+        return context if isinstance(context, dict) else None
+
     def count_events(self) -> int:
         return int(self._rows("SELECT count(*) AS count FROM events")[0]["count"])
 

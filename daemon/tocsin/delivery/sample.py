@@ -1,0 +1,85 @@
+"""Messages that try a channel out: a text, or an alert as one of a rule would look. Each says that it is a test."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+import msgspec
+from msgspec import Struct, structs
+
+from tocsin.alerts.wording import Style, Times, mark, mark_of
+from tocsin.delivery.model import Message
+from tocsin.delivery.render import render
+from tocsin.delivery.templates import Render
+from tocsin.engine.api import AlertContext, Severity
+from tocsin.engine.rule import Rule
+from tocsin.events.vocabulary import all_fields
+
+TEXT = "A test message. If you can read this, alerts will reach you here."
+_MADE_UP = "EXAMPLE"
+_NUMBER = "1"
+
+
+class Sample(Struct, frozen=True, kw_only=True):
+    """What is sent: `text`, or where `like` is given an alert of that rule.
+
+    `last`: the context of that rule's last firing as a delivery keeps it, None where it never fired: then one at `venue` is
+    made up. `severity` replaces the rule's; a text's is info where none is given.
+    """
+
+    text: str = TEXT
+    severity: Severity | None = None
+    like: Rule | None = None
+    last: Mapping[str, Any] | None = None
+    venue: str = ""
+
+    async def message(self, style: Style, delivery_id: str, now: datetime, make: Render) -> Message:
+        """As it is written to one URL; `make` renders."""
+        if self.like is None:
+            severity = self.severity or "info"
+            title = f"{mark_of(severity, style)} Tocsin: test"
+            return Message(title=title, body=self.text, severity=severity, delivery_id=delivery_id)
+        context, said = self._alert(self.like, Times(style.tz, now), now)
+        if self.severity is not None:
+            context = structs.replace(context, severity=self.severity)
+        notes = (f"a test by tocsin notify: {said}",)
+        made = await make(partial(render, context, style, delivery_id=delivery_id, notes=notes))
+        lead = mark(context, style)
+        return structs.replace(made, title=f"{lead} test: {made.title.removeprefix(lead).lstrip()}")
+
+    def _alert(self, rule: Rule, times: Times, now: datetime) -> tuple[AlertContext, str]:
+        """The alert, and what it is in truth."""
+        if self.last is None:
+            return made_up(rule, self.venue, now), f"made up, for {rule.id} has told of nothing yet"
+        try:
+            found = msgspec.convert(self.last, AlertContext)
+        except ValueError:
+            return made_up(rule, self.venue, now), "made up, for the rule's last alert can't be read"
+        return found, f"this alert is of {times.text(found.at)}"
+
+
+def made_up(rule: Rule, venue: str, now: datetime) -> AlertContext:
+    """An alert of a rule, of something called EXAMPLE whose numbers are all 1."""
+    kind = min(rule.kinds)
+    happened = next((each for each in rule.events if not each.endswith("*")), f"{kind}.updated")
+    condition = rule.when or rule.where
+    return AlertContext(
+        rule=rule.id,
+        severity=rule.severity,
+        state="firing",
+        kind=kind,
+        venue=venue,
+        entity=_MADE_UP,
+        symbol=_MADE_UP,
+        event=happened if rule.is_event_rule else None,
+        condition=condition.source if condition is not None else "",
+        fields={name: _NUMBER for name, each in all_fields(kind).items() if each.type == "number"},
+        started_at=now,
+        fired_at=now,
+        at=now,
+        time=now,
+        group=dict.fromkeys(rule.per or (), _MADE_UP) if rule.is_group else None,
+        title=rule.title,
+        message=rule.message,
+    )
