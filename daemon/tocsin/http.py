@@ -65,7 +65,7 @@ class Http:
 
     async def _make(self, request: HttpRequest, scope: trio.CancelScope) -> HttpResponse:
         encrypted = request.url.startswith("https:")
-        tls = tls_context(self._tls_ca, "http") if encrypted else None
+        tls = tls_context(self._tls_ca, "http", self._ca_option) if encrypted else None
         async with (
             httpx.AsyncClient(
                 verify=tls or False,  # without TLS there is nothing to verify, and no CA store to load

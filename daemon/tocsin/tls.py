@@ -8,14 +8,20 @@ from typing import Literal
 from tocsin.errors import ConnectFailed, leaves
 
 
-def tls_context(ca_file: str | None, use: Literal["stream", "http"] = "stream") -> ssl.SSLContext:
-    """What the system trusts, and the CA in that file, or the CAs in that folder. ConnectFailed where it can't be read as one.
+def tls_context(
+    ca_file: str | None, use: Literal["stream", "http"] = "stream", ca_option: str = "tls_ca"
+) -> ssl.SSLContext:
+    """What the system trusts, and the CA in that file, or the CAs in that folder. ConnectFailed where it can't be read as one:
+    `ca_option` is what the user named it by.
 
     All connections of one `use` share it until one of the files is another: reading what a system trusts takes tens of
     milliseconds, in which nothing else runs. HTTP has its own, whose protocols httpcore sets.
     """
     paths = ssl.get_default_verify_paths()
-    return _tls_context(ca_file, use, tuple(map(_stamp, (ca_file, paths.cafile, paths.capath))))
+    try:
+        return _tls_context(ca_file, use, tuple(map(_stamp, (ca_file, paths.cafile, paths.capath))))
+    except OSError as error:  # ssl.SSLError is one
+        raise ConnectFailed(f"{ca_option}: {ca_file} can't be read as a CA file: {error.strerror}") from error
 
 
 def _stamp(path: str | None) -> tuple[str, int, int, int] | None:
@@ -33,13 +39,10 @@ def _stamp(path: str | None) -> tuple[str, int, int, int] | None:
 def _tls_context(ca_file: str | None, use: str, stamps: object) -> ssl.SSLContext:  # noqa: ARG001 - they are the key
     context = ssl.create_default_context()
     if ca_file is not None:
-        try:
-            is_folder = Path(ca_file).is_dir()
-            context.load_verify_locations(
-                cafile=None if is_folder else ca_file, capath=ca_file if is_folder else None
-            )
-        except OSError as error:  # ssl.SSLError is one
-            raise ConnectFailed(f"{ca_file} can't be read as a CA file: {error.strerror}") from error
+        is_folder = Path(ca_file).is_dir()
+        context.load_verify_locations(
+            cafile=None if is_folder else ca_file, capath=ca_file if is_folder else None
+        )
     return context
 
 
