@@ -134,7 +134,7 @@ async def test_https_is_verified(tmp_path):
         with pytest.raises(HttpFailed, match="certificate is not trusted"):
             await ask(server, "https")
         assert (await ask(server, "https", ca=str(tmp_path / "ca.pem"))).body == b"hello"
-        with pytest.raises(HttpFailed, match="tls_ca: .* can't be read as a CA file"):
+        with pytest.raises(HttpFailed, match=r"tls_ca: .* can't be read as a CA file"):
             await ask(server, "https", ca=str(tmp_path / "missing.pem"))
 
 

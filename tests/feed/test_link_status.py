@@ -1,5 +1,7 @@
 """What is told of how a venue's connection stands, on a clock moved by hand."""
 
+from datetime import timedelta
+
 import trio
 
 from tocsin.clock import ManualClock
@@ -41,5 +43,23 @@ def test_a_venue_that_speaks_of_nothing_has_spoken_all_the_same():
         await _messages(link, clock, 9.0, handed_on=True)
         await _messages(link, clock, 9.0, handed_on=False)
         assert len(sink.told) == 1, "what was handed on has said it"
+
+    trio.run(run)
+
+
+def test_the_first_message_of_a_connection_is_told_at_once():
+    """A venue may greet, and then say nothing for hours."""
+    clock, sink = ManualClock(), Sink()
+    link = LinkStatus("fx", sink=sink, clock=clock, masker=Masker(), log=Nothing())
+
+    async def run():
+        for _ in range(2):
+            clock.advance(1)
+            await link.connected(())
+            before = len(sink.told)
+            await _messages(link, clock, 0.5, 0.5, 0.5, handed_on=False)
+            (greeted,) = sink.told[before:]
+            assert greeted.last_message == clock.now().wall - timedelta(seconds=1)
+            await link.lost("reset", attempt=False, next_in=1.0)
 
     trio.run(run)

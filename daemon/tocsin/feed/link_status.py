@@ -40,6 +40,7 @@ class LinkStatus:
         self.status: Status = "connecting"
         self.last_message: Instant | None = None
         self._handed_on = clock.now().steady  # when something of the venue last was
+        self._told_message = float("-inf")  # steady: of the last message that is known there
         self._since = clock.now()
         self._attempts = 0
         self._silent: set[str] = set()  # on this connection
@@ -211,10 +212,12 @@ class LinkStatus:
             await self._sink.put(Received(venue=self._venue, observed=(odd,), at=now, raw=masked))
 
     async def heard(self, at: Instant, *, handed_on: bool) -> None:
-        """A message came. While no message holds observations, `last_message` is told every 10 s."""
+        """A message came. While no message holds observations, `last_message` is told with a connection's first and every 10 s."""
         if handed_on:
-            self._handed_on = at.steady
-        elif at.steady - self._handed_on >= _TELL_AFTER:
+            self._handed_on = self._told_message = at.steady
+        elif at.steady - self._handed_on >= _TELL_AFTER or (
+            self.is_up and self._told_message < self._since.steady
+        ):
             async with self._in_order:
                 await self._tell(None, status=False)
 
@@ -249,6 +252,8 @@ class LinkStatus:
         """
         now = self._clock.now()
         self._handed_on = now.steady
+        if self.last_message is not None:
+            self._told_message = self.last_message.steady
         state = Venue(
             id=self._venue,
             status=self.status if status else UNSET,
