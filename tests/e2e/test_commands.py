@@ -130,7 +130,8 @@ async def test_a_test_message_by_the_daemon(folder, people, exchange):
 
         folder.write(venues=venues(exchange), channels={**channels, "desk": channels["phone"]}, rules=RULES)
         sent = await folder.command("notify", "desk")
-        assert (sent.returncode, sent.stdout) == (0, "desk: accepted: Telegram: 200 ok\n"), sent.stderr
+        assert sent.returncode == 0, sent.stderr
+        assert "desk: accepted: Telegram: 200" in sent.stdout
         assert (
             "runs with other URLs for desk than this config (tocsin reload); sent without it" in sent.stderr
         )
