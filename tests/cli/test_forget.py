@@ -38,7 +38,7 @@ def test_it_says_what_came_of_it(monkeypatch, arguments, answer, exits, says):
     venue, kind, id_, *account = arguments
     of = {"account": account[1]} if account else {}
     who = {"by": me(), "why": ""}
-    assert asked == [("POST", "/forget", {"venue": venue, "kind": kind, "id": id_, **who, **of})]
+    assert asked == [("POST", "/api/forget", {"venue": venue, "kind": kind, "id": id_, **who, **of})]
 
 
 @pytest.mark.parametrize("kind", ["venue", "daemon", "orders"])

@@ -59,7 +59,7 @@ def as_user(uid: int) -> Iterator[str]:
 
 def asked(path: Path) -> str:
     with pytest.raises(NotRunning) as caught:
-        ControlClient([path]).request("GET", "/status")
+        ControlClient([path]).request("GET", "/api/status")
     return str(caught.value)
 
 
@@ -67,7 +67,7 @@ def asked(path: Path) -> str:
 def test_who_is_not_in_the_group_is_told_how_to_get_there(folder):
     with listening(folder, 0o660, GROUP.gr_gid) as path, as_user(NOBODY) as name:
         with pytest.raises(NotAllowed) as caught:
-            ControlClient([path]).request("GET", "/status")
+            ControlClient([path]).request("GET", "/api/status")
         assert str(caught.value) == (
             f"a Tocsin daemon is there, at {path}, but {name} may not ask it: {name} is not in its group, {GROUP.gr_name}\n"
             f"  = sudo usermod -aG {GROUP.gr_name} {name}, then log in anew"

@@ -68,13 +68,13 @@ async def get(tmp_path, path: str) -> tuple[int, Any]:
 @pytest.mark.parametrize(
     ("path", "status", "body"),
     [
-        ("/rules", 200, [{"rule": "red"}]),
-        ("/explain?rule=red&limit=20", 200, {"rule": "red", "id": None, "limit": 20}),
-        ("/explain?rule=red&id=p%201&limit=1", 200, {"rule": "red", "id": "p 1", "limit": 1}),
-        ("/explain?rule=read&limit=1", 404, {"error": "no rule is called read"}),
-        ("/explain?limit=1", 400, {"error": "asked without a rule, or a limit"}),
-        ("/explain?rule=red", 400, {"error": "asked without a rule, or a limit"}),
-        ("/explain?rule=red&limit=few", 400, {"error": "asked without a rule, or a limit"}),
+        ("/api/rules", 200, [{"rule": "red"}]),
+        ("/api/explain?rule=red&limit=20", 200, {"rule": "red", "id": None, "limit": 20}),
+        ("/api/explain?rule=red&id=p%201&limit=1", 200, {"rule": "red", "id": "p 1", "limit": 1}),
+        ("/api/explain?rule=read&limit=1", 404, {"error": "no rule is called read"}),
+        ("/api/explain?limit=1", 400, {"error": "asked without a rule, or a limit"}),
+        ("/api/explain?rule=red", 400, {"error": "asked without a rule, or a limit"}),
+        ("/api/explain?rule=red&limit=few", 400, {"error": "asked without a rule, or a limit"}),
     ],
 )
 async def test_what_is_asked_of_rules(tmp_path, path, status, body):
@@ -83,8 +83,8 @@ async def test_what_is_asked_of_rules(tmp_path, path, status, body):
 
 async def test_a_venue_is_tried_again(tmp_path):
     async with serving(tmp_path / "control.sock") as daemon:
-        assert await daemon.ask("POST", "/retry?venue=fx") == (200, {"retried": True})
-        assert await daemon.ask("POST", "/retry?venue=no") == (404, {"retried": False})
+        assert await daemon.ask("POST", "/api/retry?venue=fx") == (200, {"retried": True})
+        assert await daemon.ask("POST", "/api/retry?venue=no") == (404, {"retried": False})
 
 
 @pytest.mark.parametrize(
@@ -98,9 +98,9 @@ async def test_a_venue_is_tried_again(tmp_path):
 )
 async def test_what_is_forgotten_is_one_thing(tmp_path, asked, status, accounts):
     async with serving(tmp_path / "control.sock") as daemon:
-        found = await daemon.ask("POST", f"/forget?kind=position&venue={asked}")
+        found = await daemon.ask("POST", f"/api/forget?kind=position&venue={asked}")
         assert found == (status, {"forgotten": status == 200, "accounts": accounts, "alerts": []})
-        assert (await daemon.ask("POST", "/forget?venue=fx&kind=order"))[0] == 400
+        assert (await daemon.ask("POST", "/api/forget?venue=fx&kind=order"))[0] == 400
 
 
 @pytest.mark.parametrize(
@@ -125,10 +125,10 @@ def test_what_is_near_to_what_nothing_is_called(tmp_path, venue, kind, id_, foun
 
 async def test_a_bug_of_ours_is_logged_with_its_trace_and_said(tmp_path):
     async with serving(tmp_path / "control.sock") as daemon:
-        status, body = await daemon.ask("GET", "/explain?rule=broken&limit=1")
+        status, body = await daemon.ask("GET", "/api/explain?rule=broken&limit=1")
         assert (status, body) == (500, {"error": "internal error: ValueError; the daemon's log has it"})
         ((level, event, fields),) = daemon.log.lines
-        assert (level, event, fields["asked"]) == ("error", "internal error", "/explain")
+        assert (level, event, fields["asked"]) == ("error", "internal error", "/api/explain")
         assert str(fields["exc_info"]) == "a bug of ours"
         assert fields["exc_info"].__traceback__ is not None
 
@@ -151,7 +151,7 @@ class Serving:
         """Until it does."""
         while True:
             try:
-                assert await self.ask("GET", "/rules") == (200, [{"rule": "red"}])
+                assert await self.ask("GET", "/api/rules") == (200, [{"rule": "red"}])
             except httpx.TransportError:
                 await trio.sleep(0.01)
             else:

@@ -155,7 +155,7 @@ def rows(config: Path | None, what: str, *, everything: bool) -> list[dict[str, 
 
     state_dir = state_dir_of(config)
     try:
-        status, found, _ = ask(state_dir, "GET", f"/{what}", all="1" if everything else "0")
+        status, found, _ = ask(state_dir, "GET", f"/api/{what}", all="1" if everything else "0")
     except NotRunning as error:
         if isinstance(error, NotAllowed) and not os.access(state_dir / DATABASE, os.R_OK):
             raise

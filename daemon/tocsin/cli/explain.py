@@ -54,7 +54,7 @@ def command(
         return explained(settings, rule, id_, limit)
 
     asked = {"rule": rule, "limit": str(limit)} | ({"id": id_} if id_ else {})
-    found = ask_of_rules(config, "/explain", look, **asked)
+    found = ask_of_rules(config, "/api/explain", look, **asked)
     if output == "json":
         print_json(found)
     else:

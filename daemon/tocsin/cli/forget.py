@@ -58,7 +58,7 @@ def command(
     """
     asked = {"venue": venue, "kind": kind, "id": id_, "by": me(), "why": why}
     asked |= {"account": account} if account else {}
-    status, report, socket = ask(state_dir_of(config), "POST", "/forget", **asked)
+    status, report, socket = ask(state_dir_of(config), "POST", "/api/forget", **asked)
     if output == "json":
         print_json(report)
     elif status == OK:

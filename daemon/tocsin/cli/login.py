@@ -61,7 +61,7 @@ def _tell_the_daemon(state_dir: Path, venue: str) -> None:
     from tocsin.control.client import NotRunning
 
     try:
-        status, _, _ = ask(state_dir, "POST", "/retry", venue=venue)
+        status, _, _ = ask(state_dir, "POST", "/api/retry", venue=venue)
     except NotRunning:
         return
     if status == OK:

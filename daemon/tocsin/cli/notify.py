@@ -105,7 +105,7 @@ def _by_the_daemon(
     urls = settings.channels[name].urls_hash
     try:
         status, report, socket = ask(
-            state_dir_of(config), "POST", f"/channels/{name}/test", urls=urls, **what
+            state_dir_of(config), "POST", f"/api/channels/{name}/test", urls=urls, **what
         )
     except NotAllowed as error:
         note(f"{error}; sent without it")

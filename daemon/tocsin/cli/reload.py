@@ -23,7 +23,7 @@ def command(ctx: click.Context, config: Path | None, output: str) -> None:
     Example:
       tocsin reload
     """
-    _, report, socket = ask_running(config, "POST", "/reload")
+    _, report, socket = ask_running(config, "POST", "/api/reload")
     if output == "json":
         print_json(report)
     else:

@@ -31,7 +31,7 @@ def command(config: Path | None, *, output: str) -> None:
 
         return overview(settings)
 
-    found = ask_of_rules(config, "/rules", look)
+    found = ask_of_rules(config, "/api/rules", look)
     if output == "json":
         print_json(found)
     elif found:

@@ -38,7 +38,7 @@ def command(ctx: click.Context, config: Path | None, output: str) -> None:
       tocsin status
       tocsin status --json | jq .venues
     """
-    status, state, socket = ask_running(config, "GET", "/status")
+    status, state, socket = ask_running(config, "GET", "/api/status")
     if status != OK:
         raise TocsinError(f"the daemon at {socket} answered {status}: {state}")
     if output == "json":
