@@ -86,9 +86,9 @@ def test_no_channel_is_told_of_its_own_failure() -> None:
 
 HEARD: Any = {"announced": ("mail",)}
 SHUT = {
-    "silence": MuteReasons(silenced="rule=x, until later"),
-    "inhibited_by": MuteReasons(inhibited="venue-down fires for fx"),
-    "notify_during": MuteReasons(closed="closed until later"),
+    "silence": MuteReasons(silence="rule=x, until later"),
+    "inhibited_by": MuteReasons(inhibited_by="venue-down fires for fx"),
+    "notify_during": MuteReasons(notify_during="closed until later"),
 }
 
 
@@ -118,7 +118,10 @@ def test_what_holds_all_of_it_back(told: str, given: Any, by: str, outcome: str)
 
 
 def test_the_first_that_is_shut_is_the_reason() -> None:
-    every = MuteReasons(silenced="silent", inhibited="inhibited", closed="closed")
+    every = MuteReasons(silence="silent", inhibited_by="inhibited", notify_during="closed")
     assert who("firing", reasons=every).by == "silence"
-    assert who("firing", reasons=MuteReasons(inhibited="inhibited", closed="closed")).reason == "inhibited"
+    assert (
+        who("firing", reasons=MuteReasons(inhibited_by="inhibited", notify_during="closed")).reason
+        == "inhibited"
+    )
     assert who("resolved", reasons=every, **HEARD).by == "notify_during"

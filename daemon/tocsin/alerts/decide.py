@@ -30,36 +30,68 @@ class Routing:
         return self.defaults.get(severity, tuple(self.channels))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MuteReasons:
-    """What stands between an alert and people now: each in words, empty where the way is open.
+Told: TypeAlias = Literal["firing", "event", "reminder", "resolved"]
+"""What is told: that a state fires, that something happened, that either still waits for somebody, that a state is over."""
+Outcome: TypeAlias = Literal["told", "held", "dropped"]
 
-    `until` is when (wall-clock) one of them is known to open, `silence` the id of the silence.
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One thing that may stand between an alert and people: its `key` in `MuteReasons` and in a rule or command, and what becomes of
+    what it meets while it is shut. Of what isn't listed nothing is held.
+
+    `by_engine`: it acts in the engine already, which doesn't raise, counts or remind then.
     """
 
-    silenced: str = ""
-    inhibited: str = ""
-    closed: str = ""
-    until: datetime | None = None
+    key: str
+    does: Mapping[Told, Outcome]
+    by_engine: bool = False
+
+
+GATES = (
+    Gate("enabled", {"firing": "dropped", "event": "dropped"}, by_engine=True),
+    Gate("active", {"firing": "dropped", "event": "dropped"}, by_engine=True),
+    Gate("silence", {"firing": "held", "event": "held", "reminder": "dropped"}),
+    Gate("inhibited_by", {"firing": "held", "event": "held", "reminder": "dropped"}),
+    Gate("notify_during", {"firing": "held", "event": "held", "reminder": "dropped", "resolved": "held"}),
+    Gate("cooldown", {"event": "held"}, by_engine=True),
+    Gate("acknowledged", {"reminder": "dropped"}, by_engine=True),
+)
+"""The gates of an alert, in the order in which they are asked; the first that is shut is the reason. Those of a channel come after."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MuteReasons:
+    """What stands between an alert and people now, by the keys of `GATES`: each in words, empty where the way is open.
+
+    `until` is when (wall-clock) one of them is known to open, `silence_id` the id of the silence.
+    """
+
+    enabled: str = ""
+    active: str = ""
     silence: str = ""
+    inhibited_by: str = ""
+    notify_during: str = ""
+    cooldown: str = ""
+    acknowledged: str = ""
+    until: datetime | None = None
+    silence_id: str = ""
 
-    def shut(self) -> Iterator[tuple[str, str]]:
-        """Those that are shut, in the order in which they are asked: key and reason."""
-        for key, reason in (
-            ("silence", self.silenced),
-            ("inhibited_by", self.inhibited),
-            ("notify_during", self.closed),
-        ):
-            if reason:
-                yield key, reason
+    def shut(self) -> Iterator[tuple[Gate, str]]:
+        """The gates that are shut, in their order, each with its reason."""
+        for gate in GATES:
+            if reason := getattr(self, gate.key):
+                yield gate, reason
 
-    def first(self) -> tuple[str, str]:
-        """The first that is shut; empty texts where none is."""
-        return next(self.shut(), ("", ""))
+    def first(self, told: Told) -> tuple[Outcome, str, str]:
+        """What becomes of this: by the first gate that is shut to it, with its key and reason; told where none is."""
+        for gate, reason in self.shut():
+            if (outcome := gate.does.get(told)) is not None:
+                return outcome, gate.key, reason
+        return "told", "", ""
 
 
 OPEN = MuteReasons()
-Outcome: TypeAlias = Literal["told", "held", "dropped"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +110,7 @@ class Decision:
 
 
 def decide(
-    told: Literal["firing", "reminder", "resolved"],
+    told: Told,
     *,
     severity: Severity,
     notify: tuple[str, ...] | None,
@@ -87,26 +119,19 @@ def decide(
     avoid: frozenset[str] = frozenset(),
     reasons: MuteReasons = OPEN,
 ) -> Decision:
-    """Who hears of it, and when.
-
-    |  | firing, event | reminder | resolved |
-    |---|---|---|---|
-    | silence, `inhibited_by` | held | dropped | told if the firing was told |
-    | `notify_during` | held | dropped | held if the firing was told |
-    | `min_severity`, `send_resolved` | not on that channel | not | not |
+    """Who hears of it, and when: by `GATES`, then channel by channel.
 
     `announced` are the channels that heard of the firing (None: nobody, or nothing was told before): what was announced
     as firing is announced as resolved, to the same ones, even if the rule names others by now. `avoid` are channels
     that it would be no use to tell (a failing channel's own failure).
     """
-    if told != "firing" and not announced:
+    is_first = told in ("firing", "event")
+    if not is_first and not announced:
         return Decision(outcome="dropped", reason="nobody was notified of its firing")
-    by, reason = (
-        reasons.first() if told != "resolved" else ("notify_during" if reasons.closed else "", reasons.closed)
-    )
-    if reason:
-        return Decision(outcome="dropped" if told == "reminder" else "held", by=by, reason=reason)
-    addressed = routing.channels_for(severity, notify) if told == "firing" else (announced or ())
+    outcome, by, reason = reasons.first(told)
+    if outcome != "told":
+        return Decision(outcome=outcome, by=by, reason=reason)
+    addressed = routing.channels_for(severity, notify) if is_first else (announced or ())
     channels: list[str] = []
     held: dict[str, str] = {}
     for name in dict.fromkeys(addressed):

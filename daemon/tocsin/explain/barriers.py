@@ -1,7 +1,7 @@
 """What would hold a message of a rule back, in the order in which it is asked. Pure."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -35,28 +35,36 @@ def barriers(trace: InstanceTrace, there: Circumstances) -> tuple[Barrier, ...]:
 
 
 def _barriers(trace: InstanceTrace, there: Circumstances) -> Iterator[tuple[str, str]]:
-    rule = trace.rule
-    if not rule.enabled:
-        yield "enabled", "the rule is switched off"
-    if rule.active is not None and not rule.active.is_open(there.now):
-        opens = rule.active.next_change(there.now)
-        yield "active", f"closed until {time_text(opens)}" if opens else "never open"
     if trace.timer is not None:
         yield trace.timer.key, _passed(trace.timer)
     waiting = {each.by: each for each in there.muted if _is_of(each, trace)}
-    for name, reason in there.reasons(rule.id, _context(rule, trace.change)).shut():
-        waits = waiting.pop(name, None)
-        yield name, reason + (f"; {_waits(waits)}" if waits is not None else "")
+    for gate, reason in _reasons(trace, there).shut():
+        waits = waiting.pop(gate.key, None)
+        yield gate.key, reason + (f"; {_waits(waits)}" if waits is not None else "")
     for name, waits in waiting.items():
         yield name, f"{_waits(waits)}: {waits.reason}"
+    if trace.down is not None:
+        yield "gap", f"{_away(trace.down)}: {_in_gap(trace.rule)}"
+    yield from _channels(trace, there)
+
+
+def _reasons(trace: InstanceTrace, there: Circumstances) -> MuteReasons:
+    """Of each gate why it is shut: of the engine's as it knows them, of the others as they would mute a notification now."""
+    rule = trace.rule
+    active = cooldown = ""
+    if rule.active is not None and not rule.active.is_open(there.now):
+        opens = rule.active.next_change(there.now)
+        active = f"closed until {time_text(opens)}" if opens else "never open"
     if trace.cooldown is not None and trace.cooldown[0] > there.now:
         until, count = trace.cooldown
-        yield "cooldown", f"until {time_text(until)}" + (f", {count} held back" if count else "")
-    if trace.acked:
-        yield "acknowledged", f"{_acked(there.acked)}no more reminders of this alert"
-    if trace.down is not None:
-        yield "gap", f"{_away(trace.down)}: {_in_gap(rule)}"
-    yield from _channels(trace, there)
+        cooldown = f"until {time_text(until)}" + (f", {count} held back" if count else "")
+    return replace(
+        there.reasons(rule.id, _context(rule, trace.change)),
+        enabled="" if rule.enabled else "the rule is switched off",
+        active=active,
+        cooldown=cooldown,
+        acknowledged=f"{_acked(there.acked)}no more reminders of this alert" if trace.acked else "",
+    )
 
 
 def _acked(alert: Mapping[str, Any] | None) -> str:

@@ -62,11 +62,11 @@ class Muter:
                 closed = f"closed until {time_text(opening.until)}"
                 until.append(opening.until)
         return MuteReasons(
-            silenced=silenced,
-            inhibited=inhibited,
-            closed=closed,
+            silence=silenced,
+            inhibited_by=inhibited,
+            notify_during=closed,
             until=min(until, default=None),
-            silence=by_silence,
+            silence_id=by_silence,
         )
 
     def _opening(self, calendar: Calendar, now: Instant) -> Opening:

@@ -165,7 +165,7 @@ class Notifier:
         reasons = self._muter.reasons(transition.rule, context, now)
         decision = self._decide(context, transition.notify, announced, reasons)
         if decision.by == "silence":
-            batch.silences.append(self.silences.count(reasons.silence))
+            batch.silences.append(self.silences.count(reasons.silence_id))
         if decision.outcome == "held":
             waiting = MutedNotification(
                 alert=alert,
@@ -193,7 +193,7 @@ class Notifier:
         reasons: MuteReasons,
     ) -> Decision:
         return decide(
-            context.state,
+            "event" if context.event is not None and context.state == "firing" else context.state,
             severity=context.severity,
             notify=notify,
             announced=announced,
