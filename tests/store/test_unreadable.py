@@ -91,7 +91,7 @@ RECORDS = (
     HeldRow(alert="a1", rule="loss", reason="night", data={}),
     Silence(id="s1", matchers="venue=fx", reason="", created_at=T0, starts_at=T0, ends_at=T0),
 )
-OPTIONAL = {"sent_at", "error", "handed_to", "ended_at"}
+OPTIONAL = {"sent_at", "error", "handed_to", "handle", "ended_at"}
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: type(record).__name__)

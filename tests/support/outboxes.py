@@ -136,6 +136,7 @@ class MemoryOutbox:
                 attempts=row.attempts + (attempt.status != "superseded"),
                 error=attempt.error,
                 handed_to=attempt.handed_to or row.handed_to,
+                handle=attempt.handle,
                 next_at=attempt.next_at or row.next_at,
                 sent_at=attempt.at if attempt.status == "sent" else None,
             )
@@ -154,9 +155,8 @@ class MemoryOutbox:
 
     def _heads(self, channel: str, target: int) -> list[Delivery]:
         seen: set[str] = set()
-        return [
-            row for row in self._pending(channel, target) if row.alert not in seen and not seen.add(row.alert)
-        ]
+        order = sorted(self._pending(channel, target), key=lambda row: row.state_told == "edit")
+        return [row for row in order if row.alert not in seen and not seen.add(row.alert)]
 
     async def _reach(self) -> None:
         await trio.lowlevel.checkpoint()

@@ -6,6 +6,9 @@ A rule's own words take the place of ours, never that of the mark, of what state
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Literal
+
+from msgspec import Struct
 
 from tocsin.alerts.plain import plain
 from tocsin.alerts.wording import (
@@ -14,6 +17,7 @@ from tocsin.alerts.wording import (
     field_text,
     is_good_news,
     mark,
+    mark_of,
     number_shown,
     of_member,
     span_text,
@@ -21,6 +25,22 @@ from tocsin.alerts.wording import (
     value_shown,
 )
 from tocsin.engine.api import AlertContext
+
+
+class Edit(Struct, frozen=True, kw_only=True):
+    """What has become of an alert since its message was sent, at `at` (UTC): `words`, to which the time is added.
+
+    `ended`: by something else than the rule's own end condition. `until`: until when it is so; `lasted`: seconds.
+    `notes` are said before it.
+    """
+
+    at: datetime
+    words: str
+    became: Literal["firing", "resolved", "ended"] = "firing"
+    until: datetime | None = None
+    lasted: float | None = None
+    notes: tuple[str, ...] = ()
+
 
 LATE = timedelta(seconds=10)  # what goes out later than that says by how much
 
@@ -62,9 +82,22 @@ def late_by(context: AlertContext, now: datetime) -> timedelta:
     return late if late > LATE else timedelta(0)
 
 
-def title(context: AlertContext, style: Style, now: datetime, own: str | None = None) -> str:
-    """One line that says it all on a locked phone. `own`: what the rule says instead of us."""
+def edit_text(edit: Edit, style: Style) -> str:
+    """`resolved 18:02:11 UTC after 11 min`, `silenced by anna 18:02:11 UTC, until 19:02:11`."""
+    times = Times(style.tz, edit.at)
+    text = f"{plain(edit.words)} {times.text(edit.at)}"
+    if edit.until is not None:
+        text += f", until {times.text(edit.until)}"
+    return text if edit.lasted is None else f"{text} after {span_text(timedelta(seconds=edit.lasted))}"
+
+
+def title(
+    context: AlertContext, style: Style, now: datetime, own: str | None = None, edit: Edit | None = None
+) -> str:
+    """One line that says it all on a locked phone. `own`: what the rule says instead of us; `edit`: what came of it since."""
     words = own or _headline(context, style)
+    if edit is not None and edit.became != "firing":
+        return f"{mark_of(edit.became, style)} was {words}, {edit_text(edit, style)}"
     late = late_by(context, now)
     lead = (
         mark(context, style),

@@ -107,14 +107,17 @@ def span_text(span: timedelta) -> str:
 def mark(context: AlertContext, style: Style) -> str:
     """What stands before the title: how bad it is, or that it is over."""
     sort: Sort = "resolved" if is_good_news(context) else context.severity
-    if context.state == "resolved" and context.reason:
-        sort = "ended"
-    return mark_of(sort, style)
+    return mark_of("ended" if has_ended(context) else sort, style)
 
 
 def is_good_news(context: AlertContext) -> bool:
     """Whether it says that something is over, as a state that ended or as an event of its own."""
     return context.state == "resolved" or (context.event is not None and ended_by(context.event) is not None)
+
+
+def has_ended(context: AlertContext) -> bool:
+    """Whether it is over by something else than its own end condition."""
+    return context.state == "resolved" and bool(context.reason)
 
 
 def mark_of(sort: Sort, style: Style) -> str:

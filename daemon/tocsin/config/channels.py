@@ -8,7 +8,7 @@ from tocsin.config import shape
 from tocsin.config.literals import looks_secret
 from tocsin.config.reading import NOT_YET, Reading
 from tocsin.delivery.model import ChannelSettings
-from tocsin.delivery.senders import remark_on
+from tocsin.delivery.senders import abilities, remark_on
 from tocsin.document import Entry, Mapping, Node, Scalar, Sequence
 from tocsin.errors import Problem
 from tocsin.secrets import Secret
@@ -79,6 +79,11 @@ def _check_urls(
         problem = validate_url(url) if validate_url and not reading.is_unresolved(scalar) else None
         if problem:
             reading.add(Problem(problem, scalar.place, shape.dotted(path)))
+        elif (
+            channel.resolved == "edit" and "edit" not in abilities(url) and not reading.is_unresolved(scalar)
+        ):
+            what = "resolved: edit, but what is sent there can't be edited; write reply or never"
+            reading.add(Problem(what, scalar.place, shape.dotted(path)))
         elif remark := remark_on(url):
             reading.add(Problem(remark, scalar.place, shape.dotted(path), level="warning"))
 

@@ -21,6 +21,7 @@ from tocsin.alerts.decide import Route, Routing
 from tocsin.alerts.wording import Names
 from tocsin.calendars import Calendar
 from tocsin.delivery.model import ChannelSettings
+from tocsin.delivery.senders import tells_ends
 from tocsin.engine.api import SEVERITIES, Severity
 from tocsin.engine.rule import Rule
 from tocsin.errors import Problem, TocsinError
@@ -187,7 +188,7 @@ class Settings:
     def routing(self) -> Routing:
         """The channels and their limits, as deciding who is told needs them."""
         routes = {
-            name: Route(min_severity=channel.min_severity, send_resolved=channel.send_resolved)
+            name: Route(min_severity=channel.min_severity, send_resolved=tells_ends(channel))
             for name, channel in self.channels.items()
         }
         defaults = {severity: names for severity, names in self.notify.items() if names is not None}

@@ -29,13 +29,21 @@ from tocsin.delivery.coalesce import (
     life_left,
     tells_of_failure,
 )
+from tocsin.delivery.edits import (
+    LONGEST_RETRY,
+    NOTHING_BEFORE,
+    AlertLife,
+    alert_life,
+    for_channel,
+    handle_text,
+)
 from tocsin.delivery.model import ChannelSettings, Message, Outcome, Sender
 from tocsin.delivery.outbox import Outbox
 from tocsin.delivery.services import rate_limiter_for
 from tocsin.delivery.templates import Render, in_place
 from tocsin.delivery.timing import RunClock, Wake, finishing
 from tocsin.events import Daemon, Occurrence
-from tocsin.store.model import Attempt, Delivery, NewDelivery
+from tocsin.store.model import EDIT, Attempt, Delivery, NewDelivery
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +124,7 @@ class ChannelTask:
         while (delay := self._limiter.wait(self._time.now())) > 0:  # noqa: ASYNC110 - a pace has no event
             await trio.sleep(delay)
         self._limiter = self._limiter.after(self._time.now())
-        return await self._send(made)
+        return await self._called(made, partial(self._sender.send, made))
 
     async def _deliver(self) -> None:
         while True:
@@ -146,22 +154,76 @@ class ChannelTask:
         if not waiting:
             return
         coalesced = coalesce(waiting, self._time.age, self._channel.style)
+        if coalesced.carrier.state_told == EDIT:
+            await self._edit(coalesced)
+            return
         if is_expired(coalesced, self._time.age) and coalesced.attempts > 0:
             await self._bury(coalesced, coalesced.carrier.error or "not delivered in time")
             return
         begun = self._time.steady()
-        made = await self._made(coalesced)
-        outcome = await self._send(made)
-        self._limiter = self._limiter.after(self._time.now())
+        life = await self._life(coalesced)
+        if life.is_over_unsaid:
+            await self._record(coalesced, self._superseded)
+            return
+        made, outcome = await self._told(coalesced, life)
         await self._tell_moved(outcome)
         if outcome.sent:
-            await self._sent(coalesced, outcome, made)
+            await self._sent(coalesced, outcome, made, life)
         elif is_expired(coalesced, self._time.age):
             await self._bury(coalesced, outcome.answer)
         else:
             await self._failed(coalesced, outcome, begun)
             if outcome.permanent and not again:
                 self._refused[alert] = None
+
+    async def _told(self, coalesced: Coalesced, life: AlertLife) -> tuple[Message, Outcome]:
+        """The end of an alert as an edit of its message where that is enough, else a new message, in reply to it."""
+        if (edit := life.end_edit) is not None and life.handle is not None:
+            made = await self._made(Coalesced(edit))
+            outcome = await self._call(made, partial(self._sender.edit, life.handle, made))
+            if not outcome.gone:
+                return made, outcome
+        made = await self._made(coalesced)
+        send = (
+            partial(self._sender.send, made, life.handle) if life.handle else partial(self._sender.send, made)
+        )
+        return made, await self._call(made, send)
+
+    async def _edit(self, coalesced: Coalesced) -> None:
+        """Put what has become of an alert into its message, where there is one; else the row goes, as after ten minutes."""
+        carrier = coalesced.carrier
+        life = await self._life(coalesced)
+        if life.handle is None or (is_expired(coalesced, self._time.age) and coalesced.attempts > 0):
+            await self._record(coalesced, self._superseded)
+            return
+        made = await self._made(coalesced)
+        outcome = await self._call(made, partial(self._sender.edit, life.handle, made))
+        delay = min(backoff(coalesced.attempts + 1, self._jitter()), LONGEST_RETRY)
+        wait = timedelta(seconds=max(delay, outcome.retry_after or 0.0))
+        if outcome.retry_after is not None:  # the service counts edits and messages together
+            self._held_until = max(self._held_until, self._time.steady() + outcome.retry_after)
+
+        def edited(coalesced: Coalesced) -> list[Attempt]:
+            now, id_ = self._time.now().wall, coalesced.carrier.id
+            if outcome.sent:
+                end = Attempt(delivery=id_, status="sent", at=now, title=made.title, body=made.body)
+            elif outcome.permanent or is_expired(coalesced, self._time.age):
+                end = Attempt(delivery=id_, status="superseded", at=now, error=outcome.answer)
+            else:
+                return [self._tried(coalesced.carrier, outcome.answer, now + wait)]
+            return self._closing(coalesced, end)
+
+        self._log.info(
+            "edited" if outcome.sent else "not edited", delivery=carrier.id, alert=carrier.alert, answer=outcome.answer
+        )  # fmt: skip
+        await self._record(coalesced, edited)
+
+    async def _life(self, coalesced: Coalesced) -> AlertLife:
+        carrier, ability = coalesced.carrier, self._sender.can
+        if carrier.state_told == "firing" or not (ability or carrier.state_told in (EDIT, "resolved")):
+            return AlertLife()
+        history = await self._outbox.history(carrier.alert, carrier.channel) if ability else ()
+        return alert_life(carrier, history, ability, self._channel.settings, self._time.now().wall)
 
     async def _made(self, coalesced: Coalesced) -> Message:
         # Whatever it is, the others on this channel don't wait for it.
@@ -171,15 +233,22 @@ class ChannelTask:
             self._log.error("a message can't be read", delivery=coalesced.carrier.id, error=str(error))
             return bare_message(coalesced, error, self._channel.style)
         try:
-            return await self._render(drafted)
+            return for_channel(await self._render(drafted), coalesced.carrier.alert, self._channel.settings)
         except Exception as error:  # noqa: BLE001 - loud in the log
             self._log.exception("a message can't be made", delivery=coalesced.carrier.id)
             return bare_message(coalesced, error, self._channel.style)
 
-    async def _send(self, made: Message) -> Outcome:
+    async def _call(self, made: Message, call: Callable[[], Awaitable[Outcome]]) -> Outcome:
+        """What came of one call of the sender, which counts against the rate whatever that is."""
+        try:
+            return await self._called(made, call)
+        finally:
+            self._limiter = self._limiter.after(self._time.now())
+
+    async def _called(self, made: Message, call: Callable[[], Awaitable[Outcome]]) -> Outcome:
         with trio.move_on_after(SEND_DEADLINE):
             try:
-                return await self._sender.send(made)
+                return await call()
             except Exception as error:  # noqa: BLE001 - loud in the log
                 self._log.exception("a message can't be sent", delivery=made.delivery_id)
                 return Outcome(
@@ -187,7 +256,9 @@ class ChannelTask:
                 )
         return Outcome(sent=False, answer=f"{self._sender.name}: no answer within {SEND_DEADLINE:g} s")
 
-    async def _sent(self, coalesced: Coalesced, outcome: Outcome, made: Message) -> None:
+    async def _sent(
+        self, coalesced: Coalesced, outcome: Outcome, made: Message, life: AlertLife = NOTHING_BEFORE
+    ) -> None:
         if self._failures:
             self._log.info("delivering again", answer=outcome.answer)
         self._failures, self._held_until = 0, float("-inf")
@@ -200,6 +271,8 @@ class ChannelTask:
             carrier = coalesced.carrier
             also = self._fallback.take_end(coalesced, self._time.now().wall, heard=heard)
             to = other if also else None
+            if life.edit_after is not None:
+                also = (*also, life.edit_after)
             end = Attempt(
                 delivery=carrier.id,
                 status="sent",
@@ -207,6 +280,7 @@ class ChannelTask:
                 handed_to=to,
                 title=made.title,
                 body=made.body,
+                handle=handle_text(outcome.handle),
                 also=also,
             )
             return self._closing(coalesced, end)
@@ -331,6 +405,12 @@ class ChannelTask:
         async with self._recording:
             fresh = coalesced.refreshed(await self._outbox.waiting(coalesced.carrier.alert, *self._of))
             await self._outbox.record(made(fresh))
+
+    def _superseded(self, coalesced: Coalesced) -> list[Attempt]:
+        """There is nothing to tell of it."""
+        now, carrier = self._time.now().wall, coalesced.carrier
+        last = Attempt(delivery=carrier.id, status="superseded", at=now, error=carrier.error)
+        return self._closing(coalesced, last)
 
     def _closing(self, coalesced: Coalesced, last: Attempt) -> list[Attempt]:
         """The end of a coalesced: what was folded into it is superseded."""

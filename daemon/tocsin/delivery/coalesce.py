@@ -11,11 +11,12 @@ from msgspec import Struct
 
 from tocsin.alerts.plain import flat
 from tocsin.alerts.wording import Style, Times, mark_of
+from tocsin.delivery.edits import edit_of
 from tocsin.delivery.model import Message
 from tocsin.delivery.render import render
 from tocsin.engine.api import AlertContext
 from tocsin.events import from_iso
-from tocsin.store.model import Delivery, NewDelivery
+from tocsin.store.model import EDIT, Delivery, NewDelivery
 
 FIRST_RETRY, LONGEST_RETRY = 1.0, 300.0  # seconds
 PERMANENT_RETRY = 600.0  # seconds; a refusal is tried again that slowly: tokens get renewed, chats made
@@ -54,7 +55,12 @@ def coalesce(waiting: Sequence[Delivery], age: Age, style: Style) -> Coalesced:
     """What to send first of the deliveries that wait for one alert on one target, in order (never empty).
 
     A firing that was overdue and its resolution become one message; a reminder is superseded by a newer one or the end.
+    Edits come after all else, and only the newest counts.
     """
+    edits = [delivery for delivery in waiting if delivery.state_told == EDIT]
+    if len(edits) == len(waiting):
+        return Coalesced(edits[-1], tuple(edits[:-1]))
+    waiting = [delivery for delivery in waiting if delivery.state_told != EDIT]
     first = waiting[0]
     ends = next((n for n, delivery in enumerate(waiting) if delivery.state_told == "resolved"), None)
     if first.state_told == "firing":
@@ -86,8 +92,12 @@ def draft(coalesced: Coalesced, style: Style, age: Age) -> partial[Message]:
     """What renders the coalesced as it is sent now. ValueError where its context can't be read."""
     carrier = coalesced.carrier
     context = msgspec.convert(carrier.context, AlertContext)
-    now = context.at + age(context.at)
     notes = (*coalesced.notes, *carrier.notes)
+    if carrier.state_told == EDIT:
+        return partial(
+            render, context, style, delivery_id=carrier.id, now=context.at, notes=notes, edit=edit_of(carrier)
+        )
+    now = context.at + age(context.at)
     return partial(render, context, style, delivery_id=carrier.id, now=now, notes=notes)
 
 

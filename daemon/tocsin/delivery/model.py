@@ -3,14 +3,16 @@
 from collections.abc import Mapping
 from datetime import timedelta
 from hashlib import sha256
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, Self, TypeAlias
 
 from msgspec import Struct
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tocsin.alerts.wording import Marks
 from tocsin.engine.api import Severity
 from tocsin.quantities import Duration, SecretText
+
+EndTold: TypeAlias = Literal["reply", "edit", "never"]
 
 
 class ChannelSettings(BaseModel):
@@ -28,7 +30,18 @@ class ChannelSettings(BaseModel):
         None, pattern=r"^[1-9][0-9]{0,4}/(s|min|h)$", description="at most so many messages: 20/min"
     )
     min_severity: Severity = Field("info", description="nothing below this goes here")
-    send_resolved: bool = Field(True, description="whether the end of an alert is told here")
+    resolved: EndTold = Field(
+        "reply",
+        description="the end of an alert: in reply to its message, which is edited too (services that can't: a message); edited only; or never",
+    )
+    send_resolved: bool = Field(
+        True,
+        description="false, an older spelling: `resolved: edit` where the service can edit, else `never`",
+    )
+    silent: tuple[Literal["critical", "warning", "info", "resolved"], ...] = Field(
+        ("info", "resolved"),
+        description="what makes no sound on the phone, where the service can say that: Telegram",
+    )
     marks: Marks = Field(
         "emoji", description="what stands before a title: emoji, or text (CRITICAL, WARNING, INFO, OK, ENDED)"
     )
@@ -38,6 +51,17 @@ class ChannelSettings(BaseModel):
     def urls_hash(self) -> str:
         """Tells whether two processes mean the same URLs, and nothing of them."""
         return sha256("\n".join(url.reveal() for url in self.urls).encode()).hexdigest()
+
+    @property
+    def end_told(self) -> EndTold:
+        """How the end of an alert is told where the service can edit."""
+        return self.resolved if self.send_resolved else "edit"
+
+    @model_validator(mode="after")
+    def _one_spelling(self) -> Self:
+        if "resolved" in self.model_fields_set and "send_resolved" in self.model_fields_set:
+            raise ValueError("send_resolved is an older spelling of resolved; remove it")
+        return self
 
 
 Ability: TypeAlias = Literal["edit", "reply", "buttons"]

@@ -7,7 +7,7 @@ from itertools import count, islice
 import msgspec
 import trio
 
-from tocsin.store.model import Attempt, Delivery, NewDelivery
+from tocsin.store.model import EDIT, Attempt, Delivery, NewDelivery
 
 MOST_KNOWN = 5_000  # deliveries of one URL of a channel; what else is committed is known to the store only
 _MOST_CLOSED = 2_000
@@ -41,14 +41,15 @@ class Pending:
         return not unread and not self._partly.get(target)
 
     def heads(self, target: Target, *, committed: bool) -> Iterator[Delivery]:
-        """Of each alert the first that waits, oldest first: what comes after it may not overtake it.
+        """Of each alert the first that waits, oldest first: what comes after it may not overtake it. Edits come last.
 
         To be taken at once: nothing may come or go meanwhile.
         """
         partly, alerts = self._partly.get(target, ()), self._targets.get(target, {})
         for _, alert in self._line.get(target, ()):
             if alert not in partly:
-                head = next(iter(alerts[alert].values()))
+                waiting = alerts[alert].values()
+                head = next((each for each in waiting if each.state_told != EDIT), next(iter(waiting)))
                 if not committed or self._is_open(head.id):
                     yield head
 
@@ -238,6 +239,7 @@ def after(delivery: Delivery, attempt: Attempt) -> Delivery:
         sent_at=attempt.at if attempt.status == "sent" else None,
         error=attempt.error,
         handed_to=attempt.handed_to or delivery.handed_to,
+        handle=attempt.handle,
     )
 
 

@@ -9,9 +9,9 @@ from typing import Any
 from jinja2 import Template, TemplateSyntaxError
 from jinja2.exceptions import SecurityError, UndefinedError
 
-from tocsin.alerts.message import body, late_by, said, title, what, where
+from tocsin.alerts.message import Edit, body, edit_text, late_by, said, title, what, where
 from tocsin.alerts.plain import plain
-from tocsin.alerts.wording import Style, Times, is_good_news, number_shown, value_shown
+from tocsin.alerts.wording import Style, Times, has_ended, is_good_news, number_shown, value_shown
 from tocsin.delivery.model import Message
 from tocsin.delivery.sandbox import Box, LinkedText, NamedText, ShownNumber, run
 from tocsin.engine.api import AlertContext, LinkedFields
@@ -30,24 +30,29 @@ def render(
     delivery_id: str,
     now: datetime | None = None,
     notes: Sequence[str] = (),
+    edit: Edit | None = None,
 ) -> Message:
     """The message as sent `now` (UTC; default: at the transition). Where a template fails, our own words and a remark on that.
 
-    `notes` are the outbox's remarks (`was firing from … to …`); they are in the message whatever the template.
+    `notes` are the outbox's remarks (`was firing from … to …`); they are in the message whatever the template. `edit`: it
+    takes the place of the message that was sent, and says what came of it since.
     """
     now = now or context.at
     remarks = list(notes)
+    if edit is not None:
+        remarks += edit.notes if edit.became != "firing" else (*edit.notes, edit_text(edit, style))
     own_title = own_body = None
     if context.title is not None or context.message is not None:
         make = partial(_made, _values(context, style, now), style, now)
         own_title = _try("title", context.title, make, remarks)
         own_body = _try("message", context.message, make, remarks)
     return Message(
-        title=title(context, style, now, " ".join(own_title.split()) if own_title else None),
+        title=title(context, style, now, " ".join(own_title.split()) if own_title else None, edit),
         body=body(context, style, now, own_body, remarks),
         severity=context.severity,
         delivery_id=delivery_id,
-        resolved=is_good_news(context),
+        resolved=is_good_news(context) if edit is None else edit.became != "firing",
+        ended=has_ended(context) if edit is None else edit.became == "ended",
     )
 
 

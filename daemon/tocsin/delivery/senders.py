@@ -10,7 +10,7 @@ from msgspec import Struct
 from tocsin.delivery import slack, telegram
 from tocsin.delivery.apprise_sender import AppriseSender, load, surface_problem
 from tocsin.delivery.chat_sender import DEADLINE, ChatSender
-from tocsin.delivery.model import Ability, Sender
+from tocsin.delivery.model import Ability, ChannelSettings, Sender
 from tocsin.secrets import Masker, Secret
 
 _NO = frozenset({"no", "false", "0", "off"})
@@ -83,6 +83,16 @@ def abilities(url: Secret) -> frozenset[Ability]:
         case _Slack():
             return slack.SlackApi.can
     return frozenset()
+
+
+def tells_ends(channel: ChannelSettings) -> bool:
+    """Whether there is anything to send, or to edit, at the end of an alert."""
+    match channel.end_told:
+        case "reply":
+            return True
+        case "edit":
+            return any("edit" in abilities(url) for url in channel.urls)
+    return False
 
 
 def validate_url(url: Secret | str) -> str | None:

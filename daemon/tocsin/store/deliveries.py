@@ -24,14 +24,16 @@ from tocsin.store.sql import (
 PUT_DELIVERY = insert("deliveries", (*NewDelivery.__struct_fields__, "status", "next_at"))
 PUT_DELIVERY_ONCE = f"{PUT_DELIVERY} ON CONFLICT (id) DO NOTHING"
 _COLUMNS = ", ".join(Delivery.__struct_fields__)
-# The first of what waits for one alert on one target: what comes after it may not overtake it.
+# The first of what waits for one alert on one target: what comes after it may not overtake it. An edit comes after all else:
+# it holds up no message.
 _HEAD = """
     FROM deliveries AS d
     WHERE status = 'pending' AND channel = ? AND target = ?
     AND NOT EXISTS (
         SELECT 1 FROM deliveries AS older
         WHERE older.status = 'pending' AND older.alert = d.alert AND older.channel = d.channel
-        AND older.target = d.target AND older.sequence < d.sequence
+        AND older.target = d.target
+        AND (older.state_told = 'edit', older.sequence) < (d.state_told = 'edit', d.sequence)
     )
 """
 GET_DUE = f"SELECT sequence, {_COLUMNS} {_HEAD} AND next_at <= ? ORDER BY sequence LIMIT ?"
@@ -76,7 +78,8 @@ PUT_ALL_DUE = "UPDATE deliveries SET next_at = :now WHERE status = 'pending' AND
 PUT_ATTEMPT = """
     UPDATE deliveries SET
         status = :status, attempts = attempts + (:status <> 'superseded'), error = :error,
-        handed_to = coalesce(:handed_to, handed_to), title = :title, body = :body, next_at = coalesce(:next_at, next_at),
+        handed_to = coalesce(:handed_to, handed_to), title = :title, body = :body, handle = :handle,
+        next_at = coalesce(:next_at, next_at),
         sent_at = CASE WHEN :status = 'sent' THEN :at END
     WHERE id = :delivery AND status = 'pending'
 """

@@ -86,6 +86,11 @@ def _acts(db: Database) -> None:
         db.execute(statement)
 
 
+@_steps(name="0013_deliveries_handle")
+def _deliveries_handle(db: Database) -> None:
+    db.execute(schema.DELIVERIES_HANDLE)
+
+
 @cache
 def all_steps() -> tuple[str, ...]:
     """The names of all steps, in order."""

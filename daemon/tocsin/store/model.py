@@ -15,6 +15,8 @@ AFTER_A_LOSS = "after a lost database: it may have been told before"
 
 _CALLED = {"instances": "instance {1} of rule {0}", "held": "held alert {0}", "silences": "silence {0}"}
 
+EDIT = "edit"  # `state_told` of a row that edits the message which told of the firing; it holds up no other
+
 DeliveryStatus: TypeAlias = Literal["pending", "sent", "dead", "superseded"]
 
 
@@ -135,7 +137,10 @@ class NewDelivery(Struct, frozen=True, kw_only=True):
 
 
 class Delivery(NewDelivery, frozen=True, kw_only=True):
-    """A delivery as it stands in the outbox. `handed_to`: the channel (the fallback) that has the message too."""
+    """A delivery as it stands in the outbox. `handed_to`: the channel (the fallback) that has the message too.
+
+    `handle`: by what the message that was sent can be edited and replied to, as JSON; opaque here.
+    """
 
     next_at: datetime
     status: DeliveryStatus = "pending"
@@ -143,12 +148,13 @@ class Delivery(NewDelivery, frozen=True, kw_only=True):
     sent_at: datetime | None = None
     error: str | None = None
     handed_to: str | None = None
+    handle: str | None = None
 
 
 class Attempt(Struct, frozen=True, kw_only=True):
     """What came of trying to send a delivery. `next_at` where it stays pending; `title` and `body` as they were sent.
 
-    `also` adds deliveries, those of the channel `handed_to`; one whose id is there already is there.
+    `also` adds deliveries, those of the channel `handed_to` and edits; one whose id is there already is there.
     """
 
     delivery: str
@@ -159,6 +165,7 @@ class Attempt(Struct, frozen=True, kw_only=True):
     handed_to: str | None = None
     title: str | None = None
     body: str | None = None
+    handle: str | None = None
     also: tuple[NewDelivery, ...] = ()
 
 

@@ -292,3 +292,6 @@ ACTS = (
     "ALTER TABLE silences ADD COLUMN created_by TEXT NOT NULL DEFAULT ''",
     "ALTER TABLE silences ADD COLUMN held INTEGER NOT NULL DEFAULT 0",
 )
+
+# By what a message that was sent can be edited and replied to: the chats and the message's ids there, as JSON.
+DELIVERIES_HANDLE = "ALTER TABLE deliveries ADD COLUMN handle TEXT"

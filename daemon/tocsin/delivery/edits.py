@@ -1,0 +1,138 @@
+"""What becomes of a message after it was sent: the rows that edit it, and what they say. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from datetime import datetime, timedelta
+
+import msgspec
+from msgspec import Struct, structs
+
+from tocsin.alerts.message import Edit
+from tocsin.alerts.wording import has_ended
+from tocsin.delivery.model import Ability, ChannelSettings, Handle, Message
+from tocsin.engine.api import AlertContext
+from tocsin.store.model import EDIT, Delivery, NewDelivery
+
+TRIED_FOR = timedelta(minutes=10)  # then an edit is dropped; nothing else is ever
+LONGEST_RETRY = 60.0  # seconds
+_KEY = "edit"  # in a row's context
+
+
+def handle_text(handle: Handle | None) -> str | None:
+    """As `deliveries.handle` keeps it."""
+    return msgspec.json.encode(handle).decode() if handle else None
+
+
+def handle_of(delivery: Delivery) -> Handle | None:
+    """By what its message can be edited and replied to; None where it can't, or that can't be read."""
+    if delivery.handle is None:
+        return None
+    try:
+        return msgspec.json.decode(delivery.handle, type=dict[str, tuple[str, str]])
+    except ValueError:
+        return None
+
+
+def told_firing(history: Sequence[Delivery], target: int) -> Delivery | None:
+    """Of all that a channel was to tell of an alert, what told one of its URLs of the firing last and can be edited."""
+    told = (each for each in history if each.target == target and each.state_told == "firing")
+    return next((each for each in reversed([*told]) if each.status == "sent" and handle_of(each)), None)
+
+
+def edit_of(delivery: NewDelivery) -> Edit:
+    """What a row that edits says. ValueError where it can't be read."""
+    return msgspec.convert(delivery.context.get(_KEY), Edit)
+
+
+def edit_row(told: NewDelivery, edit: Edit, now: datetime) -> NewDelivery:
+    """The row that edits what told of a firing. The same edit has the same id."""
+    return NewDelivery(
+        id=f"{told.alert}-{EDIT}-{edit.at:%Y%m%dT%H%M%S%f}-{told.channel}-{told.target}",
+        alert=told.alert,
+        state_told=EDIT,
+        channel=told.channel,
+        target=told.target,
+        severity="info",  # it is nothing that a fallback should hear of
+        created_at=now,
+        expires_at=now + TRIED_FOR,
+        context={**told.context, _KEY: msgspec.to_builtins(edit)},
+    )
+
+
+def remark_edits(
+    told: Iterable[NewDelivery], words: str, now: datetime, until: datetime | None = None
+) -> list[NewDelivery]:
+    """The rows that say of a firing's messages what somebody did about it: `acknowledged by anna`, `silenced by ben`.
+
+    `told` are the alert's deliveries that can be edited (`Database.editable`).
+    """
+    return [edit_row(each, Edit(at=now, words=words, until=until), now) for each in told]
+
+
+class AlertLife(Struct, frozen=True):
+    """What a URL of a channel told of an alert before, as far as that matters for what it tells now.
+
+    `handle`: of the message that told of its firing, to reply to and to edit. `end_edit`: its end is told by this edit alone.
+    `edit_after`: this edit follows when its end was told. `is_over_unsaid`: its end isn't told here.
+    """
+
+    handle: Handle | None = None
+    end_edit: Delivery | None = None
+    edit_after: NewDelivery | None = None
+    is_over_unsaid: bool = False
+
+
+NOTHING_BEFORE = AlertLife()
+
+
+def alert_life(
+    carrier: Delivery,
+    history: Sequence[Delivery],
+    can: AbstractSet[Ability],
+    settings: ChannelSettings,
+    now: datetime,
+) -> AlertLife:
+    """What came before `carrier` (not a firing). `history`: all that its channel was to tell of the alert."""
+    is_end = carrier.state_told == "resolved"
+    if "edit" not in can:
+        # To a URL beside others that can edit: the older spelling says that nothing is to be told here.
+        return AlertLife(is_over_unsaid=is_end and settings.end_told == "edit")
+    told = told_firing(history, carrier.target)
+    if told is None:
+        return NOTHING_BEFORE
+    handle = handle_of(told)
+    if not is_end:
+        return AlertLife(handle)
+    try:
+        edit = end_edit(told, carrier, history, now)
+    except ValueError:  # a row that can't be read; it is told without
+        return AlertLife(handle)
+    if settings.end_told == "edit":
+        return AlertLife(handle, end_edit=Delivery(**structs.asdict(edit), next_at=now))
+    return AlertLife(handle, edit_after=edit)
+
+
+def for_channel(message: Message, alert: str, settings: ChannelSettings) -> Message:
+    """The message as a channel's settings want it."""
+    sort = "resolved" if message.resolved else message.severity
+    return structs.replace(message, alert=alert, silent=sort in settings.silent)
+
+
+def end_edit(told: Delivery, end: NewDelivery, history: Iterable[Delivery], now: datetime) -> NewDelivery:
+    """The row that says of a firing's message that it is over, as `end` tells it; what it was edited to before stays in it."""
+    return edit_row(told, end_of(told.context, end.context, history), now)
+
+
+def end_of(began: Mapping[str, object], end: Mapping[str, object], history: Iterable[Delivery] = ()) -> Edit:
+    """What became of an alert, of the contexts of its firing and of its end. ValueError where they can't be read."""
+    was, context = (msgspec.convert(each, AlertContext) for each in (began, end))
+    ended = has_ended(context)
+    before = (edit_of(each).words for each in history if each.state_told == EDIT and each.status == "sent")
+    reason = context.reason.partition(": ")[0]
+    return Edit(
+        at=context.at,
+        words=f"ended ({reason})" if ended else "resolved",
+        became="ended" if ended else "resolved",
+        notes=tuple(dict.fromkeys(before)),
+        lasted=max((context.at - was.started_at).total_seconds(), 0.0),
+    )
