@@ -61,7 +61,10 @@ async def test_what_is_sent_byte_for_byte(servers, case):
     assert request.headers["content-type"] == "application/json; charset=utf-8"
     assert json.dumps(request.json, sort_keys=True) == json.dumps(case["body"], sort_keys=True)
     shown = list(chats_of(servers, case["service"]).messages.values())[-1]
-    assert to_the_eye(shown.text) == f"{message.title}\n{message.body}"
+    below = (
+        [message.link] if message.link and case["service"] == "telegram" else []
+    )  # on Slack it is a button
+    assert to_the_eye(shown.text) == "\n".join([message.title, message.body, *below])
     assert shown.bold == case.get("bold", shown.bold)
     assert shown.notification == case.get("notification", shown.notification)
 
@@ -94,6 +97,15 @@ async def test_only_the_template_s_text_is_cut_and_it_is_said(servers, service, 
     assert lines[0] == "🟠 -60 USD BTCUSD long: profit -60 < -50 · fx"
     assert lines[1] == "firing: profit -60 < -50 · fx"
     assert lines[-1].endswith("characters in all)")
+
+
+async def test_the_link_is_not_cut(servers):
+    told, style = context(message="long " * 4096), Style(links={"fx": "https://trade.example.com/a"})
+    await made().send(render(told, style, delivery_id="d1"))
+    (shown,) = servers.telegram.messages.values()
+    assert len(shown.text.encode("utf-16-le")) // 2 <= 4096
+    assert shown.text.splitlines()[-1] == "https://trade.example.com/a"
+    assert shown.found == (("url", "https://trade.example.com/a"),)
 
 
 async def test_links_of_a_rule_s_author_stay_links(servers):

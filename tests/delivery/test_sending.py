@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from contextlib import suppress
 
+import msgspec
 import pytest
 import trio
 
@@ -97,6 +98,13 @@ async def test_json_carries_the_delivery_id(receiver):
     first, second = receiver.wait_for(2)
     assert first.headers["x-tocsin-delivery"] == second.headers["x-tocsin-delivery"] == "d1"
     assert first.json["title"] == "firing: profit -60 < -50"
+
+
+async def test_the_venue_s_own_page_is_the_last_line(receiver):
+    link = "https://trade.example.com/a?b=1"
+    await send(receiver.url, msgspec.structs.replace(message(), link=link))
+    (got,) = receiver.wait_for(1)
+    assert got.json["message"].splitlines()[-1] == link
 
 
 @pytest.mark.parametrize(

@@ -45,9 +45,12 @@ class Names:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Style:
-    """How one channel is written to. `tz`: of the times; `whole_ids`: no id is cut, for whoever looks it up."""
+    """How one channel is written to. `tz`: of the times; `whole_ids`: no id is cut, for whoever looks it up; `links`: of venues
+    their own pages.
+    """
 
     names: Names = field(default_factory=Names)
+    links: Mapping[str, str] = field(default_factory=dict)
     tz: tzinfo = UTC
     marks: Marks = "emoji"
     whole_ids: bool = False

@@ -57,7 +57,7 @@ def make_options(settings: Settings) -> Options:
         targets={
             name: Targets(len(channel.urls), channel.expire) for name, channel in settings.channels.items()
         },
-        style=Style(names=settings.names, tz=settings.tz),
+        style=Style(names=settings.names, links=settings.links, tz=settings.tz),
         market_data=settings.store_market_data,
     )
 
@@ -67,6 +67,7 @@ def make_style(settings: Settings, channel: ChannelSettings, target: int) -> Sty
     url = channel.urls[target]
     return Style(
         names=settings.names,
+        links=settings.links,
         tz=settings.tz,
         marks="text" if is_terse(url) else channel.marks,
         whole_ids=takes_whole_ids(url),

@@ -28,6 +28,7 @@ from tocsin.engine.api import SEVERITIES
 from tocsin.engine.compile import Environment, compile_rules
 from tocsin.engine.rule import Rule
 from tocsin.errors import ConfigError, Place, Problem
+from tocsin.events.vocabulary import did_you_mean
 
 LATER = ("actions", "reports", "heartbeat", "listen")
 """Sections of later versions."""
@@ -81,6 +82,7 @@ def _settings(reading: Reading, validate_url: ValidateUrl | None, seen: LookAtSe
     rules = _rules(reading, root, written, venues, calendars)
     common = _common(reading, root)
     check_names(reading, root.get("names"), tuple(venues), seen)
+    _check_links(reading, root)
     state_dir, problems = given_state_dir(root.get("state_dir"), reading.folder, reading.references)
     reading.add(*problems)
     _warn_of_nothing(reading, root, rules)
@@ -95,6 +97,7 @@ def _settings(reading: Reading, validate_url: ValidateUrl | None, seen: LookAtSe
         calendars=calendars.named,
         state_dir=state_dir or default_state_dir(reading.environ),
         names=Names(accounts=common.names.accounts, symbols=common.names.symbols),
+        links=common.links,
         tz=common.tz,
         retention=common.retention,
         log=common.log,
@@ -160,6 +163,16 @@ def _common(reading: Reading, root: Mapping) -> Common | None:
         hint = "name the place: Europe/Berlin, America/New_York"
         reading.add(Problem(doubt, zone.place, "tz", hint, "warning"))
     return common
+
+
+def _check_links(reading: Reading, root: Mapping) -> None:
+    """That each is of a venue that the config has, faulty ones too."""
+    venues, links = root.get("venues"), root.get("links")
+    known = list(venues.entries) if isinstance(venues, Mapping) else []
+    for entry in links if isinstance(links, Mapping) else ():
+        if entry.key.text not in known:
+            hint = did_you_mean(entry.key.text, known, f"there are {', '.join(known)}" if known else "")
+            reading.add(Problem(f"no venue is called `{entry.key.text:.80}`", entry.key.place, "links", hint))
 
 
 def _check_channels(reading: Reading, node: Node, channels: list[str], path: shape.Path) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -76,6 +77,30 @@ class NamesSection(Section):
     symbols: dict[str, str] = Field({}, description="a venue's symbol: the name that messages use")
 
 
+def _web_address(text: Any) -> str:
+    if not isinstance(text, str):
+        raise ValueError("must be a text")
+    try:
+        parts = urlsplit(text)
+        sound = (
+            parts.scheme in ("https", "http")
+            and bool(parts.hostname)
+            and text.isprintable()
+            and " " not in text
+        )
+    except ValueError:
+        sound = False
+    if not sound or len(text) > LONGEST_LINK:
+        raise ValueError("not a web address; write it like https://trade.example.com")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("an address with a user or a password would stand in each message")
+    return text
+
+
+LONGEST_LINK = 500  # characters
+WebAddress: TypeAlias = Annotated[str, BeforeValidator(_web_address)]
+
+
 class LogSettings(Section):
     """Logs go to standard error."""
 
@@ -120,6 +145,9 @@ class Common(Section):
 
     defaults: Defaults = Defaults()
     names: NamesSection = NamesSection()
+    links: dict[str, WebAddress] = Field(
+        {}, description="a venue: its own page, which stands in the messages about it"
+    )
     tz: Zone = Field(
         ZoneInfo(DEFAULT_ZONE),
         description="the IANA time zone of what people read and of calendars, such as Europe/Prague",
@@ -164,6 +192,7 @@ class Settings:
     calendars: Mapping[str, Calendar | None]
     state_dir: Path
     names: Names
+    links: Mapping[str, str]
     tz: ZoneInfo
     retention: Retention
     log: LogSettings

@@ -247,7 +247,7 @@ class AppriseSender(Sender):
 
     def _fitted(self, plugin: Any, message: Message) -> tuple[str, str]:
         if plugin.overflow_mode == "split":
-            return message.title, message.body or message.title
+            return message.title, "\n".join(filter(None, (message.body or message.title, message.link)))
         return fit(
             message,
             title_limit=plugin.title_maxlen,

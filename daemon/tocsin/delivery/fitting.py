@@ -8,8 +8,10 @@ def fit(
 ) -> tuple[str, str]:
     """Title and body cut to what the service takes, saying so. Never an empty body, which Apprise would refuse.
 
-    `longest`: bytes of UTF-8 that it takes of the body.
+    `longest`: bytes of UTF-8 that it takes of the body. The message's link is the last line, whole.
     """
+    last = f"\n{message.link}" if message.link else ""
+    body_limit, longest = body_limit - length(last), longest and longest - len(last.encode(errors="replace"))
     room = body_limit
     if title_limit <= 0 or title_in_body:
         title = cut(message.title, min(title_limit or body_limit, body_limit // 2))
@@ -20,7 +22,7 @@ def fit(
     body = cut(body or "(no text)", max(room, 1))
     while longest is not None and (over := len(body.encode(errors="replace")) - longest) > 0:
         body = cut(message.body or message.title, max(length(body) - max(over // 3, 1), 1))
-    return title, body
+    return title, f"{body}{last}"
 
 
 def cut(text: str, limit: int) -> str:

@@ -51,6 +51,7 @@ def render(
         body=body(context, style, now, own_body, remarks),
         severity=context.severity,
         delivery_id=delivery_id,
+        link=style.links.get(context.venue),
         resolved=is_good_news(context) if edit is None else edit.became != "firing",
         ended=has_ended(context) if edit is None else edit.became == "ended",
     )

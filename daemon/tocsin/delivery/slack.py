@@ -1,8 +1,11 @@
 """Slack's Web API for bots (https://api.slack.com/methods/chat.postMessage): what is said to it, and what its answers mean."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
+
+from msgspec import structs
 
 from tocsin.delivery.chat_sender import Posted
 from tocsin.delivery.fitting import fit
@@ -12,6 +15,7 @@ from tocsin.delivery.web_api import Answer, WebApi
 from tocsin.secrets import Secret
 
 MOST_TITLE = 250  # characters; a notification on a phone shows fewer
+MOST_BUTTON = 75  # characters (https://api.slack.com/reference/block-kit/block-elements#button)
 MOST_BLOCK = 3000  # characters (https://api.slack.com/reference/block-kit/blocks#section)
 _COLOURS = {"critical": "#c42b32", "warning": "#de9e31", "info": "#3aa3e3"}
 _RESOLVED, _ENDED = "#157347", "#8a8d91"
@@ -76,7 +80,8 @@ def _content(message: Message) -> Mapping[str, Any]:
     With blocks `text` is what notifications show alone. In the attachment the title would be shown below itself: Slack shows
     a `text` without blocks above the attachments.
     """
-    title, body = fit(message, title_limit=MOST_TITLE, body_limit=MOST_BLOCK, title_in_body=False)
+    unlinked = structs.replace(message, link=None)  # plain text has no links: it is a button
+    title, body = fit(unlinked, title_limit=MOST_TITLE, body_limit=MOST_BLOCK, title_in_body=False)
     colour = _COLOURS[message.severity]
     if message.resolved:
         colour = _ENDED if message.ended else _RESOLVED
@@ -86,8 +91,14 @@ def _content(message: Message) -> Mapping[str, Any]:
         "link_names": False,
         "parse": "none",
         "blocks": [_plain(title)],
-        "attachments": [{"color": colour, "fallback": title, "blocks": [_plain(body)]}],
+        "attachments": [{"color": colour, "fallback": title, "blocks": [_plain(body), *_open(message.link)]}],
     }
+
+
+def _open(link: str | None) -> Iterator[dict[str, Any]]:
+    if link is not None:
+        text = {"type": "plain_text", "text": f"Open {urlsplit(link).hostname}"[:MOST_BUTTON], "emoji": False}
+        yield {"type": "actions", "elements": [{"type": "button", "text": text, "url": link}]}
 
 
 def _plain(text: str) -> dict[str, Any]:
