@@ -27,19 +27,23 @@ from tocsin.alerts.wording import (
 from tocsin.engine.api import AlertContext
 
 
-class Edit(Struct, frozen=True, kw_only=True):
-    """What has become of an alert since its message was sent, at `at` (UTC): `words`, to which the time is added.
-
-    `ended`: by something else than the rule's own end condition. `until`: until when it is so; `lasted`: seconds.
-    `notes` are said before it.
-    """
+class Said(Struct, frozen=True, kw_only=True):
+    """What happened to an alert at `at`, and until when it is so (UTC)."""
 
     at: datetime
     words: str
-    became: Literal["firing", "resolved", "ended"] = "firing"
     until: datetime | None = None
+
+
+class Edit(Said, frozen=True, kw_only=True):
+    """What has become of an alert since its message was sent.
+
+    `ended`: by something else than the rule's own end condition. `lasted`: seconds. `before`: what was said of it before.
+    """
+
+    became: Literal["firing", "resolved", "ended"] = "firing"
     lasted: float | None = None
-    notes: tuple[str, ...] = ()
+    before: tuple[Said, ...] = ()
 
 
 LATE = timedelta(seconds=10)  # what goes out later than that says by how much
@@ -82,12 +86,20 @@ def late_by(context: AlertContext, now: datetime) -> timedelta:
     return late if late > LATE else timedelta(0)
 
 
-def edit_text(edit: Edit, style: Style) -> str:
-    """`resolved 18:02:11 UTC after 11 min`, `silenced by anna 18:02:11 UTC, until 19:02:11`."""
+def edit_lines(edit: Edit, style: Style) -> list[str]:
+    """What was done about it: `silenced by anna: rule=red 18:02:11 UTC, until 19:02:11`. Its end is the title's."""
+    said = (*edit.before, edit) if edit.became == "firing" else edit.before
     times = Times(style.tz, edit.at)
-    text = f"{plain(edit.words)} {times.text(edit.at)}"
-    if edit.until is not None:
-        text += f", until {times.text(edit.until)}"
+    return [_said_text(each, times) for each in said]
+
+
+def _said_text(said: Said, times: Times) -> str:
+    text = f"{plain(said.words)} {times.text(said.at)}"
+    return text if said.until is None else f"{text}, until {times.text(said.until)}"
+
+
+def _end_text(edit: Edit, style: Style) -> str:
+    text = _said_text(edit, Times(style.tz, edit.at))
     return text if edit.lasted is None else f"{text} after {span_text(timedelta(seconds=edit.lasted))}"
 
 
@@ -97,7 +109,7 @@ def title(
     """One line that says it all on a locked phone. `own`: what the rule says instead of us; `edit`: what came of it since."""
     words = own or _headline(context, style)
     if edit is not None and edit.became != "firing":
-        return f"{mark_of(edit.became, style)} was {words}, {edit_text(edit, style)}"
+        return f"{mark_of(edit.became, style)} was {words}, {_end_text(edit, style)}"
     late = late_by(context, now)
     lead = (
         mark(context, style),

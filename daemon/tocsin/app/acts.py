@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from tocsin.alerts.silences import Silences, end_of
+from tocsin.app.chat_remarks import ChatRemarks, Editable
 from tocsin.clock import Clock
 from tocsin.pipeline import Pipeline
 from tocsin.pipeline.acts import Acts, By, Target
@@ -13,18 +14,26 @@ from tocsin.store.model import Silence
 
 
 class LiveActs:
-    """`tz` is the config's, in which people say times. `log` is a structlog logger."""
+    """`tz` is the config's, in which people say times. `editable` finds messages of alerts. `log` is a structlog logger."""
 
-    def __init__(
-        self, acts: Acts, pipeline: Pipeline, clock: Clock, tz: Callable[[], tzinfo], log: Any
+    def __init__(  # noqa: PLR0917 - what it joins
+        self,
+        acts: Acts,
+        pipeline: Pipeline,
+        clock: Clock,
+        tz: Callable[[], tzinfo],
+        editable: Editable,
+        log: Any,
     ) -> None:
         self._acts, self._pipeline, self._clock, self._tz, self._log = acts, pipeline, clock, tz, log
+        self._remarks = ChatRemarks(editable, pipeline, clock, log)
 
     async def acknowledge(self, alert: Target, by: By) -> bool:
         """False: it is over meanwhile."""
         done = await self._pipeline.ask(partial(self._acts.acknowledge, alert, by, self._clock.now()))
         if done and not alert.acked:
             self._note("acknowledged", by, alert=alert.id)
+            await self._remarks.on_alert(alert.id, f"acknowledged by {by.name}")
         return done
 
     def now(self) -> datetime:
@@ -40,18 +49,22 @@ class LiveActs:
     async def silence(self, matchers: str, lasts: str | None, until: str | None, by: By) -> Silence:
         """ValueError, fit to be shown, on what are no matchers, or no end (see `end_of`)."""
         now = self._clock.now()
-        (would,) = self.foreseen(
+        foreseen = self.foreseen(
             matchers, lasts, until
         )  # not first in the pipeline: what raises there ends it
+        (would,) = foreseen
         begun = await self._pipeline.ask(partial(self._acts.silence, matchers, would.ends_at, by, now))
         self._note("silence", by, silence=begun.id, matchers=matchers, until=begun.ends_at)
+        await self._remarks.on_silence(foreseen, f"silenced by {by.name}: {matchers}", begun.ends_at)
         return begun
 
     async def unsilence(self, id_: str, by: By) -> bool:
         """False: there is none of that id that isn't over."""
+        over = self._acts.silences_of(id_)
         done = await self._pipeline.ask(partial(self._acts.unsilence, id_, by, self._clock.now()))
         if done:
             self._note("silence taken back", by, silence=id_)
+            await self._remarks.on_silence(over, f"silence taken back by {by.name}")
         return done
 
     def _note(self, event: str, by: By, **fields: Any) -> None:

@@ -33,7 +33,7 @@ from tocsin.pipeline.acts import Acts, By
 from tocsin.pipeline.runtime import Runtime
 from tocsin.store.database import Database
 from tocsin.store.journal import Journal
-from tocsin.store.model import Batch, Loaded
+from tocsin.store.model import Batch, Delivery, Loaded
 
 _NAMED = 10  # of what is unconfirmed
 _TRY_WITHIN = 20.0  # seconds that a message of `tocsin notify` may take; whoever asks waits for 30
@@ -133,7 +133,7 @@ class Components:
             degraded=self._degraded,
         )
         self._acts = Acts(self.turn)
-        self.acts = LiveActs(self._acts, self.pipeline, clock, lambda: self.settings.tz, log)
+        self.acts = LiveActs(self._acts, self.pipeline, clock, lambda: self.settings.tz, self._editable, log)
         self.notes = Notes(loaded.notes)
         self.outages = Outages(self.notes)
         self.chats = self.notes.under(CHAT)
@@ -234,6 +234,15 @@ class Components:
             for target in range(len(channel.urls)):
                 nursery.start_soon(send, target)
         return sorted(found, key=lambda each: str(each["url"]))
+
+    async def _editable(self, alert: str | None) -> Sequence[Delivery]:
+        """What told of an alert, or of all that fire, on channels that there still are."""
+        channels = self.settings.channels
+        return [
+            each
+            for each in await self.database.editable(alert)
+            if each.channel in channels and each.target < len(channels[each.channel].urls)
+        ]
 
     async def _degraded(self, reason: str) -> None:
         """Nothing can be committed; past the queue, because this is the task that empties it."""

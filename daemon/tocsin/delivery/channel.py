@@ -178,7 +178,7 @@ class ChannelTask:
 
     async def _told(self, coalesced: Coalesced, life: AlertLife) -> tuple[Message, Outcome]:
         """The end of an alert as an edit of its message where that is enough, else a new message, in reply to it."""
-        if (edit := life.end_edit) is not None and life.handle is not None:
+        if (edit := life.edit) is not None and life.handle is not None:
             made = await self._made(Coalesced(edit))
             outcome = await self._call(made, partial(self._sender.edit, life.handle, made))
             if not outcome.gone:
@@ -196,7 +196,7 @@ class ChannelTask:
         if life.handle is None or (is_expired(coalesced, self._time.age) and coalesced.attempts > 0):
             await self._record(coalesced, self._superseded)
             return
-        made = await self._made(coalesced)
+        made = await self._made(Coalesced(life.edit or carrier))
         outcome = await self._call(made, partial(self._sender.edit, life.handle, made))
         delay = min(backoff(coalesced.attempts + 1, self._jitter()), LONGEST_RETRY)
         wait = timedelta(seconds=max(delay, outcome.retry_after or 0.0))

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import msgspec
 from msgspec import Struct, structs
 
-from tocsin.alerts.message import Edit
+from tocsin.alerts.message import Edit, Said
 from tocsin.alerts.wording import has_ended
 from tocsin.delivery.model import Ability, ChannelSettings, Handle, Message
 from tocsin.engine.api import AlertContext
@@ -72,12 +72,12 @@ def remark_edits(
 class AlertLife(Struct, frozen=True):
     """What a URL of a channel told of an alert before, as far as that matters for what it tells now.
 
-    `handle`: of the message that told of its firing, to reply to and to edit. `end_edit`: its end is told by this edit alone.
-    `edit_after`: this edit follows when its end was told. `is_over_unsaid`: its end isn't told here.
+    `handle`: of the message that told of its firing, to reply to and to edit. `edit`: this is put into that message, and
+    nothing else is told. `edit_after`: this edit follows when its end was told. `is_over_unsaid`: its end isn't told here.
     """
 
     handle: Handle | None = None
-    end_edit: Delivery | None = None
+    edit: Delivery | None = None
     edit_after: NewDelivery | None = None
     is_over_unsaid: bool = False
 
@@ -101,14 +101,16 @@ def alert_life(
     if told is None:
         return NOTHING_BEFORE
     handle = handle_of(told)
-    if not is_end:
-        return AlertLife(handle)
     try:
+        if carrier.state_told == EDIT:
+            return AlertLife(handle, edit=_after_others(carrier, history))
+        if not is_end:
+            return AlertLife(handle)
         edit = end_edit(told, carrier, history, now)
     except ValueError:  # a row that can't be read; it is told without
         return AlertLife(handle)
     if settings.end_told == "edit":
-        return AlertLife(handle, end_edit=Delivery(**structs.asdict(edit), next_at=now))
+        return AlertLife(handle, edit=Delivery(**structs.asdict(edit), next_at=now))
     return AlertLife(handle, edit_after=edit)
 
 
@@ -127,12 +129,29 @@ def end_of(began: Mapping[str, object], end: Mapping[str, object], history: Iter
     """What became of an alert, of the contexts of its firing and of its end. ValueError where they can't be read."""
     was, context = (msgspec.convert(each, AlertContext) for each in (began, end))
     ended = has_ended(context)
-    before = (edit_of(each).words for each in history if each.state_told == EDIT and each.status == "sent")
     reason = context.reason.partition(": ")[0]
     return Edit(
         at=context.at,
         words=f"ended ({reason})" if ended else "resolved",
         became="ended" if ended else "resolved",
-        notes=tuple(dict.fromkeys(before)),
+        before=_said_before(history, context.at),
         lasted=max((context.at - was.started_at).total_seconds(), 0.0),
+    )
+
+
+def _after_others(carrier: Delivery, history: Iterable[Delivery]) -> Delivery:
+    """An edit with what was said of the alert before it, which it takes the place of."""
+    edit = edit_of(carrier)
+    if edit.became == "firing":
+        edit = structs.replace(edit, before=_said_before(history, edit.at))
+    return structs.replace(carrier, context={**carrier.context, _KEY: msgspec.to_builtins(edit)})
+
+
+def _said_before(history: Iterable[Delivery], at: datetime) -> tuple[Said, ...]:
+    """What people did about an alert up to then, made into edits or not."""
+    edits = [edit_of(each) for each in history if each.state_told == EDIT]
+    return tuple(
+        Said(at=each.at, words=each.words, until=each.until)
+        for each in edits
+        if each.became == "firing" and each.at < at
     )

@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Template, TemplateSyntaxError
 from jinja2.exceptions import SecurityError, UndefinedError
 
-from tocsin.alerts.message import Edit, body, edit_text, late_by, said, title, what, where
+from tocsin.alerts.message import Edit, body, edit_lines, late_by, said, title, what, where
 from tocsin.alerts.plain import plain
 from tocsin.alerts.wording import Style, Times, has_ended, is_good_news, number_shown, value_shown
 from tocsin.delivery.model import Message
@@ -40,7 +40,7 @@ def render(
     now = now or context.at
     remarks = list(notes)
     if edit is not None:
-        remarks += edit.notes if edit.became != "firing" else (*edit.notes, edit_text(edit, style))
+        remarks += edit_lines(edit, style)
     own_title = own_body = None
     if context.title is not None or context.message is not None:
         make = partial(_made, _values(context, style, now), style, now)

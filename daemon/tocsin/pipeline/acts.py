@@ -10,6 +10,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from tocsin.alerts.silences import Silences
 from tocsin.events import Instant, Key
 from tocsin.pipeline.turn_processor import TurnProcessor
 from tocsin.store.model import Acked, Act, Batch, Silence
@@ -38,6 +39,11 @@ class Acts:
     def account_names(self) -> Mapping[str, str]:
         """By their ids, as the config has them now."""
         return self._turn.options.style.names.accounts
+
+    def silences_of(self, id_: str) -> Silences:
+        """The silence of that id, by itself; none where there is none that isn't over."""
+        known = self._turn.notifier.silences
+        return Silences((each for each in known if each.id == id_), self.account_names)
 
     def acknowledge(self, alert: Target, by: By, now: Instant) -> tuple[Batch, bool]:
         """No more reminders of that alert, while it lasts. False: it is over meanwhile."""

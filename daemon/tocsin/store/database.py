@@ -96,6 +96,12 @@ class Database:
     async def history(self, alert: str, channel: str) -> list[Delivery]:
         return await self._run(partial(self._store.outbox.history, alert, channel), abandon=True)
 
+    async def editable(self, alert: str | None) -> list[Delivery]:
+        """Also raises StoreUnavailable where there is no answer soon."""
+        with trio.move_on_after(_PATIENCE):
+            return await self._run(partial(self._store.outbox.editable, alert), abandon=True)
+        raise StoreUnavailable("the disk doesn't answer")
+
     async def pending_targets(self) -> dict[tuple[str, int], int]:
         return await self._run(self._store.outbox.pending_targets, abandon=True)
 

@@ -48,6 +48,16 @@ GET_WAITING = f"""
 GET_HISTORY = f"""
     SELECT sequence, {_COLUMNS} FROM deliveries WHERE alert = ? AND channel = ? ORDER BY sequence
 """  # noqa: S608 - names are ours
+# What told of an alert and can be edited; where none is named, of all that fire.
+GET_EDITABLE = f"""
+    SELECT sequence, {_COLUMNS} FROM deliveries
+    WHERE alert = ? AND state_told = 'firing' AND status = 'sent' AND handle IS NOT NULL ORDER BY sequence
+"""  # noqa: S608 - names are ours
+GET_EDITABLE_FIRING = f"""
+    SELECT sequence, {_COLUMNS} FROM deliveries WHERE alert IN (
+        SELECT id FROM alerts WHERE alerts.state IN ('firing', 'recovering')
+    ) AND state_told = 'firing' AND status = 'sent' AND handle IS NOT NULL ORDER BY sequence
+"""  # noqa: S608 - names are ours
 # What is urgent and nobody else has: `after` is the id of the last one that was looked at.
 GET_NOT_ESCALATED = f"""
     SELECT sequence, {_COLUMNS} FROM deliveries
@@ -134,6 +144,10 @@ class DeliveryTable:
     def history(self, alert: str, channel: str) -> list[Delivery]:
         """All that a channel was ever to tell of an alert, in order, whatever became of it."""
         return self._read(GET_HISTORY, [alert, channel])
+
+    def editable(self, alert: str | None) -> list[Delivery]:
+        """What told of that alert's firing, or of all alerts that fire, and can be edited."""
+        return self._read(GET_EDITABLE_FIRING, []) if alert is None else self._read(GET_EDITABLE, [alert])
 
     def pending_targets(self) -> dict[tuple[str, int], int]:
         """(channel, target) -> how many deliveries wait there, channels that the config no longer has included."""
