@@ -17,6 +17,7 @@ from support.receivers import TELEGRAM, Drop, Hang, Reply
 from tocsin.alerts.wording import Style
 from tocsin.delivery.model import Message
 from tocsin.delivery.render import render
+from tocsin.delivery.sample import try_out
 from tocsin.delivery.senders import make_sender, remark_on, validate_url
 from tocsin.secrets import Secret
 
@@ -301,3 +302,21 @@ def test_apprise_is_not_loaded_where_only_our_own_senders_are_used():
         capture_output=True, text=True, check=True, timeout=60,
     )  # fmt: skip
     assert loaded.stdout.split() == []
+
+
+@pytest.mark.parametrize("service", URLS)
+@pytest.mark.parametrize("edits", [True, False])
+async def test_a_test_message_is_edited_too(servers, service, edits):
+    sender, chats = made(URLS[service]), chats_of(servers, service)
+
+    async def send(message, at):
+        if at is None:
+            return await sender.send(message)
+        chats.gone |= set() if edits else set(chats.messages)
+        return await sender.edit(at, message)
+
+    report = await try_out(FIRING, send)
+    assert report["sent"]
+    assert report["edit"]["sent"] is edits
+    (shown,) = chats.messages.values()
+    assert shown.text.endswith("can be said here)") is edits

@@ -17,9 +17,9 @@ from tocsin.clock import Clock
 from tocsin.config.settings import Settings, VenueConfig
 from tocsin.delivery.channel import CHAT, Channel, ChannelTask
 from tocsin.delivery.channel_state import Notes, Outages
-from tocsin.delivery.model import ChannelSettings, Outcome, Sender
+from tocsin.delivery.model import ChannelSettings, Sender
 from tocsin.delivery.outbox import DurableOutbox
-from tocsin.delivery.sample import TEXT, Sample
+from tocsin.delivery.sample import TEXT, Sample, try_out
 from tocsin.delivery.senders import make_sender
 from tocsin.delivery.services import is_terse, takes_whole_ids
 from tocsin.delivery.templates import Templates
@@ -224,11 +224,11 @@ class Components:
         async def send(target: int) -> None:
             label = label_of(channel, name, target)
             style, now = make_style(settings, channel, target), self.clock.now().wall
-            outcome = Outcome(sent=False, answer=f"not sent within {_TRY_WITHIN:g} s")
+            report: dict[str, Any] = {"sent": False, "answer": f"not sent within {_TRY_WITHIN:g} s"}
             with trio.move_on_after(_TRY_WITHIN):
                 made = await sample.message(style, new_id(), now, self.templates.render)
-                outcome = await self.channels[name, target].send_aside(made)
-            found.append({"url": label, "sent": outcome.sent, "answer": outcome.answer})
+                report = await try_out(made, self.channels[name, target].send_aside)
+            found.append({"url": label, **report})
 
         async with trio.open_nursery() as nursery:
             for target in range(len(channel.urls)):

@@ -11,6 +11,7 @@ from tocsin.cli.options import config_option, format_option, paint, print_json, 
 
 if TYPE_CHECKING:
     from tocsin.config.settings import Settings
+    from tocsin.delivery.model import Handle, Message, Outcome, Sender
 
 _OTHERS = 409  # what HTTP calls it: the daemon has other URLs for that channel
 
@@ -46,10 +47,12 @@ def command(
 ) -> None:
     """Send a test message by CHANNEL now, and say exactly what the service answered.
 
+    Where the service can edit what was sent, as Telegram and Slack can by a bot, that is tried too.
+
     The running daemon sends it, with its own credentials and at its own pace; where none runs, or its config has other URLs
     for the channel than the one here, this command does. Nothing else waits for it, and nothing of it is kept.
 
-    Exits 0 when every URL took it, else 1.
+    Exits 0 when every URL took it (and the edit), else 1.
 
     \b
     Examples:
@@ -85,7 +88,7 @@ def command(
                 _show(each)
     if output == "json":
         print_json(results)
-    ctx.exit(0 if all(each["sent"] for each in results) else FAILED)
+    ctx.exit(0 if all(each["sent"] and each.get("edit", each)["sent"] for each in results) else FAILED)
 
 
 def _show(result: dict[str, Any]) -> None:
@@ -93,6 +96,9 @@ def _show(result: dict[str, Any]) -> None:
         paint("accepted", "green", bold=True) if result["sent"] else paint("not accepted", "red", bold=True)
     )
     click.echo(f"{result['url']}: {word}: {result['answer']}")
+    if edit := result.get("edit"):
+        word = paint("edited", "green") if edit["sent"] else paint("not edited", "red", bold=True)
+        click.echo(f"{result['url']}: {word}: {edit['answer']}")
 
 
 def _by_the_daemon(
@@ -128,12 +134,18 @@ def _by_the_daemon(
     raise TocsinError(report.get("error", report))
 
 
+async def _call(sender: "Sender", made: "Message", edits: "Handle | None") -> "Outcome":
+    return await (sender.send(made) if edits is None else sender.edit(edits, made))
+
+
 def _by_ourselves(settings: "Settings", name: str, what: dict[str, str]) -> list[dict[str, Any]]:
     from datetime import UTC, datetime
+    from functools import partial
 
     import trio
 
     from tocsin.app.components import label_of, make_sample, make_style, new_id
+    from tocsin.delivery.sample import try_out
     from tocsin.delivery.senders import make_sender
     from tocsin.delivery.templates import in_place
     from tocsin.store.errors import SchemaRefused, StoreUnavailable
@@ -153,8 +165,7 @@ def _by_ourselves(settings: "Settings", name: str, what: dict[str, str]) -> list
             sender = make_sender(url, name=label_of(channel, name, target), masker=settings.masker)
             style = make_style(settings, channel, target)
             made = await sample.message(style, new_id(), datetime.now(UTC), in_place)
-            outcome = await sender.send(made)
-            found.append({"url": sender.name, "sent": outcome.sent, "answer": outcome.answer})
+            found.append({"url": sender.name, **await try_out(made, partial(_call, sender))})
 
     trio.run(send)
     return found

@@ -37,7 +37,7 @@ from tocsin.delivery.edits import (
     for_channel,
     handle_text,
 )
-from tocsin.delivery.model import ChannelSettings, Message, Outcome, Sender
+from tocsin.delivery.model import ChannelSettings, Handle, Message, Outcome, Sender
 from tocsin.delivery.outbox import Outbox
 from tocsin.delivery.services import rate_limiter_for
 from tocsin.delivery.templates import Render, in_place
@@ -119,12 +119,13 @@ class ChannelTask:
                 nursery.start_soon(self._mind_critical)
             await self._deliver()
 
-    async def send_aside(self, made: Message) -> Outcome:
-        """Send what is in no outbox, by the channel's pace. It is tried once, and kept nowhere."""
+    async def send_aside(self, made: Message, edits: Handle | None = None) -> Outcome:
+        """Send what is in no outbox, or edit what was sent so, by the channel's pace. It is tried once, and kept nowhere."""
         while (delay := self._limiter.wait(self._time.now())) > 0:  # noqa: ASYNC110 - a pace has no event
             await trio.sleep(delay)
         self._limiter = self._limiter.after(self._time.now())
-        return await self._called(made, partial(self._sender.send, made))
+        call = partial(self._sender.send, made) if edits is None else partial(self._sender.edit, edits, made)
+        return await self._called(made, call)
 
     async def _deliver(self) -> None:
         while True:

@@ -1,6 +1,6 @@
 """Messages that try a channel out: a text, or an alert as one of a rule would look. Each says that it is a test."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from tocsin.alerts.wording import Style, Times, mark, mark_of
-from tocsin.delivery.model import Message
+from tocsin.delivery.model import Handle, Message, Outcome
 from tocsin.delivery.render import render
 from tocsin.delivery.templates import Render
 from tocsin.engine.api import AlertContext, Severity
@@ -19,6 +19,7 @@ from tocsin.events.vocabulary import all_fields
 TEXT = "A test message. If you can read this, alerts will reach you here."
 _MADE_UP = "EXAMPLE"
 _NUMBER = "1"
+_EDITED = "(edited: what becomes of an alert can be said here)"
 
 
 class Sample(Struct, frozen=True, kw_only=True):
@@ -57,6 +58,21 @@ class Sample(Struct, frozen=True, kw_only=True):
         except ValueError:
             return made_up(rule, self.venue, now), "made up, for the rule's last alert can't be read"
         return found, f"this alert is of {times.text(found.at)}"
+
+
+async def try_out(
+    made: Message, send: Callable[[Message, Handle | None], Awaitable[Outcome]]
+) -> dict[str, Any]:
+    """Send it, and edit it where the service can do that: `sent` and `answer` of both, the second under `edit`.
+
+    `send` takes a message, and the handle of the one that it is to take the place of.
+    """
+    outcome = await send(made, None)
+    report: dict[str, Any] = {"sent": outcome.sent, "answer": outcome.answer}
+    if outcome.sent and outcome.handle:
+        edited = await send(structs.replace(made, body=f"{made.body}\n{_EDITED}"), outcome.handle)
+        report["edit"] = {"sent": edited.sent, "answer": edited.answer}
+    return report
 
 
 def made_up(rule: Rule, venue: str, now: datetime) -> AlertContext:
