@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from support.outboxes import context
-from tocsin.alerts.silences import Silences, end_of, parse_matchers
+from tocsin.alerts.silences import Silences, end_of, matchers_of, parse_matchers
 from tocsin.store.model import Silence
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
@@ -177,3 +177,21 @@ def test_a_new_one_holds_from_now_on():
     assert known.over(context(), T0) == begun
     with pytest.raises(ValueError, match="not a matcher"):
         known.begin("s2", "nonsense", T0, T0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "matchers"),
+    [
+        ({}, "rule=position-in-the-red venue=fx id=p1"),
+        ({"account": "a 1"}, 'rule=position-in-the-red venue=fx account="a 1" id=p1'),
+        ({"event": "order.canceled", "account": "a1"}, "rule=position-in-the-red venue=fx account=a1 symbol=BTCUSD"),
+        ({"event": "daemon.started", "symbol": None}, "rule=position-in-the-red venue=fx"),
+        ({"group": {"symbol": "BTCUSD"}}, "rule=position-in-the-red symbol=BTCUSD"),
+        ({"group": {}}, "rule=position-in-the-red"),
+        ({"event": "order.canceled", "symbol": 'a"b\\c d\n=~'}, 'rule=position-in-the-red venue=fx symbol="a\\"b\\\\c d\n=~"'),
+    ],
+)  # fmt: skip
+def test_what_silences_an_alert_and_its_like(changes, matchers):
+    told = context(**changes)
+    assert matchers_of(told) == matchers
+    assert all(matcher.matches(told) for matcher in parse_matchers(matchers))

@@ -6,13 +6,12 @@ On top of `Services`: real sockets, TLS, a proxy. What is scripted there goes fi
 
 import json
 import re
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
-from support.receivers import TELEGRAM, WORD_JOINER, Answer, Reply, Request, Services
+from support.receivers import TELEGRAM, WORD_JOINER, Answer, Later, Reply, Request, Services
 
 SLACK_API = "slack.com"
 _MOST_TEXT = 4096
@@ -51,7 +50,7 @@ class Chats:
     messages: dict[tuple[str, str], Shown] = field(default_factory=dict)
     gone: set[tuple[str, str]] = field(default_factory=set)
     updates: list[dict[str, Any]] = field(default_factory=list)
-    answered: list[dict[str, Any]] = field(default_factory=list)
+    answered: dict[str, str] = field(default_factory=dict)  # a press -> what is said to it
 
 
 class ChatServers(Services):
@@ -61,7 +60,6 @@ class ChatServers(Services):
         self.telegram, self.slack = Chats(), Chats()
         self._ids = count(101)
         self._update_ids = count(1)
-        self._more = threading.Condition()
         super().__init__(*given, **more)
 
     def answer(self, request: Request) -> Answer:
@@ -106,6 +104,40 @@ class ChatServers(Services):
             shown, reply_to=before.reply_to, silent=before.silent, edits=before.edits + 1
         )
         return _telegram_taken({"message_id": int(at[1]), "chat": {"id": said["chat_id"]}})
+
+    def _telegram_getUpdates(self, said: dict[str, Any]) -> Answer:  # noqa: N802 - same
+        """Waits until there is one from `offset` on, as long as it is asked to; those before are forgotten."""
+
+        def updates() -> Reply:
+            with self._changed:
+                chats = self.telegram
+                chats.updates = [each for each in chats.updates if each["update_id"] >= said["offset"]]
+                self._changed.wait_for(lambda: chats.updates or self._closing.is_set(), said["timeout"])
+                return _telegram_taken(list(chats.updates))
+
+        return Later(updates)
+
+    def _telegram_answerCallbackQuery(self, said: dict[str, Any]) -> Reply:  # noqa: N802 - same
+        self.telegram.answered[said["callback_query_id"]] = said["text"]
+        return _telegram_taken(True)
+
+    def press(self, user: int, chat: str, data: str, message: str = "101") -> str:
+        """Somebody presses a button; the id by which that is answered."""
+        query = f"q{next(self._update_ids)}"
+        where = {"message_id": int(message), "chat": {"id": int(chat), "type": "private"}}
+        self._happens(callback_query={"id": query, "from": {"id": user}, "message": where, "data": data})
+        return query
+
+    def write(self, user: int, chat: str, text: str) -> None:
+        """Somebody writes to the bot."""
+        self._happens(
+            message={"message_id": 7, "from": {"id": user}, "chat": {"id": int(chat)}, "text": text}
+        )
+
+    def _happens(self, **what: Any) -> None:
+        with self._changed:
+            self.telegram.updates.append({"update_id": next(self._update_ids), **what})
+            self._changed.notify_all()
 
     # ------------------------------------------------------------------------------------------------------------ Slack
 

@@ -63,7 +63,14 @@ class Drop:
     """Takes the request and closes the connection."""
 
 
-Answer = Reply | Hang | Drop
+@dataclass(frozen=True)
+class Later:
+    """What `get` returns is answered once it does; it is asked for in the connection's own thread."""
+
+    get: Callable[[], Reply]
+
+
+Answer = Reply | Hang | Drop | Later
 _WELCOME = {SLACK: Reply(200, "ok"), TELEGRAM: Reply(200, '{"ok":true,"result":{}}')}
 HOSTS = (SLACK, "slack.com", TELEGRAM, "discord.com", "ntfy.sh", "api.pushover.net")
 
@@ -107,6 +114,8 @@ class _Server(AbstractContextManager["_Server"]):
 
     def close(self) -> None:
         self._closing.set()
+        with self._changed:
+            self._changed.notify_all()
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -144,6 +153,8 @@ class _Server(AbstractContextManager["_Server"]):
                     answer = self.answer(request)
                     self.requests.append(request)
                     self._changed.notify_all()
+                if isinstance(answer, Later):
+                    answer = answer.get()
                 if isinstance(answer, Hang):
                     self._closing.wait(_PATIENCE)
                 if not isinstance(answer, Reply):

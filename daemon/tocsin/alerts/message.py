@@ -28,11 +28,12 @@ from tocsin.engine.api import AlertContext
 
 
 class Said(Struct, frozen=True, kw_only=True):
-    """What happened to an alert at `at`, and until when it is so (UTC)."""
+    """What happened to an alert at `at`, and until when it is so (UTC). `acked`: whether it is acknowledged from then on."""
 
     at: datetime
     words: str
     until: datetime | None = None
+    acked: bool | None = None
 
 
 class Edit(Said, frozen=True, kw_only=True):

@@ -88,6 +88,23 @@ def _matcher(field: str, operator: str, value: str) -> Matcher:
         ) from None
 
 
+def matchers_of(context: AlertContext) -> str:
+    """What silences that alert and its like: of a state rule this entity's, of an event rule this symbol's, of a group this group's."""
+    if context.group is not None:
+        fields = tuple(field for field in FIELDS if field in context.group)
+    else:
+        fields = ("venue", "account", "symbol" if context.event is not None else "id")
+    told = [(field, _value(field, context)) for field in ("rule", *fields)]
+    return " ".join(f"{field}={_quoted(value)}" for field, value in told if value)
+
+
+def _quoted(value: str) -> str:
+    if re.fullmatch(r"[^\s\"\\]+", value):
+        return value
+    escaped = re.sub(r'(["\\])', r"\\\1", value)
+    return f'"{escaped}"'
+
+
 def _value(field: str, context: AlertContext) -> str:
     value = context.entity if field == "id" else getattr(context, field)
     return value if isinstance(value, str) else ""

@@ -33,7 +33,7 @@ class LiveActs:
         done = await self._pipeline.ask(partial(self._acts.acknowledge, alert, by, self._clock.now()))
         if done and not alert.acked:
             self._note("acknowledged", by, alert=alert.id)
-            await self._remarks.on_alert(alert.id, f"acknowledged by {by.name}")
+            await self._remarks.on_alert(alert.id, f"acknowledged by {by.name}", acked=True)
         return done
 
     def now(self) -> datetime:

@@ -24,9 +24,11 @@ class ChatRemarks:
     def __init__(self, editable: Editable, pipeline: Pipeline, clock: Clock, log: Any) -> None:
         self._editable, self._pipeline, self._clock, self._log = editable, pipeline, clock, log
 
-    async def on_alert(self, alert: str, words: str, until: datetime | None = None) -> None:
-        """Of one alert: `acknowledged by anna`."""
-        await self._put(await self._told(alert), words, until)
+    async def on_alert(
+        self, alert: str, words: str, until: datetime | None = None, *, acked: bool | None = None
+    ) -> None:
+        """Of one alert: `acknowledged by anna`. `acked`: whether it is acknowledged from now on, where that changes."""
+        await self._put(await self._told(alert), words, until, acked)
 
     async def on_silence(self, silences: Silences, words: str, until: datetime | None = None) -> None:
         """Of all alerts that fire and that one of these holds: `silenced by anna: venue=fx`."""
@@ -41,9 +43,11 @@ class ChatRemarks:
             self._log.warning("messages are not edited", reason=error.reason)
             return ()
 
-    async def _put(self, told: Iterable[Delivery], words: str, until: datetime | None) -> None:
+    async def _put(
+        self, told: Iterable[Delivery], words: str, until: datetime | None, acked: bool | None = None
+    ) -> None:
         now = self._clock.now().wall
-        if rows := remark_edits(told, words, now, until):
+        if rows := remark_edits(told, words, now, until, acked):
             await self._pipeline.ask(lambda: (Batch(at=now, deliveries=rows), None))
 
 

@@ -12,15 +12,17 @@ import trio
 
 from tocsin.alerts.wording import Style
 from tocsin.app.acts import LiveActs
+from tocsin.app.buttons import AlertButtons
 from tocsin.app.dryrun import DrySender
 from tocsin.clock import Clock
 from tocsin.config.settings import Settings, VenueConfig
+from tocsin.delivery.buttons import MakeButtons
 from tocsin.delivery.channel import CHAT, Channel, ChannelTask
 from tocsin.delivery.channel_state import Notes, Outages
 from tocsin.delivery.model import ChannelSettings, Sender
 from tocsin.delivery.outbox import DurableOutbox
 from tocsin.delivery.sample import TEXT, Sample, try_out
-from tocsin.delivery.senders import make_sender
+from tocsin.delivery.senders import make_sender, telegram_bot
 from tocsin.delivery.services import is_terse, takes_whole_ids
 from tocsin.delivery.templates import Templates
 from tocsin.delivery.timing import Wakes
@@ -31,6 +33,7 @@ from tocsin.feed import CredentialStore, Received, VenueFeed
 from tocsin.pipeline import Inbox, Options, Pipeline, Targets
 from tocsin.pipeline.acts import Acts, By
 from tocsin.pipeline.runtime import Runtime
+from tocsin.secrets import Secret
 from tocsin.store.database import Database
 from tocsin.store.journal import Journal
 from tocsin.store.model import Batch, Delivery, Loaded
@@ -212,6 +215,7 @@ class Components:
                 outages=self.outages,
                 note=self.notes.set,
                 render=self.templates.render,
+                buttons=self._buttons(channel, url),
                 log=self.log,
             )
             await task.run()
@@ -234,6 +238,11 @@ class Components:
             for target in range(len(channel.urls)):
                 nursery.start_soon(send, target)
         return sorted(found, key=lambda each: str(each["url"]))
+
+    def _buttons(self, channel: ChannelSettings, url: Secret) -> MakeButtons | None:
+        """What stands below messages of that URL, where somebody may press it."""
+        bot = telegram_bot(url) if channel.answers else None
+        return AlertButtons(self.journal, self.clock, bot[1]).make if bot is not None else None
 
     async def _editable(self, alert: str | None) -> Sequence[Delivery]:
         """What told of an alert, or of all that fire, on channels that there still are."""

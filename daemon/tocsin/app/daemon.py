@@ -23,6 +23,7 @@ from tocsin import __version__
 from tocsin.alerts.wording import Style, time_text
 from tocsin.app import attention, changes
 from tocsin.app.acts import LiveActs
+from tocsin.app.answers import BotAnswers, bots_of
 from tocsin.app.components import Components, make_sample, make_style, of_ourselves, venue_feed
 from tocsin.app.housekeeping import keep_house
 from tocsin.app.progress_probe import ProgressProbe
@@ -211,6 +212,9 @@ class Daemon:
         self._components.outages.forget(channels.removed)
         for name in (*channels.added, *stale):
             self._start_channel(name)
+        gone = {_ANSWERS + bot for bot, token in bots_of(before).items() if bots_of(after).get(bot) != token}
+        await self._tasks.stop(*gone)
+        self._start_answers()
         await self._tell_stranded()
         return [
             *venues.told("venue"),
@@ -321,6 +325,7 @@ class Daemon:
         socket = self._components.runtime_dir / SOCKET
         mode = 0o660 if "RUNTIME_DIRECTORY" in os.environ else 0o600
         api = make_app(self, self._components.database.path, self._log)
+        self._start_answers()
         start("control", partial(serve_control, api, socket, mode, trouble=self._unasked))
         start(
             "housekeeping",
@@ -354,6 +359,30 @@ class Daemon:
         """Where a venue's raw messages go, if its config says `record: true`."""
         settings = self._settings
         return settings.recording(name) if settings.venues[name].settings.record else None
+
+    def _start_answers(self) -> None:
+        """One long poll for each bot that somebody may answer."""
+        if self._dry_run:
+            return
+        parts = self._components
+        for bot, token in bots_of(self._settings).items():
+            if (name := f"{_ANSWERS}{bot}") in self._tasks.names:
+                continue
+            answers = BotAnswers(
+                bot,
+                token,
+                settings=lambda: self._settings,
+                database=parts.database,
+                acts=parts.acts,
+                commit=parts.pipeline.commit,
+                notes=parts.notes,
+                moved=parts.chats,
+                status=self.status,
+                tell=self.tell,
+                clock=self._clock,
+                log=self._log,
+            )
+            self._tasks.start(name, answers.run)
 
     def _start_channel(self, name: str) -> None:
         """One task per URL."""
@@ -405,6 +434,9 @@ class Daemon:
         return (
             f"{len(settings.venues)} venues, {len(settings.rules)} rules, {len(settings.channels)} channels"
         )
+
+
+_ANSWERS = "answers of bot "
 
 
 def _channel_of(part: str) -> str | None:

@@ -21,6 +21,8 @@ from tocsin.config.rule_files import read_rules
 from tocsin.config.search import default_state_dir, given_state_dir
 from tocsin.config.settings import Common, Settings, VenueConfig, by_severity
 from tocsin.config.venues import read_venues
+from tocsin.delivery.model import ChannelSettings
+from tocsin.delivery.senders import abilities
 from tocsin.delivery.senders import validate_url as validates
 from tocsin.delivery.template_check import check_template
 from tocsin.document import Entry, Mapping, Node, Scalar, Sequence
@@ -28,7 +30,7 @@ from tocsin.engine.api import SEVERITIES
 from tocsin.engine.compile import Environment, compile_rules
 from tocsin.engine.rule import Rule
 from tocsin.errors import ConfigError, Place, Problem
-from tocsin.events.vocabulary import did_you_mean
+from tocsin.events.vocabulary import did_you_mean, nearest
 
 LATER = ("actions", "reports", "heartbeat", "listen")
 """Sections of later versions."""
@@ -81,6 +83,7 @@ def _settings(reading: Reading, validate_url: ValidateUrl | None, seen: LookAtSe
     calendars = read_calendars(reading, root)
     rules = _rules(reading, root, written, venues, calendars)
     common = _common(reading, root)
+    _check_answers(reading, root, channels, common)
     check_names(reading, root.get("names"), tuple(venues), seen)
     _check_links(reading, root)
     state_dir, problems = given_state_dir(root.get("state_dir"), reading.folder, reading.references)
@@ -98,6 +101,7 @@ def _settings(reading: Reading, validate_url: ValidateUrl | None, seen: LookAtSe
         state_dir=state_dir or default_state_dir(reading.environ),
         names=Names(accounts=common.names.accounts, symbols=common.names.symbols),
         links=common.links,
+        people=common.people,
         tz=common.tz,
         retention=common.retention,
         log=common.log,
@@ -151,7 +155,11 @@ def _rules(
 
 
 def _common(reading: Reading, root: Mapping) -> Common | None:
-    section = Mapping({name: entry for name, entry in root.entries.items() if name not in OWN}, root.place)
+    entries = {name: entry for name, entry in root.entries.items() if name not in OWN}
+    if "people" in entries:
+        people = entries["people"]
+        entries["people"] = Entry(people.key, _without_tokens(reading, people.value))
+    section = Mapping(entries, root.place)
     common, problems = shape.check(Common, section)
     reading.add(*problems)
     defaults = section.get("defaults")
@@ -173,6 +181,63 @@ def _check_links(reading: Reading, root: Mapping) -> None:
         if entry.key.text not in known:
             hint = did_you_mean(entry.key.text, known, f"there are {', '.join(known)}" if known else "")
             reading.add(Problem(f"no venue is called `{entry.key.text:.80}`", entry.key.place, "links", hint))
+
+
+def _without_tokens(reading: Reading, people: Node) -> Node:
+    """The page, to which people are known by a token, is a later version's."""
+    if not isinstance(people, Mapping):
+        return people
+    kept = {}
+    for name, entry in people.entries.items():
+        person = entry.value
+        if isinstance(person, Mapping) and "token" in person.entries:
+            token = person.entries["token"]
+            reading.hide_doubtful(token.value, "token")
+            path = shape.dotted(("people", name, "token"))
+            reading.add(Problem(f"`token` is {NOT_YET}", token.key.place, path))
+            person = Mapping(
+                {key: each for key, each in person.entries.items() if key != "token"}, person.place
+            )
+        kept[name] = Entry(entry.key, person)
+    return Mapping(kept, people.place)
+
+
+def _check_answers(
+    reading: Reading, root: Mapping, channels: Map[str, ChannelSettings], common: Common | None
+) -> None:
+    """That those who may answer are people whom the channel's service can tell apart."""
+    section = root.get("channels")
+    if common is None or not isinstance(section, Mapping):
+        return
+    for name, channel in channels.items():
+        node = section.entries[name].value
+        answers = node.entries["answers"].key.place if isinstance(node, Mapping) and channel.answers else None
+        if answers is None:
+            continue
+        path = shape.dotted(("channels", name, "answers"))
+        for person in channel.answers:
+            if person not in common.people:
+                close = nearest(person, list(common.people))
+                hint = f"did you mean {close}?" if close else "people: {" + person + ": {telegram: 12345678}}"
+                reading.add(Problem(f"nobody in people is called {person}", answers, path, hint))
+            elif common.people[person].telegram is None:
+                reading.add(
+                    Problem(
+                        f"people.{person} has no telegram id, so nothing {person} presses counts",
+                        answers,
+                        path,
+                    )
+                )
+        if not any("buttons" in abilities(url) for url in channel.urls) and not _has_unresolved(
+            reading, node
+        ):
+            reading.add(Problem("only Telegram's bots (tgram://TOKEN/CHAT) can be answered", answers, path))
+
+
+def _has_unresolved(reading: Reading, node: Node) -> bool:
+    urls = node.get("urls") if isinstance(node, Mapping) else node
+    scalars = urls if isinstance(urls, Sequence) else (urls,)
+    return any(isinstance(each, Scalar) and reading.is_unresolved(each) for each in scalars)
 
 
 def _check_channels(reading: Reading, node: Node, channels: list[str], path: shape.Path) -> None:

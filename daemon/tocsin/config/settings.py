@@ -70,6 +70,14 @@ class Section(BaseModel):
     )
 
 
+class Person(Section):
+    """Who may act, by what chats know them by."""
+
+    telegram: int | None = Field(
+        None, gt=0, description="the person's id at Telegram; @userinfobot tells one's own"
+    )
+
+
 class NamesSection(Section):
     """What people call accounts and symbols."""
 
@@ -145,6 +153,9 @@ class Common(Section):
 
     defaults: Defaults = Defaults()
     names: NamesSection = NamesSection()
+    people: dict[str, Person] = Field(
+        {}, description="who may press buttons and ask in chats, by name; see a channel's answers"
+    )
     links: dict[str, WebAddress] = Field(
         {}, description="a venue: its own page, which stands in the messages about it"
     )
@@ -192,6 +203,7 @@ class Settings:
     calendars: Mapping[str, Calendar | None]
     state_dir: Path
     names: Names
+    people: Mapping[str, Person]
     links: Mapping[str, str]
     tz: ZoneInfo
     retention: Retention

@@ -1,7 +1,7 @@
 """Checks a node against a pydantic model, and says what is wrong in plain words, at its place."""
 
 import re
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -123,9 +123,10 @@ def _holder(model: type[BaseModel], steps: Path) -> type[BaseModel] | None:
         return model
     field = model.model_fields.get(str(steps[0]))
     annotation = field.annotation if field else None
+    below = steps[2:] if get_origin(annotation) is dict else steps[1:]  # a mapping by names has one step more
     for part in (annotation, *_parts(annotation)):
         if isinstance(part, type) and issubclass(part, BaseModel):
-            return _holder(part, steps[1:])
+            return _holder(part, below)
     return None
 
 

@@ -12,9 +12,11 @@ from typing import Any
 
 import structlog
 import trio
+from msgspec import structs
 
 from tocsin.alerts.wording import Style
 from tocsin.clock import Clock
+from tocsin.delivery.buttons import MakeButtons
 from tocsin.delivery.channel_state import Failures, Notes, Outages
 from tocsin.delivery.coalesce import (
     CRITICAL_WITHIN,
@@ -69,7 +71,7 @@ class ChannelTask:
 
     `tell` takes `daemon.delivery_failed`, whose subject is the channel that it must not be told on, and
     `daemon.delivery_recovered`. `wake` is rung by whoever commits deliveries, after the commit. `outages` are those of all
-    channels, `note` keeps present ids of chats under `CHAT` and their former ones, `render` makes messages. `jitter` gives
+    channels, `note` keeps present ids of chats under `CHAT` and their former ones, `render` makes messages, `buttons` what stands below them. `jitter` gives
     0.0 to 1.0; `log` is a structlog logger.
     """
 
@@ -85,12 +87,14 @@ class ChannelTask:
         outages: Outages | None = None,
         note: Callable[[str, str], None] = lambda _key, _value: None,
         render: Render = in_place,
+        buttons: MakeButtons | None = None,
         jitter: Callable[[], float] = random.random,
         log: Any = None,
     ) -> None:
         self._channel, self._sender = channel, sender
         self._tell, self._wake, self._note, self._jitter = tell, wake, note, jitter
         self._render = render
+        self._buttons = buttons
         self._time = RunClock(clock)
         self._began = self._time.steady()
         self._limiter = rate_limiter_for(
@@ -185,10 +189,17 @@ class ChannelTask:
             if not outcome.gone:
                 return made, outcome
         made = await self._made(coalesced)
+        if coalesced.carrier.state_told == "firing":
+            made = await self._with_buttons(made, acked=False)
         send = (
             partial(self._sender.send, made, life.handle) if life.handle else partial(self._sender.send, made)
         )
         return made, await self._call(made, send)
+
+    async def _with_buttons(self, made: Message, *, acked: bool) -> Message:
+        if self._buttons is None or "buttons" not in self._sender.can:
+            return made
+        return structs.replace(made, buttons=await self._buttons(made.alert, made.delivery_id, acked))
 
     async def _edit(self, coalesced: Coalesced) -> None:
         """Put what has become of an alert into its message, where there is one; else the row goes, as after ten minutes."""
@@ -198,6 +209,7 @@ class ChannelTask:
             await self._record(coalesced, self._superseded)
             return
         made = await self._made(Coalesced(life.edit or carrier))
+        made = made if made.resolved else await self._with_buttons(made, acked=life.acked)
         outcome = await self._call(made, partial(self._sender.edit, life.handle, made))
         delay = min(backoff(coalesced.attempts + 1, self._jitter()), LONGEST_RETRY)
         wait = timedelta(seconds=max(delay, outcome.retry_after or 0.0))

@@ -60,13 +60,17 @@ def edit_row(told: NewDelivery, edit: Edit, now: datetime) -> NewDelivery:
 
 
 def remark_edits(
-    told: Iterable[NewDelivery], words: str, now: datetime, until: datetime | None = None
+    told: Iterable[NewDelivery],
+    words: str,
+    now: datetime,
+    until: datetime | None = None,
+    acked: bool | None = None,
 ) -> list[NewDelivery]:
     """The rows that say of a firing's messages what somebody did about it: `acknowledged by anna`, `silenced by ben`.
 
     `told` are the alert's deliveries that can be edited (`Database.editable`).
     """
-    return [edit_row(each, Edit(at=now, words=words, until=until), now) for each in told]
+    return [edit_row(each, Edit(at=now, words=words, until=until, acked=acked), now) for each in told]
 
 
 class AlertLife(Struct, frozen=True):
@@ -80,6 +84,13 @@ class AlertLife(Struct, frozen=True):
     edit: Delivery | None = None
     edit_after: NewDelivery | None = None
     is_over_unsaid: bool = False
+
+    @property
+    def acked(self) -> bool:
+        """Whether the alert is acknowledged, as `edit` says."""
+        edit = edit_of(self.edit) if self.edit is not None else None
+        said = (*edit.before, edit) if edit is not None else ()
+        return next((each.acked for each in reversed(said) if each.acked is not None), False)
 
 
 NOTHING_BEFORE = AlertLife()
@@ -151,7 +162,7 @@ def _said_before(history: Iterable[Delivery], at: datetime) -> tuple[Said, ...]:
     """What people did about an alert up to then, made into edits or not."""
     edits = [edit_of(each) for each in history if each.state_told == EDIT]
     return tuple(
-        Said(at=each.at, words=each.words, until=each.until)
+        Said(at=each.at, words=each.words, until=each.until, acked=each.acked)
         for each in edits
         if each.became == "firing" and each.at < at
     )

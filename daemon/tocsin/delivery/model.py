@@ -45,6 +45,10 @@ class ChannelSettings(BaseModel):
     marks: Marks = Field(
         "emoji", description="what stands before a title: emoji, or text (CRITICAL, WARNING, INFO, OK, ENDED)"
     )
+    answers: tuple[str, ...] = Field(
+        (),
+        description="names of `people` who may press buttons and ask here: Telegram's bots; nobody where nothing is said",
+    )
     expire: Duration = Field(timedelta(hours=24), description="give up on a message after so long")
 
     @property

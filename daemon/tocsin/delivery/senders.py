@@ -85,6 +85,14 @@ def abilities(url: Secret) -> frozenset[Ability]:
     return frozenset()
 
 
+def telegram_bot(url: Secret) -> tuple[Secret, tuple[str, ...]] | None:
+    """The token and the chats of a URL that our own sender for Telegram takes."""
+    own = _own(url)
+    if not isinstance(own, _Telegram):
+        return None
+    return own.token, tuple(chat.partition(":")[0] for chat in own.chats)
+
+
 def tells_ends(channel: ChannelSettings) -> bool:
     """Whether there is anything to send, or to edit, at the end of an alert."""
     match channel.end_told:

@@ -26,9 +26,7 @@ class TelegramApi:
     can: frozenset[Ability] = frozenset({"edit", "reply", "buttons"})
 
     def __init__(self, token: Secret, *, silent: bool, moved: MutableMapping[str, str]) -> None:
-        self._web = WebApi(
-            Secret(f"https://api.telegram.org/bot{token.reveal()}/"), service_of("tgram").means
-        )
+        self._web = web_api(token)
         self._silent, self._moved = silent, moved
 
     async def prepare(self) -> None:
@@ -37,7 +35,7 @@ class TelegramApi:
     async def post(self, recipient: str, message: Message, reply_to: tuple[str, str] | None) -> Posted:
         chat, _, topic = recipient.partition(":")
         present = self._moved.get(chat, chat)
-        arguments = _text(message) | {"disable_notification": self._silent or message.silent}
+        arguments = text_of(message) | {"disable_notification": self._silent or message.silent}
         if message.buttons:
             arguments["reply_markup"] = _keyboard(message)
         if topic:
@@ -58,8 +56,8 @@ class TelegramApi:
 
     async def update(self, at: tuple[str, str], message: Message) -> Posted:
         chat, id_ = at
-        arguments = _text(message) | {
-            "chat_id": _id(chat),
+        arguments = text_of(message) | {
+            "chat_id": chat_id(chat),
             "message_id": int(id_),
             "reply_markup": _keyboard(message),
         }
@@ -72,9 +70,14 @@ class TelegramApi:
         )
 
     async def _send(self, recipient: str, chat: str, arguments: Mapping[str, Any]) -> Answer:
-        answer = await self._web.call("sendMessage", {**arguments, "chat_id": _id(chat)}, to=recipient)
+        answer = await self._web.call("sendMessage", {**arguments, "chat_id": chat_id(chat)}, to=recipient)
         new = migrated_to(answer.fields)
         return answer if new is None else answer.remarked(f"(the chat's new id is {new})")
+
+
+def web_api(token: Secret) -> WebApi:
+    """One bot's calls."""
+    return WebApi(Secret(f"https://api.telegram.org/bot{token.reveal()}/"), service_of("tgram").means)
 
 
 def recipients_of(path: list[str], topic: str) -> tuple[str, ...] | None:
@@ -108,7 +111,8 @@ def moved_to(answer: bytes) -> str | None:
     return migrated_to(parsed(answer))
 
 
-def _id(chat: str) -> int | str:
+def chat_id(chat: str) -> int | str:
+    """As a call names it."""
     return chat if chat.startswith("@") else int(chat)
 
 
@@ -129,7 +133,7 @@ def _keyboard(message: Message) -> dict[str, Any]:
 # ---------------------------------------------------------------------------------------------------------------- text
 
 
-def _text(message: Message) -> dict[str, Any]:
+def text_of(message: Message) -> dict[str, Any]:
     """No `parse_mode`, so nothing is markup; the title is bold by an entity."""
     title, body = fit(
         structs.replace(message, title=unlinked(message.title), body=unlinked(message.body)),

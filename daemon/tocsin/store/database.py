@@ -10,7 +10,7 @@ import trio
 
 from tocsin.events import Instant
 from tocsin.store.errors import StoreUnavailable
-from tocsin.store.model import Attempt, Batch, Delivery, Loaded, NewDelivery, Retention
+from tocsin.store.model import Attempt, Batch, ButtonRow, Delivery, Loaded, NewDelivery, Retention
 from tocsin.store.retention import Pruned
 from tocsin.store.store import Store
 
@@ -100,6 +100,12 @@ class Database:
         """Also raises StoreUnavailable where there is no answer soon."""
         with trio.move_on_after(_PATIENCE):
             return await self._run(partial(self._store.outbox.editable, alert), abandon=True)
+        raise StoreUnavailable("the disk doesn't answer")
+
+    async def button(self, id_: str) -> ButtonRow | None:
+        """Also raises StoreUnavailable where there is no answer soon."""
+        with trio.move_on_after(_PATIENCE):
+            return await self._run(partial(self._store.button, id_), abandon=True)
         raise StoreUnavailable("the disk doesn't answer")
 
     async def pending_targets(self) -> dict[tuple[str, int], int]:

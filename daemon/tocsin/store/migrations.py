@@ -91,6 +91,12 @@ def _deliveries_handle(db: Database) -> None:
     db.execute(schema.DELIVERIES_HANDLE)
 
 
+@_steps(name="0014_buttons")
+def _buttons(db: Database) -> None:
+    for statement in schema.BUTTONS:
+        db.execute(statement)
+
+
 @cache
 def all_steps() -> tuple[str, ...]:
     """The names of all steps, in order."""

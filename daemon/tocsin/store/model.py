@@ -66,6 +66,16 @@ class HeldRow(Struct, frozen=True, kw_only=True):
     data: Mapping[str, Any] | None = None
 
 
+class ButtonRow(Struct, frozen=True, kw_only=True):
+    """A button below a message: what pressing it does to an alert, in which chats (their ids, blanks between), until when (UTC)."""
+
+    id: str
+    alert: str
+    chat: str
+    does: str
+    expires_at: datetime
+
+
 class UnreadableRow(Struct, frozen=True, kw_only=True):
     """A row of the last run's that was loaded but makes no sense: by its key in its table, and why."""
 
@@ -176,7 +186,7 @@ class Batch(Struct, kw_only=True):
     """All that one turn of the pipeline changed; committed in one transaction or not at all.
 
     `entities`: the latest Change of each entity touched. `events`: the Changes whose events are kept as rows. `samples`
-    come and go in their order. `unreadable`: rows of the last run's that are set aside before all else. `notes`: small things by their keys, None takes one away. `prices_left_out`: of what prices moved not every event is kept. `gone`: entities that are no longer known; what `entities` holds of them came after.
+    come and go in their order. `unreadable`: rows of the last run's that are set aside before all else. `pressed`: buttons, by their ids, that have done what they do. `notes`: small things by their keys, None takes one away. `prices_left_out`: of what prices moved not every event is kept. `gone`: entities that are no longer known; what `entities` holds of them came after.
     """
 
     at: datetime
@@ -190,6 +200,8 @@ class Batch(Struct, kw_only=True):
     silences: list[Silence] = field(default_factory=list)
     acked: list[Acked] = field(default_factory=list)
     acts: list[Act] = field(default_factory=list)
+    buttons: list[ButtonRow] = field(default_factory=list)
+    pressed: list[str] = field(default_factory=list)
     gone: list[Key] = field(default_factory=list)
     operations: list[OperationRow] = field(default_factory=list)
     unreadable: list[UnreadableRow] = field(default_factory=list)

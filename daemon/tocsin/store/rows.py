@@ -20,7 +20,7 @@ from tocsin.events import (
     number_text,
 )
 from tocsin.events.vocabulary import bits_of_fields, fields_of_bits, from_plain, to_plain
-from tocsin.store.model import Acked, Act, AlertRow, HeldRow, InstanceRow, Silence
+from tocsin.store.model import Acked, Act, AlertRow, ButtonRow, HeldRow, InstanceRow, Silence
 from tocsin.store.sql import Row, insert, iso_or_none, json_mapping, json_text, record_of, upsert
 
 _decode_words = msgspec.json.Decoder(tuple[str, ...]).decode
@@ -200,6 +200,10 @@ silence = partial(record_of, Silence)
 
 PUT_ALERT = upsert("alerts", AlertRow.__struct_fields__, ("id",))
 PUT_ACKED = "UPDATE alerts SET acked_at = ?, acked_by = ?, acked_until = ? WHERE id = ?"
+PUT_BUTTON = insert("buttons", ButtonRow.__struct_fields__)
+DROP_BUTTON = "DELETE FROM buttons WHERE id = ?"
+DROP_OLD_BUTTONS = "DELETE FROM buttons WHERE expires_at < ?"
+GET_BUTTON = f"SELECT {', '.join(ButtonRow.__struct_fields__)} FROM buttons WHERE id = ?"  # noqa: S608 - names are ours
 PUT_ACT = insert("acts", Act.__struct_fields__)
 
 

@@ -295,3 +295,17 @@ ACTS = (
 
 # By what a message that was sent can be edited and replied to: the chats and the message's ids there, as JSON.
 DELIVERIES_HANDLE = "ALTER TABLE deliveries ADD COLUMN handle TEXT"
+
+# What people can press below messages in chats, by an id that only they were sent.
+BUTTONS = (
+    """
+    CREATE TABLE buttons (
+        id TEXT PRIMARY KEY,
+        alert TEXT NOT NULL,
+        chat TEXT NOT NULL,
+        does TEXT NOT NULL,
+        expires_at TEXT NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX buttons_expires_at ON buttons (expires_at)",
+)

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,13 +19,24 @@ from tocsin.store.deliveries import DeliveryTable
 from tocsin.store.directory import StateDirectory
 from tocsin.store.errors import Damaged, StoreUnavailable, outside_told
 from tocsin.store.last_run import LastRun
-from tocsin.store.model import AFTER_A_LOSS, Batch, Loaded, NewDelivery, Retention
+from tocsin.store.model import AFTER_A_LOSS, Batch, ButtonRow, Loaded, NewDelivery, Retention
 from tocsin.store.opening import check, log_of, open_database, open_reading, rebuild, reopen
 from tocsin.store.retention import Pruned, prune
 from tocsin.store.set_aside import Unreadable, as_kept, keep
-from tocsin.store.sql import UNREADABLE, Opened, each, flat_error, json_text, row_of, transaction, whole
+from tocsin.store.sql import (
+    UNREADABLE,
+    Opened,
+    each,
+    flat_error,
+    json_text,
+    record_of,
+    row_of,
+    transaction,
+    whole,
+)
 
 DATABASE = "tocsin.db"
+_BUTTON_KNOWN = timedelta(days=7)  # after its time: so long it says that this is over
 _NOTE_EVERY = 1.0  # seconds
 _MOST_PENDING = 20_000  # deliveries that are kept in memory beside
 _T = TypeVar("_T")
@@ -152,6 +163,12 @@ class Store:
         for each_ in found:
             db.execute(f"DELETE FROM {each_.table} WHERE rowid = ?", [each_.rowid])  # noqa: S608 - ours
 
+    def button(self, id_: str) -> ButtonRow | None:
+        """None where there is none of that id, or it has done what it does."""
+        with outside_told():
+            found = [*each(self._opened.db, rows.GET_BUTTON, [id_])]
+        return record_of(ButtonRow, found[0]) if found else None
+
     def commit(self, batch: Batch) -> None:
         """All of the batch, in one transaction."""
         # One instance may have changed several times in a batch: its last word counts.
@@ -177,6 +194,10 @@ class Store:
             many(rows.PUT_ALERT, map(row_of, batch.alerts))
             many(rows.PUT_ACKED, map(rows.acked_row, batch.acked))
             many(rows.PUT_ACT, map(row_of, batch.acts))
+            many(rows.PUT_BUTTON, map(row_of, batch.buttons))
+            many(rows.DROP_BUTTON, ((id_,) for id_ in batch.pressed))
+            if batch.buttons:
+                db.execute(rows.DROP_OLD_BUTTONS, [iso(batch.at - _BUTTON_KNOWN)])
             many(deliveries.PUT_DELIVERY, map(deliveries.new_delivery_row, batch.deliveries))
             many(
                 rows.PUT_HELD,

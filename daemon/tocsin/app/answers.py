@@ -1,0 +1,280 @@
+"""What people press and write to a Telegram bot, done: one long poll a bot, whatever channels use it.
+
+Who may is in the config: `people` by their ids at Telegram, and a channel's `answers`. User and chat must both be right.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, NoReturn
+
+import msgspec
+import trio
+
+from tocsin.alerts.silences import matchers_of
+from tocsin.alerts.wording import Times
+from tocsin.app.acts import LiveActs
+from tocsin.clock import Clock
+from tocsin.config.settings import Settings
+from tocsin.delivery.buttons import ACK, SILENCES, WHY
+from tocsin.delivery.channel_state import Notes
+from tocsin.delivery.model import Message
+from tocsin.delivery.senders import telegram_bot
+from tocsin.delivery.telegram_updates import TelegramUpdates, Update, updates_in
+from tocsin.delivery.web_api import Answer
+from tocsin.engine.api import AlertContext
+from tocsin.events import from_iso, iso
+from tocsin.pipeline.acts import By, Target
+from tocsin.quantities import parse_duration
+from tocsin.secrets import Secret
+from tocsin.store.database import Database
+from tocsin.store.errors import StoreUnavailable
+from tocsin.store.model import Batch
+from tocsin.store.reader import Reader
+
+OFFSET = "telegram_offset "  # the beginning of a note's key; the bot's id follows
+_PROMPT = 1.5  # seconds until somebody who pressed hears something, whatever it is
+_FIRST_REST, _LONGEST_REST = 1.0, 60.0  # seconds after a poll that failed
+_REFUSED = frozenset({401, 404})  # there is no such bot
+_CONFLICT = 409
+_MOST_STRANGERS = 1000  # that are remembered, to be logged once
+_MOST_LISTED = 20
+_FIRING = ("firing", "recovering")
+_VIA = "telegram"
+_HOLDS: Mapping[bool | None, str] = {True: "yes", False: "no", None: "unknown"}
+
+_NOT_ALLOWED = "not allowed"
+_NOT_KNOWN = "this button has done its work, or is not known"
+_OVER = "the alert is over"
+_TOO_OLD = "this button is older than a day; see tocsin alerts"
+_SLOW = "that takes a moment; the message will say so"
+_DISK = "not done: the disk doesn't answer"
+
+
+def bots_of(settings: Settings) -> Mapping[str, Secret]:
+    """The bots that somebody may answer: their tokens by their ids."""
+    found = {}
+    for channel in settings.channels.values():
+        for url in channel.urls if channel.answers else ():
+            if (bot := telegram_bot(url)) is not None:
+                found[bot[0].reveal().partition(":")[0]] = bot[0]
+    return found
+
+
+class BotAnswers:
+    """`settings` gives the config as it is now, `status` what `tocsin status` tells, `commit` writes what isn't an act.
+
+    `tell(event, reason, subject)` tells the rules; `moved` has the present ids of chats by their former ones. `log` is a
+    structlog logger.
+    """
+
+    def __init__(
+        self,
+        bot: str,
+        token: Secret,
+        *,
+        settings: Callable[[], Settings],
+        database: Database,
+        acts: LiveActs,
+        commit: Callable[[Batch], Awaitable[None]],
+        notes: Notes,
+        moved: Mapping[str, str],
+        status: Callable[[], dict[str, Any]],
+        tell: Callable[[str, str, str | None], Awaitable[None]],
+        clock: Clock,
+        log: Any,
+    ) -> None:
+        self._bot, self._updates = bot, TelegramUpdates(token)
+        self._settings, self._database, self._acts, self._commit = settings, database, acts, commit
+        self._notes, self._moved, self._status, self._tell = notes, moved, status, tell
+        self._clock, self._log = clock, log.bind(bot=bot)
+        self._reader = Reader(database.path)
+        self._threads = trio.CapacityLimiter(1)
+        self._strangers: dict[int, None] = {}
+        self._failures = 0
+        self._conflict_told = False
+
+    async def run(self) -> NoReturn:
+        """Polls for ever. Where it left off is kept after what was pressed is committed: at most that is done again."""
+        offset = int(self._notes.under(OFFSET).get(self._bot, "0"))
+        while True:
+            answer = await self._updates.poll(offset)
+            if not answer.accepted:
+                await self._not_polled(answer)
+                continue
+            if self._failures:
+                self._log.info("answers are heard again")
+            self._failures, self._conflict_told = 0, False
+            for update in updates_in(answer):
+                try:
+                    await self._take(update)
+                except Exception:  # noqa: BLE001 - loud in the log; nobody's press may keep others from being heard
+                    self._log.exception("an answer can't be taken", update=update.id)
+                offset = update.id + 1
+                self._notes.set(f"{OFFSET}{self._bot}", str(offset))
+
+    async def _not_polled(self, answer: Answer) -> None:
+        """Says why once, and waits longer each time."""
+        response = answer.response
+        if not self._failures:
+            self._log.warning("answers are not heard", status=response.status, answer=response.text)
+        self._failures += 1
+        if response.status == _CONFLICT and not self._conflict_told:
+            self._conflict_told = True
+            reason = (
+                f"buttons of Telegram's bot {self._bot} do nothing: another program asks for its updates, or it has a webhook "
+                f"({response.text})"
+            )
+            await self._tell("daemon.degraded", reason, "answers")
+        rest = min(_FIRST_REST * 2.0 ** min(self._failures - 1, 16), _LONGEST_REST)
+        if response.status in _REFUSED:
+            rest = _LONGEST_REST
+        await trio.sleep(max(rest, response.retry_after or 0.0))
+
+    # ------------------------------------------------------------------------------------------------------------- people
+
+    def _person(self, update: Update) -> str | None:
+        """Who it is of those that may answer in this chat; in private, of those that may answer anywhere on this bot."""
+        settings = self._settings()
+        in_private = update.text is not None and str(update.user) in update.chats
+        for channel in settings.channels.values():
+            chats = {self._moved.get(chat, chat) for url in channel.urls for chat in self._chats(url)}
+            if chats and (chats & update.chats or in_private):
+                for name in channel.answers:
+                    if name in settings.people and settings.people[name].telegram == update.user:
+                        return name
+        return None
+
+    def _chats(self, url: Secret) -> tuple[str, ...]:
+        """Those of this bot that a URL names."""
+        bot = telegram_bot(url)
+        return bot[1] if bot is not None and bot[0].reveal().startswith(f"{self._bot}:") else ()
+
+    def _note_stranger(self, update: Update) -> None:
+        if update.user in self._strangers:
+            return
+        self._strangers[update.user] = None
+        while len(self._strangers) > _MOST_STRANGERS:
+            del self._strangers[next(iter(self._strangers))]
+        self._log.warning("somebody who may not answer tried to", user=update.user)
+
+    async def _take(self, update: Update) -> None:
+        if update.query is None and update.text is None:
+            return
+        person = self._person(update)
+        if person is None:
+            self._note_stranger(update)
+        if update.query is not None:
+            await self._pressed(update, update.query, person)
+        elif person is not None and update.text is not None:
+            await self._asked(update, update.text)
+
+    # ------------------------------------------------------------------------------------------------------------ buttons
+
+    async def _pressed(self, update: Update, query: str, person: str | None) -> None:
+        """Do it, and say what came of it: soon, whatever the disk does."""
+        if person is None:
+            await self._updates.answer(query, _NOT_ALLOWED)
+            return
+        said: list[str] = []
+        done = trio.Event()
+
+        async def answer() -> None:
+            with trio.move_on_after(_PROMPT):
+                await done.wait()
+            await self._updates.answer(query, said[0] if said else _SLOW)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(answer)
+            try:
+                said.append(await self._do(update, person))
+            except StoreUnavailable:
+                said.append(_DISK)
+            finally:
+                done.set()
+
+    async def _do(self, update: Update, person: str) -> str:
+        """What came of the press, in words."""
+        button = await self._database.button(update.data or "")
+        if button is None:
+            return _NOT_KNOWN
+        if not {self._moved.get(chat, chat) for chat in button.chat.split()} & update.chats:
+            self._note_stranger(update)
+            return _NOT_ALLOWED
+        now = self._clock.now().wall
+        if now >= button.expires_at:
+            return _TOO_OLD
+        found = await self._read(partial(self._reader.alerts_called, button.alert, limit=1))
+        if not found or found[0]["state"] == "resolved":
+            return _OVER
+        by = By(person, _VIA)
+        if button.does == WHY:
+            return await self._why(update, found[0])
+        if button.does == ACK:
+            said = await self._acknowledge(found[0], by)
+        elif button.does in SILENCES:
+            said = await self._silence(found[0], SILENCES[button.does], by, now)
+        else:  # of a newer version
+            return _NOT_KNOWN
+        await self._commit(Batch(at=now, pressed=[button.id]))
+        return said
+
+    async def _acknowledge(self, alert: dict[str, Any], by: By) -> str:
+        acked = alert["acked_at"] is not None
+        target = Target(id=alert["id"], lasts=alert["state"] in _FIRING, acked=acked)
+        done = await self._acts.acknowledge(target, by)
+        if acked:
+            return "acknowledged already"
+        return "acknowledged" if done else _OVER
+
+    async def _silence(self, alert: dict[str, Any], lasts: str, by: By, now: datetime) -> str:
+        matchers = matchers_of(msgspec.convert(alert["data"], AlertContext))
+        until = now + parse_duration(lasts)
+        for known in await self._read(partial(self._reader.silence_rows, iso(now))):
+            if known["matchers"] == matchers and from_iso(known["ends_at"]) >= until - timedelta(minutes=1):
+                return "silent already"
+        begun = await self._acts.silence(matchers, lasts, None, by)
+        return f"silent until {Times(self._settings().tz, now).text(begun.ends_at)}"
+
+    async def _why(self, update: Update, alert: dict[str, Any]) -> str:
+        """A message of its own says it: what a press is answered with has no room."""
+        context = msgspec.convert(alert["data"], AlertContext)
+        times = Times(self._settings().tz, self._clock.now().wall)
+        acts = await self._read(partial(self._reader.acts_on, alert["id"]))
+        lines = [
+            context.words or context.condition,
+            *(f"{part.of} {part.asks}: {_HOLDS[part.holds]}, {part.saw}" for part in context.parts),
+            *(
+                f"{each['does']} by {each['by']} {times.text(from_iso(each['at']))}"
+                for each in reversed(acts)
+            ),
+            f"tocsin explain {context.rule} has the rest",
+        ]
+        await self._say(update, f"why {context.rule} fired", "\n".join(filter(None, lines)))
+        return "see the reply"
+
+    # ----------------------------------------------------------------------------------------------------------- commands
+
+    async def _asked(self, update: Update, text: str) -> None:
+        """`/status`, `/alerts`; nothing else is understood."""
+        command = text.split(maxsplit=1)[0].partition("@")[0] if text.strip() else ""
+        if command == "/status":
+            status = self._status()
+            venues = [f"{venue['venue']}: {venue['status']}" for venue in status["venues"]]
+            title = "Tocsin works" if status["healthy"] else f"Tocsin: {'; '.join(status['wrong'])}"
+            await self._say(update, title, "\n".join([*venues, *status["attention"]]) or "no venues")
+        elif command == "/alerts":
+            rows = await self._read(partial(self._reader.alerts, active_only=True, limit=_MOST_LISTED + 1))
+            titles = [str(row["title"]) for row in rows[:_MOST_LISTED]]
+            more = ["and more; see tocsin alerts"] if len(rows) > _MOST_LISTED else []
+            await self._say(update, f"{len(titles)} firing", "\n".join([*titles, *more]) or "no alert")
+
+    async def _say(self, update: Update, title: str, body: str) -> None:
+        chat = next(name for name in update.chats if not name.startswith("@"))
+        message = Message(title=title, body=body, severity="info", delivery_id="")
+        answer = await self._updates.say(chat, message, update.message)
+        if not answer.accepted:
+            self._log.warning("an answer can't be given", answer=answer.response.text)
+
+    async def _read(self, call: Callable[[], Any]) -> Any:
+        return await trio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=self._threads)
