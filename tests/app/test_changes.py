@@ -54,6 +54,7 @@ IN_HOW = "in how it is told only ({}); its alerts go on"
         (RED, {"enabled": False, "when": "profit < -60"}, "and is switched off"),
         (RED | {"enabled": False}, {"enabled": True}, "and is switched on"),
         (FILLED, {"cooldown": "1m", "if_unknown": "ignore"}, "in what it means (cooldown, if_unknown)"),
+        (FILLED, {"absent": "1h", "per": []}, "in what it means (per, absent)"),
         (FILLED, {"then": {"watch": "order.updated", "within": "1m"}}, "in what it means (then or unless)"),
     ],
 )  # fmt: skip

@@ -171,7 +171,8 @@ class TestExamplesInTables:
         state = {"watch": "position", "when": "profit < -50"}
         assert field.examples
         for example in field.examples:
-            rules = [base | {key: example} for base in (state, {"watch": "order.open"})]
+            events = {"watch": "order.open"}
+            rules = [base | {key: example} for base in (state, events, events | {"per": []})]
             tried = [wrong_with(rule, tmp_path) for rule in rules]
             assert [] in tried, tried
 

@@ -24,6 +24,8 @@ rules:
     per: [symbol]
     unless: {watch: [order.open, order.updated], when: price > first.price, within: 90s}
   - {id: moved-on, watch: order.open, per: [symbol], then: {watch: [order.canceled, order.filled], within: 45s}}
+  - {id: unfilled-each, watch: [order.filled, order.rejected], absent: 2m, per: [venue], repeat: 3m}
+  - {id: none-at-all, watch: order.filled, where: price > 1, absent: 90s, per: [], active: {tz: UTC, open: "00:01-00:06"}}
   - {id: edge, watch: ticker, when: "crosses_above(last, 100)"}
   - {id: moved, watch: ticker, when: "abs(percent_change(last, 1m)) > 5"}
   - {id: drop, watch: ticker, when: drawdown(last) > 8}

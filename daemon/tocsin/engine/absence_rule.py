@@ -16,7 +16,7 @@ from typing import Any
 from msgspec import structs
 
 from tocsin.engine.alert_instance import Count
-from tocsin.engine.api import AlertContext, AlertState, Distance, Notification, Part, Transition, event_time
+from tocsin.engine.api import AlertState, Distance, Notification, Part, Transition, event_time
 from tocsin.engine.group_rule import common_state, label
 from tocsin.engine.index import RuleSet, named_groups, named_values
 from tocsin.engine.instances import (
@@ -105,8 +105,6 @@ class Absence:
     def adopt(self, rule: Rule, now: Instant) -> None:
         """The rule was edited: its new texts and times count from now on."""
         self.rule, due = rule, self.remind_at
-        if rule.absent is not None:
-            self.asked, self.limit = _asked(rule), _limit(rule)
         self.schedule_reminder(now)
         if due is not None and self.remind_at is not None:
             self.remind_at = min(due, self.remind_at, key=lambda at: at.steady)
@@ -152,16 +150,11 @@ class Absence:
         )
 
 
-def _asked(rule: Rule) -> str:
-    """What is looked for, in words: `order.filled where amount > 5 for 24h`."""
-    where = f" where {rule.where.source}" if rule.where is not None else ""
-    return f"{' or '.join(rule.events)}{where} for {duration_text(timedelta(seconds=rule.absent or 0.0))}"
-
-
-def _limit(rule: Rule) -> str:
-    """That it is missed, in few words: `no such order.filled for 24h`."""
-    such = "no such" if rule.where is not None else "no"
-    return f"{such} {' or '.join(rule.events)} for {duration_text(timedelta(seconds=rule.absent or 0.0))}"
+def _words(rule: Rule) -> tuple[str, str]:
+    """What is looked for, and that it is missed in few words: `order.filled where amount > 5 for 24h`, `no such order.filled for 24h`."""
+    what, where = " or ".join(rule.events), f" where {rule.where.source}" if rule.where is not None else ""
+    lasts = duration_text(timedelta(seconds=rule.absent or 0.0))
+    return f"{what}{where} for {lasts}", f"no {'such ' if where else ''}{what} for {lasts}"
 
 
 class AbsenceRuleRuntime(RuleRuntime[Absence]):
@@ -190,7 +183,7 @@ class AbsenceRuleRuntime(RuleRuntime[Absence]):
         instance = self._absence(rule, per) or _begun(rule, per, now)
         if (due := instance.due()) is not None and due <= now.steady:
             yield from self.on_timer(instance, now)
-        symbol = f" ({change.symbol})" if change.symbol not in (None, change.key.id) else ""
+        symbol = f" ({change.symbol})" if change.symbol and change.symbol != change.key.id else ""
         what = f"{what_happened(rule, change)} of {change.key.id}{symbol}"
         if instance.alert:
             yield self._resolved(instance, now, what, event=change)
@@ -262,18 +255,16 @@ class AbsenceRuleRuntime(RuleRuntime[Absence]):
                     yield transition(instance, Step(trace="looked for from now on"), now)
 
     def explain(self, rule: Rule, asked: Asked, now: Instant) -> list[Subject]:
-        known = (each for each in self._instances.of_rule(rule.id) if isinstance(each, Absence))
-        found = {each.key: each for each in known}
-        for per in named_groups(rule):
-            fresh = _begun(rule, per, now)
-            found.setdefault(fresh.key, fresh)
+        fresh = [_begun(rule, per, now) for per in named_groups(rule)]
+        known = [each for each in self._instances.of_rule(rule.id) if isinstance(each, Absence)]
+        found = {each.key: each for each in (*fresh, *known)}
         shown = [each for each in found.values() if asked.names(label(each.common), *each.common.values())]
         shown.sort(key=lambda each: (urgency(each.state), -each.count.read(now.steady), each.key))
         return [Subject(None, None, partial(self._trace, rule, each, now)) for each in shown]
 
     def _trace(self, rule: Rule, instance: Absence, now: Instant, _past: Past) -> InstanceTrace:
         lasts, passed = rule.absent or 0.0, instance.count.read(now.steady)
-        runs = instance.count.since is not None
+        runs, waits = instance.count.since is not None, rule.id in self._venues and not instance.alert
         return InstanceTrace(
             rule=rule,
             change=_stand_in(instance),
@@ -283,8 +274,8 @@ class AbsenceRuleRuntime(RuleRuntime[Absence]):
             since=instance.fired_at,
             alert_id=instance.alert,
             acked=instance.acked,
-            timer=None if instance.alert else Timer("absent", passed, lasts, runs),
-            waits_until=now.later(lasts - passed).wall if runs and not instance.alert else None,
+            timer=Timer("absent", passed, lasts, runs) if waits else None,
+            waits_until=now.later(lasts - passed).wall if runs and waits else None,
             down=self._away(instance),
         )
 
@@ -307,6 +298,7 @@ class AbsenceRuleRuntime(RuleRuntime[Absence]):
             return
         if instance.alert and instance.count.read(now.steady) < (rule.absent or 0.0):
             yield self._resolved(instance, now, "", reason="rule changed")
+        instance.asked, instance.limit = _words(rule)
         self._instances.keep(instance)
         yield transition(instance, Step(trace=GOES_ON), now)
 
@@ -370,19 +362,19 @@ class AbsenceRuleRuntime(RuleRuntime[Absence]):
 
 def _begun(rule: Rule, per: tuple[str | None, ...], now: Instant) -> Absence:
     """Nothing has come, and its time stands still until it is let go."""
-    named = {name: values for name in _SHOWN if (values := named_values(rule, name)) is not None}
+    named = {name: named_values(rule, name) or () for name in _SHOWN}
     common: dict[str, str | None] = {
-        name: value for name, values in named.items() if len(values) == 1 for value in values
+        name: next(iter(values)) for name, values in named.items() if len(values) == 1
     }
     common |= dict(zip(group_fields(rule), per, strict=True))
-    kind = rule.events[0].partition(".")[0]
+    kind, (asked, limit) = rule.events[0].partition(".")[0], _words(rule)
     return Absence(
         rule=rule,
         key=absence_key(rule, per),
         entity=Key(common.get("venue") or "", kind, common.get("account") or "", label(common)),
         common=common,
-        asked=_asked(rule),
-        limit=_limit(rule),
+        asked=asked,
+        limit=limit,
         heard_at=now.wall,
     )
 
@@ -410,16 +402,16 @@ def _parts(instance: Absence, now: Instant) -> tuple[Part, ...]:
     return (part,)
 
 
-def _stand_in(instance: Absence) -> Change:
-    """What has not come, as messages see it: what its group has in common, as if it were one of it."""
+def _stand_in(instance: Absence, event: Change | None = None) -> Change:
+    """What has not come, as messages see it: what its group has in common, as if it were one of it. `event`: what came then."""
     state = common_state(instance.entity.kind, instance.common, None)
     return Change(
         key=instance.entity,
         events=(),
         state=state,
         previous=state,
-        origin="synthetic",
-        time=instance.heard_at,
+        origin=event.origin if event is not None else "synthetic",
+        time=event.time if event is not None else instance.heard_at,
         received=instance.heard_at,
         known_since=instance.heard_at,
         symbol=instance.common.get("symbol"),
@@ -435,10 +427,10 @@ def _told(
     reason: str = "",
     event: Change | None = None,
 ) -> Step:
-    """`says`: what is so, in words. `event`: of what came, its time."""
-    context: AlertContext = context_of(
+    """`says`: what is so, in words. `event`: what came."""
+    context = context_of(
         instance.rule,
-        _stand_in(instance),
+        _stand_in(instance, event),
         now,
         state=notification,
         condition=says,
@@ -453,6 +445,4 @@ def _told(
         parts=_parts(instance, now),
     )
     context = structs.replace(context, group=instance.common)
-    if event is not None:
-        context = structs.replace(context, time=event.time, origin=event.origin)
     return Step(notification, context, f"{notification}: {says}" + (f" ({reason})" if reason else ""))

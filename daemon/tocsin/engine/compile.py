@@ -7,6 +7,7 @@ from functools import cache
 
 from tocsin import document
 from tocsin.calendars import NO_CALENDARS, Calendar, Calendars, calendar_text, read_calendar
+from tocsin.engine.index import named_groups
 from tocsin.engine.instances import BY_DEFAULT
 from tocsin.engine.language import lint, sequence
 from tocsin.engine.language.ast import Node
@@ -112,7 +113,7 @@ def _compile(node: document.Mapping, environment: Environment, report: Report) -
     trees = {key: condition.tree for key, condition in conditions.items()}
     misplaced(node, watch, conditions, report)
     if per is not None or "per" not in node.entries:  # else what was meant isn't known
-        lint.placed(trees | unsound, watch, per, report)
+        lint.placed(trees | unsound, watch, per, report, absent=said.absent is not None)
     lint.counted_samples(trees, report)
     lint.contradictions(trees, document.find(node, ("until",)).place, report)
     _texts(
@@ -131,16 +132,25 @@ def _compile(node: document.Mapping, environment: Environment, report: Report) -
         if per is not None:
             lint.summed_by_entity(watch, conditions, report)
     lint.quiet_is_not_silent(watch, conditions, report)
+    if said.absent is not None:
+        lint.absence_is_not_silence(watch, report)
     lint.unsupplied(
         watch,
         conditions,
         environment.supplied,
         report,
         tells_unknown=bool(watch.events) and said.absent is None and said.if_unknown == "tell",
+        tells_absence=said.absent is not None,
     )
     second = _second(node, watch, per, report)
     hours = _hours(node, said, environment, report)
-    return None if report.errors else _built(said, watch, conditions, hours, second)
+    rule = None if report.errors else _built(said, watch, conditions, hours, second)
+    if rule is not None and rule.absent is not None and rule.per is None and not any(named_groups(rule)):
+        report.under("absent").warning(
+            "counts for each venue and account from what first comes: where nothing ever came, nothing is missed",
+            node.entries["absent"].key.place, "write `per: []` for any at all, or name them in `where`",
+        )  # fmt: skip
+    return rule
 
 
 def _second(

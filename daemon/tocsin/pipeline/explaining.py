@@ -114,7 +114,7 @@ class _Inquiry:
             rule=rule.id,
             watch=rule.events or tuple(sorted(rule.kinds)),
             count=len(subjects),
-            last=f"for {last['entity']}, {fired(last)}" if last is not None else "",
+            last=_fired_for(last) if last is not None else "",
             explained=tuple(found),
         )
 
@@ -273,6 +273,11 @@ class _Journal:
             return change_of(rows, find=lambda key: self._linked.get(folded(key)))
         except (NotRecorded, ValueError):
             return None
+
+
+def _fired_for(last: Row) -> str:
+    """For whom an alert fired, where it is of less than all, and when."""
+    return (f"for {last['entity']}, " if last["entity"] else "") + fired(last)
 
 
 def _latest(rule: Rule, happened: Iterable[tuple[int, Change]]) -> Iterable[tuple[int, Change]]:

@@ -239,6 +239,17 @@ def quiet_is_not_silent(watch: Watch, conditions: Mapping[str, TreeCondition], r
                 )  # fmt: skip
 
 
+def absence_is_not_silence(watch: Watch, report: Report) -> None:
+    """The same of a rule that waits for what comes with something new only."""
+    for name in watch.events:
+        kind, _, what = name.partition(".")
+        if what == "updated":
+            report.under("watch").warning(
+                f"`{name}` comes with something new only: a message that repeats what is known is no event", watch.places[name],
+                f"for silence watch `{kind}` (without the dot), when: time_since(last_seen) > 60s",
+            )  # fmt: skip
+
+
 def _is_of_message(call: Call) -> bool:
     return any(
         isinstance(argument, Name) and argument.name in ("received", "time") for argument in call.arguments
@@ -263,9 +274,10 @@ def unsupplied(
     report: Report,
     *,
     tells_unknown: bool = False,
+    tells_absence: bool = False,
 ) -> None:
     """Fields that no venue gives which the rule could be about. `conditions` by their keys. `tells_unknown`: what is
-    unknown is told, as event rules do.
+    unknown is told, as event rules do; `tells_absence`: what never comes is.
     """
     if not supplied:
         return
@@ -279,7 +291,7 @@ def unsupplied(
             continue
         place = next(place for name, place in watch.places.items() if name.partition(".")[0] == kind)
         report.under("watch").warning(
-            f"no configured venue tells of {with_article(kind)}: this rule can never fire", place,
+            f"no configured venue tells of {with_article(kind)}: this rule {'always fires' if tells_absence else 'can never fire'}", place,
             "`tocsin venues` lists what each supplies",
         )  # fmt: skip
 
@@ -337,14 +349,19 @@ def _named(bound: Bound, supplied: Supplied, report: Report) -> None:
 # ------------------------------------------------------------------ history, counted events, groups: where they stand
 
 
-def placed(trees: Mapping[str, Node], watch: Watch, per: tuple[str, ...] | None, report: Report) -> None:
-    """`trees` are of the conditions, by their keys, whether they passed the check or not. `per` as the rule has it, the
-    venue that an account brings included; None where there is none.
-    """
+def placed(
+    trees: Mapping[str, Node],
+    watch: Watch,
+    per: tuple[str, ...] | None,
+    report: Report,
+    *,
+    absent: bool = False,
+) -> None:
+    """`trees` are of the conditions, whether they passed the check or not. `per` has the venue that an account brings, too."""
     for key, tree in trees.items():
         report.under(key)
         if watch.events:
-            _in_event_rule(key, tree, report)
+            _in_event_rule(key, tree, report, absent=absent)
         elif per is None:
             _in_state_rule(tree, report)
         elif key == "where":
@@ -361,7 +378,7 @@ def no_memory(condition: TreeCondition, report: Report) -> None:
                          "look at it in the rule's own `when`")  # fmt: skip
 
 
-def _in_event_rule(key: str, tree: Node, report: Report) -> None:
+def _in_event_rule(key: str, tree: Node, report: Report, *, absent: bool) -> None:
     for part in walk(tree):
         need = needs_of(part)
         if need == "group":
@@ -370,7 +387,7 @@ def _in_event_rule(key: str, tree: Node, report: Report) -> None:
                          "say how long it counts: count(10m)" if counts else "total(x, 10m) sums over time")  # fmt: skip
         elif key == "where" and (need == "events" or (isinstance(part, Call) and part.keyed)):
             report.error(f"`where` says which events are counted: `{text(part)}` can't be part of it", part.place,
-                         "write it in `when`")  # fmt: skip
+                         "" if absent else "write it in `when`")  # fmt: skip
         elif (
             need == "events"
             and isinstance(part, Call)
