@@ -6,12 +6,14 @@ import socket
 import threading
 from collections import deque
 from contextlib import suppress
+from urllib.parse import parse_qsl
 
 import msgspec
 import pytest
 import trio
 
 from support import endless
+from support.chats import discord_reads
 from support.receivers import SLACK, TELEGRAM, Drop, Hang, Reply, slack_text, telegram_text
 from tocsin.delivery.model import Message
 from tocsin.delivery.senders import make_sender, validate_url
@@ -24,6 +26,7 @@ SLACK_BOT_URL = "slack://xoxb-1234-1234-4ddbc191d40ee098cbaae6f3523ada2d/#desk"
 TELEGRAM_URL = "tgram://123456789:abcdefg_hijklmnop/12315544/"
 DISCORD_URL = "discord://123456789012345678/abcdefg_hijklmnop_abcdefg"
 NTFY_URL = "ntfys://ntfy.sh/boss"
+GOTIFY_URL = "gotifys://gotify.example.org/abcdefghijklmno"
 PUSHOVER_URL = "pover://abcdefghijklmnopqrstuvwxyz1234@abcdefghijklmnopqrstuvwxyz5678"
 SECRETS = (
     "TIiajkdnlazkcOXrIdevi7FQ",
@@ -121,6 +124,57 @@ async def test_how_bad_it_is_reaches_services_that_colour(receiver, severity, re
     assert receiver.wait_for(1)[0].json["type"] == shown
 
 
+@pytest.mark.parametrize(
+    ("url", "where", "loud"),
+    [
+        (NTFY_URL, "x-priority", {"critical": "5", "warning": "4", "info": "3", "resolved": "2"}),
+        (f"{NTFY_URL}?priority=max", "x-priority", dict.fromkeys(("critical", "info", "resolved"), "max")),
+        (PUSHOVER_URL, "priority", {"critical": "1", "warning": "0", "info": "-1", "resolved": "-1"}),
+        (GOTIFY_URL, "priority", {"critical": 8, "warning": 5, "info": 2, "resolved": 2}),
+    ],
+)
+async def test_how_bad_it_is_decides_how_loud_the_phone_is(services, url, where, loud):
+    """What the URL itself says goes first."""
+    services.always("ntfy.sh", Reply(200, '{"id":"1"}'))
+    for how in loud:
+        over = how == "resolved"
+        await send(url, message(severity="critical" if over else how, resolved=over, delivery_id=how))
+    said = [
+        request.headers.get(where)
+        or (request.json if request.body[:1] == b"{" else dict(parse_qsl(request.body.decode()))).get(where)
+        for request in services.requests
+    ]
+    assert said == list(loud.values())
+
+
+async def test_what_ntfy_is_told_of_one_alert_is_one_message_there(services):
+    services.always("ntfy.sh", Reply(200, '{"id":"1"}'))
+    for alert in ("0195a", "an odd/one", ""):
+        await send(NTFY_URL, message(alert=alert, delivery_id=alert))
+    assert [request.headers.get("x-sequence-id") for request in services.requests] == [
+        "0195a",
+        "an-odd-one",
+        None,
+    ]
+
+
+async def test_mails_of_one_alert_are_one_thread_and_urgent_where_it_is(mail):
+    sender = make_sender(Secret(f"{mail.url()}&+References=<mine@example.org>"), name="mail")
+    own = make_sender(Secret(mail.url()), name="mail")
+    await own.send(message(severity="critical", alert="0195a"))
+    await own.send(message(severity="critical", alert="0195a", resolved=True, delivery_id="d2"))
+    await sender.send(message(alert="0195a"))
+    told = [
+        (got["References"], got["Importance"], got["Auto-Submitted"], got["X-Tocsin-Delivery"])
+        for got in mail.wait_for(3)
+    ]
+    assert told == [
+        ("<0195a@tocsin>", "high", "auto-generated", "d1"),
+        ("<0195a@tocsin>", None, "auto-generated", "d2"),
+        ("<mine@example.org>", None, "auto-generated", "d1"),
+    ]
+
+
 class TestHostileText:
     """Symbols and comments come from the venue; to a service they are letters."""
 
@@ -140,6 +194,37 @@ class TestHostileText:
         assert "parse_mode" not in request.json
         assert telegram_text(request) == f"{MARKUP}\n{MARKUP}"
         assert request.json["link_preview_options"] == {"is_disabled": True}
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            MARKUP,
+            "||x|| **b** __u__ \\\\ <@12> <#1> <t:1:R> :smile: [x](y)",
+            "> q",
+            "# h",
+            "- l",
+            "  - l",
+            "10:02:11",
+        ],
+    )
+    async def test_discord(self, services, text):
+        services.always("discord.com", Reply(204, ""))
+        await send(DISCORD_URL, message(title=f"🔴 {text}", body=f"{text}\n{text}"))
+        content = services.requests[0].json["content"]
+        assert discord_reads(content) == f"🔴 {text}\n{text}\n{text}"
+        assert "\\:" not in content
+
+    async def test_discord_s_links_of_a_rule_s_author(self, services):
+        services.always("discord.com", Reply(204, ""))
+        await send(DISCORD_URL, message(body="see https://wiki.example.com/a_b_c and a_b_c"))
+        assert (
+            services.requests[0].json["content"].endswith("see https://wiki.example.com/a_b_c and a\\_b\\_c")
+        )
+
+    async def test_a_slack_webhook_s_pictures(self, services):
+        await send(SLACK_URL, message(title=":smile: at 10:02:11", body=":+1:"))
+        (attachment,) = services.requests[0].json["attachments"]
+        assert (attachment["title"], attachment["text"]) == (":\u2060smile: at 10:02:11", ":+1:")
 
     async def test_mail(self, mail):
         await send(
@@ -460,6 +545,16 @@ class TestLength:
         text = telegram_text(services.requests[0])
         assert len(text.encode("utf-16-le")) // 2 <= 4096
         assert text.endswith("(cut, 5000 characters in all)")
+
+    async def test_discord_s_limit_holds_for_what_is_escaped(self, services):
+        services.always("discord.com", Reply(204, ""))
+        await send(DISCORD_URL, message(title="*" * 1500, body="_" * 6000))
+        content = services.requests[0].json["content"]
+        assert len(content) <= 2000
+        assert len(content) > 1900
+        title, body = discord_reads(content).split("\n")
+        assert title.endswith("(cut, 1500 characters in all)")
+        assert body.endswith("(cut, 6000 characters in all)")
 
     async def test_a_long_title_says_that_it_was_cut(self, services):
         await send(SLACK_URL, message(title="t" * 500))

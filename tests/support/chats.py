@@ -176,6 +176,18 @@ def found_in(text: str) -> Iterator[tuple[str, str]]:
             yield kind, found[0]
 
 
+def discord_reads(content: str) -> str:
+    """A message as Discord shows it: what is escaped is itself, what marks up is named."""
+    text = re.sub(r"\\([^a-zA-Z0-9\s])", lambda found: f"\ue000{ord(found[1]):04x}", content)
+    text = re.sub(
+        r"(?m)^\s*(?:[>#-]|\d+\.) |[*_~`]|\|\||\[[^\]]*\]\(|<[@#:/a-z][^>]*>|:[a-z]+:|@(?:everyone|here)",
+        "[MARKUP]",
+        text,
+    )
+    text = re.sub("\ue000([0-9a-f]{4})", lambda found: chr(int(found[1], 16)), text)
+    return to_the_eye(text.replace("\r\n", "\n"))
+
+
 def _telegram_shown(said: dict[str, Any]) -> Shown | Reply:
     text = said["text"]
     if "parse_mode" in said:

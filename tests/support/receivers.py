@@ -72,7 +72,7 @@ class Later:
 
 Answer = Reply | Hang | Drop | Later
 _WELCOME = {SLACK: Reply(200, "ok"), TELEGRAM: Reply(200, '{"ok":true,"result":{}}')}
-HOSTS = (SLACK, "slack.com", TELEGRAM, "discord.com", "ntfy.sh", "api.pushover.net")
+HOSTS = (SLACK, "slack.com", TELEGRAM, "discord.com", "ntfy.sh", "api.pushover.net", "gotify.example.org")
 
 
 class _Server(AbstractContextManager["_Server"]):

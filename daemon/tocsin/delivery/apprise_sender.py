@@ -13,7 +13,7 @@ from tocsin.alerts.plain import flat
 from tocsin.delivery.fitting import fit
 from tocsin.delivery.model import Handle, Message, Outcome, Sender
 from tocsin.delivery.service_responses import classify
-from tocsin.delivery.services import WITH_HEADERS, schema_of, service_of
+from tocsin.delivery.services import WITH_HEADERS, loudness_of, schema_of, service_of
 from tocsin.delivery.transport_monitor import TransportMonitor
 from tocsin.events.vocabulary import nearest
 from tocsin.secrets import Masker, Secret
@@ -82,12 +82,6 @@ def masker_for(plugin: Any, url: Secret) -> Masker:
     return masker
 
 
-def carry_delivery_id(plugin: Any, delivery_id: str) -> None:
-    """Put the delivery's id into a header, where the service has headers: a receiver can tell a repetition by it."""
-    if plugin.schema in WITH_HEADERS and isinstance(getattr(plugin, "headers", None), dict):
-        plugin.headers[DELIVERY_HEADER] = delivery_id
-
-
 def surface_problem(url: str) -> str | None:
     """What is wrong with a URL as far as that can be said without Apprise, and without any secret of it."""
     schema, separator, rest = url.partition("://")
@@ -126,6 +120,8 @@ def _unvalued(text: str, url: Secret) -> str:
 def _settle(plugin: Any, schema: str) -> None:
     plugin.request_rate_per_sec = 0  # its throttle sleeps in the thread; the pace is kept outside
     plugin.optional, plugin.retry = False, 0
+    if schema == "discord":
+        plugin.interpret_emojis = None  # it would escape the colons of times, and our own escapes
     own = vars(plugin)
     if "socket_connect_timeout" not in own:
         plugin.socket_connect_timeout = _MAIL_TIMEOUT if schema.startswith("mailto") else _CONNECT_TIMEOUT
@@ -163,7 +159,9 @@ class AppriseSender(Sender):
         self._deadline = deadline
         self._moved = moved if moved is not None else {}
         self._limiter = trio.CapacityLimiter(1)
+        self._service = service_of(schema_of(url))
         self._plugin: Any = None
+        self._given: dict[str, str] | None = None  # headers that the URL says
         self._own_masker = Masker()
         self._partly: dict[str, set[str]] = {}  # delivery id -> who has it already
 
@@ -176,8 +174,9 @@ class AppriseSender(Sender):
         schema = schema_of(self._url)
         monitor = TransportMonitor(
             self._partly.setdefault(message.delivery_id, set()),
-            service_of(schema).means,
+            self._service.means,
             self._moved if schema == "tgram" else None,
+            {} if schema in WITH_HEADERS else self._service.headers(message),
         )
         try:
             with trio.fail_after(self._deadline):
@@ -204,7 +203,7 @@ class AppriseSender(Sender):
         plugin = self._plugin
         quiet_apprise()  # also where somebody turned the logs up since
         apprise = importlib.import_module("apprise")
-        carry_delivery_id(plugin, message.delivery_id)
+        self._dress(plugin, message)
         title, body = self._fitted(plugin, message)
         bell = apprise.Apprise(asset=plugin.asset)
         bell.add(plugin)
@@ -240,7 +239,20 @@ class AppriseSender(Sender):
 
     def _prepare(self, plugin: Any) -> Any:
         self._own_masker = masker_for(plugin, self._url)
+        headers = getattr(plugin, "headers", None)
+        self._given = dict(headers) if isinstance(headers, dict) and plugin.schema in WITH_HEADERS else None
         return plugin
+
+    def _dress(self, plugin: Any, message: Message) -> None:
+        """What isn't the text: how loud it is, its alert, and the delivery's id, by which a receiver can tell a repetition.
+
+        What the URL itself says of these goes first.
+        """
+        if self._given is not None:
+            headers = self._service.headers(message)
+            plugin.headers = {DELIVERY_HEADER: message.delivery_id, **headers, **self._given}
+        if self._service.priority and not re.search(r"[?&]priority=", self._url.reveal(), re.IGNORECASE):
+            plugin.priority = self._service.priority[loudness_of(message)]
 
     def _masked(self, text: str) -> str:
         return self._masker.mask(self._own_masker.mask(text))
@@ -253,7 +265,8 @@ class AppriseSender(Sender):
             title_limit=plugin.title_maxlen,
             body_limit=plugin.body_maxlen,
             title_in_body=bool(plugin.overflow_amalgamate_title),
-            longest=service_of(plugin.schema).longest,
+            longest=self._service.longest,
+            written=self._service.written,
         )
 
     def _forget(self, delivery_id: str, *, accepted: bool) -> None:

@@ -1,28 +1,54 @@
-"""Texts cut to what services take, saying so. Pure."""
+"""Texts as services take them: in their markup, cut to their limits, saying so. Pure."""
+
+import re
+from collections.abc import Callable
 
 from tocsin.delivery.model import Message
 
+_JOINER = "\u2060"  # WORD JOINER: looks like nothing
+# What stands for a picture: a word between colons. A time, 10:02:11, is none.
+_PICTURE = re.compile(r":(?=[\w+'-]*[A-Za-z][\w+'-]*:)")
+
+
+def as_it_is(text: str) -> str:
+    return text
+
 
 def fit(
-    message: Message, *, title_limit: int, body_limit: int, title_in_body: bool, longest: int | None = None
+    message: Message,
+    *,
+    title_limit: int,
+    body_limit: int,
+    title_in_body: bool,
+    longest: int | None = None,
+    written: Callable[[str], str] = as_it_is,
 ) -> tuple[str, str]:
-    """Title and body cut to what the service takes, saying so. Never an empty body, which Apprise would refuse.
-
-    `longest`: bytes of UTF-8 that it takes of the body. The message's link is the last line, whole.
+    """Title and body as they are `written` there, cut to what the service takes, saying so. Never an empty body, which Apprise
+    would refuse. `longest`: bytes of UTF-8 that it takes of the body. The message's link is the last line, whole.
     """
     last = f"\n{message.link}" if message.link else ""
     body_limit, longest = body_limit - length(last), longest and longest - len(last.encode(errors="replace"))
     room = body_limit
     if title_limit <= 0 or title_in_body:
-        title = cut(message.title, min(title_limit or body_limit, body_limit // 2))
+        title = _cut(message.title, min(title_limit or body_limit, body_limit // 2), None, written)
         room = body_limit - length(title) - 2
     else:
-        title = cut(message.title, title_limit)
+        title = _cut(message.title, title_limit, None, written)
     body = message.body if message.body.strip() else message.title
-    body = cut(body or "(no text)", max(room, 1))
-    while longest is not None and (over := len(body.encode(errors="replace")) - longest) > 0:
-        body = cut(message.body or message.title, max(length(body) - max(over // 3, 1), 1))
-    return title, f"{body}{last}"
+    return title, _cut(body or "(no text)", max(room, 1), longest, written) + last
+
+
+def _cut(text: str, limit: int, longest: int | None, written: Callable[[str], str]) -> str:
+    """The text as it is written, in at most `limit` UTF-16 units and `longest` bytes."""
+    kept = cut(text, limit)
+    while (result := written(kept)) and kept:
+        over = length(result) - limit
+        if longest is not None:
+            over = max(over, len(result.encode(errors="replace")) - longest)
+        if over <= 0 or length(kept) <= 1:
+            return result
+        kept = cut(text, max(length(kept) - max(over // 3, 1), 1))
+    return result
 
 
 def cut(text: str, limit: int) -> str:
@@ -39,3 +65,31 @@ def cut(text: str, limit: int) -> str:
 def length(text: str) -> int:
     """In UTF-16 units."""
     return len(text.encode("utf-16-le", "replace")) // 2
+
+
+def without_pictures(text: str) -> str:
+    """The same to the eye where a word between colons would become a picture."""
+    return _PICTURE.sub(f":{_JOINER}", text)
+
+
+# https://support.discord.com/hc/en-us/articles/210298617: what marks up wherever it stands; < as it begins mentions, times and
+# emojis; and what marks a line up that it begins. A link, by then only a rule's author's, is left: it has no escapes.
+_DISCORD = re.compile(
+    r"""
+      (?P<link> \b https?://[^\s<]+ )
+    | [\\*_~|`\[\]] | <(?=[@\#:/!&a-zA-Z])
+    | (?m: ^ (?P<indent> [ \t]* ) (?P<lead> [>\#-] ) )
+    """,
+    re.VERBOSE,
+)
+
+
+def for_discord(text: str) -> str:
+    """The text with Discord's markup escaped: what a person reads there is the text."""
+
+    def escaped(found: re.Match[str]) -> str:
+        if found["link"]:
+            return found[0]
+        return f"{found['indent']}\\{found['lead']}" if found["lead"] else f"\\{found[0]}"
+
+    return without_pictures(_DISCORD.sub(escaped, text))

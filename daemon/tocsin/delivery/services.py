@@ -1,12 +1,15 @@
 """What we know of services beyond Apprise, by the schemas of its URLs: what they take, and what their answers mean. Pure."""
 
-from collections.abc import Callable
-from typing import Any
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TypeAlias
 from urllib.parse import unquote
 
 from msgspec import Struct
 
 from tocsin.answers import is_page, parsed
+from tocsin.delivery.fitting import as_it_is, for_discord, without_pictures
+from tocsin.delivery.model import Message
 from tocsin.delivery.rate_limiter import Limit, RateLimiter, parse_rate
 from tocsin.delivery.service_responses import Means
 from tocsin.secrets import Secret
@@ -71,8 +74,42 @@ def _says(body: bytes, name: str) -> Any:
     return answer.get(name) if isinstance(answer, dict) else None
 
 
+Loudness: TypeAlias = Literal["critical", "warning", "info", "resolved"]
+
+
+def loudness_of(message: Message) -> Loudness:
+    return "resolved" if message.resolved else message.severity
+
+
+def _no_headers(_message: Message) -> Mapping[str, str]:
+    return {}
+
+
+def _ntfy_headers(message: Message) -> Mapping[str, str]:
+    """What is of one alert takes the place of what was told of it: https://docs.ntfy.sh/publish/#updating-deleting-notifications"""
+    id_ = _plain_id(message.alert)
+    return {"X-Sequence-ID": id_} if id_ else {}
+
+
+def _mail_headers(message: Message) -> Mapping[str, str]:
+    """One thread an alert (RFC 5322 3.6.4), no answers by machines (RFC 3834), and how urgent it is (RFC 2156)."""
+    headers = {"Auto-Submitted": "auto-generated"}
+    if id_ := _plain_id(message.alert):
+        headers["References"] = f"<{id_}@tocsin>"
+    if loudness_of(message) == "critical":
+        headers["Importance"] = "high"
+    return headers
+
+
+def _plain_id(alert: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]", "-", alert)[:64]
+
+
 class Service(Struct, frozen=True):
     """What we know of a service beyond Apprise. `success`: what a 2xx of it means, by status and body.
+
+    `priority`: how loud the phone is, where Apprise's plugin has a `priority`. `headers` of one message: of the mail, else of
+    the request. `written`: the text as its markup has to say it.
 
     `longest`: bytes of a body that it takes, where it counts them so. `speaks_json`: its refusals are JSON or plain text,
     too; a page for people is a proxy's. `limits`: how many messages it takes in what time, where that is known.
@@ -82,6 +119,9 @@ class Service(Struct, frozen=True):
     longest: int | None = None
     speaks_json: bool = False
     limits: tuple[Limit, ...] = ()
+    priority: Mapping[Loudness, int | str] = {}
+    headers: Callable[[Message], Mapping[str, str]] = _no_headers
+    written: Callable[[str], str] = as_it_is
 
     def means(self, status: int, body: bytes) -> Means:
         """What an answer means by itself, its status aside where that isn't a 2xx."""
@@ -98,18 +138,27 @@ _SERVICES = {
     # `service_limits`.
     "tgram": Service(_telegram_means, speaks_json=True, limits=(_A_SECOND,)),
     # https://api.slack.com/apis/rate-limits: one message a second to a channel.
-    "slack": Service(_slack_means, speaks_json=True, limits=(_A_SECOND,)),
+    "slack": Service(_slack_means, speaks_json=True, limits=(_A_SECOND,), written=without_pictures),
     # https://discord.com/developers/docs/topics/rate-limits, webhooks: 5 in 2 s.
-    "discord": Service(_discord_means, speaks_json=True, limits=(Limit(5, 2.0),)),
+    "discord": Service(_discord_means, speaks_json=True, limits=(Limit(5, 2.0),), written=for_discord),
     # A longer body becomes a file (https://docs.ntfy.sh/publish/#limitations).
-    "ntfy": Service(_ntfy_means, longest=4096, speaks_json=True),
+    "ntfy": Service(
+        _ntfy_means,
+        longest=4096,
+        speaks_json=True,
+        headers=_ntfy_headers,
+        priority={"critical": "5", "warning": "4", "info": "3", "resolved": "2"},
+    ),
+    # https://pushover.net/api#priority, https://gotify.net/docs/msgextras: what is over is told as what only informs.
+    "pover": Service(priority={"critical": 1, "warning": 0, "info": -1, "resolved": -1}),
+    "gotify": Service(priority={"critical": 8, "warning": 5, "info": 2, "resolved": 2}),
     # Providers count by the minute and the hour; a burst of thirty a minute passes with all the large ones.
-    "mailto": Service(limits=(Limit(30, 60.0),)),
+    "mailto": Service(limits=(Limit(30, 60.0),), headers=_mail_headers),
     # Whoever receives these is a program of the user's, which may answer what it likes.
     "form": Service(_any_means),
     "xml": Service(_any_means),
 }
-_SAME = {"ntfys": "ntfy", "forms": "form", "xmls": "xml", "mailtos": "mailto"}
+_SAME = {"ntfys": "ntfy", "gotifys": "gotify", "forms": "form", "xmls": "xml", "mailtos": "mailto"}
 _TELEGRAM_GROUP = Limit(20, 60.0)  # from the same page
 
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from msgspec import structs
 
 from tocsin.delivery.chat_sender import Posted
-from tocsin.delivery.fitting import fit
+from tocsin.delivery.fitting import fit, without_pictures
 from tocsin.delivery.model import Ability, Message
 from tocsin.delivery.services import service_of
 from tocsin.delivery.web_api import Answer, WebApi
@@ -21,7 +21,6 @@ _COLOURS = {"critical": "#c42b32", "warning": "#de9e31", "info": "#3aa3e3"}
 _RESOLVED, _ENDED = "#157347", "#8a8d91"
 # https://api.slack.com/methods/chat.update#errors
 _GONE = frozenset({"message_not_found", "cant_update_message", "edit_window_closed", "channel_not_found"})
-_JOINER = "\u2060"  # WORD JOINER: looks like nothing
 
 
 class SlackApi:
@@ -106,7 +105,7 @@ def _plain(text: str) -> dict[str, Any]:
 
 
 def _escaped(text: str) -> str:
-    """https://api.slack.com/reference/surfaces/formatting#escaping; a word between colons would become a picture."""
+    """https://api.slack.com/reference/surfaces/formatting#escaping"""
     for char, escaped in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
         text = text.replace(char, escaped)
-    return re.sub(r":(?=[\w+'-]+:)", f":{_JOINER}", text)
+    return without_pictures(text)

@@ -4,8 +4,6 @@ import re
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 
-from msgspec import structs
-
 from tocsin.answers import parsed
 from tocsin.delivery.chat_sender import Posted
 from tocsin.delivery.fitting import fit, length
@@ -136,10 +134,7 @@ def _keyboard(message: Message) -> dict[str, Any]:
 def text_of(message: Message) -> dict[str, Any]:
     """No `parse_mode`, so nothing is markup; the title is bold by an entity."""
     title, body = fit(
-        structs.replace(message, title=unlinked(message.title), body=unlinked(message.body)),
-        title_limit=MOST_TEXT,
-        body_limit=MOST_TEXT,
-        title_in_body=True,
+        message, title_limit=MOST_TEXT, body_limit=MOST_TEXT, title_in_body=True, written=unlinked
     )
     return {
         "text": f"{title}\n{body}",

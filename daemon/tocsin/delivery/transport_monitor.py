@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from threading import Lock
+from types import MappingProxyType
 from typing import Any
 
 from msgspec import structs
@@ -39,12 +40,17 @@ class TransportMonitor:
 
     `reached` holds the keys of those who have the message already, and gets those who get it. `means` judges HTTP's 2xx
     answers by status and body. `moved` (Telegram's) has the present ids of chats by their former ones; several sends may
-    have it in common. What this one learns is added, and stands in `learnt` too.
+    have it in common. What this one learns is added, and stands in `learnt` too. `headers` are added to requests of HTTP.
     """
 
     def __init__(
-        self, reached: set[str], means: Callable[[int, bytes], Means], moved: dict[str, str] | None = None
+        self,
+        reached: set[str],
+        means: Callable[[int, bytes], Means],
+        moved: dict[str, str] | None = None,
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
+        self._headers = headers
         self.answers: list[ServiceResponse] = []
         self.reached = reached
         self._means = means
@@ -94,6 +100,7 @@ class TransportMonitor:
     def exchange(self, send: Callable[..., Any], adapter: Any, request: Any, **options: Any) -> Any:
         """`requests.adapters.HTTPAdapter.send`: the response, with its body read to the bound."""
         request.headers["Accept-Encoding"] = "identity"
+        request.headers.update(self._headers)
         if self._moved is not None:
             self._readdress(request)
         response, body = self._short_response(send, adapter, request, options)
