@@ -8,7 +8,7 @@ from typing import Any
 import trio
 
 from tocsin.app.components import Components
-from tocsin.engine.runtime import Blind
+from tocsin.engine.runtime import Blind, Crowded
 from tocsin.store.errors import StoreUnavailable
 from tocsin.store.model import Batch, Retention
 from tocsin.store.retention import Pruned
@@ -23,7 +23,7 @@ async def keep_house(
     log: Any,
     tell: Callable[[str, str, str], Awaitable[None]],
 ) -> None:
-    """For ever. `tell(event, reason, subject)` takes daemon.rule_blind."""
+    """For ever. `tell(event, reason, subject)` takes daemon.rule_blind and daemon.degraded."""
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_retain, components, retention, log, tell)
         nursery.start_soon(_find_blind, components, tell)
@@ -78,11 +78,14 @@ async def _drop_unconfirmed(components: Components, lasts: timedelta, log: Any) 
 
 
 async def _find_blind(components: Components, tell: Callable[[str, str, str], Awaitable[None]]) -> None:
-    def look() -> tuple[Batch, list[Blind]]:
+    def look() -> tuple[Batch, tuple[list[Blind], list[Crowded]]]:
         now = components.clock.now()
-        return Batch(at=now.wall), [*components.engine.blind(now)]
+        return Batch(at=now.wall), (components.engine.blind(now), components.engine.crowded(now))
 
     while True:
         await trio.sleep(_BLIND_EVERY)
-        for each in await components.pipeline.ask(look):
+        blind, crowded = await components.pipeline.ask(look)
+        for each in blind:
             await tell("daemon.rule_blind", each.reason, each.rule)
+        for rule in crowded:
+            await tell("daemon.degraded", rule.reason, rule.rule)

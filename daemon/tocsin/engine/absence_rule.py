@@ -34,6 +34,7 @@ from tocsin.engine.instances import (
 from tocsin.engine.pauses import OUT_OF_HOURS, LinkTurned
 from tocsin.engine.rule import Rule
 from tocsin.engine.runtime import GOES_ON, RuleBefore, RuleRuntime, Shared
+from tocsin.engine.samples import MOST_INSTANCES
 from tocsin.engine.trace import Asked, InstanceTrace, Past, Subject, Timer, context_of, urgency, what_happened
 from tocsin.events import Change, Instant, Key, from_iso, iso
 from tocsin.quantities import duration_text
@@ -87,10 +88,6 @@ class Absence:
             return self.count.due(self.rule.absent or 0.0)
         return self.remind_at.steady if self.remind_at is not None else None
 
-    def comes(self, change: Change, what: str) -> None:
-        """It has come: its time begins anew, and stands still until it is let go."""
-        self.heard_at, self.last, self.count = event_time(change), what, Count()
-
     def fire(self, alert_id: str, now: Instant) -> None:
         self.alert, self.fired_at, self.acked = alert_id, now.wall, False
         self.schedule_reminder(now)
@@ -98,9 +95,6 @@ class Absence:
     def schedule_reminder(self, now: Instant) -> None:
         repeat = self.rule.repeat
         self.remind_at = now.later(repeat) if repeat and self.alert and not self.acked else None
-
-    def resolve(self) -> None:
-        self.alert, self.fired_at, self.remind_at, self.acked = "", None, None, False
 
     def adopt(self, rule: Rule, now: Instant) -> None:
         """The rule was edited: its new texts and times count from now on."""
@@ -180,18 +174,19 @@ class AbsenceRuleRuntime(RuleRuntime[Absence]):
         if not comes:
             return
         per = tuple(field_shown(change, name) for name in group_fields(rule))
-        instance = self._absence(rule, per) or _begun(rule, per, now)
+        instance = self._absence(rule, per)
+        if instance is None:
+            yield from self._make_room(rule, now)
+            instance = _begun(rule, per, now)
         if (due := instance.due()) is not None and due <= now.steady:
             yield from self.on_timer(instance, now)
         symbol = f" ({change.symbol})" if change.symbol and change.symbol != change.key.id else ""
         what = f"{what_happened(rule, change)} of {change.key.id}{symbol}"
         if instance.alert:
             yield self._resolved(instance, now, what, event=change)
-        instance.comes(change, what)
-        if self._runs(instance):
-            instance.count.go(now.steady)
-        self._instances.keep(instance)
-        yield transition(instance, Step(trace="it came"), now, later=True)
+        instance.heard_at, instance.last, instance.count = event_time(change), what, Count()
+        self._instances.forget(instance)  # it is the last to be forgotten
+        yield self._kept(instance, "it came", now, later=True)
 
     def on_timer(self, instance: Absence, now: Instant) -> Iterator[Transition]:
         notification: Notification = "reminder"
@@ -212,15 +207,13 @@ class AbsenceRuleRuntime(RuleRuntime[Absence]):
         if instance.alert:
             yield self._resolved(instance, now, "", reason=OUT_OF_HOURS)
             instance.count = Count()
-            self._instances.keep(instance)
-            yield transition(instance, Step(trace=OUT_OF_HOURS), now)
+            yield self._kept(instance, OUT_OF_HOURS, now)
         yield from self._let_go(instance, now)
 
     def on_acknowledged(self, instance: Absence, now: Instant) -> Iterator[Transition]:
         if instance.alert:
             instance.acked, instance.remind_at = True, None
-            self._instances.keep(instance)
-            yield transition(instance, Step(trace="acknowledged"), now)
+            yield self._kept(instance, "acknowledged", now)
 
     def on_venues_removed(
         self, instance: Absence, venues: Collection[str], now: Instant
@@ -248,11 +241,7 @@ class AbsenceRuleRuntime(RuleRuntime[Absence]):
                     yield from self._let_go(instance, now)
             for per in named_groups(rule):
                 if self._absence(rule, per) is None:
-                    instance = _begun(rule, per, now)
-                    if self._runs(instance):
-                        instance.count.go(now.steady)
-                    self._instances.keep(instance)
-                    yield transition(instance, Step(trace="looked for from now on"), now)
+                    yield self._kept(_begun(rule, per, now), "looked for from now on", now)
 
     def explain(self, rule: Rule, asked: Asked, now: Instant) -> list[Subject]:
         fresh = [_begun(rule, per, now) for per in named_groups(rule)]
@@ -299,8 +288,7 @@ class AbsenceRuleRuntime(RuleRuntime[Absence]):
         if instance.alert and instance.count.read(now.steady) < (rule.absent or 0.0):
             yield self._resolved(instance, now, "", reason="rule changed")
         instance.asked, instance.limit = _words(rule)
-        self._instances.keep(instance)
-        yield transition(instance, Step(trace=GOES_ON), now)
+        yield self._kept(instance, GOES_ON, now)
 
     def end(
         self, instance: Absence, now: Instant, reason: str, last: Change | None = None
@@ -344,11 +332,23 @@ class AbsenceRuleRuntime(RuleRuntime[Absence]):
         """Its time goes on from now, or stands still, as it is to."""
         runs = self._runs(instance)
         if runs != (instance.count.since is not None):
-            (instance.count.go if runs else instance.count.stop)(now.steady)
-            self._instances.keep(instance)
-            yield transition(
-                instance, Step(trace="its time goes on" if runs else "its time stands still"), now
-            )
+            instance.count.stop(now.steady)
+            yield self._kept(instance, "its time goes on" if runs else "its time stands still", now)
+
+    def _kept(self, instance: Absence, why: str, now: Instant, *, later: bool = False) -> Transition:
+        """It is as it now is; its time goes on, if it may."""
+        self.thaw(instance, now)
+        self._instances.keep(instance)
+        return transition(instance, Step(trace=why), now, later=later)
+
+    def _make_room(self, rule: Rule, now: Instant) -> Iterator[Transition]:
+        """For one more: where there are too many, the one that was last heard of the longest ago is forgotten, and that is told once."""
+        known = self._instances.of_rule(rule.id)
+        if len(known) >= MOST_INSTANCES:
+            named = {absence_key(rule, per) for per in named_groups(rule)}
+            oldest = next(each for each in known if each.key not in named and isinstance(each, Absence))
+            self._health.note_crowded(rule.id)
+            yield from self.end(oldest, now, "forgotten")
 
     def _resolved(
         self, instance: Absence, now: Instant, says: str, *, reason: str = "", event: Change | None = None
@@ -356,7 +356,7 @@ class AbsenceRuleRuntime(RuleRuntime[Absence]):
         """It is over, and there goes on counting. `event`: what came."""
         step = _told(instance, now, "resolved", says or f"no {instance.asked}", reason=reason, event=event)
         alert = instance.alert
-        instance.resolve()
+        instance.alert, instance.fired_at, instance.remind_at, instance.acked = "", None, None, False
         return transition(instance, step, now, alert_id=alert)
 
 

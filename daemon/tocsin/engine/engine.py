@@ -22,7 +22,7 @@ from tocsin.engine.linked import Readers
 from tocsin.engine.pauses import ActiveHours, VenueLinks, hangs_on_link, has_turned, is_down
 from tocsin.engine.rule import Rule
 from tocsin.engine.rule_migration import KnownRules, RuleMigration
-from tocsin.engine.runtime import Blind, RuleHealth, Runtimes, Shared
+from tocsin.engine.runtime import Blind, Crowded, RuleHealth, Runtimes, Shared
 from tocsin.engine.samples import SampleLog
 from tocsin.engine.sequence_rule import SequenceRuleRuntime
 from tocsin.engine.state_rule import StateRuleRuntime
@@ -36,10 +36,10 @@ class Engine:
 
     def __init__(self, rules: Iterable[Rule], world: World, new_id: Callable[[], str]) -> None:
         self._samples = SampleLog()
-        self._history = HistoryStore(self._samples)
+        self._health = RuleHealth(self._samples)
+        self._history = HistoryStore(self._samples, self._health.note_crowded)
         self._world = self._history.over(world)
         self._readers = Readers(self._world)
-        self._health = RuleHealth(self._samples)
         self._known_rules = KnownRules(self._samples)
         self._instances, self._links, self._hours = InstanceStore(), VenueLinks(), ActiveHours()
         shared = Shared(self._instances, self._world, self._links, self._hours, self._health, new_id)
@@ -215,6 +215,10 @@ class Engine:
         return self._health.blind(
             now, self._rules.running, lambda rule: self._runtimes.of_rule(rule).lacking(rule, now)
         )
+
+    def crowded(self, now: Instant) -> list[Crowded]:
+        """The rules of which instances had to be forgotten, so many there are; each once."""
+        return self._health.crowded(now, self._rules.running)
 
     # --------------------------------------------------------------------------------------------------------- parts
 

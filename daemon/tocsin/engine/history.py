@@ -10,7 +10,7 @@ ends or is forgotten, or when no rule asks for it any more. What must outlast th
 time; `restore` takes it back.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from tocsin.engine.api import World, event_time, inform
@@ -31,11 +31,13 @@ class _Asked(NamedTuple):
 
 
 class HistoryStore:
-    def __init__(self, log: SampleLog) -> None:
+    """`crowded`: see `EventCounter`."""
+
+    def __init__(self, log: SampleLog, crowded: Callable[[str], None]) -> None:
         self._asked: dict[str, tuple[_Asked, ...]] = {}  # by kind
         self._histories: dict[Key, dict[str, Window]] = {}
         self._log = log
-        self.counter = EventCounter(log)
+        self.counter = EventCounter(log, crowded)
         self._last_known = LastKnownValues(log)
 
     # ------------------------------------------------------------------------------------------------ what is asked

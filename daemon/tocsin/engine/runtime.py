@@ -15,7 +15,7 @@ from tocsin.engine.index import RuleSet
 from tocsin.engine.instances import InstanceKind, InstanceStore, RuleInstance, Step, transition
 from tocsin.engine.pauses import ActiveHours, LinkTurned, VenueLinks, hangs_on_link, is_down
 from tocsin.engine.rule import Rule, Truth
-from tocsin.engine.samples import SampleLog
+from tocsin.engine.samples import MOST_INSTANCES, SampleLog
 from tocsin.engine.trace import Asked, Subject
 from tocsin.events import Change, Instant, Key, Sample
 
@@ -26,6 +26,7 @@ DROPPED = "it was pending: "
 
 BLIND_AFTER = 3600.0  # seconds
 _BLIND = "told to be blind"
+_CROWDED = "told to be crowded"
 _LONG_AGO = float("-inf")
 
 InstanceT = TypeVar("InstanceT", bound=RuleInstance)
@@ -44,17 +45,44 @@ class Blind(NamedTuple):
         return f"rule {self.rule} could judge nothing for an hour, {want}"
 
 
-class RuleHealth:
-    """Notes what each rule's condition came to for what it concerns; `blind` looks again at those that long saw nothing.
+class Crowded(NamedTuple):
+    """A rule of which so many instances are known at once that the longest idle are forgotten."""
 
-    That a rule was told to be blind is kept for the next run: a restart tells nothing twice.
+    rule: str
+
+    @property
+    def reason(self) -> str:
+        """In words, for daemon.degraded."""
+        return (
+            f"rule {self.rule} is about more than {MOST_INSTANCES:,} groups: the longest idle are forgotten"
+        )
+
+
+class RuleHealth:
+    """Notes what each rule's condition came to for what it concerns; `blind` looks again at those that long saw nothing. And of which
+    rules instances had to be forgotten, for there were too many.
+
+    What was told of a rule is kept for the next run: a restart tells nothing twice.
     """
 
     def __init__(self, log: SampleLog) -> None:
         self._unseeing: dict[str, float] = {}  # rule -> steady time since when nothing but unknown was seen
         self._missing: dict[str, tuple[str, ...]] = {}
         self._found: dict[str, str] = {}  # rule -> what it is kept as
+        self._crowded: dict[str, bool] = {}  # whether it was told
         self._log = log
+
+    def note_crowded(self, rule: str) -> None:
+        """That many instances of the rule are known at once that one had to be forgotten."""
+        self._crowded.setdefault(rule, False)
+
+    def crowded(self, now: Instant, rules: Mapping[str, Rule]) -> list[Crowded]:
+        """The rules that are newly crowded."""
+        found = [rule for rule, told in self._crowded.items() if not told and rule in rules]
+        for rule in found:
+            self._crowded[rule] = True
+            self._log.mark(_CROWDED, kept_as(rules[rule]), now.wall)
+        return [Crowded(rule) for rule in found]
 
     def note(self, rule: Rule, truth: Truth, steady: float, missing: tuple[str, ...] = ()) -> None:
         """`missing`: what an event lacked; an entity can be asked later."""
@@ -109,12 +137,14 @@ class RuleHealth:
         """Take up what the last run had kept; the samples that aren't of it pass through."""
         running = {kept_as(rule): rule.id for rule in rules}
         for sample in samples:
-            if sample.series != _BLIND:
+            if sample.series not in (_BLIND, _CROWDED):
                 yield sample
-            elif (rule := running.get(sample.instance)) is not None:
-                self._found[rule], self._unseeing[rule] = sample.instance, _LONG_AGO
+            elif (rule := running.get(sample.instance)) is None:
+                self._log.drop(sample.series, sample.instance)
+            elif sample.series == _CROWDED:
+                self._crowded[rule] = True
             else:
-                self._log.drop(_BLIND, sample.instance)
+                self._found[rule], self._unseeing[rule] = sample.instance, _LONG_AGO
 
 
 def kept_as(rule: Rule) -> str:

@@ -7,7 +7,7 @@ were when last known, while they are missing.
 
 import json
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple, TypeAlias
@@ -136,11 +136,12 @@ class _Tally:
 
 class EventCounter:
     """An instance in which nothing was counted for the whole of its length is forgotten: there are as many as live. One with
-    a window that doesn't grow old stays, up to `MOST_INSTANCES` of them.
+    a window that doesn't grow old stays, up to `MOST_INSTANCES` of them; `crowded` is called with a rule that has more.
     """
 
-    def __init__(self, log: SampleLog) -> None:
+    def __init__(self, log: SampleLog, crowded: Callable[[str], None]) -> None:
         self._log = log
+        self._is_crowded = crowded
         self._asked: dict[str, _Asked] = {}  # by rule
         self._of_series: dict[str, _Asked] = {}
         self._tallies: dict[str, OrderedDict[str, _Tally]] = {}  # by rule; the longest untouched first
@@ -269,6 +270,8 @@ class EventCounter:
             over = asked.lasts is not None and tally.latest <= at - asked.lasts - _LATE
             if not over and len(tallies) <= MOST_INSTANCES:
                 return
+            if not over:
+                self._is_crowded(asked.rule.id)
             del tallies[instance]
             for series in asked.all_series:
                 self._log.drop(series, instance)

@@ -303,6 +303,8 @@ class Simulation:
         self._look_at += _BLIND_EVERY
         for blind in self._runtime.engine.blind(self.clock.now()):
             await self.say(OURSELVES, (daemon_event("daemon.rule_blind", blind.reason, blind.rule),))
+        for crowded in self._runtime.engine.crowded(self.clock.now()):
+            await self.say(OURSELVES, (daemon_event("daemon.degraded", crowded.reason, crowded.rule),))
 
     def _accepted(self, message: Message) -> None:
         delivery = self._deliveries[message.delivery_id]
