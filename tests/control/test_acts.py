@@ -14,7 +14,7 @@ from support.stored import T0, alert, opened
 from tocsin.alerts.silences import Silences, end_of
 from tocsin.control.acts import ActsApi
 from tocsin.pipeline.acts import By, Target
-from tocsin.store.model import Batch, Silence
+from tocsin.store.model import Acked, Batch, Silence
 from tocsin.store.reader import Reader
 from tocsin.store.store import DATABASE
 
@@ -41,10 +41,19 @@ class Daemon:
     def now(self) -> datetime:
         return NOW
 
-    async def acknowledge(self, alert: Target, by: By) -> bool:
+    async def acknowledge(
+        self, alert: Target, by: By, lasts: str | None = None, until: str | None = None
+    ) -> bool:
+        if lasts or until:
+            end_of(lasts, until, NOW, UTC)
         await trio.lowlevel.checkpoint()
         self.done.append(("ack", alert.id, by))
         return alert.id != "bbbb1111"
+
+    async def unacknowledge(self, alert: Target, by: By) -> bool:
+        await trio.lowlevel.checkpoint()
+        self.done.append(("unack", alert.id, by))
+        return alert.acked
 
     def foreseen(self, matchers: str, lasts: str | None, until: str | None) -> Silences:
         would = Silences()
@@ -79,6 +88,7 @@ def database(tmp_path_factory):
                 )
                 for id_, rule, state, entity in ALERTS
             ],
+            acked=[Acked(alert="bbbb2222", at=NOW, by="ben", until=NOW + timedelta(hours=1))],
             silences=[
                 Silence(id=id_, matchers=f"id={id_}", reason="", created_at=T0, starts_at=T0, ends_at=NOW + timedelta(hours=1))
                 for id_ in SILENCES
@@ -134,6 +144,22 @@ async def test_which_alert_is_acknowledged(database, called, status, meant, list
         assert sorted(row["id"] for row in [*answer.get("several", []), *answer.get("near", [])]) == listed
     else:
         assert answer["over"] is True
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "says"),
+    [
+        ("aaaa1111/ack", {"for": "4h"}, 200, {"acknowledged": True, "already": False}),
+        ("bbbb2222/ack", {}, 200, {"acknowledged": True, "already": False}),  # up to now it was for a time
+        ("aaaa1111/ack", {"for": "31d"}, 400, {"error": "at most 30 days; for longer, switch the rule off in the config"}),
+        ("bbbb2222/unack", {}, 200, {"unacknowledged": True}),
+        ("aaaa1111/unack", {}, 409, {"unacknowledged": False}),
+        ("zzzz1111/unack", {}, 404, {"several": [], "near": []}),
+    ],
+)  # fmt: skip
+async def test_for_a_time_and_taken_back(database, path, body, status, says):
+    found, answer, _ = await ask(database, "POST", f"/api/alerts/{path}", {"by": "anna", **body})
+    assert (found, {key: answer.get(key) for key in says}) == (status, says)
 
 
 @pytest.mark.parametrize(

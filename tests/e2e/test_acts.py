@@ -66,6 +66,19 @@ async def test_silence_and_acknowledge(folder, exchange, desk):
         assert acked.stdout.startswith("acknowledged: red  ")
         before = len(titles(desk))
         assert (await folder.command("ack", red)).stdout.startswith("acknowledged before, at ")
+        assert (await folder.command("ack", red, "--undo")).stdout.startswith("no longer acknowledged: red")
+        await daemon.until(lambda: len(titles(desk)) > before, "it is reminded of again")
+        assert (await folder.command("ack", red, "--undo")).returncode == 1
+        assert (await folder.command("ack", red, "--for", "1s")).returncode == 0
+        before = len(titles(desk))
+        over = "for a time, which is over"
+        await daemon.until(
+            lambda: any(over in request.json["message"] for request in list(desk.requests)),
+            "its time is over",
+        )
+        acked = await folder.command("ack", red, "--for", "1h", "--why", "on it")
+        assert acked.returncode == 0, acked.stderr
+        before = len(titles(desk))
 
         alerts = (await folder.command("alerts")).stdout
         assert f"  id {red}, acknowledged " in alerts
@@ -73,9 +86,13 @@ async def test_silence_and_acknowledge(folder, exchange, desk):
         assert "2 firing (1 acknowledged), 1 held back" in (await folder.command("status")).stdout
         explained = (await folder.command("explain", "red")).stdout
         assert "acknowledged: by " in explained
+        assert ", until " in alerts
         acts = folder.rows("SELECT via, does, target, why FROM acts ORDER BY id")
         assert acts == [
             ("cli", "silence", made["silence"]["id"], "maintenance"),
+            ("cli", "ack", red, "on it"),
+            ("cli", "unack", red, ""),
+            ("cli", "ack", red, ""),
             ("cli", "ack", red, "on it"),
         ]
 

@@ -193,7 +193,7 @@ def test_a_silence_is_seen(left):
     connection = sqlite3.connect(left / "state" / "tocsin.db")
     try:
         with connection:
-            connection.execute("INSERT INTO silences VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            connection.execute("INSERT INTO silences VALUES (?, ?, ?, ?, ?, ?, ?, '', 0)", row)
         (p1, p2) = explained("in-the-red")
         assert barriers(p1)["silence"].startswith("symbol=~BTC.*, until 20")
         assert "silence" not in barriers(p2)

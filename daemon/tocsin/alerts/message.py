@@ -115,7 +115,7 @@ def title(
     lead = (
         mark(context, style),
         _END_WORD[bool(context.reason)].format(_end(context)) if context.state == "resolved" else "",
-        "still:" if context.state == "reminder" else "",
+        _why_now(context),
         f"late {span_text(late)}:" if late else "",
     )
     return " ".join(filter(None, (*lead, words)))
@@ -167,6 +167,16 @@ def where(context: AlertContext, style: Style) -> str:
 
 
 # --------------------------------------------------------------------------------------------------------------- title
+
+
+def _why_now(context: AlertContext) -> str:
+    """Why it is told though it isn't new: a reminder, an escalation, or what somebody did about it."""
+    if context.acked_by:
+        return f"acknowledged by {plain(context.acked_by)}:"
+    if context.unacknowledged is not None:
+        return f"not acknowledged for {span_text(timedelta(seconds=context.unacknowledged))}:"
+    return "still:" if context.state == "reminder" else ""
+
 
 _END_WORD = {True: "ended ({}):", False: "resolved:"}
 

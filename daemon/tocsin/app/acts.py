@@ -28,12 +28,24 @@ class LiveActs:
         self._acts, self._pipeline, self._clock, self._tz, self._log = acts, pipeline, clock, tz, log
         self._remarks = ChatRemarks(editable, pipeline, clock, log)
 
-    async def acknowledge(self, alert: Target, by: By) -> bool:
-        """False: it is over meanwhile."""
-        done = await self._pipeline.ask(partial(self._acts.acknowledge, alert, by, self._clock.now()))
-        if done and not alert.acked:
-            self._note("acknowledged", by, alert=alert.id)
-            await self._remarks.on_alert(alert.id, f"acknowledged by {by.name}", acked=True)
+    async def acknowledge(
+        self, alert: Target, by: By, lasts: str | None = None, until: str | None = None
+    ) -> bool:
+        """For good, or for a time as in `end_of`. False: it is over meanwhile. ValueError, fit to be shown, on what is no end."""
+        now = self._clock.now()
+        ends_at = end_of(lasts, until, now.wall, self._tz()) if lasts or until else None
+        done = await self._pipeline.ask(partial(self._acts.acknowledge, alert, by, now, ends_at))
+        if done and not (alert.acked and alert.acked_until == ends_at):
+            self._note("acknowledged", by, alert=alert.id, until=ends_at)
+            await self._remarks.on_alert(alert.id, f"acknowledged by {by.name}", ends_at, acked=True)
+        return done
+
+    async def unacknowledge(self, alert: Target, by: By) -> bool:
+        """False: it isn't acknowledged."""
+        done = await self._pipeline.ask(partial(self._acts.unacknowledge, alert, by, self._clock.now()))
+        if done:
+            self._note("no longer acknowledged", by, alert=alert.id)
+            await self._remarks.on_alert(alert.id, f"no longer acknowledged, says {by.name}", acked=False)
         return done
 
     def now(self) -> datetime:

@@ -110,6 +110,7 @@ TOLD: Mapping[str, Callable[[Rule], Any]] = {
     "message": lambda rule: rule.message,
     "value": lambda rule: rule.value_of,
     "inhibited_by": lambda rule: rule.inhibited_by,
+    "escalate": lambda rule: rule.escalate,
     "notify_during": lambda rule: rule.notify_during,
     "enabled": lambda rule: rule.enabled,
 }

@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +125,7 @@ class Components:
         self.entities, self.engine, self.turn = self.runtime.entities, self.runtime.engine, self.runtime.turn
         self.wakes = Wakes()
         self.journal = Journal(database, clock, log)
-        self.outbox = DurableOutbox(database, self.journal, self.wakes.ring, log)
+        self.outbox = DurableOutbox(database, self.journal, self.wakes.ring, log, self._taken)
         self.outbox.restore(loaded.pending, more=loaded.more_pending)
         self.pipeline = Pipeline(
             inbox=self.inbox,
@@ -243,6 +244,11 @@ class Components:
         """What stands below messages of that URL, where somebody may press it."""
         bot = telegram_bot(url) if channel.answers else None
         return AlertButtons(self.journal, self.clock, bot[1]).make if bot is not None else None
+
+    def _taken(self, alert: str) -> None:
+        """A channel took a message of that alert."""
+        if self.turn.waits_for(alert):
+            self.pipeline.post(partial(self.turn.taken, alert, self.clock.now()))
 
     async def _editable(self, alert: str | None) -> Sequence[Delivery]:
         """What told of an alert, or of all that fire, on channels that there still are."""

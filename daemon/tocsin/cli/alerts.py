@@ -39,7 +39,8 @@ def _acked(alert: dict[str, Any], tz: tzinfo) -> str:
     if not alert["acked_at"]:
         return ""
     by = f" by {plain(alert['acked_by'])}" if alert["acked_by"] else ""
-    return f", acknowledged {time_of(alert['acked_at'], tz)}{by}"
+    until = f", until {time_of(alert['acked_until'], tz)}" if alert["acked_until"] else ""
+    return f", acknowledged {time_of(alert['acked_at'], tz)}{by}{until}"
 
 
 def _held(alert: dict[str, Any], tz: tzinfo) -> str:

@@ -134,7 +134,7 @@ def note(said: str) -> None:
 def listed(
     config: Path | None, what: str, output: str, *, everything: bool, none: str
 ) -> list[dict[str, Any]]:
-    """`alerts`, `deliveries` or `api/silences` to be shown to people, who read `none` where there are none; programs get all of it here."""
+    """`alerts`, `deliveries` or `silences` to be shown to people, who read `none` where there are none; programs get all of it here."""
     found = rows(config, what, everything=everything)
     if output == "json":
         print_json(found)
@@ -147,7 +147,7 @@ def listed(
 
 
 def rows(config: Path | None, what: str, *, everything: bool) -> list[dict[str, Any]]:
-    """`alerts`, `deliveries` or `api/silences`, from the daemon, else from the database."""
+    """`alerts`, `deliveries` or `silences`, from the daemon, else from the database."""
     from tocsin.control.client import NotAllowed, NotRunning
     from tocsin.events import iso
     from tocsin.store.reader import Reader, taken
@@ -164,7 +164,7 @@ def rows(config: Path | None, what: str, *, everything: bool) -> list[dict[str, 
         reader = Reader(state_dir / DATABASE)
         if what == "alerts":
             return reader.alerts(active_only=not everything)
-        if what == "api/silences":
+        if what == "silences":
             return reader.silence_rows(iso(datetime.now(UTC)), everything=everything)
         return _previewed(reader.deliveries(unsent_only=not everything, contexts=True))
     return list(_answered(status, found))

@@ -8,12 +8,8 @@ import click
 from tocsin.alerts.plain import flat
 
 
-def which_alert(called: str, answer: dict[str, Any], socket: Path, what: str) -> None:
-    """On standard error: why it is no alert `what` (such as "to acknowledge"), and which may be meant."""
-    if answer.get("over"):
-        alert = answer["alert"]
-        click.echo(f"tocsin: {alert['rule']} for {flat(alert['entity'])} is over: nothing {what}", err=True)
-        return
+def which_alert(called: str, answer: dict[str, Any], socket: Path) -> None:
+    """On standard error: that it is no alert's, and which may be meant."""
     found = [
         f"{row['id']}  {row['state']}  {row['rule']}  {flat(row['title'])}"
         for row in answer["several"] or answer["near"]

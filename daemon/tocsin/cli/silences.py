@@ -22,7 +22,7 @@ def command(config: Path | None, *, everything: bool, output: str) -> None:
     """
     tz = zone_of(config)
     none = "there was no silence" if everything else "nothing is silent"
-    for silence in listed(config, "api/silences", output, everything=everything, none=none):
+    for silence in listed(config, "silences", output, everything=everything, none=none):
         ended = f", taken back {time_of(silence['ended_at'], tz)}" if silence["ended_at"] else ""
         by = f" by {flat(silence['created_by'])}" if silence["created_by"] else ""
         why = f": {flat(silence['reason'])}" if silence["reason"] else ""

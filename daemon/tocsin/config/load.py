@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from tocsin.alerts.wording import Names
-from tocsin.calendars import Calendars, inverted_zone
+from tocsin.calendars import inverted_zone
 from tocsin.config import shape
 from tocsin.config.calendars import read_calendars
 from tocsin.config.channels import ValidateUrl, read_channels
@@ -19,7 +19,7 @@ from tocsin.config.names import LookAtSeen, check_names, nothing_seen
 from tocsin.config.reading import NOT_YET, Reading
 from tocsin.config.rule_files import read_rules
 from tocsin.config.search import default_state_dir, given_state_dir
-from tocsin.config.settings import Common, Settings, VenueConfig, by_severity
+from tocsin.config.settings import Common, Settings, by_severity
 from tocsin.config.venues import read_venues
 from tocsin.delivery.model import ChannelSettings
 from tocsin.delivery.senders import abilities
@@ -81,7 +81,17 @@ def _settings(reading: Reading, validate_url: ValidateUrl | None, seen: LookAtSe
     channels = read_channels(reading, root.get("channels"), validate_url)
     written = read_rules(reading, root.get("rules"))
     calendars = read_calendars(reading, root)
-    rules = _rules(reading, root, written, venues, calendars)
+    rules = _rules(
+        reading,
+        written,
+        Environment(
+            channels=frozenset(_names(root)),
+            supplied={name: venue.adapter.supplies for name, venue in venues.items()},
+            check_template=check_template,
+            calendars=calendars,
+            limits={name: channel.min_severity for name, channel in channels.items()},
+        ),
+    )
     common = _common(reading, root)
     _check_answers(reading, root, channels, common)
     check_names(reading, root.get("names"), tuple(venues), seen)
@@ -136,19 +146,7 @@ def _root(reading: Reading) -> Mapping | None:
     return Mapping(kept, node.place)
 
 
-def _rules(
-    reading: Reading,
-    root: Mapping,
-    written: Seq[Mapping],
-    venues: Map[str, VenueConfig],
-    calendars: Calendars,
-) -> list[Rule]:
-    environment = Environment(
-        channels=frozenset(_names(root)),
-        supplied={name: venue.adapter.supplies for name, venue in venues.items()},
-        check_template=check_template,
-        calendars=calendars,
-    )
+def _rules(reading: Reading, written: Seq[Mapping], environment: Environment) -> list[Rule]:
     rules, problems = compile_rules(written, environment)
     reading.add(*problems)
     return list(rules.values())

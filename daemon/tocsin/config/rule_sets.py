@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from collections.abc import Mapping as Map
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 
@@ -87,11 +88,16 @@ def _channels_of(rules: Iterable[Mapping]) -> list[str]:
     """The channels that rules name, as far as they can be read."""
     named: dict[str, None] = {}
     for rule in rules:
-        node = rule.get("notify")
-        for item in node if isinstance(node, document.Sequence) else (node,):
+        steps = rule.get("escalate")
+        of_steps = [step.get("notify") for step in _items(steps) if isinstance(step, Mapping)]
+        for item in chain.from_iterable(map(_items, (rule.get("notify"), *of_steps))):
             if isinstance(item, Scalar) and isinstance(item.value, str):
                 named[item.text] = None
     return list(named)
+
+
+def _items(node: Node | None) -> Iterable[Node | None]:
+    return node.items if isinstance(node, document.Sequence) else (node,)
 
 
 def _refuse_errors(reading: Reading) -> None:

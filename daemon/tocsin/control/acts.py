@@ -1,6 +1,7 @@
 """The endpoints by which people act: acknowledge, silence, take back. JSON in, JSON out.
 
-    POST /api/alerts/ID/ack     {"by", "via", "why"}
+    POST /api/alerts/ID/ack     {"for" or "until" or neither, "by", "via", "why"}
+    POST /api/alerts/ID/unack   {"by", "via", "why"}
     GET  /api/silences          ?all=1
     POST /api/silences          {"matchers", "for" or "until", "dry_run", "by", "via", "why"}
     POST /api/silences/ID/end   {"by", "via", "why"}
@@ -22,7 +23,7 @@ from starlette.routing import Route
 
 from tocsin.alerts.silences import Silences
 from tocsin.engine.api import AlertContext
-from tocsin.events import iso
+from tocsin.events import from_iso, iso
 from tocsin.pipeline.acts import By, Target
 from tocsin.store.errors import StoreUnavailable
 from tocsin.store.model import Silence
@@ -41,8 +42,14 @@ InThread = Callable[[Callable[[], _T]], Awaitable[_T]]
 class Acting(Protocol):
     """What the daemon does for people, committed when it returns."""
 
-    async def acknowledge(self, alert: Target, by: By) -> bool:
-        """False: it is over meanwhile."""
+    async def acknowledge(
+        self, alert: Target, by: By, lasts: str | None = None, until: str | None = None
+    ) -> bool:
+        """False: it is over meanwhile. ValueError, fit to be shown."""
+        ...
+
+    async def unacknowledge(self, alert: Target, by: By) -> bool:
+        """False: it isn't acknowledged."""
         ...
 
     async def silence(self, matchers: str, lasts: str | None, until: str | None, by: By) -> Silence:
@@ -86,6 +93,7 @@ class ActsApi:
     def routes(self) -> list[Route]:
         return [
             Route("/api/alerts/{id}/ack", _refusing(self.acknowledge), methods=["POST"]),
+            Route("/api/alerts/{id}/unack", _refusing(self.unacknowledge), methods=["POST"]),
             Route("/api/silences", _refusing(self.silences), methods=["GET"]),
             Route("/api/silences", _refusing(self.silence), methods=["POST"]),
             Route("/api/silences/{id}/end", _refusing(self.unsilence), methods=["POST"]),
@@ -93,17 +101,30 @@ class ActsApi:
 
     async def acknowledge(self, request: Request) -> JSONResponse:
         asked = await _body(request)
-        found = await self._in_thread(partial(alerts_meant, self._reader, request.path_params["id"]))
-        if isinstance(found, dict):
-            return JSONResponse(found, status_code=409 if found["several"] else 404)
-        alert = found[0]
-        lasts = alert["state"] in _FIRING
+        alert = await self._meant(request)
         if alert["state"] == "resolved":
             return JSONResponse({"acknowledged": False, "over": True, "alert": alert}, status_code=409)
-        target = Target(id=alert["id"], lasts=lasts, acked=alert["acked_at"] is not None)
-        done = await self._acting.acknowledge(target, asked.who)
-        answer = {"acknowledged": done, "over": not done, "already": target.acked, "alert": alert}
+        target = _target(alert)
+        try:
+            done = await self._acting.acknowledge(target, asked.who, asked.lasts, asked.until)
+        except ValueError as error:
+            raise _Refused(str(error)) from None
+        already = target.acked and not (asked.lasts or asked.until or target.acked_until)
+        answer = {"acknowledged": done, "over": not done, "already": already, "alert": alert}
         return JSONResponse(answer, status_code=200 if done else 409)
+
+    async def unacknowledge(self, request: Request) -> JSONResponse:
+        asked = await _body(request)
+        alert = await self._meant(request)
+        done = await self._acting.unacknowledge(_target(alert), asked.who)
+        return JSONResponse({"unacknowledged": done, "alert": alert}, status_code=200 if done else 409)
+
+    async def _meant(self, request: Request) -> Json:
+        found = await self._in_thread(partial(alerts_meant, self._reader, request.path_params["id"]))
+        if isinstance(found, dict):
+            raise _Unclear(found)
+        alert: Json = found[0]
+        return alert
 
     async def silences(self, request: Request) -> JSONResponse:
         everything, now = request.query_params.get("all") == "1", iso(self._acting.now())
@@ -132,9 +153,19 @@ class ActsApi:
         meant = partial(silence_meant, self._reader, request.path_params["id"], iso(self._acting.now()))
         found = await self._in_thread(meant)
         if isinstance(found, dict):
-            return JSONResponse(found, status_code=409 if found["several"] else 404)
+            raise _Unclear(found)
         done = await self._acting.unsilence(found[0]["id"], asked.who)
         return JSONResponse({"ended": done, "silence": found[0]}, status_code=200 if done else 409)
+
+
+def _target(alert: Json) -> Target:
+    until = alert["acked_until"]
+    return Target(
+        id=alert["id"],
+        lasts=alert["state"] in _FIRING,
+        acked=alert["acked_at"] is not None,
+        acked_until=from_iso(until) if until is not None else None,
+    )
 
 
 def firing_held_by(reader: Reader, silences: Silences, now: datetime) -> list[Json]:
@@ -191,6 +222,14 @@ class _Refused(Exception):
     """What was asked can't be done, in words."""
 
 
+class _Unclear(Exception):
+    """No one thing is called so; `answer` says which may be meant."""
+
+    def __init__(self, answer: Json) -> None:
+        super().__init__()
+        self.answer = answer
+
+
 async def _body(request: Request) -> _Asked:
     length = request.headers.get("content-length", "")
     if not length.isdecimal() or int(length) > _MOST_BODY:
@@ -212,6 +251,8 @@ def _refusing(
             return await endpoint(request)
         except _Refused as error:
             return JSONResponse({"error": str(error)}, status_code=400)
+        except _Unclear as unclear:
+            return JSONResponse(unclear.answer, status_code=409 if unclear.answer["several"] else 404)
         except StoreUnavailable as error:
             return JSONResponse({"error": str(error)}, status_code=503)
 

@@ -61,12 +61,19 @@ class Outbox(Protocol):
 class DurableOutbox:
     """The `Outbox` of all channels, on the store's. It raises nothing: where it has to read the store, it holds out.
 
-    `ring` wakes the channels for which there is something new. `log` is a structlog logger.
+    `ring` wakes the channels for which there is something new, `taken` hears the alert of each message that was sent.
+    `log` is a structlog logger.
     """
 
     def __init__(
-        self, store: Outbox, journal: Journal, ring: Callable[[Iterable[str]], None], log: Any
+        self,
+        store: Outbox,
+        journal: Journal,
+        ring: Callable[[Iterable[str]], None],
+        log: Any,
+        taken: Callable[[str], None] = lambda _alert: None,
     ) -> None:
+        self._taken = taken
         self._log = log
         self._store = store
         self._journal = journal
@@ -153,7 +160,10 @@ class DurableOutbox:
         gate = trio.Event()
         entry = self._journal.put(clean)
         for attempt in clean:
+            alert = self._pending.alert_of(attempt.delivery)
             self._pending.note(attempt, gate)
+            if attempt.status == "sent" and alert is not None:
+                self._taken(alert)
         on_disk = checked = False
         try:
             on_disk = await self._journal.written(entry)

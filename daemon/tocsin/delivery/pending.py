@@ -100,6 +100,11 @@ class Pending:
             for delivery in waiting.values()
         ]
 
+    def alert_of(self, delivery: str) -> str | None:
+        """Whose a delivery is; None where that isn't known here."""
+        place = self._places.get(delivery)
+        return place[1] if place is not None else None
+
     # ------------------------------------------------------------------------------------------------------- what comes and goes
 
     def add(self, deliveries: Iterable[Delivery], *, bounded: bool, gate: trio.Event | None = None) -> None:

@@ -215,6 +215,15 @@ class AbsenceRuleRuntime(RuleRuntime[Absence]):
             instance.acked, instance.remind_at = True, None
             yield self._kept(instance, "acknowledged", now)
 
+    def on_unacknowledged(self, instance: Absence, now: Instant, *, at_once: bool) -> Iterator[Transition]:
+        if instance.alert and instance.acked:
+            instance.acked = False
+            instance.schedule_reminder(now)
+            if at_once and instance.remind_at is not None:
+                instance.remind_at = now
+            self._instances.keep(instance)
+            yield transition(instance, Step(trace="no longer acknowledged"), now)
+
     def on_venues_removed(
         self, instance: Absence, venues: Collection[str], now: Instant
     ) -> Iterable[Transition]:

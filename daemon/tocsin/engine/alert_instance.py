@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from msgspec import structs
 
-from tocsin.engine.api import AlertState, Notification
+from tocsin.engine.api import AlertContext, AlertState, Notification
 from tocsin.engine.instances import InstanceKind, Step, asks, revive, tagged
 from tocsin.engine.rule import Condition, Rule, Truth, Wording
 from tocsin.engine.trace import (
@@ -303,6 +303,12 @@ def passed(instance: AlertInstance, change: Change, now: Instant) -> Step | None
         instance.schedule_reminder(now)
         return _notify(instance, change, now, "reminder", reason="")
     return None
+
+
+def reminder(instance: AlertInstance, change: Change, now: Instant) -> AlertContext | None:
+    """What a reminder would say now; None where it doesn't fire."""
+    fires = instance.state in ("firing", "recovering")
+    return _notify(instance, change, now, "reminder", reason="").context if fires else None
 
 
 def resolve(instance: AlertInstance, change: Change, now: Instant, *, reason: str) -> Step:

@@ -78,7 +78,8 @@ class AlertContext(Struct, frozen=True, kw_only=True):
     older version wrote this), `limit` that without the values. `value`, `value_at_start` and `worst` are of the field `value_of`,
     `bounds` are the numbers that it was compared with. Times are UTC.
 
-    Of a `resolved` one `reason` says what ended it if its own end condition didn't: `position closed: stop_loss`.
+    `unacknowledged`: it is told because nobody has acknowledged it for so many seconds. `acked_by`: what is told is that somebody
+    has. Of a `resolved` one `reason` says what ended it if its own end condition didn't: `position closed: stop_loss`.
     `parts` are the rule's conditions as they were evaluated for it (none: an older version wrote this).
     """
 
@@ -128,6 +129,8 @@ class AlertContext(Struct, frozen=True, kw_only=True):
     title: str | None = None  # the rule's templates, where it has them
     message: str | None = None
     parts: tuple[Part, ...] = ()
+    unacknowledged: float | None = None
+    acked_by: str = ""
 
 
 class Transition(Struct, frozen=True, kw_only=True):

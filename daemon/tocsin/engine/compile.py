@@ -7,6 +7,7 @@ from functools import cache
 
 from tocsin import document
 from tocsin.calendars import NO_CALENDARS, Calendar, Calendars, calendar_text, read_calendar
+from tocsin.engine.api import Severity
 from tocsin.engine.index import named_groups
 from tocsin.engine.instances import BY_DEFAULT
 from tocsin.engine.language import lint, sequence
@@ -19,14 +20,16 @@ from tocsin.engine.language.lint import Supplied
 from tocsin.engine.language.mapping import lower
 from tocsin.engine.language.scope import Scope, Watch, grouped, read_watch, scope
 from tocsin.engine.language.typecheck import check
-from tocsin.engine.rule import Rule, SequenceSpec
+from tocsin.engine.rule import EscalationStep, Rule, SequenceSpec
 from tocsin.engine.rule_schema import (
     CONDITIONS,
     HOURS,
     SEQUENCES,
     CheckTemplate,
+    EscalationConfig,
     RuleConfig,
     Usable,
+    escalated,
     lasting,
     misplaced,
     notified,
@@ -48,13 +51,15 @@ def _any_template(_text: str, _usable: Usable) -> tuple[()]:
 class Environment:
     """What rules are checked against: the rest of the configuration.
 
-    `supplied`: venue name -> kind -> the fields that the venue gives; empty: nothing is warned about.
+    `supplied`: venue name -> kind -> the fields that the venue gives; empty: nothing is warned about. `limits`: each channel's
+    `min_severity`, as far as it is known.
     """
 
     channels: frozenset[str]
     supplied: Supplied = field(default_factory=dict)
     check_template: CheckTemplate = _any_template
     calendars: Calendars = NO_CALENDARS
+    limits: Mapping[str, Severity] = field(default_factory=dict)
 
 
 def compile_rules(
@@ -101,6 +106,7 @@ def _compile(node: document.Mapping, environment: Environment, report: Report) -
     if said is None:
         return None
     notified(node, said, environment.channels, report)
+    escalated(node, said, environment.channels, environment.limits, report)
     lasting(node, said, report)
     watch = read_watch(node.entries["watch"].value, report.under("watch"))
     if watch is None:
@@ -274,6 +280,7 @@ def _built(
         active=hours.get("active"),
         notify_during=hours.get("notify_during"),
         inhibited_by=said.inhibited_by or (),
+        escalate=tuple(map(_step, said.escalate or ())),
         if_unknown=said.if_unknown,
         on_gap=said.on_gap,
         severity=said.severity,
@@ -289,6 +296,11 @@ def _built(
         enabled=said.enabled,
         fingerprint=_fingerprint(said, watch, conditions, hours.get("active"), second),
     )
+
+
+def _step(said: EscalationConfig) -> EscalationStep:
+    repeat = said.repeat.total_seconds() if said.repeat is not None else None
+    return EscalationStep(said.after.total_seconds(), tuple(dict.fromkeys(said.notify)), repeat)
 
 
 def _grouping(said: RuleConfig) -> tuple[str, ...] | None:
@@ -348,6 +360,7 @@ def inhibition_problems(nodes: _Nodes, rules: dict[str, Rule]) -> list[Problem]:
                 problems.append(Problem(f"no rule is called `{name.text:.80}`", name.place, path, hint))
             elif (other := rules.get(name.text)) is not None:
                 problems += _unfit(other, name, path)
+                problems += _unlike(rules.get(rule), other, name, path)
         if any(problem.level == "error" for problem in problems[before:]):
             rules.pop(rule, None)
     for circle, problem in _circles(named):
@@ -364,6 +377,20 @@ def _unfit(other: Rule, name: document.Scalar, path: str) -> Iterator[Problem]:
                       "name a rule that watches what is so")  # fmt: skip
     elif not other.enabled:
         yield Problem(f"`{other.id}` is not enabled: it holds nothing back", name.place, path, "", "warning")
+
+
+def _unlike(rule: Rule | None, other: Rule, name: document.Scalar, path: str) -> Iterator[Problem]:
+    """Of `same: [id]`: that the two are never of one entity."""
+    if rule is None or not any(each.same and each.rule == other.id for each in rule.inhibited_by):
+        return
+    if rule.is_group or other.is_group:
+        group = rule if rule.is_group else other
+        yield Problem(
+            f"`same` means one entity, and `{group.id}` is on groups", name.place, path, "leave `same` away"
+        )
+    elif not rule.kinds & other.kinds:
+        yield Problem(f"`{other.id}` watches {', '.join(sorted(other.kinds))}: it never fires for the same entity", name.place, path,
+                      "leave `same` away: the same venue is meant then")  # fmt: skip
 
 
 def _circles(named: Mapping[str, list[document.Scalar]]) -> Iterator[tuple[tuple[str, ...], Problem]]:
@@ -405,5 +432,6 @@ def _way_back(start: str, named: Mapping[str, list[document.Scalar]]) -> tuple[s
 def _names(node: document.Mapping) -> Iterator[document.Scalar]:
     value = node.entries["inhibited_by"].value
     for item in value if isinstance(value, document.Sequence) else (value,):
-        if isinstance(item, document.Scalar) and isinstance(item.value, str):
-            yield item
+        found = item.get("rule") if isinstance(item, document.Mapping) else item
+        if isinstance(found, document.Scalar) and isinstance(found.value, str):
+            yield found

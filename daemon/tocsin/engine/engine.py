@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from msgspec import structs
 
 from tocsin.engine.absence_rule import AbsenceRuleRuntime
-from tocsin.engine.api import ChangeOutcome, Saved, Transition, World
+from tocsin.engine.api import AlertContext, ChangeOutcome, Saved, Transition, World
 from tocsin.engine.event_rule import EventRuleRuntime
 from tocsin.engine.group_rule import GroupRuleRuntime
 from tocsin.engine.history import HistoryStore
@@ -116,6 +116,14 @@ class Engine:
     def acknowledge(self, alert_id: str, now: Instant) -> list[Transition]:
         """No more reminders of this alert."""
         return self._runtimes.on_acknowledged(alert_id, now)
+
+    def unacknowledge(self, alert_id: str, now: Instant, *, at_once: bool) -> list[Transition]:
+        """Reminders of this alert again: the first `at_once`, or as ever from now on."""
+        return self._runtimes.on_unacknowledged(alert_id, now, at_once=at_once)
+
+    def reminder(self, alert_id: str, now: Instant) -> AlertContext | None:
+        """What a reminder would say of that alert now; None where that is what its firing said, or it is over."""
+        return self._runtimes.reminder(alert_id, now)
 
     def forget(self, keys: Iterable[Key], now: Instant) -> list[Transition]:
         """These entities are to be no longer known: their alerts end as they stand, and nothing is remembered of them."""

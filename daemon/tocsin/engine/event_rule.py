@@ -119,6 +119,7 @@ class Reminder:
     entity: Key
     next_at: Instant
     times: int = field(default=0)
+    acked: bool = False
 
     @property
     def kind(self) -> InstanceKind:
@@ -160,6 +161,7 @@ class Reminder:
             "context": msgspec.to_builtins(self.context),
             "next_at": iso(self.next_at.wall),
             "times": self.times,
+            "acked": self.acked,
         }
 
     @classmethod
@@ -171,6 +173,7 @@ class Reminder:
             Key(*record["entity"]),
             revive(record["next_at"], now, rule.repeat or 0.0),
             record["times"],
+            record.get("acked", False),
         )
 
 
@@ -247,7 +250,10 @@ class EventRuleRuntime(RuleRuntime[Cooldown | Reminder]):
         if isinstance(instance, Cooldown):
             yield from self._over(instance, now)
         elif self._hours.counts(instance.rule):
-            step = Step("reminder", instance.remind(now), f"reminder {instance.times} of {MOST_REMINDERS}")
+            context, number = instance.remind(now), f"reminder {instance.times} of {MOST_REMINDERS}"
+            step = (
+                Step(trace=f"{number}: acknowledged") if instance.acked else Step("reminder", context, number)
+            )
             (self._instances.forget if instance.exhausted else self._instances.keep)(instance)
             yield transition(instance, step, now, keep=not instance.exhausted)
         else:
@@ -257,8 +263,18 @@ class EventRuleRuntime(RuleRuntime[Cooldown | Reminder]):
 
     def on_acknowledged(self, instance: Cooldown | Reminder, now: Instant) -> Iterator[Transition]:
         if isinstance(instance, Reminder):
-            self._instances.forget(instance)
-            yield transition(instance, Step(trace="acknowledged"), now, keep=False)
+            instance.acked = True
+            self._instances.keep(instance)
+            yield transition(instance, Step(trace="acknowledged"), now)
+
+    def on_unacknowledged(
+        self, instance: Cooldown | Reminder, now: Instant, *, at_once: bool
+    ) -> Iterator[Transition]:
+        if isinstance(instance, Reminder) and instance.acked:
+            instance.acked = False
+            instance.next_at = now if at_once else now.later(instance.rule.repeat or 0.0)
+            self._instances.keep(instance)
+            yield transition(instance, Step(trace="no longer acknowledged"), now)
 
     # --------------------------------------------------------------------------------------------------- other rules
 

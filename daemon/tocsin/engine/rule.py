@@ -173,6 +173,23 @@ class SequenceSpec:
     same_kind: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Inhibitor:
+    """A rule that, while it fires, holds another one's alerts: those of the same venue, or (`same`) of the same entity only."""
+
+    rule: str
+    same: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EscalationStep:
+    """Who is told when nobody has acknowledged for `after` seconds, and then each `repeat` seconds."""
+
+    after: float
+    notify: tuple[str, ...]
+    repeat: float | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """One checked rule. Durations are seconds.
@@ -199,7 +216,8 @@ class Rule:
     sequence: SequenceSpec | None = None
     active: Calendar | None = None
     notify_during: Calendar | None = None
-    inhibited_by: tuple[str, ...] = ()
+    inhibited_by: tuple[Inhibitor, ...] = ()
+    escalate: tuple[EscalationStep, ...] = ()
     if_unknown: Literal["tell", "ignore"] = "tell"
     on_gap: Literal["hold", "resolve"] = "hold"
     severity: Severity = "warning"

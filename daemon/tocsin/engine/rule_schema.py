@@ -8,16 +8,25 @@ from datetime import timedelta
 from functools import cache
 from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    WithJsonSchema,
+)
 from pydantic_core import ErrorDetails
 
 from tocsin import document
 from tocsin.calendars import CALENDAR_SCHEMA
-from tocsin.engine.api import Severity
+from tocsin.engine.api import SEVERITIES, Severity
 from tocsin.engine.language import sequence
 from tocsin.engine.language.condition import TreeCondition
 from tocsin.engine.language.mapping import DEFINITIONS, watched
 from tocsin.engine.language.scope import GROUPING, Scope, Watch, scope
+from tocsin.engine.rule import Inhibitor
 from tocsin.errors import Report
 from tocsin.events.links import LINKS
 from tocsin.events.vocabulary import did_you_mean, fields
@@ -28,7 +37,7 @@ SEQUENCES = ("then", "unless")
 HOURS = ("active", "notify_during")
 _WITH_PLACES = frozenset((*CONDITIONS, *SEQUENCES, *HOURS))
 """What is read further with the places of its parts."""
-LATER = ("escalate", "run")
+LATER = ("run",)
 """Keys that the language knows and this version doesn't."""
 _ID = r"^[^\s\"'=,]{1,100}$"
 
@@ -56,6 +65,54 @@ Grouping: TypeAlias = Annotated[
     WithJsonSchema({"type": "array", "items": {"enum": list(GROUPING)}}),
 ]
 Condition: TypeAlias = Annotated[Any, WithJsonSchema({})]
+
+
+def _inhibitor(value: Any) -> Inhibitor:
+    if isinstance(value, str):
+        return Inhibitor(value)
+    if not isinstance(value, dict) or not isinstance(value.get("rule"), str):
+        raise ValueError("must be a rule's id, or {rule: ID, same: [id]}")
+    if unknown := value.keys() - {"rule", "same"}:
+        raise ValueError(f"unknown key `{min(unknown):.80}`; write {{rule: ID, same: [id]}}")
+    if value.get("same", ["id"]) not in (["id"], "id"):
+        raise ValueError("`same` can be [id] only: the same entity; without it the same venue is meant")
+    return Inhibitor(value["rule"], same="same" in value)
+
+
+def _inhibitors(value: Any) -> Any:
+    if not isinstance(value, (list, tuple)):
+        value = [value]
+    return tuple(map(_inhibitor, value))
+
+
+_INHIBITOR = {
+    "anyOf": [
+        {"type": "string"},
+        {
+            "type": "object",
+            "properties": {"rule": {"type": "string"}, "same": {"type": "array", "items": {"enum": ["id"]}}},
+            "required": ["rule"],
+            "additionalProperties": False,
+        },
+    ]
+}
+Inhibitors: TypeAlias = Annotated[
+    tuple[Inhibitor, ...],
+    PlainValidator(_inhibitors),
+    WithJsonSchema({"anyOf": [*_INHIBITOR["anyOf"], {"type": "array", "items": _INHIBITOR}]}),
+]
+
+
+class EscalationConfig(BaseModel):
+    """One step of an escalation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, title="Escalation step")
+
+    after: Duration = Field(
+        description="so long after somebody was told first, and nobody has acknowledged", examples=["10m"]
+    )
+    notify: Names = Field(description="the channels to tell", examples=[["boss"]])
+    repeat: Duration | None = Field(None, description="and again so often", examples=["15m"])
 
 
 class RuleConfig(BaseModel):
@@ -136,10 +193,16 @@ class RuleConfig(BaseModel):
         description="the hours in which people are told; what happened or still fires is told when they begin",
         examples=["day"],
     )
-    inhibited_by: Names | None = Field(
+    inhibited_by: Inhibitors | None = Field(
         None,
-        description="not told while one of these rules fires for the same venue; what still fires when that ends is told then",
+        description="not told while one of these rules fires for the same venue (with `same: [id]` for the same entity); what "
+        "still fires when that ends is told then",
         examples=[["venue-down"]],
+    )
+    escalate: tuple[EscalationConfig, ...] | None = Field(
+        None,
+        description="whom to tell too while nobody acknowledges, and (`repeat`) how often again; an event's alert for a day",
+        examples=[[{"after": "10m", "notify": ["phone"]}]],
     )
     if_unknown: Literal["tell", "ignore"] = Field(
         "tell",
@@ -181,7 +244,7 @@ KEYS = tuple(field.alias or name for name, field in RuleConfig.model_fields.item
 def rule_schema() -> dict[str, Any]:
     """The JSON Schema of one rule, its definitions under `$defs`."""
     schema = RuleConfig.model_json_schema(ref_template="#/$defs/{model}")
-    schema["$defs"] = DEFINITIONS | {
+    schema["$defs"] |= DEFINITIONS | {
         "Calendar": CALENDAR_SCHEMA,
         "SequenceSpec": sequence.SCHEMA,
         "Watched": _shape(schema["properties"]["watch"]),
@@ -193,7 +256,18 @@ def rule_schema() -> dict[str, Any]:
         schema["properties"][key] |= {"$ref": "#/$defs/SequenceSpec"}
     for key in HOURS:
         schema["properties"][key]["anyOf"] = [{"type": "string"}, {"$ref": "#/$defs/Calendar"}]
-    for key in ("repeat", "cooldown", "per", "absent", "inhibited_by", "notify", "title", "message", "value"):
+    for key in (
+        "repeat",
+        "cooldown",
+        "per",
+        "absent",
+        "inhibited_by",
+        "escalate",
+        "notify",
+        "title",
+        "message",
+        "value",
+    ):
         shape = schema["properties"][key]
         given = [option for option in shape.pop("anyOf") if option != {"type": "null"}]
         schema["properties"][key] = (given[0] if len(given) == 1 else {"anyOf": given}) | shape
@@ -232,9 +306,16 @@ def _complain(error: ErrorDetails, node: document.Mapping, report: Report) -> No
     key = str(error["loc"][0])
     entry = node.entries.get(key)
     if error["type"] == "missing":
-        report.under("").error(f"`{key}` is missing", node.place)
+        there = document.find(node, error["loc"][:-1]) if len(error["loc"]) > 1 else node
+        report.under(key if there is not node else "").error(f"`{error['loc'][-1]}` is missing", there.place)
     elif entry is None:
         raise AssertionError(error["type"])  # pydantic found fault with a key that isn't there
+    elif error["type"] == "extra_forbidden" and len(error["loc"]) > 1:
+        there, unknown = document.find(node, error["loc"][:-1]), str(error["loc"][-1])
+        place = there.entries[unknown].key.place if isinstance(there, document.Mapping) else there.place
+        known = tuple(EscalationConfig.model_fields)
+        hint = did_you_mean(unknown, known, f"there are {', '.join(known)}")
+        report.under(key).error(f"unknown key `{unknown:.80}`", place, hint)
     elif error["type"] == "extra_forbidden":
         report.under("")
         if key in LATER:
@@ -252,7 +333,12 @@ def _complain(error: ErrorDetails, node: document.Mapping, report: Report) -> No
 
 
 def _path(error: ErrorDetails) -> tuple[str | int, ...]:
+    if error["loc"][0] == "escalate":
+        return tuple(step for step in error["loc"] if isinstance(step, int) or step in _ESCALATE)
     return tuple(step for step in error["loc"] if isinstance(step, int) or step == error["loc"][0])
+
+
+_ESCALATE = frozenset({"escalate", *EscalationConfig.model_fields})
 
 
 def _said(error: ErrorDetails, faulty: document.Node) -> tuple[str, str]:
@@ -273,6 +359,8 @@ def _said(error: ErrorDetails, faulty: document.Node) -> tuple[str, str]:
             return "an id is one word of at most 100 characters, without quotes, `=` and `,`", ""
         case "too_short":
             return "an empty list", ""
+        case "tuple_type" | "model_type" | "model_attributes_type":
+            return "must be a list of steps", "write it like [{after: 10m, notify: [boss]}]"
         case _:
             return error["msg"], ""
 
@@ -366,15 +454,69 @@ def notified(node: document.Mapping, said: RuleConfig, channels: frozenset[str],
         return
     written = node.entries["notify"].value
     report.under("notify")
-    for item in written if isinstance(written, document.Sequence) else [written]:
-        if isinstance(item, document.Scalar) and item.text not in channels:
-            known = tuple(sorted(channels))
-            there = f"there are {', '.join(known)}" if known else "the config has no `channels`"
-            report.error(
-                f"no channel is called `{item.text:.80}`", item.place, did_you_mean(item.text, known, there)
-            )
+    for item in _channels(written):
+        if item.text not in channels:
+            _no_channel(item, channels, report)
     if not said.notify:
         report.warning("an empty list: nobody is told", written.place)
+
+
+def escalated(
+    node: document.Mapping,
+    said: RuleConfig,
+    channels: frozenset[str],
+    limits: Mapping[str, Severity],
+    report: Report,
+) -> None:
+    """The steps of `escalate` name channels of the config that take what the rule tells, in the order of their times.
+
+    `limits`: each channel's `min_severity`, as far as it is known.
+    """
+    if said.escalate is None:
+        return
+    report.under("escalate")
+    written = node.entries["escalate"].value
+    if not said.escalate:
+        report.error("an empty list: nobody is told", written.place, "leave `escalate` away")
+    before = timedelta(0)
+    for number, step in enumerate(said.escalate):
+        at = document.find(node, ("escalate", number, "after")).place
+        if step.after <= before:
+            report.error(
+                "steps stand in the order of their times, each later than the one before"
+                if before
+                else "a time that is over at once",
+                at,
+            )
+        before = step.after
+        notify = document.find(node, ("escalate", number, "notify"))
+        if not step.notify:
+            report.error("an empty list: nobody is told", notify.place)
+        if step.repeat is not None and step.repeat.total_seconds() < _SHORTEST_REPEAT:
+            report.error(
+                "more often than each second", document.find(node, ("escalate", number, "repeat")).place
+            )
+        for item in _channels(notify):
+            if item.text not in channels:
+                _no_channel(item, channels, report)
+            elif SEVERITIES.index(limits.get(item.text, "info")) > SEVERITIES.index(said.severity):
+                report.error(
+                    f"`{item.text}` takes what is {limits[item.text]} only, and this rule's alerts are {said.severity}: "
+                    "it would hear of none",
+                    item.place,
+                    "lower its min_severity, raise the rule's severity, or name another channel",
+                )
+
+
+def _channels(written: document.Node) -> list[document.Scalar]:
+    items = written if isinstance(written, document.Sequence) else [written]
+    return [item for item in items if isinstance(item, document.Scalar)]
+
+
+def _no_channel(item: document.Scalar, channels: frozenset[str], report: Report) -> None:
+    known = tuple(sorted(channels))
+    there = f"there are {', '.join(known)}" if known else "the config has no `channels`"
+    report.error(f"no channel is called `{item.text:.80}`", item.place, did_you_mean(item.text, known, there))
 
 
 def templated(

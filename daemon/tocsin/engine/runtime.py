@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from tocsin.engine.api import ChangeOutcome, Transition, World
+from tocsin.engine.api import AlertContext, ChangeOutcome, Transition, World
 from tocsin.engine.index import RuleSet
 from tocsin.engine.instances import InstanceKind, InstanceStore, RuleInstance, Step, transition
 from tocsin.engine.pauses import ActiveHours, LinkTurned, VenueLinks, hangs_on_link, is_down
@@ -221,6 +221,14 @@ class RuleRuntime(ABC, Generic[InstanceT]):
         """Its alert is to remind no more; nothing where there is none."""
         return NOTHING
 
+    def on_unacknowledged(self, instance: InstanceT, now: Instant, *, at_once: bool) -> Iterable[Transition]:
+        """Its alert, which is acknowledged, is to remind again: `at_once`, or in its time; nothing where there is none."""
+        return NOTHING
+
+    def reminder(self, instance: InstanceT, now: Instant) -> AlertContext | None:
+        """What a reminder would say of its alert now; None where there is none, or nothing that the firing didn't say."""
+        return None
+
     def on_forgotten(self, instance: InstanceT, keys: Collection[Key], now: Instant) -> Iterable[Transition]:
         """These entities are to be no longer known."""
         return NOTHING
@@ -381,12 +389,20 @@ class Runtimes:
                 yield from self.of(instance).on_link(instance, link, now)
 
     def on_acknowledged(self, alert_id: str, now: Instant) -> list[Transition]:
-        for instance in self._instances:
-            if instance.alert_id == alert_id:
-                found = list(self.of(instance).on_acknowledged(instance, now))
-                if found:
-                    return found
-        return []
+        found = (self.of(each).on_acknowledged(each, now) for each in self._of_alert(alert_id))
+        return next(filter(None, map(list, found)), [])
+
+    def on_unacknowledged(self, alert_id: str, now: Instant, *, at_once: bool) -> list[Transition]:
+        of = self._of_alert(alert_id)
+        found = (self.of(each).on_unacknowledged(each, now, at_once=at_once) for each in of)
+        return next(filter(None, map(list, found)), [])
+
+    def reminder(self, alert_id: str, now: Instant) -> AlertContext | None:
+        found = (self.of(each).reminder(each, now) for each in self._of_alert(alert_id))
+        return next((each for each in found if each is not None), None)
+
+    def _of_alert(self, alert_id: str) -> Iterator[Any]:
+        return (instance for instance in self._instances if instance.alert_id == alert_id)
 
     def on_forgotten(self, keys: Collection[Key], now: Instant) -> Iterator[Transition]:
         for instance in self._instances:

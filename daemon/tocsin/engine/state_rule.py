@@ -7,8 +7,16 @@ from functools import partial
 from operator import itemgetter
 from typing import Any
 
-from tocsin.engine.alert_instance import AlertInstance, exists_no_more, has_not_ended, judge, passed, resolve
-from tocsin.engine.api import ChangeOutcome, Transition
+from tocsin.engine.alert_instance import (
+    AlertInstance,
+    exists_no_more,
+    has_not_ended,
+    judge,
+    passed,
+    reminder,
+    resolve,
+)
+from tocsin.engine.api import AlertContext, ChangeOutcome, Transition
 from tocsin.engine.event_rule import EventRuleRuntime
 from tocsin.engine.index import RuleSet
 from tocsin.engine.instances import Step, Timers, before, instance_key, transition, unchanged
@@ -97,6 +105,21 @@ class AlertRuntime(RuleRuntime[AlertInstance]):
             instance.acked, instance.remind_at = True, None
             self._instances.keep(instance)
             yield transition(instance, Step(trace="acknowledged"), now)
+
+    def reminder(self, instance: AlertInstance, now: Instant) -> AlertContext | None:
+        change = self.current(instance, now)
+        return reminder(instance, change, now) if change is not None else None
+
+    def on_unacknowledged(
+        self, instance: AlertInstance, now: Instant, *, at_once: bool
+    ) -> Iterator[Transition]:
+        if instance.state != "inactive" and instance.acked:
+            instance.acked = False
+            instance.schedule_reminder(now)
+            if at_once and instance.remind_at is not None:
+                instance.remind_at = now
+            self._instances.keep(instance)
+            yield transition(instance, Step(trace="no longer acknowledged"), now)
 
     def on_venues_removed(
         self, instance: AlertInstance, venues: Collection[str], now: Instant

@@ -25,11 +25,14 @@ class By(Struct, frozen=True):
 
 
 class Target(Struct, frozen=True, kw_only=True):
-    """The alert that is meant, as the store has it: `lasts` while there is an end to be told of it, `acked` where it is acknowledged."""
+    """The alert that is meant, as the store has it: `lasts` while there is an end to be told of it, `acked` where it is acknowledged,
+    up to `acked_until` (None: for good).
+    """
 
     id: str
     lasts: bool
     acked: bool = False
+    acked_until: datetime | None = None
 
 
 class Acts:
@@ -45,14 +48,29 @@ class Acts:
         known = self._turn.notifier.silences
         return Silences((each for each in known if each.id == id_), self.account_names)
 
-    def acknowledge(self, alert: Target, by: By, now: Instant) -> tuple[Batch, bool]:
-        """No more reminders of that alert, while it lasts. False: it is over meanwhile."""
-        batch, goes_on = self._turn.acknowledge(alert.id, now)
+    def acknowledge(
+        self, alert: Target, by: By, now: Instant, until: datetime | None = None
+    ) -> tuple[Batch, bool]:
+        """No more reminders and no escalation of that alert while it lasts, or up to `until` (UTC). False: it is over meanwhile.
+
+        One that is acknowledged up to the same time is left as it is.
+        """
+        if alert.acked and alert.acked_until == until:
+            return Batch(at=now.wall), True
+        batch, goes_on = self._turn.acknowledge(alert.id, now, by=by.name, until=until)
         if alert.lasts and not goes_on:
             return batch, False
+        batch.acked.append(Acked(alert=alert.id, at=now.wall, by=by.name, until=until))
+        _sign(batch, "ack", alert.id, by)
+        return batch, True
+
+    def unacknowledge(self, alert: Target, by: By, now: Instant) -> tuple[Batch, bool]:
+        """Reminders and escalation go on. False: it isn't acknowledged."""
         if not alert.acked:
-            batch.acked.append(Acked(alert=alert.id, at=now.wall, by=by.name))
-            _sign(batch, "ack", alert.id, by)
+            return Batch(at=now.wall), False
+        batch, _ = self._turn.unacknowledge(alert.id, now)
+        batch.acked.append(Acked(alert=alert.id, at=None))
+        _sign(batch, "unack", alert.id, by)
         return batch, True
 
     def silence(self, matchers: str, ends_at: datetime, by: By, now: Instant) -> tuple[Batch, Silence]:

@@ -21,6 +21,7 @@ from tocsin.engine.engine import Engine
 from tocsin.engine.instances import kind_of
 from tocsin.events import Instant
 from tocsin.events.vocabulary import BEGINNINGS, ended_by
+from tocsin.pipeline.escalation import Due, Escalations
 from tocsin.pipeline.muter import Muter
 from tocsin.pipeline.options import Options
 from tocsin.store.model import AFTER_A_LOSS, AlertRow, Batch, HeldRow, InstanceRow, NewDelivery, UnreadableRow
@@ -38,7 +39,11 @@ class Notifier:
         self._new_id = new_id
         self.silences = Silences(names=lambda: options().style.names.accounts)
         """Who changes them calls `look_anew`, and `release` with the batch that keeps the change."""
+        self._engine = engine
         self._muter = Muter(engine.rule, self.silences)
+        self.escalations = Escalations(engine.rule)
+        # At the followed: what the muter knew then, and when (wall-clock) to look again.
+        self._looked: tuple[int, datetime | None] = (-1, None)
         self._announced: dict[str, tuple[str, ...]] = {}
         self._held = MutedNotifications()
         # What makes the record of an instance that moved, by rule and instance.
@@ -64,6 +69,10 @@ class Notifier:
         for row in instances:
             if row.record and row.record.get("told"):
                 self._announced[row.record.get("alert_id", row.instance)] = tuple(row.record["told"])
+        self.escalations.restore(notes)
+        for alert, followed in self.escalations:
+            if alert in self._announced:
+                self._announced[alert] = tuple(dict.fromkeys((*self._announced[alert], *followed.escalated)))
         unreadable: list[UnreadableRow] = []
         for waiting in held:
             try:
@@ -95,6 +104,8 @@ class Notifier:
                 self._tell(batch, transition, transition.context, now)
             if transition.state == "inactive":
                 self._ended_untold(batch, transition)
+            if transition.notification == "resolved" or (record is None and transition.notification is None):
+                self.escalations.ended(alert)
             if record is None or transition.notification == "resolved":
                 self._announced.pop(alert, None)
             if record is not None and (told := self._announced.get(alert)):
@@ -111,10 +122,15 @@ class Notifier:
             for (rule, instance), record in self._unwritten.items()
         )
         self._unwritten.clear()
+        batch.notes |= self.escalations.notes()
 
     def release(self, batch: Batch, now: Instant) -> None:
-        """Tell what nothing stands in the way of any more. Cheap where nothing can have changed."""
+        """Tell what nothing stands in the way of any more, and whom nobody's reaction is due to. Cheap where nothing can have
+        changed.
+        """
         before, self._seen = self._seen, now
+        if self.escalations:
+            self._escalate(batch, now)
         look_at = self._held.look_at
         passed = (look_at is not None and now.wall >= look_at) or (
             before is not None and now.wall < before.wall
@@ -144,12 +160,30 @@ class Notifier:
     def look_anew(self) -> None:
         """The rules, what they name, or the silences were changed: what is held may be free."""
         self._muter.turned = True
+        self._muter.changes += 1
+        self.escalations.look_anew()
 
     def deadline(self) -> float | None:
         """The steady time at which something that is held may become free by itself, as the clocks stand."""
-        if self._held.look_at is None or self._seen is None or not self._held:
+        if self._seen is None:
             return None
-        return self._seen.steady + (self._held.look_at - self._seen.wall).total_seconds()
+        times = [self._held.look_at] if self._held else []
+        if self.escalations:
+            times += [self.escalations.deadline(self._seen.wall), self._looked[1]]
+        at = min((each for each in times if each is not None), default=None)
+        return self._seen.steady + (at - self._seen.wall).total_seconds() if at is not None else None
+
+    def acknowledged(self, batch: Batch, alert: str, by: str, until: datetime | None, now: Instant) -> None:
+        """Somebody has an alert, up to `until` (UTC; None: for good): who was told of it by an escalation hears of that."""
+        self._seen = self._seen or now
+        followed = self.escalations.get(alert)
+        channels = self.escalations.acknowledged(alert, by, now.wall, until)
+        if channels and followed is not None and followed.context is not None:
+            context = self._engine.reminder(alert, now) or followed.context
+            told = msgspec.structs.replace(context, state="reminder", at=now.wall, acked_by=by)
+            self._deliver(
+                batch, alert, told, [each for each in channels if each in self._options().targets], now
+            )
 
     # ------------------------------------------------------------------------------------------------------------ parts
 
@@ -183,6 +217,8 @@ class Notifier:
         elif decision.outcome == "told":
             if context.state == "firing" and _goes_on(transition):
                 self._announced[alert] = decision.channels
+            if context.state == "firing":
+                self.escalations.told(alert, context, decision.channels, now.wall)
             self._deliver(batch, alert, context, decision.channels, now)
 
     def _decide(
@@ -238,6 +274,8 @@ class Notifier:
         for waiting in group.all:
             kept = self._kept.get(waiting.alert)
             self._drop(batch, waiting.alert)
+            if waiting.context.state == "firing":
+                self.escalations.told(waiting.alert, waiting.context, decision.channels, now.wall)
             if not waiting.goes_on or waiting.context.state != "firing":
                 continue
             self._announced[waiting.alert] = decision.channels
@@ -246,14 +284,50 @@ class Notifier:
                 batch.instances.append(InstanceRow(rule=kept.rule, instance=kept.instance, record=record))
         self._deliver(batch, carrier.alert, group.context, decision.channels, now)
 
+    def _escalate(self, batch: Batch, now: Instant) -> None:
+        """Tell the steps that are due; while the way to people is shut to an alert its time stands still."""
+        changes, look_at = self._looked
+        if changes != self._muter.changes or (look_at is not None and now.wall >= look_at):
+            self._looked = self._muter.changes, self._look_at_followed(now)
+        for due in self.escalations.due(now.wall):
+            self._tell_step(batch, due, now)
+
+    def _look_at_followed(self, now: Instant) -> datetime | None:
+        times = []
+        for alert, followed in self.escalations:
+            if followed.context is not None:
+                reasons = self._muter.reasons(followed.rule, followed.context, now)
+                self.escalations.hold(alert, now.wall, held=reasons.first("firing")[0] != "told")
+                times += [reasons.until, self._muter.turns_at(followed.rule, now)]
+        return min((at for at in times if at is not None), default=None)
+
+    def _tell_step(self, batch: Batch, due: Due, now: Instant) -> None:
+        """A firing for who hasn't heard of it, a reminder for who has."""
+        followed = self.escalations.get(due.alert)
+        context = followed and (self._engine.reminder(due.alert, now) or followed.context)
+        if not followed or not context:
+            return
+        context = msgspec.structs.replace(context, state="firing", at=due.at, unacknowledged=due.after)
+        channels = self._decide(context, due.step.notify, None, MuteReasons()).channels
+        new = tuple(name for name in channels if name not in followed.announced)
+        self._deliver(batch, due.alert, context, new, now)
+        again = msgspec.structs.replace(context, state="reminder")
+        self._deliver(batch, due.alert, again, (name for name in channels if name not in new), now)
+        self.escalations.heard(due.alert, new)
+        if due.alert in self._announced:
+            self._announced[due.alert] = tuple(dict.fromkeys((*self._announced[due.alert], *new)))
+
     def _deliver(
         self, batch: Batch, alert: str, context: AlertContext, channels: Iterable[str], now: Instant
     ) -> None:
         addressed = list(channels)
         # A channel's fallback that is told anyway needs no second copy.
         frozen = {**msgspec.to_builtins(context), "alert": alert, "channels": addressed}
-        if self._is_told_anew(context):
-            frozen["notes"] = [AFTER_A_LOSS]
+        notes = [AFTER_A_LOSS] if self._is_told_anew(context) else []
+        if addressed and (resumed := self.escalations.resumed(alert)):
+            notes.append(f"acknowledged by {resumed} for a time, which is over")
+        if notes:
+            frozen["notes"] = notes
         for channel in addressed:
             begun = self._begun_by(batch, channel, alert, context)
             targets = self._options().targets[channel]

@@ -91,6 +91,11 @@ class Pipeline:
         self._inbox.rouse()
         await done.wait()
 
+    def post(self, command: Command) -> None:
+        """Run `command` between two messages, in order, when it is its turn."""
+        self._commands.append((command, trio.Event()))
+        self._inbox.rouse()
+
     async def ask(self, command: Callable[[], tuple[Batch, _T]]) -> _T:
         """As `call`, of a command that has something to say beside its batch: returns that."""
         said: list[_T] = []

@@ -12,7 +12,7 @@ from tocsin.events import KINDS, Change, Instant, Key, is_market_data
 from tocsin.feed.model import Received
 from tocsin.pipeline.notifier import Notifier
 from tocsin.pipeline.options import Options
-from tocsin.store.model import Batch, Loaded, OperationRow, Silence, UnreadableRow
+from tocsin.store.model import Acked, Batch, Loaded, OperationRow, Silence, UnreadableRow
 
 _MOST_MENTIONED = 200  # entities in one batch of which only `last_seen` is news
 _MENTIONED_AFTER = 1.0  # seconds without a batch after which that alone is worth one
@@ -132,10 +132,37 @@ class TurnProcessor:
         self.options = options
         return self._by_itself(transitions, now), [*filter(None, map(became, transitions))]
 
-    def acknowledge(self, alert: str, now: Instant) -> tuple[Batch, bool]:
-        """No more reminders of that alert. Beside the batch: whether it goes on, so that there would have been any."""
+    def acknowledge(
+        self, alert: str, now: Instant, *, by: str = "", until: datetime | None = None
+    ) -> tuple[Batch, bool]:
+        """No more reminders and no escalation of that alert, up to `until` (UTC; None: for good). Beside the batch: whether it goes on,
+        so that there would have been any.
+        """
         found = self._engine.acknowledge(alert, now)
-        return self._by_itself(found, now), bool(found)
+        batch = self._by_itself(found, now)
+        if until is not None and found and alert not in self.notifier.escalations:
+            self.notifier.escalations.follow_acknowledged(
+                alert, found[0].rule, by or "somebody", until, now.wall
+            )
+        self.notifier.acknowledged(batch, alert, by or "somebody", until, now)
+        return self._whole(batch, now), bool(found)
+
+    def unacknowledge(self, alert: str, now: Instant) -> tuple[Batch, bool]:
+        """Reminders and escalation again, as ever from now on. Beside the batch: whether there are any."""
+        found = self._engine.unacknowledge(alert, now, at_once=False)
+        followed = alert in self.notifier.escalations
+        self.notifier.escalations.unacknowledged(alert, now.wall, over=False)
+        return self._by_itself(found, now), bool(found) or followed
+
+    def waits_for(self, alert: str) -> bool:
+        """Whether it matters that a message of that alert is taken: its escalation counts from then on."""
+        followed = self.notifier.escalations.get(alert)
+        return followed is not None and not followed.begun
+
+    def taken(self, alert: str, now: Instant) -> Batch:
+        """A channel took a message of that alert: from then on its escalation counts."""
+        self.notifier.escalations.taken(alert, now.wall)
+        return self._whole(Batch(at=now.wall), now)
 
     def venues_removed(self, names: Collection[str], now: Instant) -> tuple[Batch, list[str]]:
         """These venues are no longer configured: their alerts end. Beside the batch, in words: which."""
@@ -163,7 +190,8 @@ class TurnProcessor:
         begun = self.notifier.silences.begin(
             self._new_id(), matchers, ends_at, now.wall, reason=reason, by=by
         )
-        return Batch(at=now.wall, silences=[begun]), begun
+        self.notifier.look_anew()
+        return self._whole(Batch(at=now.wall, silences=[begun]), now), begun
 
     def unsilence(self, id_: str, now: Instant) -> Batch | None:
         """A silence is taken back, and what only it held is told; None where there is none of that id."""
@@ -177,10 +205,19 @@ class TurnProcessor:
 
     def _advance(self, batch: Batch, now: Instant, earliest: float | None = None) -> None:
         """Time goes on. What nothing holds back any more goes out before what comes about now: it happened earlier."""
+        self._end_acknowledgements(batch, now)
         self.notifier.release(batch, now)
         if earliest is not None and earliest < now.steady:
             now = now.later(earliest - now.steady)
         self._add(batch, self._engine.advance(now), now)
+
+    def _end_acknowledgements(self, batch: Batch, now: Instant) -> None:
+        """Those that were for a time that is over: reminders go on, the first at once, and so does the escalation."""
+        escalations = self.notifier.escalations
+        for alert in escalations.expired(now.wall) if escalations else ():
+            escalations.unacknowledged(alert, now.wall, over=True)
+            self._add(batch, self._engine.unacknowledge(alert, now, at_once=True), now)
+            batch.acked.append(Acked(alert=alert, at=None))
 
     def _process(self, batch: Batch, changes: Sequence[Change], now: Instant) -> list[ChangeOutcome]:
         """What came at once, through the rules."""

@@ -87,6 +87,8 @@ class Player:
         batch = self._turn.changes(changes, now)
         for delivery in batch.deliveries:
             self._tell(delivery.context["alert"], now)
+            if self._turn.waits_for(delivery.alert):
+                self._turn.taken(delivery.alert, now)
         for row in batch.held:
             if row.data is None and row.alert not in self._ended:
                 self._tell(row.alert, now)
@@ -136,6 +138,7 @@ class Player:
 def _options(rules: Sequence[Rule]) -> Options:
     """Every channel that the rules name."""
     names = {_ANY: None} | {name: None for rule in rules for name in rule.notify or ()}
+    names |= {name: None for rule in rules for step in rule.escalate for name in step.notify}
     return Options(
         routing=Routing(channels={name: Route() for name in names}),
         targets={name: Targets(1, timedelta(0)) for name in names},

@@ -99,6 +99,7 @@ class Simulation:
         self._wake = Wake()
         self._deliveries: dict[str, NewDelivery] = {}
         self._said: list[Occurrence] = []
+        self._taken: list[str] = []  # alerts of which a message was taken
         self._look_at = _BLIND_EVERY
         self._count = 0
 
@@ -289,10 +290,14 @@ class Simulation:
         """Until everything that was to be sent now has been tried."""
         while True:
             await wait_all_tasks_blocked()
-            if not self._said:
+            taken, self._taken = self._taken, []
+            for alert in filter(self._turn.waits_for, taken):
+                await self._commit(self._turn.taken(alert, self.clock.now()))
+            if said := tuple(self._said):
+                self._said = []
+                await self.say(OURSELVES, said)
+            elif not taken:
                 return
-            said, self._said = tuple(self._said), []
-            await self.say(OURSELVES, said)
 
     async def _hear(self, occurrence: Occurrence) -> None:
         """What a channel's task has to tell the rules (daemon.delivery_failed)."""
@@ -316,6 +321,7 @@ class Simulation:
                 late, (now.wall - min(context.time, context.at)).total_seconds(), LATE.total_seconds() / 1e6
             )
         self.told.append(Delivered(delivery, message, now.steady, late))
+        self._taken.append(delivery.alert)
 
     def _new_id(self) -> str:
         self._count += 1
