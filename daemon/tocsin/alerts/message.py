@@ -111,7 +111,7 @@ def title(
     words = own or _headline(context, style)
     if edit is not None and edit.became != "firing":
         return f"{mark_of(edit.became, style)} was {words}, {_end_text(edit, style)}"
-    late = late_by(context, now)
+    late = late_by(context, now) if not context.after_silence else timedelta(0)
     lead = (
         mark(context, style),
         _END_WORD[bool(context.reason)].format(_end(context)) if context.state == "resolved" else "",
@@ -171,6 +171,8 @@ def where(context: AlertContext, style: Style) -> str:
 
 def _why_now(context: AlertContext) -> str:
     """Why it is told though it isn't new: a reminder, an escalation, or what somebody did about it."""
+    if context.after_silence:
+        return f"{context.suppressed} alerts after a silence:"
     if context.acked_by:
         return f"acknowledged by {plain(context.acked_by)}:"
     if context.unacknowledged is not None:
@@ -387,6 +389,8 @@ def _remarks(context: AlertContext, now: datetime, times: Times) -> list[str]:
 def _together(context: AlertContext) -> list[str]:
     """What else is told with it."""
     lines = [f"held back since the last message: {context.suppressed}"] if context.suppressed else []
+    if context.after_silence:
+        lines = [f"{context.suppressed} alerts were silent: {plain('; '.join(context.after_silence))}"]
     lines += [f"  and {other}" for other in context.together[:_MOST_TOGETHER]]
     if len(context.together) > _MOST_TOGETHER:
         lines.append(f"  and {len(context.together) - _MOST_TOGETHER} more")

@@ -3,7 +3,7 @@
 The store keeps them across restarts. A resolution is muted only where its firing was sent.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from tocsin.alerts.message import title
 from tocsin.alerts.wording import Style
-from tocsin.engine.api import AlertContext
+from tocsin.engine.api import SEVERITIES, AlertContext
 
 _TOGETHER = frozenset({"silence", "notify_during"})
 """Mute reasons after which the events of a rule are sent as one notification; after any other, one by one."""
@@ -101,6 +101,20 @@ def group_released(released: Iterable[MutedNotification], style: Style) -> Itera
             yield NotificationGroup(
                 held, msgspec.structs.replace(held.context, suppressed=count, together=titles), tuple(group)
             )
+
+
+def after_silence(held: Sequence[MutedNotification], style: Style) -> NotificationGroup:
+    """One notification for several that a silence held: the worst of them, the latest first, with the titles of the others."""
+    ordered = sorted(held, key=lambda each: each.context.at, reverse=True)
+    ordered.sort(key=lambda each: -SEVERITIES.index(each.context.severity))
+    carrier, *others = ordered
+    context = msgspec.structs.replace(
+        carrier.context,
+        suppressed=sum(max(1, each.context.suppressed) for each in held),
+        together=tuple(title(each.context, style, each.context.at) for each in others),
+        after_silence=tuple(dict.fromkeys(each.reason.partition(", until ")[0] for each in held)),
+    )
+    return NotificationGroup(carrier, context, tuple(held))
 
 
 def _is_grouped(held: MutedNotification) -> bool:

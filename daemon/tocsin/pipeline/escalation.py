@@ -63,8 +63,9 @@ class Escalations:
         self._rule = rule
         self._followed: dict[str, Followed] = {}
         self._unwritten: dict[str, None] = {}
-        self._deadline: datetime | None = None
-        self._is_known = False  # the deadline
+        self._deadline: datetime | None = None  # or sooner than that, for those that changed since
+        self._is_known = False
+        self._sooner: set[str] = set()
 
     def restore(self, notes: Mapping[str, str]) -> None:
         """Go on where the last run stopped; the time in between counts. A note of another version's is left out."""
@@ -79,8 +80,8 @@ class Escalations:
     def __contains__(self, alert: str) -> bool:
         return alert in self._followed
 
-    def __bool__(self) -> bool:
-        return bool(self._followed)
+    def __len__(self) -> int:
+        return len(self._followed)
 
     def __iter__(self) -> Iterator[tuple[str, Followed]]:
         """A snapshot."""
@@ -160,6 +161,9 @@ class Escalations:
 
     def expired(self, now: datetime) -> Iterable[str]:
         """The alerts whose acknowledgement was for a time that is over."""
+        at = self.deadline(now)
+        if at is None or now < at:
+            return ()
         return [
             alert
             for alert, each in self
@@ -171,6 +175,7 @@ class Escalations:
         at = self.deadline(now)
         if at is None or now < at:
             return
+        self._is_known = False
         for alert, followed in self:
             rule = self._rule(followed.rule)
             if rule is None or (followed.ends_at is not None and followed.ends_at <= now):
@@ -192,9 +197,14 @@ class Escalations:
 
     def deadline(self, now: datetime) -> datetime | None:
         """When (wall-clock) something is next due, if nothing happens before."""
+        changed, self._sooner = self._sooner, set()
         if not self._is_known:
-            times = [at for _, each in self for at in self._times(each, now)]
-            self._deadline, self._is_known = min(times, default=None), True
+            times = [at for each in self._followed.values() for at in self._times(each, now)]
+        else:
+            known = (each for alert in changed if (each := self._followed.get(alert)) is not None)
+            times = [at for each in known for at in self._times(each, now)]
+            times += [self._deadline] if self._deadline is not None else []
+        self._deadline, self._is_known = min(times, default=None), True
         return self._deadline
 
     def look_anew(self) -> None:
@@ -235,7 +245,7 @@ class Escalations:
 
     def _changed(self, alert: str) -> None:
         self._unwritten[alert] = None
-        self._is_known = False
+        self._sooner.add(alert)
 
     def _put(self, alert: str, followed: Followed) -> None:
         self._followed[alert] = followed

@@ -3,7 +3,7 @@
 Remembers which channels heard of each firing alert, and what is held back. Pure but for that.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -26,6 +26,8 @@ from tocsin.pipeline.muter import Muter
 from tocsin.pipeline.options import Options
 from tocsin.store.model import AFTER_A_LOSS, AlertRow, Batch, HeldRow, InstanceRow, NewDelivery, UnreadableRow
 
+_LOOK_EVERY = 1.0  # seconds between two looks at what is shut to many alerts that escalate
+_FEW = 100  # of them, that are looked at whenever something is shut or opened
 _FIRST_PICTURE = timedelta(minutes=1)  # what holds so soon after the start held before
 
 _BEGUN = "begun "  # the beginning of a note's key; a _Beginning as JSON follows
@@ -42,8 +44,8 @@ class Notifier:
         self._engine = engine
         self._muter = Muter(engine.rule, self.silences)
         self.escalations = Escalations(engine.rule)
-        # At the followed: what the muter knew then, and when (wall-clock) to look again.
-        self._looked: tuple[int, datetime | None] = (-1, None)
+        # At the followed: what the muter knew then, when (steady) that was, and when (wall-clock) to look again.
+        self._looked: tuple[int, float, datetime | None] = (-1, 0.0, None)
         self._announced: dict[str, tuple[str, ...]] = {}
         self._held = MutedNotifications()
         # What makes the record of an instance that moved, by rule and instance.
@@ -146,6 +148,10 @@ class Notifier:
                 self._look_again(reasons)
             else:
                 free.append(waiting)
+        silenced = [each for each in free if each.by == "silence"]
+        if len(silenced) > 1:
+            self._tell_silence_over(batch, silenced, now)
+            free = [each for each in free if each.by != "silence"]
         for group in muted.group_released(free, self._options().style):
             self._hand_out(batch, group, now)
 
@@ -169,7 +175,7 @@ class Notifier:
             return None
         times = [self._held.look_at] if self._held else []
         if self.escalations:
-            times += [self.escalations.deadline(self._seen.wall), self._looked[1]]
+            times += [self.escalations.deadline(self._seen.wall), self._looked[2]]
         at = min((each for each in times if each is not None), default=None)
         return self._seen.steady + (at - self._seen.wall).total_seconds() if at is not None else None
 
@@ -272,30 +278,63 @@ class Notifier:
         carrier = group.carrier
         decision = self._decide(group.context, carrier.notify, carrier.announced, MuteReasons())
         for waiting in group.all:
-            kept = self._kept.get(waiting.alert)
-            self._drop(batch, waiting.alert)
-            if waiting.context.state == "firing":
-                self.escalations.told(waiting.alert, waiting.context, decision.channels, now.wall)
-            if not waiting.goes_on or waiting.context.state != "firing":
-                continue
-            self._announced[waiting.alert] = decision.channels
-            if kept is not None and kept.record is not None:
-                record = {**kept.record, "told": list(decision.channels)}
-                batch.instances.append(InstanceRow(rule=kept.rule, instance=kept.instance, record=record))
+            self._free(batch, waiting, decision.channels, now)
         self._deliver(batch, carrier.alert, group.context, decision.channels, now)
+
+    def _tell_silence_over(self, batch: Batch, silenced: Sequence[MutedNotification], now: Instant) -> None:
+        """One notification a channel for what a silence held and still is to be told."""
+        told: dict[str, list[MutedNotification]] = {}
+        for waiting in silenced:
+            channels = self._decide(
+                waiting.context, waiting.notify, waiting.announced, MuteReasons()
+            ).channels
+            self._free(batch, waiting, channels, now)
+            for name in channels:
+                told.setdefault(name, []).append(waiting)
+        alike: dict[tuple[str, ...], list[str]] = {}
+        for name, those in told.items():
+            alike.setdefault(tuple(each.alert for each in those), []).append(name)
+        for names in alike.values():
+            those = told[names[0]]
+            context = those[0].context
+            if len(those) > 1:
+                group = muted.after_silence(those, self._options().style)
+                context, those = group.context, [group.carrier]
+            self._deliver(batch, those[0].alert, context, names, now)
+
+    def _free(
+        self, batch: Batch, waiting: MutedNotification, channels: tuple[str, ...], now: Instant
+    ) -> None:
+        """It waits no more: these channels are told of it."""
+        kept = self._kept.get(waiting.alert)
+        self._drop(batch, waiting.alert)
+        if waiting.context.state != "firing":
+            return
+        self.escalations.told(waiting.alert, waiting.context, channels, now.wall)
+        if not waiting.goes_on:
+            return
+        self._announced[waiting.alert] = channels
+        if kept is not None and kept.record is not None:
+            record = {**kept.record, "told": list(channels)}
+            batch.instances.append(InstanceRow(rule=kept.rule, instance=kept.instance, record=record))
 
     def _escalate(self, batch: Batch, now: Instant) -> None:
         """Tell the steps that are due; while the way to people is shut to an alert its time stands still."""
-        changes, look_at = self._looked
-        if changes != self._muter.changes or (look_at is not None and now.wall >= look_at):
-            self._looked = self._muter.changes, self._look_at_followed(now)
+        changes, looked_at, look_at = self._looked
+        stale = (look_at is not None and now.wall >= look_at) or changes != self._muter.changes
+        if stale and (changes < 0 or now.steady - looked_at >= _LOOK_EVERY or len(self.escalations) < _FEW):
+            self._looked = self._muter.changes, now.steady, self._look_at_followed(now)
+        elif stale:
+            self._looked = changes, looked_at, now.wall + timedelta(seconds=_LOOK_EVERY)
         for due in self.escalations.due(now.wall):
             self._tell_step(batch, due, now)
 
     def _look_at_followed(self, now: Instant) -> datetime | None:
         times = []
         for alert, followed in self.escalations:
-            if followed.context is not None:
+            rule = self._engine.rule(followed.rule)
+            gated = rule is not None and (rule.inhibited_by or rule.notify_during or self.silences)
+            if followed.context is not None and (gated or followed.held):
                 reasons = self._muter.reasons(followed.rule, followed.context, now)
                 self.escalations.hold(alert, now.wall, held=reasons.first("firing")[0] != "told")
                 times += [reasons.until, self._muter.turns_at(followed.rule, now)]
