@@ -145,14 +145,15 @@ async def test_an_alert_is_answered_from_telegram(folder, exchange, servers):
         servers.write(ANNA, CHAT, "/alerts@the_bot")
         await daemon.until(lambda: "1 firing\n🔴 -0.51" in chat.messages()[-1].text, "it lists what fires")
 
-        last, shown = chat.button("Silence 4 h"), len(chat.messages())
+        last = chat.button("Silence 4 h")
         await daemon.restart()  # what was pressed isn't done again
         await connected(daemon, "fx")
         assert state(folder)[1] == done[1]
         profit(exchange, 1)
         await chat.until_first("🟢 was -0.51", "resolved", "acknowledged by anna", "silenced by anna")
         assert chat.first().buttons == ()
-        assert len(chat.messages()) == shown + 1
+        # A question of the last moment may be answered once more after a kill; the end is told once.
+        assert sum("🟢 resolved" in each.text for each in chat.messages()) == 1
         assert (chat.messages()[-1].reply_to, chat.messages()[-1].silent) == (101, True)
         assert await chat.press(last) == "the alert is over"
         assert len(folder.events("daemon.degraded")) == 1

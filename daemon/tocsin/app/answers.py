@@ -12,7 +12,7 @@ import msgspec
 import trio
 
 from tocsin.alerts.silences import matchers_of
-from tocsin.alerts.wording import Times
+from tocsin.alerts.wording import Times, time_text
 from tocsin.app.acts import LiveActs
 from tocsin.clock import Clock
 from tocsin.config.settings import Settings
@@ -39,6 +39,7 @@ _REFUSED = frozenset({401, 404})  # there is no such bot
 _CONFLICT = 409
 _MOST_STRANGERS = 1000  # that are remembered, to be logged once
 _MOST_LISTED = 20
+_DEAF_AFTER = timedelta(minutes=1)  # nothing heard for so long needs attention
 _FIRING = ("firing", "recovering")
 _VIA = "telegram"
 _HOLDS: Mapping[bool | None, str] = {True: "yes", False: "no", None: "unknown"}
@@ -71,7 +72,7 @@ class BotAnswers:
     def __init__(
         self,
         bot: str,
-        token: Secret,
+        updates: TelegramUpdates,
         *,
         settings: Callable[[], Settings],
         database: Database,
@@ -84,7 +85,7 @@ class BotAnswers:
         clock: Clock,
         log: Any,
     ) -> None:
-        self._bot, self._updates = bot, TelegramUpdates(token)
+        self._bot, self._updates = bot, updates
         self._settings, self._database, self._acts, self._commit = settings, database, acts, commit
         self._notes, self._moved, self._status, self._tell = notes, moved, status, tell
         self._clock, self._log = clock, log.bind(bot=bot)
@@ -93,6 +94,15 @@ class BotAnswers:
         self._strangers: dict[int, None] = {}
         self._failures = 0
         self._conflict_told = False
+        self._deaf: tuple[datetime, str] | None = None  # since when nothing is heard, and the last answer
+
+    @property
+    def attention(self) -> str | None:
+        """For `tocsin status`: that nothing is heard, once that has lasted."""
+        if self._deaf is None or self._clock.now().wall - self._deaf[0] < _DEAF_AFTER:
+            return None
+        since, answer = self._deaf
+        return f"buttons of Telegram's bot {self._bot} do nothing, since {time_text(since)}: {answer}"
 
     async def run(self) -> NoReturn:
         """Polls for ever. Where it left off is kept after what was pressed is committed: at most that is done again."""
@@ -104,7 +114,7 @@ class BotAnswers:
                 continue
             if self._failures:
                 self._log.info("answers are heard again")
-            self._failures, self._conflict_told = 0, False
+            self._failures, self._conflict_told, self._deaf = 0, False, None
             for update in updates_in(answer):
                 try:
                     await self._take(update)
@@ -116,14 +126,16 @@ class BotAnswers:
     async def _not_polled(self, answer: Answer) -> None:
         """Says why once, and waits longer each time."""
         response = answer.response
+        text = self._settings().masker.mask(f"{response.status or ''} {response.text}".strip())
         if not self._failures:
-            self._log.warning("answers are not heard", status=response.status, answer=response.text)
+            self._log.warning("answers are not heard", answer=text)
         self._failures += 1
+        self._deaf = (self._deaf[0] if self._deaf else self._clock.now().wall, text)
         if response.status == _CONFLICT and not self._conflict_told:
             self._conflict_told = True
             reason = (
                 f"buttons of Telegram's bot {self._bot} do nothing: another program asks for its updates, or it has a webhook "
-                f"({response.text})"
+                f"({text})"
             )
             await self._tell("daemon.degraded", reason, "answers")
         rest = min(_FIRST_REST * 2.0 ** min(self._failures - 1, 16), _LONGEST_REST)

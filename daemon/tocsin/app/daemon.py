@@ -34,6 +34,7 @@ from tocsin.config.settings import Settings
 from tocsin.control.client import SOCKET
 from tocsin.control.overview import overview
 from tocsin.control.server import make_app, serve_control
+from tocsin.delivery.telegram_updates import TelegramUpdates
 from tocsin.delivery.templates import preview
 from tocsin.errors import ConfigError, gathered
 from tocsin.events import Occurrence
@@ -80,6 +81,7 @@ class Daemon:
         self.stopped = trio.Event()
         self._tasks: TaskSupervisor
         self._retries: dict[str, Retry] = {}  # by venue
+        self._answers: dict[str, BotAnswers] = {}
         self._refused: list[str] = []  # that the config isn't that on the disk, in a line
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -214,6 +216,8 @@ class Daemon:
             self._start_channel(name)
         gone = {_ANSWERS + bot for bot, token in bots_of(before).items() if bots_of(after).get(bot) != token}
         await self._tasks.stop(*gone)
+        for name in gone:
+            self._answers.pop(name, None)
         self._start_answers()
         await self._tell_stranded()
         return [
@@ -268,6 +272,7 @@ class Daemon:
                 *self._components.outages.attention(
                     {name: len(channel.urls) for name, channel in self._settings.channels.items()}
                 ),
+                *(said for each in self._answers.values() if (said := each.attention)),
                 *attention.of_rules(self._components.engine.blind_rules),
                 *attention.of_disk(self._components.journal),
             ],
@@ -368,9 +373,9 @@ class Daemon:
         for bot, token in bots_of(self._settings).items():
             if (name := f"{_ANSWERS}{bot}") in self._tasks.names:
                 continue
-            answers = BotAnswers(
+            self._answers[name] = answers = BotAnswers(
                 bot,
-                token,
+                TelegramUpdates(token),
                 settings=lambda: self._settings,
                 database=parts.database,
                 acts=parts.acts,
