@@ -97,11 +97,14 @@ class Layout:
 
 class Group:
     """One group as it stands. `live` are all its entities, `taking_part` those that pass the rule's `where`. `shown` are
-    its `fields` as the first of its entities had them, whose case may tell nothing.
+    its `fields` as the first of its entities had them, whose case may tell nothing. `stays`: it is there without any.
     """
 
-    def __init__(self, layout: Layout, fields: Fields, shown: Fields | None = None) -> None:
+    def __init__(
+        self, layout: Layout, fields: Fields, shown: Fields | None = None, *, stays: bool = False
+    ) -> None:
         self._layout = layout
+        self.stays = stays
         self.fields = fields
         self._shown = shown or fields
         self.live: set[Key] = set()
@@ -316,6 +319,8 @@ class Table:
         self.where = where
         self.world = world
         self.groups: dict[Fields, Group] = {}
+        if not per:
+            self.groups[()] = Group(self.layout, (), stays=True)
         self._home: dict[Key, Group] = {}
         self._may_lack = any(value.absent for value in self.layout.values)
         self.built = False
@@ -360,7 +365,7 @@ class Table:
             group.hear(change, news=True)
         else:
             group.judged()
-        if not group.live:
+        if not group.live and not group.stays:
             del self.groups[group.fields]
         return [group]
 

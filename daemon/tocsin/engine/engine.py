@@ -244,6 +244,7 @@ class Engine:
         link = self._links.turn(venue)
         yield from self._runtimes.on_link(link, now)
         if not is_down(venue):
+            self._groups.connected(now)
             # What was resolved for want of the link may still be so; the venue needn't say it again.
             self._states.look_anew(now)
             lost = [

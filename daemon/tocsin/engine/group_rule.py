@@ -25,6 +25,7 @@ from tocsin.events import KINDS, Change, Entity, Instant, Key
 from tocsin.events.vocabulary import all_fields
 
 _REEVALUATE = 1.0  # seconds between looks at groups whose truth changes as time passes
+_SETTLED = 10.0  # seconds after a start, or after a venue is back: by then it has said what there is
 
 
 class _Touched(NamedTuple):
@@ -47,6 +48,8 @@ class GroupRuleRuntime(AlertRuntime):
         self._touched: dict[Table, dict[Fields, _Touched]] = {}
         self._timed = False
         self._looked_at = float("-inf")  # steady: when groups that go by time were last judged
+        self._settled_at = float("-inf")  # steady: from then on what nobody has mentioned isn't there
+        self._unsettled: set[str] = set()  # rules on all in one, of which nobody has mentioned any
 
     def set_rules(self, rules: RuleSet) -> None:
         """Groups that are asked for as before stay as they are."""
@@ -99,7 +102,13 @@ class GroupRuleRuntime(AlertRuntime):
                 group.judged()
 
     def on_time(self, now: Instant) -> Iterator[Transition]:
-        """Who takes part may be others now."""
+        """Who takes part may be others now; and what nobody has mentioned may be known not to be there."""
+        waiting = [rule for rule in self._rules if rule.id in self._unsettled]
+        for rule in waiting if now.steady >= self._settled_at else ():
+            if not self._links.away(rule, None):
+                self._unsettled.discard(rule.id)
+                for group in self._groups.of(rule, now.wall):
+                    yield from self._seen(rule, group, now)
         if not self._timed or now.steady - self._looked_at < _REEVALUATE:
             return
         self._looked_at = now.steady
@@ -111,9 +120,19 @@ class GroupRuleRuntime(AlertRuntime):
 
     def started(self, now: Instant) -> None:
         self._looked_at = now.steady
+        self.connected(now)
+
+    def connected(self, now: Instant) -> None:
+        """A venue is back, and is going to say what there is."""
+        self._settled_at = now.steady + _SETTLED
 
     def deadline(self) -> float | None:
-        return self._looked_at + _REEVALUATE if self._timed else None
+        settles = [
+            self._settled_at
+            for rule in self._rules
+            if rule.id in self._unsettled and not self._links.away(rule, None)
+        ]
+        return min([*settles[:1], *([self._looked_at + _REEVALUATE] if self._timed else [])], default=None)
 
     def gone(self, keys: Iterable[Key], now: Instant) -> Iterator[Transition]:
         """These entities are forgotten, without having ended. What is left is judged when all of them have left."""
@@ -212,7 +231,15 @@ class GroupRuleRuntime(AlertRuntime):
     ) -> Sequence[Transition]:
         if not self._hours.counts(rule):
             return NOTHING
+        if group.stays and not group.live and self._is_unsettled(rule, group, now):
+            self._unsettled.add(rule.id)
+            return NOTHING
         return self.judge(rule, group_key(group), as_seen_by(rule, group, now.wall), now, only_note=only_note)
+
+    def _is_unsettled(self, rule: Rule, group: Group, now: Instant) -> bool:
+        """Whether there may be some that nobody has mentioned yet, so that nothing can begin."""
+        unknown = now.steady < self._settled_at or bool(self._links.away(rule, None))
+        return unknown and self._alert(rule.id, group_key(group)) is None
 
     def _fits(self, instance: AlertInstance) -> bool:
         """Whether it is of a group as its rule, which runs, makes them."""
@@ -261,7 +288,7 @@ def as_change(rule: Rule, group: Group, now: datetime) -> EnrichedChange:
         time=latest.time if latest is not None else now,
         received=latest.received if latest is not None else now,
         known_since=latest.known_since if latest is not None else now,
-        ended=not group.live,
+        ended=not group.live and not group.stays,
         symbol=per.get("symbol"),
     )
     return inform(change, group=group)
