@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from support.outboxes import context
 from support.stored import T0, alert, opened
 from tocsin.alerts.silences import Silences, end_of
-from tocsin.control.acts import ActsApi
+from tocsin.control.acts import ActsApi, with_silences
 from tocsin.pipeline.acts import By, Target
 from tocsin.store.model import Acked, Batch, Silence
 from tocsin.store.reader import Reader
@@ -40,6 +40,9 @@ class Daemon:
 
     def now(self) -> datetime:
         return NOW
+
+    def silences(self) -> Silences:
+        return Silences()
 
     async def acknowledge(
         self, alert: Target, by: By, lasts: str | None = None, until: str | None = None
@@ -226,3 +229,12 @@ async def test_without_a_database_it_says_so(tmp_path):
     status, answer, done = await ask(tmp_path / DATABASE, "POST", "/api/alerts/aaaa1111/ack", {"by": "a"})
     assert (status, done) == (503, [])
     assert "there is no" in answer["error"]
+
+
+def test_alerts_say_until_when_they_are_silent(database):
+    silences = Silences()
+    silences.begin("s", "id=p2", NOW + timedelta(hours=1), NOW)
+    rows = with_silences(Reader(database).alerts(), silences, NOW)
+    silent = {row["id"] for row in rows if row["silenced_until"] == "2026-03-01T11:10:00.000000Z"}
+    assert silent == {"bbbb1111", "bbbb2222"}
+    assert {row["silenced_until"] for row in rows if row["id"] not in silent} == {None}

@@ -115,3 +115,34 @@ async def test_silence_and_acknowledge(folder, exchange, desk):
         assert forgotten.returncode == 0, forgotten.stderr
         ((does, target, why),) = folder.rows("SELECT does, target, why FROM acts ORDER BY id DESC LIMIT 1")
         assert (does, why, POSITION in target) == ("forget", "gone", True)
+
+
+async def test_who_is_escalated_to_over_a_kill_hears_of_the_acknowledgement_and_the_end(
+    folder, exchange, desk
+):
+    with HttpReceiver() as boss:
+        rule = {**RULES[1], "notify": ["desk"], "escalate": [{"after": "3s", "notify": ["boss"]}]}
+        folder.write(
+            venues={"fx": exchange.yourfintech.settings()},
+            channels={"desk": desk.url, "boss": boss.url},
+            rules=[rule],
+        )
+        async with folder.running(secrets=exchange.secrets) as daemon:
+            await connected(daemon, "fx")
+            profit(exchange, -6, "created")
+            await daemon.until(lambda: titles(desk), "it is told")
+            await daemon.restart()
+            await daemon.until(lambda: titles(boss), "the boss is told")
+            assert "not acknowledged for 3 s: " in titles(boss)[0]
+            ((alert,),) = folder.rows("SELECT id FROM alerts")
+            assert (await folder.command("ack", alert)).returncode == 0
+            await daemon.until(lambda: len(titles(boss)) == 2, "the boss hears who has it")
+            assert "acknowledged by " in titles(boss)[1]
+            await connected(daemon, "fx")
+            profit(exchange, 1)
+            both = (desk, boss)
+            await daemon.until(
+                lambda: all(any("resolved" in each for each in titles(who)) for who in both),
+                "both hear of it",
+            )
+        assert folder.rows("SELECT key FROM meta WHERE key LIKE '%followed%'") == []

@@ -51,6 +51,10 @@ class LiveActs:
     def now(self) -> datetime:
         return self._clock.now().wall
 
+    def silences(self) -> Silences:
+        """Those that aren't over, as they stand; another thread may look at them."""
+        return self._acts.silences()
+
     def foreseen(self, matchers: str, lasts: str | None, until: str | None) -> Silences:
         """A silence as it would be begun now, which holds nothing. ValueError as of `silence`."""
         now = self.now()

@@ -40,7 +40,6 @@ _CONFLICT = 409
 _MOST_STRANGERS = 1000  # that are remembered, to be logged once
 _MOST_LISTED = 20
 _DEAF_AFTER = timedelta(minutes=1)  # nothing heard for so long needs attention
-_FIRING = ("firing", "recovering")
 _VIA = "telegram"
 _HOLDS: Mapping[bool | None, str] = {True: "yes", False: "no", None: "unknown"}
 
@@ -232,10 +231,9 @@ class BotAnswers:
         return said
 
     async def _acknowledge(self, alert: dict[str, Any], by: By) -> str:
-        acked = alert["acked_at"] is not None
-        target = Target(id=alert["id"], lasts=alert["state"] in _FIRING, acked=acked)
+        target = Target.of(alert)
         done = await self._acts.acknowledge(target, by)
-        if acked:
+        if target.acked and target.acked_until is None:
             return "acknowledged already"
         return "acknowledged" if done else _OVER
 

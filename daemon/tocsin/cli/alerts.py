@@ -32,7 +32,7 @@ def command(config: Path | None, *, everything: bool, output: str) -> None:
             alert["state"], "green" if alert["state"] == "resolved" else _COLOURS.get(alert["severity"])
         )
         click.echo(f"{time_of(alert['fired_at'], tz)}{over}  {state}  {alert['rule']}  {alert['title']}")
-        click.echo(f"  id {alert['id']}{_acked(alert, tz)}{_held(alert, tz)}")
+        click.echo(f"  id {alert['id']}{_acked(alert, tz)}{_silenced(alert, tz)}{_held(alert, tz)}")
 
 
 def _acked(alert: dict[str, Any], tz: tzinfo) -> str:
@@ -41,6 +41,12 @@ def _acked(alert: dict[str, Any], tz: tzinfo) -> str:
     by = f" by {plain(alert['acked_by'])}" if alert["acked_by"] else ""
     until = f", until {time_of(alert['acked_until'], tz)}" if alert["acked_until"] else ""
     return f", acknowledged {time_of(alert['acked_at'], tz)}{by}{until}"
+
+
+def _silenced(alert: dict[str, Any], tz: tzinfo) -> str:
+    """Where it was told before the silence began; else `_held` says it."""
+    until = alert.get("silenced_until")
+    return f", silent until {time_of(until, tz)}" if until and not alert["held"] else ""
 
 
 def _held(alert: dict[str, Any], tz: tzinfo) -> str:

@@ -148,6 +148,8 @@ def listed(
 
 def rows(config: Path | None, what: str, *, everything: bool) -> list[dict[str, Any]]:
     """`alerts`, `deliveries` or `silences`, from the daemon, else from the database."""
+    from tocsin.alerts.silences import Silences
+    from tocsin.control.acts import with_silences
     from tocsin.control.client import NotAllowed, NotRunning
     from tocsin.events import iso
     from tocsin.store.reader import Reader, taken
@@ -163,7 +165,8 @@ def rows(config: Path | None, what: str, *, everything: bool) -> list[dict[str, 
         note(taken(state_dir / DATABASE))
         reader = Reader(state_dir / DATABASE)
         if what == "alerts":
-            return reader.alerts(active_only=not everything)
+            found = reader.alerts(active_only=not everything)
+            return with_silences(found, Silences(reader.silences()), datetime.now(UTC))
         if what == "silences":
             return reader.silence_rows(iso(datetime.now(UTC)), everything=everything)
         return _previewed(reader.deliveries(unsent_only=not everything, contexts=True))

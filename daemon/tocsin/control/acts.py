@@ -23,8 +23,8 @@ from starlette.routing import Route
 
 from tocsin.alerts.silences import Silences
 from tocsin.engine.api import AlertContext
-from tocsin.events import from_iso, iso
-from tocsin.pipeline.acts import By, Target
+from tocsin.events import iso
+from tocsin.pipeline.acts import FIRING, By, Target
 from tocsin.store.errors import StoreUnavailable
 from tocsin.store.model import Silence
 from tocsin.store.reader import Reader
@@ -34,7 +34,6 @@ SHORTEST = 4  # characters of an id
 _NEAR = 3
 _MOST_MEANT = 5
 _MOST_BODY = 16 << 10  # bytes
-_FIRING = ("firing", "recovering")
 _T = TypeVar("_T")
 InThread = Callable[[Callable[[], _T]], Awaitable[_T]]
 
@@ -65,6 +64,10 @@ class Acting(Protocol):
         ...
 
     def now(self) -> datetime: ...
+
+    def silences(self) -> Silences:
+        """Those that aren't over, as they stand."""
+        ...
 
 
 class _Asked(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -104,7 +107,7 @@ class ActsApi:
         alert = await self._meant(request)
         if alert["state"] == "resolved":
             return JSONResponse({"acknowledged": False, "over": True, "alert": alert}, status_code=409)
-        target = _target(alert)
+        target = Target.of(alert)
         try:
             done = await self._acting.acknowledge(target, asked.who, asked.lasts, asked.until)
         except ValueError as error:
@@ -116,7 +119,7 @@ class ActsApi:
     async def unacknowledge(self, request: Request) -> JSONResponse:
         asked = await _body(request)
         alert = await self._meant(request)
-        done = await self._acting.unacknowledge(_target(alert), asked.who)
+        done = await self._acting.unacknowledge(Target.of(alert), asked.who)
         return JSONResponse({"unacknowledged": done, "alert": alert}, status_code=200 if done else 409)
 
     async def _meant(self, request: Request) -> Json:
@@ -158,16 +161,6 @@ class ActsApi:
         return JSONResponse({"ended": done, "silence": found[0]}, status_code=200 if done else 409)
 
 
-def _target(alert: Json) -> Target:
-    until = alert["acked_until"]
-    return Target(
-        id=alert["id"],
-        lasts=alert["state"] in _FIRING,
-        acked=alert["acked_at"] is not None,
-        acked_until=from_iso(until) if until is not None else None,
-    )
-
-
 def firing_held_by(reader: Reader, silences: Silences, now: datetime) -> list[Json]:
     """The alerts that fire now and that one of these holds. Blocks; StoreUnavailable."""
     return [row for row in reader.alerts(active_only=True) if silenced(row, silences, now) is not None]
@@ -181,13 +174,21 @@ def silenced(alert: Json, silences: Silences, now: datetime) -> Silence | None:
         return None
 
 
+def with_silences(alerts: list[Json], silences: Silences, now: datetime) -> list[Json]:
+    """Each alert with `silenced_until` (ISO 8601; None: nothing is silent about it)."""
+    for row in alerts:
+        found = silenced(row, silences, now) if row["state"] in FIRING else None
+        row["silenced_until"] = iso(found.ends_at) if found is not None else None
+    return alerts
+
+
 def alerts_meant(reader: Reader, called: str) -> Json | tuple[Json]:
     """The alert of that id, or whose id alone begins so, those that fire before others. Else which there are (`several`), or
     what may have been meant (`near`), each an alert. Blocks; StoreUnavailable.
     """
     beginning = _beginning(called)
     rows = reader.alerts_called(beginning, limit=_MOST_MEANT) if len(beginning) >= SHORTEST else []
-    firing = [row for row in rows if row["state"] in _FIRING]
+    firing = [row for row in rows if row["state"] in FIRING]
     if meant := _the_one(called, rows) or (firing if len(firing) == 1 else None):
         return (meant[0],)
     if rows:

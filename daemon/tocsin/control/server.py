@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from tocsin.config.settings import UnknownRule
-from tocsin.control.acts import Acting, ActsApi
+from tocsin.control.acts import Acting, ActsApi, with_silences
 from tocsin.engine.api import SEVERITIES
 from tocsin.pipeline.acts import By
 from tocsin.pipeline.explaining import RunSync
@@ -139,7 +139,9 @@ class _Api:
 
     async def alerts(self, request: Request) -> JSONResponse:
         active_only = request.query_params.get("all") != "1"
-        return await _read(partial(self._reader.alerts, active_only=active_only))
+        silences, now = self._daemon.acts.silences(), self._daemon.acts.now()
+        read = partial(self._reader.alerts, active_only=active_only)
+        return await _read(lambda: with_silences(read(), silences, now))
 
     async def deliveries(self, request: Request) -> JSONResponse:
         unsent_only = request.query_params.get("all") != "1"

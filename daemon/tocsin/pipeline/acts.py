@@ -7,13 +7,17 @@ Each batch holds what changes and the row that says who did it; nothing that has
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from msgspec import Struct
 
 from tocsin.alerts.silences import Silences
-from tocsin.events import Instant, Key
+from tocsin.events import Instant, Key, from_iso
 from tocsin.pipeline.turn_processor import TurnProcessor
 from tocsin.store.model import Acked, Act, Batch, Silence
+
+FIRING = ("firing", "recovering")
+"""The states of an alert of which an end is still to be told."""
 
 
 class By(Struct, frozen=True):
@@ -34,6 +38,17 @@ class Target(Struct, frozen=True, kw_only=True):
     acked: bool = False
     acked_until: datetime | None = None
 
+    @classmethod
+    def of(cls, alert: Mapping[str, Any]) -> "Target":
+        """`alert` is a row of the store, as `Reader.alerts` gives it."""
+        until = alert["acked_until"]
+        return cls(
+            id=alert["id"],
+            lasts=alert["state"] in FIRING,
+            acked=alert["acked_at"] is not None,
+            acked_until=from_iso(until) if until is not None else None,
+        )
+
 
 class Acts:
     def __init__(self, turn: TurnProcessor) -> None:
@@ -42,6 +57,11 @@ class Acts:
     def account_names(self) -> Mapping[str, str]:
         """By their ids, as the config has them now."""
         return self._turn.options.style.names.accounts
+
+    def silences(self) -> Silences:
+        """Those that aren't over, as they stand."""
+        names = dict(self.account_names())
+        return Silences(self._turn.notifier.silences, lambda: names)
 
     def silences_of(self, id_: str) -> Silences:
         """The silence of that id, by itself; none where there is none that isn't over."""

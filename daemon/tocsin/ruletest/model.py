@@ -53,8 +53,11 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class Ack:
+    """`lasts`: only so long, in seconds; None: until the alert ends."""
+
     rule: str
     id: str
+    lasts: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -183,7 +183,7 @@ class _Run:
             case Answers():
                 simulation.fakes[action.channel].works = action.works
             case Ack():
-                if not await simulation.acknowledge(action.rule, action.id):
+                if not await simulation.acknowledge(action.rule, action.id, action.lasts):
                     return f"there is no alert of {action.rule} for {action.id} to acknowledge"
             case Silence():
                 await simulation.silence(action.match, action.lasts)

@@ -237,8 +237,8 @@ class Simulation:
         await self._commit(batch)
         await self.say(OURSELVES, (daemon_event("daemon.reloaded"),))
 
-    async def acknowledge(self, rule: str, entity: str) -> bool:
-        """The latest alert of that rule for that entity; False where there was none."""
+    async def acknowledge(self, rule: str, entity: str, lasts: float | None = None) -> bool:
+        """The latest alert of that rule for that entity, for so many seconds or until it ends; False where there was none."""
         found = [
             d.alert
             for d in self._deliveries.values()
@@ -249,7 +249,9 @@ class Simulation:
         ] or found
         if not alerts:
             return False
-        batch, _ = self._turn.acknowledge(alerts[-1], self.clock.now())
+        now = self.clock.now()
+        until = now.later(lasts).wall if lasts is not None else None
+        batch, _ = self._turn.acknowledge(alerts[-1], now, until=until)
         await self._commit(batch)
         return True
 

@@ -138,12 +138,12 @@ class Reader:
         return Answers(name, self._name == "channel_works") if name and self._channel(self._value) else None
 
     def ack(self) -> Action | None:
-        given = self._keys("rule", "id")
-        rule, id_ = (given or {}).get("rule"), (given or {}).get("id")
+        given = self._keys("rule", "id", "for") or {}
+        rule, id_, lasts = given.get("rule"), given.get("id"), given.get("for")
         if isinstance(rule, Scalar) and isinstance(id_, Scalar):
             self._rule(rule)
-            return Ack(rule.text, id_.text)
-        self._add(Problem("must be {rule: RULE, id: ID}", self._value.place, "ack"))
+            return Ack(rule.text, id_.text, seconds_of(lasts, "ack.for", self._add) if lasts else None)
+        self._add(Problem("must be {rule: RULE, id: ID}, with or without for: 2h", self._value.place, "ack"))
         return None
 
     def silence(self) -> Action | None:
