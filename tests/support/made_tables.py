@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 
 from support.pages import PAGES, REFERENCE, ROOT, WIDEST
 from tocsin import docs
+from tocsin.alerts.decide import GATES, Gate, Told
 from tocsin.cli import COMMANDS, cli
 from tocsin.cli.venues import _written, supplied
 from tocsin.config.settings import Common
@@ -223,12 +224,28 @@ def _default(field: FieldInfo) -> str:
     return "" if value in (None, "", {}, ()) else f"`{_written(field)}`"
 
 
+_TOLD: tuple[Told, ...] = ("firing", "event", "reminder", "resolved")
+
+
+def gates() -> Iterator[str]:
+    """What each gate of an alert does to each sort of message; one that the engine has does nothing but that."""
+
+    def row(gate: Gate) -> Iterator[str]:
+        yield f"`{gate.key}`" if gate.key in RuleConfig.model_fields else gate.key
+        for told in _TOLD:
+            done = gate.does.get(told, "–" if gate.by_engine else "told")  # noqa: RUF001 - a dash
+            yield "not raised" if gate.key in ("enabled", "active") and done == "dropped" else done
+
+    return _table(("shut by", *_TOLD), map(row, GATES))
+
+
 TABLES: dict[str, Callable[[], Iterator[str]]] = {
     "topics": topics,
     "commands": commands,
     "functions": functions,
     "comparisons": comparisons,
     "rule_keys": rule_keys,
+    "gates": gates,
     "kinds": kinds,
     "common_fields": common_fields,
     "links": links,

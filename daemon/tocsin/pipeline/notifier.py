@@ -68,12 +68,16 @@ class Notifier:
             if key.startswith(_BEGUN):
                 with suppress(ValueError):  # another version's: the end is then told by itself
                     self._begun[msgspec.json.decode(key.removeprefix(_BEGUN), type=_Beginning)] = alert
+        instances = list(instances)
         for row in instances:
             if row.record and row.record.get("told"):
                 self._announced[row.record.get("alert_id", row.instance)] = tuple(row.record["told"])
         self.escalations.restore(notes)
+        lasting = {row.record.get("alert_id") for row in instances if row.record}
         for alert, followed in self.escalations:
-            if alert in self._announced:
+            if followed.ends_at is None and alert not in lasting:
+                self.escalations.ended(alert)  # its instance was lost, and nobody would say when it is over
+            elif alert in self._announced:
                 self._announced[alert] = tuple(dict.fromkeys((*self._announced[alert], *followed.escalated)))
         unreadable: list[UnreadableRow] = []
         for waiting in held:
