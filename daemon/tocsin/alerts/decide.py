@@ -5,15 +5,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, TypeAlias
 
+from tocsin.calendars import Calendar
 from tocsin.engine.api import SEVERITIES, Severity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """What deciding needs to know of a channel."""
+    """What deciding needs to know of a channel. `quiet`: while that is open, what isn't critical waits there."""
 
     min_severity: Severity = "info"
     send_resolved: bool = True
+    quiet: Calendar | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,7 +71,7 @@ class Muter:
                 inhibited = f"{by.rule} fires for {context.entity if by.same else context.venue}"
                 break
         if found is not None and found.notify_during is not None:
-            opening = self._opening(found.notify_during, now)
+            opening = self.opening(found.notify_during, now)
             if not opening.open:
                 closed = f"closed until {time_text(opening.until)}"
                 until.append(opening.until)
@@ -88,9 +88,9 @@ class Muter:
         found = self._rule(rule)
         if found is None or found.notify_during is None:
             return None
-        return self._opening(found.notify_during, now).until
+        return self.opening(found.notify_during, now).until
 
-    def _opening(self, calendar: Calendar, now: Instant) -> Opening:
+    def opening(self, calendar: Calendar, now: Instant) -> Opening:
         known = self._openings.get(calendar)
         if known is None or not known.is_known(now.wall):
             known = self._openings[calendar] = Opening.at(calendar, now.wall)

@@ -19,9 +19,10 @@ from tocsin.alerts.silences import Silences
 from tocsin.engine.api import AlertContext, Transition
 from tocsin.engine.engine import Engine
 from tocsin.engine.instances import kind_of
+from tocsin.engine.pauses import Opening
 from tocsin.events import Instant
 from tocsin.events.vocabulary import BEGINNINGS, ended_by
-from tocsin.pipeline.escalation import Due, Escalations
+from tocsin.pipeline.escalation import Due, Escalations, Followed
 from tocsin.pipeline.muter import Muter
 from tocsin.pipeline.options import Options
 from tocsin.store.model import AFTER_A_LOSS, AlertRow, Batch, HeldRow, InstanceRow, NewDelivery, UnreadableRow
@@ -334,15 +335,31 @@ class Notifier:
             self._tell_step(batch, due, now)
 
     def _look_at_followed(self, now: Instant) -> datetime | None:
-        times = []
+        times: list[datetime | None] = []
         for alert, followed in self.escalations:
             rule = self._engine.rule(followed.rule)
+            quiet = self._quiet(followed, now)
             gated = rule is not None and (rule.inhibited_by or rule.notify_during or self.silences)
-            if followed.context is not None and (gated or followed.held):
+            if followed.context is not None and (gated or quiet or followed.held):
                 reasons = self._muter.reasons(followed.rule, followed.context, now)
-                self.escalations.hold(alert, now.wall, held=reasons.first("firing")[0] != "told")
-                times += [reasons.until, self._muter.turns_at(followed.rule, now)]
+                is_quiet = bool(quiet) and all(opening.open for opening in quiet)
+                held = is_quiet or reasons.first("firing")[0] != "told"
+                self.escalations.hold(alert, now.wall, held=held)
+                times += [
+                    reasons.until,
+                    self._muter.turns_at(followed.rule, now),
+                    *(each.until for each in quiet),
+                ]
         return min((at for at in times if at is not None), default=None)
+
+    def _quiet(self, followed: Followed, now: Instant) -> list[Opening]:
+        """The quiet hours of the channels that were told of it; none where one has none, or it is heard in them."""
+        if followed.context is None or followed.context.severity == "critical":
+            return []
+        channels = self._options().routing.channels
+        calendars = [route.quiet for name in followed.announced if (route := channels.get(name)) is not None]
+        found = [self._muter.opening(each, now) for each in calendars if each is not None]
+        return found if len(found) == len(calendars) else []
 
     def _tell_step(self, batch: Batch, due: Due, now: Instant) -> None:
         """A firing for who hasn't heard of it, a reminder for who has."""
