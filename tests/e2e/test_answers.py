@@ -116,11 +116,21 @@ async def test_an_alert_is_answered_from_telegram(folder, exchange, servers):
 
         assert await chat.press(acknowledge) == "acknowledged"
         await chat.until_first("acknowledged by anna")
-        assert [text for text, _ in chat.first().buttons] == ["Silence 1 h", "Silence 4 h", "Why"]
+        assert [text for text, _ in chat.first().buttons] == [
+            "Un-acknowledge",
+            "Silence 1 h",
+            "Silence 4 h",
+            "Why",
+        ]
         assert folder.rows("SELECT by, via, does FROM acts") == [("anna", "telegram", "ack")]
         done = state(folder)
         assert "has done its work" in await chat.press(acknowledge)
         assert state(folder) == done
+
+        assert await chat.press(chat.button("Un-acknowledge")) == "no longer acknowledged"
+        await chat.until_first("acknowledged by anna", "no longer acknowledged, says anna")
+        assert await chat.press(chat.button("Acknowledge")) == "acknowledged"
+        await daemon.until(lambda: "Un-acknowledge" in dict(chat.first().buttons), "the buttons change")
 
         silence = chat.button("Silence 1 h")
         assert (await chat.press(silence)).startswith("silent until ")

@@ -16,7 +16,7 @@ from tocsin.alerts.wording import Times, time_text
 from tocsin.app.acts import LiveActs
 from tocsin.clock import Clock
 from tocsin.config.settings import Settings
-from tocsin.delivery.buttons import ACK, SILENCES, WHY
+from tocsin.delivery.buttons import ACK, SILENCES, UNACK, WHY
 from tocsin.delivery.channel_state import Notes
 from tocsin.delivery.model import Message
 from tocsin.delivery.senders import telegram_bot
@@ -223,6 +223,9 @@ class BotAnswers:
             return await self._why(update, found[0])
         if button.does == ACK:
             said = await self._acknowledge(found[0], by)
+        elif button.does == UNACK:
+            done = await self._acts.unacknowledge(Target.of(found[0]), by)
+            said = "no longer acknowledged" if done else "it isn't acknowledged"
         elif button.does in SILENCES:
             said = await self._silence(found[0], SILENCES[button.does], by, now)
         else:  # of a newer version
