@@ -9,7 +9,7 @@ from support.outboxes import START, context
 from tocsin.alerts.wording import Names, Style
 from tocsin.delivery.render import render
 from tocsin.delivery.template_check import check_template
-from tocsin.engine.rule_schema import usable
+from tocsin.engine.rule_keys import usable
 
 STYLE = Style(names=Names({"9020b4e5": "main"}, {"BTCUSD": "bitcoin"}))
 POSITION = context(

@@ -3,7 +3,7 @@
 import pytest
 
 from tocsin.delivery.template_check import check_template
-from tocsin.engine.rule_schema import usable
+from tocsin.engine.rule_keys import usable
 
 POSITION = usable(("position",))
 GROUP = usable(("position",), ("venue", "account"))

@@ -12,7 +12,7 @@ from tocsin.calendars import Calendars
 from tocsin.config.yaml import load
 from tocsin.document import Sequence
 from tocsin.engine.compile import Environment, compile_rules
-from tocsin.engine.rule_schema import TemplateFlaw, Usable
+from tocsin.engine.rule_keys import TemplateFlaw, Usable
 from tocsin.events.vocabulary import fields
 
 BROKEN = Path(__file__).with_name("broken")

@@ -9,7 +9,8 @@ import pytest
 from support.conditions import CHANNELS, NOW, change, node_of, rule
 from tocsin import document
 from tocsin.engine.compile import Environment, compile_rule, compile_rules
-from tocsin.engine.rule_schema import KEYS, LATER, Usable, rule_schema
+from tocsin.engine.rule_keys import Usable
+from tocsin.engine.rule_schema import KEYS, LATER, rule_schema
 
 
 def test_a_state_rule() -> None:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from tocsin.config.settings import Settings
-from tocsin.engine.language import sequence
 from tocsin.engine.rule import Condition, Rule
+from tocsin.engine.rule_keys import spelled_sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ MEANT: Mapping[str, Callable[[Rule], Any]] = {
     "cooldown": lambda rule: rule.cooldown,
     "per": lambda rule: rule.per,
     "absent": lambda rule: rule.absent,
-    "then or unless": lambda rule: sequence.spelled(rule.sequence) if rule.sequence is not None else None,
+    "then or unless": lambda rule: spelled_sequence(rule.sequence) if rule.sequence is not None else None,
     "active": lambda rule: rule.active,
     "if_unknown": lambda rule: rule.if_unknown,
     "on_gap": lambda rule: rule.on_gap,

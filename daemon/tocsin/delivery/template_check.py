@@ -7,7 +7,7 @@ from jinja2 import TemplateSyntaxError, nodes
 from jinja2.meta import find_undeclared_variables
 
 from tocsin.delivery.sandbox import ATTRIBUTES, LONGEST_SOURCE, Box
-from tocsin.engine.rule_schema import TemplateFlaw, Usable
+from tocsin.engine.rule_keys import TemplateFlaw, Usable
 from tocsin.events import KINDS
 from tocsin.events.vocabulary import did_you_mean, fields
 

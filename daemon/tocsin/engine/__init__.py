@@ -15,7 +15,7 @@
     history           windows of values; samples: what outlasts a run, events counted, values last known
     pauses            active hours and venues' links: when a rule's time stands still
 
-    rule_schema, compile, language     from a rule as it stands in a file to one that can run (rule)
+    rule_schema, rule_keys, compile, language     from a rule as it stands in a file to one that can run (rule)
 
 A change goes through `Engine.process`: the history takes its samples, the rule set finds the rules, their runtimes judge them
 and move their instances; each step is a `Transition`, which carries the instance's record.

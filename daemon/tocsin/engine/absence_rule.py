@@ -189,14 +189,13 @@ class AbsenceRuleRuntime(RuleRuntime[Absence]):
         yield self._kept(instance, "it came", now, later=True)
 
     def on_timer(self, instance: Absence, now: Instant) -> Iterator[Transition]:
-        notification: Notification = "reminder"
+        told: Notification = "reminder" if instance.alert else "firing"
         if instance.alert:
             instance.schedule_reminder(now)
         else:
-            notification = "firing"
             instance.fire(self._new_id(), now)
         since = f"the last was {instance.last}" if instance.last else _NEVER
-        step = _told(instance, now, notification, f"no {instance.asked}; {since}")
+        step = _told(instance, now, told, f"no {instance.asked}; {since}", "", event=None)
         self._instances.keep(instance)
         yield transition(instance, step, now)
 
@@ -221,15 +220,13 @@ class AbsenceRuleRuntime(RuleRuntime[Absence]):
             instance.schedule_reminder(now)
             if at_once and instance.remind_at is not None:
                 instance.remind_at = now
-            self._instances.keep(instance)
-            yield transition(instance, Step(trace="no longer acknowledged"), now)
+            yield self._kept(instance, "no longer acknowledged", now)
 
     def on_venues_removed(
         self, instance: Absence, venues: Collection[str], now: Instant
     ) -> Iterable[Transition]:
-        if instance.entity.venue in venues:
-            return self.end(instance, now, "venue removed")
-        return self._let_go(instance, now)
+        is_gone = instance.entity.venue in venues
+        return self.end(instance, now, "venue removed") if is_gone else self._let_go(instance, now)
 
     # ---------------------------------------------------------------------------------------------- as things stand
 
@@ -333,9 +330,8 @@ class AbsenceRuleRuntime(RuleRuntime[Absence]):
 
     def _away(self, instance: Absence) -> Change | None:
         """A venue for which it stands still."""
-        for venue in self._links.away(instance.rule, self._heard_of(instance)):
-            return self._world.get(Key(venue, "venue", "", venue))
-        return None
+        away = self._links.away(instance.rule, self._heard_of(instance))
+        return self._world.get(Key(away[0], "venue", "", away[0])) if away else None
 
     def _let_go(self, instance: Absence, now: Instant) -> Iterator[Transition]:
         """Its time goes on from now, or stands still, as it is to."""
@@ -363,7 +359,7 @@ class AbsenceRuleRuntime(RuleRuntime[Absence]):
         self, instance: Absence, now: Instant, says: str, *, reason: str = "", event: Change | None = None
     ) -> Transition:
         """It is over, and there goes on counting. `event`: what came."""
-        step = _told(instance, now, "resolved", says or f"no {instance.asked}", reason=reason, event=event)
+        step = _told(instance, now, "resolved", says or f"no {instance.asked}", reason, event=event)
         alert = instance.alert
         instance.alert, instance.fired_at, instance.remind_at, instance.acked = "", None, None, False
         return transition(instance, step, now, alert_id=alert)
@@ -428,20 +424,14 @@ def _stand_in(instance: Absence, event: Change | None = None) -> Change:
 
 
 def _told(
-    instance: Absence,
-    now: Instant,
-    notification: Notification,
-    says: str,
-    *,
-    reason: str = "",
-    event: Change | None = None,
+    instance: Absence, now: Instant, told: Notification, says: str, reason: str, *, event: Change | None
 ) -> Step:
     """`says`: what is so, in words. `event`: what came."""
     context = context_of(
         instance.rule,
         _stand_in(instance, event),
         now,
-        state=notification,
+        state=told,
         condition=says,
         words=says,
         limit=instance.limit,
@@ -454,4 +444,4 @@ def _told(
         parts=_parts(instance, now),
     )
     context = structs.replace(context, group=instance.common)
-    return Step(notification, context, f"{notification}: {says}" + (f" ({reason})" if reason else ""))
+    return Step(told, context, f"{told}: {says}" + (f" ({reason})" if reason else ""))

@@ -10,7 +10,7 @@ from tocsin.calendars import NO_CALENDARS, Calendar, Calendars, calendar_text, r
 from tocsin.engine.api import Severity
 from tocsin.engine.index import named_groups
 from tocsin.engine.instances import BY_DEFAULT
-from tocsin.engine.language import lint, sequence
+from tocsin.engine.language import lint
 from tocsin.engine.language.ast import Node
 from tocsin.engine.language.bounds import value_field
 from tocsin.engine.language.condition import TreeCondition, numbers_of, put_together
@@ -21,23 +21,27 @@ from tocsin.engine.language.mapping import lower
 from tocsin.engine.language.scope import Scope, Watch, grouped, read_watch, scope
 from tocsin.engine.language.typecheck import check
 from tocsin.engine.rule import EscalationStep, Rule, SequenceSpec
-from tocsin.engine.rule_schema import (
-    CONDITIONS,
-    HOURS,
-    SEQUENCES,
+from tocsin.engine.rule_keys import (
     CheckTemplate,
-    EscalationConfig,
-    RuleConfig,
     Usable,
     escalated,
     lasting,
     misplaced,
     notified,
-    read_rule,
+    read_sequence,
+    spelled_sequence,
     templated,
     usable,
     valued,
     valued_of_group,
+)
+from tocsin.engine.rule_schema import (
+    CONDITIONS,
+    HOURS,
+    SEQUENCES,
+    EscalationConfig,
+    RuleConfig,
+    read_rule,
 )
 from tocsin.errors import Place, Problem, Report
 from tocsin.events.vocabulary import did_you_mean
@@ -165,7 +169,7 @@ def _second(
     """What `then` or `unless` waits for."""
     for sort in SEQUENCES:
         if sort in node.entries:
-            second = sequence.read(sort, node.entries[sort].value, watch, per, report)
+            second = read_sequence(sort, node.entries[sort].value, watch, per, report)
             if second is not None and isinstance(second.when, TreeCondition):
                 lint.no_memory(second.when, report.under(f"{sort}.when"))
             return second
@@ -327,7 +331,7 @@ def _fingerprint(
         f"if_unknown={said.if_unknown} on_gap={said.on_gap}",
         *((f"active={calendar_text(active)}",) if active else ()),
         *((f"absent={said.absent}",) if said.absent is not None else ()),
-        *((f"sequel={sequence.spelled(second)}",) if second else ()),
+        *((f"sequel={spelled_sequence(second)}",) if second else ()),
     ]
     return hashlib.sha256("\n".join(meaning).encode()).hexdigest()[:16]
 

@@ -1,12 +1,11 @@
-"""A rule as a user writes it: its keys and their shapes, the JSON Schema that editors are given, and whether its keys fit its sort.
+"""A rule as a user writes it: its keys and their shapes, and the JSON Schema that editors are given.
 
-What its conditions say, and what all of it means together, is checked in `compile.py`.
+What the keys say is checked in `rule_keys.py`, what its conditions say, and what all of it means together, in `compile.py`.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import timedelta
-from functools import cache
-from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
     BaseModel,
@@ -21,15 +20,12 @@ from pydantic_core import ErrorDetails
 
 from tocsin import document
 from tocsin.calendars import CALENDAR_SCHEMA
-from tocsin.engine.api import SEVERITIES, Severity
-from tocsin.engine.language import sequence
-from tocsin.engine.language.condition import TreeCondition
+from tocsin.engine.api import Severity
 from tocsin.engine.language.mapping import DEFINITIONS, watched
-from tocsin.engine.language.scope import GROUPING, Scope, Watch, scope
+from tocsin.engine.language.scope import GROUPING
 from tocsin.engine.rule import Inhibitor
 from tocsin.errors import Report
-from tocsin.events.links import LINKS
-from tocsin.events.vocabulary import did_you_mean, fields
+from tocsin.events.vocabulary import did_you_mean
 from tocsin.quantities import Duration
 
 CONDITIONS = ("where", "when", "until")
@@ -238,6 +234,28 @@ class RuleConfig(BaseModel):
     enabled: bool = Field(True, strict=True, description="false: checked, not run", examples=[False])
 
 
+_SEQUENCE_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "watch": {"$ref": "#/$defs/Watched"},
+        "when": {
+            "$ref": "#/$defs/Condition",
+            "description": "which of them count; first.FIELD is a field of the first event's entity",
+        },
+        "match": {
+            "type": "object",
+            "description": "a field of the second: the field of the first that it is equal to",
+            "additionalProperties": {"type": "string"},
+            "minProperties": 1,
+            "examples": [{"order_id": "id"}],
+        },
+        "within": {"$ref": "#/$defs/Duration"},
+    },
+    "required": ["watch", "within"],
+    "additionalProperties": False,
+}
+
+
 KEYS = tuple(field.alias or name for name, field in RuleConfig.model_fields.items())
 
 
@@ -246,7 +264,7 @@ def rule_schema() -> dict[str, Any]:
     schema = RuleConfig.model_json_schema(ref_template="#/$defs/{model}")
     schema["$defs"] |= DEFINITIONS | {
         "Calendar": CALENDAR_SCHEMA,
-        "SequenceSpec": sequence.SCHEMA,
+        "SequenceSpec": _SEQUENCE_SCHEMA,
         "Watched": _shape(schema["properties"]["watch"]),
         "Duration": _shape(schema["properties"]["for"]),
     }
@@ -363,227 +381,3 @@ def _said(error: ErrorDetails, faulty: document.Node) -> tuple[str, str]:
             return "must be a list of steps", "write it like [{after: 10m, notify: [boss]}]"
         case _:
             return error["msg"], ""
-
-
-# ---------------------------- what the keys say: whether they fit the sort of rule, and whether what they name exists
-
-
-class TemplateFlaw(NamedTuple):
-    """One thing wrong with a template; `offset` and `length` are of what the caret stands under, in its text."""
-
-    offset: int
-    length: int
-    message: str
-    hint: str = ""
-
-
-class Usable(NamedTuple):
-    """What a template may use: names, the fields of each of `members`, and those of what is linked."""
-
-    names: frozenset[str]
-    members: frozenset[str]
-    links: frozenset[str] = frozenset({"account"})
-
-
-CheckTemplate = Callable[[str, Usable], Sequence[TemplateFlaw]]
-"""Given a template and what it may use: all that is wrong with it."""
-
-TEMPLATE_NAMES = frozenset({
-    "rule", "severity", "state", "event", "value", "value_at_start", "worst", "duration", "late", "as_of", "members",
-})  # fmt: skip
-"""What a template may use beside the fields of what the rule watches."""
-
-_STATE_ONLY = ("until", "for", "keep_firing_for", "on_gap")
-_SEQUENCE = "watch an event of it, such as {0}.*, to tell what follows what"
-# And what to do instead, where what is so is watched.
-_EVENT_ONLY = {
-    "cooldown": "what is so is told once: `keep_firing_for` makes one alert of a flutter, `for` waits before it tells, `repeat` reminds",
-    "if_unknown": "here what is unknown neither starts nor ends anything; ask for it with missing(…), or put default(…, …) in its place",
-    "absent": "what has fallen silent is found by `when: time_since(last_seen) > 60s`",
-    "then": _SEQUENCE,
-    "unless": _SEQUENCE,
-}
-_EXCLUDING = (
-    (*SEQUENCES, "make a rule for each"),
-    ("absent", "when", "say in `where` which of them count"),
-    ("absent", "cooldown", "it fires once, until one comes; `repeat` reminds of it"),
-    *(("absent", key, "make a rule for each") for key in SEQUENCES),
-    ("absent", "if_unknown", "one of which it isn't known whether it passes `where` hasn't come"),
-    ("absent", "value", "what doesn't come has no number"),
-)
-"""Pairs of keys of event rules that can't stand in one, and what to do instead of the second."""
-_NOT_WITH_EDGE = ("for", "until", "keep_firing_for", "repeat")
-_SHORTEST_REPEAT = 1.0  # seconds
-
-
-def misplaced(
-    node: document.Mapping, watch: Watch, conditions: Mapping[str, TreeCondition], report: Report
-) -> None:
-    """Keys that mean nothing in a rule of this sort are refused: whoever wrote them expects something of them."""
-    report.under("")
-    if watch.events:
-        for key in _given(node, _STATE_ONLY):
-            report.error(f"`{key.text}` is for state rules; this one watches an event", key.place,
-                         f"watch `{watch.kinds[0]}` (without a dot) to look at what is so")  # fmt: skip
-        _excluding(node, report)
-        return
-    for key in _given(node, tuple(_EVENT_ONLY)):
-        report.error(f"`{key.text}` is for event rules; this one watches what is so", key.place,
-                     _EVENT_ONLY[key.text].format(watch.kinds[0]))  # fmt: skip
-    if "when" not in node.entries:
-        report.error(f"a rule that watches `{watch.kinds[0]}` needs a `when`", document.find(node, ("watch",)).place,
-                     f"or watch what happens to it: {watch.kinds[0]}.*")  # fmt: skip
-    elif "when" in conditions and conditions["when"].edge:
-        for key in _given(node, _NOT_WITH_EDGE):
-            report.error(f"`{key.text}` makes no sense here: `when` is true for a moment only", key.place,
-                         "crosses_above, crosses_below and changed are told each time they are true")  # fmt: skip
-    if watch.kinds == ("venue",):
-        for key in _given(node, ("on_gap",)):
-            report.warning("`on_gap` has no effect on a rule that watches `venue`", key.place)
-
-
-def _excluding(node: document.Mapping, report: Report) -> None:
-    for one, other, instead in _EXCLUDING:
-        for key in _given(node, (other,)) if one in node.entries else ():
-            report.error(f"`{one}` and `{other}` can't stand in one rule", key.place, instead)
-
-
-def notified(node: document.Mapping, said: RuleConfig, channels: frozenset[str], report: Report) -> None:
-    """`notify` names channels of the config."""
-    if said.notify is None:
-        return
-    written = node.entries["notify"].value
-    report.under("notify")
-    for item in _channels(written):
-        if item.text not in channels:
-            _no_channel(item, channels, report)
-    if not said.notify:
-        report.warning("an empty list: nobody is told", written.place)
-
-
-def escalated(
-    node: document.Mapping,
-    said: RuleConfig,
-    channels: frozenset[str],
-    limits: Mapping[str, Severity],
-    report: Report,
-) -> None:
-    """The steps of `escalate` name channels of the config that take what the rule tells, in the order of their times.
-
-    `limits`: each channel's `min_severity`, as far as it is known.
-    """
-    if said.escalate is None:
-        return
-    report.under("escalate")
-    written = node.entries["escalate"].value
-    if not said.escalate:
-        report.error("an empty list: nobody is told", written.place, "leave `escalate` away")
-    before = timedelta(0)
-    for number, step in enumerate(said.escalate):
-        at = document.find(node, ("escalate", number, "after")).place
-        if step.after <= before:
-            report.error(
-                "steps stand in the order of their times, each later than the one before"
-                if before
-                else "a time that is over at once",
-                at,
-            )
-        before = step.after
-        notify = document.find(node, ("escalate", number, "notify"))
-        if not step.notify:
-            report.error("an empty list: nobody is told", notify.place)
-        if step.repeat is not None and step.repeat.total_seconds() < _SHORTEST_REPEAT:
-            report.error(
-                "more often than each second", document.find(node, ("escalate", number, "repeat")).place
-            )
-        for item in _channels(notify):
-            if item.text not in channels:
-                _no_channel(item, channels, report)
-            elif SEVERITIES.index(limits.get(item.text, "info")) > SEVERITIES.index(said.severity):
-                report.error(
-                    f"`{item.text}` takes what is {limits[item.text]} only, and this rule's alerts are {said.severity}: "
-                    "it would hear of none",
-                    item.place,
-                    "lower its min_severity, raise the rule's severity, or name another channel",
-                )
-
-
-def _channels(written: document.Node) -> list[document.Scalar]:
-    items = written if isinstance(written, document.Sequence) else [written]
-    return [item for item in items if isinstance(item, document.Scalar)]
-
-
-def _no_channel(item: document.Scalar, channels: frozenset[str], report: Report) -> None:
-    known = tuple(sorted(channels))
-    there = f"there are {', '.join(known)}" if known else "the config has no `channels`"
-    report.error(f"no channel is called `{item.text:.80}`", item.place, did_you_mean(item.text, known, there))
-
-
-def templated(
-    node: document.Mapping,
-    said: RuleConfig,
-    usable: Usable,
-    wrong_with: CheckTemplate,
-    report: Report,
-) -> None:
-    """`title` and `message` are templates over what the rule watches."""
-    for key, template in (("title", said.title), ("message", said.message)):
-        written = node.get(key)
-        if template is None or not isinstance(written, document.Scalar):
-            continue
-        for flaw in wrong_with(template, usable):
-            place = written.within(flaw.offset, flaw.length)
-            unplaced = place is written.place and "\n" in template.strip()
-            line = template.count("\n", 0, flaw.offset) + 1
-            report.under(key).error(f"line {line} of the text: {flaw.message}" if unplaced else flaw.message, place, flaw.hint)  # fmt: skip
-
-
-@cache
-def usable(kinds: tuple[str, ...], per: tuple[str, ...] | None = None) -> Usable:
-    """What templates of a rule on these kinds may use; on groups by `per`: what their entities have in common."""
-    members = frozenset(name for kind in kinds for name in fields(kind))
-    names = frozenset(name for name in scope(kinds, event_rule=True).names if "." not in name)
-    if per is not None:
-        names = frozenset({*per, "venue", "kind", *({"currency"} & names)})
-        return Usable(TEMPLATE_NAMES | names, members)
-    links = frozenset(link.kind for link in LINKS.values() if link.of.issuperset(kinds))
-    return Usable(TEMPLATE_NAMES | names | links, members, links | {"account"})
-
-
-def valued(node: document.Mapping, said: RuleConfig, readable: Scope, report: Report) -> None:
-    """`value` is a number of what the rule watches."""
-    if said.value is None:
-        return
-    report.under("value")
-    place = node.entries["value"].value.place
-    known = readable.fields.get(said.value)
-    if known is None:
-        message, hint = readable.unknown(said.value)
-        report.error(message, place, hint)
-    elif known.type != "number":
-        report.error(f"`{said.value}` is no number", place)
-
-
-def valued_of_group(
-    node: document.Mapping, said: RuleConfig, numbers: Collection[str], report: Report
-) -> None:
-    """`value` is one of the group's numbers that the conditions speak of."""
-    if said.value is not None and said.value not in numbers:
-        known = tuple(numbers)
-        report.under("value").error(f"`{said.value:.80}` is no number of the group that the rule speaks of",
-                                    node.entries["value"].value.place,
-                                    f"there are {', '.join(known)}" if known else "")  # fmt: skip
-
-
-def lasting(node: document.Mapping, said: RuleConfig, report: Report) -> None:
-    """Times that are too short to mean anything."""
-    if said.repeat is not None and said.repeat.total_seconds() < _SHORTEST_REPEAT:
-        report.under("repeat").error(
-            "a reminder more often than each second", node.entries["repeat"].value.place
-        )
-    if said.absent is not None and not said.absent:
-        report.under("absent").error("a time that is over at once", node.entries["absent"].value.place)
-
-
-def _given(node: document.Mapping, keys: tuple[str, ...]) -> list[document.Scalar]:
-    return [node.entries[key].key for key in keys if key in node.entries]
