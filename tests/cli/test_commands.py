@@ -271,7 +271,7 @@ rules:
                     "level": "error",
                     "message": "unknown key `colour`",
                     "path": "",
-                    "hint": "known here: venues, channels, rules, calendars, defaults, names, tz, retention, log, state_dir, store_market_data",
+                    "hint": "known here: venues, channels, rules, calendars, defaults, names, people, links, tz, retention, log, state_dir, store_market_data",
                     "file": "config.yaml",
                     "line": 1,
                     "column": 1,
