@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from tocsin.alerts.plain import flat
 from tocsin.alerts.wording import Style, Times, mark_of
-from tocsin.delivery.edits import edit_of
+from tocsin.delivery.edits import edit_of, newest
 from tocsin.delivery.model import Message
 from tocsin.delivery.render import render
 from tocsin.engine.api import AlertContext
@@ -59,7 +59,8 @@ def coalesce(waiting: Sequence[Delivery], age: Age, style: Style) -> Coalesced:
     """
     edits = [delivery for delivery in waiting if delivery.state_told == EDIT]
     if len(edits) == len(waiting):
-        return Coalesced(edits[-1], tuple(edits[:-1]))
+        carrier = newest(edits)
+        return Coalesced(carrier, tuple(each for each in edits if each is not carrier))
     waiting = [delivery for delivery in waiting if delivery.state_told != EDIT]
     first = waiting[0]
     ends = next((n for n, delivery in enumerate(waiting) if delivery.state_told == "resolved"), None)

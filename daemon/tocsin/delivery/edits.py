@@ -44,6 +44,21 @@ def edit_of(delivery: NewDelivery) -> Edit:
     return msgspec.convert(delivery.context.get(_KEY), Edit)
 
 
+def is_end(delivery: NewDelivery) -> bool:
+    """Whether it tells that the alert is over, as a message or as an edit."""
+    if delivery.state_told != EDIT:
+        return delivery.state_told == "resolved"
+    try:
+        return edit_of(delivery).became != "firing"
+    except ValueError:
+        return False
+
+
+def newest(edits: Sequence[Delivery]) -> Delivery:
+    """Of edits of one message that which counts (of one at least): the end's, else the last."""
+    return ([each for each in edits if is_end(each)] or edits)[-1]
+
+
 def edit_row(told: NewDelivery, edit: Edit, now: datetime) -> NewDelivery:
     """The row that edits what told of a firing. The same edit has the same id."""
     return NewDelivery(
@@ -104,18 +119,21 @@ def alert_life(
     now: datetime,
 ) -> AlertLife:
     """What came before `carrier` (not a firing). `history`: all that its channel was to tell of the alert."""
-    is_end = carrier.state_told == "resolved"
+    ends = carrier.state_told == "resolved"
     if "edit" not in can:
         # To a URL beside others that can edit: the older spelling says that nothing is to be told here.
-        return AlertLife(is_over_unsaid=is_end and settings.end_told == "edit")
+        return AlertLife(is_over_unsaid=ends and settings.end_told == "edit")
     told = told_firing(history, carrier.target)
-    if told is None:
-        return NOTHING_BEFORE
+    over = (each.status == "sent" and is_end(each) and each.target == carrier.target for each in history)
+    if told is None or (not is_end(carrier) and any(over)):
+        return (
+            NOTHING_BEFORE  # also what somebody did at the very end: its message says already that it is over
+        )
     handle = handle_of(told)
     try:
         if carrier.state_told == EDIT:
             return AlertLife(handle, edit=_after_others(carrier, history))
-        if not is_end:
+        if not ends:
             return AlertLife(handle)
         edit = end_edit(told, carrier, history, now)
     except ValueError:  # a row that can't be read; it is told without
