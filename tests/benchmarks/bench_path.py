@@ -244,7 +244,7 @@ def bench_latency(figures, tmp_path, monkeypatch):
     async def run(port, said):
         config = {
             "venues": {"fx": {"type": "yourfintech", "url": f"ws://127.0.0.1:{port}/", "secret_key": "${env:FX_KEY}"}},
-            "channels": {"phone": "json://127.0.0.1:9/"}, "rules": ["rules.yaml"], "state_dir": "state",
+            "channels": {"phone": {"urls": ["json://127.0.0.1:9/"], "storm": "off"}}, "rules": ["rules.yaml"], "state_dir": "state",
         }  # fmt: skip
         (tmp_path / "config.yaml").write_text(json.dumps(config))
         settings = load_settings(tmp_path / "config.yaml", validate_url=None)

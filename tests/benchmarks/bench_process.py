@@ -99,7 +99,7 @@ def environment(folder):
 @pytest.fixture
 def folder(tmp_path):
     config = {
-        "venues": {}, "channels": {"phone": "json://127.0.0.1:9/"}, "rules": ["rules.yaml"], "state_dir": "state",
+        "venues": {}, "channels": {"phone": {"urls": ["json://127.0.0.1:9/"], "storm": "off"}}, "rules": ["rules.yaml"], "state_dir": "state",
     }  # fmt: skip
     (tmp_path / "config.yaml").write_text(json.dumps(config))
     (tmp_path / "rules.yaml").write_text(rules_text(wants(10)))
@@ -174,7 +174,7 @@ def bench_restart(figures, folder):
                 "venues": {
                     "fx": {"type": "yourfintech", "url": "ws://127.0.0.1:9/", "secret_key": "${env:HOME}"}
                 },
-                "channels": {"phone": "json://127.0.0.1:9/"},
+                "channels": {"phone": {"urls": ["json://127.0.0.1:9/"], "storm": "off"}},
                 "rules": ["rules.yaml"],
                 "state_dir": "state",
             }

@@ -82,7 +82,7 @@ def bench_way(figures, tmp_path, monkeypatch):
             await nursery.start(exchange.serve)
             config = {
                 "venues": {"fx": exchange.yourfintech.settings()}, "rules": [_RULE],
-                "channels": {"phone": "json://127.0.0.1:9/"}, "state_dir": str(tmp_path / "state"),
+                "channels": {"phone": {"urls": ["json://127.0.0.1:9/"], "storm": "off"}}, "state_dir": str(tmp_path / "state"),
             }  # fmt: skip
             (tmp_path / "config.yaml").write_text(json.dumps(config))
             settings = load_settings(tmp_path / "config.yaml", validate_url=None)

@@ -13,7 +13,7 @@ from support.outboxes import START, MemoryOutbox, TrioClock, delivery, handed_id
 from tocsin.delivery.outbox import DurableOutbox
 from tocsin.delivery.pending import Pending, as_delivery
 from tocsin.store.journal import Journal
-from tocsin.store.model import Attempt, Batch
+from tocsin.store.model import Attempt, Batch, Delivery, Gathered
 
 ALERTS = ("a0", "a1", "a2", "a3")
 TARGETS = (("desk", 0), ("desk", 1), ("mail", 0))
@@ -35,6 +35,10 @@ class Disk:
     async def record(self, attempts):
         await self.lets.wait()
         return await self.store.record(attempts)
+
+    async def gather(self, gathered):
+        await self.lets.wait()
+        return await self.store.gather(gathered)
 
     async def free_reserve(self):
         return False
@@ -91,9 +95,36 @@ class Run:
             # The order of what isn't all known is the store's; of what is, that of coming in.
             found["due", target] = sorted(each.id for each in await of.due(*target, LATER, 1000))
             found["next", target] = await of.next_due(*target)
+            found["later", target] = await of.next_due(*target, START + timedelta(seconds=3))
+            for flag in (True, False):
+                prompt = await of.due(*target, LATER, 1000, prompt=flag)
+                found["prompt", target, flag] = sorted(each.id for each in prompt)
+                gathered = await self._gatherable(of, target, critical=flag)
+                found["gatherable", target, flag] = sorted(each.id for each in gathered)
             found["not_escalated", target] = sorted(await self._not_escalated(of, target, page=2))
             for alert in ALERTS:
                 found[alert, target] = await of.waiting(alert, *target)
+        return found
+
+    async def gather(self, number, channel, target, *, critical):
+        """What a channel's task does at the end of a digest's time."""
+        parts = await self._gatherable(self.outbox, (channel, target), critical=critical)
+        if not parts:
+            return
+        id_ = f"digest-{number}"
+        digest = delivery(id_, "digest", alert=id_, channel=channel, target=target)
+        await self.outbox.gather(
+            Gathered(digest=digest, parts=tuple((each.id, each.alert) for each in parts), reason="digest")
+        )
+
+    @staticmethod
+    async def _gatherable(of, target, *, critical):
+        found: list[Delivery] = []
+        while page := await of.gatherable(
+            *target, LATER, found[-1].id if found else None, 2, critical=critical
+        ):
+            found += page
+        assert len({each.id for each in found}) == len(found)
         return found
 
     @staticmethod
@@ -112,7 +143,7 @@ async def test_memory_says_what_the_store_would(autojump_clock, nursery, monkeyp
     store = MemoryOutbox()
     run = Run(store, nursery)
     for number in range(120):
-        match rng.randrange(12):
+        match rng.randrange(13):
             case 0 | 1 | 2 | 3:
                 rows = [
                     delivery(
@@ -139,6 +170,8 @@ async def test_memory_says_what_the_store_would(autojump_clock, nursery, monkeyp
                 await run.journal.drained()
                 run.scope.cancel()
                 run = Run(store, nursery, rows=rng.choice((0, 2, 1000)))
+            case 12:
+                await run.gather(number, *rng.choice(TARGETS), critical=rng.random() < 0.5)
         await run.journal.drained()
         assert await run.seen(run.outbox) == await run.seen(store)
 

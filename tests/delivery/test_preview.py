@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from support.outboxes import START, context
+from tocsin.alerts.digest import DigestContext
 from tocsin.alerts.wording import Style
 from tocsin.delivery.templates import in_place, preview
 
@@ -24,6 +25,7 @@ async def test_it_is_rendered_as_the_outbox_would(changes, title):
         "id": "d1",
         "channel": "desk",
         "target": 0,
+        "state_told": "firing",
         "title": "the alert's",
         "rule": "of the alert",
         "context": kept,
@@ -41,3 +43,13 @@ async def test_it_is_rendered_as_the_outbox_would(changes, title):
     assert row["rule"] == ("of the alert" if changes is None else "position-in-the-red")
     assert asked == ([("desk", 0)] if changes is not None else [])
     assert all("context" not in each for each in rows)
+
+
+async def test_a_digest_has_its_own():
+    kept = DigestContext(at=START, severity="warning", over=False, words="7 alerts in 30 s")
+    row = {
+        "id": "d1", "channel": "desk", "target": 0, "state_told": "digest", "title": None, "rule": None,
+        "context": msgspec.json.encode(kept).decode(),
+    }  # fmt: skip
+    await preview([row], lambda _channel, _target: Style(), START + timedelta(minutes=5), in_place)
+    assert (row["title"], row["rule"]) == ("🟠 7 alerts in 30 s", None)

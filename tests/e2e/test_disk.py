@@ -23,7 +23,7 @@ async def test_alerts_go_out_once_and_marked_while_the_database_takes_nothing(
     tmp_path, exchange, phone, kind
 ):
     folder = Folder(tmp_path / "tocsin")
-    folder.write(venues={"spot": exchange.topone.settings()}, channels={"phone": phone.url}, rules=RULES)
+    folder.write(venues={"spot": exchange.topone.settings()}, channels={"phone": phone.channel}, rules=RULES)
     if kind == "hanging":
         if reason := why_no_shim():
             pytest.skip(reason)

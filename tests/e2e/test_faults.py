@@ -79,7 +79,7 @@ async def test_good_venues_are_heard_while_others_misbehave(folder, exchange, ho
                 "spot": exchange.topone.settings(),
                 "power": exchange.glocalflex.settings(),
             },
-            channels={"hook": hook.url},
+            channels={"hook": hook.channel},
             rules=[
                 {"id": "canceled", "watch": "order.canceled"},
                 {"id": "settled", "watch": "contract.settlement_completed_success"},

@@ -52,7 +52,7 @@ async def reloaded(daemon, times: int) -> None:
 
 
 async def test_rules(folder, exchange, hook, venues):
-    folder.write(venues=venues, channels={"hook": hook.url}, rules=[RED, CANCELED])
+    folder.write(venues=venues, channels={"hook": hook.channel}, rules=[RED, CANCELED])
     async with folder.running(secrets=exchange.secrets) as daemon:
         await connected(daemon, "fx", "spot", "power")
         before = sockets(exchange)
@@ -97,7 +97,7 @@ async def test_rules(folder, exchange, hook, venues):
 async def test_a_broken_config(folder, exchange, hook, venues):
     folder.write(
         venues=venues,
-        channels={"hook": hook.url},
+        channels={"hook": hook.channel},
         rules=[RED, CANCELED, {"id": "failed", "watch": "daemon.reload_failed"}],
     )
     async with folder.running(secrets=exchange.secrets) as daemon:
@@ -131,7 +131,7 @@ async def test_a_broken_config(folder, exchange, hook, venues):
 
 async def test_a_changed_venue_and_a_changed_channel(folder, exchange, hook, venues):
     rules = [RED, CANCELED, {"id": "connection", "watch": ["venue.disconnected", "venue.auth_failed"]}]
-    folder.write(venues=venues, channels={"hook": hook.url}, rules=rules)
+    folder.write(venues=venues, channels={"hook": hook.channel}, rules=rules)
     async with folder.running(secrets=exchange.secrets) as daemon:
         await connected(daemon, "fx", "spot", "power")
         before = sockets(exchange)
@@ -172,7 +172,7 @@ async def test_a_changed_venue_and_a_changed_channel(folder, exchange, hook, ven
 
 async def test_no_event_is_lost(folder, exchange, hook, venues):
     """Orders are canceled all the while, and the config is reloaded again and again, with other words and channels."""
-    folder.write(venues=venues, channels={"hook": hook.url}, rules=[CANCELED])
+    folder.write(venues=venues, channels={"hook": hook.channel}, rules=[CANCELED])
     canceled: list[int] = []
     async with folder.running(secrets=exchange.secrets) as daemon:
         await connected(daemon, "spot")
@@ -191,7 +191,7 @@ async def test_no_event_is_lost(folder, exchange, hook, venues):
             for turn in range(1, 6):
                 at = len(canceled)
                 folder.write(
-                    channels={"hook": f"{hook.url}?+turn={turn}"},
+                    channels={"hook": hook.channel | {"urls": [f"{hook.url}?+turn={turn}"]}},
                     rules=[CANCELED | {"title": f"turn {turn}: {{{{ id }}}}"}],
                 )
                 daemon.signal(signal.SIGHUP)

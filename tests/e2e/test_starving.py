@@ -27,7 +27,7 @@ async def test_the_healthy_venue_is_told_of_beside_floods(folder, exchange):
         for flood in floods:
             server = await stack.enter_async_context(serving(partial(serve, flood), bare=flood.bare))
             venues[flood.name.replace(" ", "-")] = settings(flood, server.port, exchange)
-        folder.write(venues=venues, channels={"hook": {"urls": [hook.url], "rate": "100/s"}}, rules=[RULE])
+        folder.write(venues=venues, channels={"hook": hook.channel | {"rate": "100/s"}}, rules=[RULE])
         async with folder.running(secrets=exchange.secrets) as daemon:
             await connected(daemon, "healthy")
             took = await told_within(exchange, hook, 12, every=0.1)

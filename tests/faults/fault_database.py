@@ -38,7 +38,7 @@ async def exchange(nursery):
 @pytest.fixture
 def folder(tmp_path, exchange, phone):
     made = Folder(tmp_path / "tocsin")
-    made.write(venues={"spot": exchange.topone.settings()}, channels={"phone": phone.url}, rules=RULES)
+    made.write(venues={"spot": exchange.topone.settings()}, channels={"phone": phone.channel}, rules=RULES)
     return made
 
 

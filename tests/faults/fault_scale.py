@@ -137,7 +137,7 @@ async def fault_busy_account(tmp_path, figure, *, what, of, rate, seconds):
         url = f"ws://127.0.0.1:{server.readline().strip()}/"
         folder.write(
             venues={"fx": {"type": "yourfintech", "url": url, "secret_key": "k-of-the-venue"}},
-            channels={"phone": phone.url},
+            channels={"phone": phone.channel},
             rules=RULES,
         )
         async with folder.running() as daemon:

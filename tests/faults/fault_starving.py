@@ -34,7 +34,7 @@ async def fault_a_flood_beside_a_healthy_venue(tmp_path, exchange, figure, flood
                     "flood": settings(flood, server.port, exchange),
                     "healthy": exchange.topone.settings(),
                 },
-                channels={"hook": {"urls": [hook.url], "rate": "100/s"}},
+                channels={"hook": hook.channel | {"rate": "100/s"}},
                 rules=[RULE],
             )
             async with folder.running(secrets=exchange.secrets) as daemon:

@@ -134,7 +134,13 @@ async def started(
         {"id": "order-canceled", "watch": "order.canceled", "notify": "phone"},
         {"id": "degraded", "watch": "daemon.degraded", "notify": "ours"},
     ]
-    made.write(channels={"phone": f"{phone.url}/{seed}", "ours": f"{phone.url}/ours-{seed}"}, rules=rules)
+    made.write(
+        channels={
+            "phone": phone.channel | {"urls": [f"{phone.url}/{seed}"]},
+            "ours": f"{phone.url}/ours-{seed}",
+        },
+        rules=rules,
+    )
     await trio.to_thread.run_sync(shutil.copytree, prepared, made.state)
     kind = hurt(made.state, seed)
     expected = await trio.to_thread.run_sync(readable, made.state)

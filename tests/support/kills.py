@@ -63,12 +63,14 @@ class Kills:
         channels = {
             "phone": {"urls": [f"tgram://{self.folder.secret('telegram', TELEGRAM_TOKEN)}/12315544"]},
             "desk": {"urls": [f"slack://{self.folder.secret('slack', SLACK_TOKEN)}/#desk"]},
-            "hook": {"urls": [self.hook.url]},
+            "hook": {"urls": [self.hook.url], "digest": "1s"},
         }
         fx = self.exchange.yourfintech.settings() | {"silent_after": "1h"}
         self.folder.write(
             venues={"fx": fx},
-            channels={name: options | more.get(name, {}) for name, options in channels.items()},
+            channels={
+                name: {"storm": "off"} | options | more.get(name, {}) for name, options in channels.items()
+            },
             rules=RULES,
         )
 
@@ -164,7 +166,7 @@ class Kills:
         recorded = {
             id_
             for (id_,) in self.folder.rows(
-                "SELECT id FROM deliveries WHERE channel = 'hook' AND status = 'sent'"
+                "SELECT coalesce(digest, id) FROM deliveries WHERE channel = 'hook' AND status = 'sent'"
             )
         }
         assert recorded <= self._received().keys(), "what is recorded as sent has arrived"

@@ -12,7 +12,7 @@ from tocsin.delivery.model import Message, Outcome, Sender
 from tocsin.engine.api import AlertContext
 from tocsin.events import Instant
 from tocsin.store.errors import StoreUnavailable
-from tocsin.store.model import Attempt, Delivery, NewDelivery
+from tocsin.store.model import GATHERED, Arrival, Attempt, Delivery, Gathered, NewDelivery, Recent
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SENT = Outcome(sent=True, answer="Slack: 200 ok")
@@ -82,39 +82,107 @@ def handed_id(
     return f"{alert}-{state}-{START + timedelta(seconds=at):%Y%m%dT%H%M%S%f}-{to}-{target}"
 
 
+def arrival(row: NewDelivery) -> Arrival:
+    return Arrival(row.id, row.created_at, str(row.context.get("rule")))
+
+
 class MemoryOutbox:
     """Deliveries by id, in the order in which they came. `unavailable` counts down the calls that fail."""
 
     def __init__(self) -> None:
         self.rows: dict[str, Delivery] = {}
         self.unavailable = 0
+        self._unseen: dict[tuple[str, int], list[Arrival]] = {}
 
     def add(self, *new: NewDelivery) -> None:
         for row in new:
             if row.id in self.rows:
                 raise AssertionError(f"{row.id} is there already")
             self.rows[row.id] = Delivery(**msgspec.structs.asdict(row), next_at=row.created_at)
+            if row.state_told == "firing":
+                self._unseen.setdefault((row.channel, row.target), []).append(arrival(row))
 
-    async def due(self, channel: str, target: int, now: datetime, limit: int) -> list[Delivery]:
+    async def due(
+        self, channel: str, target: int, now: datetime, limit: int, prompt: bool | None = None
+    ) -> list[Delivery]:
         await self._reach()
-        return [row for row in self._heads(channel, target) if row.next_at <= now][:limit]
+        return [
+            row
+            for row in self._heads(channel, target)
+            if row.next_at <= now and prompt in (None, row.is_prompt)
+        ][:limit]
 
-    async def next_due(self, channel: str, target: int) -> datetime | None:
+    async def next_due(self, channel: str, target: int, after: datetime | None = None) -> datetime | None:
         await self._reach()
-        return min((row.next_at for row in self._heads(channel, target)), default=None)
+        times = (row.next_at for row in self._heads(channel, target))
+        return min((at for at in times if after is None or at > after), default=None)
+
+    async def is_waited_on(self, channel: str, target: int) -> bool:
+        await self._reach()
+        return bool(self._pending(channel, target))
 
     async def waiting(self, alert: str, channel: str, target: int) -> list[Delivery]:
         await self._reach()
-        return [row for row in self._pending(channel, target) if row.alert == alert]
+        found = [row for row in self._pending(channel, target) if row.alert == alert]
+        return [] if any(row.digest for row in found) else found
+
+    async def gatherable(
+        self, channel: str, target: int, now: datetime, after: str | None, limit: int, *, critical: bool
+    ) -> list[Delivery]:
+        await self._reach()
+        found, ended = [], set()
+        for row in self._pending(channel, target):
+            if row.state_told == "edit":
+                continue
+            fits = row.state_told in GATHERED and (row.severity == "critical") is critical
+            if row.digest is not None or row.next_at > now or not fits:
+                ended.add(row.alert)
+            elif row.alert not in ended:
+                found.append(row)
+        order = list(self.rows)
+        return [row for row in found if after is None or order.index(row.id) > order.index(after)][:limit]
+
+    async def recent(self, channel: str, target: int, since: datetime, until: datetime) -> Recent:
+        await self._reach()
+        rows = [row for row in self.rows.values() if (row.channel, row.target) == (channel, target)]
+        return Recent(
+            tuple(
+                arrival(row) for row in rows if row.state_told == "firing" and since < row.created_at <= until
+            ),
+            max((row.created_at for row in rows if row.state_told == "digest"), default=None),
+            tuple(
+                row.sent_at
+                for row in rows
+                if row.sent_at is not None
+                and since < row.sent_at <= until
+                and (row.severity, row.state_told, row.digest) == ("critical", "firing", None)
+            ),
+        )
+
+    def arrived(self, channel: str, target: int) -> list[Arrival]:
+        return self._unseen.pop((channel, target), [])
+
+    async def gather(self, gathered: Gathered) -> list[str]:
+        await self._reach()
+        self.add(gathered.digest, *(each for each in gathered.also if each.id not in self.rows))
+        for id_, _ in gathered.parts:
+            self.rows[id_] = msgspec.structs.replace(
+                self.rows[id_], digest=gathered.digest.id, reason=gathered.reason
+            )
+        return []
 
     async def not_escalated(self, channel: str, target: int, after: str | None, limit: int) -> list[Delivery]:
         await self._reach()
         order = list(self.rows)
         late = set(order if after is None else order[order.index(after) + 1 :])
+        carried = {row.alert for row in self._pending(channel, target) if row.digest}
         return [
             row
             for row in self._pending(channel, target)
-            if row.id in late and row.severity == "critical" and row.handed_to is None
+            if row.alert not in carried
+            and row.id in late
+            and row.severity == "critical"
+            and row.handed_to is None
         ][:limit]
 
     async def history(self, alert: str, channel: str) -> list[Delivery]:
@@ -140,6 +208,15 @@ class MemoryOutbox:
                 next_at=attempt.next_at or row.next_at,
                 sent_at=attempt.at if attempt.status == "sent" else None,
             )
+            if attempt.status != "pending":
+                for part in [each for each in self.rows.values() if each.digest == row.id]:
+                    self.rows[part.id] = msgspec.structs.replace(
+                        part,
+                        status=attempt.status,
+                        attempts=part.attempts + 1,
+                        sent_at=self.rows[row.id].sent_at,
+                        error=attempt.error,
+                    )
             self.add(*(each for each in attempt.also if each.id not in self.rows))
         return changed
 
@@ -156,7 +233,13 @@ class MemoryOutbox:
     def _heads(self, channel: str, target: int) -> list[Delivery]:
         seen: set[str] = set()
         order = sorted(self._pending(channel, target), key=lambda row: row.state_told == "edit")
-        return [row for row in order if row.alert not in seen and not seen.add(row.alert)]
+        first = [row for row in order if row.alert not in seen and not seen.add(row.alert)]
+        return [
+            row for row in first if row.digest is None and row.alert not in self._carried(channel, target)
+        ]
+
+    def _carried(self, channel: str, target: int) -> set[str]:
+        return {row.alert for row in self._pending(channel, target) if row.digest}
 
     async def _reach(self) -> None:
         await trio.lowlevel.checkpoint()

@@ -169,6 +169,11 @@ class HttpReceiver(_Server):
     def url(self) -> str:
         return f"json://127.0.0.1:{self.port}/alerts"
 
+    @property
+    def channel(self) -> dict[str, Any]:
+        """A channel of the config on which each alert goes by itself, however many there are."""
+        return {"urls": [self.url], "storm": "off"}
+
 
 class Services(_Server):
     """Every https host there is, behind a proxy that `environment` points at."""

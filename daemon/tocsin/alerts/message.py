@@ -121,6 +121,17 @@ def title(
     return " ".join(filter(None, (*lead, words)))
 
 
+def digest_line(context: AlertContext, style: Style, *, began_too: bool) -> str:
+    """What a digest says of it: the default title; of one that began and ended meanwhile that it was so. Never late."""
+    if not began_too or context.state != "resolved":
+        return title(context, style, min(context.time, context.at))
+    lasted = f"was firing for {span_text(context.at - context.started_at)}"
+    worst = f", worst {value_shown(context, context.worst, padded=True)}" if context.worst is not None else ""
+    limit = plain(context.limit or said(context)) or context.rule
+    place = "" if context.kind in ("venue", "daemon") else f" · {where(context, style)}"
+    return f"{mark(context, style)} {_thing(context, style)}: {limit}, {lasted}{worst}{place}"
+
+
 def body(
     context: AlertContext,
     style: Style,

@@ -53,7 +53,13 @@ def stale_channels(before: Settings, after: Settings) -> tuple[str, ...]:
     return tuple(
         name
         for name, channel in after.channels.items()
-        if name in before.channels and (reworded or name in moved or channel.fallback in moved)
+        if name in before.channels
+        and (
+            reworded
+            or name in moved
+            or channel.fallback in moved
+            or before.gates.get(name) != after.gates.get(name)
+        )
     )
 
 

@@ -3,7 +3,7 @@
 import os
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,15 +20,18 @@ from tocsin.config.settings import Settings, VenueConfig
 from tocsin.delivery.buttons import MakeButtons
 from tocsin.delivery.channel import CHAT, Channel, ChannelTask
 from tocsin.delivery.channel_state import Notes, Outages
+from tocsin.delivery.gatherer import STORM
 from tocsin.delivery.model import ChannelSettings, Sender
 from tocsin.delivery.outbox import DurableOutbox
+from tocsin.delivery.pace import Paces
 from tocsin.delivery.sample import TEXT, Sample, try_out
 from tocsin.delivery.senders import make_sender, telegram_bot
+from tocsin.delivery.service_limits import Limits, limits_of
 from tocsin.delivery.services import is_terse, takes_whole_ids
 from tocsin.delivery.templates import Templates
 from tocsin.delivery.timing import Wakes
 from tocsin.events import Daemon as DaemonState
-from tocsin.events import Key, Occurrence, Venue, iso
+from tocsin.events import Instant, Key, Occurrence, Venue, iso
 from tocsin.events.vocabulary import OURSELVES, to_plain
 from tocsin.feed import CredentialStore, Received, VenueFeed
 from tocsin.pipeline import Inbox, Options, Pipeline, Targets
@@ -97,6 +100,16 @@ def make_sample(
     )
 
 
+def _sent_before(settings: Settings, loaded: Loaded, now: Instant) -> Iterator[tuple[Limits, float]]:
+    """Where messages of the last hour count, and when they went, by this run's steady clock."""
+    for name, target, at in loaded.sent:
+        channel = settings.channels.get(name)
+        if channel is not None and target < len(channel.urls):
+            age = max((now.wall - at).total_seconds(), 0.0)
+            limits = limits_of(channel.urls[target].reveal(), channel.rate, (name, target))
+            yield limits, now.steady - age
+
+
 def venue_feed(venue: VenueConfig) -> VenueFeed:
     return VenueFeed(venue.name, venue.adapter, venue.settings)
 
@@ -139,6 +152,8 @@ class Components:
         self._acts = Acts(self.turn)
         self.acts = LiveActs(self._acts, self.pipeline, clock, lambda: self.settings.tz, self._editable, log)
         self.notes = Notes(loaded.notes)
+        self.paces = Paces(lambda: clock.now().steady)
+        self.paces.restore(_sent_before(settings, loaded, clock.now()))
         self.outages = Outages(self.notes)
         self.chats = self.notes.under(CHAT)
         self.templates = Templates(log)
@@ -206,6 +221,7 @@ class Components:
                     target=target,
                     settings=channel,
                     style=make_style(settings, channel, target),
+                    gates=settings.gates[name],
                     fallback=fallback,
                 ),
                 sender=sender,
@@ -218,8 +234,15 @@ class Components:
                 render=self.templates.render,
                 buttons=self._buttons(channel, url),
                 log=self.log,
+                pace=self.paces.of(limits_of(url.reveal(), channel.rate, (name, target))),
+                storm=self.notes.under(STORM).get(f"{name}/{target}"),
             )
             await task.run()
+
+    def holds(self, channel: str, told: str, severity: str, target: int = 0) -> str:
+        """What on a channel holds what is told of a severity now, in words; "" for nothing."""
+        task = self.channels.get((channel, target))
+        return task.holds(told, severity) if task is not None else ""
 
     async def try_channel(self, settings: Settings, name: str, sample: Sample) -> list[dict[str, Any]]:
         """Send a sample by each URL of a channel, as `tocsin notify` shows it: what it is called, whether it was taken, the answer."""

@@ -37,7 +37,7 @@ from tocsin.control.server import make_app, serve_control
 from tocsin.delivery.telegram_updates import TelegramUpdates
 from tocsin.delivery.templates import preview
 from tocsin.errors import ConfigError, gathered
-from tocsin.events import Occurrence
+from tocsin.events import Occurrence, iso
 from tocsin.events.vocabulary import OURSELVES
 from tocsin.feed import Retry, run_venue
 from tocsin.feed.model import Received
@@ -293,6 +293,14 @@ class Daemon:
                 return Style(names=settings.names, tz=settings.tz)
             return make_style(settings, known, target)
 
+        for row in deliveries:
+            if (
+                row["status"] == "pending"
+                and row["digest"] is None
+                and row["next_at"] <= iso(self._clock.now().wall)
+            ):
+                told = (row["channel"], row["state_told"], row["severity"], row["target"])
+                row["reason"] = self._components.holds(*told) or None
         await preview(deliveries, style, self._clock.now().wall, self._components.templates.render)
 
     async def try_channel(
@@ -313,7 +321,13 @@ class Daemon:
     async def explain(self, rule: str, id_: str | None, limit: int, run_sync: RunSync) -> dict[str, Any]:
         """What `tocsin explain` tells. Raises UnknownRule, StoreUnavailable."""
         settings, runtime = self._settings, self._components.runtime
-        question = Question(rule=settings.rule(rule), id=id_, names=settings.names, limit=limit)
+        question = Question(
+            rule=settings.rule(rule),
+            id=id_,
+            names=settings.names,
+            limit=limit,
+            holds=self._components.holds,
+        )
         reader = Reader(self._components.database.path)
         answer = await explain(runtime, reader, question, self._clock.now(), run_sync)
         told: dict[str, Any] = msgspec.to_builtins(answer)

@@ -33,5 +33,9 @@ def command(config: Path | None, *, everything: bool, output: str) -> None:
             click.echo(f"  next try {time_of(delivery['next_at'], tz)}")
         if delivery["error"]:
             click.echo(f"  {times_in(delivery['error'], tz)}")
+        if delivery.get("digest"):
+            click.echo(f"  in digest {delivery['digest']} ({delivery['reason']})")
+        elif delivery.get("reason"):
+            click.echo(f"  held by {delivery['reason']}")
         if delivery["handed_to"]:
             click.echo(f"  handed to {delivery['handed_to']}")

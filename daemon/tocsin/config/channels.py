@@ -2,20 +2,23 @@
 
 import re
 from collections.abc import Callable, Iterator
+from collections.abc import Mapping as Map
+from datetime import UTC, datetime
 from urllib.parse import unquote, urlsplit
 
+from tocsin.calendars import Calendar, Calendars, Window
 from tocsin.config import shape
 from tocsin.config.literals import looks_secret
-from tocsin.config.reading import NOT_YET, Reading
+from tocsin.config.reading import Reading
 from tocsin.delivery.model import ChannelSettings
 from tocsin.delivery.senders import abilities, remark_on
 from tocsin.document import Entry, Mapping, Node, Scalar, Sequence
 from tocsin.errors import Problem
+from tocsin.events.vocabulary import did_you_mean
 from tocsin.secrets import Secret
 
 ValidateUrl = Callable[[Secret], str | None]
 """What is wrong with an Apprise URL, in words without the URL; None if nothing is."""
-_LATER = ("digest", "quiet", "storm")
 
 
 def read_channels(
@@ -40,7 +43,6 @@ def _channel(reading: Reading, entry: Entry, validate_url: ValidateUrl | None) -
     well_named = reading.check_name(entry, "channel", path)
     _mind_literals(reading, node)
     if isinstance(node, Mapping):
-        node = _without_later(reading, node, path)
         values = reading.plain(node)
         if isinstance(values, dict) and isinstance(values.get("urls"), str):
             values["urls"] = [values["urls"]]  # one URL needs no list
@@ -55,16 +57,6 @@ def _channel(reading: Reading, entry: Entry, validate_url: ValidateUrl | None) -
         return None
     _check_urls(reading, node, channel, path, validate_url)
     return channel if well_named else None
-
-
-def _without_later(reading: Reading, node: Mapping, path: shape.Path) -> Mapping:
-    kept = {}
-    for name, entry in node.entries.items():
-        if name in _LATER:
-            reading.add(Problem(f"`{name}` is {NOT_YET}", entry.key.place, shape.dotted((*path, name))))
-        else:
-            kept[name] = entry
-    return Mapping(kept, node.place)
 
 
 def _check_urls(
@@ -101,7 +93,7 @@ def _url_nodes(node: Node) -> Iterator[Scalar]:
 def _mind_literals(reading: Reading, node: Node) -> None:
     if isinstance(node, Mapping):
         for name, entry in node.entries.items():
-            if name not in ChannelSettings.model_fields and name not in _LATER:
+            if name not in ChannelSettings.model_fields:
                 reading.hide_doubtful(entry.value, name)
     for scalar in _url_nodes(node):
         reading.hide_doubtful(scalar)
@@ -146,6 +138,42 @@ def _check_fallbacks(
             way = " -> ".join([*circle, circle[0]])
             hint = "one of them must have no fallback, or another one"
             reading.add(Problem(f"fallbacks form a circle: {way}", target.place, shape.dotted(path), hint))
+
+
+def check_quiet(
+    reading: Reading, node: Node | None, channels: dict[str, ChannelSettings], calendars: Calendars
+) -> None:
+    """That the calendars exist in which channels are quiet, and that they close."""
+    for name, channel in channels.items():
+        if channel.quiet is None or not isinstance(node, Mapping):
+            continue
+        section = node.entries[name].value
+        quiet = section.get("quiet") if isinstance(section, Mapping) else None
+        place, path = (quiet.place if quiet else node.place), shape.dotted(("channels", name, "quiet"))
+        if isinstance(channel.quiet, str) and channel.quiet not in calendars.named:
+            hint = did_you_mean(channel.quiet, list(calendars.named)) or (
+                'name one of `calendars`, or write windows as a list: quiet: ["22:00-07:00"]'
+            )
+            reading.add(Problem(f"no calendar is called {channel.quiet:.80}", place, path, hint))
+            continue
+        calendar = quiet_calendar(channel, calendars.named, calendars.tz)
+        if calendar is None:
+            continue
+        now = datetime.now(UTC)
+        if calendar.is_open(now) and calendar.next_change(now) is None:
+            hint = (
+                "a channel is quiet while its calendar is open: all but critical alerts would wait for ever"
+            )
+            reading.add(Problem("it never closes", place, path, hint, "warning"))
+
+
+def quiet_calendar(
+    channel: ChannelSettings, calendars: Map[str, Calendar | None], tz: str
+) -> Calendar | None:
+    """When the channel is quiet, in the config's time zone where it says windows of its own."""
+    if channel.quiet is None or isinstance(channel.quiet, str):
+        return calendars.get(channel.quiet or "")
+    return Calendar(tz, tuple(map(Window.parse, channel.quiet)))
 
 
 def _circle(start: str, channels: dict[str, ChannelSettings]) -> list[str]:

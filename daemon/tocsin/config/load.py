@@ -10,11 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
+from tocsin.alerts.channel_gates import ChannelGates
 from tocsin.alerts.wording import Names
-from tocsin.calendars import inverted_zone
+from tocsin.calendars import Calendars, inverted_zone
 from tocsin.config import shape
 from tocsin.config.calendars import read_calendars
-from tocsin.config.channels import ValidateUrl, read_channels
+from tocsin.config.channels import ValidateUrl, check_quiet, quiet_calendar, read_channels
 from tocsin.config.names import LookAtSeen, check_names, nothing_seen
 from tocsin.config.reading import NOT_YET, Reading
 from tocsin.config.rule_files import read_rules
@@ -81,6 +82,7 @@ def _settings(reading: Reading, validate_url: ValidateUrl | None, seen: LookAtSe
     channels = read_channels(reading, root.get("channels"), validate_url)
     written = read_rules(reading, root.get("rules"))
     calendars = read_calendars(reading, root)
+    check_quiet(reading, root.get("channels"), channels, calendars)
     rules = _rules(
         reading,
         written,
@@ -108,6 +110,7 @@ def _settings(reading: Reading, validate_url: ValidateUrl | None, seen: LookAtSe
         notify=by_severity(common.defaults),
         rules=tuple(rules),
         calendars=calendars.named,
+        gates={name: _gates(channel, calendars) for name, channel in channels.items()},
         state_dir=state_dir or default_state_dir(reading.environ),
         names=Names(accounts=common.names.accounts, symbols=common.names.symbols),
         links=common.links,
@@ -122,6 +125,14 @@ def _settings(reading: Reading, validate_url: ValidateUrl | None, seen: LookAtSe
     )
     _warn_of_nobody(reading, settings)
     return settings
+
+
+def _gates(channel: ChannelSettings, calendars: Calendars) -> ChannelGates:
+    return ChannelGates(
+        quiet=quiet_calendar(channel, calendars.named, calendars.tz),
+        storm=None if channel.storm == "off" else int(channel.storm.removesuffix("/min")),
+        digest=channel.digest,
+    )
 
 
 def _root(reading: Reading) -> Mapping | None:

@@ -18,6 +18,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from tocsin.alerts.channel_gates import ChannelGates
 from tocsin.alerts.decide import Route, Routing
 from tocsin.alerts.wording import Names
 from tocsin.calendars import Calendar
@@ -190,7 +191,7 @@ class VenueConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The whole configuration, checked. `notify` None for a severity means all channels.
+    """The whole configuration, checked. `notify` None for a severity means all channels. `gates` are the channels'.
 
     `sources` are the files that it was read from, `warnings` what is doubtful in them; `masker` knows every secret.
     """
@@ -201,6 +202,7 @@ class Settings:
     notify: Mapping[Severity, tuple[str, ...] | None]
     rules: tuple[Rule, ...]
     calendars: Mapping[str, Calendar | None]
+    gates: Mapping[str, ChannelGates]
     state_dir: Path
     names: Names
     people: Mapping[str, Person]

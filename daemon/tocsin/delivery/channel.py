@@ -4,8 +4,8 @@ All that must survive a crash is in the outbox; the state of this task may be lo
 """
 
 import random
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -14,8 +14,11 @@ import structlog
 import trio
 from msgspec import structs
 
+from tocsin.alerts.channel_gates import ChannelGates
+from tocsin.alerts.digest import Held
 from tocsin.alerts.wording import Style
 from tocsin.clock import Clock
+from tocsin.delivery import digests
 from tocsin.delivery.buttons import MakeButtons
 from tocsin.delivery.channel_state import Failures, Notes, Outages
 from tocsin.delivery.coalesce import (
@@ -31,6 +34,7 @@ from tocsin.delivery.coalesce import (
     life_left,
     tells_of_failure,
 )
+from tocsin.delivery.digests import Digests
 from tocsin.delivery.edits import (
     LONGEST_RETRY,
     NOTHING_BEFORE,
@@ -39,9 +43,12 @@ from tocsin.delivery.edits import (
     for_channel,
     handle_text,
 )
+from tocsin.delivery.gatherer import LOOK_BACK, STORM, Gatherer
 from tocsin.delivery.model import ChannelSettings, Handle, Message, Outcome, Sender
 from tocsin.delivery.outbox import Outbox
-from tocsin.delivery.services import rate_limiter_for
+from tocsin.delivery.pace import Pace
+from tocsin.delivery.pending import as_new
+from tocsin.delivery.services import room_for_lines
 from tocsin.delivery.templates import Render, in_place
 from tocsin.delivery.timing import RunClock, Wake, finishing
 from tocsin.events import Daemon, Occurrence
@@ -56,6 +63,7 @@ class Channel:
     target: int
     settings: ChannelSettings
     style: Style
+    gates: ChannelGates = field(default_factory=ChannelGates)
     fallback: tuple[str, int] | None = None
 
 
@@ -63,6 +71,9 @@ SEND_DEADLINE = 45.0  # seconds; senders have a deadline of their own, this is f
 _GRACE = 4.0  # seconds that a message on its way may take to arrive and be recorded when the daemon stops
 _LONGEST_REST = 60.0  # seconds; a wake-up that was missed delays no longer
 _BATCH = 50
+_PAGE = 500
+_BY_EDIT = "told by an edit of its message"
+_LONGEST_LOOK = 5.0  # seconds; what is more urgent may have come meanwhile
 CHAT = "telegram_chat "  # the beginning of a note's key; a chat's former id follows
 
 
@@ -72,7 +83,8 @@ class ChannelTask:
     `tell` takes `daemon.delivery_failed`, whose subject is the channel that it must not be told on, and
     `daemon.delivery_recovered`. `wake` is rung by whoever commits deliveries, after the commit. `outages` are those of all
     channels, `note` keeps present ids of chats under `CHAT` and their former ones, `render` makes messages, `buttons` what stands below them. `jitter` gives
-    0.0 to 1.0; `log` is a structlog logger.
+    0.0 to 1.0; `log` is a structlog logger. `pace` is that of the URL, without one there is no limit; `storm` is what `note` kept
+    under `STORM` and its name.
     """
 
     def __init__(
@@ -90,6 +102,8 @@ class ChannelTask:
         buttons: MakeButtons | None = None,
         jitter: Callable[[], float] = random.random,
         log: Any = None,
+        pace: Pace | None = None,
+        storm: str | None = None,
     ) -> None:
         self._channel, self._sender = channel, sender
         self._tell, self._wake, self._note, self._jitter = tell, wake, note, jitter
@@ -97,9 +111,19 @@ class ChannelTask:
         self._buttons = buttons
         self._time = RunClock(clock)
         self._began = self._time.steady()
-        self._limiter = rate_limiter_for(
-            channel.settings.urls[channel.target].reveal(), channel.settings.rate
+        self._pace = Pace((), self._time.steady) if pace is None else pace
+        self._storm_key = f"{STORM}{channel.name}/{channel.target}"
+        self._gatherer = Gatherer(channel.gates, self._time, note=partial(note, self._storm_key), kept=storm)
+        self._digests = Digests(
+            channel=channel.name,
+            target=channel.target,
+            gates=channel.gates,
+            style=channel.style,
+            expire=channel.settings.expire,
+            room=room_for_lines(channel.settings.urls[channel.target]),
+            age=self._time.age,
         )
+        self._flows_since = self._began  # since when nothing but the pace keeps messages from going
         self._failures = 0  # in a row
         self._refused: dict[str, None] = {}  # alerts whose message was refused at its own time
         self._again: dict[str, None] = {}  # of these: another was taken since, so they are tried once more
@@ -125,32 +149,143 @@ class ChannelTask:
 
     async def send_aside(self, made: Message, edits: Handle | None = None) -> Outcome:
         """Send what is in no outbox, or edit what was sent so, by the channel's pace. It is tried once, and kept nowhere."""
-        while (delay := self._limiter.wait(self._time.now())) > 0:  # noqa: ASYNC110 - a pace has no event
+        while (delay := self._pace.wait()) > 0:  # noqa: ASYNC110 - a pace has no event
             await trio.sleep(delay)
-        self._limiter = self._limiter.after(self._time.now())
         call = partial(self._sender.send, made) if edits is None else partial(self._sender.edit, edits, made)
-        return await self._called(made, call)
+        return await self._call(made, call)
+
+    def holds(self, told: str, severity: str) -> str:
+        """What on this channel holds what is told (`firing`, say) of a severity now, in words; "" for nothing."""
+        found = self._gatherer.gate(told, severity)
+        if found.by:
+            return f"{found.by}: {found.reason}"
+        return "pace: the service takes no more now" if self._pace and self._pace.is_full() else ""
 
     async def _deliver(self) -> None:
-        while True:
-            seen = self._wake.count
-            due = await self._outbox.due(*self._of, self._time.wall(), _BATCH)
-            if not due and not self._again:
-                await self._rest(seen, await self._outbox.next_due(*self._of))
-                continue
-            now = self._time.now()
-            delay = max(self._held_until - now.steady, self._limiter.wait(now))
-            if delay > 0:
-                await trio.sleep(delay)
-                continue
-            if self._again:
-                alert = next(iter(self._again))
-                del self._again[alert]
-                await finishing(partial(self._deliver_alert, alert, again=True), _GRACE)
-                continue
+        now = self._time.now().wall
+        self._gatherer.restore(await self._outbox.recent(*self._of, now - LOOK_BACK, now))
+        try:
+            while True:
+                await self._step()
+        finally:
+            self._pace.withdraw()
+
+    async def _step(self) -> None:
+        """Send the next message, or gather, or wait until there is something to do."""
+        seen = self._wake.count
+        await self._mind_storm()
+        wall = self._time.wall()
+        prompt = await self._outbox.due(*self._of, wall, _BATCH, prompt=True)
+        others = await self._outbox.due(*self._of, wall, _BATCH, prompt=False)
+        if self._failures:
+            self._flows_since = self._time.steady()
+        choice = self._gatherer.choose(prompt, others, self._flows_since if self._pace else None)
+        # What is gathered while nothing is taken would only make more of it.
+        form = None if self._failures and self._undelivered else choice.form
+        if not choice.candidates and not form and not self._again:
+            self._pace.withdraw()
+            await self._rest(seen, await self._outbox.next_due(*self._of, wall), choice.wait)
+        elif (delay := self._delay(choice.candidates)) > 0:
+            await trio.sleep(min(delay, _LONGEST_LOOK))
+        elif form and (form == "pace" or not any(each.is_prompt for each in choice.candidates)):
+            await self._gather(form, choice.critical)
+        elif self._again:
+            alert = next(iter(self._again))
+            del self._again[alert]
+            await finishing(partial(self._deliver_alert, alert, again=True), _GRACE)
+        else:
             # While it fails, each that waits gets its turn: one message that the service chokes on blocks no other.
-            chosen = min(due, key=lambda delivery: delivery.attempts) if self._failures else due[0]
-            await finishing(partial(self._deliver_alert, chosen.alert), _GRACE)
+            first, *_ = choice.candidates
+            if self._failures:
+                first = min(choice.candidates, key=lambda delivery: delivery.attempts)
+            await finishing(partial(self._deliver_alert, first.alert), _GRACE)
+
+    def _delay(self, candidates: Sequence[Delivery]) -> float:
+        """Seconds until the service may be asked again: after a failure it gets its rest, and it has its pace."""
+        if (rest := self._held_until - self._time.steady()) > 0:
+            self._pace.withdraw()
+            return rest
+        urgent = bool(candidates) and candidates[0].severity == "critical"
+        oldest = min((each.created_at.timestamp() for each in candidates), default=float("inf"))
+        return self._pace.wait((not urgent, oldest))
+
+    async def _mind_storm(self) -> None:
+        match self._gatherer.arrived(self._outbox.arrived(*self._of)):
+            case "begun":
+                self._gatherer.begin_storm()
+                self._log.warning("a storm of alerts, which are gathered")
+                if self._channel.target == 0:
+                    most = self._channel.gates.storm
+                    await self._say(
+                        "storm", f"over {most} alerts in a minute: they go as one message a minute"
+                    )
+            case "over":
+                await self._end_storm()
+
+    async def _end_storm(self) -> None:
+        storm = self._gatherer.storm
+        if storm is not None and not self._gatherer.is_quiet:
+            lasted, now = self._time.age(storm.since), self._time.now().wall
+            rows, ended, edits = await self._ends_told(await self._gatherable((True, False)), now)
+            told = self._digests.storm_over(rows, storm.alerts, len(storm.rules), lasted, now)
+            if ended:
+                await self._outbox.record(ended)
+            await finishing(partial(self._outbox.gather, structs.replace(told, also=edits)), _GRACE)
+        self._gatherer.end_storm()
+        self._log.info("the storm of alerts is over")
+
+    async def _gather(self, held: Held, critical: tuple[bool, ...]) -> None:
+        """Makes one message of what waits, on disk before it is sent; of one alert alone the message that it has itself."""
+        now = self._time.now().wall
+        rows, ended, edits = await self._ends_told(await self._gatherable(critical), now)
+        made = self._digests.plan(rows, held, now)
+        dropped = [
+            Attempt(delivery=each.id, status="superseded", at=now, error=why) for each, why in made.dropped
+        ]
+        if ended or dropped:
+            await self._outbox.record([*ended, *dropped])
+        if made.gathered is not None:
+            told = structs.replace(made.gathered, also=edits)
+            await finishing(partial(self._outbox.gather, told), _GRACE)
+            self._log.info("gathered", digest=told.digest.id, messages=len(told.parts), reason=held)
+        self._gatherer.formed(whole=made.whole)
+        if made.alone is not None:
+            await finishing(partial(self._deliver_alert, made.alone), _GRACE)
+        elif not (ended or dropped or made.gathered):
+            await trio.sleep(1.0)  # what was there a moment ago is known to the store only
+
+    async def _ends_told(
+        self, rows: Sequence[Delivery], now: datetime
+    ) -> tuple[list[Delivery], list[Attempt], tuple[NewDelivery, ...]]:
+        """Of what waits that which a digest has a line for; the ends that are told by an edit alone, or not at all; and the edits that
+        follow when the others are told: those of the messages that told of their firings.
+        """
+        firings = {row.alert for row in rows if row.state_told == "firing"}
+        told, ended = list[Delivery](), list[Attempt]()
+        edits = list[NewDelivery]()
+        for row in rows:
+            life = NOTHING_BEFORE
+            if row.state_told == "resolved" and row.alert not in firings:
+                life = await self._life(Coalesced(row))
+            if life.edit is not None:
+                also = (as_new(life.edit),)
+                ended.append(Attempt(delivery=row.id, status="superseded", at=now, error=_BY_EDIT, also=also))
+            elif life.is_over_unsaid:
+                ended.append(Attempt(delivery=row.id, status="superseded", at=now))
+            else:
+                told.append(row)
+            if life.edit_after is not None:
+                edits.append(life.edit_after)
+        return told, ended, tuple(edits)
+
+    async def _gatherable(self, critical: tuple[bool, ...]) -> list[Delivery]:
+        wall, found = self._time.wall(), list[Delivery]()
+        for which in critical:
+            last = None
+            while page := await self._outbox.gatherable(*self._of, wall, last, _PAGE, critical=which):
+                last = page[-1].id
+                found += page
+        return found
 
     async def _deliver_alert(self, alert: str, *, again: bool = False) -> None:
         """`again`: before its `next_at`, since the service has accepted another message after refusing this one."""
@@ -172,6 +307,9 @@ class ChannelTask:
             return
         made, outcome = await self._told(coalesced, life)
         await self._tell_moved(outcome)
+        carrier = coalesced.carrier
+        if outcome.sent and (carrier.severity, carrier.state_told) == ("critical", "firing"):
+            self._gatherer.sent_critical()
         if outcome.sent:
             await self._sent(coalesced, outcome, made, life)
         elif is_expired(coalesced, self._time.age):
@@ -241,7 +379,10 @@ class ChannelTask:
     async def _made(self, coalesced: Coalesced) -> Message:
         # Whatever it is, the others on this channel don't wait for it.
         try:
-            drafted = draft(coalesced, self._channel.style, self._time.age)
+            if coalesced.carrier.state_told == "digest":
+                made = digests.message(coalesced.carrier, self._channel.style, self._time.age)
+                return for_channel(made, coalesced.carrier.alert, self._channel.settings)
+            drafted = draft(coalesced, self._channel.style, self._age_told)
         except ValueError as error:
             self._log.error("a message can't be read", delivery=coalesced.carrier.id, error=str(error))
             return bare_message(coalesced, error, self._channel.style)
@@ -253,10 +394,8 @@ class ChannelTask:
 
     async def _call(self, made: Message, call: Callable[[], Awaitable[Outcome]]) -> Outcome:
         """What came of one call of the sender, which counts against the rate whatever that is."""
-        try:
+        with self._pace.sending():
             return await self._called(made, call)
-        finally:
-            self._limiter = self._limiter.after(self._time.now())
 
     async def _called(self, made: Message, call: Callable[[], Awaitable[Outcome]]) -> Outcome:
         with trio.move_on_after(SEND_DEADLINE):
@@ -278,7 +417,10 @@ class ChannelTask:
         carrier = coalesced.carrier
         heard = False
         if (other := self._fallback.name) is not None and carrier.state_told == "resolved":
-            heard = self._fallback.has_heard(await self._outbox.history(carrier.alert, other))
+            heard = self._fallback.has_heard(await self._outbox.history(carrier.alert, other)) or any(
+                each.digest and each.handed_to == other
+                for each in await self._outbox.history(carrier.alert, carrier.channel)
+            )
 
         def sent(coalesced: Coalesced) -> list[Attempt]:
             carrier = coalesced.carrier
@@ -448,8 +590,12 @@ class ChannelTask:
             also=also,
         )
 
-    async def _rest(self, seen: int, until: datetime | None) -> None:
-        seconds = _LONGEST_REST
+    def _age_told(self, of: datetime) -> timedelta:
+        """How old what is sent counts as: the time for which the channel gathers by its config makes nothing late."""
+        return max(self._time.age(of) - self._channel.gates.digest, timedelta(0))
+
+    async def _rest(self, seen: int, until: datetime | None, longest: float = _LONGEST_REST) -> None:
+        seconds = max(longest, 0.001)
         if until is not None:
             seconds = min(max((until - self._time.wall()).total_seconds(), 0.001), seconds)
         with trio.move_on_after(seconds):

@@ -3,16 +3,30 @@
 from collections.abc import Mapping
 from datetime import timedelta
 from hashlib import sha256
-from typing import Literal, Protocol, Self, TypeAlias
+from typing import Annotated, Any, Literal, Protocol, Self, TypeAlias
 
 from msgspec import Struct
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from tocsin.alerts.wording import Marks
+from tocsin.calendars import Window
 from tocsin.engine.api import Severity
 from tocsin.quantities import Duration, SecretText
 
 EndTold: TypeAlias = Literal["reply", "edit", "never"]
+
+
+def _windows(value: Any) -> Any:
+    """A list of windows, each of which is one; a name stays a name."""
+    if value is not None and not isinstance(value, str | list | tuple):
+        raise ValueError('a calendar\'s name or a list of windows: quiet: ["22:00-07:00"]')
+    for window in () if value is None or isinstance(value, str) else value:
+        Window.parse(str(window))
+    return value
+
+
+def _storm(value: Any) -> Any:
+    return "off" if value is False else value
 
 
 class ChannelSettings(BaseModel):
@@ -28,6 +42,18 @@ class ChannelSettings(BaseModel):
     fallback: str | None = Field(None, description="the channel that is told when this one can't be")
     rate: str | None = Field(
         None, pattern=r"^[1-9][0-9]{0,4}/(s|min|h)$", description="at most so many messages: 20/min"
+    )
+    digest: Duration = Field(
+        timedelta(0), description="what comes within that time goes as one message, critical alerts at once"
+    )
+    quiet: Annotated[str | tuple[str, ...] | None, BeforeValidator(_windows)] = Field(
+        None,
+        description="while that calendar is open, or in these windows, all but critical alerts is held; then it goes as one message",
+    )
+    storm: Annotated[str, BeforeValidator(_storm)] = Field(
+        "30/min",
+        pattern=r"^([1-9][0-9]{0,4}/min|off)$",
+        description="over so many alerts in a minute go as one message a minute; off: never",
     )
     min_severity: Severity = Field("info", description="nothing below this goes here")
     resolved: EndTold = Field(

@@ -18,7 +18,7 @@ import trio
 from tocsin.delivery.pending import Pending, Target, as_delivery
 from tocsin.store.errors import StoreUnavailable
 from tocsin.store.journal import Journal
-from tocsin.store.model import Attempt, Delivery, NewDelivery
+from tocsin.store.model import Arrival, Attempt, Delivery, Gathered, NewDelivery, Recent
 
 NOTE = "not recorded, may repeat: Tocsin can't write to its disk"
 _FIRST, _LONGEST = 1.0, 30.0  # seconds between tries where the store refuses to be read
@@ -28,16 +28,40 @@ _T = TypeVar("_T")
 class Outbox(Protocol):
     """What a channel's task asks of the outbox; of the store itself each call may raise StoreUnavailable."""
 
-    async def due(self, channel: str, target: int, now: datetime, limit: int) -> Sequence[Delivery]:
-        """What is to be sent, oldest first: of each alert only the first that waits."""
+    async def due(
+        self, channel: str, target: int, now: datetime, limit: int, prompt: bool | None = None
+    ) -> Sequence[Delivery]:
+        """What is to be sent, oldest first: of each alert only the first that waits. `prompt`: only what is, or isn't."""
         ...
 
-    async def next_due(self, channel: str, target: int) -> datetime | None:
-        """When `due` will have something."""
+    async def next_due(self, channel: str, target: int, after: datetime | None = None) -> datetime | None:
+        """When `due` will have something; past times don't count where they aren't after `after`."""
+        ...
+
+    async def is_waited_on(self, channel: str, target: int) -> bool:
+        """Whether anything waits there, for its time or a digest's."""
         ...
 
     async def waiting(self, alert: str, channel: str, target: int) -> Sequence[Delivery]:
-        """All that waits for an alert, in order."""
+        """All that waits for an alert, in order; nothing while a digest carries what came first."""
+        ...
+
+    async def gatherable(
+        self, channel: str, target: int, now: datetime, after: str | None, limit: int, *, critical: bool
+    ) -> Sequence[Delivery]:
+        """What a digest would carry of what is due: of critical alerts, or of others. `after`: as of `not_escalated`."""
+        ...
+
+    async def recent(self, channel: str, target: int, since: datetime, until: datetime) -> Recent:
+        """What arrived or was sent from `since` to `until`, before this run too."""
+        ...
+
+    def arrived(self, channel: str, target: int) -> Sequence[Arrival]:
+        """The firings that were put there since it was asked last, in this run."""
+        ...
+
+    async def gather(self, gathered: Gathered) -> object:
+        """In one transaction."""
         ...
 
     async def not_escalated(
@@ -100,26 +124,69 @@ class DurableOutbox:
 
     # ------------------------------------------------------------------------------------------------ what channels see
 
-    async def due(self, channel: str, target: int, now: datetime, limit: int) -> Sequence[Delivery]:
+    async def due(
+        self, channel: str, target: int, now: datetime, limit: int, prompt: bool | None = None
+    ) -> Sequence[Delivery]:
         def known() -> Sequence[Delivery]:
-            heads = self._pending.heads((channel, target), committed=self._is_prompt)
+            heads = self._pending.heads((channel, target), committed=self._is_prompt, prompt=prompt)
             return [*islice(map(self._seen, (each for each in heads if each.next_at <= now)), limit)]
 
-        return await self._ask((channel, target), lambda: self._store.due(channel, target, now, limit), known)
+        return await self._ask(
+            (channel, target), lambda: self._store.due(channel, target, now, limit, prompt), known
+        )
 
-    async def next_due(self, channel: str, target: int) -> datetime | None:
+    async def next_due(self, channel: str, target: int, after: datetime | None = None) -> datetime | None:
         def known() -> datetime | None:
+            if after is not None:
+                return self._pending.next_due((channel, target), after, committed=self._is_prompt)
             heads = self._pending.heads((channel, target), committed=self._is_prompt)
             return min((each.next_at for each in heads), default=None)
 
         async def stored() -> datetime | None:
             settled, partly = not self._journal.waiting, self._pending.partly((channel, target))
-            found = await self._store.next_due(channel, target)
-            if found is None and settled:
+            found = await self._store.next_due(channel, target, after)
+            if found is None and settled and not await self._store.is_waited_on(channel, target):
                 self._pending.emptied((channel, target), partly)
             return found
 
         return await self._ask((channel, target), stored, known)
+
+    async def is_waited_on(self, channel: str, target: int) -> bool:
+        def known() -> bool:
+            return self._pending.is_waited_on((channel, target))
+
+        return await self._ask((channel, target), lambda: self._store.is_waited_on(channel, target), known)
+
+    async def gatherable(
+        self, channel: str, target: int, now: datetime, after: str | None, limit: int, *, critical: bool
+    ) -> Sequence[Delivery]:
+        def known() -> Sequence[Delivery]:
+            """All at once: what a digest carries may not change between two pages."""
+            if after is not None:
+                return []
+            found = self._pending.gatherable(
+                (channel, target), now, critical=critical, committed=self._is_prompt
+            )
+            return [*map(self._seen, found)]
+
+        return await self._ask(
+            (channel, target),
+            lambda: self._store.gatherable(channel, target, now, after, limit, critical=critical),
+            known,
+        )
+
+    async def recent(self, channel: str, target: int, since: datetime, until: datetime) -> Recent:
+        return await self._ask(None, lambda: self._store.recent(channel, target, since, until), Recent)
+
+    def arrived(self, channel: str, target: int) -> Sequence[Arrival]:
+        """The firings that came since it was asked last, this run's only, oldest first."""
+        return self._pending.arrived((channel, target))
+
+    async def gather(self, gathered: Gathered) -> None:
+        """Returns when it is on disk, or in an emergency at once."""
+        entry = self._journal.put(gathered)
+        self._pending.link(gathered, entry.done)
+        await self._journal.written(entry)
 
     async def waiting(self, alert: str, channel: str, target: int) -> Sequence[Delivery]:
         def known() -> Sequence[Delivery]:
@@ -190,7 +257,9 @@ class DurableOutbox:
             except StoreUnavailable:
                 self._pending.forget(each.alert, target)
             else:
-                if each.id not in {other.id for other in waiting}:
+                if self._pending.is_carried(each.alert, target):  # then the store says nothing of it
+                    self._pending.forget(each.alert, target)
+                elif each.id not in {other.id for other in waiting}:
                     self._pending.drop(each.id)
 
     def _leave_to_the_store(self, handed: Sequence[NewDelivery]) -> None:

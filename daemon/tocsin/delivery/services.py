@@ -3,27 +3,25 @@
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeAlias
-from urllib.parse import unquote
 
 from msgspec import Struct
 
 from tocsin.answers import is_page, parsed
 from tocsin.delivery.fitting import as_it_is, for_discord, without_pictures
 from tocsin.delivery.model import Message
-from tocsin.delivery.rate_limiter import Limit, RateLimiter, parse_rate
 from tocsin.delivery.service_responses import Means
 from tocsin.secrets import Secret
 
-WITH_HEADERS = frozenset(
-    {"json", "jsons", "xml", "xmls", "form", "forms", "mailto", "mailtos", "apprise", "apprises"}
-)
 # Of 160 characters or fewer, where a single emoji halves the room there is. By Apprise's `body_maxlen`, and its services
 # for text messages whose limit depends on the number.
-_TERSE = frozenset({
+TERSE = frozenset({
     "46elks", "aprs", "atalk", "bulksms", "bulkvs", "burstsms", "clickatell", "clicksend", "d7sms", "dapnet", "elks", "freemobile",
     "httpsms", "infobip", "kavenegar", "kudosity", "mobilemessage", "msg91", "msgbird", "nexmo", "notifyre", "plivo", "pushed",
     "ringc", "serwersms", "seven", "sfr", "sinch", "smsc", "smsmanager", "smsmgr", "sns", "telnyx", "twilio", "voipms", "vonage",
 })  # fmt: skip
+PROGRAMS = frozenset({"json", "jsons", "xml", "xmls", "form", "forms", "apprise", "apprises"})
+"""Those behind which a program of the user's is."""
+WITH_HEADERS = PROGRAMS | {"mailto", "mailtos"}
 # Where nobody reads at a glance: mail, and programs.
 _AT_LENGTH = WITH_HEADERS
 # What Slack's API says with status 200 when it isn't our fault (https://api.slack.com/methods/chat.postMessage).
@@ -112,13 +110,12 @@ class Service(Struct, frozen=True):
     the request. `written`: the text as its markup has to say it.
 
     `longest`: bytes of a body that it takes, where it counts them so. `speaks_json`: its refusals are JSON or plain text,
-    too; a page for people is a proxy's. `limits`: how many messages it takes in what time, where that is known.
+    too; a page for people is a proxy's.
     """
 
     success: Callable[[int, bytes], Means] = _other_means
     longest: int | None = None
     speaks_json: bool = False
-    limits: tuple[Limit, ...] = ()
     priority: Mapping[Loudness, int | str] = {}
     headers: Callable[[Message], Mapping[str, str]] = _no_headers
     written: Callable[[str], str] = as_it_is
@@ -131,16 +128,11 @@ class Service(Struct, frozen=True):
 
 
 _OTHER = Service()
-_A_SECOND = Limit(1, 1.0)
 # By the schema of Apprise's URLs.
 _SERVICES = {
-    # https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this: one a second to a chat; for groups see
-    # `service_limits`.
-    "tgram": Service(_telegram_means, speaks_json=True, limits=(_A_SECOND,)),
-    # https://api.slack.com/apis/rate-limits: one message a second to a channel.
-    "slack": Service(_slack_means, speaks_json=True, limits=(_A_SECOND,), written=without_pictures),
-    # https://discord.com/developers/docs/topics/rate-limits, webhooks: 5 in 2 s.
-    "discord": Service(_discord_means, speaks_json=True, limits=(Limit(5, 2.0),), written=for_discord),
+    "tgram": Service(_telegram_means, speaks_json=True),
+    "slack": Service(_slack_means, speaks_json=True, written=without_pictures),
+    "discord": Service(_discord_means, speaks_json=True, written=for_discord),
     # A longer body becomes a file (https://docs.ntfy.sh/publish/#limitations).
     "ntfy": Service(
         _ntfy_means,
@@ -152,14 +144,14 @@ _SERVICES = {
     # https://pushover.net/api#priority, https://gotify.net/docs/msgextras: what is over is told as what only informs.
     "pover": Service(priority={"critical": 1, "warning": 0, "info": -1, "resolved": -1}),
     "gotify": Service(priority={"critical": 8, "warning": 5, "info": 2, "resolved": 2}),
-    # Providers count by the minute and the hour; a burst of thirty a minute passes with all the large ones.
-    "mailto": Service(limits=(Limit(30, 60.0),), headers=_mail_headers),
+    "mailto": Service(headers=_mail_headers),
     # Whoever receives these is a program of the user's, which may answer what it likes.
     "form": Service(_any_means),
     "xml": Service(_any_means),
 }
 _SAME = {"ntfys": "ntfy", "gotifys": "gotify", "forms": "form", "xmls": "xml", "mailtos": "mailto"}
-_TELEGRAM_GROUP = Limit(20, 60.0)  # from the same page
+# By the limits of their messages; ntfy counts bytes.
+_ROOM = {"tgram": 3600, "slack": 2700, "discord": 1700, "ntfy": 2500, "pover": 800}
 
 
 def service_of(schema: str) -> Service:
@@ -169,7 +161,7 @@ def service_of(schema: str) -> Service:
 
 def is_terse(url: Secret) -> bool:
     """Whether the service takes so little text that no character should be wasted."""
-    return schema_of(url) in _TERSE
+    return schema_of(url) in TERSE
 
 
 def takes_whole_ids(url: Secret) -> bool:
@@ -177,21 +169,12 @@ def takes_whole_ids(url: Secret) -> bool:
     return schema_of(url) in _AT_LENGTH
 
 
-def service_limits(url: str) -> tuple[Limit, ...]:
-    """What the service behind an Apprise URL is known to take; nothing for one that we know nothing of."""
-    schema, _, rest = url.partition("://")
-    limits = service_of(schema).limits
-    if schema.lower() == "tgram":
-        # Groups' and channels' ids are negative (https://core.telegram.org/bots/api#chat); names stand for them too.
-        _, *chats = unquote(rest.partition("?")[0]).split("/")  # the first part is the bot's token
-        if any(chat[:1] in "-@" or chat[:1].isalpha() for chat in chats if chat):
-            limits += (_TELEGRAM_GROUP,)
-    return limits
-
-
-def rate_limiter_for(url: str, rate: str | None) -> RateLimiter:
-    """For one URL of a channel: the service's own limits, and the config's `rate` (20/min)."""
-    return RateLimiter(service_limits(url) + ((parse_rate(rate),) if rate else ()))
+def room_for_lines(url: Secret) -> int:
+    """Characters that the lines of a digest may take there: rather fewer than the service's limit, which its title is of too."""
+    schema = schema_of(url)
+    if schema in TERSE:
+        return 100
+    return _ROOM.get(_SAME.get(schema, schema), 6000)
 
 
 def schema_of(url: Secret) -> str:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache, partial
 from typing import Any
 
@@ -18,6 +18,8 @@ import trio
 import yaml
 from msgspec import structs
 
+from tocsin.alerts import digest
+from tocsin.alerts.message import title
 from tocsin.alerts.wording import Style
 from tocsin.delivery.model import Message
 from tocsin.delivery.render import render
@@ -187,7 +189,9 @@ def _shipped_templates() -> frozenset[str]:
 
 # -------------------------------------------------------------------------------------------------------------- preview
 
-_MOST_PREVIEWED = 100  # of which users' templates are rendered; those of the rest aren't waited for
+_MOST_PREVIEWED = (
+    100  # which are rendered as they would be sent; the rest has the title that we would give it
+)
 
 
 async def preview(
@@ -200,14 +204,21 @@ async def preview(
     """
     waiting = 0
     for row in rows:
-        try:
-            context = msgspec.json.decode(row.pop("context", None) or "null", type=AlertContext | None)
-        except ValueError:
-            continue
-        if context is None:
+        if (text := row.pop("context", None)) is None:
             continue
         waiting += 1
+        await trio.lowlevel.checkpoint()
+        of = partial(style, row["channel"], row["target"])
+        try:
+            if row["state_told"] == "digest":
+                carried = msgspec.json.decode(text, type=digest.DigestContext)
+                row["title"] = digest.title(carried, of(), timedelta(0))
+                continue
+            context = msgspec.json.decode(text, type=AlertContext)
+        except ValueError:
+            continue
+        row["rule"] = context.rule
         if waiting > _MOST_PREVIEWED:
-            context = msgspec.structs.replace(context, title=None, message=None)
-        draft = partial(render, context, style(row["channel"], row["target"]), delivery_id=row["id"], now=now)
-        row["title"], row["rule"] = (await make(draft)).title, context.rule
+            row["title"] = title(context, of(), now)
+            continue
+        row["title"] = (await make(partial(render, context, of(), delivery_id=row["id"], now=now))).title

@@ -19,7 +19,7 @@ from tocsin.quantities import duration_text
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Circumstances:
     """How everything else stands now (UTC): `reasons` says what mutes a notification, `muted` are those of the rule that wait, `unsent`
-    its deliveries that do (rows of the database).
+    its deliveries that do (rows of the database), `holds` what on a channel holds what is told of a severity.
     """
 
     now: datetime
@@ -27,6 +27,7 @@ class Circumstances:
     reasons: Callable[[str, AlertContext], MuteReasons]
     muted: Sequence[MutedNotification]
     unsent: Sequence[Mapping[str, Any]]
+    holds: Callable[[str, str, str], str] = lambda _channel, _told, _severity: ""
     acked: Mapping[str, Any] | None = None  # the alert (a row of the database), where it is acknowledged
 
 
@@ -119,20 +120,27 @@ def _channels(trace: InstanceTrace, there: Circumstances) -> Iterator[tuple[str,
         yield f"channel {name}", reason
     if not decision.channels:
         yield "channel", "no channel is told of it"
-    for barrier in unsent(trace.alert_id, there.unsent):
+    waits = [*unsent(trace.alert_id, there.unsent, there.holds)]
+    for name in decision.channels:
+        reason = there.holds(name, "firing", rule.severity)
+        if reason and f"channel {name}" not in {barrier.what for barrier in waits}:
+            yield f"channel {name}", reason
+    for barrier in waits:
         yield barrier.what, barrier.why
 
 
-def unsent(alert: str, deliveries: Sequence[Mapping[str, Any]]) -> Iterator[Barrier]:
+def unsent(
+    alert: str, deliveries: Sequence[Mapping[str, Any]], holds: Callable[[str, str, str], str]
+) -> Iterator[Barrier]:
     """Of these deliveries (rows of the database) those of the alert; of all, where it is of none."""
     for waiting in deliveries:
         if waiting["alert"] == (alert or waiting["alert"]):
-            error = f": {waiting['error']}" if waiting.get("error") else ""
-            what, why = (
-                f"channel {waiting['channel']}",
-                f"{waiting['state_told']} is {waiting['status']}{error}",
-            )
-            yield Barrier(what=what, why=why)
+            channel, told, status = waiting["channel"], waiting["state_told"], waiting["status"]
+            why = waiting.get("error") or ""
+            if not why and status == "pending":
+                carrier = waiting.get("digest")
+                why = f"in digest {carrier}" if carrier else holds(channel, told, waiting["severity"])
+            yield Barrier(what=f"channel {channel}", why=f"{told} is {status}" + (f": {why}" if why else ""))
 
 
 def _context(rule: Rule, change: Change) -> AlertContext:

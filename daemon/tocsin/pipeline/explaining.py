@@ -48,13 +48,15 @@ class Names(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """A rule, and for what: all that it is about, or what is called `id` (its id, symbol or account, or a name of those; it may be
-    shortened, as people are shown it, or be an alert's). The first `limit` are told.
+    shortened, as people are shown it, or be an alert's). The first `limit` are told. `holds` says what on a channel holds what is
+    told (`firing`, say) of a severity, "" for nothing.
     """
 
     rule: Rule
     id: str | None
     names: Names
     limit: int
+    holds: Callable[[str, str, str], str] = lambda _channel, _told, _severity: ""
 
     @property
     def called(self) -> frozenset[str] | None:
@@ -125,7 +127,11 @@ class _Inquiry:
             return None
         told = of_alert(found[0])
         return (
-            structs.replace(told, held_back_by=tuple(unsent(found[0]["id"], self.unsent))) if told else None
+            structs.replace(
+                told, held_back_by=tuple(unsent(found[0]["id"], self.unsent, self.question.holds))
+            )
+            if told
+            else None
         )
 
     def meant(self, beginning: str) -> list[str]:
@@ -190,6 +196,7 @@ class _Inquiry:
             reasons=lambda rule, context: notifier.mute_reasons(rule, context, self.now),
             muted=notifier.muted(trace.rule.id),
             unsent=self.unsent,
+            holds=self.question.holds,
             acked=next((row for row in self.alerts if row["id"] == trace.alert_id), None),
         )
         return explanation(

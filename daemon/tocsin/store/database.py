@@ -10,7 +10,18 @@ import trio
 
 from tocsin.events import Instant
 from tocsin.store.errors import StoreUnavailable
-from tocsin.store.model import Attempt, Batch, ButtonRow, Delivery, Loaded, NewDelivery, Retention
+from tocsin.store.model import (
+    Arrival,
+    Attempt,
+    Batch,
+    ButtonRow,
+    Delivery,
+    Gathered,
+    Loaded,
+    NewDelivery,
+    Recent,
+    Retention,
+)
 from tocsin.store.retention import Pruned
 from tocsin.store.store import Store
 
@@ -79,11 +90,38 @@ class Database:
             return await self._run(partial(self._store.alive, now), abandon=True)
         raise StoreUnavailable("the disk doesn't answer")
 
-    async def due(self, channel: str, target: int, now: datetime, limit: int) -> list[Delivery]:
-        return await self._run(partial(self._store.outbox.due, channel, target, now, limit), abandon=True)
+    async def due(
+        self, channel: str, target: int, now: datetime, limit: int, prompt: bool | None = None
+    ) -> list[Delivery]:
+        return await self._run(
+            partial(self._store.outbox.due, channel, target, now, limit, prompt), abandon=True
+        )
 
-    async def next_due(self, channel: str, target: int) -> datetime | None:
-        return await self._run(partial(self._store.outbox.next_due, channel, target), abandon=True)
+    async def next_due(self, channel: str, target: int, after: datetime | None = None) -> datetime | None:
+        return await self._run(partial(self._store.outbox.next_due, channel, target, after), abandon=True)
+
+    async def is_waited_on(self, channel: str, target: int) -> bool:
+        return await self._run(partial(self._store.outbox.is_waited_on, channel, target), abandon=True)
+
+    async def gatherable(
+        self, channel: str, target: int, now: datetime, after: str | None, limit: int, *, critical: bool
+    ) -> list[Delivery]:
+        gatherable = self._store.outbox.gatherable
+        return await self._run(
+            partial(gatherable, channel, target, now, after, limit, critical=critical), abandon=True
+        )
+
+    async def recent(self, channel: str, target: int, since: datetime, until: datetime) -> Recent:
+        return await self._run(
+            partial(self._store.outbox.recent, channel, target, since, until), abandon=True
+        )
+
+    def arrived(self, channel: str, target: int) -> Sequence[Arrival]:  # noqa: ARG002 - who writes here isn't known
+        """None: storms are looked for by who knows what was committed, the outbox that outlasts the store."""
+        return ()
+
+    async def gather(self, gathered: Gathered) -> list[str]:
+        return await self._run(partial(self._store.outbox.gather, gathered))
 
     async def waiting(self, alert: str, channel: str, target: int) -> list[Delivery]:
         return await self._run(partial(self._store.outbox.waiting, alert, channel, target), abandon=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from tocsin.events import from_iso, iso
 from tocsin.store.errors import StoreUnavailable, outside_told
-from tocsin.store.model import Attempt, Delivery, NewDelivery
+from tocsin.store.model import Arrival, Attempt, Delivery, Gathered, NewDelivery, Recent
 from tocsin.store.sql import (
     UNREADABLE,
     Opened,
@@ -24,11 +24,13 @@ from tocsin.store.sql import (
 PUT_DELIVERY = insert("deliveries", (*NewDelivery.__struct_fields__, "status", "next_at"))
 PUT_DELIVERY_ONCE = f"{PUT_DELIVERY} ON CONFLICT (id) DO NOTHING"
 _COLUMNS = ", ".join(Delivery.__struct_fields__)
-# The first of what waits for one alert on one target: what comes after it may not overtake it. An edit comes after all else:
-# it holds up no message.
+# What is told by itself: see `NewDelivery.is_prompt`. The text is that of an index.
+_PROMPT = "(severity = 'critical' OR state_told NOT IN ('firing', 'reminder', 'resolved'))"
+# The first of what waits for one alert on one target: what comes after it may not overtake it, nor what a digest carries. An
+# edit comes after all else: it holds up no message.
 _HEAD = """
     FROM deliveries AS d
-    WHERE status = 'pending' AND channel = ? AND target = ?
+    WHERE status = 'pending' AND digest IS NULL AND channel = ? AND target = ?
     AND NOT EXISTS (
         SELECT 1 FROM deliveries AS older
         WHERE older.status = 'pending' AND older.alert = d.alert AND older.channel = d.channel
@@ -36,14 +38,44 @@ _HEAD = """
         AND (older.state_told = 'edit', older.sequence) < (d.state_told = 'edit', d.sequence)
     )
 """
-GET_DUE = f"SELECT sequence, {_COLUMNS} {_HEAD} AND next_at <= ? ORDER BY sequence LIMIT ?"
+_DUE = f"SELECT sequence, {_COLUMNS} {_HEAD} AND +next_at <= ? {{}} ORDER BY sequence LIMIT ?"
+GET_DUE = {
+    None: _DUE.format(""),
+    True: _DUE.format(f"AND {_PROMPT}"),
+    False: _DUE.format(f"AND NOT {_PROMPT}"),
+}
 GET_PENDING = f"""
     SELECT sequence, {_COLUMNS} FROM deliveries WHERE status = 'pending' ORDER BY sequence LIMIT ?
 """  # noqa: S608 - names are ours
-GET_NEXT_DUE = f"SELECT min(next_at) {_HEAD}"
+GET_NEXT_DUE = f"SELECT min(next_at) {_HEAD} AND (? IS NULL OR next_at > ?)"
+IS_WAITED_ON = """
+    SELECT EXISTS (SELECT 1 FROM deliveries WHERE status = 'pending' AND channel = ? AND target = ?)
+"""
+# What a digest would carry now: of each alert that isn't carried by another, from its first on, as far as that goes.
+GET_GATHERABLE = f"""
+    SELECT sequence, {_COLUMNS} FROM deliveries AS d
+    WHERE status = 'pending' AND digest IS NULL AND channel = :channel AND target = :target
+    AND state_told IN ('firing', 'reminder', 'resolved') AND (severity = 'critical') = :critical AND +next_at <= :now
+    AND NOT EXISTS (
+        SELECT 1 FROM deliveries AS older
+        WHERE older.status = 'pending' AND older.alert = d.alert AND older.channel = d.channel
+        AND older.target = d.target AND older.sequence < d.sequence AND older.state_told <> 'edit' AND (
+            older.digest IS NOT NULL OR older.next_at > :now
+            OR older.state_told NOT IN ('firing', 'reminder', 'resolved')
+            OR (older.severity = 'critical') <> :critical
+        )
+    )
+    AND (:after IS NULL OR sequence > (SELECT sequence FROM deliveries WHERE id = :after))
+    ORDER BY sequence LIMIT :limit
+"""  # noqa: S608 - names are ours
 GET_WAITING = f"""
     SELECT sequence, {_COLUMNS} FROM deliveries
-    WHERE status = 'pending' AND alert = ? AND channel = ? AND target = ? ORDER BY sequence
+    WHERE status = 'pending' AND alert = ?1 AND channel = ?2 AND target = ?3 AND NOT EXISTS (
+        SELECT 1 FROM deliveries AS part
+        WHERE part.status = 'pending' AND part.alert = ?1 AND part.channel = ?2 AND part.target = ?3
+        AND part.digest IS NOT NULL
+    )
+    ORDER BY sequence
 """  # noqa: S608 - names are ours
 GET_HISTORY = f"""
     SELECT sequence, {_COLUMNS} FROM deliveries WHERE alert = ? AND channel = ? ORDER BY sequence
@@ -58,11 +90,15 @@ GET_EDITABLE_FIRING = f"""
         SELECT id FROM alerts WHERE alerts.state IN ('firing', 'recovering')
     ) AND state_told = 'firing' AND status = 'sent' AND handle IS NOT NULL ORDER BY sequence
 """  # noqa: S608 - names are ours
-# What is urgent and nobody else has: `after` is the id of the last one that was looked at.
+# What is urgent and nobody else has: `after` is the id of the last one that was looked at. What waits for a digest doesn't count.
 GET_NOT_ESCALATED = f"""
-    SELECT sequence, {_COLUMNS} FROM deliveries
+    SELECT sequence, {_COLUMNS} FROM deliveries AS d
     WHERE status = 'pending' AND severity = 'critical' AND channel = :channel AND target = :target
-    AND handed_to IS NULL
+    AND handed_to IS NULL AND digest IS NULL AND NOT EXISTS (
+        SELECT 1 FROM deliveries AS part
+        WHERE part.status = 'pending' AND part.alert = d.alert AND part.channel = d.channel
+        AND part.target = d.target AND part.digest IS NOT NULL
+    )
     AND (:after IS NULL OR sequence > (SELECT sequence FROM deliveries WHERE id = :after))
     ORDER BY sequence LIMIT :limit
 """  # noqa: S608 - names are ours
@@ -75,6 +111,39 @@ GET_TARGET_PENDING = f"""
 """  # noqa: S608 - names are ours
 GET_STATUS = "SELECT status FROM deliveries WHERE id = ?"
 SET_ASIDE = "UPDATE deliveries SET status = 'dead', error = ? WHERE sequence = ? AND status = 'pending'"
+PUT_PART = """
+    UPDATE deliveries SET digest = ?, reason = ? WHERE id = ? AND status = 'pending' AND digest IS NULL
+"""
+# What became of a digest became of its parts.
+END_PARTS = """
+    UPDATE deliveries SET
+        status = :status, attempts = attempts + 1, error = :error,
+        handed_to = coalesce(handed_to, (SELECT d.handed_to FROM deliveries AS d WHERE d.id = :delivery)),
+        sent_at = CASE WHEN :status = 'sent' THEN :at END
+    WHERE digest = :delivery AND status = 'pending'
+"""
+# Parts whose digest isn't there, which only damage brings about: they wait for themselves again.
+FREE_PARTS = """
+    UPDATE deliveries SET digest = NULL, reason = NULL WHERE status = 'pending' AND digest IS NOT NULL
+    AND digest NOT IN (SELECT id FROM deliveries WHERE status = 'pending' AND state_told = 'digest')
+"""
+GET_ARRIVED = """
+    SELECT id, created_at, CASE WHEN json_valid(context) THEN json_extract(context, '$.rule') END FROM deliveries
+    WHERE created_at > ? AND created_at <= ? AND channel = ? AND target = ? AND state_told = 'firing' ORDER BY sequence
+"""
+GET_DIGEST_AT = """
+    SELECT max(created_at) FROM deliveries
+    WHERE created_at > ? AND created_at <= ? AND channel = ? AND target = ? AND state_told = 'digest'
+"""
+GET_CRITICAL_AT = """
+    SELECT sent_at FROM deliveries
+    WHERE sent_at > ? AND sent_at <= ? AND channel = ? AND target = ? AND severity = 'critical'
+    AND state_told = 'firing' AND digest IS NULL
+    ORDER BY sent_at
+"""
+GET_SENT = """
+    SELECT channel, target, sent_at FROM deliveries WHERE sent_at > ? AND digest IS NULL ORDER BY sent_at
+"""
 # A remark on all that waits; of contexts that aren't JSON there is nothing to add to.
 PUT_NOTE = """
     UPDATE deliveries SET context = json_set(
@@ -114,15 +183,21 @@ class DeliveryTable:
         """The first that wait, of all channels, in their order."""
         return self._read(GET_PENDING, [limit])
 
-    def due(self, channel: str, target: int, now: datetime, limit: int) -> list[Delivery]:
-        """What is to be sent now, oldest first; never one whose alert has an older one pending on this target."""
-        return self._read(GET_DUE, [channel, target, iso(now), limit])
+    def due(
+        self, channel: str, target: int, now: datetime, limit: int, prompt: bool | None = None
+    ) -> list[Delivery]:
+        """What is to be sent now, oldest first; never one whose alert has an older one pending on this target.
 
-    def next_due(self, channel: str, target: int) -> datetime | None:
-        """When `due` will next have something, past times included; None while nothing is pending."""
+        `prompt`: only what `is_prompt`, or isn't.
+        """
+        return self._read(GET_DUE[prompt], [channel, target, iso(now), limit])
+
+    def next_due(self, channel: str, target: int, after: datetime | None = None) -> datetime | None:
+        """When `due` will next have something, past times included, or only those after `after`; None: never."""
+        later = iso(after) if after else None
         for _ in range(2):
             with outside_told():
-                ((time,),) = each(self._opened.db, GET_NEXT_DUE, [channel, target])
+                ((time,),) = each(self._opened.db, GET_NEXT_DUE, [channel, target, later, later])
             try:
                 return from_iso(time) if time else None
             except UNREADABLE:
@@ -132,6 +207,66 @@ class DeliveryTable:
     def waiting(self, alert: str, channel: str, target: int) -> list[Delivery]:
         """All that is pending for an alert on a target, in order, whenever due; the first is what `due` gives."""
         return self._read(GET_WAITING, [alert, channel, target])
+
+    def is_waited_on(self, channel: str, target: int) -> bool:
+        """Whether anything is pending there, whenever due and whatever carries it."""
+        with outside_told():
+            ((found,),) = each(self._opened.db, IS_WAITED_ON, [channel, target])
+        return bool(found)
+
+    def gatherable(
+        self, channel: str, target: int, now: datetime, after: str | None, limit: int, *, critical: bool
+    ) -> list[Delivery]:
+        """What a digest would carry, what is due now of critical alerts or of others, in order.
+
+        `after`: only what comes after the delivery of that id; for the next page.
+        """
+        asked = {
+            "channel": channel, "target": target, "now": iso(now), "after": after, "limit": limit, "critical": critical,
+        }  # fmt: skip
+        return self._read(GET_GATHERABLE, asked)
+
+    def recent(self, channel: str, target: int, since: datetime, until: datetime) -> Recent:
+        """What arrived or was sent there from `since` to `until`: what a clock that was set back calls later isn't known to be recent."""
+        asked, found = [iso(since), iso(until), channel, target], []
+        with outside_told():
+            for row in list(each(self._opened.db, GET_ARRIVED, asked)):
+                try:
+                    id_, at, rule = whole(row)
+                    found.append(Arrival(id_, from_iso(at), str(rule)))
+                except UNREADABLE:
+                    continue  # it is set aside when its turn comes
+            ((digest_at,),) = each(self._opened.db, GET_DIGEST_AT, asked)
+            critical_at = [from_iso(at) for (at,) in each(self._opened.db, GET_CRITICAL_AT, asked)]
+        return Recent(tuple(found), from_iso(digest_at) if digest_at else None, tuple(critical_at))
+
+    def sent(self, since: datetime) -> list[tuple[str, int, datetime]]:
+        """Channel, target and time of all messages that were sent since, oldest first; what a digest carried isn't one."""
+        with outside_told():
+            rows = list(each(self._opened.db, GET_SENT, [iso(since)]))
+        found = []
+        for row in rows:
+            try:
+                channel, target, at = whole(row)
+                found.append((channel, target, from_iso(at)))
+            except UNREADABLE:
+                continue  # one message more in that hour
+        return found
+
+    def gather(self, gathered: Gathered) -> list[str]:
+        """A digest, which waits from now on, and its parts, which wait for it. The ids of parts that somebody else changed."""
+        with transaction(self._opened) as db:
+            db.conn.execute(PUT_DELIVERY, new_delivery_row(gathered.digest))
+            db.conn.executemany(PUT_DELIVERY_ONCE, map(new_delivery_row, gathered.also))
+            of = (gathered.digest.id, gathered.reason)
+            linked = db.conn.executemany(PUT_PART, ((*of, id_) for id_, _ in gathered.parts)).rowcount
+        if linked == len(gathered.parts):
+            return []
+        self._troubles.append(
+            "somebody else changed the database while Tocsin runs: of the messages that are sent as one some don't wait there "
+            "any more; what waits is read anew"
+        )
+        return [id_ for id_, _ in gathered.parts]
 
     def not_escalated(self, channel: str, target: int, after: str | None, limit: int) -> list[Delivery]:
         """What is critical, pending and handed to no other channel yet, oldest first, whenever due.
@@ -179,6 +314,8 @@ class DeliveryTable:
         try:
             with outside_told():
                 found = self._opened.db.execute(SET_ASIDE, [f"can't be read: {why}", sequence]).rowcount
+                if found and state_told == "digest":
+                    self._opened.db.execute(FREE_PARTS)
         except StoreUnavailable:
             return []  # when it is read again
         what = f"{state_told} of alert {alert} for {channel} (delivery {id_})"
@@ -198,6 +335,8 @@ class DeliveryTable:
                 if recorded != 1 and self._was_changed(attempt):
                     changed.append(attempt.delivery)
                     continue
+                if attempt.status != "pending":
+                    db.conn.execute(END_PARTS, came)
                 db.conn.executemany(PUT_DELIVERY_ONCE, map(new_delivery_row, attempt.also))
         if changed:
             self._troubles.append(

@@ -14,7 +14,7 @@ import trio
 
 from tocsin.clock import Clock
 from tocsin.store.errors import Damaged, StoreUnavailable
-from tocsin.store.model import Attempt, Batch, NewDelivery
+from tocsin.store.model import Attempt, Batch, Gathered, NewDelivery
 
 OVERDUE_AFTER = 5.0  # seconds
 _AGAIN = (0.1, 0.5, 1.0)  # seconds between tries when the disk refuses; the last one goes on
@@ -22,7 +22,7 @@ _REBUILD_EVERY = 60  # tries
 _MOST_UNWRITTEN = 2_000  # batches kept whole in memory; of what comes beyond that, events are not kept
 _NOTICEABLE = 1.0  # seconds; a write that takes longer is worth a word
 
-Write: TypeAlias = Batch | Sequence[Attempt]
+Write: TypeAlias = Batch | Gathered | Sequence[Attempt]
 
 
 class Writer(Protocol):
@@ -32,6 +32,10 @@ class Writer(Protocol):
 
     async def record(self, attempts: Sequence[Attempt]) -> Sequence[str]:
         """The ids of those that were passed over, since somebody else changed them in the database."""
+        ...
+
+    async def gather(self, gathered: Gathered) -> Sequence[str]:
+        """The ids of parts that were passed over for the same reason."""
         ...
 
     async def free_reserve(self) -> bool: ...
@@ -181,7 +185,7 @@ class Journal:
             try:
                 if isinstance(entry.write, Batch):
                     await self._database.commit(entry.write)
-                elif await self._database.record(entry.write):
+                elif await self._recorded(entry.write):
                     self.follower.changed_by_others()
             except StoreUnavailable as error:
                 await self._refused(error)
@@ -189,6 +193,11 @@ class Journal:
                 self._tries, self._reason = 0, ""
                 self._entries.popleft()
                 entry.done.set()
+
+    async def _recorded(self, write: Gathered | Sequence[Attempt]) -> Sequence[str]:
+        if isinstance(write, Gathered):
+            return await self._database.gather(write)
+        return await self._database.record(write)
 
     async def _refused(self, error: StoreUnavailable) -> None:
         self._reason = str(error)
@@ -212,6 +221,7 @@ class Journal:
         """What waits to be sent and was written already; the rest is written in its turn."""
         batches = (entry.write for entry in self._entries if isinstance(entry.write, Batch))
         coming = {delivery.id for batch in batches for delivery in batch.deliveries}
+        coming |= {entry.write.digest.id for entry in self._entries if isinstance(entry.write, Gathered)}
         return [delivery for delivery in self.follower.known_waiting() if delivery.id not in coming]
 
     def _recovered(self) -> None:

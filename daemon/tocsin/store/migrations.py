@@ -97,6 +97,13 @@ def _buttons(db: Database) -> None:
         db.execute(statement)
 
 
+@_steps(name="0015_deliveries_digest")
+def _deliveries_digest(db: Database) -> None:
+    for statement in schema.DELIVERIES_DIGEST:
+        db.execute(statement)
+    db.create_view("delivery_history", schema.DELIVERY_HISTORY_DIGEST)
+
+
 @cache
 def all_steps() -> tuple[str, ...]:
     """The names of all steps, in order."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from msgspec import Struct, field
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,6 +16,7 @@ AFTER_A_LOSS = "after a lost database: it may have been told before"
 _CALLED = {"instances": "instance {1} of rule {0}", "held": "held alert {0}", "silences": "silence {0}"}
 
 EDIT = "edit"  # `state_told` of a row that edits the message which told of the firing; it holds up no other
+GATHERED = ("firing", "reminder", "resolved")  # of these a digest has a line
 
 DeliveryStatus: TypeAlias = Literal["pending", "sent", "dead", "superseded"]
 
@@ -145,11 +146,17 @@ class NewDelivery(Struct, frozen=True, kw_only=True):
         notes = self.context.get("notes")
         return tuple(map(str, notes)) if isinstance(notes, list | tuple) else ()
 
+    @property
+    def is_prompt(self) -> bool:
+        """Whether it is told by itself: it is critical, or nothing that a digest could have a line for."""
+        return self.severity == "critical" or self.state_told not in GATHERED
+
 
 class Delivery(NewDelivery, frozen=True, kw_only=True):
     """A delivery as it stands in the outbox. `handed_to`: the channel (the fallback) that has the message too.
 
     `handle`: by what the message that was sent can be edited and replied to, as JSON; opaque here.
+    `digest`: the id of the delivery that carries it, and `reason` what held it until then: quiet, storm, digest or pace.
     """
 
     next_at: datetime
@@ -159,6 +166,39 @@ class Delivery(NewDelivery, frozen=True, kw_only=True):
     error: str | None = None
     handed_to: str | None = None
     handle: str | None = None
+    digest: str | None = None
+    reason: str | None = None
+
+
+class Gathered(Struct, frozen=True, kw_only=True):
+    """A digest that is to be sent, and its parts, (id, alert) of deliveries on the same target, which wait for its end.
+
+    `reason`: what held them. `also` adds deliveries, edits of what told of the alerts before.
+    """
+
+    digest: NewDelivery
+    parts: tuple[tuple[str, str], ...]
+    reason: str
+    also: tuple[NewDelivery, ...] = ()
+
+
+class Arrival(NamedTuple):
+    """A firing that is to be told on a channel: the delivery's id, when it was put there, and of which rule it is."""
+
+    id: str
+    at: datetime
+    rule: str
+
+
+class Recent(Struct, frozen=True):
+    """What was put on a target or sent there a short time ago, oldest first.
+
+    `digest_at`: when the last digest was formed; `critical_at`: when critical messages went out by themselves.
+    """
+
+    arrived: tuple[Arrival, ...] = ()
+    digest_at: datetime | None = None
+    critical_at: tuple[datetime, ...] = ()
 
 
 class Attempt(Struct, frozen=True, kw_only=True):
@@ -227,6 +267,9 @@ class Loaded(Struct, frozen=True, kw_only=True):
     silences: Sequence[Silence] = ()  # those that weren't taken back, over or not
     pending: Sequence[Delivery] = ()  # the first that wait to be sent, in order
     more_pending: bool = False  # beside these
+    sent: Sequence[
+        tuple[str, int, datetime]
+    ] = ()  # channel, target and time of messages of the last hour, oldest first
     notes: Mapping[str, str] = {}  # small things by their keys
     operations: Sequence[tuple[str, str, str]] = ()  # (venue, account, id) of what was told, oldest first
     troubles: tuple[str, ...] = ()  # what people are to be told of the database

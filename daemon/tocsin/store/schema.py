@@ -309,3 +309,20 @@ BUTTONS = (
     """,
     "CREATE INDEX buttons_expires_at ON buttons (expires_at)",
 )
+
+# The delivery that carries this one, and what held it until then. The indexes: what waits by itself in its order, of that
+# what isn't gathered, the parts of a digest, and when messages went out.
+DELIVERIES_DIGEST = (
+    "DROP VIEW delivery_history",
+    "ALTER TABLE deliveries ADD COLUMN digest TEXT",
+    "ALTER TABLE deliveries ADD COLUMN reason TEXT",
+    "CREATE INDEX deliveries_line ON deliveries (channel, target) WHERE status = 'pending' AND digest IS NULL",
+    """
+    CREATE INDEX deliveries_prompt ON deliveries (channel, target)
+    WHERE status = 'pending' AND digest IS NULL
+    AND (severity = 'critical' OR state_told NOT IN ('firing', 'reminder', 'resolved'))
+    """,
+    "CREATE INDEX deliveries_digest ON deliveries (digest) WHERE digest IS NOT NULL",
+    "CREATE INDEX deliveries_sent_at ON deliveries (sent_at)",
+)
+DELIVERY_HISTORY_DIGEST = DELIVERY_HISTORY_WORDS.replace("d.handed_to,", "d.handed_to, d.digest, d.reason,")

@@ -38,6 +38,7 @@ from tocsin.store.sql import (
 DATABASE = "tocsin.db"
 _BUTTON_KNOWN = timedelta(days=7)  # after its time: so long it says that this is over
 _NOTE_EVERY = 1.0  # seconds
+_SENT_LATELY = timedelta(hours=1)  # the longest time for which a service's limit holds
 _MOST_PENDING = 20_000  # deliveries that are kept in memory beside
 _T = TypeVar("_T")
 
@@ -120,6 +121,7 @@ class Store:
             operations = read("operations", rows.GET_OPERATIONS, rows.operation)
             silences = read("silences", rows.GET_SILENCES, rows.silence)
             pending = self.outbox.pending(_MOST_PENDING)
+            sent = self.outbox.sent(datetime.now(UTC) - _SENT_LATELY)
             more_pending = sum(self.outbox.pending_targets().values()) > len(pending)
             meta = dict(read("meta", rows.GET_META, rows.text_pair))
             notes = {
@@ -144,6 +146,7 @@ class Store:
             silences=silences,
             pending=pending,
             more_pending=more_pending,
+            sent=sent,
             operations=operations,
             troubles=tuple(self.take_troubles()),
             lost=self._opened.lost,
@@ -315,6 +318,7 @@ class Store:
                 db.execute(rows.PUT_META, [rows.DATABASE_ID, self._id])
                 db.execute(rows.PUT_META, [rows.OPENED_AT, iso(now)])
                 db.execute(deliveries.PUT_ALL_DUE, {"now": iso(now)})
+                db.execute(deliveries.FREE_PARTS)
                 if self._opened.lost:  # that some of these were sent may be lost as well
                     db.execute(deliveries.PUT_NOTE, {"note": AFTER_A_LOSS})
             self.checkpoint()

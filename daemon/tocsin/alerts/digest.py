@@ -1,0 +1,181 @@
+"""What several alerts say in one message: how many of which rule, and a line for each of the worst. Pure."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from tocsin.alerts.message import digest_line
+from tocsin.alerts.plain import flat, plain
+from tocsin.alerts.wording import Style, mark_of, span_text
+from tocsin.engine.api import SEVERITIES, AlertContext, Severity
+
+Held: TypeAlias = Literal["quiet", "storm", "digest", "pace"]
+"""By what the parts of a digest were held."""
+MOST_LINES = 20
+WORST_IN_STORM = 5
+_RULES_IN_TITLE = 3
+
+
+class Part(Struct, frozen=True):
+    """One alert within a digest: what is told of it, oldest first (severity, state, context as it is stored)."""
+
+    alert: str
+    told: tuple[tuple[str, str, Mapping[str, Any]], ...]
+
+    @property
+    def last(self) -> tuple[str, str, Mapping[str, Any]]:
+        return self.told[-1]
+
+    @property
+    def is_over(self) -> bool:
+        return self.last[1] == "resolved"
+
+    @property
+    def rule(self) -> str:
+        return plain(str(self.last[2].get("rule") or "?"))
+
+    @property
+    def rank(self) -> tuple[int, bool]:
+        """The worse, the lower."""
+        return -SEVERITIES.index(_severity(self.last[0])), self.is_over
+
+
+class DigestContext(Struct, frozen=True, kw_only=True):
+    """What a digest says, frozen when it was formed, as `AlertContext` is; kept with its delivery, JSON-able.
+
+    `words` is the title without its mark. `channels`: all of its parts are told there anyway. `event`: the one that all of
+    its parts are, where that is what the outbox asks for.
+    """
+
+    at: datetime
+    severity: Severity
+    over: bool
+    words: str
+    lines: tuple[str, ...] = ()
+    more: int = 0
+    others: str = ""  # counts that the title has no room for
+    channels: tuple[str, ...] = ()
+    event: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+def _severity(text: str) -> Severity:
+    return next((known for known in SEVERITIES if known == text), "warning")
+
+
+def compose(
+    parts: Sequence[Part], held: Held, *, span: timedelta, at: datetime, style: Style, room: int
+) -> DigestContext:
+    """The digest of these alerts, which came within `span`; `room` is for its lines, in characters. A line for each that is critical."""
+    ordered = sorted(parts, key=lambda part: str(part.last[2].get("at")), reverse=True)
+    ordered.sort(key=lambda part: part.rank)
+    urgent = [part for part in ordered if part.last[0] == "critical"]
+    rest = [part for part in ordered if part.last[0] != "critical"]
+    if held == "storm":
+        rest = _worst_of_each(rest, max(WORST_IN_STORM - len(urgent), len({part.rule for part in rest})))
+    rest = rest[: max(MOST_LINES - len(urgent), 0)]
+    lines = [_line(part, style) for part in urgent]
+    left = room - sum(len(line) + 1 for line in lines)
+    for part in rest:
+        line = _line(part, style)
+        left -= len(line) + 1
+        if left < 0 and lines:
+            break
+        lines.append(line)
+    return DigestContext(
+        at=at,
+        severity=_severity(ordered[0].last[0]),
+        over=all(part.is_over for part in parts),
+        words=title_words(parts, held, span),
+        lines=tuple(lines),
+        more=len(parts) - len(lines),
+        others=others_line(parts),
+        channels=_common(parts),
+        event=_event_of_all(parts),
+    )
+
+
+def title_words(parts: Sequence[Part], held: Held, span: timedelta) -> str:
+    """How many alerts, in what time, and of which rules: those that have the most first."""
+    counts = Counter(part.rule for part in parts).most_common()
+    within = "while it was quiet" if held == "quiet" else f"in {span_text(span)}"
+    shown = [f"{count} × {rule}" for rule, count in counts[:_RULES_IN_TITLE]]
+    if len(counts) > _RULES_IN_TITLE:
+        others = sum(count for _, count in counts[_RULES_IN_TITLE:])
+        shown.append(f"{others} of {len(counts) - _RULES_IN_TITLE} other rules")
+    storm = "storm: " if held == "storm" else ""
+    return f"{storm}{len(parts):,} {'alert' if len(parts) == 1 else 'alerts'} {within}: {', '.join(shown)}"
+
+
+def others_line(parts: Sequence[Part]) -> str:
+    """The counts that the title has no room for."""
+    counts = Counter(part.rule for part in parts).most_common()[_RULES_IN_TITLE:]
+    return f"also {', '.join(f'{count} × {rule}' for rule, count in counts)}" if counts else ""
+
+
+def title(context: DigestContext, style: Style, late: timedelta) -> str:
+    """The title as it is sent, which says by how much it is late."""
+    mark = mark_of("resolved" if context.over else context.severity, style)
+    lead = f"late {span_text(late)}: " if late else ""
+    return f"{mark} {lead}{context.words}"
+
+
+def body(context: DigestContext, notes: Sequence[str] = ()) -> str:
+    """A line for each alert that has one, and how many more there are."""
+    more = [f"and {context.more:,} more"] if context.more else []
+    others = [context.others] if context.others else []
+    return "\n".join([*notes, *others, *context.lines, *more])
+
+
+def line_length(part: Part, style: Style) -> int:
+    return len(_line(part, style)) + 1
+
+
+def _line(part: Part, style: Style) -> str:
+    try:
+        context = msgspec.convert(part.last[2], AlertContext)
+        began = part.told[0][1] == "firing" and part.is_over
+        return digest_line(context, style, began_too=began)
+    except ValueError as error:
+        return f"{part.rule}, {part.last[1]}: it can't be read ({flat(str(error), 100)})"
+
+
+def _worst_of_each(parts: Sequence[Part], most: int) -> list[Part]:
+    """The worst of each rule, those that are over last, then the next of each."""
+    of: dict[str, list[Part]] = {}
+    for part in parts:
+        of.setdefault(part.rule, []).append(part)
+    for found in of.values():
+        found.sort(key=lambda part: (part.rank, -_beyond(part.last[2])))
+    rounds = [
+        (place, *found[place].rank, part) for found in of.values() for place, part in enumerate(found[:most])
+    ]
+    rounds.sort(key=lambda each: each[:3])
+    return [part for *_, part in rounds[:most]]
+
+
+def _beyond(context: Mapping[str, Any]) -> Decimal:
+    """How far its value is beyond what it was compared with."""
+    try:
+        value = Decimal(str(context.get("worst") or context.get("value")))
+        found = min(
+            (abs(value - Decimal(str(bound))) for bound in context.get("bounds") or ()), default=abs(value)
+        )
+    except (InvalidOperation, TypeError):
+        return Decimal(0)
+    return found if found.is_finite() else Decimal(0)
+
+
+def _common(parts: Sequence[Part]) -> tuple[str, ...]:
+    first, *others = (frozenset(map(str, part.last[2].get("channels") or ())) for part in parts)
+    return tuple(sorted(first.intersection(*others)))
+
+
+def _event_of_all(parts: Sequence[Part]) -> str | None:
+    events = {part.last[2].get("event") for part in parts}
+    return events.pop() if len(events) == 1 else None

@@ -1,0 +1,149 @@
+"""Digests as deliveries: which alerts go as one, what the delivery keeps of them, and the message that it becomes. Pure."""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from tocsin.alerts import digest
+from tocsin.alerts.channel_gates import ChannelGates
+from tocsin.alerts.digest import DigestContext, Held, Part
+from tocsin.alerts.message import LATE
+from tocsin.alerts.wording import Style, span_text
+from tocsin.delivery.coalesce import Age
+from tocsin.delivery.model import Message
+from tocsin.store.model import Delivery, Gathered, NewDelivery
+
+_Alerts: TypeAlias = dict[str, list[Delivery]]
+"""What waits of each alert, in order."""
+
+
+class Plan(Struct, frozen=True):
+    """What to do with what was held: send as one (`gathered`), or by itself (`alone`, an alert); `dropped` isn't told, and why.
+
+    `whole`: nothing is left that had no room.
+    """
+
+    gathered: Gathered | None = None
+    alone: str | None = None
+    dropped: tuple[tuple[Delivery, str], ...] = ()
+    whole: bool = True
+
+
+class Digests(Struct, frozen=True, kw_only=True):
+    """Makes the digests of one URL of a channel. `room`: characters that the lines of one may take."""
+
+    channel: str
+    target: int
+    gates: ChannelGates
+    style: Style
+    expire: timedelta
+    room: int
+    age: Age
+
+    def plan(self, rows: Sequence[Delivery], held: Held, now: datetime) -> Plan:
+        """`rows`: of each alert what waits, in order."""
+        told: list[Delivery] = []
+        dropped: list[Delivery] = []
+        for row in rows:
+            out = row.state_told == "reminder" and self._drops_reminders(held, row.created_at)
+            (dropped if out else told).append(row)
+        of = _by_alert(told)
+        whys = tuple((each, f"dropped: {_WHY[held]}") for each in dropped)
+        if not of:
+            return Plan(dropped=whys)
+        if len(of) == 1 and held != "storm":
+            return Plan(alone=next(iter(of)), dropped=whys)
+        fitting, whole = self._fitting(of)
+        gathered = self._gathered(fitting, self._composed(fitting, held, now), held, now)
+        return Plan(gathered=gathered, dropped=whys, whole=whole)
+
+    def storm_over(
+        self, rows: Sequence[Delivery], alerts: int, rules: int, lasted: timedelta, now: datetime
+    ) -> Gathered:
+        """What is told at a storm's end, with what of it still waits."""
+        of, _ = self._fitting(_by_alert(rows))
+        words = f"storm over: {_number(alerts, 'alert')} of {_number(rules, 'rule')} in {span_text(lasted)}"
+        context = DigestContext(at=now, severity="info", over=False, words=words)
+        if of:
+            context = msgspec.structs.replace(self._composed(of, "storm", now), words=words)
+        return self._gathered(of, context, "storm", now)
+
+    def _drops_reminders(self, held: Held, at: datetime) -> bool:
+        return held == "storm" or (held == "quiet" and self.gates.is_quiet(at))
+
+    def _fitting(self, of: _Alerts) -> tuple[_Alerts, bool]:
+        """Those that the digest can carry: all but critical ones for whose lines there is no room, since each is named."""
+        left, whole = self.room, True
+        kept: _Alerts = {}
+        for alert, rows in of.items():
+            if rows[-1].severity == "critical":
+                left -= digest.line_length(_part(alert, rows), self.style)
+                if left < 0 and kept:
+                    whole = False
+                    continue
+            kept[alert] = rows
+        return kept, whole
+
+    def _composed(self, of: _Alerts, held: Held, now: datetime) -> DigestContext:
+        oldest = max(self.age(rows[0].created_at) for rows in of.values())
+        span = self.gates.digest if held == "digest" else oldest
+        parts = [_part(alert, rows) for alert, rows in of.items()]
+        return digest.compose(parts, held, span=span, at=now, style=self.style, room=self.room)
+
+    def _gathered(self, of: _Alerts, context: DigestContext, held: Held, now: datetime) -> Gathered:
+        id_ = f"digest-{now:%Y%m%dT%H%M%S}-{secrets.token_hex(6)}"
+        delivery = NewDelivery(
+            id=id_,
+            alert=id_,
+            state_told="digest",
+            channel=self.channel,
+            target=self.target,
+            severity=context.severity,
+            created_at=now,
+            expires_at=now + self.expire,
+            context=msgspec.to_builtins(context),
+        )
+        parts = tuple((row.id, alert) for alert, rows in of.items() for row in rows)
+        return Gathered(digest=delivery, parts=parts, reason=held)
+
+
+def message(delivery: Delivery, style: Style, age: Age) -> Message:
+    """A digest as it is sent now. ValueError where its context can't be read."""
+    context = msgspec.convert(delivery.context, DigestContext)
+    late = age(context.at)
+    late = late if late > LATE else timedelta(0)
+    return Message(
+        title=digest.title(context, style, late),
+        body=digest.body(context, delivery.notes),
+        severity=context.severity,
+        delivery_id=delivery.id,
+        alert=delivery.alert,
+        resolved=context.over,
+    )
+
+
+_WHY: Mapping[Held, str] = {
+    "quiet": "the channel was quiet",
+    "storm": "a storm on the channel",
+    "digest": "",
+    "pace": "",
+}
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def _by_alert(rows: Sequence[Delivery]) -> _Alerts:
+    of: _Alerts = {}
+    for row in rows:
+        of.setdefault(row.alert, []).append(row)
+    return of
+
+
+def _part(alert: str, rows: Sequence[Delivery]) -> Part:
+    return Part(alert, tuple((row.severity, row.state_told, row.context) for row in rows))

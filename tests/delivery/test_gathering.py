@@ -1,0 +1,407 @@
+"""What several alerts say in one message: digest, quiet hours, storm and pace, as a person reads it and as the rows tell."""
+
+from collections import Counter
+from datetime import timedelta
+
+import msgspec
+import pytest
+import trio
+
+from support.channel_world import World
+from support.outboxes import FAILED, REFUSED, START, MemoryOutbox, ScriptedSender, delivery
+from tocsin.alerts.channel_gates import ChannelGates, ChannelState, gate
+from tocsin.alerts.digest import DigestContext
+from tocsin.calendars import Calendar, Window
+
+NIGHT = Calendar("UTC", (Window.parse("00:00-07:00"),))  # the tests' clock begins at midnight
+DIGEST = ChannelGates(digest=timedelta(seconds=30))
+QUIET = ChannelGates(quiet=NIGHT)
+STORM = ChannelGates(storm=30)
+
+
+class Outbox(MemoryOutbox):
+    async def put(self, *new):
+        self.add(*new)
+
+
+def world(gates, *script, outbox=None, **more):
+    return World(outbox or Outbox(), ScriptedSender(*script), gates=gates, **more)
+
+
+def titles(of):
+    return [message.title for _, message in of.sender.told]
+
+
+async def put(of, *events):
+    """Each (alert, state, severity, says) at once, now."""
+    now = trio.current_time()
+    for n, (alert, state, severity, says) in enumerate(events):
+        number = len(of.outbox.rows)
+        await of.put(
+            delivery(
+                f"d{number}-{n}",
+                state,
+                at=now,
+                alert=alert,
+                severity=severity,
+                says={"entity": alert, **says},
+            )
+        )
+
+
+def firing(alert, severity="warning", **says):
+    return alert, "firing", severity, says
+
+
+def resolved(alert, severity="warning", **says):
+    return alert, "resolved", severity, says
+
+
+def reminder(alert):
+    return alert, "reminder", "warning", {}
+
+
+# ------------------------------------------------------------------------------------------------------------- gates
+
+STATES = {
+    "open": ChannelState(gates=ChannelGates(), now=START),
+    "digest": ChannelState(gates=DIGEST, now=START),
+    "storm": ChannelState(gates=STORM, now=START, in_storm=True),
+    "storm, ten critical": ChannelState(gates=STORM, now=START, in_storm=True, critical_sent=10),
+    "quiet": ChannelState(gates=QUIET, now=START),
+    "all": ChannelState(
+        gates=ChannelGates(quiet=NIGHT, storm=30, digest=timedelta(seconds=30)), now=START, in_storm=True
+    ),
+    "storm and digest": ChannelState(
+        gates=ChannelGates(storm=30, digest=timedelta(seconds=30)), now=START, in_storm=True
+    ),
+}
+HELD = {
+    # state: warning's firing, reminder, resolved; critical's firing, reminder, resolved
+    "open": "open open open open open open",
+    "digest": "held:digest held:digest held:digest open open open",
+    "storm": "held:storm dropped:storm held:storm open dropped:storm held:storm",
+    "storm, ten critical": "held:storm dropped:storm held:storm held:storm dropped:storm held:storm",
+    "quiet": "held:quiet dropped:quiet held:quiet open open open",
+    "all": "held:quiet dropped:quiet held:quiet open dropped:storm held:storm",
+    "storm and digest": "held:storm dropped:storm held:storm open dropped:storm held:storm",
+}
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_the_first_gate_that_is_shut_holds(name):
+    found = [
+        gate(told, severity, STATES[name])
+        for severity in ("warning", "critical")
+        for told in ("firing", "reminder", "resolved")
+    ]
+    assert " ".join(f"{each.outcome}:{each.by}".rstrip(":") for each in found) == HELD[name]
+    assert all(bool(each.reason) == (each.outcome != "open") for each in found)
+    assert (
+        gate("digest", "warning", STATES[name]).outcome
+        == gate("edit", "info", STATES[name]).outcome
+        == "open"
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------ digest
+
+
+async def test_what_comes_within_the_time_goes_as_one_and_critical_at_once(autojump_clock):
+    of = world(DIGEST)
+    async with of.running():
+        await put(of, firing("a1", symbol="BTCUSD"), firing("a2", rule="order-canceled", symbol="ETHUSD"))
+        await trio.sleep(10)
+        await put(of, firing("c1", "critical", symbol="XAUUSD"), firing("a3", symbol="SOLUSD"))
+        await trio.sleep(5)
+        await put(of, resolved("a3", symbol="SOLUSD", started_at=START + timedelta(seconds=3), worst="-71.8"))
+        await trio.sleep(30)
+        await put(of, resolved("a1", symbol="BTCUSD"))
+        await trio.sleep(60)
+    assert of.sender.times() == [10.0, 30.0, 75.0]
+    assert titles(of) == [
+        "🔴 -60 USD XAUUSD long: profit -60 < -50 · fx",
+        "🟠 3 alerts in 30 s: 2 × position-in-the-red, 1 × order-canceled",
+        "🟢 resolved: BTCUSD long -60 USD after 45 s · fx",
+    ]
+    (_, digest) = of.sender.told[1]
+    assert digest.body.splitlines() == [
+        "🟠 -60 USD BTCUSD long: profit -60 < -50 · fx",
+        "🟠 -60 USD ETHUSD long: profit -60 < -50 · fx",
+        "🟢 SOLUSD long: profit -60 < -50, was firing for 12 s, worst -71.8 · fx",
+    ]
+    rows = of.outbox.rows.values()
+    assert Counter((row.status, row.digest == digest.delivery_id, row.reason) for row in rows) == {
+        ("sent", True, "digest"): 4,
+        ("sent", False, None): 3,
+    }
+
+
+async def test_one_alert_alone_goes_as_itself_and_is_not_late(autojump_clock):
+    of = world(DIGEST)
+    async with of.running():
+        await put(of, firing("a1"))
+        await trio.sleep(60)
+    assert (titles(of), of.sender.times()) == (["🟠 -60 USD BTCUSD long: profit -60 < -50 · fx"], [30.0])
+
+
+async def test_twenty_lines_and_how_many_more(autojump_clock):
+    of = world(DIGEST)
+    async with of.running():
+        await put(of, *(firing(f"a{n}", symbol=f"S{n:02}") for n in range(32)))
+        await trio.sleep(60)
+    ((_, digest),) = of.sender.told
+    lines = digest.body.splitlines()
+    assert (len(lines), lines[-1]) == (21, "and 12 more")
+    assert {row.status for row in of.outbox.rows.values()} == {"sent"}
+
+
+async def test_a_digest_that_fails_keeps_its_parts_and_its_id_and_goes_to_the_fallback(autojump_clock):
+    of = world(DIGEST, FAILED, FAILED, REFUSED, fallback=("mail", 1))
+    async with of.running():
+        await put(of, firing("a1"), firing("a2"))
+        await trio.sleep(31)
+        await put(of, resolved("a1"), firing("a3"))
+        await trio.sleep(700)
+    tried = [message.delivery_id for _, message in of.sender.tries]
+    assert len(set(tried[:3])) == 1
+    digest = of.outbox.rows[tried[0]]
+    assert [row.id for row in of.outbox.rows.values() if row.digest == digest.id] == ["d0-0", "d1-1"]
+    assert [row.state_told for row in of.outbox.rows.values() if row.channel == "mail"] == ["digest"]
+    states = [of.outbox.rows[each].state_told for each in dict.fromkeys(tried)]
+    assert states == ["digest", "digest"], "never resolved before firing"
+    assert {row.status for row in of.outbox.rows.values() if row.channel == "desk"} == {"sent"}
+
+
+@pytest.mark.parametrize("after", ["gathered", "sent"])
+async def test_a_crash_repeats_it_with_the_same_id_and_parts(autojump_clock, after, monkeypatch):
+    outbox = Outbox()
+    first = world(DIGEST, outbox=outbox)
+
+    async def crash(_attempts):
+        raise RuntimeError("kill -9")
+
+    async def life():
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(first.run)
+            await put(first, firing("a1"), firing("a2"))
+
+    if after == "gathered":
+        first.sender.send = trio.sleep_forever
+    with monkeypatch.context() as patch:
+        patch.setattr(outbox, "record", crash)
+        with pytest.raises(BaseExceptionGroup):
+            await life()
+    again = world(DIGEST, outbox=outbox)
+    async with again.running():
+        await put(again, firing("a3"))
+        await trio.sleep(60)
+    ids = [row.id for row in outbox.rows.values() if row.state_told == "digest"]
+    assert again.sender.ids()[0] == ids[0]
+    assert [row.alert for row in outbox.rows.values() if row.digest == ids[0]] == ["a1", "a2"]
+
+
+# ------------------------------------------------------------------------------------------------------------- quiet
+
+
+async def test_quiet_holds_then_one_message_tells(autojump_clock):
+    of = world(QUIET)
+    async with of.running():
+        await put(of, firing("a1"), firing("c1", "critical"), firing("a2", symbol="ETHUSD"))
+        await trio.sleep(3600)
+        await put(of, reminder("a1"), resolved("a2", symbol="ETHUSD", started_at=START))
+        await trio.sleep(7 * 3600)
+    assert of.sender.times() == [0.0, 7 * 3600.0]
+    assert titles(of)[1] == "🟠 2 alerts while it was quiet: 2 × position-in-the-red"
+    (_, digest) = of.sender.told[1]
+    assert digest.body.splitlines() == [
+        "🟠 -60 USD BTCUSD long: profit -60 < -50 · fx",
+        "🟢 ETHUSD long: profit -60 < -50, was firing for 60 min, worst -60 · fx",
+    ]
+    (dropped,) = [row for row in of.outbox.rows.values() if row.state_told == "reminder"]
+    assert (dropped.status, dropped.error) == ("superseded", "dropped: the channel was quiet")
+
+
+async def test_nothing_happened_in_the_quiet_so_nothing_is_sent(autojump_clock):
+    of = world(QUIET)
+    async with of.running():
+        await trio.sleep(9 * 3600)
+    assert of.sender.tries == []
+
+
+async def test_quiet_goes_by_the_clock_on_the_wall_however_it_is_set(autojump_clock):
+    of = world(QUIET)
+    async with of.running():
+        await put(of, firing("a1"), firing("a2"))
+        await trio.sleep(6 * 3600)
+        of.clock.wall_jump = timedelta(hours=-3)
+        await trio.sleep(2 * 3600)
+        assert of.sender.tries == []
+        await trio.sleep(2 * 3600 + 60)
+    assert len(of.sender.told) == 1
+
+
+# ------------------------------------------------------------------------------------------------------------- storm
+
+
+async def flood(of, count, within, *, severity="warning", first=0, rule="position-in-the-red"):
+    for n in range(count):
+        await put(of, firing(f"{severity[0]}{first + n}", severity, symbol=f"S{first + n}", rule=rule))
+        await trio.sleep(within / count)
+
+
+async def test_a_storm_is_told_once_gathered_by_the_minute_and_told_to_be_over(autojump_clock):
+    of = world(STORM)
+    async with of.running():
+        await flood(of, 200, 150)
+        await trio.sleep(400)
+    events = [occurrence.event for occurrence in of.occurrences]
+    assert events == ["daemon.storm"]
+    singles = [title for title in titles(of) if "alert" not in title]
+    digests = [(at, message.title) for at, message in of.sender.told if "alert" in message.title]
+    assert len(singles) == 30
+    assert [round(at) for at, _ in digests[:4]] == pytest.approx([22, 82, 142, 202], abs=2)
+    assert digests[-1][1].startswith("🔵 storm over: 200 alerts of 1 rule in ")
+    assert {row.status for row in of.outbox.rows.values()} == {"sent"}
+    assert of.notes.under("storm ") == {}
+
+
+async def test_critical_ones_in_a_storm_ten_a_minute_at_once_the_rest_named_first(autojump_clock):
+    of = world(STORM)
+    async with of.running():
+        await flood(of, 60, 10)
+        await flood(of, 25, 5, severity="critical", rule="deep")
+        await trio.sleep(120)
+    at_once = [message for _, message in of.sender.told if message.title.startswith("🔴 -60")]
+    digests = [message for _, message in of.sender.told if "storm: " in message.title]
+    assert len(at_once) == 10
+    named = [line for message in digests for line in message.body.splitlines() if line.startswith("🔴")]
+    assert len(named) == 15
+    assert digests[1].body.splitlines()[:15] == named
+    assert digests[1].severity == "critical"
+
+
+async def test_a_person_reads_count_and_worst_of_each_rule(autojump_clock):
+    of = world(STORM)
+    async with of.running():
+        await flood(of, 40, 1)
+        for n in range(10):
+            says = {"rule": "deep", "worst": str(-100 - n), "value": str(-100 - n), "bounds": ("-50",)}
+            await put(of, firing(f"x{n}", symbol=f"X{n}", **says))
+        for rule in ("c1", "c2", "c3"):
+            await put(of, firing(rule, rule=rule, symbol=rule))
+        await trio.sleep(100)
+    digest = [message for _, message in of.sender.told if "storm: " in message.title][1]
+    assert (
+        digest.title.split(": ", 2)[2].endswith("10 × deep, 1 × c1, 3 of 3 other rules")
+        or "10 × deep" in digest.title
+    )
+    assert any("X9 long" in line for line in digest.body.splitlines())
+    for rule in ("c1", "c2", "c3"):
+        assert any(f"{rule} long" in line for line in digest.body.splitlines())
+
+
+async def test_a_storm_outlasts_a_restart(autojump_clock):
+    outbox = Outbox()
+    of = world(STORM, outbox=outbox)
+    async with of.running():
+        await flood(of, 50, 20)
+    again = world(STORM, outbox=outbox)
+    again.notes = of.notes
+    async with again.running():
+        await flood(again, 10, 10, first=100)
+        assert again.sender.tries == []
+        await trio.sleep(300)
+    assert again.occurrences == []
+    assert titles(again)[0].startswith("🟠 storm: ")
+    assert titles(again)[-1].startswith("🔵 storm over: 60 alerts of 1 rule in ")
+
+
+async def test_without_a_storm_each_goes_by_itself(autojump_clock):
+    of = world(ChannelGates(storm=None))
+    async with of.running():
+        await flood(of, 100, 10)
+        await trio.sleep(60)
+    assert len(of.sender.told) == 100
+
+
+# -------------------------------------------------------------------------------------------------------------- pace
+
+
+async def test_what_waits_for_the_pace_too_long_is_gathered_and_critical_first(autojump_clock):
+    of = world(ChannelGates(), url="tgram://123:abc/-456")
+    async with of.running():
+        await put(
+            of, *(firing(f"a{n}", symbol=f"S{n}") for n in range(40)), firing("c1", "critical", symbol="C1")
+        )
+        await trio.sleep(60)
+    assert "C1" in titles(of)[0]
+    assert len(of.sender.told) == 7
+    assert titles(of)[-1] == "🟠 35 alerts in 6 s: 35 × position-in-the-red"
+
+
+async def test_many_critical_ones_are_gathered_after_half_a_minute_in_one_of_their_own(autojump_clock):
+    of = world(ChannelGates(), rate="20/min")
+    async with of.running():
+        await put(of, *(firing(f"c{n}", "critical", symbol=f"C{n}") for n in range(40)), firing("a1"))
+        await trio.sleep(130)
+    assert [len(message.body.splitlines()) for _, message in of.sender.told][20:] == [20, 7]
+    assert of.sender.told[20][1].severity == "critical"
+
+
+async def test_a_digest_s_time_within_the_pace(autojump_clock):
+    of = world(DIGEST, rate="1/min")
+    async with of.running():
+        for n in range(60):
+            await put(of, firing(f"a{n}"))
+            await trio.sleep(2)
+        await trio.sleep(120)
+    assert all(
+        later - one >= 60 for one, later in zip(of.sender.times(), of.sender.times()[1:], strict=False)
+    )
+    assert {row.status for row in of.outbox.rows.values()} == {"sent"}
+
+
+def test_the_rows_keep_what_a_digest_says():
+    """What is kept of a digest is JSON, as all contexts are."""
+    context = DigestContext(at=START, severity="info", over=True, words="2 alerts")
+    assert msgspec.convert(msgspec.json.decode(msgspec.json.encode(context)), DigestContext) == context
+
+
+async def test_hundreds_in_a_minute_on_a_telegram_group(autojump_clock):
+    """The small version of `fault_storm`: at most twenty requests in any minute, each alert is in a row, and a person reads what counts."""
+    of = world(STORM, url="tgram://123:abc/-456")
+    async with of.running():
+        for n in range(240):
+            rule, severity = (("deep", "critical"), ("red", "warning"), ("gone", "info"))[
+                n % 50 > 1 or n % 50
+            ]
+            says = {"value": str(-n - 60), "worst": str(-n - 60), "bounds": ("-50",)}
+            await put(
+                of, firing(f"a{n}", severity, symbol=f"S{n:04}", rule=rule if n % 3 else "gone", **says)
+            )
+            await trio.sleep(0.06)
+        await trio.sleep(600)
+    times = [at for at, _ in of.sender.tries]
+    assert all(later - one >= 60 for one, later in zip(times, times[20:], strict=False))
+    rows = [row for row in of.outbox.rows.values() if row.state_told == "firing"]
+    assert {row.status for row in rows} == {"sent"}
+    told = {message.delivery_id: message for _, message in of.sender.told}
+    assert all((row.digest or row.id) in told for row in rows)
+    for row in rows:
+        if row.severity == "critical":
+            carrier = told[row.digest or row.id]
+            assert row.context["symbol"] in f"{carrier.title}\n{carrier.body}"
+    for digest in (message for message in told.values() if "storm: " in message.title):
+        parts = [row for row in rows if row.digest == digest.delivery_id]
+        for rule, count in Counter(row.context["rule"] for row in parts).items():
+            assert f"{count} × {rule}" in digest.title
+            worst = max(
+                (row for row in parts if row.context["rule"] == rule),
+                key=lambda row: (
+                    row.severity == "critical",
+                    row.severity == "warning",
+                    float(row.context["worst"]) * -1,
+                ),
+            )
+            assert worst.context["symbol"] in digest.body

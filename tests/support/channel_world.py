@@ -1,0 +1,83 @@
+"""One channel's task with all that it touches: an outbox, a sender that does as it is told, a clock that is trio's."""
+
+from contextlib import asynccontextmanager
+
+import trio
+
+from support.outboxes import TrioClock
+from tocsin.alerts.channel_gates import ChannelGates
+from tocsin.alerts.wording import Style
+from tocsin.delivery.channel import Channel, ChannelTask
+from tocsin.delivery.channel_state import Notes, Outages
+from tocsin.delivery.gatherer import STORM
+from tocsin.delivery.model import ChannelSettings
+from tocsin.delivery.pace import Paces
+from tocsin.delivery.service_limits import limits_of
+from tocsin.delivery.timing import Wake
+from tocsin.events import Occurrence
+from tocsin.secrets import Secret
+
+
+class World:
+    """One channel's task with all that it touches."""
+
+    def __init__(
+        self,
+        outbox,
+        sender,
+        *,
+        fallback=None,
+        rate=None,
+        url="json://127.0.0.1/x",
+        jitter=1.0,
+        target=0,
+        name="desk",
+        gates=None,
+        paces=None,
+    ):
+        self.notes = Notes({})
+        self.outages = Outages(self.notes)
+        self.outbox, self.sender, self.wake, self.clock = outbox, sender, Wake(), TrioClock()
+        self.occurrences: list[Occurrence] = []
+        urls = (Secret(url),) * (target + 1)
+        settings = ChannelSettings(urls=urls, rate=rate, fallback=fallback[0] if fallback else None)
+        self.channel = Channel(
+            name=name,
+            target=target,
+            settings=settings,
+            style=Style(),
+            gates=gates or ChannelGates(),
+            fallback=fallback,
+        )
+        paces = Paces(lambda: self.clock.now().steady) if paces is None else paces
+        self.pace = paces.of(limits_of(url, rate, (name, target)))
+        self.jitter = jitter
+
+    async def run(self) -> None:
+        await ChannelTask(
+            self.channel,
+            sender=self.sender,
+            outbox=self.outbox,
+            clock=self.clock,
+            tell=self._tell,
+            wake=self.wake,
+            outages=self.outages,
+            note=self.notes.set,
+            jitter=lambda: self.jitter,
+            pace=self.pace,
+            storm=self.notes.under(STORM).get(f"{self.channel.name}/{self.channel.target}"),
+        ).run()
+
+    async def _tell(self, occurrence: Occurrence) -> None:
+        self.occurrences.append(occurrence)
+
+    async def put(self, *new) -> None:
+        await self.outbox.put(*new)
+        self.wake.ring()
+
+    @asynccontextmanager
+    async def running(self):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.run)
+            yield
+            nursery.cancel_scope.cancel()
