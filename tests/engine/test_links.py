@@ -1,6 +1,7 @@
 """What is woken by a change of what it reads: no more than is needed, and all that a look at everybody would tell."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -9,9 +10,12 @@ from hypothesis import strategies as st
 from support.conditions import rule
 from support.models import model
 from support.observing import Scene
+from support.story import Story
 from tocsin.engine import linked
 from tocsin.engine.engine import Engine
 from tocsin.engine.rule import Rule
+from tocsin.events import Account, Observation, Order, Ticker
+from tocsin.events import number as wire_number
 
 WHEN = (
     "ticker.price < price",
@@ -99,3 +103,33 @@ def test_a_limit_is_where_the_comparison_turns():
     scene.say("ticker", id="A", symbol="A", last="100")
     (order,) = scene.say("order", id="o", symbol="A", price="50", status="open")
     assert limit.at(order, "ticker") == Decimal("50.5")
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("{id: x, watch: order, when: ticker.price < price}", {"account": ..., "ticker": {"price"}}),
+        ("{id: x, watch: order.open}", {"account": ...}),
+        ("{id: x, watch: order.open, title: '{{ ticker.bid }} {{ticker . ask}}'}", {"account": ..., "ticker": {"bid", "ask"}}),
+        ("{id: x, watch: order.open, message: '{% set t = ticker %}{{ t.last }}'}", {"account": ..., "ticker": ...}),
+        ("{id: x, watch: order.open, when: venue.status == 'connected'}", {"account": ..., "venue": {"status"}}),
+        ("{id: x, watch: order.open, then: {watch: order.updated, when: ticker.last > 1, within: 1m}}", {"account": ..., "ticker": {"last"}}),
+        ("{id: x, watch: order, when: price > 1, value: ticker.last}", {"account": ..., "ticker": {"last"}}),
+    ],
+)  # fmt: skip
+def test_an_alert_keeps_what_its_rule_names_of_a_ticker_and_a_venue(
+    written: str, kept: dict[str, Any]
+) -> None:
+    story = Story([rule(written)])
+    story.connect("fx")
+    story.say("fx", Observation(state=Account(id="a", equity=wire_number("5"), balance=wire_number("4"))))
+    prices = {name: wire_number("2") for name in ("last", "bid", "ask")}
+    story.say("fx", Observation(state=Ticker(id="B", symbol="B", **prices)))
+    order = Order(id="o", symbol="B", price=wire_number("3"), status="open")
+    story.say("fx", Observation(state=order, account="a"))
+    story.say("fx", Observation(state=Order(id="o", price=wire_number("4")), account="a"))
+    linked = story.told[0]["linked"]
+    assert linked.keys() == kept.keys()
+    for link, names in kept.items():
+        found = linked[link]["fields"].keys()
+        assert len(found) > 3 if names is ... else found == names

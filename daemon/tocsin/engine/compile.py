@@ -26,6 +26,7 @@ from tocsin.engine.rule_keys import (
     Usable,
     escalated,
     lasting,
+    linked_fields,
     misplaced,
     notified,
     read_sequence,
@@ -297,6 +298,7 @@ def _built(
         value_computed=number is not None and is_computed(number),
         worst_is=worst_is,
         put_together=put_together(conditions),
+        linked_fields=linked_fields(said, conditions, second, value_of),
         enabled=said.enabled,
         fingerprint=_fingerprint(said, watch, conditions, hours.get("active"), second),
     )

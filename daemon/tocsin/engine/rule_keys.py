@@ -2,6 +2,7 @@
 sequence, and how it belongs to the first.
 """
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -202,6 +203,26 @@ def usable(kinds: tuple[str, ...], per: tuple[str, ...] | None = None) -> Usable
         return Usable(TEMPLATE_NAMES | names, members)
     links = frozenset(link.kind for link in LINKS.values() if link.of.issuperset(kinds))
     return Usable(TEMPLATE_NAMES | names | links, members, links | {"account"})
+
+
+_MARKET_AND_VENUE = re.compile(r"\b(ticker|venue)\b(?:\s*\.\s*(\w+))?")
+
+
+def linked_fields(
+    said: RuleConfig,
+    conditions: Mapping[str, TreeCondition],
+    second: SequenceSpec | None,
+    value_of: str | None,
+) -> frozenset[str]:
+    """What of tickers and venues is named; in a template one may be any."""
+    read = [*conditions.values(), *([second.when] if second is not None and second.when is not None else [])]
+    names = {name for condition in read for name in condition.fields} | {value_of or ""}
+    names |= {
+        f"{link}.{field or '*'}"
+        for template in (said.title, said.message)
+        for link, field in _MARKET_AND_VENUE.findall(template or "")
+    }
+    return frozenset(name for name in names if name.startswith(("ticker.", "venue.")))
 
 
 def valued(node: document.Mapping, said: RuleConfig, readable: Scope, report: Report) -> None:

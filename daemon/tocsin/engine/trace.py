@@ -303,8 +303,17 @@ def _bounds(rule: Rule, change: Change, now: Instant) -> Iterator[Decimal]:
                 yield from condition.bounds(rule.value_of, change, now.wall)
 
 
-def _linked(there: Linked) -> LinkedFields:
-    return LinkedFields(to_plain(there.state), derived_fields(there.state), there.seen)
+def _linked(rule: Rule, change: Change) -> dict[str, LinkedFields]:
+    """The account as a whole; of its ticker and its venue what the rule names."""
+    found = {}
+    for link, there in change.linked.items():
+        fields = to_plain(there.state)
+        named = {name.removeprefix(f"{link}.") for name in rule.linked_fields if name.startswith(f"{link}.")}
+        if link != "account" and "*" not in named:
+            fields = {name: value for name, value in fields.items() if name in named}
+        if link == "account" or named:
+            found[link] = LinkedFields(fields, derived_fields(there.state), there.seen)
+    return found
 
 
 def _derived(rule: Rule, change: Change) -> tuple[str, ...]:
@@ -347,7 +356,7 @@ def context_of(
         limit=limit,
         reason=reason,
         fields=to_plain(change.state),
-        linked={link: _linked(there) for link, there in change.linked.items()},
+        linked=_linked(rule, change),
         value_of=rule.value_of,
         value_called=rule.value_called,
         value=_text(rule, value),
