@@ -205,6 +205,9 @@ class TestHostileText:
             "- l",
             "  - l",
             "10:02:11",
+            "BTC@everyone1 a@here",
+            "7. a",
+            "1.5",
         ],
     )
     async def test_discord(self, services, text):

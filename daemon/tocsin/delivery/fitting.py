@@ -77,8 +77,9 @@ def without_pictures(text: str) -> str:
 _DISCORD = re.compile(
     r"""
       (?P<link> \b https?://[^\s<]+ )
+    | (?P<all> @(?=everyone|here) )
     | [\\*_~|`\[\]] | <(?=[@\#:/!&a-zA-Z])
-    | (?m: ^ (?P<indent> [ \t]* ) (?P<lead> [>\#-] ) )
+    | (?m: ^ (?P<indent> [ \t]* (?: \d+ (?=\.\s) )? ) (?P<lead> [>\#-] | (?<=\d)\. ) )
     """,
     re.VERBOSE,
 )
@@ -90,6 +91,8 @@ def for_discord(text: str) -> str:
     def escaped(found: re.Match[str]) -> str:
         if found["link"]:
             return found[0]
+        if found["all"]:  # pings, also within a word
+            return f"@{_JOINER}"
         return f"{found['indent']}\\{found['lead']}" if found["lead"] else f"\\{found[0]}"
 
     return without_pictures(_DISCORD.sub(escaped, text))
