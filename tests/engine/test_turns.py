@@ -13,7 +13,7 @@ from tocsin.config.yaml import load
 from tocsin.engine.compile import Environment, compile_rules
 from tocsin.engine.engine import Engine
 from tocsin.entities import Entities
-from tocsin.events import Instant, Observation, Order, Venue
+from tocsin.events import Account, Instant, Observation, Order, Venue, number
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 CREATED = START - timedelta(minutes=1)
@@ -142,3 +142,20 @@ def test_what_came_due_while_the_venue_was_away_is_judged_when_it_is_back():
     world.say(Venue(id="px", status="connected"))
     world.until(402)
     assert [told for _, told, _ in world.told] == ["firing"]
+
+
+@pytest.mark.parametrize(("clock_set", "at"), [(0, 12), (6, 6), (-1, 13)])
+def test_groups_are_looked_at_as_their_windows_begin(clock_set, at):
+    """`clock_set`, `at`: in hours."""
+    world = World(
+        """- {id: well, watch: account, per: [venue], when: 'min(lowest(equity, since("12:00"))) > 95'}"""
+    )
+    for equity, later in ((80, 60), (97, 3600)):
+        world.say(Account(id="a", equity=number(str(equity))))
+        world.until(later)
+    world.set_clock(clock_set * 3600)
+    world.until(3600 + 1)
+    world.looks = 0
+    world.until(48 * 3600)
+    assert world.told == [("well", "firing", at * 3600)]
+    assert world.looks <= 3

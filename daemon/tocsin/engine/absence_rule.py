@@ -15,9 +15,10 @@ from typing import Any
 
 from msgspec import structs
 
+from tocsin.engine.aggregates import label
 from tocsin.engine.alert_instance import Count
 from tocsin.engine.api import AlertState, Distance, Notification, Part, Transition, event_time
-from tocsin.engine.group_rule import common_state, label
+from tocsin.engine.group_rule import common_state
 from tocsin.engine.index import RuleSet, named_groups, named_values
 from tocsin.engine.instances import (
     InstanceKind,

@@ -4,6 +4,7 @@ Sums are carried along exactly, extremes are kept in heaps: a change costs littl
 entity's group only (two, where the entity moves from one to another).
 """
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -20,6 +21,7 @@ from tocsin.events import EXACT, SUMS, Change, Entity, Key, WireDecimal, compute
 from tocsin.events.vocabulary import derived_fields, to_plain
 
 MOST_SHOWN = 50  # members in a message
+_UNSAID = ("venue", "kind")  # in what a group is called
 _SPARE_ROWS = 64  # that a heap may hold beyond twice its members before it is built anew
 
 Fields: TypeAlias = tuple[str | None, ...]
@@ -387,3 +389,23 @@ def _in_range(value: Decimal | None) -> Decimal | None:
     if value is None or abs(value.adjusted()) < EXACT.prec:
         return value
     return value if isinstance(value, WireDecimal) else computed(value)
+
+
+# ------------------------------------------------------------------------------------------- what groups are called
+
+
+def label(per: Mapping[str, str | None]) -> str:
+    """What a group is called: its account, its symbol; its venue where it is of nothing else."""
+    parts = [value for name, value in per.items() if name not in _UNSAID and value]
+    return ", ".join(parts) or per.get("venue") or ""
+
+
+def spelled_as(key: str, called: str) -> dict[str, str | None]:
+    """The `per` fields of a group's key, in the case in which its label has them."""
+    shown: dict[str, str | None] = json.loads(key)
+    for name, value in shown.items():
+        if value and name not in _UNSAID:
+            spelled, called = called[: len(value)], called[len(value) + len(", ") :]
+            if spelled.casefold() == value.casefold():
+                shown[name] = spelled
+    return shown

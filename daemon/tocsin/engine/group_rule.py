@@ -6,16 +6,17 @@ What comes about together is judged once, as it has become: between two of its c
 import json
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
 
 from msgspec import structs
 
-from tocsin.engine.aggregates import Fields, Group, Layout, Table, Value
+from tocsin.calendars import Since
+from tocsin.engine.aggregates import Fields, Group, Layout, Table, Value, label, spelled_as
 from tocsin.engine.alert_instance import AlertInstance
 from tocsin.engine.api import ChangeOutcome, EnrichedChange, Transition, World, inform
-from tocsin.engine.index import RuleSet, is_timed
+from tocsin.engine.index import RuleSet
 from tocsin.engine.instances import Step, transition
 from tocsin.engine.rule import Rule, Truth
 from tocsin.engine.runtime import GOES_ON, NOTHING, RuleBefore, Shared
@@ -46,15 +47,23 @@ class GroupRuleRuntime(AlertRuntime):
         self._asking: dict[Table, list[Rule]] = {}
         self._reading: dict[tuple[str, str], list[Table]] = {}  # by link and kind
         self._touched: dict[Table, dict[Fields, _Touched]] = {}
-        self._timed = False
-        self._looked_at = float("-inf")  # steady: when groups that go by time were last judged
+        self._drifting = False  # whether there are rules whose truth changes at any time
+        self._looked_at = float("-inf")  # steady: when the groups of those were last judged
+        self._begins: frozenset[Since] = frozenset()  # the times at which groups are judged, whatever happens
+        self._judged_at: datetime | None = None  # by the wall-clock: when they were, the last time
+        self._begins_at: datetime | None = None  # and when they are to be next
+        self._seen_at: Instant | None = None
         self._settled_at = float("-inf")  # steady: from then on what nobody has mentioned isn't there
         self._unsettled: set[str] = set()  # rules on all in one, of which nobody has mentioned any
 
     def set_rules(self, rules: RuleSet) -> None:
         """Groups that are asked for as before stay as they are."""
         self._rules = tuple(rule for rule in rules.running.values() if rule.is_group)
-        self._timed = rules.timed_groups
+        asked = [condition for rule in self._rules for condition in rule.conditions]
+        self._drifting = any(condition.drifts for condition in asked)
+        self._begins = frozenset[Since]().union(*(condition.begins for condition in asked))
+        if self._seen_at is not None:
+            self._await_beginning(self._seen_at)
         self._groups.set_rules(self._rules)
         self._asking = {}
         reading: dict[tuple[str, str], dict[Table, None]] = {}
@@ -103,36 +112,56 @@ class GroupRuleRuntime(AlertRuntime):
 
     def on_time(self, now: Instant) -> Iterator[Transition]:
         """Who takes part may be others now; and what nobody has mentioned may be known not to be there."""
-        waiting = [rule for rule in self._rules if rule.id in self._unsettled]
-        for rule in waiting if now.steady >= self._settled_at else ():
-            if not self._links.away(rule, None):
-                self._unsettled.discard(rule.id)
-                for group in self._groups.of(rule, now.wall):
-                    yield from self._seen(rule, group, now)
-        if not self._timed or now.steady - self._looked_at < _REEVALUATE:
-            return
-        self._looked_at = now.steady
-        for rule in self._rules:
-            if is_timed(rule):
-                for group in self._groups.look(rule, now.wall):
-                    if not self._links.is_paused(rule, group.per.get("venue") or ""):
+        if self._unsettled and now.steady >= self._settled_at:
+            for rule in [rule for rule in self._rules if rule.id in self._unsettled]:
+                if not self._links.away(rule, None):
+                    self._unsettled.discard(rule.id)
+                    for group in self._groups.of(rule, now.wall):
                         yield from self._seen(rule, group, now)
+        for rule in self._due(now):
+            for group in self._groups.look(rule, now.wall):
+                if not self._links.is_paused(rule, group.per.get("venue") or ""):
+                    yield from self._seen(rule, group, now)
+
+    def _due(self, now: Instant) -> list[Rule]:
+        """The rules of which all groups are to be judged now."""
+        self._seen_at, at, before = now, self._begins_at, self._judged_at
+        drift = self._drifting and now.steady - self._looked_at >= _REEVALUATE
+        begin = at is not None and (at <= now.wall or (before is not None and now.wall < before))
+        if not drift and not begin:
+            return []
+        if drift:
+            self._looked_at = now.steady
+        if begin:
+            self._await_beginning(now)
+        return [
+            rule
+            for rule in self._rules
+            if any((drift and each.drifts) or (begin and each.begins) for each in rule.conditions)
+        ]
+
+    def _await_beginning(self, now: Instant) -> None:
+        self._judged_at = now.wall
+        self._begins_at = min((each.following(now.wall) for each in self._begins), default=None)
 
     def started(self, now: Instant) -> None:
-        self._looked_at = now.steady
+        self._looked_at, self._seen_at, self._judged_at = now.steady, now, now.wall
         self.connected(now)
 
     def connected(self, now: Instant) -> None:
-        """A venue is back, and is going to say what there is."""
+        """A venue is back, and is going to say what there is; what began while it was away is judged."""
         self._settled_at = now.steady + _SETTLED
+        if self._begins:
+            self._begins_at = now.wall + timedelta(seconds=_REEVALUATE)
 
     def deadline(self) -> float | None:
-        settles = [
-            self._settled_at
-            for rule in self._rules
-            if rule.id in self._unsettled and not self._links.away(rule, None)
-        ]
-        return min([*settles[:1], *([self._looked_at + _REEVALUATE] if self._timed else [])], default=None)
+        times = [self._looked_at + _REEVALUATE] if self._drifting else []
+        if self._begins_at is not None and self._seen_at is not None:
+            times.append(self._seen_at.steady + (self._begins_at - self._seen_at.wall).total_seconds())
+        waiting = [rule for rule in self._rules if rule.id in self._unsettled] if self._unsettled else []
+        if any(not self._links.away(rule, None) for rule in waiting):
+            times.append(self._settled_at)
+        return min(times, default=None)
 
     def gone(self, keys: Iterable[Key], now: Instant) -> Iterator[Transition]:
         """These entities are forgotten, without having ended. What is left is judged when all of them have left."""
@@ -312,9 +341,6 @@ def common_state(kind: str, per: Mapping[str, str | None], currency: str | None)
 # ----- the tables of all rules: those that group the same entities by the same fields with the same `where` share one
 
 
-_UNSAID = ("venue", "kind")  # in what a group is called
-
-
 class Groups:
     """The tables of all rules with `per` on what is so."""
 
@@ -401,23 +427,6 @@ class Groups:
         if not table.built:
             table.build(now)
         return table
-
-
-def label(per: Mapping[str, str | None]) -> str:
-    """What a group is called: its account, its symbol; its venue where it is of nothing else."""
-    parts = [value for name, value in per.items() if name not in _UNSAID and value]
-    return ", ".join(parts) or per.get("venue") or ""
-
-
-def spelled_as(key: str, called: str) -> dict[str, str | None]:
-    """The `per` fields of a group's key, in the case in which its label has them."""
-    shown: dict[str, str | None] = json.loads(key)
-    for name, value in shown.items():
-        if value and name not in _UNSAID:
-            spelled, called = called[: len(value)], called[len(value) + len(", ") :]
-            if spelled.casefold() == value.casefold():
-                shown[name] = spelled
-    return shown
 
 
 def _kind(rule: Rule) -> str:

@@ -274,7 +274,6 @@ class RuleSet:
         self.of_events = frozenset(rule.id for rule in level if _looks_back(rule)) - self.timed
         """Those that can be judged at events only, not as things stand."""
         self.timed_kinds = frozenset(kind for rule in level if is_timed(rule) for kind in rule.kinds)
-        self.timed_groups = any(rule.is_group for rule in level if is_timed(rule))
         self._following: dict[str, list[Rule]] = {}
         for rule in self.running.values():
             for event in dict.fromkeys(rule.sequence.events) if rule.sequence else ():

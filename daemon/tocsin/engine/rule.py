@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal, Protocol, TypeAlias
 
-from tocsin.calendars import Calendar
+from tocsin.calendars import Calendar, Since
 from tocsin.engine.api import Distance, Severity
 from tocsin.engine.windows import WindowSpec
 from tocsin.events import Change
@@ -98,7 +98,9 @@ class Condition(Protocol):
     else the link through which x is read.
     """
     timed: bool
-    """Its truth changes as time passes."""
+    """Its truth changes as time passes: by what grows older (`drifts`), or as windows begin."""
+    drifts: bool
+    begins: frozenset[Since]
     turn: Callable[[Change, datetime], timedelta | None] | None
     """How long after now its truth may next turn by that alone, None where it can't; None where it isn't timed."""
     fields: tuple[str, ...]

@@ -11,6 +11,7 @@ from typing import Any
 
 from msgspec import ValidationError, structs
 
+from tocsin.calendars import Since
 from tocsin.engine.api import Saved, Transition
 from tocsin.engine.index import RuleSet
 from tocsin.engine.instances import (
@@ -180,6 +181,8 @@ class _Remembered:
     edge = False
     looks_back_at: frozenset[str] = frozenset()
     timed = False
+    drifts = False
+    begins: frozenset[Since] = frozenset()
     remembers = False
     fields: tuple[str, ...] = ()
     turn: Callable[[Change, datetime], timedelta | None] | None = None

@@ -60,7 +60,7 @@ class TreeCondition:
     """A checked tree and the function that evaluates it."""
 
     __slots__ = (
-        "_absent", "_compiled", "_measured", "_parts", "counted", "crossings", "edge", "fields", "followed", "holds", "looks_back_at", "remembers", "source",
+        "_absent", "_compiled", "_measured", "_parts", "begins", "counted", "crossings", "drifts", "edge", "fields", "followed", "holds", "looks_back_at", "remembers", "source",
         "summed", "timed", "tree", "turn",
     )  # fmt: skip
 
@@ -78,7 +78,9 @@ class TreeCondition:
             for part in walk(call)
             if isinstance(part, Name)
         )
-        self.timed = any(function.timed is not None for function in functions) or bool(beginnings(tree))
+        self.begins = beginnings(tree)
+        self.drifts = any(function.timed is not None for function in functions)
+        self.timed = self.drifts or bool(self.begins)
         self.turn: Turn | None = turn_of(tree)
         self.fields = tuple(dict.fromkeys(part.name for part in parts if isinstance(part, Name)))
         self.holds: Judge = evaluator(tree)
