@@ -1,17 +1,13 @@
 """Every command as a person sees it: on a terminal, with colours, over a state in which there is some of everything."""
 
-import io
-import os
-import pty
 import re
-import sys
-import threading
 from pathlib import Path
 
 import pytest
 
 from support.stored import T0, alert, at, attempt, commit, delivery, opened, order
-from tocsin.cli import COMMANDS, cli
+from support.terminal import on_a_terminal
+from tocsin.cli import COMMANDS
 from tocsin.store.model import DeliveryStatus
 
 CONFIG = """\
@@ -51,35 +47,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PAGER", "cat")
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def on_a_terminal(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, str]:
-    """The exit code, and what stood on the terminal."""
-    leader, follower = pty.openpty()
-    seen = io.BytesIO()
-
-    def read() -> None:
-        try:
-            while data := os.read(leader, 65536):
-                seen.write(data)
-        except OSError:  # the other end is closed: Linux says EIO
-            return
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    code = 0
-    with os.fdopen(follower, "w", buffering=1) as terminal:
-        monkeypatch.setattr(sys, "stdout", terminal)
-        monkeypatch.setattr(sys, "stderr", terminal)
-        try:
-            cli.main(list(arguments), prog_name="tocsin", standalone_mode=True)
-        except SystemExit as leaving:
-            code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
-        finally:
-            monkeypatch.undo()
-    reader.join(10)
-    os.close(leader)
-    return code, seen.getvalue().decode()
 
 
 CALLS = [
