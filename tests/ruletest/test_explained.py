@@ -39,6 +39,8 @@ def said(each: Explanation) -> dict:
     }
     if each.held_back_by:
         found["held back"] = [short(f"{barrier.what}: {barrier.why}") for barrier in each.held_back_by]
+    if each.escalates:
+        found["escalates"] = short(each.escalates)
     return found
 
 

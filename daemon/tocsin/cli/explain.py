@@ -98,3 +98,5 @@ def _tell_one(each: "Explanation", tz: tzinfo) -> None:
         click.echo(f"  {part.of} {part.asks}: {mark}, {saw}, as of {as_of}")
     for barrier in each.held_back_by:
         click.echo(f"  held back by {barrier.what}: {words(barrier.why)}")
+    if each.escalates:
+        click.echo(f"  escalates to {words(each.escalates)}, unless somebody acknowledges it")

@@ -46,7 +46,8 @@ class Barrier(Struct, frozen=True, kw_only=True):
 
 class Explanation(Struct, frozen=True, kw_only=True):
     """A rule for one of what it is about: `title` names it, `as_of` is when it was last heard of, if ever; `unconfirmed_since`:
-    its venue was away then, and hasn't mentioned it since. `alert`: the id of the alert that is told, if one is.
+    its venue was away then, and hasn't mentioned it since. `alert`: the id of the alert that is told, if one is; `escalates`:
+    who is told next, and when, while nobody acknowledges it.
     """
 
     venue: str
@@ -62,6 +63,7 @@ class Explanation(Struct, frozen=True, kw_only=True):
     parts: tuple[ExplainedPart, ...]
     held_back_by: tuple[Barrier, ...] = ()
     alert: str | None = None
+    escalates: str = ""
 
 
 class Answer(Struct, frozen=True, kw_only=True):
@@ -171,6 +173,8 @@ def lines(each: Explanation) -> Iterator[str]:
         yield f"  {part.of} {part.asks}: {MARKS[part.holds]}, {part_text(part)}"
     for barrier in each.held_back_by:
         yield f"  held back by {barrier.what}: {barrier.why}"
+    if each.escalates:
+        yield f"  escalates to {each.escalates}"
 
 
 def nothing_there(answer: Answer, called: str | None) -> str:

@@ -207,6 +207,17 @@ class Escalations:
         self._deadline, self._is_known = min(times, default=None), True
         return self._deadline
 
+    def next(self, alert: str, now: datetime) -> tuple[datetime, EscalationStep] | None:
+        """Who is told of it next, and when, if nothing happens before; None where nobody is, or its time stands still."""
+        followed = self._followed.get(alert)
+        rule = self._rule(followed.rule) if followed is not None else None
+        if followed is None or rule is None or followed.since is None:
+            return None
+        counted = followed.counted(now)
+        times = [(at, step) for step in rule.escalate if (at := _next_time(step, followed.done)) is not None]
+        at, step = min(times, key=lambda each: each[0], default=(None, None))
+        return (now + timedelta(seconds=at - counted), step) if at is not None and step is not None else None
+
     def look_anew(self) -> None:
         """The rules were changed."""
         self._is_known = False

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import trio
 from msgspec import UNSET, structs
 
+from tocsin.alerts.wording import time_text
 from tocsin.engine.instances import group_of
 from tocsin.engine.partial_match import first_key, is_first, second_among
 from tocsin.engine.rule import Rule
@@ -199,9 +200,16 @@ class _Inquiry:
             holds=self.question.holds,
             acked=next((row for row in self.alerts if row["id"] == trace.alert_id), None),
         )
-        return explanation(
+        found = explanation(
             trace, known, happened=subject.happened is not None, held_back=barriers(trace, there)
         )
+        return structs.replace(found, escalates=self._escalates(found.alert))
+
+    def _escalates(self, alert: str | None) -> str:
+        """`boss at 2026-01-01 00:10:00 UTC`; empty where nobody is told next."""
+        escalations = self.runtime.turn.notifier.escalations
+        found = escalations.next(alert, self.now.wall) if alert is not None else None
+        return f"{', '.join(found[1].notify)} at {time_text(found[0])}" if found is not None else ""
 
     def _raised(self, trace: InstanceTrace) -> Row | None:
         """The first alert that the rule raised for that entity since that event."""

@@ -223,6 +223,7 @@ class Reader:
             held=self.held(),
             silences=self.silences(),
             operations=self._read(rows.GET_OPERATIONS, rows.operation),
+            notes=rows.notes(self._read(rows.GET_META, rows.text_pair)),
         )
 
     def alive(self) -> Instant | None:

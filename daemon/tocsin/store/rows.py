@@ -259,6 +259,11 @@ def text_pair(row: Sequence[Any]) -> tuple[str, str]:
     return key, value
 
 
+def notes(meta: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The small things that rooms keep, by their keys."""
+    return {key.removeprefix(NOTE): value for key, value in meta if key.startswith(NOTE)}
+
+
 def alive(row: Sequence[Any]) -> Instant | None:
     """When the daemon last wrote that it lives."""
     at, steady = row

@@ -124,9 +124,7 @@ class Store:
             sent = self.outbox.sent(datetime.now(UTC) - _SENT_LATELY)
             more_pending = sum(self.outbox.pending_targets().values()) > len(pending)
             meta = dict(read("meta", rows.GET_META, rows.text_pair))
-            notes = {
-                key.removeprefix(rows.NOTE): value for key, value in meta.items() if key.startswith(rows.NOTE)
-            }
+            notes = rows.notes(meta.items())
         try:
             alive = rows.alive((meta.get(rows.ALIVE_AT), meta.get(rows.ALIVE_STEADY)))
         except UNREADABLE:
