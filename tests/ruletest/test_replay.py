@@ -588,3 +588,14 @@ def test_a_compressed_recording_is_named(here):
     )
     assert result.exit_code == 2
     assert "fx.jsonl.gz is compressed: gunzip it first" in result.output
+
+
+def test_it_says_how_often_more_people_would_have_been_told(recording, here):
+    (here / "escalating.yaml").write_text(
+        "rules: [{id: in-the-red, watch: position, when: profit < -50, escalate: [{after: 5s, notify: boss, repeat: 5s}]}]\n"
+    )
+    asked = ("fx.jsonl", "--rules", "escalating.yaml", "--type", "yourfintech")
+    (rule,) = replayed(*asked)["rules"]
+    first = rule["alerts"][0]
+    assert (first["at"][11:19], first["until"][11:19], first["escalated"]) == ("12:55:30", "12:56:20", 10)
+    assert " (escalated 10 times, if nobody acknowledges)" in run(*asked).output

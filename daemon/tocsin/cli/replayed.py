@@ -98,7 +98,9 @@ def _list(firings: Sequence["Firing"], most: int | None, *, rule: bool = False) 
             if firing.until
             else " to the end"
         )
-        click.echo(f"  {firing.at:%Y-%m-%d %H:%M:%S}{lasted}  {name}{firing.title}{held}{_told(firing)}")
+        click.echo(
+            f"  {firing.at:%Y-%m-%d %H:%M:%S}{lasted}  {name}{firing.title}{held}{_told(firing)}{_escalated(firing)}"
+        )
     if most is not None and len(firings) > most:
         click.echo(f"  and {len(firings) - most} more; --all lists them")
 
@@ -109,6 +111,14 @@ def _told(firing: "Firing") -> str:
         return ""
     then = f"told {firing.told:%Y-%m-%d %H:%M:%S}" if firing.told else "nobody was notified"
     return f" ({firing.held_by}: {then})" if firing.held_by else f" ({then})"
+
+
+def _escalated(firing: "Firing") -> str:
+    return (
+        f" (escalated {counted(firing.escalated, 'time')}, if nobody acknowledges)"
+        if firing.escalated
+        else ""
+    )
 
 
 def as_json(told: "Told") -> dict[str, Any]:
@@ -166,4 +176,5 @@ def _plain(firing: "Firing") -> dict[str, Any]:
         "held_back": firing.held_back,
         "told": firing.told.isoformat() if firing.told else None,
         "held_by": firing.held_by or None,
+        "escalated": firing.escalated,
     }

@@ -35,6 +35,7 @@ class Firing:
     held_back: int = 0  # events that a cooldown held back, and that are told with this one
     told: datetime | None = None
     held_by: str = ""
+    escalated: int = 0  # how often more people would have been told, had nobody acknowledged
 
     def meets(self, other: "Firing") -> bool:
         """Whether the two are the same alert, under rules that differ."""
@@ -67,6 +68,8 @@ class Player:
         self._mute = frozenset(rule.id for rule in rules if rule.notify == ())
         self._lasting: dict[str, Firing] = {}
         self._untold: dict[str, Firing] = {}
+        self._escalating: dict[str, Firing] = {}  # those whose rule escalates
+        self._escalate = frozenset(rule.id for rule in rules if rule.escalate)
         self._ended: set[str] = set()  # with what is taken: those of them that waited are told to nobody
 
     def begin(self, now: Instant) -> None:
@@ -89,6 +92,7 @@ class Player:
             self._tell(delivery.context["alert"], now)
             if self._turn.waits_for(delivery.alert):
                 self._turn.taken(delivery.alert, now)
+        self._count_steps(batch)
         for row in batch.held:
             if row.data is None and row.alert not in self._ended:
                 self._tell(row.alert, now)
@@ -101,6 +105,13 @@ class Player:
         self._turn.notifier.release(batch, now)
         for row in batch.held:
             self._tell(row.alert, now)
+        self._count_steps(batch)
+
+    def _count_steps(self, batch: Batch) -> None:
+        """Of each alert the step of its escalation that is told, be it on several channels."""
+        steps = {each.alert for each in batch.deliveries if each.context.get("unacknowledged") is not None}
+        for alert in steps & self._escalating.keys():
+            self._escalating[alert].escalated += 1
 
     def _observe(self, transition: Transition) -> None:
         if transition.state == "inactive" and transition.alert_id in self._lasting:
@@ -122,6 +133,8 @@ class Player:
             )
             self.outcome.firings.append(firing)
             self._untold[transition.alert_id] = firing
+            if firing.rule in self._escalate:
+                self._escalating[transition.alert_id] = firing
             if lasting:
                 self._lasting[transition.alert_id] = firing
         elif transition.notification == "resolved" and (
