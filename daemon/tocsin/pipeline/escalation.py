@@ -102,15 +102,17 @@ class Escalations:
     # ---------------------------------------------------------------------------------------------------- what happens
 
     def told(self, alert: str, context: AlertContext, channels: tuple[str, ...], now: datetime) -> None:
-        """Its firing is handed out."""
-        found = self._rule(context.rule)
+        """Its firing is handed out; one that is acknowledged already stays so."""
+        found, known = self._rule(context.rule), self._followed.get(alert)
         if found is None or not found.escalate or not channels:
             return
         ends_at = now + AN_EVENT_S if context.event is not None else None
-        self._put(
-            alert,
-            Followed(rule=context.rule, context=context, told_at=now, announced=channels, ends_at=ends_at),
+        followed = Followed(
+            rule=context.rule, context=context, told_at=now, announced=channels, ends_at=ends_at
         )
+        if known is not None:
+            followed.acked_by, followed.acked_until = known.acked_by, known.acked_until
+        self._put(alert, followed)
 
     def taken(self, alert: str, now: datetime) -> None:
         """A channel took one of its messages."""

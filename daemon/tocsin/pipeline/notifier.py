@@ -315,7 +315,9 @@ class Notifier:
         self._drop(batch, waiting.alert)
         if waiting.context.state != "firing":
             return
-        self.escalations.told(waiting.alert, waiting.context, channels, now.wall)
+        acked = kept is not None and kept.record is not None and kept.record.get("acked")
+        if not acked or waiting.alert in self.escalations:
+            self.escalations.told(waiting.alert, waiting.context, channels, now.wall)
         if not waiting.goes_on:
             return
         self._announced[waiting.alert] = channels
