@@ -257,3 +257,12 @@ async def test_a_page_of_what_is_urgent_is_found_without_looking_at_those_before
         ids += [each.id for each in page]
     assert ids[1:] == [f"d{n}" for n in range(2000)]
     assert len(looked) == 2000
+
+
+def test_of_which_alerts_a_message_tells():
+    pending = Pending()
+    waiting = [delivery(id_, alert=alert) for id_, alert in (("d1", "a1"), ("d2", "a2"), ("d3", "a3"))]
+    pending.add(map(as_delivery, waiting), bounded=False)
+    carrier = delivery("g", "digest", alert="g")
+    pending.link(Gathered(digest=carrier, parts=(("d1", "a1"), ("d2", "a2")), reason="digest"), trio.Event())
+    assert [pending.alerts_of(id_) for id_ in ("d3", "g", "unknown")] == [("a3",), ("g", "a1", "a2"), ()]

@@ -231,7 +231,11 @@ class Settings:
     def routing(self) -> Routing:
         """The channels and their limits, as deciding who is told needs them."""
         routes = {
-            name: Route(min_severity=channel.min_severity, send_resolved=tells_ends(channel))
+            name: Route(
+                min_severity=channel.min_severity,
+                send_resolved=tells_ends(channel),
+                quiet=self.gates[name].quiet if name in self.gates else None,
+            )
             for name, channel in self.channels.items()
         }
         defaults = {severity: names for severity, names in self.notify.items() if names is not None}

@@ -227,9 +227,9 @@ class DurableOutbox:
         gate = trio.Event()
         entry = self._journal.put(clean)
         for attempt in clean:
-            alert = self._pending.alert_of(attempt.delivery)
+            alerts = self._pending.alerts_of(attempt.delivery)
             self._pending.note(attempt, gate)
-            if attempt.status == "sent" and alert is not None:
+            for alert in alerts if attempt.status == "sent" else ():
                 self._taken(alert)
         on_disk = checked = False
         try:

@@ -154,10 +154,11 @@ class Pending:
             for delivery in waiting.values()
         ]
 
-    def alert_of(self, delivery: str) -> str | None:
-        """Whose a delivery is; None where that isn't known here."""
+    def alerts_of(self, delivery: str) -> tuple[str, ...]:
+        """Those that a delivery tells of, as far as they are known here: its own, and those that a digest carries."""
         place = self._places.get(delivery)
-        return place[1] if place is not None else None
+        own = (place[1],) if place is not None else ()
+        return (*own, *(alert for _, alert in self._parts.get(delivery, ())))
 
     # ------------------------------------------------------------------------------------------------------- what comes and goes
 
