@@ -63,6 +63,35 @@ class Chat:
         )
 
 
+async def test_a_digest_is_acknowledged_as_a_whole(folder, exchange, servers):
+    token = folder.secret("telegram", TELEGRAM_TOKEN)
+    folder.write(
+        venues={"fx": exchange.yourfintech.settings()},
+        people={"anna": {"telegram": ANNA}},
+        channels={"phone": {"urls": [f"tgram://{token}/{CHAT}"], "answers": ["anna"], "digest": "2s"}},
+        rules=[RULES[0] | {"severity": "warning"}],
+    )
+    async with folder.running(secrets=exchange.secrets) as daemon:
+        chat = Chat(servers, daemon)
+        await connected(daemon, "fx")
+        for number in range(3):
+            profit(exchange, -0.51, "created", f"be06c5da-35d4-4ca1-8865-00000000000{number}")
+        await daemon.until(chat.messages, "it is told")
+        assert to_the_eye(chat.first().text).startswith("🟠 3 alerts in ")
+        assert [text for text, _ in chat.first().buttons] == ["Acknowledge all 3"]
+        button = chat.button("Acknowledge all 3")
+        await daemon.until(
+            lambda: folder.rows("SELECT 1 FROM deliveries WHERE handle IS NOT NULL"), "it is recorded"
+        )
+        assert await chat.press(button, STRANGER) == "not allowed"
+        assert await chat.press(button) == "3 acknowledged"
+        await chat.until_first("3 acknowledged by anna", "🟠 3 alerts in ")
+        assert chat.first().buttons == ()
+        assert folder.rows("SELECT by, does FROM acts") == [("anna", "ack")] * 3
+        assert "has done its work" in await chat.press(button)
+        assert len(chat.messages()) == 1
+
+
 async def test_an_alert_is_answered_from_telegram(folder, exchange, servers):
     token = folder.secret("telegram", TELEGRAM_TOKEN)
     folder.write(

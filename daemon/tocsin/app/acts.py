@@ -48,6 +48,10 @@ class LiveActs:
             await self._remarks.on_alert(alert.id, f"no longer acknowledged, says {by.name}", acked=False)
         return done
 
+    async def remark(self, message: str, words: str) -> None:
+        """Put that into the messages that told of an alert, or into a digest, by its id."""
+        await self._remarks.on_alert(message, words)
+
     def now(self) -> datetime:
         return self._clock.now().wall
 

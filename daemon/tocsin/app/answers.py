@@ -16,7 +16,7 @@ from tocsin.alerts.wording import Times, time_text
 from tocsin.app.acts import LiveActs
 from tocsin.clock import Clock
 from tocsin.config.settings import Settings
-from tocsin.delivery.buttons import ACK, SILENCES, UNACK, WHY
+from tocsin.delivery.buttons import ACK, ACK_ALL, SILENCES, UNACK, WHY
 from tocsin.delivery.channel_state import Notes
 from tocsin.delivery.model import Message
 from tocsin.delivery.senders import telegram_bot
@@ -215,10 +215,14 @@ class BotAnswers:
         now = self._clock.now().wall
         if now >= button.expires_at:
             return _TOO_OLD
+        by = By(person, _VIA)
+        if button.does == ACK_ALL:
+            said = await self._acknowledge_all(button.alert, by)
+            await self._commit(Batch(at=now, pressed=[button.id]))
+            return said
         found = await self._read(partial(self._reader.alerts_called, button.alert, limit=1))
         if not found or found[0]["state"] == "resolved":
             return _OVER
-        by = By(person, _VIA)
         if button.does == WHY:
             return await self._why(update, found[0])
         if button.does == ACK:
@@ -239,6 +243,16 @@ class BotAnswers:
         if target.acked and target.acked_until is None:
             return "acknowledged already"
         return "acknowledged" if done else _OVER
+
+    async def _acknowledge_all(self, digest: str, by: By) -> str:
+        """Of a digest those that are neither over nor acknowledged."""
+        done = 0
+        for id_ in await self._database.told_by(digest):
+            for alert in await self._read(partial(self._reader.alerts_called, id_, limit=1)):
+                done += await self._acts.acknowledge(Target.of(alert), by)
+        if done:
+            await self._acts.remark(digest, f"{done} acknowledged by {by.name}")
+        return f"{done} acknowledged" if done else "all are over or acknowledged"
 
     async def _silence(self, alert: dict[str, Any], lasts: str, by: By, now: datetime) -> str:
         matchers = matchers_of(msgspec.convert(alert["data"], AlertContext))

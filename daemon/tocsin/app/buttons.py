@@ -1,6 +1,7 @@
 """Buttons below one URL's messages: made with ids that nobody can guess, and kept before they are sent."""
 
 import secrets
+from collections.abc import Awaitable, Callable
 
 from tocsin.clock import Clock
 from tocsin.delivery.buttons import KNOWN_FOR, buttons_for
@@ -12,27 +13,37 @@ _KEPT = 1000  # deliveries whose buttons are the same when they are tried again
 
 
 class AlertButtons:
-    """`chats`: those that the URL names, in which alone they may be pressed."""
+    """`chats`: those that the URL names, in which alone they may be pressed. `count`: how many alerts of a digest can be
+    acknowledged.
+    """
 
-    def __init__(self, journal: Journal, clock: Clock, chats: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        clock: Clock,
+        chats: tuple[str, ...],
+        count: Callable[[str], Awaitable[int]],
+    ) -> None:
+        self._count = count
         self._journal, self._clock, self._chats = journal, clock, " ".join(chats)
         self._made: dict[str, tuple[tuple[Button, ...], ...]] = {}
 
-    async def make(self, alert: str, delivery: str, acked: bool) -> tuple[tuple[Button, ...], ...]:
-        """Returns when they are on disk, or while that can't be written to: then they do nothing until they are."""
+    async def make(self, alert: str, delivery: str, told: str) -> tuple[tuple[Button, ...], ...]:
+        """`MakeButtons`. Returns when they are on disk, or while that can't be written to: then they do nothing until they are."""
         if (made := self._made.get(delivery)) is not None:
             return made
         now = self._clock.now().wall
         buttons = tuple(
             tuple((Button(text, secrets.token_hex(16)), does) for text, does in row)
-            for row in buttons_for(acked=acked)
+            for row in buttons_for(told, await self._count(alert) if told == "digest" else 1)
         )
         rows = [
             ButtonRow(id=button.id, alert=alert, chat=self._chats, does=does, expires_at=now + KNOWN_FOR)
             for row in buttons
             for button, does in row
         ]
-        await self._journal.written(self._journal.put(Batch(at=now, buttons=rows)))
+        if rows:
+            await self._journal.written(self._journal.put(Batch(at=now, buttons=rows)))
         self._made[delivery] = made = tuple(tuple(button for button, _ in row) for row in buttons)
         while len(self._made) > _KEPT:
             del self._made[next(iter(self._made))]

@@ -4,6 +4,7 @@ import os
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -39,6 +40,7 @@ from tocsin.pipeline.acts import Acts, By
 from tocsin.pipeline.runtime import Runtime
 from tocsin.secrets import Secret
 from tocsin.store.database import Database
+from tocsin.store.errors import StoreUnavailable
 from tocsin.store.journal import Journal
 from tocsin.store.model import Batch, Delivery, Loaded
 
@@ -266,7 +268,13 @@ class Components:
     def _buttons(self, channel: ChannelSettings, url: Secret) -> MakeButtons | None:
         """What stands below messages of that URL, where somebody may press it."""
         bot = telegram_bot(url) if channel.answers else None
-        return AlertButtons(self.journal, self.clock, bot[1]).make if bot is not None else None
+        return AlertButtons(self.journal, self.clock, bot[1], self._told_by).make if bot is not None else None
+
+    async def _told_by(self, digest: str) -> int:
+        """How many alerts of a digest can be acknowledged; none while the disk doesn't say."""
+        with suppress(StoreUnavailable):
+            return len(await self.database.told_by(digest))
+        return 0
 
     def _taken(self, alert: str) -> None:
         """A channel took a message of that alert."""

@@ -10,14 +10,20 @@ ACK, UNACK, WHY = "ack", "unack", "why"
 SILENCES = {"silence 1h": "1h", "silence 4h": "4h"}
 """What a button does -> for how long it is silent."""
 
-MakeButtons = Callable[[str, str, bool], Awaitable[tuple[tuple[Button, ...], ...]]]
-"""Those of an alert for one delivery, acknowledged or not; kept, so that pressing them is understood."""
+ACK_ALL = "ack all"
+MakeButtons = Callable[[str, str, str], Awaitable[tuple[tuple[Button, ...], ...]]]
+"""Those of an alert for one delivery, by what its message tells: `firing`, `acked`, or a `digest` of many; kept, so that pressing
+them is understood.
+"""
 
 _ACK_ROW, _UNACK_ROW = (("Acknowledge", ACK),), (("Un-acknowledge", UNACK),)
 _SILENCE_ROW = (("Silence 1 h", "silence 1h"), ("Silence 4 h", "silence 4h"))
 _WHY_ROW = (("Why", WHY),)
 
 
-def buttons_for(*, acked: bool) -> tuple[tuple[tuple[str, str], ...], ...]:
-    """Rows of buttons: what each says, and what it does."""
+def buttons_for(told: str, alerts: int) -> tuple[tuple[tuple[str, str], ...], ...]:
+    """Rows of buttons: what each says, and what it does. `alerts`: how many of a digest can be acknowledged."""
+    if told == "digest":
+        return (((f"Acknowledge all {alerts}", ACK_ALL),),) if alerts else ()
+    acked = told == "acked"
     return (_UNACK_ROW if acked else _ACK_ROW, _SILENCE_ROW, _WHY_ROW)

@@ -42,6 +42,7 @@ from tocsin.delivery.edits import (
     alert_life,
     for_channel,
     handle_text,
+    is_digest,
 )
 from tocsin.delivery.gatherer import LOOK_BACK, STORM, Gatherer
 from tocsin.delivery.model import ChannelSettings, Handle, Message, Outcome, Sender
@@ -327,17 +328,17 @@ class ChannelTask:
             if not outcome.gone:
                 return made, outcome
         made = await self._made(coalesced)
-        if coalesced.carrier.state_told == "firing":
-            made = await self._with_buttons(made, acked=False)
+        if coalesced.carrier.state_told in ("firing", "digest"):
+            made = await self._with_buttons(made, coalesced.carrier.state_told)
         send = (
             partial(self._sender.send, made, life.handle) if life.handle else partial(self._sender.send, made)
         )
         return made, await self._call(made, send)
 
-    async def _with_buttons(self, made: Message, *, acked: bool) -> Message:
+    async def _with_buttons(self, made: Message, told: str) -> Message:
         if self._buttons is None or "buttons" not in self._sender.can:
             return made
-        return structs.replace(made, buttons=await self._buttons(made.alert, made.delivery_id, acked))
+        return structs.replace(made, buttons=await self._buttons(made.alert, made.delivery_id, told))
 
     async def _edit(self, coalesced: Coalesced) -> None:
         """Put what has become of an alert into its message, where there is one; else the row goes, as after ten minutes."""
@@ -347,7 +348,8 @@ class ChannelTask:
             await self._record(coalesced, self._superseded)
             return
         made = await self._made(Coalesced(life.edit or carrier))
-        made = made if made.resolved else await self._with_buttons(made, acked=life.acked)
+        if not made.resolved and not is_digest(carrier):  # a digest is edited once all of it is acknowledged
+            made = await self._with_buttons(made, "acked" if life.acked else "firing")
         outcome = await self._call(made, partial(self._sender.edit, life.handle, made))
         delay = min(backoff(coalesced.attempts + 1, self._jitter()), LONGEST_RETRY)
         wait = timedelta(seconds=max(delay, outcome.retry_after or 0.0))
@@ -379,7 +381,7 @@ class ChannelTask:
     async def _made(self, coalesced: Coalesced) -> Message:
         # Whatever it is, the others on this channel don't wait for it.
         try:
-            if coalesced.carrier.state_told == "digest":
+            if is_digest(coalesced.carrier):
                 made = digests.message(coalesced.carrier, self._channel.style, self._time.age)
                 return for_channel(made, coalesced.carrier.alert, self._channel.settings)
             drafted = draft(coalesced, self._channel.style, self._age_told)

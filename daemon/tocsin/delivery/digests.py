@@ -11,11 +11,12 @@ from msgspec import Struct
 from tocsin.alerts import digest
 from tocsin.alerts.channel_gates import ChannelGates
 from tocsin.alerts.digest import DigestContext, Held, Part
-from tocsin.alerts.message import LATE
+from tocsin.alerts.message import LATE, edit_lines
 from tocsin.alerts.wording import Style, span_text
 from tocsin.delivery.coalesce import Age
+from tocsin.delivery.edits import edit_of
 from tocsin.delivery.model import Message
-from tocsin.store.model import Delivery, Gathered, NewDelivery
+from tocsin.store.model import EDIT, Delivery, Gathered, NewDelivery
 
 _Alerts: TypeAlias = dict[str, list[Delivery]]
 """What waits of each alert, in order."""
@@ -115,10 +116,11 @@ def message(delivery: Delivery, style: Style, age: Age) -> Message:
     """A digest as it is sent now. ValueError where its context can't be read."""
     context = msgspec.convert(delivery.context, DigestContext)
     late = age(context.at)
-    late = late if late > LATE else timedelta(0)
+    late = late if late > LATE and delivery.state_told != EDIT else timedelta(0)
+    notes = [*(edit_lines(edit_of(delivery), style) if delivery.state_told == EDIT else ()), *delivery.notes]
     return Message(
         title=digest.title(context, style, late),
-        body=digest.body(context, delivery.notes),
+        body=digest.body(context, notes),
         severity=context.severity,
         delivery_id=delivery.id,
         alert=delivery.alert,

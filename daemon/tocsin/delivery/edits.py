@@ -15,7 +15,8 @@ from tocsin.store.model import EDIT, Delivery, NewDelivery
 
 TRIED_FOR = timedelta(minutes=10)  # then an edit is dropped; nothing else is ever
 LONGEST_RETRY = 60.0  # seconds
-_KEY = "edit"  # in a row's context
+_KEY, _OF = "edit", "edit_of"  # in a row's context: what it says, and what its message told
+_TOLD = ("firing", "digest")  # by messages that can be edited
 
 
 def handle_text(handle: Handle | None) -> str | None:
@@ -34,8 +35,10 @@ def handle_of(delivery: Delivery) -> Handle | None:
 
 
 def told_firing(history: Sequence[Delivery], target: int) -> Delivery | None:
-    """Of all that a channel was to tell of an alert, what told one of its URLs of the firing last and can be edited."""
-    told = (each for each in history if each.target == target and each.state_told == "firing")
+    """Of all that a channel was to tell of an alert, what told one of its URLs of the firing last and can be edited; of a digest
+    that one.
+    """
+    told = (each for each in history if each.target == target and each.state_told in _TOLD)
     return next((each for each in reversed([*told]) if each.status == "sent" and handle_of(each)), None)
 
 
@@ -70,8 +73,13 @@ def edit_row(told: NewDelivery, edit: Edit, now: datetime) -> NewDelivery:
         severity="info",  # it is nothing that a fallback should hear of
         created_at=now,
         expires_at=now + TRIED_FOR,
-        context={**told.context, _KEY: msgspec.to_builtins(edit)},
+        context={**told.context, _KEY: msgspec.to_builtins(edit), _OF: told.state_told},
     )
+
+
+def is_digest(delivery: NewDelivery) -> bool:
+    """Whether its message is a digest, or it edits one."""
+    return "digest" in (delivery.state_told, delivery.context.get(_OF))
 
 
 def remark_edits(

@@ -140,6 +140,12 @@ class Database:
             return await self._run(partial(self._store.outbox.editable, alert), abandon=True)
         raise StoreUnavailable("the disk doesn't answer")
 
+    async def told_by(self, digest: str) -> list[str]:
+        """Also raises StoreUnavailable where there is no answer soon."""
+        with trio.move_on_after(_PATIENCE):
+            return await self._run(partial(self._store.outbox.told_by, digest), abandon=True)
+        raise StoreUnavailable("the disk doesn't answer")
+
     async def button(self, id_: str) -> ButtonRow | None:
         """Also raises StoreUnavailable where there is no answer soon."""
         with trio.move_on_after(_PATIENCE):

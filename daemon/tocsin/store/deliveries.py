@@ -80,10 +80,15 @@ GET_WAITING = f"""
 GET_HISTORY = f"""
     SELECT sequence, {_COLUMNS} FROM deliveries WHERE alert = ? AND channel = ? ORDER BY sequence
 """  # noqa: S608 - names are ours
+# The alerts that a digest tells of and that aren't over or acknowledged.
+GET_TOLD_BY = """
+    SELECT DISTINCT d.alert FROM deliveries AS d JOIN alerts AS a ON a.id = d.alert
+    WHERE d.digest = ? AND d.state_told = 'firing' AND a.state <> 'resolved' AND a.acked_at IS NULL
+"""
 # What told of an alert and can be edited; where none is named, of all that fire.
 GET_EDITABLE = f"""
     SELECT sequence, {_COLUMNS} FROM deliveries
-    WHERE alert = ? AND state_told = 'firing' AND status = 'sent' AND handle IS NOT NULL ORDER BY sequence
+    WHERE alert = ? AND state_told IN ('firing', 'digest') AND status = 'sent' AND handle IS NOT NULL ORDER BY sequence
 """  # noqa: S608 - names are ours
 GET_EDITABLE_FIRING = f"""
     SELECT sequence, {_COLUMNS} FROM deliveries WHERE alert IN (
@@ -279,6 +284,11 @@ class DeliveryTable:
     def history(self, alert: str, channel: str) -> list[Delivery]:
         """All that a channel was ever to tell of an alert, in order, whatever became of it."""
         return self._read(GET_HISTORY, [alert, channel])
+
+    def told_by(self, digest: str) -> list[str]:
+        """The alerts that a digest tells of and that can still be acknowledged, by their ids."""
+        with outside_told():
+            return [alert for (alert,) in each(self._opened.db, GET_TOLD_BY, [digest])]
 
     def editable(self, alert: str | None) -> list[Delivery]:
         """What told of that alert's firing, or of all alerts that fire, and can be edited."""
