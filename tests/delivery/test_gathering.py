@@ -2,16 +2,20 @@
 
 from collections import Counter
 from datetime import timedelta
+from itertools import permutations
+from pathlib import Path
 
 import msgspec
 import pytest
 import trio
+import yaml
 
 from support.channel_world import World
 from support.outboxes import FAILED, REFUSED, START, MemoryOutbox, ScriptedSender, delivery
-from tocsin.alerts.channel_gates import ChannelGates, ChannelState, gate
+from tocsin.alerts.channel_gates import ChannelGates, ChannelState, Gate, gate
 from tocsin.alerts.digest import DigestContext
 from tocsin.calendars import Calendar, Window
+from tocsin.quantities import parse_duration
 
 NIGHT = Calendar("UTC", (Window.parse("00:00-07:00"),))  # the tests' clock begins at midnight
 DIGEST = ChannelGates(digest=timedelta(seconds=30))
@@ -63,45 +67,74 @@ def reminder(alert):
 
 # ------------------------------------------------------------------------------------------------------------- gates
 
-STATES = {
-    "open": ChannelState(gates=ChannelGates(), now=START),
-    "digest": ChannelState(gates=DIGEST, now=START),
-    "storm": ChannelState(gates=STORM, now=START, in_storm=True),
-    "storm, ten critical": ChannelState(gates=STORM, now=START, in_storm=True, critical_sent=10),
-    "quiet": ChannelState(gates=QUIET, now=START),
-    "all": ChannelState(
-        gates=ChannelGates(quiet=NIGHT, storm=30, digest=timedelta(seconds=30)), now=START, in_storm=True
-    ),
-    "storm and digest": ChannelState(
-        gates=ChannelGates(storm=30, digest=timedelta(seconds=30)), now=START, in_storm=True
-    ),
-}
-HELD = {
-    # state: warning's firing, reminder, resolved; critical's firing, reminder, resolved
-    "open": "open open open open open open",
-    "digest": "held:digest held:digest held:digest open open open",
-    "storm": "held:storm dropped:storm held:storm open dropped:storm held:storm",
-    "storm, ten critical": "held:storm dropped:storm held:storm held:storm dropped:storm held:storm",
-    "quiet": "held:quiet dropped:quiet held:quiet open open open",
-    "all": "held:quiet dropped:quiet held:quiet open dropped:storm held:storm",
-    "storm and digest": "held:storm dropped:storm held:storm open dropped:storm held:storm",
-}
+TABLE = yaml.safe_load((Path(__file__).parents[1] / "gates.yaml").read_text())["gathering"]
 
 
-@pytest.mark.parametrize("name", STATES)
-def test_the_first_gate_that_is_shut_holds(name):
-    found = [
-        gate(told, severity, STATES[name])
-        for severity in ("warning", "critical")
-        for told in ("firing", "reminder", "resolved")
-    ]
-    assert " ".join(f"{each.outcome}:{each.by}".rstrip(":") for each in found) == HELD[name]
-    assert all(bool(each.reason) == (each.outcome != "open") for each in found)
-    assert (
-        gate("digest", "warning", STATES[name]).outcome
-        == gate("edit", "info", STATES[name]).outcome
-        == "open"
+def state_of(*gates):
+    """A channel with all of these."""
+    keys = {key: value for each in gates for key, value in each["channel"].items()}
+    return ChannelState(
+        gates=ChannelGates(
+            quiet=Calendar("UTC", tuple(map(Window.parse, keys["quiet"]))) if "quiet" in keys else None,
+            storm=int(keys["storm"].removesuffix("/min")) if "storm" in keys else None,
+            digest=parse_duration(keys.get("digest", timedelta(0))),
+        ),
+        now=START,
+        in_storm=any(each.get("storm") for each in gates),
+        critical_sent=max(each.get("sent", 0) for each in gates),
     )
+
+
+CELLS = [
+    pytest.param(
+        gates, severity, told, id=f"{severity} {told}, {' and '.join(each['gate'] for each in gates)}"
+    )
+    for gates in [*((each,) for each in TABLE), *permutations(TABLE, 2)]
+    for severity in ("warning", "critical")
+    for told in ("firing", "reminder", "resolved")
+    if all(severity in each["cells"] for each in gates)
+]
+
+
+@pytest.mark.parametrize(("gates", "severity", "told"), CELLS)
+def test_the_first_gate_that_is_shut_holds(gates, severity, told):
+    found = gate(told, severity, state_of(*gates))
+    in_order = sorted(gates, key=TABLE.index)
+    if any(each.get("sent") for each in gates):
+        in_order = [each for each in in_order if each["gate"] != "storm" or each.get("sent")]
+    shut = [each for each in in_order if each["cells"][severity][told] != "open"]
+    if not shut:
+        assert found == Gate()
+        return
+    assert (found.outcome, found.by) == (shut[0]["cells"][severity][told], shut[0]["gate"])
+    if severity == "warning" and told == "firing":
+        assert found.reason == shut[0]["reason"]
+
+
+@pytest.mark.parametrize("told", ["digest", "edit"])
+@pytest.mark.parametrize("severity", ["info", "critical"])
+def test_what_else_is_told_is_not_held(told, severity):
+    assert gate(told, severity, state_of(*TABLE)) == Gate()
+
+
+@pytest.mark.parametrize(
+    "which", [each for each in TABLE if not each.get("sent")], ids=lambda each: each["gate"]
+)
+@pytest.mark.parametrize("severity", ["warning", "critical"])
+@pytest.mark.parametrize("told", ["firing", "reminder", "resolved"])
+async def test_the_channel_does_so_and_says_why(autojump_clock, which, severity, told):
+    of = world(state_of(which).gates)
+    async with of.running():
+        if which.get("storm"):
+            await put(of, *(firing(f"b{n}") for n in range(31)))
+            await trio.sleep(1)
+        await put(of, ("it", told, severity, {"symbol": "IT"}))
+        await trio.sleep(1)
+        is_told = any("IT" in title for title in titles(of))
+        held = of.task.holds(told, severity)
+    expected = which["cells"][severity][told]
+    assert is_told is (expected == "open")
+    assert held.partition(": ")[0] == ("" if expected == "open" else which["gate"])
 
 
 # ------------------------------------------------------------------------------------------------------------ digest

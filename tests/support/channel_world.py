@@ -54,7 +54,7 @@ class World:
         self.jitter = jitter
 
     async def run(self) -> None:
-        await ChannelTask(
+        self.task = ChannelTask(
             self.channel,
             sender=self.sender,
             outbox=self.outbox,
@@ -66,7 +66,8 @@ class World:
             jitter=lambda: self.jitter,
             pace=self.pace,
             storm=self.notes.under(STORM).get(f"{self.channel.name}/{self.channel.target}"),
-        ).run()
+        )
+        await self.task.run()
 
     async def _tell(self, occurrence: Occurrence) -> None:
         self.occurrences.append(occurrence)
