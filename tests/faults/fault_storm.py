@@ -21,9 +21,9 @@ CRITICAL_EVERY = 200  # of the flood
 BESIDE_EVERY = 5.0  # seconds
 PRICES = {"gone": "0.25", "deep": "0.5", "beside": "2"}
 RULES = [
-    {"id": "gone", "watch": "order.canceled", "where": "price = 0.25", "notify": "group", "title": "{{ id }}"},
-    {"id": "deep", "watch": "order.canceled", "where": "price = 0.5", "notify": "group", "severity": "critical"},
-    {"id": "beside", "watch": "order.canceled", "where": "price = 2", "notify": "hook", "severity": "critical"},
+    {"id": "gone", "watch": "order.canceled", "where": "price == 0.25", "notify": "group", "title": "{{ id }}"},
+    {"id": "deep", "watch": "order.canceled", "where": "price == 0.5", "notify": "group", "severity": "critical"},
+    {"id": "beside", "watch": "order.canceled", "where": "price == 2", "notify": "hook", "severity": "critical"},
 ]  # fmt: skip
 CLI = (("status",), ("deliveries",), ("alerts",))
 
@@ -38,7 +38,7 @@ class Flood:
 
     def cancel(self, rule: str) -> None:
         self._number += 1
-        text = topone.order(self._number, 3, price=PRICES[rule], amount="1.389")
+        text = topone.order(self._number, 3, price=PRICES[rule], amount=str(self._number))
         assert self._exchange.topone.push(text, "sub_orders")
         self.canceled[rule][self._number] = time.time()
 

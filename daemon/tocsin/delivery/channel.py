@@ -249,7 +249,8 @@ class ChannelTask:
             told = structs.replace(made.gathered, also=edits)
             await finishing(partial(self._outbox.gather, told), _GRACE)
             self._log.info("gathered", digest=told.digest.id, messages=len(told.parts), reason=held)
-        self._gatherer.formed(whole=made.whole)
+        if held == "storm":
+            self._gatherer.formed(whole=made.whole)
         if made.alone is not None:
             await finishing(partial(self._deliver_alert, made.alone), _GRACE)
         elif not (ended or dropped or made.gathered):

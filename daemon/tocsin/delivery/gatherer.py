@@ -124,7 +124,7 @@ class Gatherer:
         self._critical.append(self._time.steady())
 
     def formed(self, *, whole: bool) -> None:
-        """A digest was formed; not `whole`: what had no room goes with another at once."""
+        """A digest of the storm was formed; not `whole`: what had no room goes with another at once."""
         self._last_digest = self._time.steady() if whole else float("-inf")
         self._keep()
 
