@@ -11,10 +11,11 @@ import trio
 import yaml
 
 from support.channel_world import World
-from support.outboxes import FAILED, REFUSED, START, MemoryOutbox, ScriptedSender, delivery
+from support.outboxes import FAILED, REFUSED, SENT, START, MemoryOutbox, ScriptedSender, delivery
 from tocsin.alerts.channel_gates import ChannelGates, ChannelState, Gate, gate
 from tocsin.alerts.digest import DigestContext
 from tocsin.calendars import Calendar, Window
+from tocsin.delivery.edits import remark_edits
 from tocsin.quantities import parse_duration
 
 NIGHT = Calendar("UTC", (Window.parse("00:00-07:00"),))  # the tests' clock begins at midnight
@@ -438,3 +439,28 @@ async def test_hundreds_in_a_minute_on_a_telegram_group(autojump_clock):
                 ),
             )
             assert worst.context["symbol"] in digest.body
+
+
+async def test_no_edit_takes_the_pace_from_a_message(autojump_clock):
+    of = world(ChannelGates(storm=None), rate="1/s")
+    of.sender.can = frozenset({"edit"})
+    edited = []
+
+    async def edit(_handle, message):
+        edited.append((trio.current_time(), message.alert))
+        return SENT
+
+    of.sender.edit = edit
+    handle = '{"1": ["1", "7"]}'
+    for n in range(3):
+        await of.put(delivery(f"told{n}", alert=f"a{n}"))
+        of.outbox.rows[f"told{n}"] = msgspec.structs.replace(
+            of.outbox.rows[f"told{n}"], status="sent", sent_at=START, handle=handle
+        )
+    told = [of.outbox.rows[f"told{n}"] for n in range(3)]
+    await of.put(*remark_edits(told, "acknowledged by anna", START))
+    async with of.running():
+        await put(of, firing("b1", "info"), firing("b2", "info"))
+        await trio.sleep(10)
+    assert of.sender.times() == [0.0, 1.0]
+    assert [round(at) for at, _ in edited] == [2, 3, 4]

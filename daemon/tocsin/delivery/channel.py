@@ -188,7 +188,7 @@ class ChannelTask:
             await self._rest(seen, await self._outbox.next_due(*self._of, wall), choice.wait)
         elif (delay := self._delay(choice.candidates)) > 0:
             await trio.sleep(min(delay, _LONGEST_LOOK))
-        elif form and (form == "pace" or not any(each.is_prompt for each in choice.candidates)):
+        elif form and (form == "pace" or not choice.is_first_prompt):
             await self._gather(form, choice.critical)
         elif self._again:
             alert = next(iter(self._again))

@@ -17,7 +17,7 @@ from msgspec import Struct
 from tocsin.alerts.channel_gates import STORM_INTERVAL, ChannelGates, ChannelState, Gate, gate
 from tocsin.alerts.digest import Held
 from tocsin.delivery.timing import RunClock
-from tocsin.store.model import GATHERED, Arrival, Delivery, Recent
+from tocsin.store.model import EDIT, GATHERED, Arrival, Delivery, Recent
 
 STORM = "storm "  # the beginning of a note's key; channel/target follows
 LOOK_BACK = timedelta(minutes=2)  # of which minutes a storm's end is judged
@@ -51,6 +51,12 @@ class Choice(Struct, frozen=True, kw_only=True):
     form: Held | None = None
     critical: tuple[bool, ...] = (False,)
     wait: float = _MINUTE
+
+    @property
+    def is_first_prompt(self) -> bool:
+        """Whether a message that is told by itself goes before what is gathered; an edit doesn't."""
+        first = next(iter(self.candidates), None)
+        return first is not None and first.is_prompt and first.state_told != EDIT
 
 
 _when = itemgetter(0)
@@ -161,7 +167,9 @@ class Gatherer:
         state = self.state()
         opened = [(each, gate(each.state_told, each.severity, state)) for each in (*prompt, *others)]
         candidates = [each for each, found in opened if found.outcome == "open"]
-        candidates.sort(key=lambda each: (each.severity != "critical", each.created_at))
+        candidates.sort(
+            key=lambda each: (each.state_told == EDIT, each.severity != "critical", each.created_at)
+        )
         held = [(each, found.by) for each, found in opened if found.outcome != "open"]
         form, wait = self._held(held) if held else (None, _MINUTE)
         critical: tuple[bool, ...] = (

@@ -16,6 +16,7 @@ MOST_KNOWN = 5_000  # deliveries of one URL of a channel; what else is committed
 _MOST_CLOSED = 2_000
 
 Target = tuple[str, int]  # channel, number of its URL
+_Place = tuple[bool, int]  # whether it is an edit, and its place in the order of the store
 
 
 class Pending:
@@ -27,9 +28,9 @@ class Pending:
     def __init__(self) -> None:
         self._targets: dict[Target, dict[str, dict[str, Delivery]]] = {}  # -> alert -> id -> delivery
         self._places: dict[str, tuple[Target, str, int]] = {}  # of each id: target, alert, place in the line
-        # Place and alert of the first of each, sorted; those that are prompt, and the others.
-        self._line: dict[tuple[Target, bool], list[tuple[int, str]]] = {}
-        self._listed: dict[tuple[Target, str], tuple[bool, int]] = {}  # where in which line an alert is
+        # Place and alert of the first of each, sorted, edits last; those that are prompt, and the others.
+        self._line: dict[tuple[Target, bool], list[tuple[_Place, str]]] = {}
+        self._listed: dict[tuple[Target, str], tuple[bool, _Place]] = {}  # where in which line an alert is
         self._critical: dict[Target, dict[str, None]] = {}  # the ids
         self._tried: dict[
             Target, set[str]
@@ -307,7 +308,7 @@ class Pending:
         of, was = (target, alert), self._listed.get((target, alert))
         waiting = self._targets[target][alert]
         head = _head(waiting) if waiting else None
-        now = (head.is_prompt, self._places[head.id][2]) if head else None
+        now = (head.is_prompt, (head.state_told == EDIT, self._places[head.id][2])) if head else None
         if was == now:
             return
         if was is not None:

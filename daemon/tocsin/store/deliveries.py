@@ -38,11 +38,12 @@ _HEAD = """
         AND (older.state_told = 'edit', older.sequence) < (d.state_told = 'edit', d.sequence)
     )
 """
-_DUE = f"SELECT sequence, {_COLUMNS} {_HEAD} AND +next_at <= ? {{}} ORDER BY sequence LIMIT ?"
+# Edits come last: none takes the pace from a message.
+_DUE = f"SELECT sequence, {_COLUMNS} {_HEAD} AND +next_at <= ? {{}} ORDER BY {{}} LIMIT ?"
 GET_DUE = {
-    None: _DUE.format(""),
-    True: _DUE.format(f"AND {_PROMPT}"),
-    False: _DUE.format(f"AND NOT {_PROMPT}"),
+    None: _DUE.format("", "sequence"),
+    True: _DUE.format(f"AND {_PROMPT}", "state_told = 'edit', sequence"),
+    False: _DUE.format(f"AND NOT {_PROMPT}", "sequence"),
 }
 GET_PENDING = f"""
     SELECT sequence, {_COLUMNS} FROM deliveries WHERE status = 'pending' ORDER BY sequence LIMIT ?
