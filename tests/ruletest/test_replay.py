@@ -106,6 +106,13 @@ def test_it_says_so_to_people(recording):
     assert "would have fired 0 times: away" in output
 
 
+def test_what_did_not_come_is_told_too(recording, here):
+    rule = "{id: none-closed, watch: position.closed, absent: 40s, per: []}"
+    (here / "rules.yaml").write_text(f"rules: [{rule}]")
+    (alert,) = replayed(*ALONE)["rules"][0]["alerts"]
+    assert (alert["at"], alert["until"]) == ("2024-11-15T12:56:00+00:00", "2024-11-15T12:56:40+00:00")
+
+
 def test_against_other_rules_it_says_what_they_add_and_lose(recording, here):
     (here / "edited.yaml").write_text(
         "rules:\n"
