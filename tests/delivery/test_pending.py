@@ -121,7 +121,7 @@ class Run:
     async def _gatherable(of, target, *, critical):
         found: list[Delivery] = []
         while page := await of.gatherable(
-            *target, LATER, found[-1].id if found else None, 2, critical=critical
+            *target, LATER, found[-1].id if found else None, 5, critical=critical
         ):
             found += page
         assert len({each.id for each in found}) == len(found)

@@ -139,8 +139,8 @@ class MemoryOutbox:
                 ended.add(row.alert)
             elif row.alert not in ended:
                 found.append(row)
-        order = list(self.rows)
-        return [row for row in found if after is None or order.index(row.id) > order.index(after)][:limit]
+        place = {id_: number for number, id_ in enumerate(self.rows)}
+        return [row for row in found if after is None or place[row.id] > place[after]][:limit]
 
     async def recent(self, channel: str, target: int, since: datetime, until: datetime) -> Recent:
         await self._reach()
