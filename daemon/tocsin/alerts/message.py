@@ -386,6 +386,8 @@ def _remarks(context: AlertContext, now: datetime, times: Times) -> list[str]:
         lines.append(f"not confirmed since {times.text(context.unconfirmed_since)}: the venue was away")
     if late := late_by(context, now):
         lines.append(f"late by {span_text(late)}")
+    if context.held_by:
+        lines.append(f"not told before: {plain(context.held_by)}")
     if context.origin == "resync":
         lines.append("found after a gap: it happened while the connection was away")
     if context.missing:

@@ -105,7 +105,7 @@ def group_released(released: Iterable[MutedNotification], style: Style) -> Itera
 
 def after_silence(held: Sequence[MutedNotification], style: Style) -> NotificationGroup:
     """One notification for several that a silence held: the worst of them, the latest first, with the titles of the others."""
-    ordered = sorted(held, key=lambda each: each.context.at, reverse=True)
+    ordered = sorted(held, key=lambda each: each.context.fired_at or each.context.at, reverse=True)
     ordered.sort(key=lambda each: -SEVERITIES.index(each.context.severity))
     carrier, *others = ordered
     context = msgspec.structs.replace(

@@ -116,6 +116,7 @@ class AlertContext(Struct, frozen=True, kw_only=True):
     unconfirmed_since: datetime | None = None  # nobody knows whether it still is so: its venue was away then
     missing: tuple[str, ...] = ()  # fields that an event rule needed and didn't have
     suppressed: int = 0  # events that were held back and are told with this one
+    held_by: str = ""  # what held the firing back until now
     together: tuple[str, ...] = ()  # the titles of those, but for this one's
     group: Mapping[str, str | None] | None = (
         None  # of a rule on groups: the `per` fields; there is no one entity then

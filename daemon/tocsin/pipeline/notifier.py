@@ -152,7 +152,7 @@ class Notifier:
             if self._decide(waiting.context, waiting.notify, waiting.announced, reasons).outcome == "held":
                 self._look_again(reasons)
             else:
-                free.append(waiting)
+                free.append(self._as_it_is(waiting, now))
         silenced = [each for each in free if each.by == "silence"]
         if len(silenced) > 1:
             self._tell_silence_over(batch, silenced, now)
@@ -278,6 +278,16 @@ class Notifier:
             self._drop(batch, waiting.alert)
         elif waiting.goes_on and transition.record is None:
             self._hold(batch, msgspec.structs.replace(waiting, goes_on=False))
+
+    def _as_it_is(self, waiting: MutedNotification, now: Instant) -> MutedNotification:
+        """What still fires is told as it is by now, not as it was when it was held back."""
+        if not waiting.lasting or waiting.context.state != "firing":
+            return waiting
+        current = self._engine.reminder(waiting.alert, now)
+        if current is None:
+            return waiting
+        context = msgspec.structs.replace(current, state="firing", held_by=waiting.reason)
+        return msgspec.structs.replace(waiting, context=context)
 
     def _hand_out(self, batch: Batch, group: NotificationGroup, now: Instant) -> None:
         carrier = group.carrier
