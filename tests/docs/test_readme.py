@@ -66,6 +66,8 @@ VENUES = {"fx": {"type": "yourfintech", "url": "wss://fx.example.org/", "secret_
 SECRETS = {
     "telegram_token": "123456789:AAabcdefghijklmnopqrstuvwxyz0123456",
     "telegram_chat": "4711",
+    "telegram_anna": "12315544",
+    "telegram_boss": "99881122",
     "slack_token": "T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ",
 }
 

@@ -4,7 +4,8 @@ A page has `<!-- made: NAME -->` before such a table and `<!-- end -->` after it
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from importlib import import_module
 from inspect import cleandoc
 from textwrap import wrap
@@ -15,6 +16,8 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from support.evening import LOOKS
+from support.evening import told as evening_told
 from support.pages import PAGES, REFERENCE, ROOT, WIDEST
 from tocsin import docs
 from tocsin.alerts.decide import GATES, Gate, Told
@@ -239,6 +242,15 @@ def gates() -> Iterator[str]:
     return _table(("shut by", *_TOLD), map(row, GATES))
 
 
+def evening(look: str) -> Iterator[str]:
+    """What the phones showed at a look of the night."""
+    yield from ("```text", evening_told()[0][look], "```")
+
+
+def evening_in_short() -> Iterator[str]:
+    yield from ("```text", *evening_told()[1], "```")
+
+
 TABLES: dict[str, Callable[[], Iterator[str]]] = {
     "topics": topics,
     "commands": commands,
@@ -257,11 +269,20 @@ TABLES: dict[str, Callable[[], Iterator[str]]] = {
 }
 
 
-def with_tables(text: str) -> str:
-    """The page with each of its tables as the code has it now."""
+# What a night brings takes seconds and sockets.
+NIGHT: dict[str, Callable[[], Iterator[str]]] = {
+    "evening": evening_in_short,
+    **{f"evening_{look}": partial(evening, look) for look in LOOKS},
+}
+
+
+def with_tables(text: str, tables: Mapping[str, Callable[[], Iterator[str]]] = TABLES) -> str:
+    """The page with each of these tables as the code has it now."""
 
     def made(mark: re.Match[str]) -> str:
-        table = "\n".join(TABLES[mark["name"]]()).strip()
+        if mark["name"] not in tables:
+            return mark[0]
+        table = "\n".join(tables[mark["name"]]()).strip()
         return f"{mark[1]}{table}\n{mark[3]}"
 
     return _MADE.sub(made, text)
@@ -275,6 +296,6 @@ def names_in(text: str) -> list[str]:
 if __name__ == "__main__":
     for page in PAGES:
         before = page.read_text(encoding="utf-8")
-        if (after := with_tables(before)) != before:
+        if (after := with_tables(before, TABLES | NIGHT)) != before:
             page.write_text(after, encoding="utf-8")
             click.echo(f"written: {page.relative_to(ROOT)}")

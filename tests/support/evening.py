@@ -1,0 +1,249 @@
+"""One night with alerts, for the page `evening`: the daemon on a clock moved by hand, Telegram's stand-in for people's phones.
+
+The config is the page's own. What the phones then show stands there too, between marks, as it came.
+"""
+
+import re
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import cache, partial
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+import trio
+import yaml
+
+from support.chats import ChatServers, Shown, to_the_eye
+from support.daemon import TELEGRAM_TOKEN
+from support.in_process import Quiet
+from support.pages import REFERENCE
+from tocsin.app.components import Components
+from tocsin.app.daemon import Daemon
+from tocsin.app.sdnotify import SystemdNotifier
+from tocsin.clock import ManualClock
+from tocsin.config.load import load_settings
+from tocsin.config.settings import Settings
+from tocsin.events import Observation, Position, Venue, iso
+from tocsin.feed.model import Received
+from tocsin.store.database import Database
+from tocsin.store.model import Batch
+
+TZ = ZoneInfo("Europe/Prague")
+BEGIN = datetime(2026, 11, 28, 22, 0, tzinfo=TZ)
+ACCOUNT = "9020b4e5-dade-46da-9469-7a58fa25fd56"
+ANNA, BOSS = "12315544", "99881122"
+PHONES = {ANNA: "phone", BOSS: "boss"}
+POSITIONS = {
+    "XAUUSD": ("short", "be06c5da-35d4-4ca1-8865-f9b24b9038a3"),
+    "BTCUSD": ("long", "6a1f4b0e-8a52-4a40-9d7e-0c2d1b7f5e11"),
+}
+_CONFIG = re.compile(r"```yaml\n(tz: .*?)```", re.DOTALL)
+_STEP = 1.0  # seconds that the clock is moved by at once while something waits to be sent
+_MOST_STEPS = 60
+_LOOK_EVERY = 0.01  # real seconds between two looks at what other threads do
+_REST = 0.5  # real seconds without anything new after which it is the clock that is waited for
+_PATIENCE = 60.0  # real seconds
+_DUE = """
+    SELECT count(*) FROM deliveries
+    WHERE status = 'pending' AND digest IS NULL AND next_at <= :now
+    AND NOT (:quiet AND channel = 'phone' AND severity <> 'critical' AND state_told <> 'edit')
+"""
+
+
+class Night:
+    """`told` has, by the looks of the page, what the phones showed since the look before; `titles` all of that in a line each."""
+
+    def __init__(self, components: Components, clock: ManualClock, chats: ChatServers) -> None:
+        self._components, self._clock, self._chats = components, clock, chats
+        self._seen: dict[tuple[str, str], Shown] = {}
+        self.told: dict[str, str] = {}
+        self.titles: list[str] = []
+
+    async def until(self, hour: str) -> None:
+        """Move the clock on, minute by minute: what comes due on the way is sent on the way."""
+        there = datetime.strptime(hour, "%H:%M:%S").replace(year=2026, month=11, day=28, tzinfo=TZ)
+        there += timedelta(days=there < BEGIN)
+        while (left := (there - self._clock.now().wall).total_seconds()) > 0:
+            self._clock.advance(min(left, 60.0))
+            await self._settle()
+
+    async def connect(self) -> None:
+        link = Venue(id="fx", status="connected", since=self._clock.now().wall)
+        await self._put(Observation(state=link, event="venue.connected", origin="synthetic"))
+
+    async def profit(self, symbol: str, profit: str) -> None:
+        """The venue says how a position stands."""
+        side, id_ = POSITIONS[symbol]
+        position = Position(
+            id=id_, symbol=symbol, side=side, amount=Decimal("0.5"), profit=Decimal(profit), currency="USD"
+        )
+        await self._put(Observation(state=position, account=ACCOUNT, time=self._clock.now().wall))
+
+    async def press(self, text: str) -> None:
+        """A button below the latest message on Anna's phone, up to what it does there."""
+        shown = {at: each for at, each in self._messages().items() if at[0] == ANNA and each.buttons}
+        at, before = list(shown.items())[-1]
+        query = self._chats.press(int(ANNA), ANNA, dict(before.buttons)[text], at[1])
+        await self._clocked(lambda: query in self._chats.telegram.answered)
+        await self._clocked(lambda: self._messages()[at].edits > before.edits)
+        await self._settle()
+
+    def look(self, name: str) -> None:
+        """Keep under that name what the phones show now that they didn't at the last look."""
+        shown = self._messages()
+        new = {at: each for at, each in shown.items() if each != self._seen.get(at)}
+        in_order = sorted(new, key=lambda at: list(PHONES).index(at[0]))  # of one phone as they came
+        self.told[name] = "\n\n".join(_on(at, new[at], self._seen.get(at)) for at in in_order)
+        now = f"{self._clock.now().wall.astimezone(TZ):%H:%M}"
+        titles = ((at, _title(new[at], self._seen.get(at))) for at in in_order)
+        self.titles += (f"{now}  {PHONES[at[0]]:5}  {title}" for at, title in titles if title)
+        self._seen = shown
+
+    # ---------------------------------------------------------------------------------------------------------- waiting
+
+    def _messages(self) -> dict[tuple[str, str], Shown]:
+        return dict(self._chats.telegram.messages)
+
+    async def _put(self, observation: Observation) -> None:
+        now = self._clock.now()
+        await self._components.inbox.put(Received(venue="fx", observed=(observation,), at=now))
+        await self._settle()
+
+    async def _settle(self) -> None:
+        """Until all is committed, and all is sent that is due."""
+        await self._really(lambda: not self._components.inbox.waiting())
+        for _ in range(2):  # what a call finds waiting is committed before the next one is
+            await self._components.pipeline.call(partial(Batch, at=self._clock.now().wall))
+        await self._clocked(lambda: not self._due())
+
+    def _due(self) -> int:
+        database = self._components.database.path
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=5)) as db:
+            now = self._clock.now().wall
+            quiet = not 7 <= now.astimezone(TZ).hour < 22  # as the page's config has it
+            ((count,),) = db.execute(_DUE, {"now": iso(now), "quiet": quiet}).fetchall()
+        return int(count)
+
+    async def _clocked(self, seen: Callable[[], object]) -> None:
+        """Until it is seen; the clock is moved where nothing but that is waited for."""
+        for _ in range(_MOST_STEPS):
+            with suppress(TimeoutError):
+                await self._really(seen, _REST)
+                return
+            self._clock.advance(_STEP)
+        raise AssertionError(f"not within {_MOST_STEPS} steps of the clock")
+
+    async def _really(self, seen: Callable[[], object], within: float = _PATIENCE) -> None:
+        """Until it is seen, while the clock stands still: sockets and the disk are other threads' doing."""
+        end = time.monotonic() + within
+        while not seen():
+            if time.monotonic() > end:
+                raise TimeoutError
+            await trio.to_thread.run_sync(time.sleep, _LOOK_EVERY)
+
+
+LOOKS = ("critical", "acknowledged", "second", "escalated", "resolved", "ended", "morning")
+
+
+async def _play(night: Night) -> None:
+    await night.connect()
+    await night.until("22:41:00")
+    await night.profit("XAUUSD", "-62.10")
+    await night.until("02:14:00")
+    await night.profit("XAUUSD", "-612.40")
+    night.look("critical")
+    await night.until("02:15:00")
+    await night.press("Acknowledge")
+    night.look("acknowledged")
+    await night.until("03:20:00")
+    await night.profit("BTCUSD", "-540.00")
+    night.look("second")
+    await night.until("03:30:05")
+    night.look("escalated")
+    await night.until("03:41:00")
+    await night.profit("BTCUSD", "-388.10")
+    night.look("resolved")
+    await night.until("06:10:00")
+    await night.profit("XAUUSD", "-35")
+    await night.profit("BTCUSD", "12.50")
+    night.look("ended")
+    await night.until("07:00:05")
+    night.look("morning")
+
+
+@cache
+def told() -> tuple[Mapping[str, str], Sequence[str]]:
+    """What the phones show, by the looks of the page; and all that in short."""
+    place = Path("/dev/shm")
+    with (
+        tempfile.TemporaryDirectory(dir=place if place.is_dir() else None) as folder,
+        ChatServers(Path(folder)) as chats,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        for name, value in chats.environment.items():
+            patch.setenv(name, value)
+        clock = ManualClock(BEGIN.astimezone(UTC))
+        return trio.run(partial(_night, Path(folder), clock, chats), clock=clock)
+
+
+async def _night(
+    folder: Path, clock: ManualClock, chats: ChatServers
+) -> tuple[Mapping[str, str], Sequence[str]]:
+    settings = _settings(folder)
+    database = await Database.open(settings.state_dir, now=clock.now().wall)
+    components = Components(settings, await database.load(), database, clock, Quiet(), folder)
+    daemon = Daemon(
+        settings,
+        lambda: settings,
+        components=components,
+        clock=clock,
+        log=Quiet(),
+        notifier=SystemdNotifier({}),
+    )
+    night = Night(components, clock, chats)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(daemon.run)
+        await _play(night)
+        nursery.cancel_scope.cancel()
+    await database.close()
+    return night.told, night.titles
+
+
+def _settings(folder: Path) -> Settings:
+    """The page's config, without its venue: what that says is put in by hand."""
+    page = REFERENCE["evening"].read_text(encoding="utf-8")
+    config = yaml.safe_load(_CONFIG.search(page)[1])
+    del config["venues"]
+    secrets = {"telegram_token": TELEGRAM_TOKEN, "telegram_anna": ANNA, "telegram_boss": BOSS}
+    (folder / "secrets").mkdir(mode=0o700)
+    for name, value in secrets.items():
+        (folder / "secrets" / name).touch(mode=0o600)
+        (folder / "secrets" / name).write_text(value)
+    file = folder / "config.yaml"
+    file.touch(mode=0o600)
+    file.write_text(yaml.safe_dump(config | {"state_dir": "state"}))
+    return load_settings(file, environ={"HOME": str(folder)})
+
+
+def _title(now: Shown, before: Shown | None) -> str:
+    """Of a message that is new its title; of one that is edited what somebody did, "" where it only says that it is over."""
+    first, second, *_ = to_the_eye(now.text).splitlines()
+    if before is None:
+        return first
+    return f"({second})" if first == to_the_eye(before.text).splitlines()[0] else ""
+
+
+def _on(at: tuple[str, str], now: Shown, before: Shown | None) -> str:
+    """A message as it stands on a phone."""
+    how = "edited" if before is not None else "a reply" if now.reply_to else "new"
+    sound = "" if before is not None or not now.silent else ", without a sound"
+    lines = [f"({PHONES[at[0]]}, {how}{sound})", *to_the_eye(now.text).splitlines()]
+    if now.buttons:
+        lines.append(" ".join(f"[{text}]" for text, _ in now.buttons))
+    return "\n".join(lines)
