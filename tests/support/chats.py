@@ -60,6 +60,8 @@ class ChatServers(Services):
         self.telegram, self.slack = Chats(), Chats()
         self._ids = count(101)
         self._update_ids = count(1)
+        self.most_held: float | None = None
+        """Real seconds that Telegram holds a poll at the most, for tests on a clock of their own."""
         super().__init__(*given, **more)
 
     def answer(self, request: Request) -> Answer:
@@ -112,7 +114,9 @@ class ChatServers(Services):
             with self._changed:
                 chats = self.telegram
                 chats.updates = [each for each in chats.updates if each["update_id"] >= said["offset"]]
-                self._changed.wait_for(lambda: chats.updates or self._closing.is_set(), said["timeout"])
+                self._changed.wait_for(
+                    lambda: chats.updates or self._closing.is_set(), self.most_held or said["timeout"]
+                )
                 return _telegram_taken(list(chats.updates))
 
         return Later(updates)

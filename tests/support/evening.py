@@ -44,6 +44,8 @@ POSITIONS = {
     "BTCUSD": ("long", "6a1f4b0e-8a52-4a40-9d7e-0c2d1b7f5e11"),
 }
 _CONFIG = re.compile(r"```yaml\n(tz: .*?)```", re.DOTALL)
+_LISTEN = 70.0  # seconds: as long as Tocsin may rest after a poll that failed, and a poll
+_HELD = 0.02  # real seconds that a poll is held
 _STEP = 1.0  # seconds that the clock is moved by at once while something waits to be sent
 _MOST_STEPS = 60
 _LOOK_EVERY = 0.01  # real seconds between two looks at what other threads do
@@ -65,13 +67,19 @@ class Night:
         self.told: dict[str, str] = {}
         self.titles: list[str] = []
 
-    async def until(self, hour: str) -> None:
-        """Move the clock on, minute by minute: what comes due on the way is sent on the way."""
+    async def until(self, hour: str, *, listening: bool = False) -> None:
+        """Move the clock on, minute by minute: what comes due on the way is sent on the way.
+
+        `listening`: the last seconds so slowly that Telegram is asked for presses again, for no poll outlasts minutes.
+        """
         there = datetime.strptime(hour, "%H:%M:%S").replace(year=2026, month=11, day=28, tzinfo=TZ)
         there += timedelta(days=there < BEGIN)
         while (left := (there - self._clock.now().wall).total_seconds()) > 0:
-            self._clock.advance(min(left, 60.0))
+            slow = listening and left <= _LISTEN
+            self._clock.advance(1.0 if slow else min(left - _LISTEN * listening, 60.0))
             await self._settle()
+            if slow:
+                await trio.to_thread.run_sync(time.sleep, 2 * _HELD)
 
     async def connect(self) -> None:
         link = Venue(id="fx", status="connected", since=self._clock.now().wall)
@@ -158,7 +166,7 @@ async def _play(night: Night) -> None:
     await night.until("02:14:00")
     await night.profit("XAUUSD", "-612.40")
     night.look("critical")
-    await night.until("02:15:00")
+    await night.until("02:15:30", listening=True)
     await night.press("Acknowledge")
     night.look("acknowledged")
     await night.until("03:20:00")
@@ -188,6 +196,7 @@ def told() -> tuple[Mapping[str, str], Sequence[str]]:
     ):
         for name, value in chats.environment.items():
             patch.setenv(name, value)
+        chats.most_held = _HELD
         clock = ManualClock(BEGIN.astimezone(UTC))
         return trio.run(partial(_night, Path(folder), clock, chats), clock=clock)
 
