@@ -4,24 +4,24 @@ A rule's own words take the place of ours, never that of the mark, of what state
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
 from msgspec import Struct
 
+from tocsin.alerts.entity_wording import members_text, thing_text, what, what_line, where, where_line
 from tocsin.alerts.plain import plain
 from tocsin.alerts.wording import (
     Style,
     Times,
-    field_text,
     is_good_news,
     mark,
     mark_of,
     number_shown,
-    of_member,
     span_text,
     unit_text,
+    value_and_unit,
     value_shown,
 )
 from tocsin.engine.api import AlertContext
@@ -74,7 +74,6 @@ _SHOWN: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 _MOST_TOGETHER = 20
 _UNINTERESTING_ZERO = frozenset({"attempts", "unconfirmed"})
-_MOST_MEMBERS = 5
 _LONGEST_REASON = 60  # characters, in a title
 _TIMES = frozenset({"delivery_start", "delivery_end", "since", "last_message"})
 _IDS = frozenset({"order_id"})
@@ -129,7 +128,7 @@ def digest_line(context: AlertContext, style: Style, *, began_too: bool) -> str:
     worst = f", worst {value_shown(context, context.worst, padded=True)}" if context.worst is not None else ""
     limit = plain(context.limit or said(context)) or context.rule
     place = "" if context.kind in ("venue", "daemon") else f" · {where(context, style)}"
-    return f"{mark(context, style)} {_thing(context, style)}: {limit}, {lasted}{worst}{place}"
+    return f"{mark(context, style)} {thing_text(context, style)}: {limit}, {lasted}{worst}{place}"
 
 
 def body(
@@ -149,32 +148,17 @@ def body(
         return "\n".join([*remarks, f"{_state_line(context)} · {where(context, style)}", own])
     lines = [
         *remarks,
-        _where_line(context, style),
+        where_line(context, style),
         _state_line(context),
         _values(context),
         _when(context, times),
-        _what_line(context, style),
+        what_line(context, style),
     ]
     lines += [
-        _members(context, style) if context.group is not None else _details(context, style, times, lines),
+        members_text(context, style) if context.group is not None else _details(context, style, times, lines),
         f"rule: {context.rule}" + ("" if is_good_news(context) else f", {context.severity}"),
     ]
     return "\n".join(line for line in lines if line)
-
-
-def what(context: AlertContext, style: Style) -> str:
-    """What it is about, with what of it matters: `BTCUSD buy 1 at 60000, 0.5 filled`."""
-    if context.group is not None:
-        return _group(context, style)
-    return _WHAT.get(context.kind, _plain_thing)(context, style)
-
-
-def where(context: AlertContext, style: Style) -> str:
-    """`fx Main`: the venue and the account, by the names that people use."""
-    if not context.venue:
-        return "all venues"
-    account = style.account(context.account) if context.account else ""
-    return " ".join(filter(None, (plain(context.venue), account)))
 
 
 # --------------------------------------------------------------------------------------------------------------- title
@@ -206,10 +190,10 @@ def _headline(context: AlertContext, style: Style) -> str:
         happened = plain(context.event.partition(".")[2].replace("_", " "))
         why = f", {plain(context.reason, _LONGEST_REASON)}" if context.reason else ""
         return f"{happened}: {what(context, style)}{why}{place}"
-    thing = _thing(context, style)
+    thing = thing_text(context, style)
     if context.state != "resolved":
         limit = plain(context.limit or said(context)) or context.rule
-        number = _number(context, context.value)
+        number = value_and_unit(context, context.value)
         return f"{' '.join(filter(None, (number, thing)))}: {limit}{place}"
     lasted = f"after {span_text(context.at - context.started_at)}"
     if context.value is None:
@@ -219,137 +203,7 @@ def _headline(context: AlertContext, style: Style) -> str:
         if context.worst not in (None, context.value)
         else ""
     )
-    return f"{thing} {_number(context, context.value)} {lasted}{worst}{place}"
-
-
-def _number(context: AlertContext, number: str | None) -> str:
-    if number is None or context.value_of is None:
-        return ""
-    return f"{value_shown(context, number, padded=True)}{unit_text(context, context.value_of)}"
-
-
-def _thing(context: AlertContext, style: Style) -> str:
-    """What a state is of, without the number that the title begins with."""
-    if context.group is not None:
-        return _group(context, style)
-    match context.kind:
-        case "account":
-            return (context.value_of or "account").replace("_", " ")
-        case "order":
-            return _order(context, style)
-        case "position":
-            return _symbol_and_side(context, style)
-        case "contract":
-            return _contract(context, style)
-        case _:
-            return _plain_thing(context, style)
-
-
-def _group(context: AlertContext, style: Style) -> str:
-    """`positions`, `orders in BTCUSD`; the account and the venue are said elsewhere."""
-    per = context.group or {}
-    symbol, id_ = per.get("symbol"), per.get("id")
-    words = [f"{context.kind}s"]
-    if symbol:
-        words.append(f"in {style.symbol(symbol)}")
-    if id_:
-        words.append(style.id(id_))
-    return " ".join(words if per else ["all", *words])
-
-
-def _symbol_and_side(context: AlertContext, style: Style) -> str:
-    name = style.symbol(context.symbol) if context.symbol else f"{context.kind} {style.id(context.entity)}"
-    return f"{name} {_text(context, 'side')}".strip()
-
-
-def _order(context: AlertContext, style: Style) -> str:
-    done = context.event in ("order.filled", "order.partially_filled")
-    filled = _size(context, "filled")
-    amount = (filled if done else "") or _size(context, "amount") or _power(context)
-    price = (_first(context, "average") if done else "") or _first(context, "price", "stop_price", "average")
-    of_it = f", {filled} filled" if filled and not done else ""
-    return f"{_symbol_and_side(context, style)}{_sized(amount, price)}{of_it}"
-
-
-def _position(context: AlertContext, style: Style) -> str:
-    thing, over = _symbol_and_side(context, style), context.fields.get("status") == "closed"
-    amount = _size(context, "amount")
-    if not over:
-        return f"{thing}{_sized(amount, _first(context, 'entry_price'))}"
-    profit = field_text(context, "profit", padded=True)
-    profit = f" {profit}{unit_text(context, 'profit')}" if profit is not None else ""
-    sized = _sized(amount, _first(context, "mark_price"))
-    return f"{thing}{profit}{',' if profit and sized else ''}{sized}"
-
-
-def _balance(context: AlertContext, style: Style) -> str:
-    asset = style.symbol(str(context.fields.get("asset") or context.entity))
-    change, total = _first(context, "change"), _first(context, "total", "available")
-    if not change:
-        return f"{total} {asset}".strip()
-    return f"{change} {asset}" + (f", {total} left" if total else "")
-
-
-def _account(context: AlertContext, style: Style) -> str:
-    del style
-    number = _number(context, context.value)
-    return f"{(context.value_of or 'account').replace('_', ' ')} {number}".strip()
-
-
-def _traded(context: AlertContext, style: Style) -> str:
-    amount = _size(context, "amount") or _power(context)
-    return f"{_symbol_and_side(context, style)}{_sized(amount, _first(context, 'price'))}"
-
-
-def _contract(context: AlertContext, style: Style) -> str:
-    side = _text(context, "side")
-    sized = _sized(_power(context) or _size(context, "energy"), _first(context, "price"))
-    return " ".join(filter(None, (style.id(context.entity), side))) + sized
-
-
-def _daemon(context: AlertContext, style: Style) -> str:
-    del style
-    return _text(context, "subject") or plain(context.entity)
-
-
-def _plain_thing(context: AlertContext, style: Style) -> str:
-    return style.symbol(context.symbol) if context.symbol else style.id(context.entity)
-
-
-_WHAT: Mapping[str, Callable[[AlertContext, Style], str]] = {
-    "order": _order,
-    "position": _position,
-    "account": _account,
-    "balance": _balance,
-    "trade": _traded,
-    "book": _traded,
-    "contract": _contract,
-    "daemon": _daemon,
-}
-
-
-def _text(context: AlertContext, name: str) -> str:
-    return plain(str(context.fields.get(name) or ""))
-
-
-def _first(context: AlertContext, *names: str) -> str:
-    """The first of these numbers that has a value."""
-    return next((text for name in names if (text := field_text(context, name)) is not None), "")
-
-
-def _size(context: AlertContext, name: str) -> str:
-    """A number that is worth saying: not a zero."""
-    text = field_text(context, name) or ""
-    return text if text.strip("-+0.eE") else ""
-
-
-def _power(context: AlertContext) -> str:
-    power = _first(context, "power")
-    return f"{power} W" if power else ""
-
-
-def _sized(amount: str, price: str) -> str:
-    return (f" {amount}" if amount else "") + (f" at {price}" if price else "")
+    return f"{thing} {value_and_unit(context, context.value)} {lasted}{worst}{place}"
 
 
 # ---------------------------------------------------------------------------------------------------------------- body
@@ -410,12 +264,6 @@ def _together(context: AlertContext) -> list[str]:
     return lines
 
 
-def _where_line(context: AlertContext, style: Style) -> str:
-    place = plain(context.venue) or "all venues"
-    account = f", account {style.account_and_id(context.account)}" if context.account else ""
-    return f"where: {place}{account}"
-
-
 def _values(context: AlertContext) -> str:
     """`  profit -39 USD, worst -75, at start -60`: what the condition doesn't say of it, what is so now first."""
     if context.value_of is None or context.value is None:
@@ -442,42 +290,6 @@ def _when(context: AlertContext, times: Times) -> str:
     return f"since: {began}" + (f", for {span_text(lasted)}" if lasted else "")
 
 
-def _what_line(context: AlertContext, style: Style) -> str:
-    if context.group is not None:
-        return _group(context, style)
-    if context.kind == "daemon" or context.entity in (context.account, context.venue):
-        return ""  # it is where it is
-    words = [f"{context.kind} {style.id(context.entity)}"]
-    side = _text(context, "side")
-    symbol = context.symbol or ""
-    if symbol and style.names.symbol(symbol):
-        words.append(f"{style.symbol(symbol)} ({style.id(symbol)})")
-    elif symbol and symbol != context.entity:
-        words.append(plain(symbol))
-    return ", ".join(words) + (f" {side}" if side else "")
-
-
-def _members(context: AlertContext, style: Style) -> str:
-    """How many take part, and the first of them with what is put together: those that have the least of it.
-
-    Empty of a group that is over with its last.
-    """
-    if not context.member_count:
-        return ""
-    number = of_member(context.value_of or "")
-    shown = []
-    for member in context.members[:_MOST_MEMBERS]:
-        symbol, id_ = member.get("symbol"), str(member.get("id") or "")
-        called = f"{style.symbol(str(symbol))} {style.id(id_)}" if symbol and symbol != id_ else style.id(id_)
-        value = member.get(number)
-        if value is not None:
-            called += f" {number_shown(str(value), number, derived=number in member.get('derived', ()))}"
-        shown.append(called)
-    more = context.member_count - len(shown)
-    listed = ", ".join(shown) + (f" and {more} more" if more > 0 and shown else "")
-    return f"members: {context.member_count}" + (f" ({listed})" if listed else "")
-
-
 def _details(context: AlertContext, style: Style, times: Times, lines: Sequence[str]) -> str:
     """What else there is to know of it: nothing that these lines say already."""
     before = "\n".join(lines)
@@ -492,7 +304,7 @@ def _details(context: AlertContext, style: Style, times: Times, lines: Sequence[
             continue
         if name == "venue_status" and context.fields.get("status") not in (None, "unknown"):
             continue  # the venue's code for what is said in words
-        if name == "side" and f" {value}" in _what_line(context, style):
+        if name == "side" and f" {value}" in what_line(context, style):
             continue
         if name == "currency" and re.search(rf"\d {re.escape(str(value))}\b", before):
             continue

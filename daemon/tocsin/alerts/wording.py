@@ -179,3 +179,10 @@ def unit_text(context: AlertContext, name: str) -> str:
             return f" {plain(str(currency))}"
         case _:
             return ""
+
+
+def value_and_unit(context: AlertContext, number: str | None) -> str:
+    """A number of what the message speaks of, and its unit: `-39.50 USD`. Empty where there is none."""
+    if number is None or context.value_of is None:
+        return ""
+    return f"{value_shown(context, number, padded=True)}{unit_text(context, context.value_of)}"

@@ -9,7 +9,8 @@ from typing import Any
 from jinja2 import Template, TemplateSyntaxError
 from jinja2.exceptions import SecurityError, UndefinedError
 
-from tocsin.alerts.message import Edit, body, edit_lines, late_by, said, title, what, where
+from tocsin.alerts.entity_wording import what, where
+from tocsin.alerts.message import Edit, body, edit_lines, late_by, said, title
 from tocsin.alerts.plain import plain
 from tocsin.alerts.wording import Style, Times, has_ended, is_good_news, number_shown, value_shown
 from tocsin.delivery.model import Message
