@@ -4,10 +4,9 @@ Remembers which channels heard of each firing alert, and what is held back. Pure
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any
 
 import msgspec
 
@@ -21,25 +20,22 @@ from tocsin.engine.engine import Engine
 from tocsin.engine.instances import kind_of
 from tocsin.engine.pauses import Opening
 from tocsin.events import Instant
-from tocsin.events.vocabulary import BEGINNINGS, ended_by
+from tocsin.pipeline.deliveries import Deliveries, alert_row
 from tocsin.pipeline.escalation import Due, Escalations, Followed
 from tocsin.pipeline.muter import Muter
 from tocsin.pipeline.options import Options
-from tocsin.store.model import AFTER_A_LOSS, AlertRow, Batch, HeldRow, InstanceRow, NewDelivery, UnreadableRow
+from tocsin.store.model import Batch, HeldRow, InstanceRow, UnreadableRow
 
 _LOOK_EVERY = 1.0  # seconds between two looks at what is shut to many alerts that escalate
 _FEW = 100  # of them, that are looked at whenever something is shut or opened
-_FIRST_PICTURE = timedelta(minutes=1)  # what holds so soon after the start held before
-
-_BEGUN = "begun "  # the beginning of a note's key; a _Beginning as JSON follows
-_Beginning: TypeAlias = tuple[str, str, str, str]
-"""The event that says that something bad began, its venue and entity, and the channel that was told."""
 
 
 class Notifier:
+    """Decides of each transition who is told. `options` gives those of the config as it is now, `new_id` the ids of deliveries."""
+
     def __init__(self, engine: Engine, options: Callable[[], Options], new_id: Callable[[], str]) -> None:
         self._options = options
-        self._new_id = new_id
+        self.deliveries = Deliveries(lambda: options().targets, new_id)
         self.silences = Silences(names=lambda: options().style.names.accounts)
         """Who changes them calls `look_anew`, and `release` with the batch that keeps the change."""
         self._engine = engine
@@ -52,11 +48,7 @@ class Notifier:
         # What makes the record of an instance that moved, by rule and instance.
         self._unwritten: dict[tuple[str, str], Callable[[], Mapping[str, Any]]] = {}
         self._kept: dict[str, InstanceRow] = {}  # of each held alert: its instance as it was last stored
-        self._begun: dict[
-            _Beginning, str
-        ] = {}  # -> the alert by which a channel heard of it; kept in the store's notes
         self._seen: Instant | None = None
-        self.lost_at: datetime | None = None  # when we began with only a part of what had been told
 
     def restore(
         self,
@@ -65,10 +57,7 @@ class Notifier:
         notes: Mapping[str, str] = MappingProxyType({}),
     ) -> list[UnreadableRow]:
         """What the last run told and held back; what of that can't be read, and why."""
-        for key, alert in notes.items():
-            if key.startswith(_BEGUN):
-                with suppress(ValueError):  # another version's: the end is then told by itself
-                    self._begun[msgspec.json.decode(key.removeprefix(_BEGUN), type=_Beginning)] = alert
+        self.deliveries.restore(notes)
         instances = list(instances)
         for row in instances:
             if row.record and row.record.get("told"):
@@ -201,7 +190,7 @@ class Notifier:
     def _tell(self, batch: Batch, transition: Transition, context: AlertContext, now: Instant) -> None:
         alert = transition.alert_id
         if context.state != "reminder":
-            batch.alerts.append(self._alert_row(transition, context))
+            batch.alerts.append(alert_row(transition, context, self._options().style))
         if context.state == "resolved" and alert in self._held:
             self._drop(batch, alert)  # it began and ended while it waited: nobody heard of it, nobody is told
             return
@@ -393,74 +382,9 @@ class Notifier:
         self, batch: Batch, alert: str, context: AlertContext, channels: Iterable[str], now: Instant
     ) -> None:
         addressed = list(channels)
-        # A channel's fallback that is told anyway needs no second copy.
-        frozen = {**msgspec.to_builtins(context), "alert": alert, "channels": addressed}
-        notes = [AFTER_A_LOSS] if self._is_told_anew(context) else []
-        if addressed and (resumed := self.escalations.resumed(alert)):
-            notes.append(f"acknowledged by {resumed} for a time, which is over")
-        if notes:
-            frozen["notes"] = notes
-        for channel in addressed:
-            begun = self._begun_by(batch, channel, alert, context)
-            targets = self._options().targets[channel]
-            for target in range(targets.count):
-                batch.deliveries.append(
-                    NewDelivery(
-                        id=self._new_id(),
-                        alert=begun or alert,
-                        state_told="resolved" if begun else context.state,
-                        channel=channel,
-                        target=target,
-                        severity=context.severity,
-                        created_at=now.wall,
-                        expires_at=now.wall + targets.expire,
-                        context=frozen,
-                    )
-                )
-
-    def _begun_by(self, batch: Batch, channel: str, alert: str, context: AlertContext) -> str | None:
-        """The alert that this event is the end of on that channel: there it is delivered as such, after it or with it."""
-        if context.event is None:
-            return None
-        if (ended := ended_by(context.event)) is not None:
-            beginning = (ended, context.venue, context.entity, channel)
-            if (begun := self._begun.pop(beginning, None)) is not None:
-                batch.notes[_note_key(beginning)] = None
-            return begun
-        if context.event in BEGINNINGS:
-            beginning = (context.event, context.venue, context.entity, channel)
-            self._begun[beginning] = alert
-            batch.notes[_note_key(beginning)] = alert
-        return None
-
-    def _is_told_anew(self, context: AlertContext) -> bool:
-        at = self.lost_at
-        return at is not None and context.state == "firing" and context.started_at <= at + _FIRST_PICTURE
-
-    def _alert_row(self, transition: Transition, context: AlertContext) -> AlertRow:
-        lasting = transition.state != "inactive"
-        style = self._options().style
-        return AlertRow(
-            id=transition.alert_id,
-            rule=transition.rule,
-            instance=transition.instance,
-            venue=context.venue,
-            account=context.account,
-            entity=context.entity,
-            symbol=context.symbol,
-            state="resolved" if context.state == "resolved" else "firing" if lasting else "event",
-            severity=context.severity,
-            started_at=context.started_at,
-            fired_at=context.fired_at or context.at,
-            resolved_at=context.at if context.state == "resolved" else None,
-            title=title(context, style, context.at),
-            body=body(context, style, context.at),
-            data=msgspec.to_builtins(context),
-        )
-
-
-def _note_key(beginning: _Beginning) -> str:
-    return _BEGUN + msgspec.json.encode(beginning).decode()
+        resumed = self.escalations.resumed(alert) if addressed else ""
+        notes = [f"acknowledged by {resumed} for a time, which is over"] if resumed else []
+        self.deliveries.add(batch, alert, context, addressed, now, notes=notes)
 
 
 def _goes_on(transition: Transition) -> bool:

@@ -58,7 +58,7 @@ class TurnProcessor:
             at=now.wall, unreadable=self.notifier.restore(loaded.instances, loaded.held, loaded.notes)
         )
         if loaded.lost:
-            self.notifier.lost_at = now.wall
+            self.notifier.deliveries.lost_at = now.wall
         for silence in loaded.silences:
             try:
                 self.notifier.silences.add(silence)

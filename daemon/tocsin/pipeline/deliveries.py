@@ -1,0 +1,124 @@
+"""What the store is handed of an alert: its row, and a delivery for each target of the channels that are told of it.
+
+Remembers which channel heard of what began, so that its end goes after it there. Pure but for that.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import TypeAlias
+
+import msgspec
+
+from tocsin.alerts.message import body, title
+from tocsin.alerts.wording import Style
+from tocsin.engine.api import AlertContext, Transition
+from tocsin.events import Instant
+from tocsin.events.vocabulary import BEGINNINGS, ended_by
+from tocsin.pipeline.options import Targets
+from tocsin.store.model import AFTER_A_LOSS, AlertRow, Batch, NewDelivery
+
+_FIRST_PICTURE = timedelta(minutes=1)  # what holds so soon after the start held before
+
+_BEGUN = "begun "  # the beginning of a note's key; a _Beginning as JSON follows
+_Beginning: TypeAlias = tuple[str, str, str, str]
+"""The event that says that something bad began, its venue and entity, and the channel that was told."""
+
+
+class Deliveries:
+    """What is handed to the outbox. `targets` gives those of each channel as the config is now, `new_id` a delivery's id."""
+
+    def __init__(self, targets: Callable[[], Mapping[str, Targets]], new_id: Callable[[], str]) -> None:
+        self._targets = targets
+        self._new_id = new_id
+        # To the alert by which a channel heard of it; kept in the store's notes.
+        self._begun: dict[_Beginning, str] = {}
+        self.lost_at: datetime | None = None
+        """When (UTC) we began with only a part of what had been told."""
+
+    def restore(self, notes: Mapping[str, str]) -> None:
+        """Go on where the last run stopped. A note of another version's is left out: the end is then told by itself."""
+        for key, alert in notes.items():
+            if key.startswith(_BEGUN):
+                with suppress(ValueError):
+                    self._begun[msgspec.json.decode(key.removeprefix(_BEGUN), type=_Beginning)] = alert
+
+    def add(
+        self,
+        batch: Batch,
+        alert: str,
+        context: AlertContext,
+        channels: Sequence[str],
+        now: Instant,
+        *,
+        notes: Sequence[str] = (),
+    ) -> None:
+        """These channels are told of the alert as it is in this context, which is frozen, with these remarks."""
+        # A channel's fallback that is told anyway needs no second copy.
+        frozen = {**msgspec.to_builtins(context), "alert": alert, "channels": [*channels]}
+        if self._is_told_anew(context):
+            notes = [AFTER_A_LOSS, *notes]
+        if notes:
+            frozen["notes"] = [*notes]
+        for channel in channels:
+            begun = self._begun_by(batch, channel, alert, context)
+            targets = self._targets()[channel]
+            for target in range(targets.count):
+                batch.deliveries.append(
+                    NewDelivery(
+                        id=self._new_id(),
+                        alert=begun or alert,
+                        state_told="resolved" if begun else context.state,
+                        channel=channel,
+                        target=target,
+                        severity=context.severity,
+                        created_at=now.wall,
+                        expires_at=now.wall + targets.expire,
+                        context=frozen,
+                    )
+                )
+
+    def _begun_by(self, batch: Batch, channel: str, alert: str, context: AlertContext) -> str | None:
+        """The alert that this event is the end of on that channel: there it is delivered as such, after it or with it."""
+        if context.event is None:
+            return None
+        if (ended := ended_by(context.event)) is not None:
+            beginning = (ended, context.venue, context.entity, channel)
+            if (begun := self._begun.pop(beginning, None)) is not None:
+                batch.notes[_note_key(beginning)] = None
+            return begun
+        if context.event in BEGINNINGS:
+            beginning = (context.event, context.venue, context.entity, channel)
+            self._begun[beginning] = alert
+            batch.notes[_note_key(beginning)] = alert
+        return None
+
+    def _is_told_anew(self, context: AlertContext) -> bool:
+        at = self.lost_at
+        return at is not None and context.state == "firing" and context.started_at <= at + _FIRST_PICTURE
+
+
+def alert_row(transition: Transition, context: AlertContext, style: Style) -> AlertRow:
+    """The alert as the history has it, worded as it is when it happens."""
+    lasting = transition.state != "inactive"
+    return AlertRow(
+        id=transition.alert_id,
+        rule=transition.rule,
+        instance=transition.instance,
+        venue=context.venue,
+        account=context.account,
+        entity=context.entity,
+        symbol=context.symbol,
+        state="resolved" if context.state == "resolved" else "firing" if lasting else "event",
+        severity=context.severity,
+        started_at=context.started_at,
+        fired_at=context.fired_at or context.at,
+        resolved_at=context.at if context.state == "resolved" else None,
+        title=title(context, style, context.at),
+        body=body(context, style, context.at),
+        data=msgspec.to_builtins(context),
+    )
+
+
+def _note_key(beginning: _Beginning) -> str:
+    return _BEGUN + msgspec.json.encode(beginning).decode()
