@@ -1,6 +1,6 @@
 """What somebody should look into although the daemon itself is healthy, as `tocsin status` tells it: of venues, config, rules and disk."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from tocsin.store.journal import Journal
@@ -38,3 +38,23 @@ def of_disk(journal: Journal) -> list[str]:
 
 def of_channels(channels: Sequence[str]) -> list[str]:
     return [] if channels else ["no channel is configured: nobody is told"]
+
+
+def stranded(
+    waiting: Mapping[tuple[str, int], int], there: Mapping[str, int]
+) -> Iterator[tuple[str, int, str]]:
+    """Channels that messages wait for in vain, with how many, and that in words.
+
+    `waiting`: how many by channel and URL; `there`: how many URLs each channel of the config has.
+    """
+    found: dict[str, int] = {}
+    for (channel, target), count in waiting.items():
+        if target >= there.get(channel, 0):
+            found[channel] = found.get(channel, 0) + count
+    for channel, count in found.items():
+        gone = "has fewer URLs than before" if channel in there else "is not configured"
+        yield (
+            channel,
+            count,
+            f"{count} message(s) wait for channel {channel}, which {gone}: they are not sent until it is back",
+        )

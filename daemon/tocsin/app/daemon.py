@@ -44,7 +44,6 @@ from tocsin.feed.model import Received
 from tocsin.pipeline.acts import By
 from tocsin.pipeline.explaining import Question, RunSync, explain
 from tocsin.store.errors import Damaged, StoreUnavailable
-from tocsin.store.model import Batch
 from tocsin.store.reader import Reader
 
 # Seconds from the wish to stop; the promise is 10, and files and database are still to be closed.
@@ -106,19 +105,12 @@ class Daemon:
                 parts.cancel_scope.cancel()
             with trio.move_on_at(deadline):
                 await self.tell("daemon.stopping", "stopped on request")
-                await self._take_all()
+                await self._components.pipeline.take_all()
                 await self._components.pipeline.finish()
                 with suppress(StoreUnavailable):  # then it counts as alive until the last probe
                     await self._probe.note_alive()
             everything.cancel_scope.cancel()
         self.stopped.set()
-
-    async def _take_all(self) -> None:
-        """Process and commit all messages that were read: venues don't send them again."""
-        nothing = partial(Batch, at=self._clock.now().wall)
-        while self._components.inbox.waiting():
-            await self._components.pipeline.call(nothing)
-        await self._components.pipeline.call(nothing)  # follows the commit of the last that was taken
 
     def stop(self) -> None:
         self._stop.set()
@@ -430,13 +422,7 @@ class Daemon:
             self._log.warning("can't tell what waits for channels that are gone", reason=error.reason)
             return
         there = {name: len(channel.urls) for name, channel in self._settings.channels.items()}
-        stranded: dict[str, int] = {}
-        for (channel, target), count in waiting.items():
-            if target >= there.get(channel, 0):
-                stranded[channel] = stranded.get(channel, 0) + count
-        for channel, count in stranded.items():
-            gone = "is not configured" if channel not in there else "has fewer URLs than before"
-            reason = f"{count} message(s) wait for channel {channel}, which {gone}: they are not sent until it is back"
+        for channel, count, reason in attention.stranded(waiting, there):
             self._log.error("messages wait for a channel that is gone", channel=channel, count=count)
             await self.tell("daemon.degraded", reason, subject=channel)
 

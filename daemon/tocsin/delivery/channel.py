@@ -5,31 +5,22 @@ All that must survive a crash is in the outbox; the state of this task may be lo
 
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 import structlog
 import trio
-from msgspec import structs
 
-from tocsin.alerts.channel_gates import ChannelGates
-from tocsin.alerts.digest import Held
-from tocsin.alerts.wording import Style
 from tocsin.clock import Clock
-from tocsin.delivery import digests
 from tocsin.delivery.buttons import MakeButtons
 from tocsin.delivery.channel_state import Failures, Notes, Outages
 from tocsin.delivery.coalesce import (
-    CRITICAL_WITHIN,
     PERMANENT_RETRY,
     Coalesced,
     Fallback,
     backoff,
-    bare_message,
     coalesce,
-    draft,
     is_expired,
     life_left,
     tells_of_failure,
@@ -40,40 +31,24 @@ from tocsin.delivery.edits import (
     NOTHING_BEFORE,
     AlertLife,
     alert_life,
-    for_channel,
     handle_text,
     is_digest,
 )
-from tocsin.delivery.gatherer import LOOK_BACK, STORM, Gatherer
-from tocsin.delivery.model import ChannelSettings, Handle, Message, Outcome, Sender
+from tocsin.delivery.gatherer import STORM, Gatherer
+from tocsin.delivery.gathering import Gathering
+from tocsin.delivery.late_critical import LateCritical
+from tocsin.delivery.message_maker import MessageMaker
+from tocsin.delivery.model import Channel, Handle, Message, Outcome, Sender
 from tocsin.delivery.outbox import Outbox
 from tocsin.delivery.pace import Pace
-from tocsin.delivery.pending import as_new
 from tocsin.delivery.services import room_for_lines
 from tocsin.delivery.templates import Render, in_place
-from tocsin.delivery.timing import RunClock, Wake, finishing
+from tocsin.delivery.timing import GRACE, RunClock, Wake, finishing, rest
 from tocsin.events import Daemon, Occurrence
 from tocsin.store.model import EDIT, Attempt, Delivery, NewDelivery
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Channel:
-    """One URL of one channel, and what its task must know. `fallback` is (channel, how many URLs it has)."""
-
-    name: str
-    target: int
-    settings: ChannelSettings
-    style: Style
-    gates: ChannelGates = field(default_factory=ChannelGates)
-    fallback: tuple[str, int] | None = None
-
-
 SEND_DEADLINE = 45.0  # seconds; senders have a deadline of their own, this is for one that breaks its promise
-_GRACE = 4.0  # seconds that a message on its way may take to arrive and be recorded when the daemon stops
-_LONGEST_REST = 60.0  # seconds; a wake-up that was missed delays no longer
 _BATCH = 50
-_PAGE = 500
-_BY_EDIT = "told by an edit of its message"
 _LONGEST_LOOK = 5.0  # seconds; what is more urgent may have come meanwhile
 CHAT = "telegram_chat "  # the beginning of a note's key; a chat's former id follows
 
@@ -106,16 +81,15 @@ class ChannelTask:
         pace: Pace | None = None,
         storm: str | None = None,
     ) -> None:
+        log = structlog.get_logger() if log is None else log
+        self._log = log = log.bind(channel=channel.name, target=channel.target)
         self._channel, self._sender = channel, sender
         self._tell, self._wake, self._note, self._jitter = tell, wake, note, jitter
-        self._render = render
-        self._buttons = buttons
         self._time = RunClock(clock)
-        self._began = self._time.steady()
         self._pace = Pace((), self._time.steady) if pace is None else pace
         self._storm_key = f"{STORM}{channel.name}/{channel.target}"
         self._gatherer = Gatherer(channel.gates, self._time, note=partial(note, self._storm_key), kept=storm)
-        self._digests = Digests(
+        digests_of_it = Digests(
             channel=channel.name,
             target=channel.target,
             gates=channel.gates,
@@ -124,7 +98,16 @@ class ChannelTask:
             room=room_for_lines(channel.settings.urls[channel.target]),
             age=self._time.age,
         )
-        self._flows_since = self._began  # since when nothing but the pace keeps messages from going
+        self._maker = MessageMaker(
+            channel.settings,
+            channel.style,
+            self._time,
+            gathers=channel.gates.digest,
+            render=render,
+            buttons=buttons if "buttons" in sender.can else None,
+            log=log,
+        )
+        self._flows_since = self._time.steady()  # since when nothing but the pace keeps messages from going
         self._failures = 0  # in a row
         self._refused: dict[str, None] = {}  # alerts whose message was refused at its own time
         self._again: dict[str, None] = {}  # of these: another was taken since, so they are tried once more
@@ -134,9 +117,22 @@ class ChannelTask:
         self._undelivered = Failures(channel.name, channel.target, outages, self._time, self._say)
         self._fallback = Fallback(channel.fallback)
         self._recording = trio.Lock()
-        log = structlog.get_logger() if log is None else log
-        self._log = log.bind(channel=channel.name, target=channel.target)
         self._outbox, self._of = outbox, (channel.name, channel.target)
+        self._gathering = Gathering(
+            self._gatherer, digests_of_it, outbox, self._time, life=self._life, say=self._say, log=self._log
+        )
+        self._late_critical = LateCritical(
+            self._of,
+            self._fallback,
+            outbox,
+            self._time,
+            wake=wake,
+            style=channel.style,
+            recording=self._recording,
+            tried=self._tried,
+            undelivered=self._undelivered,
+            log=self._log,
+        )
 
     # ------------------------------------------------------------------------------------------------------ delivering
 
@@ -145,7 +141,7 @@ class ChannelTask:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._undelivered.mind)
             if self._channel.fallback is not None:
-                nursery.start_soon(self._mind_critical)
+                nursery.start_soon(self._late_critical.mind)
             await self._deliver()
 
     async def send_aside(self, made: Message, edits: Handle | None = None) -> Outcome:
@@ -163,8 +159,7 @@ class ChannelTask:
         return "pace: the service takes no more now" if self._pace and self._pace.is_full() else ""
 
     async def _deliver(self) -> None:
-        now = self._time.now().wall
-        self._gatherer.restore(await self._outbox.recent(*self._of, now - LOOK_BACK, now))
+        await self._gathering.restore()
         try:
             while True:
                 await self._step()
@@ -174,7 +169,7 @@ class ChannelTask:
     async def _step(self) -> None:
         """Send the next message, or gather, or wait until there is something to do."""
         seen = self._wake.count
-        await self._mind_storm()
+        await self._gathering.mind_storm()
         wall = self._time.wall()
         prompt = await self._outbox.due(*self._of, wall, _BATCH, prompt=True)
         others = await self._outbox.due(*self._of, wall, _BATCH, prompt=False)
@@ -185,21 +180,25 @@ class ChannelTask:
         form = None if self._failures and self._undelivered else choice.form
         if not choice.candidates and not form and not self._again:
             self._pace.withdraw()
-            await self._rest(seen, await self._outbox.next_due(*self._of, wall), choice.wait)
+            await rest(
+                self._wake, seen, self._time, await self._outbox.next_due(*self._of, wall), choice.wait
+            )
         elif (delay := self._delay(choice.candidates)) > 0:
             await trio.sleep(min(delay, _LONGEST_LOOK))
         elif form and (form == "pace" or not choice.is_first_prompt):
-            await self._gather(form, choice.critical)
+            alone = await self._gathering.form(form, choice.critical)
+            if alone is not None:
+                await finishing(partial(self._deliver_alert, alone), GRACE)
         elif self._again:
             alert = next(iter(self._again))
             del self._again[alert]
-            await finishing(partial(self._deliver_alert, alert, again=True), _GRACE)
+            await finishing(partial(self._deliver_alert, alert, again=True), GRACE)
         else:
             # While it fails, each that waits gets its turn: one message that the service chokes on blocks no other.
             first, *_ = choice.candidates
             if self._failures:
                 first = min(choice.candidates, key=lambda delivery: delivery.attempts)
-            await finishing(partial(self._deliver_alert, first.alert), _GRACE)
+            await finishing(partial(self._deliver_alert, first.alert), GRACE)
 
     def _delay(self, candidates: Sequence[Delivery]) -> float:
         """Seconds until the service may be asked again: after a failure it gets its rest, and it has its pace."""
@@ -209,85 +208,6 @@ class ChannelTask:
         urgent = bool(candidates) and candidates[0].severity == "critical"
         oldest = min((each.created_at.timestamp() for each in candidates), default=float("inf"))
         return self._pace.wait((not urgent, oldest))
-
-    async def _mind_storm(self) -> None:
-        match self._gatherer.arrived(self._outbox.arrived(*self._of)):
-            case "begun":
-                self._gatherer.begin_storm()
-                self._log.warning("a storm of alerts, which are gathered")
-                if self._channel.target == 0:
-                    most = self._channel.gates.storm
-                    await self._say(
-                        "storm", f"over {most} alerts in a minute: they go as one message a minute"
-                    )
-            case "over":
-                await self._end_storm()
-
-    async def _end_storm(self) -> None:
-        storm = self._gatherer.storm
-        if storm is not None and not self._gatherer.is_quiet:
-            lasted, now = self._time.age(storm.since), self._time.now().wall
-            rows, ended, edits = await self._ends_told(await self._gatherable((True, False)), now)
-            told = self._digests.storm_over(rows, storm.alerts, len(storm.rules), lasted, now)
-            if ended:
-                await self._outbox.record(ended)
-            await finishing(partial(self._outbox.gather, structs.replace(told, also=edits)), _GRACE)
-        self._gatherer.end_storm()
-        self._log.info("the storm of alerts is over")
-
-    async def _gather(self, held: Held, critical: tuple[bool, ...]) -> None:
-        """Makes one message of what waits, on disk before it is sent; of one alert alone the message that it has itself."""
-        now = self._time.now().wall
-        rows, ended, edits = await self._ends_told(await self._gatherable(critical), now)
-        made = self._digests.plan(rows, held, now)
-        dropped = [
-            Attempt(delivery=each.id, status="superseded", at=now, error=why) for each, why in made.dropped
-        ]
-        if ended or dropped:
-            await self._outbox.record([*ended, *dropped])
-        if made.gathered is not None:
-            told = structs.replace(made.gathered, also=edits)
-            await finishing(partial(self._outbox.gather, told), _GRACE)
-            self._log.info("gathered", digest=told.digest.id, messages=len(told.parts), reason=held)
-        if held == "storm":
-            self._gatherer.formed(whole=made.whole)
-        if made.alone is not None:
-            await finishing(partial(self._deliver_alert, made.alone), _GRACE)
-        elif not (ended or dropped or made.gathered):
-            await trio.sleep(1.0)  # what was there a moment ago is known to the store only
-
-    async def _ends_told(
-        self, rows: Sequence[Delivery], now: datetime
-    ) -> tuple[list[Delivery], list[Attempt], tuple[NewDelivery, ...]]:
-        """Of what waits that which a digest has a line for; the ends that are told by an edit alone, or not at all; and the edits that
-        follow when the others are told: those of the messages that told of their firings.
-        """
-        firings = {row.alert for row in rows if row.state_told == "firing"}
-        told, ended = list[Delivery](), list[Attempt]()
-        edits = list[NewDelivery]()
-        for row in rows:
-            life = NOTHING_BEFORE
-            if row.state_told == "resolved" and row.alert not in firings:
-                life = await self._life(Coalesced(row))
-            if life.edit is not None:
-                also = (as_new(life.edit),)
-                ended.append(Attempt(delivery=row.id, status="superseded", at=now, error=_BY_EDIT, also=also))
-            elif life.is_over_unsaid:
-                ended.append(Attempt(delivery=row.id, status="superseded", at=now))
-            else:
-                told.append(row)
-            if life.edit_after is not None:
-                edits.append(life.edit_after)
-        return told, ended, tuple(edits)
-
-    async def _gatherable(self, critical: tuple[bool, ...]) -> list[Delivery]:
-        wall, found = self._time.wall(), list[Delivery]()
-        for which in critical:
-            last = None
-            while page := await self._outbox.gatherable(*self._of, wall, last, _PAGE, critical=which):
-                last = page[-1].id
-                found += page
-        return found
 
     async def _deliver_alert(self, alert: str, *, again: bool = False) -> None:
         """`again`: before its `next_at`, since the service has accepted another message after refusing this one."""
@@ -324,22 +244,17 @@ class ChannelTask:
     async def _told(self, coalesced: Coalesced, life: AlertLife) -> tuple[Message, Outcome]:
         """The end of an alert as an edit of its message where that is enough, else a new message, in reply to it."""
         if (edit := life.edit) is not None and life.handle is not None:
-            made = await self._made(Coalesced(edit))
+            made = await self._maker.made(Coalesced(edit))
             outcome = await self._call(made, partial(self._sender.edit, life.handle, made))
             if not outcome.gone:
                 return made, outcome
-        made = await self._made(coalesced)
+        made = await self._maker.made(coalesced)
         if coalesced.carrier.state_told in ("firing", "digest"):
-            made = await self._with_buttons(made, coalesced.carrier.state_told)
+            made = await self._maker.with_buttons(made, coalesced.carrier.state_told)
         send = (
             partial(self._sender.send, made, life.handle) if life.handle else partial(self._sender.send, made)
         )
         return made, await self._call(made, send)
-
-    async def _with_buttons(self, made: Message, told: str) -> Message:
-        if self._buttons is None or "buttons" not in self._sender.can:
-            return made
-        return structs.replace(made, buttons=await self._buttons(made.alert, made.delivery_id, told))
 
     async def _edit(self, coalesced: Coalesced) -> None:
         """Put what has become of an alert into its message, where there is one; else the row goes, as after ten minutes."""
@@ -348,9 +263,9 @@ class ChannelTask:
         if life.handle is None or (is_expired(coalesced, self._time.age) and coalesced.attempts > 0):
             await self._record(coalesced, self._superseded)
             return
-        made = await self._made(Coalesced(life.edit or carrier))
+        made = await self._maker.made(Coalesced(life.edit or carrier))
         if not made.resolved and not is_digest(carrier):  # a digest is edited once all of it is acknowledged
-            made = await self._with_buttons(made, "acked" if life.acked else "firing")
+            made = await self._maker.with_buttons(made, "acked" if life.acked else "firing")
         outcome = await self._call(made, partial(self._sender.edit, life.handle, made))
         delay = min(backoff(coalesced.attempts + 1, self._jitter()), LONGEST_RETRY)
         wait = timedelta(seconds=max(delay, outcome.retry_after or 0.0))
@@ -378,22 +293,6 @@ class ChannelTask:
             return AlertLife()
         history = await self._outbox.history(carrier.alert, carrier.channel) if ability else ()
         return alert_life(carrier, history, ability, self._channel.settings, self._time.now().wall)
-
-    async def _made(self, coalesced: Coalesced) -> Message:
-        # Whatever it is, the others on this channel don't wait for it.
-        try:
-            if is_digest(coalesced.carrier):
-                made = digests.message(coalesced.carrier, self._channel.style, self._time.age)
-                return for_channel(made, coalesced.carrier.alert, self._channel.settings)
-            drafted = draft(coalesced, self._channel.style, self._age_told)
-        except ValueError as error:
-            self._log.error("a message can't be read", delivery=coalesced.carrier.id, error=str(error))
-            return bare_message(coalesced, error, self._channel.style)
-        try:
-            return for_channel(await self._render(drafted), coalesced.carrier.alert, self._channel.settings)
-        except Exception as error:  # noqa: BLE001 - loud in the log
-            self._log.exception("a message can't be made", delivery=coalesced.carrier.id)
-            return bare_message(coalesced, error, self._channel.style)
 
     async def _call(self, made: Message, call: Callable[[], Awaitable[Outcome]]) -> Outcome:
         """What came of one call of the sender, which counts against the rate whatever that is."""
@@ -494,53 +393,6 @@ class ChannelTask:
 
     # -------------------------------------------------------------------------------------------------------- fallback
 
-    async def _mind_critical(self) -> None:
-        """Runs for ever: hands critical deliveries to the fallback once they are a minute old, also while a send hangs."""
-        while True:
-            seen = self._wake.count
-            wake_at = last = None
-            while page := await self._outbox.not_escalated(*self._of, last, 10 * _BATCH):
-                last = page[-1].id
-                for delivery in filter(self._fallback.serves, page):
-                    left = self._critical_for(delivery)
-                    if left <= timedelta(0):
-                        later = await self._hand_over_late(delivery.alert)
-                        if later is None:
-                            continue
-                        left = later
-                    at = self._time.wall() + left
-                    wake_at = min(wake_at or at, at)
-            await self._rest(seen, wake_at)
-
-    async def _hand_over_late(self, alert: str) -> timedelta | None:
-        """Hand the alert's message over if it is a minute old, else return in how long it will be; None: nothing is left to do."""
-        async with self._recording:
-            waiting = await self._outbox.waiting(alert, *self._of)
-            if not waiting:
-                return None
-            coalesced = coalesce(waiting, self._time.age, self._channel.style)
-            left = self._critical_for(coalesced.carrier)
-            if left > timedelta(0):
-                return left
-            answer = coalesced.carrier.error or waiting[0].error or "not delivered within a minute"
-            also = self._fallback.take(coalesced, self._time.now().wall, answer)
-            if not also:
-                return None
-            attempt = self._tried(coalesced.carrier, answer, coalesced.carrier.next_at, also)
-            # A cancellation in here would leave it written, and the fallback not woken for it.
-            await finishing(partial(self._outbox.record, [attempt]), _GRACE)
-        self._log.warning("not delivered within a minute", alert=alert, answer=answer)
-        if self._undelivered:  # else it only waits for its turn
-            await self._undelivered.refused(alert, answer, quiet=tells_of_failure(coalesced.carrier))
-        return None
-
-    def _critical_for(self, delivery: Delivery) -> timedelta:
-        """How long until it is handed over. Without a try yet, time before this start doesn't count: it gets its try first."""
-        age = self._time.age(delivery.created_at)
-        if not delivery.attempts:
-            age = min(age, timedelta(seconds=self._time.steady() - self._began))
-        return CRITICAL_WITHIN - age
-
     async def _tell_moved(self, outcome: Outcome) -> None:
         for old_id, new_id in outcome.moved.items():
             self._note(f"{CHAT}{old_id}", new_id)
@@ -592,17 +444,6 @@ class ChannelTask:
             handed_to=self._fallback.name if also else None,
             also=also,
         )
-
-    def _age_told(self, of: datetime) -> timedelta:
-        """How old what is sent counts as: the time for which the channel gathers by its config makes nothing late."""
-        return max(self._time.age(of) - self._channel.gates.digest, timedelta(0))
-
-    async def _rest(self, seen: int, until: datetime | None, longest: float = _LONGEST_REST) -> None:
-        seconds = max(longest, 0.001)
-        if until is not None:
-            seconds = min(max((until - self._time.wall()).total_seconds(), 0.001), seconds)
-        with trio.move_on_after(seconds):
-            await self._wake.after(seen)
 
 
 __all__ = ["Channel", "ChannelTask", "Outbox", "Wake"]

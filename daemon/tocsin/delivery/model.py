@@ -1,6 +1,7 @@
 """A channel's settings, a rendered message, and the outcome of a try to send it."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from hashlib import sha256
 from typing import Annotated, Any, Literal, Protocol, Self, TypeAlias
@@ -8,7 +9,8 @@ from typing import Annotated, Any, Literal, Protocol, Self, TypeAlias
 from msgspec import Struct
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from tocsin.alerts.wording import Marks
+from tocsin.alerts.channel_gates import ChannelGates
+from tocsin.alerts.wording import Marks, Style
 from tocsin.calendars import Window
 from tocsin.engine.api import Severity
 from tocsin.quantities import Duration, SecretText
@@ -92,6 +94,18 @@ class ChannelSettings(BaseModel):
         if "resolved" in self.model_fields_set and "send_resolved" in self.model_fields_set:
             raise ValueError("send_resolved is an older spelling of resolved; remove it")
         return self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channel:
+    """One URL of one channel, and what its task must know. `fallback` is (channel, how many URLs it has)."""
+
+    name: str
+    target: int
+    settings: ChannelSettings
+    style: Style
+    gates: ChannelGates = field(default_factory=ChannelGates)
+    fallback: tuple[str, int] | None = None
 
 
 Ability: TypeAlias = Literal["edit", "reply", "buttons"]

@@ -41,6 +41,8 @@ class Wakes:
             self.of(channel).ring()
 
 
+GRACE = 4.0  # seconds that a message on its way may take to arrive and be recorded when the daemon stops
+LONGEST_REST = 60.0  # seconds; a wake-up that was missed delays no longer
 _FIRST, _LONGEST = 1.0, 30.0  # seconds between tries
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
@@ -116,3 +118,14 @@ class RunClock:
 
 def _ahead(now: Instant) -> timedelta:
     return now.wall - _EPOCH - timedelta(seconds=now.steady)
+
+
+async def rest(
+    wake: Wake, seen: int, time: RunClock, until: datetime | None, longest: float = LONGEST_REST
+) -> None:
+    """Until `wake` was rung since it had counted to `seen`, or it is `until` by the run's wall-clock, or `longest` seconds have passed."""
+    seconds = max(longest, 0.001)
+    if until is not None:
+        seconds = min(max((until - time.wall()).total_seconds(), 0.001), seconds)
+    with trio.move_on_after(seconds):
+        await wake.after(seen)

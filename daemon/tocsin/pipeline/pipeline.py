@@ -9,6 +9,7 @@ go out all the same. One task runs this, so the entities and the engine need no 
 """
 
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import Any, TypeVar
 
 import trio
@@ -125,6 +126,13 @@ class Pipeline:
         await self._journal.written(entry)
         if channels:
             self._wake(channels)
+
+    async def take_all(self) -> None:
+        """Process and commit all messages that were read: venues don't send them again."""
+        nothing = partial(Batch, at=self._clock.now().wall)
+        while self._inbox.waiting():
+            await self.call(nothing)
+        await self.call(nothing)  # follows the commit of the last that was taken
 
     async def finish(self) -> None:
         """Wait until all is on disk."""

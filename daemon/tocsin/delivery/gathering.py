@@ -1,0 +1,127 @@
+"""What one URL of a channel holds back goes as one message: its storms, and the digests that are formed in the outbox."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+import trio
+from msgspec import structs
+
+from tocsin.alerts.digest import Held
+from tocsin.delivery.coalesce import Coalesced
+from tocsin.delivery.digests import Digests
+from tocsin.delivery.edits import NOTHING_BEFORE, AlertLife
+from tocsin.delivery.gatherer import LOOK_BACK, Gatherer
+from tocsin.delivery.outbox import Outbox
+from tocsin.delivery.pending import as_new
+from tocsin.delivery.timing import GRACE, RunClock, finishing
+from tocsin.store.model import Attempt, Delivery, NewDelivery
+
+_PAGE = 500
+_BY_EDIT = "told by an edit of its message"
+
+
+class Gathering:
+    """`gatherer` says when and what, `digests` of what form. `life` tells what was told of an alert before, `say` raises an
+    event of ours by its name and reason; `log` is a structlog logger.
+    """
+
+    def __init__(
+        self,
+        gatherer: Gatherer,
+        digests: Digests,
+        outbox: Outbox,
+        time: RunClock,
+        *,
+        life: Callable[[Coalesced], Awaitable[AlertLife]],
+        say: Callable[[str, str], Awaitable[None]],
+        log: Any,
+    ) -> None:
+        self._gatherer, self._digests, self._outbox, self._time = gatherer, digests, outbox, time
+        self._of = (digests.channel, digests.target)
+        self._life, self._say, self._log = life, say, log
+
+    async def restore(self) -> None:
+        """Know what came and went shortly before this run."""
+        now = self._time.now().wall
+        self._gatherer.restore(await self._outbox.recent(*self._of, now - LOOK_BACK, now))
+
+    async def mind_storm(self) -> None:
+        """Begin or end a storm where that is due; each is told once, by the channel's first URL."""
+        match self._gatherer.arrived(self._outbox.arrived(*self._of)):
+            case "begun":
+                self._gatherer.begin_storm()
+                self._log.warning("a storm of alerts, which are gathered")
+                if self._digests.target == 0:
+                    most = self._digests.gates.storm
+                    await self._say(
+                        "storm", f"over {most} alerts in a minute: they go as one message a minute"
+                    )
+            case "over":
+                await self._end_storm()
+
+    async def _end_storm(self) -> None:
+        storm = self._gatherer.storm
+        if storm is not None and not self._gatherer.is_quiet:
+            lasted, now = self._time.age(storm.since), self._time.now().wall
+            rows, ended, edits = await self._ends_told(await self._gatherable((True, False)), now)
+            told = self._digests.storm_over(rows, storm.alerts, len(storm.rules), lasted, now)
+            if ended:
+                await self._outbox.record(ended)
+            await finishing(partial(self._outbox.gather, structs.replace(told, also=edits)), GRACE)
+        self._gatherer.end_storm()
+        self._log.info("the storm of alerts is over")
+
+    async def form(self, held: Held, critical: tuple[bool, ...]) -> str | None:
+        """Make one message of what waits, on disk before it is sent. Of one alert alone nothing is made: its id, to be sent as itself."""
+        now = self._time.now().wall
+        rows, ended, edits = await self._ends_told(await self._gatherable(critical), now)
+        made = self._digests.plan(rows, held, now)
+        dropped = [
+            Attempt(delivery=each.id, status="superseded", at=now, error=why) for each, why in made.dropped
+        ]
+        if ended or dropped:
+            await self._outbox.record([*ended, *dropped])
+        if made.gathered is not None:
+            told = structs.replace(made.gathered, also=edits)
+            await finishing(partial(self._outbox.gather, told), GRACE)
+            self._log.info("gathered", digest=told.digest.id, messages=len(told.parts), reason=held)
+        if held == "storm":
+            self._gatherer.formed(whole=made.whole)
+        if made.alone is None and not (ended or dropped or made.gathered):
+            await trio.sleep(1.0)  # what was there a moment ago is known to the store only
+        return made.alone
+
+    async def _ends_told(
+        self, rows: Sequence[Delivery], now: datetime
+    ) -> tuple[list[Delivery], list[Attempt], tuple[NewDelivery, ...]]:
+        """Of what waits that which a digest has a line for; the ends that are told by an edit alone, or not at all; and the edits that
+        follow when the others are told: those of the messages that told of their firings.
+        """
+        firings = {row.alert for row in rows if row.state_told == "firing"}
+        told, ended = list[Delivery](), list[Attempt]()
+        edits = list[NewDelivery]()
+        for row in rows:
+            life = NOTHING_BEFORE
+            if row.state_told == "resolved" and row.alert not in firings:
+                life = await self._life(Coalesced(row))
+            if life.edit is not None:
+                also = (as_new(life.edit),)
+                ended.append(Attempt(delivery=row.id, status="superseded", at=now, error=_BY_EDIT, also=also))
+            elif life.is_over_unsaid:
+                ended.append(Attempt(delivery=row.id, status="superseded", at=now))
+            else:
+                told.append(row)
+            if life.edit_after is not None:
+                edits.append(life.edit_after)
+        return told, ended, tuple(edits)
+
+    async def _gatherable(self, critical: tuple[bool, ...]) -> list[Delivery]:
+        wall, found = self._time.wall(), list[Delivery]()
+        for which in critical:
+            last = None
+            while page := await self._outbox.gatherable(*self._of, wall, last, _PAGE, critical=which):
+                last = page[-1].id
+                found += page
+        return found

@@ -1,0 +1,87 @@
+"""Critical messages that one URL of a channel hasn't delivered within a minute go to its fallback, too."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, NoReturn
+
+import trio
+
+from tocsin.alerts.wording import Style
+from tocsin.delivery.channel_state import Failures
+from tocsin.delivery.coalesce import CRITICAL_WITHIN, Fallback, coalesce, tells_of_failure
+from tocsin.delivery.outbox import Outbox
+from tocsin.delivery.timing import GRACE, RunClock, Wake, finishing, rest
+from tocsin.store.model import Attempt, Delivery, NewDelivery
+
+_PAGE = 500
+
+
+class LateCritical:
+    """`recording` is held while an outcome is recorded, `tried` makes an attempt of a delivery that goes on waiting."""
+
+    def __init__(
+        self,
+        of: tuple[str, int],
+        fallback: Fallback,
+        outbox: Outbox,
+        time: RunClock,
+        *,
+        wake: Wake,
+        style: Style,
+        recording: trio.Lock,
+        tried: Callable[[Delivery, str, datetime, tuple[NewDelivery, ...]], Attempt],
+        undelivered: Failures,
+        log: Any,
+    ) -> None:
+        self._of, self._fallback, self._outbox, self._time, self._wake = of, fallback, outbox, time, wake
+        self._style, self._recording, self._tried = style, recording, tried
+        self._undelivered, self._log = undelivered, log
+        self._began = time.steady()
+
+    async def mind(self) -> NoReturn:
+        """For ever: hand them over once they are a minute old, also while a send hangs."""
+        while True:
+            seen = self._wake.count
+            wake_at = last = None
+            while page := await self._outbox.not_escalated(*self._of, last, _PAGE):
+                last = page[-1].id
+                for delivery in filter(self._fallback.serves, page):
+                    left = self._left(delivery)
+                    if left <= timedelta(0):
+                        later = await self._hand_over(delivery.alert)
+                        if later is None:
+                            continue
+                        left = later
+                    at = self._time.wall() + left
+                    wake_at = min(wake_at or at, at)
+            await rest(self._wake, seen, self._time, wake_at)
+
+    async def _hand_over(self, alert: str) -> timedelta | None:
+        """Hand the alert's message over if it is a minute old, else return in how long it will be; None: nothing is left to do."""
+        async with self._recording:
+            waiting = await self._outbox.waiting(alert, *self._of)
+            if not waiting:
+                return None
+            coalesced = coalesce(waiting, self._time.age, self._style)
+            left = self._left(coalesced.carrier)
+            if left > timedelta(0):
+                return left
+            answer = coalesced.carrier.error or waiting[0].error or "not delivered within a minute"
+            also = self._fallback.take(coalesced, self._time.now().wall, answer)
+            if not also:
+                return None
+            attempt = self._tried(coalesced.carrier, answer, coalesced.carrier.next_at, also)
+            # A cancellation in here would leave it written, and the fallback not woken for it.
+            await finishing(partial(self._outbox.record, [attempt]), GRACE)
+        self._log.warning("not delivered within a minute", alert=alert, answer=answer)
+        if self._undelivered:  # else it only waits for its turn
+            await self._undelivered.refused(alert, answer, quiet=tells_of_failure(coalesced.carrier))
+        return None
+
+    def _left(self, delivery: Delivery) -> timedelta:
+        """How long until it is handed over. Without a try yet, time before this start doesn't count: it gets its try first."""
+        age = self._time.age(delivery.created_at)
+        if not delivery.attempts:
+            age = min(age, timedelta(seconds=self._time.steady() - self._began))
+        return CRITICAL_WITHIN - age

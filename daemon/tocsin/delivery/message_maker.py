@@ -1,0 +1,59 @@
+"""From what waits on one URL of a channel to the message that goes out."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from msgspec import structs
+
+from tocsin.alerts.wording import Style
+from tocsin.delivery import digests
+from tocsin.delivery.buttons import MakeButtons
+from tocsin.delivery.coalesce import Coalesced, bare_message, draft
+from tocsin.delivery.edits import for_channel, is_digest
+from tocsin.delivery.model import ChannelSettings, Message
+from tocsin.delivery.templates import Render
+from tocsin.delivery.timing import RunClock
+
+
+class MessageMaker:
+    """`gathers`: for how long the channel gathers by its config. `buttons`: what makes them, where the service has some."""
+
+    def __init__(
+        self,
+        settings: ChannelSettings,
+        style: Style,
+        time: RunClock,
+        *,
+        gathers: timedelta,
+        render: Render,
+        buttons: MakeButtons | None,
+        log: Any,
+    ) -> None:
+        self._settings, self._style, self._time, self._gathers = settings, style, time, gathers
+        self._render, self._buttons, self._log = render, buttons, log
+
+    async def made(self, coalesced: Coalesced) -> Message:
+        """The message; in our own words, or its bare facts, where it can't be made: the others on the channel don't wait for it."""
+        try:
+            if is_digest(coalesced.carrier):
+                made = digests.message(coalesced.carrier, self._style, self._time.age)
+                return for_channel(made, coalesced.carrier.alert, self._settings)
+            drafted = draft(coalesced, self._style, self._age_told)
+        except ValueError as error:
+            self._log.error("a message can't be read", delivery=coalesced.carrier.id, error=str(error))
+            return bare_message(coalesced, error, self._style)
+        try:
+            return for_channel(await self._render(drafted), coalesced.carrier.alert, self._settings)
+        except Exception as error:  # noqa: BLE001 - loud in the log
+            self._log.exception("a message can't be made", delivery=coalesced.carrier.id)
+            return bare_message(coalesced, error, self._style)
+
+    async def with_buttons(self, made: Message, told: str) -> Message:
+        """The same, with what can be pressed below it by what is `told`."""
+        if self._buttons is None:
+            return made
+        return structs.replace(made, buttons=await self._buttons(made.alert, made.delivery_id, told))
+
+    def _age_told(self, of: datetime) -> timedelta:
+        """How old what is sent counts as: the time for which the channel gathers by its config makes nothing late."""
+        return max(self._time.age(of) - self._gathers, timedelta(0))
