@@ -49,7 +49,7 @@ def said(receiver: HttpReceiver) -> list[tuple[str, str]]:
     found = []
     for request in list(receiver.requests):
         text = f"{request.json['title']}\n{request.json['message']}"
-        rule = next(name for name in ("deep-red", "slow-red", "held-red") if name in text)
+        (rule,) = re.findall(r"^rule: ([\w-]+)", text, re.MULTILINE)
         found.append((rule, "resolved" if "resolved" in text or "no longer" in text else "firing"))
     return found
 
