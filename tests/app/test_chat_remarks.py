@@ -45,6 +45,15 @@ async def test_an_acknowledgement_is_put_into_its_alert_s_messages(autojump_cloc
     assert edit_of(row).words == "acknowledged by anna"
 
 
+async def test_who_told_of_an_alert_twice_has_its_last_message_edited(autojump_clock):
+    """Of its own, as a step of the escalation, and for a channel that it is the fallback of."""
+    twice = [delivery("own", alert="a1"), delivery("handed", alert="a1", says={"unacknowledged": 600.0})]
+    pipeline = FakePipeline()
+    await remarks(pipeline, twice).on_alert("a1", "acknowledged by anna")
+    (row,) = pipeline.rows
+    assert row.context["unacknowledged"] == 600.0
+
+
 async def test_a_silence_is_put_into_the_messages_of_what_it_holds(autojump_clock):
     pipeline, until = FakePipeline(), START + timedelta(hours=1)
     silences = Silences()

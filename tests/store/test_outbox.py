@@ -246,3 +246,16 @@ def test_what_two_hand_over_is_stored_once(store):
     store.outbox.record([attempt("handed")])
     store.outbox.record([attempt("d1", "dead", also=(handed,))])
     assert due_ids(store, T0, channel="mail") == []
+
+
+def test_two_edits_of_one_moment_are_one_and_the_later_counts(store):
+    edits = [delivery("e1", state_told="edit", context={"edit": words}) for words in ("acked", "silenced")]
+    put(store, edits[0])
+    put(store, edits[1])
+    (found,) = store.outbox.due("desk", 0, T0, 10)
+    assert found.context == {"edit": "silenced"}
+    store.outbox.record([attempt("e1")])
+    put(store, edits[0])  # it is made already
+    assert [(each.status, each.context) for each in store.outbox.history("a1", "desk")] == [
+        ("sent", {"edit": "silenced"})
+    ]

@@ -91,9 +91,12 @@ def remark_edits(
 ) -> list[NewDelivery]:
     """The rows that say of a firing's messages what somebody did about it: `acknowledged by anna`, `silenced by ben`.
 
-    `told` are the alert's deliveries that can be edited (`Database.editable`).
+    `told` are the alert's deliveries that can be edited (`Database.editable`), oldest first. A URL that told of it more than
+    once (of its own, and for a channel that it is the fallback of) has its last message edited, as `told_firing` finds it.
     """
-    return [edit_row(each, Edit(at=now, words=words, until=until, acked=acked), now) for each in told]
+    last = {(each.alert, each.channel, each.target): each for each in told}
+    edit = Edit(at=now, words=words, until=until, acked=acked)
+    return [edit_row(each, edit, now) for each in last.values()]
 
 
 class AlertLife(Struct, frozen=True):

@@ -23,6 +23,10 @@ from tocsin.store.sql import (
 
 PUT_DELIVERY = insert("deliveries", (*NewDelivery.__struct_fields__, "status", "next_at"))
 PUT_DELIVERY_ONCE = f"{PUT_DELIVERY} ON CONFLICT (id) DO NOTHING"
+# An edit's id says when and where, not what: of two at the same moment the later counts.
+PUT_EDIT = (
+    f"{PUT_DELIVERY} ON CONFLICT (id) DO UPDATE SET context = excluded.context WHERE status = 'pending'"
+)
 _COLUMNS = ", ".join(Delivery.__struct_fields__)
 # What is told by itself: see `NewDelivery.is_prompt`. The text is that of an index.
 _PROMPT = "(severity = 'critical' OR state_told NOT IN ('firing', 'reminder', 'resolved'))"

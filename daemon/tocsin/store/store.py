@@ -19,7 +19,7 @@ from tocsin.store.deliveries import DeliveryTable
 from tocsin.store.directory import StateDirectory
 from tocsin.store.errors import Damaged, StoreUnavailable, outside_told
 from tocsin.store.last_run import LastRun
-from tocsin.store.model import AFTER_A_LOSS, Batch, ButtonRow, Loaded, NewDelivery, Retention
+from tocsin.store.model import AFTER_A_LOSS, EDIT, Batch, ButtonRow, Loaded, NewDelivery, Retention
 from tocsin.store.opening import check, log_of, open_database, open_reading, rebuild, reopen
 from tocsin.store.retention import Pruned, prune
 from tocsin.store.set_aside import Unreadable, as_kept, keep
@@ -199,7 +199,10 @@ class Store:
             many(rows.DROP_BUTTON, ((id_,) for id_ in batch.pressed))
             if batch.buttons:
                 db.execute(rows.DROP_OLD_BUTTONS, [iso(batch.at - _BUTTON_KNOWN)])
-            many(deliveries.PUT_DELIVERY, map(deliveries.new_delivery_row, batch.deliveries))
+            edits = [each for each in batch.deliveries if each.state_told == EDIT]
+            others = (each for each in batch.deliveries if each.state_told != EDIT)
+            many(deliveries.PUT_DELIVERY, map(deliveries.new_delivery_row, others))
+            many(deliveries.PUT_EDIT, map(deliveries.new_delivery_row, edits))
             many(
                 rows.PUT_HELD,
                 (
