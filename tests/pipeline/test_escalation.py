@@ -49,7 +49,7 @@ def test_while_all_that_were_told_are_quiet_nothing_counts(severity, quiet, esca
     position = Observation(state=state_of("position", {"id": "p1", "profit": -60}))
     batch = turn.messages([Received(venue="fx", observed=(position,), at=at(0))], at(0))
     (alert,) = {each.alert for each in batch.deliveries}
-    turn.taken(alert, at(0))
+    turn.taken([alert], at(0))
     told: list[tuple[float, str]] = []
     while not told:
         due = turn.deadline()

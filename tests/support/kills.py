@@ -36,6 +36,7 @@ RULES: list[dict[str, Any]] = [
         "when": "profit < -50",
         "severity": "critical",
         "notify": ["phone", "hook"],
+        "escalate": [{"after": "3s", "notify": ["desk"]}],
     },
 ]
 FIRING, OVER = ("🔴", "🟠"), ("🟢", "⚪")
@@ -134,6 +135,7 @@ class Kills:
         await daemon.until(
             lambda: self._firing() == self._to_fire(), "what fires is what the venue said last"
         )
+        await daemon.until(self._all_escalated, "whom nobody has acknowledged, desk knows of")
         await daemon.until(lambda: not self.folder.unsent() and not self._held(), "nothing waits")
 
     def _firing(self) -> set[tuple[str, str]]:
@@ -147,6 +149,14 @@ class Kills:
             for id_, profit in self.said.items()
             if profit < limit
         }
+
+    def _all_escalated(self) -> bool:
+        query = """
+            SELECT 1 FROM alerts AS a WHERE rule = 'deep' AND state = 'firing' AND acked_at IS NULL AND NOT EXISTS (
+                SELECT 1 FROM deliveries AS d WHERE d.alert = a.id AND d.channel = 'desk'
+            )
+        """
+        return not self.folder.rows(query)
 
     def _held(self) -> int:
         return int(self.folder.rows("SELECT count(*) FROM held")[0][0])

@@ -229,6 +229,15 @@ class Story:
         self.commit(self.turn.acknowledge(alert, self.clock.now())[0])
 
     def step(self, step: Mapping[str, Any]) -> None:
+        self._step(step)
+        self._instances_are_found_by_their_alerts()
+
+    def _instances_are_found_by_their_alerts(self) -> None:
+        instances = self.engine._instances
+        by_alert = {id(found) for each in instances for found in instances.of_alert(each.alert_id)}
+        assert by_alert == {id(each) for each in instances if each.alert_id}
+
+    def _step(self, step: Mapping[str, Any]) -> None:
         for kind in KINDS:
             if isinstance(step.get(kind), dict):
                 self._observe(kind, dict(step[kind]), step)

@@ -6,7 +6,6 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +139,7 @@ class Components:
         self.entities, self.engine, self.turn = self.runtime.entities, self.runtime.engine, self.runtime.turn
         self.wakes = Wakes()
         self.journal = Journal(database, clock, log)
+        self._took: set[str] = set()  # alerts of which a channel took a message, and the turn hasn't heard
         self.outbox = DurableOutbox(database, self.journal, self.wakes.ring, log, self._taken)
         self.outbox.restore(loaded.pending, more=loaded.more_pending)
         self.pipeline = Pipeline(
@@ -279,7 +279,13 @@ class Components:
     def _taken(self, alert: str) -> None:
         """A channel took a message of that alert."""
         if self.turn.waits_for(alert):
-            self.pipeline.post(partial(self.turn.taken, alert, self.clock.now()))
+            if not self._took:  # however many a digest tells of, they are one turn
+                self.pipeline.post(self._note_taken)
+            self._took.add(alert)
+
+    def _note_taken(self) -> Batch:
+        took, self._took = self._took, set()
+        return self.turn.taken(took, self.clock.now())
 
     async def _editable(self, alert: str | None) -> Sequence[Delivery]:
         """What told of an alert, or of all that fire, on channels that there still are."""

@@ -110,12 +110,16 @@ class Timers:
 
 
 class InstanceStore:
-    """Instances by (rule, key), by their rule, by what they are indexed by, and by the time at which each has something to do."""
+    """Instances by (rule, key), by their rule, by their alert, by what they are indexed by, and by the time at which each has
+    something to do.
+    """
 
     def __init__(self) -> None:
         self._instances: dict[tuple[str, str], RuleInstance] = {}
         self._of_rule: dict[str, dict[str, RuleInstance]] = {}  # by their keys; never an empty one
         self._indexed: dict[Hashable, dict[str, RuleInstance]] = {}
+        self._alerts: dict[str, dict[tuple[str, str], RuleInstance]] = {}  # by alert
+        self._alert_of: dict[tuple[str, str], str] = {}
         self._timers = Timers()
 
     def __iter__(self) -> Iterator[RuleInstance]:
@@ -127,6 +131,10 @@ class InstanceStore:
 
     def of_rule(self, rule: str) -> Collection[RuleInstance]:
         return self._of_rule.get(rule, {}).values()
+
+    def of_alert(self, alert_id: str) -> list[RuleInstance]:
+        """Those that an alert is of."""
+        return list(self._alerts.get(alert_id, {}).values())
 
     def by(self, index: Hashable) -> Mapping[str, RuleInstance]:
         """Those that are indexed by it, by their names there."""
@@ -143,6 +151,7 @@ class InstanceStore:
         self._instances[at] = self._of_rule.setdefault(at[0], {})[at[1]] = instance
         if (found := instance.indexed) is not None:
             self._indexed.setdefault(found[0], {})[found[1]] = instance
+        self._file(at, instance, instance.alert_id)
         self._timers.set("\n".join(at), instance.due())
 
     def forget(self, instance: RuleInstance) -> None:
@@ -151,12 +160,24 @@ class InstanceStore:
             del self._of_rule[at[0]][at[1]]
             if not self._of_rule[at[0]]:
                 del self._of_rule[at[0]]
+            self._file(at, instance, "")
         self._timers.set("\n".join(at), None)
         if (found := instance.indexed) is None or (others := self._indexed.get(found[0])) is None:
             return
         others.pop(found[1], None)
         if not others:
             del self._indexed[found[0]]
+
+    def _file(self, at: tuple[str, str], instance: RuleInstance, alert_id: str) -> None:
+        before = self._alert_of.get(at, "")
+        if before and before != alert_id:
+            del self._alert_of[at]
+            del self._alerts[before][at]
+            if not self._alerts[before]:
+                del self._alerts[before]
+        if alert_id:
+            self._alert_of[at] = alert_id
+            self._alerts.setdefault(alert_id, {})[at] = instance
 
     def next_due(self) -> float | None:
         return self._timers.next()

@@ -389,20 +389,17 @@ class Runtimes:
                 yield from self.of(instance).on_link(instance, link, now)
 
     def on_acknowledged(self, alert_id: str, now: Instant) -> list[Transition]:
-        found = (self.of(each).on_acknowledged(each, now) for each in self._of_alert(alert_id))
+        found = (self.of(each).on_acknowledged(each, now) for each in self._instances.of_alert(alert_id))
         return next(filter(None, map(list, found)), [])
 
     def on_unacknowledged(self, alert_id: str, now: Instant, *, at_once: bool) -> list[Transition]:
-        of = self._of_alert(alert_id)
+        of = self._instances.of_alert(alert_id)
         found = (self.of(each).on_unacknowledged(each, now, at_once=at_once) for each in of)
         return next(filter(None, map(list, found)), [])
 
     def reminder(self, alert_id: str, now: Instant) -> AlertContext | None:
-        found = (self.of(each).reminder(each, now) for each in self._of_alert(alert_id))
+        found = (self.of(each).reminder(each, now) for each in self._instances.of_alert(alert_id))
         return next((each for each in found if each is not None), None)
-
-    def _of_alert(self, alert_id: str) -> Iterator[Any]:
-        return (instance for instance in self._instances if instance.alert_id == alert_id)
 
     def on_forgotten(self, keys: Collection[Key], now: Instant) -> Iterator[Transition]:
         for instance in self._instances:

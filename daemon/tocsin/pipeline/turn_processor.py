@@ -159,9 +159,10 @@ class TurnProcessor:
         followed = self.notifier.escalations.get(alert)
         return followed is not None and not followed.begun
 
-    def taken(self, alert: str, now: Instant) -> Batch:
-        """A channel took a message of that alert: from then on its escalation counts."""
-        self.notifier.escalations.taken(alert, now.wall)
+    def taken(self, alerts: Iterable[str], now: Instant) -> Batch:
+        """A channel took a message of each of these alerts: from then on their escalations count."""
+        for alert in alerts:
+            self.notifier.escalations.taken(alert, now.wall)
         return self._whole(Batch(at=now.wall), now)
 
     def venues_removed(self, names: Collection[str], now: Instant) -> tuple[Batch, list[str]]:

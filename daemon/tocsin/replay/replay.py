@@ -91,7 +91,7 @@ class Player:
         for delivery in batch.deliveries:
             self._tell(delivery.context["alert"], now)
             if self._turn.waits_for(delivery.alert):
-                self._turn.taken(delivery.alert, now)
+                self._turn.taken([delivery.alert], now)
         self._count_steps(batch)
         for row in batch.held:
             if row.data is None and row.alert not in self._ended:

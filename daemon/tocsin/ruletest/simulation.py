@@ -294,7 +294,7 @@ class Simulation:
             await wait_all_tasks_blocked()
             taken, self._taken = self._taken, []
             for alert in filter(self._turn.waits_for, taken):
-                await self._commit(self._turn.taken(alert, self.clock.now()))
+                await self._commit(self._turn.taken([alert], self.clock.now()))
             if said := tuple(self._said):
                 self._said = []
                 await self.say(OURSELVES, said)
