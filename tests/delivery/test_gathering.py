@@ -203,8 +203,53 @@ async def test_a_digest_that_fails_keeps_its_parts_and_its_id_and_goes_to_the_fa
     assert [row.id for row in of.outbox.rows.values() if row.digest == digest.id] == ["d0-0", "d1-1"]
     assert [row.state_told for row in of.outbox.rows.values() if row.channel == "mail"] == ["digest"]
     states = [of.outbox.rows[each].state_told for each in dict.fromkeys(tried)]
-    assert states == ["digest", "digest"], "never resolved before firing"
+    assert states == ["digest", "firing", "resolved"], "never resolved before firing"
+    assert of.sender.times()[3] == 61.0, "one that is refused keeps no other"
     assert {row.status for row in of.outbox.rows.values() if row.channel == "desk"} == {"sent"}
+
+
+@pytest.mark.parametrize("jitter", [1.0, 0.5])
+async def test_what_is_gathered_goes_on_after_one_passing_failure(autojump_clock, jitter):
+    of = world(DIGEST, FAILED)
+    of.jitter = jitter
+    async with of.running():
+        await put(of, firing("a1"))
+        await trio.sleep(40)
+        await put(of, firing("a2"), firing("a3"))
+        await trio.sleep(60)
+    assert of.sender.times() == [30.0, 30.0 + jitter, 70.0]
+    assert {row.status for row in of.outbox.rows.values()} == {"sent"}
+
+
+async def test_a_storm_is_told_though_something_had_failed_before_it(autojump_clock):
+    of = world(STORM, FAILED)
+    async with of.running():
+        await put(of, firing("a1"))
+        await trio.sleep(0.3)
+        for minute in range(5):
+            await put(of, *(firing(f"b{minute}-{n}", symbol=f"S{n}") for n in range(35)))
+            await trio.sleep(60)
+        assert 4 <= len([title for title in titles(of) if title.startswith("🟠 storm: ")]) <= 6
+        await trio.sleep(300)
+    assert {row.status for row in of.outbox.rows.values()} == {"sent"}
+
+
+@pytest.mark.parametrize("severity", ["warning", "critical"])
+async def test_an_outage_piles_up_no_digests(autojump_clock, severity):
+    of = world(ChannelGates(digest=timedelta(seconds=30), storm=30))
+    of.sender.always = FAILED
+    jitters = iter([1.0, 0.01] * 10_000)
+    async with of.running():
+        await trio.sleep(0.01)
+        of.task._jitter = lambda: next(jitters)
+        for n in range(30):
+            await put(of, firing(f"a{n}", severity), firing(f"w{n}"))
+            await trio.sleep(60)
+        formed = [row for row in of.outbox.rows.values() if row.state_told == "digest"]
+        assert len(formed) <= 2
+        of.sender.always = SENT
+        await trio.sleep(1200)
+    assert {row.status for row in of.outbox.rows.values()} == {"sent"}
 
 
 @pytest.mark.parametrize("after", ["gathered", "sent"])

@@ -113,6 +113,9 @@ class ChannelTask:
         self._again: dict[str, None] = {}  # of these: another was taken since, so they are tried once more
         # Steady: after a failure the service gets its rest, whatever else is due.
         self._held_until = float("-inf")
+        self._gathers_at = float(
+            "-inf"
+        )  # each that failed can be tried again by then; of them a gate may hold some
         outages = Outages(Notes({})) if outages is None else outages
         self._undelivered = Failures(channel.name, channel.target, outages, self._time, self._say)
         self._fallback = Fallback(channel.fallback)
@@ -176,8 +179,13 @@ class ChannelTask:
         if self._failures:
             self._flows_since = self._time.steady()
         choice = self._gatherer.choose(prompt, others, self._flows_since if self._pace else None)
-        # What is gathered while nothing is taken would only make more of it.
-        form = None if self._failures and self._undelivered else choice.form
+        form = choice.form
+        if (
+            self._failures
+            and self._undelivered
+            and (choice.candidates or self._time.steady() < self._gathers_at)
+        ):
+            form = None  # what is gathered while nothing is taken would only make more of it
         if not choice.candidates and not form and not self._again:
             self._pace.withdraw()
             await rest(
@@ -315,7 +323,7 @@ class ChannelTask:
     ) -> None:
         if self._failures:
             self._log.info("delivering again", answer=outcome.answer)
-        self._failures, self._held_until = 0, float("-inf")
+        self._failures, self._held_until, self._gathers_at = 0, float("-inf"), float("-inf")
         carrier = coalesced.carrier
         heard = False
         if (other := self._fallback.name) is not None and carrier.state_told == "resolved":
@@ -355,7 +363,9 @@ class ChannelTask:
         if not outcome.permanent:
             self._failures += 1
             rest = delay if self._failures == tries else backoff(self._failures, self._jitter())
-            self._held_until = self._time.steady() + max(rest, outcome.retry_after or 0.0)
+            now, at_least = self._time.steady(), outcome.retry_after or 0.0
+            self._held_until = now + max(rest, at_least)
+            self._gathers_at = max(self._gathers_at, now + max(delay, at_least))
         self._log.warning(
             "not delivered", delivery=coalesced.carrier.id, alert=coalesced.carrier.alert, answer=outcome.answer, attempt=tries, permanent=outcome.permanent
         )  # fmt: skip
