@@ -17,6 +17,7 @@ from tocsin.alerts.digest import DigestContext
 from tocsin.calendars import Calendar, Window
 from tocsin.delivery.edits import remark_edits
 from tocsin.quantities import parse_duration
+from tocsin.store.model import Attempt
 
 NIGHT = Calendar("UTC", (Window.parse("00:00-07:00"),))  # the tests' clock begins at midnight
 DIGEST = ChannelGates(digest=timedelta(seconds=30))
@@ -218,6 +219,52 @@ async def test_what_is_gathered_goes_on_after_one_passing_failure(autojump_clock
         await put(of, firing("a2"), firing("a3"))
         await trio.sleep(60)
     assert of.sender.times() == [30.0, 30.0 + jitter, 70.0]
+    assert {row.status for row in of.outbox.rows.values()} == {"sent"}
+
+
+async def test_what_failed_once_and_went_in_a_digest_is_no_outage(autojump_clock):
+    of = world(DIGEST, FAILED)
+    async with of.running():
+        await put(of, firing("a1"))
+        await trio.sleep(30.2)
+        await put(of, firing("c1", "critical"))
+        await trio.sleep(0.2)
+        await put(of, firing("a2"))
+        await trio.sleep(200)
+    assert [row.digest is not None for row in of.outbox.rows.values() if row.state_told == "firing"] == [
+        True,
+        False,
+        True,
+    ]
+    assert (of.occurrences, of.outages.attention({"desk": 1})) == ([], [])
+
+
+async def test_what_failed_once_and_is_closed_otherwise_is_no_outage(autojump_clock):
+    of = world(QUIET, FAILED)
+    async with of.running():
+        await put(of, firing("c1", "critical"))
+        await trio.sleep(0.5)
+        await of.outbox.record([Attempt(delivery="d0-0", status="superseded", at=START)])
+        await trio.sleep(200)
+    assert (of.occurrences, of.outages.attention({"desk": 1})) == ([], [])
+
+
+@pytest.mark.parametrize("passes_after", [20, 75])
+async def test_an_outage_that_goes_on_in_a_digest_is_told_a_minute_after_it_began(
+    autojump_clock, passes_after
+):
+    of = world(DIGEST)
+    of.sender.always = FAILED
+    async with of.running():
+        await put(of, firing("a1"))
+        await trio.sleep(30.5)
+        await put(of, firing("a2"))
+        await trio.sleep(passes_after)
+        of.sender.always = SENT
+        await trio.sleep(200)
+    events = [occurrence.event for occurrence in of.occurrences]
+    told = ["daemon.delivery_failed", "daemon.delivery_recovered"]
+    assert events == (told if passes_after > 60 else [])
     assert {row.status for row in of.outbox.rows.values()} == {"sent"}
 
 

@@ -117,12 +117,21 @@ class ChannelTask:
             "-inf"
         )  # each that failed can be tried again by then; of them a gate may hold some
         outages = Outages(Notes({})) if outages is None else outages
-        self._undelivered = Failures(channel.name, channel.target, outages, self._time, self._say)
+        self._undelivered = Failures(
+            channel.name, channel.target, outages, self._time, say=self._say, waits=self._waits
+        )
         self._fallback = Fallback(channel.fallback)
         self._recording = trio.Lock()
         self._outbox, self._of = outbox, (channel.name, channel.target)
         self._gathering = Gathering(
-            self._gatherer, digests_of_it, outbox, self._time, life=self._life, say=self._say, log=self._log
+            self._gatherer,
+            digests_of_it,
+            outbox,
+            self._time,
+            life=self._life,
+            say=self._say,
+            log=self._log,
+            undelivered=self._undelivered,
         )
         self._late_critical = LateCritical(
             self._of,
@@ -419,6 +428,9 @@ class ChannelTask:
         )
 
     # ------------------------------------------------------------------------------------------------- outbox and time
+
+    async def _waits(self, alert: str) -> bool:
+        return bool(await self._outbox.waiting(alert, *self._of))
 
     async def _record(self, coalesced: Coalesced, made: Callable[[Coalesced], list[Attempt]]) -> None:
         """What came of a coalesced, in one transaction. While it was sent the fallback may have got it: read again."""

@@ -141,7 +141,10 @@ class _Failing:
 
 
 class Failures:
-    """Undelivered messages of one URL of a channel, by alert. `say(event, reason)` raises `daemon.EVENT` for the rules."""
+    """Undelivered messages of one URL of a channel, by alert. `say(event, reason)` raises `daemon.EVENT` for the rules.
+
+    `waits` tells whether something still waits there for an alert: it may be closed otherwise than by being sent.
+    """
 
     def __init__(
         self,
@@ -149,9 +152,11 @@ class Failures:
         target: int,
         outages: Outages,
         time: RunClock,
+        *,
         say: Callable[[str, str], Awaitable[None]],
+        waits: Callable[[str], Awaitable[bool]],
     ) -> None:
-        self._of = (channel, target)
+        self._of, self._waits = (channel, target), waits
         self._outages, self._time, self._say = outages, time, say
         self._failing: dict[str, _Failing] = {}
         self._changed = Wake()
@@ -160,14 +165,20 @@ class Failures:
         """Runs for ever: raises `delivery_failed` for what has been refused or unanswered for a minute."""
         while True:
             seen = self._changed.count
-            open_ = [failing for failing in self._failing.values() if not failing.settled]
+            open_ = [each for each in self._failing.items() if not each[1].settled]
             if not open_:
                 await self._changed.after(seen)
                 continue
-            oldest = min(open_, key=lambda failing: failing.since)
+            alert, oldest = min(open_, key=lambda each: each[1].since)
             wait = oldest.since + _TOLD_AFTER - self._time.steady()
             if wait <= 0:
-                await self._begin(oldest.answer, quiet=oldest.quiet)
+                waits = await self._waits(alert)
+                if self._failing.get(alert) is not oldest:  # meanwhile it was delivered, or gathered
+                    continue
+                if waits:
+                    await self._begin(oldest.answer, quiet=oldest.quiet)
+                else:
+                    self.given_up(alert)
                 continue
             with trio.move_on_after(wait):
                 await self._changed.after(seen)
@@ -188,6 +199,13 @@ class Failures:
 
     def given_up(self, alert: str) -> None:
         self._failing.pop(alert, None)
+
+    def gathered(self, alerts: Iterable[str], digest: str) -> None:
+        """These go as one from now on, which has been failing for as long as the first of them."""
+        of_them = [self._failing.pop(alert) for alert in dict.fromkeys(alerts) if alert in self._failing]
+        if of_them:
+            self._failing[digest] = min(of_them, key=lambda failing: failing.since)
+            self._changed.ring()
 
     async def delivered(self, alert: str) -> None:
         """A message was taken, so there is no outage, even where some other is still refused."""

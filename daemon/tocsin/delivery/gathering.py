@@ -9,6 +9,7 @@ import trio
 from msgspec import structs
 
 from tocsin.alerts.digest import Held
+from tocsin.delivery.channel_state import Failures
 from tocsin.delivery.coalesce import Coalesced
 from tocsin.delivery.digests import Digests
 from tocsin.delivery.edits import NOTHING_BEFORE, AlertLife
@@ -16,7 +17,7 @@ from tocsin.delivery.gatherer import LOOK_BACK, Gatherer
 from tocsin.delivery.outbox import Outbox
 from tocsin.delivery.pending import as_new
 from tocsin.delivery.timing import GRACE, RunClock, finishing
-from tocsin.store.model import Attempt, Delivery, NewDelivery
+from tocsin.store.model import Attempt, Delivery, Gathered, NewDelivery
 
 _PAGE = 500
 _BY_EDIT = "told by an edit of its message"
@@ -24,7 +25,7 @@ _BY_EDIT = "told by an edit of its message"
 
 class Gathering:
     """`gatherer` says when and what, `digests` of what form. `life` tells what was told of an alert before, `say` raises an
-    event of ours by its name and reason; `log` is a structlog logger.
+    event of ours by its name and reason; `undelivered` hears what is gathered; `log` is a structlog logger.
     """
 
     def __init__(
@@ -36,8 +37,10 @@ class Gathering:
         *,
         life: Callable[[Coalesced], Awaitable[AlertLife]],
         say: Callable[[str, str], Awaitable[None]],
+        undelivered: Failures,
         log: Any,
     ) -> None:
+        self._undelivered = undelivered
         self._gatherer, self._digests, self._outbox, self._time = gatherer, digests, outbox, time
         self._of = (digests.channel, digests.target)
         self._life, self._say, self._log = life, say, log
@@ -69,7 +72,7 @@ class Gathering:
             told = self._digests.storm_over(rows, storm.alerts, len(storm.rules), lasted, now)
             if ended:
                 await self._outbox.record(ended)
-            await finishing(partial(self._outbox.gather, structs.replace(told, also=edits)), GRACE)
+            await self._gather(structs.replace(told, also=edits))
         self._gatherer.end_storm()
         self._log.info("the storm of alerts is over")
 
@@ -85,13 +88,17 @@ class Gathering:
             await self._outbox.record([*ended, *dropped])
         if made.gathered is not None:
             told = structs.replace(made.gathered, also=edits)
-            await finishing(partial(self._outbox.gather, told), GRACE)
+            await self._gather(told)
             self._log.info("gathered", digest=told.digest.id, messages=len(told.parts), reason=held)
         if held == "storm":
             self._gatherer.formed(whole=made.whole)
         if made.alone is None and not (ended or dropped or made.gathered):
             await trio.sleep(1.0)  # what was there a moment ago is known to the store only
         return made.alone
+
+    async def _gather(self, gathered: Gathered) -> None:
+        await finishing(partial(self._outbox.gather, gathered), GRACE)
+        self._undelivered.gathered((alert for _, alert in gathered.parts), gathered.digest.id)
 
     async def _ends_told(
         self, rows: Sequence[Delivery], now: datetime
