@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from msgspec import structs
 
 from support.calendars import parse_calendar
 from support.observing import state_of
@@ -10,16 +11,106 @@ from support.outboxes import START
 from support.story import compiled
 from tocsin.alerts.decide import Route, Routing
 from tocsin.alerts.wording import Style
+from tocsin.app.components import of_ourselves
 from tocsin.events import Instant, Observation
+from tocsin.events.vocabulary import OURSELVES
 from tocsin.feed.model import Received
 from tocsin.pipeline import Options, Targets
 from tocsin.pipeline.runtime import EMPTY, Runtime
+from tocsin.store.model import Batch
 
 NIGHT = parse_calendar("UTC", ["00:02-06:00"])
 
 
 def at(seconds: float) -> Instant:
     return Instant(START + timedelta(seconds=seconds), seconds)
+
+
+class Life:
+    """An event rule's alerts, and what the store has of them. `quiet` are the phone's hours."""
+
+    def __init__(self, quiet=None, **rule) -> None:
+        self._rule = {
+            "id": "ev",
+            "watch": "daemon.degraded",
+            "severity": "warning",
+            "notify": ["phone"],
+            **rule,
+        }
+        self._quiet = quiet
+        self._kept = {"instances": {}, "notes": {}, "held": {}, "silences": {}}
+        self._ids = iter(f"{number:09d}" for number in range(1000))
+        self._start(EMPTY, 0)
+
+    def _start(self, loaded, seconds) -> None:
+        channels = {"phone": Route(quiet=self._quiet), "desk": Route()}
+        targets = dict.fromkeys(channels, Targets(1, timedelta(hours=24)))
+        options = Options(routing=Routing(channels=channels), targets=targets, style=Style())
+        self.turn = Runtime(compiled([self._rule]), options, self._ids.__next__).turn
+        self.keep(self.turn.restore(loaded, at(seconds))[0])
+
+    def keep(self, batch: Batch) -> Batch:
+        self._kept["instances"] |= {(row.rule, row.instance): row for row in batch.instances}
+        self._kept["held"] |= {row.alert: row for row in batch.held}
+        self._kept["silences"] |= {each.id: each for each in batch.silences}
+        self._kept["notes"] |= batch.notes
+        return batch
+
+    def restart(self, seconds: float) -> None:
+        loaded = structs.replace(
+            EMPTY,
+            instances=[row for row in self._kept["instances"].values() if row.record],
+            notes={key: note for key, note in self._kept["notes"].items() if note is not None},
+            held=[row for row in self._kept["held"].values() if row.data],
+            silences=[*self._kept["silences"].values()],
+            alive=at(seconds),
+        )
+        self._start(loaded, seconds)
+
+    def happens(self, seconds: float, why: str = "slow") -> str:
+        """The alert's id."""
+        said = of_ourselves("daemon.degraded", why, "store")
+        batch = self.turn.messages([Received(venue=OURSELVES, observed=(said,), at=at(seconds))], at(seconds))
+        return self.keep(batch).alerts[0].id
+
+    def acknowledge(self, alert: str, seconds: float, until: float | None = None) -> None:
+        ends = at(until).wall if until is not None else None
+        self.keep(self.turn.acknowledge(alert, at(seconds), by="anna", until=ends)[0])
+
+    def told(self, until: float) -> list[tuple[float, str, str]]:
+        """All that is told by itself up to then."""
+        found = []
+        while (due := self.turn.deadline()) is not None and due <= until:
+            batch = self.keep(self.turn.messages((), at(due)))
+            found += [(round(due), each.channel, each.state_told) for each in batch.deliveries]
+        return found
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_an_event_that_is_acknowledged_for_a_time_is_told_again_after_it(restarts):
+    life = Life(repeat="10m")
+    life.acknowledge(life.happens(0), 60, until=3600)
+    if restarts:
+        life.restart(90)
+    assert life.told(4300) == [(3600, "phone", "reminder"), (4200, "phone", "reminder")]
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize("until", [5 * 3600, 30 * 3600])
+def test_an_event_s_last_reminder_ends_no_acknowledgement(until, restarts):
+    """Nor does the end of its escalation."""
+    life = Life(repeat="5m", escalate=[{"after": "10m", "notify": ["desk"]}])
+    alert = life.happens(0)
+    life.acknowledge(alert, 60, until=until)
+    assert life.told(3 * 3600) == []  # the last reminder would have come after two hours
+    if restarts:
+        life.restart(3 * 3600)
+    assert life.told(until - 1) == []
+    assert life.turn.notifier.escalations.get(alert).acked_until == at(until).wall
+    expected = [(until + 600, "desk", "firing")] if until < 24 * 3600 else []
+    assert life.told(until + 3600) == expected
+    assert life.told(48 * 3600) == []
+    assert alert not in life.turn.notifier.escalations
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,18 @@ class Followed(Struct, kw_only=True):
     acked_until: datetime | None = None
     resumed: str = ""  # whose acknowledgement is over, to be said with what is told next
 
+    @property
+    def over_at(self) -> datetime | None:
+        """When it is followed no more, whatever becomes of its instance: an event's, not before its acknowledgement ends."""
+        if self.ends_at is None or self.acked_until is None:
+            return self.ends_at
+        return max(self.ends_at, self.acked_until)
+
+    @property
+    def ends_by_itself(self) -> bool:
+        """Whether it needs no end to be told: an event's, or one that is followed because of its acknowledgement alone."""
+        return self.ends_at is not None or (self.context is None and self.acked_until is not None)
+
     def counted(self, now: datetime) -> float:
         return self.passed + (max(0.0, (now - self.since).total_seconds()) if self.since is not None else 0.0)
 
@@ -180,7 +192,7 @@ class Escalations:
         self._is_known = False
         for alert, followed in self:
             rule = self._rule(followed.rule)
-            if rule is None or (followed.ends_at is not None and followed.ends_at <= now):
+            if rule is None or ((over_at := followed.over_at) is not None and over_at <= now):
                 self.ended(alert)
                 continue
             if not followed.begun and now - followed.told_at >= UNTAKEN_AFTER:
@@ -225,8 +237,8 @@ class Escalations:
         self._is_known = False
 
     def _times(self, followed: Followed, now: datetime) -> Iterator[datetime]:
-        if followed.ends_at is not None:
-            yield followed.ends_at
+        if (over_at := followed.over_at) is not None:
+            yield over_at
         if followed.acked_by:
             if followed.acked_until is not None:
                 yield followed.acked_until

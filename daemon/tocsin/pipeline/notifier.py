@@ -63,9 +63,9 @@ class Notifier:
             if row.record and row.record.get("told"):
                 self._announced[row.record.get("alert_id", row.instance)] = tuple(row.record["told"])
         self.escalations.restore(notes)
-        lasting = {row.record.get("alert_id") for row in instances if row.record}
+        lasting = {row.record.get("alert_id", row.instance) for row in instances if row.record}
         for alert, followed in self.escalations:
-            if followed.ends_at is None and alert not in lasting:
+            if not followed.ends_by_itself and alert not in lasting:
                 self.escalations.ended(alert)  # its instance was lost, and nobody would say when it is over
             elif alert in self._announced:
                 self._announced[alert] = tuple(dict.fromkeys((*self._announced[alert], *followed.escalated)))
@@ -100,7 +100,7 @@ class Notifier:
                 self._tell(batch, transition, transition.context, now)
             if transition.state == "inactive":
                 self._ended_untold(batch, transition)
-            if transition.notification == "resolved" or (record is None and transition.notification is None):
+            if self._ends_escalation(transition):
                 self.escalations.ended(alert)
             if record is None or transition.notification == "resolved":
                 self._announced.pop(alert, None)
@@ -267,6 +267,17 @@ class Notifier:
             self._drop(batch, waiting.alert)
         elif waiting.goes_on and transition.record is None:
             self._hold(batch, msgspec.structs.replace(waiting, goes_on=False))
+
+    def _ends_escalation(self, transition: Transition) -> bool:
+        """Whether nobody is to react any more. After an event's last reminder its acknowledgement holds up to its end all the
+        same, and so does its escalation.
+        """
+        followed = self.escalations.get(transition.alert_id)
+        if followed is None or transition.notification == "resolved" or transition.record is not None:
+            return transition.notification == "resolved"
+        if transition.instance == transition.alert_id:  # the instance is the reminder
+            return not followed.acked_by and (transition.notification is None or followed.context is None)
+        return transition.notification is None
 
     def _as_it_is(self, waiting: MutedNotification, now: Instant) -> MutedNotification:
         """What still fires is told as it is by now, not as it was when it was held back."""

@@ -217,7 +217,13 @@ class TurnProcessor:
         escalations = self.notifier.escalations
         for alert in escalations.expired(now.wall) if escalations else ():
             escalations.unacknowledged(alert, now.wall, over=True)
-            self._add(batch, self._engine.unacknowledge(alert, now, at_once=True), now)
+            found = self._engine.unacknowledge(alert, now, at_once=True)
+            self._add(batch, found, now)
+            followed = escalations.get(alert)
+            if not found and followed is not None and followed.context is None:
+                escalations.ended(
+                    alert
+                )  # it was followed because of that alone, and there is nothing to be told any more
             batch.acked.append(Acked(alert=alert, at=None))
 
     def _process(self, batch: Batch, changes: Sequence[Change], now: Instant) -> list[ChangeOutcome]:
