@@ -355,6 +355,39 @@ async def test_nothing_happened_in_the_quiet_so_nothing_is_sent(autojump_clock):
     assert of.sender.tries == []
 
 
+@pytest.mark.parametrize("expire", [600.0, 3 * 3600.0])
+async def test_what_the_quiet_held_longer_than_it_may_live_is_tried_as_long_as_any(autojump_clock, expire):
+    of = world(QUIET)
+    of.sender.always = FAILED
+    await of.put(delivery("d1", expire=expire))
+    async with of.running():
+        await trio.sleep(7 * 3600 + expire - 1)
+        assert of.outbox.statuses() == {"d1": "pending"}
+        await trio.sleep(301)
+    assert of.outbox.statuses() == {"d1": "dead"}
+    assert len(of.sender.tries) > 5
+
+
+async def test_what_began_to_fail_before_the_quiet_is_tried_on_after_it(autojump_clock):
+    of = world(ChannelGates(quiet=Calendar("UTC", (Window.parse("01:00-07:00"),))))
+    of.sender.always = FAILED
+    await of.put(delivery("d1", expire=2 * 3600.0))
+    async with of.running():
+        await trio.sleep(7.5 * 3600)
+        of.sender.always = SENT
+        await trio.sleep(600)
+    assert of.outbox.statuses() == {"d1": "sent"}
+
+
+@pytest.mark.parametrize(
+    ("severity", "hours", "held"),
+    [("warning", 3, 3), ("warning", 24, 7), ("warning", 49, 15), ("critical", 24, 0)],
+)
+def test_how_long_the_quiet_held(severity, hours, held):
+    until = START + timedelta(hours=hours)
+    assert QUIET.held(severity, START, until) == timedelta(hours=held)
+
+
 async def test_quiet_goes_by_the_clock_on_the_wall_however_it_is_set(autojump_clock):
     of = world(QUIET)
     async with of.running():

@@ -33,6 +33,18 @@ class ChannelGates:
     def is_quiet(self, at: datetime) -> bool:
         return self.quiet is not None and self.quiet.is_open(at)
 
+    def held(self, severity: str, since: datetime, until: datetime) -> timedelta:
+        """How much of that time `quiet` and `digest` keep a notification that can't be tried meanwhile."""
+        if severity == "critical":
+            return timedelta(0)
+        found, at = min(self.digest, until - since), since
+        while self.quiet is not None and at < until:
+            change = min(self.quiet.next_change(at) or until, until)
+            if self.quiet.is_open(at):
+                found += change - at
+            at = change
+        return min(found, until - since)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelState:

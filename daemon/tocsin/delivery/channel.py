@@ -236,7 +236,7 @@ class ChannelTask:
         if coalesced.carrier.state_told == EDIT:
             await self._edit(coalesced)
             return
-        if is_expired(coalesced, self._time.age) and coalesced.attempts > 0:
+        if self._is_expired(coalesced) and coalesced.attempts > 0:
             await self._bury(coalesced, coalesced.carrier.error or "not delivered in time")
             return
         begun = self._time.steady()
@@ -251,7 +251,7 @@ class ChannelTask:
             self._gatherer.sent_critical()
         if outcome.sent:
             await self._sent(coalesced, outcome, made, life)
-        elif is_expired(coalesced, self._time.age):
+        elif self._is_expired(coalesced):
             await self._bury(coalesced, outcome.answer)
         else:
             await self._failed(coalesced, outcome, begun)
@@ -277,7 +277,7 @@ class ChannelTask:
         """Put what has become of an alert into its message, where there is one; else the row goes, as after ten minutes."""
         carrier = coalesced.carrier
         life = await self._life(coalesced)
-        if life.handle is None or (is_expired(coalesced, self._time.age) and coalesced.attempts > 0):
+        if life.handle is None or (self._is_expired(coalesced) and coalesced.attempts > 0):
             await self._record(coalesced, self._superseded)
             return
         made = await self._maker.made(Coalesced(life.edit or carrier))
@@ -293,7 +293,7 @@ class ChannelTask:
             now, id_ = self._time.now().wall, coalesced.carrier.id
             if outcome.sent:
                 end = Attempt(delivery=id_, status="sent", at=now, title=made.title, body=made.body)
-            elif outcome.permanent or is_expired(coalesced, self._time.age):
+            elif outcome.permanent or self._is_expired(coalesced):
                 end = Attempt(delivery=id_, status="superseded", at=now, error=outcome.answer)
             else:
                 return [self._tried(coalesced.carrier, outcome.answer, now + wait)]
@@ -379,7 +379,9 @@ class ChannelTask:
             "not delivered", delivery=coalesced.carrier.id, alert=coalesced.carrier.alert, answer=outcome.answer, attempt=tries, permanent=outcome.permanent
         )  # fmt: skip
         wait = timedelta(seconds=max(delay, outcome.retry_after or 0.0))
-        next_at = self._time.wall() + min(wait, life_left(coalesced.carrier, self._time.age))
+        next_at = self._time.wall() + min(
+            wait, life_left(coalesced.carrier, self._time.age, self._channel.gates)
+        )
         refusal = outcome.answer if outcome.permanent else "; ".join(outcome.refused)
 
         def failed(coalesced: Coalesced) -> list[Attempt]:
@@ -428,6 +430,9 @@ class ChannelTask:
         )
 
     # ------------------------------------------------------------------------------------------------- outbox and time
+
+    def _is_expired(self, coalesced: Coalesced) -> bool:
+        return is_expired(coalesced, self._time.age, self._channel.gates)
 
     async def _waits(self, alert: str) -> bool:
         return bool(await self._outbox.waiting(alert, *self._of))

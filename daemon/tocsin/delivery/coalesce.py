@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from tocsin.alerts.channel_gates import ChannelGates
 from tocsin.alerts.plain import flat
 from tocsin.alerts.wording import Style, Times, mark_of
 from tocsin.delivery.edits import edit_of, newest
@@ -16,7 +17,7 @@ from tocsin.delivery.model import Message
 from tocsin.delivery.render import render
 from tocsin.engine.api import AlertContext
 from tocsin.events import from_iso
-from tocsin.store.model import EDIT, Delivery, NewDelivery
+from tocsin.store.model import EDIT, GATHERED, Delivery, NewDelivery
 
 FIRST_RETRY, LONGEST_RETRY = 1.0, 300.0  # seconds
 PERMANENT_RETRY = 600.0  # seconds; a refusal is tried again that slowly: tokens get renewed, chats made
@@ -156,14 +157,18 @@ def tells_of_failure(delivery: Delivery) -> bool:
     return delivery.context.get("event") in ("daemon.delivery_failed", "daemon.delivery_recovered")
 
 
-def is_expired(coalesced: Coalesced, age: Age) -> bool:
+def is_expired(coalesced: Coalesced, age: Age, gates: ChannelGates) -> bool:
     """Whether its time to live (`expire` of the channel) is over."""
-    return life_left(coalesced.carrier, age) <= timedelta(0)
+    return life_left(coalesced.carrier, age, gates) <= timedelta(0)
 
 
-def life_left(delivery: Delivery, age: Age) -> timedelta:
-    """How long it may still be tried; zero or less once it has expired."""
-    return delivery.expires_at - delivery.created_at - age(delivery.created_at)
+def life_left(delivery: Delivery, age: Age, gates: ChannelGates) -> timedelta:
+    """How long it may still be tried; zero or less once it has expired. While a gate of the channel holds it, it isn't tried."""
+    old = age(delivery.created_at)
+    left = delivery.expires_at - delivery.created_at - old
+    if left <= timedelta(0) and delivery.state_told in GATHERED:
+        left += gates.held(delivery.severity, delivery.created_at, delivery.created_at + old)
+    return left
 
 
 def _at(delivery: Delivery) -> datetime:
