@@ -23,7 +23,8 @@ from support.outboxes import (
 from tocsin.alerts.wording import Style
 from tocsin.delivery.channel import CHAT, Channel
 from tocsin.delivery.channel_state import Notes, Outages
-from tocsin.delivery.model import Outcome
+from tocsin.delivery.model import Message, Outcome
+from tocsin.delivery.pace import Paces
 from tocsin.delivery.timing import Wake
 from tocsin.store.database import Database, inline
 from tocsin.store.model import Batch
@@ -883,3 +884,27 @@ async def test_every_ring_is_heard(autojump_clock):
     with trio.move_on_after(1) as scope:
         await wake.after(wake.count)
     assert scope.cancelled_caught
+
+
+async def test_a_trial_message_goes_behind_all_alerts_and_leaves_no_claim(autojump_clock):
+    paces = Paces(trio.current_time)
+    of, other = (
+        World(InMemory(), ScriptedSender(), url="tgram://1:a/-100", name=name, paces=paces)
+        for name in ("desk", "phone")
+    )
+    trial = Message(title="a trial", body="", severity="info", delivery_id="trial")
+    async with of.running(), other.running():
+        await of.put(*(delivery(f"d{n}", alert=f"a{n}", severity="critical") for n in range(20)))
+        await trio.sleep(19.5)  # the minute's twenty are gone
+        with trio.move_on_after(20) as given_up:
+            await of.task.send_aside(trial)
+        assert given_up.cancelled_caught
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(of.task.send_aside, trial)
+            await trio.sleep(1)
+            await other.put(delivery("c1", alert="c1", severity="critical", channel="phone"))
+            await trio.sleep(60)
+    assert [at for at, _ in other.sender.tries] == pytest.approx([60.0], abs=0.2)
+    assert [at for at, made in of.sender.tries if made.delivery_id == "trial"] == pytest.approx(
+        [61.0], abs=0.2
+    )

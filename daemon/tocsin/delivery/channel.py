@@ -40,7 +40,7 @@ from tocsin.delivery.late_critical import LateCritical
 from tocsin.delivery.message_maker import MessageMaker
 from tocsin.delivery.model import Channel, Handle, Message, Outcome, Sender
 from tocsin.delivery.outbox import Outbox
-from tocsin.delivery.pace import Pace
+from tocsin.delivery.pace import LAST, Pace
 from tocsin.delivery.services import room_for_lines
 from tocsin.delivery.templates import Render, in_place
 from tocsin.delivery.timing import GRACE, RunClock, Wake, finishing, rest
@@ -157,11 +157,16 @@ class ChannelTask:
             await self._deliver()
 
     async def send_aside(self, made: Message, edits: Handle | None = None) -> Outcome:
-        """Send what is in no outbox, or edit what was sent so, by the channel's pace. It is tried once, and kept nowhere."""
-        while (delay := self._pace.wait()) > 0:  # noqa: ASYNC110 - a pace has no event
-            await trio.sleep(delay)
+        """Send what is in no outbox, or edit what was sent so, by the channel's pace, behind all alerts. It is tried once, and kept nowhere."""
+        pace = self._pace.beside()
+        try:
+            while (delay := pace.wait(LAST)) > 0:  # noqa: ASYNC110 - a pace has no event
+                await trio.sleep(delay)
+        finally:
+            pace.withdraw()
         call = partial(self._sender.send, made) if edits is None else partial(self._sender.edit, edits, made)
-        return await self._call(made, call)
+        with pace.sending():
+            return await self._called(made, call)
 
     def holds(self, told: str, severity: str) -> str:
         """What on this channel holds what is told (`firing`, say) of a severity now, in words; "" for nothing."""

@@ -12,6 +12,7 @@ from tocsin.delivery.service_limits import Limit, Limits, Place
 
 Urgency: TypeAlias = tuple[bool, float]
 """The lower, the sooner it goes: whether it isn't critical, and since when it waits (Unix seconds)."""
+LAST: Urgency = (True, float("inf"))
 
 
 class _Count:
@@ -68,6 +69,10 @@ class Pace:
             if min(count.claims.values()) < urgency:
                 longest = max(longest, _STEP)
         return longest
+
+    def beside(self) -> "Pace":
+        """The same pace for what is no alert: it has a claim of its own."""
+        return Pace(self._counts, self._now)
 
     def is_full(self) -> bool:
         """Whether nothing may go now."""
