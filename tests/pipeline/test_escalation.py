@@ -150,6 +150,14 @@ def test_while_all_that_were_told_are_quiet_nothing_counts(severity, quiet, esca
     assert told == [(pytest.approx(escalates_at), "desk")]
 
 
+def test_each_event_of_a_night_waits_for_the_morning_before_it_escalates():
+    life = Life(quiet=NIGHT, escalate=[{"after": "10m", "notify": ["desk"]}])
+    for seconds in (180, 240, 300):
+        life.happens(seconds, why=f"slow {seconds}")
+    assert life.told(6 * 3600 + 599) == []
+    assert life.told(6 * 3600 + 600) == [(6 * 3600 + 600, "desk", "firing")] * 3
+
+
 def test_a_note_that_this_version_can_not_read_is_let_go(tmp_path):
     ids = iter(f"{number:09d}" for number in range(1000))
     options = Options(routing=Routing(channels={}), targets={}, style=Style())

@@ -218,7 +218,7 @@ class Notifier:
             if context.state == "firing" and _goes_on(transition):
                 self._announced[alert] = decision.channels
             if context.state == "firing":
-                self.escalations.told(alert, context, decision.channels, now.wall)
+                self._follow(alert, context, decision.channels, now)
             self._deliver(batch, alert, context, decision.channels, now)
 
     def _decide(
@@ -327,13 +327,19 @@ class Notifier:
             return
         acked = kept is not None and kept.record is not None and kept.record.get("acked")
         if not acked or waiting.alert in self.escalations:
-            self.escalations.told(waiting.alert, waiting.context, channels, now.wall)
+            self._follow(waiting.alert, waiting.context, channels, now)
         if not waiting.goes_on:
             return
         self._announced[waiting.alert] = channels
         if kept is not None and kept.record is not None:
             record = {**kept.record, "told": list(channels)}
             batch.instances.append(InstanceRow(rule=kept.rule, instance=kept.instance, record=record))
+
+    def _follow(self, alert: str, context: AlertContext, channels: tuple[str, ...], now: Instant) -> None:
+        """Its firing is told: if its rule escalates, its time counts, unless the way to people is shut to it."""
+        self.escalations.told(alert, context, channels, now.wall)
+        if alert in self.escalations:
+            self._muter.changes += 1
 
     def _escalate(self, batch: Batch, now: Instant) -> None:
         """Tell the steps that are due; while the way to people is shut to an alert its time stands still."""
