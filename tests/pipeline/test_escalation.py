@@ -158,6 +158,32 @@ def test_each_event_of_a_night_waits_for_the_morning_before_it_escalates():
     assert life.told(6 * 3600 + 600) == [(6 * 3600 + 600, "desk", "firing")] * 3
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize(
+    ("until", "taken_back", "escalates_at"),
+    [
+        (None, False, None),
+        (2 * 3600, False, 2 * 3600 + 600),
+        (1800, False, 3600 + 600),
+        (None, True, 3600 + 600),
+    ],
+)
+def test_an_event_that_is_acknowledged_while_it_is_held_is_not_escalated(
+    until, taken_back, escalates_at, restarts
+):
+    life = Life(escalate=[{"after": "10m", "notify": ["desk"]}])
+    life.keep(life.turn.silence("rule=ev", at(3600).wall, at(0))[0])
+    alert = life.happens(60)
+    life.acknowledge(alert, 100, until=until)
+    if taken_back:
+        life.keep(life.turn.unacknowledge(alert, at(110))[0])
+    if restarts:
+        life.restart(120)
+    assert life.told(3600) == [(3600, "phone", "firing")]
+    life.keep(life.turn.taken([alert], at(3600)))
+    assert life.told(48 * 3600) == ([(escalates_at, "desk", "firing")] if escalates_at else [])
+
+
 def test_a_note_that_this_version_can_not_read_is_let_go(tmp_path):
     ids = iter(f"{number:09d}" for number in range(1000))
     options = Options(routing=Routing(channels={}), targets={}, style=Style())

@@ -23,6 +23,7 @@ class MutedNotification(Struct, frozen=True, kw_only=True):
 
     `lasting`: a state rule's, told as firing only while it fires. `goes_on`: more will be told of this alert. `by`
     and `reason` say what held it back. `announced` are the channels that heard of the firing, for its resolution.
+    `acked_by` ("": nobody) has acknowledged it while it waits, up to `acked_until` (None: for good).
     """
 
     alert: str
@@ -34,6 +35,11 @@ class MutedNotification(Struct, frozen=True, kw_only=True):
     reason: str
     notify: tuple[str, ...] | None = None
     announced: tuple[str, ...] | None = None
+    acked_by: str = ""
+    acked_until: datetime | None = None
+
+    def is_acked(self, now: datetime) -> bool:
+        return bool(self.acked_by) and (self.acked_until is None or now < self.acked_until)
 
 
 class NotificationGroup(Struct, frozen=True):

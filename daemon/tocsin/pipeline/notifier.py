@@ -176,6 +176,8 @@ class Notifier:
     def acknowledged(self, batch: Batch, alert: str, by: str, until: datetime | None, now: Instant) -> None:
         """Somebody has an alert, up to `until` (UTC; None: for good): who was told of it by an escalation hears of that."""
         self._seen = self._seen or now
+        if (waiting := self._held.get(alert)) is not None:
+            self._hold(batch, msgspec.structs.replace(waiting, acked_by=by, acked_until=until))
         followed = self.escalations.get(alert)
         channels = self.escalations.acknowledged(alert, by, now.wall, until)
         if channels and followed is not None and followed.context is not None:
@@ -184,6 +186,12 @@ class Notifier:
             self._deliver(
                 batch, alert, told, [each for each in channels if each in self._options().targets], now
             )
+
+    def unacknowledged(self, batch: Batch, alert: str, now: Instant) -> None:
+        """It was taken back: nobody has it any more."""
+        if (waiting := self._held.get(alert)) is not None and waiting.acked_by:
+            self._hold(batch, msgspec.structs.replace(waiting, acked_by="", acked_until=None))
+        self.escalations.unacknowledged(alert, now.wall, over=False)
 
     # ------------------------------------------------------------------------------------------------------------ parts
 
@@ -326,7 +334,10 @@ class Notifier:
         if waiting.context.state != "firing":
             return
         acked = kept is not None and kept.record is not None and kept.record.get("acked")
-        if not acked or waiting.alert in self.escalations:
+        if waiting.is_acked(now.wall):
+            self._follow(waiting.alert, waiting.context, channels, now)
+            self.escalations.acknowledged(waiting.alert, waiting.acked_by, now.wall, waiting.acked_until)
+        elif not acked or waiting.alert in self.escalations:
             self._follow(waiting.alert, waiting.context, channels, now)
         if not waiting.goes_on:
             return

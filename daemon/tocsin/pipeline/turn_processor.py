@@ -151,8 +151,9 @@ class TurnProcessor:
         """Reminders and escalation again, as ever from now on. Beside the batch: whether there are any."""
         found = self._engine.unacknowledge(alert, now, at_once=False)
         followed = alert in self.notifier.escalations
-        self.notifier.escalations.unacknowledged(alert, now.wall, over=False)
-        return self._by_itself(found, now), bool(found) or followed
+        batch = self._by_itself(found, now)
+        self.notifier.unacknowledged(batch, alert, now)
+        return self._whole(batch, now), bool(found) or followed
 
     def waits_for(self, alert: str) -> bool:
         """Whether it matters that a message of that alert is taken: its escalation counts from then on."""
@@ -220,10 +221,9 @@ class TurnProcessor:
             found = self._engine.unacknowledge(alert, now, at_once=True)
             self._add(batch, found, now)
             followed = escalations.get(alert)
+            # Where it was followed because of that alone, there is nothing to be told any more.
             if not found and followed is not None and followed.context is None:
-                escalations.ended(
-                    alert
-                )  # it was followed because of that alone, and there is nothing to be told any more
+                escalations.ended(alert)
             batch.acked.append(Acked(alert=alert, at=None))
 
     def _process(self, batch: Batch, changes: Sequence[Change], now: Instant) -> list[ChangeOutcome]:
