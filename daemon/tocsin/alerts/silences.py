@@ -141,7 +141,8 @@ def _time_meant(text: str, now: datetime, tz: tzinfo) -> datetime:
 
 
 def holds_at(silence: Silence, now: datetime) -> bool:
-    return silence.ended_at is None and silence.starts_at <= now < silence.ends_at
+    """None begins later than it is made, so that one holds also while the clock is set back to before that."""
+    return silence.ended_at is None and now < silence.ends_at
 
 
 class Silences:

@@ -78,7 +78,7 @@ class Reader:
         return self._rows(f"SELECT {what} FROM delivery_history AS h WHERE {which} LIMIT ?", limit)  # noqa: S608 - ours
 
     def counts(self) -> Row:
-        """`firing` alerts, and how many of them are `acknowledged`; `silences` in force or to come; alerts that something holds back from people (`held`); deliveries that wait (`unsent`) and
+        """`firing` alerts, and how many of them are `acknowledged`; `silences` in force; alerts that something holds back from people (`held`); deliveries that wait (`unsent`) and
         those that were given up (`dead`).
         """
         return self._rows("""
