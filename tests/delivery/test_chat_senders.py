@@ -320,3 +320,13 @@ async def test_a_test_message_is_edited_too(servers, service, edits):
     assert report["edit"]["sent"] is edits
     (shown,) = chats.messages.values()
     assert shown.text.endswith("can be said here)") is edits
+
+
+@pytest.mark.parametrize(("service", "other"), [("telegram", "slack"), ("slack", "telegram")])
+async def test_a_message_that_went_to_another_service_is_gone(servers, service, other):
+    """The channel's URL was changed since."""
+    handle = (await made(URLS[other]).send(FIRING)).handle
+    before = len(servers.requests)
+    outcome = await made(URLS[service]).edit(handle, FIRING)
+    assert (outcome.sent, outcome.gone, outcome.permanent) == (False, True, True)
+    assert len(servers.requests) == before

@@ -90,6 +90,10 @@ class ChatSender(Sender):
         )
 
     async def edit(self, handle: Handle, message: Message) -> Outcome:
+        handle = {recipient: at for recipient, at in handle.items() if recipient in self._recipients}
+        if not handle:
+            answer = f"{self.name}: the message went to another URL"
+            return Outcome(sent=False, answer=answer, permanent=True, gone=True)
         heard: list[ServiceResponse] = []
         gone: list[str] = []
         reached: set[str] = set()
