@@ -268,7 +268,6 @@ async def test_a_sender_that_is_given_up_leaves_no_thread_and_no_connection(serv
         ("tgram://123456789%3Aabcdefg_hijklmnop/-100123:5/", "ChatSender", None),
         (f"{TELEGRAM_URL}?mdv=v2", "AppriseSender", "mdv="),
         (f"{TELEGRAM_URL}?image=yes&silent=yes", "AppriseSender", "image="),
-        ("tgram://123456789:abcdefg_hijklmnop/", "AppriseSender", None),  # it asks Telegram whose bot it is
         (SLACK_URL, "ChatSender", None),
         ("slack://xoxb-1-2-abc/desk/+C12345678", "ChatSender", None),
         ("slack://xoxb-1-2-abc/@anna", "AppriseSender", None),
@@ -282,6 +281,18 @@ def test_which_sender_a_url_gets_and_what_is_said_of_it(url, by, remark):
     said = remark_on(Secret(url))
     assert (said is None) if remark is None else (remark in said)
     assert validate_url(url) is None
+
+
+@pytest.mark.parametrize(
+    ("url", "form"),
+    [
+        ("tgram://123456789:abcdefg_hijklmnop/", "tgram://TOKEN/CHAT"),
+        ("tgram://123456789:abcdefg_hijklmnop", "tgram://TOKEN/CHAT"),
+        ("slack://xoxb-1-2-abc", "slack://TOKEN/#CHANNEL"),
+    ],
+)
+def test_a_bot_without_a_chat_would_write_to_whoever_spoke_to_it(url, form):
+    assert validate_url(url).endswith(f"write it like {form}")
 
 
 ONLY_OURS = """

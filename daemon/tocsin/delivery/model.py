@@ -1,5 +1,6 @@
 """A channel's settings, a rendered message, and the outcome of a try to send it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -27,8 +28,21 @@ def _windows(value: Any) -> Any:
     return value
 
 
+_RATE, _STORM = r"^[1-9][0-9]{0,4}/(s|min|h)$", r"^([1-9][0-9]{0,4}/min|off)$"
+
+
+def _rate(value: Any) -> Any:
+    if value is not None and not re.fullmatch(_RATE, str(value)):
+        raise ValueError("not so many messages in a time; write it like 20/min, 1/s or 100/h")
+    return value
+
+
 def _storm(value: Any) -> Any:
-    return "off" if value is False else value
+    if value is False:  # YAML's off
+        return "off"
+    if not re.fullmatch(_STORM, str(value)):
+        raise ValueError("not so many alerts in a minute; write it like 30/min, or off")
+    return value
 
 
 class ChannelSettings(BaseModel):
@@ -42,8 +56,8 @@ class ChannelSettings(BaseModel):
         min_length=1, description="Apprise URLs; each gets its own copy of a message"
     )
     fallback: str | None = Field(None, description="the channel that is told when this one can't be")
-    rate: str | None = Field(
-        None, pattern=r"^[1-9][0-9]{0,4}/(s|min|h)$", description="at most so many messages: 20/min"
+    rate: Annotated[str | None, BeforeValidator(_rate)] = Field(
+        None, pattern=_RATE, description="at most so many messages: 20/min"
     )
     digest: Duration = Field(
         timedelta(0), description="what comes within that time goes as one message, critical alerts at once"
@@ -54,7 +68,7 @@ class ChannelSettings(BaseModel):
     )
     storm: Annotated[str, BeforeValidator(_storm)] = Field(
         "30/min",
-        pattern=r"^([1-9][0-9]{0,4}/min|off)$",
+        pattern=_STORM,
         description="over so many alerts in a minute go as one message a minute; off: never",
     )
     min_severity: Severity = Field("info", description="nothing below this goes here")

@@ -113,10 +113,23 @@ def validate_url(url: Secret | str) -> str | None:
         return problem
     if _own(url) is not None:
         return None
+    if (problem := _nobody(url)) is not None:
+        return problem
     try:
         load(url)
     except ValueError as error:
         return str(error)
+    return None
+
+
+def _nobody(url: Secret) -> str | None:
+    """What a bot's URL lacks that names nobody: Apprise then writes to whoever spoke to the bot, or to everybody."""
+    parts = _parts(url)
+    match parts:
+        case ("tgram", [_], _):
+            return "a Telegram URL that names no chat; write it like tgram://TOKEN/CHAT"
+        case ("slack", [token], _) if token.startswith("xox"):
+            return "a Slack URL that names no channel; write it like slack://TOKEN/#CHANNEL"
     return None
 
 
