@@ -1,6 +1,7 @@
 """What several alerts say in one message: digest, quiet hours, storm and pace, as a person reads it and as the rows tell."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from itertools import permutations
 from pathlib import Path
@@ -16,6 +17,7 @@ from tocsin.alerts.channel_gates import ChannelGates, ChannelState, Gate, gate
 from tocsin.alerts.digest import DigestContext
 from tocsin.calendars import Calendar, Window
 from tocsin.delivery.edits import remark_edits
+from tocsin.delivery.model import Outcome
 from tocsin.quantities import parse_duration
 from tocsin.store.model import Attempt
 
@@ -589,3 +591,33 @@ async def test_no_edit_takes_the_pace_from_a_message(autojump_clock):
         await trio.sleep(10)
     assert of.sender.times() == [0.0, 1.0]
     assert [round(at) for at, _ in edited] == [2, 3, 4]
+
+
+GONE = Outcome(sent=False, answer="Telegram: 400 message to edit not found", permanent=True, gone=True)
+
+
+@pytest.mark.parametrize(
+    ("answer", "told_at"), [(SENT, []), (GONE, [60.0]), (FAILED, [660.0])], ids=["taken", "gone", "away"]
+)
+async def test_an_end_that_no_edit_can_tell_is_told_by_a_message(autojump_clock, answer, told_at):
+    of = world(DIGEST)
+    settings = of.channel.settings.model_copy(update={"resolved": "edit"})
+    of.channel = replace(of.channel, settings=settings)
+    of.sender.can = frozenset({"edit"})
+
+    async def edit(_handle, _message):
+        return answer
+
+    of.sender.edit = edit
+    for n in range(2):
+        await of.put(delivery(f"told{n}", alert=f"a{n}"))
+        of.outbox.rows[f"told{n}"] = msgspec.structs.replace(
+            of.outbox.rows[f"told{n}"], status="sent", sent_at=START, handle='{"1": ["1", "7"]}'
+        )
+    async with of.running():
+        await put(of, resolved("a0", symbol="S0"), resolved("a1", symbol="S1"))
+        await trio.sleep(3600)
+    assert of.sender.times() == pytest.approx(told_at, abs=60)
+    lines = [line for _, message in of.sender.told for line in message.body.splitlines()]
+    assert [sum(name in line for line in lines) for name in ("S0", "S1")] == [len(told_at)] * 2
+    assert "pending" not in {row.status for row in of.outbox.rows.values()}

@@ -33,6 +33,7 @@ from tocsin.delivery.edits import (
     alert_life,
     handle_text,
     is_digest,
+    unedited_end,
 )
 from tocsin.delivery.gatherer import STORM, Gatherer
 from tocsin.delivery.gathering import Gathering
@@ -283,7 +284,7 @@ class ChannelTask:
         carrier = coalesced.carrier
         life = await self._life(coalesced)
         if life.handle is None or (self._is_expired(coalesced) and coalesced.attempts > 0):
-            await self._record(coalesced, self._superseded)
+            await self._record_unedited(coalesced, carrier.error)
             return
         made = await self._maker.made(Coalesced(life.edit or carrier))
         if not made.resolved and not is_digest(carrier):  # a digest is edited once all of it is acknowledged
@@ -296,18 +297,30 @@ class ChannelTask:
 
         def edited(coalesced: Coalesced) -> list[Attempt]:
             now, id_ = self._time.now().wall, coalesced.carrier.id
-            if outcome.sent:
-                end = Attempt(delivery=id_, status="sent", at=now, title=made.title, body=made.body)
-            elif outcome.permanent or self._is_expired(coalesced):
-                end = Attempt(delivery=id_, status="superseded", at=now, error=outcome.answer)
-            else:
+            if not outcome.sent:
                 return [self._tried(coalesced.carrier, outcome.answer, now + wait)]
+            end = Attempt(delivery=id_, status="sent", at=now, title=made.title, body=made.body)
             return self._closing(coalesced, end)
 
         self._log.info(
             "edited" if outcome.sent else "not edited", delivery=carrier.id, alert=carrier.alert, answer=outcome.answer
         )  # fmt: skip
-        await self._record(coalesced, edited)
+        if not outcome.sent and (outcome.permanent or self._is_expired(coalesced)):
+            await self._record_unedited(coalesced, outcome.answer)
+        else:
+            await self._record(coalesced, edited)
+
+    async def _record_unedited(self, coalesced: Coalesced, error: str | None) -> None:
+        """An edit goes; what it alone was to tell is told by a message."""
+        history = await self._outbox.history(coalesced.carrier.alert, coalesced.carrier.channel)
+        also = unedited_end(coalesced.carrier, history, self._time.now().wall)
+
+        def unedited(coalesced: Coalesced) -> list[Attempt]:
+            now, id_ = self._time.now().wall, coalesced.carrier.id
+            last = Attempt(delivery=id_, status="superseded", at=now, error=error, also=also)
+            return self._closing(coalesced, last)
+
+        await self._record(coalesced, unedited)
 
     async def _life(self, coalesced: Coalesced) -> AlertLife:
         carrier, ability = coalesced.carrier, self._sender.can

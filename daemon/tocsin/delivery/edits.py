@@ -16,6 +16,8 @@ from tocsin.store.model import EDIT, Delivery, NewDelivery
 TRIED_FOR = timedelta(minutes=10)  # then an edit is dropped; nothing else is ever
 LONGEST_RETRY = 60.0  # seconds
 _KEY, _OF = "edit", "edit_of"  # in a row's context: what it says, and what its message told
+_UNEDITED = "unedited"  # of an end that no edit could tell
+BY_EDIT = "told by an edit of its message"  # the `error` of an end for which its edit goes
 _TOLD = ("firing", "digest")  # by messages that can be edited
 
 
@@ -55,6 +57,32 @@ def is_end(delivery: NewDelivery) -> bool:
         return edit_of(delivery).became != "firing"
     except ValueError:
         return False
+
+
+def is_unedited(delivery: NewDelivery) -> bool:
+    """Whether it is an end that an edit was to tell, but couldn't."""
+    return bool(delivery.context.get(_UNEDITED))
+
+
+def unedited_end(edit: Delivery, history: Iterable[Delivery], now: datetime) -> tuple[NewDelivery, ...]:
+    """The end that a failed edit was to tell alone, to be told as a message; nothing where that was told anyway."""
+    if not is_end(edit):
+        return ()
+    return tuple(
+        NewDelivery(
+            id=f"{each.id}-{_UNEDITED}",
+            alert=each.alert,
+            state_told=each.state_told,
+            channel=each.channel,
+            target=each.target,
+            severity=each.severity,
+            created_at=now,
+            expires_at=now + (each.expires_at - each.created_at),
+            context={**each.context, _UNEDITED: True},
+        )
+        for each in history
+        if (each.state_told, each.target, each.error) == ("resolved", edit.target, BY_EDIT)
+    )
 
 
 def newest(edits: Sequence[Delivery]) -> Delivery:

@@ -12,7 +12,7 @@ from tocsin.alerts.digest import Held
 from tocsin.delivery.channel_state import Failures
 from tocsin.delivery.coalesce import Coalesced
 from tocsin.delivery.digests import Digests
-from tocsin.delivery.edits import NOTHING_BEFORE, AlertLife
+from tocsin.delivery.edits import BY_EDIT, NOTHING_BEFORE, AlertLife, is_unedited
 from tocsin.delivery.gatherer import LOOK_BACK, Gatherer
 from tocsin.delivery.outbox import Outbox
 from tocsin.delivery.pending import as_new
@@ -20,7 +20,6 @@ from tocsin.delivery.timing import GRACE, RunClock, finishing
 from tocsin.store.model import Attempt, Delivery, Gathered, NewDelivery
 
 _PAGE = 500
-_BY_EDIT = "told by an edit of its message"
 
 
 class Gathering:
@@ -113,9 +112,9 @@ class Gathering:
             life = NOTHING_BEFORE
             if row.state_told == "resolved" and row.alert not in firings:
                 life = await self._life(Coalesced(row))
-            if life.edit is not None:
+            if life.edit is not None and not is_unedited(row):
                 also = (as_new(life.edit),)
-                ended.append(Attempt(delivery=row.id, status="superseded", at=now, error=_BY_EDIT, also=also))
+                ended.append(Attempt(delivery=row.id, status="superseded", at=now, error=BY_EDIT, also=also))
             elif life.is_over_unsaid:
                 ended.append(Attempt(delivery=row.id, status="superseded", at=now))
             else:
