@@ -621,3 +621,18 @@ async def test_an_end_that_no_edit_can_tell_is_told_by_a_message(autojump_clock,
     lines = [line for _, message in of.sender.told for line in message.body.splitlines()]
     assert [sum(name in line for line in lines) for name in ("S0", "S1")] == [len(told_at)] * 2
     assert "pending" not in {row.status for row in of.outbox.rows.values()}
+
+
+@pytest.mark.parametrize("gates", [DIGEST, QUIET], ids=["digest", "quiet"])
+async def test_the_fallback_hears_the_end_of_what_it_heard_though_a_digest_tells_it_here(
+    autojump_clock, gates
+):
+    of = world(gates, fallback=("mail", 1))
+    handed = delivery("handed", alert="a0", channel="mail")
+    await of.put(handed)
+    async with of.running():
+        await put(of, resolved("a0", symbol="S0"), resolved("a1", symbol="S1"))
+        await trio.sleep(8 * 3600)
+    assert [message.title[:10] for _, message in of.sender.told] == ["🟢 2 alerts"]
+    there = [(row.alert, row.state_told) for row in of.outbox.rows.values() if row.channel == "mail"]
+    assert there == [("a0", "firing"), ("a0", "resolved")]

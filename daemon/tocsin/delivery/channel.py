@@ -133,6 +133,7 @@ class ChannelTask:
             say=self._say,
             log=self._log,
             undelivered=self._undelivered,
+            end_elsewhere=self._end_elsewhere,
         )
         self._late_critical = LateCritical(
             self._of,
@@ -352,12 +353,7 @@ class ChannelTask:
             self._log.info("delivering again", answer=outcome.answer)
         self._failures, self._held_until, self._gathers_at = 0, float("-inf"), float("-inf")
         carrier = coalesced.carrier
-        heard = False
-        if (other := self._fallback.name) is not None and carrier.state_told == "resolved":
-            heard = self._fallback.has_heard(await self._outbox.history(carrier.alert, other)) or any(
-                each.digest and each.handed_to == other
-                for each in await self._outbox.history(carrier.alert, carrier.channel)
-            )
+        other, heard = self._fallback.name, await self._fallback_heard(carrier)
 
         def sent(coalesced: Coalesced) -> list[Attempt]:
             carrier = coalesced.carrier
@@ -431,6 +427,27 @@ class ChannelTask:
         self._undelivered.given_up(carrier.alert)
 
     # -------------------------------------------------------------------------------------------------------- fallback
+
+    async def _fallback_heard(self, end: Delivery) -> bool:
+        """Whether the fallback got the alert whose end it is, though it wasn't addressed to it."""
+        other = self._fallback.name
+        if other is None or end.state_told != "resolved":
+            return False
+        return self._fallback.has_heard(await self._outbox.history(end.alert, other)) or any(
+            each.digest and each.handed_to == other
+            for each in await self._outbox.history(end.alert, end.channel)
+        )
+
+    async def _end_elsewhere(self, end: Delivery, told: tuple[Delivery, ...]) -> Attempt | None:
+        """Hands the end of an alert, which goes in a digest here with all of `told`, to a fallback that got the alert."""
+        now, heard = self._time.now().wall, await self._fallback_heard(end)
+        also = self._fallback.take_end(Coalesced(end, told), now, heard=heard)
+        if not also:
+            return None
+        return Attempt(
+            delivery=end.id, status="pending", at=now, error=end.error, next_at=end.next_at,
+            handed_to=self._fallback.name, also=also,
+        )  # fmt: skip
 
     async def _tell_moved(self, outcome: Outcome) -> None:
         for old_id, new_id in outcome.moved.items():

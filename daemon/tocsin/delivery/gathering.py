@@ -24,7 +24,8 @@ _PAGE = 500
 
 class Gathering:
     """`gatherer` says when and what, `digests` of what form. `life` tells what was told of an alert before, `say` raises an
-    event of ours by its name and reason; `undelivered` hears what is gathered; `log` is a structlog logger.
+    event of ours by its name and reason; `undelivered` hears what is gathered, `end_elsewhere` hands an end
+    to the fallback; `log` is a structlog logger.
     """
 
     def __init__(
@@ -37,9 +38,10 @@ class Gathering:
         life: Callable[[Coalesced], Awaitable[AlertLife]],
         say: Callable[[str, str], Awaitable[None]],
         undelivered: Failures,
+        end_elsewhere: Callable[[Delivery, tuple[Delivery, ...]], Awaitable[Attempt | None]],
         log: Any,
     ) -> None:
-        self._undelivered = undelivered
+        self._undelivered, self._end_elsewhere = undelivered, end_elsewhere
         self._gatherer, self._digests, self._outbox, self._time = gatherer, digests, outbox, time
         self._of = (digests.channel, digests.target)
         self._life, self._say, self._log = life, say, log
@@ -71,7 +73,7 @@ class Gathering:
             told = self._digests.storm_over(rows, storm.alerts, len(storm.rules), lasted, now)
             if ended:
                 await self._outbox.record(ended)
-            await self._gather(structs.replace(told, also=edits))
+            await self._gather(structs.replace(told, also=edits), rows)
         self._gatherer.end_storm()
         self._log.info("the storm of alerts is over")
 
@@ -87,7 +89,7 @@ class Gathering:
             await self._outbox.record([*ended, *dropped])
         if made.gathered is not None:
             told = structs.replace(made.gathered, also=edits)
-            await self._gather(told)
+            await self._gather(told, rows)
             self._log.info("gathered", digest=told.digest.id, messages=len(told.parts), reason=held)
         if held == "storm":
             self._gatherer.formed(whole=made.whole)
@@ -95,7 +97,18 @@ class Gathering:
             await trio.sleep(1.0)  # what was there a moment ago is known to the store only
         return made.alone
 
-    async def _gather(self, gathered: Gathered) -> None:
+    async def _gather(self, gathered: Gathered, rows: Sequence[Delivery]) -> None:
+        parts = {id_ for id_, _ in gathered.parts}
+        of: dict[str, list[Delivery]] = {}
+        for row in rows:
+            of.setdefault(row.alert, []).append(row)
+        elsewhere = [
+            await self._end_elsewhere(row, tuple(each for each in of[row.alert] if each is not row))
+            for row in rows
+            if row.id in parts and row.state_told == "resolved"
+        ]
+        if handed := [each for each in elsewhere if each is not None]:
+            await finishing(partial(self._outbox.record, handed), GRACE)
         await finishing(partial(self._outbox.gather, gathered), GRACE)
         self._undelivered.gathered((alert for _, alert in gathered.parts), gathered.digest.id)
 
