@@ -211,15 +211,18 @@ class Services(_Server):
 
 
 def _read_request(reader: Any, host: str) -> Request | None:
+    """None where the client has gone, also in the middle of one: a `kill -9` cuts off what is being sent."""
     line = reader.readline()
-    if not line:
+    if not line.endswith(b"\n"):
         return None
     method, path, _ = line.decode().split()
     headers = {}
-    while (header := reader.readline().strip()) != b"":
+    while (header := reader.readline()).strip() != b"":
         name, _, value = header.decode().partition(":")
         headers[name.lower()] = value.strip()
-    return Request(host, method, path, headers, reader.read(int(headers.get("content-length", 0))))
+    length = int(headers.get("content-length", 0))
+    body = reader.read(length)
+    return Request(host, method, path, headers, body) if header and len(body) == length else None
 
 
 def _reply_bytes(reply: Reply) -> bytes:
