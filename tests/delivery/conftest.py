@@ -2,7 +2,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from support.both_outboxes import InMemory, StoredOutbox
+from support.outboxes import START
 from support.receivers import HttpReceiver, MailReceiver, Services
+from tocsin.store.database import Database, inline
 
 
 @pytest.fixture
@@ -25,3 +28,13 @@ def receiver(monkeypatch) -> Iterator[HttpReceiver]:
 def mail() -> Iterator[MailReceiver]:
     with MailReceiver(password="hunter2secret") as stand_in:
         yield stand_in
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def outbox(request, tmp_path):
+    if request.param == "memory":
+        yield InMemory()
+        return
+    database = await Database.open(tmp_path, now=START, run_sync=inline)
+    yield StoredOutbox(database)
+    await database.close()

@@ -3,12 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 import trio
 import yaml
 
-from support.outboxes import START, MemoryOutbox, TrioClock, delivery
+from support.outboxes import TrioClock, delivery
 from tocsin.alerts.wording import Style
 from tocsin.delivery.channel import Channel, ChannelTask
 from tocsin.delivery.chat_sender import ChatSender, Posted
@@ -18,8 +17,6 @@ from tocsin.delivery.service_responses import ServiceResponse
 from tocsin.delivery.timing import Wake
 from tocsin.delivery.web_api import Answer
 from tocsin.secrets import Secret
-from tocsin.store.database import Database, inline
-from tocsin.store.model import Batch
 
 CASES = yaml.safe_load(Path(__file__).with_name("alert_life.yaml").read_text())
 TAKEN = Answer(ServiceResponse(how="http", status=200, text="ok"))
@@ -65,39 +62,6 @@ class FakeChat:
         return Posted(TAKEN, at)
 
 
-class Stored:
-    """The real store, asked as the memory outbox is."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._database, name)
-
-    async def put(self, *new) -> None:
-        await self._database.commit(Batch(at=START, deliveries=list(new)))
-
-    def rows(self):
-        return self._database._store._db.execute(
-            "SELECT state_told, status FROM deliveries ORDER BY sequence"
-        )
-
-
-class InMemory(MemoryOutbox):
-    async def put(self, *new) -> None:
-        self.add(*new)
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-async def outbox(request, tmp_path):
-    if request.param == "memory":
-        yield InMemory()
-        return
-    database = await Database.open(tmp_path, now=START, run_sync=inline)
-    yield Stored(database)
-    await database.close()
-
-
 def task(outbox, chat, wake, settings) -> ChannelTask:
     made = ChannelSettings(urls=(Secret("json://x"),), **settings)
 
@@ -121,12 +85,6 @@ def told(words: str, at: float):
     return delivery(words, words, at=at)
 
 
-def statuses(outbox) -> dict[str, str]:
-    if isinstance(outbox, MemoryOutbox):
-        return {row.state_told: row.status for row in outbox.rows.values()}
-    return dict(outbox.rows().fetchall())
-
-
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
 async def test_the_life_of_one_alert_in_a_chat(outbox, case, autojump_clock):
     chat, wake = FakeChat(case.get("can", ["edit", "reply"]), case.get("script", ())), Wake()
@@ -147,7 +105,7 @@ async def test_the_life_of_one_alert_in_a_chat(outbox, case, autojump_clock):
     assert shown == case.get("chat", shown)
     assert chat.calls == case.get("calls", chat.calls)
     assert case.get("says", "") in next(iter(chat.chat.values()))[1]
-    assert statuses(outbox) | case.get("rows", {}) == statuses(outbox)
+    assert outbox.by_state() | case.get("rows", {}) == outbox.by_state()
 
 
 async def test_a_handle_that_can_t_be_read_is_none(outbox, autojump_clock):
@@ -157,10 +115,7 @@ async def test_a_handle_that_can_t_be_read_is_none(outbox, autojump_clock):
         await outbox.put(delivery("firing"))
         wake.ring()
         await trio.sleep(1)
-        if isinstance(outbox, MemoryOutbox):
-            outbox.rows["firing"] = msgspec.structs.replace(outbox.rows["firing"], handle="{")
-        else:
-            outbox._database._store._db.execute("UPDATE deliveries SET handle = '{'")
+        outbox.set_handle("firing", "{")
         await outbox.put(delivery("resolved", "resolved", at=1))
         wake.ring()
         await trio.sleep(1)

@@ -8,15 +8,13 @@ import pytest
 import trio
 from structlog.testing import capture_logs
 
+from support.both_outboxes import InMemory
 from support.channel_world import World
 from support.outboxes import (
     FAILED,
     REFUSED,
     SENT,
-    START,
-    MemoryOutbox,
     ScriptedSender,
-    arrival,
     delivery,
     handed_id,
 )
@@ -26,68 +24,6 @@ from tocsin.delivery.channel_state import Notes, Outages
 from tocsin.delivery.model import Message, Outcome
 from tocsin.delivery.pace import Paces
 from tocsin.delivery.timing import Wake
-from tocsin.store.database import Database, inline
-from tocsin.store.model import Batch
-
-
-class StoredOutbox:
-    """The real store behind the memory outbox's test surface."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._unseen: list = []
-
-    def __getattr__(self, name):
-        return getattr(self._database, name)
-
-    def arrived(self, *_of):
-        unseen, self._unseen = self._unseen, []
-        return unseen
-
-    async def put(self, *new) -> None:
-        self._unseen += [arrival(each) for each in new if each.state_told == "firing"]
-        await self._database.commit(Batch(at=START, deliveries=list(new)))
-
-    async def statuses(self, channel="desk") -> dict[str, str]:
-        rows = self._database._store._db.execute(
-            "select id, status from deliveries where channel = ? order by sequence", [channel]
-        )
-        return dict(rows.fetchall())
-
-    async def error(self, id_: str) -> str:
-        return self._column("error", id_)
-
-    async def handed_to(self, id_: str) -> str:
-        return self._column("handed_to", id_)
-
-    def _column(self, name: str, id_: str) -> str:
-        return self._database._store._db.execute(
-            f"select {name} from deliveries where id = ?", [id_]
-        ).fetchone()[0]
-
-
-class InMemory(MemoryOutbox):
-    async def put(self, *new) -> None:
-        self.add(*new)
-
-    async def statuses(self, channel="desk") -> dict[str, str]:
-        return super().statuses(channel)
-
-    async def error(self, id_: str) -> str:
-        return self.rows[id_].error
-
-    async def handed_to(self, id_: str) -> str:
-        return self.rows[id_].handed_to
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-async def outbox(request, tmp_path):
-    if request.param == "memory":
-        yield InMemory()
-        return
-    database = await Database.open(tmp_path, now=START, run_sync=inline)
-    yield StoredOutbox(database)
-    await database.close()
 
 
 async def test_what_waits_at_the_start_goes_out_oldest_first(outbox, autojump_clock):
