@@ -5,7 +5,7 @@ All that must survive a crash is in the outbox; the state of this task may be lo
 
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -25,7 +25,6 @@ from tocsin.delivery.coalesce import (
     life_left,
     tells_of_failure,
 )
-from tocsin.delivery.digests import Digests
 from tocsin.delivery.edits import (
     LONGEST_RETRY,
     NOTHING_BEFORE,
@@ -42,11 +41,11 @@ from tocsin.delivery.message_maker import MessageMaker
 from tocsin.delivery.model import Channel, Handle, Message, Outcome, Sender
 from tocsin.delivery.outbox import Outbox
 from tocsin.delivery.pace import LAST, Pace
-from tocsin.delivery.services import room_for_lines
+from tocsin.delivery.recorder import AttemptRecorder
 from tocsin.delivery.templates import Render, in_place
 from tocsin.delivery.timing import GRACE, RunClock, Wake, finishing, rest
 from tocsin.events import Daemon, Occurrence
-from tocsin.store.model import EDIT, Attempt, Delivery, NewDelivery
+from tocsin.store.model import EDIT, Attempt, Delivery
 
 SEND_DEADLINE = 45.0  # seconds; senders have a deadline of their own, this is for one that breaks its promise
 _BATCH = 50
@@ -90,23 +89,8 @@ class ChannelTask:
         self._pace = Pace((), self._time.steady) if pace is None else pace
         self._storm_key = f"{STORM}{channel.name}/{channel.target}"
         self._gatherer = Gatherer(channel.gates, self._time, note=partial(note, self._storm_key), kept=storm)
-        digests_of_it = Digests(
-            channel=channel.name,
-            target=channel.target,
-            gates=channel.gates,
-            style=channel.style,
-            expire=channel.settings.expire,
-            room=room_for_lines(channel.settings.urls[channel.target]),
-            age=self._time.age,
-        )
         self._maker = MessageMaker(
-            channel.settings,
-            channel.style,
-            self._time,
-            gathers=channel.gates.digest,
-            render=render,
-            buttons=buttons if "buttons" in sender.can else None,
-            log=log,
+            channel, self._time, render=render, buttons=buttons if "buttons" in sender.can else None, log=log
         )
         self._flows_since = self._time.steady()  # since when nothing but the pace keeps messages from going
         self._failures = 0  # in a row
@@ -114,38 +98,34 @@ class ChannelTask:
         self._again: dict[str, None] = {}  # of these: another was taken since, so they are tried once more
         # Steady: after a failure the service gets its rest, whatever else is due.
         self._held_until = float("-inf")
-        self._gathers_at = float(
-            "-inf"
-        )  # each that failed can be tried again by then; of them a gate may hold some
+        # Steady: by then each that failed can be tried again; a gate may hold some of them.
+        self._gathers_at = float("-inf")
         outages = Outages(Notes({})) if outages is None else outages
         self._undelivered = Failures(
             channel.name, channel.target, outages, self._time, say=self._say, waits=self._waits
         )
         self._fallback = Fallback(channel.fallback)
-        self._recording = trio.Lock()
         self._outbox, self._of = outbox, (channel.name, channel.target)
+        self._recorder = AttemptRecorder(self._of, outbox, self._fallback, self._time)
         self._gathering = Gathering(
+            channel,
             self._gatherer,
-            digests_of_it,
             outbox,
             self._time,
             life=self._life,
             say=self._say,
-            log=self._log,
+            recorder=self._recorder,
             undelivered=self._undelivered,
-            end_elsewhere=self._end_elsewhere,
+            log=log,
         )
         self._late_critical = LateCritical(
-            self._of,
-            self._fallback,
+            channel,
             outbox,
             self._time,
             wake=wake,
-            style=channel.style,
-            recording=self._recording,
-            tried=self._tried,
+            recorder=self._recorder,
             undelivered=self._undelivered,
-            log=self._log,
+            log=log,
         )
 
     # ------------------------------------------------------------------------------------------------------ delivering
@@ -249,7 +229,7 @@ class ChannelTask:
         begun = self._time.steady()
         life = await self._life(coalesced)
         if life.is_over_unsaid:
-            await self._record(coalesced, self._superseded)
+            await self._recorder.record(coalesced, self._recorder.superseded)
             return
         made, outcome = await self._told(coalesced, life)
         await self._tell_moved(outcome)
@@ -299,9 +279,9 @@ class ChannelTask:
         def edited(coalesced: Coalesced) -> list[Attempt]:
             now, id_ = self._time.now().wall, coalesced.carrier.id
             if not outcome.sent:
-                return [self._tried(coalesced.carrier, outcome.answer, now + wait)]
+                return [self._recorder.tried(coalesced.carrier, outcome.answer, now + wait)]
             end = Attempt(delivery=id_, status="sent", at=now, title=made.title, body=made.body)
-            return self._closing(coalesced, end)
+            return self._recorder.closing(coalesced, end)
 
         self._log.info(
             "edited" if outcome.sent else "not edited", delivery=carrier.id, alert=carrier.alert, answer=outcome.answer
@@ -309,7 +289,7 @@ class ChannelTask:
         if not outcome.sent and (outcome.permanent or self._is_expired(coalesced)):
             await self._record_unedited(coalesced, outcome.answer)
         else:
-            await self._record(coalesced, edited)
+            await self._recorder.record(coalesced, edited)
 
     async def _record_unedited(self, coalesced: Coalesced, error: str | None) -> None:
         """An edit goes; what it alone was to tell is told by a message."""
@@ -319,9 +299,9 @@ class ChannelTask:
         def unedited(coalesced: Coalesced) -> list[Attempt]:
             now, id_ = self._time.now().wall, coalesced.carrier.id
             last = Attempt(delivery=id_, status="superseded", at=now, error=error, also=also)
-            return self._closing(coalesced, last)
+            return self._recorder.closing(coalesced, last)
 
-        await self._record(coalesced, unedited)
+        await self._recorder.record(coalesced, unedited)
 
     async def _life(self, coalesced: Coalesced) -> AlertLife:
         carrier, ability = coalesced.carrier, self._sender.can
@@ -353,7 +333,7 @@ class ChannelTask:
             self._log.info("delivering again", answer=outcome.answer)
         self._failures, self._held_until, self._gathers_at = 0, float("-inf"), float("-inf")
         carrier = coalesced.carrier
-        other, heard = self._fallback.name, await self._fallback_heard(carrier)
+        other, heard = self._fallback.name, await self._recorder.fallback_heard(carrier)
 
         def sent(coalesced: Coalesced) -> list[Attempt]:
             carrier = coalesced.carrier
@@ -371,12 +351,12 @@ class ChannelTask:
                 handle=handle_text(outcome.handle),
                 also=also,
             )
-            return self._closing(coalesced, end)
+            return self._recorder.closing(coalesced, end)
 
         self._log.info(
             "sent", delivery=carrier.id, alert=carrier.alert, told=carrier.state_told, attempt=coalesced.attempts + 1, answer=outcome.answer
         )  # fmt: skip
-        await self._record(coalesced, sent)
+        await self._recorder.record(coalesced, sent)
         self._again, self._refused = {**self._again, **self._refused}, {}
         await self._undelivered.delivered(carrier.alert)
 
@@ -401,10 +381,12 @@ class ChannelTask:
         def failed(coalesced: Coalesced) -> list[Attempt]:
             # All of it waits: its first, for which the rest waits, above all.
             also = self._fallback.take(coalesced, self._time.now().wall, refusal) if refusal else ()
-            folded = [self._tried(delivery, outcome.answer, next_at) for delivery in coalesced.folded]
-            return [*folded, self._tried(coalesced.carrier, outcome.answer, next_at, also)]
+            folded = [
+                self._recorder.tried(delivery, outcome.answer, next_at) for delivery in coalesced.folded
+            ]
+            return [*folded, self._recorder.tried(coalesced.carrier, outcome.answer, next_at, also)]
 
-        await self._record(coalesced, failed)
+        await self._recorder.record(coalesced, failed)
         carrier = coalesced.carrier
         self._undelivered.failed(carrier.alert, outcome.answer, since=begun, quiet=tells_of_failure(carrier))
         if refusal:
@@ -418,36 +400,15 @@ class ChannelTask:
             also = self._fallback.take(coalesced, at, error)
             to = self._fallback.name if also else None
             end = Attempt(delivery=carrier.id, status="dead", at=at, error=error, handed_to=to, also=also)
-            return self._closing(coalesced, end)
+            return self._recorder.closing(coalesced, end)
 
         carrier = coalesced.carrier
         self._log.error("delivery given up", delivery=carrier.id, alert=carrier.alert, error=error)
-        await self._record(coalesced, dead)
+        await self._recorder.record(coalesced, dead)
         await self._undelivered.refused(carrier.alert, error, quiet=tells_of_failure(carrier))
         self._undelivered.given_up(carrier.alert)
 
-    # -------------------------------------------------------------------------------------------------------- fallback
-
-    async def _fallback_heard(self, end: Delivery) -> bool:
-        """Whether the fallback got the alert whose end it is, though it wasn't addressed to it."""
-        other = self._fallback.name
-        if other is None or end.state_told != "resolved":
-            return False
-        return self._fallback.has_heard(await self._outbox.history(end.alert, other)) or any(
-            each.digest and each.handed_to == other
-            for each in await self._outbox.history(end.alert, end.channel)
-        )
-
-    async def _end_elsewhere(self, end: Delivery, told: tuple[Delivery, ...]) -> Attempt | None:
-        """Hands the end of an alert, which goes in a digest here with all of `told`, to a fallback that got the alert."""
-        now, heard = self._time.now().wall, await self._fallback_heard(end)
-        also = self._fallback.take_end(Coalesced(end, told), now, heard=heard)
-        if not also:
-            return None
-        return Attempt(
-            delivery=end.id, status="pending", at=now, error=end.error, next_at=end.next_at,
-            handed_to=self._fallback.name, also=also,
-        )  # fmt: skip
+    # ----------------------------------------------------------------------------------------------- what else is told
 
     async def _tell_moved(self, outcome: Outcome) -> None:
         for old_id, new_id in outcome.moved.items():
@@ -471,41 +432,6 @@ class ChannelTask:
 
     async def _waits(self, alert: str) -> bool:
         return bool(await self._outbox.waiting(alert, *self._of))
-
-    async def _record(self, coalesced: Coalesced, made: Callable[[Coalesced], list[Attempt]]) -> None:
-        """What came of a coalesced, in one transaction. While it was sent the fallback may have got it: read again."""
-        async with self._recording:
-            fresh = coalesced.refreshed(await self._outbox.waiting(coalesced.carrier.alert, *self._of))
-            await self._outbox.record(made(fresh))
-
-    def _superseded(self, coalesced: Coalesced) -> list[Attempt]:
-        """There is nothing to tell of it."""
-        now, carrier = self._time.now().wall, coalesced.carrier
-        last = Attempt(delivery=carrier.id, status="superseded", at=now, error=carrier.error)
-        return self._closing(coalesced, last)
-
-    def _closing(self, coalesced: Coalesced, last: Attempt) -> list[Attempt]:
-        """The end of a coalesced: what was folded into it is superseded."""
-        return [
-            *(
-                Attempt(delivery=delivery.id, status="superseded", at=last.at, error=delivery.error)
-                for delivery in coalesced.folded
-            ),
-            last,
-        ]
-
-    def _tried(
-        self, delivery: Delivery, answer: str, next_at: datetime, also: tuple[NewDelivery, ...] = ()
-    ) -> Attempt:
-        return Attempt(
-            delivery=delivery.id,
-            status="pending",
-            at=self._time.now().wall,
-            error=answer,
-            next_at=next_at,
-            handed_to=self._fallback.name if also else None,
-            also=also,
-        )
 
 
 __all__ = ["Channel", "ChannelTask", "Outbox", "Wake"]

@@ -14,8 +14,11 @@ from tocsin.delivery.coalesce import Coalesced
 from tocsin.delivery.digests import Digests
 from tocsin.delivery.edits import BY_EDIT, NOTHING_BEFORE, AlertLife, is_unedited
 from tocsin.delivery.gatherer import LOOK_BACK, Gatherer
+from tocsin.delivery.model import Channel
 from tocsin.delivery.outbox import Outbox
 from tocsin.delivery.pending import as_new
+from tocsin.delivery.recorder import AttemptRecorder
+from tocsin.delivery.services import room_for_lines
 from tocsin.delivery.timing import GRACE, RunClock, finishing
 from tocsin.store.model import Attempt, Delivery, Gathered, NewDelivery
 
@@ -23,28 +26,35 @@ _PAGE = 500
 
 
 class Gathering:
-    """`gatherer` says when and what, `digests` of what form. `life` tells what was told of an alert before, `say` raises an
-    event of ours by its name and reason; `undelivered` hears what is gathered, `end_elsewhere` hands an end
-    to the fallback; `log` is a structlog logger.
+    """`gatherer` says when and what. `life` tells what was told of an alert before, `say` raises an event of ours by its name and
+    reason, `undelivered` hears what is gathered. `log` is a structlog logger.
     """
 
     def __init__(
         self,
+        channel: Channel,
         gatherer: Gatherer,
-        digests: Digests,
         outbox: Outbox,
         time: RunClock,
         *,
         life: Callable[[Coalesced], Awaitable[AlertLife]],
         say: Callable[[str, str], Awaitable[None]],
+        recorder: AttemptRecorder,
         undelivered: Failures,
-        end_elsewhere: Callable[[Delivery, tuple[Delivery, ...]], Awaitable[Attempt | None]],
         log: Any,
     ) -> None:
-        self._undelivered, self._end_elsewhere = undelivered, end_elsewhere
-        self._gatherer, self._digests, self._outbox, self._time = gatherer, digests, outbox, time
-        self._of = (digests.channel, digests.target)
-        self._life, self._say, self._log = life, say, log
+        self._digests = Digests(
+            channel=channel.name,
+            target=channel.target,
+            gates=channel.gates,
+            style=channel.style,
+            expire=channel.settings.expire,
+            room=room_for_lines(channel.settings.urls[channel.target]),
+            age=time.age,
+        )
+        self._gatherer, self._outbox, self._time, self._recorder = gatherer, outbox, time, recorder
+        self._of = (channel.name, channel.target)
+        self._life, self._say, self._undelivered, self._log = life, say, undelivered, log
 
     async def restore(self) -> None:
         """Know what came and went shortly before this run."""
@@ -103,7 +113,7 @@ class Gathering:
         for row in rows:
             of.setdefault(row.alert, []).append(row)
         elsewhere = [
-            await self._end_elsewhere(row, tuple(each for each in of[row.alert] if each is not row))
+            await self._recorder.end_elsewhere(row, tuple(each for each in of[row.alert] if each is not row))
             for row in rows
             if row.id in parts and row.state_told == "resolved"
         ]

@@ -1,41 +1,36 @@
 """Critical messages that one URL of a channel hasn't delivered within a minute go to its fallback, too."""
 
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any, NoReturn
 
-import trio
-
-from tocsin.alerts.wording import Style
 from tocsin.delivery.channel_state import Failures
-from tocsin.delivery.coalesce import CRITICAL_WITHIN, Fallback, coalesce, tells_of_failure
+from tocsin.delivery.coalesce import CRITICAL_WITHIN, coalesce, tells_of_failure
+from tocsin.delivery.model import Channel
 from tocsin.delivery.outbox import Outbox
+from tocsin.delivery.recorder import AttemptRecorder
 from tocsin.delivery.timing import GRACE, RunClock, Wake, finishing, rest
-from tocsin.store.model import Attempt, Delivery, NewDelivery
+from tocsin.store.model import Delivery
 
 _PAGE = 500
 
 
 class LateCritical:
-    """`recording` is held while an outcome is recorded, `tried` makes an attempt of a delivery that goes on waiting."""
+    """`wake` is rung when something new waits. `log` is a structlog logger."""
 
     def __init__(
         self,
-        of: tuple[str, int],
-        fallback: Fallback,
+        channel: Channel,
         outbox: Outbox,
         time: RunClock,
         *,
         wake: Wake,
-        style: Style,
-        recording: trio.Lock,
-        tried: Callable[[Delivery, str, datetime, tuple[NewDelivery, ...]], Attempt],
+        recorder: AttemptRecorder,
         undelivered: Failures,
         log: Any,
     ) -> None:
-        self._of, self._fallback, self._outbox, self._time, self._wake = of, fallback, outbox, time, wake
-        self._style, self._recording, self._tried = style, recording, tried
+        self._of, self._style = (channel.name, channel.target), channel.style
+        self._outbox, self._time, self._wake, self._recorder = outbox, time, wake, recorder
         self._undelivered, self._log = undelivered, log
         self._began = time.steady()
 
@@ -46,7 +41,7 @@ class LateCritical:
             wake_at = last = None
             while page := await self._outbox.not_escalated(*self._of, last, _PAGE):
                 last = page[-1].id
-                for delivery in filter(self._fallback.serves, page):
+                for delivery in filter(self._recorder.fallback.serves, page):
                     left = self._left(delivery)
                     if left <= timedelta(0):
                         later = await self._hand_over(delivery.alert)
@@ -59,7 +54,7 @@ class LateCritical:
 
     async def _hand_over(self, alert: str) -> timedelta | None:
         """Hand the alert's message over if it is a minute old, else return in how long it will be; None: nothing is left to do."""
-        async with self._recording:
+        async with self._recorder.recording:
             waiting = await self._outbox.waiting(alert, *self._of)
             if not waiting:
                 return None
@@ -68,10 +63,10 @@ class LateCritical:
             if left > timedelta(0):
                 return left
             answer = coalesced.carrier.error or waiting[0].error or "not delivered within a minute"
-            also = self._fallback.take(coalesced, self._time.now().wall, answer)
+            also = self._recorder.fallback.take(coalesced, self._time.now().wall, answer)
             if not also:
                 return None
-            attempt = self._tried(coalesced.carrier, answer, coalesced.carrier.next_at, also)
+            attempt = self._recorder.tried(coalesced.carrier, answer, coalesced.carrier.next_at, also)
             # A cancellation in here would leave it written, and the fallback not woken for it.
             await finishing(partial(self._outbox.record, [attempt]), GRACE)
         self._log.warning("not delivered within a minute", alert=alert, answer=answer)

@@ -5,32 +5,23 @@ from typing import Any
 
 from msgspec import structs
 
-from tocsin.alerts.wording import Style
 from tocsin.delivery import digests
 from tocsin.delivery.buttons import MakeButtons
 from tocsin.delivery.coalesce import Coalesced, bare_message, draft
 from tocsin.delivery.edits import for_channel, is_digest
-from tocsin.delivery.model import ChannelSettings, Message
+from tocsin.delivery.model import Channel, Message
 from tocsin.delivery.templates import Render
 from tocsin.delivery.timing import RunClock
 
 
 class MessageMaker:
-    """`gathers`: for how long the channel gathers by its config. `buttons`: what makes them, where the service has some."""
+    """`buttons`: what makes them, where the service has some. `log` is a structlog logger."""
 
     def __init__(
-        self,
-        settings: ChannelSettings,
-        style: Style,
-        time: RunClock,
-        *,
-        gathers: timedelta,
-        render: Render,
-        buttons: MakeButtons | None,
-        log: Any,
+        self, channel: Channel, time: RunClock, *, render: Render, buttons: MakeButtons | None, log: Any
     ) -> None:
-        self._settings, self._style, self._time, self._gathers = settings, style, time, gathers
-        self._render, self._buttons, self._log = render, buttons, log
+        self._settings, self._style, self._gathers = channel.settings, channel.style, channel.gates.digest
+        self._time, self._render, self._buttons, self._log = time, render, buttons, log
 
     async def made(self, coalesced: Coalesced) -> Message:
         """The message; in our own words, or its bare facts, where it can't be made: the others on the channel don't wait for it."""
