@@ -3,8 +3,7 @@
     counting ──(absent)──> firing ──it comes──> resolved, and counting anew
 
 There is an instance for each group of `per`: from the first event of the group, or, of groups that `where` names and of `per: []`, from
-when the rule begins. Time is counted only while an event could be heard: it stands still while a venue that one may come
-from is away, while the daemon is down, and outside of `active`.
+when the rule begins. Time stands still while a venue that an event may come from is away, the daemon down, and outside of `active`.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -93,9 +92,9 @@ class Absence:
         self.alert, self.fired_at, self.acked = alert_id, now.wall, False
         self.schedule_reminder(now)
 
-    def schedule_reminder(self, now: Instant) -> None:
-        repeat = self.rule.repeat
-        self.remind_at = now.later(repeat) if repeat and self.alert and not self.acked else None
+    def schedule_reminder(self, now: Instant, *, at_once: bool = False) -> None:
+        repeat = self.rule.repeat if self.alert and not self.acked else None
+        self.remind_at = now.later(0.0 if at_once else repeat) if repeat else None
 
     def adopt(self, rule: Rule, now: Instant) -> None:
         """The rule was edited: its new texts and times count from now on."""
@@ -210,18 +209,21 @@ class AbsenceRuleRuntime(RuleRuntime[Absence]):
             yield self._kept(instance, OUT_OF_HOURS, now)
         yield from self._let_go(instance, now)
 
-    def on_acknowledged(self, instance: Absence, now: Instant) -> Iterator[Transition]:
-        if instance.alert:
+    def acknowledge(self, instance: Absence) -> bool:
+        if lasts := bool(instance.alert):
             instance.acked, instance.remind_at = True, None
-            yield self._kept(instance, "acknowledged", now)
+        return lasts
 
-    def on_unacknowledged(self, instance: Absence, now: Instant, *, at_once: bool) -> Iterator[Transition]:
-        if instance.alert and instance.acked:
+    def unacknowledge(self, instance: Absence, now: Instant, *, at_once: bool) -> bool:
+        if acked := instance.acked and bool(instance.alert):
             instance.acked = False
+            instance.schedule_reminder(now, at_once=at_once)
+        return acked
+
+    def told(self, instance: Absence, now: Instant) -> bool:
+        if reminds := instance.remind_at is not None:
             instance.schedule_reminder(now)
-            if at_once and instance.remind_at is not None:
-                instance.remind_at = now
-            yield self._kept(instance, "no longer acknowledged", now)
+        return reminds
 
     def on_venues_removed(
         self, instance: Absence, venues: Collection[str], now: Instant

@@ -118,9 +118,9 @@ class AlertInstance:
         self.fired_at = now.wall
         self.schedule_reminder(now)
 
-    def schedule_reminder(self, now: Instant) -> None:
-        repeat = self.rule.repeat
-        self.remind_at = now.later(repeat) if repeat and not self.acked else None
+    def schedule_reminder(self, now: Instant, *, at_once: bool = False) -> None:
+        repeat = self.rule.repeat if not self.acked else None
+        self.remind_at = now.later(0.0 if at_once else repeat) if repeat else None
 
     def recover(self, now: Instant) -> None:
         self.state = "recovering"

@@ -115,11 +115,15 @@ class Engine:
 
     def acknowledge(self, alert_id: str, now: Instant) -> list[Transition]:
         """No more reminders of this alert."""
-        return self._runtimes.on_acknowledged(alert_id, now)
+        return self._runtimes.acknowledge(alert_id, now)
 
     def unacknowledge(self, alert_id: str, now: Instant, *, at_once: bool) -> list[Transition]:
         """Reminders of this alert again: the first `at_once`, or as ever from now on."""
-        return self._runtimes.on_unacknowledged(alert_id, now, at_once=at_once)
+        return self._runtimes.unacknowledge(alert_id, now, at_once=at_once)
+
+    def told(self, alert_id: str, now: Instant) -> list[Transition]:
+        """The firing of that alert, which was held back, is told now: its reminders count from here."""
+        return self._runtimes.told(alert_id, now)
 
     def reminder(self, alert_id: str, now: Instant) -> AlertContext | None:
         """What a reminder would say of that alert now; None where that is what its firing said, or it is over."""

@@ -261,20 +261,22 @@ class EventRuleRuntime(RuleRuntime[Cooldown | Reminder]):
             self._instances.keep(instance)
             yield transition(instance, Step(trace="the reminder waits for the rule's hours"), now)
 
-    def on_acknowledged(self, instance: Cooldown | Reminder, now: Instant) -> Iterator[Transition]:
-        if isinstance(instance, Reminder):
+    def acknowledge(self, instance: Cooldown | Reminder) -> bool:
+        if lasts := isinstance(instance, Reminder):
             instance.acked = True
-            self._instances.keep(instance)
-            yield transition(instance, Step(trace="acknowledged"), now)
+        return lasts
 
-    def on_unacknowledged(
-        self, instance: Cooldown | Reminder, now: Instant, *, at_once: bool
-    ) -> Iterator[Transition]:
-        if isinstance(instance, Reminder) and instance.acked:
-            instance.acked = False
-            instance.next_at = now if at_once else now.later(instance.rule.repeat or 0.0)
-            self._instances.keep(instance)
-            yield transition(instance, Step(trace="no longer acknowledged"), now)
+    def unacknowledge(self, instance: Cooldown | Reminder, now: Instant, *, at_once: bool) -> bool:
+        if not isinstance(instance, Reminder) or not instance.acked:
+            return False
+        instance.acked = False
+        instance.next_at = now if at_once else now.later(instance.rule.repeat or 0.0)
+        return True
+
+    def told(self, instance: Cooldown | Reminder, now: Instant) -> bool:
+        if reminds := isinstance(instance, Reminder):
+            instance.next_at = now.later(instance.rule.repeat or 0.0)
+        return reminds
 
     # --------------------------------------------------------------------------------------------------- other rules
 

@@ -217,13 +217,17 @@ class RuleRuntime(ABC, Generic[InstanceT]):
         """The hours of its rule are over."""
         return NOTHING
 
-    def on_acknowledged(self, instance: InstanceT, now: Instant) -> Iterable[Transition]:
-        """Its alert is to remind no more; nothing where there is none."""
-        return NOTHING
+    def acknowledge(self, instance: InstanceT) -> bool:
+        """Its alert is to remind no more. Whether there is one."""
+        return False
 
-    def on_unacknowledged(self, instance: InstanceT, now: Instant, *, at_once: bool) -> Iterable[Transition]:
-        """Its alert, which is acknowledged, is to remind again: `at_once`, or in its time; nothing where there is none."""
-        return NOTHING
+    def unacknowledge(self, instance: InstanceT, now: Instant, *, at_once: bool) -> bool:
+        """Its alert, if it is acknowledged, is to remind again: `at_once`, or in its time. Whether that changes anything."""
+        return False
+
+    def told(self, instance: InstanceT, now: Instant) -> bool:
+        """Its firing, which was held back, is told now: the time to its next reminder counts from here. As `unacknowledge`."""
+        return False
 
     def reminder(self, instance: InstanceT, now: Instant) -> AlertContext | None:
         """What a reminder would say of its alert now; None where there is none, or nothing that the firing didn't say."""
@@ -388,14 +392,29 @@ class Runtimes:
             if hangs_on_link(instance.rule):
                 yield from self.of(instance).on_link(instance, link, now)
 
-    def on_acknowledged(self, alert_id: str, now: Instant) -> list[Transition]:
-        found = (self.of(each).on_acknowledged(each, now) for each in self._instances.of_alert(alert_id))
-        return next(filter(None, map(list, found)), [])
+    def acknowledge(self, alert_id: str, now: Instant) -> list[Transition]:
+        return self._moved(alert_id, "acknowledged", now, lambda each: self.of(each).acknowledge(each))
 
-    def on_unacknowledged(self, alert_id: str, now: Instant, *, at_once: bool) -> list[Transition]:
-        of = self._instances.of_alert(alert_id)
-        found = (self.of(each).on_unacknowledged(each, now, at_once=at_once) for each in of)
-        return next(filter(None, map(list, found)), [])
+    def unacknowledge(self, alert_id: str, now: Instant, *, at_once: bool) -> list[Transition]:
+        return self._moved(
+            alert_id,
+            "no longer acknowledged",
+            now,
+            lambda each: self.of(each).unacknowledge(each, now, at_once=at_once),
+        )
+
+    def told(self, alert_id: str, now: Instant) -> list[Transition]:
+        return self._moved(alert_id, "told", now, lambda each: self.of(each).told(each, now))
+
+    def _moved(
+        self, alert_id: str, trace: str, now: Instant, moves: Callable[[RuleInstance], bool]
+    ) -> list[Transition]:
+        """The instance of that alert which moved, if one did."""
+        for instance in self._instances.of_alert(alert_id):
+            if moves(instance):
+                self._instances.keep(instance)
+                return [transition(instance, Step(trace=trace), now)]
+        return []
 
     def reminder(self, alert_id: str, now: Instant) -> AlertContext | None:
         found = (self.of(each).reminder(each, now) for each in self._instances.of_alert(alert_id))

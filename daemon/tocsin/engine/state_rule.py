@@ -100,26 +100,25 @@ class AlertRuntime(RuleRuntime[AlertInstance]):
         if instance.state != "inactive":
             yield from self.end(instance, now, OUT_OF_HOURS)
 
-    def on_acknowledged(self, instance: AlertInstance, now: Instant) -> Iterator[Transition]:
-        if instance.state != "inactive":
+    def acknowledge(self, instance: AlertInstance) -> bool:
+        if lasts := instance.state != "inactive":
             instance.acked, instance.remind_at = True, None
-            self._instances.keep(instance)
-            yield transition(instance, Step(trace="acknowledged"), now)
+        return lasts
 
     def reminder(self, instance: AlertInstance, now: Instant) -> AlertContext | None:
         change = self.current(instance, now)
         return reminder(instance, change, now) if change is not None else None
 
-    def on_unacknowledged(
-        self, instance: AlertInstance, now: Instant, *, at_once: bool
-    ) -> Iterator[Transition]:
-        if instance.state != "inactive" and instance.acked:
+    def unacknowledge(self, instance: AlertInstance, now: Instant, *, at_once: bool) -> bool:
+        if acked := instance.acked and instance.state != "inactive":
             instance.acked = False
+            instance.schedule_reminder(now, at_once=at_once)
+        return acked
+
+    def told(self, instance: AlertInstance, now: Instant) -> bool:
+        if reminds := instance.remind_at is not None:
             instance.schedule_reminder(now)
-            if at_once and instance.remind_at is not None:
-                instance.remind_at = now
-            self._instances.keep(instance)
-            yield transition(instance, Step(trace="no longer acknowledged"), now)
+        return reminds
 
     def on_venues_removed(
         self, instance: AlertInstance, venues: Collection[str], now: Instant

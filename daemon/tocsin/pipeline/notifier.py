@@ -342,9 +342,14 @@ class Notifier:
         if not waiting.goes_on:
             return
         self._announced[waiting.alert] = channels
-        if kept is not None and kept.record is not None:
-            record = {**kept.record, "told": list(channels)}
-            batch.instances.append(InstanceRow(rule=kept.rule, instance=kept.instance, record=record))
+        record = kept.record if kept is not None else None
+        for transition in self._engine.told(waiting.alert, now):
+            record = transition.record() if callable(transition.record) else transition.record
+        if kept is not None and record is not None:
+            row = InstanceRow(
+                rule=kept.rule, instance=kept.instance, record={**record, "told": list(channels)}
+            )
+            batch.instances.append(row)
 
     def _follow(self, alert: str, context: AlertContext, channels: tuple[str, ...], now: Instant) -> None:
         """Its firing is told: if its rule escalates, its time counts, unless the way to people is shut to it."""
