@@ -84,11 +84,15 @@ class Database:
     async def commit(self, batch: Batch) -> None:
         await self._run(partial(self._store.commit, batch))
 
+    async def _soon(self, call: Callable[[], _T]) -> _T:
+        """Raises StoreUnavailable also where there is no answer within two seconds."""
+        with trio.move_on_after(_PATIENCE):
+            return await self._run(call, abandon=True)
+        raise StoreUnavailable("the disk doesn't answer")
+
     async def alive(self, now: Instant) -> None:
         """Also raises StoreUnavailable where there is no answer soon."""
-        with trio.move_on_after(_PATIENCE):
-            return await self._run(partial(self._store.alive, now), abandon=True)
-        raise StoreUnavailable("the disk doesn't answer")
+        return await self._soon(partial(self._store.alive, now))
 
     async def due(
         self, channel: str, target: int, now: datetime, limit: int, prompt: bool | None = None
@@ -136,21 +140,15 @@ class Database:
 
     async def editable(self, alert: str | None) -> list[Delivery]:
         """Also raises StoreUnavailable where there is no answer soon."""
-        with trio.move_on_after(_PATIENCE):
-            return await self._run(partial(self._store.outbox.editable, alert), abandon=True)
-        raise StoreUnavailable("the disk doesn't answer")
+        return await self._soon(partial(self._store.outbox.editable, alert))
 
     async def told_by(self, digest: str) -> list[str]:
         """Also raises StoreUnavailable where there is no answer soon."""
-        with trio.move_on_after(_PATIENCE):
-            return await self._run(partial(self._store.outbox.told_by, digest), abandon=True)
-        raise StoreUnavailable("the disk doesn't answer")
+        return await self._soon(partial(self._store.outbox.told_by, digest))
 
     async def button(self, id_: str) -> ButtonRow | None:
         """Also raises StoreUnavailable where there is no answer soon."""
-        with trio.move_on_after(_PATIENCE):
-            return await self._run(partial(self._store.button, id_), abandon=True)
-        raise StoreUnavailable("the disk doesn't answer")
+        return await self._soon(partial(self._store.button, id_))
 
     async def pending_targets(self) -> dict[tuple[str, int], int]:
         return await self._run(self._store.outbox.pending_targets, abandon=True)
