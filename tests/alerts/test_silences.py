@@ -1,12 +1,13 @@
 """What a silence's matchers match, and which silence holds a notification."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from support.outboxes import context
-from tocsin.alerts.silences import Silences, end_of, matchers_of, parse_matchers
+from tocsin.alerts.silences import Silences, end_of, matchers_of, parse_matchers, refuse_unmet
 from tocsin.store.model import Silence
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
@@ -197,3 +198,23 @@ def test_what_silences_an_alert_and_its_like(changes, matchers):
     told = context(**changes)
     assert matchers_of(told) == matchers
     assert all(matcher.matches(told) for matcher in parse_matchers(matchers))
+
+
+@pytest.mark.parametrize(
+    ("matchers", "refusal"),
+    [
+        ("rule=red venue=fx severity=critical symbol=NEW id=x", None),
+        ("rule=~r.* venue=", None),  # a regex may be meant for what comes, and nothing is nothing
+        ("rule=rde", "no rule is called rde; did you mean red?"),
+        ("venue!=fxx", "no venue is called fxx; did you mean fx?"),
+        ("severity=high", "no severity is called high; there are info, warning, critical"),
+        ("venue=fx, symbol=BTC", "no venue is called fx,; did you mean fx?"),
+    ],
+)
+def test_what_no_alert_can_match_is_refused(matchers, refusal):
+    known = {"rule": ["red"], "venue": ["fx"], "severity": ("info", "warning", "critical")}
+    if refusal is None:
+        refuse_unmet(matchers, known)
+    else:
+        with pytest.raises(ValueError, match=re.escape(refusal)):
+            refuse_unmet(matchers, known)

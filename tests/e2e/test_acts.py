@@ -45,6 +45,9 @@ async def test_silence_and_acknowledge(folder, exchange, desk):
 
         tried = await folder.command("silence", "rule=red", "account=Main", "--for", "1h", "--dry-run")
         assert "would hold 1 alert of those that fire now:\n    red  " in tried.stdout
+        vain = await folder.command("silence", "rule=rde", "--for", "1h")
+        assert vain.returncode == 2
+        assert "no rule is called rde; did you mean red?" in vain.stderr
         assert (await folder.command("silences")).stdout == "nothing is silent\n"
 
         made = json.loads(

@@ -8,7 +8,7 @@ field without a value is an empty text. An account is called by its id or by its
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta, tzinfo
 from types import MappingProxyType
 from typing import Any
@@ -17,6 +17,7 @@ import re2
 from msgspec import Struct, structs
 
 from tocsin.engine.api import AlertContext
+from tocsin.events.vocabulary import nearest
 from tocsin.quantities import parse_duration
 from tocsin.store.model import Silence
 
@@ -86,6 +87,19 @@ def _matcher(field: str, operator: str, value: str) -> Matcher:
         raise ValueError(
             f"not a regex: {said.decode(errors='replace') if isinstance(said, bytes) else said}"
         ) from None
+
+
+def refuse_unmet(text: str, known: Mapping[str, Collection[str]]) -> None:
+    """ValueError, fit to be shown, where one of these matchers names what there is none of: it would hold nothing, or with `!=`
+    everything. `known`: of a field the values that there are. A regex may be meant for what comes.
+    """
+    for matcher in parse_matchers(text):
+        there = known.get(matcher.field)
+        if there is None or matcher.regex is not None or not matcher.value or matcher.value in there:
+            continue
+        near = nearest(matcher.value, list(there))
+        instead = f"did you mean {near}?" if near else f"there are {', '.join(there) or 'none'}"
+        raise ValueError(f"no {matcher.field} is called {matcher.value:.80}; {instead:.300}")
 
 
 def matchers_of(context: AlertContext) -> str:

@@ -1,31 +1,36 @@
 """What people do, done to the running daemon: in order with what venues say, committed when it returns, and logged."""
 
 from collections.abc import Callable
-from datetime import datetime, tzinfo
+from datetime import datetime
 from functools import partial
 from typing import Any
 
-from tocsin.alerts.silences import Silences, end_of
+from tocsin.alerts.silences import Silences, end_of, refuse_unmet
 from tocsin.app.chat_remarks import ChatRemarks, Editable
 from tocsin.clock import Clock
+from tocsin.config.settings import Settings
+from tocsin.engine.api import SEVERITIES
+from tocsin.events import KINDS
+from tocsin.events.vocabulary import OURSELVES
 from tocsin.pipeline import Pipeline
 from tocsin.pipeline.acts import Acts, By, Target
 from tocsin.store.model import Silence
 
 
 class LiveActs:
-    """`tz` is the config's, in which people say times. `editable` finds messages of alerts. `log` is a structlog logger."""
+    """`settings` gives the config as it is now. `editable` finds messages of alerts. `log` is a structlog logger."""
 
     def __init__(  # noqa: PLR0917 - what it joins
         self,
         acts: Acts,
         pipeline: Pipeline,
         clock: Clock,
-        tz: Callable[[], tzinfo],
+        settings: Callable[[], Settings],
         editable: Editable,
         log: Any,
     ) -> None:
-        self._acts, self._pipeline, self._clock, self._tz, self._log = acts, pipeline, clock, tz, log
+        self._acts, self._pipeline, self._clock, self._log = acts, pipeline, clock, log
+        self._settings = settings
         self._remarks = ChatRemarks(editable, pipeline, clock, log)
 
     async def acknowledge(
@@ -33,7 +38,7 @@ class LiveActs:
     ) -> bool:
         """For good, or for a time as in `end_of`. False: it is over meanwhile. ValueError, fit to be shown, on what is no end."""
         now = self._clock.now()
-        ends_at = end_of(lasts, until, now.wall, self._tz()) if lasts or until else None
+        ends_at = end_of(lasts, until, now.wall, self._settings().tz) if lasts or until else None
         done = await self._pipeline.ask(partial(self._acts.acknowledge, alert, by, now, ends_at))
         if done and not (alert.acked and alert.acked_until == ends_at):
             self._note("acknowledged", by, alert=alert.id, until=ends_at)
@@ -60,18 +65,25 @@ class LiveActs:
         return self._acts.silences()
 
     def foreseen(self, matchers: str, lasts: str | None, until: str | None) -> Silences:
-        """A silence as it would be begun now, which holds nothing. ValueError as of `silence`."""
+        """A silence as it would be begun now, which holds nothing. ValueError as of `silence`, and where no rule, venue, kind or
+        severity is called as it says.
+        """
+        would = self._would(matchers, lasts, until)
+        settings = self._settings()
+        rules, venues = [rule.id for rule in settings.rules], [*settings.venues, OURSELVES]
+        refuse_unmet(matchers, {"rule": rules, "venue": venues, "severity": SEVERITIES, "kind": KINDS})
+        return would
+
+    def _would(self, matchers: str, lasts: str | None, until: str | None) -> Silences:
         now = self.now()
         would = Silences(names=self._acts.account_names)
-        would.begin("", matchers, end_of(lasts, until, now, self._tz()), now)
+        would.begin("", matchers, end_of(lasts, until, now, self._settings().tz), now)
         return would
 
     async def silence(self, matchers: str, lasts: str | None, until: str | None, by: By) -> Silence:
         """ValueError, fit to be shown, on what are no matchers, or no end (see `end_of`)."""
         now = self._clock.now()
-        foreseen = self.foreseen(
-            matchers, lasts, until
-        )  # not first in the pipeline: what raises there ends it
+        foreseen = self._would(matchers, lasts, until)  # here: what raises in the pipeline ends it
         (would,) = foreseen
         begun = await self._pipeline.ask(partial(self._acts.silence, matchers, would.ends_at, by, now))
         self._note("silence", by, silence=begun.id, matchers=matchers, until=begun.ends_at)

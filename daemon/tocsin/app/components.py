@@ -152,7 +152,7 @@ class Components:
             degraded=self._degraded,
         )
         self._acts = Acts(self.turn)
-        self.acts = LiveActs(self._acts, self.pipeline, clock, lambda: self.settings.tz, self._editable, log)
+        self.acts = LiveActs(self._acts, self.pipeline, clock, lambda: self.settings, self._editable, log)
         self.notes = Notes(loaded.notes)
         self.paces = Paces(lambda: clock.now().steady)
         self.paces.restore(_sent_before(settings, loaded, clock.now()))
