@@ -1,9 +1,13 @@
 """More groups of a rule than are kept: the longest idle go, which is said once; those that the rule names stay."""
 
+import json
+
 import pytest
 
+from support.conditions import node_of
 from support.story import Story, compiled
 from tocsin.engine import absence_rule, samples
+from tocsin.engine.compile import Environment, compile_rules
 from tocsin.events import Occurrence, Order, number
 
 RULES = {
@@ -66,3 +70,15 @@ def test_who_is_counted_longest_ago_is_counted_anew():
     assert story.told == []
     filled(story, "A", "A")
     assert [t["symbol"] for t in story.told] == ["A"]
+
+
+def test_more_groups_than_are_kept_can_t_be_named():
+    named = ", ".join(f'"s{number_}"' for number_ in range(101))
+    written = {
+        "id": "r", "watch": "order.filled", "absent": "1h", "per": ["symbol", "venue"],
+        "where": f"symbol in [{named}] and venue in [{named}]",
+    }  # fmt: skip
+    _, problems = compile_rules(
+        node_of(json.dumps({"rules": [written]})).get("rules"), Environment(frozenset())
+    )
+    assert [problem.message for problem in problems] == ["`where` names more than 10,000 groups"]

@@ -8,7 +8,6 @@ from functools import cache
 from tocsin import document
 from tocsin.calendars import NO_CALENDARS, Calendar, Calendars, calendar_text, read_calendar
 from tocsin.engine.api import Severity
-from tocsin.engine.index import named_groups
 from tocsin.engine.instances import BY_DEFAULT
 from tocsin.engine.language import lint
 from tocsin.engine.language.ast import Node
@@ -24,6 +23,7 @@ from tocsin.engine.rule import EscalationStep, Rule, SequenceSpec
 from tocsin.engine.rule_keys import (
     CheckTemplate,
     Usable,
+    counted_groups,
     escalated,
     lasting,
     linked_fields,
@@ -156,12 +156,9 @@ def _compile(node: document.Mapping, environment: Environment, report: Report) -
     second = _second(node, watch, per, report)
     hours = _hours(node, said, environment, report)
     rule = None if report.errors else _built(said, watch, conditions, hours, second)
-    if rule is not None and rule.absent is not None and rule.per is None and not any(named_groups(rule)):
-        report.under("absent").warning(
-            "counts for each venue and account from what first comes: where nothing ever came, nothing is missed",
-            node.entries["absent"].key.place, "write `per: []` for any at all, or name them in `where`",
-        )  # fmt: skip
-    return rule
+    if rule is not None and rule.absent is not None:
+        counted_groups(node, rule, report)
+    return None if report.errors else rule
 
 
 def _second(

@@ -96,12 +96,13 @@ def paths(rule: Rule) -> tuple[Path, ...]:
 def named_groups(rule: Rule) -> Iterator[tuple[str | None, ...]]:
     """Of an event rule, the groups (`group_fields`) that its `where` names by `==` or `in`, spelled as there."""
     fields = group_fields(rule)
-    found: dict[str, tuple[str, ...]] = {}
+    found: set[str] = set()
     for path in paths(rule):
         named = [_named(rule, path, name) for name in fields]
         for values in product(*(each or () for each in named)):
-            found.setdefault(absence_key(rule, values), values)
-    yield from found.values()
+            if (key := absence_key(rule, values)) not in found:
+                found.add(key)
+                yield values
 
 
 def named_values(rule: Rule, field: str) -> frozenset[str] | None:

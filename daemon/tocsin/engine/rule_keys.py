@@ -7,16 +7,19 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import cache
+from itertools import islice
 from typing import NamedTuple
 
 from tocsin import document
 from tocsin.engine.api import SEVERITIES, Severity
+from tocsin.engine.index import named_groups
 from tocsin.engine.language.condition import TreeCondition
 from tocsin.engine.language.mapping import lower
 from tocsin.engine.language.scope import Readable, Scope, Watch, read_watch, scope
 from tocsin.engine.language.typecheck import SAID, check
-from tocsin.engine.rule import SequenceSpec
+from tocsin.engine.rule import Rule, SequenceSpec
 from tocsin.engine.rule_schema import SEQUENCES, RuleConfig
+from tocsin.engine.samples import MOST_INSTANCES
 from tocsin.errors import Problem, Report
 from tocsin.events.links import LINKS, holder_of
 from tocsin.events.vocabulary import did_you_mean, fields
@@ -248,6 +251,19 @@ def valued_of_group(
         report.under("value").error(f"`{said.value:.80}` is no number of the group that the rule speaks of",
                                     node.entries["value"].value.place,
                                     f"there are {', '.join(known)}" if known else "")  # fmt: skip
+
+
+def counted_groups(node: document.Mapping, rule: Rule, report: Report) -> None:
+    """Of a rule with `absent`: that it counts for something from the start, and not for more than can be kept."""
+    here, named = node.entries["absent"].key.place, len([*islice(named_groups(rule), MOST_INSTANCES + 1)])
+    told = report.under("absent")
+    if rule.per is None and not named:
+        told.warning(
+            "counts for each venue and account from what first comes: where nothing ever came, nothing is missed",
+            here, "write `per: []` for any at all, or name them in `where`",
+        )  # fmt: skip
+    if named > MOST_INSTANCES:
+        told.error(f"`where` names more than {MOST_INSTANCES:,} groups", here, "group `per` fewer fields")
 
 
 def lasting(node: document.Mapping, said: RuleConfig, report: Report) -> None:
