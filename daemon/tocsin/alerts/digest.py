@@ -139,8 +139,9 @@ def line_length(part: Part, style: Style) -> int:
 def _line(part: Part, style: Style) -> str:
     try:
         context = msgspec.convert(part.last[2], AlertContext)
-        began = part.told[0][1] == "firing" and part.is_over
-        return digest_line(context, style, began_too=began)
+        began_too = part.told[0][1] == "firing" and part.is_over
+        began = msgspec.convert(part.told[0][2], AlertContext) if began_too else None
+        return digest_line(context, style, began)
     except ValueError as error:
         return f"{part.rule}, {part.last[1]}: it can't be read ({flat(str(error), 100)})"
 

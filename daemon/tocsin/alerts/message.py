@@ -120,13 +120,13 @@ def title(
     return " ".join(filter(None, (*lead, words)))
 
 
-def digest_line(context: AlertContext, style: Style, *, began_too: bool) -> str:
-    """What a digest says of it: the default title; of one that began and ended meanwhile that it was so. Never late."""
-    if not began_too or context.state != "resolved":
+def digest_line(context: AlertContext, style: Style, began: AlertContext | None = None) -> str:
+    """What a digest says of it: the default title; of one that `began` meanwhile, too, for what it fired and how long. Never late."""
+    if began is None or context.state != "resolved":
         return title(context, style, min(context.time, context.at))
     lasted = f"was firing for {span_text(context.at - context.started_at)}"
     worst = f", worst {value_shown(context, context.worst, padded=True)}" if context.worst is not None else ""
-    limit = plain(context.limit or said(context)) or context.rule
+    limit = plain(began.limit or said(began)) or context.rule
     place = "" if context.kind in ("venue", "daemon") else f" · {where(context, style)}"
     return f"{mark(context, style)} {thing_text(context, style)}: {limit}, {lasted}{worst}{place}"
 
