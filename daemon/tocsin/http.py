@@ -2,6 +2,8 @@
 
 import logging
 import zlib
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 import httpx
 import trio
@@ -73,14 +75,7 @@ class Http:
                 timeout=httpx.Timeout(None),  # `scope` bounds the whole
                 trust_env=self._proxies,
             ) as client,
-            client.stream(
-                request.method,
-                httpx.URL(request.url).copy_merge_params(dict(request.query)),
-                headers={"accept-encoding": "identity", **request.headers},
-                data=None if request.form is None else dict(request.form),
-                json=request.json,
-                content=request.content,
-            ) as response,
+            aclosing(await client.send(_as_sent(client, request), stream=True)) as response,
         ):
             scope.shield = True
             scope.deadline = min(scope.deadline, trio.current_time() + _REST_WITHIN)
@@ -99,6 +94,34 @@ class Http:
                 body = _unpacked(bytes(body), packed, request)
             headers = {name.lower(): value for name, value in response.headers.items()}
             return HttpResponse(status=response.status_code, headers=headers, body=bytes(body))
+
+
+class _OnePiece(httpx.AsyncByteStream):
+    """A request's body. httpx's own is an async generator, left unfinished where a send is cancelled or refused."""
+
+    def __init__(self, body: bytes) -> None:
+        self._pieces = iter([body])
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        for piece in self._pieces:
+            return piece
+        raise StopAsyncIteration
+
+
+def _as_sent(client: httpx.AsyncClient, request: HttpRequest) -> httpx.Request:
+    made = client.build_request(
+        request.method,
+        httpx.URL(request.url).copy_merge_params(dict(request.query)),
+        headers={"accept-encoding": "identity", **request.headers},
+        data=None if request.form is None else dict(request.form),
+        json=request.json,
+        content=request.content,
+    )
+    made.stream = _OnePiece(made.content)
+    return made
 
 
 def _unpacked(body: bytes, how: str, request: HttpRequest) -> bytearray:

@@ -1,5 +1,6 @@
 """HTTP requests as adapters describe them, against servers that misbehave."""
 
+import gc
 import gzip
 import ssl
 import zlib
@@ -9,7 +10,7 @@ import pytest
 import trio
 import trustme
 
-from support.fault_server import GONE, serving
+from support.fault_server import GONE, reset_on_close, serving
 from tocsin.http import Http, HttpFailed
 from tocsin.venues.base import HttpRequest
 
@@ -159,3 +160,29 @@ async def test_an_answer_that_has_begun_is_read_though_the_task_is_cancelled():
             await trio.sleep(0.03)
             nursery.cancel_scope.cancel()
     assert [answer.body for answer in answers] == [b"12345"]
+
+
+@pytest.mark.parametrize("end", ["cancelled", "refused"])
+async def test_a_body_that_isnt_sent_to_its_end_leaves_nothing_behind(end):
+    """No warning from the garbage collector: one would come in whatever else runs by then."""
+    asked = trio.Event()
+
+    async def script(peer):
+        asked.set()  # the rest of the body isn't read
+        if end == "refused":
+            reset_on_close(peer.stream)
+        else:
+            await trio.sleep_forever()
+
+    async with serving(script) as server, trio.open_nursery() as nursery:
+
+        async def task():
+            with suppress(HttpFailed):
+                await ask(server, content=b"x" * (32 << 20))
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(task)
+        await asked.wait()
+        if end == "cancelled":
+            nursery.cancel_scope.cancel()
+    gc.collect()
