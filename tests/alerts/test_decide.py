@@ -58,7 +58,7 @@ def test_what_was_announced_is_announced_as_resolved_to_the_same() -> None:
 
 def test_a_channel_may_not_want_to_hear_of_ends() -> None:
     decision = who("resolved", announced=("desk", "mail"))
-    assert decision == Decision(("mail",), {"desk": "send_resolved is false"})
+    assert decision == Decision(("mail",), {"desk": "send_resolved is false"}, ("send_resolved",))
 
 
 @pytest.mark.parametrize("told", ["resolved", "reminder"])

@@ -12,8 +12,10 @@ import pytest
 import trio
 
 from support.fake_venue import Lines
+from support.measured import measured
 from support.stored import commit, opened, order
 from tocsin.config.settings import UnknownRule
+from tocsin.control.measures import Measures
 from tocsin.control.server import make_app, near, serve_control
 from tocsin.events import Key
 from tocsin.pipeline.acts import By
@@ -26,8 +28,14 @@ pytestmark = pytest.mark.real
 class FakeDaemon:
     """Knows one rule, `red`; of `broken` it stumbles."""
 
-    def status(self) -> dict[str, Any]:
-        return {"healthy": True, "wrong": []}
+    ready = True
+    wrong: tuple[str, ...] = ()
+
+    def measures(self) -> Measures:
+        return measured()
+
+    def health(self) -> list[str]:
+        return [*self.wrong]
 
     def retry(self, venue: str) -> bool:
         return venue == "fx"

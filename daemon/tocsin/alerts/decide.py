@@ -101,11 +101,12 @@ class Decision:
     """The channels that are told, and for each that isn't, the reason.
 
     `outcome` is of the whole notification: told, held until nothing stands in its way (`by` and `reason` say what does),
-    or dropped.
+    or dropped. `held_by`: the keys of the config that keep it from channels which it was meant for.
     """
 
     channels: tuple[str, ...] = ()
     held: Mapping[str, str] = field(default_factory=dict)
+    held_by: tuple[str, ...] = ()
     outcome: Outcome = "told"
     by: str = ""
     reason: str = ""
@@ -136,23 +137,26 @@ def decide(
     addressed = routing.channels_for(severity, notify) if is_first else (announced or ())
     channels: list[str] = []
     held: dict[str, str] = {}
+    held_by: list[str] = []
     for name in dict.fromkeys(addressed):
-        reason = _held(told, severity, routing.channels.get(name), avoided=name in avoid)
+        by, reason = _held(told, severity, routing.channels.get(name), avoided=name in avoid)
         if reason:
             held[name] = reason
+            held_by += [by] if by else []
         else:
             channels.append(name)
-    return Decision(tuple(channels), held)
+    return Decision(tuple(channels), held, tuple(held_by))
 
 
-def _held(told: str, severity: str, route: Route | None, *, avoided: bool) -> str:
+def _held(told: str, severity: str, route: Route | None, *, avoided: bool) -> tuple[str, str]:
+    """What keeps it from a channel: the key of the config, if it is one, and the reason; empty where nothing does."""
     if route is None:
-        return "the channel is not configured any more"
+        return "", "the channel is not configured any more"
     if avoided:
-        return "the message is about this channel"
+        return "", "the message is about this channel"
     # Who heard of the firing hears of its end, whatever the rule or the channel has been changed to since.
     if told != "resolved" and SEVERITIES.index(severity) < SEVERITIES.index(route.min_severity):
-        return f"below min_severity {route.min_severity}"
+        return "min_severity", f"below min_severity {route.min_severity}"
     if told == "resolved" and not route.send_resolved:
-        return "send_resolved is false"
-    return ""
+        return "send_resolved", "send_resolved is false"
+    return "", ""

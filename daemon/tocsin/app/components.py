@@ -34,6 +34,7 @@ from tocsin.events import Daemon as DaemonState
 from tocsin.events import Instant, Key, Occurrence, Venue, iso
 from tocsin.events.vocabulary import OURSELVES, to_plain
 from tocsin.feed import CredentialStore, Received, VenueFeed
+from tocsin.meters import Meters
 from tocsin.pipeline import Inbox, Options, Pipeline, Targets
 from tocsin.pipeline.acts import Acts, By
 from tocsin.pipeline.runtime import Runtime
@@ -134,11 +135,14 @@ class Components:
             self.clock,
             self.log,
         )
+        self.meters = Meters()
         self.inbox = Inbox()
-        self.runtime = Runtime(settings.rules, make_options(settings), new_id, loaded)
+        self.runtime = Runtime(
+            settings.rules, make_options(settings), new_id, loaded, meters=self.meters.pipeline
+        )
         self.entities, self.engine, self.turn = self.runtime.entities, self.runtime.engine, self.runtime.turn
         self.wakes = Wakes()
-        self.journal = Journal(database, clock, log)
+        self.journal = Journal(database, clock, log, self.meters.store)
         self._took: set[str] = set()  # alerts of which a channel took a message, and the turn hasn't heard
         self.outbox = DurableOutbox(database, self.journal, self.wakes.ring, log, self._taken)
         self.outbox.restore(loaded.pending, more=loaded.more_pending)
@@ -150,6 +154,7 @@ class Components:
             wake=self.wakes.ring,
             log=log,
             degraded=self._degraded,
+            meters=self.meters.pipeline,
         )
         self._acts = Acts(self.turn)
         self.acts = LiveActs(self._acts, self.pipeline, clock, lambda: self.settings, self._editable, log)

@@ -11,7 +11,6 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,12 +25,14 @@ from tocsin.app.acts import LiveActs
 from tocsin.app.answers import BotAnswers, bots_of
 from tocsin.app.components import Components, make_sample, make_style, of_ourselves, venue_feed
 from tocsin.app.housekeeping import keep_house
+from tocsin.app.measuring import Measuring
 from tocsin.app.progress_probe import ProgressProbe
 from tocsin.app.sdnotify import SystemdNotifier
 from tocsin.app.task_supervisor import TaskSupervisor
 from tocsin.clock import Clock
 from tocsin.config.settings import Settings
 from tocsin.control.client import SOCKET
+from tocsin.control.measures import Measures, status
 from tocsin.control.overview import overview
 from tocsin.control.server import make_app, serve_control
 from tocsin.delivery.telegram_updates import TelegramUpdates
@@ -71,9 +72,12 @@ class Daemon:
         self._log = log
         self._notifier = notifier
         self._dry_run = dry_run
-        self._started_at: datetime = clock.now().wall
+        self._ready = False
         self._probe = ProgressProbe(
             components.pipeline, components.database, clock, notifier, log, tell=self._degraded
+        )
+        self._measuring = Measuring(
+            components, self._probe, lambda: self._settings, self._remarks, dry_run=dry_run
         )
         self._reloading = trio.Lock()
         self._stop = trio.Event()
@@ -95,6 +99,7 @@ class Daemon:
                 await self.tell("daemon.started", f"Tocsin {__version__}")
                 await self._tell_unreadable(unreadable)
                 await self._tell_stranded()
+                self._ready = True
                 self._notifier.send(READY="1", STATUS=self._summary())
                 self._log.info("started", version=__version__, pid=os.getpid(), summary=self._summary())
                 task_status.started()
@@ -170,6 +175,7 @@ class Daemon:
             after = replace(after, masker=before.masker)
             told = await self._change_over(before, after)
             self._refused.clear()
+            self._measuring.reloaded(success=True)
             self._log.info("reloaded", changes=told)
             self._notifier.send(STATUS=self._summary())
             await self.tell("daemon.reloaded", "; ".join(told) or "nothing changed")
@@ -180,6 +186,7 @@ class Daemon:
             }
 
     def _refuse(self, reason: str) -> None:
+        self._measuring.reloaded(success=False)
         at = time_text(self._clock.now().wall)
         self._refused = [
             f"the config was refused at {at}, the one before goes on: {reason}; tocsin check tells all"
@@ -204,6 +211,7 @@ class Daemon:
         ending = {*channels.removed, *stale}
         await self._tasks.stop(*(part for part in self._tasks.names if _channel_of(part) in ending))
         self._components.outages.forget(channels.removed)
+        self._components.meters.forget(venues=venues.removed, channels=channels.removed)
         for name in (*channels.added, *stale):
             self._start_channel(name)
         gone = {_ANSWERS + bot for bot, token in bots_of(before).items() if bots_of(after).get(bot) != token}
@@ -243,37 +251,25 @@ class Daemon:
             self._log.info("forgotten on request", **known[0]._asdict())
         return {"forgotten": len(known) == 1, "accounts": [key[2] or None for key in known], "alerts": alerts}
 
+    def measures(self) -> Measures:
+        """What is so now, from which all that tells of it is made."""
+        return self._measuring.measures()
+
+    def health(self) -> list[str]:
+        """What is wrong, in words; empty when healthy. Costs nothing."""
+        return self._probe.wrong()
+
+    @property
+    def ready(self) -> bool:
+        """Whether READY was told, and nobody wants it to stop."""
+        return self._ready and not self.stopping
+
     def status(self) -> dict[str, Any]:
-        """What `tocsin status` and `/healthz` tell."""
-        wrong = self._probe.wrong()
-        venues, channels = self._components.venues_told(self._settings), list(self._settings.channels)
-        return {
-            "version": __version__,
-            "pid": os.getpid(),
-            "config": str(self._settings.path),
-            "state_dir": str(self._settings.state_dir),
-            "started_at": self._started_at.isoformat(),
-            "now": self._clock.now().wall.isoformat(),
-            "dry_run": self._dry_run,
-            "healthy": not wrong,
-            "wrong": wrong,
-            "attention": [
-                *self._refused,
-                *attention.of_venues(venues),
-                *attention.of_channels(channels),
-                *self._components.outages.attention(
-                    {name: len(channel.urls) for name, channel in self._settings.channels.items()}
-                ),
-                *(said for each in self._answers.values() if (said := each.attention)),
-                *attention.of_rules(self._components.engine.blind_rules),
-                *attention.of_disk(self._components.journal),
-            ],
-            "venues": venues,
-            "channels": channels,
-            "rules": len(self._settings.rules),
-            "waiting": self._components.inbox.waiting(),
-            "unwritten": self._components.journal.waiting,
-        }
+        """What `tocsin status` tells but for what the database says."""
+        return status(self.measures(), None)
+
+    def _remarks(self) -> list[str]:
+        return [*self._refused, *(said for each in self._answers.values() if (said := each.attention))]
 
     async def preview(self, deliveries: list[dict[str, Any]]) -> None:
         """What `tocsin deliveries` tells of those that wait."""

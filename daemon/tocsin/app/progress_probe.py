@@ -38,7 +38,8 @@ class ProgressProbe:
         self._notifier = notifier
         self._log = log
         self._tell = tell
-        self._passed_at = clock.now().steady
+        self.passed_at = clock.now()
+        self.is_refused = False
         watchdog = notifier.watchdog_seconds
         self._every = min(_EVERY, watchdog / 3) if watchdog else _EVERY
 
@@ -49,11 +50,12 @@ class ProgressProbe:
             try:
                 await self.note_alive()
             except StoreUnavailable as error:
+                self.is_refused = True
                 self._log.error("the database takes nothing", reason=str(error))
                 # Not healthy. But a new process has the same disk, and not the alerts that this one holds in memory.
                 self._notifier.send(WATCHDOG="1")
             else:
-                self._passed_at = self._clock.now().steady
+                self.passed_at, self.is_refused = self._clock.now(), False
                 self._notifier.send(WATCHDOG="1")
             for trouble in self._database.take_troubles():
                 self._log.error("the database", trouble=trouble)
@@ -68,8 +70,8 @@ class ProgressProbe:
         """What is wrong with us, in words; empty when healthy."""
         now = self._clock.now().steady
         found = []
-        if now - self._passed_at > _TOO_LONG:
-            found.append(f"no progress for {now - self._passed_at:.0f} s")
+        if now - self.passed_at.steady > _TOO_LONG:
+            found.append(f"no progress for {now - self.passed_at.steady:.0f} s")
         if self._pipeline.refused_since is not None:
             found.append(f"nothing could be committed for {now - self._pipeline.refused_since:.0f} s")
         return found

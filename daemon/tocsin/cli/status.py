@@ -60,7 +60,7 @@ def _tell(state: dict[str, Any], socket: Path, tz: tzinfo) -> None:
     click.echo(f"  config {state['config']}, state {state['state_dir']}, answered at {socket}")
     click.echo(
         f"  {counted(state['rules'], 'rule')}, {counted(len(state['channels']), 'channel')}; "
-        f"{state['firing']} firing{_acknowledged(state)}, {state['held']} held back, {state['unsent']} unsent, {state['dead']} given up"
+        f"{state['firing']} firing{_acknowledged(state)}, {state['held']} held back, {_of_database(state)}"
         + (f"; {counted(state['silences'], 'silence')}: see tocsin silences" if state.get("silences") else "")
         + ("; dry run" if state["dry_run"] else "")
     )
@@ -88,6 +88,12 @@ def _tell(state: dict[str, Any], socket: Path, tz: tzinfo) -> None:
 
 def _acknowledged(state: dict[str, Any]) -> str:
     return f" ({state['acknowledged']} acknowledged)" if state.get("acknowledged") else ""
+
+
+def _of_database(state: dict[str, Any]) -> str:
+    if state["unsent"] is None:
+        return "unsent unknown: the database doesn't answer"
+    return f"{state['unsent']} unsent, {state['dead']} given up"
 
 
 def _last_message(venue: dict[str, Any], now: str) -> str:

@@ -14,11 +14,14 @@ from hypercorn.config import Config
 from hypercorn.trio import serve
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from tocsin.config.settings import UnknownRule
+from tocsin.control import measures
 from tocsin.control.acts import Acting, ActsApi, with_silences
+from tocsin.control.measures import Measures
+from tocsin.control.metrics import exposition
 from tocsin.engine.api import SEVERITIES
 from tocsin.pipeline.acts import By
 from tocsin.pipeline.explaining import RunSync
@@ -26,6 +29,8 @@ from tocsin.store.errors import StoreUnavailable
 from tocsin.store.reader import Reader
 
 Json = dict[str, Any]
+_LONGEST_QUERY = 1.0  # seconds that the database may take to tell its part of what is so
+_NOT_KEPT = {"Cache-Control": "no-store"}
 _NEAR, _LOOKED_AT = 3, 5000  # of what is called nearly so: how many are told of how many
 _LOOK_EVERY = 2.0  # seconds; a socket whose file was removed hears nobody any more
 
@@ -39,8 +44,17 @@ class Log(Protocol):
 class Controlled(Protocol):
     """What the API asks of the daemon."""
 
-    def status(self) -> Json:
-        """Version, process, venues as they stand, counts, and what is wrong, if anything."""
+    def measures(self) -> Measures:
+        """What is so now."""
+        ...
+
+    def health(self) -> list[str]:
+        """What is wrong, in words; empty when healthy. Costs nothing."""
+        ...
+
+    @property
+    def ready(self) -> bool:
+        """Whether all is up, and nobody wants it to stop."""
         ...
 
     def retry(self, venue: str) -> bool:
@@ -87,18 +101,38 @@ class _Api:
     """The endpoints. Reading happens in threads, on connections of its own."""
 
     def __init__(self, daemon: Controlled, database: Path, log: Log) -> None:
-        self._daemon, self._reader, self._log = daemon, Reader(database), log
+        self._daemon, self._database, self._log = daemon, database, log
+        self._reader = Reader(database)
+        self._writers = trio.CapacityLimiter(
+            1
+        )  # of metrics; apart from those whom the database may keep waiting
 
     async def status(self, _request: Request) -> JSONResponse:
-        state = self._daemon.status()  # here, not in the thread: the loop changes what it is made of
-        return await _read(lambda: {**state, **self._reader.counts()})
+        now, known = self._daemon.measures(), await self._stored()
+        return JSONResponse(measures.status(now, known))
+
+    async def metrics(self, request: Request) -> Response:
+        now, known = self._daemon.measures(), await self._stored()
+        accept = request.headers.get("accept", "")
+        text, content_type = await trio.to_thread.run_sync(
+            partial(exposition, now, known, accept), limiter=self._writers
+        )
+        return Response(text, headers={"Content-Type": content_type, **_NOT_KEPT})
+
+    async def _stored(self) -> measures.Stored | None:
+        """None where the database doesn't answer in time."""
+        with trio.move_on_after(_LONGEST_QUERY), suppress(StoreUnavailable):
+            return await _in_thread(partial(measures.stored, self._database))
+        return None
 
     async def health(self, _request: Request) -> JSONResponse:
-        state = self._daemon.status()
-        return JSONResponse(
-            {"healthy": state["healthy"], "wrong": state["wrong"]},
-            status_code=200 if state["healthy"] else 503,
-        )
+        wrong = self._daemon.health()
+        body = {"healthy": not wrong, "wrong": wrong}
+        return JSONResponse(body, status_code=503 if wrong else 200, headers=_NOT_KEPT)
+
+    async def ready(self, _request: Request) -> JSONResponse:
+        ready = self._daemon.ready
+        return JSONResponse({"ready": ready}, status_code=200 if ready else 503, headers=_NOT_KEPT)
 
     async def reload(self, _request: Request) -> JSONResponse:
         report = await self._daemon.reload()
@@ -192,6 +226,8 @@ def make_app(daemon: Controlled, database: Path, log: Log) -> Starlette:
         routes=[
             Route("/api/status", api.status),
             Route("/healthz", api.health),
+            Route("/readyz", api.ready),
+            Route("/metrics", api.metrics),
             Route("/api/reload", api.reload, methods=["POST"]),
             Route("/api/retry", api.retry, methods=["POST"]),
             Route("/api/forget", api.forget, methods=["POST"]),

@@ -103,6 +103,11 @@ class Outages:
             f"after {duration_text(max(now - outage.since, timedelta(0)))}; it had answered: {outage.reason}"
         )
 
+    @property
+    def channels(self) -> frozenset[str]:
+        """Those that have an outage."""
+        return frozenset(name for name, _ in self._of)
+
     def attention(self, channels: Mapping[str, int]) -> list[str]:
         """A line for each channel that has an outage, for `tocsin status`. `channels`: name -> number of URLs in the config."""
         first: dict[str, Outage] = {}

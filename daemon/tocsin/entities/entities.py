@@ -5,7 +5,7 @@
 Pure but for its own memory: no I/O, no clock. Called in the order in which things were received.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from itertools import islice
 
@@ -364,6 +364,10 @@ class Entities:
         """Every entity of that kind that hasn't ended, as it stands: without events, previous state and raw."""
         self._note_last_messages()
         return [self._store.change(record) for record in self._store.live(kind)]
+
+    def count(self) -> Mapping[tuple[str, str], int]:
+        """How many haven't ended, by venue and kind."""
+        return self._store.count()
 
     def get(self, key: Key) -> Change | None:
         """The entity as it stands, ended or not: without events, previous state and raw. None if it isn't known."""

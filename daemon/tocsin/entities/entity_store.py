@@ -1,5 +1,6 @@
 """The keyed store of entities: live and ended ones apart, by kind, with the index that prices need."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from sys import intern
@@ -84,6 +85,14 @@ class EntityStore:
         for home, records in self._live[kind].items():
             if venue is None or home[0] == venue:
                 yield from records.values()
+
+    def count(self) -> Counter[tuple[str, str]]:
+        """How many live, by venue and kind."""
+        found: Counter[tuple[str, str]] = Counter()
+        for homes in self._live.values():
+            for (venue, kind, _), records in homes.items():
+                found[venue, kind] += len(records)
+        return found
 
     def called(self, kind: str, names: Collection[str] | None) -> Iterator[Record]:
         """What lives of that kind and has one of these ids, symbols or accounts (None: all), and what has ended of these ids."""

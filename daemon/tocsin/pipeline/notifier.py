@@ -20,12 +20,14 @@ from tocsin.engine.engine import Engine
 from tocsin.engine.instances import kind_of
 from tocsin.engine.pauses import Opening
 from tocsin.events import Instant
+from tocsin.meters import PipelineMeters
 from tocsin.pipeline.deliveries import Deliveries, alert_row
 from tocsin.pipeline.escalation import Due, Escalations, Followed
 from tocsin.pipeline.muter import Muter
 from tocsin.pipeline.options import Options
 from tocsin.store.model import Batch, HeldRow, InstanceRow, UnreadableRow
 
+_HELD_BY = {"inhibited_by": "inhibited", "notify_during": "hours"}  # what the metrics call gates
 _LOOK_EVERY = 1.0  # seconds between two looks at what is shut to many alerts that escalate
 _FEW = 100  # of them, that are looked at whenever something is shut or opened
 
@@ -33,8 +35,15 @@ _FEW = 100  # of them, that are looked at whenever something is shut or opened
 class Notifier:
     """Decides of each transition who is told. `options` gives those of the config as it is now, `new_id` the ids of deliveries."""
 
-    def __init__(self, engine: Engine, options: Callable[[], Options], new_id: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        options: Callable[[], Options],
+        new_id: Callable[[], str],
+        meters: PipelineMeters | None = None,
+    ) -> None:
         self._options = options
+        self._meters = meters or PipelineMeters()
         self.deliveries = Deliveries(lambda: options().targets, new_id)
         self.silences = Silences(names=lambda: options().style.names.accounts)
         """Who changes them calls `look_anew`, and `release` with the batch that keeps the change."""
@@ -153,6 +162,11 @@ class Notifier:
         """What would mute a notification of that rule now."""
         return self._muter.reasons(rule, context, now)
 
+    @property
+    def held(self) -> int:
+        """How many notifications wait until nothing mutes them."""
+        return sum(1 for _ in self._held)
+
     def muted(self, rule: str) -> list[MutedNotification]:
         """Those of that rule that wait until nothing mutes them."""
         return [each for each in self._held if each.rule == rule]
@@ -197,6 +211,9 @@ class Notifier:
 
     def _tell(self, batch: Batch, transition: Transition, context: AlertContext, now: Instant) -> None:
         alert = transition.alert_id
+        if context.state == "firing":
+            self._meters.fired[transition.rule, context.severity] += 1
+        self._meters.held["cooldown"] += context.suppressed
         if context.state != "reminder":
             batch.alerts.append(alert_row(transition, context, self._options().style))
         if context.state == "resolved" and alert in self._held:
@@ -206,6 +223,8 @@ class Notifier:
         announced = self._announced.get(alert)
         reasons = self._muter.reasons(transition.rule, context, now)
         decision = self._decide(context, transition.notify, announced, reasons)
+        for by in filter(None, (decision.by, *decision.held_by)):
+            self._meters.held[_HELD_BY.get(by, by)] += 1
         if decision.by == "silence":
             batch.silences.append(self.silences.count(reasons.silence_id))
         if decision.outcome == "held":
@@ -404,17 +423,27 @@ class Notifier:
         context = msgspec.structs.replace(context, state="firing", at=due.at, unacknowledged=due.after)
         channels = self._decide(context, due.step.notify, None, MuteReasons()).channels
         new = tuple(name for name in channels if name not in followed.announced)
-        self._deliver(batch, due.alert, context, new, now)
+        self._deliver(batch, due.alert, context, new, now, told="escalation")
         again = msgspec.structs.replace(context, state="reminder")
-        self._deliver(batch, due.alert, again, (name for name in channels if name not in new), now)
+        known = [name for name in channels if name not in new]
+        self._deliver(batch, due.alert, again, known, now, told="escalation")
         self.escalations.heard(due.alert, new)
         if due.alert in self._announced:
             self._announced[due.alert] = tuple(dict.fromkeys((*self._announced[due.alert], *new)))
 
     def _deliver(
-        self, batch: Batch, alert: str, context: AlertContext, channels: Iterable[str], now: Instant
+        self,
+        batch: Batch,
+        alert: str,
+        context: AlertContext,
+        channels: Iterable[str],
+        now: Instant,
+        *,
+        told: str = "",
     ) -> None:
         addressed = list(channels)
+        for channel in addressed:
+            self._meters.notifications[channel, told or context.state] += 1
         resumed = self.escalations.resumed(alert) if addressed else ""
         notes = [f"acknowledged by {resumed} for a time, which is over"] if resumed else []
         self.deliveries.add(batch, alert, context, addressed, now, notes=notes)

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import trio
 
 from tocsin.clock import Clock
+from tocsin.meters import PipelineMeters
 from tocsin.pipeline.inbox import Inbox
 from tocsin.pipeline.turn_processor import TurnProcessor
 from tocsin.store.journal import Journal
@@ -45,7 +46,9 @@ class Pipeline:
         wake: Callable[[Iterable[str] | None], None],
         log: Any,
         degraded: Callable[[str], Awaitable[None]] | None = None,
+        meters: PipelineMeters | None = None,
     ) -> None:
+        self._processing = (meters or PipelineMeters()).processing_seconds
         self._inbox = inbox
         self._turn = turn
         self._journal = journal
@@ -76,7 +79,10 @@ class Pipeline:
                 batch = self._turn.messages(received, now, self._inbox.earliest())
                 took = self._clock.now().steady - now.steady
                 await self.commit(batch)
-                self._note_turn(len(received), took, self._clock.now().steady - now.steady - took)
+                done_at = self._clock.now().steady
+                for message in received:
+                    self._processing.observe(done_at - message.at.steady)
+                self._note_turn(len(received), took, done_at - now.steady - took)
                 await trio.lowlevel.checkpoint()
 
     def _note_turn(self, messages: int, took: float, committed: float) -> None:

@@ -18,6 +18,7 @@ from tocsin.engine.engine import Engine
 from tocsin.engine.rule import Rule
 from tocsin.entities import Entities
 from tocsin.events import Instant
+from tocsin.meters import PipelineMeters
 from tocsin.pipeline.options import Options
 from tocsin.pipeline.turn_processor import TurnProcessor
 from tocsin.store.model import Loaded
@@ -44,10 +45,11 @@ class Runtime:
         gap: bool = True,
         observe: Callable[[Transition], None] | None = None,
         world: World | None = None,
+        meters: PipelineMeters | None = None,
     ) -> None:
         self.entities = Entities(loaded.entities, loaded.operations, gap=gap)
         self.engine = Engine(rules, world or self.entities, new_id)
-        self.turn = TurnProcessor(self.entities, self.engine, options, new_id, observe)
+        self.turn = TurnProcessor(self.entities, self.engine, options, new_id, observe=observe, meters=meters)
 
 
 def open_stored(

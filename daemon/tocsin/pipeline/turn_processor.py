@@ -10,6 +10,8 @@ from tocsin.engine.rule_migration import became
 from tocsin.entities import Entities
 from tocsin.events import KINDS, Change, Instant, Key, is_market_data
 from tocsin.feed.model import Received
+from tocsin.meters import PipelineMeters
+from tocsin.pipeline.alert_states import AlertStates
 from tocsin.pipeline.notifier import Notifier
 from tocsin.pipeline.options import Options
 from tocsin.store.model import Acked, Batch, Loaded, OperationRow, Silence, UnreadableRow
@@ -30,13 +32,17 @@ class TurnProcessor:
         engine: Engine,
         options: Options,
         new_id: Callable[[], str],
+        *,
         observe: Callable[[Transition], None] | None = None,
+        meters: PipelineMeters | None = None,
     ) -> None:
         self._entities = entities
         self._engine = engine
         self._new_id = new_id
         self._observe = observe
-        self.notifier = Notifier(engine, lambda: self.options, new_id)
+        self._meters = meters or PipelineMeters()
+        self.alert_states = AlertStates()
+        self.notifier = Notifier(engine, lambda: self.options, new_id, self._meters)
         self.options = options
         self._wrote_mentioned = float("-inf")
 
@@ -231,6 +237,9 @@ class TurnProcessor:
         outcomes = self._engine.process(changes, now)
         for taken in outcomes:
             self._add(batch, taken.transitions, now)
+            if taken.change.events:
+                key = taken.change.key
+                self._meters.events[key.venue, key.kind, taken.change.origin] += len(taken.change.events)
             if self._is_kept(taken):
                 batch.events.append(taken.change)
             elif taken.change.events and not taken.change.state.market_data:
@@ -246,8 +255,9 @@ class TurnProcessor:
 
     def _add(self, batch: Batch, transitions: list[Transition], now: Instant) -> None:
         if transitions:
-            if self._observe is not None:
-                for transition in transitions:
+            for transition in transitions:
+                self.alert_states.note(transition)
+                if self._observe is not None:
                     self._observe(transition)
             self.notifier.tell(batch, transitions, now)
         if kept := self._engine.remembered():

@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeAlias
 import trio
 
 from tocsin.clock import Clock
+from tocsin.meters import StoreMeters
 from tocsin.store.errors import Damaged, StoreUnavailable
 from tocsin.store.model import Attempt, Batch, Gathered, NewDelivery
 
@@ -82,8 +83,9 @@ class Entry:
 class Journal:
     """Times are the clock's steady seconds. `log` is a structlog logger."""
 
-    def __init__(self, database: Writer, clock: Clock, log: Any) -> None:
+    def __init__(self, database: Writer, clock: Clock, log: Any, meters: StoreMeters | None = None) -> None:
         self._database = database
+        self._meters = meters or StoreMeters()
         self._clock = clock
         self._log = log
         self._entries: deque[Entry] = deque()
@@ -181,15 +183,17 @@ class Journal:
 
     async def _write_all(self) -> None:
         while self._entries:
-            entry = self._entries[0]
+            entry, began = self._entries[0], self._clock.now().steady
             try:
                 if isinstance(entry.write, Batch):
                     await self._database.commit(entry.write)
                 elif await self._recorded(entry.write):
                     self.follower.changed_by_others()
             except StoreUnavailable as error:
+                self._meters.failures += 1
                 await self._refused(error)
             else:
+                self._meters.commit_seconds.observe(self._clock.now().steady - began)
                 self._tries, self._reason = 0, ""
                 self._entries.popleft()
                 entry.done.set()

@@ -77,19 +77,21 @@ class Reader:
         what = f"h.*, {of}" if contexts else "h.*"
         return self._rows(f"SELECT {what} FROM delivery_history AS h WHERE {which} LIMIT ?", limit)  # noqa: S608 - ours
 
-    def counts(self) -> Row:
-        """`firing` alerts, and how many of them are `acknowledged`; `silences` in force; alerts that something holds back from people (`held`); deliveries that wait (`unsent`) and
-        those that were given up (`dead`).
-        """
+    def unsent(self) -> dict[str, tuple[int, str]]:
+        """By channel how many deliveries wait, and since when the oldest of them."""
+        query = "SELECT channel, count(*) AS waiting, min(created_at) AS since FROM deliveries WHERE status = 'pending' GROUP BY channel"
+        return {row["channel"]: (row["waiting"], row["since"]) for row in self._rows(query)}
+
+    def count_dead(self) -> int:
+        """How many deliveries were given up."""
+        return int(self._rows("SELECT count(*) AS dead FROM deliveries WHERE status = 'dead'")[0]["dead"])
+
+    def firing(self) -> list[Row]:
+        """Of alerts that fire: how many (`count`) of a `severity` are `acked` (1) or aren't (0)."""
         return self._rows("""
-            SELECT (SELECT count(*) FROM alerts WHERE state IN ('firing', 'recovering')) AS firing,
-                (SELECT count(*) FROM alerts WHERE state IN ('firing', 'recovering') AND acked_at IS NOT NULL) AS acknowledged,
-                (SELECT count(*) FROM silences
-                    WHERE ended_at IS NULL AND ends_at > strftime('%Y-%m-%dT%H:%M:%fZ', 'now')) AS silences,
-                (SELECT count(*) FROM held) AS held,
-                (SELECT count(*) FROM deliveries WHERE status = 'pending') AS unsent,
-                (SELECT count(*) FROM deliveries WHERE status = 'dead') AS dead
-        """)[0]
+            SELECT severity, acked_at IS NOT NULL AS acked, count(*) AS count
+            FROM alerts WHERE state IN ('firing', 'recovering') GROUP BY severity, acked
+        """)
 
     def venues(self) -> list[Row]:
         """The connections as they last stood."""

@@ -1,0 +1,142 @@
+"""Makes the one record of what is so now (`control.measures`) out of the daemon's parts."""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+
+from tocsin import __version__
+from tocsin.alerts.silences import holds_at
+from tocsin.app import attention
+from tocsin.app.components import Components
+from tocsin.app.progress_probe import ProgressProbe
+from tocsin.config.settings import Settings
+from tocsin.control.measures import ChannelMeasures, Measures, RuleMeasures, VenueMeasures
+from tocsin.delivery.gatherer import STORM
+from tocsin.engine.api import Severity
+from tocsin.events import from_iso
+from tocsin.pipeline.inbox import MOST_WAITING
+
+
+class Measuring:
+    """`settings` gives the config as it is now, `remarks` further lines of attention, first those on the config."""
+
+    def __init__(
+        self,
+        components: Components,
+        probe: ProgressProbe,
+        settings: Callable[[], Settings],
+        remarks: Callable[[], Iterable[str]],
+        *,
+        dry_run: bool,
+    ) -> None:
+        self._components, self._probe, self._settings, self._remarks = components, probe, settings, remarks
+        self._dry_run = dry_run
+        self._clock = components.clock
+        self._started_at = self.reloaded_at = self._clock.now().wall
+        self.reload_success = True
+        self.control_is_deaf = False
+
+    def reloaded(self, *, success: bool) -> None:
+        """The config was read anew, and taken or refused."""
+        self.reload_success = success
+        if success:
+            self.reloaded_at = self._clock.now().wall
+
+    def measures(self) -> Measures:
+        """As it stands now; on the loop, within milliseconds."""
+        parts, settings, now = self._components, self._settings(), self._clock.now()
+        venues = self._venues(settings)
+        alerts: Counter[tuple[str, str]] = Counter()
+        severities: Mapping[str, Severity] = {rule.id: rule.severity for rule in settings.rules}
+        for (rule, state), count in parts.turn.alert_states.counts().items():
+            alerts[severities.get(rule, "warning"), state] += count
+        silences = list(parts.acts.silences())
+        blind = parts.engine.blind_rules
+        return Measures(
+            version=__version__,
+            pid=os.getpid(),
+            config=str(settings.path),
+            state_dir=str(settings.state_dir),
+            dry_run=self._dry_run,
+            now=now.wall,
+            started_at=self._started_at,
+            reloaded_at=self.reloaded_at,
+            reload_success=self.reload_success,
+            progress_at=self._probe.passed_at.wall,
+            wrong=tuple(self._probe.wrong()),
+            attention=tuple(self._attention(settings, venues)),
+            degraded=frozenset(self._degraded(venues)),
+            venues=venues,
+            channels=self._channels(settings),
+            rules=tuple(
+                RuleMeasures(id=rule.id, severity=rule.severity, enabled=rule.enabled, blind=rule.id in blind)
+                for rule in settings.rules
+            ),
+            alerts=alerts,
+            held=parts.turn.notifier.held,
+            silences_active=sum(holds_at(each, now.wall) for each in silences),
+            silences_planned=sum(each.starts_at > now.wall for each in silences),
+            inbox_waiting=parts.inbox.waiting(),
+            inbox_capacity=MOST_WAITING * max(len(venues), 1),
+            unwritten=parts.journal.waiting,
+            counted=parts.meters.frozen(),
+        )
+
+    def _venues(self, settings: Settings) -> tuple[VenueMeasures, ...]:
+        known = self._components.entities.count()
+        return tuple(
+            VenueMeasures(
+                name=name,
+                status=str(shown["status"]),
+                last_message=_moment(shown.get("last_message")),
+                shown=shown,
+                entities={
+                    kind: known.get((name, kind), 0)
+                    for kind in settings.venues[name].adapter.supplies
+                    if kind != "venue"
+                },
+            )
+            for shown in self._components.venues_told(settings)
+            if (name := str(shown["venue"]))
+        )
+
+    def _channels(self, settings: Settings) -> tuple[ChannelMeasures, ...]:
+        parts = self._components
+        stormy = {of.rpartition("/")[0] for of in parts.notes.under(STORM)}
+        down = parts.outages.channels
+        return tuple(
+            ChannelMeasures(
+                name=name,
+                up=name not in down and all(parts.meters.channel(name).up.values()),
+                in_storm=name in stormy,
+            )
+            for name in settings.channels
+        )
+
+    def _attention(self, settings: Settings, venues: Iterable[VenueMeasures]) -> Iterable[str]:
+        parts = self._components
+        urls = {name: len(channel.urls) for name, channel in settings.channels.items()}
+        return [
+            *self._remarks(),
+            *attention.of_venues([venue.shown for venue in venues]),
+            *attention.of_channels(list(settings.channels)),
+            *parts.outages.attention(urls),
+            *attention.of_rules(parts.engine.blind_rules),
+            *attention.of_disk(parts.journal),
+        ]
+
+    def _degraded(self, venues: Iterable[VenueMeasures]) -> Iterable[str]:
+        parts = self._components
+        states = {
+            "store": parts.journal.refused_since is not None or self._probe.is_refused,
+            "delivery": bool(parts.outages.channels),
+            "venue": any(venue.status != "connected" for venue in venues),
+            "control": self.control_is_deaf,
+            "memory_queue": parts.journal.overdue and parts.journal.waiting > 0,
+        }
+        return [part for part, is_so in states.items() if is_so]
+
+
+def _moment(text: object) -> datetime | None:
+    return from_iso(text) if isinstance(text, str) else None

@@ -1,0 +1,69 @@
+"""What a running daemon says of itself: the same numbers to whoever asks."""
+
+import pytest
+
+from support.measured import watched
+
+pytestmark = pytest.mark.real
+
+CONFIG = """
+state_dir: state
+venues: {fx: {type: yourfintech, url: "ws://127.0.0.1:9/", secret_key: none-at-all}}
+channels: {mail: "json://127.0.0.1:9/", desk: "json://127.0.0.1:9/"}
+rules:
+  - {id: up, watch: daemon.reloaded, severity: critical, notify: mail}
+  - {id: open, watch: order, when: status == "open", notify: mail}
+"""
+
+
+async def test_the_readers_show_the_same_numbers(tmp_path):
+    async with watched(tmp_path, CONFIG) as seen:
+        await seen.daemon.reload()
+        fired = 'tocsin_alerts_fired_total{rule="up",severity="critical"}'
+        found = await seen.series()
+        while not found[fired] or not found['tocsin_deliveries_waiting{channel="mail"}']:
+            found = await seen.series()
+        status = (await seen.get("/api/status")).json()
+        assert status["healthy"] is bool(found["tocsin_healthy"]) is True
+        assert (
+            status["unsent"]
+            == sum(v for n, v in found.items() if n.startswith("tocsin_deliveries_waiting"))
+            == 1
+        )
+        assert status["rules"] == sum(v for n, v in found.items() if n.startswith("tocsin_rules")) == 2
+        assert status["firing"] == sum(v for n, v in found.items() if n.startswith("tocsin_alerts{")) == 0
+        (venue,) = status["venues"]
+        assert found[f'tocsin_venue_status{{status="{venue["status"]}",venue="fx"}}'] == 1
+        assert sum(v for n, v in found.items() if n.startswith("tocsin_venue_status")) == 1
+        assert found["tocsin_scrape_incomplete"] == 0
+        assert found['tocsin_notifications_total{channel="mail",told="firing"}'] == 1
+
+
+async def test_labels_go_with_the_config(tmp_path):
+    async with watched(tmp_path, CONFIG) as seen:
+        before = await seen.series()
+        assert any('channel="desk"' in name for name in before)
+        (tmp_path / "config.yaml").write_text(CONFIG.replace(', desk: "json://127.0.0.1:9/"', ""))
+        await seen.daemon.reload()
+        after = await seen.series()
+        assert not any('channel="desk"' in name for name in after)
+        assert after["tocsin_config_reload_success"] == 1
+        assert (
+            after["tocsin_config_reload_timestamp_seconds"] > before["tocsin_config_reload_timestamp_seconds"]
+        )
+        (tmp_path / "config.yaml").write_text("nonsense: true")
+        await seen.daemon.reload()
+        refused = await seen.series()
+        assert refused["tocsin_config_reload_success"] == 0
+        assert (
+            refused["tocsin_config_reload_timestamp_seconds"]
+            == after["tocsin_config_reload_timestamp_seconds"]
+        )
+
+
+async def test_health_and_readiness(tmp_path):
+    async with watched(tmp_path, CONFIG) as seen:
+        for path, body in (("/healthz", {"healthy": True, "wrong": []}), ("/readyz", {"ready": True})):
+            answer = await seen.get(path)
+            assert (answer.status_code, answer.json()) == (200, body)
+            assert answer.headers["cache-control"] == "no-store"
