@@ -10,13 +10,12 @@ import msgspec
 import pytest
 import trio
 import yaml
+from msgspec import structs
 
 from support.chats import SLACK_API, ChatServers, to_the_eye
-from support.outboxes import context
+from support.messages import digest_of, message_of, told, whole_lines_and_all_counted, words
 from support.receivers import TELEGRAM, Drop, Hang, Reply
-from tocsin.alerts.wording import Style
 from tocsin.delivery.model import Message
-from tocsin.delivery.render import render
 from tocsin.delivery.sample import try_out
 from tocsin.delivery.senders import make_sender, remark_on, validate_url
 from tocsin.secrets import Secret
@@ -42,17 +41,14 @@ def made(url: str = TELEGRAM_URL, **more: Any):
     return make_sender(Secret(url), name="phone", **more)
 
 
-def message_of(case: dict[str, Any]) -> Message:
-    return msgspec.convert({"delivery_id": "d1", **case["message"]}, Message)
-
-
 def chats_of(servers: ChatServers, service: str):
     return servers.telegram if service == "telegram" else servers.slack
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if "body" in c], ids=lambda case: case["name"])
 async def test_what_is_sent_byte_for_byte(servers, case):
-    sender, message = made(URLS[case["service"]]), message_of(case)
+    url = URLS[case["service"]]
+    sender, message = made(url), message_of(case["message"], url)
     does = case.get("does", "send")
     handle = None if does == "send" else (await sender.send(FIRING)).handle
     outcome = await (sender.edit(handle, message) if does == "edit" else sender.send(message, handle))
@@ -71,38 +67,67 @@ async def test_what_is_sent_byte_for_byte(servers, case):
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if "hostile" in c], ids=lambda case: case["name"])
-async def test_a_symbol_is_text_to_the_eye(servers, case):
+@pytest.mark.parametrize("acked_by", ["", "Anna"], ids=["firing", "ack"])
+async def test_a_symbol_is_text_to_the_eye(servers, case, acked_by):
     """In title and body, by our words and by a template's."""
     symbol, reads = case["hostile"]["symbol"], case["hostile"]["reads"]
+    fields = {"id": "p1", "symbol": symbol, "profit": "-60"}
     for template in (None, "{{ symbol }}"):
-        told = context(
-            symbol=symbol,
-            fields={"id": "p1", "symbol": symbol, "profit": "-60"},
-            message=template,
-            title=template,
-        )
-        await made(URLS[case["service"]]).send(render(told, Style(), delivery_id=f"d{template}"))
+        message = told(symbol=symbol, fields=fields, message=template, title=template, acked_by=acked_by)
+        await made(URLS[case["service"]]).send(message)
     for shown in chats_of(servers, case["service"]).messages.values():
         assert to_the_eye(shown.text).count(reads) >= 2
         assert shown.found == ()
         assert reads in to_the_eye(shown.bold or shown.notification)
 
 
-@pytest.mark.parametrize(("service", "most"), [("telegram", 4096), ("slack", 250 + 1 + 3000)])
-async def test_only_the_template_s_text_is_cut_and_it_is_said(servers, service, most):
-    told = context(message="🔔" * 3 * 4096)
-    await made(URLS[service]).send(render(told, Style(), delivery_id="d1"))
+@pytest.mark.parametrize("case", [c for c in CASES if "hostile" in c], ids=lambda case: case["name"])
+async def test_so_it_is_in_a_digest(servers, case):
+    service, symbol, reads = case["service"], case["hostile"]["symbol"], case["hostile"]["reads"]
+    rows = [{"alert": f"a{n}", "symbol": symbol} for n in range(3)]
+    await made(URLS[service]).send(digest_of(rows, URLS[service]))
+    (shown,) = chats_of(servers, service).messages.values()
+    assert words(service, shown).splitlines() == [
+        "🟠 3 alerts in 30 s: 3 × position-in-the-red",
+        *[f"🟠 -60 USD {reads} long: profit -60 < -50 · fx"] * 3,
+    ]
+    assert shown.found == ()
+
+
+LIMITS = {"telegram": 4096, "slack": 250 + 1 + 3000}  # UTF-16 units, title and body
+
+
+@pytest.mark.parametrize("severity", ["warning", "critical"])
+@pytest.mark.parametrize("service", URLS)
+async def test_of_a_digest_of_three_times_the_limit_whole_lines_are_left_and_the_rest_counted(
+    servers, service, severity
+):
+    rows = [
+        {"alert": f"a{n}", "symbol": f"{n}{'#a' * 100}", "severity": severity, "rule": f"rule-{n % 9}"}
+        for n in range(3 * LIMITS[service] // 200)
+    ]
+    await made(URLS[service]).send(digest_of(rows, URLS[service]))
+    (shown,) = chats_of(servers, service).messages.values()
+    assert len(shown.text.encode("utf-16-le")) // 2 <= LIMITS[service]
+    whole_lines_and_all_counted(words(service, shown), len(rows), severity)
+
+
+@pytest.mark.parametrize("acked_by", ["", "Anna"], ids=["firing", "ack"])
+@pytest.mark.parametrize("service", URLS)
+async def test_only_the_template_s_text_is_cut_and_it_is_said(servers, service, acked_by):
+    await made(URLS[service]).send(told(message="🔔" * 3 * 4096, acked_by=acked_by))
     (shown,) = chats_of(servers, service).messages.values()
     lines = shown.text.splitlines()
-    assert len(shown.text.encode("utf-16-le")) // 2 <= most
-    assert lines[0] == "🟠 -60 USD BTCUSD long: profit -60 < -50 · fx"
-    assert lines[1] == "firing: profit -60 < -50 · fx"
+    assert len(shown.text.encode("utf-16-le")) // 2 <= LIMITS[service]
+    ack = f"acknowledged by {acked_by}: " if acked_by else ""
+    assert lines[0] == f"🟠 {ack}-60 USD BTCUSD long: profit -60 < -50 · fx"
+    assert lines[1] == f"{ack or 'firing: '}profit -60 < -50 · fx"
     assert lines[-1].endswith("characters in all)")
 
 
 async def test_the_link_is_not_cut(servers):
-    told, style = context(message="long " * 4096), Style(links={"fx": "https://trade.example.com/a"})
-    await made().send(render(told, style, delivery_id="d1"))
+    message = structs.replace(told(message="long " * 4096), link="https://trade.example.com/a")
+    await made().send(message)
     (shown,) = servers.telegram.messages.values()
     assert len(shown.text.encode("utf-16-le")) // 2 <= 4096
     assert shown.text.splitlines()[-1] == "https://trade.example.com/a"
@@ -110,9 +135,7 @@ async def test_the_link_is_not_cut(servers):
 
 
 async def test_links_of_a_rule_s_author_stay_links(servers):
-    await made().send(
-        msgspec.structs.replace(FIRING, body="see https://wiki.example.com/red?x=1 or order.canceled")
-    )
+    await made().send(structs.replace(FIRING, body="see https://wiki.example.com/red?x=1 or order.canceled"))
     (shown,) = servers.telegram.messages.values()
     assert shown.found == (("url", "https://wiki.example.com/red?x=1"),)
 
@@ -163,7 +186,7 @@ async def test_a_handle_outlasts_json_and_the_sender(servers):
     handle = (await made(f"{TELEGRAM_URL}/222").send(FIRING)).handle
     kept = msgspec.json.decode(msgspec.json.encode(handle), type=dict[str, tuple[str, str]])
     assert kept == {"12315544": ("12315544", "101"), "222": ("222", "102")}
-    later = msgspec.structs.replace(FIRING, title="🟢 was", resolved=True)
+    later = structs.replace(FIRING, title="🟢 was", resolved=True)
     assert (await made(f"{TELEGRAM_URL}/222").edit(kept, later)).sent
     assert [shown.text.splitlines()[0] for shown in servers.telegram.messages.values()] == [
         "🟢 was",
@@ -183,10 +206,10 @@ async def test_in_a_group_that_moved_nothing_is_replied_to(servers):
         TELEGRAM,
         Reply(400, '{"ok":false,"description":"upgraded","parameters":{"migrate_to_chat_id":-1005}}'),
     )
-    moved = await sender.send(msgspec.structs.replace(FIRING, delivery_id="d2"), handle)
+    moved = await sender.send(structs.replace(FIRING, delivery_id="d2"), handle)
     assert (moved.sent, moved.moved, moved.handle) == (True, {"-42": "-1005"}, {"-42": ("-1005", "102")})
     assert "reply_parameters" not in servers.requests[-1].json
-    assert (await sender.send(msgspec.structs.replace(FIRING, delivery_id="d3"), handle)).sent
+    assert (await sender.send(structs.replace(FIRING, delivery_id="d3"), handle)).sent
     assert "reply_parameters" not in servers.requests[-1].json
 
 

@@ -6,8 +6,7 @@ import pytest
 
 from support.chats import discord_reads, found_in, to_the_eye
 from tocsin.alerts.plain import plain
-from tocsin.delivery.fitting import for_discord
-from tocsin.delivery.telegram import unlinked
+from tocsin.delivery.fitting import for_discord, for_telegram
 
 PIECES = [
     *"@#$/.*|`~\\<>:-_()!&',", " ", "\n", "a", "é", "1", "7. ", "BTC", "USDT", "1INCH", "me", "com", "x.com", "www.", "http", "://", "tg",
@@ -21,7 +20,7 @@ def test_random_pieces_are_text_on_telegram_and_discord(seed):
     dice = random.Random(seed)
     for _ in range(TEXTS):
         text = plain("".join(dice.choices(PIECES, k=dice.randint(1, 9))))
-        broken = unlinked(text)
+        broken = for_telegram(text)
         assert to_the_eye(broken) == to_the_eye(text)
         assert list(found_in(broken)) == []
         message = f"🔴 {text}\n{text}"

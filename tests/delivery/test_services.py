@@ -3,16 +3,13 @@
 import json
 from pathlib import Path
 
-import msgspec
 import pytest
 import yaml
+from msgspec import structs
 
-from support.chats import discord_reads, to_the_eye
-from support.outboxes import context
+from support.messages import READS, SYMBOL, digest_of, message_of, told, whole_lines_and_all_counted, words
 from support.receivers import Reply
-from tocsin.alerts.wording import Style
 from tocsin.delivery.model import Message
-from tocsin.delivery.render import render
 from tocsin.delivery.senders import make_sender
 from tocsin.secrets import Secret
 
@@ -21,9 +18,9 @@ pytestmark = pytest.mark.real
 CASES = yaml.safe_load(Path(__file__).with_name("services.yaml").read_text())
 DISCORD, NTFY = "discord://123456789012345678/abcdefg_hijklmnop_abcdefg", "ntfys://ntfy.sh/boss"
 OWN_WORDS = ("version",)
-SYMBOL = "<!channel> [click](http://x) \n\x1b[31m {{7*7}} $(id) ||x|| **b** @a #t $C /c :smile:"
-READS = "<!channel> [click](http://x) ␤␛[31m {{7*7}} $(id) ||x|| **b** @a #t $C /c :smile:"
-LIMITS = {"discord": 2000, "ntfy": 4096}  # characters of all; bytes of the body
+URLS = {"discord": DISCORD, "ntfy": NTFY, "json": "json://127.0.0.1/", "mail": "mailto://me@example.org"}
+# Characters of all; bytes of the body; characters of the body, by Apprise's own bound.
+LIMITS = {"discord": 2000, "ntfy": 4096, "json": 32768, "mail": 32768}
 
 
 @pytest.fixture
@@ -33,7 +30,7 @@ def sent(services, receiver, mail):
     services.always("ntfy.sh", Reply(200, '{"id":"1"}'))
 
     async def send(service: str, message: Message):
-        url = {"discord": DISCORD, "ntfy": NTFY, "json": receiver.url, "mail": mail.url()}[service]
+        url = {"json": receiver.url, "mail": mail.url()}.get(service, URLS[service])
         assert (await make_sender(Secret(url), name="desk").send(message)).sent
         if service == "mail":
             return mail.wait_for(1)[0]
@@ -42,20 +39,9 @@ def sent(services, receiver, mail):
     return send
 
 
-def words(service: str, got) -> str:
-    """All that a person reads."""
-    match service:
-        case "discord":
-            return discord_reads(got.json["content"])
-        case "mail":
-            return f"{got['Subject']}\n{got.get_content()}".replace("\u2060", "")
-    return to_the_eye(f"{got.json['title']}\n{got.json['message']}")
-
-
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
 async def test_what_arrives_byte_for_byte(sent, case):
-    message = msgspec.convert({"delivery_id": "d1", **case["message"]}, Message)
-    got = await sent(case["service"], message)
+    got = await sent(case["service"], message_of(case["message"], URLS[case["service"]]))
     headers = got if case["service"] == "mail" else got.headers
     assert {name: headers.get(name) for name in case.get("headers", {})} == case.get("headers", {})
     if case["service"] == "mail":
@@ -65,21 +51,63 @@ async def test_what_arrives_byte_for_byte(sent, case):
     assert json.dumps(body, sort_keys=True) == json.dumps(case["body"], sort_keys=True)
 
 
-@pytest.mark.parametrize("service", ["discord", "ntfy", "json", "mail"])
-async def test_a_hostile_symbol_is_text_to_the_eye(sent, service):
-    told = context(
-        symbol=SYMBOL, fields={"id": "p1", "symbol": SYMBOL, "profit": "-60"}, message="{{ symbol }}"
-    )
-    got = await sent(service, render(told, Style(), delivery_id="d1"))
+def size(service: str, got) -> int:
+    match service:
+        case "discord":
+            return len(got.json["content"])
+        case "ntfy":
+            return len(got.json["message"].encode())
+    return len(got.get_content().rstrip().replace("\r", "") if service == "mail" else got.json["message"])
+
+
+@pytest.mark.parametrize("acked_by", ["", "Anna"], ids=["firing", "ack"])
+@pytest.mark.parametrize("service", URLS)
+async def test_a_hostile_symbol_is_text_to_the_eye(sent, service, acked_by):
+    fields = {"id": "p1", "symbol": SYMBOL, "profit": "-60"}
+    got = await sent(service, told(symbol=SYMBOL, fields=fields, message="{{ symbol }}", acked_by=acked_by))
     assert words(service, got).count(READS) == 2
 
 
-@pytest.mark.parametrize("service", ["discord", "ntfy"])
-async def test_of_three_times_the_limit_the_template_s_text_is_cut(sent, service):
-    told = context(message="*" * 3 * LIMITS[service])
-    got = await sent(service, render(told, Style(), delivery_id="d1"))
-    size = len(got.json["content"]) if service == "discord" else len(got.json["message"].encode())
-    assert size <= LIMITS[service]
+@pytest.mark.parametrize("service", URLS)
+async def test_so_it_is_in_a_digest(sent, service):
+    rows = [{"alert": f"a{n}", "symbol": SYMBOL} for n in range(3)]
+    got = await sent(service, digest_of(rows, URLS[service]))
     lines = words(service, got).splitlines()
-    assert lines[:2] == ["🟠 -60 USD BTCUSD long: profit -60 < -50 · fx", "firing: profit -60 < -50 · fx"]
+    assert lines == [
+        "🟠 3 alerts in 30 s: 3 × position-in-the-red",
+        *[f"🟠 -60 USD {READS} long: profit -60 < -50 · fx"] * 3,
+    ]
+
+
+@pytest.mark.parametrize("acked_by", ["", "Anna"], ids=["firing", "ack"])
+@pytest.mark.parametrize("service", URLS)
+async def test_of_three_times_the_limit_the_template_s_text_is_cut(sent, service, acked_by):
+    made = told(message="text", acked_by=acked_by)
+    got = await sent(service, structs.replace(made, body=made.body + "*" * 3 * LIMITS[service]))
+    assert size(service, got) <= LIMITS[service]
+    lines = words(service, got).splitlines()
+    ack = f"acknowledged by {acked_by}: " if acked_by else ""
+    assert lines[:2] == [
+        f"🟠 {ack}-60 USD BTCUSD long: profit -60 < -50 · fx",
+        f"{ack or 'firing: '}profit -60 < -50 · fx",
+    ]
     assert lines[-1].endswith("characters in all)")
+
+
+@pytest.mark.parametrize("severity", ["warning", "critical"])
+@pytest.mark.parametrize("service", URLS)
+async def test_of_a_digest_of_three_times_the_limit_whole_lines_are_left_and_the_rest_counted(
+    sent, service, severity
+):
+    rows = [
+        {
+            "alert": f"a{n}",
+            "symbol": f"{n}{'*' * 100}{'é' * 100}",
+            "severity": severity,
+            "rule": f"rule-{n % 9}",
+        }
+        for n in range(3 * LIMITS[service] // 200)
+    ]
+    got = await sent(service, digest_of(rows, URLS[service]))
+    assert size(service, got) <= LIMITS[service]
+    whole_lines_and_all_counted(words(service, got), len(rows), severity)

@@ -1,7 +1,7 @@
 """What several alerts say in one message: how many of which rule, and a line for each of the worst. Pure."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal, TypeAlias
@@ -19,6 +19,7 @@ Held: TypeAlias = Literal["quiet", "storm", "digest", "pace"]
 MOST_LINES = 20
 WORST_IN_STORM = 5
 _RULES_IN_TITLE = 3
+_OTHERS_PART = 4  # of the room, for the counts of more rules
 
 
 class Part(Struct, frozen=True):
@@ -45,6 +46,17 @@ class Part(Struct, frozen=True):
         return -SEVERITIES.index(_severity(self.last[0])), self.is_over
 
 
+class Room(Struct, frozen=True):
+    """What a digest's lines may take where it goes: `most` of what `length` counts in a text, as it is written there."""
+
+    most: int
+    length: Callable[[str], int] = len
+
+    def line(self, text: str) -> int:
+        """What a line takes, its end included."""
+        return self.length(text) + 1
+
+
 class DigestContext(Struct, frozen=True, kw_only=True):
     """What a digest says, frozen when it was formed, as `AlertContext` is; kept with its delivery, JSON-able.
 
@@ -69,9 +81,9 @@ def _severity(text: str) -> Severity:
 
 
 def compose(
-    parts: Sequence[Part], held: Held, *, span: timedelta, at: datetime, style: Style, room: int
+    parts: Sequence[Part], held: Held, *, span: timedelta, at: datetime, style: Style, room: Room
 ) -> DigestContext:
-    """The digest of these alerts, which came within `span`; `room` is for its lines, in characters. A line for each that is critical."""
+    """The digest of these alerts, which came within `span`. A line for each that is critical."""
     ordered = sorted(parts, key=lambda part: str(part.last[2].get("at")), reverse=True)
     ordered.sort(key=lambda part: part.rank)
     urgent = [part for part in ordered if part.last[0] == "critical"]
@@ -80,10 +92,11 @@ def compose(
         rest = _worst_of_each(rest, max(WORST_IN_STORM - len(urgent), len({part.rule for part in rest})))
     rest = rest[: max(MOST_LINES - len(urgent), 0)]
     lines = [_line(part, style) for part in urgent]
-    left = room - sum(len(line) + 1 for line in lines)
+    others = others_line(parts, room)
+    left = room.most - sum(map(room.line, (others, *lines)))
     for part in rest:
         line = _line(part, style)
-        left -= len(line) + 1
+        left -= room.line(line)
         if left < 0 and lines:
             break
         lines.append(line)
@@ -94,7 +107,7 @@ def compose(
         words=title_words(parts, held, span),
         lines=tuple(lines),
         more=len(parts) - len(lines),
-        others=others_line(parts),
+        others=others,
         channels=_common(parts),
         event=_event_of_all(parts),
     )
@@ -105,17 +118,34 @@ def title_words(parts: Sequence[Part], held: Held, span: timedelta) -> str:
     counts = Counter(part.rule for part in parts).most_common()
     within = "while it was quiet" if held == "quiet" else f"in {span_text(span)}"
     shown = [f"{count} × {rule}" for rule, count in counts[:_RULES_IN_TITLE]]
-    if len(counts) > _RULES_IN_TITLE:
-        others = sum(count for _, count in counts[_RULES_IN_TITLE:])
-        shown.append(f"{others} of {len(counts) - _RULES_IN_TITLE} other rules")
+    if others := counts[_RULES_IN_TITLE:]:
+        shown.append(_others(others))
     storm = "storm: " if held == "storm" else ""
     return f"{storm}{len(parts):,} {'alert' if len(parts) == 1 else 'alerts'} {within}: {', '.join(shown)}"
 
 
-def others_line(parts: Sequence[Part]) -> str:
-    """The counts that the title has no room for."""
+def others_line(parts: Sequence[Part], room: Room) -> str:
+    """The counts that the title has no room for, in a part of the room at the most: those that have the most first."""
     counts = Counter(part.rule for part in parts).most_common()[_RULES_IN_TITLE:]
-    return f"also {', '.join(f'{count} × {rule}' for rule, count in counts)}" if counts else ""
+    left = room.most // _OTHERS_PART - room.length(f"also , {_others(counts)}")
+    shown: list[str] = []
+    for rule, count in counts:
+        left -= room.length(f"{count} × {rule}, ")
+        if left < 0:
+            break
+        shown.append(f"{count} × {rule}")
+    if shown and (rest := counts[len(shown) :]):
+        shown.append(_others(rest))
+    return f"also {', '.join(shown)}" if shown else ""
+
+
+def _others(counts: Sequence[tuple[str, int]]) -> str:
+    return f"{sum(count for _, count in counts)} of {len(counts)} other rules"
+
+
+def lines_room(rules: int, room: Room) -> int:
+    """What the lines of alerts may take, whatever the counts of so many rules do."""
+    return room.most if rules <= _RULES_IN_TITLE else room.most - room.most // _OTHERS_PART - 1
 
 
 def title(context: DigestContext, style: Style, late: timedelta) -> str:
@@ -132,8 +162,25 @@ def body(context: DigestContext, notes: Sequence[str] = ()) -> str:
     return "\n".join([*notes, *others, *context.lines, *more])
 
 
-def line_length(part: Part, style: Style) -> int:
-    return len(_line(part, style)) + 1
+def fitted(context: DigestContext, room: Room) -> DigestContext:
+    """The same where there is less room than where it was formed: what has no line is counted."""
+    left = room.most - room.line(context.others)
+    kept = 0
+    for line in context.lines:
+        left -= room.line(line)
+        if left < 0 and kept:
+            break
+        kept += 1
+    if kept == len(context.lines):
+        return context
+    return msgspec.structs.replace(
+        context, lines=context.lines[:kept], more=context.more + len(context.lines) - kept
+    )
+
+
+def line_length(part: Part, style: Style, room: Room) -> int:
+    """What its line takes there."""
+    return room.line(_line(part, style))
 
 
 def _line(part: Part, style: Style) -> str:

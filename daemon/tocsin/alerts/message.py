@@ -216,7 +216,9 @@ def said(context: AlertContext) -> str:
 
 def _state_line(context: AlertContext) -> str:
     """The state, the event or condition in the vocabulary's words, and the reason: what no template can leave out."""
-    state = "ended" if context.state == "resolved" and context.reason else context.state
+    state = "ended" if context.state == "resolved" and context.reason else str(context.state)
+    if context.acked_by:
+        state = f"acknowledged by {plain(context.acked_by)}"
     condition, reason = plain(said(context)), plain(context.reason)
     told = ", ".join(filter(None, (plain(context.event or ""), condition)))
     because = f" ({reason})" if reason and not _says(condition, "reason", reason) else ""

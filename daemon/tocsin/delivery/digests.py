@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from tocsin.alerts import digest
 from tocsin.alerts.channel_gates import ChannelGates
-from tocsin.alerts.digest import DigestContext, Held, Part
+from tocsin.alerts.digest import DigestContext, Held, Part, Room
 from tocsin.alerts.message import LATE, edit_lines
 from tocsin.alerts.wording import Style, span_text
 from tocsin.delivery.coalesce import Age
@@ -35,14 +35,14 @@ class Plan(Struct, frozen=True):
 
 
 class Digests(Struct, frozen=True, kw_only=True):
-    """Makes the digests of one URL of a channel. `room`: characters that the lines of one may take."""
+    """Makes the digests of one URL of a channel. `room`: what the lines of one may take."""
 
     channel: str
     target: int
     gates: ChannelGates
     style: Style
     expire: timedelta
-    room: int
+    room: Room
     age: Age
 
     def plan(self, rows: Sequence[Delivery], held: Held, now: datetime) -> Plan:
@@ -78,11 +78,12 @@ class Digests(Struct, frozen=True, kw_only=True):
 
     def _fitting(self, of: _Alerts) -> tuple[_Alerts, bool]:
         """Those that the digest can carry: all but critical ones for whose lines there is no room, since each is named."""
-        left, whole = self.room, True
+        rules = {str(rows[-1].context.get("rule")) for rows in of.values()}
+        left, whole = digest.lines_room(len(rules), self.room), True
         kept: _Alerts = {}
         for alert, rows in of.items():
             if rows[-1].severity == "critical":
-                left -= digest.line_length(_part(alert, rows), self.style)
+                left -= digest.line_length(_part(alert, rows), self.style, self.room)
                 if left < 0 and kept:
                     whole = False
                     continue
@@ -112,9 +113,9 @@ class Digests(Struct, frozen=True, kw_only=True):
         return Gathered(digest=delivery, parts=parts, reason=held)
 
 
-def message(delivery: Delivery, style: Style, age: Age) -> Message:
-    """A digest as it is sent now. ValueError where its context can't be read."""
-    context = msgspec.convert(delivery.context, DigestContext)
+def message(delivery: Delivery, style: Style, age: Age, room: Room) -> Message:
+    """A digest as it is sent now to where there is so much `room`. ValueError where its context can't be read."""
+    context = digest.fitted(msgspec.convert(delivery.context, DigestContext), room)
     late = age(context.at)
     late = late if late > LATE and delivery.state_told != EDIT else timedelta(0)
     notes = [*(edit_lines(edit_of(delivery), style) if delivery.state_told == EDIT else ()), *delivery.notes]

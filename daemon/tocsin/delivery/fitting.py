@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from tocsin.delivery.model import Message
 
-_JOINER = "\u2060"  # WORD JOINER: looks like nothing
+_JOINER = "\u2060"  # WORD JOINER: looks like nothing, and belongs to none of what a service looks for
 # What stands for a picture: a word between colons. A time, 10:02:11, is none.
 _PICTURE = re.compile(r":(?=[\w+'-]*[A-Za-z][\w+'-]*:)")
 
@@ -96,3 +96,21 @@ def for_discord(text: str) -> str:
         return f"{found['indent']}\\{found['lead']}" if found["lead"] else f"\\{found[0]}"
 
     return without_pictures(_DISCORD.sub(escaped, text))
+
+
+# What Telegram's server finds by itself in plain text (td/telegram/MessageEntity.cpp of github.com/tdlib/td: find_mentions,
+# find_hashtags, find_cashtags, find_bot_commands, find_urls), by where it has to be broken up. Links with a scheme are left:
+# those of venues are broken up already (`alerts.plain`), so what is left is ours or the rule's author's.
+_TELEGRAM = re.compile(
+    r"""
+      (?P<link> \b https?://\S+ )
+    | (?P<trigger> (?<!\w)@(?=[A-Za-z0-9_]) | (?<!\w)\#(?=\w) | (?<![\w$])\$(?=[A-Z0-9]) | (?<![\w/<>])/(?=[A-Za-z0-9_]) )
+    | (?P<dot> (?<=[\w-])\.(?=[^\W\d_]{2}) )
+    """,
+    re.VERBOSE,
+)
+
+
+def for_telegram(text: str) -> str:
+    """The same to the eye, with no mention, tag, command or link that its author didn't mean."""
+    return _TELEGRAM.sub(lambda found: found[0] if found["link"] else found[0] + _JOINER, text)

@@ -10,6 +10,7 @@ from tocsin.delivery.buttons import MakeButtons
 from tocsin.delivery.coalesce import Coalesced, bare_message, draft
 from tocsin.delivery.edits import for_channel, is_digest
 from tocsin.delivery.model import Channel, Message
+from tocsin.delivery.services import room_for_lines
 from tocsin.delivery.templates import Render
 from tocsin.delivery.timing import RunClock
 
@@ -21,13 +22,14 @@ class MessageMaker:
         self, channel: Channel, time: RunClock, *, render: Render, buttons: MakeButtons | None, log: Any
     ) -> None:
         self._settings, self._style, self._gathers = channel.settings, channel.style, channel.gates.digest
+        self._room = room_for_lines(channel.settings.urls[channel.target])
         self._time, self._render, self._buttons, self._log = time, render, buttons, log
 
     async def made(self, coalesced: Coalesced) -> Message:
         """The message; in our own words, or its bare facts, where it can't be made: the others on the channel don't wait for it."""
         try:
             if is_digest(coalesced.carrier):
-                made = digests.message(coalesced.carrier, self._style, self._time.age)
+                made = digests.message(coalesced.carrier, self._style, self._time.age, self._room)
                 return for_channel(made, coalesced.carrier.alert, self._settings)
             drafted = draft(coalesced, self._style, self._age_told)
         except ValueError as error:

@@ -6,8 +6,9 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
 
+from tocsin.alerts.digest import Room
 from tocsin.answers import is_page, parsed
-from tocsin.delivery.fitting import as_it_is, for_discord, without_pictures
+from tocsin.delivery.fitting import as_it_is, for_discord, for_telegram, length, without_pictures
 from tocsin.delivery.model import Message
 from tocsin.delivery.service_responses import Means
 from tocsin.secrets import Secret
@@ -150,8 +151,15 @@ _SERVICES = {
     "xml": Service(_any_means),
 }
 _SAME = {"ntfys": "ntfy", "gotifys": "gotify", "forms": "form", "xmls": "xml", "mailtos": "mailto"}
-# By the limits of their messages; ntfy counts bytes.
-_ROOM = {"tgram": 3600, "slack": 2700, "discord": 1700, "ntfy": 2500, "pover": 800}
+# Of a digest's lines: rather less than the limit, for its title and remarks are in it, too.
+_ROOM = {
+    "tgram": Room(3600, lambda text: length(for_telegram(text))),
+    "slack": Room(2700, length),
+    "discord": Room(1700, lambda text: length(for_discord(text))),
+    "ntfy": Room(3600, lambda text: len(text.encode(errors="replace"))),
+    "pover": Room(800, length),
+}
+_ROOM_TERSE, _ROOM_OTHERS = Room(100), Room(6000)
 
 
 def service_of(schema: str) -> Service:
@@ -169,12 +177,10 @@ def takes_whole_ids(url: Secret) -> bool:
     return schema_of(url) in _AT_LENGTH
 
 
-def room_for_lines(url: Secret) -> int:
-    """Characters that the lines of a digest may take there: rather fewer than the service's limit, which its title is of too."""
+def room_for_lines(url: Secret) -> Room:
+    """What the lines of a digest may take there."""
     schema = schema_of(url)
-    if schema in TERSE:
-        return 100
-    return _ROOM.get(_SAME.get(schema, schema), 6000)
+    return _ROOM_TERSE if schema in TERSE else _ROOM.get(_SAME.get(schema, schema), _ROOM_OTHERS)
 
 
 def schema_of(url: Secret) -> str:

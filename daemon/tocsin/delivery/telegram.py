@@ -6,7 +6,7 @@ from typing import Any
 
 from tocsin.answers import parsed
 from tocsin.delivery.chat_sender import Posted
-from tocsin.delivery.fitting import fit, length
+from tocsin.delivery.fitting import fit, for_telegram, length
 from tocsin.delivery.model import Ability, Message
 from tocsin.delivery.services import service_of
 from tocsin.delivery.web_api import Answer, WebApi
@@ -134,29 +134,10 @@ def _keyboard(message: Message) -> dict[str, Any]:
 def text_of(message: Message) -> dict[str, Any]:
     """No `parse_mode`, so nothing is markup; the title is bold by an entity."""
     title, body = fit(
-        message, title_limit=MOST_TEXT, body_limit=MOST_TEXT, title_in_body=True, written=unlinked
+        message, title_limit=MOST_TEXT, body_limit=MOST_TEXT, title_in_body=True, written=for_telegram
     )
     return {
         "text": f"{title}\n{body}",
         "entities": [{"type": "bold", "offset": 0, "length": length(title)}],
         "link_preview_options": {"is_disabled": True},
     }
-
-
-_JOINER = "\u2060"  # WORD JOINER: looks like nothing, and belongs to none of what the server looks for
-# What the server finds by itself in plain text (td/telegram/MessageEntity.cpp of github.com/tdlib/td: find_mentions,
-# find_hashtags, find_cashtags, find_bot_commands, find_urls), by where it has to be broken up. Links with a scheme are left:
-# those of venues are broken up already (`alerts.plain`), so what is left is ours or the rule's author's.
-_FOUND = re.compile(
-    r"""
-      (?P<link> \b https?://\S+ )
-    | (?P<trigger> (?<!\w)@(?=[A-Za-z0-9_]) | (?<!\w)\#(?=\w) | (?<![\w$])\$(?=[A-Z0-9]) | (?<![\w/<>])/(?=[A-Za-z0-9_]) )
-    | (?P<dot> (?<=[\w-])\.(?=[^\W\d_]{2}) )
-    """,
-    re.VERBOSE,
-)
-
-
-def unlinked(text: str) -> str:
-    """The same to the eye, with no mention, tag, command or link that its author didn't mean."""
-    return _FOUND.sub(lambda found: found[0] if found["link"] else found[0] + _JOINER, text)
