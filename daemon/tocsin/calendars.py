@@ -9,7 +9,7 @@ reaches into it.
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -151,7 +151,11 @@ class Calendars:
 
 
 NO_CALENDARS = Calendars()
-CALENDAR_SCHEMA: dict[str, Any] = {
+_OPEN_SCHEMA: dict[str, Any] = {
+    "anyOf": [{"type": "string"}, {"type": "array", "minItems": 1, "items": {"type": "string"}}],
+    "examples": [["mon-fri 09:00-17:30", "sat 10:00-12:00"], ["22:00-07:00"]],
+}
+_CALENDAR_SCHEMA: dict[str, Any] = {
     "type": "object",
     "description": "when something is open: wall-clock in a time zone, right across both changes of the clock",
     "properties": {
@@ -160,11 +164,7 @@ CALENDAR_SCHEMA: dict[str, Any] = {
             "description": "an IANA time zone; else the config's",
             "examples": ["Europe/Berlin", "UTC"],
         },
-        "open": {
-            "description": "when it is open; without days every day",
-            "anyOf": [{"type": "string"}, {"type": "array", "minItems": 1, "items": {"type": "string"}}],
-            "examples": [["mon-fri 09:00-17:30", "sat 10:00-12:00"], ["22:00-07:00"]],
-        },
+        "open": {"description": "when it is open; without days every day", **_OPEN_SCHEMA},
         "closed": {
             "description": "days on which it is not",
             "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string", "format": "date"}}],
@@ -174,24 +174,43 @@ CALENDAR_SCHEMA: dict[str, Any] = {
     "required": ["open"],
     "additionalProperties": False,
 }
+CALENDAR_SCHEMA: dict[str, Any] = {"anyOf": [_CALENDAR_SCHEMA, *_OPEN_SCHEMA["anyOf"]]}
+"""A calendar, or its windows alone."""
 
 
 def read_calendar(node: document.Node, tz: str, path: str, add: _Add) -> Calendar | None:
-    """The calendar, in the zone `tz` unless it says otherwise; None after adding everything that is wrong with it."""
-    if not isinstance(node, document.Mapping):
-        hint = 'write {tz: Europe/Berlin, open: ["mon-fri 09:00-17:30"]}'
-        add(Problem("a calendar is a mapping", node.place, path, hint))
-        return None
+    """The calendar, in the zone `tz` unless it says otherwise; None after adding everything that is wrong with it.
+
+    Windows alone (a list, or one) are the short form of `{open: …}`.
+    """
     found: list[Problem] = []
+    if is_windows(node):
+        windows = _windows(node, path, found.append)
+        named = any(isinstance(item, document.Scalar) and ":" not in item.text for item in _items(node))
+        for problem in found:
+            add(
+                replace(problem, hint="a calendar's name stands alone, without brackets")
+                if named
+                else problem
+            )
+        return None if found else Calendar(tz, tuple(windows))
+    if not isinstance(node, document.Mapping):
+        hint = 'write {tz: Europe/Berlin, open: ["mon-fri 09:00-17:30"]}, or windows alone: ["22:00-07:00"]'
+        add(Problem("must be windows, or a mapping with them", node.place, path, hint))
+        return None
     for entry in node:
         if entry.key.text not in _KEYS:
             hint = did_you_mean(entry.key.text, _KEYS, f"there are {', '.join(_KEYS)}")
             found.append(Problem(f"unknown key `{entry.key.text:.80}`", entry.key.place, path, hint))
     if "open" not in node.entries:
         found.append(Problem("`open` is missing", node.place, path))
-    zones = _each(node, "tz", _zone, path, found.append)
-    windows = _each(node, "open", Window.parse, path, found.append)
-    closed = _each(node, "closed", _day, path, found.append)
+    zone = node.get("tz")
+    if isinstance(zone, document.Sequence):
+        found.append(Problem("must be a text", zone.place, path))
+        zone = None
+    zones = _each(zone, _zone, path, found.append)
+    windows = _windows(node.get("open"), path, found.append)
+    closed = _each(node.get("closed"), _day, path, found.append)
     if zones and (doubt := inverted_zone(zones[0])):
         place = node.entries["tz"].value.place
         add(Problem(doubt, place, path, "name the place: Europe/Berlin, America/New_York", "warning"))
@@ -206,16 +225,29 @@ def calendar_text(calendar: Calendar) -> str:
     return f"{calendar.tz} {windows} {sorted(day.isoformat() for day in calendar.closed)}"
 
 
-def _each(node: document.Mapping, key: str, parse: Callable[[str], _T], path: str, add: _Add) -> list[_T]:
-    """The values under a key that takes one text or several (`tz` takes one)."""
-    value = node.get(key)
-    if value is None:
+def is_windows(node: document.Node) -> bool:
+    """Whether windows stand there by themselves, not a calendar's name or a mapping."""
+    return isinstance(node, document.Sequence) or (
+        isinstance(node, document.Scalar) and isinstance(node.value, str) and ":" in node.text
+    )
+
+
+def _windows(node: document.Node | None, path: str, add: _Add) -> list[Window]:
+    if isinstance(node, document.Sequence) and not node.items:
+        add(Problem("an empty list: it is never open", node.place, path))
+    return _each(node, Window.parse, path, add)
+
+
+def _items(node: document.Node) -> tuple[document.Node, ...]:
+    return node.items if isinstance(node, document.Sequence) else (node,)
+
+
+def _each(node: document.Node | None, parse: Callable[[str], _T], path: str, add: _Add) -> list[_T]:
+    """The values of a key that takes one text or several."""
+    if node is None:
         return []
-    items = value.items if isinstance(value, document.Sequence) and key != "tz" else (value,)
-    if not items and key == "open":
-        add(Problem("an empty list: it is never open", value.place, path))
     parsed = []
-    for item in items:
+    for item in _items(node):
         try:
             if not isinstance(item, document.Scalar) or not isinstance(item.value, str):
                 raise ValueError("must be a text")  # noqa: TRY301 - said like all else that is wrong with it

@@ -79,6 +79,26 @@ class Sequence(Struct, frozen=True, gc=False):
 Node: TypeAlias = Scalar | Mapping | Sequence
 
 
+def walk(root: Node, location: tuple[str | int, ...]) -> tuple[tuple[str | int, ...], Entry | None, Node]:
+    """As far along pydantic's `location` as the document goes: the steps taken, the last entry on the way, the node there.
+
+    A step that leads nowhere is one of pydantic's own, such as the member of a union, and is left out.
+    """
+    node: Node = root
+    entry: Entry | None = None
+    steps: list[str | int] = []
+    for step in location:
+        if isinstance(node, Mapping) and isinstance(step, str) and step in node.entries:
+            entry = node.entries[step]
+            node = entry.value
+        elif isinstance(node, Sequence) and isinstance(step, int) and step < len(node.items):
+            node = node.items[step]
+        else:
+            continue
+        steps.append(step)
+    return tuple(steps), entry, node
+
+
 def find(node: Node, path: tuple[str | int, ...]) -> Node:
     """The node at `path`, or the nearest one above it that exists (an error about a missing key points there)."""
     for step in path:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from collections.abc import Mapping as Map
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote, urlsplit
 
 from tocsin.calendars import Calendar, Calendars, Window
@@ -12,19 +12,23 @@ from tocsin.config.literals import looks_secret
 from tocsin.config.reading import Reading
 from tocsin.delivery.model import ChannelSettings
 from tocsin.delivery.senders import abilities, remark_on
-from tocsin.document import Entry, Mapping, Node, Scalar, Sequence
+from tocsin.document import Entry, Mapping, Node, Plain, Scalar, Sequence, find
 from tocsin.errors import Problem
 from tocsin.events.vocabulary import did_you_mean
+from tocsin.quantities import duration_text
 from tocsin.secrets import Secret
 
 ValidateUrl = Callable[[Secret], str | None]
 """What is wrong with an Apprise URL, in words without the URL; None if nothing is."""
 
 
+_SHORT = timedelta(minutes=1)
+
+
 def read_channels(
     reading: Reading, node: Node | None, validate_url: ValidateUrl | None
 ) -> dict[str, ChannelSettings]:
-    """The channels that are right; what is wrong with the others is noted."""
+    """The channels as far as they are right; what is wrong with them is noted."""
     if node is None:
         return {}
     if not isinstance(node, Mapping):
@@ -38,25 +42,63 @@ def read_channels(
 
 
 def _channel(reading: Reading, entry: Entry, validate_url: ValidateUrl | None) -> ChannelSettings | None:
+    """The channel as far as it is right: a key of a wrong shape counts as absent. None where there is nothing to look at."""
     node = entry.value
     path = ("channels", entry.key.text)
-    well_named = reading.check_name(entry, "channel", path)
+    reading.check_name(entry, "channel", path)
     _mind_literals(reading, node)
     if isinstance(node, Mapping):
         values = reading.plain(node)
-        if isinstance(values, dict) and isinstance(values.get("urls"), str):
+        assert isinstance(values, dict)  # noqa: S101  a mapping's
+        if isinstance(values.get("urls"), str):
             values["urls"] = [values["urls"]]  # one URL needs no list
-        channel, problems = shape.check(ChannelSettings, node, path, values, entry.key.place)
+        channel, problems = shape.sound(
+            ChannelSettings, node, path, values, entry.key.place, instead={"urls": _texts(values.get("urls"))}
+        )
         reading.add(*problems)
+        _check_doubtful(reading, node, channel, path)
     elif isinstance(node, Scalar) and isinstance(node.value, str) and node.value:
         channel = ChannelSettings.model_validate({"urls": [reading.plain(node)]})
     else:
-        reading.add(Problem("must be a URL, or a mapping with urls", entry.key.place, shape.dotted(path)))
-        return None
-    if channel is None:
+        place = entry.key.place if isinstance(node, Scalar) and node.value is None else node.place
+        reading.add(Problem("must be a URL, or a mapping with urls", place, shape.dotted(path)))
         return None
     _check_urls(reading, node, channel, path, validate_url)
-    return channel if well_named else None
+    return channel
+
+
+UNKNOWN = "unknown"
+"""In the place of a URL where none of a channel's can be read."""
+
+
+def _texts(urls: Plain) -> tuple[Plain, ...]:
+    texts = tuple(url for url in urls if isinstance(url, str) and url) if isinstance(urls, list) else ()
+    return texts or (UNKNOWN,)
+
+
+def _check_doubtful(reading: Reading, node: Mapping, channel: ChannelSettings, path: shape.Path) -> None:
+    """What is of the right shape, and most likely not what is meant."""
+    if "resolved" in node.entries and "send_resolved" in node.entries:
+        problem = "send_resolved is an older spelling of resolved; remove it"
+        key = node.entries["send_resolved"].key
+        reading.add(Problem(problem, key.place, shape.dotted((*path, "send_resolved"))))
+    for item in _each(node.get("silent")):
+        if item.text == "critical" and "critical" in channel.silent:
+            hint = "leave it out, or let another channel be loud for what is critical"
+            what = "a critical alert makes no sound here"
+            reading.add(Problem(what, item.place, shape.dotted((*path, "silent")), hint, "warning"))
+    expire = node.get("expire")
+    if expire is not None and channel.expire < _SHORT:
+        text = duration_text(channel.expire)
+        what = f"what isn't taken within {text} is given up: nobody is told where the service is away for a moment"
+        hint = "24h is the default"
+        reading.add(Problem(what, expire.place, shape.dotted((*path, "expire")), hint, "warning"))
+
+
+def _each(node: Node | None) -> Iterator[Scalar]:
+    for item in node if isinstance(node, Sequence) else (node,):
+        if isinstance(item, Scalar):
+            yield item
 
 
 def _check_urls(
@@ -66,7 +108,7 @@ def _check_urls(
     path: shape.Path,
     validate_url: ValidateUrl | None,
 ) -> None:
-    for scalar, url in zip(_url_nodes(node), channel.urls, strict=True):
+    for scalar, url in zip(_url_nodes(node), channel.urls, strict=False):
         _remember(reading, url)
         problem = validate_url(url) if validate_url and not reading.is_unresolved(scalar) else None
         if problem:
@@ -74,20 +116,18 @@ def _check_urls(
         elif (
             channel.resolved == "edit" and "edit" not in abilities(url) and not reading.is_unresolved(scalar)
         ):
-            what = "resolved: edit, but what is sent there can't be edited; write reply or never"
-            reading.add(Problem(what, scalar.place, shape.dotted(path)))
+            what = "what is sent there can't be edited; write reply or never"
+            place = find(node, ("resolved",)).place
+            reading.add(Problem(what, place, shape.dotted((*path, "resolved"))))
         elif remark := remark_on(url):
             reading.add(Problem(remark, scalar.place, shape.dotted(path), level="warning"))
 
 
 def _url_nodes(node: Node) -> Iterator[Scalar]:
     """Where the URLs stand, in their order."""
-    if isinstance(node, Mapping):
-        node = node.entries["urls"].value if "urls" in node.entries else Sequence((), node.place)
-    if isinstance(node, Scalar):
-        yield node
-    elif isinstance(node, Sequence):
-        yield from (item for item in node if isinstance(item, Scalar))
+    for scalar in _each(node.get("urls") if isinstance(node, Mapping) else node):
+        if isinstance(scalar.value, str) and scalar.value:
+            yield scalar
 
 
 def _mind_literals(reading: Reading, node: Node) -> None:
@@ -95,7 +135,7 @@ def _mind_literals(reading: Reading, node: Node) -> None:
         for name, entry in node.entries.items():
             if name not in ChannelSettings.model_fields:
                 reading.hide_doubtful(entry.value, name)
-    for scalar in _url_nodes(node):
+    for scalar in _each(node.get("urls") if isinstance(node, Mapping) else node):
         reading.hide_doubtful(scalar)
         if looks_secret(scalar.text):
             reading.warn_of_literal(scalar)
@@ -152,7 +192,7 @@ def check_quiet(
         place, path = (quiet.place if quiet else node.place), shape.dotted(("channels", name, "quiet"))
         if isinstance(channel.quiet, str) and channel.quiet not in calendars.named:
             hint = did_you_mean(channel.quiet, list(calendars.named)) or (
-                'name one of `calendars`, or write windows as a list: quiet: ["22:00-07:00"]'
+                'name one of `calendars`, or write windows: quiet: ["22:00-07:00"]'
             )
             reading.add(Problem(f"no calendar is called {channel.quiet:.80}", place, path, hint))
             continue

@@ -17,13 +17,13 @@ from tocsin.config import shape
 from tocsin.config.calendars import read_calendars
 from tocsin.config.channels import ValidateUrl, check_quiet, quiet_calendar, read_channels
 from tocsin.config.names import LookAtSeen, check_names, nothing_seen
+from tocsin.config.people import check_answers, check_people
 from tocsin.config.reading import NOT_YET, Reading
 from tocsin.config.rule_files import read_rules
 from tocsin.config.search import default_state_dir, given_state_dir
 from tocsin.config.settings import Common, Settings, by_severity
 from tocsin.config.venues import read_venues
 from tocsin.delivery.model import ChannelSettings
-from tocsin.delivery.senders import abilities
 from tocsin.delivery.senders import validate_url as validates
 from tocsin.delivery.template_check import check_template
 from tocsin.document import Entry, Mapping, Node, Scalar, Sequence
@@ -31,7 +31,7 @@ from tocsin.engine.api import SEVERITIES
 from tocsin.engine.compile import Environment, compile_rules
 from tocsin.engine.rule import Rule
 from tocsin.errors import ConfigError, Place, Problem
-from tocsin.events.vocabulary import did_you_mean, nearest
+from tocsin.events.vocabulary import did_you_mean
 
 LATER = ("actions", "reports", "heartbeat", "listen")
 """Sections of later versions."""
@@ -95,14 +95,12 @@ def _settings(reading: Reading, validate_url: ValidateUrl | None, seen: LookAtSe
         ),
     )
     common = _common(reading, root)
-    _check_answers(reading, root, channels, common)
+    check_answers(reading, root, channels, common.people)
     check_names(reading, root.get("names"), tuple(venues), seen)
     _check_links(reading, root)
     state_dir, problems = given_state_dir(root.get("state_dir"), reading.folder, reading.references)
     reading.add(*problems)
     _warn_of_nothing(reading, root, rules)
-    if common is None:
-        return None
     settings = Settings(
         path=reading.path,
         venues=venues,
@@ -163,13 +161,13 @@ def _rules(reading: Reading, written: Seq[Mapping], environment: Environment) ->
     return list(rules.values())
 
 
-def _common(reading: Reading, root: Mapping) -> Common | None:
+def _common(reading: Reading, root: Mapping) -> Common:
     entries = {name: entry for name, entry in root.entries.items() if name not in OWN}
     if "people" in entries:
         people = entries["people"]
-        entries["people"] = Entry(people.key, _without_tokens(reading, people.value))
+        entries["people"] = Entry(people.key, check_people(reading, people.value))
     section = Mapping(entries, root.place)
-    common, problems = shape.check(Common, section)
+    common, problems = shape.sound(Common, section)
     reading.add(*problems)
     defaults = section.get("defaults")
     notify = defaults.get("notify") if isinstance(defaults, Mapping) else None
@@ -190,63 +188,6 @@ def _check_links(reading: Reading, root: Mapping) -> None:
         if entry.key.text not in known:
             hint = did_you_mean(entry.key.text, known, f"there are {', '.join(known)}" if known else "")
             reading.add(Problem(f"no venue is called `{entry.key.text:.80}`", entry.key.place, "links", hint))
-
-
-def _without_tokens(reading: Reading, people: Node) -> Node:
-    """The page, to which people are known by a token, is a later version's."""
-    if not isinstance(people, Mapping):
-        return people
-    kept = {}
-    for name, entry in people.entries.items():
-        person = entry.value
-        if isinstance(person, Mapping) and "token" in person.entries:
-            token = person.entries["token"]
-            reading.hide_doubtful(token.value, "token")
-            path = shape.dotted(("people", name, "token"))
-            reading.add(Problem(f"`token` is {NOT_YET}", token.key.place, path))
-            person = Mapping(
-                {key: each for key, each in person.entries.items() if key != "token"}, person.place
-            )
-        kept[name] = Entry(entry.key, person)
-    return Mapping(kept, people.place)
-
-
-def _check_answers(
-    reading: Reading, root: Mapping, channels: Map[str, ChannelSettings], common: Common | None
-) -> None:
-    """That those who may answer are people whom the channel's service can tell apart."""
-    section = root.get("channels")
-    if common is None or not isinstance(section, Mapping):
-        return
-    for name, channel in channels.items():
-        node = section.entries[name].value
-        answers = node.entries["answers"].key.place if isinstance(node, Mapping) and channel.answers else None
-        if answers is None:
-            continue
-        path = shape.dotted(("channels", name, "answers"))
-        for person in channel.answers:
-            if person not in common.people:
-                close = nearest(person, list(common.people))
-                hint = f"did you mean {close}?" if close else "people: {" + person + ": {telegram: 12345678}}"
-                reading.add(Problem(f"nobody in people is called {person}", answers, path, hint))
-            elif common.people[person].telegram is None:
-                reading.add(
-                    Problem(
-                        f"people.{person} has no telegram id, so nothing {person} presses counts",
-                        answers,
-                        path,
-                    )
-                )
-        if not any("buttons" in abilities(url) for url in channel.urls) and not _has_unresolved(
-            reading, node
-        ):
-            reading.add(Problem("only Telegram's bots (tgram://TOKEN/CHAT) can be answered", answers, path))
-
-
-def _has_unresolved(reading: Reading, node: Node) -> bool:
-    urls = node.get("urls") if isinstance(node, Mapping) else node
-    scalars = urls if isinstance(urls, Sequence) else (urls,)
-    return any(isinstance(each, Scalar) and reading.is_unresolved(each) for each in scalars)
 
 
 def _check_channels(reading: Reading, node: Node, channels: list[str], path: shape.Path) -> None:

@@ -1,10 +1,11 @@
 """What a checked configuration is: nothing left to parse, to look up or to refuse."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -22,6 +23,7 @@ from tocsin.alerts.channel_gates import ChannelGates
 from tocsin.alerts.decide import Route, Routing
 from tocsin.alerts.wording import Names
 from tocsin.calendars import Calendar
+from tocsin.config.literals import is_secret_name
 from tocsin.delivery.model import ChannelSettings
 from tocsin.delivery.senders import tells_ends
 from tocsin.engine.api import SEVERITIES, Severity
@@ -71,11 +73,30 @@ class Section(BaseModel):
     )
 
 
+def _telegram_id(value: Any) -> Any:
+    """A whole number above 0; ValueError, fit to be shown, on anything else."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal():
+        value = int(value)
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        raise ValueError("a person's number is above 0; below it are groups")
+    if isinstance(value, str) and "${" in value:
+        raise ValueError("write the number itself: it is no secret")
+    if isinstance(value, str) and value:
+        raise ValueError(
+            "not the number that Telegram knows a person by; an @name or a phone number isn't that"
+        )
+    raise ValueError("not the number that Telegram knows a person by")
+
+
 class Person(Section):
     """Who may act, by what chats know them by."""
 
-    telegram: int | None = Field(
-        None, gt=0, description="the person's id at Telegram; @userinfobot tells one's own"
+    telegram: Annotated[int | None, BeforeValidator(_telegram_id)] = Field(
+        None,
+        gt=0,
+        description="the number that Telegram knows the person by, which is that of a private chat with them",
     )
 
 
@@ -89,6 +110,12 @@ class NamesSection(Section):
 def _web_address(text: Any) -> str:
     if not isinstance(text, str):
         raise ValueError("must be a text")
+    if _REFERENCE.search(text):
+        raise ValueError("a link stands in each message as it is: no secret belongs in it")
+    if set(text) & set("{}"):
+        raise ValueError(
+            "a link is the same in each message about the venue: nothing is filled in, write it without braces"
+        )
     try:
         parts = urlsplit(text)
         sound = (
@@ -103,7 +130,15 @@ def _web_address(text: Any) -> str:
         raise ValueError("not a web address; write it like https://trade.example.com")
     if parts.username is not None or parts.password is not None:
         raise ValueError("an address with a user or a password would stand in each message")
+    for name, value in parse_qsl(parts.query):
+        if value and is_secret_name(name):
+            raise ValueError(
+                f"`{name:.40}` in an address would stand in each message: no secret belongs in it"
+            )
     return text
+
+
+_REFERENCE = re.compile(r"\$(?:\{|(?:cred|env|file)\b)", re.IGNORECASE)
 
 
 LONGEST_LINK = 500  # characters

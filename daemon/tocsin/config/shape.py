@@ -1,11 +1,13 @@
 """Checks a node against a pydantic model, and says what is wrong in plain words, at its place."""
 
 import re
+from collections.abc import Mapping as Map
+from types import MappingProxyType
 from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from tocsin.document import Entry, Mapping, Node, Plain, Scalar, Sequence
+from tocsin.document import Mapping, Node, Plain, Scalar, walk
 from tocsin.errors import Place, Problem
 from tocsin.events.vocabulary import did_you_mean
 from tocsin.secrets import Secret
@@ -27,7 +29,7 @@ _WORDS = {
     "model_type": "must be a mapping (lines of key: value)",
     "list_type": "must be a list",
     "tuple_type": "must be a list",
-    "too_short": "must not be empty",
+    "too_short": "an empty list",
     "string_too_short": "must not be empty",
     "string_pattern_mismatch": "is not of the form wanted",
 }
@@ -41,18 +43,55 @@ def check(
     `path` is where the node itself is in its file, and names the problems. What is missing is shown at `head` (the
     node's key), or at the node.
     """
+    found, problems, _ = _checked(model, node, path, plain, head)
+    return found, problems
+
+
+def sound(
+    model: type[Model],
+    node: Mapping,
+    path: Path = (),
+    plain: Plain = None,
+    head: Place | None = None,
+    *,
+    instead: Map[str, Any] = MappingProxyType({}),
+) -> tuple[Model, list[Problem]]:
+    """As `check`, but what is wrong at the top of `node` counts as absent, so that the rest can still be looked at.
+
+    `instead` has a value for each key that can't be absent.
+    """
+    values = node.plain() if plain is None else plain
+    found, problems, wrong = _checked(model, node, path, values, head)
+    if found is not None:
+        return found, problems
+    kept = (
+        {key: value for key, value in values.items() if key not in wrong} if isinstance(values, dict) else {}
+    )
+    return model.model_validate({**instead, **kept}), problems
+
+
+def _checked(
+    model: type[Model], node: Node, path: Path, plain: Plain, head: Place | None
+) -> tuple[Model | None, list[Problem], set[str | int]]:
+    """The model or None, what is wrong, and under which keys."""
     if not isinstance(node, Mapping):
-        return None, [Problem(_WORDS["model_type"], node.place, dotted(path))]
+        return None, [Problem(_WORDS["model_type"], node.place, dotted(path))], set()
     try:
-        return model.model_validate(node.plain() if plain is None else plain), []
+        return model.model_validate(node.plain() if plain is None else plain), [], set()
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
     problems: dict[tuple[Place, str], Problem] = {}
     for item in found:
+        if item["type"] == "too_short" and any(_is_below(other["loc"], item["loc"]) for other in found):
+            continue  # what it holds is wrong, and was not counted
         problem = _problem(model, node, path, item, head)
         # A union says no once for each member; once is enough for one place.
         problems.setdefault((problem.place or node.place, problem.path), problem)
-    return None, list(problems.values())
+    return None, list(problems.values()), {item["loc"][0] for item in found}
+
+
+def _is_below(location: Path, of: Path) -> bool:
+    return len(location) > len(of) and location[: len(of)] == of
 
 
 def dotted(path: Path) -> str:
@@ -70,7 +109,7 @@ def unknown_key(key: Scalar, path: Path, known: list[str]) -> Problem:
 
 
 def _problem(model: type[BaseModel], root: Mapping, path: Path, error: Any, head: Place | None) -> Problem:
-    steps, entry, node = _walk(root, error["loc"])
+    steps, entry, node = walk(root, error["loc"])
     where = dotted((*path, *steps))
     kind, context = error["type"], error.get("ctx", {})
     if kind == "extra_forbidden" and entry:
@@ -98,23 +137,6 @@ def _problem(model: type[BaseModel], root: Mapping, path: Path, error: Any, head
         return Problem("must be a text", node.place, where, "put it in quotes" if number else hint)
     words = _WORDS.get(kind) or error["msg"].replace("Input should", "must").replace("Value error, ", "")
     return Problem(words, node.place, where, hint)
-
-
-def _walk(root: Mapping, loc: Path) -> tuple[Path, Entry | None, Node]:
-    """As far along `loc` as the document goes: the steps taken, the last entry on the way, the node there."""
-    node: Node = root
-    entry: Entry | None = None
-    steps: list[str | int] = []
-    for step in loc:
-        if isinstance(node, Mapping) and isinstance(step, str) and step in node.entries:
-            entry = node.entries[step]
-            node = entry.value
-        elif isinstance(node, Sequence) and isinstance(step, int) and step < len(node.items):
-            node = node.items[step]
-        else:
-            continue  # a step of pydantic's own, such as the member of a union
-        steps.append(step)
-    return tuple(steps), entry, node
 
 
 def _holder(model: type[BaseModel], steps: Path) -> type[BaseModel] | None:

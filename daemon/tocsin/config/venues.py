@@ -35,7 +35,8 @@ def _venue(reading: Reading, entry: Entry) -> VenueConfig | None:
     well_named = reading.check_name(entry, "venue", path)
     if not isinstance(node, Mapping):
         reading.hide_doubtful(node)
-        reading.add(Problem("must be a mapping with a type", entry.key.place, shape.dotted(path)))
+        place = entry.key.place if isinstance(node, Scalar) and node.value is None else node.place
+        reading.add(Problem("must be a mapping with a type", place, shape.dotted(path)))
         return None
     found = _adapter(reading, entry, node)
     if found is None:
@@ -86,7 +87,9 @@ def _urls_are_safe(reading: Reading, node: Mapping, settings: VenueSettings, pat
         hint = (
             "write wss://host/path" if message == "not a URL" else "use TLS, or say plaintext: true beside it"
         )
-        reading.add(Problem(message, find(node, (name,)).place, shape.dotted((*path, name)), hint))
+        where = shape.dotted((*path, name))
+        if not any(problem.path == where for problem in reading.problems):  # one complaint is enough
+            reading.add(Problem(message, find(node, (name,)).place, where, hint))
     return not bad
 
 

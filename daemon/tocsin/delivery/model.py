@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from hashlib import sha256
-from typing import Annotated, Any, Literal, Protocol, Self, TypeAlias
+from typing import Annotated, Any, Literal, Protocol, TypeAlias
 
 from msgspec import Struct
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 from tocsin.alerts.channel_gates import ChannelGates
 from tocsin.alerts.wording import Marks, Style
@@ -19,13 +19,36 @@ from tocsin.quantities import Duration, SecretText
 EndTold: TypeAlias = Literal["reply", "edit", "never"]
 
 
-def _windows(value: Any) -> Any:
-    """A list of windows, each of which is one; a name stays a name."""
-    if value is not None and not isinstance(value, str | list | tuple):
+def _window(value: Any) -> str:
+    Window.parse(str(value))
+    return str(value)
+
+
+def _quiet_form(value: Any) -> str:
+    return "windows" if isinstance(value, list | tuple) else "name"
+
+
+def _hours_name(value: Any) -> str:
+    if isinstance(value, dict):
+        raise ValueError(
+            '`open` reads as the contrary here: write when it is quiet as a list: ["22:00-07:00"]'
+        )
+    if not isinstance(value, str) or not value:
         raise ValueError('a calendar\'s name or a list of windows: quiet: ["22:00-07:00"]')
-    for window in () if value is None or isinstance(value, str) else value:
-        Window.parse(str(window))
     return value
+
+
+def _in_a_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) and ":" in value else value
+
+
+QuietHours: TypeAlias = Annotated[
+    Annotated[str, BeforeValidator(_hours_name), Tag("name")]
+    | Annotated[tuple[Annotated[str, BeforeValidator(_window)], ...], Field(min_length=1), Tag("windows")],
+    Discriminator(_quiet_form),
+    BeforeValidator(_in_a_list),
+]
+"""A calendar's name, or windows of its own; one needs no list."""
 
 
 _RATE, _STORM = r"^[1-9][0-9]{0,4}/(s|min|h)$", r"^([1-9][0-9]{0,4}/min|off)$"
@@ -62,7 +85,7 @@ class ChannelSettings(BaseModel):
     digest: Duration = Field(
         timedelta(0), description="what comes within that time goes as one message, critical alerts at once"
     )
-    quiet: Annotated[str | tuple[str, ...] | None, BeforeValidator(_windows)] = Field(
+    quiet: QuietHours | None = Field(
         None,
         description="while that calendar is open, or in these windows, all but critical alerts is held; then it goes as one message",
     )
@@ -102,12 +125,6 @@ class ChannelSettings(BaseModel):
     def end_told(self) -> EndTold:
         """How the end of an alert is told where the service can edit."""
         return self.resolved if self.send_resolved else "edit"
-
-    @model_validator(mode="after")
-    def _one_spelling(self) -> Self:
-        if "resolved" in self.model_fields_set and "send_resolved" in self.model_fields_set:
-            raise ValueError("send_resolved is an older spelling of resolved; remove it")
-        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

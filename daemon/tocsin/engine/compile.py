@@ -1,13 +1,14 @@
 """From a rule as it stands in a file to a rule that can run, or to everything that is wrong with it, at once."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 
 from tocsin import document
-from tocsin.calendars import NO_CALENDARS, Calendar, Calendars, calendar_text, read_calendar
+from tocsin.calendars import NO_CALENDARS, Calendar, Calendars, calendar_text, is_windows, read_calendar
 from tocsin.engine.api import Severity
+from tocsin.engine.inhibition import inhibition_problems
 from tocsin.engine.instances import BY_DEFAULT
 from tocsin.engine.language import lint
 from tocsin.engine.language.ast import Node
@@ -19,16 +20,13 @@ from tocsin.engine.language.lint import Supplied
 from tocsin.engine.language.mapping import lower
 from tocsin.engine.language.scope import Scope, Watch, grouped, read_watch, scope
 from tocsin.engine.language.typecheck import check
-from tocsin.engine.rule import EscalationStep, Rule, SequenceSpec
+from tocsin.engine.rule import EscalationStep, Inhibitor, Rule, SequenceSpec
 from tocsin.engine.rule_keys import (
     CheckTemplate,
     Usable,
     counted_groups,
-    escalated,
-    lasting,
     linked_fields,
     misplaced,
-    notified,
     read_sequence,
     spelled_sequence,
     templated,
@@ -36,6 +34,7 @@ from tocsin.engine.rule_keys import (
     valued,
     valued_of_group,
 )
+from tocsin.engine.rule_recipients import escalated, lasting, notified
 from tocsin.engine.rule_schema import (
     CONDITIONS,
     HOURS,
@@ -189,7 +188,7 @@ def _hours(
 
 def _named_calendar(node: document.Node, calendars: Calendars, path: str, report: Report) -> Calendar | None:
     """The calendar that a rule names or writes in place; None after complaining."""
-    if not isinstance(node, document.Scalar):
+    if is_windows(node) or not isinstance(node, document.Scalar):
         return read_calendar(node, calendars.tz, path, report.add)
     if node.text in calendars.named:
         return calendars.named[node.text]
@@ -281,7 +280,7 @@ def _built(
         sequence=second,
         active=hours.get("active"),
         notify_during=hours.get("notify_during"),
-        inhibited_by=said.inhibited_by or (),
+        inhibited_by=tuple(Inhibitor(by.rule, same=bool(by.same)) for by in said.inhibited_by or ()),
         escalate=tuple(map(_step, said.escalate or ())),
         if_unknown=said.if_unknown,
         on_gap=said.on_gap,
@@ -340,101 +339,3 @@ def _in_order(problems: list[Problem]) -> list[Problem]:
     return sorted(
         problems, key=lambda problem: (problem.place.line, problem.place.column) if problem.place else (0, 0)
     )
-
-
-# ----------------------------------------------------------------------------------- `inhibited_by`, across all rules
-
-
-_Nodes = Mapping[str, document.Mapping]
-"""Every rule that was written, by its id; the faulty ones too."""
-
-
-def inhibition_problems(nodes: _Nodes, rules: dict[str, Rule]) -> list[Problem]:
-    """What is wrong with `inhibited_by`: a rule that doesn't exist or can't fire for a while, a circle. `rules` are those that are sound by themselves; the others are taken out."""
-    problems: list[Problem] = []
-    named = {rule: list(_names(node)) for rule, node in nodes.items() if "inhibited_by" in node.entries}
-    for rule, names in named.items():
-        path, before = f"{rule}.inhibited_by", len(problems)
-        for name in names:
-            if name.text == rule:
-                problems.append(Problem("a rule that inhibits itself is never told", name.place, path))
-            elif name.text not in nodes:
-                hint = did_you_mean(name.text, tuple(nodes), "it names rules by their id")
-                problems.append(Problem(f"no rule is called `{name.text:.80}`", name.place, path, hint))
-            elif (other := rules.get(name.text)) is not None:
-                problems += _unfit(other, name, path)
-                problems += _unlike(rules.get(rule), other, name, path)
-        if any(problem.level == "error" for problem in problems[before:]):
-            rules.pop(rule, None)
-    for circle, problem in _circles(named):
-        problems.append(problem)
-        for rule in circle:
-            rules.pop(rule, None)
-    return problems
-
-
-def _unfit(other: Rule, name: document.Scalar, path: str) -> Iterator[Problem]:
-    if not other.lasts:
-        why = "watches an event" if other.is_event_rule else "is true for a moment only"
-        yield Problem(f"`{other.id}` {why}: it never fires for a while", name.place, path,
-                      "name a rule that watches what is so")  # fmt: skip
-    elif not other.enabled:
-        yield Problem(f"`{other.id}` is not enabled: it holds nothing back", name.place, path, "", "warning")
-
-
-def _unlike(rule: Rule | None, other: Rule, name: document.Scalar, path: str) -> Iterator[Problem]:
-    """Of `same: [id]`: that the two are never of one entity."""
-    if rule is None or not any(each.same and each.rule == other.id for each in rule.inhibited_by):
-        return
-    if rule.is_group or other.is_group:
-        group = rule if rule.is_group else other
-        yield Problem(
-            f"`same` means one entity, and `{group.id}` is on groups", name.place, path, "leave `same` away"
-        )
-    elif not rule.kinds & other.kinds:
-        yield Problem(f"`{other.id}` watches {', '.join(sorted(other.kinds))}: it never fires for the same entity", name.place, path,
-                      "leave `same` away: the same venue is meant then")  # fmt: skip
-
-
-def _circles(named: Mapping[str, list[document.Scalar]]) -> Iterator[tuple[tuple[str, ...], Problem]]:
-    """Each circle once, at the first rule in the files that is part of it, with the rules that form it."""
-    seen: set[str] = set()
-    for start in named:
-        if start in seen:
-            continue
-        way = _way_back(start, named)
-        if way and len(way) > 1:
-            seen.update(way)
-            place = next(name.place for name in named[start] if name.text == way[1])
-            circle = " -> ".join((*way, start))
-            yield (
-                way,
-                Problem(
-                    f"rules inhibit each other in a circle: {circle}",
-                    place,
-                    f"{start}.inhibited_by",
-                    "while all of them fire, none would be told",
-                ),
-            )
-
-
-def _way_back(start: str, named: Mapping[str, list[document.Scalar]]) -> tuple[str, ...]:
-    """The shortest way from a rule over those that inhibit it back to itself; empty where there is none."""
-    ways: list[tuple[str, ...]] = [(start,)]
-    seen = {start}
-    for way in ways:
-        for name in named.get(way[-1], ()):
-            if name.text == start:
-                return way
-            if name.text not in seen:
-                seen.add(name.text)
-                ways.append((*way, name.text))
-    return ()
-
-
-def _names(node: document.Mapping) -> Iterator[document.Scalar]:
-    value = node.entries["inhibited_by"].value
-    for item in value if isinstance(value, document.Sequence) else (value,):
-        found = item.get("rule") if isinstance(item, document.Mapping) else item
-        if isinstance(found, document.Scalar) and isinstance(found.value, str):
-            yield found

@@ -5,13 +5,11 @@ sequence, and how it belongs to the first.
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
 from functools import cache
 from itertools import islice
 from typing import NamedTuple
 
 from tocsin import document
-from tocsin.engine.api import SEVERITIES, Severity
 from tocsin.engine.index import named_groups
 from tocsin.engine.language.condition import TreeCondition
 from tocsin.engine.language.mapping import lower
@@ -71,7 +69,6 @@ _EXCLUDING = (
 )
 """Pairs of keys of event rules that can't stand in one, and what to do instead of the second."""
 _NOT_WITH_EDGE = ("for", "until", "keep_firing_for", "repeat")
-_SHORTEST_REPEAT = 1.0  # seconds
 
 
 def misplaced(
@@ -104,77 +101,6 @@ def _excluding(node: document.Mapping, report: Report) -> None:
     for one, other, instead in _EXCLUDING:
         for key in _given(node, (other,)) if one in node.entries else ():
             report.error(f"`{one}` and `{other}` can't stand in one rule", key.place, instead)
-
-
-def notified(node: document.Mapping, said: RuleConfig, channels: frozenset[str], report: Report) -> None:
-    """`notify` names channels of the config."""
-    if said.notify is None:
-        return
-    written = node.entries["notify"].value
-    report.under("notify")
-    for item in _channels(written):
-        if item.text not in channels:
-            _no_channel(item, channels, report)
-    if not said.notify:
-        report.warning("an empty list: nobody is told", written.place)
-
-
-def escalated(
-    node: document.Mapping,
-    said: RuleConfig,
-    channels: frozenset[str],
-    limits: Mapping[str, Severity],
-    report: Report,
-) -> None:
-    """The steps of `escalate` name channels of the config that take what the rule tells, in the order of their times.
-
-    `limits`: each channel's `min_severity`, as far as it is known.
-    """
-    if said.escalate is None:
-        return
-    report.under("escalate")
-    written = node.entries["escalate"].value
-    if not said.escalate:
-        report.error("an empty list: nobody is told", written.place, "leave `escalate` away")
-    before = timedelta(0)
-    for number, step in enumerate(said.escalate):
-        at = document.find(node, ("escalate", number, "after")).place
-        if step.after <= before:
-            report.error(
-                "steps stand in the order of their times, each later than the one before"
-                if before
-                else "a time that is over at once",
-                at,
-            )
-        before = step.after
-        notify = document.find(node, ("escalate", number, "notify"))
-        if not step.notify:
-            report.error("an empty list: nobody is told", notify.place)
-        if step.repeat is not None and step.repeat.total_seconds() < _SHORTEST_REPEAT:
-            report.error(
-                "more often than each second", document.find(node, ("escalate", number, "repeat")).place
-            )
-        for item in _channels(notify):
-            if item.text not in channels:
-                _no_channel(item, channels, report)
-            elif SEVERITIES.index(limits.get(item.text, "info")) > SEVERITIES.index(said.severity):
-                report.error(
-                    f"`{item.text}` takes what is {limits[item.text]} only, and this rule's alerts are {said.severity}: "
-                    "it would hear of none",
-                    item.place,
-                    "lower its min_severity, raise the rule's severity, or name another channel",
-                )
-
-
-def _channels(written: document.Node) -> list[document.Scalar]:
-    items = written if isinstance(written, document.Sequence) else [written]
-    return [item for item in items if isinstance(item, document.Scalar)]
-
-
-def _no_channel(item: document.Scalar, channels: frozenset[str], report: Report) -> None:
-    known = tuple(sorted(channels))
-    there = f"there are {', '.join(known)}" if known else "the config has no `channels`"
-    report.error(f"no channel is called `{item.text:.80}`", item.place, did_you_mean(item.text, known, there))
 
 
 def templated(
@@ -264,16 +190,6 @@ def counted_groups(node: document.Mapping, rule: Rule, report: Report) -> None:
         )  # fmt: skip
     if named > MOST_INSTANCES:
         told.error(f"`where` names more than {MOST_INSTANCES:,} groups", here, "group `per` fewer fields")
-
-
-def lasting(node: document.Mapping, said: RuleConfig, report: Report) -> None:
-    """Times that are too short to mean anything."""
-    if said.repeat is not None and said.repeat.total_seconds() < _SHORTEST_REPEAT:
-        report.under("repeat").error(
-            "a reminder more often than each second", node.entries["repeat"].value.place
-        )
-    if said.absent is not None and not said.absent:
-        report.under("absent").error("a time that is over at once", node.entries["absent"].value.place)
 
 
 def _given(node: document.Mapping, keys: tuple[str, ...]) -> list[document.Scalar]:

@@ -15,6 +15,7 @@ from pydantic import (
     PlainValidator,
     ValidationError,
     WithJsonSchema,
+    model_validator,
 )
 from pydantic_core import ErrorDetails
 
@@ -23,7 +24,6 @@ from tocsin.calendars import CALENDAR_SCHEMA
 from tocsin.engine.api import Severity
 from tocsin.engine.language.mapping import DEFINITIONS, watched
 from tocsin.engine.language.scope import GROUPING
-from tocsin.engine.rule import Inhibitor
 from tocsin.errors import Report
 from tocsin.events.vocabulary import did_you_mean
 from tocsin.quantities import Duration
@@ -46,6 +46,11 @@ def _names(value: Any) -> Any:
     return tuple(value)
 
 
+def _listed(value: Any) -> Any:
+    """One item needs no list."""
+    return value if isinstance(value, list | tuple) else (value,)
+
+
 def _names_schema(**item: Any) -> WithJsonSchema:
     text = {"type": "string", **item}
     return WithJsonSchema({"anyOf": [text, {"type": "array", "items": text}]})
@@ -63,22 +68,35 @@ Grouping: TypeAlias = Annotated[
 Condition: TypeAlias = Annotated[Any, WithJsonSchema({})]
 
 
-def _inhibitor(value: Any) -> Inhibitor:
-    if isinstance(value, str):
-        return Inhibitor(value)
-    if not isinstance(value, dict) or not isinstance(value.get("rule"), str):
-        raise ValueError("must be a rule's id, or {rule: ID, same: [id]}")
-    if unknown := value.keys() - {"rule", "same"}:
-        raise ValueError(f"unknown key `{min(unknown):.80}`; write {{rule: ID, same: [id]}}")
-    if value.get("same", ["id"]) not in (["id"], "id"):
-        raise ValueError("`same` can be [id] only: the same entity; without it the same venue is meant")
-    return Inhibitor(value["rule"], same="same" in value)
+def _same(value: Any) -> Any:
+    if value != "id":
+        raise ValueError(_ONLY_ID)
+    return value
 
 
-def _inhibitors(value: Any) -> Any:
-    if not isinstance(value, (list, tuple)):
-        value = [value]
-    return tuple(map(_inhibitor, value))
+def _alike(value: Any) -> Any:
+    if value in ((), []):
+        raise ValueError(_ONLY_ID)
+    return _listed(value)
+
+
+_ONLY_ID = "`same` can be [id] only: the same entity; without it the same venue is meant"
+
+
+class InhibitorConfig(BaseModel):
+    """A rule that holds others back; its id alone is the short form."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    rule: str
+    same: Annotated[tuple[Annotated[str, PlainValidator(_same)], ...], BeforeValidator(_alike)] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spelled_out(cls, value: Any) -> Any:
+        if not isinstance(value, str | dict):
+            raise ValueError("must be a rule's id, or {rule: ID, same: [id]}")
+        return {"rule": value} if isinstance(value, str) else value
 
 
 _INHIBITOR = {
@@ -93,8 +111,8 @@ _INHIBITOR = {
     ]
 }
 Inhibitors: TypeAlias = Annotated[
-    tuple[Inhibitor, ...],
-    PlainValidator(_inhibitors),
+    tuple[InhibitorConfig, ...],
+    BeforeValidator(_listed),
     WithJsonSchema({"anyOf": [*_INHIBITOR["anyOf"], {"type": "array", "items": _INHIBITOR}]}),
 ]
 
@@ -273,7 +291,7 @@ def rule_schema() -> dict[str, Any]:
     for key in SEQUENCES:
         schema["properties"][key] |= {"$ref": "#/$defs/SequenceSpec"}
     for key in HOURS:
-        schema["properties"][key]["anyOf"] = [{"type": "string"}, {"$ref": "#/$defs/Calendar"}]
+        schema["properties"][key] |= {"$ref": "#/$defs/Calendar"}  # a name is a text, as a window is
     for key in (
         "repeat",
         "cooldown",
@@ -331,7 +349,7 @@ def _complain(error: ErrorDetails, node: document.Mapping, report: Report) -> No
     elif error["type"] == "extra_forbidden" and len(error["loc"]) > 1:
         there, unknown = document.find(node, error["loc"][:-1]), str(error["loc"][-1])
         place = there.entries[unknown].key.place if isinstance(there, document.Mapping) else there.place
-        known = tuple(EscalationConfig.model_fields)
+        known = tuple(_NESTED[key].model_fields)
         hint = did_you_mean(unknown, known, f"there are {', '.join(known)}")
         report.under(key).error(f"unknown key `{unknown:.80}`", place, hint)
     elif error["type"] == "extra_forbidden":
@@ -345,18 +363,13 @@ def _complain(error: ErrorDetails, node: document.Mapping, report: Report) -> No
                 did_you_mean(key, KEYS, f"there are {', '.join(KEYS)}"),
             )
     else:
-        faulty = document.find(node, _path(error))
+        faulty = document.walk(node, error["loc"])[2]
         message, hint = _said(error, faulty)
         report.under(key).error(message, faulty.place, hint)
 
 
-def _path(error: ErrorDetails) -> tuple[str | int, ...]:
-    if error["loc"][0] == "escalate":
-        return tuple(step for step in error["loc"] if isinstance(step, int) or step in _ESCALATE)
-    return tuple(step for step in error["loc"] if isinstance(step, int) or step == error["loc"][0])
-
-
-_ESCALATE = frozenset({"escalate", *EscalationConfig.model_fields})
+_NESTED: Mapping[str, type[BaseModel]] = {"escalate": EscalationConfig, "inhibited_by": InhibitorConfig}
+"""Keys whose items are mappings themselves."""
 
 
 def _said(error: ErrorDetails, faulty: document.Node) -> tuple[str, str]:

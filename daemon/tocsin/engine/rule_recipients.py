@@ -1,0 +1,115 @@
+"""Whom a rule tells, and how often: `notify`, `escalate`, `repeat`."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from tocsin import document
+from tocsin.engine.api import SEVERITIES, Severity
+from tocsin.engine.rule_schema import RuleConfig
+from tocsin.errors import Place, Report
+from tocsin.events.vocabulary import did_you_mean
+from tocsin.quantities import duration_text
+
+_SHORTEST_REPEAT, _OFTEN = 1.0, 60.0  # seconds
+
+
+def notified(node: document.Mapping, said: RuleConfig, channels: frozenset[str], report: Report) -> None:
+    """`notify` names channels of the config."""
+    written = node.get("notify")
+    if written is None:
+        return
+    report.under("notify")
+    for item in _channels(written):
+        if item.text not in channels:
+            _no_channel(item, channels, report)
+    if said.notify == ():
+        report.warning("an empty list: nobody is told", written.place)
+
+
+def escalated(
+    node: document.Mapping,
+    said: RuleConfig,
+    channels: frozenset[str],
+    limits: Mapping[str, Severity],
+    report: Report,
+) -> None:
+    """The steps of `escalate` name channels of the config that take what the rule tells, in the order of their times.
+
+    `limits`: each channel's `min_severity`, as far as it is known.
+    """
+    written = node.get("escalate")
+    if written is None:
+        return
+    report.under("escalate")
+    for item in written if isinstance(written, document.Sequence) else ():
+        notify = item.get("notify") if isinstance(item, document.Mapping) else None
+        _check_step_channels(notify, said.severity, channels, limits, report)
+    if said.escalate == ():
+        report.error("an empty list: nobody is told", written.place, "leave `escalate` away")
+    before = timedelta(0)
+    for number, step in enumerate(said.escalate or ()):
+        at = document.find(node, ("escalate", number, "after")).place
+        if step.after <= before:
+            report.error(
+                "steps stand in the order of their times, each later than the one before"
+                if before
+                else "a time that is over at once",
+                at,
+            )
+        before = step.after
+        if not step.notify:
+            there = document.find(node, ("escalate", number, "notify"))
+            report.error("an empty list: nobody is told", there.place)
+        if step.repeat is not None:
+            _check_repeat(step.repeat, document.find(node, ("escalate", number, "repeat")).place, report)
+
+
+def _check_step_channels(
+    notify: document.Node | None,
+    severity: Severity,
+    channels: frozenset[str],
+    limits: Mapping[str, Severity],
+    report: Report,
+) -> None:
+    for item in _channels(notify):
+        if item.text not in channels:
+            _no_channel(item, channels, report)
+        elif SEVERITIES.index(limits.get(item.text, "info")) > SEVERITIES.index(severity):
+            report.error(
+                f"`{item.text}` takes what is {limits[item.text]} only, and this rule's alerts are {severity}: "
+                "it would hear of none",
+                item.place,
+                "lower its min_severity, raise the rule's severity, or name another channel",
+            )
+
+
+def _channels(written: document.Node | None) -> list[document.Scalar]:
+    """The names in a list, or the one that stands alone; what is no text is complained of where shapes are."""
+    items = written if isinstance(written, document.Sequence) else [written]
+    return [item for item in items if isinstance(item, document.Scalar) and isinstance(item.value, str)]
+
+
+def _no_channel(item: document.Scalar, channels: frozenset[str], report: Report) -> None:
+    known = tuple(sorted(channels))
+    there = f"there are {', '.join(known)}" if known else "the config has no `channels`"
+    report.error(f"no channel is called `{item.text:.80}`", item.place, did_you_mean(item.text, known, there))
+
+
+def lasting(node: document.Mapping, said: RuleConfig, report: Report) -> None:
+    """Times that are too short to mean anything."""
+    if said.repeat is not None:
+        _check_repeat(said.repeat, node.entries["repeat"].value.place, report.under("repeat"))
+    if said.absent is not None and not said.absent:
+        report.under("absent").error("a time that is over at once", node.entries["absent"].value.place)
+
+
+def _check_repeat(repeat: timedelta, place: Place, report: Report) -> None:
+    seconds = repeat.total_seconds()
+    if seconds < _SHORTEST_REPEAT:
+        report.error("a reminder more often than each second", place, "write it like 1h")
+    elif seconds < _OFTEN:
+        report.warning(
+            f"a reminder every {duration_text(repeat)}, for as long as the alert fires and nobody acknowledges it",
+            place,
+            "write it like 1h",
+        )
