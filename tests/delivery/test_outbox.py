@@ -15,7 +15,7 @@ from tocsin.delivery.timing import Wakes
 from tocsin.secrets import Secret
 from tocsin.store.errors import Damaged
 from tocsin.store.journal import Journal
-from tocsin.store.model import Attempt, Batch
+from tocsin.store.model import Attempt, Batch, Gathered
 
 
 class Disk:
@@ -52,7 +52,14 @@ class Scene:
         self.store, self.wakes, self.clock = MemoryOutbox(), Wakes(), TrioClock()
         self.disk = Disk(self.store)
         self.journal = Journal(self.disk, self.clock, Lines())
-        self.outbox = DurableOutbox(self.store, self.journal, self.wakes.ring, Lines())
+        self.handed = []
+        self.outbox = DurableOutbox(
+            self.store,
+            self.journal,
+            self.wakes.ring,
+            Lines(),
+            handed=lambda alert, channel: self.handed.append((alert, channel)),
+        )
         self.sender = ScriptedSender(*script, **more)
 
     async def fall_ill(self):
@@ -399,3 +406,24 @@ async def test_a_send_asks_the_store_for_nothing(autojump_clock, nursery):
     await trio.sleep(60)
     assert scene.sender.ids() == ["d2"]
     assert asked == []
+
+
+async def test_who_knows_of_an_alert_as_a_fallback_is_said(autojump_clock, nursery):
+    """Of each that a digest carries, too; of an end nobody is, nor where nothing is handed over."""
+    scene = Scene()
+    nursery.start_soon(scene.journal.run)
+    await scene.fall_ill()
+    scene.commit(
+        *(delivery(f"d{n}", alert=f"a{n}") for n in range(4)), delivery("ends", "resolved", alert="a9")
+    )
+    digest = delivery("digest", "digest", alert="digest")
+    scene.outbox._pending.link(
+        Gathered(digest=digest, parts=(("d0", "a0"), ("d1", "a1")), reason="digest"), trio.Event()
+    )
+    for id_, state in (("digest", "digest"), ("d2", "firing"), ("ends", "resolved")):
+        also = (delivery(f"handed {id_}", state, channel="mail"),)
+        await scene.outbox.record(
+            [Attempt(delivery=id_, status="pending", at=START, handed_to="mail", also=also, next_at=START)]
+        )
+    await scene.outbox.record([Attempt(delivery="d3", status="pending", at=START, next_at=START)])
+    assert scene.handed == [("digest", "mail"), ("a0", "mail"), ("a1", "mail"), ("a2", "mail")]

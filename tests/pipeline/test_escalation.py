@@ -184,6 +184,20 @@ def test_an_event_that_is_acknowledged_while_it_is_held_is_not_escalated(
     assert life.told(48 * 3600) == ([(escalates_at, "desk", "firing")] if escalates_at else [])
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize("handed", [False, True])
+def test_who_knows_of_it_as_a_fallback_is_reminded(handed, restarts):
+    """And then told of its ack as whoever is escalated to."""
+    life = Life(escalate=[{"after": "10m", "notify": ["desk"]}])
+    alert = life.happens(0)
+    life.keep(life.turn.taken([alert], at(1), [(alert, "desk")] if handed else []))
+    if restarts:
+        life.restart(60)
+    assert life.told(700) == [(601, "desk", "reminder" if handed else "firing")]
+    (ack,) = life.turn.acknowledge(alert, at(800), by="anna", until=None)[0].deliveries
+    assert (ack.channel, ack.context["acked_by"]) == ("desk", "anna")
+
+
 def test_a_note_that_this_version_can_not_read_is_let_go(tmp_path):
     ids = iter(f"{number:09d}" for number in range(1000))
     options = Options(routing=Routing(channels={}), targets={}, style=Style())

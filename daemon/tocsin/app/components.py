@@ -143,8 +143,11 @@ class Components:
         self.entities, self.engine, self.turn = self.runtime.entities, self.runtime.engine, self.runtime.turn
         self.wakes = Wakes()
         self.journal = Journal(database, clock, log, self.meters.store)
-        self._took: set[str] = set()  # alerts of which a channel took a message, and the turn hasn't heard
-        self.outbox = DurableOutbox(database, self.journal, self.wakes.ring, log, self._taken)
+        # Alerts of which a channel took a message, or its fallback (which) got one, and the turn hasn't heard.
+        self._took: dict[tuple[str, str | None], None] = {}
+        self.outbox = DurableOutbox(
+            database, self.journal, self.wakes.ring, log, taken=self._taken, handed=self._handed
+        )
         self.outbox.restore(loaded.pending, more=loaded.more_pending)
         self.pipeline = Pipeline(
             inbox=self.inbox,
@@ -284,13 +287,24 @@ class Components:
     def _taken(self, alert: str) -> None:
         """A channel took a message of that alert."""
         if self.turn.waits_for(alert):
-            if not self._took:  # however many a digest tells of, they are one turn
-                self.pipeline.post(self._note_taken)
-            self._took.add(alert)
+            self._note(alert, None)
+
+    def _handed(self, alert: str, channel: str) -> None:
+        """A message of that alert goes to that channel as another's fallback."""
+        if self.turn.follows(alert):
+            self._note(alert, channel)
+
+    def _note(self, alert: str, channel: str | None) -> None:
+        if not self._took:  # however many a digest tells of, they are one turn
+            self.pipeline.post(self._note_taken)
+        self._took[alert, channel] = None
 
     def _note_taken(self) -> Batch:
-        took, self._took = self._took, set()
-        return self.turn.taken(took, self.clock.now())
+        took, self._took = self._took, {}
+        handed = [(alert, channel) for alert, channel in took if channel is not None]
+        return self.turn.taken(
+            [alert for alert, channel in took if channel is None], self.clock.now(), handed
+        )
 
     async def _editable(self, alert: str | None) -> Sequence[Delivery]:
         """What told of an alert, or of all that fire, on channels that there still are."""

@@ -9,7 +9,7 @@ so it is recorded when it can be, and not sent again.
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
-from itertools import islice
+from itertools import islice, product
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -21,6 +21,7 @@ from tocsin.store.journal import Journal
 from tocsin.store.model import Arrival, Attempt, Delivery, Gathered, NewDelivery, Recent
 
 NOTE = "not recorded, may repeat: Tocsin can't write to its disk"
+_BEGINS = frozenset({"firing", "reminder", "digest"})  # by what a channel comes to know of an alert
 _FIRST, _LONGEST = 1.0, 30.0  # seconds between tries where the store refuses to be read
 _T = TypeVar("_T")
 
@@ -85,8 +86,8 @@ class Outbox(Protocol):
 class DurableOutbox:
     """The `Outbox` of all channels, on the store's. It raises nothing: where it has to read the store, it holds out.
 
-    `ring` wakes the channels for which there is something new, `taken` hears the alert of each message that was sent.
-    `log` is a structlog logger.
+    `ring` wakes the channels for which there is something new, `taken` hears the alert of each message that was sent, `handed`
+    of each that tells of what fires and goes to a fallback, and to which. `log` is a structlog logger.
     """
 
     def __init__(
@@ -95,9 +96,11 @@ class DurableOutbox:
         journal: Journal,
         ring: Callable[[Iterable[str]], None],
         log: Any,
+        *,
         taken: Callable[[str], None] = lambda _alert: None,
+        handed: Callable[[str, str], None] = lambda _alert, _channel: None,
     ) -> None:
-        self._taken = taken
+        self._taken, self._handed = taken, handed
         self._log = log
         self._store = store
         self._journal = journal
@@ -231,6 +234,9 @@ class DurableOutbox:
             self._pending.note(attempt, gate)
             for alert in alerts if attempt.status == "sent" else ():
                 self._taken(alert)
+            told = {each.channel for each in attempt.also if each.state_told in _BEGINS}
+            for alert, channel in product(alerts, told if attempt.handed_to else ()):
+                self._handed(alert, channel)
         on_disk = checked = False
         try:
             on_disk = await self._journal.written(entry)

@@ -25,7 +25,7 @@ class Followed(Struct, kw_only=True):
     """One alert. `told_at`: its first message was handed out. `begun`: that was taken, or nobody takes any. `passed`: seconds that
     counted before `since`, which is None while nothing counts (`held`: the way to people is shut). `done`: up to where (of those seconds) steps were told.
 
-    `announced`: who heard of the firing, `escalated` of those only by a step. `acked_by` "": nobody. `acked_until` None: for good.
+    `announced`: who was told of the firing, `escalated` of those only by a step, `handed` whoever else knows as another's fallback. `acked_by` "": nobody. `acked_until` None: for good.
     """
 
     rule: str
@@ -39,6 +39,7 @@ class Followed(Struct, kw_only=True):
     since: datetime | None = None
     done: float = 0.0
     escalated: tuple[str, ...] = ()
+    handed: tuple[str, ...] = ()
     acked_by: str = ""
     acked_until: datetime | None = None
     resumed: str = ""  # whose acknowledgement is over, to be said with what is told next
@@ -124,6 +125,7 @@ class Escalations:
         )
         if known is not None:
             followed.acked_by, followed.acked_until = known.acked_by, known.acked_until
+            followed.handed = known.handed
         self._put(alert, followed)
 
     def taken(self, alert: str, now: datetime) -> None:
@@ -131,6 +133,13 @@ class Escalations:
         followed = self._followed.get(alert)
         if followed is not None and not followed.begun:
             self._begin(alert, followed, now)
+
+    def handed(self, alert: str, channel: str) -> None:
+        """That channel got one of its messages as the fallback of another."""
+        followed = self._followed.get(alert)
+        if followed is not None and channel not in followed.handed:
+            followed.handed = (*followed.handed, channel)
+            self._changed(alert)
 
     def acknowledged(self, alert: str, by: str, now: datetime, until: datetime | None) -> tuple[str, ...]:
         """Somebody has it, up to `until` (None: for good). Who was told by a step only, and is to hear of that."""

@@ -415,7 +415,7 @@ class Notifier:
         return found if len(found) == len(calendars) else []
 
     def _tell_step(self, batch: Batch, due: Due, now: Instant) -> None:
-        """A firing for who hasn't heard of it, a reminder for who has."""
+        """A firing for who hasn't heard of it, a reminder for who has, be it as another channel's fallback."""
         followed = self.escalations.get(due.alert)
         context = followed and (self._engine.reminder(due.alert, now) or followed.context)
         if not followed or not context:
@@ -423,9 +423,10 @@ class Notifier:
         context = msgspec.structs.replace(context, state="firing", at=due.at, unacknowledged=due.after)
         channels = self._decide(context, due.step.notify, None, MuteReasons()).channels
         new = tuple(name for name in channels if name not in followed.announced)
-        self._deliver(batch, due.alert, context, new, now, told="escalation")
+        known = [name for name in channels if name not in new or name in followed.handed]
+        unknown = [name for name in channels if name not in known]
+        self._deliver(batch, due.alert, context, unknown, now, told="escalation")
         again = msgspec.structs.replace(context, state="reminder")
-        known = [name for name in channels if name not in new]
         self._deliver(batch, due.alert, again, known, now, told="escalation")
         self.escalations.heard(due.alert, new)
         if due.alert in self._announced:

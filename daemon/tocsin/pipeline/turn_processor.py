@@ -166,10 +166,19 @@ class TurnProcessor:
         followed = self.notifier.escalations.get(alert)
         return followed is not None and not followed.begun
 
-    def taken(self, alerts: Iterable[str], now: Instant) -> Batch:
-        """A channel took a message of each of these alerts: from then on their escalations count."""
+    def follows(self, alert: str) -> bool:
+        """Whether it matters which channels know of that alert: it may be escalated to them."""
+        return alert in self.notifier.escalations
+
+    def taken(self, alerts: Iterable[str], now: Instant, handed: Iterable[tuple[str, str]] = ()) -> Batch:
+        """A channel took a message of each of these alerts: from then on their escalations count.
+
+        `handed`: alerts of which a channel's fallback got a message, and that fallback.
+        """
         for alert in alerts:
             self.notifier.escalations.taken(alert, now.wall)
+        for alert, channel in handed:
+            self.notifier.escalations.handed(alert, channel)
         return self._whole(Batch(at=now.wall), now)
 
     def venues_removed(self, names: Collection[str], now: Instant) -> tuple[Batch, list[str]]:
