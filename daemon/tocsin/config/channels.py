@@ -6,6 +6,7 @@ from collections.abc import Mapping as Map
 from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote, urlsplit
 
+from tocsin.alerts.channel_gates import ChannelGates
 from tocsin.calendars import Calendar, Calendars, Window
 from tocsin.config import shape
 from tocsin.config.literals import looks_secret
@@ -214,6 +215,15 @@ def quiet_calendar(
     if channel.quiet is None or isinstance(channel.quiet, str):
         return calendars.get(channel.quiet or "")
     return Calendar(tz, tuple(map(Window.parse, channel.quiet)))
+
+
+def gates_of(channel: ChannelSettings, calendars: Calendars) -> ChannelGates:
+    """What the channel holds back, in the calendars' time zone where it says windows of its own."""
+    return ChannelGates(
+        quiet=quiet_calendar(channel, calendars.named, calendars.tz),
+        storm=None if channel.storm == "off" else int(channel.storm.removesuffix("/min")),
+        digest=channel.digest,
+    )
 
 
 def _circle(start: str, channels: dict[str, ChannelSettings]) -> list[str]:

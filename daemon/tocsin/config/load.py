@@ -10,12 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
-from tocsin.alerts.channel_gates import ChannelGates
 from tocsin.alerts.wording import Names
-from tocsin.calendars import Calendars, inverted_zone
+from tocsin.calendars import inverted_zone
 from tocsin.config import shape
 from tocsin.config.calendars import read_calendars
-from tocsin.config.channels import ValidateUrl, check_quiet, quiet_calendar, read_channels
+from tocsin.config.channels import ValidateUrl, check_quiet, gates_of, read_channels
 from tocsin.config.names import LookAtSeen, check_names, nothing_seen
 from tocsin.config.people import check_answers, check_people
 from tocsin.config.reading import NOT_YET, Reading
@@ -23,7 +22,6 @@ from tocsin.config.rule_files import read_rules
 from tocsin.config.search import default_state_dir, given_state_dir
 from tocsin.config.settings import Common, Settings, by_severity
 from tocsin.config.venues import read_venues
-from tocsin.delivery.model import ChannelSettings
 from tocsin.delivery.senders import validate_url as validates
 from tocsin.delivery.template_check import check_template
 from tocsin.document import Entry, Mapping, Node, Scalar, Sequence
@@ -108,7 +106,7 @@ def _settings(reading: Reading, validate_url: ValidateUrl | None, seen: LookAtSe
         notify=by_severity(common.defaults),
         rules=tuple(rules),
         calendars=calendars.named,
-        gates={name: _gates(channel, calendars) for name, channel in channels.items()},
+        gates={name: gates_of(channel, calendars) for name, channel in channels.items()},
         state_dir=state_dir or default_state_dir(reading.environ),
         names=Names(accounts=common.names.accounts, symbols=common.names.symbols),
         links=common.links,
@@ -123,14 +121,6 @@ def _settings(reading: Reading, validate_url: ValidateUrl | None, seen: LookAtSe
     )
     _warn_of_nobody(reading, settings)
     return settings
-
-
-def _gates(channel: ChannelSettings, calendars: Calendars) -> ChannelGates:
-    return ChannelGates(
-        quiet=quiet_calendar(channel, calendars.named, calendars.tz),
-        storm=None if channel.storm == "off" else int(channel.storm.removesuffix("/min")),
-        digest=channel.digest,
-    )
 
 
 def _root(reading: Reading) -> Mapping | None:

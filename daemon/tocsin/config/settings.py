@@ -265,16 +265,20 @@ class Settings:
     @property
     def routing(self) -> Routing:
         """The channels and their limits, as deciding who is told needs them."""
-        routes = {
-            name: Route(
-                min_severity=channel.min_severity,
-                send_resolved=tells_ends(channel),
-                quiet=self.gates[name].quiet if name in self.gates else None,
-            )
-            for name, channel in self.channels.items()
-        }
         defaults = {severity: names for severity, names in self.notify.items() if names is not None}
-        return Routing(channels=routes, defaults=defaults)
+        return Routing(channels=routes_of(self.channels, self.gates), defaults=defaults)
+
+
+def routes_of(channels: Mapping[str, ChannelSettings], gates: Mapping[str, ChannelGates]) -> dict[str, Route]:
+    """The channels as deciding who is told needs them."""
+    return {
+        name: Route(
+            min_severity=channel.min_severity,
+            send_resolved=tells_ends(channel),
+            quiet=gates[name].quiet if name in gates else None,
+        )
+        for name, channel in channels.items()
+    }
 
 
 def by_severity(defaults: Defaults) -> dict[Severity, tuple[str, ...] | None]:

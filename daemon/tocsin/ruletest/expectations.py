@@ -16,6 +16,7 @@ from tocsin.quantities import duration_text, parse_duration
 from tocsin.ruletest.model import Wanted
 from tocsin.ruletest.observation_parser import Add
 
+_GATHERED = ("rule", "id", "state", "severity", "suppressed")
 NOTIFIED = ("rule", "id", "state", "severity", "channels", "title", "body", "late", "suppressed", "alerts")
 ALERT = ("rule", "id", "state")
 _TOLD = ("firing", "resolved")
@@ -31,13 +32,15 @@ class Names:
     rule: Callable[[Scalar], bool]
 
 
-def read_wanted(node: Node, *, alerts: bool, names: Names, add: Add) -> Wanted | None:
-    """One item of `expect` (or of `expect_alerts`); None after adding what is wrong."""
-    what = "an alert" if alerts else "a notification"
+def read_wanted(
+    node: Node, *, alerts: bool, names: Names, add: Add, known: tuple[str, ...] = ()
+) -> Wanted | None:
+    """One item of `expect` (or of `expect_alerts`), with these keys; None after adding what is wrong."""
+    what = "an alert" if alerts or known else "a notification"
     if not isinstance(node, Mapping):
         add(Problem(f"{what} is a mapping, like {{rule: …, state: firing}}", node.place, "expect"))
         return None
-    known = ALERT if alerts else NOTIFIED
+    known = known or (ALERT if alerts else NOTIFIED)
     given: dict[str, Any] = {}
     for entry in node:
         name = entry.key.text
@@ -61,7 +64,7 @@ def _value(name: str, node: Node, *, alerts: bool, names: Names, add: Add) -> An
         case "alerts":
             if not isinstance(node, Sequence):
                 raise ValueError("must be a list of the digest's alerts")
-            items = [read_wanted(item, alerts=False, names=names, add=add) for item in node]
+            items = [read_wanted(item, alerts=False, names=names, add=add, known=_GATHERED) for item in node]
             return tuple(item for item in items if item is not None)
     if not isinstance(node, Scalar) or node.value is None:
         raise ValueError("must be a single value")
@@ -125,12 +128,13 @@ def _matches(name: str, wanted: Any, came: Any) -> bool:
             else abs((came or 0.0) - wanted) <= _HALF_A_SECOND
         )
     if name == "alerts":
-        return (
-            isinstance(came, tuple)
-            and len(came) == len(wanted)
-            and all(not differences(one, other) for one, other in zip(wanted, came, strict=True))
+        return isinstance(came, tuple) and all(
+            one is not None and other is not None and not differences(one, other)
+            for one, other in unordered(wanted, came)
         )
     if isinstance(wanted, str):
+        if not isinstance(came, str):
+            return False
         pattern = _pattern(wanted)
         return bool(pattern.search(came)) if pattern else came.strip() == wanted.strip()
     return bool(wanted == came)
@@ -218,9 +222,7 @@ def written(item: Map[str, Any]) -> str:
         words.append("late" if late is True else f"late {duration_text(timedelta(seconds=late))}")
     if item.get("suppressed"):
         words.append(f"suppressed {item['suppressed']}")
-    if item.get("alerts"):
-        words.append(
-            "digest of "
-            + ", ".join(written(one.given if isinstance(one, Wanted) else one) for one in item["alerts"])
-        )
+    if item.get("alerts") is not None:
+        alerts = [written(one.given if isinstance(one, Wanted) else one) for one in item["alerts"]]
+        words.append(f"digest of {', '.join(alerts) or 'no alert'}")
     return " ".join(words) or "anything"

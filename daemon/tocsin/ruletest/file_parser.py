@@ -19,6 +19,7 @@ from tocsin.engine.rule import Rule
 from tocsin.errors import ConfigError, Problem
 from tocsin.ruletest.model import RuleTests, Step, Test
 from tocsin.ruletest.observation_parser import time_of
+from tocsin.ruletest.stand_ins import read_stand_ins, stand_ins
 from tocsin.ruletest.step_parser import Known, no_such_rule, read_step
 from tocsin.shipped import shipped
 
@@ -55,10 +56,10 @@ def _read(reading: Reading) -> RuleTests | None:
         reading.add(Problem("a test file is a mapping, with rules, channels and tests", root.place))
         return None
     _known_keys(reading, root, _FILE_KEYS)
-    channels = _channels(reading, root.get("channels"))
     calendars = read_calendars(reading, root)
+    channels = read_stand_ins(reading, root.get("channels"), calendars)
     rules: list[Rule] = []
-    names = channels or [ONLY_CHANNEL]
+    names = list(channels or [ONLY_CHANNEL])
     ids: tuple[str, ...] | None = None
     written = root.get("rules") or _tested_by(reading.path, root)
     if written is None:
@@ -75,7 +76,7 @@ def _read(reading: Reading) -> RuleTests | None:
     return RuleTests(
         path=reading.path,
         rules=tuple(rules),
-        channels=tuple(names),
+        channels=channels or stand_ins(names, calendars),
         tests=tuple(tests),
         calendars=calendars,
         style=_style(reading, root),
@@ -121,23 +122,6 @@ def _tested_by(path: Path, root: Mapping) -> Node | None:
     name = f"../{whole.name}"
     there = whole.parent.name == "tests" and (whole.parent.parent / whole.name).is_file()
     return Scalar(name, name, root.place) if there else None
-
-
-def _channels(reading: Reading, node: Node | None) -> list[str] | None:
-    if node is None:
-        return None
-    if not isinstance(node, Sequence) or not node.items:
-        reading.add(Problem("must be a list of names, at least one", node.place, "channels"))
-        return None
-    names: dict[str, None] = {}
-    for count, item in enumerate(node):
-        if not isinstance(item, Scalar) or not item.text:
-            reading.add(Problem("must be a name", item.place, f"channels[{count}]"))
-        elif item.text in names:
-            reading.add(Problem(f"`{item.text:.80}` stands here twice", item.place, f"channels[{count}]"))
-        else:
-            names[item.text] = None
-    return list(names)
 
 
 def _style(reading: Reading, root: Mapping) -> Style:

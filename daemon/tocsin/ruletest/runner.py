@@ -37,6 +37,7 @@ from tocsin.ruletest.model import (
     Wanted,
 )
 from tocsin.ruletest.simulation import Delivered, Simulation
+from tocsin.store.model import NewDelivery
 from tocsin.venues.decoding import observations
 from tocsin.venues.registry import adapter
 
@@ -230,9 +231,7 @@ class _Run:
         return None if _all_met(found) else await self._fails(step, found=found, said=said)
 
     async def _fails(self, step: Step, *, found: tuple[Pair, ...] = (), said: str = "") -> Failure:
-        about = [
-            (item.given if isinstance(item, Wanted) else item) for pair in found for item in pair if item
-        ]
+        about = [*_about(item for pair in found for item in pair if item)]
         if isinstance(step.action, Ack):
             about = [{"rule": step.action.rule, "id": step.action.id}]
         lines = await traces(self._simulation, about)
@@ -245,30 +244,59 @@ def _all_met(found: Iterable[Pair]) -> bool:
     )
 
 
+def _about(items: Iterable[Wanted | Item]) -> Iterator[Item]:
+    """The items, and of a digest its alerts."""
+    for item in items:
+        given = item.given if isinstance(item, Wanted) else item
+        alerts = given.get("alerts")
+        yield from _about(alerts) if isinstance(alerts, tuple) and alerts else (given,)
+
+
 def notifications(delivered: list[Delivered]) -> tuple[Item, ...]:
-    """What was told, one item a notification of one alert, in the order of the transitions."""
-    together: dict[tuple[str, str, Any], list[Delivered]] = {}
-    for told in sorted(delivered, key=lambda told: told.delivery.id):
-        context = told.delivery.context
-        of = (context["alert"], context["state"], told.delivery.created_at)
-        together.setdefault(of, []).append(told)
+    """What was told, one item a notification of one alert (or a digest of the same alerts), in the order of the transitions."""
+    together: dict[tuple[Any, ...], list[Delivered]] = {}
+    for told in sorted(delivered, key=lambda told: (told.parts or (told.delivery,))[-1].id):
+        together.setdefault(_what(told), []).append(told)
     return tuple(_item(group) for group in together.values())
+
+
+def _what(told: Delivered) -> tuple[Any, ...]:
+    if told.delivery.state_told == "digest":
+        return (told.delivery.created_at, *map(_transition, told.parts))
+    return _transition(told.delivery)
+
+
+def _transition(delivery: NewDelivery) -> tuple[Any, ...]:
+    return delivery.context["alert"], delivery.context["state"], delivery.created_at
 
 
 def _item(group: list[Delivered]) -> Item:
     first = group[0]
-    context = first.delivery.context
-    return {
-        "rule": context["rule"],
-        "id": context["entity"],
-        "state": "resolved" if context["state"] == "resolved" else "firing",
+    told = {
         "severity": first.delivery.severity,
         "channels": frozenset(told.delivery.channel for told in group),
         "title": first.message.title,
         "body": first.message.body,
         "late": max(told.late for told in group),
-        "suppressed": context.get("suppressed", 0),
         "at": first.at,
+    }
+    if first.delivery.state_told != "digest":
+        return told | _alert(first.delivery)
+    last = {part.alert: part for part in first.parts}
+    over = bool(first.delivery.context.get("over"))
+    return told | {
+        "state": "resolved" if over else "firing",
+        "alerts": tuple(_alert(part) | {"severity": part.severity} for part in last.values()),
+    }
+
+
+def _alert(delivery: NewDelivery) -> dict[str, Any]:
+    context = delivery.context
+    return {
+        "rule": context["rule"],
+        "id": context["entity"],
+        "state": "resolved" if context["state"] == "resolved" else "firing",
+        "suppressed": context.get("suppressed", 0),
     }
 
 

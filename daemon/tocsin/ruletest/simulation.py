@@ -5,20 +5,25 @@
 Everything runs in one task after the other, the store's calls inline: the same steps give the same results.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from datetime import timedelta
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import msgspec
+import structlog
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from tocsin.alerts.decide import Route, Routing
+from tocsin.alerts.decide import Routing
 from tocsin.alerts.message import LATE, late_by
 from tocsin.alerts.wording import Style
 from tocsin.clock import ManualClock
+from tocsin.config.settings import routes_of
 from tocsin.delivery.channel import Channel, ChannelTask
-from tocsin.delivery.model import ChannelSettings, Handle, Message, Outcome, Sender
+from tocsin.delivery.channel_state import Notes, Outages
+from tocsin.delivery.gatherer import STORM
+from tocsin.delivery.model import Handle, Message, Outcome, Sender
 from tocsin.delivery.timing import Wake
 from tocsin.engine.api import AlertContext, Transition
 from tocsin.engine.rule import Rule
@@ -31,20 +36,21 @@ from tocsin.feed.model import Received
 from tocsin.pipeline import Options, Targets, TurnProcessor
 from tocsin.pipeline.explaining import Question, explain
 from tocsin.pipeline.runtime import Runtime
-from tocsin.secrets import Secret
-from tocsin.store.database import Database, inline
-from tocsin.store.model import Batch, Loaded, NewDelivery
+from tocsin.ruletest.model import StandIn
+from tocsin.store.database import Database, RunSync, inline
+from tocsin.store.model import Arrival, Attempt, Batch, Gathered, Loaded, NewDelivery
 from tocsin.store.reader import Reader
-from tocsin.store.store import DATABASE
+from tocsin.store.store import DATABASE, Store
 
 
 class Delivered(msgspec.Struct, frozen=True):
-    """What a fake channel accepted: the delivery, and the message as it arrived at that time (steady)."""
+    """What a fake channel accepted: the delivery, and the message as it arrived at that time (steady). `parts`: what a digest carries."""
 
     delivery: NewDelivery
     message: Message
     at: float
     late: float  # seconds; what a gap hid is late however soon it was told
+    parts: tuple[NewDelivery, ...] = ()
 
 
 class FakeChannel(Sender):
@@ -63,21 +69,59 @@ class FakeChannel(Sender):
         return Outcome(sent=True, answer=f"{self.name}: accepted")
 
 
+class Outbox(Database):
+    """The store's outbox, which knows what arrives, too, since all of it is committed here.
+
+    `put` hears what is to be sent, `gathered` what goes as one.
+    """
+
+    put: Callable[[Sequence[NewDelivery]], None]
+    gathered: Callable[[Gathered], None]
+
+    def __init__(self, store: Store, run_sync: RunSync) -> None:
+        super().__init__(store, run_sync)
+        self._arrived: dict[tuple[str, int], list[Arrival]] = {}
+
+    async def commit(self, batch: Batch) -> None:
+        await super().commit(batch)
+        self._arrive(batch.deliveries)
+
+    async def record(self, attempts: Sequence[Attempt]) -> list[str]:
+        found = await super().record(attempts)
+        self._arrive([each for attempt in attempts for each in attempt.also])
+        return found
+
+    async def gather(self, gathered: Gathered) -> list[str]:
+        self.gathered(gathered)
+        return await super().gather(gathered)
+
+    def arrived(self, channel: str, target: int) -> Sequence[Arrival]:
+        return self._arrived.pop((channel, target), ())
+
+    def _arrive(self, deliveries: Sequence[NewDelivery]) -> None:
+        for each in deliveries:
+            if each.state_told == "firing":
+                arrival = Arrival(each.id, each.created_at, str(each.context.get("rule")))
+                self._arrived.setdefault((each.channel, each.target), []).append(arrival)
+        if deliveries:
+            self.put(deliveries)
+
+
 _HAIR = 1e-6  # seconds: a sum of floats may fall so far beyond the time that was meant
 _BLIND_EVERY = 60.0  # seconds between looks for rules that see nothing, as in the daemon
-_URL = "json://fake"  # of no service whose pace would be kept
-_EXPIRE = timedelta(hours=24)
 _UP = ("connected", "silent")
 
 
 class Simulation:
-    """One daemon from `start` to `stop`, with as many restarts as wanted. Times are steady seconds."""
+    """One daemon from `start` to `stop`, with as many restarts as wanted. Times are steady seconds. `channels` by their names; of names
+    alone each takes all that it is to tell.
+    """
 
     def __init__(
         self,
         *,
         rules: Sequence[Rule],
-        channels: Sequence[str],
+        channels: Iterable[str] | Mapping[str, StandIn],
         clock: ManualClock,
         state_dir: Path,
         nursery: trio.Nursery,
@@ -87,17 +131,26 @@ class Simulation:
         self.clock = clock
         self.trace: list[Transition] = []
         self.told: list[Delivered] = []
-        self.fakes = {name: FakeChannel(name, self._accepted) for name in channels}
+        whole = channels if isinstance(channels, Mapping) else {name: StandIn() for name in channels}
+        self._stand_ins = whole
+        self.fakes = {name: FakeChannel(name, self._accepted) for name in whole}
         self._runtime: Runtime
-        self._database: Database
+        self._database: Outbox
         self.state_dir = state_dir
-        self.routing = Routing(channels={name: Route() for name in channels})
+        self.routing = Routing(
+            channels=routes_of(
+                {name: each.settings for name, each in whole.items()},
+                {name: each.gates for name, each in whole.items()},
+            )
+        )
         self.names = style.names
         self._style = style
         self._nursery = nursery
-        self._channels: list[tuple[trio.CancelScope, trio.Event]] = []
+        self._running: list[tuple[trio.CancelScope, trio.Event]] = []
+        self._tasks: dict[str, ChannelTask] = {}
         self._wake = Wake()
         self._deliveries: dict[str, NewDelivery] = {}
+        self._parts: dict[str, tuple[NewDelivery, ...]] = {}  # of each digest
         self._said: list[Occurrence] = []
         self._taken: list[str] = []  # alerts of which a message was taken
         self._look_at = _BLIND_EVERY
@@ -124,7 +177,8 @@ class Simulation:
 
     async def _open(self, venues: Iterable[str] = ()) -> None:
         now = self.clock.now()
-        self._database = await Database.open(self.state_dir, now=now.wall, run_sync=inline)
+        self._database = await Outbox.open(self.state_dir, now=now.wall, run_sync=inline)
+        self._database.put, self._database.gathered = self._put, self._gathered
         loaded = await self._database.load()
         self._runtime = Runtime(self.rules, self._options(), self._new_id, loaded, observe=self.trace.append)
         seen = self._reconnect(loaded, now)
@@ -133,11 +187,13 @@ class Simulation:
             seen += self._runtime.entities.apply(venue, link(venue, "connected"), now, None)
         if seen:
             await self._database.commit(Batch(at=now.wall, entities=seen))
-        self._channels = []
+        notes = Notes(loaded.notes)
+        outages = Outages(notes)
+        self._running = []
+        self._start(partial(notes.keep, self._database.note, structlog.get_logger()))
         for name in self.fakes:
-            scope, ended = trio.CancelScope(), trio.Event()
-            self._channels.append((scope, ended))
-            self._nursery.start_soon(self._channel, name, scope, ended)
+            self._tasks[name] = self._channel(name, notes, outages)
+            self._start(self._tasks[name].run)
         batch, unreadable = self._turn.restore(loaded, now)
         if unreadable or loaded.unreadable:
             raise AssertionError(f"what was stored can't be read: {[*unreadable, *loaded.unreadable]}")
@@ -174,28 +230,43 @@ class Simulation:
     def _options(self) -> Options:
         return Options(
             routing=self.routing,
-            targets={name: Targets(1, _EXPIRE) for name in self.fakes},
+            targets={name: Targets(1, each.settings.expire) for name, each in self._stand_ins.items()},
             style=self._style,
         )
 
-    async def _channel(self, name: str, scope: trio.CancelScope, ended: trio.Event) -> None:
-        settings = ChannelSettings(urls=(Secret(_URL),), expire=_EXPIRE)
-        with scope:
-            await ChannelTask(
-                Channel(name=name, target=0, settings=settings, style=self._style),
-                sender=self.fakes[name],
-                outbox=self._database,
-                clock=self.clock,
-                tell=self._hear,
-                wake=self._wake,
-                jitter=lambda: 1.0,  # a retry comes when it comes at the latest
-            ).run()
-        ended.set()
+    def _channel(self, name: str, notes: Notes, outages: Outages) -> ChannelTask:
+        settings, gates = self._stand_ins[name].settings, self._stand_ins[name].gates
+        fallback = (settings.fallback, 1) if settings.fallback is not None else None
+        return ChannelTask(
+            Channel(
+                name=name, target=0, settings=settings, style=self._style, gates=gates, fallback=fallback
+            ),
+            sender=self.fakes[name],
+            outbox=self._database,
+            clock=self.clock,
+            tell=self._hear,
+            wake=self._wake,
+            outages=outages,
+            note=notes.set,
+            jitter=lambda: 1.0,  # a retry comes when it comes at the latest
+            storm=notes.under(STORM).get(f"{name}/0"),
+        )
+
+    def _start(self, run: Callable[[], Awaitable[object]]) -> None:
+        scope, ended = trio.CancelScope(), trio.Event()
+
+        async def running() -> None:
+            with scope:
+                await run()
+            ended.set()
+
+        self._running.append((scope, ended))
+        self._nursery.start_soon(running)
 
     async def _stop_channels(self) -> None:
-        for scope, _ in self._channels:
+        for scope, _ in self._running:
             scope.cancel()
-        for _, ended in self._channels:
+        for _, ended in self._running:
             await ended.wait()
 
     async def _close(self) -> None:
@@ -263,9 +334,12 @@ class Simulation:
 
     async def explain(self, rule: Rule, called: str | None, limit: int) -> Answer:
         """Why the rule fires or doesn't, as `tocsin explain` tells it."""
-        question = Question(rule=rule, id=called, names=self.names, limit=limit)
+        question = Question(rule=rule, id=called, names=self.names, limit=limit, holds=self._holds)
         reader = Reader(self.state_dir / DATABASE)
         return await explain(self._runtime, reader, question, self.clock.now(), run_sync=inline)
+
+    def _holds(self, channel: str, told: str, severity: str) -> str:
+        return self._tasks[channel].holds(told, severity) if channel in self._tasks else ""
 
     async def lasting(self) -> list[dict[str, str]]:
         """The state rules' alerts that are pending, firing or recovering, as the store has them."""
@@ -282,11 +356,16 @@ class Simulation:
     async def _commit(self, batch: Batch) -> None:
         if not batch:
             return
-        for delivery in batch.deliveries:
-            self._deliveries[delivery.id] = delivery
         await self._database.commit(batch)
-        if batch.deliveries:
-            self._wake.ring()
+
+    def _put(self, deliveries: Sequence[NewDelivery]) -> None:
+        for each in deliveries:
+            self._deliveries.setdefault(each.id, each)
+        self._wake.ring()
+
+    def _gathered(self, gathered: Gathered) -> None:
+        self._deliveries[gathered.digest.id] = gathered.digest
+        self._parts[gathered.digest.id] = tuple(self._deliveries[id_] for id_, _ in gathered.parts)
 
     async def settle(self) -> None:
         """Until everything that was to be sent now has been tried."""
@@ -315,16 +394,23 @@ class Simulation:
 
     def _accepted(self, message: Message) -> None:
         delivery = self._deliveries[message.delivery_id]
+        parts = self._parts.get(delivery.id, ())
         now = self.clock.now()
-        context = msgspec.convert(delivery.context, AlertContext)
-        late = late_by(context, now.wall).total_seconds()
-        if context.origin == "resync":
-            late = max(
-                late, (now.wall - min(context.time, context.at)).total_seconds(), LATE.total_seconds() / 1e6
-            )
-        self.told.append(Delivered(delivery, message, now.steady, late))
-        self._taken.append(delivery.alert)
+        self.told.append(Delivered(delivery, message, now.steady, _late(delivery, now.wall), parts))
+        self._taken += dict.fromkeys([each.alert for each in parts] or [delivery.alert])
 
     def _new_id(self) -> str:
         self._count += 1
         return f"{self._count:09d}"
+
+
+def _late(delivery: NewDelivery, now: datetime) -> float:
+    """By how many seconds."""
+    if delivery.state_told == "digest":
+        late = now - delivery.created_at
+        return late.total_seconds() if late > LATE else 0.0
+    context = msgspec.convert(delivery.context, AlertContext)
+    late = late_by(context, now)
+    if context.origin == "resync":
+        late = max(late, now - min(context.time, context.at), LATE / 1e6)
+    return late.total_seconds()

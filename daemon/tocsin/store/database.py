@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol, Self, TypeVar
 
 import trio
 
@@ -70,7 +70,7 @@ class Database:
         self._run = run_sync
 
     @classmethod
-    async def open(cls, state_dir: Path, *, now: datetime, run_sync: RunSync | None = None) -> "Database":
+    async def open(cls, state_dir: Path, *, now: datetime, run_sync: RunSync | None = None) -> Self:
         run = run_sync or in_thread()
         return cls(await run(partial(Store.open, state_dir, now=now)), run)
 
