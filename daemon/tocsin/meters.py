@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Collection
 from copy import deepcopy
 from dataclasses import dataclass, field
-from datetime import datetime
 from itertools import accumulate
 from typing import Literal, TypeAlias
 
@@ -16,10 +15,13 @@ SendOutcome: TypeAlias = Literal["sent", "failed", "refused"]
 SEND_OUTCOMES: tuple[SendOutcome, ...] = ("sent", "failed", "refused")
 TOLD = ("firing", "reminder", "resolved", "escalation")
 HELD_BY = (
-    "silence", "inhibited", "hours", "cooldown", "acknowledged", "quiet", "digest", "storm", "pace", "min_severity",
+    "silence", "inhibited", "hours", "cooldown", "quiet", "digest", "storm", "pace", "min_severity",
     "send_resolved",
 )  # fmt: skip
-DOES = ("ack", "unack", "silence", "why", "refused")
+Answer: TypeAlias = Literal["ack", "unack", "silence", "why", "refused"]
+ANSWERS: tuple[Answer, ...] = ("ack", "unack", "silence", "why", "refused")
+AnswerMeters: TypeAlias = Counter[tuple[str, Answer]]
+"""By channel and what was done."""
 HEARTBEATS = ("sent", "failed", "withheld")
 _SEVERITIES = ("info", "warning", "critical")
 
@@ -61,7 +63,10 @@ class VenueMeters:
     disconnects: int = 0
     gap_seconds: float = 0.0
     clock_skew: float | None = None
-    last_message: datetime | None = None
+
+    def heard(self, message: str) -> None:
+        self.messages += 1
+        self.bytes += len(message) if message.isascii() else len(message.encode(errors="replace"))
 
 
 @dataclass(slots=True)
@@ -105,13 +110,13 @@ class PipelineMeters:
 
 @dataclass(slots=True)
 class Meters:
-    """All of them. `answers` by (channel, what was done), `heartbeats` by outcome."""
+    """All of them. `heartbeats` by outcome."""
 
     pipeline: PipelineMeters = field(default_factory=PipelineMeters)
     store: StoreMeters = field(default_factory=StoreMeters)
     venues: dict[str, VenueMeters] = field(default_factory=dict)
     channels: dict[str, ChannelMeters] = field(default_factory=dict)
-    answers: Counter[tuple[str, str]] = field(default_factory=Counter)
+    answers: AnswerMeters = field(default_factory=Counter)
     heartbeats: Counter[str] = field(default_factory=Counter)
 
     def venue(self, name: str) -> VenueMeters:

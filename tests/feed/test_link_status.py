@@ -63,3 +63,25 @@ def test_the_first_message_of_a_connection_is_told_at_once():
             await link.lost("reset", attempt=False, next_in=1.0)
 
     trio.run(run)
+
+
+def test_connections_and_outages_are_counted_once_each():
+    clock = ManualClock()
+    link = LinkStatus("fx", sink=Sink(), clock=clock, masker=Masker(), log=Nothing())
+
+    async def run():
+        await link.lost("no route", attempt=True, next_in=1.0)  # never connected: no gap yet
+        for _ in range(2):
+            clock.advance(3)
+            await link.connected(())
+            clock.advance(10)
+            await link.silent("ticker", "ticker: no data for 10 s")
+            await link.lost("reset", attempt=False, next_in=1.0)
+            await link.lost("no route", attempt=True, next_in=1.0)
+            await link.auth_failed("no such key", next_in=300.0)
+            clock.advance(7)
+        await link.connected(())
+
+    trio.run(run)
+    found = link.meters
+    assert (found.connects, found.disconnects, found.gap_seconds) == (3, 2, 17.0)

@@ -15,6 +15,7 @@ from tocsin.delivery.pace import Paces
 from tocsin.delivery.service_limits import limits_of
 from tocsin.delivery.timing import Wake
 from tocsin.events import Occurrence
+from tocsin.meters import ChannelMeters
 from tocsin.secrets import Secret
 
 
@@ -51,7 +52,7 @@ class World:
         )
         paces = Paces(lambda: self.clock.now().steady) if paces is None else paces
         self.pace = paces.of(limits_of(url, rate, (name, target)))
-        self.jitter = jitter
+        self.jitter, self.meters = jitter, ChannelMeters()
 
     async def run(self) -> None:
         self.task = ChannelTask(
@@ -66,6 +67,7 @@ class World:
             jitter=lambda: self.jitter,
             pace=self.pace,
             storm=self.notes.under(STORM).get(f"{self.channel.name}/{self.channel.target}"),
+            meters=self.meters,
         )
         await self.task.run()
 

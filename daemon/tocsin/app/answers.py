@@ -24,6 +24,8 @@ from tocsin.delivery.telegram_updates import TelegramUpdates, Update, updates_in
 from tocsin.delivery.web_api import Answer
 from tocsin.engine.api import AlertContext
 from tocsin.events import from_iso, iso
+from tocsin.meters import Answer as AnswerKind
+from tocsin.meters import AnswerMeters
 from tocsin.pipeline.acts import By, Target
 from tocsin.quantities import parse_duration
 from tocsin.secrets import Secret
@@ -61,10 +63,18 @@ def bots_of(settings: Settings) -> Mapping[str, Secret]:
     return found
 
 
+_DOES: Mapping[str, AnswerKind] = {
+    ACK: "ack",
+    UNACK: "unack",
+    WHY: "why",
+    **dict.fromkeys(SILENCES, "silence"),
+}  # what metrics call it
+
+
 class BotAnswers:
     """`settings` gives the config as it is now, `status` what `tocsin status` tells, `commit` writes what isn't an act.
 
-    `tell(event, reason, subject)` tells the rules; `moved` has the present ids of chats by their former ones. `log` is a
+    `tell(event, reason, subject)` tells the rules; `meters` count what is pressed, by channel; `moved` has the present ids of chats by their former ones. `log` is a
     structlog logger.
     """
 
@@ -83,7 +93,9 @@ class BotAnswers:
         tell: Callable[[str, str, str | None], Awaitable[None]],
         clock: Clock,
         log: Any,
+        meters: AnswerMeters | None = None,
     ) -> None:
+        self._meters = AnswerMeters() if meters is None else meters
         self._bot, self._updates = bot, updates
         self._settings, self._database, self._acts, self._commit = settings, database, acts, commit
         self._notes, self._moved, self._status, self._tell = notes, moved, status, tell
@@ -144,6 +156,17 @@ class BotAnswers:
 
     # ------------------------------------------------------------------------------------------------------------- people
 
+    def _count(self, update: Update, does: AnswerKind | None) -> None:
+        """By the channel on which the button stands."""
+        if does is None:  # a newer version's
+            return
+        for name, channel in self._settings().channels.items():
+            if {
+                self._moved.get(chat, chat) for url in channel.urls for chat in self._chats(url)
+            } & update.chats:
+                self._meters[name, does] += 1
+                return
+
     def _person(self, update: Update) -> str | None:
         """Who it is of those that may answer in this chat; in private, of those that may answer anywhere on this bot."""
         settings = self._settings()
@@ -185,6 +208,7 @@ class BotAnswers:
     async def _pressed(self, update: Update, query: str, person: str | None) -> None:
         """Do it, and say what came of it: soon, whatever the disk does."""
         if person is None:
+            self._count(update, "refused")
             await self._updates.answer(query, _NOT_ALLOWED)
             return
         said: list[str] = []
@@ -211,6 +235,7 @@ class BotAnswers:
             return _NOT_KNOWN
         if not {self._moved.get(chat, chat) for chat in button.chat.split()} & update.chats:
             self._note_stranger(update)
+            self._count(update, "refused")
             return _NOT_ALLOWED
         now = self._clock.now().wall
         if now >= button.expires_at:
@@ -218,11 +243,13 @@ class BotAnswers:
         by = By(person, _VIA)
         if button.does == ACK_ALL:
             said = await self._acknowledge_all(button.alert, by)
+            self._count(update, "ack")
             await self._commit(Batch(at=now, pressed=[button.id]))
             return said
         found = await self._read(partial(self._reader.alerts_called, button.alert, limit=1))
         if not found or found[0]["state"] == "resolved":
             return _OVER
+        self._count(update, _DOES.get(button.does))
         if button.does == WHY:
             return await self._why(update, found[0])
         if button.does == ACK:

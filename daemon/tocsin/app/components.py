@@ -146,7 +146,7 @@ class Components:
         # Alerts of which a channel took a message, or its fallback (which) got one, and the turn hasn't heard.
         self._took: dict[tuple[str, str | None], None] = {}
         self.outbox = DurableOutbox(
-            database, self.journal, self.wakes.ring, log, taken=self._taken, handed=self._handed
+            database, self.journal, self.wakes.ring, log, taken=self._taken, handed=self._handed, meters=self.meters.pipeline
         )
         self.outbox.restore(loaded.pending, more=loaded.more_pending)
         self.pipeline = Pipeline(
@@ -246,6 +246,7 @@ class Components:
                 log=self.log,
                 pace=self.paces.of(limits_of(url.reveal(), channel.rate, (name, target))),
                 storm=self.notes.under(STORM).get(f"{name}/{target}"),
+                meters=self.meters.channel(name),
             )
             await task.run()
 

@@ -213,6 +213,7 @@ class Daemon:
         self._components.outages.forget(channels.removed)
         self._components.meters.forget(venues=venues.removed, channels=channels.removed)
         for name in (*channels.added, *stale):
+            self._components.meters.channel(name).up.clear()  # its URLs are others
             self._start_channel(name)
         gone = {_ANSWERS + bot for bot, token in bots_of(before).items() if bots_of(after).get(bot) != token}
         await self._tasks.stop(*gone)
@@ -359,6 +360,7 @@ class Daemon:
                 record_to=self._recording(name),
                 retry=retry,
                 silent=partial(self._components.silent_streams, name),
+                meters=self._components.meters.venue(name),
             ),
         )
 
@@ -388,6 +390,7 @@ class Daemon:
                 tell=self.tell,
                 clock=self._clock,
                 log=self._log,
+                meters=parts.meters.answers,
             )
             self._tasks.start(name, answers.run)
 

@@ -17,7 +17,16 @@ from prometheus_client.exposition import choose_encoder
 
 from tocsin.control.measures import DEGRADED, ChannelMeasures, Measures, Stored, VenueMeasures
 from tocsin.engine.api import SEVERITIES
-from tocsin.meters import HEARTBEATS, HELD_BY, SEND_OUTCOMES, TOLD, ChannelMeters, Histogram, VenueMeters
+from tocsin.meters import (
+    ANSWERS,
+    HEARTBEATS,
+    HELD_BY,
+    SEND_OUTCOMES,
+    TOLD,
+    ChannelMeters,
+    Histogram,
+    VenueMeters,
+)
 
 MOST_RULES = 1000  # beyond so many no series is of one rule
 STATUSES = ("connecting", "connected", "silent", "disconnected", "auth_failed", "refused")
@@ -223,6 +232,10 @@ def _of_delivery(now: Measures) -> Iterator[Metric]:
     yield gauges(
         "tocsin_storm", "1: a storm is being gathered", by_channel, now_so(lambda each: each.in_storm)
     )
+    yield counters(
+        "tocsin_answers", "What people pressed in a chat", ("channel", "does"),
+        (((name, does), now.counted.answers[name, does]) for name in meters for does in ANSWERS),
+    )  # fmt: skip
     yield gauges(
         "tocsin_silences", "Silences that aren't over", ("state",),
         [(("active",), now.silences_active), (("planned",), now.silences_planned)],

@@ -45,6 +45,7 @@ from tocsin.delivery.recorder import AttemptRecorder
 from tocsin.delivery.templates import Render, in_place
 from tocsin.delivery.timing import GRACE, RunClock, Wake, finishing, rest
 from tocsin.events import Daemon, Occurrence
+from tocsin.meters import ChannelMeters, SendOutcome
 from tocsin.store.model import EDIT, Attempt, Delivery
 
 SEND_DEADLINE = 45.0  # seconds; senders have a deadline of their own, this is for one that breaks its promise
@@ -60,7 +61,7 @@ class ChannelTask:
     `daemon.delivery_recovered`. `wake` is rung by whoever commits deliveries, after the commit. `outages` are those of all
     channels, `note` keeps present ids of chats under `CHAT` and their former ones, `render` makes messages, `buttons` what stands below them. `jitter` gives
     0.0 to 1.0; `log` is a structlog logger. `pace` is that of the URL, without one there is no limit; `storm` is what `note` kept
-    under `STORM` and its name.
+    under `STORM` and its name; `meters` are the channel's.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class ChannelTask:
         log: Any = None,
         pace: Pace | None = None,
         storm: str | None = None,
+        meters: ChannelMeters | None = None,
     ) -> None:
         log = structlog.get_logger() if log is None else log
         self._log = log = log.bind(channel=channel.name, target=channel.target)
@@ -104,7 +106,8 @@ class ChannelTask:
         self._undelivered = Failures(
             channel.name, channel.target, outages, self._time, say=self._say, waits=self._waits
         )
-        self._fallback = Fallback(channel.fallback)
+        self._meters = meters or ChannelMeters()
+        self._fallback = Fallback(channel.fallback, self._meters)
         self._outbox, self._of = outbox, (channel.name, channel.target)
         self._recorder = AttemptRecorder(self._of, outbox, self._fallback, self._time)
         self._gathering = Gathering(
@@ -316,6 +319,13 @@ class ChannelTask:
             return await self._called(made, call)
 
     async def _called(self, made: Message, call: Callable[[], Awaitable[Outcome]]) -> Outcome:
+        began = self._time.steady()
+        outcome = await self._answered(made, call)
+        what: SendOutcome = "sent" if outcome.sent else "refused" if outcome.permanent else "failed"
+        self._meters.sent(self._channel.target, what, self._time.steady() - began)
+        return outcome
+
+    async def _answered(self, made: Message, call: Callable[[], Awaitable[Outcome]]) -> Outcome:
         with trio.move_on_after(SEND_DEADLINE):
             try:
                 return await call()
@@ -356,6 +366,8 @@ class ChannelTask:
         self._log.info(
             "sent", delivery=carrier.id, alert=carrier.alert, told=carrier.state_told, attempt=coalesced.attempts + 1, answer=outcome.answer
         )  # fmt: skip
+        waited = self._time.age(carrier.created_at).total_seconds()
+        self._meters.delay[carrier.severity].observe(waited)
         await self._recorder.record(coalesced, sent)
         self._again, self._refused = {**self._again, **self._refused}, {}
         await self._undelivered.delivered(carrier.alert)
@@ -403,6 +415,7 @@ class ChannelTask:
             return self._recorder.closing(coalesced, end)
 
         carrier = coalesced.carrier
+        self._meters.dead += 1
         self._log.error("delivery given up", delivery=carrier.id, alert=carrier.alert, error=error)
         await self._recorder.record(coalesced, dead)
         await self._undelivered.refused(carrier.alert, error, quiet=tells_of_failure(carrier))

@@ -16,6 +16,7 @@ import msgspec
 import trio
 
 from tocsin.delivery.pending import Pending, Target, as_delivery
+from tocsin.meters import PipelineMeters
 from tocsin.store.errors import StoreUnavailable
 from tocsin.store.journal import Journal
 from tocsin.store.model import Arrival, Attempt, Delivery, Gathered, NewDelivery, Recent
@@ -99,7 +100,9 @@ class DurableOutbox:
         *,
         taken: Callable[[str], None] = lambda _alert: None,
         handed: Callable[[str, str], None] = lambda _alert, _channel: None,
+        meters: PipelineMeters | None = None,
     ) -> None:
+        self._meters = meters or PipelineMeters()
         self._taken, self._handed = taken, handed
         self._log = log
         self._store = store
@@ -187,6 +190,7 @@ class DurableOutbox:
 
     async def gather(self, gathered: Gathered) -> None:
         """Returns when it is on disk, or in an emergency at once."""
+        self._meters.held[gathered.reason] += len(gathered.parts)
         entry = self._journal.put(gathered)
         self._pending.link(gathered, entry.done)
         await self._journal.written(entry)

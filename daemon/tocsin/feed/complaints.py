@@ -81,18 +81,24 @@ class Complaints:
         self._fields, self._rows = Throttle(parts_every, kinds=_PARTS), Throttle(parts_every, kinds=_PARTS)
 
     async def malformed(self, reason: str, raw: str) -> None:
+        self._link.meters.malformed += 1
         # One kind, whatever the reason: a hostile venue can give each message its own.
         suppressed = self._malformed.admit("", trio.current_time())
         if suppressed is not None:
             await self._link.complain("malformed", _with_count(reason, suppressed), raw[:_MALFORMED_SHOWN])
 
     async def unrecognized(self, reason: str, raw: str) -> None:
+        self._link.meters.unrecognized += 1
         suppressed = self._unrecognized.admit(reason, trio.current_time())
         if suppressed is not None:
             await self._link.complain("unrecognized", _with_count(reason, suppressed), raw)
 
     async def unreadable(self, what: Unreadable, raw: str | None) -> None:
         event, throttle = _event_of(what.row), self._rows if what.row else self._fields
+        if what.row:
+            self._link.meters.malformed += 1
+        else:
+            self._link.meters.unrecognized += 1
         suppressed = throttle.admit(what.part, trio.current_time())
         if suppressed is not None:
             await self._link.complain(event, _with_count(f"{what.part}: {what.reason}", suppressed), raw)

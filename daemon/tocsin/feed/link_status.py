@@ -11,6 +11,7 @@ from msgspec import UNSET, UnsetType
 from tocsin.clock import Clock
 from tocsin.events import Instant, Observation, Occurrence, Venue
 from tocsin.feed.model import Log, Received, Sink
+from tocsin.meters import VenueMeters
 from tocsin.secrets import Masker
 
 Status: TypeAlias = Literal["connecting", "connected", "silent", "disconnected", "auth_failed", "refused"]
@@ -32,12 +33,22 @@ class LinkStatus:
     """
 
     def __init__(
-        self, venue: str, *, sink: Sink, clock: Clock, masker: Masker, log: Log, silent: Iterable[str] = ()
+        self,
+        venue: str,
+        *,
+        sink: Sink,
+        clock: Clock,
+        masker: Masker,
+        log: Log,
+        silent: Iterable[str] = (),
+        meters: VenueMeters | None = None,
     ) -> None:
         """`silent`: the streams that had brought no data when the last run ended."""
         self._venue, self._sink, self._clock, self._masker, self._log = venue, sink, clock, masker, log
         self._in_order = trio.Lock()
+        self.meters = meters or VenueMeters()
         self.status: Status = "connecting"
+        self._gap_since: float | None = None  # steady; of an outage after a connection
         self.last_message: Instant | None = None
         self._handed_on = clock.now().steady  # when something of the venue last was
         self._told_message = float("-inf")  # steady: of the last message that is known there
@@ -230,10 +241,23 @@ class LinkStatus:
                 await self._tell(None, status=False, reason=why)
 
     def _become(self, status: Status) -> None:
+        self._count(was_up=self.is_up, is_up=status in ("connected", "silent"))
         if status not in ("connected", "silent"):
             self._silent.clear()
             self._skewed = False
         self.status, self._since = status, self._clock.now()
+
+    def _count(self, *, was_up: bool, is_up: bool) -> None:
+        if was_up == is_up:
+            return
+        now = self._clock.now().steady
+        if is_up:
+            self.meters.connects += 1
+            self.meters.gap_seconds += now - self._gap_since if self._gap_since is not None else 0.0
+            self._gap_since = None
+        else:
+            self.meters.disconnects += 1
+            self._gap_since = now
 
     async def _tell(
         self,

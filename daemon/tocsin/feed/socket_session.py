@@ -59,6 +59,7 @@ class MessageHandler:
         """Handle one message. Raises what `reply` raises; any other exception is a bug of ours, also the adapter's."""
         context, at = self._context, self._context.clock.now()
         context.link.last_message = at
+        context.link.meters.heard(message)
         decoded = await self._decode(message, at)
         observed: list[Observed] = []
         answers: list[Accepted | Refused] = []
@@ -135,7 +136,10 @@ class MessageHandler:
         if newest is None:
             return None
         ahead = (newest - at.wall).total_seconds()
-        if -allowed <= ahead <= allowed or (ahead < 0 and self._context.adapter.polled):
+        if ahead < 0 and self._context.adapter.polled:
+            return None
+        self._context.link.meters.clock_skew = ahead
+        if -allowed <= ahead <= allowed:
             return None
         span = duration_text(abs(newest - at.wall))
         return f"the venue's times are {span} {'ahead of' if ahead > 0 else 'behind'} ours"

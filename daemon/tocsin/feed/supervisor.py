@@ -22,6 +22,7 @@ from tocsin.feed.recorder import Recorder
 from tocsin.feed.silence import Silence, SilenceTimeout
 from tocsin.feed.transport import use_own_resolver
 from tocsin.http import Http
+from tocsin.meters import VenueMeters
 from tocsin.secrets import Masker
 
 
@@ -38,18 +39,21 @@ async def run_venue(
     random: Callable[[], float] = chance.random,
     retry: Retry | None = None,
     silent: Callable[[], Iterable[str]] = tuple,
+    meters: VenueMeters | None = None,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> NoReturn:
     """Hold that venue's connection for ever, putting into `sink` what it says and how the connection stands.
 
     Never returns, and raises only cancellation. `record_to` is the file that raw messages are appended to, if any (what of
     it is kept, `settings.record_size` says); `random` gives numbers from 0 to 1 for the back-off; `retry` ends the wait
-    after a refusal; `silent` says which streams were silent when the venue was last held.
+    after a refusal; `silent` says which streams were silent when the venue was last held; `meters` count what comes.
     """
     use_own_resolver()
     timings = timings or Timings()
     settings = venue.settings
-    link = LinkStatus(venue.name, sink=sink, clock=clock, masker=masker, log=log, silent=silent())
+    link = LinkStatus(
+        venue.name, sink=sink, clock=clock, masker=masker, log=log, silent=silent(), meters=meters
+    )
     context = VenueContext(
         name=venue.name,
         adapter=venue.adapter,
