@@ -1,5 +1,8 @@
 """What a running daemon says of itself: the same numbers to whoever asks."""
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 
 from support.measured import watched
@@ -59,6 +62,19 @@ async def test_labels_go_with_the_config(tmp_path):
             refused["tocsin_config_reload_timestamp_seconds"]
             == after["tocsin_config_reload_timestamp_seconds"]
         )
+
+
+async def test_a_beat_passes_all_of_it_and_leaves_nothing(tmp_path):
+    async with watched(tmp_path, CONFIG) as seen:
+        begun = seen.daemon.measures().progress_at
+        await seen.until(lambda: seen.daemon.measures().progress_at > begun)
+        assert (await seen.series())["tocsin_store_commit_seconds_count"] > 0
+    with closing(sqlite3.connect(tmp_path / "state" / "tocsin.db")) as db:
+        assert db.execute("SELECT count(*) FROM deliveries").fetchone() == (0,)
+        assert db.execute("SELECT DISTINCT event FROM events WHERE venue = 'tocsin'").fetchall() == [
+            ("daemon.started",), ("daemon.stopping",),
+        ]  # fmt: skip
+        assert db.execute("SELECT count(*) FROM entities WHERE venue = 'tocsin'").fetchone() == (0,)
 
 
 async def test_health_and_readiness(tmp_path):

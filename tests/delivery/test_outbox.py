@@ -12,6 +12,7 @@ from tocsin.delivery.coalesce import Coalesced
 from tocsin.delivery.model import ChannelSettings
 from tocsin.delivery.outbox import NOTE, DurableOutbox
 from tocsin.delivery.timing import Wakes
+from tocsin.pipeline.deliveries import beat_delivery
 from tocsin.secrets import Secret
 from tocsin.store.errors import Damaged
 from tocsin.store.journal import Journal
@@ -427,3 +428,41 @@ async def test_who_knows_of_an_alert_as_a_fallback_is_said(autojump_clock, nurse
         )
     await scene.outbox.record([Attempt(delivery="d3", status="pending", at=START, next_at=START)])
     assert scene.handed == [("digest", "mail"), ("a0", "mail"), ("a1", "mail"), ("a2", "mail")]
+
+
+async def beats(scene, *ids):
+    """What comes through of these, within a second of trying."""
+    for id_ in ids:
+        scene.journal.put(Batch(at=START, beat=beat_delivery(id_, START)))
+    found = []
+    with trio.move_on_after(1):
+        while len(found) < len(ids):
+            found += await scene.outbox.take_beats(scene.clock.now().wall)
+            await trio.sleep(0.1)
+    return found
+
+
+@pytest.mark.parametrize("store", ["known", "more pending than read", "changed by others"])
+async def test_a_beat_comes_through_once_it_is_committed_and_leaves_nothing(autojump_clock, nursery, store):
+    scene = Scene()
+    nursery.start_soon(scene.journal.run)
+    if store == "more pending than read":
+        scene.outbox.restore((), more=True)
+    elif store == "changed by others":
+        scene.outbox.changed_by_others()
+    assert await beats(scene, "b1", "b2") == ["b1", "b2"]
+    assert await scene.outbox.take_beats(scene.clock.now().wall) == []
+    assert scene.store.statuses() == {}
+    assert list(scene.outbox.known_waiting()) == []
+    nursery.cancel_scope.cancel()
+
+
+async def test_a_beat_waits_for_a_disk_that_hangs_and_comes_through_in_an_emergency(autojump_clock, nursery):
+    scene = Scene()
+    nursery.start_soon(scene.journal.run)
+    scene.disk.answers = trio.Event()
+    assert await beats(scene, "b1") == []
+    assert [each.id for each in scene.outbox.known_waiting()] == []
+    await scene.journal.until(overdue=True)
+    assert await scene.outbox.take_beats(scene.clock.now().wall) == ["b1"]
+    nursery.cancel_scope.cancel()

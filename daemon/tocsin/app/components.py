@@ -15,6 +15,7 @@ from tocsin.alerts.wording import Style
 from tocsin.app.acts import LiveActs
 from tocsin.app.buttons import AlertButtons
 from tocsin.app.dryrun import DrySender
+from tocsin.app.progress_probe import BeatWay
 from tocsin.clock import Clock
 from tocsin.config.settings import Settings, VenueConfig
 from tocsin.delivery.buttons import MakeButtons
@@ -42,7 +43,7 @@ from tocsin.secrets import Secret
 from tocsin.store.database import Database
 from tocsin.store.errors import StoreUnavailable
 from tocsin.store.journal import Journal
-from tocsin.store.model import Batch, Delivery, Loaded
+from tocsin.store.model import BEAT, Batch, Delivery, Loaded
 
 _NAMED = 10  # of what is unconfirmed
 _TRY_WITHIN = 20.0  # seconds that a message of `tocsin notify` may take; whoever asks waits for 30
@@ -146,7 +147,13 @@ class Components:
         # Alerts of which a channel took a message, or its fallback (which) got one, and the turn hasn't heard.
         self._took: dict[tuple[str, str | None], None] = {}
         self.outbox = DurableOutbox(
-            database, self.journal, self.wakes.ring, log, taken=self._taken, handed=self._handed, meters=self.meters.pipeline
+            database,
+            self.journal,
+            self.wakes.ring,
+            log,
+            taken=self._taken,
+            handed=self._handed,
+            meters=self.meters.pipeline,
         )
         self.outbox.restore(loaded.pending, more=loaded.more_pending)
         self.pipeline = Pipeline(
@@ -161,6 +168,7 @@ class Components:
         )
         self._acts = Acts(self.turn)
         self.acts = LiveActs(self._acts, self.pipeline, clock, lambda: self.settings, self._editable, log)
+        self.beats = BeatWay(self.inbox, self.pipeline, self.outbox, self.wakes.of(BEAT), clock)
         self.notes = Notes(loaded.notes)
         self.paces = Paces(lambda: clock.now().steady)
         self.paces.restore(_sent_before(settings, loaded, clock.now()))

@@ -74,7 +74,7 @@ class Daemon:
         self._dry_run = dry_run
         self._ready = False
         self._probe = ProgressProbe(
-            components.pipeline, components.database, clock, notifier, log, tell=self._degraded
+            components.beats, components.database, clock, notifier, log, tell=self._degraded
         )
         self._measuring = Measuring(
             components, self._probe, lambda: self._settings, self._remarks, dry_run=dry_run

@@ -19,10 +19,11 @@ from tocsin.delivery.pending import Pending, Target, as_delivery
 from tocsin.meters import PipelineMeters
 from tocsin.store.errors import StoreUnavailable
 from tocsin.store.journal import Journal
-from tocsin.store.model import Arrival, Attempt, Delivery, Gathered, NewDelivery, Recent
+from tocsin.store.model import BEAT, Arrival, Attempt, Delivery, Gathered, NewDelivery, Recent
 
 NOTE = "not recorded, may repeat: Tocsin can't write to its disk"
 _BEGINS = frozenset({"firing", "reminder", "digest"})  # by what a channel comes to know of an alert
+_BEATS, _MOST_BEATS = (BEAT, 0), 100
 _FIRST, _LONGEST = 1.0, 30.0  # seconds between tries where the store refuses to be read
 _T = TypeVar("_T")
 
@@ -117,7 +118,7 @@ class DurableOutbox:
         self._pending.add(map(as_delivery, deliveries), bounded=not self._journal.overdue, gate=written)
 
     def known_waiting(self) -> Sequence[NewDelivery]:
-        return self._pending.waiting()
+        return [each for each in self._pending.waiting() if each.channel != BEAT]
 
     def changed_by_others(self) -> None:
         self._pending.distrust()
@@ -156,6 +157,16 @@ class DurableOutbox:
             return found
 
         return await self._ask((channel, target), stored, known)
+
+    async def take_beats(self, now: datetime) -> list[str]:
+        """The ids of the beats that would be sent now, if anybody was to get them; they are gone then."""
+        found = await self.due(*_BEATS, now, _MOST_BEATS)
+        if not found and not self._pending.is_whole(_BEATS):
+            await self.next_due(*_BEATS)  # the store has none; when that is known, what is known is all
+            found = await self.due(*_BEATS, now, _MOST_BEATS)
+        for each in found:
+            self._pending.drop(each.id)
+        return [each.id for each in found]
 
     async def is_waited_on(self, channel: str, target: int) -> bool:
         def known() -> bool:

@@ -23,8 +23,10 @@ from tocsin.entities.values import Values
 from tocsin.events import (
     Account,
     Balance,
+    Beat,
     Change,
     ConnectionBegins,
+    Daemon,
     Entity,
     Instant,
     Key,
@@ -117,6 +119,9 @@ class Entities:
         if isinstance(observed, ConnectionBegins):
             self._connections.opened(venue)
             return []
+        if isinstance(observed, Beat):
+            incoming = Incoming(Daemon(id=venue), "synthetic", None, None, received, observed.id)
+            return [self._passing((venue, "daemon", "", venue), None, incoming, ())]
         raise TypeError(f"not an observation: {observed!r:.80}")
 
     def _observe(self, venue: str, observation: Observation, at: Instant, raw: str | None) -> list[Change]:

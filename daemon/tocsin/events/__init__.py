@@ -15,6 +15,7 @@ from tocsin.events.kinds import (
     Venue,
 )
 from tocsin.events.model import (
+    Beat,
     Change,
     ConnectionBegins,
     Instant,
@@ -57,6 +58,7 @@ __all__ = [
     "SUMS",
     "Account",
     "Balance",
+    "Beat",
     "Book",
     "Change",
     "ConnectionBegins",

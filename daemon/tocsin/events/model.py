@@ -116,7 +116,13 @@ class SnapshotEnds(Struct, frozen=True):
     """The snapshot that `SnapshotBegins` announced is complete."""
 
 
-Observed: TypeAlias = Observation | Occurrence | ConnectionBegins | SnapshotBegins | SnapshotEnds
+class Beat(Struct, frozen=True):
+    """Nothing happened: the daemon sends it through itself to see whether anything gets through. `id` comes back."""
+
+    id: str
+
+
+Observed: TypeAlias = Observation | Occurrence | ConnectionBegins | SnapshotBegins | SnapshotEnds | Beat
 
 
 # ------------------------------------------------------------------------------------------- what they change

@@ -16,7 +16,7 @@ from tocsin.engine.api import AlertContext, Transition
 from tocsin.events import Instant
 from tocsin.events.vocabulary import BEGINNINGS, ended_by
 from tocsin.pipeline.options import Targets
-from tocsin.store.model import AFTER_A_LOSS, AlertRow, Batch, NewDelivery
+from tocsin.store.model import AFTER_A_LOSS, BEAT, AlertRow, Batch, NewDelivery
 
 _FIRST_PICTURE = timedelta(minutes=1)  # what holds so soon after the start held before
 
@@ -96,6 +96,21 @@ class Deliveries:
     def _is_told_anew(self, context: AlertContext) -> bool:
         at = self.lost_at
         return at is not None and context.state == "firing" and context.started_at <= at + _FIRST_PICTURE
+
+
+def beat_delivery(id_: str, now: datetime) -> NewDelivery:
+    """What passes the outbox with a `Beat`, to be sent to nobody."""
+    return NewDelivery(
+        id=id_,
+        alert=id_,
+        state_told="beat",
+        channel=BEAT,
+        target=0,
+        severity="info",
+        created_at=now,
+        expires_at=now,
+        context={},
+    )
 
 
 def alert_row(transition: Transition, context: AlertContext, style: Style) -> AlertRow:

@@ -19,7 +19,7 @@ from tocsin.meters import PipelineMeters
 from tocsin.pipeline.inbox import Inbox
 from tocsin.pipeline.turn_processor import TurnProcessor
 from tocsin.store.journal import Journal
-from tocsin.store.model import Batch
+from tocsin.store.model import BEAT, Batch
 
 _MOST_AT_ONCE = 200  # messages in one transaction: a commit is worth several, a person waits for none
 _LEAST_AT_ONCE = 10
@@ -123,7 +123,7 @@ class Pipeline:
         if not batch:
             return
         # Before: in an emergency the journal may merge other batches into this one.
-        channels = {delivery.channel for delivery in batch.deliveries}
+        channels = {delivery.channel for delivery in batch.deliveries} | ({BEAT} if batch.beat else set())
         entry = self._journal.put(batch)
         for row in batch.alerts:
             self._log.info(

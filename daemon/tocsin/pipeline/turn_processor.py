@@ -8,10 +8,11 @@ from tocsin.engine.engine import Engine
 from tocsin.engine.rule import Rule
 from tocsin.engine.rule_migration import became
 from tocsin.entities import Entities
-from tocsin.events import KINDS, Change, Instant, Key, is_market_data
+from tocsin.events import KINDS, Beat, Change, Instant, Key, is_market_data
 from tocsin.feed.model import Received
 from tocsin.meters import PipelineMeters
 from tocsin.pipeline.alert_states import AlertStates
+from tocsin.pipeline.deliveries import beat_delivery
 from tocsin.pipeline.notifier import Notifier
 from tocsin.pipeline.options import Options
 from tocsin.store.model import Acked, Batch, Loaded, OperationRow, Silence, UnreadableRow
@@ -108,6 +109,9 @@ class TurnProcessor:
                 touched[taken.change.key] = None
                 if taken.change.operation is not None:
                     batch.operations.append(_operation_row(taken.change, taken.change.operation))
+            for each in message.observed:
+                if isinstance(each, Beat):
+                    batch.beat = beat_delivery(each.id, now.wall)
         self._advance(batch, now, earliest)
         self._whole(batch, now)
         touched |= {key: None for key in self._entities.unsaved() if not KINDS[key.kind].market_data}

@@ -104,7 +104,8 @@ class Journal:
         """Have this written after all that was put in before. The follower knows of its deliveries from now on."""
         if not isinstance(write, Batch):
             return self._append(write)
-        deliveries = tuple(write.deliveries)  # before others are merged into this one
+        beat = () if write.beat is None else (write.beat,)
+        deliveries = (*write.deliveries, *beat)  # before others are merged into this one
         entry = self._merged(write) if len(self._entries) >= _MOST_UNWRITTEN else None
         entry = entry or self._append(write)
         self.follower.expect(deliveries, entry.done)

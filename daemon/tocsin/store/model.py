@@ -16,6 +16,7 @@ AFTER_A_LOSS = "after a lost database: it may have been told before"
 _CALLED = {"instances": "instance {1} of rule {0}", "held": "held alert {0}", "silences": "silence {0}"}
 
 EDIT = "edit"  # `state_told` of a row that edits the message which told of the firing; it holds up no other
+BEAT = ""  # the channel of what passes the outbox to show that it works; no other is called so
 GATHERED = ("firing", "reminder", "resolved")  # of these a digest has a line
 
 DeliveryStatus: TypeAlias = Literal["pending", "sent", "dead", "superseded"]
@@ -226,7 +227,8 @@ class Batch(Struct, kw_only=True):
     """All that one turn of the pipeline changed; committed in one transaction or not at all.
 
     `entities`: the latest Change of each entity touched. `events`: the Changes whose events are kept as rows. `samples`
-    come and go in their order. `unreadable`: rows of the last run's that are set aside before all else. `pressed`: buttons, by their ids, that have done what they do. `notes`: small things by their keys, None takes one away. `prices_left_out`: of what prices moved not every event is kept. `gone`: entities that are no longer known; what `entities` holds of them came after.
+    come and go in their order. `unreadable`: rows of the last run's that are set aside before all else. `pressed`: buttons, by their ids, that have done what they do. `notes`: small things by their keys, None takes one away. `prices_left_out`: of what prices moved not every event is kept. `gone`: entities that are no longer known; what `entities` holds of them came after. `beat` is not
+    written: the outbox gets it once the batch is.
     """
 
     at: datetime
@@ -247,6 +249,7 @@ class Batch(Struct, kw_only=True):
     unreadable: list[UnreadableRow] = field(default_factory=list)
     notes: dict[str, str | None] = field(default_factory=dict)
     prices_left_out: bool = False
+    beat: NewDelivery | None = None
 
     def __bool__(self) -> bool:
         """Whether there is anything to commit."""
