@@ -16,8 +16,9 @@ ENVIRON = {"HOME": "/nowhere", "EMPTY": ""}
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A config's folder as the broken ones expect it: rules/ beside, and secrets good, empty and open."""
-    shutil.copytree(BROKEN / "rules", tmp_path / "rules")
+    """A config's folder as the broken ones expect it: rules/ and slips/ beside, and secrets good, empty and open."""
+    for name in ("rules", "slips"):
+        shutil.copytree(BROKEN / name, tmp_path / name)
     secrets = tmp_path / "secrets"
     secrets.mkdir()
     for name, text, mode in (

@@ -1,6 +1,7 @@
 """Where the caret stands: «…» is what each config is told to be wrong in, all at once, and nothing else is."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,11 @@ from tocsin.config.load import load_settings
 from tocsin.config.settings import Common, NamesSection, Person
 from tocsin.delivery.model import ChannelSettings
 from tocsin.engine.rule_schema import KEYS, EscalationConfig, InhibitorConfig
-from tocsin.errors import ConfigError
+from tocsin.errors import ConfigError, Problem
 
 HERE = Path(__file__).parent
-SETTINGS, RULES = "places_of_settings.txt", "places_of_rules.txt"
+SETTINGS, RULES, WARNINGS = "places_of_settings.txt", "places_of_rules.txt", "places_of_warnings.txt"
+NOTHING = ("no venue is", "no channel is", "no rule is")  # of a config that isn't whole
 _MARK = re.compile("«(.*?)»")
 
 
@@ -31,25 +33,47 @@ def unmarked(text: str) -> tuple[str, set[tuple[int, int, int]]]:
     return "\n".join(lines) + "\n", places
 
 
-@pytest.mark.parametrize(
-    "case",
-    [
+def all_cases(*files: str):
+    return [
         pytest.param(case, id=f"{file.partition('.')[0]}-{number}")
-        for file in (SETTINGS, RULES)
+        for file in files
         for number, case in enumerate(cases(file), 1)
-    ],
-)
-def test_the_caret_stands_under_what_is_wrong(case, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+    ]
+
+
+def places(problems: Iterable[Problem], level: str) -> set[tuple[int, int, int]]:
+    there = (problem.place for problem in problems if problem.level == level and problem.place)
+    return {(place.line, place.column, place.length) for place in there}
+
+
+def loaded(case: str) -> tuple[set[tuple[int, int, int]], tuple[Problem, ...]]:
+    """What is marked, and every problem of the config."""
     path = Path("config.yaml")
     text, marked = unmarked(case)
     path.write_text(text)
     path.chmod(0o600)
-    with pytest.raises(ConfigError) as raised:
-        load_settings(path, environ={"HOME": "/nowhere"})
-    errors = [problem for problem in raised.value.problems if problem.level == "error"]
-    places = {(p.place.line, p.place.column, p.place.length) for p in errors if p.place}
-    assert places == marked, str(raised.value)
+    try:
+        return marked, load_settings(path, environ={"HOME": "/nowhere"}).warnings
+    except ConfigError as error:
+        return marked, error.problems
+
+
+@pytest.mark.parametrize("case", all_cases(SETTINGS, RULES))
+def test_the_caret_stands_under_what_is_wrong(case, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    marked, problems = loaded(case)
+    assert places(problems, "error") == marked, problems
+
+
+@pytest.mark.parametrize("case", all_cases(WARNINGS))
+def test_the_caret_stands_under_what_is_doubtful(case, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    marked, problems = loaded(case)
+    doubts = [problem for problem in problems if not problem.message.startswith(NOTHING)]
+    assert (places(doubts, "error"), places(doubts, "warning")) == (set(), marked), problems
+    assert all(
+        problem.hint or "inhibited_by" in problem.path or "notify" in problem.path for problem in doubts
+    )
 
 
 @pytest.mark.parametrize(

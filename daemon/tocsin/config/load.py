@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from tocsin.alerts.wording import Names
-from tocsin.calendars import inverted_zone
+from tocsin.calendars import Calendars, inverted_zone
 from tocsin.config import shape
 from tocsin.config.calendars import read_calendars
 from tocsin.config.channels import ValidateUrl, check_quiet, gates_of, read_channels
@@ -19,6 +19,7 @@ from tocsin.config.names import LookAtSeen, check_names, nothing_seen
 from tocsin.config.people import check_answers, check_people
 from tocsin.config.reading import NOT_YET, Reading
 from tocsin.config.rule_files import read_rules
+from tocsin.config.rule_sets import channels_named
 from tocsin.config.search import default_state_dir, given_state_dir
 from tocsin.config.settings import Common, Settings, by_severity
 from tocsin.config.venues import read_venues
@@ -28,6 +29,7 @@ from tocsin.document import Entry, Mapping, Node, Scalar, Sequence
 from tocsin.engine.api import SEVERITIES
 from tocsin.engine.compile import Environment, compile_rules
 from tocsin.engine.rule import Rule
+from tocsin.engine.rule_schema import HOURS
 from tocsin.errors import ConfigError, Place, Problem
 from tocsin.events.vocabulary import did_you_mean
 
@@ -80,22 +82,26 @@ def _settings(reading: Reading, validate_url: ValidateUrl | None, seen: LookAtSe
     channels = read_channels(reading, root.get("channels"), validate_url)
     written = read_rules(reading, root.get("rules"))
     calendars = read_calendars(reading, root)
-    check_quiet(reading, root.get("channels"), channels, calendars)
+    if "calendars" not in reading.broken:
+        check_quiet(reading, root.get("channels"), channels, calendars)
     rules = _rules(
         reading,
         written,
         Environment(
-            channels=frozenset(_names(root)),
+            channels=_channel_names(reading, root, written),
             supplied={name: venue.adapter.supplies for name, venue in venues.items()},
             check_template=check_template,
-            calendars=calendars,
+            calendars=_nameable(reading, calendars, written),
+            complete="rules" not in reading.broken and not reading.unread,
             limits={name: channel.min_severity for name, channel in channels.items()},
         ),
     )
     common = _common(reading, root)
-    check_answers(reading, root, channels, common.people)
+    if "people" not in reading.broken:
+        check_answers(reading, root, channels, common.people)
     check_names(reading, root.get("names"), tuple(venues), seen)
-    _check_links(reading, root)
+    if "venues" not in reading.broken:
+        _check_links(reading, root)
     state_dir, problems = given_state_dir(root.get("state_dir"), reading.folder, reading.references)
     reading.add(*problems)
     _warn_of_nothing(reading, root, rules)
@@ -125,7 +131,7 @@ def _settings(reading: Reading, validate_url: ValidateUrl | None, seen: LookAtSe
 
 def _root(reading: Reading) -> Mapping | None:
     """The document without what is null (a section whose lines are all commented out) or not ours to read."""
-    node = reading.load(reading.path)
+    node = reading.load_config()
     if isinstance(node, Scalar) and node.value is None:
         return Mapping({}, node.place)
     if not isinstance(node, Mapping):
@@ -161,7 +167,7 @@ def _common(reading: Reading, root: Mapping) -> Common:
     reading.add(*problems)
     defaults = section.get("defaults")
     notify = defaults.get("notify") if isinstance(defaults, Mapping) else None
-    if notify is not None:
+    if notify is not None and "channels" not in reading.broken:
         _check_channels(reading, notify, list(_names(root)), ("defaults", "notify"))
     zone = section.get("tz")
     if isinstance(zone, Scalar) and (doubt := inverted_zone(zone.text)):
@@ -188,6 +194,19 @@ def _check_channels(reading: Reading, node: Node, channels: list[str], path: sha
     for item in node if isinstance(node, Sequence) else (node,):
         if isinstance(item, Scalar) and isinstance(item.value, str):
             reading.check_channel(item, channels, path)
+
+
+def _channel_names(reading: Reading, root: Mapping, rules: Seq[Mapping]) -> frozenset[str]:
+    """Those that rules can name; where the section can't be read, whichever they do."""
+    return frozenset(channels_named(rules) if "channels" in reading.broken else _names(root))
+
+
+def _nameable(reading: Reading, calendars: Calendars, rules: Seq[Mapping]) -> Calendars:
+    """Those that rules can name; where the section can't be read, whichever they do."""
+    if "calendars" not in reading.broken:
+        return calendars
+    hours = (rule.get(key) for rule in rules for key in HOURS)
+    return replace(calendars, named={node.text: None for node in hours if isinstance(node, Scalar)})
 
 
 def _names(root: Mapping) -> Seq[str]:

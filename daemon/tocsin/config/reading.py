@@ -10,7 +10,8 @@ from pathlib import Path
 
 from tocsin.config import shape, yaml
 from tocsin.config.literals import hide_doubtful, hide_in_urls, seems_secret_name, star
-from tocsin.config.references import References, readable_by_others
+from tocsin.config.references import References, is_nearly, readable_by_others
+from tocsin.config.sections import read_items, read_sections
 from tocsin.config.settings import IDENTIFIER
 from tocsin.document import Entry, Mapping, Node, Plain, Scalar, Sequence
 from tocsin.errors import Place, Problem
@@ -31,6 +32,8 @@ class Reading:
     masker: Masker = field(default_factory=Masker)
     problems: list[Problem] = field(default_factory=list)
     sources: list[Path] = field(default_factory=list)
+    broken: frozenset[str] = frozenset()  # sections of the config that can't be read
+    unread: list[Path] = field(default_factory=list)
     references: References = field(init=False)
     exposed: bool = field(init=False)
     _unresolved: set[tuple[str, int, int]] = field(default_factory=set)
@@ -58,7 +61,45 @@ class Reading:
         if self.is_elsewhere(path):
             self._outside.add(str(path))
         self.problems += problems
+        if node is None:
+            self.unread.append(path)
         return node
+
+    def load_config(self) -> Node | None:
+        """The config itself; where a slip keeps it from being read as a whole, those of its sections that can be."""
+        before = len(self.problems)
+        node = self.load(self.path)
+        if node is not None:
+            return node
+        source = self.instead.get(self.path, self.path)
+        text, problem = yaml.read(source, str(source))
+        found = None if problem else read_sections(text, str(source))
+        if found is None:
+            self._not_looked_at(before, "nothing else in it was looked at, and no file of rules")
+            return None
+        self.broken = found.broken
+        self.problems[before:] = found.problems
+        if "rules" in found.broken and "rules" not in found.root.entries:
+            self._not_looked_at(before, "the files under `rules:` were not looked at")
+        return found.root
+
+    def load_rules(self, path: Path) -> Node | None:
+        """The document in a file of rules; where a slip keeps it from being read as a whole, a list of what can be read."""
+        before = len(self.problems)
+        node = self.load(path)
+        if node is None:
+            source = self.instead.get(path, path)
+            text, problem = yaml.read(source, str(source))
+            found = None if problem else read_items(text, str(source))
+            if found is not None:
+                self.problems[before:] = found.problems
+                node = Sequence(tuple(found.items), Place(str(source), 1, 1))
+        return node
+
+    def _not_looked_at(self, first: int, what: str) -> None:
+        if first < len(self.problems) and self.problems[first].place is not None:
+            problem = self.problems[first]
+            self.problems[first] = replace(problem, hint="; ".join(filter(None, (problem.hint, what))))
 
     def is_elsewhere(self, path: Path) -> bool:
         """Whether the file lies outside of the config's folder."""
@@ -77,7 +118,8 @@ class Reading:
             return {key: self.plain(entry.value) for key, entry in node.entries.items()}
         if isinstance(node, Sequence):
             return [self.plain(item) for item in node]
-        return self.text(node) if isinstance(node.value, str) and "${" in node.text else node.value
+        refers = isinstance(node.value, str) and ("${" in node.text or is_nearly(node.text))
+        return self.text(node) if refers else node.value
 
     def text(self, scalar: Scalar, *, secret: bool = True) -> str:
         text, problems = self.references.resolve(scalar, secret=secret)

@@ -8,7 +8,7 @@ import os
 import re
 import shlex
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
@@ -17,6 +17,13 @@ from tocsin.errors import Problem
 from tocsin.secrets import Masker
 
 _REFERENCE = re.compile(r"\$\$\{|\$\{(?P<kind>[^:}]*)(?P<colon>:?)(?P<name>[^}]*)(?P<end>\}?)")
+# What is meant as a reference, and isn't one: `$cred:x`, `$CRED{x}`, `{{cred.x}}`; and a shell's `$TOKEN`, which may be meant.
+_NEARLY = re.compile(
+    r"""(?<!\$) (?: \$[({]? | [%#@]?\{\{?[ ]?)
+    (?: (?P<kind>cred|env) [:.({] (?P<name>[\w.-]+) | (?P<file>file) [:.({] (?P<path>[\w./~-]+) ) [ ]?[)}]{0,2}""",
+    re.VERBOSE | re.ASCII | re.IGNORECASE,
+)
+_VARIABLE = re.compile(r"(?:(?<=[/:@=])|^)\$([A-Z][A-Z0-9_]+)(?=[/:@?&]|$)", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}", re.ASCII)
 _LARGEST = 64 << 10  # bytes; a secret, not a file by mistake
 # A byte order mark is no character of a secret and is left out; quotes and blanks might be.
@@ -33,6 +40,7 @@ _ALONG: tuple[tuple[str, Callable[[str], bool]], ...] = (
         lambda text: any(char in "\ufeff\u200b\u200e\u200f\u2060\u00a0" for char in text.strip()),
     ),
 )
+_UNRESOLVED = "unresolved"
 _HOW = "write ${cred:NAME}, ${env:NAME} or ${file:PATH}; a plain ${ is written $${"
 
 
@@ -78,19 +86,23 @@ class References:
             except _Unresolved as error:
                 place = scalar.within(match.start(), match.end() - match.start())
                 problems.append(Problem(str(error), place, hint=error.hint))
-                parts.append("unresolved")
+                parts.append(_UNRESOLVED)
             problems += [
                 Problem(warning.message, scalar.place, hint=warning.hint, level="warning")
                 for warning in self._warnings
             ]
             self._warnings.clear()
-        return "".join(parts) + text[done:], problems
+        resolved = "".join(parts) + text[done:]
+        if is_nearly(text):
+            problems += _nearly(scalar)
+            resolved = _NEARLY.sub(_UNRESOLVED, resolved)
+        return resolved, problems
 
     def _value(self, text: str, match: re.Match[str], *, secret: bool) -> str:
         if match[0] == "$${":
             return "${"
         if not match["end"] or not match["colon"] or match["kind"] not in ("cred", "env", "file"):
-            raise _Unresolved("not a reference to a secret", _HOW)
+            raise _Unresolved("not a reference to a secret", _meant(match[0]))
         value = {"cred": self._credential, "env": self._variable, "file": self._file}[match["kind"]](
             match["name"]
         ).removeprefix("\ufeff")
@@ -101,10 +113,11 @@ class References:
 
     def _variable(self, name: str) -> str:
         value = self._environ.get(name)
-        if value is None:
-            raise _Unresolved(f"the environment variable {name} is not set")
         if not value:
-            raise _Unresolved(f"the environment variable {name} is empty")
+            raise _Unresolved(
+                f"the environment variable {name:.80} is {'not set' if value is None else 'empty'}",
+                f"set it where tocsin is started, or keep it in a file and write ${{cred:{name.lower():.80}}}",
+            )
         return value
 
     def _credential(self, name: str) -> str:
@@ -177,6 +190,44 @@ class References:
                     hint=f"if they don't, keep it anew: {how_to_keep('FILE')}; paste it, then Enter",
                 )
             )
+
+
+def is_nearly(text: str) -> bool:
+    """Whether something in it may be meant as a reference, and isn't one."""
+    if "$" not in text and "{" not in text:
+        return False
+    return _NEARLY.search(text) is not None or _VARIABLE.search(text) is not None
+
+
+def _nearly(scalar: Scalar) -> Iterator[Problem]:
+    """What is meant as a reference and isn't one."""
+    covered = _REFERENCE.sub(lambda match: "\0" * len(match[0]), scalar.text)
+    for match in _NEARLY.finditer(covered):
+        place = scalar.within(match.start(), len(match[0]))
+        yield Problem("not a reference to a secret", place, hint=_instead(match))
+    for match in _VARIABLE.finditer(covered):
+        place = scalar.within(match.start(), len(match[0]))
+        hint = f"{_variable(match[1])}; as it is it is taken literally"
+        yield Problem("not a reference to a secret", place, hint=hint, level="warning")
+
+
+def _meant(reference: str) -> str:
+    """What to write in the place of a reference that is none."""
+    if (nearly := _NEARLY.fullmatch(reference)) is not None:
+        return _instead(nearly)
+    bare = reference.removeprefix("${").removesuffix("}")
+    return _variable(bare) if re.fullmatch(r"[A-Z][A-Z0-9_]+", bare, re.ASCII) else _HOW
+
+
+def _instead(nearly: re.Match[str]) -> str:
+    kind, name = nearly["kind"] or nearly["file"], nearly["name"] or nearly["path"]
+    return f"write ${{{kind.lower()}:{name}}}"
+
+
+def _variable(name: str) -> str:
+    return (
+        f"write ${{env:{name}}} for an environment variable, ${{cred:{name.lower()}}} for a file in secrets/"
+    )
 
 
 def readable_by_others(path: Path) -> bool:

@@ -34,7 +34,7 @@ def read_rules(reading: Reading, node: Node | None) -> list[Mapping]:
 
 def rules_in(reading: Reading, path: Path) -> list[Mapping]:
     """The rules of one file: a list, or a mapping with the key `rules`."""
-    node = reading.load(path)
+    node = reading.load_rules(path)
     if isinstance(node, Mapping):
         for entry in node:
             if entry.key.text != "rules":

@@ -76,7 +76,7 @@ def compiled(
     reading: Reading, written: list[Mapping], channels: Iterable[str] | None, calendars: Calendars
 ) -> tuple[list[Rule], list[str]]:
     """See `compile_written`."""
-    names = list(_channels_of(written) or [ONLY_CHANNEL]) if channels is None else list(channels)
+    names = list(channels_named(written) or [ONLY_CHANNEL]) if channels is None else list(channels)
     rules, problems = compile_rules(
         written, Environment(channels=frozenset(names), check_template=check_template, calendars=calendars)
     )
@@ -84,7 +84,7 @@ def compiled(
     return list(rules.values()), names
 
 
-def _channels_of(rules: Iterable[Mapping]) -> list[str]:
+def channels_named(rules: Iterable[Mapping]) -> list[str]:
     """The channels that rules name, as far as they can be read."""
     named: dict[str, None] = {}
     for rule in rules:

@@ -50,12 +50,13 @@ def load(source: Path | str, name: str = "") -> tuple[Node | None, list[Problem]
     """
     if isinstance(source, Path):
         name = name or str(source)
-        text, problem = _read(source, name)
+        text, problem = read(source, name)
         return (None, [problem]) if problem else _Builder(text, name).run()
     return _Builder(source, name or "<text>").run()
 
 
-def _read(path: Path, name: str) -> tuple[str, Problem | None]:
+def read(path: Path, name: str) -> tuple[str, Problem | None]:
+    """The text of a file, or why there is none."""
     leads = f", a link to {path.readlink()}" if path.is_symlink() else ""
     try:
         if stat.S_ISFIFO(path.stat().st_mode):  # reading it would wait for somebody to write

@@ -56,7 +56,7 @@ class Environment:
     """What rules are checked against: the rest of the configuration.
 
     `supplied`: venue name -> kind -> the fields that the venue gives; empty: nothing is warned about. `limits`: each channel's
-    `min_severity`, as far as it is known.
+    `min_severity`, as far as it is known. `complete`: whether the rules are all that there are.
     """
 
     channels: frozenset[str]
@@ -64,6 +64,7 @@ class Environment:
     check_template: CheckTemplate = _any_template
     calendars: Calendars = NO_CALENDARS
     limits: Mapping[str, Severity] = field(default_factory=dict)
+    complete: bool = True
 
 
 def compile_rules(
@@ -89,7 +90,7 @@ def compile_rules(
         if rule is not None:
             rules[rule.id] = rule
         problems += _in_order(found)
-    problems += inhibition_problems(given, rules)
+    problems += inhibition_problems(given, rules, complete=environment.complete)
     return rules, problems
 
 

@@ -11,8 +11,11 @@ _Nodes = Mapping[str, document.Mapping]
 """Every rule that was written, by its id; the faulty ones too."""
 
 
-def inhibition_problems(nodes: _Nodes, rules: dict[str, Rule]) -> list[Problem]:
-    """What is wrong with `inhibited_by`: a rule that doesn't exist or can't fire for a while, a circle. `rules` are those that are sound by themselves; the others are taken out."""
+def inhibition_problems(nodes: _Nodes, rules: dict[str, Rule], *, complete: bool = True) -> list[Problem]:
+    """What is wrong with `inhibited_by`: a rule that doesn't exist or can't fire for a while, a circle.
+
+    `rules` are those that are sound by themselves; the others are taken out. Not `complete`: there are more, which can't be read.
+    """
     problems: list[Problem] = []
     named = {rule: list(_names(node)) for rule, node in nodes.items() if "inhibited_by" in node.entries}
     for rule, names in named.items():
@@ -20,7 +23,7 @@ def inhibition_problems(nodes: _Nodes, rules: dict[str, Rule]) -> list[Problem]:
         for name in names:
             if name.text == rule:
                 problems.append(Problem("a rule that inhibits itself is never told", name.place, path))
-            elif name.text not in nodes:
+            elif name.text not in nodes and complete:
                 hint = did_you_mean(name.text, tuple(nodes), "it names rules by their id")
                 problems.append(Problem(f"no rule is called `{name.text:.80}`", name.place, path, hint))
             elif (other := rules.get(name.text)) is not None:
