@@ -204,7 +204,10 @@ async def test_a_digest_that_fails_keeps_its_parts_and_its_id_and_goes_to_the_fa
     assert len(set(tried[:3])) == 1
     digest = of.outbox.rows[tried[0]]
     assert [row.id for row in of.outbox.rows.values() if row.digest == digest.id] == ["d0-0", "d1-1"]
-    assert [row.state_told for row in of.outbox.rows.values() if row.channel == "mail"] == ["digest"]
+    assert [row.state_told for row in of.outbox.rows.values() if row.channel == "mail"] == [
+        "digest",
+        "resolved",
+    ]
     states = [of.outbox.rows[each].state_told for each in dict.fromkeys(tried)]
     assert states == ["digest", "firing", "resolved"], "never resolved before firing"
     assert of.sender.times()[3] == 61.0, "one that is refused keeps no other"
@@ -636,3 +639,95 @@ async def test_the_fallback_hears_the_end_of_what_it_heard_though_a_digest_tells
     assert [message.title[:10] for _, message in of.sender.told] == ["🟢 2 alerts"]
     there = [(row.alert, row.state_told) for row in of.outbox.rows.values() if row.channel == "mail"]
     assert there == [("a0", "firing"), ("a0", "resolved")]
+
+
+# ------------------------------------------------------------------------------------------- what a fallback hears of it
+
+
+def told_on_mail(of) -> Counter:
+    """How often each symbol's alert was told there, by its state."""
+    told = Counter()
+    for row in of.outbox.rows.values():
+        lines = row.context["lines"] if row.state_told == "digest" else ()
+        if row.channel == "mail":
+            told.update(_of_line(line) for line in lines)
+            told.update([] if lines else [(row.context["symbol"], row.state_told)])
+    return told
+
+
+def _of_line(line: str) -> tuple[str, str]:
+    state = "resolved" if line.startswith("🟢") else "firing"
+    return next(word for word in line.replace(":", "").split() if word[0] == "S"), state
+
+
+@pytest.mark.parametrize("every", [10, 20, 45, 60, 100])
+async def test_a_fallback_is_told_of_each_alert_once(autojump_clock, every):
+    """However it was told here, alone, in a digest, or again with others."""
+    of = world(DIGEST, fallback=("mail", 1))
+    of.sender.always = REFUSED
+    async with of.running():
+        for n in range(40):
+            await put(of, firing(f"a{n}", symbol=f"S{n}"))
+            await trio.sleep(every)
+        await trio.sleep(4 * 3600)
+    assert told_on_mail(of) == {(f"S{n}", "firing"): 1 for n in range(40)}
+
+
+async def test_what_the_fallback_knows_of_is_not_in_its_digest(autojump_clock):
+    """Neither what is told there anyway."""
+    of = world(DIGEST, fallback=("mail", 1))
+    of.sender.always = REFUSED
+    async with of.running():
+        await put(of, firing("a0", symbol="S0"))
+        await trio.sleep(615)  # refused, and soon tried again
+        both = delivery("both", at=615, alert="a1", says={"symbol": "S1"})
+        await of.put(msgspec.structs.replace(both, context={**both.context, "channels": ["desk", "mail"]}))
+        await put(of, firing("a2", symbol="S2"))
+        await trio.sleep(100)
+    assert "3 alerts in" in of.sender.tries[-1][1].title
+    assert told_on_mail(of) == {("S0", "firing"): 1, ("S2", "firing"): 1}
+
+
+@pytest.mark.parametrize("taken_after", [700, 1400, None])
+async def test_an_end_behind_a_digest_that_is_refused_is_told_by_the_fallback(autojump_clock, taken_after):
+    """And here, if the digest is taken after all."""
+    of = world(DIGEST, fallback=("mail", 1))
+    of.sender.always = REFUSED
+    async with of.running():
+        await put(of, firing("a0", symbol="S0"), firing("a1", symbol="S1"))
+        await trio.sleep(100)
+        await put(of, resolved("a0", symbol="S0"))
+        await trio.sleep(taken_after or 1400)
+        told = {("S0", "firing"): 1, ("S1", "firing"): 1, ("S0", "resolved"): 1}
+        assert told_on_mail(of) == told
+        of.sender.always = SENT if taken_after else REFUSED
+        await trio.sleep(1400)
+    assert told_on_mail(of) == told
+    assert [message.title[0] for _, message in of.sender.told] == (["🟠", "🟢"] if taken_after else [])
+
+
+async def test_so_it_is_with_either_outbox(outbox, autojump_clock):
+    of = world(DIGEST, outbox=outbox, fallback=("mail", 1))
+    of.sender.always = REFUSED
+    async with of.running():
+        await of.put(delivery("d0", alert="a0"), delivery("d1", alert="a1"), delivery("d2", alert="a2"))
+        await trio.sleep(100)
+        assert len(await outbox.statuses("mail")) == 1
+        await of.put(
+            delivery("end", "resolved", at=100, alert="a0"), delivery("again", "reminder", at=100, alert="a1")
+        )
+        await trio.sleep(1400)
+    assert len(await outbox.statuses("mail")) == 2
+    assert await outbox.handed_to("end") == "mail"
+
+
+@pytest.mark.parametrize("refused", [True, False])
+async def test_an_end_is_told_by_the_fallback_once_though_its_digest_goes_there_too(autojump_clock, refused):
+    of = world(DIGEST, fallback=("mail", 1))
+    of.sender.always = REFUSED if refused else SENT
+    await of.put(delivery("handed", alert="a0", channel="mail", says={"symbol": "S0"}))
+    async with of.running():
+        await put(of, resolved("a0", symbol="S0"), firing("a1", symbol="S1"))
+        await trio.sleep(3600)
+    told = {("S0", "firing"): 1, ("S0", "resolved"): 1} | ({("S1", "firing"): 1} if refused else {})
+    assert told_on_mail(of) == told

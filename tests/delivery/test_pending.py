@@ -101,6 +101,10 @@ class Run:
                 found["prompt", target, flag] = sorted(each.id for each in prompt)
                 gathered = await self._gatherable(of, target, critical=flag)
                 found["gatherable", target, flag] = sorted(each.id for each in gathered)
+            rows = [row for row in self.store.rows.values() if (row.channel, row.target) == target]
+            for digest in [row.id for row in rows if (row.state_told, row.status) == ("digest", "pending")]:
+                behind = await of.ends_behind(digest, *target)
+                found["behind", target, digest] = sorted(each.id for each in behind)
             found["not_escalated", target] = sorted(await self._not_escalated(of, target, page=2))
             for alert in ALERTS:
                 found[alert, target] = await of.waiting(alert, *target)

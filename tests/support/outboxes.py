@@ -142,6 +142,15 @@ class MemoryOutbox:
         place = {id_: number for number, id_ in enumerate(self.rows)}
         return [row for row in found if after is None or place[row.id] > place[after]][:limit]
 
+    async def ends_behind(self, digest: str, channel: str, target: int) -> list[Delivery]:
+        await self._reach()
+        alerts = {row.alert for row in self.rows.values() if row.digest == digest}
+        return [
+            row
+            for row in self._pending(channel, target)
+            if row.alert in alerts and (row.state_told, row.digest, row.handed_to) == ("resolved", None, None)
+        ]
+
     async def recent(self, channel: str, target: int, since: datetime, until: datetime) -> Recent:
         await self._reach()
         rows = [row for row in self.rows.values() if (row.channel, row.target) == (channel, target)]
@@ -216,6 +225,7 @@ class MemoryOutbox:
                         attempts=part.attempts + 1,
                         sent_at=self.rows[row.id].sent_at,
                         error=attempt.error,
+                        handed_to=part.handed_to or self.rows[row.id].handed_to,
                     )
             self.add(*(each for each in attempt.also if each.id not in self.rows))
         return changed

@@ -23,10 +23,14 @@ _OTHERS_PART = 4  # of the room, for the counts of more rules
 
 
 class Part(Struct, frozen=True):
-    """One alert within a digest: what is told of it, oldest first (severity, state, context as it is stored)."""
+    """One alert within a digest: what is told of it, oldest first (severity, state, context as it is stored).
+
+    `known`: the channel's fallback hears of it otherwise.
+    """
 
     alert: str
     told: tuple[tuple[str, str, Mapping[str, Any]], ...]
+    known: bool = False
 
     @property
     def last(self) -> tuple[str, str, Mapping[str, Any]]:
@@ -60,8 +64,8 @@ class Room(Struct, frozen=True):
 class DigestContext(Struct, frozen=True, kw_only=True):
     """What a digest says, frozen when it was formed, as `AlertContext` is; kept with its delivery, JSON-able.
 
-    `words` is the title without its mark. `channels`: all of its parts are told there anyway. `event`: the one that all of
-    its parts are, where that is what the outbox asks for.
+    `words` is the title without its mark. `channels`: there all of its parts are told otherwise. `elsewhere`: what a fallback
+    is told that hears of some of them otherwise. `event`: the one that all of its parts are, where that is what the outbox asks for.
     """
 
     at: datetime
@@ -74,6 +78,7 @@ class DigestContext(Struct, frozen=True, kw_only=True):
     channels: tuple[str, ...] = ()
     event: str | None = None
     notes: tuple[str, ...] = ()
+    elsewhere: "DigestContext | None" = None
 
 
 def _severity(text: str) -> Severity:
@@ -108,7 +113,6 @@ def compose(
         lines=tuple(lines),
         more=len(parts) - len(lines),
         others=others,
-        channels=_common(parts),
         event=_event_of_all(parts),
     )
 
@@ -217,11 +221,6 @@ def _beyond(context: Mapping[str, Any]) -> Decimal:
     except (InvalidOperation, TypeError):
         return Decimal(0)
     return found if found.is_finite() else Decimal(0)
-
-
-def _common(parts: Sequence[Part]) -> tuple[str, ...]:
-    first, *others = (frozenset(map(str, part.last[2].get("channels") or ())) for part in parts)
-    return tuple(sorted(first.intersection(*others)))
 
 
 def _event_of_all(parts: Sequence[Part]) -> str | None:

@@ -400,6 +400,8 @@ class ChannelTask:
 
         await self._recorder.record(coalesced, failed)
         carrier = coalesced.carrier
+        if carrier.state_told == "digest" and (refusal or carrier.handed_to):
+            await self._gathering.hand_over_ends(carrier)
         self._undelivered.failed(carrier.alert, outcome.answer, since=begun, quiet=tells_of_failure(carrier))
         if refusal:
             await self._undelivered.refused(carrier.alert, refusal, quiet=tells_of_failure(carrier))

@@ -132,6 +132,7 @@ def hand_over(
     URL of the channel, another channel) gives it the same id, and it is stored once.
     """
     carrier = coalesced.carrier
+    context = carrier.context.get("elsewhere") or carrier.context  # of a digest
     # "Not told before" is not so there, if the fallback has what was folded in.
     notes = [] if any(each.handed_to for each in coalesced.folded) else list(coalesced.notes)
     notes += carrier.notes
@@ -144,10 +145,10 @@ def hand_over(
             state_told=carrier.state_told,
             channel=to,
             target=target,
-            severity=carrier.severity,
+            severity=str(context.get("severity") or carrier.severity),
             created_at=now,
             expires_at=now + (carrier.expires_at - carrier.created_at),
-            context={**carrier.context, "notes": notes},
+            context={**context, "notes": notes},
         )
         for target in range(targets)
     )

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TypeAlias
 
 import msgspec
@@ -35,7 +36,7 @@ class Plan(Struct, frozen=True):
 
 
 class Digests(Struct, frozen=True, kw_only=True):
-    """Makes the digests of one URL of a channel. `room`: what the lines of one may take."""
+    """Makes the digests of one URL of a channel, whose messages `fallback` gets too where it fails. `room`: what the lines of one may take."""
 
     channel: str
     target: int
@@ -44,6 +45,7 @@ class Digests(Struct, frozen=True, kw_only=True):
     expire: timedelta
     room: Room
     age: Age
+    fallback: str | None = None
 
     def plan(self, rows: Sequence[Delivery], held: Held, now: datetime) -> Plan:
         """`rows`: of each alert what waits, in order."""
@@ -70,7 +72,9 @@ class Digests(Struct, frozen=True, kw_only=True):
         words = f"storm over: {_number(alerts, 'alert')} of {_number(rules, 'rule')} in {span_text(lasted)}"
         context = DigestContext(at=now, severity="info", over=False, words=words)
         if of:
-            context = msgspec.structs.replace(self._composed(of, "storm", now), words=words)
+            found = self._composed(of, "storm", now)
+            other = found.elsewhere and msgspec.structs.replace(found.elsewhere, words=words)
+            context = msgspec.structs.replace(found, words=words, elsewhere=other)
         return self._gathered(of, context, "storm", now)
 
     def _drops_reminders(self, held: Held, at: datetime) -> bool:
@@ -83,7 +87,7 @@ class Digests(Struct, frozen=True, kw_only=True):
         kept: _Alerts = {}
         for alert, rows in of.items():
             if rows[-1].severity == "critical":
-                left -= digest.line_length(_part(alert, rows), self.style, self.room)
+                left -= digest.line_length(self._part(alert, rows), self.style, self.room)
                 if left < 0 and kept:
                     whole = False
                     continue
@@ -93,8 +97,20 @@ class Digests(Struct, frozen=True, kw_only=True):
     def _composed(self, of: _Alerts, held: Held, now: datetime) -> DigestContext:
         oldest = max(self.age(rows[0].created_at) for rows in of.values())
         span = self.gates.digest if held == "digest" else oldest
-        parts = [_part(alert, rows) for alert, rows in of.items()]
-        return digest.compose(parts, held, span=span, at=now, style=self.style, room=self.room)
+        parts = [self._part(alert, rows) for alert, rows in of.items()]
+        make = partial(digest.compose, held=held, span=span, at=now, style=self.style, room=self.room)
+        unknown = [part for part in parts if not part.known]
+        if not unknown and self.fallback is not None:
+            return msgspec.structs.replace(make(parts), channels=(self.fallback,))
+        return msgspec.structs.replace(
+            make(parts), elsewhere=make(unknown) if len(unknown) < len(parts) else None
+        )
+
+    def _part(self, alert: str, rows: Sequence[Delivery]) -> Part:
+        """`known` goes by what is told of it last: whoever has that needs nothing of what was before."""
+        last = rows[-1]
+        known = last.handed_to is not None or self.fallback in last.context.get("channels", ())
+        return Part(alert, tuple((row.severity, row.state_told, row.context) for row in rows), known)
 
     def _gathered(self, of: _Alerts, context: DigestContext, held: Held, now: datetime) -> Gathered:
         id_ = f"digest-{now:%Y%m%dT%H%M%S}-{secrets.token_hex(6)}"
@@ -146,7 +162,3 @@ def _by_alert(rows: Sequence[Delivery]) -> _Alerts:
     for row in rows:
         of.setdefault(row.alert, []).append(row)
     return of
-
-
-def _part(alert: str, rows: Sequence[Delivery]) -> Part:
-    return Part(alert, tuple((row.severity, row.state_told, row.context) for row in rows))

@@ -1,6 +1,6 @@
 """What one URL of a channel holds back goes as one message: its storms, and the digests that are formed in the outbox."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -51,6 +51,7 @@ class Gathering:
             expire=channel.settings.expire,
             room=room_for_lines(channel.settings.urls[channel.target]),
             age=time.age,
+            fallback=channel.fallback[0] if channel.fallback else None,
         )
         self._gatherer, self._outbox, self._time, self._recorder = gatherer, outbox, time, recorder
         self._of = (channel.name, channel.target)
@@ -79,46 +80,67 @@ class Gathering:
         storm = self._gatherer.storm
         if storm is not None and not self._gatherer.is_quiet:
             lasted, now = self._time.age(storm.since), self._time.now().wall
-            rows, ended, edits = await self._ends_told(await self._gatherable((True, False)), now)
-            told = self._digests.storm_over(rows, storm.alerts, len(storm.rules), lasted, now)
-            if ended:
-                await self._outbox.record(ended)
-            await self._gather(structs.replace(told, also=edits), rows)
+            async with self._recorder.recording:  # meanwhile nothing of it is handed over
+                rows, ended, edits = await self._ends_told(await self._gatherable((True, False)), now)
+                rows, handed = await self._ends_handed(rows)
+                told = self._digests.storm_over(rows, storm.alerts, len(storm.rules), lasted, now)
+                if ended:
+                    await self._outbox.record(ended)
+                await self._gather(structs.replace(told, also=edits), handed)
         self._gatherer.end_storm()
         self._log.info("the storm of alerts is over")
 
     async def form(self, held: Held, critical: tuple[bool, ...]) -> str | None:
         """Make one message of what waits, on disk before it is sent. Of one alert alone nothing is made: its id, to be sent as itself."""
         now = self._time.now().wall
-        rows, ended, edits = await self._ends_told(await self._gatherable(critical), now)
-        made = self._digests.plan(rows, held, now)
-        dropped = [
-            Attempt(delivery=each.id, status="superseded", at=now, error=why) for each, why in made.dropped
-        ]
-        if ended or dropped:
-            await self._outbox.record([*ended, *dropped])
-        if made.gathered is not None:
-            told = structs.replace(made.gathered, also=edits)
-            await self._gather(told, rows)
-            self._log.info("gathered", digest=told.digest.id, messages=len(told.parts), reason=held)
+        async with self._recorder.recording:  # meanwhile nothing of it is handed over
+            rows, ended, edits = await self._ends_told(await self._gatherable(critical), now)
+            rows, handed = await self._ends_handed(rows)
+            made = self._digests.plan(rows, held, now)
+            dropped = [
+                Attempt(delivery=each.id, status="superseded", at=now, error=why)
+                for each, why in made.dropped
+            ]
+            if ended or dropped:
+                await self._outbox.record([*ended, *dropped])
+            if made.gathered is not None:
+                told = structs.replace(made.gathered, also=edits)
+                await self._gather(told, handed)
+                self._log.info("gathered", digest=told.digest.id, messages=len(told.parts), reason=held)
         if held == "storm":
             self._gatherer.formed(whole=made.whole)
         if made.alone is None and not (ended or dropped or made.gathered):
             await trio.sleep(1.0)  # what was there a moment ago is known to the store only
         return made.alone
 
-    async def _gather(self, gathered: Gathered, rows: Sequence[Delivery]) -> None:
-        parts = {id_ for id_, _ in gathered.parts}
+    async def hand_over_ends(self, digest: Delivery) -> None:
+        """While the digest, which the fallback has, isn't taken here: the ends of its alerts, which wait for it, go there, too."""
+        ends = await self._outbox.ends_behind(digest.id, *self._of)
+        found = [self._recorder.end_handed(end, (), heard=True) for end in ends]
+        if handed := [each for each in found if each is not None]:
+            await self._outbox.record(handed)
+
+    async def _ends_handed(self, rows: Sequence[Delivery]) -> tuple[list[Delivery], Mapping[str, Attempt]]:
+        """What waits as it is once the ends are handed to a fallback that got the alerts; and by id what hands them over."""
         of: dict[str, list[Delivery]] = {}
         for row in rows:
             of.setdefault(row.alert, []).append(row)
-        elsewhere = [
-            await self._recorder.end_elsewhere(row, tuple(each for each in of[row.alert] if each is not row))
+        handed: dict[str, Attempt] = {}
+        for row in rows:
+            if row.state_told == "resolved" and row.handed_to is None:
+                told = tuple(each for each in of[row.alert] if each is not row)
+                heard = await self._recorder.fallback_heard(row)
+                if (attempt := self._recorder.end_handed(row, told, heard=heard)) is not None:
+                    handed[row.id] = attempt
+        known = [
+            structs.replace(row, handed_to=handed[row.id].handed_to) if row.id in handed else row
             for row in rows
-            if row.id in parts and row.state_told == "resolved"
         ]
-        if handed := [each for each in elsewhere if each is not None]:
-            await finishing(partial(self._outbox.record, handed), GRACE)
+        return known, handed
+
+    async def _gather(self, gathered: Gathered, handed: Mapping[str, Attempt]) -> None:
+        if found := [handed[id_] for id_, _ in gathered.parts if id_ in handed]:
+            await finishing(partial(self._outbox.record, found), GRACE)
         await finishing(partial(self._outbox.gather, gathered), GRACE)
         self._undelivered.gathered((alert for _, alert in gathered.parts), gathered.digest.id)
 

@@ -55,6 +55,10 @@ class Outbox(Protocol):
         """What a digest would carry of what is due: of critical alerts, or of others. `after`: as of `not_escalated`."""
         ...
 
+    async def ends_behind(self, digest: str, channel: str, target: int) -> Sequence[Delivery]:
+        """Ends that wait for the digest, which carries what came first of their alerts, and are handed to no other channel yet."""
+        ...
+
     async def recent(self, channel: str, target: int, since: datetime, until: datetime) -> Recent:
         """What arrived or was sent from `since` to `until`, before this run too."""
         ...
@@ -190,6 +194,15 @@ class DurableOutbox:
             (channel, target),
             lambda: self._store.gatherable(channel, target, now, after, limit, critical=critical),
             known,
+        )
+
+    async def ends_behind(self, digest: str, channel: str, target: int) -> Sequence[Delivery]:
+        def known() -> Sequence[Delivery]:
+            found = self._pending.ends_behind(digest, (channel, target), committed=self._is_prompt)
+            return [*map(self._seen, found)]
+
+        return await self._ask(
+            (channel, target), lambda: self._store.ends_behind(digest, channel, target), known
         )
 
     async def recent(self, channel: str, target: int, since: datetime, until: datetime) -> Recent:

@@ -119,6 +119,18 @@ class Pending:
         found = self._targets.get(target, {}).get(alert, {}).values()
         return [each for each in found if not committed or self._is_open(each.id)]
 
+    def ends_behind(self, digest: str, target: Target, *, committed: bool) -> list[Delivery]:
+        """Ends that wait for what the digest carries, and are handed to no other channel."""
+        alerts = self._targets.get(target, {})
+        return [
+            each
+            for of, alert in dict.fromkeys(self._parts.get(digest, ()))
+            if of == target
+            for each in alerts.get(alert, {}).values()
+            if each.state_told == "resolved" and each.handed_to is None
+            if not committed or self._is_open(each.id)
+        ]
+
     def not_escalated(self, target: Target, after: str | None, *, committed: bool) -> Iterator[Delivery]:
         """What is critical and was handed to no other channel, from behind the delivery `after` on.
 

@@ -28,9 +28,9 @@ class AttemptRecorder:
             for each in await self._outbox.history(end.alert, end.channel)
         )
 
-    async def end_elsewhere(self, end: Delivery, told: tuple[Delivery, ...]) -> Attempt | None:
-        """Hands the end of an alert, which goes in a digest here with all of `told`, to a fallback that got the alert."""
-        now, heard = self._time.now().wall, await self.fallback_heard(end)
+    def end_handed(self, end: Delivery, told: tuple[Delivery, ...], *, heard: bool) -> Attempt | None:
+        """Hands the end of an alert, which goes or went in a digest here with all of `told`, to a fallback that got the alert."""
+        now = self._time.now().wall
         also = self.fallback.take_end(Coalesced(end, told), now, heard=heard)
         if not also:
             return None

@@ -115,6 +115,9 @@ class Database:
             partial(gatherable, channel, target, now, after, limit, critical=critical), abandon=True
         )
 
+    async def ends_behind(self, digest: str, channel: str, target: int) -> list[Delivery]:
+        return await self._run(partial(self._store.outbox.ends_behind, digest, channel, target), abandon=True)
+
     async def recent(self, channel: str, target: int, since: datetime, until: datetime) -> Recent:
         return await self._run(
             partial(self._store.outbox.recent, channel, target, since, until), abandon=True

@@ -73,6 +73,13 @@ GET_GATHERABLE = f"""
     AND (:after IS NULL OR sequence > (SELECT sequence FROM deliveries WHERE id = :after))
     ORDER BY sequence LIMIT :limit
 """  # noqa: S608 - names are ours
+# The ends of alerts of which a digest carries what came first, that are handed to no other channel.
+GET_ENDS_BEHIND = f"""
+    SELECT sequence, {_COLUMNS} FROM deliveries
+    WHERE status = 'pending' AND state_told = 'resolved' AND channel = ?2 AND target = ?3 AND digest IS NULL
+    AND handed_to IS NULL AND alert IN (SELECT alert FROM deliveries WHERE digest = ?1)
+    ORDER BY sequence
+"""  # noqa: S608 - names are ours
 GET_WAITING = f"""
     SELECT sequence, {_COLUMNS} FROM deliveries
     WHERE status = 'pending' AND alert = ?1 AND channel = ?2 AND target = ?3 AND NOT EXISTS (
@@ -217,6 +224,10 @@ class DeliveryTable:
     def waiting(self, alert: str, channel: str, target: int) -> list[Delivery]:
         """All that is pending for an alert on a target, in order, whenever due; the first is what `due` gives."""
         return self._read(GET_WAITING, [alert, channel, target])
+
+    def ends_behind(self, digest: str, channel: str, target: int) -> list[Delivery]:
+        """Ends that wait for a digest, which carries what came first of their alerts; those that are handed over don't count."""
+        return self._read(GET_ENDS_BEHIND, [digest, channel, target])
 
     def is_waited_on(self, channel: str, target: int) -> bool:
         """Whether anything is pending there, whenever due and whatever carries it."""
