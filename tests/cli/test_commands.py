@@ -2,12 +2,15 @@
 
 import json
 import os
+import re
+import shlex
 import stat
 import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -386,3 +389,34 @@ def test_colours_only_where_they_are_liked(here, environ, coloured):
         os.close(ours)
     assert done.returncode == 78
     assert (b"\x1b[" in output) is coloured
+
+
+@pytest.mark.parametrize("width", [60, 80])
+@pytest.mark.parametrize("name", ["", *COMMANDS])
+def test_help_fits_a_narrow_terminal_and_breaks_no_word(name, width):
+    found = import_module(f"tocsin.cli.{name}").command if name else cli
+    context = click.Context(
+        found, info_name=f"tocsin {name}".strip(), max_content_width=110, terminal_width=width
+    )
+    lines = found.get_help(context).splitlines()
+    assert [line for line in lines if len(line) > width] == []
+    whole = found.get_help(click.Context(found, info_name=context.info_name, terminal_width=1000)).split()
+    assert [word for line in lines for word in line.split() if word not in whole] == []
+
+
+def _examples() -> list[str]:
+    shown = (import_module(f"tocsin.cli.{name}").command.help for name in COMMANDS)
+    return [
+        line.strip()
+        for text in shown
+        for line in (text or "").splitlines()
+        if line.startswith(" " * 6 + "tocsin ")
+    ]
+
+
+@pytest.mark.parametrize("example", _examples())
+def test_each_example_is_a_call_that_its_command_takes(example, monkeypatch):
+    monkeypatch.setattr(click.Path, "convert", lambda _self, value, *_: value)  # its files are not here
+    _, name, *arguments = shlex.split(re.split(" [|>#] ?", example)[0], comments=True)
+    found = import_module(f"tocsin.cli.{name}").command
+    found.make_context(name, arguments)

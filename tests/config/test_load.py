@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from tocsin.config.load import load_settings
 from tocsin.config.search import default_state_dir, find_config
-from tocsin.config.settings import Settings
+from tocsin.config.settings import Common, Settings
+from tocsin.delivery.model import ChannelSettings
 from tocsin.errors import ConfigError, Problem
 from tocsin.shipped import shipped
 from tocsin.venues.registry import venue_types
@@ -275,15 +276,23 @@ class TestTheShippedExample:
         on = [line[1:] if line[:1] == "#" and line[1:3].strip(" ") != line[2:3] else line for line in lines]
         found = load("\n".join(on))
         assert {venue.adapter.name for venue in found.venues.values()} == set(venue_types())
-        assert set(found.channels) == {"phone", "desk", "mail"}
+        assert set(found.channels) == {"phone", "group", "desk", "mail"}
+        assert found.people["anna"].telegram == 12345678
         assert "bitcoin-below-limit" in {rule.id for rule in found.rules}
         assert found.names.symbols["sec-z-eth-1"] == "ETH"
         assert [problem.render() for problem in found.warnings] == []
 
+    def test_has_each_key_of_the_config_and_of_a_channel_but_older_spellings(self):
+        text = shipped("config.example.yaml").read_text()
+        keys = {*Common.model_fields, *ChannelSettings.model_fields} - {"send_resolved"}
+        assert [
+            key for key in keys if not re.search(rf"^(?:#|#    )?{key}:(?: |$)", text, re.MULTILINE)
+        ] == []
+
 
 SECRETS = {
     "telegram_token": "123456789:abcdefghijklmnopqrstuvwxyz012345678", "telegram_chat": "12345678",
-    "slack_token": "T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ", "smtp_password": "p@ss/word",
+    "telegram_group": "-1001234567890", "slack_token": "xoxb-1234-5678-abcdefghijklmnop", "smtp_password": "p@ss/word",
 }  # fmt: skip
 
 

@@ -190,7 +190,8 @@ class BotAnswers:
         self._strangers[update.user] = None
         while len(self._strangers) > _MOST_STRANGERS:
             del self._strangers[next(iter(self._strangers))]
-        self._log.warning("somebody who may not answer tried to", user=update.user)
+        chat = min(update.chats, default=None)  # the id stands before the name
+        self._log.warning("somebody who may not answer tried to", user=update.user, chat=chat)
 
     async def _take(self, update: Update) -> None:
         if update.query is None and update.text is None:

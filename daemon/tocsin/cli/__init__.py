@@ -99,10 +99,10 @@ def cli(config: str | None) -> None:
 
     \b
     To begin:
-      tocsin demo                     see it work, without any configuration
-      tocsin init && tocsin check     make a config here and check it
-      tocsin run                      watch, and tell
-      tocsin help                     the reference, topic by topic
+      tocsin demo                  see it work, as it is
+      tocsin init && tocsin check  make a config, check it
+      tocsin run                   watch, and tell
+      tocsin help                  the reference
     """
     del config  # the commands look it up: see options.py
 

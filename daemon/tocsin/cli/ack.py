@@ -40,7 +40,7 @@ def command(
     \b
     Examples:
       tocsin ack 01a224aa28
-      tocsin ack 01a224aa28 --for 4h --why "closing it by hand"
+      tocsin ack 01a224aa28 --for 4h --why "by hand"
       tocsin ack 01a224aa28 --undo
     """
     if undo and (lasts or until):

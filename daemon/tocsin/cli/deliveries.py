@@ -20,7 +20,7 @@ def command(config: Path | None, *, everything: bool, output: str) -> None:
     \b
     Examples:
       tocsin deliveries
-      tocsin deliveries --all --json | jq 'group_by(.channel) | map({(.[0].channel): length})'
+      tocsin deliveries --all --json | jq '.[0].error'
     """
     none, tz = "no delivery" if everything else "nothing is unsent", zone_of(config)
     for delivery in listed(config, "deliveries", output, everything=everything, none=none):

@@ -27,7 +27,7 @@ class Kind(click.Choice[str]):
 
 @click.command("forget")
 @click.argument("venue")
-@click.argument("kind", type=Kind(_OF_VENUES))
+@click.argument("kind", type=Kind(_OF_VENUES), metavar="KIND")
 @click.argument("id_", metavar="ID")
 @click.option("--account", help="The account that it is of; needed where several have that ID.")
 @click.option("--why", default="", help="Kept with it.")
@@ -47,13 +47,15 @@ def command(
 ) -> None:
     """Drop what the running daemon knows of VENUE's order, position, … of that ID.
 
+    KIND is order, position, account, balance, trade, ticker, book or contract.
+
     For what ended while the connection was away, and is never mentioned again: tocsin status names what isn't confirmed.
     Its alerts end, with the reason "forgotten". Mentioned again it is new. What has been unconfirmed for as long as
     events are kept (retention) is dropped by itself.
 
     \b
     Examples:
-      tocsin forget fx position be06c5da-35d4-4ca1-8865-f9b24b9038a3
+      tocsin forget fx position 41839
       tocsin forget top order 132991 --account main
     """
     asked = {"venue": venue, "kind": kind, "id": id_, "by": me(), "why": why}

@@ -58,8 +58,8 @@ def command(
     Examples:
       tocsin notify phone
       tocsin notify desk "hello from Tocsin"
-      tocsin notify phone --as critical                  does it wake me?
-      tocsin notify phone --like position-in-the-red     what would it look like?
+      tocsin notify phone --as critical   # does it wake me?
+      tocsin notify phone --like position-in-the-red
       tocsin notify --all
     """
     from tocsin.delivery.senders import validate_url

@@ -71,8 +71,9 @@ def command(
     Examples:
       tocsin replay fx.jsonl
       tocsin replay /var/lib/tocsin/recordings/fx*.jsonl
-      tocsin replay fx.jsonl --rules rules/ --against edited/positions.yaml --type yourfintech
-      tocsin replay /var/lib/tocsin/tocsin.db --against edited.yaml
+      tocsin replay fx.jsonl --rules rules/ --type yourfintech
+      tocsin replay fx.jsonl --against edited/positions.yaml
+      tocsin replay /var/lib/tocsin/tocsin.db --against new/
     """
     from tocsin.replay.replay import replay
 

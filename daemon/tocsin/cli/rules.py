@@ -23,7 +23,7 @@ def command(config: Path | None, *, output: str) -> None:
     \b
     Examples:
       tocsin rules
-      tocsin rules --json | jq '.[] | select(.fired == 0).rule' -r
+      tocsin rules --json | jq '.[] | select(.fired==0).rule'
     """
 
     def look(settings: Any) -> list[dict[str, Any]]:

@@ -15,7 +15,9 @@ def command(what: str) -> None:
     Examples:
       tocsin schema config > config.schema.json
       tocsin schema rules > rules.schema.json
-    Then, as the first line of config.yaml, for editors with a YAML language server:
+
+    \b
+    Then, as the first line of config.yaml, for editors:
       # yaml-language-server: $schema=config.schema.json
     """
     print_json(config_schema() if what == "config" else rules_schema())

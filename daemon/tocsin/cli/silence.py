@@ -38,7 +38,8 @@ def command(
 
     \b
     Examples:
-      tocsin silence 'rule=position-in-the-red venue=fx symbol=~BTC.*' --for 2h --why maintenance
+      tocsin silence 'venue=fx symbol=~BTC.*' --for 2h
+      tocsin silence rule=stop-out --for 1h --why "I know"
       tocsin silence 'account="My main"' --until 08:00
       tocsin silence venue=fx --for 1h --dry-run
     """

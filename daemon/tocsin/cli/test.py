@@ -26,7 +26,7 @@ def command(ctx: click.Context, files: tuple[Path, ...], *, verbose: bool, outpu
     Examples:
       tocsin test
       tocsin test rules/tests/positions.yaml
-      tocsin test --json | jq '.tests[] | select(.passed | not).failure.text' -r
+      tocsin test --json | jq '.tests[] | select(.passed|not)'
     """
     from tocsin.errors import ConfigError, Problem
     from tocsin.ruletest.file_parser import read_tests, test_files

@@ -16,7 +16,7 @@ from tocsin.secrets import Secret
 _LONGEST_NAME = 64
 FIND_ID = (
     "write to your bot: where somebody may answer already, the running daemon logs the number that writes (`user`); "
-    "else see `tocsin help channels`"
+    "else see `tocsin help telegram`"
 )
 """How somebody's number at Telegram is found."""
 
@@ -67,7 +67,7 @@ def check_answers(
                 _check_person(reading, item, named, people, path)
         if not any(map(_can_be_answered, channel.urls)) and not _has_unresolved(reading, node):
             what = "only Telegram's bots (tgram://TOKEN/CHAT) can be answered"
-            hint = "leave answers away, or see `tocsin help channels` for a bot"
+            hint = "leave answers away, or see `tocsin help telegram` for a bot"
             reading.add(Problem(what, _shown(answers, node), path, hint))
 
 
