@@ -606,3 +606,48 @@ def test_it_says_how_often_more_people_would_have_been_told(recording, here):
     first = rule["alerts"][0]
     assert (first["at"][11:19], first["until"][11:19], first["escalated"]) == ("12:55:30", "12:56:20", 10)
     assert " (escalated 10 times, if nobody acknowledges)" in run(*asked).output
+
+
+GATHERING = """
+venues: {fx: {type: yourfintech, url: 'wss://x.example/ws', secret_key: k}}
+channels:
+  phone: {urls: ['json://127.0.0.1/'], quiet: ["12:55-12:56"], min_severity: warning}
+  desk: {urls: ['json://127.0.0.1/'], digest: 30s}
+  loud: {urls: ['json://127.0.0.1/'], min_severity: critical}
+defaults: {notify: {warning: [phone, desk, loud], info: [loud]}}
+rules: [gathered.yaml]
+"""
+GATHERED = """
+rules:
+  - {id: red, watch: position, when: profit < -50, repeat: 10s}
+  - {id: opened, watch: position.opened, severity: info}
+"""
+
+
+def test_what_channels_would_have_gathered(recording, here):
+    """The config's channels hold back and tell as one; what they still hold at the end goes out when its time comes."""
+    (here / "gathered.yaml").write_text(GATHERED)
+    (here / "config.yaml").write_text(GATHERING)
+    (here / "config.yaml").chmod(0o600)
+    told = replayed("fx.jsonl", "--config", "config.yaml")
+    of = {rule["rule"]: rule for rule in told["rules"]}
+    first, second = ((alert["told"][11:19], alert["held_by"]) for alert in of["red"]["alerts"])
+    assert first == ("12:56:00", "quiet: the channel is quiet until 2024-11-15 12:56 UTC")
+    assert second == ("12:56:30", None)
+    assert (of["red"]["told"], of["opened"]["told"]) == (2, 0)
+    assert of["opened"]["alerts"][0]["held_by"] == "channel loud: below min_severity critical"
+    digest = {"at": "2024-11-15T12:56:40+00:00", "held_by": "digest", "alerts": 2}
+    assert told["channels"] == [
+        {"channel": "phone", "messages": 7, "digests": [], "dropped": 2},
+        {"channel": "desk", "messages": 3, "digests": [digest], "dropped": 0},
+        {"channel": "loud", "messages": 0, "digests": [], "dropped": 0},
+    ]
+    (here / "edited.yaml").write_text(GATHERED.replace("repeat: 10s", "notify: [desk]"))
+    output = run("fx.jsonl", "--config", "config.yaml", "--against", "edited.yaml").output
+    assert "red: would have fired 2 times, told 2 in 4 messages on 2 channels\n" in output
+    assert (
+        "\nphone would have got 7 messages; 2 reminders dropped: the channel was quiet\n"
+        "desk would have got 3 messages, 1 of them digests (1 digest) of 2 alerts\n"
+        "edited.yaml in the place of all the rules:\n"
+    ) in output
+    assert "phone would get 0 messages instead of 7\n" in output

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tocsin.calendars import Calendars
     from tocsin.engine.rule import Rule
     from tocsin.replay.records import Record
+    from tocsin.replay.replay import KnownChannels
 
 
 @click.command("replay")
@@ -59,9 +60,10 @@ def command(
     are all files of one recording), or one tocsin.db, whose own events are told again. The rules are the config's, or
     those of --rules. Calendars that rules name are the config's, where there is one. Nothing is sent.
 
-    A rule's alerts are counted as they would have fired; where inhibited_by or notify_during would have kept any from
-    people, "told" counts those that somebody would have heard of. Silences, acknowledgements and what channels leave
-    out (min_severity) are not looked at.
+    A rule's alerts are counted as they would have fired; where something would have kept any from people, "told" counts
+    those that somebody would have heard of. With a config, its channels hold back, drop and gather as they do in the
+    daemon (min_severity, quiet, digest, storm), and what each would have got is told; what services take (the pace) is
+    not looked at. Without one, each takes all that rules tell it.
 
     With --against edited rules see the same events: which alerts they add and lose is listed, and which of the others
     only they would have told or held back. A file that has the name of one of the rules' files takes the place of that
@@ -75,7 +77,7 @@ def command(
       tocsin replay fx.jsonl --against edited/positions.yaml
       tocsin replay /var/lib/tocsin/tocsin.db --against new/
     """
-    from tocsin.replay.replay import replay
+    from tocsin.replay.replay import NO_CHANNELS, replay
 
     configured = own is None or (venue_type is None and not _are_database(files))
     settings = settings_of(config) if configured else None
@@ -84,7 +86,8 @@ def command(
     record = _record(files, settings, venue, venue_type)
     shown = output == "text" and sys.stderr.isatty()
     with click.progressbar(length=record.size, label="replaying", file=sys.stderr, hidden=not shown) as bar:
-        told = replay(record, sets, lambda done: bar.update(done - bar.pos))
+        known = _channels(settings) if settings is not None else NO_CHANNELS
+        told = replay(record, sets, lambda done: bar.update(done - bar.pos), known)
     if output == "json":
         print_json(as_json(told) | ({"replaces": replaced and str(replaced)} if against else {}))
     else:
@@ -95,6 +98,14 @@ def command(
         complain(fault)
     if any(fault.nothing_understood for fault in told.faults):
         raise SystemExit(1)
+
+
+def _channels(settings: Any) -> "KnownChannels":
+    from tocsin.delivery.stand_ins import StandIn
+    from tocsin.replay.replay import KnownChannels
+
+    channels = {name: StandIn(each, settings.gates[name]) for name, each in settings.channels.items()}
+    return KnownChannels(channels, settings.routing.channels, settings.routing.defaults)
 
 
 def _rule_sets(

@@ -1,5 +1,6 @@
 """How `tocsin replay` tells what it found, to people and to programs."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -8,8 +9,9 @@ import click
 from tocsin.cli.options import counted, paint
 
 if TYPE_CHECKING:
+    from tocsin.replay.channels import Dropped, Sent
     from tocsin.replay.records import Faults
-    from tocsin.replay.replay import Firing, Told
+    from tocsin.replay.replay import Firing, Outcome, Told
 
 SHOWN = 20  # alerts of one rule that are listed without --all
 
@@ -25,35 +27,74 @@ def show(told: "Told", edit: str, most: int | None) -> None:
     outcome = told.outcomes[0]
     running = [(rule, outcome.of(rule.id)) for rule in outcome.rules if rule.enabled]
     for rule, firings in running:
-        if not firings:
-            continue
-        told_of = sum(firing.told is not None for firing in firings)
-        count = f"would have fired {counted(len(firings), 'time')}"
-        count += f", told {told_of}" if told_of < len(firings) else ""
-        click.echo(f"{paint(rule.id, 'yellow', bold=True)}: {count}")
-        _list(firings, most)
+        if firings:
+            click.echo(f"{paint(rule.id, 'yellow', bold=True)}: {_count(firings, outcome.messages(rule.id))}")
+            _list(firings, most)
     silent = [rule.id for rule, firings in running if not firings]
     if silent and (most is None or len(silent) == 1):
         click.echo(f"would have fired 0 times: {', '.join(silent)}")
     elif silent:
         click.echo(f"{len(silent)} other rules would have fired 0 times; --all names them")
+    for name in told.channels:
+        _channel(name, [message for message in outcome.sent if message.channel == name], outcome.dropped)
     if len(told.outcomes) > 1:
         click.echo(f"{edit}:")
-        for what, colour, differing in (
-            (f"adds {counted(len(told.added), 'alert')}", "green", told.added),
-            (f"loses {counted(len(told.lost), 'alert')}", "red", told.lost),
-            (f"tells {counted(len(told.freed), 'alert')} more of those that both have", "green", told.freed),
-            (
-                f"holds back {counted(len(told.kept_back), 'alert')} more of those that both have",
-                "red",
-                told.kept_back,
-            ),
-        ):
-            if differing or what.startswith(("adds", "loses")):
-                click.echo(paint(what, colour, bold=True))
-                _list(differing, most, rule=True)
+        _compare(told, most)
     if told.unsure:
         click.echo(f"unsure: {', '.join(told.unsure)}; {told.because}")
+
+
+def _count(firings: Sequence["Firing"], messages: Sequence["Sent"]) -> str:
+    """How often it would have fired, and what was told of that, where it isn't each by itself."""
+    told, gathered = sum(firing.told is not None for firing in firings), any(each.held for each in messages)
+    count = f"would have fired {counted(len(firings), 'time')}"
+    count += f", told {told}" if told < len(firings) or gathered else ""
+    if gathered:
+        channels = len({each.channel for each in messages})
+        count += f" in {counted(len(messages), 'message')}"
+        count += f" on {channels} channels" if channels > 1 else ""
+    return count
+
+
+def _compare(told: "Told", most: int | None) -> None:
+    for what, colour, differing in (
+        (f"adds {counted(len(told.added), 'alert')}", "green", told.added),
+        (f"loses {counted(len(told.lost), 'alert')}", "red", told.lost),
+        (f"tells {counted(len(told.freed), 'alert')} more of those that both have", "green", told.freed),
+        (
+            f"holds back {counted(len(told.kept_back), 'alert')} more of those that both have",
+            "red",
+            told.kept_back,
+        ),
+    ):
+        if differing or what.startswith(("adds", "loses")):
+            click.echo(paint(what, colour, bold=True))
+            _list(differing, most, rule=True)
+    for name in told.channels:
+        before, after = (sum(each.channel == name for each in it.sent) for it in told.outcomes)
+        if before != after:
+            click.echo(f"{name} would get {counted(after, 'message')} instead of {before}")
+
+
+def _channel(name: str, sent: Sequence["Sent"], dropped: Sequence["Dropped"]) -> None:
+    """What one would have sent, if anything."""
+    digests, dropped = [message for message in sent if message.held], _of(name, dropped)
+    if not sent and not dropped:
+        return
+    what = f"{name} would have got {counted(len(sent), 'message')}"
+    if digests:
+        kinds = Counter(message.held for message in digests)
+        why = ", ".join(f"{count} {held}" for held, count in kinds.items())
+        alerts = sum(message.alerts for message in digests)
+        what += f", {len(digests)} of them digests ({why}) of {counted(alerts, 'alert')}"
+    if dropped:
+        reasons = ", ".join(dict.fromkeys(each.reason for each in dropped))
+        what += f"; {counted(len(dropped), 'reminder')} dropped: {reasons}"
+    click.echo(what)
+
+
+def _of(channel: str, dropped: Sequence["Dropped"]) -> list["Dropped"]:
+    return [each for each in dropped if each.delivery.channel == channel]
 
 
 def complain(fault: "Faults") -> None:
@@ -132,12 +173,14 @@ def as_json(told: "Told") -> dict[str, Any]:
                 "rule": rule.id,
                 "fired": len(firings),
                 "told": sum(firing.told is not None for firing in firings),
+                "messages": len(told.outcomes[0].messages(rule.id)),
                 "alerts": [_plain(firing) for firing in firings],
             }
             for rule in told.outcomes[0].rules
             if rule.enabled
             for firings in [told.outcomes[0].of(rule.id)]
         ],
+        "channels": _plain_channels(told, told.outcomes[0]),
         "unsure": list(told.unsure),
         "recordings": [
             {
@@ -160,8 +203,25 @@ def as_json(told: "Told") -> dict[str, Any]:
             "lost": [_plain(firing) for firing in told.lost],
             "freed": [_plain(firing) for firing in told.freed],
             "kept_back": [_plain(firing) for firing in told.kept_back],
+            "channels_then": _plain_channels(told, told.outcomes[1]),
         }
     return found
+
+
+def _plain_channels(told: "Told", outcome: "Outcome") -> list[dict[str, Any]]:
+    return [
+        {
+            "channel": name,
+            "messages": sum(message.channel == name for message in outcome.sent),
+            "digests": [
+                {"at": message.at.isoformat(), "held_by": message.held, "alerts": message.alerts}
+                for message in outcome.sent
+                if message.channel == name and message.held
+            ],
+            "dropped": len(_of(name, outcome.dropped)),
+        }
+        for name in told.channels
+    ]
 
 
 def _plain(firing: "Firing") -> dict[str, Any]:

@@ -6,8 +6,10 @@ from typing import Any
 import msgspec
 import trio
 
+from tocsin.alerts.channel_gates import ChannelGates, ChannelState, gate
 from tocsin.app.components import make_options
 from tocsin.config.settings import Settings
+from tocsin.delivery.gatherer import STORM, reason_text
 from tocsin.events import Instant
 from tocsin.explain.explanation import Answer
 from tocsin.pipeline.explaining import Question, explain
@@ -24,11 +26,25 @@ def explained(settings: Settings, rule: str, id_: str | None, limit: int) -> dic
 
 
 def explain_stored(
-    settings: Settings, rule: str, id_: str | None, limit: int, now: Instant | None = None
+    settings: Settings, rule: str, id_: str | None, limit: int, at: Instant | None = None
 ) -> Answer:
-    """`now` is that of a daemon that runs beside; see `open_stored`."""
+    """`at` is that of a daemon that runs beside; see `open_stored`."""
     reader = Reader(settings.state_dir / DATABASE)
-    question = Question(rule=settings.rule(rule), id=id_, names=settings.names, limit=limit)
     with reader.snapshot() as snapshot:
-        runtime, now = open_stored(snapshot, settings.rules, make_options(settings), now)
+        runtime, now = open_stored(snapshot, settings.rules, make_options(settings), at)
+        notes = snapshot.notes()
+
+    def holds(channel: str, told: str, severity: str) -> str:
+        """As a daemon would hold it that went on there now."""
+        gates, in_storm = settings.gates.get(channel), f"{STORM}{channel}/0" in notes
+        state = ChannelState(gates=gates or ChannelGates(), now=now.wall, in_storm=in_storm)
+        return reason_text(gate(told, severity, state))
+
+    question = Question(
+        rule=settings.rule(rule),
+        id=id_,
+        names=settings.names,
+        limit=limit,
+        holds=holds,
+    )
     return trio.run(partial(explain, runtime, reader, question, now, inline))

@@ -34,7 +34,7 @@ from tocsin.delivery.edits import (
     is_digest,
     unedited_end,
 )
-from tocsin.delivery.gatherer import STORM, Gatherer
+from tocsin.delivery.gatherer import STORM, Gatherer, reason_text
 from tocsin.delivery.gathering import Gathering
 from tocsin.delivery.late_critical import LateCritical
 from tocsin.delivery.message_maker import MessageMaker
@@ -155,9 +155,8 @@ class ChannelTask:
 
     def holds(self, told: str, severity: str) -> str:
         """What on this channel holds what is told (`firing`, say) of a severity now, in words; "" for nothing."""
-        found = self._gatherer.gate(told, severity)
-        if found.by:
-            return f"{found.by}: {found.reason}"
+        if reason := reason_text(self._gatherer.gate(told, severity)):
+            return reason
         return "pace: the service takes no more now" if self._pace and self._pace.is_full() else ""
 
     async def _deliver(self) -> None:

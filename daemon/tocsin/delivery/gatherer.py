@@ -27,6 +27,11 @@ PACE_PATIENCE, CRITICAL_PATIENCE = 5.0, 30.0  # seconds that a message waits for
 _MOST_RULES = 200  # of a storm, that are kept by name
 
 
+def reason_text(found: Gate) -> str:
+    """`quiet: the channel is quiet until …`; "" where nothing holds it."""
+    return f"{found.by}: {found.reason}" if found.by else ""
+
+
 class Storm(Struct):
     """Since when (UTC), how many alerts came in it, and of which rules; `counted`: those that came until then."""
 

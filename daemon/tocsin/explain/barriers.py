@@ -121,12 +121,20 @@ def _channels(trace: InstanceTrace, there: Circumstances) -> Iterator[tuple[str,
     if not decision.channels:
         yield "channel", "no channel is told of it"
     waits = [*unsent(trace.alert_id, there.unsent, there.holds)]
+    following = _following(trace, there)
     for name in decision.channels:
-        reason = there.holds(name, "firing", rule.severity)
+        reason = there.holds(name, following, rule.severity)
         if reason and f"channel {name}" not in {barrier.what for barrier in waits}:
             yield f"channel {name}", reason
     for barrier in waits:
         yield barrier.what, barrier.why
+
+
+def _following(trace: InstanceTrace, there: Circumstances) -> str:
+    """What would be told next."""
+    if trace.state not in ("firing", "recovering") or any(_is_of(each, trace) for each in there.muted):
+        return "firing"
+    return "reminder" if trace.rule.repeat and not trace.acked else "resolved"
 
 
 def unsent(

@@ -1,23 +1,57 @@
-"""Recorded events through rules: what would have fired, and what an edit of the rules would add or lose. Pure."""
+"""Recorded events through rules and channels: what would have fired and been told, and what an edit of the rules would add or lose."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import partial
 from itertools import count
+from typing import TypeAlias
 
-from tocsin.alerts.decide import Route, Routing
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from tocsin.alerts.decide import Route, Routing, decide
 from tocsin.alerts.message import title
 from tocsin.alerts.wording import Style
-from tocsin.engine.api import AlertContext, Transition, World
+from tocsin.clock import ManualClock
+from tocsin.delivery.stand_ins import StandIn
+from tocsin.engine.api import AlertContext, Severity, Transition, World
 from tocsin.engine.rule import Rule
 from tocsin.events import KINDS, Change, Instant, Key
 from tocsin.events.links import LINKS, holder_of
 from tocsin.pipeline import Options, Targets
 from tocsin.pipeline.runtime import EMPTY, Runtime
+from tocsin.replay.channels import Channels, Dropped, Sent
 from tocsin.replay.records import Faults, Record
-from tocsin.store.model import Batch
+from tocsin.store.model import Batch, HeldRow, NewDelivery
 
+_LONGEST_HELD = 7 * 86400.0  # seconds after the record's end
 _ANY = "any"  # the channel of rules that name none
+
+
+@dataclass(frozen=True, slots=True)
+class KnownChannels:
+    """The channels of a config, and by severity those of rules that name none; where it has none, rules are told on one."""
+
+    channels: Mapping[str, StandIn] = field(default_factory=dict)
+    routes: Mapping[str, Route] = field(default_factory=dict)
+    defaults: Mapping[Severity, tuple[str, ...]] = field(default_factory=dict)
+
+    def stand_ins(self, rules: Sequence[Rule]) -> dict[str, StandIn]:
+        """Those, and what else the rules name."""
+        named = [name for rule in rules for name in rule.notify or ()]
+        named += [name for rule in rules for step in rule.escalate for name in step.notify]
+        whole = dict(self.channels or {_ANY: StandIn()})
+        return whole | {name: StandIn() for name in named if name not in whole}
+
+    def routing(self, stand_ins: Iterable[str]) -> Routing:
+        return Routing(
+            channels={name: self.routes.get(name, Route()) for name in stand_ins}, defaults=self.defaults
+        )
+
+
+NO_CHANNELS = KnownChannels()
+Start: TypeAlias = Callable[[Mapping[str, StandIn]], Channels]
 
 
 @dataclass(slots=True)
@@ -47,27 +81,49 @@ class Firing:
 
 @dataclass(slots=True)
 class Outcome:
-    """What a set of rules made of the record."""
+    """What a set of rules made of the record: what fired, the messages by which channels would have told of it, and what they dropped."""
 
     rules: Sequence[Rule]
     firings: list[Firing] = field(default_factory=list)
+    sent: list[Sent] = field(default_factory=list)
+    dropped: list[Dropped] = field(default_factory=list)
 
     def of(self, rule: str) -> list[Firing]:
         return [firing for firing in self.firings if firing.rule == rule]
 
+    def messages(self, rule: str) -> list[Sent]:
+        """Those that tell of a firing of that rule."""
+        return [sent for sent in self.sent if any(_is_firing_of(each, rule) for each in sent.told)]
+
 
 class Player:
-    """Tells as in production, but that nothing is silenced, and that each channel takes all that rules tell it."""
+    """Tells as in production, by `channels`, but that nobody acknowledges and silences unless the record says so."""
 
-    def __init__(self, rules: Sequence[Rule], world: World) -> None:
+    def __init__(self, rules: Sequence[Rule], world: World, known: KnownChannels, start: Start) -> None:
         ids = count(1)
-        self.outcome = Outcome(rules)
+        stand_ins = known.stand_ins(rules)
+        self._routing = known.routing(stand_ins)
+        self._channels = start(stand_ins)
+        outbox = self._channels.outbox
+        self.outcome = Outcome(rules, sent=outbox.sent, dropped=outbox.dropped)
         self._turn = Runtime(
-            rules, _options(rules), lambda: str(next(ids)), observe=self._observe, world=world
+            rules,
+            Options(
+                routing=self._routing,
+                targets={name: Targets(1, each.settings.expire) for name, each in stand_ins.items()},
+                style=Style(),
+            ),
+            lambda: str(next(ids)),
+            observe=self._observe,
+            world=world,
         ).turn
         self._mute = frozenset(rule.id for rule in rules if rule.notify == ())
         self._lasting: dict[str, Firing] = {}
         self._untold: dict[str, Firing] = {}
+        self._new: dict[str, Transition] = {}  # of those what was only now raised
+        self._tells: dict[str, list[str]] = {}  # of each delivery that waits the alerts that it tells of
+        self._put: list[NewDelivery] = []  # that the channels haven't seen yet
+        self._seen = 0  # of what was sent
         self._escalating: dict[str, Firing] = {}  # those whose rule escalates
         self._escalate = frozenset(rule.id for rule in rules if rule.escalate)
         self._ended: set[str] = set()  # with what is taken: those of them that waited are told to nobody
@@ -76,36 +132,79 @@ class Player:
         """The record begins: until then nothing was, and no hours passed."""
         self._turn.restore(EMPTY, now)
 
-    def until(self, now: Instant) -> None:
-        """Every timer that comes due before what happens next, and every hour that opens, each at its time."""
-        while (due := self._turn.deadline()) is not None and due <= now.steady:
-            self.take((), now.later(due - now.steady))
-            if self._turn.deadline() == due:
-                break
+    def deadline(self) -> float | None:
+        """The steady time at which a timer is due, if one runs."""
+        return self._turn.deadline()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether its channels would do nothing, however the time went on."""
+        return self._channels.is_idle
 
     def take(self, changes: Sequence[Change], now: Instant) -> None:
         """What came at once, and what it frees."""
-        self._release(now)
-        self._ended.clear()
-        batch = self._turn.changes(changes, now)
-        for delivery in batch.deliveries:
-            self._tell(delivery.context["alert"], now)
-            if self._turn.waits_for(delivery.alert):
-                self._turn.taken([delivery.alert], now)
-        self._count_steps(batch)
-        for row in batch.held:
-            if row.data is None and row.alert not in self._ended:
-                self._tell(row.alert, now)
-            elif row.data is not None and (firing := self._untold.get(row.alert)) is not None:
-                firing.held_by = firing.held_by or row.reason
-
-    def _release(self, now: Instant) -> None:
-        """Tell what nothing stands in the way of any more, before it ends."""
         batch = Batch(at=now.wall)
-        self._turn.notifier.release(batch, now)
+        self._turn.notifier.release(
+            batch, now
+        )  # what nothing stands in the way of any more is told before it ends
+        self._hand_out(batch)
+        self._ended.clear()
+        self._hand_out(self._turn.changes(changes, now))
+
+    def settled(self, now: Instant) -> bool:
+        """The channels have done what is to be done now. Whether more is by that."""
+        outbox = self._channels.outbox
+        taken: list[str] = []
+        for sent in outbox.sent[self._seen :]:
+            for delivery in sent.told:
+                for alert in self._tells.pop(delivery.id, ()):
+                    if (firing := self._untold.pop(alert, None)) is not None:
+                        firing.told = sent.at
+                taken.append(delivery.alert)
+        self._seen = len(outbox.sent)
+        new, self._put = self._put, []
+        for delivery in filter(outbox.waits, new):
+            for alert in self._tells[delivery.id]:
+                firing = self._untold.get(alert)
+                if firing is not None:
+                    firing.held_by = firing.held_by or self._channels.reason(delivery)
+        if waited := [alert for alert in dict.fromkeys(taken) if self._turn.waits_for(alert)]:
+            self._hand_out(self._turn.taken(waited, now))
+        return bool(waited)
+
+    def _hand_out(self, batch: Batch) -> None:
+        for each in batch.deliveries:
+            self._tells[each.id] = [each.context["alert"]]
+        told = {each.context["alert"] for each in batch.deliveries}
         for row in batch.held:
-            self._tell(row.alert, now)
+            if row.data is not None:
+                if (firing := self._untold.get(row.alert)) is not None:
+                    firing.held_by = firing.held_by or row.reason
+            elif row.alert not in self._ended | told and row.rule not in self._mute:
+                for each in _carriers(row, batch.deliveries):  # it goes with others
+                    self._tells[each.id].append(row.alert)
+        if batch.deliveries:
+            self._put += batch.deliveries
+            self._channels.outbox.put(batch.deliveries)
+        for alert, transition in self._new.items():
+            firing = self._untold.get(alert)
+            if firing is not None and alert not in told and not firing.held_by:
+                firing.held_by = self._left_out(transition)
+        self._new.clear()
         self._count_steps(batch)
+
+    def _left_out(self, transition: Transition) -> str:
+        """Why no channel tells it."""
+        if transition.context is None:
+            return ""
+        decision = decide(
+            "firing",
+            severity=transition.context.severity,
+            notify=transition.notify,
+            announced=None,
+            routing=self._routing,
+        )
+        return "; ".join(f"channel {name}: {why}" for name, why in decision.held.items())
 
     def _count_steps(self, batch: Batch) -> None:
         """Of each alert the step of its escalation that is told, be it on several channels."""
@@ -133,6 +232,7 @@ class Player:
             )
             self.outcome.firings.append(firing)
             self._untold[transition.alert_id] = firing
+            self._new[transition.alert_id] = transition
             if firing.rule in self._escalate:
                 self._escalating[transition.alert_id] = firing
             if lasting:
@@ -142,26 +242,21 @@ class Player:
         ):
             known.until = context.at
 
-    def _tell(self, alert: str, now: Instant) -> None:
-        firing = self._untold.pop(alert, None)
-        if firing is not None and firing.rule not in self._mute:
-            firing.told = now.wall
+
+def _carriers(freed: HeldRow, deliveries: Sequence[NewDelivery]) -> Iterable[NewDelivery]:
+    """The messages that tell of an alert that is free, and of others: of the same rule, or of what a silence held."""
+    return [
+        each for each in deliveries if each.context["rule"] == freed.rule or each.context.get("after_silence")
+    ]
 
 
-def _options(rules: Sequence[Rule]) -> Options:
-    """Every channel that the rules name."""
-    names = {_ANY: None} | {name: None for rule in rules for name in rule.notify or ()}
-    names |= {name: None for rule in rules for step in rule.escalate for name in step.notify}
-    return Options(
-        routing=Routing(channels={name: Route() for name in names}),
-        targets={name: Targets(1, timedelta(0)) for name in names},
-        style=Style(),
-    )
+def _is_firing_of(delivery: NewDelivery, rule: str) -> bool:
+    return (delivery.context["rule"], delivery.context["state"]) == (rule, "firing")
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """The whole replay, of `count` of the record's units. `lost` fire under the first rules only, `added` under the second
+    """The whole replay by these `channels` of the config, of `count` of the record's units. `lost` fire under the first rules only, `added` under the second
     only; of what fires under both, the second alone tells anybody of the `freed`, the first alone of the `kept_back`. Of what the rules in `unsure` watch the record may hold a part only, `because`.
     """
 
@@ -177,26 +272,22 @@ class Told:
     unsure: tuple[str, ...] = ()
     because: str = ""
     faults: Sequence[Faults] = ()
+    channels: tuple[str, ...] = ()  # those of the config
 
 
-def replay(record: Record, rule_sets: Sequence[Sequence[Rule]], on_progress: Callable[[int], None]) -> Told:
-    """All of the record through each set of rules; of two, how they differ. `on_progress` hears of `Moment.done`."""
-    players = [Player(rules, record.world) for rules in rule_sets]
-    total, begun, ended = 0, None, None
-    for moment in record.moments():
-        total += moment.count
-        if begun is None:
-            begun = moment.at.wall
-            for player in players:
-                player.begin(moment.at)
-        ended = moment.at.wall
-        for player in players:
-            player.until(moment.at)
-        changes = list(moment.changes)
-        for player in players:
-            player.take(changes, moment.at)
-        on_progress(moment.done)
-    outcomes = tuple(player.outcome for player in players)
+def replay(
+    record: Record,
+    rule_sets: Sequence[Sequence[Rule]],
+    on_progress: Callable[[int], None],
+    known: KnownChannels = NO_CHANNELS,
+) -> Told:
+    """All of the record through each set of rules; of two, how they differ. `known` are the channels that there are: of others each
+    takes all that it is to tell. `on_progress` hears of `Moment.done`. Blocks, and runs trio.
+    """
+    clock = ManualClock()
+    total, begun, ended, outcomes = trio.run(
+        partial(_played, record, rule_sets, on_progress, known, clock), clock=clock
+    )
     told = Told(
         total,
         record.unit,
@@ -206,6 +297,7 @@ def replay(record: Record, rule_sets: Sequence[Sequence[Rule]], on_progress: Cal
         unsure=tuple(_unsure(rule_sets, record)),
         because=record.because,
         faults=record.faults,
+        channels=tuple(known.channels),
     )
     if len(outcomes) < 2:
         return told
@@ -218,6 +310,100 @@ def replay(record: Record, rule_sets: Sequence[Sequence[Rule]], on_progress: Cal
         freed=tuple(now for now, then in both if now.told and not then.told),
         kept_back=tuple(now for now, then in both if then.told and not now.told),
     )
+
+
+async def _played(
+    record: Record,
+    rule_sets: Sequence[Sequence[Rule]],
+    on_progress: Callable[[int], None],
+    known: KnownChannels,
+    clock: ManualClock,
+) -> tuple[int, datetime | None, datetime | None, tuple[Outcome, ...]]:
+    total, begun, ended = 0, None, None
+    failure: BaseException | None = None
+    async with trio.open_nursery() as nursery:
+        players = [
+            Player(rules, record.world, known, lambda stand_ins: Channels(stand_ins, clock, nursery))
+            for rules in rule_sets
+        ]
+        game = _Game(players, clock)
+        try:
+            for moment in record.moments():
+                total += moment.count
+                if begun is None:
+                    begun = moment.at.wall
+                    game.begin(moment.at)
+                ended = moment.at.wall
+                await game.until(moment.at)
+                await game.take(list(moment.changes), moment.at)
+                on_progress(moment.done)
+            await game.finish()
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - raised below, by itself
+            failure = error
+        nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+    return total, begun, ended, tuple(player.outcome for player in players)
+
+
+class _Game:
+    """Several players on one clock."""
+
+    def __init__(self, players: Sequence[Player], clock: ManualClock) -> None:
+        self._players, self._clock = players, clock
+
+    def begin(self, now: Instant) -> None:
+        self._set(now)
+        for player in self._players:
+            player.begin(now)
+
+    async def until(self, now: Instant) -> None:
+        """Every timer that comes due before what happens next, every hour that opens and all that channels do, each at its time."""
+        stuck: set[int] = set()
+        while (due := self._due(stuck)) <= now.steady:
+            at = now.later(due - now.steady)
+            self._set(at)
+            for number, player in enumerate(self._players):
+                if (timer := player.deadline()) is not None and timer <= due and number not in stuck:
+                    player.take((), at)
+                    if player.deadline() == timer:
+                        stuck.add(number)
+            await self._settle(at)
+        self._set(now)
+
+    async def take(self, changes: Sequence[Change], now: Instant) -> None:
+        """What came at once."""
+        for player in self._players:
+            player.take(changes, now)
+        if not all(player.is_idle for player in self._players):
+            await self._settle(now)
+
+    async def finish(self) -> None:
+        """What channels still hold goes out when its time comes, within a week; for rules the time doesn't go on."""
+        begun = self._clock.now()
+        while not all(player.is_idle for player in self._players):
+            passed = self._clock.next_wake() - begun.steady
+            if passed > _LONGEST_HELD:
+                break
+            self._set(begun.later(passed))
+            await self._settle(self._clock.now())
+
+    def _due(self, stuck: Container[int]) -> float:
+        timers = (player.deadline() for number, player in enumerate(self._players) if number not in stuck)
+        due = min((timer for timer in timers if timer is not None), default=float("inf"))
+        is_idle = all(player.is_idle for player in self._players)
+        return due if is_idle else min(due, self._clock.next_wake())
+
+    def _set(self, now: Instant) -> None:
+        self._clock.set(now.steady)
+        self._clock.set_wall(now.wall)
+
+    async def _settle(self, now: Instant) -> None:
+        more = True
+        while more:
+            await wait_all_tasks_blocked()
+            found = [player.settled(now) for player in self._players]
+            more = any(found)
 
 
 def _unsure(rule_sets: Sequence[Sequence[Rule]], record: Record) -> Iterable[str]:

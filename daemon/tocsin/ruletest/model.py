@@ -6,26 +6,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeAlias
 
-from tocsin.alerts.channel_gates import ChannelGates
 from tocsin.alerts.wording import Style
 from tocsin.calendars import NO_CALENDARS, Calendars
-from tocsin.delivery.model import ChannelSettings
+from tocsin.delivery.stand_ins import StandIn
 from tocsin.document import Node
 from tocsin.engine.rule import Rule
 from tocsin.errors import Place
 from tocsin.events import Observed
-from tocsin.secrets import Secret
-
-FAKE_URL = "json://fake"
-"""Where a stand-in sends to: of no service whose pace would be kept."""
-
-
-@dataclass(frozen=True, slots=True)
-class StandIn:
-    """A channel of which nothing leaves the house, and what it holds back; as it stands here nothing."""
-
-    settings: ChannelSettings = field(default_factory=lambda: ChannelSettings(urls=(Secret(FAKE_URL),)))
-    gates: ChannelGates = field(default_factory=ChannelGates)
 
 
 @dataclass(frozen=True, slots=True)

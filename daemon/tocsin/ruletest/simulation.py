@@ -20,10 +20,10 @@ from tocsin.alerts.message import LATE, late_by
 from tocsin.alerts.wording import Style
 from tocsin.clock import ManualClock
 from tocsin.config.settings import routes_of
-from tocsin.delivery.channel import Channel, ChannelTask
+from tocsin.delivery.channel import ChannelTask
 from tocsin.delivery.channel_state import Notes, Outages
-from tocsin.delivery.gatherer import STORM
-from tocsin.delivery.model import Handle, Message, Outcome, Sender
+from tocsin.delivery.model import Message
+from tocsin.delivery.stand_ins import FakeChannel, StandIn, channel_task
 from tocsin.delivery.timing import Wake
 from tocsin.engine.api import AlertContext, Transition
 from tocsin.engine.rule import Rule
@@ -34,9 +34,9 @@ from tocsin.events.vocabulary import OURSELVES
 from tocsin.explain.explanation import Answer
 from tocsin.feed.model import Received
 from tocsin.pipeline import Options, Targets, TurnProcessor
+from tocsin.pipeline.acts import Acts, By, Target
 from tocsin.pipeline.explaining import Question, explain
 from tocsin.pipeline.runtime import Runtime
-from tocsin.ruletest.model import StandIn
 from tocsin.store.database import Database, RunSync, inline
 from tocsin.store.model import Arrival, Attempt, Batch, Gathered, Loaded, NewDelivery
 from tocsin.store.reader import Reader
@@ -51,22 +51,6 @@ class Delivered(msgspec.Struct, frozen=True):
     at: float
     late: float  # seconds; what a gap hid is late however soon it was told
     parts: tuple[NewDelivery, ...] = ()
-
-
-class FakeChannel(Sender):
-    """A channel that records. A passing failure while `works` is False."""
-
-    def __init__(self, name: str, accepted: Callable[[Message], None]) -> None:
-        self.name = name
-        self.works = True
-        self._accepted = accepted
-
-    async def send(self, message: Message, handle: Handle | None = None) -> Outcome:  # noqa: ARG002 - it has none
-        await trio.lowlevel.checkpoint()
-        if not self.works:
-            return Outcome(sent=False, answer=f"{self.name}: fails, as the test says")
-        self._accepted(message)
-        return Outcome(sent=True, answer=f"{self.name}: accepted")
 
 
 class Outbox(Database):
@@ -110,6 +94,7 @@ class Outbox(Database):
 _HAIR = 1e-6  # seconds: a sum of floats may fall so far beyond the time that was meant
 _BLIND_EVERY = 60.0  # seconds between looks for rules that see nothing, as in the daemon
 _UP = ("connected", "silent")
+_BY = By("", "test")
 
 
 class Simulation:
@@ -192,7 +177,17 @@ class Simulation:
         self._running = []
         self._start(partial(notes.keep, self._database.note, structlog.get_logger()))
         for name in self.fakes:
-            self._tasks[name] = self._channel(name, notes, outages)
+            self._tasks[name] = channel_task(
+                self._stand_ins[name],
+                self.fakes[name],
+                style=self._style,
+                outbox=self._database,
+                clock=self.clock,
+                tell=self._hear,
+                wake=self._wake,
+                notes=notes,
+                outages=outages,
+            )
             self._start(self._tasks[name].run)
         batch, unreadable = self._turn.restore(loaded, now)
         if unreadable or loaded.unreadable:
@@ -232,24 +227,6 @@ class Simulation:
             routing=self.routing,
             targets={name: Targets(1, each.settings.expire) for name, each in self._stand_ins.items()},
             style=self._style,
-        )
-
-    def _channel(self, name: str, notes: Notes, outages: Outages) -> ChannelTask:
-        settings, gates = self._stand_ins[name].settings, self._stand_ins[name].gates
-        fallback = (settings.fallback, 1) if settings.fallback is not None else None
-        return ChannelTask(
-            Channel(
-                name=name, target=0, settings=settings, style=self._style, gates=gates, fallback=fallback
-            ),
-            sender=self.fakes[name],
-            outbox=self._database,
-            clock=self.clock,
-            tell=self._hear,
-            wake=self._wake,
-            outages=outages,
-            note=notes.set,
-            jitter=lambda: 1.0,  # a retry comes when it comes at the latest
-            storm=notes.under(STORM).get(f"{name}/0"),
         )
 
     def _start(self, run: Callable[[], Awaitable[object]]) -> None:
@@ -322,14 +299,15 @@ class Simulation:
             return False
         now = self.clock.now()
         until = now.later(lasts).wall if lasts is not None else None
-        batch, _ = self._turn.acknowledge(alerts[-1], now, until=until)
+        (row,) = Reader(self.state_dir / DATABASE).alerts_called(alerts[-1], limit=1)
+        batch, _ = Acts(self._turn).acknowledge(Target.of(row), _BY, now, until)
         await self._commit(batch)
         return True
 
     async def silence(self, matchers: str, lasts: float) -> None:
         """What matches is held for so many seconds."""
         now = self.clock.now()
-        batch, _ = self._turn.silence(matchers, now.later(lasts).wall, now)
+        batch, _ = Acts(self._turn).silence(matchers, now.later(lasts).wall, _BY, now)
         await self._commit(batch)
 
     async def explain(self, rule: Rule, called: str | None, limit: int) -> Answer:

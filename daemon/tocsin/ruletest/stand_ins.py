@@ -8,9 +8,9 @@ from tocsin.config.channels import check_quiet, gates_of, read_channels
 from tocsin.config.reading import Reading
 from tocsin.config.shape import dotted, unknown_key
 from tocsin.delivery.model import ChannelSettings
+from tocsin.delivery.stand_ins import FAKE_URL, StandIn
 from tocsin.document import Entry, Mapping, Node, Scalar, Sequence
 from tocsin.errors import Place, Problem
-from tocsin.ruletest.model import FAKE_URL, StandIn
 
 KEYS = ["digest", "quiet", "storm", "min_severity", "resolved", "send_resolved", "fallback", "expire"]
 """Of a channel in a config those that say what becomes of a message before a service has it."""

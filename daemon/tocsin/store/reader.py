@@ -225,8 +225,12 @@ class Reader:
             held=self.held(),
             silences=self.silences(),
             operations=self._read(rows.GET_OPERATIONS, rows.operation),
-            notes=rows.notes(self._read(rows.GET_META, rows.text_pair)),
+            notes=self.notes(),
         )
+
+    def notes(self) -> dict[str, str]:
+        """Small things by their keys."""
+        return rows.notes(self._read(rows.GET_META, rows.text_pair))
 
     def alive(self) -> Instant | None:
         """When the daemon last wrote that it lives."""
