@@ -35,6 +35,45 @@ def store(tmp_path):
     store.close()
 
 
+def waiting(id_, alert="a1", seconds=-400, **more):
+    return delivery(id_, alert=alert, severity="critical", created_at=at(seconds), **more)
+
+
+@pytest.mark.parametrize(
+    ("deliveries", "ends", "count"),
+    [
+        ([waiting("d1"), waiting("d2", channel="mail")], {}, 1),
+        ([waiting("d1"), waiting("d2", channel="mail")], {"d2": "sent"}, 0),
+        ([waiting("d1"), waiting("d2", channel="mail")], {"d2": "dead"}, 1),
+        ([waiting("d1"), waiting("d2", alert="a2")], {"d2": "sent"}, 1),
+        ([waiting("d1"), waiting("d2", alert="a2")], {}, 2),
+        ([waiting("d1", seconds=-100)], {}, 0),
+        ([waiting("d1", channel="gone")], {}, 0),
+        ([waiting("d1", state_told="edit")], {}, 0),
+        ([delivery("d1", created_at=at(-400))], {}, 0),
+        # The firing was told; of a reminder nobody hears.
+        ([waiting("d1", seconds=-900), waiting("d2", state_told="reminder")], {"d1": "sent"}, 1),
+        # The one channel told it late, as one message with its end.
+        (
+            [
+                waiting("d1"), waiting("d2", channel="mail"), waiting("d3", state_told="resolved", seconds=-350),
+                waiting("d4", state_told="resolved", channel="mail", seconds=-350),
+            ],
+            {"d2": "superseded", "d4": "sent"},
+            0,
+        ),
+        # The fallback has it.
+        ([waiting("d1"), waiting("d2", channel="mail", seconds=-390)], {"d2": "sent"}, 0),
+    ],
+)  # fmt: skip
+def test_critical_messages_that_reach_nobody_are_counted(tmp_path, deliveries, ends, count):
+    store = opened(tmp_path)
+    commit(store, deliveries=deliveries)
+    store.outbox.record([attempt(id_, status, at(-300)) for id_, status in ends.items()])
+    assert Reader(tmp_path / DATABASE).unheard(at(-300), ["desk", "mail"]) == count
+    store.close()
+
+
 @pytest.fixture
 def reader(tmp_path):
     return Reader(tmp_path / DATABASE)

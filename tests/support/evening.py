@@ -76,7 +76,7 @@ class Night:
         there += timedelta(days=there < BEGIN)
         while (left := (there - self._clock.now().wall).total_seconds()) > 0:
             slow = listening and left <= _LISTEN
-            self._clock.advance(1.0 if slow else min(left - _LISTEN * listening, 60.0))
+            await self._advance(1.0 if slow else min(left - _LISTEN * listening, 60.0))
             await self._settle()
             if slow:
                 await trio.to_thread.run_sync(time.sleep, 2 * _HELD)
@@ -144,8 +144,14 @@ class Night:
             with suppress(TimeoutError):
                 await self._really(seen, _REST)
                 return
-            self._clock.advance(_STEP)
+            await self._advance(_STEP)
         raise AssertionError(f"not within {_MOST_STEPS} steps of the clock")
+
+    async def _advance(self, seconds: float) -> None:
+        """Not while something is being written: the disk would seem to have taken that long."""
+        while self._components.journal.waiting:  # else the probe may have put the next meanwhile
+            await self._components.journal.drained()
+        self._clock.advance(seconds)
 
     async def _really(self, seen: Callable[[], object], within: float = _PATIENCE) -> None:
         """Until it is seen, while the clock stands still: sockets and the disk are other threads' doing."""

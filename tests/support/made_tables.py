@@ -13,17 +13,20 @@ from typing import Any, Literal, get_args, get_origin
 
 import click
 import yaml
+from prometheus_client.core import Metric
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from support.evening import LOOKS
 from support.evening import told as evening_told
+from support.measured import NOW, measured, stored
 from support.pages import PAGES, REFERENCE, ROOT, WIDEST
 from tocsin import docs
 from tocsin.alerts.decide import GATES, Gate, Told
 from tocsin.cli import COMMANDS, cli
 from tocsin.cli.venues import _written, supplied
 from tocsin.config.settings import Common
+from tocsin.control.metrics import families
 from tocsin.delivery.model import ChannelSettings
 from tocsin.engine.language.functions import FUNCTIONS
 from tocsin.engine.language.mapping import OPERATORS
@@ -169,6 +172,33 @@ def _field(field: Field) -> str:
     return _with_words(field.doc, field.values) + none
 
 
+def metrics() -> Iterator[str]:
+    """What `/metrics` has, but for what the client library itself puts there."""
+    return _table(
+        ("metric", "type", "labels", "tells"),
+        (
+            (
+                f"`{family.name}{'_total' if family.type == 'counter' else ''}`",
+                family.type,
+                _labels(family),
+                family.documentation,
+            )
+            for family in families(measured(alerts={}), stored(waiting={"channel0": (1, NOW)}))
+        ),
+    )
+
+
+def _labels(family: Metric) -> str:
+    """Their names; where they have words of their own, these."""
+    names = {name: None for sample in family.samples for name in sample.labels if name != "le"}
+    told = []
+    for name in names:
+        words = {sample.labels[name]: None for sample in family.samples}
+        is_theirs = name in ("venue", "channel", "rule") or family.name == "tocsin_build_info"
+        told.append(f"`{name}`" if is_theirs else f"`{name}`: {' '.join(words)}")
+    return "; ".join(told)
+
+
 def config_keys() -> Iterator[str]:
     """The sections beside venues, channels and rules, with what is in them."""
     return _table(("key", "default", "means"), _config("", Common))
@@ -262,6 +292,7 @@ TABLES: dict[str, Callable[[], Iterator[str]]] = {
     "common_fields": common_fields,
     "links": links,
     "kinds_fields": kinds_fields,
+    "metrics": metrics,
     "config_keys": config_keys,
     "channel_keys": channel_keys,
     "venue_keys": venue_keys,

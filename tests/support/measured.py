@@ -13,6 +13,7 @@ from support.daemon_parts import Lines
 from tocsin.app.daemon import Daemon
 from tocsin.app.serve import serve
 from tocsin.config.load import load_settings
+from tocsin.config.settings import Settings
 from tocsin.control.client import SOCKET
 from tocsin.control.measures import ChannelMeasures, Measures, RuleMeasures, Stored, VenueMeasures
 from tocsin.meters import Meters
@@ -121,13 +122,18 @@ class Watched:
 
 
 @asynccontextmanager
-async def watched(folder: Path, config: str) -> AsyncIterator[Watched]:
-    """Runs a daemon with that config for as long as the block lasts, half a minute at most; it reads the file at a reload."""
+async def watched(
+    folder: Path, config: str, *, change: Callable[[Settings], Settings] = lambda settings: settings
+) -> AsyncIterator[Watched]:
+    """Runs a daemon with that config for as long as the block lasts, half a minute at most; it reads the file at a reload.
+
+    `change` makes of the settings what no config can say.
+    """
     (folder / "config.yaml").write_text(config)
     log, state = Lines(), folder / "state"
 
-    def load() -> Any:
-        return load_settings(folder / "config.yaml", environ={}, validate_url=None)
+    def load() -> Settings:
+        return change(load_settings(folder / "config.yaml", environ={}, validate_url=None))
 
     with trio.fail_after(30):
         async with trio.open_nursery() as nursery:

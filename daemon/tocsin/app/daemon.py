@@ -24,6 +24,7 @@ from tocsin.app import attention, changes
 from tocsin.app.acts import LiveActs
 from tocsin.app.answers import BotAnswers, bots_of
 from tocsin.app.components import Components, make_sample, make_style, of_ourselves, venue_feed
+from tocsin.app.heartbeat import HeartbeatTask, Judge, over_http
 from tocsin.app.housekeeping import keep_house
 from tocsin.app.measuring import Measuring
 from tocsin.app.progress_probe import ProgressProbe
@@ -85,6 +86,7 @@ class Daemon:
         self._tasks: TaskSupervisor
         self._retries: dict[str, Retry] = {}  # by venue
         self._answers: dict[str, BotAnswers] = {}
+        self._heartbeats: dict[str, HeartbeatTask] = {}
         self._refused: list[str] = []  # that the config isn't that on the disk, in a line
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -102,6 +104,7 @@ class Daemon:
                 self._ready = True
                 self._notifier.send(READY="1", STATUS=self._summary())
                 self._log.info("started", version=__version__, pid=os.getpid(), summary=self._summary())
+                self._start_heartbeats()
                 task_status.started()
                 await self._stop.wait()
                 deadline = trio.current_time() + _FINISH_WITHIN
@@ -220,6 +223,9 @@ class Daemon:
         for name in gone:
             self._answers.pop(name, None)
         self._start_answers()
+        if before.heartbeat != after.heartbeat:
+            await self._tasks.stop(*self._heartbeats)
+            self._start_heartbeats()
         await self._tell_stranded()
         return [
             *venues.told("venue"),
@@ -270,7 +276,11 @@ class Daemon:
         return status(self.measures(), None)
 
     def _remarks(self) -> list[str]:
-        return [*self._refused, *(said for each in self._answers.values() if (said := each.attention))]
+        return [
+            *self._refused,
+            *(said for each in self._answers.values() if (said := each.attention)),
+            *(said for each in self._heartbeats.values() for said in each.attention),
+        ]
 
     async def preview(self, deliveries: list[dict[str, Any]]) -> None:
         """What `tocsin deliveries` tells of those that wait."""
@@ -393,6 +403,26 @@ class Daemon:
                 meters=parts.meters.answers,
             )
             self._tasks.start(name, answers.run)
+
+    def _start_heartbeats(self) -> None:
+        self._heartbeats = {}
+        if self._dry_run:
+            return
+        parts = self._components
+        judge = Judge(self.measures, Reader(parts.database.path), self._clock, trio.CapacityLimiter(1))
+        for number, settings in enumerate(self._settings.heartbeat):
+            task = HeartbeatTask(
+                settings,
+                judge=judge,
+                request=over_http(),
+                tell=self.tell,
+                counted=parts.meters.heartbeats,
+                masker=self._settings.masker,
+                clock=self._clock,
+                log=self._log,
+            )
+            self._heartbeats[f"heartbeat {number}"] = task
+            self._tasks.start(f"heartbeat {number}", task.run)
 
     def _start_channel(self, name: str) -> None:
         """One task per URL."""

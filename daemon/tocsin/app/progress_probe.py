@@ -98,13 +98,13 @@ class ProgressProbe:
         """Send beats for ever; each that comes back, and the commit that follows it, shows that all is well."""
         under_way: dict[str, Instant] = {}
         for beat in map(str, count(1)):
-            under_way[beat] = began = self._clock.now()
+            under_way[beat], began = self._clock.now(), trio.current_time()
             await self._way.send(beat)
             if (newest := await self._newest(under_way)) is not None:
                 under_way = {each: at for each, at in under_way.items() if at.steady > newest.steady}
                 await self._passed(newest)
             await self._tell_troubles()
-            await trio.sleep(max(0.0, began.steady + self._every - self._clock.now().steady))
+            await trio.sleep_until(began + self._every)
 
     async def _newest(self, under_way: Mapping[str, Instant]) -> Instant | None:
         """When the newest beat that came back was sent; None where none has within the time."""

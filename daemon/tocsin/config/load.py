@@ -23,6 +23,7 @@ from tocsin.config.rule_sets import channels_named
 from tocsin.config.search import default_state_dir, given_state_dir
 from tocsin.config.settings import Common, Settings, by_severity
 from tocsin.config.venues import read_venues
+from tocsin.config.watching import heartbeats, plain_values
 from tocsin.delivery.senders import validate_url as validates
 from tocsin.delivery.template_check import check_template
 from tocsin.document import Entry, Mapping, Node, Scalar, Sequence
@@ -33,7 +34,7 @@ from tocsin.engine.rule_schema import HOURS
 from tocsin.errors import ConfigError, Place, Problem
 from tocsin.events.vocabulary import did_you_mean
 
-LATER = ("actions", "reports", "heartbeat", "listen")
+LATER = ("actions", "reports", "listen")
 """Sections of later versions."""
 OWN = ("venues", "channels", "rules", "calendars")
 """Sections with a module of their own here."""
@@ -118,6 +119,7 @@ def _settings(reading: Reading, validate_url: ValidateUrl | None, seen: LookAtSe
         links=common.links,
         people=common.people,
         tz=common.tz,
+        heartbeat=heartbeats(reading, root, common, _section_names(root, "venues")),
         retention=common.retention,
         log=common.log,
         store_market_data=common.store_market_data,
@@ -163,7 +165,7 @@ def _common(reading: Reading, root: Mapping) -> Common:
         people = entries["people"]
         entries["people"] = Entry(people.key, check_people(reading, people.value))
     section = Mapping(entries, root.place)
-    common, problems = shape.sound(Common, section)
+    common, problems = shape.sound(Common, section, plain=plain_values(reading, section))
     reading.add(*problems)
     defaults = section.get("defaults")
     notify = defaults.get("notify") if isinstance(defaults, Mapping) else None
@@ -211,8 +213,12 @@ def _nameable(reading: Reading, calendars: Calendars, rules: Seq[Mapping]) -> Ca
 
 def _names(root: Mapping) -> Seq[str]:
     """The channels that the config has, the faulty ones too: a rule that names one of those isn't wrong."""
-    channels = root.get("channels")
-    return tuple(channels.entries) if isinstance(channels, Mapping) else ()
+    return _section_names(root, "channels")
+
+
+def _section_names(root: Mapping, name: str) -> Seq[str]:
+    section = root.get(name)
+    return tuple(section.entries) if isinstance(section, Mapping) else ()
 
 
 def _warn_of_nobody(reading: Reading, settings: Settings) -> None:

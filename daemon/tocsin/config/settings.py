@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
@@ -30,7 +31,8 @@ from tocsin.engine.api import SEVERITIES, Severity
 from tocsin.engine.rule import Rule
 from tocsin.errors import Problem, TocsinError
 from tocsin.events.vocabulary import nearest
-from tocsin.secrets import Masker
+from tocsin.quantities import Duration, SecretText, parse_duration
+from tocsin.secrets import Masker, Secret
 from tocsin.store.model import Retention
 from tocsin.venues.base import Adapter, VenueSettings
 
@@ -181,6 +183,54 @@ class Defaults(Section):
     )
 
 
+def _ping_address(text: Any) -> Secret:
+    """Of a URL with a user's key in it nothing is shown."""
+    if isinstance(text, Secret):
+        return text
+    if not isinstance(text, str):
+        raise ValueError("must be a text")
+    try:
+        parts = urlsplit(text)
+        sound = parts.scheme in ("https", "http") and bool(parts.hostname) and text.isprintable()
+    except ValueError:
+        sound = False
+    if not sound or " " in text:
+        raise ValueError("not a web address; write it like https://hc-ping.com/UUID")
+    return Secret(text)
+
+
+def _beat_interval(text: Any) -> timedelta:
+    every = parse_duration(text)
+    if not _SHORTEST_BEAT <= every <= _LONGEST_BEAT:
+        raise ValueError("from 10s to 1d")
+    return every
+
+
+_SHORTEST_BEAT, _LONGEST_BEAT = timedelta(seconds=10), timedelta(days=1)
+
+
+class Heartbeat(Section):
+    """A dead man's switch elsewhere, which is asked for as long as all is well, and rings when it isn't asked."""
+
+    url: Annotated[SecretText, BeforeValidator(_ping_address)] = Field(
+        description="is asked by GET, such as https://hc-ping.com/${cred:heartbeat}"
+    )
+    every: Annotated[Duration, BeforeValidator(_beat_interval)] = Field(
+        timedelta(minutes=1), description="how often, from 10s to 1d"
+    )
+    require: tuple[str, ...] = Field(
+        (), description="venues that have to be connected, and not silent, for all to be well"
+    )
+    on_failure: Literal["none", "fail"] = Field(
+        "none",
+        description="what is sent when it isn't: nothing, or the reason to the URL with /fail behind it",
+    )
+
+
+Heartbeats: TypeAlias = Annotated[
+    Annotated[Heartbeat, Tag("one")] | Annotated[tuple[Heartbeat, ...], Tag("several")],
+    Discriminator(lambda value: "several" if isinstance(value, list | tuple) else "one"),
+]
 StoreMarketData: TypeAlias = Literal["none", "changes", "all"]
 
 
@@ -198,6 +248,9 @@ class Common(Section):
     tz: Zone = Field(
         ZoneInfo(DEFAULT_ZONE),
         description="the IANA time zone of what people read and of calendars, such as Europe/Prague",
+    )
+    heartbeat: Heartbeats = Field(
+        (), description="dead man's switches, one or a list: see tocsin help watching"
     )
     retention: Retention = Retention()
     log: LogSettings = LogSettings()
@@ -243,6 +296,7 @@ class Settings:
     people: Mapping[str, Person]
     links: Mapping[str, str]
     tz: ZoneInfo
+    heartbeat: tuple[Heartbeat, ...]
     retention: Retention
     log: LogSettings
     store_market_data: StoreMarketData

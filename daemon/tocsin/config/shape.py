@@ -118,7 +118,11 @@ def _problem(model: type[BaseModel], root: Mapping, path: Path, error: Any, head
     if kind == "missing":
         return Problem(
             f"the key `{error['loc'][-1]}` is missing",
-            entry.key.place if entry else head or node.place,
+            node.place
+            if steps and isinstance(steps[-1], int)
+            else entry.key.place
+            if entry
+            else head or node.place,
             where,
         )
     field = model.model_fields.get(str(steps[0])) if steps else None
@@ -146,6 +150,7 @@ def _holder(model: type[BaseModel], steps: Path) -> type[BaseModel] | None:
     field = model.model_fields.get(str(steps[0]))
     annotation = field.annotation if field else None
     below = steps[2:] if get_origin(annotation) is dict else steps[1:]  # a mapping by names has one step more
+    below = tuple(step for step in below if not isinstance(step, int))  # and so has a list
     for part in (annotation, *_parts(annotation)):
         if isinstance(part, type) and issubclass(part, BaseModel):
             return _holder(part, below)

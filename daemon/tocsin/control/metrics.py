@@ -46,6 +46,11 @@ def exposition(measures: Measures, stored: Stored | None, accept: str = "") -> t
     return encode(registry), content_type
 
 
+def families(measures: Measures, stored: Stored | None) -> Iterator[Metric]:
+    """What there is of the daemon itself, without the process and Python."""
+    yield from _Collector(measures, stored).collect()
+
+
 class _Collector:
     def __init__(self, measures: Measures, stored: Stored | None) -> None:
         self._measures, self._stored = measures, stored

@@ -3,17 +3,18 @@
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar
 
 import msgspec
 from sqlite_utils import Database
 
-from tocsin.events import Change, Instant, Key, Sample
+from tocsin.events import Change, Instant, Key, Sample, iso
 from tocsin.store import last_run, rows
 from tocsin.store.errors import StoreUnavailable, outside_told
 from tocsin.store.migrations import refuse_foreign, refuse_older
-from tocsin.store.model import HeldRow, InstanceRow, Loaded, Silence
+from tocsin.store.model import EDIT, HeldRow, InstanceRow, Loaded, Silence
 from tocsin.store.opening import log_of, open_reading
 from tocsin.store.schema import LATEST_SENT
 from tocsin.store.sql import UNREADABLE, each, json_text, whole
@@ -85,6 +86,26 @@ class Reader:
     def count_dead(self) -> int:
         """How many deliveries were given up."""
         return int(self._rows("SELECT count(*) AS dead FROM deliveries WHERE status = 'dead'")[0]["dead"])
+
+    def unheard(self, before: datetime, channels: Collection[str]) -> int:
+        """How many critical notifications wait on one of these channels since before then, and no channel told anybody of that alert
+        since they were put there. What a digest carries waits with the digest.
+        """
+        found = self._rows(
+            f"""
+            SELECT count(*) AS count FROM (
+                SELECT DISTINCT d.alert, d.state_told FROM deliveries AS d
+                WHERE d.status = 'pending' AND d.severity = 'critical' AND d.state_told <> '{EDIT}' AND d.digest IS NULL
+                    AND d.created_at <= ? AND d.channel {_AMONG}
+                    AND NOT EXISTS (
+                        SELECT 1 FROM deliveries AS o WHERE o.alert = d.alert AND o.status = 'sent'
+                            AND o.state_told <> '{EDIT}' AND o.created_at >= d.created_at
+                    )
+            )
+            """,  # noqa: S608 - ours
+            iso(before), json_text(list(channels)),
+        )  # fmt: skip
+        return int(found[0]["count"])
 
     def firing(self) -> list[Row]:
         """Of alerts that fire: how many (`count`) of a `severity` are `acked` (1) or aren't (0)."""

@@ -1,0 +1,223 @@
+"""A dead man's switch hears while all is well, and within two intervals of what isn't well it hears no more."""
+
+import dataclasses
+from collections import Counter
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import trio
+from msgspec.structs import replace
+
+from support.daemon_parts import Lines
+from support.measured import measured, watched
+from support.outboxes import TrioClock
+from support.receivers import HttpReceiver
+from tocsin.app import heartbeat
+from tocsin.app.heartbeat import HeartbeatTask, Judge
+from tocsin.config.settings import Heartbeat
+from tocsin.http import HttpFailed
+from tocsin.secrets import Masker, Secret
+from tocsin.store.errors import StoreUnavailable
+from tocsin.venues.base import HttpRequest, HttpResponse
+
+URL = "https://hc.example.org/0b4ea7d2-secret"
+EVERY = 60.0
+
+
+class Daemon:
+    """What the judge looks at; all is well."""
+
+    def __init__(self) -> None:
+        self.wrong: tuple[str, ...] = ()
+        self.status = "connected"
+        self.unheard_count = 0
+        self.database_answers: Any = True
+
+    def measures(self):
+        found = measured(wrong=self.wrong)
+        return replace(found, venues=tuple(replace(each, status=self.status) for each in found.venues))
+
+    def unheard(self, _before, channels) -> int:
+        assert channels == ["channel0"]
+        if self.database_answers is not True:
+            raise StoreUnavailable("the disk doesn't answer")
+        return self.unheard_count
+
+
+class World:
+    def __init__(self, *answers: Any, **settings: Any) -> None:
+        self.daemon, self.log, self.counted = Daemon(), Lines(), Counter[str]()
+        self.requests: list[tuple[float, HttpRequest]] = []
+        self.told: list[tuple[float, str]] = []
+        self.answers = list(answers)
+        self.begun = trio.current_time()
+        masker = Masker()
+        masker.add(URL)
+        judge = Judge(self.daemon.measures, self.daemon, TrioClock(), trio.CapacityLimiter(1))
+        self.task = HeartbeatTask(
+            Heartbeat(url=Secret(URL), **settings), judge=judge, request=self.request, tell=self.tell,
+            counted=self.counted, masker=masker, clock=TrioClock(), log=self.log,
+        )  # fmt: skip
+
+    async def request(self, request: HttpRequest, within: float) -> HttpResponse:
+        self.requests.append((round(trio.current_time() - self.begun), request))
+        answer = self.answers.pop(0) if self.answers else 200
+        if answer == "hang":
+            await trio.sleep(within)
+            raise HttpFailed(request, f"no answer within {within:g} s")
+        await trio.lowlevel.checkpoint()
+        return HttpResponse(status=answer, headers={}, body=b"")
+
+    async def tell(self, event: str, reason: str, subject: str) -> None:
+        assert (event, subject) == ("daemon.degraded", "heartbeat")
+        self.told.append((round(trio.current_time() - self.begun), reason))
+
+    async def run(self, seconds: float) -> None:
+        with trio.move_on_after(seconds):
+            await self.task.run()
+
+
+@pytest.fixture(autouse=True)
+def inline(monkeypatch):
+    """The database is asked here and now: in a thread the clock would jump."""
+
+    async def run_sync(call, *, abandon_on_cancel, limiter):
+        return call()
+
+    monkeypatch.setattr(heartbeat.trio, "to_thread", SimpleNamespace(run_sync=run_sync))
+
+
+async def test_it_beats_at_once_and_then_in_its_time(autojump_clock):
+    world = World()
+    await world.run(3 * EVERY + 1)
+    assert [(at, each.method, each.url) for at, each in world.requests] == [
+        (0, "GET", URL), (60, "GET", URL), (120, "GET", URL), (180, "GET", URL),
+    ]  # fmt: skip
+    assert world.counted == {"sent": 4}
+    assert world.task.attention == world.told == []
+
+
+NOT_WELL = {
+    "main loop hung, disk refusing": ({"wrong": ("no progress for 21 s",)}, "no progress for 21 s"),
+    "required venue away": ({"status": "disconnected"}, "venue venue0 is disconnected"),
+    "required venue silent": ({"status": "silent"}, "venue venue0 is silent"),
+    "every channel of a critical alert refusing": (
+        {"unheard_count": 2},
+        "2 critical messages reached nobody for 5m",
+    ),
+    "the database can't be asked": (
+        {"database_answers": False},
+        "nobody can say whether critical messages arrive: the disk doesn't answer",
+    ),
+}
+
+
+@pytest.mark.parametrize(("broken", "reason"), NOT_WELL.values(), ids=NOT_WELL)
+async def test_it_stays_away_while_all_is_not_well_and_comes_back(autojump_clock, broken, reason):
+    world = World(require=("venue0",))
+    await world.run(EVERY + 1)
+    well = {name: getattr(world.daemon, name) for name in broken}
+    heard = len(world.requests)
+    world.daemon.__dict__.update(broken)
+    await world.run(5 * EVERY)
+    assert len(world.requests) == heard
+    assert world.counted["withheld"] == 5
+    assert world.log.lines == ["error: heartbeats are withheld"], "once"
+    (attention,) = world.task.attention
+    assert attention.startswith("heartbeat to hc.example.org is withheld, since 2026-")
+    assert attention.endswith(reason)
+    world.daemon.__dict__.update(well)
+    await world.run(1)
+    assert len(world.requests) == heard + 1
+    assert world.task.attention == []
+
+
+async def test_a_venue_that_is_not_required_is_nobody_s_business(autojump_clock):
+    world = World()
+    world.daemon.status = "disconnected"
+    await world.run(1)
+    assert world.counted == {"sent": 1}
+
+
+async def test_the_reason_is_sent_where_that_is_wanted(autojump_clock):
+    world = World(on_failure="fail")
+    world.daemon.wrong = ("no progress for 21 s",)
+    await world.run(1)
+    ((_, request),) = world.requests
+    assert (request.method, request.url, request.content) == ("POST", f"{URL}/fail", b"no progress for 21 s")
+    assert world.counted == {"withheld": 1}
+
+
+@pytest.mark.parametrize(
+    ("answers", "outcome", "times"),
+    [
+        ((500, 200), "sent", [0, 1]),
+        ((302, 302, 302), "failed", [0, 1, 2]),
+        (("hang", "hang", "hang"), "failed", [0, 11, 22]),
+        (("hang", 200), "sent", [0, 11]),
+    ],
+)
+async def test_it_is_tried_twice_more_within_the_interval(autojump_clock, answers, outcome, times):
+    world = World(*answers)
+    await world.run(EVERY - 1)
+    assert [at for at, _ in world.requests] == times
+    assert world.counted == {outcome: 1}
+
+
+async def test_that_it_isnt_taken_is_told_once_an_hour(autojump_clock):
+    world = World(*[500] * 10000)
+    await world.run(2.5 * 3600)
+    assert [round(at / 3600) for at, _ in world.told] == [0, 1, 2]
+    assert {reason for _, reason in world.told} == {
+        "heartbeat to hc.example.org isn't taken: it answered 500"
+    }
+    assert "secret" not in str(world.told) + str(world.log.fields)
+    assert world.task.attention[0].startswith("heartbeat to hc.example.org fails, since ")
+
+
+# ------------------------------------------------------------------------------------------------------ the real daemon
+
+CONFIG = """
+state_dir: state
+venues: {{fx: {{type: yourfintech, url: "ws://127.0.0.1:9/", secret_key: none-at-all}}}}
+channels: {{phone: "json://127.0.0.1:9/"}}
+rules: [{{id: loud, watch: daemon.reloaded, severity: critical}}]
+heartbeat: {{url: "http://127.0.0.1:{port}/beat", {more}}}
+"""
+
+
+@pytest.mark.real
+async def test_a_watch_elsewhere_hears_no_more_when_a_critical_alert_reaches_nobody(tmp_path, monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.setattr(heartbeat, "UNHEARD_AFTER", timedelta(seconds=0.5))
+    with HttpReceiver() as watch:
+        config = CONFIG.format(port=watch.port, more="every: 10s, on_failure: fail")
+        async with watched(tmp_path, config, change=faster) as seen:
+            await seen.until(lambda: len(watch.requests) >= 3)
+            assert {(each.method, each.path) for each in watch.requests} == {("GET", "/beat")}
+            await seen.daemon.reload()
+            await seen.until(lambda: watch.requests[-1].path == "/beat/fail")
+            assert watch.requests[-1].body == b"1 critical message reached nobody for 500ms"
+            found = await seen.series()
+            assert found['tocsin_heartbeats_total{outcome="sent"}'] >= 3
+            status = (await seen.get("/api/status")).json()
+            assert any("is withheld" in line for line in status["attention"])
+            assert status["healthy"] is True
+
+
+@pytest.mark.real
+async def test_a_required_venue_that_is_away_keeps_it_away_from_the_start(tmp_path, monkeypatch):
+    monkeypatch.undo()
+    with HttpReceiver() as watch:
+        config = CONFIG.format(port=watch.port, more="every: 10s, require: [fx]")
+        async with watched(tmp_path, config, change=faster) as seen:
+            await seen.until(lambda: seen.daemon.measures().counted.heartbeats["withheld"] >= 2)
+            assert watch.requests == []
+
+
+def faster(settings):
+    """Heartbeats each second."""
+    beats = tuple(each.model_copy(update={"every": timedelta(seconds=1)}) for each in settings.heartbeat)
+    return dataclasses.replace(settings, heartbeat=beats)
