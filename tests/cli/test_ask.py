@@ -72,3 +72,35 @@ def test_a_state_dir_that_was_edited_under_the_daemon_is_said_to_be_that(
         assert "no Tocsin daemon is running here" in result.output
         assert (f"no daemon has worked in {service}/new yet" in result.output) is hinted
         assert ("write the old one back" in result.output) is hinted
+
+
+def test_a_slip_elsewhere_in_the_config_hides_no_state(service):
+    config = service / "config.yaml"
+    config.write_text('channels: {a: "x}\nstate_dir: here\ntz: Europe/Prague\n')
+    assert ask.state_dir_of(config) == service / "here"
+    assert str(ask.zone_of(config)) == "Europe/Prague"
+    config.write_text('channels: {}\nstate_dir: "here\n')
+    with pytest.raises(ConfigError, match="never closed"):
+        ask.state_dir_of(config)
+
+
+@pytest.mark.parametrize(
+    "call", [["ack", "01a2"], ["silence", "venue=fx", "--for", "1h"], ["unsilence", "01a2"], ["forget", "fx", "order", "1"], ["reload"], ["status"]]
+)  # fmt: skip
+def test_where_no_daemon_runs_what_needs_one_says_how_to_start_it(service, call, monkeypatch):
+    monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
+    for config, remedy in (
+        (service / "config.yaml", f"= start one: tocsin run --config {service}/config.yaml"),
+        (service / "etc" / "config.yaml", "= start it: sudo systemctl start tocsin"),
+    ):
+        config.write_text("venues: {}\n")
+        result = CliRunner().invoke(cli, ["--config", str(config), *call])
+        assert result.exit_code == 1
+        assert remedy in result.stderr
+
+
+@pytest.mark.parametrize("command", ["ack", "unsilence"])
+@pytest.mark.parametrize("empty", ["", " ", "…", ".."])
+def test_an_empty_id_is_wrong_usage(service, command, empty):
+    result = CliRunner().invoke(cli, [command, empty])
+    assert (result.exit_code, "the beginning of one is needed" in result.stderr) == (2, True)

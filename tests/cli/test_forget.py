@@ -31,7 +31,7 @@ def test_it_says_what_came_of_it(monkeypatch, arguments, answer, exits, says):
         asked.append((method, path, query))
         return (*answer, SOCKET)
 
-    monkeypatch.setattr("tocsin.cli.forget.ask", ask)
+    monkeypatch.setattr("tocsin.cli.forget.ask_running", ask)
     result = CliRunner().invoke(cli, ["forget", *arguments])
     assert result.exit_code == exits
     assert result.output.endswith(says)

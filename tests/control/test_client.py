@@ -6,6 +6,7 @@ import pwd
 import shutil
 import socket
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from click.testing import CliRunner
 from tocsin.cli import cli
 from tocsin.control import client
 from tocsin.control.client import SOCKET, ControlClient, NotAllowed, NotRunning, is_running
+from tocsin.errors import TocsinError
 
 pytestmark = pytest.mark.real
 
@@ -57,9 +59,9 @@ def as_user(uid: int) -> Iterator[str]:
         os.setgroups(groups)
 
 
-def asked(path: Path) -> str:
+def asked(*paths: Path) -> str:
     with pytest.raises(NotRunning) as caught:
-        ControlClient([path]).request("GET", "/api/status")
+        ControlClient([*paths]).request("GET", "/api/status")
     return str(caught.value)
 
 
@@ -92,13 +94,34 @@ def test_of_a_daemon_that_is_its_users_own_it_says_whose(folder):
 
 
 @needs_root
-def test_a_socket_nobody_can_see_is_no_daemon(folder):
+def test_of_a_folder_that_is_shut_it_says_that_it_cant_be_told(folder):
     (folder / "state").mkdir(mode=0o700)
-    with listening(folder / "state", 0o600, 0) as path, as_user(NOBODY):
-        assert (
-            asked(path)
-            == f"no Tocsin daemon is running here ({path}: [Errno 13] Permission denied: '{path}')"
+    with listening(folder / "state", 0o600, 0) as path, as_user(NOBODY) as name:
+        with pytest.raises(NotAllowed) as caught:
+            ControlClient([path]).request("GET", "/api/status")
+        assert str(caught.value) == (
+            f"{name} may not look into {path.parent}, where a daemon's socket would be\n  = sudo tocsin …"
         )
+        assert "no Tocsin daemon is running here" in asked(path, folder / "none.sock")
+
+
+def test_an_answer_that_is_no_json_is_told(folder):
+    """Of a daemon of another version, which knows no such path."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / SOCKET))
+        listener.listen()
+
+        def answer() -> None:
+            listener.accept()[0].close()  # the knock
+            with listener.accept()[0] as asking:
+                asking.recv(65536)
+                asking.sendall(b"HTTP/1.1 404 \r\ncontent-length: 9\r\n\r\nnot found")
+
+        answering = threading.Thread(target=answer, daemon=True)
+        answering.start()
+        with pytest.raises(TocsinError, match=r"\(404\); is it of another version\?"):
+            ControlClient([folder / SOCKET]).request("GET", "/api/new")
+        answering.join(30)
 
 
 def test_where_nothing_listens_none_is_running(folder):

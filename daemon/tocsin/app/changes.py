@@ -124,7 +124,19 @@ TOLD: Mapping[str, Callable[[Rule], Any]] = {
 
 # What is told in words of its own, or of which nothing is worth telling.
 _TOLD_ELSEWHERE = frozenset(
-    {"path", "venues", "channels", "rules", "calendars", "state_dir", "log", "sources", "masker", "warnings"}
+    {
+        "path",
+        "venues",
+        "channels",
+        "rules",
+        "calendars",
+        "state_dir",
+        "log",
+        "sources",
+        "masker",
+        "warnings",
+        "gates",
+    }
 )
 _KEYS = {"notify": "defaults"}  # what the config calls it
 

@@ -2,18 +2,19 @@
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import click
 
 from tocsin.alerts.plain import flat
 from tocsin.cli import FAILED
-from tocsin.cli.ask import OK, act, zone_of
+from tocsin.cli.ask import OK, act, id_argument, zone_of
 from tocsin.cli.meant import which_alert
 from tocsin.cli.options import config_option, format_option, print_json, time_of
 
 
 @click.command("ack")
-@click.argument("id_", metavar="ID")
+@id_argument
 @click.option("--for", "lasts", metavar="DURATION", help="Only so long, such as 4h; then reminders go on.")
 @click.option("--until", metavar="TIME", help="Only until the next 08:00 in the config's tz.")
 @click.option("--why", default="", metavar="TEXT", help="Kept with it, and shown.")
@@ -46,7 +47,9 @@ def command(
     if undo and (lasts or until):
         raise click.UsageError("--undo goes without --for and --until")
     times = {} if undo else {"for": lasts, "until": until}
-    status, answer, socket = act(config, f"/api/alerts/{id_}/{'unack' if undo else 'ack'}", why, **times)
+    status, answer, socket = act(
+        config, f"/api/alerts/{quote(id_, safe='')}/{'unack' if undo else 'ack'}", why, **times
+    )
     if output == "json":
         print_json(answer)
     elif status != OK and "several" in answer:

@@ -1,7 +1,8 @@
 """Asking the running daemon, or where none runs the database that it left."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from tocsin.cli.options import print_json, settings_of
+from tocsin.cli.options import Command, print_json, settings_of
 from tocsin.config.search import default_state_dir, find_config, given_state_dir
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def zone_of(config: Path | None) -> tzinfo:
 
 def _written(config: Path | None, key: str) -> "tuple[Path | None, Node | None]":
     """The config that is used, if there is one, and what stands there under a key. ConfigError where the given one isn't there."""
-    from tocsin.config.yaml import load
+    from tocsin.config.sections import read_sections
+    from tocsin.config.yaml import load, read
     from tocsin.document import Mapping
     from tocsin.errors import ConfigError
 
@@ -64,7 +66,13 @@ def _written(config: Path | None, key: str) -> "tuple[Path | None, Node | None]"
         if config is not None:
             raise
         return None, None
-    node, _problems = load(path)
+    node, problems = load(path)
+    if node is None:  # a slip somewhere else hides no key
+        text, unreadable = read(path, str(path))
+        sections = None if unreadable else read_sections(text, str(path))
+        if sections is None or key in sections.broken:
+            raise ConfigError(problems)
+        node = sections.root
     return path, node.get(key) if isinstance(node, Mapping) else None
 
 
@@ -84,7 +92,8 @@ def act(config: Path | None, path: str, why: str, **what: Any) -> tuple[int, Any
 
     state_dir = state_dir_of(config)
     client = ControlClient(socket_paths(state_dir))
-    status, answer = client.post(path, {"by": me(), "via": "cli", "why": why, **what})
+    with _remedy(config, state_dir):
+        status, answer = client.post(path, {"by": me(), "via": "cli", "why": why, **what})
     socket = client.answered or state_dir
     if status == WRONG:
         raise click.UsageError(f"{answer['error']}")
@@ -93,24 +102,46 @@ def act(config: Path | None, path: str, why: str, **what: Any) -> tuple[int, Any
     return status, answer, socket
 
 
-def ask_running(config: Path | None, method: str, path: str) -> tuple[int, Any, Path]:
-    """As `ask`, of the config's daemon. NotRunning also says what hides one that runs: a `state_dir` that was edited."""
+def ask_running(config: Path | None, method: str, path: str, **query: str) -> tuple[int, Any, Path]:
+    """As `ask`, of the config's daemon. NotRunning also says how one is started, or what hides one that runs."""
+    state_dir = state_dir_of(config)
+    with _remedy(config, state_dir):
+        return ask(state_dir, method, path, **query)
+
+
+@contextmanager
+def _remedy(config: Path | None, state_dir: Path) -> Iterator[None]:
+    """What to do where no daemon answers: start one, or find the one that a `state_dir` hides that was edited."""
     from tocsin.control.client import NotAllowed, NotRunning
     from tocsin.store.store import DATABASE
 
-    state_dir = state_dir_of(config)
     try:
-        return ask(state_dir, method, path)
+        yield
     except NotAllowed:
         raise
     except NotRunning as error:
-        _, written = _written(config, "state_dir")
-        if written is None or os.path.exists(state_dir / DATABASE):  # noqa: PTH110  Path's raises where we may not look
-            raise
-        raise NotRunning(
-            f"{error}\n  = no daemon has worked in {state_dir} yet: one that was started before state_dir was edited is"
-            f" found by the old one only; end it (Ctrl-C, or kill) and start it anew, or write the old one back"
-        ) from None
+        path, written = _written(config, "state_dir")
+        if written is not None and not os.path.exists(state_dir / DATABASE):  # noqa: PTH110  Path's raises where we may not look
+            remedy = (
+                f"no daemon has worked in {state_dir} yet: one that was started before state_dir was edited is found by"
+                " the old one only; end it (Ctrl-C, or kill) and start it anew, or write the old one back"
+            )
+        elif path is not None and path.absolute().parent == SERVICE_CONFIG:
+            remedy = "start it: sudo systemctl start tocsin"
+        else:
+            remedy = f"start one: tocsin run{f' --config {config}' if config is not None else ''}"
+        raise NotRunning(f"{error}\n  = {remedy}") from None
+
+
+def id_argument(command: Command) -> Command:
+    """The argument ID; of an empty one nothing could be found."""
+
+    def checked(_ctx: click.Context, _parameter: click.Parameter, value: str) -> str:
+        if not value.strip("… ."):
+            raise click.BadParameter("the beginning of one is needed", param_hint="ID")
+        return value
+
+    return click.argument("id_", metavar="ID", callback=checked)(command)
 
 
 def me() -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from tocsin.cli.ask import listed, zone_of
-from tocsin.cli.options import config_option, format_option, paint, time_of, times_in
+from tocsin.cli.options import config_option, counted, format_option, paint, time_of, times_in
 
 _COLOURS = {"sent": "green", "pending": "yellow", "dead": "red"}
 
@@ -25,7 +25,7 @@ def command(config: Path | None, *, everything: bool, output: str) -> None:
     none, tz = "no delivery" if everything else "nothing is unsent", zone_of(config)
     for delivery in listed(config, "deliveries", output, everything=everything, none=none):
         status = paint(delivery["status"], _COLOURS.get(delivery["status"]))
-        tried = f", {delivery['attempts']} attempts" if delivery["attempts"] else ""
+        tried = f", {counted(delivery['attempts'], 'attempt')}" if delivery["attempts"] else ""
         click.echo(
             f"{time_of(delivery['created_at'], tz)}  {delivery['channel']}  {delivery['state_told']}  {status}{tried}  {delivery.get('title') or ''}"
         )

@@ -7,7 +7,7 @@ import click
 
 from tocsin.alerts.plain import plain
 from tocsin.cli import FAILED
-from tocsin.cli.ask import OK, ask, me, state_dir_of
+from tocsin.cli.ask import OK, ask_running, me
 from tocsin.cli.options import config_option, format_option, print_json
 from tocsin.events import KINDS
 from tocsin.events.vocabulary import nearest
@@ -60,7 +60,7 @@ def command(
     """
     asked = {"venue": venue, "kind": kind, "id": id_, "by": me(), "why": why}
     asked |= {"account": account} if account else {}
-    status, report, socket = ask(state_dir_of(config), "POST", "/api/forget", **asked)
+    status, report, socket = ask_running(config, "POST", "/api/forget", **asked)
     if output == "json":
         print_json(report)
     elif status == OK:

@@ -1,18 +1,19 @@
 """`tocsin unsilence`."""
 
 from pathlib import Path
+from urllib.parse import quote
 
 import click
 
 from tocsin.alerts.plain import flat
 from tocsin.cli import FAILED
-from tocsin.cli.ask import OK, act
+from tocsin.cli.ask import OK, act, id_argument
 from tocsin.cli.meant import which_silence
 from tocsin.cli.options import config_option, format_option, print_json
 
 
 @click.command("unsilence")
-@click.argument("id_", metavar="ID")
+@id_argument
 @click.option("--why", default="", metavar="TEXT", help="Kept with it.")
 @config_option
 @format_option
@@ -26,7 +27,7 @@ def command(ctx: click.Context, id_: str, *, why: str, config: Path | None, outp
     Example:
       tocsin unsilence 01a224aa28
     """
-    status, answer, socket = act(config, f"/api/silences/{id_}/end", why)
+    status, answer, socket = act(config, f"/api/silences/{quote(id_, safe='')}/end", why)
     if output == "json":
         print_json(answer)
     elif status != OK and "silence" in answer:

@@ -87,9 +87,9 @@ def _telegram_id(value: Any) -> Any:
         raise ValueError("write the number itself: it is no secret")
     if isinstance(value, str) and value:
         raise ValueError(
-            "not the number that Telegram knows a person by; an @name or a phone number isn't that"
+            "not the number that Telegram knows a person by (no @name, no phone number): see `tocsin help telegram`"
         )
-    raise ValueError("not the number that Telegram knows a person by")
+    raise ValueError("not the number that Telegram knows a person by: see `tocsin help telegram`")
 
 
 class Person(Section):

@@ -63,9 +63,16 @@ class ControlClient:
                     closed = place
                 continue
             self.answered = place
-            return response.status_code, response.json()
+            try:
+                return response.status_code, response.json()
+            except ValueError:
+                raise TocsinError(
+                    f"the daemon at {place} knows nothing of what was asked ({response.status_code}); is it of another version?"
+                ) from None
         if closed is not None:
             raise NotAllowed(_why_not(closed))
+        if (shut := _shut(self._paths[-1].parent)) is not None:
+            raise NotAllowed(shut)
         where = "; ".join(refused) or f"no socket at {', '.join(map(str, self._paths))}"
         raise NotRunning(f"no Tocsin daemon is running here ({where})")
 
@@ -92,6 +99,18 @@ def _is_there(place: Path) -> bool:
         return place.exists()
     except PermissionError:
         return False
+
+
+def _shut(folder: Path) -> str | None:
+    """That it can't be told whether a daemon runs there, where we may not look into the folder."""
+    try:
+        folder.joinpath(SOCKET).exists()
+    except PermissionError:
+        user = _name(lambda: pwd.getpwuid(os.geteuid()).pw_name, os.geteuid())
+        return f"{user} may not look into {folder}, where a daemon's socket would be\n  = sudo tocsin …"
+    except OSError:
+        pass
+    return None
 
 
 def _why_not(place: Path) -> str:
