@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 
 from tocsin import __version__
 from tocsin.cli import COMMANDS, cli
+from tocsin.config.settings import Common
 from tocsin.events.kinds import KINDS
 from tocsin.events.vocabulary import fields
 from tocsin.shipped import shipped
@@ -274,7 +275,7 @@ rules:
                     "level": "error",
                     "message": "unknown key `colour`",
                     "path": "",
-                    "hint": "known here: venues, channels, rules, calendars, defaults, names, people, links, tz, retention, log, state_dir, store_market_data",
+                    "hint": f"known here: venues, channels, rules, calendars, {', '.join(Common.model_fields)}",
                     "file": "config.yaml",
                     "line": 1,
                     "column": 1,
