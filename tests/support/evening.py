@@ -153,6 +153,11 @@ class Night:
             await self._components.journal.drained()
         self._clock.advance(seconds)
 
+    async def _advance(self, seconds: float) -> None:
+        """Not while the disk works: that would look as if it took so long."""
+        await self._really(lambda: not self._components.journal.waiting)
+        self._clock.advance(seconds)
+
     async def _really(self, seen: Callable[[], object], within: float = _PATIENCE) -> None:
         """Until it is seen, while the clock stands still: sockets and the disk are other threads' doing."""
         end = time.monotonic() + within
