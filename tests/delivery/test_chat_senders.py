@@ -15,7 +15,7 @@ from msgspec import structs
 from support.chats import SLACK_API, ChatServers, to_the_eye
 from support.messages import digest_of, message_of, told, whole_lines_and_all_counted, words
 from support.receivers import TELEGRAM, Drop, Hang, Reply
-from tocsin.delivery.model import Message
+from tocsin.delivery.model import Button, Message
 from tocsin.delivery.sample import try_out
 from tocsin.delivery.senders import make_sender, remark_on, validate_url
 from tocsin.secrets import Secret
@@ -349,11 +349,18 @@ async def test_a_test_message_is_edited_too(servers, service, edits):
         chats.gone |= set() if edits else set(chats.messages)
         return await sender.edit(at, message)
 
-    report = await try_out(FIRING, send)
+    async def buttons(alert, delivery, told):
+        return ((Button(f"{told} {alert == delivery}", "b1"),),)
+
+    has_some = service == "telegram"
+    report = await try_out(FIRING, send, buttons if has_some else None)
     assert report["sent"]
-    assert report["edit"]["sent"] is edits
+    assert {name: each["sent"] for name, each in report.items() if isinstance(each, dict)} == (
+        {"edit": edits, "buttons": edits} if has_some else {"edit": edits}
+    )
     (shown,) = chats.messages.values()
     assert shown.text.endswith("can be said here)") is edits
+    assert shown.buttons == ((("test True", "b1"),) if has_some and edits else ())
 
 
 @pytest.mark.parametrize(("service", "other"), [("telegram", "slack"), ("slack", "telegram")])

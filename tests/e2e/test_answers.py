@@ -91,6 +91,18 @@ async def test_a_digest_is_acknowledged_as_a_whole(folder, exchange, servers):
         assert "has done its work" in await chat.press(button)
         assert len(chat.messages()) == 1
 
+        said = await folder.command("notify", "phone")
+        assert [line.partition(" Telegram: ")[0] for line in said.stdout.splitlines()] == [
+            "phone: accepted:",
+            "phone: edited:",
+            "phone: has a button, press it:",
+        ]
+        before, ((text, button),) = state(folder), chat.messages()[-1].buttons
+        assert text == "Press me: a test"
+        assert await chat.press(button) == "this was a test: it works, and you may answer here"
+        assert await chat.press(button, STRANGER) == "not allowed"
+        assert state(folder) == before
+
 
 async def test_an_alert_is_answered_from_telegram(folder, exchange, servers):
     token = folder.secret("telegram", TELEGRAM_TOKEN)

@@ -16,7 +16,7 @@ from tocsin.alerts.wording import Times, time_text
 from tocsin.app.acts import LiveActs
 from tocsin.clock import Clock
 from tocsin.config.settings import Settings
-from tocsin.delivery.buttons import ACK, ACK_ALL, SILENCES, UNACK, WHY
+from tocsin.delivery.buttons import ACK, ACK_ALL, SILENCES, TEST, UNACK, WHY
 from tocsin.delivery.channel_state import Notes
 from tocsin.delivery.model import Message
 from tocsin.delivery.senders import telegram_bot
@@ -31,7 +31,7 @@ from tocsin.quantities import parse_duration
 from tocsin.secrets import Secret
 from tocsin.store.database import Database
 from tocsin.store.errors import StoreUnavailable
-from tocsin.store.model import Batch
+from tocsin.store.model import Batch, ButtonRow
 from tocsin.store.reader import Reader
 
 OFFSET = "telegram_offset "  # the beginning of a note's key; the bot's id follows
@@ -48,6 +48,7 @@ _HOLDS: Mapping[bool | None, str] = {True: "yes", False: "no", None: "unknown"}
 _NOT_ALLOWED = "not allowed"
 _NOT_KNOWN = "this button has done its work, or is not known"
 _OVER = "the alert is over"
+_A_TEST = "this was a test: it works, and you may answer here"
 _TOO_OLD = "this button is older than a day; see tocsin alerts"
 _SLOW = "that takes a moment; the message will say so"
 _DISK = "not done: the disk doesn't answer"
@@ -241,7 +242,13 @@ class BotAnswers:
         now = self._clock.now().wall
         if now >= button.expires_at:
             return _TOO_OLD
-        by = By(person, _VIA)
+        if button.does == TEST:
+            self._log.info("the button of a test was pressed", by=person)
+            return _A_TEST
+        return await self._act(update, button, By(person, _VIA), now)
+
+    async def _act(self, update: Update, button: ButtonRow, by: By, now: datetime) -> str:
+        """The same, of a button that may be pressed."""
         if button.does == ACK_ALL:
             said = await self._acknowledge_all(button.alert, by)
             self._count(update, "ack")

@@ -274,7 +274,8 @@ class Components:
             report: dict[str, Any] = {"sent": False, "answer": f"not sent within {_TRY_WITHIN:g} s"}
             with trio.move_on_after(_TRY_WITHIN):
                 made = await sample.message(style, new_id(), now, self.templates.render)
-                report = await try_out(made, self.channels[name, target].send_aside)
+                buttons = self._buttons(channel, channel.urls[target])
+                report = await try_out(made, self.channels[name, target].send_aside, buttons)
             found.append({"url": label, **report})
 
         async with trio.open_nursery() as nursery:

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from tocsin.config.settings import Settings
     from tocsin.delivery.model import Handle, Message, Outcome, Sender
 
+# What else of a message is tried, and what is said of that.
+_ALSO = {
+    "edit": ("edited", "not edited"),
+    "buttons": ("has a button, press it", "no button"),
+}
 _OTHERS = 409  # what HTTP calls it: the daemon has other URLs for that channel
 
 
@@ -47,12 +52,13 @@ def command(
 ) -> None:
     """Send a test message by CHANNEL now, and say exactly what the service answered.
 
-    Where the service can edit what was sent, as Telegram and Slack can by a bot, that is tried too.
+    Where the service can edit what was sent, as Telegram and Slack can by a bot, that is tried too. Where somebody may press
+    buttons (a channel's answers), a button comes below it, which says that it is a test, and whoever presses it hears that it was.
 
     The running daemon sends it, with its own credentials and at its own pace; where none runs, or its config has other URLs
     for the channel than the one here, this command does. Nothing else waits for it, and nothing of it is kept.
 
-    Exits 0 when every URL took it (and the edit), else 1.
+    Exits 0 when every URL took it (the edit and the button, too), else 1.
 
     \b
     Examples:
@@ -88,7 +94,8 @@ def command(
                 _show(each)
     if output == "json":
         print_json(results)
-    ctx.exit(0 if all(each["sent"] and each.get("edit", each)["sent"] for each in results) else FAILED)
+    taken = all(each["sent"] and all(each.get(also, each)["sent"] for also in _ALSO) for each in results)
+    ctx.exit(0 if taken else FAILED)
 
 
 def _show(result: dict[str, Any]) -> None:
@@ -96,9 +103,10 @@ def _show(result: dict[str, Any]) -> None:
         paint("accepted", "green", bold=True) if result["sent"] else paint("not accepted", "red", bold=True)
     )
     click.echo(f"{result['url']}: {word}: {result['answer']}")
-    if edit := result.get("edit"):
-        word = paint("edited", "green") if edit["sent"] else paint("not edited", "red", bold=True)
-        click.echo(f"{result['url']}: {word}: {edit['answer']}")
+    for what, (done, failed) in _ALSO.items():
+        if came := result.get(what):
+            word = paint(done, "green") if came["sent"] else paint(failed, "red", bold=True)
+            click.echo(f"{result['url']}: {word}: {came['answer']}")
 
 
 def _by_the_daemon(
@@ -146,7 +154,7 @@ def _by_ourselves(settings: "Settings", name: str, what: dict[str, str]) -> list
 
     from tocsin.app.components import label_of, make_sample, make_style, new_id
     from tocsin.delivery.sample import try_out
-    from tocsin.delivery.senders import make_sender
+    from tocsin.delivery.senders import make_sender, telegram_bot
     from tocsin.delivery.templates import in_place
     from tocsin.store.errors import SchemaRefused, StoreUnavailable
     from tocsin.store.reader import Reader
@@ -168,4 +176,6 @@ def _by_ourselves(settings: "Settings", name: str, what: dict[str, str]) -> list
             found.append({"url": sender.name, **await try_out(made, partial(_call, sender))})
 
     trio.run(send)
+    if channel.answers and any(telegram_bot(url) for url in channel.urls):
+        note(f"{name}: no button was tried, for only a running daemon answers whoever presses it")
     return found

@@ -7,23 +7,28 @@ from tocsin.delivery.model import Button
 
 KNOWN_FOR = timedelta(hours=24)
 ACK, UNACK, WHY = "ack", "unack", "why"
+TEST = "test"
+"""What the button below a test message does: nothing, but it is answered."""
 SILENCES = {"silence 1h": "1h", "silence 4h": "4h"}
 """What a button does -> for how long it is silent."""
 
 ACK_ALL = "ack all"
 MakeButtons = Callable[[str, str, str], Awaitable[tuple[tuple[Button, ...], ...]]]
-"""Those of an alert for one delivery, by what its message tells: `firing`, `acked`, or a `digest` of many; kept, so that pressing
-them is understood.
+"""Those of an alert for one delivery, by what its message tells: `firing`, `acked`, a `digest` of many, or a `test`; kept, so that
+pressing them is understood.
 """
 
 _ACK_ROW, _UNACK_ROW = (("Acknowledge", ACK),), (("Un-acknowledge", UNACK),)
 _SILENCE_ROW = (("Silence 1 h", "silence 1h"), ("Silence 4 h", "silence 4h"))
 _WHY_ROW = (("Why", WHY),)
+_TEST_ROW = (("Press me: a test", TEST),)
 
 
 def buttons_for(told: str, alerts: int) -> tuple[tuple[tuple[str, str], ...], ...]:
     """Rows of buttons: what each says, and what it does. `alerts`: how many of a digest can be acknowledged."""
     if told == "digest":
         return (((f"Acknowledge all {alerts}", ACK_ALL),),) if alerts else ()
+    if told == TEST:
+        return (_TEST_ROW,)
     acked = told == "acked"
     return (_UNACK_ROW if acked else _ACK_ROW, _SILENCE_ROW, _WHY_ROW)

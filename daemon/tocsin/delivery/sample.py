@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from tocsin.alerts.wording import Style, Times, mark, mark_of
+from tocsin.delivery.buttons import TEST, MakeButtons
 from tocsin.delivery.model import Handle, Message, Outcome
 from tocsin.delivery.render import render
 from tocsin.delivery.templates import Render
@@ -61,17 +62,26 @@ class Sample(Struct, frozen=True, kw_only=True):
 
 
 async def try_out(
-    made: Message, send: Callable[[Message, Handle | None], Awaitable[Outcome]]
+    made: Message,
+    send: Callable[[Message, Handle | None], Awaitable[Outcome]],
+    buttons: MakeButtons | None = None,
 ) -> dict[str, Any]:
-    """Send it, and edit it where the service can do that: `sent` and `answer` of both, the second under `edit`.
+    """Send it, edit it where the service can do that, and put a button below it where somebody may press it: `sent` and `answer`
+    of each, the others' under `edit` and `buttons`.
 
     `send` takes a message, and the handle of the one that it is to take the place of.
     """
     outcome = await send(made, None)
     report: dict[str, Any] = {"sent": outcome.sent, "answer": outcome.answer}
-    if outcome.sent and outcome.handle:
-        edited = await send(structs.replace(made, body=f"{made.body}\n{_EDITED}"), outcome.handle)
-        report["edit"] = {"sent": edited.sent, "answer": edited.answer}
+    if not outcome.sent or not outcome.handle:
+        return report
+    made = structs.replace(made, body=f"{made.body}\n{_EDITED}")
+    edited = await send(made, outcome.handle)
+    report["edit"] = {"sent": edited.sent, "answer": edited.answer}
+    if buttons is not None:
+        below = await buttons(made.delivery_id, made.delivery_id, TEST)
+        pressable = await send(structs.replace(made, buttons=below), outcome.handle)
+        report["buttons"] = {"sent": pressable.sent, "answer": pressable.answer}
     return report
 
 
