@@ -492,6 +492,44 @@ class TestOrder:
         assert again.sender.ids() == ["d2"]
         assert await outbox.statuses() == {"d1": "superseded", "d2": "sent"}
 
+    async def test_a_firing_that_is_acknowledged_while_it_waits_is_told_as_that(self, outbox, autojump_clock):
+        """Not as one that nobody has acknowledged; the fallback, which has the firing, hears of the ack."""
+        world = World(outbox, ScriptedSender(*[REFUSED] * 2), fallback=("mail", 1))
+        await outbox.put(delivery("d1", says={"unacknowledged": 600.0}))
+        async with world.running():
+            await trio.sleep(40)
+            await world.put(
+                delivery("d2", "reminder", at=40),
+                delivery("d3", "reminder", at=50, says={"acked_by": "anna"}),
+            )
+            await trio.sleep(1300)
+        ((_, message),) = world.sender.told
+        assert message.delivery_id == "d3"
+        assert message.title.startswith("🟠 acknowledged by anna: late 19 min: ")
+        assert "firing since 00:00:00 UTC; not told before" in message.body
+        assert await outbox.statuses() == {"d1": "superseded", "d2": "superseded", "d3": "sent"}
+        assert set(await outbox.statuses("mail")) == {handed_id("a1"), handed_id("a1", "reminder", at=50)}
+
+    async def test_one_that_is_acknowledged_at_once_is_told_before_that(self, outbox, autojump_clock):
+        world = World(outbox, ScriptedSender())
+        await outbox.put(delivery("d1"), delivery("d2", "reminder", at=1, says={"acked_by": "anna"}))
+        async with world.running():
+            await trio.sleep(2)
+        assert world.sender.ids() == ["d1", "d2"]
+
+    async def test_an_acknowledgement_that_is_over_by_then_is_not_told(self, outbox, autojump_clock):
+        world = World(outbox, ScriptedSender(*[FAILED] * 6))
+        await outbox.put(delivery("d1"))
+        async with world.running():
+            await trio.sleep(40)
+            await world.put(
+                delivery("d2", "reminder", at=40, says={"acked_by": "anna"}),
+                delivery("d3", "reminder", at=45),
+            )
+            await trio.sleep(100)
+        assert world.sender.ids() == ["d1"]
+        assert await outbox.statuses() == {"d1": "sent", "d2": "superseded", "d3": "superseded"}
+
     async def test_reminders_give_way_to_the_newest(self, outbox, autojump_clock):
         world = World(outbox, ScriptedSender())
         await outbox.put(delivery("d1", "reminder"), delivery("d2", "reminder", at=0.001))

@@ -1,6 +1,7 @@
 """What several alerts say in one message: digest, quiet hours, storm and pace, as a person reads it and as the rows tell."""
 
 from collections import Counter
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
 from itertools import permutations
@@ -731,3 +732,44 @@ async def test_an_end_is_told_by_the_fallback_once_though_its_digest_goes_there_
         await trio.sleep(3600)
     told = {("S0", "firing"): 1, ("S0", "resolved"): 1} | ({("S1", "firing"): 1} if refused else {})
     assert told_on_mail(of) == told
+
+
+def ack(alert, severity="warning"):
+    """As who was escalated to is told of it."""
+    return alert, "reminder", severity, {"acked_by": "anna"}
+
+
+@pytest.mark.parametrize("gates", [QUIET, STORM], ids=["quiet", "storm"])
+async def test_an_ack_is_no_reminder_that_may_be_dropped(autojump_clock, gates):
+    of = world(gates)
+    async with of.running():
+        await put(of, *(firing(f"b{n}", symbol=f"S{n}") for n in range(31 if gates is STORM else 1)))
+        await trio.sleep(10)
+        await put(of, ack("a1"), reminder("b2"))
+        await trio.sleep(8 * 3600)
+    told = [line for _, message in of.sender.told for line in (message.title, *message.body.splitlines())]
+    assert sum("acknowledged by anna: -60 USD" in line for line in told) == 1
+    assert not any("still:" in line for line in told)
+
+
+@pytest.mark.parametrize("urls", [1, 2])
+async def test_what_several_urls_hand_over_of_the_same_is_told_once(autojump_clock, urls):
+    """Both of a channel, whose token is no good any more."""
+    outbox = Outbox()
+    worlds = [
+        World(outbox, ScriptedSender(always=REFUSED), gates=DIGEST, fallback=("mail", 1), target=target)
+        for target in range(urls)
+    ]
+    async with worlds[0].running(), AsyncExitStack() as stack:
+        for each in worlds[1:]:
+            await stack.enter_async_context(each.running())
+        for n in range(2):
+            new = [
+                delivery(f"d{n}-{target}", alert=f"a{n}", target=target, says={"symbol": f"S{n}"})
+                for target in range(urls)
+            ]
+            await outbox.put(*new)
+        for each in worlds:
+            each.wake.ring()
+        await trio.sleep(1400)
+    assert told_on_mail(worlds[0]) == {("S0", "firing"): 1, ("S1", "firing"): 1}

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from hashlib import sha256
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -66,6 +67,7 @@ class DigestContext(Struct, frozen=True, kw_only=True):
 
     `words` is the title without its mark. `channels`: there all of its parts are told otherwise. `elsewhere`: what a fallback
     is told that hears of some of them otherwise. `event`: the one that all of its parts are, where that is what the outbox asks for.
+    `key`: the same for all that tell the same of the same alerts.
     """
 
     at: datetime
@@ -79,6 +81,7 @@ class DigestContext(Struct, frozen=True, kw_only=True):
     event: str | None = None
     notes: tuple[str, ...] = ()
     elsewhere: "DigestContext | None" = None
+    key: str = ""
 
 
 def _severity(text: str) -> Severity:
@@ -114,6 +117,7 @@ def compose(
         more=len(parts) - len(lines),
         others=others,
         event=_event_of_all(parts),
+        key=_key(parts),
     )
 
 
@@ -221,6 +225,13 @@ def _beyond(context: Mapping[str, Any]) -> Decimal:
     except (InvalidOperation, TypeError):
         return Decimal(0)
     return found if found.is_finite() else Decimal(0)
+
+
+def _key(parts: Sequence[Part]) -> str:
+    told = sorted(
+        f"{part.alert} {state} {context.get('at')}" for part in parts for _, state, context in part.told
+    )
+    return f"digest-{sha256(chr(10).join(told).encode(errors='replace')).hexdigest()[:24]}"
 
 
 def _event_of_all(parts: Sequence[Part]) -> str | None:

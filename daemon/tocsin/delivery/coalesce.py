@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import takewhile
 from typing import Literal
 
 import msgspec
@@ -56,7 +57,8 @@ class Coalesced(Struct, frozen=True):
 def coalesce(waiting: Sequence[Delivery], age: Age, style: Style) -> Coalesced:
     """What to send first of the deliveries that wait for one alert on one target, in order (never empty).
 
-    A firing that was overdue and its resolution become one message; a reminder is superseded by a newer one or the end.
+    A firing that was overdue and its resolution become one message, so do that and its ack; a reminder is superseded by a newer
+    one or the end.
     Edits come after all else, and only the newest counts.
     """
     edits = [delivery for delivery in waiting if delivery.state_told == EDIT]
@@ -67,19 +69,33 @@ def coalesce(waiting: Sequence[Delivery], age: Age, style: Style) -> Coalesced:
     first = waiting[0]
     ends = next((n for n, delivery in enumerate(waiting) if delivery.state_told == "resolved"), None)
     if first.state_told == "firing":
-        if ends is not None and (first.attempts > 0 or age(first.created_at) >= _OVERDUE):
+        overdue = first.attempts > 0 or age(first.created_at) >= _OVERDUE
+        times = Times(style.tz, first.created_at + age(first.created_at))
+        event, began = bool(first.context.get("event")), times.text(_at(first))
+        if ends is not None and overdue:
             end = waiting[ends]
-            times = Times(style.tz, first.created_at + age(first.created_at))
-            was = "was so" if first.context.get("event") else "was firing"
-            note = f"{was} from {times.text(_at(first))} to {times.text(_at(end))}; not told before"
+            note = (
+                f"was {'so' if event else 'firing'} from {began} to {times.text(_at(end))}; not told before"
+            )
             return Coalesced(end, tuple(waiting[:ends]), (note,))
-        return Coalesced(first, _reminders(waiting[1:]))
+        reminders = _reminders(waiting[1:])
+        if not reminders or not is_ack(reminders[-1]):
+            return Coalesced(first, reminders)
+        if not overdue:
+            return Coalesced(first, tuple(takewhile(lambda each: not is_ack(each), reminders)))
+        note = f"{'it happened' if event else 'firing since'} {began}; not told before"
+        return Coalesced(reminders[-1], (first, *reminders[:-1]), (note,))
     if first.state_told == "reminder":
         if ends is not None:
             return Coalesced(waiting[ends], tuple(waiting[:ends]))
         reminders = _reminders(waiting)
         return Coalesced(reminders[-1], reminders[:-1])
     return Coalesced(first)
+
+
+def is_ack(delivery: Delivery) -> bool:
+    """Whether it says that somebody has the alert."""
+    return delivery.state_told == "reminder" and bool(delivery.context.get("acked_by"))
 
 
 def _reminders(waiting: Sequence[Delivery]) -> tuple[Delivery, ...]:
@@ -128,8 +144,8 @@ def hand_over(
 ) -> tuple[NewDelivery, ...]:
     """The same message for each URL of the fallback. `because` is what the failing service answered.
 
-    Its id says of which alert it is, what it tells and when that happened: whoever else hands the same over (another
-    URL of the channel, another channel) gives it the same id, and it is stored once.
+    Its id says of which alert it is, what it tells and when that happened, of a digest all that of its alerts: whoever else
+    hands the same over (another URL of the channel, another channel) gives it the same id, and it is stored once.
     """
     carrier = coalesced.carrier
     context = carrier.context.get("elsewhere") or carrier.context  # of a digest
@@ -138,9 +154,10 @@ def hand_over(
     notes += carrier.notes
     if because:
         notes.append(f"sent here because {carrier.channel} did not take it: {flat(because, 200)}")
+    what = context.get("key") or f"{carrier.alert}-{carrier.state_told}-{_at(carrier):%Y%m%dT%H%M%S%f}"
     return tuple(
         NewDelivery(
-            id=f"{carrier.alert}-{carrier.state_told}-{_at(carrier):%Y%m%dT%H%M%S%f}-{to}-{target}",
+            id=f"{what}-{to}-{target}",
             alert=carrier.alert,
             state_told=carrier.state_told,
             channel=to,

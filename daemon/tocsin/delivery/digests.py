@@ -14,7 +14,7 @@ from tocsin.alerts.channel_gates import ChannelGates
 from tocsin.alerts.digest import DigestContext, Held, Part, Room
 from tocsin.alerts.message import LATE, edit_lines
 from tocsin.alerts.wording import Style, span_text
-from tocsin.delivery.coalesce import Age
+from tocsin.delivery.coalesce import Age, is_ack
 from tocsin.delivery.edits import edit_of
 from tocsin.delivery.model import Message
 from tocsin.store.model import EDIT, Delivery, Gathered, NewDelivery
@@ -52,7 +52,8 @@ class Digests(Struct, frozen=True, kw_only=True):
         told: list[Delivery] = []
         dropped: list[Delivery] = []
         for row in rows:
-            out = row.state_told == "reminder" and self._drops_reminders(held, row.created_at)
+            reminds = row.state_told == "reminder" and not is_ack(row)
+            out = reminds and self._drops_reminders(held, row.created_at)
             (dropped if out else told).append(row)
         of = _by_alert(told)
         whys = tuple((each, f"dropped: {_WHY[held]}") for each in dropped)
