@@ -89,3 +89,24 @@ def test_the_caret_stands_under_what_is_doubtful(case, tmp_path, monkeypatch):
 def test_each_key_has_a_case(file, keys):
     for key in keys:
         assert any(re.search(rf"\b{key}»?: [^,\n]*«|«{key}»", case) for case in cases(file)), key
+
+
+@pytest.mark.parametrize(
+    ("config", "hint"),
+    [
+        ("channels: {a: {urls: json://localhost, escalate: 5}}", "`escalate` is a key of rules"),
+        ("channels: {a: {urls: json://localhost, answers: anna}}", "write it so: [anna]"),
+        ("channels: {a: {urls: json://localhost, quiet: {open: a}}}", ""),
+        ("people: {anna: {telegram: '@anna'}}", ""),
+        *(
+            (f"rules: [{{id: a, watch: order.filled, {key}: x}}]", f"`{key}` is ")
+            for key in ChannelSettings.model_fields
+        ),
+    ],
+)
+def test_what_to_do_instead_is_said(config, hint, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    _, problems = loaded(config)
+    (told,) = (problem for problem in problems if problem.level == "error")
+    assert hint in told.hint
+    assert hint or "tocsin help telegram" in told.message or '["22:00-07:00"]' in told.message

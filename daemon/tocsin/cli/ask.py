@@ -139,6 +139,8 @@ def id_argument(command: Command) -> Command:
     def checked(_ctx: click.Context, _parameter: click.Parameter, value: str) -> str:
         if not value.strip("… ."):
             raise click.BadParameter("the beginning of one is needed", param_hint="ID")
+        if "/" in value:
+            raise click.BadParameter("there is no / in any", param_hint="ID")
         return value
 
     return click.argument("id_", metavar="ID", callback=checked)(command)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from collections.abc import Mapping as Map
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote, urlsplit
 
@@ -14,6 +15,7 @@ from tocsin.config.reading import Reading
 from tocsin.delivery.model import ChannelSettings
 from tocsin.delivery.senders import abilities, remark_on
 from tocsin.document import Entry, Mapping, Node, Plain, Scalar, Sequence, find
+from tocsin.engine.rule_schema import KEYS
 from tocsin.errors import Problem
 from tocsin.events.vocabulary import did_you_mean
 from tocsin.quantities import duration_text
@@ -24,6 +26,7 @@ ValidateUrl = Callable[[Secret], str | None]
 
 
 _SHORT = timedelta(minutes=1)
+_UNKNOWN_KEY = re.compile("unknown key `(.*)`")
 
 
 def read_channels(
@@ -56,7 +59,7 @@ def _channel(reading: Reading, entry: Entry, validate_url: ValidateUrl | None) -
         channel, problems = shape.sound(
             ChannelSettings, node, path, values, entry.key.place, instead={"urls": _texts(values.get("urls"))}
         )
-        reading.add(*problems)
+        reading.add(*map(_of_rules, problems))
         _check_doubtful(reading, node, channel, path)
     elif isinstance(node, Scalar) and isinstance(node.value, str) and node.value:
         channel = ChannelSettings.model_validate({"urls": [reading.plain(node)]})
@@ -66,6 +69,14 @@ def _channel(reading: Reading, entry: Entry, validate_url: ValidateUrl | None) -
         return None
     _check_urls(reading, node, channel, path, validate_url)
     return channel
+
+
+def _of_rules(problem: Problem) -> Problem:
+    """Of a key that is none of a channel's, but of rules, that it is one."""
+    found = _UNKNOWN_KEY.fullmatch(problem.message)
+    if found is None or found[1] not in KEYS:
+        return problem
+    return replace(problem, hint=f"`{found[1]}` is a key of rules")
 
 
 UNKNOWN = "unknown"

@@ -240,7 +240,8 @@ class Common(Section):
     defaults: Defaults = Defaults()
     names: NamesSection = NamesSection()
     people: dict[str, Person] = Field(
-        {}, description="who may press buttons and ask in chats, by name; see a channel's answers"
+        {},
+        description="who may press buttons and ask in chats: {anna: {telegram: 12315544}}; see a channel's answers",
     )
     links: dict[str, WebAddress] = Field(
         {}, description="a venue: its own page, which stands in the messages about it"

@@ -15,6 +15,7 @@ from tocsin.secrets import Secret
 Model = TypeVar("Model", bound=BaseModel)
 Path = tuple[str | int, ...]
 
+_NAME = re.compile(r"[A-Za-z_-]{1,20}", re.ASCII)  # what is no secret
 _WORDS = {
     "bool_type": "must be true or false",
     "bool_parsing": "must be true or false",
@@ -139,6 +140,8 @@ def _problem(model: type[BaseModel], root: Mapping, path: Path, error: Any, head
         return Problem(f"must be {expected}", node.place, where, hint)
     if kind == "string_type":
         return Problem("must be a text", node.place, where, "put it in quotes" if number else hint)
+    if kind in ("list_type", "tuple_type") and isinstance(node, Scalar) and _NAME.fullmatch(node.text):
+        return Problem(_WORDS[kind], node.place, where, f"write it so: [{node.text}]")
     words = _WORDS.get(kind) or error["msg"].replace("Input should", "must").replace("Value error, ", "")
     return Problem(words, node.place, where, hint)
 

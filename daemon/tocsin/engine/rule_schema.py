@@ -33,6 +33,11 @@ SEQUENCES = ("then", "unless")
 HOURS = ("active", "notify_during")
 _WITH_PLACES = frozenset((*CONDITIONS, *SEQUENCES, *HOURS))
 """What is read further with the places of its parts."""
+OF_CHANNELS = frozenset({
+    "urls", "fallback", "rate", "digest", "quiet", "storm", "min_severity", "resolved", "send_resolved", "silent", "marks",
+    "answers", "expire",
+})  # fmt: skip
+"""What a channel of the config has, and a rule hasn't."""
 LATER = ("run",)
 """Keys that the language knows and this version doesn't."""
 _ID = r"^[^\s\"'=,]{1,100}$"
@@ -357,11 +362,7 @@ def _complain(error: ErrorDetails, node: document.Mapping, report: Report) -> No
         if key in LATER:
             report.error(f"`{key}` is not supported by this version", entry.key.place)
         else:
-            report.error(
-                f"unknown key `{key:.80}`",
-                entry.key.place,
-                did_you_mean(key, KEYS, f"there are {', '.join(KEYS)}"),
-            )
+            report.error(f"unknown key `{key:.80}`", entry.key.place, _instead(key))
     else:
         faulty = document.walk(node, error["loc"])[2]
         message, hint = _said(error, faulty)
@@ -370,6 +371,14 @@ def _complain(error: ErrorDetails, node: document.Mapping, report: Report) -> No
 
 _NESTED: Mapping[str, type[BaseModel]] = {"escalate": EscalationConfig, "inhibited_by": InhibitorConfig}
 """Keys whose items are mappings themselves."""
+
+
+def _instead(key: str) -> str:
+    if key == "quiet":
+        return "`quiet` is a channel's; a rule's own hours are `notify_during`, in which people are told"
+    if key in OF_CHANNELS:
+        return f"`{key}` is a key of channels, in the config"
+    return did_you_mean(key, KEYS, f"there are {', '.join(KEYS)}")
 
 
 def _said(error: ErrorDetails, faulty: document.Node) -> tuple[str, str]:
