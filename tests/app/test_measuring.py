@@ -1,9 +1,12 @@
 """What a running daemon says of itself: the same numbers to whoever asks."""
 
+import socket
 import sqlite3
 from contextlib import closing
 
+import httpx
 import pytest
+import trio
 
 from support.measured import watched
 
@@ -75,6 +78,38 @@ async def test_a_beat_passes_all_of_it_and_leaves_nothing(tmp_path):
             ("daemon.started",), ("daemon.stopping",),
         ]  # fmt: skip
         assert db.execute("SELECT count(*) FROM entities WHERE venue = 'tocsin'").fetchone() == (0,)
+
+
+async def test_over_tcp_where_the_config_says_so(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    listen = f"\nlisten: {{address: '127.0.0.1:{port}', metrics: open}}\n"
+
+    async def ask(path: str) -> int | None:
+        async with httpx.AsyncClient() as client:
+            try:
+                return (await client.get(f"http://127.0.0.1:{port}{path}")).status_code
+            except httpx.TransportError:
+                return None
+
+    async with watched(tmp_path, CONFIG) as seen:
+        assert await ask("/healthz") is None
+        (tmp_path / "config.yaml").write_text(CONFIG + listen)
+        assert "listen changed" in (await seen.daemon.reload())["changes"]
+        while await ask("/healthz") is None:  # noqa: ASYNC110 - a port has no event
+            await trio.sleep(0.01)
+        assert [await ask(path) for path in ("/healthz", "/metrics", "/api/status")] == [200, 200, 404]
+        (tmp_path / "config.yaml").write_text(CONFIG)
+        await seen.daemon.reload()
+        assert await ask("/healthz") is None
+
+
+async def test_a_port_that_is_taken_is_told_and_all_else_works(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        listen = f"\nlisten: {{address: '127.0.0.1:{other.getsockname()[1]}'}}\n"
+        async with watched(tmp_path, CONFIG + listen) as seen:
+            await seen.until(lambda: "error: nobody can listen there" in seen.log.lines)
+            assert (await seen.get("/healthz")).status_code == 200
 
 
 async def test_health_and_readiness(tmp_path):

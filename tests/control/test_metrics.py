@@ -1,15 +1,23 @@
 """What Prometheus reads: as promtool would have it, every series there from the start, and few enough of them."""
 
+import re
 import shutil
 import subprocess
+from datetime import timedelta
+from pathlib import Path
 from time import perf_counter
 
 import pytest
+import yaml
+from msgspec.structs import replace
 
-from support.measured import measured, series, stored
-from tocsin.control.metrics import MOST_RULES, exposition
+from support.measured import NOW, measured, series, stored
+from tocsin.control.measures import ChannelMeasures
+from tocsin.control.metrics import MOST_RULES, exposition, families
 from tocsin.meters import Meters
+from tocsin.shipped import shipped
 
+HERE, RULES = Path(__file__).parent, shipped("rules") / "prometheus" / "tocsin.yml"
 PROMTOOL = shutil.which("promtool")
 needs_promtool = pytest.mark.skipif(PROMTOOL is None, reason="no promtool (Debian: apt install prometheus)")
 
@@ -98,3 +106,52 @@ def test_openmetrics_where_it_is_asked_for(accept, content_type, last):
     text, told = exposition(measured(), stored(), accept)
     assert told.startswith(content_type)
     assert text.decode().rstrip("\n").endswith(last)
+
+
+def alerts() -> list[dict]:
+    (group,) = yaml.safe_load(RULES.read_text())["groups"]
+    return group["rules"]
+
+
+@pytest.mark.real
+@needs_promtool
+def test_the_ready_made_alerts_fire_when_they_should(tmp_path):
+    cases = tmp_path / "tests.yaml"
+    cases.write_text((HERE / "prometheus_rules.yaml").read_text().replace("RULES", str(RULES), 2))
+    for command in (("check", "rules", str(RULES)), ("test", "rules", str(cases))):
+        done = subprocess.run(
+            [str(PROMTOOL), *command], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_each_ready_made_alert_is_tested_and_reads_what_there_is():
+    tested = {each["alertname"] for test in cases() for each in test["alert_rule_test"] if each["exp_alerts"]}
+    silent = {each["alertname"] for each in cases()[0]["alert_rule_test"]}
+    assert tested == silent == {each["alert"] for each in alerts()}
+    now, known = measured(), stored(waiting={"channel0": (1, NOW, NOW)})
+    there = {sample.name for family in families(now, known) for sample in family.samples}
+    read = {name for each in alerts() for name in re.findall(r"tocsin_\w+", each["expr"])}
+    assert read <= there
+
+
+def cases() -> list[dict]:
+    return yaml.safe_load((HERE / "prometheus_rules.yaml").read_text())["tests"]
+
+
+@pytest.mark.parametrize(
+    ("quiet", "waiting", "since"),
+    [
+        (False, (2, NOW - timedelta(hours=5), None), 5),
+        (True, (2, NOW - timedelta(hours=5), None), None),
+        (True, (2, NOW - timedelta(hours=5), NOW - timedelta(hours=1)), 1),
+        (False, None, None),
+    ],
+)
+def test_what_waits_for_the_morning_is_no_message_that_waits_too_long(quiet, waiting, since):
+    channels = (ChannelMeasures(name="phone", up=True, in_storm=False, quiet=quiet),)
+    known = stored(waiting={"phone": waiting} if waiting else {})
+    found = series(text_of(replace(measured(), channels=channels), known))
+    oldest = found.get('tocsin_delivery_oldest_waiting_timestamp_seconds{channel="phone"}')
+    assert oldest == (None if since is None else (NOW - timedelta(hours=since)).timestamp())
+    assert found['tocsin_deliveries_waiting{channel="phone"}'] == (waiting or (0,))[0]

@@ -16,7 +16,8 @@ from support.measured import measured
 from support.stored import commit, opened, order
 from tocsin.config.settings import UnknownRule
 from tocsin.control.measures import Measures
-from tocsin.control.server import make_app, near, serve_control
+from tocsin.control.server import make_app, near
+from tocsin.control.serving import serve_control
 from tocsin.events import Key
 from tocsin.pipeline.acts import By
 from tocsin.store.reader import Reader

@@ -64,6 +64,7 @@ def secret(folder, name, text):
 CHANNELS = {"phone": "json://127.0.0.1:9/", "desk": "json://127.0.0.1:9/", "mail": "json://127.0.0.1:9/"}
 VENUES = {"fx": {"type": "yourfintech", "url": "wss://fx.example.org/", "secret_key": "${env:PATH}"}}
 SECRETS = {
+    "prometheus": "0123456789abcdef0123456789abcdef",
     "telegram_token": "123456789:AAabcdefghijklmnopqrstuvwxyz0123456",
     "telegram_chat": "4711",
     "telegram_anna": "12315544",

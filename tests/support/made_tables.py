@@ -183,7 +183,7 @@ def metrics() -> Iterator[str]:
                 _labels(family),
                 family.documentation,
             )
-            for family in families(measured(alerts={}), stored(waiting={"channel0": (1, NOW)}))
+            for family in families(measured(alerts={}), stored(waiting={"channel0": (1, NOW, NOW)}))
         ),
     )
 

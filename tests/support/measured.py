@@ -57,7 +57,8 @@ def measured(*, venues: int = 1, channels: int = 1, rules: int = 1, **other: Any
             for number in range(venues)
         ),
         "channels": tuple(
-            ChannelMeasures(name=f"channel{number}", up=True, in_storm=False) for number in range(channels)
+            ChannelMeasures(name=f"channel{number}", up=True, in_storm=False, quiet=False)
+            for number in range(channels)
         ),
         "rules": tuple(
             RuleMeasures(id=f"rule{number}", severity="warning", enabled=True, blind=False)

@@ -33,9 +33,11 @@ from tocsin.app.task_supervisor import TaskSupervisor
 from tocsin.clock import Clock
 from tocsin.config.settings import Settings
 from tocsin.control.client import SOCKET
+from tocsin.control.guards import names_of
 from tocsin.control.measures import Measures, status
 from tocsin.control.overview import overview
-from tocsin.control.server import make_app, serve_control
+from tocsin.control.server import make_app, make_public_app
+from tocsin.control.serving import address_of, serve_control, serve_tcp
 from tocsin.delivery.telegram_updates import TelegramUpdates
 from tocsin.delivery.templates import preview
 from tocsin.errors import ConfigError, gathered
@@ -223,6 +225,9 @@ class Daemon:
         for name in gone:
             self._answers.pop(name, None)
         self._start_answers()
+        if before.listen != after.listen:
+            await self._tasks.stop(_LISTENER)
+            self._start_listener()
         if before.heartbeat != after.heartbeat:
             await self._tasks.stop(*self._heartbeats)
             self._start_heartbeats()
@@ -344,7 +349,8 @@ class Daemon:
         mode = 0o660 if "RUNTIME_DIRECTORY" in os.environ else 0o600
         api = make_app(self, self._components.database.path, self._log)
         self._start_answers()
-        start("control", partial(serve_control, api, socket, mode, trouble=self._unasked))
+        start("control", partial(serve_control, api, socket, mode, trouble=self._unasked, heard=self._heard))
+        self._start_listener()
         start(
             "housekeeping",
             partial(keep_house, self._components, lambda: self._settings.retention, self._log, self.tell),
@@ -404,6 +410,21 @@ class Daemon:
             )
             self._tasks.start(name, answers.run)
 
+    def _start_listener(self) -> None:
+        """Health and metrics over TCP, where the config says so."""
+        listen = self._settings.listen
+        if listen is None or self._dry_run:
+            return
+        address = address_of(listen.address)
+        app = make_public_app(
+            self,
+            self._components.database.path,
+            self._log,
+            metrics=listen.metrics,
+            names=names_of(address, listen.hosts),
+        )
+        self._tasks.start(_LISTENER, partial(serve_tcp, app, address, trouble=self._not_listening))
+
     def _start_heartbeats(self) -> None:
         self._heartbeats = {}
         if self._dry_run:
@@ -459,9 +480,18 @@ class Daemon:
         await self.tell("daemon.degraded", f"{part} crashed and was started again: {reason}", subject=part)
 
     async def _unasked(self, reason: str) -> None:
+        self._measuring.control_is_deaf = True
         self._log.error("the control socket can't be made", reason=reason)
         told = f"the control socket can't be made, so status and reload reach nobody: {reason}"
         await self.tell("daemon.degraded", told, subject="control")
+
+    def _heard(self) -> None:
+        self._measuring.control_is_deaf = False
+
+    async def _not_listening(self, reason: str) -> None:
+        self._log.error("nobody can listen there", reason=reason)
+        told = f"listen: nobody can ask for health and metrics over TCP, which is tried again: {reason}"
+        await self.tell("daemon.degraded", told, subject="listen")
 
     def _summary(self) -> str:
         settings = self._settings
@@ -471,6 +501,7 @@ class Daemon:
 
 
 _ANSWERS = "answers of bot "
+_LISTENER = "listener"
 
 
 def _channel_of(part: str) -> str | None:

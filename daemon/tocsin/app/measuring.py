@@ -14,7 +14,8 @@ from tocsin.config.settings import Settings
 from tocsin.control.measures import ChannelMeasures, Measures, RuleMeasures, VenueMeasures
 from tocsin.delivery.gatherer import STORM
 from tocsin.engine.api import Severity
-from tocsin.events import from_iso
+from tocsin.engine.pauses import Opening
+from tocsin.events import Instant, from_iso
 from tocsin.pipeline.inbox import MOST_WAITING
 
 
@@ -68,7 +69,7 @@ class Measuring:
             attention=tuple(self._attention(settings, venues)),
             degraded=frozenset(self._degraded(venues)),
             venues=venues,
-            channels=self._channels(settings),
+            channels=self._channels(settings, now),
             rules=tuple(
                 RuleMeasures(id=rule.id, severity=rule.severity, enabled=rule.enabled, blind=rule.id in blind)
                 for rule in settings.rules
@@ -101,7 +102,7 @@ class Measuring:
             if (name := str(shown["venue"]))
         )
 
-    def _channels(self, settings: Settings) -> tuple[ChannelMeasures, ...]:
+    def _channels(self, settings: Settings, now: Instant) -> tuple[ChannelMeasures, ...]:
         parts = self._components
         stormy = {of.rpartition("/")[0] for of in parts.notes.under(STORM)}
         down = parts.outages.channels
@@ -110,8 +111,10 @@ class Measuring:
                 name=name,
                 up=name not in down and all(parts.meters.channel(name).up.values()),
                 in_storm=name in stormy,
+                quiet=quiet is not None and Opening.at(quiet, now.wall).open,
             )
             for name in settings.channels
+            for quiet in (settings.gates[name].quiet,)
         )
 
     def _attention(self, settings: Settings, venues: Iterable[VenueMeasures]) -> Iterable[str]:

@@ -64,7 +64,7 @@ def _copy(directory: Path) -> tuple[list[Path], dict[Path, Path]]:
 def _files(directory: Path) -> Iterator[tuple[Path, Path]]:
     yield shipped("config.example.yaml"), directory / "config.yaml"
     rules = shipped("rules")
-    for source in sorted(rules.rglob("*.yaml")):
+    for source in sorted([*rules.rglob("*.yaml"), *rules.rglob("*.yml")]):
         yield source, directory / "rules" / source.relative_to(rules)
 
 

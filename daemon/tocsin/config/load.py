@@ -23,7 +23,7 @@ from tocsin.config.rule_sets import channels_named
 from tocsin.config.search import default_state_dir, given_state_dir
 from tocsin.config.settings import Common, Settings, by_severity
 from tocsin.config.venues import read_venues
-from tocsin.config.watching import heartbeats, plain_values
+from tocsin.config.watching import heartbeats, plain_values, without_later
 from tocsin.delivery.senders import validate_url as validates
 from tocsin.delivery.template_check import check_template
 from tocsin.document import Entry, Mapping, Node, Scalar, Sequence
@@ -34,7 +34,7 @@ from tocsin.engine.rule_schema import HOURS
 from tocsin.errors import ConfigError, Place, Problem
 from tocsin.events.vocabulary import did_you_mean
 
-LATER = ("actions", "reports", "listen")
+LATER = ("actions", "reports")
 """Sections of later versions."""
 OWN = ("venues", "channels", "rules", "calendars")
 """Sections with a module of their own here."""
@@ -119,6 +119,7 @@ def _settings(reading: Reading, validate_url: ValidateUrl | None, seen: LookAtSe
         links=common.links,
         people=common.people,
         tz=common.tz,
+        listen=common.listen,
         heartbeat=heartbeats(reading, root, common, _section_names(root, "venues")),
         retention=common.retention,
         log=common.log,
@@ -164,6 +165,8 @@ def _common(reading: Reading, root: Mapping) -> Common:
     if "people" in entries:
         people = entries["people"]
         entries["people"] = Entry(people.key, check_people(reading, people.value))
+    if "listen" in entries:
+        entries["listen"] = without_later(reading, entries["listen"])
     section = Mapping(entries, root.place)
     common, problems = shape.sound(Common, section, plain=plain_values(reading, section))
     reading.add(*problems)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
@@ -209,6 +210,61 @@ def _beat_interval(text: Any) -> timedelta:
 _SHORTEST_BEAT, _LONGEST_BEAT = timedelta(seconds=10), timedelta(days=1)
 
 
+def _listen_address(text: Any) -> str:
+    if not isinstance(text, str):
+        raise ValueError("must be a text")
+    try:
+        parts = urlsplit(f"//{text}")
+        host, port = parts.hostname or "", parts.port
+        loopback = host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        host, port, loopback = "", None, False
+    if not host or not port or parts.netloc != text or parts.username is not None:
+        raise ValueError("not an address and a port; write it like 127.0.0.1:8080")
+    if not loopback:
+        raise ValueError(
+            "outside of this machine it takes a reverse proxy: write 127.0.0.1:8080 for that to ask"
+        )
+    return text
+
+
+def _host_name(text: Any) -> str:
+    if not isinstance(text, str) or not re.fullmatch(_HOST_NAME, text, re.ASCII):
+        raise ValueError("not a host's name; write it like tocsin.example.org, or with a port")
+    return text
+
+
+def _metrics_token(text: Any) -> Secret:
+    token = Secret(text) if isinstance(text, str) else text
+    if not isinstance(token, Secret):
+        raise ValueError("must be a text")
+    if token.reveal() != OPEN and len(token.reveal()) < _SHORTEST_TOKEN:
+        raise ValueError(
+            f"a token has at least {_SHORTEST_TOKEN} characters; or write {OPEN}: whoever asks may read"
+        )
+    return token
+
+
+OPEN = "open"
+_SHORTEST_TOKEN = 20
+_HOST_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(?::[0-9]{1,5})?"
+
+
+class Listen(Section):
+    """Where programs on this machine reach `/healthz`, `/readyz` and `/metrics` over TCP; without it nowhere."""
+
+    address: Annotated[str, BeforeValidator(_listen_address)] = Field(
+        description="a loopback address and a port, such as 127.0.0.1:8080"
+    )
+    hosts: tuple[Annotated[str, BeforeValidator(_host_name)], ...] = Field(
+        (), description="further names that it may be called by, such as a reverse proxy's"
+    )
+    metrics: Annotated[SecretText, BeforeValidator(_metrics_token)] | None = Field(
+        None,
+        description="the Bearer token that reads metrics, at least 20 characters; or open; without it nobody may",
+    )
+
+
 class Heartbeat(Section):
     """A dead man's switch elsewhere, which is asked for as long as all is well, and rings when it isn't asked."""
 
@@ -253,6 +309,7 @@ class Common(Section):
     heartbeat: Heartbeats = Field(
         (), description="dead man's switches, one or a list: see tocsin help watching"
     )
+    listen: Listen | None = Field(None, description="health and metrics over TCP: see tocsin help watching")
     retention: Retention = Retention()
     log: LogSettings = LogSettings()
     state_dir: str | None = Field(
@@ -298,6 +355,7 @@ class Settings:
     links: Mapping[str, str]
     tz: ZoneInfo
     heartbeat: tuple[Heartbeat, ...]
+    listen: Listen | None
     retention: Retention
     log: LogSettings
     store_market_data: StoreMarketData

@@ -1,27 +1,42 @@
-"""The sections by which others watch the daemon: `heartbeat`."""
+"""The sections by which others watch the daemon: `heartbeat` and `listen`."""
 
 import re
 from collections.abc import Collection, Iterator
 
 from tocsin.config import shape
 from tocsin.config.literals import looks_secret
-from tocsin.config.reading import Reading
-from tocsin.config.settings import Common, Heartbeat
-from tocsin.document import Mapping, Node, Plain, Scalar, Sequence
+from tocsin.config.reading import NOT_YET, Reading
+from tocsin.config.settings import OPEN, Common, Heartbeat
+from tocsin.document import Entry, Mapping, Node, Plain, Scalar, Sequence
 from tocsin.errors import Problem
 from tocsin.events.vocabulary import did_you_mean
 from tocsin.secrets import Secret
 
-SECTIONS = ("heartbeat",)
+_SECRET = {"heartbeat": "url", "listen": "metrics"}  # of each section the key that holds one
+_LATER = ("public_url", "proxy")
+
+
+def without_later(reading: Reading, listen: Entry) -> Entry:
+    """The section without what is of a later version, which is told."""
+    if not isinstance(listen.value, Mapping):
+        return listen
+    kept = {}
+    for name, entry in listen.value.entries.items():
+        if name in _LATER:
+            path = shape.dotted(("listen", name))
+            reading.add(Problem(f"`{name}` is {NOT_YET}", entry.key.place, path))
+        else:
+            kept[name] = entry
+    return Entry(listen.key, Mapping(kept, listen.value.place))
 
 
 def plain_values(reading: Reading, section: Mapping) -> Plain:
     """The values of a config's common sections, with the secrets of these filled in; no line with one is shown."""
     values = section.plain()
     assert isinstance(values, dict)  # noqa: S101  a mapping's
-    for name in SECTIONS:
+    for name, key in _SECRET.items():
         if (node := section.get(name)) is not None:
-            for secret in _secrets(node):
+            for secret in _secrets(node, key):
                 reading.hide(secret)
                 if "${" not in secret.text:
                     reading.warn_of_literal(secret)
@@ -29,11 +44,11 @@ def plain_values(reading: Reading, section: Mapping) -> Plain:
     return values
 
 
-def _secrets(node: Node) -> Iterator[Scalar]:
+def _secrets(node: Node, key: str) -> Iterator[Scalar]:
     for each in node.items if isinstance(node, Sequence) else (node,):
-        url = each.get("url") if isinstance(each, Mapping) else None
-        if isinstance(url, Scalar) and isinstance(url.value, str):
-            yield url
+        found = each.get(key) if isinstance(each, Mapping) else None
+        if isinstance(found, Scalar) and isinstance(found.value, str) and found.value != OPEN:
+            yield found
 
 
 def heartbeats(
@@ -43,6 +58,8 @@ def heartbeats(
     found = common.heartbeat if isinstance(common.heartbeat, tuple) else (common.heartbeat,)
     for each in found:
         _remember(reading, each.url)
+    if common.listen is not None and common.listen.metrics and common.listen.metrics.reveal() != OPEN:
+        reading.masker.add(common.listen.metrics)
     node = section.get("heartbeat")
     for item in node.items if isinstance(node, Sequence) else (node,):
         required = item.get("require") if isinstance(item, Mapping) else None

@@ -34,11 +34,12 @@ class VenueMeasures(Struct, frozen=True, kw_only=True):
 
 
 class ChannelMeasures(Struct, frozen=True, kw_only=True):
-    """One channel. `up`: no URL's last request was refused or unanswered."""
+    """One channel. `up`: no URL's last request was refused or unanswered; `quiet`: but for what is critical all waits there."""
 
     name: str
     up: bool
     in_storm: bool
+    quiet: bool
 
 
 class RuleMeasures(Struct, frozen=True, kw_only=True):
@@ -51,11 +52,11 @@ class RuleMeasures(Struct, frozen=True, kw_only=True):
 
 
 class Stored(Struct, frozen=True, kw_only=True):
-    """What the database says. `waiting`: by channel how many deliveries wait, and since when the oldest; `dead`: how many were ever
+    """What the database says. `waiting`: by channel how many deliveries wait, since when the oldest, and since when the oldest critical one; `dead`: how many were ever
     given up; `acknowledged` and `unacknowledged`: alerts that fire, by severity. Sizes are in bytes.
     """
 
-    waiting: Mapping[str, tuple[int, datetime]]
+    waiting: Mapping[str, tuple[int, datetime, datetime | None]]
     dead: int
     acknowledged: Mapping[str, int]
     unacknowledged: Mapping[str, int]
@@ -113,7 +114,8 @@ def stored(database: Path) -> Stored:
             firing[bool(row["acked"])][row["severity"]] = row["count"]
         return Stored(
             waiting={
-                channel: (count, from_iso(since)) for channel, (count, since) in reader.unsent().items()
+                row["channel"]: (row["waiting"], from_iso(row["since"]), _moment(row["critical_since"]))
+                for row in reader.unsent()
             },
             dead=reader.count_dead(),
             acknowledged=firing[True],
@@ -121,6 +123,10 @@ def stored(database: Path) -> Stored:
             database_bytes=_size(database),
             wal_bytes=_size(log_of(database)),
         )
+
+
+def _moment(text: str | None) -> datetime | None:
+    return from_iso(text) if text else None
 
 
 def _size(path: Path) -> int:
@@ -149,6 +155,6 @@ def status(measures: Measures, stored: Stored | None) -> Json:
         "held": measures.held,
         "silences": measures.silences_active,
         "acknowledged": sum(stored.acknowledged.values()) if stored else None,
-        "unsent": sum(count for count, _ in stored.waiting.values()) if stored else None,
+        "unsent": sum(count for count, *_ in stored.waiting.values()) if stored else None,
         "dead": stored.dead if stored else None,
     }

@@ -262,8 +262,9 @@ def _of_database(now: Measures, stored: Stored) -> Iterator[Metric]:
         (((name,), found[0] if found else 0) for name, found in waiting),
     )  # fmt: skip
     yield gauges(
-        "tocsin_delivery_oldest_waiting_timestamp_seconds", "Since when the oldest message waits", by_channel,
-        (((name,), found[1].timestamp()) for name, found in waiting if found),
+        "tocsin_delivery_oldest_waiting_timestamp_seconds",
+        "Since when the oldest message waits; in quiet hours only of critical ones", by_channel,
+        (((channel.name,), since.timestamp()) for channel in now.channels if (since := _oldest(channel, stored))),
     )  # fmt: skip
     yield gauges(
         "tocsin_alerts_unacknowledged", "Alerts that fire and that nobody has acknowledged", ("severity",),
@@ -271,6 +272,11 @@ def _of_database(now: Measures, stored: Stored) -> Iterator[Metric]:
     )  # fmt: skip
     yield gauge("tocsin_database_bytes", "The database's file", stored.database_bytes)
     yield gauge("tocsin_wal_bytes", "The file of the database's write-ahead log", stored.wal_bytes)
+
+
+def _oldest(channel: ChannelMeasures, stored: Stored) -> datetime | None:
+    _, since, critical_since = stored.waiting.get(channel.name, (0, None, None))
+    return critical_since if channel.quiet else since
 
 
 # ------------------------------------------------------------------------------------------------------------ families

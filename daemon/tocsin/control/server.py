@@ -1,7 +1,5 @@
 """The control API: a few JSON endpoints on a Unix socket. What it tells comes from the daemon and from the database."""
 
-import os
-import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from difflib import get_close_matches
@@ -10,21 +8,22 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import trio
-from hypercorn.config import Config
-from hypercorn.trio import serve
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
-from tocsin.config.settings import UnknownRule
+from tocsin.config.settings import OPEN, UnknownRule
 from tocsin.control import measures
 from tocsin.control.acts import Acting, ActsApi, with_silences
+from tocsin.control.guards import Guarded, is_bearer
 from tocsin.control.measures import Measures
 from tocsin.control.metrics import exposition
 from tocsin.engine.api import SEVERITIES
 from tocsin.pipeline.acts import By
 from tocsin.pipeline.explaining import RunSync
+from tocsin.secrets import Secret
 from tocsin.store.errors import StoreUnavailable
 from tocsin.store.reader import Reader
 
@@ -32,7 +31,6 @@ Json = dict[str, Any]
 _LONGEST_QUERY = 1.0  # seconds that the database may take to tell its part of what is so
 _NOT_KEPT = {"Cache-Control": "no-store"}
 _NEAR, _LOOKED_AT = 3, 5000  # of what is called nearly so: how many are told of how many
-_LOOK_EVERY = 2.0  # seconds; a socket whose file was removed hears nobody any more
 
 
 class Log(Protocol):
@@ -130,6 +128,11 @@ class _Api:
         body = {"healthy": not wrong, "wrong": wrong}
         return JSONResponse(body, status_code=503 if wrong else 200, headers=_NOT_KEPT)
 
+    async def health_alone(self, _request: Request) -> JSONResponse:
+        """For who isn't known to us: not what is wrong."""
+        wrong = self._daemon.health()
+        return JSONResponse({"healthy": not wrong}, status_code=503 if wrong else 200, headers=_NOT_KEPT)
+
     async def ready(self, _request: Request) -> JSONResponse:
         ready = self._daemon.ready
         return JSONResponse({"ready": ready}, status_code=200 if ready else 503, headers=_NOT_KEPT)
@@ -205,6 +208,34 @@ class _Api:
         return JSONResponse({"error": reason}, status_code=500)
 
 
+def make_public_app(
+    daemon: Controlled, database: Path, log: Log, *, metrics: Secret | None, names: frozenset[str]
+) -> ASGIApp:
+    """What is asked over TCP without signing in: health, readiness, and metrics for who has that token; `open`: for all.
+
+    `names` as of `guards.names_of`.
+    """
+    api = _Api(daemon, database, log)
+
+    async def guarded_metrics(request: Request) -> Response:
+        if metrics is not None and (
+            metrics.reveal() == OPEN or is_bearer(request.headers.get("authorization", ""), metrics)
+        ):
+            return await api.metrics(request)
+        headers = {**_NOT_KEPT, "WWW-Authenticate": "Bearer"}
+        return PlainTextResponse("listen.metrics says who may\n", 401, headers)
+
+    app = Starlette(
+        routes=[
+            Route("/healthz", api.health_alone),
+            Route("/readyz", api.ready),
+            Route("/metrics", guarded_metrics),
+        ],
+        exception_handlers={Exception: api.bug},
+    )
+    return Guarded(app, names)
+
+
 def near(reader: Reader, venue: str, kind: str, id_: str) -> list[str]:
     """What may have been meant by a name that nothing has, each as `VENUE KIND ID`. Blocks; StoreUnavailable."""
     if venue not in (venues := reader.told_of("venue")):
@@ -240,93 +271,6 @@ def make_app(daemon: Controlled, database: Path, log: Log) -> Starlette:
         ],
         exception_handlers={Exception: api.bug},
     )
-
-
-async def serve_control(
-    app: Starlette,
-    path: Path,
-    mode: int,
-    *,
-    trouble: Callable[[str], Awaitable[None]],
-    look_every: float = _LOOK_EVERY,
-    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
-) -> None:
-    """Serve on the Unix socket at `path`, made with permissions `mode`, until cancelled.
-
-    It is made again when somebody removes it; a socket that nobody listens on is replaced. `trouble` is told, once, why
-    it can't be made.
-    """
-    told = ""
-    while True:
-        try:
-            listener = _listener(path, mode)
-        except OSError as error:
-            reason = f"{path}: {error.strerror or error}"
-            if reason != told:
-                await trouble(reason)
-            told = reason
-            await trio.sleep(look_every)
-            continue
-        told = ""
-        ours = _stamp(path)
-        try:
-            async with trio.open_nursery() as nursery:
-                await nursery.start(_serve, app, listener)
-                task_status.started()
-                task_status = trio.TASK_STATUS_IGNORED
-                while _stamp(path) == ours:  # noqa: ASYNC110 - a file has no event
-                    await trio.sleep(look_every)
-                nursery.cancel_scope.cancel()
-        finally:
-            if _stamp(path) == ours:
-                path.unlink()  # noqa: ASYNC240 - one system call, while being cancelled
-
-
-async def _serve(app: Starlette, listener: socket.socket, task_status: trio.TaskStatus[list[str]]) -> None:
-    config = Config()
-    config.bind = [
-        f"fd://{listener.detach()}"
-    ]  # Hypercorn's own binding leaves the umask behind when it fails
-    config.loglevel = "ERROR"
-    config.errorlog = None
-    config.graceful_timeout = 0.5
-    # Hypercorn types ASGI apps more narrowly than Starlette types itself.
-    asgi: Any = app
-    await serve(asgi, config, shutdown_trigger=trio.sleep_forever, mode="asgi", task_status=task_status)
-
-
-def _listener(path: Path, mode: int) -> socket.socket:
-    """A socket bound to `path`. OSError where something else is there."""
-    listener = socket.socket(socket.AF_UNIX)
-    before = os.umask(0o777 & ~mode)
-    try:
-        if path.is_socket() and not _is_heard(path):
-            path.unlink()
-        listener.bind(str(path))
-    except BaseException:
-        listener.close()
-        raise
-    finally:
-        os.umask(before)
-    return listener
-
-
-def _is_heard(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX) as knocking:
-        knocking.settimeout(1)
-        try:
-            knocking.connect(str(path))
-        except ConnectionRefusedError:
-            return False
-    return True
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.lstat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 async def _read(query: Callable[[], _T], then: Callable[[_T], Awaitable[None]] | None = None) -> JSONResponse:

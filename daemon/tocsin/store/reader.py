@@ -78,10 +78,13 @@ class Reader:
         what = f"h.*, {of}" if contexts else "h.*"
         return self._rows(f"SELECT {what} FROM delivery_history AS h WHERE {which} LIMIT ?", limit)  # noqa: S608 - ours
 
-    def unsent(self) -> dict[str, tuple[int, str]]:
-        """By channel how many deliveries wait, and since when the oldest of them."""
-        query = "SELECT channel, count(*) AS waiting, min(created_at) AS since FROM deliveries WHERE status = 'pending' GROUP BY channel"
-        return {row["channel"]: (row["waiting"], row["since"]) for row in self._rows(query)}
+    def unsent(self) -> list[Row]:
+        """By `channel` how many deliveries are `waiting`, `since` when the oldest, and `critical_since` (or None)."""
+        return self._rows("""
+            SELECT channel, count(*) AS waiting, min(created_at) AS since,
+                min(CASE severity WHEN 'critical' THEN created_at END) AS critical_since
+            FROM deliveries WHERE status = 'pending' GROUP BY channel
+        """)
 
     def count_dead(self) -> int:
         """How many deliveries were given up."""
