@@ -75,6 +75,13 @@ def reminder(alert):
 TABLE = yaml.safe_load((Path(__file__).parents[1] / "gates.yaml").read_text())["gathering"]
 
 
+SHUT = timedelta(seconds=75)  # after the start; by then each gate of the table is shut
+
+
+def short(reason):
+    return reason.replace("2026-01-01 ", "")
+
+
 def state_of(*gates):
     """A channel with all of these."""
     keys = {key: value for each in gates for key, value in each["channel"].items()}
@@ -84,7 +91,7 @@ def state_of(*gates):
             storm=int(keys["storm"].removesuffix("/min")) if "storm" in keys else None,
             digest=parse_duration(keys.get("digest", timedelta(0))),
         ),
-        now=START,
+        now=START + SHUT,
         in_storm=any(each.get("storm") for each in gates),
         critical_sent=max(each.get("sent", 0) for each in gates),
     )
@@ -97,7 +104,7 @@ CELLS = [
     for gates in [*((each,) for each in TABLE), *permutations(TABLE, 2)]
     for severity in ("warning", "critical")
     for told in ("firing", "reminder", "resolved")
-    if all(severity in each["cells"] for each in gates)
+    if all(severity in each["does"] for each in gates)
 ]
 
 
@@ -107,13 +114,12 @@ def test_the_first_gate_that_is_shut_holds(gates, severity, told):
     in_order = sorted(gates, key=TABLE.index)
     if any(each.get("sent") for each in gates):
         in_order = [each for each in in_order if each["gate"] != "storm" or each.get("sent")]
-    shut = [each for each in in_order if each["cells"][severity][told] != "open"]
+    shut = [each for each in in_order if each["does"][severity][told] != "open"]
     if not shut:
         assert found == Gate()
         return
-    assert (found.outcome, found.by) == (shut[0]["cells"][severity][told], shut[0]["gate"])
-    if severity == "warning" and told == "firing":
-        assert found.reason == shut[0]["reason"]
+    assert (found.outcome, found.by) == (shut[0]["does"][severity][told], shut[0]["gate"])
+    assert short(found.reason).startswith(shut[0]["reason"])
 
 
 @pytest.mark.parametrize("told", ["digest", "edit"])
@@ -129,6 +135,7 @@ def test_what_else_is_told_is_not_held(told, severity):
 @pytest.mark.parametrize("told", ["firing", "reminder", "resolved"])
 async def test_the_channel_does_so_and_says_why(autojump_clock, which, severity, told):
     of = world(state_of(which).gates)
+    await trio.sleep(SHUT.total_seconds())
     async with of.running():
         if which.get("storm"):
             await put(of, *(firing(f"b{n}") for n in range(31)))
@@ -137,7 +144,7 @@ async def test_the_channel_does_so_and_says_why(autojump_clock, which, severity,
         await trio.sleep(1)
         is_told = any("IT" in title for title in titles(of))
         held = of.task.holds(told, severity)
-    expected = which["cells"][severity][told]
+    expected = which["does"][severity][told]
     assert is_told is (expected == "open")
     assert held.partition(": ")[0] == ("" if expected == "open" else which["gate"])
 

@@ -16,6 +16,8 @@ from tocsin.cli import cli
 from tocsin.clock import ManualClock
 from tocsin.events import Observation, Position, Ticker, from_iso, iso, number
 from tocsin.events.synthetic import link
+from tocsin.replay.records import Database
+from tocsin.replay.replay import replay
 from tocsin.ruletest.file_parser import read_tests
 from tocsin.ruletest.simulation import Delivered, Simulation
 
@@ -651,3 +653,43 @@ def test_what_channels_would_have_gathered(recording, here):
         "edited.yaml in the place of all the rules:\n"
     ) in output
     assert "phone would get 0 messages instead of 7\n" in output
+
+
+REPEATED = "rules: [{id: red, watch: position, when: profit < -50, repeat: 10s}]"
+
+
+def test_a_database_tells_again_under_what_people_did(here):
+    """Silences hold from when to when they did, taken back or not; whoever had acknowledged an alert is not reminded of it."""
+    (here / "rules.yaml").write_text(REPEATED)
+    live(here, "rules.yaml", ((0, "-60", "open"), (100, "-60", "closed")))
+
+    def at(seconds: float) -> str:
+        return iso(START + timedelta(seconds=seconds))
+
+    with sqlite3.connect(here / "state" / "tocsin.db") as connection:
+        ((alert,),) = connection.execute("SELECT id FROM alerts").fetchall()
+        for id_, begins, ends, ended in (("s1", -3600, 5, None), ("s2", 17, 3600, 37)):
+            connection.execute(
+                "INSERT INTO silences (id, matchers, reason, created_at, starts_at, ends_at, ended_at)"
+                " VALUES (?, 'rule=red', '', ?, ?, ?, ?)",
+                (id_, at(begins), at(begins), at(ends), at(ended) if ended else None),
+            )
+        for seconds, does in ((47, "ack"), (75, "unack")):
+            connection.execute(
+                "INSERT INTO acts (at, by, via, does, target, why) VALUES (?, 'anna', 'cli', ?, ?, '')",
+                (at(seconds), does, alert),
+            )
+    connection.close()
+    told = replay(
+        Database(here / "state" / "tocsin.db"), [read_tests(here / "it.yaml").rules], lambda _done: None
+    )
+    came = [
+        ((sent.at - START).total_seconds(), each.state_told)
+        for sent in told.outcomes[0].sent
+        for each in sent.told
+    ]
+    assert [each for each in came if each[0] < 75] == [(5, "firing"), (15, "reminder"), (45, "reminder")]
+    assert [what for _, what in came if _ > 75] == ["reminder", "reminder", "resolved"]
+    assert told.outcomes[0].held_back == {"silence": 3}
+    (firing,) = told.outcomes[0].of("red")
+    assert (firing.held_by, iso(firing.acknowledged)) == ("rule=red, until 2024-11-15 12:55:25 UTC", at(47))

@@ -63,7 +63,8 @@ def command(
     A rule's alerts are counted as they would have fired; where something would have kept any from people, "told" counts
     those that somebody would have heard of. With a config, its channels hold back, drop and gather as they do in the
     daemon (min_severity, quiet, digest, storm), and what each would have got is told; what services take (the pace) is
-    not looked at. Without one, each takes all that rules tell it.
+    not looked at. Without one, each takes all that rules tell it. Of a database silences and acknowledgements hold as
+    they did then.
 
     With --against edited rules see the same events: which alerts they add and lose is listed, and which of the others
     only they would have told or held back. A file that has the name of one of the rules' files takes the place of that
@@ -86,7 +87,7 @@ def command(
     record = _record(files, settings, venue, venue_type)
     shown = output == "text" and sys.stderr.isatty()
     with click.progressbar(length=record.size, label="replaying", file=sys.stderr, hidden=not shown) as bar:
-        known = _channels(settings) if settings is not None else NO_CHANNELS
+        known = known_channels(settings) if settings is not None else NO_CHANNELS
         told = replay(record, sets, lambda done: bar.update(done - bar.pos), known)
     if output == "json":
         print_json(as_json(told) | ({"replaces": replaced and str(replaced)} if against else {}))
@@ -100,7 +101,8 @@ def command(
         raise SystemExit(1)
 
 
-def _channels(settings: Any) -> "KnownChannels":
+def known_channels(settings: Any) -> "KnownChannels":
+    """The channels of a config, to replay by."""
     from tocsin.delivery.stand_ins import StandIn
     from tocsin.replay.replay import KnownChannels
 

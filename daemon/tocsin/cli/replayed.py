@@ -35,6 +35,8 @@ def show(told: "Told", edit: str, most: int | None) -> None:
         click.echo(f"would have fired 0 times: {', '.join(silent)}")
     elif silent:
         click.echo(f"{len(silent)} other rules would have fired 0 times; --all names them")
+    if held := ", ".join(f"{count:,} by {by}" for by, count in outcome.held_back.items()):
+        click.echo(f"held back: {held}")
     for name in told.channels:
         _channel(name, [message for message in outcome.sent if message.channel == name], outcome.dropped)
     if len(told.outcomes) > 1:
@@ -155,11 +157,10 @@ def _told(firing: "Firing") -> str:
 
 
 def _escalated(firing: "Firing") -> str:
-    return (
-        f" (escalated {counted(firing.escalated, 'time')}, if nobody acknowledges)"
-        if firing.escalated
-        else ""
-    )
+    if not firing.escalated:
+        return ""
+    then = "before somebody acknowledged it" if firing.acknowledged else "if nobody acknowledges"
+    return f" (escalated {counted(firing.escalated, 'time')}, {then})"
 
 
 def as_json(told: "Told") -> dict[str, Any]:
@@ -180,6 +181,7 @@ def as_json(told: "Told") -> dict[str, Any]:
             if rule.enabled
             for firings in [told.outcomes[0].of(rule.id)]
         ],
+        "held": told.outcomes[0].held_back,
         "channels": _plain_channels(told, told.outcomes[0]),
         "unsure": list(told.unsure),
         "recordings": [
@@ -237,4 +239,5 @@ def _plain(firing: "Firing") -> dict[str, Any]:
         "told": firing.told.isoformat() if firing.told else None,
         "held_by": firing.held_by or None,
         "escalated": firing.escalated,
+        "acknowledged": firing.acknowledged.isoformat() if firing.acknowledged else None,
     }

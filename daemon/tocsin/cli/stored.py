@@ -1,5 +1,6 @@
 """What `tocsin explain` tells where no daemon runs: by the engine, restored on what the last one left."""
 
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,8 @@ from tocsin.pipeline.runtime import open_stored
 from tocsin.store.database import inline
 from tocsin.store.reader import Reader
 from tocsin.store.store import DATABASE
+
+_MINUTE = timedelta(minutes=1)
 
 
 def explained(settings: Settings, rule: str, id_: str | None, limit: int) -> dict[str, Any]:
@@ -36,8 +39,13 @@ def explain_stored(
 
     def holds(channel: str, told: str, severity: str) -> str:
         """As a daemon would hold it that went on there now."""
-        gates, in_storm = settings.gates.get(channel), f"{STORM}{channel}/0" in notes
-        state = ChannelState(gates=gates or ChannelGates(), now=now.wall, in_storm=in_storm)
+        in_storm = f"{STORM}{channel}/0" in notes
+        state = ChannelState(
+            gates=settings.gates.get(channel) or ChannelGates(),
+            now=now.wall,
+            in_storm=in_storm,
+            critical_sent=reader.critical_sent(channel, 0, now.wall - _MINUTE, now.wall) if in_storm else 0,
+        )
         return reason_text(gate(told, severity, state))
 
     question = Question(

@@ -1,6 +1,7 @@
-"""What was recorded, told again: of a database its own events, of `tocsin record` and `record: true` the raw messages. Blocks."""
+"""What was recorded, told again: of a database its own events and what people did, of `tocsin record` and `record: true` the raw messages. Blocks."""
 
 import json
+from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -25,18 +26,41 @@ from tocsin.venues.registry import adapter
 _SQLITE = b"SQLite format 3\x00"
 _NOT_UNDERSTOOD = ("venue.malformed", "venue.unrecognized")
 _CHUNK = 2000  # rows read at once
+_MOST_SILENCES = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Silenced:
+    """A silence (`id`) begins, up to then (UTC); None: it is taken back."""
+
+    id: str
+    matchers: str
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """Somebody has the alert of that rule for that venue, account and entity, up to `until` (UTC; None: for good). Not `holds`: it is
+    taken back.
+    """
+
+    of: tuple[str, str, str | None, str]
+    by: str
+    holds: bool
+    until: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What came at once. Its `changes` come about one by one, as they are taken. `done` is how much of the record's `size`
-    it ends, `count` how many of the record's units it is.
+    """What came at once, or what somebody did. Its `changes` come about one by one, as they are taken. `done` is how much of the
+    record's `size` it ends, `count` how many of the record's units it is.
     """
 
     at: Instant
     changes: Iterator[Change]
     done: int
     count: int = 1
+    act: Silenced | Acknowledged | None = None
 
 
 @dataclass(slots=True)
@@ -146,12 +170,30 @@ class Database:
 
     def moments(self) -> Iterator[Moment]:
         done, steady = 0, SteadyTime()
+        acts = deque(sorted(self._acts(), key=itemgetter(0)))
         for _, came in groupby(self._rows(), itemgetter("venue", "received_at")):  # one message's
             rows = list(came)
-            done += len(rows)
             received = from_iso(rows[0]["received_at"])
+            while acts and acts[0][0] < received:
+                done_at, act = acts.popleft()
+                # What was done before the first event holds when it comes; and no act sets the clock.
+                wall = max(done_at, steady.latest) if steady.latest is not None else received
+                yield Moment(Instant(wall, steady.at(wall)), iter(()), done, 0, act)
+            done += len(rows)
             at = Instant(received, steady.at(received))
             yield Moment(at, self._changes(rows), done, len(rows))
+
+    def _acts(self) -> Iterator[tuple[datetime, Silenced | Acknowledged]]:
+        """What people did, and when."""
+        for row in self._reader.silence_rows("", everything=True, limit=_MOST_SILENCES):
+            id_, matchers = row["id"], row["matchers"]
+            yield from_iso(row["starts_at"]), Silenced(id_, matchers, from_iso(row["ends_at"]))
+            if row["ended_at"] is not None:
+                yield from_iso(row["ended_at"]), Silenced(id_, matchers, None)
+        for row in self._reader.acknowledgements():
+            of = (row["rule"], row["venue"], row["account"], row["entity"])
+            until = from_iso(row["until"]) if row["until"] is not None else None
+            yield from_iso(row["at"]), Acknowledged(of, row["by"], row["does"] == "ack", until)
 
     def _rows(self) -> Iterator[Row]:
         after = 0

@@ -1,5 +1,6 @@
 """Recorded events through rules and channels: what would have fired and been told, and what an edit of the rules would add or lose."""
 
+from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -19,10 +20,11 @@ from tocsin.engine.api import AlertContext, Severity, Transition, World
 from tocsin.engine.rule import Rule
 from tocsin.events import KINDS, Change, Instant, Key
 from tocsin.events.links import LINKS, holder_of
+from tocsin.meters import HELD_BY, PipelineMeters
 from tocsin.pipeline import Options, Targets
 from tocsin.pipeline.runtime import EMPTY, Runtime
 from tocsin.replay.channels import Channels, Dropped, Sent
-from tocsin.replay.records import Faults, Record
+from tocsin.replay.records import Acknowledged, Faults, Record, Silenced
 from tocsin.store.model import Batch, HeldRow, NewDelivery
 
 _LONGEST_HELD = 7 * 86400.0  # seconds after the record's end
@@ -69,7 +71,8 @@ class Firing:
     held_back: int = 0  # events that a cooldown held back, and that are told with this one
     told: datetime | None = None
     held_by: str = ""
-    escalated: int = 0  # how often more people would have been told, had nobody acknowledged
+    escalated: int = 0  # how often more people would have been told
+    acknowledged: datetime | None = None  # when somebody did, as the record has it
 
     def meets(self, other: "Firing") -> bool:
         """Whether the two are the same alert, under rules that differ."""
@@ -81,12 +84,20 @@ class Firing:
 
 @dataclass(slots=True)
 class Outcome:
-    """What a set of rules made of the record: what fired, the messages by which channels would have told of it, and what they dropped."""
+    """What a set of rules made of the record: what fired, the messages by which channels would have told of it, and what they dropped.
+    `muted`: how much each gate held back or dropped, by the names of `meters.HELD_BY`.
+    """
 
     rules: Sequence[Rule]
     firings: list[Firing] = field(default_factory=list)
     sent: list[Sent] = field(default_factory=list)
     dropped: list[Dropped] = field(default_factory=list)
+    muted: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def held_back(self) -> dict[str, int]:
+        """By what how much was held back or dropped."""
+        return {by: self.muted[by] for by in HELD_BY if self.muted[by]}
 
     def of(self, rule: str) -> list[Firing]:
         return [firing for firing in self.firings if firing.rule == rule]
@@ -97,7 +108,7 @@ class Outcome:
 
 
 class Player:
-    """Tells as in production, by `channels`, but that nobody acknowledges and silences unless the record says so."""
+    """Tells as in production: by the channels, and under what people did, as far as the record has that."""
 
     def __init__(self, rules: Sequence[Rule], world: World, known: KnownChannels, start: Start) -> None:
         ids = count(1)
@@ -105,7 +116,8 @@ class Player:
         self._routing = known.routing(stand_ins)
         self._channels = start(stand_ins)
         outbox = self._channels.outbox
-        self.outcome = Outcome(rules, sent=outbox.sent, dropped=outbox.dropped)
+        meters = PipelineMeters()
+        self.outcome = Outcome(rules, sent=outbox.sent, dropped=outbox.dropped, muted=meters.held)
         self._turn = Runtime(
             rules,
             Options(
@@ -116,9 +128,14 @@ class Player:
             lambda: str(next(ids)),
             observe=self._observe,
             world=world,
+            meters=meters,
         ).turn
         self._mute = frozenset(rule.id for rule in rules if rule.notify == ())
         self._lasting: dict[str, Firing] = {}
+        self._latest: dict[
+            tuple[str, str, str | None, str], tuple[str, Firing]
+        ] = {}  # of whom people acknowledge
+        self._silences: dict[str, str] = {}  # our ids by the record's
         self._untold: dict[str, Firing] = {}
         self._new: dict[str, Transition] = {}  # of those what was only now raised
         self._tells: dict[str, list[str]] = {}  # of each delivery that waits the alerts that it tells of
@@ -151,6 +168,25 @@ class Player:
         self._ended.clear()
         self._hand_out(self._turn.changes(changes, now))
 
+    def do(self, act: Silenced | Acknowledged, now: Instant) -> None:
+        """What somebody did then, done to what is so now."""
+        batch: Batch | None = None
+        match act:
+            case Acknowledged() if act.of in self._latest:
+                alert, firing = self._latest[act.of]
+                if act.holds:
+                    batch, _ = self._turn.acknowledge(alert, now, by=act.by, until=act.until)
+                    firing.acknowledged = firing.acknowledged or now.wall
+                else:
+                    batch, _ = self._turn.unacknowledge(alert, now)
+            case Silenced(until=None):
+                batch = self._turn.unsilence(self._silences.get(act.id, ""), now)
+            case Silenced(until=until) if until is not None and until > now.wall:
+                batch, begun = self._turn.silence(act.matchers, until, now)
+                self._silences[act.id] = begun.id
+        if batch is not None:
+            self._hand_out(batch)
+
     def settled(self, now: Instant) -> bool:
         """The channels have done what is to be done now. Whether more is by that."""
         outbox = self._channels.outbox
@@ -164,10 +200,12 @@ class Player:
         self._seen = len(outbox.sent)
         new, self._put = self._put, []
         for delivery in filter(outbox.waits, new):
+            reason = self._channels.reason(delivery)
+            self.outcome.muted[reason.partition(":")[0]] += 1
             for alert in self._tells[delivery.id]:
                 firing = self._untold.get(alert)
                 if firing is not None:
-                    firing.held_by = firing.held_by or self._channels.reason(delivery)
+                    firing.held_by = firing.held_by or reason
         if waited := [alert for alert in dict.fromkeys(taken) if self._turn.waits_for(alert)]:
             self._hand_out(self._turn.taken(waited, now))
         return bool(waited)
@@ -231,6 +269,8 @@ class Player:
                 context.suppressed,
             )
             self.outcome.firings.append(firing)
+            of = (transition.rule, context.venue, context.account, context.entity)
+            self._latest[of] = transition.alert_id, firing
             self._untold[transition.alert_id] = firing
             self._new[transition.alert_id] = transition
             if firing.rule in self._escalate:
@@ -335,7 +375,10 @@ async def _played(
                     game.begin(moment.at)
                 ended = moment.at.wall
                 await game.until(moment.at)
-                await game.take(list(moment.changes), moment.at)
+                if moment.act is not None:
+                    await game.do(moment.act, moment.at)
+                else:
+                    await game.take(list(moment.changes), moment.at)
                 on_progress(moment.done)
             await game.finish()
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - raised below, by itself
@@ -387,6 +430,11 @@ class _Game:
                 break
             self._set(begun.later(passed))
             await self._settle(self._clock.now())
+
+    async def do(self, act: Silenced | Acknowledged, now: Instant) -> None:
+        for player in self._players:
+            player.do(act, now)
+        await self._settle(now)
 
     def _due(self, stuck: Container[int]) -> float:
         timers = (player.deadline() for number, player in enumerate(self._players) if number not in stuck)

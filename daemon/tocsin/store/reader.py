@@ -12,6 +12,7 @@ from sqlite_utils import Database
 
 from tocsin.events import Change, Instant, Key, Sample, iso
 from tocsin.store import last_run, rows
+from tocsin.store.deliveries import GET_CRITICAL_AT
 from tocsin.store.errors import StoreUnavailable, outside_told
 from tocsin.store.migrations import refuse_foreign, refuse_older
 from tocsin.store.model import EDIT, HeldRow, InstanceRow, Loaded, Silence
@@ -77,6 +78,11 @@ class Reader:
         of = "(SELECT d.context FROM deliveries AS d WHERE d.id = h.id AND d.status = 'pending') AS context"
         what = f"h.*, {of}" if contexts else "h.*"
         return self._rows(f"SELECT {what} FROM delivery_history AS h WHERE {which} LIMIT ?", limit)  # noqa: S608 - ours
+
+    def critical_sent(self, channel: str, target: int, since: datetime, until: datetime) -> int:
+        """How many critical firings went out there by themselves from `since` to `until`."""
+        with self._opened() as db, outside_told():
+            return len(list(each(db, GET_CRITICAL_AT, (iso(since), iso(until), channel, target))))
 
     def unsent(self) -> list[Row]:
         """By `channel` how many deliveries are `waiting`, `since` when the oldest, and `critical_since` (or None)."""
@@ -194,6 +200,16 @@ class Reader:
     def acts_on(self, target: str, *, limit: int = 100) -> list[Row]:
         """What people did to an alert or a silence, latest first."""
         return self._rows("SELECT * FROM acts WHERE target = ? ORDER BY id DESC LIMIT ?", target, limit)
+
+    def acknowledgements(self) -> list[Row]:
+        """Each ack and unack of an alert, first to last, beside the alert's rule, venue, account and entity, and until when the last
+        one holds.
+        """
+        return self._rows(
+            "SELECT acts.at, acts.by, acts.does, a.rule, a.venue, a.account, a.entity,"
+            " CASE WHEN a.acked_at = acts.at THEN a.acked_until END AS until"
+            " FROM acts JOIN alerts AS a ON a.id = acts.target WHERE acts.does IN ('ack', 'unack') ORDER BY acts.id"
+        )
 
     def silence_rows(self, now: str, *, everything: bool = False, limit: int = 1000) -> list[Row]:
         """Silences that hold at `now` (ISO 8601) or later, those that end first before others; of all, the latest first."""
