@@ -9,7 +9,7 @@ import pytest
 from tocsin.config.load import load_settings
 from tocsin.config.settings import Common, NamesSection, Person
 from tocsin.delivery.model import ChannelSettings
-from tocsin.engine.rule_schema import KEYS, EscalationConfig, InhibitorConfig
+from tocsin.engine.rule_schema import KEYS, OF_CHANNELS, EscalationConfig, InhibitorConfig
 from tocsin.errors import ConfigError, Problem
 
 HERE = Path(__file__).parent
@@ -100,7 +100,7 @@ def test_each_key_has_a_case(file, keys):
         ("people: {anna: {telegram: '@anna'}}", ""),
         *(
             (f"rules: [{{id: a, watch: order.filled, {key}: x}}]", f"`{key}` is ")
-            for key in ChannelSettings.model_fields
+            for key in sorted(OF_CHANNELS)
         ),
     ],
 )
@@ -110,3 +110,7 @@ def test_what_to_do_instead_is_said(config, hint, tmp_path, monkeypatch):
     (told,) = (problem for problem in problems if problem.level == "error")
     assert hint in told.hint
     assert hint or "tocsin help telegram" in told.message or '["22:00-07:00"]' in told.message
+
+
+def test_what_rules_know_of_channels_is_theirs():
+    assert set(ChannelSettings.model_fields) >= OF_CHANNELS
