@@ -194,6 +194,8 @@ def line_length(part: Part, style: Style, room: Room) -> int:
 def _line(part: Part, style: Style) -> str:
     try:
         context = msgspec.convert(part.last[2], AlertContext)
+        if part.told[0][1] == "firing" and context.state == "reminder":  # nobody has heard of it yet
+            context = msgspec.structs.replace(context, state="firing")
         began_too = part.told[0][1] == "firing" and part.is_over
         began = msgspec.convert(part.told[0][2], AlertContext) if began_too else None
         return digest_line(context, style, began)

@@ -100,12 +100,11 @@ class Digests(Struct, frozen=True, kw_only=True):
         span = self.gates.digest if held == "digest" else oldest
         parts = [self._part(alert, rows) for alert, rows in of.items()]
         make = partial(digest.compose, held=held, span=span, at=now, style=self.style, room=self.room)
-        unknown = [part for part in parts if not part.known]
+        unknown = [self._part(part.alert, _unhanded(of[part.alert])) for part in parts if not part.known]
         if not unknown and self.fallback is not None:
             return msgspec.structs.replace(make(parts), channels=(self.fallback,))
-        return msgspec.structs.replace(
-            make(parts), elsewhere=make(unknown) if len(unknown) < len(parts) else None
-        )
+        partly = len(unknown) < len(parts) or any(row.handed_to for rows in of.values() for row in rows)
+        return msgspec.structs.replace(make(parts), elsewhere=make(unknown) if partly else None)
 
     def _part(self, alert: str, rows: Sequence[Delivery]) -> Part:
         """`known` goes by what is told of it last: whoever has that needs nothing of what was before."""
@@ -152,6 +151,10 @@ _WHY: Mapping[Held, str] = {
     "digest": "",
     "pace": "",
 }
+
+
+def _unhanded(rows: Sequence[Delivery]) -> list[Delivery]:
+    return [row for row in rows if row.handed_to is None]
 
 
 def _number(count: int, what: str) -> str:
