@@ -39,6 +39,7 @@ NOT_FOUND: dict[str, Any] = {"several": [], "near": []}
     ("command", "answered", "code", "says"),
     [
         ("ack 01a2", (200, DONE), 0, "acknowledged: red  -60 USD"),
+        ("ack 01a2 --for 4h", (200, {**DONE, "alert": {**ACKED, "acked_until": "2026-01-01T04:00:00.000000Z"}}), 0, "acknowledged until 2026-01-01 04:00:00 UTC: red  -60 USD"),
         ("ack 01a2", (200, {**DONE, "already": True, "alert": ACKED}), 0, "acknowledged before, at 2026-01-01 00:00:00 UTC by "),
         ("ack 01a2", (409, {**DONE, "acknowledged": False, "over": True}), 1, "tocsin: it is over, there is nothing to acknowledge: red"),
         ("ack 01a2", (409, {**NOT_FOUND, "several": [ALERT, ACKED]}), 1, "tocsin: several alerts begin with 01a2:"),

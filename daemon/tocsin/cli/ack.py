@@ -71,4 +71,5 @@ def _said(answer: dict[str, Any], socket: Path, config: Path | None) -> str:
     if answer["already"]:
         at = time_of(alert["acked_at"], zone_of(config))
         return f"acknowledged before, at {at} by {flat(alert['acked_by'] or 'somebody')}: {which}"
-    return f"acknowledged: {which} (the daemon at {socket})"
+    until = f" until {time_of(alert['acked_until'], zone_of(config))}" if alert["acked_until"] else ""
+    return f"acknowledged{until}: {which} (the daemon at {socket})"

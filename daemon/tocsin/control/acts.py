@@ -113,6 +113,8 @@ class ActsApi:
         except ValueError as error:
             raise _Refused(str(error)) from None
         already = target.acked and not (asked.lasts or asked.until or target.acked_until)
+        if done and not already:
+            alert = await self._meant(request)  # with its end, as it is now
         answer = {"acknowledged": done, "over": not done, "already": already, "alert": alert}
         return JSONResponse(answer, status_code=200 if done else 409)
 
