@@ -1,6 +1,7 @@
 """A dead man's switch hears while all is well, and within two intervals of what isn't well it hears no more."""
 
 import dataclasses
+import time
 from collections import Counter
 from datetime import timedelta
 from types import SimpleNamespace
@@ -14,11 +15,12 @@ from support.daemon_parts import Lines
 from support.measured import measured, watched
 from support.outboxes import TrioClock
 from support.receivers import HttpReceiver
-from tocsin.app import heartbeat
+from tocsin.app import heartbeat, progress_probe
 from tocsin.app.heartbeat import HeartbeatTask, Judge
 from tocsin.config.settings import Heartbeat
 from tocsin.http import HttpFailed
 from tocsin.secrets import Masker, Secret
+from tocsin.store.database import Database
 from tocsin.store.errors import StoreUnavailable
 from tocsin.venues.base import HttpRequest, HttpResponse
 
@@ -215,6 +217,50 @@ async def test_a_required_venue_that_is_away_keeps_it_away_from_the_start(tmp_pa
         async with watched(tmp_path, config, change=faster) as seen:
             await seen.until(lambda: seen.daemon.measures().counted.heartbeats["withheld"] >= 2)
             assert watch.requests == []
+
+
+@pytest.mark.real
+async def test_a_main_loop_that_hangs_is_not_heard_of(tmp_path, monkeypatch):
+    monkeypatch.undo()
+    with HttpReceiver() as watch:
+        config = CONFIG.format(port=watch.port, more="every: 10s")
+        async with watched(tmp_path, config, change=faster) as seen:
+            await seen.until(lambda: len(watch.requests) >= 2)
+            hung_at = time.time()
+            time.sleep(2.5)  # noqa: ASYNC251 - this is what hangs
+            on_again = time.time()
+            assert [each for each in watch.requests if hung_at + 0.5 < each.arrived < on_again] == []
+            heard = len(watch.requests)
+            await seen.until(lambda: len(watch.requests) > heard)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("how", ["refuses", "hangs"])
+async def test_a_disk_that_takes_nothing_is_heard_of_no_more_within_two_intervals(tmp_path, monkeypatch, how):
+    monkeypatch.undo()
+    monkeypatch.setattr(progress_probe, "OVERDUE_AFTER", 0.5)
+    monkeypatch.setattr(progress_probe, "_TOO_LONG", 1.0)
+    monkeypatch.setattr(progress_probe, "_EVERY", 0.2)
+    ill = False
+
+    async def commit(self, batch):
+        while ill and how == "hangs":  # noqa: ASYNC110 - as a disk does
+            await trio.sleep(0.01)
+        if ill:
+            raise StoreUnavailable("the disk is full")
+        await healthy(self, batch)
+
+    healthy = Database.commit
+    monkeypatch.setattr(Database, "commit", commit)
+    with HttpReceiver() as watch:
+        config = CONFIG.format(port=watch.port, more="every: 10s")
+        async with watched(tmp_path, config, change=faster) as seen:
+            await seen.until(lambda: len(watch.requests) >= 2)
+            ill, since = True, time.time()
+            await seen.until(lambda: seen.daemon.measures().counted.heartbeats["withheld"] >= 2)
+            assert all(each.arrived - since <= 2.0 for each in watch.requests)
+            ill, heard = False, len(watch.requests)
+            await seen.until(lambda: len(watch.requests) > heard)
 
 
 def faster(settings):

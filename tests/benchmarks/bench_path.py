@@ -21,6 +21,7 @@ from tocsin.app import components
 from tocsin.app.serve import serve
 from tocsin.clock import SystemClock
 from tocsin.config.load import load_settings
+from tocsin.control.client import SOCKET
 from tocsin.engine.engine import Engine
 from tocsin.entities import Entities
 from tocsin.events import Instant, from_iso
@@ -235,6 +236,55 @@ def unsent(path):
 
 def bench_latency(figures, tmp_path, monkeypatch):
     """The whole daemon but for the last step: from the frame's arrival to the start of the send."""
+    took = latencies(tmp_path, monkeypatch)
+    figures["latency"] = statistics.median(took)
+    figures["latency, 99%"] = statistics.quantiles(took, n=100)[98]
+
+
+def bench_latency_while_asked(figures, tmp_path, monkeypatch):
+    """The same while somebody asks for `/healthz` a thousand times a second."""
+    asking = subprocess.Popen(
+        [sys.executable, "-c", ASKING, str(tmp_path / SOCKET), str(ASKED)], stdout=subprocess.PIPE, text=True
+    )
+    with asking:
+        took = latencies(tmp_path, monkeypatch)
+        asking.terminate()
+        asked, seconds = map(float, asking.communicate(timeout=10)[0].split())
+    figures["latency, asked"] = statistics.median(took)
+    figures["asked"] = asked / seconds
+
+
+ASKED = 1000  # times a second
+ASKING = """
+import signal, socket, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+path, rate = sys.argv[1], int(sys.argv[2])
+request, asked, begun = b"GET /healthz HTTP/1.1\\r\\nHost: tocsin\\r\\n\\r\\n", 0, None
+try:
+    while True:
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.connect(path)
+            begun = begun or time.monotonic()
+            while True:
+                time.sleep(max(0.0, begun + asked / rate - time.monotonic()))
+                connection.sendall(request)
+                answer = b""
+                while b"}" not in answer:
+                    if not (more := connection.recv(65536)):
+                        raise OSError
+                    answer += more
+                asked += 1
+        except OSError:
+            connection.close()
+            time.sleep(0.001)
+finally:
+    print(asked, time.monotonic() - (begun or time.monotonic() - 1))
+"""
+
+
+def latencies(tmp_path, monkeypatch):
+    """Of each alert the seconds from its frame's arrival to the start of its send."""
     sender = Noting()
     monkeypatch.setattr(components, "make_sender", lambda *_args, **_options: sender)
     monkeypatch.setenv("FX_KEY", "k")
@@ -264,5 +314,4 @@ def bench_latency(figures, tmp_path, monkeypatch):
         arrived = dict(db.execute("SELECT id, created_at FROM deliveries"))
     took = [(at - from_iso(arrived[name])).total_seconds() for name, at in sender.started.items()]
     assert len(took) > SECONDS * 10, f"{len(took)} sent of {len(arrived)}"
-    figures["latency"] = statistics.median(took)
-    figures["latency, 99%"] = statistics.quantiles(took, n=100)[98]
+    return took

@@ -20,6 +20,7 @@ from tocsin.control.acts import Acting, ActsApi, with_silences
 from tocsin.control.guards import Guarded, is_bearer
 from tocsin.control.measures import Measures
 from tocsin.control.metrics import exposition
+from tocsin.control.probes import Probed, Probes
 from tocsin.engine.api import SEVERITIES
 from tocsin.pipeline.acts import By
 from tocsin.pipeline.explaining import RunSync
@@ -39,20 +40,11 @@ class Log(Protocol):
     def error(self, event: str, **fields: Any) -> Any: ...
 
 
-class Controlled(Protocol):
+class Controlled(Probed, Protocol):
     """What the API asks of the daemon."""
 
     def measures(self) -> Measures:
         """What is so now."""
-        ...
-
-    def health(self) -> list[str]:
-        """What is wrong, in words; empty when healthy. Costs nothing."""
-        ...
-
-    @property
-    def ready(self) -> bool:
-        """Whether all is up, and nobody wants it to stop."""
         ...
 
     def retry(self, venue: str) -> bool:
@@ -122,20 +114,6 @@ class _Api:
         with trio.move_on_after(_LONGEST_QUERY), suppress(StoreUnavailable):
             return await _in_thread(partial(measures.stored, self._database))
         return None
-
-    async def health(self, _request: Request) -> JSONResponse:
-        wrong = self._daemon.health()
-        body = {"healthy": not wrong, "wrong": wrong}
-        return JSONResponse(body, status_code=503 if wrong else 200, headers=_NOT_KEPT)
-
-    async def health_alone(self, _request: Request) -> JSONResponse:
-        """For who isn't known to us: not what is wrong."""
-        wrong = self._daemon.health()
-        return JSONResponse({"healthy": not wrong}, status_code=503 if wrong else 200, headers=_NOT_KEPT)
-
-    async def ready(self, _request: Request) -> JSONResponse:
-        ready = self._daemon.ready
-        return JSONResponse({"ready": ready}, status_code=200 if ready else 503, headers=_NOT_KEPT)
 
     async def reload(self, _request: Request) -> JSONResponse:
         report = await self._daemon.reload()
@@ -227,13 +205,11 @@ def make_public_app(
 
     app = Starlette(
         routes=[
-            Route("/healthz", api.health_alone),
-            Route("/readyz", api.ready),
             Route("/metrics", guarded_metrics),
         ],
         exception_handlers={Exception: api.bug},
     )
-    return Guarded(app, names)
+    return Guarded(Probes(app, daemon, reasons=False), names)
 
 
 def near(reader: Reader, venue: str, kind: str, id_: str) -> list[str]:
@@ -250,14 +226,12 @@ def near(reader: Reader, venue: str, kind: str, id_: str) -> list[str]:
     return [f"{venue} {kind} {each}" for each in begin[:_NEAR] or get_close_matches(id_, ids, n=_NEAR)]
 
 
-def make_app(daemon: Controlled, database: Path, log: Log) -> Starlette:
+def make_app(daemon: Controlled, database: Path, log: Log) -> ASGIApp:
     """The endpoints, as an application. A bug in one is logged with its trace, and answered with 500."""
     api = _Api(daemon, database, log)
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/api/status", api.status),
-            Route("/healthz", api.health),
-            Route("/readyz", api.ready),
             Route("/metrics", api.metrics),
             Route("/api/reload", api.reload, methods=["POST"]),
             Route("/api/retry", api.retry, methods=["POST"]),
@@ -271,6 +245,7 @@ def make_app(daemon: Controlled, database: Path, log: Log) -> Starlette:
         ],
         exception_handlers={Exception: api.bug},
     )
+    return Probes(app, daemon, reasons=True)
 
 
 async def _read(query: Callable[[], _T], then: Callable[[_T], Awaitable[None]] | None = None) -> JSONResponse:

@@ -1,0 +1,58 @@
+"""`/healthz` and `/readyz`: what machines ask all the time, so that it is answered before anything else, and costs next to nothing."""
+
+from typing import Protocol
+
+import msgspec
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+_METHODS = ("GET", "HEAD")
+
+
+class Probed(Protocol):
+    """What is asked of the daemon; both cost nothing."""
+
+    def health(self) -> list[str]:
+        """What is wrong, in words; empty when healthy."""
+        ...
+
+    @property
+    def ready(self) -> bool:
+        """Whether all is up, and nobody wants it to stop."""
+        ...
+
+
+class Probes:
+    """Answers these two, and leaves the rest to `app`. `reasons`: health says what is wrong."""
+
+    def __init__(self, app: ASGIApp, daemon: Probed, *, reasons: bool) -> None:
+        self._app, self._daemon, self._reasons = app, daemon, reasons
+        self._answers = {"/healthz": self._health, "/readyz": self._ready}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = self._answers.get(scope["path"]) if scope["type"] == "http" else None
+        if answer is None:
+            await self._app(scope, receive, send)
+            return
+        if scope["method"] not in _METHODS:
+            await PlainTextResponse("GET or HEAD\n", 405, {"Allow": ", ".join(_METHODS)})(
+                scope, receive, send
+            )
+            return
+        well, said = answer()
+        body = msgspec.json.encode(said)
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"cache-control", b"no-store"),
+            (b"content-length", b"%d" % len(body)),
+        ]
+        await send({"type": "http.response.start", "status": 200 if well else 503, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+    def _health(self) -> tuple[bool, dict[str, object]]:
+        wrong = self._daemon.health()
+        return not wrong, {"healthy": not wrong, **({"wrong": wrong} if self._reasons else {})}
+
+    def _ready(self) -> tuple[bool, dict[str, object]]:
+        ready = self._daemon.ready
+        return ready, {"ready": ready}
