@@ -68,7 +68,10 @@ def sound(
     kept = (
         {key: value for key, value in values.items() if key not in wrong} if isinstance(values, dict) else {}
     )
-    return model.model_validate({**instead, **kept}), problems
+    try:
+        return model.model_validate({**instead, **kept}), problems
+    except ValidationError:  # what is wrong is how its keys go together
+        return model.model_validate({**instead}), problems
 
 
 def _checked(
@@ -88,7 +91,7 @@ def _checked(
         problem = _problem(model, node, path, item, head)
         # A union says no once for each member; once is enough for one place.
         problems.setdefault((problem.place or node.place, problem.path), problem)
-    return None, list(problems.values()), {item["loc"][0] for item in found}
+    return None, list(problems.values()), {item["loc"][0] for item in found if item["loc"]}
 
 
 def _is_below(location: Path, of: Path) -> bool:
