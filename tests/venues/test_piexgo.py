@@ -95,8 +95,8 @@ def test_headers_and_origin_are_the_users():
     ("options", "said"),
     [
         ({"streams": []}, "name at least one stream"),
-        ({"streams": ["pinfo", "kline.btc_usdt"]}, "number 2 is no stream"),
-        ({"streams": ["dealinfo."]}, "number 1 is no stream"),
+        ({"streams": ["pinfo", "kline.btc_usdt"]}, "no stream; write"),
+        ({"streams": ["dealinfo."]}, "no stream; write"),
         ({"api_key": KEY}, "api_key and api_secret belong together"),
         ({"api_secret": SECRET}, "api_key and api_secret belong together"),
     ],

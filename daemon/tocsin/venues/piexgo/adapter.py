@@ -20,14 +20,17 @@ from tocsin.venues.wire import signed_in
 _STREAM = re.compile(r"pinfo|(?:dealinfo|depth)\.[a-z0-9_-]{1,40}", re.ASCII)
 
 
+def _stream(name: str) -> str:
+    name = name.lower()  # symbols in topics are lower case
+    if not _STREAM.fullmatch(name):
+        raise ValueError("no stream; write pinfo, dealinfo.btc_usdt or depth.btc_usdt")
+    return name
+
+
 def _streams(names: tuple[str, ...]) -> tuple[str, ...]:
-    lower = tuple(dict.fromkeys(name.lower() for name in names))  # symbols in topics are lower case
-    for count, name in enumerate(lower, start=1):
-        if not _STREAM.fullmatch(name):
-            raise ValueError(f"number {count} is no stream; write pinfo, dealinfo.btc_usdt or depth.btc_usdt")
-    if not lower:
+    if not names:
         raise ValueError("name at least one stream: pinfo, dealinfo.btc_usdt, depth.btc_usdt")
-    return lower
+    return tuple(dict.fromkeys(names))
 
 
 class PiexgoSettings(VenueSettings):
@@ -36,7 +39,9 @@ class PiexgoSettings(VenueSettings):
     url: str = "wss://api.piexgo.com/ws"
     api_key: SecretText | None = None
     api_secret: SecretText | None = None
-    streams: Annotated[tuple[str, ...], AfterValidator(_streams)] = ("pinfo",)
+    streams: Annotated[tuple[Annotated[str, AfterValidator(_stream)], ...], AfterValidator(_streams)] = (
+        "pinfo",
+    )
 
     @model_validator(mode="after")
     def _key_with_secret(self) -> "PiexgoSettings":

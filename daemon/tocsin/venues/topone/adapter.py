@@ -26,21 +26,25 @@ _MARKET = re.compile(r"[^\s/]+/[^\s/]+", re.ASCII)
 _PRIVATE = ("orders", "balance")
 
 
+def _stream(name: str) -> str:
+    if not _STREAM.fullmatch(name):
+        raise ValueError("no stream; write orders, balance, deals_ETH/BTC or depth_ETH/BTC_1x")
+    return name
+
+
 def _streams(names: tuple[str, ...]) -> tuple[str, ...]:
-    for count, name in enumerate(names, start=1):
-        if not _STREAM.fullmatch(name):
-            raise ValueError(
-                f"number {count} is no stream; write orders, balance, deals_ETH/BTC or depth_ETH/BTC_1x"
-            )
     if not names:
         raise ValueError("name at least one stream: orders, balance, deals_ETH/BTC, depth_ETH/BTC_1x")
     return tuple(dict.fromkeys(names))
 
 
-def _markets(names: tuple[str, ...]) -> tuple[str, ...]:
-    for count, name in enumerate(names, start=1):
-        if not _MARKET.fullmatch(name):
-            raise ValueError(f"number {count} is no market; write it with a slash, like ETH/BTC")
+def _market(name: str) -> str:
+    if not _MARKET.fullmatch(name):
+        raise ValueError("no market; write it with a slash, like ETH/BTC")
+    return name
+
+
+def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
@@ -59,8 +63,10 @@ class TopOneSettings(VenueSettings):
     token: SecretText | None = None
     app_id: SecretText | None = None
     app_key: SecretText | None = None
-    streams: Annotated[tuple[str, ...], AfterValidator(_streams)] = ("orders", "balance")
-    markets: Annotated[tuple[str, ...], AfterValidator(_markets)] = ()
+    streams: Annotated[tuple[Annotated[str, AfterValidator(_stream)], ...], AfterValidator(_streams)] = (
+        "orders", "balance",
+    )  # fmt: skip
+    markets: Annotated[tuple[Annotated[str, AfterValidator(_market)], ...], AfterValidator(_each_once)] = ()
 
     @model_validator(mode="after")
     def _one_way_in(self) -> "TopOneSettings":
