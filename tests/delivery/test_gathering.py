@@ -780,3 +780,28 @@ async def test_what_several_urls_hand_over_of_the_same_is_told_once(autojump_clo
             each.wake.ring()
         await trio.sleep(1400)
     assert told_on_mail(worlds[0]) == {("S0", "firing"): 1, ("S1", "firing"): 1}
+
+
+@pytest.mark.parametrize("gates", [DIGEST, QUIET], ids=["digest", "quiet"])
+@pytest.mark.parametrize("state", ["firing", "reminder", "resolved"])
+async def test_a_fallback_passes_by_its_own_quiet_and_digest(autojump_clock, state, gates):
+    of = world(gates, name="mail")
+    made = [
+        delivery(f"d{n}", state, alert=f"a{n}", channel="mail", says={"symbol": f"S{n}"}) for n in range(2)
+    ]
+    for row, told in zip(made, ("desk", "mail"), strict=True):
+        await of.put(msgspec.structs.replace(row, context={**row.context, "channels": [told]}))
+    async with of.running():
+        await trio.sleep(1)
+        assert len(titles(of)) == 1
+        assert "S0" in titles(of)[0]
+
+
+async def test_no_fallback_passes_by_a_storm(autojump_clock):
+    of = world(STORM, name="mail")
+    for n in range(40):
+        row = delivery(f"d{n}", alert=f"a{n}", channel="mail")
+        await of.put(msgspec.structs.replace(row, context={**row.context, "channels": ["desk"]}))
+    async with of.running():
+        await trio.sleep(30)
+    assert titles(of) == ["🟠 storm: 40 alerts in 0 s: 40 × position-in-the-red"]

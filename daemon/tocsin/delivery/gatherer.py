@@ -7,6 +7,7 @@ from the outbox when it begins, but for the storm itself, which is a note.
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from operator import itemgetter
 from typing import Literal
@@ -165,12 +166,17 @@ class Gatherer:
     def choose(
         self, prompt: Sequence[Delivery], others: Sequence[Delivery], paced_since: float | None
     ) -> Choice:
-        """What to do next with the heads that are due, those that are prompt and the others, oldest first.
+        """What to do next with the heads that are due, those that are prompt and the others, oldest first. What was handed over to
+        the channel as a fallback passes by quiet hours and digest.
 
         `paced_since`: since when nothing but the pace keeps what is open from being sent; None where there is no pace.
         """
         state = self.state()
-        opened = [(each, gate(each.state_told, each.severity, state)) for each in (*prompt, *others)]
+        passing = replace(state, gates=replace(self._gates, quiet=None, digest=timedelta(0)))
+        opened = [
+            (each, gate(each.state_told, each.severity, passing if each.is_handed else state))
+            for each in (*prompt, *others)
+        ]
         candidates = [each for each, found in opened if found.outcome == "open"]
         candidates.sort(
             key=lambda each: (each.state_told == EDIT, each.severity != "critical", each.created_at)
@@ -213,7 +219,9 @@ class Gatherer:
         critical = [
             each for each in candidates if each.severity == "critical" and each.state_told in GATHERED
         ]
-        others = [each for each in candidates if not each.is_prompt]
+        # What is gathered is all that waits; what passes by quiet hours and digest may not take what they hold along.
+        holds = self.is_quiet or bool(self._gates.digest)
+        others = [each for each in candidates if not each.is_prompt and not (holds and each.is_handed)]
         if others and self._gates.is_quiet(others[0].created_at):
             return "quiet", (False,)
         if paced_since is not None:

@@ -148,6 +148,12 @@ class NewDelivery(Struct, frozen=True, kw_only=True):
         return tuple(map(str, notes)) if isinstance(notes, list | tuple) else ()
 
     @property
+    def is_handed(self) -> bool:
+        """Whether its channel has it as the fallback of those that it was for."""
+        channels = self.context.get("channels")
+        return isinstance(channels, list | tuple) and bool(channels) and self.channel not in channels
+
+    @property
     def is_prompt(self) -> bool:
         """Whether it is told by itself: it is critical, or nothing that a digest could have a line for."""
         return self.severity == "critical" or self.state_told not in GATHERED
