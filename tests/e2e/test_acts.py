@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from support.mission import POSITION, connected, profit
-from support.receivers import HttpReceiver
+from support.receivers import HttpReceiver, Reply
 
 pytestmark = pytest.mark.real
 
@@ -149,3 +149,24 @@ async def test_who_is_escalated_to_over_a_kill_hears_of_the_acknowledgement_and_
                 "both hear of it",
             )
         assert folder.rows("SELECT key FROM meta WHERE key LIKE '%followed%'") == []
+
+
+async def test_who_is_escalated_to_and_knows_of_it_as_a_fallback_is_told_no_second_time(
+    folder, exchange, desk
+):
+    with HttpReceiver() as boss:
+        desk.always("localhost", Reply(403, "no"))
+        rule = {**RULES[1], "notify": ["desk"], "escalate": [{"after": "3s", "notify": ["boss"]}]}
+        folder.write(
+            venues={"fx": exchange.yourfintech.settings()},
+            channels={"desk": {"urls": [desk.url], "fallback": "boss"}, "boss": boss.url},
+            rules=[rule],
+        )
+        async with folder.running(secrets=exchange.secrets) as daemon:
+            await connected(daemon, "fx")
+            profit(exchange, -6, "created")
+            await daemon.until(lambda: len(titles(boss)) == 2, "the boss is told twice")
+            profit(exchange, 1)
+            await daemon.until(lambda: len(titles(boss)) == 3, "the boss hears of the end")
+        told = "SELECT state_told FROM deliveries WHERE channel = 'boss' ORDER BY sequence"
+        assert folder.rows(told) == [("firing",), ("reminder",), ("resolved",)]
