@@ -805,3 +805,19 @@ async def test_no_fallback_passes_by_a_storm(autojump_clock):
     async with of.running():
         await trio.sleep(30)
     assert titles(of) == ["🟠 storm: 40 alerts in 0 s: 40 × position-in-the-red"]
+
+
+async def test_what_was_refused_waits_for_the_quiet_hours_end_though_another_is_taken(autojump_clock):
+    of = world(ChannelGates(quiet=Calendar("UTC", (Window.parse("01:00-07:00"),))))
+    of.sender.always = REFUSED
+    async with of.running():
+        await put(of, firing("a1", symbol="S1"), firing("a2", symbol="S2"))
+        await trio.sleep(4500)
+        of.sender.always = SENT
+        await put(of, firing("c1", "critical", symbol="C1"))
+        await trio.sleep(3600)
+        assert ["C1" in title for title in titles(of)] == [True]
+        await trio.sleep(6 * 3600)
+    read = "\n".join(f"{message.title}\n{message.body}" for _, message in of.sender.told[1:])
+    assert [read.count(f"-60 USD {symbol} long: ") for symbol in ("S1", "S2")] == [1, 1]
+    assert {row.status for row in of.outbox.rows.values()} == {"sent"}

@@ -97,7 +97,7 @@ class ChannelTask:
         self._flows_since = self._time.steady()  # since when nothing but the pace keeps messages from going
         self._failures = 0  # in a row
         self._refused: dict[str, None] = {}  # alerts whose message was refused at its own time
-        self._again: dict[str, None] = {}  # of these: another was taken since, so they are tried once more
+        self._again: dict[str, None] = {}  # of these: another was taken since, so they are due once more
         # Steady: after a failure the service gets its rest, whatever else is due.
         self._held_until = float("-inf")
         # Steady: by then each that failed can be tried again; a gate may hold some of them.
@@ -184,7 +184,7 @@ class ChannelTask:
             and (choice.candidates or self._time.steady() < self._gathers_at)
         ):
             form = None  # what is gathered while nothing is taken would only make more of it
-        if not choice.candidates and not form and not self._again:
+        if not choice.candidates and not form:
             self._pace.withdraw()
             await rest(
                 self._wake, seen, self._time, await self._outbox.next_due(*self._of, wall), choice.wait
@@ -195,10 +195,6 @@ class ChannelTask:
             alone = await self._gathering.form(form, choice.critical)
             if alone is not None:
                 await finishing(partial(self._deliver_alert, alone), GRACE)
-        elif self._again:
-            alert = next(iter(self._again))
-            del self._again[alert]
-            await finishing(partial(self._deliver_alert, alert, again=True), GRACE)
         else:
             # While it fails, each that waits gets its turn: one message that the service chokes on blocks no other.
             first, *_ = choice.candidates
@@ -215,9 +211,10 @@ class ChannelTask:
         oldest = min((each.created_at.timestamp() for each in candidates), default=float("inf"))
         return self._pace.wait((not urgent, oldest))
 
-    async def _deliver_alert(self, alert: str, *, again: bool = False) -> None:
-        """`again`: before its `next_at`, since the service has accepted another message after refusing this one."""
+    async def _deliver_alert(self, alert: str) -> None:
         self._refused.pop(alert, None)
+        again = alert in self._again
+        self._again.pop(alert, None)
         waiting = await self._outbox.waiting(alert, *self._of)
         if not waiting:
             return
@@ -368,8 +365,16 @@ class ChannelTask:
         waited = self._time.age(carrier.created_at).total_seconds()
         self._meters.delay[carrier.severity].observe(waited)
         await self._recorder.record(coalesced, sent)
-        self._again, self._refused = {**self._again, **self._refused}, {}
+        await self._make_refused_due()
         await self._undelivered.delivered(carrier.alert)
+
+    async def _make_refused_due(self) -> None:
+        """The service takes messages again: what it refused at its own time is due once more, by the channel's gates and pace."""
+        self._again, self._refused = self._refused, {}
+        now = self._time.wall()
+        waiting = [row for alert in self._again for row in await self._outbox.waiting(alert, *self._of)]
+        if due := [self._recorder.tried(row, row.error, now) for row in waiting if row.error]:
+            await self._outbox.record(due)
 
     async def _failed(self, coalesced: Coalesced, outcome: Outcome, begun: float) -> None:
         tries = coalesced.attempts + 1
