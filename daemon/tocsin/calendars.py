@@ -30,6 +30,7 @@ _WINDOW = re.compile(
 )
 _ALL_DAY = 24 * 60
 _LOOK_AHEAD = 370  # days: a yearly holiday is the rarest thing that a calendar knows
+_WEEKS = 16  # days within which a week's windows have opened and closed
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,9 @@ class Calendar:
         minutes = sorted(
             {0} | {edge % _ALL_DAY for window in self.windows for edge in (window.begins, window.ends)}
         )
-        for ahead in range(_LOOK_AHEAD):
+        # What windows say comes again each week; a clock change can take one occasion of it away.
+        closed = max((max(self.closed, default=first) - first).days, 0)
+        for ahead in range(min(closed + _WEEKS, _LOOK_AHEAD)):
             day = first + timedelta(days=ahead)
             found = {
                 datetime.combine(day, time(*divmod(minute, 60)), zone).replace(fold=fold).astimezone(UTC)

@@ -135,6 +135,17 @@ def pairs() -> Iterator[Cell]:
                 yield Cell(kind, (first, second))
 
 
+def pairs_across() -> Iterator[Cell]:
+    """A gate of an alert, and behind it one of a route or a channel."""
+    by = {gate["gate"]: gate for gate in (*TABLE["gates"], *TABLE["channel_gates"], *TABLE["gathering"])}
+    for first, second, kind in (
+        ("silence", "min_severity", "firing"),
+        ("notify_during", "quiet", "event"),
+        ("acknowledged", "quiet", "reminder"),
+    ):
+        yield Cell(kind, (by[first], by[second]))
+
+
 def channel_pairs() -> Iterator[Cell]:
     ordinary = [gate for gate in TABLE["gathering"] if "sent" not in gate]
     for first, second in pairwise(ordinary):
@@ -143,6 +154,7 @@ def channel_pairs() -> Iterator[Cell]:
 
 
 CELLS, PAIRS, CHANNEL_PAIRS = list(cells()), list(pairs()), list(channel_pairs())
+ACROSS = list(pairs_across())
 
 
 @dataclass
@@ -452,7 +464,7 @@ def named_first(cell: Cell, folder: Path) -> set[str]:
     return explained | {by for by, _ in (*found["daemon"].muted, *found["daemon"].held)}
 
 
-@pytest.mark.parametrize("cell", [*PAIRS, *CHANNEL_PAIRS], ids=lambda cell: cell.name)
+@pytest.mark.parametrize("cell", [*PAIRS, *ACROSS, *CHANNEL_PAIRS], ids=lambda cell: cell.name)
 def test_of_two_the_first_is_the_reason(cell, tmp_path):
     assert named_first(cell, tmp_path) == {cell.gates[0]["gate"]}
 

@@ -7,6 +7,7 @@ is gathered there and told as one: see `digest`.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 from zoneinfo import ZoneInfo
@@ -69,9 +70,16 @@ def _quiet(told: str, severity: str, state: ChannelState) -> tuple[GateOutcome, 
     quiet = state.gates.quiet
     if severity == "critical" or quiet is None or not quiet.is_open(state.now):
         return "open", ""
-    ends = quiet.next_change(state.now)
+    return ("dropped" if told == "reminder" else "held"), _quiet_reason(quiet, state.now)
+
+
+@lru_cache(
+    maxsize=8
+)  # of all that waits it is asked at once, and to find a calendar's end can take milliseconds
+def _quiet_reason(quiet: Calendar, now: datetime) -> str:
+    ends = quiet.next_change(now)
     until = f" until {ends.astimezone(ZoneInfo(quiet.tz)):%Y-%m-%d %H:%M %Z}" if ends else ""
-    return ("dropped" if told == "reminder" else "held"), f"the channel is quiet{until}"
+    return f"the channel is quiet{until}"
 
 
 def _storm(told: str, severity: str, state: ChannelState) -> tuple[GateOutcome, str]:

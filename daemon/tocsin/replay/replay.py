@@ -27,7 +27,7 @@ from tocsin.replay.channels import Channels, Dropped, Sent
 from tocsin.replay.records import Acknowledged, Faults, Record, Silenced
 from tocsin.store.model import Batch, HeldRow, NewDelivery
 
-_LONGEST_HELD = 7 * 86400.0  # seconds after the record's end
+_LONGEST_HELD = 3 * 86400.0  # seconds after the record's end
 _ANY = "any"  # the channel of rules that name none
 
 
@@ -422,7 +422,7 @@ class _Game:
             await self._settle(now)
 
     async def finish(self) -> None:
-        """What channels still hold goes out when its time comes, within a week; for rules the time doesn't go on."""
+        """What channels still hold goes out when its time comes, within three days; for rules the time doesn't go on."""
         begun = self._clock.now()
         while not all(player.is_idle for player in self._players):
             passed = self._clock.next_wake() - begun.steady
