@@ -41,6 +41,7 @@ TARGETS = (
     Target("frame to send, committed between, 1,000 events/s: median", "latency", 10, unit=(MILLISECOND, "ms")),
     Target("the same, asked for /healthz 1,000 times a second: median", "latency, asked", 10, unit=(MILLISECOND, "ms")),
     Target("the same, against not asked", "latency, asked", 1.5, over="latency"),
+    Target("/metrics of 100 rules, 5 venues, 5 channels", "metrics", 20, unit=(MILLISECOND, "ms")),
     Target("how often it answered /healthz meanwhile", "asked", 900, at_least=True, unit=(SECOND, "a second")),
     Target("files that a frame crosses on its way to the send", "way", 35, unit=(1.0, "")),
     Target("lines of code", "house/lines", 24_000, unit=(1.0, "")),

@@ -5,7 +5,6 @@ import shutil
 import subprocess
 from datetime import timedelta
 from pathlib import Path
-from time import perf_counter
 
 import pytest
 import yaml
@@ -59,16 +58,9 @@ def test_all_series_are_there_from_the_start():
         assert name in counted
 
 
-def test_there_are_few_enough_and_they_are_made_soon():
-    now, known = measured(venues=5, channels=5, rules=100), stored()
-    text = text_of(now, known)
+def test_there_are_few_enough():
+    text = text_of(measured(venues=5, channels=5, rules=100), stored())
     assert sum(not line.startswith("#") for line in text.splitlines()) <= 1500
-    took = []
-    for _ in range(5):
-        began = perf_counter()
-        text_of(now, known)
-        took.append(perf_counter() - began)
-    assert min(took) <= 0.020
 
 
 @pytest.mark.parametrize(("rules", "told_apart"), [(MOST_RULES, True), (MOST_RULES + 1, False)])
