@@ -9,6 +9,8 @@ import pytest
 import trio
 
 from support.measured import watched
+from tocsin.control import measures
+from tocsin.store.errors import StoreUnavailable
 
 pytestmark = pytest.mark.real
 
@@ -118,3 +120,21 @@ async def test_health_and_readiness(tmp_path):
             answer = await seen.get(path)
             assert (answer.status_code, answer.json()) == (200, body)
             assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_a_database_that_cannot_be_read_keeps_nobody_from_what_memory_knows(tmp_path, monkeypatch):
+    def unread(_path):
+        raise StoreUnavailable("the disk doesn't answer")
+
+    async with watched(tmp_path, CONFIG) as seen:
+        monkeypatch.setattr(measures, "stored", unread)
+        status = (await seen.get("/api/status")).json()
+        assert (status["healthy"], status["firing"], status["unsent"], status["dead"]) == (
+            True,
+            0,
+            None,
+            None,
+        )
+        found = await seen.series()
+        assert found["tocsin_scrape_incomplete"] == 1
+        assert not any(name.startswith("tocsin_deliveries_waiting") for name in found)

@@ -116,3 +116,10 @@ def test_times_within_words(words, told):
 def test_what_is_no_time_is_shown_as_it_is(text):
     assert time_of(text, ZoneInfo("America/New_York")) == text
     assert time_of("2026-01-01T00:00:00Z", UTC) == "2026-01-01 00:00:00 UTC"
+
+
+def test_what_the_database_does_not_say_is_not_made_up(folder, monkeypatch):
+    state = {**STATUS, **dict.fromkeys(("unsent", "dead", "acknowledged"))}
+    monkeypatch.setattr("tocsin.cli.status.ask_running", lambda *_args: (200, state, SOCKET))
+    told = said(folder, "", "status")
+    assert "0 firing, 0 held back, unsent unknown: the database doesn't answer\n" in told

@@ -112,6 +112,7 @@ ASKED = {
     "our address on another port": (get("/healthz", host="127.0.0.1:80"), 421),
     "our address without its port": (get("/healthz", host="127.0.0.1"), 421),
     "a name before ours": (get("/healthz", host="evil@127.0.0.1:8080"), 421),
+    "a name before a further one": (get("/healthz", host="evil@tocsin.example.org"), 421),
     "letters that are none": (b"GET /healthz HTTP/1.1\r\nHost: \xff\xfe\r\n\r\n", 421),
     "no name": (b"GET /healthz HTTP/1.1\r\n\r\n", 400),
     "two names": (b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nHost: evil.example.org\r\n\r\n", 400),

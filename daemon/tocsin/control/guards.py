@@ -77,7 +77,7 @@ class Guarded:
             name = urlsplit(f"//{text}").hostname
         except ValueError:
             return False
-        return text in self._names or name in self._names
+        return "@" not in text and (text in self._names or name in self._names)
 
 
 def is_bearer(authorization: str, token: Secret) -> bool:

@@ -25,7 +25,7 @@ from tocsin.engine.api import SEVERITIES
 from tocsin.pipeline.acts import By
 from tocsin.pipeline.explaining import RunSync
 from tocsin.secrets import Secret
-from tocsin.store.errors import StoreUnavailable
+from tocsin.store.errors import SchemaRefused, StoreUnavailable
 from tocsin.store.reader import Reader
 
 Json = dict[str, Any]
@@ -111,7 +111,7 @@ class _Api:
 
     async def _stored(self) -> measures.Stored | None:
         """None where the database doesn't answer in time."""
-        with trio.move_on_after(_LONGEST_QUERY), suppress(StoreUnavailable):
+        with trio.move_on_after(_LONGEST_QUERY), suppress(StoreUnavailable, SchemaRefused):
             return await _in_thread(partial(measures.stored, self._database))
         return None
 
