@@ -82,6 +82,8 @@ def task(outbox, chat, wake, settings) -> ChannelTask:
 def told(words: str, at: float):
     if words == "ended":
         return delivery("resolved", "resolved", at=at, says={"reason": "position closed: stop_loss"})
+    if words == "ack":
+        return delivery(words, "reminder", at=at, says={"acked_by": "anna"})
     return delivery(words, words, at=at)
 
 
@@ -93,7 +95,7 @@ async def test_the_life_of_one_alert_in_a_chat(outbox, case, autojump_clock):
         for each in case["tells"]:
             words, at = each.rsplit("@", 1)
             await trio.sleep_until(float(at))
-            if words in ("firing", "reminder", "resolved", "ended"):
+            if words in ("firing", "reminder", "resolved", "ended", "ack"):
                 await outbox.put(told(words, float(at)))
             else:
                 await outbox.put(*remark_edits([delivery("firing")], words, TrioClock().now().wall))

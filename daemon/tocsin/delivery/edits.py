@@ -10,6 +10,7 @@ from msgspec import Struct, structs
 from tocsin.alerts.message import Edit, Said
 from tocsin.alerts.wording import has_ended
 from tocsin.delivery.model import Ability, ChannelSettings, Handle, Message
+from tocsin.delivery.services import loudness_of
 from tocsin.engine.api import AlertContext
 from tocsin.store.model import EDIT, Delivery, NewDelivery
 
@@ -184,8 +185,7 @@ def alert_life(
 
 def for_channel(message: Message, alert: str, settings: ChannelSettings) -> Message:
     """The message as a channel's settings want it."""
-    sort = "resolved" if message.resolved else message.severity
-    return structs.replace(message, alert=alert, silent=sort in settings.silent)
+    return structs.replace(message, alert=alert, silent=loudness_of(message) in settings.silent)
 
 
 def end_edit(told: Delivery, end: NewDelivery, history: Iterable[Delivery], now: datetime) -> NewDelivery:

@@ -155,7 +155,7 @@ class Message(Struct, frozen=True, kw_only=True):
     """A rendered notification, ready for any service: plain text, no markup, control characters removed.
 
     `resolved`: it is over; the services that colour their messages show it green. `ended`: by something else than the rule's
-    own end condition. `link`: the web address that people may want next; it is below the body. `silent`: the phone makes no sound, where the service can say that. `buttons` are rows of them.
+    own end condition. `acked`: it tells that somebody has it, which wakes nobody. `link`: the web address that people may want next; it is below the body. `silent`: the phone makes no sound, where the service can say that. `buttons` are rows of them.
     """
 
     title: str
@@ -166,6 +166,7 @@ class Message(Struct, frozen=True, kw_only=True):
     alert: str = ""
     resolved: bool = False
     ended: bool = False
+    acked: bool = False
     silent: bool = False
     buttons: tuple[tuple[Button, ...], ...] = ()
 

@@ -54,6 +54,7 @@ def render(
         delivery_id=delivery_id,
         link=style.links.get(context.venue),
         resolved=is_good_news(context) if edit is None else edit.became != "firing",
+        acked=bool(context.acked_by) and edit is None,
         ended=has_ended(context) if edit is None else edit.became == "ended",
     )
 

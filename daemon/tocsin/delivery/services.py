@@ -77,7 +77,8 @@ Loudness: TypeAlias = Literal["critical", "warning", "info", "resolved"]
 
 
 def loudness_of(message: Message) -> Loudness:
-    return "resolved" if message.resolved else message.severity
+    """Who hears that it is over or that somebody has it may go on sleeping."""
+    return "resolved" if message.resolved or message.acked else message.severity
 
 
 def _no_headers(_message: Message) -> Mapping[str, str]:

@@ -10,7 +10,7 @@ from msgspec import structs
 from tocsin.delivery.chat_sender import Posted
 from tocsin.delivery.fitting import fit, without_pictures
 from tocsin.delivery.model import Ability, Message
-from tocsin.delivery.services import service_of
+from tocsin.delivery.services import loudness_of, service_of
 from tocsin.delivery.web_api import Answer, WebApi
 from tocsin.secrets import Secret
 
@@ -43,7 +43,7 @@ class SlackApi:
         arguments = {**_content(message), "channel": recipient, "unfurl_links": False, "unfurl_media": False}
         if reply_to is not None:
             arguments["thread_ts"] = reply_to[1]
-            arguments["reply_broadcast"] = message.severity == "critical" and not message.resolved
+            arguments["reply_broadcast"] = loudness_of(message) == "critical"
         answer = await self._web.call("chat.postMessage", arguments, to=recipient)
         return Posted(answer, _place(answer))
 
