@@ -194,3 +194,4 @@ async def test_each_stranger_is_logged_once(autojump_clock):
     assert [text for *_, text in world.updates.said] == ["not allowed"] * 9
     assert world.log.lines == ["warning: somebody who may not answer tried to"] * 3
     assert sorted(fields["user"] for fields in world.log.fields) == [100, 101, 102]
+    assert {fields["chat"] for fields in world.log.fields} == {CHAT}  # by which it can be found
