@@ -144,3 +144,27 @@ def test_no_line_of_a_file_outside_the_configs_folder_is_shown(folder, tmp_path_
         assert rules == []
         assert said
         assert "verysecret" not in "".join(said)
+
+
+def test_a_slip_in_ten_thousand_rules_is_told_beside_what_else_is_wrong(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rules = [f"- id: r{number}\n  watch: order.filled\n" for number in range(10_000)]
+    rules[3000] = "- id: r3000\n  watch: [order.filled\n"
+    rules[7000] = "- id: r7000\n  watch: order.filed\n"
+    Path("rules.yaml").write_text("".join(rules))
+    Path("config.yaml").write_text("rules: [rules.yaml]\n")
+    with pytest.raises(ConfigError) as raised:
+        load_settings(Path("config.yaml"), environ={})
+    told = [(problem.place.line, problem.level) for problem in raised.value.problems if problem.place]
+    assert told == [(6002, "error"), (14002, "error")]
+
+
+@pytest.mark.parametrize("text", ["- [\n" * 50_000, "a: [\n" * 50_000, "- a: [\n" * 3 + "x" * 100_000])
+def test_what_is_no_list_of_rules_at_all_is_given_up_soon(text, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, config in (("rules.yaml", "rules: [rules.yaml]\n"), ("other", text)):
+        Path(name).write_text(text)
+        Path("config.yaml").write_text(config)
+        with pytest.raises(ConfigError) as raised:
+            load_settings(Path("config.yaml"), environ={})
+        assert len(raised.value.problems) < 50

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import chain, pairwise
+from itertools import pairwise
 from typing import NamedTuple
 
 from tocsin import document
@@ -12,6 +12,8 @@ from tocsin.errors import Place, Problem
 
 _HEAD = re.compile(r"([A-Za-z_]+)[ \t]*:(?:[ \t]|$)")
 _ITEM = re.compile(r"( *)-(?: |$)")
+_MOST_SECTIONS = 100  # of more it is no config
+_MOST_BROKEN = 20  # of more it is no list of rules
 _LIST = "rules"
 """The section whose items are read one by one."""
 
@@ -41,6 +43,8 @@ def read_sections(text: str, name: str) -> Sections | None:
     problems: list[Problem] = []
     lines = text.splitlines()
     heads = [(number, head[1]) for number, line in enumerate(lines) if (head := _HEAD.match(line))]
+    if len(heads) > _MOST_SECTIONS:
+        return None
     for begins, alone in _alone(lines, [number for number, _ in heads]):
         section = dict(heads)[begins]
         node, found = yaml.load(alone, name)
@@ -61,15 +65,27 @@ def read_items(text: str, name: str) -> Items | None:
     lines = text.splitlines()
     found = [(number, item) for number, line in enumerate(lines) if (item := _ITEM.match(line))]
     heads = [number for number, item in found if item[1] == found[0][1][1]]
-    nodes, problems = (
-        zip(*(yaml.load(alone, name) for _, alone in _alone(lines, heads)), strict=True)
-        if heads
-        else ((), ())
-    )
-    if None not in nodes:
-        return None
-    read = (node.items for node in nodes if isinstance(node, document.Sequence))
-    return Items([*chain.from_iterable(read)], [*chain.from_iterable(problems)])
+    nodes: list[Node] = []
+    problems: list[Problem] = []
+    broken = 0
+    # Halves of what can't be read, down to one item: most of a long list is read in a few pieces.
+    waiting = [(0, len(heads))]
+    while waiting and broken < _MOST_BROKEN:
+        first, end = waiting.pop()
+        if first == end:
+            continue
+        (_, alone), *_ = _alone(lines[: [*heads, len(lines)][end]], heads[first : first + 1])
+        node, told = yaml.load(alone, name)
+        if isinstance(node, document.Sequence):
+            nodes += node.items
+            problems += told
+        elif end - first == 1:
+            problems += told
+            broken += 1
+        else:
+            middle = (first + end) // 2
+            waiting += [(middle, end), (first, middle)]
+    return Items(nodes, problems) if broken else None
 
 
 def _alone(lines: Sequence[str], heads: Sequence[int]) -> Iterator[tuple[int, str]]:
