@@ -11,7 +11,8 @@ from support.receivers import HttpReceiver
 from tocsin.simulator import Exchange
 
 pytestmark = pytest.mark.real
-_KILLS = 100
+GATHERED = {"phone": {"digest": "1s"}, "desk": {"digest": "2s"}}
+EDITED = {"phone": {"resolved": "edit"}, "desk": {"resolved": "edit"}}
 
 
 @pytest.fixture
@@ -21,12 +22,17 @@ async def exchange(nursery):
     return made
 
 
-async def fault_a_hundred_kills(tmp_path, exchange, figure, request):
+RUNS = {"as they are": (60, {}), "gathered": (20, GATHERED), "ends edited": (20, EDITED)}
+
+
+@pytest.mark.parametrize("channels", RUNS)
+async def fault_a_hundred_kills(tmp_path, exchange, figure, request, channels):
+    times, options = RUNS[channels]
     seed = random.SystemRandom().randrange(2**32)
     request.node.add_report_section("call", "seed", str(seed))  # shown where it fails
     with ChatServers(tmp_path) as chats, HttpReceiver() as hook:
         kills = Kills(Folder(tmp_path / "tocsin", chats.environment), exchange, chats, hook, seed)
-        kills.write()
-        await kills.run(_KILLS)
-        figure("kills survived", kills.kills, unit="")
-        figure("messages repeated by kills", kills.repeated, unit="", aim=_KILLS)
+        kills.write(**options)
+        await kills.run(times)
+        figure(f"kills survived, channels {channels}", kills.kills, unit="")
+        figure(f"messages repeated by kills, channels {channels}", kills.repeated, unit="", aim=times)

@@ -107,9 +107,9 @@ class ChannelTask:
             channel.name, channel.target, outages, self._time, say=self._say, waits=self._waits
         )
         self._meters = meters or ChannelMeters()
-        self._fallback = Fallback(channel.fallback, self._meters)
+        self._fallback = Fallback(channel.fallback)
         self._outbox, self._of = outbox, (channel.name, channel.target)
-        self._recorder = AttemptRecorder(self._of, outbox, self._fallback, self._time)
+        self._recorder = AttemptRecorder(self._of, outbox, self._fallback, self._time, self._meters)
         self._gathering = Gathering(
             channel,
             self._gatherer,

@@ -18,7 +18,6 @@ from tocsin.delivery.model import Message
 from tocsin.delivery.render import render
 from tocsin.engine.api import AlertContext
 from tocsin.events import from_iso
-from tocsin.meters import ChannelMeters
 from tocsin.store.model import EDIT, GATHERED, Delivery, NewDelivery
 
 FIRST_RETRY, LONGEST_RETRY = 1.0, 300.0  # seconds
@@ -206,8 +205,8 @@ def _at(delivery: Delivery) -> datetime:
 class Fallback:
     """A channel's fallback, where it has one: (name, how many URLs it has)."""
 
-    def __init__(self, fallback: tuple[str, int] | None, meters: ChannelMeters | None = None) -> None:
-        self._fallback, self._meters = fallback, meters or ChannelMeters()
+    def __init__(self, fallback: tuple[str, int] | None) -> None:
+        self._fallback = fallback
 
     @property
     def name(self) -> str | None:
@@ -224,7 +223,6 @@ class Fallback:
         """
         if self._fallback is None or coalesced.carrier.handed_to or not self.serves(coalesced.carrier):
             return ()
-        self._meters.fallbacks += 1
         return hand_over(coalesced, *self._fallback, now=now, because=because)
 
     def has_heard(self, told: Iterable[Delivery]) -> bool:

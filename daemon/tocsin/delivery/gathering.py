@@ -118,7 +118,7 @@ class Gathering:
         ends = await self._outbox.ends_behind(digest.id, *self._of)
         found = [self._recorder.end_handed(end, (), heard=True) for end in ends]
         if handed := [each for each in found if each is not None]:
-            await self._outbox.record(handed)
+            await self._recorder.put(handed)
 
     async def _ends_handed(self, rows: Sequence[Delivery]) -> tuple[list[Delivery], Mapping[str, Attempt]]:
         """What waits as it is once the ends are handed to a fallback that got the alerts; and by id what hands them over."""
@@ -140,7 +140,7 @@ class Gathering:
 
     async def _gather(self, gathered: Gathered, handed: Mapping[str, Attempt]) -> None:
         if found := [handed[id_] for id_, _ in gathered.parts if id_ in handed]:
-            await finishing(partial(self._outbox.record, found), GRACE)
+            await finishing(partial(self._recorder.put, found), GRACE)
         await finishing(partial(self._outbox.gather, gathered), GRACE)
         self._undelivered.gathered((alert for _, alert in gathered.parts), gathered.digest.id)
 

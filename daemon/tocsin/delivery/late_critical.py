@@ -68,7 +68,7 @@ class LateCritical:
                 return None
             attempt = self._recorder.tried(coalesced.carrier, answer, coalesced.carrier.next_at, also)
             # A cancellation in here would leave it written, and the fallback not woken for it.
-            await finishing(partial(self._outbox.record, [attempt]), GRACE)
+            await finishing(partial(self._recorder.put, [attempt]), GRACE)
         self._log.warning("not delivered within a minute", alert=alert, answer=answer)
         if self._undelivered:  # else it only waits for its turn
             await self._undelivered.refused(alert, answer, quiet=tells_of_failure(coalesced.carrier))

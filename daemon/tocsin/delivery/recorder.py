@@ -1,6 +1,6 @@
 """What came of the messages of one URL of a channel, into the outbox: with what it causes at the fallback."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import trio
@@ -8,14 +8,18 @@ import trio
 from tocsin.delivery.coalesce import Coalesced, Fallback
 from tocsin.delivery.outbox import Outbox
 from tocsin.delivery.timing import RunClock
+from tocsin.meters import ChannelMeters
 from tocsin.store.model import Attempt, Delivery, NewDelivery
 
 
 class AttemptRecorder:
     """`recording` is held while an outcome is made of what waits and recorded."""
 
-    def __init__(self, of: tuple[str, int], outbox: Outbox, fallback: Fallback, time: RunClock) -> None:
+    def __init__(
+        self, of: tuple[str, int], outbox: Outbox, fallback: Fallback, time: RunClock, meters: ChannelMeters
+    ) -> None:
         self._of, self._outbox, self.fallback, self._time = of, outbox, fallback, time
+        self._meters = meters
         self.recording = trio.Lock()
 
     async def fallback_heard(self, end: Delivery) -> bool:
@@ -39,11 +43,16 @@ class AttemptRecorder:
             handed_to=self.fallback.name, also=also,
         )  # fmt: skip
 
+    async def put(self, attempts: Sequence[Attempt]) -> None:
+        """In one transaction."""
+        self._meters.fallbacks += sum(attempt.handed_to is not None for attempt in attempts)
+        await self._outbox.record(attempts)
+
     async def record(self, coalesced: Coalesced, made: Callable[[Coalesced], list[Attempt]]) -> None:
         """What came of a coalesced, in one transaction. While it was sent the fallback may have got it: read again."""
         async with self.recording:
             fresh = coalesced.refreshed(await self._outbox.waiting(coalesced.carrier.alert, *self._of))
-            await self._outbox.record(made(fresh))
+            await self.put(made(fresh))
 
     def superseded(self, coalesced: Coalesced) -> list[Attempt]:
         """There is nothing to tell of it."""
