@@ -242,7 +242,7 @@ def bench_latency(figures, tmp_path, monkeypatch):
 
 
 def bench_latency_while_asked(figures, tmp_path, monkeypatch):
-    """The same while somebody asks for `/healthz` a thousand times a second."""
+    """The same while somebody asks for `/healthz` a thousand times a second, or as often as it is answered."""
     asking = subprocess.Popen(
         [sys.executable, "-c", ASKING, str(tmp_path / SOCKET), str(ASKED)], stdout=subprocess.PIPE, text=True
     )

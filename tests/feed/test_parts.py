@@ -17,6 +17,7 @@ from tocsin.feed.errors import HandshakeRejected, Lost, UnreadableMessage, forem
 from tocsin.feed.link_status import one_line
 from tocsin.feed.transport import HostResolver, parse_target, redirected, use_own_resolver
 from tocsin.feed.websocket import WebSocket, split_messages
+from tocsin.meters import VenueMeters
 from tocsin.secrets import Masker
 from tocsin.tls import tls_context
 from tocsin.venues.base import Unreadable
@@ -53,7 +54,7 @@ class Told:
     """A link that notes what is complained of."""
 
     def __init__(self):
-        self.said = []
+        self.said, self.meters = [], VenueMeters()
 
     async def complain(self, event, reason, raw=None):
         self.said.append((trio.current_time(), event, reason, raw))
