@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from tocsin.actions.model import ActionSettings
 from tocsin.config.load import load_settings
 from tocsin.config.settings import Common, NamesSection, Person
 from tocsin.delivery.model import ChannelSettings
-from tocsin.engine.rule_schema import KEYS, OF_CHANNELS, EscalationConfig, InhibitorConfig
+from tocsin.engine.rule_schema import KEYS, OF_CHANNELS, EscalationConfig, InhibitorConfig, RunConfig
 from tocsin.errors import ConfigError, Problem
 
 HERE = Path(__file__).parent
@@ -82,8 +83,10 @@ def test_the_caret_stands_under_what_is_doubtful(case, tmp_path, monkeypatch):
         (SETTINGS, [name for name in Common.model_fields if name != "defaults"]),
         (SETTINGS, ["notify", "venues", "channels", "calendars"]),
         (SETTINGS, [*NamesSection.model_fields, *Person.model_fields, *ChannelSettings.model_fields]),
+        (SETTINGS, [*ActionSettings.model_fields]),
         (RULES, [key for key in KEYS if key != "then"]),
         (RULES, ["then", "within", "match", *EscalationConfig.model_fields, *InhibitorConfig.model_fields]),
+        (RULES, [*RunConfig.model_fields]),
     ],
 )
 def test_each_key_has_a_case(file, keys):

@@ -39,7 +39,14 @@ def test_definitions_stand_in_one_place(schema):
 def test_the_config_has_its_sections_and_no_others():
     schema = config_schema()
     assert schema["additionalProperties"] is False
-    assert set(schema["properties"]) == {"venues", "channels", "rules", "calendars", *Common.model_fields}
+    assert set(schema["properties"]) == {
+        "venues",
+        "channels",
+        "actions",
+        "rules",
+        "calendars",
+        *Common.model_fields,
+    }
 
 
 @pytest.mark.parametrize("kind", venue_types())

@@ -181,9 +181,11 @@ def wrong_with(rule, folder):
     """What `check` says of a config with that rule; not that no venue is configured."""
     config = {
         "channels": dict.fromkeys(("phone", "desk"), "json://127.0.0.1:9/"),
+        "actions": {key: {"command": ["/bin/true"]} for key in ("hedge", "unhedge")},
         "calendars": {key: {"tz": "Europe/Berlin", "open": ["09:00-17:30"]} for key in ("trading", "day")},
         "rules": [
             {"id": "it"} | rule,
+            {"id": "runs", "watch": "position", "when": "profit < -9", "run": ["hedge", "unhedge"]},
             {"id": "venue-down", "watch": "venue", "when": "status == 'disconnected'"},
         ],
     }

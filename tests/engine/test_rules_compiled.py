@@ -10,7 +10,7 @@ from support.conditions import CHANNELS, NOW, change, node_of, rule
 from tocsin import document
 from tocsin.engine.compile import Environment, compile_rule, compile_rules
 from tocsin.engine.rule_keys import Usable
-from tocsin.engine.rule_schema import KEYS, LATER, rule_schema
+from tocsin.engine.rule_schema import KEYS, rule_schema
 
 
 def test_a_state_rule() -> None:
@@ -190,10 +190,9 @@ def test_without_supplied_fields_nothing_is_warned_about() -> None:
 # ------------------------------------------------------------------------------------------------ what is derived
 
 
-def test_the_schema_has_every_key_and_no_later_one() -> None:
+def test_the_schema_has_every_key() -> None:
     schema = rule_schema()
     assert set(schema["properties"]) == set(KEYS)
-    assert not set(LATER) & set(KEYS)
     assert schema["required"] == ["id", "watch"]
     assert schema["additionalProperties"] is False
     assert all("description" in shape for shape in schema["properties"].values())

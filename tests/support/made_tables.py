@@ -22,6 +22,7 @@ from support.evening import told as evening_told
 from support.measured import NOW, measured, stored
 from support.pages import PAGES, REFERENCE, ROOT, WIDEST
 from tocsin import docs
+from tocsin.actions.model import ActionSettings
 from tocsin.alerts.decide import GATES, Gate, Told
 from tocsin.cli import COMMANDS, cli
 from tocsin.cli.venues import _written, supplied
@@ -218,6 +219,10 @@ def channel_keys() -> Iterator[str]:
     return _table(("key", "default", "means"), _options(ChannelSettings))
 
 
+def action_keys() -> Iterator[str]:
+    return _table(("key", "default", "means"), _options(ActionSettings))
+
+
 def venue_keys() -> Iterator[str]:
     return _table(("key", "default", "means"), _options(VenueSettings, without={"type"}))
 
@@ -294,6 +299,7 @@ TABLES: dict[str, Callable[[], Iterator[str]]] = {
     "kinds_fields": kinds_fields,
     "metrics": metrics,
     "config_keys": config_keys,
+    "action_keys": action_keys,
     "channel_keys": channel_keys,
     "venue_keys": venue_keys,
     "venue_types": venue_types_,

@@ -168,6 +168,8 @@ def _why_now(context: AlertContext) -> str:
     """Why it is told though it isn't new: a reminder, an escalation, or what somebody did about it."""
     if context.after_silence:
         return f"{context.suppressed} alerts after a silence:"
+    if context.action_failed:
+        return f"{plain(context.action_failed, _LONGEST_REASON)}:"
     if context.acked_by:
         return f"acknowledged by {plain(context.acked_by)}:"
     if context.unacknowledged is not None:
@@ -237,7 +239,7 @@ def _says(text: str, name: str, value: str) -> bool:
 
 def _remarks(context: AlertContext, now: datetime, times: Times) -> list[str]:
     """What changes the meaning of the rest."""
-    lines = []
+    lines = [plain(context.action_failed)] if context.action_failed else []
     if context.unconfirmed_since is not None:
         lines.append(f"not confirmed since {times.text(context.unconfirmed_since)}: the venue was away")
     if late := late_by(context, now):

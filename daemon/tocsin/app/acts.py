@@ -1,6 +1,6 @@
 """What people do, done to the running daemon: in order with what venues say, committed when it returns, and logged."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -98,6 +98,24 @@ class LiveActs:
             self._note("silence taken back", by, silence=id_)
             await self._remarks.on_silence(over, f"silence taken back by {by.name}")
         return done
+
+    async def pause(self, action: str, by: By) -> bool:
+        """No more runs of that action, or of all (`EVERY`), until it is resumed. False: it is paused already."""
+        done = await self._pipeline.ask(partial(self._acts.pause, action, by, self._clock.now()))
+        if done:
+            self._note("paused", by, action=action)
+        return done
+
+    async def resume(self, action: str, by: By) -> bool:
+        """Runs again, also where failures had stopped it. False: nothing stood in the way."""
+        done = await self._pipeline.ask(partial(self._acts.resume, action, by, self._clock.now()))
+        if done:
+            self._note("resumed", by, action=action)
+        return done
+
+    def actions(self) -> Collection[str]:
+        """Those of the config as it is now."""
+        return self._settings().actions
 
     def _note(self, event: str, by: By, **fields: Any) -> None:
         self._log.info(event, by=by.name, via=by.via, why=by.why, **fields)

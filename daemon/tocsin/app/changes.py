@@ -41,6 +41,10 @@ def channels(before: Settings, after: Settings) -> Difference:
     return Difference.between(before.channels, after.channels)
 
 
+def actions(before: Settings, after: Settings) -> Difference:
+    return Difference.between(before.actions, after.actions)
+
+
 def calendars(before: Settings, after: Settings) -> Difference:
     return Difference.between(before.calendars, after.calendars)
 
@@ -117,6 +121,7 @@ TOLD: Mapping[str, Callable[[Rule], Any]] = {
     "value": lambda rule: rule.value_of,
     "inhibited_by": lambda rule: rule.inhibited_by,
     "escalate": lambda rule: rule.escalate,
+    "run": lambda rule: rule.run,
     "notify_during": lambda rule: rule.notify_during,
     "enabled": lambda rule: rule.enabled,
 }
@@ -128,6 +133,7 @@ _TOLD_ELSEWHERE = frozenset(
         "path",
         "venues",
         "channels",
+        "actions",
         "rules",
         "calendars",
         "state_dir",

@@ -16,6 +16,7 @@ from tocsin.app.acts import LiveActs
 from tocsin.app.buttons import AlertButtons
 from tocsin.app.dryrun import DrySender
 from tocsin.app.progress_probe import BeatWay
+from tocsin.app.runs import LiveRuns
 from tocsin.clock import Clock
 from tocsin.config.settings import Settings, VenueConfig
 from tocsin.delivery.buttons import MakeButtons
@@ -68,6 +69,7 @@ def make_options(settings: Settings) -> Options:
             name: Targets(len(channel.urls), channel.expire) for name, channel in settings.channels.items()
         },
         style=Style(names=settings.names, links=settings.links, tz=settings.tz),
+        actions=settings.actions,
         market_data=settings.store_market_data,
     )
 
@@ -169,6 +171,8 @@ class Components:
         self._acts = Acts(self.turn)
         self.acts = LiveActs(self._acts, self.pipeline, clock, lambda: self.settings, self._editable, log)
         self.beats = BeatWay(self.inbox, self.pipeline, self.outbox, self.wakes.of(BEAT), clock)
+        self.runs = LiveRuns(self.turn, self.pipeline, self.journal, clock, self.acts.remark, log)
+        self.pipeline.runs_started = self.runs.wake.ring
         self.notes = Notes(loaded.notes)
         self.paces = Paces(lambda: clock.now().steady)
         self.paces.restore(_sent_before(settings, loaded, clock.now()))

@@ -19,6 +19,8 @@ import msgspec
 import trio
 
 from tocsin import __version__
+from tocsin.actions.model import described
+from tocsin.actions.task import ActionTask
 from tocsin.alerts.wording import Style, time_text
 from tocsin.app import attention, changes
 from tocsin.app.acts import LiveActs
@@ -82,6 +84,7 @@ class Daemon:
         self._measuring = Measuring(
             components, self._probe, lambda: self._settings, self._remarks, dry_run=dry_run
         )
+        components.runs.tell = self.tell
         self._reloading = trio.Lock()
         self._stop = trio.Event()
         self.stopped = trio.Event()
@@ -220,6 +223,10 @@ class Daemon:
         for name in (*channels.added, *stale):
             self._components.meters.channel(name).up.clear()  # its URLs are others
             self._start_channel(name)
+        actions = changes.actions(before, after)
+        await self._tasks.stop(*(_ACTION + name for name in (*actions.removed, *actions.changed)))
+        for name in (*actions.added, *actions.changed):
+            self._start_action(name)
         gone = {_ANSWERS + bot for bot, token in bots_of(before).items() if bots_of(after).get(bot) != token}
         await self._tasks.stop(*gone)
         for name in gone:
@@ -235,6 +242,7 @@ class Daemon:
         return [
             *venues.told("venue"),
             *channels.told("channel"),
+            *actions.told("action"),
             *changes.calendars(before, after).told("calendar"),
             *changes.rules(before, after),
             *alerts,
@@ -318,6 +326,17 @@ class Daemon:
         sample = await run_sync(partial(make_sample, settings, what, reader.last_firing))
         return {"same": True, "results": await self._components.try_channel(settings, name, sample)}
 
+    def actions(self) -> dict[str, Any]:
+        """What `tocsin actions` tells, but for the runs."""
+        runs = self._components.runs
+        return {
+            "paused": runs.paused,
+            "actions": [
+                {"action": name, **described(action), **runs.state(name)}
+                for name, action in self._settings.actions.items()
+            ],
+        }
+
     def rules(self) -> list[dict[str, Any]]:
         """What `tocsin rules` tells. Blocks."""
         return overview(self._settings)
@@ -345,6 +364,8 @@ class Daemon:
             self._start_venue(name)
         for name in self._settings.channels:
             self._start_channel(name)
+        for name in self._settings.actions:
+            self._start_action(name)
         socket = self._components.runtime_dir / SOCKET
         mode = 0o660 if "RUNTIME_DIRECTORY" in os.environ else 0o600
         api = make_app(self, self._components.database.path, self._log)
@@ -445,6 +466,11 @@ class Daemon:
             self._heartbeats[f"heartbeat {number}"] = task
             self._tasks.start(f"heartbeat {number}", task.run)
 
+    def _start_action(self, name: str) -> None:
+        parts = self._components
+        task = ActionTask(name, self._settings.actions[name], parts.runs, self._clock, self._log)
+        self._tasks.start(f"{_ACTION}{name}", task.run)
+
     def _start_channel(self, name: str) -> None:
         """One task per URL."""
         for target in range(len(self._settings.channels[name].urls)):
@@ -500,7 +526,7 @@ class Daemon:
         )
 
 
-_ANSWERS = "answers of bot "
+_ANSWERS, _ACTION = "answers of bot ", "action "
 _LISTENER = "listener"
 
 

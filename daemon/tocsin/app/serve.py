@@ -74,14 +74,18 @@ def run_dry(settings: Settings, load: Callable[[], Settings], *, log: Any) -> No
     with copied_state(settings.state_dir) as copy:
 
         def on_copy() -> Settings:
-            return replace(load(), state_dir=copy)
+            return _dry(load(), copy)
 
         answered = is_running(socket_paths(settings.state_dir))
         runtime = copy if answered else runtime_dir(settings.state_dir)
-        dry = partial(
-            serve, replace(settings, state_dir=copy), on_copy, log=log, runtime=runtime, dry_run=True
-        )
+        dry = partial(serve, _dry(settings, copy), on_copy, log=log, runtime=runtime, dry_run=True)
         _run(dry, log)
+
+
+def _dry(settings: Settings, state_dir: Path) -> Settings:
+    """As these, on another state, and without any action that is really run."""
+    shown = {name: action.model_copy(update={"dry_run": True}) for name, action in settings.actions.items()}
+    return replace(settings, state_dir=state_dir, actions=shown)
 
 
 def _run(start: Callable[..., Awaitable[None]], log: Any) -> None:

@@ -206,6 +206,28 @@ def rows(config: Path | None, what: str, *, everything: bool) -> list[dict[str, 
     return list(_answered(status, found))
 
 
+def ask_of_actions(config: Path | None) -> dict[str, Any]:
+    """The actions and their runs, of the running daemon; where none runs, by the config and the database."""
+    from tocsin.actions.model import described
+    from tocsin.control.client import NotAllowed, NotRunning
+    from tocsin.store.reader import Reader, taken
+    from tocsin.store.store import DATABASE
+
+    state_dir = state_dir_of(config)
+    try:
+        status, found, _ = ask(state_dir, "GET", "/api/actions")
+    except NotAllowed:
+        raise
+    except NotRunning as error:
+        click.echo(f"note: {error}; this is by the config and the database", err=True)
+        note(taken(state_dir / DATABASE))
+        known = settings_of(config).actions.items()
+        actions = [{"action": name, **described(each), "paused": "", "circuit": ""} for name, each in known]
+        return {"paused": "", "actions": actions, "runs": Reader(state_dir / DATABASE).runs()}
+    answer: dict[str, Any] = _answered(status, found)
+    return answer
+
+
 def _answered(status: int, found: Any) -> Any:
     """What the daemon found. TocsinError with its words where it found nothing."""
     from tocsin.errors import TocsinError

@@ -2,7 +2,7 @@
 
 import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from collections.abc import Mapping as Map
 from collections.abc import Sequence as Seq
 from contextlib import contextmanager
@@ -13,13 +13,14 @@ from types import MappingProxyType
 from tocsin.alerts.wording import Names
 from tocsin.calendars import Calendars, inverted_zone
 from tocsin.config import shape
+from tocsin.config.actions import read_actions, warn_of_unused
 from tocsin.config.calendars import read_calendars
 from tocsin.config.channels import ValidateUrl, check_quiet, gates_of, read_channels
 from tocsin.config.names import LookAtSeen, check_names, nothing_seen
 from tocsin.config.people import check_answers, check_people
 from tocsin.config.reading import NOT_YET, Reading
 from tocsin.config.rule_files import read_rules
-from tocsin.config.rule_sets import channels_named
+from tocsin.config.rule_sets import actions_named, channels_named
 from tocsin.config.search import default_state_dir, given_state_dir
 from tocsin.config.settings import Common, Settings, by_severity
 from tocsin.config.venues import read_venues
@@ -34,9 +35,9 @@ from tocsin.engine.rule_schema import HOURS
 from tocsin.errors import ConfigError, Place, Problem
 from tocsin.events.vocabulary import did_you_mean
 
-LATER = ("actions", "reports")
+LATER = ("reports",)
 """Sections of later versions."""
-OWN = ("venues", "channels", "rules", "calendars")
+OWN = ("venues", "channels", "actions", "rules", "calendars")
 """Sections with a module of their own here."""
 
 
@@ -81,6 +82,7 @@ def _settings(reading: Reading, validate_url: ValidateUrl | None, seen: LookAtSe
         return None
     venues = read_venues(reading, root.get("venues"))
     channels = read_channels(reading, root.get("channels"), validate_url)
+    actions = read_actions(reading, root.get("actions"))
     written = read_rules(reading, root.get("rules"))
     calendars = read_calendars(reading, root)
     if "calendars" not in reading.broken:
@@ -89,7 +91,8 @@ def _settings(reading: Reading, validate_url: ValidateUrl | None, seen: LookAtSe
         reading,
         written,
         Environment(
-            channels=_channel_names(reading, root, written),
+            channels=_nameables(reading, root, "channels", channels_named(written)),
+            actions=_nameables(reading, root, "actions", actions_named(written)),
             supplied={name: venue.adapter.supplies for name, venue in venues.items()},
             check_template=check_template,
             calendars=_nameable(reading, calendars, written),
@@ -105,11 +108,13 @@ def _settings(reading: Reading, validate_url: ValidateUrl | None, seen: LookAtSe
         _check_links(reading, root)
     state_dir, problems = given_state_dir(root.get("state_dir"), reading.folder, reading.references)
     reading.add(*problems)
+    warn_of_unused(reading, root.get("actions"), actions, {name for rule in rules for name in rule.run.all})
     _warn_of_nothing(reading, root, rules)
     settings = Settings(
         path=reading.path,
         venues=venues,
         channels=channels,
+        actions=actions,
         notify=by_severity(common.defaults),
         rules=tuple(rules),
         calendars=calendars.named,
@@ -120,7 +125,7 @@ def _settings(reading: Reading, validate_url: ValidateUrl | None, seen: LookAtSe
         people=common.people,
         tz=common.tz,
         listen=common.listen,
-        heartbeat=heartbeats(reading, root, common, _section_names(root, "venues")),
+        heartbeat=heartbeats(reading, root, common, _names(root, "venues")),
         retention=common.retention,
         log=common.log,
         store_market_data=common.store_market_data,
@@ -173,7 +178,7 @@ def _common(reading: Reading, root: Mapping) -> Common:
     defaults = section.get("defaults")
     notify = defaults.get("notify") if isinstance(defaults, Mapping) else None
     if notify is not None and "channels" not in reading.broken:
-        _check_channels(reading, notify, list(_names(root)), ("defaults", "notify"))
+        _check_channels(reading, notify, list(_names(root, "channels")), ("defaults", "notify"))
     zone = section.get("tz")
     if isinstance(zone, Scalar) and (doubt := inverted_zone(zone.text)):
         hint = "name the place: Europe/Berlin, America/New_York"
@@ -201,9 +206,9 @@ def _check_channels(reading: Reading, node: Node, channels: list[str], path: sha
             reading.check_channel(item, channels, path)
 
 
-def _channel_names(reading: Reading, root: Mapping, rules: Seq[Mapping]) -> frozenset[str]:
-    """Those that rules can name; where the section can't be read, whichever they do."""
-    return frozenset(channels_named(rules) if "channels" in reading.broken else _names(root))
+def _nameables(reading: Reading, root: Mapping, section: str, named: Iterable[str]) -> frozenset[str]:
+    """Those that rules can name; where the section can't be read, whichever they do (`named`)."""
+    return frozenset(named if section in reading.broken else _names(root, section))
 
 
 def _nameable(reading: Reading, calendars: Calendars, rules: Seq[Mapping]) -> Calendars:
@@ -214,14 +219,10 @@ def _nameable(reading: Reading, calendars: Calendars, rules: Seq[Mapping]) -> Ca
     return replace(calendars, named={node.text: None for node in hours if isinstance(node, Scalar)})
 
 
-def _names(root: Mapping) -> Seq[str]:
-    """The channels that the config has, the faulty ones too: a rule that names one of those isn't wrong."""
-    return _section_names(root, "channels")
-
-
-def _section_names(root: Mapping, name: str) -> Seq[str]:
-    section = root.get(name)
-    return tuple(section.entries) if isinstance(section, Mapping) else ()
+def _names(root: Mapping, section: str) -> Seq[str]:
+    """The channels or actions that the config has, the faulty ones too: a rule that names one of those isn't wrong."""
+    named = root.get(section)
+    return tuple(named.entries) if isinstance(named, Mapping) else ()
 
 
 def _warn_of_nobody(reading: Reading, settings: Settings) -> None:

@@ -77,23 +77,42 @@ def compiled(
 ) -> tuple[list[Rule], list[str]]:
     """See `compile_written`."""
     names = list(channels_named(written) or [ONLY_CHANNEL]) if channels is None else list(channels)
-    rules, problems = compile_rules(
-        written, Environment(channels=frozenset(names), check_template=check_template, calendars=calendars)
+    environment = Environment(
+        channels=frozenset(names),
+        actions=frozenset(actions_named(written)),
+        check_template=check_template,
+        calendars=calendars,
     )
+    rules, problems = compile_rules(written, environment)
     reading.add(*problems)
     return list(rules.values()), names
 
 
 def channels_named(rules: Iterable[Mapping]) -> list[str]:
     """The channels that rules name, as far as they can be read."""
-    named: dict[str, None] = {}
-    for rule in rules:
-        steps = rule.get("escalate")
-        of_steps = [step.get("notify") for step in _items(steps) if isinstance(step, Mapping)]
-        for item in chain.from_iterable(map(_items, (rule.get("notify"), *of_steps))):
-            if isinstance(item, Scalar) and isinstance(item.value, str):
-                named[item.text] = None
-    return list(named)
+
+    def where(rule: Mapping) -> Iterable[Node | None]:
+        steps = (step for step in _items(rule.get("escalate")) if isinstance(step, Mapping))
+        return (rule.get("notify"), *(step.get("notify") for step in steps))
+
+    return _texts(chain.from_iterable(map(where, rules)))
+
+
+def actions_named(rules: Iterable[Mapping]) -> list[str]:
+    """The actions that rules name, as far as they can be read."""
+
+    def where(rule: Mapping) -> Iterable[Node | None]:
+        run = rule.get("run")
+        return [entry.value for entry in run] if isinstance(run, Mapping) else (run,)
+
+    return _texts(chain.from_iterable(map(where, rules)))
+
+
+def _texts(nodes: Iterable[Node | None]) -> list[str]:
+    """Each once, of lists and of what stands alone."""
+    items = chain.from_iterable(map(_items, nodes))
+    found = (item.text for item in items if isinstance(item, Scalar) and isinstance(item.value, str))
+    return list(dict.fromkeys(found))
 
 
 def _items(node: Node | None) -> Iterable[Node | None]:

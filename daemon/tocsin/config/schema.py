@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tocsin.actions.model import ActionSettings
 from tocsin.config.settings import IDENTIFIER, Common
 from tocsin.delivery.model import ChannelSettings
 from tocsin.engine.rule_schema import rule_schema
@@ -19,6 +20,7 @@ def config_schema() -> Schema:
     schema["properties"] = {
         "venues": _named({"oneOf": [_venue(kind, definitions) for kind in venue_types()]}, "what is watched"),
         "channels": _named(_channel(definitions), "who is told"),
+        "actions": _named(_action(definitions), "what alerts may start"),
         "calendars": _named({"$ref": "#/$defs/Calendar"}, "hours that rules name"),
         "rules": {
             "description": "rules, and files of rules by name or pattern",
@@ -63,6 +65,11 @@ def _channel(definitions: Schema) -> Schema:
     schema["properties"]["urls"] = {"anyOf": [schema["properties"]["urls"], url]}
     definitions["channel"] = schema
     return {"anyOf": [url, {"$ref": "#/$defs/channel"}]}
+
+
+def _action(definitions: Schema) -> Schema:
+    definitions["action"] = _lifted(ActionSettings.model_json_schema(ref_template=_REF), definitions)
+    return {"$ref": "#/$defs/action"}
 
 
 def _rule(definitions: Schema) -> Schema:

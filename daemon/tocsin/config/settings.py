@@ -21,6 +21,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from tocsin.actions.model import ActionSettings
 from tocsin.alerts.channel_gates import ChannelGates
 from tocsin.alerts.decide import Route, Routing
 from tocsin.alerts.wording import Names
@@ -345,6 +346,7 @@ class Settings:
     path: Path
     venues: Mapping[str, VenueConfig]
     channels: Mapping[str, ChannelSettings]
+    actions: Mapping[str, ActionSettings]
     notify: Mapping[Severity, tuple[str, ...] | None]
     rules: tuple[Rule, ...]
     calendars: Mapping[str, Calendar | None]

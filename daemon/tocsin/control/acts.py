@@ -5,11 +5,12 @@
     GET  /api/silences          ?all=1
     POST /api/silences          {"matchers", "for" or "until", "dry_run", "by", "via", "why"}
     POST /api/silences/ID/end   {"by", "via", "why"}
+    POST /api/actions/NAME/pause, /api/actions/NAME/resume   {"by", "via", "why"}; NAME * for all
 
 An ID may be shortened to a beginning that only one has. Of one that isn't there, 404 with what may have been meant (`near`).
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime
 from difflib import get_close_matches
 from functools import partial
@@ -24,7 +25,9 @@ from starlette.routing import Route
 from tocsin.alerts.silences import Silences
 from tocsin.engine.api import AlertContext
 from tocsin.events import iso
+from tocsin.events.vocabulary import did_you_mean
 from tocsin.pipeline.acts import FIRING, By, Target
+from tocsin.pipeline.runs import EVERY
 from tocsin.store.errors import StoreUnavailable
 from tocsin.store.model import Silence
 from tocsin.store.reader import Reader
@@ -57,6 +60,18 @@ class Acting(Protocol):
 
     async def unsilence(self, id_: str, by: By) -> bool:
         """False: there is none of that id that isn't over."""
+        ...
+
+    async def pause(self, action: str, by: By) -> bool:
+        """No more runs of that action, `*` for all. False: it is paused already."""
+        ...
+
+    async def resume(self, action: str, by: By) -> bool:
+        """False: nothing stood in the way."""
+        ...
+
+    def actions(self) -> Collection[str]:
+        """The names of those that there are."""
         ...
 
     def foreseen(self, matchers: str, lasts: str | None, until: str | None) -> Silences:
@@ -100,6 +115,8 @@ class ActsApi:
             Route("/api/silences", _refusing(self.silences), methods=["GET"]),
             Route("/api/silences", _refusing(self.silence), methods=["POST"]),
             Route("/api/silences/{id}/end", _refusing(self.unsilence), methods=["POST"]),
+            Route("/api/actions/{name}/pause", _refusing(self.pause), methods=["POST"]),
+            Route("/api/actions/{name}/resume", _refusing(self.resume), methods=["POST"]),
         ]
 
     async def acknowledge(self, request: Request) -> JSONResponse:
@@ -161,6 +178,23 @@ class ActsApi:
             raise _Unclear(found)
         done = await self._acting.unsilence(found[0]["id"], asked.who)
         return JSONResponse({"ended": done, "silence": found[0]}, status_code=200 if done else 409)
+
+    async def pause(self, request: Request) -> JSONResponse:
+        asked = await _body(request)
+        done = await self._acting.pause(self._action(request), asked.who)
+        return JSONResponse({"paused": done}, status_code=200 if done else 409)
+
+    async def resume(self, request: Request) -> JSONResponse:
+        asked = await _body(request)
+        done = await self._acting.resume(self._action(request), asked.who)
+        return JSONResponse({"resumed": done}, status_code=200 if done else 409)
+
+    def _action(self, request: Request) -> str:
+        name, known = str(request.path_params["name"]), list(self._acting.actions())
+        if name != EVERY and name not in known:
+            there = f"there are {', '.join(known)}" if known else "the config has no `actions`"
+            raise _Refused(f"no action is called {name:.80}; {did_you_mean(name, known) or there}")
+        return name
 
 
 def firing_held_by(reader: Reader, silences: Silences, now: datetime) -> list[Json]:

@@ -64,6 +64,10 @@ class Controlled(Probed, Protocol):
         """`{"forgotten": bool, "accounts": [those under which such an entity is known], "alerts": [...]}`."""
         ...
 
+    def actions(self) -> Json:
+        """The actions that there are, and what stands in their way."""
+        ...
+
     async def preview(self, deliveries: list[Json]) -> None:
         """Of `Reader.deliveries` with their contexts: those that wait get the title that they would be sent with now."""
         ...
@@ -163,6 +167,10 @@ class _Api:
         read = partial(self._reader.deliveries, unsent_only=unsent_only, contexts=True)
         return await _read(read, self._daemon.preview)
 
+    async def actions(self, _request: Request) -> JSONResponse:
+        known = self._daemon.actions()
+        return await _read(lambda: {**known, "runs": self._reader.runs()})
+
     async def rules(self, _request: Request) -> JSONResponse:
         return await _read(self._daemon.rules)
 
@@ -240,6 +248,7 @@ def make_app(daemon: Controlled, database: Path, log: Log) -> ASGIApp:
             Route("/api/alerts", api.alerts),
             Route("/api/deliveries", api.deliveries),
             Route("/api/rules", api.rules),
+            Route("/api/actions", api.actions),
             Route("/api/explain", api.explain),
             *ActsApi(daemon.acts, Reader(database), _in_thread).routes,
         ],

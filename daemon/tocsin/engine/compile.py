@@ -20,7 +20,7 @@ from tocsin.engine.language.lint import Supplied
 from tocsin.engine.language.mapping import lower
 from tocsin.engine.language.scope import Scope, Watch, grouped, read_watch, scope
 from tocsin.engine.language.typecheck import check
-from tocsin.engine.rule import EscalationStep, Inhibitor, Rule, SequenceSpec
+from tocsin.engine.rule import EscalationStep, Inhibitor, Rule, Run, SequenceSpec
 from tocsin.engine.rule_keys import (
     CheckTemplate,
     Usable,
@@ -34,13 +34,14 @@ from tocsin.engine.rule_keys import (
     valued,
     valued_of_group,
 )
-from tocsin.engine.rule_recipients import escalated, lasting, notified
+from tocsin.engine.rule_recipients import escalated, lasting, notified, started
 from tocsin.engine.rule_schema import (
     CONDITIONS,
     HOURS,
     SEQUENCES,
     EscalationConfig,
     RuleConfig,
+    RunConfig,
     read_rule,
 )
 from tocsin.errors import Place, Problem, Report
@@ -60,6 +61,7 @@ class Environment:
     """
 
     channels: frozenset[str]
+    actions: frozenset[str] = frozenset()
     supplied: Supplied = field(default_factory=dict)
     check_template: CheckTemplate = _any_template
     calendars: Calendars = NO_CALENDARS
@@ -113,6 +115,7 @@ def _compile(node: document.Mapping, environment: Environment, report: Report) -
     notified(node, said, environment.channels, report)
     escalated(node, said, environment.channels, environment.limits, report)
     lasting(node, said, report)
+    started(node, said, environment.actions, report)
     watch = read_watch(node.entries["watch"].value, report.under("watch"))
     if watch is None:
         return None
@@ -283,6 +286,7 @@ def _built(
         notify_during=hours.get("notify_during"),
         inhibited_by=tuple(Inhibitor(by.rule, same=bool(by.same)) for by in said.inhibited_by or ()),
         escalate=tuple(map(_step, said.escalate or ())),
+        run=_run(said.run) if said.run is not None else Run(),
         if_unknown=said.if_unknown,
         on_gap=said.on_gap,
         severity=said.severity,
@@ -299,6 +303,10 @@ def _built(
         enabled=said.enabled,
         fingerprint=_fingerprint(said, watch, conditions, hours.get("active"), second),
     )
+
+
+def _run(said: RunConfig) -> Run:
+    return Run(tuple(dict.fromkeys(said.on_firing)), tuple(dict.fromkeys(said.on_resolved)))
 
 
 def _step(said: EscalationConfig) -> EscalationStep:

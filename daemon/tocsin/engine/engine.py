@@ -129,6 +129,10 @@ class Engine:
         """What a reminder would say of that alert now; None where that is what its firing said, or it is over."""
         return self._runtimes.reminder(alert_id, now)
 
+    def fires(self, alert_id: str) -> bool:
+        """Whether what that alert is of is so now; not where it only hasn't been over for long enough."""
+        return self._runtimes.fires(alert_id)
+
     def forget(self, keys: Iterable[Key], now: Instant) -> list[Transition]:
         """These entities are to be no longer known: their alerts end as they stand, and nothing is remembered of them."""
         gone = frozenset(keys)

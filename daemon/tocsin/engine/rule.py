@@ -192,6 +192,21 @@ class EscalationStep:
     repeat: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The actions that an alert starts, by their names: when it fires, and when it is over."""
+
+    on_firing: tuple[str, ...] = ()
+    on_resolved: tuple[str, ...] = ()
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        return (*self.on_firing, *self.on_resolved)
+
+    def of(self, told: str) -> tuple[str, ...]:
+        return {"firing": self.on_firing, "resolved": self.on_resolved}.get(told, ())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """One checked rule. Durations are seconds.
@@ -220,6 +235,7 @@ class Rule:
     notify_during: Calendar | None = None
     inhibited_by: tuple[Inhibitor, ...] = ()
     escalate: tuple[EscalationStep, ...] = ()
+    run: Run = Run()
     if_unknown: Literal["tell", "ignore"] = "tell"
     on_gap: Literal["hold", "resolve"] = "hold"
     severity: Severity = "warning"

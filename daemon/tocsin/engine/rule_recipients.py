@@ -1,4 +1,4 @@
-"""Whom a rule tells, and how often: `notify`, `escalate`, `repeat`."""
+"""Whom a rule tells, how often, and what it starts: `notify`, `escalate`, `repeat`, `run`."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -19,7 +19,7 @@ def notified(node: document.Mapping, said: RuleConfig, channels: frozenset[str],
     if written is None:
         return
     report.under("notify")
-    for item in _channels(written):
+    for item in _texts(written):
         if item.text not in channels:
             _no_channel(item, channels, report)
     if said.notify == ():
@@ -71,7 +71,7 @@ def _check_step_channels(
     limits: Mapping[str, Severity],
     report: Report,
 ) -> None:
-    for item in _channels(notify):
+    for item in _texts(notify):
         if item.text not in channels:
             _no_channel(item, channels, report)
         elif SEVERITIES.index(limits.get(item.text, "info")) > SEVERITIES.index(severity):
@@ -83,7 +83,7 @@ def _check_step_channels(
             )
 
 
-def _channels(written: document.Node | None) -> list[document.Scalar]:
+def _texts(written: document.Node | None) -> list[document.Scalar]:
     """The names in a list, or the one that stands alone; what is no text is complained of where shapes are."""
     items = written if isinstance(written, document.Sequence) else [written]
     return [item for item in items if isinstance(item, document.Scalar) and isinstance(item.value, str)]
@@ -93,6 +93,42 @@ def _no_channel(item: document.Scalar, channels: frozenset[str], report: Report)
     known = tuple(sorted(channels))
     there = f"there are {', '.join(known)}" if known else "the config has no `channels`"
     report.error(f"no channel is called `{item.text:.80}`", item.place, did_you_mean(item.text, known, there))
+
+
+def started(node: document.Mapping, said: RuleConfig, actions: frozenset[str], report: Report) -> None:
+    """`run` names actions of the config. What starts them is what a venue says, of an alert that ends where its end is to start some."""
+    written = node.get("run")
+    if written is None:
+        return
+    report.under("run")
+    spelled = isinstance(written, document.Mapping)
+    named = [entry.value for entry in written] if isinstance(written, document.Mapping) else [written]
+    for item in (item for names in named for item in _texts(names)):
+        if item.text not in actions:
+            known = tuple(sorted(actions))
+            there = f"there are {', '.join(known)}" if known else "the config has no `actions`"
+            report.error(
+                f"no action is called `{item.text:.80}`", item.place, did_you_mean(item.text, known, there)
+            )
+    if said.run is not None and not (said.run.on_firing or said.run.on_resolved):
+        report.warning("an empty list: nothing is started", written.place)
+    if said.run is not None and said.run.on_resolved and _is_event(said) and spelled:
+        place = document.find(node, ("run", "on_resolved")).place
+        report.error(
+            "what happens has no end, so this would never be started",
+            place,
+            "only what is so for a while ends",
+        )
+    if any(name.partition(".")[0] in _OF_OURSELVES for name in said.watch):
+        what = "actions are started by what venues say, not by how we reach them"
+        report.error(what, written.place, "tell people: notify")
+
+
+_OF_OURSELVES = frozenset({"venue", "daemon"})
+
+
+def _is_event(said: RuleConfig) -> bool:
+    return any("." in name for name in said.watch) and said.absent is None
 
 
 def lasting(node: document.Mapping, said: RuleConfig, report: Report) -> None:

@@ -38,8 +38,6 @@ OF_CHANNELS = frozenset({
     "answers", "expire",
 })  # fmt: skip
 """What a channel of the config has, and a rule hasn't."""
-LATER = ("run",)
-"""Keys that the language knows and this version doesn't."""
 _ID = r"^[^\s\"'=,]{1,100}$"
 
 
@@ -134,6 +132,19 @@ class EscalationConfig(BaseModel):
     repeat: Duration | None = Field(None, description="and again so often", examples=["15m"])
 
 
+class RunConfig(BaseModel):
+    """The actions that an alert starts; a list of names alone is the short form of `on_firing`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, title="Run")
+
+    on_firing: Names = Field((), description="when it fires", examples=[["hedge"]])
+    on_resolved: Names = Field((), description="when it is over", examples=[["unhedge"]])
+
+
+def _spelled_out(value: Any) -> Any:
+    return {"on_firing": value} if isinstance(value, str | list | tuple) else value
+
+
 class RuleConfig(BaseModel):
     """One rule: watch something, when something is so, notify someone."""
 
@@ -223,6 +234,11 @@ class RuleConfig(BaseModel):
         description="whom to tell too while nobody acknowledges, and (`repeat`) how often again; an event's alert for a day",
         examples=[[{"after": "10m", "notify": ["phone"]}]],
     )
+    run: Annotated[RunConfig, BeforeValidator(_spelled_out)] | None = Field(
+        None,
+        description="actions of the config to start: a list of them when it fires; for both ends {on_firing: [], on_resolved: []}",
+        examples=[["hedge"], {"on_firing": ["hedge"], "on_resolved": ["unhedge"]}],
+    )
     if_unknown: Literal["tell", "ignore"] = Field(
         "tell",
         description="event rules: what to do when a field that is compared is missing",
@@ -304,6 +320,7 @@ def rule_schema() -> dict[str, Any]:
         "absent",
         "inhibited_by",
         "escalate",
+        "run",
         "notify",
         "title",
         "message",
@@ -359,17 +376,18 @@ def _complain(error: ErrorDetails, node: document.Mapping, report: Report) -> No
         report.under(key).error(f"unknown key `{unknown:.80}`", place, hint)
     elif error["type"] == "extra_forbidden":
         report.under("")
-        if key in LATER:
-            report.error(f"`{key}` is not supported by this version", entry.key.place)
-        else:
-            report.error(f"unknown key `{key:.80}`", entry.key.place, _instead(key))
+        report.error(f"unknown key `{key:.80}`", entry.key.place, _instead(key))
     else:
         faulty = document.walk(node, error["loc"])[2]
         message, hint = _said(error, faulty)
         report.under(key).error(message, faulty.place, hint)
 
 
-_NESTED: Mapping[str, type[BaseModel]] = {"escalate": EscalationConfig, "inhibited_by": InhibitorConfig}
+_NESTED: Mapping[str, type[BaseModel]] = {
+    "escalate": EscalationConfig,
+    "inhibited_by": InhibitorConfig,
+    "run": RunConfig,
+}
 """Keys whose items are mappings themselves."""
 
 
@@ -399,6 +417,8 @@ def _said(error: ErrorDetails, faulty: document.Node) -> tuple[str, str]:
             return "an id is one word of at most 100 characters, without quotes, `=` and `,`", ""
         case "too_short":
             return "an empty list", ""
+        case "model_type" | "model_attributes_type" if error["loc"][0] == "run":
+            return "must be a list of actions", "or {on_firing: [hedge], on_resolved: [unhedge]}"
         case "tuple_type" | "model_type" | "model_attributes_type":
             return "must be a list of steps", "write it like [{after: 10m, notify: [boss]}]"
         case _:

@@ -420,6 +420,9 @@ class Runtimes:
         found = (self.of(each).reminder(each, now) for each in self._instances.of_alert(alert_id))
         return next((each for each in found if each is not None), None)
 
+    def fires(self, alert_id: str) -> bool:
+        return any(each.state == "firing" for each in self._instances.of_alert(alert_id))
+
     def on_forgotten(self, keys: Collection[Key], now: Instant) -> Iterator[Transition]:
         for instance in self._instances:
             yield from self.of(instance).on_forgotten(instance, keys, now)

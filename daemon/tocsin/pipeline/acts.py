@@ -107,6 +107,21 @@ class Acts:
         _sign(batch, "unsilence", id_, by)
         return batch, True
 
+    def pause(self, action: str, by: By, now: Instant) -> tuple[Batch, bool]:
+        """No more runs of that action, or of all, until it is resumed. False: it is paused already."""
+        return self._signed("pause", self._turn.runs.pause(action, by.name, now), action, by, now)
+
+    def resume(self, action: str, by: By, now: Instant) -> tuple[Batch, bool]:
+        """Runs again, also where failures had stopped it. False: nothing stood in the way."""
+        return self._signed("resume", self._turn.runs.resume(action, now), action, by, now)
+
+    @staticmethod
+    def _signed(does: str, batch: Batch | None, action: str, by: By, now: Instant) -> tuple[Batch, bool]:
+        if batch is None:
+            return Batch(at=now.wall), False
+        _sign(batch, does, action, by)
+        return batch, True
+
     def forget(self, keys: Sequence[Key], by: By, now: Instant) -> Batch:
         """These entities are no longer known: their alerts end."""
         batch = self._turn.forget(keys, now)

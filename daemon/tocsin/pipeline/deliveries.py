@@ -52,8 +52,11 @@ class Deliveries:
         now: Instant,
         *,
         notes: Sequence[str] = (),
+        told: str = "",
     ) -> None:
-        """These channels are told of the alert as it is in this context, which is frozen, with these remarks."""
+        """These channels are told of the alert as it is in this context, which is frozen, with these remarks. `told`: that something
+        else than its state is told.
+        """
         # A channel's fallback that is told anyway needs no second copy.
         frozen = {**msgspec.to_builtins(context), "alert": alert, "channels": [*channels]}
         if self._is_told_anew(context):
@@ -61,14 +64,14 @@ class Deliveries:
         if notes:
             frozen["notes"] = [*notes]
         for channel in channels:
-            begun = self._begun_by(batch, channel, alert, context)
+            begun = self._begun_by(batch, channel, alert, context) if not told else None
             targets = self._targets()[channel]
             for target in range(targets.count):
                 batch.deliveries.append(
                     NewDelivery(
                         id=self._new_id(),
                         alert=begun or alert,
-                        state_told="resolved" if begun else context.state,
+                        state_told=told or ("resolved" if begun else context.state),
                         channel=channel,
                         target=target,
                         severity=context.severity,

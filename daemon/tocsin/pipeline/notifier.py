@@ -25,7 +25,7 @@ from tocsin.pipeline.deliveries import Deliveries, alert_row
 from tocsin.pipeline.escalation import Due, Escalations, Followed
 from tocsin.pipeline.muter import Muter
 from tocsin.pipeline.options import Options
-from tocsin.store.model import Batch, HeldRow, InstanceRow, UnreadableRow
+from tocsin.store.model import ACTION, Batch, HeldRow, InstanceRow, RunRow, UnreadableRow
 
 _HELD_BY = {"inhibited_by": "inhibited", "notify_during": "hours"}  # what the metrics call gates
 _LOOK_EVERY = 1.0  # seconds between two looks at what is shut to many alerts that escalate
@@ -206,6 +206,26 @@ class Notifier:
         if (waiting := self._held.get(alert)) is not None and waiting.acked_by:
             self._hold(batch, msgspec.structs.replace(waiting, acked_by="", acked_until=None))
         self.escalations.unacknowledged(alert, now.wall, over=False)
+
+    def action_failed(
+        self, batch: Batch, run: RunRow, context: AlertContext, words: str, now: Instant
+    ) -> None:
+        """The channels of the run's rule hear of that at once, by a message of its own, whatever holds the alert back."""
+        rule = self._engine.rule(context.rule)
+        severity = "warning" if context.severity == "info" else context.severity
+        told = msgspec.structs.replace(
+            context,
+            state="firing",
+            severity=severity,
+            at=now.wall,
+            title=None,
+            message=None,
+            action_failed=words,
+        )
+        channels = self._decide(told, rule.notify if rule is not None else None, None, MuteReasons()).channels
+        for channel in channels:
+            self._meters.notifications[channel, ACTION] += 1
+        self.deliveries.add(batch, run.id, told, channels, now, told=ACTION)
 
     # ------------------------------------------------------------------------------------------------------------ parts
 

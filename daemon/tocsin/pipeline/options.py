@@ -1,10 +1,13 @@
 """What of the config the pipeline needs."""
 
+from collections.abc import Mapping
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Literal
 
 from msgspec import Struct
 
+from tocsin.actions.model import ActionSettings
 from tocsin.alerts.decide import Routing
 from tocsin.alerts.wording import Style
 
@@ -22,4 +25,5 @@ class Options(Struct, frozen=True, kw_only=True):
     routing: Routing
     targets: dict[str, Targets]
     style: Style
+    actions: Mapping[str, ActionSettings] = MappingProxyType({})
     market_data: Literal["none", "changes", "all"] = "none"

@@ -57,6 +57,8 @@ class Pipeline:
         self._log = log
         self._commands: list[tuple[Command, trio.Event]] = []
         self._degraded = degraded
+        self.runs_started: Callable[[], None] = lambda: None
+        """Called where actions have something new to run."""
         self._at_once = _MOST_AT_ONCE
 
     @property
@@ -132,6 +134,8 @@ class Pipeline:
         await self._journal.written(entry)
         if channels:
             self._wake(channels)
+        if batch.runs:
+            self.runs_started()
 
     async def take_all(self) -> None:
         """Process and commit all messages that were read: venues don't send them again."""

@@ -49,7 +49,9 @@ class Runtime:
     ) -> None:
         self.entities = Entities(loaded.entities, loaded.operations, gap=gap)
         self.engine = Engine(rules, world or self.entities, new_id)
-        self.turn = TurnProcessor(self.entities, self.engine, options, new_id, observe=observe, meters=meters)
+        self.turn = TurnProcessor(
+            self.entities, self.engine, options, new_id, observe=observe, meters=meters, world=world
+        )
 
 
 def open_stored(

@@ -3,7 +3,10 @@
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 
-from tocsin.engine.api import ChangeOutcome, Saved, Transition
+import msgspec
+
+from tocsin.actions.model import Result
+from tocsin.engine.api import AlertContext, ChangeOutcome, Saved, Transition, World
 from tocsin.engine.engine import Engine
 from tocsin.engine.rule import Rule
 from tocsin.engine.rule_migration import became
@@ -15,7 +18,8 @@ from tocsin.pipeline.alert_states import AlertStates
 from tocsin.pipeline.deliveries import beat_delivery
 from tocsin.pipeline.notifier import Notifier
 from tocsin.pipeline.options import Options
-from tocsin.store.model import Acked, Batch, Loaded, OperationRow, Silence, UnreadableRow
+from tocsin.pipeline.runs import Runs
+from tocsin.store.model import Acked, Batch, Loaded, OperationRow, RunRow, Silence, UnreadableRow
 
 _MOST_MENTIONED = 200  # entities in one batch of which only `last_seen` is news
 _MENTIONED_AFTER = 1.0  # seconds without a batch after which that alone is worth one
@@ -36,6 +40,7 @@ class TurnProcessor:
         *,
         observe: Callable[[Transition], None] | None = None,
         meters: PipelineMeters | None = None,
+        world: World | None = None,
     ) -> None:
         self._entities = entities
         self._engine = engine
@@ -43,6 +48,7 @@ class TurnProcessor:
         self._observe = observe
         self._meters = meters or PipelineMeters()
         self.alert_states = AlertStates()
+        self.runs = Runs(engine, world or entities, lambda: self.options, new_id)
         self.notifier = Notifier(engine, lambda: self.options, new_id, self._meters)
         self.options = options
         self._wrote_mentioned = float("-inf")
@@ -64,6 +70,7 @@ class TurnProcessor:
         batch = Batch(
             at=now.wall, unreadable=self.notifier.restore(loaded.instances, loaded.held, loaded.notes)
         )
+        self._drop_orphans(self.runs.restore(loaded.runs, loaded.recent_runs, loaded.notes, now), batch, now)
         if loaded.lost:
             self.notifier.deliveries.lost_at = now.wall
         for silence in loaded.silences:
@@ -90,7 +97,7 @@ class TurnProcessor:
         batch.unreadable += (
             UnreadableRow(table="instances", key=(row.rule, row.instance), why=why) for row, why in unreadable
         )
-        self._add(batch, transitions, now)
+        self._add(batch, transitions, now, live=False)
         return self._whole(batch, now), [*map(str, batch.unreadable)]
 
     def messages(self, received: Iterable[Received], now: Instant, earliest: float | None = None) -> Batch:
@@ -140,7 +147,9 @@ class TurnProcessor:
         """Other rules, channels and names from now on. Beside the batch, in words: what became of alerts by that."""
         transitions = self._engine.reload(rules, now)
         self.options = options
-        return self._by_itself(transitions, now), [*filter(None, map(became, transitions))]
+        batch = self._by_itself(transitions, now)
+        self._drop_orphans(self.runs.orphaned(now), batch, now)
+        return batch, [*filter(None, map(became, transitions))]
 
     def acknowledge(
         self, alert: str, now: Instant, *, by: str = "", until: datetime | None = None
@@ -185,6 +194,29 @@ class TurnProcessor:
             self.notifier.escalations.handed(alert, channel)
         return self._whole(Batch(at=now.wall), now)
 
+    def run_finished(self, id_: str, result: Result, now: Instant) -> tuple[Batch, RunRow]:
+        """A run of an action was tried, and isn't again. Beside the batch: the run as it ended."""
+        batch, row = self.runs.finish(id_, result, now)
+        self._tell_failed([row], batch, now)
+        return batch, row
+
+    def runs_taken_over(self, action: str, now: Instant) -> tuple[Batch, list[RunRow]]:
+        """Nobody does any more what was begun of that action. Beside the batch: of which runs nobody knows the outcome."""
+        batch = self.runs.take_over(action, now)
+        unknown = list(batch.runs)
+        self._tell_failed(unknown, batch, now)
+        return batch, unknown
+
+    def _drop_orphans(self, rows: list[RunRow], batch: Batch, now: Instant) -> None:
+        batch.runs += rows
+        self._tell_failed(rows, batch, now)
+
+    def _tell_failed(self, rows: Iterable[RunRow], batch: Batch, now: Instant) -> None:
+        for row in rows:
+            if trouble := self.runs.trouble(row):
+                context = msgspec.convert(row.data, AlertContext)
+                self.notifier.action_failed(batch, row, context, f"{row.action}: {trouble}", now)
+
     def venues_removed(self, names: Collection[str], now: Instant) -> tuple[Batch, list[str]]:
         """These venues are no longer configured: their alerts end. Beside the batch, in words: which."""
         transitions = self._engine.venues_removed(names, now)
@@ -196,7 +228,7 @@ class TurnProcessor:
     def forget(self, keys: Collection[Key], now: Instant) -> Batch:
         """These entities are no longer known: their alerts end, and mentioned again they are seen for the first time."""
         batch = Batch(at=now.wall)
-        self._add(batch, self._engine.forget(keys, now), now)
+        self._add(batch, self._engine.forget(keys, now), now, live=False)
         changes = self._entities.forget(keys, now)
         self._process(batch, changes, now)
         batch.gone += keys
@@ -262,14 +294,17 @@ class TurnProcessor:
     def _by_itself(self, found: list[Transition], now: Instant) -> Batch:
         """What the engine brought about without a message; what was muted may be free by it."""
         batch = Batch(at=now.wall)
-        self._add(batch, found, now)
+        self._add(batch, found, now, live=False)
         self.notifier.look_anew()
         return self._whole(batch, now)
 
-    def _add(self, batch: Batch, transitions: list[Transition], now: Instant) -> None:
+    def _add(self, batch: Batch, transitions: list[Transition], now: Instant, *, live: bool = True) -> None:
+        """`live`: by what venues said, or by the time; not by a start, a reload, or what somebody did."""
         if transitions:
             for transition in transitions:
                 self.alert_states.note(transition)
+                if transition.notification is not None and transition.context is not None:
+                    self.runs.start(batch, transition, transition.context, now, live=live)
                 if self._observe is not None:
                     self._observe(transition)
             self.notifier.tell(batch, transitions, now)

@@ -104,6 +104,12 @@ def _deliveries_digest(db: Database) -> None:
     db.create_view("delivery_history", schema.DELIVERY_HISTORY_DIGEST)
 
 
+@_steps(name="0016_actions_run")
+def _actions_run(db: Database) -> None:
+    for statement in schema.ACTIONS_RUN:
+        db.execute(statement)
+
+
 @cache
 def all_steps() -> tuple[str, ...]:
     """The names of all steps, in order."""

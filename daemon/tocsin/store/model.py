@@ -13,10 +13,16 @@ from tocsin.quantities import Age, Size
 # What is added to a message that may have been told before the database was lost.
 AFTER_A_LOSS = "after a lost database: it may have been told before"
 
-_CALLED = {"instances": "instance {1} of rule {0}", "held": "held alert {0}", "silences": "silence {0}"}
+_CALLED = {
+    "instances": "instance {1} of rule {0}",
+    "held": "held alert {0}",
+    "silences": "silence {0}",
+    "actions": "run {0} of an action",
+}
 
 EDIT = "edit"  # `state_told` of a row that edits the message which told of the firing; it holds up no other
 BEAT = ""  # the channel of what passes the outbox to show that it works; no other is called so
+ACTION = "action"  # `state_told` of what tells that an action failed; its `alert` is the run's id
 GATHERED = ("firing", "reminder", "resolved")  # of these a digest has a line
 
 DeliveryStatus: TypeAlias = Literal["pending", "sent", "dead", "superseded"]
@@ -78,10 +84,41 @@ class ButtonRow(Struct, frozen=True, kw_only=True):
     expires_at: datetime
 
 
+RunStatus: TypeAlias = Literal["pending", "begun", "ok", "failed", "unknown", "dropped", "dry_run"]
+
+
+class RunRow(Struct, frozen=True, kw_only=True):
+    """One run of an action, from the transition that started it on; upserted by `id`, which is its idempotency key.
+
+    `told`: it was started by the alert's firing or by its resolution, at `created_at`. `command` is the URL, or the arguments as JSON,
+    as it was started last; `result` what came of it in short (`exit 1`, `503`), `output` the first of what was answered. `reason`
+    says why it was dropped, failed or isn't known. `data`: the alert as it was then, `AlertContext` as JSON.
+    """
+
+    id: str
+    action: str
+    alert: str
+    status: RunStatus
+    reason: str | None = None
+    command: str = ""
+    created_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    result: str | None = None
+    output: str | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
+    told: str = "firing"
+    attempts: int = 0
+
+    @property
+    def is_over(self) -> bool:
+        return self.status not in ("pending", "begun")
+
+
 class UnreadableRow(Struct, frozen=True, kw_only=True):
     """A row of the last run's that was loaded but makes no sense: by its key in its table, and why."""
 
-    table: Literal["instances", "held", "silences"]
+    table: Literal["instances", "held", "silences", "actions"]
     key: tuple[str, ...]
     why: str
 
@@ -250,6 +287,7 @@ class Batch(Struct, kw_only=True):
     acts: list[Act] = field(default_factory=list)
     buttons: list[ButtonRow] = field(default_factory=list)
     pressed: list[str] = field(default_factory=list)
+    runs: list[RunRow] = field(default_factory=list)
     gone: list[Key] = field(default_factory=list)
     operations: list[OperationRow] = field(default_factory=list)
     unreadable: list[UnreadableRow] = field(default_factory=list)
@@ -274,6 +312,8 @@ class Loaded(Struct, frozen=True, kw_only=True):
     samples: Sequence[Sample] = ()  # in the order in which they were committed
     held: Sequence[HeldRow] = ()  # in the order in which they were held
     silences: Sequence[Silence] = ()  # those that weren't taken back, over or not
+    runs: Sequence[RunRow] = ()  # those that aren't over, in order
+    recent_runs: Sequence[tuple[str, datetime]] = ()  # action and time of what was begun in the last hour
     pending: Sequence[Delivery] = ()  # the first that wait to be sent, in order
     more_pending: bool = False  # beside these
     sent: Sequence[

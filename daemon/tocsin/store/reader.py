@@ -218,6 +218,14 @@ class Reader:
         which = "ended_at IS NULL AND ends_at > ?"
         return self._rows(f"SELECT * FROM silences WHERE {which} ORDER BY ends_at, id LIMIT ?", now, limit)  # noqa: S608 - ours
 
+    def runs(self, *, limit: int = 1000) -> list[Row]:
+        """Runs of actions with the title of the alert that started them, latest first."""
+        return self._rows(
+            "SELECT r.*, a.rule, a.symbol, a.title FROM actions AS r LEFT JOIN alerts AS a ON a.id = r.alert"
+            " ORDER BY r.created_at DESC, r.rowid DESC LIMIT ?",
+            limit,
+        )
+
     def last_firing(self, rule: str) -> Row | None:
         """The context of the last notification that told of a firing of that rule; None where there is none."""
         found = self._rows(

@@ -20,7 +20,7 @@ from tocsin.events import (
     number_text,
 )
 from tocsin.events.vocabulary import bits_of_fields, fields_of_bits, from_plain, to_plain
-from tocsin.store.model import Acked, Act, AlertRow, ButtonRow, HeldRow, InstanceRow, Silence
+from tocsin.store.model import Acked, Act, AlertRow, ButtonRow, HeldRow, InstanceRow, RunRow, Silence
 from tocsin.store.sql import Row, insert, iso_or_none, json_mapping, json_text, record_of, upsert
 
 _decode_words = msgspec.json.Decoder(tuple[str, ...]).decode
@@ -204,6 +204,11 @@ PUT_BUTTON = insert("buttons", ButtonRow.__struct_fields__)
 DROP_BUTTON = "DELETE FROM buttons WHERE id = ?"
 DROP_OLD_BUTTONS = "DELETE FROM buttons WHERE expires_at < ?"
 GET_BUTTON = f"SELECT {', '.join(ButtonRow.__struct_fields__)} FROM buttons WHERE id = ?"  # noqa: S608 - names are ours
+_RUN_COLUMNS = RunRow.__struct_fields__
+PUT_RUN = upsert("actions", _RUN_COLUMNS, ("id",))
+GET_RUNS = f"SELECT {', '.join(_RUN_COLUMNS)} FROM actions WHERE status IN ('pending', 'begun') ORDER BY created_at, rowid"  # noqa: S608 - names are ours
+GET_STARTED = "SELECT action, started_at FROM actions WHERE started_at > ? ORDER BY started_at"
+run = partial(record_of, RunRow)
 PUT_ACT = insert("acts", Act.__struct_fields__)
 
 

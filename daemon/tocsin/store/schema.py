@@ -326,3 +326,11 @@ DELIVERIES_DIGEST = (
     "CREATE INDEX deliveries_sent_at ON deliveries (sent_at)",
 )
 DELIVERY_HISTORY_DIGEST = DELIVERY_HISTORY_WORDS.replace("d.handed_to,", "d.handed_to, d.digest, d.reason,")
+
+# Of which transition a run is, and how often it was tried. Those that are `pending` or `begun` aren't over.
+ACTIONS_RUN = (
+    "ALTER TABLE actions ADD COLUMN told TEXT NOT NULL DEFAULT 'firing'",
+    "ALTER TABLE actions ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0",
+    "CREATE INDEX actions_open ON actions (created_at) WHERE status IN ('pending', 'begun')",
+    "CREATE INDEX actions_started_at ON actions (started_at)",
+)

@@ -32,6 +32,7 @@ _BY_KEY = {
     "instances": "SELECT rowid, * FROM instances WHERE rule = ? AND instance = ?",
     "held": "SELECT rowid, * FROM held WHERE alert = ?",
     "silences": "SELECT rowid, * FROM silences WHERE id = ?",
+    "actions": "SELECT rowid, * FROM actions WHERE id = ?",
 }
 
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from sqlite_utils import Database
 
-from tocsin.events import Instant, Sample, SamplesDropped, iso
+from tocsin.events import Instant, Sample, SamplesDropped, from_iso, iso
 from tocsin.store import deliveries, last_run, rows
 from tocsin.store.deliveries import DeliveryTable
 from tocsin.store.directory import StateDirectory
@@ -120,6 +120,12 @@ class Store:
             held = read("held", rows.GET_HELD, rows.held)
             operations = read("operations", rows.GET_OPERATIONS, rows.operation)
             silences = read("silences", rows.GET_SILENCES, rows.silence)
+            runs = read("actions", rows.GET_RUNS, rows.run)
+            since = iso(datetime.now(UTC) - _SENT_LATELY)
+            recent_runs = [
+                (action, from_iso(at))
+                for action, at in self._db.execute(rows.GET_STARTED, [since]).fetchall()
+            ]
             pending = self.outbox.pending(_MOST_PENDING)
             sent = self.outbox.sent(datetime.now(UTC) - _SENT_LATELY)
             more_pending = sum(self.outbox.pending_targets().values()) > len(pending)
@@ -142,6 +148,8 @@ class Store:
             alive=alive,
             held=held,
             silences=silences,
+            runs=runs,
+            recent_runs=recent_runs,
             pending=pending,
             more_pending=more_pending,
             sent=sent,
@@ -195,6 +203,7 @@ class Store:
             many(rows.PUT_ALERT, map(row_of, batch.alerts))
             many(rows.PUT_ACKED, map(rows.acked_row, batch.acked))
             many(rows.PUT_ACT, map(row_of, batch.acts))
+            many(rows.PUT_RUN, map(row_of, batch.runs))
             many(rows.PUT_BUTTON, map(row_of, batch.buttons))
             many(rows.DROP_BUTTON, ((id_,) for id_ in batch.pressed))
             if batch.buttons:

@@ -1,0 +1,100 @@
+"""What keeps an action from being run: in one order, the first that is shut is the reason. Pure.
+
+`RAILS` are asked when an alert would start a run, again when its turn comes, and before each further try.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from msgspec import Struct
+
+from tocsin.actions.model import ActionSettings
+from tocsin.engine.api import AlertContext
+from tocsin.quantities import duration_text
+
+FAILURES = 5
+"""So many failed runs in a row open an action's circuit."""
+_OURS = ("venue", "daemon")
+
+
+class Facts(Struct, frozen=True, kw_only=True):
+    """What is so now. `live`: it came about by what venues said just now. `away`: why the venue isn't heard, in words. `holds`: the alert
+    still does what started the run. `paused`, `circuit`: since when and by whom, in words. `recent`: when its runs of the last day began.
+    """
+
+    settings: ActionSettings
+    now: datetime
+    live: bool = True
+    away: str = ""
+    holds: bool = True
+    unrecorded: str = ""
+    paused: str = ""
+    circuit: str = ""
+    recent: tuple[datetime, ...] = ()
+
+
+def _live(context: AlertContext, facts: Facts) -> str:
+    if not facts.live:
+        return "it came about by a start, a reload or what somebody did, not by what the venue said"
+    if context.origin == "live" or (context.origin == "synthetic" and context.kind not in _OURS):
+        return ""
+    return f"the venue told of it in a {context.origin}, not as it happened"
+
+
+def _connected(context: AlertContext, facts: Facts) -> str:
+    if facts.away:
+        return facts.away
+    since = context.unconfirmed_since
+    return "nobody knows whether it still is so: the venue was away" if since is not None else ""
+
+
+def _fresh(context: AlertContext, facts: Facts) -> str:
+    age, limit = facts.now - context.at, facts.settings.max_age
+    if age <= limit:
+        return ""
+    return f"too late: {duration_text(age)} after it happened, max_age is {duration_text(limit)}"
+
+
+def _holds(_context: AlertContext, facts: Facts) -> str:
+    return "" if facts.holds else "it isn't so any more"
+
+
+def _recorded(_context: AlertContext, facts: Facts) -> str:
+    return f"it couldn't be recorded before it is run: {facts.unrecorded}" if facts.unrecorded else ""
+
+
+def _paused(_context: AlertContext, facts: Facts) -> str:
+    return f"paused {facts.paused}" if facts.paused else ""
+
+
+def _circuit(_context: AlertContext, facts: Facts) -> str:
+    return f"its circuit is open {facts.circuit}; tocsin resume closes it" if facts.circuit else ""
+
+
+def _rate(_context: AlertContext, facts: Facts) -> str:
+    if facts.settings.limit is None:
+        return ""
+    most, length = facts.settings.limit
+    lately = sum(1 for at in facts.recent if facts.now - at < length)
+    return f"over its rate: {lately} of {facts.settings.rate} already" if lately >= most else ""
+
+
+RAILS: tuple[tuple[str, Callable[[AlertContext, Facts], str]], ...] = (
+    ("live", _live),
+    ("venue", _connected),
+    ("max_age", _fresh),
+    ("holds", _holds),
+    ("recorded", _recorded),
+    ("pause", _paused),
+    ("circuit", _circuit),
+    ("rate", _rate),
+)
+"""By their names. Each gives its reason in words, or "" where the way is free."""
+
+KEPT = timedelta(days=1)
+"""How long a run's beginning counts for rates."""
+
+
+def refused(context: AlertContext, facts: Facts) -> str:
+    """Why it isn't to be run now; "" where nothing is in the way."""
+    return next((reason for _, rail in RAILS if (reason := rail(context, facts))), "")

@@ -1,0 +1,117 @@
+"""One action: its runs, one at a time, each recorded before it is begun and when it is over.
+
+A command is run at most once. A webhook is tried again with the same key, for as long as nothing has come into the way.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import msgspec
+import trio
+
+from tocsin.actions.command import execute
+from tocsin.actions.model import ActionSettings, Refused, Result, address
+from tocsin.actions.values import arguments, as_json
+from tocsin.actions.webhook import post
+from tocsin.clock import Clock
+from tocsin.engine.api import AlertContext
+from tocsin.store.model import RunRow
+
+_FIRST, _LONGEST = 1.0, 30.0  # seconds between two tries of a webhook
+
+
+class Desk(Protocol):
+    """Where runs are handed out and handed back. What it is told is committed when it returns."""
+
+    async def take_over(self, action: str) -> None:
+        """Whoever did its runs before does no more: what was begun is looked through."""
+        ...
+
+    async def next(self, action: str) -> RunRow:
+        """The next one of that action, when there is one."""
+        ...
+
+    async def begin(self, run: RunRow, command: str) -> bool:
+        """It is going to be tried. False: something is in the way, it is over."""
+        ...
+
+    def in_the_way(self, run: RunRow) -> str:
+        """Why it isn't to be tried again now, in words; "" where nothing is."""
+        ...
+
+    async def drop(self, run: RunRow, reason: str) -> None:
+        """It can't be done as it is written."""
+        ...
+
+    async def finish(self, run: RunRow, result: Result, took: float) -> None:
+        """`took`: seconds of the last try."""
+        ...
+
+
+def shown(settings: ActionSettings, made: tuple[str, ...]) -> str:
+    """What is done, as it is recorded: the arguments as JSON, or the webhook's host, for the rest of a URL may be secret."""
+    if settings.webhook is None:
+        return json.dumps(made, ensure_ascii=False)
+    return address(settings.webhook)
+
+
+def prepared(settings: ActionSettings, run: RunRow, context: AlertContext) -> tuple[tuple[str, ...], bytes]:
+    """The arguments (none for a webhook) and the JSON. Raises Refused."""
+    made = arguments(settings.command, run, context) if settings.command is not None else ()
+    return made, as_json(run, context)
+
+
+class ActionTask:
+    """`log` is a structlog logger."""
+
+    def __init__(self, name: str, settings: ActionSettings, desk: Desk, clock: Clock, log: Any) -> None:
+        self._name, self._settings, self._desk, self._clock, self._log = name, settings, desk, clock, log
+
+    async def run(self) -> None:
+        """For ever."""
+        await self._desk.take_over(self._name)
+        while True:
+            await self._perform(await self._desk.next(self._name))
+
+    async def _perform(self, run: RunRow) -> None:
+        context = msgspec.convert(run.data, AlertContext)
+        try:
+            made, body = prepared(self._settings, run, context)
+        except Refused as error:
+            await self._desk.drop(run, str(error))
+            return
+        pause = _FIRST
+        while await self._desk.begin(run, shown(self._settings, made)):
+            began = trio.current_time()
+            result = await self._try(run, made, body)
+            took = trio.current_time() - began
+            if not result.ok and result.again:
+                self._log.warning(
+                    "action not taken, trying again", action=self._name, run=run.id, reason=result.reason
+                )
+                await trio.sleep(pause)
+                pause = min(pause * 2, _LONGEST)
+                if not (why := self._desk.in_the_way(run)):
+                    continue
+                reason = f"{result.reason}; not tried again: {why}"
+                result = Result(ok=False, result=result.result, output=result.output, reason=reason)
+            await self._desk.finish(run, result, took)
+            return
+
+    async def _try(self, run: RunRow, made: tuple[str, ...], body: bytes) -> Result:
+        self._log.info("action", action=self._name, run=run.id, alert=run.alert)
+        if self._settings.webhook is not None:
+            return await post(self._settings, run.id, body, self._clock.now().wall)
+        return await execute(made, body, own_variables(run), self._settings.time_limit)
+
+
+def own_variables(run: RunRow) -> Mapping[str, str]:
+    """What a command finds in its environment beside PATH and LANG."""
+    return {
+        "TOCSIN_RUN": run.id,
+        "TOCSIN_ACTION": run.action,
+        "TOCSIN_ALERT": run.alert,
+        "TOCSIN_RULE": str(run.data.get("rule", "")),
+        "TOCSIN_STATE": run.told,
+    }

@@ -1,0 +1,33 @@
+"""`tocsin resume`."""
+
+from pathlib import Path
+
+import click
+
+from tocsin.cli.ask import OK, act
+from tocsin.cli.options import config_option, format_option, print_json
+
+
+@click.command("resume")
+@click.argument("action", required=False)
+@click.option("--why", default="", metavar="TEXT", help="Kept with it, and shown.")
+@config_option
+@format_option
+def command(action: str | None, *, why: str, config: Path | None, output: str) -> None:
+    """Run ACTION again, or all: after tocsin pause, and after failures that had stopped it.
+
+    Nothing of what was dropped meanwhile is made up for.
+
+    \b
+    Examples:
+      tocsin resume hedge
+      tocsin resume
+    """
+    status, answer, socket = act(config, f"/api/actions/{action or '*'}/resume", why)
+    which = action or "all actions"
+    if output == "json":
+        print_json(answer)
+    elif status == OK:
+        click.echo(f"resumed: {which} (the daemon at {socket})")
+    else:
+        click.echo(f"{which}: nothing stood in the way")

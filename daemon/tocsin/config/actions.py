@@ -1,0 +1,114 @@
+"""The section `actions`: webhooks and commands by names that rules can run."""
+
+import shutil
+from collections.abc import Mapping as Map
+
+from jinja2 import TemplateSyntaxError
+
+from tocsin.actions.model import ActionSettings
+from tocsin.config import shape
+from tocsin.config.literals import looks_secret
+from tocsin.config.reading import NOT_YET, Reading
+from tocsin.delivery.sandbox import Box
+from tocsin.document import Entry, Mapping, Node, Scalar, Sequence
+from tocsin.errors import Problem
+
+LATER = ("confirm",)
+_BOX = Box()
+
+
+def read_actions(reading: Reading, node: Node | None) -> dict[str, ActionSettings]:
+    """The actions that are right; what is wrong with the others is noted."""
+    if node is None:
+        return {}
+    if not isinstance(node, Mapping):
+        reading.hide_doubtful(node)
+        reading.add(
+            Problem(
+                "must be a mapping: a name of your choice, then webhook or command", node.place, "actions"
+            )
+        )
+        return {}
+    found = {entry.key.text: _action(reading, entry) for entry in node}
+    return {name: action for name, action in found.items() if action is not None}
+
+
+def warn_of_unused(
+    reading: Reading, node: Node | None, actions: Map[str, ActionSettings], run: set[str]
+) -> None:
+    """An action that no rule runs is allowed, and said (but not beside what may be the reason)."""
+    if any(problem.level == "error" for problem in reading.problems):
+        return
+    for entry in node if isinstance(node, Mapping) else ():
+        name = entry.key.text
+        if name in actions and name not in run:
+            what, path = f"no rule runs {name}", shape.dotted(("actions", name))
+            reading.add(Problem(what, entry.key.place, path, f"in a rule: run: [{name}]", "warning"))
+
+
+def _action(reading: Reading, entry: Entry) -> ActionSettings | None:
+    node, path = entry.value, ("actions", entry.key.text)
+    well_named = reading.check_name(entry, "action", path)
+    if not isinstance(node, Mapping):
+        reading.hide_doubtful(node)
+        place = entry.key.place if isinstance(node, Scalar) and node.value is None else node.place
+        reading.add(Problem("must be a mapping with webhook or command", place, shape.dotted(path)))
+        return None
+    _mind_literals(reading, node)
+    node = _without_later(reading, node, path)
+    action, problems = shape.check(ActionSettings, node, path, reading.plain(node), entry.key.place)
+    reading.add(*problems)
+    _check_templates(reading, node, path)
+    if action is None or not well_named:
+        return None
+    for secret in (action.secret, action.webhook):
+        if secret is not None and (secret is action.secret or looks_secret(secret.reveal())):
+            reading.masker.add(secret)
+    _check_program(reading, node, action, path)
+    return action
+
+
+def _without_later(reading: Reading, node: Mapping, path: shape.Path) -> Mapping:
+    """What is of a later version is said, and counts as absent."""
+    for name in LATER:
+        if name in node.entries:
+            where = shape.dotted((*path, name))
+            reading.add(Problem(f"`{name}` is {NOT_YET}", node.entries[name].key.place, where))
+    return Mapping({name: entry for name, entry in node.entries.items() if name not in LATER}, node.place)
+
+
+def _mind_literals(reading: Reading, node: Mapping) -> None:
+    for name, entry in node.entries.items():
+        if name not in ActionSettings.model_fields:
+            reading.hide_doubtful(entry.value, name)
+    secret, webhook = node.get("secret"), node.get("webhook")
+    if isinstance(secret, Scalar) and "${" not in secret.text:
+        reading.hide(secret)
+        reading.warn_of_literal(secret)
+    if isinstance(webhook, Scalar):
+        reading.hide_doubtful(webhook)
+        if looks_secret(webhook.text):
+            reading.warn_of_literal(webhook)
+
+
+def _check_templates(reading: Reading, node: Mapping, path: shape.Path) -> None:
+    command = node.get("command")
+    for position, item in enumerate(command if isinstance(command, Sequence) else ()):
+        if isinstance(item, Scalar) and "{" in item.text:
+            try:
+                _BOX.checked(item.text)
+            except TemplateSyntaxError as error:
+                where = shape.dotted((*path, "command", position))
+                reading.add(Problem(f"not a template: {error.message}", item.place, where))
+
+
+def _check_program(reading: Reading, node: Mapping, action: ActionSettings, path: shape.Path) -> None:
+    """A program that isn't there may come; it is said."""
+    command = node.get("command")
+    if action.command is None or not isinstance(command, Sequence):
+        return
+    program, (first, *_) = action.command[0], list(command)
+    where = shape.dotted((*path, "command"))
+    if shutil.which(program) is None:
+        what = f"there is no program {program:.100} that we may run"
+        reading.add(Problem(what, first.place, where, "write its whole path", "warning"))
