@@ -22,6 +22,7 @@ Answer: TypeAlias = Literal["ack", "unack", "silence", "why", "refused"]
 ANSWERS: tuple[Answer, ...] = ("ack", "unack", "silence", "why", "refused")
 AnswerMeters: TypeAlias = Counter[tuple[str, Answer]]
 """By channel and what was done."""
+RUN_OUTCOMES = ("ok", "failed", "unknown", "dropped", "dry_run")
 HEARTBEATS = ("sent", "failed", "withheld")
 _SEVERITIES = ("info", "warning", "critical")
 
@@ -99,18 +100,21 @@ class StoreMeters:
 
 @dataclass(slots=True)
 class PipelineMeters:
-    """`events` by (venue, kind, origin), `fired` by (rule, severity), `notifications` by (channel, told), `held` by reason."""
+    """`events` by (venue, kind, origin), `fired` by (rule, severity), `notifications` by (channel, told), `held` by reason, `runs` by
+    (action, outcome).
+    """
 
     processing_seconds: Histogram = field(default_factory=lambda: Histogram(_PROCESSING))
     events: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     fired: Counter[tuple[str, str]] = field(default_factory=Counter)
     notifications: Counter[tuple[str, str]] = field(default_factory=Counter)
     held: Counter[str] = field(default_factory=Counter)
+    runs: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
 @dataclass(slots=True)
 class Meters:
-    """All of them. `heartbeats` by outcome."""
+    """All of them. `heartbeats` by outcome, `actions`: how long runs took."""
 
     pipeline: PipelineMeters = field(default_factory=PipelineMeters)
     store: StoreMeters = field(default_factory=StoreMeters)
@@ -118,6 +122,10 @@ class Meters:
     channels: dict[str, ChannelMeters] = field(default_factory=dict)
     answers: AnswerMeters = field(default_factory=Counter)
     heartbeats: Counter[str] = field(default_factory=Counter)
+    actions: dict[str, Histogram] = field(default_factory=dict)
+
+    def action(self, name: str) -> Histogram:
+        return self.actions.setdefault(name, Histogram(_SEND))
 
     def venue(self, name: str) -> VenueMeters:
         return self.venues.setdefault(name, VenueMeters())

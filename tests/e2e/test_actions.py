@@ -8,6 +8,7 @@ import pytest
 
 from support.mission import connected, profit
 from support.receivers import HttpReceiver, Reply
+from support.run_kills import RunKills
 
 pytestmark = pytest.mark.real
 
@@ -161,3 +162,10 @@ async def test_pause_dry_run_failure_and_circuit(folder, exchange, desk):
         text.startswith("🟠 fails: failed: exit 3: no margin: -0.51 USD BTCUSD long") for text in texts
     )
     assert any("5 failures in a row, no more runs until tocsin resume fails" in text for text in texts)
+
+
+async def test_kills_around_runs(folder, exchange, hook):
+    kills = RunKills(folder, exchange, hook, seed=3)
+    kills.write()
+    await kills.run(4)
+    assert kills.outcomes["note", "ok"]

@@ -195,7 +195,7 @@ def _labels(family: Metric) -> str:
     told = []
     for name in names:
         words = {sample.labels[name]: None for sample in family.samples}
-        is_theirs = name in ("venue", "channel", "rule") or family.name == "tocsin_build_info"
+        is_theirs = name in ("venue", "channel", "rule", "action") or family.name == "tocsin_build_info"
         told.append(f"`{name}`" if is_theirs else f"`{name}`: {' '.join(words)}")
     return "; ".join(told)
 

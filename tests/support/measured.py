@@ -15,7 +15,14 @@ from tocsin.app.serve import serve
 from tocsin.config.load import load_settings
 from tocsin.config.settings import Settings
 from tocsin.control.client import SOCKET
-from tocsin.control.measures import ChannelMeasures, Measures, RuleMeasures, Stored, VenueMeasures
+from tocsin.control.measures import (
+    ActionMeasures,
+    ChannelMeasures,
+    Measures,
+    RuleMeasures,
+    Stored,
+    VenueMeasures,
+)
 from tocsin.meters import Meters
 
 NOW = datetime(2026, 3, 1, 10, tzinfo=UTC)
@@ -30,7 +37,9 @@ KINDS = (
 )  # as many as any venue supplies
 
 
-def measured(*, venues: int = 1, channels: int = 1, rules: int = 1, **other: Any) -> Measures:
+def measured(
+    *, venues: int = 1, channels: int = 1, rules: int = 1, actions: int = 1, **other: Any
+) -> Measures:
     """Of a daemon that is well and knows nothing."""
     fresh: dict[str, Any] = {
         "version": "1.2.3",
@@ -60,6 +69,11 @@ def measured(*, venues: int = 1, channels: int = 1, rules: int = 1, **other: Any
             ChannelMeasures(name=f"channel{number}", up=True, in_storm=False, quiet=False)
             for number in range(channels)
         ),
+        "actions": tuple(
+            ActionMeasures(name=f"action{number}", paused=False, circuit_open=False)
+            for number in range(actions)
+        ),
+        "actions_paused": False,
         "rules": tuple(
             RuleMeasures(id=f"rule{number}", severity="warning", enabled=True, blind=False)
             for number in range(rules)

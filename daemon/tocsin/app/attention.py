@@ -28,6 +28,17 @@ def of_rules(blind: Collection[str]) -> list[str]:
     return [f"blind, for want of a value: {', '.join(blind)} (tocsin explain says which)"] if blind else []
 
 
+def of_actions(paused: str, states: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """`paused`: all, by whom; `states` by an action what stands in its way, in words."""
+    told = [f"all actions are paused {paused}: tocsin resume"] if paused and states else []
+    for name, state in states.items():
+        if state["paused"] and not paused:
+            told.append(f"action {name} is paused {state['paused']}: tocsin resume {name}")
+        if state["circuit"]:
+            told.append(f"action {name} runs no more, {state['circuit']}: tocsin resume {name}")
+    return told
+
+
 def of_disk(journal: Journal) -> list[str]:
     if not journal.overdue:
         return []

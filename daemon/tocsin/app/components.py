@@ -171,7 +171,7 @@ class Components:
         self._acts = Acts(self.turn)
         self.acts = LiveActs(self._acts, self.pipeline, clock, lambda: self.settings, self._editable, log)
         self.beats = BeatWay(self.inbox, self.pipeline, self.outbox, self.wakes.of(BEAT), clock)
-        self.runs = LiveRuns(self.turn, self.pipeline, self.journal, clock, self.acts.remark, log)
+        self.runs = LiveRuns(self.turn, self.pipeline, self.journal, clock, self.acts.remark, self.meters)
         self.pipeline.runs_started = self.runs.wake.ring
         self.notes = Notes(loaded.notes)
         self.paces = Paces(lambda: clock.now().steady)

@@ -11,7 +11,7 @@ from tocsin.app import attention
 from tocsin.app.components import Components
 from tocsin.app.progress_probe import ProgressProbe
 from tocsin.config.settings import Settings
-from tocsin.control.measures import ChannelMeasures, Measures, RuleMeasures, VenueMeasures
+from tocsin.control.measures import ActionMeasures, ChannelMeasures, Measures, RuleMeasures, VenueMeasures
 from tocsin.delivery.gatherer import STORM
 from tocsin.engine.api import Severity
 from tocsin.engine.pauses import Opening
@@ -70,6 +70,15 @@ class Measuring:
             degraded=frozenset(self._degraded(venues)),
             venues=venues,
             channels=self._channels(settings, now),
+            actions=tuple(
+                ActionMeasures(
+                    name=name,
+                    paused=bool(parts.runs.state(name)["paused"]),
+                    circuit_open=bool(parts.runs.state(name)["circuit"]),
+                )
+                for name in settings.actions
+            ),
+            actions_paused=bool(parts.runs.paused),
             rules=tuple(
                 RuleMeasures(id=rule.id, severity=rule.severity, enabled=rule.enabled, blind=rule.id in blind)
                 for rule in settings.rules
@@ -125,6 +134,9 @@ class Measuring:
             *attention.of_venues([venue.shown for venue in venues]),
             *attention.of_channels(list(settings.channels)),
             *parts.outages.attention(urls),
+            *attention.of_actions(
+                parts.runs.paused, {name: parts.runs.state(name) for name in settings.actions}
+            ),
             *attention.of_rules(parts.engine.blind_rules),
             *attention.of_disk(parts.journal),
         ]

@@ -1,4 +1,4 @@
-"""The runs of actions in the running daemon: handed out, begun and ended in order with what venues say, committed, logged and told."""
+"""The runs of actions in the running daemon: handed out, begun and ended in order with what venues say, committed and told."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from tocsin.actions.model import Result
 from tocsin.clock import Clock
 from tocsin.delivery.timing import Wake
+from tocsin.meters import Meters
 from tocsin.pipeline import Pipeline
 from tocsin.pipeline.runs import EVERY
 from tocsin.pipeline.turn_processor import TurnProcessor
@@ -23,7 +24,7 @@ class Remark(Protocol):
 
 
 class LiveRuns:
-    """`tell(event, reason, subject)` is an event of ourselves. `log` is a structlog logger."""
+    """`tell(event, reason, subject)` is an event of ourselves."""
 
     def __init__(  # noqa: PLR0917 - what it joins
         self,
@@ -32,11 +33,11 @@ class LiveRuns:
         journal: Journal,
         clock: Clock,
         remark: Remark,
-        log: Any,
+        meters: Meters,
     ) -> None:
         self._turn, self._runs, self._pipeline = turn, turn.runs, pipeline
         self._journal, self._clock = journal, clock
-        self._remark, self._log = remark, log
+        self._remark, self._meters = remark, meters
         self.wake = Wake()
         """Rung where runs were started."""
         self.tell: Callable[[str, str, str | None], Awaitable[None]]
@@ -66,35 +67,26 @@ class LiveRuns:
 
     def _begin(self, id_: str, command: str) -> tuple[Batch, bool]:
         unrecorded = self._journal.reason if self._journal.overdue else ""
-        batch, begun = self._runs.begin(id_, self._clock.now(), command, unrecorded)
-        for row in batch.runs:
-            if row.is_over:
-                self._note(row)
-        return batch, begun
+        return self._runs.begin(id_, self._clock.now(), command, unrecorded)
 
     def in_the_way(self, run: RunRow) -> str:
         return self._runs.in_the_way(run.id, self._clock.now())
 
     async def drop(self, run: RunRow, reason: str) -> None:
-        def do() -> Batch:
-            batch = self._runs.drop(run.id, reason, self._clock.now())
-            self._note(batch.runs[0])
-            return batch
-
-        await self._pipeline.call(do)
+        await self._pipeline.call(lambda: self._runs.drop(run.id, reason, self._clock.now()))
 
     async def finish(self, run: RunRow, result: Result, took: float) -> None:
+        self._meters.action(run.action).observe(took)
         row = await self._pipeline.ask(lambda: self._turn.run_finished(run.id, result, self._clock.now()))
         await self._remark(run.alert, f"{run.action}: {result.result} in {took:.1f} s")
-        await self._tell_of(row)
+        if row is not None:
+            await self._tell_of(row)
 
     async def _tell_of(self, row: RunRow) -> None:
-        self._note(row)
         if trouble := self._runs.trouble(row):
             about = " ".join(filter(None, (row.data.get("rule"), row.data.get("symbol"))))
-            await self.tell(
-                "daemon.action_failed", f"{trouble.removeprefix('failed: ')} ({about})", row.action
-            )
+            reason = f"{trouble.removeprefix('failed: ')} ({about})"
+            await self.tell("daemon.action_failed", reason, row.action)
 
     def state(self, action: str) -> Mapping[str, Any]:
         """`paused` and `circuit`, in words; "" where it isn't."""
@@ -104,14 +96,3 @@ class LiveRuns:
     def paused(self) -> str:
         """By whom and since when all are."""
         return self._runs.paused(EVERY)
-
-    def _note(self, row: RunRow) -> None:
-        note = self._log.warning if row.status in ("failed", "unknown") else self._log.info
-        note(
-            f"action {row.status}",
-            action=row.action,
-            run=row.id,
-            alert=row.alert,
-            result=row.result,
-            reason=row.reason,
-        )

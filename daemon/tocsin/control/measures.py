@@ -42,6 +42,14 @@ class ChannelMeasures(Struct, frozen=True, kw_only=True):
     quiet: bool
 
 
+class ActionMeasures(Struct, frozen=True, kw_only=True):
+    """One action. `paused`: by itself or with all; `circuit_open`: failures in a row have stopped it."""
+
+    name: str
+    paused: bool
+    circuit_open: bool
+
+
 class RuleMeasures(Struct, frozen=True, kw_only=True):
     """One rule of the config."""
 
@@ -86,6 +94,8 @@ class Measures(Struct, frozen=True, kw_only=True):
     degraded: frozenset[str]
     venues: tuple[VenueMeasures, ...]
     channels: tuple[ChannelMeasures, ...]
+    actions: tuple[ActionMeasures, ...]
+    actions_paused: bool
     rules: tuple[RuleMeasures, ...]
     alerts: Mapping[tuple[str, str], int]
     held: int

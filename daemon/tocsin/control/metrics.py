@@ -21,6 +21,7 @@ from tocsin.meters import (
     ANSWERS,
     HEARTBEATS,
     HELD_BY,
+    RUN_OUTCOMES,
     SEND_OUTCOMES,
     TOLD,
     ChannelMeters,
@@ -60,6 +61,7 @@ class _Collector:
         yield from _of_venues(self._measures)
         yield from _of_engine(self._measures)
         yield from _of_delivery(self._measures)
+        yield from _of_actions(self._measures)
         yield from _of_store(self._measures)
         yield gauge(
             "tocsin_scrape_incomplete",
@@ -244,6 +246,23 @@ def _of_delivery(now: Measures) -> Iterator[Metric]:
     yield gauges(
         "tocsin_silences", "Silences that aren't over", ("state",),
         [(("active",), now.silences_active), (("planned",), now.silences_planned)],
+    )  # fmt: skip
+
+
+def _of_actions(now: Measures) -> Iterator[Metric]:
+    by_action, runs = ("action",), now.counted.pipeline.runs
+    yield counters(
+        "tocsin_actions", "Runs of actions, by what came of them", ("action", "outcome"),
+        (((each.name, outcome), runs[each.name, outcome]) for each in now.actions for outcome in RUN_OUTCOMES),
+    )  # fmt: skip
+    yield histograms(
+        "tocsin_action_seconds", "One try of an action", by_action,
+        (((each.name,), now.counted.action(each.name)) for each in now.actions),
+    )  # fmt: skip
+    yield gauge("tocsin_actions_paused", "1: all actions are paused", float(now.actions_paused))
+    yield gauges(
+        "tocsin_action_circuit_open", "1: failures in a row have stopped it", by_action,
+        (((each.name,), float(each.circuit_open)) for each in now.actions),
     )  # fmt: skip
 
 

@@ -48,7 +48,8 @@ class Pipeline:
         degraded: Callable[[str], Awaitable[None]] | None = None,
         meters: PipelineMeters | None = None,
     ) -> None:
-        self._processing = (meters or PipelineMeters()).processing_seconds
+        self._meters = meters or PipelineMeters()
+        self._processing = self._meters.processing_seconds
         self._inbox = inbox
         self._turn = turn
         self._journal = journal
@@ -131,6 +132,13 @@ class Pipeline:
             self._log.info(
                 "alert", alert=row.id, state=row.state, rule=row.rule, severity=row.severity, venue=row.venue, entity=row.entity
             )  # fmt: skip
+        for run in batch.runs:
+            if run.is_over:
+                self._meters.runs[run.action, run.status] += 1
+                note = self._log.warning if run.status in ("failed", "unknown") else self._log.info
+                note(
+                    f"action {run.status}", action=run.action, run=run.id, alert=run.alert, result=run.result, reason=run.reason
+                )  # fmt: skip
         await self._journal.written(entry)
         if channels:
             self._wake(channels)

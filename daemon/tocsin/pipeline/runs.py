@@ -142,12 +142,13 @@ class Runs:
 
         `command` is what is going to be done, `unrecorded` why nothing can be committed, where that is so.
         """
-        row, batch = self._open[id_], Batch(at=now.wall)
-        reason = self.in_the_way(id_, now, unrecorded)
-        settings = self._options().actions.get(row.action)
-        if reason or settings is None:
-            batch.runs.append(self._over(row, "dropped", now, reason or _GONE))
+        row, batch = self._open.get(id_), Batch(at=now.wall)
+        if row is None:
             return batch, False
+        if reason := self.in_the_way(id_, now, unrecorded):
+            batch.runs.append(self._over(row, "dropped", now, reason))
+            return batch, False
+        settings = self._options().actions[row.action]
         if settings.dry_run:
             batch.runs.append(self._over(structs.replace(row, command=command), "dry_run", now))
             return batch, False
@@ -165,8 +166,8 @@ class Runs:
 
     def in_the_way(self, id_: str, now: Instant, unrecorded: str = "") -> str:
         """Why it isn't to be tried now; "" where nothing is in the way."""
-        row = self._open[id_]
-        if row.action not in self._options().actions:
+        row = self._open.get(id_)
+        if row is None or row.action not in self._options().actions:
             return _GONE
         context = msgspec.convert(row.data, AlertContext)
         facts = self._facts(row, context, now, holds=self._holds(row, context), unrecorded=unrecorded)
@@ -176,11 +177,16 @@ class Runs:
 
     def drop(self, id_: str, reason: str, now: Instant) -> Batch:
         """It can't be done as it is written."""
-        return Batch(at=now.wall, runs=[self._over(self._open[id_], "dropped", now, reason)])
+        batch = Batch(at=now.wall)
+        if (row := self._open.get(id_)) is not None:
+            batch.runs.append(self._over(row, "dropped", now, reason))
+        return batch
 
-    def finish(self, id_: str, result: Result, now: Instant) -> tuple[Batch, RunRow]:
-        """It was tried, and isn't again. Beside the batch: the run as it ended."""
-        batch, row = Batch(at=now.wall), self._open[id_]
+    def finish(self, id_: str, result: Result, now: Instant) -> tuple[Batch, RunRow | None]:
+        """It was tried, and isn't again. Beside the batch: the run as it ended; None where it was over before, as a reload has it."""
+        batch, row = Batch(at=now.wall), self._open.get(id_)
+        if row is None:
+            return batch, None
         row = structs.replace(row, result=result.result, output=result.output)
         row = self._over(row, "ok" if result.ok else "failed", now, result.reason or None)
         batch.runs.append(row)

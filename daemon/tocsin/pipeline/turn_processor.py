@@ -194,10 +194,11 @@ class TurnProcessor:
             self.notifier.escalations.handed(alert, channel)
         return self._whole(Batch(at=now.wall), now)
 
-    def run_finished(self, id_: str, result: Result, now: Instant) -> tuple[Batch, RunRow]:
-        """A run of an action was tried, and isn't again. Beside the batch: the run as it ended."""
+    def run_finished(self, id_: str, result: Result, now: Instant) -> tuple[Batch, RunRow | None]:
+        """A run of an action was tried, and isn't again. Beside the batch: the run as it ended, where it wasn't over before."""
         batch, row = self.runs.finish(id_, result, now)
-        self._tell_failed([row], batch, now)
+        if row is not None:
+            self._tell_failed([row], batch, now)
         return batch, row
 
     def runs_taken_over(self, action: str, now: Instant) -> tuple[Batch, list[RunRow]]:
