@@ -44,7 +44,7 @@ from tocsin.store import rows
 from tocsin.store.model import Batch, HeldRow, InstanceRow, Loaded
 from tocsin.store.sql import json_mapping, json_text
 
-CHANNELS = ("phone", "desk")
+CHANNELS, ACTIONS = ("phone", "desk"), ("hedge", "hook")
 
 
 class _Plain(yaml.SafeDumper):
@@ -59,7 +59,7 @@ def compiled(written: Any) -> list[Rule]:
     text = re.sub(r"'(true|false)'", r"\1", yaml.dump(written, Dumper=_Plain, sort_keys=False))
     node, problems = load(text, "rules.yaml")
     assert isinstance(node, Sequence), problems
-    rules, found = compile_rules(node, Environment(frozenset(CHANNELS)))
+    rules, found = compile_rules(node, Environment(frozenset(CHANNELS), frozenset(ACTIONS)))
     assert not [each for each in (*problems, *found) if each.level == "error"], [
         each.render() for each in found
     ]

@@ -101,9 +101,16 @@ class ActionTask:
 
     async def _try(self, run: RunRow, made: tuple[str, ...], body: bytes) -> Result:
         self._log.info("action", action=self._name, run=run.id, alert=run.alert)
-        if self._settings.webhook is not None:
-            return await post(self._settings, run.id, body, self._clock.now().wall)
-        return await execute(made, body, own_variables(run), self._settings.time_limit)
+        return await perform(self._settings, run, made, body, self._clock)
+
+
+async def perform(
+    settings: ActionSettings, run: RunRow, made: tuple[str, ...], body: bytes, clock: Clock
+) -> Result:
+    """One try: what `prepared` made is posted, or executed."""
+    if settings.webhook is not None:
+        return await post(settings, run.id, body, clock.now().wall)
+    return await execute(made, body, own_variables(run), settings.time_limit)
 
 
 def own_variables(run: RunRow) -> Mapping[str, str]:

@@ -30,6 +30,7 @@ COMMANDS = {
     "unsilence": "take a silence back",
     "forget": "drop an order or position that its venue never mentions again",
     "actions": "what alerts start: webhooks and commands, and what came of them",
+    "try": "show what an action would do for a rule's alert, or do it once",
     "pause": "run no more actions, or one of them, until resumed",
     "resume": "run actions again, also after failures had stopped one",
     "rules": "the rules: how often each fired, and when last",

@@ -1,0 +1,276 @@
+"""Which actions alerts start, and what becomes of them: the rails as they stand, ends, restarts and reloads."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from msgspec import structs
+
+from support.outboxes import START
+from support.story import compiled
+from tocsin.actions.model import ActionSettings, Result
+from tocsin.alerts.decide import Route, Routing
+from tocsin.alerts.wording import Style
+from tocsin.events import Instant, Key, Observation, Position
+from tocsin.events.synthetic import link
+from tocsin.feed.model import Received
+from tocsin.pipeline import Options, Targets
+from tocsin.pipeline.acts import Acts, By
+from tocsin.pipeline.runtime import EMPTY, Runtime
+from tocsin.store.model import Batch
+
+RULE = {
+    "id": "red", "watch": "position", "when": "profit < -50", "severity": "warning", "notify": ["phone"],
+    "run": {"on_firing": ["hedge"], "on_resolved": ["hook"]},
+}  # fmt: skip
+ACTIONS = {
+    "hedge": ActionSettings(command=("/bin/true",), rate="3/h"),
+    "hook": ActionSettings(webhook="https://example.org/hook"),
+}
+BY = By("anna", "test")
+FAILED = Result(ok=False, result="exit 1", reason="exit 1")
+
+
+def at(seconds: float) -> Instant:
+    return Instant(START + timedelta(seconds=seconds), seconds)
+
+
+class Life:
+    """One rule's alerts of one position, and what the store has of the runs."""
+
+    def __init__(self, actions=ACTIONS, **rule) -> None:
+        self._ids = iter(f"{number:09d}" for number in range(1000))
+        self._rules = compiled([RULE | rule])
+        self.rows, self.notes, self.deliveries = {}, {}, []
+        self._start(EMPTY, 0, actions)
+        self.link("connected", 0)
+
+    def _options(self, actions) -> Options:
+        return Options(
+            routing=Routing(channels={"phone": Route()}),
+            targets={"phone": Targets(1, timedelta(hours=24))},
+            style=Style(),
+            actions=actions,
+        )
+
+    def _start(self, loaded, seconds, actions) -> None:
+        self.turn = Runtime(self._rules, self._options(actions), self._ids.__next__, loaded).turn
+        self.keep(self.turn.restore(loaded, at(seconds))[0])
+
+    def keep(self, batch: Batch) -> Batch:
+        self.rows |= {row.id: row for row in batch.runs}
+        self.notes |= batch.notes
+        self.deliveries += batch.deliveries
+        return batch
+
+    def restart(self, seconds: float, actions=ACTIONS) -> None:
+        """On what the store has of runs alone: the alert is forgotten, and the position comes with a snapshot."""
+        runs = [row for row in self.rows.values() if not row.is_over]
+        notes = {key: note for key, note in self.notes.items() if note is not None}
+        self._start(structs.replace(EMPTY, runs=runs, notes=notes, alive=at(seconds)), seconds, actions)
+
+    def reload(self, seconds: float, actions=ACTIONS, rules=None) -> None:
+        rules = self._rules if rules is None else compiled(rules)
+        self.keep(self.turn.reload(rules, self._options(actions), at(seconds))[0])
+
+    def say(self, observation: Observation, seconds: float) -> None:
+        received = Received(venue="fx", observed=(observation,), at=at(seconds))
+        self.keep(self.turn.messages([received], at(seconds)))
+
+    def link(self, status: str, seconds: float) -> None:
+        self.say(link("fx", status), seconds)
+
+    def profit(self, value: int, seconds: float, origin: str = "live") -> None:
+        state = Position(id="p1", symbol="BTC/USD", side="long", amount=Decimal(1), profit=Decimal(value))
+        self.say(Observation(state=state, account="a1", origin=origin), seconds)
+
+    def begin(self, seconds: float, action: str = "hedge", unrecorded: str = "") -> bool:
+        run = self.turn.runs.waiting(action)
+        assert run is not None
+        batch, begun = self.turn.runs.begin(run.id, at(seconds), "done so", unrecorded)
+        self.keep(batch)
+        return begun
+
+    def finish(self, seconds: float, result: Result = FAILED) -> None:
+        (id_,) = (row.id for row in self.rows.values() if row.status == "begun")
+        self.keep(self.turn.run_finished(id_, result, at(seconds))[0])
+
+    def said(self) -> list[tuple[str, str, str | None]]:
+        return [(row.action, row.status, row.reason) for row in self.rows.values()]
+
+    def told(self) -> list[str]:
+        return [each.context["action_failed"] for each in self.deliveries if each.state_told == "action"]
+
+
+@pytest.fixture
+def life() -> Life:
+    made = Life()
+    made.profit(-10, 1)
+    return made
+
+
+def test_a_firing_and_its_end_start_each_its_own(life):
+    life.profit(-60, 2)
+    assert life.said() == [("hedge", "pending", None)]
+    assert life.begin(3)
+    life.finish(4, Result(ok=True, result="exit 0"))
+    life.profit(-10, 5)
+    assert life.said() == [("hedge", "ok", None), ("hook", "pending", None)]
+    assert [row.told for row in life.rows.values()] == ["firing", "resolved"]
+    assert life.told() == []
+
+
+def test_what_comes_with_a_snapshot_runs_nothing():
+    life = Life()
+    life.profit(-60, 2, "snapshot")
+    assert life.said() == [("hedge", "dropped", "the venue told of it in a snapshot, not as it happened")]
+
+
+def test_what_is_found_after_a_gap_runs_nothing(life):
+    life.profit(-60, 2, "snapshot")
+    assert life.said() == [("hedge", "dropped", "the venue told of it in a resync, not as it happened")]
+
+
+def test_what_a_reload_makes_so_runs_nothing(life):
+    life.profit(-40, 2)
+    life.reload(3, rules=[RULE | {"when": "profit < -30"}])
+    ((_, status, reason),) = life.said()
+    assert (status, "a reload" in (reason or "")) == ("dropped", True)
+
+
+def test_what_ends_by_hand_runs_nothing(life):
+    life.profit(-60, 2)
+    life.keep(Acts(life.turn).forget([Key("fx", "position", "a1", "p1")], BY, at(3)))
+    assert [said[:2] for said in life.said()] == [("hedge", "pending"), ("hook", "dropped")]
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "seconds", "reason"),
+    [
+        (lambda life: life.link("disconnected", 3), 4, "fx is disconnected"),
+        (lambda life: life.profit(-10, 3), 4, "it isn't so any more"),
+        (lambda life: None, 33, "too late: 31s after it happened, max_age is 30s"),
+        (lambda life: life.keep(Acts(life.turn).pause("*", BY, at(3))[0]), 4, "paused by anna since 2026-"),
+        (
+            lambda life: life.keep(Acts(life.turn).pause("hedge", BY, at(3))[0]),
+            4,
+            "paused by anna since 2026-",
+        ),
+        (lambda life: life.reload(3, {}), None, "no action is called so any more"),
+    ],
+)
+def test_what_comes_into_the_way_before_its_turn(life, meanwhile, seconds, reason):
+    life.profit(-60, 2)
+    meanwhile(life)
+    if seconds is not None:
+        assert not life.begin(seconds)
+    row = next(iter(life.rows.values()))
+    assert (row.status, (row.reason or "").startswith(reason)) == ("dropped", True), row.reason
+
+
+def test_what_recovers_only_doesnt_hold():
+    life = Life(keep_firing_for="1m")
+    life.profit(-60, 2)
+    life.profit(-10, 3)
+    assert not life.begin(4)
+    assert life.said() == [("hedge", "dropped", "it isn't so any more")]
+
+
+def test_what_cant_be_recorded_isnt_run(life):
+    life.profit(-60, 2)
+    assert not life.begin(3, unrecorded="disk is full")
+    assert life.said() == [("hedge", "dropped", "it couldn't be recorded before it is run: disk is full")]
+
+
+def test_a_dry_run_is_recorded():
+    life = Life(actions={"hedge": ACTIONS["hedge"].model_copy(update={"dry_run": True})}, run=["hedge"])
+    life.profit(-60, 2)
+    assert not life.begin(3)
+    (row,) = life.rows.values()
+    assert (row.status, row.command, row.started_at) == ("dry_run", "done so", None)
+
+
+def test_no_more_than_its_rate(life):
+    for count in range(4):
+        life.profit(-60, 2 + 10 * count)
+        begun = life.begin(3 + 10 * count) if count < 3 else None
+        if begun:
+            life.finish(4 + 10 * count, Result(ok=True))
+        life.profit(-10, 5 + 10 * count)
+    assert [said for said in life.said() if said[0] == "hedge"][-1] == (
+        "hedge",
+        "dropped",
+        "over its rate: 3 of 3/h already",
+    )
+
+
+def test_five_failures_in_a_row_stop_it_until_it_is_resumed():
+    life = Life(actions={"hedge": ActionSettings(command=("/bin/false",))}, run=["hedge"])
+    for count in range(6):
+        life.profit(-60, 2 + 10 * count)
+        if count < 5:
+            assert life.begin(3 + 10 * count)
+            life.finish(4 + 10 * count)
+        life.profit(-10, 5 + 10 * count)
+    assert [status for _, status, _ in life.said()] == ["failed"] * 5 + ["dropped"]
+    assert (
+        life.told()[-1]
+        == "hedge: failed: exit 1; 5 failures in a row, no more runs until tocsin resume hedge"
+    )
+    life.restart(100)
+    assert life.turn.runs.circuit("hedge").failures == 5
+    assert Acts(life.turn).resume("hedge", BY, at(101))[1]
+    assert not Acts(life.turn).resume("hedge", BY, at(102))[1]
+    assert life.turn.runs.circuit("hedge").since is None
+
+
+def test_a_success_in_between_begins_the_count_anew():
+    life = Life(actions={"hedge": ActionSettings(command=("/bin/false",))}, run=["hedge"])
+    for count, ok in enumerate([False] * 4 + [True] + [False] * 4):
+        life.profit(-60, 2 + 10 * count)
+        assert life.begin(3 + 10 * count)
+        life.finish(4 + 10 * count, Result(ok=ok, reason="" if ok else "exit 1"))
+        life.profit(-10, 5 + 10 * count)
+    assert life.turn.runs.circuit("hedge").failures == 4
+
+
+def test_over_a_restart_a_command_that_was_begun_is_unknown_and_told(life):
+    life.profit(-60, 2)
+    assert life.begin(3)
+    life.restart(10)
+    life.keep(life.turn.runs_taken_over("hedge", at(10))[0])
+    ((_, status, reason),) = life.said()
+    assert status == "unknown"
+    assert life.told() == [f"hedge: nobody knows whether it was done: {reason}"]
+    assert life.turn.runs.waiting("hedge") is None
+
+
+def test_over_a_restart_a_webhook_goes_on_with_the_same_key(life):
+    life.profit(-60, 2)
+    life.profit(-10, 3)
+    assert life.begin(4, "hook")
+    before = next(row.id for row in life.rows.values() if row.action == "hook")
+    life.restart(10)
+    life.keep(life.turn.runs_taken_over("hook", at(10))[0])
+    assert life.begin(11, "hook")
+    row = life.rows[before]
+    assert (row.status, row.attempts, row.started_at) == ("begun", 2, at(4).wall)
+
+
+def test_over_a_restart_without_the_action_nothing_is_left_open(life):
+    life.profit(-60, 2)
+    assert life.begin(3)
+    life.profit(-10, 4)
+    life.restart(10, {})
+    gone = "no action is called so any more"
+    assert life.said() == [("hedge", "unknown", gone), ("hook", "dropped", gone)]
+    assert len(life.told()) == 1
+
+
+def test_paused_over_a_restart(life):
+    life.keep(Acts(life.turn).pause("*", BY, at(2))[0])
+    assert not Acts(life.turn).pause("*", BY, at(3))[1]
+    life.restart(10)
+    assert life.turn.runs.paused("hook").startswith("by anna since ")
+    assert Acts(life.turn).resume("*", BY, at(11))[1]
+    assert not life.turn.runs.paused("hook")
