@@ -3,6 +3,7 @@
 pipeline                the one task that changes entities, rules and alerts; if it crashes, the process does
 venue NAME              one per venue, started, stopped and restarted apart from all others
 channel NAME/N          one per URL of a channel
+action NAME             one per action, whose runs go one at a time
 control, housekeeping   the API on the socket; retention and checkpoints
 probe                   real progress, told to systemd's watchdog
 """
@@ -12,7 +13,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -20,32 +20,27 @@ import trio
 
 from tocsin import __version__
 from tocsin.actions.model import described
-from tocsin.actions.task import ActionTask
 from tocsin.alerts.wording import Style, time_text
 from tocsin.app import attention, changes
 from tocsin.app.acts import LiveActs
-from tocsin.app.answers import BotAnswers, bots_of
-from tocsin.app.components import Components, make_sample, make_style, of_ourselves, venue_feed
-from tocsin.app.heartbeat import HeartbeatTask, Judge, over_http
+from tocsin.app.components import Components, make_sample, make_style, of_ourselves
 from tocsin.app.housekeeping import keep_house
 from tocsin.app.measuring import Measuring
+from tocsin.app.parts import Parts
 from tocsin.app.progress_probe import ProgressProbe
 from tocsin.app.sdnotify import SystemdNotifier
 from tocsin.app.task_supervisor import TaskSupervisor
 from tocsin.clock import Clock
 from tocsin.config.settings import Settings
 from tocsin.control.client import SOCKET
-from tocsin.control.guards import names_of
 from tocsin.control.measures import Measures, status
 from tocsin.control.overview import overview
-from tocsin.control.server import make_app, make_public_app
-from tocsin.control.serving import address_of, serve_control, serve_tcp
-from tocsin.delivery.telegram_updates import TelegramUpdates
+from tocsin.control.server import make_app
+from tocsin.control.serving import serve_control
 from tocsin.delivery.templates import preview
 from tocsin.errors import ConfigError, gathered
 from tocsin.events import Occurrence, iso
 from tocsin.events.vocabulary import OURSELVES
-from tocsin.feed import Retry, run_venue
 from tocsin.feed.model import Received
 from tocsin.pipeline.acts import By
 from tocsin.pipeline.explaining import Question, RunSync, explain
@@ -89,9 +84,7 @@ class Daemon:
         self._stop = trio.Event()
         self.stopped = trio.Event()
         self._tasks: TaskSupervisor
-        self._retries: dict[str, Retry] = {}  # by venue
-        self._answers: dict[str, BotAnswers] = {}
-        self._heartbeats: dict[str, HeartbeatTask] = {}
+        self._parts: Parts
         self._refused: list[str] = []  # that the config isn't that on the disk, in a line
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -102,6 +95,14 @@ class Daemon:
             unreadable += await self._components.pipeline.ask(self._components.restore)
             async with trio.open_nursery() as parts:
                 self._tasks = TaskSupervisor(parts, self._log, self._crashed)
+                self._parts = Parts(
+                    self,
+                    self._components,
+                    self._tasks,
+                    lambda: self._settings,
+                    self._log,
+                    dry_run=self._dry_run,
+                )
                 self._start_parts()
                 await self.tell("daemon.started", f"Tocsin {__version__}")
                 await self._tell_unreadable(unreadable)
@@ -109,7 +110,7 @@ class Daemon:
                 self._ready = True
                 self._notifier.send(READY="1", STATUS=self._summary())
                 self._log.info("started", version=__version__, pid=os.getpid(), summary=self._summary())
-                self._start_heartbeats()
+                self._parts.start_heartbeats()
                 task_status.started()
                 await self._stop.wait()
                 deadline = trio.current_time() + _FINISH_WITHIN
@@ -204,45 +205,20 @@ class Daemon:
         venues, channels = changes.venues(before, after), changes.channels(before, after)
         self._settings = after
         alerts = await self._components.pipeline.ask(partial(self._components.reload, after))
-        await self._tasks.stop(*(f"venue {name}" for name in (*venues.removed, *venues.changed)))
+        await self._parts.end_venues(venues)
         if venues.removed:
             alerts += await self._components.pipeline.ask(
                 partial(self._components.venues_removed, venues.removed)
             )
-        for name in venues.removed:
-            self._retries.pop(name, None)
-        for name in (*venues.added, *venues.changed):
-            self._start_venue(name)
-        for name in self._retries:
-            self.retry(name)  # what was refused may be mended, though the config says the same
-        stale = changes.stale_channels(before, after)
-        ending = {*channels.removed, *stale}
-        await self._tasks.stop(*(part for part in self._tasks.names if _channel_of(part) in ending))
+        self._parts.begin_venues(venues)
+        await self._parts.change_others(before, after)
         self._components.outages.forget(channels.removed)
         self._components.meters.forget(venues=venues.removed, channels=channels.removed)
-        for name in (*channels.added, *stale):
-            self._components.meters.channel(name).up.clear()  # its URLs are others
-            self._start_channel(name)
-        actions = changes.actions(before, after)
-        await self._tasks.stop(*(_ACTION + name for name in (*actions.removed, *actions.changed)))
-        for name in (*actions.added, *actions.changed):
-            self._start_action(name)
-        gone = {_ANSWERS + bot for bot, token in bots_of(before).items() if bots_of(after).get(bot) != token}
-        await self._tasks.stop(*gone)
-        for name in gone:
-            self._answers.pop(name, None)
-        self._start_answers()
-        if before.listen != after.listen:
-            await self._tasks.stop(_LISTENER)
-            self._start_listener()
-        if before.heartbeat != after.heartbeat:
-            await self._tasks.stop(*self._heartbeats)
-            self._start_heartbeats()
         await self._tell_stranded()
         return [
             *venues.told("venue"),
             *channels.told("channel"),
-            *actions.told("action"),
+            *changes.actions(before, after).told("action"),
             *changes.calendars(before, after).told("calendar"),
             *changes.rules(before, after),
             *alerts,
@@ -252,10 +228,7 @@ class Daemon:
 
     def retry(self, venue: str) -> bool:
         """A venue that waits after a refusal tries at once; False: none is called that."""
-        if venue not in self._retries:
-            return False
-        self._retries[venue].now()
-        return True
+        return self._parts.retry(venue)
 
     @property
     def acts(self) -> LiveActs:
@@ -289,11 +262,7 @@ class Daemon:
         return status(self.measures(), None)
 
     def _remarks(self) -> list[str]:
-        return [
-            *self._refused,
-            *(said for each in self._answers.values() if (said := each.attention)),
-            *(said for each in self._heartbeats.values() for said in each.attention),
-        ]
+        return [*self._refused, *self._parts.attention]
 
     async def preview(self, deliveries: list[dict[str, Any]]) -> None:
         """What `tocsin deliveries` tells of those that wait."""
@@ -360,18 +329,11 @@ class Daemon:
 
     def _start_parts(self) -> None:
         start = self._tasks.start
-        for name in self._settings.venues:
-            self._start_venue(name)
-        for name in self._settings.channels:
-            self._start_channel(name)
-        for name in self._settings.actions:
-            self._start_action(name)
         socket = self._components.runtime_dir / SOCKET
         mode = 0o660 if "RUNTIME_DIRECTORY" in os.environ else 0o600
         api = make_app(self, self._components.database.path, self._log)
-        self._start_answers()
+        self._parts.start()
         start("control", partial(serve_control, api, socket, mode, trouble=self._unasked, heard=self._heard))
-        self._start_listener()
         start(
             "housekeeping",
             partial(keep_house, self._components, lambda: self._settings.retention, self._log, self.tell),
@@ -380,104 +342,6 @@ class Daemon:
         start("check of the database", self._check_database)
         start("templates", self._components.templates.run)
         start("notes", partial(self._components.notes.keep, self._components.database.note, self._log))
-
-    def _start_venue(self, name: str) -> None:
-        venue = venue_feed(self._settings.venues[name])
-        retry = self._retries[name] = Retry()
-        self._tasks.start(
-            f"venue {name}",
-            partial(
-                run_venue,
-                venue,
-                sink=self._components.inbox,
-                clock=self._clock,
-                masker=self._settings.masker,
-                credentials=self._components.credentials,
-                log=self._log,
-                record_to=self._recording(name),
-                retry=retry,
-                silent=partial(self._components.silent_streams, name),
-                meters=self._components.meters.venue(name),
-            ),
-        )
-
-    def _recording(self, name: str) -> Path | None:
-        """Where a venue's raw messages go, if its config says `record: true`."""
-        settings = self._settings
-        return settings.recording(name) if settings.venues[name].settings.record else None
-
-    def _start_answers(self) -> None:
-        """One long poll for each bot that somebody may answer."""
-        if self._dry_run:
-            return
-        parts = self._components
-        for bot, token in bots_of(self._settings).items():
-            if (name := f"{_ANSWERS}{bot}") in self._tasks.names:
-                continue
-            self._answers[name] = answers = BotAnswers(
-                bot,
-                TelegramUpdates(token),
-                settings=lambda: self._settings,
-                database=parts.database,
-                acts=parts.acts,
-                commit=parts.pipeline.commit,
-                notes=parts.notes,
-                moved=parts.chats,
-                status=self.status,
-                tell=self.tell,
-                clock=self._clock,
-                log=self._log,
-                meters=parts.meters.answers,
-            )
-            self._tasks.start(name, answers.run)
-
-    def _start_listener(self) -> None:
-        """Health and metrics over TCP, where the config says so."""
-        listen = self._settings.listen
-        if listen is None or self._dry_run:
-            return
-        address = address_of(listen.address)
-        app = make_public_app(
-            self,
-            self._components.database.path,
-            self._log,
-            metrics=listen.metrics,
-            names=names_of(address, listen.hosts),
-        )
-        self._tasks.start(_LISTENER, partial(serve_tcp, app, address, trouble=self._not_listening))
-
-    def _start_heartbeats(self) -> None:
-        self._heartbeats = {}
-        if self._dry_run:
-            return
-        parts = self._components
-        judge = Judge(self.measures, Reader(parts.database.path), self._clock, trio.CapacityLimiter(1))
-        for number, settings in enumerate(self._settings.heartbeat):
-            task = HeartbeatTask(
-                settings,
-                judge=judge,
-                request=over_http(),
-                tell=self.tell,
-                counted=parts.meters.heartbeats,
-                masker=self._settings.masker,
-                clock=self._clock,
-                log=self._log,
-            )
-            self._heartbeats[f"heartbeat {number}"] = task
-            self._tasks.start(f"heartbeat {number}", task.run)
-
-    def _start_action(self, name: str) -> None:
-        parts = self._components
-        task = ActionTask(name, self._settings.actions[name], parts.runs, self._clock, self._log)
-        self._tasks.start(f"{_ACTION}{name}", task.run)
-
-    def _start_channel(self, name: str) -> None:
-        """One task per URL."""
-        for target in range(len(self._settings.channels[name].urls)):
-            self._tasks.start(f"channel {name}/{target}", partial(self._run_channel, name, target))
-
-    async def _run_channel(self, name: str, target: int) -> None:
-        await self._components.deliver(self._settings, name, target, tell=self.put, dry_run=self._dry_run)
 
     async def _tell_unreadable(self, unreadable: list[str]) -> None:
         if not unreadable:
@@ -514,21 +378,8 @@ class Daemon:
     def _heard(self) -> None:
         self._measuring.control_is_deaf = False
 
-    async def _not_listening(self, reason: str) -> None:
-        self._log.error("nobody can listen there", reason=reason)
-        told = f"listen: nobody can ask for health and metrics over TCP, which is tried again: {reason}"
-        await self.tell("daemon.degraded", told, subject="listen")
-
     def _summary(self) -> str:
         settings = self._settings
         return (
             f"{len(settings.venues)} venues, {len(settings.rules)} rules, {len(settings.channels)} channels"
         )
-
-
-_ANSWERS, _ACTION = "answers of bot ", "action "
-_LISTENER = "listener"
-
-
-def _channel_of(part: str) -> str | None:
-    return part.removeprefix("channel ").rpartition("/")[0] if part.startswith("channel ") else None
