@@ -15,8 +15,8 @@ from tocsin.cli.replayed import SHOWN, as_json, complain, show
 if TYPE_CHECKING:
     from tocsin.calendars import Calendars
     from tocsin.engine.rule import Rule
+    from tocsin.replay.player import KnownChannels
     from tocsin.replay.records import Record
-    from tocsin.replay.replay import KnownChannels
 
 
 @click.command("replay")
@@ -78,7 +78,8 @@ def command(
       tocsin replay fx.jsonl --against edited/positions.yaml
       tocsin replay /var/lib/tocsin/tocsin.db --against new/
     """
-    from tocsin.replay.replay import NO_CHANNELS, replay
+    from tocsin.replay.player import NO_CHANNELS
+    from tocsin.replay.replay import replay
 
     configured = own is None or (venue_type is None and not _are_database(files))
     settings = settings_of(config) if configured else None
@@ -104,7 +105,7 @@ def command(
 def known_channels(settings: Any) -> "KnownChannels":
     """The channels of a config, to replay by."""
     from tocsin.delivery.stand_ins import StandIn
-    from tocsin.replay.replay import KnownChannels
+    from tocsin.replay.player import KnownChannels
 
     channels = {name: StandIn(each, settings.gates[name]) for name, each in settings.channels.items()}
     return KnownChannels(channels, settings.routing.channels, settings.routing.defaults)

@@ -10,8 +10,9 @@ from tocsin.cli.options import counted, paint
 
 if TYPE_CHECKING:
     from tocsin.replay.channels import Dropped, Sent
+    from tocsin.replay.player import Firing, Outcome
     from tocsin.replay.records import Faults
-    from tocsin.replay.replay import Firing, Outcome, Told
+from tocsin.replay.replay import Told
 
 SHOWN = 20  # alerts of one rule that are listed without --all
 
