@@ -9,10 +9,10 @@ import yaml
 
 from support.outboxes import TrioClock, delivery
 from tocsin.alerts.wording import Style
-from tocsin.delivery.channel import Channel, ChannelTask
+from tocsin.delivery.channel import ChannelTask
 from tocsin.delivery.chat_sender import ChatSender, Posted
 from tocsin.delivery.edits import remark_edits
-from tocsin.delivery.model import ChannelSettings
+from tocsin.delivery.model import Channel, ChannelSettings
 from tocsin.delivery.service_responses import ServiceResponse
 from tocsin.delivery.timing import Wake
 from tocsin.delivery.web_api import Answer

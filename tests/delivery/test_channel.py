@@ -19,9 +19,9 @@ from support.outboxes import (
     handed_id,
 )
 from tocsin.alerts.wording import Style
-from tocsin.delivery.channel import CHAT, Channel
+from tocsin.delivery.channel import CHAT
 from tocsin.delivery.channel_state import Notes, Outages
-from tocsin.delivery.model import Message, Outcome
+from tocsin.delivery.model import Channel, Message, Outcome
 from tocsin.delivery.pace import Paces
 from tocsin.delivery.timing import Wake
 

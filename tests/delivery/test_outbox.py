@@ -7,9 +7,9 @@ import trio.testing
 from support.daemon_parts import Lines
 from support.outboxes import FAILED, SENT, START, MemoryOutbox, ScriptedSender, TrioClock, delivery, handed_id
 from tocsin.alerts.wording import Style
-from tocsin.delivery.channel import Channel, ChannelTask
+from tocsin.delivery.channel import ChannelTask
 from tocsin.delivery.coalesce import Coalesced
-from tocsin.delivery.model import ChannelSettings
+from tocsin.delivery.model import Channel, ChannelSettings
 from tocsin.delivery.outbox import NOTE, DurableOutbox
 from tocsin.delivery.timing import Wakes
 from tocsin.pipeline.deliveries import beat_delivery

@@ -16,8 +16,8 @@ from tocsin.alerts.channel_gates import ChannelGates
 from tocsin.alerts.wording import Style
 from tocsin.app.logs import make_log
 from tocsin.clock import SystemClock
-from tocsin.delivery.channel import Channel, ChannelTask
-from tocsin.delivery.model import ChannelSettings
+from tocsin.delivery.channel import ChannelTask
+from tocsin.delivery.model import Channel, ChannelSettings
 from tocsin.delivery.senders import make_sender
 from tocsin.delivery.timing import Wake
 from tocsin.secrets import Masker, Secret

@@ -7,10 +7,10 @@ import trio
 from support.outboxes import TrioClock
 from tocsin.alerts.channel_gates import ChannelGates
 from tocsin.alerts.wording import Style
-from tocsin.delivery.channel import Channel, ChannelTask
+from tocsin.delivery.channel import ChannelTask
 from tocsin.delivery.channel_state import Notes, Outages
 from tocsin.delivery.gatherer import STORM
-from tocsin.delivery.model import ChannelSettings
+from tocsin.delivery.model import Channel, ChannelSettings
 from tocsin.delivery.pace import Paces
 from tocsin.delivery.service_limits import limits_of
 from tocsin.delivery.timing import Wake

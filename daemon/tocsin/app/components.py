@@ -20,10 +20,10 @@ from tocsin.app.runs import LiveRuns
 from tocsin.clock import Clock
 from tocsin.config.settings import Settings, VenueConfig
 from tocsin.delivery.buttons import MakeButtons
-from tocsin.delivery.channel import CHAT, Channel, ChannelTask
+from tocsin.delivery.channel import CHAT, ChannelTask
 from tocsin.delivery.channel_state import Notes, Outages
 from tocsin.delivery.gatherer import STORM
-from tocsin.delivery.model import ChannelSettings, Sender
+from tocsin.delivery.model import Channel, ChannelSettings, Sender
 from tocsin.delivery.outbox import DurableOutbox
 from tocsin.delivery.pace import Paces
 from tocsin.delivery.sample import TEXT, Sample, try_out

@@ -103,9 +103,14 @@ class ChannelTask:
         # Steady: by then each that failed can be tried again; a gate may hold some of them.
         self._gathers_at = float("-inf")
         outages = Outages(Notes({})) if outages is None else outages
+
+        async def waits(alert: str) -> bool:
+            return bool(await outbox.waiting(alert, *self._of))
+
         self._undelivered = Failures(
-            channel.name, channel.target, outages, self._time, say=self._say, waits=self._waits
+            channel.name, channel.target, outages, self._time, say=self._say, waits=waits
         )
+        self._is_expired = partial(is_expired, age=self._time.age, gates=channel.gates)
         self._meters = meters or ChannelMeters()
         self._fallback = Fallback(channel.fallback)
         self._outbox, self._of = outbox, (channel.name, channel.target)
@@ -443,14 +448,3 @@ class ChannelTask:
         await self._tell(
             Occurrence(state=state, event=f"daemon.{event}", origin="synthetic", time=self._time.now().wall)
         )
-
-    # ------------------------------------------------------------------------------------------------- outbox and time
-
-    def _is_expired(self, coalesced: Coalesced) -> bool:
-        return is_expired(coalesced, self._time.age, self._channel.gates)
-
-    async def _waits(self, alert: str) -> bool:
-        return bool(await self._outbox.waiting(alert, *self._of))
-
-
-__all__ = ["Channel", "ChannelTask", "Outbox", "Wake"]

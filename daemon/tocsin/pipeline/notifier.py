@@ -4,7 +4,7 @@ Remembers which channels heard of each firing alert, and what is held back. Pure
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -18,18 +18,16 @@ from tocsin.alerts.silences import Silences
 from tocsin.engine.api import AlertContext, Transition
 from tocsin.engine.engine import Engine
 from tocsin.engine.instances import kind_of
-from tocsin.engine.pauses import Opening
 from tocsin.events import Instant
 from tocsin.meters import PipelineMeters
 from tocsin.pipeline.deliveries import Deliveries, alert_row
-from tocsin.pipeline.escalation import Due, Escalations, Followed
+from tocsin.pipeline.escalation import Due, Escalations
+from tocsin.pipeline.followed_gates import FollowedGates
 from tocsin.pipeline.muter import Muter
 from tocsin.pipeline.options import Options
 from tocsin.store.model import ACTION, Batch, HeldRow, InstanceRow, RunRow, UnreadableRow
 
 _HELD_BY = {"inhibited_by": "inhibited", "notify_during": "hours"}  # what the metrics call gates
-_LOOK_EVERY = 1.0  # seconds between two looks at what is shut to many alerts that escalate
-_FEW = 100  # of them, that are looked at whenever something is shut or opened
 
 
 class Notifier:
@@ -50,8 +48,7 @@ class Notifier:
         self._engine = engine
         self._muter = Muter(engine.rule, self.silences)
         self.escalations = Escalations(engine.rule)
-        # At the followed: what the muter knew then, when (steady) that was, and when (wall-clock) to look again.
-        self._looked: tuple[int, float, datetime | None] = (-1, 0.0, None)
+        self._gates = FollowedGates(self.escalations, self._muter, engine, self.silences, options)
         self._announced: dict[str, tuple[str, ...]] = {}
         self._held = MutedNotifications()
         # What makes the record of an instance that moved, by rule and instance.
@@ -183,7 +180,7 @@ class Notifier:
             return None
         times = [self._held.look_at] if self._held else []
         if self.escalations:
-            times += [self.escalations.deadline(self._seen.wall), self._looked[2]]
+            times += [self.escalations.deadline(self._seen.wall), self._gates.look_at]
         at = min((each for each in times if each is not None), default=None)
         return self._seen.steady + (at - self._seen.wall).total_seconds() if at is not None else None
 
@@ -397,42 +394,10 @@ class Notifier:
             self._muter.changes += 1
 
     def _escalate(self, batch: Batch, now: Instant) -> None:
-        """Tell the steps that are due; while the way to people is shut to an alert its time stands still."""
-        changes, looked_at, look_at = self._looked
-        stale = (look_at is not None and now.wall >= look_at) or changes != self._muter.changes
-        if stale and (changes < 0 or now.steady - looked_at >= _LOOK_EVERY or len(self.escalations) < _FEW):
-            self._looked = self._muter.changes, now.steady, self._look_at_followed(now)
-        elif stale:
-            self._looked = changes, looked_at, now.wall + timedelta(seconds=_LOOK_EVERY)
+        """Tell the steps that are due."""
+        self._gates.look(now)
         for due in self.escalations.due(now.wall):
             self._tell_step(batch, due, now)
-
-    def _look_at_followed(self, now: Instant) -> datetime | None:
-        times: list[datetime | None] = []
-        for alert, followed in self.escalations:
-            rule = self._engine.rule(followed.rule)
-            quiet = self._quiet(followed, now)
-            gated = rule is not None and (rule.inhibited_by or rule.notify_during or self.silences)
-            if followed.context is not None and (gated or quiet or followed.held):
-                reasons = self._muter.reasons(followed.rule, followed.context, now)
-                is_quiet = bool(quiet) and all(opening.open for opening in quiet)
-                held = is_quiet or reasons.first("firing")[0] != "told"
-                self.escalations.hold(alert, now.wall, held=held)
-                times += [
-                    reasons.until,
-                    self._muter.turns_at(followed.rule, now),
-                    *(each.until for each in quiet),
-                ]
-        return min((at for at in times if at is not None), default=None)
-
-    def _quiet(self, followed: Followed, now: Instant) -> list[Opening]:
-        """The quiet hours of the channels that were told of it; none where one has none, or it is heard in them."""
-        if followed.context is None or followed.context.severity == "critical":
-            return []
-        channels = self._options().routing.channels
-        calendars = [route.quiet for name in followed.announced if (route := channels.get(name)) is not None]
-        found = [self._muter.opening(each, now) for each in calendars if each is not None]
-        return found if len(found) == len(calendars) else []
 
     def _tell_step(self, batch: Batch, due: Due, now: Instant) -> None:
         """A firing for who hasn't heard of it, a reminder for who has, be it as another channel's fallback."""
