@@ -54,6 +54,10 @@ class RunKills:
                 daemon.kill()
                 await daemon.start()
                 await connected(daemon, "fx")
+            profit(self.exchange, 0.5)
+            before = self._done()
+            profit(self.exchange, -0.51)
+            await daemon.until(lambda: self._done() > before, "in peace all is run")
             await daemon.until(lambda: {row[0] for row in self._rows()} <= _OVER, "no run is open")
         self._check()
 
@@ -62,6 +66,9 @@ class RunKills:
             (status, action, id_)
             for status, action, id_ in self.folder.rows("SELECT status, action, id FROM actions")
         ]
+
+    def _done(self) -> int:
+        return sum(1 for status, action, _ in self._rows() if (status, action) == ("ok", "note"))
 
     def _check(self) -> None:
         rows = self._rows()

@@ -59,7 +59,7 @@ def compiled(written: Any) -> list[Rule]:
     text = re.sub(r"'(true|false)'", r"\1", yaml.dump(written, Dumper=_Plain, sort_keys=False))
     node, problems = load(text, "rules.yaml")
     assert isinstance(node, Sequence), problems
-    rules, found = compile_rules(node, Environment(frozenset(CHANNELS), frozenset(ACTIONS)))
+    rules, found = compile_rules(node, Environment(frozenset(CHANNELS), actions=frozenset(ACTIONS)))
     assert not [each for each in (*problems, *found) if each.level == "error"], [
         each.render() for each in found
     ]

@@ -61,12 +61,12 @@ class Environment:
     """
 
     channels: frozenset[str]
-    actions: frozenset[str] = frozenset()
     supplied: Supplied = field(default_factory=dict)
     check_template: CheckTemplate = _any_template
     calendars: Calendars = NO_CALENDARS
     limits: Mapping[str, Severity] = field(default_factory=dict)
     complete: bool = True
+    actions: frozenset[str] = frozenset()
 
 
 def compile_rules(
