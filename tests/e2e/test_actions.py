@@ -44,7 +44,15 @@ async def test_a_webhook_and_a_command(folder, exchange, desk, hook, tmp_path):
                 "webhook": f"http://127.0.0.1:{hook.port}/hook",
                 "secret": folder.secret("hook", "hook-key-1"),
             },
-            "note": {"command": [str(script), "--", "{{ symbol }}", "{{ profit }}"]},
+            "note": {
+                "command": [
+                    str(script),
+                    "--",
+                    "{{ symbol }}",
+                    "{{ profit }}",
+                    folder.secret("key", "key-of-note-1"),
+                ]
+            },
         },
         rules=[{**RED, "run": {"on_firing": ["hedge", "note"], "on_resolved": ["note"]}}],
     )
@@ -78,7 +86,9 @@ async def test_a_webhook_and_a_command(folder, exchange, desk, hook, tmp_path):
         ("note", "resolved", "exit 0", "noted\nand warned\n", 1),
     ]
     symbol = first.json["symbol"]
-    assert f"\n-- {symbol} -0.51\n" in environment
+    assert f"\n-- {symbol} -0.51 key-of-note-1\n" in environment
+    recorded = str(runs(folder, "command", "reason", "output"))
+    assert "key-of-note-1" not in recorded + listed.stdout
     assert json.loads(environment.splitlines()[-1])["id"] == first.json["id"]
     names = {line.partition("=")[0] for line in environment.splitlines() if "=" in line}
     assert names <= {
@@ -142,6 +152,8 @@ async def test_pause_dry_run_failure_and_circuit(folder, exchange, desk):
         await daemon.start()
         await connected(daemon, "fx")
         assert "all actions are paused by " in (await folder.command("actions")).stdout
+        alone = await folder.command("resume", "fails")
+        assert alone.stdout.startswith("fails: all actions are paused by ")
         assert (await folder.command("resume")).returncode == 0
         for count in range(2, 8):
             await fall(count)

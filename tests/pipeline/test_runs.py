@@ -267,6 +267,27 @@ def test_over_a_restart_without_the_action_nothing_is_left_open(life):
     assert len(life.told()) == 1
 
 
+def test_what_another_version_kept_is_not_run(life):
+    life.profit(-60, 2)
+    assert life.begin(3)
+    life.profit(-10, 4)
+    life.rows = {id_: structs.replace(row, data={"of": "another"}) for id_, row in life.rows.items()}
+    life.restart(10)
+    why = "what it is about was kept by another version of Tocsin, and can't be read"
+    assert life.said() == [("hedge", "unknown", why), ("hook", "dropped", why)]
+
+
+def test_an_end_by_the_hours_runs_nothing():
+    life = Life(active={"tz": "UTC", "open": ["00:00-00:01"]})
+    life.profit(-60, 2)
+    life.keep(life.turn.messages([], at(61)))
+    assert life.said()[-1] == (
+        "hook",
+        "dropped",
+        "it ended with its rule's hours, not by what the venue said",
+    )
+
+
 def test_paused_over_a_restart(life):
     life.keep(Acts(life.turn).pause("*", BY, at(2))[0])
     assert not Acts(life.turn).pause("*", BY, at(3))[1]

@@ -9,7 +9,7 @@ from msgspec import Struct
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from tocsin.quantities import Duration, SecretText, duration_text
-from tocsin.secrets import Secret
+from tocsin.secrets import Masker, Secret
 
 _RATE = r"^([1-9][0-9]{0,4})/(min|h|d)$"
 _LENGTHS = {"min": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
@@ -121,10 +121,12 @@ def address(webhook: Secret) -> str:
     return f"POST {parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
-def described(action: ActionSettings) -> dict[str, Any]:
-    """What it does and how often it may, JSON-able."""
+def described(action: ActionSettings, masker: Masker) -> dict[str, Any]:
+    """What it does and how often it may, JSON-able; without secrets."""
     return {
-        "does": address(action.webhook) if action.webhook is not None else [*(action.command or ())],
+        "does": address(action.webhook)
+        if action.webhook is not None
+        else [*map(masker.mask, action.command or ())],
         "rate": action.rate,
         "max_age": duration_text(action.max_age),
         "dry_run": action.dry_run,

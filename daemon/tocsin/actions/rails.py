@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from tocsin.actions.model import ActionSettings
 from tocsin.engine.api import AlertContext
+from tocsin.engine.pauses import OUT_OF_HOURS
 from tocsin.quantities import duration_text
 
 FAILURES = 5
@@ -36,6 +37,8 @@ class Facts(Struct, frozen=True, kw_only=True):
 def _live(context: AlertContext, facts: Facts) -> str:
     if not facts.live:
         return "it came about by a start, a reload or what somebody did, not by what the venue said"
+    if context.state == "resolved" and context.reason == OUT_OF_HOURS:
+        return "it ended with its rule's hours, not by what the venue said"
     if context.origin == "live" or (context.origin == "synthetic" and context.kind not in _OURS):
         return ""
     return f"the venue told of it in a {context.origin}, not as it happened"

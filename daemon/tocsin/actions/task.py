@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import msgspec
 import trio
+from msgspec import structs
 
 from tocsin.actions.command import execute
 from tocsin.actions.model import ActionSettings, Refused, Result, address
@@ -16,6 +17,7 @@ from tocsin.actions.values import arguments, as_json
 from tocsin.actions.webhook import post
 from tocsin.clock import Clock
 from tocsin.engine.api import AlertContext
+from tocsin.secrets import Masker
 from tocsin.store.model import RunRow
 
 _FIRST, _LONGEST = 1.0, 30.0  # seconds between two tries of a webhook
@@ -63,10 +65,13 @@ def prepared(settings: ActionSettings, run: RunRow, context: AlertContext) -> tu
 
 
 class ActionTask:
-    """`log` is a structlog logger."""
+    """`masker` keeps secrets out of what is recorded and told. `log` is a structlog logger."""
 
-    def __init__(self, name: str, settings: ActionSettings, desk: Desk, clock: Clock, log: Any) -> None:
-        self._name, self._settings, self._desk, self._clock, self._log = name, settings, desk, clock, log
+    def __init__(  # noqa: PLR0917 - what it joins
+        self, name: str, settings: ActionSettings, desk: Desk, clock: Clock, masker: Masker, log: Any
+    ) -> None:
+        self._name, self._settings, self._desk, self._clock = name, settings, desk, clock
+        self._mask, self._log = masker.mask, log
 
     async def run(self) -> None:
         """For ever."""
@@ -75,14 +80,14 @@ class ActionTask:
             await self._perform(await self._desk.next(self._name))
 
     async def _perform(self, run: RunRow) -> None:
-        context = msgspec.convert(run.data, AlertContext)
+        context = msgspec.convert(run.data, AlertContext)  # of another version it isn't handed out
         try:
             made, body = prepared(self._settings, run, context)
         except Refused as error:
-            await self._desk.drop(run, str(error))
+            await self._desk.drop(run, self._mask(str(error)))
             return
         pause = _FIRST
-        while await self._desk.begin(run, shown(self._settings, made)):
+        while await self._desk.begin(run, self._mask(shown(self._settings, made))):
             began = trio.current_time()
             result = await self._try(run, made, body)
             took = trio.current_time() - began
@@ -101,7 +106,8 @@ class ActionTask:
 
     async def _try(self, run: RunRow, made: tuple[str, ...], body: bytes) -> Result:
         self._log.info("action", action=self._name, run=run.id, alert=run.alert)
-        return await perform(self._settings, run, made, body, self._clock)
+        result = await perform(self._settings, run, made, body, self._clock)
+        return structs.replace(result, output=self._mask(result.output), reason=self._mask(result.reason))
 
 
 async def perform(

@@ -113,6 +113,9 @@ class LiveActs:
             self._note("resumed", by, action=action)
         return done
 
+    def paused(self) -> str:
+        return self._acts.paused()
+
     def actions(self) -> Collection[str]:
         """Those of the config as it is now."""
         return self._settings().actions

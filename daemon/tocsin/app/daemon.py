@@ -301,7 +301,7 @@ class Daemon:
         return {
             "paused": runs.paused,
             "actions": [
-                {"action": name, **described(action), **runs.state(name)}
+                {"action": name, **described(action, self._settings.masker), **runs.state(name)}
                 for name, action in self._settings.actions.items()
             ],
         }

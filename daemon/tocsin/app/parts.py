@@ -191,7 +191,10 @@ class Parts:
         await self._components.deliver(self._now(), name, target, tell=self._host.put, dry_run=self._dry_run)
 
     def _start_action(self, name: str) -> None:
-        task = ActionTask(name, self._now().actions[name], self._components.runs, self._clock, self._log)
+        settings = self._now()
+        task = ActionTask(
+            name, settings.actions[name], self._components.runs, self._clock, settings.masker, self._log
+        )
         self._tasks.start(f"{_ACTION}{name}", task.run)
 
     def _start_answers(self) -> None:

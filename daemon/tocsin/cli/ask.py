@@ -221,8 +221,11 @@ def ask_of_actions(config: Path | None) -> dict[str, Any]:
     except NotRunning as error:
         click.echo(f"note: {error}; this is by the config and the database", err=True)
         note(taken(state_dir / DATABASE))
-        known = settings_of(config).actions.items()
-        actions = [{"action": name, **described(each), "paused": "", "circuit": ""} for name, each in known]
+        settings = settings_of(config)
+        actions = [
+            {"action": name, **described(each, settings.masker), "paused": "", "circuit": ""}
+            for name, each in settings.actions.items()
+        ]
         return {"paused": "", "actions": actions, "runs": Reader(state_dir / DATABASE).runs()}
     answer: dict[str, Any] = _answered(status, found)
     return answer

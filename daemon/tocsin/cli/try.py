@@ -89,21 +89,22 @@ def _tried(
         "action": action,
         "like": like,
         "made_up": made_up,
-        "does": described(does)["does"],
+        "does": described(does, settings.masker)["does"],
     }
     try:
         arguments, body = prepared(does, row, context)
     except Refused as error:
         return {**report, "refused": str(error)}, FAILED
-    report |= {"arguments": [*arguments] or None, "body": msgspec.json.decode(body)}
+    masked = [*map(settings.masker.mask, arguments)]
+    report |= {"arguments": masked or None, "body": msgspec.json.decode(body)}
     if not really:
         return report, 0
     result = trio.run(perform, does, row, arguments, body, SystemClock())
     report |= {
         "ok": result.ok,
         "result": result.result,
-        "output": result.output,
-        "reason": result.reason or None,
+        "output": settings.masker.mask(result.output),
+        "reason": settings.masker.mask(result.reason) or None,
     }
     return report, 0 if result.ok else FAILED
 

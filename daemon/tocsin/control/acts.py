@@ -70,6 +70,10 @@ class Acting(Protocol):
         """False: nothing stood in the way."""
         ...
 
+    def paused(self) -> str:
+        """By whom and since when all are; "" where they aren't."""
+        ...
+
     def actions(self) -> Collection[str]:
         """The names of those that there are."""
         ...
@@ -187,7 +191,8 @@ class ActsApi:
     async def resume(self, request: Request) -> JSONResponse:
         asked = await _body(request)
         done = await self._acting.resume(self._action(request), asked.who)
-        return JSONResponse({"resumed": done}, status_code=200 if done else 409)
+        answer = {"resumed": done, "paused": self._acting.paused()}
+        return JSONResponse(answer, status_code=200 if done else 409)
 
     def _action(self, request: Request) -> str:
         name, known = str(request.path_params["name"]), list(self._acting.actions())

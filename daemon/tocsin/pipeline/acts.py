@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from tocsin.alerts.silences import Silences
 from tocsin.events import Instant, Key, from_iso
+from tocsin.pipeline.runs import EVERY
 from tocsin.pipeline.turn_processor import TurnProcessor
 from tocsin.store.model import Acked, Act, Batch, Silence
 
@@ -114,6 +115,10 @@ class Acts:
     def resume(self, action: str, by: By, now: Instant) -> tuple[Batch, bool]:
         """Runs again, also where failures had stopped it. False: nothing stood in the way."""
         return self._signed("resume", self._turn.runs.resume(action, now), action, by, now)
+
+    def paused(self) -> str:
+        """By whom and since when all are, in words; "" where they aren't."""
+        return self._turn.runs.paused(EVERY)
 
     @staticmethod
     def _signed(does: str, batch: Batch | None, action: str, by: By, now: Instant) -> tuple[Batch, bool]:

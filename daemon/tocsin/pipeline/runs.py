@@ -23,6 +23,7 @@ EVERY = "*"
 _PAUSE, _CIRCUIT = "pause ", "circuit "  # the beginnings of notes' keys; an action's name follows
 _CONNECTED = "connected"
 _GONE = "no action is called so any more"
+_NOT_READ = "what it is about was kept by another version of Tocsin, and can't be read"
 _LEFT = "Tocsin was ended, or given another config, while it ran"
 
 
@@ -81,7 +82,15 @@ class Runs:
                 elif key.startswith(_CIRCUIT):
                     self._circuits[key.removeprefix(_CIRCUIT)] = msgspec.json.decode(note, type=Circuit)
         self._open = {row.id: row for row in rows}
-        return self.orphaned(now)
+        return [*self._unreadable(now), *self.orphaned(now)]
+
+    def _unreadable(self, now: Instant) -> list[RunRow]:
+        """Those of another version, of which this one can't say what they are about: nobody is going to do them."""
+        return [
+            self._over(row, "unknown" if row.status == "begun" else "dropped", now, _NOT_READ)
+            for row in list(self._open.values())
+            if context_of(row) is None
+        ]
 
     def orphaned(self, now: Instant) -> list[RunRow]:
         """Those whose action the config doesn't have (any more): they are over, and to be committed so."""
@@ -152,7 +161,8 @@ class Runs:
         if settings.dry_run:
             batch.runs.append(self._over(structs.replace(row, command=command), "dry_run", now))
             return batch, False
-        self._recent.setdefault(row.action, []).append(now.wall)
+        if not row.attempts:
+            self._recent[row.action] = [*self._recently(row.action, now), now.wall]
         row = structs.replace(
             row,
             status="begun",
@@ -169,7 +179,9 @@ class Runs:
         row = self._open.get(id_)
         if row is None or row.action not in self._options().actions:
             return _GONE
-        context = msgspec.convert(row.data, AlertContext)
+        context = context_of(row)
+        if context is None:
+            return _NOT_READ
         facts = self._facts(row, context, now, holds=self._holds(row, context), unrecorded=unrecorded)
         if row.attempts:
             facts = structs.replace(facts, recent=())  # another try of a run is no other run
@@ -258,7 +270,6 @@ class Runs:
         live: bool = True,
         unrecorded: str = "",
     ) -> Facts:
-        recent = [at for at in self._recent.get(row.action, ()) if now.wall - at < KEPT]
         return Facts(
             settings=self._options().actions[row.action],
             now=now.wall,
@@ -268,8 +279,12 @@ class Runs:
             unrecorded=unrecorded,
             paused=self.paused(row.action),
             circuit=str(self.circuit(row.action)),
-            recent=tuple(recent),
+            recent=tuple(self._recently(row.action, now)),
         )
+
+    def _recently(self, action: str, now: Instant) -> list[datetime]:
+        """When its runs began, as far as any rate counts them."""
+        return [at for at in self._recent.get(action, ()) if now.wall - at < KEPT]
 
     def _holds(self, row: RunRow, context: AlertContext) -> bool:
         """An event happened, and an end is one: only what fires may be over meanwhile."""
@@ -281,3 +296,11 @@ class Runs:
         if not isinstance(state, Venue) or state.status == _CONNECTED:
             return ""
         return f"{venue} is {state.status}"
+
+
+def context_of(row: RunRow) -> AlertContext | None:
+    """What a run is about; None where another version kept it, and this one can't read it."""
+    try:
+        return msgspec.convert(row.data, AlertContext)
+    except ValueError:
+        return None

@@ -3,10 +3,8 @@
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 
-import msgspec
-
 from tocsin.actions.model import Result
-from tocsin.engine.api import AlertContext, ChangeOutcome, Saved, Transition, World
+from tocsin.engine.api import ChangeOutcome, Saved, Transition, World
 from tocsin.engine.engine import Engine
 from tocsin.engine.rule import Rule
 from tocsin.engine.rule_migration import became
@@ -18,7 +16,7 @@ from tocsin.pipeline.alert_states import AlertStates
 from tocsin.pipeline.deliveries import beat_delivery
 from tocsin.pipeline.notifier import Notifier
 from tocsin.pipeline.options import Options
-from tocsin.pipeline.runs import Runs
+from tocsin.pipeline.runs import Runs, context_of
 from tocsin.store.model import Acked, Batch, Loaded, OperationRow, RunRow, Silence, UnreadableRow
 
 _MOST_MENTIONED = 200  # entities in one batch of which only `last_seen` is news
@@ -214,8 +212,7 @@ class TurnProcessor:
 
     def _tell_failed(self, rows: Iterable[RunRow], batch: Batch, now: Instant) -> None:
         for row in rows:
-            if trouble := self.runs.trouble(row):
-                context = msgspec.convert(row.data, AlertContext)
+            if (trouble := self.runs.trouble(row)) and (context := context_of(row)) is not None:
                 self.notifier.action_failed(batch, row, context, f"{row.action}: {trouble}", now)
 
     def venues_removed(self, names: Collection[str], now: Instant) -> tuple[Batch, list[str]]:

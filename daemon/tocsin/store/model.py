@@ -313,7 +313,7 @@ class Loaded(Struct, frozen=True, kw_only=True):
     held: Sequence[HeldRow] = ()  # in the order in which they were held
     silences: Sequence[Silence] = ()  # those that weren't taken back, over or not
     runs: Sequence[RunRow] = ()  # those that aren't over, in order
-    recent_runs: Sequence[tuple[str, datetime]] = ()  # action and time of what was begun in the last hour
+    recent_runs: Sequence[tuple[str, datetime]] = ()  # action and time of what was begun in the last day
     pending: Sequence[Delivery] = ()  # the first that wait to be sent, in order
     more_pending: bool = False  # beside these
     sent: Sequence[

@@ -38,6 +38,7 @@ from tocsin.store.sql import (
 DATABASE = "tocsin.db"
 _BUTTON_KNOWN = timedelta(days=7)  # after its time: so long it says that this is over
 _NOTE_EVERY = 1.0  # seconds
+_RUN_LATELY = timedelta(days=1)  # the longest time for which an action's rate holds
 _SENT_LATELY = timedelta(hours=1)  # the longest time for which a service's limit holds
 _MOST_PENDING = 20_000  # deliveries that are kept in memory beside
 _T = TypeVar("_T")
@@ -121,7 +122,7 @@ class Store:
             operations = read("operations", rows.GET_OPERATIONS, rows.operation)
             silences = read("silences", rows.GET_SILENCES, rows.silence)
             runs = read("actions", rows.GET_RUNS, rows.run)
-            since = iso(datetime.now(UTC) - _SENT_LATELY)
+            since = iso(datetime.now(UTC) - _RUN_LATELY)
             recent_runs = [
                 (action, from_iso(at))
                 for action, at in self._db.execute(rows.GET_STARTED, [since]).fetchall()
