@@ -22,11 +22,11 @@ for _name in ("httpx", "httpcore"):
 
 
 class HttpFailed(OutsideError):
-    """An HTTP request got no usable answer. `why` is what happened, without the URL."""
+    """An HTTP request got no usable answer. `why` is what happened, without the URL; `status` the answer's, where it had begun."""
 
-    def __init__(self, request: HttpRequest, why: str) -> None:
+    def __init__(self, request: HttpRequest, why: str, status: int | None = None) -> None:
         super().__init__(f"{_shown(request)}: {why}")
-        self.why = why
+        self.why, self.status = why, status
 
 
 class Http:
@@ -50,22 +50,23 @@ class Http:
         exists nowhere else.
         """
         within = self._within if within is None else within
+        begun = _Begun()
         try:
             with trio.fail_after(within) as scope:
-                return await self._make(request, scope)
+                return await self._make(request, scope, begun)
         except trio.TooSlowError:
-            raise HttpFailed(request, f"no answer within {within:g} s") from None
+            raise HttpFailed(request, f"no answer within {within:g} s", begun.status) from None
         except ConnectFailed as error:
             raise HttpFailed(request, str(error)) from error
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            raise HttpFailed(request, in_words(error, self._ca_option)) from error
+            raise HttpFailed(request, in_words(error, self._ca_option), begun.status) from error
         except (ImportError, ValueError) as error:
             if not self._proxies:
                 raise
             # From the client's own look at the environment: a kind of proxy that it doesn't speak.
             raise HttpFailed(request, f"the environment's proxy can't be used: {error}") from error
 
-    async def _make(self, request: HttpRequest, scope: trio.CancelScope) -> HttpResponse:
+    async def _make(self, request: HttpRequest, scope: trio.CancelScope, begun: "_Begun") -> HttpResponse:
         encrypted = request.url.startswith("https:")
         tls = tls_context(self._tls_ca, "http", self._ca_option) if encrypted else None
         async with (
@@ -77,6 +78,7 @@ class Http:
             ) as client,
             aclosing(await client.send(_as_sent(client, request), stream=True)) as response,
         ):
+            begun.status = response.status_code
             scope.shield = True
             scope.deadline = min(scope.deadline, trio.current_time() + _REST_WITHIN)
             body = bytearray()
@@ -88,12 +90,18 @@ class Http:
                     if len(body) > _MOST_BODY:
                         enough.cancel()  # an error raised here would leave generators further down unfinished
             if enough.cancelled_caught:
-                raise HttpFailed(request, f"an answer larger than {_MOST_BODY} bytes")
+                raise HttpFailed(request, f"an answer larger than {_MOST_BODY} bytes", begun.status)
             packed = response.headers.get("content-encoding", "identity")
             if packed != "identity":
-                body = _unpacked(bytes(body), packed, request)
+                body = _unpacked(bytes(body), packed, request, begun)
             headers = {name.lower(): value for name, value in response.headers.items()}
             return HttpResponse(status=response.status_code, headers=headers, body=bytes(body))
+
+
+class _Begun:
+    """What is known of an answer before it is whole."""
+
+    status: int | None = None
 
 
 class _OnePiece(httpx.AsyncByteStream):
@@ -124,17 +132,19 @@ def _as_sent(client: httpx.AsyncClient, request: HttpRequest) -> httpx.Request:
     return made
 
 
-def _unpacked(body: bytes, how: str, request: HttpRequest) -> bytearray:
+def _unpacked(body: bytes, how: str, request: HttpRequest, begun: "_Begun") -> bytearray:
     """The body of an answer that is compressed unasked: it may hold a token that comes once. Raises HttpFailed."""
     if how not in ("gzip", "deflate"):
-        raise HttpFailed(request, f"an answer compressed as {how[:20]!r}, which was not asked for")
+        why = f"an answer compressed as {how[:20]!r}, which was not asked for"
+        raise HttpFailed(request, why, begun.status)
     unpacker = zlib.decompressobj(zlib.MAX_WBITS | _ANY_HEADER)
     try:
         plain = bytearray(unpacker.decompress(body, _MOST_BODY))
     except zlib.error:
-        raise HttpFailed(request, "a compressed answer that can't be unpacked") from None
+        raise HttpFailed(request, "a compressed answer that can't be unpacked", begun.status) from None
     if not unpacker.eof:
-        raise HttpFailed(request, f"a compressed answer that is torn, or larger than {_MOST_BODY} bytes")
+        why = f"a compressed answer that is torn, or larger than {_MOST_BODY} bytes"
+        raise HttpFailed(request, why, begun.status)
     return plain
 
 

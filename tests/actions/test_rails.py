@@ -17,7 +17,7 @@ SETTINGS = ActionSettings(command=("/bin/true",), rate="2/h")
 SHUT = {  # what shuts each rail, and is seen by no other
     "live": ({}, {"live": False}),
     "venue": ({}, {"away": "fx is disconnected"}),
-    "max_age": ({"at": NOW - timedelta(hours=1)}, {}),
+    "max_age": ({}, {"age": timedelta(hours=1)}),
     "holds": ({}, {"holds": False}),
     "recorded": ({}, {"unrecorded": "disk is full"}),
     "pause": ({}, {"paused": "by anna"}),
@@ -44,7 +44,7 @@ def asked(context, facts):
 def test_what_is_in_the_way(case):
     context, facts = dict(case.get("context", {})), dict(case.get("facts", {}))
     if "age" in case:
-        context["at"] = NOW - timedelta(seconds=case["age"])
+        facts["age"] = timedelta(seconds=case["age"])
     if "recent" in case:
         facts["recent"] = tuple(NOW - timedelta(seconds=age) for age in case["recent"])
     assert asked(context, facts) == case.get("reason", "")

@@ -11,7 +11,7 @@ from support.story import compiled
 from tocsin.actions.model import ActionSettings, Result
 from tocsin.alerts.decide import Route, Routing
 from tocsin.alerts.wording import Style
-from tocsin.events import Instant, Key, Observation, Position
+from tocsin.events import Instant, Key, Observation, Order, Position
 from tocsin.events.synthetic import link
 from tocsin.feed.model import Received
 from tocsin.pipeline import Options, Targets
@@ -40,7 +40,7 @@ class Life:
 
     def __init__(self, actions=ACTIONS, **rule) -> None:
         self._ids = iter(f"{number:09d}" for number in range(1000))
-        self._rules = compiled([RULE | rule])
+        self._rules = compiled([{key: value for key, value in (RULE | rule).items() if value is not None}])
         self.rows, self.notes, self.deliveries = {}, {}, []
         self._start(EMPTY, 0, actions)
         self.link("connected", 0)
@@ -87,7 +87,8 @@ class Life:
     def begin(self, seconds: float, action: str = "hedge", unrecorded: str = "") -> bool:
         run = self.turn.runs.waiting(action)
         assert run is not None
-        batch, begun = self.turn.runs.begin(run.id, at(seconds), "done so", unrecorded)
+        does = "POST https://example.org" if action == "hook" else '["/bin/true"]'
+        batch, begun = self.turn.run_begins(run.id, at(seconds), does, unrecorded)
         self.keep(batch)
         return begun
 
@@ -150,10 +151,14 @@ def test_what_ends_by_hand_runs_nothing(life):
         (lambda life: life.link("disconnected", 3), 4, "fx is disconnected"),
         (lambda life: life.profit(-10, 3), 4, "it isn't so any more"),
         (lambda life: None, 33, "too late: 31s after it happened, max_age is 30s"),
-        (lambda life: life.keep(Acts(life.turn).pause("*", BY, at(3))[0]), 4, "paused by anna since 2026-"),
+        (
+            lambda life: life.keep(Acts(life.turn).pause("*", BY, at(3))[0]),
+            None,
+            "paused by anna since 2026-",
+        ),
         (
             lambda life: life.keep(Acts(life.turn).pause("hedge", BY, at(3))[0]),
-            4,
+            None,
             "paused by anna since 2026-",
         ),
         (lambda life: life.reload(3, {}), None, "no action is called so any more"),
@@ -187,7 +192,7 @@ def test_a_dry_run_is_recorded():
     life.profit(-60, 2)
     assert not life.begin(3)
     (row,) = life.rows.values()
-    assert (row.status, row.command, row.started_at) == ("dry_run", "done so", None)
+    assert (row.status, row.command, row.started_at) == ("dry_run", '["/bin/true"]', None)
 
 
 def test_no_more_than_its_rate(life):
@@ -245,13 +250,15 @@ def test_over_a_restart_a_command_that_was_begun_is_unknown_and_told(life):
     assert life.turn.runs.waiting("hedge") is None
 
 
-def test_over_a_restart_a_webhook_goes_on_with_the_same_key(life):
+def test_over_a_restart_a_webhook_goes_on_with_the_same_key():
+    life = Life(run={"on_resolved": ["hook"]})
     life.profit(-60, 2)
     life.profit(-10, 3)
     assert life.begin(4, "hook")
     before = next(row.id for row in life.rows.values() if row.action == "hook")
     life.restart(10)
     life.keep(life.turn.runs_taken_over("hook", at(10))[0])
+    life.link("connected", 10)
     assert life.begin(11, "hook")
     row = life.rows[before]
     assert (row.status, row.attempts, row.started_at) == ("begun", 2, at(4).wall)
@@ -295,3 +302,98 @@ def test_paused_over_a_restart(life):
     assert life.turn.runs.paused("hook").startswith("by anna since ")
     assert Acts(life.turn).resume("*", BY, at(11))[1]
     assert not life.turn.runs.paused("hook")
+
+
+def test_after_a_start_nothing_is_run_before_the_venue_is_heard():
+    """What the last run knew, of the venue too, is what it was then."""
+    life = Life(run={"on_firing": ["hook"]})
+    life.profit(-10, 1)
+    life.profit(-60, 2)
+    life.restart(5)
+    assert not life.begin(6, "hook")
+    assert life.said() == [("hook", "dropped", "fx has not been connected since the start")]
+
+
+def test_what_was_tried_and_isnt_again_has_failed_and_is_told():
+    life = Life(run={"on_resolved": ["hook"]})
+    life.profit(-60, 2)
+    life.profit(-10, 3)
+    assert life.begin(4, "hook")
+    life.restart(10)
+    life.keep(life.turn.runs_taken_over("hook", at(10))[0])
+    assert not life.begin(11, "hook")
+    row = next(row for row in life.rows.values() if row.action == "hook")
+    assert (row.status, row.reason) == (
+        "failed",
+        "not tried again: fx has not been connected since the start",
+    )
+    assert life.told() == [f"hook: failed: {row.reason}"]
+
+
+def test_a_command_that_was_begun_is_no_webhook_however_the_config_is_edited(life):
+    life.profit(-60, 2)
+    assert life.begin(3)
+    life.restart(10, {"hedge": ACTIONS["hook"], "hook": ACTIONS["hook"]})
+    life.keep(life.turn.runs_taken_over("hedge", at(10))[0])
+    assert [status for _, status, _ in life.said()] == ["unknown"]
+
+
+def test_back_without_a_word_of_the_position_nobody_knows(life):
+    life.profit(-60, 2)
+    life.link("disconnected", 3)
+    life.link("connected", 4)
+    assert not life.begin(5)
+    assert life.said() == [("hedge", "dropped", "nobody knows whether it still is so: the venue was away")]
+
+
+def test_a_group_of_all_venues_waits_for_each_of_them():
+    life = Life(per=["symbol"], when="sum(profit) < -50", run=["hedge"])
+    life.profit(-10, 1)
+    life.profit(-60, 2)
+    assert life.said() == [("hedge", "pending", None)]
+    life.link("disconnected", 3)
+    assert not life.begin(4)
+    assert life.said() == [("hedge", "dropped", "fx is disconnected")]
+
+
+def test_what_an_end_starts_waits_for_what_the_firing_started(life):
+    life.profit(-60, 2)
+    assert life.begin(3)
+    life.profit(-10, 4)
+    assert life.turn.runs.waiting("hook") is None
+    life.finish(5, Result(ok=True))
+    assert life.begin(6, "hook")
+
+
+def test_what_was_over_and_fires_again_isnt_undone(life):
+    life.profit(-60, 2)
+    assert life.begin(3)
+    life.finish(4, Result(ok=True))
+    life.profit(-10, 5)
+    life.profit(-60, 6)
+    run = life.turn.runs.waiting("hedge")
+    life.keep(life.turn.run_dropped(run.id, "for the test", at(6)))
+    assert not life.begin(7, "hook")
+    assert ("hook", "dropped", "it fires again") in life.said()
+
+
+def test_however_the_clock_is_set_what_waited_long_is_late(life):
+    life.profit(-60, 2)
+    run = life.turn.runs.waiting("hedge")
+    later = Instant(at(2).wall, 3602.0)  # an hour on, and the clock an hour back
+    life.keep(life.turn.run_begins(run.id, later, "[]", "")[0])
+    assert life.said() == [("hedge", "dropped", "too late: 1h after it happened, max_age is 30s")]
+
+
+def test_no_more_than_so_many_wait():
+    life = Life(watch="order.canceled", when=None, run=["hedge"])
+    life.turn.runs._waiting["hedge"] = 1000
+    life.say(Observation(state=Order(id="o1", symbol="B", status="canceled"), account="a1"), 2)
+    assert life.said() == [("hedge", "dropped", "1000 of its runs wait already")]
+
+
+def test_a_pause_that_cant_be_read_is_one():
+    life = Life()
+    life.notes["pause *"] = "{}"
+    life.restart(10)
+    assert life.turn.runs.paused("hedge").startswith("by somebody since ")

@@ -51,17 +51,22 @@ async def execute(arguments: Sequence[str], stdin: bytes, own: Mapping[str, str]
                 nursery.cancel_scope.deadline = (
                     trio.current_time() + _GRACE
                 )  # who inherited its output may hold it open
+        by_itself = process.returncode is not None
     finally:
         await _end(process)
     output = bytes(kept).decode(errors="replace")
-    if limit.cancelled_caught:
+    if process.returncode is None:
+        return Result(
+            ok=False, result="runs on", output=output, reason="it can't be ended: it isn't ours any more"
+        )
+    if limit.cancelled_caught and not by_itself:
         took = duration_text(timedelta(seconds=within))
         return Result(
             ok=False, result="killed", output=output, reason=f"it took longer than {took} and was ended"
         )
-    code = process.returncode or 0
+    code = process.returncode
     if code < 0:
-        name = signal.Signals(-code).name
+        name = _called(-code)
         return Result(ok=False, result=name, output=output, reason=f"it was ended by {name}")
     said = f": {flat(output.strip()[-_SAID:])}" if output.strip() else ""
     return Result(
@@ -91,10 +96,18 @@ async def _end(process: trio.Process) -> None:
             with trio.move_on_after(_GRACE):
                 await process.wait()
         _signal(process, signal.SIGKILL)
-        await process.wait()
+        with trio.move_on_after(_GRACE):  # one that became another user's doesn't hear us
+            await process.wait()
         for stream in (process.stdin, process.stdout):
             if stream is not None:
                 await stream.aclose()
+
+
+def _called(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time one
+        return f"signal {number}"
 
 
 def _signal(process: trio.Process, which: signal.Signals) -> None:

@@ -13,7 +13,7 @@ from tocsin.secrets import Masker, Secret
 
 _RATE = r"^([1-9][0-9]{0,4})/(min|h|d)$"
 _LENGTHS = {"min": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 MOST_OUTPUT = 4096  # bytes that are kept of what an action answered
 
 
@@ -36,7 +36,7 @@ def _address(value: Any) -> Any:
         host, parts = None, urlsplit("")
     if parts.scheme not in ("https", "http") or not host or not text.isprintable() or " " in text:
         raise ValueError("not a URL; write it like https://example.com/hook")
-    if parts.scheme == "http" and host not in _LOOPBACK:
+    if parts.scheme == "http" and host not in LOOPBACK:
         raise ValueError("would go unencrypted to another machine; write https://")
     return value
 

@@ -13,6 +13,7 @@ from tocsin.engine.api import AlertContext
 from tocsin.engine.pauses import OUT_OF_HOURS
 from tocsin.quantities import duration_text
 
+_CLOCKS = timedelta(seconds=5)  # by which clocks may differ
 FAILURES = 5
 """So many failed runs in a row open an action's circuit."""
 _OURS = ("venue", "daemon")
@@ -20,11 +21,12 @@ _OURS = ("venue", "daemon")
 
 class Facts(Struct, frozen=True, kw_only=True):
     """What is so now. `live`: it came about by what venues said just now. `away`: why the venue isn't heard, in words. `holds`: the alert
-    still does what started the run. `paused`, `circuit`: since when and by whom, in words. `recent`: when its runs of the last day began.
+    still does what started the run. `age`: how long ago it happened. `paused`, `circuit`: since when and by whom, in words. `recent`: when its runs of the last day began.
     """
 
     settings: ActionSettings
     now: datetime
+    age: timedelta = timedelta(0)
     live: bool = True
     away: str = ""
     holds: bool = True
@@ -51,15 +53,19 @@ def _connected(context: AlertContext, facts: Facts) -> str:
     return "nobody knows whether it still is so: the venue was away" if since is not None else ""
 
 
-def _fresh(context: AlertContext, facts: Facts) -> str:
-    age, limit = facts.now - context.at, facts.settings.max_age
+def _fresh(_context: AlertContext, facts: Facts) -> str:
+    age, limit = facts.age, facts.settings.max_age
+    if age < -_CLOCKS:
+        return "it is of a time that hasn't come yet: the clock was set back"
     if age <= limit:
         return ""
     return f"too late: {duration_text(age)} after it happened, max_age is {duration_text(limit)}"
 
 
-def _holds(_context: AlertContext, facts: Facts) -> str:
-    return "" if facts.holds else "it isn't so any more"
+def _holds(context: AlertContext, facts: Facts) -> str:
+    if facts.holds:
+        return ""
+    return "it isn't so any more" if context.state == "firing" else "it fires again"
 
 
 def _recorded(_context: AlertContext, facts: Facts) -> str:

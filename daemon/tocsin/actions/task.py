@@ -86,6 +86,10 @@ class ActionTask:
         except Refused as error:
             await self._desk.drop(run, self._mask(str(error)))
             return
+        except Exception as error:  # noqa: BLE001 - one of ours, told loudly; the runs behind it don't wait for it
+            self._log.exception("an action can't be prepared", action=self._name, run=run.id)
+            await self._desk.drop(run, f"it can't be made: {type(error).__name__}")
+            return
         pause = _FIRST
         while await self._desk.begin(run, self._mask(shown(self._settings, made))):
             began = trio.current_time()

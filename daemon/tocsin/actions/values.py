@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,7 +19,8 @@ from tocsin.events import KINDS, iso, stored_number
 from tocsin.events.vocabulary import all_fields
 from tocsin.store.model import RunRow
 
-_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_NUMBER = re.compile(r"-[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+_LEADS = re.compile(r"\{\{-?\s*(\w+)")  # the name that an argument begins with
 _BOX = Box()
 _UTC = ZoneInfo("UTC")
 
@@ -64,12 +66,7 @@ def arguments(command: Sequence[str], row: RunRow, context: AlertContext) -> tup
         text = source
         if "{" in source:
             text = _made(source, values, position, context)
-            if (
-                text.startswith("-")
-                and "--" not in command[:position]
-                and not _NUMBER.fullmatch(text)
-                and not source.startswith("-")
-            ):
+            if "--" not in command[:position] and _looks_like_an_option(source, text, values):
                 raise Refused(
                     f"argument {position}, {source!r}, would begin with - and be taken for an option; put -- before it"
                 )
@@ -77,6 +74,15 @@ def arguments(command: Sequence[str], row: RunRow, context: AlertContext) -> tup
             raise Refused(f"argument {position}, {source!r}, would hold a NUL")
         made.append(text)
     return tuple(made)
+
+
+def _looks_like_an_option(source: str, text: str, values: Mapping[str, Any]) -> bool:
+    """Whether a value makes it begin with `-`; a negative number may."""
+    if not text.startswith("-") or source.startswith("-"):
+        return False
+    leads = _LEADS.match(source)
+    number = leads is not None and isinstance(values.get(leads[1]), ShownNumber)
+    return not (number and _NUMBER.fullmatch(text))
 
 
 def _made(source: str, values: Mapping[str, Any], position: int, context: AlertContext) -> str:
@@ -99,12 +105,12 @@ def _compiled(source: str) -> Template:
 def _values(row: RunRow, context: AlertContext) -> dict[str, Any]:
     """What arguments can use: the fields of the payload and the entity's own. What has no value isn't there, so `default` works."""
     known = all_fields(context.kind) if context.kind in KINDS else {}
-    found = {name: value for name, value in payload(row, context).items() if isinstance(value, str)}
+    found: dict[str, Any] = {}
     for name, value in context.fields.items():
-        if value is None:
-            continue
-        field = known.get(name)
-        found[name] = _exact(value, number=field is not None and field.type == "number")
+        if value is not None:
+            field = known.get(name)
+            found[name] = _exact(value, number=field is not None and field.type == "number")
+    found |= {name: value for name, value in payload(row, context).items() if isinstance(value, str)}
     for name in ("value", "value_at_start", "worst"):
         if name in found:
             found[name] = _exact(found[name], number=True)
@@ -114,6 +120,6 @@ def _values(row: RunRow, context: AlertContext) -> dict[str, Any]:
 def _exact(value: Any, *, number: bool) -> Any:
     """A number as one to calculate with, shown as it came; a text as it is."""
     if number and isinstance(value, str):
-        parsed = stored_number(value)
-        return ShownNumber.of(parsed, value) if parsed is not None else value
+        with suppress(ValueError):  # one that no number of ours can be is a text
+            return ShownNumber.of(stored_number(value), value)
     return value

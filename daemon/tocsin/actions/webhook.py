@@ -3,8 +3,9 @@
 import hmac
 from datetime import datetime
 from hashlib import sha256
+from urllib.parse import urlsplit
 
-from tocsin.actions.model import MOST_OUTPUT, ActionSettings, Result
+from tocsin.actions.model import LOOPBACK, MOST_OUTPUT, ActionSettings, Result
 from tocsin.alerts.plain import flat
 from tocsin.http import Http, HttpFailed
 from tocsin.venues.base import HttpRequest
@@ -30,11 +31,15 @@ async def post(settings: ActionSettings, key: str, body: bytes, now: datetime) -
     if settings.secret is not None:
         headers["X-Tocsin-Signature"] = signature(settings.secret.reveal(), timestamp, body)
     request = HttpRequest(method="POST", url=settings.webhook.reveal(), headers=headers, content=body)
+    here = urlsplit(request.url).hostname in LOOPBACK
     try:
-        answer = await Http(None, settings.time_limit, proxies=True)(request)
+        answer = await Http(None, settings.time_limit, proxies=not here)(request)
     except HttpFailed as failed:
-        return Result(ok=False, result="no answer", reason=failed.why, again=True)
-    status, output = answer.status, answer.body[:MOST_OUTPUT].decode(errors="replace")
+        if failed.status is None:
+            return Result(ok=False, result="no answer", reason=failed.why, again=True)
+        status, output = failed.status, failed.why  # whatever is odd about the rest
+    else:
+        status, output = answer.status, answer.body[:MOST_OUTPUT].decode(errors="replace")
     if 200 <= status < 300:
         return Result(ok=True, result=str(status), output=output)
     if status in _REDIRECTS:

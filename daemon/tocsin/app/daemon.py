@@ -203,8 +203,11 @@ class Daemon:
 
     async def _change_over(self, before: Settings, after: Settings) -> list[str]:
         venues, channels = changes.venues(before, after), changes.channels(before, after)
+        actions = changes.actions(before, after)
+        await self._parts.end_actions(actions)
         self._settings = after
         alerts = await self._components.pipeline.ask(partial(self._components.reload, after))
+        self._parts.begin_actions(actions)
         await self._parts.end_venues(venues)
         if venues.removed:
             alerts += await self._components.pipeline.ask(
@@ -218,7 +221,7 @@ class Daemon:
         return [
             *venues.told("venue"),
             *channels.told("channel"),
-            *changes.actions(before, after).told("action"),
+            *actions.told("action"),
             *changes.calendars(before, after).told("calendar"),
             *changes.rules(before, after),
             *alerts,

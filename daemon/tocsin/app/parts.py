@@ -94,6 +94,15 @@ class Parts:
         for name in venues.removed:
             self._retries.pop(name, None)
 
+    async def end_actions(self, actions: changes.Difference) -> None:
+        """Those that are gone or changed: nothing more is done as it was written."""
+        await self._tasks.stop(*(f"{_ACTION}{name}" for name in (*actions.removed, *actions.changed)))
+
+    def begin_actions(self, actions: changes.Difference) -> None:
+        """Those that are new or changed."""
+        for name in (*actions.added, *actions.changed):
+            self._start_action(name)
+
     def begin_venues(self, venues: changes.Difference) -> None:
         """Those that are new or changed. What was refused may be mended, though the config says the same: it is tried."""
         for name in (*venues.added, *venues.changed):
@@ -104,10 +113,6 @@ class Parts:
     async def change_others(self, before: Settings, after: Settings) -> None:
         """All other parts that mean something else than before: ended, and begun anew."""
         await self._change_channels(before, after)
-        actions = changes.actions(before, after)
-        await self._tasks.stop(*(f"{_ACTION}{name}" for name in (*actions.removed, *actions.changed)))
-        for name in (*actions.added, *actions.changed):
-            self._start_action(name)
         gone = {_ANSWERS + bot for bot, token in bots_of(before).items() if bots_of(after).get(bot) != token}
         await self._tasks.stop(*gone)
         for name in gone:

@@ -55,7 +55,7 @@ class LiveRuns:
             await self.wake.after(seen)
 
     async def begin(self, run: RunRow, command: str) -> bool:
-        begun = await self._pipeline.ask(partial(self._begin, run.id, command))
+        begun = await self._pipeline.ask(lambda: self._begin(run.id, command))
         if not begun:
             return False
         # The journal gives up waiting for a disk that hangs; and what waited long may be over.
@@ -67,19 +67,19 @@ class LiveRuns:
 
     def _begin(self, id_: str, command: str) -> tuple[Batch, bool]:
         unrecorded = self._journal.reason if self._journal.overdue else ""
-        return self._runs.begin(id_, self._clock.now(), command, unrecorded)
+        return self._turn.run_begins(id_, self._clock.now(), command, unrecorded)
 
     def in_the_way(self, run: RunRow) -> str:
         return self._runs.in_the_way(run.id, self._clock.now())
 
     async def drop(self, run: RunRow, reason: str) -> None:
-        await self._pipeline.call(lambda: self._runs.drop(run.id, reason, self._clock.now()))
+        await self._pipeline.call(lambda: self._turn.run_dropped(run.id, reason, self._clock.now()))
 
     async def finish(self, run: RunRow, result: Result, took: float) -> None:
         self._meters.action(run.action).observe(took)
-        row = await self._pipeline.ask(lambda: self._turn.run_finished(run.id, result, self._clock.now()))
+        ended = await self._pipeline.ask(lambda: self._turn.run_finished(run.id, result, self._clock.now()))
         await self._remark(run.alert, f"{run.action}: {result.result} in {took:.1f} s")
-        if row is not None:
+        for row in ended:
             await self._tell_of(row)
 
     async def _tell_of(self, row: RunRow) -> None:

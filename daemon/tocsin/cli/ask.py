@@ -69,6 +69,11 @@ def _written(config: Path | None, key: str) -> "tuple[Path | None, Node | None]"
     node, problems = load(path)
     if node is None:  # a slip somewhere else hides no key
         text, unreadable = read(path, str(path))
+        if unreadable and config is None:
+            return (
+                path,
+                None,
+            )  # the service's own may not be read by who may ask its daemon, or is told why not
         sections = None if unreadable else read_sections(text, str(path))
         if sections is None or key in sections.broken:
             raise ConfigError(problems)

@@ -14,7 +14,7 @@ from tocsin.cli.options import config_option, format_option, print_json
 @config_option
 @format_option
 def command(action: str | None, *, why: str, config: Path | None, output: str) -> None:
-    """Run ACTION again, or all: after tocsin pause, and after failures that had stopped it.
+    """Run ACTION again, after tocsin pause or failures that had stopped it; without ACTION all that were paused.
 
     Nothing of what was dropped meanwhile is made up for.
 

@@ -2,6 +2,8 @@
 
 import shutil
 from collections.abc import Mapping as Map
+from itertools import pairwise
+from pathlib import Path
 
 from jinja2 import TemplateSyntaxError
 
@@ -59,6 +61,7 @@ def _action(reading: Reading, entry: Entry) -> ActionSettings | None:
     action, problems = shape.check(ActionSettings, node, path, reading.plain(node), entry.key.place)
     reading.add(*problems)
     _check_templates(reading, node, path)
+    _check_sources(reading, node, path)
     if action is None or not well_named:
         return None
     for secret in (action.secret, action.webhook):
@@ -100,6 +103,39 @@ def _check_templates(reading: Reading, node: Mapping, path: shape.Path) -> None:
             except TemplateSyntaxError as error:
                 where = shape.dotted((*path, "command", position))
                 reading.add(Problem(f"not a template: {error.message}", item.place, where))
+
+
+_INTERPRETERS = (
+    "sh",
+    "bash",
+    "dash",
+    "ash",
+    "zsh",
+    "ksh",
+    "fish",
+    "python",
+    "python3",
+    "perl",
+    "ruby",
+    "node",
+    "php",
+    "env",
+)
+_SOURCE = ("-c", "-e", "-r", "--eval", "-lc")  # what follows is a program in itself
+
+
+def _check_sources(reading: Reading, node: Mapping, path: shape.Path) -> None:
+    """A venue's text must not become a part of a program."""
+    command = node.get("command")
+    items = [item for item in command if isinstance(item, Scalar)] if isinstance(command, Sequence) else []
+    if not any(Path(item.text).name in _INTERPRETERS for item in items[:2]):
+        return
+    for position, (option, source) in enumerate(pairwise(items)):
+        if option.text in _SOURCE and "{" in source.text:
+            where = shape.dotted((*path, "command", position + 1))
+            what = "a venue's text would become a part of a program"
+            hint = 'give it as an argument behind: ["sh", "-c", "page "$1"", "sh", "{{ symbol }}"]'
+            reading.add(Problem(what, source.place, where, hint))
 
 
 def _check_program(reading: Reading, node: Mapping, action: ActionSettings, path: shape.Path) -> None:

@@ -27,6 +27,9 @@ class AlertStates:
             self._of[of] = state
             self._counts[transition.rule, state] += 1
 
+    def of(self, rule: str, instance: str) -> AlertState:
+        return self._of.get((rule, instance), "inactive")
+
     def counts(self) -> dict[tuple[str, AlertState], int]:
         """By rule and state; what none is in, is left out."""
         return dict(self._counts)

@@ -3,9 +3,10 @@
 Pure but for what it remembers; each step gives what is to be committed before the next. Kept in the table `actions` and in notes.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 from msgspec import Struct, structs
@@ -14,17 +15,22 @@ from tocsin.actions.model import Result
 from tocsin.actions.rails import FAILURES, KEPT, Facts, refused
 from tocsin.engine.api import AlertContext, Transition, World
 from tocsin.engine.engine import Engine
-from tocsin.events import Instant, Key, Venue, iso
+from tocsin.events import Change, Instant, Key, Venue, iso
+from tocsin.events.vocabulary import OURSELVES
+from tocsin.pipeline.alert_states import AlertStates
 from tocsin.pipeline.options import Options
 from tocsin.store.model import Batch, RunRow, RunStatus
 
 EVERY = "*"
 """In the place of an action's name: all of them."""
+MOST_WAITING = 1000
+"""So many runs of one action may wait; what comes beyond is dropped."""
 _PAUSE, _CIRCUIT = "pause ", "circuit "  # the beginnings of notes' keys; an action's name follows
 _CONNECTED = "connected"
 _GONE = "no action is called so any more"
 _NOT_READ = "what it is about was kept by another version of Tocsin, and can't be read"
 _LEFT = "Tocsin was ended, or given another config, while it ran"
+_UNCONFIRMED = "nobody knows whether it still is so: the venue was away"
 
 
 class Paused(Struct, frozen=True):
@@ -44,21 +50,35 @@ class Circuit(Struct, frozen=True):
     since: datetime | None = None
 
     def __str__(self) -> str:
-        return (
-            f"since {iso(self.since)}, after {self.failures} failures in a row"
-            if self.since is not None
-            else ""
-        )
+        if self.since is None:
+            return ""
+        return f"since {iso(self.since)}, after {self.failures} failures in a row"
+
+
+class _Seen(Struct, frozen=True):
+    """What only this process knows of a run that it started: when (steady), and by which instance of its rule."""
+
+    steady: float
+    instance: str
 
 
 class Runs:
     """`options` gives the actions of the config as it is now, `new_id` a run's id."""
 
     def __init__(
-        self, engine: Engine, world: World, options: Callable[[], Options], new_id: Callable[[], str]
+        self,
+        engine: Engine,
+        world: World,
+        states: AlertStates,
+        options: Callable[[], Options],
+        new_id: Callable[[], str],
     ) -> None:
-        self._engine, self._world, self._options, self._new_id = engine, world, options, new_id
+        self._engine, self._world, self._states = engine, world, states
+        self._options, self._new_id = options, new_id
         self._open: dict[str, RunRow] = {}  # in the order in which they were started
+        self._waiting: Counter[str] = Counter()  # of these, by action
+        self._seen: dict[str, _Seen] = {}
+        self._connected: set[str] = set()  # venues that have been so in this process
         self._recent: dict[str, list[datetime]] = {}
         self._paused: dict[str, Paused] = {}
         self._circuits: dict[str, Circuit] = {}
@@ -76,16 +96,17 @@ class Runs:
         for action, at in recent:
             self._recent.setdefault(action, []).append(at)
         for key, note in notes.items():
-            with suppress(ValueError):  # of another version
-                if key.startswith(_PAUSE):
-                    self._paused[key.removeprefix(_PAUSE)] = msgspec.json.decode(note, type=Paused)
-                elif key.startswith(_CIRCUIT):
+            if key.startswith(_PAUSE):
+                self._paused[key.removeprefix(_PAUSE)] = _paused(note, now)
+            elif key.startswith(_CIRCUIT):
+                with suppress(ValueError):  # of another version
                     self._circuits[key.removeprefix(_CIRCUIT)] = msgspec.json.decode(note, type=Circuit)
-        self._open = {row.id: row for row in rows}
+        for row in rows:
+            self._put(row)
         return [*self._unreadable(now), *self.orphaned(now)]
 
     def _unreadable(self, now: Instant) -> list[RunRow]:
-        """Those of another version, of which this one can't say what they are about: nobody is going to do them."""
+        """Those of which this version can't say what they are about: nobody is going to do them."""
         return [
             self._over(row, "unknown" if row.status == "begun" else "dropped", now, _NOT_READ)
             for row in list(self._open.values())
@@ -102,17 +123,22 @@ class Runs:
         ]
 
     def take_over(self, action: str, now: Instant) -> Batch:
-        """What was begun and is left alone is anybody's guess where it is a command, and tried again where it is a webhook."""
+        """What was begun and is left alone is anybody's guess where it was a command, and tried again where it was a webhook."""
         batch = Batch(at=now.wall)
         for row in list(self._open.values()):
             if row.action == action and row.status == "begun":
-                if self._options().actions[action].webhook is not None:
-                    self._open[row.id] = structs.replace(row, status="pending")
-                else:
+                if row.command.startswith("["):  # a command's arguments, whatever the action is by now
                     batch.runs.append(self._over(row, "unknown", now, _LEFT))
+                else:
+                    self._put(structs.replace(row, status="pending"))
         return batch
 
     # -------------------------------------------------------------------------------------------------- what happens
+
+    def link(self, change: Change) -> None:
+        """How the link to a venue stands, as its feed says: until it has said so, the venue counts as away."""
+        if isinstance(change.state, Venue) and change.state.status == _CONNECTED:
+            self._connected.add(change.venue)
 
     def start(
         self, batch: Batch, transition: Transition, context: AlertContext, now: Instant, *, live: bool
@@ -133,17 +159,30 @@ class Runs:
                 data=msgspec.to_builtins(context),
                 told=told,
             )
-            facts = self._facts(row, context, now, holds=True, live=live)
-            if reason := refused(context, facts):
+            reason = refused(context, self._facts(row, context, now, live=live))
+            if self._waiting[action] >= MOST_WAITING:
+                reason = f"{MOST_WAITING} of its runs wait already"
+            if reason:
                 row = structs.replace(row, status="dropped", reason=reason, ended_at=now.wall)
             else:
-                self._open[row.id] = row
+                self._put(row)
+                self._seen[row.id] = _Seen(now.steady, transition.instance)
             batch.runs.append(row)
 
     def waiting(self, action: str) -> RunRow | None:
-        """The one whose turn it is."""
+        """The one whose turn it is. What an end starts waits for what the firing has started."""
+        if not self._waiting[action]:
+            return None
+        fired = {row.alert for row in self._open.values() if row.told == "firing"}
         return next(
-            (row for row in self._open.values() if row.action == action and row.status == "pending"), None
+            (
+                row
+                for row in self._open.values()
+                if row.action == action
+                and row.status == "pending"
+                and (row.told == "firing" or row.alert not in fired)
+            ),
+            None,
         )
 
     def begin(self, id_: str, now: Instant, command: str, unrecorded: str = "") -> tuple[Batch, bool]:
@@ -155,13 +194,12 @@ class Runs:
         if row is None:
             return batch, False
         if reason := self.in_the_way(id_, now, unrecorded):
-            batch.runs.append(self._over(row, "dropped", now, reason))
-            return batch, False
+            return self.drop(id_, reason, now), False
         settings = self._options().actions[row.action]
         if settings.dry_run:
             batch.runs.append(self._over(structs.replace(row, command=command), "dry_run", now))
             return batch, False
-        if not row.attempts:
+        if not row.attempts and settings.limit is not None:
             self._recent[row.action] = [*self._recently(row.action, now), now.wall]
         row = structs.replace(
             row,
@@ -170,7 +208,7 @@ class Runs:
             started_at=row.started_at or now.wall,
             attempts=row.attempts + 1,
         )
-        self._open[id_] = row
+        self._put(row)
         batch.runs.append(row)
         return batch, True
 
@@ -188,25 +226,28 @@ class Runs:
         return refused(context, facts)
 
     def drop(self, id_: str, reason: str, now: Instant) -> Batch:
-        """It can't be done as it is written."""
-        batch = Batch(at=now.wall)
-        if (row := self._open.get(id_)) is not None:
+        """It isn't done: because of what is in the way, or as it can't be done as it is written. One that was tried before has failed."""
+        batch, row = Batch(at=now.wall), self._open.get(id_)
+        if row is None:
+            return batch
+        if row.attempts > (row.status == "begun"):
+            self._failed(batch, row, f"not tried again: {reason}", now)
+        else:
             batch.runs.append(self._over(row, "dropped", now, reason))
         return batch
 
-    def finish(self, id_: str, result: Result, now: Instant) -> tuple[Batch, RunRow | None]:
-        """It was tried, and isn't again. Beside the batch: the run as it ended; None where it was over before, as a reload has it."""
+    def finish(self, id_: str, result: Result, now: Instant) -> Batch:
+        """It was tried, and isn't again. Nothing where it was over before, as a reload has it."""
         batch, row = Batch(at=now.wall), self._open.get(id_)
         if row is None:
-            return batch, None
+            return batch
         row = structs.replace(row, result=result.result, output=result.output)
-        row = self._over(row, "ok" if result.ok else "failed", now, result.reason or None)
-        batch.runs.append(row)
-        known = self._circuits.get(row.action, Circuit())
-        counted = 0 if result.ok else known.failures + 1
-        since = (known.since or now.wall) if counted >= FAILURES else None
-        self._set_circuit(batch, row.action, Circuit(counted, since))
-        return batch, row
+        if result.ok:
+            batch.runs.append(self._over(row, "ok", now))
+            self._set_circuit(batch, row.action, Circuit())
+        else:
+            self._failed(batch, row, result.reason, now)
+        return batch
 
     def trouble(self, row: RunRow) -> str:
         """What people have to know of a run that is over, in words; "" where all is well."""
@@ -220,21 +261,27 @@ class Runs:
     # ----------------------------------------------------------------------------------------------- what people do
 
     def pause(self, action: str, by: str, now: Instant) -> Batch | None:
-        """No more runs of that action, or of all (`EVERY`), until it is resumed. None: it is paused already."""
+        """No more runs of that action, or of all (`EVERY`), until it is resumed; what waits is dropped. None: it is paused already."""
         if action in self._paused:
             return None
         self._paused[action] = Paused(by, now.wall)
-        return Batch(at=now.wall, notes={_PAUSE + action: msgspec.json.encode(self._paused[action]).decode()})
+        batch = Batch(
+            at=now.wall, notes={_PAUSE + action: msgspec.json.encode(self._paused[action]).decode()}
+        )
+        for row in list(self._open.values()):
+            if row.status == "pending" and action in (EVERY, row.action):
+                batch.runs += self.drop(row.id, f"paused {self._paused[action]}", now).runs
+        return batch
 
     def resume(self, action: str, now: Instant) -> Batch | None:
-        """Runs again, also where its circuit was open. None: nothing stood in the way."""
-        names = [*self._options().actions] if action == EVERY else [action]
+        """Runs again: that action, also where its circuit was open; or all that were paused (`EVERY`). None: nothing stood in the way."""
         batch = Batch(at=now.wall)
-        for name in dict.fromkeys((action, *names)):
-            if self._paused.pop(name, None) is not None:
+        for name in list(self._paused):
+            if action in (EVERY, name):
+                del self._paused[name]
                 batch.notes[_PAUSE + name] = None
-            if name in self._circuits:
-                self._set_circuit(batch, name, Circuit())
+        if action in self._circuits:
+            self._set_circuit(batch, action, Circuit())
         return batch if batch.notes else None
 
     def paused(self, action: str) -> str:
@@ -247,9 +294,23 @@ class Runs:
 
     # ------------------------------------------------------------------------------------------------------- parts
 
+    def _put(self, row: RunRow) -> None:
+        if row.id not in self._open:
+            self._waiting[row.action] += 1
+        self._open[row.id] = row
+
     def _over(self, row: RunRow, status: RunStatus, now: Instant, reason: str | None = None) -> RunRow:
-        self._open.pop(row.id, None)
+        if self._open.pop(row.id, None) is not None:
+            self._waiting[row.action] -= 1
+        self._seen.pop(row.id, None)
         return structs.replace(row, status=status, reason=reason, ended_at=now.wall)
+
+    def _failed(self, batch: Batch, row: RunRow, reason: str, now: Instant) -> None:
+        batch.runs.append(self._over(row, "failed", now, reason))
+        known = self.circuit(row.action)
+        failures = known.failures + 1
+        since = (known.since or now.wall) if failures >= FAILURES else None
+        self._set_circuit(batch, row.action, Circuit(failures, since))
 
     def _set_circuit(self, batch: Batch, action: str, circuit: Circuit) -> None:
         if circuit == self._circuits.get(action, Circuit()):
@@ -266,15 +327,16 @@ class Runs:
         context: AlertContext,
         now: Instant,
         *,
-        holds: bool,
+        holds: bool = True,
         live: bool = True,
         unrecorded: str = "",
     ) -> Facts:
         return Facts(
             settings=self._options().actions[row.action],
             now=now.wall,
+            age=self._age(row, context, now),
             live=live,
-            away=self._away(context.venue),
+            away=self._away(context) or self._unconfirmed(context),
             holds=holds,
             unrecorded=unrecorded,
             paused=self.paused(row.action),
@@ -282,20 +344,43 @@ class Runs:
             recent=tuple(self._recently(row.action, now)),
         )
 
+    def _age(self, row: RunRow, context: AlertContext, now: Instant) -> timedelta:
+        """How long ago it happened, however the machine's clock was set meanwhile."""
+        age, seen = now.wall - context.at, self._seen.get(row.id)
+        if seen is None:
+            return age
+        return max(age, row.created_at - context.at + timedelta(seconds=now.steady - seen.steady))
+
     def _recently(self, action: str, now: Instant) -> list[datetime]:
         """When its runs began, as far as any rate counts them."""
-        return [at for at in self._recent.get(action, ()) if now.wall - at < KEPT]
+        return [at for at in self._recent.get(action, ()) if timedelta(0) <= now.wall - at < KEPT]
 
     def _holds(self, row: RunRow, context: AlertContext) -> bool:
-        """An event happened, and an end is one: only what fires may be over meanwhile."""
-        return row.told != "firing" or context.event is not None or self._engine.fires(row.alert)
+        """What fires may be over meanwhile, and what is over may fire again; an event happened."""
+        if row.told == "firing":
+            return context.event is not None or self._engine.fires(row.alert)
+        seen = self._seen.get(row.id)
+        return seen is None or self._states.of(context.rule, seen.instance) != "firing"
 
-    def _away(self, venue: str) -> str:
-        known = self._world.get(Key(venue, "venue", "", venue))
-        state = known.state if known is not None else None
-        if not isinstance(state, Venue) or state.status == _CONNECTED:
-            return ""
-        return f"{venue} is {state.status}"
+    def _away(self, context: AlertContext) -> str:
+        """Why the venue isn't heard, of a group of several venues any of them."""
+        names = [context.venue] if context.venue else self._all_venues()
+        for name in names:
+            known = self._world.get(Key(name, "venue", "", name))
+            state = known.state if known is not None else None
+            if not isinstance(state, Venue) or name not in self._connected:
+                return f"{name} has not been connected since the start"
+            if state.status != _CONNECTED:
+                return f"{name} is {state.status}"
+        return ""
+
+    def _all_venues(self) -> list[str]:
+        return [change.venue for change in self._world.live("venue") if change.venue != OURSELVES]
+
+    def _unconfirmed(self, context: AlertContext) -> str:
+        key = Key(context.venue, context.kind, context.account or "", context.entity)
+        known = self._world.get(key)
+        return _UNCONFIRMED if known is not None and known.unconfirmed_since is not None else ""
 
 
 def context_of(row: RunRow) -> AlertContext | None:
@@ -304,3 +389,11 @@ def context_of(row: RunRow) -> AlertContext | None:
         return msgspec.convert(row.data, AlertContext)
     except ValueError:
         return None
+
+
+def _paused(note: str, now: Instant) -> Paused:
+    """What can't be read was a pause all the same."""
+    try:
+        return msgspec.json.decode(note, type=Paused)
+    except ValueError:
+        return Paused("somebody", now.wall)

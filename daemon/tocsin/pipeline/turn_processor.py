@@ -46,7 +46,7 @@ class TurnProcessor:
         self._observe = observe
         self._meters = meters or PipelineMeters()
         self.alert_states = AlertStates()
-        self.runs = Runs(engine, world or entities, lambda: self.options, new_id)
+        self.runs = Runs(engine, world or entities, self.alert_states, lambda: self.options, new_id)
         self.notifier = Notifier(engine, lambda: self.options, new_id, self._meters)
         self.options = options
         self._wrote_mentioned = float("-inf")
@@ -192,19 +192,28 @@ class TurnProcessor:
             self.notifier.escalations.handed(alert, channel)
         return self._whole(Batch(at=now.wall), now)
 
-    def run_finished(self, id_: str, result: Result, now: Instant) -> tuple[Batch, RunRow | None]:
-        """A run of an action was tried, and isn't again. Beside the batch: the run as it ended, where it wasn't over before."""
-        batch, row = self.runs.finish(id_, result, now)
-        if row is not None:
-            self._tell_failed([row], batch, now)
-        return batch, row
+    def run_begins(self, id_: str, now: Instant, command: str, unrecorded: str) -> tuple[Batch, bool]:
+        """See `Runs.begin`."""
+        batch, begun = self.runs.begin(id_, now, command, unrecorded)
+        return self._told_of_runs(batch, now), begun
+
+    def run_dropped(self, id_: str, reason: str, now: Instant) -> Batch:
+        """See `Runs.drop`."""
+        return self._told_of_runs(self.runs.drop(id_, reason, now), now)
+
+    def run_finished(self, id_: str, result: Result, now: Instant) -> tuple[Batch, list[RunRow]]:
+        """See `Runs.finish`. Beside the batch: the run as it ended."""
+        batch = self._told_of_runs(self.runs.finish(id_, result, now), now)
+        return batch, list(batch.runs)
 
     def runs_taken_over(self, action: str, now: Instant) -> tuple[Batch, list[RunRow]]:
-        """Nobody does any more what was begun of that action. Beside the batch: of which runs nobody knows the outcome."""
-        batch = self.runs.take_over(action, now)
-        unknown = list(batch.runs)
-        self._tell_failed(unknown, batch, now)
-        return batch, unknown
+        """See `Runs.take_over`. Beside the batch: the runs of which nobody knows the outcome."""
+        batch = self._told_of_runs(self.runs.take_over(action, now), now)
+        return batch, list(batch.runs)
+
+    def _told_of_runs(self, batch: Batch, now: Instant) -> Batch:
+        self._tell_failed(batch.runs, batch, now)
+        return batch
 
     def _drop_orphans(self, rows: list[RunRow], batch: Batch, now: Instant) -> None:
         batch.runs += rows
@@ -279,6 +288,8 @@ class TurnProcessor:
         """What came at once, through the rules."""
         outcomes = self._engine.process(changes, now)
         for taken in outcomes:
+            if taken.change.kind == "venue":
+                self.runs.link(taken.change)
             self._add(batch, taken.transitions, now)
             if taken.change.events:
                 key = taken.change.key

@@ -28,6 +28,7 @@ _FORGETTABLE_ALERT = """
     state IN ('resolved', 'event') AND NOT EXISTS (
         SELECT 1 FROM deliveries AS d WHERE d.alert = alerts.id AND d.status = 'pending'
     ) AND NOT EXISTS (SELECT 1 FROM held WHERE held.alert = alerts.id)
+    AND NOT EXISTS (SELECT 1 FROM actions AS r WHERE r.alert = alerts.id AND r.status IN ('pending', 'begun'))
 """
 
 

@@ -1,6 +1,7 @@
 """Between what the daemon holds and what the tables hold: the statements, and the rows that go with them. No I/O."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache, partial
 from typing import Any
@@ -207,8 +208,17 @@ GET_BUTTON = f"SELECT {', '.join(ButtonRow.__struct_fields__)} FROM buttons WHER
 _RUN_COLUMNS = RunRow.__struct_fields__
 PUT_RUN = upsert("actions", _RUN_COLUMNS, ("id",))
 GET_RUNS = f"SELECT {', '.join(_RUN_COLUMNS)} FROM actions WHERE status IN ('pending', 'begun') ORDER BY created_at, rowid"  # noqa: S608 - names are ours
-GET_STARTED = "SELECT action, started_at FROM actions WHERE started_at > ? ORDER BY started_at"
+# Of the last day: for longer no rate of an action counts.
+GET_STARTED = "SELECT action, started_at FROM actions WHERE started_at > strftime('%Y-%m-%dT%H:%M:%S', 'now', '-1 day') ORDER BY started_at"
 run = partial(record_of, RunRow)
+
+
+def started(row: Sequence[Any]) -> tuple[str, datetime]:
+    """Which action's run began when."""
+    action, at = row
+    return action, from_iso(at)
+
+
 PUT_ACT = insert("acts", Act.__struct_fields__)
 
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from sqlite_utils import Database
 
-from tocsin.events import Instant, Sample, SamplesDropped, from_iso, iso
+from tocsin.events import Instant, Sample, SamplesDropped, iso
 from tocsin.store import deliveries, last_run, rows
 from tocsin.store.deliveries import DeliveryTable
 from tocsin.store.directory import StateDirectory
@@ -38,7 +38,6 @@ from tocsin.store.sql import (
 DATABASE = "tocsin.db"
 _BUTTON_KNOWN = timedelta(days=7)  # after its time: so long it says that this is over
 _NOTE_EVERY = 1.0  # seconds
-_RUN_LATELY = timedelta(days=1)  # the longest time for which an action's rate holds
 _SENT_LATELY = timedelta(hours=1)  # the longest time for which a service's limit holds
 _MOST_PENDING = 20_000  # deliveries that are kept in memory beside
 _T = TypeVar("_T")
@@ -122,11 +121,7 @@ class Store:
             operations = read("operations", rows.GET_OPERATIONS, rows.operation)
             silences = read("silences", rows.GET_SILENCES, rows.silence)
             runs = read("actions", rows.GET_RUNS, rows.run)
-            since = iso(datetime.now(UTC) - _RUN_LATELY)
-            recent_runs = [
-                (action, from_iso(at))
-                for action, at in self._db.execute(rows.GET_STARTED, [since]).fetchall()
-            ]
+            recent_runs = read("actions", rows.GET_STARTED, rows.started)
             pending = self.outbox.pending(_MOST_PENDING)
             sent = self.outbox.sent(datetime.now(UTC) - _SENT_LATELY)
             more_pending = sum(self.outbox.pending_targets().values()) > len(pending)
