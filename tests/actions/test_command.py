@@ -23,6 +23,7 @@ async def sh(script, *arguments, stdin=b"{}", own=None, within=LONG):
         ("echo done", True, "exit 0", "done\n", ""),
         ("echo out; echo err >&2; exit 3", False, "exit 3", "out\nerr\n", "exit 3: out err"),
         ("kill -9 $$", False, "SIGKILL", "", "it was ended by SIGKILL"),
+        ("kill -35 $$", False, "signal 35", "", "it was ended by signal 35"),
         ("cat", True, "exit 0", '{"a": 1}', ""),
         ("exec 0<&-; exit 0", True, "exit 0", "", ""),  # it doesn't want what it is given
         (r"printf 'a\000b\033[31m\377'", True, "exit 0", "a\0b\x1b[31m\ufffd", ""),
@@ -89,6 +90,13 @@ async def test_who_inherits_the_output_keeps_nobody_waiting(monkeypatch, tmp_pat
     pid = tmp_path / "pid"
     got = await sh(f"setsid sleep 1000 & echo $! > {pid}; echo done")
     assert (got.ok, got.output) == (True, "done\n")
+    os.kill(int(pid.read_text()), signal.SIGKILL)
+
+
+async def test_what_ended_in_time_isnt_called_killed(tmp_path):
+    pid = tmp_path / "pid"
+    got = await sh(f"setsid sleep 1000 & echo $! > {pid}; echo done", within=1.0)
+    assert (got.ok, got.result, got.output) == (True, "exit 0", "done\n")
     os.kill(int(pid.read_text()), signal.SIGKILL)
 
 

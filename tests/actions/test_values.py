@@ -16,7 +16,15 @@ RUN = RunRow(id="r1", action="hedge", alert="a1", status="pending", created_at=A
 
 
 def context(**parts):
-    fields = {"profit": "-60.10", "amount": "0.50", "comment": HOSTILE, "stop_loss": None, "id": "p1"}
+    fields = {
+        "profit": "-60.10",
+        "amount": "0.50",
+        "comment": HOSTILE,
+        "stop_loss": None,
+        "id": "p1",
+        "swap": "-1E+3",
+        "commission": "1E+9999999",
+    }
     made = {
         "rule": "red", "severity": "critical", "state": "firing", "kind": "position", "venue": "fx", "entity": "p1",
         "symbol": "BTC/USD", "fields": fields, "value_of": "profit", "value": "-60.10", "started_at": AT, "at": AT, "time": AT,
@@ -43,6 +51,8 @@ def test_the_json():
         (["p", "{{ comment }}"], ["p", HOSTILE]),
         (["p", "--symbol={{ symbol }}", "-{{ amount }}"], ["p", "--symbol=BTC/USD", "-0.50"]),
         (["p", "{{ stop_loss|default(0) }}"], ["p", "0"]),
+        (["p", "{{ swap }}"], ["p", "-1E+3"]),
+        (["p", "{{ commission }}"], ["p", "1E+9999999"]),  # no number that can be: as it came
         (["p", "{% if profit < 0 %}red{% endif %}"], ["p", "red"]),
     ],
 )
@@ -55,6 +65,11 @@ def test_arguments(command, made):
     [
         (
             "-rf",
+            ["p", "{{ symbol }}"],
+            "argument 1, '{{ symbol }}', would begin with - and be taken for an option; put -- before it",
+        ),
+        (
+            "-9",
             ["p", "{{ symbol }}"],
             "argument 1, '{{ symbol }}', would begin with - and be taken for an option; put -- before it",
         ),

@@ -29,6 +29,11 @@ def answering(status, body=b"", headers=""):
     return script
 
 
+async def torn(peer):
+    await peer.read_body()
+    await peer.raw(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+
+
 async def gone(peer):
     await peer.read_body()
 
@@ -42,6 +47,9 @@ async def mute(peer):
     [
         (answering("200 OK", b"taken"), True, "200", False, ""),
         (answering("204 No Content"), True, "204", False, ""),
+        (answering("200 OK", b"x" * (5 << 20)), True, "200", False, ""),
+        (answering("200 OK", b"?", headers="Content-Encoding: br\r\n"), True, "200", False, ""),
+        (torn, True, "200", False, ""),
         (
             answering("302 Found", headers="Location: http://127.0.0.1:1/\r\n"),
             False,
@@ -77,6 +85,19 @@ async def test_what_is_sent():
     signed = signature("key", "1767268800", b'{"a": 1}')
     assert seen == [(b'{"a": 1}', "application/json", "r1", "1767268800", signed)]
     assert got.output == "x" * 4096
+
+
+async def test_no_proxy_sees_what_is_for_this_machine(monkeypatch):
+    async def proxy(peer):
+        seen.append(peer.head)
+        await peer.answer("200 OK")
+
+    seen = []
+    async with serving(proxy) as server:
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{server.port}")
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        got = await posted(answering("204 No Content"))
+    assert (got.result, seen) == ("204", [])
 
 
 def test_a_signature():

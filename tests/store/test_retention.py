@@ -3,10 +3,11 @@
 from datetime import timedelta
 
 import pytest
+from msgspec import structs
 
 from support.stored import T0, alert, at, attempt, commit, delivery, due_ids, opened, order
 from tocsin.events import Key, Ticker
-from tocsin.store.model import HeldRow, Retention
+from tocsin.store.model import HeldRow, Retention, RunRow
 from tocsin.store.retention import CHUNK, Pruned
 
 DAY = 86400
@@ -108,6 +109,17 @@ def test_what_is_held_back_never_goes(store):
     assert prune_all(store, KEEP, T0) == Pruned()
     commit(store, held=[HeldRow(alert="held")])
     assert prune_all(store, KEEP, T0) == Pruned(alerts=1)
+
+
+def test_the_alert_of_a_run_that_is_open_stays(store):
+    """Nobody would know what became of it after a crash."""
+    run = RunRow(id="r1", action="hedge", alert="a", status="begun", created_at=at(-400 * DAY))
+    commit(store, alerts=[alert("a", state="event", fired_at=at(-400 * DAY))], runs=[run])
+    prune_all(store, KEEP, T0)
+    assert column(store, "SELECT id FROM actions") == ["r1"]
+    commit(store, runs=[structs.replace(run, status="ok")])
+    prune_all(store, KEEP, T0)
+    assert column(store, "SELECT id FROM actions") == []
 
 
 def test_each_call_removes_a_chunk_so_that_commits_come_in_between(store):
