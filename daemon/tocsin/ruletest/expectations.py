@@ -19,6 +19,8 @@ from tocsin.ruletest.observation_parser import Add
 _GATHERED = ("rule", "id", "state", "severity", "suppressed")
 NOTIFIED = ("rule", "id", "state", "severity", "channels", "title", "body", "late", "suppressed", "alerts")
 ALERT = ("rule", "id", "state")
+RUN = ("action", "rule", "id", "state", "dropped")
+_CALLED = {ALERT: "an alert", _GATHERED: "an alert", RUN: "a run"}
 _TOLD = ("firing", "resolved")
 _LASTING = ("pending", "firing", "recovering")
 _HALF_A_SECOND = 0.5
@@ -32,16 +34,13 @@ class Names:
     rule: Callable[[Scalar], bool]
 
 
-def read_wanted(
-    node: Node, *, alerts: bool, names: Names, add: Add, known: tuple[str, ...] = ()
-) -> Wanted | None:
-    """One item of `expect` (or of `expect_alerts`), with these keys; None after adding what is wrong."""
-    what = "an alert" if alerts or known else "a notification"
+def read_wanted(node: Node, *, names: Names, add: Add, known: tuple[str, ...] = NOTIFIED) -> Wanted | None:
+    """One item of `expect` (of `expect_alerts`, of `expect_actions`), with these keys; None after adding what is wrong."""
+    what = _CALLED.get(known, "a notification")
     if not isinstance(node, Mapping):
         add(Problem(f"{what} is a mapping, like {{rule: …, state: firing}}", node.place, "expect"))
         return None
-    known = known or (ALERT if alerts else NOTIFIED)
-    given: dict[str, Any] = {}
+    given: dict[str, Any] = {"dropped": None} if known is RUN else {}
     for entry in node:
         name = entry.key.text
         if name not in known:
@@ -50,13 +49,13 @@ def read_wanted(
             add(Problem(f"unknown key `{name:.80}`", entry.key.place, "expect", hint))
             continue
         try:
-            given[name] = _value(name, entry.value, alerts=alerts, names=names, add=add)
+            given[name] = _value(name, entry.value, lasting=known is ALERT, names=names, add=add)
         except ValueError as error:
             add(Problem(str(error), entry.value.place, f"expect.{name}"))
     return Wanted(given, node.place)
 
 
-def _value(name: str, node: Node, *, alerts: bool, names: Names, add: Add) -> Any:
+def _value(name: str, node: Node, *, lasting: bool, names: Names, add: Add) -> Any:
     match name:
         case "channels":
             listed = node.items if isinstance(node, Sequence) else (node,)
@@ -64,7 +63,7 @@ def _value(name: str, node: Node, *, alerts: bool, names: Names, add: Add) -> An
         case "alerts":
             if not isinstance(node, Sequence):
                 raise ValueError("must be a list of the digest's alerts")
-            items = [read_wanted(item, alerts=False, names=names, add=add, known=_GATHERED) for item in node]
+            items = [read_wanted(item, names=names, add=add, known=_GATHERED) for item in node]
             return tuple(item for item in items if item is not None)
     if not isinstance(node, Scalar) or node.value is None:
         raise ValueError("must be a single value")
@@ -76,7 +75,7 @@ def _value(name: str, node: Node, *, alerts: bool, names: Names, add: Add) -> An
                 raise ValueError("must be a whole number")
             return node.value
         case "state" | "severity":
-            return _one_of(node, SEVERITIES if name == "severity" else _LASTING if alerts else _TOLD)
+            return _one_of(node, SEVERITIES if name == "severity" else _LASTING if lasting else _TOLD)
     if _pattern(node.text) is None and name == "rule":
         names.rule(node)
     return node.text
@@ -214,7 +213,9 @@ def unordered(
 
 def written(item: Map[str, Any]) -> str:
     """An item in one line: `firing position-in-the-red p1 [desk phone]`, and in words what else is given."""
-    words = [str(item[name]) for name in ("state", "rule", "id") if item.get(name) is not None]
+    words = [str(item[name]) for name in ("action", "state", "rule", "id") if item.get(name) is not None]
+    if item.get("dropped") is not None:
+        words.append(f"dropped: {item['dropped']}")
     if item.get("channels") is not None:
         words.append(f"[{' '.join(sorted(item['channels']))}]")
     if item.get("late"):

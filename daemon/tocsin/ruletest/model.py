@@ -69,10 +69,10 @@ class Silence:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One notification (or, of `expect_alerts`, one alert) as it is expected; what isn't given may be anything.
+    """One notification (or, of `expect_alerts`, one alert, of `expect_actions` one run) as it is expected; what isn't given may be anything.
 
     `given` holds texts, of which `/…/` is a regex; for `channels` a set of names, for `suppressed` a number, for `late`
-    a truth or a number of seconds; for `alerts` (a digest) a tuple of Wanted.
+    a truth or a number of seconds; for `alerts` (a digest) a tuple of Wanted; for `dropped` None where it was run.
     """
 
     given: Mapping[str, object]
@@ -89,7 +89,14 @@ class ExpectAlerts:
     items: tuple[Wanted, ...]
 
 
-Action: TypeAlias = Says | Message | Restart | Reload | Answers | Ack | Silence | Expect | ExpectAlerts
+@dataclass(frozen=True, slots=True)
+class ExpectActions:
+    items: tuple[Wanted, ...]
+
+
+Action: TypeAlias = (
+    Says | Message | Restart | Reload | Answers | Ack | Silence | Expect | ExpectAlerts | ExpectActions
+)
 
 
 @dataclass(frozen=True, slots=True)

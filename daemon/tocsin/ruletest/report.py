@@ -7,7 +7,7 @@ from typing import Any
 from tocsin.alerts.wording import time_text
 from tocsin.engine.language.ast import span_text
 from tocsin.ruletest.expectations import differences, written
-from tocsin.ruletest.model import ExpectAlerts, Wanted
+from tocsin.ruletest.model import ExpectActions, ExpectAlerts, Wanted
 from tocsin.ruletest.runner import Failure, Note, Pair, Result
 
 _TEXTS = ("title", "body")
@@ -114,16 +114,15 @@ def as_json(result: Result) -> dict[str, Any]:
         "failure": {
             "line": failure.step.place.line,
             "at": failure.step.written,
-            "what": "expect_alerts"
-            if isinstance(failure.step.action, ExpectAlerts)
-            else "expect"
-            if failure.pairs
-            else failure.said,
+            "what": (_EXPECTED.get(type(failure.step.action), "expect") if failure.pairs else failure.said),
             "expected": [_plain(w.given) for w, _ in failure.pairs if w is not None],
             "came": [_plain(c) for _, c in failure.pairs if c is not None],
             "text": failure_text(result),
         }
     }
+
+
+_EXPECTED: Mapping[type, str] = {ExpectAlerts: "expect_alerts", ExpectActions: "expect_actions"}
 
 
 def _plain(item: Mapping[str, Any]) -> dict[str, Any]:

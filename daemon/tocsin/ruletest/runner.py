@@ -25,6 +25,7 @@ from tocsin.ruletest.model import (
     Action,
     Answers,
     Expect,
+    ExpectActions,
     ExpectAlerts,
     Message,
     Reload,
@@ -37,7 +38,7 @@ from tocsin.ruletest.model import (
     Wanted,
 )
 from tocsin.ruletest.simulation import Delivered, Simulation
-from tocsin.store.model import NewDelivery
+from tocsin.store.model import NewDelivery, RunRow
 from tocsin.venues.decoding import observations
 from tocsin.venues.registry import adapter
 
@@ -152,7 +153,7 @@ class _Run:
     def __init__(self, tests: RuleTests, simulation: Simulation, enabled: frozenset[str]) -> None:
         self._enabled = enabled
         self._tests, self._simulation = tests, simulation
-        self._seen = 0  # of what was told
+        self._seen = self._seen_runs = 0  # of what was told, and run
         self.notes: list[Note] = []
 
     async def step(self, step: Step) -> Failure | None:
@@ -165,6 +166,10 @@ class _Run:
                 return await self._judge(
                     step, tuple(unordered(expected.items, tuple(await self._simulation.lasting())))
                 )
+            case ExpectActions() as expected:
+                came = tuple(map(_run_item, self._simulation.ran[self._seen_runs :]))
+                self._seen_runs = len(self._simulation.ran)
+                return await self._judge(step, tuple(pairs(expected.items, came)))
             case _ as action:
                 wrong = await self._do(step, action)
         return await self._fails(step, said=wrong) if wrong else None
@@ -297,6 +302,16 @@ def _alert(delivery: NewDelivery) -> dict[str, Any]:
         "id": context["entity"],
         "state": "resolved" if context["state"] == "resolved" else "firing",
         "suppressed": context.get("suppressed", 0),
+    }
+
+
+def _run_item(run: RunRow) -> Item:
+    return {
+        "action": run.action,
+        "rule": run.data["rule"],
+        "id": run.data["entity"],
+        "state": run.told,
+        "dropped": run.reason if run.status == "dropped" else None,
     }
 
 

@@ -15,6 +15,7 @@ import structlog
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from tocsin.actions.model import ActionSettings, Result
 from tocsin.alerts.decide import Routing
 from tocsin.alerts.message import LATE, late_by
 from tocsin.alerts.wording import Style
@@ -38,7 +39,7 @@ from tocsin.pipeline.acts import Acts, By, Target
 from tocsin.pipeline.explaining import Question, explain
 from tocsin.pipeline.runtime import Runtime
 from tocsin.store.database import Database, RunSync, inline
-from tocsin.store.model import Arrival, Attempt, Batch, Gathered, Loaded, NewDelivery
+from tocsin.store.model import Arrival, Attempt, Batch, Gathered, Loaded, NewDelivery, RunRow
 from tocsin.store.reader import Reader
 from tocsin.store.store import DATABASE, Store
 
@@ -91,6 +92,8 @@ class Outbox(Database):
             self.put(deliveries)
 
 
+STAND_IN, DONE = ActionSettings(command=("true",)), Result(ok=True)
+"""An action in a test, and what comes of it."""
 _HAIR = 1e-6  # seconds: a sum of floats may fall so far beyond the time that was meant
 _BLIND_EVERY = 60.0  # seconds between looks for rules that see nothing, as in the daemon
 _UP = ("connected", "silent")
@@ -116,6 +119,7 @@ class Simulation:
         self.clock = clock
         self.trace: list[Transition] = []
         self.told: list[Delivered] = []
+        self.ran: list[RunRow] = []
         whole = channels if isinstance(channels, Mapping) else {name: StandIn() for name in channels}
         self._stand_ins = whole
         self.fakes = {name: FakeChannel(name, self._accepted) for name in whole}
@@ -170,6 +174,8 @@ class Simulation:
         # Of a venue that has always been connected nobody was told, so this goes past the engine.
         for venue in venues:
             seen += self._runtime.entities.apply(venue, link(venue, "connected"), now, None)
+        for change in seen:
+            self._turn.runs.link(change)
         if seen:
             await self._database.commit(Batch(at=now.wall, entities=seen))
         notes = Notes(loaded.notes)
@@ -227,6 +233,7 @@ class Simulation:
             routing=self.routing,
             targets={name: Targets(1, each.settings.expire) for name, each in self._stand_ins.items()},
             style=self._style,
+            actions={name: STAND_IN for rule in self.rules for name in rule.run.all},
         )
 
     def _start(self, run: Callable[[], Awaitable[object]]) -> None:
@@ -335,6 +342,20 @@ class Simulation:
         if not batch:
             return
         await self._database.commit(batch)
+        for run in batch.runs:
+            await self._take_run(run)
+
+    async def _take_run(self, run: RunRow) -> None:
+        """A run is begun at once, and succeeds; what keeps it from that is its `reason`."""
+        if run.status == "pending":
+            batch, begun = self._turn.run_begins(run.id, self.clock.now(), "", "")
+            await self._database.commit(batch)
+            if begun:
+                batch, (run,) = self._turn.run_finished(run.id, DONE, self.clock.now())
+                await self._database.commit(batch)
+            else:
+                (run,) = batch.runs
+        self.ran.append(run)
 
     def _put(self, deliveries: Sequence[NewDelivery]) -> None:
         for each in deliveries:

@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Callable
+from collections.abc import Mapping as Map
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import TypeAlias
 
 from msgspec import structs
 
@@ -15,12 +17,13 @@ from tocsin.events.synthetic import daemon_event, link, venue_event
 from tocsin.events.vocabulary import OURSELVES, nearest
 from tocsin.quantities import parse_duration
 from tocsin.ruletest import observation_parser
-from tocsin.ruletest.expectations import Names, read_wanted
+from tocsin.ruletest.expectations import ALERT, NOTIFIED, RUN, Names, read_wanted
 from tocsin.ruletest.model import (
     Ack,
     Action,
     Answers,
     Expect,
+    ExpectActions,
     ExpectAlerts,
     Message,
     Reload,
@@ -163,11 +166,10 @@ class Reader:
         if not isinstance(self._value, Sequence):
             self._add(Problem("must be a list, [] for nothing", self._value.place, self._name))
             return None
-        alerts = self._name == "expect_alerts"
+        known, made = _EXPECTED[self._name]
         names = Names(channel=self._channel, rule=self._rule)
-        items = [read_wanted(item, alerts=alerts, names=names, add=self._add) for item in self._value]
-        whole = tuple(item for item in items if item is not None)
-        return ExpectAlerts(whole) if alerts else Expect(whole)
+        items = [read_wanted(item, names=names, add=self._add, known=known) for item in self._value]
+        return made(tuple(item for item in items if item is not None))
 
     # ----------------------------------------------------------------------------------------------------------- parts
 
@@ -237,6 +239,7 @@ READ: dict[str, Callable[[Reader], Action | None]] = {
     "silence": Reader.silence,
     "expect": Reader.expect,
     "expect_alerts": Reader.expect,
+    "expect_actions": Reader.expect,
 }
 
 
@@ -280,9 +283,15 @@ def text_of(node: Node) -> str:
     return node.text if isinstance(node, Scalar) else ""
 
 
+_Expected: TypeAlias = type[Expect] | type[ExpectAlerts] | type[ExpectActions]
+_EXPECTED: Map[str, tuple[tuple[str, ...], _Expected]] = {
+    "expect": (NOTIFIED, Expect),
+    "expect_alerts": (ALERT, ExpectAlerts),
+    "expect_actions": (RUN, ExpectActions),
+}
 _DOING = (
     *OBSERVED, "message", "disconnect", "connect", "restart", "reload", "channel_fails", "channel_works", "ack", "silence",
-    "expect", "expect_alerts",
+    *_EXPECTED,
 )  # fmt: skip
 _BESIDE = {
     "venue": (*OBSERVED, "event", "message"),
