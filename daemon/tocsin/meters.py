@@ -114,7 +114,7 @@ class PipelineMeters:
 
 @dataclass(slots=True)
 class Meters:
-    """All of them. `heartbeats` by outcome, `actions`: how long runs took."""
+    """All of them. `heartbeats` by outcome, `actions`: how long each run's last try took."""
 
     pipeline: PipelineMeters = field(default_factory=PipelineMeters)
     store: StoreMeters = field(default_factory=StoreMeters)

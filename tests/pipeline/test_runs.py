@@ -94,7 +94,7 @@ class Life:
 
     def finish(self, seconds: float, result: Result = FAILED) -> None:
         (id_,) = (row.id for row in self.rows.values() if row.status == "begun")
-        self.keep(self.turn.run_finished(id_, result, at(seconds))[0])
+        self.keep(self.turn.run_finished(id_, result, at(seconds)))
 
     def said(self) -> list[tuple[str, str, str | None]]:
         return [(row.action, row.status, row.reason) for row in self.rows.values()]
@@ -243,7 +243,7 @@ def test_over_a_restart_a_command_that_was_begun_is_unknown_and_told(life):
     life.profit(-60, 2)
     assert life.begin(3)
     life.restart(10)
-    life.keep(life.turn.runs_taken_over("hedge", at(10))[0])
+    life.keep(life.turn.runs_taken_over("hedge", at(10)))
     ((_, status, reason),) = life.said()
     assert status == "unknown"
     assert life.told() == [f"hedge: nobody knows whether it was done: {reason}"]
@@ -257,7 +257,7 @@ def test_over_a_restart_a_webhook_goes_on_with_the_same_key():
     assert life.begin(4, "hook")
     before = next(row.id for row in life.rows.values() if row.action == "hook")
     life.restart(10)
-    life.keep(life.turn.runs_taken_over("hook", at(10))[0])
+    life.keep(life.turn.runs_taken_over("hook", at(10)))
     life.link("connected", 10)
     assert life.begin(11, "hook")
     row = life.rows[before]
@@ -320,7 +320,7 @@ def test_what_was_tried_and_isnt_again_has_failed_and_is_told():
     life.profit(-10, 3)
     assert life.begin(4, "hook")
     life.restart(10)
-    life.keep(life.turn.runs_taken_over("hook", at(10))[0])
+    life.keep(life.turn.runs_taken_over("hook", at(10)))
     assert not life.begin(11, "hook")
     row = next(row for row in life.rows.values() if row.action == "hook")
     assert (row.status, row.reason) == (
@@ -334,7 +334,7 @@ def test_a_command_that_was_begun_is_no_webhook_however_the_config_is_edited(lif
     life.profit(-60, 2)
     assert life.begin(3)
     life.restart(10, {"hedge": ACTIONS["hook"], "hook": ACTIONS["hook"]})
-    life.keep(life.turn.runs_taken_over("hedge", at(10))[0])
+    life.keep(life.turn.runs_taken_over("hedge", at(10)))
     assert [status for _, status, _ in life.said()] == ["unknown"]
 
 
@@ -397,3 +397,35 @@ def test_a_pause_that_cant_be_read_is_one():
     life.notes["pause *"] = "{}"
     life.restart(10)
     assert life.turn.runs.paused("hedge").startswith("by somebody since ")
+
+
+def test_what_a_cooldown_held_back_runs_nothing():
+    life = Life(watch="order.canceled", when=None, cooldown="1h", run=["hedge"])
+    for number, seconds in enumerate((1, 10)):
+        order = Order(id=f"o{number}", symbol="B", status="canceled")
+        life.say(Observation(state=order, account="a1"), seconds)
+    assert life.begin(11)
+    life.finish(12, Result(ok=True))
+    life.keep(life.turn.messages([], at(3701)))
+    why = "a cooldown had held it back: it isn't as it happened"
+    assert life.said() == [("hedge", "ok", None), ("hedge", "dropped", why)]
+
+
+def test_a_webhook_that_was_tried_is_unknown_where_its_action_goes():
+    life = Life(run={"on_firing": ["hook"]})
+    life.profit(-60, 2)
+    assert life.begin(3, "hook")
+    life.keep(life.turn.runs_taken_over("hook", at(4)))
+    life.reload(5, {})
+    assert life.said() == [("hook", "unknown", "no action is called so any more")]
+    assert len(life.told()) == 1
+
+
+def test_a_dry_run_counts_for_the_rate():
+    dry = ACTIONS["hedge"].model_copy(update={"dry_run": True, "rate": "1/h"})
+    life = Life(actions={"hedge": dry}, run=["hedge"])
+    life.profit(-60, 2)
+    assert not life.begin(3)
+    life.profit(-10, 4)
+    life.profit(-60, 5)
+    assert [status for _, status, _ in life.said()] == ["dry_run", "dropped"]

@@ -25,7 +25,7 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 async def execute(arguments: Sequence[str], stdin: bytes, own: Mapping[str, str], within: float) -> Result:
-    """`own`: TOCSIN_* variables. `within` seconds it is ended. Cancelled, it is ended, too."""
+    """`own`: TOCSIN_* variables. After `within` seconds it is ended. What it leaves running in its process group is killed with it."""
     environment = {"PATH": os.environ.get("PATH", _PATH), "LANG": os.environ.get("LANG", "C.UTF-8"), **own}
     try:
         process = await trio.lowlevel.open_process(

@@ -102,7 +102,7 @@ class ActionSettings(BaseModel):
 
 
 class Result(Struct, frozen=True, kw_only=True):
-    """What came of one try. `result` in short (`200`, `exit 1`), `reason` why it is no success. `again`: another try may succeed."""
+    """What came of one try. `result` in short (`200`, `exit 1`), `output` the first of what was printed or answered, `reason` why it is no success. `again`: another try may succeed."""
 
     ok: bool
     result: str = ""

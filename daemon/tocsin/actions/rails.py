@@ -1,6 +1,6 @@
 """What keeps an action from being run: in one order, the first that is shut is the reason. Pure.
 
-`RAILS` are asked when an alert would start a run, again when its turn comes, and before each further try.
+`RAILS` are asked when an alert would start a run, when its turn comes, once that is recorded, and before each further try.
 """
 
 from collections.abc import Callable
@@ -20,8 +20,10 @@ _OURS = ("venue", "daemon")
 
 
 class Facts(Struct, frozen=True, kw_only=True):
-    """What is so now. `live`: it came about by what venues said just now. `away`: why the venue isn't heard, in words. `holds`: the alert
-    still does what started the run. `age`: how long ago it happened. `paused`, `circuit`: since when and by whom, in words. `recent`: when its runs of the last day began.
+    """What is so now. `age`: how long ago it happened. `live`: by what venues said, or by the time. `away`: why the venue isn't heard, or
+    that it hasn't confirmed the entity since a gap. `holds`: the alert still does what started the run. `unrecorded`: why nothing can be
+    committed. `paused`, `circuit`: since when and by whom, in words. `recent`: when its runs of the last day were first tried, as far as it
+    has a rate; none for a further try.
     """
 
     settings: ActionSettings
@@ -41,6 +43,8 @@ def _live(context: AlertContext, facts: Facts) -> str:
         return "it came about by a start, a reload or what somebody did, not by what the venue said"
     if context.state == "resolved" and context.reason == OUT_OF_HOURS:
         return "it ended with its rule's hours, not by what the venue said"
+    if context.suppressed:
+        return "a cooldown had held it back: it isn't as it happened"
     if context.origin == "live" or (context.origin == "synthetic" and context.kind not in _OURS):
         return ""
     return f"the venue told of it in a {context.origin}, not as it happened"

@@ -23,8 +23,8 @@ from tocsin.store.model import RunRow
 _FIRST, _LONGEST = 1.0, 30.0  # seconds between two tries of a webhook
 
 
-class Desk(Protocol):
-    """Where runs are handed out and handed back. What it is told is committed when it returns."""
+class RunQueue(Protocol):
+    """Where runs are handed out and handed back. What it brings about is committed when it returns; while the disk refuses, later."""
 
     async def take_over(self, action: str) -> None:
         """Whoever did its runs before does no more: what was begun is looked through."""
@@ -35,7 +35,7 @@ class Desk(Protocol):
         ...
 
     async def begin(self, run: RunRow, command: str) -> bool:
-        """It is going to be tried. False: something is in the way, it is over."""
+        """It is going to be tried. False: something is in the way, or it is a dry run; it is over."""
         ...
 
     def in_the_way(self, run: RunRow) -> str:
@@ -43,7 +43,7 @@ class Desk(Protocol):
         ...
 
     async def drop(self, run: RunRow, reason: str) -> None:
-        """It can't be done as it is written."""
+        """It isn't done, for that reason."""
         ...
 
     async def finish(self, run: RunRow, result: Result, took: float) -> None:
@@ -68,30 +68,30 @@ class ActionTask:
     """`masker` keeps secrets out of what is recorded and told. `log` is a structlog logger."""
 
     def __init__(  # noqa: PLR0917 - what it joins
-        self, name: str, settings: ActionSettings, desk: Desk, clock: Clock, masker: Masker, log: Any
+        self, name: str, settings: ActionSettings, queue: RunQueue, clock: Clock, masker: Masker, log: Any
     ) -> None:
-        self._name, self._settings, self._desk, self._clock = name, settings, desk, clock
+        self._name, self._settings, self._queue, self._clock = name, settings, queue, clock
         self._mask, self._log = masker.mask, log
 
     async def run(self) -> None:
         """For ever."""
-        await self._desk.take_over(self._name)
+        await self._queue.take_over(self._name)
         while True:
-            await self._perform(await self._desk.next(self._name))
+            await self._perform(await self._queue.next(self._name))
 
     async def _perform(self, run: RunRow) -> None:
         context = msgspec.convert(run.data, AlertContext)  # of another version it isn't handed out
         try:
             made, body = prepared(self._settings, run, context)
         except Refused as error:
-            await self._desk.drop(run, self._mask(str(error)))
+            await self._queue.drop(run, self._mask(str(error)))
             return
         except Exception as error:  # noqa: BLE001 - one of ours, told loudly; the runs behind it don't wait for it
             self._log.exception("an action can't be prepared", action=self._name, run=run.id)
-            await self._desk.drop(run, f"it can't be made: {type(error).__name__}")
+            await self._queue.drop(run, f"it can't be made: {type(error).__name__}")
             return
         pause = _FIRST
-        while await self._desk.begin(run, self._mask(shown(self._settings, made))):
+        while await self._queue.begin(run, self._mask(shown(self._settings, made))):
             began = trio.current_time()
             result = await self._try(run, made, body)
             took = trio.current_time() - began
@@ -101,11 +101,11 @@ class ActionTask:
                 )
                 await trio.sleep(pause)
                 pause = min(pause * 2, _LONGEST)
-                if not (why := self._desk.in_the_way(run)):
+                if not (why := self._queue.in_the_way(run)):
                     continue
                 reason = f"{result.reason}; not tried again: {why}"
                 result = Result(ok=False, result=result.result, output=result.output, reason=reason)
-            await self._desk.finish(run, result, took)
+            await self._queue.finish(run, result, took)
             return
 
     async def _try(self, run: RunRow, made: tuple[str, ...], body: bytes) -> Result:

@@ -1,4 +1,4 @@
-"""What somebody should look into although the daemon itself is healthy, as `tocsin status` tells it: of venues, config, rules and disk."""
+"""What somebody should look into although the daemon itself is healthy, as `tocsin status` tells it: of venues, channels, actions, config, rules and disk."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any

@@ -172,7 +172,7 @@ class Components:
         self.acts = LiveActs(self._acts, self.pipeline, clock, lambda: self.settings, self._editable, log)
         self.beats = BeatWay(self.inbox, self.pipeline, self.outbox, self.wakes.of(BEAT), clock)
         self.runs = LiveRuns(self.turn, self.pipeline, self.journal, clock, self.acts.remark, self.meters)
-        self.pipeline.runs_started = self.runs.wake.ring
+        self.pipeline.runs_committed = self.runs.committed
         self.notes = Notes(loaded.notes)
         self.paces = Paces(lambda: clock.now().steady)
         self.paces.restore(_sent_before(settings, loaded, clock.now()))

@@ -5,7 +5,9 @@ venue NAME              one per venue, started, stopped and restarted apart from
 channel NAME/N          one per URL of a channel
 action NAME             one per action, whose runs go one at a time
 control, housekeeping   the API on the socket; retention and checkpoints
+answers of bot NAME     one per bot that is answered; heartbeat N, listener: where the config asks for them
 probe                   real progress, told to systemd's watchdog
+runs, templates, notes  what goes wrong with actions is told; messages' templates; what is kept of small things
 """
 
 import os
@@ -79,7 +81,6 @@ class Daemon:
         self._measuring = Measuring(
             components, self._probe, lambda: self._settings, self._remarks, dry_run=dry_run
         )
-        components.runs.tell = self.tell
         self._reloading = trio.Lock()
         self._stop = trio.Event()
         self.stopped = trio.Event()
@@ -344,6 +345,7 @@ class Daemon:
         start("probe", self._probe.run)
         start("check of the database", self._check_database)
         start("templates", self._components.templates.run)
+        start("runs", partial(self._components.runs.tell, self.tell))
         start("notes", partial(self._components.notes.keep, self._components.database.note, self._log))
 
     async def _tell_unreadable(self, unreadable: list[str]) -> None:

@@ -1,7 +1,7 @@
-"""The runs of actions in the running daemon: handed out, begun and ended in order with what venues say, committed and told."""
+"""The queue of actions' runs in the running daemon: handed out, begun and ended in order with what venues say, committed and told."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from tocsin.actions.model import Result
@@ -14,17 +14,15 @@ from tocsin.pipeline.turn_processor import TurnProcessor
 from tocsin.store.journal import Journal
 from tocsin.store.model import Batch, RunRow
 
-_NOT_RECORDED = "it couldn't be recorded before it is run"
-
 
 class Remark(Protocol):
-    """Puts words into the messages that told of an alert."""
+    """Puts words into the messages that told of an alert, or into a digest; `message` is the id of either."""
 
     async def __call__(self, message: str, words: str) -> None: ...
 
 
 class LiveRuns:
-    """`tell(event, reason, subject)` is an event of ourselves."""
+    """`ActionTask`'s queue, over pipeline and journal. `remark` puts a run's outcome into its alert's messages."""
 
     def __init__(  # noqa: PLR0917 - what it joins
         self,
@@ -38,36 +36,51 @@ class LiveRuns:
         self._turn, self._runs, self._pipeline = turn, turn.runs, pipeline
         self._journal, self._clock = journal, clock
         self._remark, self._meters = remark, meters
-        self.wake = Wake()
-        """Rung where runs were started."""
-        self.tell: Callable[[str, str, str | None], Awaitable[None]]
+        self._wake = Wake()
+        self._troubles: deque[tuple[RunRow, str]] = deque()
+
+    def committed(self, runs: Sequence[RunRow]) -> None:
+        """These were: one may be new, or free by another's end, and what went wrong is to be told."""
+        self._troubles += ((run, trouble) for run in runs if (trouble := self._runs.trouble(run)))
+        self._wake.ring()
+
+    async def tell(self, tell: Callable[[str, str, str | None], Awaitable[None]]) -> None:
+        """For ever: what goes wrong is an event of ourselves, for the rules (`event, reason, subject`)."""
+        while True:
+            seen = self._wake.count
+            while self._troubles:
+                run, trouble = self._troubles.popleft()
+                about = " ".join(filter(None, (run.data.get("rule"), run.data.get("symbol"))))
+                await tell("daemon.action_failed", f"{trouble} ({about})", run.action)
+            await self._wake.after(seen)
+
+    # ------------------------------------------------------------------------------------------------- for ActionTask
 
     async def take_over(self, action: str) -> None:
-        take = partial(self._turn.runs_taken_over, action)
-        for row in await self._pipeline.ask(lambda: take(self._clock.now())):
-            await self._tell_of(row)
+        await self._pipeline.call(lambda: self._turn.runs_taken_over(action, self._clock.now()))
 
     async def next(self, action: str) -> RunRow:
         while True:
-            seen = self.wake.count
+            seen = self._wake.count
             if (found := self._runs.waiting(action)) is not None:
                 return found
-            await self.wake.after(seen)
+            await self._wake.after(seen)
 
     async def begin(self, run: RunRow, command: str) -> bool:
-        begun = await self._pipeline.ask(lambda: self._begin(run.id, command))
-        if not begun:
+        def do() -> tuple[Batch, bool]:
+            return self._turn.run_begins(run.id, self._clock.now(), command, self._unrecorded)
+
+        if not await self._pipeline.ask(do):
             return False
         # The journal gives up waiting for a disk that hangs; and what waited long may be over.
-        now = self._clock.now()
-        why = _NOT_RECORDED if self._journal.overdue else self._runs.in_the_way(run.id, now)
-        if why:
+        if why := self._runs.in_the_way(run.id, self._clock.now(), self._unrecorded):
             await self.drop(run, why)
         return not why
 
-    def _begin(self, id_: str, command: str) -> tuple[Batch, bool]:
-        unrecorded = self._journal.reason if self._journal.overdue else ""
-        return self._turn.run_begins(id_, self._clock.now(), command, unrecorded)
+    @property
+    def _unrecorded(self) -> str:
+        """Why nothing can be committed."""
+        return self._journal.reason if self._journal.overdue else ""
 
     def in_the_way(self, run: RunRow) -> str:
         return self._runs.in_the_way(run.id, self._clock.now())
@@ -77,16 +90,10 @@ class LiveRuns:
 
     async def finish(self, run: RunRow, result: Result, took: float) -> None:
         self._meters.action(run.action).observe(took)
-        ended = await self._pipeline.ask(lambda: self._turn.run_finished(run.id, result, self._clock.now()))
+        await self._pipeline.call(lambda: self._turn.run_finished(run.id, result, self._clock.now()))
         await self._remark(run.alert, f"{run.action}: {result.result} in {took:.1f} s")
-        for row in ended:
-            await self._tell_of(row)
 
-    async def _tell_of(self, row: RunRow) -> None:
-        if trouble := self._runs.trouble(row):
-            about = " ".join(filter(None, (row.data.get("rule"), row.data.get("symbol"))))
-            reason = f"{trouble.removeprefix('failed: ')} ({about})"
-            await self.tell("daemon.action_failed", reason, row.action)
+    # ---------------------------------------------------------------------------------------------------- for people
 
     def state(self, action: str) -> Mapping[str, Any]:
         """`paused` and `circuit`, in words; "" where it isn't."""

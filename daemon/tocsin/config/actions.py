@@ -134,7 +134,7 @@ def _check_sources(reading: Reading, node: Mapping, path: shape.Path) -> None:
         if option.text in _SOURCE and "{" in source.text:
             where = shape.dotted((*path, "command", position + 1))
             what = "a venue's text would become a part of a program"
-            hint = 'give it as an argument behind: ["sh", "-c", "page "$1"", "sh", "{{ symbol }}"]'
+            hint = """give it as an argument behind: ["sh", "-c", 'page "$1"', "sh", "{{ symbol }}"]"""
             reading.add(Problem(what, source.place, where, hint))
 
 

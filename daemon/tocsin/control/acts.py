@@ -1,4 +1,4 @@
-"""The endpoints by which people act: acknowledge, silence, take back. JSON in, JSON out.
+"""The endpoints by which people act: acknowledge, silence, take back, pause and resume actions. JSON in, JSON out.
 
     POST /api/alerts/ID/ack     {"for" or "until" or neither, "by", "via", "why"}
     POST /api/alerts/ID/unack   {"by", "via", "why"}

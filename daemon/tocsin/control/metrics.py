@@ -256,7 +256,7 @@ def _of_actions(now: Measures) -> Iterator[Metric]:
         (((each.name, outcome), runs[each.name, outcome]) for each in now.actions for outcome in RUN_OUTCOMES),
     )  # fmt: skip
     yield histograms(
-        "tocsin_action_seconds", "One try of an action", by_action,
+        "tocsin_action_seconds", "The last try of a run", by_action,
         (((each.name,), now.counted.action(each.name)) for each in now.actions),
     )  # fmt: skip
     yield gauge("tocsin_actions_paused", "1: all actions are paused", float(now.actions_paused))

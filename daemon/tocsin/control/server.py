@@ -57,7 +57,7 @@ class Controlled(Probed, Protocol):
 
     @property
     def acts(self) -> Acting:
-        """What people do to alerts and silences."""
+        """What people do to alerts, silences and actions."""
         ...
 
     async def forget(self, venue: str, kind: str, id_: str, account: str | None, by: By) -> Json:

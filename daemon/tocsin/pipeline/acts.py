@@ -110,7 +110,7 @@ class Acts:
 
     def pause(self, action: str, by: By, now: Instant) -> tuple[Batch, bool]:
         """No more runs of that action, or of all, until it is resumed. False: it is paused already."""
-        return self._signed("pause", self._turn.runs.pause(action, by.name, now), action, by, now)
+        return self._signed("pause", self._turn.pause_runs(action, by.name, now), action, by, now)
 
     def resume(self, action: str, by: By, now: Instant) -> tuple[Batch, bool]:
         """Runs again, also where failures had stopped it. False: nothing stood in the way."""

@@ -220,8 +220,6 @@ class Notifier:
             action_failed=words,
         )
         channels = self._decide(told, rule.notify if rule is not None else None, None, MuteReasons()).channels
-        for channel in channels:
-            self._meters.notifications[channel, ACTION] += 1
         self.deliveries.add(batch, run.id, told, channels, now, told=ACTION)
 
     # ------------------------------------------------------------------------------------------------------------ parts

@@ -8,7 +8,7 @@ Nothing is sent before it is committed, but in an emergency: when the disk has r
 go out all the same. One task runs this, so the entities and the engine need no locks.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -19,7 +19,7 @@ from tocsin.meters import PipelineMeters
 from tocsin.pipeline.inbox import Inbox
 from tocsin.pipeline.turn_processor import TurnProcessor
 from tocsin.store.journal import Journal
-from tocsin.store.model import BEAT, Batch
+from tocsin.store.model import BEAT, Batch, RunRow
 
 _MOST_AT_ONCE = 200  # messages in one transaction: a commit is worth several, a person waits for none
 _LEAST_AT_ONCE = 10
@@ -58,8 +58,8 @@ class Pipeline:
         self._log = log
         self._commands: list[tuple[Command, trio.Event]] = []
         self._degraded = degraded
-        self.runs_started: Callable[[], None] = lambda: None
-        """Called where actions have something new to run."""
+        self.runs_committed: Callable[[Sequence[RunRow]], None] = lambda _runs: None
+        """Called with the runs of actions in a batch that is committed: one may be new, or free by another's end."""
         self._at_once = _MOST_AT_ONCE
 
     @property
@@ -143,7 +143,7 @@ class Pipeline:
         if channels:
             self._wake(channels)
         if batch.runs:
-            self.runs_started()
+            self.runs_committed(batch.runs)
 
     async def take_all(self) -> None:
         """Process and commit all messages that were read: venues don't send them again."""

@@ -76,7 +76,7 @@ class Runs:
         self._engine, self._world, self._states = engine, world, states
         self._options, self._new_id = options, new_id
         self._open: dict[str, RunRow] = {}  # in the order in which they were started
-        self._waiting: Counter[str] = Counter()  # of these, by action
+        self._waiting: Counter[str] = Counter()  # those that wait and those under way, by action
         self._seen: dict[str, _Seen] = {}
         self._connected: set[str] = set()  # venues that have been so in this process
         self._recent: dict[str, list[datetime]] = {}
@@ -108,7 +108,7 @@ class Runs:
     def _unreadable(self, now: Instant) -> list[RunRow]:
         """Those of which this version can't say what they are about: nobody is going to do them."""
         return [
-            self._over(row, "unknown" if row.status == "begun" else "dropped", now, _NOT_READ)
+            self._left_alone(row, now, _NOT_READ)
             for row in list(self._open.values())
             if context_of(row) is None
         ]
@@ -117,9 +117,7 @@ class Runs:
         """Those whose action the config doesn't have (any more): they are over, and to be committed so."""
         known = self._options().actions
         return [
-            self._over(row, "unknown" if row.status == "begun" else "dropped", now, _GONE)
-            for row in list(self._open.values())
-            if row.action not in known
+            self._left_alone(row, now, _GONE) for row in list(self._open.values()) if row.action not in known
         ]
 
     def take_over(self, action: str, now: Instant) -> Batch:
@@ -127,7 +125,7 @@ class Runs:
         batch = Batch(at=now.wall)
         for row in list(self._open.values()):
             if row.action == action and row.status == "begun":
-                if row.command.startswith("["):  # a command's arguments, whatever the action is by now
+                if row.is_command:  # whatever the action is by now
                     batch.runs.append(self._over(row, "unknown", now, _LEFT))
                 else:
                     self._put(structs.replace(row, status="pending"))
@@ -136,14 +134,14 @@ class Runs:
     # -------------------------------------------------------------------------------------------------- what happens
 
     def link(self, change: Change) -> None:
-        """How the link to a venue stands, as its feed says: until it has said so, the venue counts as away."""
+        """A venue's link: until it was connected once in this process, the venue counts as away."""
         if isinstance(change.state, Venue) and change.state.status == _CONNECTED:
             self._connected.add(change.venue)
 
     def start(
         self, batch: Batch, transition: Transition, context: AlertContext, now: Instant, *, live: bool
     ) -> None:
-        """What its rule runs on that transition; what the rails already refuse is recorded as dropped."""
+        """Queues what its rule runs on that transition; what the rails refuse already is recorded as dropped."""
         rule, told = self._engine.rule(transition.rule), transition.notification
         if rule is None or told is None:
             return
@@ -186,7 +184,7 @@ class Runs:
         )
 
     def begin(self, id_: str, now: Instant, command: str, unrecorded: str = "") -> tuple[Batch, bool]:
-        """It is about to be tried; with the batch committed, it may. False: something is in the way, and that is recorded.
+        """It is about to be tried; with the batch committed, it may. False: something is in the way, or it is a dry run; that is recorded.
 
         `command` is what is going to be done, `unrecorded` why nothing can be committed, where that is so.
         """
@@ -196,11 +194,11 @@ class Runs:
         if reason := self.in_the_way(id_, now, unrecorded):
             return self.drop(id_, reason, now), False
         settings = self._options().actions[row.action]
+        if not row.attempts and settings.limit is not None:
+            self._recent[row.action] = [*self._recently(row.action, now), now.wall]
         if settings.dry_run:
             batch.runs.append(self._over(structs.replace(row, command=command), "dry_run", now))
             return batch, False
-        if not row.attempts and settings.limit is not None:
-            self._recent[row.action] = [*self._recently(row.action, now), now.wall]
         row = structs.replace(
             row,
             status="begun",
@@ -230,7 +228,8 @@ class Runs:
         batch, row = Batch(at=now.wall), self._open.get(id_)
         if row is None:
             return batch
-        if row.attempts > (row.status == "begun"):
+        tried = row.attempts - (row.status == "begun")
+        if tried:
             self._failed(batch, row, f"not tried again: {reason}", now)
         else:
             batch.runs.append(self._over(row, "dropped", now, reason))
@@ -250,13 +249,13 @@ class Runs:
         return batch
 
     def trouble(self, row: RunRow) -> str:
-        """What people have to know of a run that is over, in words; "" where all is well."""
+        """Why a run that is over didn't succeed, as people have to know it; "" where there is nothing to know."""
         if row.status == "unknown":
             return f"nobody knows whether it was done: {row.reason}"
         if row.status != "failed":
             return ""
         stopped = f"; {FAILURES} failures in a row, no more runs until tocsin resume {row.action}"
-        return f"failed: {row.reason}{stopped if self.circuit(row.action).since else ''}"
+        return f"{row.reason}{stopped if self.circuit(row.action).since else ''}"
 
     # ----------------------------------------------------------------------------------------------- what people do
 
@@ -304,6 +303,10 @@ class Runs:
             self._waiting[row.action] -= 1
         self._seen.pop(row.id, None)
         return structs.replace(row, status=status, reason=reason, ended_at=now.wall)
+
+    def _left_alone(self, row: RunRow, now: Instant, why: str) -> RunRow:
+        """Nobody is going to do it: what was tried may have been done."""
+        return self._over(row, "unknown" if row.attempts else "dropped", now, why)
 
     def _failed(self, batch: Batch, row: RunRow, reason: str, now: Instant) -> None:
         batch.runs.append(self._over(row, "failed", now, reason))
@@ -363,7 +366,7 @@ class Runs:
         return seen is None or self._states.of(context.rule, seen.instance) != "firing"
 
     def _away(self, context: AlertContext) -> str:
-        """Why the venue isn't heard, of a group of several venues any of them."""
+        """Why the venue isn't heard, of a group that is of no one venue any that is known."""
         names = [context.venue] if context.venue else self._all_venues()
         for name in names:
             known = self._world.get(Key(name, "venue", "", name))

@@ -17,7 +17,7 @@ from tocsin.pipeline.deliveries import beat_delivery
 from tocsin.pipeline.notifier import Notifier
 from tocsin.pipeline.options import Options
 from tocsin.pipeline.runs import Runs, context_of
-from tocsin.store.model import Acked, Batch, Loaded, OperationRow, RunRow, Silence, UnreadableRow
+from tocsin.store.model import Acked, Batch, Loaded, OperationRow, Silence, UnreadableRow
 
 _MOST_MENTIONED = 200  # entities in one batch of which only `last_seen` is news
 _MENTIONED_AFTER = 1.0  # seconds without a batch after which that alone is worth one
@@ -68,7 +68,8 @@ class TurnProcessor:
         batch = Batch(
             at=now.wall, unreadable=self.notifier.restore(loaded.instances, loaded.held, loaded.notes)
         )
-        self._drop_orphans(self.runs.restore(loaded.runs, loaded.recent_runs, loaded.notes, now), batch, now)
+        batch.runs += self.runs.restore(loaded.runs, loaded.recent_runs, loaded.notes, now)
+        self._told_of_runs(batch, now)
         if loaded.lost:
             self.notifier.deliveries.lost_at = now.wall
         for silence in loaded.silences:
@@ -146,7 +147,8 @@ class TurnProcessor:
         transitions = self._engine.reload(rules, now)
         self.options = options
         batch = self._by_itself(transitions, now)
-        self._drop_orphans(self.runs.orphaned(now), batch, now)
+        batch.runs += self.runs.orphaned(now)
+        self._told_of_runs(batch, now)
         return batch, [*filter(None, map(became, transitions))]
 
     def acknowledge(
@@ -201,28 +203,26 @@ class TurnProcessor:
         """See `Runs.drop`."""
         return self._told_of_runs(self.runs.drop(id_, reason, now), now)
 
-    def run_finished(self, id_: str, result: Result, now: Instant) -> tuple[Batch, list[RunRow]]:
-        """See `Runs.finish`. Beside the batch: the run as it ended."""
-        batch = self._told_of_runs(self.runs.finish(id_, result, now), now)
-        return batch, list(batch.runs)
+    def run_finished(self, id_: str, result: Result, now: Instant) -> Batch:
+        """See `Runs.finish`."""
+        return self._told_of_runs(self.runs.finish(id_, result, now), now)
 
-    def runs_taken_over(self, action: str, now: Instant) -> tuple[Batch, list[RunRow]]:
-        """See `Runs.take_over`. Beside the batch: the runs of which nobody knows the outcome."""
-        batch = self._told_of_runs(self.runs.take_over(action, now), now)
-        return batch, list(batch.runs)
+    def runs_taken_over(self, action: str, now: Instant) -> Batch:
+        """See `Runs.take_over`."""
+        return self._told_of_runs(self.runs.take_over(action, now), now)
+
+    def pause_runs(self, action: str, by: str, now: Instant) -> Batch | None:
+        """See `Runs.pause`."""
+        batch = self.runs.pause(action, by, now)
+        return self._told_of_runs(batch, now) if batch is not None else None
 
     def _told_of_runs(self, batch: Batch, now: Instant) -> Batch:
-        self._tell_failed(batch.runs, batch, now)
-        return batch
-
-    def _drop_orphans(self, rows: list[RunRow], batch: Batch, now: Instant) -> None:
-        batch.runs += rows
-        self._tell_failed(rows, batch, now)
-
-    def _tell_failed(self, rows: Iterable[RunRow], batch: Batch, now: Instant) -> None:
-        for row in rows:
+        """The batch with what people have to know of the runs in it."""
+        for row in batch.runs:
             if (trouble := self.runs.trouble(row)) and (context := context_of(row)) is not None:
-                self.notifier.action_failed(batch, row, context, f"{row.action}: {trouble}", now)
+                words = f"failed: {trouble}" if row.status == "failed" else trouble
+                self.notifier.action_failed(batch, row, context, f"{row.action}: {words}", now)
+        return batch
 
     def venues_removed(self, names: Collection[str], now: Instant) -> tuple[Batch, list[str]]:
         """These venues are no longer configured: their alerts end. Beside the batch, in words: which."""

@@ -351,7 +351,8 @@ class Simulation:
             batch, begun = self._turn.run_begins(run.id, self.clock.now(), "", "")
             await self._database.commit(batch)
             if begun:
-                batch, (run,) = self._turn.run_finished(run.id, DONE, self.clock.now())
+                batch = self._turn.run_finished(run.id, DONE, self.clock.now())
+                (run,) = batch.runs
                 await self._database.commit(batch)
             else:
                 (run,) = batch.runs

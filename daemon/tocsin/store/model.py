@@ -90,8 +90,8 @@ RunStatus: TypeAlias = Literal["pending", "begun", "ok", "failed", "unknown", "d
 class RunRow(Struct, frozen=True, kw_only=True):
     """One run of an action, from the transition that started it on; upserted by `id`, which is its idempotency key.
 
-    `told`: it was started by the alert's firing or by its resolution, at `created_at`. `command` is the URL, or the arguments as JSON,
-    as it was started last; `result` what came of it in short (`exit 1`, `503`), `output` the first of what was answered. `reason`
+    `told`: it was started by the alert's firing or by its resolution, at `created_at`. `command` is `POST` with the scheme and host of the URL, or the
+    arguments as JSON, secrets masked, as it was tried last; `started_at`: when it was tried first; `result` what came of it in short (`exit 1`, `503`), `output` the first of what was answered. `reason`
     says why it was dropped, failed or isn't known. `data`: the alert as it was then, `AlertContext` as JSON.
     """
 
@@ -109,6 +109,11 @@ class RunRow(Struct, frozen=True, kw_only=True):
     data: Mapping[str, Any] = field(default_factory=dict)
     told: str = "firing"
     attempts: int = 0
+
+    @property
+    def is_command(self) -> bool:
+        """Whether it was tried as a command."""
+        return self.command.startswith("[")
 
     @property
     def is_over(self) -> bool:
