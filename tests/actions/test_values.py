@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tocsin.actions.model import Refused
-from tocsin.actions.values import arguments, as_json
+from tocsin.actions.values import NAMES, arguments, as_json
 from tocsin.engine.api import AlertContext
 from tocsin.store.model import RunRow
 
@@ -40,6 +40,13 @@ def test_the_json():
         "run": "r1", "action": "hedge", "alert": "a1", "rule": "red", "state": "firing", "venue": "fx", "id": "p1",
         "symbol": "BTC/USD", "at": "2026-01-01T12:00:00.000000Z",
     }  # fmt: skip
+
+
+def test_what_it_names_is_known_to_check():
+    told = set(
+        json.loads(as_json(RUN, context(event="position.updated", account="a1", condition="c", reason="r")))
+    )
+    assert told - {"fields", "group"} <= NAMES
 
 
 @pytest.mark.parametrize(

@@ -136,6 +136,25 @@ async def test_it_stays_away_while_all_is_not_well_and_comes_back(autojump_clock
     assert world.task.attention == []
 
 
+async def test_a_venue_that_connects_at_the_start_is_waited_for(autojump_clock):
+    """Else each restart would ring."""
+    world = World(require=("venue0",), on_failure="fail")
+    world.daemon.status = "connecting"
+
+    async def connect():
+        await trio.sleep(7)
+        world.daemon.status = "connected"
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(connect)
+        await world.run(30)
+    assert [(at, each.method) for at, each in world.requests] == [(7, "GET")]
+    away = World(require=("venue0",), on_failure="fail")
+    away.daemon.status = "connecting"
+    await away.run(EVERY + 1)
+    assert [(at, each.method) for at, each in away.requests] == [(60, "POST")]
+
+
 async def test_a_venue_that_is_not_required_is_nobody_s_business(autojump_clock):
     world = World()
     world.daemon.status = "disconnected"

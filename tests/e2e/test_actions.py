@@ -173,7 +173,7 @@ async def test_pause_dry_run_failure_and_circuit(folder, exchange, desk):
     assert any(
         text.startswith("🟠 fails: failed: exit 3: no margin: -0.51 USD BTCUSD long") for text in texts
     )
-    assert any("5 failures in a row, no more runs until tocsin resume fails" in text for text in texts)
+    assert any("runs no more, tocsin resume fails: 5 failures in a row" in text for text in texts)
 
 
 async def test_kills_around_runs(folder, exchange, hook):

@@ -220,7 +220,7 @@ def test_five_failures_in_a_row_stop_it_until_it_is_resumed():
     assert [status for _, status, _ in life.said()] == ["failed"] * 5 + ["dropped"]
     assert (
         life.told()[-1]
-        == "hedge: failed: exit 1; 5 failures in a row, no more runs until tocsin resume hedge"
+        == "hedge: failed: runs no more, tocsin resume hedge: 5 failures in a row, the last: exit 1"
     )
     life.restart(100)
     assert life.turn.runs.circuit("hedge").failures == 5

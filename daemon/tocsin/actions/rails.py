@@ -81,7 +81,7 @@ def _paused(_context: AlertContext, facts: Facts) -> str:
 
 
 def _circuit(_context: AlertContext, facts: Facts) -> str:
-    return f"its circuit is open {facts.circuit}; tocsin resume closes it" if facts.circuit else ""
+    return f"its circuit is open {facts.circuit}" if facts.circuit else ""
 
 
 def _rate(_context: AlertContext, facts: Facts) -> str:

@@ -5,6 +5,7 @@ A command is run at most once. A webhook is tried again with the same key, for a
 
 import json
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, Protocol
 
 import msgspec
@@ -17,6 +18,7 @@ from tocsin.actions.values import arguments, as_json
 from tocsin.actions.webhook import post
 from tocsin.clock import Clock
 from tocsin.engine.api import AlertContext
+from tocsin.quantities import duration_text
 from tocsin.secrets import Masker
 from tocsin.store.model import RunRow
 
@@ -40,10 +42,6 @@ class RunQueue(Protocol):
 
     def in_the_way(self, run: RunRow) -> str:
         """Why it isn't to be tried again now, in words; "" where nothing is."""
-        ...
-
-    async def drop(self, run: RunRow, reason: str) -> None:
-        """It isn't done, for that reason."""
         ...
 
     async def finish(self, run: RunRow, result: Result, took: float) -> None:
@@ -84,11 +82,14 @@ class ActionTask:
         try:
             made, body = prepared(self._settings, run, context)
         except Refused as error:
-            await self._queue.drop(run, self._mask(str(error)))
+            await self._queue.finish(
+                run, Result(ok=False, result="refused", reason=self._mask(str(error))), 0.0
+            )
             return
         except Exception as error:  # noqa: BLE001 - one of ours, told loudly; the runs behind it don't wait for it
             self._log.exception("an action can't be prepared", action=self._name, run=run.id)
-            await self._queue.drop(run, f"it can't be made: {type(error).__name__}")
+            why = f"it can't be made: {type(error).__name__}"
+            await self._queue.finish(run, Result(ok=False, result="refused", reason=why), 0.0)
             return
         pause = _FIRST
         while await self._queue.begin(run, self._mask(shown(self._settings, made))):
@@ -99,14 +100,23 @@ class ActionTask:
                 self._log.warning(
                     "action not taken, trying again", action=self._name, run=run.id, reason=result.reason
                 )
-                await trio.sleep(pause)
-                pause = min(pause * 2, _LONGEST)
-                if not (why := self._queue.in_the_way(run)):
+                why = self._would_be_late(context, pause)
+                if not why:
+                    await trio.sleep(pause)
+                    pause = min(pause * 2, _LONGEST)
+                    why = self._queue.in_the_way(run)
+                if not why:
                     continue
                 reason = f"{result.reason}; not tried again: {why}"
                 result = Result(ok=False, result=result.result, output=result.output, reason=reason)
             await self._queue.finish(run, result, took)
             return
+
+    def _would_be_late(self, context: AlertContext, pause: float) -> str:
+        """Why another try after so many seconds would be in vain."""
+        over = context.at + self._settings.max_age
+        late = self._clock.now().wall + timedelta(seconds=pause) > over
+        return f"its max_age, {duration_text(self._settings.max_age)}, is over before" if late else ""
 
     async def _try(self, run: RunRow, made: tuple[str, ...], body: bytes) -> Result:
         self._log.info("action", action=self._name, run=run.id, alert=run.alert)

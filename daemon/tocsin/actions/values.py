@@ -25,6 +25,13 @@ _BOX = Box()
 _UTC = ZoneInfo("UTC")
 
 
+NAMES = frozenset({
+    "run", "action", "alert", "rule", "severity", "state", "venue", "kind", "event", "account", "id", "symbol", "condition", "reason",
+    "value", "value_at_start", "worst", "started_at", "at", "time",
+})  # fmt: skip
+"""What arguments can use beside the entity's own fields."""
+
+
 def payload(row: RunRow, context: AlertContext) -> dict[str, Any]:
     """The JSON of a webhook, and of a command's standard input. Numbers are texts as the venue wrote them, times ISO 8601 in UTC."""
     found: dict[str, Any] = {

@@ -219,6 +219,8 @@ def said(context: AlertContext) -> str:
 def _state_line(context: AlertContext) -> str:
     """The state, the event or condition in the vocabulary's words, and the reason: what no template can leave out."""
     state = "ended" if context.state == "resolved" and context.reason else str(context.state)
+    if context.action_failed:
+        state = "started by"
     if context.acked_by:
         state = f"acknowledged by {plain(context.acked_by)}"
     condition, reason = plain(said(context)), plain(context.reason)

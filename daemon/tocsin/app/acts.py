@@ -113,6 +113,9 @@ class LiveActs:
             self._note("resumed", by, action=action)
         return done
 
+    def stopped(self) -> list[str]:
+        return self._acts.stopped(self.actions())
+
     def paused(self) -> str:
         return self._acts.paused()
 

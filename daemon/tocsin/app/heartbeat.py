@@ -5,7 +5,7 @@ for minutes: a watch whose voice is gone is not well.
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -29,6 +29,8 @@ UNHEARD_AFTER = timedelta(minutes=5)  # a critical message that waits for so lon
 _TRIES, _DEADLINE, _PAUSE = 3, 10.0, 1.0  # requests for one beat, seconds for each, and between them
 _SHARE = 20  # of a short interval that a pause is
 _TELL_EVERY = 3600.0  # seconds between two `daemon.degraded` of one heartbeat
+_FIRST_WITHIN = 60.0  # seconds after a start until what isn't well is said to be so
+_LOOK_EVERY = 0.5  # seconds, until then
 _PATIENCE = 2.0  # seconds with the database
 _OK = range(200, 300)
 
@@ -42,12 +44,16 @@ def over_http() -> Request:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Says why all is not well. `channels` are those of the config."""
+    """Says why all is not well. `limiter` bounds the threads that ask the database."""
 
     measures: Callable[[], Measures]
     reader: Reader
     clock: Clock
     limiter: trio.CapacityLimiter
+
+    def is_connecting(self, require: Collection[str]) -> bool:
+        """Whether one of these venues is being connected for the first time, or again."""
+        return any(venue.name in require and venue.status == "connecting" for venue in self.measures().venues)
 
     async def reasons(self, required: tuple[str, ...]) -> list[str]:
         """In words; empty where all is well."""
@@ -115,11 +121,18 @@ class HeartbeatTask:
 
     async def run(self) -> NoReturn:
         every = self._settings.every.total_seconds()
+        await self._first(min(every, _FIRST_WITHIN))
         while True:
             began = trio.current_time()
             with trio.move_on_after(every):
                 await self._beat()
             await trio.sleep_until(began + every)
+
+    async def _first(self, within: float) -> None:
+        """After a start the venues take a moment: until none of them connects any more, at most so many seconds."""
+        with trio.move_on_after(within):
+            while self._judge.is_connecting(self._settings.require):  # noqa: ASYNC110 - venues ring nothing here
+                await trio.sleep(_LOOK_EVERY)
 
     async def _beat(self) -> None:
         reasons = await self._judge.reasons(self._settings.require)

@@ -27,7 +27,10 @@ def command(action: str | None, *, why: str, config: Path | None, output: str) -
     which = action or "all actions"
     if output == "json":
         print_json(answer)
-    elif action and answer["paused"]:
+        return
+    for stopped in () if action else answer["stopped"]:
+        click.echo(f"{stopped} stays stopped, after failures in a row: tocsin resume {stopped}", err=True)
+    if action and answer["paused"]:
         click.echo(f"{which}: all actions are paused {answer['paused']}; tocsin resume runs them again")
     elif status == OK:
         click.echo(f"resumed: {which} (the daemon at {socket})")

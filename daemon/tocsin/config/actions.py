@@ -1,19 +1,24 @@
 """The section `actions`: webhooks and commands by names that rules can run."""
 
 import shutil
+from collections.abc import Iterable
 from collections.abc import Mapping as Map
 from itertools import pairwise
 from pathlib import Path
 
 from jinja2 import TemplateSyntaxError
+from jinja2.meta import find_undeclared_variables
 
 from tocsin.actions.model import ActionSettings
+from tocsin.actions.values import NAMES
 from tocsin.config import shape
 from tocsin.config.literals import looks_secret
 from tocsin.config.reading import NOT_YET, Reading
 from tocsin.delivery.sandbox import Box
-from tocsin.document import Entry, Mapping, Node, Scalar, Sequence
+from tocsin.document import Entry, Mapping, Node, Scalar, Sequence, find
+from tocsin.engine.rule import Rule
 from tocsin.errors import Problem
+from tocsin.events.vocabulary import all_fields, did_you_mean
 
 LATER = ("confirm",)
 _BOX = Box()
@@ -46,6 +51,37 @@ def warn_of_unused(
         if name in actions and name not in run:
             what, path = f"no rule runs {name}", shape.dotted(("actions", name))
             reading.add(Problem(what, entry.key.place, path, f"in a rule: run: [{name}]", "warning"))
+
+
+def check_names(
+    reading: Reading, node: Node | None, actions: Map[str, ActionSettings], rules: Iterable[Rule]
+) -> None:
+    """That a command's arguments name what is known of what the rules watch that run it. Once for each name."""
+    told: set[tuple[str, str]] = set()
+    for rule in rules:
+        if rule.is_group:
+            continue
+        usable = NAMES.union(*(all_fields(kind) for kind in rule.kinds))
+        for name in (each for each in rule.run.all if each in actions):
+            command = find(node, (name, "command")) if node is not None else None
+            for position, item in enumerate(command if isinstance(command, Sequence) else ()):
+                for unknown in _undeclared(item) - usable:
+                    if (name, unknown) not in told:
+                        told.add((name, unknown))
+                        kinds = " or ".join(sorted(rule.kinds))
+                        what = f"`{unknown:.80}` is nothing that is known of a {kinds}, which rule {rule.id} watches"
+                        where = shape.dotted(("actions", name, "command", position))
+                        hint = did_you_mean(unknown, sorted(usable))
+                        reading.add(Problem(what, item.place, where, hint))
+
+
+def _undeclared(item: Node) -> set[str]:
+    if not isinstance(item, Scalar) or "{" not in item.text:
+        return set()
+    try:
+        return set(find_undeclared_variables(_BOX.checked(item.text))) - set(_BOX.globals)
+    except TemplateSyntaxError:
+        return set()  # complained of where it is read
 
 
 def _action(reading: Reading, entry: Entry) -> ActionSettings | None:
@@ -99,7 +135,7 @@ def _check_templates(reading: Reading, node: Mapping, path: shape.Path) -> None:
     for position, item in enumerate(command if isinstance(command, Sequence) else ()):
         if isinstance(item, Scalar) and "{" in item.text:
             try:
-                _BOX.checked(item.text)
+                _BOX.ready(item.text)
             except TemplateSyntaxError as error:
                 where = shape.dotted((*path, "command", position))
                 reading.add(Problem(f"not a template: {error.message}", item.place, where))

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from tocsin.alerts.wording import Names
 from tocsin.calendars import Calendars, inverted_zone
 from tocsin.config import shape
+from tocsin.config.actions import check_names as check_arguments
 from tocsin.config.actions import read_actions, warn_of_unused
 from tocsin.config.calendars import read_calendars
 from tocsin.config.channels import ValidateUrl, check_quiet, gates_of, read_channels
@@ -108,6 +109,7 @@ def _settings(reading: Reading, validate_url: ValidateUrl | None, seen: LookAtSe
         _check_links(reading, root)
     state_dir, problems = given_state_dir(root.get("state_dir"), reading.folder, reading.references)
     reading.add(*problems)
+    check_arguments(reading, root.get("actions"), actions, rules)
     warn_of_unused(reading, root.get("actions"), actions, {name for rule in rules for name in rule.run.all})
     _warn_of_nothing(reading, root, rules)
     settings = Settings(

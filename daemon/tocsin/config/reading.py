@@ -164,7 +164,14 @@ class Reading:
         if shape.matches(IDENTIFIER, entry.key.text):
             return True
         hint = "a letter first, then letters, digits, - and _; at most 64"
-        self.add(Problem(f"not a name for a {what}", entry.key.place, shape.dotted(path), hint))
+        self.add(
+            Problem(
+                f"not a name for {'an' if what[0] in 'aeiou' else 'a'} {what}",
+                entry.key.place,
+                shape.dotted(path),
+                hint,
+            )
+        )
         return False
 
     def check_channel(self, node: Node, channels: list[str], path: shape.Path) -> None:

@@ -70,6 +70,10 @@ class Acting(Protocol):
         """False: nothing stood in the way."""
         ...
 
+    def stopped(self) -> list[str]:
+        """The actions that failures in a row have stopped."""
+        ...
+
     def paused(self) -> str:
         """By whom and since when all are; "" where they aren't."""
         ...
@@ -191,7 +195,7 @@ class ActsApi:
     async def resume(self, request: Request) -> JSONResponse:
         asked = await _body(request)
         done = await self._acting.resume(self._action(request), asked.who)
-        answer = {"resumed": done, "paused": self._acting.paused()}
+        answer = {"resumed": done, "paused": self._acting.paused(), "stopped": self._acting.stopped()}
         return JSONResponse(answer, status_code=200 if done else 409)
 
     def _action(self, request: Request) -> str:

@@ -5,7 +5,7 @@
 Each batch holds what changes and the row that says who did it; nothing that has no effect makes one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -115,6 +115,10 @@ class Acts:
     def resume(self, action: str, by: By, now: Instant) -> tuple[Batch, bool]:
         """Runs again, also where failures had stopped it. False: nothing stood in the way."""
         return self._signed("resume", self._turn.runs.resume(action, now), action, by, now)
+
+    def stopped(self, actions: Iterable[str]) -> list[str]:
+        """Those of them that failures in a row have stopped."""
+        return [name for name in actions if self._turn.runs.circuit(name).since is not None]
 
     def paused(self) -> str:
         """By whom and since when all are, in words; "" where they aren't."""

@@ -254,8 +254,11 @@ class Runs:
             return f"nobody knows whether it was done: {row.reason}"
         if row.status != "failed":
             return ""
-        stopped = f"; {FAILURES} failures in a row, no more runs until tocsin resume {row.action}"
-        return f"{row.reason}{stopped if self.circuit(row.action).since else ''}"
+        if self.circuit(row.action).since is None:
+            return row.reason or ""
+        return (
+            f"runs no more, tocsin resume {row.action}: {FAILURES} failures in a row, the last: {row.reason}"
+        )
 
     # ----------------------------------------------------------------------------------------------- what people do
 
@@ -343,7 +346,9 @@ class Runs:
             holds=holds,
             unrecorded=unrecorded,
             paused=self.paused(row.action),
-            circuit=str(self.circuit(row.action)),
+            circuit=f"{circuit}; tocsin resume {row.action}"
+            if (circuit := str(self.circuit(row.action)))
+            else "",
             recent=tuple(self._recently(row.action, now)),
         )
 
