@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 import msgspec
 import pytest
 import trio
+from msgspec import structs
 
 from support import endless
 from support.chats import discord_reads
@@ -101,6 +102,13 @@ async def test_json_carries_the_delivery_id(receiver):
     first, second = receiver.wait_for(2)
     assert first.headers["x-tocsin-delivery"] == second.headers["x-tocsin-delivery"] == "d1"
     assert first.json["title"] == "firing: profit -60 < -50"
+
+
+@pytest.mark.parametrize(("id_", "header"), [("d4\ufffd00", "d4%EF%BF%BD00"), ("d\n1 %", "d%0A1%20%25")])
+async def test_an_id_that_a_disk_has_damaged_keeps_nothing_from_being_sent(receiver, id_, header):
+    assert (await send(receiver.url, structs.replace(message(), delivery_id=id_))).sent
+    (got,) = receiver.requests
+    assert got.headers["x-tocsin-delivery"] == header
 
 
 async def test_the_venue_s_own_page_is_the_last_line(receiver):

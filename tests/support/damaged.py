@@ -8,6 +8,7 @@ import time
 from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import unquote
 
 import msgspec
 import trio
@@ -148,7 +149,7 @@ async def started(
 
     def told(to: str) -> list[str]:
         requests = [request for request in list(phone.requests) if request.path.endswith(to)]
-        return [request.headers.get("x-tocsin-delivery", "") for request in requests]
+        return [unquote(request.headers.get("x-tocsin-delivery", "")) for request in requests]
 
     begun = time.monotonic()
     async with made.running() as daemon:

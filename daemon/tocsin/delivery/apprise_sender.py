@@ -4,7 +4,7 @@ import importlib
 import logging
 import re
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import trio
 from msgspec import structs
@@ -31,6 +31,7 @@ _REFUSED = {
 }
 _HARMLESS = {"format": ("text",), "optional": ("no",), "redirect": ("no",), "emojis": ("no",)}
 DELIVERY_HEADER = "X-Tocsin-Delivery"
+_IN_HEADERS = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")  # as it is; the rest percent-encoded
 
 
 def quiet_apprise() -> None:
@@ -250,7 +251,9 @@ class AppriseSender(Sender):
         """
         if self._given is not None:
             headers = self._service.headers(message)
-            plugin.headers = {DELIVERY_HEADER: message.delivery_id, **headers, **self._given}
+            # A header takes ASCII: an id that a disk has damaged must not keep its message from being sent.
+            id_ = quote(message.delivery_id, safe=_IN_HEADERS)
+            plugin.headers = {DELIVERY_HEADER: id_, **headers, **self._given}
         if self._service.priority and not re.search(r"[?&]priority=", self._url.reveal(), re.IGNORECASE):
             plugin.priority = self._service.priority[loudness_of(message)]
 
