@@ -114,9 +114,11 @@ def readable(state: Path) -> set[str]:
     copy = state.with_name(f"{state.name}-looked-at")
     shutil.copytree(state, copy)
     # Of the table alone: an index may still have the words that a damaged row had.
-    query = "SELECT id, next_at, expires_at, created_at, context FROM deliveries NOT INDEXED WHERE status = 'pending' AND channel = 'phone'"
+    # And the whole row: of one whose last cells can't be read SQLite finds the first ones all the same.
+    query = "SELECT context, id, next_at, expires_at, created_at, * FROM deliveries NOT INDEXED WHERE status = 'pending' AND channel = 'phone'"
     with suppress(sqlite3.Error, UnicodeDecodeError), closing(sqlite3.connect(copy / DATABASE)) as db:
-        for id_, *times, said in db.execute(query):
+        for said, id_, *cells in db.execute(query):
+            times = cells[:3]
             with suppress(ValueError):
                 [from_iso(each) for each in times]
                 json.loads(said)
