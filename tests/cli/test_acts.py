@@ -1,5 +1,6 @@
-"""`tocsin ack`, `silence`, `silences`, `unsilence` on a terminal, by what the daemon answers; whatever a venue's text holds."""
+"""`tocsin ack`, `silence`, `silences`, `unsilence`, `pause`, `resume` on a terminal, by what the daemon answers; whatever texts hold."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ SILENCE = {
     "held": 1,
 }
 DONE = {"acknowledged": True, "over": False, "already": False, "alert": ALERT}
+RESUMED = {"resumed": True, "paused": "", "stopped": []}
 NOT_FOUND: dict[str, Any] = {"several": [], "near": []}
 
 
@@ -54,6 +56,14 @@ NOT_FOUND: dict[str, Any] = {"several": [], "near": []}
         ("unsilence 01a2", (200, {"ended": True, "silence": SILENCE}), 0, "no longer silent: symbol="),
         ("unsilence 01a2", (409, {"ended": False, "silence": SILENCE}), 1, "tocsin: that silence is over already: symbol="),
         ("unsilence 01a2", (404, {**NOT_FOUND, "near": [SILENCE]}), 1, f"knows no silence 01a2; did you mean:\n  {SILENCE['id']}  symbol="),
+        ("pause", (200, {"paused": True}), 0, "paused: all actions (the daemon at /run/tocsin/control.sock)\n"),
+        ("pause hedge", (409, {"paused": False}), 0, "hedge: paused already; tocsin actions says by whom\n"),
+        ("pause ''", (200, {"paused": True}), 2, "the name of an action is empty; for all of them leave it away"),
+        ("pause a/b", (200, {"paused": True}), 2, "there is no / in any"),
+        ("resume", (200, {**RESUMED, "stopped": ["hedge"]}), 0, "hedge stays stopped, after failures in a row: tocsin resume hedge\nresumed: all actions"),
+        ("resume hedge", (200, {**RESUMED, "paused": "by an\x1b[1mna"}), 0, "hedge: all actions are paused by "),
+        ("resume hedge", (409, {**RESUMED, "resumed": False}), 0, "hedge: nothing stood in the way\n"),
+        ("resume ' '", (200, RESUMED), 2, "the name of an action is empty; for all of them leave it away"),
     ],
 )  # fmt: skip
 def test_it_says_what_came_of_it(monkeypatch, command, answered, code, says):
@@ -63,7 +73,7 @@ def test_it_says_what_came_of_it(monkeypatch, command, answered, code, says):
         asked.append((path, why, what))
         return *answered, SOCKET
 
-    name, *arguments = command.split()
+    name, *arguments = shlex.split(command)
     monkeypatch.setattr(f"tocsin.cli.{name}.act", act)
     monkeypatch.setenv("TERM", "xterm")
     found, seen = on_a_terminal(monkeypatch, name, *arguments, "--why", "so")

@@ -2,19 +2,21 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from support.stored import T0, alert, at, attempt, commit, delivery, opened, order
+from support.stored import T0, alert, at, attempt, commit, delivery, opened, order, run
 from support.terminal import on_a_terminal
 from tocsin.cli import COMMANDS
-from tocsin.store.model import DeliveryStatus
+from tocsin.store.model import DeliveryStatus, RunStatus
 
 CONFIG = """\
 venues: {px: {type: piexgo, streams: [dealinfo.btc_usdt]}}
 channels: {desk: "json://127.0.0.1:9/"}
+actions: {note: {command: ["/bin/echo", "{{ symbol }}"], rate: 5/h}, hook: {webhook: "http://127.0.0.1:9/", dry_run: true}}
 rules:
-  - {id: loss, watch: order, when: price < 5, for: 5m}
+  - {id: loss, watch: order, when: price < 5, for: 5m, run: {on_firing: [note, hook], on_resolved: [note]}}
   - {id: canceled, watch: order.canceled}
   - {id: off, watch: order.filled, enabled: false}
 state_dir: st
@@ -39,7 +41,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
                 [attempt(f"a{count}-{status}", status, T0, error="503 not now", next_at=at(5))]
             )
     canceled = order("o2", events=("order.canceled",), fields={"status": "canceled"})
-    commit(store, entities=[order("o1"), canceled], events=[canceled])
+    runs = [run(status, reason="exit 3: no", attempts=2) for status in get_args(RunStatus)]
+    commit(store, entities=[order("o1"), canceled], events=[canceled], runs=runs)
     store.close()
     for name in ("CREDENTIALS_DIRECTORY", "STATE_DIRECTORY", "RUNTIME_DIRECTORY", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
@@ -55,6 +58,8 @@ CALLS = [
     (["check"], 0), (["alerts"], 0), (["alerts", "--all"], 0), (["deliveries"], 0), (["deliveries", "--all"], 0),
     (["rules"], 0), (["explain", "loss"], 0), (["explain", "loss", "o1"], 0), (["explain", "canceled"], 0), (["explain", "off"], 0), (["explain", "nothing"], 2),
     (["silences"], 0), (["silences", "--all"], 0), (["ack", "a1"], 1), (["silence", "venue=px", "--for", "1h"], 1), (["unsilence", "s1"], 1), (["silence"], 2),
+    (["actions"], 0), (["actions", "--all"], 0), (["try", "note", "--like", "loss"], 0), (["try", "nothing", "--like", "loss"], 2),
+    (["pause"], 1), (["pause", "note"], 1), (["resume"], 1), (["resume", ""], 2),
     (["status"], 1), (["reload"], 1), (["fields"], 0), (["fields", "order"], 0), (["venues"], 0), (["venues", "piexgo"], 0),
     (["schema", "config"], 0), (["schema", "rules"], 0), (["init", "new"], 0), (["help"], 0), (["help", "rules"], 0), (["help", "replay"], 0), (["help", "rlues"], 2), (["replay", "st/tocsin.db"], 0),
     (["test"], None), (["notify", "nobody"], 2), (["notify"], 2), (["login", "px"], None), (["record", "nowhere", "--out", "x"], 2),
@@ -78,4 +83,11 @@ def test_each_status_is_shown(folder, monkeypatch):
     _, seen = on_a_terminal(monkeypatch, "deliveries", "--all")
     plain = re.sub("\x1b\\[[0-9;]*m", "", seen)
     assert all(f"desk  firing  {status}" in plain for status in STATUSES)
+    assert "\x1b[" in seen
+
+
+def test_each_run_is_shown(folder, monkeypatch):
+    _, seen = on_a_terminal(monkeypatch, "actions", "--all")
+    plain = re.sub("\x1b\\[[0-9;]*m", "", seen)
+    assert all(f"note  firing  {status.replace('_', ' ')}" in plain for status in get_args(RunStatus))
     assert "\x1b[" in seen

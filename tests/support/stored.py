@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from tocsin.events import Change, Key, Order, number
-from tocsin.store.model import AlertRow, Attempt, Batch, NewDelivery
+from tocsin.store.model import AlertRow, Attempt, Batch, NewDelivery, RunRow
 from tocsin.store.store import Store
 
 T0 = datetime(2026, 3, 1, 10, 0, tzinfo=UTC)
@@ -71,6 +71,17 @@ def delivery(id_: str = "d1", **more) -> NewDelivery:
         "context": {"rule": "loss"},
     }
     return NewDelivery(**(given | more))
+
+
+def run(status: str = "ok", **more) -> RunRow:
+    given = {
+        "id": f"r-{status}",
+        "action": "note",
+        "alert": "a1",
+        "created_at": T0,
+        "command": '["/bin/echo", "BTC-EUR"]',
+    }
+    return RunRow(status=status, **(given | more))
 
 
 def attempt(delivery_id: str = "d1", status: str = "sent", when: datetime = T0, **more) -> Attempt:

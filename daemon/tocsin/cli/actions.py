@@ -32,14 +32,16 @@ def command(config: Path | None, *, everything: bool, output: str) -> None:
         return
     tz = zone_of(config)
     if found["paused"]:
-        click.echo(paint(f"all actions are paused {found['paused']}; tocsin resume", "yellow"))
+        click.echo(paint(f"all actions are paused {flat(found['paused'])}; tocsin resume", "yellow"))
     for action in found["actions"] or ():
         does = action["does"] if isinstance(action["does"], str) else " ".join(action["does"])
         also = ["dry run"] if action["dry_run"] else []
         also += [f"at most {action['rate']}"] if action["rate"] else []
         click.echo(f"{action['action']}  {flat(does)}" + (f"  ({', '.join(also)})" if also else ""))
         if action["paused"] and not found["paused"]:
-            click.echo(paint(f"  paused {action['paused']}; tocsin resume {action['action']}", "yellow"))
+            click.echo(
+                paint(f"  paused {flat(action['paused'])}; tocsin resume {action['action']}", "yellow")
+            )
         if action["circuit"]:
             click.echo(paint(f"  no more runs {action['circuit']}; tocsin resume {action['action']}", "red"))
     if not found["actions"]:

@@ -69,11 +69,10 @@ def _written(config: Path | None, key: str) -> "tuple[Path | None, Node | None]"
     node, problems = load(path)
     if node is None:  # a slip somewhere else hides no key
         text, unreadable = read(path, str(path))
-        if unreadable and config is None:
-            return (
-                path,
-                None,
-            )  # the service's own may not be read by who may ask its daemon, or is told why not
+        if (
+            unreadable and config is None
+        ):  # whoever may ask the service's daemon need not be able to read its config
+            return path, None
         sections = None if unreadable else read_sections(text, str(path))
         if sections is None or key in sections.broken:
             raise ConfigError(problems)
@@ -140,15 +139,27 @@ def _remedy(config: Path | None, state_dir: Path) -> Iterator[None]:
 
 def id_argument(command: Command) -> Command:
     """The argument ID; of an empty one nothing could be found."""
+    return click.argument("id_", metavar="ID", callback=_in_path("the beginning of one is needed"))(command)
 
-    def checked(_ctx: click.Context, _parameter: click.Parameter, value: str) -> str:
-        if not value.strip("… ."):
-            raise click.BadParameter("the beginning of one is needed", param_hint="ID")
-        if "/" in value:
-            raise click.BadParameter("there is no / in any", param_hint="ID")
+
+def action_argument(command: Command) -> Command:
+    """The argument ACTION; without it all are meant, which an empty one, of a script's variable, must not."""
+    empty = "the name of an action is empty; for all of them leave it away"
+    return click.argument("action", required=False, callback=_in_path(empty))(command)
+
+
+def _in_path(empty: str) -> Callable[[click.Context, click.Parameter, str | None], str | None]:
+    """What an argument has to be that becomes a part of a request's path; `empty` is said of one that is."""
+
+    def checked(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+        name = parameter.make_metavar(ctx)
+        if value is not None and not value.strip("… ."):
+            raise click.BadParameter(empty, param_hint=name)
+        if value is not None and "/" in value:
+            raise click.BadParameter("there is no / in any", param_hint=name)
         return value
 
-    return click.argument("id_", metavar="ID", callback=checked)(command)
+    return checked
 
 
 def me() -> str:

@@ -1,15 +1,16 @@
 """`tocsin pause`."""
 
 from pathlib import Path
+from urllib.parse import quote
 
 import click
 
-from tocsin.cli.ask import OK, act
+from tocsin.cli.ask import OK, act, action_argument
 from tocsin.cli.options import config_option, format_option, print_json
 
 
 @click.command("pause")
-@click.argument("action", required=False)
+@action_argument
 @click.option("--why", default="", metavar="TEXT", help="Kept with it, and shown.")
 @config_option
 @format_option
@@ -23,7 +24,7 @@ def command(action: str | None, *, why: str, config: Path | None, output: str) -
       tocsin pause hedge
       tocsin pause
     """
-    status, answer, socket = act(config, f"/api/actions/{action or '*'}/pause", why)
+    status, answer, socket = act(config, f"/api/actions/{quote(action or '*', safe='')}/pause", why)
     which = action or "all actions"
     if output == "json":
         print_json(answer)

@@ -1,15 +1,17 @@
 """`tocsin resume`."""
 
 from pathlib import Path
+from urllib.parse import quote
 
 import click
 
-from tocsin.cli.ask import OK, act
+from tocsin.alerts.plain import flat
+from tocsin.cli.ask import OK, act, action_argument
 from tocsin.cli.options import config_option, format_option, print_json
 
 
 @click.command("resume")
-@click.argument("action", required=False)
+@action_argument
 @click.option("--why", default="", metavar="TEXT", help="Kept with it, and shown.")
 @config_option
 @format_option
@@ -23,7 +25,7 @@ def command(action: str | None, *, why: str, config: Path | None, output: str) -
       tocsin resume hedge
       tocsin resume
     """
-    status, answer, socket = act(config, f"/api/actions/{action or '*'}/resume", why)
+    status, answer, socket = act(config, f"/api/actions/{quote(action or '*', safe='')}/resume", why)
     which = action or "all actions"
     if output == "json":
         print_json(answer)
@@ -31,7 +33,7 @@ def command(action: str | None, *, why: str, config: Path | None, output: str) -
     for stopped in () if action else answer["stopped"]:
         click.echo(f"{stopped} stays stopped, after failures in a row: tocsin resume {stopped}", err=True)
     if action and answer["paused"]:
-        click.echo(f"{which}: all actions are paused {answer['paused']}; tocsin resume runs them again")
+        click.echo(f"{which}: all actions are paused {flat(answer['paused'])}; tocsin resume runs them again")
     elif status == OK:
         click.echo(f"resumed: {which} (the daemon at {socket})")
     else:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     "--run",
     "really",
     is_flag=True,
-    help="Do it, here and now, as you: with your rights and your environment.",
+    help="Do it, here and now, as you: with your rights and your PATH.",
 )
 @config_option
 @format_option
