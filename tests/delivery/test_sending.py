@@ -1,8 +1,10 @@
 """Apprise's own plugins against stand-ins: what arrives on the wire, and what is said of each answer."""
 
+import gc
 import logging
 import re
 import socket
+import struct
 import threading
 from collections import deque
 from contextlib import suppress
@@ -15,7 +17,7 @@ from msgspec import structs
 
 from support import endless
 from support.chats import discord_reads
-from support.receivers import SLACK, TELEGRAM, Drop, Hang, Reply, slack_text, telegram_text
+from support.receivers import SLACK, TELEGRAM, Drop, Hang, Reply, Services, slack_text, telegram_text
 from tocsin.delivery.model import Message
 from tocsin.delivery.senders import make_sender, validate_url
 from tocsin.secrets import Masker, Secret
@@ -382,6 +384,17 @@ async def test_a_dropped_connection(services, url):
     assert not outcome.sent
     assert not outcome.permanent
     assert re.search("closed connection without response|disconnected without sending", outcome.answer)
+
+
+def test_the_stand_in_leaves_nothing_open_whose_client_goes_before_the_handshake(tmp_path):
+    at_once = struct.pack("ii", 1, 0)  # closing resets the connection
+    with Services(tmp_path) as services:
+        for _ in range(200):
+            with socket.create_connection(("127.0.0.1", services.port), timeout=60) as client:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+                client.sendall(b"CONNECT slack.com:443 HTTP/1.1\r\n\r\n")
+                assert client.recv(4096)
+    gc.collect()  # a socket that was left open warns, and warnings are errors
 
 
 async def test_nobody_listens(receiver):

@@ -175,6 +175,13 @@ class HttpReceiver(_Server):
         return {"urls": [self.url], "storm": "off"}
 
 
+class _Secured(ssl.SSLSocket):
+    """One whose client has gone before the handshake, too: CPython raises then and leaves the new socket open."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
 class Services(_Server):
     """Every https host there is, behind a proxy that `environment` points at."""
 
@@ -183,6 +190,7 @@ class Services(_Server):
         self._bundle = directory / "services-ca.pem"
         authority.cert_pem.write_to_path(str(self._bundle))
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._tls.sslsocket_class = _Secured
         authority.issue_cert(*hosts).configure_cert(self._tls)
         super().__init__()
 
