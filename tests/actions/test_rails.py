@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tocsin.actions.model import ActionSettings
-from tocsin.actions.rails import RAILS, Facts, refused
+from tocsin.actions.rails import RAILS, Facts, in_the_way
 from tocsin.engine.api import AlertContext
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -37,7 +37,7 @@ def asked(context, facts):
         "entity": "o1",
     }
     made |= {"started_at": at, "at": at, "time": at} | context
-    return refused(AlertContext(**made), Facts(**{"settings": SETTINGS, "now": NOW} | facts))
+    return in_the_way(AlertContext(**made), Facts(**{"settings": SETTINGS, "now": NOW} | facts))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.get("reason", "runs")[:40])

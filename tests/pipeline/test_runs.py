@@ -223,10 +223,10 @@ def test_five_failures_in_a_row_stop_it_until_it_is_resumed():
         == "hedge: failed: runs no more, tocsin resume hedge: 5 failures in a row, the last: exit 1"
     )
     life.restart(100)
-    assert life.turn.runs.circuit("hedge").failures == 5
+    assert life.turn.runs.stops.circuit("hedge").failures == 5
     assert Acts(life.turn).resume("hedge", BY, at(101))[1]
     assert not Acts(life.turn).resume("hedge", BY, at(102))[1]
-    assert life.turn.runs.circuit("hedge").since is None
+    assert life.turn.runs.stops.circuit("hedge").since is None
 
 
 def test_a_success_in_between_begins_the_count_anew():
@@ -236,7 +236,7 @@ def test_a_success_in_between_begins_the_count_anew():
         assert life.begin(3 + 10 * count)
         life.finish(4 + 10 * count, Result(ok=ok, reason="" if ok else "exit 1"))
         life.profit(-10, 5 + 10 * count)
-    assert life.turn.runs.circuit("hedge").failures == 4
+    assert life.turn.runs.stops.circuit("hedge").failures == 4
 
 
 def test_over_a_restart_a_command_that_was_begun_is_unknown_and_told(life):
@@ -299,9 +299,9 @@ def test_paused_over_a_restart(life):
     life.keep(Acts(life.turn).pause("*", BY, at(2))[0])
     assert not Acts(life.turn).pause("*", BY, at(3))[1]
     life.restart(10)
-    assert life.turn.runs.paused("hook").startswith("by anna since ")
+    assert life.turn.runs.stops.paused("hook").startswith("by anna since ")
     assert Acts(life.turn).resume("*", BY, at(11))[1]
-    assert not life.turn.runs.paused("hook")
+    assert not life.turn.runs.stops.paused("hook")
 
 
 def test_after_a_start_nothing_is_run_before_the_venue_is_heard():
@@ -396,7 +396,7 @@ def test_a_pause_that_cant_be_read_is_one():
     life = Life()
     life.notes["pause *"] = "{}"
     life.restart(10)
-    assert life.turn.runs.paused("hedge").startswith("by somebody since ")
+    assert life.turn.runs.stops.paused("hedge").startswith("by somebody since ")
 
 
 def test_what_a_cooldown_held_back_runs_nothing():

@@ -17,6 +17,7 @@ _CLOCKS = timedelta(seconds=5)  # by which clocks may differ
 FAILURES = 5
 """So many failed runs in a row open an action's circuit."""
 _OURS = ("venue", "daemon")
+UNCONFIRMED = "nobody knows whether it still is so: the venue was away"
 
 
 class Facts(Struct, frozen=True, kw_only=True):
@@ -51,10 +52,7 @@ def _live(context: AlertContext, facts: Facts) -> str:
 
 
 def _connected(context: AlertContext, facts: Facts) -> str:
-    if facts.away:
-        return facts.away
-    since = context.unconfirmed_since
-    return "nobody knows whether it still is so: the venue was away" if since is not None else ""
+    return facts.away or (UNCONFIRMED if context.unconfirmed_since is not None else "")
 
 
 def _fresh(_context: AlertContext, facts: Facts) -> str:
@@ -108,6 +106,6 @@ KEPT = timedelta(days=1)
 """How long a run's beginning counts for rates."""
 
 
-def refused(context: AlertContext, facts: Facts) -> str:
+def in_the_way(context: AlertContext, facts: Facts) -> str:
     """Why it isn't to be run now; "" where nothing is in the way."""
     return next((reason for _, rail in RAILS if (reason := rail(context, facts))), "")

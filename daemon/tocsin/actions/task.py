@@ -8,13 +8,12 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Protocol
 
-import msgspec
 import trio
 from msgspec import structs
 
 from tocsin.actions.command import execute
 from tocsin.actions.model import ActionSettings, Refused, Result, address
-from tocsin.actions.values import arguments, as_json
+from tocsin.actions.values import arguments, as_json, context_of
 from tocsin.actions.webhook import post
 from tocsin.clock import Clock
 from tocsin.engine.api import AlertContext
@@ -44,8 +43,8 @@ class RunQueue(Protocol):
         """Why it isn't to be tried again now, in words; "" where nothing is."""
         ...
 
-    async def finish(self, run: RunRow, result: Result, took: float) -> None:
-        """`took`: seconds of the last try."""
+    async def finish(self, run: RunRow, result: Result, took: float | None) -> None:
+        """`took`: seconds of the last try; None: it can't be tried."""
         ...
 
 
@@ -78,18 +77,13 @@ class ActionTask:
             await self._perform(await self._queue.next(self._name))
 
     async def _perform(self, run: RunRow) -> None:
-        context = msgspec.convert(run.data, AlertContext)  # of another version it isn't handed out
+        context = context_of(run)
+        if context is None:
+            raise ValueError(f"run {run.id} was kept by another version; such aren't handed out")
         try:
             made, body = prepared(self._settings, run, context)
-        except Refused as error:
-            await self._queue.finish(
-                run, Result(ok=False, result="refused", reason=self._mask(str(error))), 0.0
-            )
-            return
-        except Exception as error:  # noqa: BLE001 - one of ours, told loudly; the runs behind it don't wait for it
-            self._log.exception("an action can't be prepared", action=self._name, run=run.id)
-            why = f"it can't be made: {type(error).__name__}"
-            await self._queue.finish(run, Result(ok=False, result="refused", reason=why), 0.0)
+        except Exception as error:  # noqa: BLE001 - the runs behind it don't wait for it
+            await self._queue.finish(run, self._refused(run, error), None)
             return
         pause = _FIRST
         while await self._queue.begin(run, self._mask(shown(self._settings, made))):
@@ -97,20 +91,29 @@ class ActionTask:
             result = await self._try(run, made, body)
             took = trio.current_time() - began
             if not result.ok and result.again:
-                self._log.warning(
-                    "action not taken, trying again", action=self._name, run=run.id, reason=result.reason
-                )
-                why = self._would_be_late(context, pause)
+                why = await self._not_again(run, context, result, pause)
                 if not why:
-                    await trio.sleep(pause)
                     pause = min(pause * 2, _LONGEST)
-                    why = self._queue.in_the_way(run)
-                if not why:
                     continue
-                reason = f"{result.reason}; not tried again: {why}"
-                result = Result(ok=False, result=result.result, output=result.output, reason=reason)
+                result = structs.replace(result, reason=f"{result.reason}; not tried again: {why}")
             await self._queue.finish(run, result, took)
             return
+
+    def _refused(self, run: RunRow, error: Exception) -> Result:
+        """It can't be made; where that is a bug of ours, that is told loudly."""
+        reason = self._mask(str(error))
+        if not isinstance(error, Refused):
+            self._log.error("an action can't be prepared", action=self._name, run=run.id, exc_info=error)
+            reason = f"it can't be made: {type(error).__name__}"
+        return Result(ok=False, result="refused", reason=reason)
+
+    async def _not_again(self, run: RunRow, context: AlertContext, result: Result, pause: float) -> str:
+        """Waits so many seconds until it is to be tried again. Why it isn't, in words."""
+        self._log.warning("action not taken", action=self._name, run=run.id, reason=result.reason)
+        if late := self._would_be_late(context, pause):
+            return late
+        await trio.sleep(pause)
+        return self._queue.in_the_way(run)
 
     def _would_be_late(self, context: AlertContext, pause: float) -> str:
         """Why another try after so many seconds would be in vain."""

@@ -32,6 +32,14 @@ NAMES = frozenset({
 """What arguments can use beside the entity's own fields."""
 
 
+def context_of(row: RunRow) -> AlertContext | None:
+    """What a run is about; None where another version kept it, and this one can't read it."""
+    try:
+        return msgspec.convert(row.data, AlertContext)
+    except ValueError:
+        return None
+
+
 def payload(row: RunRow, context: AlertContext) -> dict[str, Any]:
     """The JSON of a webhook, and of a command's standard input. Numbers are texts as the venue wrote them, times ISO 8601 in UTC."""
     found: dict[str, Any] = {

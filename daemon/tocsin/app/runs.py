@@ -9,7 +9,7 @@ from tocsin.clock import Clock
 from tocsin.delivery.timing import Wake
 from tocsin.meters import Meters
 from tocsin.pipeline import Pipeline
-from tocsin.pipeline.runs import EVERY
+from tocsin.pipeline.stops import EVERY
 from tocsin.pipeline.turn_processor import TurnProcessor
 from tocsin.store.journal import Journal
 from tocsin.store.model import Batch, RunRow
@@ -88,18 +88,21 @@ class LiveRuns:
     async def drop(self, run: RunRow, reason: str) -> None:
         await self._pipeline.call(lambda: self._turn.run_dropped(run.id, reason, self._clock.now()))
 
-    async def finish(self, run: RunRow, result: Result, took: float) -> None:
-        self._meters.action(run.action).observe(took)
+    async def finish(self, run: RunRow, result: Result, took: float | None) -> None:
+        words = f"{run.action}: {result.result}"
+        if took is not None:
+            self._meters.action(run.action).observe(took)
+            words += f" in {took:.1f} s"
         await self._pipeline.call(lambda: self._turn.run_finished(run.id, result, self._clock.now()))
-        await self._remark(run.alert, f"{run.action}: {result.result} in {took:.1f} s")
+        await self._remark(run.alert, words)
 
     # ---------------------------------------------------------------------------------------------------- for people
 
     def state(self, action: str) -> Mapping[str, Any]:
         """`paused` and `circuit`, in words; "" where it isn't."""
-        return {"paused": self._runs.paused(action), "circuit": str(self._runs.circuit(action))}
+        return {"paused": self._runs.stops.paused(action), "circuit": str(self._runs.stops.circuit(action))}
 
     @property
     def paused(self) -> str:
         """By whom and since when all are."""
-        return self._runs.paused(EVERY)
+        return self._runs.stops.paused(EVERY)

@@ -27,7 +27,7 @@ from tocsin.engine.api import AlertContext
 from tocsin.events import iso
 from tocsin.events.vocabulary import did_you_mean
 from tocsin.pipeline.acts import FIRING, By, Target
-from tocsin.pipeline.runs import EVERY
+from tocsin.pipeline.stops import EVERY
 from tocsin.store.errors import StoreUnavailable
 from tocsin.store.model import Silence
 from tocsin.store.reader import Reader

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from tocsin.alerts.silences import Silences
 from tocsin.events import Instant, Key, from_iso
-from tocsin.pipeline.runs import EVERY
+from tocsin.pipeline.stops import EVERY
 from tocsin.pipeline.turn_processor import TurnProcessor
 from tocsin.store.model import Acked, Act, Batch, Silence
 
@@ -118,11 +118,11 @@ class Acts:
 
     def stopped(self, actions: Iterable[str]) -> list[str]:
         """Those of them that failures in a row have stopped."""
-        return [name for name in actions if self._turn.runs.circuit(name).since is not None]
+        return [name for name in actions if self._turn.runs.stops.circuit(name).since is not None]
 
     def paused(self) -> str:
         """By whom and since when all are, in words; "" where they aren't."""
-        return self._turn.runs.paused(EVERY)
+        return self._turn.runs.stops.paused(EVERY)
 
     @staticmethod
     def _signed(does: str, batch: Batch | None, action: str, by: By, now: Instant) -> tuple[Batch, bool]:

@@ -1,65 +1,32 @@
-"""Which actions alerts have started: what is to be run, what is being run, who paused, whose circuit is open.
+"""Which actions alerts have started: what is to be run, what is being run, and how it ends.
 
-Pure but for what it remembers; each step gives what is to be committed before the next. Kept in the table `actions` and in notes.
+Pure but for what it remembers; each step gives what is to be committed before the next. Kept in the table `actions`.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
-from msgspec import Struct, structs
+from msgspec import structs
 
 from tocsin.actions.model import Result
-from tocsin.actions.rails import FAILURES, KEPT, Facts, refused
+from tocsin.actions.rails import FAILURES, in_the_way
+from tocsin.actions.values import context_of
 from tocsin.engine.api import AlertContext, Transition, World
 from tocsin.engine.engine import Engine
-from tocsin.events import Change, Instant, Key, Venue, iso
-from tocsin.events.vocabulary import OURSELVES
+from tocsin.events import Instant
 from tocsin.pipeline.alert_states import AlertStates
 from tocsin.pipeline.options import Options
+from tocsin.pipeline.rail_facts import RailFacts
+from tocsin.pipeline.stops import EVERY, Stops
 from tocsin.store.model import Batch, RunRow, RunStatus
 
-EVERY = "*"
-"""In the place of an action's name: all of them."""
 MOST_WAITING = 1000
 """So many runs of one action may wait; what comes beyond is dropped."""
-_PAUSE, _CIRCUIT = "pause ", "circuit "  # the beginnings of notes' keys; an action's name follows
-_CONNECTED = "connected"
 _GONE = "no action is called so any more"
 _NOT_READ = "what it is about was kept by another version of Tocsin, and can't be read"
 _LEFT = "Tocsin was ended, or given another config, while it ran"
-_UNCONFIRMED = "nobody knows whether it still is so: the venue was away"
-
-
-class Paused(Struct, frozen=True):
-    """Who paused it, and when (UTC)."""
-
-    by: str
-    at: datetime
-
-    def __str__(self) -> str:
-        return f"by {self.by} since {iso(self.at)}"
-
-
-class Circuit(Struct, frozen=True):
-    """Failures in a row; `since` when (UTC) they have opened it."""
-
-    failures: int = 0
-    since: datetime | None = None
-
-    def __str__(self) -> str:
-        if self.since is None:
-            return ""
-        return f"since {iso(self.since)}, after {self.failures} failures in a row"
-
-
-class _Seen(Struct, frozen=True):
-    """What only this process knows of a run that it started: when (steady), and by which instance of its rule."""
-
-    steady: float
-    instance: str
 
 
 class Runs:
@@ -73,15 +40,12 @@ class Runs:
         options: Callable[[], Options],
         new_id: Callable[[], str],
     ) -> None:
-        self._engine, self._world, self._states = engine, world, states
-        self._options, self._new_id = options, new_id
+        self._engine, self._options, self._new_id = engine, options, new_id
+        self.stops = Stops()
+        """Whoever pauses or resumes calls `pause` and `resume` here."""
+        self.facts = RailFacts(engine, world, states, options, self.stops)
         self._open: dict[str, RunRow] = {}  # in the order in which they were started
         self._waiting: Counter[str] = Counter()  # those that wait and those under way, by action
-        self._seen: dict[str, _Seen] = {}
-        self._connected: set[str] = set()  # venues that have been so in this process
-        self._recent: dict[str, list[datetime]] = {}
-        self._paused: dict[str, Paused] = {}
-        self._circuits: dict[str, Circuit] = {}
 
     # --------------------------------------------------------------------------------------------------- another run
 
@@ -94,13 +58,8 @@ class Runs:
     ) -> list[RunRow]:
         """Go on where the last run of Tocsin stopped. Those that nobody is going to do, to be committed."""
         for action, at in recent:
-            self._recent.setdefault(action, []).append(at)
-        for key, note in notes.items():
-            if key.startswith(_PAUSE):
-                self._paused[key.removeprefix(_PAUSE)] = _paused(note, now)
-            elif key.startswith(_CIRCUIT):
-                with suppress(ValueError):  # of another version
-                    self._circuits[key.removeprefix(_CIRCUIT)] = msgspec.json.decode(note, type=Circuit)
+            self.facts.begun(action, at)
+        self.stops.restore(notes, now.wall)
         for row in rows:
             self._put(row)
         return [*self._unreadable(now), *self.orphaned(now)]
@@ -133,11 +92,6 @@ class Runs:
 
     # -------------------------------------------------------------------------------------------------- what happens
 
-    def link(self, change: Change) -> None:
-        """A venue's link: until it was connected once in this process, the venue counts as away."""
-        if isinstance(change.state, Venue) and change.state.status == _CONNECTED:
-            self._connected.add(change.venue)
-
     def start(
         self, batch: Batch, transition: Transition, context: AlertContext, now: Instant, *, live: bool
     ) -> None:
@@ -157,14 +111,14 @@ class Runs:
                 data=msgspec.to_builtins(context),
                 told=told,
             )
-            reason = refused(context, self._facts(row, context, now, live=live))
+            reason = in_the_way(context, self.facts.of(row, context, now, live=live))
             if self._waiting[action] >= MOST_WAITING:
                 reason = f"{MOST_WAITING} of its runs wait already"
             if reason:
                 row = structs.replace(row, status="dropped", reason=reason, ended_at=now.wall)
             else:
                 self._put(row)
-                self._seen[row.id] = _Seen(now.steady, transition.instance)
+                self.facts.started(row, transition.instance, now)
             batch.runs.append(row)
 
     def waiting(self, action: str) -> RunRow | None:
@@ -195,7 +149,7 @@ class Runs:
             return self.drop(id_, reason, now), False
         settings = self._options().actions[row.action]
         if not row.attempts and settings.limit is not None:
-            self._recent[row.action] = [*self._recently(row.action, now), now.wall]
+            self.facts.begun(row.action, now.wall)
         if settings.dry_run:
             batch.runs.append(self._over(structs.replace(row, command=command), "dry_run", now))
             return batch, False
@@ -218,10 +172,8 @@ class Runs:
         context = context_of(row)
         if context is None:
             return _NOT_READ
-        facts = self._facts(row, context, now, holds=self._holds(row, context), unrecorded=unrecorded)
-        if row.attempts:
-            facts = structs.replace(facts, recent=())  # another try of a run is no other run
-        return refused(context, facts)
+        holds = self.facts.holds(row, context)
+        return in_the_way(context, self.facts.of(row, context, now, holds=holds, unrecorded=unrecorded))
 
     def drop(self, id_: str, reason: str, now: Instant) -> Batch:
         """It isn't done: because of what is in the way, or as it can't be done as it is written. One that was tried before has failed."""
@@ -243,7 +195,7 @@ class Runs:
         row = structs.replace(row, result=result.result, output=result.output)
         if result.ok:
             batch.runs.append(self._over(row, "ok", now))
-            self._set_circuit(batch, row.action, Circuit())
+            batch.notes |= self.stops.succeeded(row.action)
         else:
             self._failed(batch, row, result.reason, now)
         return batch
@@ -254,7 +206,7 @@ class Runs:
             return f"nobody knows whether it was done: {row.reason}"
         if row.status != "failed":
             return ""
-        if self.circuit(row.action).since is None:
+        if self.stops.circuit(row.action).since is None:
             return row.reason or ""
         return (
             f"runs no more, tocsin resume {row.action}: {FAILURES} failures in a row, the last: {row.reason}"
@@ -264,35 +216,19 @@ class Runs:
 
     def pause(self, action: str, by: str, now: Instant) -> Batch | None:
         """No more runs of that action, or of all (`EVERY`), until it is resumed; what waits is dropped. None: it is paused already."""
-        if action in self._paused:
+        notes = self.stops.pause(action, by, now.wall)
+        if notes is None:
             return None
-        self._paused[action] = Paused(by, now.wall)
-        batch = Batch(
-            at=now.wall, notes={_PAUSE + action: msgspec.json.encode(self._paused[action]).decode()}
-        )
+        batch = Batch(at=now.wall, notes=notes)
         for row in list(self._open.values()):
             if row.status == "pending" and action in (EVERY, row.action):
-                batch.runs += self.drop(row.id, f"paused {self._paused[action]}", now).runs
+                batch.runs += self.drop(row.id, f"paused {self.stops.paused(action)}", now).runs
         return batch
 
     def resume(self, action: str, now: Instant) -> Batch | None:
         """Runs again: that action, also where its circuit was open; or all that were paused (`EVERY`). None: nothing stood in the way."""
-        batch = Batch(at=now.wall)
-        for name in list(self._paused):
-            if action in (EVERY, name):
-                del self._paused[name]
-                batch.notes[_PAUSE + name] = None
-        if action in self._circuits:
-            self._set_circuit(batch, action, Circuit())
-        return batch if batch.notes else None
-
-    def paused(self, action: str) -> str:
-        """By whom and since when, in words; "" where it isn't."""
-        found = self._paused.get(action) or self._paused.get(EVERY)
-        return str(found) if found is not None else ""
-
-    def circuit(self, action: str) -> Circuit:
-        return self._circuits.get(action, Circuit())
+        notes = self.stops.resume(action)
+        return Batch(at=now.wall, notes=notes) if notes else None
 
     # ------------------------------------------------------------------------------------------------------- parts
 
@@ -304,7 +240,7 @@ class Runs:
     def _over(self, row: RunRow, status: RunStatus, now: Instant, reason: str | None = None) -> RunRow:
         if self._open.pop(row.id, None) is not None:
             self._waiting[row.action] -= 1
-        self._seen.pop(row.id, None)
+        self.facts.over(row.id)
         return structs.replace(row, status=status, reason=reason, ended_at=now.wall)
 
     def _left_alone(self, row: RunRow, now: Instant, why: str) -> RunRow:
@@ -313,95 +249,4 @@ class Runs:
 
     def _failed(self, batch: Batch, row: RunRow, reason: str, now: Instant) -> None:
         batch.runs.append(self._over(row, "failed", now, reason))
-        known = self.circuit(row.action)
-        failures = known.failures + 1
-        since = (known.since or now.wall) if failures >= FAILURES else None
-        self._set_circuit(batch, row.action, Circuit(failures, since))
-
-    def _set_circuit(self, batch: Batch, action: str, circuit: Circuit) -> None:
-        if circuit == self._circuits.get(action, Circuit()):
-            return
-        if circuit.failures:
-            self._circuits[action] = circuit
-        else:
-            del self._circuits[action]
-        batch.notes[_CIRCUIT + action] = msgspec.json.encode(circuit).decode() if circuit.failures else None
-
-    def _facts(
-        self,
-        row: RunRow,
-        context: AlertContext,
-        now: Instant,
-        *,
-        holds: bool = True,
-        live: bool = True,
-        unrecorded: str = "",
-    ) -> Facts:
-        return Facts(
-            settings=self._options().actions[row.action],
-            now=now.wall,
-            age=self._age(row, context, now),
-            live=live,
-            away=self._away(context) or self._unconfirmed(context),
-            holds=holds,
-            unrecorded=unrecorded,
-            paused=self.paused(row.action),
-            circuit=f"{circuit}; tocsin resume {row.action}"
-            if (circuit := str(self.circuit(row.action)))
-            else "",
-            recent=tuple(self._recently(row.action, now)),
-        )
-
-    def _age(self, row: RunRow, context: AlertContext, now: Instant) -> timedelta:
-        """How long ago it happened, however the machine's clock was set meanwhile."""
-        age, seen = now.wall - context.at, self._seen.get(row.id)
-        if seen is None:
-            return age
-        return max(age, row.created_at - context.at + timedelta(seconds=now.steady - seen.steady))
-
-    def _recently(self, action: str, now: Instant) -> list[datetime]:
-        """When its runs began, as far as any rate counts them."""
-        return [at for at in self._recent.get(action, ()) if timedelta(0) <= now.wall - at < KEPT]
-
-    def _holds(self, row: RunRow, context: AlertContext) -> bool:
-        """What fires may be over meanwhile, and what is over may fire again; an event happened."""
-        if row.told == "firing":
-            return context.event is not None or self._engine.fires(row.alert)
-        seen = self._seen.get(row.id)
-        return seen is None or self._states.of(context.rule, seen.instance) != "firing"
-
-    def _away(self, context: AlertContext) -> str:
-        """Why the venue isn't heard, of a group that is of no one venue any that is known."""
-        names = [context.venue] if context.venue else self._all_venues()
-        for name in names:
-            known = self._world.get(Key(name, "venue", "", name))
-            state = known.state if known is not None else None
-            if not isinstance(state, Venue) or name not in self._connected:
-                return f"{name} has not been connected since the start"
-            if state.status != _CONNECTED:
-                return f"{name} is {state.status}"
-        return ""
-
-    def _all_venues(self) -> list[str]:
-        return [change.venue for change in self._world.live("venue") if change.venue != OURSELVES]
-
-    def _unconfirmed(self, context: AlertContext) -> str:
-        key = Key(context.venue, context.kind, context.account or "", context.entity)
-        known = self._world.get(key)
-        return _UNCONFIRMED if known is not None and known.unconfirmed_since is not None else ""
-
-
-def context_of(row: RunRow) -> AlertContext | None:
-    """What a run is about; None where another version kept it, and this one can't read it."""
-    try:
-        return msgspec.convert(row.data, AlertContext)
-    except ValueError:
-        return None
-
-
-def _paused(note: str, now: Instant) -> Paused:
-    """What can't be read was a pause all the same."""
-    try:
-        return msgspec.json.decode(note, type=Paused)
-    except ValueError:
-        return Paused("somebody", now.wall)
+        batch.notes |= self.stops.failed(row.action, now.wall)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 
 from tocsin.actions.model import Result
+from tocsin.actions.values import context_of
 from tocsin.engine.api import ChangeOutcome, Saved, Transition, World
 from tocsin.engine.engine import Engine
 from tocsin.engine.rule import Rule
@@ -16,7 +17,7 @@ from tocsin.pipeline.alert_states import AlertStates
 from tocsin.pipeline.deliveries import beat_delivery
 from tocsin.pipeline.notifier import Notifier
 from tocsin.pipeline.options import Options
-from tocsin.pipeline.runs import Runs, context_of
+from tocsin.pipeline.runs import Runs
 from tocsin.store.model import Acked, Batch, Loaded, OperationRow, Silence, UnreadableRow
 
 _MOST_MENTIONED = 200  # entities in one batch of which only `last_seen` is news
@@ -289,7 +290,7 @@ class TurnProcessor:
         outcomes = self._engine.process(changes, now)
         for taken in outcomes:
             if taken.change.kind == "venue":
-                self.runs.link(taken.change)
+                self.runs.facts.link(taken.change)
             self._add(batch, taken.transitions, now)
             if taken.change.events:
                 key = taken.change.key

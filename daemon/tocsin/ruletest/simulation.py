@@ -175,7 +175,7 @@ class Simulation:
         for venue in venues:
             seen += self._runtime.entities.apply(venue, link(venue, "connected"), now, None)
         for change in seen:
-            self._turn.runs.link(change)
+            self._turn.runs.facts.link(change)
         if seen:
             await self._database.commit(Batch(at=now.wall, entities=seen))
         notes = Notes(loaded.notes)
