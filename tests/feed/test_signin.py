@@ -11,6 +11,7 @@ import trio
 from support.fake_venue import HASTY, QUICK, FakeAdapter, feeding
 from support.fault_server import FaultServer, Peer, serving
 from tocsin.events import Account, Observation, SnapshotBegins, SnapshotEnds
+from tocsin.events import Venue as Link
 from tocsin.secrets import Secret
 from tocsin.venues.base import (
     HttpRequest,
@@ -306,6 +307,35 @@ async def test_a_snapshot_follows_a_connect_and_its_failure_breaks_nothing(tmp_p
         assert len(feed.log.of("snapshot failed")) == 2
         whole = next(r for r in feed.told.received if len(r.observed) == 3)
         assert (whole.raw, whole.observed[0].live) == (None, False)
+
+
+@pytest.mark.parametrize(
+    "before", [None, Link(id="v"), Link(id="v", last_message=datetime(2026, 1, 2, tzinfo=UTC))]
+)
+async def test_a_snapshot_is_told_when_the_venue_was_last_heard_before_it(tmp_path, before):
+    lost = trio.Event()
+
+    async def script(peer):
+        await peer.accept()
+        await peer.send({"order": "o"})
+        if peer.number == 0:
+            await lost.wait()
+            return
+        await peer.serve_politely()
+
+    def fetching(settings, session):
+        return [Observation(state=Account(id="a"))]
+        yield
+
+    adapter = FakeAdapter(fetching=fetching)
+    async with serving(script) as server, feeding(tmp_path) as feed:
+        await feed.venue(adapter, ws(server), before=before)
+        await feed.told.until(lambda told: told.ids() and told.ids("account"))
+        until = feed.told.received[-1].at.wall
+        lost.set()
+        await feed.told.until(lambda told: len(told.ids("account")) == 2)
+    assert adapter.asked_since[0] == (before.last_message or None if before else None)
+    assert adapter.asked_since[1] <= until
 
 
 async def test_a_snapshot_that_fails_again_and_again_is_told_once_and_tried_on(tmp_path):

@@ -9,9 +9,9 @@ import trio
 
 from support.fake_venue import HASTY, QUICK, FakeAdapter, feeding
 from support.fault_server import BINARY, PING, PONG, FaultServer, Peer, frame, serving
-from tocsin.events import Occurrence
+from tocsin.events import Occurrence, Venue
 from tocsin.feed import Timings
-from tocsin.venues.base import Request
+from tocsin.venues.base import Ping, Request
 
 pytestmark = pytest.mark.real
 
@@ -369,6 +369,37 @@ async def test_a_calm_link_without_market_data_is_not_silent(tmp_path):
         assert feed.told.events() == ["connected"]
 
 
+async def test_a_venue_hears_the_text_that_it_wants_to_besides_pings_or_instead(tmp_path):
+    async def script(peer):
+        await peer.accept()
+        assert [(await peer.frame())[1] for _ in range(3)] == [b"hello?"] * 3  # and no PING
+        await peer.send({"order": "o"})
+        await peer.serve_politely()
+
+    adapter = FakeAdapter(ping=Ping("hello?", 0.05))
+    async with serving(script) as server, feeding(tmp_path) as feed:
+        await feed.venue(adapter, ws(server), ping_every="10h")
+        await feed.told.until(lambda told: told.ids())
+        assert feed.told.events() == ["connected"]
+
+
+async def test_without_pings_of_the_protocol_the_venues_own_find_a_dead_link(tmp_path):
+    async def script(peer):
+        await peer.accept()
+        while (await peer.frame())[1] == b"hello?":
+            if peer.number == 1:
+                await peer.send({"hello": "you"})
+
+    adapter = FakeAdapter(ping=Ping("hello?", 0.1))
+    async with serving(script) as server, feeding(tmp_path) as feed:
+        await feed.venue(adapter, ws(server), ping_every=None)
+        await feed.told.heard("connected", "disconnected", "connected")
+        assert feed.told.state("disconnected").reason == "a ping was not answered for 0.1 s"
+        with trio.move_on_after(0.4):
+            await feed.told.until(lambda told: len(told.events()) > 3)
+        assert server.connections == 2
+
+
 async def test_silent_after_without_market_data_is_of_the_whole_connection(tmp_path):
     async with serving(saying({"order": "o"})) as server, feeding(tmp_path) as feed:
         await feed.venue(FakeAdapter(), ws(server), silent_after="100ms")
@@ -535,7 +566,10 @@ async def test_a_reconnect_ends_no_silence_before_there_is_data(tmp_path, first)
 
     async with serving(script) as server, feeding(tmp_path) as feed:
         await feed.venue(
-            FakeAdapter((TICKS,)), ws(server), timings=replace(HASTY, market_silence=0.3), silent=first
+            FakeAdapter((TICKS,)),
+            ws(server),
+            timings=replace(HASTY, market_silence=0.3),
+            before=Venue(id="v", silent_streams=", ".join(first) or None),
         )
         if first:
             await feed.told.heard("connected")

@@ -12,7 +12,7 @@ from typing import Any
 import trio
 
 from tocsin.clock import SystemClock
-from tocsin.events import Account, ConnectionBegins, Observation, Occurrence, Order, Ticker
+from tocsin.events import Account, ConnectionBegins, Observation, Occurrence, Order, Ticker, Venue
 from tocsin.feed import CredentialStore, Received, Retry, Timings, VenueFeed, run_venue
 from tocsin.quantities import Duration
 from tocsin.secrets import Masker, Secret
@@ -23,6 +23,7 @@ from tocsin.venues.base import (
     Endpoint,
     Item,
     Malformed,
+    Ping,
     Refused,
     Reply,
     Request,
@@ -74,6 +75,8 @@ class FakeAdapter:
     follow_redirect: bool = False
     signing: Callable[..., Any] = signed_in
     fetching: Callable[..., Any] | None = None
+    ping: Ping | None = None
+    asked_since: list[datetime | None] = field(default_factory=list)
     name: str = "fake"
     summary: str = "a venue for tests"
     settings: type[VenueSettings] = FakeSettings
@@ -94,6 +97,7 @@ class FakeAdapter:
                 market_data=self.market_data,
                 origin=settings.origin,
                 follow_redirect=self.follow_redirect,
+                ping=self.ping,
             )
             for name, path in self.paths.items()
         )
@@ -132,7 +136,8 @@ class FakeAdapter:
                 raise KeyError(value)
         return Unrecognized(f"a message of type {what}")
 
-    def snapshot(self, settings: Any, session: Session) -> Any:
+    def snapshot(self, settings: Any, session: Session, now: datetime, since: datetime | None) -> Any:
+        self.asked_since.append(since)
         return None if self.fetching is None else self.fetching(settings, session)
 
 
@@ -231,11 +236,11 @@ class Feeding:
         *,
         name: str = "v",
         timings: Timings = QUICK,
-        silent: tuple[str, ...] = (),
+        before: Venue | None = None,
         **settings: Any,
     ) -> None:
-        """Start one; `url` without a scheme is a port of loopback. `silent`: its streams that were in the last run."""
-        await self.nursery.start(self._run, adapter, FakeSettings(url=url, **settings), name, timings, silent)
+        """Start one; `url` without a scheme is a port of loopback. `before`: its link as the last run left it."""
+        await self.nursery.start(self._run, adapter, FakeSettings(url=url, **settings), name, timings, before)
 
     async def _run(  # noqa: PLR0917 - by trio
         self,
@@ -243,7 +248,7 @@ class Feeding:
         settings: FakeSettings,
         name: str,
         timings: Timings,
-        silent: tuple[str, ...],
+        before: Venue | None,
         task_status: trio.TaskStatus[None],
     ) -> None:
         await run_venue(
@@ -256,7 +261,7 @@ class Feeding:
             timings=timings,
             record_to=self.directory / "records" / f"{name}.jsonl" if settings.record else None,
             retry=self.retry,
-            silent=lambda: silent,
+            before=lambda: before,
             task_status=task_status,
         )
 

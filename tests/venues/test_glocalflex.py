@@ -236,7 +236,7 @@ def test_one_socket_a_stream_each_with_the_token():
 
 
 def test_there_is_no_snapshot():
-    assert ADAPTER.snapshot(settings(), Session(token="at-1")) is None
+    assert ADAPTER.snapshot(settings(), Session(token="at-1"), NOW, None) is None
 
 
 # --------------------------------------------------------------------------------------------------- settings

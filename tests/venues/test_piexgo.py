@@ -111,7 +111,7 @@ def test_wrong_options_are_told_without_their_value(options, said):
 
 
 def test_nothing_to_fetch_after_a_connect():
-    assert ADAPTER.snapshot(settings(), Session()) is None
+    assert ADAPTER.snapshot(settings(), Session(), NOW, None) is None
 
 
 def test_a_message_nested_too_deeply_is_malformed():

@@ -193,7 +193,7 @@ def test_a_configured_token_asks_nobody():
 def test_public_streams_need_no_token():
     public = TopOneSettings(type="topone", streams=["deals_ETH/BTC"])
     assert drive(ADAPTER.sign_in(public, {}, NOW)) == ([], Session())
-    assert ADAPTER.snapshot(public, Session()) is None
+    assert ADAPTER.snapshot(public, Session(), NOW, None) is None
 
 
 # -------------------------------------------------------------------------------------------------------- the sockets
@@ -297,7 +297,7 @@ BALANCE = {
 
 
 def snapshot(*answers, **options):
-    steps, observed = drive(ADAPTER.snapshot(settings(**options), Session(token="t:1")), *answers)
+    steps, observed = drive(ADAPTER.snapshot(settings(**options), Session(token="t:1"), NOW, None), *answers)
     decoded = Decoded(tuple(observed))
     assert_supplied(ADAPTER, decoded)
     return steps, meaning(decoded)["items"]
@@ -324,7 +324,7 @@ def test_what_isnt_subscribed_isnt_fetched():
     asked, items = snapshot(ORDERS, streams=["orders"], markets=["TOP/ETH"])
     assert len(asked) == 1
     assert items == [{"snapshot begins": ["order"]}, ORDER, "snapshot ends"]
-    assert ADAPTER.snapshot(settings(streams=["orders"]), Session(token="t")) is None
+    assert ADAPTER.snapshot(settings(streams=["orders"]), Session(token="t"), NOW, None) is None
 
 
 def test_part_of_a_listed_order_may_have_traded():

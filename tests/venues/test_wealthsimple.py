@@ -58,7 +58,7 @@ def test_it_is_registered_and_polled():
     assert adapter("wealthsimple") is ADAPTER
     assert ADAPTER.polled
     assert settings().poll == timedelta(seconds=60)
-    assert ADAPTER.snapshot(settings(), Session()) is None
+    assert ADAPTER.snapshot(settings(), Session(), NOW, None) is None
 
 
 # ------------------------------------------------------------------------------------------------ tickets and sockets

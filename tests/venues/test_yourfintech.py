@@ -100,7 +100,7 @@ def test_the_key_is_not_shown():
 
 
 def test_there_is_no_snapshot():
-    assert ADAPTER.snapshot(settings(), session()) is None
+    assert ADAPTER.snapshot(settings(), session(), NOW, None) is None
 
 
 def test_the_same_message_id_twice_is_two_messages():

@@ -344,10 +344,10 @@ class Components:
             told.append({**state, **self._unconfirmed(name), "venue": name, "type": venue.adapter.name})
         return told
 
-    def silent_streams(self, venue: str) -> list[str]:
-        """Those of a venue that were told silent and have brought no data since."""
-        state = next((known.state for known in self.entities.live("venue") if known.key.id == venue), None)
-        return state.silent_streams.split(", ") if isinstance(state, Venue) and state.silent_streams else []
+    def link_before(self, venue: str) -> Venue | None:
+        """The link to a venue as it stands, and stood in the last run: what it lacked, when it was last heard."""
+        known = self.entities.get(Key(venue, "venue", "", venue))
+        return known.state if known is not None and isinstance(known.state, Venue) else None
 
     def _unconfirmed(self, venue: str) -> dict[str, Any]:
         """Of what is unconfirmed the first of them, and since when."""

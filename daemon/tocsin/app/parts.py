@@ -177,7 +177,7 @@ class Parts:
                 log=self._log,
                 record_to=self._recording(name),
                 retry=retry,
-                silent=partial(parts.silent_streams, name),
+                before=partial(parts.link_before, name),
                 meters=parts.meters.venue(name),
             ),
         )

@@ -50,7 +50,7 @@ def _venue(reading: Reading, entry: Entry) -> VenueConfig | None:
     if settings is None or not safe or not well_named:
         return None
     _remember_secrets(reading, settings)
-    return VenueConfig(name, found, settings)
+    return VenueConfig(name, found.configured(settings), settings)
 
 
 def _adapter(reading: Reading, entry: Entry, node: Mapping) -> Adapter | None:

@@ -60,7 +60,7 @@ async def open_connection(
         limits = Limits(
             connect=connect_within,
             close=timings.close,
-            ping_every=settings.ping_every.total_seconds(),
+            ping_every=None if settings.ping_every is None else settings.ping_every.total_seconds(),
             message=settings.max_message_size,
         )
         headers = _headers(endpoint, settings)

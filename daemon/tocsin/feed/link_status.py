@@ -1,7 +1,7 @@
 """The status of a venue's connection, and its events: each change is told once."""
 
-from collections.abc import Collection, Iterable
-from datetime import timedelta
+from collections.abc import Collection
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Literal, TypeAlias
 
@@ -40,22 +40,26 @@ class LinkStatus:
         clock: Clock,
         masker: Masker,
         log: Log,
-        silent: Iterable[str] = (),
+        before: Venue | None = None,
         meters: VenueMeters | None = None,
     ) -> None:
-        """`silent`: the streams that had brought no data when the last run ended."""
+        """`before`: the link as it stood when the venue was last held, in the last run perhaps."""
         self._venue, self._sink, self._clock, self._masker, self._log = venue, sink, clock, masker, log
         self._in_order = trio.Lock()
         self.meters = meters or VenueMeters()
         self.status: Status = "connecting"
         self._gap_since: float | None = None  # steady; of an outage after a connection
         self.last_message: Instant | None = None
+        self.heard_before: datetime | None = (before.last_message or None) if before is not None else None
+        """When the venue was last heard before this connection, by the wall clock; None: never, as far as is known."""
+        self._up_since: Instant | None = None
         self._handed_on = clock.now().steady  # when something of the venue last was
         self._told_message = float("-inf")  # steady: of the last message that is known there
         self._since = clock.now()
         self._attempts = 0
         self._silent: set[str] = set()  # on this connection
         # On whatever connection: no data came since they were told silent.
+        silent = before.silent_streams.split(", ") if before is not None and before.silent_streams else ()
         self._lacking = dict.fromkeys(silent)
         self._refused: dict[str, str] = {}
         self._auth_failed = False
@@ -160,6 +164,11 @@ class LinkStatus:
                 self._become("refused")
             await self._tell(None, status=True, reason=one_line(reason, self._masker), next_in=next_in)
 
+    def renewed(self) -> None:
+        """What was known until now is of an earlier connection: one ended, or made way for another."""
+        if self._up_since is not None:
+            self.heard_before = max(self._up_since, self.last_message or self._up_since).wall
+
     def lacks(self, stream: str) -> bool:
         """Whether it was told silent, and no data has come since."""
         return stream in self._lacking
@@ -250,14 +259,15 @@ class LinkStatus:
     def _count(self, *, was_up: bool, is_up: bool) -> None:
         if was_up == is_up:
             return
-        now = self._clock.now().steady
+        at = self._clock.now()
         if is_up:
             self.meters.connects += 1
-            self.meters.gap_seconds += now - self._gap_since if self._gap_since is not None else 0.0
-            self._gap_since = None
+            self.meters.gap_seconds += at.steady - self._gap_since if self._gap_since is not None else 0.0
+            self._gap_since, self._up_since = None, at
         else:
             self.meters.disconnects += 1
-            self._gap_since = now
+            self._gap_since = at.steady
+            self.renewed()
 
     async def _tell(
         self,

@@ -69,6 +69,7 @@ class _AllSockets:
                 self._while_up, self._scope, self._context.flap_damping.began(trio.current_time())
             )
         elif renewed:
+            self._context.link.renewed()
             self._start_snapshot()
 
     def gone(self, name: str) -> None:
@@ -155,6 +156,7 @@ class _Socket:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(open_up)
                     nursery.start_soon(renew)
+                    nursery.start_soon(talking.ping)
                     await metered(talking.read(), context.loop_budget)
             except BaseExceptionGroup as group:
                 error = foremost(group)
@@ -228,7 +230,8 @@ async def take_snapshot(context: VenueContext, session: Session) -> None:
 
 async def _fetch(context: VenueContext, session: Session) -> list[Observed | Unreadable]:
     """What the adapter makes of the answers. Raises HttpFailed, and what its generator raises."""
-    steps = context.adapter.snapshot(context.settings, session)
+    now, since = context.clock.now().wall, context.link.heard_before
+    steps = context.adapter.snapshot(context.settings, session, now, since)
     if steps is None:
         return []
     try:

@@ -154,6 +154,7 @@ class SocketSession:
         self._requests = {request.name: request for request in endpoint.opening}
         self._unanswered: dict[str, trio.Event] = {}
         self._refused: dict[str, str] = {}
+        self._waits_since: float | None = None  # for the next message; None while one is handled
         self.accounts = 0  # `account` observations so far
 
     async def open(self) -> None:
@@ -185,11 +186,13 @@ class SocketSession:
         begins = (ConnectionBegins(),)
         await context.sink.put(Received(venue=context.name, observed=begins, at=context.clock.now()))
         while True:
+            self._waits_since = trio.current_time()
             try:
                 message = await self._connection.receive()
             except UnreadableMessage as unreadable:
                 await self._context.complaints.malformed(str(unreadable), unreadable.raw)
                 continue
+            self._waits_since = None
             outcome = await self._handler.take(message)
             self.accounts += outcome.accounts
             for answer in outcome.answers:
@@ -197,6 +200,22 @@ class SocketSession:
                     self._accept(answer.request)
                 else:
                     await self._on_refused(answer)
+
+    async def ping(self) -> None:
+        """Say what the venue wants to hear every so often, if anything; see `Ping`. Raises Lost."""
+        ping, sent = self._endpoint.ping, None
+        while ping is not None:
+            await trio.sleep(ping.every)
+            # While a message is handled the time is ours, not the venue's.
+            if (
+                self._context.settings.ping_every is None
+                and sent is not None
+                and self._waits_since is not None
+                and self._waits_since <= sent
+            ):
+                raise Lost(f"a ping was not answered for {ping.every:g} s")
+            sent = trio.current_time()
+            await self._connection.send(ping.text)
 
     async def _is_answered(self, answer: trio.Event) -> bool:
         with trio.move_on_after(self._context.timings.answer):

@@ -2,7 +2,7 @@
 
 import random as chance
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -10,6 +10,7 @@ import trio
 
 from tocsin.clock import Clock
 from tocsin.errors import leaves
+from tocsin.events import Venue
 from tocsin.feed.budget import LoopBudget
 from tocsin.feed.complaints import Complaints
 from tocsin.feed.context import FlapDamping, Retry, VenueContext
@@ -38,7 +39,7 @@ async def run_venue(
     record_to: Path | None = None,
     random: Callable[[], float] = chance.random,
     retry: Retry | None = None,
-    silent: Callable[[], Iterable[str]] = tuple,
+    before: Callable[[], Venue | None] = lambda: None,
     meters: VenueMeters | None = None,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> NoReturn:
@@ -46,13 +47,13 @@ async def run_venue(
 
     Never returns, and raises only cancellation. `record_to` is the file that raw messages are appended to, if any (what of
     it is kept, `settings.record_size` says); `random` gives numbers from 0 to 1 for the back-off; `retry` ends the wait
-    after a refusal; `silent` says which streams were silent when the venue was last held; `meters` count what comes.
+    after a refusal; `before` gives the link as it stood when the venue was last held; `meters` count what comes.
     """
     use_own_resolver()
     timings = timings or Timings()
     settings = venue.settings
     link = LinkStatus(
-        venue.name, sink=sink, clock=clock, masker=masker, log=log, silent=silent(), meters=meters
+        venue.name, sink=sink, clock=clock, masker=masker, log=log, before=before(), meters=meters
     )
     context = VenueContext(
         name=venue.name,

@@ -35,11 +35,11 @@ _BETWEEN = re.compile(r"(?<=[}\]])[ \t]*\r\n\s*(?=[{\[])")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a connection is held to: seconds, and characters of a message."""
+    """What a connection is held to: seconds, and characters of a message. `ping_every` None: without pings."""
 
     connect: float
     close: float
-    ping_every: float
+    ping_every: float | None
     message: int
 
 
@@ -118,7 +118,7 @@ class WebSocket:
     async def keep_alive(self) -> None:
         """Ping; and end the connection when the peer had `ping_every` seconds to answer, and didn't."""
         every = self._limits.ping_every
-        while True:
+        while every is not None:
             await trio.sleep(every)
             waited = self._tap.waited()
             async with trio.open_nursery() as nursery:

@@ -115,6 +115,16 @@ class Request(Struct, frozen=True, kw_only=True):
     market_data: bool = False
 
 
+class Ping(Struct, frozen=True):
+    """A text that the venue wants to hear every so many seconds, besides the protocol's own pings.
+
+    Where those are off, something must have come within `every` after each, else the link is dead.
+    """
+
+    text: str
+    every: float
+
+
 class Endpoint(Struct, frozen=True, kw_only=True):
     """One socket to hold. The scheme of `url` decides: ws, wss; or tcp, tls with CRLF-framed lines.
 
@@ -128,6 +138,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     opening: tuple[Request, ...] = ()
     market_data: bool = False
     follow_redirect: bool = False  # once, to the same host
+    ping: Ping | None = None
 
 
 # ----------------------------------------------------------------------------------------------- what a message means
@@ -211,8 +222,9 @@ class VenueSettings(BaseModel):
         None, description="no data for so long is venue.silent; else each stream is judged by its own pauses"
     )
     connect_timeout: Duration = Field(timedelta(seconds=10), description="a connection must stand by then")
-    ping_every: Duration = Field(
-        timedelta(seconds=20), description="pings; the link is dead when a pong is missing for as long again"
+    ping_every: Duration | None = Field(
+        timedelta(seconds=20),
+        description="pings; the link is dead when a pong is missing for as long again; null: none, where a server answers none",
     )
     max_message_size: Size = Field(4 << 20, description="a larger message closes the connection")
     origin: str | None = Field(None, description='the Origin header; "" sends it empty, null leaves it out')
@@ -261,6 +273,11 @@ class Adapter(Protocol):
     polled: bool = False
     """The server closes after each snapshot; the feed connects again every `settings.poll` (then a timedelta)."""
 
+    def configured(self, settings: Any) -> "Adapter":
+        """The adapter of one configured venue: itself, as here, or one of its own where its settings say what messages mean."""
+        del settings
+        return self
+
     def sign_in(self, settings: Any, kept: Mapping[str, str], now: datetime) -> SignIn:
         """Get a session. `kept` is what an earlier sign-in's `Keep` stored. Raises SignInRefused or SignInFailed.
 
@@ -276,7 +293,12 @@ class Adapter(Protocol):
         """What one message means. Raises Malformed; any other exception is a bug of ours."""
         ...
 
-    def snapshot(self, settings: Any, session: Session) -> Snapshot | None:
-        """The venue's REST snapshot after a connect; None, as here, where its documents name none."""
-        del settings, session
+    def snapshot(
+        self, settings: Any, session: Session, now: datetime, since: datetime | None
+    ) -> Snapshot | None:
+        """The venue's REST snapshot after a connect; None, as here, where its documents name none.
+
+        `now` is for signatures. `since` is when the venue was last heard before this connection, None at first. Both UTC.
+        """
+        del settings, session, now, since
         return None

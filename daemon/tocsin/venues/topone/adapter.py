@@ -124,8 +124,11 @@ class TopOne(Adapter):
         del received
         return decode(message)
 
-    def snapshot(self, settings: TopOneSettings, session: Session) -> Snapshot | None:
+    def snapshot(
+        self, settings: TopOneSettings, session: Session, now: datetime, since: datetime | None
+    ) -> Snapshot | None:
         """Balances and the named markets' working orders. Raises SignInRefused, SignInFailed and Malformed."""
+        del now, since
         markets = settings.markets if "orders" in settings.private else ()
         balances = "balance" in settings.private
         if session.token is None or not (markets or balances):
