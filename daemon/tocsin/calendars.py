@@ -189,7 +189,9 @@ def read_calendar(node: document.Node, tz: str, path: str, add: _Add) -> Calenda
     found: list[Problem] = []
     if is_windows(node):
         windows = _windows(node, path, found.append)
-        named = any(isinstance(item, document.Scalar) and ":" not in item.text for item in _items(node))
+        named = any(
+            isinstance(item, document.Scalar) and ":" not in item.text for item in document.items(node)
+        )
         for problem in found:
             add(
                 replace(problem, hint="a calendar's name stands alone, without brackets")
@@ -241,16 +243,10 @@ def _windows(node: document.Node | None, path: str, add: _Add) -> list[Window]:
     return _each(node, Window.parse, path, add)
 
 
-def _items(node: document.Node) -> tuple[document.Node, ...]:
-    return node.items if isinstance(node, document.Sequence) else (node,)
-
-
 def _each(node: document.Node | None, parse: Callable[[str], _T], path: str, add: _Add) -> list[_T]:
     """The values of a key that takes one text or several."""
-    if node is None:
-        return []
     parsed = []
-    for item in _items(node):
+    for item in document.items(node):
         try:
             if not isinstance(item, document.Scalar) or not isinstance(item.value, str):
                 raise ValueError("must be a text")  # noqa: TRY301 - said like all else that is wrong with it

@@ -79,6 +79,18 @@ class Sequence(Struct, frozen=True, gc=False):
 Node: TypeAlias = Scalar | Mapping | Sequence
 
 
+def items(node: Node | None) -> tuple[Node, ...]:
+    """The values of a key that takes one or several; none where it is absent."""
+    if node is None:
+        return ()
+    return node.items if isinstance(node, Sequence) else (node,)
+
+
+def listed(node: Node | None) -> tuple[Node, ...]:
+    """The items of a list; none of what isn't one."""
+    return node.items if isinstance(node, Sequence) else ()
+
+
 def walk(root: Node, location: tuple[str | int, ...]) -> tuple[tuple[str | int, ...], Entry | None, Node]:
     """As far along pydantic's `location` as the document goes: the steps taken, the last entry on the way, the node there.
 

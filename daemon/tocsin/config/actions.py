@@ -15,7 +15,7 @@ from tocsin.config import shape
 from tocsin.config.literals import looks_secret
 from tocsin.config.reading import NOT_YET, Reading
 from tocsin.delivery.sandbox import Box
-from tocsin.document import Entry, Mapping, Node, Scalar, Sequence, find
+from tocsin.document import Entry, Mapping, Node, Scalar, listed
 from tocsin.engine.rule import Rule
 from tocsin.errors import Problem
 from tocsin.events.vocabulary import all_fields, did_you_mean
@@ -63,8 +63,8 @@ def check_names(
             continue
         usable = NAMES.union(*(all_fields(kind) for kind in rule.kinds))
         for name in (each for each in rule.run.all if each in actions):
-            command = find(node, (name, "command")) if node is not None else None
-            for position, item in enumerate(command if isinstance(command, Sequence) else ()):
+            action = node.get(name) if isinstance(node, Mapping) else None
+            for position, item in enumerate(_arguments(action)):
                 for unknown in _undeclared(item) - usable:
                     if (name, unknown) not in told:
                         told.add((name, unknown))
@@ -73,6 +73,11 @@ def check_names(
                         where = shape.dotted(("actions", name, "command", position))
                         hint = did_you_mean(unknown, sorted(usable))
                         reading.add(Problem(what, item.place, where, hint))
+
+
+def _arguments(action: Node | None) -> tuple[Node, ...]:
+    """As they stand in its `command`; none where it has no list of them."""
+    return listed(action.get("command")) if isinstance(action, Mapping) else ()
 
 
 def _undeclared(item: Node) -> set[str]:
@@ -131,8 +136,7 @@ def _mind_literals(reading: Reading, node: Mapping) -> None:
 
 
 def _check_templates(reading: Reading, node: Mapping, path: shape.Path) -> None:
-    command = node.get("command")
-    for position, item in enumerate(command if isinstance(command, Sequence) else ()):
+    for position, item in enumerate(_arguments(node)):
         if isinstance(item, Scalar) and "{" in item.text:
             try:
                 _BOX.ready(item.text)
@@ -162,8 +166,7 @@ _SOURCE = ("-c", "-e", "-r", "--eval", "-lc")  # what follows is a program in it
 
 def _check_sources(reading: Reading, node: Mapping, path: shape.Path) -> None:
     """A venue's text must not become a part of a program."""
-    command = node.get("command")
-    items = [item for item in command if isinstance(item, Scalar)] if isinstance(command, Sequence) else []
+    items = [item for item in _arguments(node) if isinstance(item, Scalar)]
     if not any(Path(item.text).name in _INTERPRETERS for item in items[:2]):
         return
     for position, (option, source) in enumerate(pairwise(items)):
@@ -176,10 +179,9 @@ def _check_sources(reading: Reading, node: Mapping, path: shape.Path) -> None:
 
 def _check_program(reading: Reading, node: Mapping, action: ActionSettings, path: shape.Path) -> None:
     """A program that isn't there may come; it is said."""
-    command = node.get("command")
-    if action.command is None or not isinstance(command, Sequence):
+    if action.command is None:
         return
-    program, (first, *_) = action.command[0], list(command)
+    program, (first, *_) = action.command[0], _arguments(node)
     where = shape.dotted((*path, "command"))
     if shutil.which(program) is None:
         what = f"there is no program {program:.100} that we may run"

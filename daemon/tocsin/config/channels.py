@@ -14,7 +14,7 @@ from tocsin.config.literals import looks_secret
 from tocsin.config.reading import Reading
 from tocsin.delivery.model import ChannelSettings
 from tocsin.delivery.senders import abilities, remark_on
-from tocsin.document import Entry, Mapping, Node, Plain, Scalar, Sequence, find
+from tocsin.document import Entry, Mapping, Node, Plain, Scalar, find, items
 from tocsin.engine.rule_schema import KEYS
 from tocsin.errors import Problem
 from tocsin.events.vocabulary import did_you_mean
@@ -108,7 +108,7 @@ def _check_doubtful(reading: Reading, node: Mapping, channel: ChannelSettings, p
 
 
 def _each(node: Node | None) -> Iterator[Scalar]:
-    for item in node if isinstance(node, Sequence) else (node,):
+    for item in items(node):
         if isinstance(item, Scalar):
             yield item
 

@@ -28,7 +28,7 @@ from tocsin.config.venues import read_venues
 from tocsin.config.watching import heartbeats, plain_values, without_later
 from tocsin.delivery.senders import validate_url as validates
 from tocsin.delivery.template_check import check_template
-from tocsin.document import Entry, Mapping, Node, Scalar, Sequence
+from tocsin.document import Entry, Mapping, Node, Scalar, items
 from tocsin.engine.api import SEVERITIES
 from tocsin.engine.compile import Environment, compile_rules
 from tocsin.engine.rule import Rule
@@ -203,7 +203,7 @@ def _check_channels(reading: Reading, node: Node, channels: list[str], path: sha
         for entry in node:
             _check_channels(reading, entry.value, channels, (*path, entry.key.text))
         return
-    for item in node if isinstance(node, Sequence) else (node,):
+    for item in items(node):
         if isinstance(item, Scalar) and isinstance(item.value, str):
             reading.check_channel(item, channels, path)
 

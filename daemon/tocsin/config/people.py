@@ -8,7 +8,7 @@ from tocsin.config.reading import NOT_YET, Reading
 from tocsin.config.settings import Person
 from tocsin.delivery.model import ChannelSettings
 from tocsin.delivery.senders import abilities
-from tocsin.document import Entry, Mapping, Node, Scalar, Sequence
+from tocsin.document import Entry, Mapping, Node, Scalar, items, listed
 from tocsin.errors import Place, Problem
 from tocsin.events.vocabulary import did_you_mean
 from tocsin.secrets import Secret
@@ -62,7 +62,7 @@ def check_answers(
             continue
         answers = node.entries["answers"].value
         path = shape.dotted(("channels", name, "answers"))
-        for item in answers if isinstance(answers, Sequence) else ():
+        for item in listed(answers):
             if isinstance(item, Scalar):
                 _check_person(reading, item, named, people, path)
         if not any(map(_can_be_answered, channel.urls)) and not _has_unresolved(reading, node):
@@ -96,6 +96,4 @@ def _shown(answers: Node, node: Mapping) -> Place:
 
 
 def _has_unresolved(reading: Reading, node: Mapping) -> bool:
-    urls = node.get("urls")
-    scalars = urls if isinstance(urls, Sequence) else (urls,)
-    return any(isinstance(each, Scalar) and reading.is_unresolved(each) for each in scalars)
+    return any(reading.is_unresolved(each) for each in items(node.get("urls")) if isinstance(each, Scalar))

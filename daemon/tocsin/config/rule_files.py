@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tocsin.config import shape
 from tocsin.config.reading import Reading
-from tocsin.document import Mapping, Node, Scalar, Sequence
+from tocsin.document import Mapping, Node, Scalar, Sequence, listed
 from tocsin.errors import Place, Problem
 
 
@@ -130,7 +130,7 @@ def _is_there(path: Path) -> bool:
 def _warn_of_left_out(reading: Reading, patterns: Node | None) -> None:
     """Files beside those of a pattern like `*.yaml` that differ in their suffix alone, which no pattern takes."""
     known = {os.path.realpath(path) for path in reading.sources}
-    for item in patterns if isinstance(patterns, Sequence) else ():
+    for item in listed(patterns):
         if not (isinstance(item, Scalar) and glob.has_magic(item.text)):
             continue
         stem, suffix = os.path.splitext(item.text)  # noqa: PTH122  a pattern is no path

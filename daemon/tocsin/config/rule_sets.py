@@ -92,7 +92,7 @@ def channels_named(rules: Iterable[Mapping]) -> list[str]:
     """The channels that rules name, as far as they can be read."""
 
     def where(rule: Mapping) -> Iterable[Node | None]:
-        steps = (step for step in _items(rule.get("escalate")) if isinstance(step, Mapping))
+        steps = (step for step in document.items(rule.get("escalate")) if isinstance(step, Mapping))
         return (rule.get("notify"), *(step.get("notify") for step in steps))
 
     return _texts(chain.from_iterable(map(where, rules)))
@@ -110,13 +110,9 @@ def actions_named(rules: Iterable[Mapping]) -> list[str]:
 
 def _texts(nodes: Iterable[Node | None]) -> list[str]:
     """Each once, of lists and of what stands alone."""
-    items = chain.from_iterable(map(_items, nodes))
+    items = chain.from_iterable(map(document.items, nodes))
     found = (item.text for item in items if isinstance(item, Scalar) and isinstance(item.value, str))
     return list(dict.fromkeys(found))
-
-
-def _items(node: Node | None) -> Iterable[Node | None]:
-    return node.items if isinstance(node, document.Sequence) else (node,)
 
 
 def _refuse_errors(reading: Reading) -> None:

@@ -7,7 +7,7 @@ from tocsin.config import shape
 from tocsin.config.literals import looks_secret
 from tocsin.config.reading import NOT_YET, Reading
 from tocsin.config.settings import OPEN, Common, Heartbeat
-from tocsin.document import Entry, Mapping, Node, Plain, Scalar, Sequence
+from tocsin.document import Entry, Mapping, Node, Plain, Scalar, items, listed
 from tocsin.errors import Problem
 from tocsin.events.vocabulary import did_you_mean
 from tocsin.secrets import Secret
@@ -45,7 +45,7 @@ def plain_values(reading: Reading, section: Mapping) -> Plain:
 
 
 def _secrets(node: Node, key: str) -> Iterator[Scalar]:
-    for each in node.items if isinstance(node, Sequence) else (node,):
+    for each in items(node):
         found = each.get(key) if isinstance(each, Mapping) else None
         if isinstance(found, Scalar) and isinstance(found.value, str) and found.value != OPEN:
             yield found
@@ -61,9 +61,9 @@ def heartbeats(
     if common.listen is not None and common.listen.metrics and common.listen.metrics.reveal() != OPEN:
         reading.masker.add(common.listen.metrics)
     node = section.get("heartbeat")
-    for item in node.items if isinstance(node, Sequence) else (node,):
+    for item in items(node):
         required = item.get("require") if isinstance(item, Mapping) else None
-        for name in required.items if isinstance(required, Sequence) else ():
+        for name in listed(required):
             if isinstance(name, Scalar) and name.text not in venues:
                 hint = did_you_mean(
                     name.text, list(venues), f"there are {', '.join(venues)}" if venues else ""

@@ -113,5 +113,4 @@ def _same_key(node: document.Mapping, name: document.Scalar) -> document.Scalar 
 
 
 def _inhibitors(node: document.Mapping) -> Iterable[document.Node]:
-    value = node.entries["inhibited_by"].value
-    return value if isinstance(value, document.Sequence) else (value,)
+    return document.items(node.get("inhibited_by"))

@@ -41,7 +41,7 @@ def escalated(
     if written is None:
         return
     report.under("escalate")
-    for item in written if isinstance(written, document.Sequence) else ():
+    for item in document.listed(written):
         notify = item.get("notify") if isinstance(item, document.Mapping) else None
         _check_step_channels(notify, said.severity, channels, limits, report)
     if said.escalate == ():
@@ -85,8 +85,8 @@ def _check_step_channels(
 
 def _texts(written: document.Node | None) -> list[document.Scalar]:
     """The names in a list, or the one that stands alone; what is no text is complained of where shapes are."""
-    items = written if isinstance(written, document.Sequence) else [written]
-    return [item for item in items if isinstance(item, document.Scalar) and isinstance(item.value, str)]
+    named = document.items(written)
+    return [item for item in named if isinstance(item, document.Scalar) and isinstance(item.value, str)]
 
 
 def _no_channel(item: document.Scalar, channels: frozenset[str], report: Report) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import re2
 
-from tocsin.document import Mapping, Node, Scalar, Sequence
+from tocsin.document import Mapping, Node, Scalar, Sequence, items
 from tocsin.engine.api import SEVERITIES
 from tocsin.errors import Problem
 from tocsin.events.vocabulary import nearest
@@ -58,13 +58,14 @@ def read_wanted(node: Node, *, names: Names, add: Add, known: tuple[str, ...] = 
 def _value(name: str, node: Node, *, lasting: bool, names: Names, add: Add) -> Any:
     match name:
         case "channels":
-            listed = node.items if isinstance(node, Sequence) else (node,)
-            return frozenset(item.text for item in listed if names.channel(item) and isinstance(item, Scalar))
+            return frozenset(
+                item.text for item in items(node) if names.channel(item) and isinstance(item, Scalar)
+            )
         case "alerts":
             if not isinstance(node, Sequence):
                 raise ValueError("must be a list of the digest's alerts")
-            items = [read_wanted(item, names=names, add=add, known=_GATHERED) for item in node]
-            return tuple(item for item in items if item is not None)
+            read = [read_wanted(item, names=names, add=add, known=_GATHERED) for item in node]
+            return tuple(item for item in read if item is not None)
     if not isinstance(node, Scalar) or node.value is None:
         raise ValueError("must be a single value")
     match name:

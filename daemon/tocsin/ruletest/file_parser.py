@@ -14,7 +14,7 @@ from tocsin.config.rule_sets import ONLY_CHANNEL, compiled, written_rules
 from tocsin.config.settings import NamesSection, Section, Zone
 from tocsin.config.shape import unknown_key
 from tocsin.config.yaml import load
-from tocsin.document import Mapping, Node, Scalar, Sequence
+from tocsin.document import Mapping, Node, Scalar, Sequence, listed
 from tocsin.engine.rule import Rule
 from tocsin.errors import ConfigError, Problem
 from tocsin.ruletest.model import RuleTests, Step, Test
@@ -201,7 +201,7 @@ def _loaded(reading: Reading, tests: Sequence) -> Iterator[str]:
     """
     for test in tests:
         steps = test.get("steps") if isinstance(test, Mapping) else None
-        for step in steps if isinstance(steps, Sequence) else ():
+        for step in listed(steps):
             loaded = step.get("reload") if isinstance(step, Mapping) else None
             if loaded is not None:
                 for rule in written_rules(Reading(reading.path, {}), loaded):

@@ -44,7 +44,7 @@ class Watch:
 
 def read_watch(node: document.Node, report: Report) -> Watch | None:
     """What is watched; None, with the reason in the report, where that can't be told."""
-    items = list(node) if isinstance(node, document.Sequence) else [node]
+    items = document.items(node)
     names = [(_name(item, report), item.place) for item in items if isinstance(item, document.Scalar)]
     places = {name: place for name, place in names if name is not None}
     if len(names) != len(items) or any(name is None for name, _ in names):
