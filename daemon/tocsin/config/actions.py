@@ -13,7 +13,7 @@ from tocsin.actions.model import ActionSettings
 from tocsin.actions.values import NAMES
 from tocsin.config import shape
 from tocsin.config.literals import looks_secret
-from tocsin.config.reading import NOT_YET, Reading
+from tocsin.config.reading import Reading
 from tocsin.delivery.sandbox import Box
 from tocsin.document import Entry, Mapping, Node, Scalar, listed
 from tocsin.engine.rule import Rule
@@ -26,17 +26,8 @@ _BOX = Box()
 
 def read_actions(reading: Reading, node: Node | None) -> dict[str, ActionSettings]:
     """The actions that are right; what is wrong with the others is noted."""
-    if node is None:
-        return {}
-    if not isinstance(node, Mapping):
-        reading.hide_doubtful(node)
-        reading.add(
-            Problem(
-                "must be a mapping: a name of your choice, then webhook or command", node.place, "actions"
-            )
-        )
-        return {}
-    found = {entry.key.text: _action(reading, entry) for entry in node}
+    section = reading.section(node, "actions", "webhook or command")
+    found = {entry.key.text: _action(reading, entry) for entry in section or ()}
     return {name: action for name, action in found.items() if action is not None}
 
 
@@ -93,12 +84,10 @@ def _action(reading: Reading, entry: Entry) -> ActionSettings | None:
     node, path = entry.value, ("actions", entry.key.text)
     well_named = reading.check_name(entry, "action", path)
     if not isinstance(node, Mapping):
-        reading.hide_doubtful(node)
-        place = entry.key.place if isinstance(node, Scalar) and node.value is None else node.place
-        reading.add(Problem("must be a mapping with webhook or command", place, shape.dotted(path)))
+        reading.refuse_value(entry, "a mapping with webhook or command", path)
         return None
+    node = reading.without_later(node, LATER, path)
     _mind_literals(reading, node)
-    node = _without_later(reading, node, path)
     action, problems = shape.check(ActionSettings, node, path, reading.plain(node), entry.key.place)
     reading.add(*problems)
     _check_templates(reading, node, path)
@@ -110,15 +99,6 @@ def _action(reading: Reading, entry: Entry) -> ActionSettings | None:
             reading.masker.add(secret)
     _check_program(reading, node, action, path)
     return action
-
-
-def _without_later(reading: Reading, node: Mapping, path: shape.Path) -> Mapping:
-    """What is of a later version is said, and counts as absent."""
-    for name in LATER:
-        if name in node.entries:
-            where = shape.dotted((*path, name))
-            reading.add(Problem(f"`{name}` is {NOT_YET}", node.entries[name].key.place, where))
-    return Mapping({name: entry for name, entry in node.entries.items() if name not in LATER}, node.place)
 
 
 def _mind_literals(reading: Reading, node: Mapping) -> None:

@@ -33,15 +33,12 @@ def read_channels(
     reading: Reading, node: Node | None, validate_url: ValidateUrl | None
 ) -> dict[str, ChannelSettings]:
     """The channels as far as they are right; what is wrong with them is noted."""
-    if node is None:
+    section = reading.section(node, "channels", "a URL")
+    if section is None:
         return {}
-    if not isinstance(node, Mapping):
-        reading.hide_doubtful(node)
-        reading.add(Problem("must be a mapping: a name of your choice, then a URL", node.place, "channels"))
-        return {}
-    found = {entry.key.text: _channel(reading, entry, validate_url) for entry in node}
+    found = {entry.key.text: _channel(reading, entry, validate_url) for entry in section}
     channels = {name: channel for name, channel in found.items() if channel}
-    _check_fallbacks(reading, node, list(found), channels)
+    _check_fallbacks(reading, section, list(found), channels)
     return channels
 
 
@@ -64,8 +61,7 @@ def _channel(reading: Reading, entry: Entry, validate_url: ValidateUrl | None) -
     elif isinstance(node, Scalar) and isinstance(node.value, str) and node.value:
         channel = ChannelSettings.model_validate({"urls": [reading.plain(node)]})
     else:
-        place = entry.key.place if isinstance(node, Scalar) and node.value is None else node.place
-        reading.add(Problem("must be a URL, or a mapping with urls", place, shape.dotted(path)))
+        reading.refuse_value(entry, "a URL, or a mapping with urls", path)
         return None
     _check_urls(reading, node, channel, path, validate_url)
     return channel

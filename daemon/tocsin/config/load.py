@@ -25,7 +25,7 @@ from tocsin.config.rule_sets import actions_named, channels_named
 from tocsin.config.search import default_state_dir, given_state_dir
 from tocsin.config.settings import Common, Settings, by_severity
 from tocsin.config.venues import read_venues
-from tocsin.config.watching import heartbeats, plain_values, without_later
+from tocsin.config.watching import check_listen, heartbeats, plain_values
 from tocsin.delivery.senders import validate_url as validates
 from tocsin.delivery.template_check import check_template
 from tocsin.document import Entry, Mapping, Node, Scalar, items
@@ -169,11 +169,9 @@ def _rules(reading: Reading, written: Seq[Mapping], environment: Environment) ->
 
 def _common(reading: Reading, root: Mapping) -> Common:
     entries = {name: entry for name, entry in root.entries.items() if name not in OWN}
-    if "people" in entries:
-        people = entries["people"]
-        entries["people"] = Entry(people.key, check_people(reading, people.value))
-    if "listen" in entries:
-        entries["listen"] = without_later(reading, entries["listen"])
+    for name, checked in (("people", check_people), ("listen", check_listen)):
+        if (entry := entries.get(name)) is not None:
+            entries[name] = Entry(entry.key, checked(reading, entry.value))
     section = Mapping(entries, root.place)
     common, problems = shape.sound(Common, section, plain=plain_values(reading, section))
     reading.add(*problems)

@@ -4,7 +4,7 @@ from collections.abc import Mapping as Map
 
 from tocsin.config import shape
 from tocsin.config.channels import UNKNOWN
-from tocsin.config.reading import NOT_YET, Reading
+from tocsin.config.reading import Reading
 from tocsin.config.settings import Person
 from tocsin.delivery.model import ChannelSettings
 from tocsin.delivery.senders import abilities
@@ -29,14 +29,8 @@ def check_people(reading: Reading, people: Node) -> Node:
     for name, entry in people.entries.items():
         _check_name(reading, entry)
         person = entry.value
-        if isinstance(person, Mapping) and "token" in person.entries:
-            token = person.entries["token"]
-            reading.hide_doubtful(token.value, "token")
-            path = shape.dotted(("people", name, "token"))
-            reading.add(Problem(f"`token` is {NOT_YET}", token.key.place, path))
-            person = Mapping(
-                {key: each for key, each in person.entries.items() if key != "token"}, person.place
-            )
+        if isinstance(person, Mapping):
+            person = reading.without_later(person, ("token",), ("people", name))
         kept[name] = Entry(entry.key, person)
     return Mapping(kept, people.place)
 

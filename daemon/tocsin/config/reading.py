@@ -3,7 +3,7 @@
 import os
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from collections.abc import Mapping as Map
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -38,8 +38,8 @@ class Reading:
     exposed: bool = field(init=False)
     _unresolved: set[tuple[str, int, int]] = field(default_factory=set)
     _outside: set[str] = field(default_factory=set)
-    _hidden: dict[tuple[str, int], list[tuple[Place, Callable[[str], str]]]] = field(
-        default_factory=lambda: defaultdict(list)
+    _hidden: dict[tuple[str, int], dict[tuple[Place, Callable[[str], str]], None]] = field(
+        default_factory=lambda: defaultdict(dict)
     )
 
     def __post_init__(self) -> None:
@@ -134,7 +134,7 @@ class Reading:
     def hide(self, node: Node) -> None:
         """Stars the node's texts, which are secrets, out of every line that is shown beside a problem."""
         for scalar in _scalars(node):
-            self._hidden[scalar.place.file, scalar.place.line].append((scalar.place, star))
+            self._hidden[scalar.place.file, scalar.place.line][scalar.place, star] = None
 
     def hide_doubtful(self, node: Node, name: str = "") -> None:
         """Stars what may be a secret in the value of an unknown key, by the key's `name` or by its looks."""
@@ -145,7 +145,7 @@ class Reading:
                 self.hide_doubtful(entry.value, entry.key.text)
         else:
             for scalar in _scalars(node):
-                self._hidden[scalar.place.file, scalar.place.line].append((scalar.place, hide_doubtful))
+                self._hidden[scalar.place.file, scalar.place.line][scalar.place, hide_doubtful] = None
 
     def warn_of_literal(self, node: Node) -> None:
         """A secret stands in a file as it is: well, if only we can read that file."""
@@ -153,6 +153,34 @@ class Reading:
             hint = f"run: chmod 600 {self.path}; or keep the secret in secrets/ and write ${{cred:NAME}}"
             message = "a secret stands here, and others can read this file"
             self.problems.append(Problem(message, node.place, hint=hint, level="warning"))
+
+    def without_later(self, node: Mapping, names: Container[str], path: shape.Path) -> Mapping:
+        """The mapping without those of its keys that are of a later version, which is noted; what they hold isn't shown."""
+        kept = {}
+        for name, entry in node.entries.items():
+            if name in names:
+                self.hide_doubtful(entry.value, name)
+                self.add(Problem(f"`{name}` is {NOT_YET}", entry.key.place, shape.dotted((*path, name))))
+            else:
+                kept[name] = entry
+        return Mapping(kept, node.place)
+
+    def section(self, node: Node | None, name: str, of: str) -> Mapping | None:
+        """A section by names of the user's choice; None where there is none, or, which is noted, where it is none. `of`: what
+        stands behind a name.
+        """
+        if node is None or isinstance(node, Mapping):
+            return node
+        self.hide_doubtful(node)
+        self.add(Problem(f"must be a mapping: a name of your choice, then {of}", node.place, name))
+        return None
+
+    def refuse_value(self, entry: Entry, wanted: str, path: shape.Path) -> None:
+        """Notes that what stands behind a name isn't what is wanted there: at the name, where nothing does."""
+        self.hide_doubtful(entry.value)
+        nothing = isinstance(entry.value, Scalar) and entry.value.value is None
+        place = entry.key.place if nothing else entry.value.place
+        self.add(Problem(f"must be {wanted}", place, shape.dotted(path)))
 
     def check_name(self, entry: Entry, what: str, path: shape.Path) -> bool:
         """Whether a venue or channel can be called so."""

@@ -18,14 +18,8 @@ from tocsin.venues.registry import adapter, venue_types
 
 def read_venues(reading: Reading, node: Node | None) -> dict[str, VenueConfig]:
     """The venues that are right; what is wrong with the others is noted."""
-    if node is None:
-        return {}
-    if not isinstance(node, Mapping):
-        reading.add(
-            Problem("must be a mapping: a name of your choice, then its settings", node.place, "venues")
-        )
-        return {}
-    found = (_venue(reading, entry) for entry in node)
+    section = reading.section(node, "venues", "its settings")
+    found = (_venue(reading, entry) for entry in section or ())
     return {venue.name: venue for venue in found if venue}
 
 
@@ -34,9 +28,7 @@ def _venue(reading: Reading, entry: Entry) -> VenueConfig | None:
     path = ("venues", name)
     well_named = reading.check_name(entry, "venue", path)
     if not isinstance(node, Mapping):
-        reading.hide_doubtful(node)
-        place = entry.key.place if isinstance(node, Scalar) and node.value is None else node.place
-        reading.add(Problem("must be a mapping with a type", place, shape.dotted(path)))
+        reading.refuse_value(entry, "a mapping with a type", path)
         return None
     found = _adapter(reading, entry, node)
     if found is None:

@@ -5,9 +5,9 @@ from collections.abc import Collection, Iterator
 
 from tocsin.config import shape
 from tocsin.config.literals import looks_secret
-from tocsin.config.reading import NOT_YET, Reading
+from tocsin.config.reading import Reading
 from tocsin.config.settings import OPEN, Common, Heartbeat
-from tocsin.document import Entry, Mapping, Node, Plain, Scalar, items, listed
+from tocsin.document import Mapping, Node, Plain, Scalar, items, listed
 from tocsin.errors import Problem
 from tocsin.events.vocabulary import did_you_mean
 from tocsin.secrets import Secret
@@ -16,18 +16,9 @@ _SECRET = {"heartbeat": "url", "listen": "metrics"}  # of each section the key t
 _LATER = ("public_url", "proxy")
 
 
-def without_later(reading: Reading, listen: Entry) -> Entry:
-    """The section without what is of a later version, which is told."""
-    if not isinstance(listen.value, Mapping):
-        return listen
-    kept = {}
-    for name, entry in listen.value.entries.items():
-        if name in _LATER:
-            path = shape.dotted(("listen", name))
-            reading.add(Problem(f"`{name}` is {NOT_YET}", entry.key.place, path))
-        else:
-            kept[name] = entry
-    return Entry(listen.key, Mapping(kept, listen.value.place))
+def check_listen(reading: Reading, listen: Node) -> Node:
+    """The section without what a later version will know."""
+    return reading.without_later(listen, _LATER, ("listen",)) if isinstance(listen, Mapping) else listen
 
 
 def plain_values(reading: Reading, section: Mapping) -> Plain:
