@@ -3,50 +3,26 @@
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-import trio
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
-from tocsin.alerts.wording import Style
+from support.replaying import START, at_p1, lived, message, replayed, run, write
 from tocsin.cli import cli
-from tocsin.clock import ManualClock
 from tocsin.events import Observation, Position, Ticker, from_iso, iso, number
-from tocsin.events.synthetic import link
 from tocsin.replay.records import Database
 from tocsin.replay.replay import replay
 from tocsin.ruletest.file_parser import read_tests
-from tocsin.ruletest.simulation import Delivered, Simulation
+from tocsin.ruletest.simulation import Delivered
 
-FIXTURES = Path(__file__).parents[1] / "fixtures" / "yourfintech"
-START = datetime(2024, 11, 15, 12, 55, 20, tzinfo=UTC)
 RULES = """
 rules:
   - {id: in-the-red, watch: position, when: profit < -50, for: 30s}
   - {id: closed, watch: position.closed}
   - {id: away, watch: venue, when: {status: disconnected}}
 """
-
-
-def message(name: str, **changes) -> str:
-    said = json.loads((FIXTURES / f"position_{name}.json").read_text())
-    (position,) = said["message_type"]["server_message"]["position"].values()
-    position |= changes
-    return json.dumps(said)
-
-
-def write(path: Path, *lines: tuple[float, str]) -> Path:
-    path.write_text(
-        "".join(
-            json.dumps({"received": iso(START + timedelta(seconds=at)), "stream": "s", "message": text})
-            + "\n"
-            for at, text in lines
-        )
-    )
-    return path
 
 
 @pytest.fixture
@@ -67,19 +43,6 @@ def recording(here):
         (70, message("updated", profit=-55)),
         (80, message("closed", profit=-55)),
     )
-
-
-def run(*arguments: str) -> Result:
-    result = CliRunner().invoke(cli, ("replay", *arguments), prog_name="tocsin")
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
-
-
-def replayed(*arguments: str) -> dict:
-    result = run(*arguments, "--json")
-    assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)
 
 
 def fired(told: dict) -> dict[str, int]:
@@ -407,45 +370,9 @@ def test_an_empty_recording(here):
     assert run(*ALONE).output == "nothing is recorded there\n"
 
 
-def at_p1(profit: str, status: str = "open", id_: str = "p1") -> Observation:
-    state = Position(id=id_, symbol="BTCUSD", side="long", profit=number(profit), status=status)
-    return Observation(state=state, account="a1")
-
-
 def live(here: Path, rules: str, said: tuple[tuple[float, str, str], ...]) -> list[Delivered]:
     """What people were told in a run of these rules; what it kept is in state/. Its position's profit and status are said."""
-    return lived(here, rules, [(at, (at_p1(profit, status),)) for at, profit, status in said])
-
-
-def lived(
-    here: Path, rules: str, messages: Iterable[tuple[float, tuple[Observation, ...]]]
-) -> list[Delivered]:
-    (here / "it.yaml").write_text(
-        f"rules: {rules}\nchannels: [phone]\ntests: [{{name: it, steps: [{{at: 0s, expect: []}}]}}]\n"
-    )
-    tests = read_tests(here / "it.yaml")
-    clock = ManualClock(START)
-
-    async def run_it() -> list[Delivered]:
-        async with trio.open_nursery() as nursery:
-            simulation = Simulation(
-                style=Style(),
-                rules=tests.rules,
-                channels=tests.channels,
-                clock=clock,
-                state_dir=here / "state",
-                nursery=nursery,
-            )
-            await simulation.start(["fx"])
-            for at, message in messages:
-                await simulation.run_until(at)
-                await simulation.say("fx", message)
-            await simulation.say("fx", (link("fx", "disconnected"),))
-            await simulation.settle()
-            await simulation.stop()
-        return simulation.told
-
-    return trio.run(run_it, clock=clock)
+    return lived(here, rules, [(at, (at_p1(profit, status),)) for at, profit, status in said]).told
 
 
 def test_it_tells_what_the_daemon_told(here):
@@ -482,7 +409,7 @@ def test_what_came_with_one_message_is_one_again(here):
         "rules:\n  - {id: loss, watch: position, per: [account], when: sum(profit) < -50}\n"
     )
     both = (at_p1("-60"), at_p1("20", id_="p2"))
-    told = lived(here, "groups.yaml", [(0, both), (10, (at_p1("0", id_="p2"),))])
+    told = lived(here, "groups.yaml", [(0, both), (10, (at_p1("0", id_="p2"),))]).told
     assert [each.at for each in told] == [10]
     again = replayed("state/tocsin.db", "--rules", "groups.yaml")["rules"][0]["alerts"]
     assert [alert["at"] for alert in again] == ["2024-11-15T12:55:30+00:00"]

@@ -64,7 +64,8 @@ def command(
     those that somebody would have heard of. With a config, its channels hold back, drop and gather as they do in the
     daemon (min_severity, quiet, digest, storm), and what each would have got is told; what services take (the pace) is
     not looked at. Without one, each takes all that rules tell it. Of a database silences and acknowledgements hold as
-    they did then.
+    they did then. What alerts would have run is told with what would have kept it from being run, as in the daemon; nothing
+    is run.
 
     With --against edited rules see the same events: which alerts they add and lose is listed, and which of the others
     only they would have told or held back. A file that has the name of one of the rules' files takes the place of that
@@ -80,6 +81,7 @@ def command(
     """
     from tocsin.replay.player import NO_CHANNELS
     from tocsin.replay.replay import replay
+    from tocsin.replay.runs import NO_ACTIONS, KnownActions
 
     configured = own is None or (venue_type is None and not _are_database(files))
     settings = settings_of(config) if configured else None
@@ -89,7 +91,8 @@ def command(
     shown = output == "text" and sys.stderr.isatty()
     with click.progressbar(length=record.size, label="replaying", file=sys.stderr, hidden=not shown) as bar:
         known = known_channels(settings) if settings is not None else NO_CHANNELS
-        told = replay(record, sets, lambda done: bar.update(done - bar.pos), known)
+        actions = KnownActions(settings.actions, settings.masker.mask) if settings is not None else NO_ACTIONS
+        told = replay(record, sets, lambda done: bar.update(done - bar.pos), known, actions)
     if output == "json":
         print_json(as_json(told) | ({"replaces": replaced and str(replaced)} if against else {}))
     else:

@@ -1,20 +1,24 @@
 """How `tocsin replay` tells what it found, to people and to programs."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from tocsin.alerts.plain import flat
 from tocsin.cli.options import counted, paint
 
 if TYPE_CHECKING:
     from tocsin.replay.channels import Dropped, Sent
     from tocsin.replay.player import Firing, Outcome
     from tocsin.replay.records import Faults
-from tocsin.replay.replay import Told
+    from tocsin.replay.replay import Told
+    from tocsin.replay.runs import ReplayedRun, RunOutcome
 
 SHOWN = 20  # alerts of one rule that are listed without --all
+_UNDONE: Mapping["RunOutcome", str] = {"dry_run": "only recorded", "dropped": "dropped", "refused": "refused"}
+_REASONS = 3  # why an action's runs would not have been: the first of them
 
 
 def show(told: "Told", edit: str, most: int | None) -> None:
@@ -31,20 +35,25 @@ def show(told: "Told", edit: str, most: int | None) -> None:
         if firings:
             click.echo(f"{paint(rule.id, 'yellow', bold=True)}: {_count(firings, outcome.messages(rule.id))}")
             _list(firings, most)
-    silent = [rule.id for rule, firings in running if not firings]
-    if silent and (most is None or len(silent) == 1):
-        click.echo(f"would have fired 0 times: {', '.join(silent)}")
-    elif silent:
-        click.echo(f"{len(silent)} other rules would have fired 0 times; --all names them")
+    _silent([rule.id for rule, firings in running if not firings], most)
     if held := ", ".join(f"{count:,} by {by}" for by, count in outcome.held_back.items()):
         click.echo(f"held back: {held}")
     for name in told.channels:
         _channel(name, [message for message in outcome.sent if message.channel == name], outcome.dropped)
+    for name, runs in outcome.runs.items():
+        _action(name, runs)
     if len(told.outcomes) > 1:
         click.echo(f"{edit}:")
         _compare(told, most)
     if told.unsure:
         click.echo(f"unsure: {', '.join(told.unsure)}; {told.because}")
+
+
+def _silent(rules: Sequence[str], most: int | None) -> None:
+    if rules and (most is None or len(rules) == 1):
+        click.echo(f"would have fired 0 times: {', '.join(rules)}")
+    elif rules:
+        click.echo(f"{len(rules)} other rules would have fired 0 times; --all names them")
 
 
 def _count(firings: Sequence["Firing"], messages: Sequence["Sent"]) -> str:
@@ -77,6 +86,26 @@ def _compare(told: "Told", most: int | None) -> None:
         before, after = (sum(each.channel == name for each in it.sent) for it in told.outcomes)
         if before != after:
             click.echo(f"{name} would get {counted(after, 'message')} instead of {before}")
+    first, second = ({name: _times(runs) for name, runs in it.runs.items()} for it in told.outcomes)
+    for name in dict.fromkeys((*first, *second)):
+        if (before := first.get(name, 0)) != (after := second.get(name, 0)):
+            click.echo(f"{name} would run {counted(after, 'time')} instead of {before}")
+
+
+def _times(runs: Sequence["ReplayedRun"]) -> int:
+    return sum(run.outcome == "run" for run in runs)
+
+
+def _action(name: str, runs: Sequence["ReplayedRun"]) -> None:
+    """How often it would have been run, and what would have kept it from that, if it was started at all."""
+    if not runs:
+        return
+    what = f"{name} would have run {counted(_times(runs), 'time')}"
+    for outcome, words in _UNDONE.items():
+        if undone := [run for run in runs if run.outcome == outcome]:
+            reasons = "; ".join([*dict.fromkeys(flat(run.reason) for run in undone if run.reason)][:_REASONS])
+            what += f", {len(undone)} {words}" + (f" ({reasons})" if reasons else "")
+    click.echo(what)
 
 
 def _channel(name: str, sent: Sequence["Sent"], dropped: Sequence["Dropped"]) -> None:
@@ -102,8 +131,6 @@ def _of(channel: str, dropped: Sequence["Dropped"]) -> list["Dropped"]:
 
 def complain(fault: "Faults") -> None:
     """Write to standard error how many lines and messages of a recording couldn't be read or understood, and the first."""
-    from tocsin.alerts.plain import flat
-
     if fault.unread:
         first = f"the first is {fault.first_unread}"
         click.echo(
@@ -145,6 +172,10 @@ def _list(firings: Sequence["Firing"], most: int | None, *, rule: bool = False) 
         click.echo(
             f"  {firing.at:%Y-%m-%d %H:%M:%S}{lasted}  {name}{firing.title}{held}{_told(firing)}{_escalated(firing)}"
         )
+        for run in firing.runs:
+            what = _UNDONE.get(run.outcome, "would have run")
+            why = ": ".join(filter(None, (what, flat(run.reason or run.command))))
+            click.echo(f"    {run.at:%H:%M:%S}  {run.action}  {run.told}  {why}")
     if most is not None and len(firings) > most:
         click.echo(f"  and {len(firings) - most} more; --all lists them")
 
@@ -184,6 +215,7 @@ def as_json(told: "Told") -> dict[str, Any]:
         ],
         "held": told.outcomes[0].held_back,
         "channels": _plain_channels(told, told.outcomes[0]),
+        "actions": _plain_actions(told.outcomes[0]),
         "unsure": list(told.unsure),
         "recordings": [
             {
@@ -207,6 +239,7 @@ def as_json(told: "Told") -> dict[str, Any]:
             "freed": [_plain(firing) for firing in told.freed],
             "kept_back": [_plain(firing) for firing in told.kept_back],
             "channels_then": _plain_channels(told, told.outcomes[1]),
+            "actions_then": _plain_actions(told.outcomes[1]),
         }
     return found
 
@@ -227,6 +260,16 @@ def _plain_channels(told: "Told", outcome: "Outcome") -> list[dict[str, Any]]:
     ]
 
 
+def _plain_actions(outcome: "Outcome") -> list[dict[str, Any]]:
+    return [
+        {
+            "action": name,
+            **{outcome: sum(run.outcome == outcome for run in runs) for outcome in ("run", *_UNDONE)},
+        }
+        for name, runs in outcome.runs.items()
+    ]
+
+
 def _plain(firing: "Firing") -> dict[str, Any]:
     return {
         "rule": firing.rule,
@@ -241,4 +284,15 @@ def _plain(firing: "Firing") -> dict[str, Any]:
         "held_by": firing.held_by or None,
         "escalated": firing.escalated,
         "acknowledged": firing.acknowledged.isoformat() if firing.acknowledged else None,
+        "runs": [
+            {
+                "at": run.at.isoformat(),
+                "action": run.action,
+                "state": run.told,
+                "outcome": run.outcome,
+                "command": run.command or None,
+                "reason": run.reason or None,
+            }
+            for run in firing.runs
+        ],
     }

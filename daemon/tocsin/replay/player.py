@@ -19,7 +19,8 @@ from tocsin.pipeline import Options, Targets
 from tocsin.pipeline.runtime import EMPTY, Runtime
 from tocsin.replay.channels import Channels, Dropped, Sent
 from tocsin.replay.records import Acknowledged, Silenced
-from tocsin.store.model import Batch, HeldRow, NewDelivery
+from tocsin.replay.runs import NO_ACTIONS, DryRuns, KnownActions, ReplayedRun
+from tocsin.store.model import ACTION, Batch, HeldRow, NewDelivery
 
 _ANY = "any"  # the channel of rules that name none
 
@@ -66,6 +67,7 @@ class Firing:
     held_by: str = ""
     escalated: int = 0  # how often more people would have been told
     acknowledged: datetime | None = None  # when somebody did, as the record has it
+    runs: list[ReplayedRun] = field(default_factory=list)
 
     def meets(self, other: "Firing") -> bool:
         """Whether the two are the same alert, under rules that differ."""
@@ -95,6 +97,16 @@ class Outcome:
     def of(self, rule: str) -> list[Firing]:
         return [firing for firing in self.firings if firing.rule == rule]
 
+    @property
+    def runs(self) -> dict[str, list[ReplayedRun]]:
+        """Of each action that a rule would run, in the order in which it would have been."""
+        found: dict[str, list[ReplayedRun]] = {
+            name: [] for rule in self.rules if rule.enabled for name in rule.run.all
+        }
+        for run in sorted((run for firing in self.firings for run in firing.runs), key=lambda run: run.at):
+            found[run.action].append(run)
+        return found
+
     def messages(self, rule: str) -> list[Sent]:
         """Those that tell of a firing of that rule."""
         return [sent for sent in self.sent if any(_is_firing_of(each, rule) for each in sent.told)]
@@ -103,7 +115,14 @@ class Outcome:
 class Player:
     """Tells as in production: by the channels, and under what people did, as far as the record has that."""
 
-    def __init__(self, rules: Sequence[Rule], world: World, known: KnownChannels, start: Start) -> None:
+    def __init__(
+        self,
+        rules: Sequence[Rule],
+        world: World,
+        known: KnownChannels,
+        start: Start,
+        actions: KnownActions = NO_ACTIONS,
+    ) -> None:
         ids = count(1)
         stand_ins = known.stand_ins(rules)
         self._routing = known.routing(stand_ins)
@@ -117,12 +136,16 @@ class Player:
                 routing=self._routing,
                 targets={name: Targets(1, each.settings.expire) for name, each in stand_ins.items()},
                 style=Style(),
+                actions=actions.dry(rules),
             ),
             lambda: str(next(ids)),
             observe=self._observe,
             world=world,
             meters=meters,
         ).turn
+        self._runners = frozenset(rule.id for rule in rules if rule.run.all)
+        self._runs = DryRuns(actions, self._turn, world) if self._runners else None
+        self._running: dict[str, Firing] = {}  # those whose rule runs something
         self._mute = frozenset(rule.id for rule in rules if rule.notify == ())
         self._lasting: dict[str, Firing] = {}
         self._latest: dict[
@@ -159,7 +182,13 @@ class Player:
         )  # what nothing stands in the way of any more is told before it ends
         self._hand_out(batch)
         self._ended.clear()
-        self._hand_out(self._turn.changes(changes, now))
+        if self._runs is not None:
+            self._runs.hear(changes)
+        batch = self._turn.changes(changes, now)
+        if self._runs is not None:
+            for alert, run in self._runs.take(batch, now):
+                self._running[alert].runs.append(run)
+        self._hand_out(batch)
 
     def do(self, act: Silenced | Acknowledged, now: Instant) -> None:
         """What somebody did then, done to what is so now."""
@@ -266,6 +295,8 @@ class Player:
             self._latest[of] = transition.alert_id, firing
             self._untold[transition.alert_id] = firing
             self._new[transition.alert_id] = transition
+            if firing.rule in self._runners:
+                self._running[transition.alert_id] = firing
             if firing.rule in self._escalate:
                 self._escalating[transition.alert_id] = firing
             if lasting:
@@ -284,4 +315,5 @@ def _carriers(freed: HeldRow, deliveries: Sequence[NewDelivery]) -> Iterable[New
 
 
 def _is_firing_of(delivery: NewDelivery, rule: str) -> bool:
-    return (delivery.context["rule"], delivery.context["state"]) == (rule, "firing")
+    told = delivery.context["rule"], delivery.context["state"]
+    return told == (rule, "firing") and delivery.state_told != ACTION

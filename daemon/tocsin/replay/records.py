@@ -25,6 +25,7 @@ from tocsin.venues.registry import adapter
 
 _SQLITE = b"SQLite format 3\x00"
 _NOT_UNDERSTOOD = ("venue.malformed", "venue.unrecognized")
+_OF_LINKS = ("venue.", "daemon.")
 _CHUNK = 2000  # rows read at once
 _MOST_SILENCES = 100_000
 
@@ -181,6 +182,8 @@ class Database:
                 yield Moment(Instant(wall, steady.at(wall)), iter(()), done, 0, act)
             done += len(rows)
             at = Instant(received, steady.at(received))
+            if not rows[0]["event"].startswith(_OF_LINKS):
+                self._connect(rows[0]["venue"], at)
             yield Moment(at, self._changes(rows), done, len(rows))
 
     def _acts(self) -> Iterator[tuple[datetime, Silenced | Acknowledged]]:
@@ -207,6 +210,12 @@ class Database:
             change = change_of(events, self._remembered.get(key), self._remembered.get)
             self._remembered.take(change)
             yield change
+
+    def _connect(self, venue: str, at: Instant) -> None:
+        """What a venue says before anything is kept of its link came over one that was up, which is no news."""
+        if self._remembered.get(Key(venue, "venue", "", venue)) is None:
+            for change in Entities().apply(venue, link(venue, "connected"), at, None):
+                self._remembered.take(change)
 
 
 @dataclass(frozen=True, slots=True)

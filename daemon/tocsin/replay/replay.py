@@ -13,8 +13,9 @@ from tocsin.engine.rule import Rule
 from tocsin.events import KINDS, Change, Instant, Key
 from tocsin.events.links import LINKS, holder_of
 from tocsin.replay.channels import Channels
-from tocsin.replay.player import NO_CHANNELS, Firing, KnownChannels, Outcome, Player
+from tocsin.replay.player import NO_CHANNELS, Firing, KnownChannels, Outcome, Player, Start
 from tocsin.replay.records import Acknowledged, Faults, Record, Silenced
+from tocsin.replay.runs import NO_ACTIONS, KnownActions
 
 _LONGEST_HELD = 3 * 86400.0  # seconds after the record's end
 
@@ -45,13 +46,18 @@ def replay(
     rule_sets: Sequence[Sequence[Rule]],
     on_progress: Callable[[int], None],
     known: KnownChannels = NO_CHANNELS,
+    actions: KnownActions = NO_ACTIONS,
 ) -> Told:
     """All of the record through each set of rules; of two, how they differ. `known` are the channels that there are: of others each
-    takes all that it is to tell. `on_progress` hears of `Moment.done`. Blocks, and runs trio.
+    takes all that it is to tell; `actions` the actions, of which none is run. `on_progress` hears of `Moment.done`. Blocks, and runs trio.
     """
     clock = ManualClock()
+
+    def player(rules: Sequence[Rule], start: Start) -> Player:
+        return Player(rules, record.world, known, start, actions)
+
     total, begun, ended, outcomes = trio.run(
-        partial(_played, record, rule_sets, on_progress, known, clock), clock=clock
+        partial(_played, record, rule_sets, on_progress, player, clock), clock=clock
     )
     told = Told(
         total,
@@ -81,15 +87,14 @@ async def _played(
     record: Record,
     rule_sets: Sequence[Sequence[Rule]],
     on_progress: Callable[[int], None],
-    known: KnownChannels,
+    player: Callable[[Sequence[Rule], Start], Player],
     clock: ManualClock,
 ) -> tuple[int, datetime | None, datetime | None, tuple[Outcome, ...]]:
     total, begun, ended = 0, None, None
     failure: BaseException | None = None
     async with trio.open_nursery() as nursery:
         players = [
-            Player(rules, record.world, known, lambda stand_ins: Channels(stand_ins, clock, nursery))
-            for rules in rule_sets
+            player(rules, lambda stand_ins: Channels(stand_ins, clock, nursery)) for rules in rule_sets
         ]
         game = _Game(players, clock)
         try:
