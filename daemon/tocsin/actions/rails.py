@@ -11,12 +11,12 @@ from msgspec import Struct
 from tocsin.actions.model import ActionSettings
 from tocsin.engine.api import AlertContext
 from tocsin.engine.pauses import OUT_OF_HOURS
+from tocsin.events.vocabulary import OWN_KINDS
 from tocsin.quantities import duration_text
 
 _CLOCKS = timedelta(seconds=5)  # by which clocks may differ
 FAILURES = 5
 """So many failed runs in a row open an action's circuit."""
-_OURS = ("venue", "daemon")
 UNCONFIRMED = "nobody knows whether it still is so: the venue was away"
 
 
@@ -46,7 +46,7 @@ def _live(context: AlertContext, facts: Facts) -> str:
         return "it ended with its rule's hours, not by what the venue said"
     if context.suppressed:
         return "a cooldown had held it back: it isn't as it happened"
-    if context.origin == "live" or (context.origin == "synthetic" and context.kind not in _OURS):
+    if context.origin == "live" or (context.origin == "synthetic" and context.kind not in OWN_KINDS):
         return ""
     return f"the venue told of it in a {context.origin}, not as it happened"
 

@@ -25,6 +25,7 @@ from tocsin.alerts.wording import (
     value_shown,
 )
 from tocsin.engine.api import AlertContext
+from tocsin.events.vocabulary import OWN_KINDS
 
 
 class Said(Struct, frozen=True, kw_only=True):
@@ -127,7 +128,7 @@ def digest_line(context: AlertContext, style: Style, began: AlertContext | None 
     lasted = f"was firing for {span_text(context.at - context.started_at)}"
     worst = f", worst {value_shown(context, context.worst, padded=True)}" if context.worst is not None else ""
     limit = plain(began.limit or said(began)) or context.rule
-    place = "" if context.kind in ("venue", "daemon") else f" · {where(context, style)}"
+    place = "" if context.kind in OWN_KINDS else f" · {where(context, style)}"
     return f"{mark(context, style)} {thing_text(context, style)}: {limit}, {lasted}{worst}{place}"
 
 
@@ -187,7 +188,7 @@ def _end(context: AlertContext) -> str:
 
 def _headline(context: AlertContext, style: Style) -> str:
     """The title without what stands before it."""
-    place = "" if context.kind in ("venue", "daemon") else f" · {where(context, style)}"
+    place = "" if context.kind in OWN_KINDS else f" · {where(context, style)}"
     if context.event is not None:
         happened = plain(context.event.partition(".")[2].replace("_", " "))
         why = f", {plain(context.reason, _LONGEST_REASON)}" if context.reason else ""

@@ -9,25 +9,23 @@ from tocsin.alerts.plain import plain
 from tocsin.cli import FAILED
 from tocsin.cli.ask import OK, ask_running, me
 from tocsin.cli.options import config_option, format_option, print_json
-from tocsin.events import KINDS
-from tocsin.events.vocabulary import nearest
+from tocsin.events.vocabulary import VENUE_KINDS, nearest
 
 _SEVERAL = 409  # what HTTP calls it
-_OF_VENUES = [name for name in KINDS if name not in ("venue", "daemon")]
 
 
 class Kind(click.Choice[str]):
     """One of these words; of another one the nearest is named first."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if value not in self.choices and (close := nearest(value, _OF_VENUES)):
+        if value not in self.choices and (close := nearest(value, VENUE_KINDS)):
             self.fail(f"{value!r} is no kind; did you mean {close}?", param, ctx)
         return super().convert(value, param, ctx)
 
 
 @click.command("forget")
 @click.argument("venue")
-@click.argument("kind", type=Kind(_OF_VENUES), metavar="KIND")
+@click.argument("kind", type=Kind(VENUE_KINDS), metavar="KIND")
 @click.argument("id_", metavar="ID")
 @click.option("--account", help="The account that it is of; needed where several have that ID.")
 @click.option("--why", default="", help="Kept with it.")

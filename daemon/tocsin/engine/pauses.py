@@ -12,6 +12,7 @@ from typing import NamedTuple
 from tocsin.calendars import Calendar
 from tocsin.engine.rule import Rule
 from tocsin.events import Change, Instant
+from tocsin.events.vocabulary import OWN_KINDS
 
 OUT_OF_HOURS = "out of hours"
 _LONGEST = timedelta(days=1)  # a calendar that never changes is looked at again after so long
@@ -125,7 +126,6 @@ def has_turned(rule: Rule, since: datetime, now: datetime) -> bool:
 
 _LOST = frozenset({"disconnected", "auth_failed", "refused"})
 _DOWN = _LOST | {"connecting"}
-_UNHELD = frozenset({"venue", "daemon"})
 
 
 def is_down(venue: Change) -> bool:
@@ -140,7 +140,7 @@ def is_lost(venue: Change) -> bool:
 
 def hangs_on_link(rule: Rule) -> bool:
     """Whether a venue's absence concerns the rule: not one that watches venues or the daemon, or reads the venue itself."""
-    return not rule.kinds & _UNHELD and "venue" not in rule.links
+    return rule.kinds.isdisjoint(OWN_KINDS) and "venue" not in rule.links
 
 
 class LinkTurned(NamedTuple):
@@ -183,7 +183,7 @@ class VenueLinks:
 
     def pauses(self, change: Change) -> bool:
         """Whether time stands still for that entity."""
-        return change.venue in self._down and change.kind not in _UNHELD
+        return change.venue in self._down and change.kind not in OWN_KINDS
 
     def turns(self, venue: Change) -> bool:
         """Whether the link goes down, is lost or comes up with this change."""

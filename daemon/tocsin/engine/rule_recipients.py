@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import Literal
 
 from tocsin import document
 from tocsin.engine.api import SEVERITIES, Severity
 from tocsin.engine.rule_schema import RuleConfig
 from tocsin.errors import Place, Report
-from tocsin.events.vocabulary import did_you_mean
+from tocsin.events.vocabulary import OWN_KINDS, did_you_mean
 from tocsin.quantities import duration_text
 
 _SHORTEST_REPEAT, _OFTEN = 1.0, 60.0  # seconds
@@ -21,7 +22,7 @@ def notified(node: document.Mapping, said: RuleConfig, channels: frozenset[str],
     report.under("notify")
     for item in _texts(written):
         if item.text not in channels:
-            _no_channel(item, channels, report)
+            _no_such("channel", item, channels, report)
     if said.notify == ():
         report.warning("an empty list: nobody is told", written.place)
 
@@ -73,7 +74,7 @@ def _check_step_channels(
 ) -> None:
     for item in _texts(notify):
         if item.text not in channels:
-            _no_channel(item, channels, report)
+            _no_such("channel", item, channels, report)
         elif SEVERITIES.index(limits.get(item.text, "info")) > SEVERITIES.index(severity):
             report.error(
                 f"`{item.text}` takes what is {limits[item.text]} only, and this rule's alerts are {severity}: "
@@ -89,10 +90,12 @@ def _texts(written: document.Node | None) -> list[document.Scalar]:
     return [item for item in named if isinstance(item, document.Scalar) and isinstance(item.value, str)]
 
 
-def _no_channel(item: document.Scalar, channels: frozenset[str], report: Report) -> None:
-    known = tuple(sorted(channels))
-    there = f"there are {', '.join(known)}" if known else "the config has no `channels`"
-    report.error(f"no channel is called `{item.text:.80}`", item.place, did_you_mean(item.text, known, there))
+def _no_such(
+    what: Literal["channel", "action"], name: document.Scalar, names: frozenset[str], report: Report
+) -> None:
+    known = tuple(sorted(names))
+    there = f"there are {', '.join(known)}" if known else f"the config has no `{what}s`"
+    report.error(f"no {what} is called `{name.text:.80}`", name.place, did_you_mean(name.text, known, there))
 
 
 def started(node: document.Mapping, said: RuleConfig, actions: frozenset[str], report: Report) -> None:
@@ -101,30 +104,22 @@ def started(node: document.Mapping, said: RuleConfig, actions: frozenset[str], r
     if written is None:
         return
     report.under("run")
-    spelled = isinstance(written, document.Mapping)
     named = [entry.value for entry in written] if isinstance(written, document.Mapping) else [written]
     for item in (item for names in named for item in _texts(names)):
         if item.text not in actions:
-            known = tuple(sorted(actions))
-            there = f"there are {', '.join(known)}" if known else "the config has no `actions`"
-            report.error(
-                f"no action is called `{item.text:.80}`", item.place, did_you_mean(item.text, known, there)
-            )
+            _no_such("action", item, actions, report)
     if said.run is not None and not (said.run.on_firing or said.run.on_resolved):
         report.warning("an empty list: nothing is started", written.place)
-    if said.run is not None and said.run.on_resolved and _is_event(said) and spelled:
+    if said.run is not None and said.run.on_resolved and _is_event(said):
         place = document.find(node, ("run", "on_resolved")).place
         report.error(
             "what happens has no end, so this would never be started",
             place,
             "only what is so for a while ends",
         )
-    if any(name.partition(".")[0] in _OF_OURSELVES for name in said.watch):
+    if any(name.partition(".")[0] in OWN_KINDS for name in said.watch):
         what = "actions are started by what venues say, not by how we reach them"
         report.error(what, written.place, "tell people: notify")
-
-
-_OF_OURSELVES = frozenset({"venue", "daemon"})
 
 
 def _is_event(said: RuleConfig) -> bool:

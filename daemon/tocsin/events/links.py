@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 
 from tocsin.events.kinds import KINDS, Entity
 from tocsin.events.model import Key, Linked
-from tocsin.events.vocabulary import Field, all_fields, fields, following_fields
+from tocsin.events.vocabulary import VENUE_KINDS, Field, all_fields, fields, following_fields
 
 KeyTexts: TypeAlias = tuple[str, str, str, str]
 """A Key, or the same four texts as a bare tuple: equal, of equal hash, and cheaper to make for a look-up."""
@@ -53,9 +53,7 @@ LINKS: Mapping[str, Link] = {
             True,
             "what has a symbol: orders, positions, trades and books",
         ),
-        Link(
-            "venue", frozenset(KINDS) - {"venue", "daemon"}, _venue, True, "everything that a venue tells of"
-        ),
+        Link("venue", frozenset(VENUE_KINDS), _venue, True, "everything that a venue tells of"),
     )
 }
 LINKS_OF: Mapping[str, tuple[Link, ...]] = {

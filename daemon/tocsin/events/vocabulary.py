@@ -20,6 +20,10 @@ Value: TypeAlias = str | Decimal | datetime | bool | None
 
 OURSELVES = "tocsin"
 """The `venue` of what the daemon tells of itself."""
+OWN_KINDS = ("venue", "daemon")
+"""Kinds that the daemon tells of by itself, be it of its link to a venue."""
+VENUE_KINDS = tuple(kind for kind in KINDS if kind not in OWN_KINDS)
+"""Kinds that venues tell of."""
 # What is counted in something else than the symbol's or the asset's own units.
 _PERCENTS = frozenset({"margin_level", "stop_out_level"})
 _MONEY = frozenset({

@@ -18,6 +18,7 @@ from tocsin.entities import Entities
 from tocsin.events import KINDS, Change, Instant, Key, Observation, Observed, Venue, from_iso
 from tocsin.events.links import KeyTexts, folded
 from tocsin.events.synthetic import link
+from tocsin.events.vocabulary import OWN_KINDS
 from tocsin.store.event_rows import NotRecorded, change_of, key_of, together
 from tocsin.store.reader import Reader, Row
 from tocsin.venues.decoding import observations
@@ -251,7 +252,7 @@ class Recordings:
         self._entities = Entities()
         self.world: World = self._entities
         self.unit: Literal["message", "event"] = "message"
-        self.sparse = frozenset({"venue", "daemon"})
+        self.sparse = frozenset(OWN_KINDS)
         self.unpriced = False
         self.because = (
             "a recording holds messages, and nothing of links or of the daemon: replay its tocsin.db"

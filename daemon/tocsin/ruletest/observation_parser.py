@@ -10,6 +10,8 @@ from tocsin.events import KINDS, Observation, Observed, Occurrence, from_iso
 from tocsin.events.vocabulary import (
     ALIASES,
     ORIGINS,
+    OWN_KINDS,
+    VENUE_KINDS,
     Field,
     all_fields,
     canonical,
@@ -19,7 +21,6 @@ from tocsin.events.vocabulary import (
     parse_value,
 )
 
-OBSERVED = ("order", "position", "account", "balance", "trade", "ticker", "book", "contract")
 _BESIDE = ("account", "time", "origin")  # common fields that an observation carries beside its entity
 # What a venue tells of and no entity keeps.
 _PASSING = frozenset({"book.order_expired"})
@@ -66,10 +67,10 @@ def event_name(event: Scalar, kind: str | None, add: Add) -> str | None:
     """
     name = canonical(event.text)
     about = name.partition(".")[0]
-    kinds = ("venue", "daemon") if kind is None else (kind,)
+    kinds = OWN_KINDS if kind is None else (kind,)
     if about in kinds and is_event(name):
         return name
-    if kind is None and about in OBSERVED and is_event(name):
+    if kind is None and about in VENUE_KINDS and is_event(name):
         hint = f"write it beside what it is about: {about}: {{id: …}}"
         add(
             Problem(

@@ -14,7 +14,7 @@ from tocsin.document import Entry, Mapping, Node, Scalar, Sequence
 from tocsin.errors import Problem
 from tocsin.events import Observation
 from tocsin.events.synthetic import daemon_event, link, venue_event
-from tocsin.events.vocabulary import OURSELVES, nearest
+from tocsin.events.vocabulary import OURSELVES, VENUE_KINDS, nearest
 from tocsin.quantities import parse_duration
 from tocsin.ruletest import observation_parser
 from tocsin.ruletest.expectations import ALERT, NOTIFIED, RUN, Names, read_wanted
@@ -32,7 +32,7 @@ from tocsin.ruletest.model import (
     Silence,
     Step,
 )
-from tocsin.ruletest.observation_parser import OBSERVED, Add
+from tocsin.ruletest.observation_parser import Add
 from tocsin.venues.registry import venue_types
 
 
@@ -226,7 +226,7 @@ class Reader:
 
 
 READ: dict[str, Callable[[Reader], Action | None]] = {
-    **dict.fromkeys(OBSERVED, Reader.observation),
+    **dict.fromkeys(VENUE_KINDS, Reader.observation),
     "event": Reader.event,
     "message": Reader.message,
     "disconnect": Reader.link,
@@ -290,14 +290,14 @@ _EXPECTED: Map[str, tuple[tuple[str, ...], _Expected]] = {
     "expect_actions": (RUN, ExpectActions),
 }
 _DOING = (
-    *OBSERVED, "message", "disconnect", "connect", "restart", "reload", "channel_fails", "channel_works", "ack", "silence",
+    *VENUE_KINDS, "message", "disconnect", "connect", "restart", "reload", "channel_fails", "channel_works", "ack", "silence",
     *_EXPECTED,
 )  # fmt: skip
 _BESIDE = {
-    "venue": (*OBSERVED, "event", "message"),
-    "event": OBSERVED,
-    "origin": OBSERVED,
-    "account": OBSERVED,
+    "venue": (*VENUE_KINDS, "event", "message"),
+    "event": VENUE_KINDS,
+    "origin": VENUE_KINDS,
+    "account": VENUE_KINDS,
     "type": ("message",),
 }
 

@@ -45,7 +45,7 @@ from tocsin.engine.language.windowed import window_of_call
 from tocsin.errors import Place, Report
 from tocsin.events import KINDS
 from tocsin.events.links import holder_of
-from tocsin.events.vocabulary import did_you_mean, with_article
+from tocsin.events.vocabulary import OWN_KINDS, did_you_mean, with_article
 from tocsin.quantities import SampleCount
 
 
@@ -187,7 +187,6 @@ def _inside(condition: Node) -> str:
 # -------------------------------------------------------------------------- what is allowed and most likely not meant
 
 Supplied = Mapping[str, Mapping[str, frozenset[str]]]
-_OURS = frozenset({"venue", "daemon"})  # kinds that we tell of ourselves, whatever the venue
 _ALWAYS = frozenset({"id", "unconfirmed"})  # fields that are there whatever the venue says
 # What comes with every message of a stream, besides market data: profits move with each price.
 _STREAMED = frozenset({"position.updated", "account.updated"})
@@ -283,7 +282,7 @@ def unsupplied(
         return
     given = [supplied[venue] for venue in _venues(conditions, supplied, report)]
     for kind in watch.kinds:
-        if kind in _OURS or not given:
+        if kind in OWN_KINDS or not given:
             continue
         if any(kind in kinds for kinds in given):
             so = ", so this always tells" if tells_unknown else ""
@@ -309,7 +308,7 @@ def _fields(
             link = holder_of(name)
             whose, field = (link, name.removeprefix(f"{link}.")) if link else (kind, name)
             if (
-                whose in _OURS
+                whose in OWN_KINDS
                 or field in _ALWAYS
                 or is_common(name)
                 or any(field in kinds.get(whose, ()) for kinds in given)
