@@ -4,7 +4,7 @@
 """
 
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -24,7 +24,6 @@ AnswerMeters: TypeAlias = Counter[tuple[str, Answer]]
 """By channel and what was done."""
 RUN_OUTCOMES = ("ok", "failed", "unknown", "dropped", "dry_run")
 HEARTBEATS = ("sent", "failed", "withheld")
-_SEVERITIES = ("info", "warning", "critical")
 
 _PROCESSING = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 _COMMIT = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
@@ -70,15 +69,17 @@ class VenueMeters:
         self.bytes += len(message) if message.isascii() else len(message.encode(errors="replace"))
 
 
+def _delays() -> Histogram:
+    return Histogram(_DELAY)
+
+
 @dataclass(slots=True)
 class ChannelMeters:
-    """One channel, all its URLs. `up`: by URL, whether the last request was taken."""
+    """One channel, all its URLs. `delay` by severity; `up`: by URL, whether the last request was taken."""
 
     sends: Counter[SendOutcome] = field(default_factory=Counter)
     send_seconds: Histogram = field(default_factory=lambda: Histogram(_SEND))
-    delay: dict[str, Histogram] = field(
-        default_factory=lambda: {severity: Histogram(_DELAY) for severity in _SEVERITIES}
-    )
+    delay: defaultdict[str, Histogram] = field(default_factory=lambda: defaultdict(_delays))
     up: dict[int, bool] = field(default_factory=dict)
     dead: int = 0
     fallbacks: int = 0

@@ -26,3 +26,17 @@ async def test_requests_are_counted_by_their_outcome(outbox, autojump_clock, ans
     assert world.meters.delay["warning"].cumulative[-1] == sends.get("sent", 0)
     assert world.meters.fallbacks == sends.get("refused", 0)
     assert world.meters.dead == 0
+
+
+@pytest.mark.parametrize(
+    ("severity", "counted"), [("critical", "critical"), ("cr\ufffdtical", "warning"), ("", "warning")]
+)
+async def test_a_severity_that_a_disk_has_damaged_is_sent_and_counted(
+    outbox, autojump_clock, severity, counted
+):
+    world = World(outbox, ScriptedSender())
+    await outbox.put(delivery("d1", severity=severity), delivery("d2", alert="a2"))
+    async with world.running():
+        await trio.sleep(1)
+    assert world.sender.ids() == ["d1", "d2"]
+    assert world.meters.delay[counted].cumulative[-1] == (2 if counted == "warning" else 1)

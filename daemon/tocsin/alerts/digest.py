@@ -13,7 +13,7 @@ from msgspec import Struct
 from tocsin.alerts.message import digest_line
 from tocsin.alerts.plain import flat, plain
 from tocsin.alerts.wording import Style, mark_of, span_text
-from tocsin.engine.api import SEVERITIES, AlertContext, Severity
+from tocsin.engine.api import SEVERITIES, AlertContext, Severity, known_severity
 
 Held: TypeAlias = Literal["quiet", "storm", "digest", "pace"]
 """By what the parts of a digest were held."""
@@ -48,7 +48,7 @@ class Part(Struct, frozen=True):
     @property
     def rank(self) -> tuple[int, bool]:
         """The worse, the lower."""
-        return -SEVERITIES.index(_severity(self.last[0])), self.is_over
+        return -SEVERITIES.index(known_severity(self.last[0])), self.is_over
 
 
 class Room(Struct, frozen=True):
@@ -84,10 +84,6 @@ class DigestContext(Struct, frozen=True, kw_only=True):
     key: str = ""
 
 
-def _severity(text: str) -> Severity:
-    return next((known for known in SEVERITIES if known == text), "warning")
-
-
 def compose(
     parts: Sequence[Part], held: Held, *, span: timedelta, at: datetime, style: Style, room: Room
 ) -> DigestContext:
@@ -110,7 +106,7 @@ def compose(
         lines.append(line)
     return DigestContext(
         at=at,
-        severity=_severity(ordered[0].last[0]),
+        severity=known_severity(ordered[0].last[0]),
         over=all(part.is_over for part in parts),
         words=title_words(parts, held, span),
         lines=tuple(lines),

@@ -44,6 +44,7 @@ from tocsin.delivery.pace import LAST, Pace
 from tocsin.delivery.recorder import AttemptRecorder
 from tocsin.delivery.templates import Render, in_place
 from tocsin.delivery.timing import GRACE, RunClock, Wake, finishing, rest
+from tocsin.engine.api import known_severity
 from tocsin.events import Daemon, Occurrence
 from tocsin.meters import ChannelMeters, SendOutcome
 from tocsin.store.model import EDIT, Attempt, Delivery
@@ -368,7 +369,7 @@ class ChannelTask:
             "sent", delivery=carrier.id, alert=carrier.alert, told=carrier.state_told, attempt=coalesced.attempts + 1, answer=outcome.answer
         )  # fmt: skip
         waited = self._time.age(carrier.created_at).total_seconds()
-        self._meters.delay[carrier.severity].observe(waited)
+        self._meters.delay[known_severity(carrier.severity)].observe(waited)
         await self._recorder.record(coalesced, sent)
         await self._make_refused_due()
         await self._undelivered.delivered(carrier.alert)

@@ -280,6 +280,11 @@ def event_time(change: Change, via: str | None = None) -> datetime:
     return of.time if abs(of.time - of.received) <= EVENT_TIME_WITHIN else of.received
 
 
+def known_severity(text: str) -> Severity:
+    """One that a store kept; of a word that a disk has damaged, a warning."""
+    return next((known for known in SEVERITIES if known == text), "warning")
+
+
 __all__ = [
     "SEVERITIES",
     "Aggregates",
@@ -298,4 +303,5 @@ __all__ = [
     "World",
     "event_time",
     "inform",
+    "known_severity",
 ]  # fmt: skip
