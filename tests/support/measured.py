@@ -70,8 +70,7 @@ def measured(
             for number in range(channels)
         ),
         "actions": tuple(
-            ActionMeasures(name=f"action{number}", paused=False, circuit_open=False)
-            for number in range(actions)
+            ActionMeasures(name=f"action{number}", circuit_open=False) for number in range(actions)
         ),
         "actions_paused": False,
         "rules": tuple(

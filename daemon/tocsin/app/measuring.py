@@ -3,7 +3,6 @@
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
 
 from tocsin import __version__
 from tocsin.alerts.silences import holds_at
@@ -11,11 +10,18 @@ from tocsin.app import attention
 from tocsin.app.components import Components
 from tocsin.app.progress_probe import ProgressProbe
 from tocsin.config.settings import Settings
-from tocsin.control.measures import ActionMeasures, ChannelMeasures, Measures, RuleMeasures, VenueMeasures
+from tocsin.control.measures import (
+    ActionMeasures,
+    ChannelMeasures,
+    Measures,
+    RuleMeasures,
+    VenueMeasures,
+    moment,
+)
 from tocsin.delivery.gatherer import STORM
 from tocsin.engine.api import Severity
 from tocsin.engine.pauses import Opening
-from tocsin.events import Instant, from_iso
+from tocsin.events import Instant
 from tocsin.pipeline.inbox import MOST_WAITING
 
 
@@ -48,6 +54,7 @@ class Measuring:
         """As it stands now; on the loop, within milliseconds."""
         parts, settings, now = self._components, self._settings(), self._clock.now()
         venues = self._venues(settings)
+        actions = {name: parts.runs.state(name) for name in settings.actions}
         alerts: Counter[tuple[str, str]] = Counter()
         severities: Mapping[str, Severity] = {rule.id: rule.severity for rule in settings.rules}
         for (rule, state), count in parts.turn.alert_states.counts().items():
@@ -66,17 +73,13 @@ class Measuring:
             reload_success=self.reload_success,
             progress_at=self._probe.passed_at.wall,
             wrong=tuple(self._probe.wrong()),
-            attention=tuple(self._attention(settings, venues)),
+            attention=tuple(self._attention(settings, venues, actions)),
             degraded=frozenset(self._degraded(venues)),
             venues=venues,
             channels=self._channels(settings, now),
             actions=tuple(
-                ActionMeasures(
-                    name=name,
-                    paused=bool(parts.runs.state(name)["paused"]),
-                    circuit_open=bool(parts.runs.state(name)["circuit"]),
-                )
-                for name in settings.actions
+                ActionMeasures(name=name, circuit_open=bool(state["circuit"]))
+                for name, state in actions.items()
             ),
             actions_paused=bool(parts.runs.paused),
             rules=tuple(
@@ -99,7 +102,7 @@ class Measuring:
             VenueMeasures(
                 name=name,
                 status=str(shown["status"]),
-                last_message=_moment(shown.get("last_message")),
+                last_message=moment(shown.get("last_message")),
                 shown=shown,
                 entities={
                     kind: known.get((name, kind), 0)
@@ -126,7 +129,9 @@ class Measuring:
             for quiet in (settings.gates[name].quiet,)
         )
 
-    def _attention(self, settings: Settings, venues: Iterable[VenueMeasures]) -> Iterable[str]:
+    def _attention(
+        self, settings: Settings, venues: Iterable[VenueMeasures], actions: Mapping[str, Mapping[str, str]]
+    ) -> Iterable[str]:
         parts = self._components
         urls = {name: len(channel.urls) for name, channel in settings.channels.items()}
         return [
@@ -134,9 +139,7 @@ class Measuring:
             *attention.of_venues([venue.shown for venue in venues]),
             *attention.of_channels(list(settings.channels)),
             *parts.outages.attention(urls),
-            *attention.of_actions(
-                parts.runs.paused, {name: parts.runs.state(name) for name in settings.actions}
-            ),
+            *attention.of_actions(parts.runs.paused, actions),
             *attention.of_rules(parts.engine.blind_rules),
             *attention.of_disk(parts.journal),
         ]
@@ -151,7 +154,3 @@ class Measuring:
             "memory_queue": parts.journal.overdue and parts.journal.waiting > 0,
         }
         return [part for part, is_so in states.items() if is_so]
-
-
-def _moment(text: object) -> datetime | None:
-    return from_iso(text) if isinstance(text, str) else None

@@ -43,10 +43,9 @@ class ChannelMeasures(Struct, frozen=True, kw_only=True):
 
 
 class ActionMeasures(Struct, frozen=True, kw_only=True):
-    """One action. `paused`: by itself or with all; `circuit_open`: failures in a row have stopped it."""
+    """One action. `circuit_open`: failures in a row have stopped it."""
 
     name: str
-    paused: bool
     circuit_open: bool
 
 
@@ -124,7 +123,7 @@ def stored(database: Path) -> Stored:
             firing[bool(row["acked"])][row["severity"]] = row["count"]
         return Stored(
             waiting={
-                row["channel"]: (row["waiting"], from_iso(row["since"]), _moment(row["critical_since"]))
+                row["channel"]: (row["waiting"], from_iso(row["since"]), moment(row["critical_since"]))
                 for row in reader.unsent()
             },
             dead=reader.count_dead(),
@@ -135,8 +134,9 @@ def stored(database: Path) -> Stored:
         )
 
 
-def _moment(text: str | None) -> datetime | None:
-    return from_iso(text) if text else None
+def moment(text: object) -> datetime | None:
+    """Of one in ISO 8601; None of what is none."""
+    return from_iso(text) if isinstance(text, str) and text else None
 
 
 def _size(path: Path) -> int:
