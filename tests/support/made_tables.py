@@ -12,6 +12,7 @@ from textwrap import wrap
 from typing import Any, Literal, get_args, get_origin
 
 import click
+import msgspec
 import yaml
 from prometheus_client.core import Metric
 from pydantic import BaseModel
@@ -27,14 +28,17 @@ from tocsin.alerts.decide import GATES, Gate, Told
 from tocsin.cli import COMMANDS, cli
 from tocsin.cli.venues import _written, supplied
 from tocsin.config.settings import Common
+from tocsin.control.measures import Measures, RuleMeasures
 from tocsin.control.metrics import families
 from tocsin.delivery.model import ChannelSettings
+from tocsin.engine.api import SEVERITIES
 from tocsin.engine.language.functions import FUNCTIONS
 from tocsin.engine.language.mapping import OPERATORS
 from tocsin.engine.rule_schema import RuleConfig
 from tocsin.events.kinds import KINDS
 from tocsin.events.links import LINKS
 from tocsin.events.vocabulary import COMMON, Field, events, fields
+from tocsin.meters import Meters
 from tocsin.venues.base import VenueSettings
 from tocsin.venues.registry import adapter, venue_types
 
@@ -184,13 +188,21 @@ def metrics() -> Iterator[str]:
                 _labels(family),
                 family.documentation,
             )
-            for family in families(measured(alerts={}), stored(waiting={"channel0": (1, NOW, NOW)}))
+            for family in families(_with_every_label(), stored(waiting={"channel0": (1, NOW, NOW)}))
         ),
     )
 
 
+def _with_every_label() -> Measures:
+    counted = Meters()
+    counted.venue("venue0").clock_skew = 0.0
+    rules = tuple(RuleMeasures(id=word, severity=word, enabled=True, blind=False) for word in SEVERITIES)
+    return msgspec.structs.replace(measured(), rules=rules, counted=counted)
+
+
 def _labels(family: Metric) -> str:
     """Their names; where they have words of their own, these."""
+    assert family.samples, f"of {family.name} there is no series here that has its labels"
     names = {name: None for sample in family.samples for name in sample.labels if name != "le"}
     told = []
     for name in names:

@@ -80,7 +80,6 @@ def measured(
         "alerts": {},
         "held": 0,
         "silences_active": 0,
-        "silences_planned": 0,
         "inbox_waiting": 0,
         "inbox_capacity": 2000,
         "unwritten": 0,

@@ -59,7 +59,6 @@ class Measuring:
         severities: Mapping[str, Severity] = {rule.id: rule.severity for rule in settings.rules}
         for (rule, state), count in parts.turn.alert_states.counts().items():
             alerts[severities.get(rule, "warning"), state] += count
-        silences = list(parts.acts.silences())
         blind = parts.engine.blind_rules
         return Measures(
             version=__version__,
@@ -88,8 +87,7 @@ class Measuring:
             ),
             alerts=alerts,
             held=parts.turn.notifier.held,
-            silences_active=sum(holds_at(each, now.wall) for each in silences),
-            silences_planned=sum(each.starts_at > now.wall for each in silences),
+            silences_active=sum(holds_at(each, now.wall) for each in parts.acts.silences()),
             inbox_waiting=parts.inbox.waiting(),
             inbox_capacity=MOST_WAITING * max(len(venues), 1),
             unwritten=parts.journal.waiting,

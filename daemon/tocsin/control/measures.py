@@ -99,7 +99,6 @@ class Measures(Struct, frozen=True, kw_only=True):
     alerts: Mapping[tuple[str, str], int]
     held: int
     silences_active: int
-    silences_planned: int
     inbox_waiting: int
     inbox_capacity: int
     unwritten: int

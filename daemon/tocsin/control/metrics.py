@@ -17,6 +17,7 @@ from prometheus_client.exposition import choose_encoder
 
 from tocsin.control.measures import DEGRADED, ChannelMeasures, Measures, Stored, VenueMeasures
 from tocsin.engine.api import SEVERITIES
+from tocsin.events.vocabulary import ORIGINS, all_fields
 from tocsin.meters import (
     ANSWERS,
     HEARTBEATS,
@@ -30,8 +31,7 @@ from tocsin.meters import (
 )
 
 MOST_RULES = 1000  # beyond so many no series is of one rule
-STATUSES = ("connecting", "connected", "silent", "disconnected", "auth_failed", "refused")
-ORIGINS = ("live", "snapshot", "resync", "synthetic")
+STATUSES = all_fields("venue")["status"].values
 STATES = ("pending", "firing", "recovering")
 
 _Labelled: TypeAlias = Iterable[tuple[tuple[str, ...], float]]
@@ -245,7 +245,7 @@ def _of_delivery(now: Measures) -> Iterator[Metric]:
     )  # fmt: skip
     yield gauges(
         "tocsin_silences", "Silences that aren't over", ("state",),
-        [(("active",), now.silences_active), (("planned",), now.silences_planned)],
+        [(("active",), now.silences_active)],
     )  # fmt: skip
 
 
