@@ -9,7 +9,7 @@ from collections.abc import Collection
 from copy import deepcopy
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 SendOutcome: TypeAlias = Literal["sent", "failed", "refused"]
 SEND_OUTCOMES: tuple[SendOutcome, ...] = ("sent", "failed", "refused")
@@ -113,6 +113,12 @@ class PipelineMeters:
     runs: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
+def _leave_out(counter: dict[Any, Any], names: Collection[str]) -> None:
+    """What is counted by one of these names, or by several things of which it is the first."""
+    for key in [key for key in counter if (key if isinstance(key, str) else key[0]) in names]:
+        del counter[key]
+
+
 @dataclass(slots=True)
 class Meters:
     """All of them. `heartbeats` by outcome, `actions`: how long each run's last try took."""
@@ -134,12 +140,25 @@ class Meters:
     def channel(self, name: str) -> ChannelMeters:
         return self.channels.setdefault(name, ChannelMeters())
 
-    def forget(self, *, venues: Collection[str] = (), channels: Collection[str] = ()) -> None:
+    def forget(
+        self,
+        *,
+        venues: Collection[str] = (),
+        channels: Collection[str] = (),
+        actions: Collection[str] = (),
+        rules: Collection[str] = (),
+    ) -> None:
         """These are no longer in the config: what is called so later begins anew."""
-        for name in venues:
-            self.venues.pop(name, None)
-        for name in channels:
-            self.channels.pop(name, None)
+        counted = self.pipeline
+        by_name: tuple[tuple[Collection[str], tuple[dict[Any, Any], ...]], ...] = (
+            (venues, (self.venues, counted.events)),
+            (channels, (self.channels, counted.notifications, self.answers)),
+            (actions, (self.actions, counted.runs)),
+            (rules, (counted.fired,)),
+        )
+        for names, counters in by_name:
+            for counter in counters:
+                _leave_out(counter, names)
 
     def frozen(self) -> "Meters":
         """A copy that stands still."""

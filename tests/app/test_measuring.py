@@ -69,6 +69,22 @@ async def test_labels_go_with_the_config(tmp_path):
         )
 
 
+async def test_what_is_counted_goes_with_the_config(tmp_path):
+    async with watched(tmp_path, CONFIG) as seen:
+        await seen.daemon.reload()
+        await seen.until(lambda: bool(seen.daemon.measures().counted.pipeline.fired["up", "critical"]))
+        counted = seen.daemon.measures().counted.pipeline
+        assert counted.notifications["mail", "firing"] == 1
+        without = CONFIG.replace('mail: "json://127.0.0.1:9/", ', "").replace(", notify: mail", "")
+        (tmp_path / "config.yaml").write_text(
+            without.replace("{id: up, watch: daemon.reloaded", "{id: above, watch: daemon.stopping")
+        )
+        await seen.daemon.reload()
+        counted = seen.daemon.measures().counted.pipeline
+        assert not counted.fired
+        assert not any(channel == "mail" for channel, _ in counted.notifications)
+
+
 async def test_a_beat_passes_all_of_it_and_leaves_nothing(tmp_path):
     async with watched(tmp_path, CONFIG) as seen:
         begun = seen.daemon.measures().progress_at

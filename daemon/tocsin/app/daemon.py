@@ -217,7 +217,12 @@ class Daemon:
         self._parts.begin_venues(venues)
         await self._parts.change_others(before, after)
         self._components.outages.forget(channels.removed)
-        self._components.meters.forget(venues=venues.removed, channels=channels.removed)
+        self._components.meters.forget(
+            venues=venues.removed,
+            channels=channels.removed,
+            actions=actions.removed,
+            rules={rule.id for rule in before.rules} - {rule.id for rule in after.rules},
+        )
         await self._tell_stranded()
         return [
             *venues.told("venue"),
