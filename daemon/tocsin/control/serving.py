@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,18 +50,8 @@ async def serve_control(
     It is made again when somebody removes it; a socket that nobody listens on is replaced. `trouble` is told, once, why
     it can't be made, and `heard` is called when it is.
     """
-    told = ""
     while True:
-        try:
-            listener = _listener(path, mode)
-        except OSError as error:
-            reason = f"{path}: {error.strerror or error}"
-            if reason != told:
-                await trouble(reason)
-            told = reason
-            await trio.sleep(look_every)
-            continue
-        told = ""
+        listener = await _bound(partial(_listener, path, mode), str(path), trouble, look_every)
         ours = _stamp(path)
         try:
             async with trio.open_nursery() as nursery:
@@ -87,22 +78,27 @@ async def serve_tcp(
 
     Started with the address: of port 0 the system chooses one.
     """
+    listener = await _bound(partial(_tcp_listener, address), str(address), trouble, _AGAIN)
+    host, port, *_ = listener.getsockname()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(_serve, app, listener)
+        task_status.started(Address(host, port))
+
+
+async def _bound(
+    bind: Callable[[], socket.socket], where: str, trouble: Callable[[str], Awaitable[None]], again: float
+) -> socket.socket:
+    """What `bind` makes; where it can't, `trouble` is told why, each reason once, and it is tried again after so many seconds."""
     told = ""
     while True:
         try:
-            listener = _tcp_listener(address)
+            return bind()
         except OSError as error:
-            reason = f"{address}: {error.strerror or error}"
-            if reason != told:
-                await trouble(reason)
-            told = reason
-            await trio.sleep(_AGAIN)
-            continue
-        host, port, *_ = listener.getsockname()
-        async with trio.open_nursery() as nursery:
-            await nursery.start(_serve, app, listener)
-            task_status.started(Address(host, port))
-            await trio.sleep_forever()
+            reason = f"{where}: {error.strerror or error}"
+        if reason != told:
+            await trouble(reason)
+        told = reason
+        await trio.sleep(again)
 
 
 async def _serve(app: ASGIApp, listener: socket.socket, task_status: trio.TaskStatus[list[str]]) -> None:
