@@ -22,7 +22,13 @@ async def sh(script, *arguments, stdin=b"{}", own=None, within=LONG):
     [
         ("echo done", True, "exit 0", "done\n", ""),
         ("echo out; echo err >&2; exit 3", False, "exit 3", "out\nerr\n", "exit 3: out err"),
-        ("kill -9 $$", False, "SIGKILL", "", "it was ended by SIGKILL"),
+        (
+            "kill -9 $$",
+            False,
+            "SIGKILL",
+            "",
+            "it was ended by SIGKILL: out of memory?",
+        ),
         ("kill -35 $$", False, "signal 35", "", "it was ended by signal 35"),
         ("cat", True, "exit 0", '{"a": 1}', ""),
         ("exec 0<&-; exit 0", True, "exit 0", "", ""),  # it doesn't want what it is given

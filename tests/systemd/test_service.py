@@ -1,7 +1,10 @@
 """The service under a real systemd, from the image that systemd/install made."""
 
 import json
+import os
+import re
 import time
+from contextlib import contextmanager
 
 import pytest
 
@@ -207,6 +210,99 @@ def test_a_daemon_that_makes_no_progress_is_started_again(service):
     service.machine.out("kill", "-STOP", process)
     service.machine.until(lambda: service.restarted(process), 20)
     assert "Watchdog timeout" in service.machine.out("journalctl", "-u", "tocsin", "-o", "cat")
+
+
+VENUE = """
+import json, pathlib, trio
+from tocsin.simulator import yourfintech
+async def main():
+    venue = yourfintech.Yourfintech()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(venue.serve)
+        pathlib.Path("/run/venue").write_text(json.dumps(dict(venue.settings())))
+        while not pathlib.Path("/run/fall").exists():
+            await trio.sleep(0.05)
+        for what, profit in (("created", -0.25), ("updated", -0.51)):
+            venue.push(yourfintech.position(what, "p1", profit=profit, entry=89788.01))
+        await trio.sleep_forever()
+trio.run(main)
+"""
+EATER = """#!/usr/bin/python3
+print("hungry", flush=True)
+eaten = []
+for _ in range(2000):
+    eaten.append(b"x" * (1 << 20))
+"""
+
+
+@contextmanager
+def little_memory(service):
+    """The service may use so much more that something smaller than the daemon fills it. Skips where nobody can be held to that.
+
+    Where systemd has the machine's memory to share out (cgroup v2) it does that; else the kernel, by a cgroup of version 1.
+    """
+    machine, process = service.machine, service["MainPID"]
+    status = machine.out("cat", f"/proc/{process}/status")
+    more = int(re.search(r"VmRSS:\s+(\d+)", status)[1]) * 1024 * 7 // 10
+    if "memory" in machine.out("cat", "/sys/fs/cgroup/cgroup.controllers").split():
+        most = int(service["MemoryCurrent"]) + more
+        machine.out("systemctl", "set-property", "--runtime", "tocsin", f"MemoryMax={most}")
+        yield lambda: machine.out("cat", f"/sys/fs/cgroup{service['ControlGroup']}/memory.events")
+        return
+    if machine.run(
+        "sh", "-c", "mkdir -p /run/memory && mount -t cgroup -o memory cgroup /run/memory"
+    ).returncode:
+        pytest.skip("nobody holds processes to a limit of memory here")
+    cgroup = f"/run/memory/tocsin-test-{os.getpid()}"
+    machine.out("mkdir", cgroup)
+    try:
+        machine.out(
+            "sh",
+            "-c",
+            f"echo {more} > {cgroup}/memory.limit_in_bytes && echo {process} > {cgroup}/cgroup.procs",
+        )
+        yield lambda: machine.out("cat", f"{cgroup}/memory.oom_control")
+    finally:
+        machine.run("systemctl", "stop", "tocsin")
+        machine.out("rmdir", cgroup)
+        machine.out("umount", "/run/memory")
+
+
+def test_a_command_that_eats_memory_is_ended_and_the_daemon_goes_on(service):
+    """The kernel chooses it, though the daemon is larger; systemd takes nothing along, and people are told."""
+    machine = service.machine
+    machine.out("install", "-m", "755", "/dev/stdin", "/usr/local/bin/eat", text=EATER)
+    machine.out("systemd-run", "--unit=venue", "/opt/tocsin/bin/python", "-c", VENUE)
+    venue = machine.until(lambda: machine.run("cat", "/run/venue").stdout, 20)
+    service.configure(json.dumps({
+        "venues": {"fx": json.loads(venue)},
+        "channels": {"hook": "json://127.0.0.1:8099/"},
+        "actions": {"eat": {"command": ["/usr/local/bin/eat"]}},
+        "rules": [{"id": "red", "watch": "position", "when": "profit < -0.5", "run": ["eat"]}],
+    }))  # fmt: skip
+    machine.out("systemctl", "restart", "tocsin")
+    machine.until(lambda: "connected" in machine.out("tocsin", "status"), 20)
+    process = service["MainPID"]
+
+    def ended():
+        runs = json.loads(machine.out("tocsin", "actions", "--json"))["runs"]
+        return runs and runs[0]["ended_at"] and runs[0]
+
+    with little_memory(service) as killed:
+        machine.out("touch", "/run/fall")
+        run = machine.until(ended, 30)
+        assert re.search(r"^oom_kill 1$", killed(), re.MULTILINE)
+        assert (run["status"], run["result"], run["output"]) == ("failed", "SIGKILL", "hungry\n")
+        told = "it was ended by SIGKILL: out of memory?"
+        assert run["reason"] == told
+        received = machine.until(
+            lambda: told in (text := machine.run("cat", "/run/received").stdout) and text, 20
+        )
+        message = next(json.loads(line) for line in received.splitlines() if told in line)
+        assert message["title"].startswith(f"🟠 eat: failed: {told}: -0.51 USD BTCUSD long")
+        assert (service["MainPID"], service["SubState"], service["NRestarts"]) == (process, "running", "0")
+        assert service["OOMPolicy"] == "continue"
+        assert json.loads(machine.out("tocsin", "status", "--json"))["healthy"] is True
 
 
 def test_it_stops_within_ten_seconds_and_cleanly(service):

@@ -21,6 +21,7 @@ from tocsin.quantities import duration_text
 _SAID = 200  # characters of its output that stand in the reason
 _GRACE = 5.0  # seconds between TERM and KILL
 _FIRST_TO_GO = "1000"  # oom_score_adj
+_WHY: Mapping[int, str] = {signal.SIGKILL: ": out of memory?"}  # nobody else says so
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -67,7 +68,9 @@ async def execute(arguments: Sequence[str], stdin: bytes, own: Mapping[str, str]
     code = process.returncode
     if code < 0:
         name = _called(-code)
-        return Result(ok=False, result=name, output=output, reason=f"it was ended by {name}")
+        return Result(
+            ok=False, result=name, output=output, reason=f"it was ended by {name}{_WHY.get(-code, '')}"
+        )
     said = f": {flat(output.strip()[-_SAID:])}" if output.strip() else ""
     return Result(
         ok=code == 0, result=f"exit {code}", output=output, reason=f"exit {code}{said}" if code else ""
