@@ -4,7 +4,7 @@ import pytest
 from msgspec import UNSET
 
 from support.observing import Scene, line
-from tocsin.events import Key
+from tocsin.events import Key, Unanswered, iso
 
 
 @pytest.fixture
@@ -143,6 +143,34 @@ def test_a_snapshot_after_a_gap_says_what_it_found(scene):
     assert resynced.state.reason == (
         "2 found changed: order.canceled order 1 (ETH/BTC), order.open order 3; 2 still unconfirmed: order 2, position p (X)"
     )
+
+
+def test_what_became_of_an_order_is_told_as_of_when_it_became_so(scene):
+    """The answer for an order that a full snapshot no longer has is an observation as those of a snapshot are."""
+    snapshot(scene, {"id": "1", "symbol": "ETH/BTC", "status": "open"})
+    at = scene.clock.now().wall
+    away(scene)
+    snapshot(scene)
+    canceled, counted = scene.say("order", id="1", status="canceled", updated=iso(at), origin="snapshot")
+    assert line(canceled) == "order 1 resync: order.updated order.canceled"
+    assert canceled.time == at < canceled.received
+    assert (counted.events, counted.state.unconfirmed, counted.state.reason) == ((), 0, None)
+
+
+def test_what_isnt_answered_stays_unconfirmed_and_says_why(scene):
+    snapshot(scene, {"id": "1", "symbol": "ETH/BTC", "status": "open"}, {"id": "2", "status": "open"})
+    away(scene)
+    snapshot(scene)
+    (told,) = scene.apply(Unanswered("1", None, "asked for: HTTP 500"))
+    assert told.events == ()
+    assert told.state.reason == (
+        "2 unconfirmed until mentioned again: order 1 (ETH/BTC; asked for: HTTP 500), order 2"
+    )
+    assert told.state.unconfirmed == 2
+    (counted,) = scene.say("order", id="1", status="open")
+    assert counted.state.reason == "1 unconfirmed until mentioned again: order 2"
+    for known in ("1", "3"):  # what is confirmed, or not known at all
+        assert scene.apply(Unanswered(known, None, "asked for: HTTP 500")) == []
 
 
 def test_a_snapshot_without_a_difference(scene):

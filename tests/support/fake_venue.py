@@ -1,7 +1,7 @@
 """A venue type with a tiny language of its own, and what is around a feed in a test."""
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -12,7 +12,18 @@ from typing import Any
 import trio
 
 from tocsin.clock import SystemClock
-from tocsin.events import Account, ConnectionBegins, Observation, Occurrence, Order, Ticker, Venue
+from tocsin.events import (
+    Account,
+    Change,
+    ConnectionBegins,
+    Observation,
+    Occurrence,
+    Order,
+    SnapshotBegins,
+    SnapshotEnds,
+    Ticker,
+    Venue,
+)
 from tocsin.feed import CredentialStore, Received, Retry, Timings, VenueFeed, run_venue
 from tocsin.quantities import Duration
 from tocsin.secrets import Masker, Secret
@@ -75,6 +86,7 @@ class FakeAdapter:
     follow_redirect: bool = False
     signing: Callable[..., Any] = signed_in
     fetching: Callable[..., Any] | None = None
+    asking: Callable[[Any], Any] | None = None
     ping: Ping | None = None
     asked_since: list[datetime | None] = field(default_factory=list)
     name: str = "fake"
@@ -110,6 +122,8 @@ class FakeAdapter:
         if not isinstance(parsed, dict) or len(parsed) != 1:
             raise Malformed("not an object with one key")
         ((what, value),) = parsed.items()
+        if what == "whole":  # a full snapshot without anything of that kind
+            return Decoded(items=(SnapshotBegins(kinds=(value,)), SnapshotEnds()))
         return Decoded(items=(self._item(what, value),), stream="ticks" if what == "tick" else None)
 
     def _item(self, what: str, value: Any) -> Item:
@@ -140,6 +154,9 @@ class FakeAdapter:
         self.asked_since.append(since)
         return None if self.fetching is None else self.fetching(settings, session)
 
+    def ask(self, settings: Any, session: Session, order: Any, account: str | None, now: datetime) -> Any:
+        return None if self.asking is None else self.asking(order)
+
 
 class Told:
     """A sink that keeps what it is given. `full` makes it wait, as a full queue does."""
@@ -159,6 +176,8 @@ class Told:
         else:
             self.received.append(received)
         self.change()
+        if received.taken is not None:
+            received.taken()
 
     def change(self) -> None:
         self._changed.set()
@@ -237,10 +256,13 @@ class Feeding:
         name: str = "v",
         timings: Timings = QUICK,
         before: Venue | None = None,
+        unconfirmed: Callable[[], Sequence[Change]] = tuple,
         **settings: Any,
     ) -> None:
         """Start one; `url` without a scheme is a port of loopback. `before`: its link as the last run left it."""
-        await self.nursery.start(self._run, adapter, FakeSettings(url=url, **settings), name, timings, before)
+        await self.nursery.start(
+            self._run, adapter, FakeSettings(url=url, **settings), name, timings, before, unconfirmed
+        )
 
     async def _run(  # noqa: PLR0917 - by trio
         self,
@@ -249,6 +271,7 @@ class Feeding:
         name: str,
         timings: Timings,
         before: Venue | None,
+        unconfirmed: Callable[[], Sequence[Change]],
         task_status: trio.TaskStatus[None],
     ) -> None:
         await run_venue(
@@ -262,6 +285,7 @@ class Feeding:
             record_to=self.directory / "records" / f"{name}.jsonl" if settings.record else None,
             retry=self.retry,
             before=lambda: before,
+            unconfirmed=unconfirmed,
             task_status=task_status,
         )
 

@@ -16,9 +16,10 @@ import yaml
 
 from support.decoding import RECEIVED, TESTS, cases, meaning
 from tocsin.errors import TocsinError
+from tocsin.events import Order
 from tocsin.venues.base import Decoded, HttpResponse
 from tocsin.venues.registry import adapter
-from tocsin.venues.topone.rest import Rest, fetch
+from tocsin.venues.topone.rest import Rest, fetch, fetch_ended
 
 _BEYOND = "\u0001"  # stands for a number out of all range, which json doesn't write
 ODD = [None, True, False, 7, -1.5, 10**30, _BEYOND, "", " ", "odd", "7", [], [7], {}, {"odd": 7}]
@@ -41,11 +42,19 @@ def pushed(venue: str) -> Callable[[str], Decoded]:
     return lambda text: adapter(venue).decode(text, RECEIVED)
 
 
-def fetched(markets: tuple[str, ...]) -> Callable[[str], Decoded]:
-    """The venue's answer to what is fetched after a connect."""
+REST = Rest("https://top", "t")
+FETCHED = {
+    "rest-orders.json": lambda: fetch(REST, ("TOP/ETH",), balances=False),
+    "rest-balances.json": lambda: fetch(REST, (), balances=True),
+    "rest-history.json": lambda: fetch_ended(REST, Order(id="26316", symbol="TOP/ETH")),
+}
+
+
+def fetched(name: str) -> Callable[[str], Decoded]:
+    """The venue's answer to what is fetched, by its file's name."""
 
     def decode(text: str) -> Decoded:
-        steps = fetch(Rest("https://top", "t"), markets, balances=not markets)
+        steps = FETCHED[name]()
         next(steps)
         try:
             steps.send(HttpResponse(status=200, headers={}, body=text.encode()))
@@ -70,8 +79,7 @@ def documents() -> Iterator[Document]:
         for path in sorted((TESTS / "fixtures" / venue).glob("*.json")):
             text = path.read_text(encoding="utf-8")
             if path.name.startswith("rest-"):
-                markets = ("TOP/ETH",) if path.name == "rest-orders.json" else ()
-                yield Document(venue, path.name, text, fetched(markets))
+                yield Document(venue, path.name, text, fetched(path.name))
             elif (venue, path.name) not in NOT_DECODED:
                 yield Document(venue, path.name, text, pushed(venue))
     (price,) = (case.values[0] for case in cases("yourfintech") if "a price, whose date" in case.id)

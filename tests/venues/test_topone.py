@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from support.decoding import assert_supplied, fixture, meaning
 from support.signin import answer, drive, requests
-from tocsin.events import iso
+from tocsin.events import Order, iso
 from tocsin.venues.base import (
     Decoded,
     HttpRequest,
@@ -266,6 +266,56 @@ def test_wrong_options_are_told(options, said):
 def test_plaintext_to_another_machine_is_found_in_every_url():
     wanted = settings(url="ws://a.example", rest_url="http://b.example", public_url="ws://127.0.0.1:1")
     assert wanted.plaintext_urls() == ["url", "rest_url"]
+
+
+# ----------------------------------------------------------------------------- what became of an order, by its history
+
+HISTORY = answer(fixture("topone", "rest-history.json").encode())
+ENDED = {
+    "observation": "order",
+    "origin": "snapshot",
+    "time": "2018-05-13T11:05:23.637193Z",
+    "fields": {
+        "id": "26316", "symbol": "TOP/ETH", "side": "buy", "order_type": "limit", "status": "canceled", "venue_status": "3",
+        "price": "0.0000101", "amount": "10000", "filled": "0", "cost": "0",
+        "created": "2018-05-13T11:05:23.637193Z", "updated": "2018-05-13T11:05:23.637193Z",
+    },
+    "cleared": ["average"],
+}  # fmt: skip
+
+
+def ask(known, *answers):
+    steps, observed = drive(ADAPTER.ask(settings(), Session(token="t:1"), known, None, NOW), *answers)
+    return steps, meaning(Decoded(tuple(observed)))["items"]
+
+
+def test_an_order_is_found_in_its_markets_history():
+    known = Order(
+        id="26316", symbol="TOP/ETH", side="buy", created=datetime(2018, 5, 13, 11, 5, 23, tzinfo=UTC)
+    )
+    (asked,), items = ask(known, HISTORY)
+    assert items == [ENDED]
+    assert (asked.method, asked.url) == ("GET", "https://gateway.topone.run/t/v1/order/history")
+    assert asked.query == {
+        "market": "TOP/ETH", "side": "2", "startTime": "1526209523", "endTime": "0", "pageSize": "500", "pageMark": "0",
+        "pageCursor": "0",
+    }  # fmt: skip
+    assert asked.headers == {"Authorization": "t:1"}
+
+
+def test_the_history_is_read_until_the_order_is_found_or_it_ends():
+    asked, items = ask(Order(id="700", symbol="A/B"), page(0, 500, pageMark=9), page(500, 500, pageMark=8))
+    assert [(each.query["pageMark"], each.query["pageCursor"]) for each in asked] == [
+        ("0", "0"),
+        ("9", "499"),
+    ]
+    assert [item["fields"]["id"] for item in items] == ["700"]
+    assert ask(Order(id="7", symbol="A/B"), HISTORY)[1] == []
+    assert len(ask(Order(id="x", symbol="A/B"), *[page(0, 500)] * 10)[0]) == 10
+
+
+def test_an_order_of_unknown_market_cant_be_asked_for():
+    assert ADAPTER.ask(settings(), Session(token="t:1"), Order(id="1"), None, NOW) is None
 
 
 # ------------------------------------------------------------------------------------------------ the snapshot by REST

@@ -178,6 +178,7 @@ class Parts:
                 record_to=self._recording(name),
                 retry=retry,
                 before=partial(parts.link_before, name),
+                unconfirmed=partial(parts.entities.unconfirmed, name),
                 meters=parts.meters.venue(name),
             ),
         )

@@ -131,6 +131,22 @@ class Connections:
         account = self._account_of(key)
         return [*self._counted(key[0], link, at), *self._counted_of((account,), link, at)]
 
+    def unanswered(self, key: Key, reason: str, at: Instant) -> list[Change]:
+        """The venue was asked for what is unconfirmed, and doesn't say: that is told with it until it is mentioned."""
+        link, known = self._links.get(key.venue), self._store.find(key)
+        if link is None or known is None or key not in link.unconfirmed:
+            return []
+        link.unconfirmed[key] = called(key, symbol_of(known.state), reason)
+        record = self._store.find((key.venue, "venue", "", key.venue))
+        if (
+            record is None
+            or link.reason_told is None
+            or getattr(record.state, "reason", None) != link.reason_told
+        ):
+            return []
+        link.reason_told = still_reason(link.unconfirmed.values())
+        return self._tell(record, at, (), {"reason": link.reason_told})
+
     # ------------------------------------------------------------------------------------------------------- snapshots
 
     def begin(self, venue: str, begins: SnapshotBegins) -> None:

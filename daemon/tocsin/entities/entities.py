@@ -17,7 +17,7 @@ from tocsin.entities.entity_store import EntityStore, Record
 from tocsin.entities.incoming import Incoming, key_of, stored_stamps
 from tocsin.entities.merge import BLANK, Updates, believed, difference, latest_time, marked
 from tocsin.entities.names import compared, is_operation, sighted, with_status
-from tocsin.entities.recency import is_newer, stamps_of
+from tocsin.entities.recency import is_newer, stamps_of, when_changed
 from tocsin.entities.repeats import Operations, Trades
 from tocsin.entities.values import Values
 from tocsin.events import (
@@ -37,6 +37,7 @@ from tocsin.events import (
     SnapshotEnds,
     Ticker,
     Trade,
+    Unanswered,
     Venue,
     iso,
 )
@@ -119,6 +120,9 @@ class Entities:
         if isinstance(observed, ConnectionBegins):
             self._connections.opened(venue)
             return []
+        if isinstance(observed, Unanswered):
+            key = Key(venue, "order", observed.account or "", observed.id)
+            return self._connections.unanswered(key, observed.reason, received)
         if isinstance(observed, Beat):
             incoming = Incoming(Daemon(id=venue), "synthetic", None, None, received, observed.id)
             return [self._passing((venue, "daemon", "", venue), None, incoming, ())]
@@ -152,7 +156,7 @@ class Entities:
             observed,
             origin,
             named,
-            observation.time,
+            observation.time or (when_changed(observed, at.wall) if origin == "resync" else None),
             at,
             raw,
             quiet=origin == "snapshot",

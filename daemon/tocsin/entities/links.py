@@ -81,10 +81,11 @@ class Link(Struct):
             self.outage = since
 
 
-def called(key: Key, symbol: str | None) -> str:
-    """An entity as it is called in messages: `order 132991 (ETH/BTC)`."""
+def called(key: Key, symbol: str | None, remark: str = "") -> str:
+    """An entity as it is called in messages: `order 132991 (ETH/BTC)`, `order 132991 (ETH/BTC; asked for: HTTP 500)`."""
     name = f"{key.kind} {key.id[:_LONGEST_NAME]}"
-    return f"{name} ({symbol[:_LONGEST_NAME]})" if symbol else name
+    beside = "; ".join(text for text in ((symbol or "")[:_LONGEST_NAME], remark[:_LONGEST_NAME]) if text)
+    return f"{name} ({beside})" if beside else name
 
 
 def listed(names: Iterable[str]) -> str:

@@ -49,6 +49,14 @@ def _credible(observation: Observation, observed: Entity, name: str, at: datetim
     return value
 
 
+def when_changed(observed: Entity, at: datetime) -> datetime | None:
+    """When an order or position that is found otherwise than it was known became so, as far as it says; never after `at`."""
+    if observed.kind not in _BEGINNINGS:
+        return None
+    times = (getattr(observed, name, None) for name in ("closed", "updated"))
+    return next((time for time in times if isinstance(time, datetime) and time <= at), None)
+
+
 def _number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS else None
 

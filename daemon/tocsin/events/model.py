@@ -116,13 +116,23 @@ class SnapshotEnds(Struct, frozen=True):
     """The snapshot that `SnapshotBegins` announced is complete."""
 
 
+class Unanswered(Struct, frozen=True):
+    """The venue was asked what became of an unconfirmed order, and doesn't say: `reason`, in words of one line."""
+
+    id: str
+    account: str | None
+    reason: str
+
+
 class Beat(Struct, frozen=True):
     """Nothing happened: the daemon sends it through itself to see whether anything gets through. `id` comes back."""
 
     id: str
 
 
-Observed: TypeAlias = Observation | Occurrence | ConnectionBegins | SnapshotBegins | SnapshotEnds | Beat
+Observed: TypeAlias = (
+    Observation | Occurrence | ConnectionBegins | SnapshotBegins | SnapshotEnds | Unanswered | Beat
+)
 
 
 # ------------------------------------------------------------------------------------------- what they change

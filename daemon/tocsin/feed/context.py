@@ -1,6 +1,6 @@
 """What the tasks of one venue share, and how long they wait before the next try."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +8,7 @@ import trio
 
 from tocsin.clock import Clock
 from tocsin.errors import OutsideError
+from tocsin.events import Change, Observed, SnapshotEnds
 from tocsin.feed.budget import LoopBudget
 from tocsin.feed.complaints import Complaints
 from tocsin.feed.credentials import CredentialStore
@@ -88,9 +89,32 @@ class Retry:
             await self._asked.wait()
 
 
+class SnapshotTaken:
+    """Whether the pipeline has taken a full snapshot since the connection is up, so that what it left unconfirmed is known."""
+
+    def __init__(self) -> None:
+        self._taken = trio.Event()
+
+    def acknowledges(self, observed: Iterable[Observed]) -> Callable[[], None] | None:
+        """What is to be called when these are taken; None where no snapshot ends with them."""
+        return self._taken.set if any(isinstance(item, SnapshotEnds) for item in observed) else None
+
+    async def wait(self) -> None:
+        """Until one is, that wasn't waited for before."""
+        await self._taken.wait()
+        self.start_over()
+
+    def start_over(self) -> None:
+        """What was put before this is no longer waited for."""
+        self._taken = trio.Event()
+
+
 @dataclass(frozen=True, slots=True)
 class VenueContext:
-    """One venue's parts, for as long as the daemon holds the venue; they outlive its connections."""
+    """One venue's parts, for as long as the daemon holds the venue; they outlive its connections.
+
+    `unconfirmed`: its open orders and positions that it hasn't mentioned since a gap, as far as the pipeline has come.
+    """
 
     name: str
     adapter: Adapter
@@ -110,6 +134,8 @@ class VenueContext:
     random: Callable[[], float]
     retry: Retry
     loop_budget: LoopBudget
+    unconfirmed: Callable[[], Sequence[Change]]
+    snapshot_taken: SnapshotTaken
 
     def backoff(self) -> Backoff:
         """A new one, with the venue's timings."""

@@ -1,28 +1,21 @@
-"""A venue that pushes: its sockets are held open, each on its own; together they are the venue's connection.
+"""A venue that pushes: its sockets are held open, each on its own; together they are the venue's connection."""
 
-After each connect its snapshot is fetched by HTTP, where its adapter has one.
-"""
-
-import traceback
 from dataclasses import dataclass
 from typing import NoReturn
 
 import trio
 
-from tocsin.errors import OutsideError, TocsinError
-from tocsin.events import Observed
+from tocsin.errors import OutsideError
 from tocsin.feed.budget import metered
 from tocsin.feed.connection import open_connection
 from tocsin.feed.context import VenueContext
 from tocsin.feed.errors import CredentialsRefused, foremost
-from tocsin.feed.model import Received
 from tocsin.feed.session import Reconnection, SessionKeeper
+from tocsin.feed.snapshot import ask_for_orders, take_snapshot
 from tocsin.feed.socket_session import SocketSession
-from tocsin.venues.base import Endpoint, HttpResponse, Session, SignInFailed, Unreadable
+from tocsin.venues.base import Endpoint, Session
 
 _ALL = "all"  # what the connection as a whole is called among silent streams
-_SNAPSHOT = "opening snapshot"  # what the snapshot is called among refused streams
-_TELL_AFTER = 3  # tries; from then on rules know that the snapshot is missing
 
 
 async def run_live(context: VenueContext) -> NoReturn:
@@ -75,6 +68,7 @@ class _AllSockets:
     def gone(self, name: str) -> None:
         """That socket has ended; the venue is down until all are up again."""
         self._up.pop(name, None)
+        self._context.snapshot_taken.start_over()
         if self._scope is not None:
             self._scope.cancel()
             self._snapshots.cancel()
@@ -87,13 +81,17 @@ class _AllSockets:
             self._context.silence.start_over()
             await self._context.link.connected(self._context.silence.streams)
             self._start_snapshot()
-            await self._context.silence.watch()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(ask_for_orders, self._context, self._session)
+                await self._context.silence.watch()
 
     def _start_snapshot(self) -> None:
         self._snapshots.cancel()
         self._snapshots = trio.CancelScope()
-        session = next(iter(self._up.values()))
-        self._nursery.start_soon(self._snapshot, self._snapshots, session)
+        self._nursery.start_soon(self._snapshot, self._snapshots, self._session())
+
+    def _session(self) -> Session:
+        return next(iter(self._up.values()))
 
     async def _snapshot(self, scope: trio.CancelScope, session: Session) -> None:
         with scope:
@@ -189,58 +187,3 @@ class _Lifetime:
 
     up_at: float | None = None
     newer: Session | None = None
-
-
-async def take_snapshot(context: VenueContext, session: Session) -> None:
-    """Fetch it and put it into the sink, whole or not at all; failures are tried again, and the connection goes on.
-
-    That it can't be had is told as a refused stream: a venue that is connected and shows nothing looks calm.
-    """
-    backoff = context.backoff()
-    tries = 0
-    while True:
-        try:
-            fetched = await _fetch(context, session)
-        except TocsinError as failed:
-            context.log.warning(
-                "snapshot failed", venue=context.name, reason=context.masker.mask(str(failed))
-            )
-            delay = backoff.next(failed.retry_after if isinstance(failed, SignInFailed) else None)
-            tries += 1
-            if tries == _TELL_AFTER:
-                await context.link.refused(_SNAPSHOT, str(failed))
-        except Exception:  # noqa: BLE001 - a bug of ours, loud in the log; the live stream is worth more than its stop
-            text = context.masker.mask(traceback.format_exc())
-            context.log.error("snapshot crashed", venue=context.name, traceback=text)  # noqa: TRY400 - masked above
-            await context.link.refused(_SNAPSHOT, "internal error; the log has it")
-            return
-        else:
-            context.link.accepted(_SNAPSHOT)
-            readable = tuple(item for item in fetched if not isinstance(item, Unreadable))
-            if readable:
-                await context.sink.put(
-                    Received(venue=context.name, observed=readable, at=context.clock.now())
-                )
-            for item in fetched:
-                if isinstance(item, Unreadable):
-                    await context.complaints.unreadable(item, None)
-            return
-        await trio.sleep(delay)
-
-
-async def _fetch(context: VenueContext, session: Session) -> list[Observed | Unreadable]:
-    """What the adapter makes of the answers. Raises HttpFailed, and what its generator raises."""
-    now, since = context.clock.now().wall, context.link.heard_before
-    steps = context.adapter.snapshot(context.settings, session, now, since)
-    if steps is None:
-        return []
-    try:
-        request = next(steps)
-        while True:
-            answer: HttpResponse = await context.http(request)
-            request = steps.send(answer)
-    except StopIteration as done:
-        observed: list[Observed | Unreadable] = done.value
-        return observed
-    finally:
-        steps.close()

@@ -1,5 +1,6 @@
 """What the feed is given, and what it hands to the pipeline."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,13 +13,15 @@ from tocsin.venues.base import Adapter, VenueSettings
 class Received(Struct, frozen=True, kw_only=True):
     """What one message of one venue (or the feed itself, of the venue's connection) says.
 
-    `raw` is the message's own text with secrets masked, None where the feed itself speaks.
+    `raw` is the message's own text with secrets masked, None where the feed itself speaks. `taken` is called when what it
+    says is known, and committed.
     """
 
     venue: str
     observed: tuple[Observed, ...]
     at: Instant
     raw: str | None = None
+    taken: Callable[[], None] | None = None
 
 
 class Sink(Protocol):
@@ -65,4 +68,5 @@ class Timings:
     skew: float = 60.0  # a venue's times may be so far from ours
     keep: float = 10.0  # credentials that the disk refused are written again after so long
     trial: float = 600.0  # and whether it would take any is tried so often
+    ask_every: float = 0.2  # between two orders that are asked for
     renew: float = 30.0  # at least so long between two renewals of a session

@@ -110,7 +110,10 @@ class MessageHandler:
         try:
             for name in silence.heard(self._endpoint, stream):
                 await context.link.resumed(name)
-            await context.sink.put(Received(venue=context.name, observed=tuple(observed), at=at, raw=raw))
+            taken = context.snapshot_taken.acknowledges(observed)
+            await context.sink.put(
+                Received(venue=context.name, observed=tuple(observed), at=at, raw=raw, taken=taken)
+            )
         finally:
             silence.handed_over(began)
         if (skew := self._skew(observed, at)) is not None:

@@ -2,7 +2,7 @@
 
 import random as chance
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -10,10 +10,10 @@ import trio
 
 from tocsin.clock import Clock
 from tocsin.errors import leaves
-from tocsin.events import Venue
+from tocsin.events import Change, Venue
 from tocsin.feed.budget import LoopBudget
 from tocsin.feed.complaints import Complaints
-from tocsin.feed.context import FlapDamping, Retry, VenueContext
+from tocsin.feed.context import FlapDamping, Retry, SnapshotTaken, VenueContext
 from tocsin.feed.credentials import CredentialStore
 from tocsin.feed.link_status import LinkStatus
 from tocsin.feed.live import run_live
@@ -40,6 +40,7 @@ async def run_venue(
     random: Callable[[], float] = chance.random,
     retry: Retry | None = None,
     before: Callable[[], Venue | None] = lambda: None,
+    unconfirmed: Callable[[], Sequence[Change]] = tuple,
     meters: VenueMeters | None = None,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> NoReturn:
@@ -47,7 +48,7 @@ async def run_venue(
 
     Never returns, and raises only cancellation. `record_to` is the file that raw messages are appended to, if any (what of
     it is kept, `settings.record_size` says); `random` gives numbers from 0 to 1 for the back-off; `retry` ends the wait
-    after a refusal; `before` gives the link as it stood when the venue was last held; `meters` count what comes.
+    after a refusal; `before` gives the link as it stood when the venue was last held, `unconfirmed` what it hasn't mentioned since a gap; `meters` count what comes.
     """
     use_own_resolver()
     timings = timings or Timings()
@@ -76,6 +77,8 @@ async def run_venue(
         random=random,
         retry=retry or Retry(),
         loop_budget=LoopBudget(trio.current_time()),
+        unconfirmed=unconfirmed,
+        snapshot_taken=SnapshotTaken(),
     )
     task_status.started()
     try:

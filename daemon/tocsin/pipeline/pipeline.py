@@ -85,6 +85,8 @@ class Pipeline:
                 done_at = self._clock.now().steady
                 for message in received:
                     self._processing.observe(done_at - message.at.steady)
+                    if message.taken is not None:
+                        message.taken()
                 self._note_turn(len(received), took, done_at - now.steady - took)
                 await trio.lowlevel.checkpoint()
 

@@ -27,12 +27,14 @@ class Topone(SimulatedVenue):
         self.token_requests: list[float] = []
         self.refuse_methods: set[str] = set()
         self.orders: list[dict[str, Any]] = []
+        self.history: list[dict[str, Any]] = []  # orders that are over
         self.balances: list[dict[str, Any]] = []
 
     def routes(self) -> list[BaseRoute]:
         return [
             Route("/u/v1/api/token", self._token),
             Route("/t/v1/order/query", self._orders),
+            Route("/t/v1/order/history", self._history),
             Route("/t/v1/balance/query", self._balances),
             WebSocketRoute("/ws/user/", self._private),
             WebSocketRoute("/ws/", self._public),
@@ -66,6 +68,13 @@ class Topone(SimulatedVenue):
         if request.headers.get("authorization") != TOKEN:
             return answer({"code": 10401, "msg": "invalid token"}, 401)
         return answer({"code": 0, "msg": "OK", "data": {"total": len(self.orders), "list": self.orders}})
+
+    async def _history(self, request: Request) -> Response:
+        if request.headers.get("authorization") != TOKEN:
+            return answer({"code": 10401, "msg": "invalid token"}, 401)
+        market, since = request.query_params.get("market"), int(request.query_params.get("startTime", "0"))
+        found = [row for row in self.history if row["market"] == market and row["createTime"] >= since]
+        return answer({"code": 0, "data": {"pageMark": 0, "list": found}})
 
     async def _balances(self, request: Request) -> Response:
         if request.headers.get("authorization") != TOKEN:

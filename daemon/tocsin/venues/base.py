@@ -302,3 +302,13 @@ class Adapter(Protocol):
         """
         del settings, session, now, since
         return None
+
+    def ask(
+        self, settings: Any, session: Session, order: Any, account: str | None, now: datetime
+    ) -> Snapshot | None:
+        """What became of one order (as it was last known, an `Order`) that a full snapshot no longer has.
+
+        None, as here, where the venue can't be asked; an answer without an observation of that id: it knows nothing of it.
+        """
+        del settings, session, order, account, now
+        return None

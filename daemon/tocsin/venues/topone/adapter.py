@@ -11,12 +11,13 @@ from typing import Annotated
 import msgspec
 from pydantic import AfterValidator, model_validator
 
+from tocsin.events import Order
 from tocsin.quantities import SecretText
 from tocsin.venues import derive, web
 from tocsin.venues.base import Adapter, Decoded, Endpoint, Request, Session, SignIn, Snapshot, VenueSettings
 from tocsin.venues.topone import auth
 from tocsin.venues.topone.messages import DEALS, DEPTH, decode
-from tocsin.venues.topone.rest import Rest, fetch
+from tocsin.venues.topone.rest import Rest, fetch, fetch_ended
 from tocsin.venues.wire import signed_in
 
 _STREAM = re.compile(
@@ -134,6 +135,15 @@ class TopOne(Adapter):
         if session.token is None or not (markets or balances):
             return None
         return fetch(Rest(settings.rest_url, session.token), markets, balances=balances)
+
+    def ask(
+        self, settings: TopOneSettings, session: Session, order: Order, account: str | None, now: datetime
+    ) -> Snapshot | None:
+        """By the history of the order's market. Raises SignInRefused, SignInFailed and Malformed."""
+        del account, now
+        if session.token is None or not isinstance(order.symbol, str):
+            return None
+        return fetch_ended(Rest(settings.rest_url, session.token), order)
 
 
 def _endpoint(name: str, url: str, settings: TopOneSettings, streams: tuple[str, ...]) -> Endpoint:

@@ -40,6 +40,7 @@ class OrderRow(Struct, frozen=True):
     dealMoney: Any = UNSET  # noqa: N815 - the same, in money
     createTime: Any = UNSET  # noqa: N815 - s
     updateTime: Any = UNSET  # noqa: N815 - s
+    finishTime: Any = UNSET  # noqa: N815 - s; the same, of what is over, in the REST history
 
 
 class BalanceRow(Struct, frozen=True):
@@ -175,16 +176,17 @@ def _levels(side: list[_Level] | UnsetType | None, field: str, part: Part) -> li
 
 
 def order_observed(order: OrderRow, part: Part, *, sent: Any = UNSET, from_rest: bool = False) -> Observation:
-    """An order as pushed, or as listed by REST, where it is working and `status` is left out."""
+    """An order as pushed, or as listed by REST, where `status` is left out of those that are working."""
     filled, cost = part.number(order.dealStock, "dealStock"), part.number(order.dealMoney, "dealMoney")
+    over = order.updateTime is UNSET and order.finishTime is not UNSET
     order_type = part.word(order.type, _ORDER_TYPES, "type", "unknown")
     status, venue_status = part.status(order.status, _STATUSES, "status", "unknown")
-    if from_rest and status is UNSET:
+    if from_rest and status is UNSET and not over:
         status = "open"
     if status == "open" and isinstance(filled, Decimal) and filled > 0:
         status = "partially_filled"
     price = part.number(order.price, "price")
-    updated = part.epoch(order.updateTime, "s", "updateTime")
+    updated = part.epoch(order.finishTime if over else order.updateTime, "s", "updateTime")
     state = Order(
         id=as_id(order.id, "id"),
         symbol=part.text(order.market, "market"),

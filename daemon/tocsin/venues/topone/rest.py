@@ -1,11 +1,12 @@
-"""TopOne's snapshot by REST: working orders and balances, fetched after each connect (github toponedev/docs)."""
+"""TopOne's REST (github toponedev/docs): working orders and balances, and of an order that isn't among them what became of it."""
 
 from collections.abc import Generator, Mapping
+from datetime import datetime
 from typing import Any
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from tocsin.events import Observation, SnapshotBegins, SnapshotEnds
+from tocsin.events import Observation, Order, SnapshotBegins, SnapshotEnds
 from tocsin.venues import web
 from tocsin.venues.base import HttpRequest, HttpResponse, Malformed, SignInFailed, Snapshot
 from tocsin.venues.decoding import mended
@@ -22,6 +23,9 @@ from tocsin.venues.wire import Reader
 
 _PAGE_SIZE = 100
 _MOST_PAGES = 100
+_HISTORY_PAGE_SIZE = 500  # the most that it gives
+_MOST_HISTORY_PAGES = 10
+_SIDES = {"sell": "1", "buy": "2"}
 
 
 class _Answer(Struct, frozen=True):
@@ -34,6 +38,7 @@ class _Page(Struct, frozen=True):
     list: Raw | UnsetType = UNSET
     records: Raw | UnsetType = UNSET
     total: Any = UNSET
+    pageMark: Any = UNSET  # noqa: N815 - as the wire spells it; for the next page of the history
 
 
 _read_answer = Reader(_Answer)
@@ -51,7 +56,7 @@ class Rest(Struct, frozen=True):
 
     def query(self, what: str, query: Mapping[str, str]) -> HttpRequest:
         # The token alone, without the usual "Bearer".
-        url = f"{self.url.rstrip('/')}/t/v1/{what}/query"
+        url = f"{self.url.rstrip('/')}/t/v1/{what}"
         return HttpRequest(method="GET", url=url, query=query, headers={"Authorization": self.token})
 
 
@@ -66,12 +71,46 @@ def fetch(rest: Rest, markets: tuple[str, ...], *, balances: bool) -> Snapshot:
             found += yield from _working_orders(rest, market, orders)
     if balances:
         kinds.append("balance")
-        response = yield rest.query("balance", {"assets": ""})
+        response = yield rest.query("balance/query", {"assets": ""})
         rows, _ = _listed(_data("balances", response, assets), assets)
         found += assets.each(rows, lambda row: _balance(row, assets), "list[]")
     return [
         SnapshotBegins(tuple(kinds)), *found, SnapshotEnds(), *orders.unreadable, *assets.unreadable,
     ]  # fmt: skip
+
+
+def fetch_ended(rest: Rest, order: Order) -> Snapshot:
+    """The order, of a known market, as its market's history has it; nothing where it isn't there. Raises as `fetch` does.
+
+    There is no request for one order. Whether the history goes by when orders were placed or by when they ended isn't
+    documented: from when this one was placed on, it is there either way.
+    """
+    part = Part("order")
+    query = {
+        "market": str(order.symbol),
+        "pageSize": str(_HISTORY_PAGE_SIZE),
+        "startTime": str(int(order.created.timestamp())) if isinstance(order.created, datetime) else "0",
+        "endTime": "0",
+        "pageMark": "0",
+        "pageCursor": "0",
+    }
+    if order.side in _SIDES:
+        query["side"] = _SIDES[order.side]
+    for _ in range(_MOST_HISTORY_PAGES):
+        response = yield rest.query("order/history", query)
+        data = _data("order history", response, part)
+        rows, _total = _listed(data, part)
+        orders = part.each(rows, lambda row: _order(row, part), "list[]")
+        found = [each for each in orders if each.state.id == order.id]
+        if found or len(rows) < _HISTORY_PAGE_SIZE or not orders:
+            return [*found, *part.unreadable]
+        query = query | {"pageMark": _page_mark(data, part), "pageCursor": str(orders[-1].state.id)}
+    return [*part.unreadable]
+
+
+def _page_mark(data: Raw, part: Part) -> str:
+    mark = _read_page(data, part.note).pageMark
+    return str(mark) if isinstance(mark, int) else "0"
 
 
 def _working_orders(
@@ -81,7 +120,7 @@ def _working_orders(
     listed = 0
     for page in range(1, _MOST_PAGES + 1):
         query = {"market": market, "page": str(page), "pageSize": str(_PAGE_SIZE)}
-        response = yield rest.query("order", query)
+        response = yield rest.query("order/query", query)
         rows, total = _listed(_data("orders", response, part), part)
         orders += part.each(rows, lambda row: _order(row, part), "list[]")
         listed += len(rows)

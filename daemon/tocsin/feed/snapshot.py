@@ -1,0 +1,146 @@
+"""What is fetched by HTTP while a venue's sockets are up: its snapshot, and what became of orders that this no longer has."""
+
+import traceback
+from collections.abc import Callable, Collection, Sequence
+from typing import NoReturn
+
+import trio
+from msgspec.structs import replace
+
+from tocsin.errors import TocsinError
+from tocsin.events import Change, Key, Observation, Observed, Unanswered
+from tocsin.feed.context import VenueContext
+from tocsin.feed.link_status import one_line
+from tocsin.feed.model import Received
+from tocsin.venues.base import HttpResponse, Session, SignInFailed, Snapshot, Unreadable
+
+_SNAPSHOT = "opening snapshot"  # what the snapshot is called among refused streams
+_TELL_AFTER = 3  # tries; from then on rules know that the snapshot is missing
+_MOST_ASKED = 50  # orders, of one connection
+_INTERNAL = "internal error; the log has it"
+
+
+async def take_snapshot(context: VenueContext, session: Session) -> None:
+    """Fetch it and put it into the sink, whole or not at all; failures are tried again, and the connection goes on.
+
+    That it can't be had is told as a refused stream: a venue that is connected and shows nothing looks calm.
+    """
+    backoff = context.backoff()
+    tries = 0
+    while True:
+        try:
+            now, since = context.clock.now().wall, context.link.heard_before
+            steps = context.adapter.snapshot(context.settings, session, now, since)
+            fetched = [] if steps is None else await _fetch(context, steps)
+        except TocsinError as failed:
+            context.log.warning(
+                "snapshot failed", venue=context.name, reason=context.masker.mask(str(failed))
+            )
+            delay = backoff.next(failed.retry_after if isinstance(failed, SignInFailed) else None)
+            tries += 1
+            if tries == _TELL_AFTER:
+                await context.link.refused(_SNAPSHOT, str(failed))
+        except Exception:  # noqa: BLE001 - a bug of ours, loud in the log; the live stream is worth more than its stop
+            _log_crash(context, "snapshot crashed")
+            await context.link.refused(_SNAPSHOT, _INTERNAL)
+            return
+        else:
+            context.link.accepted(_SNAPSHOT)
+            await _hand_on(context, fetched)
+            return
+        await trio.sleep(delay)
+
+
+async def ask_for_orders(context: VenueContext, session: Callable[[], Session]) -> NoReturn:
+    """While the venue is up: whenever the pipeline has taken a full snapshot, ask for the orders that are unconfirmed then.
+
+    One after the other, each once a connection, by the session that is valid then. What the venue doesn't answer for stays
+    unconfirmed, and whoever is told of that is told why.
+    """
+    asked: set[Key] = set()
+    while True:
+        await context.snapshot_taken.wait()
+        while (order := _next_of(context.unconfirmed(), asked)) is not None:
+            asked.add(order.key)
+            if len(asked) > _MOST_ASKED:
+                await _unanswered(context, order, f"not asked for: {_MOST_ASKED} others were")
+            else:
+                await _ask(context, session(), order)
+
+
+def _next_of(unconfirmed: Sequence[Change], asked: Collection[Key]) -> Change | None:
+    return next((each for each in unconfirmed if each.kind == "order" and each.key not in asked), None)
+
+
+async def _ask(context: VenueContext, session: Session, order: Change) -> None:
+    """Ask for one order, where the venue can be asked, and wait until the next may be."""
+    wait = context.timings.ask_every
+    try:
+        now = context.clock.now().wall
+        steps = context.adapter.ask(context.settings, session, order.state, order.account, now)
+        if steps is None:
+            return
+        answer = await _fetch(context, steps, within=context.timings.answer)
+    except TocsinError as failed:
+        await _unanswered(context, order, f"asked for: {failed}")
+        wait = max(wait, (failed.retry_after or 0.0) if isinstance(failed, SignInFailed) else 0.0)
+    except Exception:  # noqa: BLE001 - as for a snapshot
+        _log_crash(context, "asking for an order crashed")
+        await _unanswered(context, order, f"asked for: {_INTERNAL}")
+    else:
+        # It isn't told as it happens, whatever the adapter says.
+        late = [
+            replace(item, origin="snapshot", account=item.account or order.account)
+            if isinstance(item, Observation)
+            else item
+            for item in answer
+            if isinstance(item, Observation | Unreadable)
+        ]
+        await _hand_on(context, late)
+        if not any(isinstance(item, Observation) and _is_of(item, order) for item in late):
+            await _unanswered(context, order, "asked for: the venue knows nothing of it")
+    await trio.sleep(wait)
+
+
+def _is_of(item: Observation, order: Change) -> bool:
+    return item.state.kind == "order" and item.state.id == order.key.id
+
+
+async def _unanswered(context: VenueContext, order: Change, why: str) -> None:
+    why = one_line(why, context.masker)
+    context.log.warning("order not answered for", venue=context.name, order=order.key.id, reason=why)
+    said = (Unanswered(id=order.key.id, account=order.account, reason=why),)
+    await context.sink.put(Received(venue=context.name, observed=said, at=context.clock.now()))
+
+
+async def _hand_on(context: VenueContext, fetched: Sequence[Observed | Unreadable]) -> None:
+    readable = tuple(item for item in fetched if not isinstance(item, Unreadable))
+    if readable:
+        taken = context.snapshot_taken.acknowledges(readable)
+        await context.sink.put(
+            Received(venue=context.name, observed=readable, at=context.clock.now(), taken=taken)
+        )
+    for item in fetched:
+        if isinstance(item, Unreadable):
+            await context.complaints.unreadable(item, None)
+
+
+def _log_crash(context: VenueContext, what: str) -> None:
+    text = context.masker.mask(traceback.format_exc())
+    context.log.error(what, venue=context.name, traceback=text)
+
+
+async def _fetch(
+    context: VenueContext, steps: Snapshot, within: float | None = None
+) -> list[Observed | Unreadable]:
+    """What the adapter makes of the answers, each within so many seconds. Raises HttpFailed, and what its generator raises."""
+    try:
+        request = next(steps)
+        while True:
+            answer: HttpResponse = await context.http(request, within)
+            request = steps.send(answer)
+    except StopIteration as done:
+        observed: list[Observed | Unreadable] = done.value
+        return observed
+    finally:
+        steps.close()
