@@ -49,32 +49,29 @@ async def execute(arguments: Sequence[str], stdin: bytes, own: Mapping[str, str]
                 nursery.start_soon(_feed, process, stdin)
                 nursery.start_soon(_read, process, kept)
                 await process.wait()
-                nursery.cancel_scope.deadline = (
-                    trio.current_time() + _GRACE
-                )  # who inherited its output may hold it open
-        by_itself = process.returncode is not None
+                # Who inherited its output may hold it open.
+                nursery.cancel_scope.deadline = trio.current_time() + _GRACE
+        in_time = process.returncode is not None or not limit.cancelled_caught
     finally:
         await _end(process)
-    output = bytes(kept).decode(errors="replace")
-    if process.returncode is None:
-        return Result(
-            ok=False, result="runs on", output=output, reason="it can't be ended: it isn't ours any more"
-        )
-    if limit.cancelled_caught and not by_itself:
-        took = duration_text(timedelta(seconds=within))
-        return Result(
-            ok=False, result="killed", output=output, reason=f"it took longer than {took} and was ended"
-        )
-    code = process.returncode
-    if code < 0:
-        name = _called(-code)
-        return Result(
-            ok=False, result=name, output=output, reason=f"it was ended by {name}{_WHY.get(-code, '')}"
-        )
-    said = f": {flat(output.strip()[-_SAID:])}" if output.strip() else ""
-    return Result(
-        ok=code == 0, result=f"exit {code}", output=output, reason=f"exit {code}{said}" if code else ""
-    )
+    return _result(process.returncode, bytes(kept).decode(errors="replace"), within, in_time=in_time)
+
+
+def _result(code: int | None, output: str, within: float, *, in_time: bool) -> Result:
+    """`code`: how it ended, a signal's number negative; None where it runs on. `in_time`: it ended by itself within `within` seconds."""
+    if code is None:
+        what, reason = "runs on", "it can't be ended: it isn't ours any more"
+    elif not in_time:
+        what = "killed"
+        reason = f"it took longer than {duration_text(timedelta(seconds=within))} and was ended"
+    elif code < 0:
+        what = _called(-code)
+        reason = f"it was ended by {what}{_WHY.get(-code, '')}"
+    else:
+        what = f"exit {code}"
+        said = f": {flat(output.strip()[-_SAID:])}" if output.strip() else ""
+        reason = f"{what}{said}" if code else ""
+    return Result(ok=code == 0 and in_time, result=what, output=output, reason=reason)
 
 
 async def _feed(process: trio.Process, stdin: bytes) -> None:
