@@ -93,7 +93,7 @@ class Http:
                 raise HttpFailed(request, f"an answer larger than {_MOST_BODY} bytes", begun.status)
             packed = response.headers.get("content-encoding", "identity")
             if packed != "identity":
-                body = _unpacked(bytes(body), packed, request, begun)
+                body = _unpacked(bytes(body), packed, request, response.status_code)
             headers = {name.lower(): value for name, value in response.headers.items()}
             return HttpResponse(status=response.status_code, headers=headers, body=bytes(body))
 
@@ -132,19 +132,19 @@ def _as_sent(client: httpx.AsyncClient, request: HttpRequest) -> httpx.Request:
     return made
 
 
-def _unpacked(body: bytes, how: str, request: HttpRequest, begun: "_Begun") -> bytearray:
+def _unpacked(body: bytes, how: str, request: HttpRequest, status: int) -> bytearray:
     """The body of an answer that is compressed unasked: it may hold a token that comes once. Raises HttpFailed."""
     if how not in ("gzip", "deflate"):
         why = f"an answer compressed as {how[:20]!r}, which was not asked for"
-        raise HttpFailed(request, why, begun.status)
+        raise HttpFailed(request, why, status)
     unpacker = zlib.decompressobj(zlib.MAX_WBITS | _ANY_HEADER)
     try:
         plain = bytearray(unpacker.decompress(body, _MOST_BODY))
     except zlib.error:
-        raise HttpFailed(request, "a compressed answer that can't be unpacked", begun.status) from None
+        raise HttpFailed(request, "a compressed answer that can't be unpacked", status) from None
     if not unpacker.eof:
         why = f"a compressed answer that is torn, or larger than {_MOST_BODY} bytes"
-        raise HttpFailed(request, why, begun.status)
+        raise HttpFailed(request, why, status)
     return plain
 
 
