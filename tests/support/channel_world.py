@@ -1,6 +1,7 @@
 """One channel's task with all that it touches: an outbox, a sender that does as it is told, a clock that is trio's."""
 
 from contextlib import asynccontextmanager
+from itertools import repeat
 
 import trio
 
@@ -52,7 +53,7 @@ class World:
         )
         paces = Paces(lambda: self.clock.now().steady) if paces is None else paces
         self.pace = paces.of(limits_of(url, rate, (name, target)))
-        self.jitter, self.meters = jitter, ChannelMeters()
+        self.jitter, self.meters = repeat(jitter), ChannelMeters()
 
     async def run(self) -> None:
         self.task = ChannelTask(
@@ -64,7 +65,7 @@ class World:
             wake=self.wake,
             outages=self.outages,
             note=self.notes.set,
-            jitter=lambda: self.jitter,
+            jitter=lambda: next(self.jitter),
             pace=self.pace,
             storm=self.notes.under(STORM).get(f"{self.channel.name}/{self.channel.target}"),
             meters=self.meters,

@@ -5,7 +5,6 @@ All that must survive a crash is in the outbox; the state of this task may be lo
 
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -13,43 +12,35 @@ import structlog
 import trio
 
 from tocsin.clock import Clock
+from tocsin.delivery.backoff import Backoff
 from tocsin.delivery.buttons import MakeButtons
 from tocsin.delivery.channel_state import Failures, Notes, Outages
 from tocsin.delivery.coalesce import (
-    PERMANENT_RETRY,
     Coalesced,
     Fallback,
-    backoff,
     coalesce,
     is_expired,
     life_left,
     tells_of_failure,
 )
-from tocsin.delivery.edits import (
-    LONGEST_RETRY,
-    NOTHING_BEFORE,
-    AlertLife,
-    alert_life,
-    handle_text,
-    is_digest,
-    unedited_end,
-)
+from tocsin.delivery.editor import MessageEditor
+from tocsin.delivery.edits import AlertLife, handle_text
 from tocsin.delivery.gatherer import STORM, Gatherer, reason_text
 from tocsin.delivery.gathering import Gathering
 from tocsin.delivery.late_critical import LateCritical
 from tocsin.delivery.message_maker import MessageMaker
 from tocsin.delivery.model import Channel, Handle, Message, Outcome, Sender
 from tocsin.delivery.outbox import Outbox
-from tocsin.delivery.pace import LAST, Pace
+from tocsin.delivery.pace import Pace
+from tocsin.delivery.paced_sender import PacedSender
 from tocsin.delivery.recorder import AttemptRecorder
 from tocsin.delivery.templates import Render, in_place
 from tocsin.delivery.timing import GRACE, RunClock, Wake, finishing, rest
 from tocsin.engine.api import known_severity
 from tocsin.events import Daemon, Occurrence
-from tocsin.meters import ChannelMeters, SendOutcome
+from tocsin.meters import ChannelMeters
 from tocsin.store.model import EDIT, Attempt, Delivery
 
-SEND_DEADLINE = 45.0  # seconds; senders have a deadline of their own, this is for one that breaks its promise
 _BATCH = 50
 _LONGEST_LOOK = 5.0  # seconds; what is more urgent may have come meanwhile
 CHAT = "telegram_chat "  # the beginning of a note's key; a chat's former id follows
@@ -86,56 +77,52 @@ class ChannelTask:
     ) -> None:
         log = structlog.get_logger() if log is None else log
         self._log = log = log.bind(channel=channel.name, target=channel.target)
-        self._channel, self._sender = channel, sender
-        self._tell, self._wake, self._note, self._jitter = tell, wake, note, jitter
-        self._time = RunClock(clock)
-        self._pace = Pace((), self._time.steady) if pace is None else pace
-        self._storm_key = f"{STORM}{channel.name}/{channel.target}"
-        self._gatherer = Gatherer(channel.gates, self._time, note=partial(note, self._storm_key), kept=storm)
-        self._maker = MessageMaker(
-            channel, self._time, render=render, buttons=buttons if "buttons" in sender.can else None, log=log
+        self._channel, self._outbox, self._of = channel, outbox, (channel.name, channel.target)
+        self._tell, self._wake, self._note = tell, wake, note
+        self._time = time = RunClock(clock)
+        self._meters = meters = meters or ChannelMeters()
+        self._pace = Pace((), time.steady) if pace is None else pace
+        self._sender = PacedSender(sender, self._pace, time, target=channel.target, meters=meters, log=log)
+        self._backoff = Backoff(time.steady, jitter)
+        self._is_expired = partial(is_expired, age=time.age, gates=channel.gates)
+        self._maker = maker = MessageMaker(
+            channel, time, render=render, buttons=buttons if "buttons" in sender.can else None, log=log
         )
-        self._flows_since = self._time.steady()  # since when nothing but the pace keeps messages from going
-        self._failures = 0  # in a row
-        self._refused: dict[str, None] = {}  # alerts whose message was refused at its own time
-        self._again: dict[str, None] = {}  # of these: another was taken since, so they are due once more
-        # Steady: after a failure the service gets its rest, whatever else is due.
-        self._held_until = float("-inf")
-        # Steady: by then each that failed can be tried again; a gate may hold some of them.
-        self._gathers_at = float("-inf")
-        outages = Outages(Notes({})) if outages is None else outages
-
-        async def waits(alert: str) -> bool:
-            return bool(await outbox.waiting(alert, *self._of))
-
-        self._undelivered = Failures(
-            channel.name, channel.target, outages, self._time, say=self._say, waits=waits
-        )
-        self._is_expired = partial(is_expired, age=self._time.age, gates=channel.gates)
-        self._meters = meters or ChannelMeters()
         self._fallback = Fallback(channel.fallback)
-        self._outbox, self._of = outbox, (channel.name, channel.target)
-        self._recorder = AttemptRecorder(self._of, outbox, self._fallback, self._time, self._meters)
+        self._recorder = recorder = AttemptRecorder(self._of, outbox, self._fallback, time, meters)
+        outages = Outages(Notes({})) if outages is None else outages
+        self._undelivered = undelivered = Failures(*self._of, outages, time, say=self._say, waits=self._waits)
+        self._editor = MessageEditor(
+            channel,
+            outbox,
+            time,
+            sender=self._sender,
+            maker=maker,
+            recorder=recorder,
+            backoff=self._backoff,
+            is_expired=self._is_expired,
+            log=log,
+        )
+        self._gatherer = Gatherer(
+            channel.gates, time, note=partial(note, f"{STORM}{channel.name}/{channel.target}"), kept=storm
+        )
         self._gathering = Gathering(
             channel,
             self._gatherer,
             outbox,
-            self._time,
-            life=self._life,
+            time,
+            life=self._editor.life,
             say=self._say,
-            recorder=self._recorder,
-            undelivered=self._undelivered,
+            recorder=recorder,
+            undelivered=undelivered,
             log=log,
         )
         self._late_critical = LateCritical(
-            channel,
-            outbox,
-            self._time,
-            wake=wake,
-            recorder=self._recorder,
-            undelivered=self._undelivered,
-            log=log,
+            channel, outbox, time, wake=wake, recorder=recorder, undelivered=undelivered, log=log
         )
+        self._flows_since = time.steady()  # since when nothing but the pace keeps messages from going
+        self._refused: dict[str, None] = {}  # alerts whose message was refused at its own time
+        self._again: dict[str, None] = {}  # of these: another was taken since, so they are due once more
 
     # ------------------------------------------------------------------------------------------------------ delivering
 
@@ -149,15 +136,7 @@ class ChannelTask:
 
     async def send_aside(self, made: Message, edits: Handle | None = None) -> Outcome:
         """Send what is in no outbox, or edit what was sent so, by the channel's pace, behind all alerts. It is tried once, and kept nowhere."""
-        pace = self._pace.beside()
-        try:
-            while (delay := pace.wait(LAST)) > 0:  # noqa: ASYNC110 - a pace has no event
-                await trio.sleep(delay)
-        finally:
-            pace.withdraw()
-        call = partial(self._sender.send, made) if edits is None else partial(self._sender.edit, edits, made)
-        with pace.sending():
-            return await self._called(made, call)
+        return await self._sender.aside(made, edits)
 
     def holds(self, told: str, severity: str) -> str:
         """What on this channel holds what is told (`firing`, say) of a severity now, in words; "" for nothing."""
@@ -180,14 +159,14 @@ class ChannelTask:
         wall = self._time.wall()
         prompt = await self._outbox.due(*self._of, wall, _BATCH, prompt=True)
         others = await self._outbox.due(*self._of, wall, _BATCH, prompt=False)
-        if self._failures:
+        if self._backoff.is_failing:
             self._flows_since = self._time.steady()
         choice = self._gatherer.choose(prompt, others, self._flows_since if self._pace else None)
         form = choice.form
         if (
-            self._failures
+            self._backoff.is_failing
             and self._undelivered
-            and (choice.candidates or self._time.steady() < self._gathers_at)
+            and (choice.candidates or not self._backoff.all_due)
         ):
             form = None  # what is gathered while nothing is taken would only make more of it
         if not choice.candidates and not form:
@@ -204,13 +183,13 @@ class ChannelTask:
         else:
             # While it fails, each that waits gets its turn: one message that the service chokes on blocks no other.
             first, *_ = choice.candidates
-            if self._failures:
+            if self._backoff.is_failing:
                 first = min(choice.candidates, key=lambda delivery: delivery.attempts)
             await finishing(partial(self._deliver_alert, first.alert), GRACE)
 
     def _delay(self, candidates: Sequence[Delivery]) -> float:
         """Seconds until the service may be asked again: after a failure it gets its rest, and it has its pace."""
-        if (rest := self._held_until - self._time.steady()) > 0:
+        if (rest := self._backoff.left) > 0:
             self._pace.withdraw()
             return rest
         urgent = bool(candidates) and candidates[0].severity == "critical"
@@ -226,13 +205,13 @@ class ChannelTask:
             return
         coalesced = coalesce(waiting, self._time.age, self._channel.style)
         if coalesced.carrier.state_told == EDIT:
-            await self._edit(coalesced)
+            await self._editor.edit(coalesced)
             return
         if self._is_expired(coalesced) and coalesced.attempts > 0:
             await self._bury(coalesced, coalesced.carrier.error or "not delivered in time")
             return
         begun = self._time.steady()
-        life = await self._life(coalesced)
+        life = await self._editor.life(coalesced)
         if life.is_over_unsaid:
             await self._recorder.record(coalesced, self._recorder.superseded)
             return
@@ -254,96 +233,18 @@ class ChannelTask:
         """The end of an alert as an edit of its message where that is enough, else a new message, in reply to it."""
         if (edit := life.edit) is not None and life.handle is not None:
             made = await self._maker.made(Coalesced(edit))
-            outcome = await self._call(made, partial(self._sender.edit, life.handle, made))
+            outcome = await self._sender.edit(life.handle, made)
             if not outcome.gone:
                 return made, outcome
         made = await self._maker.made(coalesced)
         if coalesced.carrier.state_told in ("firing", "digest"):
             made = await self._maker.with_buttons(made, coalesced.carrier.state_told)
-        send = (
-            partial(self._sender.send, made, life.handle) if life.handle else partial(self._sender.send, made)
-        )
-        return made, await self._call(made, send)
+        return made, await self._sender.send(made, life.handle)
 
-    async def _edit(self, coalesced: Coalesced) -> None:
-        """Put what has become of an alert into its message, where there is one; else the row goes, as after ten minutes."""
-        carrier = coalesced.carrier
-        life = await self._life(coalesced)
-        if life.handle is None or (self._is_expired(coalesced) and coalesced.attempts > 0):
-            await self._record_unedited(coalesced, carrier.error)
-            return
-        made = await self._maker.made(Coalesced(life.edit or carrier))
-        if not made.resolved and not is_digest(carrier):  # a digest is edited once all of it is acknowledged
-            made = await self._maker.with_buttons(made, "acked" if life.acked else "firing")
-        outcome = await self._call(made, partial(self._sender.edit, life.handle, made))
-        delay = min(backoff(coalesced.attempts + 1, self._jitter()), LONGEST_RETRY)
-        wait = timedelta(seconds=max(delay, outcome.retry_after or 0.0))
-        if outcome.retry_after is not None:  # the service counts edits and messages together
-            self._held_until = max(self._held_until, self._time.steady() + outcome.retry_after)
-
-        def edited(coalesced: Coalesced) -> list[Attempt]:
-            now, id_ = self._time.now().wall, coalesced.carrier.id
-            if not outcome.sent:
-                return [self._recorder.tried(coalesced.carrier, outcome.answer, now + wait)]
-            end = Attempt(delivery=id_, status="sent", at=now, title=made.title, body=made.body)
-            return self._recorder.closing(coalesced, end)
-
-        self._log.info(
-            "edited" if outcome.sent else "not edited", delivery=carrier.id, alert=carrier.alert, answer=outcome.answer
-        )  # fmt: skip
-        if not outcome.sent and (outcome.permanent or self._is_expired(coalesced)):
-            await self._record_unedited(coalesced, outcome.answer)
-        else:
-            await self._recorder.record(coalesced, edited)
-
-    async def _record_unedited(self, coalesced: Coalesced, error: str | None) -> None:
-        """An edit goes; what it alone was to tell is told by a message."""
-        history = await self._outbox.history(coalesced.carrier.alert, coalesced.carrier.channel)
-        also = unedited_end(coalesced.carrier, history, self._time.now().wall)
-
-        def unedited(coalesced: Coalesced) -> list[Attempt]:
-            now, id_ = self._time.now().wall, coalesced.carrier.id
-            last = Attempt(delivery=id_, status="superseded", at=now, error=error, also=also)
-            return self._recorder.closing(coalesced, last)
-
-        await self._recorder.record(coalesced, unedited)
-
-    async def _life(self, coalesced: Coalesced) -> AlertLife:
-        carrier, ability = coalesced.carrier, self._sender.can
-        if carrier.state_told == "firing" or not (ability or carrier.state_told in (EDIT, "resolved")):
-            return AlertLife()
-        history = await self._outbox.history(carrier.alert, carrier.channel) if ability else ()
-        return alert_life(carrier, history, ability, self._channel.settings, self._time.now().wall)
-
-    async def _call(self, made: Message, call: Callable[[], Awaitable[Outcome]]) -> Outcome:
-        """What came of one call of the sender, which counts against the rate whatever that is."""
-        with self._pace.sending():
-            return await self._called(made, call)
-
-    async def _called(self, made: Message, call: Callable[[], Awaitable[Outcome]]) -> Outcome:
-        began = self._time.steady()
-        outcome = await self._answered(made, call)
-        what: SendOutcome = "sent" if outcome.sent else "refused" if outcome.permanent else "failed"
-        self._meters.sent(self._channel.target, what, self._time.steady() - began)
-        return outcome
-
-    async def _answered(self, made: Message, call: Callable[[], Awaitable[Outcome]]) -> Outcome:
-        with trio.move_on_after(SEND_DEADLINE):
-            try:
-                return await call()
-            except Exception as error:  # noqa: BLE001 - loud in the log
-                self._log.exception("a message can't be sent", delivery=made.delivery_id)
-                return Outcome(
-                    sent=False, answer=f"{self._sender.name}: internal error ({type(error).__name__})"
-                )
-        return Outcome(sent=False, answer=f"{self._sender.name}: no answer within {SEND_DEADLINE:g} s")
-
-    async def _sent(
-        self, coalesced: Coalesced, outcome: Outcome, made: Message, life: AlertLife = NOTHING_BEFORE
-    ) -> None:
-        if self._failures:
+    async def _sent(self, coalesced: Coalesced, outcome: Outcome, made: Message, life: AlertLife) -> None:
+        if self._backoff.is_failing:
             self._log.info("delivering again", answer=outcome.answer)
-        self._failures, self._held_until, self._gathers_at = 0, float("-inf"), float("-inf")
+        self._backoff.taken()
         carrier = coalesced.carrier
         other, heard = self._fallback.name, await self._recorder.fallback_heard(carrier)
 
@@ -384,17 +285,10 @@ class ChannelTask:
 
     async def _failed(self, coalesced: Coalesced, outcome: Outcome, begun: float) -> None:
         tries = coalesced.attempts + 1
-        delay = PERMANENT_RETRY if outcome.permanent else backoff(tries, self._jitter())
-        if not outcome.permanent:
-            self._failures += 1
-            rest = delay if self._failures == tries else backoff(self._failures, self._jitter())
-            now, at_least = self._time.steady(), outcome.retry_after or 0.0
-            self._held_until = now + max(rest, at_least)
-            self._gathers_at = max(self._gathers_at, now + max(delay, at_least))
+        wait = self._backoff.failed(tries, outcome)
         self._log.warning(
             "not delivered", delivery=coalesced.carrier.id, alert=coalesced.carrier.alert, answer=outcome.answer, attempt=tries, permanent=outcome.permanent
         )  # fmt: skip
-        wait = timedelta(seconds=max(delay, outcome.retry_after or 0.0))
         next_at = self._time.wall() + min(
             wait, life_left(coalesced.carrier, self._time.age, self._channel.gates)
         )
@@ -443,6 +337,9 @@ class ChannelTask:
                 f"config, put its new id into the channel's URL: tgram://…/{new_id}"
             )
             await self._say("degraded", reason)
+
+    async def _waits(self, alert: str) -> bool:
+        return bool(await self._outbox.waiting(alert, *self._of))
 
     async def _say(self, event: str, reason: str) -> None:
         state = Daemon(id=self._channel.name, subject=self._channel.name, reason=reason)

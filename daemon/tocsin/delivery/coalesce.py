@@ -1,4 +1,4 @@
-"""What to make of what waits on a channel: one message of several, how long to wait, what to hand over. Pure."""
+"""What to make of what waits on a channel: one message of several, until when, what to hand over. Pure."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -20,8 +20,6 @@ from tocsin.engine.api import AlertContext
 from tocsin.events import from_iso
 from tocsin.store.model import EDIT, GATHERED, Delivery, NewDelivery
 
-FIRST_RETRY, LONGEST_RETRY = 1.0, 300.0  # seconds
-PERMANENT_RETRY = 600.0  # seconds; a refusal is tried again that slowly: tokens get renewed, chats made
 CRITICAL_WITHIN = timedelta(minutes=1)  # a critical one that isn't delivered by then goes to the fallback too
 # A firing undelivered for so long, or tried before, goes with its resolution as one message.
 _OVERDUE = timedelta(seconds=5)
@@ -130,12 +128,6 @@ def bare_message(coalesced: Coalesced, error: Exception, style: Style) -> Messag
         severity=severity,
         delivery_id=carrier.id,
     )
-
-
-def backoff(tries: int, jitter: float) -> float:
-    """Seconds to wait after that many failures: 1, doubling to five minutes, times `jitter` (0 to 1)."""
-    longest = min(FIRST_RETRY * 2.0 ** min(tries - 1, 16), LONGEST_RETRY)
-    return max(longest * jitter, 0.1)
 
 
 def hand_over(

@@ -15,7 +15,6 @@ from tocsin.engine.api import AlertContext
 from tocsin.store.model import EDIT, Delivery, NewDelivery
 
 TRIED_FOR = timedelta(minutes=10)  # then an edit is dropped; nothing else is ever
-LONGEST_RETRY = 60.0  # seconds
 _KEY, _OF = "edit", "edit_of"  # in a row's context: what it says, and what its message told
 _UNEDITED = "unedited"  # of an end that no edit could tell
 BY_EDIT = "told by an edit of its message"  # the `error` of an end for which its edit goes
