@@ -258,7 +258,7 @@ def test_renewed_secrets_are_masked_and_old_ones_forgotten_in_time():
     assert masker.mask("ticket-000/x") == "ticket-000/x"
 
 
-async def test_names_are_looked_up_few_at_once_for_each_host(monkeypatch):
+async def test_names_are_looked_up_few_at_once_for_each_host():
     import threading
 
     release, asked = threading.Event(), []
@@ -269,8 +269,7 @@ async def test_names_are_looked_up_few_at_once_for_each_host(monkeypatch):
             release.wait(10)
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 1))]
 
-    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    names = HostResolver()
+    names = HostResolver(getaddrinfo)
     try:
         with trio.fail_after(5):
             for _ in range(4):

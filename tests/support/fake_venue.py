@@ -32,6 +32,7 @@ from tocsin.venues.base import (
     Control,
     Decoded,
     Endpoint,
+    HostRule,
     Item,
     Malformed,
     Ping,
@@ -88,6 +89,7 @@ class FakeAdapter:
     fetching: Callable[..., Any] | None = None
     asking: Callable[[Any], Any] | None = None
     ping: Ping | None = None
+    hosts: HostRule | None = None
     asked_since: list[datetime | None] = field(default_factory=list)
     name: str = "fake"
     summary: str = "a venue for tests"

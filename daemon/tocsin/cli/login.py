@@ -115,6 +115,7 @@ async def _drive(venue: Any, store: Any, steps: Any) -> None:
     """Make a sign-in's requests, keeping what it asks to keep."""
     from tocsin.feed.model import Timings
     from tocsin.feed.session import drive
+    from tocsin.feed.transport import HeldHttp
     from tocsin.http import Http
 
     async def pause(why: str) -> None:
@@ -126,7 +127,7 @@ async def _drive(venue: Any, store: Any, steps: Any) -> None:
     async def try_to_keep() -> None:
         _must_keep(store.obstacle(venue.name))
 
-    http = Http(venue.settings.tls_ca, Timings().http)
+    http = HeldHttp(Http(venue.settings.tls_ca, Timings().http), venue.adapter.hosts)
     await drive(steps(), request=http, keep=keep, try_to_keep=try_to_keep, pause=pause)
 
 

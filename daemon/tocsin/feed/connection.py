@@ -7,14 +7,16 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from tocsin.feed.budget import LoopBudget
 from tocsin.feed.errors import HandshakeRejected
 from tocsin.feed.lines import open_lines
 from tocsin.feed.model import Timings
-from tocsin.feed.transport import Target, parse_target, redirected
+from tocsin.feed.transport import Target, held_to, parse_target, redirected
 from tocsin.feed.websocket import Limits, open_websocket
 from tocsin.tls import tls_context
-from tocsin.venues.base import Endpoint, VenueSettings
+from tocsin.venues.base import Endpoint, HostRule, VenueSettings
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
@@ -37,9 +39,25 @@ class Connection(Protocol):
 
 @asynccontextmanager
 async def open_connection(
+    endpoint: Endpoint,
+    settings: VenueSettings,
+    timings: Timings,
+    loop_budget: LoopBudget,
+    rule: HostRule | None = None,
+) -> AsyncIterator[Connection]:
+    """Hold that socket open. ConnectFailed, HandshakeRejected where it doesn't come about; also by the `rule` of its hosts."""
+    if rule is not None:
+        endpoint = replace(endpoint, follow_redirect=False)
+    async with AsyncExitStack() as stack:
+        with held_to(rule, endpoint.url):
+            opened = await stack.enter_async_context(_opened(endpoint, settings, timings, loop_budget))
+        yield opened
+
+
+@asynccontextmanager
+async def _opened(
     endpoint: Endpoint, settings: VenueSettings, timings: Timings, loop_budget: LoopBudget
 ) -> AsyncIterator[Connection]:
-    """Hold that socket open. ConnectFailed, HandshakeRejected where it doesn't come about."""
     target = parse_target(endpoint.url)
     tls = tls_context(settings.tls_ca) if target.tls else None
     connect_within = settings.connect_timeout.total_seconds()

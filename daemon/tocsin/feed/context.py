@@ -17,7 +17,7 @@ from tocsin.feed.link_status import LinkStatus
 from tocsin.feed.model import Log, Sink, Timings
 from tocsin.feed.recorder import Recorder
 from tocsin.feed.silence import Silence
-from tocsin.http import Http
+from tocsin.feed.transport import HeldHttp
 from tocsin.secrets import Masker
 from tocsin.venues import web
 from tocsin.venues.base import Adapter, Session
@@ -125,7 +125,7 @@ class VenueContext:
     masker: Masker
     log: Log
     credentials: CredentialStore
-    http: Http
+    http: HeldHttp
     link: LinkStatus
     complaints: Complaints
     silence: Silence

@@ -137,7 +137,7 @@ class _Socket:
         """One connection, from opening to its end: an OutsideError, or the newer session to go on with."""
         endpoint, context = self._endpoint(session), self._context
         async with open_connection(
-            endpoint, context.settings, context.timings, context.loop_budget
+            endpoint, context.settings, context.timings, context.loop_budget, context.adapter.hosts
         ) as connection:
             talking = SocketSession(self._context, endpoint, connection)
 

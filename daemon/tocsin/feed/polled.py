@@ -66,7 +66,9 @@ async def _cycle(context: VenueContext, session: Session, *, live: bool) -> None
 
 async def _one_socket(context: VenueContext, endpoint: Endpoint) -> int:
     """Listen until the venue closes: how many observations of accounts came. OutsideError for any other end."""
-    async with open_connection(endpoint, context.settings, context.timings, context.loop_budget) as opened:
+    async with open_connection(
+        endpoint, context.settings, context.timings, context.loop_budget, context.adapter.hosts
+    ) as opened:
         connection = _Bounded(opened, context.timings.cycle)
         talking = SocketSession(context, endpoint, connection)
         for request in endpoint.opening:

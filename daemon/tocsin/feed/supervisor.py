@@ -21,7 +21,7 @@ from tocsin.feed.model import Log, Sink, Timings, VenueFeed
 from tocsin.feed.polled import run_polled
 from tocsin.feed.recorder import Recorder
 from tocsin.feed.silence import Silence, SilenceTimeout
-from tocsin.feed.transport import use_own_resolver
+from tocsin.feed.transport import HeldHttp, use_own_resolver
 from tocsin.http import Http
 from tocsin.meters import VenueMeters
 from tocsin.secrets import Masker
@@ -66,7 +66,7 @@ async def run_venue(
         masker=masker,
         log=log,
         credentials=credentials,
-        http=Http(settings.tls_ca, timings.http),
+        http=HeldHttp(Http(settings.tls_ca, timings.http), venue.adapter.hosts),
         link=link,
         complaints=Complaints(link, timings.flood, timings.parts_flood),
         silence=Silence(link, _silence_timeout(venue, timings)),

@@ -6,14 +6,18 @@ The query of a URL may hold a secret: show `Target.shown`, never the URL.
 import contextlib
 import socket
 import ssl
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 from urllib.parse import urljoin, urlsplit
 
 import trio
 
 from tocsin.errors import ConnectFailed
+from tocsin.http import Http, HttpFailed
 from tocsin.tls import in_words
+from tocsin.venues.base import HostRule, HttpRequest, HttpResponse
 
 _PORTS = {"ws": 80, "wss": 443}
 _TLS = frozenset({"wss", "tls"})
@@ -90,10 +94,13 @@ class HostResolver(trio.abc.HostnameResolver):
     """Looks host names up in threads, few at once for each host.
 
     An abandoned look-up holds its thread until the system gives up. With trio's one shared limit, a venue whose name
-    server is mute would take every thread there is, the database's too.
+    server is mute would take every thread there is, the database's too. Within `held_to` what is found is held to that rule,
+    and the connection is made to nothing else: a name may stand for something else when it is looked up again.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, lookup: Callable[..., list[Any]] | None = None) -> None:
+        """`lookup`: in place of the system's `getaddrinfo`."""
+        self._lookup = lookup or socket.getaddrinfo
         self._limits: dict[object, trio.CapacityLimiter] = {}
 
     async def getaddrinfo(  # noqa: PLR0917 - trio's signature
@@ -106,9 +113,15 @@ class HostResolver(trio.abc.HostnameResolver):
         flags: int = 0,
     ) -> list[Address4 | Address6]:
         limit = self._limits.setdefault(host, trio.CapacityLimiter(_LOOKUPS_AT_ONCE))
-        return await trio.to_thread.run_sync(
-            socket.getaddrinfo, host, port, family, kind, proto, flags, limiter=limit, abandon_on_cancel=True
+        found = await trio.to_thread.run_sync(
+            self._lookup, host, port, family, kind, proto, flags, limiter=limit, abandon_on_cancel=True
         )
+        if (rule := _RULE.get()) is not None:
+            name = host.decode() if isinstance(host, bytes) else host or ""
+            for *_, address in found:
+                if refusal := rule.refusal_of_address(name, str(address[0])):
+                    raise ConnectFailed(f"not connected to: {refusal}")
+        return found
 
     async def getnameinfo(
         self, sockaddr: "tuple[str, int] | tuple[str, int, int, int]", flags: int
@@ -121,6 +134,36 @@ def use_own_resolver() -> None:
     before = trio.socket.set_custom_hostname_resolver(HostResolver())
     if before is not None:
         trio.socket.set_custom_hostname_resolver(before)
+
+
+_RULE: ContextVar[HostRule | None] = ContextVar("rule of the hosts that are looked up", default=None)
+
+
+@contextlib.contextmanager
+def held_to(rule: HostRule | None, url: str) -> Iterator[None]:
+    """What is connected to within this is held to the rule. Raises ConnectFailed where the URL itself isn't by it."""
+    if rule is not None and (refusal := rule.refusal(url)):
+        raise ConnectFailed(f"not connected to: {refusal}")
+    token = _RULE.set(rule)
+    try:
+        yield
+    finally:
+        _RULE.reset(token)
+
+
+class HeldHttp:
+    """`Http` for one venue, whose requests are held to its rule."""
+
+    def __init__(self, http: Http, rule: HostRule | None) -> None:
+        self._http, self._rule = http, rule
+
+    async def __call__(self, request: HttpRequest, within: float | None = None) -> HttpResponse:
+        """As `Http`. HttpFailed also where the rule refuses the request, of which nothing is sent then."""
+        try:
+            with held_to(self._rule, request.url):
+                return await self._http(request, within)
+        except ConnectFailed as refused:
+            raise HttpFailed(request, str(refused)) from refused
 
 
 async def open_stream(host: str, port: int, tls: ssl.SSLContext | None, within: float) -> trio.abc.Stream:

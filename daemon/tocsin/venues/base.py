@@ -259,6 +259,18 @@ def _private(url: str) -> bool:
     return parts.scheme in ("wss", "https", "tls") or parts.hostname in ("localhost", "127.0.0.1", "::1")
 
 
+class HostRule(Protocol):
+    """Which hosts a venue may be connected to, where not everything that says so is trusted. Pure."""
+
+    def refusal(self, url: str) -> str:
+        """Why this URL may not be connected to; "" where it may. Of an address in place of a name this alone decides."""
+        ...
+
+    def refusal_of_address(self, host: str, address: str) -> str:
+        """Why not to this address, which the host's name was found to stand for; "" where it may."""
+        ...
+
+
 class Adapter(Protocol):
     """One venue type, to be inherited from. Its instance is `ADAPTER` in the `adapter.py` of a package that `registry.py` names."""
 
@@ -270,6 +282,8 @@ class Adapter(Protocol):
     """The options this venue takes."""
     supplies: Mapping[str, frozenset[str]]
     """Kind -> the fields that this venue can give, derived ones included; `check` warns about rules on others."""
+    hosts: HostRule | None = None
+    """What each request and each socket is held to, wherever its URL comes from; no redirect is followed then. None: nothing."""
     polled: bool = False
     """The server closes after each snapshot; the feed connects again every `settings.poll` (then a timedelta)."""
 
