@@ -11,8 +11,9 @@ from typing import Any, Protocol
 import msgspec
 
 from tocsin.engine.alert_instance import AlertInstance
-from tocsin.engine.api import AlertContext, AlertState, EnrichedChange, Transition, inform
+from tocsin.engine.api import AlertContext, EnrichedChange, Transition, inform
 from tocsin.engine.instances import (
+    EventInstance,
     InstanceKind,
     Step,
     cooldown_key,
@@ -41,7 +42,7 @@ class MakeContext(Protocol):
 
 
 @dataclass(slots=True)
-class Cooldown:
+class Cooldown(EventInstance):
     """A rule's cooldown for one instance (`per`): until when (wall-clock), and what it has held back.
 
     `latest` makes the context of the last of those, which is wanted only when the time is over or a record is written.
@@ -57,18 +58,6 @@ class Cooldown:
     @property
     def kind(self) -> InstanceKind:
         return "cooldown"
-
-    @property
-    def alert_id(self) -> str:
-        return self.key
-
-    @property
-    def state(self) -> AlertState:
-        return "inactive"
-
-    @property
-    def indexed(self) -> None:
-        return None
 
     def due(self) -> float:
         return self.until.steady
@@ -110,7 +99,7 @@ class Cooldown:
 
 
 @dataclass(slots=True)
-class Reminder:
+class Reminder(EventInstance):
     """An event rule's alert that is repeated until acknowledged, at most 24 times."""
 
     rule: Rule
@@ -124,18 +113,6 @@ class Reminder:
     @property
     def kind(self) -> InstanceKind:
         return "reminder"
-
-    @property
-    def alert_id(self) -> str:
-        return self.key
-
-    @property
-    def state(self) -> AlertState:
-        return "inactive"
-
-    @property
-    def indexed(self) -> None:
-        return None
 
     def due(self) -> float:
         return self.next_at.steady

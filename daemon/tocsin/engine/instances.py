@@ -63,6 +63,25 @@ class RuleInstance(Protocol):
     def to_record(self) -> dict[str, Any]: ...
 
 
+class EventInstance:
+    """An instance of a rule on what happens: its alert, if it has one, has no state, and its id is its key."""
+
+    __slots__ = ()
+    key: str
+
+    @property
+    def alert_id(self) -> str:
+        return self.key
+
+    @property
+    def state(self) -> AlertState:
+        return "inactive"
+
+    @property
+    def indexed(self) -> tuple[Hashable, str] | None:
+        return None
+
+
 _Entry: TypeAlias = tuple[float, int, str]  # when, as how manieth it was asked, by whom
 _FEW = 64  # entries that don't count, for which no heap is built anew
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, 
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from tocsin.engine.api import AlertState
 from tocsin.engine.instances import (
+    EventInstance,
     InstanceKind,
     field_text,
     group_fields,
@@ -94,7 +94,7 @@ class First(Heard):
 
 
 @dataclass(slots=True)
-class PartialMatch:
+class PartialMatch(EventInstance):
     """What waits, and what came before, for one rule and one group of events that belong together (`key`, of one page).
 
     Only the first page knows what came before. `entity` is what was last heard of in it. `sign` tells what the rule
@@ -111,14 +111,6 @@ class PartialMatch:
     @property
     def kind(self) -> InstanceKind:
         return "sequence"
-
-    @property
-    def alert_id(self) -> str:
-        return self.key
-
-    @property
-    def state(self) -> AlertState:
-        return "inactive"
 
     @property
     def indexed(self) -> tuple[Hashable, str]:

@@ -159,7 +159,7 @@ def _linked_state(change: Change, link: str, before: bool) -> Entity | None:
 
 def _compare(node: Compare, before: bool) -> Judge:
     pairs = tuple(_pair(left, operator, right, before) for left, operator, right in node.pairs())
-    return pairs[0] if len(pairs) == 1 else _all(pairs)
+    return pairs[0] if len(pairs) == 1 else _joined(pairs, settles=False)
 
 
 def _pair(left: Node, operator: Ordering, right: Node, before: bool) -> Judge:
@@ -262,27 +262,15 @@ def _member_without_case(read: Evaluate, values: frozenset[Any], negated: bool) 
 # ---------------------------------------------------------------------------------------------- three-valued and, or, not
 
 
-def _all(parts: tuple[Judge, ...]) -> Judge:
+def _joined(parts: tuple[Judge, ...], *, settles: bool) -> Judge:
+    """One part that `settles` it is enough; where none does, what isn't known leaves the whole unknown."""
+
     def judge(change: Change, now: datetime) -> Truth:
-        truth: Truth = True
+        truth: Truth = not settles
         for part in parts:
             found = part(change, now)
-            if found is False:
-                return False
-            if found is None:
-                truth = None
-        return truth
-
-    return judge
-
-
-def _any(parts: tuple[Judge, ...]) -> Judge:
-    def judge(change: Change, now: datetime) -> Truth:
-        truth: Truth = False
-        for part in parts:
-            found = part(change, now)
-            if found is True:
-                return True
+            if found is settles:
+                return settles
             if found is None:
                 truth = None
         return truth
@@ -292,7 +280,7 @@ def _any(parts: tuple[Judge, ...]) -> Judge:
 
 def _junction(node: Junction, before: bool) -> Judge:
     parts = tuple(evaluator(part, before) for part in node.parts)
-    return _all(parts) if node.word == "and" else _any(parts)
+    return _joined(parts, settles=node.word == "or")
 
 
 def _not(node: Not, before: bool) -> Judge:
