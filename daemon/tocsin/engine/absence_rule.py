@@ -7,148 +7,29 @@ when the rule begins. Time stands still while a venue that an event may come fro
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from msgspec import structs
-
+from tocsin.engine.absence import Absence, words
 from tocsin.engine.aggregates import label
 from tocsin.engine.alert_instance import Count
-from tocsin.engine.api import AlertState, Distance, Notification, Part, Transition, event_time
-from tocsin.engine.group_rule import common_state
+from tocsin.engine.api import Notification, Transition, event_time
 from tocsin.engine.index import RuleSet, named_groups, named_values
 from tocsin.engine.instances import (
-    InstanceKind,
     Step,
     absence_key,
     asks,
     field_shown,
     group_fields,
     happens_in,
-    revive,
-    tagged,
     transition,
 )
 from tocsin.engine.pauses import OUT_OF_HOURS, LinkTurned
 from tocsin.engine.rule import Rule
 from tocsin.engine.runtime import GOES_ON, RuleBefore, RuleRuntime, Shared
 from tocsin.engine.samples import MOST_INSTANCES
-from tocsin.engine.trace import Asked, InstanceTrace, Past, Subject, Timer, context_of, urgency, what_happened
-from tocsin.events import Change, Instant, Key, from_iso, iso
-from tocsin.quantities import duration_text
-
-_NEVER = "none since the rule began"
-_SHOWN = ("venue", "account", "symbol")  # of what is looked for
-
-
-@dataclass(slots=True)
-class Absence:
-    """What one rule misses, or may come to, in one group; `common` is what is known of all that it looks for (`symbol`), as it was first
-    spelled.
-
-    `count`: for how long nothing has come, as far as that counts. `heard_at` is when something last came (UTC), `last` what that was;
-    empty: nothing since the rule began, which was then. `alert` is the id of its alert while it fires.
-    """
-
-    rule: Rule
-    key: str
-    entity: Key
-    common: Mapping[str, str | None]
-    asked: str
-    limit: str
-    heard_at: datetime
-    last: str = ""
-    count: Count = field(default_factory=Count)
-    alert: str = ""
-    fired_at: datetime | None = None
-    remind_at: Instant | None = None
-    acked: bool = False
-
-    @property
-    def kind(self) -> InstanceKind:
-        return "absence"
-
-    @property
-    def alert_id(self) -> str:
-        return self.alert or self.key
-
-    @property
-    def state(self) -> AlertState:
-        return "firing" if self.alert else "inactive"
-
-    @property
-    def indexed(self) -> None:
-        return None
-
-    def due(self) -> float | None:
-        """When (steady) it fires, or reminds."""
-        if not self.alert:
-            return self.count.due(self.rule.absent or 0.0)
-        return self.remind_at.steady if self.remind_at is not None else None
-
-    def fire(self, alert_id: str, now: Instant) -> None:
-        self.alert, self.fired_at, self.acked = alert_id, now.wall, False
-        self.schedule_reminder(now)
-
-    def schedule_reminder(self, now: Instant, *, at_once: bool = False) -> None:
-        repeat = self.rule.repeat if self.alert and not self.acked else None
-        self.remind_at = now.later(0.0 if at_once else repeat) if repeat else None
-
-    def adopt(self, rule: Rule, now: Instant) -> None:
-        """The rule was edited: its new texts and times count from now on."""
-        self.rule, due = rule, self.remind_at
-        self.schedule_reminder(now)
-        if due is not None and self.remind_at is not None:
-            self.remind_at = min(due, self.remind_at, key=lambda at: at.steady)
-
-    def to_record(self) -> dict[str, Any]:
-        return {
-            **tagged(self),
-            "per": list(group_fields(self.rule)),
-            "common": self.common,
-            "asked": self.asked,
-            "limit": self.limit,
-            "state": self.state,
-            "alert_id": self.alert,
-            "passed": self.count.passed,
-            "since_steady": self.count.since,
-            "heard_at": iso(self.heard_at),
-            "last": self.last,
-            "fired_at": iso(self.fired_at) if self.fired_at else None,
-            "remind_at": iso(self.remind_at.wall) if self.remind_at else None,
-            "acked": self.acked,
-        }
-
-    @classmethod
-    def from_record(
-        cls, rule: Rule, key: str, record: Mapping[str, Any], alive: Instant | None, now: Instant
-    ) -> "Absence":
-        """As it was when the last run was last seen `alive`; its time stands still."""
-        reminds = record["remind_at"] and rule.repeat
-        return cls(
-            rule=rule,
-            key=key,
-            entity=Key(*record["entity"]),
-            common=record["common"],
-            asked=record["asked"],
-            limit=record["limit"],
-            heard_at=from_iso(record["heard_at"]),
-            last=record["last"],
-            count=Count.of_record(record, alive),
-            alert=record["alert_id"],
-            fired_at=from_iso(record["fired_at"]) if record["fired_at"] else None,
-            remind_at=revive(record["remind_at"], now, rule.repeat or 0.0) if reminds else None,
-            acked=record["acked"],
-        )
-
-
-def _words(rule: Rule) -> tuple[str, str]:
-    """What is looked for, and that it is missed in few words: `order.filled where amount > 5 for 24h`, `no such order.filled for 24h`."""
-    what, where = " or ".join(rule.events), f" where {rule.where.source}" if rule.where is not None else ""
-    lasts = duration_text(timedelta(seconds=rule.absent or 0.0))
-    return f"{what}{where} for {lasts}", f"no {'such ' if where else ''}{what} for {lasts}"
+from tocsin.engine.trace import Asked, InstanceTrace, Past, Subject, Timer, urgency, what_happened
+from tocsin.events import Change, Instant, Key
 
 
 class AbsenceRuleRuntime(RuleRuntime[Absence]):
@@ -177,7 +58,7 @@ class AbsenceRuleRuntime(RuleRuntime[Absence]):
         instance = self._absence(rule, per)
         if instance is None:
             yield from self._make_room(rule, now)
-            instance = _begun(rule, per, now)
+            instance = Absence.begun(rule, per, now)
         if (due := instance.due()) is not None and due <= now.steady:
             yield from self.on_timer(instance, now)
         symbol = f" ({change.symbol})" if change.symbol and change.symbol != change.key.id else ""
@@ -194,8 +75,7 @@ class AbsenceRuleRuntime(RuleRuntime[Absence]):
             instance.schedule_reminder(now)
         else:
             instance.fire(self._new_id(), now)
-        since = f"the last was {instance.last}" if instance.last else _NEVER
-        step = _told(instance, now, told, f"no {instance.asked}; {since}", "", event=None)
+        step = instance.notification(told, now, f"no {instance.asked}; {instance.seen}")
         self._instances.keep(instance)
         yield transition(instance, step, now)
 
@@ -250,10 +130,10 @@ class AbsenceRuleRuntime(RuleRuntime[Absence]):
                     yield from self._let_go(instance, now)
             for per in named_groups(rule):
                 if self._absence(rule, per) is None:
-                    yield self._kept(_begun(rule, per, now), "looked for from now on", now)
+                    yield self._kept(Absence.begun(rule, per, now), "looked for from now on", now)
 
     def explain(self, rule: Rule, asked: Asked, now: Instant) -> list[Subject]:
-        fresh = [_begun(rule, per, now) for per in named_groups(rule)]
+        fresh = [Absence.begun(rule, per, now) for per in named_groups(rule)]
         known = [each for each in self._instances.of_rule(rule.id) if isinstance(each, Absence)]
         found = {each.key: each for each in (*fresh, *known)}
         shown = [each for each in found.values() if asked.names(label(each.common), *each.common.values())]
@@ -265,9 +145,9 @@ class AbsenceRuleRuntime(RuleRuntime[Absence]):
         runs, waits = instance.count.since is not None, rule.id in self._venues and not instance.alert
         return InstanceTrace(
             rule=rule,
-            change=_stand_in(instance),
+            change=instance.stand_in(),
             key=instance.key,
-            parts=_parts(instance, now),
+            parts=instance.parts(now),
             state=instance.state,
             since=instance.fired_at,
             alert_id=instance.alert,
@@ -296,7 +176,7 @@ class AbsenceRuleRuntime(RuleRuntime[Absence]):
             return
         if instance.alert and instance.count.read(now.steady) < (rule.absent or 0.0):
             yield self._resolved(instance, now, "", reason="rule changed")
-        instance.asked, instance.limit = _words(rule)
+        instance.asked, instance.limit = words(rule)
         yield self._kept(instance, GOES_ON, now)
 
     def end(
@@ -362,89 +242,7 @@ class AbsenceRuleRuntime(RuleRuntime[Absence]):
         self, instance: Absence, now: Instant, says: str, *, reason: str = "", event: Change | None = None
     ) -> Transition:
         """It is over, and there goes on counting. `event`: what came."""
-        step = _told(instance, now, "resolved", says or f"no {instance.asked}", reason, event=event)
+        step = instance.notification("resolved", now, says or f"no {instance.asked}", reason, event=event)
         alert = instance.alert
         instance.alert, instance.fired_at, instance.remind_at, instance.acked = "", None, None, False
         return transition(instance, step, now, alert_id=alert)
-
-
-def _begun(rule: Rule, per: tuple[str | None, ...], now: Instant) -> Absence:
-    """Nothing has come, and its time stands still until it is let go."""
-    named = {name: named_values(rule, name) or () for name in _SHOWN}
-    common: dict[str, str | None] = {
-        name: next(iter(values)) for name, values in named.items() if len(values) == 1
-    }
-    common |= dict(zip(group_fields(rule), per, strict=True))
-    kind, (asked, limit) = rule.events[0].partition(".")[0], _words(rule)
-    return Absence(
-        rule=rule,
-        key=absence_key(rule, per),
-        entity=Key(common.get("venue") or "", kind, common.get("account") or "", label(common)),
-        common=common,
-        asked=asked,
-        limit=limit,
-        heard_at=now.wall,
-    )
-
-
-def _parts(instance: Absence, now: Instant) -> tuple[Part, ...]:
-    """What is looked for and how far that is from being missed; nothing where the rule is gone."""
-    if instance.rule.absent is None:
-        return ()
-    lasts = timedelta(seconds=instance.rule.absent)
-    passed = timedelta(seconds=round(instance.count.read(now.steady)))
-    part = Part(
-        of="absent",
-        asks=instance.asked,
-        holds=bool(instance.alert),
-        saw=f"the last was {instance.last}" if instance.last else _NEVER,
-        distance=Distance(
-            value=duration_text(passed),
-            limit=duration_text(lasts),
-            gap=duration_text(abs(lasts - passed)),
-            relative=abs(lasts - passed) / max(lasts, passed),
-            met=bool(instance.alert),
-        ),
-        as_of=instance.heard_at,
-    )
-    return (part,)
-
-
-def _stand_in(instance: Absence, event: Change | None = None) -> Change:
-    """What has not come, as messages see it: what its group has in common, as if it were one of it. `event`: what came then."""
-    state = common_state(instance.entity.kind, instance.common, None)
-    return Change(
-        key=instance.entity,
-        events=(),
-        state=state,
-        previous=state,
-        origin=event.origin if event is not None else "synthetic",
-        time=event.time if event is not None else instance.heard_at,
-        received=instance.heard_at,
-        known_since=instance.heard_at,
-        symbol=instance.common.get("symbol"),
-    )
-
-
-def _told(
-    instance: Absence, now: Instant, told: Notification, says: str, reason: str, *, event: Change | None
-) -> Step:
-    """`says`: what is so, in words. `event`: what came."""
-    context = context_of(
-        instance.rule,
-        _stand_in(instance, event),
-        now,
-        state=told,
-        condition=says,
-        words=says,
-        limit=instance.limit,
-        reason=reason,
-        value=None,
-        value_at_start=None,
-        worst=None,
-        started_at=instance.heard_at,
-        fired_at=instance.fired_at,
-        parts=_parts(instance, now),
-    )
-    context = structs.replace(context, group=instance.common)
-    return Step(told, context, f"{told}: {says}" + (f" ({reason})" if reason else ""))
