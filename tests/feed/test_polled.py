@@ -8,7 +8,7 @@ import trio
 from support.fake_venue import QUICK, FakeAdapter, feeding
 from support.fault_server import FaultServer, Peer, serving
 from tocsin.events import Observation, SnapshotBegins, SnapshotEnds
-from tocsin.venues.base import Session
+from tocsin.venues.base import Session, SignInRefused
 
 pytestmark = pytest.mark.real
 
@@ -118,6 +118,35 @@ async def test_silence_counts_from_the_last_complete_cycle(tmp_path):
         silent.set()
         await feed.told.heard("connected", "silent", "resumed")
         assert feed.told.state("silent").reason.startswith("cycle: no data for ")
+
+
+async def test_a_cycle_that_is_refused_is_no_connection_any_more(tmp_path):
+    async def script(peer):
+        if peer.number != 1:
+            return await give_snapshot(peer)
+        return await peer.answer("401 Unauthorized", b'{"error": "bad ticket"}')
+
+    async with serving(script) as server, feeding(tmp_path) as feed:
+        await feed.venue(FakeAdapter(polled=True), ws(server), silent_after="30s")
+        await feed.told.heard("connected", "auth_failed", "connected")
+        state = feed.told.state("auth_failed")
+        assert (state.status, state.attempts) == ("auth_failed", 0)  # the first after it was up, as any loss
+
+
+async def test_a_sign_in_that_is_refused_between_two_cycles_is_no_connection_any_more(tmp_path):
+    calls = []
+
+    def signing(settings, kept, now):
+        calls.append(now)
+        if len(calls) == 2:
+            raise SignInRefused("no such user")
+        return Session()
+        yield
+
+    async with serving(give_snapshot) as server, feeding(tmp_path) as feed:
+        await feed.venue(FakeAdapter(polled=True, signing=signing), ws(server), silent_after="30s")
+        await feed.told.heard("connected", "auth_failed", "connected")
+        assert feed.told.state("auth_failed").status == "auth_failed"
 
 
 async def test_each_cycle_signs_in(tmp_path):

@@ -117,6 +117,28 @@ async def test_a_late_refusal_of_the_credentials_is_auth_failed_and_slow(tmp_pat
         assert times[2] - times[1] >= 0.45
 
 
+async def test_a_connection_that_stood_and_is_refused_is_one_no_more(tmp_path):
+    """Though the credentials were good when it was opened: a key that is revoked."""
+
+    async def script(peer):
+        await peer.accept()
+        if peer.number == 0:
+            await peer.send({"order": "o"})
+            await revoked.wait()
+        if peer.number <= 1:
+            await peer.send({"refuse": ["", "the key is revoked", "auth_failed"]})
+        await peer.serve_politely()
+
+    revoked = trio.Event()
+    async with serving(script) as server, feeding(tmp_path) as feed:
+        adapter = FakeAdapter((Request(name="auth", text="{}", answered=False),))
+        await feed.venue(adapter, ws(server))
+        await feed.told.heard("connected")
+        revoked.set()
+        await feed.told.heard("connected", "auth_failed", "connected")
+        assert feed.told.state("auth_failed").status == "auth_failed"
+
+
 def _as_dict(timings: Timings) -> dict:
     return {name: getattr(timings, name) for name in Timings.__slots__}
 

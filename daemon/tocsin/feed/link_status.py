@@ -102,15 +102,15 @@ class LinkStatus:
             event: Event | None = None if outage else "disconnected"
             await self._tell(event, status=True, reason=reason, next_in=next_in)
 
-    async def auth_failed(self, reason: str, *, next_in: float) -> None:
-        """The venue won't have the credentials. A connection that still lives (its renewal was refused) stays so."""
+    async def auth_failed(self, reason: str, *, next_in: float, lives: bool = False) -> None:
+        """The venue won't have the credentials. A connection that still `lives` (its renewal was refused) stays so."""
         async with self._in_order:
             first, self._auth_failed = not self._auth_failed, True
             reason = one_line(reason, self._masker)
             self._log.warning("sign-in refused", venue=self._venue, reason=reason)
-            up = self.is_up
+            up = self.is_up and lives
             if not up:
-                self._attempts += 1
+                self._attempts += not self.is_up
                 if self.status != "auth_failed":
                     self._become("auth_failed")
             event: Event | None = "auth_failed" if first else None

@@ -137,7 +137,7 @@ class SessionKeeper:
             await trio.sleep(min(left, _NAP))
 
     async def _try(self, rejected: Session | None, *, quiet: bool) -> Session | None:
-        """One sign-in; None where it failed, which is told (`quiet`: while the venue is connected, only if refused)."""
+        """One sign-in; None where it failed, which is told (`quiet`: while a connection lives, only if refused)."""
         context = self._context
         kept = context.credentials.load(context.name)
         self._keeps = self._keeps or bool(kept)
@@ -156,7 +156,7 @@ class SessionKeeper:
             self._not_before = trio.current_time() + context.timings.auth_retry
             self._refused = True
             reason = "; ".join(filter(None, (str(refused), refused.remedy_for(context.name))))
-            await context.link.auth_failed(reason, next_in=context.timings.auth_retry)
+            await context.link.auth_failed(reason, next_in=context.timings.auth_retry, lives=quiet)
             return None
         except (SignInFailed, Malformed) as failed:
             delay = self._fail_for(failed.retry_after if isinstance(failed, SignInFailed) else None)
