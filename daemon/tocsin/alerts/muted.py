@@ -50,34 +50,6 @@ class NotificationGroup(Struct, frozen=True):
     all: tuple[MutedNotification, ...]
 
 
-class MutedNotifications:
-    """All that waits, in the order in which it was held."""
-
-    def __init__(self) -> None:
-        self._alerts: dict[str, MutedNotification] = {}
-        self.look_at: datetime | None = None
-        """When (wall-clock) a way may open by itself."""
-
-    def __iter__(self) -> Iterator[MutedNotification]:
-        """A snapshot."""
-        return iter(list(self._alerts.values()))
-
-    def __bool__(self) -> bool:
-        return bool(self._alerts)
-
-    def __contains__(self, alert: str) -> bool:
-        return alert in self._alerts
-
-    def get(self, alert: str) -> MutedNotification | None:
-        return self._alerts.get(alert)
-
-    def hold(self, held: MutedNotification) -> None:
-        self._alerts[held.alert] = held
-
-    def drop(self, alert: str) -> None:
-        self._alerts.pop(alert, None)
-
-
 def to_record(held: MutedNotification) -> dict[str, Any]:
     record: dict[str, Any] = msgspec.to_builtins(held)
     return record

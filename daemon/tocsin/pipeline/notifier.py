@@ -12,8 +12,7 @@ import msgspec
 
 from tocsin.alerts import muted
 from tocsin.alerts.decide import Decision, MuteReasons, decide
-from tocsin.alerts.message import body, title
-from tocsin.alerts.muted import MutedNotification, MutedNotifications, NotificationGroup
+from tocsin.alerts.muted import MutedNotification, NotificationGroup
 from tocsin.alerts.silences import Silences
 from tocsin.engine.api import AlertContext, Transition
 from tocsin.engine.engine import Engine
@@ -23,6 +22,7 @@ from tocsin.meters import PipelineMeters
 from tocsin.pipeline.deliveries import Deliveries, alert_row
 from tocsin.pipeline.escalation import Due, Escalations
 from tocsin.pipeline.followed_gates import FollowedGates
+from tocsin.pipeline.muted_notifications import MutedNotifications
 from tocsin.pipeline.muter import Muter
 from tocsin.pipeline.options import Options
 from tocsin.store.model import ACTION, Batch, HeldRow, InstanceRow, RunRow, UnreadableRow
@@ -53,7 +53,6 @@ class Notifier:
         self._held = MutedNotifications()
         # What makes the record of an instance that moved, by rule and instance.
         self._unwritten: dict[tuple[str, str], Callable[[], Mapping[str, Any]]] = {}
-        self._kept: dict[str, InstanceRow] = {}  # of each held alert: its instance as it was last stored
         self._seen: Instant | None = None
 
     def restore(
@@ -75,18 +74,7 @@ class Notifier:
                 self.escalations.ended(alert)  # its instance was lost, and nobody would say when it is over
             elif alert in self._announced:
                 self._announced[alert] = tuple(dict.fromkeys((*self._announced[alert], *followed.escalated)))
-        unreadable: list[UnreadableRow] = []
-        for waiting in held:
-            try:
-                found = muted.from_record(waiting.data)
-                style = self._options().style
-                title(found.context, style, found.context.at)  # it has to be told one day
-                body(found.context, style, found.context.at)
-                self._held.hold(found)
-            except (ValueError, KeyError, TypeError, ArithmeticError) as error:
-                why = f"of rule {waiting.rule}: {error!r}"
-                unreadable.append(UnreadableRow(table="held", key=(waiting.alert,), why=why))
-        return unreadable
+        return self._held.restore(held, self._options().style)
 
     def tell(self, batch: Batch, transitions: Iterable[Transition], now: Instant) -> None:
         """Everything that these transitions tell, and the instances as they are kept; what only gets its record when the batch
@@ -105,7 +93,7 @@ class Notifier:
             if transition.notification is not None and transition.context is not None:
                 self._tell(batch, transition, transition.context, now)
             if transition.state == "inactive":
-                self._ended_untold(batch, transition)
+                self._held.ended_untold(batch, transition)
             if self._ends_escalation(transition):
                 self.escalations.ended(alert)
             if record is None or transition.notification == "resolved":
@@ -113,8 +101,7 @@ class Notifier:
             if record is not None and (told := self._announced.get(alert)):
                 record = {**record, "told": list(told)}
             row = InstanceRow(rule=transition.rule, instance=transition.instance, record=record)
-            if alert in self._held:
-                self._kept[alert] = row
+            self._held.stored(alert, row)
             batch.instances.append(row)
 
     def write(self, batch: Batch) -> None:
@@ -145,7 +132,7 @@ class Notifier:
         for waiting in self._held:
             reasons = self._muter.reasons(waiting.rule, waiting.context, now)
             if self._decide(waiting.context, waiting.notify, waiting.announced, reasons).outcome == "held":
-                self._look_again(reasons)
+                self._held.look_again(reasons)
             else:
                 free.append(self._as_it_is(waiting, now))
         silenced = [each for each in free if each.by == "silence"]
@@ -162,7 +149,7 @@ class Notifier:
     @property
     def held(self) -> int:
         """How many notifications wait until nothing mutes them."""
-        return sum(1 for _ in self._held)
+        return len(self._held)
 
     def muted(self, rule: str) -> list[MutedNotification]:
         """Those of that rule that wait until nothing mutes them."""
@@ -187,8 +174,7 @@ class Notifier:
     def acknowledged(self, batch: Batch, alert: str, by: str, until: datetime | None, now: Instant) -> None:
         """Somebody has an alert, up to `until` (UTC; None: for good): who was told of it by an escalation hears of that."""
         self._seen = self._seen or now
-        if (waiting := self._held.get(alert)) is not None:
-            self._hold(batch, msgspec.structs.replace(waiting, acked_by=by, acked_until=until))
+        self._held.acknowledged(batch, alert, by, until)
         followed = self.escalations.get(alert)
         channels = self.escalations.acknowledged(alert, by, now.wall, until)
         if channels and followed is not None and followed.context is not None:
@@ -200,8 +186,7 @@ class Notifier:
 
     def unacknowledged(self, batch: Batch, alert: str, now: Instant) -> None:
         """It was taken back: nobody has it any more."""
-        if (waiting := self._held.get(alert)) is not None and waiting.acked_by:
-            self._hold(batch, msgspec.structs.replace(waiting, acked_by="", acked_until=None))
+        self._held.unacknowledged(batch, alert)
         self.escalations.unacknowledged(alert, now.wall, over=False)
 
     def action_failed(
@@ -232,7 +217,9 @@ class Notifier:
         if context.state != "reminder":
             batch.alerts.append(alert_row(transition, context, self._options().style))
         if context.state == "resolved" and alert in self._held:
-            self._drop(batch, alert)  # it began and ended while it waited: nobody heard of it, nobody is told
+            self._held.drop(
+                batch, alert
+            )  # it began and ended while it waited: nobody heard of it, nobody is told
             return
         self._seen = self._seen or now
         announced = self._announced.get(alert)
@@ -254,8 +241,8 @@ class Notifier:
                 notify=transition.notify,
                 announced=announced,
             )
-            self._hold(batch, waiting)
-            self._look_again(reasons)
+            self._held.hold(batch, waiting)
+            self._held.look_again(reasons)
         elif decision.outcome == "told":
             if context.state == "firing" and _goes_on(transition):
                 self._announced[alert] = decision.channels
@@ -279,36 +266,6 @@ class Notifier:
             avoid=_avoided(context),
             reasons=reasons,
         )
-
-    def _hold(self, batch: Batch, waiting: MutedNotification) -> None:
-        self._held.hold(waiting)
-        batch.held.append(
-            HeldRow(
-                alert=waiting.alert,
-                rule=waiting.rule,
-                reason=waiting.reason,
-                data=muted.to_record(waiting),
-            )
-        )
-
-    def _drop(self, batch: Batch, alert: str) -> None:
-        self._held.drop(alert)
-        self._kept.pop(alert, None)
-        batch.held.append(HeldRow(alert=alert))
-
-    def _look_again(self, reasons: MuteReasons) -> None:
-        if reasons.until is not None:
-            self._held.look_at = min(self._held.look_at or reasons.until, reasons.until)
-
-    def _ended_untold(self, batch: Batch, transition: Transition) -> None:
-        """It is over, and there is nothing to say of that: a firing that waits isn't so any more, an event still happened."""
-        waiting = self._held.get(transition.alert_id)
-        if waiting is None or waiting.context.state == "resolved":
-            return
-        if waiting.lasting:
-            self._drop(batch, waiting.alert)
-        elif waiting.goes_on and transition.record is None:
-            self._hold(batch, msgspec.structs.replace(waiting, goes_on=False))
 
     def _ends_escalation(self, transition: Transition) -> bool:
         """Whether nobody is to react any more. After an event's last reminder its acknowledgement holds up to its end all the
@@ -363,8 +320,7 @@ class Notifier:
         self, batch: Batch, waiting: MutedNotification, channels: tuple[str, ...], now: Instant
     ) -> None:
         """It waits no more: these channels are told of it."""
-        kept = self._kept.get(waiting.alert)
-        self._drop(batch, waiting.alert)
+        kept = self._held.drop(batch, waiting.alert)
         if waiting.context.state != "firing":
             return
         acked = kept is not None and kept.record is not None and kept.record.get("acked")
