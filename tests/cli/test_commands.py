@@ -14,6 +14,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from support.adapters import DESCRIPTIONS, EVERY
 from tocsin import __version__
 from tocsin.cli import COMMANDS, cli
 from tocsin.config.settings import Common
@@ -97,7 +98,7 @@ class TestTheProgram:
             (["chek"], "no such command: chek; did you mean check?"),
             (["nonsense"], "no such command: nonsense"),
             (["fields", "positon"], "no kind is called positon; did you mean position?"),
-            (["venues", "piexgoo"], "no type of venue is called piexgoo; did you mean piexgo?"),
+            (["venues", "piexgoo"], "no venue is called piexgoo; did you mean piexgo?"),
             (["schema", "rule"], "'rule' is not one of 'config', 'rules'"),
             (["check", "--format", "xml"], "'xml' is not one of 'text', 'json'"),
             (["check", "--nothing"], "No such option"),
@@ -336,9 +337,18 @@ class TestTheVocabulary:
 
     def test_venues_lists_the_types(self):
         output = run("venues").output
-        assert [line.split()[0] for line in output.split("\n\n")[0].splitlines()] == list(venue_types())
+        types, described, _ = output.split("\n\n")
+        assert [line.split()[0] for line in types.splitlines()] == list(venue_types())
+        assert [line.split()[0] for line in described.splitlines()[1:]] == list(DESCRIPTIONS)
 
-    @pytest.mark.parametrize("kind", venue_types())
+    def test_of_a_description_also_where_it_connects_to_and_how_far_it_was_tried(self):
+        output = run("venues", "bybit").output
+        assert "type: json, describe: bybit" in output
+        assert re.search(r"connects to +bybit\.com$", output, re.MULTILINE)
+        assert "the messages of the venue's documents" in output
+        assert re.search(r"given\.secret +required", output)
+
+    @pytest.mark.parametrize("kind", [*venue_types(), *DESCRIPTIONS])
     def test_a_venues_options_and_fields(self, kind):
         result = run("venues", kind)
         told = json.loads(run("venues", kind, "--json").output)
@@ -347,7 +357,7 @@ class TestTheVocabulary:
         for name in [option["name"] for option in told["options"]] + list(told["supplies"]):
             assert name in result.output
 
-    @pytest.mark.parametrize("kind", venue_types())
+    @pytest.mark.parametrize("kind", EVERY)
     def test_a_venue_lists_what_rules_can_read(self, kind):
         told = json.loads(run("venues", kind, "--json").output)["supplies"]
         assert told

@@ -27,6 +27,7 @@ from tocsin.actions.model import ActionSettings
 from tocsin.alerts.decide import GATES, Gate, Told
 from tocsin.cli import COMMANDS, cli
 from tocsin.cli.venues import _written, supplied
+from tocsin.config.descriptions import described, shipped_descriptions
 from tocsin.config.settings import Common
 from tocsin.control.measures import Measures, RuleMeasures
 from tocsin.control.metrics import families
@@ -251,8 +252,28 @@ def venue_types_() -> Iterator[str]:
                 yield from ("", *wrap(paragraph, WIDEST, break_on_hyphens=False))
         yield ""
         rows = ((f"`{kind}`", ", ".join(has)) for kind, has in supplied(found).items())
+        if not found.supplies:
+            continue
         yield from _table(("supplies", "with these fields"), rows)
         yield ""
+
+
+def descriptions() -> Iterator[str]:
+    """Those that are shipped: of what, what they supply, how far they were tried."""
+    names = shipped_descriptions()
+    yield from _table(
+        ("`describe:`", "venue", "wants", "supplies", "tried with"),
+        (
+            (
+                f"`{name}`",
+                found.summary,
+                ", ".join(f"`{each}`" for each in found.description.given),
+                ", ".join(found.supplies),
+                found.description.tried,
+            )
+            for name, found in ((name, described(name)) for name in names)
+        ),
+    )
 
 
 def _options(
@@ -315,6 +336,7 @@ TABLES: dict[str, Callable[[], Iterator[str]]] = {
     "channel_keys": channel_keys,
     "venue_keys": venue_keys,
     "venue_types": venue_types_,
+    "descriptions": descriptions,
 }
 
 

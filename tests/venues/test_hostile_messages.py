@@ -10,13 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET
 
+from support.adapters import EVERY, adapter_of
 from support.decoding import RECEIVED, TESTS, assert_supplied
 from tocsin.events import Observation, Occurrence
 from tocsin.events.vocabulary import all_fields, fields, from_plain, is_event, to_plain
 from tocsin.venues.base import Decoded, Malformed
-from tocsin.venues.registry import adapter, venue_types
 
-VENUES = venue_types()
+VENUES = EVERY
 FIXTURES = {
     venue: [path.read_text(encoding="utf-8") for path in sorted((TESTS / "fixtures" / venue).glob("*.json"))]
     for venue in VENUES
@@ -74,7 +74,7 @@ def torn(draw, venue):
 
 
 def means_or_malformed(venue, message):
-    found = adapter(venue)
+    found = adapter_of(venue)
     try:
         decoded = found.decode(message, RECEIVED)
     except Malformed:
@@ -135,18 +135,18 @@ def test_documented_messages_with_their_text_torn(venue, data):
 )
 def test_what_is_no_message_at_all(venue, message):
     with pytest.raises(Malformed):
-        adapter(venue).decode(message, RECEIVED)
+        adapter_of(venue).decode(message, RECEIVED)
 
 
 @pytest.mark.parametrize("venue", VENUES)
 def test_supplies_names_the_vocabulary_s_fields_and_no_others(venue):
-    for kind, names in adapter(venue).supplies.items():
+    for kind, names in adapter_of(venue).supplies.items():
         assert names <= all_fields(kind).keys(), kind
         assert names & fields(kind).keys(), kind
 
 
 def test_yourfintech_supplies_what_is_derived_from_its_prices():
-    supplies = adapter("yourfintech").supplies
+    supplies = adapter_of("yourfintech").supplies
     assert {"price", "spread"} <= supplies["ticker"]
     assert {"profit", "mark_price"} <= supplies["position"]
     assert {"equity", "margin", "margin_level"} <= supplies["account"]
@@ -158,7 +158,7 @@ def test_every_number_of_a_documented_message_keeps_its_digits(venue):
     for message in FIXTURES[venue]:
         on_the_wire = set()
         json.loads(message, parse_float=on_the_wire.add, parse_int=on_the_wire.add)
-        for item in adapter(venue).decode(message, RECEIVED).items:
+        for item in adapter_of(venue).decode(message, RECEIVED).items:
             if isinstance(item, (Observation, Occurrence)) and item.state.kind != "book":
                 plain = to_plain(item.state)
                 sent = {name for name in plain if isinstance(getattr(item.state, name), Decimal)} - {"swap"}

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
@@ -16,7 +17,7 @@ from tocsin.cli.options import config_option, counted, format_option, paint, pri
 from tocsin.cli.reach import open_to_others, out_of_the_services_reach, seen
 from tocsin.config.load import load_settings
 from tocsin.config.search import find_config
-from tocsin.config.settings import Settings
+from tocsin.config.settings import Settings, VenueConfig
 from tocsin.errors import ConfigError, Problem, gathered
 from tocsin.quantities import size_text
 from tocsin.shipped import shipped
@@ -75,7 +76,16 @@ def _tell(path: Path | None, settings: Settings | None, problems: tuple[Problem,
     if off:
         click.echo(f"  {counted(off, 'rule')} switched off (enabled: false)")
     for name, venue in settings.venues.items():
-        click.echo(f"  venue {name}: {venue.adapter.name}{_recorded(settings, name)}")
+        click.echo(f"  venue {name}: {venue.adapter.name}{_reaches(venue)}{_recorded(settings, name)}")
+
+
+def _reaches(venue: VenueConfig) -> str:
+    """Of a described venue where it may connect to: what its description declares, and what the config itself names."""
+    if venue.adapter.description is None:
+        return ""
+    named = [urlsplit(url).hostname or "" for url in venue.settings.addresses().values()]
+    hosts = ", ".join(dict.fromkeys((*venue.adapter.description.hosts, *named)))
+    return f" {getattr(venue.settings, 'describe', '')}, connects to {hosts}"
 
 
 def _where(path: Path | None, told: Sequence[Problem]) -> str:

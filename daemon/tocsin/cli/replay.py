@@ -37,7 +37,11 @@ if TYPE_CHECKING:
 @click.option(
     "--venue", help="Whose messages they are; else the file's name says it, or the config has only one."
 )
-@click.option("--type", "venue_type", help="The venue's type; else the config says it.")
+@click.option(
+    "--type",
+    "venue_type",
+    help="The venue's type, or its description's name or path; else the config says it.",
+)
 @click.option(
     "--all", "everything", is_flag=True, help=f"List every alert, not only the first {SHOWN} of a rule."
 )
@@ -178,10 +182,10 @@ def _is_compressed(path: Path) -> bool:
 
 
 def _record(files: tuple[Path, ...], settings: Any, venue: str | None, venue_type: str | None) -> "Record":
+    from tocsin.config.descriptions import adapter_named, names_of_adapters
     from tocsin.feed.recorder import recordings
     from tocsin.replay.records import Database, Recordings, Source
     from tocsin.store.reader import taken
-    from tocsin.venues.registry import venue_types
 
     for path in files:
         if _is_compressed(path):
@@ -189,18 +193,17 @@ def _record(files: tuple[Path, ...], settings: Any, venue: str | None, venue_typ
     if _are_database(files):
         note(taken(files[0]))
         return Database(files[0])
-    if venue_type is not None and venue_type not in venue_types():
-        raise unknown("venue type", venue_type, venue_types())
+    said = adapter_named(venue_type) if venue_type is not None else None
+    if venue_type is not None and said is None:
+        raise unknown("venue type", venue_type, names_of_adapters())
     sources = []
-    known = (
-        {name: found.adapter.name for name, found in settings.venues.items()} if settings is not None else {}
-    )
+    known = {name: found.adapter for name, found in settings.venues.items()} if settings is not None else {}
     for path, parts in recordings(files).items():
         name = venue or (path.stem if path.stem in known or len(known) != 1 else next(iter(known)))
-        kind = venue_type or known.get(name)
-        if kind is None:
+        adapter = said or known.get(name)
+        if adapter is None:
             raise click.UsageError(
                 f"whose messages are in {path}? Say --venue NAME, one of {', '.join(known) or 'none'}, or --type TYPE"
             )
-        sources.append(Source(parts, name, kind))
+        sources.append(Source(parts, name, adapter))
     return Recordings(sources)

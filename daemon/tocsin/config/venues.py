@@ -1,10 +1,14 @@
 """The section `venues`: each checked by its own adapter's options."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from pydantic import BaseModel
+
 from tocsin.config import shape
+from tocsin.config.descriptions import DESCRIBED, read_described
 from tocsin.config.literals import is_secret_name, looks_secret
 from tocsin.config.reading import Reading
 from tocsin.config.settings import VenueConfig
@@ -52,6 +56,8 @@ def _adapter(reading: Reading, entry: Entry, node: Mapping) -> Adapter | None:
     if kind is None:
         reading.add(Problem("the key `type` is missing", entry.key.place, path, either))
         return None
+    if isinstance(kind, Scalar) and kind.text == DESCRIBED:
+        return read_described(reading, entry, node)
     if isinstance(kind, Scalar) and kind.text in types:
         return adapter(kind.text)
     hint = did_you_mean(kind.text, types, either) if isinstance(kind, Scalar) else either
@@ -72,16 +78,17 @@ def _values(reading: Reading, node: Mapping, path: shape.Path) -> Plain:
 
 def _urls_are_safe(reading: Reading, node: Mapping, settings: VenueSettings, path: shape.Path) -> bool:
     """That each URL is one, and that none goes unencrypted to another machine unless the venue says so."""
-    bad = {name: "not a URL" for name in _url_options(settings) if not _is_url(getattr(settings, name))}
+    bad = {name: "not a URL" for name, url in settings.addresses().items() if not _is_url(url)}
     if not bad and not settings.plaintext:
         bad = dict.fromkeys(settings.plaintext_urls(), "would go unencrypted to another machine")
     for name, message in bad.items():
         hint = (
             "write wss://host/path" if message == "not a URL" else "use TLS, or say plaintext: true beside it"
         )
-        where = shape.dotted((*path, name))
+        steps = tuple(name.split("."))
+        where = shape.dotted((*path, *steps))
         if not any(problem.path == where for problem in reading.problems):  # one complaint is enough
-            reading.add(Problem(message, find(node, (name,)).place, where, hint))
+            reading.add(Problem(message, find(node, steps).place, where, hint))
     return not bad
 
 
@@ -98,15 +105,6 @@ def _urls_alone(model: type[VenueSettings], values: Plain) -> VenueSettings:
     return model.model_construct(**given)
 
 
-def _url_options(settings: VenueSettings) -> list[str]:
-    fields = type(settings).model_fields
-    return [
-        name
-        for name in fields
-        if (name == "url" or name.endswith("_url")) and isinstance(getattr(settings, name), str)
-    ]
-
-
 def _is_url(url: str) -> bool:
     try:
         parts = urlsplit(url)
@@ -116,12 +114,15 @@ def _is_url(url: str) -> bool:
     return bool(parts.scheme and parts.hostname)
 
 
-def _mind_literals(reading: Reading, node: Mapping, settings: type[VenueSettings]) -> None:
+def _mind_literals(reading: Reading, node: Mapping, settings: type[BaseModel]) -> None:
     """Hides what may be a secret, and warns where one stands in a file that others can read."""
     secret = _secret_options(settings)
     for name, entry in node.entries.items():
         value = entry.value
-        if name not in settings.model_fields:
+        part = _part(settings, name)
+        if part is not None and isinstance(value, Mapping):
+            _mind_literals(reading, value, part)
+        elif name not in settings.model_fields:
             _hide_unknown(reading, entry, list(settings.model_fields), secret)
         elif name == "headers" and isinstance(value, Mapping):
             for header in value:
@@ -159,7 +160,26 @@ def _hide_all(reading: Reading, node: Mapping) -> None:
             _hide_unknown(reading, entry, options, secret)
 
 
-def _secret_options(settings: type[VenueSettings]) -> frozenset[str]:
+def _part(settings: type[BaseModel], name: str) -> type[BaseModel] | None:
+    """The options that are in one of these, where it has its own."""
+    option = settings.model_fields.get(name)
+    found = option.annotation if option is not None else None
+    return found if isinstance(found, type) and issubclass(found, BaseModel) else None
+
+
+def _secrets(value: object) -> Iterator[Secret]:
+    """Every secret in an option's value."""
+    if isinstance(value, Secret):
+        yield value
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from _secrets(getattr(value, name))
+    elif isinstance(value, tuple | list):
+        for item in value:
+            yield from _secrets(item)
+
+
+def _secret_options(settings: type[BaseModel]) -> frozenset[str]:
     return frozenset(
         name for name, option in settings.model_fields.items() if shape.holds_secret(option.annotation)
     )
@@ -167,16 +187,13 @@ def _secret_options(settings: type[VenueSettings]) -> frozenset[str]:
 
 def _remember_secrets(reading: Reading, settings: VenueSettings) -> None:
     """Tells the masker of every secret that these settings hold, the literal ones too."""
-    for name in type(settings).model_fields:
-        value = getattr(settings, name)
-        for item in value if isinstance(value, tuple | list) else (value,):
-            if isinstance(item, Secret):
-                reading.masker.add(item)
+    for item in _secrets(settings):
+        reading.masker.add(item)
     for header, text in settings.headers.items():
         if is_secret_name(header):
             reading.masker.add(text)
-    for name in _url_options(settings):
-        parts = urlsplit(getattr(settings, name))
+    for url in settings.addresses().values():
+        parts = urlsplit(url)
         for secret in (
             parts.password,
             *(value for key, value in parse_qsl(parts.query) if is_secret_name(key)),

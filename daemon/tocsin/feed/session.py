@@ -230,7 +230,8 @@ class Reconnection:
 
 
 def _secrets(session: Session) -> list[str]:
-    return [text for text in (session.token, *session.values.values()) if text]
+    values = (text for name, text in session.values.items() if name not in session.plain)
+    return [text for text in (session.token, *values) if text]
 
 
 def _is_plain(value: str) -> bool:

@@ -21,8 +21,8 @@ from tocsin.events.synthetic import link
 from tocsin.events.vocabulary import OWN_KINDS
 from tocsin.store.event_rows import NotRecorded, change_of, key_of, together
 from tocsin.store.reader import Reader, Row
+from tocsin.venues.base import Adapter
 from tocsin.venues.decoding import observations
-from tocsin.venues.registry import adapter
 
 _SQLITE = b"SQLite format 3\x00"
 _NOT_UNDERSTOOD = ("venue.malformed", "venue.unrecognized")
@@ -225,7 +225,7 @@ class Source:
 
     paths: tuple[Path, ...]
     venue: str
-    type: str
+    adapter: Adapter
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +257,7 @@ class Recordings:
         self.because = (
             "a recording holds messages, and nothing of links or of the daemon: replay its tocsin.db"
         )
-        self.faults: Sequence[Faults] = [Faults(source.venue, source.type) for source in sources]
+        self.faults: Sequence[Faults] = [Faults(source.venue, source.adapter.name) for source in sources]
         self.size = sum(path.stat().st_size for source in sources for path in source.paths)
 
     def moments(self) -> Iterator[Moment]:
@@ -280,8 +280,8 @@ class Recordings:
             yield Moment(at, self._changes(line, at), done)
 
     def _changes(self, line: _Line, at: Instant) -> Iterator[Change]:
-        venue, kind = line.source.venue, line.source.type
-        found = observations(venue, adapter(kind), line.text, at.wall)
+        venue = line.source.venue
+        found = observations(venue, line.source.adapter, line.text, at.wall)
         _judge(line, found)
         yield from self._entities.take(venue, found, at, line.text)
 

@@ -13,6 +13,7 @@ from tocsin.document import Node
 from tocsin.engine.rule import Rule
 from tocsin.errors import Place
 from tocsin.events import Observed
+from tocsin.venues.base import Adapter
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +26,10 @@ class Says:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One raw message for the decoder of a venue type."""
+    """One raw message for a venue's decoder."""
 
     venue: str
-    type: str
+    adapter: Adapter = field(compare=False)
     text: str
 
 

@@ -40,7 +40,6 @@ from tocsin.ruletest.model import (
 from tocsin.ruletest.simulation import Delivered, Simulation
 from tocsin.store.model import NewDelivery, RunRow
 from tocsin.venues.decoding import observations
-from tocsin.venues.registry import adapter
 
 Item = Mapping[str, Any]
 Pair = tuple[Wanted | None, Item | None]
@@ -197,12 +196,12 @@ class _Run:
 
     async def _hear(self, step: Step, message: Message) -> None:
         now = self._simulation.clock.now()
-        observed = observations(message.venue, adapter(message.type), message.text, now.wall)
+        observed = observations(message.venue, message.adapter, message.text, now.wall)
         begun = len(self._simulation.trace)
         await self._simulation.say(message.venue, observed, message.text)
         for item in observed:
             if isinstance(item, Observation) and item.event in _UNREAD and isinstance(item.state, Venue):
-                said = f"the decoder of {message.type} {_UNREAD[item.event]}: {item.state.reason}"
+                said = f"the decoder of {message.adapter.name} {_UNREAD[item.event]}: {item.state.reason}"
                 self._note(step, said, item.event, begun)
 
     async def _reload(self, step: Step, action: Reload) -> None:

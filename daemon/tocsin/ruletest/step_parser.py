@@ -5,13 +5,15 @@ from collections.abc import Callable
 from collections.abc import Mapping as Map
 from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import Path
 from typing import TypeAlias
 
 from msgspec import structs
 
 from tocsin.alerts.silences import parse_matchers
+from tocsin.config.descriptions import adapter_named, names_of_types, shipped_descriptions
 from tocsin.document import Entry, Mapping, Node, Scalar, Sequence
-from tocsin.errors import Problem
+from tocsin.errors import ConfigError, Problem
 from tocsin.events import Observation
 from tocsin.events.synthetic import daemon_event, link, venue_event
 from tocsin.events.vocabulary import OURSELVES, VENUE_KINDS, nearest
@@ -33,7 +35,7 @@ from tocsin.ruletest.model import (
     Step,
 )
 from tocsin.ruletest.observation_parser import Add
-from tocsin.venues.registry import venue_types
+from tocsin.venues.base import Adapter
 
 
 @dataclass(slots=True)
@@ -106,15 +108,33 @@ class Reader:
         return Says(venue, venue_event(venue, event, reason)) if venue else None
 
     def message(self) -> Action | None:
-        venue, kind = self._beside("venue", needed=True), self._beside("type", needed=True)
-        types = venue_types()
-        if kind and kind not in types:
-            close, place = nearest(kind, types), self._node.entries["type"].value.place
-            hint = f"did you mean `{close}`?" if close else f"there are {', '.join(types)}"
-            self._add(Problem(f"no venue type is called `{kind:.80}`", place, "type", hint))
-            return None
+        venue, adapter = self._beside("venue", needed=True), self._adapter()
         text = self._value.text if isinstance(self._value, Scalar) else json_text(self._value)
-        return Message(venue, kind, text) if venue and kind else None
+        return Message(venue, adapter, text) if venue and adapter else None
+
+    def _adapter(self) -> Adapter | None:
+        """By `type:`, or by `describe:`: a shipped description, or a path from the test's file on."""
+        key = "describe" if "describe" in self._node.entries else "type"
+        name = self._beside(key, needed=True)
+        if not name:
+            return None
+        place = self._node.entries[key].value.place
+        if "describe" in self._node.entries and "type" in self._node.entries:
+            self._add(Problem("a message has either a type or a description", place, key))
+            return None
+        known = shipped_descriptions() if key == "describe" else names_of_types()
+        if key == "describe" or name in known:
+            try:
+                if (found := adapter_named(name, Path(place.file).parent)) is not None:
+                    return found
+            except ConfigError as error:
+                for problem in error.problems:
+                    self._add(problem)
+                return None
+        close, what = nearest(name, known), "description" if key == "describe" else "venue type"
+        hint = f"did you mean `{close}`?" if close else f"there are {', '.join(known)}"
+        self._add(Problem(f"no {what} is called `{name:.80}`", place, key, hint))
+        return None
 
     def link(self) -> Action | None:
         venue = self._text("the name of a venue")
@@ -299,6 +319,7 @@ _BESIDE = {
     "origin": VENUE_KINDS,
     "account": VENUE_KINDS,
     "type": ("message",),
+    "describe": ("message",),
 }
 
 

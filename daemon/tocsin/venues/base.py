@@ -87,11 +87,14 @@ class Pause(Struct, frozen=True):
 
 
 class Session(Struct, frozen=True, kw_only=True):
-    """What sign-in gave. `token` and `values` may be secret; `renew_at` (UTC) is when a new one is due, if ever."""
+    """What sign-in gave. `token` and `values` may be secret, but for the `values` that `plain` names; `renew_at` (UTC) is
+    when a new one is due, if ever.
+    """
 
     token: str | None = None
     renew_at: datetime | None = None
     values: Mapping[str, str] = field(default_factory=dict)
+    plain: frozenset[str] = frozenset()
 
 
 SignIn: TypeAlias = Generator[HttpRequest | Keep | Pause, HttpResponse | None, Session]
@@ -244,14 +247,14 @@ class VenueSettings(BaseModel):
         """The names of the options that hold a secret."""
         return [name for name in type(self).model_fields if isinstance(getattr(self, name), Secret)]
 
+    def addresses(self) -> dict[str, str]:
+        """The URLs that it was given, by the dotted names of their options."""
+        names = [name for name in type(self).model_fields if name == "url" or name.endswith("_url")]
+        return {name: value for name in names if isinstance(value := getattr(self, name), str)}
+
     def plaintext_urls(self) -> list[str]:
         """The names of URL options that would go unencrypted to another machine: an error unless `plaintext`."""
-        return [
-            name
-            for name in type(self).model_fields
-            if (name == "url" or name.endswith("_url"))
-            if isinstance(value := getattr(self, name), str) and not _private(value)
-        ]
+        return [name for name, url in self.addresses().items() if not _private(url)]
 
 
 def _private(url: str) -> bool:
@@ -271,6 +274,17 @@ class HostRule(Protocol):
         ...
 
 
+class Described(Protocol):
+    """What a description says of itself: to which hosts it may connect, and how far it was tried (`documents`, `stand-in`, `live`)."""
+
+    @property
+    def hosts(self) -> tuple[str, ...]: ...
+    @property
+    def tried(self) -> str: ...
+    @property
+    def sources(self) -> tuple[str, ...]: ...
+
+
 class Adapter(Protocol):
     """One venue type, to be inherited from. Its instance is `ADAPTER` in the `adapter.py` of a package that `registry.py` names."""
 
@@ -284,6 +298,8 @@ class Adapter(Protocol):
     """Kind -> the fields that this venue can give, derived ones included; `check` warns about rules on others."""
     hosts: HostRule | None = None
     """What each request and each socket is held to, wherever its URL comes from; no redirect is followed then. None: nothing."""
+    description: Described | None = None
+    """Where the venue is described in YAML: what its description says of itself."""
     polled: bool = False
     """The server closes after each snapshot; the feed connects again every `settings.poll` (then a timedelta)."""
 

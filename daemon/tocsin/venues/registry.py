@@ -8,6 +8,7 @@ from tocsin.venues.base import Adapter
 
 _OWN = (
     "glocalflex",
+    "json",
     "piexgo",
     "topone",
     "wealthsimple",

@@ -1,0 +1,73 @@
+"""Which hosts a described venue may be connected to: a description is data from a stranger, and says where secrets go."""
+
+import ipaddress
+import re
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+_SCHEMES = frozenset({"wss", "https", "ws", "http"})
+# What clients of HTTP and WebSocket read in different ways: blanks, controls, backslashes, what isn't ASCII.
+_ODD = re.compile(r"[^!-~]|\\")
+_NAME = re.compile(
+    r"(?=.{1,253}\Z)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)+[a-z][a-z0-9-]{0,62}", re.ASCII
+)
+
+
+def is_declarable(host: str) -> bool:
+    """Whether a description may declare it: a name with a dot, no address, nothing on this machine or network."""
+    return _NAME.fullmatch(host) is not None and not host.endswith((".localhost", ".local", ".internal"))
+
+
+def host_of(url: str) -> str:
+    """The host of a URL, lower case. ValueError where it has none, or is written so that clients may differ about it."""
+    if _ODD.search(url):
+        raise ValueError("a character that no URL has")
+    parts = urlsplit(url)
+    if parts.scheme not in _SCHEMES:
+        raise ValueError("neither wss:// nor https://")
+    if "@" in parts.netloc:
+        raise ValueError("a name or password stands before the host")
+    _ = parts.port  # ValueError where it is no number
+    if not parts.hostname:
+        raise ValueError("no host")
+    return parts.hostname.removesuffix(".")
+
+
+class Hosts(Struct, frozen=True):
+    """The hosts that a description declares, and those that the config's own `urls:` name, which the user vouches for."""
+
+    declared: tuple[str, ...]
+    named: tuple[str, ...] = ()
+
+    def refusal(self, url: str) -> str:
+        """Why this URL may not be connected to; "" where it may."""
+        try:
+            host = host_of(url)
+        except ValueError as error:
+            return f"not a URL to connect to: {error}"
+        if host in self.named:
+            return ""
+        if urlsplit(url).scheme not in ("wss", "https"):
+            return f"{host} would be connected to without TLS"
+        if not is_declarable(host):
+            return f"{host} is an address, or a name on this machine or network; the config's own `urls:` may name it"
+        if any(host == declared or host.endswith(f".{declared}") for declared in self.declared):
+            return ""
+        return f"{host} is none of the hosts that the description declares: {', '.join(self.declared)}"
+
+    def refusal_of_address(self, host: str, address: str) -> str:
+        """Why a connection to the address that a host's name stands for may not be made; "" where it may.
+
+        `address` is an IP address as text. Only public ones, unless the config itself names the host.
+        """
+        if host.lower().removesuffix(".") in self.named:
+            return ""
+        try:
+            found = ipaddress.ip_address(address.partition("%")[0])
+        except ValueError:
+            return f"{host} leads to no address"
+        mapped = getattr(found, "ipv4_mapped", None) or getattr(found, "sixtofour", None)
+        if all(each.is_global and not each.is_multicast for each in filter(None, (found, mapped))):
+            return ""
+        return f"{host} leads to {address}, which is no public address"

@@ -1,0 +1,207 @@
+"""`type: json`: a venue described in YAML. Of a description it is an adapter like the others: pure, and without memory."""
+
+from collections.abc import Generator, Mapping
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from tocsin.document import Node
+from tocsin.errors import Problem
+from tocsin.events import Observation, Observed, SnapshotBegins, SnapshotEnds
+from tocsin.venues import web
+from tocsin.venues.base import (
+    Adapter,
+    Decoded,
+    Endpoint,
+    HttpRequest,
+    HttpResponse,
+    Malformed,
+    Session,
+    SignIn,
+    SignInFailed,
+    SignInRefused,
+    Snapshot,
+    Unreadable,
+    VenueSettings,
+)
+from tocsin.venues.hosts import Hosts
+from tocsin.venues.json.description import Description, read_description
+from tocsin.venues.json.messages import Notes, Picker
+from tocsin.venues.json.recipes import clock
+from tocsin.venues.json.requests import Step
+from tocsin.venues.json.settings import MAIN_URL, JsonSettings, settings_for, values
+from tocsin.venues.json.templates import Scope, Unfillable
+
+
+class JsonVenue(Adapter):
+    """The adapter of one description; without one, of the type itself, which has nothing to say yet."""
+
+    name = "json"
+    summary = "any venue that speaks JSON over WebSocket, described in YAML"
+    settings: type[VenueSettings] = JsonSettings
+    supplies: Mapping[str, frozenset[str]] = {}
+
+    def __init__(self, description: Description | None = None, hosts: Hosts | None = None) -> None:
+        self._description = description
+        self.description = description
+        if description is not None:
+            self.summary = description.summary
+            self.settings = settings_for(description)
+            self.supplies = description.supplies
+            self._hosts = hosts or Hosts(description.hosts)
+            self.hosts = self._hosts
+
+    def described(self, node: Node) -> "tuple[JsonVenue | None, list[Problem]]":
+        """The adapter of a description, or None, and all that is wrong with it."""
+        description, problems = read_description(node)
+        return (JsonVenue(description) if description is not None else None), problems
+
+    @property
+    def _described(self) -> Description:
+        if self._description is None:
+            raise TypeError("a venue of type json without its description")
+        return self._description
+
+    def configured(self, settings: Any) -> "JsonVenue":
+        """With the hosts that the config itself names besides."""
+        named = (urlsplit(url).hostname or "" for url in settings.addresses().values())
+        hosts = tuple(host.removesuffix(".") for host in named if host)
+        return JsonVenue(self._described, Hosts(self._described.hosts, hosts))
+
+    def sign_in(self, settings: Any, kept: Mapping[str, str], now: datetime) -> SignIn:
+        """Each step's request, then the values that the sockets' URLs, headers and messages need.
+
+        Refused where one would connect to a host that isn't declared: before anything is sent there.
+        """
+        del kept
+        how = self._described.sign_in
+        scope: Scope = self._scope(settings) | clock("now", now)
+        taken: dict[str, str] = {}
+        try:
+            for step in how.steps:
+                request, scope = step.request(scope, now, self._hosts)
+                response = yield from web.ask(request)
+                found = step.take(step.answer(response, "sign-in"), "sign-in")
+                taken |= found
+                scope = {**scope, **found}
+            scope = how.recipes.fill(scope, now)
+            made = taken | {name: scope[name] for name, _ in how.recipes.made}
+            self._endpoints(settings, made)
+        except Unfillable as error:
+            raise SignInRefused(f"sign-in: {error}", "see what the venue is given in the config") from None
+        plain = frozenset(name for name, value in made.items() if name in how.plain or value.isdecimal())
+        renew = now + how.renew_after if how.renew_after is not None else None
+        return Session(values=made, renew_at=renew, plain=plain)
+
+    def endpoints(self, settings: Any, session: Session) -> tuple[Endpoint, ...]:
+        return self._endpoints(settings, session.values)
+
+    def _endpoints(self, settings: Any, made: Mapping[str, str]) -> tuple[Endpoint, ...]:
+        """Raises Unfillable, and SignInRefused for a host that isn't declared; not for what came of a sign-in."""
+        scope = self._scope(settings) | dict(made)
+        found = tuple(socket.endpoint(scope) for socket in self._described.sockets)
+        for endpoint in found:
+            if why := self._hosts.refusal(endpoint.url):
+                raise SignInRefused(why)
+        return tuple(_with_settings(endpoint, settings) for endpoint in found)
+
+    def decode(self, message: str, received: datetime) -> Decoded:
+        del received
+        return self._described.messages.decode(message)
+
+    def snapshot(
+        self, settings: Any, session: Session, now: datetime, since: datetime | None
+    ) -> Snapshot | None:
+        """What the description's requests give. Raises SignInRefused, SignInFailed and Malformed."""
+        if not self._described.snapshot:
+            return None
+        scope = self._scope(settings) | dict(session.values)
+        return self._fetch(scope | clock("now", now) | clock("since", since or now), now)
+
+    def _fetch(self, scope: Scope, now: datetime) -> Snapshot:
+        whole: list[Observation] = []
+        partial: list[Observed] = []
+        unreadable: list[Unreadable] = []
+        kinds: dict[str, bool] = {}
+        for step in self._described.snapshot:
+            answer = yield from self._asked(step.step, scope, now)
+            for picker, complete in step.pickers:
+                if picker.thing is None:
+                    continue
+                told, notes, rows = _picked(picker, answer)
+                cut_off = complete and step.limit is not None and rows >= step.limit
+                if cut_off:
+                    notes.note("rows", f"{rows} of them, as many as are listed at once: there may be more")
+                unreadable += notes.unreadable
+                if complete:
+                    whole += told
+                    kinds[picker.thing.kind] = kinds.get(picker.thing.kind, True) and not cut_off
+                else:
+                    partial += told
+        full = tuple(kind for kind, is_full in kinds.items() if is_full)
+        # What may be only a part of them is told, and what is missing in it not taken for gone.
+        partial += [item for item in whole if item.state.kind not in full]
+        within = [item for item in whole if item.state.kind in full]
+        bracketed: list[Observed] = [SnapshotBegins(full), *within, SnapshotEnds()] if full else []
+        return [*partial, *bracketed, *unreadable]
+
+    def _asked(self, step: Step, scope: Scope, now: datetime) -> Generator[HttpRequest, HttpResponse, Any]:
+        """What the answer holds; None where it says that there is nothing."""
+        try:
+            request, _ = step.request(scope, now, self._hosts)
+        except Unfillable as error:
+            raise SignInFailed(str(error)) from None
+        response = yield request
+        return step.answer(response, request.url.partition("?")[0])
+
+    def ask(
+        self, settings: Any, session: Session, order: Any, account: str | None, now: datetime
+    ) -> Snapshot | None:
+        """What became of an order. Raises SignInRefused, SignInFailed and Malformed."""
+        if not self._described.ask:
+            return None
+        about = {"id": order.id, "symbol": order.symbol, "client_id": order.client_id, "account": account}
+        known = {name: value for name, value in about.items() if isinstance(value, str) and value}
+        scope = self._scope(settings) | dict(session.values) | clock("now", now) | known
+        return self._question(scope, order.id, now)
+
+    def _question(self, scope: Scope, order: str, now: datetime) -> Snapshot:
+        """One request after the other, until one knows it."""
+        found: list[Observed | Unreadable] = []
+        for question in self._described.ask:
+            answer = yield from self._asked(question.step, scope, now)
+            picked = question.picker.pick(answer, snapshot=True, asked=order) if answer is not None else None
+            if picked is not None:
+                found += (*picked[0], *picked[1].unreadable)
+                if any(item.state.id == order for item in picked[0]):
+                    break
+        return found
+
+    def _scope(self, settings: Any) -> dict[str, str]:
+        main = {MAIN_URL: settings.url} if settings.url else {}
+        return self._described.urls | main | values(settings.urls) | values(settings.given)
+
+
+def _picked(picker: Picker, answer: Any) -> "tuple[list[Observation], Notes, int]":
+    """As `Picker.pick`. Malformed where the answer lacks what is picked."""
+    name = picker.thing.name if picker.thing is not None else ""
+    if answer is None:
+        return [], Notes(name), 0
+    if (found := picker.pick(answer, snapshot=True)) is None:
+        raise Malformed(f"{name}: an answer {picker.missing or 'of another shape'}")
+    return found
+
+
+def _with_settings(endpoint: Endpoint, settings: Any) -> Endpoint:
+    return Endpoint(
+        name=endpoint.name,
+        url=endpoint.url,
+        headers={**endpoint.headers, **settings.headers},
+        origin=settings.origin,
+        opening=endpoint.opening,
+        market_data=endpoint.market_data,
+        ping=endpoint.ping,
+    )
+
+
+ADAPTER = JsonVenue()

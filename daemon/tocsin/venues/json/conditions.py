@@ -1,0 +1,132 @@
+"""Conditions on a message or a part of it, compiled; and which of many a message meets, found by the words they ask for.
+
+Words and numbers are compared as the wire spells them.
+"""
+
+from collections.abc import Callable, Iterable
+from operator import itemgetter
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from msgspec import UNSET
+
+from tocsin.events import number, number_text
+from tocsin.venues.json.cursor import Cursor
+from tocsin.venues.json.paths import Pick, read_pick
+
+T = TypeVar("T")
+
+Test: TypeAlias = Callable[[Any, Any], bool]
+"""Whether a part, of the whole message, is so."""
+
+
+def plain(wire: Any) -> str | None:
+    """A single value of the wire as text, digit for digit; None for null and for what is no single value."""
+    kind = wire.__class__
+    if kind is str or kind is int:
+        return str(wire)
+    if kind is bool:
+        return "true" if wire else "false"
+    if wire is None or wire is UNSET or kind in (dict, list, float):
+        return None
+    return number_text(wire)
+
+
+def read_condition(at: Cursor | None) -> Test | None:
+    """All of `path: value`; a value is one, a list of them, null (missing), or a test. None where there is none."""
+    if at is None:
+        return None
+    tests = [_read_test(_key_pick(entry), entry) for entry in at.entries()]
+    if not tests:
+        return None
+    if len(tests) == 1:
+        return tests[0]
+    return lambda part, whole: all(test(part, whole) for test in tests)
+
+
+def _key_pick(entry: Cursor) -> Pick:
+    key = entry.key
+    return read_pick(Cursor(key, entry.problems, entry.name, key)) if key is not None else read_pick(entry)
+
+
+def _read_test(pick: Pick, at: Cursor) -> Test:
+    if at.is_list:
+        words = frozenset(item.word for item in at.items())
+        return lambda part, whole: plain(pick(part, whole)) in words
+    if not at.is_mapping:
+        return _is_word(pick, at.word)
+    tests = [_read_named_test(pick, entry) for entry in at.entries()]
+    if not tests:
+        at.refuse("an empty condition", "begins, there, zero or not")
+    return lambda part, whole: all(test(part, whole) for test in tests)
+
+
+def _read_named_test(pick: Pick, at: Cursor) -> Test:
+    wanted = at.word == "true"
+    match at.key.text if at.key is not None else "":
+        case "begins":
+            start = at.text
+            return lambda part, whole: (plain(pick(part, whole)) or "").startswith(start)
+        case "there":
+            return lambda part, whole: (pick(part, whole) is not UNSET) is wanted
+        case "zero":
+            return lambda part, whole: _is_zero(pick(part, whole)) is wanted
+    inner = _read_test(pick, at)
+    return lambda part, whole: not inner(part, whole)
+
+
+def _is_word(pick: Pick, word: str | None) -> Test:
+    if word is None:
+        return lambda part, whole: (found := pick(part, whole)) is None or found is UNSET
+
+    def is_word(part: Any, whole: Any) -> bool:
+        found = pick(part, whole)
+        return bool(found == word) if found.__class__ is str else plain(found) == word
+
+    return is_word
+
+
+def _is_zero(wire: Any) -> bool | None:
+    """None for what is no number."""
+    try:
+        return not number(wire)
+    except (ValueError, TypeError):
+        return None
+
+
+class Index(Generic[T]):
+    """Things with a `when` each, found by the words that it asks for; what it asks beside them is asked as well."""
+
+    def __init__(self, entries: Iterable[tuple[Cursor | None, T]]) -> None:
+        tables: dict[str, tuple[Pick, dict[str | None, list[tuple[int, T, Test | None]]]]] = {}
+        self._others: list[tuple[int, T, Test | None]] = []
+        for count, (when, entry) in enumerate(entries):
+            test = read_condition(when)
+            first = next((asked for asked in when.entries() if _words(asked)), None) if when else None
+            if first is None or first.key is None:
+                self._others.append((count, entry, test))
+                continue
+            alone = when is not None and sum(1 for _ in when.entries()) == 1
+            if first.key.text not in tables:
+                tables[first.key.text] = (_key_pick(first), {})
+            for word in _words(first):
+                found = tables[first.key.text][1].setdefault(word, [])
+                found.append((count, entry, None if alone else test))
+        self._tables = tuple(tables.values())
+
+    def matching(self, whole: Any) -> list[T]:
+        """Those whose `when` the message meets, in the order in which they are written."""
+        candidates = [*self._others]
+        for pick, table in self._tables:
+            word = pick(whole, whole)
+            candidates += table.get(word if word.__class__ is str else plain(word), ())
+        if len(candidates) > 1:
+            candidates.sort(key=itemgetter(0))
+        return [entry for _, entry, test in candidates if test is None or test(whole, whole)]
+
+
+def _words(asked: Cursor) -> list[str]:
+    """The words of which it must be one; none where it is another test."""
+    if asked.is_mapping:
+        return []
+    words = [item.word for item in asked.items()]
+    return [word for word in words if word is not None] if None not in words else []

@@ -1,0 +1,153 @@
+"""Requests of a sign-in, a snapshot or a question: put together of templates, judged by what the description says of answers."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from tocsin.venues import web
+from tocsin.venues.base import HttpRequest, HttpResponse, Malformed, SignInFailed, SignInRefused
+from tocsin.venues.hosts import Hosts
+from tocsin.venues.json.conditions import Test, plain, read_condition
+from tocsin.venues.json.cursor import Cursor
+from tocsin.venues.json.messages import read_whole
+from tocsin.venues.json.paths import Path, read_path
+from tocsin.venues.json.recipes import read_recipes
+from tocsin.venues.json.templates import (
+    Composed,
+    Names,
+    Scope,
+    Template,
+    Unfillable,
+    read_composed,
+    read_structure,
+    read_template,
+)
+from tocsin.venues.wire import cut
+
+_LONGEST_TAKEN = 16_384  # characters of a value that an answer has
+_LONGEST_REASON = 2000
+_HEADER_NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
+
+
+class Step:
+    """One request. `names` are those known after it, what it takes of the answer included."""
+
+    def __init__(self, at: Cursor, names: Names, check_url: Callable[[Cursor, Template], None]) -> None:
+        """What is wrong in the description is noted. `check_url` looks at the URL's host, as far as it is known."""
+        self._recipes, names = read_recipes(at.get("let"), names)
+        ways = [way for way in ("get", "post") if at.has(way)]
+        if len(ways) != 1:
+            at.refuse("must have either `get` or `post`, with a URL")
+        self._method = ways[0] if ways else "get"
+        url = at.get(self._method)
+        self._url = read_template(url, names) if url is not None else Template(("",))
+        if url is not None:
+            check_url(url, self._url)
+        self._headers = read_headers(at.get("headers"), names)
+        self._query, self._form = _read_all(at.get("query"), names), _read_all(at.get("form"), names)
+        self._has_form, body = at.has("form"), at.get("json")
+        self._structure = read_structure(body, names) if body is not None else None
+        if self._has_form and body is not None:
+            at.refuse("a body is either `form` or `json`")
+        if self._method == "get" and (self._has_form or body is not None):
+            at.refuse("a `get` has no body", "query: adds to the URL")
+        self._refusals = [_Refusal(each) for each in at.items_at("refused")]
+        self._take: dict[str, Path] = {
+            entry.key.text: read_path(entry) for entry in at.entries_at("take") if entry.key
+        }
+        self.taken = tuple(self._take)
+        self.names = names.also(*self.taken, secret=True)
+
+    def request(self, scope: Scope, now: datetime, hosts: Hosts) -> tuple[HttpRequest, Scope]:
+        """What to ask, and the scope with what was put together for it. Raises Unfillable and SignInRefused."""
+        scope = self._recipes.fill(scope, now)
+        url = self._url.fill(scope)
+        if why := hosts.refusal(url):
+            raise SignInRefused(why)
+        bare = self._method == "post" and not self._has_form and self._structure is None
+        return (
+            HttpRequest(
+                method="GET" if self._method == "get" else "POST",
+                url=url,
+                headers=fill_headers(self._headers, scope),
+                query={name: template.fill(scope) for name, template in self._query},
+                form={name: template.fill(scope) for name, template in self._form}
+                if self._has_form
+                else None,
+                json=self._structure(scope) if self._structure is not None else None,
+                content=b"" if bare else None,
+            ),
+            scope,
+        )
+
+    def answer(self, response: HttpResponse, what: str) -> Any:
+        """What the answer holds, None where it says that there is nothing. `what` says what was asked for.
+
+        Raises SignInRefused and SignInFailed.
+        """
+        try:
+            whole = read_whole(response.body)
+        except Malformed as malformed:
+            if web.classify(response) != "good":
+                raise web.fault(what, response) from None
+            raise SignInFailed(
+                f"{what}: an odd answer (HTTP {response.status}): {cut(str(malformed))}"
+            ) from None
+        for refusal in self._refusals:
+            if refusal.fits(whole, whole):
+                if refusal.verdict == "empty":
+                    return None
+                raise refusal.error(what, whole)
+        if web.classify(response) != "good":
+            raise web.fault(what, response)
+        return whole
+
+    def take(self, whole: Any, what: str) -> dict[str, str]:
+        """The values that the answer has, by name. Raises SignInFailed where one is missing."""
+        found = {}
+        for name, path in self._take.items():
+            value = plain(path(whole))
+            if not value or len(value) > _LONGEST_TAKEN:
+                raise SignInFailed(f"{what}: an answer without {name}")
+            found[name] = value
+        return found
+
+
+class _Refusal:
+    """By what an answer is known for a refusal."""
+
+    def __init__(self, at: Cursor) -> None:
+        self.fits: Test = read_condition(at.get("when")) or (lambda part, whole: False)
+        reason = at.get("reason")
+        self._reason = read_composed(reason) if reason is not None else Composed(("refused",))
+        self.verdict = at.text_at("verdict", "retry")
+
+    def error(self, what: str, whole: Any) -> SignInRefused | SignInFailed:
+        reason = f"{what}: {cut(self._reason.say(whole, whole, _LONGEST_REASON)) or 'refused'}"
+        return SignInRefused(reason) if self.verdict == "auth_failed" else SignInFailed(reason)
+
+
+_Templates = tuple[tuple[str, Template], ...]
+
+
+def _read_all(at: Cursor | None, names: Names) -> _Templates:
+    if at is None:
+        return ()
+    return tuple((entry.key.text, read_template(entry, names)) for entry in at.entries() if entry.key)
+
+
+def read_headers(at: Cursor | None, names: Names) -> _Templates:
+    """Headers, whose names are those of headers."""
+    for entry in at.entries() if at is not None else ():
+        if entry.key is not None and not (entry.key.text and _HEADER_NAME.issuperset(entry.key.text)):
+            entry.refuse_key("not the name of a header")
+    return _read_all(at, names)
+
+
+def fill_headers(headers: _Templates, scope: Scope) -> Mapping[str, str]:
+    """Raises Unfillable for a value that no header can have."""
+    filled = {name: template.fill(scope) for name, template in headers}
+    for name, value in filled.items():
+        if not (value.isascii() and value.isprintable()):
+            raise Unfillable(f"the header {name} would hold what no header can")
+    return filled
