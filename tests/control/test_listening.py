@@ -1,6 +1,7 @@
 """What is asked over TCP, by raw sockets: nobody gets more than is meant for all, and nobody keeps others waiting."""
 
 import socket
+from collections import Counter
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,7 +13,7 @@ from support.daemon_parts import Lines
 from support.measured import measured
 from support.stored import opened
 from tocsin.control import serving
-from tocsin.control.guards import MOST_UNDER_WAY, Guarded, names_of
+from tocsin.control.guards import MOST_AT_ONCE, FewAtOnce, Guarded, names_of
 from tocsin.control.server import make_public_app
 from tocsin.control.serving import Address, address_of, serve_tcp
 from tocsin.secrets import Secret
@@ -214,13 +215,37 @@ async def test_a_few_requests_at_a_time(autojump_clock):
         "type": "http", "method": "GET", "path": "/", "raw_path": b"/", "query_string": b"",
         "headers": [(b"host", b"127.0.0.1:8080")],
     }  # fmt: skip
-    guarded = Guarded(slow, names_of(Address(*OWN), ()))
+    few = FewAtOnce(slow)
     async with trio.open_nursery() as nursery:
-        for _ in range(MOST_UNDER_WAY + 3):
-            nursery.start_soon(guarded, scope, None, send)
-    assert sorted(statuses) == [200] * MOST_UNDER_WAY + [503] * 3
-    await guarded(scope, None, send)
+        for _ in range(MOST_AT_ONCE + 3):
+            nursery.start_soon(few, scope, None, send)
+    assert sorted(statuses) == [200] * MOST_AT_ONCE + [503] * 3
+    await few(scope, None, send)
     assert statuses[-1] == 200
+
+
+async def test_health_that_waits_its_turn_keeps_nobody_out(tmp_path, autojump_clock):
+    """Neither who asks for something else, nor who asks for health behind so many."""
+    statuses: list[int] = []
+
+    async def send(message) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    async def receive():
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    app = make_public_app(
+        FakeDaemon(), tmp_path / DATABASE, Lines(), metrics=None, names=names_of(Address(*OWN), ())
+    )
+    async with trio.open_nursery() as nursery:
+        for path in [*["/healthz"] * 2 * MOST_AT_ONCE, "/metrics"]:
+            scope = {
+                "type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": b"",
+                "headers": [(b"host", b"127.0.0.1:8080")],
+            }  # fmt: skip
+            nursery.start_soon(app, scope, receive, send)
+    assert Counter(statuses) == {200: 2 * MOST_AT_ONCE, 401: 1}
 
 
 async def test_what_takes_too_long_is_given_up(autojump_clock):
@@ -228,7 +253,7 @@ async def test_what_takes_too_long_is_given_up(autojump_clock):
         await trio.sleep_forever()
 
     scope = {"type": "http", "raw_path": b"/", "query_string": b"", "headers": [(b"host", b"[::1]:80")]}
-    await Guarded(never, names_of(Address("::1", 80), ()))(scope, None, None)
+    await FewAtOnce(never)(scope, None, None)
     assert trio.current_time() >= 10
 
 

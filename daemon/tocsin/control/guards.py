@@ -15,7 +15,7 @@ from tocsin.control.serving import Address
 from tocsin.secrets import Secret
 
 MOST_QUERY, MOST_BODY, MOST_HEADERS = 4 << 10, 16 << 10, 16 << 10  # bytes
-MOST_UNDER_WAY = 64  # requests
+MOST_AT_ONCE = 64  # requests
 _WITHIN = 10.0  # seconds for an answer; longer than the database may take
 _HTTP_PORT = 80
 
@@ -30,11 +30,10 @@ def names_of(address: Address, hosts: Iterable[str]) -> frozenset[str]:
 
 
 class Guarded:
-    """`app` for requests that may be asked, one of few at a time; others are answered here. `names` as of `names_of`."""
+    """`app` for requests that may be asked; others are answered here. `names` as of `names_of`."""
 
     def __init__(self, app: ASGIApp, names: frozenset[str]) -> None:
         self._app, self._names = app, names
-        self._under_way = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -42,16 +41,9 @@ class Guarded:
         elif scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
         elif (refused := self._refusal(scope)) is not None:
-            status, why = refused
-            headers = {"Cache-Control": "no-store", "Connection": "close"}
-            await PlainTextResponse(f"{why}\n", status, headers)(scope, receive, send)
+            await _refuse(*refused)(scope, receive, send)
         else:
-            self._under_way += 1
-            try:
-                with trio.move_on_after(_WITHIN):
-                    await self._app(scope, receive, send)
-            finally:
-                self._under_way -= 1
+            await self._app(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         """The status and why, of what isn't answered."""
@@ -65,8 +57,6 @@ class Guarded:
         sizes = [value for name, value in headers if name == b"content-length"]
         if any(not size.isdigit() or int(size) > MOST_BODY for size in sizes):
             return 413, "too large"
-        if self._under_way >= MOST_UNDER_WAY:
-            return 503, "too many at once"
         return None
 
     def _is_us(self, hosts: list[bytes]) -> bool:
@@ -78,6 +68,32 @@ class Guarded:
         except ValueError:
             return False
         return "@" not in text and (text in self._names or name in self._names)
+
+
+class FewAtOnce:
+    """`app` for so many requests at a time, each for so long; health isn't among them, so that neither waits for the other."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._under_way = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if self._under_way >= MOST_AT_ONCE:
+            await _refuse(503, "too many at once")(scope, receive, send)
+            return
+        self._under_way += 1
+        try:
+            with trio.move_on_after(_WITHIN):
+                await self._app(scope, receive, send)
+        finally:
+            self._under_way -= 1
+
+
+def _refuse(status: int, why: str) -> PlainTextResponse:
+    return PlainTextResponse(f"{why}\n", status, {"Cache-Control": "no-store", "Connection": "close"})
 
 
 def is_bearer(authorization: str, token: Secret) -> bool:

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 from tocsin.config.settings import OPEN, UnknownRule
 from tocsin.control import measures
 from tocsin.control.acts import Acting, ActsApi, with_silences
-from tocsin.control.guards import Guarded, is_bearer
+from tocsin.control.guards import FewAtOnce, Guarded, is_bearer
 from tocsin.control.measures import Measures
 from tocsin.control.metrics import exposition
 from tocsin.control.probes import Probed, Probes
@@ -217,7 +217,7 @@ def make_public_app(
         ],
         exception_handlers={Exception: api.bug},
     )
-    return Guarded(Probes(app, daemon, reasons=False), names)
+    return Guarded(Probes(FewAtOnce(app), daemon, reasons=False), names)
 
 
 def near(reader: Reader, venue: str, kind: str, id_: str) -> list[str]:
