@@ -4,11 +4,11 @@ A user writes `{tz: Europe/Berlin, open: ["mon-fri 09:00-17:30"], closed: [2026-
 (`22:00-07:00`) runs over midnight and belongs to the day on which it begins. On a closed day nothing is open, whatever window
 reaches into it.
 
-`Since` is a time of the day, or of the week, at which something begins anew.
+`Since` is a time of the day, or of the week, at which something begins anew; a `Schedule` is several of them.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
@@ -23,8 +23,10 @@ _BEGINS = re.compile(r"(?:(?P<day>[a-z]{3}) )?(?P<hour>[01][0-9]|2[0-3]):(?P<min
 _SECOND = timedelta(seconds=1)
 _WEEK = 7
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_DAYS = re.compile(r"[a-z]{3}(?:-[a-z]{3})?(?:,[a-z]{3}(?:-[a-z]{3})?)*", re.ASCII)
+_CLOCK = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]", re.ASCII)
 _WINDOW = re.compile(
-    r"(?:(?P<days>[a-z]{3}(?:-[a-z]{3})?(?:,[a-z]{3}(?:-[a-z]{3})?)*) )?"
+    rf"(?:(?P<days>{_DAYS.pattern}) )?"
     r"(?P<from>[0-2][0-9]:[0-5][0-9])-(?P<to>[0-2][0-9]:[0-5][0-9])",
     re.ASCII,
 )
@@ -318,6 +320,40 @@ class Since:
     def following(self, at: datetime) -> datetime:
         """The first beginning after that moment; UTC."""
         return min(begins for begins in _around(self, at.astimezone(ZoneInfo(self.tz)).date()) if begins > at)
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Times of the day, each on any day or one of the week, at which something is to happen; never empty."""
+
+    times: tuple[Since, ...]
+
+    @classmethod
+    def parse(cls, texts: Iterable[str], tz: str) -> "Schedule":
+        """`18:00`, `mon-fri 18:00`, `sat,sun 09:30`; `tz` an IANA zone. ValueError, fit to be shown."""
+        return cls(tuple(dict.fromkeys(time for text in texts for time in _times(text, tz))))
+
+    def __str__(self) -> str:
+        """The same for schedules that mean the same."""
+        return f"{', '.join(sorted(map(str, self.times)))} {self.times[0].tz}"
+
+    def latest(self, at: datetime) -> datetime:
+        """The last time up to that moment; UTC."""
+        return max(time.latest(at) for time in self.times)
+
+    def following(self, at: datetime) -> datetime:
+        """The first time after that moment; UTC."""
+        return min(time.following(at) for time in self.times)
+
+
+def _times(text: str, tz: str) -> Iterator[Since]:
+    days, _, clock = text.rpartition(" ")
+    if not _CLOCK.fullmatch(clock) or (days and not _DAYS.fullmatch(days)):
+        raise ValueError("not a time of day; write it like 18:00, mon-fri 18:00 or sat,sun 09:30")
+    if not days:
+        yield Since.parse(clock, tz)
+    for day in sorted(_days(days)) if days else ():
+        yield Since.parse(f"{DAYS[day]} {clock}", tz)
 
 
 @lru_cache(maxsize=1024)  # asked at each change of what is watched

@@ -1,6 +1,8 @@
 """What is wrong with a template, found before it runs: all of it at once, each with its place in the text."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from collections.abc import Mapping as Map
+from dataclasses import replace
 from functools import cached_property
 
 from jinja2 import TemplateSyntaxError, nodes
@@ -18,26 +20,31 @@ MESSAGE_NAMES = frozenset(
         "condition", "reason", "account_name", "symbol_name", "started_at", "fired_at", "missing_fields", "suppressed", "what", "where",
     }
 )  # fmt: skip
-_MEMBERS = "members"
-_STILL_MEMBERS = frozenset({"list", "sort", "unique", "select", "reject", "selectattr", "rejectattr"})
+_STILL_THEM = frozenset({"list", "sort", "unique", "select", "reject", "selectattr", "rejectattr"})
 _ONE_OF_THEM = frozenset({"first", "last", "min", "max"})
 _BY_ATTRIBUTE = frozenset({"selectattr", "rejectattr"})
+_MEMBERS, _MEMBER = "members", "member"
 _BOX = Box()
 
 
 def check_template(source: str, usable: Usable) -> tuple[TemplateFlaw, ...]:
-    """All that is wrong with a template, in its order."""
+    """All that is wrong with a rule's template, in its order."""
+    return flaws_of(source, replace(usable, names=usable.names | MESSAGE_NAMES), _BOX)
+
+
+def flaws_of(source: str, usable: Usable, box: Box) -> tuple[TemplateFlaw, ...]:
+    """All that is wrong with a template which is to run in that box, in its order."""
     if len(source) > LONGEST_SOURCE:
         return (_whole(source, f"a template of more than {LONGEST_SOURCE} characters"),)
     try:
-        tree, tokens = _BOX.parse(source), _Tokens(source)
+        tree, tokens = box.parse(source), _Tokens(source, box)
         found = [
-            *_unknown_calls(tree, tokens),
-            *_unknown_names(tree, tokens, usable.names | MESSAGE_NAMES, usable.members),
-            *_unknown_attributes(tree, tokens, usable),
+            *_unknown_calls(tree, tokens, box),
+            *_unknown_names(tree, tokens, usable, frozenset(box.globals)),
+            *_unknown_attributes(tree, tokens, usable, frozenset(box.globals)),
         ]
         if not found:
-            _BOX.ready(source)
+            box.ready(source)
     except TemplateSyntaxError as error:
         return (_at_line(source, error.lineno, f"not a template: {_plainly(error.message or '')}"),)
     except RecursionError:
@@ -49,29 +56,36 @@ def check_template(source: str, usable: Usable) -> tuple[TemplateFlaw, ...]:
 
 
 def _unknown_names(
-    tree: nodes.Template, tokens: "_Tokens", names: frozenset[str], members: frozenset[str]
+    tree: nodes.Template, tokens: "_Tokens", usable: Usable, functions: frozenset[str]
 ) -> Iterator[TemplateFlaw]:
-    for name in find_undeclared_variables(tree) - names - set(_BOX.globals):
-        yield tokens.flaw(tokens.name(name), name, f"unknown field `{name:.80}`", _hint(name, names, members))
+    for name in find_undeclared_variables(tree) - usable.names - functions:
+        yield tokens.flaw(
+            tokens.name(name), name, f"unknown field `{name:.80}`", _hint(name, usable, functions)
+        )
 
 
-def _hint(name: str, names: frozenset[str], members: frozenset[str]) -> str:
+def _hint(name: str, usable: Usable, functions: frozenset[str]) -> str:
+    if (many := f"{name}s") in usable.lists:
+        return f"there are several: {{% for {name} in {many} %}}{{{{ {name}.id }}}}{{% endfor %}}"
     if name in KINDS:
         return "fields stand by their bare names: {{ symbol }}"
-    if name in members:
+    if _MEMBERS in usable.lists and name in usable.lists[_MEMBERS]:
         return f"it is of each member: {{% for one in members %}}{{{{ one.{name} }}}}{{% endfor %}}; `value` is the group's"
     others = [kind for kind in KINDS if name in fields(kind)]
-    return did_you_mean(name, sorted(names), f"it is a field of {', '.join(others)}" if others else "")
-
-
-def _unknown_attributes(tree: nodes.Template, tokens: "_Tokens", usable: Usable) -> Iterator[TemplateFlaw]:
-    """Fields of what is linked and of a group's members; other fields have none of their own."""
-    members = usable.members
-    one_of_them = frozenset(
-        loop.target.name
-        for loop in tree.find_all(nodes.For)
-        if isinstance(loop.target, nodes.Name) and _is_members(loop.iter)
+    return did_you_mean(
+        name, sorted(usable.names | functions), f"it is a field of {', '.join(others)}" if others else ""
     )
+
+
+def _unknown_attributes(
+    tree: nodes.Template, tokens: "_Tokens", usable: Usable, functions: frozenset[str]
+) -> Iterator[TemplateFlaw]:
+    """Fields of what is linked and of the items of lists; other fields have none of their own."""
+    loops = {
+        loop.target.name: name
+        for loop in tree.find_all(nodes.For)
+        if isinstance(loop.target, nodes.Name) and (name := _list_of(loop.iter, usable.lists))
+    }
     reads: list[nodes.Getattr | nodes.Getitem] = [
         *tree.find_all(nodes.Getattr),
         *tree.find_all(nodes.Getitem),
@@ -80,18 +94,20 @@ def _unknown_attributes(tree: nodes.Template, tokens: "_Tokens", usable: Usable)
         if (field := _field_read(read)) is None:
             continue
         if isinstance(read.node, nodes.Name) and read.node.name in usable.links:
-            whose, known = read.node.name, frozenset(fields(read.node.name))
-        elif _is_member(read.node, one_of_them):
-            whose, known = "a member", frozenset(members)
-        else:
-            if isinstance(read.node, nodes.Name) and read.node.name in usable.names - one_of_them:
-                yield from _of_a_plain_field(field, read.node.name, usable, tokens)
-            continue
-        yield from _unknown_field(field, whose, known, tokens)
-    for call in tree.find_all(nodes.Filter):
-        if call.node is not None and _is_members(call.node):
-            for field in _by_attribute(call):
-                yield from _unknown_field(field.partition(".")[0], "a member", members, tokens)
+            yield from _unknown_field(field, read.node.name, frozenset(fields(read.node.name)), tokens)
+        elif (of := _item_of(read.node, loops, usable.lists)) is not None:
+            yield from _unknown_field(field, _one_of(of), usable.lists[of], tokens)
+        elif isinstance(read.node, nodes.Name) and read.node.name in usable.names - loops.keys():
+            yield from _of_a_plain_field(field, read.node.name, usable, tokens)
+    for name, field in (
+        *_named_to_filters(tree, usable.lists),
+        *_named_to_functions(tree, usable.lists, functions),
+    ):
+        yield from _unknown_field(field, _one_of(name), usable.lists[name], tokens)
+
+
+def _one_of(name: str) -> str:
+    return f"a {_MEMBER}" if name == _MEMBERS else f"what is in {name}"
 
 
 def _of_a_plain_field(field: str, of: str, usable: Usable, tokens: "_Tokens") -> Iterator[TemplateFlaw]:
@@ -114,24 +130,49 @@ def _field_read(read: nodes.Getattr | nodes.Getitem) -> str | None:
     return read.arg.value if isinstance(read.arg, nodes.Const) and isinstance(read.arg.value, str) else None
 
 
-def _is_members(node: nodes.Node) -> bool:
-    """`members`, sorted or some of them."""
+def _list_of(node: nodes.Node, lists: Collection[str]) -> str:
+    """Which of the lists it is, sorted or some of it; "" for none."""
     if isinstance(node, nodes.Filter):
-        return node.name in _STILL_MEMBERS and node.node is not None and _is_members(node.node)
-    return isinstance(node, nodes.Name) and node.name == _MEMBERS
+        return _list_of(node.node, lists) if node.name in _STILL_THEM and node.node is not None else ""
+    if isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Slice):
+        return _list_of(node.node, lists)
+    return node.name if isinstance(node, nodes.Name) and node.name in lists else ""
 
 
-def _is_member(node: nodes.Node, one_of_them: frozenset[str]) -> bool:
+def _item_of(node: nodes.Node, loops: Map[str, str], lists: Collection[str]) -> str | None:
+    """Of which list it is an item."""
     if isinstance(node, nodes.Name):
-        return node.name in one_of_them
+        return loops.get(node.name)
     if isinstance(node, nodes.Filter):
-        return node.name in _ONE_OF_THEM and node.node is not None and _is_members(node.node)
-    return (
+        one = node.name in _ONE_OF_THEM and node.node is not None
+        return (_list_of(node.node, lists) or None) if one and node.node is not None else None
+    if (
         isinstance(node, nodes.Getitem)
         and isinstance(node.arg, nodes.Const)
         and isinstance(node.arg.value, int)
-        and _is_members(node.node)
-    )
+    ):
+        return _list_of(node.node, lists) or None
+    return None
+
+
+def _named_to_filters(tree: nodes.Template, lists: Collection[str]) -> Iterator[tuple[str, str]]:
+    """The fields that filters of a list are told by name, each behind the list's name."""
+    for call in tree.find_all(nodes.Filter):
+        if call.node is not None and (name := _list_of(call.node, lists)):
+            yield from ((name, field.partition(".")[0]) for field in _by_attribute(call))
+
+
+def _named_to_functions(
+    tree: nodes.Template, lists: Collection[str], functions: Collection[str]
+) -> Iterator[tuple[str, str]]:
+    """The same of functions: `totals(positions, "profit")`."""
+    for call in tree.find_all(nodes.Call):
+        if not isinstance(call.node, nodes.Name) or call.node.name not in functions or not call.args:
+            continue
+        first, *others = call.args
+        for argument in others if (name := _list_of(first, lists)) else ():
+            if isinstance(argument, nodes.Const) and isinstance(argument.value, str):
+                yield name, argument.value
 
 
 def _by_attribute(call: nodes.Filter) -> Iterator[str]:
@@ -145,11 +186,11 @@ def _by_attribute(call: nodes.Filter) -> Iterator[str]:
 # -------------------------------------------------------------------------------------------------- filters and tests
 
 
-def _unknown_calls(tree: nodes.Template, tokens: "_Tokens") -> Iterator[TemplateFlaw]:
+def _unknown_calls(tree: nodes.Template, tokens: "_Tokens", box: Box) -> Iterator[TemplateFlaw]:
     """They are taken out of the tree as well: Jinja looks at no further names where it doesn't know a filter."""
     for sort, kind, known, sign in (
-        ("filter", nodes.Filter, _BOX.filters, "|"),
-        ("test", nodes.Test, _BOX.tests, "is"),
+        ("filter", nodes.Filter, box.filters, "|"),
+        ("test", nodes.Test, box.tests, "is"),
     ):
         theirs = sorted(name for name in known if name[0] not in "_<>=!")
         for call in tree.find_all(kind):
@@ -166,15 +207,15 @@ def _unknown_calls(tree: nodes.Template, tokens: "_Tokens") -> Iterator[Template
 class _Tokens:
     """The words of a template with their places. Jinja drops some of the space between them, and nothing else."""
 
-    def __init__(self, source: str) -> None:
-        self._source = source
+    def __init__(self, source: str, box: Box) -> None:
+        self._source, self._box = source, box
 
     @cached_property
     def _words(self) -> list[tuple[int, str]]:
         """Found only where there is something to complain of."""
         words: list[tuple[int, str]] = []
         position = 0
-        for _, kind, written in _BOX.lex(self._source):
+        for _, kind, written in self._box.lex(self._source):
             position = max(position, self._source.find(written, position))
             if kind in ("name", "operator", "string"):
                 words.append((position, written))

@@ -4,7 +4,7 @@ sequence, and how it belongs to the first.
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import islice
 from typing import NamedTuple
@@ -33,11 +33,12 @@ class TemplateFlaw(NamedTuple):
     hint: str = ""
 
 
-class Usable(NamedTuple):
-    """What a template may use: names, the fields of each of `members`, and those of what is linked."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Usable:
+    """What a template may use: names, by the names of `lists` the fields of what is in them, and the fields of what is linked."""
 
     names: frozenset[str]
-    members: frozenset[str]
+    lists: Mapping[str, frozenset[str]]
     links: frozenset[str] = frozenset({"account"})
 
 
@@ -129,9 +130,9 @@ def usable(kinds: tuple[str, ...], per: tuple[str, ...] | None = None) -> Usable
     names = frozenset(name for name in scope(kinds, event_rule=True).names if "." not in name)
     if per is not None:
         names = frozenset({*per, "venue", "kind", *({"currency"} & names)})
-        return Usable(TEMPLATE_NAMES | names, members)
+        return Usable(TEMPLATE_NAMES | names, {"members": members})
     links = frozenset(link.kind for link in LINKS.values() if link.of.issuperset(kinds))
-    return Usable(TEMPLATE_NAMES | names | links, members, links | {"account"})
+    return Usable(TEMPLATE_NAMES | names | links, {"members": members}, links | {"account"})
 
 
 _MARKET_AND_VENUE = re.compile(r"\b(ticker|venue)\b(?:\s*\.\s*(\w+))?")
