@@ -24,7 +24,7 @@ _SECOND = timedelta(seconds=1)
 _WEEK = 7
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAYS = re.compile(r"[a-z]{3}(?:-[a-z]{3})?(?:,[a-z]{3}(?:-[a-z]{3})?)*", re.ASCII)
-_CLOCK = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]", re.ASCII)
+_TIMES = re.compile(rf"(?:(?P<days>{_DAYS.pattern}) )?(?P<clock>(?:[01][0-9]|2[0-3]):[0-5][0-9])", re.ASCII)
 _WINDOW = re.compile(
     rf"(?:(?P<days>{_DAYS.pattern}) )?"
     r"(?P<from>[0-2][0-9]:[0-5][0-9])-(?P<to>[0-2][0-9]:[0-5][0-9])",
@@ -347,13 +347,13 @@ class Schedule:
 
 
 def _times(text: str, tz: str) -> Iterator[Since]:
-    days, _, clock = text.rpartition(" ")
-    if not _CLOCK.fullmatch(clock) or (days and not _DAYS.fullmatch(days)):
+    match = _TIMES.fullmatch(text)
+    if match is None:
         raise ValueError("not a time of day; write it like 18:00, mon-fri 18:00 or sat,sun 09:30")
-    if not days:
-        yield Since.parse(clock, tz)
-    for day in sorted(_days(days)) if days else ():
-        yield Since.parse(f"{DAYS[day]} {clock}", tz)
+    if not match["days"]:
+        yield Since.parse(text, tz)
+    for day in sorted(_days(match["days"])) if match["days"] else ():
+        yield Since.parse(f"{DAYS[day]} {match['clock']}", tz)
 
 
 @lru_cache(maxsize=1024)  # asked at each change of what is watched

@@ -45,6 +45,7 @@ def test_the_config_has_its_sections_and_no_others():
         "actions",
         "rules",
         "calendars",
+        "reports",
         *Common.model_fields,
     }
 

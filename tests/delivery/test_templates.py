@@ -64,7 +64,7 @@ async def test_one_that_takes_too_long_is_told_in_our_words_and_left_alone_for_a
         message = await made.render(draft(**OWN))
         assert message.title == draft()().title
         assert "a remark" in message.body
-        assert "(the rule's template was not used: it took longer than 0.2 s)" in message.body
+        assert "(the template was not used: it took longer than 0.2 s)" in message.body
         assert made._worker is None
         assert "a moment ago" in (await made.render(draft(**OWN))).body
         made._deadline = 10.0

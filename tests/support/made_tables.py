@@ -28,6 +28,7 @@ from tocsin.alerts.decide import GATES, Gate, Told
 from tocsin.cli import COMMANDS, cli
 from tocsin.cli.venues import _written, supplied
 from tocsin.config.descriptions import described, shipped_descriptions
+from tocsin.config.reports import ReportSection
 from tocsin.config.settings import Common
 from tocsin.control.measures import Measures, RuleMeasures
 from tocsin.control.metrics import families
@@ -236,6 +237,10 @@ def action_keys() -> Iterator[str]:
     return _table(("key", "default", "means"), _options(ActionSettings))
 
 
+def report_keys() -> Iterator[str]:
+    return _table(("key", "default", "means"), _options(ReportSection))
+
+
 def venue_keys() -> Iterator[str]:
     return _table(("key", "default", "means"), _options(VenueSettings, without={"type"}))
 
@@ -333,6 +338,7 @@ TABLES: dict[str, Callable[[], Iterator[str]]] = {
     "metrics": metrics,
     "config_keys": config_keys,
     "action_keys": action_keys,
+    "report_keys": report_keys,
     "channel_keys": channel_keys,
     "venue_keys": venue_keys,
     "venue_types": venue_types_,

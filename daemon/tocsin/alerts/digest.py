@@ -63,7 +63,7 @@ class Room(Struct, frozen=True):
 
 
 class DigestContext(Struct, frozen=True, kw_only=True):
-    """What a digest says, frozen when it was formed, as `AlertContext` is; kept with its delivery, JSON-able.
+    """What a digest or a report says, frozen when it was formed, as `AlertContext` is; kept with its delivery, JSON-able.
 
     `words` is the title without its mark. `channels`: there all of its parts are told otherwise. `elsewhere`: what a fallback
     is told that hears of some of them otherwise. `event`: the one that all of its parts are, where that is what the outbox asks for.

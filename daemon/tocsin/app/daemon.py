@@ -7,6 +7,7 @@ action NAME             one per action, whose runs go one at a time
 control, housekeeping   the API on the socket; retention and checkpoints
 answers of bot NAME     one per bot that is answered; heartbeat N, listener: where the config asks for them
 probe                   real progress, told to systemd's watchdog
+reports                 what is told at times of the day
 runs, templates, notes  what goes wrong with actions is told; messages' templates; what is kept of small things
 """
 
@@ -30,6 +31,7 @@ from tocsin.app.housekeeping import keep_house
 from tocsin.app.measuring import Measuring
 from tocsin.app.parts import Parts
 from tocsin.app.progress_probe import ProgressProbe
+from tocsin.app.reports import make_reports
 from tocsin.app.sdnotify import SystemdNotifier
 from tocsin.app.task_supervisor import TaskSupervisor
 from tocsin.clock import Clock
@@ -81,6 +83,7 @@ class Daemon:
         self._measuring = Measuring(
             components, self._probe, lambda: self._settings, self._remarks, dry_run=dry_run
         )
+        self._reports = make_reports(components, lambda: self._settings, self._is_settled, log)
         self._reloading = trio.Lock()
         self._stop = trio.Event()
         self.stopped = trio.Event()
@@ -216,6 +219,7 @@ class Daemon:
             )
         self._parts.begin_venues(venues)
         await self._parts.change_others(before, after)
+        self._reports.changed()
         self._components.outages.forget(channels.removed)
         self._components.meters.forget(
             venues=venues.removed,
@@ -265,6 +269,10 @@ class Daemon:
     def ready(self) -> bool:
         """Whether READY was told, and nobody wants it to stop."""
         return self._ready and not self.stopping
+
+    def _is_settled(self) -> bool:
+        """Whether no venue is being connected for the first time."""
+        return all(venue.status != "connecting" for venue in self.measures().venues)
 
     def status(self) -> dict[str, Any]:
         """What `tocsin status` tells but for what the database says."""
@@ -349,6 +357,7 @@ class Daemon:
         )
         start("probe", self._probe.run)
         start("check of the database", self._check_database)
+        start("reports", self._reports.run)
         start("templates", self._components.templates.run)
         start("runs", partial(self._components.runs.tell, self.tell))
         start("notes", partial(self._components.notes.keep, self._components.database.note, self._log))

@@ -19,11 +19,12 @@ from tocsin.config.calendars import read_calendars
 from tocsin.config.channels import ValidateUrl, check_quiet, gates_of, read_channels
 from tocsin.config.names import LookAtSeen, check_names, nothing_seen
 from tocsin.config.people import check_answers, check_people
-from tocsin.config.reading import NOT_YET, Reading
+from tocsin.config.reading import Reading
+from tocsin.config.reports import read_reports
 from tocsin.config.rule_files import read_rules
 from tocsin.config.rule_sets import actions_named, channels_named
 from tocsin.config.search import default_state_dir, given_state_dir
-from tocsin.config.settings import Common, Settings, by_severity
+from tocsin.config.settings import Common, Settings, by_severity, routing_of
 from tocsin.config.venues import read_venues
 from tocsin.config.watching import check_listen, heartbeats, plain_values
 from tocsin.delivery.senders import validate_url as validates
@@ -36,9 +37,7 @@ from tocsin.engine.rule_schema import HOURS
 from tocsin.errors import ConfigError, Place, Problem
 from tocsin.events.vocabulary import did_you_mean
 
-LATER = ("reports",)
-"""Sections of later versions."""
-OWN = ("venues", "channels", "actions", "rules", "calendars")
+OWN = ("venues", "channels", "actions", "rules", "calendars", "reports")
 """Sections with a module of their own here."""
 
 
@@ -112,15 +111,21 @@ def _settings(reading: Reading, validate_url: ValidateUrl | None, seen: LookAtSe
     check_arguments(reading, root.get("actions"), actions, rules)
     warn_of_unused(reading, root.get("actions"), actions, {name for rule in rules for name in rule.run.all})
     _warn_of_nothing(reading, root, rules)
+    gates = {name: gates_of(channel, calendars) for name, channel in channels.items()}
+    notify = by_severity(common.defaults)
+    reports = read_reports(
+        reading, root.get("reports"), common.tz, _names(root, "channels"), routing_of(channels, gates, notify)
+    )
     settings = Settings(
         path=reading.path,
         venues=venues,
         channels=channels,
         actions=actions,
-        notify=by_severity(common.defaults),
+        notify=notify,
         rules=tuple(rules),
         calendars=calendars.named,
-        gates={name: gates_of(channel, calendars) for name, channel in channels.items()},
+        gates=gates,
+        reports=reports,
         state_dir=state_dir or default_state_dir(reading.environ),
         names=Names(accounts=common.names.accounts, symbols=common.names.symbols),
         links=common.links,
@@ -151,9 +156,7 @@ def _root(reading: Reading) -> Mapping | None:
     kept: dict[str, Entry] = {}
     known = [*OWN, *shape.known_keys(Common)]
     for name, entry in node.entries.items():
-        if name in LATER:
-            reading.add(Problem(f"`{name}` is {NOT_YET}", entry.key.place))
-        elif name not in known:
+        if name not in known:
             reading.hide_doubtful(entry.value, name)
             reading.add(shape.unknown_key(entry.key, (), known))
         elif not isinstance(entry.value, Scalar) or entry.value.value is not None:

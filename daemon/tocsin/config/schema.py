@@ -3,6 +3,7 @@
 from typing import Any
 
 from tocsin.actions.model import ActionSettings
+from tocsin.config.reports import ReportSection
 from tocsin.config.settings import IDENTIFIER, Common
 from tocsin.delivery.model import ChannelSettings
 from tocsin.engine.rule_schema import rule_schema
@@ -22,6 +23,11 @@ def config_schema() -> Schema:
         "channels": _named(_channel(definitions), "who is told"),
         "actions": _named(_action(definitions), "what alerts may start"),
         "calendars": _named({"$ref": "#/$defs/Calendar"}, "hours that rules name"),
+        "reports": {
+            "description": "what is told at times of the day",
+            "type": ["array", "null"],
+            "items": _report(definitions),
+        },
         "rules": {
             "description": "rules, and files of rules by name or pattern",
             "type": ["array", "null"],
@@ -70,6 +76,16 @@ def _channel(definitions: Schema) -> Schema:
 def _action(definitions: Schema) -> Schema:
     definitions["action"] = _lifted(ActionSettings.model_json_schema(ref_template=_REF), definitions)
     return {"$ref": "#/$defs/action"}
+
+
+def _report(definitions: Schema) -> Schema:
+    definitions["report"] = _lifted(ReportSection.model_json_schema(ref_template=_REF), definitions)
+    at = definitions["report"]["properties"]["at"]
+    definitions["report"]["properties"]["at"] = {
+        "anyOf": [at, {"type": "string"}],
+        "description": at["description"],
+    }
+    return {"$ref": "#/$defs/report"}
 
 
 def _rule(definitions: Schema) -> Schema:

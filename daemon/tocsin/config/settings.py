@@ -34,6 +34,7 @@ from tocsin.engine.rule import Rule
 from tocsin.errors import Problem, TocsinError
 from tocsin.events.vocabulary import nearest
 from tocsin.quantities import Duration, SecretText, parse_duration
+from tocsin.reports.model import Report
 from tocsin.secrets import Masker, Secret
 from tocsin.store.model import Retention
 from tocsin.venues.base import Adapter, VenueSettings
@@ -351,6 +352,7 @@ class Settings:
     rules: tuple[Rule, ...]
     calendars: Mapping[str, Calendar | None]
     gates: Mapping[str, ChannelGates]
+    reports: tuple[Report, ...]
     state_dir: Path
     names: Names
     people: Mapping[str, Person]
@@ -380,8 +382,17 @@ class Settings:
     @property
     def routing(self) -> Routing:
         """The channels and their limits, as deciding who is told needs them."""
-        defaults = {severity: names for severity, names in self.notify.items() if names is not None}
-        return Routing(channels=routes_of(self.channels, self.gates), defaults=defaults)
+        return routing_of(self.channels, self.gates, self.notify)
+
+
+def routing_of(
+    channels: Mapping[str, ChannelSettings],
+    gates: Mapping[str, ChannelGates],
+    notify: Mapping[Severity, tuple[str, ...] | None],
+) -> Routing:
+    """The channels and their limits, and who is told by default; `notify` as of `Settings`."""
+    defaults = {severity: names for severity, names in notify.items() if names is not None}
+    return Routing(channels=routes_of(channels, gates), defaults=defaults)
 
 
 def routes_of(channels: Mapping[str, ChannelSettings], gates: Mapping[str, ChannelGates]) -> dict[str, Route]:

@@ -13,6 +13,7 @@ from tocsin.delivery.model import Channel, Message
 from tocsin.delivery.services import room_for_lines
 from tocsin.delivery.templates import Render
 from tocsin.delivery.timing import RunClock
+from tocsin.store.model import REPORT
 
 
 class MessageMaker:
@@ -28,7 +29,7 @@ class MessageMaker:
     async def made(self, coalesced: Coalesced) -> Message:
         """The message; in our own words, or its bare facts, where it can't be made: the others on the channel don't wait for it."""
         try:
-            if is_digest(coalesced.carrier):
+            if is_digest(coalesced.carrier) or coalesced.carrier.state_told == REPORT:
                 made = digests.message(coalesced.carrier, self._style, self._time.age, self._room)
                 return for_channel(made, coalesced.carrier.alert, self._settings)
             drafted = draft(coalesced, self._style, self._age_told)

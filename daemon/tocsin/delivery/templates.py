@@ -26,6 +26,7 @@ from tocsin.delivery.render import render
 from tocsin.delivery.template_worker import LENGTH
 from tocsin.engine.api import AlertContext
 from tocsin.shipped import shipped
+from tocsin.store.model import REPORT
 
 Draft = partial[Message]
 """A call of `render`: its first argument is the context, `notes` are among its keywords."""
@@ -160,7 +161,7 @@ async def _read(worker: trio.Process, count: int) -> bytes:
 def _without_templates(draft: Draft, why: str) -> Message:
     """The draft in our own words."""
     context, *rest = draft.args
-    notes = (*draft.keywords.get("notes", ()), f"(the rule's template was not used: {why})")
+    notes = (*draft.keywords.get("notes", ()), f"(the template was not used: {why})")
     plain = structs.replace(context, title=None, message=None)
     return draft.func(plain, *rest, **{**draft.keywords, "notes": notes})
 
@@ -210,7 +211,7 @@ async def preview(
         await trio.lowlevel.checkpoint()
         of = partial(style, row["channel"], row["target"])
         try:
-            if row["state_told"] == "digest":
+            if row["state_told"] in ("digest", REPORT):
                 carried = msgspec.json.decode(text, type=digest.DigestContext)
                 row["title"] = digest.title(carried, of(), timedelta(0))
                 continue

@@ -23,6 +23,7 @@ _CALLED = {
 EDIT = "edit"  # `state_told` of a row that edits the message which told of the firing; it holds up no other
 BEAT = ""  # the channel of what passes the outbox to show that it works; no other is called so
 ACTION = "action"  # `state_told` of what tells that an action failed; its `alert` is the run's id
+REPORT = "report"  # `state_told` of a report, in words that stand already; its `alert` is its own id
 GATHERED = ("firing", "reminder", "resolved")  # of these a digest has a line
 
 DeliveryStatus: TypeAlias = Literal["pending", "sent", "dead", "superseded"]

@@ -96,6 +96,35 @@ class Reader:
         """How many deliveries were given up."""
         return int(self._rows("SELECT count(*) AS dead FROM deliveries WHERE status = 'dead'")[0]["dead"])
 
+    def undelivered(self, since: datetime) -> list[Row]:
+        """By `channel` what was refused or unanswered: how much is `waiting` to be tried again, `oldest` since when; and how much that
+        was put there `since` then was `given_up`, and is with no other channel.
+        """
+        return self._rows(
+            f"""
+            SELECT channel, sum(status = 'pending') AS waiting, min(CASE status WHEN 'pending' THEN created_at END) AS oldest,
+                sum(status = 'dead') AS given_up
+            FROM deliveries
+            WHERE state_told <> '{EDIT}' AND handed_to IS NULL
+                AND ((status = 'pending' AND attempts > 0) OR (status = 'dead' AND created_at > ?))
+            GROUP BY channel ORDER BY channel
+            """,  # noqa: S608 - ours
+            iso(since),
+        )
+
+    def fired(self, since: datetime, limit: int) -> list[Row]:
+        """The alerts that fired since then, the latest first, without what they are made of."""
+        return self._rows(
+            "SELECT id, rule, venue, account, entity, symbol, state, severity, fired_at, resolved_at, acked_at, acked_by,"
+            " acked_until, title FROM alerts WHERE fired_at > ? ORDER BY fired_at DESC, id LIMIT ?",
+            iso(since), limit,
+        )  # fmt: skip
+
+    def count_fired(self, since: datetime) -> int:
+        """How many alerts fired since then."""
+        found = self._rows("SELECT count(*) AS count FROM alerts WHERE fired_at > ?", iso(since))
+        return int(found[0]["count"])
+
     def unheard(self, before: datetime, channels: Collection[str]) -> int:
         """How many critical notifications wait on one of these channels since before then, and no channel told anybody of that alert
         since they were put there. What a digest carries waits with the digest.
@@ -246,6 +275,18 @@ class Reader:
         which = f" AND {_CALLED}" if called is not None else ""
         query = f"{rows.GET_ENTITIES} WHERE kind = ?{which} ORDER BY venue, account, id"
         return self._read(query, rows.entity, kind, *_thrice(called))
+
+    def living(self, kind: str, limit: int) -> list[Change]:
+        """What of a kind isn't over, as it stands: the first of them, by venue, account and id."""
+        query = (
+            f"{rows.GET_ENTITIES} WHERE kind = ? AND ended = 0 ORDER BY venue, account, id LIMIT {limit:d}"
+        )
+        return self._read(query, rows.entity, kind)
+
+    def count_living(self, kind: str) -> int:
+        """How much of a kind isn't over."""
+        found = self._rows("SELECT count(*) AS count FROM entities WHERE kind = ? AND ended = 0", kind)
+        return int(found[0]["count"])
 
     def instances(self, rule: str) -> list[InstanceRow]:
         """A rule's state for each entity (or group), as the engine keeps it."""
