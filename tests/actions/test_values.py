@@ -42,6 +42,16 @@ def test_the_json():
     }  # fmt: skip
 
 
+def test_what_has_no_value_isnt_in_it():
+    assert not {"event", "account", "condition", "reason", "value_at_start", "worst", "group"} & set(
+        json.loads(as_json(RUN, context()))
+    )
+    whole = context(value_at_start="-51", worst="-70.5", group={"symbol": "BTC/USD", "account": None})
+    told = json.loads(as_json(RUN, whole))
+    assert (told["value"], told["value_at_start"], told["worst"]) == ("-60.10", "-51", "-70.5")
+    assert told["group"] == {"symbol": "BTC/USD", "account": None}
+
+
 def test_what_it_names_is_known_to_check():
     told = set(
         json.loads(as_json(RUN, context(event="position.updated", account="a1", condition="c", reason="r")))
@@ -61,10 +71,24 @@ def test_what_it_names_is_known_to_check():
         (["p", "{{ swap }}"], ["p", "-1E+3"]),
         (["p", "{{ commission }}"], ["p", "1E+9999999"]),  # no number that can be: as it came
         (["p", "{% if profit < 0 %}red{% endif %}"], ["p", "red"]),
+        (["p", "{{ worst * 2 }}", "{{ value_at_start + 1 }}"], ["p", "-141.0", "-50"]),
+        (["p", "two\n"], ["p", "two\n"]),  # what is no template is passed as it stands
     ],
 )
 def test_arguments(command, made):
-    assert arguments(command, RUN, context()) == tuple(made)
+    whole = context(value_at_start="-51", worst="-70.5")
+    assert arguments(command, RUN, whole) == tuple(made)
+
+
+def test_of_a_kind_that_another_version_knew_numbers_are_texts():
+    old = context(kind="option")
+    assert arguments(["p", "{{ amount }}"], RUN, old) == ("p", "0.50")
+    with pytest.raises(Refused, match="takes numbers only"):
+        arguments(["p", "{{ amount * 2 }}"], RUN, old)
+
+
+def test_the_longest_argument():
+    assert arguments(["{{ symbol }}"], RUN, context(symbol="x" * 16_000)) == ("x" * 16_000,)
 
 
 @pytest.mark.parametrize(
@@ -80,18 +104,46 @@ def test_arguments(command, made):
             ["p", "{{ symbol }}"],
             "argument 1, '{{ symbol }}', would begin with - and be taken for an option; put -- before it",
         ),
+        (
+            "x",
+            ["p", "{{ account }}"],
+            "argument 1, '{{ account }}', would begin with - and be taken for an option; put -- before it",
+        ),
+        (
+            "x",
+            ["p", "{{ profit }}{{ symbol }}"],
+            "argument 1, '{{ profit }}{{ symbol }}', would begin with - and be taken for an option; put -- before it",
+        ),
+        (
+            "x",
+            ["p", "{% if true %}-x{% endif %}"],
+            "argument 1, '{% if true %}-x{% endif %}', would begin with - and be taken for an option; put -- before it",
+        ),
+        ("x", ["p", "{{ fields }}"], "argument 1, '{{ fields }}': 'fields' is undefined"),
         ("a\0b", ["p", "{{ symbol }}"], "argument 1, '{{ symbol }}', would hold a NUL"),
         ("x", ["p", "{{ stop_loss }}"], "argument 1, '{{ stop_loss }}': 'stop_loss' is undefined"),
         ("x", ["p", "{{ nonsense }}"], "argument 1, '{{ nonsense }}': 'nonsense' is undefined"),
-        ("x", ["p", "{{ symbol.__class__ }}"], "argument 1"),
-        ("x" * 20_000, ["p", "{{ symbol }}"], "is longer than 16000 characters"),
-        ("x", ["p", "{{ amount / 0 }}"], "argument 1"),
+        (
+            "x",
+            ["p", "{{ symbol.__class__ }}"],
+            "argument 1, '{{ symbol.__class__ }}': access to attribute '__class__' of 'str' object is unsafe.",
+        ),
+        (
+            "x" * 16_001,
+            ["p", "{{ symbol }}"],
+            "argument 1, '{{ symbol }}', is longer than 16000 characters",
+        ),
+        (
+            "x",
+            ["p", "{{ amount / 0 }}"],
+            "argument 1, '{{ amount / 0 }}': DivisionByZero: [<class 'decimal.DivisionByZero'>]",
+        ),
     ],
 )
 def test_what_is_refused(symbol, command, why):
     with pytest.raises(Refused) as refused:
-        arguments(command, RUN, context(symbol=symbol))
-    assert why in str(refused.value)
+        arguments(command, RUN, context(symbol=symbol, fields={**context().fields, "account": "-5"}))
+    assert str(refused.value) == why
 
 
 def test_behind_two_dashes_a_text_may_begin_with_one():

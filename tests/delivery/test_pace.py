@@ -114,6 +114,45 @@ def test_what_is_on_its_way_counts_until_a_second_after_its_end():
     assert other.wait() == 1.0
 
 
+def test_what_was_sent_waits_no_more():
+    clock = Clock()
+    paces = Paces(clock)
+    calm, urgent = (paces.of(limits_of("tgram://123:abc/456")) for _ in range(2))
+    assert urgent.wait((False, 9.0)) == 0.0
+    with urgent.sending():
+        pass
+    clock.now += 1.0
+    assert calm.wait((True, 5.0)) == 0.0
+
+
+def test_a_place_without_limits_is_none():
+    assert not Paces(Clock()).of({("json", "x"): ()})
+
+
+def test_whether_it_is_full():
+    clock = Clock()
+    pace = Paces(clock).of(limits_of("json://x", "2/min"))
+    full = []
+    for _ in range(2):
+        full.append(pace.is_full())
+        with pace.sending():
+            pass
+    full.append(pace.is_full())
+    clock.now += 60.0
+    assert [*full, pace.is_full()] == [False, False, True, False]
+
+
+def test_another_limit_in_the_config_counts_from_then_on():
+    clock = Clock()
+    paces = Paces(clock)
+    slow = paces.of({("json", "x"): (Limit(1, 3600.0),)})
+    with slow.sending():
+        pass
+    assert slow.wait() == 3600.0
+    assert paces.of({("json", "x"): (Limit(1, 3600.0),)}).wait() == 3600.0
+    assert paces.of({("json", "x"): (Limit(1, 1.0),)}).wait() == 0.0
+
+
 def test_what_went_out_before_a_restart_counts():
     clock = Clock()
     paces = Paces(clock)
