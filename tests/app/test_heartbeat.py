@@ -15,6 +15,7 @@ from support.daemon_parts import Lines
 from support.measured import measured, watched
 from support.outboxes import TrioClock
 from support.receivers import HttpReceiver
+from tocsin.alerts.wording import time_text
 from tocsin.app import heartbeat, progress_probe
 from tocsin.app.heartbeat import HeartbeatTask, Judge
 from tocsin.config.settings import Heartbeat
@@ -41,8 +42,9 @@ class Daemon:
         found = measured(wrong=self.wrong)
         return replace(found, venues=tuple(replace(each, status=self.status) for each in found.venues))
 
-    def unheard(self, _before, channels) -> int:
+    def unheard(self, before, channels) -> int:
         assert channels == ["channel0"]
+        assert before == TrioClock().now().wall - timedelta(minutes=5)
         if self.database_answers is not True:
             raise StoreUnavailable("the disk doesn't answer")
         return self.unheard_count
@@ -54,7 +56,7 @@ class World:
         self.requests: list[tuple[float, HttpRequest]] = []
         self.told: list[tuple[float, str]] = []
         self.answers = list(answers)
-        self.begun = trio.current_time()
+        self.begun, self.began = trio.current_time(), TrioClock().now().wall
         masker = Masker()
         masker.add(URL)
         judge = Judge(self.daemon.measures, self.daemon, TrioClock(), trio.CapacityLimiter(1))
@@ -109,6 +111,11 @@ NOT_WELL = {
         {"unheard_count": 2},
         "2 critical messages reached nobody for 5m",
     ),
+    "every channel of one refusing": ({"unheard_count": 1}, "1 critical message reached nobody for 5m"),
+    "two reasons": (
+        {"wrong": ("no progress for 21 s",), "status": "silent"},
+        "no progress for 21 s; venue venue0 is silent",
+    ),
     "the database can't be asked": (
         {"database_answers": False},
         "nobody can say whether critical messages arrive: the disk doesn't answer",
@@ -123,17 +130,25 @@ async def test_it_stays_away_while_all_is_not_well_and_comes_back(autojump_clock
     well = {name: getattr(world.daemon, name) for name in broken}
     heard = len(world.requests)
     world.daemon.__dict__.update(broken)
+    since = TrioClock().now().wall
     await world.run(5 * EVERY)
     assert len(world.requests) == heard
     assert world.counted["withheld"] == 5
     assert world.log.lines == ["error: heartbeats are withheld"], "once"
-    (attention,) = world.task.attention
-    assert attention.startswith("heartbeat to hc.example.org is withheld, since 2026-")
-    assert attention.endswith(reason)
+    assert world.task.attention == [
+        f"heartbeat to hc.example.org is withheld, since {time_text(since)}: {reason}"
+    ]
     world.daemon.__dict__.update(well)
     await world.run(1)
     assert len(world.requests) == heard + 1
+    assert world.log.lines == ["error: heartbeats are withheld", "info: heartbeats again"]
     assert world.task.attention == []
+
+
+async def test_a_required_venue_that_is_none_is_not_well(autojump_clock):
+    world = World(require=("gone",))
+    await world.run(1)
+    assert world.task.attention[0].endswith(": venue gone is not configured")
 
 
 async def test_a_venue_that_connects_at_the_start_is_waited_for(autojump_clock):
@@ -155,9 +170,10 @@ async def test_a_venue_that_connects_at_the_start_is_waited_for(autojump_clock):
     assert [(at, each.method) for at, each in away.requests] == [(60, "POST")]
 
 
-async def test_a_venue_that_is_not_required_is_nobody_s_business(autojump_clock):
+@pytest.mark.parametrize("status", ["disconnected", "connecting"])
+async def test_a_venue_that_is_not_required_is_nobody_s_business(autojump_clock, status):
     world = World()
-    world.daemon.status = "disconnected"
+    world.daemon.status = status
     await world.run(1)
     assert world.counted == {"sent": 1}
 
@@ -168,6 +184,7 @@ async def test_the_reason_is_sent_where_that_is_wanted(autojump_clock):
     await world.run(1)
     ((_, request),) = world.requests
     assert (request.method, request.url, request.content) == ("POST", f"{URL}/fail", b"no progress for 21 s")
+    assert request.headers == {"content-type": "text/plain; charset=utf-8"}
     assert world.counted == {"withheld": 1}
 
 
@@ -187,15 +204,35 @@ async def test_it_is_tried_twice_more_within_the_interval(autojump_clock, answer
     assert world.counted == {outcome: 1}
 
 
+async def test_all_tries_end_within_the_shortest_interval(autojump_clock):
+    world = World(*["hang"] * 30, every="10s")
+    await world.run(25)
+    assert world.counted == {"failed": 2}
+    assert [at for at, _ in world.requests][:4] == [0, 3, 7, 10]
+
+
 async def test_that_it_isnt_taken_is_told_once_an_hour(autojump_clock):
     world = World(*[500] * 10000)
     await world.run(2.5 * 3600)
-    assert [round(at / 3600) for at, _ in world.told] == [0, 1, 2]
+    assert [at for at, _ in world.told] == [2, 3602, 7202]
+    assert set(world.log.lines) == {"warning: a heartbeat isn't taken"}
     assert {reason for _, reason in world.told} == {
         "heartbeat to hc.example.org isn't taken: it answered 500"
     }
     assert "secret" not in str(world.told) + str(world.log.fields)
-    assert world.task.attention[0].startswith("heartbeat to hc.example.org fails, since ")
+    since = world.began + timedelta(seconds=2)
+    assert world.task.attention == [
+        f"heartbeat to hc.example.org fails, since {time_text(since)}: it answered 500"
+    ]
+
+
+@pytest.mark.real
+async def test_it_goes_by_the_environments_proxy(monkeypatch):
+    with HttpReceiver() as proxy, trio.fail_after(20):
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        answer = await heartbeat.over_http()(HttpRequest(method="GET", url="http://hc.example.org/x"), 10.0)
+    assert (answer.status, len(proxy.requests)) == (200, 1)
 
 
 # ------------------------------------------------------------------------------------------------------ the real daemon
