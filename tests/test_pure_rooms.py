@@ -46,3 +46,35 @@ def test_a_pure_room_loads_nothing_that_is_not(room):
         [sys.executable, "-c", program, room, *IMPURE], capture_output=True, text=True, check=True, timeout=60
     )
     assert loaded.stdout.split() == []
+
+
+NOT_LOADED = """
+import sys
+from pathlib import Path
+from tocsin.config.load import load_settings
+settings = load_settings(Path(sys.argv[1]), environ={"HOME": "/nowhere"})
+(venue,) = settings.venues.values()
+venue.adapter.decode('{"method":"pong"}', None)
+print(*sorted(name for name in sys.modules if name.startswith(("tocsin.venues.json", "jmespath"))))
+"""
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("venue", "loaded"), [("{type: topone, token: abc}", False), ("{type: json, describe: own.yaml}", True)]
+)
+def test_what_reads_descriptions_is_loaded_only_where_a_venue_has_one(tmp_path, venue, loaded):
+    (tmp_path / "config.yaml").write_text(f"venues: {{px: {venue}}}\nchannels: {{me: 'json://localhost'}}\n")
+    (tmp_path / "own.yaml").write_text(
+        "summary: a\ntried: documents\nhosts: [example.com]\nsockets: {a: {url: wss://example.com}}\n"
+        "things: {order: {fields: {id: i}}}\nmessages: [{each: o, gives: order}]\n"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", NOT_LOADED, tmp_path / "config.yaml"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert ("jmespath" in found.stdout.split()) is loaded
+    assert loaded or found.stdout.split() == []

@@ -37,6 +37,7 @@ TARGETS = (
     Target("a tick with 1,000 orders that read its price, against unread", "linked", 5, over="unread"),
     Target("an event that a cooldown holds back, against one that doesn't match", "suppressed", 2, over="unlike"),
     Target("decode, entities, engine; as fast as orjson.loads alone", "orjson", 0.6, "path", at_least=True),
+    Target("decoding by a description, against a decoder written by hand", "described", 2.5, "by hand"),
     Target("the same over a socket, against a bare receive loop", "bare socket", 0.8, "socket", at_least=True),
     Target("frame to send, committed between, 1,000 events/s: median", "latency", 10, unit=(MILLISECOND, "ms")),
     Target("the same, asked for /healthz as often as may be: median", "latency, asked", 10, unit=(MILLISECOND, "ms")),

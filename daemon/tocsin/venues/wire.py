@@ -77,11 +77,14 @@ def _in_parts(shape: Any, message: str | bytes | Raw, note: Note, wrong: str) ->
         return {name: row for name, raw in entries.items() for row in _row(get_args(shape)[1], raw, note)}
     if isinstance(shape, type) and issubclass(shape, Struct):
         return _struct(shape, message, note)
-    if shape is Any and isinstance(message, Raw):
+    if shape is Any:
+        text = bytes(message) if isinstance(message, Raw) else message
         try:
-            return json.loads(bytes(message), parse_float=_or_beyond, parse_int=_or_beyond)
+            return json.loads(text, parse_float=_or_beyond, parse_int=_or_beyond, parse_constant=_no_number)
         except RecursionError:
             raise Malformed("nested too deeply") from None
+        except ValueError as error:  # behind the number that was beyond all range
+            raise Malformed(str(error)) from None
     raise Malformed(wrong)
 
 
@@ -92,6 +95,10 @@ def _or_beyond(text: str) -> int | Decimal | float:
     except ValueError:
         return float(text)
     return int(text) if text.lstrip("-").isdecimal() else found
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"JSON has no {text}")
 
 
 def _bare(shape: Any) -> Any:

@@ -24,28 +24,32 @@ def plain(wire: Any) -> str | None:
     kind = wire.__class__
     if kind is str or kind is int:
         return str(wire)
-    if kind is bool:
-        return "true" if wire else "false"
     if wire is None or wire is UNSET or kind in (dict, list, float):
         return None
+    if kind is bool:
+        return "true" if wire else "false"
     return number_text(wire)
 
 
 def read_condition(at: Cursor | None) -> Test | None:
     """All of `path: value`; a value is one, a list of them, null (missing), or a test. None where there is none."""
-    if at is None:
-        return None
-    tests = [_read_test(_key_pick(entry), entry) for entry in at.entries()]
+    return None if at is None else _all([_read_test(_key_pick(entry), entry) for entry in at.entries()])
+
+
+def _all(tests: list[Test]) -> Test | None:
     if not tests:
         return None
     if len(tests) == 1:
         return tests[0]
+    if len(tests) == 2:
+        first, second = tests
+        return lambda part, whole: first(part, whole) and second(part, whole)
     return lambda part, whole: all(test(part, whole) for test in tests)
 
 
 def _key_pick(entry: Cursor) -> Pick:
     key = entry.key
-    return read_pick(Cursor(key, entry.problems, entry.name, key)) if key is not None else read_pick(entry)
+    return read_pick(Cursor(key, entry.faults, entry.name, key)) if key is not None else read_pick(entry)
 
 
 def _read_test(pick: Pick, at: Cursor) -> Test:
@@ -54,10 +58,11 @@ def _read_test(pick: Pick, at: Cursor) -> Test:
         return lambda part, whole: plain(pick(part, whole)) in words
     if not at.is_mapping:
         return _is_word(pick, at.word)
-    tests = [_read_named_test(pick, entry) for entry in at.entries()]
-    if not tests:
-        at.refuse("an empty condition", "begins, there, zero or not")
-    return lambda part, whole: all(test(part, whole) for test in tests)
+    test = _all([_read_named_test(pick, entry) for entry in at.entries()])
+    if test is None:
+        at.refuse_whole("an empty condition", "begins, there, zero or not")
+        return lambda part, whole: False
+    return test
 
 
 def _read_named_test(pick: Pick, at: Cursor) -> Test:
@@ -93,35 +98,41 @@ def _is_zero(wire: Any) -> bool | None:
         return None
 
 
+_Candidate: TypeAlias = tuple[int, T, Test | None]
+"""In which place it is written, what it is, and what else it asks for."""
+
+
 class Index(Generic[T]):
     """Things with a `when` each, found by the words that it asks for; what it asks beside them is asked as well."""
 
     def __init__(self, entries: Iterable[tuple[Cursor | None, T]]) -> None:
-        tables: dict[str, tuple[Pick, dict[str | None, list[tuple[int, T, Test | None]]]]] = {}
-        self._others: list[tuple[int, T, Test | None]] = []
+        tables: dict[str, tuple[Pick, dict[str | None, list[_Candidate[T]]]]] = {}
+        self._others: list[_Candidate[T]] = []
         for count, (when, entry) in enumerate(entries):
-            test = read_condition(when)
-            first = next((asked for asked in when.entries() if _words(asked)), None) if when else None
+            asked = list(when.entries()) if when is not None else []
+            first = next((each for each in asked if each.key is not None and _words(each)), None)
+            test = _all([_read_test(_key_pick(each), each) for each in asked if each is not first])
             if first is None or first.key is None:
                 self._others.append((count, entry, test))
                 continue
-            alone = when is not None and sum(1 for _ in when.entries()) == 1
             if first.key.text not in tables:
                 tables[first.key.text] = (_key_pick(first), {})
             for word in _words(first):
-                found = tables[first.key.text][1].setdefault(word, [])
-                found.append((count, entry, None if alone else test))
+                tables[first.key.text][1].setdefault(word, []).append((count, entry, test))
         self._tables = tuple(tables.values())
 
     def matching(self, whole: Any) -> list[T]:
         """Those whose `when` the message meets, in the order in which they are written."""
-        candidates = [*self._others]
+        candidates = self._others
         for pick, table in self._tables:
             word = pick(whole, whole)
-            candidates += table.get(word if word.__class__ is str else plain(word), ())
-        if len(candidates) > 1:
-            candidates.sort(key=itemgetter(0))
-        return [entry for _, entry, test in candidates if test is None or test(whole, whole)]
+            found = table.get(word if word.__class__ is str else plain(word))
+            if found is not None:
+                candidates = candidates + found if candidates else found
+        met = [each for each in candidates if each[2] is None or each[2](whole, whole)]
+        if len(met) > 1:
+            met.sort(key=itemgetter(0))
+        return [entry for _, entry, _ in met]
 
 
 def _words(asked: Cursor) -> list[str]:

@@ -6,40 +6,51 @@ from tocsin.document import Mapping, Node, Scalar, Sequence
 from tocsin.errors import Place, Problem
 
 
+class Faults:
+    """What is wrong with a description, and in which of its mappings something was left out for it."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+        self._broken: list[Mapping] = []
+
+    def leave_out_of(self, node: Mapping) -> None:
+        self._broken.append(node)
+
+    def is_whole(self, node: Node) -> bool:
+        return not any(node is broken for broken in self._broken)
+
+
 class Cursor:
     """One node of a description on its way to what it means. Its structure was checked before (`structure.py`)."""
 
-    __slots__ = ("key", "name", "node", "problems")
+    __slots__ = ("faults", "key", "name", "node")
 
-    def __init__(
-        self, node: Node, problems: list[Problem], name: str = "", key: Scalar | None = None
-    ) -> None:
+    def __init__(self, node: Node, faults: Faults, name: str = "", key: Scalar | None = None) -> None:
         self.node = node
         self.name = name
         self.key = key
-        self.problems = problems
+        self.faults = faults
 
     def get(self, key: str) -> "Cursor | None":
         """What stands under the key, if anything does."""
         entry = self.node.entries.get(key) if isinstance(self.node, Mapping) else None
         if entry is None:
             return None
-        return Cursor(entry.value, self.problems, f"{self.name}.{key}".lstrip("."), entry.key)
+        return Cursor(entry.value, self.faults, f"{self.name}.{key}".lstrip("."), entry.key)
 
     def entries(self) -> Iterator["Cursor"]:
         """Those of a mapping, in order, each with its `key`."""
         if isinstance(self.node, Mapping):
             for entry in self.node:
                 name = f"{self.name}.{entry.key.text}".lstrip(".")
-                yield Cursor(entry.value, self.problems, name, entry.key)
+                yield Cursor(entry.value, self.faults, name, entry.key)
 
     def items(self) -> list["Cursor"]:
         """Those of a list; what is none stands for a list of itself."""
         if not isinstance(self.node, Sequence):
             return [self]
         return [
-            Cursor(node, self.problems, f"{self.name}[{count}]", self.key)
-            for count, node in enumerate(self.node.items)
+            Cursor(node, self.faults, f"{self.name}[{count}]") for count, node in enumerate(self.node.items)
         ]
 
     def entries_at(self, key: str) -> list["Cursor"]:
@@ -98,7 +109,12 @@ class Cursor:
         return self.node.within(offset, length) if isinstance(self.node, Scalar) else self.node.place
 
     def refuse(self, message: str, hint: str = "", place: Place | None = None) -> None:
-        self.problems.append(Problem(message, place or self.node.place, self.name, hint))
+        self.faults.problems.append(Problem(message, place or self.node.place, self.name, hint))
+
+    def refuse_whole(self, message: str, hint: str = "") -> None:
+        """That its keys don't go together; nothing where one of them was left out, which was told."""
+        if self.faults.is_whole(self.node):
+            self.refuse_key(message, hint)
 
     def refuse_key(self, message: str, hint: str = "") -> None:
         """As `refuse`, with the caret below the key."""

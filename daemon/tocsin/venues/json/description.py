@@ -13,7 +13,7 @@ from tocsin.venues import derive
 from tocsin.venues.base import Endpoint, Ping, Request
 from tocsin.venues.hosts import Hosts, is_declarable
 from tocsin.venues.json import structure
-from tocsin.venues.json.cursor import Cursor
+from tocsin.venues.json.cursor import Cursor, Faults
 from tocsin.venues.json.fields import Defaults
 from tocsin.venues.json.messages import Messages, Picker
 from tocsin.venues.json.recipes import Recipes, clock_names, read_recipes
@@ -113,10 +113,10 @@ class Description(Struct, frozen=True):
 
 def read_description(root: Node) -> tuple[Description | None, list[Problem]]:
     """The description, or None, and all that is wrong with it, each with its place."""
-    problems: list[Problem] = []
-    node = structure.checked(root, problems)
-    found = _Reading(Cursor(node, problems)).description() if node is not None else None
-    once = list(dict.fromkeys(problems))
+    faults = Faults()
+    node = structure.checked(root, faults)
+    found = _Reading(Cursor(node, faults)).description() if node is not None else None
+    once = list(dict.fromkeys(faults.problems))
     return (None if once else found), once
 
 
@@ -188,7 +188,7 @@ class _Reading:
     def _check_host(self, at: Cursor, url: str) -> None:
         why = Hosts(self._hosts).refusal(url)
         # Of a host once; and of hosts that are all missing only that.
-        if why and why not in self._told and self._root.has("hosts"):
+        if why and why not in self._told and self._hosts:
             self._told.add(why)
             at.refuse(
                 why, "hosts: [example.com] at the top, with the venue's own; and wss:// or https:// here"

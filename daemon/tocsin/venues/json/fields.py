@@ -73,7 +73,7 @@ def _written(field: Field, at: Cursor, defaults: Defaults) -> Read:
 def _source(field: Field, at: Cursor, defaults: Defaults) -> Read:
     sources = [key for key in _SOURCES if at.has(key)]
     if len(sources) != 1:
-        at.refuse(f"{field.name} must have one of {', '.join(_SOURCES)}")
+        at.refuse_whole(f"{field.name} must have one of {', '.join(_SOURCES)}")
         return _unset
     for entry in at.entries():
         types = _FOR.get(entry.key.text if entry.key is not None else "", (field.type,))

@@ -38,15 +38,11 @@ _MEANINGS = ("accepts", "refuses", "reply", "is")
 class Notes(Part):
     """What can't be read in the parts of one message; of each field once, however many rows have it so."""
 
-    __slots__ = ("_noted",)
-
-    def __init__(self, of: str) -> None:
-        super().__init__(of)
-        self._noted: set[tuple[str, bool]] = set()
+    __slots__ = ()
 
     def note(self, field: str, reason: str, row: bool = False) -> None:
-        if (field, row) not in self._noted:
-            self._noted.add((field, row))
+        part = f"{self.of}.{field}"
+        if not any(each.part == part and each.row == row for each in self.unreadable):
             super().note(field, reason, row)
 
 
@@ -152,9 +148,9 @@ class Answer:
     def __init__(self, at: Cursor, streams: frozenset[str]) -> None:
         said = [key for key in _MEANINGS if at.has(key)]
         if len(said) != 1:
-            at.refuse(f"must have one of {', '.join(_MEANINGS)}")
+            at.refuse_whole(f"must have one of {', '.join(_MEANINGS)}")
         if at.has("when") == at.has("text"):
-            at.refuse("must have either `when` or `text`")
+            at.refuse_whole("must have either `when` or `text`")
         self._means = said[0] if said else "is"
         self._name = _composed(at, self._means) if self._means != "is" else Composed(("",))
         self._reason = _composed(at, "reason")
@@ -163,9 +159,9 @@ class Answer:
         name = at.get(self._means)
         if self._means in ("accepts", "refuses") and self._name.fixed and name is not None:
             _check_name(name, self._name.fixed, streams)
-        for key in ("reason", "verdict"):
-            if at.has(key) and self._means != "refuses":
-                at.refuse(f"`{key}` is for what `refuses`")
+        for entry in at.entries():
+            if entry.key is not None and entry.key.text in ("reason", "verdict") and self._means != "refuses":
+                entry.refuse_key(f"`{entry.key.text}` is for what `refuses`")
 
     def item(self, whole: Any) -> Item:
         """Raises Malformed for a reply that would be too long."""

@@ -100,7 +100,9 @@ def _way(at: Cursor) -> str:
     """The key that says how the value is made; "" where that isn't clear, which is noted."""
     ways = [way for way in _GOES_WITH if at.has(way)]
     if len(ways) != 1:
-        at.refuse_key(f"must have one of {', '.join(_GOES_WITH)}", "or be a text, put together of {{names}}")
+        at.refuse_whole(
+            f"must have one of {', '.join(_GOES_WITH)}", "or be a text, put together of {{names}}"
+        )
         return ""
     (way,) = ways
     for entry in at.entries():
@@ -108,7 +110,7 @@ def _way(at: Cursor) -> str:
             entry.refuse_key(f"`{entry.key.text}` doesn't go with `{way}`")
     lacking = [key for key in _NEEDS.get(way, ()) if not at.has(key)]
     for key in lacking:
-        at.refuse_key(f"the key `{key}` is missing")
+        at.refuse_whole(f"the key `{key}` is missing")
     return "" if lacking else way
 
 

@@ -37,7 +37,7 @@ class Step:
         self._recipes, names = read_recipes(at.get("let"), names)
         ways = [way for way in ("get", "post") if at.has(way)]
         if len(ways) != 1:
-            at.refuse("must have either `get` or `post`, with a URL")
+            at.refuse_whole("must have either `get` or `post`, with a URL")
         self._method = ways[0] if ways else "get"
         url = at.get(self._method)
         self._url = read_template(url, names) if url is not None else Template(("",))

@@ -38,6 +38,16 @@ class JsonSettings(VenueSettings):
         return main | {f"urls.{name}": url for name, url in values(self.urls).items()}
 
 
+class _WithoutMain(JsonSettings):
+    @model_validator(mode="after")
+    def _no_main(self) -> "_WithoutMain":
+        if self.url:
+            raise ValueError(
+                f"this description calls none of its addresses `{MAIN_URL}`: write urls: instead"
+            )
+        return self
+
+
 def settings_for(description: Description) -> type[JsonSettings]:
     """The options of a venue of this description: names that it doesn't know are refused, missing ones told."""
     given: dict[str, Any] = {}
@@ -53,21 +63,13 @@ def settings_for(description: Description) -> type[JsonSettings]:
     part = partial(create_model, __base__=_Part)
     made_given, made_urls = part("Given", **given), part("Urls", **urls)
     needs = any(how.default is None for how in description.given.values())
-    has_main = MAIN_URL in description.urls
     return create_model(
         "DescribedSettings",
-        __base__=JsonSettings,
+        __base__=JsonSettings if MAIN_URL in description.urls else _WithoutMain,
         __doc__=f"{description.summary}.",
-        __validators__={"url": model_validator(mode="after")(_without_main)} if not has_main else {},  # type: ignore[dict-item]
         given=(made_given, Field(description="what it wants to be given") if needs else made_given()),
         urls=(made_urls, Field(made_urls(), description="addresses that replace the description's own")),
     )
-
-
-def _without_main(settings: JsonSettings) -> JsonSettings:
-    if settings.url:
-        raise ValueError(f"this description calls none of its addresses `{MAIN_URL}`: write urls: instead")
-    return settings
 
 
 def values(part: Any) -> dict[str, str]:

@@ -4,10 +4,10 @@ What is wrong is noted and left out, so that all the rest can still be looked at
 """
 
 from tocsin.document import Entry, Mapping, Node, Scalar, Sequence
-from tocsin.errors import Problem
+from tocsin.events import number
 from tocsin.events.vocabulary import did_you_mean
 from tocsin.quantities import parse_duration
-from tocsin.venues.json.cursor import Cursor
+from tocsin.venues.json.cursor import Cursor, Faults
 from tocsin.venues.json.grammar import (
     BLOCKS,
     LATER,
@@ -25,16 +25,16 @@ from tocsin.venues.json.grammar import (
 _LONGEST = 16_384  # characters of one value
 
 
-def checked(root: Node, problems: list[Problem]) -> Node | None:
+def checked(root: Node, faults: Faults) -> Node | None:
     """The description without what is wrong in it; None where nothing is left."""
-    return _checked(Cursor(root, problems), Block("description"), problems)
+    return _checked(Cursor(root, faults), Block("description"), faults)
 
 
-def _checked(at: Cursor, form: Form, problems: list[Problem]) -> Node | None:
+def _checked(at: Cursor, form: Form, faults: Faults) -> Node | None:
     if isinstance(form, Either):
         for each in form.forms:
             if _fits(at, each):
-                return _checked(at, each, problems)
+                return _checked(at, each, faults)
         at.refuse(f"must be {' or '.join(_wanted(each) for each in form.forms if each != Nothing())}")
         return None
     if not _fits(at, form):
@@ -42,12 +42,12 @@ def _checked(at: Cursor, form: Form, problems: list[Problem]) -> Node | None:
         return None
     match form:
         case Block():
-            return _block(at, form.name, problems)
+            return _block(at, form.name, faults)
         case Many():
-            kept = [node for item in at.items() if (node := _checked(item, form.of, problems)) is not None]
+            kept = [node for item in at.items() if (node := _checked(item, form.of, faults)) is not None]
             return Sequence(tuple(kept), at.node.place)
         case Named():
-            return _named(at, form.of, problems)
+            return _named(at, form.of, faults)
         case Text():
             return _value(at, form)
     return at.node
@@ -87,31 +87,35 @@ def _wanted(form: Form) -> str:
     return "a mapping (lines of key: value)"
 
 
-def _block(at: Cursor, block: str, problems: list[Problem]) -> Node | None:
+def _block(at: Cursor, block: str, faults: Faults) -> Node | None:
     known = BLOCKS[block]
     kept: dict[str, Entry] = {}
     present = set()
+    count = 0
     for entry in at.entries():
         if entry.key is None:
             continue
+        count += 1
         name = entry.key.text
         if name in LATER.get(block, ()):
             entry.refuse_key(f"`{name}` is not supported by this version")
         elif name not in known:
             hint = did_you_mean(name, list(known), f"known here: {', '.join(known)}")
-            Cursor(at.node, problems, at.name, entry.key).refuse_key(f"unknown key `{name:.80}`", hint)
+            Cursor(at.node, faults, at.name, entry.key).refuse_key(f"unknown key `{name:.80}`", hint)
         else:
             present.add(name)
             if _is_absent(entry, known[name]):
+                count -= 1
                 continue
-            if (node := _checked(entry, known[name].form, problems)) is not None:
+            if (node := _checked(entry, known[name].form, faults)) is not None:
                 kept[name] = Entry(entry.key, node)
-    for name, key in known.items():
-        if key.needed and name not in present:
-            at.refuse_key(f"the key `{name}` is missing", key.doc)
-    lacking = [name for name, key in known.items() if key.needed and name not in kept]
-    # What lacks a key that it needs can't be looked at further, but for the whole.
-    return None if lacking and block != "description" else Mapping(kept, at.node.place)
+    lacking = [name for name, key in known.items() if key.needed and name not in present]
+    for name in lacking:
+        at.refuse_key(f"the key `{name}` is missing", known[name].doc)
+    node = Mapping(kept, at.node.place)
+    if lacking or len(kept) < count:
+        faults.leave_out_of(node)
+    return node
 
 
 def _is_absent(entry: Cursor, key: Key) -> bool:
@@ -119,11 +123,12 @@ def _is_absent(entry: Cursor, key: Key) -> bool:
     return not key.needed and _fits(entry, Nothing()) and not _fits(entry, key.form)
 
 
-def _named(at: Cursor, form: Form, problems: list[Problem]) -> Node:
+def _named(at: Cursor, form: Form, faults: Faults) -> Node:
+    """What is wrong in it stays as an empty value: there are others that name it."""
     kept = {
-        entry.key.text: Entry(entry.key, node)
+        entry.key.text: Entry(entry.key, _checked(entry, form, faults) or Scalar("", "", entry.node.place))
         for entry in at.entries()
-        if entry.key is not None and (node := _checked(entry, form, problems)) is not None
+        if entry.key is not None
     }
     return Mapping(kept, at.node.place)
 
@@ -152,4 +157,7 @@ def _value(at: Cursor, form: Text) -> Node | None:
 
 
 def _is_number(node: Scalar) -> bool:
-    return node.value is not None and not isinstance(node.value, str | bool)
+    try:
+        return number(node.text) is not None
+    except ValueError:
+        return False

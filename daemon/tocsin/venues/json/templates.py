@@ -78,6 +78,8 @@ def _template(at: Cursor, names: Names) -> tuple[Template, bool]:
         place = at.within(hole.start(), len(hole[0]))
         if match is None:
             at.refuse(f"`{hole[0]:.60}` is no name", "{{name}}, or {{name|number}}", place)
+            pieces[-1] += text[end : hole.start()]
+            end = hole.end()
             continue
         if match[1] not in names.known:
             hint = did_you_mean(match[1], sorted(names.known), f"here are {', '.join(sorted(names.known))}")
