@@ -3,24 +3,29 @@
 import dataclasses
 import time
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from operator import itemgetter
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import trio
+import yaml
 from msgspec.structs import replace
 
 from support.daemon_parts import Lines
 from support.measured import measured, watched
 from support.outboxes import TrioClock
-from support.receivers import HttpReceiver
+from support.receivers import HttpReceiver, Reply
 from tocsin.alerts.wording import time_text
 from tocsin.app import heartbeat, progress_probe
 from tocsin.app.heartbeat import HeartbeatTask, Judge
 from tocsin.config.settings import Heartbeat
 from tocsin.http import HttpFailed
+from tocsin.pipeline import Pipeline
 from tocsin.secrets import Masker, Secret
+from tocsin.simulator import Exchange
 from tocsin.store.database import Database
 from tocsin.store.errors import StoreUnavailable
 from tocsin.venues.base import HttpRequest, HttpResponse
@@ -246,8 +251,109 @@ heartbeat: {{url: "http://127.0.0.1:{port}/beat", {more}}}
 """
 
 
+@pytest.fixture
+async def exchange(nursery):
+    made = Exchange()
+    await nursery.start(made.serve)
+    return made
+
+
+class Ills:
+    """What befalls the daemon while `ill`: its main loop, or its disk."""
+
+    def __init__(self, monkeypatch) -> None:
+        self.ill = False
+        self._monkeypatch = monkeypatch
+
+    def none(self) -> None:
+        """All that is ill is outside."""
+
+    def loop_hangs(self) -> None:
+        self._before(Pipeline, "_wait", self._hang)
+
+    def disk_refuses(self) -> None:
+        self._before(Database, "commit", self._refuse)
+
+    def disk_hangs(self) -> None:
+        self._before(Database, "commit", self._hang)
+
+    def _before(self, of: type, name: str, ail: Callable[[], Awaitable[None]]) -> None:
+        healthy = getattr(of, name)
+
+        async def ailing(this, *given):
+            await ail()
+            return await healthy(this, *given)
+
+        self._monkeypatch.setattr(of, name, ailing)
+
+    async def _hang(self) -> None:
+        while self.ill:  # noqa: ASYNC110 - as a disk does
+            await trio.sleep(0.01)
+
+    async def _refuse(self) -> None:
+        if self.ill:
+            raise StoreUnavailable("the disk is full")
+
+
 @pytest.mark.real
-async def test_a_watch_elsewhere_hears_no_more_when_a_critical_alert_reaches_nobody(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "case",
+    {
+        "main loop": (Ills.loop_hangs, "", "no progress for "),
+        "disk refuses": (Ills.disk_refuses, "", "nothing could be committed for "),
+        "disk hangs": (Ills.disk_hangs, "", "no progress for "),
+        "required venue": (Ills.none, "venue", "venue fx is "),
+        "every channel of a critical alert": (
+            Ills.none,
+            "people",
+            "1 critical message reached nobody for 500ms",
+        ),
+    }.items(),
+    ids=itemgetter(0),
+)
+async def test_a_dead_man_s_switch_hears_no_more_within_two_intervals(tmp_path, monkeypatch, exchange, case):
+    """And again when it is well. An interval is a second; what is too long for the daemon is half of one."""
+    befalls, required, reason = case[1]
+    monkeypatch.undo()
+    monkeypatch.setattr(heartbeat, "UNHEARD_AFTER", timedelta(seconds=0.5))
+    monkeypatch.setattr(progress_probe, "OVERDUE_AFTER", 0.5)
+    monkeypatch.setattr(progress_probe, "_TOO_LONG", 0.5)
+    monkeypatch.setattr(progress_probe, "_EVERY", 0.1)
+    ills = Ills(monkeypatch)
+    befalls(ills)
+    with HttpReceiver() as watch, HttpReceiver() as phone:
+        config = yaml.safe_dump({
+            "state_dir": "state",
+            "venues": {"fx": dict(exchange.yourfintech.settings())},
+            "channels": {"phone": phone.url, "desk": {"urls": [phone.url], "fallback": "phone"}},
+            "rules": [{"id": "loud", "watch": "daemon.reloaded", "severity": "critical"}],
+            "heartbeat": {
+                "url": f"http://127.0.0.1:{watch.port}/beat", "every": "10s", "require": ["fx"] if required == "venue" else [],
+            },
+        })  # fmt: skip
+        async with watched(tmp_path, config, change=faster) as seen:
+            await seen.until(lambda: len(watch.requests) >= 2)
+            since, ills.ill = time.time(), True
+            if required == "venue":
+                exchange.yourfintech.refuse_with = 503
+                exchange.yourfintech.hang_up()
+            elif required == "people":
+                phone.always("localhost", Reply(503, "not now"))
+                await seen.daemon.reload()
+                since = time.time() + 0.5  # when it has waited for too long
+            withheld = seen.daemon.measures().counted.heartbeats["withheld"]
+            await seen.until(lambda: seen.daemon.measures().counted.heartbeats["withheld"] >= withheld + 2)
+            assert all(each.arrived - since <= 2.0 for each in watch.requests)
+            assert reason in "\n".join(seen.daemon.measures().attention)
+            ills.ill, heard = False, len(watch.requests)
+            exchange.yourfintech.refuse_with = None
+            phone.always("localhost", Reply(200, "ok"))
+            seen.daemon.retry("fx")
+            await seen.until(lambda: len(watch.requests) > heard)
+
+
+@pytest.mark.real
+async def test_the_reason_of_a_real_daemon_is_sent_and_it_is_healthy_all_the_same(tmp_path, monkeypatch):
     monkeypatch.undo()
     monkeypatch.setattr(heartbeat, "UNHEARD_AFTER", timedelta(seconds=0.5))
     with HttpReceiver() as watch:
@@ -276,7 +382,7 @@ async def test_a_required_venue_that_is_away_keeps_it_away_from_the_start(tmp_pa
 
 
 @pytest.mark.real
-async def test_a_main_loop_that_hangs_is_not_heard_of(tmp_path, monkeypatch):
+async def test_it_is_sent_by_the_loop_that_it_tells_of(tmp_path, monkeypatch):
     monkeypatch.undo()
     with HttpReceiver() as watch:
         config = CONFIG.format(port=watch.port, more="every: 10s")
@@ -287,35 +393,6 @@ async def test_a_main_loop_that_hangs_is_not_heard_of(tmp_path, monkeypatch):
             on_again = time.time()
             assert [each for each in watch.requests if hung_at + 0.5 < each.arrived < on_again] == []
             heard = len(watch.requests)
-            await seen.until(lambda: len(watch.requests) > heard)
-
-
-@pytest.mark.real
-@pytest.mark.parametrize("how", ["refuses", "hangs"])
-async def test_a_disk_that_takes_nothing_is_heard_of_no_more_within_two_intervals(tmp_path, monkeypatch, how):
-    monkeypatch.undo()
-    monkeypatch.setattr(progress_probe, "OVERDUE_AFTER", 0.5)
-    monkeypatch.setattr(progress_probe, "_TOO_LONG", 1.0)
-    monkeypatch.setattr(progress_probe, "_EVERY", 0.2)
-    ill = False
-
-    async def commit(self, batch):
-        while ill and how == "hangs":  # noqa: ASYNC110 - as a disk does
-            await trio.sleep(0.01)
-        if ill:
-            raise StoreUnavailable("the disk is full")
-        await healthy(self, batch)
-
-    healthy = Database.commit
-    monkeypatch.setattr(Database, "commit", commit)
-    with HttpReceiver() as watch:
-        config = CONFIG.format(port=watch.port, more="every: 10s")
-        async with watched(tmp_path, config, change=faster) as seen:
-            await seen.until(lambda: len(watch.requests) >= 2)
-            ill, since = True, time.time()
-            await seen.until(lambda: seen.daemon.measures().counted.heartbeats["withheld"] >= 2)
-            assert all(each.arrived - since <= 2.0 for each in watch.requests)
-            ill, heard = False, len(watch.requests)
             await seen.until(lambda: len(watch.requests) > heard)
 
 
