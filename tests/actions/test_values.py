@@ -106,8 +106,8 @@ def test_the_longest_argument():
         ),
         (
             "x",
-            ["p", "{{ account }}"],
-            "argument 1, '{{ account }}', would begin with - and be taken for an option; put -- before it",
+            ["p", "{{ comment }}"],
+            "argument 1, '{{ comment }}', would begin with - and be taken for an option; put -- before it",
         ),
         (
             "x",
@@ -142,7 +142,7 @@ def test_the_longest_argument():
 )
 def test_what_is_refused(symbol, command, why):
     with pytest.raises(Refused) as refused:
-        arguments(command, RUN, context(symbol=symbol, fields={**context().fields, "account": "-5"}))
+        arguments(command, RUN, context(symbol=symbol, fields={**context().fields, "comment": "-5"}))
     assert str(refused.value) == why
 
 

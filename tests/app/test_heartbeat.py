@@ -56,17 +56,17 @@ class Daemon:
 
 
 class World:
-    def __init__(self, *answers: Any, **settings: Any) -> None:
+    def __init__(self, *answers: Any, url: str = URL, **settings: Any) -> None:
         self.daemon, self.log, self.counted = Daemon(), Lines(), Counter[str]()
         self.requests: list[tuple[float, HttpRequest]] = []
         self.told: list[tuple[float, str]] = []
         self.answers = list(answers)
         self.begun, self.began = trio.current_time(), TrioClock().now().wall
         masker = Masker()
-        masker.add(URL)
+        masker.add(url)
         judge = Judge(self.daemon.measures, self.daemon, TrioClock(), trio.CapacityLimiter(1))
         self.task = HeartbeatTask(
-            Heartbeat(url=Secret(URL), **settings), judge=judge, request=self.request, tell=self.tell,
+            Heartbeat(url=Secret(url), **settings), judge=judge, request=self.request, tell=self.tell,
             counted=self.counted, masker=masker, clock=TrioClock(), log=self.log,
         )  # fmt: skip
 
@@ -183,12 +183,21 @@ async def test_a_venue_that_is_not_required_is_nobody_s_business(autojump_clock,
     assert world.counted == {"sent": 1}
 
 
-async def test_the_reason_is_sent_where_that_is_wanted(autojump_clock):
-    world = World(on_failure="fail")
-    world.daemon.wrong = ("no progress for 21 s",)
+@pytest.mark.parametrize(
+    ("url", "asked"),
+    [
+        (URL, f"{URL}/fail"),
+        ("https://hc.example.org/beat/?key=a/b", "https://hc.example.org/beat/fail?key=a/b"),
+        ("https://hc.example.org", "https://hc.example.org/fail"),
+    ],
+)
+async def test_the_reasons_are_sent_where_that_is_wanted(autojump_clock, url, asked):
+    world = World(on_failure="fail", url=url, require=("venue0",))
+    world.daemon.wrong, world.daemon.status = ("no progress for 21 s",), "silent"
     await world.run(1)
     ((_, request),) = world.requests
-    assert (request.method, request.url, request.content) == ("POST", f"{URL}/fail", b"no progress for 21 s")
+    assert (request.method, request.url) == ("POST", asked)
+    assert request.content == b"no progress for 21 s; venue venue0 is silent"
     assert request.headers == {"content-type": "text/plain; charset=utf-8"}
     assert world.counted == {"withheld": 1}
 
@@ -196,7 +205,7 @@ async def test_the_reason_is_sent_where_that_is_wanted(autojump_clock):
 @pytest.mark.parametrize(
     ("answers", "outcome", "times"),
     [
-        ((500, 200), "sent", [0, 1]),
+        ((500, 299), "sent", [0, 1]),
         ((302, 302, 302), "failed", [0, 1, 2]),
         (("hang", "hang", "hang"), "failed", [0, 11, 22]),
         (("hang", 200), "sent", [0, 11]),
@@ -220,6 +229,11 @@ async def test_that_it_isnt_taken_is_told_once_an_hour(autojump_clock):
     world = World(*[500] * 10000)
     await world.run(2.5 * 3600)
     assert [at for at, _ in world.told] == [2, 3602, 7202]
+    again = World(*[500] * 3)
+    await again.run(2.5)
+    assert len(again.task.attention) == 1
+    await again.run(1)
+    assert again.task.attention == []
     assert set(world.log.lines) == {"warning: a heartbeat isn't taken"}
     assert {reason for _, reason in world.told} == {
         "heartbeat to hc.example.org isn't taken: it answered 500"
