@@ -45,8 +45,8 @@ class Life:
     def _start(self, loaded, seconds) -> None:
         channels = {"phone": Route(quiet=self._quiet), "desk": Route()}
         targets = dict.fromkeys(channels, Targets(1, timedelta(hours=24)))
-        options = Options(routing=Routing(channels=channels), targets=targets, style=Style())
-        self.turn = Runtime(compiled([self._rule]), options, self._ids.__next__).turn
+        self.options = Options(routing=Routing(channels=channels), targets=targets, style=Style())
+        self.turn = Runtime(compiled([self._rule]), self.options, self._ids.__next__).turn
         self.keep(self.turn.restore(loaded, at(seconds))[0])
 
     def keep(self, batch: Batch) -> Batch:
@@ -196,6 +196,41 @@ def test_who_knows_of_it_as_a_fallback_is_reminded(handed, restarts):
     assert life.told(700) == [(601, "desk", "reminder" if handed else "firing")]
     (ack,) = life.turn.acknowledge(alert, at(800), by="anna", until=None)[0].deliveries
     assert (ack.channel, ack.context["acked_by"]) == ("desk", "anna")
+
+
+def test_what_is_taken_again_counts_from_the_first():
+    life = Life(escalate=[{"after": "10m", "notify": ["desk"]}])
+    alert = life.happens(0)
+    for seconds in (1, 300):
+        life.keep(life.turn.taken([alert], at(seconds), [(alert, "desk")]))
+    assert life.turn.notifier.escalations.get(alert).handed == ("desk",)
+    assert life.told(1000) == [(601, "desk", "reminder")]
+
+
+def test_a_silence_of_others_takes_nothing_from_its_time():
+    life = Life(escalate=[{"after": "10m", "notify": ["desk"]}])
+    alert = life.happens(0)
+    life.keep(life.turn.taken([alert], at(1)))
+    for seconds in (100, 200, 300):
+        life.keep(life.turn.silence(f"rule=other{seconds}", at(3600).wall, at(seconds))[0])
+    assert life.told(1000) == [(601, "desk", "firing")]
+
+
+@pytest.mark.parametrize("rule", [{}, {"escalate": [{"after": "10m", "notify": ["desk"]}], "notify": []}])
+def test_what_nobody_is_to_react_to_is_not_followed(rule):
+    life = Life(**rule)
+    alert = life.happens(0)
+    life.keep(life.turn.taken([alert], at(1), [(alert, "desk")]))
+    assert alert not in life.turn.notifier.escalations
+    assert life.told(48 * 3600) == []
+
+
+def test_what_a_silence_held_is_told_though_its_rule_is_gone():
+    life = Life(escalate=[{"after": "10m", "notify": ["desk"]}])
+    life.keep(life.turn.silence("rule=ev", at(3600).wall, at(0))[0])
+    life.happens(60)
+    life.keep(life.turn.reload([], life.options, at(100))[0])
+    assert life.told(48 * 3600) == [(3600, "phone", "firing")]
 
 
 def test_a_note_that_this_version_can_not_read_is_let_go(tmp_path):
