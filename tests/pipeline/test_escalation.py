@@ -40,6 +40,7 @@ class Life:
         self._quiet = quiet
         self._kept = {"instances": {}, "notes": {}, "held": {}, "silences": {}}
         self._ids = iter(f"{number:09d}" for number in range(1000))
+        self.notes: list[str] = []
         self._start(EMPTY, 0)
 
     def _start(self, loaded, seconds) -> None:
@@ -83,6 +84,7 @@ class Life:
         while (due := self.turn.deadline()) is not None and due <= until:
             batch = self.keep(self.turn.messages((), at(due)))
             found += [(round(due), each.channel, each.state_told) for each in batch.deliveries]
+            self.notes += [note for each in batch.deliveries for note in each.context.get("notes", ())]
         return found
 
 
@@ -113,25 +115,17 @@ def test_an_event_s_last_reminder_ends_no_acknowledgement(until, restarts):
     assert alert not in life.turn.notifier.escalations
 
 
-@pytest.mark.parametrize(
-    ("severity", "quiet", "escalates_at"),
-    [
-        ("warning", {}, 600),
-        ("warning", {"phone": NIGHT, "desk": NIGHT}, 6 * 3600 + 480),  # the night doesn't count
-        ("warning", {"phone": NIGHT}, 600),  # the desk has heard of it
-        ("critical", {"phone": NIGHT, "desk": NIGHT}, 600),  # told at once
-    ],
-)
-def test_while_all_that_were_told_are_quiet_nothing_counts(severity, quiet, escalates_at):
+def escalates_at(after, severity="warning", quiet=None):
+    """When a position's alert, taken at once, is told to the desk by its step, in seconds."""
     rule = {
         "id": "red",
         "watch": "position",
         "when": "profit < -50",
         "severity": severity,
         "notify": ["phone", "desk"],
-        "escalate": [{"after": "10m", "notify": ["desk"]}],
+        "escalate": [{"after": after, "notify": ["desk"]}],
     }
-    channels = {name: Route(quiet=quiet.get(name)) for name in ("phone", "desk")}
+    channels = {name: Route(quiet=(quiet or {}).get(name)) for name in ("phone", "desk")}
     targets = dict.fromkeys(channels, Targets(1, timedelta(hours=24)))
     options = Options(routing=Routing(channels=channels), targets=targets, style=Style())
     ids = iter(f"{number:09d}" for number in range(1000))
@@ -141,13 +135,29 @@ def test_while_all_that_were_told_are_quiet_nothing_counts(severity, quiet, esca
     batch = turn.messages([Received(venue="fx", observed=(position,), at=at(0))], at(0))
     (alert,) = {each.alert for each in batch.deliveries}
     turn.taken([alert], at(0))
-    told: list[tuple[float, str]] = []
-    while not told:
+    while True:
         due = turn.deadline()
         assert due is not None
-        batch = turn.messages((), at(due))
-        told += [(due, each.channel) for each in batch.deliveries]
-    assert told == [(pytest.approx(escalates_at), "desk")]
+        if told := turn.messages((), at(due)).deliveries:
+            assert [each.channel for each in told] == ["desk"]
+            return due
+
+
+@pytest.mark.parametrize(
+    ("severity", "quiet", "seconds"),
+    [
+        ("warning", {}, 600),
+        ("warning", {"phone": NIGHT, "desk": NIGHT}, 6 * 3600 + 480),  # the night doesn't count
+        ("warning", {"phone": NIGHT}, 600),  # the desk has heard of it
+        ("critical", {"phone": NIGHT, "desk": NIGHT}, 600),  # told at once
+    ],
+)
+def test_while_all_that_were_told_are_quiet_nothing_counts(severity, quiet, seconds):
+    assert escalates_at("10m", severity, quiet) == pytest.approx(seconds)
+
+
+def test_an_alert_that_lasts_escalates_for_as_long_as_it_fires():
+    assert escalates_at("30h") == pytest.approx(30 * 3600)
 
 
 def test_each_event_of_a_night_waits_for_the_morning_before_it_escalates():
@@ -195,7 +205,7 @@ def test_who_knows_of_it_as_a_fallback_is_reminded(handed, restarts):
         life.restart(60)
     assert life.told(700) == [(601, "desk", "reminder" if handed else "firing")]
     (ack,) = life.turn.acknowledge(alert, at(800), by="anna", until=None)[0].deliveries
-    assert (ack.channel, ack.context["acked_by"]) == ("desk", "anna")
+    assert (ack.channel, ack.context["acked_by"], ack.context.get("notes")) == ("desk", "anna", None)
 
 
 def test_what_is_taken_again_counts_from_the_first():
@@ -214,6 +224,116 @@ def test_a_silence_of_others_takes_nothing_from_its_time():
     for seconds in (100, 200, 300):
         life.keep(life.turn.silence(f"rule=other{seconds}", at(3600).wall, at(seconds))[0])
     assert life.told(1000) == [(601, "desk", "firing")]
+
+
+def test_to_take_back_what_nobody_had_changes_nothing():
+    life = Life(escalate=[{"after": "10m", "notify": ["desk"]}])
+    alert = life.happens(0)
+    life.keep(life.turn.taken([alert], at(1)))
+    life.keep(life.turn.unacknowledge(alert, at(300))[0])
+    assert life.told(1000) == [(601, "desk", "firing")]
+
+
+def test_what_is_taken_back_is_no_time_that_is_over():
+    life = Life(escalate=[{"after": "10m", "notify": ["desk"]}])
+    alert = life.happens(0)
+    life.keep(life.turn.taken([alert], at(1)))
+    life.acknowledge(alert, 101)
+    life.keep(life.turn.unacknowledge(alert, at(1000))[0])
+    assert life.told(2000) == [(1500, "desk", "firing")]
+    assert life.notes == []
+
+
+def test_an_edited_rule_escalates_by_its_new_times():
+    life = Life(escalate=[{"after": "10m", "notify": ["desk"]}])
+    life.keep(life.turn.taken([life.happens(0)], at(1)))
+    assert life.told(100) == []
+    assert life.turn.deadline() == pytest.approx(601)
+    edited = {
+        "id": "ev",
+        "watch": "daemon.degraded",
+        "notify": ["phone"],
+        "escalate": [{"after": "5m", "notify": ["desk"]}],
+    }
+    life.keep(life.turn.reload(compiled([edited]), life.options, at(100))[0])
+    assert life.told(1000) == [(301, "desk", "firing")]
+
+
+def test_the_end_of_a_silence_ends_no_acknowledgement():
+    life = Life(escalate=[{"after": "10m", "notify": ["desk"]}])
+    alert = life.happens(0)
+    life.keep(life.turn.taken([alert], at(1)))
+    life.acknowledge(alert, 100)
+    life.keep(life.turn.silence("rule=ev", at(300).wall, at(200))[0])
+    assert life.told(48 * 3600) == []
+
+
+def test_what_is_taken_back_in_a_silence_counts_after_it():
+    life = Life(escalate=[{"after": "10m", "notify": ["desk"]}])
+    alert = life.happens(0)
+    life.keep(life.turn.taken([alert], at(1)))
+    life.keep(life.turn.silence("rule=ev", at(3600).wall, at(100))[0])
+    life.acknowledge(alert, 200)
+    life.keep(life.turn.unacknowledge(alert, at(300))[0])
+    assert life.told(48 * 3600) == [(3600 + 501, "desk", "firing")]
+
+
+def test_the_end_of_a_silence_is_no_beginning():
+    life = Life(escalate=[{"after": "10s", "notify": ["desk"]}])
+    life.happens(0)
+    life.keep(life.turn.silence("rule=ev", at(8).wall, at(5))[0])
+    assert life.told(100) == [(70, "desk", "firing")], "nobody takes the first message for a minute"
+
+
+def test_each_alert_counts_from_when_its_own_message_is_taken():
+    life = Life(escalate=[{"after": "5s", "notify": ["desk"]}])
+    life.keep(life.turn.taken([life.happens(0)], at(1)))
+    other = life.happens(3, why="slower")
+    assert life.told(7) == [(6, "desk", "firing")]
+    life.keep(life.turn.taken([other], at(10)))
+    assert life.told(100) == [(15, "desk", "firing")]
+
+
+def test_the_alert_of_a_rule_that_is_gone_escalates_no_more():
+    life = Life(escalate=[{"after": "10m", "notify": ["desk"]}])
+    alert = life.happens(0)
+    life.keep(life.turn.taken([alert], at(1)))
+    life.keep(life.turn.reload([], life.options, at(100))[0])
+    assert life.told(48 * 3600) == []
+    assert alert not in life.turn.notifier.escalations
+
+
+def test_who_is_told_next():
+    life = Life(
+        escalate=[{"after": "10m", "notify": ["desk"], "repeat": "1h"}, {"after": "20m", "notify": ["phone"]}]
+    )
+    alert, escalations = life.happens(0), life.turn.notifier.escalations
+
+    def following(seconds):
+        found = escalations.next(alert, at(seconds).wall)
+        assert found is not None
+        return (found[0] - START).total_seconds(), found[1].notify
+
+    assert escalations.next("none", at(1).wall) is None
+    assert escalations.next(alert, at(1).wall) is None, "nobody has taken it"
+    life.keep(life.turn.taken([alert], at(1)))
+    assert following(100) == (601.0, ("desk",))
+    assert life.told(700) == [(601, "desk", "firing")]
+    assert following(700) == (1201.0, ("phone",))
+    assert life.told(1300) == [(1201, "phone", "reminder")]
+    assert following(1300) == (4201.0, ("desk",))
+    life.acknowledge(alert, 1400)
+    assert escalations.next(alert, at(1500).wall) is None
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_an_acknowledgement_while_it_is_held_is_over_with_its_time_without_escalation_too(restarts):
+    life = Life()
+    life.keep(life.turn.silence("rule=ev", at(3600).wall, at(0))[0])
+    life.acknowledge(life.happens(60), 100, until=1800)
+    if restarts:
+        life.restart(120)
+    assert life.told(48 * 3600) == [(3600, "phone", "firing")]
 
 
 @pytest.mark.parametrize("rule", [{}, {"escalate": [{"after": "10m", "notify": ["desk"]}], "notify": []}])
