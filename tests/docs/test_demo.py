@@ -1,6 +1,5 @@
 """`tocsin demo`: what a new user sees first."""
 
-import dataclasses
 import os
 import re
 import socket
@@ -15,7 +14,7 @@ from tocsin.simulator import Exchange
 
 pytestmark = pytest.mark.real
 
-VENUES = [venue.name for venue in dataclasses.fields(Exchange)]
+VENUES = [venue.type for venue in Exchange().all()]
 MISSION = (  # the three kinds of alert that the project exists for
     "firing: profit -60.25 < -50",
     "resolved: profit -22.1 > -40",

@@ -20,7 +20,7 @@ def folder(tmp_path, people) -> Folder:
 
 @pytest.fixture
 async def exchange(nursery) -> Exchange:
-    """The five venues, simulated, as long as the test lasts."""
+    """All venues, simulated, as long as the test lasts."""
     made = Exchange()
     await nursery.start(made.serve)
     return made

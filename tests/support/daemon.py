@@ -90,10 +90,14 @@ class Folder:
         return f"${{cred:{name}}}"
 
     def _by_reference(self, venue: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-        return {
+        found = {
             name: self.secret(f"{venue}_{name}", value) if name in _SECRET_SETTINGS else value
             for name, value in settings.items()
         }
+        if "given" in found:  # of a described venue all that it wants
+            given = found["given"].items()
+            found["given"] = {name: self.secret(f"{venue}_{name}", value) for name, value in given}
+        return found
 
     # ----------------------------------------------------------------------------------------------------- the database
 

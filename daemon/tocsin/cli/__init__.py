@@ -13,7 +13,7 @@ FAILED = 1
 # Command -> what it does, in one line. The module of the same name in this package holds it as `command`. In the
 # order of use: `tocsin --help` keeps it.
 COMMANDS = {
-    "demo": "see it work: five simulated venues, the shipped rules, alerts as they fire",
+    "demo": "see it work: seven simulated venues, the shipped rules, alerts as they fire",
     "init": "make a config, rules and a secrets folder to start from",
     "check": "check config, rules, templates and channels; all problems at once",
     "test": "run rule tests, on a fake clock",

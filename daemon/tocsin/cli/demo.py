@@ -11,7 +11,7 @@ from tocsin.cli import FAILED
 )
 @click.pass_context
 def command(ctx: click.Context, seconds: int | None) -> None:
-    """See it work: five simulated venues, the real daemon, the shipped rules; alerts appear as they fire.
+    """See it work: seven simulated venues, the real daemon, the shipped rules; alerts appear as they fire.
 
     Everything runs on this machine's loopback. It needs no configuration and no network, and leaves nothing behind.
 

@@ -46,7 +46,7 @@ async def _run(folder: Path, screen: Screen, seconds: float | None) -> None:
         await nursery.start(receiver.serve)
         config = folder / "config.yaml"
         await trio.Path(config).write_text(json.dumps(_config(folder, exchange, receiver), indent=1))
-        # Five venues on loopback and this machine's own files: loading takes no time worth a thread.
+        # Venues on loopback and this machine's own files: loading takes no time worth a thread.
         settings = load_settings(config)
         screen.say(
             f"Tocsin's demo: {len(settings.venues)} simulated venues ({', '.join(settings.venues)}), "

@@ -7,6 +7,8 @@ from typing import Any
 import trio
 
 from tocsin.simulator.base import SimulatedVenue
+from tocsin.simulator.binance_usdm import BinanceUsdm
+from tocsin.simulator.bybit import Bybit
 from tocsin.simulator.glocalflex import Glocalflex
 from tocsin.simulator.piexgo import Piexgo
 from tocsin.simulator.topone import Topone
@@ -23,6 +25,8 @@ class Exchange:
     piexgo: Piexgo = field(default_factory=Piexgo)
     wealthsimple: Wealthsimple = field(default_factory=Wealthsimple)
     glocalflex: Glocalflex = field(default_factory=Glocalflex)
+    binance_usdm: BinanceUsdm = field(default_factory=BinanceUsdm)
+    bybit: Bybit = field(default_factory=Bybit)
 
     def all(self) -> tuple[SimulatedVenue, ...]:
         return tuple(getattr(self, venue.name) for venue in fields(self))

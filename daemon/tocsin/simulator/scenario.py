@@ -1,9 +1,9 @@
-"""What happens in the demo: a quarter of a minute at five venues in which most things go wrong once."""
+"""What happens in the demo: a quarter of a minute at seven venues in which most things go wrong once."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from tocsin.simulator import glocalflex, piexgo, topone, wealthsimple, yourfintech
+from tocsin.simulator import bybit, glocalflex, piexgo, topone, wealthsimple, yourfintech
 from tocsin.simulator.exchange import Exchange, Step
 
 LASTS = 45.0  # seconds; then it begins again, with other ids
@@ -17,6 +17,8 @@ def demo(round_number: int = 0) -> list[Step]:
         *_exchanges(round_number),
         *_wealthsimple(round_number),
         *_glocalflex(round_number),
+        *_binance(round_number),
+        *_bybit(round_number),
     ]
 
 
@@ -102,3 +104,35 @@ def _glocalflex(n: int) -> Iterator[Step]:
     yield Step(5.8, push(partial(glocalflex.contract, good, "settlement_initiated", f"ord-{n}")))
     yield Step(7.0, push(partial(glocalflex.contract, good, "settlement_completed_success", f"ord-{n}")))
     yield Step(11.5, push(partial(glocalflex.contract, bad, "settlement_failed", f"ord-{n}")))
+
+
+def _binance(n: int) -> Iterator[Step]:
+    """An order is canceled; another one is while the venue is away, which is found out when it is back."""
+    first = 8886774 + 10 * n
+
+    def leave(exchange: Exchange) -> None:
+        exchange.binance_usdm.refuse_with = 503
+        exchange.binance_usdm.hang_up()
+
+    def come_back(exchange: Exchange) -> None:
+        exchange.binance_usdm.refuse_with = None
+
+    yield Step(0.8, lambda exchange: exchange.binance_usdm.place(first))
+    yield Step(1.1, lambda exchange: exchange.binance_usdm.place(first + 1, price="63500.00"))
+    yield Step(3.2, lambda exchange: exchange.binance_usdm.cancel(first))
+    yield Step(5.0, leave)
+    yield Step(5.6, lambda exchange: exchange.binance_usdm.cancel(first + 1))
+    yield Step(6.2, come_back)
+
+
+def _bybit(n: int) -> Iterator[Step]:
+    """A short position is closed with a loss, and an order filled."""
+    bought = f"5cf98598-39a7-459e-97bf-{n:012d}"
+
+    def held(profit: str, *, closed: bool = False) -> Callable[[Exchange], object]:
+        return lambda exchange: exchange.bybit.tell("position", bybit.position("0.50", profit, closed=closed))
+
+    yield Step(0.9, held("-0.0026"))
+    yield Step(1.6, lambda exchange: exchange.bybit.place(bought))
+    yield Step(4.2, lambda exchange: exchange.bybit.fill(bought))
+    yield Step(8.5, held("-12.60", closed=True))
