@@ -34,8 +34,9 @@ async def reason_is(daemon: Daemon, reason: str) -> None:
     await daemon.until(lambda: daemon.folder.rows(query) == [(reason,)], reason)
 
 
+@pytest.mark.parametrize("gone", ["the venue", "the daemon"])
 async def test_a_cancel_while_away_is_told_as_late_and_what_isnt_known_says_so(
-    folder, people, exchange: Exchange
+    folder, people, exchange: Exchange, gone
 ):
     venue, now = exchange.topone, time.time()
     folder.write(venues={"spot": venue.settings() | MARKET}, channels=people.channels(folder), rules=RULES)
@@ -45,7 +46,10 @@ async def test_a_cancel_while_away_is_told_as_late_and_what_isnt_known_says_so(
             venue.push(an_order(order_id, now - 600), "sub_orders")
         await daemon.until(lambda: len(folder.events("order.open")) == 2, "both orders are known")
         venue.history = [ended(1, now - 600, now - 300)]
-        venue.hang_up()
+        if gone == "the venue":
+            venue.hang_up()
+        else:
+            await daemon.restart()
         await daemon.until(lambda: folder.events("venue.resynced"), "it is back")
         await daemon.until_all_sent(1)
         left = "order 2 (ETH/BTC; asked for: the venue knows nothing of it)"

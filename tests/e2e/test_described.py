@@ -19,6 +19,7 @@ pytestmark = pytest.mark.real
 
 RULES: list[dict[str, Any]] = [
     {"id": "order-canceled", "watch": "order.canceled", "notify": "phone"},
+    {"id": "position-closed", "watch": "position.closed", "notify": "phone"},
     {"id": "key-refused", "watch": "venue.auth_failed", "notify": "phone"},
 ]
 
@@ -89,17 +90,20 @@ async def test_a_described_venue_is_as_good_as_a_built_in_one(folder, people, ex
         ago = int(time.time() * 1000) - 600_000
         for order in (second, third):
             venue.place(order, at=ago)
+        venue.set_position("0.50")
         await daemon.until(lambda: len(folder.events("order.open")) == 3, "all orders are known")
         await away(daemon, venue)
         venue.cancel(second, at=ago + 300_000)
         venue.cancel(third)
         venue.forgotten.add(third)
+        venue.set_position("0")
         venue.refuse_with = None
         await daemon.until(lambda: folder.events("venue.resynced"), "it is back")
-        late = (await told(daemon, people, 2))[1]
-        assert headline(late) == f"🟠 {expected.canceled}"
-        assert "late by 5 min" in late
-        assert "found after a gap" in late
+        canceled, closed = sorted((await told(daemon, people, 3))[1:], key=headline)
+        assert headline(canceled) == f"🟠 {expected.canceled}"
+        assert "late by 5 min" in canceled
+        assert headline(closed).startswith("🟠 closed: ")
+        assert all("found after a gap" in late for late in (canceled, closed))
         query = "SELECT json_extract(data, '$.reason') FROM entities WHERE kind = 'venue'"
         await daemon.until(lambda: "asked for: " in folder.rows(query)[0][0], "what can't be said is told")
         (reason,) = folder.rows(query)[0]
@@ -107,7 +111,7 @@ async def test_a_described_venue_is_as_good_as_a_built_in_one(folder, people, ex
 
         venue.refuse_key = True
         venue.hang_up()
-        refused = (await told(daemon, people, 3))[2]
+        refused = (await told(daemon, people, 4))[3]
         assert expected.refused in refused
         (row,) = folder.rows("SELECT status FROM venues")
         assert row == ("auth_failed",)
@@ -116,7 +120,8 @@ async def test_a_described_venue_is_as_good_as_a_built_in_one(folder, people, ex
         assert (await folder.command("reload")).returncode == 0  # tries at once what was refused
         await reconnected(daemon, 3)
         venue.cancel(third)
-        assert len(await told(daemon, people, 4)) == 4
+        assert len(await told(daemon, people, 5)) == 5
+    assert [origin for *_, origin in folder.events("position.closed")] == ["resync"]
     assert folder.events("order.canceled") == [
         ("px", "order.canceled", str(first), "live"),
         ("px", "order.canceled", str(second), "resync"),

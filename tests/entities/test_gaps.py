@@ -161,7 +161,7 @@ def test_what_isnt_answered_stays_unconfirmed_and_says_why(scene):
     snapshot(scene, {"id": "1", "symbol": "ETH/BTC", "status": "open"}, {"id": "2", "status": "open"})
     away(scene)
     snapshot(scene)
-    (told,) = scene.apply(Unanswered("1", None, "asked for: HTTP 500"))
+    (told,) = scene.apply(Unanswered("order", "1", None, "asked for: HTTP 500"))
     assert told.events == ()
     assert told.state.reason == (
         "2 unconfirmed until mentioned again: order 1 (ETH/BTC; asked for: HTTP 500), order 2"
@@ -170,7 +170,7 @@ def test_what_isnt_answered_stays_unconfirmed_and_says_why(scene):
     (counted,) = scene.say("order", id="1", status="open")
     assert counted.state.reason == "1 unconfirmed until mentioned again: order 2"
     for known in ("1", "3"):  # what is confirmed, or not known at all
-        assert scene.apply(Unanswered(known, None, "asked for: HTTP 500")) == []
+        assert scene.apply(Unanswered("order", known, None, "asked for: HTTP 500")) == []
 
 
 def test_a_snapshot_without_a_difference(scene):

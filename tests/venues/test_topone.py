@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from support.decoding import assert_supplied, fixture, meaning
 from support.signin import answer, drive, requests
-from tocsin.events import Order, iso
+from tocsin.events import Order, Position, iso
 from tocsin.venues.base import (
     Decoded,
     HttpRequest,
@@ -285,7 +285,9 @@ ENDED = {
 
 
 def ask(known, *answers):
-    steps, observed = drive(ADAPTER.ask(settings(), Session(token="t:1"), known, None, NOW), *answers)
+    steps, observed = drive(
+        ADAPTER.ask(settings(markets=["TOP/ETH", "A/B"]), Session(token="t:1"), known, None, NOW), *answers
+    )
     return steps, meaning(Decoded(tuple(observed)))["items"]
 
 
@@ -314,8 +316,11 @@ def test_the_history_is_read_until_the_order_is_found_or_it_ends():
     assert len(ask(Order(id="x", symbol="A/B"), *[page(0, 500)] * 10)[0]) == 10
 
 
-def test_an_order_of_unknown_market_cant_be_asked_for():
-    assert ADAPTER.ask(settings(), Session(token="t:1"), Order(id="1"), None, NOW) is None
+@pytest.mark.parametrize(
+    "known", [Order(id="1"), Order(id="1", symbol="C/D"), Position(id="1", symbol="A/B")]
+)
+def test_what_no_snapshot_would_have_isnt_asked_for(known):
+    assert ADAPTER.ask(settings(markets=["A/B"]), Session(token="t:1"), known, None, NOW) is None
 
 
 # ------------------------------------------------------------------------------------------------ the snapshot by REST

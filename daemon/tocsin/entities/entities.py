@@ -121,7 +121,7 @@ class Entities:
             self._connections.opened(venue)
             return []
         if isinstance(observed, Unanswered):
-            key = Key(venue, "order", observed.account or "", observed.id)
+            key = Key(venue, observed.kind, observed.account or "", observed.id)
             return self._connections.unanswered(key, observed.reason, received)
         if isinstance(observed, Beat):
             incoming = Incoming(Daemon(id=venue), "synthetic", None, None, received, observed.id)

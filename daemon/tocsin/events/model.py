@@ -117,8 +117,9 @@ class SnapshotEnds(Struct, frozen=True):
 
 
 class Unanswered(Struct, frozen=True):
-    """The venue was asked what became of an unconfirmed order, and doesn't say: `reason`, in words of one line."""
+    """The venue was asked what became of an unconfirmed order or position, and doesn't say: `reason`, in words of one line."""
 
+    kind: str
     id: str
     account: str | None
     reason: str

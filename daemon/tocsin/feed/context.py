@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import trio
 
 from tocsin.clock import Clock
 from tocsin.errors import OutsideError
-from tocsin.events import Change, Observed, SnapshotEnds
+from tocsin.events import Change, Observed, SnapshotBegins, SnapshotEnds
 from tocsin.feed.budget import LoopBudget
 from tocsin.feed.complaints import Complaints
 from tocsin.feed.credentials import CredentialStore
@@ -90,23 +91,38 @@ class Retry:
 
 
 class SnapshotTaken:
-    """Whether the pipeline has taken a full snapshot since the connection is up, so that what it left unconfirmed is known."""
+    """Of which kinds the pipeline has taken a full snapshot since the connection is up: what these left unconfirmed is known."""
 
     def __init__(self) -> None:
+        self._connection = 0
+        self._begun: tuple[str, ...] = ()
         self._taken = trio.Event()
+        self.kinds: set[str] = set()
 
     def acknowledges(self, observed: Iterable[Observed]) -> Callable[[], None] | None:
         """What is to be called when these are taken; None where no snapshot ends with them."""
-        return self._taken.set if any(isinstance(item, SnapshotEnds) for item in observed) else None
+        whole: list[str] = []
+        for item in observed:
+            if isinstance(item, SnapshotBegins):
+                self._begun = item.kinds
+            elif isinstance(item, SnapshotEnds):
+                whole += self._begun
+        return partial(self._note, self._connection, whole) if whole else None
+
+    def _note(self, connection: int, kinds: Iterable[str]) -> None:
+        if connection == self._connection:
+            self.kinds.update(kinds)
+            self._taken.set()
 
     async def wait(self) -> None:
-        """Until one is, that wasn't waited for before."""
+        """Until one more was taken than when this was last waited for."""
         await self._taken.wait()
-        self.start_over()
+        self._taken = trio.Event()
 
     def start_over(self) -> None:
-        """What was put before this is no longer waited for."""
-        self._taken = trio.Event()
+        """The connection is another: what was put before counts no more."""
+        self._connection += 1
+        self._taken, self.kinds = trio.Event(), set()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from tocsin.feed.connection import open_connection
 from tocsin.feed.context import VenueContext
 from tocsin.feed.errors import CredentialsRefused, foremost
 from tocsin.feed.session import Reconnection, SessionKeeper
-from tocsin.feed.snapshot import ask_for_orders, take_snapshot
+from tocsin.feed.snapshot import ask_for_missing, take_snapshot
 from tocsin.feed.socket_session import SocketSession
 from tocsin.venues.base import Endpoint, Session
 
@@ -82,7 +82,7 @@ class _AllSockets:
             await self._context.link.connected(self._context.silence.streams)
             self._start_snapshot()
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(ask_for_orders, self._context, self._session)
+                nursery.start_soon(ask_for_missing, self._context, self._session)
                 await self._context.silence.watch()
 
     def _start_snapshot(self) -> None:

@@ -68,5 +68,5 @@ class Timings:
     skew: float = 60.0  # a venue's times may be so far from ours
     keep: float = 10.0  # credentials that the disk refused are written again after so long
     trial: float = 600.0  # and whether it would take any is tried so often
-    ask_every: float = 0.2  # between two orders that are asked for
+    ask_every: float = 0.2  # between two requests for what became of something
     renew: float = 30.0  # at least so long between two renewals of a session

@@ -1,4 +1,4 @@
-"""What is fetched by HTTP while a venue's sockets are up: its snapshot, and what became of orders that this no longer has."""
+"""What is fetched by HTTP while a venue's sockets are up: its snapshot, and what became of what this no longer has."""
 
 import traceback
 from collections.abc import Callable, Collection, Sequence
@@ -16,7 +16,7 @@ from tocsin.venues.base import HttpResponse, Session, SignInFailed, Snapshot, Un
 
 _SNAPSHOT = "opening snapshot"  # what the snapshot is called among refused streams
 _TELL_AFTER = 3  # tries; from then on rules know that the snapshot is missing
-_MOST_ASKED = 50  # orders, of one connection
+_MOST_ASKED = 50  # orders and positions, of one connection
 _INTERNAL = "internal error; the log has it"
 
 
@@ -51,8 +51,8 @@ async def take_snapshot(context: VenueContext, session: Session) -> None:
         await trio.sleep(delay)
 
 
-async def ask_for_orders(context: VenueContext, session: Callable[[], Session]) -> NoReturn:
-    """While the venue is up: whenever the pipeline has taken a full snapshot, ask for the orders that are unconfirmed then.
+async def ask_for_missing(context: VenueContext, session: Callable[[], Session]) -> NoReturn:
+    """While the venue is up: whenever the pipeline has taken a full snapshot, ask for what of its kinds is unconfirmed then.
 
     One after the other, each once a connection, by the session that is valid then. What the venue doesn't answer for stays
     unconfirmed, and whoever is told of that is told why.
@@ -60,56 +60,61 @@ async def ask_for_orders(context: VenueContext, session: Callable[[], Session]) 
     asked: set[Key] = set()
     while True:
         await context.snapshot_taken.wait()
-        while (order := _next_of(context.unconfirmed(), asked)) is not None:
-            asked.add(order.key)
+        while (known := _next_of(context, asked)) is not None:
+            asked.add(known.key)
             if len(asked) > _MOST_ASKED:
-                await _unanswered(context, order, f"not asked for: {_MOST_ASKED} others were")
+                await _unanswered(context, known, f"not asked for: {_MOST_ASKED} others were")
             else:
-                await _ask(context, session(), order)
+                await _ask(context, session(), known)
 
 
-def _next_of(unconfirmed: Sequence[Change], asked: Collection[Key]) -> Change | None:
-    return next((each for each in unconfirmed if each.kind == "order" and each.key not in asked), None)
+def _next_of(context: VenueContext, asked: Collection[Key]) -> Change | None:
+    kinds = context.snapshot_taken.kinds
+    return next(
+        (each for each in context.unconfirmed() if each.kind in kinds and each.key not in asked), None
+    )
 
 
-async def _ask(context: VenueContext, session: Session, order: Change) -> None:
-    """Ask for one order, where the venue can be asked, and wait until the next may be."""
-    wait = context.timings.ask_every
+async def _ask(context: VenueContext, session: Session, known: Change) -> None:
+    """Ask for one order or position, where the venue can be asked, and wait until the next may be."""
+    every = wait = context.timings.ask_every
     try:
         now = context.clock.now().wall
-        steps = context.adapter.ask(context.settings, session, order.state, order.account, now)
+        steps = context.adapter.ask(context.settings, session, known.state, known.account, now)
         if steps is None:
             return
-        answer = await _fetch(context, steps, within=context.timings.answer)
+        answer = await _fetch(context, steps, within=context.timings.answer, every=every)
     except TocsinError as failed:
-        await _unanswered(context, order, f"asked for: {failed}")
+        await _unanswered(context, known, f"asked for: {failed}")
         wait = max(wait, (failed.retry_after or 0.0) if isinstance(failed, SignInFailed) else 0.0)
     except Exception:  # noqa: BLE001 - as for a snapshot
-        _log_crash(context, "asking for an order crashed")
-        await _unanswered(context, order, f"asked for: {_INTERNAL}")
+        _log_crash(context, "asking for what a snapshot lacks crashed")
+        await _unanswered(context, known, f"asked for: {_INTERNAL}")
     else:
         # It isn't told as it happens, whatever the adapter says.
         late = [
-            replace(item, origin="snapshot", account=item.account or order.account)
+            replace(item, origin="snapshot", account=item.account or known.account)
             if isinstance(item, Observation)
             else item
             for item in answer
-            if isinstance(item, Observation | Unreadable)
+            if isinstance(item, Unreadable) or (isinstance(item, Observation) and _is_of(item, known))
         ]
         await _hand_on(context, late)
-        if not any(isinstance(item, Observation) and _is_of(item, order) for item in late):
-            await _unanswered(context, order, "asked for: the venue knows nothing of it")
+        if not any(isinstance(item, Observation) for item in late):
+            await _unanswered(context, known, "asked for: the venue knows nothing of it")
     await trio.sleep(wait)
 
 
-def _is_of(item: Observation, order: Change) -> bool:
-    return item.state.kind == "order" and item.state.id == order.key.id
+def _is_of(item: Observation, known: Change) -> bool:
+    return (item.state.kind, item.state.id) == (known.kind, known.key.id)
 
 
-async def _unanswered(context: VenueContext, order: Change, why: str) -> None:
+async def _unanswered(context: VenueContext, known: Change, why: str) -> None:
     why = one_line(why, context.masker)
-    context.log.warning("order not answered for", venue=context.name, order=order.key.id, reason=why)
-    said = (Unanswered(id=order.key.id, account=order.account, reason=why),)
+    context.log.warning(
+        "not answered for", venue=context.name, kind=known.kind, entity=known.key.id, reason=why
+    )
+    said = (Unanswered(kind=known.kind, id=known.key.id, account=known.account, reason=why),)
     await context.sink.put(Received(venue=context.name, observed=said, at=context.clock.now()))
 
 
@@ -131,14 +136,18 @@ def _log_crash(context: VenueContext, what: str) -> None:
 
 
 async def _fetch(
-    context: VenueContext, steps: Snapshot, within: float | None = None
+    context: VenueContext, steps: Snapshot, within: float | None = None, every: float = 0.0
 ) -> list[Observed | Unreadable]:
-    """What the adapter makes of the answers, each within so many seconds. Raises HttpFailed, and what its generator raises."""
+    """What the adapter makes of the answers, each `within` so many seconds; after each of them `every` passes.
+
+    Raises HttpFailed, and what its generator raises.
+    """
     try:
         request = next(steps)
         while True:
             answer: HttpResponse = await context.http(request, within)
             request = steps.send(answer)
+            await trio.sleep(every)
     except StopIteration as done:
         observed: list[Observed | Unreadable] = done.value
         return observed

@@ -24,7 +24,7 @@ _OPEN = ("NEW", "PARTIALLY_FILLED")
 
 
 class BinanceUsdm(SimulatedVenue):
-    """`orders` are those that were ever placed, by id, as REST shows them; positions and balances likewise."""
+    """`orders` are those that were ever placed, by id, as REST shows them. There is one position, in BTCUSDT."""
 
     type = "binance-usdm"
 
@@ -33,7 +33,7 @@ class BinanceUsdm(SimulatedVenue):
         self.listen_key = _new_key()
         self.keys_given = 0
         self.orders: dict[int, dict[str, Any]] = {}
-        self.positions: list[dict[str, Any]] = []
+        self.held, self.entry = "0", "0"  # of BTCUSDT
         self.balances: list[dict[str, Any]] = [_rest_balance("USDT", "122.12345678")]
         self.forgotten: set[int] = set()  # orders that it no longer tells of
         self.refuse_key = False  # as one that was deleted
@@ -44,7 +44,7 @@ class BinanceUsdm(SimulatedVenue):
             Route("/fapi/v1/openOrders", self._signed(self._open_orders)),
             Route("/fapi/v1/openAlgoOrders", self._signed(lambda _: answer([]))),
             Route("/fapi/v1/order", self._signed(self._order)),
-            Route("/fapi/v2/positionRisk", self._signed(lambda _: answer(self.positions))),
+            Route("/fapi/v2/positionRisk", self._signed(lambda _: answer([self._position()]))),
             Route("/fapi/v2/balance", self._signed(lambda _: answer(self.balances))),
             WebSocketRoute("/private/ws/{listen_key}", self._socket),
         ]
@@ -71,6 +71,20 @@ class BinanceUsdm(SimulatedVenue):
         """The order is canceled, `at` (ms) or now; whether anybody is connected or not."""
         self.orders[order_id] |= {"status": "CANCELED", "updateTime": at or _now()}
         self._tell(order_id, "CANCELED")
+
+    def set_position(self, amount: str, entry: str = "64100.00") -> None:
+        """The position is now so large; "0": it is closed."""
+        self.held, self.entry = amount, "0" if amount == "0" else entry
+        self.push(account_update(self.held, self.entry))
+
+    def _position(self) -> dict[str, Any]:
+        """As REST shows it, also where nothing is held."""
+        return {
+            "symbol": "BTCUSDT", "positionAmt": self.held, "entryPrice": self.entry, "breakEvenPrice": self.entry,
+            "markPrice": "64050.00", "unRealizedProfit": "0", "liquidationPrice": "0", "leverage": "20",
+            "maxNotionalValue": "250000", "marginType": "cross", "isolatedMargin": "0", "isAutoAddMargin": "false",
+            "positionSide": "BOTH", "notional": "0", "isolatedWallet": "0", "updateTime": _now(),
+        }  # fmt: skip
 
     def _tell(self, order_id: int, what: str) -> None:
         self.push(order_update(self.orders[order_id], what))
@@ -167,6 +181,14 @@ def order_update(row: Mapping[str, Any], what: str) -> dict[str, Any]:
             "rp": "0", "pP": False, "si": 0, "ss": 0, "V": "NONE", "pm": "NONE", "gtd": 0,
         },
     }  # fmt: skip
+
+
+def account_update(amount: str, entry: str) -> dict[str, Any]:
+    """The push about the BTCUSDT position."""
+    held = {
+        "s": "BTCUSDT", "pa": amount, "ep": entry, "bep": entry, "cr": "0", "up": "0", "mt": "cross", "iw": "0", "ps": "BOTH",
+    }  # fmt: skip
+    return {"e": "ACCOUNT_UPDATE", "E": _now(), "T": _now(), "a": {"m": "ORDER", "B": [], "P": [held]}}
 
 
 def _rest_balance(asset: str, balance: str) -> dict[str, Any]:

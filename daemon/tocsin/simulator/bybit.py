@@ -25,14 +25,16 @@ _OPEN = ("New", "PartiallyFilled", "Untriggered")
 
 
 class Bybit(SimulatedVenue):
-    """`orders` are those that were ever placed, by id, as push and REST show them alike; all are linear and in USDT."""
+    """`orders` are those that were ever placed, by id, as push and REST show them alike. There is one position, in ETHUSDT;
+    all is linear and in USDT.
+    """
 
     type = "bybit"
 
     def __init__(self) -> None:
         super().__init__()
         self.orders: dict[str, dict[str, Any]] = {}
-        self.positions: list[dict[str, Any]] = []
+        self.position = position("0")
         self.wallet = _wallet("10262.91")
         self.forgotten: set[str] = set()  # orders that it no longer tells of
         self.pings = 0
@@ -44,7 +46,7 @@ class Bybit(SimulatedVenue):
             WebSocketRoute("/v5/private", self._socket),
             Route("/v5/order/realtime", self._rest(self._open_orders)),
             Route("/v5/order/history", self._rest(self._history)),
-            Route("/v5/position/list", self._rest(lambda query: self.positions if _is_linear(query) else [])),
+            Route("/v5/position/list", self._rest(self._positions)),
             Route("/v5/account/wallet-balance", self._rest(lambda _: [self.wallet])),
         ]
 
@@ -69,6 +71,11 @@ class Bybit(SimulatedVenue):
         """All of it trades."""
         row = self.orders[order_id]
         self._becomes(order_id, {"orderStatus": "Filled", "cumExecQty": row["qty"], "avgPrice": row["price"]})
+
+    def set_position(self, size: str, profit: str = "0") -> None:
+        """The position is now so large, a short one; "0": it is closed, with that result."""
+        self.position = position(size, profit)
+        self.tell("position", self.position)
 
     def _becomes(self, order_id: str, changed: Mapping[str, Any], at: int | None = None) -> None:
         self.orders[order_id] |= {**changed, "updatedTime": str(at or _now())}
@@ -166,6 +173,13 @@ class Bybit(SimulatedVenue):
             [row for row in self.orders.values() if row["orderStatus"] in _OPEN] if _is_linear(query) else []
         )
 
+    def _positions(self, query: Mapping[str, str]) -> list[dict[str, Any]]:
+        """Those that are held; of a symbol that is asked for also where nothing is."""
+        if query.get("category") != "linear" or query.get("settleCoin", "USDT") != "USDT":
+            return []
+        asked = query.get("symbol")
+        return [self.position] if asked in (None, self.position["symbol"]) else []
+
     def _history(self, query: Mapping[str, str]) -> list[dict[str, Any]]:
         row = self.orders.get(query.get("orderId", ""))
         known = row is not None and row["orderId"] not in self.forgotten and query.get("category") == "linear"
@@ -213,15 +227,15 @@ def order(
     }  # fmt: skip
 
 
-def position(size: str, profit: str, *, entry: str = "3641.07", closed: bool = False) -> dict[str, Any]:
-    """The ETHUSDT position, a short one; `profit` is the result, if it is closed."""
-    now = str(_now())
+def position(size: str, profit: str = "0", *, entry: str = "3641.07") -> dict[str, Any]:
+    """The ETHUSDT position, a short one; of one that is closed (size "0") `profit` is the result."""
+    now, held = str(_now()), size != "0"
     return {
         "positionIdx": 0, "tradeMode": 0, "riskId": 11, "riskLimitValue": "900000", "symbol": "ETHUSDT",
-        "side": "" if closed else "Sell", "size": "0" if closed else size, "entryPrice": "0" if closed else entry,
-        "leverage": "30", "positionValue": "0", "positionBalance": "0", "markPrice": "3641.33", "positionIM": "0",
-        "positionMM": "0", "takeProfit": "0", "stopLoss": "0", "trailingStop": "0", "unrealisedPnl": "0" if closed else profit,
-        "cumRealisedPnl": "-25.06", "curRealisedPnl": profit if closed else "0", "createdTime": now, "updatedTime": now,
+        "side": "Sell" if held else "", "size": size, "entryPrice": entry if held else "0", "leverage": "30",
+        "positionValue": "0", "positionBalance": "0", "markPrice": "3641.33", "positionIM": "0", "positionMM": "0",
+        "takeProfit": "0", "stopLoss": "0", "trailingStop": "0", "unrealisedPnl": profit if held else "0",
+        "cumRealisedPnl": "-25.06", "curRealisedPnl": "0" if held else profit, "createdTime": now, "updatedTime": now,
         "tpslMode": "Full", "liqPrice": "0", "bustPrice": "", "category": "linear", "positionStatus": "Normal",
         "adlRankIndicator": 2, "autoAddMargin": 0, "seq": 1, "isReduceOnly": False,
     }  # fmt: skip

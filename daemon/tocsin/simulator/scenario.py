@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from tocsin.simulator import bybit, glocalflex, piexgo, topone, wealthsimple, yourfintech
+from tocsin.simulator import glocalflex, piexgo, topone, wealthsimple, yourfintech
 from tocsin.simulator.exchange import Exchange, Step
 
 LASTS = 45.0  # seconds; then it begins again, with other ids
@@ -129,10 +129,7 @@ def _bybit(n: int) -> Iterator[Step]:
     """A short position is closed with a loss, and an order filled."""
     bought = f"5cf98598-39a7-459e-97bf-{n:012d}"
 
-    def held(profit: str, *, closed: bool = False) -> Callable[[Exchange], object]:
-        return lambda exchange: exchange.bybit.tell("position", bybit.position("0.50", profit, closed=closed))
-
-    yield Step(0.9, held("-0.0026"))
+    yield Step(0.9, lambda exchange: exchange.bybit.set_position("0.50", "-0.0026"))
     yield Step(1.6, lambda exchange: exchange.bybit.place(bought))
     yield Step(4.2, lambda exchange: exchange.bybit.fill(bought))
-    yield Step(8.5, held("-12.60", closed=True))
+    yield Step(8.5, lambda exchange: exchange.bybit.set_position("0", "-12.60"))

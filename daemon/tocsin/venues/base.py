@@ -334,11 +334,11 @@ class Adapter(Protocol):
         return None
 
     def ask(
-        self, settings: Any, session: Session, order: Any, account: str | None, now: datetime
+        self, settings: Any, session: Session, known: Any, account: str | None, now: datetime
     ) -> Snapshot | None:
-        """What became of one order (as it was last known, an `Order`) that a full snapshot no longer has.
+        """What became of one order or position that a full snapshot no longer has; `known`: an `Order` or `Position`, as last seen.
 
         None, as here, where the venue can't be asked; an answer without an observation of that id: it knows nothing of it.
         """
-        del settings, session, order, account, now
+        del settings, session, known, account, now
         return None

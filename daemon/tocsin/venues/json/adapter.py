@@ -1,6 +1,6 @@
 """`type: json`: a venue described in YAML. Of a description it is an adapter like the others: pure, and without memory."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,7 +25,7 @@ from tocsin.venues.base import (
     VenueSettings,
 )
 from tocsin.venues.hosts import Hosts
-from tocsin.venues.json.description import Description, read_description
+from tocsin.venues.json.description import Description, Question, read_description
 from tocsin.venues.json.messages import Notes, Picker
 from tocsin.venues.json.recipes import clock
 from tocsin.venues.json.requests import Step
@@ -155,25 +155,27 @@ class JsonVenue(Adapter):
         return step.answer(response, request.url.partition("?")[0])
 
     def ask(
-        self, settings: Any, session: Session, order: Any, account: str | None, now: datetime
+        self, settings: Any, session: Session, known: Any, account: str | None, now: datetime
     ) -> Snapshot | None:
-        """What became of an order. Raises SignInRefused, SignInFailed and Malformed."""
-        if not self._described.ask:
+        """What became of an order or a position. Raises SignInRefused, SignInFailed and Malformed."""
+        questions = self._described.ask.get(known.kind)
+        if questions is None:
             return None
-        about = {"id": order.id, "symbol": order.symbol, "client_id": order.client_id, "account": account}
-        known = {name: value for name, value in about.items() if isinstance(value, str) and value}
-        scope = self._scope(settings) | dict(session.values) | clock("now", now) | known
-        return self._question(scope, order.id, now)
+        client_id = getattr(known, "client_id", None)
+        about = {"id": known.id, "symbol": known.symbol, "client_id": client_id, "account": account}
+        said = {name: value for name, value in about.items() if isinstance(value, str) and value}
+        scope = self._scope(settings) | dict(session.values) | clock("now", now) | said
+        return self._asked_for(questions, scope, known.id, now)
 
-    def _question(self, scope: Scope, order: str, now: datetime) -> Snapshot:
+    def _asked_for(self, questions: Iterable[Question], scope: Scope, id_: str, now: datetime) -> Snapshot:
         """One request after the other, until one knows it."""
         found: list[Observed | Unreadable] = []
-        for question in self._described.ask:
+        for question in questions:
             answer = yield from self._asked(question.step, scope, now)
-            picked = question.picker.pick(answer, snapshot=True, asked=order) if answer is not None else None
+            picked = question.picker.pick(answer, snapshot=True, asked=id_) if answer is not None else None
             if picked is not None:
                 found += (*picked[0], *picked[1].unreadable)
-                if any(item.state.id == order for item in picked[0]):
+                if any(item.state.id == id_ for item in picked[0]):
                     break
         return found
 

@@ -79,7 +79,7 @@ class SnapshotStep(Struct, frozen=True):
 
 
 class Question(Struct, frozen=True):
-    """How one order is asked for."""
+    """How one order or position is asked for."""
 
     step: Step
     picker: Picker
@@ -107,7 +107,7 @@ class Description(Struct, frozen=True):
     messages: Messages
     supplies: dict[str, frozenset[str]]
     snapshot: tuple[SnapshotStep, ...]
-    ask: tuple[Question, ...]
+    ask: dict[str, tuple[Question, ...]]
     examples: tuple[Example, ...]
 
 
@@ -283,18 +283,19 @@ class _Reading:
             most = ""
         return SnapshotStep(Step(at, names, self._check_url), pickers, int(most) if most else None)
 
-    def _read_ask(self, names: Names, things: dict[str, Thing]) -> tuple[Question, ...]:
+    def _read_ask(self, names: Names, things: dict[str, Thing]) -> dict[str, tuple[Question, ...]]:
+        """By what is asked for."""
         at = self._root.get("ask")
         names = names.also(*clock_names("now"), *_ASKED)
-        found = []
-        for each in at.items_at("order") if at is not None else ():
-            picker = Picker(each, things)
-            if picker.thing is not None and picker.thing.kind != "order":
-                each.refuse(
-                    f"`{picker.thing.name}` is a {picker.thing.kind}, and what is asked for is an order"
-                )
-            found.append(Question(Step(each, names, self._check_url), picker))
-        return tuple(found)
+        found: dict[str, tuple[Question, ...]] = {}
+        for kind in ("order", "position"):
+            for each in at.items_at(kind) if at is not None else ():
+                picker = Picker(each, things)
+                if picker.thing is not None and picker.thing.kind != kind:
+                    each.refuse(f"`{picker.thing.name}` is of kind {picker.thing.kind}, not {kind}")
+                question = Question(Step(each, names, self._check_url), picker)
+                found[kind] = (*found.get(kind, ()), question)
+        return found
 
 
 def _check_name(entry: Cursor) -> None:

@@ -125,10 +125,13 @@ BLOCKS: Mapping[str, Mapping[str, Key]] = {
         "messages": Key(Many(Block("picked")), "which part of the answer gives what", needed=True),
         "limit": Key(Text("number"), "so many rows an answer has at most: as many are no full picture"),
     },
-    "ask": {"order": Key(
+    "ask": {
+        kind: Key(
             Either((Many(Block("asked")), Block("asked"))),
-            "one order, by its {{id}} and {{symbol}}; of several requests the first that knows it counts",
-        )},
+            f"one {kind}, by its {{{{id}}}} and {{{{symbol}}}}; of several requests the first that knows it counts",
+        )
+        for kind in ("order", "position")
+    },
     "asked": _REQUEST
     | {
         "each": Key(PATH, "where in the answer it stands"),

@@ -6,7 +6,7 @@ Documented at github toponedev/docs.
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from pydantic import AfterValidator, model_validator
@@ -137,13 +137,13 @@ class TopOne(Adapter):
         return fetch(Rest(settings.rest_url, session.token), markets, balances=balances)
 
     def ask(
-        self, settings: TopOneSettings, session: Session, order: Order, account: str | None, now: datetime
+        self, settings: TopOneSettings, session: Session, known: Any, account: str | None, now: datetime
     ) -> Snapshot | None:
-        """By the history of the order's market. Raises SignInRefused, SignInFailed and Malformed."""
+        """By the history of an order's market, if it is one whose working orders are fetched. Raises as `snapshot` does."""
         del account, now
-        if session.token is None or not isinstance(order.symbol, str):
+        if session.token is None or not isinstance(known, Order) or known.symbol not in settings.markets:
             return None
-        return fetch_ended(Rest(settings.rest_url, session.token), order)
+        return fetch_ended(Rest(settings.rest_url, session.token), known)
 
 
 def _endpoint(name: str, url: str, settings: TopOneSettings, streams: tuple[str, ...]) -> Endpoint:
