@@ -276,7 +276,7 @@ rules:
                     "level": "error",
                     "message": "unknown key `colour`",
                     "path": "",
-                    "hint": f"known here: venues, channels, actions, rules, calendars, {', '.join(Common.model_fields)}",
+                    "hint": f"known here: venues, channels, actions, rules, calendars, reports, {', '.join(Common.model_fields)}",
                     "file": "config.yaml",
                     "line": 1,
                     "column": 1,

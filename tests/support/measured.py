@@ -79,6 +79,7 @@ def measured(
         ),
         "alerts": {},
         "held": 0,
+        "reports_due": {},
         "silences_active": 0,
         "inbox_waiting": 0,
         "inbox_capacity": 2000,

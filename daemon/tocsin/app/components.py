@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from tocsin.delivery.gatherer import STORM
 from tocsin.delivery.model import Channel, ChannelSettings, Sender
 from tocsin.delivery.outbox import DurableOutbox
 from tocsin.delivery.pace import Paces
-from tocsin.delivery.sample import TEXT, Sample, try_out
+from tocsin.delivery.sample import TEXT, Sample, Tried, try_out
 from tocsin.delivery.senders import make_sender, telegram_bot
 from tocsin.delivery.service_limits import Limits, limits_of
 from tocsin.delivery.services import is_terse, takes_whole_ids
@@ -40,11 +41,14 @@ from tocsin.meters import Meters
 from tocsin.pipeline import Inbox, Options, Pipeline, Targets
 from tocsin.pipeline.acts import Acts, By
 from tocsin.pipeline.runtime import Runtime
+from tocsin.reports.asked import asked
 from tocsin.secrets import Secret
 from tocsin.store.database import Database
 from tocsin.store.errors import StoreUnavailable
 from tocsin.store.journal import Journal
 from tocsin.store.model import BEAT, Batch, Delivery, Loaded
+from tocsin.store.reader import Reader
+from tocsin.store.store import DATABASE
 
 _NAMED = 10  # of what is unconfirmed
 _TRY_WITHIN = 20.0  # seconds that a message of `tocsin notify` may take; whoever asks waits for 30
@@ -91,16 +95,20 @@ def label_of(channel: ChannelSettings, name: str, target: int) -> str:
     return name if len(channel.urls) == 1 else f"{name}/{target}"
 
 
-def make_sample(
-    settings: Settings, what: Mapping[str, Any], last_firing: Callable[[str], Mapping[str, Any] | None]
-) -> Sample:
-    """What `tocsin notify` is to send: a `text`, or what is `like` a rule's last alert, of a `severity`. UnknownRule."""
+def make_sample(settings: Settings, what: Mapping[str, Any], reader: Reader | None, now: datetime) -> Tried:
+    """What `tocsin notify` is to send: a `text`, or what is `like` a rule's last alert, of a `severity`; or that `report`.
+
+    Without a `reader` the alert is made up. Raises UnknownName; StoreUnavailable, SchemaRefused. Blocks.
+    """
+    if "report" in what:
+        report = settings.report(what["report"])
+        return asked(reader or Reader(settings.state_dir / DATABASE), report, now)
     rule = settings.rule(what["like"]) if "like" in what else None
     return Sample(
         text=what.get("text", TEXT),
         severity=what.get("severity"),
         like=rule,
-        last=last_firing(rule.id) if rule is not None else None,
+        last=reader.last_firing(rule.id) if rule is not None and reader is not None else None,
         venue=next(iter(settings.venues), ""),
     )
 
@@ -267,7 +275,7 @@ class Components:
         task = self.channels.get((channel, target))
         return task.holds(told, severity) if task is not None else ""
 
-    async def try_channel(self, settings: Settings, name: str, sample: Sample) -> list[dict[str, Any]]:
+    async def try_channel(self, settings: Settings, name: str, sample: Tried) -> list[dict[str, Any]]:
         """Send a sample by each URL of a channel, as `tocsin notify` shows it: what it is called, whether it was taken, the answer."""
         channel = settings.channels[name]
         found: list[dict[str, Any]] = []
@@ -279,7 +287,8 @@ class Components:
             with trio.move_on_after(_TRY_WITHIN):
                 made = await sample.message(style, new_id(), now, self.templates.render)
                 buttons = self._buttons(channel, channel.urls[target])
-                report = await try_out(made, self.channels[name, target].send_aside, buttons)
+                send = self.channels[name, target].send_aside
+                report = await try_out(made, send, buttons, more=sample.tries_more)
             found.append({"url": label, **report})
 
         async with trio.open_nursery() as nursery:

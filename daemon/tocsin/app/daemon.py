@@ -304,12 +304,12 @@ class Daemon:
     async def try_channel(
         self, name: str, urls: str, what: dict[str, Any], run_sync: RunSync
     ) -> dict[str, Any]:
-        """What `tocsin notify` tells. `urls` is the hash of those meant, `what` the text, severity and rule. UnknownRule."""
+        """What `tocsin notify` tells. `urls` is the hash of those meant, `what` the text, severity and rule, or the report. UnknownName."""
         settings = self._settings
         if name not in settings.channels or settings.channels[name].urls_hash != urls:
             return {"same": False}
         reader = Reader(self._components.database.path)
-        sample = await run_sync(partial(make_sample, settings, what, reader.last_firing))
+        sample = await run_sync(partial(make_sample, settings, what, reader, self._clock.now().wall))
         return {"same": True, "results": await self._components.try_channel(settings, name, sample)}
 
     def actions(self) -> dict[str, Any]:

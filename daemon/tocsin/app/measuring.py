@@ -87,6 +87,7 @@ class Measuring:
             ),
             alerts=alerts,
             held=parts.turn.notifier.held,
+            reports_due={report.id: report.schedule.following(now.wall) for report in settings.reports},
             silences_active=sum(holds_at(each, now.wall) for each in parts.acts.silences()),
             inbox_waiting=parts.inbox.waiting(),
             inbox_capacity=MOST_WAITING * max(len(venues), 1),

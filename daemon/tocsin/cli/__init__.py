@@ -33,6 +33,7 @@ COMMANDS = {
     "try": "show what an action would do for a rule's alert, or do it once",
     "pause": "run no more actions, or one of them, until resumed",
     "resume": "run actions again, also after failures had stopped one",
+    "report": "show what a report would say now, or send it",
     "rules": "the rules: how often each fired, and when last",
     "deliveries": "what is unsent, and why",
     "record": "keep a venue's raw messages in a file",

@@ -64,6 +64,8 @@ def _tell(state: dict[str, Any], socket: Path, tz: tzinfo) -> None:
         + (f"; {counted(state['silences'], 'silence')}: see tocsin silences" if state.get("silences") else "")
         + ("; dry run" if state["dry_run"] else "")
     )
+    for report, due in state.get("reports_due", {}).items():
+        click.echo(f"  report {report}: next {time_of(due, tz)}")
     table = []
     for venue in state["venues"]:
         status = venue["status"]

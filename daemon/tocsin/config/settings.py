@@ -324,8 +324,16 @@ class Common(Section):
     )
 
 
-class UnknownRule(TocsinError):
+class UnknownName(TocsinError):
+    """Nothing of the config is called so."""
+
+
+class UnknownRule(UnknownName):
     """No rule is called so."""
+
+
+class UnknownReport(UnknownName):
+    """No report is called so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,6 +386,13 @@ class Settings:
                 return rule
         near = nearest(id_, [rule.id for rule in self.rules])
         raise UnknownRule(f"no rule is called {id_}" + (f"; did you mean {near}?" if near else ""))
+
+    def report(self, id_: str) -> Report:
+        """Raises UnknownReport."""
+        for report in self.reports:
+            if report.id == id_:
+                return report
+        raise UnknownReport(f"no report is called {id_}")
 
     @property
     def routing(self) -> Routing:

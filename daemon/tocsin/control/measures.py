@@ -74,7 +74,7 @@ class Stored(Struct, frozen=True, kw_only=True):
 class Measures(Struct, frozen=True, kw_only=True):
     """What the daemon knows at the moment `now`.
 
-    `alerts`: how many are in a state (pending, firing, recovering), by (severity, state). `held`: notifications that wait until nothing
+    `reports_due`: when each report is told next. `alerts`: how many are in a state (pending, firing, recovering), by (severity, state). `held`: notifications that wait until nothing
     mutes them. `wrong`: why it isn't healthy; `attention`: what somebody should look into all the same.
     """
 
@@ -98,6 +98,7 @@ class Measures(Struct, frozen=True, kw_only=True):
     rules: tuple[RuleMeasures, ...]
     alerts: Mapping[tuple[str, str], int]
     held: int
+    reports_due: Mapping[str, datetime]
     silences_active: int
     inbox_waiting: int
     inbox_capacity: int
@@ -163,6 +164,7 @@ def status(measures: Measures, stored: Stored | None) -> Json:
         "firing": measures.firing,
         "held": measures.held,
         "silences": measures.silences_active,
+        "reports_due": {report: due.isoformat() for report, due in measures.reports_due.items()},
         "acknowledged": sum(stored.acknowledged.values()) if stored else None,
         "unsent": sum(count for count, *_ in stored.waiting.values()) if stored else None,
         "dead": stored.dead if stored else None,

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from tocsin.config.settings import OPEN, UnknownRule
+from tocsin.config.settings import OPEN, UnknownName, UnknownRule
 from tocsin.control import measures
 from tocsin.control.acts import Acting, ActsApi, with_silences
 from tocsin.control.guards import FewAtOnce, Guarded, is_bearer
@@ -75,7 +75,7 @@ class Controlled(Probed, Protocol):
     async def try_channel(self, name: str, urls: str, what: Json, run_sync: RunSync) -> Json:
         """Send a test message by a channel: `{"same": whether it has the URLs with that hash, "results": [{url, sent, answer}]}`.
 
-        `what` may have a `text`, a `severity`, and a rule's id that it is to be `like`. StoreUnavailable, UnknownRule.
+        `what` may have a `text`, a `severity`, and a rule's id that it is to be `like`, or a `report`'s. StoreUnavailable, UnknownName.
         """
         ...
 
@@ -150,7 +150,7 @@ class _Api:
             report = await self._daemon.try_channel(
                 request.path_params["name"], asked.get("urls", ""), dict(asked), _in_thread
             )
-        except UnknownRule as error:
+        except UnknownName as error:
             return JSONResponse({"error": str(error)}, status_code=404)
         except StoreUnavailable as error:
             return JSONResponse({"error": str(error)}, status_code=503)

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 import msgspec
 from msgspec import Struct, structs
@@ -23,6 +23,16 @@ _NUMBER = "1"
 _EDITED = "(edited: what becomes of an alert can be said here)"
 
 
+class Tried(Protocol):
+    """What is sent by hand, beside all that waits. `tries_more`: that it can be edited, and have a button, is tried too."""
+
+    tries_more: ClassVar[bool]
+
+    async def message(self, style: Style, delivery_id: str, now: datetime, make: Render, /) -> Message:
+        """As it is written to one URL; `make` renders."""
+        ...
+
+
 class Sample(Struct, frozen=True, kw_only=True):
     """What is sent: `text`, or where `like` is given an alert of that rule.
 
@@ -30,6 +40,7 @@ class Sample(Struct, frozen=True, kw_only=True):
     made up. `severity` replaces the rule's; a text's is info where none is given.
     """
 
+    tries_more: ClassVar[bool] = True
     text: str = TEXT
     severity: Severity | None = None
     like: Rule | None = None
@@ -65,15 +76,17 @@ async def try_out(
     made: Message,
     send: Callable[[Message, Handle | None], Awaitable[Outcome]],
     buttons: MakeButtons | None = None,
+    *,
+    more: bool = True,
 ) -> dict[str, Any]:
     """Send it, edit it where the service can do that, and put a button below it where somebody may press it: `sent` and `answer`
-    of each, the others' under `edit` and `buttons`.
+    of each, the others' under `edit` and `buttons`; those only where `more`.
 
     `send` takes a message, and the handle of the one that it is to take the place of.
     """
     outcome = await send(made, None)
     report: dict[str, Any] = {"sent": outcome.sent, "answer": outcome.answer}
-    if not outcome.sent or not outcome.handle:
+    if not outcome.sent or not outcome.handle or not more:
         return report
     made = structs.replace(made, body=f"{made.body}\n{_EDITED}")
     edited = await send(made, outcome.handle)

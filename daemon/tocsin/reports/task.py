@@ -71,11 +71,6 @@ class ReportsTask:
         """The config is another."""
         self._changed.ring()
 
-    def next_due(self) -> dict[str, datetime]:
-        """When each is due next (UTC), by its id."""
-        now = self._clock.now().wall
-        return {report.id: model.next_due(report, self._of(report, now), now) for report in self._reports()}
-
     async def run(self) -> NoReturn:
         """For ever."""
         await self._begin()
