@@ -265,7 +265,10 @@ def test_the_end_of_a_silence_ends_no_acknowledgement():
     life.keep(life.turn.taken([alert], at(1)))
     life.acknowledge(alert, 100)
     life.keep(life.turn.silence("rule=ev", at(300).wall, at(200))[0])
-    assert life.told(48 * 3600) == []
+    other = life.happens(250, why="slower")
+    assert life.told(300) == [(300, "phone", "firing")]
+    life.keep(life.turn.taken([other], at(301)))
+    assert life.told(48 * 3600) == [(901, "desk", "firing")], "the other's, which nobody has"
 
 
 def test_what_is_taken_back_in_a_silence_counts_after_it():
