@@ -5,7 +5,7 @@ import pytest
 from support.daemon import MAIL_PASSWORD, SLACK_TOKENS, TELEGRAM_TOKEN
 from support.mission import connected, profit
 from support.receivers import TELEGRAM, Reply
-from tocsin.simulator import glocalflex, piexgo, topone, wealthsimple, yourfintech
+from tocsin.simulator import binance_usdm, bybit, glocalflex, piexgo, topone, wealthsimple, yourfintech
 
 pytestmark = pytest.mark.real
 
@@ -19,6 +19,10 @@ CONFIGURED = {
     piexgo.API_SECRET,
     glocalflex.PASSWORD,
     wealthsimple.REFRESH_TOKEN,
+    binance_usdm.KEY,
+    binance_usdm.SECRET,
+    bybit.KEY,
+    bybit.SECRET,
 }
 
 
@@ -51,14 +55,22 @@ async def test_nothing_secret_is_left_anywhere(folder, people, exchange):
         await daemon.until(lambda: folder.events("venue.auth_failed"), "the impostor is refused")
         # What a venue or a service knows of us, it may say.
         shouted = " ".join(
-            sorted(exchange.piexgo.secrets | exchange.glocalflex.secrets | CONFIGURED | {topone.TOKEN})
+            sorted(
+                exchange.piexgo.secrets
+                | exchange.glocalflex.secrets
+                | {exchange.binance_usdm.listen_key}
+                | CONFIGURED
+                | {topone.TOKEN}
+            )
         )
         profit(exchange, -60, "created")
         exchange.yourfintech.push(f"no JSON: {shouted}")
         exchange.topone.push({"method": shouted, "data": shouted})
         exchange.piexgo.push({"topic": "pinfo", "err_code": 10001, "err_msg": shouted})
         exchange.glocalflex.push({"type": shouted, "data": {}})
-        await daemon.until(lambda: len(complaining()) >= 4, "it complains of what it was told")
+        exchange.binance_usdm.push({"e": shouted})
+        exchange.bybit.push({"topic": shouted})
+        await daemon.until(lambda: len(complaining()) >= 6, "it complains of what it was told")
         await daemon.until(
             lambda: [row for row in folder.unsent() if row[3] and "no bot ***" in row[3]],
             "Telegram shouts too",
