@@ -1,6 +1,7 @@
 """The section `reports`: what is told at times of the day."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -68,7 +69,7 @@ def read_reports(
     for number, item in enumerate(node.items):
         path = ("reports", number)
         section, problems = shape.check(ReportSection, item, path, head=item.place)
-        reading.add(*problems)
+        reading.add(*map(_of_days, problems))
         if not isinstance(item, Mapping):
             continue
         sound = _check_id(reading, item, path, first) and _check_templates(reading, item, path)
@@ -90,6 +91,12 @@ def read_reports(
                 message=section.message,
             )
     return tuple(found.values())
+
+
+def _of_days(problem: Problem) -> Problem:
+    """Of days in a key of their own, where they stand."""
+    days = problem.message in ("unknown key `day`", "unknown key `days`")
+    return replace(problem, hint='days stand in `at`: ["mon-fri 18:00"]') if days else problem
 
 
 def _of_info(routing: Routing) -> tuple[str, ...]:

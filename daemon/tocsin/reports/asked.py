@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from typing import ClassVar
 from zoneinfo import ZoneInfo
 
@@ -14,7 +13,7 @@ from tocsin.delivery.templates import Render
 from tocsin.reports import model
 from tocsin.reports.facts import OWN_KINDS, Facts, gather
 from tocsin.reports.model import Report
-from tocsin.reports.render import kinds_in, render
+from tocsin.reports.render import kinds_in, made
 from tocsin.reports.task import progress_of
 from tocsin.store.reader import Reader
 
@@ -28,8 +27,8 @@ class AskedReport(Struct, frozen=True):
 
     async def message(self, style: Style, delivery_id: str, _now: datetime, make: Render) -> Message:
         """As it is written to one URL; `make` renders."""
-        made = await make(partial(render, self.facts, replace(style, tz=self.tz), delivery_id=delivery_id))
-        return structs.replace(made, title=f"{mark_of(made.severity, style)} {made.title}")
+        message = await made(self.facts, replace(style, tz=self.tz), delivery_id, make)
+        return structs.replace(message, title=f"{mark_of(message.severity, style)} {message.title}")
 
 
 def asked(reader: Reader, report: Report, now: datetime) -> AskedReport:

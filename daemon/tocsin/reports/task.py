@@ -14,12 +14,12 @@ from tocsin.alerts.message import LATE
 from tocsin.alerts.wording import Style, span_text
 from tocsin.clock import Clock
 from tocsin.delivery.model import Message
-from tocsin.delivery.templates import Draft
+from tocsin.delivery.templates import Render
 from tocsin.delivery.timing import Wake
 from tocsin.reports import model
 from tocsin.reports.facts import OWN_KINDS, Facts, gather
 from tocsin.reports.model import Progress, Report
-from tocsin.reports.render import kinds_in, render
+from tocsin.reports.render import kinds_in, made
 from tocsin.store.errors import SchemaRefused, StoreUnavailable
 from tocsin.store.model import REPORT, Batch, NewDelivery
 from tocsin.store.reader import Reader
@@ -53,7 +53,7 @@ class ReportsTask:
         recipients: Callable[[Report], Iterable[Recipient]],
         notes: Mapping[str, str],
         reader: Reader,
-        make: Callable[[Draft], Awaitable[Message]],
+        make: Render,
         commit: Callable[[Callable[[], Batch]], Awaitable[None]],
         settled: Callable[[], bool],
         clock: Clock,
@@ -147,12 +147,12 @@ class ReportsTask:
         """One for each URL. What was missed says so, whatever its template."""
         alert = f"{REPORT}-{report.id}-{now:%Y%m%dT%H%M%S%f}"
         late = f"late {span_text(now - due)}: " if now - due > LATE else ""
-        made: dict[tuple[str, bool], Message] = {}
+        messages: dict[tuple[str, bool], Message] = {}
         for each in self._recipients(report):
             alike = (each.style.marks, each.style.whole_ids)
-            if alike not in made:
-                made[alike] = await self._make(partial(render, facts, each.style, delivery_id=alert))
-            message = made[alike]
+            if alike not in messages:
+                messages[alike] = await made(facts, each.style, alert, self._make)
+            message = messages[alike]
             context = DigestContext(
                 at=now,
                 severity="info",
