@@ -18,11 +18,11 @@ HELD_BY = (
     "silence", "inhibited", "hours", "cooldown", "quiet", "digest", "storm", "pace", "min_severity",
     "send_resolved",
 )  # fmt: skip
-Answer: TypeAlias = Literal["ack", "unack", "silence", "why", "refused"]
-ANSWERS: tuple[Answer, ...] = ("ack", "unack", "silence", "why", "refused")
+Answer: TypeAlias = Literal["ack", "unack", "silence", "why", "confirm", "refused"]
+ANSWERS: tuple[Answer, ...] = ("ack", "unack", "silence", "why", "confirm", "refused")
 AnswerMeters: TypeAlias = Counter[tuple[str, Answer]]
 """By channel and what was done."""
-RUN_OUTCOMES = ("ok", "failed", "unknown", "dropped", "dry_run")
+RUN_OUTCOMES = ("ok", "failed", "unknown", "dropped", "declined", "unanswered", "dry_run")
 HEARTBEATS = ("sent", "failed", "withheld")
 
 _PROCESSING = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)

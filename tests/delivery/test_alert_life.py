@@ -8,6 +8,7 @@ import trio
 import yaml
 
 from support.outboxes import TrioClock, delivery
+from tocsin.alerts.message import Edit
 from tocsin.alerts.wording import Style
 from tocsin.delivery.channel import ChannelTask
 from tocsin.delivery.chat_sender import ChatSender, Posted
@@ -98,7 +99,9 @@ async def test_the_life_of_one_alert_in_a_chat(outbox, case, autojump_clock):
             if words in ("firing", "reminder", "resolved", "ended", "ack"):
                 await outbox.put(told(words, float(at)))
             else:
-                await outbox.put(*remark_edits([delivery("firing")], words, TrioClock().now().wall))
+                await outbox.put(
+                    *remark_edits([delivery("firing")], Edit(at=TrioClock().now().wall, words=words))
+                )
             wake.ring()
             await trio.sleep(0.01)
         await trio.sleep_until(case.get("until", 3000.0))

@@ -16,6 +16,7 @@ from support.channel_world import World
 from support.outboxes import FAILED, REFUSED, SENT, START, MemoryOutbox, ScriptedSender, delivery
 from tocsin.alerts.channel_gates import ChannelGates, ChannelState, Gate, gate
 from tocsin.alerts.digest import DigestContext
+from tocsin.alerts.message import Edit
 from tocsin.calendars import Calendar, Window
 from tocsin.delivery.edits import remark_edits
 from tocsin.delivery.model import Outcome
@@ -595,7 +596,7 @@ async def test_no_edit_takes_the_pace_from_a_message(autojump_clock):
             of.outbox.rows[f"told{n}"], status="sent", sent_at=START, handle=handle
         )
     told = [of.outbox.rows[f"told{n}"] for n in range(3)]
-    await of.put(*remark_edits(told, "acknowledged by anna", START))
+    await of.put(*remark_edits(told, Edit(at=START, words="acknowledged by anna")))
     async with of.running():
         await put(of, firing("b1", "info"), firing("b2", "info"))
         await trio.sleep(10)

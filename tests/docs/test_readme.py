@@ -16,7 +16,7 @@ import trio
 import yaml
 from click.testing import CliRunner
 
-from support.pages import CONTRIBUTING, PAGES, README, REFERENCE, ROOT, WIDEST, blocks, cells, text
+from support.pages import CONTRIBUTING, PAGES, README, REFERENCE, ROOT, WIDEST, blocks, cells, parsed, text
 from support.receivers import Services, telegram_text
 from tocsin.cli import COMMANDS, cli
 from tocsin.cli.explain import tell
@@ -73,7 +73,7 @@ SECRETS = {
 }
 
 EXAMPLES = [(page, example) for page in PAGES for example in blocks("yaml", page)]
-RULE_TESTS = [(page, example) for page, example in EXAMPLES if "tests" in yaml.safe_load(example)]
+RULE_TESTS = [(page, example) for page, example in EXAMPLES if "tests" in parsed(example)]
 
 
 def with_secrets_for(folder, example):
@@ -87,7 +87,7 @@ def with_secrets_for(folder, example):
 def test_every_other_example_is_a_config_that_checks(example, folder):
     """Rules without a warning, each in a file of its own: examples have no ids in common."""
     with_secrets_for(folder, example)
-    config = {"channels": CHANNELS, "venues": VENUES} | yaml.safe_load(example)
+    config = {"channels": CHANNELS, "venues": VENUES} | parsed(example)
     rules = [rule for rule in config.get("rules", ()) if isinstance(rule, dict)]
     for number, rule in enumerate(rules):
         (folder / f"{number}.yaml").write_text(yaml.safe_dump({"rules": [rule]}))
@@ -103,7 +103,7 @@ def test_every_other_example_is_a_config_that_checks(example, folder):
 @pytest.mark.parametrize(("page", "example"), RULE_TESTS, ids=lambda value: getattr(value, "stem", ""))
 def test_every_example_of_a_rule_test_passes(page, example, folder):
     """Of the shipped rules of that name, or of the rules that stand before it on its page."""
-    rules = folder / "rules" / Path(yaml.safe_load(example)["rules"]).name
+    rules = folder / "rules" / Path(parsed(example)["rules"]).name
     if not rules.exists():
         before = EXAMPLES[: EXAMPLES.index((page, example))]
         rules.write_text(

@@ -22,7 +22,8 @@ import yaml
 from support.chats import ChatServers, Shown, to_the_eye
 from support.daemon import TELEGRAM_TOKEN
 from support.in_process import Quiet
-from support.pages import REFERENCE
+from support.pages import REFERENCE, parsed
+from support.receivers import HttpReceiver
 from tocsin.app.components import Components
 from tocsin.app.daemon import Daemon
 from tocsin.app.sdnotify import SystemdNotifier
@@ -48,6 +49,7 @@ _LISTEN = 70.0  # seconds: as long as Tocsin may rest after a poll that failed, 
 _HELD = 0.02  # real seconds that a poll is held
 _STEP = 1.0  # seconds that the clock is moved by at once while something waits to be sent
 _MOST_STEPS = 60
+_SKIPPED = (" was ", " wants it ", "run hedge? ")  # of edits in short: what others of them say, too
 _LOOK_EVERY = 0.01  # real seconds between two looks at what other threads do
 _REST = 0.5  # real seconds without anything new after which it is the clock that is waited for
 _PATIENCE = 60.0  # real seconds
@@ -102,6 +104,14 @@ class Night:
         await self._clocked(lambda: self._messages()[at].edits > before.edits)
         await self._settle()
 
+    async def done(self, action: str) -> None:
+        """Up to when the messages say what came of that action: the alert's and the question's."""
+        for said in (f"{action}: 200 in ", f"run {action}? confirmed by anna: 200 "):
+            await self._clocked(
+                lambda said=said: any(said in each.text for each in self._messages().values())
+            )
+        await self._settle()
+
     def look(self, name: str) -> None:
         """Keep under that name what the phones show now that they didn't at the last look."""
         shown = self._messages()
@@ -148,12 +158,6 @@ class Night:
         raise AssertionError(f"not within {_MOST_STEPS} steps of the clock")
 
     async def _advance(self, seconds: float) -> None:
-        """Not while something is being written: the disk would seem to have taken that long."""
-        while self._components.journal.waiting:  # else the probe may have put the next meanwhile
-            await self._components.journal.drained()
-        self._clock.advance(seconds)
-
-    async def _advance(self, seconds: float) -> None:
         """Not while the disk works: that would look as if it took so long."""
         await self._really(lambda: not self._components.journal.waiting)
         self._clock.advance(seconds)
@@ -167,7 +171,18 @@ class Night:
             await trio.to_thread.run_sync(time.sleep, _LOOK_EVERY)
 
 
-LOOKS = ("critical", "acknowledged", "second", "escalated", "resolved", "ended", "morning")
+LOOKS = (
+    "critical",
+    "acknowledged",
+    "second",
+    "escalated",
+    "resolved",
+    "ended",
+    "morning",
+    "asked",
+    "sure",
+    "hedged",
+)
 
 
 async def _play(night: Night) -> None:
@@ -194,6 +209,15 @@ async def _play(night: Night) -> None:
     night.look("ended")
     await night.until("07:00:05")
     night.look("morning")
+    await night.until("08:12:00")
+    await night.profit("XAUUSD", "-1040.00")
+    night.look("asked")
+    await night.until("08:13:00", listening=True)
+    await night.press("Run hedge")
+    night.look("sure")
+    await night.press("Yes, run (profit now -1040.00)")
+    await night.done("hedge")
+    night.look("hedged")
 
 
 @cache
@@ -203,19 +227,20 @@ def told() -> tuple[Mapping[str, str], Sequence[str]]:
     with (
         tempfile.TemporaryDirectory(dir=place if place.is_dir() else None) as folder,
         ChatServers(Path(folder)) as chats,
+        HttpReceiver() as hook,
         pytest.MonkeyPatch.context() as patch,
     ):
         for name, value in chats.environment.items():
             patch.setenv(name, value)
         chats.most_held = _HELD
         clock = ManualClock(BEGIN.astimezone(UTC))
-        return trio.run(partial(_night, Path(folder), clock, chats), clock=clock)
+        return trio.run(partial(_night, Path(folder), clock, chats, hook.port), clock=clock)
 
 
 async def _night(
-    folder: Path, clock: ManualClock, chats: ChatServers
+    folder: Path, clock: ManualClock, chats: ChatServers, port: int
 ) -> tuple[Mapping[str, str], Sequence[str]]:
-    settings = _settings(folder)
+    settings = _settings(folder, port)
     database = await Database.open(settings.state_dir, now=clock.now().wall)
     components = Components(settings, await database.load(), database, clock, Quiet(), folder)
     daemon = Daemon(
@@ -235,11 +260,12 @@ async def _night(
     return night.told, night.titles
 
 
-def _settings(folder: Path) -> Settings:
-    """The page's config, without its venue: what that says is put in by hand."""
+def _settings(folder: Path, port: int) -> Settings:
+    """The page's config, without its venue: what that says is put in by hand. The webhook is asked on that port."""
     page = REFERENCE["evening"].read_text(encoding="utf-8")
-    config = yaml.safe_load(_CONFIG.search(page)[1])
+    config = parsed(_CONFIG.search(page)[1])
     del config["venues"]
+    config["actions"]["hedge"]["webhook"] = f"http://127.0.0.1:{port}/hook"
     secrets = {"telegram_token": TELEGRAM_TOKEN, "telegram_anna": ANNA, "telegram_boss": BOSS}
     (folder / "secrets").mkdir(mode=0o700)
     for name, value in secrets.items():
@@ -253,10 +279,11 @@ def _settings(folder: Path) -> Settings:
 
 def _title(now: Shown, before: Shown | None) -> str:
     """Of a message that is new its title; of one that is edited what somebody did, "" where it only says that it is over."""
-    first, second, *_ = to_the_eye(now.text).splitlines()
+    lines = to_the_eye(now.text).splitlines()
     if before is None:
-        return first
-    return f"({second})" if first == to_the_eye(before.text).splitlines()[0] else ""
+        return lines[0]
+    new = [line for line in lines if line not in to_the_eye(before.text).splitlines()]
+    return f"({new[0]})" if new and not any(word in new[0] for word in _SKIPPED) else ""
 
 
 def _on(at: tuple[str, str], now: Shown, before: Shown | None) -> str:

@@ -2,6 +2,9 @@
 
 import re
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from tocsin import docs
 
@@ -26,6 +29,21 @@ def blocks(language: str, *pages: Path) -> list[str]:
         for indent, named, example in _BLOCK.findall(text(*pages))
         if named == language
     ]
+
+
+class _Yaml12(yaml.SafeLoader):
+    """`on`, `off`, `yes` and `no` are words, as Tocsin reads them."""
+
+
+_Yaml12.yaml_implicit_resolvers = {
+    first: [(tag, found) for tag, found in known if tag != "tag:yaml.org,2002:bool" or first in "tTfF"]
+    for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def parsed(example: str) -> Any:
+    """What a YAML example holds."""
+    return yaml.load(example, _Yaml12)
 
 
 def cells(page: Path, head: str) -> list[str]:

@@ -51,6 +51,24 @@ def _program(value: Any) -> Any:
     return value
 
 
+class Confirm(BaseModel):
+    """Who is asked before an action is run."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, title="Confirm")
+
+    on: str = Field(description="the channel that is asked; its `answers` says who may")
+    within: Duration = Field(
+        timedelta(minutes=10),
+        gt=timedelta(0),
+        le=timedelta(hours=24),
+        description="so long, from when the channel took the question, somebody can answer",
+    )
+
+
+def _short_confirm(value: Any) -> Any:
+    return {"on": value} if isinstance(value, str) else value
+
+
 class ActionSettings(BaseModel):
     """An action: a webhook or a command."""
 
@@ -77,6 +95,11 @@ class ActionSettings(BaseModel):
     )
     rate: Annotated[str | None, BeforeValidator(_rate)] = Field(
         None, pattern=_RATE, description="at most so many runs: 5/h"
+    )
+    confirm: Annotated[Confirm | None, BeforeValidator(_short_confirm)] = Field(
+        None,
+        description="run only when somebody says so: a channel whose `answers` may, or {on: phone, within: 10m}",
+        examples=[{"on": "phone", "within": "10m"}],
     )
     dry_run: bool = Field(False, strict=True, description="only record what would be run")
 
@@ -129,5 +152,6 @@ def described(action: ActionSettings, masker: Masker) -> dict[str, Any]:
         else [*map(masker.mask, action.command or ())],
         "rate": action.rate,
         "max_age": duration_text(action.max_age),
+        "confirm": action.confirm.on if action.confirm is not None else None,
         "dry_run": action.dry_run,
     }

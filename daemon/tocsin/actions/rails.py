@@ -64,10 +64,13 @@ def _fresh(_context: AlertContext, facts: Facts) -> str:
     return f"too late: {duration_text(age)} after it happened, max_age is {duration_text(limit)}"
 
 
-def _holds(context: AlertContext, facts: Facts) -> str:
-    if facts.holds:
-        return ""
+def turned(context: AlertContext) -> str:
+    """That the alert doesn't do any more what started the run, in words."""
     return "it isn't so any more" if context.state == "firing" else "it fires again"
+
+
+def _holds(context: AlertContext, facts: Facts) -> str:
+    return "" if facts.holds else turned(context)
 
 
 def _recorded(_context: AlertContext, facts: Facts) -> str:

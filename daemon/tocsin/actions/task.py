@@ -110,14 +110,14 @@ class ActionTask:
     async def _not_again(self, run: RunRow, context: AlertContext, result: Result, pause: float) -> str:
         """Waits so many seconds until it is to be tried again. Why it isn't, in words."""
         self._log.warning("action not taken", action=self._name, run=run.id, reason=result.reason)
-        if late := self._would_be_late(context, pause):
+        if late := self._would_be_late(run, context, pause):
             return late
         await trio.sleep(pause)
         return self._queue.in_the_way(run)
 
-    def _would_be_late(self, context: AlertContext, pause: float) -> str:
+    def _would_be_late(self, run: RunRow, context: AlertContext, pause: float) -> str:
         """Why another try after so many seconds would be in vain."""
-        over = context.at + self._settings.max_age
+        over = (run.answered_at or context.at) + self._settings.max_age
         late = self._clock.now().wall + timedelta(seconds=pause) > over
         return f"its max_age, {duration_text(self._settings.max_age)}, is over before" if late else ""
 

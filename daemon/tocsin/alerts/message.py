@@ -6,7 +6,7 @@ A rule's own words take the place of ours, never that of the mark, of what state
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
@@ -27,6 +27,8 @@ from tocsin.alerts.wording import (
 from tocsin.engine.api import AlertContext
 from tocsin.events.vocabulary import OWN_KINDS
 
+Became: TypeAlias = Literal["firing", "resolved", "ended"]
+
 
 class Said(Struct, frozen=True, kw_only=True):
     """What happened to an alert at `at`, and until when it is so (UTC). `acked`: whether it is acknowledged from then on."""
@@ -43,7 +45,7 @@ class Edit(Said, frozen=True, kw_only=True):
     `ended`: by something else than the rule's own end condition. `lasted`: seconds. `before`: what was said of it before.
     """
 
-    became: Literal["firing", "resolved", "ended"] = "firing"
+    became: Became = "firing"
     lasted: float | None = None
     before: tuple[Said, ...] = ()
 
@@ -109,6 +111,8 @@ def title(
 ) -> str:
     """One line that says it all on a locked phone. `own`: what the rule says instead of us; `edit`: what came of it since."""
     words = own or _headline(context, style)
+    if edit is not None and edit.became != "firing" and context.asks:
+        return f"{mark_of(edit.became, style)} {plain(context.asks)} {_end_text(edit, style)}: {words}"
     if edit is not None and edit.became != "firing":
         return f"{mark_of(edit.became, style)} was {words}, {_end_text(edit, style)}"
     late = late_by(context, now) if not context.after_silence else timedelta(0)
@@ -169,6 +173,8 @@ def _why_now(context: AlertContext) -> str:
     """Why it is told though it isn't new: a reminder, an escalation, or what somebody did about it."""
     if context.after_silence:
         return f"{context.suppressed} alerts after a silence:"
+    if context.asks:
+        return plain(context.asks)
     if context.action_failed:
         return f"{plain(context.action_failed, _LONGEST_REASON)}:"
     if context.acked_by:
@@ -222,6 +228,8 @@ def _state_line(context: AlertContext) -> str:
     state = "ended" if context.state == "resolved" and context.reason else str(context.state)
     if context.action_failed:
         state = "started by"
+    if context.asks:
+        state = "because"
     if context.acked_by:
         state = f"acknowledged by {plain(context.acked_by)}"
     condition, reason = plain(said(context)), plain(context.reason)

@@ -14,6 +14,7 @@ from tocsin.events import KINDS
 from tocsin.events.vocabulary import OURSELVES
 from tocsin.pipeline import Pipeline
 from tocsin.pipeline.acts import Acts, By, Target
+from tocsin.pipeline.questions import Wish
 from tocsin.store.model import Silence
 
 
@@ -112,6 +113,20 @@ class LiveActs:
         if done:
             self._note("resumed", by, action=action)
         return done
+
+    async def answer(self, run: str, wish: Wish, by: By) -> str:
+        """What somebody says to the question whether an action is to be run. Why that is in vain, in words; "" where it counts."""
+        reason = await self._pipeline.ask(partial(self._acts.answer, run, wish, by, self._clock.now()))
+        if reason:
+            return reason
+        self._note("answered", by, run=run, answer=wish)
+        if wish == "want":
+            await self._remarks.on_question(run, f"{by.name} wants it", over=False)
+        return ""
+
+    async def question(self, run: str, words: str, *, over: bool) -> None:
+        """Put that into the messages that ask about a run."""
+        await self._remarks.on_question(run, words, over=over)
 
     def stopped(self) -> list[str]:
         return self._acts.stopped(self.actions())

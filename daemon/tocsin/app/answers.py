@@ -16,7 +16,7 @@ from tocsin.alerts.wording import Times, time_text
 from tocsin.app.acts import LiveActs
 from tocsin.clock import Clock
 from tocsin.config.settings import Settings
-from tocsin.delivery.buttons import ACK, ACK_ALL, SILENCES, TEST, UNACK, WHY
+from tocsin.delivery.buttons import ACK, ACK_ALL, NO, SILENCES, TEST, UNACK, WANT, WHY, YES
 from tocsin.delivery.channel_state import Notes
 from tocsin.delivery.model import Message
 from tocsin.delivery.senders import telegram_bot
@@ -27,6 +27,7 @@ from tocsin.events import from_iso, iso
 from tocsin.meters import Answer as AnswerKind
 from tocsin.meters import AnswerMeters
 from tocsin.pipeline.acts import By, Target
+from tocsin.pipeline.questions import Wish
 from tocsin.quantities import parse_duration
 from tocsin.secrets import Secret
 from tocsin.store.database import Database
@@ -70,6 +71,10 @@ _DOES: Mapping[str, AnswerKind] = {
     WHY: "why",
     **dict.fromkeys(SILENCES, "silence"),
 }  # what metrics call it
+
+
+_WISHES: Mapping[str, Wish] = {WANT: "want", YES: "yes", NO: "no"}
+_SAID: Mapping[Wish, str] = {"want": "once more, to be sure", "yes": "it is run", "no": "it isn't run"}
 
 
 class BotAnswers:
@@ -254,6 +259,9 @@ class BotAnswers:
             self._count(update, "ack")
             await self._commit(Batch(at=now, pressed=[button.id]))
             return said
+        if button.does in _WISHES:
+            self._count(update, "confirm")
+            return await self._answer(button, _WISHES[button.does], by, now)
         found = await self._read(partial(self._reader.alerts_called, button.alert, limit=1))
         if not found or found[0]["state"] == "resolved":
             return _OVER
@@ -271,6 +279,13 @@ class BotAnswers:
             return _NOT_KNOWN
         await self._commit(Batch(at=now, pressed=[button.id]))
         return said
+
+    async def _answer(self, button: ButtonRow, wish: Wish, by: By, now: datetime) -> str:
+        """Of the question whether an action is to be run. What is in vain now may be pressed again."""
+        if reason := await self._acts.answer(button.alert, wish, by):
+            return reason
+        await self._commit(Batch(at=now, pressed=[button.id]))
+        return _SAID[wish]
 
     async def _acknowledge(self, alert: dict[str, Any], by: By) -> str:
         target = Target.of(alert)

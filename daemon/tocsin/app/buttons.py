@@ -7,14 +7,14 @@ from tocsin.clock import Clock
 from tocsin.delivery.buttons import KNOWN_FOR, buttons_for
 from tocsin.delivery.model import Button
 from tocsin.store.journal import Journal
-from tocsin.store.model import Batch, ButtonRow
+from tocsin.store.model import QUESTION, Batch, ButtonRow
 
 _KEPT = 1000  # deliveries whose buttons are the same when they are tried again
 
 
 class AlertButtons:
     """`chats`: those that the URL names, in which alone they may be pressed. `count`: how many alerts of a digest can be
-    acknowledged.
+    acknowledged. `offers`: what can be pressed of a question by now, what stands on it and what it does.
     """
 
     def __init__(
@@ -23,8 +23,9 @@ class AlertButtons:
         clock: Clock,
         chats: tuple[str, ...],
         count: Callable[[str], Awaitable[int]],
+        offers: Callable[[str], tuple[tuple[str, str], ...]],
     ) -> None:
-        self._count = count
+        self._count, self._offers = count, offers
         self._journal, self._clock, self._chats = journal, clock, " ".join(chats)
         self._made: dict[str, tuple[tuple[Button, ...], ...]] = {}
 
@@ -33,9 +34,13 @@ class AlertButtons:
         if (made := self._made.get(delivery)) is not None:
             return made
         now = self._clock.now().wall
+        written: tuple[tuple[tuple[str, str], ...], ...]
+        if told == QUESTION:
+            written = tuple((each,) for each in self._offers(alert))
+        else:
+            written = buttons_for(told, await self._count(alert) if told == "digest" else 1)
         buttons = tuple(
-            tuple((Button(text, secrets.token_hex(16)), does) for text, does in row)
-            for row in buttons_for(told, await self._count(alert) if told == "digest" else 1)
+            tuple((Button(text, secrets.token_hex(16)), does) for text, does in row) for row in written
         )
         rows = [
             ButtonRow(id=button.id, alert=alert, chat=self._chats, does=does, expires_at=now + KNOWN_FOR)

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from tocsin.alerts.message import Edit
 from tocsin.alerts.silences import Silences
 from tocsin.clock import Clock
 from tocsin.delivery.edits import remark_edits
@@ -28,13 +29,20 @@ class ChatRemarks:
         self, alert: str, words: str, until: datetime | None = None, *, acked: bool | None = None
     ) -> None:
         """Of one alert: `acknowledged by anna`. `acked`: whether it is acknowledged from now on, where that changes."""
-        await self._put(await self._told(alert), words, until, acked)
+        await self._put(await self._told(alert), self._edit(words, until=until, acked=acked))
+
+    async def on_question(self, run: str, words: str, *, over: bool) -> None:
+        """Of a question about a run: `declined by anna`. `over`: nobody is asked any more."""
+        await self._put(await self._told(run), self._edit(words, became="ended" if over else "firing"))
 
     async def on_silence(self, silences: Silences, words: str, until: datetime | None = None) -> None:
         """Of all alerts that fire and that one of these holds: `silenced by anna: venue=fx`."""
-        now = self._clock.now().wall
-        held = [each for each in await self._told(None) if _holds(silences, each, now)]
-        await self._put(held, words, until)
+        edit = self._edit(words, until=until)
+        held = [each for each in await self._told(None) if _holds(silences, each, edit.at)]
+        await self._put(held, edit)
+
+    def _edit(self, words: str, **more: Any) -> Edit:
+        return Edit(at=self._clock.now().wall, words=words, **more)
 
     async def _told(self, alert: str | None) -> Sequence[Delivery]:
         try:
@@ -43,12 +51,9 @@ class ChatRemarks:
             self._log.warning("messages are not edited", reason=error.reason)
             return ()
 
-    async def _put(
-        self, told: Iterable[Delivery], words: str, until: datetime | None, acked: bool | None = None
-    ) -> None:
-        now = self._clock.now().wall
-        if rows := remark_edits(told, words, now, until, acked):
-            await self._pipeline.ask(lambda: (Batch(at=now, deliveries=rows), None))
+    async def _put(self, told: Iterable[Delivery], edit: Edit) -> None:
+        if rows := remark_edits(told, edit):
+            await self._pipeline.ask(lambda: (Batch(at=edit.at, deliveries=rows), None))
 
 
 def _holds(silences: Silences, told: Delivery, now: datetime) -> bool:

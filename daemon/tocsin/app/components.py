@@ -28,7 +28,7 @@ from tocsin.delivery.model import Channel, ChannelSettings, Sender
 from tocsin.delivery.outbox import DurableOutbox
 from tocsin.delivery.pace import Paces
 from tocsin.delivery.sample import TEXT, Sample, Tried, try_out
-from tocsin.delivery.senders import make_sender, telegram_bot
+from tocsin.delivery.senders import make_sender, pressable, telegram_bot
 from tocsin.delivery.service_limits import Limits, limits_of
 from tocsin.delivery.services import is_terse, takes_whole_ids
 from tocsin.delivery.templates import Templates
@@ -70,7 +70,8 @@ def make_options(settings: Settings) -> Options:
     return Options(
         routing=settings.routing,
         targets={
-            name: Targets(len(channel.urls), channel.expire) for name, channel in settings.channels.items()
+            name: Targets(len(channel.urls), channel.expire, pressable(channel))
+            for name, channel in settings.channels.items()
         },
         style=Style(names=settings.names, links=settings.links, tz=settings.tz),
         actions=settings.actions,
@@ -179,7 +180,9 @@ class Components:
         self._acts = Acts(self.turn)
         self.acts = LiveActs(self._acts, self.pipeline, clock, lambda: self.settings, self._editable, log)
         self.beats = BeatWay(self.inbox, self.pipeline, self.outbox, self.wakes.of(BEAT), clock)
-        self.runs = LiveRuns(self.turn, self.pipeline, self.journal, clock, self.acts.remark, self.meters)
+        self.runs = LiveRuns(
+            self.turn, self.pipeline, self.journal, clock, self.acts.remark, self.acts.question, self.meters
+        )
         self.pipeline.runs_committed = self.runs.committed
         self.notes = Notes(loaded.notes)
         self.paces = Paces(lambda: clock.now().steady)
@@ -299,7 +302,9 @@ class Components:
     def _buttons(self, channel: ChannelSettings, url: Secret) -> MakeButtons | None:
         """What stands below messages of that URL, where somebody may press it."""
         bot = telegram_bot(url) if channel.answers else None
-        return AlertButtons(self.journal, self.clock, bot[1], self._told_by).make if bot is not None else None
+        if bot is None:
+            return None
+        return AlertButtons(self.journal, self.clock, bot[1], self._told_by, self.runs.offers).make
 
     async def _told_by(self, digest: str) -> int:
         """How many alerts of a digest can be acknowledged; none while the disk doesn't say."""

@@ -360,6 +360,7 @@ class Daemon:
         start("reports", self._reports.run)
         start("templates", self._components.templates.run)
         start("runs", partial(self._components.runs.tell, self.tell))
+        start("questions", self._components.runs.mind_questions)
         start("notes", partial(self._components.notes.keep, self._components.database.note, self._log))
 
     async def _tell_unreadable(self, unreadable: list[str]) -> None:

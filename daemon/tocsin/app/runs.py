@@ -21,8 +21,16 @@ class Remark(Protocol):
     async def __call__(self, message: str, words: str) -> None: ...
 
 
+class Question(Protocol):
+    """Puts words into the messages that ask about a run; `over`: nobody is asked any more."""
+
+    async def __call__(self, run: str, words: str, *, over: bool) -> None: ...
+
+
 class LiveRuns:
-    """`ActionTask`'s queue, over pipeline and journal. `remark` puts a run's outcome into its alert's messages."""
+    """`ActionTask`'s queue, over pipeline and journal. `remark` puts a run's outcome into its alert's messages, `question` what became of a
+    question into its own.
+    """
 
     def __init__(  # noqa: PLR0917 - what it joins
         self,
@@ -31,18 +39,36 @@ class LiveRuns:
         journal: Journal,
         clock: Clock,
         remark: Remark,
+        question: Question,
         meters: Meters,
     ) -> None:
         self._turn, self._runs, self._pipeline = turn, turn.runs, pipeline
         self._journal, self._clock = journal, clock
-        self._remark, self._meters = remark, meters
+        self._remark, self._question, self._meters = remark, question, meters
         self._wake = Wake()
         self._troubles: deque[tuple[RunRow, str]] = deque()
+        self._answered: deque[RunRow] = deque()
 
     def committed(self, runs: Sequence[RunRow]) -> None:
         """These were: one may be new, or free by another's end, and what went wrong is to be told."""
         self._troubles += ((run, trouble) for run in runs if (trouble := self._runs.trouble(run)))
+        self._answered += (
+            run for run in runs if run.asked_at is not None and run.status not in ("asked", "begun")
+        )
         self._wake.ring()
+
+    async def mind_questions(self) -> None:
+        """For ever: what became of a question is put into its message."""
+        while True:
+            seen = self._wake.count
+            while self._answered:
+                run = self._answered.popleft()
+                await self._question(run.id, outcome_words(run), over=run.is_over)
+            await self._wake.after(seen)
+
+    def offers(self, run: str) -> tuple[tuple[str, str], ...]:
+        """What can be pressed below the question about a run by now: what stands on it, and what it does."""
+        return self._runs.questions.offers(run, self._clock.now())
 
     async def tell(self, tell: Callable[[str, str, str | None], Awaitable[None]]) -> None:
         """For ever: what goes wrong is an event of ourselves, for the rules (`event, reason, subject`)."""
@@ -106,3 +132,18 @@ class LiveRuns:
     def paused(self) -> str:
         """By whom and since when all are."""
         return self._runs.stops.paused(EVERY)
+
+
+def outcome_words(run: RunRow) -> str:
+    """What became of a run that somebody was asked about: `confirmed by anna: 200`."""
+    by = f"by {run.answered_by}" if run.answered_by else ""
+    match run.status:
+        case "pending":
+            return f"confirmed {by}"
+        case "ok":
+            return f"confirmed {by}: {run.result}"
+        case "declined":
+            return f"declined {by}"
+        case "failed" | "unknown" if by:
+            return f"confirmed {by}, {run.status}: {run.reason}"
+    return run.reason or run.status

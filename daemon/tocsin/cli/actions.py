@@ -10,7 +10,14 @@ from tocsin.alerts.plain import flat
 from tocsin.cli.ask import ask_of_actions, zone_of
 from tocsin.cli.options import config_option, format_option, paint, print_json, time_of
 
-_COLOURS = {"ok": "green", "failed": "red", "unknown": "red", "begun": "yellow", "pending": "yellow"}
+_COLOURS = {
+    "ok": "green",
+    "failed": "red",
+    "unknown": "red",
+    "asked": "yellow",
+    "begun": "yellow",
+    "pending": "yellow",
+}
 _SHOWN = 20
 
 
@@ -36,6 +43,7 @@ def command(config: Path | None, *, everything: bool, output: str) -> None:
     for action in found["actions"] or ():
         does = action["does"] if isinstance(action["does"], str) else " ".join(action["does"])
         also = ["dry run"] if action["dry_run"] else []
+        also += [f"asks on {action['confirm']}"] if action["confirm"] else []
         also += [f"at most {action['rate']}"] if action["rate"] else []
         click.echo(f"{action['action']}  {flat(does)}" + (f"  ({', '.join(also)})" if also else ""))
         if action["paused"] and not found["paused"]:
@@ -59,6 +67,10 @@ def _show(run: dict[str, Any], tz: tzinfo) -> None:
     status = paint(run["status"].replace("_", " "), _COLOURS.get(run["status"]))
     result = f" {run['result']}" if run["result"] and run["status"] in ("ok", "failed") else ""
     tried = f", {run['attempts']} attempts" if run["attempts"] > 1 else ""
+    if run["answered_by"] and run["status"] != "declined":
+        tried += f", confirmed by {flat(run['answered_by'])}"
+    elif run["answered_by"]:
+        tried += f" by {flat(run['answered_by'])}"
     at = time_of(run["created_at"], tz)
     click.echo(f"{at}  {run['action']}  {run['told']}  {status}{result}{tried}  {flat(run['title'] or '')}")
     if run["reason"]:

@@ -20,7 +20,6 @@ from tocsin.engine.rule import Rule
 from tocsin.errors import Problem
 from tocsin.events.vocabulary import all_fields, did_you_mean
 
-LATER = ("confirm",)
 _BOX = Box()
 
 
@@ -86,7 +85,6 @@ def _action(reading: Reading, entry: Entry) -> ActionSettings | None:
     if not isinstance(node, Mapping):
         reading.refuse_value(entry, "a mapping with webhook or command", path)
         return None
-    node = reading.without_later(node, LATER, path)
     _mind_literals(reading, node)
     action, problems = shape.check(ActionSettings, node, path, reading.plain(node), entry.key.place)
     reading.add(*problems)

@@ -18,7 +18,7 @@ from tocsin.config.actions import read_actions, warn_of_unused
 from tocsin.config.calendars import read_calendars
 from tocsin.config.channels import ValidateUrl, check_quiet, gates_of, read_channels
 from tocsin.config.names import LookAtSeen, check_names, nothing_seen
-from tocsin.config.people import check_answers, check_people
+from tocsin.config.people import check_answers, check_confirms, check_people
 from tocsin.config.reading import Reading
 from tocsin.config.reports import read_reports
 from tocsin.config.rule_files import read_rules
@@ -103,6 +103,8 @@ def _settings(reading: Reading, validate_url: ValidateUrl | None, seen: LookAtSe
     common = _common(reading, root)
     if "people" not in reading.broken:
         check_answers(reading, root, channels, common.people)
+    if "channels" not in reading.broken:
+        check_confirms(reading, root, actions, channels, _names(root, "channels"))
     check_names(reading, root.get("names"), tuple(venues), seen)
     if "venues" not in reading.broken:
         _check_links(reading, root)

@@ -1,7 +1,9 @@
 """The section `people`, and the channels that some of them may answer: who they are to a service that can tell people apart."""
 
+from collections.abc import Collection
 from collections.abc import Mapping as Map
 
+from tocsin.actions.model import ActionSettings
 from tocsin.config import shape
 from tocsin.config.channels import UNKNOWN
 from tocsin.config.reading import Reading
@@ -63,6 +65,34 @@ def check_answers(
             what = "only Telegram's bots (tgram://TOKEN/CHAT) can be answered"
             hint = "leave answers away, or see `tocsin help telegram` for a bot"
             reading.add(Problem(what, _shown(answers, node), path, hint))
+
+
+def check_confirms(
+    reading: Reading,
+    root: Mapping,
+    actions: Map[str, ActionSettings],
+    channels: Map[str, ChannelSettings],
+    named: Collection[str],
+) -> None:
+    """That an action asks on a channel where somebody may answer. `named`: all channels' names, also of those that are wrong."""
+    section = root.get("actions")
+    for name, action in actions.items():
+        node = section.get(name) if isinstance(section, Mapping) else None
+        if action.confirm is None or not isinstance(node, Mapping):
+            continue
+        confirm = node.entries["confirm"].value
+        item = confirm.entries["on"].value if isinstance(confirm, Mapping) else confirm
+        path, on = shape.dotted(("actions", name, "confirm")), action.confirm.on
+        if on not in named:
+            there = f"there are {', '.join(named)}" if named else "there are none"
+            reading.add(
+                Problem(
+                    f"no channel is called `{on:.80}`", item.place, path, did_you_mean(on, [*named], there)
+                )
+            )
+        elif on in channels and not channels[on].answers:
+            hint = "give it the names of people: answers: [anna]; only Telegram's bots can be answered"
+            reading.add(Problem(f"nobody may answer on {on}", item.place, path, hint))
 
 
 def _check_person(

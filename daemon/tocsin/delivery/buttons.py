@@ -7,6 +7,8 @@ from tocsin.delivery.model import Button
 
 KNOWN_FOR = timedelta(hours=24)
 ACK, UNACK, WHY = "ack", "unack", "why"
+WANT, YES, NO = "want", "yes", "no"
+"""What the buttons of a question do: ask once more, run the action, don't."""
 TEST = "test"
 """What the button below a test message does: nothing, but it is answered."""
 SILENCES = {"silence 1h": "1h", "silence 4h": "4h"}
@@ -14,8 +16,8 @@ SILENCES = {"silence 1h": "1h", "silence 4h": "4h"}
 
 ACK_ALL = "ack all"
 MakeButtons = Callable[[str, str, str], Awaitable[tuple[tuple[Button, ...], ...]]]
-"""Those of an alert for one delivery, by what its message tells: `firing`, `acked`, a `digest` of many, or a `test`; kept, so that
-pressing them is understood.
+"""Those of an alert for one delivery, by what its message tells: `firing`, `acked`, a `digest` of many, a `question` (of a run), or a
+`test`; kept, so that pressing them is understood.
 """
 
 _ACK_ROW, _UNACK_ROW = (("Acknowledge", ACK),), (("Un-acknowledge", UNACK),)

@@ -39,7 +39,7 @@ from tocsin.delivery.timing import GRACE, RunClock, Wake, finishing, rest
 from tocsin.engine.api import known_severity
 from tocsin.events import Daemon, Occurrence
 from tocsin.meters import ChannelMeters
-from tocsin.store.model import EDIT, Attempt, Delivery
+from tocsin.store.model import EDIT, EDITABLE, Attempt, Delivery
 
 _BATCH = 50
 _LONGEST_LOOK = 5.0  # seconds; what is more urgent may have come meanwhile
@@ -237,7 +237,7 @@ class ChannelTask:
             if not outcome.gone:
                 return made, outcome
         made = await self._maker.made(coalesced)
-        if coalesced.carrier.state_told in ("firing", "digest"):
+        if coalesced.carrier.state_told in EDITABLE:
             made = await self._maker.with_buttons(made, coalesced.carrier.state_told)
         return made, await self._sender.send(made, life.handle)
 

@@ -18,7 +18,7 @@ from tocsin.delivery.model import Message
 from tocsin.delivery.render import render
 from tocsin.engine.api import AlertContext
 from tocsin.events import from_iso
-from tocsin.store.model import EDIT, GATHERED, Delivery, NewDelivery
+from tocsin.store.model import EDIT, GATHERED, QUESTION, Delivery, NewDelivery
 
 CRITICAL_WITHIN = timedelta(minutes=1)  # a critical one that isn't delivered by then goes to the fallback too
 # A firing undelivered for so long, or tried before, goes with its resolution as one message.
@@ -205,8 +205,10 @@ class Fallback:
         return self._fallback[0] if self._fallback else None
 
     def serves(self, delivery: Delivery) -> bool:
-        """Whether there is a fallback, and the alert wasn't addressed to it anyway."""
-        return self._fallback is not None and self._fallback[0] not in delivery.context.get("channels", ())
+        """Whether there is a fallback, and the alert wasn't addressed to it anyway. A question is for those who may answer it."""
+        if self._fallback is None or delivery.state_told == QUESTION:
+            return False
+        return self._fallback[0] not in delivery.context.get("channels", ())
 
     def take(self, coalesced: Coalesced, now: datetime, because: str = "") -> tuple[NewDelivery, ...]:
         """The deliveries for it; none where there is no fallback, or it has the message already or gets its own.

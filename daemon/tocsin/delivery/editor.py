@@ -52,7 +52,7 @@ class MessageEditor:
             return
         made = await self._maker.made(Coalesced(life.edit or carrier))
         if not made.resolved and not is_digest(carrier):  # a digest is edited once all of it is acknowledged
-            made = await self._maker.with_buttons(made, "acked" if life.acked else "firing")
+            made = await self._maker.with_buttons(made, life.tells(carrier))
         outcome = await self._sender.edit(life.handle, made)
         wait = self._backoff.edited(coalesced.attempts + 1, outcome)
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
+from typing import Any
+from zlib import crc32
 
 import msgspec
 from msgspec import Struct, structs
@@ -12,13 +14,12 @@ from tocsin.alerts.wording import has_ended
 from tocsin.delivery.model import Ability, ChannelSettings, Handle, Message
 from tocsin.delivery.services import loudness_of
 from tocsin.engine.api import AlertContext
-from tocsin.store.model import EDIT, Delivery, NewDelivery
+from tocsin.store.model import EDIT, EDITABLE, QUESTION, Delivery, NewDelivery
 
 TRIED_FOR = timedelta(minutes=10)  # then an edit is dropped; nothing else is ever
 _KEY, _OF = "edit", "edit_of"  # in a row's context: what it says, and what its message told
 _UNEDITED = "unedited"  # of an end that no edit could tell
 BY_EDIT = "told by an edit of its message"  # the `error` of an end for which its edit goes
-_TOLD = ("firing", "digest")  # by messages that can be edited
 
 
 def handle_text(handle: Handle | None) -> str | None:
@@ -37,10 +38,10 @@ def handle_of(delivery: Delivery) -> Handle | None:
 
 
 def told_firing(history: Sequence[Delivery], target: int) -> Delivery | None:
-    """Of all that a channel was to tell of an alert, what told one of its URLs of the firing last and can be edited; of a digest
-    that one.
+    """Of all that a channel was to tell of an alert, what told one of its URLs of the firing last and can be edited; of a digest or a
+    question that one.
     """
-    told = (each for each in history if each.target == target and each.state_told in _TOLD)
+    told = (each for each in history if each.target == target and each.state_told in EDITABLE)
     return next((each for each in reversed([*told]) if each.status == "sent" and handle_of(each)), None)
 
 
@@ -91,9 +92,12 @@ def newest(edits: Sequence[Delivery]) -> Delivery:
 
 
 def edit_row(told: NewDelivery, edit: Edit, now: datetime) -> NewDelivery:
-    """The row that edits what told of a firing. The same edit has the same id."""
+    """The row that edits what told of a firing. The same edit has the same id. Of a question that is over what it said of answers
+    isn't so any more.
+    """
+    over: dict[str, Any] = {"notes": []} if told.state_told == QUESTION and edit.became != "firing" else {}
     return NewDelivery(
-        id=f"{told.alert}-{EDIT}-{edit.at:%Y%m%dT%H%M%S%f}-{told.channel}-{told.target}",
+        id=f"{told.alert}-{EDIT}-{edit.at:%Y%m%dT%H%M%S%f}-{crc32(edit.words.encode()):08x}-{told.channel}-{told.target}",
         alert=told.alert,
         state_told=EDIT,
         channel=told.channel,
@@ -101,7 +105,7 @@ def edit_row(told: NewDelivery, edit: Edit, now: datetime) -> NewDelivery:
         severity="info",  # it is nothing that a fallback should hear of
         created_at=now,
         expires_at=now + TRIED_FOR,
-        context={**told.context, _KEY: msgspec.to_builtins(edit), _OF: told.state_told},
+        context={**told.context, **over, _KEY: msgspec.to_builtins(edit), _OF: told.state_told},
     )
 
 
@@ -110,21 +114,14 @@ def is_digest(delivery: NewDelivery) -> bool:
     return "digest" in (delivery.state_told, delivery.context.get(_OF))
 
 
-def remark_edits(
-    told: Iterable[NewDelivery],
-    words: str,
-    now: datetime,
-    until: datetime | None = None,
-    acked: bool | None = None,
-) -> list[NewDelivery]:
-    """The rows that say of a firing's messages what somebody did about it: `acknowledged by anna`, `silenced by ben`.
+def remark_edits(told: Iterable[NewDelivery], edit: Edit) -> list[NewDelivery]:
+    """The rows that say that of messages: of a firing's what somebody did about it, of a question's what became of it.
 
     `told` are the alert's deliveries that can be edited (`Database.editable`), oldest first. A URL that told of it more than
     once (of its own, and for a channel that it is the fallback of) has its last message edited, as `told_firing` finds it.
     """
     last = {(each.alert, each.channel, each.target): each for each in told}
-    edit = Edit(at=now, words=words, until=until, acked=acked)
-    return [edit_row(each, edit, now) for each in last.values()]
+    return [edit_row(each, edit, edit.at) for each in last.values()]
 
 
 class AlertLife(Struct, frozen=True):
@@ -145,6 +142,12 @@ class AlertLife(Struct, frozen=True):
         edit = edit_of(self.edit) if self.edit is not None else None
         said = (*edit.before, edit) if edit is not None else ()
         return next((each.acked for each in reversed(said) if each.acked is not None), False)
+
+    def tells(self, edit: NewDelivery) -> str:
+        """What the message that is edited tells by now, as its buttons go by."""
+        if edit.context.get(_OF) == QUESTION:
+            return QUESTION
+        return "acked" if self.acked else "firing"
 
 
 NOTHING_BEFORE = AlertLife()

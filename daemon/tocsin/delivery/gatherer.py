@@ -18,7 +18,7 @@ from msgspec import Struct
 from tocsin.alerts.channel_gates import STORM_INTERVAL, ChannelGates, ChannelState, Gate, gate
 from tocsin.alerts.digest import Held
 from tocsin.delivery.timing import RunClock
-from tocsin.store.model import EDIT, GATHERED, Arrival, Delivery, Recent
+from tocsin.store.model import EDIT, GATHERED, QUESTION, Arrival, Delivery, Recent
 
 STORM = "storm "  # the beginning of a note's key; channel/target follows
 LOOK_BACK = timedelta(minutes=2)  # of which minutes a storm's end is judged
@@ -66,6 +66,11 @@ class Choice(Struct, frozen=True, kw_only=True):
 
 
 _when = itemgetter(0)
+
+
+def _urgency(each: Delivery) -> tuple[bool, bool, datetime, bool]:
+    """Edits last, critical ones first, then by age; what is asked about an alert comes after the alert."""
+    return each.state_told == EDIT, each.severity != "critical", each.created_at, each.state_told == QUESTION
 
 
 class Gatherer:
@@ -178,9 +183,7 @@ class Gatherer:
             for each in (*prompt, *others)
         ]
         candidates = [each for each, found in opened if found.outcome == "open"]
-        candidates.sort(
-            key=lambda each: (each.state_told == EDIT, each.severity != "critical", each.created_at)
-        )
+        candidates.sort(key=_urgency)
         held = [(each, found.by) for each, found in opened if found.outcome != "open"]
         form, wait = self._held(held) if held else (None, _MINUTE)
         critical: tuple[bool, ...] = (

@@ -93,6 +93,13 @@ def telegram_bot(url: Secret) -> tuple[Secret, tuple[str, ...]] | None:
     return own.token, tuple(chat.partition(":")[0] for chat in own.chats)
 
 
+def pressable(channel: ChannelSettings) -> tuple[int, ...]:
+    """The URLs, by their numbers, below whose messages somebody may press buttons."""
+    if not channel.answers:
+        return ()
+    return tuple(target for target, url in enumerate(channel.urls) if telegram_bot(url) is not None)
+
+
 def tells_ends(channel: ChannelSettings) -> bool:
     """Whether there is anything to send, or to edit, at the end of an alert."""
     match channel.end_told:

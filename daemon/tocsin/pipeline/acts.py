@@ -13,12 +13,16 @@ from msgspec import Struct
 
 from tocsin.alerts.silences import Silences
 from tocsin.events import Instant, Key, from_iso
+from tocsin.pipeline.questions import Wish
 from tocsin.pipeline.stops import EVERY
 from tocsin.pipeline.turn_processor import TurnProcessor
 from tocsin.store.model import Acked, Act, Batch, Silence
 
 FIRING = ("firing", "recovering")
 """The states of an alert of which an end is still to be told."""
+
+
+_DECIDES: Mapping[Wish, str] = {"yes": "confirm", "no": "decline"}
 
 
 class By(Struct, frozen=True):
@@ -115,6 +119,13 @@ class Acts:
     def resume(self, action: str, by: By, now: Instant) -> tuple[Batch, bool]:
         """Runs again, also where failures had stopped it. False: nothing stood in the way."""
         return self._signed("resume", self._turn.runs.resume(action, now), action, by, now)
+
+    def answer(self, run: str, wish: Wish, by: By, now: Instant) -> tuple[Batch, str]:
+        """What somebody says to the question whether an action is to be run. Why that is in vain, in words; "" where it counts."""
+        batch, reason = self._turn.run_answered(run, wish, by.name, now)
+        if not reason and wish in _DECIDES:
+            _sign(batch, _DECIDES[wish], run, by)
+        return batch, reason
 
     def stopped(self, actions: Iterable[str]) -> list[str]:
         """Those of them that failures in a row have stopped."""

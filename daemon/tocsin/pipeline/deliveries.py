@@ -6,7 +6,7 @@ Remembers which channel heard of what began, so that its end goes after it there
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -16,7 +16,7 @@ from tocsin.engine.api import AlertContext, Transition
 from tocsin.events import Instant
 from tocsin.events.vocabulary import BEGINNINGS, ended_by
 from tocsin.pipeline.options import Targets
-from tocsin.store.model import AFTER_A_LOSS, BEAT, AlertRow, Batch, NewDelivery
+from tocsin.store.model import AFTER_A_LOSS, BEAT, QUESTION, AlertRow, Batch, NewDelivery
 
 _FIRST_PICTURE = timedelta(minutes=1)  # what holds so soon after the start held before
 
@@ -67,19 +67,50 @@ class Deliveries:
             begun = self._begun_by(batch, channel, alert, context) if not told else None
             targets = self._targets()[channel]
             for target in range(targets.count):
-                batch.deliveries.append(
-                    NewDelivery(
-                        id=self._new_id(),
-                        alert=begun or alert,
-                        state_told=told or ("resolved" if begun else context.state),
-                        channel=channel,
-                        target=target,
-                        severity=context.severity,
-                        created_at=now.wall,
-                        expires_at=now.wall + targets.expire,
-                        context=frozen,
-                    )
-                )
+                state = told or ("resolved" if begun else context.state)
+                self._add(batch, begun or alert, state, (channel, target), now, frozen, targets.expire)
+
+    def ask(
+        self,
+        batch: Batch,
+        run: str,
+        context: AlertContext,
+        channel: str,
+        now: Instant,
+        *,
+        note: str,
+        within: timedelta,
+    ) -> None:
+        """Whoever can press something on that channel is asked about a run, if it is taken `within` that time."""
+        frozen = {**msgspec.to_builtins(context), "alert": run, "channels": [channel], "notes": [note]}
+        targets = self._targets().get(channel)
+        for target in targets.pressable if targets is not None else ():
+            self._add(batch, run, QUESTION, (channel, target), now, frozen, within)
+
+    def _add(  # noqa: PLR0917 - the row's
+        self,
+        batch: Batch,
+        alert: str,
+        told: str,
+        to: tuple[str, int],
+        now: Instant,
+        frozen: Mapping[str, Any],
+        lasts: timedelta,
+    ) -> None:
+        channel, target = to
+        batch.deliveries.append(
+            NewDelivery(
+                id=self._new_id(),
+                alert=alert,
+                state_told=told,
+                channel=channel,
+                target=target,
+                severity=str(frozen["severity"]),
+                created_at=now.wall,
+                expires_at=now.wall + lasts,
+                context=frozen,
+            )
+        )
 
     def _begun_by(self, batch: Batch, channel: str, alert: str, context: AlertContext) -> str | None:
         """The alert that this event is the end of on that channel: there it is delivered as such, after it or with it."""

@@ -25,7 +25,8 @@ from tocsin.pipeline.followed_gates import FollowedGates
 from tocsin.pipeline.muted_notifications import MutedNotifications
 from tocsin.pipeline.muter import Muter
 from tocsin.pipeline.options import Options
-from tocsin.store.model import ACTION, Batch, HeldRow, InstanceRow, RunRow, UnreadableRow
+from tocsin.pipeline.run_notices import RunNotices
+from tocsin.store.model import Batch, HeldRow, InstanceRow, UnreadableRow
 
 _HELD_BY = {"inhibited_by": "inhibited", "notify_during": "hours"}  # what the metrics call gates
 
@@ -48,6 +49,7 @@ class Notifier:
         self._engine = engine
         self._muter = Muter(engine.rule, self.silences)
         self.escalations = Escalations(engine.rule)
+        self.of_runs = RunNotices(engine.rule, self._muter, self.deliveries, options)
         self._gates = FollowedGates(self.escalations, self._muter, engine, self.silences, options)
         self._announced: dict[str, tuple[str, ...]] = {}
         self._held = MutedNotifications()
@@ -188,24 +190,6 @@ class Notifier:
         """It was taken back: nobody has it any more."""
         self._held.unacknowledged(batch, alert)
         self.escalations.unacknowledged(alert, now.wall, over=False)
-
-    def action_failed(
-        self, batch: Batch, run: RunRow, context: AlertContext, words: str, now: Instant
-    ) -> None:
-        """The channels of the run's rule hear of that at once, by a message of its own, whatever holds the alert back."""
-        rule = self._engine.rule(context.rule)
-        severity = "warning" if context.severity == "info" else context.severity
-        told = msgspec.structs.replace(
-            context,
-            state="firing",
-            severity=severity,
-            at=now.wall,
-            title=None,
-            message=None,
-            action_failed=words,
-        )
-        channels = self._decide(told, rule.notify if rule is not None else None, None, MuteReasons()).channels
-        self.deliveries.add(batch, run.id, told, channels, now, told=ACTION)
 
     # ------------------------------------------------------------------------------------------------------------ parts
 

@@ -13,10 +13,13 @@ from tocsin.alerts.wording import Style
 
 
 class Targets(Struct, frozen=True):
-    """A channel as the pipeline needs it: how many URLs it has, and when its messages expire."""
+    """A channel as the pipeline needs it: how many URLs it has, when its messages expire, and below which URLs' messages (by their
+    numbers) somebody may press buttons.
+    """
 
     count: int
     expire: timedelta
+    pressable: tuple[int, ...] = ()
 
 
 class Options(Struct, frozen=True, kw_only=True):

@@ -19,10 +19,12 @@ _CONNECTED = "connected"
 
 
 class _Started(Struct, frozen=True):
-    """What only this process knows of a run that it started: when (steady), and by which instance of its rule."""
+    """What only this process knows of a run: when (steady) that was from which its `max_age` counts, and by which instance of its rule
+    it was started, as far as that is known.
+    """
 
-    steady: float
-    instance: str
+    since: float
+    instance: str | None = None
 
 
 class RailFacts:
@@ -49,9 +51,14 @@ class RailFacts:
         if isinstance(change.state, Venue) and change.state.status == _CONNECTED:
             self._connected.add(change.venue)
 
-    def started(self, row: RunRow, instance: str, now: Instant) -> None:
+    def started(self, row: RunRow, context: AlertContext, instance: str, now: Instant) -> None:
         """By an alert of that instance of its rule."""
-        self._started[row.id] = _Started(now.steady, instance)
+        self._started[row.id] = _Started(now.steady - (now.wall - context.at).total_seconds(), instance)
+
+    def confirmed(self, row: RunRow, now: Instant) -> None:
+        """Somebody said that it is to be run: its `max_age` counts from then on."""
+        known = self._started.get(row.id)
+        self._started[row.id] = _Started(now.steady, known.instance if known is not None else None)
 
     def over(self, id_: str) -> None:
         """That run is: it is asked about no more."""
@@ -95,14 +102,23 @@ class RailFacts:
         if row.told == "firing":
             return context.event is not None or self._engine.fires(row.alert)
         known = self._started.get(row.id)
-        return known is None or self._states.of(context.rule, known.instance) != "firing"
+        return (
+            known is None
+            or known.instance is None
+            or self._states.of(context.rule, known.instance) != "firing"
+        )
+
+    def value(self, row: RunRow, now: Instant) -> str:
+        """What the alert's value is by now, in words: ` (profit now -640.10)`; "" where it has none."""
+        current = self._engine.reminder(row.alert, now) if row.told == "firing" else None
+        if current is None or current.value is None or current.value_of is None:
+            return ""
+        return f" ({current.value_called or current.value_of} now {current.value})"
 
     def _age(self, row: RunRow, context: AlertContext, now: Instant) -> timedelta:
         """How long ago it happened, however the machine's clock was set meanwhile."""
-        age, known = now.wall - context.at, self._started.get(row.id)
-        if known is None:
-            return age
-        return max(age, row.created_at - context.at + timedelta(seconds=now.steady - known.steady))
+        age, known = now.wall - (row.answered_at or context.at), self._started.get(row.id)
+        return age if known is None else max(age, timedelta(seconds=now.steady - known.since))
 
     def _recently(self, action: str, now: datetime) -> list[datetime]:
         """When its runs began, as far as any rate counts them."""

@@ -4,7 +4,7 @@ Pure but for what it remembers; each step gives what is to be committed before t
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 
 import msgspec
@@ -18,6 +18,7 @@ from tocsin.engine.engine import Engine
 from tocsin.events import Instant
 from tocsin.pipeline.alert_states import AlertStates
 from tocsin.pipeline.options import Options
+from tocsin.pipeline.questions import Questions
 from tocsin.pipeline.rail_facts import RailFacts
 from tocsin.pipeline.stops import EVERY, Stops
 from tocsin.store.model import Batch, RunRow, RunStatus
@@ -44,6 +45,7 @@ class Runs:
         self.stops = Stops()
         """Whoever pauses or resumes calls `pause` and `resume` here."""
         self.facts = RailFacts(engine, world, states, options, self.stops)
+        self.questions = Questions(self, self.facts, options)
         self._open: dict[str, RunRow] = {}  # in the order in which they were started
         self._waiting: Counter[str] = Counter()  # those that wait and those under way, by action
 
@@ -61,52 +63,58 @@ class Runs:
             self.facts.begun(action, at)
         self.stops.restore(notes, now.wall)
         for row in rows:
-            self._put(row)
+            self.change(row)
         return [*self._unreadable(now), *self.orphaned(now)]
 
     def _unreadable(self, now: Instant) -> list[RunRow]:
         """Those of which this version can't say what they are about: nobody is going to do them."""
-        return [
-            self._left_alone(row, now, _NOT_READ)
-            for row in list(self._open.values())
-            if context_of(row) is None
-        ]
+        return [self._left_alone(row, now, _NOT_READ) for row in self if context_of(row) is None]
 
     def orphaned(self, now: Instant) -> list[RunRow]:
         """Those whose action the config doesn't have (any more): they are over, and to be committed so."""
         known = self._options().actions
-        return [
-            self._left_alone(row, now, _GONE) for row in list(self._open.values()) if row.action not in known
-        ]
+        return [self._left_alone(row, now, _GONE) for row in self if row.action not in known]
 
     def take_over(self, action: str, now: Instant) -> Batch:
         """What was begun and is left alone is anybody's guess where it was a command, and tried again where it was a webhook."""
         batch = Batch(at=now.wall)
-        for row in list(self._open.values()):
+        for row in self:
             if row.action == action and row.status == "begun":
                 if row.is_command:  # whatever the action is by now
-                    batch.runs.append(self._over(row, "unknown", now, _LEFT))
+                    batch.runs.append(self.end(row, "unknown", now, _LEFT))
                 else:
-                    self._put(structs.replace(row, status="pending"))
+                    self.change(structs.replace(row, status="pending"))
         return batch
 
     # -------------------------------------------------------------------------------------------------- what happens
 
     def start(
-        self, batch: Batch, transition: Transition, context: AlertContext, now: Instant, *, live: bool
-    ) -> None:
-        """Queues what its rule runs on that transition; what the rails refuse already is recorded as dropped."""
+        self,
+        batch: Batch,
+        transition: Transition,
+        context: AlertContext,
+        now: Instant,
+        *,
+        live: bool,
+        muted: Callable[[str], str],
+    ) -> list[RunRow]:
+        """Queues what its rule runs on that transition; what the rails refuse already is recorded as dropped. Those of them that
+        somebody is to be asked about. `muted`: what holds questions back from a channel, in words.
+        """
+        asked: list[RunRow] = []
         rule, told = self._engine.rule(transition.rule), transition.notification
         if rule is None or told is None:
-            return
+            return asked
         for action in rule.run.of(told):
             if action not in self._options().actions:
                 continue  # rule tests, and what looks at rules alone, have none
+            settings = self._options().actions[action]
+            confirm = settings.confirm if not settings.dry_run else None
             row = RunRow(
                 id=self._new_id(),
                 action=action,
                 alert=transition.alert_id,
-                status="pending",
+                status="pending" if confirm is None else "asked",
                 created_at=now.wall,
                 data=msgspec.to_builtins(context),
                 told=told,
@@ -114,12 +122,17 @@ class Runs:
             reason = in_the_way(context, self.facts.of(row, context, now, live=live))
             if self._waiting[action] >= MOST_WAITING:
                 reason = f"{MOST_WAITING} of its runs wait already"
+            if confirm is not None and not reason:
+                reason = self.questions.refused(action, muted(confirm.on))
             if reason:
                 row = structs.replace(row, status="dropped", reason=reason, ended_at=now.wall)
             else:
-                self._put(row)
-                self.facts.started(row, transition.instance, now)
+                self.change(row)
+                self.facts.started(row, context, transition.instance, now)
+                if confirm is not None:
+                    asked.append(row)
             batch.runs.append(row)
+        return asked
 
     def waiting(self, action: str) -> RunRow | None:
         """The one whose turn it is. What an end starts waits for what the firing has started."""
@@ -151,7 +164,7 @@ class Runs:
         if not row.attempts and settings.limit is not None:
             self.facts.begun(row.action, now.wall)
         if settings.dry_run:
-            batch.runs.append(self._over(structs.replace(row, command=command), "dry_run", now))
+            batch.runs.append(self.end(structs.replace(row, command=command), "dry_run", now))
             return batch, False
         row = structs.replace(
             row,
@@ -160,7 +173,7 @@ class Runs:
             started_at=row.started_at or now.wall,
             attempts=row.attempts + 1,
         )
-        self._put(row)
+        self.change(row)
         batch.runs.append(row)
         return batch, True
 
@@ -184,7 +197,7 @@ class Runs:
         if tried:
             self._failed(batch, row, f"not tried again: {reason}", now)
         else:
-            batch.runs.append(self._over(row, "dropped", now, reason))
+            batch.runs.append(self.end(row, "dropped", now, reason))
         return batch
 
     def finish(self, id_: str, result: Result, now: Instant) -> Batch:
@@ -194,7 +207,7 @@ class Runs:
             return batch
         row = structs.replace(row, result=result.result, output=result.output)
         if result.ok:
-            batch.runs.append(self._over(row, "ok", now))
+            batch.runs.append(self.end(row, "ok", now))
             batch.notes |= self.stops.succeeded(row.action)
         else:
             self._failed(batch, row, result.reason, now)
@@ -220,8 +233,8 @@ class Runs:
         if notes is None:
             return None
         batch = Batch(at=now.wall, notes=notes)
-        for row in list(self._open.values()):
-            if row.status == "pending" and action in (EVERY, row.action):
+        for row in self:
+            if row.status in ("asked", "pending") and action in (EVERY, row.action):
                 batch.runs += self.drop(row.id, f"paused {self.stops.paused(action)}", now).runs
         return batch
 
@@ -232,12 +245,22 @@ class Runs:
 
     # ------------------------------------------------------------------------------------------------------- parts
 
-    def _put(self, row: RunRow) -> None:
+    def __iter__(self) -> Iterator[RunRow]:
+        """Those that aren't over, in the order in which they were started; a snapshot."""
+        return iter(list(self._open.values()))
+
+    def get(self, id_: str) -> RunRow | None:
+        """One that isn't over."""
+        return self._open.get(id_)
+
+    def change(self, row: RunRow) -> None:
+        """It goes on like that."""
         if row.id not in self._open:
             self._waiting[row.action] += 1
         self._open[row.id] = row
 
-    def _over(self, row: RunRow, status: RunStatus, now: Instant, reason: str | None = None) -> RunRow:
+    def end(self, row: RunRow, status: RunStatus, now: Instant, reason: str | None = None) -> RunRow:
+        """It is over: the row as it is kept."""
         if self._open.pop(row.id, None) is not None:
             self._waiting[row.action] -= 1
         self.facts.over(row.id)
@@ -245,8 +268,8 @@ class Runs:
 
     def _left_alone(self, row: RunRow, now: Instant, why: str) -> RunRow:
         """Nobody is going to do it: what was tried may have been done."""
-        return self._over(row, "unknown" if row.attempts else "dropped", now, why)
+        return self.end(row, "unknown" if row.attempts else "dropped", now, why)
 
     def _failed(self, batch: Batch, row: RunRow, reason: str, now: Instant) -> None:
-        batch.runs.append(self._over(row, "failed", now, reason))
+        batch.runs.append(self.end(row, "failed", now, reason))
         batch.notes |= self.stops.failed(row.action, now.wall)

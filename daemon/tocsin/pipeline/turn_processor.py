@@ -5,7 +5,7 @@ from datetime import datetime
 
 from tocsin.actions.model import Result
 from tocsin.actions.values import context_of
-from tocsin.engine.api import ChangeOutcome, Saved, Transition, World
+from tocsin.engine.api import AlertContext, ChangeOutcome, Saved, Transition, World
 from tocsin.engine.engine import Engine
 from tocsin.engine.rule import Rule
 from tocsin.engine.rule_migration import became
@@ -17,8 +17,9 @@ from tocsin.pipeline.alert_states import AlertStates
 from tocsin.pipeline.deliveries import beat_delivery
 from tocsin.pipeline.notifier import Notifier
 from tocsin.pipeline.options import Options
+from tocsin.pipeline.questions import Wish
 from tocsin.pipeline.runs import Runs
-from tocsin.store.model import Acked, Batch, Loaded, OperationRow, Silence, UnreadableRow
+from tocsin.store.model import Acked, Batch, Loaded, OperationRow, RunRow, Silence, UnreadableRow
 
 _MOST_MENTIONED = 200  # entities in one batch of which only `last_seen` is news
 _MENTIONED_AFTER = 1.0  # seconds without a batch after which that alone is worth one
@@ -51,6 +52,7 @@ class TurnProcessor:
         self.notifier = Notifier(engine, lambda: self.options, new_id, self._meters)
         self.options = options
         self._wrote_mentioned = float("-inf")
+        self._seen: Instant | None = None
 
     def restore(
         self, loaded: Loaded, now: Instant, *, removed: Iterable[str] = ()
@@ -138,7 +140,9 @@ class TurnProcessor:
 
     def deadline(self) -> float | None:
         """The steady time at which a timer is due, if one runs."""
-        times = (self._engine.deadline(), self.notifier.deadline())
+        times = [self._engine.deadline(), self.notifier.deadline()]
+        if (over := self.runs.questions.deadline()) is not None and self._seen is not None:
+            times.append(self._seen.steady + (over - self._seen.wall).total_seconds())
         return min((at for at in times if at is not None), default=None)
 
     # ----------------------------------------------------------------------------------------------- what people change
@@ -176,7 +180,9 @@ class TurnProcessor:
         return self._whole(batch, now), bool(found) or followed
 
     def waits_for(self, alert: str) -> bool:
-        """Whether it matters that a message of that alert is taken: its escalation counts from then on."""
+        """Whether it matters that a message of that alert is taken: its escalation counts from then on, or (of a run) the time to answer."""
+        if self.runs.questions.waits_for(alert):
+            return True
         followed = self.notifier.escalations.get(alert)
         return followed is not None and not followed.begun
 
@@ -189,11 +195,13 @@ class TurnProcessor:
 
         `handed`: alerts of which a channel's fallback got a message, and that fallback.
         """
+        alerts, batch = [*alerts], Batch(at=now.wall)
         for alert in alerts:
             self.notifier.escalations.taken(alert, now.wall)
         for alert, channel in handed:
             self.notifier.escalations.handed(alert, channel)
-        return self._whole(Batch(at=now.wall), now)
+        batch.runs += self.runs.questions.taken(alerts, now)
+        return self._whole(batch, now)
 
     def run_begins(self, id_: str, now: Instant, command: str, unrecorded: str) -> tuple[Batch, bool]:
         """See `Runs.begin`."""
@@ -212,6 +220,10 @@ class TurnProcessor:
         """See `Runs.take_over`."""
         return self._told_of_runs(self.runs.take_over(action, now), now)
 
+    def run_answered(self, id_: str, wish: Wish, by: str, now: Instant) -> tuple[Batch, str]:
+        """See `Questions.answer`."""
+        return self.runs.questions.answer(id_, wish, by, now)
+
     def pause_runs(self, action: str, by: str, now: Instant) -> Batch | None:
         """See `Runs.pause`."""
         batch = self.runs.pause(action, by, now)
@@ -219,11 +231,14 @@ class TurnProcessor:
 
     def _told_of_runs(self, batch: Batch, now: Instant) -> Batch:
         """The batch with what people have to know of the runs in it."""
-        for row in batch.runs:
+        self._tell_of_runs(batch, batch.runs, now)
+        return batch
+
+    def _tell_of_runs(self, batch: Batch, runs: Iterable[RunRow], now: Instant) -> None:
+        for row in runs:
             if (trouble := self.runs.trouble(row)) and (context := context_of(row)) is not None:
                 words = f"failed: {trouble}" if row.status == "failed" else trouble
-                self.notifier.action_failed(batch, row, context, f"{row.action}: {words}", now)
-        return batch
+                self.notifier.of_runs.failed(batch, row, context, f"{row.action}: {words}", now)
 
     def venues_removed(self, names: Collection[str], now: Instant) -> tuple[Batch, list[str]]:
         """These venues are no longer configured: their alerts end. Beside the batch, in words: which."""
@@ -314,15 +329,30 @@ class TurnProcessor:
             for transition in transitions:
                 self.alert_states.note(transition)
                 if transition.notification is not None and transition.context is not None:
-                    self.runs.start(batch, transition, transition.context, now, live=live)
+                    self._start_runs(batch, transition, transition.context, now, live=live)
                 if self._observe is not None:
                     self._observe(transition)
             self.notifier.tell(batch, transitions, now)
         if kept := self._engine.remembered():
             batch.samples += kept
 
+    def _start_runs(
+        self, batch: Batch, transition: Transition, context: AlertContext, now: Instant, *, live: bool
+    ) -> None:
+        """What its rule runs, and the questions whether it is to be."""
+
+        def muted(channel: str) -> str:
+            return self.notifier.of_runs.muted(transition.rule, context, channel, now)
+
+        for row in self.runs.start(batch, transition, context, now, live=live, muted=muted):
+            self.notifier.of_runs.ask(batch, row, context, now)
+
     def _whole(self, batch: Batch, now: Instant) -> Batch:
         """The batch with what is free by what it brings about, and the instances that moved."""
+        self._seen = now
+        if over := self.runs.questions.mind(now):
+            batch.runs += over
+            self._tell_of_runs(batch, over, now)
         self.notifier.release(batch, now)
         self.notifier.write(batch)
         return batch

@@ -100,7 +100,7 @@ GET_TOLD_BY = """
 # What told of an alert and can be edited; where none is named, of all that fire.
 GET_EDITABLE = f"""
     SELECT sequence, {_COLUMNS} FROM deliveries
-    WHERE alert = ? AND state_told IN ('firing', 'digest') AND status = 'sent' AND handle IS NOT NULL ORDER BY sequence
+    WHERE alert = ? AND state_told IN ('firing', 'digest', 'question') AND status = 'sent' AND handle IS NOT NULL ORDER BY sequence
 """  # noqa: S608 - names are ours
 GET_EDITABLE_FIRING = f"""
     SELECT sequence, {_COLUMNS} FROM deliveries WHERE alert IN (

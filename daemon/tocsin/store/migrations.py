@@ -110,6 +110,12 @@ def _actions_run(db: Database) -> None:
         db.execute(statement)
 
 
+@_steps(name="0017_actions_confirm")
+def _actions_confirm(db: Database) -> None:
+    for statement in schema.ACTIONS_CONFIRM:
+        db.execute(statement)
+
+
 @cache
 def all_steps() -> tuple[str, ...]:
     """The names of all steps, in order."""

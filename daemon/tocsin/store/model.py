@@ -24,6 +24,9 @@ EDIT = "edit"  # `state_told` of a row that edits the message which told of the 
 BEAT = ""  # the channel of what passes the outbox to show that it works; no other is called so
 ACTION = "action"  # `state_told` of what tells that an action failed; its `alert` is the run's id
 REPORT = "report"  # `state_told` of a report, in words that stand already; its `alert` is its own id
+QUESTION = "question"  # `state_told` of what asks whether an action is to be run; its `alert` is the run's id
+EDITABLE = ("firing", "digest", QUESTION)  # what messages told that can be edited
+OPEN_RUNS = ("asked", "pending", "begun")  # the statuses of runs that aren't over
 GATHERED = ("firing", "reminder", "resolved")  # of these a digest has a line
 
 DeliveryStatus: TypeAlias = Literal["pending", "sent", "dead", "superseded"]
@@ -85,7 +88,9 @@ class ButtonRow(Struct, frozen=True, kw_only=True):
     expires_at: datetime
 
 
-RunStatus: TypeAlias = Literal["pending", "begun", "ok", "failed", "unknown", "dropped", "dry_run"]
+RunStatus: TypeAlias = Literal[
+    "asked", "pending", "begun", "ok", "failed", "unknown", "dropped", "declined", "unanswered", "dry_run"
+]
 
 
 class RunRow(Struct, frozen=True, kw_only=True):
@@ -93,7 +98,7 @@ class RunRow(Struct, frozen=True, kw_only=True):
 
     `told`: it was started by the alert's firing or by its resolution, at `created_at`. `command` is `POST` with the scheme and host of the URL, or the
     arguments as JSON, secrets masked, as it was tried last; `started_at`: when it was tried first; `result` what came of it in short (`exit 1`, `503`), `output` the first of what was answered. `reason`
-    says why it was dropped, failed or isn't known. `data`: the alert as it was then, `AlertContext` as JSON.
+    says why it was dropped, failed or isn't known. `asked_at`: when the question whether it is to be run was taken, `answered_at` and `answered_by` when and by whom it was answered. `data`: the alert as it was then, `AlertContext` as JSON.
     """
 
     id: str
@@ -110,6 +115,9 @@ class RunRow(Struct, frozen=True, kw_only=True):
     data: Mapping[str, Any] = field(default_factory=dict)
     told: str = "firing"
     attempts: int = 0
+    asked_at: datetime | None = None
+    answered_at: datetime | None = None
+    answered_by: str | None = None
 
     @property
     def is_command(self) -> bool:
@@ -118,7 +126,7 @@ class RunRow(Struct, frozen=True, kw_only=True):
 
     @property
     def is_over(self) -> bool:
-        return self.status not in ("pending", "begun")
+        return self.status not in OPEN_RUNS
 
 
 class UnreadableRow(Struct, frozen=True, kw_only=True):

@@ -207,7 +207,7 @@ DROP_OLD_BUTTONS = "DELETE FROM buttons WHERE expires_at < ?"
 GET_BUTTON = f"SELECT {', '.join(ButtonRow.__struct_fields__)} FROM buttons WHERE id = ?"  # noqa: S608 - names are ours
 _RUN_COLUMNS = RunRow.__struct_fields__
 PUT_RUN = upsert("actions", _RUN_COLUMNS, ("id",))
-GET_RUNS = f"SELECT {', '.join(_RUN_COLUMNS)} FROM actions WHERE status IN ('pending', 'begun') ORDER BY created_at, rowid"  # noqa: S608 - names are ours
+GET_RUNS = f"SELECT {', '.join(_RUN_COLUMNS)} FROM actions WHERE status IN ('asked', 'pending', 'begun') ORDER BY created_at, rowid"  # noqa: S608 - names are ours
 # Of the last day: for longer no rate of an action counts.
 GET_STARTED = "SELECT action, started_at FROM actions WHERE started_at > strftime('%Y-%m-%dT%H:%M:%S', 'now', '-1 day') ORDER BY started_at"
 run = partial(record_of, RunRow)

@@ -334,3 +334,12 @@ ACTIONS_RUN = (
     "CREATE INDEX actions_open ON actions (created_at) WHERE status IN ('pending', 'begun')",
     "CREATE INDEX actions_started_at ON actions (started_at)",
 )
+
+# Whom a run waits for, and who answered. What is asked isn't over either.
+ACTIONS_CONFIRM = (
+    "ALTER TABLE actions ADD COLUMN asked_at TEXT",
+    "ALTER TABLE actions ADD COLUMN answered_at TEXT",
+    "ALTER TABLE actions ADD COLUMN answered_by TEXT",
+    "DROP INDEX actions_open",
+    "CREATE INDEX actions_open ON actions (created_at) WHERE status IN ('asked', 'pending', 'begun')",
+)
