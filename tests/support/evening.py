@@ -60,6 +60,9 @@ _DUE = """
 """
 
 
+_RUNNING = "SELECT count(*) FROM actions WHERE status IN ('pending', 'begun')"
+
+
 class Night:
     """`told` has, by the looks of the page, what the phones showed since the look before; `titles` all of that in a line each."""
 
@@ -141,11 +144,15 @@ class Night:
         await self._clocked(lambda: not self._due())
 
     def _due(self) -> int:
+        now = self._clock.now().wall
+        quiet = not 7 <= now.astimezone(TZ).hour < 22  # as the page's config has it
+        return self._asked(_DUE, now=iso(now), quiet=quiet)
+
+    def _asked(self, query: str, **values: object) -> int:
+        """The count that the database says."""
         database = self._components.database.path
         with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=5)) as db:
-            now = self._clock.now().wall
-            quiet = not 7 <= now.astimezone(TZ).hour < 22  # as the page's config has it
-            ((count,),) = db.execute(_DUE, {"now": iso(now), "quiet": quiet}).fetchall()
+            ((count,),) = db.execute(query, values).fetchall()
         return int(count)
 
     async def _clocked(self, seen: Callable[[], object]) -> None:
@@ -158,8 +165,8 @@ class Night:
         raise AssertionError(f"not within {_MOST_STEPS} steps of the clock")
 
     async def _advance(self, seconds: float) -> None:
-        """Not while the disk works: that would look as if it took so long."""
-        await self._really(lambda: not self._components.journal.waiting)
+        """Not while the disk works, or what an alert started: that would look as if it took so long."""
+        await self._really(lambda: not self._components.journal.waiting and not self._asked(_RUNNING))
         self._clock.advance(seconds)
 
     async def _really(self, seen: Callable[[], object], within: float = _PATIENCE) -> None:
