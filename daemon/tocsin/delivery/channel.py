@@ -171,9 +171,9 @@ class ChannelTask:
             form = None  # what is gathered while nothing is taken would only make more of it
         if not choice.candidates and not form:
             self._pace.withdraw()
-            await rest(
-                self._wake, seen, self._time, await self._outbox.next_due(*self._of, wall), choice.wait
-            )
+            look_at = self._time.steady() + choice.wait
+            next_due = await self._outbox.next_due(*self._of, wall)
+            await rest(self._wake, seen, self._time, next_due, look_at - self._time.steady())
         elif (delay := self._delay(choice.candidates)) > 0:
             await trio.sleep(min(delay, _LONGEST_LOOK))
         elif form and (form == "pace" or not choice.is_first_prompt):
