@@ -3,15 +3,19 @@
 The names are looked up by the tests' own resolver; all of them lead to a server on loopback.
 """
 
+import re
 import socket
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import pytest
 import trio
+import yaml
 
 from support.fake_venue import FakeAdapter, feeding
 from support.fault_server import serving
+from tocsin.config import yaml as documents
+from tocsin.config.descriptions import read_description
 from tocsin.events import Account, Observation
 from tocsin.feed.transport import HostResolver
 from tocsin.venues.base import HttpRequest, Session
@@ -143,3 +147,75 @@ async def test_without_a_rule_any_host_may_be_connected_to(tmp_path, looked_up):
     async with serving(polite) as server, feeding(tmp_path) as feed:
         await feed.venue(FakeAdapter(), f"ws://any.example:{server.port}/ws")
         await feed.told.heard("connected")
+
+
+# ------------------------------------------------------------------------------------------- a description from a stranger
+
+
+def described(**more):
+    """A description that may connect to `good.example` alone, unless the config names another host."""
+    keys = {
+        "summary": "an exchange",
+        "tried": "documents",
+        "hosts": ["good.example"],
+        "times": "ms",
+        "given": {"key": {}},
+        "urls": {"ws": "wss://good.example/ws", "rest": "https://good.example"},
+        "sockets": {"main": {"url": "{{ws}}", "headers": {"X-Key": "{{key}}"}}},
+        "things": {"order": {"fields": {"id": "i"}}},
+        "messages": [{"each": "o[]", "gives": "order"}],
+    }
+    node, _ = documents.load(yaml.safe_dump({**keys, **more}))
+    adapter, problems = read_description(node)
+    assert problems == []
+    return adapter
+
+
+def signing_in():
+    """Its keys for a sign-in at the address that the config calls `rest`, whose answer names the socket's host."""
+    step = {"post": "{{rest}}/it", "headers": {"X-Key": "{{key}}"}, "take": {"where": "host"}}
+    return {
+        "sign_in": {"steps": [step]},
+        "sockets": {"main": {"url": "wss://{{where}}/ws", "headers": {"X-Key": "{{key}}"}}},
+    }
+
+
+async def test_a_described_venue_whose_name_leads_into_our_network_is_sent_nothing(tmp_path, looked_up):
+    async with serving(polite) as server, feeding(tmp_path) as feed:
+        await feed.configured(
+            described(urls={"ws": f"wss://good.example:{server.port}/ws"}),
+            type="json", describe="x", given={"key": "the-key"},
+        )  # fmt: skip
+        await feed.told.heard("disconnected")
+        reason = feed.told.state("disconnected").reason
+        assert reason == "not connected to: good.example leads to 127.0.0.1, which is no public address"
+        assert (looked_up, server.connections) == (["good.example"], 0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (("200 OK", b'{"host": "evil.example"}', ""), "evil.example is none of the hosts that the description declares"),
+        (("200 OK", b'{"host": "10.0.0.7"}', ""), "is an address, or a name on this machine or network"),
+        (("200 OK", b'{"host": "good.example@evil.example"}', ""), "a name or password stands before the host"),
+        (("302 Found", b"", "Location: http://evil.example/it\r\n"), "HTTP 302"),
+    ],
+)  # fmt: skip
+async def test_what_a_sign_in_answers_sends_the_key_nowhere_else(tmp_path, looked_up, answer, why):
+    asked = []
+
+    async def script(peer):
+        asked.append((peer.path, peer.header("x-key")))
+        status, body, headers = answer
+        await peer.answer(status, body, headers=headers)
+
+    async with serving(script) as server, feeding(tmp_path) as feed:
+        await feed.configured(
+            described(**signing_in()), type="json", describe="x", given={"key": "the-key"},
+            urls={"rest": f"http://127.0.0.1:{server.port}"},
+        )  # fmt: skip
+        await feed.told.until(lambda told: told.events())
+        reason = next(o.state.reason for o in feed.told.observations() if o.event)
+        assert re.search(why, reason), reason
+        assert set(asked) == {("/it", "the-key")}
+        assert "evil.example" not in looked_up

@@ -262,14 +262,18 @@ class Feeding:
         **settings: Any,
     ) -> None:
         """Start one; `url` without a scheme is a port of loopback. `before`: its link as the last run left it."""
-        await self.nursery.start(
-            self._run, adapter, FakeSettings(url=url, **settings), name, timings, before, unconfirmed
-        )
+        made = FakeSettings(url=url, **settings)
+        await self.nursery.start(self._run, adapter, made, name, timings, before, unconfirmed)
+
+    async def configured(self, adapter: Any, **settings: Any) -> None:
+        """Start one of another adapter, as the config's settings make it."""
+        made = adapter.settings.model_validate(settings)
+        await self.nursery.start(self._run, adapter.configured(made), made, "v", QUICK, None, tuple)
 
     async def _run(  # noqa: PLR0917 - by trio
         self,
-        adapter: FakeAdapter,
-        settings: FakeSettings,
+        adapter: Any,
+        settings: VenueSettings,
         name: str,
         timings: Timings,
         before: Venue | None,
