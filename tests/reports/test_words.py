@@ -89,6 +89,26 @@ def test_a_venue_s_text_is_text(tmp_path, message):
     assert len(text.splitlines()) < 10
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE alerts SET fired_at = 'yesterday', acked_until = CAST(x'ff' AS TEXT)",
+        "UPDATE alerts SET data = '{', severity = 'grave', title = CAST(x'ff00' AS TEXT)",
+        "UPDATE alerts SET data = json_set(data, '$.value', 'NaN', '$.fields.profit', '1e9999999')",
+        "UPDATE entities SET data = '[]', unconfirmed_since = 'now'",
+        "UPDATE actions SET created_at = 'zzz', reason = CAST(x'ff' AS TEXT)",
+        "UPDATE deliveries SET created_at = 'then'",
+    ],
+)
+def test_rows_that_a_disk_has_damaged_keep_no_report_from_being_told(tmp_path, damage):
+    made = reported(
+        tmp_path, a_day(), damage=[damage], message="{{ alerts }} {{ firing }} {{ runs }} {{ undelivered }}"
+    )
+    plain = reported(tmp_path, damage=[damage])
+    assert made.title.startswith("evening: 2 firing, ")
+    assert plain.body.endswith("from Sat 2026-02-28 19:00 to Sun 2026-03-01 19:00 CET")
+
+
 # ------------------------------------------------------------------------------------------------------------ templates
 
 TEMPLATES = {

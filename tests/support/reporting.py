@@ -1,6 +1,8 @@
 """A day as the database has it at its end, which reports are made of."""
 
 import pickle
+import sqlite3
+from contextlib import closing
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -83,7 +85,7 @@ def a_day() -> dict:
     }  # fmt: skip
 
 
-def reported(folder: Path, rows=None, *, style=None, tz="Europe/Prague", **said) -> Message:
+def reported(folder: Path, rows=None, *, style=None, tz="Europe/Prague", damage=(), **said) -> Message:
     """The report of what these rows say, kept in a database in that folder."""
     evening = Report(
         id="evening", schedule=Schedule.parse(["18:00"], tz), tz=ZoneInfo(tz), notify=("mail",), **said
@@ -95,6 +97,10 @@ def reported(folder: Path, rows=None, *, style=None, tz="Europe/Prague", **said)
             [attempt("d1", "pending", error="503", next_at=NOW), attempt("d2", "dead", error="no")]
         )
     store.close()
+    with closing(sqlite3.connect(folder / DATABASE)) as db:
+        for statement in damage:
+            db.execute(statement)
+        db.commit()
     style = style or Style(names=Names(accounts={"9020b4e5-dade": "Main"}), tz=evening.tz)
     kinds = OWN_KINDS | kinds_in(evening.title, evening.message)
     facts = gather(Reader(folder / DATABASE), evening, ago(days=1), NOW, kinds)

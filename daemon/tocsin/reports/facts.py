@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from tocsin.events import KINDS, Change, from_iso, iso
+from tocsin.events import KINDS, Change, iso
 from tocsin.events.vocabulary import OURSELVES, to_plain
 from tocsin.reports.model import Report
 from tocsin.store.reader import Reader
@@ -79,7 +79,7 @@ def gather(
             title=report.title,
             message=report.message,
             entities=entities,
-            alerts=[row for row in fired if from_iso(row["fired_at"]) <= at],
+            alerts=[row for row in fired if row["fired_at"] <= iso(at)],
             firing=firing,
             runs=[row for row in now.runs(limit=MOST) if row["created_at"] > iso(since)],
             undelivered=now.undelivered(since),

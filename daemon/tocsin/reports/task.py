@@ -136,6 +136,8 @@ class ReportsTask:
 
     async def _gathered(self, report: Report, since: datetime, now: datetime) -> Facts:
         kinds = OWN_KINDS | kinds_in(report.title, report.message)
+        # What came up to now is on the disk when this returns: what this report leaves out the next one wouldn't tell either.
+        await self._commit(lambda: Batch(at=now))
         with trio.fail_after(_PATIENCE):
             return await trio.to_thread.run_sync(
                 partial(gather, self._reader, report, since, now, kinds),

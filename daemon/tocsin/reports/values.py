@@ -15,7 +15,7 @@ from tocsin.delivery.entity_values import entity_values, local_time, symbol_valu
 from tocsin.delivery.sandbox import Box, NamedText, ShownNumber
 from tocsin.engine.api import SEVERITIES, AlertContext
 from tocsin.engine.rule_keys import Usable
-from tocsin.events import EXACT, from_iso, number_text
+from tocsin.events import EXACT, from_iso, iso, number_text
 from tocsin.events.vocabulary import fields
 from tocsin.reports.facts import KINDS_TOLD, Facts, Row
 
@@ -51,9 +51,10 @@ def values(facts: Facts, style: Style, names: Collection[str] = USABLE.names) ->
             found[name] = [_entity(kind, row, style) for row in facts.entities.get(kind, ())]
     venues = [_entity("venue", row, style) for row in facts.entities.get("venue", ())]
     found["venues_away"] = [each for each in venues if each["status"] != "connected"]
-    alerts = [(from_iso(row["fired_at"]), _alert(row, style)) for row in facts.alerts]
-    found["alerts"] = [alert for at, alert in alerts if at > facts.since]
-    found["alerts_today"] = [alert for at, alert in alerts if at >= facts.today]
+    since, today = iso(facts.since), iso(facts.today)
+    alerts = [(row["fired_at"], _alert(row, style)) for row in facts.alerts]
+    found["alerts"] = [alert for at, alert in alerts if at > since]
+    found["alerts_today"] = [alert for at, alert in alerts if at >= today]
     firing = [_alert(row, style, told=_line(row, style)) for row in facts.firing]
     firing.sort(key=lambda each: (each["acked_at"] is not None, -SEVERITIES.index(each["severity"])))
     found["firing"] = firing
@@ -87,11 +88,11 @@ def _line(row: Row, style: Style) -> str:
     """As a digest says it; "" where what it is made of can't be read."""
     try:
         context = msgspec.convert(row["data"], AlertContext)
-    except ValueError:
+        if context.state == "reminder":
+            context = msgspec.structs.replace(context, state="firing")
+        return digest_line(context, style)
+    except (ValueError, ArithmeticError):  # a damaged row
         return ""
-    if context.state == "reminder":
-        context = msgspec.structs.replace(context, state="firing")
-    return digest_line(context, style)
 
 
 def _run(row: Row, style: Style) -> Values:
@@ -116,7 +117,10 @@ def _waiting(row: Row, style: Style) -> Values:
 
 
 def _time(text: str | None, style: Style) -> datetime | None:
-    return local_time(from_iso(text), style) if text else None
+    try:
+        return local_time(from_iso(text), style) if text else None
+    except (ValueError, OverflowError):  # a damaged row
+        return None
 
 
 # ----------------------------------------------------------------------------------------------------------- functions

@@ -195,8 +195,10 @@ def _number(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
-def _moment(time: datetime, now: datetime) -> str:
+def _moment(time: datetime | None, now: datetime) -> str:
     """`18:00`, `Fri 18:00`, `2026-11-20 18:00`: as much of it as says which is meant."""
+    if time is None:
+        return "?"
     days = abs((now.date() - time.date()).days)
     form = "%H:%M" if not days else "%a %H:%M" if days <= _DAYS_CALLED else "%Y-%m-%d %H:%M"
     return f"{time:{form}}"
