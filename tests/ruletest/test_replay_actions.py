@@ -109,10 +109,30 @@ def test_it_says_so_to_people_and_what_an_edit_changes(here):
         assert line in output
     told = replayed("fx.jsonl", "--config", "config.yaml", "--against", "edited.yaml")
     assert told["actions"] == [
-        {"action": "hedge", "run": 1, "dry_run": 0, "dropped": 1, "refused": 0},
-        {"action": "note", "run": 0, "dry_run": 2, "dropped": 0, "refused": 0},
+        {"action": "hedge", "run": 1, "asked": 0, "dry_run": 0, "dropped": 1, "refused": 0},
+        {"action": "note", "run": 0, "asked": 0, "dry_run": 2, "dropped": 0, "refused": 0},
     ]
-    assert told["actions_then"] == [{"action": "note", "run": 0, "dry_run": 2, "dropped": 0, "refused": 0}]
+    assert told["actions_then"] == [
+        {"action": "note", "run": 0, "asked": 0, "dry_run": 2, "dropped": 0, "refused": 0}
+    ]
+
+
+def test_what_somebody_has_to_confirm_is_asked_for(here):
+    configured(here, RED % "[hedge]", HEDGE.replace("}", ", confirm: chat, rate: 1/h}"))
+    config = (here / "config.yaml").read_text()
+    chat = "chat: {urls: ['tgram://123456789:abcdefg_hijklmnop/12315544'], answers: [anna]}"
+    (here / "config.yaml").write_text(
+        config.replace(
+            "'json://127.0.0.1/'}", f"'json://127.0.0.1/', {chat}}}\npeople: {{anna: {{telegram: 1}}}}"
+        )
+    )
+    assert runs(replayed("fx.jsonl", "--config", "config.yaml")) == [
+        (0, "hedge", "firing", "asked", DONE),
+        (20, "hedge", "firing", "dropped", "over its rate: 1 of 1/h already"),
+    ]
+    output = run("fx.jsonl", "--config", "config.yaml").output
+    assert f"    12:55:20  hedge  firing  asked for: {DONE}\n" in output
+    assert "hedge would have run 0 times, 1 asked for, 1 dropped (over its rate" in output
 
 
 def test_secrets_are_masked_and_venues_texts_are_flat(here):

@@ -17,7 +17,12 @@ if TYPE_CHECKING:
     from tocsin.replay.runs import ReplayedRun, RunOutcome
 
 SHOWN = 20  # alerts of one rule that are listed without --all
-_UNDONE: Mapping["RunOutcome", str] = {"dry_run": "only recorded", "dropped": "dropped", "refused": "refused"}
+_UNDONE: Mapping["RunOutcome", str] = {
+    "asked": "asked for",
+    "dry_run": "only recorded",
+    "dropped": "dropped",
+    "refused": "refused",
+}
 _REASONS = 3  # why an action's runs would not have been: the first of them
 
 

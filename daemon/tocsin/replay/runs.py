@@ -16,14 +16,14 @@ from tocsin.events import Change, Instant, Key
 from tocsin.pipeline import TurnProcessor
 from tocsin.store.model import Batch, RunRow
 
-RunOutcome: TypeAlias = Literal["run", "dry_run", "dropped", "refused"]
+RunOutcome: TypeAlias = Literal["run", "asked", "dry_run", "dropped", "refused"]
 _ANY = ActionSettings(command=("true",))  # one of which nothing is known but its name
 
 
 class ReplayedRun(Struct, frozen=True):
     """What an alert would have started: when (UTC), and by its firing or its end (`told`). `command`: what would have been done, as the
     daemon records it; "" where nothing would, or where the config doesn't have the action. `reason`: of one that is dropped by a rail, or
-    refused since it can't be made.
+    refused since it can't be made. `asked`: somebody would have had to confirm it; whether anybody had, the record doesn't know.
     """
 
     at: datetime
@@ -84,7 +84,9 @@ class DryRuns:
         over = self._turn.run_begins(row.id, now, command, "")[0].runs[0]
         if over.status != "dry_run":
             return _noted(over, "dropped")
-        return _noted(over, "dry_run" if settings is not None and settings.dry_run else "run")
+        if settings is None:
+            return _noted(over, "run")
+        return _noted(over, "dry_run" if settings.dry_run else "asked" if settings.confirm else "run")
 
 
 def _noted(row: RunRow, outcome: RunOutcome) -> ReplayedRun:
