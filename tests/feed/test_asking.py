@@ -6,6 +6,7 @@ Against a real server; the pipeline is played by `Told`, and what it holds uncon
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import pytest
 import trio
@@ -13,6 +14,7 @@ import trio
 from support.fake_venue import QUICK, FakeAdapter, feeding
 from support.fault_server import FaultServer, serving
 from tocsin.events import Change, Key, Observation, Order, SnapshotBegins, SnapshotEnds, Unanswered
+from tocsin.feed import Timings
 from tocsin.venues.base import HttpRequest, SignInFailed
 
 pytestmark = pytest.mark.real
@@ -64,7 +66,10 @@ def adapter_of(server: FaultServer, **more):
             SnapshotEnds(),
         ]
 
-    return FakeAdapter(**{"fetching": fetching, "asking": asking} | more)
+    def asked(known):
+        return None if known.id.startswith("unknown") else asking(known)
+
+    return FakeAdapter(**{"fetching": fetching, "asking": asked} | more)
 
 
 def told_of(feed):
@@ -77,9 +82,9 @@ def told_of(feed):
     ]  # fmt: skip
 
 
-async def hold(feed, server, adapter, waiting):
+async def hold(feed, server, adapter, waiting, timings=TIMINGS):
     url = f"ws://127.0.0.1:{server.port}/ws"
-    await feed.venue(adapter, url, timings=TIMINGS, unconfirmed=lambda: waiting)
+    await feed.venue(adapter, url, timings=timings, unconfirmed=lambda: waiting)
 
 
 @pytest.mark.parametrize(
@@ -113,14 +118,30 @@ async def test_an_answer_of_another_order_is_none(tmp_path):
         assert told_of(feed) == [("1", "asked for: the venue knows nothing of it")]
 
 
-async def test_at_most_fifty_are_asked_for_and_the_others_say_so(tmp_path):
+async def test_at_most_fifty_are_asked_for(tmp_path):
+    """Of what can be: the venue has no request for `unknown` ones."""
     venue = Venue({})
-    waiting = [unconfirmed(str(number)) for number in range(53)]
+    waiting = [unconfirmed(f"{'unknown' if number < 60 else 'o'}-{number}") for number in range(113)]
     async with serving(venue) as server, feeding(tmp_path) as feed:
         await hold(feed, server, adapter_of(server), waiting)
-        await feed.told.until(lambda _: len(told_of(feed)) == 53)
-        assert len(venue.asked) == 50
-        assert told_of(feed)[50:] == [(str(n), "not asked for: 50 others were") for n in (50, 51, 52)]
+        await feed.told.until(lambda _: len(told_of(feed)) == 50)
+        with trio.move_on_after(0.1):
+            await feed.told.until(lambda _: len(told_of(feed)) > 50)
+        assert venue.asked == [f"o-{number}" for number in range(60, 110)]
+        assert feed.log.of("no more is asked for") == [{"venue": "v", "asked": 50}]
+
+
+async def test_they_are_asked_for_one_after_the_other_at_a_pace(tmp_path):
+    venue = Venue({})
+    async with serving(venue) as server, feeding(tmp_path) as feed:
+        timings = replace(TIMINGS, ask_every=0.05)
+        await hold(feed, server, adapter_of(server), [unconfirmed(id_) for id_ in "123"], timings)
+        await feed.told.until(lambda _: len(told_of(feed)) == 3)
+    orders = [each for each in feed.told.received if isinstance(each.observed[0], Observation)]
+    times = [each.at.steady for each in orders if each.observed[0].state.kind == "order"]
+    assert len(times) == 3
+    assert all(later - earlier >= 0.045 for earlier, later in pairwise(times))
+    assert Timings().ask_every == 0.2
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """What is fetched by HTTP while a venue's sockets are up: its snapshot, and what became of what this no longer has."""
 
 import traceback
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 import trio
@@ -60,29 +60,24 @@ async def ask_for_missing(context: VenueContext, session: Callable[[], Session])
     asked: set[Key] = set()
     while True:
         await context.snapshot_taken.wait()
-        while (known := _next_of(context, asked)) is not None:
-            asked.add(known.key)
-            if len(asked) > _MOST_ASKED:
-                await _unanswered(context, known, f"not asked for: {_MOST_ASKED} others were")
-            else:
-                await _ask(context, session(), known)
+        kinds = context.snapshot_taken.kinds
+        waiting = [each for each in context.unconfirmed() if each.kind in kinds and each.key not in asked]
+        for known in waiting:
+            if len(asked) == _MOST_ASKED:
+                context.log.warning("no more is asked for", venue=context.name, asked=len(asked))
+                break
+            if await _ask(context, session(), known):
+                asked.add(known.key)
 
 
-def _next_of(context: VenueContext, asked: Collection[Key]) -> Change | None:
-    kinds = context.snapshot_taken.kinds
-    return next(
-        (each for each in context.unconfirmed() if each.kind in kinds and each.key not in asked), None
-    )
-
-
-async def _ask(context: VenueContext, session: Session, known: Change) -> None:
-    """Ask for one order or position, where the venue can be asked, and wait until the next may be."""
+async def _ask(context: VenueContext, session: Session, known: Change) -> bool:
+    """Ask for one order or position, and wait until the next may be asked for; False where this one can't be."""
     every = wait = context.timings.ask_every
     try:
         now = context.clock.now().wall
         steps = context.adapter.ask(context.settings, session, known.state, known.account, now)
         if steps is None:
-            return
+            return False
         answer = await _fetch(context, steps, within=context.timings.answer, every=every)
     except TocsinError as failed:
         await _unanswered(context, known, f"asked for: {failed}")
@@ -103,6 +98,7 @@ async def _ask(context: VenueContext, session: Session, known: Change) -> None:
         if not any(isinstance(item, Observation) for item in late):
             await _unanswered(context, known, "asked for: the venue knows nothing of it")
     await trio.sleep(wait)
+    return True
 
 
 def _is_of(item: Observation, known: Change) -> bool:
