@@ -99,7 +99,7 @@ class TestTheProgram:
             (["nonsense"], "no such command: nonsense"),
             (["fields", "positon"], "no kind is called positon; did you mean position?"),
             (["venues", "piexgoo"], "no venue is called piexgoo; did you mean piexgo?"),
-            (["schema", "rule"], "'rule' is not one of 'config', 'rules'"),
+            (["schema", "rule"], "'rule' is not one of 'config', 'rules', 'venue'"),
             (["check", "--format", "xml"], "'xml' is not one of 'text', 'json'"),
             (["check", "--nothing"], "No such option"),
         ],

@@ -184,3 +184,20 @@ def test_an_address_that_the_config_names_may_be_connected_to(tmp_path):
     assert adapter.hosts.refusal("wss://api.bybit.com/x") == ""
     assert adapter.hosts.refusal("ws://127.0.0.2:9/x") != ""
     assert adapter.hosts.refusal_of_address("api.bybit.com", "127.0.0.1") != ""
+
+
+def test_a_config_that_is_read_anew_has_the_same_venue_unless_its_description_is_another(tmp_path):
+    venue, files = (
+        {"describe": "own.yaml"},
+        {"own.yaml": completed("given: {key: {default: a, secret: false}}")},
+    )
+    first, second = (config(tmp_path, venue, files).venues["px"] for _ in range(2))
+    assert first == second
+    assert first != config(tmp_path, {**venue, "given": {"key": "b"}}, files).venues["px"]
+    changed = {"own.yaml": files["own.yaml"].replace("id: i", "id: j")}
+    assert first != config(tmp_path, venue, changed).venues["px"]
+
+
+def test_a_description_as_large_as_none_is(tmp_path):
+    with pytest.raises(ConfigError, match="larger than 1 MiB"):
+        config(tmp_path, {"describe": "own.yaml"}, {"own.yaml": completed("#" * (1 << 20))})

@@ -42,6 +42,7 @@ from tocsin.events.links import LINKS
 from tocsin.events.vocabulary import COMMON, Field, events, fields
 from tocsin.meters import Meters
 from tocsin.venues.base import VenueSettings
+from tocsin.venues.json.grammar import BLOCK_NAMES, BLOCKS
 from tocsin.venues.registry import adapter, venue_types
 
 _MADE = re.compile(r"(<!-- made: (?P<name>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -281,6 +282,15 @@ def descriptions() -> Iterator[str]:
     )
 
 
+def description_keys() -> Iterator[str]:
+    """Block by block, what may stand in it."""
+    for name, keys in BLOCKS.items():
+        yield from (f"### {BLOCK_NAMES[name]}", "")
+        rows = ((f"`{key}`", "yes" if each.needed else "", each.doc) for key, each in keys.items())
+        yield from _table(("key", "needed", "means"), rows)
+        yield ""
+
+
 def _options(
     model: type[BaseModel], *, without: set[str] = frozenset(), unlike: type[BaseModel] | None = None
 ) -> Iterator[tuple[str, str, str]]:
@@ -343,6 +353,7 @@ TABLES: dict[str, Callable[[], Iterator[str]]] = {
     "venue_keys": venue_keys,
     "venue_types": venue_types_,
     "descriptions": descriptions,
+    "description_keys": description_keys,
 }
 
 

@@ -13,7 +13,7 @@ from support.adapters import adapter_of
 from support.decoding import fixture, meaning
 from tocsin.config import yaml as documents
 from tocsin.config.descriptions import read_description
-from tocsin.events import Observation, Order, SnapshotBegins, SnapshotEnds
+from tocsin.events import Observation, Order, Position, SnapshotBegins, SnapshotEnds
 from tocsin.venues.base import Decoded, HttpResponse, Malformed, SignInFailed, SignInRefused, Unreadable
 from tocsin.venues.hosts import Hosts
 from tocsin.venues.json.cursor import Cursor, Faults
@@ -375,6 +375,36 @@ def test_a_list_that_may_have_been_cut_off_is_no_full_picture():
     assert found[0] == SnapshotBegins(("order", "position", "account", "balance"))
 
 
+def test_bybit_s_working_orders_are_as_its_document_has_them():
+    _, found = snapshot(adapter_of("bybit"), fixture("bybit", "rest-orders.json"), *[NOTHING] * 9)
+    (order,) = [item for item in meaning(Decoded(tuple(found)))["items"] if "observation" in item]
+    assert order == {
+        "observation": "order",
+        "origin": "snapshot",
+        "time": "2023-05-22T06:55:40.561000Z",
+        "fields": {
+            "id": "fd4300ae-7847-404e-b947-b46980a4d140",
+            "client_id": "test-000005",
+            "symbol": "ETHUSDT",
+            "side": "buy",
+            "order_type": "limit",
+            "time_in_force": "GTC",
+            "status": "open",
+            "venue_status": "New",
+            "price": "1600.00",
+            "amount": "0.10",
+            "filled": "0.00",
+            "remaining": "0.10",
+            "cost": "0",
+            "stop_loss": "1500.00",
+            "take_profit": "2500.00",
+            "created": "2023-05-22T06:55:40.559000Z",
+            "updated": "2023-05-22T06:55:40.561000Z",
+        },
+        "cleared": ["average", "reason", "stop_price"],
+    }
+
+
 def test_what_a_key_may_not_see_is_nothing():
     refused = {"retCode": 10005, "retMsg": "Permission denied"}
     _, found = snapshot(adapter_of("bybit"), bybit_orders(1), *[refused] * 4, *[NOTHING] * 5)
@@ -448,6 +478,23 @@ def test_an_order_whose_symbol_isn_t_known_can_t_be_asked_for_by_it():
     with pytest.raises(SignInFailed) as caught:
         ask(adapter_of("binance-usdm"), Order(id="7"))
     assert "no symbol is known" in str(caught.value)
+
+
+def test_a_position_is_asked_for_by_its_symbol():
+    known = [{"symbol": "BTCUSDT", "positionSide": side, "positionAmt": "0.000"} for side in ("LONG", "BOTH")]
+    adapter = adapter_of("binance-usdm")
+    (request,), found = ask(adapter, Position(id="BTCUSDT:BOTH", symbol="BTCUSDT"), known)
+    assert "/fapi/v2/positionRisk?symbol=BTCUSDT&" in request.url
+    assert [(item.state.id, item.state.status) for item in found] == [
+        ("BTCUSDT:LONG", "closed"),
+        ("BTCUSDT:BOTH", "closed"),
+    ]
+    none = {"retCode": 10001, "retMsg": "symbol invalid"}
+    closed = {"retCode": 0, "result": {"list": [{"symbol": "X", "positionIdx": 0, "size": "0", "side": ""}]}}
+    requests, found = ask(adapter_of("bybit"), Position(id="X:0", symbol="X"), none, closed)
+    assert len(requests) == 2
+    assert [(item.state.id, item.state.status) for item in found] == [("X:0", "closed")]
+    assert adapter_of("kraken").ask(None, None, Position(id="X"), None, NOW) is None
 
 
 def test_a_description_without_a_question_asks_none():

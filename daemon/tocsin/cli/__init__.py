@@ -39,8 +39,9 @@ COMMANDS = {
     "record": "keep a venue's raw messages in a file",
     "explain": "why a rule fires, or doesn't",
     "fields": "the vocabulary: kinds, their fields and events",
-    "venues": "the venue types: their options, and what each supplies",
-    "schema": "JSON Schema of the config or of rule files, for editors",
+    "venues": "the venues that can be watched: their options, and what each supplies",
+    "decode": "what a venue's messages mean, and what in them nothing is said of",
+    "schema": "JSON Schema of the config, of rule files or of a venue's description, for editors",
     "help": "the reference: rules, functions, channels, venues and the rest, topic by topic",
 }
 

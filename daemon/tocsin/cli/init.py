@@ -2,21 +2,27 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from tocsin.cli.options import counted
+from tocsin.cli.options import counted, unknown
 from tocsin.config.references import how_to_keep
 from tocsin.errors import TocsinError
 from tocsin.shipped import shipped
 
+if TYPE_CHECKING:
+    from tocsin.config.new_venue import NewVenue
+    from tocsin.venues.base import Adapter
+
 
 @click.command("init")
 @click.argument("directory", metavar="[DIR]", default=".", type=click.Path(file_okay=False, path_type=Path))
-def command(directory: Path) -> None:
+@click.option("--venue", metavar="NAME", help="Write this venue into the config; `tocsin venues` lists them.")
+def command(directory: Path, venue: str | None) -> None:
     """Make a config, ready-made rules and a folder for secrets in DIR (default: here).
 
     What is there already stays as it is; of rules that this version ships in another wording it is said which. In
@@ -26,7 +32,10 @@ def command(directory: Path) -> None:
     Examples:
       tocsin init
       tocsin init ~/tocsin
+      tocsin init --venue bybit
+      tocsin init --venue ./deribit.yaml
     """
+    new = _new_venue(venue, directory) if venue is not None else None
     try:
         directory.mkdir(parents=True, exist_ok=True)
         made, kept = _copy(directory)
@@ -42,7 +51,10 @@ def command(directory: Path) -> None:
     for path, source in sorted(kept.items()):
         click.echo(f"kept  {path}{_newer(path, source)}")
     click.echo(f"\n{counted(len(made), 'file')} made" + (f", {len(kept)} kept as they are" if kept else ""))
-    click.echo(_next_step(directory))
+    if new is not None:
+        _add_venue(directory, *new)
+    else:
+        click.echo(_next_step(directory))
 
 
 def _copy(directory: Path) -> tuple[list[Path], dict[Path, Path]]:
@@ -92,10 +104,10 @@ def _rules(path: Path) -> dict[str, Any]:
 
 def _write_schemas(folder: Path) -> None:
     """What the first lines of the config and of the rules' files name."""
-    from tocsin.config.schema import config_schema, rules_schema
+    from tocsin.config.schema import config_schema, rules_schema, venue_schema
 
     folder.mkdir(exist_ok=True)
-    for name, schema in (("config", config_schema()), ("rules", rules_schema())):
+    for name, schema in (("config", config_schema()), ("rules", rules_schema()), ("venue", venue_schema())):
         (folder / f"{name}.json").write_text(json.dumps(schema, indent=1))
 
 
@@ -114,3 +126,54 @@ Next:
   3. tocsin check{option}
   4. tocsin notify phone{option}    sends a test message to the channel `phone`
   5. tocsin run{option}"""
+
+
+# ------------------------------------------------------------------------------------------------------------- a venue
+
+
+def _new_venue(name: str, directory: Path) -> "tuple[NewVenue, Adapter]":
+    """The venue of that type or description, as it is to stand in the config."""
+    from tocsin.config.descriptions import adapter_named, names_of_adapters, shipped_descriptions
+    from tocsin.config.new_venue import described_venue, example_venue
+
+    adapter = adapter_named(name)
+    if adapter is None:
+        raise unknown("venue", name, names_of_adapters())
+    if adapter.description is None:
+        found = example_venue(name)
+        if found is None:
+            raise TocsinError(f"the example config has no venue of type {name}")
+        return found, adapter
+    describe = name if name in shipped_descriptions() else os.path.relpath(name, directory)
+    called = re.sub(r"\W", "_", Path(name).stem.replace("-", "_"))
+    return described_venue(called, describe, adapter), adapter
+
+
+def _add_venue(directory: Path, venue: "NewVenue", adapter: "Adapter") -> None:
+    """Write it into the config, unless one of that name is there."""
+    from tocsin.config.new_venue import names_in, with_venue
+
+    config = directory / "config.yaml"
+    text = config.read_text(encoding="utf-8")
+    if venue.name in names_in(text):
+        click.echo(f"{config} has a venue {venue.name} already: it stays as it is")
+        return
+    changed = with_venue(text, venue)
+    if changed is None:
+        lines = "\n".join(f"  {line}" for line in venue.lines)
+        raise TocsinError(
+            f"{config} can't be added to as it is written; put this under its `venues:`\n{lines}"
+        )
+    beside = config.with_name(f"{config.name}.new")
+    with open(beside, "x", encoding="utf-8", opener=_private) as file:
+        file.write(changed)
+    beside.chmod(config.stat().st_mode & 0o777)
+    beside.replace(config)
+    click.echo(f"added venue {venue.name} to {config}\n\nNext:")
+    if adapter.description is not None:
+        hosts = ", ".join(adapter.description.hosts)
+        click.echo(f"  it connects to {hosts}; tried with: {adapter.description.tried}")
+    for secret in venue.secrets:
+        click.echo(f"  keep {secret}; paste it after this, then Enter:")
+        click.echo(f"       {how_to_keep(str(directory / 'secrets' / secret))}")
+    click.echo(f"  tocsin check{f' --config {config}' if directory != Path() else ''}")

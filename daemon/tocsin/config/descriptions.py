@@ -1,5 +1,6 @@
 """Venues' descriptions: those that are shipped, and one's own, found by name or path and read."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -14,9 +15,11 @@ from tocsin.venues.registry import adapter, venue_types
 
 if TYPE_CHECKING:
     from tocsin.venues.json.adapter import JsonVenue
+    from tocsin.venues.json.examples import Tried
 
 _SHIPPED = Path(venues.__file__).parent / "descriptions"
 _SUFFIX = ".yaml"
+_LARGEST = 1 << 20  # bytes; the largest that is shipped has 10,000
 DESCRIBED = "json"
 """The type of venues that have a description."""
 
@@ -45,6 +48,12 @@ def described(name: str, folder: Path = Path()) -> "JsonVenue":
         if found is not None:
             return found
     raise ConfigError(problems)
+
+
+def is_description(path: Path) -> bool:
+    """Whether a file is meant as a venue's description, however wrong."""
+    node, _ = yaml.load(path)
+    return isinstance(node, Mapping) and {"sockets", "things"} <= node.entries.keys()
 
 
 def names_of_adapters() -> tuple[str, ...]:
@@ -79,6 +88,9 @@ def read_described(reading: Reading, entry: Entry, node: Mapping) -> "JsonVenue 
         reading.add(Problem(message, place, where if said is None else f"{where}.describe", either))
         return None
     path = find_description(said.text, reading.folder)
+    if path.is_file() and path.stat().st_size > _LARGEST:
+        reading.add(Problem(f"larger than {_LARGEST >> 20} MiB", said.place, f"{where}.describe"))
+        return None
     if not path.is_file():
         hint = did_you_mean(said.text, names, either)
         reading.add(Problem("there is no such description", said.place, f"{where}.describe", hint))
@@ -89,3 +101,10 @@ def read_described(reading: Reading, entry: Entry, node: Mapping) -> "JsonVenue 
     found, problems = read_description(document)
     reading.add(*problems)
     return found
+
+
+def try_examples(venue: "JsonVenue", received: datetime) -> "list[Tried]":
+    """Each example of a description, and whether it is so."""
+    from tocsin.venues.json import examples  # noqa: PLC0415 - what reads descriptions is loaded only where there is one
+
+    return list(examples.try_examples(venue, received))

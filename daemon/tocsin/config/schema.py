@@ -1,13 +1,17 @@
 """JSON Schema of the config and of rule files, for editors; made from the very types that check them."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tocsin.actions.model import ActionSettings
+from tocsin.config.descriptions import DESCRIBED
 from tocsin.config.reports import ReportSection
 from tocsin.config.settings import IDENTIFIER, Common
 from tocsin.delivery.model import ChannelSettings
 from tocsin.engine.rule_schema import rule_schema
 from tocsin.venues.registry import adapter, venue_types
+
+if TYPE_CHECKING:
+    from tocsin.venues.json.adapter import JsonVenue
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _REF = "#/$defs/{model}"
@@ -51,6 +55,11 @@ def rules_schema() -> Schema:
         "additionalProperties": False,
         "$defs": definitions,
     }
+
+
+def venue_schema() -> Schema:
+    """The schema of a venue's description."""
+    return cast("JsonVenue", adapter(DESCRIBED)).schema()
 
 
 def _venue(kind: str, definitions: Schema) -> Schema:

@@ -283,6 +283,10 @@ class Described(Protocol):
     def tried(self) -> str: ...
     @property
     def sources(self) -> tuple[str, ...]: ...
+    @property
+    def wants(self) -> Mapping[str, tuple[bool, str]]:
+        """What the config has to give, by name: whether it is secret, and what it is."""
+        ...
 
 
 class Adapter(Protocol):

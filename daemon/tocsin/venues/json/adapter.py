@@ -5,6 +5,8 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
+
 from tocsin.document import Node
 from tocsin.errors import Problem
 from tocsin.events import Observation, Observed, SnapshotBegins, SnapshotEnds
@@ -25,12 +27,14 @@ from tocsin.venues.base import (
     VenueSettings,
 )
 from tocsin.venues.hosts import Hosts
-from tocsin.venues.json.description import Description, Question, read_description
+from tocsin.venues.json.description import Description, Example, Question, read_description
 from tocsin.venues.json.messages import Notes, Picker
 from tocsin.venues.json.recipes import clock
 from tocsin.venues.json.requests import Step
+from tocsin.venues.json.schema import description_schema
 from tocsin.venues.json.settings import MAIN_URL, JsonSettings, settings_for, values
 from tocsin.venues.json.templates import Scope, Unfillable
+from tocsin.venues.json.unread import unread
 
 
 class JsonVenue(Adapter):
@@ -53,8 +57,30 @@ class JsonVenue(Adapter):
 
     def described(self, node: Node) -> "tuple[JsonVenue | None, list[Problem]]":
         """The adapter of a description, or None, and all that is wrong with it."""
-        description, problems = read_description(node)
-        return (JsonVenue(description) if description is not None else None), problems
+        # A config that is read anew has the same venue where its description is the same: it isn't disturbed then.
+        written = _written(node.plain())
+        if written not in _known:
+            description, problems = read_description(node)
+            if description is None:
+                return None, problems
+            while len(_known) >= _MOST_KNOWN:
+                del _known[next(iter(_known))]
+            _known[written] = JsonVenue(description)
+        return _known[written], []
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, JsonVenue)
+            and self._description is other._description
+            and self.hosts == other.hosts
+        )
+
+    def __hash__(self) -> int:
+        return id(self._description)
+
+    def schema(self) -> dict[str, Any]:
+        """The JSON Schema of descriptions."""
+        return description_schema()
 
     @property
     def _described(self) -> Description:
@@ -108,6 +134,13 @@ class JsonVenue(Adapter):
     def decode(self, message: str, received: datetime) -> Decoded:
         del received
         return self._described.messages.decode(message)
+
+    def unread(self, message: str) -> list[str]:
+        """The paths of the parts of a message that the description says nothing of."""
+        return unread(self._described.messages, message)
+
+    def examples(self) -> tuple[Example, ...]:
+        return self._described.examples
 
     def snapshot(
         self, settings: Any, session: Session, now: datetime, since: datetime | None
@@ -204,6 +237,12 @@ def _with_settings(endpoint: Endpoint, settings: Any) -> Endpoint:
         market_data=endpoint.market_data,
         ping=endpoint.ping,
     )
+
+
+_MOST_KNOWN = 100
+_known: dict[bytes, JsonVenue] = {}
+"""By what is written in them, the latest descriptions that were right."""
+_written = msgspec.json.Encoder(decimal_format="number").encode
 
 
 ADAPTER = JsonVenue()

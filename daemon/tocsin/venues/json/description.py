@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from tocsin.document import Node
 from tocsin.errors import Problem
+from tocsin.events.vocabulary import with_article
 from tocsin.quantities import parse_duration
 from tocsin.venues import derive
 from tocsin.venues.base import Endpoint, Ping, Request
@@ -26,6 +27,7 @@ _ASKED = ("id", "symbol", "account", "client_id")
 """What a question may name of the order that it is about."""
 _TICKERS = {"trade": derive.TICKER_FROM_TRADES, "book": derive.TICKER_FROM_BOOK}
 _LEAST_PING = 1.0  # seconds
+_LEAST_RENEWAL = timedelta(minutes=1)
 _UNKNOWN = "\0"  # stands for what is known only later
 _HEAD = re.compile(r"[^:]*://[^/?#]*")
 
@@ -107,8 +109,13 @@ class Description(Struct, frozen=True):
     messages: Messages
     supplies: dict[str, frozenset[str]]
     snapshot: tuple[SnapshotStep, ...]
-    ask: dict[str, tuple[Question, ...]]
+    ask: dict[str, tuple[Question, ...]]  # by the kind of what is asked for
     examples: tuple[Example, ...]
+
+    @property
+    def wants(self) -> dict[str, tuple[bool, str]]:
+        """What the config has to give, by name: whether it is secret, and what it is."""
+        return {name: (how.secret, how.about) for name, how in self.given.items() if how.default is None}
 
 
 def read_description(root: Node) -> tuple[Description | None, list[Problem]]:
@@ -231,12 +238,15 @@ class _Reading:
             now = now.also(*step.taken, secret=True)
         recipes, after = read_recipes(at.get("let") if at is not None else None, now)
         renew = at.get("renew_after") if at is not None else None
+        after_so_long = parse_duration(renew.text) if renew is not None and renew.text else None
+        if renew is not None and after_so_long is not None and after_so_long < _LEAST_RENEWAL:
+            renew.refuse("at most once a minute")
         gives = after.known - before - frozenset(clock_names("now"))
         names = Names(before | gives, after.secret)
         found = SignInSteps(
             tuple(steps),
             recipes,
-            parse_duration(renew.text) if renew is not None else None,
+            after_so_long,
             gives - after.secret,
         )
         return found, names
@@ -284,18 +294,20 @@ class _Reading:
         return SnapshotStep(Step(at, names, self._check_url), pickers, int(most) if most else None)
 
     def _read_ask(self, names: Names, things: dict[str, Thing]) -> dict[str, tuple[Question, ...]]:
-        """By what is asked for."""
-        at = self._root.get("ask")
         names = names.also(*clock_names("now"), *_ASKED)
-        found: dict[str, tuple[Question, ...]] = {}
-        for kind in ("order", "position"):
-            for each in at.items_at(kind) if at is not None else ():
-                picker = Picker(each, things)
-                if picker.thing is not None and picker.thing.kind != kind:
-                    each.refuse(f"`{picker.thing.name}` is of kind {picker.thing.kind}, not {kind}")
-                question = Question(Step(each, names, self._check_url), picker)
-                found[kind] = (*found.get(kind, ()), question)
+        found = {}
+        for kind in self._root.entries_at("ask"):
+            asked = kind.key.text if kind.key is not None else ""
+            found[asked] = tuple(self._read_question(each, asked, names, things) for each in kind.items())
         return found
+
+    def _read_question(self, at: Cursor, kind: str, names: Names, things: dict[str, Thing]) -> Question:
+        picker = Picker(at, things)
+        if picker.thing is not None and picker.thing.kind and picker.thing.kind != kind:
+            at.refuse(
+                f"`{picker.thing.name}` is of kind {picker.thing.kind}, and {with_article(kind)} is asked for"
+            )
+        return Question(Step(at, names, self._check_url), picker)
 
 
 def _check_name(entry: Cursor) -> None:

@@ -351,6 +351,9 @@ def _read_table(field: Field, at: Cursor | None, defaults: Defaults) -> dict[Any
         at.refuse(f"no map is called `{at.text:.60}`", hint)
     if table is None:
         return {}
+    if table is not at:
+        # Tables that name tables could name each other, without end.
+        defaults = defaults._replace(maps={})
     return {word.key.text: _read_ours(field, word, defaults) for word in table.entries() if word.key}
 
 

@@ -29,15 +29,17 @@ class Block(NamedTuple):
 
 
 class Many(NamedTuple):
-    """A list."""
+    """A list, of at most so many."""
 
     of: "Form"
+    most: int = 1000
 
 
 class Named(NamedTuple):
-    """A mapping with names of the author's own."""
+    """A mapping with names of the author's own, at most so many."""
 
     of: "Form"
+    most: int = 1000
 
 
 class Either(NamedTuple):
@@ -70,6 +72,7 @@ CONDITION = Named(Either((Text("word"), Nothing(), Many(Text("word")), Block("te
 OVER = Either((TEMPLATE, Many(Either((TEMPLATE, Block("digest")))), Block("digest")))
 RECIPE = Either((TEMPLATE, Block("recipe")))
 TEMPLATES = Named(TEMPLATE)
+ASKED = Either((Many(Block("asked"), 10), Block("asked")))
 
 _REQUEST: dict[str, Key] = {
     "get": Key(TEMPLATE, "the URL that is asked by GET"),
@@ -98,14 +101,14 @@ BLOCKS: Mapping[str, Mapping[str, Key]] = {
         "missing": Key(Many(Text("word")), "words that mean none, everywhere"),
         "called": Key(PATH, "how a message calls itself, for what isn't recognized"),
         "sign_in": Key(Block("sign_in"), "what is asked and put together before connecting"),
-        "sockets": Key(Named(Block("socket")), "the connections, by name", needed=True),
+        "sockets": Key(Named(Block("socket"), 10), "the connections, by name", needed=True),
         "answers": Key(
             Many(Block("answer")), "messages that are no news: acknowledgements, refusals, pongs; the first that fits counts"
         ),
         "maps": Key(Named(Named(OURS)), "tables of words, for `map: NAME`"),
         "things": Key(Named(Block("thing")), "what parts of messages tell of", needed=True),
         "messages": Key(Many(Block("message")), "which part of which message gives what; every one that fits counts", needed=True),
-        "snapshot": Key(Many(Block("snapshot")), "what is asked after each connect"),
+        "snapshot": Key(Many(Block("snapshot"), 50), "what is asked after each connect"),
         "ask": Key(Block("ask"), "how one thing is asked for that a full snapshot no longer has"),
         "examples": Key(Many(Block("example")), "messages, and what they mean: run by `tocsin test`"),
     },
@@ -115,7 +118,7 @@ BLOCKS: Mapping[str, Mapping[str, Key]] = {
         "about": Key(Text(), "what it is, and where it is had"),
     },
     "sign_in": {
-        "steps": Key(Many(Block("step")), "requests, in order"),
+        "steps": Key(Many(Block("step"), 10), "requests, in order"),
         "let": Key(Named(RECIPE), "values that are put together last, in order"),
         "renew_after": Key(Text("duration"), "when it is done anew"),
     },
@@ -125,13 +128,10 @@ BLOCKS: Mapping[str, Mapping[str, Key]] = {
         "messages": Key(Many(Block("picked")), "which part of the answer gives what", needed=True),
         "limit": Key(Text("number"), "so many rows an answer has at most: as many are no full picture"),
     },
-    "ask": {
-        kind: Key(
-            Either((Many(Block("asked")), Block("asked"))),
-            f"one {kind}, by its {{{{id}}}} and {{{{symbol}}}}; of several requests the first that knows it counts",
-        )
-        for kind in ("order", "position")
-    },
+    "ask": {"order": Key(
+            ASKED, "one order, by its {{id}} and {{symbol}}; of several requests the first that knows it counts"
+        ),
+        "position": Key(ASKED, "one position, in the same way")},
     "asked": _REQUEST
     | {
         "each": Key(PATH, "where in the answer it stands"),
@@ -149,7 +149,7 @@ BLOCKS: Mapping[str, Mapping[str, Key]] = {
         "url": Key(TEMPLATE, "the address: wss://…", needed=True),
         "headers": Key(TEMPLATES, "headers of the handshake"),
         "ping": Key(Block("ping"), "what the venue wants to hear, besides the protocol's pings"),
-        "open": Key(Many(Block("request")), "what is said when it is open, in order"),
+        "open": Key(Many(Block("request"), 100), "what is said when it is open, in order"),
         "market_data": Key(Flag(), "it pushes all the time: its absence is a silence"),
     },
     "ping": {
@@ -255,3 +255,28 @@ LATER: Mapping[str, tuple[str, ...]] = {
     "socket": ("frames",),
 }
 """Keys that are meant to be, and aren't built."""
+
+BLOCK_NAMES: Mapping[str, str] = {
+    "description": "A description",
+    "given": "One of `given:`",
+    "sign_in": "`sign_in:`",
+    "step": "A step of `sign_in:`",
+    "snapshot": "A request of `snapshot:`",
+    "ask": "`ask:`",
+    "asked": "A request of `ask:`",
+    "refusal": "One of `refused:`",
+    "socket": "One of `sockets:`",
+    "ping": "`ping:`",
+    "request": "One of `open:`",
+    "answer": "One of `answers:`",
+    "test": "A test of `when:` and `only:`; else a word, a list of words, or null for what is missing",
+    "thing": "One of `things:`",
+    "field": "A field, where it isn't only a path, or a list of which the first counts that says something",
+    "sign": "`sign:`",
+    "message": "One of `messages:`",
+    "picked": "One of the `messages:` of a snapshot",
+    "recipe": "A value of `let:`, where it isn't a text with {{names}}",
+    "digest": "A hash within `over:`",
+    "example": "One of `examples:`",
+}
+"""What each is, for people."""

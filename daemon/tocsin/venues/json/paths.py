@@ -22,6 +22,7 @@ Pick: TypeAlias = Callable[[Any, Any], Any]
 _LONGEST = 400  # characters
 # Each multi-select makes several of one: chained, they would make millions of one message.
 _MOST_SELECTS = 1
+_MOST_CHOICES = 8
 _WHOLE = "$."
 
 
@@ -87,7 +88,11 @@ def _nothing(at: Any) -> Any:
 def _selects(node: dict[str, Any]) -> int:
     """How many lists of choices there are in it."""
     below = sum(_selects(child) for child in node["children"] if isinstance(child, dict))
-    return below + 1 if node["type"] == "multi_select_list" else below
+    if node["type"] != "multi_select_list":
+        return below
+    if len(node["children"]) > _MOST_CHOICES:
+        raise BadPath(f"more than {_MOST_CHOICES} choices [a, b]")
+    return below + 1
 
 
 def _compiled(node: dict[str, Any]) -> Path:

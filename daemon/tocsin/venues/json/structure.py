@@ -43,6 +43,9 @@ def _checked(at: Cursor, form: Form, faults: Faults) -> Node | None:
     match form:
         case Block():
             return _block(at, form.name, faults)
+        case Many() | Named() if _count(at) > form.most:
+            at.refuse(f"more than {form.most}")
+            return None
         case Many():
             kept = [node for item in at.items() if (node := _checked(item, form.of, faults)) is not None]
             return Sequence(tuple(kept), at.node.place)
@@ -51,6 +54,10 @@ def _checked(at: Cursor, form: Form, faults: Faults) -> Node | None:
         case Text():
             return _value(at, form)
     return at.node
+
+
+def _count(at: Cursor) -> int:
+    return len(at.node.items) if isinstance(at.node, Sequence) else sum(1 for _ in at.entries())
 
 
 def _fits(at: Cursor, form: Form) -> bool:

@@ -16,7 +16,7 @@ from tocsin.venues.json.paths import Pick, pick_of
 Scope: TypeAlias = Mapping[str, str]
 """The values of names."""
 
-_HOLE = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
+_HOLE = re.compile(r"\{\{([^{}]*)\}\}")
 _NAME = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*(\|\s*number\s*)?", re.ASCII)
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,30})", re.ASCII)
 _LONGEST = (
