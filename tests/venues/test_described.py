@@ -521,7 +521,7 @@ def told(adapter, text):
                 {"observation": "order", "origin": "live", "fields": {"id": "1"}, "cleared": ["price"]},
                 {"observation": "order", "origin": "live", "fields": {"id": "b"}, "cleared": ["updated"]},
                 {"unreadable": "order.price: not a number: 'x'"},
-                {"unreadable row": "order.[]: neither an object nor a list: 5"},
+                {"unreadable row": "order.o[]: neither an object nor a list: 5"},
             ],
         ),
         ({"o": [{"i": 1, "s": "odd"}]}, [
@@ -537,9 +537,9 @@ def test_what_is_odd_is_told_and_its_neighbours_are_taken(message, means):
 @pytest.mark.parametrize(
     ("message", "begins"),
     [
-        ({"o": [5]}, "order.[]: neither an object nor a list: 5"),
-        ({"o": [{"p": 1}]}, "order.[]: order without an id"),
-        ({"o": [{"i": [1]}]}, "order.[]: id: not an id"),
+        ({"o": [5]}, "order.o[]: neither an object nor a list: 5"),
+        ({"o": [{"p": 1}]}, "order.o[]: order without an id"),
+        ({"o": [{"i": [1]}]}, "order.o[]: id: not an id"),
         (5, "neither an object nor a list"),
     ],
 )
@@ -583,6 +583,26 @@ def test_numbers_are_exact():
         "remaining": "123456789012345678901234567890.023456789012345678901234567890",
     }
     assert item["cleared"] == ["stop_loss"]
+
+
+@pytest.mark.parametrize(
+    ("message", "fields"),
+    [
+        ({"a": "5.0", "r": "3.0", "s": "open"}, {"filled": "2.0", "status": "partially_filled"}),
+        ({"a": "5.0", "r": "5.0", "s": "open"}, {"filled": "0.0", "status": "open"}),
+        ({"a": "5.0", "r": "0.0", "s": "filled", "c": "50"}, {"filled": "5.0", "average": "10"}),
+        ({"a": "5.0"}, {}),
+        ({"r": "5.0"}, {}),
+    ],
+)
+def test_what_has_traded_is_worked_out_of_what_is_left(message, fields):
+    adapter = described(
+        things={"order": {"fields": {"id": "i", "amount": "a", "remaining": "r", "status": "s", "cost": "c"}}}
+    )
+    (item,) = told(adapter, json.dumps({"o": [{"i": 1, **message}]}))
+    said = {key: item["fields"][key] for key in ("filled", "status", "average") if key in item["fields"]}
+    assert said == ({"status": message["s"]} if "s" in message else {}) | fields
+    assert adapter.supplies["order"] >= {"filled", "average"}
 
 
 def test_a_reply_has_the_digits_of_the_ping_and_a_bound():

@@ -23,7 +23,7 @@ DIFFERENT = {
     "nothing known at all": {"words": ["unrecognized: a message that the description knows nothing of"]},
     "no object": {"malformed": "neither an object nor a list: 7"},
     "an order that is a list": {"words": ["control"]},
-    "an id that is a fraction": {"malformed": "order.[]: id: not an id"},
+    "an id that is a fraction": {"malformed": "order.data: id: not an id"},
 }
 
 

@@ -70,7 +70,8 @@ class Picker:
         self._each: Path | None = read_path(each) if each is not None else None
         self._only: Test | None = read_condition(at.get("only"))
         self.thing = _read_gives(at, things)
-        self.missing = f"without `{each.text:.60}`" if each is not None else ""
+        self._where = each.text[:60] if each is not None else "message"
+        self.missing = f"without `{self._where}`" if each is not None else ""
 
     def pick(
         self, whole: Any, *, snapshot: bool, asked: str | None = None
@@ -91,7 +92,7 @@ class Picker:
                 try:
                     told.append(observe(part, whole, notes, snapshot=snapshot, asked=asked))
                 except Malformed as malformed:
-                    notes.note("[]", str(malformed), True)
+                    notes.note(self._where, str(malformed), True)
         return told, notes, len(parts)
 
 

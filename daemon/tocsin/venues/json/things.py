@@ -107,7 +107,9 @@ def _read_event(at: Cursor | None, kind: str) -> str | None:
 
 
 def _order(values: dict[str, Any]) -> None:
-    filled, amount = values.get("filled"), values.get("amount")
+    filled, amount, remaining = (values.get(name, UNSET) for name in ("filled", "amount", "remaining"))
+    if filled is UNSET and isinstance(amount, Decimal) and isinstance(remaining, Decimal):
+        filled = values["filled"] = EXACT.subtract(amount, remaining)
     if not isinstance(filled, Decimal):
         return
     if filled > 0 and values.get("status") == "open":
@@ -133,7 +135,8 @@ _WORKED_OUT: Mapping[str, Callable[[dict[str, Any]], None]] = {"order": _order, 
 _NEEDS: Mapping[str, Mapping[str, tuple[frozenset[str], ...]]] = {
     "order": {
         "remaining": (frozenset({"amount", "filled"}),),
-        "average": (frozenset({"cost", "filled"}),),
+        "filled": (frozenset({"amount", "remaining"}),),
+        "average": (frozenset({"cost", "filled"}), frozenset({"cost", "amount", "remaining"})),
     },
     "balance": {
         "asset": (frozenset(),),
