@@ -75,6 +75,7 @@ class TestPages:
         names = zipfile.ZipFile(built).namelist()
         assert {f"tocsin/docs/{topic}.md" for topic in docs.TOPICS} <= set(names)
         assert "tocsin/shipped/rules/positions.yaml" in names
+        assert "tocsin/venues/descriptions/bybit.yaml" in names
 
 
 class TestHelp:

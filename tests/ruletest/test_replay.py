@@ -62,6 +62,25 @@ def test_it_says_how_often_each_rule_would_have_fired(recording):
     assert (told["messages"], told["from"]) == (6, "2024-11-15T12:55:20+00:00")
 
 
+def test_of_a_described_venue_by_its_description_or_by_the_config(here):
+    position = {"symbol": "X", "positionIdx": 0, "side": "Buy", "size": "1"}
+    pushes = [
+        (0, {**position, "unrealisedPnl": "-1"}),
+        (10, {**position, "unrealisedPnl": "-60"}),
+        (50, {**position, "side": "", "size": "0", "curRealisedPnl": "-70"}),
+    ]
+    write(here / "px.jsonl", *((at, json.dumps({"topic": "position", "data": [row]})) for at, row in pushes))
+    told = replayed("px.jsonl", "--rules", "rules.yaml", "--type", "bybit")
+    assert fired(told) == {"in-the-red": 1, "closed": 1, "away": 0}
+    given = "given: {key: kkkkkkkk, secret: ssssssss}"
+    (here / "config.yaml").write_text(
+        f"venues: {{px: {{type: json, describe: bybit, {given}}}}}\nchannels: {{me: 'json://127.0.0.1:9/'}}\nrules: [rules.yaml]\n"
+    )
+    (here / "config.yaml").chmod(0o600)
+    assert fired(replayed("px.jsonl")) == fired(told)
+    assert "no venue type is called bybt; did you mean bybit?" in run("px.jsonl", "--type", "bybt").output
+
+
 def test_it_says_so_to_people(recording):
     output = run(*ALONE).output
     assert "6 messages, 2024-11-15 12:55:20 to 2024-11-15 12:56:40 UTC" in output
