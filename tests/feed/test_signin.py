@@ -76,7 +76,8 @@ def signing(server: FaultServer, *, lasts: float | None = None, reuse: bool = Fa
         yield Keep({"token": token, "at": "2026-01-01T00:00:00Z"})
         yield Pause(0.001, "one token a minute")
         renew_at = None if lasts is None else datetime.now(UTC) + timedelta(seconds=lasts)
-        return Session(token=token, renew_at=renew_at, values={"csrf": "csrf-of-session"})
+        values = {"csrf": "csrf-of-session", "expires": "1767225600000"}
+        return Session(token=token, renew_at=renew_at, values=values, plain=frozenset({"expires"}))
 
     return sign_in
 
@@ -97,6 +98,7 @@ async def test_a_session_is_got_kept_used_and_hidden(tmp_path):
         (message,) = [r for r in feed.told.received if r.raw]
         assert message.raw == '{"order": "***"}'
         assert feed.masker.mask("csrf-of-session 2026-01-01T00:00:00Z") == "*** 2026-01-01T00:00:00Z"
+        assert feed.masker.mask("until 1767225600000") == "until 1767225600000"
         assert "issued-1" not in feed.log.text()
 
 
