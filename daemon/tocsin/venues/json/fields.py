@@ -4,10 +4,9 @@ Of every field: UNSET where the part doesn't mention it, None where it says that
 noted (as `venues.lenient` has it).
 """
 
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 from msgspec import UNSET
 
@@ -17,12 +16,10 @@ from tocsin.venues.base import Malformed
 from tocsin.venues.json.conditions import plain, read_condition
 from tocsin.venues.json.cursor import Cursor
 from tocsin.venues.json.paths import Pick, read_pick
+from tocsin.venues.json.readers import Read, id_of, number_of, read_change, text_of, time_of
 from tocsin.venues.json.templates import read_composed
 from tocsin.venues.lenient import Part
 from tocsin.venues.wire import cut, from_iso_text, is_word
-
-Read: TypeAlias = Callable[[Any, Any, Part], Any]
-"""Of the part, the whole message, and where is noted what can't be read."""
 
 _SOURCES = ("path", "text", "sum", "is")
 _FOR: Mapping[str, tuple[str, ...]] = {
@@ -35,9 +32,7 @@ _FOR: Mapping[str, tuple[str, ...]] = {
     "keep": ("enum", "text"),
 }
 """Of which types of fields a key says something."""
-_NUMERIC = re.compile(r"-?[0-9]+(?:\.[0-9]+)?", re.ASCII)
 _LONGEST = 512  # characters of a text that is put together
-_NAMES_EVENTS = "cause"  # a field whose words name events
 
 
 class Defaults(NamedTuple):
@@ -109,13 +104,13 @@ def _picked(field: Field, source: Cursor, pick: Pick, at: Cursor | None, default
         return _read_map(field, at, pick, none, defaults)
     match field.type:
         case "number":
-            return _number(field.name, pick, none, at)
+            return number_of(field.name, pick, none, at)
         case "time":
             unit = at.text_at("time", defaults.times) if at is not None else defaults.times
-            return _time(field.name, pick, none, unit, source)
+            return time_of(field.name, pick, none, unit, source)
         case "flag":
             return lambda part, whole, notes: notes.flag(pick(part, whole), field.name)
-    return _id(pick, none) if field.name == "id" else _text(field.name, pick, none)
+    return id_of(pick, none) if field.name == "id" else text_of(field.name, pick, none)
 
 
 def _unset(part: Any, whole: Any, notes: Part) -> Any:
@@ -178,111 +173,11 @@ def _read_else(field: Field, at: Cursor, defaults: Defaults) -> Read:
     return _unset if otherwise is None else _read_ours(field, otherwise, defaults)
 
 
-# ---------------------------------------------------------------------------------------------------- what messages have
-
-
-def _id(pick: Pick, none: frozenset[str]) -> Read:
-    """The key of a thing. Raises Malformed for what is no id."""
-
-    def read(part: Any, whole: Any, notes: Part) -> Any:
-        wire = pick(part, whole)
-        kind = wire.__class__
-        if kind is str:
-            return None if wire in none else wire
-        if kind is int:
-            text = str(wire)
-            return None if text in none else text
-        if wire is UNSET or wire is None:
-            return wire
-        raise Malformed(f"id: not an id: {wire!r:.40}")
-
-    return read
-
-
-def _text(name: str, pick: Pick, none: frozenset[str]) -> Read:
-    names_event = name == _NAMES_EVENTS
-
-    def read(part: Any, whole: Any, notes: Part) -> Any:
-        text = notes.text(pick(part, whole), name)
-        if text.__class__ is not str:
-            return text
-        if text in none:
-            return None
-        if names_event and not is_word(text):
-            notes.note(name, f"not a word: {text!r:.40}")
-            return None
-        return text
-
-    return read
-
-
-def _numeric(words: Iterable[str]) -> frozenset[Decimal]:
-    return frozenset(Decimal(word) for word in words if _NUMERIC.fullmatch(word))
-
-
-def _number(name: str, pick: Pick, none: frozenset[str], at: Cursor | None) -> Read:
-    numeric = _numeric(none)
-    change = _read_change(at)
-    if not numeric and change is None:
-        # What most numbers are.
-        def read_plain(part: Any, whole: Any, notes: Part) -> Any:
-            wire = pick(part, whole)
-            return None if wire.__class__ is str and wire in none else notes.number(wire, name)
-
-        return read_plain
-
-    def read(part: Any, whole: Any, notes: Part) -> Any:
-        wire = pick(part, whole)
-        if wire.__class__ is str and wire in none:
-            return None
-        found = notes.number(wire, name)
-        if not isinstance(found, Decimal):
-            return found
-        if found in numeric:
-            return None
-        return found if change is None else change(found)
-
-    return read
-
-
-def _read_change(at: Cursor | None) -> Callable[[Decimal], Decimal] | None:
-    """Exact: signs are changed without a context, which would round."""
-    if at is None:
-        return None
-    absolute, negate, factor = at.flag("abs"), at.flag("negate"), at.get("times")
-    if not (absolute or negate or factor is not None):
-        return None
-    by = number(factor.text) if factor is not None else None
-
-    def change(value: Decimal) -> Decimal:
-        if absolute:
-            value = value.copy_abs()
-        if negate and value:
-            value = value.copy_negate()
-        return value if by is None else EXACT.multiply(value, by)
-
-    return change
-
-
-def _time(name: str, pick: Pick, none: frozenset[str], unit: str, source: Cursor) -> Read:
-    if not unit:
-        source.refuse(
-            f"{name} is a time, and nothing says its unit",
-            "{path: …, time: ms}; or times: ms at the top, for all: s, ms, us, ns or iso",
-        )
-    by: Any = unit
-
-    def read(part: Any, whole: Any, notes: Part) -> Any:
-        wire = pick(part, whole)
-        if wire.__class__ is str and wire in none:
-            return None
-        return notes.iso(wire, name) if unit == "iso" else notes.epoch(wire, by, name)
-
-    return read
+# ------------------------------------------------------------------------------------------------ put together, mapped
 
 
 def _read_text(field: Field, source: Cursor, at: Cursor) -> Read:
-    if field.type not in ("text", "enum"):
+    if field.type != "text":
         at.refuse(f"{field.name} is {_type_of(field)}, and a text is put together for others")
     composed = read_composed(source)
     return lambda part, whole, notes: (
@@ -294,7 +189,7 @@ def _read_sum(field: Field, source: Cursor, at: Cursor) -> Read:
     if field.type != "number":
         at.refuse(f"{field.name} is {_type_of(field)}, and a sum is a number")
     picks = [read_pick(item) for item in source.items()]
-    change = _read_change(at)
+    change = read_change(at)
 
     def read(part: Any, whole: Any, notes: Part) -> Any:
         total = Decimal(0)

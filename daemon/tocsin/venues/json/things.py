@@ -12,7 +12,8 @@ from tocsin.events.vocabulary import VENUE_KINDS, Field, all_fields, did_you_mea
 from tocsin.venues import derive
 from tocsin.venues.base import Malformed
 from tocsin.venues.json.cursor import Cursor
-from tocsin.venues.json.fields import Defaults, Read, read_field
+from tocsin.venues.json.fields import Defaults, read_field
+from tocsin.venues.json.readers import Read
 from tocsin.venues.lenient import Part
 
 _ACCOUNT = Field("account", "text", "")
