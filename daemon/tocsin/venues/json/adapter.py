@@ -27,8 +27,9 @@ from tocsin.venues.base import (
     VenueSettings,
 )
 from tocsin.venues.hosts import Hosts
-from tocsin.venues.json.description import Description, Example, Question, read_description
+from tocsin.venues.json.description import Description, Example, Question
 from tocsin.venues.json.messages import Notes, Picker
+from tocsin.venues.json.reading import read_description
 from tocsin.venues.json.recipes import clock
 from tocsin.venues.json.requests import Step
 from tocsin.venues.json.schema import description_schema
