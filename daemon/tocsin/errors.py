@@ -57,7 +57,12 @@ class Problem:
             # Tabs keep their width, so that the caret stands below what it means.
             lead = "".join(c if c == "\t" else " " for c in self.place.source[: self.place.column - 1])
             text += f"\n {self.place.line:>4} | {self.place.source}\n      | {lead}{'^' * max(1, self.place.length)}"
-        return f"{text}\n      = {self.hint}" if self.hint else text
+        return _visible(f"{text}\n      = {self.hint}" if self.hint else text)
+
+
+def _visible(text: str) -> str:
+    """What a terminal would act on instead of showing it, spelled out."""
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
 
 
 def gathered(problems: Iterable[Problem]) -> list[Problem]:

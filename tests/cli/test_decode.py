@@ -87,7 +87,7 @@ class TestDecode:
         assert all(str(file) in result.output for file in files)
 
     def test_hostile_text_is_shown_as_text(self, own):
-        message = json.dumps({"t": "o", "d": [{"i": "\u001b[31m{{x}}", "s": "\u202e"}]})
+        message = json.dumps({"t": "o", "d": [{"i": "\u001b[31m{{x}}", "s": "\u202e", "\u001b[31m": 1}]})
         output = run("decode", "own.yaml", stdin=message).output
         assert "\u001b" not in output
         assert "\u202e" not in output

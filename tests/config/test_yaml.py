@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tocsin.config import yaml
 from tocsin.document import Mapping, Node, Scalar, Sequence
-from tocsin.errors import Problem
+from tocsin.errors import Place, Problem
 
 
 def good(text: str) -> Node:
@@ -264,3 +264,12 @@ def test_any_mix_of_yaml_gives_a_node_or_problems_that_render(pieces):
         assert problem.place is not None
         assert 1 <= problem.place.line <= text.count("\n") + text.count("\x85") + text.count("\u2028") + 2
         problem.render()
+
+
+def test_what_a_terminal_would_act_on_is_spelled_out():
+    told = Problem(
+        "no map is called `\x1b[31mRED\u202e`", Place("a.yaml", 1, 2, 1, "a\tb"), hint="two\nlines"
+    ).render()
+    assert "no map is called `\\x1b[31mRED\\u202e`" in told
+    assert "a\tb" in told
+    assert "two\nlines" in told

@@ -4,6 +4,7 @@ Objects and lists that note what is picked of them stand in for the message's ow
 object or list is, so these name themselves as such.
 """
 
+import json
 from collections.abc import Iterator
 from typing import Any, SupportsIndex
 
@@ -79,5 +80,5 @@ def _unread(value: Any, path: str) -> Iterator[str]:
 
 
 def _quoted(key: str) -> str:
-    """As a path has to name it."""
-    return key if key.isidentifier() and key.isascii() else f'"{key}"'
+    """As a path has to name it: in quotes as JSON has them, where it isn't a plain name."""
+    return key if key.isidentifier() and key.isascii() else json.dumps(key)
