@@ -345,7 +345,7 @@ class TestTheVocabulary:
         output = run("venues", "bybit").output
         assert "type: json, describe: bybit" in output
         assert re.search(r"connects to +bybit\.com$", output, re.MULTILINE)
-        assert "the messages of the venue's documents" in output
+        assert "a stand-in for the venue" in output
         assert re.search(r"given\.secret +required", output)
 
     @pytest.mark.parametrize("kind", [*venue_types(), *DESCRIPTIONS])
