@@ -340,6 +340,7 @@ class TestTheVocabulary:
         types, described, _ = output.split("\n\n")
         assert [line.split()[0] for line in types.splitlines()] == list(venue_types())
         assert [line.split()[0] for line in described.splitlines()[1:]] == list(DESCRIPTIONS)
+        assert re.search("^kraken +balance order +Kraken spot", described, re.MULTILINE)
 
     def test_of_a_description_also_where_it_connects_to_and_how_far_it_was_tried(self):
         output = run("venues", "bybit").output

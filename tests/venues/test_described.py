@@ -5,6 +5,7 @@ import hmac
 import json
 from base64 import b64decode, b64encode
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -320,7 +321,7 @@ def test_a_name_leads_to_a_public_address(address, may):
 
 def snapshot(adapter, *answers, since=None):
     made = settings(adapter)
-    _, session = drive(adapter.sign_in(made, {}, NOW), *getattr(adapter, "_signs", ()))
+    _, session = drive(adapter.sign_in(made, {}, NOW))
     return drive(adapter.snapshot(made, session, NOW, since), *answers)
 
 
@@ -353,6 +354,39 @@ def test_binance_s_positions_and_balances_are_a_full_picture():
         "updated": "2021-07-05T08:38:24.765000Z",
     }
     assert all(item.origin == "snapshot" for item in found if isinstance(item, Observation))
+
+
+SIGNS = {"binance-usdm": [{"listenKey": "abc"}], "kraken": [{"error": [], "result": {"token": "tok"}}]}
+EMPTY = {
+    "binance-spot": ["[]", {"balances": []}],
+    "binance-usdm": ["[]"] * 4,
+    "bybit": [{"retCode": 0, "result": {"list": []}}] * 10,
+    "okx": [{"code": "0", "data": []}] * 3,
+}
+
+
+@pytest.mark.parametrize("name", EMPTY)
+def test_every_request_of_a_snapshot_is_signed_over_what_is_sent(name):
+    adapter = adapter_of(name)
+    made = settings(adapter)
+    _, session = drive(adapter.sign_in(made, {}, NOW), *SIGNS.get(name, []))
+    requests, found = drive(adapter.snapshot(made, session, NOW, None), *EMPTY[name])
+    for request in requests:
+        assert adapter.hosts.refusal(request.url) == ""
+        url = urlsplit(request.url)
+        key, path = GIVEN["secret"].encode(), f"{url.path}?{url.query}" if url.query else url.path
+        if name == "bybit":
+            said = f"{NOW_MS}the-key20000{url.query}"
+            assert request.headers["X-BAPI-SIGN"] == sign(key, said).hexdigest()
+        elif name == "okx":
+            said = f"2026-01-02T03:04:05.678ZGET{path}"
+            assert request.headers["OK-ACCESS-SIGN"] == b64encode(sign(key, said).digest()).decode()
+            assert request.headers["OK-ACCESS-TIMESTAMP"] == "2026-01-02T03:04:05.678Z"
+        else:
+            said, _, signature = url.query.rpartition("&signature=")
+            assert signature == sign(key, said).hexdigest()
+    assert isinstance(found[0], SnapshotBegins)
+    assert set(found[0].kinds) == set(adapter.supplies)
 
 
 NOTHING = {"retCode": 0, "result": {"list": []}}
@@ -445,9 +479,8 @@ def test_a_history_is_told_and_is_no_full_picture_and_begins_when_the_venue_was_
 
 def ask(adapter, order, *answers):
     made = settings(adapter)
-    signs = {"binance-usdm": [{"listenKey": "abc"}], "kraken": [{"error": [], "result": {"token": "tok"}}]}
-    name = next((name for name in signs if adapter is adapter_of(name)), "")
-    _, session = drive(adapter.sign_in(made, {}, NOW), *signs.get(name, []))
+    name = next((name for name in SIGNS if adapter is adapter_of(name)), "")
+    _, session = drive(adapter.sign_in(made, {}, NOW), *SIGNS.get(name, []))
     return drive(adapter.ask(made, session, order, None, NOW), *answers)
 
 

@@ -46,10 +46,16 @@ def command(venue_type: str | None, output: str) -> None:
     if output == "json":
         print_json([_as_json(name, _find(name)) for name in (*types, *described)])
         return
-    print_rows([(name, _find(name).summary) for name in types], indent="")
+    print_rows([_in_a_line(name) for name in types], indent="")
     click.echo("\nDescribed, for type: json")
-    print_rows([(name, _find(name).summary) for name in described], indent="")
+    print_rows([_in_a_line(name) for name in described], indent="")
     click.echo("\ntocsin venues NAME shows the options and fields of one.")
+
+
+def _in_a_line(name: str) -> tuple[str, str, str]:
+    """What it is called, the kinds that it supplies, what it is."""
+    found = _find(name)
+    return name, " ".join(sorted(found.supplies)), found.summary
 
 
 def _find(name: str) -> Adapter:
