@@ -175,11 +175,11 @@ def test_templates_may_use_the_fields_of_what_is_watched() -> None:
         return ()
 
     rule("{id: x, watch: [order.canceled, position.closed], title: t}", check_template=check)
-    ((names, members, links),) = asked
-    assert {"symbol", "side", "venue", "time", "worst", "members", "severity"} <= names
-    assert not {"profit", "filled", "lot_size", "account.equity"} & names
-    assert {"profit", "filled", "id"} <= members
-    assert links == {"account", "ticker", "venue"}
+    (usable,) = asked
+    assert {"symbol", "side", "venue", "time", "worst", "members", "severity"} <= usable.names
+    assert not {"profit", "filled", "lot_size", "account.equity"} & usable.names
+    assert {"profit", "filled", "id"} <= usable.lists["members"]
+    assert usable.links == {"account", "ticker", "venue"}
 
 
 def test_without_supplied_fields_nothing_is_warned_about() -> None:
