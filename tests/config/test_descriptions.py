@@ -176,6 +176,13 @@ def test_what_is_wrong_in_the_config(tmp_path, venue, said):
     assert "x" * 20 not in str(caught.value)
 
 
+def test_what_a_description_wants_is_said_where_nothing_is_given(tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        config(tmp_path, {"describe": "okx"})
+    (problem,) = [each for each in caught.value.problems if "given" in each.message]
+    assert problem.hint == "given: {key: …, secret: …, passphrase: …}"
+
+
 def test_an_address_that_the_config_names_may_be_connected_to(tmp_path):
     venue = {"describe": "bybit", "given": wanted("bybit"), "urls": {"ws": "ws://127.0.0.1:9"}}
     adapter = config(tmp_path, venue).venues["px"].adapter

@@ -128,6 +128,7 @@ def _problem(model: type[BaseModel], root: Mapping, path: Path, error: Any, head
             if entry
             else head or node.place,
             where,
+            _what_it_needs(model, str(error["loc"][-1])) if not steps else "",
         )
     field = model.model_fields.get(str(steps[0])) if steps else None
     hint = (field.description or "") if field and len(steps) == 1 else ""
@@ -147,6 +148,15 @@ def _problem(model: type[BaseModel], root: Mapping, path: Path, error: Any, head
         return Problem(_WORDS[kind], node.place, where, f"write it so: [{node.text}]")
     words = _WORDS.get(kind) or error["msg"].replace("Input should", "must").replace("Value error, ", "")
     return Problem(words, node.place, where, hint)
+
+
+def _what_it_needs(model: type[BaseModel], name: str) -> str:
+    """How a key is written whose value is a mapping, with the keys that this can't do without."""
+    field = model.model_fields.get(name)
+    inner = field.annotation if field is not None else None
+    if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+        return ""
+    return f"{name}: {{{', '.join(f'{key}: …' for key, each in inner.model_fields.items() if each.is_required())}}}"
 
 
 def _holder(model: type[BaseModel], steps: Path) -> type[BaseModel] | None:
