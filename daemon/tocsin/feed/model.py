@@ -14,7 +14,7 @@ class Received(Struct, frozen=True, kw_only=True):
     """What one message of one venue (or the feed itself, of the venue's connection) says.
 
     `raw` is the message's own text with secrets masked, None where the feed itself speaks. `taken` is called when what it
-    says is known, and committed.
+    says is known, and committed unless the disk refuses.
     """
 
     venue: str
