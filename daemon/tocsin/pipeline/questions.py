@@ -81,18 +81,21 @@ class Questions:
 
     def mind(self, now: Instant) -> list[RunRow]:
         """Those that are over by now, since what they are about is, or nobody has answered."""
+        self._wanted.intersection_update(row.id for row in self._asked())
         return [over for row in self._asked() if (over := self._over(row, now)) is not None]
 
     def _over(self, row: RunRow, now: Instant) -> RunRow | None:
         context, confirm = context_of(row), self._confirm(row)
         if context is not None and not self._facts.holds(row, context):
-            return self._end(row, "dropped", now, turned(context))
+            return self._runs.end(row, "dropped", now, turned(context))
         if now.wall < self._until(row):
             return None
         if row.asked_at is None:
             reason = f"it couldn't be asked: {confirm.on} didn't take the question in time"
-            return self._end(row, "failed", now, reason)
-        return self._end(row, "unanswered", now, f"nobody answered within {duration_text(confirm.within)}")
+            return self._runs.end(row, "failed", now, reason)
+        return self._runs.end(
+            row, "unanswered", now, f"nobody answered within {duration_text(confirm.within)}"
+        )
 
     def deadline(self) -> datetime | None:
         """When (wall-clock) the next of them is over by itself."""
@@ -116,14 +119,13 @@ class Questions:
             return batch, _OVER if row is None else _ANSWERED
         answered = structs.replace(row, answered_at=now.wall, answered_by=by)
         if wish == "no":
-            batch.runs.append(self._end(answered, "declined", now))
+            batch.runs.append(self._runs.end(answered, "declined", now))
             return batch, ""
         if reason := self._in_the_way(answered, now):
             return batch, f"not run: {reason}"
         if wish == "want":
             self._wanted.add(id_)
             return batch, ""
-        self._wanted.discard(id_)
         confirmed = structs.replace(answered, status="pending")
         self._facts.confirmed(confirmed, now)
         self._runs.change(confirmed)
@@ -156,7 +158,3 @@ class Questions:
         settings = self._options().actions.get(row.action)
         confirm = settings.confirm if settings is not None else None
         return confirm if confirm is not None else Confirm(on="its channel")
-
-    def _end(self, row: RunRow, status: RunStatus, now: Instant, reason: str | None = None) -> RunRow:
-        self._wanted.discard(row.id)
-        return self._runs.end(row, status, now, reason)
