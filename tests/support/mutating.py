@@ -16,7 +16,8 @@ from tocsin.venues.base import Decoded, Malformed
 _BEYOND = "\u0001"  # stands for a number out of all range, which json doesn't write
 ODD: list[Any] = [
     None, True, False, 0, 7, -1.5, 10**30, -(10**250), _BEYOND, 1.7e18, "", " ", "odd", "7", "-0", "1e400", "NaN", "é\u2028",
-    "x" * 5000, "{{id}}", "2024-05-02T13:15:00Z", "0001-01-01", [], [7], [[]], [[7], 7], {}, {"odd": 7}, [{}], {"": {}},
+    "x" * 5000, "\ud800", "{{id}}", "2024-05-02T13:15:00Z", "0001-01-01", [], [7], [[]], [[7], 7], {}, {"odd": 7}, [{}], {"": {}},
+    [_BEYOND, "\udfff"],
 ]  # fmt: skip
 
 

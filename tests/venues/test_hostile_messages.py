@@ -1,6 +1,7 @@
 """Whatever a venue sends, a decoder gives its meaning or says Malformed; and gives nothing that it didn't promise."""
 
 import json
+import re
 from copy import deepcopy
 from decimal import Decimal
 from itertools import chain
@@ -130,12 +131,22 @@ def test_documented_messages_with_their_text_torn(venue, data):
         '{"type": "\\ud800", "message_type": "\\ud800"}',
         "1" * 5000,
         '{"message_type": NaN, "type": Infinity}',
+        '{"x": 1e999999999, "type": "\\ud800", "data": [{"oid": "\\ud800"}]}',
+        '[1e999999999, "\\udfff"]',
     ],
-    ids=range(11),
+    ids=range(13),
 )
 def test_what_is_no_message_at_all(venue, message):
     with pytest.raises(Malformed):
         adapter_of(venue).decode(message, RECEIVED)
+
+
+@pytest.mark.parametrize("venue", VENUES)
+def test_half_of_a_character_behind_a_number_out_of_all_range_is_no_text(venue):
+    for message in FIXTURES[venue]:
+        for text in set(re.findall(r'"[^"\\]*"', message)):
+            odd = message.replace(text, '"\\ud800"').replace("{", '{"odd": 1e999999999, ', 1)
+            means_or_malformed(venue, odd)
 
 
 @pytest.mark.parametrize("venue", VENUES)

@@ -4,7 +4,6 @@ What is read here is needed: the key of a thing, the word for what happened. Fie
 `lenient.Part`.
 """
 
-import json
 import types
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -78,27 +77,25 @@ def _in_parts(shape: Any, message: str | bytes | Raw, note: Note, wrong: str) ->
     if isinstance(shape, type) and issubclass(shape, Struct):
         return _struct(shape, message, note)
     if shape is Any:
-        text = bytes(message) if isinstance(message, Raw) else message
         try:
-            return json.loads(text, parse_float=_or_beyond, parse_int=_or_beyond, parse_constant=_no_number)
+            return _lenient.decode(message)
         except RecursionError:
             raise Malformed("nested too deeply") from None
-        except ValueError as error:  # behind the number that was beyond all range
+        except (msgspec.MsgspecError, ValueError) as error:  # behind the number that was beyond all range
             raise Malformed(str(error)) from None
     raise Malformed(wrong)
 
 
-def _or_beyond(text: str) -> int | Decimal | float:
+def _or_beyond(text: str) -> Decimal | float:
     """The JSON number; of one out of all range a float, which is no number, id or text to anybody who reads on."""
     try:
-        found = json_number(text)
+        return json_number(text)
     except ValueError:
         return float(text)
-    return int(text) if text.lstrip("-").isdecimal() else found
 
 
-def _no_number(text: str) -> None:
-    raise ValueError(f"JSON has no {text}")
+# As strict as `Reader` in all else: its texts are UTF-8, so that they can be stored.
+_lenient = msgspec.json.Decoder(Any, float_hook=_or_beyond)
 
 
 def _bare(shape: Any) -> Any:
