@@ -67,8 +67,8 @@ class Http:
             raise HttpFailed(request, f"the environment's proxy can't be used: {error}") from error
 
     async def _make(self, request: HttpRequest, scope: trio.CancelScope, begun: "_Begun") -> HttpResponse:
-        encrypted = request.url.startswith("https:")
-        tls = tls_context(self._tls_ca, "http", self._ca_option) if encrypted else None
+        plain = httpx.URL(request.url).scheme == "http"  # in lower case, however it is written
+        tls = None if plain else tls_context(self._tls_ca, "http", self._ca_option)
         async with (
             httpx.AsyncClient(
                 verify=tls or False,  # without TLS there is nothing to verify, and no CA store to load

@@ -123,7 +123,8 @@ async def test_a_redirect_is_an_answer_like_any_other():
         assert (await ask(server)).status == 302
 
 
-async def test_https_is_verified(tmp_path):
+@pytest.mark.parametrize("scheme", ["https", "HTTPS", "Https"])
+async def test_https_is_verified(scheme, tmp_path):
     async def script(peer):
         await peer.answer("200 OK", b"hello")
 
@@ -133,10 +134,24 @@ async def test_https_is_verified(tmp_path):
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     async with serving(script, tls=context) as server:
         with pytest.raises(HttpFailed, match="certificate is not trusted"):
-            await ask(server, "https")
-        assert (await ask(server, "https", ca=str(tmp_path / "ca.pem"))).body == b"hello"
+            await ask(server, scheme)
+        assert (await ask(server, scheme, ca=str(tmp_path / "ca.pem"))).body == b"hello"
         with pytest.raises(HttpFailed, match=r"tls_ca: .* can't be read as a CA file"):
-            await ask(server, "https", ca=str(tmp_path / "missing.pem"))
+            await ask(server, scheme, ca=str(tmp_path / "missing.pem"))
+
+
+@pytest.mark.parametrize("scheme", ["https", "HTTPS"])
+async def test_a_certificate_of_another_name_is_refused(scheme, tmp_path):
+    async def script(peer):
+        await peer.answer("200 OK", b"hello")
+
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("exchange.example").configure_cert(context)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    async with serving(script, tls=context) as server:
+        with pytest.raises(HttpFailed, match="certificate"):
+            await ask(server, scheme, ca=str(tmp_path / "ca.pem"))
 
 
 async def test_an_answer_that_has_begun_is_read_though_the_task_is_cancelled():
