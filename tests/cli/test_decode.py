@@ -198,6 +198,38 @@ class TestInit:
         assert "put this under its `venues:`\n  kraken:\n" in result.output
         assert (tmp_path / "config.yaml").read_text() == text
 
+    @pytest.mark.parametrize(
+        "about",
+        [
+            "its key\\n    plaintext: true",
+            "its key\\n  evil:\\n    type: piexgo",
+            "its key\\nstate_dir: /elsewhere",
+        ],
+    )
+    def test_what_a_description_says_of_a_secret_adds_nothing_else(self, tmp_path, about):
+        written = OWN.replace(", account: a", "") + f'given: {{key: {{about: "{about}"}}}}\n'
+        (tmp_path / "own.yaml").write_text(written)
+        result = CliRunner().invoke(cli, ["init", str(tmp_path), "--venue", str(tmp_path / "own.yaml")])
+        assert "given.key.about: must be one line" in result.output
+        assert not (tmp_path / "config.yaml").exists()
+
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            ("own #1", "venues:\n"),
+            ("own: it", "venues:\n"),
+            ("own", "state_dir: 'x\nvenues:\n  a'\nchannels: {}\n"),
+            ("own", "venues:\n  a: b: c\n"),
+        ],
+    )
+    def test_only_that_one_venue_is_added_or_nothing(self, tmp_path, name, text):
+        (tmp_path / f"{name}.yaml").write_text(OWN.replace(", account: a", ""))
+        (tmp_path / "config.yaml").write_text(text)
+        result = CliRunner().invoke(cli, ["init", str(tmp_path), "--venue", str(tmp_path / f"{name}.yaml")])
+        assert "can't be added to as it is written" in result.output
+        assert (tmp_path / "config.yaml").read_text() == text
+        assert not (tmp_path / "config.yaml.new").exists()
+
     def test_a_venue_that_there_is_not(self, tmp_path):
         assert "no venue is called byb; did you mean bybit?" in run("init", tmp_path, "--venue", "byb").output
         assert not (tmp_path / "config.yaml").exists()

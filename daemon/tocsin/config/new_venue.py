@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from tocsin.config import yaml
-from tocsin.document import Mapping
+from tocsin.document import Mapping, Plain
 from tocsin.shipped import shipped
 from tocsin.venues.base import Adapter
+from tocsin.venues.wire import cut
 
 _SECTION = re.compile(r"^venues:[ \t]*(?:#.*)?$", re.MULTILINE)
 _NEXT = re.compile(r"^( +)[^ #\n-]", re.MULTILINE)
@@ -16,10 +17,11 @@ _STEP = "  "
 
 
 class NewVenue(NamedTuple):
-    """The lines of a venue, without indentation, and the names of the secrets that they refer to."""
+    """The lines of a venue, without indentation, the options that they are to hold, and the secrets they refer to."""
 
     name: str
     lines: tuple[str, ...]
+    options: Plain
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -37,9 +39,11 @@ def described_venue(name: str, describe: str, adapter: Adapter) -> NewVenue:
         lines.append(f"{_STEP}given:")
         widest = max(len(f"{each}: {value}") for each, _, value in given)
         for each, about, value in given:
-            comment = f"  # {about}" if about else ""
+            comment = f"  # {cut(about)}" if about else ""
             lines.append(f"{_STEP * 2}{f'{each}: {value}'.ljust(widest)}{comment}".rstrip())
-    return NewVenue(name, tuple(lines))
+    values: Plain = {each: value or None for each, _, value in given}
+    options: dict[str, Plain] = {"type": "json", "describe": describe}
+    return NewVenue(name, tuple(lines), options | ({"given": values} if given else {}))
 
 
 def example_venue(venue_type: str) -> NewVenue | None:
@@ -55,7 +59,9 @@ def example_venue(venue_type: str) -> NewVenue | None:
                 (at for at, each in enumerate(rest) if not each.startswith("    ") or each[4:5] == "#"),
                 len(rest),
             )
-            return NewVenue(line.strip().removesuffix(":"), tuple(each[2:] for each in (line, *rest[:end])))
+            written = tuple(each[2:] for each in (line, *rest[:end]))
+            name, options = next(iter((_plain("\n".join(written)) or {}).items()))
+            return NewVenue(name, written, options)
     return None
 
 
@@ -67,7 +73,11 @@ def names_in(text: str) -> Sequence[str]:
 
 
 def with_venue(text: str, venue: NewVenue) -> str | None:
-    """The config's text with the venue; None where its section `venues:` isn't written so that one can be added."""
+    """The config's text with the venue; None where its section `venues:` isn't written so that it alone can be added.
+
+    What the venue's lines hold may come from a stranger: the text is read again, and has to be the old one's content
+    with exactly this venue.
+    """
     section = _SECTION.search(text)
     if section is None:
         return None
@@ -77,4 +87,18 @@ def with_venue(text: str, venue: NewVenue) -> str | None:
     indent = following[1] if following is not None else _STEP
     added = "".join(f"{indent}{line}\n" for line in venue.lines)
     changed = f"{text[: section.end()]}\n{added}{below.removeprefix(chr(10))}"
-    return changed if venue.name in names_in(changed) else None
+    before, after = _plain(text), _plain(changed)
+    if before is None or after is None:
+        return None
+    others = before.get("venues") or {}
+    if not isinstance(others, dict):
+        return None
+    wanted: dict[str, Plain] = before | {"venues": {venue.name: venue.options} | others}
+    return changed if after == wanted else None
+
+
+def _plain(text: str) -> "dict[str, Plain] | None":
+    """What a config holds; None where something is wrong with it."""
+    node, problems = yaml.load(text)
+    plain = node.plain() if node is not None and not problems else None
+    return plain if isinstance(plain, dict) else None

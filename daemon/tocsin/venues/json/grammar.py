@@ -8,10 +8,11 @@ from typing import Literal, NamedTuple, TypeAlias
 
 
 class Text(NamedTuple):
-    """One value. `words`: it is one of these. `like`: what it is, for people."""
+    """One value. `words`: it is one of these. `like`: what it is, for people; texts and URLs are always `one_line`."""
 
     like: Literal["text", "path", "template", "duration", "url", "number", "word"] = "text"
     words: tuple[str, ...] = ()
+    one_line: bool = False
 
 
 class Flag(NamedTuple):
@@ -114,7 +115,7 @@ BLOCKS: Mapping[str, Mapping[str, Key]] = {
     },
     "given": {
         "secret": Key(Flag(), "false: it may be shown"),
-        "default": Key(Text("word"), "what it is where the config doesn't say"),
+        "default": Key(Text("word", one_line=True), "what it is where the config doesn't say"),
         "about": Key(Text(), "what it is, and where it is had"),
     },
     "sign_in": {

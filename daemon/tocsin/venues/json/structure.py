@@ -148,6 +148,9 @@ def _value(at: Cursor, form: Text) -> Node | None:
     if any(not (char.isprintable() or char in "\n\t") for char in text):
         at.refuse("a character that can't be shown")
         return None
+    if (form.one_line or form.like in ("text", "url")) and "\n" in text.rstrip("\n"):
+        at.refuse("must be one line")
+        return None
     if form.words and text not in form.words:
         at.refuse(f"must be one of {', '.join(form.words)}", did_you_mean(text, form.words))
         return None
