@@ -25,6 +25,7 @@ from tocsin.venues.json.fields import Defaults
 from tocsin.venues.json.messages import Messages, Picker
 from tocsin.venues.json.recipes import clock_names, read_recipes
 from tocsin.venues.json.requests import Step, read_headers
+from tocsin.venues.json.settings import is_option
 from tocsin.venues.json.templates import Names, Template, read_sent, read_template
 from tocsin.venues.json.things import Thing
 
@@ -34,6 +35,7 @@ _ASKED = ("id", "symbol", "account", "client_id")
 _TICKERS = {"trade": derive.TICKER_FROM_TRADES, "book": derive.TICKER_FROM_BOOK}
 _LEAST_PING = 1.0  # seconds
 _LEAST_RENEWAL = timedelta(minutes=1)
+_NAMES = "small letters, digits and _, from a letter on; not model_…, nor json, copy and the like"
 _UNKNOWN = "\0"  # stands for what is known only later
 _HEAD = re.compile(r"[^:]*://[^/?#]*")
 
@@ -232,8 +234,8 @@ class _Reading:
 
 def _check_name(entry: Cursor) -> None:
     name = entry.key.text if entry.key is not None else ""
-    if not (name.isidentifier() and name.isascii()):
-        entry.refuse_key(f"`{name:.60}` is no name", "letters, digits and _")
+    if not is_option(name):
+        entry.refuse_key(f"`{name:.60}` is no name that the config can have", _NAMES)
 
 
 def _supplies(things: Iterable[Thing]) -> dict[str, frozenset[str]]:

@@ -1,5 +1,6 @@
 """The options of a described venue: those of every venue, and what its description wants to be given."""
 
+import re
 from functools import partial
 from typing import Any
 
@@ -11,12 +12,18 @@ from tocsin.venues.base import VenueSettings
 from tocsin.venues.json.description import Description
 
 MAIN_URL = "ws"
+_OPTION = re.compile(r"(?!model_)[a-z][a-z0-9_]*", re.ASCII)
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, arbitrary_types_allowed=True, hide_input_in_errors=True
     )
+
+
+def is_option(name: str) -> bool:
+    """Whether `given` and `urls` can have this name: nothing of it is a model's own."""
+    return _OPTION.fullmatch(name) is not None and name not in dir(_Part)
 
 
 class JsonSettings(VenueSettings):
