@@ -358,6 +358,24 @@ async def test_a_snapshot_that_fails_again_and_again_is_told_once_and_tried_on(t
         assert "opening snapshot: HTTP 500" in feed.log.of("refused")[0]["reason"]
 
 
+async def test_a_snapshot_with_a_text_that_can_t_be_stored_is_none(tmp_path):
+    ids = iter(["a\ud800", "a"])
+
+    def fetching(settings, session):
+        return [Observation(state=Account(id=next(ids)))]
+        yield
+
+    async def script(peer):
+        await peer.accept()
+        await peer.serve_politely()
+
+    async with serving(script) as server, feeding(tmp_path) as feed:
+        await feed.venue(FakeAdapter(fetching=fetching), ws(server))
+        await feed.told.until(lambda told: told.ids("account"))
+        assert feed.told.ids("account") == ["a"]
+        assert "half of a character" in feed.log.of("snapshot failed")[0]["reason"]
+
+
 async def test_a_crash_in_a_snapshot_is_loud_in_the_log_and_breaks_nothing(tmp_path):
     def crash(settings, session):
         raise KeyError("oops")

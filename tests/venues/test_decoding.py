@@ -117,6 +117,10 @@ def test_an_adapter_from_outside_has_it_too():
     decoded = decode(Outside(), "[1, NaN]", RECEIVED)
     assert decoded.items[:2] == (1, None)
     assert told(decoded) == ["JSON with NaN or Infinity"]
+    for half in ('["a\\ud800"]', '["a\\uDFFF"]', '["a\ud800"]'):
+        decoded = decode(Outside(), half, RECEIVED)
+        assert decoded.items[0] == "a\ufffd", "a text that could not be stored"
+        assert told(decoded) == ["JSON with half of a character"]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from tocsin.feed.context import VenueContext
 from tocsin.feed.link_status import one_line
 from tocsin.feed.model import Received
 from tocsin.venues.base import HttpResponse, Session, SignInFailed, Snapshot, Unreadable
+from tocsin.venues.decoding import check_texts
 
 _SNAPSHOT = "opening snapshot"  # what the snapshot is called among refused streams
 _TELL_AFTER = 3  # tries; from then on rules know that the snapshot is missing
@@ -136,7 +137,7 @@ async def _fetch(
 ) -> list[Observed | Unreadable]:
     """What the adapter makes of the answers, each `within` so many seconds; after each of them `every` passes.
 
-    Raises HttpFailed, and what its generator raises.
+    Raises HttpFailed, Malformed for a text that can't be stored, and what its generator raises.
     """
     try:
         request = next(steps)
@@ -146,6 +147,7 @@ async def _fetch(
             await trio.sleep(every)
     except StopIteration as done:
         observed: list[Observed | Unreadable] = done.value
+        check_texts(observed)
         return observed
     finally:
         steps.close()

@@ -1,8 +1,10 @@
 """A message through its adapter's decoder, also one that is nearly JSON."""
 
 import re
+from collections.abc import Iterable
 from datetime import datetime
 
+import msgspec
 from msgspec import structs
 
 from tocsin.events import Observation, Observed, Occurrence, SnapshotBegins, SnapshotEnds
@@ -17,6 +19,7 @@ _TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[-+]?\b(?:nan|inf(?:inity)?)\
 _ESCAPE = re.compile(r"\\u(d[89ab]..\\ud[c-f]..|(?P<half>d[89a-f]..))|\\.", re.IGNORECASE | re.DOTALL)
 _HALF = re.compile("[\ud800-\udfff]")
 _SUSPECT = re.compile(r"nan|inf|\\ud[89a-f]", re.IGNORECASE)
+_encode = msgspec.json.Encoder(enc_hook=repr).encode
 
 
 def decode(adapter: Adapter, message: str, received: datetime) -> Decoded:
@@ -26,7 +29,7 @@ def decode(adapter: Adapter, message: str, received: datetime) -> Decoded:
     NaN and Infinity (missing). That is told as `Unreadable`; where it then means nothing either, it is Malformed as it was.
     """
     try:
-        return adapter.decode(message, received)
+        return _decoded(adapter, message, received)
     except Malformed as malformed:
         nearly, why = mended(message)
         if not why:
@@ -39,6 +42,24 @@ def decode(adapter: Adapter, message: str, received: datetime) -> Decoded:
             raise
         told = Unreadable(f"JSON with {why}", str(malformed))
         return structs.replace(decoded, items=(*decoded.items, told))
+
+
+def _decoded(adapter: Adapter, message: str, received: datetime) -> Decoded:
+    decoded = adapter.decode(message, received)
+    if not message.isascii() or "\\u" in message:
+        check_texts(decoded.items)
+    return decoded
+
+
+def check_texts(items: Iterable[object]) -> None:
+    """Malformed where a text within holds half of a character: it could be neither stored nor sent.
+
+    Adapters' decoders refuse such texts; one that doesn't is no reason for the daemon to end.
+    """
+    try:
+        _encode(tuple(items))
+    except UnicodeEncodeError:
+        raise Malformed("a text with half of a character") from None
 
 
 def mended(message: str) -> tuple[str, str]:
