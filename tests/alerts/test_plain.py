@@ -1,6 +1,6 @@
 import pytest
 
-from tocsin.alerts.plain import flat, plain
+from tocsin.alerts.plain import flat, plain, shown
 
 
 @pytest.mark.parametrize(
@@ -62,3 +62,10 @@ def test_what_is_harmless_stays_as_the_venue_wrote_it(text):
 def test_control_characters_are_shown_not_obeyed(text, shown):
     assert plain(text) == shown
     assert plain(plain(text)) == shown
+
+
+def test_on_a_terminal_a_link_can_be_copied_and_nothing_is_obeyed():
+    said = plain("wss://ws.nearby.example/v1: @here\x1b[31m")
+    assert "\u2060" in said
+    assert shown(said) == "wss://ws.nearby.example/v1: @here␛[31m"
+    assert shown("see https://a.example/x\r\n\x07\u202eb") == "see https://a.example/x␤␇b"

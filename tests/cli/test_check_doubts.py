@@ -74,3 +74,18 @@ def test_shipped_rules_that_nobody_edited_are_one_line(tmp_path):
     assert "position-in-the-red.watch: no configured venue tells of a position" in check(
         tmp_path, rules="[rules/*.yaml]"
     )
+
+
+def test_a_shipped_rule_that_fires_without_a_field_isn_t_said_not_to(tmp_path):
+    CliRunner().invoke(cli, ["init", str(tmp_path)])
+    output = check(
+        tmp_path,
+        rules="[rules/*.yaml]",
+        venues="{bybit: {type: json, describe: bybit, given: {key: abcdefgh, secret: abcdefgh}}}",
+    )
+    (never,) = [line for line in output.splitlines() if "can't fire with these venues" in line]
+    (asking,) = [line for line in output.splitlines() if "fields that these venues don't supply" in line]
+    assert "contract-settled" in never
+    assert "position-closed" not in never
+    assert "position-closed" in asking
+    assert "contract-settled" not in asking

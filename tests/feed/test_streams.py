@@ -281,8 +281,12 @@ async def test_clocks_that_differ_are_told_once_a_connection(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("what", "year", "told"), [("at", 2040, True), ("changed", 2040, True), ("changed", 2020, False)]
-)
+    ("what", "year", "told"),
+    [
+        ("at", 2040, True), ("changed", 2040, True), ("changed", 2020, False),
+        ("told_when_changed", 2040, True), ("told_when_changed", 2020, False),
+    ],
+)  # fmt: skip
 async def test_a_stamp_ahead_of_now_is_told_whatever_it_is_of(tmp_path, what, year, told):
     """When an order last changed may be long ago, but not in the future."""
     stamp = datetime(year, 1, 1, tzinfo=UTC).timestamp()

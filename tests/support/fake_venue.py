@@ -134,6 +134,9 @@ class FakeAdapter:
                 return Observation(state=Order(id=value, status="open"))
             case "at":
                 return Observation(state=Order(id="late"), time=datetime.fromtimestamp(value, UTC))
+            case "told_when_changed":
+                changed = datetime.fromtimestamp(value, UTC)
+                return Observation(state=Order(id="late", updated=changed), time=changed)
             case "changed":
                 return Observation(state=Order(id="late", updated=datetime.fromtimestamp(value, UTC)))
             case "account":

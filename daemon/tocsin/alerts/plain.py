@@ -34,11 +34,15 @@ def flat(text: str, longest: int = LONGEST) -> str:
 
 
 def plain(text: str, longest: int = LONGEST) -> str:
-    """A venue's text as it may stand in a message: flat, its control characters shown, no mention and no link to any service."""
+    """A venue's text as it may stand in a message: as `shown`, and no mention and no link to any service."""
+    return _LINK.sub(_unlinked, _MENTION.sub(f"@{_JOINER}", shown(text, longest)))
+
+
+def shown(text: str, longest: int = LONGEST) -> str:
+    """A venue's text as it may stand on a terminal: flat, its control characters shown. What is copied from it is what was said."""
     if not text.isprintable():
         text = _CONTROLS.sub(_picture, _LINE_ENDS.sub("\u2424", text[: 4 * longest]))
-    text = _MENTION.sub(f"@{_JOINER}", flat(text, longest))
-    return _LINK.sub(_unlinked, text)
+    return flat(text.replace(_JOINER, ""), longest)
 
 
 def _picture(match: re.Match[str]) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from tocsin.alerts.plain import plain
+from tocsin.alerts.plain import shown
 from tocsin.cli.ask import listed, zone_of
 from tocsin.cli.options import config_option, format_option, paint, time_of, times_in
 
@@ -38,7 +38,7 @@ def command(config: Path | None, *, everything: bool, output: str) -> None:
 def _acked(alert: dict[str, Any], tz: tzinfo) -> str:
     if not alert["acked_at"]:
         return ""
-    by = f" by {plain(alert['acked_by'])}" if alert["acked_by"] else ""
+    by = f" by {shown(alert['acked_by'])}" if alert["acked_by"] else ""
     until = f", until {time_of(alert['acked_until'], tz)}" if alert["acked_until"] else ""
     return f", acknowledged {time_of(alert['acked_at'], tz)}{by}{until}"
 
@@ -51,4 +51,4 @@ def _silenced(alert: dict[str, Any], tz: tzinfo) -> str:
 
 def _held(alert: dict[str, Any], tz: tzinfo) -> str:
     """What keeps it from people: `, not told yet: venue=fx, until …`."""
-    return f", not told yet: {times_in(plain(alert['held']), tz)}" if alert["held"] else ""
+    return f", not told yet: {times_in(shown(alert['held']), tz)}" if alert["held"] else ""

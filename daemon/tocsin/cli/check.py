@@ -23,6 +23,7 @@ from tocsin.quantities import size_text
 from tocsin.shipped import shipped
 
 _MOST_FILES = 5
+_NEVER = "can never fire"  # as `unsupplied` of the rules' language says it
 
 
 @click.command("check")
@@ -96,7 +97,7 @@ def _where(path: Path | None, told: Sequence[Problem]) -> str:
 
 
 def _in_one_line(problems: Sequence[Problem]) -> list[Problem]:
-    """The warnings about shipped rules that nobody edited as one, at the end; the others as they are."""
+    """The warnings about shipped rules that nobody edited as two at most, at the end; the others as they are."""
     unedited: dict[str, bool] = {}
     kept: list[Problem] = []
     ours: list[Problem] = []
@@ -106,15 +107,24 @@ def _in_one_line(problems: Sequence[Problem]) -> list[Problem]:
             ours.append(problem)
         else:
             kept.append(problem)
-    if ours:
-        rules = dict.fromkeys(problem.path.partition(".")[0] for problem in ours)
-        message = f"{counted(len(rules), 'shipped rule')} can't fire with these venues: {', '.join(rules)}"
-        kept.append(
-            Problem(
-                message, hint="all is well, if you trade no such thing; --json tells each", level="warning"
-            )
-        )
+    never = dict.fromkeys(_rule_of(problem) for problem in ours if _NEVER in problem.message)
+    partly = dict.fromkeys(rule for problem in ours if (rule := _rule_of(problem)) not in never)
+    for rules, what, hint in (
+        (never, "can't fire with these venues", "all is well, if you trade no such thing; --json tells each"),
+        (
+            partly,
+            "asking for fields that these venues don't supply",
+            "they go by the others; --json tells each",
+        ),
+    ):
+        if rules:
+            message = f"{counted(len(rules), 'shipped rule')} {what}: {', '.join(rules)}"
+            kept.append(Problem(message, hint=hint, level="warning"))
     return kept
+
+
+def _rule_of(problem: Problem) -> str:
+    return problem.path.partition(".")[0]
 
 
 def _is_shipped(path: Path) -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tocsin.alerts.plain import plain
+from tocsin.alerts.plain import shown
 from tocsin.cli import FAILED
 from tocsin.cli.ask import ask_of_rules, zone_of
 from tocsin.cli.options import config_option, format_option, paint, print_json, time_of, times_in
@@ -71,7 +71,7 @@ def tell(found: dict[str, Any], called: str | None, tz: tzinfo) -> None:
     answer = msgspec.convert(found, Answer)
     if answer.several:
         click.echo(
-            f"{called} may be {' or '.join(map(plain, answer.several[:_MOST_NAMED]))}; give more of it"
+            f"{called} may be {' or '.join(map(shown, answer.several[:_MOST_NAMED]))}; give more of it"
         )
     elif not answer.explained:
         click.echo(times_in(f"{answer.rule} {nothing_there(answer, called)}", tz))
@@ -85,13 +85,13 @@ def _tell_one(each: "Explanation", tz: tzinfo) -> None:
     from tocsin.explain.explanation import MARKS, part_text
 
     def words(text: str) -> str:
-        return times_in(plain(text), tz)
+        return times_in(shown(text), tz)
 
     state = paint(words(each.state), "red" if each.state.startswith("firing") else None, bold=True)
     since = each.unconfirmed_since
     unconfirmed = f"; not confirmed since {time_of(since, tz)}" if since else ""
     heard = f"last heard of {time_of(each.as_of, tz)}" if each.as_of else "never heard of"
-    click.echo(f"{plain(each.title)}: {state}; {heard}{unconfirmed}")
+    click.echo(f"{shown(each.title)}: {state}; {heard}{unconfirmed}")
     for part in each.parts:
         mark = paint(MARKS[part.holds], _COLOURS[part.holds])
         saw, as_of = part_text(part, words), time_of(part.as_of, tz)

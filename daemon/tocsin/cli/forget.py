@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from tocsin.alerts.plain import plain
+from tocsin.alerts.plain import shown
 from tocsin.cli import FAILED
 from tocsin.cli.ask import OK, ask_running, me
 from tocsin.cli.options import config_option, format_option, print_json
@@ -80,5 +80,5 @@ def command(
 
 def _near(report: dict[str, Any]) -> str:
     """What may have been meant."""
-    near = [plain(each) for each in report.get("near", ())]
+    near = [shown(each) for each in report.get("near", ())]
     return f"; did you mean {' or '.join(near)}?" if near else ""

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from tocsin.alerts.plain import plain
+from tocsin.alerts.plain import shown
 from tocsin.cli import FAILED
 from tocsin.cli.ask import OK, ask_running, zone_of
 from tocsin.cli.options import (
@@ -73,7 +73,7 @@ def _tell(state: dict[str, Any], socket: Path, tz: tzinfo) -> None:
             filter(
                 None,
                 (
-                    times_in(plain(venue.get("reason", "")), tz),
+                    times_in(shown(venue.get("reason", "")), tz),
                     f"attempt {venue['attempts']}" if venue.get("attempts", "0") != "0" else "",
                     _unconfirmed(venue, tz),
                     _last_message(venue, state["now"]),
@@ -119,7 +119,7 @@ def _unconfirmed(venue: dict[str, Any], tz: tzinfo) -> str:
         return f"{count} not confirmed"
     first = venue["unconfirmed_first"]
     named = [
-        f"{each['kind']} {plain(each['id'])}" + (f" ({plain(each['symbol'])})" if each["symbol"] else "")
+        f"{each['kind']} {shown(each['id'])}" + (f" ({shown(each['symbol'])})" if each["symbol"] else "")
         for each in first
     ]
     more = f" and {count - len(first)} more" if count > len(first) else ""

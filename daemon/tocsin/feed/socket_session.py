@@ -123,18 +123,19 @@ class MessageHandler:
         """How the venue's clock differs from ours, in words; None within `timings.skew`.
 
         Only what is new has a time to compare: an opening state, or a polled snapshot, may be of old. When something began
-        or last changed may be long ago too, but not ahead of now.
+        or last changed may be long ago too, but not ahead of now; so may a time that is no other than that.
         """
         allowed = self._context.timings.skew
-        soon = at.wall + timedelta(seconds=allowed)
+        soon, lately = (at.wall + timedelta(seconds=off) for off in (allowed, -allowed))
         newest = None
         for item in observed:
             if not isinstance(item, (Observation, Occurrence)) or item.origin != "live":
                 continue
-            stamps = (getattr(item.state, name, None) for name in _STAMPS)
-            ahead_of = [stamp for stamp in stamps if isinstance(stamp, datetime) and stamp > soon]
-            for time in (item.time, *ahead_of):
-                if time is not None:
+            stamps = [getattr(item.state, name, None) for name in _STAMPS]
+            for time in (item.time, *stamps):
+                if not isinstance(time, datetime):
+                    continue
+                if time > soon or (time is item.time and (time >= lately or time not in stamps)):
                     newest = time if newest is None else max(newest, time)
         if newest is None:
             return None

@@ -15,6 +15,8 @@ from tocsin.venues.json.paths import Pick, read_pick
 
 T = TypeVar("T")
 
+_HOLE = "{{"
+
 Test: TypeAlias = Callable[[Any, Any], bool]
 """Whether a part, of the whole message, is so."""
 
@@ -54,10 +56,10 @@ def _key_pick(entry: Cursor) -> Pick:
 
 def _read_test(pick: Pick, at: Cursor) -> Test:
     if at.is_list:
-        words = frozenset(item.word for item in at.items())
+        words = frozenset(_words_of(at))
         return lambda part, whole: plain(pick(part, whole)) in words
     if not at.is_mapping:
-        return _is_word(pick, at.word)
+        return _is_word(pick, _words_of(at)[0])
     test = _all([_read_named_test(pick, entry) for entry in at.entries()])
     if test is None:
         at.refuse_whole("an empty condition", "begins, there, zero or not")
@@ -65,10 +67,21 @@ def _read_test(pick: Pick, at: Cursor) -> Test:
     return test
 
 
+def _words_of(at: Cursor) -> list[str | None]:
+    """The words that stand there, one or a list; what looks like a template is noted: it would be compared as it is written."""
+    for item in at.items():
+        if (begins := item.text.find(_HOLE)) >= 0:
+            end = item.text.find("}}", begins)
+            length = (end + 2 if end >= 0 else len(item.text)) - begins
+            item.refuse("a `{{` is no template here", "write the word itself", item.within(begins, length))
+    return [item.word for item in at.items()]
+
+
 def _read_named_test(pick: Pick, at: Cursor) -> Test:
     wanted = at.word == "true"
     match at.key.text if at.key is not None else "":
         case "begins":
+            _words_of(at)
             start = at.text
             return lambda part, whole: (plain(pick(part, whole)) or "").startswith(start)
         case "there":
@@ -117,7 +130,7 @@ class Index(Generic[T]):
                 continue
             if first.key.text not in tables:
                 tables[first.key.text] = (_key_pick(first), {})
-            for word in _words(first):
+            for word in _words_of(first):
                 tables[first.key.text][1].setdefault(word, []).append((count, entry, test))
         self._tables = tuple(tables.values())
 
