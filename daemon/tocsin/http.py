@@ -25,7 +25,7 @@ class HttpFailed(OutsideError):
     """An HTTP request got no usable answer. `why` is what happened, without the URL; `status` the answer's, where it had begun."""
 
     def __init__(self, request: HttpRequest, why: str, status: int | None = None) -> None:
-        super().__init__(f"{_shown(request)}: {why}")
+        super().__init__(f"{request.shown}: {why}")
         self.why, self.status = why, status
 
 
@@ -146,8 +146,3 @@ def _unpacked(body: bytes, how: str, request: HttpRequest, status: int) -> bytea
         why = f"a compressed answer that is torn, or larger than {_MOST_BODY} bytes"
         raise HttpFailed(request, why, status)
     return plain
-
-
-def _shown(request: HttpRequest) -> str:
-    """Method and URL without the query, which may hold secrets."""
-    return f"{request.method} {request.url.partition('?')[0]}"

@@ -231,8 +231,24 @@ async def test_a_mute_sign_in_server_is_left_without_its_query_shown(tmp_path):
         await feed.venue(FakeAdapter(signing=signing(server)), ws(server), timings=HASTY)
         await feed.told.heard("disconnected")
         reason = feed.told.state("disconnected").reason
-        assert reason.endswith(f"POST http://127.0.0.1:{server.port}/token: no answer within 1 s")
+        assert reason.endswith(f"POST http://127.0.0.1:{server.port}: no answer within 1 s")
         assert "signature-1" not in feed.log.text()
+
+
+async def test_what_a_request_was_made_of_is_hidden_though_the_sign_in_fails(tmp_path):
+    def sign_in(settings, kept, now):
+        url = f"http://127.0.0.1:{server.port}/made-of-secrets"
+        answer = yield HttpRequest(method="POST", url=url, secrets=("made-of-secrets",))
+        raise SignInFailed(f"it said {answer.body.decode()}")
+
+    async def repeating(peer):
+        await peer.answer("200 OK", peer.path.encode())
+
+    async with serving(repeating) as server, feeding(tmp_path) as feed:
+        await feed.venue(FakeAdapter(signing=sign_in), ws(server), timings=HASTY)
+        await feed.told.heard("disconnected")
+        assert feed.told.state("disconnected").reason == "sign-in failed: it said /***"
+        assert "made-of-secrets" not in feed.log.text()
 
 
 async def test_several_sockets_share_one_sign_in(tmp_path):

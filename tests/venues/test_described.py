@@ -220,6 +220,20 @@ def test_values_that_are_made_of_themselves_over_and_over_are_refused():
     assert "more than 65536 characters" in str(caught.value)
 
 
+def test_a_request_names_what_was_made_and_taken_for_it():
+    steps = [
+        {"get": "https://example.com/a", "let": {"half": "{{key}}/half", "open": "{{now_ms}}"}, "take": {"t": "t", "n": "n"}},
+        {"get": "https://example.com/{{t}}", "let": {"both": "{{t}}{{key}}"}},
+    ]  # fmt: skip
+    adapter = described(given={"key": None}, sign_in={"steps": steps})
+    requests, _ = drive(adapter.sign_in(settings(adapter), {}, NOW), {"t": "taken", "n": 7}, {})
+    assert [set(request.secrets) for request in requests] == [
+        {"the-key", "the-key/half"},
+        {"the-key", "taken", "takenthe-key"},
+    ]
+    assert [request.shown for request in requests] == ["GET https://example.com"] * 2
+
+
 def test_a_header_holds_no_line_break():
     adapter = described(
         sign_in={"steps": [{"get": "https://example.com/t", "take": {"t": "t"}}]},

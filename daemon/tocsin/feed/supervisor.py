@@ -3,6 +3,7 @@
 import random as chance
 import traceback
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -66,7 +67,11 @@ async def run_venue(
         masker=masker,
         log=log,
         credentials=credentials,
-        http=HeldHttp(Http(settings.tls_ca, timings.http), venue.adapter.hosts),
+        http=HeldHttp(
+            Http(settings.tls_ca, timings.http),
+            venue.adapter.hosts,
+            partial(masker.renew, f"requests of {venue.name}"),
+        ),
         link=link,
         complaints=Complaints(link, timings.flood, timings.parts_flood),
         silence=Silence(link, _silence_timeout(venue, timings)),

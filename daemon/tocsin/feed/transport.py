@@ -6,7 +6,7 @@ The query of a URL may hold a secret: show `Target.shown`, never the URL.
 import contextlib
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -152,13 +152,17 @@ def held_to(rule: HostRule | None, url: str) -> Iterator[None]:
 
 
 class HeldHttp:
-    """`Http` for one venue, whose requests are held to its rule."""
+    """`Http` for one venue, whose requests are held to its rule. `hide` is given each request's secrets before it is sent."""
 
-    def __init__(self, http: Http, rule: HostRule | None) -> None:
-        self._http, self._rule = http, rule
+    def __init__(
+        self, http: Http, rule: HostRule | None, hide: Callable[[Sequence[str]], None] = lambda _: None
+    ) -> None:
+        self._http, self._rule, self._hide = http, rule, hide
 
     async def __call__(self, request: HttpRequest, within: float | None = None) -> HttpResponse:
         """As `Http`. HttpFailed also where the rule refuses the request, of which nothing is sent then."""
+        if request.secrets:
+            self._hide(request.secrets)
         try:
             with held_to(self._rule, request.url):
                 return await self._http(request, within)

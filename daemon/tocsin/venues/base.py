@@ -53,6 +53,7 @@ class HttpRequest(Struct, frozen=True, kw_only=True):
     """One request that the feed is to make. At most one of `form`, `json` and `content` is given.
 
     `spends`: it uses up a stored refresh token, so the feed tries before whether its successor could be stored.
+    `secrets`: values that were made or taken for it, which are hidden before it is sent: an answer may repeat them.
     """
 
     method: Literal["GET", "POST"]
@@ -63,6 +64,16 @@ class HttpRequest(Struct, frozen=True, kw_only=True):
     json: Any = None
     content: bytes | None = None
     spends: bool = False
+    secrets: tuple[str, ...] = ()
+
+    @property
+    def shown(self) -> str:
+        """Method, scheme, host and port; the URL's other parts may hold secrets."""
+        try:
+            parts = urlsplit(self.url)
+        except ValueError:
+            return self.method
+        return f"{self.method} {parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 class HttpResponse(Struct, frozen=True, kw_only=True):

@@ -186,7 +186,7 @@ class JsonVenue(Adapter):
         except Unfillable as error:
             raise SignInFailed(str(error)) from None
         response = yield request
-        return step.answer(response, request.url.partition("?")[0])
+        return step.answer(response, request.shown)
 
     def ask(
         self, settings: Any, session: Session, known: Any, account: str | None, now: datetime

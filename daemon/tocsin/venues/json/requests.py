@@ -35,6 +35,7 @@ class Step:
     def __init__(self, at: Cursor, names: Names, check_url: Callable[[Cursor, Template], None]) -> None:
         """What is wrong in the description is noted. `check_url` looks at the URL's host, as far as it is known."""
         self._recipes, names = read_recipes(at.get("let"), names)
+        self._secret = names.secret
         ways = [way for way in ("get", "post") if at.has(way)]
         if len(ways) != 1:
             at.refuse_whole("must have either `get` or `post`, with a URL")
@@ -76,6 +77,9 @@ class Step:
                 else None,
                 json=self._structure(scope) if self._structure is not None else None,
                 content=b"" if bare else None,
+                secrets=tuple(
+                    scope[name] for name in sorted(self._secret & scope.keys()) if not scope[name].isdecimal()
+                ),
             ),
             scope,
         )
