@@ -187,10 +187,12 @@ def test_an_address_that_the_config_names_may_be_connected_to(tmp_path):
     venue = {"describe": "bybit", "given": wanted("bybit"), "urls": {"ws": "ws://127.0.0.1:9"}}
     adapter = config(tmp_path, venue).venues["px"].adapter
     assert adapter.hosts.refusal("ws://127.0.0.1:9/x") == ""
-    assert adapter.hosts.refusal_of_address("127.0.0.1", "127.0.0.1") == ""
+    assert adapter.hosts.refusal_of_address("127.0.0.1", 9, "127.0.0.1") == ""
     assert adapter.hosts.refusal("wss://api.bybit.com/x") == ""
     assert adapter.hosts.refusal("ws://127.0.0.2:9/x") != ""
-    assert adapter.hosts.refusal_of_address("api.bybit.com", "127.0.0.1") != ""
+    assert adapter.hosts.refusal_of_address("api.bybit.com", 443, "127.0.0.1") != ""
+    assert adapter.hosts.refusal("ws://127.0.0.1:10/x") != ""
+    assert adapter.hosts.refusal("http://127.0.0.1:9/x") != ""
 
 
 def test_a_config_that_is_read_anew_has_the_same_venue_unless_its_description_is_another(tmp_path):

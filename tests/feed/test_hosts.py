@@ -34,7 +34,7 @@ class Rule:
         good = host in self.named or host == "good.example" or host.endswith(".good.example")
         return "" if good else f"{host} isn't declared"
 
-    def refusal_of_address(self, host, address):
+    def refusal_of_address(self, host, port, address):
         return "" if host in self.named else f"{host} leads to {address}, which is not public"
 
 

@@ -326,8 +326,39 @@ def test_a_request_s_host_is_looked_at_before_it_is_made():
     ],
 )
 def test_a_name_leads_to_a_public_address(address, may):
-    assert (Hosts(("example.com",)).refusal_of_address("example.com", address) == "") is may
-    assert Hosts(("example.com",), ("example.com",)).refusal_of_address("example.com", address) == ""
+    hosts = Hosts(("example.com",))
+    assert (hosts.refusal_of_address("example.com", 443, address) == "") is may
+    assert hosts.naming(["wss://example.com/x"]).refusal_of_address("example.com", 443, address) == ""
+
+
+@pytest.mark.parametrize(
+    ("named", "url", "may"),
+    [
+        ("http://10.0.0.7:8080/a", "http://10.0.0.7:8080/b", True),
+        ("http://10.0.0.7:8080/a", "http://10.0.0.7:22/", False),
+        ("http://10.0.0.7:8080/a", "http://10.0.0.7/", False),
+        ("http://10.0.0.7:8080/a", "https://10.0.0.7:8080/", False),
+        ("http://10.0.0.7:8080/a", "ws://10.0.0.7:8080/", False),
+        ("http://10.0.0.7", "http://10.0.0.7:80/", True),
+        ("wss://10.0.0.7", "wss://10.0.0.7:443/", True),
+        ("wss://[fd00::1]:9", "wss://[fd00::1]:9/x", True),
+        ("wss://[fd00::1]:9", "wss://[fd00::1]:10/x", False),
+        ("wss://Own.net./x", "wss://own.net/y", True),
+        ("wss://own.net/x", "ws://own.net/y", False),
+        ("wss://own.net/x", "wss://own.net:8443/y", False),
+        ("ws://example.com/x", "ws://example.com/y", True),
+        ("ws://example.com/x", "http://example.com/y", False),
+        ("ws://example.com/x", "wss://example.com/y", True),
+    ],
+)
+def test_the_config_vouches_for_the_scheme_host_and_port_that_it_names(named, url, may):
+    assert (Hosts(("example.com",)).naming([named]).refusal(url) == "") is may
+
+
+def test_a_name_in_our_network_is_connected_to_at_the_port_that_the_config_names():
+    hosts = Hosts(("example.com",)).naming(["wss://example.com:8443/x"])
+    assert hosts.refusal_of_address("example.com", 8443, "10.0.0.7") == ""
+    assert "no public address" in hosts.refusal_of_address("example.com", 443, "10.0.0.7")
 
 
 # ------------------------------------------------------------------------------------------------- what is fetched

@@ -119,7 +119,7 @@ class HostResolver(trio.abc.HostnameResolver):
         if (rule := _RULE.get()) is not None:
             name = host.decode() if isinstance(host, bytes) else host or ""
             for *_, address in found:
-                if refusal := rule.refusal_of_address(name, str(address[0])):
+                if refusal := rule.refusal_of_address(name, int(address[1]), str(address[0])):
                     raise ConnectFailed(f"not connected to: {refusal}")
         return found
 

@@ -280,8 +280,8 @@ class HostRule(Protocol):
         """Why this URL may not be connected to; "" where it may. Of an address in place of a name this alone decides."""
         ...
 
-    def refusal_of_address(self, host: str, address: str) -> str:
-        """Why not to this address, which the host's name was found to stand for; "" where it may."""
+    def refusal_of_address(self, host: str, port: int, address: str) -> str:
+        """Why not to this address at that port, which the host's name was found to stand for; "" where it may."""
         ...
 
 

@@ -2,11 +2,14 @@
 
 import ipaddress
 import re
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-_SCHEMES = frozenset({"wss", "https", "ws", "http"})
+_PORTS = {"wss": 443, "https": 443, "ws": 80, "http": 80}
 # What clients of HTTP and WebSocket read in different ways: blanks, controls, backslashes, what isn't ASCII.
 _ODD = re.compile(r"[^!-~]|\\")
 _NAME = re.compile(
@@ -19,36 +22,54 @@ def is_declarable(host: str) -> bool:
     return _NAME.fullmatch(host) is not None and not host.endswith((".localhost", ".local", ".internal"))
 
 
-def host_of(url: str) -> str:
-    """The host of a URL, lower case. ValueError where it has none, or is written so that clients may differ about it."""
+class Origin(NamedTuple):
+    """Where a URL leads. `scheme` and `host` are lower case."""
+
+    scheme: str
+    host: str
+    port: int
+
+
+def origin_of(url: str) -> Origin:
+    """ValueError where it has no host, or is written so that clients may differ about it."""
     if _ODD.search(url):
         raise ValueError("a character that no URL has")
     parts = urlsplit(url)
-    if parts.scheme not in _SCHEMES:
+    if parts.scheme not in _PORTS:
         raise ValueError("neither wss:// nor https://")
     if "@" in parts.netloc:
         raise ValueError("a name or password stands before the host")
-    _ = parts.port  # ValueError where it is no number
+    port = parts.port  # ValueError where it is no number
     if not parts.hostname:
         raise ValueError("no host")
-    return parts.hostname.removesuffix(".")
+    usual = _PORTS[parts.scheme]
+    return Origin(parts.scheme, parts.hostname.removesuffix("."), usual if port is None else port)
 
 
 class Hosts(Struct, frozen=True):
-    """The hosts that a description declares, and those that the config's own `urls:` name, which the user vouches for."""
+    """The hosts that a description declares, and where the config's own `urls:` lead, which the user vouches for."""
 
     declared: tuple[str, ...]
-    named: tuple[str, ...] = ()
+    named: tuple[Origin, ...] = ()
+
+    def naming(self, urls: Iterable[str]) -> "Hosts":
+        """With those of the config; what isn't a URL names nothing."""
+        named = []
+        for url in urls:
+            with suppress(ValueError):
+                named.append(origin_of(url))
+        return Hosts(self.declared, tuple(named))
 
     def refusal(self, url: str) -> str:
         """Why this URL may not be connected to; "" where it may."""
         try:
-            host = host_of(url)
+            origin = origin_of(url)
         except ValueError as error:
             return f"not a URL to connect to: {error}"
-        if host in self.named:
+        if origin in self.named:
             return ""
-        if urlsplit(url).scheme not in ("wss", "https"):
+        host = origin.host
+        if origin.scheme not in ("wss", "https"):
             return f"{host} would be connected to without TLS"
         if not is_declarable(host):
             return f"{host} is an address, or a name on this machine or network; the config's own `urls:` may name it"
@@ -56,12 +77,13 @@ class Hosts(Struct, frozen=True):
             return ""
         return f"{host} is none of the hosts that the description declares: {', '.join(self.declared)}"
 
-    def refusal_of_address(self, host: str, address: str) -> str:
+    def refusal_of_address(self, host: str, port: int, address: str) -> str:
         """Why a connection to the address that a host's name stands for may not be made; "" where it may.
 
-        `address` is an IP address as text. Only public ones, unless the config itself names the host.
+        `address` is an IP address as text. Only public ones, unless the config itself names the host with that port.
         """
-        if host.lower().removesuffix(".") in self.named:
+        name = host.lower().removesuffix(".")
+        if any((name, port) == (named.host, named.port) for named in self.named):
             return ""
         try:
             found = ipaddress.ip_address(address.partition("%")[0])

@@ -3,7 +3,6 @@
 from collections.abc import Generator, Iterable, Mapping
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -90,10 +89,9 @@ class JsonVenue(Adapter):
         return self._description
 
     def configured(self, settings: Any) -> "JsonVenue":
-        """With the hosts that the config itself names besides."""
-        named = (urlsplit(url).hostname or "" for url in settings.addresses().values())
-        hosts = tuple(host.removesuffix(".") for host in named if host)
-        return JsonVenue(self._described, Hosts(self._described.hosts, hosts))
+        """With what the config itself names besides."""
+        hosts = Hosts(self._described.hosts).naming(settings.addresses().values())
+        return JsonVenue(self._described, hosts)
 
     def sign_in(self, settings: Any, kept: Mapping[str, str], now: datetime) -> SignIn:
         """Each step's request, then the values that the sockets' URLs, headers and messages need.
