@@ -15,6 +15,9 @@ _ODD = re.compile(r"[^!-~]|\\")
 _NAME = re.compile(
     r"(?=.{1,253}\Z)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)+[a-z][a-z0-9-]{0,62}", re.ASCII
 )
+# Of https://www.iana.org/assignments/ipv6-unicast-address-assignments and iana-ipv6-special-registry.
+_GIVEN_OUT = ipaddress.IPv6Network("2000::/3")
+_SPECIAL = tuple(map(ipaddress.IPv6Network, ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")))
 
 
 def is_declarable(host: str) -> bool:
@@ -35,6 +38,8 @@ def origin_of(url: str) -> Origin:
     if _ODD.search(url):
         raise ValueError("a character that no URL has")
     parts = urlsplit(url)
+    if not url.startswith(f"{parts.scheme}:"):
+        raise ValueError("its scheme isn't in small letters")
     if parts.scheme not in _PORTS:
         raise ValueError("neither wss:// nor https://")
     if "@" in parts.netloc:
@@ -89,7 +94,13 @@ class Hosts(Struct, frozen=True):
             found = ipaddress.ip_address(address.partition("%")[0])
         except ValueError:
             return f"{host} leads to no address"
-        mapped = getattr(found, "ipv4_mapped", None) or getattr(found, "sixtofour", None)
-        if all(each.is_global and not each.is_multicast for each in filter(None, (found, mapped))):
+        if _is_public(found):
             return ""
         return f"{host} leads to {address}, which is no public address"
+
+
+def _is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Of IPv6 only what is given out, less what stands for something else: IPv4 addresses, tunnels, documentation."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address.is_global and not address.is_multicast
+    return address in _GIVEN_OUT and not any(address in each for each in _SPECIAL)
