@@ -27,6 +27,13 @@ from tocsin.venues.wire import cut
 _LONGEST_TAKEN = 16_384  # characters of a value that an answer has
 _LONGEST_REASON = 2000
 _HEADER_NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
+# What the client says of the connection itself, or where one message ends: with another word there, what is read of it
+# differs from what was sent, or goes to another host than the one that was looked at.
+_OWN_HEADERS = frozenset({
+    "accept-encoding", "connection", "content-length", "expect", "host", "keep-alive", "te", "trailer",
+    "transfer-encoding", "upgrade", "sec-websocket-accept", "sec-websocket-extensions", "sec-websocket-key",
+    "sec-websocket-version",
+})  # fmt: skip
 
 
 class Step:
@@ -141,10 +148,13 @@ def _read_all(at: Cursor | None, names: Names) -> _Templates:
 
 
 def read_headers(at: Cursor | None, names: Names) -> _Templates:
-    """Headers, whose names are those of headers."""
+    """Headers, whose names are those of headers, and of none that are the connection's own."""
     for entry in at.entries() if at is not None else ():
-        if entry.key is not None and not (entry.key.text and _HEADER_NAME.issuperset(entry.key.text)):
+        name = entry.key.text if entry.key is not None else ""
+        if not (name and _HEADER_NAME.issuperset(name)):
             entry.refuse_key("not the name of a header")
+        elif name.lower() in _OWN_HEADERS or name.lower().startswith("proxy-"):
+            entry.refuse_key(f"the header {name} is the connection's own")
     return _read_all(at, names)
 
 
