@@ -173,6 +173,17 @@ class TestInit:
         checked = run("--config", tmp_path / "config.yaml", "check").output
         assert "venue okx: json okx, connects to okx.com" in checked
 
+    def test_what_is_given_and_no_secret_is_to_be_filled_in(self, tmp_path):
+        given = "given: {key: {about: its key}, user: {secret: false, about: the account's address}}\n"
+        (tmp_path / "own.yaml").write_text(OWN.replace(", account: a", "") + given)
+        output = run("init", tmp_path, "--venue", tmp_path / "own.yaml").output
+        assert f"  fill in given.user of own in {tmp_path}/config.yaml: the account's address\n" in output
+        assert "fill in given.key" not in output
+        checked = CliRunner().invoke(cli, ["--config", str(tmp_path / "config.yaml"), "check"])
+        assert checked.exit_code == 78
+        assert "venues.own.given.user: is empty: fill it in" in checked.output
+        assert "= the account's address" in checked.output
+
     def test_one_more_and_one_of_a_type_and_one_that_is_there(self, tmp_path):
         for name in ("bybit", "binance-usdm", "topone"):
             assert "added venue" in run("init", tmp_path, "--venue", name).output

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tocsin.alerts.plain import shown
 from tocsin.cli.options import counted, unknown
 from tocsin.config.references import how_to_keep
 from tocsin.errors import TocsinError
@@ -173,6 +174,10 @@ def _add_venue(directory: Path, venue: "NewVenue", adapter: "Adapter") -> None:
     if adapter.description is not None:
         hosts = ", ".join(adapter.description.hosts)
         click.echo(f"  it connects to {hosts}; tried with: {adapter.description.tried}")
+        for name, (is_secret, about) in adapter.description.wants.items():
+            if not is_secret:
+                what = f": {shown(about)}" if about else ""
+                click.echo(f"  fill in given.{name} of {venue.name} in {config}{what}")
     for secret in venue.secrets:
         click.echo(f"  keep {secret}; paste it after this, then Enter:")
         click.echo(f"       {how_to_keep(str(directory / 'secrets' / secret))}")

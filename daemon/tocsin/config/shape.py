@@ -132,6 +132,9 @@ def _problem(model: type[BaseModel], root: Mapping, path: Path, error: Any, head
         )
     field = model.model_fields.get(str(steps[0])) if steps else None
     hint = (field.description or "") if field and len(steps) == 1 else ""
+    unsaid = isinstance(node, Scalar) and node.value is None
+    if unsaid and (kind == "string_type" or str(context.get("error", "")).startswith("must be a text")):
+        return Problem("is empty: fill it in", node.place, where, _about(model, steps))
     number = isinstance(node, Scalar) and node.value is not None and not isinstance(node.value, str)
     if kind == "value_error":
         message = str(context["error"])
@@ -148,6 +151,13 @@ def _problem(model: type[BaseModel], root: Mapping, path: Path, error: Any, head
         return Problem(_WORDS[kind], node.place, where, f"write it so: [{node.text}]")
     words = _WORDS.get(kind) or error["msg"].replace("Input should", "must").replace("Value error, ", "")
     return Problem(words, node.place, where, hint)
+
+
+def _about(model: type[BaseModel], steps: Path) -> str:
+    """What the key there holds, in words."""
+    holder = _holder(model, steps[:-1])
+    field = holder.model_fields.get(str(steps[-1])) if holder is not None else None
+    return (field.description or "") if field is not None else ""
 
 
 def _what_it_needs(model: type[BaseModel], name: str) -> str:

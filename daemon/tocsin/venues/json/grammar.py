@@ -143,7 +143,7 @@ BLOCKS: Mapping[str, Mapping[str, Key]] = {
         "reason": Key(TEMPLATE, "the venue's words: a text with {{path}}s"),
         "verdict": Key(
             Text(words=("auth_failed", "retry", "empty")),
-            "auth_failed: the credentials are refused; empty: there is nothing, which is no fault; else it is tried again",
+            "auth_failed: the credentials are refused; empty: there is nothing, which is no fault (in `ask:` the thing stays unconfirmed); else it is tried again",
         ),
     },
     "socket": {
@@ -188,7 +188,7 @@ BLOCKS: Mapping[str, Mapping[str, Key]] = {
         "kind": Key(Text(), "which kind of thing; else its name says it"),
         "account": Key(FIELD, "the account it belongs to"),
         "time": Key(FIELD, "when it happened"),
-        "event": Key(Text(), "what happened, where the message itself says it"),
+        "event": Key(Text(), "what happened, where the message itself says it: one of the kind's events, always this"),
         "fields": Key(Named(FIELD), "the kind's fields: `tocsin fields KIND`", needed=True),
     },
     "field": {
@@ -216,7 +216,7 @@ BLOCKS: Mapping[str, Mapping[str, Key]] = {
     "message": {
         "when": Key(CONDITION, "what the message has; else any"),
         "each": Key(PATH, "the parts: a path; data[] is each of a list; else the whole message"),
-        "only": Key(CONDITION, "parts that are so"),
+        "only": Key(CONDITION, "parts that are so; others are control"),
         "gives": Key(Text(), "the thing that each part is", needed=True),
         "stream": Key(Text(), "the request or socket that it was pushed for"),
         "snapshot": Key(Either((Flag(), CONDITION)), "it is an opening state, always or when it is so"),
