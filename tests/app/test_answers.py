@@ -1,6 +1,7 @@
 """The long poll of one bot: what goes wrong with it is told once, and keeps no press from being answered."""
 
 import json
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,6 +20,7 @@ from tocsin.delivery.service_responses import ServiceResponse
 from tocsin.delivery.web_api import Answer
 from tocsin.secrets import Masker, Secret
 from tocsin.store.errors import StoreUnavailable
+from tocsin.store.model import ButtonRow
 
 TOKEN, CHAT, ANNA = "123456789:abcdefg_hijklmnop", "42", 7
 
@@ -75,7 +77,7 @@ async def no_button(_id):
 
 
 class World:
-    def __init__(self, *answers: Answer, button=no_button, notes=None) -> None:
+    def __init__(self, *answers: Answer, button=no_button, notes=None, acts=None) -> None:
         url = Secret(f"tgram://{TOKEN}/{CHAT}")
         masker = Masker()
         masker.add("hijklmnop")
@@ -90,8 +92,11 @@ class World:
         async def tell(event, reason, subject):
             self.told.append((event, reason, subject))
 
+        async def commit(batch):
+            pass
+
         self.answers = BotAnswers(
-            "123456789", self.updates, settings=lambda: self.settings, database=FakeDatabase(button), acts=None, commit=None,
+            "123456789", self.updates, settings=lambda: self.settings, database=FakeDatabase(button), acts=acts, commit=commit,
             notes=self.notes, moved={}, status=dict, tell=tell, clock=TrioClock(), log=self.log,
         )  # fmt: skip
 
@@ -195,3 +200,55 @@ async def test_each_stranger_is_logged_once(autojump_clock):
     assert world.log.lines == ["warning: somebody who may not answer tried to"] * 3
     assert sorted(fields["user"] for fields in world.log.fields) == [100, 101, 102]
     assert {fields["chat"] for fields in world.log.fields} == {CHAT}  # by which it can be found
+
+
+class Asked:
+    """A run that phone is asked about."""
+
+    def __init__(self, on="phone") -> None:
+        self.on, self.wishes = on, []
+
+    def asked_on(self, run):
+        return self.on
+
+    async def answer(self, run, wish, by) -> str:
+        self.wishes.append((wish, by.name))
+        return ""
+
+
+def asks(does: str):
+    async def button(id_):
+        expires_at = datetime(2030, 1, 1, tzinfo=UTC)
+        return ButtonRow(id=id_, alert="run1", chat=CHAT, does=does, expires_at=expires_at)
+
+    return button
+
+
+LATE = "not run: that was pressed while nobody listened; press it again"
+
+
+@pytest.mark.parametrize(("does", "said"), [("want", LATE), ("yes", LATE), ("no", "it isn't run")])
+async def test_what_was_pressed_while_nobody_listened_runs_nothing(autojump_clock, does, said):
+    acts = Asked()
+    world = World(came(), *[failed(502)] * 6, came(press(1)), button=asks(does), acts=acts)
+    await world.run(120)
+    assert [text for *_, text in world.updates.said] == [said]
+    assert acts.wishes == ([("no", "anna")] if does == "no" else [])
+
+
+@pytest.mark.parametrize("before", [[came()], [came(), failed(502)]], ids=["heard", "one poll failed"])
+async def test_what_is_pressed_while_somebody_listens_counts(autojump_clock, before):
+    acts = Asked()
+    world = World(*before, came(press(1)), button=asks("yes"), acts=acts)
+    await world.run(120)
+    assert ([text for *_, text in world.updates.said], acts.wishes) == (["confirmed"], [("yes", "anna")])
+
+
+async def test_only_those_of_the_channel_that_is_asked_decide(autojump_clock):
+    acts = Asked(on="team")
+    world = World(came(), came(press(1)), button=asks("no"), acts=acts)
+    world.settings.channels["team"] = ChannelSettings(
+        urls=(Secret(f"tgram://{TOKEN}/{CHAT}"),), answers=("bob",)
+    )
+    await world.run(10)
+    assert ([text for *_, text in world.updates.said], acts.wishes) == (["not allowed"], [])

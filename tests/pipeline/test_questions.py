@@ -1,11 +1,9 @@
 """Runs that somebody has to confirm: when the question is asked, what answers count, and how it ends."""
 
-from datetime import timedelta
-
 import pytest
 
 from support.calendars import parse_calendar
-from support.run_life import ACTIONS, BY, Life, at
+from support.run_life import ACTIONS, BY, RULE, Life, at
 from tocsin.actions.model import ActionSettings, Result
 from tocsin.alerts.decide import Route
 from tocsin.pipeline.acts import Acts
@@ -231,11 +229,59 @@ def test_an_action_that_a_reload_takes_away_is_asked_about_no_more(life):
     assert life.said() == [("hedge", "dropped", "no action is called so any more")]
 
 
-def test_a_reload_to_another_time_counts_for_what_is_open(life):
+CHANGED = "what it asked for was changed by a reload"
+MOVED = HEDGE.model_copy(update={"confirm": HEDGE.confirm.model_copy(update={"on": "mobile"})})
+
+
+@pytest.mark.parametrize(
+    ("actions", "rules"),
+    [
+        ({**ASKS, "hedge": HEDGE.model_copy(update={"command": ("/bin/false",)})}, None),
+        ({**ASKS, "hedge": MOVED}, None),
+        (ASKS, [{**RULE, "run": []}]),
+    ],
+    ids=["another command", "another channel", "its rule runs it no more"],
+)
+def test_what_a_reload_changes_is_asked_no_more(life, actions, rules):
     life.take(3)
-    shorter = HEDGE.model_copy(
-        update={"confirm": HEDGE.confirm.model_copy(update={"within": timedelta(minutes=1)})}
+    life.reload(4, actions=actions, rules=rules)
+    assert life.said() == [("hedge", "dropped", CHANGED)]
+
+
+def test_a_reload_of_something_else_leaves_the_question(life):
+    life.take(3)
+    life.reload(4, actions={**ASKS, "hook": ACTIONS["hook"].model_copy(update={"rate": "1/h"})})
+    assert life.said() == [("hedge", "asked", None)]
+
+
+def test_confirmed_and_not_run_is_told(life):
+    life.take(3)
+    life.press("want", 4)
+    life.press("yes", 5)
+    life.link("disconnected", 6)
+    assert not life.begin(7)
+    assert life.told() == ["hedge: confirmed by anna, but not run: fx is disconnected"]
+
+
+def test_what_is_confirmed_and_waits_counts_for_the_rate():
+    life = Life({**ASKS, "hedge": HEDGE.model_copy(update={"rate": "1/h"})})
+    for entity in ("p1", "p2"):
+        life.profit(-10, 1, entity=entity)
+        life.profit(-60, 2, entity=entity)
+    first, second = life.rows
+    life.keep(life.turn.taken([first, second], at(3)))
+    assert [life.press(wish, 4, first) for wish in ("want", "yes")] == ["", ""]
+    assert life.press("want", 5, second) == "not run: over its rate: 1 of 1/h already"
+
+
+def test_what_an_end_asks_is_dropped_over_a_restart(life):
+    life = Life(
+        {**ACTIONS, "hook": ACTIONS["hook"].model_copy(update={"confirm": HEDGE.confirm})},
+        run={"on_resolved": ["hook"]},
     )
-    life.reload(4, actions={**ASKS, "hedge": shorter})
-    life.tick(63)
-    assert life.said() == [("hedge", "unanswered", "nobody answered within 1m")]
+    life.profit(-60, 1)
+    life.profit(-10, 2)
+    life.take(3)
+    life.restart(10, {**ACTIONS, "hook": ACTIONS["hook"].model_copy(update={"confirm": HEDGE.confirm})})
+    ((_, status, reason),) = life.said()
+    assert (status, (reason or "")[:24]) == ("dropped", "Tocsin was started again")

@@ -36,7 +36,9 @@ class World:
         name="desk",
         gates=None,
         paces=None,
+        buttons=None,
     ):
+        self.buttons = buttons
         self.notes = Notes({})
         self.outages = Outages(self.notes)
         self.outbox, self.sender, self.wake, self.clock = outbox, sender, Wake(), TrioClock()
@@ -65,6 +67,7 @@ class World:
             wake=self.wake,
             outages=self.outages,
             note=self.notes.set,
+            buttons=self.buttons,
             jitter=lambda: next(self.jitter),
             pace=self.pace,
             storm=self.notes.under(STORM).get(f"{self.channel.name}/{self.channel.target}"),

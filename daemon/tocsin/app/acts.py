@@ -124,9 +124,13 @@ class LiveActs:
             await self._remarks.on_question(run, f"{by.name} wants it", over=False)
         return ""
 
-    async def question(self, run: str, words: str, *, over: bool) -> None:
-        """Put that into the messages that ask about a run."""
-        await self._remarks.on_question(run, words, over=over)
+    def asked_on(self, run: str) -> str | None:
+        """The channel on which it is asked whether an action is to be run; None where nobody is asked (any more)."""
+        return self._acts.asked_on(run)
+
+    async def question(self, run: str, words: str, *, over: bool) -> bool:
+        """Put that into the messages that ask about a run. False: the disk doesn't say which."""
+        return await self._remarks.on_question(run, words, over=over)
 
     def stopped(self) -> list[str]:
         return self._acts.stopped(self.actions())

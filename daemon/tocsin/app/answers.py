@@ -40,6 +40,10 @@ _PROMPT = 1.5  # seconds until somebody who pressed hears something, whatever it
 _FIRST_REST, _LONGEST_REST = 1.0, 60.0  # seconds after a poll that failed
 _REFUSED = frozenset({401, 404})  # there is no such bot
 _CONFLICT = 409
+_DEAF, _AT_ONCE = (
+    15.0,
+    2.0,
+)  # seconds without a poll; and within which one is answered that finds something waiting
 _MOST_STRANGERS = 1000  # that are remembered, to be logged once
 _MOST_LISTED = 20
 _DEAF_AFTER = timedelta(minutes=1)  # nothing heard for so long needs attention
@@ -53,6 +57,7 @@ _A_TEST = "this was a test: it works, and you may answer here"
 _TOO_OLD = "this button is older than a day; see tocsin alerts"
 _SLOW = "that takes a moment; the message will say so"
 _DISK = "not done: the disk doesn't answer"
+_PRESSED_BEFORE = "not run: that was pressed while nobody listened; press it again"
 
 
 def bots_of(settings: Settings) -> Mapping[str, Secret]:
@@ -74,7 +79,7 @@ _DOES: Mapping[str, AnswerKind] = {
 
 
 _WISHES: Mapping[str, Wish] = {WANT: "want", YES: "yes", NO: "no"}
-_SAID: Mapping[Wish, str] = {"want": "once more, to be sure", "yes": "it is run", "no": "it isn't run"}
+_SAID: Mapping[Wish, str] = {"want": "once more, to be sure", "yes": "confirmed", "no": "it isn't run"}
 
 
 class BotAnswers:
@@ -110,6 +115,8 @@ class BotAnswers:
         self._threads = trio.CapacityLimiter(1)
         self._strangers: dict[int, None] = {}
         self._failures = 0
+        self._heard_at = float("-inf")  # steady; when a poll was answered last
+        self._late = False  # whether what came with the last answer may be older than its poll
         self._conflict_told = False
         self._deaf: tuple[datetime, str] | None = None  # since when nothing is heard, and the last answer
 
@@ -125,10 +132,15 @@ class BotAnswers:
         """Polls for ever. Where it left off is kept after what was pressed is committed: at most that is done again."""
         offset = int(self._notes.under(OFFSET).get(self._bot, "0"))
         while True:
+            asked_at = self._clock.now().steady
             answer = await self._updates.poll(offset)
             if not answer.accepted:
                 await self._not_polled(answer)
                 continue
+            # What comes at once after a time in which nobody asked was pressed in that.
+            now = self._clock.now().steady
+            self._late = now - asked_at < _AT_ONCE and asked_at - self._heard_at > _DEAF
+            self._heard_at = now
             if self._failures:
                 self._log.info("answers are heard again")
             self._failures, self._conflict_told, self._deaf = 0, False, None
@@ -184,6 +196,12 @@ class BotAnswers:
                     if name in settings.people and settings.people[name].telegram == update.user:
                         return name
         return None
+
+    def _may_decide(self, run: str, person: str) -> bool:
+        """Whether a person is of those whom the channel that asks about a run lets answer."""
+        on = self._acts.asked_on(run)
+        channel = self._settings().channels.get(on) if on is not None else None
+        return channel is not None and person in channel.answers
 
     def _chats(self, url: Secret) -> tuple[str, ...]:
         """Those of this bot that a URL names."""
@@ -260,8 +278,7 @@ class BotAnswers:
             await self._commit(Batch(at=now, pressed=[button.id]))
             return said
         if button.does in _WISHES:
-            self._count(update, "confirm")
-            return await self._answer(button, _WISHES[button.does], by, now)
+            return await self._answer(update, button, by, now)
         found = await self._read(partial(self._reader.alerts_called, button.alert, limit=1))
         if not found or found[0]["state"] == "resolved":
             return _OVER
@@ -280,8 +297,16 @@ class BotAnswers:
         await self._commit(Batch(at=now, pressed=[button.id]))
         return said
 
-    async def _answer(self, button: ButtonRow, wish: Wish, by: By, now: datetime) -> str:
+    async def _answer(self, update: Update, button: ButtonRow, by: By, now: datetime) -> str:
         """Of the question whether an action is to be run. What is in vain now may be pressed again."""
+        wish = _WISHES[button.does]
+        if self._acts.asked_on(button.alert) is not None and not self._may_decide(button.alert, by.name):
+            self._note_stranger(update)
+            self._count(update, "refused")
+            return _NOT_ALLOWED
+        self._count(update, "confirm")
+        if self._late and wish != "no":
+            return _PRESSED_BEFORE
         if reason := await self._acts.answer(button.alert, wish, by):
             return reason
         await self._commit(Batch(at=now, pressed=[button.id]))

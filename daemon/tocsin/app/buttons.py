@@ -31,6 +31,8 @@ class AlertButtons:
 
     async def make(self, alert: str, delivery: str, told: str) -> tuple[tuple[Button, ...], ...]:
         """`MakeButtons`. Returns when they are on disk, or while that can't be written to: then they do nothing until they are."""
+        if told == QUESTION and not self._offers(alert):
+            return ()
         if (made := self._made.get(delivery)) is not None:
             return made
         now = self._clock.now().wall

@@ -313,7 +313,8 @@ class Components:
         return 0
 
     def _taken(self, alert: str) -> None:
-        """A channel took a message of that alert."""
+        """A channel took a message of that alert, or of that run."""
+        self.runs.question_taken(alert)
         if self.turn.waits_for(alert):
             self._note(alert, None)
 

@@ -360,7 +360,10 @@ class Daemon:
         start("reports", self._reports.run)
         start("templates", self._components.templates.run)
         start("runs", partial(self._components.runs.tell, self.tell))
-        start("questions", self._components.runs.mind_questions)
+        start(
+            "questions",
+            partial(self._components.runs.mind_questions, self._components.database.questions_left),
+        )
         start("notes", partial(self._components.notes.keep, self._components.database.note, self._log))
 
     async def _tell_unreadable(self, unreadable: list[str]) -> None:

@@ -2,7 +2,10 @@
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
+
+import trio
 
 from tocsin.actions.model import Result
 from tocsin.clock import Clock
@@ -11,8 +14,12 @@ from tocsin.meters import Meters
 from tocsin.pipeline import Pipeline
 from tocsin.pipeline.stops import EVERY
 from tocsin.pipeline.turn_processor import TurnProcessor
+from tocsin.store.errors import StoreUnavailable
 from tocsin.store.journal import Journal
-from tocsin.store.model import Batch, RunRow
+from tocsin.store.model import Batch, Questions, RunRow
+
+_KEPT = 1000  # runs that were asked about
+_AGAIN = 5.0  # seconds until the disk is asked again
 
 
 class Remark(Protocol):
@@ -22,9 +29,9 @@ class Remark(Protocol):
 
 
 class Question(Protocol):
-    """Puts words into the messages that ask about a run; `over`: nobody is asked any more."""
+    """Puts words into the messages that ask about a run; `over`: nobody is asked any more. False: not now, try again."""
 
-    async def __call__(self, run: str, words: str, *, over: bool) -> None: ...
+    async def __call__(self, run: str, words: str, *, over: bool) -> bool: ...
 
 
 class LiveRuns:
@@ -48,22 +55,45 @@ class LiveRuns:
         self._wake = Wake()
         self._troubles: deque[tuple[RunRow, str]] = deque()
         self._answered: deque[RunRow] = deque()
+        self._asked: dict[str, RunRow] = {}  # those that were asked about, as they are now
 
     def committed(self, runs: Sequence[RunRow]) -> None:
         """These were: one may be new, or free by another's end, and what went wrong is to be told."""
         self._troubles += ((run, trouble) for run in runs if (trouble := self._runs.trouble(run)))
-        self._answered += (
-            run for run in runs if run.asked_at is not None and run.status not in ("asked", "begun")
-        )
+        for run in runs:
+            if run.status == "asked":
+                self._asked[run.id] = run
+            elif (run.asked_at is not None or run.id in self._asked) and run.status != "begun":
+                self._asked[run.id] = run
+                self._answered.append(run)
+        while len(self._asked) > _KEPT:
+            del self._asked[next(iter(self._asked))]
         self._wake.ring()
 
-    async def mind_questions(self) -> None:
-        """For ever: what became of a question is put into its message."""
+    def question_taken(self, run: str) -> None:
+        """A channel took a question: what became of that meanwhile is put into its message."""
+        if (found := self._asked.get(run)) is not None and found.status != "asked":
+            self._answered.append(found)
+            self._wake.ring()
+
+    async def mind_questions(self, left: Callable[[], Awaitable[Questions]]) -> None:
+        """For ever: what became of a question is put into its message. `left`: what the last run of Tocsin didn't come to."""
+        while True:
+            with suppress(StoreUnavailable):
+                taken, over = await left()
+                break
+            await trio.sleep(_AGAIN)
+        self._answered.extendleft(over)
+        if taken:
+            await self._pipeline.call(lambda: self._turn.taken(taken, self._clock.now()))
         while True:
             seen = self._wake.count
             while self._answered:
-                run = self._answered.popleft()
-                await self._question(run.id, outcome_words(run), over=run.is_over)
+                run = self._answered[0]
+                if not await self._question(run.id, outcome_words(run), over=run.is_over):
+                    await trio.sleep(_AGAIN)
+                    continue
+                self._answered.popleft()
             await self._wake.after(seen)
 
     def offers(self, run: str) -> tuple[tuple[str, str], ...]:

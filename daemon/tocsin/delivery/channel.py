@@ -24,7 +24,7 @@ from tocsin.delivery.coalesce import (
     tells_of_failure,
 )
 from tocsin.delivery.editor import MessageEditor
-from tocsin.delivery.edits import AlertLife, handle_text
+from tocsin.delivery.edits import AlertLife, awaits_press, handle_text
 from tocsin.delivery.gatherer import STORM, Gatherer, reason_text
 from tocsin.delivery.gathering import Gathering
 from tocsin.delivery.late_critical import LateCritical
@@ -192,7 +192,7 @@ class ChannelTask:
         if (rest := self._backoff.left) > 0:
             self._pace.withdraw()
             return rest
-        urgent = bool(candidates) and candidates[0].severity == "critical"
+        urgent = bool(candidates) and (candidates[0].severity == "critical" or awaits_press(candidates[0]))
         oldest = min((each.created_at.timestamp() for each in candidates), default=float("inf"))
         return self._pace.wait((not urgent, oldest))
 
@@ -212,7 +212,7 @@ class ChannelTask:
             return
         begun = self._time.steady()
         life = await self._editor.life(coalesced)
-        if life.is_over_unsaid:
+        if life.is_over_unsaid or not await self._maker.is_still_asked(coalesced.carrier):
             await self._recorder.record(coalesced, self._recorder.superseded)
             return
         made, outcome = await self._told(coalesced, life)

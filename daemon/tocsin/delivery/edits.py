@@ -114,6 +114,11 @@ def is_digest(delivery: NewDelivery) -> bool:
     return "digest" in (delivery.state_told, delivery.context.get(_OF))
 
 
+def awaits_press(delivery: NewDelivery) -> bool:
+    """Whether it edits a question that is still asked: somebody stands there, and waits for the next button."""
+    return delivery.state_told == EDIT and delivery.context.get(_OF) == QUESTION and not is_end(delivery)
+
+
 def remark_edits(told: Iterable[NewDelivery], edit: Edit) -> list[NewDelivery]:
     """The rows that say that of messages: of a firing's what somebody did about it, of a question's what became of it.
 

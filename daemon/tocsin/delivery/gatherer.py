@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from tocsin.alerts.channel_gates import STORM_INTERVAL, ChannelGates, ChannelState, Gate, gate
 from tocsin.alerts.digest import Held
+from tocsin.delivery.edits import awaits_press
 from tocsin.delivery.timing import RunClock
 from tocsin.store.model import EDIT, GATHERED, QUESTION, Arrival, Delivery, Recent
 
@@ -62,15 +63,25 @@ class Choice(Struct, frozen=True, kw_only=True):
     def is_first_prompt(self) -> bool:
         """Whether a message that is told by itself goes before what is gathered; an edit doesn't."""
         first = next(iter(self.candidates), None)
-        return first is not None and first.is_prompt and first.state_told != EDIT
+        if first is None or not first.is_prompt:
+            return False
+        return first.state_told != EDIT or awaits_press(first)
 
 
 _when = itemgetter(0)
 
 
-def _urgency(each: Delivery) -> tuple[bool, bool, datetime, bool]:
-    """Edits last, critical ones first, then by age; what is asked about an alert comes after the alert."""
-    return each.state_told == EDIT, each.severity != "critical", each.created_at, each.state_told == QUESTION
+def _urgency(each: Delivery) -> tuple[bool, bool, bool, datetime, bool]:
+    """What somebody waits for who has pressed first, other edits last; critical ones first, then by age. What is asked about an alert
+    comes after the alert.
+    """
+    return (
+        not awaits_press(each),
+        each.state_told == EDIT,
+        each.severity != "critical",
+        each.created_at,
+        each.state_told == QUESTION,
+    )
 
 
 class Gatherer:

@@ -13,7 +13,7 @@ from tocsin.delivery.model import Channel, Message
 from tocsin.delivery.services import room_for_lines
 from tocsin.delivery.templates import Render
 from tocsin.delivery.timing import RunClock
-from tocsin.store.model import REPORT
+from tocsin.store.model import QUESTION, REPORT, Delivery
 
 
 class MessageMaker:
@@ -41,6 +41,12 @@ class MessageMaker:
         except Exception as error:  # noqa: BLE001 - loud in the log
             self._log.exception("a message can't be made", delivery=coalesced.carrier.id)
             return bare_message(coalesced, error, self._style)
+
+    async def is_still_asked(self, carrier: Delivery) -> bool:
+        """False of a question that nobody can press an answer to (any more)."""
+        if carrier.state_told != QUESTION:
+            return True
+        return self._buttons is not None and bool(await self._buttons(carrier.alert, carrier.id, QUESTION))
 
     async def with_buttons(self, made: Message, told: str) -> Message:
         """The same, with what can be pressed below it by what is `told`."""

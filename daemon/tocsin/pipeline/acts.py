@@ -127,6 +127,10 @@ class Acts:
             _sign(batch, _DECIDES[wish], run, by)
         return batch, reason
 
+    def asked_on(self, run: str) -> str | None:
+        """The channel on which it is asked whether an action is to be run; None where nobody is asked (any more)."""
+        return self._turn.runs.questions.asked_on(run)
+
     def stopped(self, actions: Iterable[str]) -> list[str]:
         """Those of them that failures in a row have stopped."""
         return [name for name in actions if self._turn.runs.stops.circuit(name).since is not None]

@@ -27,6 +27,8 @@ Wish: TypeAlias = Literal["want", "yes", "no"]
 """What somebody presses: that it be run, that it really be run, that it not be run."""
 _ANSWERED = "somebody has answered already"
 _OVER = "it isn't asked any more"
+_CHANGED = "what it asked for was changed by a reload"
+_RESTARTED = "Tocsin was started again, and nobody knows whether it has begun again meanwhile"
 
 
 class OpenRuns(Protocol):
@@ -78,6 +80,30 @@ class Questions:
         for row in found:
             self._runs.change(row)
         return found
+
+    def asked_on(self, id_: str) -> str | None:
+        """The channel on which it is asked; None where nobody is asked (any more)."""
+        row = self._runs.get(id_)
+        return self._confirm(row).on if row is not None and row.status == "asked" else None
+
+    def restored(self, now: Instant) -> list[RunRow]:
+        """Those of the last run of Tocsin that can't be judged at a press any more: whether what was over has begun again."""
+        return [
+            self._runs.end(row, "dropped", now, _RESTARTED) for row in self._asked() if row.told != "firing"
+        ]
+
+    def reloaded(self, before: Options, runs: Callable[[RunRow], bool], now: Instant) -> list[RunRow]:
+        """Those that ask for something else than they did: of an action or a channel that was changed, or that `runs` says is
+        run no more by its rule.
+        """
+        options = self._options()
+        return [
+            self._runs.end(row, "dropped", now, _CHANGED)
+            for row in self._asked()
+            if before.actions.get(row.action) != options.actions.get(row.action)
+            or not runs(row)
+            or options.targets.get(self._confirm(row).on) != before.targets.get(self._confirm(row).on)
+        ]
 
     def mind(self, now: Instant) -> list[RunRow]:
         """Those that are over by now, since what they are about is, or nobody has answered."""
@@ -140,6 +166,9 @@ class Questions:
             return _OVER
         holds = self._facts.holds(answered, context)
         facts = self._facts.of(answered, context, now, holds=holds)
+        pending = (row for row in self._runs if (row.action, row.status) == (answered.action, "pending"))
+        confirmed = (row.answered_at for row in pending if row.answered_at is not None)
+        facts = structs.replace(facts, recent=(*facts.recent, *confirmed))
         return in_the_way(
             context, structs.replace(facts, age=timedelta(0))
         )  # that was judged when it was asked

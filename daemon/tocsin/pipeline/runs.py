@@ -64,7 +64,7 @@ class Runs:
         self.stops.restore(notes, now.wall)
         for row in rows:
             self.change(row)
-        return [*self._unreadable(now), *self.orphaned(now)]
+        return [*self._unreadable(now), *self.orphaned(now), *self.questions.restored(now)]
 
     def _unreadable(self, now: Instant) -> list[RunRow]:
         """Those of which this version can't say what they are about: nobody is going to do them."""
@@ -74,6 +74,17 @@ class Runs:
         """Those whose action the config doesn't have (any more): they are over, and to be committed so."""
         known = self._options().actions
         return [self._left_alone(row, now, _GONE) for row in self if row.action not in known]
+
+    def reloaded(self, before: Options, now: Instant) -> list[RunRow]:
+        """Those that are over by another config than `before`."""
+
+        def still(row: RunRow) -> bool:
+            rule = self._engine.rule(str(row.data.get("rule")))
+            return rule is not None and row.action in rule.run.of(
+                "firing" if row.told == "firing" else "resolved"
+            )
+
+        return [*self.orphaned(now), *self.questions.reloaded(before, still, now)]
 
     def take_over(self, action: str, now: Instant) -> Batch:
         """What was begun and is left alone is anybody's guess where it was a command, and tried again where it was a webhook."""
@@ -215,6 +226,8 @@ class Runs:
 
     def trouble(self, row: RunRow) -> str:
         """Why a run that is over didn't succeed, as people have to know it; "" where there is nothing to know."""
+        if row.status == "dropped" and row.answered_by:
+            return f"confirmed by {row.answered_by}, but not run: {row.reason}"
         if row.status == "unknown":
             return f"nobody knows whether it was done: {row.reason}"
         if row.status != "failed":

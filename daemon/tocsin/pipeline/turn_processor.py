@@ -150,9 +150,9 @@ class TurnProcessor:
     def reload(self, rules: Iterable[Rule], options: Options, now: Instant) -> tuple[Batch, list[str]]:
         """Other rules, channels and names from now on. Beside the batch, in words: what became of alerts by that."""
         transitions = self._engine.reload(rules, now)
-        self.options = options
+        before, self.options = self.options, options
         batch = self._by_itself(transitions, now)
-        batch.runs += self.runs.orphaned(now)
+        batch.runs += self.runs.reloaded(before, now)
         self._told_of_runs(batch, now)
         return batch, [*filter(None, map(became, transitions))]
 

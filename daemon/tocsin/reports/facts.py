@@ -9,6 +9,7 @@ from msgspec import Struct
 from tocsin.events import KINDS, Change, iso
 from tocsin.events.vocabulary import OURSELVES, to_plain
 from tocsin.reports.model import Report
+from tocsin.store.model import OPEN_RUNS
 from tocsin.store.reader import Reader
 
 KINDS_TOLD: Mapping[str, str] = {f"{kind}s": kind for kind in KINDS if kind != "daemon"}
@@ -81,10 +82,17 @@ def gather(
             entities=entities,
             alerts=[row for row in fired if row["fired_at"] <= iso(at)],
             firing=firing,
-            runs=[row for row in now.runs(limit=MOST) if row["created_at"] > iso(since)],
+            runs=[
+                row for row in now.runs(limit=MOST) if _last(row) > iso(since) or row["status"] in OPEN_RUNS
+            ],
             undelivered=now.undelivered(since),
             counts=counts,
         )
+
+
+def _last(run: Row) -> str:
+    """When something happened to it last."""
+    return str(run["ended_at"] or run["created_at"])
 
 
 def _entity(change: Change) -> Row:

@@ -82,10 +82,7 @@ class ReportsTask:
             delay = _LONGEST_SLEEP
             try:
                 await self._begin()
-                for report in self._reports():
-                    now = self._clock.now().wall
-                    if (due := model.due(report, self._of(report, now), now)) is not None:
-                        await self._tell(report, due, now)
+                await self._tell_due()
                 now = self._clock.now().wall
                 for report in self._reports():
                     following = model.next_due(report, self._of(report, now), now)
@@ -97,6 +94,22 @@ class ReportsTask:
                 delay = _AGAIN
             with trio.move_on_after(delay):
                 await self._changed.after(seen)
+
+    async def _tell_due(self) -> None:
+        """All that are. A bug that one of them meets keeps no other back, and ends the task then."""
+        met: Exception | None = None
+        for report in self._reports():
+            now = self._clock.now().wall
+            if (due := model.due(report, self._of(report, now), now)) is None:
+                continue
+            try:
+                await self._tell(report, due, now)
+            except (StoreUnavailable, SchemaRefused, trio.TooSlowError):
+                raise
+            except Exception as error:  # noqa: BLE001 - raised below
+                met = error
+        if met is not None:
+            raise met
 
     def _of(self, report: Report, now: datetime) -> Progress:
         known = self._progress.get(report.id) or model.begun(report, None, now)

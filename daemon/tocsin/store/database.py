@@ -19,6 +19,7 @@ from tocsin.store.model import (
     Gathered,
     Loaded,
     NewDelivery,
+    Questions,
     Recent,
     Retention,
 )
@@ -144,6 +145,10 @@ class Database:
     async def editable(self, alert: str | None) -> list[Delivery]:
         """Also raises StoreUnavailable where there is no answer soon."""
         return await self._soon(partial(self._store.outbox.editable, alert))
+
+    async def questions_left(self) -> Questions:
+        """Also raises StoreUnavailable where there is no answer soon."""
+        return await self._soon(self._store.outbox.questions_left)
 
     async def told_by(self, digest: str) -> list[str]:
         """Also raises StoreUnavailable where there is no answer soon."""

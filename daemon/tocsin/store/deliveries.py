@@ -7,7 +7,7 @@ from typing import Any
 
 from tocsin.events import from_iso, iso
 from tocsin.store.errors import StoreUnavailable, outside_told
-from tocsin.store.model import Arrival, Attempt, Delivery, Gathered, NewDelivery, Recent
+from tocsin.store.model import Arrival, Attempt, Delivery, Gathered, NewDelivery, Questions, Recent, RunRow
 from tocsin.store.sql import (
     UNREADABLE,
     Opened,
@@ -106,6 +106,19 @@ GET_EDITABLE_FIRING = f"""
     SELECT sequence, {_COLUMNS} FROM deliveries WHERE alert IN (
         SELECT id FROM alerts WHERE alerts.state IN ('firing', 'recovering')
     ) AND state_told = 'firing' AND status = 'sent' AND handle IS NOT NULL ORDER BY sequence
+"""  # noqa: S608 - names are ours
+_QUESTION_SENT = "SELECT 1 FROM deliveries WHERE alert = r.id AND state_told = 'question' AND status = 'sent'"
+GET_TAKEN_UNNOTED = (
+    f"SELECT id FROM actions AS r WHERE status = 'asked' AND asked_at IS NULL AND EXISTS ({_QUESTION_SENT})"  # noqa: S608 - names are ours
+)
+# Of the last two days: no question is open for longer than one.
+GET_ENDED_UNTOLD = f"""
+    SELECT {", ".join(RunRow.__struct_fields__)} FROM actions AS r
+    WHERE status NOT IN ('asked', 'pending', 'begun') AND created_at > strftime('%Y-%m-%dT%H:%M:%S', 'now', '-2 days')
+    AND EXISTS ({_QUESTION_SENT}) AND NOT EXISTS (
+        SELECT 1 FROM deliveries WHERE alert = r.id AND state_told = 'edit'
+        AND json_valid(context) AND context ->> '$.edit.became' = 'ended'
+    )
 """  # noqa: S608 - names are ours
 # What is urgent and nobody else has: `after` is the id of the last one that was looked at. What waits for a digest doesn't count.
 GET_NOT_ESCALATED = f"""
@@ -306,6 +319,13 @@ class DeliveryTable:
         with outside_told():
             return [alert for (alert,) in each(self._opened.db, GET_TOLD_BY, [digest])]
 
+    def questions_left(self) -> Questions:
+        """What the last run of Tocsin left of its questions."""
+        with outside_told():
+            taken = [id_ for (id_,) in each(self._opened.db, GET_TAKEN_UNNOTED)]
+            over = list(each(self._opened.db, GET_ENDED_UNTOLD))
+        return Questions(taken, [found for row in over if (found := _run_or_none(row)) is not None])
+
     def editable(self, alert: str | None) -> list[Delivery]:
         """What told of that alert's firing, or of all alerts that fire, and can be edited."""
         return self._read(GET_EDITABLE_FIRING, []) if alert is None else self._read(GET_EDITABLE, [alert])
@@ -375,3 +395,11 @@ class DeliveryTable:
         """Whether one that isn't pending is so by another's hand."""
         found = self._opened.db.execute(GET_STATUS, [attempt.delivery]).fetchone()
         return not self._opened.lost if found is None else found[0] != attempt.status
+
+
+def _run_or_none(row: Sequence[Any]) -> RunRow | None:
+    """None where it can't be read: then its question stays as it is."""
+    try:
+        return record_of(RunRow, whole(row))
+    except UNREADABLE:
+        return None

@@ -129,6 +129,15 @@ class RunRow(Struct, frozen=True, kw_only=True):
         return self.status not in OPEN_RUNS
 
 
+class Questions(NamedTuple):
+    """What a run of Tocsin left of its questions: the runs whose question was taken without that being noted, by their ids, and those
+    that are over while their question doesn't say so.
+    """
+
+    taken: list[str]
+    over: list[RunRow]
+
+
 class UnreadableRow(Struct, frozen=True, kw_only=True):
     """A row of the last run's that was loaded but makes no sense: by its key in its table, and why."""
 

@@ -1,0 +1,96 @@
+"""What becomes of questions about runs, put into their messages: also after a crash, a late message, a disk that refuses."""
+
+from datetime import timedelta
+from types import SimpleNamespace
+
+import pytest
+import trio
+from msgspec import structs
+
+from support.outboxes import START, TrioClock
+from tocsin.app.runs import LiveRuns
+from tocsin.meters import Meters
+from tocsin.store.errors import StoreUnavailable
+from tocsin.store.model import Questions, RunRow
+
+ASKED = RunRow(id="r1", action="hedge", alert="a1", status="asked", created_at=START)
+TAKEN = structs.replace(ASKED, asked_at=START)
+DECLINED = structs.replace(TAKEN, status="declined", answered_by="anna", ended_at=START)
+
+
+class World:
+    """`refuses`: how often the disk doesn't say where a question stands."""
+
+    def __init__(self, left=None, refuses: int = 0) -> None:
+        self.said, self.taken, self._refuses = [], [], refuses
+        self._left = [*(left or [Questions([], [])])]
+        turn = SimpleNamespace(
+            runs=SimpleNamespace(trouble=lambda run: ""), taken=lambda ids, now: self.taken.extend(ids)
+        )
+        pipeline = SimpleNamespace(call=self._call)
+        self.runs = LiveRuns(turn, pipeline, None, TrioClock(), None, self._question, Meters())
+
+    async def _call(self, command) -> None:
+        command()
+
+    async def _question(self, run: str, words: str, *, over: bool) -> bool:
+        if self._refuses:
+            self._refuses -= 1
+            return False
+        self.said.append((run, words, over))
+        return True
+
+    async def _what_is_left(self) -> Questions:
+        found = self._left.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    async def run(self, *steps) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.runs.mind_questions, self._what_is_left)
+            for step in steps:
+                await trio.sleep(1)
+                step()
+            await trio.sleep(60)
+            nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("refuses", [0, 3])
+async def test_what_became_of_it_is_said_in_the_end(autojump_clock, refuses):
+    world = World(refuses=refuses)
+    await world.run(lambda: world.runs.committed([ASKED, TAKEN, DECLINED]))
+    assert world.said == [("r1", "declined by anna", True)]
+
+
+async def test_a_question_that_is_taken_when_it_is_over_already_says_so(autojump_clock):
+    over = structs.replace(ASKED, status="dropped", reason="it isn't so any more", ended_at=START)
+    world = World()
+    await world.run(
+        lambda: world.runs.committed([ASKED]),
+        lambda: world.runs.committed([over]),
+        lambda: world.runs.question_taken("r1"),
+    )
+    assert world.said == [("r1", "it isn't so any more", True)] * 2
+
+
+async def test_taken_while_it_is_asked_says_nothing(autojump_clock):
+    world = World()
+    await world.run(lambda: world.runs.committed([ASKED]), lambda: world.runs.question_taken("r1"))
+    assert world.said == []
+
+
+async def test_what_the_last_run_of_tocsin_did_not_come_to(autojump_clock):
+    world = World([StoreUnavailable("full"), Questions(["r2"], [DECLINED])])
+    await world.run()
+    assert world.said == [("r1", "declined by anna", True)]
+    assert world.taken == ["r2"]
+
+
+async def test_both_presses_and_the_outcome_are_said(autojump_clock):
+    confirmed = structs.replace(TAKEN, status="pending", answered_by="anna", answered_at=START)
+    begun = structs.replace(confirmed, status="begun")
+    done = structs.replace(begun, status="ok", result="200", ended_at=START + timedelta(seconds=1))
+    world = World()
+    await world.run(*(lambda run=run: world.runs.committed([run]) for run in (TAKEN, confirmed, begun, done)))
+    assert world.said == [("r1", "confirmed by anna", False), ("r1", "confirmed by anna: 200", True)]
