@@ -47,6 +47,7 @@ POSITIONS = {
 _CONFIG = re.compile(r"```yaml\n(tz: .*?)```", re.DOTALL)
 _LISTEN = 70.0  # seconds: as long as Tocsin may rest after a poll that failed, and a poll
 _HELD = 0.02  # real seconds that a poll is held
+_MOMENT = 2.0  # seconds that somebody takes to press; longer than a chat's pace
 _STEP = 1.0  # seconds that the clock is moved by at once while something waits to be sent
 _MOST_STEPS = 60
 _SKIPPED = (" was ", " wants it ", "run hedge? ")  # of edits in short: what others of them say, too
@@ -60,6 +61,7 @@ _DUE = """
 """
 
 
+_SAID = "SELECT count(*) FROM deliveries WHERE state_told = 'edit' AND context LIKE :words"
 _RUNNING = "SELECT count(*) FROM actions WHERE status IN ('pending', 'begun')"
 
 
@@ -99,16 +101,19 @@ class Night:
         await self._put(Observation(state=position, account=ACCOUNT, time=self._clock.now().wall))
 
     async def press(self, text: str) -> None:
-        """A button below the latest message on Anna's phone, up to what it does there."""
+        """A button below the latest message on Anna's phone, up to what it does there; meanwhile the clock stands still."""
+        await self._advance(_MOMENT)
         shown = {at: each for at, each in self._messages().items() if at[0] == ANNA and each.buttons}
         at, before = list(shown.items())[-1]
         query = self._chats.press(int(ANNA), ANNA, dict(before.buttons)[text], at[1])
-        await self._clocked(lambda: query in self._chats.telegram.answered)
-        await self._clocked(lambda: self._messages()[at].edits > before.edits)
+        await self._really(lambda: query in self._chats.telegram.answered)
+        await self._really(lambda: self._messages()[at].edits > before.edits)
         await self._settle()
 
     async def done(self, action: str) -> None:
         """Up to when the messages say what came of that action: the alert's and the question's."""
+        await self._really(lambda: self._asked(_SAID, words=f"%{action}: 200 in %") > 0)
+        await self._really(lambda: self._asked(_SAID, words="%confirmed by anna: 200%") > 0)
         for said in (f"{action}: 200 in ", f"run {action}? confirmed by anna: 200 "):
             await self._clocked(
                 lambda said=said: any(said in each.text for each in self._messages().values())
