@@ -125,6 +125,7 @@ async def test_it_is_asked_confirmed_run_and_told(folder, exchange, servers, hoo
             "the alert's message says what came of it",
         )
         listed = await folder.command("actions")
+        assert phone.last().edits <= 3  # wanted, confirmed, done
         assert "confirmed by anna" in listed.stdout
         assert folder.rows("SELECT by, via, does FROM acts") == [("anna", "telegram", "confirm")]
 

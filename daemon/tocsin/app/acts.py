@@ -128,9 +128,11 @@ class LiveActs:
         """The channel on which it is asked whether an action is to be run; None where nobody is asked (any more)."""
         return self._acts.asked_on(run)
 
-    async def question(self, run: str, words: str, *, over: bool) -> bool:
-        """Put that into the messages that ask about a run. False: the disk doesn't say which."""
-        return await self._remarks.on_question(run, words, over=over)
+    async def question(self, run: str, words: str, *, over: bool, known: int) -> int | None:
+        """Put that into the messages that ask about a run, if these are more than are `known`. How many there are; None: the disk
+        doesn't say.
+        """
+        return await self._remarks.on_question(run, words, over=over, known=known)
 
     def stopped(self) -> list[str]:
         return self._acts.stopped(self.actions())

@@ -31,16 +31,17 @@ class ChatRemarks:
         """Of one alert: `acknowledged by anna`. `acked`: whether it is acknowledged from now on, where that changes."""
         await self._put(await self._told(alert), self._edit(words, until=until, acked=acked))
 
-    async def on_question(self, run: str, words: str, *, over: bool) -> bool:
-        """Of a question about a run: `declined by anna`. `over`: nobody is asked any more. False: the disk doesn't say in which messages
-        that stands.
+    async def on_question(self, run: str, words: str, *, over: bool, known: int = 0) -> int | None:
+        """Of a question about a run: `declined by anna`. `over`: nobody is asked any more. In how many messages it stands; None: the disk
+        doesn't say. `known`: that many say it already, and if there are no more, nothing is done.
         """
         try:
             told = await self._editable(run)
         except StoreUnavailable:
-            return False
-        await self._put(told, self._edit(words, became="ended" if over else "firing"))
-        return True
+            return None
+        if len(told) > known:
+            await self._put(told, self._edit(words, became="ended" if over else "firing"))
+        return len(told)
 
     async def on_silence(self, silences: Silences, words: str, until: datetime | None = None) -> None:
         """Of all alerts that fire and that one of these holds: `silenced by anna: venue=fx`."""

@@ -29,9 +29,11 @@ class Remark(Protocol):
 
 
 class Question(Protocol):
-    """Puts words into the messages that ask about a run; `over`: nobody is asked any more. False: not now, try again."""
+    """Puts words into the messages that ask about a run, if these are more than are `known` to say so; `over`: nobody is asked any
+    more. How many there are; None: not now, try again.
+    """
 
-    async def __call__(self, run: str, words: str, *, over: bool) -> bool: ...
+    async def __call__(self, run: str, words: str, *, over: bool, known: int) -> int | None: ...
 
 
 class LiveRuns:
@@ -56,6 +58,9 @@ class LiveRuns:
         self._troubles: deque[tuple[RunRow, str]] = deque()
         self._answered: deque[RunRow] = deque()
         self._asked: dict[str, RunRow] = {}  # those that were asked about, as they are now
+        self._said: dict[
+            str, tuple[str, int]
+        ] = {}  # of these: what was said of it last, in how many messages
 
     def committed(self, runs: Sequence[RunRow]) -> None:
         """These were: one may be new, or free by another's end, and what went wrong is to be told."""
@@ -67,7 +72,9 @@ class LiveRuns:
                 self._asked[run.id] = run
                 self._answered.append(run)
         while len(self._asked) > _KEPT:
-            del self._asked[next(iter(self._asked))]
+            oldest = next(iter(self._asked))
+            del self._asked[oldest]
+            self._said.pop(oldest, None)
         self._wake.ring()
 
     def question_taken(self, run: str) -> None:
@@ -90,9 +97,14 @@ class LiveRuns:
             seen = self._wake.count
             while self._answered:
                 run = self._answered[0]
-                if not await self._question(run.id, outcome_words(run), over=run.is_over):
+                status, known = self._said.get(run.id, (run.status, 0))
+                known = known if status == run.status else 0
+                words = outcome_words(run)
+                count = await self._question(run.id, words, over=run.is_over, known=known)
+                if count is None:
                     await trio.sleep(_AGAIN)
                     continue
+                self._said[run.id] = run.status, count
                 self._answered.popleft()
             await self._wake.after(seen)
 
