@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from support.stored import T0, alert, at, attempt, commit, delivery, opened, order
+from tocsin.alerts.plain import plain
 from tocsin.cli import cli
 from tocsin.cli.options import time_of, times_in
 
@@ -123,3 +124,10 @@ def test_what_the_database_does_not_say_is_not_made_up(folder, monkeypatch):
     monkeypatch.setattr("tocsin.cli.status.ask_running", lambda *_args: (200, state, SOCKET))
     told = said(folder, "", "status")
     assert "0 firing, 0 held back, unsent unknown: the database doesn't answer\n" in told
+
+
+def test_a_url_of_the_status_can_be_copied_and_obeys_nothing(folder, monkeypatch):
+    reason = plain("https://api.nearby.example/orders?at=1: HTTP 500\x1b[31m @all")
+    state = {**STATUS, "venues": [{**STATUS["venues"][0], "reason": reason}]}
+    monkeypatch.setattr("tocsin.cli.status.ask_running", lambda *_args: (200, state, SOCKET))
+    assert "https://api.nearby.example/orders?at=1: HTTP 500␛[31m @all" in said(folder, "", "status")

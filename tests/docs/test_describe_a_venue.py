@@ -3,10 +3,11 @@
 import re
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from support.pages import REFERENCE
-from support.walked import run, steps
+from support.walked import FILE, run, steps
 from tocsin.cli import cli
 
 PAGE = REFERENCE["describe-a-venue"]
@@ -38,3 +39,22 @@ def test_the_described_venue_is_one_of_a_config(tmp_path, monkeypatch):
         (tmp_path / "secrets" / name).chmod(0o600)
     checked = CliRunner().invoke(cli, ["check"], catch_exceptions=False)
     assert "venue nearby: json nearby.yaml, connects to nearby.example" in checked.output
+
+
+@pytest.mark.real
+def test_what_is_asked_by_post_is_a_description_that_holds(tmp_path):
+    (_, text) = [step for step in steps(PAGE) if step[0] == FILE][-1]
+    (asked,) = re.findall(
+        r"^```text\n(ask:\n.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+    said = yaml.safe_load(text) | yaml.safe_load(asked)
+    said["given"]["user"] = {"secret": False}
+    said["answers"].insert(
+        0,
+        yaml.safe_load('{when: {op: error, data: {begins: "orders"}}, refuses: orders, reason: "{{data}}"}'),
+    )
+    (tmp_path / FILE).write_text(yaml.safe_dump(said, sort_keys=False))
+    (tmp_path / "m.json").write_text('{"op": "error", "data": "orders: too many"}')
+    assert "- refused: orders\n    reason: 'orders: too many'" in run(
+        "tocsin decode nearby.yaml m.json", tmp_path
+    )

@@ -42,7 +42,7 @@ def shown(text: str, longest: int = LONGEST) -> str:
     """A venue's text as it may stand on a terminal: flat, its control characters shown. What is copied from it is what was said."""
     if not text.isprintable():
         text = _CONTROLS.sub(_picture, _LINE_ENDS.sub("\u2424", text[: 4 * longest]))
-    return flat(text.replace(_JOINER, ""), longest)
+    return flat(text, longest)
 
 
 def _picture(match: re.Match[str]) -> str:
