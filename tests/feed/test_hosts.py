@@ -195,7 +195,7 @@ async def test_a_described_venue_whose_name_leads_into_our_network_is_sent_nothi
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
-        (("200 OK", b'{"host": "evil.example"}', ""), "evil.example is none of the hosts that the description declares"),
+        (("200 OK", b'{"host": "evil.example"}', ""), "the host that was put together is none of the hosts that the description declares"),
         (("200 OK", b'{"host": "10.0.0.7"}', ""), "is an address, or a name on this machine or network"),
         (("200 OK", b'{"host": "good.example@evil.example"}', ""), "a name or password stands before the host"),
         (("302 Found", b"", "Location: http://evil.example/it\r\n"), "HTTP 302"),

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+import re
 from base64 import b64decode, b64encode
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
@@ -254,22 +255,23 @@ def test_a_header_holds_no_line_break():
         ("example.com:443", ""),
         ("EU.Example.COM", ""),
         ("example.com.", ""),
-        ("evil.net", "evil.net is none of the hosts"),
-        ("example.com.evil.net", "example.com.evil.net is none of the hosts"),
+        ("evil.net", "the host that was put together is none of the hosts"),
+        ("example.com.evil.net", "the host that was put together is none of the hosts"),
         ("a@evil.net", "a name or password stands before the host"),
-        ("evil.net/.example.com", "evil.net is none of the hosts"),
-        ("evil.net#.example.com", "evil.net is none of the hosts"),
-        ("evil.net?.example.com", "evil.net is none of the hosts"),
+        ("evil.net/.example.com", "the host that was put together is none of the hosts"),
+        ("evil.net#.example.com", "the host that was put together is none of the hosts"),
+        ("evil.net?.example.com", "the host that was put together is none of the hosts"),
         ("evil.net\\.example.com", "a character that no URL has"),
         ("evil.net .example.com", "a character that no URL has"),
         ("evil.net\n.example.com", "a character that no URL has"),
-        ("127.0.0.1", "127.0.0.1 is an address"),
-        ("[::1]", "::1 is an address"),
-        ("0x7f.1", "0x7f.1 is an address"),
-        ("2130706433", "2130706433 is an address"),
-        ("localhost", "localhost is an address, or a name on this machine"),
-        ("tocsin.localhost", "tocsin.localhost is an address, or a name on this machine"),
-        ("example.com:x", "not a URL"),
+        ("127.0.0.1", "the host that was put together is an address"),
+        ("[::1]", "the host that was put together is an address"),
+        ("0x7f.1", "the host that was put together is an address"),
+        ("2130706433", "the host that was put together is an address"),
+        ("localhost", "the host that was put together is an address"),
+        ("tocsin.localhost", "the host that was put together is an address"),
+        ("example.com:x", "its host or port is none"),
+        ("[evil.net]", "its host or port is none"),
         ("éxample.com", "a character that no URL has"),
     ],
 )
@@ -289,6 +291,7 @@ def test_a_host_that_an_answer_names_is_one_that_is_declared(taken, refusal):
         drive(steps, {"host": taken})
     assert refusal in str(caught.value)
     assert "given" not in str(caught.value)
+    assert not re.search(r"evil|127|7f|2130706433|localhost|::1|:x", str(caught.value))
 
 
 def test_a_request_s_host_is_looked_at_before_it_is_made():
@@ -300,7 +303,7 @@ def test_a_request_s_host_is_looked_at_before_it_is_made():
     )
     with pytest.raises(SignInRefused) as caught:
         next(adapter.sign_in(settings(adapter, {"key": "k", "region": "evil.net"}), {}, NOW))
-    assert "evil.net is none of the hosts" in str(caught.value)
+    assert "the host that was put together is none of the hosts" in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -37,14 +37,17 @@ def origin_of(url: str) -> Origin:
     """ValueError where it has no host, or is written so that clients may differ about it."""
     if _ODD.search(url):
         raise ValueError("a character that no URL has")
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:  # whose words show what stands there
+        raise ValueError("its host or port is none") from None
     if not url.startswith(f"{parts.scheme}:"):
         raise ValueError("its scheme isn't in small letters")
     if parts.scheme not in _PORTS:
         raise ValueError("neither wss:// nor https://")
     if "@" in parts.netloc:
         raise ValueError("a name or password stands before the host")
-    port = parts.port  # ValueError where it is no number
     if not parts.hostname:
         raise ValueError("no host")
     usual = _PORTS[parts.scheme]
@@ -65,8 +68,8 @@ class Hosts(Struct, frozen=True):
                 named.append(origin_of(url))
         return Hosts(self.declared, tuple(named))
 
-    def refusal(self, url: str) -> str:
-        """Why this URL may not be connected to; "" where it may."""
+    def refusal(self, url: str, called: str = "") -> str:
+        """Why this URL may not be connected to; "" where it may. `called`: what its host is called, if not by its name."""
         try:
             origin = origin_of(url)
         except ValueError as error:
@@ -74,13 +77,14 @@ class Hosts(Struct, frozen=True):
         if origin in self.named:
             return ""
         host = origin.host
+        shown = called or host
         if origin.scheme not in ("wss", "https"):
-            return f"{host} would be connected to without TLS"
+            return f"{shown} would be connected to without TLS"
         if not is_declarable(host):
-            return f"{host} is an address, or a name on this machine or network; the config's own `urls:` may name it"
+            return f"{shown} is an address, or a name on this machine or network; the config's own `urls:` may name it"
         if any(host == declared or host.endswith(f".{declared}") for declared in self.declared):
             return ""
-        return f"{host} is none of the hosts that the description declares: {', '.join(self.declared)}"
+        return f"{shown} is none of the hosts that the description declares: {', '.join(self.declared)}"
 
     def refusal_of_address(self, host: str, port: int, address: str) -> str:
         """Why a connection to the address that a host's name stands for may not be made; "" where it may.

@@ -30,7 +30,7 @@ from tocsin.venues.json.description import Description, Example, Question
 from tocsin.venues.json.messages import Notes, Picker
 from tocsin.venues.json.reading import read_description
 from tocsin.venues.json.recipes import clock
-from tocsin.venues.json.requests import Step
+from tocsin.venues.json.requests import Step, refusal_of
 from tocsin.venues.json.schema import description_schema
 from tocsin.venues.json.settings import MAIN_URL, JsonSettings, settings_for, values
 from tocsin.venues.json.templates import Scope, Unfillable
@@ -125,8 +125,8 @@ class JsonVenue(Adapter):
         """Raises Unfillable, and SignInRefused for a host that isn't declared; not for what came of a sign-in."""
         scope = self._scope(settings) | dict(made)
         found = tuple(socket.endpoint(scope) for socket in self._described.sockets)
-        for endpoint in found:
-            if why := self._hosts.refusal(endpoint.url):
+        for socket, endpoint in zip(self._described.sockets, found, strict=True):
+            if why := refusal_of(socket.url, endpoint.url, self._hosts):
                 raise SignInRefused(why)
         return tuple(_with_settings(endpoint, settings) for endpoint in found)
 

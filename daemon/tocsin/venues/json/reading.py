@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from datetime import timedelta
+from functools import partial
 
 from tocsin.document import Node
 from tocsin.errors import Problem
@@ -26,7 +27,7 @@ from tocsin.venues.json.messages import Messages, Picker
 from tocsin.venues.json.recipes import clock_names, read_recipes
 from tocsin.venues.json.requests import Step, read_headers
 from tocsin.venues.json.settings import is_option
-from tocsin.venues.json.templates import Names, Template, read_sent, read_template
+from tocsin.venues.json.templates import Names, Template, read_sent, read_template, structure_names
 from tocsin.venues.json.things import Thing
 
 _MISSING = frozenset({""})
@@ -38,6 +39,8 @@ _LEAST_RENEWAL = timedelta(minutes=1)
 _NAMES = "small letters, digits and _, from a letter on; not model_…, nor json, copy and the like"
 _UNKNOWN = "\0"  # stands for what is known only later
 _HEAD = re.compile(r"[^:]*://[^/?#]*")
+# What stands behind it can't be part of the host, whatever is put in before.
+_BEHIND_HOST = re.compile(rf"[?#]|://[^/?#]*/|{_UNKNOWN}/[^/?#{_UNKNOWN}]+/")
 
 
 def read_description(root: Node) -> tuple[Description | None, list[Problem]]:
@@ -64,8 +67,8 @@ class _Reading:
         names = Names(
             frozenset({*given, *self._urls}), frozenset(name for name, how in given.items() if how.secret)
         )
-        sign_in, names = self._read_sign_in(names)
-        sockets = tuple(self._read_socket(each, names) for each in root.entries_at("sockets"))
+        sign_in, names, guarded = self._read_sign_in(names)
+        sockets = tuple(self._read_socket(each, names, guarded) for each in root.entries_at("sockets"))
         maps = {entry.key.text: entry for entry in root.entries_at("maps") if entry.key}
         none = frozenset(item.text for item in root.items_at("missing")) if root.has("missing") else _MISSING
         defaults = Defaults(root.text_at("times"), none, maps)
@@ -85,8 +88,8 @@ class _Reading:
             sockets=sockets,
             messages=messages,
             supplies=_supplies(things.values()),
-            snapshot=self._read_snapshot(names, things),
-            ask=self._read_ask(names, things),
+            snapshot=self._read_snapshot(names, guarded, things),
+            ask=self._read_ask(names, guarded, things),
             examples=tuple(map(_example, root.items_at("examples"))),
         )
 
@@ -123,13 +126,26 @@ class _Reading:
                 why, "hosts: [example.com] at the top, with the venue's own; and wss:// or https:// here"
             )
 
-    def _check_url(self, at: Cursor, url: Template) -> None:
-        """The host, where nothing that is given or taken is part of it; else it is looked at before it is connected to."""
-        pieces = enumerate(url.pieces)
-        known = "".join(self._urls.get(piece, _UNKNOWN) if count % 2 else piece for count, piece in pieces)
+    def _check_url(self, guarded: frozenset[str], at: Cursor, url: Template) -> None:
+        """The host, where nothing that is given or taken is part of it; else it is looked at before it is connected to.
+
+        `guarded`: the names of what is made of a secret, which may be no part of it.
+        """
+        known = ""
+        for count, piece in enumerate(url.pieces):
+            if count % 2 and piece in guarded and _BEHIND_HOST.search(known) is None:
+                at.refuse(
+                    "a secret before the path of a URL: hosts are told to name servers, and shown",
+                    "in a header, the query or what is signed",
+                )
+                return
+            known += piece if count % 2 == 0 else self._urls.get(piece, _UNKNOWN)
         match = _HEAD.match(known)
         if _UNKNOWN not in (match[0] if match else known):
             self._check_host(at, known.replace(_UNKNOWN, "x"))
+
+    def _step(self, at: Cursor, names: Names, guarded: frozenset[str]) -> Step:
+        return Step(at, names, partial(self._check_url, _made_of(at.get("let"), guarded)))
 
     # ------------------------------------------------------------------------------------- what is asked for and said
 
@@ -149,15 +165,18 @@ class _Reading:
             )
         return found
 
-    def _read_sign_in(self, names: Names) -> tuple[SignInSteps, Names]:
+    def _read_sign_in(self, names: Names) -> tuple[SignInSteps, Names, frozenset[str]]:
+        """And, of the names that are known after it, those of what is made of a secret that is given."""
         at = self._root.get("sign_in")
         steps = []
+        guarded = names.secret
         before = names.known
         now = names.also(*clock_names("now"))
         for each in at.items_at("steps") if at is not None else ():
-            step = Step(each, now, self._check_url)
+            step = self._step(each, now, guarded)
             steps.append(step)
             now = now.also(*step.taken, secret=True)
+            guarded = _made_of(each.get("let"), guarded)  # what a step puts together, the later ones have
         recipes, after = read_recipes(at.get("let") if at is not None else None, now)
         renew = at.get("renew_after") if at is not None else None
         after_so_long = parse_duration(renew.text) if renew is not None and renew.text else None
@@ -171,13 +190,13 @@ class _Reading:
             after_so_long,
             gives - after.secret,
         )
-        return found, names
+        return found, names, _made_of(at.get("let") if at is not None else None, guarded)
 
-    def _read_socket(self, at: Cursor, names: Names) -> Socket:
+    def _read_socket(self, at: Cursor, names: Names, guarded: frozenset[str]) -> Socket:
         url = at.get("url")
         template = read_template(url, names) if url is not None else Template(("",))
         if url is not None:
-            self._check_url(url, template)
+            self._check_url(guarded, url, template)
         ping = at.get("ping")
         send, every = (ping.get("send"), ping.get("every")) if ping is not None else (None, None)
         seconds = parse_duration(every.text).total_seconds() if every is not None else 0.0
@@ -199,13 +218,17 @@ class _Reading:
 
     # ------------------------------------------------------------------------------------------------ after a connect
 
-    def _read_snapshot(self, names: Names, things: dict[str, Thing]) -> tuple[SnapshotStep, ...]:
+    def _read_snapshot(
+        self, names: Names, guarded: frozenset[str], things: dict[str, Thing]
+    ) -> tuple[SnapshotStep, ...]:
         names = names.also(*clock_names("now"), *clock_names("since"))
         return tuple(
-            self._read_snapshot_step(each, names, things) for each in self._root.items_at("snapshot")
+            self._read_snapshot_step(each, names, guarded, things) for each in self._root.items_at("snapshot")
         )
 
-    def _read_snapshot_step(self, at: Cursor, names: Names, things: dict[str, Thing]) -> SnapshotStep:
+    def _read_snapshot_step(
+        self, at: Cursor, names: Names, guarded: frozenset[str], things: dict[str, Thing]
+    ) -> SnapshotStep:
         pickers = tuple(
             (Picker(rule, things), rule.isnt_false("complete")) for rule in at.items_at("messages")
         )
@@ -213,23 +236,37 @@ class _Reading:
         if limit is not None and not (most.isdecimal() and int(most)):
             limit.refuse("must be a whole number above 0")
             most = ""
-        return SnapshotStep(Step(at, names, self._check_url), pickers, int(most) if most else None)
+        return SnapshotStep(self._step(at, names, guarded), pickers, int(most) if most else None)
 
-    def _read_ask(self, names: Names, things: dict[str, Thing]) -> dict[str, tuple[Question, ...]]:
+    def _read_ask(
+        self, names: Names, guarded: frozenset[str], things: dict[str, Thing]
+    ) -> dict[str, tuple[Question, ...]]:
         names = names.also(*clock_names("now"), *_ASKED)
         found = {}
         for kind in self._root.entries_at("ask"):
             asked = kind.key.text if kind.key is not None else ""
-            found[asked] = tuple(self._read_question(each, asked, names, things) for each in kind.items())
+            found[asked] = tuple(
+                self._read_question(each, asked, names, guarded, things) for each in kind.items()
+            )
         return found
 
-    def _read_question(self, at: Cursor, kind: str, names: Names, things: dict[str, Thing]) -> Question:
+    def _read_question(
+        self, at: Cursor, kind: str, names: Names, guarded: frozenset[str], things: dict[str, Thing]
+    ) -> Question:
         picker = Picker(at, things)
         if picker.thing is not None and picker.thing.kind and picker.thing.kind != kind:
             at.refuse(
                 f"`{picker.thing.name}` is of kind {picker.thing.kind}, and {with_article(kind)} is asked for"
             )
-        return Question(Step(at, names, self._check_url), picker)
+        return Question(self._step(at, names, guarded), picker)
+
+
+def _made_of(let: Cursor | None, guarded: frozenset[str]) -> frozenset[str]:
+    """These names, and those of what a `let:` makes of them; a name stays, whatever else is called so later."""
+    for entry in let.entries() if let is not None else ():
+        if entry.key is not None and structure_names(entry.node) & guarded:
+            guarded |= {entry.key.text}
+    return guarded
 
 
 def _check_name(entry: Cursor) -> None:

@@ -1,5 +1,6 @@
 """Requests of a sign-in, a snapshot or a question: put together of templates, judged by what the description says of answers."""
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -34,6 +35,7 @@ _OWN_HEADERS = frozenset({
     "transfer-encoding", "upgrade", "sec-websocket-accept", "sec-websocket-extensions", "sec-websocket-key",
     "sec-websocket-version",
 })  # fmt: skip
+_FIXED_HOST = re.compile(r"[^:]*://[^/?#]*[/?#]")
 
 
 class Step:
@@ -70,7 +72,7 @@ class Step:
         """What to ask, and the scope with what was put together for it. Raises Unfillable and SignInRefused."""
         scope = self._recipes.fill(scope, now)
         url = self._url.fill(scope)
-        if why := hosts.refusal(url):
+        if why := refusal_of(self._url, url, hosts):
             raise SignInRefused(why)
         bare = self._method == "post" and not self._has_form and self._structure is None
         return (
@@ -136,6 +138,12 @@ class _Refusal:
     def error(self, what: str, whole: Any) -> SignInRefused | SignInFailed:
         reason = f"{what}: {cut(self._reason.say(whole, whole, _LONGEST_REASON)) or 'refused'}"
         return SignInRefused(reason) if self.verdict == "auth_failed" else SignInFailed(reason)
+
+
+def refusal_of(template: Template, url: str, hosts: Hosts) -> str:
+    """Why the template, filled, may not be connected to; a host that was put together isn't told: it may be anything."""
+    is_fixed = len(template.pieces) == 1 or _FIXED_HOST.match(template.pieces[0]) is not None
+    return hosts.refusal(url, "" if is_fixed else "the host that was put together")
 
 
 _Templates = tuple[tuple[str, Template], ...]
