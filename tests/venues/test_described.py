@@ -559,6 +559,43 @@ def test_one_order_is_asked_for_until_a_request_knows_it():
     assert ask(adapter_of("bybit"), Order(id="7"), *[NOTHING] * 4)[1] == []
 
 
+@pytest.mark.parametrize(
+    ("id_", "sent"),
+    [
+        ("a-1_2.~", "a-1_2.~"),
+        ("../../withdraw", "..%2F..%2Fwithdraw"),
+        ("1?cancel=all", "1%3Fcancel%3Dall"),
+        ("1#x", "1%23x"),
+        ("1&x=y", "1%26x%3Dy"),
+        ("a%2Fb c+é", "a%252Fb%20c%2B%C3%A9"),
+    ],
+)
+def test_what_a_venue_called_an_order_is_one_part_of_the_url_that_asks_for_it(id_, sent):
+    url = "https://example.com/o/{{id}}?{{q}}"
+    made = {"q": "id={{id}}", "sign": "{{q}}"}
+    adapter = described(
+        ask={
+            "order": {
+                "get": url,
+                "let": made,
+                "headers": {"S": "{{sign}}"},
+                "query": {"i": "{{id}}"},
+                "gives": "order",
+            }
+        }
+    )
+    (request,), _ = ask(adapter, Order(id=id_), {})
+    assert request.url == f"https://example.com/o/{sent}?id={sent}"
+    assert (request.headers, request.query) == ({"S": f"id={sent}"}, {"i": id_})
+
+
+@pytest.mark.parametrize("id_", [".", ".."])
+def test_an_order_that_is_called_like_another_path_is_not_asked_for(id_):
+    adapter = described(ask={"order": {"get": "https://example.com/o/{{id}}/x", "gives": "order"}})
+    with pytest.raises(SignInFailed, match="dots alone"):
+        ask(adapter, Order(id=id_))
+
+
 def test_kraken_s_answer_has_the_id_for_a_key():
     answer = {
         "error": [],

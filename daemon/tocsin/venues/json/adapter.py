@@ -156,7 +156,7 @@ class JsonVenue(Adapter):
         unreadable: list[Unreadable] = []
         kinds: dict[str, bool] = {}
         for step in self._described.snapshot:
-            answer = yield from self._asked(step.step, scope, now)
+            answer = yield from self._asked(step.step, scope, now, {})
             for picker, complete in step.pickers:
                 if picker.thing is None:
                     continue
@@ -177,10 +177,12 @@ class JsonVenue(Adapter):
         bracketed: list[Observed] = [SnapshotBegins(full), *within, SnapshotEnds()] if full else []
         return [*partial, *bracketed, *unreadable]
 
-    def _asked(self, step: Step, scope: Scope, now: datetime) -> Generator[HttpRequest, HttpResponse, Any]:
-        """What the answer holds; None where it says that there is nothing."""
+    def _asked(
+        self, step: Step, scope: Scope, now: datetime, said: Scope
+    ) -> Generator[HttpRequest, HttpResponse, Any]:
+        """What the answer holds; None where it says that there is nothing. `said`: what messages gave for it."""
         try:
-            request, _ = step.request(scope, now, self._hosts)
+            request, _ = step.request(scope, now, self._hosts, said)
         except Unfillable as error:
             raise SignInFailed(str(error)) from None
         response = yield request
@@ -196,18 +198,22 @@ class JsonVenue(Adapter):
         client_id = getattr(known, "client_id", None)
         about = {"id": known.id, "symbol": known.symbol, "client_id": client_id, "account": account}
         said = {name: value for name, value in about.items() if isinstance(value, str) and value}
-        scope = self._scope(settings) | dict(session.values) | clock("now", now) | said
-        return self._asked_for(questions, scope, known.id, now)
+        scope = self._scope(settings) | dict(session.values) | clock("now", now)
+        return self._asked_for(questions, scope, said, now)
 
-    def _asked_for(self, questions: Iterable[Question], scope: Scope, id_: str, now: datetime) -> Snapshot:
+    def _asked_for(self, questions: Iterable[Question], scope: Scope, said: Scope, now: datetime) -> Snapshot:
         """One request after the other, until one knows it."""
         found: list[Observed | Unreadable] = []
         for question in questions:
-            answer = yield from self._asked(question.step, scope, now)
-            picked = question.picker.pick(answer, snapshot=True, asked=id_) if answer is not None else None
+            answer = yield from self._asked(question.step, scope, now, said)
+            picked = (
+                question.picker.pick(answer, snapshot=True, asked=said.get("id", ""))
+                if answer is not None
+                else None
+            )
             if picked is not None:
                 found += (*picked[0], *picked[1].unreadable)
-                if any(item.state.id == id_ for item in picked[0]):
+                if any(item.state.id == said.get("id", "") for item in picked[0]):
                     break
         return found
 

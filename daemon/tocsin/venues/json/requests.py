@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 from tocsin.venues import web
 from tocsin.venues.base import HttpRequest, HttpResponse, Malformed, SignInFailed, SignInRefused
@@ -35,6 +36,7 @@ _OWN_HEADERS = frozenset({
     "transfer-encoding", "upgrade", "sec-websocket-accept", "sec-websocket-extensions", "sec-websocket-key",
     "sec-websocket-version",
 })  # fmt: skip
+_NOTHING: Mapping[str, str] = {}
 _FIXED_HOST = re.compile(r"[^:]*://[^/?#]*[/?#]")
 
 
@@ -68,27 +70,33 @@ class Step:
         self.taken = tuple(self._take)
         self.names = names.also(*self.taken, secret=True)
 
-    def request(self, scope: Scope, now: datetime, hosts: Hosts) -> tuple[HttpRequest, Scope]:
-        """What to ask, and the scope with what was put together for it. Raises Unfillable and SignInRefused."""
-        scope = self._recipes.fill(scope, now)
-        url = self._url.fill(scope)
+    def request(
+        self, scope: Scope, now: datetime, hosts: Hosts, said: Mapping[str, str] = _NOTHING
+    ) -> tuple[HttpRequest, Scope]:
+        """What to ask, and the scope with what was put together for it. Raises Unfillable and SignInRefused.
+
+        `said`: values that messages have, percent-encoded in the URL and in what the headers sign of it.
+        """
+        encoded = {name: _encoded(value) for name, value in said.items()}
+        scope, in_url = ({**scope, **values} for values in (said, encoded))
+        scope, in_url = self._recipes.fill(scope, now), self._recipes.fill(in_url, now)
+        url = self._url.fill(in_url)
         if why := refusal_of(self._url, url, hosts):
             raise SignInRefused(why)
         bare = self._method == "post" and not self._has_form and self._structure is None
+        secrets = (each[name] for each in (scope, in_url) for name in sorted(self._secret & each.keys()))
         return (
             HttpRequest(
                 method="GET" if self._method == "get" else "POST",
                 url=url,
-                headers=fill_headers(self._headers, scope),
+                headers=fill_headers(self._headers, in_url),
                 query={name: template.fill(scope) for name, template in self._query},
                 form={name: template.fill(scope) for name, template in self._form}
                 if self._has_form
                 else None,
                 json=self._structure(scope) if self._structure is not None else None,
                 content=b"" if bare else None,
-                secrets=tuple(
-                    scope[name] for name in sorted(self._secret & scope.keys()) if not scope[name].isdecimal()
-                ),
+                secrets=tuple(dict.fromkeys(each for each in secrets if not each.isdecimal())),
             ),
             scope,
         )
@@ -138,6 +146,13 @@ class _Refusal:
     def error(self, what: str, whole: Any) -> SignInRefused | SignInFailed:
         reason = f"{what}: {cut(self._reason.say(whole, whole, _LONGEST_REASON)) or 'refused'}"
         return SignInRefused(reason) if self.verdict == "auth_failed" else SignInFailed(reason)
+
+
+def _encoded(value: str) -> str:
+    """A value for one segment of a URL's path, or one of its query. Raises Unfillable where it would be another path."""
+    if value in (".", ".."):
+        raise Unfillable("a name of dots alone, which no URL can have")
+    return quote(value, safe="", errors="replace")
 
 
 def refusal_of(template: Template, url: str, hosts: Hosts) -> str:
