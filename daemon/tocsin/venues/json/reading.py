@@ -38,6 +38,8 @@ _LEAST_PING = 1.0  # seconds
 _LEAST_RENEWAL = timedelta(minutes=1)
 _NAMES = "small letters, digits and _, from a letter on; not model_…, nor json, copy and the like"
 _UNKNOWN = "\0"  # stands for what is known only later
+_WORDS = re.compile(r"\w(?:[ \w.:/@-]{0,58}\w)?", re.ASCII)
+_NO_WORDS = "must be words", "letters, digits, _, and blanks and . : / @ - within"
 _HEAD = re.compile(r"[^:]*://[^/?#]*")
 # What stands behind it can't be part of the host, whatever is put in before.
 _BEHIND_HOST = re.compile(rf"[?#]|://[^/?#]*/|{_UNKNOWN}/[^/?#{_UNKNOWN}]+/")
@@ -203,7 +205,11 @@ class _Reading:
         if every is not None and seconds < _LEAST_PING:
             every.refuse("at most once a second")
         requests = []
+        if at.key is not None and not _WORDS.fullmatch(at.key.text):
+            at.refuse_key(*_NO_WORDS)
         for each in at.items_at("open"):
+            if (called := each.get("name")) is not None and not _WORDS.fullmatch(called.text):
+                called.refuse(*_NO_WORDS)
             if (sent := each.get("send")) is not None:
                 flags = each.isnt_false("answered"), each.flag("required"), each.flag("market_data")
                 requests.append((each.text_at("name"), read_sent(sent, names), *flags))
