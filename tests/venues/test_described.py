@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 import re
+import time
 from base64 import b64decode, b64encode
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
@@ -737,6 +738,35 @@ def test_what_has_traded_is_worked_out_of_what_is_left(message, fields):
     said = {key: item["fields"][key] for key in ("filled", "status", "average") if key in item["fields"]}
     assert said == ({"status": message["s"]} if "s" in message else {}) | fields
     assert adapter.supplies["order"] >= {"filled", "average"}
+
+
+@pytest.mark.parametrize(
+    "path", ["$.data[].s", "$.data[*].s", "$.data.*", "$.a || data[]", "$.data.[a[], b]", "$.a[] | [0]"]
+)
+def test_a_path_of_the_whole_message_picks_one_value(path):
+    """It is walked for each part: of a list as long as theirs that would take the square of the time."""
+    things = {"order": {"fields": {"id": "i", "symbol": path}}}
+    node, _ = documents.load(yaml.safe_dump({**LEAST, "things": things}))
+    _, problems = read_description(node)
+    assert [problem.message.partition(":")[0] for problem in problems] == [
+        "a path of the whole message picks one value"
+    ]
+
+
+def test_many_parts_of_which_each_asks_for_the_whole_message_take_no_longer_for_it():
+    things = {"order": {"fields": {"id": "i", "symbol": "$.o"}}}
+    rows = [{"i": str(count)} for count in range(20_000)]
+    began = time.perf_counter()
+    said = told(described(things=things), json.dumps({"o": rows}))
+    assert time.perf_counter() - began < 10
+    assert said[-1] == {"unreadable": "order.symbol: not a text: a list of 20000"}
+
+
+@pytest.mark.parametrize(("rules", "rows"), [(1, 50_001), (3, 20_000)])
+def test_a_message_of_very_many_parts_is_malformed(rules, rows):
+    adapter = described(messages=[{"each": "o[]", "gives": "order"} for _ in range(rules)])
+    with pytest.raises(Malformed, match="more than 50,000 parts"):
+        adapter.decode(json.dumps({"o": [{"i": "a"}] * rows}), NOW)
 
 
 def test_a_reply_has_the_digits_of_the_ping_and_a_bound():

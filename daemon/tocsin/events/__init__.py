@@ -50,6 +50,7 @@ from tocsin.events.numbers import (
     number_text,
     readable_text,
     rounded_text,
+    shown,
     stored_number,
 )
 
@@ -99,5 +100,6 @@ __all__ = [
     "number_text",
     "readable_text",
     "rounded_text",
+    "shown",
     "stored_number",
 ]

@@ -24,6 +24,7 @@ EXACT = Context(prec=80, rounding=ROUND_HALF_EVEN, Emin=-9999, Emax=9999)
 SUMS = Context(prec=1200, rounding=ROUND_HALF_EVEN, Emin=-9999, Emax=9999)
 _SHOWN = Context(prec=12)
 _MOST_PLACES = 40  # that a person is shown before a power of ten is shorter
+_MOST_SHOWN = 40  # characters of what can't be read
 _PLACES = 2  # of money and percents that we computed
 _SIGNIFICANT = 8  # digits of all else that we computed
 _LEAST_SIGNIFICANT = 2  # of an amount of money below 1: it may be of a coin that is worth a house
@@ -63,12 +64,19 @@ Unit: TypeAlias = Literal["percent", "money"]
 _ZERO = Derived(0)
 
 
+def shown(wire: Any) -> str:
+    """What stood on the wire, for people, at little cost: of a list or object how long it is, else its first 40 characters."""
+    if isinstance(wire, list | dict) and wire:
+        return f"{'a list' if isinstance(wire, list) else 'an object'} of {len(wire)}"
+    return repr(wire[:_MOST_SHOWN] if isinstance(wire, str) else wire)[:_MOST_SHOWN]
+
+
 def number(wire: str | int | Decimal) -> Decimal:
     """The exact number that the wire spelled. ValueError on what is no finite number of sane size; never a float."""
     if isinstance(wire, Decimal):
         return wire
     if isinstance(wire, bool) or not isinstance(wire, (str, int)):
-        raise ValueError(f"not a number: {wire!r:.40}")
+        raise ValueError(f"not a number: {shown(wire)}")
     return _read(wire)
 
 
@@ -91,14 +99,14 @@ def _read(wire: str | int) -> Decimal:
     if _CANONICAL.fullmatch(wire):
         return Decimal(wire)
     if not _NUMBER.fullmatch(wire):
-        raise ValueError(f"not a number: {wire!r:.40}")
+        raise ValueError(f"not a number: {shown(wire)}")
     try:
         spelled = WireDecimal.spelled(wire)
     except InvalidOperation:
-        raise ValueError(f"not a number: {wire!r:.40}") from None
+        raise ValueError(f"not a number: {shown(wire)}") from None
     exponents = (spelled.adjusted(), int(spelled.as_tuple().exponent))
     if max(map(abs, exponents)) > _LARGEST_EXPONENT:
-        raise ValueError(f"a number out of all range: {wire!r:.40}")
+        raise ValueError(f"a number out of all range: {shown(wire)}")
     return spelled
 
 

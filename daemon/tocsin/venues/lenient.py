@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from tocsin.events import number
+from tocsin.events import number, shown
 from tocsin.venues.base import Malformed, Unreadable
 from tocsin.venues.wire import TimeUnit, cut, exact, from_epoch, from_iso_text
 
@@ -87,7 +87,7 @@ class Part:
             word = str(wire).strip().lower()
             if not word or word in _FLAGS:
                 return _FLAGS.get(word)
-        self.note(field, f"neither true nor false: {wire!r:.40}")
+        self.note(field, f"neither true nor false: {shown(wire)}")
         return None
 
     def text(self, wire: Any, field: str) -> str | UnsetType | None:
@@ -98,7 +98,7 @@ class Part:
             return wire
         if wire.__class__ is int:
             return str(wire)
-        self.note(field, f"not a text: {wire!r:.40}")
+        self.note(field, f"not a text: {shown(wire)}")
         return None
 
     def word(

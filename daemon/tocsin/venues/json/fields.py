@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from msgspec import UNSET
 
-from tocsin.events import EXACT, number
+from tocsin.events import EXACT, number, shown
 from tocsin.events.vocabulary import Field, did_you_mean
 from tocsin.venues.base import Malformed
 from tocsin.venues.json.conditions import plain, read_condition
@@ -225,7 +225,7 @@ def _read_map(field: Field, at: Cursor | None, pick: Pick, none: frozenset[str],
         if wire is None or word in none:
             return None
         if word is None:
-            notes.note(name, f"not a word: {wire!r:.40}")
+            notes.note(name, f"not a word: {shown(wire)}")
         elif keep and is_word(word):
             return word
         elif told:

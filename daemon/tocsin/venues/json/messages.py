@@ -5,7 +5,7 @@ from typing import Any, Literal, cast
 
 from msgspec import UNSET
 
-from tocsin.events import Observation, Observed, SnapshotBegins, SnapshotEnds
+from tocsin.events import Observation, Observed, SnapshotBegins, SnapshotEnds, shown
 from tocsin.events.vocabulary import did_you_mean
 from tocsin.venues.base import (
     Accepted,
@@ -32,6 +32,7 @@ _BLANKS = 4  # around a text that is a whole message
 _LONGEST_REPLY = 4096  # bytes; how much we send is not for the venue to choose
 _LONGEST_NAME = 256  # characters
 _LONGEST_REASON = 2000
+_MOST_PARTS = 50_000  # of one message, by all rules
 _MEANINGS = ("accepts", "refuses", "reply", "is")
 
 
@@ -57,7 +58,7 @@ def read_whole(text: str | bytes) -> Any:
     """A message. Raises Malformed for what is no JSON, or neither an object nor a list."""
     whole: Any = read_json(text, _SILENT)
     if not isinstance(whole, dict | list):
-        raise Malformed(f"neither an object nor a list: {whole!r:.40}")
+        raise Malformed(f"neither an object nor a list: {shown(whole)}")
     return whole
 
 
@@ -78,12 +79,13 @@ class Picker:
     ) -> "tuple[list[Observation], Notes, int] | None":
         """The observations, what couldn't be read, and how many parts there were; None without any such place.
 
-        `asked`: the id of the thing that was asked for, in an answer that may leave it out.
+        `asked`: the id of the thing that was asked for, in an answer that may leave it out. Raises Malformed for too many parts.
         """
         found = whole if self._each is None else self._each(whole)
         if found is UNSET or found is None or self.thing is None:
             return None
         parts = found if found.__class__ is list else (found,)
+        _check_count(len(parts))
         notes = Notes(self.thing.name)
         observe, only = self.thing.observe, self._only
         told = []
@@ -94,6 +96,11 @@ class Picker:
                 except Malformed as malformed:
                     notes.note(self._where, str(malformed), True)
         return told, notes, len(parts)
+
+
+def _check_count(parts: int) -> None:
+    if parts > _MOST_PARTS:
+        raise Malformed(f"more than {_MOST_PARTS:,} parts")
 
 
 def _read_gives(at: Cursor, things: Mapping[str, Thing]) -> Thing | None:
@@ -126,15 +133,15 @@ class Rule:
         if stream is not None:
             _check_name(stream, stream.text, streams)
 
-    def items(self, whole: Any) -> tuple[list[Observed], Notes] | None:
-        """None where the message has no such part at all."""
+    def items(self, whole: Any) -> tuple[list[Observed], Notes, int] | None:
+        """As `Picker.pick`, with a full picture's beginning and end. None where the message has no such part at all."""
         snapshot = self._always or (self._snapshot is not None and self._snapshot(whole, whole))
         if (picked := self.picker.pick(whole, snapshot=snapshot)) is None:
             return None
-        told, notes, _ = picked
+        told, notes, parts = picked
         if snapshot and self._whole and self.picker.thing is not None:
-            return [SnapshotBegins((self.picker.thing.kind,)), *told, SnapshotEnds()], notes
-        return [*told], notes
+            return [SnapshotBegins((self.picker.thing.kind,)), *told, SnapshotEnds()], notes, parts
+        return [*told], notes, parts
 
 
 def _check_name(at: Cursor, name: str, streams: frozenset[str]) -> None:
@@ -213,12 +220,14 @@ class Messages:
         items: list[Item] = []
         unreadable: tuple[Unreadable, ...] = ()
         stream, lacking = None, ""
-        understood = False
+        understood, parts = False, 0
         for rule in self._rules.matching(whole):
             if (found := rule.items(whole)) is None:
                 lacking = lacking or rule.picker.missing
                 continue
             understood, stream = True, rule.stream or stream
+            parts += found[2]
+            _check_count(parts)
             items += found[0]
             unreadable += found[1].unreadable
         if not understood:

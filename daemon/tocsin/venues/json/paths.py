@@ -24,6 +24,8 @@ _LONGEST = 400  # characters
 _MOST_SELECTS = 1
 _MOST_CHOICES = 8
 _WHOLE = "$."
+# A path of the whole message is walked for each of its parts: it must not grow with their number.
+_SEVERAL = frozenset({"flatten", "projection", "value_projection"})
 
 
 class BadPath(ValueError):
@@ -34,14 +36,16 @@ class BadPath(ValueError):
         self.offset = offset
 
 
-def parse(text: str) -> Path:
-    """The path, compiled. Raises BadPath."""
+def parse(text: str, *, one: bool = False) -> Path:
+    """The path, compiled; `one`: of one value only. Raises BadPath."""
     if len(text) > _LONGEST:
         raise BadPath(f"a path of more than {_LONGEST} characters")
     try:
         tree = Parser().parse(text).parsed
         if _selects(tree) > _MOST_SELECTS:
             raise BadPath("a path with several lists of choices [a, b]")
+        if one and _picks_several(tree):
+            raise BadPath("a path of the whole message picks one value: no [] and no * here")
         return _compiled(tree)
     except JMESPathError as error:
         raise BadPath("not a path", getattr(error, "lex_position", None)) from None
@@ -62,7 +66,7 @@ def read_pick(at: Cursor) -> Pick:
 def pick_of(at: Cursor, text: str, begins: int) -> Pick:
     """As `read_pick`, for a path that stands at an offset within the text there."""
     if text.startswith(_WHOLE):
-        of_whole = _read(at, text.removeprefix(_WHOLE), begins + len(_WHOLE))
+        of_whole = _read(at, text.removeprefix(_WHOLE), begins + len(_WHOLE), one=True)
         return lambda part, whole: of_whole(whole)
     if text.isidentifier() and text.isascii():
         # What most fields are; half the time of a closure within another.
@@ -71,9 +75,9 @@ def pick_of(at: Cursor, text: str, begins: int) -> Pick:
     return lambda part, whole: of_part(part)
 
 
-def _read(at: Cursor, text: str, begins: int) -> Path:
+def _read(at: Cursor, text: str, begins: int, *, one: bool = False) -> Path:
     try:
-        return parse(text)
+        return parse(text, one=one)
     except BadPath as bad:
         place = None if bad.offset is None else at.within(begins + min(bad.offset, max(len(text) - 1, 0)))
         hint = 'a path picks: a.b, "a-b", [0], list[], a || b; put names with odd characters in double quotes'
@@ -93,6 +97,12 @@ def _selects(node: dict[str, Any]) -> int:
     if len(node["children"]) > _MOST_CHOICES:
         raise BadPath(f"more than {_MOST_CHOICES} choices [a, b]")
     return below + 1
+
+
+def _picks_several(node: dict[str, Any]) -> bool:
+    return node["type"] in _SEVERAL or any(
+        _picks_several(child) for child in node["children"] if isinstance(child, dict)
+    )
 
 
 def _compiled(node: dict[str, Any]) -> Path:

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from msgspec import UNSET
 
-from tocsin.events import EXACT, number
+from tocsin.events import EXACT, number, shown
 from tocsin.venues.base import Malformed
 from tocsin.venues.json.cursor import Cursor
 from tocsin.venues.json.paths import Pick
@@ -37,7 +37,7 @@ def id_of(pick: Pick, none: frozenset[str]) -> Read:
             return None if text in none else text
         if wire is UNSET or wire is None:
             return wire
-        raise Malformed(f"id: not an id: {wire!r:.40}")
+        raise Malformed(f"id: not an id: {shown(wire)}")
 
     return read
 
@@ -52,7 +52,7 @@ def text_of(name: str, pick: Pick, none: frozenset[str]) -> Read:
         if text in none:
             return None
         if names_event and not is_word(text):
-            notes.note(name, f"not a word: {text!r:.40}")
+            notes.note(name, f"not a word: {shown(text)}")
             return None
         return text
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import UNSET
 
-from tocsin.events import EXACT, KINDS, Observation
+from tocsin.events import EXACT, KINDS, Observation, shown
 from tocsin.events.vocabulary import VENUE_KINDS, Field, all_fields, did_you_mean, is_event
 from tocsin.venues import derive
 from tocsin.venues.base import Malformed
@@ -43,7 +43,7 @@ class Thing:
     ) -> Observation:
         """The observation; `asked` is its id where the part has none. Raises Malformed for what is no thing, or has no id."""
         if part.__class__ is not dict and part.__class__ is not list:
-            raise Malformed(f"neither an object nor a list: {part!r:.40}")
+            raise Malformed(f"neither an object nor a list: {shown(part)}")
         values = {name: read(part, whole, notes) for name, read in self._reads}
         if not values.get("id") and asked:
             values["id"] = asked
