@@ -40,6 +40,11 @@ def own(tmp_path, monkeypatch):
 
 
 class TestDecode:
+    @pytest.mark.parametrize("depth", [101, 600, 5000])
+    def test_a_message_that_is_nested_too_deeply_is_malformed(self, own, depth):
+        found = run("decode", "own.yaml", stdin=f'{{"t": "o", "d": {"[" * depth}{"]" * depth}}}')
+        assert "malformed: nested too deeply" in found.output
+
     def test_a_message_and_what_nothing_is_said_of(self, own):
         message = {
             "t": "o",

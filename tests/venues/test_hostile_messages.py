@@ -16,6 +16,7 @@ from support.decoding import RECEIVED, TESTS, assert_supplied
 from tocsin.events import Observation, Occurrence
 from tocsin.events.vocabulary import all_fields, fields, from_plain, is_event, to_plain
 from tocsin.venues.base import Decoded, Malformed
+from tocsin.venues.decoding import decode
 
 VENUES = EVERY
 FIXTURES = {
@@ -147,6 +148,23 @@ def test_half_of_a_character_behind_a_number_out_of_all_range_is_no_text(venue):
         for text in set(re.findall(r'"[^"\\]*"', message)):
             odd = message.replace(text, '"\\ud800"').replace("{", '{"odd": 1e999999999, ', 1)
             means_or_malformed(venue, odd)
+
+
+@pytest.mark.parametrize("depth", [101, 600, 985])
+@pytest.mark.parametrize("venue", VENUES)
+def test_a_message_that_is_nested_deeper_than_any_is_malformed(venue, depth):
+    for message in FIXTURES[venue]:
+        for odd in ("[" * depth + "]" * depth, '{"a":' * depth + "1" + "}" * depth):
+            for text in set(re.findall(r'(?<=: )"[^"\\]*"', message)):
+                with pytest.raises(Malformed):
+                    decode(adapter_of(venue), message.replace(text, odd), RECEIVED)
+
+
+@pytest.mark.parametrize("venue", VENUES)
+def test_a_text_of_brackets_is_not_nested(venue):
+    for message in FIXTURES[venue]:
+        odd = message.replace("{", '{"odd": "\\"' + "[{" * 200 + '", ', 1)
+        assert adapter_of(venue).decode(odd, RECEIVED).items
 
 
 @pytest.mark.parametrize("venue", VENUES)

@@ -4,17 +4,20 @@ What is read here is needed: the key of a thing, the word for what happened. Fie
 `lenient.Part`.
 """
 
+import re
 import types
+from array import array
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
+from itertools import accumulate
 from typing import Any, Generic, Literal, TypeAlias, TypeVar, Union, cast, get_args, get_origin
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from tocsin.events import from_iso, json_number, number
+from tocsin.events import from_iso, json_number, number, shown
 from tocsin.venues.base import Malformed, Session, SignIn
 
 T = TypeVar("T")
@@ -28,6 +31,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EARLIEST, _LATEST = 1971, 9999  # years
 _LAST_DAY = datetime(9999, 12, 31, tzinfo=UTC)
 _LONGEST_WORD = 64
+_DEEPEST = 100  # lists and objects within each other
+_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")  # one deeper, one less deep: as signed bytes
+_NO_STEPS = bytes(set(range(256)).difference(b"[{]}"))
+_TEXT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 
 # ------------------------------------------------------------------------------------------------------------ messages
 
@@ -49,15 +56,31 @@ class Reader(Generic[T]):
         that may be left out (its type says UnsetType, or it has a default) is UNSET or None then.
         """
         try:
-            return self._decoder.decode(message)
+            found = self._decoder.decode(message)
         except RecursionError:
             raise Malformed("nested too deeply") from None
         except msgspec.ValidationError as error:  # also for a number out of all range
             if note is None:
                 raise Malformed(str(error)) from None
-            return cast("T", _in_parts(self._shape, message, note, str(error)))
+            found = cast("T", _in_parts(self._shape, message, note, str(error)))
         except (msgspec.MsgspecError, ValueError) as error:  # ValueError: not UTF-8
             raise Malformed(str(error)) from None
+        if not isinstance(message, Raw) and _is_deep(message):
+            raise Malformed("nested too deeply")
+        return found
+
+
+def _is_deep(message: str | bytes) -> bool:
+    """Whether it is nested deeper than we could walk through it: so deep is no venue's message."""
+    data = message.encode() if isinstance(message, str) else message
+    if data.count(b"[") + data.count(b"{") <= _DEEPEST:
+        return False
+    return _depth(data) > _DEEPEST and _depth(_TEXT.sub(b"", data)) > _DEEPEST
+
+
+def _depth(data: bytes) -> int:
+    """How deep; or deeper, where texts have brackets."""
+    return max(accumulate(array("b", data.translate(_STEPS, _NO_STEPS))), default=0)
 
 
 @cache
@@ -169,7 +192,7 @@ def from_epoch(wire: Any, unit: TimeUnit, field: str) -> datetime | None:
         micro = wire if type(wire) is int and unit == "us" else int(exact(wire, field) * _MICROSECONDS[unit])
         time = _EPOCH + timedelta(0, 0, micro)
     except (OverflowError, ArithmeticError):
-        raise Malformed(f"{field}: no time of this age: {wire!r:.40}") from None
+        raise Malformed(f"{field}: no time of this age: {shown(wire)}") from None
     return time if _EARLIEST <= time.year < _LATEST else _dated(time)
 
 
@@ -178,7 +201,7 @@ def as_id(wire: Any, field: str) -> str:
     if wire.__class__ is str and wire:
         return wire
     if wire.__class__ is not int:
-        raise Malformed(f"{field}: not an id: {wire!r:.40}")
+        raise Malformed(f"{field}: not an id: {shown(wire)}")
     return str(wire)
 
 
@@ -199,7 +222,7 @@ def from_iso_text(wire: Any, field: str) -> datetime | None:
     except (TypeError, ValueError):
         if isinstance(wire, str) and wire.startswith("0000-"):  # SQL's zero date
             return None
-        raise Malformed(f"{field}: not an ISO 8601 time: {wire!r:.40}") from None
+        raise Malformed(f"{field}: not an ISO 8601 time: {shown(wire)}") from None
 
 
 def _dated(time: datetime) -> datetime | None:
@@ -210,7 +233,7 @@ def _dated(time: datetime) -> datetime | None:
 def as_word(wire: Any, field: str) -> str:
     """A venue's own word, verbatim; it may name an event, so it is short and printable."""
     if not isinstance(wire, str) or not is_word(wire):
-        raise Malformed(f"{field}: not a word: {wire!r:.40}")
+        raise Malformed(f"{field}: not a word: {shown(wire)}")
     return wire
 
 
