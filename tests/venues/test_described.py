@@ -222,6 +222,48 @@ def test_values_that_are_made_of_themselves_over_and_over_are_refused():
     assert "more than 65536 characters" in str(caught.value)
 
 
+STEP = {"post": "https://example.com/t"}
+WIDE = ["{{long}}"] * 5
+
+
+@pytest.mark.parametrize(
+    "wide",
+    [
+        {"sign_in": {"steps": [STEP | {"json": {"a": WIDE}}]}},
+        {"sign_in": {"steps": [STEP | {"form": {f"a{n}": "{{long}}" for n in range(5)}}]}},
+        {"sign_in": {"steps": [STEP | {"headers": {f"a{n}": "{{long}}" for n in range(5)}}]}},
+        {"sign_in": {"let": {"a": {"hash": "sha256", "over": [*WIDE]}}}},
+        {"sign_in": {"let": {f"a{n}": "{{long}}" for n in range(5)}}},
+        {"sockets": {"main": {"url": "wss://example.com", "open": [{"name": "x", "send": {"a": [*WIDE]}}]}}},
+        {
+            "sockets": {
+                "main": {"url": "wss://example.com", "headers": {f"a{n}": "{{long}}" for n in range(5)}}
+            }
+        },
+    ],
+)
+def test_what_is_put_into_one_request_or_message_is_bounded_in_all(wide):
+    adapter = described(given={"long": None}, **wide)
+    made = settings(adapter, given={"long": "x" * 60_000})
+    with pytest.raises(SignInRefused, match="more than 262144 characters in all"):
+        drive(adapter.sign_in(made, {}, NOW), *[{}] * len(wide.get("sign_in", {}).get("steps", ())))
+
+
+@pytest.mark.parametrize(
+    ("more", "most"),
+    [
+        ({"sign_in": {"let": {f"a{n}": "x" for n in range(51)}}}, 50),
+        ({"sign_in": {"let": {"a": {"hash": "sha256", "over": ["x"] * 21}}}}, 20),
+        ({"sign_in": {"steps": [STEP | {"form": {f"a{n}": "x" for n in range(65)}}]}}, 64),
+        ({"sign_in": {"steps": [STEP | {"query": {f"a{n}": "x" for n in range(65)}}]}}, 64),
+        ({"sign_in": {"steps": [STEP | {"headers": {f"a{n}": "x" for n in range(65)}}]}}, 64),
+    ],
+)
+def test_more_values_than_a_request_needs_are_refused(more, most):
+    node, _ = documents.load(yaml.safe_dump({**LEAST, **more}))
+    assert f"more than {most}" in [problem.message for problem in read_description(node)[1]]
+
+
 def test_a_request_names_what_was_made_and_taken_for_it():
     steps = [
         {"get": "https://example.com/a", "let": {"half": "{{key}}/half", "open": "{{now_ms}}"}, "take": {"t": "t", "n": "n"}},

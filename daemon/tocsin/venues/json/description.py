@@ -10,7 +10,7 @@ from tocsin.venues.base import Endpoint, Ping, Request
 from tocsin.venues.json.messages import Messages, Picker
 from tocsin.venues.json.recipes import Recipes
 from tocsin.venues.json.requests import Step, fill_headers
-from tocsin.venues.json.templates import Scope, Template
+from tocsin.venues.json.templates import Metered, Scope, Template
 
 
 class Given(Struct, frozen=True):
@@ -40,10 +40,11 @@ class Socket(Struct, frozen=True):
 
     def endpoint(self, scope: Scope) -> Endpoint:
         """Raises Unfillable."""
+        handshake = Metered(scope)
         return Endpoint(
             name=self.name,
-            url=self.url.fill(scope),
-            headers=fill_headers(self.headers, scope),
+            url=self.url.fill(handshake),
+            headers=fill_headers(self.headers, handshake),
             opening=tuple(
                 Request(name=name, text=text(scope), answered=answered, required=required, market_data=data)
                 for name, text, answered, required, data in self.opening

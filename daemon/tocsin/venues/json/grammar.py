@@ -70,15 +70,16 @@ HASHES = ("sha256", "sha384", "sha512")
 FIELD = Either((PATH, Many(Either((PATH, Block("field")))), Block("field")))
 OURS = Either((Text("word"), Nothing(), Block("field")))
 CONDITION = Named(Either((Text("word"), Nothing(), Many(Text("word")), Block("test"))))
-OVER = Either((TEMPLATE, Many(Either((TEMPLATE, Block("digest")))), Block("digest")))
+OVER = Either((TEMPLATE, Many(Either((TEMPLATE, Block("digest"))), 20), Block("digest")))
 RECIPE = Either((TEMPLATE, Block("recipe")))
-TEMPLATES = Named(TEMPLATE)
+LET = Named(RECIPE, 50)
+TEMPLATES = Named(TEMPLATE, 64)
 ASKED = Either((Many(Block("asked"), 10), Block("asked")))
 
 _REQUEST: dict[str, Key] = {
     "get": Key(TEMPLATE, "the URL that is asked by GET"),
     "post": Key(TEMPLATE, "the URL that is asked by POST"),
-    "let": Key(Named(RECIPE), "values that are put together before, in order"),
+    "let": Key(LET, "values that are put together before, in order"),
     "headers": Key(TEMPLATES, "its headers"),
     "query": Key(TEMPLATES, "what is added to the URL, percent-encoded"),
     "form": Key(TEMPLATES, "a body as forms have it"),
@@ -120,7 +121,7 @@ BLOCKS: Mapping[str, Mapping[str, Key]] = {
     },
     "sign_in": {
         "steps": Key(Many(Block("step"), 10), "requests, in order"),
-        "let": Key(Named(RECIPE), "values that are put together last, in order"),
+        "let": Key(LET, "values that are put together last, in order"),
         "renew_after": Key(Text("duration"), "when it is done anew"),
     },
     "step": _REQUEST | {"take": Key(Named(PATH), "values that the answer has: name: path")},

@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeAlias
 from tocsin.events import microseconds
 from tocsin.quantities import parse_duration
 from tocsin.venues.json.cursor import Cursor
-from tocsin.venues.json.templates import Names, Scope, Template, Unfillable, read_template
+from tocsin.venues.json.templates import Metered, Names, Scope, Template, Unfillable, read_template
 
 CLOCK = ("s", "ms", "us", "iso")
 Make: TypeAlias = Callable[[Scope, datetime], str]
@@ -32,8 +32,8 @@ class Recipes(NamedTuple):
     made: tuple[tuple[str, Make], ...] = ()
 
     def fill(self, scope: Scope, now: datetime) -> dict[str, str]:
-        """The scope with these values added. Raises Unfillable."""
-        filled = dict(scope)
+        """The scope with these values added, metered from here on. Raises Unfillable."""
+        filled = Metered(scope)
         for name, make in self.made:
             filled[name] = make(filled, now)
         return filled

@@ -84,7 +84,7 @@ class Step:
         if why := refusal_of(self._url, url, hosts):
             raise SignInRefused(why)
         bare = self._method == "post" and not self._has_form and self._structure is None
-        secrets = (each[name] for each in (scope, in_url) for name in sorted(self._secret & each.keys()))
+        secrets = (value for each in (scope, in_url) for name, value in each.items() if name in self._secret)
         return (
             HttpRequest(
                 method="GET" if self._method == "get" else "POST",

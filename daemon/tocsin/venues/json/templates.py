@@ -22,11 +22,27 @@ _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,30})", re.ASCII)
 _LONGEST = (
     65_536  # characters of what is put together; a value made of itself over and over would grow without end
 )
+_MOST_FILLED = 262_144  # characters, of all values that are put into one request or message
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class Unfillable(ValueError):
     """A template can't be filled with these values. The text shows none of them."""
+
+
+class Metered(dict[str, str]):
+    """A scope for one request or message: together, only so much may be put into it. Raises Unfillable beyond."""
+
+    def __init__(self, scope: Scope) -> None:
+        super().__init__(scope)
+        self._left = _MOST_FILLED
+
+    def __getitem__(self, name: str) -> str:
+        value = super().__getitem__(name)
+        self._left -= len(value)
+        if self._left < 0:
+            raise Unfillable(f"more than {_MOST_FILLED} characters in all")
+        return value
 
 
 class Names(NamedTuple):
@@ -124,7 +140,7 @@ def read_sent(at: Cursor, names: Names) -> Callable[[Scope], str]:
     if at.is_scalar:
         return read_template(at, names).fill
     structure = read_structure(at, names)
-    return lambda scope: _encode(structure(scope)).decode()
+    return lambda scope: _encode(structure(Metered(scope))).decode()
 
 
 def _number(text: str) -> int:
