@@ -10,9 +10,8 @@ from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 from tocsin.secrets import Secret
 
 DURATION = r"(?:[0-9]{1,9}(?:ms|s|m|h|d))+"
-_DURATION = re.compile(
-    r"(?:[0-9]{1,30}(?:ms|s|m|h|d))+", re.ASCII
-)  # more digits than can be, to say what is wrong
+# More digits than can be, to say what is wrong.
+_DURATION = re.compile(r"(?:[0-9]{1,30}(?:ms|s|m|h|d))+", re.ASCII)
 _DURATION_PART = re.compile(r"([0-9]+)(ms|s|m|h|d)", re.ASCII)
 _UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}  # milliseconds
 _LONGEST = timedelta(days=36500)

@@ -18,9 +18,8 @@ from tocsin.quantities import duration_text
 
 GateOutcome: TypeAlias = Literal["open", "held", "dropped"]
 STORM_INTERVAL = timedelta(minutes=1)  # between the digests of a storm
-CRITICAL_IN_STORM = (
-    10  # critical alerts that go at once in a minute of a storm; the rest is named in the next digest
-)
+# Critical alerts that go at once in a minute of a storm; the rest is named in the next digest.
+CRITICAL_IN_STORM = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,9 +72,8 @@ def _quiet(told: str, severity: str, state: ChannelState) -> tuple[GateOutcome, 
     return ("dropped" if told == "reminder" else "held"), _quiet_reason(quiet, state.now)
 
 
-@lru_cache(
-    maxsize=8
-)  # of all that waits it is asked at once, and to find a calendar's end can take milliseconds
+# Of all that waits it is asked at once, and to find a calendar's end can take milliseconds.
+@lru_cache(maxsize=8)
 def _quiet_reason(quiet: Calendar, now: datetime) -> str:
     ends = quiet.next_change(now)
     until = f" until {ends.astimezone(ZoneInfo(quiet.tz)):%Y-%m-%d %H:%M %Z}" if ends else ""

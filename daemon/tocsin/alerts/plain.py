@@ -3,9 +3,8 @@
 import re
 import unicodedata
 
-LONGEST = (
-    500  # of one value; what a person reads at night is far shorter, and the raw message is in the database
-)
+# Characters of one value; what a person reads at night is far shorter, and the raw message is in the database.
+LONGEST = 500
 _JOINER = "\u2060"  # zero-width WORD JOINER: looks like nothing, breaks up what a chat client would act on
 
 # Invisible or direction-changing characters, by which a text can read as something else than it is: soft hyphen,

@@ -69,9 +69,8 @@ def _written(config: Path | None, key: str) -> "tuple[Path | None, Node | None]"
     node, problems = load(path)
     if node is None:  # a slip somewhere else hides no key
         text, unreadable = read(path, str(path))
-        if (
-            unreadable and config is None
-        ):  # whoever may ask the service's daemon need not be able to read its config
+        # Whoever may ask the service's daemon need not be able to read its config.
+        if unreadable and config is None:
             return path, None
         sections = None if unreadable else read_sections(text, str(path))
         if sections is None or key in sections.broken:

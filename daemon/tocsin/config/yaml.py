@@ -108,9 +108,8 @@ class _Builder:
         bad = _UNPRINTABLE.search(self._text)
         if bad:
             before = _BREAK.split(self._text[: bad.start()])
-            place = Place(
-                self._name, len(before), len(before[-1]) + 1
-            )  # its line would not print well either
+            # Without the line itself, which would not print well either.
+            place = Place(self._name, len(before), len(before[-1]) + 1)
             self._problems.append(
                 Problem(f"a character that can't be in a text file: U+{ord(bad[0]):04X}", place)
             )

@@ -8,10 +8,8 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 _METHODS = ("GET", "HEAD")
-_RATE, _BURST = (
-    200.0,
-    20,
-)  # answers a second, and at once: the server's part of one costs half a millisecond of the loop
+# Answers a second, and at once: the server's part of one costs half a millisecond of the loop.
+_RATE, _BURST = 200.0, 20
 _PATIENCE = 1.0  # seconds that who asks more often waits at most
 
 

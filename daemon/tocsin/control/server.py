@@ -97,9 +97,8 @@ class _Api:
     def __init__(self, daemon: Controlled, database: Path, log: Log) -> None:
         self._daemon, self._database, self._log = daemon, database, log
         self._reader = Reader(database)
-        self._writers = trio.CapacityLimiter(
-            1
-        )  # of metrics; apart from those whom the database may keep waiting
+        # Of metrics; apart from those whom the database may keep waiting.
+        self._writers = trio.CapacityLimiter(1)
 
     async def status(self, _request: Request) -> JSONResponse:
         now, known = self._daemon.measures(), await self._stored()

@@ -103,9 +103,8 @@ async def _bound(
 
 async def _serve(app: ASGIApp, listener: socket.socket, task_status: trio.TaskStatus[list[str]]) -> None:
     config = Config()
-    config.bind = [
-        f"fd://{listener.detach()}"
-    ]  # Hypercorn's own binding leaves the umask behind when it fails
+    # Hypercorn's own binding leaves the umask behind when it fails.
+    config.bind = [f"fd://{listener.detach()}"]
     config.loglevel = "ERROR"
     config.errorlog = None
     config.graceful_timeout = 0.5

@@ -28,9 +28,8 @@ class _Count:
     def wait(self, now: float) -> float:
         waits = [0.0]
         for limit in self.limits:
-            at = (
-                limit.most - self._open
-            )  # the oldest of those that fill the window up with what is on its way
+            # The oldest of those that fill the window up with what is on its way.
+            at = limit.most - self._open
             if at <= 0:
                 waits.append(limit.seconds)
             elif at <= len(self._sent):

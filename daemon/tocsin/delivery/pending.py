@@ -32,9 +32,8 @@ class Pending:
         self._line: dict[tuple[Target, bool], list[tuple[_Place, str]]] = {}
         self._listed: dict[tuple[Target, str], tuple[bool, _Place]] = {}  # where in which line an alert is
         self._critical: dict[Target, dict[str, None]] = {}  # the ids
-        self._tried: dict[
-            Target, set[str]
-        ] = {}  # ids of those that may be due later: a new one is due at once
+        # Ids of those that may be due later: a new one is due at once.
+        self._tried: dict[Target, set[str]] = {}
         self._carried: dict[Target, dict[str, str]] = {}  # alert -> the digest that carries what came first
         self._parts: dict[str, list[tuple[Target, str]]] = {}  # of each digest
         self._arrived: dict[Target, deque[Arrival]] = {}

@@ -190,9 +190,8 @@ def _shipped_templates() -> frozenset[str]:
 
 # -------------------------------------------------------------------------------------------------------------- preview
 
-_MOST_PREVIEWED = (
-    100  # which are rendered as they would be sent; the rest has the title that we would give it
-)
+# So many are rendered as they would be sent; the rest has the title that we would give it.
+_MOST_PREVIEWED = 100
 
 
 async def preview(

@@ -118,12 +118,10 @@ class AlertContext(Struct, frozen=True, kw_only=True):
     suppressed: int = 0  # events that were held back and are told with this one
     held_by: str = ""  # what held the firing back until now
     together: tuple[str, ...] = ()  # the titles of those, but for this one's
-    group: Mapping[str, str | None] | None = (
-        None  # of a rule on groups: the `per` fields; there is no one entity then
-    )
-    members: tuple[
-        Mapping[str, Any], ...
-    ] = ()  # the group's entities that take part, as `fields`; the first of them
+    # Of a rule on groups: the `per` fields; there is no one entity then.
+    group: Mapping[str, str | None] | None = None
+    # The group's entities that take part, as `fields`; the first of them.
+    members: tuple[Mapping[str, Any], ...] = ()
     member_count: int = 0
     left_out: tuple[str, ...] = ()  # members without the value, by their ids; the first of them
     left_out_count: int = 0

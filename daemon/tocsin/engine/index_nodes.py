@@ -175,9 +175,8 @@ class Crossed(_Sorted):
             return
         if change.previous is None:
             return
-        if (
-            old := self._previous(change)
-        ) is None:  # what it was before it went missing only the condition knows
+        # What it was before it went missing only the condition knows.
+        if (old := self._previous(change)) is None:
             if self._upwards and value >= self._limits[0]:
                 found += self._places[: bisect_right(self._limits, value)]
             elif not self._upwards and value <= self._limits[-1]:

@@ -86,9 +86,8 @@ class SampleLog:
 
 # ----------------------------------------------------------------------------------------------------- events counted
 
-_LATE = microseconds(
-    timedelta(minutes=1)
-)  # how long after its end a count is kept, for events that come late
+# How long after its end a count is kept, for events that come late.
+_LATE = microseconds(timedelta(minutes=1))
 _ONE = Decimal(1)
 MOST_INSTANCES = 10_000  # of one rule; of more the longest untouched are forgotten
 

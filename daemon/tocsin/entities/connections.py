@@ -191,9 +191,8 @@ class Connections:
             observed = structs.replace(observed, status=UNSET)  # from a loss until it is back it stays lost
         time = observation.time or at.wall
         if observed.status is UNSET or observed.status == known.status:
-            observed = structs.replace(
-                observed, since=UNSET
-            )  # it is so since it became so, whoever has started anew
+            # It is so since it became so, whoever has started anew.
+            observed = structs.replace(observed, since=UNSET)
         elif observed.since is UNSET:
             observed = structs.replace(observed, since=time)
         updates, changed = difference(known, observed)

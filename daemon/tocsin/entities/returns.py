@@ -33,9 +33,8 @@ def flow(known: Account, observed: Account) -> Decimal:
     if isinstance(observed.cause, str) and observed.cause.casefold() in _FLOWS:
         if not isinstance(observed.change, Decimal):
             return moved or _ZERO
-        return (
-            moved if moved == -observed.change else observed.change
-        )  # "Withdrawal 200" where the balance fell by 200
+        # Some write "Withdrawal 200" where the balance fell by 200.
+        return moved if moved == -observed.change else observed.change
     return _less(observed.net_deposits, known.net_deposits) or _ZERO
 
 

@@ -59,9 +59,8 @@ class Throttle:
         return [(kind, suppressed) for kind, suppressed in over if suppressed]
 
 
-_UNRECOGNIZED_BURST = (
-    20  # of one type in one span are told each with its message; beyond that they are counted
-)
+# So many of one type in one span are told each with its message; beyond that they are counted.
+_UNRECOGNIZED_BURST = 20
 _PARTS = 1000  # fields and lists are told apart by our own names for them, of which there are fewer
 _MALFORMED_SHOWN = 16384  # characters kept of a message that is no message
 

@@ -51,9 +51,8 @@ class MemoryOutbox:
         self._ring = ring
         self._pending = Pending()
         self._known: dict[str, NewDelivery] = {}  # those that wait, by their ids
-        self._digests: dict[
-            str, tuple[Gathered, tuple[NewDelivery, ...]]
-        ] = {}  # those that wait, and their parts
+        # Those that wait, and their parts.
+        self._digests: dict[str, tuple[Gathered, tuple[NewDelivery, ...]]] = {}
         self._on_disk = trio.Event()
         self._on_disk.set()
         self.sent: list[Sent] = []

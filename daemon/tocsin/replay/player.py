@@ -148,9 +148,8 @@ class Player:
         self._running: dict[str, Firing] = {}  # those whose rule runs something
         self._mute = frozenset(rule.id for rule in rules if rule.notify == ())
         self._lasting: dict[str, Firing] = {}
-        self._latest: dict[
-            tuple[str, str, str | None, str], tuple[str, Firing]
-        ] = {}  # of whom people acknowledge
+        # By rule and entity, as people acknowledge: the id and the alert.
+        self._latest: dict[tuple[str, str, str | None, str], tuple[str, Firing]] = {}
         self._silences: dict[str, str] = {}  # our ids by the record's
         self._untold: dict[str, Firing] = {}
         self._new: dict[str, Transition] = {}  # of those what was only now raised
@@ -177,9 +176,8 @@ class Player:
     def take(self, changes: Sequence[Change], now: Instant) -> None:
         """What came at once, and what it frees."""
         batch = Batch(at=now.wall)
-        self._turn.notifier.release(
-            batch, now
-        )  # what nothing stands in the way of any more is told before it ends
+        # What nothing stands in the way of any more is told before it ends.
+        self._turn.notifier.release(batch, now)
         self._hand_out(batch)
         self._ended.clear()
         if self._runs is not None:

@@ -82,9 +82,8 @@ class SimulatedVenue(ABC):
         self.base = ""
         self.clients: list[Client] = []
         self.received: list[Any] = []  # what clients said, decoded: for tests
-        self.secrets: set[str] = (
-            set()
-        )  # tokens, tickets, signatures that went over the wire: for tests that look for leaks
+        # Tokens, tickets, signatures that went over the wire: for tests that look for leaks.
+        self.secrets: set[str] = set()
         self.refuse_with: int | None = None  # an HTTP status with which the next handshakes are refused
 
     @abstractmethod

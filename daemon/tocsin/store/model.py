@@ -339,9 +339,8 @@ class Loaded(Struct, frozen=True, kw_only=True):
     recent_runs: Sequence[tuple[str, datetime]] = ()  # action and time of what was begun in the last day
     pending: Sequence[Delivery] = ()  # the first that wait to be sent, in order
     more_pending: bool = False  # beside these
-    sent: Sequence[
-        tuple[str, int, datetime]
-    ] = ()  # channel, target and time of messages of the last hour, oldest first
+    # Channel, target and time of messages of the last hour, oldest first.
+    sent: Sequence[tuple[str, int, datetime]] = ()
     notes: Mapping[str, str] = {}  # small things by their keys
     operations: Sequence[tuple[str, str, str]] = ()  # (venue, account, id) of what was told, oldest first
     troubles: tuple[str, ...] = ()  # what people are to be told of the database
