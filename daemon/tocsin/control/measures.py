@@ -59,8 +59,9 @@ class RuleMeasures(Struct, frozen=True, kw_only=True):
 
 
 class Stored(Struct, frozen=True, kw_only=True):
-    """What the database says. `waiting`: by channel how many deliveries wait, since when the oldest, and since when the oldest critical one; `dead`: how many were ever
-    given up; `acknowledged` and `unacknowledged`: alerts that fire, by severity. Sizes are in bytes.
+    """What the database says. `waiting`: by channel how many deliveries wait, since when the oldest, and since when
+    the oldest critical one; `dead`: how many were ever given up; `acknowledged` and `unacknowledged`: alerts that
+    fire, by severity. Sizes are in bytes.
     """
 
     waiting: Mapping[str, tuple[int, datetime, datetime | None]]
@@ -74,8 +75,9 @@ class Stored(Struct, frozen=True, kw_only=True):
 class Measures(Struct, frozen=True, kw_only=True):
     """What the daemon knows at the moment `now`.
 
-    `reports_due`: when each report is told next. `alerts`: how many are in a state (pending, firing, recovering), by (severity, state). `held`: notifications that wait until nothing
-    mutes them. `wrong`: why it isn't healthy; `attention`: what somebody should look into all the same.
+    `reports_due`: when each report is told next. `alerts`: how many are in a state (pending, firing, recovering), by
+    (severity, state). `held`: notifications that wait until nothing mutes them. `wrong`: why it isn't healthy;
+    `attention`: what somebody should look into all the same.
     """
 
     version: str

@@ -50,10 +50,11 @@ class ChannelTask:
     """Delivers what waits for one URL of one channel.
 
     `tell` takes `daemon.delivery_failed`, whose subject is the channel that it must not be told on, and
-    `daemon.delivery_recovered`. `wake` is rung by whoever commits deliveries, after the commit. `outages` are those of all
-    channels, `note` keeps present ids of chats under `CHAT` and their former ones, `render` makes messages, `buttons` what stands below them. `jitter` gives
-    0.0 to 1.0; `log` is a structlog logger. `pace` is that of the URL, without one there is no limit; `storm` is what `note` kept
-    under `STORM` and its name; `meters` are the channel's.
+    `daemon.delivery_recovered`. `wake` is rung by whoever commits deliveries, after the commit. `outages` are those
+    of all channels, `note` keeps present ids of chats under `CHAT` and their former ones, `render` makes messages,
+    `buttons` what stands below them. `jitter` gives 0.0 to 1.0; `log` is a structlog logger. `pace` is that of the
+    URL, without one there is no limit; `storm` is what `note` kept under `STORM` and its name; `meters` are the
+    channel's.
     """
 
     def __init__(

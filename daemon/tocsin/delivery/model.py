@@ -154,8 +154,10 @@ class Button(Struct, frozen=True):
 class Message(Struct, frozen=True, kw_only=True):
     """A rendered notification, ready for any service: plain text, no markup, control characters removed.
 
-    `resolved`: it is over; the services that colour their messages show it green. `ended`: by something else than the rule's
-    own end condition. `acked`: it tells that somebody has it, which wakes nobody. `link`: the web address that people may want next; it is below the body. `silent`: the phone makes no sound, where the service can say that. `buttons` are rows of them.
+    `resolved`: it is over; the services that colour their messages show it green. `ended`: by something else than the
+    rule's own end condition. `acked`: it tells that somebody has it, which wakes nobody. `link`: the web address that
+    people may want next; it is below the body. `silent`: the phone makes no sound, where the service can say that.
+    `buttons` are rows of them.
     """
 
     title: str

@@ -78,9 +78,12 @@ class AlertContext(Struct, frozen=True, kw_only=True):
     older version wrote this), `limit` that without the values. `value`, `value_at_start` and `worst` are of the field `value_of`,
     `bounds` are the numbers that it was compared with. Times are UTC.
 
-    `unacknowledged`: it is told because nobody has acknowledged it for so many seconds. `acked_by`: what is told is that somebody
-    has. `action_failed`: an action that it started, and what is wrong with that. `asks`: what is asked of people about it (`run hedge?`). `after_silence`: what held it and those that are told `together` with it, all of which a silence held, by its matchers. Of a `resolved` one `reason` says what ended it if its own end condition didn't: `position closed: stop_loss`.
-    `parts` are the rule's conditions as they were evaluated for it (none: an older version wrote this).
+    `unacknowledged`: it is told because nobody has acknowledged it for so many seconds. `acked_by`: what is told is
+    that somebody has. `action_failed`: an action that it started, and what is wrong with that. `asks`: what is asked
+    of people about it (`run hedge?`). `after_silence`: what held it and those that are told `together` with it, all
+    of which a silence held, by its matchers. Of a `resolved` one `reason` says what ended it if its own end condition
+    didn't: `position closed: stop_loss`. `parts` are the rule's conditions as they were evaluated for it (none: an
+    older version wrote this).
     """
 
     rule: str

@@ -1,8 +1,8 @@
 """What must outlast the run, a sample at a time: the log of it, events counted, and values last known.
 
-`SampleLog` says what the store is to keep, of windows above all, and what it needn't keep any more. `EventCounter` has the windows
-of event rules that count or follow their events, of each instance of the rule (`per`). `LastKnownValues` has what values that are to cross something
-were when last known, while they are missing.
+`SampleLog` says what the store is to keep, of windows above all, and what it needn't keep any more. `EventCounter`
+has the windows of event rules that count or follow their events, of each instance of the rule (`per`).
+`LastKnownValues` has what values that are to cross something were when last known, while they are missing.
 """
 
 import json

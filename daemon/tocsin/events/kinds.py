@@ -44,11 +44,12 @@ Side: TypeAlias = Literal["buy", "sell"] | UnsetType | None
 class Entity(Struct, frozen=True, kw_only=True, gc=False):
     """One thing as it stands (or, from a decoder, as far as one message tells).
 
-    `market_data`: it comes all the time, and is kept as the config says. Of other kinds `priced` are the fields that prices
-    move: a change of nothing else is market data too. `momentary` fields speak of one message only: they are missing again as soon as the next doesn't mention them.
-    `ended` lists the statuses after which the thing lives no more. `open_status` says that the venue may use other
-    words than the listed ones, each of which names an event of its own. `named_by` is the field that says what the thing
-    is called, where that is a symbol or an asset rather than an id.
+    `market_data`: it comes all the time, and is kept as the config says. Of other kinds `priced` are the fields that
+    prices move: a change of nothing else is market data too. `momentary` fields speak of one message only: they are
+    missing again as soon as the next doesn't mention them. `ended` lists the statuses after which the thing lives no
+    more. `open_status` says that the venue may use other words than the listed ones, each of which names an event of
+    its own. `named_by` is the field that says what the thing is called, where that is a symbol or an asset rather
+    than an id.
 
     A property is a field that follows from the others: rules and templates read it, nobody sends or stores it.
     """

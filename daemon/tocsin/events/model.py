@@ -173,16 +173,16 @@ class Change(Struct, frozen=True, kw_only=True):
     """What one observation changed about one entity: the events that happened, the state before and after.
 
     `events` are dotted names, in order (`order.updated`, `order.canceled`); one Change is one row an event in the
-    database and one evaluation in the engine. `previous` is None at first sight. `linked` are the entities that this one
-    belongs to, as far as they are known, by their links (`events.links`). `known_since` is when the daemon first saw the entity. `ended` says
-    that the entity lives no more. `sent`, of an account: which of the values that we could count its venue sends itself.
-    `passing`: it happened, but isn't what is so now, nor kept (a trade that came late, a public expiry, our own events).
-    `last_seen` is when the last message came that mentioned the entity, whether it changed anything or not (None: this is
-    that message), `seen_before` until when the previous state was known to be so.
-    `replaces`: what was known under this id, where this is another life (an id used again); all that hung on it is over.
-    `unconfirmed_since`: since when nobody knows whether an order or position still is so: the link was lost then, and
-    the venue hasn't mentioned it again. `operation`: the id of the venue's operation that is told with it. `stamps`: how new what is known is; None where a
-    version that didn't keep it had stored the entity.
+    database and one evaluation in the engine. `previous` is None at first sight. `linked` are the entities that this
+    one belongs to, as far as they are known, by their links (`events.links`). `known_since` is when the daemon first
+    saw the entity. `ended` says that the entity lives no more. `sent`, of an account: which of the values that we
+    could count its venue sends itself. `passing`: it happened, but isn't what is so now, nor kept (a trade that came
+    late, a public expiry, our own events). `last_seen` is when the last message came that mentioned the entity,
+    whether it changed anything or not (None: this is that message), `seen_before` until when the previous state was
+    known to be so. `replaces`: what was known under this id, where this is another life (an id used again); all that
+    hung on it is over. `unconfirmed_since`: since when nobody knows whether an order or position still is so: the
+    link was lost then, and the venue hasn't mentioned it again. `operation`: the id of the venue's operation that is
+    told with it. `stamps`: how new what is known is; None where a version that didn't keep it had stored the entity.
     """
 
     key: Key

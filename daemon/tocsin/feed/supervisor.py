@@ -47,9 +47,10 @@ async def run_venue(
 ) -> NoReturn:
     """Hold that venue's connection for ever, putting into `sink` what it says and how the connection stands.
 
-    Never returns, and raises only cancellation. `record_to` is the file that raw messages are appended to, if any (what of
-    it is kept, `settings.record_size` says); `random` gives numbers from 0 to 1 for the back-off; `retry` ends the wait
-    after a refusal; `before` gives the link as it stood when the venue was last held, `unconfirmed` what it hasn't mentioned since a gap; `meters` count what comes.
+    Never returns, and raises only cancellation. `record_to` is the file that raw messages are appended to, if any
+    (what of it is kept, `settings.record_size` says); `random` gives numbers from 0 to 1 for the back-off; `retry`
+    ends the wait after a refusal; `before` gives the link as it stood when the venue was last held, `unconfirmed`
+    what it hasn't mentioned since a gap; `meters` count what comes.
     """
     use_own_resolver()
     timings = timings or Timings()

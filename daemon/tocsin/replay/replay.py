@@ -22,8 +22,10 @@ _LONGEST_HELD = 3 * 86400.0  # seconds after the record's end
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """The whole replay by these `channels` of the config, of `count` of the record's units. `lost` fire under the first rules only, `added` under the second
-    only; of what fires under both, the second alone tells anybody of the `freed`, the first alone of the `kept_back`. Of what the rules in `unsure` watch the record may hold a part only, `because`.
+    """The whole replay by these `channels` of the config, of `count` of the record's units. `lost` fire under the
+    first rules only, `added` under the second only; of what fires under both, the second alone tells anybody of the
+    `freed`, the first alone of the `kept_back`. Of what the rules in `unsure` watch the record may hold a part only,
+    `because`.
     """
 
     count: int

@@ -25,8 +25,9 @@ Row = Mapping[str, Any]
 class Facts(Struct, frozen=True, kw_only=True):
     """All that one report says, as of `at`, of what happened from `since` on (both UTC). JSON-able but for the times.
 
-    `entities`: by kind those that live, their fields with `venue`, `account`, `id` and what is `derived`. `counts`: by kind how many there are, and of
-    `alerts` and `firing`, whatever is left out here. `title` and `message` are the user's templates.
+    `entities`: by kind those that live, their fields with `venue`, `account`, `id` and what is `derived`. `counts`:
+    by kind how many there are, and of `alerts` and `firing`, whatever is left out here. `title` and `message` are the
+    user's templates.
     """
 
     report: str

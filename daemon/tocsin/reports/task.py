@@ -42,8 +42,9 @@ class Recipient(Struct, frozen=True, kw_only=True):
 
 
 class ReportsTask:
-    """`reports` gives those of the config as it is now, `recipients` those of one of them. `notes`: what the last run left. `make` runs what makes a
-    message, `commit` a command of the pipeline. `settled`: whether each venue was reached or not; what was missed waits a moment for that.
+    """`reports` gives those of the config as it is now, `recipients` those of one of them. `notes`: what the last run
+    left. `make` runs what makes a message, `commit` a command of the pipeline. `settled`: whether each venue was
+    reached or not; what was missed waits a moment for that.
     """
 
     def __init__(

@@ -96,9 +96,12 @@ RunStatus: TypeAlias = Literal[
 class RunRow(Struct, frozen=True, kw_only=True):
     """One run of an action, from the transition that started it on; upserted by `id`, which is its idempotency key.
 
-    `told`: it was started by the alert's firing or by its resolution, at `created_at`. `command` is `POST` with the scheme and host of the URL, or the
-    arguments as JSON, secrets masked, as it was tried last; `started_at`: when it was tried first; `result` what came of it in short (`exit 1`, `503`), `output` the first of what was answered. `reason`
-    says why it was dropped, failed or isn't known. `asked_at`: when the question whether it is to be run was taken, `answered_at` and `answered_by` when and by whom it was answered. `data`: the alert as it was then, `AlertContext` as JSON.
+    `told`: it was started by the alert's firing or by its resolution, at `created_at`. `command` is `POST` with the
+    scheme and host of the URL, or the arguments as JSON, secrets masked, as it was tried last; `started_at`: when it
+    was tried first; `result` what came of it in short (`exit 1`, `503`), `output` the first of what was answered.
+    `reason` says why it was dropped, failed or isn't known. `asked_at`: when the question whether it is to be run was
+    taken, `answered_at` and `answered_by` when and by whom it was answered. `data`: the alert as it was then,
+    `AlertContext` as JSON.
     """
 
     id: str
@@ -292,9 +295,11 @@ _REMARKS = ("at", "prices_left_out")  # of a batch: alone no reason to commit it
 class Batch(Struct, kw_only=True):
     """All that one turn of the pipeline changed; committed in one transaction or not at all.
 
-    `entities`: the latest Change of each entity touched. `events`: the Changes whose events are kept as rows. `samples`
-    come and go in their order. `unreadable`: rows of the last run's that are set aside before all else. `pressed`: buttons, by their ids, that have done what they do. `notes`: small things by their keys, None takes one away. `prices_left_out`: of what prices moved not every event is kept. `gone`: entities that are no longer known; what `entities` holds of them came after. `beat` is not
-    written: the outbox gets it once the batch is.
+    `entities`: the latest Change of each entity touched. `events`: the Changes whose events are kept as rows.
+    `samples` come and go in their order. `unreadable`: rows of the last run's that are set aside before all else.
+    `pressed`: buttons, by their ids, that have done what they do. `notes`: small things by their keys, None takes one
+    away. `prices_left_out`: of what prices moved not every event is kept. `gone`: entities that are no longer known;
+    what `entities` holds of them came after. `beat` is not written: the outbox gets it once the batch is.
     """
 
     at: datetime

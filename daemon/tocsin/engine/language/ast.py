@@ -59,7 +59,8 @@ class Listing:
 @dataclass(frozen=True, slots=True)
 class Call:
     """`among`: which events a function takes its samples from, empty for one of the values in force (see
-    `windowed.Followed`); `keyed`: these of each instance of an event rule; `caseless`: it gives a text that is compared without case. Both are set by the checker.
+    `windowed.Followed`); `keyed`: these of each instance of an event rule; `caseless`: it gives a text that is
+    compared without case. Both are set by the checker.
     """
 
     function: str

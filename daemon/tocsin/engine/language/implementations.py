@@ -100,8 +100,9 @@ class Function:
     up or down as time passes.
 
     `build` compiles a call. `fact` tells, for a call that came out true or false, what is so, in words. `needs`: what
-    it looks at beside the change, `needs_in_time` where it is given a length. `asks_for_missing`: it has a value where its argument has none. `unit`: of the number
-    that it comes to; else it is its arguments'. `words`: what people call it, `{x}` being its first argument.
+    it looks at beside the change, `needs_in_time` where it is given a length. `asks_for_missing`: it has a value
+    where its argument has none. `unit`: of the number that it comes to; else it is its arguments'. `words`: what
+    people call it, `{x}` being its first argument.
 
     `earlier`: of the entity's state before. `chooses`: gives one of the values that it looks at, digit for digit.
     `of_events`: of the events in its window, not of the values in force; `counts_samples`: those of its window
