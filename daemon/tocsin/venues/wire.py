@@ -48,6 +48,8 @@ class Reader(Generic[T]):
     def __init__(self, shape: type[T]) -> None:
         self._shape = shape
         self._decoder = msgspec.json.Decoder(shape, float_hook=json_number)
+        # What is read into a shape is as deep as that; what has none is walked as deep as it is.
+        self._walked = shape is Any
 
     def __call__(self, message: str | bytes | Raw, note: Note | None = None) -> T:
         """Raises Malformed for what is no JSON, or of another shape.
@@ -65,7 +67,7 @@ class Reader(Generic[T]):
             found = cast("T", _in_parts(self._shape, message, note, str(error)))
         except (msgspec.MsgspecError, ValueError) as error:  # ValueError: not UTF-8
             raise Malformed(str(error)) from None
-        if not isinstance(message, Raw) and _is_deep(message):
+        if self._walked and not isinstance(message, Raw) and _is_deep(message):
             raise Malformed("nested too deeply")
         return found
 
