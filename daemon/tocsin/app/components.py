@@ -17,6 +17,7 @@ from tocsin.app.acts import LiveActs
 from tocsin.app.buttons import AlertButtons
 from tocsin.app.dryrun import DrySender
 from tocsin.app.progress_probe import BeatWay
+from tocsin.app.question_remarks import QuestionRemarks
 from tocsin.app.runs import LiveRuns
 from tocsin.clock import Clock
 from tocsin.config.settings import Settings, VenueConfig
@@ -46,7 +47,7 @@ from tocsin.secrets import Secret
 from tocsin.store.database import Database
 from tocsin.store.errors import StoreUnavailable
 from tocsin.store.journal import Journal
-from tocsin.store.model import BEAT, Batch, Delivery, Loaded
+from tocsin.store.model import BEAT, Batch, Delivery, Loaded, RunRow
 from tocsin.store.reader import Reader
 from tocsin.store.store import DATABASE
 
@@ -180,10 +181,9 @@ class Components:
         self._acts = Acts(self.turn)
         self.acts = LiveActs(self._acts, self.pipeline, clock, lambda: self.settings, self._editable, log)
         self.beats = BeatWay(self.inbox, self.pipeline, self.outbox, self.wakes.of(BEAT), clock)
-        self.runs = LiveRuns(
-            self.turn, self.pipeline, self.journal, clock, self.acts.remark, self.acts.question, self.meters
-        )
-        self.pipeline.runs_committed = self.runs.committed
+        self.runs = LiveRuns(self.turn, self.pipeline, self.journal, clock, self.acts.remark, self.meters)
+        self.questions = QuestionRemarks(self.acts.question, self._note_questions_taken)
+        self.pipeline.runs_committed = self._runs_committed
         self.notes = Notes(loaded.notes)
         self.paces = Paces(lambda: clock.now().steady)
         self.paces.restore(_sent_before(settings, loaded, clock.now()))
@@ -314,9 +314,16 @@ class Components:
 
     def _taken(self, alert: str) -> None:
         """A channel took a message of that alert, or of that run."""
-        self.runs.question_taken(alert)
+        self.questions.taken(alert)
         if self.turn.waits_for(alert):
             self._note(alert, None)
+
+    def _runs_committed(self, runs: Sequence[RunRow]) -> None:
+        self.runs.committed(runs)
+        self.questions.committed(runs)
+
+    async def _note_questions_taken(self, runs: Sequence[str]) -> None:
+        await self.pipeline.call(lambda: self.turn.taken(runs, self.clock.now()))
 
     def _handed(self, alert: str, channel: str) -> None:
         """A message of that alert goes to that channel as another's fallback."""

@@ -8,7 +8,8 @@ control, housekeeping   the API on the socket; retention and checkpoints
 answers of bot NAME     one per bot that is answered; heartbeat N, listener: where the config asks for them
 probe                   real progress, told to systemd's watchdog
 reports                 what is told at times of the day
-runs, templates, notes  what goes wrong with actions is told; messages' templates; what is kept of small things
+runs, questions         what goes wrong with actions is told; what became of questions about them
+templates, notes        messages' templates; what is kept of small things
 """
 
 import os
@@ -360,10 +361,7 @@ class Daemon:
         start("reports", self._reports.run)
         start("templates", self._components.templates.run)
         start("runs", partial(self._components.runs.tell, self.tell))
-        start(
-            "questions",
-            partial(self._components.runs.mind_questions, self._components.database.questions_left),
-        )
+        start("questions", partial(self._components.questions.mind, self._components.database.questions_left))
         start("notes", partial(self._components.notes.keep, self._components.database.note, self._log))
 
     async def _tell_unreadable(self, unreadable: list[str]) -> None:

@@ -1,15 +1,13 @@
 """What becomes of questions about runs, put into their messages: also after a crash, a late message, a disk that refuses."""
 
 from datetime import timedelta
-from types import SimpleNamespace
 
 import pytest
 import trio
 from msgspec import structs
 
-from support.outboxes import START, TrioClock
-from tocsin.app.runs import LiveRuns
-from tocsin.meters import Meters
+from support.outboxes import START
+from tocsin.app.question_remarks import QuestionRemarks
 from tocsin.store.errors import StoreUnavailable
 from tocsin.store.model import Questions, RunRow
 
@@ -25,14 +23,10 @@ class World:
         self.said, self.taken, self._refuses = [], [], refuses
         self.messages = 1  # that ask
         self._left = [*(left or [Questions([], [])])]
-        turn = SimpleNamespace(
-            runs=SimpleNamespace(trouble=lambda run: ""), taken=lambda ids, now: self.taken.extend(ids)
-        )
-        pipeline = SimpleNamespace(call=self._call)
-        self.runs = LiveRuns(turn, pipeline, None, TrioClock(), None, self._question, Meters())
+        self.remarks = QuestionRemarks(self._question, self._note_taken)
 
-    async def _call(self, command) -> None:
-        command()
+    async def _note_taken(self, runs) -> None:
+        self.taken += runs
 
     async def _question(self, run: str, words: str, *, over: bool, known: int) -> int | None:
         if self._refuses:
@@ -50,7 +44,7 @@ class World:
 
     async def run(self, *steps) -> None:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self.runs.mind_questions, self._what_is_left)
+            nursery.start_soon(self.remarks.mind, self._what_is_left)
             for step in steps:
                 await trio.sleep(1)
                 step()
@@ -61,7 +55,7 @@ class World:
 @pytest.mark.parametrize("refuses", [0, 3])
 async def test_what_became_of_it_is_said_in_the_end(autojump_clock, refuses):
     world = World(refuses=refuses)
-    await world.run(lambda: world.runs.committed([ASKED, TAKEN, DECLINED]))
+    await world.run(lambda: world.remarks.committed([ASKED, TAKEN, DECLINED]))
     assert world.said == [("r1", "declined by anna", True)]
 
 
@@ -72,20 +66,20 @@ async def test_a_question_that_is_taken_when_it_is_over_already_says_so_once(aut
 
     def take():
         world.messages = 1
-        world.runs.question_taken("r1")
+        world.remarks.taken("r1")
 
     await world.run(
-        lambda: world.runs.committed([ASKED]),
-        lambda: world.runs.committed([over]),
+        lambda: world.remarks.committed([ASKED]),
+        lambda: world.remarks.committed([over]),
         take,
-        lambda: world.runs.question_taken("r1"),  # the edit is sent
+        lambda: world.remarks.taken("r1"),  # the edit is sent
     )
     assert world.said == [("r1", "it isn't so any more", True)]
 
 
 async def test_taken_while_it_is_asked_says_nothing(autojump_clock):
     world = World()
-    await world.run(lambda: world.runs.committed([ASKED]), lambda: world.runs.question_taken("r1"))
+    await world.run(lambda: world.remarks.committed([ASKED]), lambda: world.remarks.taken("r1"))
     assert world.said == []
 
 
@@ -101,5 +95,7 @@ async def test_both_presses_and_the_outcome_are_said(autojump_clock):
     begun = structs.replace(confirmed, status="begun")
     done = structs.replace(begun, status="ok", result="200", ended_at=START + timedelta(seconds=1))
     world = World()
-    await world.run(*(lambda run=run: world.runs.committed([run]) for run in (TAKEN, confirmed, begun, done)))
+    await world.run(
+        *(lambda run=run: world.remarks.committed([run]) for run in (TAKEN, confirmed, begun, done))
+    )
     assert world.said == [("r1", "confirmed by anna", False), ("r1", "confirmed by anna: 200", True)]
