@@ -92,8 +92,10 @@ class World:
         async def tell(event, reason, subject):
             self.told.append((event, reason, subject))
 
+        self.committed = []
+
         async def commit(batch):
-            pass
+            self.committed.append(batch)
 
         self.answers = BotAnswers(
             "123456789", self.updates, settings=lambda: self.settings, database=FakeDatabase(button), acts=acts, commit=commit,
@@ -242,6 +244,19 @@ async def test_what_is_pressed_while_somebody_listens_counts(autojump_clock, bef
     world = World(*before, came(press(1)), button=asks("yes"), acts=acts)
     await world.run(120)
     assert ([text for *_, text in world.updates.said], acts.wishes) == (["confirmed"], [("yes", "anna")])
+
+
+async def test_where_the_next_buttons_cannot_be_shown_the_first_stays(autojump_clock):
+    acts = Asked()
+
+    async def refuses(run, wish, by) -> str:
+        raise StoreUnavailable("full")
+
+    acts.answer = refuses
+    world = World(came(), came(press(1)), button=asks("want"), acts=acts)
+    await world.run(10)
+    assert [text for *_, text in world.updates.said] == ["not done: the disk doesn't answer"]
+    assert world.committed == []
 
 
 async def test_only_those_of_the_channel_that_is_asked_decide(autojump_clock):

@@ -211,6 +211,14 @@ class TestARestart:
         life.restart(10, ASKS)  # the alert is forgotten
         assert life.said() == [("hedge", "dropped", "it isn't so any more")]
 
+    def test_what_the_config_asks_no_more_by_then_is_over(self):
+        life = Life(ASKS, watch="order.canceled", when=None, run=["hedge"])
+        life.order("open", 1)
+        life.order("canceled", 2)
+        life.take(3)
+        life.restart(10, ACTIONS)
+        assert life.said() == [("hedge", "dropped", CHANGED)]
+
     def test_the_time_to_answer_goes_on(self):
         life = Life(ASKS, watch="order.canceled", when=None, run=["hedge"])
         life.order("open", 1)
@@ -252,6 +260,12 @@ def test_a_reload_of_something_else_leaves_the_question(life):
     life.take(3)
     life.reload(4, actions={**ASKS, "hook": ACTIONS["hook"].model_copy(update={"rate": "1/h"})})
     assert life.said() == [("hedge", "asked", None)]
+
+
+def test_what_a_reload_finds_failed_is_told_once(life):
+    life.reload(2 + 30 + 60, actions=ASKS)
+    assert [status for _, status, _ in life.said()] == ["failed"]
+    assert len(life.told()) == 1
 
 
 def test_confirmed_and_not_run_is_told(life):

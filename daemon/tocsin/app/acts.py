@@ -15,6 +15,7 @@ from tocsin.events.vocabulary import OURSELVES
 from tocsin.pipeline import Pipeline
 from tocsin.pipeline.acts import Acts, By, Target
 from tocsin.pipeline.questions import Wish
+from tocsin.store.errors import StoreUnavailable
 from tocsin.store.model import Silence
 
 
@@ -115,13 +116,16 @@ class LiveActs:
         return done
 
     async def answer(self, run: str, wish: Wish, by: By) -> str:
-        """What somebody says to the question whether an action is to be run. Why that is in vain, in words; "" where it counts."""
+        """What somebody says to the question whether an action is to be run. Why that is in vain, in words; "" where it counts.
+
+        Raises StoreUnavailable where the next buttons can't be shown: it may be pressed again.
+        """
         reason = await self._pipeline.ask(partial(self._acts.answer, run, wish, by, self._clock.now()))
         if reason:
             return reason
         self._note("answered", by, run=run, answer=wish)
-        if wish == "want":
-            await self._remarks.on_question(run, f"{by.name} wants it", over=False)
+        if wish == "want" and await self._remarks.on_question(run, f"{by.name} wants it", over=False) is None:
+            raise StoreUnavailable("the disk doesn't say where the question stands")
         return ""
 
     def asked_on(self, run: str) -> str | None:

@@ -201,9 +201,8 @@ class Notifier:
         if context.state != "reminder":
             batch.alerts.append(alert_row(transition, context, self._options().style))
         if context.state == "resolved" and alert in self._held:
-            self._held.drop(
-                batch, alert
-            )  # it began and ended while it waited: nobody heard of it, nobody is told
+            # It began and ended while it waited: nobody heard of it, nobody is told.
+            self._held.drop(batch, alert)
             return
         self._seen = self._seen or now
         announced = self._announced.get(alert)

@@ -87,9 +87,14 @@ class Questions:
         return self._confirm(row).on if row is not None and row.status == "asked" else None
 
     def restored(self, now: Instant) -> list[RunRow]:
-        """Those of the last run of Tocsin that can't be judged at a press any more: whether what was over has begun again."""
+        """Those of the last run of Tocsin that are asked about no more: the config says otherwise by now, or nobody could judge at a
+        press whether what was over has begun again.
+        """
+        actions = self._options().actions
         return [
-            self._runs.end(row, "dropped", now, _RESTARTED) for row in self._asked() if row.told != "firing"
+            self._runs.end(row, "dropped", now, _RESTARTED if row.told != "firing" else _CHANGED)
+            for row in self._asked()
+            if row.told != "firing" or actions[row.action].confirm is None
         ]
 
     def reloaded(self, before: Options, runs: Callable[[RunRow], bool], now: Instant) -> list[RunRow]:
@@ -97,13 +102,15 @@ class Questions:
         run no more by its rule.
         """
         options = self._options()
-        return [
-            self._runs.end(row, "dropped", now, _CHANGED)
-            for row in self._asked()
-            if before.actions.get(row.action) != options.actions.get(row.action)
-            or not runs(row)
-            or options.targets.get(self._confirm(row).on) != before.targets.get(self._confirm(row).on)
-        ]
+
+        def is_changed(row: RunRow) -> bool:
+            settings = options.actions[row.action]
+            if settings != before.actions.get(row.action) or settings.confirm is None or not runs(row):
+                return True
+            on = settings.confirm.on
+            return options.targets.get(on) != before.targets.get(on)
+
+        return [self._runs.end(row, "dropped", now, _CHANGED) for row in self._asked() if is_changed(row)]
 
     def mind(self, now: Instant) -> list[RunRow]:
         """Those that are over by now, since what they are about is, or nobody has answered."""
@@ -162,16 +169,15 @@ class Questions:
 
     def _in_the_way(self, answered: RunRow, now: Instant) -> str:
         context = context_of(answered)
-        if context is None or answered.action not in self._options().actions:
+        if context is None:
             return _OVER
         holds = self._facts.holds(answered, context)
         facts = self._facts.of(answered, context, now, holds=holds)
         pending = (row for row in self._runs if (row.action, row.status) == (answered.action, "pending"))
         confirmed = (row.answered_at for row in pending if row.answered_at is not None)
         facts = structs.replace(facts, recent=(*facts.recent, *confirmed))
-        return in_the_way(
-            context, structs.replace(facts, age=timedelta(0))
-        )  # that was judged when it was asked
+        # How long ago it happened was judged when it was asked.
+        return in_the_way(context, structs.replace(facts, age=timedelta(0)))
 
     def _asked(self) -> Collection[RunRow]:
         return [row for row in self._runs if row.status == "asked"]
@@ -179,11 +185,11 @@ class Questions:
     def _until(self, row: RunRow) -> datetime:
         if row.asked_at is not None:
             return row.asked_at + self._confirm(row).within
-        settings = self._options().actions.get(row.action)
-        return row.created_at + (settings.max_age if settings is not None else timedelta(0)) + SENT_WITHIN
+        return row.created_at + self._options().actions[row.action].max_age + SENT_WITHIN
 
     def _confirm(self, row: RunRow) -> Confirm:
-        """As the config has it now; a reload that takes it away leaves what was asked its usual time."""
-        settings = self._options().actions.get(row.action)
-        confirm = settings.confirm if settings is not None else None
-        return confirm if confirm is not None else Confirm(on="its channel")
+        """How it is asked: what another config asks no more is over by `restored` and `reloaded`."""
+        confirm = self._options().actions[row.action].confirm
+        if confirm is None:
+            raise ValueError(f"run {row.id} is asked about, and {row.action} asks nobody")
+        return confirm

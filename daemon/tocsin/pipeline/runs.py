@@ -80,9 +80,7 @@ class Runs:
 
         def still(row: RunRow) -> bool:
             rule = self._engine.rule(str(row.data.get("rule")))
-            return rule is not None and row.action in rule.run.of(
-                "firing" if row.told == "firing" else "resolved"
-            )
+            return rule is not None and row.action in rule.run.of(row.told)
 
         return [*self.orphaned(now), *self.questions.reloaded(before, still, now)]
 

@@ -151,9 +151,10 @@ class TurnProcessor:
         """Other rules, channels and names from now on. Beside the batch, in words: what became of alerts by that."""
         transitions = self._engine.reload(rules, now)
         before, self.options = self.options, options
+        ended = self.runs.reloaded(before, now)  # before anything is judged by the new config
         batch = self._by_itself(transitions, now)
-        batch.runs += self.runs.reloaded(before, now)
-        self._told_of_runs(batch, now)
+        batch.runs += ended
+        self._tell_of_runs(batch, ended, now)
         return batch, [*filter(None, map(became, transitions))]
 
     def acknowledge(
