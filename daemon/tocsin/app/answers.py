@@ -40,10 +40,8 @@ _PROMPT = 1.5  # seconds until somebody who pressed hears something, whatever it
 _FIRST_REST, _LONGEST_REST = 1.0, 60.0  # seconds after a poll that failed
 _REFUSED = frozenset({401, 404})  # there is no such bot
 _CONFLICT = 409
-_DEAF, _AT_ONCE = (
-    15.0,
-    2.0,
-)  # seconds without a poll; and within which one is answered that finds something waiting
+_DEAF = 15.0  # seconds without a poll
+_AT_ONCE = 2.0  # seconds within which a poll is answered that finds something waiting
 _MOST_STRANGERS = 1000  # that are remembered, to be logged once
 _MOST_LISTED = 20
 _DEAF_AFTER = timedelta(minutes=1)  # nothing heard for so long needs attention
@@ -70,16 +68,14 @@ def bots_of(settings: Settings) -> Mapping[str, Secret]:
     return found
 
 
+_WISHES: Mapping[str, Wish] = {WANT: "want", YES: "yes", NO: "no"}
+_SAID: Mapping[Wish, str] = {"want": "once more, to be sure", "yes": "confirmed", "no": "it isn't run"}
 _DOES: Mapping[str, AnswerKind] = {
     ACK: "ack",
     UNACK: "unack",
     WHY: "why",
     **dict.fromkeys(SILENCES, "silence"),
 }  # what metrics call it
-
-
-_WISHES: Mapping[str, Wish] = {WANT: "want", YES: "yes", NO: "no"}
-_SAID: Mapping[Wish, str] = {"want": "once more, to be sure", "yes": "confirmed", "no": "it isn't run"}
 
 
 class BotAnswers:

@@ -31,18 +31,16 @@ class AlertButtons:
 
     async def make(self, alert: str, delivery: str, told: str) -> tuple[tuple[Button, ...], ...]:
         """`MakeButtons`. Returns when they are on disk, or while that can't be written to: then they do nothing until they are."""
-        if told == QUESTION and not self._offers(alert):
+        offers = self._offers(alert) if told == QUESTION else ()
+        if told == QUESTION and not offers:
             return ()
         if (made := self._made.get(delivery)) is not None:
             return made
         now = self._clock.now().wall
-        written: tuple[tuple[tuple[str, str], ...], ...]
-        if told == QUESTION:
-            written = tuple((each,) for each in self._offers(alert))
-        else:
-            written = buttons_for(told, await self._count(alert) if told == "digest" else 1)
+        alerts = await self._count(alert) if told == "digest" else 1
         buttons = tuple(
-            tuple((Button(text, secrets.token_hex(16)), does) for text, does in row) for row in written
+            tuple((Button(text, secrets.token_hex(16)), does) for text, does in row)
+            for row in buttons_for(told, alerts, offers)
         )
         rows = [
             ButtonRow(id=button.id, alert=alert, chat=self._chats, does=does, expires_at=now + KNOWN_FOR)

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from tocsin.delivery.model import Button
+from tocsin.store.model import QUESTION
 
 KNOWN_FOR = timedelta(hours=24)
 ACK, UNACK, WHY = "ack", "unack", "why"
@@ -26,8 +27,14 @@ _WHY_ROW = (("Why", WHY),)
 _TEST_ROW = (("Press me: a test", TEST),)
 
 
-def buttons_for(told: str, alerts: int) -> tuple[tuple[tuple[str, str], ...], ...]:
-    """Rows of buttons: what each says, and what it does. `alerts`: how many of a digest can be acknowledged."""
+def buttons_for(
+    told: str, alerts: int, offers: tuple[tuple[str, str], ...] = ()
+) -> tuple[tuple[tuple[str, str], ...], ...]:
+    """Rows of buttons: what each says, and what it does. `alerts`: how many of a digest can be acknowledged; `offers`: what a question
+    offers, each in a row of its own.
+    """
+    if told == QUESTION:
+        return tuple((each,) for each in offers)
     if told == "digest":
         return (((f"Acknowledge all {alerts}", ACK_ALL),),) if alerts else ()
     if told == TEST:

@@ -5,7 +5,8 @@ are refused: its own implementation cuts a Decimal (`to_number(7.5)` is 7) or fa
 venues send numbers as texts, which its comparisons don't know.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, TypeAlias
 
 from jmespath.exceptions import JMESPathError
@@ -145,26 +146,15 @@ def _either(ways: list[Path]) -> Path:
     return walk
 
 
-def _projected(steps: list[Path]) -> Path:
-    rows, each = steps
+def _projected(kind: type, rows_of: Callable[[Any], Iterable[Any]], steps: list[Path]) -> Path:
+    """What each of the rows of a list, or of the values of an object, has."""
+    several, each = steps
 
     def walk(at: Any) -> Any:
-        found = rows(at)
-        if found.__class__ is not list:
+        found = several(at)
+        if found.__class__ is not kind:
             return UNSET
-        return [inner for row in found if (inner := each(row)) is not UNSET]
-
-    return walk
-
-
-def _projected_values(steps: list[Path]) -> Path:
-    entries, each = steps
-
-    def walk(at: Any) -> Any:
-        found = entries(at)
-        if found.__class__ is not dict:
-            return UNSET
-        return [inner for row in found.values() if (inner := each(row)) is not UNSET]
+        return [inner for row in rows_of(found) if (inner := each(row)) is not UNSET]
 
     return walk
 
@@ -195,8 +185,8 @@ _KINDS: Mapping[str, Callable[[list[Path]], Path]] = {
     "current": lambda steps: lambda at: at,
     "or_expression": _either,
     "flatten": _flattened,
-    "projection": _projected,
-    "value_projection": _projected_values,
+    "projection": partial(_projected, list, iter),
+    "value_projection": partial(_projected, dict, dict.values),
     "multi_select_list": lambda parts: (
         lambda at: [found for part in parts if (found := part(at)) is not UNSET]
     ),

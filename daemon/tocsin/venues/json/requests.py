@@ -78,8 +78,8 @@ class Step:
         `said`: values that messages have, percent-encoded in the URL and in what the headers sign of it.
         """
         encoded = {name: _encoded(value) for name, value in said.items()}
-        scope, in_url = ({**scope, **values} for values in (said, encoded))
-        scope, in_url = self._recipes.fill(scope, now), self._recipes.fill(in_url, now)
+        in_url = self._recipes.fill({**scope, **encoded}, now)
+        scope = self._recipes.fill({**scope, **said}, now) if said else in_url
         url = self._url.fill(in_url)
         if why := refusal_of(self._url, url, hosts):
             raise SignInRefused(why)
