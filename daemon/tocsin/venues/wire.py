@@ -4,14 +4,11 @@ What is read here is needed: the key of a thing, the word for what happened. Fie
 `lenient.Part`.
 """
 
-import re
 import types
-from array import array
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
-from itertools import accumulate
 from typing import Any, Generic, Literal, TypeAlias, TypeVar, Union, cast, get_args, get_origin
 
 import msgspec
@@ -31,10 +28,6 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EARLIEST, _LATEST = 1971, 9999  # years
 _LAST_DAY = datetime(9999, 12, 31, tzinfo=UTC)
 _LONGEST_WORD = 64
-_DEEPEST = 100  # lists and objects within each other
-_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")  # one deeper, one less deep: as signed bytes
-_NO_STEPS = bytes(set(range(256)).difference(b"[{]}"))
-_TEXT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 
 # ------------------------------------------------------------------------------------------------------------ messages
 
@@ -48,8 +41,6 @@ class Reader(Generic[T]):
     def __init__(self, shape: type[T]) -> None:
         self._shape = shape
         self._decoder = msgspec.json.Decoder(shape, float_hook=json_number)
-        # What is read into a shape is as deep as that; what has none is walked as deep as it is.
-        self._walked = shape is Any
 
     def __call__(self, message: str | bytes | Raw, note: Note | None = None) -> T:
         """Raises Malformed for what is no JSON, or of another shape.
@@ -67,22 +58,7 @@ class Reader(Generic[T]):
             found = cast("T", _in_parts(self._shape, message, note, str(error)))
         except (msgspec.MsgspecError, ValueError) as error:  # ValueError: not UTF-8
             raise Malformed(str(error)) from None
-        if self._walked and not isinstance(message, Raw) and _is_deep(message):
-            raise Malformed("nested too deeply")
         return found
-
-
-def _is_deep(message: str | bytes) -> bool:
-    """Whether it is nested deeper than we could walk through it: so deep is no venue's message."""
-    data = message.encode() if isinstance(message, str) else message
-    if data.count(b"[") + data.count(b"{") <= _DEEPEST:
-        return False
-    return _depth(data) > _DEEPEST and _depth(_TEXT.sub(b"", data)) > _DEEPEST
-
-
-def _depth(data: bytes) -> int:
-    """How deep; or deeper, where texts have brackets."""
-    return max(accumulate(array("b", data.translate(_STEPS, _NO_STEPS))), default=0)
 
 
 @cache

@@ -42,13 +42,15 @@ class _List(list[Any]):
 
 
 def unread(messages: Messages, text: str) -> list[str]:
-    """The paths of what nothing was said of, each once; of lists as `data[].fee`. None of what can't be read at all."""
+    """The paths of what nothing was said of, each once; of lists as `data[].fee`. None of what can't be read at all, or is nested
+    deeper than can be walked.
+    """
     try:
         whole = _noting(read_whole(text))
         messages.meaning(whole)
-    except Malformed:
+        return list(dict.fromkeys(_unread(whole, "")))
+    except (Malformed, RecursionError):
         return []
-    return list(dict.fromkeys(_unread(whole, "")))
 
 
 def _noting(value: Any) -> Any:
