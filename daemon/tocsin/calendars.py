@@ -22,6 +22,7 @@ from tocsin.events.vocabulary import did_you_mean
 _BEGINS = re.compile(r"(?:(?P<day>[a-z]{3}) )?(?P<hour>[01][0-9]|2[0-3]):(?P<minute>[0-5][0-9])", re.ASCII)
 _SECOND = timedelta(seconds=1)
 _WEEK = 7
+_GMT = re.compile(r"(?:Etc/)?GMT(?P<sign>[+-])(?P<hours>[0-9]{1,2})")
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAYS = re.compile(r"[a-z]{3}(?:-[a-z]{3})?(?:,[a-z]{3}(?:-[a-z]{3})?)*", re.ASCII)
 _TIMES = re.compile(rf"(?:(?P<days>{_DAYS.pattern}) )?(?P<clock>(?:[01][0-9]|2[0-3]):[0-5][0-9])", re.ASCII)
@@ -218,9 +219,8 @@ def read_calendar(node: document.Node, tz: str, path: str, add: _Add) -> Calenda
     zones = _each(zone, _zone, path, found.append)
     windows = _windows(node.get("open"), path, found.append)
     closed = _each(node.get("closed"), _day, path, found.append)
-    if zones and (doubt := inverted_zone(zones[0])):
-        place = node.entries["tz"].value.place
-        add(Problem(doubt, place, path, "name the place: Europe/Berlin, America/New_York", "warning"))
+    for doubt in doubts_of_zone(zone, path) if zones else ():
+        add(doubt)
     for problem in found:
         add(problem)
     return None if found else Calendar(zones[0] if zones else tz, tuple(windows), frozenset(closed))
@@ -258,15 +258,17 @@ def _each(node: document.Node | None, parse: Callable[[str], _T], path: str, add
     return parsed
 
 
-def inverted_zone(zone: str) -> str:
-    """Why that time zone is most likely not the one that is meant; empty where it may well be.
+def doubts_of_zone(node: document.Node | None, path: str) -> tuple[Problem, ...]:
+    """A warning where the time zone at `path` is most likely not the one that is meant.
 
     `Etc/GMT+2` is two hours behind UTC: POSIX counts so, and the tz database keeps it (its file `etcetera`).
     """
-    match = re.fullmatch(r"(?:Etc/)?GMT([+-])(\d{1,2})", zone)
-    if match is None or int(match[2]) == 0:
-        return ""
-    return f"{zone} is UTC{'-' if match[1] == '+' else '+'}{int(match[2])}: its sign is the other way round"
+    match = _GMT.fullmatch(node.text) if isinstance(node, document.Scalar) else None
+    if node is None or match is None or int(match["hours"]) == 0:
+        return ()
+    sign = "-" if match["sign"] == "+" else "+"
+    doubt = f"{match[0]} is UTC{sign}{int(match['hours'])}: its sign is the other way round"
+    return (Problem(doubt, node.place, path, "name the place: Europe/Berlin, America/New_York", "warning"),)
 
 
 def _zone(text: str) -> str:
@@ -350,10 +352,9 @@ def _times(text: str, tz: str) -> Iterator[Since]:
     match = _TIMES.fullmatch(text)
     if match is None:
         raise ValueError("not a time of day; write it like 18:00, mon-fri 18:00 or sat,sun 09:30")
-    if not match["days"]:
-        yield Since.parse(text, tz)
-    for day in sorted(_days(match["days"])) if match["days"] else ():
-        yield Since.parse(f"{DAYS[day]} {match['clock']}", tz)
+    days = [f"{DAYS[day]} " for day in sorted(_days(match["days"]))] if match["days"] else [""]
+    for day in days:
+        yield Since.parse(f"{day}{match['clock']}", tz)
 
 
 @lru_cache(maxsize=1024)  # asked at each change of what is watched

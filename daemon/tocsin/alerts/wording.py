@@ -93,6 +93,11 @@ def time_text(time: datetime) -> str:
     return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
+def counted(count: int, what: str) -> str:
+    """`1 alert`, `1,200 alerts`."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def span_text(span: timedelta) -> str:
     """How long in words, as exactly as a person wants it: `45 s`, `11 min`, `3 h 20 min`, `2 d 4 h`."""
     seconds = max(0, int(span.total_seconds()))

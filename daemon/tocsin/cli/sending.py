@@ -99,7 +99,7 @@ def _by_ourselves(settings: "Settings", name: str, what: dict[str, str]) -> list
 
     from tocsin.app.components import label_of, make_sample, make_style, new_id
     from tocsin.delivery.sample import try_out
-    from tocsin.delivery.senders import make_sender, telegram_bot
+    from tocsin.delivery.senders import make_sender, pressable
     from tocsin.delivery.templates import in_place
     from tocsin.store.errors import SchemaRefused, StoreUnavailable
     from tocsin.store.reader import Reader
@@ -125,6 +125,6 @@ def _by_ourselves(settings: "Settings", name: str, what: dict[str, str]) -> list
             )
 
     trio.run(send)
-    if sample.tries_more and channel.answers and any(telegram_bot(url) for url in channel.urls):
+    if sample.tries_more and pressable(channel):
         note(f"{name}: no button was tried, for only a running daemon answers whoever presses it")
     return found

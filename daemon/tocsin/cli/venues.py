@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 from tocsin.cli.options import format_option, paint, print_json, print_rows, unknown
 from tocsin.config.descriptions import DESCRIBED, adapter_named, shipped_descriptions
+from tocsin.config.shape import model_of
 from tocsin.events.vocabulary import fields
 from tocsin.quantities import duration_text
 from tocsin.venues.base import Adapter, Described, VenueSettings
@@ -114,8 +115,7 @@ def _options(found: Adapter) -> list[tuple[str, str, str]]:
 def _flat(settings: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
     """The options, those within another by its name and theirs: `given.key`."""
     for name, option in settings.model_fields.items():
-        inner = option.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
+        if (inner := model_of(option.annotation)) is not None:
             yield from ((f"{name}.{below}", each) for below, each in _flat(inner))
         else:
             yield name, option

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from tocsin.alerts.wording import Names
-from tocsin.calendars import Calendars, inverted_zone
+from tocsin.calendars import Calendars, doubts_of_zone
 from tocsin.config import shape
 from tocsin.config.actions import check_names as check_arguments
 from tocsin.config.actions import read_actions, warn_of_unused
@@ -184,10 +184,7 @@ def _common(reading: Reading, root: Mapping) -> Common:
     notify = defaults.get("notify") if isinstance(defaults, Mapping) else None
     if notify is not None and "channels" not in reading.broken:
         _check_channels(reading, notify, list(_names(root, "channels")), ("defaults", "notify"))
-    zone = section.get("tz")
-    if isinstance(zone, Scalar) and (doubt := inverted_zone(zone.text)):
-        hint = "name the place: Europe/Berlin, America/New_York"
-        reading.add(Problem(doubt, zone.place, "tz", hint, "warning"))
+    reading.add(*doubts_of_zone(section.get("tz"), "tz"))
     return common
 
 

@@ -30,10 +30,7 @@ def check_people(reading: Reading, people: Node) -> Node:
     kept = {}
     for name, entry in people.entries.items():
         _check_name(reading, entry)
-        person = entry.value
-        if isinstance(person, Mapping):
-            person = reading.without_later(person, ("token",), ("people", name))
-        kept[name] = Entry(entry.key, person)
+        kept[name] = Entry(entry.key, reading.without_later(entry.value, ("token",), ("people", name)))
     return Mapping(kept, people.place)
 
 

@@ -154,8 +154,10 @@ class Reading:
             message = "a secret stands here, and others can read this file"
             self.problems.append(Problem(message, node.place, hint=hint, level="warning"))
 
-    def without_later(self, node: Mapping, names: Container[str], path: shape.Path) -> Mapping:
-        """The mapping without those of its keys that are of a later version, which is noted; what they hold isn't shown."""
+    def without_later(self, node: Node, names: Container[str], path: shape.Path) -> Node:
+        """A mapping without those of its keys that are of a later version, which is noted; what they hold isn't shown."""
+        if not isinstance(node, Mapping):
+            return node
         kept = {}
         for name, entry in node.entries.items():
             if name in names:
@@ -166,9 +168,7 @@ class Reading:
         return Mapping(kept, node.place)
 
     def section(self, node: Node | None, name: str, of: str) -> Mapping | None:
-        """A section by names of the user's choice; None where there is none, or, which is noted, where it is none. `of`: what
-        stands behind a name.
-        """
+        """A section by names of the user's choice, `of` what stands behind each; None where it is absent or, which is noted, isn't one."""
         if node is None or isinstance(node, Mapping):
             return node
         self.hide_doubtful(node)

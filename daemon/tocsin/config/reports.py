@@ -1,6 +1,6 @@
 """The section `reports`: what is told at times of the day."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -8,12 +8,12 @@ from zoneinfo import ZoneInfo
 from pydantic import BeforeValidator, Field
 
 from tocsin.alerts.decide import Routing
-from tocsin.calendars import Schedule, inverted_zone
+from tocsin.calendars import Schedule, doubts_of_zone
 from tocsin.config import shape
 from tocsin.config.reading import Reading
 from tocsin.config.settings import IDENTIFIER, ChannelList, Section, Zone
 from tocsin.delivery.template_check import flaws_of
-from tocsin.document import Mapping, Node, Scalar
+from tocsin.document import Mapping, Node, Scalar, items
 from tocsin.document import Sequence as Items
 from tocsin.engine.api import SEVERITIES
 from tocsin.errors import Place, Problem
@@ -73,7 +73,7 @@ def read_reports(
         if not isinstance(item, Mapping):
             continue
         sound = _check_id(reading, item, path, first) and _check_templates(reading, item, path)
-        _check_zone(reading, item, path)
+        reading.add(*doubts_of_zone(item.get("tz"), shape.dotted((*path, "tz"))))
         sound = _check_notify(reading, item, path, channels) and sound
         if section is not None and sound:
             notify = section.notify or _of_info(routing)
@@ -128,23 +128,16 @@ def _check_id(reading: Reading, item: Mapping, path: shape.Path, first: dict[str
     return there is written.place
 
 
-def _check_zone(reading: Reading, item: Mapping, path: shape.Path) -> None:
-    zone = item.get("tz")
-    if isinstance(zone, Scalar) and (doubt := inverted_zone(zone.text)):
-        hint = "name the place: Europe/Berlin, America/New_York"
-        reading.add(Problem(doubt, zone.place, shape.dotted((*path, "tz")), hint, "warning"))
-
-
 def _check_notify(reading: Reading, item: Mapping, path: shape.Path, channels: Sequence[str]) -> bool:
     """That the channels exist, as far as the section can be read."""
-    node = item.get("notify")
-    named: Iterable[Node | None] = node.items if isinstance(node, Items) else (node,)
-    known = [each for each in named if isinstance(each, Scalar) and isinstance(each.value, str)]
     if "channels" in reading.broken:
         return True
-    for each in known:
+    named = [
+        each for each in items(item.get("notify")) if isinstance(each, Scalar) and isinstance(each.value, str)
+    ]
+    for each in named:
         reading.check_channel(each, list(channels), (*path, "notify"))
-    return all(each.text in channels for each in known)
+    return all(each.text in channels for each in named)
 
 
 def _check_templates(reading: Reading, item: Mapping, path: shape.Path) -> bool:

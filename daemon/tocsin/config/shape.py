@@ -130,8 +130,7 @@ def _problem(model: type[BaseModel], root: Mapping, path: Path, error: Any, head
             where,
             _what_it_needs(model, str(error["loc"][-1])) if not steps else "",
         )
-    field = model.model_fields.get(str(steps[0])) if steps else None
-    hint = (field.description or "") if field and len(steps) == 1 else ""
+    hint = _about(model, steps) if len(steps) == 1 else ""
     unsaid = isinstance(node, Scalar) and node.value is None
     if unsaid and (kind == "string_type" or str(context.get("error", "")).startswith("must be a text")):
         return Problem("is empty: fill it in", node.place, where, _about(model, steps))
@@ -163,8 +162,8 @@ def _about(model: type[BaseModel], steps: Path) -> str:
 def _what_it_needs(model: type[BaseModel], name: str) -> str:
     """How a key is written whose value is a mapping, with the keys that this can't do without."""
     field = model.model_fields.get(name)
-    inner = field.annotation if field is not None else None
-    if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+    inner = model_of(field.annotation) if field is not None else None
+    if inner is None:
         return ""
     return f"{name}: {{{', '.join(f'{key}: …' for key, each in inner.model_fields.items() if each.is_required())}}}"
 
@@ -178,9 +177,14 @@ def _holder(model: type[BaseModel], steps: Path) -> type[BaseModel] | None:
     below = steps[2:] if get_origin(annotation) is dict else steps[1:]  # a mapping by names has one step more
     below = tuple(step for step in below if not isinstance(step, int))  # and so has a list
     for part in (annotation, *_parts(annotation)):
-        if isinstance(part, type) and issubclass(part, BaseModel):
-            return _holder(part, below)
+        if (holder := model_of(part)) is not None:
+            return _holder(holder, below)
     return None
+
+
+def model_of(annotation: Any) -> type[BaseModel] | None:
+    """The model whose keys a field of that type has below it; None where it is no model."""
+    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
 
 
 def _parts(annotation: Any) -> list[Any]:

@@ -163,8 +163,7 @@ def _hide_all(reading: Reading, node: Mapping) -> None:
 def _part(settings: type[BaseModel], name: str) -> type[BaseModel] | None:
     """The options that are in one of these, where it has its own."""
     option = settings.model_fields.get(name)
-    found = option.annotation if option is not None else None
-    return found if isinstance(found, type) and issubclass(found, BaseModel) else None
+    return shape.model_of(option.annotation) if option is not None else None
 
 
 def _secrets(value: object) -> Iterator[Secret]:

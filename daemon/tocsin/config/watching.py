@@ -18,7 +18,7 @@ _LATER = ("public_url", "proxy")
 
 def check_listen(reading: Reading, listen: Node) -> Node:
     """The section without what a later version will know."""
-    return reading.without_later(listen, _LATER, ("listen",)) if isinstance(listen, Mapping) else listen
+    return reading.without_later(listen, _LATER, ("listen",))
 
 
 def plain_values(reading: Reading, section: Mapping) -> Plain:

@@ -13,7 +13,7 @@ from tocsin.alerts import digest
 from tocsin.alerts.channel_gates import ChannelGates
 from tocsin.alerts.digest import DigestContext, Held, Part, Room
 from tocsin.alerts.message import LATE, edit_lines
-from tocsin.alerts.wording import Style, span_text
+from tocsin.alerts.wording import Style, counted, span_text
 from tocsin.delivery.coalesce import Age, is_ack
 from tocsin.delivery.edits import edit_of
 from tocsin.delivery.model import Message
@@ -70,7 +70,7 @@ class Digests(Struct, frozen=True, kw_only=True):
     ) -> Gathered:
         """What is told at a storm's end, with what of it still waits."""
         of, _ = self._fitting(_by_alert(rows))
-        words = f"storm over: {_number(alerts, 'alert')} of {_number(rules, 'rule')} in {span_text(lasted)}"
+        words = f"storm over: {counted(alerts, 'alert')} of {counted(rules, 'rule')} in {span_text(lasted)}"
         context = DigestContext(at=now, severity="info", over=False, words=words)
         if of:
             found = self._composed(of, "storm", now)
@@ -155,10 +155,6 @@ _WHY: Mapping[Held, str] = {
 
 def _unhanded(rows: Sequence[Delivery]) -> list[Delivery]:
     return [row for row in rows if row.handed_to is None]
-
-
-def _number(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _by_alert(rows: Sequence[Delivery]) -> _Alerts:

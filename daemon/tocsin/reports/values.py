@@ -13,7 +13,7 @@ from tocsin.alerts.plain import plain
 from tocsin.alerts.wording import Style, number_shown
 from tocsin.delivery.entity_values import entity_values, local_time, symbol_value
 from tocsin.delivery.sandbox import Box, NamedText, ShownNumber
-from tocsin.engine.api import SEVERITIES, AlertContext
+from tocsin.engine.api import SEVERITIES, AlertContext, known_severity
 from tocsin.engine.rule_keys import Usable
 from tocsin.events import EXACT, from_iso, iso, number_text
 from tocsin.events.vocabulary import fields
@@ -72,11 +72,10 @@ def _entity(kind: str, row: Row, style: Style) -> Values:
 
 def _alert(row: Row, style: Style, *, told: str = "") -> Values:
     account, symbol = row["account"], row["symbol"]
-    severity = row["severity"] if row["severity"] in SEVERITIES else "warning"
     found: Values = {name: plain(str(row[name] or "")) for name in ("id", "rule", "state", "venue", "entity")}
     times = ("fired_at", "resolved_at", "acked_at", "acked_until")
     return found | {name: _time(row[name], style) for name in times} | {
-        "severity": severity,
+        "severity": known_severity(row["severity"]),
         "title": told or plain(str(row["title"])),
         "account": NamedText(plain(account), style.account(account)) if account else None,
         "symbol": symbol_value(symbol, style) if symbol else None,

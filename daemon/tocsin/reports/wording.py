@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from tocsin.alerts.plain import plain
+from tocsin.alerts.wording import counted
 from tocsin.delivery.sandbox import shown
 from tocsin.engine.api import SEVERITIES
 from tocsin.reports.values import Values, total, totals
@@ -30,9 +31,9 @@ def headline(values: Values, counts: Mapping[str, int]) -> str:
     ):
         said = [f"nothing happened {since}"]
     else:
-        said.append(f"{_number(alerts, 'alert') if alerts else 'no alert'} {since}")
+        said.append(f"{counted(alerts, 'alert') if alerts else 'no alert'} {since}")
     if away := len(values["venues_away"]):
-        said.append(f"{_number(away, 'venue')} away")
+        said.append(f"{counted(away, 'venue')} away")
     if undelivered := sum(each["waiting"] + each["given_up"] for each in values["undelivered"]):
         said.append(f"{undelivered:,} undelivered")
     said.append(_open(values, counts))
@@ -58,9 +59,9 @@ def text(values: Values, counts: Mapping[str, int]) -> str:
 def _open(values: Values, counts: Mapping[str, int]) -> str:
     """What is open, in few words."""
     if positions := counts.get("position", 0):
-        return f"{_number(positions, 'position')} {totals(values['positions'], 'profit')}"
+        return f"{counted(positions, 'position')} {totals(values['positions'], 'profit')}"
     orders = counts.get("order", 0)
-    return f"{_number(orders, 'order')} open" if orders else "nothing open"
+    return f"{counted(orders, 'order')} open" if orders else "nothing open"
 
 
 def _firing(firing: Sequence[Values], counts: Mapping[str, int], now: datetime) -> list[str]:
@@ -95,7 +96,7 @@ def _away(venues: Sequence[Values], now: datetime) -> list[str]:
 
 def _not_delivered(each: Values, now: datetime) -> str:
     waiting = (
-        f"{_number(each['waiting'], 'message')} since {_moment(each['since'], now)}"
+        f"{counted(each['waiting'], 'message')} since {_moment(each['since'], now)}"
         if each["waiting"]
         else ""
     )
@@ -125,7 +126,7 @@ def _positions(positions: Sequence[Values], count: int) -> list[str]:
     if not count:
         return []
     weighed = sorted(positions, key=lambda each: abs(each["profit"] or 0), reverse=True)
-    lines = [f"{_number(count, 'position')}: {totals(positions, 'profit')}"]
+    lines = [f"{counted(count, 'position')}: {totals(positions, 'profit')}"]
     lines += [f"  {_position(each)}" for each in weighed[:_MOST]]
     return [*lines, *_more(count, "  ")]
 
@@ -154,7 +155,7 @@ def _worth(account: Values) -> str:
 
 def _others(counts: Mapping[str, int]) -> list[str]:
     said = [
-        f"{_number(count, kind)} open" for kind in ("order", "contract") if (count := counts.get(kind, 0))
+        f"{counted(count, kind)} open" for kind in ("order", "contract") if (count := counts.get(kind, 0))
     ]
     return [", ".join(said)] if said else []
 
@@ -164,7 +165,7 @@ def _alerts(alerts: Sequence[Values]) -> list[str]:
         return []
     critical = sum(each["severity"] == "critical" for each in alerts)
     bad = f" ({critical:,} critical)" if critical else ""
-    return [f"{_number(len(alerts), 'alert')}{bad}: {_counted(alerts)}"]
+    return [f"{counted(len(alerts), 'alert')}{bad}: {_counted(alerts)}"]
 
 
 def _counted(alerts: Sequence[Values]) -> str:
@@ -173,7 +174,7 @@ def _counted(alerts: Sequence[Values]) -> str:
     ordered = sorted(counts.items(), key=lambda each: (-each[0][0], -each[1]))
     said = [f"{count:,} × {rule}" for (_, rule), count in ordered[:_MOST]]
     if rest := ordered[_MOST:]:
-        said.append(f"{sum(count for _, count in rest):,} of {_number(len(rest), 'other rule')}")
+        said.append(f"{sum(count for _, count in rest):,} of {counted(len(rest), 'other rule')}")
     return ", ".join(said)
 
 
@@ -189,10 +190,6 @@ def _money(each: Values, field: str) -> str:
 
 def _more(count: int, indent: str = "") -> list[str]:
     return [f"{indent}and {count - _MOST:,} more"] if count > _MOST else []
-
-
-def _number(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _moment(time: datetime | None, now: datetime) -> str:
