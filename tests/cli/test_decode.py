@@ -221,6 +221,11 @@ class TestInit:
         assert "put this under its `venues:`\n  kraken:\n" in result.output
         assert (tmp_path / "config.yaml").read_text() == text
 
+    def test_a_file_that_can_t_be_written_is_told(self, tmp_path):
+        (tmp_path / "config.yaml.new").touch()
+        result = CliRunner().invoke(cli, ["init", str(tmp_path), "--venue", "kraken"])
+        assert f"can't write {tmp_path}/config.yaml.new: File exists" in result.output
+
     @pytest.mark.parametrize(
         "about",
         [

@@ -4,6 +4,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
 def command(directory: Path, venue: str | None) -> None:
     """Make a config, ready-made rules and a folder for secrets in DIR (default: here).
 
-    What is there already stays as it is; of rules that this version ships in another wording it is said which. In
-    DIR/.schemas is what an editor needs to complete and check them; that is made anew each time.
+    What is there already stays as it is, but for the venue that --venue adds; of rules that this version ships in
+    another wording it is said which. In DIR/.schemas is what an editor needs to complete and check them; that is made
+    anew each time.
 
     \b
     Examples:
@@ -37,7 +39,7 @@ def command(directory: Path, venue: str | None) -> None:
       tocsin init --venue ./deribit.yaml
     """
     new = _new_venue(venue, directory) if venue is not None else None
-    try:
+    with _failures_told():
         directory.mkdir(parents=True, exist_ok=True)
         made, kept = _copy(directory)
         secrets = directory / "secrets"
@@ -45,8 +47,6 @@ def command(directory: Path, venue: str | None) -> None:
             secrets.mkdir(mode=0o700)
             made.append(secrets)
         _write_schemas(directory / ".schemas")
-    except OSError as error:
-        raise TocsinError(f"can't write {error.filename}: {error.strerror}") from None
     for path in sorted(made):
         click.echo(f"made  {path}{'/' if path.is_dir() else ''}")
     for path, source in sorted(kept.items()):
@@ -56,6 +56,14 @@ def command(directory: Path, venue: str | None) -> None:
         _add_venue(directory, *new)
     else:
         click.echo(_next_step(directory))
+
+
+@contextmanager
+def _failures_told() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise TocsinError(f"can't write {error.filename}: {error.strerror}") from None
 
 
 def _copy(directory: Path) -> tuple[list[Path], dict[Path, Path]]:
@@ -166,10 +174,11 @@ def _add_venue(directory: Path, venue: "NewVenue", adapter: "Adapter") -> None:
             f"{config} can't be added to as it is written; put this under its `venues:`\n{lines}"
         )
     beside = config.with_name(f"{config.name}.new")
-    with open(beside, "x", encoding="utf-8", opener=_private) as file:
-        file.write(changed)
-    beside.chmod(config.stat().st_mode & 0o777)
-    beside.replace(config)
+    with _failures_told():
+        with open(beside, "x", encoding="utf-8", opener=_private) as file:
+            file.write(changed)
+        beside.chmod(config.stat().st_mode & 0o777)
+        beside.replace(config)
     click.echo(f"added venue {venue.name} to {config}\n\nNext:")
     if adapter.description is not None:
         hosts = ", ".join(adapter.description.hosts)
