@@ -46,12 +46,8 @@ def command(ctx: click.Context, id_: str, *, really: bool, config: Path | None, 
     report, now = settings.report(id_), datetime.now(UTC)
     reader = Reader(state_dir_of(config) / DATABASE)
     alive = reader.alive()
-    if alive is None or (now - alive.wall).total_seconds() > _STALE_AFTER:
-        note(
-            f"no daemon runs: venues and positions are as they stood at {time_text(alive.wall)}"
-            if alive
-            else ""
-        )
+    if alive is not None and (now - alive.wall).total_seconds() > _STALE_AFTER:
+        note(f"no daemon runs: venues and positions are as they stood at {time_text(alive.wall)}")
     style = Style(names=settings.names, tz=report.tz)
     made = trio.run(asked(reader, report, now).message, style, "", now, in_place)
     sent = send(config, settings, report.notify, {"report": id_}, output) if really else []

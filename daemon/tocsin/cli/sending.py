@@ -26,11 +26,12 @@ def send(
 ) -> list[dict[str, Any]]:
     """Send by each of these channels what `make_sample` makes of `what`, and tell people what came of it; programs get it here."""
     results: list[dict[str, Any]] = []
+    ourselves = f"tocsin {click.get_current_context().info_name}"
     for name in channels:
         sent = _by_the_daemon(config, settings, name, what)
         found = _by_ourselves(settings, name, what) if sent is None else sent
         results += (
-            {"channel": name, **each, "by": "tocsin notify" if sent is None else "daemon"} for each in found
+            {"channel": name, **each, "by": ourselves if sent is None else "daemon"} for each in found
         )
         if output != "json":
             for each in found:
