@@ -269,7 +269,7 @@ def _plain_actions(outcome: "Outcome") -> list[dict[str, Any]]:
     return [
         {
             "action": name,
-            **{outcome: sum(run.outcome == outcome for run in runs) for outcome in ("run", *_UNDONE)},
+            **{what: sum(run.outcome == what for run in runs) for what in ("run", *_UNDONE)},
         }
         for name, runs in outcome.runs.items()
     ]

@@ -17,7 +17,7 @@ _STEP = "  "
 
 
 class NewVenue(NamedTuple):
-    """The lines of a venue, without indentation, the options that they are to hold, and the secrets they refer to."""
+    """The lines of a venue, without indentation, and the options that they are to hold."""
 
     name: str
     lines: tuple[str, ...]
@@ -25,6 +25,7 @@ class NewVenue(NamedTuple):
 
     @property
     def secrets(self) -> tuple[str, ...]:
+        """The names of the credentials that they refer to."""
         return tuple(dict.fromkeys(_CREDENTIAL.findall("\n".join(self.lines))))
 
 

@@ -130,35 +130,34 @@ def _field_read(read: nodes.Getattr | nodes.Getitem) -> str | None:
     return read.arg.value if isinstance(read.arg, nodes.Const) and isinstance(read.arg.value, str) else None
 
 
-def _list_of(node: nodes.Node, lists: Collection[str]) -> str:
-    """Which of the lists it is, sorted or some of it; "" for none."""
-    if isinstance(node, nodes.Filter):
-        return _list_of(node.node, lists) if node.name in _STILL_THEM and node.node is not None else ""
-    if isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Slice):
-        return _list_of(node.node, lists)
-    return node.name if isinstance(node, nodes.Name) and node.name in lists else ""
+def _list_of(node: nodes.Node | None, lists: Collection[str]) -> str | None:
+    """Which of the lists it is, sorted or some of it."""
+    match node:
+        case nodes.Filter() if node.name in _STILL_THEM:
+            return _list_of(node.node, lists)
+        case nodes.Getitem() if isinstance(node.arg, nodes.Slice):
+            return _list_of(node.node, lists)
+        case nodes.Name() if node.name in lists:
+            return node.name
+    return None
 
 
 def _item_of(node: nodes.Node, loops: Map[str, str], lists: Collection[str]) -> str | None:
     """Of which list it is an item."""
-    if isinstance(node, nodes.Name):
-        return loops.get(node.name)
-    if isinstance(node, nodes.Filter):
-        one = node.name in _ONE_OF_THEM and node.node is not None
-        return (_list_of(node.node, lists) or None) if one and node.node is not None else None
-    if (
-        isinstance(node, nodes.Getitem)
-        and isinstance(node.arg, nodes.Const)
-        and isinstance(node.arg.value, int)
-    ):
-        return _list_of(node.node, lists) or None
+    match node:
+        case nodes.Name():
+            return loops.get(node.name)
+        case nodes.Filter() if node.name in _ONE_OF_THEM:
+            return _list_of(node.node, lists)
+        case nodes.Getitem() if isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, int):
+            return _list_of(node.node, lists)
     return None
 
 
 def _named_to_filters(tree: nodes.Template, lists: Collection[str]) -> Iterator[tuple[str, str]]:
     """The fields that filters of a list are told by name, each behind the list's name."""
     for call in tree.find_all(nodes.Filter):
-        if call.node is not None and (name := _list_of(call.node, lists)):
+        if name := _list_of(call.node, lists):
             yield from ((name, field.partition(".")[0]) for field in _by_attribute(call))
 
 
@@ -170,7 +169,9 @@ def _named_to_functions(
         if not isinstance(call.node, nodes.Name) or call.node.name not in functions or not call.args:
             continue
         first, *others = call.args
-        for argument in others if (name := _list_of(first, lists)) else ():
+        if (name := _list_of(first, lists)) is None:
+            continue
+        for argument in others:
             if isinstance(argument, nodes.Const) and isinstance(argument.value, str):
                 yield name, argument.value
 
