@@ -16,9 +16,9 @@ from tocsin.alerts.wording import Names, Style
 from tocsin.calendars import Schedule
 from tocsin.delivery.model import Message
 from tocsin.events import Account, Change, Key, Order, Position, Venue, number
-from tocsin.reports.facts import OWN_KINDS, gather
+from tocsin.reports.facts import gather
 from tocsin.reports.model import Report
-from tocsin.reports.render import kinds_in, render
+from tocsin.reports.render import kinds_of, render
 from tocsin.store.model import Acked
 from tocsin.store.reader import Reader
 from tocsin.store.store import DATABASE
@@ -102,8 +102,7 @@ def reported(folder: Path, rows=None, *, style=None, tz="Europe/Prague", damage=
             db.execute(statement)
         db.commit()
     style = style or Style(names=Names(accounts={"9020b4e5-dade": "Main"}), tz=evening.tz)
-    kinds = OWN_KINDS | kinds_in(evening.title, evening.message)
-    facts = gather(Reader(folder / DATABASE), evening, ago(days=1), NOW, kinds)
+    facts = gather(Reader(folder / DATABASE), evening, ago(days=1), NOW, kinds_of(evening))
     draft = partial(render, facts, style, delivery_id="d")
     made: Message = pickle.loads(pickle.dumps(draft))()  # as the process does that renders users' templates
     return made

@@ -11,9 +11,9 @@ from tocsin.alerts.wording import Style, mark_of
 from tocsin.delivery.model import Message
 from tocsin.delivery.templates import Render
 from tocsin.reports import model
-from tocsin.reports.facts import OWN_KINDS, Facts, gather
+from tocsin.reports.facts import Facts, gather
 from tocsin.reports.model import Report
-from tocsin.reports.render import kinds_in, made
+from tocsin.reports.render import kinds_of, made
 from tocsin.reports.task import progress_of
 from tocsin.store.reader import Reader
 
@@ -36,6 +36,4 @@ def asked(reader: Reader, report: Report, now: datetime) -> AskedReport:
     with reader.snapshot() as snapshot:
         progress = progress_of(snapshot.notes()).get(report.id)
     since = model.since(report, model.begun(report, progress, now), now)
-    return AskedReport(
-        gather(reader, report, since, now, OWN_KINDS | kinds_in(report.title, report.message)), report.tz
-    )
+    return AskedReport(gather(reader, report, since, now, kinds_of(report)), report.tz)

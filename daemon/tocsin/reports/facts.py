@@ -14,8 +14,6 @@ from tocsin.store.reader import Reader
 
 KINDS_TOLD: Mapping[str, str] = {f"{kind}s": kind for kind in KINDS if kind != "daemon"}
 """What a template calls all entities of a kind, and the kind."""
-OWN_KINDS = frozenset({"position", "order", "account", "contract", "venue"})
-"""Those that our own words tell of."""
 MOST = 5_000  # entities of a kind, alerts and runs; more are counted
 MOST_FIRING = 1_000
 
@@ -59,10 +57,8 @@ class Facts(Struct, frozen=True, kw_only=True):
         ]
 
 
-def gather(
-    reader: Reader, report: Report, since: datetime, at: datetime, kinds: Collection[str] = OWN_KINDS
-) -> Facts:
-    """What there is to tell, of one moment. Raises StoreUnavailable, SchemaRefused."""
+def gather(reader: Reader, report: Report, since: datetime, at: datetime, kinds: Collection[str]) -> Facts:
+    """What there is to tell, of one moment; of entities those of `kinds`. Raises StoreUnavailable, SchemaRefused."""
     today = at.astimezone(report.tz).replace(hour=0, minute=0, second=0, microsecond=0)
     with reader.snapshot() as now:
         entities = {kind: [_entity(each) for each in now.living(kind, MOST)] for kind in sorted(kinds)}

@@ -13,6 +13,7 @@ from tocsin.delivery.own_words import OwnWords
 from tocsin.delivery.templates import Render
 from tocsin.reports import wording
 from tocsin.reports.facts import KINDS_TOLD, Facts
+from tocsin.reports.model import Report
 from tocsin.reports.values import BOX, values
 
 
@@ -50,7 +51,8 @@ def names_in(template: str) -> frozenset[str]:
         return frozenset()
 
 
-def kinds_in(*templates: str | None) -> frozenset[str]:
-    """The kinds of entities that these read."""
-    names = {name for each in templates if each is not None for name in names_in(each)}
-    return frozenset(KINDS_TOLD[name] for name in names if name in KINDS_TOLD)
+def kinds_of(report: Report) -> frozenset[str]:
+    """The kinds of entities that our own words tell of, and those that its templates read."""
+    templates = [each for each in (report.title, report.message) if each is not None]
+    names = {name for each in templates for name in names_in(each)}
+    return wording.KINDS | {KINDS_TOLD[name] for name in names if name in KINDS_TOLD}

@@ -17,9 +17,9 @@ from tocsin.delivery.model import Message
 from tocsin.delivery.templates import Render
 from tocsin.delivery.timing import Wake
 from tocsin.reports import model
-from tocsin.reports.facts import OWN_KINDS, Facts, gather
+from tocsin.reports.facts import Facts, gather
 from tocsin.reports.model import Progress, Report
-from tocsin.reports.render import kinds_in, made
+from tocsin.reports.render import kinds_of, made
 from tocsin.store.errors import SchemaRefused, StoreUnavailable
 from tocsin.store.model import REPORT, Batch, NewDelivery
 from tocsin.store.reader import Reader
@@ -149,12 +149,11 @@ class ReportsTask:
         await self._commit(tell)
 
     async def _gathered(self, report: Report, since: datetime, now: datetime) -> Facts:
-        kinds = OWN_KINDS | kinds_in(report.title, report.message)
         # What came up to now is on the disk when this returns: what this report leaves out the next one wouldn't tell either.
         await self._commit(lambda: Batch(at=now))
         with trio.fail_after(_PATIENCE):
             return await trio.to_thread.run_sync(
-                partial(gather, self._reader, report, since, now, kinds),
+                partial(gather, self._reader, report, since, now, kinds_of(report)),
                 abandon_on_cancel=True,
                 limiter=self._limiter,
             )

@@ -10,6 +10,8 @@ from tocsin.delivery.sandbox import shown
 from tocsin.engine.api import SEVERITIES
 from tocsin.reports.values import Values, total, totals
 
+KINDS = frozenset({"position", "order", "account", "contract", "venue"})
+"""The kinds of entities that are told of."""
 NAMES = ("positions", "accounts", "contracts")
 """What of all kinds has to be known entity by entity; of others how many there are."""
 _MOST_FIRING, _MOST = 8, 5  # lines of what fires, and of all else
