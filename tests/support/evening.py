@@ -4,11 +4,9 @@ The config is the page's own. What the phones then show stands there too, betwee
 """
 
 import re
-import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, suppress
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache, partial
@@ -19,21 +17,16 @@ import pytest
 import trio
 import yaml
 
+from support.by_hand import ByHand
 from support.chats import ChatServers, Shown, to_the_eye
 from support.daemon import TELEGRAM_TOKEN
-from support.in_process import Quiet
 from support.pages import REFERENCE, parsed
 from support.receivers import HttpReceiver
 from tocsin.app.components import Components
-from tocsin.app.daemon import Daemon
-from tocsin.app.sdnotify import SystemdNotifier
 from tocsin.clock import ManualClock
 from tocsin.config.load import load_settings
 from tocsin.config.settings import Settings
-from tocsin.events import Observation, Position, Venue, iso
-from tocsin.feed.model import Received
-from tocsin.store.database import Database
-from tocsin.store.model import Batch
+from tocsin.events import Observation, Position, Venue
 
 TZ = ZoneInfo("Europe/Prague")
 BEGIN = datetime(2026, 11, 28, 22, 0, tzinfo=TZ)
@@ -48,49 +41,37 @@ _CONFIG = re.compile(r"```yaml\n(tz: .*?)```", re.DOTALL)
 _LISTEN = 70.0  # seconds: as long as Tocsin may rest after a poll that failed, and a poll
 _HELD = 0.02  # real seconds that a poll is held
 _MOMENT = 2.0  # seconds that somebody takes to press; longer than a chat's pace
-_STEP = 1.0  # seconds that the clock is moved by at once while something waits to be sent
-_MOST_STEPS = 60
 _SKIPPED = (" was ", " wants it ", "run hedge? ")  # of edits in short: what others of them say, too
-_LOOK_EVERY = 0.01  # real seconds between two looks at what other threads do
-_REST = 0.5  # real seconds without anything new after which it is the clock that is waited for
-_PATIENCE = 60.0  # real seconds
-_DUE = """
-    SELECT count(*) FROM deliveries
-    WHERE status = 'pending' AND digest IS NULL AND next_at <= :now
-    AND NOT (:quiet AND channel = 'phone' AND severity <> 'critical' AND state_told <> 'edit')
-"""
-
-
 _SAID = "SELECT count(*) FROM deliveries WHERE state_told = 'edit' AND context LIKE :words"
-_RUNNING = "SELECT count(*) FROM actions WHERE status IN ('pending', 'begun')"
+_HELD_BACK = " AND NOT (channel = 'phone' AND severity <> 'critical' AND state_told <> 'edit')"
 
 
-class Night:
-    """`told` has, by the looks of the page, what the phones showed since the look before; `titles` all of that in a line each."""
+class Night(ByHand):
+    """`chats`: where the phones are. `told` has, by the looks of the page, what they showed since the look before; `titles` that in a line each."""
 
-    def __init__(self, components: Components, clock: ManualClock, chats: ChatServers) -> None:
-        self._components, self._clock, self._chats = components, clock, chats
+    chats: ChatServers
+
+    def __init__(self, components: Components, clock: ManualClock) -> None:
+        super().__init__(components, clock)
         self._seen: dict[tuple[str, str], Shown] = {}
         self.told: dict[str, str] = {}
         self.titles: list[str] = []
 
-    async def until(self, hour: str, *, listening: bool = False) -> None:
-        """Move the clock on, minute by minute: what comes due on the way is sent on the way.
+    async def at(self, hour: str, *, listening: bool = False) -> None:
+        """Go on until then.
 
         `listening`: the last seconds so slowly that Telegram is asked for presses again, for no poll outlasts minutes.
         """
         there = datetime.strptime(hour, "%H:%M:%S").replace(year=2026, month=11, day=28, tzinfo=TZ)
         there += timedelta(days=there < BEGIN)
-        while (left := (there - self._clock.now().wall).total_seconds()) > 0:
-            slow = listening and left <= _LISTEN
-            await self._advance(1.0 if slow else min(left - _LISTEN * listening, 60.0))
-            await self._settle()
-            if slow:
-                await trio.to_thread.run_sync(time.sleep, 2 * _HELD)
+        await self.until(there - timedelta(seconds=_LISTEN * listening))
+        while self.clock.now().wall < there:
+            await self.until(self.clock.now().wall + timedelta(seconds=1))
+            await trio.to_thread.run_sync(time.sleep, 2 * _HELD)
 
     async def connect(self) -> None:
-        link = Venue(id="fx", status="connected", since=self._clock.now().wall)
-        await self._put(Observation(state=link, event="venue.connected", origin="synthetic"))
+        link = Venue(id="fx", status="connected", since=self.clock.now().wall)
+        await self.put(Observation(state=link, event="venue.connected", origin="synthetic"))
 
     async def profit(self, symbol: str, profit: str) -> None:
         """The venue says how a position stands."""
@@ -98,27 +79,25 @@ class Night:
         position = Position(
             id=id_, symbol=symbol, side=side, amount=Decimal("0.5"), profit=Decimal(profit), currency="USD"
         )
-        await self._put(Observation(state=position, account=ACCOUNT, time=self._clock.now().wall))
+        await self.put(Observation(state=position, account=ACCOUNT, time=self.clock.now().wall))
 
     async def press(self, text: str) -> None:
         """A button below the latest message on Anna's phone, up to what it does there; meanwhile the clock stands still."""
-        await self._advance(_MOMENT)
+        await self.advance(_MOMENT)
         shown = {at: each for at, each in self._messages().items() if at[0] == ANNA and each.buttons}
         at, before = list(shown.items())[-1]
-        query = self._chats.press(int(ANNA), ANNA, dict(before.buttons)[text], at[1])
-        await self._really(lambda: query in self._chats.telegram.answered)
-        await self._really(lambda: self._messages()[at].edits > before.edits)
-        await self._settle()
+        query = self.chats.press(int(ANNA), ANNA, dict(before.buttons)[text], at[1])
+        await self.really(lambda: query in self.chats.telegram.answered)
+        await self.really(lambda: self._messages()[at].edits > before.edits)
+        await self.settle()
 
     async def done(self, action: str) -> None:
         """Up to when the messages say what came of that action: the alert's and the question's."""
-        await self._really(lambda: self._asked(_SAID, words=f"%{action}: 200 in %") > 0)
-        await self._really(lambda: self._asked(_SAID, words="%confirmed by anna: 200%") > 0)
+        await self.really(lambda: self.count(_SAID, words=f"%{action}: 200 in %") > 0)
+        await self.really(lambda: self.count(_SAID, words="%confirmed by anna: 200%") > 0)
         for said in (f"{action}: 200 in ", f"run {action}? confirmed by anna: 200 "):
-            await self._clocked(
-                lambda said=said: any(said in each.text for each in self._messages().values())
-            )
-        await self._settle()
+            await self.clocked(lambda said=said: any(said in each.text for each in self._messages().values()))
+        await self.settle()
 
     def look(self, name: str) -> None:
         """Keep under that name what the phones show now that they didn't at the last look."""
@@ -126,61 +105,18 @@ class Night:
         new = {at: each for at, each in shown.items() if each != self._seen.get(at)}
         in_order = sorted(new, key=lambda at: list(PHONES).index(at[0]))  # of one phone as they came
         self.told[name] = "\n\n".join(_on(at, new[at], self._seen.get(at)) for at in in_order)
-        now = f"{self._clock.now().wall.astimezone(TZ):%H:%M}"
+        now = f"{self.clock.now().wall.astimezone(TZ):%H:%M}"
         titles = ((at, _title(new[at], self._seen.get(at))) for at in in_order)
         self.titles += (f"{now}  {PHONES[at[0]]:5}  {title}" for at, title in titles if title)
         self._seen = shown
 
-    # ---------------------------------------------------------------------------------------------------------- waiting
+    def due(self) -> str:
+        """At night the phone is quiet, as the page's config has it."""
+        quiet = not 7 <= self.clock.now().wall.astimezone(TZ).hour < 22
+        return super().due() + _HELD_BACK * quiet
 
     def _messages(self) -> dict[tuple[str, str], Shown]:
-        return dict(self._chats.telegram.messages)
-
-    async def _put(self, observation: Observation) -> None:
-        now = self._clock.now()
-        await self._components.inbox.put(Received(venue="fx", observed=(observation,), at=now))
-        await self._settle()
-
-    async def _settle(self) -> None:
-        """Until all is committed, and all is sent that is due."""
-        await self._really(lambda: not self._components.inbox.waiting())
-        for _ in range(2):  # what a call finds waiting is committed before the next one is
-            await self._components.pipeline.call(partial(Batch, at=self._clock.now().wall))
-        await self._clocked(lambda: not self._due())
-
-    def _due(self) -> int:
-        now = self._clock.now().wall
-        quiet = not 7 <= now.astimezone(TZ).hour < 22  # as the page's config has it
-        return self._asked(_DUE, now=iso(now), quiet=quiet)
-
-    def _asked(self, query: str, **values: object) -> int:
-        """The count that the database says."""
-        database = self._components.database.path
-        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=5)) as db:
-            ((count,),) = db.execute(query, values).fetchall()
-        return int(count)
-
-    async def _clocked(self, seen: Callable[[], object]) -> None:
-        """Until it is seen; the clock is moved where nothing but that is waited for."""
-        for _ in range(_MOST_STEPS):
-            with suppress(TimeoutError):
-                await self._really(seen, _REST)
-                return
-            await self._advance(_STEP)
-        raise AssertionError(f"not within {_MOST_STEPS} steps of the clock")
-
-    async def _advance(self, seconds: float) -> None:
-        """Not while the disk works, or what an alert started: that would look as if it took so long."""
-        await self._really(lambda: not self._components.journal.waiting and not self._asked(_RUNNING))
-        self._clock.advance(seconds)
-
-    async def _really(self, seen: Callable[[], object], within: float = _PATIENCE) -> None:
-        """Until it is seen, while the clock stands still: sockets and the disk are other threads' doing."""
-        end = time.monotonic() + within
-        while not seen():
-            if time.monotonic() > end:
-                raise TimeoutError
-            await trio.to_thread.run_sync(time.sleep, _LOOK_EVERY)
+        return dict(self.chats.telegram.messages)
 
 
 LOOKS = (
@@ -199,32 +135,32 @@ LOOKS = (
 
 async def _play(night: Night) -> None:
     await night.connect()
-    await night.until("22:41:00")
+    await night.at("22:41:00")
     await night.profit("XAUUSD", "-62.10")
-    await night.until("02:14:00")
+    await night.at("02:14:00")
     await night.profit("XAUUSD", "-612.40")
     night.look("critical")
-    await night.until("02:15:30", listening=True)
+    await night.at("02:15:30", listening=True)
     await night.press("Acknowledge")
     night.look("acknowledged")
-    await night.until("03:20:00")
+    await night.at("03:20:00")
     await night.profit("BTCUSD", "-540.00")
     night.look("second")
-    await night.until("03:30:05")
+    await night.at("03:30:05")
     night.look("escalated")
-    await night.until("03:41:00")
+    await night.at("03:41:00")
     await night.profit("BTCUSD", "-388.10")
     night.look("resolved")
-    await night.until("06:10:00")
+    await night.at("06:10:00")
     await night.profit("XAUUSD", "-35")
     await night.profit("BTCUSD", "12.50")
     night.look("ended")
-    await night.until("07:00:05")
+    await night.at("07:00:05")
     night.look("morning")
-    await night.until("08:12:00")
+    await night.at("08:12:00")
     await night.profit("XAUUSD", "-1040.00")
     night.look("asked")
-    await night.until("08:13:00", listening=True)
+    await night.at("08:13:00", listening=True)
     await night.press("Run hedge")
     night.look("sure")
     await night.press("Yes, run (profit now -1040.00)")
@@ -253,22 +189,9 @@ async def _night(
     folder: Path, clock: ManualClock, chats: ChatServers, port: int
 ) -> tuple[Mapping[str, str], Sequence[str]]:
     settings = _settings(folder, port)
-    database = await Database.open(settings.state_dir, now=clock.now().wall)
-    components = Components(settings, await database.load(), database, clock, Quiet(), folder)
-    daemon = Daemon(
-        settings,
-        lambda: settings,
-        components=components,
-        clock=clock,
-        log=Quiet(),
-        notifier=SystemdNotifier({}),
-    )
-    night = Night(components, clock, chats)
-    async with trio.open_nursery() as nursery:
-        await nursery.start(daemon.run)
+    async with Night.running(settings, folder, clock) as night:
+        night.chats = chats
         await _play(night)
-        nursery.cancel_scope.cancel()
-    await database.close()
     return night.told, night.titles
 
 
