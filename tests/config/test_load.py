@@ -293,7 +293,7 @@ class TestTheShippedExample:
 SECRETS = {
     "telegram_token": "123456789:abcdefghijklmnopqrstuvwxyz012345678", "telegram_chat": "12345678",
     "telegram_group": "-1001234567890", "slack_token": "xoxb-1234-5678-abcdefghijklmnop", "smtp_password": "p@ss/word",
-    "prometheus": "0123456789abcdef0123456789abcdef",
+    "prometheus": "0123456789abcdef0123456789abcdef", "page_anna": "fedcba9876543210fedcba9876543210",
 }  # fmt: skip
 
 

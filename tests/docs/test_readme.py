@@ -65,6 +65,7 @@ CHANNELS = {"phone": "json://127.0.0.1:9/", "desk": "json://127.0.0.1:9/", "mail
 VENUES = {"fx": {"type": "yourfintech", "url": "wss://fx.example.org/", "secret_key": "${env:PATH}"}}
 SECRETS = {
     "prometheus": "0123456789abcdef0123456789abcdef",
+    "page_anna": "fedcba9876543210fedcba9876543210",
     "telegram_token": "123456789:AAabcdefghijklmnopqrstuvwxyz0123456",
     "telegram_chat": "4711",
     "telegram_anna": "12315544",

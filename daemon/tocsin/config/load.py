@@ -26,7 +26,7 @@ from tocsin.config.rule_sets import actions_named, channels_named
 from tocsin.config.search import default_state_dir, given_state_dir
 from tocsin.config.settings import Common, Settings, by_severity, routing_of
 from tocsin.config.venues import read_venues
-from tocsin.config.watching import check_listen, heartbeats, plain_values
+from tocsin.config.watching import check_listen, check_tokens, heartbeats, plain_values, remember_tokens
 from tocsin.delivery.senders import validate_url as validates
 from tocsin.delivery.template_check import check_template
 from tocsin.document import Entry, Mapping, Node, Scalar, items
@@ -174,12 +174,14 @@ def _rules(reading: Reading, written: Seq[Mapping], environment: Environment) ->
 
 def _common(reading: Reading, root: Mapping) -> Common:
     entries = {name: entry for name, entry in root.entries.items() if name not in OWN}
-    for name, checked in (("people", check_people), ("listen", check_listen)):
+    for name, check in (("people", check_people), ("listen", check_listen)):
         if (entry := entries.get(name)) is not None:
-            entries[name] = Entry(entry.key, checked(reading, entry.value))
+            check(reading, entry.value)
     section = Mapping(entries, root.place)
     common, problems = shape.sound(Common, section, plain=plain_values(reading, section))
     reading.add(*problems)
+    check_tokens(reading, section)
+    remember_tokens(reading, common)
     defaults = section.get("defaults")
     notify = defaults.get("notify") if isinstance(defaults, Mapping) else None
     if notify is not None and "channels" not in reading.broken:

@@ -23,15 +23,10 @@ FIND_ID = (
 """How somebody's number at Telegram is found."""
 
 
-def check_people(reading: Reading, people: Node) -> Node:
-    """The section without what a later version will know (the page, to which people are known by a token)."""
-    if not isinstance(people, Mapping):
-        return people
-    kept = {}
-    for name, entry in people.entries.items():
+def check_people(reading: Reading, people: Node) -> None:
+    """That all are called as somebody can be."""
+    for entry in people if isinstance(people, Mapping) else ():
         _check_name(reading, entry)
-        kept[name] = Entry(entry.key, reading.without_later(entry.value, ("token",), ("people", name)))
-    return Mapping(kept, people.place)
 
 
 def _check_name(reading: Reading, entry: Entry) -> None:

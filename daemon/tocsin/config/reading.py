@@ -3,7 +3,7 @@
 import os
 import re
 from collections import defaultdict
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Iterator
 from collections.abc import Mapping as Map
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,7 +19,6 @@ from tocsin.events.vocabulary import OURSELVES, did_you_mean
 from tocsin.secrets import Masker
 
 _QUOTED = re.compile("`([^`]*)`")
-NOT_YET = "not supported by this version"
 
 
 @dataclass(slots=True)
@@ -153,19 +152,6 @@ class Reading:
             hint = f"run: chmod 600 {self.path}; or keep the secret in secrets/ and write ${{cred:NAME}}"
             message = "a secret stands here, and others can read this file"
             self.problems.append(Problem(message, node.place, hint=hint, level="warning"))
-
-    def without_later(self, node: Node, names: Container[str], path: shape.Path) -> Node:
-        """A mapping without those of its keys that are of a later version, which is noted; what they hold isn't shown."""
-        if not isinstance(node, Mapping):
-            return node
-        kept = {}
-        for name, entry in node.entries.items():
-            if name in names:
-                self.hide_doubtful(entry.value, name)
-                self.add(Problem(f"`{name}` is {NOT_YET}", entry.key.place, shape.dotted((*path, name))))
-            else:
-                kept[name] = entry
-        return Mapping(kept, node.place)
 
     def section(self, node: Node | None, name: str, of: str) -> Mapping | None:
         """A section by names of the user's choice, `of` what stands behind each; None where it is absent or, which is noted, isn't one."""

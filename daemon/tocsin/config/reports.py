@@ -11,7 +11,8 @@ from tocsin.alerts.decide import Routing
 from tocsin.calendars import Schedule, doubts_of_zone
 from tocsin.config import shape
 from tocsin.config.reading import Reading
-from tocsin.config.settings import IDENTIFIER, ChannelList, Section, Zone
+from tocsin.config.settings import IDENTIFIER, ChannelList, Zone
+from tocsin.config.shape import Section
 from tocsin.delivery.template_check import flaws_of
 from tocsin.document import Mapping, Node, Scalar, items
 from tocsin.document import Sequence as Items

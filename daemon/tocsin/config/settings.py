@@ -4,16 +4,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     PlainSerializer,
@@ -26,7 +23,9 @@ from tocsin.alerts.channel_gates import ChannelGates
 from tocsin.alerts.decide import Route, Routing
 from tocsin.alerts.wording import Names
 from tocsin.calendars import Calendar
+from tocsin.config.listening import Listen, read_token
 from tocsin.config.literals import is_secret_name
+from tocsin.config.shape import Section
 from tocsin.delivery.model import ChannelSettings
 from tocsin.delivery.senders import tells_ends
 from tocsin.engine.api import SEVERITIES, Severity
@@ -70,14 +69,6 @@ Zone: TypeAlias = Annotated[
 ]
 
 
-class Section(BaseModel):
-    """One section of the config. An unknown key is an error; a value is never shown in one."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, hide_input_in_errors=True, arbitrary_types_allowed=True
-    )
-
-
 def _telegram_id(value: Any) -> Any:
     """A whole number above 0; ValueError, fit to be shown, on anything else."""
     if isinstance(value, str) and value.isascii() and value.isdecimal():
@@ -96,8 +87,12 @@ def _telegram_id(value: Any) -> Any:
 
 
 class Person(Section):
-    """Who may act, by what chats know them by."""
+    """Who may act, by what the page and chats know them by."""
 
+    token: Annotated[SecretText, BeforeValidator(read_token)] | None = Field(
+        None,
+        description="what the person signs in to the page with: at least 20 characters, see tocsin help page",
+    )
     telegram: Annotated[int | None, BeforeValidator(_telegram_id)] = Field(
         None,
         gt=0,
@@ -212,61 +207,6 @@ def _beat_interval(text: Any) -> timedelta:
 _SHORTEST_BEAT, _LONGEST_BEAT = timedelta(seconds=10), timedelta(days=1)
 
 
-def _listen_address(text: Any) -> str:
-    if not isinstance(text, str):
-        raise ValueError("must be a text")
-    try:
-        parts = urlsplit(f"//{text}")
-        host, port = parts.hostname or "", parts.port
-        loopback = host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        host, port, loopback = "", None, False
-    if not host or not port or parts.netloc != text or parts.username is not None:
-        raise ValueError("not an address and a port; write it like 127.0.0.1:8080")
-    if not loopback:
-        raise ValueError(
-            "outside of this machine it takes a reverse proxy: write 127.0.0.1:8080 for that to ask"
-        )
-    return text
-
-
-def _host_name(text: Any) -> str:
-    if not isinstance(text, str) or not re.fullmatch(_HOST_NAME, text, re.ASCII):
-        raise ValueError("not a host's name; write it like tocsin.example.org, or with a port")
-    return text
-
-
-def _metrics_token(text: Any) -> Secret:
-    token = Secret(text) if isinstance(text, str) else text
-    if not isinstance(token, Secret):
-        raise ValueError("must be a text")
-    if token.reveal() != OPEN and len(token.reveal()) < _SHORTEST_TOKEN:
-        raise ValueError(
-            f"a token has at least {_SHORTEST_TOKEN} characters; or write {OPEN}: whoever asks may read"
-        )
-    return token
-
-
-OPEN = "open"
-_SHORTEST_TOKEN = 20
-_HOST_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(?::[0-9]{1,5})?"
-
-
-class Listen(Section):
-    """Where programs on this machine reach `/healthz`, `/readyz` and `/metrics` over TCP; without it nowhere."""
-
-    address: Annotated[str, BeforeValidator(_listen_address)] = Field(
-        description="a loopback address and a port, such as 127.0.0.1:8080"
-    )
-    hosts: tuple[Annotated[str, BeforeValidator(_host_name)], ...] = Field(
-        (), description="further names that it may be called by, such as a reverse proxy's"
-    )
-    metrics: Annotated[SecretText, BeforeValidator(_metrics_token)] | None = Field(
-        None,
-        description="the Bearer token that reads metrics, at least 20 characters; or open; without it nobody may",
-    )
-
-
 class Heartbeat(Section):
     """A dead man's switch elsewhere, which is asked for as long as all is well, and rings when it isn't asked."""
 
@@ -299,7 +239,7 @@ class Common(Section):
     names: NamesSection = NamesSection()
     people: dict[str, Person] = Field(
         {},
-        description="who may press buttons and ask in chats: {anna: {telegram: 12315544}}; see a channel's answers",
+        description="who may sign in to the page, press buttons and ask in chats: see tocsin help page, and a channel's answers",
     )
     links: dict[str, WebAddress] = Field(
         {}, description="a venue: its own page, which stands in the messages about it"
@@ -311,7 +251,9 @@ class Common(Section):
     heartbeat: Heartbeats = Field(
         (), description="dead man's switches, one or a list: see tocsin help watching"
     )
-    listen: Listen | None = Field(None, description="health and metrics over TCP: see tocsin help watching")
+    listen: Listen | None = Field(
+        None, description="the page, health and metrics over TCP: see tocsin help page"
+    )
     retention: Retention = Retention()
     log: LogSettings = LogSettings()
     state_dir: str | None = Field(

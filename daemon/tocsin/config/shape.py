@@ -5,7 +5,7 @@ from collections.abc import Mapping as Map
 from types import MappingProxyType
 from typing import Any, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tocsin.document import Mapping, Node, Plain, Scalar, walk
 from tocsin.errors import Place, Problem
@@ -34,6 +34,14 @@ _WORDS = {
     "string_too_short": "must not be empty",
     "string_pattern_mismatch": "is not of the form wanted",
 }
+
+
+class Section(BaseModel):
+    """One section of the config. An unknown key is an error; a value is never shown in one."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, arbitrary_types_allowed=True
+    )
 
 
 def check(

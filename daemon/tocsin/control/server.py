@@ -14,7 +14,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from tocsin.config.settings import OPEN, UnknownName, UnknownRule
+from tocsin.config.listening import OPEN
+from tocsin.config.settings import UnknownName, UnknownRule
 from tocsin.control import measures
 from tocsin.control.acts import Acting, ActsApi, with_silences
 from tocsin.control.guards import FewAtOnce, Guarded, is_bearer

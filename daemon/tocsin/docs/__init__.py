@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 TOPICS = (
-    "rules", "functions", "fields", "tests", "channels", "telegram", "slack", "acting", "evening", "actions", "reports", "venues", "describe-a-venue", "config", "commands", "service", "watching", "state", "performance",
+    "rules", "functions", "fields", "tests", "channels", "telegram", "slack", "acting", "evening", "page", "actions", "reports", "venues", "describe-a-venue", "config", "commands", "service", "watching", "state", "performance",
 )  # fmt: skip
 """In the order in which one reads them; each is the name of a file."""
 _COMMENT = re.compile(r"<!--.*?-->\n", re.DOTALL)

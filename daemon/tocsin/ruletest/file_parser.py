@@ -11,8 +11,8 @@ from tocsin.config import shape
 from tocsin.config.calendars import read_calendars
 from tocsin.config.reading import Reading
 from tocsin.config.rule_sets import ONLY_CHANNEL, compiled, written_rules
-from tocsin.config.settings import NamesSection, Section, Zone
-from tocsin.config.shape import unknown_key
+from tocsin.config.settings import NamesSection, Zone
+from tocsin.config.shape import Section, unknown_key
 from tocsin.config.yaml import load
 from tocsin.document import Mapping, Node, Scalar, Sequence, listed
 from tocsin.engine.rule import Rule
