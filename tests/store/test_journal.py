@@ -249,3 +249,14 @@ def test_a_batch_whose_events_are_left_out_says_so(already, events, said):
     more.events += events
     merge_without_events(into, more)
     assert into.prices_left_out is (already or said or bool(events))
+
+
+async def test_what_was_written_is_counted_by_what_it_changed(scene):
+    disk, journal = scene.disk, scene.journal
+    await journal.written(journal.put(batch("d1")))
+    await journal.written(journal.put(sent("d1")))
+    await journal.written(journal.put(Batch(at=START, notes={"a": "1"})))
+    assert journal.changes == {"deliveries": 2}
+    hanging(disk)
+    await journal.written(journal.put(batch("d2")))
+    assert journal.changes == {"deliveries": 2}  # not before it is on disk

@@ -319,7 +319,7 @@ def gates() -> Iterator[str]:
     def row(gate: Gate) -> Iterator[str]:
         yield f"`{gate.key}`" if gate.key in RuleConfig.model_fields else gate.key
         for told in _TOLD:
-            done = gate.does.get(told, "–" if gate.by_engine else "told")  # noqa: RUF001 - a dash
+            done = gate.does.get(told, "–" if gate.by_engine else "told")
             yield "not raised" if gate.key in ("enabled", "active") and done == "dropped" else done
 
     return _table(("shut by", *_TOLD), map(row, GATES))

@@ -110,7 +110,7 @@ def title(
     context: AlertContext, style: Style, now: datetime, own: str | None = None, edit: Edit | None = None
 ) -> str:
     """One line that says it all on a locked phone. `own`: what the rule says instead of us; `edit`: what came of it since."""
-    words = own or _headline(context, style)
+    words = own or headline(context, style)
     if edit is not None and edit.became != "firing" and context.asks:
         return f"{mark_of(edit.became, style)} {plain(context.asks)} {_end_text(edit, style)}: {words}"
     if edit is not None and edit.became != "firing":
@@ -192,7 +192,7 @@ def _end(context: AlertContext) -> str:
     return plain(context.reason.partition(": ")[0], _LONGEST_REASON)
 
 
-def _headline(context: AlertContext, style: Style) -> str:
+def headline(context: AlertContext, style: Style) -> str:
     """The title without what stands before it."""
     place = "" if context.kind in OWN_KINDS else f" · {where(context, style)}"
     if context.event is not None:

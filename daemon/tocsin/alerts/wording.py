@@ -132,6 +132,12 @@ def mark_of(sort: Sort, style: Style) -> str:
     return _MARKS[sort][style.marks == "text"]
 
 
+def without_mark(title: str) -> str:
+    """A title as it was sent, for who shows in another way how bad it is."""
+    lead, _, rest = title.partition(" ")
+    return rest if any(lead in marks for marks in _MARKS.values()) else title
+
+
 # ------------------------------------------------------------------------------------------------------------- numbers
 
 

@@ -116,7 +116,7 @@ class _Api:
     async def _stored(self) -> measures.Stored | None:
         """None where the database doesn't answer in time."""
         with trio.move_on_after(_LONGEST_QUERY), suppress(StoreUnavailable, SchemaRefused):
-            return await _in_thread(partial(measures.stored, self._database))
+            return await in_thread(partial(measures.stored, self._database))
         return None
 
     async def reload(self, _request: Request) -> JSONResponse:
@@ -139,7 +139,7 @@ class _Api:
         if not report["accounts"]:
             query = partial(near, self._reader, *name)
             with suppress(StoreUnavailable):
-                report["near"] = await _in_thread(query)
+                report["near"] = await in_thread(query)
         return JSONResponse(report, status_code=409 if several else 200 if report["forgotten"] else 404)
 
     async def try_channel(self, request: Request) -> JSONResponse:
@@ -148,7 +148,7 @@ class _Api:
             return JSONResponse({"error": f"a severity is {', '.join(SEVERITIES)}"}, status_code=400)
         try:
             report = await self._daemon.try_channel(
-                request.path_params["name"], asked.get("urls", ""), dict(asked), _in_thread
+                request.path_params["name"], asked.get("urls", ""), dict(asked), in_thread
             )
         except UnknownName as error:
             return JSONResponse({"error": str(error)}, status_code=404)
@@ -181,7 +181,7 @@ class _Api:
         except (KeyError, ValueError):
             return JSONResponse({"error": "asked without a rule, or a limit"}, status_code=400)
         try:
-            return JSONResponse(await self._daemon.explain(rule, asked.get("id"), limit, _in_thread))
+            return JSONResponse(await self._daemon.explain(rule, asked.get("id"), limit, in_thread))
         except UnknownRule as error:
             return JSONResponse({"error": str(error)}, status_code=404)
         except StoreUnavailable as error:
@@ -250,7 +250,7 @@ def make_app(daemon: Controlled, database: Path, log: Log) -> ASGIApp:
             Route("/api/rules", api.rules),
             Route("/api/actions", api.actions),
             Route("/api/explain", api.explain),
-            *ActsApi(daemon.acts, Reader(database), _in_thread).routes,
+            *ActsApi(daemon.acts, Reader(database), in_thread).routes,
         ],
         exception_handlers={Exception: api.bug},
     )
@@ -260,7 +260,7 @@ def make_app(daemon: Controlled, database: Path, log: Log) -> ASGIApp:
 async def _read(query: Callable[[], _T], then: Callable[[_T], Awaitable[None]] | None = None) -> JSONResponse:
     """What it finds; `then` changes that for whoever asks."""
     try:
-        found = await _in_thread(query)
+        found = await in_thread(query)
     except StoreUnavailable as error:
         return JSONResponse({"error": str(error)}, status_code=503)
     if then is not None:
@@ -268,7 +268,8 @@ async def _read(query: Callable[[], _T], then: Callable[[_T], Awaitable[None]] |
     return JSONResponse(found)
 
 
-async def _in_thread(query: Callable[[], _T]) -> _T:
+async def in_thread(query: Callable[[], _T]) -> _T:
+    """What blocks, run in one of the few threads for readers."""
     return await trio.to_thread.run_sync(query, abandon_on_cancel=True, limiter=_readers())
 
 

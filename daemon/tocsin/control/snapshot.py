@@ -59,7 +59,8 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     `away`: since when each venue that isn't connected hasn't been. `alerts`: what is pending, fires or recovers, the
     most urgent first; `closest`: of what doesn't fire, what is nearest to it (known and fresh), the nearest first; `watched`: of how
     many. `nearest`: for an entity what of it is nearest to firing, or fires. `trails`: of what is pending or fires the last half hour,
-    by rule and instance, cut to 60 points. `rates`: messages a second that each venue sent in the last minute.
+    by rule and instance, cut to 60 points. `rates`: messages a second that each venue sent in the last minute. `changes`: how often
+    alerts, deliveries, acknowledgements, acts, silences and runs were changed in the database (`Journal.changes`).
     """
 
     measures: Measures
@@ -71,4 +72,5 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     nearest: Mapping[Key, Watched]
     trails: Mapping[tuple[str, str], Sequence[Point]]
     rates: Mapping[str, float]
+    changes: Mapping[str, int]
     silences: Silences

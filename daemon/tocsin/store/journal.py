@@ -5,7 +5,7 @@ write that was refused or not answered. While it is overdue nobody waits; writes
 order. It ends when the queue is empty.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeAlias
@@ -24,6 +24,7 @@ _MOST_UNWRITTEN = 2_000  # batches kept whole in memory; of what comes beyond th
 _NOTICEABLE = 1.0  # seconds; a write that takes longer is worth a word
 
 Write: TypeAlias = Batch | Gathered | Sequence[Attempt]
+_COUNTED = ("alerts", "deliveries", "acked", "acts", "silences", "runs")
 
 
 class Writer(Protocol):
@@ -96,6 +97,8 @@ class Journal:
         self._tries = 0
         self._trouble_since: float | None = None
         self.overdue = False
+        self.changes: Counter[str] = Counter()
+        """How often what was written changed alerts, deliveries, acknowledgements, acts, silences and runs: who reads them looks anew."""
         self.follower: Follower = _NoFollower()
 
     # -------------------------------------------------------------------------------------------------------- for users
@@ -196,6 +199,7 @@ class Journal:
             else:
                 self._meters.commit_seconds.observe(self._clock.now().steady - began)
                 self._tries, self._reason = 0, ""
+                self.changes.update(_changed(entry.write))
                 self._entries.popleft()
                 entry.done.set()
 
@@ -271,6 +275,12 @@ class Journal:
                 yield
             finally:
                 self._prompt.discard(scope)
+
+
+def _changed(write: Write) -> Sequence[str]:
+    if isinstance(write, Batch):
+        return [name for name in _COUNTED if getattr(write, name)]
+    return ("deliveries",)
 
 
 def merge_without_events(into: Batch, batch: Batch) -> None:

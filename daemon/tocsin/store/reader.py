@@ -1,6 +1,7 @@
 """The database for those who only look: the commands, and the control API. Never writes, never holds it for long."""
 
 import sqlite3
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -22,6 +23,7 @@ from tocsin.store.sql import UNREADABLE, each, json_text, whole
 
 Row: TypeAlias = dict[str, Any]
 _T = TypeVar("_T")
+_LOOK_EVERY = 20_000  # of SQLite's instructions, whether the time is up
 
 _decode = msgspec.json.Decoder().decode
 _AMONG = "IN (SELECT value FROM json_each(?))"
@@ -39,11 +41,12 @@ class Reader:
 
     Rows are dicts by column name, times and numbers as the database's text, `data` decoded. What the daemon itself goes
     on with is read as it reads it, and left out where this version can't. Every call raises StoreUnavailable where there
-    is no database or it can't be read, SchemaRefused where it is another version's.
+    is no database or it can't be read, SchemaRefused where it is another version's. `within`: how many seconds a connection may be
+    at work before its query is given up; that, too, is StoreUnavailable.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, within: float | None = None) -> None:
+        self._path, self._within = path, within
         self._db: Database | None = None
 
     @contextmanager
@@ -83,6 +86,18 @@ class Reader:
         """How many critical firings went out there by themselves from `since` to `until`."""
         with self._opened() as db, outside_told():
             return len(list(each(db, GET_CRITICAL_AT, (iso(since), iso(until), channel, target))))
+
+    def told_since(self, since: datetime) -> Row:
+        """How many messages were `sent` since then, how long the `slowest` took (seconds; None: none), and when the `last` went out."""
+        (found,) = self._rows(
+            f"""
+            SELECT count(*) AS sent, max(sent_at) AS last,
+                round(max((julianday(sent_at) - julianday(created_at)) * 86400), 3) AS slowest
+            FROM deliveries WHERE sent_at >= ? AND status = 'sent' AND state_told <> '{EDIT}' AND digest IS NULL
+            """,  # noqa: S608 - ours
+            iso(since),
+        )
+        return found
 
     def unsent(self) -> list[Row]:
         """By `channel` how many deliveries are `waiting`, `since` when the oldest, and `critical_since` (or None)."""
@@ -355,6 +370,9 @@ class Reader:
         with outside_told():
             db = open_reading(self._path)
         with db:
+            if self._within is not None:
+                over = time.monotonic() + self._within
+                db.conn.set_progress_handler(lambda: time.monotonic() > over, _LOOK_EVERY)
             with outside_told():
                 refuse_foreign(db, self._path)
                 refuse_older(db, self._path)

@@ -1,0 +1,99 @@
+"""Alerts as the page's lists show them: a row of the store, and what the engine knows of it now."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import structs
+
+from tocsin.alerts.message import headline
+from tocsin.alerts.silences import Silences, matchers_of
+from tocsin.alerts.wording import Style, value_and_unit, without_mark
+from tocsin.control.acts import silenced
+from tocsin.control.snapshot import Point, Snapshot, Watched
+from tocsin.engine.api import AlertContext
+from tocsin.events import iso
+from tocsin.page.screen import Json
+
+LIVES = ("firing", "recovering")
+
+
+def alert_rows(rows: Sequence[Mapping[str, Any]], snapshot: Snapshot, style: Style) -> list[Json]:
+    """These alerts (rows of `Reader.alerts`), each with its value of now, and what can be done about it."""
+    watched = {each.alert: each for each in snapshot.alerts if each.alert}
+    return [alert_row(row, watched.get(row["id"]), snapshot, style) for row in rows]
+
+
+def alert_row(row: Mapping[str, Any], watched: Watched | None, snapshot: Snapshot, style: Style) -> Json:
+    """`number` and `title` (in the words of what was sent, with the value of now where these are ours), `condition`, `worst`; `trail`:
+    [[seconds, value], …] with `limit`; `matchers` that silence it and its like.
+    """
+    context = context_of(row)
+    lives = row["state"] in LIVES
+    silence = silenced(dict(row), snapshot.silences, snapshot.measures.now) if lives else None
+    known = watched if lives else None
+    number, words = _titled(row, context, known, style)
+    worst = known.worst if known is not None else context.worst if context is not None else None
+    return {
+        "id": row["id"],
+        "rule": row["rule"],
+        "severity": row["severity"],
+        "state": row["state"],
+        "venue": row["venue"],
+        "account": row["account"],
+        "entity": row["entity"],
+        "symbol": row["symbol"],
+        "number": number,
+        "title": words,
+        "condition": (context.limit or context.condition) if context is not None else "",
+        "worst": value_and_unit(context, worst) if context is not None else worst,
+        "fired_at": row["fired_at"],
+        "started_at": row["started_at"],
+        "resolved_at": row["resolved_at"],
+        "acked_at": row["acked_at"],
+        "acked_by": row["acked_by"],
+        "acked_until": row["acked_until"],
+        "held": row["held"],
+        "silenced_until": iso(silence.ends_at) if silence is not None else None,
+        "stale_since": iso(known.stale_since) if known is not None and known.stale_since else None,
+        "trail": trail_of(snapshot.trails.get((row["rule"], row["instance"]), ())),
+        "limit": context.bounds[0] if context is not None and context.bounds else None,
+        "matchers": matchers(row, context),
+    }
+
+
+def context_of(row: Mapping[str, Any]) -> AlertContext | None:
+    """None where another version wrote it."""
+    try:
+        return msgspec.convert(row["data"], AlertContext)
+    except msgspec.ValidationError:
+        return None
+
+
+def matchers(row: Mapping[str, Any], context: AlertContext | None) -> str:
+    """What silences that alert's rule for what it is about."""
+    own = f"rule={row['rule']}"
+    return f"{own} {matchers_of(context)}" if context is not None else own
+
+
+def trail_of(points: Sequence[Point]) -> list[list[Any]]:
+    """As JSON has it: seconds since 1970, and the number as text."""
+    return [[round(point.at.timestamp(), 3), str(point.value)] for point in points]
+
+
+def held_by(silences: Silences, rows: Sequence[Mapping[str, Any]], snapshot: Snapshot) -> int:
+    """How many of these alerts one of the silences holds."""
+    now = snapshot.measures.now
+    return sum(silenced(dict(row), silences, now) is not None for row in rows)
+
+
+def _titled(
+    row: Mapping[str, Any], context: AlertContext | None, watched: Watched | None, style: Style
+) -> tuple[str, str]:
+    """The number that it is about, and what it says of that; of a rule's own words the number is a part."""
+    if context is None or context.title is not None or context.event is not None:
+        return "", without_mark(str(row["title"]))
+    if watched is not None and watched.value is not None:
+        context = structs.replace(context, value=watched.value)
+    number = value_and_unit(context, context.value)
+    return number, headline(context, style).removeprefix(number).strip()

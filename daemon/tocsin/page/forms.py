@@ -1,0 +1,242 @@
+"""What people do on the page: plain forms, which work without JavaScript. The same functions as behind the commands and the chats.
+
+A POST answers 303 back to where it was made (`next`), or, where htmx asked, 204: what changed comes by the live topics.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from tocsin.config.settings import UnknownName
+from tocsin.control.acts import alerts_meant, firing_held_by, silence_meant
+from tocsin.control.server import in_thread
+from tocsin.events import iso
+from tocsin.page.rendering import Renderer
+from tocsin.page.routes import Screens, html, own_path, person_of
+from tocsin.page.screen import Asked, Host, Json
+from tocsin.pipeline.acts import By, Target
+from tocsin.pipeline.stops import EVERY
+from tocsin.quantities import parse_duration
+from tocsin.store.errors import StoreUnavailable
+from tocsin.store.reader import Reader
+
+_MOST_SHOWN = 20
+_MONDAY = 0
+_Form = dict[str, str]
+_Handler = Callable[[Request, _Form], Awaitable[Response]]
+
+
+class _Refused(Exception):
+    """What was asked can't be done, in words."""
+
+
+class Forms:
+    """`screens` say what is so; `renderer` makes the forms' own pages."""
+
+    def __init__(self, host: Host, database: Path, screens: Screens, renderer: Renderer) -> None:
+        self._host, self._screens, self._renderer = host, screens, renderer
+        self._reader = Reader(database)
+
+    @property
+    def routes(self) -> list[Route]:
+        def post(path: str, does: _Handler) -> Route:
+            return Route(path, self._posted(does), methods=["POST"])
+
+        return [
+            post("/a/{id}/ack", self.acknowledge),
+            post("/a/{id}/unack", self.unacknowledge),
+            Route("/silences/new", self.new_silence, methods=["GET"]),
+            Route("/silences/try", self.try_silence, methods=["GET"]),
+            post("/silences", self.silence),
+            post("/silences/{id}/end", self.unsilence),
+            post("/actions/{name}/pause", self.pause),
+            post("/actions/{name}/resume", self.resume),
+            post("/channels/{name}/test", self.try_channel),
+        ]
+
+    # ------------------------------------------------------------------------------------------------------- alerts
+
+    async def acknowledge(self, request: Request, form: _Form) -> Response:
+        target = await self._alert(request)
+        lasts, until = form.get("for") or None, form.get("until") or None
+        if not await self._host.acts.acknowledge(target, _by(request, form), lasts, until):
+            raise _Refused("it is over meanwhile: there is nothing left to acknowledge")
+        return self._back(request, form, f"/a/{target.id}")
+
+    async def unacknowledge(self, request: Request, form: _Form) -> Response:
+        target = await self._alert(request)
+        if not await self._host.acts.unacknowledge(target, _by(request, form)):
+            raise _Refused("it isn't acknowledged")
+        return self._back(request, form, f"/a/{target.id}")
+
+    async def _alert(self, request: Request) -> Target:
+        found = await in_thread(partial(alerts_meant, self._reader, request.path_params["id"]))
+        if isinstance(found, dict):
+            raise _Refused("there is no such alert")
+        if found[0]["state"] == "resolved":
+            raise _Refused("it is over: there is nothing left to acknowledge")
+        return Target.of(found[0])
+
+    # ----------------------------------------------------------------------------------------------------- silences
+
+    async def new_silence(self, request: Request) -> Response:
+        """The form; `part=form`: without the frame, for a dialog."""
+        query = request.query_params
+        return await self._silence_form(request, {**query}, part=query.get("part") == "form")
+
+    async def try_silence(self, request: Request) -> Response:
+        """Which alerts that fire now these matchers would hold, in a few words."""
+        holds = await self._holds(request.query_params.get("matchers", ""))
+        asked = self._screens.asked(request)
+        return html(
+            request, await self._renderer.page("silences/holds.html", asked, "/silences/new", **holds)
+        )
+
+    async def silence(self, request: Request, form: _Form) -> Response:
+        matchers, lasts, until = (
+            form.get("matchers", "").strip(),
+            form.get("for") or None,
+            form.get("until") or None,
+        )
+        if lasts is until is None:  # what was written, and no button
+            ends = form.get("ends", "").strip()
+            lasts, until = (ends, None) if _is_duration(ends) else (None, ends)
+        try:
+            self._host.acts.foreseen(matchers, lasts, until)
+        except ValueError as error:
+            return await self._silence_form(request, form, error=str(error), status=400)
+        await self._host.acts.silence(matchers, lasts, until, _by(request, form))
+        return self._back(request, form, "/silences")
+
+    async def _silence_form(
+        self, request: Request, given: _Form, *, part: bool = False, error: str = "", status: int = 200
+    ) -> Response:
+        asked = self._screens.asked(request)
+        holds = await self._holds(given.get("matchers", ""))
+        page = await self._renderer.page(
+            "silences/form.html" if part else "silences/new.html",
+            asked,
+            "/silences/new",
+            given={key: given.get(key, "") for key in ("matchers", "ends", "why")},
+            next=own_path(given.get("next", "")) or "/silences",
+            monday=next_monday(asked),
+            refused=error,
+            person=person_of(request),
+            nav="silences",
+            **holds,
+        )
+        return html(request, page, status)
+
+    async def _holds(self, matchers: str) -> Json:
+        """`holds`: the first of the alerts that fire now and that these would hold, of `holds_count`; or `trouble` with them."""
+        if not matchers.strip():
+            return {
+                "holds": [],
+                "holds_count": 0,
+                "trouble": "write what is to be silent, like venue=fx symbol=~BTC.*",
+            }
+        try:
+            foreseen = self._host.acts.foreseen(matchers, "1h", None)
+        except ValueError as error:
+            return {"holds": [], "holds_count": 0, "trouble": str(error)}
+        found = await in_thread(partial(firing_held_by, self._reader, foreseen, self._host.acts.now()))
+        return {"holds": found[:_MOST_SHOWN], "holds_count": len(found), "trouble": ""}
+
+    async def unsilence(self, request: Request, form: _Form) -> Response:
+        now = iso(self._host.acts.now())
+        found = await in_thread(partial(silence_meant, self._reader, request.path_params["id"], now))
+        if isinstance(found, dict) or not await self._host.acts.unsilence(found[0]["id"], _by(request, form)):
+            raise _Refused("it is over already")
+        return self._back(request, form, "/silences")
+
+    # --------------------------------------------------------------------------------------------- actions, channels
+
+    async def pause(self, request: Request, form: _Form) -> Response:
+        await self._host.acts.pause(self._action(request), _by(request, form))
+        return self._back(request, form, "/delivery")
+
+    async def resume(self, request: Request, form: _Form) -> Response:
+        await self._host.acts.resume(self._action(request), _by(request, form))
+        return self._back(request, form, "/delivery")
+
+    def _action(self, request: Request) -> str:
+        name = str(request.path_params["name"])
+        if name != EVERY and name not in self._host.acts.actions():
+            raise _Refused(f"no action is called {name:.80}")
+        return name
+
+    async def try_channel(self, request: Request, form: _Form) -> Response:
+        """Sends a test message, and shows what the service answered."""
+        name = str(request.path_params["name"])
+        urls = self._host.urls_hash(name)
+        if urls is None:
+            raise _Refused(f"no channel is called {name:.80}")
+        try:
+            report = await self._host.try_channel(name, urls, {}, in_thread)
+        except UnknownName as error:
+            raise _Refused(str(error)) from None
+        by = _by(request, form)
+        self._host.note("tried a channel", by=by.name, via=by.via, channel=name)
+        asked = self._screens.asked(request)
+        page = await self._renderer.page(
+            "delivery/tried.html",
+            asked,
+            "/delivery",
+            channel=name,
+            results=report.get("results", []),
+            person=by.name,
+            nav="delivery",
+        )
+        return html(request, page)
+
+    # -------------------------------------------------------------------------------------------------------- parts
+
+    def _posted(self, does: _Handler) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(request: Request) -> Response:
+            form = dict(parse_qsl((await request.body()).decode(errors="replace"), max_num_fields=20))
+            try:
+                return await does(request, form)
+            except (_Refused, ValueError) as error:
+                return await self._refused(request, str(error), 409)
+            except StoreUnavailable as error:
+                return await self._refused(request, f"{error}: try again", 503)
+
+        return answer
+
+    async def _refused(self, request: Request, why: str, status: int) -> Response:
+        if "hx-request" in request.headers:
+            return PlainTextResponse(why, status, {"Cache-Control": "no-store"})
+        page = await self._renderer.page(
+            "frame/message.html", self._screens.asked(request), "/", heading="That wasn't done", text=why
+        )
+        return html(request, page, status)
+
+    def _back(self, request: Request, form: _Form, otherwise: str) -> Response:
+        if "hx-request" in request.headers:
+            return Response(status_code=204, headers={"Cache-Control": "no-store"})
+        return RedirectResponse(self._renderer.url(own_path(form.get("next", "")) or otherwise), 303)
+
+
+def next_monday(asked: Asked) -> str:
+    """When the next Monday begins where people are, as `until` is written."""
+    local: datetime = asked.now.astimezone(asked.style.tz)
+    day = local.date() + timedelta(days=(_MONDAY - local.weekday() - 1) % 7 + 1)
+    return f"{day} 00:00"
+
+
+def _is_duration(text: str) -> bool:
+    try:
+        parse_duration(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _by(request: Request, form: _Form) -> By:
+    return By(person_of(request), "page", form.get("why", "").strip())

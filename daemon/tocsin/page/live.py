@@ -1,0 +1,141 @@
+"""What changed, told to whoever looks: versions of topics, and the stream that names those that have a new one.
+
+    GET /live     event: hello, data: Tocsin's version       then     event: alerts, data: 12
+
+Versions are found by comparing what is so with what was: no queue grows for a slow reader, and nothing is done while nobody
+looks. A reader fetches the fragments of a topic anew; after a reconnect it fetches all.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import trio
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
+
+from tocsin import __version__
+from tocsin.control.snapshot import Snapshot
+
+LOOK_EVERY = 0.25  # seconds between two looks of a stream, so at most four events of a topic a second
+_COMMENT_EVERY = 15.0  # seconds, so that proxies keep it open
+_WRITE_WITHIN = 20.0  # seconds; a browser that reads nothing holds nothing
+_RETRY = 2000  # milliseconds after which a browser connects anew
+MOST_STREAMS, MOST_OF_ONE = 20, 3
+
+
+def _changes(*tables: str) -> Callable[[Snapshot], Any]:
+    return lambda snapshot: [snapshot.changes.get(table) for table in tables]
+
+
+TOPICS: Mapping[str, Callable[[Snapshot], Any]] = {
+    "status": lambda snapshot: (
+        snapshot.measures.wrong,
+        snapshot.measures.attention,
+        snapshot.measures.alerts,
+        snapshot.away,
+    ),
+    "alerts": lambda snapshot: (snapshot.alerts, snapshot.trails),
+    "venues": lambda snapshot: (snapshot.measures.venues, snapshot.rates),
+    "positions": lambda snapshot: (snapshot.entities.get("position"), snapshot.nearest, snapshot.away),
+    "orders": lambda snapshot: (snapshot.entities.get("order"), snapshot.away),
+    "accounts": lambda snapshot: (snapshot.entities.get("account"), snapshot.away),
+    "rules": lambda snapshot: (snapshot.closest, snapshot.measures.rules, snapshot.alerts),
+    "channels": lambda snapshot: (
+        snapshot.measures.channels,
+        snapshot.measures.actions,
+        snapshot.measures.actions_paused,
+    ),
+    "history": _changes("alerts", "acked", "acts"),
+    "told": _changes("deliveries"),
+    "runs": _changes("runs"),
+    "silences": _changes("silences"),
+}
+"""Of each topic what is another thing when it has changed."""
+
+
+class Versions:
+    """`look` gives what is so now; it answers the same thing when asked again at once."""
+
+    def __init__(self, look: Callable[[], Snapshot]) -> None:
+        self._look = look
+        self._seen: Snapshot | None = None
+        self._parts: dict[str, Any] = {}
+        self._versions: Counter[str] = Counter()
+
+    def refresh(self) -> Snapshot:
+        """What is so now; the versions are those of it."""
+        now = self._look()
+        if now is not self._seen:
+            for topic, of in TOPICS.items():
+                if (part := of(now)) != self._parts.get(topic):
+                    self._parts[topic] = part
+                    self._versions[topic] += 1
+            self._seen = now
+        return now
+
+    def of(self, topics: tuple[str, ...]) -> tuple[int, ...]:
+        return tuple(self._versions[topic] for topic in topics)
+
+    def newer(self, seen: Mapping[str, int]) -> dict[str, int]:
+        """The topics with another version than that."""
+        return {topic: version for topic, version in self._versions.items() if seen.get(topic) != version}
+
+
+class Live:
+    """The stream, as an ASGI application. `whose` names the session that a request is of."""
+
+    def __init__(self, versions: Versions, whose: Callable[[Scope], str]) -> None:
+        self._versions, self._whose = versions, whose
+        self._open: Counter[str] = Counter()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        session = self._whose(scope)
+        if self._open.total() >= MOST_STREAMS or self._open[session] >= MOST_OF_ONE:
+            headers = {"Cache-Control": "no-store", "Retry-After": "15"}
+            await PlainTextResponse("too many look at once\n", 503, headers)(scope, receive, send)
+            return
+        self._open[session] += 1
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_until_gone, receive, nursery.cancel_scope)
+                with trio.CancelScope() as slow:
+                    await self._tell(send, slow)
+                nursery.cancel_scope.cancel()
+        finally:
+            self._open[session] -= 1
+            self._open += Counter()  # without those that are 0
+
+    async def _tell(self, send: Send, slow: trio.CancelScope) -> None:
+        async def write(text: str, *, more: bool = True) -> None:
+            slow.deadline = trio.current_time() + _WRITE_WITHIN
+            await send({"type": "http.response.body", "body": text.encode(), "more_body": more})
+            slow.deadline = float("inf")
+
+        headers = [
+            (b"content-type", b"text/event-stream; charset=utf-8"),
+            (b"cache-control", b"no-store"),
+            (b"x-accel-buffering", b"no"),
+        ]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        self._versions.refresh()
+        seen = self._versions.newer({})
+        await write(f"retry: {_RETRY}\nevent: hello\ndata: {__version__}\n\n")
+        spoke = trio.current_time()
+        while True:
+            await trio.sleep(LOOK_EVERY)
+            self._versions.refresh()
+            if new := self._versions.newer(seen):
+                seen |= new
+                await write("".join(f"event: {topic}\ndata: {version}\n\n" for topic, version in new.items()))
+                spoke = trio.current_time()
+            elif trio.current_time() - spoke >= _COMMENT_EVERY:
+                await write(": \n\n")
+                spoke = trio.current_time()
+
+
+async def _until_gone(receive: Receive, scope: trio.CancelScope) -> None:
+    """Ends all when who asked is gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    scope.cancel()

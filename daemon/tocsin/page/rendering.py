@@ -1,0 +1,164 @@
+"""From a part's data to bytes: the templates and what they can use; each part is made once a version, for all who look."""
+
+import gzip
+from collections import OrderedDict
+from typing import Any, NamedTuple
+
+import jinja2
+import trio
+from markupsafe import Markup
+
+from tocsin import __version__
+from tocsin.alerts.plain import shown
+from tocsin.alerts.wording import counted
+from tocsin.page import assets, charts, words
+from tocsin.page.live import Versions
+from tocsin.page.screen import Asked, Json, Screen
+from tocsin.page.status import STATUS
+from tocsin.store.errors import StoreUnavailable
+
+_MOST_KEPT = 400  # fragments
+_FRESH = 10.0  # seconds; without news the ages in a fragment have grown by then
+_COMPRESSION = 5
+
+
+class Rendered(NamedTuple):
+    """A text for browsers, as UTF-8 and as gzip's of that."""
+
+    html: bytes
+    zipped: bytes
+
+    @classmethod
+    def of(cls, text: str) -> "Rendered":
+        html = text.encode()
+        return cls(html, gzip.compress(html, _COMPRESSION, mtime=0))
+
+
+class _Kept(NamedTuple):
+    versions: tuple[int, ...]
+    made_at: float
+    markup: Markup
+    rendered: Rendered
+
+
+def environment() -> jinja2.Environment:
+    """The templates; what they show of others is escaped."""
+    made = jinja2.Environment(
+        loader=jinja2.PackageLoader("tocsin.page"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(
+        grouped=words.grouped,
+        signed=words.signed,
+        tone=words.tone,
+        shown=shown,
+        span=words.span,
+        severity_mark=words.severity_mark,
+        counted=counted,
+    )
+    made.globals.update(
+        meter=charts.meter,
+        sparkline=charts.sparkline,
+        equity_chart=charts.equity_chart,
+        strip=charts.strip,
+        sentence=words.sentence,
+        static=assets.path,
+        version=__version__,
+        missing=words.MISSING,
+    )
+    return made
+
+
+class Renderer:
+    """`root` is the path below which the page lies, without a slash at its end; `versions` say what is new."""
+
+    def __init__(self, versions: Versions, root: str) -> None:
+        self._versions, self._root = versions, root
+        self._environment = environment()
+        self._kept: OrderedDict[tuple[str, ...], _Kept] = OrderedDict()
+        self._making: dict[tuple[str, ...], trio.Lock] = {}
+
+    def url(self, path: str) -> str:
+        """An address of ours, by its path below the page's own."""
+        return f"{self._root}{path}"
+
+    async def part(self, screen: Screen, name: str, asked: Asked, here: str) -> Rendered:
+        """One part, in the place that it has on its screen. `here` is the screen's path and query."""
+        return (await self._fragment(screen, name, asked, here)).rendered
+
+    async def screen(self, screen: Screen, asked: Asked, here: str, **beside: Any) -> Rendered:
+        """The whole screen. `beside`: what the frame shows of who looks."""
+        found = {
+            name: (await self._fragment(screen, name, asked, here)).markup
+            for name in ("status", *screen.parts)
+        }
+        data = await STATUS.data(asked)
+        template = self._environment.get_template(f"{screen.name}/screen.html")
+        values = {**self._values(asked, here), **beside, **data, "nav": screen.nav, "parts": found}
+        return await asked.in_thread(lambda: Rendered.of(template.render(values)))
+
+    async def page(self, template: str, asked: Asked, here: str, **values: Any) -> Rendered:
+        """A page that is no screen: a form, an error."""
+        whole = {**self._values(asked, here), **values}
+        made = self._environment.get_template(template)
+        return await asked.in_thread(lambda: Rendered.of(made.render(whole)))
+
+    def bare(self, template: str, **values: Any) -> Rendered:
+        """A page for who isn't signed in: nothing of the daemon is in it."""
+        made = self._environment.get_template(template)
+        return Rendered.of(made.render(url=self.url, **values))
+
+    async def _fragment(self, screen: Screen, name: str, asked: Asked, here: str) -> _Kept:
+        part = STATUS if name == "status" else screen.parts[name]
+        of = (screen.name, name, here)
+        lock = self._making.setdefault(of, trio.Lock())
+        try:
+            async with lock:
+                versions = self._versions.of(part.topics)
+                kept = self._kept.get(of)
+                if kept is None or kept.versions != versions or trio.current_time() - kept.made_at > _FRESH:
+                    kept = self._kept[of] = await self._made(screen, name, asked, here, versions)
+                    self._kept.move_to_end(of)
+                    while len(self._kept) > _MOST_KEPT:
+                        self._kept.popitem(last=False)
+                return kept
+        finally:
+            if not lock.statistics().tasks_waiting:
+                self._making.pop(of, None)
+
+    async def _made(
+        self, screen: Screen, name: str, asked: Asked, here: str, versions: tuple[int, ...]
+    ) -> _Kept:
+        part = STATUS if name == "status" else screen.parts[name]
+        folder = "frame" if name == "status" else screen.name
+        try:
+            data, template = await part.data(asked), f"{folder}/{name}.html"
+        except StoreUnavailable as error:
+            data, template = {"error": str(error)}, "frame/unavailable.html"
+        values = {**self._values(asked, here), **data, "nav": screen.nav}
+        frame = {"name": name, "topics": part.topics, "here": here}
+
+        def made() -> tuple[Markup, Rendered]:
+            inner = Markup(self._environment.get_template(template).render(values))  # noqa: S704 - of our template
+            text = self._environment.get_template("frame/part.html").render(
+                url=self.url, inner=inner, **frame
+            )
+            return Markup(text), Rendered.of(text)  # noqa: S704 - of our template
+
+        markup, rendered = await asked.in_thread(made)
+        return _Kept(versions, trio.current_time(), markup, rendered)
+
+    def _values(self, asked: Asked, here: str) -> Json:
+        style = asked.style
+        today = asked.now.astimezone(style.tz).date()
+        return {
+            "url": self.url,
+            "here": here,
+            "now": asked.now,
+            "style": style,
+            "place": lambda venue, account=None: words.place(venue, account, style),
+            **words.times(style.tz, today),
+        }

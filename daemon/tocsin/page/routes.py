@@ -1,0 +1,110 @@
+"""Where the screens are found: each as HTML, part by part, and as JSON."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from tocsin.control.server import in_thread
+from tocsin.page.assets import takes_gzip
+from tocsin.page.live import Versions
+from tocsin.page.rendering import Rendered, Renderer
+from tocsin.page.screen import Asked, Host, Json, NoSuch, Screen
+from tocsin.page.screens import SCREENS
+from tocsin.store.errors import StoreUnavailable
+from tocsin.store.reader import Reader
+
+_QUERY_WITHIN = 2.0  # seconds that the database may take for one query
+_NOT_KEPT = {"Cache-Control": "no-store"}
+
+
+class Screens:
+    """The screens of this daemon. `renderer` is needed for HTML alone."""
+
+    def __init__(self, host: Host, database: Path, versions: Versions) -> None:
+        self._host, self._versions = host, versions
+        self._reader = Reader(database, within=_QUERY_WITHIN)
+
+    def asked(self, request: Request) -> Asked:
+        """What a request asks for, and what is so at this moment."""
+        return Asked(
+            snapshot=self._versions.refresh(),
+            host=self._host,
+            reader=self._reader,
+            in_thread=in_thread,
+            path=request.path_params,
+            query=dict(reversed(request.query_params.multi_items())),
+        )
+
+    def api_routes(self, screens: Sequence[Screen] = SCREENS) -> list[Route]:
+        """The data of each screen, as JSON."""
+        return [Route(screen.api, self._json(screen), methods=["GET"]) for screen in screens]
+
+    def html_routes(self, renderer: Renderer, screens: Sequence[Screen] = SCREENS) -> list[Route]:
+        """Each screen as HTML, whole or (`part=NAME`) a part of it."""
+        return [Route(screen.path, self._html(screen, renderer), methods=["GET"]) for screen in screens]
+
+    def _json(self, screen: Screen) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(request: Request) -> Response:
+            asked = self.asked(request)
+            found: Json = {}
+            try:
+                for name, part in screen.parts.items():
+                    found[name] = await part.data(asked)
+            except NoSuch as error:
+                return JSONResponse({"error": str(error)}, status_code=404)
+            except StoreUnavailable as error:
+                return JSONResponse({"error": str(error)}, status_code=503)
+            return JSONResponse(found, headers=_NOT_KEPT)
+
+        return answer
+
+    def _html(self, screen: Screen, renderer: Renderer) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(request: Request) -> Response:
+            asked, here = self.asked(request), _here(request)
+            part = request.query_params.get("part")
+            person = person_of(request)
+            try:
+                if part is None:
+                    return html(request, await renderer.screen(screen, asked, here, person=person))
+                if part == "status" or part in screen.parts:
+                    return html(request, await renderer.part(screen, part, asked, here))
+            except NoSuch as error:
+                page = await renderer.page(
+                    "frame/message.html", asked, here, heading="Not here", text=str(error), person=person
+                )
+                return html(request, page, 404)
+            return RedirectResponse(renderer.url(here), 303)
+
+        return answer
+
+
+def html(request: Request, rendered: Rendered, status: int = 200) -> Response:
+    """An answer that no browser keeps."""
+    headers = {**_NOT_KEPT, "Vary": "Accept-Encoding"}
+    if takes_gzip(request):
+        headers["Content-Encoding"] = "gzip"
+    body = rendered.zipped if takes_gzip(request) else rendered.html
+    return Response(body, status, headers, "text/html; charset=utf-8")
+
+
+def person_of(request: Request) -> str:
+    """The name of who is signed in."""
+    person: Any = request.scope.get("state", {}).get("person")
+    return person.name if person is not None else ""
+
+
+def _here(request: Request) -> str:
+    """The screen's own path and query, without the part."""
+    query = "&".join(each for each in request.url.query.split("&") if each and not each.startswith("part="))
+    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+    return f"{path}?{query}" if query else path
+
+
+def own_path(text: str) -> str | None:
+    """A path of ours to go on to; None of anything that could lead elsewhere."""
+    sound = text.startswith("/") and not text.startswith("//") and "\\" not in text and text.isprintable()
+    return text if sound and " " not in text else None

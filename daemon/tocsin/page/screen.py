@@ -1,0 +1,100 @@
+"""What a screen is: parts, each of which is plain data made of what is so and what was, and a template that shows it.
+
+    /alerts              the whole screen, as HTML               /alerts?part=history     one part, to be put in its place
+    /api/alerts-screen   the data of all parts, as JSON
+
+HTML and JSON tell the same, because the one is made of the other.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
+
+from tocsin.alerts.wording import Style
+from tocsin.control.server import Controlled
+from tocsin.control.snapshot import Point, Snapshot
+from tocsin.errors import TocsinError
+from tocsin.store.reader import Reader
+
+Json: TypeAlias = dict[str, Any]
+_T = TypeVar("_T")
+
+
+class Host(Controlled, Protocol):
+    """What the page asks of the daemon."""
+
+    def snapshot(self) -> Snapshot:
+        """What is so now; the same one when asked again at once."""
+        ...
+
+    def equity(self, venue: str, account: str) -> Sequence[Point]:
+        """What an account was worth in the last 48 hours, a point a minute, the oldest first."""
+        ...
+
+    def urls_hash(self, channel: str) -> str | None:
+        """By what `try_channel` knows a channel's URLs; None: none is called that."""
+        ...
+
+    def note(self, event: str, **fields: Any) -> None:
+        """Into the log."""
+        ...
+
+    @property
+    def style(self) -> Style:
+        """The names, links and time zone of people."""
+        ...
+
+
+class NoSuch(TocsinError):
+    """There is nothing of that id. The text is fit to be shown."""
+
+
+class InThread(Protocol):
+    """Runs what blocks."""
+
+    async def __call__(self, query: Callable[[], _T]) -> _T: ...
+
+
+class Asked(NamedTuple):
+    """What a part's data is made of. `path` are the parameters of the address, `query` the first value of each behind it."""
+
+    snapshot: Snapshot
+    host: Host
+    reader: Reader
+    in_thread: InThread
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+
+    @property
+    def now(self) -> datetime:
+        return self.snapshot.measures.now
+
+    def urls_hash(self, channel: str) -> str | None:
+        """By what `try_channel` knows a channel's URLs; None: none is called that."""
+
+    def note(self, event: str, **fields: Any) -> None:
+        """Into the log."""
+
+    @property
+    def style(self) -> Style:
+        return self.host.style
+
+
+class Part(NamedTuple):
+    """One part: the topics whose news change it, and its data. NoSuch where there is none; StoreUnavailable."""
+
+    topics: tuple[str, ...]
+    data: Callable[[Asked], Awaitable[Json]]
+
+
+class Screen(NamedTuple):
+    """A screen at `path`, with `templates/NAME/screen.html` and beside it a template for each part; `nav` is its place in the navigation.
+
+    `api`: where its data are asked for.
+    """
+
+    name: str
+    path: str
+    nav: str
+    api: str
+    parts: Mapping[str, Part]

@@ -1,0 +1,6 @@
+"""The screens, in the order of the navigation."""
+
+from tocsin.page.screen import Screen
+from tocsin.page.screens.overview import OVERVIEW
+
+SCREENS: tuple[Screen, ...] = (OVERVIEW,)

@@ -1,0 +1,307 @@
+"""`/`: whether all is well, what is wrong, since when, and who has it.
+
+Positions, orders and sums come from memory (`Snapshot`); alerts' words and what was told, from the database.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+from msgspec import UNSET
+
+from tocsin.control.snapshot import Snapshot, Watched
+from tocsin.events import EXACT, Change, from_iso, iso, rounded_text
+from tocsin.events.vocabulary import value_to_plain
+from tocsin.page.alert_rows import alert_rows, trail_of
+from tocsin.page.screen import Asked, Json, Part, Screen
+
+SHOWN = 100  # rows of a list, unless `all=1` asks for more
+MOST = 10_000
+_TOLD_LAST = 6
+_CLOSEST = 6
+_EQUITY = timedelta(hours=24)
+
+
+def limit(asked: Asked) -> int:
+    """How many rows of a list are shown."""
+    return MOST if asked.query.get("all") == "1" else SHOWN
+
+
+async def banner(asked: Asked) -> Json:
+    """`away`: venues that aren't connected, `since` when and why; `refusing`: channels that don't take messages."""
+    measures = asked.snapshot.measures
+    return {
+        "away": [
+            {
+                "venue": venue.name,
+                "status": venue.status,
+                "since": iso(since) if (since := asked.snapshot.away[venue.name]) else None,
+                "reason": str(venue.shown.get("reason", "")),
+            }
+            for venue in measures.venues
+            if venue.name in asked.snapshot.away
+        ],
+        "refusing": [channel.name for channel in measures.channels if not channel.up],
+        "wrong": [*measures.wrong],
+    }
+
+
+async def tiles(asked: Asked) -> Json:
+    """Figures: `firing`, `equity` and `profit` (one a currency, never added), `told`."""
+    snapshot = asked.snapshot
+    begun = _today(asked)
+    told = await asked.in_thread(partial(asked.reader.told_since, begun))
+    firing = await asked.in_thread(asked.reader.firing)
+    return {
+        "firing": _firing(snapshot, firing),
+        "equity": _sums(snapshot, "account", _worth),
+        "profit": _sums(snapshot, "position", lambda change: _decimal(change, "profit")),
+        "positions": len(snapshot.entities.get("position", ())),
+        "told": {
+            **told,
+            "waiting": sum(row["waiting"] for row in await asked.in_thread(asked.reader.unsent)),
+        },
+    }
+
+
+async def firing(asked: Asked) -> Json:
+    """`alerts`: what fires (rows of `alert_rows`), the worst first; `count` of how many."""
+    read = partial(asked.reader.alerts, active_only=True, limit=limit(asked))
+    rows = await asked.in_thread(read)
+    rows.sort(key=_urgency)
+    shown_rows = await asked.in_thread(lambda: alert_rows(rows, asked.snapshot, asked.style))
+    return {"alerts": shown_rows, "count": asked.snapshot.measures.firing}
+
+
+async def positions(asked: Asked) -> Json:
+    """`positions`: what is held, each with the rule that is nearest; `venues`: at how many."""
+    found = asked.snapshot.entities.get("position", ())
+    return {
+        "positions": [_position(each, asked.snapshot) for each in found[: limit(asked)]],
+        "count": len(found),
+        "venues": len({each.venue for each in found}),
+    }
+
+
+async def orders(asked: Asked) -> Json:
+    """`orders`: what works; `filled` of `amount`, and `done`, the part of it (0 to 1)."""
+    found = asked.snapshot.entities.get("order", ())
+    return {
+        "orders": [_order(each, asked.snapshot) for each in found[: limit(asked)]],
+        "count": len(found),
+        "venues": len({each.venue for each in found}),
+    }
+
+
+async def equity(asked: Asked) -> Json:
+    """`accounts` that there are, and of the one that is asked for (`account=VENUE ID`, else the first) `points` of 24 hours."""
+    accounts = asked.snapshot.entities.get("account", ())
+    names = [f"{each.venue} {each.key.id}" for each in accounts]
+    chosen = asked.query.get("account", "")
+    place = names.index(chosen) if chosen in names else 0
+    found: Json = {
+        "accounts": [
+            {"name": name, "venue": each.venue, "account": each.key.id}
+            for name, each in zip(names, accounts, strict=True)
+        ],
+        "chosen": names[place] if names else None,
+        "currency": None,
+        "points": [],
+    }
+    if names:
+        account = accounts[place]
+        points = asked.host.equity(account.venue, account.key.id)
+        since = asked.now - _EQUITY
+        found["currency"] = _text(account, "currency")
+        found["points"] = trail_of([point for point in points if point.at >= since])
+    return found
+
+
+async def venues(asked: Asked) -> Json:
+    """`venues` in the order of the config, with how fresh and how busy they are."""
+    snapshot = asked.snapshot
+    rows = [
+        {
+            "venue": venue.name,
+            "type": str(venue.shown.get("type", "")),
+            "status": venue.status,
+            "away": venue.name in snapshot.away,
+            "since": venue.shown.get("since"),
+            "reason": str(venue.shown.get("reason", "")),
+            "attempts": str(venue.shown.get("attempts", "0")),
+            "next_attempt": venue.shown.get("next_attempt"),
+            "last_message": iso(venue.last_message) if venue.last_message else None,
+            "unconfirmed": str(venue.shown.get("unconfirmed", "0")),
+            "rate": snapshot.rates.get(venue.name, 0.0),
+            "entities": {kind: count for kind, count in venue.entities.items() if count},
+        }
+        for venue in snapshot.measures.venues
+    ]
+    return {"venues": rows, "fresh": sum(not row["away"] for row in rows)}
+
+
+async def closest(asked: Asked) -> Json:
+    """`closest` to firing (`watched_row`), of how many that are `watched`."""
+    snapshot = asked.snapshot
+    return {
+        "closest": [watched_row(each) for each in snapshot.closest[:_CLOSEST]],
+        "watched": snapshot.watched,
+    }
+
+
+async def told(asked: Asked) -> Json:
+    """`messages`: what was told last, and how it was taken."""
+    read = partial(asked.reader.deliveries, limit=_TOLD_LAST * 4)
+    rows = await asked.in_thread(read)
+    shown_rows = [row for row in rows if row["state_told"] != "edit"]
+    return {"messages": shown_rows[:_TOLD_LAST]}
+
+
+def watched_row(each: Watched) -> Json:
+    """What a rule watches as JSON: what it is, the plain numbers `value` and `limit` with what is `to_go`, and `done`, how near (0 to 1)."""
+    distance = each.distance
+    return {
+        "rule": each.rule,
+        "venue": each.key.venue,
+        "kind": each.key.kind,
+        "account": each.key.account or None,
+        "entity": each.key.id,
+        "symbol": each.symbol,
+        "state": each.state,
+        "alert": each.alert or None,
+        "value_of": each.value_of,
+        "value": distance.value if distance else each.value,
+        "limit": distance.limit if distance else None,
+        "to_go": distance.gap if distance else None,
+        "done": max(0.0, 1.0 - each.far) if each.far is not None else None,
+        "stale_since": iso(each.stale_since) if each.stale_since else None,
+    }
+
+
+# ------------------------------------------------------------------------------------------------------------- parts
+
+
+def _today(asked: Asked) -> datetime:
+    """When this day began where people are."""
+    local = asked.now.astimezone(asked.style.tz)
+    return local.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _firing(snapshot: Snapshot, rows: Iterable[Mapping[str, Any]]) -> Json:
+    counts = snapshot.measures.alerts
+    return {
+        "count": snapshot.measures.firing,
+        "critical": sum(
+            n for (severity, state), n in counts.items() if severity == "critical" and state != "pending"
+        ),
+        "pending": sum(n for (_, state), n in counts.items() if state == "pending"),
+        "acknowledged": sum(row["count"] for row in rows if row["acked"]),
+        "silences": snapshot.measures.silences_active,
+    }
+
+
+def _sums(snapshot: Snapshot, kind: str, value: Callable[[Change], Decimal | None]) -> list[Json]:
+    """One figure a currency, the fresh ones first: `as_of` where the oldest of what it holds is of a venue that is away."""
+    sums: dict[tuple[str, bool], tuple[Decimal, int, datetime | None]] = {}
+    for change in snapshot.entities.get(kind, ()):
+        number = value(change)
+        if number is None:
+            continue
+        away = change.venue in snapshot.away
+        of = (_text(change, "currency") or "", away)
+        total, count, as_of = sums.get(of, (Decimal(0), 0, None))
+        since = snapshot.away.get(change.venue)
+        oldest = min(filter(None, (as_of, since)), default=None)
+        sums[of] = (EXACT.add(total, number), count + 1, oldest)
+    ordered = sorted(sums.items(), key=lambda item: (item[0][1], -item[1][1]))
+    return [
+        {
+            "currency": currency,
+            "value": rounded_text(total, "money"),
+            "count": count,
+            "away": away,
+            "as_of": iso(as_of) if as_of else None,
+        }
+        for (currency, away), (total, count, as_of) in ordered
+    ]
+
+
+def _worth(change: Change) -> Decimal | None:
+    return (
+        _decimal(change, "equity") if _decimal(change, "equity") is not None else _decimal(change, "balance")
+    )
+
+
+def _urgency(row: Mapping[str, Any]) -> tuple[bool, int, float]:
+    worst = ("critical", "warning", "info").index(row["severity"])
+    return row["acked_at"] is not None, worst, -from_iso(row["fired_at"]).timestamp()
+
+
+def _stale(change: Change, snapshot: Snapshot) -> Json:
+    """`away`: its venue isn't connected; `as_of`: since then it is as it was."""
+    since = snapshot.away.get(change.venue)
+    return {"away": change.venue in snapshot.away, "as_of": iso(since) if since else None}
+
+
+def _position(change: Change, snapshot: Snapshot) -> Json:
+    near = snapshot.nearest.get(change.key)
+    return {
+        "venue": change.venue,
+        "account": change.account,
+        "id": change.key.id,
+        "symbol": change.symbol,
+        **{
+            name: _text(change, name)
+            for name in ("side", "amount", "entry_price", "mark_price", "profit", "currency")
+        },
+        "nearest": watched_row(near) if near is not None else None,
+        **_stale(change, snapshot),
+    }
+
+
+def _order(change: Change, snapshot: Snapshot) -> Json:
+    amount, filled = _decimal(change, "amount"), _decimal(change, "filled")
+    done = float(filled / amount) if amount and filled is not None else None
+    names = ("side", "order_type", "status", "amount", "filled", "price", "stop_price")
+    created = getattr(change.state, "created", None)
+    return {
+        "venue": change.venue,
+        "account": change.account,
+        "id": change.key.id,
+        "symbol": change.symbol,
+        **{name: _text(change, name) for name in names},
+        "done": done,
+        "open_since": iso(created if isinstance(created, datetime) else change.known_since),
+        **_stale(change, snapshot),
+    }
+
+
+def _decimal(change: Change, name: str) -> Decimal | None:
+    value = getattr(change.state, name, None)
+    return value if isinstance(value, Decimal) else None
+
+
+def _text(change: Change, name: str) -> str | None:
+    value = getattr(change.state, name, None)
+    return None if value is None or value is UNSET else str(value_to_plain(value))
+
+
+OVERVIEW = Screen(
+    name="overview",
+    path="/",
+    nav="overview",
+    api="/api/overview",
+    parts={
+        "banner": Part(("status", "venues", "channels"), banner),
+        "tiles": Part(("alerts", "history", "accounts", "positions", "told", "silences"), tiles),
+        "firing": Part(("alerts", "history", "told", "silences"), firing),
+        "positions": Part(("positions",), positions),
+        "equity": Part(("accounts",), equity),
+        "orders": Part(("orders",), orders),
+        "venues": Part(("venues",), venues),
+        "closest": Part(("rules",), closest),
+        "told": Part(("told",), told),
+    },
+)

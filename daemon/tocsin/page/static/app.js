@@ -1,0 +1,240 @@
+// What the page does by itself; without it all can be read and every form works.
+"use strict";
+const root = document.documentElement, body = document.body;
+const css = (name) => getComputedStyle(root).getPropertyValue(name).trim();
+const $ = (selector, within = document) => within.querySelector(selector);
+const $$ = (selector, within = document) => [...within.querySelectorAll(selector)];
+
+// ---- theme
+const dark = () => getComputedStyle(root).colorScheme === "dark";
+$("[data-theme-toggle]").addEventListener("click", () => {
+  root.dataset.theme = dark() ? "light" : "dark";
+  try { localStorage.setItem("theme", root.dataset.theme); } catch { /* storage is off */ }
+  $$(".chart").forEach(draw);
+});
+
+// ---- ages, counted here so that the server sends nothing for it; worded as alerts.wording.span_text has them
+function span(seconds) {
+  const minutes = Math.floor(seconds / 60), hours = Math.floor(seconds / 3600);
+  if (minutes < 2) return `${seconds} s`;
+  if (hours < 2) return `${minutes} min`;
+  const [large, small, unit] = hours < 48 ? [`${hours} h`, minutes % 60, "min"] : [`${Math.floor(hours / 24)} d`, hours % 24, "h"];
+  return small ? `${large} ${small} ${unit}` : large;
+}
+function ages() {
+  for (const time of $$("time[data-age]")) {
+    const seconds = Math.max(0, Math.floor((Date.now() - new Date(time.dateTime)) / 1000));
+    const text = `${span(seconds)} ${time.dataset.age}`.trim();
+    if (time.textContent !== text) time.textContent = text;
+  }
+}
+setInterval(ages, 1000);
+
+// ---- live: the stream says what changed, htmx fetches that and morphs it
+const SOON = 400, GREY_AFTER = 10000; // milliseconds
+const waiting = new Map(), last = new Map();
+let source, grey, brokenAt;
+function changed(topic) {
+  if (waiting.has(topic)) return;
+  const wait = Math.max(0, (last.get(topic) || 0) + SOON - performance.now());
+  waiting.set(topic, setTimeout(() => {
+    waiting.delete(topic);
+    last.set(topic, performance.now());
+    htmx.trigger(body, `live:${topic}`);
+  }, wait));
+}
+function topics() {
+  return new Set($$("[hx-trigger]").flatMap((part) => [...part.getAttribute("hx-trigger").matchAll(/live:(\w+)/g)].map((found) => found[1])));
+}
+function broken() {
+  if (brokenAt) return;
+  brokenAt = new Date();
+  const at = brokenAt.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false });
+  $("#live").textContent = `not live since ${at}`;
+  grey = setTimeout(() => { body.dataset.away = ""; }, GREY_AFTER);
+}
+function connect() {
+  if (source) source.close();
+  source = new EventSource(body.dataset.live);
+  source.addEventListener("hello", (event) => {
+    if (event.data !== body.dataset.version) { location.reload(); return; }
+    brokenAt = undefined;
+    clearTimeout(grey);
+    delete body.dataset.away;
+    $("#live").textContent = "live";
+    topics().forEach(changed);
+  });
+  for (const topic of topics()) source.addEventListener(topic, () => changed(topic));
+  source.onerror = () => {
+    broken();
+    if (source.readyState === EventSource.CLOSED) setTimeout(connect, 15000); // too many look, or signed out
+  };
+}
+if (!("hidden" in document) || !document.hidden) connect();
+// A browser has six connections for all its tabs: who doesn't look leaves them to the others.
+document.addEventListener("visibilitychange", () => { if (document.hidden) source?.close(); else connect(); });
+addEventListener("pagehide", () => source?.close());
+body.addEventListener("htmx:responseError", (event) => {
+  if (event.detail.xhr.status === 401) location.reload();
+  else if (event.detail.requestConfig.verb !== "get") toast(event.detail.xhr.responseText || "that didn't work");
+});
+
+// ---- charts: drawn by uPlot over the server's own
+const plots = new WeakMap();
+function options(chart, plot) {
+  const data = plot.data, lasts = data[0].at(-1) - data[0][0];
+  const format = new Intl.DateTimeFormat(undefined, lasts > 172800 ? { day: "numeric", month: "short" } : { hour: "2-digit", minute: "2-digit", hour12: false });
+  const axis = { stroke: css("--muted"), grid: { stroke: css("--line2"), width: 1 }, ticks: { show: false }, font: "11.5px system-ui" };
+  return {
+    width: chart.clientWidth, height: +chart.dataset.height, cursor: { y: false }, legend: { show: false }, padding: [10, 24, 0, 0],
+    scales: { y: { range: (_, low, high) => bounds(low, high, plot.lines) } },
+    series: [{}, ...plot.series.map((each) => ({
+      label: each.label, stroke: css(`--${each.tone}`), width: 1.75, points: { show: false }, spanGaps: true,
+      paths: each.steps ? uPlot.paths.stepped({ align: 1 }) : undefined, fill: each.fill ? css(`--${each.tone}-bg`) : undefined,
+    }))],
+    axes: [{ ...axis, size: 28, space: 64, values: (_, at) => at.map((time) => format.format(time * 1000)) }, { ...axis, size: 58, space: 34 }],
+    hooks: { drawClear: [(u) => shades(u, plot.shades)], draw: [(u) => limits(u, plot.lines)] },
+  };
+}
+function bounds(low, high, lines) {
+  const all = [low, high, ...lines.map((line) => line.at)], min = Math.min(...all), max = Math.max(...all);
+  const room = (max - min || Math.abs(max) || 1) * 0.06;
+  return [min - room, max + room];
+}
+function shades(u, found) {
+  for (const [begun, ended, tone] of found) {
+    const from = u.valToPos(begun, "x", true), to = u.valToPos(ended, "x", true);
+    u.ctx.fillStyle = css(`--${tone}-bg`);
+    u.ctx.fillRect(from, u.bbox.top, to - from, u.bbox.height);
+  }
+}
+function limits(u, lines) {
+  const c = u.ctx, dpr = devicePixelRatio;
+  for (const line of lines) {
+    const y = u.valToPos(line.at, "y", true);
+    c.save();
+    c.strokeStyle = c.fillStyle = css(`--${line.tone}`);
+    c.setLineDash([6 * dpr, 4 * dpr]);
+    c.lineWidth = 1.25 * dpr;
+    c.beginPath(); c.moveTo(u.bbox.left, y); c.lineTo(u.bbox.left + u.bbox.width, y); c.stroke();
+    c.font = `600 ${11.5 * dpr}px system-ui`;
+    c.textAlign = "left";
+    c.fillText(line.label, u.bbox.left + 8 * dpr, y - 5 * dpr);
+    c.restore();
+  }
+}
+function draw(chart) {
+  const text = chart.dataset.chart, known = plots.get(chart);
+  const plot = JSON.parse(text);
+  known?.plot.destroy();
+  chart.replaceChildren();
+  plots.set(chart, { text, plot: new uPlot(options(chart, plot), plot.data, chart) });
+}
+function charts() { for (const chart of $$(".chart[data-chart]")) if (plots.get(chart)?.text !== chart.dataset.chart) draw(chart); }
+// A chart that is drawn keeps its canvas: only its data are taken over.
+Idiomorph.defaults.callbacks.beforeNodeMorphed = (before, after) => {
+  if (before.nodeType !== 1 || !before.matches?.(".chart[data-chart]") || !after.dataset?.chart || !plots.has(before)) return true;
+  const known = plots.get(before), plot = JSON.parse(after.dataset.chart), old = JSON.parse(before.dataset.chart);
+  const alike = JSON.stringify([plot.series, plot.lines]) === JSON.stringify([old.series, old.lines]);
+  before.dataset.chart = after.dataset.chart;
+  before.setAttribute("aria-label", after.getAttribute("aria-label"));
+  if (alike && !plot.shades.length) { known.text = after.dataset.chart; known.plot.setData(plot.data); } else draw(before);
+  return false;
+};
+let resized;
+addEventListener("resize", () => { clearTimeout(resized); resized = setTimeout(() => $$(".chart[data-chart]").forEach(draw), 150); });
+
+// ---- title, icon, and what is said to who doesn't see
+let seen = new Set(($("[data-critical]")?.dataset.critical || "").split(" ").filter(Boolean)), saidAt = 0;
+function afterwards() {
+  ages();
+  charts();
+  const nav = $("[data-firing]");
+  if (!nav) return;
+  const firing = +nav.dataset.firing, name = document.title.replace(/^\d+ firing · /, "");
+  document.title = firing ? `${firing} firing · ${name}` : name;
+  $("link[rel=icon]").href = firing ? body.dataset.iconFiring : body.dataset.icon;
+  const critical = nav.dataset.critical.split(" ").filter(Boolean), fresh = critical.filter((id) => !seen.has(id));
+  if (fresh.length) $("#shout").textContent = `critical: ${fresh.map((id) => $(`[data-alert="${CSS.escape(id)}"] .t a`)?.textContent || "an alert fires").join("; ")}`;
+  seen = new Set(critical);
+  if (Date.now() - saidAt > 10000) {
+    const text = `${firing} firing`;
+    if ($("#say").textContent !== text) { $("#say").textContent = text; saidAt = Date.now(); }
+  }
+}
+body.addEventListener("htmx:afterSettle", afterwards);
+afterwards();
+
+// ---- dialogs: the form's own page, without its frame
+const dialog = $("#dialog");
+let opener;
+document.addEventListener("click", async (event) => {
+  const link = event.target.closest?.("a[data-dialog]");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+  event.preventDefault();
+  opener = link;
+  const address = new URL(link.href);
+  address.searchParams.set("part", "form");
+  const answer = await fetch(address, { headers: { Accept: "text/html" } });
+  if (!answer.ok) { location.assign(link.href); return; }
+  dialog.innerHTML = await answer.text();
+  htmx.process(dialog);
+  dialog.showModal();
+});
+document.addEventListener("click", (event) => { if (event.target.closest?.("[data-close]")) { event.preventDefault(); dialog.close(); } });
+dialog.addEventListener("close", () => { dialog.replaceChildren(); opener?.focus(); });
+
+// ---- a word at the bottom, with a way back for five seconds
+let toasted;
+function toast(text, undo) {
+  const box = $("#toast");
+  box.replaceChildren(text);
+  if (undo) {
+    const button = document.createElement("button");
+    button.type = "button"; button.className = "linkish"; button.textContent = "Undo"; button.dataset.key = "u";
+    button.addEventListener("click", () => { box.hidden = true; undo(); });
+    box.append(button);
+  }
+  box.hidden = false;
+  clearTimeout(toasted);
+  toasted = setTimeout(() => { box.hidden = true; }, 5000);
+}
+
+// ---- keys: j k Enter a s / ? Esc; not in fields, and not where they are switched off
+const keysOn = () => { try { return localStorage.getItem("keys") !== "off"; } catch { return true; } };
+const keysButton = $("[data-keys]");
+function nameKeys() { keysButton.textContent = keysOn() ? "Keys are on" : "Keys are off"; keysButton.hidden = false; }
+keysButton.addEventListener("click", () => { try { localStorage.setItem("keys", keysOn() ? "off" : "on"); } catch { /* storage is off */ } nameKeys(); });
+nameKeys();
+let chosen;
+function choose(step) {
+  const all = $$(".alert[data-alert]");
+  if (!all.length) return;
+  const place = all.findIndex((each) => each.dataset.alert === chosen);
+  const next = all[Math.min(Math.max(place + step, 0), all.length - 1)];
+  all.forEach((each) => each.classList.toggle("chosen", each === next));
+  chosen = next.dataset.alert;
+  $(".t a", next).focus();
+}
+const current = () => (chosen && $(`.alert[data-alert="${CSS.escape(chosen)}"]`)) || $("[data-one-alert]");
+function acknowledge() {
+  const form = current() && $("form[action$='/ack']", current());
+  if (!form) return;
+  const address = form.getAttribute("action");
+  htmx.ajax("POST", address, { swap: "none" }).then(() => toast("Acknowledged.", () => htmx.ajax("POST", address.replace(/ack$/, "unack"), { swap: "none" })));
+}
+const KEYS = {
+  j: () => choose(1), k: () => choose(-1), a: acknowledge,
+  Enter: () => { if (current() && document.activeElement === body) $(".t a", current())?.click(); },
+  s: () => $("a[data-dialog]", current() || document)?.click(),
+  "/": () => { const field = $("[data-filter]"); if (field) field.focus(); else location.assign(`${body.dataset.root}alerts#filter`); },
+  "?": () => toast("j k: next and previous alert · Enter: open · a: acknowledge · s: silence · /: filter · Esc: close"),
+};
+addEventListener("keydown", (event) => {
+  if (!keysOn() || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input,select,textarea") || dialog.open) return;
+  const does = KEYS[event.key];
+  if (!does || (event.key === "Enter" && event.target !== body)) return;
+  event.preventDefault();
+  does();
+});
+body.addEventListener("htmx:afterSettle", () => { if (chosen) $(`.alert[data-alert="${CSS.escape(chosen)}"]`)?.classList.add("chosen"); });

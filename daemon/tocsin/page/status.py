@@ -1,0 +1,33 @@
+"""What stands above every screen: what fires, whether all is told, what isn't as it should be."""
+
+from tocsin.page.screen import Asked, Json, Part
+
+_MOST_NAMED = 20
+
+
+async def status(asked: Asked) -> Json:
+    """`firing`, `pending`, `critical` (ids of what is critical and fires), `waiting` messages, `wrong` and `attention` in words, `tone`."""
+    snapshot = asked.snapshot
+    measures = snapshot.measures
+    severities = {rule.id: rule.severity for rule in measures.rules}
+    critical = [
+        each.alert
+        for each in snapshot.alerts
+        if each.alert and each.state != "pending" and severities.get(each.rule) == "critical"
+    ]
+    unsent = await asked.in_thread(asked.reader.unsent)
+    waiting = sum(row["waiting"] for row in unsent)
+    away = [*snapshot.away]
+    return {
+        "firing": measures.firing,
+        "pending": sum(count for (_, state), count in measures.alerts.items() if state == "pending"),
+        "critical": critical[:_MOST_NAMED],
+        "waiting": waiting,
+        "wrong": [*measures.wrong],
+        "attention": [*measures.attention],
+        "away": away,
+        "tone": "bad" if measures.wrong else "warn" if waiting or away or measures.attention else "good",
+    }
+
+
+STATUS = Part(("status", "told"), status)

@@ -1,0 +1,104 @@
+"""How numbers, times and states look on the page: the filters of its templates. Each gives text that is escaped, or markup of ours."""
+
+import re
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta, tzinfo
+from typing import Any
+
+from markupsafe import Markup, escape
+
+from tocsin.alerts.plain import shown
+from tocsin.alerts.wording import Style, span_text
+from tocsin.events import from_iso
+
+MISSING = "–"
+_NUMBER = re.compile(r"([-+]?)(\d+)((?:\.\d+)?)", re.ASCII)
+_SEVERITY_MARKS = {"critical": "▲", "warning": "■", "info": "●"}
+_GROUP = 3  # digits
+
+
+def grouped(value: Any) -> Markup | str:
+    """The venue's own digits, set apart in threes by markup alone, so that they are copied as they are. `–` for None."""
+    if value is None or value == "":
+        return MISSING
+    found = _NUMBER.fullmatch(text := str(value))
+    if found is None:
+        return shown(text)
+    sign, whole, rest = found.groups()
+    if len(whole) <= _GROUP + 1:  # 1234 is read well as it is
+        return text
+    first = len(whole) % _GROUP or _GROUP
+    groups = [whole[:first], *(whole[at : at + _GROUP] for at in range(first, len(whole), _GROUP))]
+    marked = Markup("").join(Markup('<span class="g">{}</span>').format(each) for each in groups[:-1])
+    return Markup("{}{}{}{}").format(sign, marked, groups[-1], rest)
+
+
+def signed(value: Any) -> Markup | str:
+    """As `grouped`, with a plus before what is above 0."""
+    text = grouped(value)
+    positive = text != MISSING and not str(value).startswith("-") and str(value).strip("0.") != ""
+    return Markup("+{}").format(text) if positive and _NUMBER.fullmatch(str(value)) else text
+
+
+def tone(value: Any) -> str:
+    """The class of a number by its sign: `up`, `down` or none."""
+    text = str(value or "")
+    if not _NUMBER.fullmatch(text) or text.strip("+-0.") == "":
+        return ""
+    return "down" if text.startswith("-") else "up"
+
+
+def severity_mark(severity: str) -> str:
+    """A shape beside the word, for who doesn't see colours."""
+    return _SEVERITY_MARKS.get(severity, "")
+
+
+def times(tz: tzinfo, today: date) -> dict[str, Any]:
+    """The filters that show times: UTC texts or datetimes, in that zone."""
+
+    def local(time: str | datetime) -> tuple[datetime, datetime]:
+        moment = from_iso(time) if isinstance(time, str) else time
+        return moment, moment.astimezone(tz)
+
+    def clock(time: str | datetime | None) -> Markup | str:
+        """`17:51:02`, with the day where that isn't today."""
+        if not time:
+            return MISSING
+        moment, here = local(time)
+        text = f"{here:%H:%M:%S}" if here.date() == today else f"{here.day} {here:%b, %H:%M}"
+        title = f"{here:%Y-%m-%d %H:%M:%S %Z}"
+        return Markup('<time datetime="{}" title="{}">{}</time>').format(moment.isoformat(), title, text)
+
+    def age(time: str | datetime | None, now: datetime, ago: str = "ago") -> Markup | str:
+        """`4 min ago`; browsers count on."""
+        if not time:
+            return MISSING
+        moment, here = local(time)
+        span = span_text(now - moment)
+        return Markup('<time datetime="{}" title="{}" data-age="{}">{}</time>').format(
+            moment.isoformat(), f"{here:%Y-%m-%d %H:%M:%S %Z}", ago, f"{span} {ago}".strip()
+        )
+
+    def until(time: str | datetime | None, now: datetime) -> Markup | str:
+        """`20:00, in 2 h`."""
+        if not time:
+            return MISSING
+        moment, _ = local(time)
+        return Markup('{}, <span class="nowrap">in {}</span>').format(clock(time), span_text(moment - now))
+
+    return {"clock": clock, "age": age, "until": until}
+
+
+def place(venue: str, account: str | None, style: Style) -> str:
+    """`fx, Main`."""
+    return ", ".join(filter(None, (shown(venue), style.account(account) if account else "")))
+
+
+def span(seconds: float) -> str:
+    """`4 min`."""
+    return span_text(timedelta(seconds=seconds))
+
+
+def sentence(parts: Iterable[Any]) -> Markup:
+    """What of these isn't empty, set apart by dots."""
+    return Markup(" &nbsp;·&nbsp; ").join(escape(part) for part in parts if part)
