@@ -47,6 +47,15 @@ async def test_the_readers_show_the_same_numbers(tmp_path):
         assert found['tocsin_notifications_total{channel="mail",told="firing"}'] == 1
 
 
+async def test_what_is_so_thing_by_thing_has_the_same_numbers(tmp_path):
+    async with watched(tmp_path, CONFIG) as seen:
+        snapshot = seen.daemon.snapshot()
+        assert [venue.name for venue in snapshot.measures.venues] == ["fx"]
+        assert [*snapshot.away] == ["fx"], "nothing listens there"
+        assert not snapshot.alerts
+        assert seen.daemon.snapshot() is snapshot, "one for all that look at about the same time"
+
+
 async def test_labels_go_with_the_config(tmp_path):
     async with watched(tmp_path, CONFIG) as seen:
         before = await seen.series()

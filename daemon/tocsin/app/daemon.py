@@ -34,6 +34,7 @@ from tocsin.app.parts import Parts
 from tocsin.app.progress_probe import ProgressProbe
 from tocsin.app.reports import make_reports
 from tocsin.app.sdnotify import SystemdNotifier
+from tocsin.app.snapshots import Snapshots
 from tocsin.app.task_supervisor import TaskSupervisor
 from tocsin.clock import Clock
 from tocsin.config.settings import Settings
@@ -42,6 +43,7 @@ from tocsin.control.measures import Measures, status
 from tocsin.control.overview import overview
 from tocsin.control.server import make_app
 from tocsin.control.serving import serve_control
+from tocsin.control.snapshot import Snapshot
 from tocsin.delivery.templates import preview
 from tocsin.errors import ConfigError, gathered
 from tocsin.events import Occurrence, iso
@@ -84,6 +86,7 @@ class Daemon:
         self._measuring = Measuring(
             components, self._probe, lambda: self._settings, self._remarks, dry_run=dry_run
         )
+        self._snapshots = Snapshots(components, self._measuring.measures)
         self._reports = make_reports(components, lambda: self._settings, self._is_settled, log)
         self._reloading = trio.Lock()
         self._stop = trio.Event()
@@ -261,6 +264,10 @@ class Daemon:
     def measures(self) -> Measures:
         """What is so now, from which all that tells of it is made."""
         return self._measuring.measures()
+
+    def snapshot(self) -> Snapshot:
+        """What is so now, thing by thing; the same for all that look within 250 ms."""
+        return self._snapshots.snapshot()
 
     def health(self) -> list[str]:
         """What is wrong, in words; empty when healthy. Costs nothing."""

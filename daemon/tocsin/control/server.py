@@ -22,6 +22,7 @@ from tocsin.control.guards import FewAtOnce, Guarded, is_bearer
 from tocsin.control.measures import Measures
 from tocsin.control.metrics import exposition
 from tocsin.control.probes import Probed, Probes
+from tocsin.control.snapshot import Snapshot
 from tocsin.engine.api import SEVERITIES
 from tocsin.pipeline.acts import By
 from tocsin.pipeline.explaining import RunSync
@@ -46,6 +47,10 @@ class Controlled(Probed, Protocol):
 
     def measures(self) -> Measures:
         """What is so now."""
+        ...
+
+    def snapshot(self) -> Snapshot:
+        """What is so now, thing by thing."""
         ...
 
     def retry(self, venue: str) -> bool:

@@ -1,20 +1,21 @@
 """What is so now, thing by thing: what the page's screens are made of, beside the database.
 
 It is made on the daemon's loop, at most four times a second, out of what nobody changes any more: whoever renders it may do so in
-another thread. Numbers and words (`measures`) are those of `/metrics` and `tocsin status`.
+another thread. What is as it was in the snapshot before is the same object there. Numbers and words (`measures`) are those of
+`/metrics` and `tocsin status`.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
+import msgspec
 from msgspec import Struct
 
 from tocsin.alerts.silences import Silences
 from tocsin.control.measures import Measures
-from tocsin.engine.api import AlertState, Distance
-from tocsin.engine.trace import Timer
+from tocsin.engine.api import AlertState, Distance, Severity
 from tocsin.events import Change, Key
 
 
@@ -25,47 +26,73 @@ class Point(NamedTuple):
     value: Decimal
 
 
-class Watched(Struct, frozen=True, kw_only=True):
-    """One instance of a state rule: an entity, or (`key.id` is the group's name then) a group, as the rule sees it.
+class Countdown(NamedTuple):
+    """`for` or `keep_firing_for`, which lasts so many seconds: `due` (UTC) is when it will have passed, as it runs; while it stands still,
+    since its venue is away, that is None, and `left` are the seconds that it then still lacks.
+    """
 
-    `since` is when `state` began, `alert` the id of its alert (empty: none). `value` and `worst` are of what the rule's messages speak
-    of (`value_of`), as they show it, in `currency` where it is money. `distance` is of the comparison that decides: of parts put
-    together by `and` the farthest, by `or` the nearest. `far` says how far it is from firing, 0 at the limit; None: infinitely, since
-    something without a number is false, or it isn't known. `timer`: of `for` or `keep_firing_for`. `stale_since`: its venue isn't
-    connected, and it is as it was then.
+    key: Literal["for", "keep_firing_for", "absent"]
+    lasts: float
+    due: datetime | None
+    left: float | None = None
+
+
+class Watched(Struct, frozen=True, kw_only=True):
+    """One instance of a rule on what is so for a while: an entity, or (`key.id` is the group's name then) a group, as the rule sees it;
+    or what a rule misses.
+
+    `since`: since when it fires, recovering or not, or is pending; `alert` is the id of its alert (empty: none). `value` and `worst` are
+    of what the rule's messages speak of (`value_of`), as they show it, in `currency` where it is money. `distance` is of the comparison
+    that decides: of parts put together by `and` the farthest, by `or` the nearest. `far` says how far its conditions are from being so, 0
+    at the limit; None: infinitely, since something without a number is false, or it isn't known. Both are a second old at most where it is pending or fires, else five. `stale_since`: its venue isn't connected,
+    and was heard the last time then (None where it never was, or is connected: see `Snapshot.away`); `unconfirmed`: nobody knows
+    whether it is there.
     """
 
     rule: str
+    severity: Severity
     instance: str
     key: Key
     symbol: str | None
     state: AlertState
     since: datetime | None = None
     alert: str = ""
+    acked: bool = False
     value: str | None = None
     value_of: str | None = None
     currency: str | None = None
     worst: str | None = None
     distance: Distance | None = None
     far: float | None = None
-    timer: Timer | None = None
+    timer: Countdown | None = None
     stale_since: datetime | None = None
+    unconfirmed: bool = False
+
+
+class Refusing(NamedTuple):
+    """A channel that takes no messages: since when (UTC), and what it answered last."""
+
+    since: datetime
+    reason: str
 
 
 class Snapshot(Struct, frozen=True, kw_only=True):
     """All that is so at `measures.now`.
 
-    `entities`: what lives of each kind (`position`, `order`, `account`, `balance`, `contract`), in the order of venue, account and symbol.
-    `away`: since when each venue that isn't connected hasn't been. `alerts`: what is pending, fires or recovers, the
-    most urgent first; `closest`: of what doesn't fire, what is nearest to it (known and fresh), the nearest first; `watched`: of how
-    many. `nearest`: for an entity what of it is nearest to firing, or fires. `trails`: of what is pending or fires the last half hour,
-    by rule and instance, cut to 60 points. `rates`: messages a second that each venue sent in the last minute. `changes`: how often
-    alerts, deliveries, acknowledgements, acts, silences and runs were changed in the database (`Journal.changes`).
+    `entities`: what lives of each kind (`position`, `order`, `account`, `balance`, `contract`), in the order of venue, account and symbol;
+    without what they belong to (`linked`), and `last_seen` is of when they changed. `away`: when each venue that isn't connected was
+    heard the last time, None: never. `outages`: the channels that refuse, or don't answer. `alerts`: what is pending, fires or
+    recovers, the most urgent first; `closest`: of what doesn't fire, what is nearest to it (known and fresh), the nearest first,
+    at most 100; `watched`: of how many. `nearest`: for an entity what of it is nearest to firing, or fires. `trails`: of what is
+    pending or fires the last half hour, by rule and instance, cut to 60 points. `rates`: messages a second that each venue sent in
+    the last minute. `changes`: how often alerts, deliveries, acknowledgements, acts, silences and runs were changed in the database
+    (`Journal.changes`).
     """
 
     measures: Measures
     entities: Mapping[str, Sequence[Change]]
     away: Mapping[str, datetime | None]
+    outages: Mapping[str, Refusing]
     alerts: Sequence[Watched]
     closest: Sequence[Watched]
     watched: int
@@ -74,3 +101,18 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     rates: Mapping[str, float]
     changes: Mapping[str, int]
     silences: Silences
+
+
+def watched_plain(watched: Watched) -> dict[str, Any]:
+    """As JSON can say it: times are ISO 8601, the key's parts stand by themselves."""
+    plain: dict[str, Any] = msgspec.to_builtins(watched)
+    key = watched.key
+    del plain["key"]
+    return {
+        "venue": key.venue,
+        "kind": key.kind,
+        "account": key.account or None,
+        "id": key.id,
+        **plain,
+        "timer": watched.timer and msgspec.to_builtins(watched.timer._asdict()),
+    }

@@ -108,15 +108,19 @@ class Outages:
         """Those that have an outage."""
         return frozenset(name for name, _ in self._of)
 
-    def attention(self, channels: Mapping[str, int]) -> list[str]:
-        """A line for each channel that has an outage, for `tocsin status`. `channels`: name -> number of URLs in the config."""
+    def first(self, channels: Mapping[str, int]) -> dict[str, Outage]:
+        """The first outage of each channel that has one. `channels`: name -> number of URLs in the config."""
         first: dict[str, Outage] = {}
         for (channel, target), outage in self._of.items():
             if target < channels.get(channel, 0):
                 first.setdefault(channel, outage)
+        return first
+
+    def attention(self, channels: Mapping[str, int]) -> list[str]:
+        """A line for each of those, for `tocsin status`."""
         return [
             f"channel {channel} does not take messages, since {time_text(outage.since)}: {outage.reason}"
-            for channel, outage in first.items()
+            for channel, outage in self.first(channels).items()
         ]
 
     def forget(self, channels: Iterable[str]) -> None:

@@ -6,7 +6,7 @@ Conditions stay pure: what needs more than one change (windows, events counted, 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from msgspec import Struct, field, structs
 
@@ -18,6 +18,10 @@ SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
 AlertState: TypeAlias = Literal["inactive", "pending", "firing", "recovering"]
 Notification: TypeAlias = Literal["firing", "reminder", "resolved"]
 """What people are told of an alert: that it fires, still fires, is over."""
+
+
+FAR = float("inf")
+"""How far it is to what no number tells of."""
 
 
 class World(Protocol):
@@ -44,6 +48,26 @@ class Distance(Struct, frozen=True, kw_only=True):
     gap: str
     relative: float
     met: bool
+
+
+class Gap(NamedTuple):
+    """How far a condition is from being so. `to_go` is relative: 0 where it is so, infinite where no number tells. `by`: the comparison
+    that says so, if any: of parts put together by `and` the farthest, by `or` the nearest.
+    """
+
+    to_go: float
+    by: Distance | None = None
+
+    @property
+    def order(self) -> tuple[float, float]:
+        """Nearest first; of what is met, what is so by far comes first."""
+        beyond = self.by.relative if self.by is not None and self.by.met else 0.0 if self.by else FAR
+        return self.to_go, -beyond
+
+    @property
+    def distance(self) -> Distance | None:
+        """None where it is infinitely far, or no number has to do with it."""
+        return self.by if self.to_go < FAR else None
 
 
 class Part(Struct, frozen=True, kw_only=True):
@@ -288,6 +312,7 @@ def known_severity(text: str) -> Severity:
 
 
 __all__ = [
+    "FAR",
     "SEVERITIES",
     "Aggregates",
     "AlertContext",
@@ -297,6 +322,7 @@ __all__ = [
     "Distance",
     "EnrichedChange",
     "Entity",
+    "Gap",
     "Notification",
     "Part",
     "Saved",

@@ -19,6 +19,7 @@ from tocsin.engine.history import HistoryStore
 from tocsin.engine.index import RuleSet
 from tocsin.engine.instances import InstanceStore, unchanged
 from tocsin.engine.linked import Readers
+from tocsin.engine.looks import Looks
 from tocsin.engine.pauses import ActiveHours, VenueLinks, hangs_on_link, has_turned, is_down
 from tocsin.engine.rule import Rule
 from tocsin.engine.rule_migration import KnownRules, RuleMigration
@@ -55,6 +56,7 @@ class Engine:
             absence=AbsenceRuleRuntime(shared),
         )
         self._migration = RuleMigration(self._instances, self._runtimes, self._hours)
+        self.looks = Looks(self._instances, self._world, self._groups.groups, self._hours)
         self._set_rules(RuleSet(rules))
 
     # ------------------------------------------------------------------------------------------------- what happens
@@ -216,6 +218,11 @@ class Engine:
     def rule(self, name: str) -> Rule | None:
         """The rule of that id, if it runs."""
         return self._rules.get(name)
+
+    @property
+    def rules(self) -> Collection[Rule]:
+        """Those that run, in their order."""
+        return self._rules.running.values()
 
     def explain(self, rule: Rule, asked: Asked, now: Instant) -> list[Subject]:
         """What that rule is about, of what is asked about; see `RuleRuntime.explain`."""

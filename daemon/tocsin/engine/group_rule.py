@@ -41,7 +41,7 @@ class GroupRuleRuntime(AlertRuntime):
 
     def __init__(self, shared: Shared) -> None:
         super().__init__(shared)
-        self._groups = Groups(shared.world)
+        self.groups = Groups(shared.world)
         self._rules: tuple[Rule, ...] = ()
         self._kinds_grouped: frozenset[str] = frozenset()
         self._asking: dict[Table, list[Rule]] = {}
@@ -64,11 +64,11 @@ class GroupRuleRuntime(AlertRuntime):
         self._begins = frozenset[Since]().union(*(condition.begins for condition in asked))
         if self._seen_at is not None:
             self._await_beginning(self._seen_at)
-        self._groups.set_rules(self._rules)
+        self.groups.set_rules(self._rules)
         self._asking = {}
         reading: dict[tuple[str, str], dict[Table, None]] = {}
         for rule in self._rules:
-            table = self._groups.table(rule)
+            table = self.groups.table(rule)
             self._asking.setdefault(table, []).append(rule)
             for link, ids in rules.reading.items():
                 if rule.id in ids:
@@ -78,19 +78,19 @@ class GroupRuleRuntime(AlertRuntime):
 
     def build(self, now: Instant) -> None:
         """Everybody is put where they belong, before anything changes."""
-        self._groups.build(now.wall)
+        self.groups.build(now.wall)
 
     # ------------------------------------------------------------------------------------------------- what happens
 
     def changed(self, change: Change, outcome: ChangeOutcome, now: Instant) -> None:
         """An entity has changed, ended or appeared: its groups are to be judged, when all that comes with it is there."""
         if change.key[1] in self._kinds_grouped:
-            self._note_touched(self._groups.put(change, now.wall), outcome)
+            self._note_touched(self.groups.put(change, now.wall), outcome)
 
     def on_linked(self, link: str, changes: Sequence[Change], outcome: ChangeOutcome, now: Instant) -> None:
         for change in changes:
             if tables := self._reading.get((link, change.key[1])):
-                self._note_touched(self._groups.put(change, now.wall, tables), outcome)
+                self._note_touched(self.groups.put(change, now.wall, tables), outcome)
 
     def settle(self, now: Instant) -> None:
         """All that came together has come: what it touched is judged as it now stands, and told with the last change
@@ -116,10 +116,10 @@ class GroupRuleRuntime(AlertRuntime):
             for rule in [rule for rule in self._rules if rule.id in self._unsettled]:
                 if not self._links.away(rule, None):
                     self._unsettled.discard(rule.id)
-                    for group in self._groups.of(rule, now.wall):
+                    for group in self.groups.of(rule, now.wall):
                         yield from self._seen(rule, group, now)
         for rule in self._due(now):
-            for group in self._groups.look(rule, now.wall):
+            for group in self.groups.look(rule, now.wall):
                 if not self._links.is_paused(rule, group.per.get("venue") or ""):
                     yield from self._seen(rule, group, now)
 
@@ -165,7 +165,7 @@ class GroupRuleRuntime(AlertRuntime):
 
     def gone(self, keys: Iterable[Key], now: Instant) -> Iterator[Transition]:
         """These entities are forgotten, without having ended. What is left is judged when all of them have left."""
-        for table, groups in self._groups.drop(keys).items():
+        for table, groups in self.groups.drop(keys).items():
             for rule in self._asking[table]:
                 for group in groups:
                     yield from self._seen(rule, group, now)
@@ -189,7 +189,7 @@ class GroupRuleRuntime(AlertRuntime):
         for rule in self._rules:
             if rule.id not in asked:
                 continue
-            for group in self._groups.of(rule, now.wall):
+            for group in self.groups.of(rule, now.wall):
                 of = group.per.get("venue")
                 if venue in (None, of) and not self._links.resolves(rule, of or ""):
                     yield from self._seen(rule, group, now, only_note=rule.id in only_noted)
@@ -200,13 +200,13 @@ class GroupRuleRuntime(AlertRuntime):
         """
         rule = instance.rule
         if self._fits(instance):
-            group = self._groups.find(rule, instance.key, instance.entity.id, now.wall)
+            group = self.groups.find(rule, instance.key, instance.entity.id, now.wall)
         elif rule.is_group and _is_grouped_by(instance, rule):
             aside = Groups(self._world)
             aside.set_rules((rule,))
             group = aside.find(rule, instance.key, instance.entity.id, now.wall)
         else:
-            group = self._groups.vanished(instance.entity.kind, instance.key, instance.entity.id)
+            group = self.groups.vanished(instance.entity.kind, instance.key, instance.entity.id)
         return as_change(rule, group, now.wall)
 
     def edited(
@@ -226,7 +226,7 @@ class GroupRuleRuntime(AlertRuntime):
         return instance.rule.is_group and self._fits(instance) and super().goes_on(instance, before, now)
 
     def explain(self, rule: Rule, asked: Asked, now: Instant) -> list[Subject]:
-        groups = self._groups
+        groups = self.groups
         if rule not in self._rules:
             groups = Groups(self._world)
             groups.set_rules((rule,))
@@ -241,7 +241,7 @@ class GroupRuleRuntime(AlertRuntime):
         return replace(trace, unconfirmed_since=group.unconfirmed_since())
 
     def verdicts(self, rule: Rule, now: Instant) -> list[tuple[Change, Truth]]:
-        seen = (as_seen_by(rule, group, now.wall) for group in self._groups.of(rule, now.wall))
+        seen = (as_seen_by(rule, group, now.wall) for group in self.groups.of(rule, now.wall))
         return [(change, evaluate(rule, change, now)) for change in seen]
 
     # --------------------------------------------------------------------------------------------------------- parts

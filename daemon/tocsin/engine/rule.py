@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, Literal, Protocol, TypeAlias
 
 from tocsin.calendars import Calendar, Since
-from tocsin.engine.api import Distance, Severity
+from tocsin.engine.api import Gap, Severity
 from tocsin.engine.windows import WindowSpec
 from tocsin.events import Change
 from tocsin.events.links import holder_of
@@ -149,8 +149,8 @@ class Condition(Protocol):
         """The condition with the values that it saw: `profit -60 < -50`."""
         ...
 
-    def distance(self, change: Change, now: datetime) -> Distance | None:
-        """How far what it compares is from its limit; None where that is no number or duration, or unknown."""
+    def gap(self, change: Change, now: datetime) -> Gap:
+        """How far it is from being so, by the numbers and durations that it compares with their limits."""
         ...
 
     def bounds(self, name: str, change: Change, now: datetime) -> tuple[Decimal, ...]:

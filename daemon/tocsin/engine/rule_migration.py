@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import ValidationError, structs
 
 from tocsin.calendars import Since
-from tocsin.engine.api import Saved, Transition
+from tocsin.engine.api import FAR, Gap, Saved, Transition
 from tocsin.engine.index import RuleSet
 from tocsin.engine.instances import (
     InstanceStore,
@@ -207,8 +207,8 @@ class _Remembered:
     def describe(self, _change: Change, _now: datetime, *, wording: Wording = "exact") -> str:  # noqa: ARG002 # it has one wording
         return self.source
 
-    def distance(self, _change: Change, _now: datetime) -> None:
-        return None
+    def gap(self, _change: Change, _now: datetime) -> Gap:
+        return Gap(FAR)
 
     def bounds(self, _name: str, _change: Change, _now: datetime) -> tuple[Decimal, ...]:
         return ()

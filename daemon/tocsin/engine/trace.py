@@ -164,7 +164,7 @@ def _seen(of: str, piece: Condition, change: Change, now: Instant, without: int)
         asks=piece.source,
         holds=piece.holds(change, now.wall),
         saw=f"{saw} ({without} without the value left out)" if without else saw,
-        distance=piece.distance(change, now.wall),
+        distance=piece.gap(change, now.wall).distance,
         as_of=now.wall if piece.timed else None,
     )
 

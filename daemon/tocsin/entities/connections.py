@@ -255,12 +255,14 @@ class Connections:
             for record in self._open(venue):
                 if record.unconfirmed is None:
                     record.unconfirmed = link.outage.wall
+                    self._store.note(record)
                     self._unsaved.append(record.key)
 
     def _leave_unconfirmed(self, link: Link, record: Record, since: datetime) -> None:
         """It wasn't mentioned, though the venue could have."""
         key = record.key
         record.unconfirmed = record.unconfirmed or since
+        self._store.note(record)
         link.unconfirmed[key] = called(key, symbol_of(record.state))
         self._unsaved.append(key)
 
@@ -305,6 +307,6 @@ class Connections:
         self, record: Record, at: Instant, events: tuple[str, ...], updates: dict[str, object]
     ) -> list[Change]:
         known = record.state
-        record.state = structs.replace(known, **updates)
+        self._store.move(record, structs.replace(known, **updates))
         record.origin, record.time, record.received = "synthetic", at.wall, at.wall
         return [self._store.change(record, events, known)]

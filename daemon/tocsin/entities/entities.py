@@ -5,7 +5,7 @@
 Pure but for its own memory: no I/O, no clock. Called in the order in which things were received.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 
@@ -14,6 +14,7 @@ from msgspec import UNSET, structs
 from tocsin.entities.connections import Connections
 from tocsin.entities.derive import complete_prices
 from tocsin.entities.entity_store import EntityStore, Record
+from tocsin.entities.in_order import SHOWN, InOrder
 from tocsin.entities.incoming import Incoming, key_of, stored_stamps
 from tocsin.entities.merge import BLANK, Updates, believed, difference, latest_time, marked
 from tocsin.entities.names import compared, is_operation, sighted, with_status
@@ -60,6 +61,7 @@ class Entities:
         gap: bool = True,
     ) -> None:
         self._store = EntityStore()
+        self._in_order = InOrder(self._store, SHOWN)
         self._operations = Operations(operations)
         self._trades = Trades()
         self._unsaved: dict[Key, None] = {}
@@ -262,6 +264,7 @@ class Entities:
         """It is mentioned, and so known to be there."""
         if record.unconfirmed is not None:
             record.unconfirmed = None
+            self._store.note(record)
             self._unsaved[record.key] = None
 
     def _add(self, key: KeyTexts, state: Entity, incoming: Incoming) -> Record:
@@ -373,6 +376,10 @@ class Entities:
         """Every entity of that kind that hasn't ended, as it stands: without events, previous state and raw."""
         self._note_last_messages()
         return [self._store.change(record) for record in self._store.live(kind)]
+
+    def in_order(self, kind: str) -> Sequence[Change]:
+        """What lives of that kind, one of `SHOWN`, by venue, account and symbol; see `in_order`."""
+        return self._in_order.of(kind)
 
     def count(self) -> Mapping[tuple[str, str], int]:
         """How many haven't ended, by venue and kind."""

@@ -63,6 +63,7 @@ class EntityStore:
         self._tell_positions: set[str] = set()
         self._sent: dict[str, tuple[str, ...]] = {}
         self._moved: dict[Home, dict[Record, None]] = {}  # of the accounts whose positions are followed
+        self._noted: dict[Record, None] | None = None  # None until somebody asks
 
     def find(self, key: KeyTexts) -> Record | None:
         venue, kind, account, id_ = key
@@ -152,11 +153,22 @@ class EntityStore:
         moved, self._moved[home] = self._moved.get(home), {}
         return moved
 
+    def note(self, record: Record) -> None:
+        """It isn't as it was: what replaces a state or confirms it has to say so."""
+        if self._noted is not None:
+            self._noted[record] = None
+
+    def noted(self) -> Iterable[Record]:
+        """What came, changed or went since this was last asked; the first time, all that there is."""
+        noted, self._noted = self._noted, {}
+        return [*self] if noted is None else noted
+
     def is_live(self, record: Record) -> bool:
         """Whether it is still known, and lives."""
         return self._live[record.home[1]].get(record.home, {}).get(record.id) is record
 
     def _note_moved(self, record: Record) -> None:
+        self.note(record)
         if (moved := self._moved.get(record.home)) is not None:
             moved[record] = None
 

@@ -229,7 +229,7 @@ class Values:
             record.state = structs.replace(known, **updates)
             return []
         spoken_of = dict.fromkeys(known.momentary, UNSET)  # of the venue's own last message, not of this
-        record.state = structs.replace(known, **spoken_of, **updates)
+        self._store.move(record, structs.replace(known, **spoken_of, **updates))
         _stamp(record, time, at)
         return [self._store.change(record, ("account.updated",), known)]
 

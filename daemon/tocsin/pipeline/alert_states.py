@@ -30,6 +30,10 @@ class AlertStates:
     def of(self, rule: str, instance: str) -> AlertState:
         return self._of.get((rule, instance), "inactive")
 
+    def active(self) -> list[tuple[str, str]]:
+        """Rule and instance of all that have one."""
+        return [*self._of]
+
     def counts(self) -> dict[tuple[str, AlertState], int]:
         """By rule and state; what none is in, is left out."""
         return dict(self._counts)

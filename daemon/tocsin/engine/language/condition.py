@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple, TypeAlias
 
-from tocsin.engine.api import Distance
+from tocsin.engine.api import FAR, Distance, Gap
 from tocsin.engine.language import describe
 from tocsin.engine.language.ast import (
     Call,
@@ -110,7 +110,7 @@ class TreeCondition:
         self.remembers = any(needs_of(call) for call in calls)
         self._compiled: describe.Compiled = {}
         self._parts: tuple[TreeCondition, ...] | None = None
-        self._measured: Measured | None = None
+        self._measured: _Measure | None = None
 
     @property
     def parts(self) -> "tuple[TreeCondition, ...]":
@@ -129,10 +129,10 @@ class TreeCondition:
     def describe(self, change: Change, now: datetime, *, wording: Wording = "exact") -> str:
         return describe.describe(self.tree, change, now, self._compiled, wording=wording)
 
-    def distance(self, change: Change, now: datetime) -> Distance | None:
+    def gap(self, change: Change, now: datetime) -> Gap:
         """Compiled when it is first asked for, as `parts` are."""
         if self._measured is None:
-            self._measured = measured(self.tree)
+            self._measured = _measure(normal(self.tree))
         return self._measured(change, now)
 
     def bounds(self, name: str, change: Change, now: datetime) -> tuple[Decimal, ...]:
@@ -240,35 +240,7 @@ def _after(meeting: _Meeting, change: Change, now: datetime) -> timedelta | None
 # -------------------------------------------------------------------------------------- how far it is from its limits
 
 
-_FAR = float("inf")
-
-
-class _Gap(NamedTuple):
-    """`to_go` is relative: 0 where it is so, infinite where no number tells. `by`: the comparison that says so, if any."""
-
-    to_go: float
-    by: Distance | None = None
-
-    @property
-    def order(self) -> tuple[float, float]:
-        """Nearest first; of what is met, what is so by far comes first."""
-        beyond = self.by.relative if self.by is not None and self.by.met else 0.0 if self.by else _FAR
-        return self.to_go, -beyond
-
-
-_Measure: TypeAlias = Callable[[Change, datetime], _Gap]
-Measured: TypeAlias = Callable[[Change, datetime], Distance | None]
-
-
-def measured(tree: Node) -> Measured:
-    """The function that measures a checked tree; None where it is infinitely far, or no number has to do with it."""
-    measure = _measure(normal(tree))
-
-    def distance(change: Change, now: datetime) -> Distance | None:
-        gap = measure(change, now)
-        return gap.by if gap.to_go < _FAR else None
-
-    return distance
+_Measure: TypeAlias = Callable[[Change, datetime], Gap]
 
 
 def _measure(condition: Normal) -> _Measure:
@@ -288,7 +260,7 @@ def _joined(condition: Joined) -> _Measure:
     measures = [_measure(part) for part in condition.parts]
     choose = max if condition.word == "and" else min
 
-    def measure(change: Change, now: datetime) -> _Gap:
+    def measure(change: Change, now: datetime) -> Gap:
         return choose((each(change, now) for each in measures), key=lambda gap: gap.order)
 
     return measure
@@ -301,7 +273,7 @@ def _stated(condition: Stated) -> _Measure:
     if isinstance(node, Call) and function is not None and function.crossing is not None and wanted:
         value, limit = node.arguments
         return _compared(value, limit, lambda change, now: holds(change, now) is True)
-    return lambda change, now: _Gap(0.0 if holds(change, now) is wanted else _FAR)
+    return lambda change, now: Gap(0.0 if holds(change, now) is wanted else FAR)
 
 
 def _holds(condition: Comparison) -> Callable[[Change, datetime], Any]:
@@ -316,7 +288,7 @@ def _compared(subject: Node, other: Node, met: Callable[[Change, datetime], bool
     value_of = evaluator(subject)
     limits = [(each, evaluator(each)) for each in (other.items if isinstance(other, Listing) else (other,))]
 
-    def measure(change: Change, now: datetime) -> _Gap:
+    def measure(change: Change, now: datetime) -> Gap:
         value, is_met = value_of(change, now), met(change, now)
         found = [
             (relative, gap, node, limit)
@@ -327,7 +299,7 @@ def _compared(subject: Node, other: Node, met: Callable[[Change, datetime], bool
             and (relative := _relative(gap, value, limit)) is not None
         ]
         if not found:
-            return _Gap(0.0 if is_met else _FAR)
+            return Gap(0.0 if is_met else FAR)
         relative, gap, node, limit = min(found, key=lambda each: each[0])
         distance = Distance(
             value=_shown(subject, value, limit),
@@ -336,7 +308,7 @@ def _compared(subject: Node, other: Node, met: Callable[[Change, datetime], bool
             relative=relative,
             met=is_met,
         )
-        return _Gap(0.0 if is_met else relative, distance)
+        return Gap(0.0 if is_met else relative, distance)
 
     return measure
 

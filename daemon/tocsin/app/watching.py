@@ -1,0 +1,103 @@
+"""Makes `Watched` of how an instance stands and of what was seen of it when it was last looked at: what people read, in a few words."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from tocsin.alerts.wording import number_shown, of_member
+from tocsin.control.snapshot import Countdown, Watched
+from tocsin.engine.api import FAR
+from tocsin.engine.looks import Look, Standing, Watching
+from tocsin.engine.pauses import hangs_on_link
+from tocsin.engine.rule import Rule
+from tocsin.engine.trace import Timer
+from tocsin.events import Derived, Entity, Instant, Key, number_text
+from tocsin.events.vocabulary import unit_of
+
+Away = Mapping[str, datetime | None]
+"""The venues that aren't connected, and when each was heard the last time."""
+_JITTER = timedelta(
+    seconds=0.5
+)  # of when something is due: clocks drift against each other, and it is to stay the same
+
+
+def watched_of(
+    at: Watching,
+    *,
+    standing: Standing | None,
+    look: Look | None,
+    now: Instant,
+    away: Away,
+    before: Watched | None = None,
+) -> Watched:
+    """`standing`: None where the engine keeps nothing of it. `before` is given back where nothing is another."""
+    rule, change = at.rule, look.change if look is not None else None
+    value = standing.value if standing is not None else None
+    if value is None and look is not None:
+        value = look.value
+    symbol, currency = (before.symbol, before.currency) if before is not None else (None, None)
+    if change is not None:
+        symbol, currency = change.symbol, _currency(rule, change.state)
+    found = Watched(
+        rule=rule.id,
+        severity=rule.severity,
+        instance=at.instance,
+        key=at.entity,
+        symbol=symbol,
+        state=standing.state if standing is not None else "inactive",
+        since=standing.since if standing is not None else None,
+        alert=standing.alert_id if standing is not None and standing.state != "inactive" else "",
+        acked=standing is not None and standing.acked,
+        value=_shown(rule, value),
+        value_of=rule.value_called or rule.value_of,
+        currency=currency,
+        worst=_shown(rule, standing.worst) if standing is not None else None,
+        distance=look.gap.distance if look is not None else None,
+        far=look.gap.to_go if look is not None and look.gap.to_go < FAR else None,
+        timer=_countdown(standing, now, before),
+        stale_since=_heard(rule, at.entity, away),
+        unconfirmed=change is not None and change.unconfirmed_since is not None,
+    )
+    return before if before == found else found
+
+
+def is_stale(rule: Rule, entity: Key, away: Away) -> bool:
+    """Whether a venue of it isn't connected, and it is as it was when that was heard the last time."""
+    return hangs_on_link(rule) and (entity.venue in away if entity.venue else bool(away))
+
+
+def _heard(rule: Rule, entity: Key, away: Away) -> datetime | None:
+    if not is_stale(rule, entity, away):
+        return None
+    if entity.venue:
+        return away[entity.venue]
+    return min((at for at in away.values() if at is not None), default=None)
+
+
+def _shown(rule: Rule, value: Decimal | None) -> str | None:
+    if value is None:
+        return None
+    derived = rule.value_computed or isinstance(value, Derived)
+    return number_shown(number_text(value), rule.value_of or "", derived=derived)
+
+
+def _currency(rule: Rule, state: Entity) -> str | None:
+    if rule.value_of is None or unit_of(of_member(rule.value_of)) != "money":
+        return None
+    currency = getattr(state, "currency", None)
+    return currency if isinstance(currency, str) else None
+
+
+def _left(timer: Timer) -> float:
+    return max(timer.lasts - timer.passed, 0.0)
+
+
+def _countdown(standing: Standing | None, now: Instant, before: Watched | None) -> Countdown | None:
+    timer = standing.timer if standing is not None else None
+    if timer is None:
+        return None
+    if not timer.runs:
+        return Countdown(timer.key, timer.lasts, None, _left(timer))
+    due = now.wall + timedelta(seconds=_left(timer))
+    was = before.timer.due if before is not None and before.timer is not None else None
+    return Countdown(timer.key, timer.lasts, was if was is not None and abs(was - due) < _JITTER else due)
