@@ -107,17 +107,20 @@ class Live:
             self._open += Counter()  # without those that are 0
 
     async def _tell(self, send: Send, slow: trio.CancelScope) -> None:
-        async def write(text: str, *, more: bool = True) -> None:
+        async def say(message: dict[str, Any]) -> None:
             slow.deadline = trio.current_time() + _WRITE_WITHIN
-            await send({"type": "http.response.body", "body": text.encode(), "more_body": more})
+            await send(message)
             slow.deadline = float("inf")
+
+        async def write(text: str) -> None:
+            await say({"type": "http.response.body", "body": text.encode(), "more_body": True})
 
         headers = [
             (b"content-type", b"text/event-stream; charset=utf-8"),
             (b"cache-control", b"no-store"),
             (b"x-accel-buffering", b"no"),
         ]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await say({"type": "http.response.start", "status": 200, "headers": headers})
         self._versions.refresh()
         seen = self._versions.newer({})
         await write(f"retry: {_RETRY}\nevent: hello\ndata: {__version__}\n\n")

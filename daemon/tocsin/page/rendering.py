@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from tocsin import __version__
 from tocsin.alerts.plain import shown
-from tocsin.alerts.wording import counted
+from tocsin.alerts.wording import counted, without_mark
 from tocsin.page import assets, charts, words
 from tocsin.page.live import Versions
 from tocsin.page.screen import Asked, Json, Screen
@@ -58,6 +58,7 @@ def environment() -> jinja2.Environment:
         span=words.span,
         severity_mark=words.severity_mark,
         counted=counted,
+        without_mark=without_mark,
     )
     made.globals.update(
         meter=charts.meter,

@@ -1,0 +1,154 @@
+"""The stream: says what changed, and holds nothing for who doesn't read."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+
+from tocsin import __version__
+from tocsin.page.live import LOOK_EVERY, MOST_OF_ONE, MOST_STREAMS, Live, Versions
+
+
+def so(**news: Any) -> Any:
+    """As much of a snapshot as versions are made of."""
+    measures = SimpleNamespace(
+        wrong=(), attention=(), alerts={}, venues=(), rules=(), channels=(), actions=(), actions_paused=False
+    )
+    nothing = {
+        "measures": measures,
+        "entities": {},
+        "away": {},
+        "alerts": (),
+        "closest": (),
+        "nearest": {},
+        "trails": {},
+        "rates": {},
+        "changes": {},
+        "silences": (),
+    }
+    return SimpleNamespace(**nothing | news)
+
+
+class World:
+    def __init__(self) -> None:
+        self.now = so()
+        self.looked = 0
+
+    def look(self) -> Any:
+        self.looked += 1
+        return self.now
+
+
+class Browser:
+    """Reads the stream, as long as it wants to."""
+
+    def __init__(self, live: Live, session: str = "s") -> None:
+        self._live = live
+        self.scope = {"type": "http", "method": "GET", "path": "/live", "headers": [], "session": session}
+        self.status = 0
+        self.text = ""
+        self.reads = True
+        self.gone = trio.Event()
+        self.over = trio.Event()
+
+    async def run(self) -> None:
+        await self._live(self.scope, self._receive, self._send)
+        self.over.set()
+
+    async def _receive(self) -> dict[str, Any]:
+        await self.gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        if not self.reads:
+            await trio.sleep_forever()
+        self.status = message.get("status", self.status)
+        self.text += message.get("body", b"").decode()
+        await trio.lowlevel.checkpoint()
+
+    @property
+    def events(self) -> list[str]:
+        return [line.removeprefix("event: ") for line in self.text.splitlines() if line.startswith("event: ")]
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def live(world) -> Live:
+    return Live(Versions(world.look), lambda scope: scope["session"])
+
+
+async def test_only_what_changed_is_said_and_nothing_while_nothing_does(world, live, nursery, autojump_clock):
+    browser = Browser(live)
+    nursery.start_soon(browser.run)
+    await trio.sleep(5)
+    assert browser.text == f"retry: 2000\nevent: hello\ndata: {__version__}\n\n"
+    world.now = so(entities={"position": [1]})
+    await trio.sleep(2 * LOOK_EVERY)
+    assert browser.events == ["hello", "positions"]
+    world.now = so(entities={"position": [1]}, changes={"deliveries": 1})
+    await trio.sleep(2 * LOOK_EVERY)
+    assert browser.events == ["hello", "positions", "told"]
+    await trio.sleep(16)
+    assert browser.text.endswith(": \n\n")
+    browser.gone.set()
+    await browser.over.wait()
+
+
+async def test_who_comes_later_is_told_of_what_changes_from_then_on(world, live, nursery, autojump_clock):
+    first = Browser(live)
+    nursery.start_soon(first.run)
+    await trio.sleep(1)
+    world.now = so(away={"fx": None})
+    await trio.sleep(1)
+    second = Browser(live)
+    nursery.start_soon(second.run)
+    await trio.sleep(1)
+    assert second.events == ["hello"]
+    for browser in (first, second):
+        browser.gone.set()
+
+
+async def test_who_reads_nothing_is_let_go(live, nursery, autojump_clock):
+    mute = Browser(live)
+    mute.reads = False
+    nursery.start_soon(mute.run)
+    with trio.fail_after(60):
+        await mute.over.wait()
+
+
+async def test_only_so_many_look_at_once_and_who_leaves_makes_room(live, nursery, autojump_clock):
+    each = [Browser(live, f"s{number // MOST_OF_ONE}") for number in range(MOST_STREAMS)]
+    for browser in each:
+        nursery.start_soon(browser.run)
+    await trio.sleep(0.1)
+    one_too_many = Browser(live, "another")
+    await one_too_many.run()
+    assert one_too_many.status == 503
+    each[0].gone.set()
+    await each[0].over.wait()
+    same = Browser(live, "s1")
+    await same.run()
+    assert same.status == 503  # that session has three
+    welcome = Browser(live, "s0")
+    nursery.start_soon(welcome.run)
+    await trio.sleep(0.1)
+    assert welcome.status == 200
+    for browser in (*each, welcome):
+        browser.gone.set()
+
+
+async def test_nobody_looks_while_nobody_asks(world, live, nursery, autojump_clock):
+    browser = Browser(live)
+    nursery.start_soon(browser.run)
+    await trio.sleep(1)
+    browser.gone.set()
+    await browser.over.wait()
+    before = world.looked
+    await trio.sleep(10)
+    assert world.looked == before
