@@ -20,6 +20,7 @@ def so(**news: Any) -> Any:
         "measures": measures,
         "entities": {},
         "away": {},
+        "outages": {},
         "alerts": (),
         "closest": (),
         "nearest": {},

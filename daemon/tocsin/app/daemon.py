@@ -269,6 +269,20 @@ class Daemon:
         """What is so now, thing by thing; the same for all that look within 250 ms."""
         return self._snapshots.snapshot()
 
+    @property
+    def style(self) -> Style:
+        """The names, links and time zone of people."""
+        return self._components.turn.options.style
+
+    def urls_hash(self, channel: str) -> str | None:
+        """By what `try_channel` knows a channel's URLs; None: none is called that."""
+        known = self._settings.channels.get(channel)
+        return known.urls_hash if known is not None else None
+
+    def note(self, event: str, **fields: Any) -> None:
+        """Into the log."""
+        self._log.info(event, **fields)
+
     def health(self) -> list[str]:
         """What is wrong, in words; empty when healthy. Costs nothing."""
         return self._probe.wrong()

@@ -34,6 +34,7 @@ TOPICS: Mapping[str, Callable[[Snapshot], Any]] = {
         snapshot.measures.attention,
         snapshot.measures.alerts,
         snapshot.away,
+        snapshot.outages,
     ),
     "alerts": lambda snapshot: (snapshot.alerts, snapshot.trails),
     "venues": lambda snapshot: (snapshot.measures.venues, snapshot.rates),
@@ -43,6 +44,7 @@ TOPICS: Mapping[str, Callable[[Snapshot], Any]] = {
     "rules": lambda snapshot: (snapshot.closest, snapshot.measures.rules, snapshot.alerts),
     "channels": lambda snapshot: (
         snapshot.measures.channels,
+        snapshot.outages,
         snapshot.measures.actions,
         snapshot.measures.actions_paused,
     ),

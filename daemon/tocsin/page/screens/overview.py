@@ -30,7 +30,7 @@ def limit(asked: Asked) -> int:
 
 
 async def banner(asked: Asked) -> Json:
-    """`away`: venues that aren't connected, `since` when and why; `refusing`: channels that don't take messages."""
+    """`away`: venues that aren't connected, when they were heard last (`since`) and why; `refusing`: channels that don't take messages."""
     measures = asked.snapshot.measures
     return {
         "away": [
@@ -43,7 +43,10 @@ async def banner(asked: Asked) -> Json:
             for venue in measures.venues
             if venue.name in asked.snapshot.away
         ],
-        "refusing": [channel.name for channel in measures.channels if not channel.up],
+        "refusing": [
+            {"channel": name, "since": iso(each.since), "reason": each.reason}
+            for name, each in asked.snapshot.outages.items()
+        ],
         "wrong": [*measures.wrong],
     }
 
