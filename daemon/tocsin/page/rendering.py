@@ -97,8 +97,9 @@ class Renderer:
             for name in ("status", *screen.parts)
         }
         data = await STATUS.data(asked)
+        still = await screen.still(asked) if screen.still is not None else {}
         template = self._environment.get_template(f"{screen.name}/screen.html")
-        values = {**self._values(asked, here), **beside, **data, "nav": screen.nav, "parts": found}
+        values = {**self._values(asked, here), **beside, **data, **still, "nav": screen.nav, "parts": found}
         return await asked.in_thread(lambda: Rendered.of(template.render(values)))
 
     async def page(self, template: str, asked: Asked, here: str, **values: Any) -> Rendered:

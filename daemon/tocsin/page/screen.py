@@ -90,7 +90,8 @@ class Part(NamedTuple):
 class Screen(NamedTuple):
     """A screen at `path`, with `templates/NAME/screen.html` and beside it a template for each part; `nav` is its place in the navigation.
 
-    `api`: where its data are asked for.
+    `api`: where its data are asked for. `still`: what `screen.html` shows by itself, outside of the parts, which are live: a filter's
+    text, the fields of a form. NoSuch; StoreUnavailable.
     """
 
     name: str
@@ -98,3 +99,4 @@ class Screen(NamedTuple):
     nav: str
     api: str
     parts: Mapping[str, Part]
+    still: Callable[[Asked], Awaitable[Json]] | None = None

@@ -11,22 +11,16 @@ from typing import Any
 
 from msgspec import UNSET
 
-from tocsin.control.snapshot import Snapshot, Watched
+from tocsin.control.snapshot import Snapshot
 from tocsin.events import EXACT, Change, from_iso, iso, rounded_text
 from tocsin.events.vocabulary import value_to_plain
 from tocsin.page.alert_rows import alert_rows, trail_of
+from tocsin.page.rows import limit, today, watched_row
 from tocsin.page.screen import Asked, Json, Part, Screen
 
-SHOWN = 100  # rows of a list, unless `all=1` asks for more
-MOST = 10_000
 _TOLD_LAST = 6
 _CLOSEST = 6
 _EQUITY = timedelta(hours=24)
-
-
-def limit(asked: Asked) -> int:
-    """How many rows of a list are shown."""
-    return MOST if asked.query.get("all") == "1" else SHOWN
 
 
 async def banner(asked: Asked) -> Json:
@@ -54,7 +48,7 @@ async def banner(asked: Asked) -> Json:
 async def tiles(asked: Asked) -> Json:
     """Figures: `firing`, `equity` and `profit` (one a currency, never added), `told`."""
     snapshot = asked.snapshot
-    begun = _today(asked)
+    begun = today(asked)
     told = await asked.in_thread(partial(asked.reader.told_since, begun))
     firing = await asked.in_thread(asked.reader.firing)
     return {
@@ -162,34 +156,7 @@ async def told(asked: Asked) -> Json:
     return {"messages": shown_rows[:_TOLD_LAST]}
 
 
-def watched_row(each: Watched) -> Json:
-    """What a rule watches as JSON: what it is, the plain numbers `value` and `limit` with what is `to_go`, and `done`, how near (0 to 1)."""
-    distance = each.distance
-    return {
-        "rule": each.rule,
-        "venue": each.key.venue,
-        "kind": each.key.kind,
-        "account": each.key.account or None,
-        "entity": each.key.id,
-        "symbol": each.symbol,
-        "state": each.state,
-        "alert": each.alert or None,
-        "value_of": each.value_of,
-        "value": distance.value if distance else each.value,
-        "limit": distance.limit if distance else None,
-        "to_go": distance.gap if distance else None,
-        "done": max(0.0, 1.0 - each.far) if each.far is not None else None,
-        "stale_since": iso(each.stale_since) if each.stale_since else None,
-    }
-
-
 # ------------------------------------------------------------------------------------------------------------- parts
-
-
-def _today(asked: Asked) -> datetime:
-    """When this day began where people are."""
-    local = asked.now.astimezone(asked.style.tz)
-    return local.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def _firing(snapshot: Snapshot, rows: Iterable[Mapping[str, Any]]) -> Json:

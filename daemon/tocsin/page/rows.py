@@ -1,0 +1,42 @@
+"""What several screens' lists have in common: how many rows, what a rule watches, when the day began."""
+
+from datetime import datetime
+
+from tocsin.control.snapshot import Watched
+from tocsin.events import iso
+from tocsin.page.screen import Asked, Json
+
+SHOWN = 100  # rows of a list, unless `all=1` asks for more
+MOST = 10_000
+
+
+def limit(asked: Asked) -> int:
+    """How many rows of a list are shown."""
+    return MOST if asked.query.get("all") == "1" else SHOWN
+
+
+def today(asked: Asked) -> datetime:
+    """When this day began where people are."""
+    local = asked.now.astimezone(asked.style.tz)
+    return local.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def watched_row(each: Watched) -> Json:
+    """What a rule watches as JSON: what it is, the plain numbers `value` and `limit` with what is `to_go`, and `done`, how near (0 to 1)."""
+    distance = each.distance
+    return {
+        "rule": each.rule,
+        "venue": each.key.venue,
+        "kind": each.key.kind,
+        "account": each.key.account or None,
+        "entity": each.key.id,
+        "symbol": each.symbol,
+        "state": each.state,
+        "alert": each.alert or None,
+        "value_of": each.value_of,
+        "value": distance.value if distance else each.value,
+        "limit": distance.limit if distance else None,
+        "to_go": distance.gap if distance else None,
+        "done": max(0.0, 1.0 - each.far) if each.far is not None else None,
+        "stale_since": iso(each.stale_since) if each.stale_since else None,
+    }
