@@ -135,6 +135,7 @@ _TOLD_ELSEWHERE = frozenset(
         "channels",
         "actions",
         "rules",
+        "rule_sources",
         "calendars",
         "state_dir",
         "log",

@@ -23,6 +23,7 @@ from tocsin.config.reading import Reading
 from tocsin.config.reports import read_reports
 from tocsin.config.rule_files import read_rules
 from tocsin.config.rule_sets import actions_named, channels_named
+from tocsin.config.rule_sources import rule_sources
 from tocsin.config.search import default_state_dir, given_state_dir
 from tocsin.config.settings import Common, Settings, by_severity, routing_of
 from tocsin.config.venues import read_venues
@@ -125,6 +126,7 @@ def _settings(reading: Reading, validate_url: ValidateUrl | None, seen: LookAtSe
         actions=actions,
         notify=notify,
         rules=tuple(rules),
+        rule_sources=rule_sources(written, reading.texts),
         calendars=calendars.named,
         gates=gates,
         reports=reports,

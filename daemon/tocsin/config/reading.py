@@ -23,7 +23,9 @@ _QUOTED = re.compile("`([^`]*)`")
 
 @dataclass(slots=True)
 class Reading:
-    """One config on its way from text to settings. `instead`: files that are read in the place of others."""
+    """One config on its way from text to settings. `instead`: files that are read in the place of others; `texts`: what
+    stood in each that was read.
+    """
 
     path: Path
     environ: Map[str, str]
@@ -31,6 +33,7 @@ class Reading:
     masker: Masker = field(default_factory=Masker)
     problems: list[Problem] = field(default_factory=list)
     sources: list[Path] = field(default_factory=list)
+    texts: dict[Path, str] = field(default_factory=dict)
     broken: frozenset[str] = frozenset()  # sections of the config that can't be read
     unread: list[Path] = field(default_factory=list)
     references: References = field(init=False)
@@ -55,8 +58,11 @@ class Reading:
 
         Of a file outside of the config's folder no line is shown: who names /etc/shadow is not to read it here.
         """
-        node, problems = yaml.load(self.instead.get(path, path))
+        source = self.instead.get(path, path)
+        text, problem = yaml.read(source, str(source))
+        node, problems = (None, [problem]) if problem else yaml.load(text, str(source))
         self.sources.append(path)
+        self.texts[source] = text
         if self.is_elsewhere(path):
             self._outside.add(str(path))
         self.problems += problems

@@ -25,6 +25,7 @@ from tocsin.alerts.wording import Names
 from tocsin.calendars import Calendar
 from tocsin.config.listening import Listen, read_token
 from tocsin.config.literals import is_secret_name
+from tocsin.config.rule_sources import RuleSource
 from tocsin.config.shape import Section
 from tocsin.delivery.model import ChannelSettings
 from tocsin.delivery.senders import tells_ends
@@ -291,7 +292,8 @@ class VenueConfig:
 class Settings:
     """The whole configuration, checked. `notify` None for a severity means all channels. `gates` are the channels'.
 
-    `sources` are the files that it was read from, `warnings` what is doubtful in them; `masker` knows every secret.
+    `rule_sources` say where each rule is written. `sources` are the files that it was read from, `warnings` what is doubtful in
+    them; `masker` knows every secret.
     """
 
     path: Path
@@ -300,6 +302,7 @@ class Settings:
     actions: Mapping[str, ActionSettings]
     notify: Mapping[Severity, tuple[str, ...] | None]
     rules: tuple[Rule, ...]
+    rule_sources: Mapping[str, RuleSource]
     calendars: Mapping[str, Calendar | None]
     gates: Mapping[str, ChannelGates]
     reports: tuple[Report, ...]

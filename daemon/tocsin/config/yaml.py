@@ -29,8 +29,8 @@ _WORDS: dict[str, bool | None] = {
 _INTEGER = re.compile(r"[-+]?[0-9]+", re.ASCII)
 _NUMBER = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", re.ASCII)
 _NUMBER_START = frozenset("-+.0123456789")
-# What YAML calls a line break; its line numbers count these.
-_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+"""What YAML calls a line break; its line numbers count these."""
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 _SPACE = re.compile(r"\s*")
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is ten times faster, and in every wheel
@@ -87,8 +87,8 @@ class _Builder:
         self._text = self._text.removeprefix("\ufeff")
         if len(self._text) > MAX_SIZE:
             return None, [Problem(f"{self._name} is larger than {MAX_SIZE >> 20} MiB")]
-        self._raw = _BREAK.split(self._text)
-        hidden = _BREAK.split(hide_literals(self._text))
+        self._raw = BREAK.split(self._text)
+        hidden = BREAK.split(hide_literals(self._text))
         self._lines = [line if len(line) <= _MAX_SHOWN else "" for line in hidden]
         self._lines.append("")  # the parser's end of text may be a line further on
         if self._unprintable():
@@ -107,7 +107,7 @@ class _Builder:
     def _unprintable(self) -> bool:
         bad = _UNPRINTABLE.search(self._text)
         if bad:
-            before = _BREAK.split(self._text[: bad.start()])
+            before = BREAK.split(self._text[: bad.start()])
             # Without the line itself, which would not print well either.
             place = Place(self._name, len(before), len(before[-1]) + 1)
             self._problems.append(
