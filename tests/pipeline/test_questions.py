@@ -1,11 +1,14 @@
 """Runs that somebody has to confirm: when the question is asked, what answers count, and how it ends."""
 
+from datetime import timedelta
+
 import pytest
 
 from support.calendars import parse_calendar
 from support.run_life import ACTIONS, BY, RULE, Life, at
 from tocsin.actions.model import ActionSettings, Result
 from tocsin.alerts.decide import Route
+from tocsin.events import Instant
 from tocsin.pipeline.acts import Acts
 
 HEDGE = ActionSettings(command=("/bin/true",), rate="3/h", confirm={"on": "phone", "within": "10m"})
@@ -82,6 +85,19 @@ def test_confirmed_and_too_long_in_the_queue_it_is_dropped(life):
     assert not life.begin(301 + HEDGE.max_age.total_seconds() + 1)
     ((_, status, reason),) = life.said()
     assert (status, reason) == ("dropped", "too late: 31s after it happened, max_age is 30s")
+
+
+@pytest.mark.parametrize("set_by", [timedelta(hours=1), timedelta(hours=-1)])
+def test_the_time_to_answer_goes_on_however_the_machines_clock_is_set(life, set_by):
+    life.take(3)
+
+    def tick(seconds: float) -> list[str]:
+        now = at(seconds)
+        life.keep(life.turn.messages([], Instant(now.wall + set_by, now.steady)))
+        return [status for _, status, _ in life.said()]
+
+    assert tick(600) == ["asked"]
+    assert tick(604) == ["unanswered"]
 
 
 def test_nobody_answers(life):

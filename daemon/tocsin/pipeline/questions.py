@@ -5,7 +5,7 @@ turn like any other, and its `max_age` counts from the second. Each step gives w
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Literal, Protocol, TypeAlias
 
 from msgspec import structs
@@ -55,6 +55,8 @@ class Questions:
     def __init__(self, runs: OpenRuns, facts: RailFacts, options: Callable[[], Options]) -> None:
         self._runs, self._facts, self._options = runs, facts, options
         self._wanted: set[str] = set()  # runs of which the first of the two presses has come
+        # Steady: since when each is asked about, or waits for its channel. However the machine's clock is set, time goes on.
+        self._since: dict[str, float] = {}
 
     # -------------------------------------------------------------------------------------------------- what happens
 
@@ -79,6 +81,7 @@ class Questions:
         ]
         for row in found:
             self._runs.change(row)
+            self._since[row.id] = now.steady
         return found
 
     def asked_on(self, id_: str) -> str | None:
@@ -114,14 +117,16 @@ class Questions:
 
     def mind(self, now: Instant) -> list[RunRow]:
         """Those that are over by now, since what they are about is, or nobody has answered."""
-        self._wanted.intersection_update(row.id for row in self._asked())
-        return [over for row in self._asked() if (over := self._over(row, now)) is not None]
+        asked = self._asked()
+        self._wanted.intersection_update(row.id for row in asked)
+        self._since = {row.id: self._since.get(row.id, _begun(row, now)) for row in asked}
+        return [over for row in asked if (over := self._over(row, now)) is not None]
 
     def _over(self, row: RunRow, now: Instant) -> RunRow | None:
         context, confirm = context_of(row), self._confirm(row)
         if context is not None and not self._facts.holds(row, context):
             return self._runs.end(row, "dropped", now, turned(context))
-        if now.wall < self._until(row):
+        if now.steady < self._until(row):
             return None
         if row.asked_at is None:
             reason = f"it couldn't be asked: {confirm.on} didn't take the question in time"
@@ -130,9 +135,9 @@ class Questions:
             row, "unanswered", now, f"nobody answered within {duration_text(confirm.within)}"
         )
 
-    def deadline(self) -> datetime | None:
-        """When (wall-clock) the next of them is over by itself."""
-        return min((self._until(row) for row in self._asked()), default=None)
+    def deadline(self) -> float | None:
+        """The steady time at which the next of them that were minded is over by itself."""
+        return min((self._until(row) for row in self._asked() if row.id in self._since), default=None)
 
     # ------------------------------------------------------------------------------------------------------ what people do
 
@@ -182,10 +187,12 @@ class Questions:
     def _asked(self) -> Collection[RunRow]:
         return [row for row in self._runs if row.status == "asked"]
 
-    def _until(self, row: RunRow) -> datetime:
+    def _until(self, row: RunRow) -> float:
         if row.asked_at is not None:
-            return row.asked_at + self._confirm(row).within
-        return row.created_at + self._options().actions[row.action].max_age + SENT_WITHIN
+            lasts = self._confirm(row).within
+        else:
+            lasts = self._options().actions[row.action].max_age + SENT_WITHIN
+        return self._since[row.id] + lasts.total_seconds()
 
     def _confirm(self, row: RunRow) -> Confirm:
         """How it is asked: what another config asks no more is over by `restored` and `reloaded`."""
@@ -193,3 +200,8 @@ class Questions:
         if confirm is None:
             raise ValueError(f"run {row.id} is asked about, and {row.action} asks nobody")
         return confirm
+
+
+def _begun(row: RunRow, now: Instant) -> float:
+    """Of one that another run of Tocsin asked about, or that is new: the steady time at which that was, by the wall-clock."""
+    return now.steady - max((now.wall - (row.asked_at or row.created_at)).total_seconds(), 0.0)

@@ -52,7 +52,6 @@ class TurnProcessor:
         self.notifier = Notifier(engine, lambda: self.options, new_id, self._meters)
         self.options = options
         self._wrote_mentioned = float("-inf")
-        self._seen: Instant | None = None
 
     def restore(
         self, loaded: Loaded, now: Instant, *, removed: Iterable[str] = ()
@@ -140,9 +139,7 @@ class TurnProcessor:
 
     def deadline(self) -> float | None:
         """The steady time at which a timer is due, if one runs."""
-        times = [self._engine.deadline(), self.notifier.deadline()]
-        if (over := self.runs.questions.deadline()) is not None and self._seen is not None:
-            times.append(self._seen.steady + (over - self._seen.wall).total_seconds())
+        times = [self._engine.deadline(), self.notifier.deadline(), self.runs.questions.deadline()]
         return min((at for at in times if at is not None), default=None)
 
     # ----------------------------------------------------------------------------------------------- what people change
@@ -350,7 +347,6 @@ class TurnProcessor:
 
     def _whole(self, batch: Batch, now: Instant) -> Batch:
         """The batch with what is free by what it brings about, and the instances that moved."""
-        self._seen = now
         if over := self.runs.questions.mind(now):
             batch.runs += over
             self._tell_of_runs(batch, over, now)
