@@ -13,6 +13,7 @@ from tocsin.alerts.plain import shown
 from tocsin.alerts.wording import counted, without_mark
 from tocsin.page import assets, charts, words
 from tocsin.page.live import Versions
+from tocsin.page.prose import topic_html
 from tocsin.page.screen import Asked, Json, Screen
 from tocsin.page.status import STATUS
 from tocsin.store.errors import StoreUnavailable
@@ -66,6 +67,7 @@ def environment() -> jinja2.Environment:
         equity_chart=charts.equity_chart,
         strip=charts.strip,
         sentence=words.sentence,
+        topic_html=topic_html,
         static=assets.path,
         version=__version__,
         missing=words.MISSING,

@@ -74,7 +74,13 @@ class Screens:
                     return html(request, await renderer.part(screen, part, asked, here))
             except NoSuch as error:
                 page = await renderer.page(
-                    "frame/message.html", asked, here, heading="Not here", text=str(error), person=person
+                    "frame/message.html",
+                    asked,
+                    here,
+                    heading="Not here",
+                    text=str(error),
+                    near=error.near,
+                    person=person,
                 )
                 return html(request, page, 404)
             return RedirectResponse(renderer.url(here), 303)

@@ -46,7 +46,11 @@ class Host(Controlled, Protocol):
 
 
 class NoSuch(TocsinError):
-    """There is nothing of that id. The text is fit to be shown."""
+    """There is nothing of that id. The text is fit to be shown; `near` are what may have been meant: names and paths."""
+
+    def __init__(self, text: str, near: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__(text)
+        self.near = near
 
 
 class InThread(Protocol):
@@ -69,19 +73,13 @@ class Asked(NamedTuple):
     def now(self) -> datetime:
         return self.snapshot.measures.now
 
-    def urls_hash(self, channel: str) -> str | None:
-        """By what `try_channel` knows a channel's URLs; None: none is called that."""
-
-    def note(self, event: str, **fields: Any) -> None:
-        """Into the log."""
-
     @property
     def style(self) -> Style:
         return self.host.style
 
 
 class Part(NamedTuple):
-    """One part: the topics whose news change it, and its data. NoSuch where there is none; StoreUnavailable."""
+    """One part: the topics whose news change it (none: it stays as it is), and its data. NoSuch where there is none; StoreUnavailable."""
 
     topics: tuple[str, ...]
     data: Callable[[Asked], Awaitable[Json]]

@@ -68,7 +68,7 @@ class Reader:
     def alerts(self, *, active_only: bool = False, limit: int = 1000) -> list[Row]:
         """Alerts in the words of what was sent of each last, else in those to be sent, latest first; with `active_only` those that fire or recover."""
         which = "state IN ('firing', 'recovering')" if active_only else "true"
-        return self._rows(f"{_ALERTS} WHERE {which} ORDER BY fired_at DESC, id LIMIT ?", limit)
+        return self.rows(f"{_ALERTS} WHERE {which} ORDER BY fired_at DESC, id LIMIT ?", limit)
 
     def deliveries(
         self, *, unsent_only: bool = False, contexts: bool = False, limit: int = 1000
@@ -80,7 +80,7 @@ class Reader:
         which = "h.status IN ('pending', 'dead')" if unsent_only else "true"
         of = "(SELECT d.context FROM deliveries AS d WHERE d.id = h.id AND d.status = 'pending') AS context"
         what = f"h.*, {of}" if contexts else "h.*"
-        return self._rows(f"SELECT {what} FROM delivery_history AS h WHERE {which} LIMIT ?", limit)  # noqa: S608 - ours
+        return self.rows(f"SELECT {what} FROM delivery_history AS h WHERE {which} LIMIT ?", limit)  # noqa: S608 - ours
 
     def critical_sent(self, channel: str, target: int, since: datetime, until: datetime) -> int:
         """How many critical firings went out there by themselves from `since` to `until`."""
@@ -89,7 +89,7 @@ class Reader:
 
     def told_since(self, since: datetime) -> Row:
         """How many messages were `sent` since then, how long the `slowest` took (seconds; None: none), and when the `last` went out."""
-        (found,) = self._rows(
+        (found,) = self.rows(
             f"""
             SELECT count(*) AS sent, max(sent_at) AS last,
                 round(max((julianday(sent_at) - julianday(created_at)) * 86400), 3) AS slowest
@@ -101,7 +101,7 @@ class Reader:
 
     def unsent(self) -> list[Row]:
         """By `channel` how many deliveries are `waiting`, `since` when the oldest, and `critical_since` (or None)."""
-        return self._rows("""
+        return self.rows("""
             SELECT channel, count(*) AS waiting, min(created_at) AS since,
                 min(CASE severity WHEN 'critical' THEN created_at END) AS critical_since
             FROM deliveries WHERE status = 'pending' GROUP BY channel
@@ -109,13 +109,13 @@ class Reader:
 
     def count_dead(self) -> int:
         """How many deliveries were given up."""
-        return int(self._rows("SELECT count(*) AS dead FROM deliveries WHERE status = 'dead'")[0]["dead"])
+        return int(self.rows("SELECT count(*) AS dead FROM deliveries WHERE status = 'dead'")[0]["dead"])
 
     def undelivered(self, since: datetime) -> list[Row]:
         """By `channel` what was refused or unanswered: how much is `waiting` to be tried again, `oldest` since when; and how much that
         was put there `since` then was `given_up`, and is with no other channel.
         """
-        return self._rows(
+        return self.rows(
             f"""
             SELECT channel, sum(status = 'pending') AS waiting, min(CASE status WHEN 'pending' THEN created_at END) AS oldest,
                 sum(status = 'dead') AS given_up
@@ -129,7 +129,7 @@ class Reader:
 
     def fired(self, since: datetime, limit: int) -> list[Row]:
         """The alerts that fired since then, the latest first, without what they are made of."""
-        return self._rows(
+        return self.rows(
             "SELECT id, rule, venue, account, entity, symbol, state, severity, fired_at, resolved_at, acked_at, acked_by,"
             " acked_until, title FROM alerts WHERE fired_at > ? ORDER BY fired_at DESC, id LIMIT ?",
             iso(since), limit,
@@ -137,14 +137,14 @@ class Reader:
 
     def count_fired(self, since: datetime) -> int:
         """How many alerts fired since then."""
-        found = self._rows("SELECT count(*) AS count FROM alerts WHERE fired_at > ?", iso(since))
+        found = self.rows("SELECT count(*) AS count FROM alerts WHERE fired_at > ?", iso(since))
         return int(found[0]["count"])
 
     def unheard(self, before: datetime, channels: Collection[str]) -> int:
         """How many critical notifications wait on one of these channels since before then, and no channel told anybody of that alert
         since they were put there. What a digest carries waits with the digest.
         """
-        found = self._rows(
+        found = self.rows(
             f"""
             SELECT count(*) AS count FROM (
                 SELECT DISTINCT d.alert, d.state_told FROM deliveries AS d
@@ -162,14 +162,14 @@ class Reader:
 
     def firing(self) -> list[Row]:
         """Of alerts that fire: how many (`count`) of a `severity` are `acked` (1) or aren't (0)."""
-        return self._rows("""
+        return self.rows("""
             SELECT severity, acked_at IS NOT NULL AS acked, count(*) AS count
             FROM alerts WHERE state IN ('firing', 'recovering') GROUP BY severity, acked
         """)
 
     def venues(self) -> list[Row]:
         """The connections as they last stood."""
-        return self._rows("SELECT * FROM venues ORDER BY venue")
+        return self.rows("SELECT * FROM venues ORDER BY venue")
 
     def told_of(self, what: Literal["venue", "account", "symbol"]) -> list[str]:
         """Every venue, account or symbol that is known, or that an alert was about."""
@@ -177,7 +177,7 @@ class Reader:
             SELECT {what} AS told FROM entities WHERE {what} <> '' AND kind NOT IN ('venue', 'daemon')
             UNION SELECT {what} FROM alerts WHERE {what} <> ''
         """  # noqa: S608 - names are ours
-        return [str(row["told"]) for row in self._rows(query)]
+        return [str(row["told"]) for row in self.rows(query)]
 
     def called_like(self, kinds: Collection[str], rule: str, beginning: str) -> list[str]:
         """Ids and accounts that begin so, of what is of these kinds, and what a rule's alerts whose ids begin so are about."""
@@ -188,22 +188,22 @@ class Reader:
             UNION SELECT entity FROM alerts WHERE rule = ? AND ({begins.format("id")} OR {begins.format("entity")})
         """  # noqa: S608 - ours
         asked = json_text(list(kinds))
-        found = self._rows(query, asked, beginning, asked, beginning, rule, beginning, beginning)
+        found = self.rows(query, asked, beginning, asked, beginning, rule, beginning, beginning)
         return [str(row["name"]) for row in found]
 
     def ids_of(self, venue: str, kind: str, *, limit: int) -> list[str]:
         """The ids of a venue's entities of a kind, the latest first."""
         query = "SELECT id FROM entities WHERE venue = ? AND kind = ? ORDER BY received_at DESC LIMIT ?"
-        return [str(row["id"]) for row in self._rows(query, venue, kind, limit)]
+        return [str(row["id"]) for row in self.rows(query, venue, kind, limit)]
 
     def kinds_of(self, venue: str, id_: str) -> list[str]:
         """Of what kinds a venue has entities of that id."""
         query = "SELECT DISTINCT kind FROM entities WHERE venue = ? AND id = ? ORDER BY kind"
-        return [str(row["kind"]) for row in self._rows(query, venue, id_)]
+        return [str(row["kind"]) for row in self.rows(query, venue, id_)]
 
     def rules(self) -> list[Row]:
         """Each rule that ever fired: how often, when last, and how many of its alerts are active."""
-        return self._rows("""
+        return self.rows("""
             SELECT rule, count(*) AS fired, max(fired_at) AS last_fired_at,
                 sum(state IN ('firing', 'recovering')) AS active
             FROM alerts GROUP BY rule ORDER BY rule
@@ -211,7 +211,7 @@ class Reader:
 
     def events(self, *, after: int = 0, limit: int = 1000) -> list[Row]:
         """What happened, in the order in which it was kept, from behind the event of id `after` on."""
-        return self._rows("SELECT * FROM events WHERE id > ? ORDER BY id LIMIT ?", after, limit)
+        return self.rows("SELECT * FROM events WHERE id > ? ORDER BY id LIMIT ?", after, limit)
 
     def events_named(
         self, names: Collection[str], called: Collection[str] | None = None, *, limit: int
@@ -220,22 +220,22 @@ class Reader:
         named = " OR ".join("event GLOB ?" for _ in names)
         which = f"({named})" + (f" AND {_CALLED.replace('id IN', 'entity IN')}" if called is not None else "")
         query = f"SELECT * FROM events WHERE {which} ORDER BY id DESC LIMIT ?"  # noqa: S608 - ours
-        return self._rows(query, *names, *_thrice(called), limit)
+        return self.rows(query, *names, *_thrice(called), limit)
 
     def events_of(self, key: Key, *, limit: int) -> list[Row]:
         """What happened to one entity, latest first."""
-        return self._rows(
+        return self.rows(
             "SELECT * FROM events WHERE entity = ? AND venue = ? AND event GLOB ? ORDER BY id DESC LIMIT ?",
             key.id, key.venue, f"{key.kind}.*", limit,
         )  # fmt: skip
 
     def alerts_of(self, rule: str, *, limit: int = 1000) -> list[Row]:
         """A rule's alerts, latest first."""
-        return self._rows(f"{_ALERTS} WHERE rule = ? ORDER BY fired_at DESC LIMIT ?", rule, limit)
+        return self.rows(f"{_ALERTS} WHERE rule = ? ORDER BY fired_at DESC LIMIT ?", rule, limit)
 
     def alerts_called(self, beginning: str, *, limit: int) -> list[Row]:
         """Alerts whose ids begin so, those that fire first, then the latest."""
-        return self._rows(
+        return self.rows(
             f"{_ALERTS} WHERE id >= ? AND substr(id, 1, ?) = ?"
             " ORDER BY state NOT IN ('firing', 'recovering'), fired_at DESC LIMIT ?",
             beginning, len(beginning), beginning, limit,
@@ -243,13 +243,13 @@ class Reader:
 
     def acts_on(self, target: str, *, limit: int = 100) -> list[Row]:
         """What people did to an alert or a silence, latest first."""
-        return self._rows("SELECT * FROM acts WHERE target = ? ORDER BY id DESC LIMIT ?", target, limit)
+        return self.rows("SELECT * FROM acts WHERE target = ? ORDER BY id DESC LIMIT ?", target, limit)
 
     def acknowledgements(self) -> list[Row]:
         """Each ack and unack of an alert, first to last, beside the alert's rule, venue, account and entity, and until when the last
         one holds.
         """
-        return self._rows(
+        return self.rows(
             "SELECT acts.at, acts.by, acts.does, a.rule, a.venue, a.account, a.entity,"
             " CASE WHEN a.acked_at = acts.at THEN a.acked_until END AS until"
             " FROM acts JOIN alerts AS a ON a.id = acts.target WHERE acts.does IN ('ack', 'unack') ORDER BY acts.id"
@@ -258,13 +258,13 @@ class Reader:
     def silence_rows(self, now: str, *, everything: bool = False, limit: int = 1000) -> list[Row]:
         """Silences that hold at `now` (ISO 8601) or later, those that end first before others; of all, the latest first."""
         if everything:
-            return self._rows("SELECT * FROM silences ORDER BY created_at DESC, id LIMIT ?", limit)
+            return self.rows("SELECT * FROM silences ORDER BY created_at DESC, id LIMIT ?", limit)
         which = "ended_at IS NULL AND ends_at > ?"
-        return self._rows(f"SELECT * FROM silences WHERE {which} ORDER BY ends_at, id LIMIT ?", now, limit)  # noqa: S608 - ours
+        return self.rows(f"SELECT * FROM silences WHERE {which} ORDER BY ends_at, id LIMIT ?", now, limit)  # noqa: S608 - ours
 
     def runs(self, *, limit: int = 1000) -> list[Row]:
         """Runs of actions with the title of the alert that started them, latest first."""
-        return self._rows(
+        return self.rows(
             "SELECT r.*, a.rule, a.symbol, a.title FROM actions AS r LEFT JOIN alerts AS a ON a.id = r.alert"
             " ORDER BY r.created_at DESC, r.rowid DESC LIMIT ?",
             limit,
@@ -272,7 +272,7 @@ class Reader:
 
     def last_firing(self, rule: str) -> Row | None:
         """The context of the last notification that told of a firing of that rule; None where there is none."""
-        found = self._rows(
+        found = self.rows(
             "SELECT d.context AS data FROM deliveries AS d JOIN alerts AS a ON a.id = d.alert"
             " WHERE a.rule = ? AND d.state_told = 'firing' ORDER BY d.sequence DESC LIMIT 1",
             rule,
@@ -281,7 +281,7 @@ class Reader:
         return context if isinstance(context, dict) else None
 
     def count_events(self) -> int:
-        return int(self._rows("SELECT count(*) AS count FROM events")[0]["count"])
+        return int(self.rows("SELECT count(*) AS count FROM events")[0]["count"])
 
     # ------------------------------------------------------------------------------------- as the daemon goes on with it
 
@@ -300,7 +300,7 @@ class Reader:
 
     def count_living(self, kind: str) -> int:
         """How much of a kind isn't over."""
-        found = self._rows("SELECT count(*) AS count FROM entities WHERE kind = ? AND ended = 0", kind)
+        found = self.rows("SELECT count(*) AS count FROM entities WHERE kind = ? AND ended = 0", kind)
         return int(found[0]["count"])
 
     def instances(self, rule: str) -> list[InstanceRow]:
@@ -351,7 +351,8 @@ class Reader:
                     continue  # the daemon says so when it starts
         return found
 
-    def _rows(self, query: str, *values: int | str) -> list[Row]:
+    def rows(self, query: str, *values: int | str) -> list[Row]:
+        """What any query finds, column by name."""
         with self._opened() as db, outside_told():
             names = [column[0] for column in db.execute(query, values).description]
             found = [dict(zip(names, map(_shown, row), strict=True)) for row in each(db, query, values)]
