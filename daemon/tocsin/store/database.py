@@ -22,6 +22,7 @@ from tocsin.store.model import (
     Questions,
     Recent,
     Retention,
+    SessionRow,
 )
 from tocsin.store.retention import Pruned
 from tocsin.store.store import Store
@@ -166,6 +167,9 @@ class Database:
 
     async def note(self, notes: Mapping[str, str | None]) -> None:
         await self._run(partial(self._store.note, notes))
+
+    async def keep_sessions(self, sessions: Mapping[str, SessionRow | None]) -> None:
+        await self._run(partial(self._store.keep_sessions, sessions))
 
     async def apply_retention(
         self, retention: Retention, now: datetime, removed: Callable[[Pruned], Awaitable[None]]

@@ -116,6 +116,12 @@ def _actions_confirm(db: Database) -> None:
         db.execute(statement)
 
 
+@_steps(name="0018_sessions")
+def _sessions(db: Database) -> None:
+    for statement in schema.SESSIONS:
+        db.execute(statement)
+
+
 @cache
 def all_steps() -> tuple[str, ...]:
     """The names of all steps, in order."""

@@ -29,6 +29,8 @@ EDITABLE = ("firing", "digest", QUESTION)  # what messages told that can be edit
 OPEN_RUNS = ("asked", "pending", "begun")  # the statuses of runs that aren't over
 GATHERED = ("firing", "reminder", "resolved")  # of these a digest has a line
 
+SESSION_LASTS = timedelta(days=30)  # without being used
+
 DeliveryStatus: TypeAlias = Literal["pending", "sent", "dead", "superseded"]
 
 
@@ -328,6 +330,19 @@ class Batch(Struct, kw_only=True):
         return any(getattr(self, name) for name in self.__struct_fields__ if name not in _REMARKS)
 
 
+class SessionRow(Struct, frozen=True, kw_only=True):
+    """Somebody who is signed in to the page: the hash of what their cookie holds, `how` they came in, and whether their token is
+    still the same (`proof`; empty for who had none).
+    """
+
+    id: str
+    person: str
+    how: Literal["token", "link"]
+    proof: str
+    made_at: datetime
+    seen_at: datetime
+
+
 class Loaded(Struct, frozen=True, kw_only=True):
     """What the last run left: entities as they stood, rule instances, and when it was last known to be alive.
 
@@ -341,6 +356,7 @@ class Loaded(Struct, frozen=True, kw_only=True):
     held: Sequence[HeldRow] = ()  # in the order in which they were held
     silences: Sequence[Silence] = ()  # those that weren't taken back, over or not
     runs: Sequence[RunRow] = ()  # those that aren't over, in order
+    sessions: Sequence[SessionRow] = ()
     recent_runs: Sequence[tuple[str, datetime]] = ()  # action and time of what was begun in the last day
     pending: Sequence[Delivery] = ()  # the first that wait to be sent, in order
     more_pending: bool = False  # beside these

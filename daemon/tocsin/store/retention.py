@@ -11,7 +11,7 @@ from sqlite_utils import Database
 
 from tocsin.events import KINDS, Key, iso
 from tocsin.events.vocabulary import events
-from tocsin.store.model import Retention
+from tocsin.store.model import SESSION_LASTS, Retention
 
 CHUNK = 500  # rows of a table
 _PAGES_GIVEN_BACK = 256  # a call
@@ -33,7 +33,7 @@ _FORGETTABLE_ALERT = """
 
 
 class Pruned(Struct, frozen=True, kw_only=True):
-    """What one call removed; `acts`: what people did, and silences. `more`: there is more to remove; `over`: too large, and nothing may be removed."""
+    """What one call removed; `acts`: what people did, and silences; `sessions`: of the page. `more`: there is more to remove; `over`: too large, and nothing may be removed."""
 
     events: int = 0
     operations: int = 0
@@ -41,6 +41,7 @@ class Pruned(Struct, frozen=True, kw_only=True):
     deliveries: int = 0
     entities: tuple[Key, ...] = ()
     acts: int = 0
+    sessions: int = 0
     more: bool = False
     over: bool = False
 
@@ -52,13 +53,20 @@ class Pruned(Struct, frozen=True, kw_only=True):
             deliveries=self.deliveries + other.deliveries,
             entities=self.entities + other.entities,
             acts=self.acts + other.acts,
+            sessions=self.sessions + other.sessions,
             more=other.more,
             over=other.over,
         )
 
     def __bool__(self) -> bool:
         return bool(
-            self.events or self.operations or self.alerts or self.deliveries or self.entities or self.acts
+            self.events
+            or self.operations
+            or self.alerts
+            or self.deliveries
+            or self.entities
+            or self.acts
+            or self.sessions
         )
 
 
@@ -96,6 +104,9 @@ def _by_age(db: Database, retention: Retention, now: datetime) -> Iterator[Prune
     over = "coalesce(ended_at, ends_at) < ?"
     yield Pruned(acts=_delete(db, "acts", "id", "at < ?", "at", alerts_before))
     yield Pruned(acts=_delete(db, "silences", "rowid", over, "ends_at", alerts_before))
+    yield Pruned(
+        sessions=_delete(db, "sessions", "rowid", "seen_at < ?", "seen_at", iso(now - SESSION_LASTS))
+    )
 
 
 def _by_size(db: Database) -> Iterator[Pruned]:

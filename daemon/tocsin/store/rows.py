@@ -21,7 +21,17 @@ from tocsin.events import (
     number_text,
 )
 from tocsin.events.vocabulary import bits_of_fields, fields_of_bits, from_plain, to_plain
-from tocsin.store.model import Acked, Act, AlertRow, ButtonRow, HeldRow, InstanceRow, RunRow, Silence
+from tocsin.store.model import (
+    Acked,
+    Act,
+    AlertRow,
+    ButtonRow,
+    HeldRow,
+    InstanceRow,
+    RunRow,
+    SessionRow,
+    Silence,
+)
 from tocsin.store.sql import Row, insert, iso_or_none, json_mapping, json_text, record_of, upsert
 
 _decode_words = msgspec.json.Decoder(tuple[str, ...]).decode
@@ -218,6 +228,11 @@ def started(row: Sequence[Any]) -> tuple[str, datetime]:
     action, at = row
     return action, from_iso(at)
 
+
+PUT_SESSION = upsert("sessions", SessionRow.__struct_fields__, ("id",))
+DROP_SESSION = "DELETE FROM sessions WHERE id = ?"
+GET_SESSIONS = f"SELECT {', '.join(SessionRow.__struct_fields__)} FROM sessions"  # noqa: S608 - names are ours
+session = partial(record_of, SessionRow)
 
 PUT_ACT = insert("acts", Act.__struct_fields__)
 

@@ -343,3 +343,19 @@ ACTIONS_CONFIRM = (
     "DROP INDEX actions_open",
     "CREATE INDEX actions_open ON actions (created_at) WHERE status IN ('asked', 'pending', 'begun')",
 )
+
+# Who is signed in to the page: `id` is the hash of what their cookie holds, `how` they signed in, `proof` that their token is
+# still the same.
+SESSIONS = (
+    """
+    CREATE TABLE sessions (
+        id TEXT PRIMARY KEY,
+        person TEXT NOT NULL,
+        how TEXT NOT NULL,
+        proof TEXT NOT NULL,
+        made_at TEXT NOT NULL,
+        seen_at TEXT NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX sessions_seen_at ON sessions (seen_at)",
+)

@@ -19,7 +19,16 @@ from tocsin.store.deliveries import DeliveryTable
 from tocsin.store.directory import StateDirectory
 from tocsin.store.errors import Damaged, StoreUnavailable, outside_told
 from tocsin.store.last_run import LastRun
-from tocsin.store.model import AFTER_A_LOSS, EDIT, Batch, ButtonRow, Loaded, NewDelivery, Retention
+from tocsin.store.model import (
+    AFTER_A_LOSS,
+    EDIT,
+    Batch,
+    ButtonRow,
+    Loaded,
+    NewDelivery,
+    Retention,
+    SessionRow,
+)
 from tocsin.store.opening import check, log_of, open_database, open_reading, rebuild, reopen
 from tocsin.store.retention import Pruned, prune
 from tocsin.store.set_aside import Unreadable, as_kept, keep
@@ -121,6 +130,7 @@ class Store:
             operations = read("operations", rows.GET_OPERATIONS, rows.operation)
             silences = read("silences", rows.GET_SILENCES, rows.silence)
             runs = read("actions", rows.GET_RUNS, rows.run)
+            sessions = read("sessions", rows.GET_SESSIONS, rows.session)
             recent_runs = read("actions", rows.GET_STARTED, rows.started)
             pending = self.outbox.pending(_MOST_PENDING)
             sent = self.outbox.sent(datetime.now(UTC) - _SENT_LATELY)
@@ -146,6 +156,7 @@ class Store:
             silences=silences,
             runs=runs,
             recent_runs=recent_runs,
+            sessions=sessions,
             pending=pending,
             more_pending=more_pending,
             sent=sent,
@@ -245,6 +256,12 @@ class Store:
         """Keeps small things by their keys in `meta`; None takes one away. `Loaded.notes` has them after a restart."""
         with transaction(self._opened) as db:
             _put_notes(db, notes)
+
+    def keep_sessions(self, sessions: Mapping[str, SessionRow | None]) -> None:
+        """Keeps who is signed in to the page, by the rows' ids; None takes one away."""
+        with transaction(self._opened) as db:
+            db.conn.executemany(rows.PUT_SESSION, (row_of(row) for row in sessions.values() if row))
+            db.conn.executemany(rows.DROP_SESSION, ((id_,) for id_, row in sessions.items() if row is None))
 
     def rebuild(self, reason: str, now: datetime, waiting: Sequence[NewDelivery] = ()) -> None:
         """The database is damaged: go on with a new one, made of what can be read of it, and of what is `waiting` to be sent.
