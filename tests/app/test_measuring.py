@@ -125,7 +125,7 @@ async def test_over_tcp_where_the_config_says_so(tmp_path):
         assert "listen changed" in (await seen.daemon.reload())["changes"]
         while await ask("/healthz") is None:  # noqa: ASYNC110 - a port has no event
             await trio.sleep(0.01)
-        assert [await ask(path) for path in ("/healthz", "/metrics", "/api/status")] == [200, 200, 404]
+        assert [await ask(path) for path in ("/healthz", "/metrics", "/api/status")] == [200, 200, 401]
         (tmp_path / "config.yaml").write_text(CONFIG)
         await seen.daemon.reload()
         assert await ask("/healthz") is None

@@ -207,7 +207,7 @@ async def test_a_silence_says_what_it_holds_of_what_fires(database, matchers, ho
         ({"by": "a", "matchers": "venue=fx", "until": "soon"}, "not a time: soon"),
         ({"by": "a", "matchers": "venu=fx", "for": "1h"}, "there is no venu to match"),
         ({"by": "a", "matchers": "", "for": "1h"}, "needs a matcher"),
-        ({"matchers": "venue=fx", "for": "1h"}, "missing required field `by`"),
+        ({"matchers": "venue=fx", "for": "1h"}, "asked without `by`"),
         ({"by": "a", "matches": "venue=fx", "for": "1h"}, "unknown field `matches`"),
         ({"by": "a", "matchers": "venue=" + "x" * 20_000, "for": "1h"}, "at most 16 KiB"),
         ("venue=fx", "Expected `object`"),

@@ -15,7 +15,7 @@ class Daemon:
 
 class World:
     def __init__(self):
-        self.probes = Probes(self.rest, Daemon(), reasons=True)
+        self.probes = Probes(self.rest, Daemon(), reasons=lambda _scope: True)
         self.statuses = []
 
     async def rest(self, scope, receive, send):

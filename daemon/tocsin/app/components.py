@@ -16,6 +16,7 @@ from tocsin.alerts.wording import Style
 from tocsin.app.acts import LiveActs
 from tocsin.app.buttons import AlertButtons
 from tocsin.app.dryrun import DrySender
+from tocsin.app.page import tokens_of
 from tocsin.app.progress_probe import BeatWay
 from tocsin.app.question_remarks import QuestionRemarks
 from tocsin.app.runs import LiveRuns
@@ -39,6 +40,7 @@ from tocsin.events import Instant, Key, Occurrence, Venue, iso
 from tocsin.events.vocabulary import OURSELVES, to_plain
 from tocsin.feed import CredentialStore, Received, VenueFeed
 from tocsin.meters import Meters
+from tocsin.page.access import Access
 from tocsin.pipeline import Inbox, Options, Pipeline, Targets
 from tocsin.pipeline.acts import Acts, By
 from tocsin.pipeline.runtime import Runtime
@@ -185,6 +187,7 @@ class Components:
         self.questions = QuestionRemarks(self.acts.question, self._note_questions_taken)
         self.pipeline.runs_committed = self._runs_committed
         self.notes = Notes(loaded.notes)
+        self.access = Access(loaded.sessions, lambda: tokens_of(self.settings), lambda: clock.now().wall, log)
         self.paces = Paces(lambda: clock.now().steady)
         self.paces.restore(_sent_before(settings, loaded, clock.now()))
         self.outages = Outages(self.notes)

@@ -10,10 +10,11 @@ probe                   real progress, told to systemd's watchdog
 reports                 what is told at times of the day
 runs, questions         what goes wrong with actions is told; what became of questions about them
 templates, notes        messages' templates; what is kept of small things
+sessions                who is signed in to the page is kept
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -43,7 +44,7 @@ from tocsin.control.measures import Measures, status
 from tocsin.control.overview import overview
 from tocsin.control.server import make_app
 from tocsin.control.serving import serve_control
-from tocsin.control.snapshot import Snapshot
+from tocsin.control.snapshot import Point, Snapshot
 from tocsin.delivery.templates import preview
 from tocsin.errors import ConfigError, gathered
 from tocsin.events import Occurrence, iso
@@ -274,6 +275,10 @@ class Daemon:
         """The names, links and time zone of people."""
         return self._components.turn.options.style
 
+    def equity(self, venue: str, account: str) -> Sequence[Point]:  # noqa: ARG002 - nothing of it is kept yet
+        """What an account was worth in the last 48 hours."""
+        return ()
+
     def urls_hash(self, channel: str) -> str | None:
         """By what `try_channel` knows a channel's URLs; None: none is called that."""
         known = self._settings.channels.get(channel)
@@ -334,6 +339,14 @@ class Daemon:
         sample = await run_sync(partial(make_sample, settings, what, reader, self._clock.now().wall))
         return {"same": True, "results": await self._components.try_channel(settings, name, sample)}
 
+    def page_link(self, person: str) -> dict[str, Any]:
+        """What `tocsin page` tells."""
+        return self._parts.page.link(person)
+
+    def page_sign_out(self, person: str | None) -> dict[str, Any]:
+        """What `tocsin page --sign-out` tells."""
+        return self._parts.page.sign_out(person)
+
     def actions(self) -> dict[str, Any]:
         """What `tocsin actions` tells, but for the runs."""
         runs = self._components.runs
@@ -383,6 +396,8 @@ class Daemon:
         start("templates", self._components.templates.run)
         start("runs", partial(self._components.runs.tell, self.tell))
         start("questions", partial(self._components.questions.mind, self._components.database.questions_left))
+        sessions = self._components.access.sessions
+        start("sessions", partial(sessions.keep, self._components.database.keep_sessions, self._log))
         start("notes", partial(self._components.notes.keep, self._components.database.note, self._log))
 
     async def _tell_unreadable(self, unreadable: list[str]) -> None:

@@ -15,14 +15,13 @@ from tocsin.app import changes
 from tocsin.app.answers import BotAnswers, bots_of
 from tocsin.app.components import Components, venue_feed
 from tocsin.app.heartbeat import HeartbeatTask, Judge, over_http
+from tocsin.app.page import PageListener
 from tocsin.app.task_supervisor import TaskSupervisor
 from tocsin.config.settings import Settings
-from tocsin.control.guards import names_of
-from tocsin.control.server import Controlled, make_public_app
-from tocsin.control.serving import address_of, serve_tcp
 from tocsin.delivery.telegram_updates import TelegramUpdates
 from tocsin.events import Occurrence
 from tocsin.feed import Retry, run_venue
+from tocsin.page.screen import Host as PageHost
 from tocsin.store.reader import Reader
 
 _VENUE, _CHANNEL, _ACTION, _ANSWERS, _HEARTBEAT = (
@@ -35,12 +34,8 @@ _VENUE, _CHANNEL, _ACTION, _ANSWERS, _HEARTBEAT = (
 _LISTENER = "listener"
 
 
-class Host(Controlled, Protocol):
+class Host(PageHost, Protocol):
     """The daemon, as its parts know it."""
-
-    async def tell(self, event: str, reason: str, subject: str | None = None) -> None:
-        """An event of ourselves, for the rules."""
-        ...
 
     async def put(self, occurrence: Occurrence) -> None: ...
 
@@ -66,6 +61,9 @@ class Parts:
         self._retries: dict[str, Retry] = {}  # by venue
         self._answers: dict[str, BotAnswers] = {}
         self._heartbeats: dict[str, HeartbeatTask] = {}
+        self.page = PageListener(
+            host, components.access, components.database.path, settings, log, dry_run=dry_run
+        )
 
     @property
     def attention(self) -> Iterator[str]:
@@ -229,24 +227,9 @@ class Parts:
             self._tasks.start(name, answers.run)
 
     def _start_listener(self) -> None:
-        """Health and metrics over TCP, where the config says so."""
-        listen = self._now().listen
-        if listen is None or self._dry_run:
-            return
-        address = address_of(listen.address)
-        app = make_public_app(
-            self._host,
-            self._components.database.path,
-            self._log,
-            metrics=listen.metrics,
-            names=names_of(address, listen.hosts),
-        )
-        self._tasks.start(_LISTENER, partial(serve_tcp, app, address, trouble=self._not_listening))
-
-    async def _not_listening(self, reason: str) -> None:
-        self._log.error("nobody can listen there", reason=reason)
-        told = f"listen: nobody can ask for health and metrics over TCP, which is tried again: {reason}"
-        await self._host.tell("daemon.degraded", told, subject="listen")
+        """The page, health and metrics over TCP, where the config says so."""
+        if self.page.wanted:
+            self._tasks.start(_LISTENER, self.page.run)
 
 
 def _channel_of(part: str) -> str | None:

@@ -16,6 +16,11 @@ OPEN = "open"
 SHORTEST_TOKEN = 20  # characters
 _HOST_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(?::[0-9]{1,5})?"
 _PATH = r"(?:/[A-Za-z0-9][A-Za-z0-9._~-]{0,63}){0,8}/?"
+TAKEN = frozenset({
+    "a", "accounts", "actions", "alerts", "api", "channels", "delivery", "healthz", "health", "help", "live", "login", "logout",
+    "manifest.webmanifest", "metrics", "r", "readyz", "rules", "silences", "static",
+})  # fmt: skip
+"""What the page's own paths begin with: below a path that is called so nobody could tell which is meant."""
 _LONGEST_URL = 500  # characters
 _LOCALHOST = "localhost"
 EXAMPLE_URL = "https://example.org/tocsin/"
@@ -85,6 +90,10 @@ def _public_url(text: Any) -> str:
         raise ValueError(f"not the address of a page; write it like {EXAMPLE_URL}")
     if parts.query or parts.fragment or not re.fullmatch(_PATH, parts.path, re.ASCII):
         raise ValueError(f"an address and a plain path alone; write it like {EXAMPLE_URL}")
+    if (below := parts.path.split("/")[1:2]) and below[0] in TAKEN:
+        raise ValueError(
+            f"the page has a path of its own that begins with /{below[0]}; write it like {EXAMPLE_URL}"
+        )
     return text if text.endswith("/") else f"{text}/"
 
 

@@ -23,6 +23,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from tocsin.alerts.silences import Silences
+from tocsin.control.people import who
 from tocsin.engine.api import AlertContext
 from tocsin.events import iso
 from tocsin.events.vocabulary import did_you_mean
@@ -96,7 +97,7 @@ class Acting(Protocol):
 class _Asked(Struct, kw_only=True, forbid_unknown_fields=True):
     """A body; each endpoint reads its part."""
 
-    by: str
+    by: str = ""
     via: str = "cli"
     why: str = ""
     matchers: str = ""
@@ -104,9 +105,11 @@ class _Asked(Struct, kw_only=True, forbid_unknown_fields=True):
     until: str | None = None
     dry_run: bool = False
 
-    @property
-    def who(self) -> By:
-        return By(self.by, self.via, self.why)
+    def who(self, request: Request) -> By:
+        by = who(request.scope, By(self.by, self.via, self.why))
+        if not by.name:
+            raise _Refused("asked without `by`: who does that?")
+        return by
 
 
 class ActsApi:
@@ -134,7 +137,7 @@ class ActsApi:
             return JSONResponse({"acknowledged": False, "over": True, "alert": alert}, status_code=409)
         target = Target.of(alert)
         try:
-            done = await self._acting.acknowledge(target, asked.who, asked.lasts, asked.until)
+            done = await self._acting.acknowledge(target, asked.who(request), asked.lasts, asked.until)
         except ValueError as error:
             raise _Refused(str(error)) from None
         already = target.acked and not (asked.lasts or asked.until or target.acked_until)
@@ -146,7 +149,7 @@ class ActsApi:
     async def unacknowledge(self, request: Request) -> JSONResponse:
         asked = await _body(request)
         alert = await self._meant(request)
-        done = await self._acting.unacknowledge(Target.of(alert), asked.who)
+        done = await self._acting.unacknowledge(Target.of(alert), asked.who(request))
         return JSONResponse({"unacknowledged": done, "alert": alert}, status_code=200 if done else 409)
 
     async def _meant(self, request: Request) -> Json:
@@ -173,7 +176,7 @@ class ActsApi:
         if asked.dry_run:
             (begun,) = foreseen
         else:
-            begun = await self._acting.silence(asked.matchers, asked.lasts, asked.until, asked.who)
+            begun = await self._acting.silence(asked.matchers, asked.lasts, asked.until, asked.who(request))
         return JSONResponse(
             {"silenced": not asked.dry_run, "silence": msgspec.to_builtins(begun), "holds": holds}
         )
@@ -184,17 +187,17 @@ class ActsApi:
         found = await self._in_thread(meant)
         if isinstance(found, dict):
             raise _Unclear(found)
-        done = await self._acting.unsilence(found[0]["id"], asked.who)
+        done = await self._acting.unsilence(found[0]["id"], asked.who(request))
         return JSONResponse({"ended": done, "silence": found[0]}, status_code=200 if done else 409)
 
     async def pause(self, request: Request) -> JSONResponse:
         asked = await _body(request)
-        done = await self._acting.pause(self._action(request), asked.who)
+        done = await self._acting.pause(self._action(request), asked.who(request))
         return JSONResponse({"paused": done}, status_code=200 if done else 409)
 
     async def resume(self, request: Request) -> JSONResponse:
         asked = await _body(request)
-        done = await self._acting.resume(self._action(request), asked.who)
+        done = await self._acting.resume(self._action(request), asked.who(request))
         answer = {"resumed": done, "paused": self._acting.paused(), "stopped": self._acting.stopped()}
         return JSONResponse(answer, status_code=200 if done else 409)
 

@@ -4,14 +4,16 @@
 """
 
 import hmac
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 import trio
+from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tocsin.control.serving import Address
+from tocsin.control.serving import Address, bracketed
 from tocsin.secrets import Secret
 
 MOST_QUERY, MOST_BODY, MOST_HEADERS = 4 << 10, 16 << 10, 16 << 10  # bytes
@@ -21,12 +23,22 @@ _HTTP_PORT = 80
 
 
 def names_of(address: Address, hosts: Iterable[str]) -> frozenset[str]:
-    """By what `Host` we may be called: the address, localhost there, and `hosts`, where without a port at any."""
-    host = f"[{address.host}]" if ":" in address.host else address.host
-    own = {f"{name}:{address.port}" for name in (host, "localhost")}
+    """By what `Host` we may be called: the address, localhost there, and `hosts`, where without a port at any.
+
+    Who listens on all addresses has none; of these it is called by this machine's own.
+    """
+    named = ("127.0.0.1", "[::1]") if ip_address(address.host).is_unspecified else (bracketed(address.host),)
+    own = {f"{name}:{address.port}" for name in (*named, "localhost")}
     if address.port == _HTTP_PORT:  # then nobody writes it
-        own |= {host, "localhost"}
+        own |= {*named, "localhost"}
     return frozenset(own | {name.casefold() for name in hosts})
+
+
+class _TooLarge(HTTPException):
+    """More of a body was read than may be sent; an application that knows these exceptions may answer it by itself."""
+
+    def __init__(self) -> None:
+        super().__init__(413, "too large", {"Connection": "close"})
 
 
 class Guarded:
@@ -41,9 +53,32 @@ class Guarded:
         elif scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
         elif (refused := self._refusal(scope)) is not None:
-            await _refuse(*refused)(scope, receive, send)
+            await refuse(*refused)(scope, receive, send)
         else:
-            await self._app(scope, receive, send)
+            await self._pass_on(scope, receive, send)
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A body may come in chunks, and doesn't say how long it will be: what is read of it is counted."""
+        read, begun = 0, False
+
+        async def counted() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > MOST_BODY:
+                raise _TooLarge
+            return message
+
+        async def noted(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, counted, noted)
+        except _TooLarge:
+            if not begun:
+                await refuse(413, "too large")(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         """The status and why, of what isn't answered."""
@@ -71,18 +106,21 @@ class Guarded:
 
 
 class FewAtOnce:
-    """`app` for so many requests at a time, each for so long; health isn't among them, so that neither waits for the other."""
+    """`app` for so many requests at a time, each for so long; health isn't among them, so that neither waits for the other.
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    Nor are `streams`, by their paths: they last, and count themselves.
+    """
+
+    def __init__(self, app: ASGIApp, streams: Collection[str] = ()) -> None:
+        self._app, self._streams = app, streams
         self._under_way = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
+        if scope["type"] == "lifespan" or scope["path"] in self._streams:
             await self._app(scope, receive, send)
             return
         if self._under_way >= MOST_AT_ONCE:
-            await _refuse(503, "too many at once")(scope, receive, send)
+            await refuse(503, "too many at once")(scope, receive, send)
             return
         self._under_way += 1
         try:
@@ -92,7 +130,8 @@ class FewAtOnce:
             self._under_way -= 1
 
 
-def _refuse(status: int, why: str) -> PlainTextResponse:
+def refuse(status: int, why: str) -> PlainTextResponse:
+    """An answer without anything of ours, after which the connection ends."""
     return PlainTextResponse(f"{why}\n", status, {"Cache-Control": "no-store", "Connection": "close"})
 
 

@@ -1,5 +1,6 @@
 """`/healthz` and `/readyz`: what machines ask all the time, so that it is answered before anything else, and costs next to nothing."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
@@ -27,9 +28,9 @@ class Probed(Protocol):
 
 
 class Probes:
-    """Answers these two, and leaves the rest to `app`. `reasons`: health says what is wrong."""
+    """Answers these two, and leaves the rest to `app`. `reasons`: to whom health says what is wrong."""
 
-    def __init__(self, app: ASGIApp, daemon: Probed, *, reasons: bool) -> None:
+    def __init__(self, app: ASGIApp, daemon: Probed, *, reasons: Callable[[Scope], bool]) -> None:
         self._app, self._daemon, self._reasons = app, daemon, reasons
         self._free_at = 0.0
         self._answers = {"/healthz": self._health, "/readyz": self._ready}
@@ -49,7 +50,7 @@ class Probes:
                 scope, receive, send
             )
             return
-        well, said = answer()
+        well, said = answer(scope)
         body = msgspec.json.encode(said)
         headers = [
             (b"content-type", b"application/json"),
@@ -70,10 +71,10 @@ class Probes:
             await trio.sleep(free_at - now)
         return True
 
-    def _health(self) -> tuple[bool, dict[str, object]]:
+    def _health(self, scope: Scope) -> tuple[bool, dict[str, object]]:
         wrong = self._daemon.health()
-        return not wrong, {"healthy": not wrong, **({"wrong": wrong} if self._reasons else {})}
+        return not wrong, {"healthy": not wrong, **({"wrong": wrong} if self._reasons(scope) else {})}
 
-    def _ready(self) -> tuple[bool, dict[str, object]]:
+    def _ready(self, _scope: Scope) -> tuple[bool, dict[str, object]]:
         ready = self._daemon.ready
         return ready, {"ready": ready}

@@ -10,23 +10,21 @@ from typing import Any, Protocol, TypeVar
 import trio
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from tocsin.config.listening import OPEN
 from tocsin.config.settings import UnknownName, UnknownRule
 from tocsin.control import measures
 from tocsin.control.acts import Acting, ActsApi, with_silences
-from tocsin.control.guards import FewAtOnce, Guarded, is_bearer
 from tocsin.control.measures import Measures
 from tocsin.control.metrics import exposition
+from tocsin.control.people import who
 from tocsin.control.probes import Probed, Probes
 from tocsin.control.snapshot import Snapshot
 from tocsin.engine.api import SEVERITIES
 from tocsin.pipeline.acts import By
 from tocsin.pipeline.explaining import RunSync
-from tocsin.secrets import Secret
 from tocsin.store.errors import SchemaRefused, StoreUnavailable
 from tocsin.store.reader import Reader
 
@@ -89,6 +87,14 @@ class Controlled(Probed, Protocol):
         """The rules that run, in their order, and how often each fired. Blocks; StoreUnavailable."""
         ...
 
+    def page_link(self, person: str) -> Json:
+        """What signs somebody in to the page, once: `{"link", "lasts" (seconds), "remark"}`; or why there is none: `{"error"}`."""
+        ...
+
+    def page_sign_out(self, person: str | None) -> Json:
+        """Ends the sessions of a person, or of all: `{"ended": how many, "signed_in": who was}`."""
+        ...
+
     async def explain(self, rule: str, id_: str | None, limit: int, run_sync: RunSync) -> Json:
         """Why that rule fires or doesn't; `run_sync` runs what blocks. StoreUnavailable, UnknownRule."""
         ...
@@ -97,7 +103,7 @@ class Controlled(Probed, Protocol):
 _T = TypeVar("_T")
 
 
-class _Api:
+class Api:
     """The endpoints. Reading happens in threads, on connections of its own."""
 
     def __init__(self, daemon: Controlled, database: Path, log: Log) -> None:
@@ -105,6 +111,43 @@ class _Api:
         self._reader = Reader(database)
         # Of metrics; apart from those whom the database may keep waiting.
         self._writers = trio.CapacityLimiter(1)
+
+    @property
+    def routes(self) -> list[Route]:
+        """What is asked on the socket, and over TCP by who may."""
+        return [
+            Route("/api/status", self.status),
+            Route("/metrics", self.metrics),
+            Route("/api/retry", self.retry, methods=["POST"]),
+            Route("/api/forget", self.forget, methods=["POST"]),
+            Route("/api/channels/{name}/test", self.try_channel, methods=["POST"]),
+            Route("/api/alerts", self.alerts),
+            Route("/api/deliveries", self.deliveries),
+            Route("/api/rules", self.rules),
+            Route("/api/actions", self.actions),
+            Route("/api/explain", self.explain),
+            *ActsApi(self._daemon.acts, self._reader, in_thread).routes,
+        ]
+
+    @property
+    def socket_routes(self) -> list[Route]:
+        """What only who may use the socket may ask."""
+        return [
+            Route("/api/reload", self.reload, methods=["POST"]),
+            Route("/api/page/link", self.page_link, methods=["POST"]),
+            Route("/api/page/sign-out", self.page_sign_out, methods=["POST"]),
+        ]
+
+    async def page_link(self, request: Request) -> JSONResponse:
+        by = request.query_params.get("by", "")
+        if not by:
+            return JSONResponse({"error": "asked without by, whom the link is for"}, status_code=400)
+        answer = self._daemon.page_link(by)
+        return JSONResponse(answer, status_code=409 if "error" in answer else 200)
+
+    async def page_sign_out(self, request: Request) -> JSONResponse:
+        answer = self._daemon.page_sign_out(request.query_params.get("person"))
+        return JSONResponse(answer, status_code=200 if answer["ended"] else 404)
 
     async def status(self, _request: Request) -> JSONResponse:
         now, known = self._daemon.measures(), await self._stored()
@@ -138,7 +181,7 @@ class _Api:
             name = asked["venue"], asked["kind"], asked["id"]
         except KeyError as missing:
             return JSONResponse({"error": f"asked without {missing}"}, status_code=400)
-        by = By(asked.get("by", ""), "cli", asked.get("why", ""))
+        by = who(request.scope, By(asked.get("by", ""), "cli", asked.get("why", "")))
         report = await self._daemon.forget(*name, asked.get("account"), by)
         several = len(report["accounts"]) > 1
         if not report["accounts"]:
@@ -199,32 +242,6 @@ class _Api:
         return JSONResponse({"error": reason}, status_code=500)
 
 
-def make_public_app(
-    daemon: Controlled, database: Path, log: Log, *, metrics: Secret | None, names: frozenset[str]
-) -> ASGIApp:
-    """What is asked over TCP without signing in: health, readiness, and metrics for who has that token; `open`: for all.
-
-    `names` as of `guards.names_of`.
-    """
-    api = _Api(daemon, database, log)
-
-    async def guarded_metrics(request: Request) -> Response:
-        if metrics is not None and (
-            metrics.reveal() == OPEN or is_bearer(request.headers.get("authorization", ""), metrics)
-        ):
-            return await api.metrics(request)
-        headers = {**_NOT_KEPT, "WWW-Authenticate": "Bearer"}
-        return PlainTextResponse("listen.metrics says who may\n", 401, headers)
-
-    app = Starlette(
-        routes=[
-            Route("/metrics", guarded_metrics),
-        ],
-        exception_handlers={Exception: api.bug},
-    )
-    return Guarded(Probes(FewAtOnce(app), daemon, reasons=False), names)
-
-
 def near(reader: Reader, venue: str, kind: str, id_: str) -> list[str]:
     """What may have been meant by a name that nothing has, each as `VENUE KIND ID`. Blocks; StoreUnavailable."""
     if venue not in (venues := reader.told_of("venue")):
@@ -240,26 +257,10 @@ def near(reader: Reader, venue: str, kind: str, id_: str) -> list[str]:
 
 
 def make_app(daemon: Controlled, database: Path, log: Log) -> ASGIApp:
-    """The endpoints, as an application. A bug in one is logged with its trace, and answered with 500."""
-    api = _Api(daemon, database, log)
-    app = Starlette(
-        routes=[
-            Route("/api/status", api.status),
-            Route("/metrics", api.metrics),
-            Route("/api/reload", api.reload, methods=["POST"]),
-            Route("/api/retry", api.retry, methods=["POST"]),
-            Route("/api/forget", api.forget, methods=["POST"]),
-            Route("/api/channels/{name}/test", api.try_channel, methods=["POST"]),
-            Route("/api/alerts", api.alerts),
-            Route("/api/deliveries", api.deliveries),
-            Route("/api/rules", api.rules),
-            Route("/api/actions", api.actions),
-            Route("/api/explain", api.explain),
-            *ActsApi(daemon.acts, Reader(database), in_thread).routes,
-        ],
-        exception_handlers={Exception: api.bug},
-    )
-    return Probes(app, daemon, reasons=True)
+    """What is asked on the Unix socket. A bug is logged with its trace, and answered with 500."""
+    api = Api(daemon, database, log)
+    app = Starlette(routes=[*api.routes, *api.socket_routes], exception_handlers={Exception: api.bug})
+    return Probes(app, daemon, reasons=lambda _scope: True)
 
 
 async def _read(query: Callable[[], _T], then: Callable[[_T], Awaitable[None]] | None = None) -> JSONResponse:

@@ -26,7 +26,12 @@ class Address(NamedTuple):
     port: int
 
     def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return f"{bracketed(self.host)}:{self.port}"
+
+
+def bracketed(host: str) -> str:
+    """An IP address as it stands in URLs."""
+    return f"[{host}]" if ":" in host else host
 
 
 def address_of(text: str) -> Address:

@@ -35,6 +35,10 @@ class Host(Controlled, Protocol):
         """By what `try_channel` knows a channel's URLs; None: none is called that."""
         ...
 
+    async def tell(self, event: str, reason: str, subject: str | None = None) -> None:
+        """An event of ourselves, for the rules."""
+        ...
+
     def note(self, event: str, **fields: Any) -> None:
         """Into the log."""
         ...

@@ -2,101 +2,36 @@
 
 import socket
 from collections import Counter
-from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 import trio
 import trio.testing
 
-from support.daemon_parts import Lines
-from support.measured import measured
-from support.stored import opened
+from support.page_world import ANNA, METRICS, Page, Sockets, answered, get, on_sockets, post
 from tocsin.control import serving
-from tocsin.control.guards import MOST_AT_ONCE, FewAtOnce, Guarded, names_of
-from tocsin.control.server import make_public_app
+from tocsin.control.guards import MOST_AT_ONCE, MOST_BODY, FewAtOnce, Guarded
 from tocsin.control.serving import Address, address_of, serve_tcp
-from tocsin.secrets import Secret
-from tocsin.store.store import DATABASE
+from tocsin.page import assets
+from tocsin.pipeline.acts import By
 
-TOKEN = "a-token-of-twenty-characters"
-OWN = ("127.0.0.1", 8080)
-
-
-class FakeDaemon:
-    """As much of one as is asked of it here."""
-
-    ready, wrong = True, ()
-
-    def measures(self):
-        return measured()
-
-    def health(self):
-        return [*self.wrong]
+NAMES = {"hosts": ["tocsin.example.org"]}
+BEARER = {"Authorization": f"Bearer {METRICS}"}
+ANNAS = {"Authorization": f"Bearer {ANNA}"}
+LONG = b"x" * (MOST_BODY + 1)
+FORM = {"Content_Type": "application/x-www-form-urlencoded"}
+OURS = {"Sec_Fetch_Site": "same-origin"}
+CHANGES = [
+    "/login", "/logout", "/a/x/ack", "/a/x/unack", "/silences/x/end", "/actions/hedge/pause", "/actions/hedge/resume",
+    "/channels/phone/test", "/api/alerts/x/ack", "/api/alerts/x/unack", "/api/silences/x/end", "/api/actions/hedge/pause",
+    "/api/actions/hedge/resume", "/api/channels/phone/test", "/api/retry", "/api/forget",
+]  # fmt: skip
 
 
-class World:
-    """An app on a port of its own, which is called 8080 by whoever asks."""
-
-    def __init__(self, address: Address) -> None:
-        self.address = address
-
-    async def connect(self) -> trio.SocketStream:
-        return await trio.open_tcp_stream(*self.address)
-
-    async def ask(self, request: bytes) -> tuple[int, dict[str, str], bytes]:
-        """Status, headers and body; status 0 where the connection is closed without an answer."""
-        stream = await self.connect()
-        async with stream:
-            await stream.send_all(request)
-            return await answered(stream, whole=not request.startswith(b"HEAD"))
+def chunked(path: str, *chunks: bytes, **more: str) -> bytes:
+    body = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in (*chunks, b""))
+    return get(path, method="POST", body=body, Transfer_Encoding="chunked", **more)
 
 
-async def answered(stream: trio.SocketStream, *, whole: bool = True) -> tuple[int, dict[str, str], bytes]:
-    data = b""
-    while chunk := await stream.receive_some():
-        data += chunk
-        head, ended, body = data.partition(b"\r\n\r\n")
-        if ended:
-            first, *lines = head.decode().split("\r\n")
-            headers = {
-                name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)
-            }
-            if not whole or len(body) >= int(headers.get("content-length", 0)):
-                return int(first.split()[1]), headers, body
-    return 0, {}, data
-
-
-def get(path: str, *, host: str = "127.0.0.1:8080", method: str = "GET", **more: str) -> bytes:
-    headers = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in more.items())
-    return f"{method} {path} HTTP/1.1\r\nHost: {host}\r\n{headers}\r\n".encode()
-
-
-@asynccontextmanager
-async def listening(tmp_path, *, metrics: str | None = TOKEN, daemon: Any = None, app: Any = None):
-    opened(tmp_path).close()
-    names = names_of(Address(*OWN), ["tocsin.example.org"])
-    app = app or make_public_app(
-        daemon or FakeDaemon(),
-        tmp_path / DATABASE,
-        Lines(),
-        metrics=Secret(metrics) if metrics else None,
-        names=names,
-    )
-
-    async def trouble(reason: str) -> None:
-        raise AssertionError(reason)
-
-    async def serve(task_status) -> None:
-        await serve_tcp(app, Address("127.0.0.1", 0), trouble=trouble, task_status=task_status)
-
-    with trio.fail_after(30):
-        async with trio.open_nursery() as nursery:
-            yield World(await nursery.start(serve))
-            nursery.cancel_scope.cancel()
-
-
-BEARER = {"Authorization": f"Bearer {TOKEN}"}
 ASKED = {
     "health": (get("/healthz"), 200),
     "health by localhost": (get("/healthz", host="LocalHost:8080"), 200),
@@ -105,9 +40,11 @@ ASKED = {
     "readiness": (get("/readyz"), 200),
     "HEAD": (get("/healthz", method="HEAD"), 200),
     "metrics": (get("/metrics", **BEARER), 200),
+    "metrics by somebody": (get("/metrics", **ANNAS), 200),
     "metrics without a token": (get("/metrics"), 401),
     "metrics with a wrong token": (get("/metrics", Authorization="Bearer a-token-of-twenty-characterz"), 401),
-    "metrics with the token as a password": (get("/metrics", Authorization=f"Basic {TOKEN}"), 401),
+    "metrics with the token as a password": (get("/metrics", Authorization=f"Basic {METRICS}"), 401),
+    "the token of metrics elsewhere": (get("/api/rules", **BEARER), 401),
     "another's name": (get("/healthz", host="evil.example.org"), 421),
     "another's name that ends in ours": (get("/healthz", host="evil-tocsin.example.org"), 421),
     "our address on another port": (get("/healthz", host="127.0.0.1:80"), 421),
@@ -118,29 +55,82 @@ ASKED = {
     "no name": (b"GET /healthz HTTP/1.1\r\n\r\n", 400),
     "two names": (b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nHost: evil.example.org\r\n\r\n", 400),
     "another's name is refused before its path is looked at": (get("/nothing", host="evil.example.org"), 421),
-    "what is on the socket only": (get("/api/status"), 404),
-    "a change": (get("/api/reload", method="POST", Content_Length="0"), 404),
-    "POST": (get("/healthz", method="POST", Content_Length="0"), 405),
+    "another's name is refused before its token is looked at": (get("/api/rules", host="evil.example.org", **ANNAS), 421),
+    "POST of health": (post("/healthz"), 405),
     "a long query": (get("/healthz?" + "a" * 5000), 414),
     "a long path": (get("/healthz/" + "a" * 5000), 414),
     "a large body": (get("/healthz", Content_Length="1000000"), 413),
+    "a large body in chunks": (chunked("/login", LONG[:9000], LONG[9000:], **OURS, **FORM), 413),
+    "a body in chunks": (chunked("/login", b"token=", b"x", **OURS, **FORM), 403),
     "a long head": (get("/healthz", X_Much="a" * 20000), 431),
+    "the overview": (get("/"), 303),
+    "what isn't there": (get("/nothing"), 303),
+    "a screen's data": (get("/api/overview"), 401),
+    "data": (get("/api/rules"), 401),
+    "data, to somebody": (get("/api/rules", **ANNAS), 200),
+    "what isn't there, to somebody": (get("/api/nothing", **ANNAS), 404),
+    "what is on the socket only": (post("/api/reload", **ANNAS), 404),
+    "a link is for the socket only": (post("/api/page/link?by=ben", **ANNAS), 404),
+    "the stream": (get("/live"), 401),
+    "the sign-in": (get("/login"), 200),
+    "the style": (get(assets.path("app.css")), 200),
+    "the style of another version": (get("/static/0123456789ab/app.css"), 404),
+    "no file of ours": (get("/static/0123456789ab/../../app.py"), 404),
+    "another method": (get("/api/rules", method="PUT", **ANNAS), 405),
+    "and another": (get("/login", method="OPTIONS", Origin="https://evil.example.org"), 405),
+    "a change by a program": (post("/api/forget?venue=fx&kind=order&id=p", **ANNAS), 200),
+    "a change without a token": (post("/api/forget?venue=fx&kind=order&id=p"), 403),
+    "a change of ours, by nobody": (post("/api/forget?venue=fx&kind=order&id=p", **OURS), 401),
+    "a change of a form of ours, by nobody": (post("/a/x/ack", **OURS), 303),
+    "a change from another site": (post("/api/forget?venue=fx&kind=order&id=p", Sec_Fetch_Site="cross-site", **ANNAS), 403),
+    "a change from the same site": (post("/api/forget?venue=fx&kind=order&id=p", Sec_Fetch_Site="same-site", **ANNAS), 403),
+    "a change typed by hand": (post("/api/forget?venue=fx&kind=order&id=p", Sec_Fetch_Site="none", **ANNAS), 403),
+    "a change said to be ours twice": (
+        post("/api/forget?venue=fx&kind=order&id=p", Sec_Fetch_Site="same-origin\r\nSec-Fetch-Site: cross-site", **ANNAS), 403,
+    ),
+    "a change from a foreign page": (post("/api/forget?venue=fx&kind=order&id=p", Origin="https://evil.example.org", **ANNAS), 403),
+    "a change from nowhere": (post("/api/forget?venue=fx&kind=order&id=p", Origin="null", **ANNAS), 403),
+    "a change from our port's neighbour": (post("/api/forget?venue=fx&kind=order&id=p", Origin="http://127.0.0.1:8081", **ANNAS), 403),
+    "a change from our origin": (post("/api/forget?venue=fx&kind=order&id=p", Origin="http://127.0.0.1:8080", **ANNAS), 200),
+    "a change from our other name": (post("/api/forget?venue=fx&kind=order&id=p", Origin="http://localhost:8080", **ANNAS), 403),
+    "the sign-in from a foreign page": (post("/login", b"token=x", Origin="https://evil.example.org", **FORM), 403),
+    "the sign-in without a word": (post("/login", b"token=x", **FORM), 403),
+    **{f"GET of {path}": (get(path, **ANNAS), 405) for path in CHANGES if path != "/login"},
 }  # fmt: skip
 
 
 @pytest.mark.real
 async def test_who_gets_what(tmp_path):
-    async with listening(tmp_path) as world:
-        found = {name: (await world.ask(request))[0] for name, (request, _) in ASKED.items()}
+    page = Page(tmp_path, metrics=METRICS, **NAMES)
+    async with on_sockets(page.app) as world:
+        found = {}
+        for name, (request, _) in ASKED.items():
+            found[name] = (await world.ask(request))[0]
+            page.access.bearers.was_right("127.0.0.1")  # each by itself: what was wrong before doesn't count
+            page.access.logins.was_right("127.0.0.1")
     assert found == {name: status for name, (_, status) in ASKED.items()}
+    assert page.host.forgot == [By("anna", "page")] * 2
+    assert not page.host.acts.done
+
+
+@pytest.mark.real
+async def test_a_body_of_a_megabyte_is_not_read(tmp_path):
+    async with on_sockets(Page(tmp_path).app) as world:
+        for request in (
+            post("/login", b"x" * (1 << 20), **OURS, **FORM),
+            chunked("/login", *[b"x" * (1 << 16)] * 16, **OURS, **FORM),
+        ):
+            assert (await world.ask(request))[0] in (413, 0)  # 0: who still sends may not see the answer
+        assert (await world.ask(get("/healthz")))[0] == 200
 
 
 @pytest.mark.real
 @pytest.mark.parametrize(
-    ("metrics", "asked", "status"), [("open", {}, 200), (None, {}, 401), (None, BEARER, 401)]
+    ("metrics", "asked", "status"),
+    [("open", {}, 200), ("open", BEARER, 200), (None, {}, 401), (None, BEARER, 401)],
 )
 async def test_metrics_are_for_who_the_config_says(tmp_path, metrics, asked, status):
-    async with listening(tmp_path, metrics=metrics) as world:
+    async with on_sockets(Page(tmp_path, metrics=metrics).app) as world:
         found, headers, body = await world.ask(get("/metrics", **asked))
         assert found == status
         assert headers["cache-control"] == "no-store"
@@ -149,20 +139,23 @@ async def test_metrics_are_for_who_the_config_says(tmp_path, metrics, asked, sta
 
 
 @pytest.mark.real
-async def test_what_is_wrong_is_told_on_the_socket_only(tmp_path):
-    daemon = FakeDaemon()
-    daemon.wrong, daemon.ready = ("no progress for 21 s",), False
-    async with listening(tmp_path, daemon=daemon) as world:
+async def test_what_is_wrong_is_told_to_who_is_signed_in(tmp_path):
+    page = Page(tmp_path)
+    page.host.wrong, page.host.ready = ("no progress for 21 s",), False
+    async with on_sockets(page.app) as world:
         status, headers, body = await world.ask(get("/healthz"))
         assert (status, body) == (503, b'{"healthy":false}')
         assert headers["cache-control"] == "no-store"
+        assert (await world.ask(get("/healthz", **ANNAS)))[2] == (
+            b'{"healthy":false,"wrong":["no progress for 21 s"]}'
+        )
         assert (await world.ask(get("/readyz")))[0::2] == (503, b'{"ready":false}')
 
 
 @pytest.mark.real
 async def test_half_requests_are_closed_and_keep_nobody_waiting(tmp_path, monkeypatch):
     monkeypatch.setattr(serving, "_IDLE", 1)
-    async with listening(tmp_path) as world, trio.open_nursery() as nursery:
+    async with on_sockets(Page(tmp_path).app) as world, trio.open_nursery() as nursery:
 
         async def half() -> None:
             async with await world.connect() as stream:
@@ -190,7 +183,7 @@ async def test_who_asks_and_does_not_read_is_cut_off(tmp_path, monkeypatch):
         finally:
             ended.set()
 
-    async with listening(tmp_path, app=large) as world:
+    async with on_sockets(large) as world:
         mute = socket.socket()
         mute.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         with mute:
@@ -235,9 +228,7 @@ async def test_health_that_waits_its_turn_keeps_nobody_out(tmp_path, autojump_cl
     async def receive():
         return {"type": "http.request", "body": b"", "more_body": False}
 
-    app = make_public_app(
-        FakeDaemon(), tmp_path / DATABASE, Lines(), metrics=None, names=names_of(Address(*OWN), ())
-    )
+    app = Page(tmp_path).app
     async with trio.open_nursery() as nursery:
         for path in [*["/healthz"] * 2 * MOST_AT_ONCE, "/metrics"]:
             scope = {
@@ -252,7 +243,13 @@ async def test_what_takes_too_long_is_given_up(autojump_clock):
     async def never(_scope, _receive, _send) -> None:
         await trio.sleep_forever()
 
-    scope = {"type": "http", "raw_path": b"/", "query_string": b"", "headers": [(b"host", b"[::1]:80")]}
+    scope = {
+        "type": "http",
+        "path": "/",
+        "raw_path": b"/",
+        "query_string": b"",
+        "headers": [(b"host", b"[::1]:80")],
+    }
     await FewAtOnce(never)(scope, None, None)
     assert trio.current_time() >= 10
 
@@ -279,7 +276,7 @@ async def test_a_port_that_is_taken_is_told_once_and_tried_again(tmp_path, monke
                 await trio.sleep(0.1)
                 assert told == [f"{address}: Address already in use"]
                 other.close()
-                world = World(address)
+                world = Sockets(address)
                 while True:
                     try:
                         status, *_ = await world.ask(get("/healthz"))

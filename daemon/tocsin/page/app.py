@@ -1,0 +1,168 @@
+"""The one application behind the TCP listener: guards, who may ask, and then what is asked for.
+
+    Failsafe     a bug is logged with its trace, and answered in words
+    Headers      what every answer tells browsers
+    Guarded      `Host`, sizes
+    Below        a reverse proxy's sub-path is taken away
+    Probes       /healthz, /readyz
+    FewAtOnce    64 requests, of 10 s each
+    Who          a session or a token
+
+Each knows nothing of those behind it.
+"""
+
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tocsin.control.guards import FewAtOnce, Guarded
+from tocsin.control.people import person_of
+from tocsin.control.probes import Probes
+from tocsin.control.server import Api, Log
+from tocsin.page.access import Access
+from tocsin.page.addresses import Addresses
+from tocsin.page.assets import asset
+from tocsin.page.forms import Forms
+from tocsin.page.live import Live, Versions
+from tocsin.page.login import Login
+from tocsin.page.rendering import Renderer
+from tocsin.page.routes import Screens, html
+from tocsin.page.screen import Host
+from tocsin.page.who import Who
+from tocsin.secrets import Secret
+
+LIVE = "/live"
+_SECURITY = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; manifest-src 'self'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+def make_page_app(
+    host: Host, database: Path, log: Log, *, access: Access, addresses: Addresses, metrics: Secret | None
+) -> ASGIApp:
+    """`metrics` as of `listen.metrics`."""
+    versions = Versions(host.snapshot)
+    renderer = Renderer(versions, addresses.root)
+    screens, words = Screens(host, database, versions), _Words(renderer)
+    app = Starlette(
+        routes=[
+            *Login(access, addresses, renderer).routes,
+            Route("/static/{hash}/{name:path}", asset, methods=["GET"]),
+            *Api(host, database, log).routes,
+            *screens.api_routes(),
+            *screens.html_routes(renderer),
+            *Forms(host, database, screens, renderer).routes,
+            Route(LIVE, Live(versions, _session_of), methods=["GET"]),
+        ],
+        exception_handlers={
+            Exception: words.of_a_bug,
+            HTTPException: words.of_a_refusal,
+            ClientDisconnect: words.of_nobody,
+        },
+    )
+    app.router.redirect_slashes = False
+    who = Who(app, access, addresses, metrics)
+    probes = Probes(FewAtOnce(who, (LIVE,)), host, reasons=lambda scope: who.person(scope) is not None)
+    return Failsafe(Headers(Guarded(Below(probes, addresses), addresses.names)), log)
+
+
+def _session_of(scope: Scope) -> str:
+    """Whose streams are counted together."""
+    person = person_of(scope)
+    assert person is not None  # noqa: S101  else it isn't reached
+    return person.session or person.name
+
+
+class Below:
+    """`app` as if it lay at the top: below a path of a reverse proxy's, that is taken away."""
+
+    def __init__(self, app: ASGIApp, addresses: Addresses) -> None:
+        self._app, self._addresses = app, addresses
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(self._addresses.local(scope) if scope["type"] == "http" else scope, receive, send)
+
+
+class Headers:
+    """What every answer tells browsers; one that says nothing of it isn't kept."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def told(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(_SECURITY)
+                headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        await self._app(scope, receive, told)
+
+
+class Failsafe:
+    """A bug in what answers is logged with its trace; who asked is told so, where nothing was answered yet."""
+
+    def __init__(self, app: ASGIApp, log: Log) -> None:
+        self._app, self._log = app, log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def noted(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noted)
+        except Exception as error:  # one request's, of many
+            self._log.error("internal error", asked=scope.get("path"), exc_info=error)
+            if begun or scope["type"] != "http":
+                raise  # and the connection ends
+            await JSONResponse({"error": _said(error)}, 500, {"Cache-Control": "no-store"})(
+                scope, receive, send
+            )
+
+
+class _Words:
+    """What went wrong, as who asks can read it."""
+
+    def __init__(self, renderer: Renderer) -> None:
+        self._renderer = renderer
+
+    async def of_a_bug(self, request: Request, error: Exception) -> Response:
+        return self._answer(request, 500, "Tocsin has a bug here", _said(error))
+
+    async def of_a_refusal(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # noqa: S101  what it is registered for
+        heading = "There is no such page" if error.status_code == 404 else error.detail
+        response = self._answer(
+            request, error.status_code, heading, f"{request.url.path:.200}: {error.detail}"
+        )
+        response.headers.update(error.headers or {})
+        return response
+
+    async def of_nobody(self, _request: Request, _error: Exception) -> Response:
+        """Who asked is gone, in the middle of it."""
+        return Response(status_code=400)
+
+    def _answer(self, request: Request, status: int, heading: str, text: str) -> Response:
+        if "text/html" not in request.headers.get("accept", ""):
+            return JSONResponse({"error": text}, status)
+        return html(request, self._renderer.bare("frame/message.html", heading=heading, text=text), status)
+
+
+def _said(error: Exception) -> str:
+    return f"internal error: {type(error).__name__}; alerting goes on, and the daemon's log has it"

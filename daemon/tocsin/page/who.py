@@ -1,0 +1,122 @@
+"""Who may ask: what stands between the listener and everything that isn't meant for all.
+
+A session or a person's token (`Authorization: Bearer`) lets in; changes are POSTs of our own pages, or of programs with a token.
+"""
+
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from starlette.requests import HTTPConnection
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from tocsin.config.listening import OPEN
+from tocsin.control.guards import is_bearer
+from tocsin.control.people import Person, asked_by
+from tocsin.page.access import Access
+from tocsin.page.addresses import Addresses
+from tocsin.page.signing_in import whose_token
+from tocsin.secrets import Secret
+
+LOGIN = "/login"
+METRICS = "/metrics"
+_FOR_ALL = (LOGIN, "/manifest.webmanifest", "/favicon.ico")
+_STATIC = "/static/"
+_PROGRAMS = ("/api/", METRICS, "/live")  # what asks for these reads no HTML
+_METHODS = ("GET", "HEAD", "POST")
+_NOT_KEPT = {"Cache-Control": "no-store"}
+
+
+class Who:
+    """`app` for who may ask; in the scope it finds who that is (`control.people.person_of`). `metrics` as of `listen.metrics`."""
+
+    def __init__(self, app: ASGIApp, access: Access, addresses: Addresses, metrics: Secret | None) -> None:
+        self._app, self._access, self._addresses, self._metrics = app, access, addresses, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        person = self.person(scope)
+        if (refused := self._refusal(scope, person)) is not None:
+            await refused(scope, receive, send)
+        else:
+            await self._app(scope if person is None else asked_by(scope, person), receive, send)
+
+    def person(self, scope: Scope) -> Person | None:
+        """Who asks, as far as it is proved."""
+        asked = HTTPConnection(scope)
+        if (given := _bearer(asked.headers)) is not None:
+            if self._access.bearers.wait(self._addresses.asker(scope)):
+                return None
+            name = whose_token(given, self._access.tokens())
+            return Person(name, "token") if name is not None else None
+        row = self._access.sessions.of(asked.cookies.get(self._addresses.cookie(scope), ""))
+        return Person(row.person, "session", row.id) if row is not None else None
+
+    def _refusal(self, scope: Scope, person: Person | None) -> Response | None:
+        """What is answered in the place of what was asked for; None: it may be asked."""
+        if scope["method"] not in _METHODS:
+            allowed = {"Allow": ", ".join(_METHODS), **_NOT_KEPT}
+            return PlainTextResponse("GET, HEAD or POST\n", 405, allowed)
+        headers = HTTPConnection(scope).headers
+        if scope["method"] == "POST" and not self._is_our_own(scope, person):
+            return PlainTextResponse("a change is made on this page, or with a token\n", 403, _NOT_KEPT)
+        if (given := _bearer(headers)) is not None:
+            return self._refused_token(scope, person, given)
+        path = scope["path"]
+        if person is not None or path in _FOR_ALL or path.startswith(_STATIC):
+            return None
+        if path == METRICS and self._metrics is not None and self._metrics.reveal() == OPEN:
+            return None
+        return self._unknown(scope)
+
+    def _refused_token(self, scope: Scope, person: Person | None, given: str) -> Response | None:
+        """A token that nobody has is refused, wherever it is shown."""
+        asker, bearers = self._addresses.asker(scope), self._access.bearers
+        if (wait := bearers.wait(asker)) > 0:
+            headers = {"Retry-After": str(int(wait) + 1), **_NOT_KEPT}
+            return PlainTextResponse("too many wrong tokens: wait a minute\n", 429, headers)
+        reads_metrics = scope["path"] == METRICS and (
+            self._metrics is not None
+            and (self._metrics.reveal() == OPEN or is_bearer(f"Bearer {given}", self._metrics))
+        )
+        if person is not None or reads_metrics:
+            bearers.was_right(asker)
+            return None
+        bearers.was_wrong(asker)
+        return _unauthorized("nobody has that token")
+
+    def _is_our_own(self, scope: Scope, person: Person | None) -> bool:
+        """Whether a POST comes from a page of ours, as the browser says; else from no browser, with a token."""
+        headers = HTTPConnection(scope).headers
+        sites, origins = headers.getlist("sec-fetch-site"), headers.getlist("origin")
+        if sites:
+            return sites == ["same-origin"]
+        if origins:
+            return len(origins) == 1 and self._addresses.is_own(origins[0], scope)
+        return person is not None and person.how == "token"
+
+    def _unknown(self, scope: Scope) -> Response:
+        """Browsers are led to the sign-in, and back; programs are told."""
+        path, headers = scope["path"], HTTPConnection(scope).headers
+        if path.startswith(_PROGRAMS):
+            return _unauthorized("sign in, or send a token: see tocsin help page")
+        query = scope["query_string"].decode("ascii", errors="replace")
+        here = f"{path}?{query}" if query else path
+        fragment = "hx-request" in headers
+        back = here if scope["method"] != "POST" and not fragment else "/"
+        login = self._addresses.url(f"{LOGIN}?next={quote(back, safe='/')}")
+        if fragment:  # in which no whole page can be put
+            return PlainTextResponse("sign in again\n", 401, {"HX-Redirect": login, **_NOT_KEPT})
+        return RedirectResponse(login, 303, _NOT_KEPT)
+
+
+def _bearer(headers: Mapping[str, str]) -> str | None:
+    """The token that is shown; None where none is."""
+    kind, _, given = headers.get("authorization", "").partition(" ")
+    return given.strip() if kind.casefold() == "bearer" else None
+
+
+def _unauthorized(why: str) -> Response:
+    return JSONResponse({"error": why}, 401, {"WWW-Authenticate": "Bearer", **_NOT_KEPT})

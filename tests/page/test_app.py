@@ -1,0 +1,141 @@
+"""What every answer says, who did what, and what becomes of a bug."""
+
+import httpx
+import pytest
+
+from support.page_world import ANNA, HOST, OURS, Page
+from tocsin.config.listening import TAKEN
+from tocsin.page import assets
+from tocsin.pipeline.acts import By
+
+
+@pytest.fixture
+def page(tmp_path):
+    return Page(tmp_path)
+
+
+SAYS = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "form-action 'self'; frame-ancestors 'none'; base-uri 'none'; manifest-src 'self'"
+    ),
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "cache-control": "no-store",
+}
+BEARER = {"Authorization": f"Bearer {ANNA}"}
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/login", {}, 200),
+        ("/", {}, 303),
+        ("/api/rules", {}, 401),
+        ("/api/rules", BEARER, 200),
+        ("/api/nothing", BEARER, 404),
+        ("/healthz", {}, 200),
+        ("/healthz", {"Host": "evil.example.org"}, 421),
+        ("/metrics", BEARER, 200),
+        ("/static/0/app.css", {}, 404),
+    ],
+)
+async def test_what_each_answer_tells_browsers(page, path, headers, status):
+    answer = await page.browser().get(path, headers=headers)
+    assert answer.status_code == status
+    assert {name: answer.headers.get(name) for name in SAYS} == SAYS
+
+
+async def test_files_are_kept_for_a_year_under_their_hash(page):
+    answer = await page.browser().get(assets.path("app.css"))
+    assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert answer.headers["content-security-policy"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_it_is_the_person_who_does_it_whatever_the_body_says(page, autojump_clock):
+    browser = await page.signed_in()
+    body = {"by": "ben", "via": "telegram", "why": "lunch"}
+    answer = await browser.post("/api/actions/hedge/pause", json=body, headers=OURS)
+    assert answer.status_code == 200
+    answer = await browser.post("/api/actions/hedge/pause", json={}, headers=OURS)
+    assert answer.status_code == 200
+    done = await browser.post("/api/forget?venue=fx&kind=order&id=p&by=ben&why=gone", headers=OURS)
+    assert done.status_code == 200
+    assert page.host.acts.done == [("hedge", By("anna", "page", "lunch")), ("hedge", By("anna", "page"))]
+    assert page.host.forgot == [By("anna", "page", "gone")]
+
+
+@pytest.mark.parametrize(
+    ("accept", "said"),
+    [
+        ("text/html,*/*", "Tocsin has a bug here"),
+        (
+            "*/*",
+            '{"error":"internal error: ZeroDivisionError; alerting goes on, and the daemon\'s log has it"}',
+        ),
+    ],
+)
+async def test_a_bug_is_told_in_words_and_logged_with_its_trace(page, accept, said):
+    answer = await page.browser().post(
+        "/api/actions/bug/pause", json={}, headers={**BEARER, "Accept": accept}
+    )
+    assert answer.status_code == 500
+    assert said in answer.text
+    assert "a bug of ours" not in answer.text
+    assert answer.headers["content-security-policy"] == SAYS["content-security-policy"]
+    assert page.log.lines == ["error: internal error"]
+    (fields,) = page.log.fields
+    assert isinstance(fields["exc_info"], ZeroDivisionError)
+    assert fields["exc_info"].__traceback__ is not None
+
+
+async def test_a_bug_in_what_stands_before_is_told_too(page, monkeypatch):
+    def stumble(_scope):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(page.addresses, "asker", stumble)
+    answer = await page.browser().get("/api/rules", headers=BEARER)
+    assert answer.status_code == 500
+    assert page.log.lines == ["error: internal error"]
+
+
+async def test_what_is_not_there_is_said(page, autojump_clock):
+    browser = await page.signed_in()
+    answer = await browser.get("/nothing", headers={"Accept": "text/html"})
+    assert answer.status_code == 404
+    assert "There is no such page" in answer.text
+
+
+def test_paths_of_ours_cannot_be_the_path_below_which_it_lies(page):
+    """A proxy that takes /alerts away, and one that leaves it, could not be told apart."""
+    app = page.app
+    while not hasattr(app, "routes"):
+        app = app._app
+    paths = ["/healthz", "/readyz", *(route.path for route in app.routes)]
+    assert {path.split("/")[1] for path in paths} - {""} <= TAKEN
+
+
+async def test_who_goes_in_the_middle_of_a_form_is_no_bug(page):
+    async def receive():
+        return {"type": "http.disconnect"}
+
+    async def send(_message):
+        pass
+
+    scope = {
+        "type": "http", "method": "POST", "path": "/login", "raw_path": b"/login", "query_string": b"",
+        "headers": [(b"host", HOST.encode()), (b"sec-fetch-site", b"same-origin")], "client": ("127.0.0.1", 1),
+    }  # fmt: skip
+    await page.app(scope, receive, send)
+    assert page.log.lines == []
+
+
+async def test_compression_changes_nothing(page):
+    plain = await page.browser(**{"Accept-Encoding": "identity"}).get("/login")
+    zipped = await page.browser(**{"Accept-Encoding": "gzip"}).get("/login")
+    assert isinstance(plain, httpx.Response)
+    assert zipped.headers["content-encoding"] == "gzip"
+    assert plain.text == zipped.text
