@@ -189,13 +189,16 @@ class Silences:
 
     def over(self, context: AlertContext, now: datetime) -> Silence | None:
         """Of those that hold this notification now the one that lasts longest."""
+        return max(self.holding(context, now), key=lambda silence: silence.ends_at, default=None)
+
+    def holding(self, context: AlertContext, now: datetime) -> list[Silence]:
+        """All that hold this notification now."""
         names = self._names()
-        holding = [
+        return [
             silence
             for silence, matchers in self._silences.values()
             if holds_at(silence, now) and all(matcher.matches(context, names) for matcher in matchers)
         ]
-        return max(holding, key=lambda silence: silence.ends_at, default=None)
 
     def begin(
         self, id_: str, matchers: str, ends_at: datetime, now: datetime, *, reason: str = "", by: str = ""

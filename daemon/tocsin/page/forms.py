@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from tocsin.alerts.silences import end_of
 from tocsin.config.settings import UnknownName
 from tocsin.control.acts import alerts_meant, firing_held_by, silence_meant
 from tocsin.control.server import in_thread
@@ -107,15 +108,34 @@ class Forms:
         if lasts is until is None:  # what was written, and no button
             ends = form.get("ends", "").strip()
             lasts, until = (ends, None) if _is_duration(ends) else (None, ends)
-        try:
-            self._host.acts.foreseen(matchers, lasts, until)
-        except ValueError as error:
-            return await self._silence_form(request, form, error=str(error), status=400)
+        if refused := self._refusals(matchers, lasts, until):
+            return await self._silence_form(request, form, refused=refused, status=400)
         await self._host.acts.silence(matchers, lasts, until, _by(request, form))
         return self._back(request, form, "/silences")
 
+    def _refusals(self, matchers: str, lasts: str | None, until: str | None) -> _Form:
+        """What is wrong with a silence, by the field where that stands."""
+        acts, found = self._host.acts, {}
+        try:
+            acts.foreseen(matchers, "1h", None)
+        except ValueError as error:
+            found["matchers"] = str(error)
+        try:
+            if not (lasts or until):
+                raise ValueError("say for how long: press a button, or write 2h, 20:00 or 2026-01-31 08:00")  # noqa: TRY301
+            end_of(lasts, until, acts.now(), self._host.style.tz)
+        except ValueError as error:
+            found["ends"] = str(error)
+        return found
+
     async def _silence_form(
-        self, request: Request, given: _Form, *, part: bool = False, error: str = "", status: int = 200
+        self,
+        request: Request,
+        given: _Form,
+        *,
+        part: bool = False,
+        refused: _Form | None = None,
+        status: int = 200,
     ) -> Response:
         asked = self._screens.asked(request)
         holds = await self._holds(given.get("matchers", ""))
@@ -126,7 +146,7 @@ class Forms:
             given={key: given.get(key, "") for key in ("matchers", "ends", "why")},
             next=own_path(given.get("next", "")) or "/silences",
             monday=next_monday(asked),
-            refused=error,
+            refused=refused or {},
             person=person_of(request),
             nav="silences",
             **holds,
@@ -134,13 +154,11 @@ class Forms:
         return html(request, page, status)
 
     async def _holds(self, matchers: str) -> Json:
-        """`holds`: the first of the alerts that fire now and that these would hold, of `holds_count`; or `trouble` with them."""
+        """`holds`: the first of the alerts that fire now and that these would hold, of `holds_count` (None: nothing is written yet);
+        or `trouble` with them.
+        """
         if not matchers.strip():
-            return {
-                "holds": [],
-                "holds_count": 0,
-                "trouble": "write what is to be silent, like venue=fx symbol=~BTC.*",
-            }
+            return {"holds": [], "holds_count": None, "trouble": ""}
         try:
             foreseen = self._host.acts.foreseen(matchers, "1h", None)
         except ValueError as error:

@@ -1,0 +1,75 @@
+"""`/silences`: what is silent now, and what was; how much each holds."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from tocsin.alerts.silences import Silences
+from tocsin.control.snapshot import Snapshot
+from tocsin.page.alert_rows import context_of
+from tocsin.page.rows import limit
+from tocsin.page.screen import Asked, Json, Part, Screen
+from tocsin.store import lists
+
+_OVER_FOR = timedelta(days=7)
+_MOST_FIRING = 10_000  # alerts that are looked at
+
+
+async def now(asked: Asked) -> Json:
+    """`silences` that hold: `holds` counts the alerts that fire now and match, `held` the notifications that were kept from people."""
+    rows = await asked.in_thread(
+        partial(lists.silences_now, asked.reader, asked.now, limit(asked) + 1),
+    )
+    firing = partial(asked.reader.alerts, active_only=True, limit=_MOST_FIRING)
+    alerts = await asked.in_thread(firing) if rows else []
+    holds = await asked.in_thread(lambda: _holds(asked.snapshot, alerts))
+    shown, more = rows[: limit(asked)], len(rows) > limit(asked)
+    return {
+        "silences": [
+            {**_silence(row), "ends_at": row["ends_at"], "holds": holds[row["id"]]} for row in shown
+        ],
+        "more": more,
+    }
+
+
+async def over(asked: Asked) -> Json:
+    """`silences` that ended within the last `days`."""
+    read = partial(lists.silences_over, asked.reader, asked.now - _OVER_FOR, asked.now, limit(asked) + 1)
+    rows = await asked.in_thread(read)
+    ended = [
+        {**_silence(row), "ended_at": row["ended_at"] or row["ends_at"], "ended_by": row["ended_by"]}
+        for row in rows[: limit(asked)]
+    ]
+    return {"silences": ended, "more": len(rows) > limit(asked), "days": _OVER_FOR.days}
+
+
+def _silence(row: Mapping[str, Any]) -> Json:
+    return {
+        "id": row["id"],
+        "matchers": row["matchers"],
+        "reason": row["reason"],
+        "by": row["created_by"],
+        "via": row["via"],
+        "created_at": row["created_at"],
+        "held": row["held"],
+    }
+
+
+def _holds(snapshot: Snapshot, alerts: Iterable[Mapping[str, Any]]) -> Counter[str]:
+    """By silence, how many of these alerts match."""
+    silences: Silences = snapshot.silences
+    contexts = filter(None, map(context_of, alerts))
+    return Counter(
+        silence.id for context in contexts for silence in silences.holding(context, snapshot.measures.now)
+    )
+
+
+SILENCES = Screen(
+    name="silences",
+    path="/silences",
+    nav="silences",
+    api="/api/silences-screen",
+    parts={"now": Part(("silences", "alerts", "history"), now), "over": Part(("silences",), over)},
+)

@@ -1,0 +1,200 @@
+"""`/silences` and its form: what is silent, how much that holds, and what is said where a silence can't be."""
+
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import msgspec
+import pytest
+from starlette.applications import Starlette
+
+from support.looked import HOSTILE, ROOT, FakeHost, asked, page_of, refuse_unsound, snapshot, text_of
+from support.measured import NOW
+from support.outboxes import context
+from support.stored import alert, opened
+from tocsin.alerts.silences import Silences
+from tocsin.page.forms import Forms
+from tocsin.page.live import Versions
+from tocsin.page.rendering import Renderer
+from tocsin.page.routes import Screens
+from tocsin.page.screens.silences import SILENCES, now, over
+from tocsin.store.model import Act, Batch, Silence
+from tocsin.store.store import DATABASE
+
+
+def ago(**length: float) -> Any:
+    return NOW - timedelta(**length)
+
+
+def silence(id_: str, **changes: Any) -> Silence:
+    begun = ago(hours=1)
+    ends = {"created_at": begun, "starts_at": begun, "ends_at": NOW + timedelta(hours=2)}
+    return Silence(**{"id": id_, "matchers": "venue=fx", "reason": "seen", "created_by": "Anna", **ends, **changes})  # fmt: skip
+
+
+def firing(id_: str, **says: Any) -> Any:
+    data = msgspec.to_builtins(context(**says))
+    return alert(id_, fired_at=ago(minutes=5), title=f"{id_} is in the red", data=data)
+
+
+@pytest.fixture
+def kept(tmp_path):
+    """Two that hold, two that are over, one that is over for long; three alerts."""
+    silences = [
+        silence("s1", held=3),
+        silence("s2", matchers="symbol=~ETH.*", ends_at=NOW + timedelta(minutes=30), created_by=HOSTILE),
+        silence("s3", matchers=f'id="{HOSTILE}"', reason=HOSTILE, ended_at=ago(minutes=3), held=1),
+        silence("s4", ends_at=ago(days=2), created_by=""),
+        silence("s5", ends_at=ago(days=9)),
+    ]
+    acts = [
+        Act(at=ago(hours=1), by="Anna", via="telegram", does="silence", target="s1"),
+        Act(at=ago(minutes=3), by="Jan", via="page", does="unsilence", target="s3"),
+    ]
+    store = opened(tmp_path)
+    alerts = [firing("a1"), firing("a2", symbol="ETHUSD"), firing("a3", venue="spot")]
+    store.commit(Batch(at=NOW, silences=silences, acts=acts, alerts=alerts))
+    store.close()
+    return snapshot(silences=Silences(silences[:2]))
+
+
+async def test_what_holds_says_how_much_and_by_whom_and_what_is_over_how_much_it_did(tmp_path, kept):
+    of = asked(tmp_path, kept)
+    holding = (await now(of))["silences"]
+    assert [(each["id"], each["holds"], each["held"], each["via"]) for each in holding] == [
+        ("s2", 1, 0, None),
+        ("s1", 2, 3, "telegram"),
+    ]
+    ended = (await over(of))["silences"]
+    assert [(each["id"], each["ended_by"], each["held"]) for each in ended] == [
+        ("s3", "Jan", 1),
+        ("s4", None, 0),
+    ]
+
+
+async def test_they_are_shown_with_ways_to_end_and_repeat_them(tmp_path, kept):
+    html = await page_of(SILENCES, asked(tmp_path, kept))
+    text = text_of(html)
+    assert "2 alerts kept back 3 messages" in text
+    assert "Anna, Telegram" in text
+    assert "taken back by Jan" in text
+    assert f'action="{ROOT}/silences/s1/end"' in html
+    assert f"{ROOT}/silences/new?matchers=venue%3Dfx&amp;why=seen" in html
+    assert f"why={quote(HOSTILE)}" in html
+    assert "planned" not in text
+
+
+async def test_nothing_is_silent(tmp_path):
+    opened(tmp_path).close()
+    text = text_of(await page_of(SILENCES, asked(tmp_path)))
+    assert "Nothing is silent." in text
+    assert "None ended in these days." in text
+
+
+async def test_of_many_the_first_are_shown(tmp_path):
+    store = opened(tmp_path)
+    silences = [silence(f"s{number}") for number in range(150)]
+    store.commit(Batch(at=NOW, silences=silences))
+    store.close()
+    now_ = snapshot(silences=Silences(silences))
+    html = await page_of(SILENCES, asked(tmp_path, now_))
+    assert "The first 100 to end." in text_of(html)
+    assert len((await now(asked(tmp_path, now_, query={"all": "1"})))["silences"]) == 150
+
+
+# ---------------------------------------------------------------------------------------------------------------- the form
+
+
+class FakeActs:
+    """Keeps what is begun; its matchers are read as the daemon's."""
+
+    def __init__(self) -> None:
+        self.begun: list[tuple[Any, ...]] = []
+
+    def now(self) -> Any:
+        return NOW
+
+    def foreseen(self, matchers: str, lasts: str | None, until: str | None) -> Silences:
+        found = Silences()
+        found.begin("", matchers, NOW + timedelta(hours=1), NOW)
+        return found
+
+    async def silence(self, matchers: str, lasts: str | None, until: str | None, by: Any) -> None:
+        self.begun.append((matchers, lasts, until, by.via, by.why))
+
+
+@pytest.fixture
+def form(tmp_path, kept):
+    host = FakeHost(acts=FakeActs(), snapshot=lambda: kept)
+    versions = Versions(host.snapshot)
+    screens = Screens(host, tmp_path / DATABASE, versions)
+    forms = Forms(host, tmp_path / DATABASE, screens, Renderer(versions, ROOT))
+    transport = httpx.ASGITransport(Starlette(routes=forms.routes))
+    return SimpleNamespace(
+        client=httpx.AsyncClient(transport=transport, base_url="http://tocsin"), begun=host.acts.begun
+    )
+
+
+async def test_the_form_says_what_it_would_hold(form):
+    page = await form.client.get("/silences/new", params={"matchers": "venue=fx", "why": HOSTILE})
+    refuse_unsound(page.text)
+    assert "Holds 2 alerts that fire now" in text_of(page.text)
+    alone = await form.client.get("/silences/new", params={"matchers": "venue=fx", "part": "form"})
+    assert alone.text.lstrip().startswith("<form")
+
+
+@pytest.mark.parametrize(
+    ("matchers", "says"),
+    [
+        ("venue=fx symbol=ETHUSD", "Holds 1 alert that fires now, and what matches later. a2 is in the red"),
+        ("venue=nowhere", "Holds 0 alerts that fire now"),
+        ("", "Write what is to be silent"),
+        ("price=3", "there is no price to match"),
+        (HOSTILE, "not a matcher"),
+    ],
+)
+async def test_while_one_types_it_says_what_that_would_hold(form, matchers, says):
+    found = await form.client.get("/silences/try", params={"matchers": matchers})
+    assert says in text_of(found.text)
+    refuse_unsound(found.text)
+
+
+@pytest.mark.parametrize(
+    ("given", "begun"),
+    [
+        ({"for": "1h"}, ("1h", None)),
+        ({"until": "08:00"}, (None, "08:00")),
+        ({"ends": "2h"}, ("2h", None)),
+        ({"ends": "20:00"}, (None, "20:00")),
+    ],
+)
+async def test_one_press_is_enough_and_another_time_can_be_written(form, given, begun):
+    answer = await form.client.post(
+        "/silences", data={"matchers": "venue=fx", "why": "seen", "next": "/a/a1", **given}
+    )
+    assert (answer.status_code, answer.headers["location"]) == (303, f"{ROOT}/a/a1")
+    assert form.begun == [("venue=fx", *begun, "page", "seen")]
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "says"),
+    [
+        ({"matchers": "price=3", "for": "1h"}, "matchers", "there is no price to match"),
+        ({"matchers": "", "for": "1h"}, "matchers", "a silence needs a matcher"),
+        ({"matchers": "venue=fx"}, "ends", "say for how long"),
+        ({"matchers": "venue=fx", "ends": "soon"}, "ends", "not a time: soon"),
+        ({"matchers": "venue=fx", "for": "90d"}, "ends", "at most 30 days"),
+        ({"matchers": "venue=fx", "until": HOSTILE}, "ends", "not a time"),
+    ],
+)
+async def test_what_is_wrong_stands_beside_its_field_and_what_was_written_stays(form, given, field, says):
+    answer = await form.client.post("/silences", data={"why": "seen", "next": "//elsewhere", **given})
+    assert answer.status_code == 400
+    refuse_unsound(answer.text)
+    assert says in text_of(answer.text.partition(f'id="{field}-wrong"')[2])
+    assert answer.text.count("aria-invalid") == 1
+    assert 'value="seen"' in answer.text
+    assert 'name="next" value="/silences"' in answer.text
+    assert form.begun == []
