@@ -34,6 +34,7 @@ from tocsin.app.measuring import Measuring
 from tocsin.app.parts import Parts
 from tocsin.app.progress_probe import ProgressProbe
 from tocsin.app.reports import make_reports
+from tocsin.app.rule_views import RuleViews
 from tocsin.app.sdnotify import SystemdNotifier
 from tocsin.app.snapshots import Snapshots
 from tocsin.app.task_supervisor import TaskSupervisor
@@ -88,6 +89,7 @@ class Daemon:
             components, self._probe, lambda: self._settings, self._remarks, dry_run=dry_run
         )
         self._snapshots = Snapshots(components, self._measuring.measures)
+        self.rules_seen = RuleViews(components, self.snapshot)
         self._reports = make_reports(components, lambda: self._settings, self._is_settled, log)
         self._reloading = trio.Lock()
         self._stop = trio.Event()

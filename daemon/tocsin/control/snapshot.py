@@ -69,6 +69,13 @@ class Watched(Struct, frozen=True, kw_only=True):
     unconfirmed: bool = False
 
 
+class WatchedRule(NamedTuple):
+    """What one rule is about: the `first` of it, what fires first, then what is nearest to its limit; and how many there are (`total`)."""
+
+    first: Sequence[Watched]
+    total: int
+
+
 class Refusing(NamedTuple):
     """A channel that takes no messages: since when (UTC), and what it answered last."""
 

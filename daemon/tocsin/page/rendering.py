@@ -58,6 +58,7 @@ def environment() -> jinja2.Environment:
         shown=shown,
         span=words.span,
         severity_mark=words.severity_mark,
+        yaml_line=words.yaml_line,
         counted=counted,
         without_mark=without_mark,
     )

@@ -22,10 +22,13 @@ def today(asked: Asked) -> datetime:
 
 
 def watched_row(each: Watched) -> Json:
-    """What a rule watches as JSON: what it is, the plain numbers `value` and `limit` with what is `to_go`, and `done`, how near (0 to 1)."""
+    """What a rule watches as JSON: what it is, the plain numbers `value` and `limit` with what is `to_go` (or `beyond`), and `done`, how
+    near (0 to 1); `shown` is the number that its messages speak of (`value_of`), in `currency`.
+    """
     distance = each.distance
     return {
         "rule": each.rule,
+        "severity": each.severity,
         "venue": each.key.venue,
         "kind": each.key.kind,
         "account": each.key.account or None,
@@ -34,9 +37,12 @@ def watched_row(each: Watched) -> Json:
         "state": each.state,
         "alert": each.alert or None,
         "value_of": each.value_of,
+        "currency": each.currency,
+        "shown": each.value,
         "value": distance.value if distance else each.value,
         "limit": distance.limit if distance else None,
         "to_go": distance.gap if distance else None,
+        "beyond": distance.met if distance else False,
         "done": max(0.0, 1.0 - each.far) if each.far is not None else None,
         "stale_since": iso(each.stale_since) if each.stale_since else None,
     }

@@ -10,14 +10,40 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
+from tocsin.alerts.decide import MuteReasons
 from tocsin.alerts.wording import Style
+from tocsin.config.settings import Settings
 from tocsin.control.server import Controlled
-from tocsin.control.snapshot import Point, Snapshot
+from tocsin.control.snapshot import Point, Snapshot, Watched, WatchedRule
+from tocsin.engine.rule import Rule
 from tocsin.errors import TocsinError
 from tocsin.store.reader import Reader
 
 Json: TypeAlias = dict[str, Any]
 _T = TypeVar("_T")
+
+
+class RulesSeen(Protocol):
+    """How it stands with single rules."""
+
+    @property
+    def settings(self) -> Settings:
+        """The config that runs."""
+        ...
+
+    async def watched(self, rule: str, most: int) -> WatchedRule:
+        """What a rule that lasts is about, `most` of it: what fires first, then what is nearest to its limit. Of one on events, or that
+        doesn't run, nothing.
+        """
+        ...
+
+    def mute_reasons(self, rule: Rule, about: Watched | None) -> MuteReasons:
+        """What would hold a message of the rule back now, whatever the channel: one about that, or (None) any."""
+        ...
+
+    def holds(self, channel: str, told: str, severity: str) -> str:
+        """What on a channel holds what is told (`firing`, say) of a severity now, in words; "" for nothing."""
+        ...
 
 
 class Host(Controlled, Protocol):
@@ -47,6 +73,9 @@ class Host(Controlled, Protocol):
     def style(self) -> Style:
         """The names, links and time zone of people."""
         ...
+
+    @property
+    def rules_seen(self) -> RulesSeen: ...
 
 
 class NoSuch(TocsinError):

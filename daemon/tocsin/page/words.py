@@ -15,6 +15,8 @@ MISSING = "–"
 _NUMBER = re.compile(r"([-+]?)(\d+)((?:\.\d+)?)", re.ASCII)
 _SEVERITY_MARKS = {"critical": "▲", "warning": "■", "info": "●"}
 _GROUP = 3  # digits
+_KEY = re.compile(r"(\s*(?:-\s+)*(?:[\w.-]+|\"[^\"]*\")\s*:)(?=\s|$)(.*)", re.DOTALL)
+_COMMENT = re.compile(r"\s*#")
 
 
 def grouped(value: Any) -> Markup | str:
@@ -102,3 +104,13 @@ def span(seconds: float) -> str:
 def sentence(parts: Iterable[Any]) -> Markup:
     """What of these isn't empty, set apart by dots."""
     return Markup(" &nbsp;·&nbsp; ").join(escape(part) for part in parts if part)
+
+
+def yaml_line(text: str, number: int) -> Markup:
+    """A line of YAML with its number; its key, or all of it where it is a comment, is set apart."""
+    found = _KEY.match(text)
+    if found is not None:
+        inner = Markup("<b>{}</b>{}").format(*found.groups())
+    else:
+        inner = Markup("<i>{}</i>").format(text) if _COMMENT.match(text) else escape(text)
+    return Markup('<span data-n="{}">{}\n</span>').format(number, inner)
