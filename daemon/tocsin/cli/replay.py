@@ -2,31 +2,40 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from tocsin.cli.ask import note
+from tocsin.calendars import NO_CALENDARS
+from tocsin.cli.ask import note, state_dir_of
 from tocsin.cli.options import config_option, format_option, print_json, settings_of, unknown
 from tocsin.cli.replayed import SHOWN, as_json, complain, show
+from tocsin.cli.what_if import show_what_if
 
 if TYPE_CHECKING:
     from tocsin.calendars import Calendars
+    from tocsin.config.rule_sets import RuleSet
     from tocsin.engine.rule import Rule
     from tocsin.replay.player import KnownChannels
     from tocsin.replay.records import Record
+    from tocsin.replay.replay import Told
 
 
 @click.command("replay")
-@click.argument(
-    "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
-)
+@click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
     "--against",
     type=click.Path(exists=True, path_type=Path),
     help="An edited file of the rules, or other rules: what they add and lose.",
+)
+@click.option(
+    "--set",
+    "said",
+    multiple=True,
+    metavar="RULE.PATH=VALUE",
+    help="What if a number or duration of a rule were another: alerts lost, gained, later, earlier. Several can be set.",
 )
 @click.option(
     "--rules",
@@ -52,6 +61,7 @@ def command(
     config: Path | None,
     *,
     against: Path | None,
+    said: tuple[str, ...],
     own: Path | None,
     venue: str | None,
     venue_type: str | None,
@@ -61,8 +71,8 @@ def command(
     """Run recorded events through rules, and say what would have fired.
 
     FILES are what tocsin record or `record: true` wrote (several are told together, in the order of time; fx*.jsonl
-    are all files of one recording), or one tocsin.db, whose own events are told again. The rules are the config's, or
-    those of --rules. Calendars that rules name are the config's, where there is one. Nothing is sent.
+    are all files of one recording), or one tocsin.db, whose own events are told again; without any it is the tocsin.db of
+    the config's daemon. The rules are the config's, or those of --rules. Calendars that rules name are the config's, where there is one. Nothing is sent.
 
     A rule's alerts are counted as they would have fired; where something would have kept any from people, "told" counts
     those that somebody would have heard of. With a config, its channels hold back, drop and gather as they do in the
@@ -75,6 +85,15 @@ def command(
     only they would have told or held back. A file that has the name of one of the rules' files takes the place of that
     one, and the others stay; any other, and a folder, takes the place of all the rules.
 
+    With --set the same is asked of single numbers, and nothing but those rules is run. RULE.PATH is the way to a number or
+    duration in `when` or `until` as it is written (position-in-the-red.when.profit.below; items of lists count from 1:
+    red.when.any.1.profit.below), or one of `for`, `keep_firing_for` and `cooldown`, also where the rule has none. In an
+    expression numbers and durations count from the left: of `percent_change(performance, 1d) < -5` RULE.when.1 is 1d and
+    RULE.when.2 is -5. RULE.when and RULE.until alone take a whole new expression. A path that there isn't is answered with
+    those that there are. First it is said how much the record holds of what the rule reads. Where it has only a part (of
+    what prices move a database keeps what made rules fire, unless `store_market_data` says otherwise), there may be more
+    alerts than are counted: "at least". With --format json the diff and the steps of a chart are there, too.
+
     \b
     Examples:
       tocsin replay fx.jsonl
@@ -82,31 +101,57 @@ def command(
       tocsin replay fx.jsonl --rules rules/ --type yourfintech
       tocsin replay fx.jsonl --against edited/positions.yaml
       tocsin replay /var/lib/tocsin/tocsin.db --against new/
+      tocsin replay --set 'position-in-the-red.when.profit.below=-60' --set 'position-in-the-red.for=1m'
     """
-    from tocsin.replay.player import NO_CHANNELS
-    from tocsin.replay.replay import replay
-    from tocsin.replay.runs import NO_ACTIONS, KnownActions
+    from tocsin.config.rule_text import edits_of
+    from tocsin.replay.what_if import what_if
 
+    if said and against is not None:
+        raise click.UsageError("--set and --against both say how the rules are edited: give one of them")
+    files = files or (_own_database(config),)
     configured = own is None or (venue_type is None and not _are_database(files))
     settings = settings_of(config) if configured else None
-    first, other, replaced = _rule_sets(config, settings, own, against)
-    sets = [first] if other is None else [first, other]
+    first, other, replaced = _rule_sets(config, settings, own, against, said)
     record = _record(files, settings, venue, venue_type)
+    most = None if everything else SHOWN
     shown = output == "text" and sys.stderr.isatty()
     with click.progressbar(length=record.size, label="replaying", file=sys.stderr, hidden=not shown) as bar:
-        known = known_channels(settings) if settings is not None else NO_CHANNELS
-        actions = KnownActions(settings.actions, settings.masker.mask) if settings is not None else NO_ACTIONS
-        told = replay(record, sets, lambda done: bar.update(done - bar.pos), known, actions)
-    if output == "json":
+
+        def on_progress(done: int) -> None:
+            bar.update(done - bar.pos)
+
+        if said and other is not None:
+            edits, diff = edits_of(first.rule_sources, said)
+            found = what_if(
+                record, (first.rules, other), edits, diff=diff, most=most, on_progress=on_progress
+            )
+        else:
+            sets = [first.rules] if other is None else [first.rules, other]
+            told = _replayed(record, sets, settings, on_progress)
+    if said:
+        show_what_if(found, output)
+    elif output == "json":
         print_json(as_json(told) | ({"replaces": replaced and str(replaced)} if against else {}))
     else:
         place = str(replaced) if replaced else "all the rules"
         edit = f"{against} in the place of {place}" + (", the others as they are" if replaced else "")
-        show(told, edit, most=None if everything else SHOWN)
-    for fault in told.faults:
+        show(told, edit, most)
+    for fault in record.faults:
         complain(fault)
-    if any(fault.nothing_understood for fault in told.faults):
+    if any(fault.nothing_understood for fault in record.faults):
         raise SystemExit(1)
+
+
+def _replayed(
+    record: "Record", sets: "Sequence[Sequence[Rule]]", settings: Any, on_progress: Callable[[int], None]
+) -> "Told":
+    from tocsin.replay.player import NO_CHANNELS
+    from tocsin.replay.replay import replay
+    from tocsin.replay.runs import NO_ACTIONS, KnownActions
+
+    known = known_channels(settings) if settings is not None else NO_CHANNELS
+    actions = KnownActions(settings.actions, settings.masker.mask) if settings is not None else NO_ACTIONS
+    return replay(record, sets, on_progress, known, actions)
 
 
 def known_channels(settings: Any) -> "KnownChannels":
@@ -119,25 +164,27 @@ def known_channels(settings: Any) -> "KnownChannels":
 
 
 def _rule_sets(
-    config: Path | None, settings: Any, own: Path | None, against: Path | None
-) -> tuple["Sequence[Rule]", "Sequence[Rule] | None", Path | None]:
-    """The rules, those of --against where there are any, and the file that only --against replaces."""
+    config: Path | None, settings: Any, own: Path | None, against: Path | None, said: Sequence[str]
+) -> tuple["RuleSet", "Sequence[Rule] | None", Path | None]:
+    """The rules, those of --against or as --set has them where either is given, and the file that only --against replaces."""
     from tocsin.config.rule_sets import RuleSet, rules_of
 
-    if own is None and against is None:
-        return settings.rules, None, None
-    calendars = _calendars(config)
+    calendars = _calendars(config) if own is not None or against is not None else NO_CALENDARS
     # The first of a config's sources is the config itself.
-    first = rules_of(own, calendars) if own is not None else RuleSet(settings.rules, settings.sources[1:])
-    if against is None:
-        return first.rules, None, None
-    replaced = _replaced(first.files, against)
-    if replaced is None:
-        return first.rules, rules_of(against, calendars).rules, None
-    instead = {replaced: against}
+    first = (
+        rules_of(own, calendars)
+        if own is not None
+        else RuleSet(settings.rules, settings.sources[1:], settings.rule_sources)
+    )
+    if against is None and not said:
+        return first, None, None
+    replaced = _replaced(first.files, against) if against is not None else None
+    if against is not None and replaced is None:
+        return first, rules_of(against, calendars).rules, None
+    instead = {replaced: against} if replaced is not None and against is not None else {}
     if own is not None:
-        return first.rules, rules_of(own, calendars, instead).rules, replaced
-    return first.rules, settings_of(config, instead=instead).rules, replaced
+        return first, rules_of(own, calendars, instead, said).rules, replaced
+    return first, settings_of(config, instead=instead, edits=said).rules, replaced
 
 
 def _replaced(files: "Sequence[Path]", edited: Path) -> Path | None:
@@ -153,7 +200,6 @@ def _replaced(files: "Sequence[Path]", edited: Path) -> Path | None:
 
 def _calendars(config: Path | None) -> "Calendars":
     """The calendars of the config; none where no config was given and none is found. ConfigError where the given one isn't there."""
-    from tocsin.calendars import NO_CALENDARS
     from tocsin.config.rule_sets import calendars_of
     from tocsin.config.search import find_config
     from tocsin.errors import ConfigError
@@ -165,6 +211,16 @@ def _calendars(config: Path | None) -> "Calendars":
             raise
         return NO_CALENDARS
     return calendars_of(path)
+
+
+def _own_database(config: Path | None) -> Path:
+    """That of the config's daemon. StoreUnavailable where there is none, or none that we may read."""
+    from tocsin.store.reader import Reader
+    from tocsin.store.store import DATABASE
+
+    path = state_dir_of(config) / DATABASE
+    Reader(path).count_events()
+    return path
 
 
 def _are_database(files: tuple[Path, ...]) -> bool:

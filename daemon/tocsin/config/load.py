@@ -17,6 +17,7 @@ from tocsin.config.actions import check_names as check_arguments
 from tocsin.config.actions import read_actions, warn_of_unused
 from tocsin.config.calendars import read_calendars
 from tocsin.config.channels import ValidateUrl, check_quiet, gates_of, read_channels
+from tocsin.config.edits import edited
 from tocsin.config.names import LookAtSeen, check_names, nothing_seen
 from tocsin.config.people import check_answers, check_confirms, check_people
 from tocsin.config.reading import Reading
@@ -49,16 +50,18 @@ def load_settings(
     validate_url: ValidateUrl | None = validates,
     instead: Map[Path, Path] = MappingProxyType({}),
     seen: LookAtSeen = nothing_seen,
+    edits: Seq[str] = (),
 ) -> Settings:
     """Read the config at `path` with all its rules and secrets. Blocks.
 
     Raises ConfigError with every problem in it (warnings too) if there is an error; warnings alone are in the
     settings. `validate_url` None leaves the channels' URLs unchecked (checking them imports Apprise). `instead`: of the
     files in `sources`, which is read in the place of which. `seen` says what venues have told of, for who has a state.
+    `edits`: what is set otherwise in rules, as `config.edits` has it.
     """
     reading = Reading(path, environ, instead)
     with _collection_paused():
-        settings = _settings(reading, validate_url, seen)
+        settings = _settings(reading, validate_url, seen, edits)
     problems = reading.shown()
     if settings is None or any(problem.level == "error" for problem in problems):
         raise ConfigError(problems)
@@ -77,14 +80,16 @@ def _collection_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _settings(reading: Reading, validate_url: ValidateUrl | None, seen: LookAtSeen) -> Settings | None:
+def _settings(
+    reading: Reading, validate_url: ValidateUrl | None, seen: LookAtSeen, edits: Seq[str]
+) -> Settings | None:
     root = _root(reading)
     if root is None:
         return None
     venues = read_venues(reading, root.get("venues"))
     channels = read_channels(reading, root.get("channels"), validate_url)
     actions = read_actions(reading, root.get("actions"))
-    written = read_rules(reading, root.get("rules"))
+    written = edited(reading, read_rules(reading, root.get("rules")), edits)
     calendars = read_calendars(reading, root)
     if "calendars" not in reading.broken:
         check_quiet(reading, root.get("channels"), channels, calendars)

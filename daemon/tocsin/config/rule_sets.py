@@ -10,8 +10,10 @@ from types import MappingProxyType
 from tocsin import document
 from tocsin.calendars import NO_CALENDARS, Calendars
 from tocsin.config.calendars import read_calendars
+from tocsin.config.edits import edited
 from tocsin.config.reading import Reading
 from tocsin.config.rule_files import read_rules
+from tocsin.config.rule_sources import RuleSource, rule_sources
 from tocsin.delivery.template_check import check_template
 from tocsin.document import Mapping, Node, Scalar
 from tocsin.engine.compile import Environment, compile_rules
@@ -24,26 +26,31 @@ ONLY_CHANNEL = "channel"
 
 @dataclass(frozen=True, slots=True)
 class RuleSet:
-    """Rules, and the files that they were read from."""
+    """Rules, the files that they were read from, and where each is written there."""
 
     rules: Sequence[Rule]
     files: Sequence[Path]
+    rule_sources: Map[str, RuleSource]
 
 
 def rules_of(
-    path: Path, calendars: Calendars = NO_CALENDARS, instead: Map[Path, Path] = MappingProxyType({})
+    path: Path,
+    calendars: Calendars = NO_CALENDARS,
+    instead: Map[Path, Path] = MappingProxyType({}),
+    edits: Sequence[str] = (),
 ) -> RuleSet:
     """The rules in a file (or, in a folder, in its *.yaml). ConfigError says what is wrong with them.
 
     Their channels are whichever they name, their calendars those. `instead`: of the files that is read in the place of
-    which.
+    which; `edits`: what is set otherwise in them, as `config.edits` has it.
     """
     reading = Reading(path / "*.yaml" if path.is_dir() else path, {}, instead)
     here = Place(str(path), 1, 1)
     name = reading.path.name
-    rules, _ = compile_written(reading, document.Sequence((Scalar(name, name, here),), here), None, calendars)
+    written = written_rules(reading, document.Sequence((Scalar(name, name, here),), here))
+    rules, _ = compiled(reading, edited(reading, written, edits), None, calendars)
     _refuse_errors(reading)
-    return RuleSet(rules, reading.sources)
+    return RuleSet(rules, reading.sources, rule_sources(written, reading.texts))
 
 
 def calendars_of(config: Path) -> Calendars:

@@ -33,7 +33,7 @@ BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 """What YAML calls a line break; its line numbers count these."""
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 _SPACE = re.compile(r"\s*")
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is ten times faster, and in every wheel
+Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is ten times faster, and in every wheel
 
 _Event: TypeAlias = Any  # PyYAML's events; the published types know neither their marks nor properties
 
@@ -93,7 +93,7 @@ class _Builder:
         self._lines.append("")  # the parser's end of text may be a line further on
         if self._unprintable():
             return None, self._problems
-        loader = _Loader(self._text)
+        loader = Loader(self._text)
         try:
             return self._document(loader), self._problems
         except _Stop:

@@ -52,7 +52,8 @@ Start: TypeAlias = Callable[[Mapping[str, StandIn]], Channels]
 
 @dataclass(slots=True)
 class Firing:
-    """One alert. `until` is None while it lasts; what happened once ends as it begins.
+    """One alert. `until` is None while it lasts; what happened once ends as it begins. `worst`: of what is `measured` (in people's words),
+    as far as there is such; of an alert without an end up to the record's.
 
     `told` is when a channel would have been told, None where none was; `held_by` says what stood in the way first.
     """
@@ -68,6 +69,9 @@ class Firing:
     escalated: int = 0  # how often more people would have been told
     acknowledged: datetime | None = None  # when somebody did, as the record has it
     runs: list[ReplayedRun] = field(default_factory=list)
+    symbol: str | None = None
+    measured: str | None = None
+    worst: str | None = None
 
     def meets(self, other: "Firing") -> bool:
         """Whether the two are the same alert, under rules that differ."""
@@ -148,6 +152,7 @@ class Player:
         self._running: dict[str, Firing] = {}  # those whose rule runs something
         self._mute = frozenset(rule.id for rule in rules if rule.notify == ())
         self._lasting: dict[str, Firing] = {}
+        self._last: dict[str, Transition] = {}  # of each of those, of what it remembers
         # By rule and entity, as people acknowledge: the id and the alert.
         self._latest: dict[tuple[str, str, str | None, str], tuple[str, Firing]] = {}
         self._silences: dict[str, str] = {}  # our ids by the record's
@@ -206,6 +211,13 @@ class Player:
                 self._silences[act.id] = begun.id
         if batch is not None:
             self._hand_out(batch)
+
+    def finish(self) -> None:
+        """The record ends: what still fires has been as bad as it has been."""
+        for alert, firing in self._lasting.items():
+            if (last := self._last.get(alert)) is not None and last.record is not None:
+                record = last.record() if callable(last.record) else last.record
+                firing.worst = record.get("worst")
 
     def settled(self, now: Instant) -> bool:
         """The channels have done what is to be done now. Whether more is by that."""
@@ -275,6 +287,8 @@ class Player:
             self._ended.add(transition.alert_id)
         if transition.context is not None:
             self._note(transition, transition.context)
+        if transition.alert_id in self._lasting:
+            self._last[transition.alert_id] = transition
 
     def _note(self, transition: Transition, context: AlertContext) -> None:
         if transition.notification == "firing":
@@ -287,6 +301,9 @@ class Player:
                 until,
                 title(context, Style(), context.at),
                 context.suppressed,
+                symbol=context.symbol,
+                measured=context.value_called or context.value_of,
+                worst=context.worst,
             )
             self.outcome.firings.append(firing)
             of = (transition.rule, context.venue, context.account, context.entity)
@@ -303,6 +320,8 @@ class Player:
             known := self._lasting.pop(transition.alert_id, None)
         ):
             known.until = context.at
+            known.worst = context.worst
+            self._last.pop(transition.alert_id, None)
 
 
 def _carriers(freed: HeldRow, deliveries: Sequence[NewDelivery]) -> Iterable[NewDelivery]:

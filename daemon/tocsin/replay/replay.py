@@ -23,9 +23,9 @@ _LONGEST_HELD = 3 * 86400.0  # seconds after the record's end
 @dataclass(frozen=True, slots=True)
 class Told:
     """The whole replay by these `channels` of the config, of `count` of the record's units. `lost` fire under the
-    first rules only, `added` under the second only; of what fires under both, the second alone tells anybody of the
-    `freed`, the first alone of the `kept_back`. Of what the rules in `unsure` watch the record may hold a part only,
-    `because`.
+    first rules only, `added` under the second only, `both` under each (under the second, under the first); of those the
+    second alone tells anybody of the `freed`, the first alone of the `kept_back`. Of what the rules in `unsure` watch the
+    record may hold a part only, `because`.
     """
 
     count: int
@@ -35,6 +35,7 @@ class Told:
     outcomes: tuple[Outcome, ...]
     added: tuple[Firing, ...] = ()
     lost: tuple[Firing, ...] = ()
+    both: tuple[tuple[Firing, Firing], ...] = ()
     freed: tuple[Firing, ...] = ()
     kept_back: tuple[Firing, ...] = ()
     unsure: tuple[str, ...] = ()
@@ -80,6 +81,7 @@ def replay(
         told,
         added=tuple(added),
         lost=tuple(_compared(before, after)[0]),
+        both=tuple(both),
         freed=tuple(now for now, then in both if now.told and not then.told),
         kept_back=tuple(now for now, then in both if then.told and not now.told),
     )
@@ -162,6 +164,8 @@ class _Game:
                 break
             self._set(begun.later(passed))
             await self._settle(self._clock.now())
+        for player in self._players:
+            player.finish()
 
     async def do(self, act: Silenced | Acknowledged, now: Instant) -> None:
         for player in self._players:

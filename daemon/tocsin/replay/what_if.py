@@ -1,0 +1,207 @@
+"""What would be if numbers of rules were others: recorded events through the rules as they are and as they are edited, compared.
+
+As JSON (`tocsin replay --set … --format json`) a `WhatIf` is
+
+    {"coverage": [{"rule": "red", "kept": [{"what": "profit", "moments": 2310}], "whole": false,
+                   "words": "profit kept at 2,310 moments in 14 days; between them unknown"}],
+     "at_least": true, "because": "of market data a database keeps only …",
+     "from": "2026-11-15T10:00:00+00:00", "to": "2026-11-29T10:00:00+00:00", "events": 100000,
+     "set": [{"rule": "red", "path": "when.profit.below", "called": "when profit below", "before": "-50", "after": "-60"}],
+     "diff": "--- rules/positions.yaml …", "off": [],
+     "as_it_is": {"alerts": 17, "steps": [["2026-11-15T10:00:00+00:00", 0], …, ["2026-11-29T10:00:00+00:00", 17]]},
+     "edited": {"alerts": 8, "steps": […]},
+     "lost": {"count": 9, "alerts": [ALERT, …]}, "gained": …, "later": …, "earlier": …}
+
+and an ALERT {"rule": "red", "kind": "position", "venue": "fx", "account": "a1", "id": "p1", "symbol": "BTCUSD", "title": "…",
+"at": TIME, "until": TIME or null (up to the record's end), "of": "profit", "worst": "-510" or null, "by": 40.0 (seconds, of
+`later` and `earlier`), "covered": true (of `lost` and `gained`: an alert of before goes on then under the other rules)}.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from msgspec import Struct, field
+
+from tocsin.config.edits import Edit
+from tocsin.engine.rule import Rule, Run
+from tocsin.events import Key
+from tocsin.replay.coverage import Counted, Coverage
+from tocsin.replay.player import Firing, Outcome
+from tocsin.replay.records import Record
+from tocsin.replay.replay import Told, replay
+
+MOST_STEPS = 500
+
+
+class Changed(Struct, frozen=True, kw_only=True):
+    """One thing that is set otherwise: see `config.edits.Edit`."""
+
+    rule: str
+    path: str
+    called: str
+    before: str
+    after: str
+
+
+class Alert(Struct, frozen=True, kw_only=True):
+    """One alert, as it is in `lost`, else as it would be; times are ISO 8601, UTC."""
+
+    rule: str
+    kind: str
+    venue: str
+    account: str | None
+    id: str
+    symbol: str | None
+    title: str
+    at: str
+    until: str | None
+    of: str | None = None
+    worst: str | None = None
+    by: float = 0.0
+    covered: bool = False
+
+
+class Alerts(Struct, frozen=True):
+    """How many, and the first of them: of `lost` and `gained` the worst of each rule, of the others those that differ most."""
+
+    count: int
+    alerts: tuple[Alert, ...] = ()
+
+
+class Side(Struct, frozen=True):
+    """How many alerts there are, and how many there were by when (UTC), from the record's first moment to its last."""
+
+    alerts: int
+    steps: tuple[tuple[str, int], ...] = ()
+
+
+class WhatIf(Struct, frozen=True, kw_only=True):
+    """The whole comparison. `at_least`: of what the rules read the record has a part only (`because`), so that there may be more alerts
+    on either side than it tells; what is lost is then at most so much. `begun` and `ended` are None where nothing is recorded. `off`:
+    rules that are switched off, and were run all the same.
+    """
+
+    coverage: tuple[Coverage, ...]
+    at_least: bool
+    because: str = ""
+    begun: str | None = field(name="from", default=None)
+    ended: str | None = field(name="to", default=None)
+    count: int = field(name="events", default=0)
+    edits: tuple[Changed, ...] = field(name="set", default=())
+    diff: str = ""
+    off: tuple[str, ...] = ()
+    as_it_is: Side = Side(0)
+    edited: Side = Side(0)
+    lost: Alerts = Alerts(0)
+    gained: Alerts = Alerts(0)
+    later: Alerts = Alerts(0)
+    earlier: Alerts = Alerts(0)
+
+
+def what_if(
+    record: Record,
+    rules: tuple[Sequence[Rule], Sequence[Rule]],
+    edits: Sequence[Edit],
+    *,
+    diff: str = "",
+    most: int | None = None,
+    on_progress: Callable[[int], None] = lambda _done: None,
+) -> WhatIf:
+    """The record through the edited ones of the `rules` as they are, and as they are edited; nothing else is run. `most` alerts of each
+    list are given. Blocks, and runs trio; raises what the record raises.
+    """
+    ids = dict.fromkeys(edit.rule for edit in edits)
+    before, after = ([_bare(rule) for rule in each if rule.id in ids] for each in rules)
+    counted = Counted(record, before)
+    told = replay(counted, [before, after], on_progress)
+    lasted = told.ended - told.begun if told.begun is not None and told.ended is not None else timedelta(0)
+    unsure = {rule.id for rule in before if rule.id in told.unsure}
+    as_it_is, edited = told.outcomes
+    moved = [_alert(now, by=(now.at - then.at).total_seconds()) for now, then in told.both]
+    return WhatIf(
+        coverage=tuple(counted.coverage(rule, lasted, whole=rule.id not in told.unsure) for rule in before),
+        at_least=bool(unsure),
+        because=told.because if unsure else "",
+        begun=told.begun.isoformat() if told.begun is not None else None,
+        ended=told.ended.isoformat() if told.ended is not None else None,
+        count=told.count,
+        edits=tuple(
+            Changed(rule=each.rule, path=each.path, called=each.called, before=each.before, after=each.after)
+            for each in edits
+        ),
+        diff=diff,
+        off=tuple(rule.id for rule in rules[0] if rule.id in ids and not rule.enabled),
+        as_it_is=_side(as_it_is, told),
+        edited=_side(edited, told),
+        lost=_alone(told.lost, edited, before, most),
+        gained=_alone(told.added, as_it_is, after, most),
+        later=_first([each for each in moved if each.by > 0], most),
+        earlier=_first([each for each in moved if each.by < 0], most),
+    )
+
+
+def _bare(rule: Rule) -> Rule:
+    """The rule as far as it fires: nobody is told, and nothing run."""
+    return replace(
+        rule,
+        enabled=True,
+        notify=(),
+        inhibited_by=(),
+        escalate=(),
+        run=Run(),
+        repeat=None,
+        notify_during=None,
+    )
+
+
+def _alone(firings: Sequence[Firing], other: Outcome, rules: Iterable[Rule], most: int | None) -> Alerts:
+    """What fires on one side only, the worst of each rule first."""
+    lowest = {rule.id: rule.worst_is == "lowest" for rule in rules}
+
+    def badness(firing: Firing) -> tuple[str, bool, Decimal, datetime]:
+        worst = Decimal(firing.worst) if firing.worst is not None else Decimal(0)
+        return firing.rule, firing.worst is None, worst if lowest[firing.rule] else -worst, firing.at
+
+    others: dict[tuple[str, Key], list[Firing]] = {}
+    for each in other.firings:
+        others.setdefault((each.rule, each.entity), []).append(each)
+    found = [
+        _alert(firing, covered=any(map(firing.meets, others.get((firing.rule, firing.entity), ()))))
+        for firing in sorted(firings, key=badness)[:most]
+    ]
+    return Alerts(len(firings), tuple(found))
+
+
+def _first(moved: Sequence[Alert], most: int | None) -> Alerts:
+    return Alerts(len(moved), tuple(sorted(moved, key=lambda alert: -abs(alert.by))[:most]))
+
+
+def _alert(firing: Firing, *, by: float = 0.0, covered: bool = False) -> Alert:
+    key = firing.entity
+    return Alert(
+        rule=firing.rule,
+        kind=key.kind,
+        venue=key.venue,
+        account=key.account or None,
+        id=key.id,
+        symbol=firing.symbol,
+        title=firing.title,
+        at=firing.at.isoformat(),
+        until=firing.until.isoformat() if firing.until is not None else None,
+        of=firing.measured,
+        worst=firing.worst,
+        by=by,
+        covered=covered,
+    )
+
+
+def _side(outcome: Outcome, told: Told) -> Side:
+    if told.begun is None or told.ended is None:
+        return Side(0)
+    times = sorted(firing.at for firing in outcome.firings)
+    every = max(1, -(-len(times) // MOST_STEPS))  # rounded up
+    steps = [(told.begun.isoformat(), 0)]
+    steps += [(at.isoformat(), count) for count, at in enumerate(times, 1) if count % every == 0]
+    return Side(len(times), (*steps, (told.ended.isoformat(), len(times))))

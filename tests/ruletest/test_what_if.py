@@ -1,0 +1,237 @@
+"""`tocsin replay --set`: what would be if a number of a rule were another, with how much is known of it said first."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from support.replaying import START, message, run, write
+from support.what_ifs import RULES as LIVED
+from support.what_ifs import kept
+
+RULES = """
+rules:
+  - id: red
+    watch: position
+    when: {profit: {below: -50}}
+    until: {profit: {above: -40}}
+    for: 30s
+    keep_firing_for: 0s
+  - {id: updated, watch: position.updated, cooldown: 1m}
+  - {id: off, watch: position, when: profit < -69, enabled: false}
+"""
+ALONE = ("fx.jsonl", "--rules", "rules.yaml", "--type", "yourfintech")
+P2 = {"id": "p2"}
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch) -> Path:
+    """Two positions: the first is in the red twice, down to -70 and to -56, the second once, down to -510."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rules.yaml").write_text(RULES)
+    write(
+        tmp_path / "fx.jsonl",
+        (0, message("created", profit=-1)),
+        (10, message("updated", profit=-60)),
+        (45, message("updated", profit=-70)),
+        (60, message("updated", profit=-5)),
+        (70, message("updated", profit=-55)),
+        (105, message("updated", profit=-56)),
+        (180, message("closed", profit=-55)),
+        (200, message("created", profit=-52, **P2)),
+        (235, message("updated", profit=-510, **P2)),
+        (300, message("updated", profit=-48, **P2)),
+    )
+    return tmp_path
+
+
+def what_if(*said: str, files: tuple[str, ...] = ALONE) -> dict:
+    result = run(*files, *(f"--set={each}" for each in said), "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def brief(listed: dict) -> list[tuple]:
+    """When it begins, in seconds from the record's, how bad it got, and by how much it is moved."""
+    return [(seconds(each["at"]), each["worst"], each["by"]) for each in listed["alerts"]]
+
+
+def seconds(time: str) -> float:
+    return (START.fromisoformat(time) - START).total_seconds()
+
+
+CASES = {
+    # A cooldown that ends tells what it held back.
+    # said: alerts as it is and edited, lost, gained, later, earlier
+    "red.when.profit.below=-60": (3, 1, [(40, "-70", 0), (100, "-56", 0)], [], [(265, "-510", 35)], []),
+    "red.when.profit.below=-54": (3, 3, [], [], [(265, "-510", 35)], []),
+    "red.until.profit.above=-50": (3, 3, [], [], [], []),
+    "red.until.profit.above=0": (3, 2, [(100, "-56", 0)], [], [], []),
+    "red.for=50s": (3, 3, [], [], [(60, "-70", 20), (120, "-56", 20), (250, "-510", 20)], []),
+    "red.for=80s": (3, 2, [(40, "-70", 0)], [], [(150, "-56", 50), (280, "-510", 50)], []),
+    "red.for=0s": (3, 3, [], [], [], [(10, "-70", -30), (70, "-56", -30), (200, "-510", -30)]),
+    "red.keep_firing_for=20s": (3, 2, [(100, "-56", 0)], [], [], []),
+    "updated.cooldown=10s": (5, 7, [(130, None, 0)], [(45, None, 0), (60, None, 0), (105, None, 0)], [], []),
+    "updated.cooldown=2m": (5, 3, [(70, None, 0), (235, None, 0), (300, None, 0)], [(250, None, 0)], [], []),
+    "red.when=profit < -50 and leverage > 1000000": (
+        3, 0, [(230, "-510", 0), (40, "-70", 0), (100, "-56", 0)], [], [], [],
+    ),
+    "off.when.1=-50": (2, 3, [], [(70, "-56", 0)], [], [(10, "-70", -35), (200, "-510", -35)]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("said", CASES)
+def test_what_is_lost_gained_later_and_earlier(here, said):
+    before, after, *listed = CASES[said]
+    told = what_if(said)
+    assert (told["as_it_is"]["alerts"], told["edited"]["alerts"]) == (before, after)
+    assert [brief(told[what]) for what in ("lost", "gained", "later", "earlier")] == listed
+    assert [told[what]["count"] for what in ("lost", "gained", "later", "earlier")] == [*map(len, listed)]
+
+
+def test_several_rules_are_edited_at_once_and_the_others_do_not_count(here):
+    told = what_if("red.for=80s", "red.when.profit.below=-54", "updated.cooldown=2m")
+    assert [each["path"] for each in told["set"]] == ["for", "when.profit.below", "cooldown"]
+    assert told["set"][0] == {
+        "rule": "red", "path": "for", "called": "for", "before": "30s", "after": "80s",
+    }  # fmt: skip
+    assert (told["as_it_is"]["alerts"], {each["rule"] for each in told["lost"]["alerts"]}) == (
+        8,
+        {"red", "updated"},
+    )
+    assert told["off"] == []
+
+
+def test_a_lost_alert_says_what_it_is_about_and_whether_another_goes_on_then(here):
+    (lost,) = what_if("red.keep_firing_for=20s")["lost"]["alerts"]
+    assert lost["covered"] is True
+    lost = what_if("red.when.profit.below=-60")["lost"]["alerts"][0]
+    assert lost["covered"] is False
+    assert (lost["rule"], lost["kind"], lost["venue"], lost["symbol"]) == ("red", "position", "fx", "BTCUSD")
+    assert (seconds(lost["at"]), seconds(lost["until"])) == (40, 60)
+    assert (lost["of"], lost["title"].partition(" · ")[0]) == (
+        "profit",
+        "🟠 -60 USD BTCUSD long: profit < -50",
+    )
+
+
+def test_the_steps_of_a_chart_go_from_the_first_moment_to_the_last(here):
+    told = what_if("red.when.profit.below=-60")
+    steps = [(seconds(at), count) for at, count in told["as_it_is"]["steps"]]
+    assert steps == [(0, 0), (40, 1), (100, 2), (230, 3), (300, 3)]
+    assert [(seconds(at), count) for at, count in told["edited"]["steps"]] == [(0, 0), (265, 1), (300, 1)]
+    assert (seconds(told["from"]), seconds(told["to"]), told["events"]) == (0, 300, 10)
+
+
+def test_many_steps_are_thinned_and_many_alerts_cut(here):
+    lines = [(at * 10, message("updated", profit=-at)) for at in range(600)]
+    write(here / "fx.jsonl", *lines)
+    told = what_if("updated.cooldown=0s")
+    assert told["edited"]["alerts"] == 600
+    steps = told["edited"]["steps"]
+    assert (len(steps), steps[-1][1]) == (302, 600)
+    assert (told["gained"]["count"], len(told["gained"]["alerts"])) == (500, 20)
+    whole = json.loads(run(*ALONE, "--set=updated.cooldown=0s", "--all", "--json").stdout)
+    assert len(whole["gained"]["alerts"]) == 500
+
+
+def test_the_diff_is_there(here):
+    assert what_if("red.for=1m")["diff"].endswith("-    for: 30s\n+    for: 1m\n     keep_firing_for: 0s")
+
+
+def test_people_read_first_how_much_is_known(here):
+    output = run(*ALONE, "--set", "red.when.profit.below=-60").output.splitlines()
+    assert output == [
+        "profit kept at 10 moments in 5 min: all that came",
+        "recorded from 2024-11-15 12:55:20 to 2024-11-15 13:00:20 UTC",
+        "red: when profit below -50 → -60",
+        "as it is 3 alerts, edited 1 alert",
+        "2 alerts lost, the worst first",
+        "  2024-11-15 12:56:00 to 12:56:20  🟠 -60 USD BTCUSD long: profit < -50 · fx 9020b4e5  profit reached -70",
+        "  2024-11-15 12:57:00 to 12:58:20  🟠 -55 USD BTCUSD long: profit < -50 · fx 9020b4e5  profit reached -56",
+        "0 alerts gained",
+        "1 alert later",
+        "  2024-11-15 12:59:45 to the end  35 s later  🟠 -510 USD BTCUSD long: profit < -60 · fx 9020b4e5",
+    ]
+    assert "off is switched off (enabled: false); here it runs" in run(*ALONE, "--set=off.when.1=-5").output
+    events = run(*ALONE, "--set=updated.cooldown=1s").output
+    assert events.startswith("position.updated kept 7 times in 5 min: all that came\n")
+
+
+# ------------------------------------------------------------------------------------------- what a daemon's database holds
+
+DAY = 86400.0
+MOVES = [(day * DAY, -45 - day % 3 * 10) for day in range(15)]  # of three the last two are below -50
+
+
+@pytest.fixture
+def database(here) -> Path:
+    """What a daemon kept that had `store_market_data: none`."""
+    kept(here, MOVES)
+    return here
+
+
+def test_of_market_data_that_was_not_kept_none_is_never_said_to_be_gained(database):
+    # Without a file it is the database of the config's daemon.
+    told = what_if("red.when.profit.below=-44", files=())
+    (coverage,) = told["coverage"]
+    assert coverage["whole"] is False
+    assert coverage["words"] == "profit kept at 15 moments in 14 days; between them unknown"
+    assert (told["at_least"], told["gained"]["count"], told["lost"]["count"]) == (True, 0, 4)
+    assert "keeps only what made rules fire" in told["because"]
+    lines = run("--set=red.when.profit.below=-44").output.splitlines()
+    assert lines[0] == coverage["words"]
+    assert "at least 0 alerts gained" in lines
+    assert any(line.startswith("at most ") and "lost" in line for line in lines)
+    assert any(line.startswith("as it is at least ") and ", edited at least " in line for line in lines)
+    assert lines[-1].startswith("at least: of market data a database keeps only what made rules fire")
+
+
+def test_where_everything_was_kept_it_is_told_as_it_is(here):
+    kept(here, MOVES, everything=True)
+    lines = run("--set=red.when.profit.below=-44").output.splitlines()
+    assert lines[0] == "profit kept at 15 moments in 14 days: all that came"
+    assert "0 alerts gained" in lines
+    assert not any("at least" in line for line in lines)
+
+
+def test_what_the_database_holds_whole_is_told_as_such(database):
+    told = what_if("closed.cooldown=1h", files=())
+    assert (told["at_least"], told["because"]) == (False, "")
+    assert told["coverage"][0]["words"] == "position.closed kept 0 times in 14 days: all that came"
+
+
+def test_without_a_database_it_says_so(database):
+    (database / "state" / "tocsin.db").rename(database / "gone")
+    result = run("--set=red.for=3s")
+    assert result.exit_code == 1
+    assert "state/tocsin.db; has the daemon run yet?" in result.stderr
+
+
+# ------------------------------------------------------------------------------------------------------- what is refused
+
+
+def test_a_wrong_path_is_answered_with_those_there_are(here):
+    result = run(*ALONE, "--set=red.when.loss.below=-60")
+    assert result.exit_code == 78
+    assert "nothing is called `when.loss.below` there" in result.stderr
+    assert "= red has when.profit.below (-50), until.profit.above (-40), for (30s)" in result.stderr
+
+
+def test_an_edit_is_said_in_one_way(here):
+    result = run(*ALONE, "--set=red.for=3s", "--against", "rules.yaml")
+    assert (result.exit_code, "--set and --against both say how" in result.stderr) == (2, True)
+
+
+def test_what_the_edited_rule_makes_wrong_is_told_with_its_place(here):
+    result = run(*ALONE, "--set=red.until=crosses_above(profit, 3)", "--set=red.when=profitt < 3")
+    assert result.exit_code == 78
+    assert "--set:2:10: error: red.when: unknown field `profitt`" in result.stderr
+
+
+def test_a_rule_that_stands_in_the_config_can_be_set(database):
+    config = (database / "config.yaml").read_text()
+    (database / "config.yaml").write_text(config.replace("[rules.yaml]", LIVED))
+    told = what_if("red.when.profit.below=-60", files=())
+    assert told["diff"].startswith("--- config.yaml\n")
+    assert told["set"][0]["before"] == "-50"
