@@ -8,6 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tocsin.simulator import Exchange
@@ -97,3 +98,31 @@ def test_nobody_but_this_machine_can_reach_it(tmp_path, temporary):
         "the venues, a second port of one, and where the messages arrive"
     )
     assert set(addresses) == {"127.0.0.1"}
+
+
+def test_the_link_that_it_prints_signs_in_to_the_page(tmp_path, temporary):
+    with (
+        subprocess.Popen(
+            [sys.executable, "-m", "tocsin", "demo", "--page", "--seconds", "120"],
+            cwd=tmp_path,
+            env={**os.environ, "TMPDIR": str(temporary)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        ) as demo,
+        httpx.Client(follow_redirects=True, timeout=60) as browser,
+    ):
+        try:
+            printed = "".join(demo.stdout.readline() for _ in range(3))
+            link = re.search(r"http://127\.0\.0\.1:\d+/login\S+", printed)[0]
+            address = link.partition("/login")[0]
+            assert "Sign in as demo" in browser.get(link).text
+            secret = re.search(r"link=([\w-]+)", link)[1]
+            page = browser.post(f"{address}/login", data={"link": secret}, headers={"Origin": address})
+            assert (page.status_code, page.url.path) == (200, "/")
+            assert "Closest to firing" in page.text
+            assert all(venue in page.text for venue in VENUES)
+            assert httpx.get(f"{address}/api/overview", timeout=60).status_code == 401
+        finally:
+            demo.terminate()
+            demo.communicate(timeout=180)

@@ -1,0 +1,103 @@
+"""People who look at the page, in a process of their own: what changed is told them, and they fetch it, as a browser does.
+
+    python -m support.looking ADDRESS TOKENS VIEWERS    # ADDRESS: 127.0.0.1:PORT; TOKENS: of people, set apart by commas
+
+It goes on until its standard input ends; then it prints as JSON how many `events` came, how many parts were `fetched` and
+how many bytes these had, and by which `status` they were answered. They begin when a line `looking` is printed.
+"""
+
+import json
+import sys
+from collections import Counter
+from functools import partial
+
+import h11
+import trio
+
+from tocsin.page.screens.overview import OVERVIEW
+
+_THROTTLE = 0.4  # seconds, as in app.js
+_MOST_STREAMS = 3  # of one person
+_READ = 65536  # bytes
+
+
+class Connection:
+    """One that is kept."""
+
+    def __init__(self, address: str, token: str) -> None:
+        self._host, _, self._port = address.rpartition(":")
+        self._headers = [("Host", address), ("Authorization", f"Bearer {token}"), ("Accept-Encoding", "gzip")]
+        self._stream: trio.SocketStream | None = None
+        self._spoken = h11.Connection(h11.CLIENT)
+
+    async def ask(self, path: str) -> int:
+        """The status; the body comes by `data`."""
+        if self._stream is None or self._spoken.our_state is h11.MUST_CLOSE:
+            self._stream = await trio.open_tcp_stream(self._host, int(self._port))
+            self._spoken = h11.Connection(h11.CLIENT)
+        elif self._spoken.our_state is h11.DONE:
+            self._spoken.start_next_cycle()
+        request = h11.Request(method="GET", target=path, headers=self._headers)
+        await self._stream.send_all(self._spoken.send(request) + self._spoken.send(h11.EndOfMessage()))
+        return (await self._event()).status_code
+
+    async def data(self) -> bytes:
+        """What comes next; empty at the end."""
+        event = await self._event()
+        return bytes(event.data) if isinstance(event, h11.Data) else b""
+
+    async def _event(self):
+        while (event := self._spoken.next_event()) is h11.NEED_DATA:
+            self._spoken.receive_data(await self._stream.receive_some(_READ))
+        return event
+
+
+class Viewer:
+    def __init__(self, address: str, token: str, counted: Counter[str]) -> None:
+        self._live, self._asks = Connection(address, token), Connection(address, token)
+        self._counted = counted
+        self._changed: dict[str, None] = {}
+        self._news = trio.Event()
+
+    async def run(self, *, task_status=trio.TASK_STATUS_IGNORED) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._fetch)
+            assert await self._live.ask("/live") == 200
+            task_status.started()
+            while text := await self._live.data():
+                for line in text.decode().splitlines():
+                    if line.startswith("event: "):
+                        self._counted["events"] += 1
+                        self._changed[line.removeprefix("event: ")] = None
+                        self._news.set()
+
+    async def _fetch(self) -> None:
+        while True:
+            await self._news.wait()
+            self._news = trio.Event()
+            topics, self._changed = set(self._changed), {}
+            for name, part in OVERVIEW.parts.items():
+                if not topics.isdisjoint(part.topics) or "hello" in topics:
+                    self._counted[str(await self._asks.ask(f"/?part={name}"))] += 1
+                    while data := await self._asks.data():
+                        self._counted["bytes"] += len(data)
+                    self._counted["fetched"] += 1
+            await trio.sleep(_THROTTLE)
+
+
+async def main(address: str, tokens: list[str], viewers: int) -> None:
+    counted: Counter[str] = Counter()
+    async with trio.open_nursery() as nursery:
+        for number in range(viewers):
+            viewer = Viewer(address, tokens[number // _MOST_STREAMS], counted)
+            await nursery.start(partial(viewer.run))
+        sys.stdout.write("looking\n")
+        sys.stdout.flush()
+        await trio.to_thread.run_sync(sys.stdin.read, abandon_on_cancel=True)
+        json.dump(counted, sys.stdout)
+        sys.stdout.flush()
+        nursery.cancel_scope.cancel()
+
+
+if __name__ == "__main__":
+    trio.run(main, sys.argv[1], sys.argv[2].split(","), int(sys.argv[3]))
