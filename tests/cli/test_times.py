@@ -8,9 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from support.stored import T0, alert, at, attempt, commit, delivery, opened, order
-from tocsin.alerts.plain import plain
+from tocsin.alerts.plain import plain, time_of, times_in
 from tocsin.cli import cli
-from tocsin.cli.options import time_of, times_in
 
 SOCKET = Path("/run/tocsin/control.sock")
 STATUS = {

@@ -159,3 +159,13 @@ def test_what_went_out_before_a_restart_counts():
     limits = limits_of("tgram://123:abc/-456")
     paces.restore([(limits, clock.now - age) for age in range(50, 30, -1)])
     assert paces.of(limits).wait() == pytest.approx(10.0)
+
+
+def test_how_much_of_a_rate_is_used():
+    clock = Clock()
+    pace = Paces(clock).of(limits_of("tgram://123:abc/-100456"))
+    sent_at(clock, pace, 2)
+    with pace.sending():
+        assert [tuple(used) for used in pace.used] == [(2, 30, 1.0), (2, 1, 1.0), (3, 20, 60.0)]
+    clock.now += 61
+    assert {used.used for used in pace.used} == {0}

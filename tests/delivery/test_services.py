@@ -11,6 +11,7 @@ from support.messages import READS, SYMBOL, digest_of, message_of, told, whole_l
 from support.receivers import Reply
 from tocsin.delivery.model import Message
 from tocsin.delivery.senders import make_sender
+from tocsin.delivery.services import service_name
 from tocsin.secrets import Secret
 
 pytestmark = pytest.mark.real
@@ -111,3 +112,22 @@ async def test_of_a_digest_of_three_times_the_limit_whole_lines_are_left_and_the
     got = await sent(service, digest_of(rows, URLS[service]))
     assert size(service, got) <= LIMITS[service]
     whole_lines_and_all_counted(words(service, got), len(rows), severity)
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("tgram://123:abc/456", "Telegram"),
+        ("SLACK://xoxb-1/#desk", "Slack"),
+        ("mailtos://anna:secret@example.org", "example.org"),
+        ("mailtos://anna:secret@example.org?smtp=smtp.example.org", "smtp.example.org"),
+        # What can't be told from a password stays hidden.
+        ("mailto://anna:pa/ss@example.org", "mail"),
+        ("mailto://secret.word/x@example.org", "mail"),
+        ("mailto://[", "mail"),
+        ("json://user:secret@example.org/path", "JSON"),
+        ("barks://secret.example.org/key", "barks"),
+    ],
+)
+def test_what_a_service_is_called_tells_nothing_secret(url, name):
+    assert service_name(Secret(url)) == name

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from msgspec import structs
+
 from support.measured import measured
 from tocsin.alerts.silences import Silences
 from tocsin.alerts.wording import Names, Style
@@ -22,9 +24,9 @@ ROOT = "/below"
 
 
 def snapshot(*, measures: dict[str, Any] | None = None, **other: Any) -> Snapshot:
-    """Of a daemon that is well and knows nothing; `measures` as `measured` takes them."""
+    """Of a daemon that is well and knows nothing; `measures` by their names."""
     nothing: dict[str, Any] = {
-        "measures": measured(**(measures or {})),
+        "measures": structs.replace(measured(), **(measures or {})),
         "entities": {},
         "away": {},
         "alerts": (),

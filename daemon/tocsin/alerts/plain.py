@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from datetime import datetime, tzinfo
 
 # Characters of one value; what a person reads at night is far shorter, and the raw message is in the database.
 LONGEST = 500
@@ -58,3 +59,24 @@ def _visible(char: str) -> str:
 def _unlinked(match: re.Match[str]) -> str:
     broken = match[0].replace("://", f":{_JOINER}//").replace(".", f".{_JOINER}")
     return re.sub("(?i)mailto:", f"mailto:{_JOINER}", broken)
+
+
+_TIME = re.compile(r"\b(\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d{1,6})?)(?: UTC\b|Z\b|\+00:00)")
+
+
+def time_of(text: str, tz: tzinfo) -> str:
+    """A time as the state and the control API have it, for people: `2026-01-01 01:00:00 CET`."""
+    try:
+        return f"{datetime.fromisoformat(text).astimezone(tz):%Y-%m-%d %H:%M:%S %Z}"
+    except (ValueError, OverflowError):
+        return text  # of a damaged state
+
+
+def times_in(words: str, tz: tzinfo) -> str:
+    """Words of the daemon, or of its state, with the times in them, which are UTC and say so, in that zone."""
+
+    def there(found: re.Match[str]) -> str:
+        utc = f"{found[1]}+00:00"
+        return found[0] if (told := time_of(utc, tz)) == utc else told
+
+    return _TIME.sub(there, words)

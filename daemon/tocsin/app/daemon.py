@@ -26,9 +26,9 @@ import trio
 from tocsin import __version__
 from tocsin.actions.model import described
 from tocsin.alerts.wording import Style, time_text
-from tocsin.app import attention, changes
+from tocsin.app import attention, changes, shown
 from tocsin.app.acts import LiveActs
-from tocsin.app.components import Components, make_sample, make_style, of_ourselves
+from tocsin.app.components import Components, make_sample, of_ourselves
 from tocsin.app.housekeeping import keep_house
 from tocsin.app.measuring import Measuring
 from tocsin.app.parts import Parts
@@ -46,9 +46,8 @@ from tocsin.control.overview import overview
 from tocsin.control.server import make_app
 from tocsin.control.serving import serve_control
 from tocsin.control.snapshot import Point, Snapshot
-from tocsin.delivery.templates import preview
 from tocsin.errors import ConfigError, gathered
-from tocsin.events import Occurrence, iso
+from tocsin.events import Occurrence
 from tocsin.events.vocabulary import OURSELVES
 from tocsin.feed.model import Received
 from tocsin.pipeline.acts import By
@@ -312,23 +311,15 @@ class Daemon:
 
     async def preview(self, deliveries: list[dict[str, Any]]) -> None:
         """What `tocsin deliveries` tells of those that wait."""
-        settings = self._settings
+        await shown.preview(deliveries, self._settings, self._components)
 
-        def style(channel: str, target: int) -> Style:
-            known = settings.channels.get(channel)
-            if known is None or target >= len(known.urls):
-                return Style(names=settings.names, tz=settings.tz)
-            return make_style(settings, known, target)
+    def channels(self) -> list[dict[str, Any]]:
+        """The channels as their tasks know them: what takes them, the use of their rates, and the last answers."""
+        return shown.channels(self._settings, self._components.channels, self._clock.now().wall)
 
-        for row in deliveries:
-            if (
-                row["status"] == "pending"
-                and row["digest"] is None
-                and row["next_at"] <= iso(self._clock.now().wall)
-            ):
-                told = (row["channel"], row["state_told"], row["severity"], row["target"])
-                row["reason"] = self._components.holds(*told) or None
-        await preview(deliveries, style, self._clock.now().wall, self._components.templates.render)
+    def about(self) -> dict[str, Any]:
+        """Of the daemon itself: config, retention, who listens, heartbeats."""
+        return shown.about(self._settings, self._parts.heartbeats, self._components)
 
     async def try_channel(
         self, name: str, urls: str, what: dict[str, Any], run_sync: RunSync

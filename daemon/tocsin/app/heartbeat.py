@@ -18,6 +18,7 @@ from tocsin.alerts.wording import time_text
 from tocsin.clock import Clock
 from tocsin.config.settings import Heartbeat
 from tocsin.control.measures import Measures
+from tocsin.events import iso
 from tocsin.http import Http, HttpFailed
 from tocsin.quantities import duration_text
 from tocsin.secrets import Masker
@@ -106,6 +107,7 @@ class HeartbeatTask:
         self._withheld: tuple[datetime, str] | None = None
         self._failing: tuple[datetime, str] | None = None
         self._told_at = float("-inf")  # steady
+        self._taken_at: datetime | None = None
 
     @property
     def attention(self) -> list[str]:
@@ -118,6 +120,21 @@ class HeartbeatTask:
         if self._failing is not None:
             lines.append(f"{self.name} fails, since {time_text(self._failing[0])}: {self._failing[1]}")
         return lines
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        """For the page: when the last one was taken, and `withheld` or `failing`: `since` when, and why."""
+
+        def told(since: tuple[datetime, str] | None) -> dict[str, str] | None:
+            return {"since": iso(since[0]), "reason": since[1]} if since is not None else None
+
+        return {
+            "name": self.name,
+            "every": duration_text(self._settings.every),
+            "taken_at": iso(self._taken_at) if self._taken_at is not None else None,
+            "withheld": told(self._withheld),
+            "failing": told(self._failing),
+        }
 
     async def run(self) -> NoReturn:
         every = self._settings.every.total_seconds()
@@ -140,6 +157,8 @@ class HeartbeatTask:
         if not reasons:
             answer = await self._sent(HttpRequest(method="GET", url=self._url))
             self._counted["failed" if answer else "sent"] += 1
+            if not answer:
+                self._taken_at = self._clock.now().wall
             await self._note_failing(answer)
             return
         self._counted["withheld"] += 1

@@ -3,7 +3,7 @@
 Each is started by its name, and a reload changes over those alone that mean something else than before.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -73,6 +73,11 @@ class Parts:
                 yield said
         for heartbeat in self._heartbeats.values():
             yield from heartbeat.attention
+
+    @property
+    def heartbeats(self) -> Iterable[HeartbeatTask]:
+        """In the order of the config."""
+        return self._heartbeats.values()
 
     def start(self) -> None:
         """All but the heartbeats: they begin when all is up."""

@@ -6,11 +6,11 @@ from urllib.parse import quote
 
 import click
 
-from tocsin.alerts.plain import flat
+from tocsin.alerts.plain import flat, time_of
 from tocsin.cli import FAILED
 from tocsin.cli.ask import OK, act, id_argument, zone_of
 from tocsin.cli.meant import which_alert
-from tocsin.cli.options import config_option, format_option, print_json, time_of
+from tocsin.cli.options import config_option, format_option, print_json
 
 
 @click.command("ack")

@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from tocsin.alerts.plain import flat
+from tocsin.alerts.plain import flat, time_of
 from tocsin.cli.ask import ask_of_actions, zone_of
-from tocsin.cli.options import config_option, format_option, paint, print_json, time_of
+from tocsin.cli.options import config_option, format_option, paint, print_json
 
 _COLOURS = {
     "ok": "green",

@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from tocsin.alerts.plain import shown
+from tocsin.alerts.plain import shown, time_of, times_in
 from tocsin.cli.ask import listed, zone_of
-from tocsin.cli.options import config_option, format_option, paint, time_of, times_in
+from tocsin.cli.options import config_option, format_option, paint
 
 _COLOURS = {"critical": "red", "warning": "yellow", "info": "cyan"}
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import click
 
+from tocsin.alerts.plain import time_of, times_in
 from tocsin.cli.ask import listed, zone_of
-from tocsin.cli.options import config_option, counted, format_option, paint, time_of, times_in
+from tocsin.cli.options import config_option, counted, format_option, paint
 
 _COLOURS = {"sent": "green", "pending": "yellow", "dead": "red"}
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tocsin.alerts.plain import shown
+from tocsin.alerts.plain import shown, time_of, times_in
 from tocsin.cli import FAILED
 from tocsin.cli.ask import ask_of_rules, zone_of
-from tocsin.cli.options import config_option, format_option, paint, print_json, time_of, times_in
+from tocsin.cli.options import config_option, format_option, paint, print_json
 
 if TYPE_CHECKING:
     from tocsin.explain.explanation import Explanation

@@ -2,10 +2,8 @@
 
 import json
 import os
-import re
 import sys
 from collections.abc import Callable, Sequence
-from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,7 +12,6 @@ import click
 if TYPE_CHECKING:
     from tocsin.config.settings import Settings, VenueConfig
 
-_TIME = re.compile(r"\b(\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d{1,6})?)(?: UTC\b|Z\b|\+00:00)")
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -104,21 +101,3 @@ def print_rows(rows: Sequence[tuple[str, ...]], indent: str = "  ") -> None:
     for row in rows:
         cells = [cell + " " * (widest - width(cell)) for cell, widest in zip(row, widths, strict=False)]
         click.echo(f"{indent}{'  '.join([*cells, row[-1]])}".rstrip())
-
-
-def time_of(text: str, tz: tzinfo) -> str:
-    """A time as the state and the control API have it, for people: `2026-01-01 01:00:00 CET`."""
-    try:
-        return f"{datetime.fromisoformat(text).astimezone(tz):%Y-%m-%d %H:%M:%S %Z}"
-    except (ValueError, OverflowError):
-        return text  # of a damaged state
-
-
-def times_in(words: str, tz: tzinfo) -> str:
-    """Words of the daemon, or of its state, with the times in them, which are UTC and say so, in that zone."""
-
-    def there(found: re.Match[str]) -> str:
-        utc = f"{found[1]}+00:00"
-        return found[0] if (told := time_of(utc, tz)) == utc else told
-
-    return _TIME.sub(there, words)

@@ -6,8 +6,9 @@ from typing import Any
 
 import click
 
+from tocsin.alerts.plain import time_of
 from tocsin.cli.ask import ask_of_rules, zone_of
-from tocsin.cli.options import config_option, counted, format_option, paint, print_json, print_rows, time_of
+from tocsin.cli.options import config_option, counted, format_option, paint, print_json, print_rows
 
 _COLOURS = {"critical": "red", "warning": "yellow", "info": "cyan"}
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import click
 
-from tocsin.alerts.plain import flat
+from tocsin.alerts.plain import flat, time_of
 from tocsin.cli.ask import act, zone_of
-from tocsin.cli.options import config_option, counted, format_option, print_json, time_of
+from tocsin.cli.options import config_option, counted, format_option, print_json
 
 _SHOWN = 20
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from tocsin.alerts.plain import flat
+from tocsin.alerts.plain import flat, time_of
 from tocsin.cli.ask import listed, zone_of
-from tocsin.cli.options import config_option, counted, format_option, time_of
+from tocsin.cli.options import config_option, counted, format_option
 
 
 @click.command("silences")

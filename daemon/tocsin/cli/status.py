@@ -6,19 +6,10 @@ from typing import Any
 
 import click
 
-from tocsin.alerts.plain import shown
+from tocsin.alerts.plain import shown, time_of, times_in
 from tocsin.cli import FAILED
 from tocsin.cli.ask import OK, ask_running, zone_of
-from tocsin.cli.options import (
-    config_option,
-    counted,
-    format_option,
-    paint,
-    print_json,
-    print_rows,
-    time_of,
-    times_in,
-)
+from tocsin.cli.options import config_option, counted, format_option, paint, print_json, print_rows
 from tocsin.errors import TocsinError
 
 _COLOURS = {"connected": "green", "connecting": "yellow", "silent": "yellow"}

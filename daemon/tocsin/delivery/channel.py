@@ -31,8 +31,8 @@ from tocsin.delivery.late_critical import LateCritical
 from tocsin.delivery.message_maker import MessageMaker
 from tocsin.delivery.model import Channel, Handle, Message, Outcome, Sender
 from tocsin.delivery.outbox import Outbox
-from tocsin.delivery.pace import Pace
-from tocsin.delivery.paced_sender import PacedSender
+from tocsin.delivery.pace import Pace, Used
+from tocsin.delivery.paced_sender import Answered, PacedSender
 from tocsin.delivery.recorder import AttemptRecorder
 from tocsin.delivery.templates import Render, in_place
 from tocsin.delivery.timing import GRACE, RunClock, Wake, finishing, rest
@@ -144,6 +144,21 @@ class ChannelTask:
         if reason := reason_text(self._gatherer.gate(told, severity)):
             return reason
         return "pace: the service takes no more now" if self._pace and self._pace.is_full() else ""
+
+    @property
+    def used(self) -> list[Used]:
+        """How much of each limit of its pace is used."""
+        return self._pace.used
+
+    @property
+    def answered(self) -> Answered | None:
+        """What the service answered last; None: nothing yet."""
+        return self._sender.answered
+
+    @property
+    def rest(self) -> float:
+        """For how many seconds the service is left alone after a failure; zero or less: it isn't."""
+        return self._backoff.left
 
     async def _deliver(self) -> None:
         await self._gathering.restore()

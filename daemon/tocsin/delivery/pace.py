@@ -6,13 +6,21 @@ Whatever goes to the same place shares one pace, of whatever channel it is.
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from tocsin.delivery.service_limits import Limit, Limits, Place
 
 Urgency: TypeAlias = tuple[bool, float]
 """The lower, the sooner it goes: whether it isn't critical, and since when it waits (Unix seconds)."""
 LAST: Urgency = (True, float("inf"))
+
+
+class Used(NamedTuple):
+    """How much of a limit is used: `used` messages in the last `seconds`, of at most `most`."""
+
+    used: int
+    most: int
+    seconds: float
 
 
 class _Count:
@@ -35,6 +43,11 @@ class _Count:
             elif at <= len(self._sent):
                 waits.append(self._sent[-at] + limit.seconds - now)
         return max(waits)
+
+    def used(self, now: float) -> Iterator[Used]:
+        for limit in self.limits:
+            gone = sum(at > now - limit.seconds for at in self._sent)
+            yield Used(gone + self._open, limit.most, limit.seconds)
 
     def begin(self) -> None:
         self._open += 1
@@ -76,6 +89,11 @@ class Pace:
     def is_full(self) -> bool:
         """Whether nothing may go now."""
         return any(count.wait(self._now()) > 0 for count in self._counts)
+
+    @property
+    def used(self) -> list[Used]:
+        """How much of each limit is, by whatever goes to the same places."""
+        return [used for count in self._counts for used in count.used(self._now())]
 
     def withdraw(self) -> None:
         """Nothing here waits for the pace any more."""

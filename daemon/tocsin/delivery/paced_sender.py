@@ -1,8 +1,9 @@
 """The sender of one URL of a channel, called by the pace of its service."""
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import trio
 
@@ -16,6 +17,14 @@ SEND_DEADLINE = 45.0  # seconds; senders have a deadline of their own, this is f
 _Call: TypeAlias = Callable[[], Awaitable[Outcome]]
 
 
+class Answered(NamedTuple):
+    """What a service answered at last, in its words with secrets masked, and whether that took the message."""
+
+    at: datetime
+    text: str
+    taken: bool
+
+
 class PacedSender:
     """Each call counts against the rate, whatever comes of it, has a deadline and is measured; what it raises is an outcome.
 
@@ -27,6 +36,7 @@ class PacedSender:
     ) -> None:
         self._sender, self._pace, self._time = sender, pace, time
         self._target, self._meters, self._log = target, meters, log
+        self.answered: Answered | None = None
 
     @property
     def can(self) -> frozenset[Ability]:
@@ -60,6 +70,7 @@ class PacedSender:
             outcome = await self._answered(made, call)
             what: SendOutcome = "sent" if outcome.sent else "refused" if outcome.permanent else "failed"
             self._meters.sent(self._target, what, self._time.steady() - began)
+            self.answered = Answered(self._time.now().wall, outcome.answer, outcome.sent)
             return outcome
 
     async def _answered(self, made: Message, call: _Call) -> Outcome:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeAlias
+from urllib.parse import parse_qsl, urlsplit
 
 from msgspec import Struct
 
@@ -187,3 +188,25 @@ def room_for_lines(url: Secret) -> Room:
 def schema_of(url: Secret) -> str:
     """Of an Apprise URL, in lower case."""
     return url.reveal().partition("://")[0].lower()
+
+
+_NAMES = {
+    "tgram": "Telegram", "slack": "Slack", "discord": "Discord", "ntfy": "ntfy", "pover": "Pushover", "gotify": "Gotify", "matrix": "Matrix",
+    "mmost": "Mattermost", "msteams": "Teams", "workflows": "Teams", "signal": "Signal", "whatsapp": "WhatsApp", "twilio": "Twilio",
+    "pagerduty": "PagerDuty", "opsgenie": "Opsgenie", "json": "JSON", "xml": "XML", "form": "a form",
+}  # fmt: skip
+_HOST = re.compile(r"(?:[a-z0-9-]+\.)+[a-z]{2,}", re.IGNORECASE)
+
+
+def service_name(url: Secret) -> str:
+    """What people call the service behind a URL, of a mail the server's name where it surely is one; nothing else of the URL."""
+    schema = schema_of(url)
+    schema = _SAME.get(schema, schema)
+    if schema == "mailto":
+        try:
+            parts = urlsplit(url.reveal())
+            host = dict(parse_qsl(parts.query)).get("smtp") or (parts.hostname if "@" in parts.netloc else "")
+        except ValueError:
+            host = ""
+        return host if host and _HOST.fullmatch(host) else "mail"
+    return _NAMES.get(schema, schema)

@@ -57,6 +57,8 @@ def environment() -> jinja2.Environment:
         tone=words.tone,
         shown=shown,
         span=words.span,
+        seconds=words.seconds,
+        per=words.per,
         severity_mark=words.severity_mark,
         yaml_line=words.yaml_line,
         counted=counted,

@@ -69,6 +69,14 @@ class Host(Controlled, Protocol):
         """Into the log."""
         ...
 
+    def channels(self) -> list[Json]:
+        """Each channel with what is behind its URLs, the use of their rates and their last answers (`app.shown.channels`); no secrets."""
+        ...
+
+    def about(self) -> Json:
+        """Config, retention, who listens and heartbeats (`app.shown.about`); no secrets."""
+        ...
+
     @property
     def style(self) -> Style:
         """The names, links and time zone of people."""

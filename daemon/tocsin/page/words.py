@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from tocsin.alerts.plain import shown
+from tocsin.alerts.plain import shown, times_in
 from tocsin.alerts.wording import Style, span_text
 from tocsin.events import from_iso
 
@@ -17,6 +17,8 @@ _SEVERITY_MARKS = {"critical": "▲", "warning": "■", "info": "●"}
 _GROUP = 3  # digits
 _KEY = re.compile(r"(\s*(?:-\s+)*(?:[\w.-]+|\"[^\"]*\")\s*:)(?=\s|$)(.*)", re.DOTALL)
 _COMMENT = re.compile(r"\s*#")
+_EXACT = 10.0  # seconds below which a tenth says something
+_PER = {1.0: "/s", 60.0: "/min", 3600.0: "/h"}
 
 
 def grouped(value: Any) -> Markup | str:
@@ -88,7 +90,11 @@ def times(tz: tzinfo, today: date) -> dict[str, Any]:
         moment, _ = local(time)
         return Markup('{}, <span class="nowrap">in {}</span>').format(clock(time), span_text(moment - now))
 
-    return {"clock": clock, "age": age, "until": until}
+    def local_words(words: str | None) -> str:
+        """A text of ours or of a service, fit to be shown, with the times in it in that zone."""
+        return shown(times_in(words or "", tz))
+
+    return {"clock": clock, "age": age, "until": until, "local_words": local_words}
 
 
 def place(venue: str, account: str | None, style: Style) -> str:
@@ -99,6 +105,16 @@ def place(venue: str, account: str | None, style: Style) -> str:
 def span(seconds: float) -> str:
     """`4 min`."""
     return span_text(timedelta(seconds=seconds))
+
+
+def seconds(length: float) -> str:
+    """`0.4 s`, `38 s`, `4 min`."""
+    return f"{length:.1f} s" if length < _EXACT else span(length)
+
+
+def per(length: float) -> str:
+    """`/min`, of a rate's seconds."""
+    return _PER.get(length, f"in {length:g} s")
 
 
 def sentence(parts: Iterable[Any]) -> Markup:

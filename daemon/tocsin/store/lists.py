@@ -3,9 +3,12 @@
 Each function blocks and raises StoreUnavailable, as `Reader` does.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Literal, TypeAlias
 
 from tocsin.events import iso
+from tocsin.store.model import EDIT
 from tocsin.store.reader import Reader, Row
 
 _SILENCES = """
@@ -29,3 +32,99 @@ def silences_over(reader: Reader, since: datetime, now: datetime, limit: int) ->
         ORDER BY coalesce(s.ended_at, s.ends_at) DESC, s.id LIMIT ?
     """
     return reader.rows(f"{_SILENCES} {which}", iso(since), iso(now), limit)
+
+
+# ------------------------------------------------------------------------------------------------------------ deliveries
+
+Status: TypeAlias = Literal["pending", "dead"]
+_BY_STATUS: Mapping[Status | None, tuple[str, str]] = {
+    # What was edited without trouble is no message of its own.
+    None: ("", f"(d.state_told <> '{EDIT}' OR d.status IN ('pending', 'dead'))"),
+    "pending": ("INDEXED BY deliveries_due", "d.status = 'pending'"),
+    "dead": ("INDEXED BY deliveries_dead", "d.status = 'dead'"),
+}
+_LAST = (1 << 63) - 1
+MOST_COUNTED = 20_000  # messages of a day; in a storm nobody waits for the exact number
+_OWN = f"status = 'sent' AND state_told <> '{EDIT}' AND digest IS NULL"
+"""What was a message of its own."""
+
+
+def deliveries(reader: Reader, status: Status | None, *, before: int | None = None, limit: int) -> list[Row]:
+    """Deliveries with what they are about, the latest first, from behind that `sequence` on; as `Reader.deliveries` with their contexts.
+
+    `about`: the alert's id, None where it is about none.
+    """
+    index, which = _BY_STATUS[status]
+    query = f"""
+        SELECT d.sequence, d.id, d.created_at, d.channel, d.target, d.state_told, d.severity, d.status, d.attempts, d.next_at,
+            d.sent_at, round((julianday(d.sent_at) - julianday(d.created_at)) * 86400, 3) AS took_seconds, d.error, d.handed_to,
+            d.digest, d.reason, a.id AS about, a.rule, coalesce(d.title, a.title) AS title,
+            CASE d.status WHEN 'pending' THEN d.context END AS context
+        FROM deliveries AS d {index} LEFT JOIN alerts AS a ON a.id = d.alert
+        WHERE {which} AND d.sequence < ? ORDER BY d.sequence DESC LIMIT ?
+    """  # noqa: S608 - ours
+    return reader.rows(query, _LAST if before is None else before, limit)
+
+
+def sent_since(reader: Reader, since: datetime) -> list[Row]:
+    """By `channel` how many messages were `sent` since then, and in how many seconds half of them were taken, and 95 of a hundred.
+
+    Of all channels together the last `MOST_COUNTED` are looked at.
+    """
+    query = f"""
+        WITH took AS (
+            SELECT channel, round((julianday(sent_at) - julianday(created_at)) * 86400, 3) AS seconds
+            FROM deliveries INDEXED BY deliveries_sent_at WHERE sent_at >= ? AND {_OWN}
+            ORDER BY sent_at DESC LIMIT {MOST_COUNTED}
+        ), ranked AS (
+            SELECT channel, seconds, row_number() OVER (PARTITION BY channel ORDER BY seconds) AS place,
+                count(*) OVER (PARTITION BY channel) AS sent
+            FROM took
+        )
+        SELECT channel, max(sent) AS sent, max(CASE place WHEN (sent + 1) / 2 THEN seconds END) AS median,
+            max(CASE place WHEN (sent * 95 + 99) / 100 THEN seconds END) AS p95
+        FROM ranked GROUP BY channel
+    """  # noqa: S608 - ours
+    return reader.rows(query, iso(since))
+
+
+def lost_since(reader: Reader, since: datetime) -> int:
+    """How many of the messages that were put there since then were given up, and are with no other channel."""
+    query = f"""
+        SELECT count(*) AS lost FROM deliveries INDEXED BY deliveries_created_at
+        WHERE created_at >= ? AND status = 'dead' AND handed_to IS NULL AND state_told <> '{EDIT}'
+    """  # noqa: S608 - ours
+    return int(reader.rows(query, iso(since))[0]["lost"])
+
+
+def handed_over(reader: Reader, channel: str, since: datetime) -> list[Row]:
+    """How many of a channel's messages that were put there since then went to which other (`handed_to`, `count`), or still wait there, too."""
+    query = """
+        SELECT handed_to, count(*) AS count FROM (
+            SELECT handed_to FROM deliveries INDEXED BY deliveries_created_at
+            WHERE created_at >= ?1 AND channel = ?2 AND handed_to IS NOT NULL
+            UNION ALL
+            SELECT handed_to FROM deliveries INDEXED BY deliveries_due
+            WHERE status = 'pending' AND channel = ?2 AND created_at < ?1 AND handed_to IS NOT NULL
+        ) GROUP BY handed_to ORDER BY handed_to
+    """
+    return reader.rows(query, iso(since), channel)
+
+
+# ------------------------------------------------------------------------------------------------------------------ runs
+
+
+def runs(reader: Reader, *, before: int | None = None, limit: int) -> list[Row]:
+    """Runs of actions, the latest first, from behind that `number` on; `title` is of the alert that they are `about`."""
+    return reader.rows(
+        "SELECT r.rowid AS number, r.*, a.id AS about, a.title FROM actions AS r LEFT JOIN alerts AS a ON a.id = r.alert"
+        " WHERE r.rowid < ? ORDER BY r.rowid DESC LIMIT ?",
+        _LAST if before is None else before,
+        limit,
+    )
+
+
+def count_runs(reader: Reader, since: datetime) -> int:
+    """How many began since then."""
+    found = reader.rows("SELECT count(*) AS count FROM actions WHERE started_at >= ?", iso(since))
+    return int(found[0]["count"])

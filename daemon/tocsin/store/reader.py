@@ -100,9 +100,9 @@ class Reader:
         return found
 
     def unsent(self) -> list[Row]:
-        """By `channel` how many deliveries are `waiting`, `since` when the oldest, and `critical_since` (or None)."""
+        """By `channel` how many deliveries are `waiting`, `since` when the oldest, and `critical_since` (or None); `next_try` of what failed."""
         return self.rows("""
-            SELECT channel, count(*) AS waiting, min(created_at) AS since,
+            SELECT channel, count(*) AS waiting, min(created_at) AS since, min(CASE WHEN attempts THEN next_at END) AS next_try,
                 min(CASE severity WHEN 'critical' THEN created_at END) AS critical_since
             FROM deliveries WHERE status = 'pending' GROUP BY channel
         """)
@@ -354,8 +354,10 @@ class Reader:
     def rows(self, query: str, *values: int | str) -> list[Row]:
         """What any query finds, column by name."""
         with self._opened() as db, outside_told():
-            names = [column[0] for column in db.execute(query, values).description]
-            found = [dict(zip(names, map(_shown, row), strict=True)) for row in each(db, query, values)]
+            names: list[str] = []
+            found = [
+                dict(zip(names, map(_shown, row), strict=True)) for row in each(db, query, values, names)
+            ]
         for row in found:
             if "data" in row:
                 row["data"] = _decoded(row["data"])

@@ -97,11 +97,22 @@ UNREADABLE = (ValueError, KeyError, TypeError, ArithmeticError, AttributeError)
 """What reading a damaged row, or another version's, may raise; msgspec's and Unicode's errors are ValueErrors."""
 
 
-def each(db: Database, query: str, asked: Sequence[Any] | dict[str, Any] = ()) -> Iterator[Sequence[Any]]:
-    """The rows, one by one. Text that isn't UTF-8, which only damage brings about, comes as its bytes: see `whole`."""
+def each(
+    db: Database,
+    query: str,
+    asked: Sequence[Any] | dict[str, Any] = (),
+    columns: list[str] | None = None,
+) -> Iterator[Sequence[Any]]:
+    """The rows, one by one. Text that isn't UTF-8, which only damage brings about, comes as its bytes: see `whole`.
+
+    `columns` gets their names, before the first row.
+    """
     seen = 0
     try:
-        for row in db.execute(query, asked):
+        found = db.execute(query, asked)
+        if columns is not None:
+            columns[:] = [column[0] for column in found.description]
+        for row in found:
             seen += 1
             yield row
     except sqlite3.OperationalError as error:
