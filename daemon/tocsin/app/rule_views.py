@@ -18,7 +18,7 @@ from tocsin.engine.trace import urgency
 from tocsin.entities.in_order import SHOWN
 from tocsin.events import Instant, Key
 
-_AT_ONCE = 50  # that are looked at before messages have their turn
+_AT_ONCE = 20  # that are looked at before messages have their turn
 _LASTS = 1.0  # seconds that what was seen of a rule is good for, at least
 _SHARE = 20  # of the time, one part in so many is spent on looking at rules
 _MOST_RULES = 20  # of which what was seen is kept

@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -10,7 +11,7 @@ from tocsin.config.settings import Settings
 from tocsin.control.snapshot import Snapshot, Watched
 from tocsin.engine.rule import Rule
 from tocsin.events import iso
-from tocsin.page.screen import Asked, Json
+from tocsin.page.screen import Json
 
 LATELY = timedelta(days=30)
 Sort: TypeAlias = Literal["state", "group", "change", "event", "sequence", "absence"]
@@ -40,13 +41,16 @@ def place_of(settings: Settings, rule: str) -> Json:
 
 
 def shown_path(settings: Settings, path: Path) -> str:
-    folder = settings.path.parent
+    return _below(settings.path.parent, path)
+
+
+@lru_cache(maxsize=500)
+def _below(folder: Path, path: Path) -> str:
     return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
 
 
-def basics(asked: Asked, rule: Rule, *, blind: bool) -> Json:
+def basics(settings: Settings, rule: Rule, now: datetime, *, blind: bool) -> Json:
     """What is so of any rule, whether it fires or not; `paused_until`: out of its hours until then ("": for ever)."""
-    settings, now = asked.host.rules_seen.settings, asked.now
     paused = rule.enabled and rule.active is not None and not rule.active.is_open(now)
     opens = rule.active.next_change(now) if paused and rule.active is not None else None
     return {

@@ -28,7 +28,9 @@ async def heading(asked: Asked) -> Json:
     watched = await asked.host.rules_seen.watched(rule.id, limit(asked))
     fired = await asked.in_thread(partial(fired_of, asked.reader, rule.id, asked.now - LATELY))
     return {
-        **basics(asked, rule, blind=rule.id in blind_rules(asked.snapshot)),
+        **basics(
+            asked.host.rules_seen.settings, rule, asked.now, blind=rule.id in blind_rules(asked.snapshot)
+        ),
         "firing": lives[rule.id, True],
         "pending": lives[rule.id, False],
         "watched": watched.total,

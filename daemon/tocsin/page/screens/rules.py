@@ -6,6 +6,7 @@
 from collections.abc import Sequence
 from functools import partial
 
+from tocsin.config.settings import Settings
 from tocsin.engine.rule import Rule
 from tocsin.page.rows import limit, watched_row
 from tocsin.page.rule_lists import LATELY, basics, blind_rules, counts, nearest, place_of
@@ -19,7 +20,12 @@ async def rules(asked: Asked) -> Json:
     Of each (`rule_lists.basics`) how many `firing` and `pending`, how often it `fired` (ever; `lately`: in 30 days) and when last, and
     what of it is `nearest` (`watched_row`).
     """
-    settings, snapshot = asked.host.rules_seen.settings, asked.snapshot
+    return await asked.in_thread(partial(_rules, asked, asked.host.rules_seen.settings))
+
+
+def _rules(asked: Asked, settings: Settings) -> Json:
+    """Blocks."""
+    snapshot = asked.snapshot
     blind, lives, near = blind_rules(snapshot), counts(snapshot), nearest(snapshot)
 
     def text(rule: Rule) -> str:
@@ -35,11 +41,11 @@ async def rules(asked: Asked) -> Json:
 
     words = asked.query.get("q", "").casefold().split()
     found = [rule for rule in settings.rules if not words or _has_all(words, text(rule))]
-    fired = await asked.in_thread(partial(fired_by_rule, asked.reader, asked.now - LATELY))
+    fired = fired_by_rule(asked.reader, asked.now - LATELY)
     nothing: Json = {"fired": 0, "lately": 0, "last_fired_at": None}
     rows = [
         {
-            **basics(asked, rule, blind=rule.id in blind),
+            **basics(settings, rule, asked.now, blind=rule.id in blind),
             "firing": lives[rule.id, True],
             "pending": lives[rule.id, False],
             **{name: fired.get(rule.id, nothing)[name] for name in nothing},

@@ -1,0 +1,104 @@
+"""What would be if numbers of a rule were others, as the page shows it: made of what `tocsin replay --set … --format json` tells."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from markupsafe import Markup
+
+from tocsin.alerts.wording import Style
+from tocsin.config.rule_text import settable_of
+from tocsin.config.settings import Settings
+from tocsin.control.snapshot import Point
+from tocsin.page.charts import Series, chart
+from tocsin.page.screen import Json
+
+_CHART_HEIGHT = 170  # px
+_LISTS = ("lost", "gained", "later", "earlier")
+_MOST_LISTED = 20
+SET = "set."
+"""What a field of the form is called, before the path of what it sets."""
+
+
+def fields_of(settings: Settings, rule: str, given: Mapping[str, str] | None = None) -> list[Json]:
+    """What of the rule can be set: each number's `name` in the form, what it is `called`, its `value` (or what is `given` for it), and
+    that as `written` (the file says so; else it counts all the same); `kind`: number or duration.
+    """
+    source = settings.rule_sources.get(rule)
+    found = settable_of(source, rule) if source is not None else []
+    return [
+        {
+            "name": f"{SET}{each.path}",
+            "called": each.called,
+            "kind": each.kind,
+            "as_it_is": each.value,
+            "value": (given or {}).get(f"{SET}{each.path}", each.value),
+        }
+        for each in found
+    ]
+
+
+def view(found: Mapping[str, Any], style: Style) -> Json:
+    """Coverage first: `coverage` (words), `begun` and `ended` (ISO 8601; None: nothing is recorded), whether counts are `at_least` so many,
+    and `because` of what; then `before` and `after` (how many alerts), `change` in words, the `lists`, and `days`: how many there
+    had been by the end of each day, as rows of a table.
+    """
+    before, after = found["as_it_is"]["alerts"], found["edited"]["alerts"]
+    return {
+        "coverage": [each["words"] for each in found["coverage"]],
+        "begun": found["from"],
+        "ended": found["to"],
+        "at_least": found["at_least"],
+        "because": found["because"],
+        "off": bool(found["off"]),
+        "set": found["set"],
+        "diff": found["diff"],
+        "before": before,
+        "after": after,
+        "change": _change(before, after),
+        "lists": {name: _listed(found[name]) for name in _LISTS},
+        "days": _days(found["as_it_is"]["steps"], found["edited"]["steps"], style),
+    }
+
+
+def what_if_chart(found: Mapping[str, Any]) -> Markup:
+    """How many alerts there had been by when, as it is and as edited, as steps."""
+    before, after = found["as_it_is"], found["edited"]
+    said = f"Alerts so far: {before['alerts']} as it is, {after['alerts']} edited"
+    return chart(
+        said,
+        [
+            Series("as it is", _points(before["steps"]), tone="muted", steps=True),
+            Series("edited", _points(after["steps"]), steps=True),
+        ],
+        height=_CHART_HEIGHT,
+    )
+
+
+def _points(steps: Sequence[Sequence[Any]]) -> list[Point]:
+    return [Point(datetime.fromisoformat(at).astimezone(UTC), Decimal(count)) for at, count in steps]
+
+
+def _change(before: int, after: int) -> str:
+    if before == after:
+        return "as many"
+    return f"{abs(after - before):,} {'fewer' if after < before else 'more'}"
+
+
+def _listed(alerts: Mapping[str, Any]) -> Json:
+    return {"count": alerts["count"], "alerts": [*alerts["alerts"]][:_MOST_LISTED]}
+
+
+def _days(before: Sequence[Sequence[Any]], after: Sequence[Sequence[Any]], style: Style) -> list[Json]:
+    """Where people are."""
+    last: dict[Any, list[int]] = {}
+    at = [0, 0]
+    steps = [(time, place, count) for place, side in enumerate((before, after)) for time, count in side]
+    for time, place, count in sorted(steps):
+        at[place] = count
+        last[datetime.fromisoformat(time).astimezone(style.tz).date()] = [*at]
+    return [
+        {"day": f"{day.day} {day:%b}", "before": counts[0], "after": counts[1]}
+        for day, counts in last.items()
+    ]
