@@ -23,6 +23,7 @@ COMMANDS = {
     "run": "run the daemon",
     "reload": "have the daemon read its config anew",
     "status": "how the daemon and its venues are",
+    "page": "a link that signs you in to the web page, once",
     "alerts": "what fires now, or ever fired",
     "ack": "acknowledge an alert: no more reminders of it until it ends",
     "silence": "hold what is told of alerts that match, for a time",

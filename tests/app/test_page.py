@@ -1,0 +1,125 @@
+"""The command `tocsin page` and a running daemon: a link, what it opens, and how that ends."""
+
+import json
+import os
+import pwd
+import re
+import socket
+from functools import partial
+from pathlib import Path
+
+import httpx
+import pytest
+import trio
+from click.testing import CliRunner
+
+from support.measured import watched
+from support.terminal import on_a_terminal
+from tocsin.cli import cli
+
+pytestmark = pytest.mark.real
+
+ME = pwd.getpwuid(os.geteuid()).pw_name
+OURS = {"Sec-Fetch-Site": "same-origin"}
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        number: int = free.getsockname()[1]
+        return number
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("STATE_DIRECTORY", "RUNTIME_DIRECTORY", "SUDO_USER"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def config(port: int | None, **more: str) -> str:
+    listen = {"address": f"127.0.0.1:{port}", **more}
+    return f"state_dir: state\nlisten: {json.dumps(listen)}\n" if port else "state_dir: state\n"
+
+
+async def call(*arguments: str) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error."""
+    found = await trio.to_thread.run_sync(partial(CliRunner().invoke, cli, list(arguments)))
+    return found.exit_code, found.stdout, found.stderr
+
+
+async def test_a_link_signs_in_once_and_a_restart_ends_nothing(folder, port):
+    async with httpx.AsyncClient(headers=OURS) as browser, httpx.AsyncClient(headers=OURS) as late:
+        at = f"http://127.0.0.1:{port}"
+        async with watched(folder, config(port)) as seen:
+            code, link, said = await call("page")
+            assert (code, said) == (0, f"signs in as {ME}, once, within 5 minutes\n")
+            assert re.fullmatch(rf"{at}/login\?link=[\w-]{{43}}\n", link)
+            assert f"Sign in as {ME}" in (await browser.get(link.strip())).text
+            secret = {"link": link.strip().partition("=")[2]}
+            assert (await browser.post(f"{at}/login", data=secret)).status_code == 303
+            assert (await late.post(f"{at}/login", data=secret)).status_code == 403
+            assert (await browser.get(f"{at}/api/who")).json() == {"name": ME, "how": "session"}
+            overview = await browser.get(f"{at}/")
+            assert (overview.status_code, f"signed in as {ME}" in overview.text) == (200, True)
+            assert (await browser.get(f"{at}/api/status")).json()["healthy"] is True
+            assert secret["link"] not in repr(seen.log.fields)
+        async with watched(folder, config(port)):
+            assert (await browser.get(f"{at}/api/who")).status_code == 200
+            assert (await call("page", "--sign-out", "nobody"))[2] == (
+                f"tocsin: nobody isn't signed in\n  = there are {ME}\n"
+            )
+            code, said, _ = await call("page", "--sign-out")
+            assert (code, said.partition(" (")[0]) == (0, "signed out: everybody, of 1 session")
+            assert (await browser.get(f"{at}/api/who")).status_code == 401
+            assert (await call("page", "--sign-out"))[1] == "nobody is signed in\n"
+        async with watched(folder, config(port)):
+            assert (await browser.get(f"{at}/api/who")).status_code == 401
+
+
+async def test_where_people_reach_it(folder, port):
+    more = {"public_url": "https://example.org/tocsin"}
+    async with watched(folder, config(port, **more)):
+        code, answer, _ = await call("page", "--json")
+        assert code == 0
+        assert json.loads(answer)["link"].startswith("https://example.org/tocsin/login?link=")
+
+
+async def test_without_listen_it_says_what_to_write(folder):
+    async with watched(folder, config(None)):
+        code, link, said = await call("page")
+    assert (code, link) == (1, "")
+    assert "the config has no `listen`\n  = write listen: {address: 127.0.0.1:8080} into the config" in said
+
+
+async def test_a_port_that_is_taken_is_said(folder, port):
+    with socket.create_server(("127.0.0.1", port)):
+        async with watched(folder, config(port)) as seen:
+            await seen.until(lambda: "error: nobody can listen there" in seen.log.lines)
+            code, _, said = await call("page")
+    assert code == 0
+    assert f"note: nobody can listen there yet, which is tried again: 127.0.0.1:{port}: " in said
+
+
+async def test_without_a_daemon(folder):
+    (folder / "config.yaml").write_text(config(None))
+    code, _, said = await call("page")
+    assert code == 1
+    assert said.startswith("tocsin: no Tocsin daemon is running here")
+    assert "\n  = " in said
+
+
+async def test_a_name_alone_is_a_mistake(folder):
+    code, _, said = await call("page", "anna")
+    assert code == 2
+    assert "a name is for --sign-out" in said
+
+
+async def test_on_a_terminal(folder, port, monkeypatch):
+    async with watched(folder, config(port)):
+        code, seen = await trio.to_thread.run_sync(on_a_terminal, monkeypatch, "page")
+    assert code == 0
+    link, said, *_ = seen.split("\r\n")
+    assert link.startswith(f"http://127.0.0.1:{port}/login?link=")
+    assert said == f"signs in as {ME}, once, within 5 minutes"
