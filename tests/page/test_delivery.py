@@ -238,6 +238,9 @@ QUERIES = {
     "lost": lambda reader: lists.lost_since(reader, NOW),
     "handed": lambda reader: lists.handed_over(reader, "mail", NOW),
     "runs": lambda reader: lists.runs(reader, limit=51),
+    "links": lambda reader: lists.link_events(reader, NOW),
+    "links before": lambda reader: lists.links_before(reader, NOW),
+    "stops": lambda reader: lists.stops(reader, NOW),
     "runs today": lambda reader: lists.count_runs(reader, NOW),
 }
 
@@ -249,7 +252,9 @@ def test_every_list_goes_by_an_index(tmp_path, monkeypatch, name):
     monkeypatch.setattr(
         Reader,
         "rows",
-        lambda _self, query, *values: asked_for.append((query, values)) or [{"lost": 0, "count": 0}],
+        lambda _self, query, *values: (
+            asked_for.append((query, values)) or [{"lost": 0, "count": 0, "stopped": None}]
+        ),
     )
     QUERIES[name](Reader(tmp_path / DATABASE))
     ((query, values),) = asked_for

@@ -14,7 +14,6 @@ from msgspec import Struct
 from tocsin.engine.api import Severity
 from tocsin.events import from_iso
 from tocsin.meters import Meters
-from tocsin.store.opening import log_of
 from tocsin.store.reader import Reader
 
 Json = dict[str, Any]
@@ -120,6 +119,7 @@ class Measures(Struct, frozen=True, kw_only=True):
 def stored(database: Path) -> Stored:
     """What the database says. Blocks; StoreUnavailable, SchemaRefused."""
     with Reader(database).snapshot() as reader:
+        database_bytes, wal_bytes = reader.sizes()
         firing: dict[bool, dict[str, int]] = {True: {}, False: {}}
         for row in reader.firing():
             firing[bool(row["acked"])][row["severity"]] = row["count"]
@@ -131,18 +131,14 @@ def stored(database: Path) -> Stored:
             dead=reader.count_dead(),
             acknowledged=firing[True],
             unacknowledged=firing[False],
-            database_bytes=_size(database),
-            wal_bytes=_size(log_of(database)),
+            database_bytes=database_bytes,
+            wal_bytes=wal_bytes,
         )
 
 
 def moment(text: object) -> datetime | None:
     """Of one in ISO 8601; None of what is none."""
     return from_iso(text) if isinstance(text, str) and text else None
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
 
 
 def status(measures: Measures, stored: Stored | None) -> Json:

@@ -4,7 +4,7 @@ Colours are the style sheet's, by class, so that both themes hold. Money comes a
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -12,12 +12,14 @@ from typing import Any, NamedTuple
 from markupsafe import Markup
 
 from tocsin.control.snapshot import Point
-from tocsin.events import stored_number
+from tocsin.events import from_iso, stored_number
 
 _SPARK = (92, 26)  # px
 _WIDE = (720, 220)
 _LOW = 170
 _METER = 100
+_DAY_WIDE = 1440  # a minute is as wide as one
+_SPAN_HEIGHTS = {"away": 14, "silent": 9, "connected": 5}  # px
 
 
 class Line(NamedTuple):
@@ -92,6 +94,30 @@ def strip(counts: Sequence[tuple[str, int]]) -> Markup:
     return Markup(
         '<svg class="strip" viewBox="0 0 {} 44" preserveAspectRatio="none" role="img" aria-label="{}">{}</svg>'
     ).format(10 * len(counts), said, bars)
+
+
+def spans(of: Sequence[Mapping[str, Any]], begun: str, ended: str, sentence: str) -> Markup:
+    """States over a time, as a bar: what is away is high, what is connected low, and nothing stands where nothing is known.
+
+    `of`: `begun`, `ended` (ISO 8601) and `state`, in their order; `sentence` says it in words.
+    """
+    first, last = from_iso(begun), from_iso(ended)
+    lasts = (last - first).total_seconds() or 1.0
+
+    def x(at: str) -> float:
+        return round(_DAY_WIDE * (from_iso(at) - first).total_seconds() / lasts, 1)
+
+    bars = Markup("").join(
+        Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}"/>').format(
+            each["state"], left, 14 - height, max(x(each["ended"]) - left, 1.5), height
+        )
+        for each in of
+        if (height := _SPAN_HEIGHTS.get(each["state"], 0))
+        for left in (x(each["begun"]),)
+    )
+    return Markup(
+        '<svg class="spans" viewBox="0 0 {} 14" preserveAspectRatio="none" role="img" aria-label="{}">{}</svg>'
+    ).format(_DAY_WIDE, sentence, bars)
 
 
 def chart(

@@ -117,6 +117,14 @@ def per(length: float) -> str:
     return _PER.get(length, f"in {length:g} s")
 
 
+def size(count: int) -> str:
+    """Bytes: `12.3 MB`."""
+    for unit, of in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= of:
+            return f"{count / of:.1f} {unit}"
+    return f"{count} bytes"
+
+
 def sentence(parts: Iterable[Any]) -> Markup:
     """What of these isn't empty, set apart by dots."""
     return Markup(" &nbsp;·&nbsp; ").join(escape(part) for part in parts if part)

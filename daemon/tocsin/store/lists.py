@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal, TypeAlias
 
-from tocsin.events import iso
+from tocsin.events import from_iso, iso
 from tocsin.store.model import EDIT
 from tocsin.store.reader import Reader, Row
 
@@ -128,3 +128,42 @@ def count_runs(reader: Reader, since: datetime) -> int:
     """How many began since then."""
     found = reader.rows("SELECT count(*) AS count FROM actions WHERE started_at >= ?", iso(since))
     return int(found[0]["count"])
+
+
+# ------------------------------------------------------------------------------------------------------- connections
+
+_LINK_EVENTS = (
+    "venue.connected", "venue.disconnected", "venue.silent", "venue.resumed", "venue.auth_failed", "venue.refused",
+)  # fmt: skip
+_LINK = f"event IN ({', '.join('?' * len(_LINK_EVENTS))})"
+_MOST_EVENTS = 20_000
+
+
+def link_events(reader: Reader, since: datetime) -> list[Row]:
+    """How the connections to venues changed since then, in that order: `venue event received_at data`."""
+    query = f"""
+        SELECT venue, event, received_at, data FROM events INDEXED BY events_event
+        WHERE {_LINK} AND received_at >= ? ORDER BY received_at, id LIMIT {_MOST_EVENTS}
+    """  # noqa: S608 - ours
+    return reader.rows(query, *_LINK_EVENTS, iso(since))
+
+
+def links_before(reader: Reader, before: datetime) -> list[Row]:
+    """Of each `venue` the last `event` of those before then."""
+    query = f"""
+        SELECT venue, event, max(received_at) AS received_at FROM events INDEXED BY events_event
+        WHERE {_LINK} AND received_at < ? GROUP BY venue
+    """  # noqa: S608 - ours
+    return reader.rows(query, *_LINK_EVENTS, iso(before))
+
+
+def stops(reader: Reader, since: datetime) -> list[tuple[datetime, datetime]]:
+    """When Tocsin didn't run since then: from the last that was stored before a start, up to that start."""
+    query = """
+        SELECT s.received_at AS started,
+            (SELECT max(e.received_at) FROM events AS e WHERE e.received_at < strftime('%Y-%m-%dT%H:%M:%S', s.received_at, '-10 seconds'))
+            AS stopped
+        FROM events AS s INDEXED BY events_event WHERE s.event = 'daemon.started' AND s.received_at >= ? ORDER BY s.received_at LIMIT 200
+    """
+    found = reader.rows(query, iso(since))
+    return [(from_iso(row["stopped"]), from_iso(row["started"])) for row in found if row["stopped"]]

@@ -280,6 +280,13 @@ class Reader:
         context = found[0]["data"] if found else None
         return context if isinstance(context, dict) else None
 
+    def sizes(self) -> tuple[int, int]:
+        """Bytes of the database, and of its log."""
+        database, log = (
+            path.stat().st_size if _is_there(path) else 0 for path in (self._path, log_of(self._path))
+        )
+        return database, log
+
     def count_events(self) -> int:
         return int(self.rows("SELECT count(*) AS count FROM events")[0]["count"])
 

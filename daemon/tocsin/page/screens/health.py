@@ -1,0 +1,137 @@
+"""`/health`: is it well, and if not, since when; the venues' connections of a day; what runs here, with what config."""
+
+import platform
+import sqlite3
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from functools import cache, partial
+from importlib.metadata import version
+from typing import Any
+
+from tocsin.control.measures import DEGRADED
+from tocsin.events import iso
+from tocsin.page.connections import Span, spans_of
+from tocsin.page.screen import Asked, Json, Part, Screen
+from tocsin.store import lists
+
+_DAY = timedelta(hours=24)
+_MOST_ROWS = 500  # spans of one venue
+_PACKAGES = ("apprise", "trio", "hypercorn", "starlette", "jinja2", "msgspec", "pydantic", "httpx")
+
+
+async def state(asked: Asked) -> Json:
+    """`healthy`, or what is `wrong`; `attention`: what somebody should look into all the same; `degraded`: the parts that work less well,
+    `since` when (None: nobody knows).
+    """
+    measures = asked.snapshot.measures
+    about = asked.host.about()
+    since = {
+        "venue": min(filter(None, (_away_since(venue.shown) for venue in measures.venues if venue.status != "connected")), default=None),
+        "delivery": min((outage.since.isoformat() for outage in asked.snapshot.outages.values()), default=None),
+        "store": about["unrecorded_since"],
+        "memory_queue": about["unrecorded_since"],
+    }  # fmt: skip
+    return {
+        "healthy": measures.healthy,
+        "wrong": [*measures.wrong],
+        "attention": [*measures.attention],
+        "degraded": [
+            {"part": part, "since": since.get(part)} for part in DEGRADED if part in measures.degraded
+        ],
+        "started_at": iso(measures.started_at),
+        "progress_at": iso(measures.progress_at),
+        "dry_run": measures.dry_run,
+    }
+
+
+async def connections(asked: Asked) -> Json:
+    """`venues` with the `spans` of the last 24 hours (`begun`, `ended`, `state`: connected, silent, away or off, `reason`), for how many
+    seconds each was `connected` and `away`, and `times` how often it went.
+    """
+    begun = asked.now - _DAY
+    before = await asked.in_thread(partial(lists.links_before, asked.reader, begun))
+    events = await asked.in_thread(partial(lists.link_events, asked.reader, begun))
+    stops = await asked.in_thread(partial(lists.stops, asked.reader, begun))
+    last = {row["venue"]: row["event"] for row in before}
+    return {
+        "begun": iso(begun),
+        "ended": iso(asked.now),
+        "venues": [
+            _connection(venue.name, spans_of(
+                [row for row in events if row["venue"] == venue.name], last.get(venue.name), stops, begun, asked.now
+            ))
+            for venue in asked.snapshot.measures.venues
+        ],
+    }  # fmt: skip
+
+
+async def about(asked: Asked) -> Json:
+    """What runs here: `versions`, `config`, `database`, `heartbeats`, `reports`, and who may `listen`."""
+    measures, known = asked.snapshot.measures, asked.host.about()
+    database, log = await asked.in_thread(asked.reader.sizes)
+    counted = measures.counted.heartbeats
+    return {
+        "versions": {"Tocsin": measures.version, **_versions()},
+        "pid": measures.pid,
+        "started_at": iso(measures.started_at),
+        "config": {
+            "path": measures.config,
+            **known["config"],
+            "reloaded_at": iso(measures.reloaded_at),
+            "reload_success": measures.reload_success,
+        },
+        "database": {
+            "state_dir": measures.state_dir,
+            "bytes": database,
+            "log_bytes": log,
+            "retention": known["retention"],
+            "unwritten": measures.unwritten,
+        },
+        "inbox": {"waiting": measures.inbox_waiting, "capacity": measures.inbox_capacity},
+        "heartbeats": known["heartbeats"],
+        "heartbeats_counted": {outcome: counted[outcome] for outcome in ("sent", "failed", "withheld")},
+        "reports": {report: iso(due) for report, due in measures.reports_due.items()},
+        "listen": known["listen"],
+    }
+
+
+def _away_since(shown: Mapping[str, Any]) -> str | None:
+    since = shown.get("since")
+    return since if isinstance(since, str) else None
+
+
+def _connection(name: str, spans: Iterable[Span]) -> Json:
+    found = [*spans]
+    return {
+        "venue": name,
+        "connected": _seconds(found, "connected", "silent"),
+        "away": _seconds(found, "away"),
+        "times": sum(span.state == "away" for span in found),
+        "spans": [
+            {"begun": iso(span.begun), "ended": iso(span.ended), "state": span.state, "reason": span.reason}
+            for span in found[-_MOST_ROWS:]
+        ],
+    }
+
+
+def _seconds(spans: Iterable[Span], *states: str) -> float:
+    return sum((span.ended - span.begun).total_seconds() for span in spans if span.state in states)
+
+
+@cache
+def _versions() -> dict[str, str]:
+    found = {"Python": platform.python_version(), "SQLite": sqlite3.sqlite_version}
+    return found | {package: version(package) for package in _PACKAGES}
+
+
+HEALTH = Screen(
+    name="health",
+    path="/health",
+    nav="health",
+    api="/api/health",
+    parts={
+        "state": Part(("status", "channels"), state),
+        "connections": Part(("status",), connections),
+        "about": Part(("status", "channels"), about),
+    },
+)
