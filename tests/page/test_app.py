@@ -2,6 +2,7 @@
 
 import httpx
 import pytest
+import trio
 
 from support.page_world import ANNA, HOST, OURS, Page
 from tocsin.config.listening import TAKEN
@@ -139,3 +140,22 @@ async def test_compression_changes_nothing(page):
     assert isinstance(plain, httpx.Response)
     assert zipped.headers["content-encoding"] == "gzip"
     assert plain.text == zipped.text
+
+
+async def test_the_stream_lasts_and_is_none_of_the_64(page, autojump_clock):
+    said: list[bytes] = []
+
+    async def gone() -> dict[str, str]:
+        await trio.sleep(60)
+        return {"type": "http.disconnect"}
+
+    async def send(message) -> None:
+        said.append(message.get("body", b""))
+
+    scope = {
+        "type": "http", "method": "GET", "path": "/live", "raw_path": b"/live", "query_string": b"",
+        "headers": [(b"host", HOST.encode()), (b"authorization", f"Bearer {ANNA}".encode())], "client": ("127.0.0.1", 1),
+    }  # fmt: skip
+    await page.app(scope, gone, send)
+    assert trio.current_time() >= 60
+    assert b"event: hello" in b"".join(said)

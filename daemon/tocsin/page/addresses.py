@@ -56,7 +56,8 @@ class Addresses:
 
     def is_secure(self, scope: Scope) -> bool:
         """Whether the browser asks by https, as far as we are told: we ourselves never speak it."""
-        if self._public and _first(scope, b"host").casefold() == self._public:
+        asked = _first(scope, b"host").casefold()
+        if self._public and asked in (self._public, f"{self._public}:443"):
             return self._scheme == "https"
         if not self._is_proxy(_peer(scope)):
             return False
