@@ -153,6 +153,7 @@ class AbsenceRuleRuntime(RuleRuntime[Absence]):
             alert_id=instance.alert,
             acked=instance.acked,
             timer=Timer("absent", passed, lasts, runs) if waits else None,
+            remind_at=instance.remind_at.wall if instance.remind_at is not None else None,
             waits_until=now.later(lasts - passed).wall if runs and waits else None,
             down=self._away(instance),
         )

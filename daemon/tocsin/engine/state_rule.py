@@ -176,6 +176,7 @@ class AlertRuntime(RuleRuntime[AlertInstance]):
             alert_id=instance.alert_id if instance.state != "inactive" else "",
             acked=instance.acked,
             timer=instance.timer(now.steady),
+            remind_at=instance.remind_at.wall if instance.remind_at is not None else None,
             members=Members.of(change),
             down=self._down(rule, change.venue),
             unconfirmed_since=change.unconfirmed_since,

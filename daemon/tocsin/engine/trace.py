@@ -95,7 +95,7 @@ class InstanceTrace:
     """A rule and one thing that it is about. `change` is that as the rule sees it (an entity, a group's stand-in, an event), `key`
     its instance's. `since` is when `state` began. `waits_until`: of the first event of a sequence that waits for a second, None
     while its time stands still. `cooldown`: until when the one that it falls under holds alerts back, and how many it has. `down`:
-    its venue, where that is away and the rule hangs on it.
+    its venue, where that is away and the rule hangs on it. `remind_at`: when people are next reminded, if ever.
     """
 
     rule: Rule
@@ -107,6 +107,7 @@ class InstanceTrace:
     alert_id: str = ""
     acked: bool = False
     timer: Timer | None = None
+    remind_at: datetime | None = None
     members: Members | None = None
     waiting: bool = False
     waits_until: datetime | None = None

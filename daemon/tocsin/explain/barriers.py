@@ -39,7 +39,7 @@ def _barriers(trace: InstanceTrace, there: Circumstances) -> Iterator[tuple[str,
     if trace.timer is not None:
         yield trace.timer.key, _passed(trace.timer)
     waiting = {each.by: each for each in there.muted if _is_of(each, trace)}
-    for gate, reason in _reasons(trace, there).shut():
+    for gate, reason in reasons(trace, there).shut():
         waits = waiting.pop(gate.key, None)
         yield gate.key, reason + (f"; {_waits(waits)}" if waits is not None else "")
     for name, waits in waiting.items():
@@ -49,7 +49,7 @@ def _barriers(trace: InstanceTrace, there: Circumstances) -> Iterator[tuple[str,
     yield from _channels(trace, there)
 
 
-def _reasons(trace: InstanceTrace, there: Circumstances) -> MuteReasons:
+def reasons(trace: InstanceTrace, there: Circumstances) -> MuteReasons:
     """Of each gate why it is shut: of the engine's as it knows them, of the others as they would mute a notification now."""
     rule = trace.rule
     active = cooldown = ""
@@ -121,16 +121,16 @@ def _channels(trace: InstanceTrace, there: Circumstances) -> Iterator[tuple[str,
     if not decision.channels:
         yield "channel", "no channel is told of it"
     waits = [*unsent(trace.alert_id, there.unsent, there.holds)]
-    following = _following(trace, there)
+    told = following(trace, there)
     for name in decision.channels:
-        reason = there.holds(name, following, rule.severity)
+        reason = there.holds(name, told, rule.severity)
         if reason and f"channel {name}" not in {barrier.what for barrier in waits}:
             yield f"channel {name}", reason
     for barrier in waits:
         yield barrier.what, barrier.why
 
 
-def _following(trace: InstanceTrace, there: Circumstances) -> str:
+def following(trace: InstanceTrace, there: Circumstances) -> str:
     """What would be told next."""
     if trace.state not in ("firing", "recovering") or any(_is_of(each, trace) for each in there.muted):
         return "firing"

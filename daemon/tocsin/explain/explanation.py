@@ -44,10 +44,31 @@ class Barrier(Struct, frozen=True, kw_only=True):
     why: str
 
 
+class GateNow(Struct, frozen=True, kw_only=True):
+    """What could hold a message back: by its key in the rule or the config, with what it `asks` there; `shut`: why it does now, empty
+    where the way is open.
+    """
+
+    what: str
+    asks: str = ""
+    shut: str = ""
+
+
+class Coming(Struct, frozen=True, kw_only=True):
+    """What comes about by itself if nothing happens before: `what` (`escalate`, `repeat`, or a timer: `for`, `keep_firing_for`, `absent`),
+    when (`at`, None: its time stands still), and `who` is told.
+    """
+
+    what: str
+    at: str | None
+    who: str = ""
+
+
 class Explanation(Struct, frozen=True, kw_only=True):
     """A rule for one of what it is about: `title` names it, `as_of` is when it was last heard of, if ever; `unconfirmed_since`:
     its venue was away then, and hasn't mentioned it since. `alert`: the id of the alert that is told, if one is; `escalates`:
-    who is told next, and when, while nobody acknowledges it.
+    who is told next, and when, while nobody acknowledges it. `gates`: all that could hold a message back, shut or not; `held_back_by` is
+    what does. `coming`: what comes next by itself, the soonest first.
     """
 
     venue: str
@@ -64,6 +85,8 @@ class Explanation(Struct, frozen=True, kw_only=True):
     held_back_by: tuple[Barrier, ...] = ()
     alert: str | None = None
     escalates: str = ""
+    gates: tuple[GateNow, ...] = ()
+    coming: tuple[Coming, ...] = ()
 
 
 class Answer(Struct, frozen=True, kw_only=True):

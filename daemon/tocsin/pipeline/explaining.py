@@ -7,6 +7,7 @@ The engine is asked on its own loop, between two messages; the database is read 
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from itertools import pairwise
 from typing import Any, Protocol
@@ -17,13 +18,14 @@ from msgspec import UNSET, structs
 from tocsin.alerts.wording import time_text
 from tocsin.engine.instances import group_of
 from tocsin.engine.partial_match import first_key, is_first, second_among
-from tocsin.engine.rule import Rule
+from tocsin.engine.rule import EscalationStep, Rule
 from tocsin.engine.trace import Asked, InstanceTrace, Past, Subject
 from tocsin.events import KINDS, Change, Instant, Key, Linked, from_iso
 from tocsin.events.links import LINKS, as_linked, folded
 from tocsin.events.vocabulary import all_fields
 from tocsin.explain.barriers import Circumstances, barriers, unsent
 from tocsin.explain.explanation import Answer, Explanation, Known, explanation, fired, of_alert
+from tocsin.explain.gates import coming, gates, steps
 from tocsin.pipeline.runtime import Runtime
 from tocsin.store.event_rows import NotRecorded, change_of, key_of, together
 from tocsin.store.reader import Reader, Row
@@ -127,12 +129,12 @@ class _Inquiry:
         if len(found) != 1 or not self.question.rule.is_event_rule or self.question.rule.lasts:
             return None
         told = of_alert(found[0])
-        return (
-            structs.replace(
-                told, held_back_by=tuple(unsent(found[0]["id"], self.unsent, self.question.holds))
-            )
-            if told
-            else None
+        if told is None:
+            return None
+        held_back = tuple(unsent(found[0]["id"], self.unsent, self.question.holds))
+        step = self._next_step(told.alert)
+        return structs.replace(
+            told, held_back_by=held_back, escalates=_escalates(step), coming=tuple(steps(step))
         )
 
     def meant(self, beginning: str) -> list[str]:
@@ -203,13 +205,18 @@ class _Inquiry:
         found = explanation(
             trace, known, happened=subject.happened is not None, held_back=barriers(trace, there)
         )
-        return structs.replace(found, escalates=self._escalates(found.alert))
+        step = self._next_step(found.alert)
+        return structs.replace(
+            found,
+            escalates=_escalates(step),
+            gates=gates(trace, there),
+            coming=coming(trace, step, self.now.wall),
+        )
 
-    def _escalates(self, alert: str | None) -> str:
-        """`boss at 2026-01-01 00:10:00 UTC`; empty where nobody is told next."""
+    def _next_step(self, alert: str | None) -> tuple[datetime, EscalationStep] | None:
+        """Who is told next, and when; None where nobody is."""
         escalations = self.runtime.turn.notifier.escalations
-        found = escalations.next(alert, self.now.wall) if alert is not None else None
-        return f"{', '.join(found[1].notify)} at {time_text(found[0])}" if found is not None else ""
+        return escalations.next(alert, self.now.wall) if alert is not None else None
 
     def _raised(self, trace: InstanceTrace) -> Row | None:
         """The first alert that the rule raised for that entity since that event."""
@@ -288,6 +295,11 @@ class _Journal:
             return change_of(rows, find=lambda key: self._linked.get(folded(key)))
         except (NotRecorded, ValueError):
             return None
+
+
+def _escalates(step: tuple[datetime, EscalationStep] | None) -> str:
+    """`boss at 2026-01-01 00:10:00 UTC`; empty where nobody is told next."""
+    return f"{', '.join(step[1].notify)} at {time_text(step[0])}" if step is not None else ""
 
 
 def _fired_for(last: Row) -> str:
