@@ -53,7 +53,7 @@ class Edit(Said, frozen=True, kw_only=True):
 LATE = timedelta(seconds=10)  # what goes out later than that says by how much
 
 # What of an entity a person wants to read first, in this order, beside what the message says anyway.
-_SHOWN: Mapping[str, tuple[str, ...]] = {
+SHOWN: Mapping[str, tuple[str, ...]] = {
     "order": (
         "order_type", "status", "venue_status", "amount", "filled", "remaining", "price", "stop_price", "average",
         "cost", "currency", "stop_loss", "take_profit", "power", "energy", "delivery_start", "delivery_end", "location",
@@ -309,7 +309,7 @@ def _details(context: AlertContext, style: Style, times: Times, lines: Sequence[
     """What else there is to know of it: nothing that these lines say already."""
     before = "\n".join(lines)
     shown = []
-    for name in _SHOWN.get(context.kind, ()):
+    for name in SHOWN.get(context.kind, ()):
         value = context.fields.get(name)
         if value is None or name == context.value_of or (name in _UNINTERESTING_ZERO and value == "0"):
             continue

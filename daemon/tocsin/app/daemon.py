@@ -280,6 +280,10 @@ class Daemon:
         """What an account was worth in the last 48 hours."""
         return ()
 
+    def trail(self, rule: str, instance: str) -> Sequence[Point]:
+        """How the number of an instance that is pending or fires went."""
+        return self.snapshot().trails.get((rule, instance), ())
+
     def urls_hash(self, channel: str) -> str | None:
         """By what `try_channel` knows a channel's URLs; None: none is called that."""
         known = self._settings.channels.get(channel)

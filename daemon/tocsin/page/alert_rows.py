@@ -72,8 +72,7 @@ def context_of(row: Mapping[str, Any]) -> AlertContext | None:
 
 def matchers(row: Mapping[str, Any], context: AlertContext | None) -> str:
     """What silences that alert's rule for what it is about."""
-    own = f"rule={row['rule']}"
-    return f"{own} {matchers_of(context)}" if context is not None else own
+    return matchers_of(context) if context is not None else f"rule={row['rule']}"
 
 
 def trail_of(points: Sequence[Point]) -> list[list[Any]]:
@@ -93,6 +92,8 @@ def _titled(
     """The number that it is about, and what it says of that; of a rule's own words the number is a part."""
     if context is None or context.title is not None or context.event is not None:
         return "", without_mark(str(row["title"]))
+    if context.state == "resolved":
+        return "", headline(context, style)
     if watched is not None and watched.value is not None:
         context = structs.replace(context, value=watched.value)
     number = value_and_unit(context, context.value)

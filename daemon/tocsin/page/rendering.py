@@ -12,6 +12,7 @@ from tocsin import __version__
 from tocsin.alerts.plain import shown
 from tocsin.alerts.wording import counted, without_mark
 from tocsin.page import assets, charts, words
+from tocsin.page.alert_chart import alert_chart, thinned
 from tocsin.page.live import Versions
 from tocsin.page.prose import topic_html
 from tocsin.page.screen import Asked, Json, Screen
@@ -69,6 +70,10 @@ def environment() -> jinja2.Environment:
         meter=charts.meter,
         sparkline=charts.sparkline,
         equity_chart=charts.equity_chart,
+        alert_chart=alert_chart,
+        thinned=thinned,
+        lasted=words.lasted,
+        moment=words.moment,
         strip=charts.strip,
         spans=charts.spans,
         sentence=words.sentence,

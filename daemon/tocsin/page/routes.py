@@ -12,7 +12,7 @@ from tocsin.control.server import in_thread
 from tocsin.page.assets import takes_gzip
 from tocsin.page.live import Versions
 from tocsin.page.rendering import Rendered, Renderer
-from tocsin.page.screen import Asked, Host, Json, NoSuch, Screen
+from tocsin.page.screen import Asked, Elsewhere, Host, Json, NoSuch, Screen
 from tocsin.page.screens import SCREENS
 from tocsin.store.errors import StoreUnavailable
 from tocsin.store.reader import Reader
@@ -52,10 +52,15 @@ class Screens:
             asked = self.asked(request)
             found: Json = {}
             try:
+                if screen.find is not None:
+                    await screen.find(asked)
                 for name, part in screen.parts.items():
                     found[name] = await part.data(asked)
+            except Elsewhere as error:
+                root = request.scope.get("root_path", "")
+                return RedirectResponse(f"{root}{screen.api.format(**error.path)}", 307)
             except NoSuch as error:
-                return JSONResponse({"error": str(error)}, status_code=404)
+                return JSONResponse({"error": str(error), "near": error.near}, status_code=404)
             except StoreUnavailable as error:
                 return JSONResponse({"error": str(error)}, status_code=503)
             return JSONResponse(found, headers=_NOT_KEPT)
@@ -69,9 +74,13 @@ class Screens:
             person = person_of(request)
             try:
                 if part is None:
+                    if screen.find is not None:
+                        await screen.find(asked)
                     return html(request, await renderer.screen(screen, asked, here, person=person))
                 if part == "status" or part in screen.parts:
                     return html(request, await renderer.part(screen, part, asked, here))
+            except Elsewhere as error:
+                return RedirectResponse(renderer.url(screen.path.format(**error.path)), 303)
             except NoSuch as error:
                 page = await renderer.page(
                     "frame/message.html",

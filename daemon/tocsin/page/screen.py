@@ -9,6 +9,7 @@ HTML and JSON tell the same, because the one is made of the other.
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
+from urllib.parse import quote
 
 from tocsin.alerts.decide import MuteReasons
 from tocsin.alerts.wording import Style
@@ -57,6 +58,10 @@ class Host(Controlled, Protocol):
         """What an account was worth in the last 48 hours, a point a minute, the oldest first."""
         ...
 
+    def trail(self, rule: str, instance: str) -> Sequence[Point]:
+        """How the number of an instance that is pending or fires went, from half an hour before it on; empty where it has none."""
+        ...
+
     def urls_hash(self, channel: str) -> str | None:
         """By what `try_channel` knows a channel's URLs; None: none is called that."""
         ...
@@ -92,6 +97,14 @@ class NoSuch(TocsinError):
     def __init__(self, text: str, near: Sequence[tuple[str, str]] = ()) -> None:
         super().__init__(text)
         self.near = near
+
+
+class Elsewhere(TocsinError):
+    """What is asked for is the same screen's with these parameters of its address."""
+
+    def __init__(self, **path: str) -> None:
+        super().__init__(" ".join(path.values()))
+        self.path = {name: quote(text, safe="") for name, text in path.items()}
 
 
 class InThread(Protocol):
@@ -130,7 +143,8 @@ class Screen(NamedTuple):
     """A screen at `path`, with `templates/NAME/screen.html` and beside it a template for each part; `nav` is its place in the navigation.
 
     `api`: where its data are asked for. `still`: what `screen.html` shows by itself, outside of the parts, which are live: a filter's
-    text, the fields of a form. NoSuch; StoreUnavailable.
+    text, the fields of a form. NoSuch; StoreUnavailable. `find` is asked before anything is made: NoSuch, or Elsewhere for what has
+    another address.
     """
 
     name: str
@@ -139,3 +153,4 @@ class Screen(NamedTuple):
     api: str
     parts: Mapping[str, Part]
     still: Callable[[Asked], Awaitable[Json]] | None = None
+    find: Callable[[Asked], Awaitable[None]] | None = None

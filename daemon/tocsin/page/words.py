@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -95,6 +95,17 @@ def times(tz: tzinfo, today: date) -> dict[str, Any]:
         return shown(times_in(words or "", tz))
 
     return {"clock": clock, "age": age, "until": until, "local_words": local_words}
+
+
+def lasted(since: str | datetime, until: str | datetime) -> str:
+    """`4 min`, from then to then."""
+    begun, ended = (from_iso(each) if isinstance(each, str) else each for each in (since, until))
+    return span_text(ended - begun)
+
+
+def moment(seconds: float) -> datetime:
+    """Of seconds since 1970, UTC."""
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def place(venue: str, account: str | None, style: Style) -> str:

@@ -122,6 +122,11 @@ def _sessions(db: Database) -> None:
         db.execute(statement)
 
 
+@_steps(name="0020_alerts_entity")
+def _alerts_entity(db: Database) -> None:
+    db.execute(schema.ALERTS_ENTITY)
+
+
 @cache
 def all_steps() -> tuple[str, ...]:
     """The names of all steps, in order."""

@@ -26,13 +26,15 @@ _T = TypeVar("_T")
 _LOOK_EVERY = 20_000  # of SQLite's instructions, whether the time is up
 
 _decode = msgspec.json.Decoder().decode
+_LAST = "\U0010ffff"  # no text that begins so is greater
 _AMONG = "IN (SELECT value FROM json_each(?))"
-_ALERTS = f"""
+ALERTS = f"""
     SELECT id, rule, instance, venue, account, entity, symbol, state, severity, started_at, fired_at, resolved_at,
         acked_at, acked_by, acked_until, (SELECT h.reason FROM held AS h WHERE h.alert = a.id) AS held,
         coalesce({LATEST_SENT.format("title")}, title) AS title, coalesce({LATEST_SENT.format("body")}, body) AS body, data
     FROM alerts AS a
 """  # noqa: S608 - names are ours
+FIRING = "state IN ('firing', 'recovering')"  # as the index alerts_active has it
 _CALLED = f"(id {_AMONG} OR symbol {_AMONG} OR account {_AMONG})"
 
 
@@ -67,8 +69,8 @@ class Reader:
 
     def alerts(self, *, active_only: bool = False, limit: int = 1000) -> list[Row]:
         """Alerts in the words of what was sent of each last, else in those to be sent, latest first; with `active_only` those that fire or recover."""
-        which = "state IN ('firing', 'recovering')" if active_only else "true"
-        return self.rows(f"{_ALERTS} WHERE {which} ORDER BY fired_at DESC, id LIMIT ?", limit)
+        which = f"INDEXED BY alerts_active WHERE {FIRING}" if active_only else ""
+        return self.rows(f"{ALERTS} {which} ORDER BY fired_at DESC, id LIMIT ?", limit)
 
     def deliveries(
         self, *, unsent_only: bool = False, contexts: bool = False, limit: int = 1000
@@ -231,14 +233,13 @@ class Reader:
 
     def alerts_of(self, rule: str, *, limit: int = 1000) -> list[Row]:
         """A rule's alerts, latest first."""
-        return self.rows(f"{_ALERTS} WHERE rule = ? ORDER BY fired_at DESC LIMIT ?", rule, limit)
+        return self.rows(f"{ALERTS} WHERE rule = ? ORDER BY fired_at DESC LIMIT ?", rule, limit)
 
     def alerts_called(self, beginning: str, *, limit: int) -> list[Row]:
         """Alerts whose ids begin so, those that fire first, then the latest."""
         return self.rows(
-            f"{_ALERTS} WHERE id >= ? AND substr(id, 1, ?) = ?"
-            " ORDER BY state NOT IN ('firing', 'recovering'), fired_at DESC LIMIT ?",
-            beginning, len(beginning), beginning, limit,
+            f"{ALERTS} WHERE id >= ? AND id <= ? AND substr(id, 1, ?) = ? ORDER BY NOT {FIRING}, fired_at DESC LIMIT ?",
+            beginning, beginning + _LAST, len(beginning), beginning, limit,
         )  # fmt: skip
 
     def acts_on(self, target: str, *, limit: int = 100) -> list[Row]:
@@ -358,7 +359,7 @@ class Reader:
                     continue  # the daemon says so when it starts
         return found
 
-    def rows(self, query: str, *values: int | str) -> list[Row]:
+    def rows(self, query: str, *values: int | str | None) -> list[Row]:
         """What any query finds, column by name."""
         with self._opened() as db, outside_told():
             names: list[str] = []

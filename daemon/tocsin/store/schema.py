@@ -359,3 +359,6 @@ SESSIONS = (
     """,
     "CREATE INDEX sessions_seen_at ON sessions (seen_at)",
 )
+
+# What else was told of an order, a position, …, the latest first.
+ALERTS_ENTITY = "CREATE INDEX alerts_entity ON alerts (entity, fired_at)"

@@ -83,7 +83,8 @@ body.addEventListener("htmx:responseError", (event) => {
 const plots = new WeakMap();
 function options(chart, plot) {
   const data = plot.data, lasts = data[0].at(-1) - data[0][0];
-  const format = new Intl.DateTimeFormat(undefined, lasts > 172800 ? { day: "numeric", month: "short" } : { hour: "2-digit", minute: "2-digit", hour12: false });
+  const timeZone = body.dataset.tz || undefined; // the config's
+  const format = new Intl.DateTimeFormat(undefined, lasts > 172800 ? { timeZone, day: "numeric", month: "short" } : { timeZone, hour: "2-digit", minute: "2-digit", hour12: false });
   const axis = { stroke: css("--muted"), grid: { stroke: css("--line2"), width: 1 }, ticks: { show: false }, font: "11.5px system-ui" };
   return {
     width: chart.clientWidth, height: +chart.dataset.height, cursor: { y: false }, legend: { show: false }, padding: [10, 24, 0, 0],
