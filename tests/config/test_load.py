@@ -230,6 +230,22 @@ def test_literal_secrets_are_masked_everywhere_too(folder):
     assert "hunter2" not in repr(found)
 
 
+def test_who_signs_in_with_what_is_never_shown(folder):
+    secret(folder, "page_anna", "hunter2-of-anna-and-more")
+    found = load(
+        """
+        people:
+          anna: {token: "${cred:page_anna}"}
+          ben: {token: hunter2-of-ben-and-much-more}
+        listen: {address: "127.0.0.1:8080", metrics: hunter2-of-the-metrics}
+        """
+    )
+    tokens = {name: person.token.reveal() for name, person in found.people.items()}
+    assert tokens == {"anna": "hunter2-of-anna-and-more", "ben": "hunter2-of-ben-and-much-more"}
+    assert "hunter2" not in found.masker.mask(" ".join([*tokens.values(), "hunter2-of-the-metrics"]))
+    assert "hunter2" not in repr(found)
+
+
 def test_an_environment_variable_in_a_path_is_no_secret(folder):
     found = load("state_dir: ${env:HOME}/tocsin")
     assert found.state_dir == Path("/home/me/tocsin")

@@ -159,3 +159,27 @@ async def test_the_stream_lasts_and_is_none_of_the_64(page, autojump_clock):
     await page.app(scope, gone, send)
     assert trio.current_time() >= 60
     assert b"event: hello" in b"".join(said)
+
+
+async def test_a_phone_puts_it_on_its_home_screen(tmp_path):
+    page = Page(tmp_path, public_url="https://example.org/tocsin/")
+    browser = page.browser("https://example.org")
+    answer = await browser.get("/tocsin/manifest.webmanifest")
+    assert answer.headers["content-type"] == "application/manifest+json"
+    said = answer.json()
+    assert (said["start_url"], said["scope"], said["display"]) == ("/tocsin/", "/tocsin/", "standalone")
+    assert [(await browser.get(icon["src"])).status_code for icon in said["icons"]] == [200] * 3
+
+
+@pytest.mark.parametrize(
+    ("path", "seconds"),
+    [("/api/rules", 10), ("/channels/phone/test", 40), ("/api/channels/phone/test", 40), ("/what-if", 40)],
+)
+async def test_how_long_an_answer_may_take(page, path, seconds, autojump_clock, monkeypatch):
+    async def never(*_of):
+        await trio.sleep_forever()
+
+    monkeypatch.setattr("tocsin.page.who.Who.__call__", never)
+    began = trio.current_time()
+    assert (await page.browser().get(path)).status_code == 503
+    assert trio.current_time() - began == pytest.approx(seconds)

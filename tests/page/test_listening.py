@@ -239,9 +239,17 @@ async def test_health_that_waits_its_turn_keeps_nobody_out(tmp_path, autojump_cl
     assert Counter(statuses) == {200: 2 * MOST_AT_ONCE, 401: 1}
 
 
-async def test_what_takes_too_long_is_given_up(autojump_clock):
-    async def never(_scope, _receive, _send) -> None:
+@pytest.mark.parametrize("begins", [False, True])
+async def test_what_takes_too_long_is_given_up(begins, autojump_clock):
+    said: list[int | None] = []
+
+    async def never(_scope, _receive, send) -> None:
+        if begins:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
         await trio.sleep_forever()
+
+    async def send(message) -> None:
+        said.append(message.get("status"))
 
     scope = {
         "type": "http",
@@ -250,8 +258,9 @@ async def test_what_takes_too_long_is_given_up(autojump_clock):
         "query_string": b"",
         "headers": [(b"host", b"[::1]:80")],
     }
-    await FewAtOnce(never)(scope, None, None)
-    assert trio.current_time() >= 10
+    await FewAtOnce(never)(scope, None, send)
+    assert trio.current_time() == pytest.approx(10)
+    assert said == ([200] if begins else [503, None])
 
 
 @pytest.mark.real

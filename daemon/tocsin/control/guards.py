@@ -4,7 +4,7 @@
 """
 
 import hmac
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Iterable
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -18,7 +18,8 @@ from tocsin.secrets import Secret
 
 MOST_QUERY, MOST_BODY, MOST_HEADERS = 4 << 10, 16 << 10, 16 << 10  # bytes
 MOST_AT_ONCE = 64  # requests
-_WITHIN = 10.0  # seconds for an answer; longer than the database may take
+QUICK = 10.0  # seconds for an answer; longer than the database may take
+SLOW = 40.0  # seconds, for what asks others, or works things out
 _HTTP_PORT = 80
 
 
@@ -108,26 +109,36 @@ class Guarded:
 class FewAtOnce:
     """`app` for so many requests at a time, each for so long; health isn't among them, so that neither waits for the other.
 
-    Nor are `streams`, by their paths: they last, and count themselves.
+    `within` says of a path how many seconds its answer may take; None: it lasts, and is counted elsewhere.
     """
 
-    def __init__(self, app: ASGIApp, streams: Collection[str] = ()) -> None:
-        self._app, self._streams = app, streams
+    def __init__(self, app: ASGIApp, within: Callable[[str], float | None] = lambda _path: QUICK) -> None:
+        self._app, self._within = app, within
         self._under_way = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan" or scope["path"] in self._streams:
+        within = None if scope["type"] == "lifespan" else self._within(scope["path"])
+        if within is None:
             await self._app(scope, receive, send)
             return
         if self._under_way >= MOST_AT_ONCE:
             await refuse(503, "too many at once")(scope, receive, send)
             return
+        begun = False
+
+        async def noted(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
         self._under_way += 1
         try:
-            with trio.move_on_after(_WITHIN):
-                await self._app(scope, receive, send)
+            with trio.move_on_after(within) as limit:
+                await self._app(scope, receive, noted)
         finally:
             self._under_way -= 1
+        if limit.cancelled_caught and not begun:
+            await refuse(503, "that took too long")(scope, receive, send)
 
 
 def refuse(status: int, why: str) -> PlainTextResponse:

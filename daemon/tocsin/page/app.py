@@ -5,7 +5,7 @@
     Guarded      `Host`, sizes
     Below        a reverse proxy's sub-path is taken away
     Probes       /healthz, /readyz
-    FewAtOnce    64 requests, of 10 s each
+    FewAtOnce    64 requests, each for so long
     Who          a session or a token
 
 Each knows nothing of those behind it.
@@ -21,7 +21,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tocsin.control.guards import FewAtOnce, Guarded
+from tocsin.control.guards import QUICK, SLOW, FewAtOnce, Guarded
 from tocsin.control.people import person_of
 from tocsin.control.probes import Probes
 from tocsin.control.server import Api, Log
@@ -31,13 +31,15 @@ from tocsin.page.assets import asset
 from tocsin.page.forms import Forms
 from tocsin.page.live import Live, Versions
 from tocsin.page.login import Login
+from tocsin.page.manifest import manifest_route
 from tocsin.page.rendering import Renderer
 from tocsin.page.routes import Screens, html
 from tocsin.page.screen import Host
 from tocsin.page.who import Who
 from tocsin.secrets import Secret
 
-LIVE = "/live"
+LIVE, WHAT_IF = "/live", "/what-if"
+_TEST = "/test"  # a message by a channel, which its service may keep waiting
 _SECURITY = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; manifest-src 'self'",
@@ -59,6 +61,7 @@ def make_page_app(
         routes=[
             *Login(access, addresses, renderer).routes,
             Route("/static/{hash}/{name:path}", asset, methods=["GET"]),
+            manifest_route(addresses.url),
             *Api(host, database, log).routes,
             *screens.api_routes(),
             *screens.html_routes(renderer),
@@ -73,8 +76,15 @@ def make_page_app(
     )
     app.router.redirect_slashes = False
     who = Who(app, access, addresses, metrics)
-    probes = Probes(FewAtOnce(who, (LIVE,)), host, reasons=lambda scope: who.person(scope) is not None)
+    probes = Probes(FewAtOnce(who, _within), host, reasons=lambda scope: who.person(scope) is not None)
     return Failsafe(Headers(Guarded(Below(probes, addresses), addresses.names)), log)
+
+
+def _within(path: str) -> float | None:
+    """Seconds that an answer may take; None: it lasts, and isn't counted."""
+    if path == LIVE:
+        return None
+    return SLOW if path == WHAT_IF or path.endswith(_TEST) else QUICK
 
 
 def _session_of(scope: Scope) -> str:

@@ -15,12 +15,13 @@ from tocsin.control.guards import is_bearer
 from tocsin.control.people import Person, asked_by
 from tocsin.page.access import Access
 from tocsin.page.addresses import Addresses
+from tocsin.page.manifest import MANIFEST
 from tocsin.page.signing_in import whose_token
 from tocsin.secrets import Secret
 
 LOGIN = "/login"
 METRICS = "/metrics"
-_FOR_ALL = (LOGIN, "/manifest.webmanifest", "/favicon.ico")
+_FOR_ALL = (LOGIN, MANIFEST, "/favicon.ico")
 _STATIC = "/static/"
 _PROGRAMS = ("/api/", METRICS, "/live")  # what asks for these reads no HTML
 _METHODS = ("GET", "HEAD", "POST")
