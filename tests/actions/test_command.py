@@ -6,10 +6,10 @@ import signal
 import pytest
 import trio
 
+from support.processes import LONG, alive, until
 from tocsin.actions.command import execute
 
 pytestmark = pytest.mark.real
-LONG = 60.0  # seconds that nothing here takes
 
 
 async def sh(script, *arguments, stdin=b"{}", own=None, within=LONG):
@@ -76,23 +76,8 @@ async def test_what_takes_too_long_is_ended_with_all_it_started(tmp_path):
         await until(lambda pid=pid: not alive(pid))
 
 
-async def until(seen):
-    """What happens in other processes rings no event here."""
-    with trio.fail_after(LONG):
-        while not seen():  # noqa: ASYNC110
-            await trio.sleep(0.01)
-
-
-def alive(pid):
-    try:
-        with open(f"/proc/{pid}/stat") as file:  # noqa: PTH123 - a moment
-            return file.read().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 async def test_who_inherits_the_output_keeps_nobody_waiting(monkeypatch, tmp_path):
-    monkeypatch.setattr("tocsin.actions.command._GRACE", 0.1)
+    monkeypatch.setattr("tocsin.processes.GRACE", 0.1)
     pid = tmp_path / "pid"
     got = await sh(f"setsid sleep 1000 & echo $! > {pid}; echo done")
     assert (got.ok, got.output) == (True, "done\n")

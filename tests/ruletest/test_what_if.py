@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from support.replaying import START, message, run, write
+from support.stored import at, commit, opened, order
 from support.what_ifs import RULES as LIVED
 from support.what_ifs import kept
 
@@ -199,6 +200,25 @@ def test_what_the_database_holds_whole_is_told_as_such(database):
     told = what_if("closed.cooldown=1h", files=())
     assert (told["at_least"], told["because"]) == (False, "")
     assert told["coverage"][0]["words"] == "position.closed kept 0 times in 14 days: all that came"
+
+
+def test_of_a_database_its_last_events_alone_can_be_asked_for(database):
+    told = what_if("red.when.profit.below=-60", files=("--last=4",))
+    assert (told["events"], told["from"][:10], told["coverage"][0]["kept"][0]["moments"]) == (
+        4,
+        "2026-03-12",
+        4,
+    )
+    assert what_if("red.when.profit.below=-60", files=("--last=400",))["events"] == 15
+
+
+def test_only_what_the_rules_can_read_is_looked_at(database):
+    store = opened(database / "state")
+    commit(store, events=[order(when=at(3600 * hour)) for hour in range(20)])
+    store.close()
+    assert what_if("red.when.profit.below=-60", files=())["events"] == 15
+    result = run("state/tocsin.db", "--json")
+    assert json.loads(result.stdout)["events"] == 35
 
 
 def test_without_a_database_it_says_so(database):

@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from tocsin.replay.player import KnownChannels
     from tocsin.replay.records import Record
     from tocsin.replay.replay import Told
+    from tocsin.replay.what_if import WhatIf
 
 
 @click.command("replay")
@@ -52,6 +54,12 @@ if TYPE_CHECKING:
     help="The venue's type, or its description's name or path; else the config says it.",
 )
 @click.option(
+    "--last",
+    type=click.IntRange(min=1),
+    metavar="EVENTS",
+    help="Of a database its last so many events alone.",
+)
+@click.option(
     "--all", "everything", is_flag=True, help=f"List every alert, not only the first {SHOWN} of a rule."
 )
 @config_option
@@ -65,6 +73,7 @@ def command(
     own: Path | None,
     venue: str | None,
     venue_type: str | None,
+    last: int | None,
     everything: bool,
     output: str,
 ) -> None:
@@ -103,8 +112,7 @@ def command(
       tocsin replay /var/lib/tocsin/tocsin.db --against new/
       tocsin replay --set 'position-in-the-red.when.profit.below=-60' --set 'position-in-the-red.for=1m'
     """
-    from tocsin.config.rule_text import edits_of
-    from tocsin.replay.what_if import what_if
+    from tocsin.replay.records import Database
 
     if said and against is not None:
         raise click.UsageError("--set and --against both say how the rules are edited: give one of them")
@@ -112,19 +120,12 @@ def command(
     configured = own is None or (venue_type is None and not _are_database(files))
     settings = settings_of(config) if configured else None
     first, other, replaced = _rule_sets(config, settings, own, against, said)
-    record = _record(files, settings, venue, venue_type)
+    kinds = _kinds_that_count(first, other, said) if said and other is not None else None
+    record = _record(files, settings, venue, venue_type) or Database(files[0], kinds, last)
     most = None if everything else SHOWN
-    shown = output == "text" and sys.stderr.isatty()
-    with click.progressbar(length=record.size, label="replaying", file=sys.stderr, hidden=not shown) as bar:
-
-        def on_progress(done: int) -> None:
-            bar.update(done - bar.pos)
-
+    with _progress(record, output) as on_progress:
         if said and other is not None:
-            edits, diff = edits_of(first.rule_sources, said)
-            found = what_if(
-                record, (first.rules, other), edits, diff=diff, most=most, on_progress=on_progress
-            )
+            found = _what_if(record, first, other, said, most, on_progress)
         else:
             sets = [first.rules] if other is None else [first.rules, other]
             told = _replayed(record, sets, settings, on_progress)
@@ -140,6 +141,37 @@ def command(
         complain(fault)
     if any(fault.nothing_understood for fault in record.faults):
         raise SystemExit(1)
+
+
+@contextmanager
+def _progress(record: "Record", output: str) -> Iterator[Callable[[int], None]]:
+    """A bar on a terminal: what it is given is called with how much of the record is done."""
+    shown = output == "text" and sys.stderr.isatty()
+    with click.progressbar(length=record.size, label="replaying", file=sys.stderr, hidden=not shown) as bar:
+        yield lambda done: bar.update(done - bar.pos)
+
+
+def _kinds_that_count(first: "RuleSet", other: "Sequence[Rule]", said: Sequence[str]) -> frozenset[str]:
+    from tocsin.config.edits import rule_named
+    from tocsin.replay.what_if import kinds_that_count
+
+    ids = {name for each in said if (name := rule_named(each, first.rule_sources)) is not None}
+    return kinds_that_count((first.rules, other), ids)
+
+
+def _what_if(  # noqa: PLR0917 - what it joins
+    record: "Record",
+    first: "RuleSet",
+    other: "Sequence[Rule]",
+    said: Sequence[str],
+    most: int | None,
+    on_progress: Callable[[int], None],
+) -> "WhatIf":
+    from tocsin.config.rule_text import edits_of
+    from tocsin.replay.what_if import what_if
+
+    edits, diff = edits_of(first.rule_sources, said)
+    return what_if(record, (first.rules, other), edits, diff=diff, most=most, on_progress=on_progress)
 
 
 def _replayed(
@@ -237,10 +269,13 @@ def _is_compressed(path: Path) -> bool:
         return file.read(2) == b"\x1f\x8b"  # gzip's, RFC 1952
 
 
-def _record(files: tuple[Path, ...], settings: Any, venue: str | None, venue_type: str | None) -> "Record":
+def _record(
+    files: tuple[Path, ...], settings: Any, venue: str | None, venue_type: str | None
+) -> "Record | None":
+    """The recordings; None where it is a database."""
     from tocsin.config.descriptions import adapter_named, names_of_adapters
     from tocsin.feed.recorder import recordings
-    from tocsin.replay.records import Database, Recordings, Source
+    from tocsin.replay.records import Recordings, Source
     from tocsin.store.reader import taken
 
     for path in files:
@@ -248,7 +283,7 @@ def _record(files: tuple[Path, ...], settings: Any, venue: str | None, venue_typ
             raise click.UsageError(f"{path} is compressed: gunzip it first")
     if _are_database(files):
         note(taken(files[0]))
-        return Database(files[0])
+        return None
     said = adapter_named(venue_type) if venue_type is not None else None
     if venue_type is not None and said is None:
         raise unknown("venue type", venue_type, names_of_adapters())

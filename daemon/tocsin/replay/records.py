@@ -154,13 +154,16 @@ class Remembered:
 
 
 class Database:
-    """The events that a daemon kept. Raises StoreUnavailable, or NotRecorded for a row of another vocabulary."""
+    """The events that a daemon kept: of these `kinds`, the `last` so many of them. Raises StoreUnavailable, or NotRecorded for a row of
+    another vocabulary.
+    """
 
-    def __init__(self, path: Path) -> None:
-        self._reader = Reader(path)
+    def __init__(self, path: Path, kinds: Collection[str] | None = None, last: int | None = None) -> None:
+        self._reader, self._kinds = Reader(path), kinds
+        self._after = self._reader.before_last(last, kinds) if last is not None else 0
         self._remembered = Remembered()
         self.world: World = self._remembered
-        self.size = self._reader.count_events()
+        self.size = self._reader.count_events(self._after, kinds)
         self.unit: Literal["message", "event"] = "event"
         self.sparse = frozenset(kind for kind, of in KINDS.items() if of.market_data)
         self.unpriced = self._reader.prices_left_out()
@@ -200,8 +203,8 @@ class Database:
             yield from_iso(row["at"]), Acknowledged(of, row["by"], row["does"] == "ack", until)
 
     def _rows(self) -> Iterator[Row]:
-        after = 0
-        while found := self._reader.events(after=after, limit=_CHUNK):
+        after = self._after
+        while found := self._reader.events(after=after, limit=_CHUNK, kinds=self._kinds):
             yield from found
             after = found[-1]["id"]
 

@@ -196,7 +196,7 @@ def _unsure(rule_sets: Sequence[Sequence[Rule]], record: Record) -> Iterable[str
     return dict.fromkeys(
         rule.id
         for rule in running
-        if record.sparse & _kinds_read(rule) or (record.unpriced and _reads_prices(rule))
+        if record.sparse & kinds_read(rule) or (record.unpriced and _reads_prices(rule))
     )
 
 
@@ -211,7 +211,7 @@ def _kinds(rule: Rule) -> frozenset[str]:
     return rule.kinds | (rule.sequence.kinds if rule.sequence else frozenset())
 
 
-def _kinds_read(rule: Rule) -> frozenset[str]:
+def kinds_read(rule: Rule) -> frozenset[str]:
     """What it watches, and what it reads through a link of that."""
     return _kinds(rule) | rule.links | {holder for name in _fields(rule) if (holder := holder_of(name))}
 

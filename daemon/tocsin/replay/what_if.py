@@ -17,7 +17,7 @@ and an ALERT {"rule": "red", "kind": "position", "venue": "fx", "account": "a1",
 `later` and `earlier`), "covered": true (of `lost` and `gained`: an alert of before goes on then under the other rules)}.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -30,7 +30,7 @@ from tocsin.events import Key
 from tocsin.replay.coverage import Counted, Coverage
 from tocsin.replay.player import Firing, Outcome
 from tocsin.replay.records import Record
-from tocsin.replay.replay import Told, replay
+from tocsin.replay.replay import Told, kinds_read, replay
 
 MOST_STEPS = 500
 
@@ -140,6 +140,12 @@ def what_if(
         later=_first([each for each in moved if each.by > 0], most),
         earlier=_first([each for each in moved if each.by < 0], most),
     )
+
+
+def kinds_that_count(rules: tuple[Sequence[Rule], Sequence[Rule]], ids: Container[str]) -> frozenset[str]:
+    """What a record has to have for these of the rules, as they are and as they are edited: more wouldn't change what is told."""
+    kinds = [kinds_read(rule) for each in rules for rule in each if rule.id in ids]
+    return frozenset({"venue"}).union(*kinds)
 
 
 def _bare(rule: Rule) -> Rule:

@@ -211,9 +211,18 @@ class Reader:
             FROM alerts GROUP BY rule ORDER BY rule
         """)
 
-    def events(self, *, after: int = 0, limit: int = 1000) -> list[Row]:
-        """What happened, in the order in which it was kept, from behind the event of id `after` on."""
-        return self.rows("SELECT * FROM events WHERE id > ? ORDER BY id LIMIT ?", after, limit)
+    def events(self, *, after: int = 0, limit: int = 1000, kinds: Collection[str] | None = None) -> list[Row]:
+        """What happened (to what is of these kinds), in the order in which it was kept, from behind the event of id `after` on."""
+        which, named = _of_kinds(kinds)
+        query = f"SELECT * FROM events WHERE id > ? AND {which} ORDER BY id LIMIT ?"  # noqa: S608 - ours
+        return self.rows(query, after, *named, limit)
+
+    def before_last(self, count: int, kinds: Collection[str] | None = None) -> int:
+        """The id of the event behind which the last so many events stand; 0 where there are no more."""
+        which, named = _of_kinds(kinds)
+        query = f"SELECT id FROM events WHERE {which} ORDER BY id DESC LIMIT 1 OFFSET ?"  # noqa: S608 - ours
+        found = self.rows(query, *named, count)
+        return int(found[0]["id"]) if found else 0
 
     def events_named(
         self, names: Collection[str], called: Collection[str] | None = None, *, limit: int
@@ -288,8 +297,11 @@ class Reader:
         )
         return database, log
 
-    def count_events(self) -> int:
-        return int(self.rows("SELECT count(*) AS count FROM events")[0]["count"])
+    def count_events(self, after: int = 0, kinds: Collection[str] | None = None) -> int:
+        """How much happened (to what is of these kinds) behind the event of id `after`."""
+        which, named = _of_kinds(kinds)
+        query = f"SELECT count(*) AS count FROM events WHERE id > ? AND {which}"  # noqa: S608 - ours
+        return int(self.rows(query, after, *named)[0]["count"])
 
     # ------------------------------------------------------------------------------------- as the daemon goes on with it
 
@@ -425,6 +437,13 @@ def _decoded(data: str) -> Any:
         return _decode(data)
     except UNREADABLE:
         return {"unreadable": data}
+
+
+def _of_kinds(kinds: Collection[str] | None) -> tuple[str, tuple[str, ...]]:
+    """The condition on events of these kinds, and its values; of None, one that holds of all."""
+    if kinds is None:
+        return "true", ()
+    return f"({' OR '.join('event GLOB ?' for _ in kinds) or 'false'})", tuple(f"{kind}.*" for kind in kinds)
 
 
 def _thrice(called: Collection[str] | None) -> tuple[str, ...]:
