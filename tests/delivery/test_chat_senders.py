@@ -58,9 +58,7 @@ async def test_what_is_sent_byte_for_byte(servers, case):
     assert request.headers["content-type"] == "application/json; charset=utf-8"
     assert json.dumps(request.json, sort_keys=True) == json.dumps(case["body"], sort_keys=True)
     shown = list(chats_of(servers, case["service"]).messages.values())[-1]
-    below = (
-        [message.link] if message.link and case["service"] == "telegram" else []
-    )  # on Slack it is a button
+    below = message.links if case["service"] == "telegram" else ()  # on Slack they are buttons
     assert to_the_eye(shown.text) == "\n".join([message.title, message.body, *below])
     assert shown.bold == case.get("bold", shown.bold)
     assert shown.notification == case.get("notification", shown.notification)

@@ -113,11 +113,12 @@ async def test_an_id_that_a_disk_has_damaged_keeps_nothing_from_being_sent(recei
     assert got.headers["x-tocsin-delivery"] == header
 
 
-async def test_the_venue_s_own_page_is_the_last_line(receiver):
-    link = "https://trade.example.com/a?b=1"
-    await send(receiver.url, msgspec.structs.replace(message(), link=link))
+@pytest.mark.parametrize("overflow", ["", "?overflow=split"])
+async def test_the_venue_s_own_page_and_the_alert_s_are_the_last_lines(receiver, overflow):
+    links = {"link": "https://trade.example.com/a?b=1", "page": "https://example.org/a/4f1c"}
+    await send(f"{receiver.url}{overflow}", msgspec.structs.replace(message(), **links))
     (got,) = receiver.wait_for(1)
-    assert got.json["message"].splitlines()[-1] == link
+    assert got.json["message"].splitlines()[-2:] == [*links.values()]
 
 
 @pytest.mark.parametrize(

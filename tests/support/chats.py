@@ -219,9 +219,10 @@ def _slack_shown(said: dict[str, Any]) -> Shown:
     (attachment,) = said["attachments"]
     for block in attachment["blocks"]:
         if block["type"] == "actions":
-            (button,) = block["elements"]
-            assert button["type"] == "button"
-            assert len(button["text"]["text"]) <= 75, "invalid_blocks"
+            assert 1 <= len(block["elements"]) <= 25, "invalid_blocks"
+            for button in block["elements"]:
+                assert button["type"] == "button"
+                assert len(button["text"]["text"]) <= 75, "invalid_blocks"
         else:
             lines.append(_slack_block(block))
     return Shown("\n".join(lines), colour=attachment["color"], notification=_slack_marked_up(said["text"]))

@@ -46,7 +46,7 @@ class Names:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Style:
     """How one channel is written to. `tz`: of the times; `whole_ids`: no id is cut, for whoever looks it up; `links`: of venues
-    their own pages.
+    their own pages. `page`: where our own page is, with a slash at its end; "" for who isn't to be sent there.
     """
 
     names: Names = field(default_factory=Names)
@@ -54,6 +54,7 @@ class Style:
     tz: tzinfo = UTC
     marks: Marks = "emoji"
     whole_ids: bool = False
+    page: str = ""
 
     def account(self, account: str) -> str:
         """Its name, else its first characters."""

@@ -53,7 +53,8 @@ def stale_channels(before: Settings, after: Settings) -> tuple[str, ...]:
     """The channels whose tasks have to begin anew: those that changed, whose fallback did, or that are written otherwise."""
     difference = channels(before, after)
     moved = {*difference.added, *difference.removed, *difference.changed}
-    reworded = (before.names, before.tz) != (after.names, after.tz)
+    said = [(each.names, each.tz, each.links, each.public_url) for each in (before, after)]
+    reworded = said[0] != said[1]
     return tuple(
         name
         for name, channel in after.channels.items()

@@ -91,6 +91,7 @@ def make_style(settings: Settings, channel: ChannelSettings, target: int) -> Sty
         tz=settings.tz,
         marks="text" if is_terse(url) else channel.marks,
         whole_ids=takes_whole_ids(url),
+        page="" if is_terse(url) else settings.public_url,
     )
 
 

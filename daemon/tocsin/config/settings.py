@@ -340,6 +340,11 @@ class Settings:
         raise UnknownReport(f"no report is called {id_}")
 
     @property
+    def public_url(self) -> str:
+        """Where people reach the page, with a slash at its end; "" where that isn't said."""
+        return (self.listen.public_url if self.listen is not None else None) or ""
+
+    @property
     def routing(self) -> Routing:
         """The channels and their limits, as deciding who is told needs them."""
         return routing_of(self.channels, self.gates, self.notify)

@@ -262,7 +262,7 @@ class AppriseSender(Sender):
 
     def _fitted(self, plugin: Any, message: Message) -> tuple[str, str]:
         if plugin.overflow_mode == "split":
-            return message.title, "\n".join(filter(None, (message.body or message.title, message.link)))
+            return message.title, "\n".join((message.body or message.title, *message.links))
         return fit(
             message,
             title_limit=plugin.title_maxlen,

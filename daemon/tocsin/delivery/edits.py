@@ -4,17 +4,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 from zlib import crc32
 
 import msgspec
 from msgspec import Struct, structs
 
 from tocsin.alerts.message import Edit, Said
-from tocsin.alerts.wording import has_ended
+from tocsin.alerts.wording import Style, has_ended
 from tocsin.delivery.model import Ability, ChannelSettings, Handle, Message
 from tocsin.delivery.services import loudness_of
 from tocsin.engine.api import AlertContext
-from tocsin.store.model import EDIT, EDITABLE, QUESTION, Delivery, NewDelivery
+from tocsin.store.model import ACTION, EDIT, EDITABLE, QUESTION, REPORT, Delivery, NewDelivery
 
 TRIED_FOR = timedelta(minutes=10)  # then an edit is dropped; nothing else is ever
 _KEY, _OF = "edit", "edit_of"  # in a row's context: what it says, and what its message told
@@ -190,9 +191,16 @@ def alert_life(
     return AlertLife(handle, edit_after=edit)
 
 
-def for_channel(message: Message, alert: str, settings: ChannelSettings) -> Message:
-    """The message as a channel's settings want it."""
-    return structs.replace(message, alert=alert, silent=loudness_of(message) in settings.silent)
+def for_channel(message: Message, carrier: Delivery, settings: ChannelSettings, style: Style) -> Message:
+    """The message as a channel's settings want it, with where the page shows the alert that it is about."""
+    page = f"{style.page}a/{quote(carrier.alert, safe='')}" if style.page and of_an_alert(carrier) else None
+    silent = loudness_of(message) in settings.silent
+    return structs.replace(message, alert=carrier.alert, page=page, silent=silent)
+
+
+def of_an_alert(carrier: Delivery) -> bool:
+    """Whether its `alert` is the id of one, and not of a digest, a report or a run."""
+    return not is_digest(carrier) and carrier.state_told not in (REPORT, ACTION, QUESTION)
 
 
 def end_edit(told: Delivery, end: NewDelivery, history: Iterable[Delivery], now: datetime) -> NewDelivery:

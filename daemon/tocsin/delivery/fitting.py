@@ -24,9 +24,9 @@ def fit(
     written: Callable[[str], str] = as_it_is,
 ) -> tuple[str, str]:
     """Title and body as they are `written` there, cut to what the service takes, saying so. Never an empty body, which Apprise
-    would refuse. `longest`: bytes of UTF-8 that it takes of the body. The message's link is the last line, whole.
+    would refuse. `longest`: bytes of UTF-8 that it takes of the body. The message's links are the last lines, whole.
     """
-    last = f"\n{message.link}" if message.link else ""
+    last = "".join(f"\n{link}" for link in message.links)
     body_limit, longest = body_limit - length(last), longest and longest - len(last.encode(errors="replace"))
     room = body_limit
     if title_limit <= 0 or title_in_body:

@@ -31,13 +31,14 @@ class MessageMaker:
         try:
             if is_digest(coalesced.carrier) or coalesced.carrier.state_told == REPORT:
                 made = digests.message(coalesced.carrier, self._style, self._time.age, self._room)
-                return for_channel(made, coalesced.carrier.alert, self._settings)
+                return for_channel(made, coalesced.carrier, self._settings, self._style)
             drafted = draft(coalesced, self._style, self._age_told)
         except ValueError as error:
             self._log.error("a message can't be read", delivery=coalesced.carrier.id, error=str(error))
             return bare_message(coalesced, error, self._style)
         try:
-            return for_channel(await self._render(drafted), coalesced.carrier.alert, self._settings)
+            made = await self._render(drafted)
+            return for_channel(made, coalesced.carrier, self._settings, self._style)
         except Exception as error:  # noqa: BLE001 - loud in the log
             self._log.exception("a message can't be made", delivery=coalesced.carrier.id)
             return bare_message(coalesced, error, self._style)

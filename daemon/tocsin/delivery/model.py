@@ -156,7 +156,7 @@ class Message(Struct, frozen=True, kw_only=True):
 
     `resolved`: it is over; the services that colour their messages show it green. `ended`: by something else than the
     rule's own end condition. `acked`: it tells that somebody has it, which wakes nobody. `link`: the web address that
-    people may want next; it is below the body. `silent`: the phone makes no sound, where the service can say that.
+    people may want next, and `page`: where the page shows the alert; both are below the body. `silent`: the phone makes no sound, where the service can say that.
     `buttons` are rows of them.
     """
 
@@ -165,12 +165,18 @@ class Message(Struct, frozen=True, kw_only=True):
     severity: Severity
     delivery_id: str
     link: str | None = None
+    page: str | None = None
     alert: str = ""
     resolved: bool = False
     ended: bool = False
     acked: bool = False
     silent: bool = False
     buttons: tuple[tuple[Button, ...], ...] = ()
+
+    @property
+    def links(self) -> tuple[str, ...]:
+        """Those that there are, in their order."""
+        return tuple(each for each in (self.link, self.page) if each)
 
 
 class Outcome(Struct, frozen=True, kw_only=True):

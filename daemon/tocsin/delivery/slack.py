@@ -79,7 +79,7 @@ def _content(message: Message) -> Mapping[str, Any]:
     With blocks `text` is what notifications show alone. In the attachment the title would be shown below itself: Slack shows
     a `text` without blocks above the attachments.
     """
-    unlinked = structs.replace(message, link=None)  # plain text has no links: it is a button
+    unlinked = structs.replace(message, link=None, page=None)  # plain text has no links: they are buttons
     title, body = fit(unlinked, title_limit=MOST_TITLE, body_limit=MOST_BLOCK, title_in_body=False)
     colour = _COLOURS[message.severity]
     if message.resolved:
@@ -90,14 +90,18 @@ def _content(message: Message) -> Mapping[str, Any]:
         "link_names": False,
         "parse": "none",
         "blocks": [_plain(title)],
-        "attachments": [{"color": colour, "fallback": title, "blocks": [_plain(body), *_open(message.link)]}],
+        "attachments": [{"color": colour, "fallback": title, "blocks": [_plain(body), *_open(message)]}],
     }
 
 
-def _open(link: str | None) -> Iterator[dict[str, Any]]:
-    if link is not None:
-        text = {"type": "plain_text", "text": f"Open {urlsplit(link).hostname}"[:MOST_BUTTON], "emoji": False}
-        yield {"type": "actions", "elements": [{"type": "button", "text": text, "url": link}]}
+def _open(message: Message) -> Iterator[dict[str, Any]]:
+    buttons = []
+    for link in message.links:
+        called = "Open the alert" if link == message.page else f"Open {urlsplit(link).hostname}"
+        text = {"type": "plain_text", "text": called[:MOST_BUTTON], "emoji": False}
+        buttons.append({"type": "button", "text": text, "url": link})
+    if buttons:
+        yield {"type": "actions", "elements": buttons}
 
 
 def _plain(text: str) -> dict[str, Any]:
