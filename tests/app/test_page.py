@@ -7,6 +7,7 @@ import re
 import socket
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -15,7 +16,9 @@ from click.testing import CliRunner
 
 from support.measured import watched
 from support.terminal import on_a_terminal
+from tocsin.app.page import PageListener
 from tocsin.cli import cli
+from tocsin.config.load import load_settings
 
 pytestmark = pytest.mark.real
 
@@ -123,3 +126,15 @@ async def test_on_a_terminal(folder, port, monkeypatch):
     link, said, *_ = seen.split("\r\n")
     assert link.startswith(f"http://127.0.0.1:{port}/login?link=")
     assert said == f"signs in as {ME}, once, within 5 minutes"
+
+
+async def test_a_dry_run_says_that_it_serves_none(folder, port):
+    (folder / "config.yaml").write_text(config(port))
+    settings = load_settings(folder / "config.yaml", environ={})
+    nothing: Any = None
+    page = PageListener(nothing, nothing, folder, lambda: settings, nothing, dry_run=True)
+    assert not page.wanted
+    assert page.link("anna") == {
+        "error": "a dry run serves no page",
+        "remedy": "ask the daemon that really runs",
+    }

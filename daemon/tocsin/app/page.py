@@ -77,8 +77,10 @@ class PageListener:
     def link(self, person: str) -> dict[str, Any]:
         """As of `Controlled.page_link`."""
         listen = self._now().listen
-        if listen is None or self._dry_run:
-            return {"error": _DRY if listen is not None else _NO_LISTEN, "remedy": _HOW}
+        if self._dry_run:
+            return {"error": _DRY, "remedy": "ask the daemon that really runs"}
+        if listen is None:
+            return {"error": _NO_LISTEN, "remedy": _HOW}
         addresses = Addresses(listen, address_of(listen.address))
         path = f"{LOGIN}?link={self._access.links.make(person)}"
         self._log.info("made a link to the page", by=person)

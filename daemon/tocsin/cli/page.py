@@ -40,8 +40,7 @@ def _link(config: Path | None, output: str) -> None:
     name = me()
     status, answer, socket = ask_running(config, "POST", "/api/page/link", by=name)
     if status != OK:
-        remedy = f"\n  = {answer['remedy']}" if "remedy" in answer else ""
-        raise TocsinError(f"the daemon at {socket}: {answer['error']}{remedy}")
+        raise TocsinError(f"the daemon at {socket}: {answer['error']}\n  = {answer['remedy']}")
     if output == "json":
         print_json(answer)
         return

@@ -107,6 +107,17 @@ def _parts(text: str) -> SplitResult | None:
     return parts if sound else None
 
 
+def is_in_the_clear(public_url: str) -> bool:
+    """Whether it is reached from elsewhere without TLS."""
+    parts = _parts(public_url)
+    if parts is None or parts.scheme != "http":
+        return False
+    try:
+        return not ip_address(str(parts.hostname)).is_loopback
+    except ValueError:
+        return parts.hostname != _LOCALHOST
+
+
 class Listen(Section):
     """Where the page, `/healthz`, `/readyz` and `/metrics` are reached over TCP; without it nowhere."""
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Iterator
 
 from tocsin.config import shape
-from tocsin.config.listening import EXAMPLE_URL, OPEN, host_of
+from tocsin.config.listening import EXAMPLE_URL, OPEN, host_of, is_in_the_clear
 from tocsin.config.literals import looks_secret
 from tocsin.config.reading import Reading
 from tocsin.config.settings import Common, Heartbeat
@@ -67,6 +67,11 @@ def check_listen(reading: Reading, listen: Node) -> None:
                 "write 127.0.0.1:8080 for one on this machine, or name the addresses of another: proxy: [192.0.2.1]",
             )
         )  # fmt: skip
+    public = listen.get("public_url")
+    if isinstance(public, Scalar) and is_in_the_clear(public.text):
+        what = "by http tokens and all that is shown can be read on the way"
+        hint = f"let the proxy speak TLS, and write public_url: {EXAMPLE_URL}"
+        reading.add(Problem(what, public.place, "listen.public_url", hint, "warning"))
     for key, says in (("address", host is not None and host.is_unspecified), ("proxy", bool(proxies))):
         if says and not named:
             what = "by what name it is asked has to be said" + (

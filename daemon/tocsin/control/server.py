@@ -88,7 +88,7 @@ class Controlled(Probed, Protocol):
         ...
 
     def page_link(self, person: str) -> Json:
-        """What signs somebody in to the page, once: `{"link", "lasts" (seconds), "remark"}`; or why there is none: `{"error"}`."""
+        """What signs somebody in to the page, once: `{"link", "lasts" (seconds), "remark"}`; or why there is none: `{"error", "remedy"}`."""
         ...
 
     def page_sign_out(self, person: str | None) -> Json:
