@@ -1,6 +1,8 @@
 """A message's way: decode, entities, engine with 1,000 rules; over a socket; and to the send, with a commit between."""
 
 import json
+import os
+import socket
 import sqlite3
 import statistics
 import subprocess
@@ -254,6 +256,29 @@ def bench_latency_while_asked(figures, tmp_path, monkeypatch):
     figures["asked"] = asked / seconds
 
 
+VIEWERS = 20
+TOKENS = [f"token-of-person-{number:02}-for-the-page" for number in range(7)]
+
+
+def bench_latency_while_looked_at(figures, tmp_path, monkeypatch):
+    """The same while twenty people look at the overview."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    people = {f"p{number}": {"token": token} for number, token in enumerate(TOKENS)}
+    looking = subprocess.Popen(
+        [sys.executable, "-m", "support.looking", address, ",".join(TOKENS), str(VIEWERS)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": ":".join(sys.path)},
+    )  # fmt: skip
+    with looking:
+        took = latencies(tmp_path, monkeypatch, listen={"address": address}, people=people)
+        said, _ = looking.communicate(timeout=30)
+    figures["latency, looked at"] = statistics.median(took)
+    figures["latency, looked at, 99%"] = statistics.quantiles(took, n=100)[98]
+    seen = json.loads(said.partition("\n")[2])
+    figures["parts fetched"] = seen["fetched"] / SECONDS
+    assert seen["200"] == seen["fetched"], seen
+
+
 ASKED = 1000  # times a second
 ASKING = """
 import signal, socket, sys, time
@@ -283,7 +308,7 @@ finally:
 """
 
 
-def latencies(tmp_path, monkeypatch):
+def latencies(tmp_path, monkeypatch, **more):
     """Of each alert the seconds from its frame's arrival to the start of its send."""
     sender = Noting()
     monkeypatch.setattr(components, "make_sender", lambda *_args, **_options: sender)
@@ -294,7 +319,7 @@ def latencies(tmp_path, monkeypatch):
     async def run(port, said):
         config = {
             "venues": {"fx": {"type": "yourfintech", "url": f"ws://127.0.0.1:{port}/", "secret_key": "${env:FX_KEY}"}},
-            "channels": {"phone": {"urls": ["json://127.0.0.1:9/"], "storm": "off"}}, "rules": ["rules.yaml"], "state_dir": "state",
+            "channels": {"phone": {"urls": ["json://127.0.0.1:9/"], "storm": "off"}}, "rules": ["rules.yaml"], "state_dir": "state", **more,
         }  # fmt: skip
         (tmp_path / "config.yaml").write_text(json.dumps(config))
         settings = load_settings(tmp_path / "config.yaml", validate_url=None)

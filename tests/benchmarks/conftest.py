@@ -42,6 +42,8 @@ TARGETS = (
     Target("frame to send, committed between, 1,000 events/s: median", "latency", 10, unit=(MILLISECOND, "ms")),
     Target("the same, asked for /healthz as often as may be: median", "latency, asked", 10, unit=(MILLISECOND, "ms")),
     Target("the same, against not asked", "latency, asked", 1.5, over="latency"),
+    Target("the same, 20 people looking at the page: median", "latency, looked at", 10, unit=(MILLISECOND, "ms")),
+    Target("the same, against nobody looking", "latency, looked at", 1.5, over="latency"),
     Target("/metrics of 100 rules, 5 venues, 5 channels", "metrics", 20, unit=(MILLISECOND, "ms")),
     Target("how often it answered /healthz meanwhile", "asked", 100, at_least=True, unit=(SECOND, "a second")),
     Target("files that a frame crosses on its way to the send", "way", 35, unit=(1.0, "")),

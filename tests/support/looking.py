@@ -30,12 +30,19 @@ class Connection:
         self._stream: trio.SocketStream | None = None
         self._spoken = h11.Connection(h11.CLIENT)
 
+    async def _connect(self) -> trio.SocketStream:
+        while True:
+            try:
+                return await trio.open_tcp_stream(self._host, int(self._port))
+            except OSError:  # it isn't up yet
+                await trio.sleep(0.05)
+
     async def ask(self, path: str) -> int:
         """The status; the body comes by `data`."""
-        if self._stream is None or self._spoken.our_state is h11.MUST_CLOSE:
-            self._stream = await trio.open_tcp_stream(self._host, int(self._port))
+        if self._stream is None or self._spoken.our_state is not h11.DONE:
+            self._stream = await self._connect()
             self._spoken = h11.Connection(h11.CLIENT)
-        elif self._spoken.our_state is h11.DONE:
+        else:
             self._spoken.start_next_cycle()
         request = h11.Request(method="GET", target=path, headers=self._headers)
         await self._stream.send_all(self._spoken.send(request) + self._spoken.send(h11.EndOfMessage()))
