@@ -8,8 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import tocsin
 from playwright.sync_api import Browser, expect
+
+import tocsin
 from support.chrome import chromium
 
 FOLDER = Path(tocsin.__file__).parent / "docs"
@@ -37,7 +38,9 @@ def take(browser: Browser, link: str) -> None:
 
 def main() -> None:
     with subprocess.Popen(
-        [sys.executable, "-m", "tocsin", "demo", "--page", "--seconds", "120"], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "tocsin", "demo", "--page", "--seconds", "120"],
+        stdout=subprocess.PIPE,
+        text=True,
     ) as demo:
         try:
             link = next(

@@ -17,6 +17,7 @@ import trio
 from tocsin.app.logs import make_log
 from tocsin.app.serve import serve
 from tocsin.config.load import load_settings
+from tocsin.demo.market import move
 from tocsin.demo.receiver import Arrived, Receiver
 from tocsin.demo.screen import Screen
 from tocsin.shipped import shipped
@@ -67,6 +68,7 @@ async def _run(folder: Path, screen: Screen, seconds: float | None, *, page: boo
                 f"The page, signed in by this link once, within five minutes:\n  {daemon.page_link(_USER)['link']}",
                 "info",
             )
+            nursery.start_soon(move, exchange)
         nursery.start_soon(_rounds, exchange)
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             with trio.move_on_after(seconds if seconds is not None else float("inf")):
