@@ -9,13 +9,16 @@ import msgspec
 import pytest
 from starlette.applications import Starlette
 
-from support.looked import HOSTILE, ROOT, refuse_unsound, text_of
+from support.looked import HOSTILE, ROOT, page_of, refuse_unsound, text_of
+from support.page_world import OURS
+from support.page_world import Page as Whole
 from support.ruled import RuledWorld
 from tocsin.alerts.wording import Style
 from tocsin.errors import TocsinError
 from tocsin.page.live import Versions
 from tocsin.page.rendering import Renderer
 from tocsin.page.routes import Screens
+from tocsin.page.screens.rule import RULE
 from tocsin.page.what_if_form import WhatIfForm
 from tocsin.page.what_if_view import fields_of, view
 from tocsin.replay.coverage import Coverage
@@ -34,7 +37,7 @@ def alert(id_: str, **more: Any) -> Alert:
     return Alert(**given | more)
 
 
-def would_be(**more: Any) -> dict[str, Any]:
+def would_be(**more: Any) -> WhatIf:
     given: dict[str, Any] = {
         "coverage": (Coverage(rule="red", kept=(), whole=False, words=WORDS),),
         "at_least": True,
@@ -50,8 +53,7 @@ def would_be(**more: Any) -> dict[str, Any]:
         "later": Alerts(1, (alert("p3", by=40.0),)),
         "earlier": Alerts(0),
     }  # fmt: skip
-    found: dict[str, Any] = msgspec.to_builtins(WhatIf(**given | more))
-    return found
+    return WhatIf(**given | more)
 
 
 class Page:
@@ -65,10 +67,11 @@ class Page:
         )
         versions = Versions(world.look)
         screens = Screens(host, world.folder / DATABASE, versions)
-        form = WhatIfForm(screens, Renderer(versions, ROOT), self._try)
+        form = WhatIfForm(screens, Renderer(versions, ROOT), self)
         self._transport = httpx.ASGITransport(Starlette(routes=form.routes))
 
-    async def _try(self, _settings: Any, said: Any) -> Any:
+    async def ask(self, said: Any, gone: Any = None) -> WhatIf:
+        assert gone is not None
         self.asked_for.append([*said])
         if isinstance(self.answer, Exception):
             raise self.answer
@@ -106,6 +109,13 @@ def page(world):
 async def test_the_form_has_a_field_for_each_number_and_duration(world, rule, fields):
     found = fields_of(world.settings, rule)
     assert [(each["called"], each["value"]) for each in found] == fields
+    html = await page_of(RULE, world.asked(rule), f"/r/{rule}")
+    assert html.count('name="set.') == len(fields)
+    assert ("no number and no duration" in html) is not fields or not fields
+    form = html[html.index('id="what-if-h"') :]
+    assert 'class="part"' not in form[: form.index("</section>")], (
+        "a form in a live part is emptied while one types"
+    )
 
 
 async def test_only_what_was_changed_is_tried_and_coverage_is_said_first(page):
@@ -197,4 +207,22 @@ async def test_nothing_is_recorded_yet(page):
     ("before", "after", "words"), [(3, 3, "as many"), (3, 1, "2 fewer"), (3, 1203, "1,200 more")]
 )
 def test_how_many_more(before, after, words):
-    assert view(would_be(as_it_is=Side(before), edited=Side(after)), Style())["change"] == words
+    assert (
+        view(msgspec.to_builtins(would_be(as_it_is=Side(before), edited=Side(after))), Style())["change"]
+        == words
+    )
+
+
+async def test_it_is_there_for_who_is_signed_in_and_only_from_our_own_pages(tmp_path):
+    (tmp_path / "rules").mkdir()
+    whole = Whole(tmp_path)
+    whole.host.rules_seen = RuledWorld(tmp_path / "rules").seen
+    form = {"rule": "red", "set.for": "10s"}
+    asked = await whole.browser().post("/what-if", data=form, headers=OURS)
+    assert asked.headers["location"].startswith("/login")
+    browser = await whole.signed_in()
+    foreign = await browser.post("/what-if", data=form, headers={"Sec-Fetch-Site": "cross-site"})
+    assert foreign.status_code == 403
+    answer = await browser.post("/what-if", data=form, headers=OURS)
+    assert answer.status_code == 400
+    assert "All is as it is" in answer.text

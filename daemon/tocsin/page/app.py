@@ -35,10 +35,12 @@ from tocsin.page.manifest import manifest_route
 from tocsin.page.rendering import Renderer
 from tocsin.page.routes import Screens, html
 from tocsin.page.screen import Host
+from tocsin.page.what_if import WhatIfs
+from tocsin.page.what_if_form import WHAT_IF, WhatIfForm
 from tocsin.page.who import Who
 from tocsin.secrets import Secret
 
-LIVE, WHAT_IF = "/live", "/what-if"
+LIVE = "/live"
 _TEST = "/test"  # a message by a channel, which its service may keep waiting
 _SECURITY = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -66,6 +68,7 @@ def make_page_app(
             *screens.api_routes(),
             *screens.html_routes(renderer),
             *Forms(host, database, screens, renderer).routes,
+            *WhatIfForm(screens, renderer, WhatIfs(Path(host.measures().config), log)).routes,
             Route(LIVE, Live(versions, _session_of), methods=["GET"]),
         ],
         exception_handlers={

@@ -6,10 +6,12 @@ htmx puts the answer below the form; without JavaScript it is a page of its own,
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import parse_qsl
 
+import msgspec
 import trio
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,26 +22,35 @@ from tocsin.config.edits import edit_rules
 from tocsin.config.rule_sources import RuleSource
 from tocsin.config.rule_text import edits_of, rule_text
 from tocsin.config.settings import Settings, UnknownRule
+from tocsin.control.server import in_thread
 from tocsin.errors import TocsinError
 from tocsin.page.rendering import Renderer
 from tocsin.page.routes import Screens, html, person_of
 from tocsin.page.screen import Json
 from tocsin.page.what_if_view import SET, fields_of, view, what_if_chart
+from tocsin.replay.what_if import WhatIf
 
 WHAT_IF = "/what-if"
 _MOST_FIELDS = 200
 
-Try: TypeAlias = Callable[[Settings, Sequence[str]], Awaitable[Mapping[str, Any]]]
-"""Runs what is stored through the rules with these edits (`RULE.PATH=VALUE`), and gives what `replay.what_if` tells as JSON. TocsinError
-says why it can't.
-"""
+_BODY_WITHIN = 10.0  # seconds
+
+
+class Asking(Protocol):
+    """What runs the replay, one at a time: `page.what_if.WhatIfs`."""
+
+    async def ask(self, said: Sequence[str], gone: Callable[[], Awaitable[Any]] | None = None) -> WhatIf:
+        """What would be if this were `said` (`RULE.PATH=VALUE`); TocsinError says why there is no answer. `gone` returns when nobody
+        waits for it any more.
+        """
+        ...
 
 
 class WhatIfForm:
-    """`try_out` runs the replay."""
+    """`what_ifs` runs the replay."""
 
-    def __init__(self, screens: Screens, renderer: Renderer, try_out: Try) -> None:
-        self._screens, self._renderer, self._try_out = screens, renderer, try_out
+    def __init__(self, screens: Screens, renderer: Renderer, what_ifs: Asking) -> None:
+        self._screens, self._renderer, self._what_ifs = screens, renderer, what_ifs
 
     @property
     def routes(self) -> list[Route]:
@@ -47,8 +58,11 @@ class WhatIfForm:
 
     async def tried(self, request: Request) -> Response:
         """What would be, or the diff, or what is wrong with what was given."""
-        body = (await request.body()).decode(errors="replace")
-        form = dict(parse_qsl(body, keep_blank_values=True, max_num_fields=_MOST_FIELDS))
+        body = b""
+        with trio.move_on_after(_BODY_WITHIN):
+            body = await request.body()
+        given = body.decode(errors="replace")
+        form = dict(parse_qsl(given, keep_blank_values=True, max_num_fields=_MOST_FIELDS))
         asked = self._screens.asked(request)
         settings, rule = asked.host.rules_seen.settings, form.get("rule", "")
         try:
@@ -57,7 +71,7 @@ class WhatIfForm:
             fields, found = list[Json](), _Result(HTTPStatus.NOT_FOUND, errors=(str(error),))
         else:
             fields = fields_of(settings, rule, form)
-            found = await self._result(settings, rule, fields, diff=form.get("show") == "diff")
+            found = await self._result(request, settings, rule, fields, diff=form.get("show") == "diff")
         values = {"id": rule, "fields": fields, **found.shown(asked.style)}
         if "hx-request" in request.headers:  # htmx puts only what went well in its place
             page = await self._renderer.page("rule/tried.html", asked, f"/r/{rule}", **values)
@@ -67,7 +81,7 @@ class WhatIfForm:
         return html(request, page, found.status)
 
     async def _result(
-        self, settings: Settings, rule: str, fields: Sequence[Json], *, diff: bool
+        self, request: Request, settings: Settings, rule: str, fields: Sequence[Json], *, diff: bool
     ) -> "_Result":
         source = settings.rule_sources[rule]
         said = [
@@ -84,20 +98,24 @@ class WhatIfForm:
             return _Result(diff=edits_of({rule: source}, said)[1])
         begun = trio.current_time()
         try:
-            found = await self._try_out(settings, said)
+            found = await self._what_ifs.ask(said, partial(_until_gone, request))
         except TocsinError as error:
             return _Result(HTTPStatus.CONFLICT, errors=(str(error),))
-        return _Result(found=found, took=trio.current_time() - begun)
+        differs = not await in_thread(source.is_as_written)
+        return _Result(found=msgspec.to_builtins(found), took=trio.current_time() - begun, differs=differs)
 
 
 class _Result(NamedTuple):
-    """What came of it: why nothing did, what would stand in the file, or what would be, and how long it took to find out (seconds)."""
+    """What came of it: why nothing did, what would stand in the file, or what would be, and how long it took to find out (seconds);
+    `differs`: the file has something else by now than what runs, and that was tried.
+    """
 
     status: HTTPStatus = HTTPStatus.OK
     errors: tuple[str, ...] = ()
     diff: str = ""
     found: Mapping[str, Any] | None = None
     took: float = 0.0
+    differs: bool = False
 
     def shown(self, style: Style) -> Json:
         """For the template."""
@@ -105,9 +123,15 @@ class _Result(NamedTuple):
             "errors": list(self.errors),
             "diff": self.diff,
             "took": self.took,
+            "differs": self.differs,
             "tried": view(self.found, style) if self.found is not None else None,
             "chart": what_if_chart(self.found) if self.found is not None else "",
         }
+
+
+async def _until_gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def _wrong(source: RuleSource, rule: str, said: Sequence[str]) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from tocsin.page.alert_rows import alert_rows
 from tocsin.page.rows import limit, watched_row
 from tocsin.page.rule_lists import LATELY, basics, blind_rules, counts, shown_path, sort_of
 from tocsin.page.screen import Asked, Json, NoSuch, Part, Screen
+from tocsin.page.what_if_view import fields_of
 from tocsin.store.rule_history import fired_between, fired_of, last_fired
 
 _MOST_HAPPENED = 50
@@ -160,7 +161,9 @@ def _days(asked: Asked) -> list[datetime]:
 
 
 async def _still(asked: Asked) -> Json:
-    return {"id": _rule(asked).id}
+    """The form of what if."""
+    rule = _rule(asked)
+    return {"id": rule.id, "fields": fields_of(asked.host.rules_seen.settings, rule.id)}
 
 
 RULE = Screen(
