@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.observing import Scene
-from tocsin.entities.in_order import SHOWN
 
+KINDS = ("position", "order", "account")
 SAYS = st.one_of(
     st.tuples(
         st.just("position"), st.sampled_from("pqr"), st.sampled_from("ab"), st.sampled_from(["open", "open", "closed"]), st.sampled_from("123"), st.sampled_from("XY")
@@ -36,7 +36,7 @@ def do(scene, said):
 
 
 def shown(scene, kind):
-    return list(scene.entities.in_order(kind))
+    return list(scene.entities.in_order.of(kind))
 
 
 def stands(changes):
@@ -51,9 +51,9 @@ def place(change):
 def test_it_is_what_there_is_and_keeps_what_is_the_same(said):
     scene = Scene()
     for each in said:
-        before = {kind: shown(scene, kind) for kind in SHOWN}
+        before = {kind: shown(scene, kind) for kind in KINDS}
         do(scene, each)
-        for kind in SHOWN:
+        for kind in KINDS:
             found = shown(scene, kind)
             assert stands(found) == stands(sorted(scene.entities.live(kind), key=place))
             known = {change.key: change for change in before[kind]}
@@ -64,15 +64,15 @@ def test_it_is_what_there_is_and_keeps_what_is_the_same(said):
             if all(new is old for new, old in zip(found, before[kind], strict=False)) and len(found) == len(
                 before[kind]
             ):
-                assert scene.entities.in_order(kind) is scene.entities.in_order(kind)
+                assert scene.entities.in_order.of(kind) is scene.entities.in_order.of(kind)
 
 
 def test_of_many_that_come_at_once_each_has_its_place():
     scene = Scene()
     for number in range(300):
         scene.say("position", id=f"{number}", account="a", symbol=f"S{number * 7 % 300:03}", profit="1")
-    assert [change.symbol for change in scene.entities.in_order("position")] == [
+    assert [change.symbol for change in scene.entities.in_order.of("position")] == [
         f"S{n:03}" for n in range(300)
     ]
     scene.say("position", id="new", account="a", symbol="S1500", profit="1")
-    assert [change.key.id for change in scene.entities.in_order("position")].index("new") == 151
+    assert [change.key.id for change in scene.entities.in_order.of("position")].index("new") == 151

@@ -38,8 +38,8 @@ _RUNNING = "SELECT count(*) FROM actions WHERE status IN ('pending', 'begun')"
 class ByHand:
     """Its `clock` must be trio's, too."""
 
-    def __init__(self, components: Components, clock: ManualClock) -> None:
-        self._components, self.clock = components, clock
+    def __init__(self, components: Components, daemon: Daemon, clock: ManualClock) -> None:
+        self._components, self.daemon, self.clock = components, daemon, clock
 
     @classmethod
     @asynccontextmanager
@@ -57,7 +57,7 @@ class ByHand:
         )
         async with trio.open_nursery() as nursery:
             await nursery.start(daemon.run)
-            yield cls(components, clock)
+            yield cls(components, daemon, clock)
             nursery.cancel_scope.cancel()
         await database.close()
 

@@ -13,9 +13,11 @@ import msgspec
 import trio
 from msgspec import structs
 
+from support.daemon_parts import Lines
 from support.looked import asked
 from support.measured import measured
 from tocsin.alerts.silences import Silences
+from tocsin.app.sampling import Sampling
 from tocsin.app.snapshots import Snapshots
 from tocsin.clock import ManualClock
 from tocsin.config.settings import UnknownRule
@@ -23,6 +25,7 @@ from tocsin.control.measures import VenueMeasures
 from tocsin.control.snapshot import Point, Snapshot
 from tocsin.delivery.channel_state import Notes, Outages
 from tocsin.events import KINDS
+from tocsin.meters import Meters
 from tocsin.page.screen import Asked
 from tocsin.pipeline.acts import Acts
 from tocsin.quantities import parse_duration
@@ -51,8 +54,10 @@ class Played:
             acts=SimpleNamespace(silences=lambda: Silences(simulation._turn.notifier.silences)),
             settings=SimpleNamespace(channels={}),
             journal=SimpleNamespace(changes={}),
+            meters=Meters(),
         )
-        return structs.replace(Snapshots(parts, self._measures).snapshot(), trails=self.trails)
+        snapshots = Snapshots(parts, self._measures, Sampling(parts, Lines()))
+        return structs.replace(snapshots.snapshot(), trails=self.trails)
 
     def _measures(self) -> Any:
         venues = [

@@ -3,6 +3,7 @@
 import os
 import secrets
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ from tocsin.delivery.service_limits import Limits, limits_of
 from tocsin.delivery.services import is_terse, takes_whole_ids
 from tocsin.delivery.templates import Templates
 from tocsin.delivery.timing import Wakes
+from tocsin.engine.api import Transition
 from tocsin.events import Daemon as DaemonState
 from tocsin.events import Instant, Key, Occurrence, Venue, iso
 from tocsin.events.vocabulary import OURSELVES, to_plain
@@ -54,6 +56,7 @@ from tocsin.store.reader import Reader
 from tocsin.store.store import DATABASE
 
 _NAMED = 10  # of what is unconfirmed
+_MOST_TOLD = 10_000  # alerts that were told and nobody has taken note of
 _TRY_WITHIN = 20.0  # seconds that a message of `tocsin notify` may take; whoever asks waits for 30
 
 
@@ -153,8 +156,15 @@ class Components:
         )
         self.meters = Meters()
         self.inbox = Inbox()
+        self.told: deque[Transition] = deque(maxlen=_MOST_TOLD)
+        """Alerts that were told to fire or to be over, for who keeps trails of them."""
         self.runtime = Runtime(
-            settings.rules, make_options(settings), new_id, loaded, meters=self.meters.pipeline
+            settings.rules,
+            make_options(settings),
+            new_id,
+            loaded,
+            observe=self._note_told,
+            meters=self.meters.pipeline,
         )
         self.entities, self.engine, self.turn = self.runtime.entities, self.runtime.engine, self.runtime.turn
         self.wakes = Wakes()
@@ -315,6 +325,10 @@ class Components:
         with suppress(StoreUnavailable):
             return len(await self.database.told_by(digest))
         return 0
+
+    def _note_told(self, transition: Transition) -> None:
+        if transition.notification in ("firing", "resolved"):
+            self.told.append(transition)
 
     def _taken(self, alert: str) -> None:
         """A channel took a message of that alert, or of that run."""

@@ -8,6 +8,7 @@ control, housekeeping   the API on the socket; retention and checkpoints
 answers of bot NAME     one per bot that is answered; heartbeat N, listener: where the config asks for them
 probe                   real progress, told to systemd's watchdog
 reports                 what is told at times of the day
+trails                  what charts are made of: samples of what rules watch, and of what accounts are worth
 runs, questions         what goes wrong with actions is told; what became of questions about them
 templates, notes        messages' templates; what is kept of small things
 sessions                who is signed in to the page is kept
@@ -35,6 +36,7 @@ from tocsin.app.parts import Parts
 from tocsin.app.progress_probe import ProgressProbe
 from tocsin.app.reports import make_reports
 from tocsin.app.rule_views import RuleViews
+from tocsin.app.sampling import Sampling
 from tocsin.app.sdnotify import SystemdNotifier
 from tocsin.app.snapshots import Snapshots
 from tocsin.app.task_supervisor import TaskSupervisor
@@ -87,7 +89,8 @@ class Daemon:
         self._measuring = Measuring(
             components, self._probe, lambda: self._settings, self._remarks, dry_run=dry_run
         )
-        self._snapshots = Snapshots(components, self._measuring.measures)
+        self._sampling = Sampling(components, log)
+        self._snapshots = Snapshots(components, self._measuring.measures, self._sampling)
         self.rules_seen = RuleViews(components, self.snapshot)
         self._reports = make_reports(components, lambda: self._settings, self._is_settled, log)
         self._reloading = trio.Lock()
@@ -271,18 +274,18 @@ class Daemon:
         """What is so now, thing by thing; the same for all that look within 250 ms."""
         return self._snapshots.snapshot()
 
+    def equity(self, venue: str, account: str) -> Sequence[Point]:
+        """What an account was worth in the last 48 hours, a point a minute, the oldest first."""
+        return self._sampling.equity.of(venue, account)
+
     @property
     def style(self) -> Style:
         """The names, links and time zone of people."""
         return self._components.turn.options.style
 
-    def equity(self, venue: str, account: str) -> Sequence[Point]:  # noqa: ARG002 - nothing of it is kept yet
-        """What an account was worth in the last 48 hours."""
-        return ()
-
     def trail(self, rule: str, instance: str) -> Sequence[Point]:
-        """How the number of an instance that is pending or fires went."""
-        return self.snapshot().trails.get((rule, instance), ())
+        """The number of an instance in the last half hour, every point that there is; since before it began where it is pending."""
+        return tuple(self._sampling.trails.points((rule, instance)))
 
     def urls_hash(self, channel: str) -> str | None:
         """By what `try_channel` knows a channel's URLs; None: none is called that."""
@@ -390,6 +393,7 @@ class Daemon:
         start("probe", self._probe.run)
         start("check of the database", self._check_database)
         start("reports", self._reports.run)
+        start("trails", self._sampling.run)
         start("templates", self._components.templates.run)
         start("runs", partial(self._components.runs.tell, self.tell))
         start("questions", partial(self._components.questions.mind, self._components.database.questions_left))

@@ -15,7 +15,6 @@ from tocsin.engine.api import FAR, AlertContext
 from tocsin.engine.looks import Look, Standing, Watching, of_entity
 from tocsin.engine.rule import Rule
 from tocsin.engine.trace import urgency
-from tocsin.entities.in_order import SHOWN
 from tocsin.events import Instant, Key
 
 _AT_ONCE = 20  # that are looked at before messages have their turn
@@ -96,9 +95,7 @@ class RuleViews:
             return self._components.engine.looks.groups(rule, now)
         entities = self._components.entities
         return [
-            of_entity(rule, change)
-            for kind in sorted(rule.kinds)
-            for change in (entities.in_order(kind) if kind in SHOWN else entities.live(kind))
+            of_entity(rule, change) for kind in sorted(rule.kinds) for change in entities.in_order.of(kind)
         ]
 
 

@@ -1,36 +1,37 @@
 """Makes what is so now, thing by thing (`control.snapshot`), out of the daemon's parts; one for all that look at about the same time."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from operator import itemgetter
 
 from tocsin.alerts.silences import Silences
 from tocsin.app.components import Components
-from tocsin.app.watching import Away, watched_of
+from tocsin.app.sampling import Sampling
+from tocsin.app.trails import MOST_CLOSEST
+from tocsin.app.watching import SHOWN_KINDS, Away, Shown, is_stale, shown_of
 from tocsin.control.measures import Measures
-from tocsin.control.snapshot import Refusing, Snapshot, Watched
+from tocsin.control.snapshot import Countdown, Refusing, Snapshot, Watched
 from tocsin.engine.api import SEVERITIES
 from tocsin.engine.looks import Look, Watching
 from tocsin.engine.trace import urgency
 from tocsin.events import Instant, Key
 from tocsin.store.model import Silence
 
-KINDS = ("position", "order", "account", "balance", "contract")
 _SHARED_FOR = 0.25  # seconds
 _MOST_LOOKS = 50  # in one snapshot
-_LOOK_LASTS = 1.0  # seconds
 
 _Of = tuple[str, str]
 """Rule and instance."""
 
 
 class Snapshots:
-    """`measures` makes the numbers."""
+    """`measures` makes the numbers, `sampling` has seen what rules watch."""
 
-    def __init__(self, components: Components, measures: Callable[[], Measures]) -> None:
-        self._components, self._measures = components, measures
+    def __init__(self, components: Components, measures: Callable[[], Measures], sampling: Sampling) -> None:
+        self._components, self._measures, self._sampling = components, measures, sampling
         self._made_at = float("-inf")  # steady
         self._last: Snapshot | None = None
-        self._watched: Mapping[_Of, Watched] = {}
-        self._looks: dict[_Of, tuple[float, Look | None]] = {}
+        self._shown: Mapping[_Of, Shown] = {}
         self._looked = 0
         self._silences: tuple[Sequence[Silence], Silences] = ((), Silences())
 
@@ -45,21 +46,25 @@ class Snapshots:
         parts, measures = self._components, self._measures()
         away = {venue.name: venue.last_message for venue in measures.venues if venue.status != "connected"}
         channels = {name: len(channel.urls) for name, channel in parts.settings.channels.items()}
-        alerts = self._alerts(now, away)
+        alerts, trails, ranking = (
+            self._alerts(now, away),
+            self._sampling.trails,
+            self._sampling.trails.ranking,
+        )
         return Snapshot(
             measures=measures,
-            entities={kind: parts.entities.in_order(kind) for kind in KINDS},
+            entities={kind: parts.entities.in_order.of(kind) for kind in SHOWN_KINDS},
             away=away,
             outages={
                 name: Refusing(outage.since, outage.reason)
                 for name, outage in parts.outages.first(channels).items()
             },
             alerts=alerts,
-            closest=(),
-            watched=0,
-            nearest=_nearest(alerts),
-            trails={},
-            rates={},
+            closest=_closest([*self._idle(ranking.closest, away), *alerts], now.wall),
+            watched=ranking.watched,
+            nearest=_nearest(alerts, ranking.nearest),
+            trails={of: line for of in self._shown if (line := trails.shown(of))},
+            rates=self._sampling.rates.now,
             changes=dict(parts.journal.changes),
             silences=self._silences_now(),
         )
@@ -67,31 +72,31 @@ class Snapshots:
     def _alerts(self, now: Instant, away: Away) -> list[Watched]:
         """What is pending, fires or recovers, the most urgent first."""
         self._looked = 0
-        looks, found = self._components.engine.looks, {}
+        looks, found = self._components.engine.looks, dict[_Of, Shown]()
         for of in self._components.turn.alert_states.active():
             if (standing := looks.standing(*of, now)) is not None:
                 at = Watching(standing.rule, standing.instance, standing.entity)
-                found[of] = watched_of(
-                    at,
-                    standing=standing,
-                    look=self._look(of, at, now),
-                    now=now,
-                    away=away,
-                    before=self._watched.get(of),
-                )
-        self._watched = found
-        self._looks = {of: look for of, look in self._looks.items() if of in found}
-        return sorted(found.values(), key=_urgency)
+                look = self._look(of, at, now)
+                found[of] = shown_of(at, standing, look, now, away, self._shown.get(of))
+        self._shown = found
+        return sorted((shown.watched for shown in found.values()), key=_urgency)
+
+    def _idle(self, closest: Iterable[Watched], away: Away) -> Iterator[Watched]:
+        """Of what was near when it was sampled, what neither turned since nor lost its venue."""
+        engine, states = self._components.engine, self._components.turn.alert_states
+        for watched in closest:
+            rule = engine.rule(watched.rule)
+            idle = states.of(watched.rule, watched.instance) == "inactive"
+            if rule is not None and idle and not is_stale(rule, watched.key, away):
+                yield watched
 
     def _look(self, of: _Of, at: Watching, now: Instant) -> Look | None:
-        """As of a second ago at most, where not too much is to be looked at for that."""
-        seen_at, known = self._looks.get(of, (float("-inf"), None))
-        if now.steady - seen_at < _LOOK_LASTS or self._looked >= _MOST_LOOKS:
+        """As it was sampled a second ago at most; of what has just begun now, where that isn't too much."""
+        known = self._sampling.trails.look(of)
+        if known is not None or self._looked >= _MOST_LOOKS or not at.rule.is_level:
             return known
         self._looked += 1
-        look = self._components.engine.looks.look(at, now)
-        self._looks[of] = (now.steady, look)
-        return look
+        return self._components.engine.looks.look(at, now)
 
     def _silences_now(self) -> Silences:
         """The same object while they are the same."""
@@ -106,8 +111,30 @@ def _urgency(watched: Watched) -> tuple[int, int, float]:
     return -SEVERITIES.index(watched.severity), urgency(watched.state), -since
 
 
-def _nearest(alerts: Sequence[Watched]) -> Mapping[Key, Watched]:
-    nearest: dict[Key, Watched] = {}
-    for watched in alerts:
-        nearest.setdefault(watched.key, watched)
-    return nearest
+def _nearest(alerts: Sequence[Watched], idle: Mapping[Key, Watched]) -> Mapping[Key, Watched]:
+    """What fires or is about to stands before what is only near."""
+    if not alerts:
+        return idle
+    nearest = {watched.key: watched for watched in reversed(alerts)}
+    return {**idle, **nearest}
+
+
+def _closest(watched: Iterable[Watched], now: datetime) -> list[Watched]:
+    """Of what doesn't fire, what is known and fresh, the nearest first."""
+    near = [
+        (max(each.far, _left(each.timer, now)), each)
+        for each in watched
+        if each.state in ("inactive", "pending")
+        and each.far is not None
+        and not each.stale
+        and not each.unconfirmed
+    ]
+    return [each for _, each in sorted(near, key=itemgetter(0))[:MOST_CLOSEST]]
+
+
+def _left(timer: Countdown | None, now: datetime) -> float:
+    """The part of its time that it still lacks."""
+    if timer is None or not timer.lasts:
+        return 0.0
+    left = (timer.due - now).total_seconds() if timer.due is not None else timer.left or 0.0
+    return max(left, 0.0) / timer.lasts

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import NamedTuple
 
 from tocsin.alerts.wording import number_shown, of_member
 from tocsin.control.snapshot import Countdown, Watched
@@ -11,9 +12,12 @@ from tocsin.engine.looks import Look, Standing, Watching
 from tocsin.engine.pauses import hangs_on_link
 from tocsin.engine.rule import Rule
 from tocsin.engine.trace import Timer
-from tocsin.events import Derived, Entity, Instant, Key, number_text
+from tocsin.entities import Entities
+from tocsin.events import Derived, Entity, Instant, Key, Venue, number_text
 from tocsin.events.vocabulary import unit_of
 
+SHOWN_KINDS = ("position", "order", "account", "balance", "contract")
+"""The kinds of entities that are looked at one by one."""
 Away = Mapping[str, datetime | None]
 """The venues that aren't connected, and when each was heard the last time."""
 _JITTER = timedelta(
@@ -35,6 +39,7 @@ def watched_of(
     value = standing.value if standing is not None else None
     if value is None and look is not None:
         value = look.value
+    stale = is_stale(rule, at.entity, away)
     symbol, currency = (before.symbol, before.currency) if before is not None else (None, None)
     if change is not None:
         symbol, currency = change.symbol, _currency(rule, change.state)
@@ -55,20 +60,53 @@ def watched_of(
         distance=look.gap.distance if look is not None else None,
         far=look.gap.to_go if look is not None and look.gap.to_go < FAR else None,
         timer=_countdown(standing, now, before),
-        stale_since=_heard(rule, at.entity, away),
+        stale=stale,
+        stale_since=_heard(at.entity, away) if stale else None,
         unconfirmed=change is not None and change.unconfirmed_since is not None,
     )
     return before if before == found else found
 
 
+class Shown(NamedTuple):
+    """What is shown of an instance, and what that was made of."""
+
+    watched: Watched
+    standing: Standing | None
+    look: Look | None
+    stale: bool
+    heard: datetime | None
+
+
+def shown_of(  # noqa: PLR0917 - what it is made of
+    at: Watching, standing: Standing | None, look: Look | None, now: Instant, away: Away, before: Shown | None
+) -> Shown:
+    """The same as before, where it is made of the same; see `watched_of`."""
+    stale = is_stale(at.rule, at.entity, away)
+    heard = _heard(at.entity, away) if stale else None
+    if before is not None and before[1:] == (standing, look, stale, heard) and before.look is look:
+        return before
+    known = before.watched if before is not None else None
+    watched = watched_of(at, standing=standing, look=look, now=now, away=away, before=known)
+    return Shown(watched, standing, look, stale, heard)
+
+
+def away_of(entities: Entities, since: datetime) -> Away:
+    """As their connections say; and those of which nothing was heard since then, when this run began."""
+    found = ((change.key.id, change.state) for change in entities.live("venue"))
+    heard = {
+        name: (state.status, state.last_message or None) for name, state in found if isinstance(state, Venue)
+    }
+    return {
+        name: at for name, (status, at) in heard.items() if status != "connected" or at is None or at < since
+    }
+
+
 def is_stale(rule: Rule, entity: Key, away: Away) -> bool:
     """Whether a venue of it isn't connected, and it is as it was when that was heard the last time."""
-    return hangs_on_link(rule) and (entity.venue in away if entity.venue else bool(away))
+    return bool(away) and (entity.venue in away or not entity.venue) and hangs_on_link(rule)
 
 
-def _heard(rule: Rule, entity: Key, away: Away) -> datetime | None:
-    if not is_stale(rule, entity, away):
-        return None
+def _heard(entity: Key, away: Away) -> datetime | None:
     if entity.venue:
         return away[entity.venue]
     return min((at for at in away.values() if at is not None), default=None)

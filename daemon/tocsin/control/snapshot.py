@@ -44,9 +44,8 @@ class Watched(Struct, frozen=True, kw_only=True):
     `since`: since when it fires, recovering or not, or is pending; `alert` is the id of its alert (empty: none). `value` and `worst` are
     of what the rule's messages speak of (`value_of`), as they show it, in `currency` where it is money. `distance` is of the comparison
     that decides: of parts put together by `and` the farthest, by `or` the nearest. `far` says how far its conditions are from being so, 0
-    at the limit; None: infinitely, since something without a number is false, or it isn't known. Both are a second old at most where it is pending or fires, else five. `stale_since`: its venue isn't connected,
-    and was heard the last time then (None where it never was, or is connected: see `Snapshot.away`); `unconfirmed`: nobody knows
-    whether it is there.
+    at the limit; None: infinitely, since something without a number is false, or it isn't known. Both are a second old at most where it is pending or fires, else five. `stale`: its venue isn't connected,
+    and was heard the last time at `stale_since` (None: never, or it is connected); `unconfirmed`: nobody knows whether it is there.
     """
 
     rule: str
@@ -65,6 +64,7 @@ class Watched(Struct, frozen=True, kw_only=True):
     distance: Distance | None = None
     far: float | None = None
     timer: Countdown | None = None
+    stale: bool = False
     stale_since: datetime | None = None
     unconfirmed: bool = False
 

@@ -292,6 +292,12 @@ def group_key(group: Group) -> str:
     return json.dumps(group.known_by)
 
 
+def group_stand_in(group: Group) -> Key:
+    """What stands for it where an entity is asked for."""
+    per = group.per
+    return Key(per.get("venue") or "", group.kind, per.get("account") or "", label(per))
+
+
 def as_seen_by(rule: Rule, group: Group, now: datetime) -> EnrichedChange:
     """The group as the rule judges it. Where nobody takes part any more and so nothing can be known, it has ended."""
     change = as_change(rule, group, now)
@@ -306,7 +312,7 @@ def as_change(rule: Rule, group: Group, now: datetime) -> EnrichedChange:
     """The group as conditions and messages see it: what its entities have in common, as if it were one of them."""
     kind, per = group.kind, group.per
     state = common_state(kind, per, group.currency(rule.put_together))
-    key = Key(per.get("venue") or "", kind, per.get("account") or "", label(per))
+    key = group_stand_in(group)
     latest = group.latest
     change = Change(
         key=key,

@@ -1,5 +1,6 @@
 """How it stands with rules on what is so for a while, for who watches them: read beside the messages' way, and never changed."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
@@ -7,7 +8,7 @@ from typing import NamedTuple
 from tocsin.engine.absence import Absence
 from tocsin.engine.alert_instance import AlertInstance
 from tocsin.engine.api import AlertState, Gap, World
-from tocsin.engine.group_rule import Groups, as_seen_by, group_key
+from tocsin.engine.group_rule import Groups, as_seen_by, group_key, group_stand_in
 from tocsin.engine.instances import InstanceStore, instance_key
 from tocsin.engine.pauses import ActiveHours
 from tocsin.engine.rule import Rule
@@ -76,12 +77,10 @@ class Looks:
             found.timer(now.steady),
         )
 
-    def groups(self, rule: Rule, now: Instant) -> list[Watching]:
+    def groups(self, rule: Rule, now: Instant) -> Iterator[Watching]:
         """All groups of a rule on groups, which runs."""
-        return [
-            Watching(rule, group_key(group), as_seen_by(rule, group, now.wall).key)
-            for group in self._groups.of(rule, now.wall)
-        ]
+        for group in self._groups.of(rule, now.wall):
+            yield Watching(rule, group_key(group), group_stand_in(group))
 
     def look(self, at: Watching, now: Instant) -> Look | None:
         """None where there is no such thing, where the rule isn't about it, and out of its hours. Its rule runs."""
@@ -91,13 +90,10 @@ class Looks:
         change = self._change(at, now)
         if change is None or change.ended:
             return None
-        conditions = [rule.when] if rule.is_group else [rule.where, rule.when]
-        if (
-            rule.where in conditions
-            and rule.where is not None
-            and rule.where.holds(change, now.wall) is False
-        ):
+        where = rule.where if not rule.is_group else None  # of a group it says who takes part
+        if where is not None and where.holds(change, now.wall) is False:
             return None
+        conditions = (where, rule.when)
         gaps = (each.gap(change, now.wall) for each in conditions if each is not None)
         return Look(change, value_of(rule, change), max(gaps, key=lambda gap: gap.order))
 

@@ -5,7 +5,7 @@
 Pure but for its own memory: no I/O, no clock. Called in the order in which things were received.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from itertools import islice
 
@@ -14,7 +14,7 @@ from msgspec import UNSET, structs
 from tocsin.entities.connections import Connections
 from tocsin.entities.derive import complete_prices
 from tocsin.entities.entity_store import EntityStore, Record
-from tocsin.entities.in_order import SHOWN, InOrder
+from tocsin.entities.in_order import InOrder
 from tocsin.entities.incoming import Incoming, key_of, stored_stamps
 from tocsin.entities.merge import BLANK, Updates, believed, difference, latest_time, marked
 from tocsin.entities.names import compared, is_operation, sighted, with_status
@@ -61,7 +61,8 @@ class Entities:
         gap: bool = True,
     ) -> None:
         self._store = EntityStore()
-        self._in_order = InOrder(self._store, SHOWN)
+        self.in_order = InOrder(self._store)
+        """What lives, for who looks often."""
         self._operations = Operations(operations)
         self._trades = Trades()
         self._unsaved: dict[Key, None] = {}
@@ -377,10 +378,6 @@ class Entities:
         self._note_last_messages()
         return [self._store.change(record) for record in self._store.live(kind)]
 
-    def in_order(self, kind: str) -> Sequence[Change]:
-        """What lives of that kind, one of `SHOWN`, by venue, account and symbol; see `in_order`."""
-        return self._in_order.of(kind)
-
     def count(self) -> Mapping[tuple[str, str], int]:
         """How many haven't ended, by venue and kind."""
         return self._store.count()
@@ -390,6 +387,10 @@ class Entities:
         self._note_last_messages()
         record = self._store.find(key)
         return self._store.change(record) if record is not None else None
+
+    def find(self, key: Key) -> Record | None:
+        """Its record, to be looked at: `get` at little cost."""
+        return self._store.find(key)
 
     def called(self, kind: str, names: Collection[str] | None) -> list[Key]:
         """What lives of that kind and has one of these ids, symbols or accounts (None: all), and what has ended of these ids."""

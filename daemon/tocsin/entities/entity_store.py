@@ -159,9 +159,9 @@ class EntityStore:
             self._noted[record] = None
 
     def noted(self) -> Iterable[Record]:
-        """What came, changed or went since this was last asked; the first time, all that there is."""
+        """What came, changed or went since this was first asked, and wasn't told yet."""
         noted, self._noted = self._noted, {}
-        return [*self] if noted is None else noted
+        return noted or ()
 
     def is_live(self, record: Record) -> bool:
         """Whether it is still known, and lives."""

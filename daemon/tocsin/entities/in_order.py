@@ -4,16 +4,15 @@ It costs what changed since it was last asked, not what there is.
 """
 
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from itertools import chain
+from itertools import chain, islice
 from operator import is_not
 from typing import TypeAlias
 
 from tocsin.entities.entity_store import EntityStore, Home, Record, symbol_of
 from tocsin.events import Change
 
-SHOWN = ("position", "order", "account", "balance", "contract")
-"""The kinds that people look at as they stand."""
 _Place: TypeAlias = tuple[str, str]
 """Symbol and id."""
 
@@ -82,32 +81,39 @@ def _as_it_stands(record: Record) -> Change:
 
 
 class InOrder:
-    """What lives of these kinds, in order."""
+    """What lives of each kind that is asked for, in order."""
 
-    def __init__(self, store: EntityStore, kinds: Iterable[str]) -> None:
+    def __init__(self, store: EntityStore) -> None:
         self._store = store
         self._homes: dict[Home, _OfHome] = {}
-        self._of: dict[str, tuple[Sequence[Sequence[Change]], Sequence[Change]]] = dict.fromkeys(
-            kinds, ((), ())
-        )
+        self._turned: dict[str, dict[Record, None]] = {}  # by kind what isn't taken in yet
+        self._of: dict[str, tuple[Sequence[Sequence[Change]], Sequence[Change]]] = {}
 
     def of(self, kind: str) -> Sequence[Change]:
         """The same object as before where nothing changed, came or went."""
-        self._take_in()
+        while self.catch_up(kind):
+            pass
         parts = [self._homes[home].changes for home in sorted(self._homes) if home[1] == kind]
-        known, found = self._of[kind]
+        known, found = self._of.get(kind, ((), ()))
         if len(parts) != len(known) or any(map(is_not, parts, known)):
             found = parts[0] if len(parts) == 1 else [*chain.from_iterable(parts)]
             self._of[kind] = (parts, found)
         return found
 
-    def _take_in(self) -> None:
-        turned: dict[Home, list[Record]] = {}
+    def catch_up(self, kind: str, most: int = 1_000_000) -> bool:
+        """Take in that many of what changed, so that `of` costs no more than the rest; whether there is one."""
         for record in self._store.noted():
-            if record.home[1] in self._of:
-                turned.setdefault(record.home, []).append(record)
-        for home, records in turned.items():
+            if (turned := self._turned.get(record.home[1])) is not None:
+                turned[record] = None
+        if kind not in self._turned:
+            self._turned[kind] = dict.fromkeys(self._store.live(kind))
+        waiting, found = self._turned[kind], defaultdict(list)
+        for record in [*islice(waiting, most)]:
+            del waiting[record]
+            found[record.home].append(record)
+        for home, records in found.items():
             there = self._homes.setdefault(home, _OfHome())
             there.turned(records, self._store)
             if not there.changes:
                 del self._homes[home]
+        return bool(waiting)

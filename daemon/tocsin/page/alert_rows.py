@@ -12,7 +12,7 @@ from tocsin.alerts.wording import Style, value_and_unit, without_mark
 from tocsin.control.acts import silenced
 from tocsin.control.snapshot import Point, Snapshot, Watched
 from tocsin.engine.api import AlertContext
-from tocsin.events import iso
+from tocsin.events import iso, number_text
 from tocsin.page.screen import Json
 
 LIVES = ("firing", "recovering")
@@ -77,7 +77,7 @@ def matchers(row: Mapping[str, Any], context: AlertContext | None) -> str:
 
 def trail_of(points: Sequence[Point]) -> list[list[Any]]:
     """As JSON has it: seconds since 1970, and the number as text."""
-    return [[round(point.at.timestamp(), 3), str(point.value)] for point in points]
+    return [[round(point.at.timestamp(), 3), number_text(point.value)] for point in points]
 
 
 def held_by(silences: Silences, rows: Sequence[Mapping[str, Any]], snapshot: Snapshot) -> int:

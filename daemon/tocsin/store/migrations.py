@@ -122,6 +122,12 @@ def _sessions(db: Database) -> None:
         db.execute(statement)
 
 
+@_steps(name="0019_trails")
+def _trails(db: Database) -> None:
+    for statement in schema.TRAILS:
+        db.execute(statement)
+
+
 @_steps(name="0020_alerts_entity")
 def _alerts_entity(db: Database) -> None:
     db.execute(schema.ALERTS_ENTITY)

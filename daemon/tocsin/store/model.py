@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from msgspec import Struct, field
@@ -193,6 +194,23 @@ class Acked(Struct, frozen=True, kw_only=True):
     until: datetime | None = None
 
 
+class TrailRow(Struct, frozen=True):
+    """What the number of an alert was at a time (UTC)."""
+
+    alert: str
+    at: datetime
+    value: Decimal
+
+
+class EquityRow(Struct, frozen=True):
+    """What an account was worth at a time (UTC), in its currency."""
+
+    venue: str
+    account: str
+    at: datetime
+    value: Decimal
+
+
 class NewDelivery(Struct, frozen=True, kw_only=True):
     """One notification to one URL of one channel, to be sent. `target` counts the channel's URLs from 0."""
 
@@ -300,7 +318,7 @@ class Batch(Struct, kw_only=True):
     `entities`: the latest Change of each entity touched. `events`: the Changes whose events are kept as rows.
     `samples` come and go in their order. `unreadable`: rows of the last run's that are set aside before all else.
     `pressed`: buttons, by their ids, that have done what they do. `notes`: small things by their keys, None takes one
-    away. `prices_left_out`: of what prices moved not every event is kept. `gone`: entities that are no longer known;
+    away. `sparser`: alerts, by their ids, of whose trails every second point goes, before `trails` come. `prices_left_out`: of what prices moved not every event is kept. `gone`: entities that are no longer known;
     what `entities` holds of them came after. `beat` is not written: the outbox gets it once the batch is.
     """
 
@@ -322,6 +340,9 @@ class Batch(Struct, kw_only=True):
     operations: list[OperationRow] = field(default_factory=list)
     unreadable: list[UnreadableRow] = field(default_factory=list)
     notes: dict[str, str | None] = field(default_factory=dict)
+    trails: list[TrailRow] = field(default_factory=list)
+    sparser: list[str] = field(default_factory=list)
+    equity: list[EquityRow] = field(default_factory=list)
     prices_left_out: bool = False
     beat: NewDelivery | None = None
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar
 
@@ -16,7 +17,7 @@ from tocsin.store import last_run, rows
 from tocsin.store.deliveries import GET_CRITICAL_AT
 from tocsin.store.errors import StoreUnavailable, outside_told
 from tocsin.store.migrations import refuse_foreign, refuse_older
-from tocsin.store.model import EDIT, HeldRow, InstanceRow, Loaded, Silence
+from tocsin.store.model import EDIT, EquityRow, HeldRow, InstanceRow, Loaded, Silence
 from tocsin.store.opening import log_of, open_reading
 from tocsin.store.schema import LATEST_SENT
 from tocsin.store.sql import UNREADABLE, each, json_text, whole
@@ -351,6 +352,18 @@ class Reader:
             operations=self._read(rows.GET_OPERATIONS, rows.operation),
             notes=self.notes(),
         )
+
+    def trail(self, alert: str) -> list[tuple[datetime, Decimal]]:
+        """What the number of an alert was, and when, from half an hour before it; in the order of time."""
+        return self._read(rows.GET_TRAIL, rows.valued_at, alert)
+
+    def equity(self, venue: str, account: str, since: datetime) -> list[tuple[datetime, Decimal]]:
+        """What an account was worth since then, in the order of time."""
+        return self._read(rows.GET_EQUITY, rows.valued_at, venue, account, iso(since))
+
+    def all_equity(self, since: datetime) -> list[EquityRow]:
+        """The same of all accounts."""
+        return self._read(rows.GET_ALL_EQUITY, rows.equity_row, iso(since))
 
     def notes(self) -> dict[str, str]:
         """Small things by their keys."""

@@ -4,7 +4,7 @@ Each call removes a chunk and returns, so that commits are never held up for lon
 """
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from msgspec import Struct
 from sqlite_utils import Database
@@ -14,6 +14,8 @@ from tocsin.events.vocabulary import events
 from tocsin.store.model import SESSION_LASTS, Retention
 
 CHUNK = 500  # rows of a table
+EQUITY_KEPT = timedelta(hours=48)
+"""For so long it is kept what accounts were worth."""
 _PAGES_GIVEN_BACK = 256  # a call
 
 _MARKET_EVENTS = tuple(name for kind in KINDS.values() if kind.market_data for name in events(kind.kind))
@@ -33,7 +35,7 @@ _FORGETTABLE_ALERT = """
 
 
 class Pruned(Struct, frozen=True, kw_only=True):
-    """What one call removed; `acts`: what people did, and silences; `sessions`: of the page. `more`: there is more to remove; `over`: too large, and nothing may be removed."""
+    """What one call removed; `acts`: what people did, and silences; `sessions`: of the page; `equity`: what accounts were worth. `more`: there is more to remove; `over`: too large, and nothing may be removed."""
 
     events: int = 0
     operations: int = 0
@@ -42,6 +44,7 @@ class Pruned(Struct, frozen=True, kw_only=True):
     entities: tuple[Key, ...] = ()
     acts: int = 0
     sessions: int = 0
+    equity: int = 0
     more: bool = False
     over: bool = False
 
@@ -54,20 +57,22 @@ class Pruned(Struct, frozen=True, kw_only=True):
             entities=self.entities + other.entities,
             acts=self.acts + other.acts,
             sessions=self.sessions + other.sessions,
+            equity=self.equity + other.equity,
             more=other.more,
             over=other.over,
         )
 
     def __bool__(self) -> bool:
-        return bool(
-            self.events
-            or self.operations
-            or self.alerts
-            or self.deliveries
-            or self.entities
-            or self.acts
-            or self.sessions
+        counts = (
+            self.events,
+            self.operations,
+            self.alerts,
+            self.deliveries,
+            self.acts,
+            self.sessions,
+            self.equity,
         )
+        return any(counts) or bool(self.entities)
 
 
 def prune(db: Database, retention: Retention, now: datetime) -> Pruned:
@@ -103,6 +108,7 @@ def _by_age(db: Database, retention: Retention, now: datetime) -> Iterator[Prune
     )
     over = "coalesce(ended_at, ends_at) < ?"
     yield Pruned(acts=_delete(db, "acts", "id", "at < ?", "at", alerts_before))
+    yield Pruned(equity=_delete(db, "equity", "rowid", "at < ?", "at", iso(now - EQUITY_KEPT)))
     yield Pruned(acts=_delete(db, "silences", "rowid", over, "ends_at", alerts_before))
     yield Pruned(
         sessions=_delete(db, "sessions", "rowid", "seen_at < ?", "seen_at", iso(now - SESSION_LASTS))
@@ -141,7 +147,7 @@ def _drop_entities(db: Database, which: str, *values: str) -> Pruned:
 
 
 def _drop_alerts(db: Database, which: str, *values: str) -> Pruned:
-    """Finished alerts with their deliveries and actions."""
+    """Finished alerts with their deliveries, actions and trails."""
     ids = db.execute(
         f"SELECT id FROM alerts WHERE {which} AND {_FORGETTABLE_ALERT} ORDER BY fired_at LIMIT {CHUNK}",  # noqa: S608 - same
         values,
@@ -149,7 +155,8 @@ def _drop_alerts(db: Database, which: str, *values: str) -> Pruned:
     deliveries = 0
     for alert in ids:
         deliveries += db.execute("DELETE FROM deliveries WHERE alert = ?", alert).rowcount
-        db.execute("DELETE FROM actions WHERE alert = ?", alert)
+        for table in ("actions", "trails"):
+            db.execute(f"DELETE FROM {table} WHERE alert = ?", alert)  # noqa: S608 - ours
         db.execute("DELETE FROM alerts WHERE id = ?", alert)
     return Pruned(alerts=len(ids), deliveries=deliveries)
 

@@ -19,6 +19,7 @@ from tocsin.events import (
     from_iso,
     iso,
     number_text,
+    stored_number,
 )
 from tocsin.events.vocabulary import bits_of_fields, fields_of_bits, from_plain, to_plain
 from tocsin.store.model import (
@@ -26,11 +27,13 @@ from tocsin.store.model import (
     Act,
     AlertRow,
     ButtonRow,
+    EquityRow,
     HeldRow,
     InstanceRow,
     RunRow,
     SessionRow,
     Silence,
+    TrailRow,
 )
 from tocsin.store.sql import Row, insert, iso_or_none, json_mapping, json_text, record_of, upsert
 
@@ -267,6 +270,27 @@ def samples_gone(gone: SamplesDropped) -> tuple[str, Row]:
     if gone.instance is None:
         return DROP_SERIES, (gone.series, before)
     return DROP_SAMPLES, (gone.series, gone.instance, before)
+
+
+# -------------------------------------------------------------------------------------------------------------- trails
+
+PUT_TRAIL = upsert("trails", TrailRow.__struct_fields__, ("alert", "at"))
+SPARSER = """
+    DELETE FROM trails WHERE rowid IN (
+        SELECT rowid FROM (SELECT rowid, row_number() OVER (ORDER BY at) AS place FROM trails WHERE alert = ?)
+        WHERE place % 2 = 0
+    )
+"""
+GET_TRAIL = "SELECT at, value FROM trails WHERE alert = ? ORDER BY at"
+PUT_EQUITY = upsert("equity", EquityRow.__struct_fields__, ("venue", "account", "at"))
+GET_EQUITY = "SELECT at, value FROM equity WHERE venue = ? AND account = ? AND at >= ? ORDER BY at"
+GET_ALL_EQUITY = "SELECT venue, account, at, value FROM equity WHERE at >= ? ORDER BY at"
+equity_row = partial(record_of, EquityRow)
+
+
+def valued_at(row: Sequence[Any]) -> tuple[datetime, Decimal]:
+    at, value = row
+    return from_iso(at), stored_number(value)
 
 
 # ---------------------------------------------------------------------------------------------------------------- meta

@@ -22,7 +22,7 @@ from tocsin.store.migrations import all_steps, migrate_to
 
 # In the order in which they are missed; what is named in neither comes in between.
 _FIRST = ("deliveries", "instances", "held", "silences", "alerts", "meta", "entities")
-_LAST = ("acts", "sessions", "samples", "actions", "events")
+_LAST = ("acts", "sessions", "samples", "actions", "equity", "trails", "events")
 _CALLED = {"alerts": "alerts", "deliveries": "messages"}  # those that are numbered without gaps
 _WITHIN = 2.5  # seconds for all
 _CHUNK = 500  # rows in one look

@@ -360,5 +360,27 @@ SESSIONS = (
     "CREATE INDEX sessions_seen_at ON sessions (seen_at)",
 )
 
+# What the number of an alert was, from half an hour before it until its end; and what accounts were worth.
+TRAILS = (
+    """
+    CREATE TABLE trails (
+        alert TEXT NOT NULL,
+        at TEXT NOT NULL,
+        value TEXT NOT NULL,
+        PRIMARY KEY (alert, at)
+    ) STRICT
+    """,
+    """
+    CREATE TABLE equity (
+        venue TEXT NOT NULL,
+        account TEXT NOT NULL,
+        at TEXT NOT NULL,
+        value TEXT NOT NULL,
+        PRIMARY KEY (venue, account, at)
+    ) STRICT
+    """,
+    "CREATE INDEX equity_at ON equity (at)",
+)
+
 # What else was told of an order, a position, …, the latest first.
 ALERTS_ENTITY = "CREATE INDEX alerts_entity ON alerts (entity, fired_at)"

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from decimal import Decimal
 from functools import cache
 from types import NoneType
 from typing import Any, TypeAlias, TypeVar, get_args, get_origin
@@ -12,7 +13,7 @@ import msgspec
 from msgspec import Struct, field, structs
 from sqlite_utils import Database
 
-from tocsin.events import from_iso, iso
+from tocsin.events import from_iso, iso, number_text, stored_number
 from tocsin.store.errors import outside_told
 
 Row: TypeAlias = tuple[str | int | None, ...]
@@ -52,13 +53,15 @@ def json_mapping(text: str) -> dict[str, Any]:
 
 
 def row_of(record: Struct) -> Row:
-    """The cells of a record, in the order of its fields: times as ISO 8601 text, mappings as JSON, the rest as it is."""
+    """The cells of a record, in the order of its fields: times as ISO 8601 text, numbers as their digits, mappings as JSON, the rest as it is."""
     return tuple(map(_cell, structs.astuple(record)))
 
 
 def _cell(value: Any) -> Any:
     if isinstance(value, datetime):
         return iso(value)
+    if isinstance(value, Decimal):
+        return number_text(value)
     return json_text(value) if isinstance(value, Mapping) else value
 
 
@@ -79,7 +82,7 @@ def _reader(kind: Any) -> Callable[[Any], Any]:
     kinds = {get_origin(each) or each for each in (kind, *get_args(kind))}  # of `X | None` also X
     if Mapping in kinds:
         return json_mapping
-    read = from_iso if datetime in kinds else _as_it_is
+    read = from_iso if datetime in kinds else stored_number if Decimal in kinds else _as_it_is
     return _or_none(read) if NoneType in kinds else read
 
 

@@ -229,6 +229,9 @@ class Store:
             )
             many(rows.DROP_HELD, ((row.alert,) for row in held.values() if row.data is None))
             many(rows.PUT_SILENCE, map(row_of, batch.silences))
+            many(rows.SPARSER, ((alert,) for alert in batch.sparser))
+            many(rows.PUT_TRAIL, map(row_of, batch.trails))
+            many(rows.PUT_EQUITY, map(row_of, batch.equity))
             _put_notes(db, batch.notes)
             if batch.prices_left_out:
                 db.execute(rows.PUT_META_ONCE, [rows.PRICES_LEFT_OUT, at])

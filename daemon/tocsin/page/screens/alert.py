@@ -184,13 +184,13 @@ async def others(asked: Asked) -> Json:
 
 
 async def _points(asked: Asked, found: _Alert) -> Sequence[Point]:
-    """How the value went: from memory while it lives, else as it was kept."""
+    """How the value went: as it was kept, and while it lives what came since, from memory."""
     if found.context is None or found.context.value_of is None or found.context.event is not None:
         return ()
-    of = (found.row["rule"], found.row["instance"])
-    if found.lives:
-        return asked.host.trail(*of) or asked.snapshot.trails.get(of, ())
-    return ()
+    kept = await asked.in_thread(partial(asked.reader.trail, found.row["id"]))
+    points = [Point(at, value) for at, value in kept]
+    fresh = asked.host.trail(found.row["rule"], found.row["instance"]) if found.lives else ()
+    return [*points, *(point for point in fresh if not points or point.at > points[-1].at)]
 
 
 async def _explained(asked: Asked, found: _Alert) -> Mapping[str, Any] | None:

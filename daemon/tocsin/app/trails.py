@@ -1,0 +1,252 @@
+"""Samples what rules watch: the number of each instance, and how far it is from firing. Beside the messages' way, in short slices.
+
+What is pending, fires or recovers is looked at each second, all else each five; at most 2,000 instances in all. Which those
+are is found out bit by bit, for rules times entities may be a million: what turns out to be nearer takes the place of the
+farthest.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from operator import itemgetter
+from time import perf_counter, thread_time
+from typing import NamedTuple
+
+import trio
+
+from tocsin.app.components import Components
+from tocsin.app.trail import LASTS, Trail
+from tocsin.app.watching import Away, Shown, shown_of
+from tocsin.control.snapshot import Point, Watched
+from tocsin.engine.api import FAR
+from tocsin.engine.looks import Look, Watching, of_entity
+from tocsin.events import Instant, Key
+
+Of = tuple[str, str]
+"""Rule and instance."""
+MOST = 2000  # instances
+MOST_CLOSEST = 100
+_EVERY = 5.0  # seconds between two looks at what neither fires nor is about to
+_SLICE = 0.001  # seconds of work, after which others have their turn
+AT_ONCE = 200  # entities that are put in order in one go
+_LOOKING_ABOUT, _FIRST_LOOKING_ABOUT = (
+    0.02,
+    0.2,
+)  # seconds of work a round; the latter until all was seen once
+
+
+class Ranking(NamedTuple):
+    """Of what doesn't fire, what is nearest to it, and of each entity what of it is; of how many that are watched."""
+
+    closest: Sequence[Watched] = ()
+    nearest: Mapping[Key, Watched] = {}
+    watched: int = 0
+
+
+class _Seen:
+    """One instance, and what was seen of it when it was last looked at."""
+
+    __slots__ = ("at", "shown", "trail")
+
+    def __init__(self, at: Watching) -> None:
+        self.at, self.trail = at, Trail()
+        self.shown: Shown | None = None
+
+    @property
+    def look(self) -> Look | None:
+        return self.shown.look if self.shown is not None else None
+
+    @property
+    def far(self) -> float:
+        far = self.shown.watched.far if self.shown is not None else None
+        return FAR if far is None else far
+
+
+class Pauses:
+    """Lets others have their turn whenever a slice of work is done. `worked`: how much that was so far, in seconds of this thread's."""
+
+    def __init__(self) -> None:
+        self._began, self._work_began = perf_counter(), thread_time()
+        self.worked = 0.0
+
+    async def rest(self) -> None:
+        if perf_counter() - self._began >= _SLICE:
+            self.worked += thread_time() - self._work_began
+            await trio.lowlevel.checkpoint()
+            self._began, self._work_began = perf_counter(), thread_time()
+
+
+class Trails:
+    """`ranking` is of the last round."""
+
+    def __init__(self, components: Components) -> None:
+        self._components = components
+        self._clock = components.clock
+        self._seen: dict[Of, _Seen] = {}
+        self._looked_at = float("-inf")  # steady: when the last round began
+        self._pairs: Iterator[Watching | None] = self._walk()
+        self._all_seen = False  # whether all that there is was looked at once
+        self._farthest = FAR  # of what is watched, where no more can be
+        self.ranking = Ranking()
+
+    def look(self, of: Of) -> Look | None:
+        """What was seen of it last."""
+        seen = self._seen.get(of)
+        return seen.look if seen is not None else None
+
+    def shown(self, of: Of) -> tuple[Point, ...]:
+        """Its line in a list."""
+        seen = self._seen.get(of)
+        return seen.trail.shown if seen is not None else ()
+
+    def points(self, of: Of) -> Sequence[Point]:
+        """All points of it that there are: to be looked at, and not kept."""
+        seen = self._seen.get(of)
+        return seen.trail.points if seen is not None else ()
+
+    def restore(self, of: Of, points: Sequence[Point]) -> None:
+        """It fires since the last run, which kept these points of it."""
+        now = self._clock.now()
+        standing = self._components.engine.looks.standing(*of, now)
+        if standing is not None:
+            seen = self._seen.setdefault(
+                of, _Seen(Watching(standing.rule, standing.instance, standing.entity))
+            )
+            seen.trail = Trail([point for point in points if point.at > now.wall - LASTS])
+
+    async def sample(self, away: Away) -> None:
+        """One look at all that is due: each second."""
+        pauses, now = Pauses(), self._clock.now()
+        active = self._active(now)
+        for of in active:
+            self._sample(of, away)
+            await pauses.rest()
+        if now.steady - self._looked_at >= _EVERY:
+            self._looked_at = now.steady
+            for of in [of for of in self._seen if of not in active]:
+                self._sample(of, away)
+                await pauses.rest()
+            await self._look_about(away)
+            await self._rank(active, pauses)
+
+    # --------------------------------------------------------------------------------------------------------- parts
+
+    def _active(self, now: Instant) -> dict[Of, None]:
+        """What is pending, fires or recovers."""
+        found: dict[Of, None] = {}
+        for of in self._components.turn.alert_states.active():
+            if of not in self._seen:
+                standing = self._components.engine.looks.standing(*of, now)
+                if standing is None or not standing.rule.is_level:
+                    continue
+                self._seen[of] = _Seen(Watching(standing.rule, standing.instance, standing.entity))
+            found[of] = None
+        return found
+
+    def _sample(self, of: Of, away: Away) -> None:
+        """Look at it once; what is no longer there is let go."""
+        seen, now, engine = self._seen[of], self._clock.now(), self._components.engine
+        rule = engine.rule(of[0])
+        if rule is None or not rule.is_level or rule.is_group is not seen.at.rule.is_group:
+            del self._seen[of]
+            return
+        if rule is not seen.at.rule:
+            if rule.value_of != seen.at.rule.value_of:
+                seen.trail = Trail()
+            seen.at = seen.at._replace(rule=rule)
+        standing = engine.looks.standing(*of, now)
+        state = standing.state if standing is not None else "inactive"
+        look = seen.look if self._is_as_seen(seen) else engine.looks.look(seen.at, now)
+        if look is None and state == "inactive":
+            del self._seen[of]
+            return
+        seen.shown = shown_of(seen.at, standing, look, now, away, seen.shown)
+        watched = seen.shown.watched
+        if look is not None and look.value is not None and not watched.stale and not watched.unconfirmed:
+            since = standing.since if standing is not None and state == "pending" else None
+            seen.trail.add(Point(now.wall, look.value), (since or now.wall) - LASTS)
+            if state != "inactive":
+                _ = seen.trail.shown  # made here, and not when somebody looks
+
+    def _is_as_seen(self, seen: _Seen) -> bool:
+        """Whether nothing of what its rule reads is another than when it was last looked at."""
+        rule, look, entities = seen.at.rule, seen.look, self._components.entities
+        if look is None or rule.is_group or rule.active is not None:
+            return False
+        if any(each.timed or each.remembers for each in rule.conditions):
+            return False
+        linked = [there for link in rule.links if (there := look.change.linked.get(link)) is not None]
+        change = entities.find(look.change.key)
+        return (
+            change is not None
+            and change.state is look.change.state
+            and change.unconfirmed == look.change.unconfirmed_since
+            and len(linked) == len(rule.links)
+            and all(
+                (found := entities.find(there.key)) is not None and found.state is there.state
+                for there in linked
+            )
+        )
+
+    async def _look_about(self, away: Away) -> None:
+        """Look at some of what isn't watched yet."""
+        pauses, looks = Pauses(), self._components.engine.looks
+        most = _LOOKING_ABOUT if self._all_seen else _FIRST_LOOKING_ABOUT
+        while pauses.worked < most:
+            try:
+                at = next(self._pairs)
+            except StopIteration:  # all of them: the next round begins anew
+                self._pairs, self._all_seen = self._walk(), True
+                return
+            if at is not None and (of := (at.rule.id, at.instance)) not in self._seen:
+                runs = self._components.engine.rule(at.rule.id) is at.rule
+                look = looks.look(at, self._clock.now()) if runs else None
+                is_number = look is not None and (look.value is not None or look.gap.by is not None)
+                if (
+                    look is not None
+                    and is_number
+                    and (len(self._seen) < MOST or look.gap.to_go < self._farthest)
+                ):
+                    self._seen[of] = _Seen(at)
+                    self._sample(of, away)
+            await pauses.rest()
+
+    def _walk(self) -> Iterator[Watching | None]:
+        """All that rules are about; None now and then, where a little work is done."""
+        entities, engine = self._components.entities, self._components.engine
+        for rule in [rule for rule in engine.rules if rule.is_level]:
+            if engine.rule(rule.id) is not rule:  # there are others since
+                continue
+            if rule.is_group:
+                yield from engine.looks.groups(rule, self._clock.now())
+                continue
+            where = rule.where if rule.where is not None and not rule.where.remembers else None
+            for kind in sorted(rule.kinds):
+                while entities.in_order.catch_up(kind, AT_ONCE):
+                    yield None
+                for change in entities.in_order.of(kind):
+                    about = where is None or where.holds(change, change.received) is not False
+                    yield of_entity(rule, change) if about else None
+
+    async def _rank(self, active: Collection[Of], pauses: Pauses) -> None:
+        """Who is nearest; and who is farthest of too many is watched no more."""
+        idle: list[tuple[float, Of]] = []
+        for of, seen in [*self._seen.items()]:
+            if of not in active:
+                idle.append((seen.far, of))
+            await pauses.rest()
+        idle.sort(key=itemgetter(0))
+        most = max(MOST - len(active), 0)
+        for _, of in idle[most:]:
+            del self._seen[of]
+        self._farthest = idle[most - 1][0] if 0 < most <= len(idle) else FAR
+        await pauses.rest()
+        closest: list[Watched] = []
+        nearest: dict[Key, Watched] = {}
+        for far, of in idle[:most]:
+            shown = self._seen[of].shown
+            if shown is None or far >= FAR:
+                break
+            nearest.setdefault(shown.watched.key, shown.watched)
+            if len(closest) < MOST_CLOSEST and not shown.stale and not shown.watched.unconfirmed:
+                closest.append(shown.watched)
+            await pauses.rest()
+        self.ranking = Ranking(closest, nearest, len(self._seen))
