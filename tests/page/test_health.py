@@ -117,7 +117,7 @@ async def test_connections_come_from_what_is_stored(tmp_path):
     assert fx["connected"] == 22 * 3600 - 60
     assert [each["state"] for each in new["spans"]] == ["off", "away"]
     html = await page_of(HEALTH, of(tmp_path, now))
-    assert "fx: connected 21 h 59 min, away 61 min in 2 times" in html
+    assert "fx: connected 21 h 59 min, away 2 times, 61 min" in html
     assert 'class="away"' in html
 
 

@@ -31,7 +31,7 @@ async def test_a_topic_is_shown_with_tables_and_links_that_lead_somewhere(tmp_pa
     html = await page_of(TOPIC, asked(tmp_path, path={"topic": name}), f"/help/{name}")
     assert html.count("<h1") == 1
     assert ("<table>" in html) == ("\n|--" in page(name).replace("| --", "|--"))
-    assert ("<pre>" in html) == ("```" in page(name))
+    assert ("<pre " in html) == ("```" in page(name))
     assert "```" not in html
     for link in re.findall(r'<a [^>]*href="([^"]+)"', html):
         path, _, anchor = link.partition("#")

@@ -26,11 +26,12 @@ def topic_html(topic: str, url: Callable[[str], str]) -> Markup:
     )
     made.preprocessors.deregister("html_block")  # what stands in angle brackets is text, as on a terminal
     made.inlinePatterns.deregister("html")
-    made.treeprocessors.register(_Links(made, url), "tocsin_links", 5)
-    return Markup(made.convert(page(topic)))  # noqa: S704 - of our own reference
+    made.treeprocessors.register(_Ours(made, url), "tocsin", 5)
+    text = made.convert(page(topic)).replace("<pre>", '<pre tabindex="0">')  # it scrolls, by keys too
+    return Markup(text)  # noqa: S704 - of our own reference
 
 
-class _Links(Treeprocessor):  # type: ignore[misc]  # the library tells no types
+class _Ours(Treeprocessor):  # type: ignore[misc]  # the library tells no types
     """Another topic's file becomes that topic's address; what leads elsewhere says nothing of us."""
 
     def __init__(self, made: Any, url: Callable[[str], str]) -> None:
@@ -38,6 +39,9 @@ class _Links(Treeprocessor):  # type: ignore[misc]  # the library tells no types
         self._url = url
 
     def run(self, root: Element) -> None:
+        for head in root.iter("th"):
+            if not len(head) and not (head.text or "").strip():
+                head.tag = "td"  # a head that says nothing is none
         for link in root.iter("a"):
             name, _, anchor = link.get("href", "").partition("#")
             topic = name.removesuffix(".md")

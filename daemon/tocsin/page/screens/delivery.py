@@ -5,6 +5,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+from tocsin.alerts.wording import without_mark
 from tocsin.events import from_iso
 from tocsin.page.rows import today
 from tocsin.page.screen import Asked, Json, Part, Screen
@@ -154,7 +155,7 @@ def _message(row: Mapping[str, Any]) -> Json:
     return {
         "id": row["id"],
         "alert": row["about"],
-        "title": row["title"] or "",
+        "title": without_mark(row["title"] or ""),
         "told": row["state_told"],
         "severity": row["severity"],
         "channel": row["channel"],
@@ -178,7 +179,7 @@ def _run(row: Mapping[str, Any]) -> Json:
         "id": row["id"],
         "action": row["action"],
         "alert": row["about"],
-        "title": row["title"] or "",
+        "title": without_mark(row["title"] or ""),
         "told": row["told"],
         "status": str(row["status"]).replace("_", " "),
         "result": row["result"],
