@@ -152,7 +152,14 @@ _SERVICES = {
     "form": Service(_any_means),
     "xml": Service(_any_means),
 }
-_SAME = {"ntfys": "ntfy", "gotifys": "gotify", "forms": "form", "xmls": "xml", "mailtos": "mailto"}
+_SAME = {
+    "jsons": "json",
+    "ntfys": "ntfy",
+    "gotifys": "gotify",
+    "forms": "form",
+    "xmls": "xml",
+    "mailtos": "mailto",
+}
 # Of a digest's lines: rather less than the limit, for its title and remarks are in it, too.
 _ROOM = {
     "tgram": Room(3600, lambda text: length(for_telegram(text))),
@@ -201,12 +208,11 @@ _HOST = re.compile(r"(?:[a-z0-9-]+\.)+[a-z]{2,}", re.IGNORECASE)
 def service_name(url: Secret) -> str:
     """What people call the service behind a URL, of a mail the server's name where it surely is one; nothing else of the URL."""
     schema = schema_of(url)
-    schema = _SAME.get(schema, schema)
-    if schema == "mailto":
+    if schema in {"mailto", "mailtos"}:
         try:
             parts = urlsplit(url.reveal())
             host = dict(parse_qsl(parts.query)).get("smtp") or (parts.hostname if "@" in parts.netloc else "")
         except ValueError:
             host = ""
         return host if host and _HOST.fullmatch(host) else "mail"
-    return _NAMES.get(schema, schema)
+    return _NAMES.get(schema) or _NAMES.get(schema.removesuffix("s"), schema)

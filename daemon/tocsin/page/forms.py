@@ -14,6 +14,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from tocsin.alerts.silences import end_of
+from tocsin.alerts.wording import without_mark
 from tocsin.config.settings import UnknownName
 from tocsin.control.acts import alerts_meant, firing_held_by, silence_meant
 from tocsin.control.server import in_thread
@@ -27,7 +28,7 @@ from tocsin.quantities import parse_duration
 from tocsin.store.errors import StoreUnavailable
 from tocsin.store.reader import Reader
 
-_MOST_SHOWN = 20
+_MOST_SHOWN = 5
 _MONDAY = 0
 _Form = dict[str, str]
 _Handler = Callable[[Request, _Form], Awaitable[Response]]
@@ -154,7 +155,7 @@ class Forms:
         return html(request, page, status)
 
     async def _holds(self, matchers: str) -> Json:
-        """`holds`: the first of the alerts that fire now and that these would hold, of `holds_count` (None: nothing is written yet);
+        """`holds`: the titles of the first of the alerts that fire now and that these would hold, of `holds_count` (None: nothing is written yet);
         or `trouble` with them.
         """
         if not matchers.strip():
@@ -164,7 +165,8 @@ class Forms:
         except ValueError as error:
             return {"holds": [], "holds_count": 0, "trouble": str(error)}
         found = await in_thread(partial(firing_held_by, self._reader, foreseen, self._host.acts.now()))
-        return {"holds": found[:_MOST_SHOWN], "holds_count": len(found), "trouble": ""}
+        titles = [without_mark(str(row["title"])) for row in found[:_MOST_SHOWN]]
+        return {"holds": titles, "holds_count": len(found), "trouble": ""}
 
     async def unsilence(self, request: Request, form: _Form) -> Response:
         now = iso(self._host.acts.now())
