@@ -97,8 +97,10 @@ def times(tz: tzinfo, today: date) -> dict[str, Any]:
     return {"clock": clock, "age": age, "until": until, "local_words": local_words}
 
 
-def lasted(since: str | datetime, until: str | datetime) -> str:
-    """`4 min`, from then to then."""
+def lasted(since: str | datetime | None, until: str | datetime | None) -> str:
+    """`4 min`, from then to then; `–` where one isn't known, which only damage brings about."""
+    if since is None or until is None:
+        return MISSING
     begun, ended = (from_iso(each) if isinstance(each, str) else each for each in (since, until))
     return span_text(ended - begun)
 
