@@ -305,6 +305,39 @@ def test_a_command_that_eats_memory_is_ended_and_the_daemon_goes_on(service):
         assert json.loads(machine.out("tocsin", "status", "--json"))["healthy"] is True
 
 
+WHAT_IF = """
+import sys
+from pathlib import Path
+import trio
+from tocsin.page.what_if import WhatIfFailed, WhatIfs
+class Log:
+    def error(self, event, **said): print(event, said)
+asked = WhatIfs(Path("/etc/tocsin/config.yaml"), Log(), within=120.0, memory=int(sys.argv[1]) << 20)
+try:
+    found = trio.run(asked.ask, ("it-began.cooldown=1h",))
+    print("told:", found.coverage[0].words)
+except WhatIfFailed as error:
+    print("told:", error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("memory", "told"),
+    [(512, "told: daemon.started kept 1 time in "), (40, "told: it was ended: more memory than 40 MiB")],
+)
+def test_a_what_if_of_the_page_runs_in_the_sandbox(service, memory, told):
+    """In the daemon's place a program asks for it, under all that the unit forbids; with the daemon's credentials."""
+    machine = service.machine
+    machine.out("systemctl", "stop", "tocsin")
+    machine.out("sh", "-c", "cat > /run/what_if.py", text=WHAT_IF)
+    service.drop_in(
+        f"[Service]\nType=oneshot\nRestart=no\nWatchdogSec=0\nTimeoutStartSec=180\n"
+        f"ExecStart=\nExecStart=/opt/tocsin/bin/python /run/what_if.py {memory}\nStandardOutput=truncate:/run/told\n"
+    )
+    machine.out("systemctl", "start", "tocsin")
+    assert told in machine.out("cat", "/run/told")
+
+
 def test_it_stops_within_ten_seconds_and_cleanly(service):
     began = time.monotonic()
     service.machine.out("systemctl", "stop", "tocsin")
