@@ -103,6 +103,13 @@ async def test_a_bug_in_what_stands_before_is_told_too(page, monkeypatch):
     assert page.log.lines == ["error: internal error"]
 
 
+@pytest.mark.parametrize(("path", "how"), [("/login", OURS), ("/a/1/ack", BEARER)])
+async def test_a_form_of_a_thousand_fields_is_none_of_ours(page, path, how):
+    answer = await page.browser().post(path, data={f"f{number}": "" for number in range(1000)}, headers=how)
+    assert answer.status_code == 400
+    assert not page.log.lines
+
+
 async def test_what_is_not_there_is_said(page, autojump_clock):
     browser = await page.signed_in()
     answer = await browser.get("/nothing", headers={"Accept": "text/html"})

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
@@ -19,6 +18,7 @@ from tocsin.config.settings import UnknownName
 from tocsin.control.acts import alerts_meant, firing_held_by, silence_meant
 from tocsin.control.server import in_thread
 from tocsin.events import iso
+from tocsin.page.posted import posted
 from tocsin.page.rendering import Renderer
 from tocsin.page.routes import Screens, html, own_path, person_of
 from tocsin.page.screen import Asked, Host, Json
@@ -219,7 +219,7 @@ class Forms:
 
     def _posted(self, does: _Handler) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
-            form = dict(parse_qsl((await request.body()).decode(errors="replace"), max_num_fields=20))
+            form = await posted(request)
             try:
                 return await does(request, form)
             except (_Refused, ValueError) as error:

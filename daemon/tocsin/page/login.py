@@ -7,8 +7,6 @@
 All of it works without JavaScript.
 """
 
-from urllib.parse import parse_qsl
-
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -16,6 +14,7 @@ from starlette.routing import Route
 from tocsin.control.people import Person, person_of
 from tocsin.page.access import Access
 from tocsin.page.addresses import Addresses
+from tocsin.page.posted import posted
 from tocsin.page.rendering import Renderer
 from tocsin.page.routes import html, own_path
 from tocsin.page.signing_in import whose_token
@@ -58,7 +57,7 @@ class Login:
         return self._form(request, further)
 
     async def sign_in(self, request: Request) -> Response:
-        form = dict(parse_qsl((await request.body()).decode(errors="replace"), max_num_fields=20))
+        form = await posted(request)
         further, asker, tries = (
             _next(form.get("next", "")),
             self._addresses.asker(request.scope),

@@ -2,12 +2,12 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from tocsin.control import people
 from tocsin.control.server import in_thread
 from tocsin.page.assets import takes_gzip
 from tocsin.page.live import Versions
@@ -108,7 +108,7 @@ def html(request: Request, rendered: Rendered, status: int = 200) -> Response:
 
 def person_of(request: Request) -> str:
     """The name of who is signed in."""
-    person: Any = request.scope.get("state", {}).get("person")
+    person = people.person_of(request.scope)
     return person.name if person is not None else ""
 
 

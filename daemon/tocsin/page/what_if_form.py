@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
 from typing import Any, NamedTuple, Protocol
-from urllib.parse import parse_qsl
 
 import msgspec
 import trio
@@ -24,6 +23,7 @@ from tocsin.config.rule_text import edits_of, rule_text
 from tocsin.config.settings import Settings, UnknownRule
 from tocsin.control.server import in_thread
 from tocsin.errors import TocsinError
+from tocsin.page.posted import posted
 from tocsin.page.rendering import Renderer
 from tocsin.page.routes import Screens, html, person_of
 from tocsin.page.screen import Json
@@ -32,8 +32,6 @@ from tocsin.replay.what_if import WhatIf
 
 WHAT_IF = "/what-if"
 _MOST_FIELDS = 200
-
-_BODY_WITHIN = 10.0  # seconds
 
 
 class Asking(Protocol):
@@ -58,11 +56,7 @@ class WhatIfForm:
 
     async def tried(self, request: Request) -> Response:
         """What would be, or the diff, or what is wrong with what was given."""
-        body = b""
-        with trio.move_on_after(_BODY_WITHIN):
-            body = await request.body()
-        given = body.decode(errors="replace")
-        form = dict(parse_qsl(given, keep_blank_values=True, max_num_fields=_MOST_FIELDS))
+        form = await posted(request, _MOST_FIELDS)
         asked = self._screens.asked(request)
         settings, rule = asked.host.rules_seen.settings, form.get("rule", "")
         try:
