@@ -1,4 +1,4 @@
-"""Behind a reverse proxy with TLS, in twenty lines, that takes the path below which the page lies away, or leaves it."""
+"""Behind a reverse proxy with TLS that takes the path below which the page lies away, or leaves it."""
 
 import re
 import ssl
@@ -11,43 +11,12 @@ import trio
 import trustme
 
 from support.page_world import ANNA, Page, on_sockets
+from support.proxy import forward
 
 pytestmark = pytest.mark.real
 
 NAME = "tocsin.test"
 PUBLIC = {"public_url": f"https://{NAME}/tocsin/", "proxy": ["127.0.0.1"]}
-
-
-async def forward(
-    client: trio.SSLStream, *, backend: tuple[str, int], strips: bool, host: str | None
-) -> None:
-    """One request after the other would do for a browser; here one a connection."""
-    async with client, await trio.open_tcp_stream(*backend) as behind:
-        head = b""
-        while b"\r\n\r\n" not in head:
-            head += await client.receive_some()
-        line, rest = head.split(b"\r\n", 1)
-        if strips:
-            line = line.replace(b" /tocsin/", b" /", 1)
-        if host is not None:
-            rest = re.sub(rb"(?i)host: [^\r]*", f"Host: {host}".encode(), rest, count=1)
-        said = b"X-Forwarded-For: 198.51.100.7\r\nX-Forwarded-Proto: https\r\nConnection: close\r\n"
-        await behind.send_all(line + b"\r\n" + said + re.sub(rb"(?i)connection: [^\r]*\r\n", b"", rest))
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(pump, behind, client, nursery.cancel_scope)
-            nursery.start_soon(pump, client, behind, None)
-
-
-async def pump(
-    source: trio.abc.ReceiveStream, target: trio.abc.SendStream, scope: trio.CancelScope | None
-) -> None:
-    try:
-        async for chunk in source:
-            await target.send_all(chunk)
-    except trio.BrokenResourceError:
-        pass
-    if scope is not None:
-        scope.cancel()
 
 
 @asynccontextmanager

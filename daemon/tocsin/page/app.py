@@ -131,6 +131,9 @@ class Failsafe:
         self._app, self._log = app, log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":  # the server's own start and stop, which ends with the daemon's task
+            await self._app(scope, receive, send)
+            return
         begun = False
 
         async def noted(message: Message) -> None:
@@ -142,7 +145,7 @@ class Failsafe:
             await self._app(scope, receive, noted)
         except Exception as error:  # one request's, of many
             self._log.error("internal error", asked=scope.get("path"), exc_info=error)
-            if begun or scope["type"] != "http":
+            if begun:
                 raise  # and the connection ends
             await JSONResponse({"error": _said(error)}, 500, {"Cache-Control": "no-store"})(
                 scope, receive, send

@@ -146,7 +146,20 @@ let resized;
 addEventListener("resize", () => { clearTimeout(resized); resized = setTimeout(() => $$(".chart[data-chart]").forEach(draw), 150); });
 
 // ---- title, icon, and what is said to who doesn't see
+const NAMED_WITHIN = 3000; // milliseconds: the list comes by a fetch of its own, and not every screen has it
 let seen = new Set(($("[data-critical]")?.dataset.critical || "").split(" ").filter(Boolean)), saidAt = 0;
+const unsaid = new Map();
+function shout() {
+  const words = [];
+  for (const [id, since] of unsaid) {
+    const name = $(`[data-alert="${CSS.escape(id)}"] .t a`)?.textContent;
+    if (!name && Date.now() - since < NAMED_WITHIN) continue;
+    words.push(name || "an alert fires");
+    unsaid.delete(id);
+  }
+  if (words.length) $("#shout").textContent = `critical: ${words.join("; ")}`;
+}
+setInterval(shout, 1000);
 function afterwards() {
   ages();
   charts();
@@ -155,9 +168,10 @@ function afterwards() {
   const firing = +nav.dataset.firing, name = document.title.replace(/^\d+ firing · /, "");
   document.title = firing ? `${firing} firing · ${name}` : name;
   $("link[rel=icon]").href = firing ? body.dataset.iconFiring : body.dataset.icon;
-  const critical = nav.dataset.critical.split(" ").filter(Boolean), fresh = critical.filter((id) => !seen.has(id));
-  if (fresh.length) $("#shout").textContent = `critical: ${fresh.map((id) => $(`[data-alert="${CSS.escape(id)}"] .t a`)?.textContent || "an alert fires").join("; ")}`;
+  const critical = nav.dataset.critical.split(" ").filter(Boolean);
+  for (const id of critical) if (!seen.has(id)) unsaid.set(id, Date.now());
   seen = new Set(critical);
+  shout();
   if (Date.now() - saidAt > 10000) {
     const text = `${firing} firing`;
     if ($("#say").textContent !== text) { $("#say").textContent = text; saidAt = Date.now(); }

@@ -1,0 +1,174 @@
+"""What people do on the page: they see an alert come, acknowledge it, silence it, by fingers, by keys, without JavaScript."""
+
+import pytest
+
+from support.chrome import PHONE, Browser, Page, expect, looked_at, sign_in
+from support.mission import connected, profit
+from support.site import Site
+
+pytestmark = pytest.mark.real
+
+RULES = [{"id": "red", "watch": "position", "when": "profit < -50", "severity": "critical"}]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    with Site(tmp_path_factory.mktemp("site")) as site:
+        site.start(
+            venues={"fx": site.exchange.yourfintech.settings() | {"silent_after": "1h"}},
+            channels={"phone": {"urls": [site.phone], "answers": [site.person], "storm": "off"}},
+            defaults={"notify": ["phone"]},
+            rules=RULES,
+        )
+        site.do(connected, site.daemon, "fx")
+        yield site
+
+
+def in_the_red(site: Site, position: str, value: float = -60.25, what: str = "created") -> None:
+    site.at_the_venues(profit, site.exchange, value, what, position)
+
+
+def alert_of(site: Site, position: str) -> str:
+    """The id of its alert, once it fires."""
+    query = "SELECT id FROM alerts WHERE entity = ? AND state = 'firing'"
+    ((id_,),) = site.until(lambda: site.folder.rows(query, position), f"{position} fires")
+    return id_
+
+
+def row(page: Page, alert: str):
+    return page.locator(f".alert[data-alert='{alert}']")
+
+
+def is_live(page: Page) -> None:
+    expect(page.locator("#live")).to_have_text("live")
+
+
+def test_an_alert_appears_and_who_has_it_is_seen_everywhere(browser: Browser, site: Site):
+    with looked_at(browser.new_context(), site) as one, looked_at(browser.new_context(), site) as other:
+        for look in (one, other):
+            sign_in(look.page, site)
+            is_live(look.page)
+        one.page.evaluate("window.loadedOnce = true")
+        in_the_red(site, "seen")
+        alert = alert_of(site, "seen")
+        for look in (one, other):
+            expect(row(look.page, alert)).to_contain_text("-60.25 USD")
+            expect(look.page).to_have_title("1 firing · Overview · Tocsin")
+        expect(one.page.locator("#shout")).to_contain_text("critical: -60.25 USD BTCUSD long")
+        messages = site.chats.telegram.messages
+        site.until(lambda: messages, "it is told on Telegram")
+
+        row(one.page, alert).get_by_role("button", name="Acknowledge").click()
+        for look in (one, other):
+            expect(row(look.page, alert)).to_contain_text("acknowledged by anna")
+        assert one.page.evaluate("window.loadedOnce") is True
+        assert "acknowledged" in site.command("alerts")
+        site.until(
+            lambda: any("acknowledged by anna" in each.text for each in messages.values()), "Telegram says so"
+        )
+        in_the_red(site, "seen", 1, "updated")
+        expect(row(one.page, alert)).to_have_count(0)
+
+
+def test_keys_alone_from_sign_in_to_an_acknowledged_alert(browser: Browser, site: Site):
+    in_the_red(site, "keys")
+    alert = alert_of(site, "keys")
+    with looked_at(browser.new_context(), site) as look:
+        page = look.page
+        page.goto(site.url)
+        expect(page.get_by_label("Your token")).to_be_focused()
+        page.keyboard.type(site.token)
+        page.keyboard.press("Enter")
+        is_live(page)
+        page.keyboard.press("j")
+        expect(row(page, alert).locator(".t a")).to_be_focused()
+        page.keyboard.press("a")
+        expect(row(page, alert)).to_contain_text("acknowledged by anna")
+        expect(page.locator("#toast")).to_contain_text("Acknowledged.")
+        expect(row(page, alert).locator(".t a")).to_be_focused()
+        page.keyboard.press("s")
+        expect(page.get_by_role("dialog").get_by_role("button", name="1 h")).to_be_focused()
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog")).to_be_hidden()
+        expect(row(page, alert).locator(".pill", has_text="silenced")).to_have_count(0)
+    in_the_red(site, "keys", 1, "updated")
+
+
+def test_without_javascript_from_sign_in_to_an_acknowledged_alert(browser: Browser, site: Site):
+    in_the_red(site, "plain")
+    alert = alert_of(site, "plain")
+    with looked_at(browser.new_context(java_script_enabled=False), site) as look:
+        page = look.page
+        sign_in(page, site)
+        expect(page.locator(".noscript")).to_contain_text("Without JavaScript")
+        row(page, alert).get_by_role("button", name="Acknowledge").click()
+        expect(row(page, alert)).to_contain_text("acknowledged by anna")
+        row(page, alert).get_by_role("link", name="Silence").click()
+        page.get_by_label("Why").fill("at the desk")
+        page.get_by_role("button", name="1 h", exact=True).click()
+        expect(row(page, alert).locator(".pill", has_text="silenced")).to_have_count(1)
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.get_by_role("heading")).to_have_text("You are signed out")
+    assert ("anna", "page", "silence", "at the desk") in site.folder.rows(
+        "SELECT by, via, does, why FROM acts"
+    )
+    ((silence,),) = site.folder.rows("SELECT id FROM silences")
+    site.post(f"/api/silences/{silence}/end")
+    in_the_red(site, "plain", 1, "updated")
+
+
+def test_from_a_messages_link_to_a_silence_in_three_touches(browser: Browser, site: Site):
+    in_the_red(site, "touched")
+    alert = alert_of(site, "touched")
+    size = {"width": PHONE[0], "height": PHONE[1]}
+    context = browser.new_context(viewport=size, has_touch=True, is_mobile=True)
+    with looked_at(context, site) as look:
+        sign_in(look.page, site)
+    with looked_at(context, site) as look:
+        page = look.page
+        page.set_content(f"<a href='{site.url}/a/{alert}'>a message in a chat</a>")
+        page.get_by_role("link").tap()
+        page.get_by_role("link", name="Silence…").locator("visible=true").first.tap()
+        page.get_by_role("button", name="1 h", exact=True).tap()
+        expect(page.locator("main")).to_contain_text("silenced")
+    ((silence,),) = site.folder.rows("SELECT id FROM silences ORDER BY id DESC LIMIT 1")
+    assert ("anna", silence) in site.folder.rows("SELECT by, target FROM acts WHERE does = 'silence'")
+    site.post(f"/api/silences/{silence}/end")
+
+
+def test_a_venue_that_drops_is_grey_and_comes_back(browser: Browser, site: Site):
+    venue = site.exchange.yourfintech
+    in_the_red(site, "grey", -3.5)
+    with looked_at(browser.new_context(), site) as look:
+        sign_in(look.page, site)
+        is_live(look.page)
+        numbers = look.page.locator("#part-positions tr", has_text="-3.5")
+        expect(numbers).to_have_count(1)
+        venue.refuse_with = 503
+        site.at_the_venues(venue.hang_up)
+        expect(look.page.locator("#part-banner")).to_contain_text("fx is disconnected")
+        expect(numbers).to_contain_text("as of")
+        venue.refuse_with = None
+        expect(look.page.locator("#part-banner")).not_to_contain_text("fx is")
+        in_the_red(site, "grey", -4.5, "updated")
+        expect(look.page.locator("#part-positions tr", has_text="-4.5")).not_to_contain_text("as of")
+
+
+def test_the_daemon_is_killed_and_started_and_nothing_stale_is_shown(browser: Browser, site: Site):
+    in_the_red(site, "killed", -7.125)
+    with looked_at(browser.new_context(), site) as look:
+        page = look.page
+        sign_in(page, site)
+        is_live(page)
+        expect(page.locator("#part-positions")).to_contain_text("-7.125")
+        look.excused = ("console: error: Failed to load resource", "console: error: htmx:")
+        site.at_the_venues(site.daemon.kill)
+        expect(page.locator("#live")).to_contain_text("not live since")
+        expect(page.locator("body[data-away]")).to_have_count(1)
+        site.do(site.daemon.start)
+        site.do(connected, site.daemon, "fx")
+        in_the_red(site, "killed", -8.25, "updated")
+        is_live(page)
+        expect(page.locator("#part-positions")).to_contain_text("-8.25")
+        expect(page.locator("#part-positions")).not_to_contain_text("-7.125")
+        expect(page.locator("body[data-away]")).to_have_count(0)
