@@ -215,3 +215,13 @@ async def test_every_sort_is_shown_with_nothing_and_with_something(world, rule):
 async def test_a_rule_that_there_is_not(world):
     with pytest.raises(NoSuch, match="no rule is called rad; did you mean red"):
         await part(world, "rad", "heading")
+
+
+async def test_while_the_database_can_not_be_read_the_page_shows_what_it_knows_without(world):
+    for file in world.folder.glob("tocsin.db*"):
+        file.unlink()
+    text = text_of(await page(world, "red"))
+    assert "1 remark" in text
+    assert text.count("This can't be shown: there is no") == 3, "how often it fired, and since when"
+    assert "{profit: {below: -50}}" in text
+    assert "phone at once desk at once" in text

@@ -1,6 +1,7 @@
 """What stands above every screen: what fires, whether all is told, what isn't as it should be."""
 
 from tocsin.page.screen import Asked, Json, Part
+from tocsin.store.errors import StoreUnavailable
 
 _MOST_NAMED = 20
 
@@ -15,8 +16,11 @@ async def status(asked: Asked) -> Json:
         for each in snapshot.alerts
         if each.alert and each.state != "pending" and severities.get(each.rule) == "critical"
     ]
-    unsent = await asked.in_thread(asked.reader.unsent)
-    waiting = sum(row["waiting"] for row in unsent)
+    waiting, attention = 0, [*measures.attention]
+    try:
+        waiting = sum(row["waiting"] for row in await asked.in_thread(asked.reader.unsent))
+    except StoreUnavailable as error:
+        attention.append(f"what waits to be sent isn't known: {error}")
     away = [*snapshot.away]
     return {
         "firing": measures.firing,
@@ -24,9 +28,9 @@ async def status(asked: Asked) -> Json:
         "critical": critical[:_MOST_NAMED],
         "waiting": waiting,
         "wrong": [*measures.wrong],
-        "attention": [*measures.attention],
+        "attention": attention,
         "away": away,
-        "tone": "bad" if measures.wrong else "warn" if waiting or away or measures.attention else "good",
+        "tone": "bad" if measures.wrong else "warn" if waiting or away or attention else "good",
     }
 
 
