@@ -106,10 +106,10 @@ class TestByToken:
 
     async def test_the_way_back_is_kept_from_the_first_question_on(self, page, autojump_clock):
         browser = page.browser()
-        location = (await browser.get("/a/1?x=%22%3E&y=2")).headers["location"]
+        location = (await browser.get("/a/1%20%C3%A4?x=%22%3E&y=2")).headers["location"]
         form = (await browser.get(location)).text
         (further,) = re.findall(r'name="next" value="([^"]*)"', form)
-        assert further == "/a/1?x=%22%3E&amp;y=2"
+        assert further == "/a/1%20%C3%A4?x=%22%3E&amp;y=2"
 
     async def test_a_fragment_of_who_is_no_longer_signed_in_leads_to_the_sign_in(self, page):
         answer = await page.browser().get("/?part=alerts", headers={"HX-Request": "true"})
@@ -150,11 +150,19 @@ class TestWrongTries:
         async def ask(token: str) -> int:
             return (await browser.get("/api/who", headers={"Authorization": f"Bearer {token}"})).status_code
 
-        assert [await ask("wrong") for _ in range(10)] == [401] * 10
+        assert [await ask("wrong") for _ in range(10)] == [401] * 9 + [429]
         assert await ask(ANNA) == 429
         assert (await sign_in(browser)).status_code == 303
         await trio.sleep(61)
         assert await ask(ANNA) == 200
+
+    @pytest.mark.parametrize("path", ["/healthz", "/metrics", "/login", "/nothing"])
+    async def test_wherever_they_are_shown(self, page, path, autojump_clock):
+        browser = page.browser()
+        for _ in range(10):
+            await browser.get(path, headers={"Authorization": "Bearer wrong"})
+        answer = await browser.get("/api/who", headers={"Authorization": f"Bearer {ANNA}"})
+        assert answer.status_code == 429
 
     async def test_who_was_right_in_between_begins_anew(self, page, autojump_clock):
         for _ in range(3):

@@ -45,15 +45,29 @@ class Who:
             await self._app(scope if person is None else asked_by(scope, person), receive, send)
 
     def person(self, scope: Scope) -> Person | None:
-        """Who asks, as far as it is proved."""
+        """Who asks, as far as it is proved. A token that is nobody's is counted."""
         asked = HTTPConnection(scope)
         if (given := _bearer(asked.headers)) is not None:
-            if self._access.bearers.wait(self._addresses.asker(scope)):
-                return None
-            name = whose_token(given, self._access.tokens())
-            return Person(name, "token") if name is not None else None
+            return self._by_token(scope, given)
         row = self._access.sessions.of(asked.cookies.get(self._addresses.cookie(scope), ""))
         return Person(row.person, "session", row.id) if row is not None else None
+
+    def _by_token(self, scope: Scope, given: str) -> Person | None:
+        asker, bearers = self._addresses.asker(scope), self._access.bearers
+        if bearers.wait(asker) > 0:
+            return None
+        name = whose_token(given, self._access.tokens())
+        if name is None and not self._reads_metrics(scope, given):
+            bearers.was_wrong(asker)
+            return None
+        bearers.was_right(asker)
+        return Person(name, "token") if name is not None else None
+
+    def _reads_metrics(self, scope: Scope, given: str) -> bool:
+        """Whether who has that token may, or everybody."""
+        if scope["path"] != METRICS or self._metrics is None:
+            return False
+        return self._metrics.reveal() == OPEN or is_bearer(f"Bearer {given}", self._metrics)
 
     def _refusal(self, scope: Scope, person: Person | None) -> Response | None:
         """What is answered in the place of what was asked for; None: it may be asked."""
@@ -74,19 +88,12 @@ class Who:
 
     def _refused_token(self, scope: Scope, person: Person | None, given: str) -> Response | None:
         """A token that nobody has is refused, wherever it is shown."""
-        asker, bearers = self._addresses.asker(scope), self._access.bearers
-        if (wait := bearers.wait(asker)) > 0:
+        if person is not None:
+            return None
+        if (wait := self._access.bearers.wait(self._addresses.asker(scope))) > 0:
             headers = {"Retry-After": str(int(wait) + 1), **_NOT_KEPT}
             return PlainTextResponse("too many wrong tokens: wait a minute\n", 429, headers)
-        reads_metrics = scope["path"] == METRICS and (
-            self._metrics is not None
-            and (self._metrics.reveal() == OPEN or is_bearer(f"Bearer {given}", self._metrics))
-        )
-        if person is not None or reads_metrics:
-            bearers.was_right(asker)
-            return None
-        bearers.was_wrong(asker)
-        return _unauthorized("nobody has that token")
+        return None if self._reads_metrics(scope, given) else _unauthorized("nobody has that token")
 
     def _is_our_own(self, scope: Scope, person: Person | None) -> bool:
         """Whether a POST comes from a page of ours, as the browser says; else from no browser, with a token."""
@@ -104,7 +111,8 @@ class Who:
         if path.startswith(_PROGRAMS):
             return _unauthorized("sign in, or send a token: see tocsin help page")
         query = scope["query_string"].decode("ascii", errors="replace")
-        here = f"{path}?{query}" if query else path
+        written = scope["raw_path"].decode("ascii", errors="replace")
+        here = f"{written}?{query}" if query else written
         fragment = "hx-request" in headers
         back = here if scope["method"] != "POST" and not fragment else "/"
         login = self._addresses.url(f"{LOGIN}?next={quote(back, safe='/')}")
