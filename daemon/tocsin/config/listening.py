@@ -18,7 +18,7 @@ _HOST_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(?::[0-9]{1,5})?"
 _PATH = r"(?:/[A-Za-z0-9][A-Za-z0-9._~-]{0,63}){0,8}/?"
 TAKEN = frozenset({
     "a", "accounts", "actions", "alerts", "api", "channels", "delivery", "healthz", "health", "help", "live", "login", "logout",
-    "manifest.webmanifest", "metrics", "r", "readyz", "rules", "silences", "static",
+    "manifest.webmanifest", "metrics", "r", "readyz", "rules", "silences", "static", "what-if",
 })  # fmt: skip
 """What the page's own paths begin with: below a path that is called so nobody could tell which is meant."""
 _LONGEST_URL = 500  # characters
