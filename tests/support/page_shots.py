@@ -16,6 +16,7 @@ from support.chrome import chromium
 FOLDER = Path(tocsin.__file__).parent / "docs"
 _DESK, _PHONE = {"width": 1180, "height": 900}, {"width": 390, "height": 760}
 _QUALITY = 62  # of JPEG
+_ENOUGH = 75_000  # milliseconds until there is something to be seen in charts
 _PATIENCE = 60_000  # milliseconds until something fires
 
 
@@ -26,6 +27,7 @@ def take(browser: Browser, link: str) -> None:
     page = context.new_page()
     page.goto(link)
     page.get_by_role("button", name="Sign in as").click()
+    page.wait_for_timeout(_ENOUGH)
     expect(page.locator(".alert .spark").first).to_be_visible(timeout=_PATIENCE)
     page.screenshot(path=FOLDER / "page-overview.jpg", type="jpeg", quality=_QUALITY)
     alert = page.locator(".alert:has(.spark) .t a").first.get_attribute("href")
@@ -38,7 +40,7 @@ def take(browser: Browser, link: str) -> None:
 
 def main() -> None:
     with subprocess.Popen(
-        [sys.executable, "-m", "tocsin", "demo", "--page", "--seconds", "120"],
+        [sys.executable, "-m", "tocsin", "demo", "--page", "--seconds", "240"],
         stdout=subprocess.PIPE,
         text=True,
     ) as demo:

@@ -23,7 +23,7 @@ def today(asked: Asked) -> datetime:
 
 def watched_row(each: Watched) -> Json:
     """What a rule watches as JSON: what it is, the plain numbers `value` and `limit` with what is `to_go` (or `beyond`), and `done`, how
-    near (0 to 1); `shown` is the number that its messages speak of (`value_of`), in `currency`.
+    near (0 to 1); `shown` is the number that its messages speak of (`value_of`), in `currency`; `due`: when it fires, if it stays so.
     """
     distance = each.distance
     return {
@@ -43,6 +43,7 @@ def watched_row(each: Watched) -> Json:
         "limit": distance.limit if distance else None,
         "to_go": distance.gap if distance else None,
         "beyond": distance.met if distance else False,
+        "due": iso(each.timer.due) if each.state == "pending" and each.timer and each.timer.due else None,
         "done": max(0.0, 1.0 - each.far) if each.far is not None else None,
         "stale_since": iso(each.stale_since) if each.stale_since else None,
     }

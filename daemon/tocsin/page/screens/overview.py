@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import UNSET
 
-from tocsin.control.snapshot import Snapshot
+from tocsin.control.snapshot import Snapshot, Watched
 from tocsin.events import EXACT, Change, from_iso, iso, rounded_text
 from tocsin.events.vocabulary import value_to_plain
 from tocsin.page.alert_rows import alert_rows, trail_of
@@ -143,8 +143,8 @@ async def closest(asked: Asked) -> Json:
     """`closest` to firing (`watched_row`), of how many that are `watched`."""
     snapshot = asked.snapshot
     return {
-        "closest": [watched_row(each) for each in snapshot.closest[:_CLOSEST]],
-        "watched": snapshot.watched,
+        "closest": [watched_row(each) for each in filter(_is_near, snapshot.closest)][:_CLOSEST],
+        "watched": max(snapshot.watched, len(snapshot.closest)),
     }
 
 
@@ -157,6 +157,12 @@ async def told(asked: Asked) -> Json:
 
 
 # ------------------------------------------------------------------------------------------------------------- parts
+
+
+def _is_near(each: Watched) -> bool:
+    """Not where nothing is compared with nothing (`attempts > 0` of a venue that is well): that is so all the time."""
+    distance = each.distance
+    return distance is None or each.state != "inactive" or not distance.value == distance.limit == "0"
 
 
 def _firing(snapshot: Snapshot, rows: Iterable[Mapping[str, Any]]) -> Json:

@@ -110,7 +110,7 @@ function shades(u, found) {
   }
 }
 function limits(u, lines) {
-  const c = u.ctx, dpr = devicePixelRatio;
+  const c = u.ctx, dpr = devicePixelRatio, highest = Math.max(...lines.map((line) => line.at));
   for (const line of lines) {
     const y = u.valToPos(line.at, "y", true);
     c.save();
@@ -120,7 +120,7 @@ function limits(u, lines) {
     c.beginPath(); c.moveTo(u.bbox.left, y); c.lineTo(u.bbox.left + u.bbox.width, y); c.stroke();
     c.font = `600 ${11.5 * dpr}px system-ui`;
     c.textAlign = "left";
-    c.fillText(line.label, u.bbox.left + 8 * dpr, y - 5 * dpr);
+    c.fillText(line.label, u.bbox.left + 8 * dpr, line.at === highest ? y - 5 * dpr : y + 14 * dpr); // none over another
     c.restore();
   }
 }
