@@ -19,6 +19,7 @@ from support.terminal import on_a_terminal
 from tocsin.app.page import PageListener
 from tocsin.cli import cli
 from tocsin.config.load import load_settings
+from tocsin.page.screens import SCREENS
 
 pytestmark = pytest.mark.real
 
@@ -79,6 +80,19 @@ async def test_a_link_signs_in_once_and_a_restart_ends_nothing(folder, port):
             assert (await call("page", "--sign-out"))[1] == "nobody is signed in\n"
         async with watched(folder, config(port)):
             assert (await browser.get(f"{at}/api/who")).status_code == 401
+
+
+async def test_screens_are_json_on_the_socket_too(folder, port):
+    async with watched(folder, config(port)):
+        transport = httpx.AsyncHTTPTransport(uds=str(folder / "state" / "control.sock"))
+        async with httpx.AsyncClient(transport=transport, base_url="http://tocsin", timeout=60) as socket_:
+            for screen in SCREENS:
+                path = screen.api.replace("{topic}", "rules")
+                answer = await socket_.get(path)
+                if "{" in path:
+                    assert answer.status_code == 404, path
+                else:
+                    assert answer.json().keys() == screen.parts.keys(), path
 
 
 async def test_where_people_reach_it(folder, port):

@@ -52,6 +52,8 @@ from tocsin.errors import ConfigError, gathered
 from tocsin.events import Occurrence
 from tocsin.events.vocabulary import OURSELVES
 from tocsin.feed.model import Received
+from tocsin.page.live import Versions
+from tocsin.page.routes import Screens
 from tocsin.pipeline.acts import By
 from tocsin.pipeline.explaining import Question, RunSync, explain
 from tocsin.store.errors import Damaged, StoreUnavailable
@@ -383,7 +385,9 @@ class Daemon:
         start = self._tasks.start
         socket = self._components.runtime_dir / SOCKET
         mode = 0o660 if "RUNTIME_DIRECTORY" in os.environ else 0o600
-        api = make_app(self, self._components.database.path, self._log)
+        database = self._components.database.path
+        screens = Screens(self, database, Versions(self.snapshot)).api_routes()
+        api = make_app(self, database, self._log, screens)
         self._parts.start()
         start("control", partial(serve_control, api, socket, mode, trouble=self._unasked, heard=self._heard))
         start(

@@ -1,6 +1,6 @@
 """The control API: a few JSON endpoints on a Unix socket. What it tells comes from the daemon and from the database."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 from functools import partial
@@ -256,10 +256,11 @@ def near(reader: Reader, venue: str, kind: str, id_: str) -> list[str]:
     return [f"{venue} {kind} {each}" for each in begin[:_NEAR] or get_close_matches(id_, ids, n=_NEAR)]
 
 
-def make_app(daemon: Controlled, database: Path, log: Log) -> ASGIApp:
-    """What is asked on the Unix socket. A bug is logged with its trace, and answered with 500."""
+def make_app(daemon: Controlled, database: Path, log: Log, screens: Sequence[Route] = ()) -> ASGIApp:
+    """What is asked on the Unix socket, with the page's screens as JSON. A bug is logged with its trace, and answered with 500."""
     api = Api(daemon, database, log)
-    app = Starlette(routes=[*api.routes, *api.socket_routes], exception_handlers={Exception: api.bug})
+    routes = [*api.routes, *api.socket_routes, *screens]
+    app = Starlette(routes=routes, exception_handlers={Exception: api.bug})
     return Probes(app, daemon, reasons=lambda _scope: True)
 
 
