@@ -221,6 +221,17 @@ def test_only_what_the_rules_can_read_is_looked_at(database):
     assert json.loads(result.stdout)["events"] == 35
 
 
+def test_of_a_database_without_events_it_says_that_nothing_is_recorded(here):
+    kept(here, [])
+    told = what_if("red.when.profit.below=-60", files=())
+    assert (told["from"], told["coverage"][0]["words"], told["as_it_is"]) == (
+        None,
+        "nothing is recorded",
+        {"alerts": 0, "steps": []},
+    )
+    assert run("--set=red.when.profit.below=-60").output == "nothing is recorded there\n"
+
+
 def test_without_a_database_it_says_so(database):
     (database / "state" / "tocsin.db").rename(database / "gone")
     result = run("--set=red.for=3s")

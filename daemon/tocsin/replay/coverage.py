@@ -73,10 +73,11 @@ class Counted:
             seen.update(each for each in self._moments if each.is_in(change))
             yield change
 
-    def coverage(self, rule: Rule, lasted: timedelta, *, whole: bool) -> Coverage:
-        """When the record was told, which `lasted` so long."""
+    def coverage(self, rule: Rule, lasted: timedelta | None, *, whole: bool) -> Coverage:
+        """When the record was told, which `lasted` so long (None: there is nothing in it)."""
         kept = tuple(Kept(each.what, self._moments[each]) for each in self._read[rule.id])
-        return Coverage(rule=rule.id, kept=kept, whole=whole, words=_words(rule, kept, lasted, whole=whole))
+        words = _words(rule, kept, lasted, whole=whole) if lasted is not None else "nothing is recorded"
+        return Coverage(rule=rule.id, kept=kept, whole=whole, words=words)
 
 
 def _read(rule: Rule) -> Iterable[_Read]:

@@ -19,7 +19,7 @@ and an ALERT {"rule": "red", "kind": "position", "venue": "fx", "account": "a1",
 
 from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 
 from msgspec import Struct, field
@@ -116,7 +116,7 @@ def what_if(
     before, after = ([_bare(rule) for rule in each if rule.id in ids] for each in rules)
     counted = Counted(record, before)
     told = replay(counted, [before, after], on_progress)
-    lasted = told.ended - told.begun if told.begun is not None and told.ended is not None else timedelta(0)
+    lasted = told.ended - told.begun if told.begun is not None and told.ended is not None else None
     unsure = {rule.id for rule in before if rule.id in told.unsure}
     as_it_is, edited = told.outcomes
     moved = [_alert(now, by=(now.at - then.at).total_seconds()) for now, then in told.both]
