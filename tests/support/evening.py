@@ -23,6 +23,7 @@ from support.daemon import TELEGRAM_TOKEN
 from support.pages import REFERENCE, parsed
 from support.receivers import HttpReceiver
 from tocsin.app.components import Components
+from tocsin.app.daemon import Daemon
 from tocsin.clock import ManualClock
 from tocsin.config.load import load_settings
 from tocsin.config.settings import Settings
@@ -51,8 +52,8 @@ class Night(ByHand):
 
     chats: ChatServers
 
-    def __init__(self, components: Components, clock: ManualClock) -> None:
-        super().__init__(components, clock)
+    def __init__(self, components: Components, daemon: Daemon, clock: ManualClock) -> None:
+        super().__init__(components, daemon, clock)
         self._seen: dict[tuple[str, str], Shown] = {}
         self.told: dict[str, str] = {}
         self.titles: list[str] = []
