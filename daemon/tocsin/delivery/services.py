@@ -153,7 +153,6 @@ _SERVICES = {
     "xml": Service(_any_means),
 }
 _SAME = {
-    "jsons": "json",
     "ntfys": "ntfy",
     "gotifys": "gotify",
     "forms": "form",
