@@ -133,11 +133,11 @@ async def test_what_a_channel_holds_and_what_the_rule_does(world):
     world.quiet["phone"] = "quiet until 07:00"
     found = await part(world, "red", "told")
     assert found["channels"] == [
-        {"channel": "phone", "held": "quiet until 07:00"},
-        {"channel": "desk", "held": ""},
+        {"channel": "phone", "services": ["JSON"], "held": "quiet until 07:00"},
+        {"channel": "desk", "services": ["JSON"], "held": ""},
     ]
     assert found["escalate"] == [{"after": 600.0, "notify": ["phone"]}]
-    assert "phone held: quiet until 07:00 desk at once" in text_of(await page(world, "red"))
+    assert "phone JSON, held: quiet until 07:00 desk JSON, at once" in text_of(await page(world, "red"))
     off = await part(world, "switched-off", "told")
     assert off["held_by"] == [{"what": "enabled", "why": "the rule is switched off"}]
     night = await part(world, "at-night", "told")
@@ -224,4 +224,4 @@ async def test_while_the_database_can_not_be_read_the_page_shows_what_it_knows_w
     assert "1 remark" in text
     assert text.count("This can't be shown: there is no") == 3, "how often it fired, and since when"
     assert "{profit: {below: -50}}" in text
-    assert "phone at once desk at once" in text
+    assert "phone JSON, at once desk JSON, at once" in text

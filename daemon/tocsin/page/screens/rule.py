@@ -7,8 +7,9 @@ from datetime import UTC, datetime, time, timedelta
 from functools import partial
 
 from tocsin.alerts.decide import MuteReasons, decide
-from tocsin.config.settings import UnknownRule
+from tocsin.config.settings import Settings, UnknownRule
 from tocsin.control.snapshot import Watched
+from tocsin.delivery.services import service_name
 from tocsin.engine.rule import Rule
 from tocsin.events import iso
 from tocsin.page.alert_rows import alert_rows
@@ -67,7 +68,7 @@ async def instances(asked: Asked) -> Json:
 
 
 async def told(asked: Asked) -> Json:
-    """Who would be told now: `channels`, each with what holds it there (`held`; "": nothing), whatever is `held_by` before; who is told
+    """Who would be told now: `channels`, each with its `services` and what holds it there (`held`; "": nothing), whatever is `held_by` before; who is told
     later (`escalate`), which actions run (`run`), how often it is repeated (`repeat`, seconds).
     """
     rule, seen = _rule(asked), asked.host.rules_seen
@@ -81,7 +82,10 @@ async def told(asked: Asked) -> Json:
     held = {name: seen.holds(name, "firing", rule.severity) for name in decision.channels} | {**decision.held}
     return {
         "severity": rule.severity,
-        "channels": [{"channel": name, "held": why} for name, why in held.items()],
+        "channels": [
+            {"channel": name, "services": _services(seen.settings, name), "held": why}
+            for name, why in held.items()
+        ],
         "held_by": _held_by(seen.mute_reasons(rule, None)),
         "inhibited_by": [each.rule for each in rule.inhibited_by],
         "escalate": [{"after": step.after, "notify": list(step.notify)} for step in rule.escalate],
@@ -119,6 +123,13 @@ async def text(asked: Asked) -> Json:
         "lines": [settings.masker.mask(line) for line in source.shown],
         "differs": not await asked.in_thread(source.is_as_written),
     }
+
+
+def _services(settings: Settings, channel: str) -> list[str]:
+    """What people call the services behind a channel."""
+    known = settings.channels.get(channel)
+    urls = known.urls if known is not None else ()
+    return list(dict.fromkeys(settings.masker.mask(service_name(url)) for url in urls))
 
 
 def _rule(asked: Asked) -> Rule:
