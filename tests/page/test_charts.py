@@ -57,6 +57,21 @@ def test_a_chart_is_drawn_twice_from_the_same():
     assert "<script" not in made
 
 
+@pytest.mark.parametrize(
+    ("limits", "beside"), [((-40, -50), (-4, 13)), ((-50, -40), (13, -4)), ((-50,), (-4,))]
+)
+def test_of_two_limits_that_are_close_no_label_covers_the_other(limits, beside):
+    made = parsed(
+        chart("", [Series("profit", points(-900, 0))], lines=[Line(Decimal(at), str(at)) for at in limits])
+    )
+    (drawn,) = made
+    found = [
+        round(float(text.get("y")) - float(line.get("y1")))
+        for line, text in zip(drawn.iter("line"), drawn.iter("text"), strict=True)
+    ]
+    assert tuple(found) == beside
+
+
 def test_a_chart_of_nothing_says_so():
     assert unescape(str(chart("nothing is known", []))) == '<p class="pad muted">nothing is known</p>'
 

@@ -17,7 +17,6 @@ from tocsin.events import from_iso, stored_number
 _SPARK = (92, 26)  # px
 _WIDE = (720, 220)
 _LOW = 170
-_ABOVE, _BELOW = -4, 14
 _METER = 100
 _DAY_WIDE = 1440  # a minute is as wide as one
 _SPAN_HEIGHTS = {"away": 14, "silent": 9, "connected": 5}  # px
@@ -143,8 +142,8 @@ def chart(
     limits = Markup("").join(
         Markup(
             '<line class="limit {}" x1="0" x2="{}" y1="{y}" y2="{y}"/><text class="{}" x="8" y="{}">{}</text>'
-        ).format(line.tone, _WIDE[0], line.tone, frame.y(line.at) + above, line.label, y=frame.y(line.at))
-        for line, above in zip(lines, _beside(lines), strict=True)
+        ).format(line.tone, _WIDE[0], line.tone, frame.y(line.at) + beside, line.label, y=frame.y(line.at))
+        for line, beside in _labelled(lines)
     )
     paths = Markup("").join(
         Markup('<polyline class="{}" points="{}"/>').format(
@@ -171,10 +170,10 @@ def equity_chart(trail: Sequence[Sequence[Any]], currency: str | None, account: 
     return chart(said, [Series("equity", points, fill=True)], height=_LOW)
 
 
-def _beside(lines: Sequence[Line]) -> list[int]:
-    """How far below its line (px; negative: above) each label stands: of several only the highest one's above, so that none is over another."""
-    highest = max((line.at for line in lines), default=None)
-    return [_ABOVE if line.at == highest else _BELOW for line in lines]
+def _labelled(lines: Sequence[Line]) -> list[tuple[Line, int]]:
+    """Each with how far below it (px) its label stands: that of the lowest below, so that of two that are close neither covers the other."""
+    lowest = min((line.at for line in lines), default=None)
+    return [(line, 13 if len(lines) > 1 and line.at == lowest else -4) for line in lines]
 
 
 class _Frame:

@@ -84,7 +84,8 @@ const plots = new WeakMap();
 function options(chart, plot) {
   const data = plot.data, lasts = data[0].at(-1) - data[0][0];
   const timeZone = body.dataset.tz || undefined; // the config's
-  const format = new Intl.DateTimeFormat(undefined, lasts > 172800 ? { timeZone, day: "numeric", month: "short" } : { timeZone, hour: "2-digit", minute: "2-digit", hour12: false });
+  const clock = { timeZone, hour: "2-digit", minute: "2-digit", second: lasts < 600 ? "2-digit" : undefined, hour12: false };
+  const format = new Intl.DateTimeFormat(undefined, lasts > 172800 ? { timeZone, day: "numeric", month: "short" } : clock);
   const axis = { stroke: css("--muted"), grid: { stroke: css("--line2"), width: 1 }, ticks: { show: false }, font: "11.5px system-ui" };
   return {
     width: chart.clientWidth, height: +chart.dataset.height, cursor: { y: false }, legend: { show: false }, padding: [10, 24, 0, 0],
@@ -110,7 +111,7 @@ function shades(u, found) {
   }
 }
 function limits(u, lines) {
-  const c = u.ctx, dpr = devicePixelRatio, highest = Math.max(...lines.map((line) => line.at));
+  const c = u.ctx, dpr = devicePixelRatio, lowest = Math.min(...lines.map((line) => line.at));
   for (const line of lines) {
     const y = u.valToPos(line.at, "y", true);
     c.save();
@@ -120,7 +121,8 @@ function limits(u, lines) {
     c.beginPath(); c.moveTo(u.bbox.left, y); c.lineTo(u.bbox.left + u.bbox.width, y); c.stroke();
     c.font = `600 ${11.5 * dpr}px system-ui`;
     c.textAlign = "left";
-    c.fillText(line.label, u.bbox.left + 8 * dpr, line.at === highest ? y - 5 * dpr : y + 14 * dpr); // none over another
+    const below = lines.length > 1 && line.at === lowest; // of two that are close neither covers the other
+    c.fillText(line.label, u.bbox.left + 8 * dpr, y + (below ? 14 : -5) * dpr);
     c.restore();
   }
 }
