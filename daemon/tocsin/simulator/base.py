@@ -59,6 +59,8 @@ class Client:
             self._send.send_nowait(text)
         except (trio.WouldBlock, trio.BrokenResourceError):
             self._send.close()
+        except trio.ClosedResourceError:  # it is being hung up
+            pass
 
     def hang_up(self) -> None:
         """Close the connection after what waits has been sent."""

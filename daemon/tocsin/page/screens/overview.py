@@ -12,11 +12,12 @@ from typing import Any
 from msgspec import UNSET
 
 from tocsin.control.snapshot import Snapshot, Watched
-from tocsin.events import EXACT, Change, from_iso, iso, rounded_text
+from tocsin.events import EXACT, Change, iso, rounded_text
 from tocsin.events.vocabulary import value_to_plain
 from tocsin.page.alert_rows import alert_rows, trail_of
 from tocsin.page.rows import limit, today, watched_row
 from tocsin.page.screen import Asked, Json, Part, Screen
+from tocsin.store import alert_history
 
 _TOLD_LAST = 6
 _CLOSEST = 6
@@ -65,9 +66,7 @@ async def tiles(asked: Asked) -> Json:
 
 async def firing(asked: Asked) -> Json:
     """`alerts`: what fires (rows of `alert_rows`), the worst first; `count` of how many."""
-    read = partial(asked.reader.alerts, active_only=True, limit=limit(asked))
-    rows = await asked.in_thread(read)
-    rows.sort(key=_urgency)
+    rows = await asked.in_thread(partial(alert_history.firing, asked.reader, limit=limit(asked)))
     shown_rows = await asked.in_thread(lambda: alert_rows(rows, asked.snapshot, asked.style))
     return {"alerts": shown_rows, "count": asked.snapshot.measures.firing}
 
@@ -208,11 +207,6 @@ def _worth(change: Change) -> Decimal | None:
     return (
         _decimal(change, "equity") if _decimal(change, "equity") is not None else _decimal(change, "balance")
     )
-
-
-def _urgency(row: Mapping[str, Any]) -> tuple[bool, int, float]:
-    worst = ("critical", "warning", "info").index(row["severity"])
-    return row["acked_at"] is not None, worst, -from_iso(row["fired_at"]).timestamp()
 
 
 def _stale(change: Change, snapshot: Snapshot) -> Json:
