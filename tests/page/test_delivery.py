@@ -235,6 +235,7 @@ QUERIES = {
     "waiting": lambda reader: lists.deliveries(reader, "pending", limit=51),
     "given up": lambda reader: lists.deliveries(reader, "dead", limit=51),
     "sent": lambda reader: lists.sent_since(reader, NOW),
+    "told": lambda reader: lists.told_since(reader, NOW),
     "lost": lambda reader: lists.lost_since(reader, NOW),
     "handed": lambda reader: lists.handed_over(reader, "mail", NOW),
     "runs": lambda reader: lists.runs(reader, limit=51),

@@ -88,6 +88,22 @@ def sent_since(reader: Reader, since: datetime) -> list[Row]:
     return reader.rows(query, iso(since))
 
 
+def told_since(reader: Reader, since: datetime) -> Row:
+    """How many messages were `sent` since then, how long the `slowest` took (seconds; None: none), and when the `last` went out.
+
+    Of all channels together the last `MOST_COUNTED` are looked at.
+    """
+    query = f"""
+        SELECT count(*) AS sent, max(sent_at) AS last,
+            round(max((julianday(sent_at) - julianday(created_at)) * 86400), 3) AS slowest
+        FROM (
+            SELECT sent_at, created_at FROM deliveries INDEXED BY deliveries_sent_at WHERE sent_at >= ? AND {_OWN}
+            ORDER BY sent_at DESC LIMIT {MOST_COUNTED}
+        )
+    """  # noqa: S608 - ours
+    return reader.rows(query, iso(since))[0]
+
+
 def lost_since(reader: Reader, since: datetime) -> int:
     """How many of the messages that were put there since then were given up, and are with no other channel."""
     query = f"""

@@ -87,20 +87,7 @@ class Reader:
 
     def critical_sent(self, channel: str, target: int, since: datetime, until: datetime) -> int:
         """How many critical firings went out there by themselves from `since` to `until`."""
-        with self._opened() as db, outside_told():
-            return len(list(each(db, GET_CRITICAL_AT, (iso(since), iso(until), channel, target))))
-
-    def told_since(self, since: datetime) -> Row:
-        """How many messages were `sent` since then, how long the `slowest` took (seconds; None: none), and when the `last` went out."""
-        (found,) = self.rows(
-            f"""
-            SELECT count(*) AS sent, max(sent_at) AS last,
-                round(max((julianday(sent_at) - julianday(created_at)) * 86400), 3) AS slowest
-            FROM deliveries WHERE sent_at >= ? AND status = 'sent' AND state_told <> '{EDIT}' AND digest IS NULL
-            """,  # noqa: S608 - ours
-            iso(since),
-        )
-        return found
+        return len(self.rows(GET_CRITICAL_AT, iso(since), iso(until), channel, target))
 
     def unsent(self) -> list[Row]:
         """By `channel` how many deliveries are `waiting`, `since` when the oldest, and `critical_since` (or None); `next_try` of what failed."""

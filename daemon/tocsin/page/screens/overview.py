@@ -17,7 +17,7 @@ from tocsin.events.vocabulary import value_to_plain
 from tocsin.page.alert_rows import alert_rows, trail_of
 from tocsin.page.rows import limit, today, watched_row
 from tocsin.page.screen import Asked, Json, Part, Screen
-from tocsin.store import alert_history
+from tocsin.store import alert_history, lists
 
 _TOLD_LAST = 6
 _CLOSEST = 6
@@ -50,7 +50,7 @@ async def tiles(asked: Asked) -> Json:
     """Figures: `firing`, `equity` and `profit` (one a currency, never added), `told`."""
     snapshot = asked.snapshot
     begun = today(asked)
-    told = await asked.in_thread(partial(asked.reader.told_since, begun))
+    told = await asked.in_thread(partial(lists.told_since, asked.reader, begun))
     firing = await asked.in_thread(asked.reader.firing)
     return {
         "firing": _firing(snapshot, firing),
