@@ -46,7 +46,7 @@ def browse_every_screen(browser: Browser, tmp_path, shots, state):
                 told = state == "hostile" and name not in OURS_ALONE
                 wrong += _looked(context, site, path, shots / state / theme, told=told)
             context.close()
-    assert wrong == [], "\n\n".join(wrong)
+        assert wrong == [], "\n\n".join(wrong)
 
 
 def _looked(context: BrowserContext, site: Site, path: str, folder: Path, *, told: bool) -> list[str]:
