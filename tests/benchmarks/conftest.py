@@ -44,6 +44,8 @@ TARGETS = (
     Target("the same, against not asked", "latency, asked", 1.5, over="latency"),
     Target("the same, 20 people looking at the page: median", "latency, looked at", 10, unit=(MILLISECOND, "ms")),
     Target("the same, against nobody looking", "latency, looked at", 1.5, over="latency"),
+    Target("the page's overview, 1,000 positions, 200 firing: made in", "overview", 30, unit=(MILLISECOND, "ms")),
+    Target("the same: its size, packed", "overview/bytes", 60 << 10, unit=(BYTE, "B")),
     Target("/metrics of 100 rules, 5 venues, 5 channels", "metrics", 20, unit=(MILLISECOND, "ms")),
     Target("what is so of 10,000 entities, of which 250 changed", "snapshot", 5, unit=(MILLISECOND, "ms")),
     Target("the same, against all of it made anew", "live", 5, over="snapshot", at_least=True),

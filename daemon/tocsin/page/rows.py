@@ -10,9 +10,9 @@ SHOWN = 100  # rows of a list, unless `all=1` asks for more
 MOST = 10_000
 
 
-def limit(asked: Asked) -> int:
-    """How many rows of a list are shown."""
-    return MOST if asked.query.get("all") == "1" else SHOWN
+def limit(asked: Asked, cut: int = SHOWN) -> int:
+    """How many rows of a list are shown: all that there are, or as many as one looks at."""
+    return MOST if asked.query.get("all") == "1" else cut
 
 
 def today(asked: Asked) -> datetime:

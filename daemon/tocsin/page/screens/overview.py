@@ -20,6 +20,7 @@ from tocsin.page.screen import Asked, Json, Part, Screen
 from tocsin.store import alert_history, lists
 
 _TOLD_LAST = 6
+_GLANCE = 30  # rows of a list: what is seen at a glance, and made quickly
 _CLOSEST = 6
 _EQUITY = timedelta(hours=24)
 
@@ -66,7 +67,7 @@ async def tiles(asked: Asked) -> Json:
 
 async def firing(asked: Asked) -> Json:
     """`alerts`: what fires (rows of `alert_rows`), the worst first; `count` of how many."""
-    rows = await asked.in_thread(partial(alert_history.firing, asked.reader, limit=limit(asked)))
+    rows = await asked.in_thread(partial(alert_history.firing, asked.reader, limit=limit(asked, _GLANCE)))
     shown_rows = await asked.in_thread(lambda: alert_rows(rows, asked.snapshot, asked.style))
     return {"alerts": shown_rows, "count": asked.snapshot.measures.firing}
 
@@ -75,7 +76,7 @@ async def positions(asked: Asked) -> Json:
     """`positions`: what is held, each with the rule that is nearest; `venues`: at how many."""
     found = asked.snapshot.entities.get("position", ())
     return {
-        "positions": [_position(each, asked.snapshot) for each in found[: limit(asked)]],
+        "positions": [_position(each, asked.snapshot) for each in found[: limit(asked, _GLANCE)]],
         "count": len(found),
         "venues": len({each.venue for each in found}),
     }
@@ -85,7 +86,7 @@ async def orders(asked: Asked) -> Json:
     """`orders`: what works; `filled` of `amount`, and `done`, the part of it (0 to 1)."""
     found = asked.snapshot.entities.get("order", ())
     return {
-        "orders": [_order(each, asked.snapshot) for each in found[: limit(asked)]],
+        "orders": [_order(each, asked.snapshot) for each in found[: limit(asked, _GLANCE)]],
         "count": len(found),
         "venues": len({each.venue for each in found}),
     }

@@ -43,7 +43,7 @@ def is_live(page: Page) -> None:
     expect(page.locator("#live")).to_have_text("live")
 
 
-def test_an_alert_appears_and_who_has_it_is_seen_everywhere(browser: Browser, site: Site):
+def browse_an_alert_appears_and_who_has_it_is_seen_everywhere(browser: Browser, site: Site):
     with looked_at(browser.new_context(), site) as one, looked_at(browser.new_context(), site) as other:
         for look in (one, other):
             sign_in(look.page, site)
@@ -70,7 +70,7 @@ def test_an_alert_appears_and_who_has_it_is_seen_everywhere(browser: Browser, si
         expect(row(one.page, alert)).to_have_count(0)
 
 
-def test_keys_alone_from_sign_in_to_an_acknowledged_alert(browser: Browser, site: Site):
+def browse_keys_alone_from_sign_in_to_an_acknowledged_alert(browser: Browser, site: Site):
     in_the_red(site, "keys")
     alert = alert_of(site, "keys")
     with looked_at(browser.new_context(), site) as look:
@@ -94,7 +94,7 @@ def test_keys_alone_from_sign_in_to_an_acknowledged_alert(browser: Browser, site
     in_the_red(site, "keys", 1, "updated")
 
 
-def test_without_javascript_from_sign_in_to_an_acknowledged_alert(browser: Browser, site: Site):
+def browse_without_javascript_from_sign_in_to_an_acknowledged_alert(browser: Browser, site: Site):
     in_the_red(site, "plain")
     alert = alert_of(site, "plain")
     with looked_at(browser.new_context(java_script_enabled=False), site) as look:
@@ -117,7 +117,7 @@ def test_without_javascript_from_sign_in_to_an_acknowledged_alert(browser: Brows
     in_the_red(site, "plain", 1, "updated")
 
 
-def test_from_a_messages_link_to_a_silence_in_three_touches(browser: Browser, site: Site):
+def browse_from_a_messages_link_to_a_silence_in_three_touches(browser: Browser, site: Site):
     in_the_red(site, "touched")
     alert = alert_of(site, "touched")
     size = {"width": PHONE[0], "height": PHONE[1]}
@@ -136,7 +136,7 @@ def test_from_a_messages_link_to_a_silence_in_three_touches(browser: Browser, si
     site.post(f"/api/silences/{silence}/end")
 
 
-def test_a_venue_that_drops_is_grey_and_comes_back(browser: Browser, site: Site):
+def browse_a_venue_that_drops_is_grey_and_comes_back(browser: Browser, site: Site):
     venue = site.exchange.yourfintech
     in_the_red(site, "grey", -3.5)
     with looked_at(browser.new_context(), site) as look:
@@ -154,7 +154,7 @@ def test_a_venue_that_drops_is_grey_and_comes_back(browser: Browser, site: Site)
         expect(look.page.locator("#part-positions tr", has_text="-4.5")).not_to_contain_text("as of")
 
 
-def test_the_daemon_is_killed_and_started_and_nothing_stale_is_shown(browser: Browser, site: Site):
+def browse_the_daemon_is_killed_and_started_and_nothing_stale_is_shown(browser: Browser, site: Site):
     in_the_red(site, "killed", -7.125)
     with looked_at(browser.new_context(), site) as look:
         page = look.page

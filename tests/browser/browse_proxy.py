@@ -29,7 +29,7 @@ def proxied(site: Site, *, strips: bool) -> str:
     return f"https://localhost:{listener.transport_listener.socket.getsockname()[1]}{PREFIX}"
 
 
-def test_below_a_path_of_a_proxys(browser: Browser, tmp_path):
+def browse_below_a_path_of_a_proxys(browser: Browser, tmp_path):
     with Site(tmp_path) as site:
         ways = [proxied(site, strips=strips) for strips in (False, True)]
         site.start(
