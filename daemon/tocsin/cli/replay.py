@@ -110,7 +110,8 @@ def command(
       tocsin replay fx.jsonl --rules rules/ --type yourfintech
       tocsin replay fx.jsonl --against edited/positions.yaml
       tocsin replay /var/lib/tocsin/tocsin.db --against new/
-      tocsin replay --set 'position-in-the-red.when.profit.below=-60' --set 'position-in-the-red.for=1m'
+      tocsin replay --set 'in-the-red.when.profit.below=-60'
+      tocsin replay --set in-the-red.for=1m --last 20000
     """
     from tocsin.replay.records import Database
 
