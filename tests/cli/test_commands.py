@@ -432,3 +432,26 @@ def test_each_example_is_a_call_that_its_command_takes(example, monkeypatch):
     _, name, *arguments = shlex.split(re.split(" [|>#] ?", example)[0], comments=True)
     found = import_module(f"tocsin.cli.{name}").command
     found.make_context(name, arguments)
+
+
+_WITH_A_THREAD = """
+import sys, threading
+from tocsin.cli import main
+threading.Thread(target=threading.Event().wait).start()
+sys.argv = ["tocsin", *sys.argv[1:]]
+main()
+"""
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(("arguments", "code"), [(["--version"], 0), (["--nonsense"], 2)])
+def test_a_thread_that_hangs_keeps_nobody_from_leaving(arguments, code):
+    left = subprocess.run(
+        [sys.executable, "-c", _WITH_A_THREAD, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert left.returncode == code
+    assert "tocsin" in (left.stdout + left.stderr).lower()

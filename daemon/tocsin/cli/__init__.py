@@ -1,5 +1,9 @@
 """The `tocsin` command. Each command is a module of this package, imported when it is called."""
 
+import os
+import sys
+import threading
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
@@ -115,4 +119,19 @@ def cli(config: str | None) -> None:
 
 
 def main() -> None:
-    cli(prog_name="tocsin")
+    try:
+        cli(prog_name="tocsin")
+    except SystemExit as end:
+        if isinstance(end.code, int | None) and threading.active_count() > 1:
+            _leave(end.code or 0)
+        raise
+
+
+def _leave(code: int) -> None:
+    """At once: threads that were left behind, as on a disk that hangs, may be in code of C++ or Rust, which can't be unwound as the
+    interpreter's own end does it (seen: `FATAL: exception not rethrown`, and SIGABRT instead of the exit code).
+    """
+    with suppress(OSError):  # nobody reads it any more
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
