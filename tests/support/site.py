@@ -89,9 +89,22 @@ class Site(AbstractContextManager["Site"]):
 
     async def _run(self, *, task_status: trio.TaskStatus[Daemon]) -> None:
         async with self.folder.running(secrets=self.exchange.secrets) as daemon:
+            await self._listens()
             task_status.started(daemon)
             await self._leave.wait()
         self._left.set()
+
+    async def _listens(self) -> None:
+        """Until the page can be asked: the daemon is up before."""
+        host, _, port = self.address.partition(":")
+        with trio.fail_after(PATIENCE):
+            while True:
+                try:
+                    stream = await trio.open_tcp_stream(host, int(port))
+                except OSError:
+                    await trio.sleep(0.05)
+                else:
+                    return await stream.aclose()
 
     async def _stopped(self) -> None:
         if hasattr(self, "daemon"):
