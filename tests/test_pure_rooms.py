@@ -78,3 +78,21 @@ def test_what_reads_descriptions_is_loaded_only_where_a_venue_has_one(tmp_path, 
     )
     assert ("jmespath" in found.stdout.split()) is loaded
     assert loaded or found.stdout.split() == []
+
+
+@pytest.mark.real
+def test_the_daemon_loads_nothing_that_replays():
+    """What replays and tests rules waits with `trio.testing`, which loads pytest where that is installed."""
+    program = "import sys, tocsin.app.serve\nprint(*sorted(set(sys.argv[1:]) & set(sys.modules)))"
+    heavy = [
+        "tocsin.replay.replay",
+        "tocsin.ruletest.runner",
+        "trio.testing",
+        "pytest",
+        "markdown",
+        "apprise",
+    ]
+    loaded = subprocess.run(
+        [sys.executable, "-c", program, *heavy], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert loaded.stdout.split() == []

@@ -21,8 +21,7 @@ from tocsin.page.routes import Screens
 from tocsin.page.screens.rule import RULE
 from tocsin.page.what_if_form import WhatIfForm
 from tocsin.page.what_if_view import fields_of, view
-from tocsin.replay.coverage import Coverage
-from tocsin.replay.what_if import Alert, Alerts, Changed, Side, WhatIf
+from tocsin.replay.comparison import Alert, Alerts, Changed, Coverage, Side, WhatIf
 from tocsin.store.store import DATABASE
 
 WORDS = "profit kept at 2,310 moments in 14 days; between them unknown"

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from tocsin.calendars import Calendars
     from tocsin.config.rule_sets import RuleSet
     from tocsin.engine.rule import Rule
+    from tocsin.replay.comparison import WhatIf
     from tocsin.replay.player import KnownChannels
     from tocsin.replay.records import Record
     from tocsin.replay.replay import Told
-    from tocsin.replay.what_if import WhatIf
 
 
 @click.command("replay")

@@ -8,7 +8,7 @@ import click
 from tocsin.cli.options import paint, print_json
 
 if TYPE_CHECKING:
-    from tocsin.replay.what_if import Alert, Alerts, WhatIf
+    from tocsin.replay.comparison import Alert, Alerts, WhatIf
 
 
 def show_what_if(found: "WhatIf", output: str) -> None:

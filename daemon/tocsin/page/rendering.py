@@ -2,6 +2,7 @@
 
 import gzip
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jinja2
@@ -14,7 +15,6 @@ from tocsin.alerts.wording import counted, without_mark
 from tocsin.page import assets, charts, words
 from tocsin.page.alert_chart import alert_chart, thinned
 from tocsin.page.live import Versions
-from tocsin.page.prose import topic_html
 from tocsin.page.screen import Asked, Json, Screen
 from tocsin.page.status import STATUS
 from tocsin.store.errors import StoreUnavailable
@@ -77,12 +77,19 @@ def environment() -> jinja2.Environment:
         strip=charts.strip,
         spans=charts.spans,
         sentence=words.sentence,
-        topic_html=topic_html,
+        topic_html=_topic_html,
         static=assets.path,
         version=__version__,
         missing=words.MISSING,
     )
     return made
+
+
+def _topic_html(topic: str, url: Callable[[str], str]) -> Markup:
+    """As of `prose.topic_html`."""
+    from tocsin.page.prose import topic_html  # noqa: PLC0415 - who reads no help doesn't wait for its library
+
+    return topic_html(topic, url)
 
 
 class Renderer:

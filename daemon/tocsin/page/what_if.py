@@ -1,7 +1,7 @@
 """What would be if a rule's numbers were others: `tocsin replay --set` in a process of its own, one at a time.
 
 It takes what time and memory it may, and the daemon none of it: 30 s, 512 MiB of addresses, the first to go where memory runs out. It
-looks at the latest events alone (from when on stands in the result). The shape of that is in `tocsin.replay.what_if`; what can be set of
+looks at the latest events alone (from when on stands in the result). The shape of that is in `tocsin.replay.comparison`; what can be set of
 a rule, for a form, gives `tocsin.config.rule_text.settable_of`.
 """
 
@@ -20,7 +20,7 @@ from tocsin.alerts.wording import span_text
 from tocsin.control.server import Log
 from tocsin.errors import TocsinError
 from tocsin.processes import Ended, run
-from tocsin.replay.what_if import WhatIf
+from tocsin.replay.comparison import WhatIf
 
 WITHIN = 30.0  # seconds
 MEMORY = 512 << 20  # bytes of addresses; with 100,000 events it takes 150 MiB of them

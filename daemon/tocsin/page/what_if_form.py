@@ -28,7 +28,7 @@ from tocsin.page.rendering import Renderer
 from tocsin.page.routes import Screens, html, person_of
 from tocsin.page.screen import Json
 from tocsin.page.what_if_view import SET, fields_of, view, what_if_chart
-from tocsin.replay.what_if import WhatIf
+from tocsin.replay.comparison import WhatIf
 
 WHAT_IF = "/what-if"
 _MOST_FIELDS = 200

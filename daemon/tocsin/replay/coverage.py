@@ -5,30 +5,15 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Literal
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET
 
 from tocsin.alerts.wording import span_text
 from tocsin.engine.api import World
 from tocsin.engine.rule import Rule
 from tocsin.events import KINDS, Change
 from tocsin.events.links import holder_of
+from tocsin.replay.comparison import Coverage, Kept
 from tocsin.replay.records import Faults, Moment, Record
-
-
-class Kept(Struct, frozen=True):
-    """At how many moments the record has it: a field (`profit`, `account.equity`), an event, or a kind."""
-
-    what: str
-    moments: int
-
-
-class Coverage(Struct, frozen=True, kw_only=True):
-    """What the record has of that which one rule reads. `whole`: nothing of it was left out. `words`: the same for people."""
-
-    rule: str
-    kept: tuple[Kept, ...]
-    whole: bool
-    words: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,103 @@
+"""What a replay says of rules as they are and as they are edited: plain data, for the command that makes it and the page that shows it.
+
+Who reads it loads nothing of what replays.
+
+As JSON (`tocsin replay --set … --format json`) a `WhatIf` is
+
+    {"coverage": [{"rule": "red", "kept": [{"what": "profit", "moments": 2310}], "whole": false,
+                   "words": "profit kept at 2,310 moments in 14 days; between them unknown"}],
+     "at_least": true, "because": "of market data a database keeps only …",
+     "from": "2026-11-15T10:00:00+00:00", "to": "2026-11-29T10:00:00+00:00", "events": 100000,
+     "set": [{"rule": "red", "path": "when.profit.below", "called": "when profit below", "before": "-50", "after": "-60"}],
+     "diff": "--- rules/positions.yaml …", "off": [],
+     "as_it_is": {"alerts": 17, "steps": [["2026-11-15T10:00:00+00:00", 0], …, ["2026-11-29T10:00:00+00:00", 17]]},
+     "edited": {"alerts": 8, "steps": […]},
+     "lost": {"count": 9, "alerts": [ALERT, …]}, "gained": …, "later": …, "earlier": …}
+
+and an ALERT {"rule": "red", "kind": "position", "venue": "fx", "account": "a1", "id": "p1", "symbol": "BTCUSD", "title": "…",
+"at": TIME, "until": TIME or null (up to the record's end), "of": "profit", "worst": "-510" or null, "by": 40.0 (seconds, of
+`later` and `earlier`), "covered": true (of `lost` and `gained`: an alert of before goes on then under the other rules)}.
+"""
+
+from msgspec import Struct, field
+
+
+class Kept(Struct, frozen=True):
+    """At how many moments the record has it: a field (`profit`, `account.equity`), an event, or a kind."""
+
+    what: str
+    moments: int
+
+
+class Coverage(Struct, frozen=True, kw_only=True):
+    """What the record has of that which one rule reads. `whole`: nothing of it was left out. `words`: the same for people."""
+
+    rule: str
+    kept: tuple[Kept, ...]
+    whole: bool
+    words: str
+
+
+class Changed(Struct, frozen=True, kw_only=True):
+    """One thing that is set otherwise: see `config.edits.Edit`."""
+
+    rule: str
+    path: str
+    called: str
+    before: str
+    after: str
+
+
+class Alert(Struct, frozen=True, kw_only=True):
+    """One alert, as it is in `lost`, else as it would be; times are ISO 8601, UTC."""
+
+    rule: str
+    kind: str
+    venue: str
+    account: str | None
+    id: str
+    symbol: str | None
+    title: str
+    at: str
+    until: str | None
+    of: str | None = None
+    worst: str | None = None
+    by: float = 0.0
+    covered: bool = False
+
+
+class Alerts(Struct, frozen=True):
+    """How many, and the first of them: of `lost` and `gained` the worst of each rule, of the others those that differ most."""
+
+    count: int
+    alerts: tuple[Alert, ...] = ()
+
+
+class Side(Struct, frozen=True):
+    """How many alerts there are, and how many there were by when (UTC), from the record's first moment to its last."""
+
+    alerts: int
+    steps: tuple[tuple[str, int], ...] = ()
+
+
+class WhatIf(Struct, frozen=True, kw_only=True):
+    """The whole comparison. `at_least`: of what the rules read the record has a part only (`because`), so that there may be more alerts
+    on either side than it tells; what is lost is then at most so much. `begun` and `ended` are None where nothing is recorded. `off`:
+    rules that are switched off, and were run all the same.
+    """
+
+    coverage: tuple[Coverage, ...]
+    at_least: bool
+    because: str = ""
+    begun: str | None = field(name="from", default=None)
+    ended: str | None = field(name="to", default=None)
+    count: int = field(name="events", default=0)
+    edits: tuple[Changed, ...] = field(name="set", default=())
+    diff: str = ""
+    off: tuple[str, ...] = ()
+    as_it_is: Side = Side(0)
+    edited: Side = Side(0)
+    lost: Alerts = Alerts(0)
+    gained: Alerts = Alerts(0)
+    later: Alerts = Alerts(0)
+    earlier: Alerts = Alerts(0)
