@@ -5,7 +5,6 @@ import time
 import trio
 
 from support.played import played
-from tocsin.page.live import Versions
 from tocsin.page.rendering import Renderer
 from tocsin.page.screens.overview import OVERVIEW
 
@@ -27,7 +26,7 @@ def bench_overview(figures, tmp_path):
         of = seen.asked()
         of.host.__dict__["equity"] = lambda *_account: ()
         took, sizes = [], []
-        renderer = Renderer(Versions(lambda: of.snapshot), "")
+        renderer = Renderer("")
         for _ in range(ROUNDS):
             renderer._kept.clear()  # all has changed
             begun = time.perf_counter()

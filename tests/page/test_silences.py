@@ -130,7 +130,7 @@ def form(tmp_path, kept):
     host = FakeHost(acts=FakeActs(), snapshot=lambda: kept)
     versions = Versions(host.snapshot)
     screens = Screens(host, tmp_path / DATABASE, versions)
-    forms = Forms(host, tmp_path / DATABASE, screens, Renderer(versions, ROOT))
+    forms = Forms(host, screens, Renderer(ROOT))
     transport = httpx.ASGITransport(Starlette(routes=forms.routes))
     return SimpleNamespace(
         client=httpx.AsyncClient(transport=transport, base_url="http://tocsin"), begun=host.acts.begun

@@ -66,7 +66,7 @@ class Page:
         )
         versions = Versions(world.look)
         screens = Screens(host, world.folder / DATABASE, versions)
-        form = WhatIfForm(screens, Renderer(versions, ROOT), self)
+        form = WhatIfForm(screens, Renderer(ROOT), self)
         self._transport = httpx.ASGITransport(Starlette(routes=form.routes))
 
     async def ask(self, said: Any, gone: Any = None) -> WhatIf:

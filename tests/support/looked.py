@@ -64,8 +64,10 @@ def asked(
     **host: Any,
 ) -> Asked:
     """What a screen's data is made of; the database lies in `folder`, `host` is what the daemon answers."""
+    so = now or snapshot()
     return Asked(
-        snapshot=now or snapshot(),
+        snapshot=so,
+        versions={},
         host=FakeHost(**host),
         reader=Reader(folder / DATABASE),
         in_thread=at_once,
@@ -74,9 +76,14 @@ def asked(
     )
 
 
+def asked_now(folder: Path, versions: Versions) -> Asked:
+    """What somebody asks for at this moment, as a route makes it."""
+    return asked(folder, versions.refresh())._replace(versions=versions.newer({}))
+
+
 async def page_of(screen: Screen, of: Asked, here: str | None = None) -> str:
     """The screen as HTML, which is sound: see `refuse_unsound`."""
-    renderer = Renderer(Versions(lambda: of.snapshot), ROOT)
+    renderer = Renderer(ROOT)
     html = (await renderer.screen(screen, of, here or screen.path, person="Anna")).html.decode()
     refuse_unsound(html)
     return html

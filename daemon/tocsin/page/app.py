@@ -57,7 +57,7 @@ def make_page_app(
 ) -> ASGIApp:
     """`metrics` as of `listen.metrics`."""
     versions = Versions(host.snapshot)
-    renderer = Renderer(versions, addresses.root)
+    renderer = Renderer(addresses.root)
     screens, words = Screens(host, database, versions), _Words(renderer)
     app = Starlette(
         routes=[
@@ -67,7 +67,7 @@ def make_page_app(
             *Api(host, database, log).routes,
             *screens.api_routes(),
             *screens.html_routes(renderer),
-            *Forms(host, database, screens, renderer).routes,
+            *Forms(host, screens, renderer).routes,
             *WhatIfForm(screens, renderer, WhatIfs(Path(host.measures().config), log)).routes,
             Route(LIVE, Live(versions, _session_of), methods=["GET"]),
         ],

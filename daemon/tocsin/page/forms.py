@@ -6,7 +6,6 @@ A POST answers 303 back to where it was made (`next`), or, where htmx asked, 204
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
@@ -26,7 +25,6 @@ from tocsin.pipeline.acts import By, Target
 from tocsin.pipeline.stops import EVERY
 from tocsin.quantities import parse_duration
 from tocsin.store.errors import StoreUnavailable
-from tocsin.store.reader import Reader
 
 _MOST_SHOWN = 5
 _MONDAY = 0
@@ -41,9 +39,9 @@ class _Refused(Exception):
 class Forms:
     """`screens` say what is so; `renderer` makes the forms' own pages."""
 
-    def __init__(self, host: Host, database: Path, screens: Screens, renderer: Renderer) -> None:
+    def __init__(self, host: Host, screens: Screens, renderer: Renderer) -> None:
         self._host, self._screens, self._renderer = host, screens, renderer
-        self._reader = Reader(database)
+        self._reader = screens.reader
 
     @property
     def routes(self) -> list[Route]:

@@ -76,9 +76,6 @@ class Versions:
             self._seen = now
         return now
 
-    def of(self, topics: tuple[str, ...]) -> tuple[int, ...]:
-        return tuple(self._versions[topic] for topic in topics)
-
     def newer(self, seen: Mapping[str, int]) -> dict[str, int]:
         """The topics with another version than that."""
         return {topic: version for topic, version in self._versions.items() if seen.get(topic) != version}

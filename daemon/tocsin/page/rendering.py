@@ -14,7 +14,6 @@ from tocsin.alerts.plain import shown
 from tocsin.alerts.wording import counted, without_mark
 from tocsin.page import assets, charts, words
 from tocsin.page.alert_chart import alert_chart, thinned
-from tocsin.page.live import Versions
 from tocsin.page.screen import Asked, Json, Screen
 from tocsin.page.status import STATUS
 from tocsin.store.errors import StoreUnavailable
@@ -41,6 +40,9 @@ class _Kept(NamedTuple):
     made_at: float
     markup: Markup
     rendered: Rendered
+
+    def is_older(self, versions: tuple[int, ...]) -> bool:
+        return any(own < other for own, other in zip(self.versions, versions, strict=True))
 
 
 def environment() -> jinja2.Environment:
@@ -93,10 +95,10 @@ def _topic_html(topic: str, url: Callable[[str], str]) -> Markup:
 
 
 class Renderer:
-    """`root` is the path below which the page lies, without a slash at its end; `versions` say what is new."""
+    """`root` is the path below which the page lies, without a slash at its end."""
 
-    def __init__(self, versions: Versions, root: str) -> None:
-        self._versions, self._root = versions, root
+    def __init__(self, root: str) -> None:
+        self._root = root
         self._environment = environment()
         self._kept: OrderedDict[tuple[str, ...], _Kept] = OrderedDict()
         self._making: dict[tuple[str, ...], trio.Lock] = {}
@@ -115,10 +117,10 @@ class Renderer:
             name: (await self._fragment(screen, name, asked, here)).markup
             for name in ("status", *screen.parts)
         }
-        data = await STATUS.data(asked)
         still = await screen.still(asked) if screen.still is not None else {}
         template = self._environment.get_template(f"{screen.name}/screen.html")
-        values = {**self._values(asked, here), **beside, **data, **still, "nav": screen.nav, "parts": found}
+        frame = {"firing": asked.snapshot.measures.firing, "nav": screen.nav, "parts": found}
+        values = {**self._values(asked, here), **beside, **still, **frame}
         return await asked.in_thread(lambda: Rendered.of(template.render(values)))
 
     async def page(self, template: str, asked: Asked, here: str, **values: Any) -> Rendered:
@@ -138,9 +140,10 @@ class Renderer:
         lock = self._making.setdefault(of, trio.Lock())
         try:
             async with lock:
-                versions = self._versions.of(part.topics)
+                # Those of the snapshot that it is made of: while one waits here there may be newer ones.
+                versions = tuple(asked.versions.get(topic, 0) for topic in part.topics)
                 kept = self._kept.get(of)
-                if kept is None or kept.versions != versions or trio.current_time() - kept.made_at > _FRESH:
+                if kept is None or kept.is_older(versions) or trio.current_time() - kept.made_at > _FRESH:
                     kept = self._kept[of] = await self._made(screen, name, asked, here, versions)
                     self._kept.move_to_end(of)
                     while len(self._kept) > _MOST_KEPT:

@@ -26,14 +26,15 @@ class Screens:
 
     def __init__(self, host: Host, database: Path, versions: Versions) -> None:
         self._host, self._versions = host, versions
-        self._reader = Reader(database, within=_QUERY_WITHIN)
+        self.reader = Reader(database, within=_QUERY_WITHIN)
 
     def asked(self, request: Request) -> Asked:
         """What a request asks for, and what is so at this moment."""
         return Asked(
             snapshot=self._versions.refresh(),
+            versions=self._versions.newer({}),
             host=self._host,
-            reader=self._reader,
+            reader=self.reader,
             in_thread=in_thread,
             path=request.path_params,
             query=dict(reversed(request.query_params.multi_items())),

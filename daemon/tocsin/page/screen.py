@@ -114,9 +114,12 @@ class InThread(Protocol):
 
 
 class Asked(NamedTuple):
-    """What a part's data is made of. `path` are the parameters of the address, `query` the first value of each behind it."""
+    """What a part's data is made of. `versions`: of each topic, as the snapshot has it. `path` are the parameters of the address, `query` the
+    first value of each behind it.
+    """
 
     snapshot: Snapshot
+    versions: Mapping[str, int]
     host: Host
     reader: Reader
     in_thread: InThread
