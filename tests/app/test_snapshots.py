@@ -1,11 +1,13 @@
 """What is so now, thing by thing: what the page is made of."""
 
-import json
 from datetime import timedelta
 from decimal import Decimal
 
+import pytest
+import trio
+
 from support.snapshots import World
-from tocsin.control.snapshot import Countdown, Refusing, watched_plain
+from tocsin.control.snapshot import Countdown, Refusing
 from tocsin.events import Key
 
 LOSS = {"id": "loss", "watch": "position", "when": "profit < -50", "for": "1m", "keep_firing_for": "2m"}
@@ -136,12 +138,12 @@ def test_a_channel_that_takes_nothing():
     assert world.look().outages == {"phone": Refusing(since, "403 Forbidden")}
 
 
-def test_it_can_be_said_as_json():
-    world = World(LOSS)
-    world.say("position", symbol="</script>", profit="-60")
-    (watched,) = world.look().alerts
-    plain = json.loads(json.dumps(watched_plain(watched)))
-    assert (plain["venue"], plain["kind"], plain["account"], plain["id"]) == ("fx", "position", "a1", "p1")
-    assert plain["timer"]["key"] == "for"
-    assert plain["distance"]["limit"] == "-50"
-    assert plain["symbol"] == "</script>"
+@pytest.mark.parametrize(("attempts", "far"), [("0", None), ("1", 0.5)])
+def test_nothing_beside_nothing_is_not_near(attempts, far):
+    world = World(
+        {"id": "tries", "watch": "position", "when": f"leverage > {'0' if far is None else '2'}", "for": "1h"}
+    )
+    world.say("position", profit="1", leverage=attempts)
+    trio.run(world.sample, 10.0, 5.0)
+    closest = world.look().closest
+    assert [each.far for each in closest] == ([] if far is None else [far])

@@ -16,7 +16,8 @@ from typing import Any
 import re2
 from msgspec import Struct, structs
 
-from tocsin.engine.api import AlertContext
+from tocsin.engine.api import AlertContext, Severity
+from tocsin.events import Key
 from tocsin.events.vocabulary import nearest
 from tocsin.quantities import parse_duration
 from tocsin.store.model import Silence
@@ -100,6 +101,33 @@ def refuse_unmet(text: str, known: Mapping[str, Collection[str]]) -> None:
         near = nearest(matcher.value, list(there))
         instead = f"did you mean {near}?" if near else f"there are {', '.join(there) or 'none'}"
         raise ValueError(f"no {matcher.field} is called {matcher.value:.80}; {instead:.300}")
+
+
+def matchable(
+    rule: str,
+    severity: Severity,
+    key: Key,
+    at: datetime,
+    *,
+    account: str | None,
+    symbol: str | None,
+    event: str | None = None,
+) -> AlertContext:
+    """As much of a notification as matchers look at, of which there is none (yet): what it would be about, and when."""
+    return AlertContext(
+        rule=rule,
+        severity=severity,
+        state="firing",
+        kind=key.kind,
+        venue=key.venue,
+        entity=key.id,
+        account=account,
+        symbol=symbol,
+        event=event,
+        started_at=at,
+        at=at,
+        time=at,
+    )
 
 
 def matchers_of(context: AlertContext) -> str:

@@ -1,12 +1,11 @@
 """How it stands with one rule, for who looks at it: all that it is about, what is nearest first, and what would hold its messages back."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 
 import trio
 
 from tocsin.alerts.decide import MuteReasons
-from tocsin.alerts.wording import time_text
+from tocsin.alerts.silences import matchable
 from tocsin.app.components import Components
 from tocsin.app.watching import watched_of
 from tocsin.config.settings import Settings
@@ -16,6 +15,7 @@ from tocsin.engine.looks import Look, Standing, Watching, of_entity
 from tocsin.engine.rule import Rule
 from tocsin.engine.trace import urgency
 from tocsin.events import Instant, Key
+from tocsin.explain.barriers import with_its_own
 
 _AT_ONCE = 20  # that are looked at before messages have their turn
 _LASTS = 1.0  # seconds that what was seen of a rule is good for, at least
@@ -40,12 +40,7 @@ class RuleViews:
         """What would hold a message of the rule back now, wherever it goes: one about that, or (None) any."""
         now = self._components.clock.now()
         reasons = self._components.turn.notifier.mute_reasons(rule.id, _context(rule, about, now), now)
-        active = ""
-        if rule.active is not None and not rule.active.is_open(now.wall):
-            opens = rule.active.next_change(now.wall)
-            active = f"closed until {time_text(opens)}" if opens else "never open"
-        enabled = "" if rule.enabled else "the rule is switched off"
-        return replace(reasons, enabled=enabled, active=active)
+        return with_its_own(rule, reasons, now.wall)
 
     def holds(self, channel: str, told: str, severity: str) -> str:
         """What on a channel holds what is told of a severity now, in words; "" for nothing."""
@@ -109,16 +104,5 @@ def _nearest(found: tuple[Watching, Standing | None, Look | None]) -> tuple[int,
 def _context(rule: Rule, about: Watched | None, now: Instant) -> AlertContext:
     """As much of it as what holds messages back looks at."""
     key = about.key if about is not None else Key("", min(rule.kinds, default=""), "", "")
-    return AlertContext(
-        rule=rule.id,
-        severity=rule.severity,
-        state="firing",
-        kind=key.kind,
-        venue=key.venue,
-        entity=key.id,
-        account=key.account or None,
-        symbol=about.symbol if about is not None else None,
-        started_at=now.wall,
-        at=now.wall,
-        time=now.wall,
-    )
+    symbol = about.symbol if about is not None else None
+    return matchable(rule.id, rule.severity, key, now.wall, account=key.account or None, symbol=symbol)

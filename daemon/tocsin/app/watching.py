@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from tocsin.alerts.wording import number_shown, of_member
 from tocsin.control.snapshot import Countdown, Watched
-from tocsin.engine.api import FAR
+from tocsin.engine.api import FAR, Gap
 from tocsin.engine.looks import Look, Standing, Watching
 from tocsin.engine.pauses import hangs_on_link
 from tocsin.engine.rule import Rule
@@ -58,13 +58,20 @@ def watched_of(
         currency=currency,
         worst=_shown(rule, standing.worst) if standing is not None else None,
         distance=look.gap.distance if look is not None else None,
-        far=look.gap.to_go if look is not None and look.gap.to_go < FAR else None,
+        far=_far(look.gap) if look is not None else None,
         timer=_countdown(standing, now, before),
         stale=stale,
         stale_since=_heard(at.entity, away) if stale else None,
         unconfirmed=change is not None and change.unconfirmed_since is not None,
     )
     return before if before == found else found
+
+
+def _far(gap: Gap) -> float | None:
+    """None where it can't be told how near it is; nothing beside nothing (`attempts > 0` of a venue that is well) is so all the time."""
+    by = gap.by
+    is_nothing = by is not None and not by.met and by.value == by.limit == "0"
+    return None if is_nothing or gap.to_go >= FAR else gap.to_go
 
 
 class Shown(NamedTuple):

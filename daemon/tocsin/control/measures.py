@@ -115,6 +115,11 @@ class Measures(Struct, frozen=True, kw_only=True):
         """Alerts that fire or recover, of all severities."""
         return sum(count for (_, state), count in self.alerts.items() if state != "pending")
 
+    @property
+    def pending(self) -> int:
+        """What may come to fire, of all severities."""
+        return sum(count for (_, state), count in self.alerts.items() if state == "pending")
+
 
 def stored(database: Path) -> Stored:
     """What the database says. Blocks; StoreUnavailable, SchemaRefused."""

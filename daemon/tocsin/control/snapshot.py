@@ -8,9 +8,8 @@ another thread. What is as it was in the snapshot before is the same object ther
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
-import msgspec
 from msgspec import Struct
 
 from tocsin.alerts.silences import Silences
@@ -108,18 +107,3 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     rates: Mapping[str, float]
     changes: Mapping[str, int]
     silences: Silences
-
-
-def watched_plain(watched: Watched) -> dict[str, Any]:
-    """As JSON can say it: times are ISO 8601, the key's parts stand by themselves."""
-    plain: dict[str, Any] = msgspec.to_builtins(watched)
-    key = watched.key
-    del plain["key"]
-    return {
-        "venue": key.venue,
-        "kind": key.kind,
-        "account": key.account or None,
-        "id": key.id,
-        **plain,
-        "timer": watched.timer and msgspec.to_builtins(watched.timer._asdict()),
-    }

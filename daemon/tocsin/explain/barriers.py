@@ -7,6 +7,7 @@ from typing import Any
 
 from tocsin.alerts.decide import MuteReasons, Routing, decide
 from tocsin.alerts.muted import MutedNotification
+from tocsin.alerts.silences import matchable
 from tocsin.alerts.wording import time_text
 from tocsin.engine.api import AlertContext
 from tocsin.engine.rule import Rule
@@ -51,21 +52,24 @@ def _barriers(trace: InstanceTrace, there: Circumstances) -> Iterator[tuple[str,
 
 def reasons(trace: InstanceTrace, there: Circumstances) -> MuteReasons:
     """Of each gate why it is shut: of the engine's as it knows them, of the others as they would mute a notification now."""
-    rule = trace.rule
-    active = cooldown = ""
-    if rule.active is not None and not rule.active.is_open(there.now):
-        opens = rule.active.next_change(there.now)
-        active = f"closed until {time_text(opens)}" if opens else "never open"
+    cooldown = ""
     if trace.cooldown is not None and trace.cooldown[0] > there.now:
         until, count = trace.cooldown
         cooldown = f"until {time_text(until)}" + (f", {count} held back" if count else "")
     return replace(
-        there.reasons(rule.id, _context(rule, trace.change)),
-        enabled="" if rule.enabled else "the rule is switched off",
-        active=active,
+        with_its_own(trace.rule, there.reasons(trace.rule.id, _context(trace.rule, trace.change)), there.now),
         cooldown=cooldown,
         acknowledged=f"{_acked(there.acked)}no more reminders of this alert" if trace.acked else "",
     )
+
+
+def with_its_own(rule: Rule, found: MuteReasons, now: datetime) -> MuteReasons:
+    """These reasons, and those that the rule has by itself."""
+    active = ""
+    if rule.active is not None and not rule.active.is_open(now):
+        opens = rule.active.next_change(now)
+        active = f"closed until {time_text(opens)}" if opens else "never open"
+    return replace(found, enabled="" if rule.enabled else "the rule is switched off", active=active)
 
 
 def _acked(alert: Mapping[str, Any] | None) -> str:
@@ -152,18 +156,6 @@ def unsent(
 
 
 def _context(rule: Rule, change: Change) -> AlertContext:
-    """As much of it as a silence can match."""
-    return AlertContext(
-        rule=rule.id,
-        severity=rule.severity,
-        state="firing",
-        kind=change.kind,
-        venue=change.venue,
-        entity=change.key.id,
-        account=change.account,
-        symbol=change.symbol,
-        event=change.events[-1] if rule.is_event_rule and change.events else None,
-        started_at=change.received,
-        at=change.received,
-        time=change.time,
-    )
+    event = change.events[-1] if rule.is_event_rule and change.events else None
+    about = {"account": change.account, "symbol": change.symbol, "event": event}
+    return matchable(rule.id, rule.severity, change.key, change.received, **about)

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
-from tocsin.alerts.silences import Matcher, parse_matchers
-from tocsin.engine.api import AlertContext, known_severity
-from tocsin.page.alert_rows import LIVES
+from tocsin.alerts.silences import Matcher, matchable, parse_matchers
+from tocsin.engine.api import known_severity
+from tocsin.events import Key
+from tocsin.pipeline.acts import FIRING
 from tocsin.store import alert_history
 from tocsin.store.alert_history import LATEST, Place
 from tocsin.store.reader import Reader, Row
@@ -58,25 +59,14 @@ class Filter(NamedTuple):
     def _matches(self, row: Mapping[str, Any]) -> bool:
         if not self.matchers:
             return True
-        context = AlertContext(
-            rule=row["rule"],
-            severity=known_severity(row["severity"]),
-            state="firing",
-            kind=row["kind"] or "",
-            venue=row["venue"],
-            entity=row["entity"],
-            account=row["account"],
-            symbol=row["symbol"],
-            event=row["event"],
-            started_at=_ANY,
-            at=_ANY,
-            time=_ANY,
-        )
+        key = Key(row["venue"], row["kind"] or "", "", row["entity"])
+        about = {name: row[name] for name in ("account", "symbol", "event")}
+        context = matchable(row["rule"], known_severity(row["severity"]), key, _ANY, **about)
         return all(each.matches(context, self.names) for each in self.matchers)
 
     def matches(self, row: Mapping[str, Any]) -> bool:
         """Of a row of `alert_history.step`."""
-        return row["state"] not in LIVES and self._matches(row)
+        return row["state"] not in FIRING and self._matches(row)
 
 
 class Found(NamedTuple):

@@ -7,15 +7,13 @@ import msgspec
 from msgspec import structs
 
 from tocsin.alerts.message import headline
-from tocsin.alerts.silences import Silences, matchers_of
+from tocsin.alerts.silences import matchers_of
 from tocsin.alerts.wording import Style, value_and_unit, without_mark
-from tocsin.control.acts import silenced
 from tocsin.control.snapshot import Point, Snapshot, Watched
 from tocsin.engine.api import AlertContext
 from tocsin.events import iso, number_text
 from tocsin.page.screen import Json
-
-LIVES = ("firing", "recovering")
+from tocsin.pipeline.acts import FIRING
 
 
 def alert_rows(rows: Sequence[Mapping[str, Any]], snapshot: Snapshot, style: Style) -> list[Json]:
@@ -29,8 +27,10 @@ def alert_row(row: Mapping[str, Any], watched: Watched | None, snapshot: Snapsho
     [[seconds, value], …] with `limit`; `matchers` that silence it and its like.
     """
     context = context_of(row)
-    lives = row["state"] in LIVES
-    silence = silenced(dict(row), snapshot.silences, snapshot.measures.now) if lives else None
+    lives = row["state"] in FIRING
+    silence = (
+        snapshot.silences.over(context, snapshot.measures.now) if lives and context is not None else None
+    )
     known = watched if lives else None
     number, words = _titled(row, context, known, style)
     worst = known.worst if known is not None else context.worst if context is not None else None
@@ -78,12 +78,6 @@ def matchers(row: Mapping[str, Any], context: AlertContext | None) -> str:
 def trail_of(points: Sequence[Point]) -> list[list[Any]]:
     """As JSON has it: seconds since 1970, and the number as text."""
     return [[round(point.at.timestamp(), 3), number_text(point.value)] for point in points]
-
-
-def held_by(silences: Silences, rows: Sequence[Mapping[str, Any]], snapshot: Snapshot) -> int:
-    """How many of these alerts one of the silences holds."""
-    now = snapshot.measures.now
-    return sum(silenced(dict(row), silences, now) is not None for row in rows)
 
 
 def _titled(

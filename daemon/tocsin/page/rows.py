@@ -5,6 +5,7 @@ from datetime import datetime
 from tocsin.control.snapshot import Watched
 from tocsin.events import iso
 from tocsin.page.screen import Asked, Json
+from tocsin.store.reader import Row
 
 SHOWN = 100  # rows of a list, unless `all=1` asks for more
 MOST = 10_000
@@ -19,6 +20,16 @@ def today(asked: Asked) -> datetime:
     """When this day began where people are."""
     local = asked.now.astimezone(asked.style.tz)
     return local.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+async def waiting(asked: Asked) -> dict[str, Row]:
+    """What waits to be sent, by channel (rows of `Reader.unsent`). StoreUnavailable."""
+    return {row["channel"]: row for row in await asked.in_thread(asked.reader.unsent)}
+
+
+async def count_waiting(asked: Asked) -> int:
+    """How many messages wait to be sent, on all channels. StoreUnavailable."""
+    return sum(row["waiting"] for row in (await waiting(asked)).values())
 
 
 def watched_row(each: Watched) -> Json:

@@ -1,5 +1,6 @@
 """What stands above every screen: what fires, whether all is told, what isn't as it should be."""
 
+from tocsin.page.rows import count_waiting
 from tocsin.page.screen import Asked, Json, Part
 from tocsin.store.errors import StoreUnavailable
 
@@ -10,21 +11,17 @@ async def status(asked: Asked) -> Json:
     """`firing`, `pending`, `critical` (ids of what is critical and fires), `waiting` messages, `wrong` and `attention` in words, `tone`."""
     snapshot = asked.snapshot
     measures = snapshot.measures
-    severities = {rule.id: rule.severity for rule in measures.rules}
-    critical = [
-        each.alert
-        for each in snapshot.alerts
-        if each.alert and each.state != "pending" and severities.get(each.rule) == "critical"
-    ]
+    fires = (each for each in snapshot.alerts if each.alert and each.state != "pending")
+    critical = [each.alert for each in fires if each.severity == "critical"]
     waiting, attention = 0, [*measures.attention]
     try:
-        waiting = sum(row["waiting"] for row in await asked.in_thread(asked.reader.unsent))
+        waiting = await count_waiting(asked)
     except StoreUnavailable as error:
         attention.append(f"what waits to be sent isn't known: {error}")
     away = [*snapshot.away]
     return {
         "firing": measures.firing,
-        "pending": sum(count for (_, state), count in measures.alerts.items() if state == "pending"),
+        "pending": measures.pending,
         "critical": critical[:_MOST_NAMED],
         "waiting": waiting,
         "wrong": [*measures.wrong],

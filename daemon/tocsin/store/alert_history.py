@@ -5,10 +5,9 @@ Rows are those of `Reader`; each call is one query, by an index, and raises as t
 """
 
 from collections.abc import Collection
-from datetime import datetime
 from typing import Literal, NamedTuple
 
-from tocsin.events import Key, iso
+from tocsin.events import Key
 from tocsin.store.model import EDIT
 from tocsin.store.reader import ALERTS, FIRING, Reader, Row
 from tocsin.store.sql import json_text
@@ -105,16 +104,6 @@ def runs(reader: Reader, alert_: str, *, limit: int) -> list[Row]:
         " answered_by FROM actions WHERE alert = ? ORDER BY created_at, rowid LIMIT ?",
         alert_, limit,
     )  # fmt: skip
-
-
-def silences(reader: Reader, since: datetime, until: datetime, *, limit: int) -> list[Row]:
-    """The silences that held at some time between, in their order, with who made them by what (`via`)."""
-    return reader.rows(
-        "SELECT s.*, (SELECT a.via FROM acts AS a WHERE a.target = s.id AND a.does = 'silence') AS via,"
-        " (SELECT a.by FROM acts AS a WHERE a.target = s.id AND a.does = 'unsilence') AS ended_by"
-        " FROM silences AS s WHERE s.starts_at <= ? AND coalesce(s.ended_at, s.ends_at) >= ? ORDER BY s.starts_at DESC LIMIT ?",
-        iso(until), iso(since), limit,
-    )[::-1]  # fmt: skip
 
 
 def entity(reader: Reader, key: Key) -> Row | None:

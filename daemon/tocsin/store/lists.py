@@ -34,6 +34,14 @@ def silences_over(reader: Reader, since: datetime, now: datetime, limit: int) ->
     return reader.rows(f"{_SILENCES} {which}", iso(since), iso(now), limit)
 
 
+def silences_between(reader: Reader, since: datetime, until: datetime, limit: int) -> list[Row]:
+    """The last of those that held at some time between, in their order."""
+    which = (
+        "WHERE s.starts_at <= ? AND coalesce(s.ended_at, s.ends_at) >= ? ORDER BY s.starts_at DESC LIMIT ?"
+    )
+    return reader.rows(f"{_SILENCES} {which}", iso(until), iso(since), limit)[::-1]
+
+
 # ------------------------------------------------------------------------------------------------------------ deliveries
 
 Status: TypeAlias = Literal["pending", "dead"]

@@ -16,9 +16,10 @@ from tocsin.engine.api import AlertContext
 from tocsin.events import from_iso, iso
 from tocsin.page import alert_life, entity_fields
 from tocsin.page.alert_chart import chart_of, value_at, worst_at
-from tocsin.page.alert_rows import LIVES, alert_row, context_of
+from tocsin.page.alert_rows import alert_row, context_of
 from tocsin.page.screen import Asked, Elsewhere, Json, NoSuch, Part, Screen
-from tocsin.store import alert_history
+from tocsin.pipeline.acts import FIRING
+from tocsin.store import alert_history, lists
 from tocsin.store.reader import Row
 
 _MOST_TOLD, _MOST_RUNS, _MOST_SILENCES = 100, 50, 100
@@ -31,7 +32,7 @@ class _Alert:
 
     def __init__(self, asked: Asked, row: Row) -> None:
         self.row, self.context = row, context_of(row)
-        self.lives = row["state"] in LIVES
+        self.lives = row["state"] in FIRING
         watched = (each for each in asked.snapshot.alerts if each.alert == row["id"])
         self.watched: Watched | None = next(watched, None) if self.lives else None
 
@@ -218,7 +219,7 @@ def _became(asked: Asked, row: Row) -> tuple[Row | None, list[Row], list[Row], l
             alert_history.messages(reader, row["id"], limit=_MOST_TOLD),
             alert_history.runs(reader, row["id"], limit=_MOST_RUNS),
             reader.acts_on(row["id"])[::-1],
-            alert_history.silences(reader, since, until, limit=_MOST_SILENCES),
+            lists.silences_between(reader, since, until, _MOST_SILENCES),
         )
 
 

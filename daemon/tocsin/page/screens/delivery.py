@@ -7,7 +7,7 @@ from typing import Any
 
 from tocsin.alerts.wording import without_mark
 from tocsin.events import from_iso
-from tocsin.page.rows import today
+from tocsin.page.rows import count_waiting, today, waiting
 from tocsin.page.screen import Asked, Json, Part, Screen
 from tocsin.store import lists
 
@@ -25,7 +25,7 @@ async def refusing(asked: Asked) -> Json:
     """
     if not asked.snapshot.outages:
         return {"refusing": []}
-    waiting = await _waiting(asked)
+    unsent = await waiting(asked)
     found = []
     for name, outage in asked.snapshot.outages.items():
         since = max(outage.since, asked.now - _DAY)
@@ -35,7 +35,7 @@ async def refusing(asked: Asked) -> Json:
                 "channel": name,
                 "since": outage.since.isoformat(),
                 "answered": outage.reason,
-                "waiting": waiting.get(name, {}).get("waiting", 0),
+                "waiting": unsent.get(name, {}).get("waiting", 0),
                 "handed": [{"channel": row["handed_to"], "count": row["count"]} for row in handed],
                 "in_last_day": since > outage.since,
             }
@@ -52,17 +52,17 @@ async def channels(asked: Asked) -> Json:
         for row in await asked.in_thread(partial(lists.sent_since, asked.reader, today(asked)))
     }
     lost = await asked.in_thread(partial(lists.lost_since, asked.reader, today(asked)))
-    waiting = await _waiting(asked)
+    unsent = await waiting(asked)
     states = {each.name: each for each in asked.snapshot.measures.channels}
     return {
         "channels": [
-            _channel(known, states.get(known["channel"]), sent.get(known["channel"], {}), waiting.get(known["channel"], {}))
+            _channel(known, states.get(known["channel"]), sent.get(known["channel"], {}), unsent.get(known["channel"], {}))
             for known in asked.host.channels()
         ],
         "today": {
             "sent": (count := sum(row["sent"] for row in sent.values())),
             "more": count >= lists.MOST_COUNTED,
-            "waiting": sum(row["waiting"] for row in waiting.values()),
+            "waiting": sum(row["waiting"] for row in unsent.values()),
             "lost": lost,
         },
     }  # fmt: skip
@@ -77,14 +77,13 @@ async def messages(asked: Asked) -> Json:
     )
     rows = await asked.in_thread(read)
     await asked.host.preview(rows)
-    waiting = await _waiting(asked)
     return {
         "status": status,
         "messages": [_message(row) for row in rows[:PAGE]],
         "older": rows[PAGE - 1]["sequence"] if len(rows) > PAGE else None,
         "first": "before" not in asked.query,
         "counts": {
-            "waiting": sum(row["waiting"] for row in waiting.values()),
+            "waiting": await count_waiting(asked),
             "given-up": await asked.in_thread(asked.reader.count_dead),
         },
     }
@@ -109,10 +108,6 @@ async def actions(asked: Asked) -> Json:
         "first": "runs_before" not in asked.query,
         "today": await asked.in_thread(partial(lists.count_runs, asked.reader, today(asked))),
     }
-
-
-async def _waiting(asked: Asked) -> dict[str, Mapping[str, Any]]:
-    return {row["channel"]: row for row in await asked.in_thread(asked.reader.unsent)}
 
 
 def _channel(known: Json, state: Any, sent: Mapping[str, Any], waiting: Mapping[str, Any]) -> Json:

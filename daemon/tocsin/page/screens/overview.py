@@ -11,11 +11,11 @@ from typing import Any
 
 from msgspec import UNSET
 
-from tocsin.control.snapshot import Snapshot, Watched
+from tocsin.control.snapshot import Snapshot
 from tocsin.events import EXACT, Change, iso, rounded_text
 from tocsin.events.vocabulary import value_to_plain
 from tocsin.page.alert_rows import alert_rows, trail_of
-from tocsin.page.rows import limit, today, watched_row
+from tocsin.page.rows import count_waiting, limit, today, watched_row
 from tocsin.page.screen import Asked, Json, Part, Screen
 from tocsin.store import alert_history, lists
 
@@ -58,10 +58,7 @@ async def tiles(asked: Asked) -> Json:
         "equity": _sums(snapshot, "account", _worth),
         "profit": _sums(snapshot, "position", lambda change: _decimal(change, "profit")),
         "positions": len(snapshot.entities.get("position", ())),
-        "told": {
-            **told,
-            "waiting": sum(row["waiting"] for row in await asked.in_thread(asked.reader.unsent)),
-        },
+        "told": {**told, "waiting": await count_waiting(asked)},
     }
 
 
@@ -143,7 +140,7 @@ async def closest(asked: Asked) -> Json:
     """`closest` to firing (`watched_row`), of how many that are `watched`."""
     snapshot = asked.snapshot
     return {
-        "closest": [watched_row(each) for each in filter(_is_near, snapshot.closest)][:_CLOSEST],
+        "closest": [watched_row(each) for each in snapshot.closest[:_CLOSEST]],
         "watched": max(snapshot.watched, len(snapshot.closest)),
     }
 
@@ -159,12 +156,6 @@ async def told(asked: Asked) -> Json:
 # ------------------------------------------------------------------------------------------------------------- parts
 
 
-def _is_near(each: Watched) -> bool:
-    """Not where nothing is compared with nothing (`attempts > 0` of a venue that is well): that is so all the time."""
-    distance = each.distance
-    return distance is None or each.state != "inactive" or not distance.value == distance.limit == "0"
-
-
 def _firing(snapshot: Snapshot, rows: Iterable[Mapping[str, Any]]) -> Json:
     counts = snapshot.measures.alerts
     return {
@@ -172,7 +163,7 @@ def _firing(snapshot: Snapshot, rows: Iterable[Mapping[str, Any]]) -> Json:
         "critical": sum(
             n for (severity, state), n in counts.items() if severity == "critical" and state != "pending"
         ),
-        "pending": sum(n for (_, state), n in counts.items() if state == "pending"),
+        "pending": snapshot.measures.pending,
         "acknowledged": sum(row["count"] for row in rows if row["acked"]),
         "silences": snapshot.measures.silences_active,
     }
