@@ -1,7 +1,6 @@
 """A message's way: decode, entities, engine with 1,000 rules; over a socket; and to the send, with a commit between."""
 
 import json
-import os
 import socket
 import sqlite3
 import statistics
@@ -17,6 +16,7 @@ import trio_websocket
 
 from support.fake_venue import Lines
 from support.in_process import Noting, Quiet
+from support.looking import Viewers
 from support.stream import messages
 from support.wants import rules, rules_text, symbols, wants
 from tocsin.app import components
@@ -256,25 +256,15 @@ def bench_latency_while_asked(figures, tmp_path, monkeypatch):
     figures["asked"] = asked / seconds
 
 
-VIEWERS = 20
-TOKENS = [f"token-of-person-{number:02}-for-the-page" for number in range(7)]
-
-
 def bench_latency_while_looked_at(figures, tmp_path, monkeypatch):
     """The same while twenty people look at the overview."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    people = {f"p{number}": {"token": token} for number, token in enumerate(TOKENS)}
-    looking = subprocess.Popen(
-        [sys.executable, "-m", "support.looking", address, ",".join(TOKENS), str(VIEWERS)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": ":".join(sys.path)},
-    )  # fmt: skip
-    with looking:
-        took = latencies(tmp_path, monkeypatch, listen={"address": address}, people=people)
-        said, _ = looking.communicate(timeout=30)
+    with Viewers(address) as viewers:
+        took = latencies(tmp_path, monkeypatch, listen={"address": address}, people=Viewers.people)
+        seen = viewers.over()
     figures["latency, looked at"] = statistics.median(took)
     figures["latency, looked at, 99%"] = statistics.quantiles(took, n=100)[98]
-    seen = json.loads(said.partition("\n")[2])
     figures["parts fetched"] = seen["fetched"] / SECONDS
     assert seen["200"] == seen["fetched"], seen
 

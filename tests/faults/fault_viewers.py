@@ -2,11 +2,7 @@
 venue is told as ever.
 """
 
-import json
-import os
 import socket
-import subprocess
-import sys
 from collections import Counter
 from contextlib import ExitStack, contextmanager
 from statistics import median
@@ -15,6 +11,7 @@ import pytest
 
 from support.daemon import Folder
 from support.floods import RULE, told_within
+from support.looking import TOKENS, VIEWERS, Viewers
 from support.mission import connected
 from support.receivers import HttpReceiver
 from tocsin.simulator import Exchange
@@ -22,8 +19,7 @@ from tocsin.simulator import Exchange
 pytestmark = pytest.mark.real
 
 ALERTS, EVERY = 40, 0.25  # seconds between two
-VIEWERS, HALVES, MUTE, LARGE = 20, 200, 20, 10
-TOKENS = [f"token-of-person-{number:02}-for-the-page" for number in range(7)]  # three streams each
+HALVES, MUTE, LARGE = 200, 20, 10
 
 
 @pytest.fixture
@@ -31,24 +27,6 @@ async def exchange(nursery):
     made = Exchange()
     await nursery.start(made.serve)
     return made
-
-
-@contextmanager
-def looking(address: str):
-    """What was seen is known when it is over."""
-    seen: dict[str, int] = {}
-    viewers = subprocess.Popen(
-        [sys.executable, "-m", "support.looking", address, ",".join(TOKENS), str(VIEWERS)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": ":".join(sys.path)},
-    )  # fmt: skip
-    try:
-        assert viewers.stdout.readline() == "looking\n"
-        yield seen
-        said, _ = viewers.communicate(timeout=30)
-        seen |= json.loads(said)
-    finally:
-        viewers.kill()
-        viewers.wait()
 
 
 @contextmanager
@@ -77,19 +55,18 @@ async def fault_viewers(tmp_path, exchange, figure):
             venues={"healthy": exchange.topone.settings()},
             channels={"hook": hook.channel | {"rate": "100/s"}},
             rules=[RULE],
-            people={
-                f"p{number}": {"token": folder.secret(f"p{number}", token)}
-                for number, token in enumerate(TOKENS)
-            },
+            people=Viewers.people,
             listen={"address": address},
         )
         async with folder.running(secrets=exchange.secrets) as daemon:
             await connected(daemon, "healthy")
             alone = await told_within(exchange, hook, ALERTS, every=EVERY)
             before = _resident(daemon.pid)
-            with looking(address) as seen:
+            with Viewers(address) as viewers:
+                viewers.wait()
                 looked_at = await told_within(exchange, hook, ALERTS, every=EVERY)
                 after = _resident(daemon.pid)
+                seen = viewers.over()
             with rude(address):
                 burdened = await told_within(exchange, hook, ALERTS, every=EVERY)
     for name, took in (("alone", alone), ("20 look", looked_at), ("rude ones", burdened)):

@@ -7,15 +7,21 @@ how many bytes these had, and by which `status` they were answered. They begin w
 """
 
 import json
+import os
+import subprocess
 import sys
 from collections import Counter
 from functools import partial
+from typing import ClassVar, Self
 
 import h11
 import trio
 
 from tocsin.page.screens.overview import OVERVIEW
 
+VIEWERS = 20
+TOKENS = [f"token-of-person-{number:02}-for-the-page" for number in range(7)]  # three streams each
+BEGUN = "looking\n"
 _THROTTLE = 0.4  # seconds, as in app.js
 _MOST_STREAMS = 3  # of one person
 _READ = 65536  # bytes
@@ -92,13 +98,43 @@ class Viewer:
             await trio.sleep(_THROTTLE)
 
 
+class Viewers:
+    """Twenty of them, as another process. `people` is that section of the config of who is looked at."""
+
+    people: ClassVar = {f"p{number}": {"token": token} for number, token in enumerate(TOKENS)}
+
+    def __init__(self, address: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "support.looking", address, ",".join(TOKENS), str(VIEWERS)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": ":".join(sys.path)},
+        )  # fmt: skip
+        self._said = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def wait(self) -> None:
+        """Until all of them look."""
+        self._said = self._process.stdout.readline()
+        assert self._said == BEGUN
+
+    def over(self) -> dict[str, int]:
+        """They leave, and say what they saw."""
+        self._said += self._process.communicate(timeout=30)[0]
+        return json.loads(self._said.removeprefix(BEGUN))
+
+
 async def main(address: str, tokens: list[str], viewers: int) -> None:
     counted: Counter[str] = Counter()
     async with trio.open_nursery() as nursery:
         for number in range(viewers):
             viewer = Viewer(address, tokens[number // _MOST_STREAMS], counted)
             await nursery.start(partial(viewer.run))
-        sys.stdout.write("looking\n")
+        sys.stdout.write(BEGUN)
         sys.stdout.flush()
         await trio.to_thread.run_sync(sys.stdin.read, abandon_on_cancel=True)
         json.dump(counted, sys.stdout)
