@@ -31,7 +31,9 @@ def page(tmp_path):
         ("/api/alerts/abcd", 404, None),
         ("/a/0000", 404, None),
         ("/a/0000?part=head", 404, None),
+        ("/a/ffff3333?part=head&part=status", 200, None),
         ("/a/ffff3333?part=nothing", 303, "/a/ffff3333"),
+        ("/a/ffff3333?part=head&part=nothing", 303, "/a/ffff3333"),
     ],
 )
 async def test_where_it_is_found(page, path, status, to):

@@ -8,7 +8,7 @@ import trio
 import trio.testing
 
 from tocsin import __version__
-from tocsin.page.live import LOOK_EVERY, MOST_OF_ONE, MOST_STREAMS, Live, Versions
+from tocsin.page.live import LOOK_EVERY, MOST_OF_ONE, MOST_STREAMS, VERSION_EVERY, Live, Versions
 
 
 def so(**news: Any) -> Any:
@@ -99,6 +99,35 @@ async def test_only_what_changed_is_said_and_nothing_while_nothing_does(world, l
     assert browser.text.endswith(": \n\n")
     browser.gone.set()
     await browser.over.wait()
+
+
+async def test_what_changes_all_the_time_is_told_twice_a_second_and_at_last_as_it_is(
+    world, live, nursery, autojump_clock
+):
+    browser = Browser(live)
+    nursery.start_soon(browser.run)
+    await trio.sleep(1)
+    for number in range(100):
+        world.now = so(entities={"position": [number]})
+        await trio.sleep(0.1)
+    told = browser.events.count("positions")
+    assert 10 / VERSION_EVERY - 1 <= told <= 10 / VERSION_EVERY
+    await trio.sleep(2 * VERSION_EVERY)
+    assert browser.events.count("positions") == told + 1  # the last of them
+    await trio.sleep(5)
+    assert browser.events.count("positions") == told + 1
+    browser.gone.set()
+
+
+async def test_who_asks_for_a_screen_sees_what_has_just_changed(world, autojump_clock):
+    versions = Versions(world.look)
+    versions.refresh()
+    first = versions.newer({})
+    world.now = so(entities={"position": [1]})
+    versions.refresh()
+    assert versions.newer(first) == {}
+    versions.refresh(at_once=True)
+    assert versions.newer(first) == {"positions": first["positions"] + 1}
 
 
 async def test_who_comes_later_is_told_of_what_changes_from_then_on(world, live, nursery, autojump_clock):

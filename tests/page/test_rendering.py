@@ -1,5 +1,7 @@
 """Each part is made once a version, for all who look; and never shown for a newer one than it was made of."""
 
+import gzip
+import re
 from typing import Any
 
 import pytest
@@ -8,9 +10,9 @@ import trio.testing
 
 from support.looked import asked_now, snapshot
 from tocsin.page.live import Versions
-from tocsin.page.rendering import Renderer
+from tocsin.page.rendering import Rendered, Renderer
 from tocsin.page.screen import Asked, Part, Screen
-from tocsin.page.screens.overview import closest
+from tocsin.page.screens.overview import OVERVIEW, closest
 
 HERE = "/"
 
@@ -41,7 +43,7 @@ class World:
 
     async def seen(self, asked: Asked | None = None) -> str:
         """What somebody is shown who asks now, or asked then."""
-        rendered = await self.renderer.part(self.screen, "closest", asked or self.look(), HERE)
+        rendered = await self.renderer.parts(self.screen, ["closest"], asked or self.look(), HERE)
         return rendered.html.decode().partition(" watched")[0].rpartition("of ")[2]
 
     def change(self, watched: int) -> None:
@@ -59,6 +61,21 @@ async def test_who_looks_at_the_same_version_is_shown_the_same(world):
     world.change(2)
     assert [await world.seen(), await world.seen()] == ["2", "2"]
     assert world.made == 2
+
+
+async def test_several_parts_are_answered_in_one_piece_made_once(world):
+    world.screen = world.screen._replace(parts={**world.screen.parts, "banner": OVERVIEW.parts["banner"]})
+
+    async def parts(*names: str) -> Rendered:
+        return await world.renderer.parts(world.screen, names, world.look(), HERE)
+
+    both = await parts("closest", "banner")
+    assert re.findall(r'id="part-(\w+)"', both.html.decode()) == ["closest", "banner"]
+    assert gzip.decompress(both.zipped) == both.html
+    assert await parts("closest", "banner") is both
+    assert (await parts("closest")).html in both.html
+    world.change(2)
+    assert (await parts("closest", "banner")).html != both.html
 
 
 async def test_many_who_ask_at_once_wait_for_one(world, nursery):

@@ -78,7 +78,7 @@ def asked(
 
 def asked_now(folder: Path, versions: Versions) -> Asked:
     """What somebody asks for at this moment, as a route makes it."""
-    return asked(folder, versions.refresh())._replace(versions=versions.newer({}))
+    return asked(folder, versions.refresh(at_once=True))._replace(versions=versions.newer({}))
 
 
 async def page_of(screen: Screen, of: Asked, here: str | None = None) -> str:

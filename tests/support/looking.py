@@ -2,8 +2,8 @@
 
     python -m support.looking ADDRESS TOKENS VIEWERS    # ADDRESS: 127.0.0.1:PORT; TOKENS: of people, set apart by commas
 
-It goes on until its standard input ends; then it prints as JSON how many `events` came, how many parts were `fetched` and
-how many bytes these had, and by which `status` they were answered. They begin when a line `looking` is printed.
+It goes on until its standard input ends; then it prints as JSON how many `events` came, how often parts were `fetched` and
+how many bytes these had, by which `status` they were answered, and how many streams were `broken`. They begin when a line `looking` is printed.
 """
 
 import json
@@ -17,6 +17,7 @@ from typing import ClassVar, Self
 import h11
 import trio
 
+from tocsin.page.rendering import parts_of
 from tocsin.page.screens.overview import OVERVIEW
 
 VIEWERS = 20
@@ -62,6 +63,8 @@ class Connection:
     async def _event(self):
         while (event := self._spoken.next_event()) is h11.NEED_DATA:
             self._spoken.receive_data(await self._stream.receive_some(_READ))
+        if isinstance(event, h11.ConnectionClosed):
+            raise OSError("closed")
         return event
 
 
@@ -73,6 +76,13 @@ class Viewer:
         self._news = trio.Event()
 
     async def run(self, *, task_status=trio.TASK_STATUS_IGNORED) -> None:
+        """Until who is looked at ends."""
+        try:
+            await self._run(task_status)
+        except* (OSError, trio.BrokenResourceError, h11.RemoteProtocolError):
+            self._counted["broken"] += 1
+
+    async def _run(self, task_status) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._fetch)
             assert await self._live.ask("/live") == 200
@@ -83,18 +93,25 @@ class Viewer:
                         self._counted["events"] += 1
                         self._changed[line.removeprefix("event: ")] = None
                         self._news.set()
+            raise OSError("the stream ended")
 
     async def _fetch(self) -> None:
         while True:
             await self._news.wait()
             self._news = trio.Event()
             topics, self._changed = set(self._changed), {}
-            for name, part in OVERVIEW.parts.items():
-                if not topics.isdisjoint(part.topics) or "hello" in topics:
-                    self._counted[str(await self._asks.ask(f"/?part={name}"))] += 1
-                    while data := await self._asks.data():
-                        self._counted["bytes"] += len(data)
-                    self._counted["fetched"] += 1
+            parts = [
+                name
+                for name, part in parts_of(OVERVIEW).items()
+                if not topics.isdisjoint(part.topics) or "hello" in topics
+            ]
+            if parts:
+                self._counted[
+                    str(await self._asks.ask("/?" + "&".join(f"part={name}" for name in parts)))
+                ] += 1
+                while data := await self._asks.data():
+                    self._counted["bytes"] += len(data)
+                self._counted["fetched"] += 1
             await trio.sleep(_THROTTLE)
 
 

@@ -17,7 +17,8 @@ from starlette.types import Receive, Scope, Send
 from tocsin import __version__
 from tocsin.control.snapshot import Snapshot
 
-LOOK_EVERY = 0.25  # seconds between two looks of a stream, so at most four events of a topic a second
+LOOK_EVERY = 0.25  # seconds between two looks of a stream
+VERSION_EVERY = 0.5  # seconds between two versions of a topic, so that what shows it is made at most so often
 _COMMENT_EVERY = 15.0  # seconds, so that proxies keep it open
 _WRITE_WITHIN = 20.0  # seconds; a browser that reads nothing holds nothing
 _RETRY = 2000  # milliseconds after which a browser connects anew
@@ -61,19 +62,21 @@ class Versions:
 
     def __init__(self, look: Callable[[], Snapshot]) -> None:
         self._look = look
-        self._seen: Snapshot | None = None
+        self._seen: dict[str, Snapshot] = {}
         self._parts: dict[str, Any] = {}
         self._versions: Counter[str] = Counter()
+        self._raised: dict[str, float] = {}
 
-    def refresh(self) -> Snapshot:
-        """What is so now; the versions are those of it."""
-        now = self._look()
-        if now is not self._seen:
-            for topic, of in TOPICS.items():
+    def refresh(self, *, at_once: bool = False) -> Snapshot:
+        """What is so now. The versions are of that, or (unless `at_once`) of what was so less than half a second before."""
+        now, at = self._look(), trio.current_time()
+        for topic, of in TOPICS.items():
+            due = at_once or at - self._raised.get(topic, -VERSION_EVERY) >= VERSION_EVERY
+            if due and self._seen.get(topic) is not now:
+                self._seen[topic] = now
                 if (part := of(now)) != self._parts.get(topic):
-                    self._parts[topic] = part
+                    self._parts[topic], self._raised[topic] = part, at
                     self._versions[topic] += 1
-            self._seen = now
         return now
 
     def newer(self, seen: Mapping[str, int]) -> dict[str, int]:

@@ -2,8 +2,8 @@
 
 import gzip
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import jinja2
 import trio
@@ -14,13 +14,14 @@ from tocsin.alerts.plain import shown
 from tocsin.alerts.wording import counted, without_mark
 from tocsin.page import assets, charts, words
 from tocsin.page.alert_chart import alert_chart, thinned
-from tocsin.page.screen import Asked, Json, Screen
+from tocsin.page.screen import Asked, Json, Part, Screen
 from tocsin.page.status import STATUS
 from tocsin.store.errors import StoreUnavailable
 
-_MOST_KEPT = 400  # fragments
+_MOST_KEPT = 400  # fragments, and as many answers of several
 _FRESH = 10.0  # seconds; without news the ages in a fragment have grown by then
 _COMPRESSION = 5
+_T = TypeVar("_T")
 
 
 class Rendered(NamedTuple):
@@ -39,10 +40,14 @@ class _Kept(NamedTuple):
     versions: tuple[int, ...]
     made_at: float
     markup: Markup
-    rendered: Rendered
 
     def is_older(self, versions: tuple[int, ...]) -> bool:
         return any(own < other for own, other in zip(self.versions, versions, strict=True))
+
+
+def parts_of(screen: Screen) -> Mapping[str, Part]:
+    """Also what stands above every screen."""
+    return {"status": STATUS, **screen.parts}
 
 
 def environment() -> jinja2.Environment:
@@ -102,21 +107,25 @@ class Renderer:
         self._environment = environment()
         self._kept: OrderedDict[tuple[str, ...], _Kept] = OrderedDict()
         self._making: dict[tuple[str, ...], trio.Lock] = {}
+        self._joined: OrderedDict[tuple[str, ...], tuple[list[_Kept], Rendered]] = OrderedDict()
 
     def url(self, path: str) -> str:
         """An address of ours, by its path below the page's own."""
         return f"{self._root}{path}"
 
-    async def part(self, screen: Screen, name: str, asked: Asked, here: str) -> Rendered:
-        """One part, in the place that it has on its screen. `here` is the screen's path and query."""
-        return (await self._fragment(screen, name, asked, here)).rendered
+    async def parts(self, screen: Screen, names: Sequence[str], asked: Asked, here: str) -> Rendered:
+        """Some of `parts_of` the screen, each with the id of its place there. `here` is the screen's path and query."""
+        found = [await self._fragment(screen, name, asked, here) for name in names]
+        of = (screen.name, here, *names)
+        known, rendered = self._joined.get(of, ([], None))
+        if rendered is None or any(one is not other for one, other in zip(known, found, strict=True)):
+            rendered = await asked.in_thread(lambda: Rendered.of("".join(each.markup for each in found)))
+            _keep(self._joined, of, (found, rendered))
+        return rendered
 
     async def screen(self, screen: Screen, asked: Asked, here: str, **beside: Any) -> Rendered:
         """The whole screen. `beside`: what the frame shows of who looks."""
-        found = {
-            name: (await self._fragment(screen, name, asked, here)).markup
-            for name in ("status", *screen.parts)
-        }
+        found = {name: (await self._fragment(screen, name, asked, here)).markup for name in parts_of(screen)}
         still = await screen.still(asked) if screen.still is not None else {}
         template = self._environment.get_template(f"{screen.name}/screen.html")
         frame = {"firing": asked.snapshot.measures.firing, "nav": screen.nav, "parts": found}
@@ -135,7 +144,7 @@ class Renderer:
         return Rendered.of(made.render(url=self.url, **values))
 
     async def _fragment(self, screen: Screen, name: str, asked: Asked, here: str) -> _Kept:
-        part = STATUS if name == "status" else screen.parts[name]
+        part = parts_of(screen)[name]
         of = (screen.name, name, here)
         lock = self._making.setdefault(of, trio.Lock())
         try:
@@ -144,10 +153,8 @@ class Renderer:
                 versions = tuple(asked.versions.get(topic, 0) for topic in part.topics)
                 kept = self._kept.get(of)
                 if kept is None or kept.is_older(versions) or trio.current_time() - kept.made_at > _FRESH:
-                    kept = self._kept[of] = await self._made(screen, name, asked, here, versions)
-                    self._kept.move_to_end(of)
-                    while len(self._kept) > _MOST_KEPT:
-                        self._kept.popitem(last=False)
+                    kept = await self._made(screen, name, asked, here, versions)
+                    _keep(self._kept, of, kept)
                 return kept
         finally:
             if not lock.statistics().tasks_waiting:
@@ -156,24 +163,20 @@ class Renderer:
     async def _made(
         self, screen: Screen, name: str, asked: Asked, here: str, versions: tuple[int, ...]
     ) -> _Kept:
-        part = STATUS if name == "status" else screen.parts[name]
+        part = parts_of(screen)[name]
         folder = "frame" if name == "status" else screen.name
         try:
             data, template = await part.data(asked), f"{folder}/{name}.html"
         except StoreUnavailable as error:
             data, template = {"error": str(error)}, "frame/unavailable.html"
         values = {**self._values(asked, here), **data, "nav": screen.nav}
-        frame = {"name": name, "topics": part.topics, "here": here}
 
-        def made() -> tuple[Markup, Rendered]:
+        def made() -> Markup:
             inner = Markup(self._environment.get_template(template).render(values))  # noqa: S704 - of our template
-            text = self._environment.get_template("frame/part.html").render(
-                url=self.url, inner=inner, **frame
-            )
-            return Markup(text), Rendered.of(text)  # noqa: S704 - of our template
+            frame = self._environment.get_template("frame/part.html")
+            return Markup(frame.render(inner=inner, name=name, topics=part.topics))  # noqa: S704 - of our template
 
-        markup, rendered = await asked.in_thread(made)
-        return _Kept(versions, trio.current_time(), markup, rendered)
+        return _Kept(versions, trio.current_time(), await asked.in_thread(made))
 
     def _values(self, asked: Asked, here: str) -> Json:
         style = asked.style
@@ -186,3 +189,11 @@ class Renderer:
             "place": lambda venue, account=None: words.place(venue, account, style),
             **words.times(style.tz, today),
         }
+
+
+def _keep(kept: OrderedDict[tuple[str, ...], _T], of: tuple[str, ...], made: _T) -> None:
+    """What was made longest ago makes room."""
+    kept[of] = made
+    kept.move_to_end(of)
+    while len(kept) > _MOST_KEPT:
+        kept.popitem(last=False)

@@ -11,7 +11,7 @@ from tocsin.control import people
 from tocsin.control.server import in_thread
 from tocsin.page.assets import takes_gzip
 from tocsin.page.live import Versions
-from tocsin.page.rendering import Rendered, Renderer
+from tocsin.page.rendering import Rendered, Renderer, parts_of
 from tocsin.page.screen import Asked, Elsewhere, Host, Json, NoSuch, Screen
 from tocsin.page.screens import SCREENS
 from tocsin.store.errors import StoreUnavailable
@@ -28,10 +28,10 @@ class Screens:
         self._host, self._versions = host, versions
         self.reader = Reader(database, within=_QUERY_WITHIN)
 
-    def asked(self, request: Request) -> Asked:
-        """What a request asks for, and what is so at this moment."""
+    def asked(self, request: Request, *, at_once: bool = True) -> Asked:
+        """What a request asks for, and what is so at this moment. `at_once`: as `Versions.refresh` takes it."""
         return Asked(
-            snapshot=self._versions.refresh(),
+            snapshot=self._versions.refresh(at_once=at_once),
             versions=self._versions.newer({}),
             host=self._host,
             reader=self.reader,
@@ -45,7 +45,7 @@ class Screens:
         return [Route(screen.api, self._json(screen), methods=["GET"]) for screen in screens]
 
     def html_routes(self, renderer: Renderer, screens: Sequence[Screen] = SCREENS) -> list[Route]:
-        """Each screen as HTML, whole or (`part=NAME`) a part of it."""
+        """Each screen as HTML, whole or (`part=NAME`, once or more) parts of it."""
         return [Route(screen.path, self._html(screen, renderer), methods=["GET"]) for screen in screens]
 
     def _json(self, screen: Screen) -> Callable[[Request], Awaitable[Response]]:
@@ -70,16 +70,16 @@ class Screens:
 
     def _html(self, screen: Screen, renderer: Renderer) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
-            asked, here = self.asked(request), _here(request)
-            part = request.query_params.get("part")
-            person = person_of(request)
+            here, person = _here(request), person_of(request)
+            parts = tuple(dict.fromkeys(request.query_params.getlist("part")))
+            asked = self.asked(request, at_once=not parts)
             try:
-                if part is None:
+                if not parts:
                     if screen.find is not None:
                         await screen.find(asked)
                     return html(request, await renderer.screen(screen, asked, here, person=person))
-                if part == "status" or part in screen.parts:
-                    return html(request, await renderer.part(screen, part, asked, here))
+                if parts_of(screen).keys() >= set(parts):
+                    return html(request, await renderer.parts(screen, parts, asked, here))
             except Elsewhere as error:
                 return RedirectResponse(renderer.url(screen.path.format(**error.path)), 303)
             except NoSuch as error:

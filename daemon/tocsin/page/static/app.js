@@ -30,21 +30,30 @@ function ages() {
 }
 setInterval(ages, 1000);
 
-// ---- live: the stream says what changed, htmx fetches that and morphs it
-const SOON = 400, GREY_AFTER = 10000; // milliseconds
-const waiting = new Map(), last = new Map();
-let source, grey, brokenAt;
+// ---- live: the stream says what changed; all of that is fetched at once, and htmx morphs it
+const SOON = 400, AGAIN = 3000, GREY_AFTER = 10000; // milliseconds
+const news = new Set();
+let source, grey, brokenAt, fetching;
+const pause = (milliseconds) => new Promise((done) => { setTimeout(done, milliseconds); });
+const topicsOf = (part) => part.dataset.topics.split(" ").filter(Boolean);
+const topics = () => new Set($$("[data-part]").flatMap(topicsOf));
 function changed(topic) {
-  if (waiting.has(topic)) return;
-  const wait = Math.max(0, (last.get(topic) || 0) + SOON - performance.now());
-  waiting.set(topic, setTimeout(() => {
-    waiting.delete(topic);
-    last.set(topic, performance.now());
-    htmx.trigger(body, `live:${topic}`);
-  }, wait));
+  news.add(topic);
+  fetching ||= fetchNews().finally(() => { fetching = undefined; });
 }
-function topics() {
-  return new Set($$("[hx-trigger]").flatMap((part) => [...part.getAttribute("hx-trigger").matchAll(/live:(\w+)/g)].map((found) => found[1])));
+async function fetchNews() {
+  await pause(0); // what is told in one piece is fetched in one
+  while (news.size) {
+    const told = new Set(news), address = new URL(location.href);
+    news.clear();
+    for (const part of $$("[data-part]")) if (topicsOf(part).some((topic) => told.has(topic))) address.searchParams.append("part", part.dataset.part);
+    const answer = await fetch(address, { headers: { Accept: "text/html", "HX-Request": "true" } }).catch(() => undefined);
+    if (answer?.status === 401) { location.reload(); return; }
+    if (answer?.ok) htmx.swap(body, await answer.text(), { swapStyle: "none" });
+    const failed = (!answer || answer.status >= 500) && !brokenAt; // once the stream is back all is fetched
+    if (failed) told.forEach((topic) => news.add(topic));
+    await pause(failed ? AGAIN : SOON);
+  }
 }
 function broken() {
   if (brokenAt) return;
