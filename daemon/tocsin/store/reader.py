@@ -51,6 +51,7 @@ class Reader:
     def __init__(self, path: Path, within: float | None = None) -> None:
         self._path, self._within = path, within
         self._db: Database | None = None
+        self._known: tuple[int, ...] = ()  # which file was found to be ours
 
     @contextmanager
     def snapshot(self) -> Iterator["Reader"]:
@@ -397,9 +398,17 @@ class Reader:
                 over = time.monotonic() + self._within
                 db.conn.set_progress_handler(lambda: time.monotonic() > over, _LOOK_EVERY)
             with outside_told():
-                refuse_foreign(db, self._path)
-                refuse_older(db, self._path)
+                self._refuse_unknown(db)
             yield db
+
+    def _refuse_unknown(self, db: Database) -> None:
+        """Looks through a file once, and when its tables were changed: that takes longer than most queries."""
+        file, (schema,) = self._path.stat(), db.execute("PRAGMA schema_version").fetchone()
+        this = (file.st_dev, file.st_ino, schema)
+        if this != self._known:
+            refuse_foreign(db, self._path)
+            refuse_older(db, self._path)
+            self._known = this
 
 
 def taken(path: Path) -> str:

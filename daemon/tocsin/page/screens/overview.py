@@ -3,7 +3,7 @@
 Positions, orders and sums come from memory (`Snapshot`); alerts' words and what was told, from the database.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -23,6 +23,7 @@ _TOLD_LAST = 6
 _GLANCE = 30  # rows of a list: what is seen at a glance, and made quickly
 _CLOSEST = 6
 _EQUITY = timedelta(hours=24)
+_NONE = Decimal(0)
 
 
 async def banner(asked: Asked) -> Json:
@@ -55,8 +56,8 @@ async def tiles(asked: Asked) -> Json:
     firing = await asked.in_thread(asked.reader.firing)
     return {
         "firing": _firing(snapshot, firing),
-        "equity": _sums(snapshot, "account", _worth),
-        "profit": _sums(snapshot, "position", lambda change: _decimal(change, "profit")),
+        "equity": await asked.in_thread(lambda: _sums(snapshot, "account", ("equity", "balance"))),
+        "profit": await asked.in_thread(lambda: _sums(snapshot, "position", ("profit",))),
         "positions": len(snapshot.entities.get("position", ())),
         "told": {**told, "waiting": await count_waiting(asked)},
     }
@@ -169,19 +170,27 @@ def _firing(snapshot: Snapshot, rows: Iterable[Mapping[str, Any]]) -> Json:
     }
 
 
-def _sums(snapshot: Snapshot, kind: str, value: Callable[[Change], Decimal | None]) -> list[Json]:
-    """One figure a currency, the fresh ones first: `as_of` where the oldest of what it holds is of a venue that is away."""
-    sums: dict[tuple[str, bool], tuple[Decimal, int, datetime | None]] = {}
+def _sums(snapshot: Snapshot, kind: str, names: Sequence[str]) -> list[Json]:
+    """Of the first of these fields that each has one figure a currency, the fresh ones first: `as_of` where the oldest of what it holds
+    is of a venue that is away.
+    """
+    of_venues: dict[tuple[Any, str], tuple[Decimal, int]] = {}
     for change in snapshot.entities.get(kind, ()):
-        number = value(change)
-        if number is None:
-            continue
-        away = change.venue in snapshot.away
-        of = (_text(change, "currency") or "", away)
-        total, count, as_of = sums.get(of, (Decimal(0), 0, None))
-        since = snapshot.away.get(change.venue)
+        state = change.state
+        for name in names:
+            number = getattr(state, name, None)
+            if isinstance(number, Decimal):
+                of = getattr(state, "currency", None), change.key.venue
+                total, count = of_venues.get(of, (_NONE, 0))
+                of_venues[of] = EXACT.add(total, number), count + 1
+                break
+    sums: dict[tuple[str, bool], tuple[Decimal, int, datetime | None]] = {}
+    for (currency, venue), (part, parts) in of_venues.items():
+        away, since = venue in snapshot.away, snapshot.away.get(venue)
+        named = "" if currency is UNSET else str(currency or "")
+        total, count, as_of = sums.get((named, away), (_NONE, 0, None))
         oldest = min(filter(None, (as_of, since)), default=None)
-        sums[of] = (EXACT.add(total, number), count + 1, oldest)
+        sums[named, away] = EXACT.add(total, part), count + parts, oldest
     ordered = sorted(sums.items(), key=lambda item: (item[0][1], -item[1][1]))
     return [
         {
@@ -193,12 +202,6 @@ def _sums(snapshot: Snapshot, kind: str, value: Callable[[Change], Decimal | Non
         }
         for (currency, away), (total, count, as_of) in ordered
     ]
-
-
-def _worth(change: Change) -> Decimal | None:
-    return (
-        _decimal(change, "equity") if _decimal(change, "equity") is not None else _decimal(change, "balance")
-    )
 
 
 def _stale(change: Change, snapshot: Snapshot) -> Json:
