@@ -19,7 +19,7 @@ from tocsin.config.settings import Settings
 from tocsin.control.client import is_running, socket_paths
 from tocsin.store.database import Database
 
-_SWITCH_EVERY = 0.0005  # seconds
+SWITCH_EVERY = 0.0005  # seconds
 
 
 async def serve(
@@ -91,7 +91,7 @@ def _dry(settings: Settings, state_dir: Path) -> Settings:
 def _run(start: Callable[..., Awaitable[None]], log: Any) -> None:
     # Sending and writing are done in threads, which ask for the interpreter anew after each wait: a loop that a venue
     # keeps busy lets them have it ten times sooner than by default.
-    sys.setswitchinterval(_SWITCH_EVERY)
+    sys.setswitchinterval(SWITCH_EVERY)
 
     async def main() -> None:
         daemon: Daemon | None = None
