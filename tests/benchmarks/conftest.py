@@ -46,6 +46,8 @@ TARGETS = (
     Target("the same at 300 events/s", "looked at/300", 10, unit=(MILLISECOND, "ms")),
     Target("the page's overview, 1,000 positions, 200 firing: made in", "overview", 30, unit=(MILLISECOND, "ms")),
     Target("the same: its size, packed", "overview/bytes", 60 << 10, unit=(BYTE, "B")),
+    Target("the same on a slow phone, of a thousand of everything: first sight", "first sight", 3, unit=(SECOND, "s")),
+    Target("the same once more", "second sight", 1, unit=(SECOND, "s")),
     Target("/metrics of 100 rules, 5 venues, 5 channels", "metrics", 20, unit=(MILLISECOND, "ms")),
     Target("what is so of 10,000 entities, of which 250 changed", "snapshot", 5, unit=(MILLISECOND, "ms")),
     Target("the same, against all of it made anew", "live", 5, over="snapshot", at_least=True),
