@@ -60,7 +60,8 @@ async def test_html_and_json_tell_the_same(page):
 
 async def test_below_a_proxys_path_all_leads_there(tmp_path, page):
     below = Page(tmp_path, public_url="https://example.org/tocsin/", proxy=["127.0.0.1"])
-    for path in ("/a/ffff", "/tocsin/a/ffff"):  # taken away by the proxy, or left
-        browser = below.browser("https://example.org", **{"X-Forwarded-For": "192.0.2.1"})
-        answer = await browser.get(path, headers=BEARER)
-        assert answer.headers["location"] == "/tocsin/a/ffff3333"
+    browser = below.browser("https://example.org", **{"X-Forwarded-For": "192.0.2.1"})
+    for path in ("/a/ffff", "/api/alerts/ffff"):
+        for asked in (path, f"/tocsin{path}"):  # taken away by the proxy, or left
+            answer = await browser.get(asked, headers=BEARER)
+            assert answer.headers["location"] == f"/tocsin{path}3333"

@@ -65,7 +65,7 @@ def make_page_app(
             Route("/static/{hash}/{name:path}", asset, methods=["GET"]),
             manifest_route(addresses.url),
             *Api(host, database, log).routes,
-            *screens.api_routes(),
+            *screens.api_routes(addresses.url),
             *screens.html_routes(renderer),
             *Forms(host, screens, renderer).routes,
             *WhatIfForm(screens, renderer, WhatIfs(Path(host.measures().config), log)).routes,

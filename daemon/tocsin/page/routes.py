@@ -22,7 +22,7 @@ _NOT_KEPT = {"Cache-Control": "no-store"}
 
 
 class Screens:
-    """The screens of this daemon. `renderer` is needed for HTML alone."""
+    """The screens of this daemon."""
 
     def __init__(self, host: Host, database: Path, versions: Versions) -> None:
         self._host, self._versions = host, versions
@@ -40,15 +40,17 @@ class Screens:
             query=dict(reversed(request.query_params.multi_items())),
         )
 
-    def api_routes(self, screens: Sequence[Screen] = SCREENS) -> list[Route]:
-        """The data of each screen, as JSON."""
-        return [Route(screen.api, self._json(screen), methods=["GET"]) for screen in screens]
+    def api_routes(
+        self, url: Callable[[str], str] = lambda path: path, screens: Sequence[Screen] = SCREENS
+    ) -> list[Route]:
+        """The data of each screen, as JSON. `url` makes a link of a path of ours."""
+        return [Route(screen.api, self._json(screen, url), methods=["GET"]) for screen in screens]
 
     def html_routes(self, renderer: Renderer, screens: Sequence[Screen] = SCREENS) -> list[Route]:
         """Each screen as HTML, whole or (`part=NAME`, once or more) parts of it."""
         return [Route(screen.path, self._html(screen, renderer), methods=["GET"]) for screen in screens]
 
-    def _json(self, screen: Screen) -> Callable[[Request], Awaitable[Response]]:
+    def _json(self, screen: Screen, url: Callable[[str], str]) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
             asked = self.asked(request)
             found: Json = {}
@@ -58,8 +60,7 @@ class Screens:
                 for name, part in screen.parts.items():
                     found[name] = await part.data(asked)
             except Elsewhere as error:
-                root = request.scope.get("root_path", "")
-                return RedirectResponse(f"{root}{screen.api.format(**error.path)}", 307)
+                return RedirectResponse(url(screen.api.format(**error.path)), 307)
             except NoSuch as error:
                 return JSONResponse({"error": str(error), "near": error.near}, status_code=404)
             except StoreUnavailable as error:
@@ -116,7 +117,7 @@ def person_of(request: Request) -> str:
 def _here(request: Request) -> str:
     """The screen's own path and query, without the part."""
     query = "&".join(each for each in request.url.query.split("&") if each and not each.startswith("part="))
-    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+    path: str = request.scope["path"]
     return f"{path}?{query}" if query else path
 
 

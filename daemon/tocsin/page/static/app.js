@@ -33,7 +33,7 @@ setInterval(ages, 1000);
 // ---- live: the stream says what changed; all of that is fetched at once, and htmx morphs it
 const SOON = 400, AGAIN = 3000, GREY_AFTER = 10000; // milliseconds
 const news = new Set();
-let source, grey, brokenAt, fetching;
+let source, grey, brokenAt, fetching, again;
 const pause = (milliseconds) => new Promise((done) => { setTimeout(done, milliseconds); });
 const topicsOf = (part) => part.dataset.topics.split(" ").filter(Boolean);
 const topics = () => new Set($$("[data-part]").flatMap(topicsOf));
@@ -76,12 +76,16 @@ function connect() {
   for (const topic of topics()) source.addEventListener(topic, () => changed(topic));
   source.onerror = () => {
     broken();
-    if (source.readyState === EventSource.CLOSED) setTimeout(connect, 15000); // too many look, or signed out
+    if (source.readyState === EventSource.CLOSED) again = setTimeout(watch, 15000); // too many look, or signed out
   };
 }
-if (!("hidden" in document) || !document.hidden) connect();
 // A browser has six connections for all its tabs: who doesn't look leaves them to the others.
-document.addEventListener("visibilitychange", () => { if (document.hidden) source?.close(); else connect(); });
+function watch() {
+  clearTimeout(again);
+  if (document.hidden) source?.close(); else connect();
+}
+watch();
+document.addEventListener("visibilitychange", watch);
 addEventListener("pagehide", () => source?.close());
 body.addEventListener("htmx:responseError", (event) => {
   if (event.detail.xhr.status === 401) location.reload();
@@ -217,7 +221,7 @@ function toast(text, undo) {
   box.replaceChildren(text);
   if (undo) {
     const button = document.createElement("button");
-    button.type = "button"; button.className = "linkish"; button.textContent = "Undo"; button.dataset.key = "u";
+    button.type = "button"; button.className = "linkish"; button.textContent = "Undo";
     button.addEventListener("click", () => { box.hidden = true; undo(); });
     box.append(button);
   }
