@@ -2,15 +2,16 @@
 
 import socket
 from collections import Counter
+from contextlib import suppress
 
 import pytest
 import trio
 import trio.testing
 
 from support.page_world import ANNA, METRICS, Page, Sockets, answered, get, on_sockets, post
-from tocsin.control import serving
+from tocsin.control import http1, serving
 from tocsin.control.guards import MOST_AT_ONCE, MOST_BODY, FewAtOnce, Guarded
-from tocsin.control.serving import Address, address_of, serve_tcp
+from tocsin.control.serving import Address, TcpPort, address_of
 from tocsin.page import assets
 from tocsin.pipeline.acts import By
 
@@ -154,7 +155,7 @@ async def test_what_is_wrong_is_told_to_who_is_signed_in(tmp_path):
 
 @pytest.mark.real
 async def test_half_requests_are_closed_and_keep_nobody_waiting(tmp_path, monkeypatch):
-    monkeypatch.setattr(serving, "_IDLE", 1)
+    monkeypatch.setattr(http1, "_IDLE", 1)
     async with on_sockets(Page(tmp_path).app) as world, trio.open_nursery() as nursery:
 
         async def half() -> None:
@@ -275,7 +276,7 @@ async def test_a_port_that_is_taken_is_told_once_and_tried_again(tmp_path, monke
         address = Address(*other.getsockname())
 
         async def serve(task_status=trio.TASK_STATUS_IGNORED) -> None:
-            await serve_tcp(Guarded(None, frozenset()), address, trouble=trouble, task_status=task_status)
+            await TcpPort(address, trouble).serve(Guarded(None, frozenset()), task_status=task_status)
 
         with trio.fail_after(20):
             async with trio.open_nursery() as nursery:
@@ -303,3 +304,66 @@ async def test_a_port_that_is_taken_is_told_once_and_tried_again(tmp_path, monke
 )
 def test_addresses(text, address):
     assert address_of(text) == address
+
+
+WEBSOCKET = (
+    b"GET /live HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+)
+H2C = b"GET / HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nUpgrade: h2c\r\nConnection: Upgrade, HTTP2-Settings\r\n"
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    "said",
+    [
+        WEBSOCKET + b"\r\n" + b"\xff\xff\xff\xff\x00\x01\x02" * 3,
+        WEBSOCKET + b"Content-Length: 5\r\n\r\nabcde",
+        WEBSOCKET + b"Sec-WebSocket-Protocol: \xff\xfe\r\nSec-WebSocket-Extensions: \xff;;\r\n\r\n",
+        H2C + b"HTTP2-Settings: A\r\n\r\n",
+        H2C + b"HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\xff" * 200,
+    ],
+)
+async def test_what_isnt_http_1_1_ends_its_own_connection_alone(tmp_path, said):
+    async with on_sockets(Page(tmp_path).app) as world:
+        kept = await trio.open_tcp_stream(*world.address)
+        async with kept:
+            rude = await trio.open_tcp_stream(*world.address)
+            async with rude:
+                with suppress(trio.BrokenResourceError):
+                    await rude.send_all(said)
+                    assert not {b"200", b"101"}.intersection((await rude.receive_some()).split()[1:2])
+            await kept.send_all(get("/healthz"))
+            assert b" 200 " in await kept.receive_some()
+        assert (await world.ask(get("/healthz")))[0] == 200
+
+
+@pytest.mark.real
+async def test_a_port_is_kept_while_what_serves_is_started_again(monkeypatch):
+    async def trouble(reason: str) -> None:
+        raise AssertionError(reason)
+
+    async def crash(_app, bound, *, task_status) -> None:
+        bound.listen()
+        served.append(Address(*bound.getsockname()))
+        bound.close()
+        task_status.started()
+        raise RuntimeError
+
+    served: list[Address] = []
+    app, port = Guarded(None, frozenset()), TcpPort(Address("127.0.0.1", 0), trouble)
+    with monkeypatch.context() as patched:
+        patched.setattr(serving, "serve_http", crash)
+        with pytest.raises(ExceptionGroup):
+            await port.serve(app)
+    (address,) = served
+    with pytest.raises(OSError, match="in use"):
+        socket.create_server(address)
+    with trio.fail_after(20):
+        async with trio.open_nursery() as nursery:
+            assert await nursery.start(port.serve, app) == address
+            assert (await Sockets(address).ask(get("/healthz")))[0] == 421
+            nursery.cancel_scope.cancel()
+    socket.create_server(address).close()

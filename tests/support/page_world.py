@@ -14,7 +14,7 @@ from support.snapshots import World
 from support.stored import opened
 from tocsin.alerts.wording import Style
 from tocsin.config.listening import Listen
-from tocsin.control.serving import Address, address_of, serve_tcp
+from tocsin.control.serving import Address, TcpPort, address_of
 from tocsin.page.access import Access
 from tocsin.page.addresses import Addresses
 from tocsin.page.app import make_page_app
@@ -167,7 +167,7 @@ async def on_sockets(app: Any) -> AsyncIterator[Sockets]:
         raise AssertionError(reason)
 
     async def serve(task_status: trio.TaskStatus[Address]) -> None:
-        await serve_tcp(app, Address("127.0.0.1", 0), trouble=trouble, task_status=task_status)
+        await TcpPort(Address("127.0.0.1", 0), trouble).serve(app, task_status=task_status)
 
     with trio.fail_after(30):
         async with trio.open_nursery() as nursery:

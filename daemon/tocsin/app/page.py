@@ -1,14 +1,13 @@
 """The page, as the daemon runs it: the listener with all that is served over TCP, and what the command `tocsin page` asks."""
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import trio
 
 from tocsin.config.settings import Settings
-from tocsin.control.serving import address_of, serve_tcp
+from tocsin.control.serving import TcpPort, address_of
 from tocsin.page.access import Access
 from tocsin.page.addresses import Addresses
 from tocsin.page.app import make_page_app
@@ -43,6 +42,7 @@ class PageListener:
         self._host, self._access, self._database = host, access, database
         self._now, self._log, self._dry_run = settings, log, dry_run
         self._deaf = ""  # why nobody listens
+        self._port: TcpPort | None = None
 
     @property
     def wanted(self) -> bool:
@@ -62,8 +62,12 @@ class PageListener:
             addresses=Addresses(listen, address),
             metrics=listen.metrics,
         )
+        if self._port is None or self._port.address != address:
+            if self._port is not None:
+                self._port.let_go()
+            self._port = TcpPort(address, self._trouble)
         async with trio.open_nursery() as nursery:
-            await nursery.start(partial(serve_tcp, app, address, trouble=self._trouble))
+            await nursery.start(self._port.serve, app)
             self._deaf = ""
 
     async def _trouble(self, reason: str) -> None:

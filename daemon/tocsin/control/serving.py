@@ -1,22 +1,20 @@
-"""On what the control API is served: the Unix socket, and TCP where the config says so. One server, Hypercorn, for both."""
+"""On what the control API is served: the Unix socket, and TCP where the config says so."""
 
 import os
 import socket
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import trio
-from hypercorn.config import Config
-from hypercorn.trio import serve
 from starlette.types import ASGIApp
+
+from tocsin.control.http1 import serve_http
 
 _LOOK_EVERY = 2.0  # seconds; a socket whose file was removed hears nobody any more
 _AGAIN = 10.0  # seconds until a port that somebody else has is tried again
-_IDLE = 5  # seconds for a request to be whole, and between two on one connection
 _UNREAD = 5000  # milliseconds that an answer may wait for who asked to read it
-_MOST_HEAD = 16 << 10  # bytes of a request's line and headers
 
 
 class Address(NamedTuple):
@@ -60,7 +58,7 @@ async def serve_control(
         ours = _stamp(path)
         try:
             async with trio.open_nursery() as nursery:
-                await nursery.start(_serve, app, listener)
+                await nursery.start(serve_http, app, listener)
                 heard()
                 task_status.started()
                 task_status = trio.TASK_STATUS_IGNORED
@@ -72,22 +70,40 @@ async def serve_control(
                 path.unlink()  # noqa: ASYNC240 - one system call, while being cancelled
 
 
-async def serve_tcp(
-    app: ASGIApp,
-    address: Address,
-    *,
-    trouble: Callable[[str], Awaitable[None]],
-    task_status: trio.TaskStatus[Address] = trio.TASK_STATUS_IGNORED,
-) -> None:
-    """Serve on that address until cancelled; `trouble` is told, once, why nobody can listen there, and it is tried again.
-
-    Started with the address: of port 0 the system chooses one.
+class TcpPort:
+    """An address that is ours from when somebody first serves on it until it is let go: also while what serves is started again, so
+    that nobody else on this machine gets what is meant for us. `trouble` is told, once, why nobody can listen there.
     """
-    listener = await _bound(partial(_tcp_listener, address), str(address), trouble, _AGAIN)
-    host, port, *_ = listener.getsockname()
-    async with trio.open_nursery() as nursery:
-        await nursery.start(_serve, app, listener)
-        task_status.started(Address(host, port))
+
+    def __init__(self, address: Address, trouble: Callable[[str], Awaitable[None]]) -> None:
+        self.address, self._trouble = address, trouble
+        self._bound: socket.socket | None = None
+
+    async def serve(
+        self, app: ASGIApp, *, task_status: trio.TaskStatus[Address] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Until cancelled, by which it is let go, too; a port that somebody else has is tried again.
+
+        Started with the address: of port 0 the system chooses one.
+        """
+        try:
+            if self._bound is None:
+                self._bound = await _bound(
+                    partial(_tcp_listener, self.address), str(self.address), self._trouble, _AGAIN
+                )
+            host, port, *_ = self._bound.getsockname()
+            async with trio.open_nursery() as nursery:
+                await nursery.start(serve_http, app, self._bound.dup())
+                task_status.started(Address(host, port))
+        except* trio.Cancelled:
+            self.let_go()
+            raise
+
+    def let_go(self) -> None:
+        """Somebody else may have it."""
+        if self._bound is not None:
+            self._bound.close()
+            self._bound = None
 
 
 async def _bound(
@@ -104,22 +120,6 @@ async def _bound(
             await trouble(reason)
         told = reason
         await trio.sleep(again)
-
-
-async def _serve(app: ASGIApp, listener: socket.socket, task_status: trio.TaskStatus[list[str]]) -> None:
-    config = Config()
-    # Hypercorn's own binding leaves the umask behind when it fails.
-    config.bind = [f"fd://{listener.detach()}"]
-    config.loglevel = "ERROR"
-    config.errorlog = None
-    config.graceful_timeout = 0.5
-    config.include_server_header = False
-    config.keep_alive_timeout = _IDLE
-    config.h11_max_incomplete_size = _MOST_HEAD
-    config.alpn_protocols = ["http/1.1"]
-    # Hypercorn types ASGI apps more narrowly than Starlette types itself.
-    asgi: Any = app
-    await serve(asgi, config, shutdown_trigger=trio.sleep_forever, mode="asgi", task_status=task_status)
 
 
 def _tcp_listener(address: Address) -> socket.socket:
