@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from tocsin.events import UP
 from tocsin.store.journal import Journal
 
 
@@ -11,7 +12,7 @@ def of_venues(venues: Sequence[Mapping[str, Any]]) -> list[str]:
     if not venues:
         return ["no venue is configured: nothing is watched"]
     silent = [venue["venue"] for venue in venues if venue.get("silent_streams")]
-    away = [venue["venue"] for venue in venues if venue["status"] not in ("connected", "silent")]
+    away = [venue["venue"] for venue in venues if venue["status"] not in UP]
     told = []
     if away:
         count = f"{len(venues)} venue{'s' if len(venues) != 1 else ''}"

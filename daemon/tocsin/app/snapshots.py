@@ -14,7 +14,7 @@ from tocsin.control.snapshot import Countdown, Refusing, Snapshot, Watched
 from tocsin.engine.api import SEVERITIES
 from tocsin.engine.looks import Look, Watching
 from tocsin.engine.trace import urgency
-from tocsin.events import Instant, Key
+from tocsin.events import UP, Instant, Key
 from tocsin.store.model import Silence
 
 _SHARED_FOR = 0.25  # seconds
@@ -44,7 +44,7 @@ class Snapshots:
 
     def _make(self, now: Instant) -> Snapshot:
         parts, measures = self._components, self._measures()
-        away = {venue.name: venue.last_message for venue in measures.venues if venue.status != "connected"}
+        away = {venue.name: venue.last_message for venue in measures.venues if venue.status not in UP}
         channels = {name: len(channel.urls) for name, channel in parts.settings.channels.items()}
         alerts, trails, ranking = (
             self._alerts(now, away),

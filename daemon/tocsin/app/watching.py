@@ -13,7 +13,7 @@ from tocsin.engine.pauses import hangs_on_link
 from tocsin.engine.rule import Rule
 from tocsin.engine.trace import Timer
 from tocsin.entities import Entities
-from tocsin.events import Derived, Entity, Instant, Key, Venue, number_text
+from tocsin.events import UP, Derived, Entity, Instant, Key, Venue, number_text
 from tocsin.events.vocabulary import unit_of
 
 SHOWN_KINDS = ("position", "order", "account", "balance", "contract")
@@ -103,9 +103,7 @@ def away_of(entities: Entities, since: datetime) -> Away:
     heard = {
         name: (state.status, state.last_message or None) for name, state in found if isinstance(state, Venue)
     }
-    return {
-        name: at for name, (status, at) in heard.items() if status != "connected" or at is None or at < since
-    }
+    return {name: at for name, (status, at) in heard.items() if status not in UP or at is None or at < since}
 
 
 def is_stale(rule: Rule, entity: Key, away: Away) -> bool:

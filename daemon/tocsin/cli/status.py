@@ -11,6 +11,7 @@ from tocsin.cli import FAILED
 from tocsin.cli.ask import OK, ask_running, zone_of
 from tocsin.cli.options import config_option, counted, format_option, paint, print_json, print_rows
 from tocsin.errors import TocsinError
+from tocsin.events import UP
 
 _COLOURS = {"connected": "green", "connecting": "yellow", "silent": "yellow"}
 
@@ -70,7 +71,7 @@ def _tell(state: dict[str, Any], socket: Path, tz: tzinfo) -> None:
                     _last_message(venue, state["now"]),
                     f"since {time_of(venue['since'], tz)}" if venue.get("since") else "",
                     f"next try {time_of(venue['next_attempt'], tz)}"
-                    if venue.get("next_attempt") and status not in ("connected", "silent")
+                    if venue.get("next_attempt") and status not in UP
                     else "",
                 ),
             )

@@ -11,7 +11,7 @@ from tocsin.entities.entity_store import EntityStore, Record, symbol_of
 from tocsin.entities.links import Link, Outage, Snapshot, called, gap_reason, resync_reason, still_reason
 from tocsin.entities.merge import BLANK, difference
 from tocsin.entities.names import of_venue
-from tocsin.events import Account, Change, Instant, Key, Observation, Origin, SnapshotBegins, Venue
+from tocsin.events import UP, Account, Change, Instant, Key, Observation, Origin, SnapshotBegins, Venue
 from tocsin.events.links import KeyTexts
 
 _CONFIRMABLE = ("order", "position")
@@ -35,7 +35,7 @@ class Connections:
             link = self._links.setdefault(venue, Link())
             state = record.state
             if isinstance(state, Venue):
-                link.was_up = link.was_up or state.status in ("connected", "silent")
+                link.was_up = link.was_up or state.status in UP
                 if state.status in _DOWN and state.since:
                     lost[venue] = Outage(state.since, None)
             else:

@@ -2,6 +2,7 @@
 
 from tocsin.events.kinds import (
     KINDS,
+    UP,
     Account,
     Balance,
     Book,
@@ -58,6 +59,7 @@ __all__ = [
     "EXACT",
     "KINDS",
     "SUMS",
+    "UP",
     "Account",
     "Balance",
     "Beat",

@@ -335,6 +335,10 @@ class Contract(Entity, frozen=True, kw_only=True, gc=False):
     updated: Annotated[Time, "when it last changed"] = UNSET
 
 
+UP = ("connected", "silent")
+"""Statuses of a venue whose sockets are up; of one that is silent a stream brings no data, and the others go on."""
+
+
 class Venue(Entity, frozen=True, kw_only=True, gc=False):
     """The connection to a venue; its `id` is the venue's name in the config."""
 

@@ -9,7 +9,7 @@ import trio
 from msgspec import UNSET, UnsetType
 
 from tocsin.clock import Clock
-from tocsin.events import Instant, Observation, Occurrence, Venue
+from tocsin.events import UP, Instant, Observation, Occurrence, Venue
 from tocsin.feed.model import Log, Received, Sink
 from tocsin.meters import VenueMeters
 from tocsin.secrets import Masker
@@ -69,7 +69,7 @@ class LinkStatus:
     @property
     def is_up(self) -> bool:
         """Whether all of the venue's sockets are up; a silent stream doesn't change that."""
-        return self.status in ("connected", "silent")
+        return self.status in UP
 
     async def begin(self) -> None:
         """The venue exists, and has never been connected."""
@@ -250,8 +250,8 @@ class LinkStatus:
                 await self._tell(None, status=False, reason=why)
 
     def _become(self, status: Status) -> None:
-        self._count(was_up=self.is_up, is_up=status in ("connected", "silent"))
-        if status not in ("connected", "silent"):
+        self._count(was_up=self.is_up, is_up=status in UP)
+        if status not in UP:
             self._silent.clear()
             self._skewed = False
         self.status, self._since = status, self._clock.now()

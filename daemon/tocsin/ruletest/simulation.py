@@ -29,7 +29,7 @@ from tocsin.delivery.timing import Wake
 from tocsin.engine.api import AlertContext, Transition
 from tocsin.engine.rule import Rule
 from tocsin.entities import Entities
-from tocsin.events import KINDS, Change, Instant, Key, Observation, Observed, Occurrence
+from tocsin.events import KINDS, UP, Change, Instant, Key, Observation, Observed, Occurrence
 from tocsin.events.synthetic import daemon_event, link
 from tocsin.events.vocabulary import OURSELVES
 from tocsin.explain.explanation import Answer
@@ -96,7 +96,6 @@ STAND_IN, DONE = ActionSettings(command=("true",)), Result(ok=True)
 """An action in a test, and what comes of it."""
 _HAIR = 1e-6  # seconds: a sum of floats may fall so far beyond the time that was meant
 _BLIND_EVERY = 60.0  # seconds between looks for rules that see nothing, as in the daemon
-_UP = ("connected", "silent")
 _BY = By("", "test")
 
 
@@ -205,7 +204,7 @@ class Simulation:
         up = {
             change.venue: change
             for change in loaded.entities
-            if change.kind == "venue" and getattr(change.state, "status", None) in _UP
+            if change.kind == "venue" and getattr(change.state, "status", None) in UP
         }
         said: list[tuple[str, Observation]] = [
             (change.venue, Observation(state=KINDS[change.kind](id=change.key.id), account=change.account))

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 from tocsin.control.measures import DEGRADED
-from tocsin.events import iso
+from tocsin.events import UP, iso
 from tocsin.page.connections import Span, spans_of
 from tocsin.page.screen import Asked, Json, Part, Screen
 from tocsin.store import lists
@@ -26,7 +26,7 @@ async def state(asked: Asked) -> Json:
     measures = asked.snapshot.measures
     about = asked.host.about()
     since = {
-        "venue": min(filter(None, (_away_since(venue.shown) for venue in measures.venues if venue.status != "connected")), default=None),
+        "venue": min(filter(None, (_away_since(venue.shown) for venue in measures.venues if venue.status not in UP)), default=None),
         "delivery": min((outage.since.isoformat() for outage in asked.snapshot.outages.values()), default=None),
         "store": about["unrecorded_since"],
         "memory_queue": about["unrecorded_since"],

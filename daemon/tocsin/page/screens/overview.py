@@ -27,7 +27,7 @@ _NONE = Decimal(0)
 
 
 async def banner(asked: Asked) -> Json:
-    """`away`: venues that aren't connected, when they were heard last (`since`) and why; `refusing`: channels that don't take messages."""
+    """`away`: venues that aren't connected, when they were heard last (`since`) and why; `silent`: those of which a stream brings no data, since when and which; `refusing`: channels that don't take messages."""
     measures = asked.snapshot.measures
     return {
         "away": [
@@ -39,6 +39,15 @@ async def banner(asked: Asked) -> Json:
             }
             for venue in measures.venues
             if venue.name in asked.snapshot.away
+        ],
+        "silent": [
+            {
+                "venue": venue.name,
+                "since": venue.shown.get("since"),
+                "reason": str(venue.shown.get("reason", "")),
+            }
+            for venue in measures.venues
+            if venue.status == "silent"
         ],
         "refusing": [
             {"channel": name, "since": iso(each.since), "reason": each.reason}
