@@ -1,24 +1,20 @@
 """`tocsin replay`."""
 
-import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from tocsin.calendars import NO_CALENDARS
-from tocsin.cli.ask import note, state_dir_of
-from tocsin.cli.options import config_option, format_option, print_json, settings_of, unknown
+from tocsin.cli.options import config_option, format_option, print_json
+from tocsin.cli.replay_inputs import Inputs, inputs_of, record_of
 from tocsin.cli.replayed import SHOWN, as_json, complain, show
 from tocsin.cli.what_if import show_what_if
 
 if TYPE_CHECKING:
-    from tocsin.calendars import Calendars
-    from tocsin.config.rule_sets import RuleSet
-    from tocsin.engine.rule import Rule
+    from tocsin.config.settings import Settings
     from tocsin.replay.comparison import WhatIf
     from tocsin.replay.player import KnownChannels
     from tocsin.replay.records import Record
@@ -113,31 +109,15 @@ def command(
       tocsin replay --set 'in-the-red.when.profit.below=-60'
       tocsin replay --set in-the-red.for=1m --last 20000
     """
-    from tocsin.replay.records import Database
-
     if said and against is not None:
         raise click.UsageError("--set and --against both say how the rules are edited: give one of them")
-    files = files or (_own_database(config),)
-    configured = own is None or (venue_type is None and not _are_database(files))
-    settings = settings_of(config) if configured else None
-    first, other, replaced = _rule_sets(config, settings, own, against, said)
-    kinds = _kinds_that_count(first, other, said) if said and other is not None else None
-    record = _record(files, settings, venue, venue_type) or Database(files[0], kinds, last)
+    inputs = inputs_of(files, config, own, said=said, against=against, venue_type=venue_type)
+    record = record_of(inputs, venue, venue_type, last)
     most = None if everything else SHOWN
-    with _progress(record, output) as on_progress:
-        if said and other is not None:
-            found = _what_if(record, first, other, said, most, on_progress)
-        else:
-            sets = [first.rules] if other is None else [first.rules, other]
-            told = _replayed(record, sets, settings, on_progress)
     if said:
-        show_what_if(found, output)
-    elif output == "json":
-        print_json(as_json(told) | ({"replaces": replaced and str(replaced)} if against else {}))
+        show_what_if(_what_if(record, inputs, most, output), output)
     else:
-        place = str(replaced) if replaced else "all the rules"
-        edit = f"{against} in the place of {place}" + (", the others as they are" if replaced else "")
-        show(told, edit, most)
+        _show_replay(_replayed(record, inputs, output), inputs, most, output)
     for fault in record.faults:
         complain(fault)
     if any(fault.nothing_understood for fault in record.faults):
@@ -152,42 +132,30 @@ def _progress(record: "Record", output: str) -> Iterator[Callable[[int], None]]:
         yield lambda done: bar.update(done - bar.pos)
 
 
-def _kinds_that_count(first: "RuleSet", other: "Sequence[Rule]", said: Sequence[str]) -> frozenset[str]:
-    from tocsin.config.edits import rule_named
-    from tocsin.replay.what_if import kinds_that_count
-
-    ids = {name for each in said if (name := rule_named(each, first.rule_sources)) is not None}
-    return kinds_that_count((first.rules, other), ids)
-
-
-def _what_if(  # noqa: PLR0917 - what it joins
-    record: "Record",
-    first: "RuleSet",
-    other: "Sequence[Rule]",
-    said: Sequence[str],
-    most: int | None,
-    on_progress: Callable[[int], None],
-) -> "WhatIf":
+def _what_if(record: "Record", inputs: Inputs, most: int | None, output: str) -> "WhatIf":
     from tocsin.config.rule_text import edits_of
     from tocsin.replay.what_if import what_if
 
-    edits, diff = edits_of(first.rule_sources, said)
-    return what_if(record, (first.rules, other), edits, diff=diff, most=most, on_progress=on_progress)
+    rules = (inputs.first.rules, inputs.other)
+    with _progress(record, output) as on_progress:
+        edits, diff = edits_of(inputs.first.rule_sources, inputs.said)
+        return what_if(record, rules, edits, diff=diff, most=most, on_progress=on_progress)
 
 
-def _replayed(
-    record: "Record", sets: "Sequence[Sequence[Rule]]", settings: Any, on_progress: Callable[[int], None]
-) -> "Told":
+def _replayed(record: "Record", inputs: Inputs, output: str) -> "Told":
     from tocsin.replay.player import NO_CHANNELS
     from tocsin.replay.replay import replay
     from tocsin.replay.runs import NO_ACTIONS, KnownActions
 
-    known = known_channels(settings) if settings is not None else NO_CHANNELS
-    actions = KnownActions(settings.actions, settings.masker.mask) if settings is not None else NO_ACTIONS
-    return replay(record, sets, on_progress, known, actions)
+    settings, first = inputs.settings, inputs.first.rules
+    sets = [first, inputs.other] if inputs.against is not None else [first]
+    with _progress(record, output) as on_progress:
+        known = known_channels(settings) if settings is not None else NO_CHANNELS
+        actions = KnownActions(settings.actions, settings.masker.mask) if settings is not None else NO_ACTIONS
+        return replay(record, sets, on_progress, known, actions)
 
 
-def known_channels(settings: Any) -> "KnownChannels":
+def known_channels(settings: "Settings") -> "KnownChannels":
     """The channels of a config, to replay by."""
     from tocsin.delivery.stand_ins import StandIn
     from tocsin.replay.player import KnownChannels
@@ -196,106 +164,11 @@ def known_channels(settings: Any) -> "KnownChannels":
     return KnownChannels(channels, settings.routing.channels, settings.routing.defaults)
 
 
-def _rule_sets(
-    config: Path | None, settings: Any, own: Path | None, against: Path | None, said: Sequence[str]
-) -> tuple["RuleSet", "Sequence[Rule] | None", Path | None]:
-    """The rules, those of --against or as --set has them where either is given, and the file that only --against replaces."""
-    from tocsin.config.rule_sets import RuleSet, rules_of
-
-    calendars = _calendars(config) if own is not None or against is not None else NO_CALENDARS
-    # The first of a config's sources is the config itself.
-    first = (
-        rules_of(own, calendars)
-        if own is not None
-        else RuleSet(settings.rules, settings.sources[1:], settings.rule_sources)
-    )
-    if against is None and not said:
-        return first, None, None
-    replaced = _replaced(first.files, against) if against is not None else None
-    if against is not None and replaced is None:
-        return first, rules_of(against, calendars).rules, None
-    instead = {replaced: against} if replaced is not None and against is not None else {}
-    if own is not None:
-        return first, rules_of(own, calendars, instead, said).rules, replaced
-    return first, settings_of(config, instead=instead, edits=said).rules, replaced
-
-
-def _replaced(files: "Sequence[Path]", edited: Path) -> Path | None:
-    """The one of the files that has the edited one's name, if there is one."""
-    named = [path for path in files if edited.is_file() and path.name == edited.name]
-    if len(named) > 1:
-        raise click.UsageError(
-            f"{edited} could take the place of each of {', '.join(map(str, named))}: "
-            "give it a name that one file has, or none"
-        )
-    return named[0] if named else None
-
-
-def _calendars(config: Path | None) -> "Calendars":
-    """The calendars of the config; none where no config was given and none is found. ConfigError where the given one isn't there."""
-    from tocsin.config.rule_sets import calendars_of
-    from tocsin.config.search import find_config
-    from tocsin.errors import ConfigError
-
-    try:
-        path = find_config(config, os.environ)
-    except ConfigError:
-        if config is not None:
-            raise
-        return NO_CALENDARS
-    return calendars_of(path)
-
-
-def _own_database(config: Path | None) -> Path:
-    """That of the config's daemon. StoreUnavailable where there is none, or none that we may read."""
-    from tocsin.store.reader import Reader
-    from tocsin.store.store import DATABASE
-
-    path = state_dir_of(config) / DATABASE
-    Reader(path).count_events()
-    return path
-
-
-def _are_database(files: tuple[Path, ...]) -> bool:
-    from tocsin.replay.records import is_database
-
-    databases = [path for path in files if is_database(path)]
-    if databases and len(files) > 1:
-        raise click.UsageError(f"{databases[0]} is a database, which is told by itself")
-    return bool(databases)
-
-
-def _is_compressed(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(2) == b"\x1f\x8b"  # gzip's, RFC 1952
-
-
-def _record(
-    files: tuple[Path, ...], settings: Any, venue: str | None, venue_type: str | None
-) -> "Record | None":
-    """The recordings; None where it is a database."""
-    from tocsin.config.descriptions import adapter_named, names_of_adapters
-    from tocsin.feed.recorder import recordings
-    from tocsin.replay.records import Recordings, Source
-    from tocsin.store.reader import taken
-
-    for path in files:
-        if _is_compressed(path):
-            raise click.UsageError(f"{path} is compressed: gunzip it first")
-    if _are_database(files):
-        note(taken(files[0]))
-        return None
-    said = adapter_named(venue_type) if venue_type is not None else None
-    if venue_type is not None and said is None:
-        raise unknown("venue type", venue_type, names_of_adapters())
-    sources = []
-    known = {name: found.adapter for name, found in settings.venues.items()} if settings is not None else {}
-    for path, parts in recordings(files).items():
-        name = venue or (path.stem if path.stem in known or len(known) != 1 else next(iter(known)))
-        adapter = said or known.get(name)
-        if adapter is None:
-            raise click.UsageError(
-                f"whose messages are in {path}? Say --venue NAME, one of {', '.join(known) or 'none'}, or --type TYPE"
-            )
-        sources.append(Source(parts, name, adapter))
-    return Recordings(sources)
+def _show_replay(told: "Told", inputs: Inputs, most: int | None, output: str) -> None:
+    against, replaced = inputs.against, inputs.replaced
+    if output == "json":
+        print_json(as_json(told) | ({"replaces": replaced and str(replaced)} if against else {}))
+    else:
+        place = str(replaced) if replaced else "all the rules"
+        edit = f"{against} in the place of {place}" + (", the others as they are" if replaced else "")
+        show(told, edit, most)

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator
 from collections.abc import Mapping as Map
 from collections.abc import Sequence as Seq
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
+from tocsin.actions.model import ActionSettings
+from tocsin.alerts.channel_gates import ChannelGates
 from tocsin.alerts.wording import Names
 from tocsin.calendars import Calendars, doubts_of_zone
 from tocsin.config import shape
@@ -17,6 +19,7 @@ from tocsin.config.actions import check_names as check_arguments
 from tocsin.config.actions import read_actions, warn_of_unused
 from tocsin.config.calendars import read_calendars
 from tocsin.config.channels import ValidateUrl, check_quiet, gates_of, read_channels
+from tocsin.config.doubts import check_links, warn_of_nobody, warn_of_nothing
 from tocsin.config.edits import edited
 from tocsin.config.names import LookAtSeen, check_names, nothing_seen
 from tocsin.config.people import check_answers, check_confirms, check_people
@@ -26,18 +29,17 @@ from tocsin.config.rule_files import read_rules
 from tocsin.config.rule_sets import actions_named, channels_named
 from tocsin.config.rule_sources import rule_sources
 from tocsin.config.search import default_state_dir, given_state_dir
-from tocsin.config.settings import Common, Settings, by_severity, routing_of
+from tocsin.config.settings import Common, Settings, VenueConfig, by_severity, routing_of
 from tocsin.config.venues import read_venues
 from tocsin.config.watching import check_listen, check_tokens, heartbeats, plain_values, remember_tokens
+from tocsin.delivery.model import ChannelSettings
 from tocsin.delivery.senders import validate_url as validates
 from tocsin.delivery.template_check import check_template
 from tocsin.document import Entry, Mapping, Node, Scalar, items
-from tocsin.engine.api import SEVERITIES
 from tocsin.engine.compile import Environment, compile_rules
 from tocsin.engine.rule import Rule
 from tocsin.engine.rule_schema import HOURS
-from tocsin.errors import ConfigError, Place, Problem
-from tocsin.events.vocabulary import did_you_mean
+from tocsin.errors import ConfigError, Problem
 
 OWN = ("venues", "channels", "actions", "rules", "calendars", "reports")
 """Sections with a module of their own here."""
@@ -80,76 +82,38 @@ def _collection_paused() -> Iterator[None]:
             gc.enable()
 
 
+@dataclass(frozen=True, slots=True)
+class _Sections:
+    """The sections that rules name things of, as far as they are right, and the rules as they are `written`. `gates` are the channels'."""
+
+    venues: dict[str, VenueConfig]
+    channels: dict[str, ChannelSettings]
+    actions: dict[str, ActionSettings]
+    written: list[Mapping]
+    calendars: Calendars
+    gates: dict[str, ChannelGates]
+
+
 def _settings(
     reading: Reading, validate_url: ValidateUrl | None, seen: LookAtSeen, edits: Seq[str]
 ) -> Settings | None:
+    """The settings as far as they are right, None where there is no config to read; what is wrong is in the reading."""
     root = _root(reading)
     if root is None:
         return None
-    venues = read_venues(reading, root.get("venues"))
-    channels = read_channels(reading, root.get("channels"), validate_url)
-    actions = read_actions(reading, root.get("actions"))
-    written = edited(reading, read_rules(reading, root.get("rules")), edits)
-    calendars = read_calendars(reading, root)
-    if "calendars" not in reading.broken:
-        check_quiet(reading, root.get("channels"), channels, calendars)
-    rules = _rules(
-        reading,
-        written,
-        Environment(
-            channels=_nameables(reading, root, "channels", channels_named(written)),
-            actions=_nameables(reading, root, "actions", actions_named(written)),
-            supplied={name: venue.adapter.supplies for name, venue in venues.items()},
-            check_template=check_template,
-            calendars=_nameable(reading, calendars, written),
-            complete="rules" not in reading.broken and not reading.unread,
-            limits={name: channel.min_severity for name, channel in channels.items()},
-        ),
-    )
+    sections = _sections(reading, root, validate_url, edits)
+    rules = _rules(reading, root, sections)
     common = _common(reading, root)
-    if "people" not in reading.broken:
-        check_answers(reading, root, channels, common.people)
-    if "channels" not in reading.broken:
-        check_confirms(reading, root, actions, channels, _names(root, "channels"))
-    check_names(reading, root.get("names"), tuple(venues), seen)
-    if "venues" not in reading.broken:
-        _check_links(reading, root)
-    state_dir, problems = given_state_dir(root.get("state_dir"), reading.folder, reading.references)
-    reading.add(*problems)
-    check_arguments(reading, root.get("actions"), actions, rules)
-    warn_of_unused(reading, root.get("actions"), actions, {name for rule in rules for name in rule.run.all})
-    _warn_of_nothing(reading, root, rules)
-    gates = {name: gates_of(channel, calendars) for name, channel in channels.items()}
-    notify = by_severity(common.defaults)
-    reports = read_reports(
-        reading, root.get("reports"), common.tz, _names(root, "channels"), routing_of(channels, gates, notify)
+    _check_together(reading, root, sections, common, seen)
+    state_dir = _state_dir(reading, root)
+    check_arguments(reading, root.get("actions"), sections.actions, rules)
+    # These two are silent where an error was found so far: they stand behind the checks.
+    warn_of_unused(
+        reading, root.get("actions"), sections.actions, {name for rule in rules for name in rule.run.all}
     )
-    settings = Settings(
-        path=reading.path,
-        venues=venues,
-        channels=channels,
-        actions=actions,
-        notify=notify,
-        rules=tuple(rules),
-        rule_sources=rule_sources(written, reading.texts),
-        calendars=calendars.named,
-        gates=gates,
-        reports=reports,
-        state_dir=state_dir or default_state_dir(reading.environ),
-        names=Names(accounts=common.names.accounts, symbols=common.names.symbols),
-        links=common.links,
-        people=common.people,
-        tz=common.tz,
-        listen=common.listen,
-        heartbeat=heartbeats(reading, root, common, _names(root, "venues")),
-        retention=common.retention,
-        log=common.log,
-        store_market_data=common.store_market_data,
-        sources=tuple(reading.sources),
-        masker=reading.masker,
-        warnings=(),
-    )
-    _warn_of_nobody(reading, settings)
+    warn_of_nothing(reading, root, rules)
+    settings = _made(reading, root, sections, rules, common, state_dir=state_dir)
+    warn_of_nobody(reading, settings)
     return settings
 
 
@@ -173,7 +137,31 @@ def _root(reading: Reading) -> Mapping | None:
     return Mapping(kept, node.place)
 
 
-def _rules(reading: Reading, written: Seq[Mapping], environment: Environment) -> list[Rule]:
+def _sections(
+    reading: Reading, root: Mapping, validate_url: ValidateUrl | None, edits: Seq[str]
+) -> _Sections:
+    venues = read_venues(reading, root.get("venues"))
+    channels = read_channels(reading, root.get("channels"), validate_url)
+    actions = read_actions(reading, root.get("actions"))
+    written = edited(reading, read_rules(reading, root.get("rules")), edits)
+    calendars = read_calendars(reading, root)
+    if "calendars" not in reading.broken:
+        check_quiet(reading, root.get("channels"), channels, calendars)
+    gates = {name: gates_of(channel, calendars) for name, channel in channels.items()}
+    return _Sections(venues, channels, actions, written, calendars, gates)
+
+
+def _rules(reading: Reading, root: Mapping, sections: _Sections) -> list[Rule]:
+    written = sections.written
+    environment = Environment(
+        channels=_nameables(reading, root, "channels", channels_named(written)),
+        actions=_nameables(reading, root, "actions", actions_named(written)),
+        supplied={name: venue.adapter.supplies for name, venue in sections.venues.items()},
+        check_template=check_template,
+        calendars=_nameable(reading, sections.calendars, written),
+        complete="rules" not in reading.broken and not reading.unread,
+        limits={name: channel.min_severity for name, channel in sections.channels.items()},
+    )
     rules, problems = compile_rules(written, environment)
     reading.add(*problems)
     return list(rules.values())
@@ -197,14 +185,57 @@ def _common(reading: Reading, root: Mapping) -> Common:
     return common
 
 
-def _check_links(reading: Reading, root: Mapping) -> None:
-    """That each is of a venue that the config has, faulty ones too."""
-    venues, links = root.get("venues"), root.get("links")
-    known = list(venues.entries) if isinstance(venues, Mapping) else []
-    for entry in links if isinstance(links, Mapping) else ():
-        if entry.key.text not in known:
-            hint = did_you_mean(entry.key.text, known, f"there are {', '.join(known)}" if known else "")
-            reading.add(Problem(f"no venue is called `{entry.key.text:.80}`", entry.key.place, "links", hint))
+def _check_together(
+    reading: Reading, root: Mapping, sections: _Sections, common: Common, seen: LookAtSeen
+) -> None:
+    """That what one section names of another is there, as far as both can be read."""
+    if "people" not in reading.broken:
+        check_answers(reading, root, sections.channels, common.people)
+    if "channels" not in reading.broken:
+        check_confirms(reading, root, sections.actions, sections.channels, _names(root, "channels"))
+    check_names(reading, root.get("names"), tuple(sections.venues), seen)
+    if "venues" not in reading.broken:
+        check_links(reading, root)
+
+
+def _state_dir(reading: Reading, root: Mapping) -> Path:
+    given, problems = given_state_dir(root.get("state_dir"), reading.folder, reading.references)
+    reading.add(*problems)
+    return given or default_state_dir(reading.environ)
+
+
+def _made(
+    reading: Reading, root: Mapping, sections: _Sections, rules: Seq[Rule], common: Common, *, state_dir: Path
+) -> Settings:
+    """The settings of all that was read, with the reports and the heartbeats, which go by the channels and venues there are."""
+    notify = by_severity(common.defaults)
+    routing = routing_of(sections.channels, sections.gates, notify)
+    reports = read_reports(reading, root.get("reports"), common.tz, _names(root, "channels"), routing)
+    return Settings(
+        path=reading.path,
+        venues=sections.venues,
+        channels=sections.channels,
+        actions=sections.actions,
+        notify=notify,
+        rules=tuple(rules),
+        rule_sources=rule_sources(sections.written, reading.texts),
+        calendars=sections.calendars.named,
+        gates=sections.gates,
+        reports=reports,
+        state_dir=state_dir,
+        names=Names(accounts=common.names.accounts, symbols=common.names.symbols),
+        links=common.links,
+        people=common.people,
+        tz=common.tz,
+        listen=common.listen,
+        heartbeat=heartbeats(reading, root, common, _names(root, "venues")),
+        retention=common.retention,
+        log=common.log,
+        store_market_data=common.store_market_data,
+        sources=tuple(reading.sources),
+        masker=reading.masker,
+        warnings=(),
+    )
 
 
 def _check_channels(reading: Reading, node: Node, channels: list[str], path: shape.Path) -> None:
@@ -234,51 +265,3 @@ def _names(root: Mapping, section: str) -> Seq[str]:
     """The channels or actions that the config has, the faulty ones too: a rule that names one of those isn't wrong."""
     named = root.get(section)
     return tuple(named.entries) if isinstance(named, Mapping) else ()
-
-
-def _warn_of_nobody(reading: Reading, settings: Settings) -> None:
-    """Rules whose every channel takes only what is worse than they are: once for all those that are so alike."""
-    alike: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-    for rule in settings.rules:
-        addressed = settings.routing.channels_for(rule.severity, rule.notify)
-        channels = [settings.channels[name] for name in addressed if name in settings.channels]
-        # A channel that isn't among them is faulty, and complained of.
-        reached = len(channels) < len(addressed) or any(
-            SEVERITIES.index(channel.min_severity) <= SEVERITIES.index(rule.severity) for channel in channels
-        )
-        if rule.enabled and addressed and not reached:
-            alike.setdefault((rule.severity, addressed), []).append(rule.id)
-    for (severity, addressed), rules in alike.items():
-        what = f"rule {rules[0]} reaches" if len(rules) == 1 else f"{len(rules)} rules reach"
-        which = "" if len(rules) == 1 else f" ({', '.join(rules[:5])}{', …' if len(rules) > 5 else ''})"
-        above = ", ".join(f"{name} takes {settings.channels[name].min_severity}" for name in addressed)
-        hint = "lower a channel's min_severity, raise the rule's severity, or name another channel in notify"
-        reading.add(
-            Problem(
-                f"{what} nobody: severity {severity}, and {above} and above only{which}",
-                Place(str(reading.path), 1, 1), hint=hint, level="warning",
-            )
-        )  # fmt: skip
-
-
-def _warn_of_nothing(reading: Reading, root: Mapping, rules: Seq[Rule]) -> None:
-    """A config that can't tell anybody anything is allowed, and said (but not beside what may be the reason)."""
-    if any(problem.level == "error" for problem in reading.problems):
-        return
-    place = Place(str(reading.path), 1, 1)
-    file = reading.path
-    for missing, message, hint in (
-        (not root.get("venues"), "no venue is configured: nothing is watched", f"fill in a venue in {file}"),
-        (
-            not root.get("channels"),
-            "no channel is configured: nobody is told",
-            f"fill in a channel in {file}",
-        ),
-        (
-            not root.get("rules") and not rules,
-            "no rule is configured: nothing is told",
-            "write: rules: [rules/*.yaml]",
-        ),
-    ):
-        if missing:
-            reading.add(Problem(message, place, hint=hint, level="warning"))
