@@ -7,6 +7,7 @@ import pytest
 import trio
 import yaml
 
+from support.channel_world import channel_task
 from support.outboxes import TrioClock, delivery
 from tocsin.alerts.message import Edit
 from tocsin.alerts.wording import Style
@@ -69,15 +70,9 @@ def task(outbox, chat, wake, settings) -> ChannelTask:
     async def tell(occurrence):
         raise AssertionError(f"nobody is to be told {occurrence}")
 
-    return ChannelTask(
-        Channel(name="desk", target=0, settings=made, style=Style()),
-        sender=ChatSender(chat, ("me",), name="desk", mask=str),
-        outbox=outbox,
-        clock=TrioClock(),
-        tell=tell,
-        wake=wake,
-        jitter=lambda: 1.0,
-    )
+    channel = Channel(name="desk", target=0, settings=made, style=Style())
+    sender = ChatSender(chat, ("me",), name="desk", mask=str)
+    return channel_task(channel, sender, outbox, wake, clock=TrioClock(), tell=tell)
 
 
 def told(words: str, at: float):

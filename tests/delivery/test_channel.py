@@ -19,7 +19,7 @@ from support.outboxes import (
     handed_id,
 )
 from tocsin.alerts.wording import Style
-from tocsin.delivery.channel import CHAT
+from tocsin.delivery.channel_events import CHAT
 from tocsin.delivery.channel_state import Notes, Outages
 from tocsin.delivery.model import Channel, Message, Outcome
 from tocsin.delivery.pace import Paces

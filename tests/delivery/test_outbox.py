@@ -4,10 +4,10 @@ import pytest
 import trio
 import trio.testing
 
+from support.channel_world import channel_task
 from support.daemon_parts import Lines
 from support.outboxes import FAILED, SENT, START, MemoryOutbox, ScriptedSender, TrioClock, delivery, handed_id
 from tocsin.alerts.wording import Style
-from tocsin.delivery.channel import ChannelTask
 from tocsin.delivery.coalesce import Coalesced
 from tocsin.delivery.model import Channel, ChannelSettings
 from tocsin.delivery.outbox import NOTE, DurableOutbox
@@ -105,18 +105,8 @@ class Scene:
         settings = ChannelSettings(urls=(Secret("json://127.0.0.1/"),))
         channel = Channel(name="desk", target=0, settings=settings, style=Style())
 
-        async def tell(_occurrence):
-            await trio.lowlevel.checkpoint()
-
-        await ChannelTask(
-            channel,
-            sender=self.sender,
-            outbox=self.outbox,
-            clock=self.clock,
-            tell=tell,
-            wake=self.wakes.of("desk"),
-            jitter=lambda: 1.0,
-        ).run()
+        wake = self.wakes.of("desk")
+        await channel_task(channel, self.sender, self.outbox, wake, clock=self.clock).run()
 
 
 async def test_it_goes_out_marked_and_is_recorded_afterwards(autojump_clock, nursery):

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 import trio
 
+from support.channel_world import channel_task
 from support.chats import ChatServers
 from support.messages import READS, SYMBOL, words
 from support.outboxes import delivery, handed_id
@@ -16,7 +17,6 @@ from tocsin.alerts.channel_gates import ChannelGates
 from tocsin.alerts.wording import Style
 from tocsin.app.logs import make_log
 from tocsin.clock import SystemClock
-from tocsin.delivery.channel import ChannelTask
 from tocsin.delivery.model import Channel, ChannelSettings
 from tocsin.delivery.senders import make_sender
 from tocsin.delivery.timing import Wake
@@ -53,13 +53,8 @@ def task(database, name, url, fallback=None, *, gates=None, log=None):
     )
     sender = make_sender(Secret(url), name=name)
 
-    async def tell(_occurrence):
-        pass
-
     async def run(wake):
-        await ChannelTask(
-            channel, sender=sender, outbox=database, clock=SystemClock(), tell=tell, wake=wake, log=log
-        ).run()
+        await channel_task(channel, sender, database, wake, clock=SystemClock(), log=log).run()
 
     return run
 

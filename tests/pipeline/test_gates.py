@@ -28,9 +28,9 @@ from tocsin.cli.stored import explain_stored
 from tocsin.clock import ManualClock
 from tocsin.config.load import load_settings
 from tocsin.config.settings import routes_of
-from tocsin.delivery.channel_state import Notes, Outages
+from tocsin.delivery.channel_state import Notes
 from tocsin.delivery.model import Message
-from tocsin.delivery.stand_ins import FAKE_URL, FakeChannel, channel_task
+from tocsin.delivery.stand_ins import FAKE_URL, FakeChannel, channel_task, shared_parts
 from tocsin.delivery.timing import Wake
 from tocsin.engine.rule import Rule
 from tocsin.events import Occurrence
@@ -291,19 +291,8 @@ async def piped(cell: Cell, tests: model.RuleTests) -> Seen:
     async def unheard(_occurrence: Occurrence) -> None:
         await trio.lowlevel.checkpoint()
 
-    notes = Notes({})
-    channel = channel_task(
-        phone,
-        FakeChannel("phone", accepted),
-        style=Style(),
-        outbox=outbox,
-        clock=clock,
-        tell=unheard,
-        wake=wake,
-        notes=notes,
-        outages=Outages(notes),
-        log=Lines(),
-    )
+    shared = shared_parts(outbox, clock, unheard, Notes({}), Lines())
+    channel = channel_task(phone, FakeChannel("phone", accepted), shared, style=Style(), wake=wake)
     ids = (f"{number:09d}" for number in range(10_000))
     runtime = Runtime(tests.rules, options, ids.__next__, meters=meters)
     acts = Acts(runtime.turn)

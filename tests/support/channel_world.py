@@ -3,21 +3,65 @@
 from contextlib import asynccontextmanager
 from itertools import repeat
 
+import structlog
 import trio
 
 from support.outboxes import TrioClock
 from tocsin.alerts.channel_gates import ChannelGates
 from tocsin.alerts.wording import Style
 from tocsin.delivery.channel import ChannelTask
+from tocsin.delivery.channel_parts import SharedParts, UrlParts, assemble
 from tocsin.delivery.channel_state import Notes, Outages
-from tocsin.delivery.gatherer import STORM
 from tocsin.delivery.model import Channel, ChannelSettings
-from tocsin.delivery.pace import Paces
+from tocsin.delivery.pace import Pace, Paces
 from tocsin.delivery.service_limits import limits_of
+from tocsin.delivery.templates import in_place
 from tocsin.delivery.timing import Wake
 from tocsin.events import Occurrence
 from tocsin.meters import ChannelMeters
 from tocsin.secrets import Secret
+
+
+async def unheard(_occurrence):
+    await trio.lowlevel.checkpoint()
+
+
+def channel_task(
+    channel,
+    sender,
+    outbox,
+    wake,
+    *,
+    clock,
+    tell=unheard,
+    notes=None,
+    outages=None,
+    buttons=None,
+    jitter=lambda: 1.0,
+    log=None,
+    pace=None,
+    meters=None,
+) -> ChannelTask:
+    """The task of one URL; what a test doesn't look at is new and its own, and no pace slows it."""
+    notes = Notes({}) if notes is None else notes
+    shared = SharedParts(
+        outbox=outbox,
+        clock=clock,
+        tell=tell,
+        outages=Outages(notes) if outages is None else outages,
+        notes=notes,
+        render=in_place,
+        log=structlog.get_logger() if log is None else log,
+        jitter=jitter,
+    )
+    url = UrlParts(
+        sender=sender,
+        wake=wake,
+        pace=Pace((), lambda: clock.now().steady) if pace is None else pace,
+        meters=meters or ChannelMeters(),
+        buttons=buttons,
+    )
+    return ChannelTask(channel, assemble(channel, shared, url))
 
 
 class World:
@@ -58,19 +102,18 @@ class World:
         self.jitter, self.meters = repeat(jitter), ChannelMeters()
 
     async def run(self) -> None:
-        self.task = ChannelTask(
+        self.task = channel_task(
             self.channel,
-            sender=self.sender,
-            outbox=self.outbox,
+            self.sender,
+            self.outbox,
+            self.wake,
             clock=self.clock,
             tell=self._tell,
-            wake=self.wake,
+            notes=self.notes,
             outages=self.outages,
-            note=self.notes.set,
             buttons=self.buttons,
             jitter=lambda: next(self.jitter),
             pace=self.pace,
-            storm=self.notes.under(STORM).get(f"{self.channel.name}/{self.channel.target}"),
             meters=self.meters,
         )
         await self.task.run()

@@ -24,9 +24,10 @@ from tocsin.app.runs import LiveRuns
 from tocsin.clock import Clock
 from tocsin.config.settings import Settings, VenueConfig
 from tocsin.delivery.buttons import MakeButtons
-from tocsin.delivery.channel import CHAT, ChannelTask
+from tocsin.delivery.channel import ChannelTask
+from tocsin.delivery.channel_events import CHAT
+from tocsin.delivery.channel_parts import SharedParts, UrlParts, assemble
 from tocsin.delivery.channel_state import Notes, Outages
-from tocsin.delivery.gatherer import STORM
 from tocsin.delivery.model import Channel, ChannelSettings, Sender
 from tocsin.delivery.outbox import DurableOutbox
 from tocsin.delivery.pace import Paces
@@ -241,14 +242,20 @@ class Components:
         self.settings = settings
         return self.turn.reload(settings.rules, make_options(settings), self.clock.now())
 
+    def shared_parts(self, tell: Callable[[Occurrence], Awaitable[None]]) -> SharedParts:
+        """What the tasks of all channels have in common; `tell` takes what they raise for the rules."""
+        return SharedParts(
+            outbox=self.outbox,
+            clock=self.clock,
+            tell=tell,
+            outages=self.outages,
+            notes=self.notes,
+            render=self.templates.render,
+            log=self.log,
+        )
+
     async def deliver(
-        self,
-        settings: Settings,
-        name: str,
-        target: int,
-        *,
-        tell: Callable[[Occurrence], Awaitable[None]],
-        dry_run: bool,
+        self, settings: Settings, name: str, target: int, shared: SharedParts, *, dry_run: bool
     ) -> None:
         """Run the task of one URL of one channel."""
         channel = settings.channels[name]
@@ -257,34 +264,27 @@ class Components:
         fallback = (
             (channel.fallback, len(settings.channels[channel.fallback].urls)) if channel.fallback else None
         )
+        made = Channel(
+            name=name,
+            target=target,
+            settings=channel,
+            style=make_style(settings, channel, target),
+            gates=settings.gates[name],
+            fallback=fallback,
+        )
         sender: Sender = DrySender(label, self.log)
         async with trio.open_nursery() as nursery:
             if not dry_run:
                 sender = make_sender(url, name=label, masker=settings.masker, moved=self.chats)
             nursery.start_soon(sender.prepare)
-            task = self.channels[name, target] = ChannelTask(
-                Channel(
-                    name=name,
-                    target=target,
-                    settings=channel,
-                    style=make_style(settings, channel, target),
-                    gates=settings.gates[name],
-                    fallback=fallback,
-                ),
+            parts = UrlParts(
                 sender=sender,
-                outbox=self.outbox,
-                clock=self.clock,
-                tell=tell,
                 wake=self.wakes.of(name),
-                outages=self.outages,
-                note=self.notes.set,
-                render=self.templates.render,
-                buttons=self._buttons(channel, url),
-                log=self.log,
                 pace=self.paces.of(limits_of(url.reveal(), channel.rate, (name, target))),
-                storm=self.notes.under(STORM).get(f"{name}/{target}"),
                 meters=self.meters.channel(name),
+                buttons=self._buttons(channel, url),
             )
+            task = self.channels[name, target] = ChannelTask(made, assemble(made, shared, parts))
             await task.run()
 
     def holds(self, channel: str, told: str, severity: str, target: int = 0) -> str:

@@ -58,6 +58,7 @@ class Parts:
         self._host, self._components, self._tasks, self._log = host, components, tasks, log
         self._now, self._dry_run = settings, dry_run
         self._clock = components.clock
+        self._shared = components.shared_parts(host.put)
         self._retries: dict[str, Retry] = {}  # by venue
         self._answers: dict[str, BotAnswers] = {}
         self._heartbeats: dict[str, HeartbeatTask] = {}
@@ -197,7 +198,7 @@ class Parts:
             self._tasks.start(f"{_CHANNEL}{name}/{target}", partial(self._run_channel, name, target))
 
     async def _run_channel(self, name: str, target: int) -> None:
-        await self._components.deliver(self._now(), name, target, tell=self._host.put, dry_run=self._dry_run)
+        await self._components.deliver(self._now(), name, target, self._shared, dry_run=self._dry_run)
 
     def _start_action(self, name: str) -> None:
         settings = self._now()

@@ -3,125 +3,39 @@
 All that must survive a crash is in the outbox; the state of this task may be lost at any time.
 """
 
-import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
-import structlog
 import trio
 
-from tocsin.clock import Clock
-from tocsin.delivery.backoff import Backoff
-from tocsin.delivery.buttons import MakeButtons
-from tocsin.delivery.channel_state import Failures, Notes, Outages
-from tocsin.delivery.coalesce import (
-    Coalesced,
-    Fallback,
-    coalesce,
-    is_expired,
-    life_left,
-    tells_of_failure,
-)
-from tocsin.delivery.editor import MessageEditor
+from tocsin.delivery.channel_parts import ChannelParts
+from tocsin.delivery.coalesce import Coalesced, coalesce, life_left, tells_of_failure
 from tocsin.delivery.edits import AlertLife, awaits_press, handle_text
-from tocsin.delivery.gatherer import STORM, Gatherer, reason_text
-from tocsin.delivery.gathering import Gathering
-from tocsin.delivery.late_critical import LateCritical
-from tocsin.delivery.message_maker import MessageMaker
-from tocsin.delivery.model import Channel, Handle, Message, Outcome, Sender
-from tocsin.delivery.outbox import Outbox
-from tocsin.delivery.pace import Pace, Used
-from tocsin.delivery.paced_sender import Answered, PacedSender
-from tocsin.delivery.recorder import AttemptRecorder
-from tocsin.delivery.templates import Render, in_place
-from tocsin.delivery.timing import GRACE, RunClock, Wake, finishing, rest
+from tocsin.delivery.gatherer import reason_text
+from tocsin.delivery.model import Channel, Handle, Message, Outcome
+from tocsin.delivery.pace import Used
+from tocsin.delivery.paced_sender import Answered
+from tocsin.delivery.timing import GRACE, finishing, rest
 from tocsin.engine.api import known_severity
-from tocsin.events import Daemon, Occurrence
-from tocsin.meters import ChannelMeters
 from tocsin.store.model import EDIT, EDITABLE, Attempt, Delivery
 
 _BATCH = 50
 _LONGEST_LOOK = 5.0  # seconds; what is more urgent may have come meanwhile
-CHAT = "telegram_chat "  # the beginning of a note's key; a chat's former id follows
 
 
 class ChannelTask:
-    """Delivers what waits for one URL of one channel.
+    """Delivers what waits for one URL of one channel, with the `parts` that `assemble` made for it."""
 
-    `tell` takes `daemon.delivery_failed`, whose subject is the channel that it must not be told on, and
-    `daemon.delivery_recovered`. `wake` is rung by whoever commits deliveries, after the commit. `outages` are those
-    of all channels, `note` keeps present ids of chats under `CHAT` and their former ones, `render` makes messages,
-    `buttons` what stands below them. `jitter` gives 0.0 to 1.0; `log` is a structlog logger. `pace` is that of the
-    URL, without one there is no limit; `storm` is what `note` kept under `STORM` and its name; `meters` are the
-    channel's.
-    """
-
-    def __init__(
-        self,
-        channel: Channel,
-        *,
-        sender: Sender,
-        outbox: Outbox,
-        clock: Clock,
-        tell: Callable[[Occurrence], Awaitable[None]],
-        wake: Wake,
-        outages: Outages | None = None,
-        note: Callable[[str, str], None] = lambda _key, _value: None,
-        render: Render = in_place,
-        buttons: MakeButtons | None = None,
-        jitter: Callable[[], float] = random.random,
-        log: Any = None,
-        pace: Pace | None = None,
-        storm: str | None = None,
-        meters: ChannelMeters | None = None,
-    ) -> None:
-        log = structlog.get_logger() if log is None else log
-        self._log = log = log.bind(channel=channel.name, target=channel.target)
-        self._channel, self._outbox, self._of = channel, outbox, (channel.name, channel.target)
-        self._tell, self._wake, self._note = tell, wake, note
-        self._time = time = RunClock(clock)
-        self._meters = meters = meters or ChannelMeters()
-        self._pace = Pace((), time.steady) if pace is None else pace
-        self._sender = PacedSender(sender, self._pace, time, target=channel.target, meters=meters, log=log)
-        self._backoff = Backoff(time.steady, jitter)
-        self._is_expired = partial(is_expired, age=time.age, gates=channel.gates)
-        self._maker = maker = MessageMaker(
-            channel, time, render=render, buttons=buttons if "buttons" in sender.can else None, log=log
-        )
-        self._fallback = Fallback(channel.fallback)
-        self._recorder = recorder = AttemptRecorder(self._of, outbox, self._fallback, time, meters)
-        outages = Outages(Notes({})) if outages is None else outages
-        self._undelivered = undelivered = Failures(*self._of, outages, time, say=self._say, waits=self._waits)
-        self._editor = MessageEditor(
-            channel,
-            outbox,
-            time,
-            sender=self._sender,
-            maker=maker,
-            recorder=recorder,
-            backoff=self._backoff,
-            is_expired=self._is_expired,
-            log=log,
-        )
-        self._gatherer = Gatherer(
-            channel.gates, time, note=partial(note, f"{STORM}{channel.name}/{channel.target}"), kept=storm
-        )
-        self._gathering = Gathering(
-            channel,
-            self._gatherer,
-            outbox,
-            time,
-            life=self._editor.life,
-            say=self._say,
-            recorder=recorder,
-            undelivered=undelivered,
-            log=log,
-        )
-        self._late_critical = LateCritical(
-            channel, outbox, time, wake=wake, recorder=recorder, undelivered=undelivered, log=log
-        )
-        self._flows_since = time.steady()  # since when nothing but the pace keeps messages from going
+    def __init__(self, channel: Channel, parts: ChannelParts) -> None:
+        self._channel, self._of = channel, (channel.name, channel.target)
+        self._outbox, self._wake, self._pace = parts.outbox, parts.wake, parts.pace
+        self._meters, self._log, self._time = parts.meters, parts.log, parts.time
+        self._events, self._sender, self._backoff = parts.events, parts.sender, parts.backoff
+        self._is_expired, self._maker, self._editor = parts.is_expired, parts.maker, parts.editor
+        self._recorder, self._fallback = parts.recorder, parts.recorder.fallback
+        self._undelivered, self._late_critical = parts.undelivered, parts.late_critical
+        self._gatherer, self._gathering = parts.gatherer, parts.gathering
+        self._flows_since = self._time.steady()  # since when nothing but the pace keeps messages from going
         self._refused: dict[str, None] = {}  # alerts whose message was refused at its own time
         self._again: dict[str, None] = {}  # of these: another was taken since, so they are due once more
 
@@ -232,7 +146,7 @@ class ChannelTask:
             await self._recorder.record(coalesced, self._recorder.superseded)
             return
         made, outcome = await self._told(coalesced, life)
-        await self._tell_moved(outcome)
+        await self._events.chats_moved(outcome.moved)
         carrier = coalesced.carrier
         if outcome.sent and (carrier.severity, carrier.state_told) == ("critical", "firing"):
             self._gatherer.sent_critical()
@@ -342,23 +256,3 @@ class ChannelTask:
         await self._recorder.record(coalesced, dead)
         await self._undelivered.refused(carrier.alert, error, quiet=tells_of_failure(carrier))
         self._undelivered.given_up(carrier.alert)
-
-    # ----------------------------------------------------------------------------------------------- what else is told
-
-    async def _tell_moved(self, outcome: Outcome) -> None:
-        for old_id, new_id in outcome.moved.items():
-            self._note(f"{CHAT}{old_id}", new_id)
-            reason = (
-                f"a Telegram group of channel {self._channel.name} has become a supergroup, and messages go there; in the "
-                f"config, put its new id into the channel's URL: tgram://…/{new_id}"
-            )
-            await self._say("degraded", reason)
-
-    async def _waits(self, alert: str) -> bool:
-        return bool(await self._outbox.waiting(alert, *self._of))
-
-    async def _say(self, event: str, reason: str) -> None:
-        state = Daemon(id=self._channel.name, subject=self._channel.name, reason=reason)
-        await self._tell(
-            Occurrence(state=state, event=f"daemon.{event}", origin="synthetic", time=self._time.now().wall)
-        )

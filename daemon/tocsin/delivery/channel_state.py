@@ -10,6 +10,7 @@ import trio
 from msgspec import Struct
 
 from tocsin.alerts.wording import time_text
+from tocsin.delivery.outbox import Outbox
 from tocsin.delivery.timing import RunClock, Wake
 from tocsin.quantities import duration_text
 from tocsin.store.errors import StoreUnavailable
@@ -150,23 +151,18 @@ class _Failing:
 
 
 class Failures:
-    """Undelivered messages of one URL of a channel, by alert. `say(event, reason)` raises `daemon.EVENT` for the rules.
-
-    `waits` tells whether something still waits there for an alert: it may be closed otherwise than by being sent.
-    """
+    """Undelivered messages of one URL of a channel, by alert. `say(event, reason)` raises `daemon.EVENT` for the rules."""
 
     def __init__(
         self,
-        channel: str,
-        target: int,
+        of: tuple[str, int],
+        outbox: Outbox,
         outages: Outages,
         time: RunClock,
         *,
         say: Callable[[str, str], Awaitable[None]],
-        waits: Callable[[str], Awaitable[bool]],
     ) -> None:
-        self._of, self._waits = (channel, target), waits
-        self._outages, self._time, self._say = outages, time, say
+        self._of, self._outbox, self._outages, self._time, self._say = of, outbox, outages, time, say
         self._failing: dict[str, _Failing] = {}
         self._changed = Wake()
 
@@ -181,7 +177,8 @@ class Failures:
             alert, oldest = min(open_, key=lambda each: each[1].since)
             wait = oldest.since + _TOLD_AFTER - self._time.steady()
             if wait <= 0:
-                waits = await self._waits(alert)
+                # What waited may have been closed otherwise than by being sent.
+                waits = bool(await self._outbox.waiting(alert, *self._of))
                 if self._failing.get(alert) is not oldest:  # meanwhile it was delivered, or gathered
                     continue
                 if waits:

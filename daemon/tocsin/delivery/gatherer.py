@@ -92,8 +92,8 @@ class Gatherer:
         gates: ChannelGates,
         time: RunClock,
         *,
-        note: Callable[[str | None], None] = lambda _value: None,
-        kept: str | None = None,
+        note: Callable[[str | None], None],
+        kept: str | None,
     ) -> None:
         self._gates, self._time, self._note = gates, time, note
         self._arrivals: list[tuple[float, str]] = []  # when, of which rule: of the last two minutes, sorted

@@ -10,12 +10,15 @@ from tocsin.alerts.channel_gates import ChannelGates
 from tocsin.alerts.wording import Style
 from tocsin.clock import Clock
 from tocsin.delivery.channel import ChannelTask
+from tocsin.delivery.channel_parts import SharedParts, UrlParts, assemble
 from tocsin.delivery.channel_state import Notes, Outages
-from tocsin.delivery.gatherer import STORM
 from tocsin.delivery.model import Channel, ChannelSettings, Handle, Message, Outcome, Sender
 from tocsin.delivery.outbox import Outbox
+from tocsin.delivery.pace import Pace
+from tocsin.delivery.templates import in_place
 from tocsin.delivery.timing import Wake
 from tocsin.events import Occurrence
+from tocsin.meters import ChannelMeters
 from tocsin.secrets import Secret
 
 FAKE_URL = "json://fake"
@@ -46,38 +49,35 @@ class FakeChannel(Sender):
         return Outcome(sent=True, answer=f"{self.name}: accepted")
 
 
-def channel_task(
-    channel: StandIn,
-    sender: FakeChannel,
-    *,
-    style: Style,
-    outbox: Outbox,
-    clock: Clock,
-    tell: Callable[[Occurrence], Awaitable[None]],
-    wake: Wake,
-    notes: Notes,
-    outages: Outages,
-    log: Any = None,
-) -> ChannelTask:
-    """See `ChannelTask`. A retry comes when it comes at the latest."""
-    name, settings = sender.name, channel.settings
-    return ChannelTask(
-        Channel(
-            name=name,
-            target=0,
-            settings=settings,
-            style=style,
-            gates=channel.gates,
-            fallback=(settings.fallback, 1) if settings.fallback is not None else None,
-        ),
-        sender=sender,
+def shared_parts(
+    outbox: Outbox, clock: Clock, tell: Callable[[Occurrence], Awaitable[None]], notes: Notes, log: Any
+) -> SharedParts:
+    """What the stand-ins of one outbox have in common. A retry comes when it comes at the latest."""
+    return SharedParts(
         outbox=outbox,
         clock=clock,
         tell=tell,
-        wake=wake,
-        outages=outages,
-        note=notes.set,
-        jitter=lambda: 1.0,
+        outages=Outages(notes),
+        notes=notes,
+        render=in_place,
         log=log,
-        storm=notes.under(STORM).get(f"{name}/0"),
+        jitter=lambda: 1.0,
     )
+
+
+def channel_task(
+    channel: StandIn, sender: FakeChannel, shared: SharedParts, *, style: Style, wake: Wake
+) -> ChannelTask:
+    """The task of a channel that is called as its sender is; no pace slows it."""
+    settings = channel.settings
+    made = Channel(
+        name=sender.name,
+        target=0,
+        settings=settings,
+        style=style,
+        gates=channel.gates,
+        fallback=(settings.fallback, 1) if settings.fallback is not None else None,
+    )
+    pace = Pace((), lambda: shared.clock.now().steady)
+    url = UrlParts(sender=sender, wake=wake, pace=pace, meters=ChannelMeters())
+    return ChannelTask(made, assemble(made, shared, url))

@@ -12,10 +12,10 @@ from msgspec import Struct
 from tocsin.alerts.wording import Style
 from tocsin.clock import ManualClock
 from tocsin.delivery.channel import ChannelTask
-from tocsin.delivery.channel_state import Notes, Outages
+from tocsin.delivery.channel_state import Notes
 from tocsin.delivery.gatherer import STORM
 from tocsin.delivery.pending import Pending, as_delivery
-from tocsin.delivery.stand_ins import FakeChannel, StandIn, channel_task
+from tocsin.delivery.stand_ins import FakeChannel, StandIn, channel_task, shared_parts
 from tocsin.delivery.timing import Wakes
 from tocsin.events import Occurrence
 from tocsin.store.model import Arrival, Attempt, Delivery, Gathered, NewDelivery, Recent
@@ -160,19 +160,10 @@ class Channels:
         self._notes = notes
         self.outbox = MemoryOutbox(wakes.ring)
         self._tasks: dict[str, ChannelTask] = {}
+        shared = shared_parts(self.outbox, clock, _unheard, notes, _SILENT)
         for name, stand_in in channels.items():
-            self._tasks[name] = channel_task(
-                stand_in,
-                FakeChannel(name, lambda _message: None),
-                style=Style(),
-                outbox=self.outbox,
-                clock=clock,
-                tell=_unheard,
-                wake=wakes.of(name),
-                notes=notes,
-                outages=Outages(notes),
-                log=_SILENT,
-            )
+            sender = FakeChannel(name, lambda _message: None)
+            self._tasks[name] = channel_task(stand_in, sender, shared, style=Style(), wake=wakes.of(name))
             nursery.start_soon(self._tasks[name].run)
 
     @property

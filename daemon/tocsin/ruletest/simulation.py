@@ -22,9 +22,9 @@ from tocsin.alerts.wording import Style
 from tocsin.clock import ManualClock
 from tocsin.config.settings import routes_of
 from tocsin.delivery.channel import ChannelTask
-from tocsin.delivery.channel_state import Notes, Outages
+from tocsin.delivery.channel_state import Notes
 from tocsin.delivery.model import Message
-from tocsin.delivery.stand_ins import FakeChannel, StandIn, channel_task
+from tocsin.delivery.stand_ins import FakeChannel, StandIn, channel_task, shared_parts
 from tocsin.delivery.timing import Wake
 from tocsin.engine.api import AlertContext, Transition
 from tocsin.engine.rule import Rule
@@ -178,20 +178,12 @@ class Simulation:
         if seen:
             await self._database.commit(Batch(at=now.wall, entities=seen))
         notes = Notes(loaded.notes)
-        outages = Outages(notes)
+        shared = shared_parts(self._database, self.clock, self._hear, notes, structlog.get_logger())
         self._running = []
         self._start(partial(notes.keep, self._database.note, structlog.get_logger()))
         for name in self.fakes:
             self._tasks[name] = channel_task(
-                self._stand_ins[name],
-                self.fakes[name],
-                style=self._style,
-                outbox=self._database,
-                clock=self.clock,
-                tell=self._hear,
-                wake=self._wake,
-                notes=notes,
-                outages=outages,
+                self._stand_ins[name], self.fakes[name], shared, style=self._style, wake=self._wake
             )
             self._start(self._tasks[name].run)
         batch, unreadable = self._turn.restore(loaded, now)
