@@ -56,9 +56,9 @@ async def test_what_was_told_last_is_there_however_often_it_was_edited(kept):
     assert [each["alert"] for each in found["messages"]] == [None, None, "a1"]
     assert "context" not in found["messages"][0]
     text = text_of(await told(kept))
-    assert "phone · taken after 0.4 s" in text
-    assert "desk · given up: 400" in text
-    assert "desk · waits" in text
+    assert "phone · sent &nbsp;·&nbsp; taken after 0.4 s" in text
+    assert "desk · given up &nbsp;·&nbsp; 1 try &nbsp;·&nbsp; 400" in text
+    assert "desk · waits &nbsp;·&nbsp; about to go" in text
 
 
 async def test_what_is_about_no_one_alert_leads_nowhere(kept):

@@ -17,6 +17,7 @@ from tocsin.events import from_iso, iso
 from tocsin.page import alert_life, entity_fields
 from tocsin.page.alert_chart import chart_of, value_at, worst_at
 from tocsin.page.alert_rows import alert_row, context_of
+from tocsin.page.message_rows import message_row
 from tocsin.page.screen import Asked, Elsewhere, Json, NoSuch, Part, Screen
 from tocsin.pipeline.acts import FIRING
 from tocsin.store import alert_history, lists
@@ -143,16 +144,13 @@ async def why(asked: Asked) -> Json:
 
 
 async def messages(asked: Asked) -> Json:
-    """`messages`: what was told, by which channel, with what the service answered."""
+    """`messages`: what was told (rows of `message_row`, with the `target` of each and its `body`), and how many of them were `sent`."""
     found = await _alert(asked)
     rows = await asked.in_thread(
         partial(alert_history.messages, asked.reader, found.row["id"], limit=_MOST_TOLD)
     )
-    kept = ("id", "state_told", "channel", "target", "status", "created_at", "sent_at", "title", "body")
     return {
-        "messages": [
-            {**{name: row[name] for name in kept}, "answer": alert_life.answer(row)} for row in rows
-        ],
+        "messages": [{**message_row(row), "target": row["target"], "body": row["body"]} for row in rows],
         "sent": sum(row["status"] == "sent" for row in rows),
         "cut": len(rows) == _MOST_TOLD,
     }
