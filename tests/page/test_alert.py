@@ -219,7 +219,7 @@ def test_what_else_is_told_of_it_and_what_is_to_come(shown):
 def test_what_was_told_is_there_word_for_word(shown):
     messages = shown.data["red p2"]["messages"]
     assert (messages["sent"], messages["cut"]) == (4, False)
-    assert [(each["state_told"], each["channel"]) for each in messages["messages"]] == [
+    assert [(each["told"], each["channel"]) for each in messages["messages"]] == [
         ("firing", "phone"), ("firing", "desk"), ("resolved", "phone"), ("resolved", "desk"),
     ]  # fmt: skip
 

@@ -12,6 +12,7 @@ from tocsin.alerts.silences import Silences
 from tocsin.alerts.wording import span_text, value_and_unit
 from tocsin.engine.api import AlertContext
 from tocsin.events import from_iso, iso
+from tocsin.page.message_rows import outcome, status_of
 from tocsin.page.screen import Json
 from tocsin.store.model import Silence
 from tocsin.store.reader import Row
@@ -21,11 +22,6 @@ _TOLD = {
     "firing": ("told ", ""),
     "reminder": ("reminded ", ""),
     "resolved": ("told ", " that it is over"),
-}
-_WAITS = {
-    "pending": ("warn", "waits for "),
-    "dead": ("bad", "didn't reach "),
-    "superseded": ("off", "in another message, to "),
 }
 _RAN = {
     "ok": ("good", "ran "),
@@ -92,25 +88,11 @@ def messages(rows: Iterable[Row]) -> Iterator[Json]:
     """What was told, by each channel; where somebody waits or wasn't reached, why."""
     for row in rows:
         before, after = _TOLD.get(row["state_told"], (f"told ({row['state_told']}) ", ""))
+        status, sub = status_of(row), ", ".join(outcome(row))
         if row["status"] == "sent":
-            yield entry(row["sent_at"], "good", before, row["channel"], more=after, sub=answer(row))
-            continue
-        tone, says = _WAITS.get(row["status"], ("warn", f"{row['status']}: "))
-        yield entry(row["created_at"], tone, says, row["channel"], more=after, sub=answer(row))
-
-
-def answer(row: Row) -> str:
-    """What came of sending it, in words."""
-    found = []
-    if row["status"] == "sent" and row["took_seconds"] is not None:
-        found.append(f"taken after {row['took_seconds']:.1f} s")
-    if row["attempts"] > 1 or (row["attempts"] and row["status"] != "sent"):
-        found.append(f"{row['attempts']} {'try' if row['attempts'] == 1 else 'tries'}")
-    if row["digest"]:
-        found.append("in a digest")
-    if row["handed_to"]:
-        found.append(f"handed to {row['handed_to']}")
-    return ", ".join(found) + "".join(f": {why}" for why in (row["reason"], row["error"]) if why)
+            yield entry(row["sent_at"], status.tone, before, row["channel"], more=after, sub=sub)
+        else:
+            yield entry(row["created_at"], status.tone, status.says, row["channel"], more=after, sub=sub)
 
 
 def runs(rows: Iterable[Row]) -> Iterator[Json]:

@@ -16,7 +16,8 @@ from tocsin.engine.api import AlertContext
 from tocsin.events import from_iso, iso
 from tocsin.page import alert_life, entity_fields
 from tocsin.page.alert_chart import chart_of, value_at, worst_at
-from tocsin.page.alert_rows import alert_row, context_of
+from tocsin.page.alert_rows import alert_row, alert_rows, context_of
+from tocsin.page.message_rows import message_row
 from tocsin.page.screen import Asked, Elsewhere, Json, NoSuch, Part, Screen
 from tocsin.pipeline.acts import FIRING
 from tocsin.store import alert_history, lists
@@ -143,16 +144,13 @@ async def why(asked: Asked) -> Json:
 
 
 async def messages(asked: Asked) -> Json:
-    """`messages`: what was told, by which channel, with what the service answered."""
+    """`messages`: what was told (rows of `message_row`, with the `target` of each and its `body`), and how many of them were `sent`."""
     found = await _alert(asked)
     rows = await asked.in_thread(
         partial(alert_history.messages, asked.reader, found.row["id"], limit=_MOST_TOLD)
     )
-    kept = ("id", "state_told", "channel", "target", "status", "created_at", "sent_at", "title", "body")
     return {
-        "messages": [
-            {**{name: row[name] for name in kept}, "answer": alert_life.answer(row)} for row in rows
-        ],
+        "messages": [{**message_row(row), "target": row["target"], "body": row["body"]} for row in rows],
         "sent": sum(row["status"] == "sent" for row in rows),
         "cut": len(rows) == _MOST_TOLD,
     }
@@ -170,8 +168,7 @@ async def others(asked: Asked) -> Json:
     key = found.watched.key if found.watched is not None else entity_fields.key_of(found.row, found.context)
     pending = [each for each in asked.snapshot.alerts if each.key == key and each.state == "pending"]
     rows = await asked.in_thread(partial(alert_history.about, asked.reader, found.row, limit=_MOST_ALIKE + 1))
-    watched = {each.alert: each for each in asked.snapshot.alerts if each.alert}
-    made = [alert_row(row, watched.get(row["id"]), asked.snapshot, asked.style) for row in rows[:_MOST_ALIKE]]
+    made = await asked.in_thread(lambda: alert_rows(rows[:_MOST_ALIKE], asked.snapshot, asked.style))
     return {
         "kind": found.context.kind if found.context is not None else None,
         "pending": [_pending(each) for each in pending],

@@ -7,6 +7,7 @@ from typing import Any
 
 from tocsin.alerts.wording import without_mark
 from tocsin.events import from_iso
+from tocsin.page.message_rows import message_row
 from tocsin.page.rows import count_waiting, today, waiting
 from tocsin.page.screen import Asked, Json, Part, Screen
 from tocsin.store import lists
@@ -16,7 +17,6 @@ PAGE = 50  # messages, or runs
 _LONGEST_OUTPUT = 500  # characters of what an action printed or was answered
 _STATUSES: Mapping[str, lists.Status] = {"waiting": "pending", "given-up": "dead"}
 """By `?status=`; anything else is all."""
-_WORDS = {"pending": "waits", "sent": "sent", "dead": "given up", "superseded": "superseded"}
 
 
 async def refusing(asked: Asked) -> Json:
@@ -79,7 +79,7 @@ async def messages(asked: Asked) -> Json:
     await asked.host.preview(rows)
     return {
         "status": status,
-        "messages": [_message(row) for row in rows[:PAGE]],
+        "messages": [message_row(row) for row in rows[:PAGE]],
         "older": rows[PAGE - 1]["sequence"] if len(rows) > PAGE else None,
         "first": "before" not in asked.query,
         "counts": {
@@ -143,28 +143,6 @@ def _state(state: Any) -> str:
 def _fullest(of_urls: Iterable[list[Json]]) -> Json | None:
     longest = [max(rates, key=lambda rate: float(rate["seconds"])) for rates in of_urls if rates]
     return max(longest, key=lambda rate: float(rate["used"] / rate["most"]), default=None)
-
-
-def _message(row: Mapping[str, Any]) -> Json:
-    waits = row["status"] == "pending"
-    return {
-        "id": row["id"],
-        "alert": row["about"],
-        "title": without_mark(row["title"] or ""),
-        "told": row["state_told"],
-        "severity": row["severity"],
-        "channel": row["channel"],
-        "status": _WORDS.get(row["status"], row["status"]),
-        "tries": row["attempts"],
-        "created_at": row["created_at"],
-        "sent_at": row["sent_at"],
-        "took": row["took_seconds"],
-        "next_try": row["next_at"] if waits and row["attempts"] else None,
-        "digest": row["digest"],
-        "held_by": row["reason"],
-        "answer": row["error"],
-        "handed_to": row["handed_to"],
-    }
 
 
 def _run(row: Mapping[str, Any]) -> Json:

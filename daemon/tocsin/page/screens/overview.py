@@ -15,6 +15,7 @@ from tocsin.control.snapshot import Snapshot
 from tocsin.events import EXACT, Change, iso, rounded_text
 from tocsin.events.vocabulary import value_to_plain
 from tocsin.page.alert_rows import alert_rows, trail_of
+from tocsin.page.message_rows import message_row
 from tocsin.page.rows import count_waiting, limit, today, watched_row
 from tocsin.page.screen import Asked, Json, Part, Screen
 from tocsin.store import alert_history, lists
@@ -156,11 +157,9 @@ async def closest(asked: Asked) -> Json:
 
 
 async def told(asked: Asked) -> Json:
-    """`messages`: what was told last, and how it was taken."""
-    read = partial(asked.reader.deliveries, limit=_TOLD_LAST * 4)
-    rows = await asked.in_thread(read)
-    shown_rows = [row for row in rows if row["state_told"] != "edit"]
-    return {"messages": shown_rows[:_TOLD_LAST]}
+    """`messages`: what was told last (rows of `message_row`), and how it was taken."""
+    read = partial(lists.deliveries, asked.reader, None, limit=_TOLD_LAST)
+    return {"messages": [message_row(row) for row in await asked.in_thread(read)]}
 
 
 # ------------------------------------------------------------------------------------------------------------- parts

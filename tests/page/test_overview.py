@@ -1,0 +1,74 @@
+"""`/`: what was told last."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from support.looked import HOSTILE, ROOT, asked, refuse_unsound, text_of
+from support.measured import NOW
+from support.stored import alert, attempt, delivery, opened
+from tocsin.page.rendering import Renderer
+from tocsin.page.screens import overview
+from tocsin.page.screens.overview import OVERVIEW
+from tocsin.store.model import Batch
+
+
+def ago(**length: float) -> Any:
+    return NOW - timedelta(**length)
+
+
+@pytest.fixture
+def kept(tmp_path):
+    """An alert's message, a digest that was refused, a report that waits, and 30 edits of the first."""
+    store = opened(tmp_path)
+    rows = [
+        delivery("d1", channel="phone", created_at=ago(minutes=9)),
+        delivery("d2", alert="digest-1", state_told="digest", created_at=ago(minutes=8)),
+        delivery("d3", alert="daily", state_told="report", created_at=ago(minutes=7)),
+        *(
+            delivery(f"e{n}", channel="phone", created_at=ago(minutes=5), state_told="edit")
+            for n in range(30)
+        ),
+    ]
+    store.commit(Batch(at=NOW, alerts=[alert("a1", title=HOSTILE)], deliveries=rows))
+    store.outbox.record(
+        [
+            attempt("d1", "sent", ago(minutes=9) + timedelta(seconds=0.4)),
+            attempt("d2", "dead", ago(minutes=8), error=f"400 {HOSTILE}"),
+            *(attempt(f"e{n}", "sent", ago(minutes=5)) for n in range(30)),
+        ]
+    )
+    store.close()
+    return tmp_path
+
+
+async def told(folder: Any) -> str:
+    """That part as HTML."""
+    html = (await Renderer(ROOT).parts(OVERVIEW, ["told"], asked(folder), "/")).html.decode()
+    refuse_unsound(html)
+    return html
+
+
+async def test_what_was_told_last_is_there_however_often_it_was_edited(kept):
+    found = await overview.told(asked(kept))
+    assert [each["id"] for each in found["messages"]] == ["d3", "d2", "d1"]
+    assert [each["alert"] for each in found["messages"]] == [None, None, "a1"]
+    assert "context" not in found["messages"][0]
+    text = text_of(await told(kept))
+    assert "phone · sent &nbsp;·&nbsp; taken after 0.4 s" in text
+    assert "desk · given up &nbsp;·&nbsp; 1 try &nbsp;·&nbsp; 400" in text
+    assert "desk · waits &nbsp;·&nbsp; about to go" in text
+
+
+async def test_what_is_about_no_one_alert_leads_nowhere(kept):
+    html = await told(kept)
+    assert html.count(f'href="{ROOT}/a/') == 1
+    assert f'href="{ROOT}/a/a1"' in html
+    assert "report" in text_of(html)
+
+
+async def test_nothing_was_told_yet(tmp_path):
+    opened(tmp_path).close()
+    assert (await overview.told(asked(tmp_path))) == {"messages": []}
+    assert "Nothing was told yet." in text_of(await told(tmp_path))
