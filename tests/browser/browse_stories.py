@@ -1,5 +1,7 @@
 """What people do on the page: they see an alert come, acknowledge it, silence it, by fingers, by keys, without JavaScript."""
 
+import signal
+
 import pytest
 
 from support.chrome import PHONE, Browser, Page, expect, looked_at, sign_in
@@ -94,6 +96,43 @@ def browse_keys_alone_from_sign_in_to_an_acknowledged_alert(browser: Browser, si
     in_the_red(site, "keys", 1, "updated")
 
 
+def browse_a_new_alert_above_takes_no_focus_and_keys_go_on_from_the_old_place(browser: Browser, site: Site):
+    places = ("first", "second", "third")
+    alerts = []
+    for number, position in enumerate(places):
+        in_the_red(site, position, -60 - number)
+        alerts.append(alert_of(site, position))
+    with looked_at(browser.new_context(), site) as look:
+        page = look.page
+        sign_in(page, site)
+        is_live(page)
+        page.keyboard.press("s")
+        expect(page.locator("#toast")).to_contain_text("choose one with j")
+        shown = page.locator(".alert").evaluate_all("found => found.map((each) => each.dataset.alert)")
+        button = row(page, shown[1]).get_by_role("button", name="Acknowledge")
+        button.focus()
+        in_the_red(site, "newest", -99)
+        alert = alert_of(site, "newest")
+        expect(row(page, alert)).to_have_count(1)
+        expect(button).to_be_focused()
+        page.keyboard.press("Enter")
+        expect(row(page, shown[1])).to_contain_text("acknowledged by anna")
+        expect(page.locator(".alert.acked")).to_have_count(1)
+
+        shown = page.locator(".alert").evaluate_all("found => found.map((each) => each.dataset.alert)")
+        page.keyboard.press("j")
+        expect(row(page, shown[0]).locator(".t a")).to_be_focused()
+        page.keyboard.press("a")
+        expect(row(page, shown[0])).to_contain_text("acknowledged by anna")
+        page.keyboard.press("j")
+        expect(row(page, shown[1]).locator(".t a")).to_be_focused()
+        page.keyboard.press("u")
+        expect(page.locator("#toast")).to_contain_text("Taken back.")
+        expect(row(page, shown[0])).not_to_contain_text("acknowledged by anna")
+    for position in (*places, "newest"):
+        in_the_red(site, position, 1, "updated")
+
+
 def browse_without_javascript_from_sign_in_to_an_acknowledged_alert(browser: Browser, site: Site):
     in_the_red(site, "plain")
     alert = alert_of(site, "plain")
@@ -172,3 +211,39 @@ def browse_the_daemon_is_killed_and_started_and_nothing_stale_is_shown(browser: 
         expect(page.locator("#part-positions")).to_contain_text("-8.25")
         expect(page.locator("#part-positions")).not_to_contain_text("-7.125")
         expect(page.locator("body[data-away]")).to_have_count(0)
+
+
+def browse_on_a_phone_a_daemon_that_stands_still_is_seen_and_nothing_is_said_to_be_done(
+    browser: Browser, site: Site
+):
+    in_the_red(site, "still")
+    alert = alert_of(site, "still")
+    context = browser.new_context(viewport={"width": PHONE[0], "height": PHONE[1]})
+    with looked_at(context, site) as look:
+        page = look.page
+        page.clock.install()
+        sign_in(page, site)
+        expect(page.locator("#live")).to_have_text("live")
+        page.keyboard.press("j")
+        expect(row(page, alert).locator(".t a")).to_be_focused()
+        look.excused = ("console: error: Failed to load resource", "console: error: htmx:")
+        site.at_the_venues(site.daemon.signal, signal.SIGSTOP)
+        try:
+            page.clock.fast_forward(36_000)
+            expect(page.locator("#live")).to_contain_text("not live since")
+            expect(page.locator("#live")).to_be_visible()
+            look.fits()
+            page.clock.fast_forward(11_000)
+            expect(page.locator("body[data-away]")).to_have_count(1)
+        finally:
+            site.at_the_venues(site.daemon.signal, signal.SIGCONT)
+        expect(page.locator("body[data-broken]")).to_have_count(0)
+        site.at_the_venues(site.daemon.kill)
+        expect(page.locator("#live")).to_be_visible()
+        page.keyboard.press("a")
+        expect(page.locator("#toast")).to_contain_text("Tocsin doesn't answer")
+        row(page, alert).get_by_role("button", name="Acknowledge").click()
+        expect(page.locator("#toast")).to_contain_text("Tocsin doesn't answer")
+        site.do(site.daemon.start)
+        site.do(connected, site.daemon, "fx")
+        expect(page.locator("body[data-broken]")).to_have_count(0)

@@ -96,7 +96,7 @@ async def test_only_what_changed_is_said_and_nothing_while_nothing_does(world, l
     await trio.sleep(2 * LOOK_EVERY)
     assert browser.events == ["hello", "positions", "told"]
     await trio.sleep(16)
-    assert browser.text.endswith(": \n\n")
+    assert browser.text.endswith("event: beat\ndata:\n\n")  # pages hear of events, not of comments
     browser.gone.set()
     await browser.over.wait()
 

@@ -1,6 +1,6 @@
 """What changed, told to whoever looks: versions of topics, and the stream that names those that have a new one.
 
-    GET /live     event: hello, data: Tocsin's version       then     event: alerts, data: 12
+    GET /live     event: hello, data: Tocsin's version       then     event: alerts, data: 12; event: beat, where nothing was said for 15 s
 
 Versions are found by comparing what is so with what was: no queue grows for a slow reader, and nothing is done while nobody
 looks. A reader fetches the fragments of a topic anew; after a reconnect it fetches all.
@@ -19,7 +19,9 @@ from tocsin.control.snapshot import Snapshot
 
 LOOK_EVERY = 0.25  # seconds between two looks of a stream
 VERSION_EVERY = 0.5  # seconds between two versions of a topic, so that what shows it is made at most so often
-_COMMENT_EVERY = 15.0  # seconds, so that proxies keep it open
+_BEAT_EVERY = (
+    15.0  # seconds, so that proxies keep it open, and a page that hears nothing knows that it isn't live
+)
 _WRITE_WITHIN = 20.0  # seconds; a browser that reads nothing holds nothing
 _RETRY = 2000  # milliseconds after which a browser connects anew
 MOST_STREAMS, MOST_OF_ONE = 20, 3
@@ -134,8 +136,8 @@ class Live:
                 seen |= new
                 await write("".join(f"event: {topic}\ndata: {version}\n\n" for topic, version in new.items()))
                 spoke = trio.current_time()
-            elif trio.current_time() - spoke >= _COMMENT_EVERY:
-                await write(": \n\n")
+            elif trio.current_time() - spoke >= _BEAT_EVERY:  # as an event: browsers tell pages of no comment
+                await write("event: beat\ndata:\n\n")
                 spoke = trio.current_time()
 
 

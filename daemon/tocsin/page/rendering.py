@@ -68,6 +68,7 @@ def environment() -> jinja2.Environment:
         seconds=words.seconds,
         per=words.per,
         size=words.size,
+        row_id=words.row_id,
         severity_mark=words.severity_mark,
         yaml_line=words.yaml_line,
         counted=counted,

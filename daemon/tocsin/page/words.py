@@ -1,8 +1,9 @@
 """How numbers, times and states look on the page: the filters of its templates. Each gives text that is escaped, or markup of ours."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from hashlib import blake2s
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -50,6 +51,12 @@ def tone(value: Any) -> str:
     if not _NUMBER.fullmatch(text) or text.strip("+-0.") == "":
         return ""
     return "down" if text.startswith("-") else "up"
+
+
+def row_id(entity: Mapping[str, Any], kind: str) -> str:
+    """The id in the page of an entity's row, whatever letters its own has: what has one stays the same element when rows come and go."""
+    text = "\0".join(str(entity[name] or "") for name in ("venue", "account", "id"))
+    return f"{kind}-{blake2s(text.encode(errors='surrogatepass'), digest_size=6).hexdigest()}"
 
 
 def severity_mark(severity: str) -> str:

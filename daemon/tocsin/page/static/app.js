@@ -31,9 +31,10 @@ function ages() {
 setInterval(ages, 1000);
 
 // ---- live: the stream says what changed; all of that is fetched at once, and htmx morphs it
-const SOON = 400, AGAIN = 3000, GREY_AFTER = 10000; // milliseconds
+const SOON = 400, AGAIN = 3000, GREY_AFTER = 10000, HELLO_WITHIN = 15000, SILENT_FOR = 35000, ANSWERS_WITHIN = 20000; // milliseconds
+const UNANSWERED = "that didn't work: Tocsin doesn't answer";
 const news = new Set();
-let source, grey, brokenAt, fetching, again;
+let source, grey, brokenAt, fetching, again, silent;
 const pause = (milliseconds) => new Promise((done) => { setTimeout(done, milliseconds); });
 const topicsOf = (part) => part.dataset.topics.split(" ").filter(Boolean);
 const topics = () => new Set($$("[data-part]").flatMap(topicsOf));
@@ -47,46 +48,71 @@ async function fetchNews() {
     const told = new Set(news), address = new URL(location.href);
     news.clear();
     for (const part of $$("[data-part]")) if (topicsOf(part).some((topic) => told.has(topic))) address.searchParams.append("part", part.dataset.part);
-    const answer = await fetch(address, { headers: { Accept: "text/html", "HX-Request": "true" } }).catch(() => undefined);
+    const answer = await fetch(address, { headers: { Accept: "text/html", "HX-Request": "true" }, signal: AbortSignal.timeout(ANSWERS_WITHIN) }).catch(() => undefined);
     if (answer?.status === 401) { location.reload(); return; }
-    if (answer?.ok) htmx.swap(body, await answer.text(), { swapStyle: "none" });
+    const parts = answer?.ok ? await answer.text().catch(() => undefined) : undefined;
+    if (parts) swap(parts);
     const failed = (!answer || answer.status >= 500) && !brokenAt; // once the stream is back all is fetched
     if (failed) told.forEach((topic) => news.add(topic));
     await pause(failed ? AGAIN : SOON);
   }
 }
+// Who stands in a row stays in it, also where that moves (browsers without moveBefore forget it) or what had the focus is gone.
+function swap(parts) {
+  const had = document.activeElement, id = had.closest("[data-part] [id]")?.id;
+  noteBeside();
+  htmx.swap(body, parts, { swapStyle: "none" });
+  if (had === body || document.activeElement !== body) return;
+  const row = id && document.getElementById(id);
+  (had.isConnected ? had : row && ($(".t a", row) || $("a, button", row)))?.focus({ preventScroll: true });
+}
 function broken() {
   if (brokenAt) return;
   brokenAt = new Date();
-  const at = brokenAt.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false });
+  const at = brokenAt.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false, timeZone: body.dataset.tz || undefined });
+  body.dataset.broken = "";
   $("#live").textContent = `not live since ${at}`;
   grey = setTimeout(() => { body.dataset.away = ""; }, GREY_AFTER);
 }
+// A daemon that stands still, or a network that is gone, ends no stream.
+function heard(within = SILENT_FOR) {
+  clearTimeout(silent);
+  silent = setTimeout(() => { broken(); connect(); }, within);
+}
 function connect() {
   if (source) source.close();
+  heard(brokenAt ? SILENT_FOR : HELLO_WITHIN);
   source = new EventSource(body.dataset.live);
   source.addEventListener("hello", (event) => {
     if (event.data !== body.dataset.version) { location.reload(); return; }
+    heard();
     brokenAt = undefined;
     clearTimeout(grey);
     delete body.dataset.away;
+    delete body.dataset.broken;
     $("#live").textContent = "live";
     topics().forEach(changed);
   });
-  for (const topic of topics()) source.addEventListener(topic, () => changed(topic));
+  for (const topic of topics()) source.addEventListener(topic, () => { heard(); changed(topic); });
+  source.addEventListener("beat", () => heard());
   source.onerror = () => {
     broken();
     if (source.readyState === EventSource.CLOSED) again = setTimeout(watch, 15000); // too many look, or signed out
   };
 }
+function leave() { clearTimeout(silent); source?.close(); }
 // A browser has six connections for all its tabs: who doesn't look leaves them to the others.
 function watch() {
   clearTimeout(again);
-  if (document.hidden) source?.close(); else connect();
+  if (document.hidden) leave(); else connect();
 }
 watch();
 document.addEventListener("visibilitychange", watch);
-addEventListener("pagehide", () => source?.close());
+addEventListener("pagehide", leave);
+htmx.config.timeout = ANSWERS_WITHIN;
+for (const unanswered of ["htmx:sendError", "htmx:timeout"]) body.addEventListener(unanswered, (event) => {
+  if (event.detail.requestConfig?.verb !== "get") toast(UNANSWERED);
+});
 body.addEventListener("htmx:responseError", (event) => {
   if (event.detail.xhr.status === 401) location.reload();
   else if (event.detail.requestConfig.verb !== "get") toast(event.detail.xhr.responseText || "that didn't work");
@@ -194,6 +220,7 @@ function afterwards() {
 }
 body.addEventListener("htmx:afterSettle", afterwards);
 afterwards();
+$(".nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
 
 // ---- dialogs: the form's own page, without its frame
 const dialog = $("#dialog");
@@ -215,19 +242,20 @@ document.addEventListener("click", (event) => { if (event.target.closest?.("[dat
 dialog.addEventListener("close", () => { dialog.replaceChildren(); opener?.focus(); });
 
 // ---- a word at the bottom, with a way back for five seconds
-let toasted;
+let toasted, undoing;
 function toast(text, undo) {
+  undoing = undo && (() => { $("#toast").hidden = true; undoing = undefined; undo(); });
   const box = $("#toast");
   box.replaceChildren(text);
   if (undo) {
     const button = document.createElement("button");
     button.type = "button"; button.className = "linkish"; button.textContent = "Undo";
-    button.addEventListener("click", () => { box.hidden = true; undo(); });
+    button.addEventListener("click", () => undoing?.());
     box.append(button);
   }
   box.hidden = false;
   clearTimeout(toasted);
-  toasted = setTimeout(() => { box.hidden = true; }, 5000);
+  toasted = setTimeout(() => { box.hidden = true; undoing = undefined; }, 5000);
 }
 
 // ---- keys: j k Enter a s / ? Esc; not in fields, and not where they are switched off
@@ -236,29 +264,52 @@ const keysButton = $("[data-keys]");
 function nameKeys() { keysButton.textContent = keysOn() ? "Keys are on" : "Keys are off"; keysButton.hidden = false; }
 keysButton.addEventListener("click", () => { try { localStorage.setItem("keys", keysOn() ? "off" : "on"); } catch { /* storage is off */ } nameKeys(); });
 nameKeys();
-let chosen;
+let chosen, beside = {};
+const placeOf = (all, id) => all.findIndex((each) => each.dataset.alert === id);
+// What stood beside the chosen one until it was acknowledged, which moves it: from there one goes on.
+function noteBeside() {
+  const all = $$(".alert[data-alert]"), place = placeOf(all, chosen);
+  if (place < 0) return;
+  const acked = all[place].classList.contains("acked");
+  if (beside.of === chosen && beside.acked !== acked) return;
+  beside = { of: chosen, acked, [1]: all[place + 1]?.dataset.alert, [-1]: all[place - 1]?.dataset.alert };
+}
 function choose(step) {
+  noteBeside();
   const all = $$(".alert[data-alert]");
   if (!all.length) return;
-  const place = all.findIndex((each) => each.dataset.alert === chosen);
-  const next = all[Math.min(Math.max(place + step, 0), all.length - 1)];
+  const place = placeOf(all, chosen), known = beside.of === chosen ? placeOf(all, beside[step]) : -1;
+  const next = all[known >= 0 ? known : Math.min(Math.max(place + step, 0), all.length - 1)];
   all.forEach((each) => each.classList.toggle("chosen", each === next));
   chosen = next.dataset.alert;
+  noteBeside();
   $(".t a", next).focus();
 }
 const current = () => (chosen && $(`.alert[data-alert="${CSS.escape(chosen)}"]`)) || $("[data-one-alert]");
+async function post(address, said, undo) {
+  const asked = { method: "POST", headers: { "HX-Request": "true" }, redirect: "manual", signal: AbortSignal.timeout(ANSWERS_WITHIN) };
+  const answer = await fetch(address, asked).catch(() => undefined);
+  if (answer?.ok || answer?.type === "opaqueredirect") toast(said, undo);
+  else if (answer?.status === 401) location.reload();
+  else toast(answer ? (await answer.text().catch(() => "")) || "that didn't work" : UNANSWERED);
+}
+const chooseFirst = () => toast($(".alert[data-alert]") ? "choose one with j" : "no alert is here");
 function acknowledge() {
-  const form = current() && $("form[action$='/ack']", current());
-  if (!form) return;
-  const address = form.getAttribute("action");
-  htmx.ajax("POST", address, { swap: "none" }).then(() => toast("Acknowledged.", () => htmx.ajax("POST", address.replace(/ack$/, "unack"), { swap: "none" })));
+  if (!current()) { chooseFirst(); return; }
+  const address = $("form[action$='/ack']", current())?.getAttribute("action");
+  if (!address) { toast("there is nothing to acknowledge"); return; }
+  post(address, "Acknowledged.", () => post(address.replace(/ack$/, "unack"), "Taken back."));
+}
+function silence() {
+  const link = current() || !$(".alert[data-alert]") ? $("a[data-dialog]", current() || document) : undefined;
+  if (link) link.click(); else chooseFirst();
 }
 const KEYS = {
   j: () => choose(1), k: () => choose(-1), a: acknowledge,
   Enter: () => { if (current() && document.activeElement === body) $(".t a", current())?.click(); },
-  s: () => $("a[data-dialog]", current() || document)?.click(),
+  s: silence, u: () => undoing?.(),
   "/": () => { const field = $("[data-filter]"); if (field) field.focus(); else location.assign(`${body.dataset.root}alerts#filter`); },
-  "?": () => toast("j k: next and previous alert · Enter: open · a: acknowledge · s: silence · /: filter · Esc: close"),
+  "?": () => toast("j k: next and previous alert · Enter: open · a: acknowledge · u: undo that · s: silence · /: filter · Esc: close"),
 };
 addEventListener("keydown", (event) => {
   if (!keysOn() || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input,select,textarea") || dialog.open) return;
