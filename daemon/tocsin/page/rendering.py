@@ -16,7 +16,7 @@ from tocsin.page.alert_chart import alert_chart, thinned
 from tocsin.page.render_cache import RenderCache
 from tocsin.page.screen import Asked, Json, Part, Screen
 from tocsin.page.status import STATUS
-from tocsin.store.errors import StoreUnavailable
+from tocsin.store.errors import StoreError
 
 _COMPRESSION = 5
 
@@ -166,7 +166,7 @@ class Renderer:
         folder = "frame" if name == "status" else screen.name
         try:
             data, template = await part.data(asked), f"{folder}/{name}.html"
-        except StoreUnavailable as error:
+        except StoreError as error:
             data, template = {"error": str(error)}, "frame/unavailable.html"
         values = {**self._values(asked, here), **data, "nav": screen.nav}
 
