@@ -130,6 +130,8 @@ def test_when_it_ends(lasts, until, now, ends):
         (None, "2026-03-01", "at most 30 days"),
         (None, "2025-12-31 08:00", "must lie ahead"),
         (None, "24:00", "not a time: 24:00"),
+        (None, "0001-01-01", "not a time: 0001"),
+        (None, "9999-12-31T23:59-14:00", "not a time: 9999"),
         ("2 h", None, "not a duration"),
     ],
 )

@@ -177,9 +177,9 @@ def _time_meant(text: str, now: datetime, tz: tzinfo) -> datetime:
                 return there
     try:
         meant = datetime.fromisoformat(text)
-    except ValueError:
+        return (meant if meant.tzinfo is not None else meant.replace(tzinfo=tz)).astimezone(now.tzinfo)
+    except (ValueError, OverflowError):
         raise ValueError(f"not a time: {text:.40}; write it like 08:00 or 2026-01-31 08:00") from None
-    return (meant if meant.tzinfo is not None else meant.replace(tzinfo=tz)).astimezone(now.tzinfo)
 
 
 def holds_at(silence: Silence, now: datetime) -> bool:

@@ -30,6 +30,7 @@ from tocsin.store.reader import Reader
 
 Json = dict[str, Any]
 _LONGEST_QUERY = 1.0  # seconds that the database may take to tell its part of what is so
+_MOST_EXPLAINED = 100_000  # subjects of a rule; larger numbers SQLite doesn't take
 _NOT_KEPT = {"Cache-Control": "no-store"}
 _NEAR, _LOOKED_AT = 3, 5000  # of what is called nearly so: how many are told of how many
 
@@ -223,7 +224,7 @@ class Api:
     async def explain(self, request: Request) -> JSONResponse:
         asked = request.query_params
         try:
-            rule, limit = asked["rule"], int(asked["limit"])
+            rule, limit = asked["rule"], min(int(asked["limit"]), _MOST_EXPLAINED)
         except (KeyError, ValueError):
             return JSONResponse({"error": "asked without a rule, or a limit"}, status_code=400)
         try:
