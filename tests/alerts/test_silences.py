@@ -207,6 +207,9 @@ def test_what_silences_an_alert_and_its_like(changes, matchers):
     [
         ("rule=red venue=fx severity=critical symbol=NEW id=x", None),
         ("rule=~r.* venue=", None),  # a regex may be meant for what comes, and nothing is nothing
+        ("rule=", "write which rule, like rule=red: none has an empty name"),
+        ("venue=fx severity=~", "write which severity, like severity=info"),
+        ('rule!=""', "write which rule"),
         ("rule=rde", "no rule is called rde; did you mean red?"),
         ("venue!=fxx", "no venue is called fxx; did you mean fx?"),
         ("severity=high", "no severity is called high; there are info, warning, critical"),
