@@ -130,6 +130,8 @@ def test_when_it_ends(lasts, until, now, ends):
         (None, "2026-03-01", "at most 30 days"),
         (None, "2025-12-31 08:00", "must lie ahead"),
         (None, "24:00", "not a time: 24:00"),
+        (None, "0001-01-01", "not a time: 0001"),
+        (None, "9999-12-31T23:59-14:00", "not a time: 9999"),
         ("2 h", None, "not a duration"),
     ],
 )
@@ -205,6 +207,9 @@ def test_what_silences_an_alert_and_its_like(changes, matchers):
     [
         ("rule=red venue=fx severity=critical symbol=NEW id=x", None),
         ("rule=~r.* venue=", None),  # a regex may be meant for what comes, and nothing is nothing
+        ("rule=", "write which rule, like rule=red: none has an empty name"),
+        ("venue=fx severity=~", "write which severity, like severity=info"),
+        ('rule!=""', "write which rule"),
         ("rule=rde", "no rule is called rde; did you mean red?"),
         ("venue!=fxx", "no venue is called fxx; did you mean fx?"),
         ("severity=high", "no severity is called high; there are info, warning, critical"),

@@ -13,7 +13,9 @@ from support.outboxes import context
 from support.stored import T0, alert, opened
 from tocsin.alerts.silences import Silences, end_of
 from tocsin.control.acts import ActsApi, with_silences
+from tocsin.control.server import unavailable
 from tocsin.pipeline.acts import By, Target
+from tocsin.store.errors import StoreError
 from tocsin.store.model import Acked, Batch, Silence
 from tocsin.store.reader import Reader
 from tocsin.store.store import DATABASE
@@ -110,7 +112,8 @@ async def ask(database, method: str, path: str, body: Any = None) -> tuple[int, 
         await trio.lowlevel.checkpoint()
         return query()
 
-    app = Starlette(routes=ActsApi(daemon, Reader(database), inline).routes)
+    routes = ActsApi(daemon, Reader(database), inline).routes
+    app = Starlette(routes=routes, exception_handlers={StoreError: unavailable})
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://tocsin") as client:
         with trio.fail_after(10):
             answer = await client.request(method, path, **({"json": body} if body is not None else {}))

@@ -93,6 +93,7 @@ ASKED = {
     "the longest body": ({"header": (b"content-length", b"%d" % MOST_BODY)}, "passed"),
     "a longer body": ({"header": (b"content-length", b"%d" % (MOST_BODY + 1))}, 413),
     "a body of less than nothing": ({"header": (b"content-length", b"-1")}, 413),
+    "a body of a length that nobody counts": ({"header": (b"content-length", b"9" * 5000)}, 413),
     "a body of many": ({"header": (b"content-length", b"many")}, 413),
     "a socket of the web": ({"kind": "websocket"}, 1008),
     "the server itself": ({"kind": "lifespan"}, "passed"),

@@ -41,6 +41,28 @@ def test_promtool_finds_nothing_to_complain_of(known):
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("", "text/plain; version=0.0.4"),
+        ("*/*", "text/plain; version=0.0.4"),
+        ('application/openmetrics-text;version="', "text/plain; version=0.0.4"),
+        ("application/openmetrics-text;version=0.0.1", "text/plain; version=0.0.4"),
+        ("application/openmetrics-text;version=9\r\nX: y", "text/plain; version=0.0.4"),
+        ("text/plain;version=;;=,", "text/plain; version=0.0.4"),
+        ("text/html, application/openmetrics-text", "application/openmetrics-text; version=1.0.0"),
+        (
+            "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=1.0.0;q=0.4",
+            "application/openmetrics-text; version=1.0.0",
+        ),
+    ],
+)
+def test_the_format_is_one_of_two_whatever_is_asked_for(accept, kind):
+    text, content_type = exposition(measured(), None, accept)
+    assert content_type == f"{kind}; charset=utf-8"
+    assert text.endswith(b"# EOF\n") is kind.startswith("application")
+
+
 def test_all_series_are_there_from_the_start():
     found = series(text_of(measured(), stored()))
     counted = {name: value for name, value in found.items() if "_total" in name or "_count" in name}

@@ -80,6 +80,7 @@ async def get(tmp_path, path: str) -> tuple[int, Any]:
         ("/api/rules", 200, [{"rule": "red"}]),
         ("/api/explain?rule=red&limit=20", 200, {"rule": "red", "id": None, "limit": 20}),
         ("/api/explain?rule=red&id=p%201&limit=1", 200, {"rule": "red", "id": "p 1", "limit": 1}),
+        (f"/api/explain?rule=red&limit={10**30}", 200, {"rule": "red", "id": None, "limit": 100_000}),
         ("/api/explain?rule=read&limit=1", 404, {"error": "no rule is called read"}),
         ("/api/explain?limit=1", 400, {"error": "asked without a rule, or a limit"}),
         ("/api/explain?rule=red", 400, {"error": "asked without a rule, or a limit"}),

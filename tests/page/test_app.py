@@ -8,6 +8,7 @@ from support.page_world import ANNA, HOST, OURS, Page
 from tocsin.config.listening import TAKEN
 from tocsin.page import assets
 from tocsin.pipeline.acts import By
+from tocsin.store.store import DATABASE
 
 
 @pytest.fixture
@@ -91,6 +92,43 @@ async def test_a_bug_is_told_in_words_and_logged_with_its_trace(page, accept, sa
     (fields,) = page.log.fields
     assert isinstance(fields["exc_info"], ZeroDivisionError)
     assert fields["exc_info"].__traceback__ is not None
+
+
+def move_away(database):
+    database.rename(database.with_name("elsewhere"))
+
+
+def replace_by_an_empty_one(database):
+    move_away(database)
+    database.touch()
+
+
+@pytest.mark.parametrize("become", [move_away, replace_by_an_empty_one])
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/a/aaaa1111", 503),
+        ("/silences/new?matchers=venue%3Dfx", 503),
+        ("/silences/try?matchers=venue%3Dfx", 503),
+        ("/api/alerts", 503),
+        ("/api/alerts/aaaa1111", 503),
+        ("/api/silences", 503),
+        ("/api/overview", 503),
+        ("/", 200),
+        ("/alerts", 200),
+        ("/silences", 200),
+        ("/health", 200),
+    ],
+)
+async def test_a_database_that_cannot_be_read_is_no_bug(page, tmp_path, become, path, status):
+    become(tmp_path / DATABASE)
+    answer = await page.browser().get(
+        path, headers={**BEARER, "Accept": "text/html" if "/api/" not in path else "*/*"}
+    )
+    assert answer.status_code == status
+    assert not page.log.lines
+    assert "bug" not in answer.text
+    assert "there is no" in answer.text or "was written by an older Tocsin" in answer.text
 
 
 async def test_a_bug_in_what_stands_before_is_told_too(page, monkeypatch):

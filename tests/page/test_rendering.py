@@ -9,6 +9,7 @@ import trio
 import trio.testing
 
 from support.looked import asked_now, snapshot
+from tocsin.page import render_cache
 from tocsin.page.live import Versions
 from tocsin.page.rendering import Rendered, Renderer
 from tocsin.page.screen import Asked, Part, Screen
@@ -107,3 +108,28 @@ async def test_what_is_newer_is_shown_to_who_asked_before(world):
     assert await world.seen() == "2"
     assert await world.seen(before) == "2"
     assert world.made == 1
+
+
+async def test_what_is_kept_of_many_addresses_is_bounded_by_its_size(world, monkeypatch):
+    monkeypatch.setattr(render_cache, "MOST_BYTES", 100_000)
+    for number in range(200):
+        here = f"/?x={number}" + "x" * 1000
+        await world.renderer.parts(world.screen, ["closest"], world.look(), here)
+        assert 0 < world.renderer._cache.bytes <= 100_000
+    made = world.made
+    await world.renderer.parts(world.screen, ["closest"], world.look(), here)
+    assert world.made == made, "the last is kept"
+
+
+async def test_what_is_old_makes_room_and_what_is_large_is_not_kept(world, monkeypatch, autojump_clock):
+    await world.renderer.parts(world.screen, ["closest"], world.look(), "/?x=1")
+    both = world.renderer._cache.bytes
+    assert len(world.renderer._cache) == 2, "the fragment, and the answer made of it"
+    await trio.sleep(render_cache.FRESH + 1)
+    await world.renderer.parts(world.screen, ["closest"], world.look(), "/?x=2")
+    assert (len(world.renderer._cache), world.renderer._cache.bytes) == (2, both)
+    monkeypatch.setattr(render_cache, "LARGEST", 10)
+    for _ in range(2):
+        await world.renderer.parts(world.screen, ["closest"], world.look(), "/?x=3")
+    assert len(world.renderer._cache) == 2
+    assert world.made == 4

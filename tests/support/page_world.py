@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from support.daemon_parts import Lines
 from support.measured import measured
 from support.snapshots import World
 from support.stored import opened
+from tocsin.alerts.silences import Silences
 from tocsin.alerts.wording import Style
 from tocsin.config.listening import Listen
 from tocsin.control.serving import Address, TcpPort, address_of
@@ -37,6 +39,17 @@ class Acting:
 
     def actions(self) -> list[str]:
         return ["hedge", "bug"]
+
+    def now(self) -> Any:
+        return measured().now
+
+    def silences(self) -> Silences:
+        return Silences()
+
+    def foreseen(self, matchers: str, _lasts: str | None, _until: str | None) -> Silences:
+        found = Silences()
+        found.begin("", matchers, self.now() + timedelta(hours=1), self.now())
+        return found
 
     async def pause(self, action: str, by: By) -> bool:
         if action == "bug":
@@ -65,6 +78,15 @@ class FakeHost:
 
     def snapshot(self) -> Any:
         return self._world.snapshots.snapshot()
+
+    def about(self) -> dict[str, Any]:
+        return {
+            "config": {"sources": [], "warnings": []},
+            "retention": {"events": "30d", "alerts": "365d", "max_bytes": 2 << 30},
+            "listen": None,
+            "heartbeats": [],
+            "unrecorded_since": None,
+        }
 
     def rules(self) -> list[Any]:
         return []

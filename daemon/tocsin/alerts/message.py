@@ -334,7 +334,7 @@ def _detail(context: AlertContext, name: str, value: str, style: Style, times: T
     if name in _TIMES:
         try:
             return times.text(datetime.fromisoformat(value))
-        except ValueError:
+        except (ValueError, OverflowError):
             return plain(value)
     if name in _IDS:
         return style.id(value)

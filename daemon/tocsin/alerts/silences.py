@@ -29,6 +29,7 @@ _TIME_OF_DAY = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)", re.ASCII)
 
 _CASELESS = frozenset({"symbol", "event"})
 FIELDS = ("rule", "severity", "venue", "account", "kind", "id", "symbol", "event")
+_MAY_BE_EMPTY = frozenset({"venue"})  # of what there always is: a group can be of several
 _MATCHER = re.compile(r'\s*(\w+)(=~|!~|!=|=)("(?:[^"\\]|\\.)*"|[^\s"]*)(?=\s|$)')
 _ESCAPED = re.compile(r"\\(.)")
 
@@ -96,7 +97,14 @@ def refuse_unmet(text: str, known: Mapping[str, Collection[str]]) -> None:
     """
     for matcher in parse_matchers(text):
         there = known.get(matcher.field)
-        if there is None or matcher.regex is not None or not matcher.value or matcher.value in there:
+        if there is None:
+            continue
+        if not matcher.value and matcher.field not in _MAY_BE_EMPTY:
+            example = next(iter(there), "…")
+            raise ValueError(
+                f"write which {matcher.field}, like {matcher.field}={example}: none has an empty name"
+            )
+        if matcher.regex is not None or not matcher.value or matcher.value in there:
             continue
         near = nearest(matcher.value, list(there))
         instead = f"did you mean {near}?" if near else f"there are {', '.join(there) or 'none'}"
@@ -177,9 +185,9 @@ def _time_meant(text: str, now: datetime, tz: tzinfo) -> datetime:
                 return there
     try:
         meant = datetime.fromisoformat(text)
-    except ValueError:
+        return (meant if meant.tzinfo is not None else meant.replace(tzinfo=tz)).astimezone(now.tzinfo)
+    except (ValueError, OverflowError):
         raise ValueError(f"not a time: {text:.40}; write it like 08:00 or 2026-01-31 08:00") from None
-    return (meant if meant.tzinfo is not None else meant.replace(tzinfo=tz)).astimezone(now.tzinfo)
 
 
 def holds_at(silence: Silence, now: datetime) -> bool:

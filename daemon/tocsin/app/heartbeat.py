@@ -22,7 +22,7 @@ from tocsin.events import iso
 from tocsin.http import Http, HttpFailed
 from tocsin.quantities import duration_text
 from tocsin.secrets import Masker
-from tocsin.store.errors import StoreUnavailable
+from tocsin.store.errors import StoreError
 from tocsin.store.reader import Reader
 from tocsin.venues.base import HttpRequest, HttpResponse
 
@@ -76,7 +76,7 @@ class Judge:
         with trio.move_on_after(_PATIENCE):
             try:
                 count = await trio.to_thread.run_sync(ask, abandon_on_cancel=True, limiter=self.limiter)
-            except StoreUnavailable as error:
+            except StoreError as error:
                 reason = str(error)
             else:
                 waits = f"{count} critical message{'s' if count != 1 else ''}"

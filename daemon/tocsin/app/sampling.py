@@ -19,7 +19,7 @@ from tocsin.app.watching import SHOWN_KINDS, Away, away_of
 from tocsin.control.snapshot import Point
 from tocsin.engine.api import Transition
 from tocsin.events import Instant, stored_number
-from tocsin.store.errors import StoreUnavailable
+from tocsin.store.errors import StoreError
 from tocsin.store.journal import Entry
 from tocsin.store.model import Batch
 from tocsin.store.reader import Reader
@@ -115,7 +115,7 @@ class Sampling:
         """What the last run kept; without the database charts begin anew."""
         try:
             await self._read(self._clock.now())
-        except StoreUnavailable as error:
+        except StoreError as error:
             self._log.warning("charts begin anew", reason=str(error))
 
     async def _read(self, now: Instant) -> None:

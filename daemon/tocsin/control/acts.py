@@ -29,7 +29,6 @@ from tocsin.events import iso
 from tocsin.events.vocabulary import did_you_mean
 from tocsin.pipeline.acts import FIRING, By, Target
 from tocsin.pipeline.stops import EVERY
-from tocsin.store.errors import StoreUnavailable
 from tocsin.store.model import Silence
 from tocsin.store.reader import Reader
 
@@ -293,7 +292,7 @@ async def _body(request: Request) -> _Asked:
 def _refusing(
     endpoint: Callable[[Request], Awaitable[JSONResponse]],
 ) -> Callable[[Request], Awaitable[JSONResponse]]:
-    """What is wrong with what was asked is said, and so is a database that doesn't answer."""
+    """What is wrong with what was asked is said."""
 
     async def answer(request: Request) -> JSONResponse:
         try:
@@ -302,7 +301,5 @@ def _refusing(
             return JSONResponse({"error": str(error)}, status_code=400)
         except _Unclear as unclear:
             return JSONResponse(unclear.answer, status_code=409 if unclear.answer["several"] else 404)
-        except StoreUnavailable as error:
-            return JSONResponse({"error": str(error)}, status_code=503)
 
     return answer

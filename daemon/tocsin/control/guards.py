@@ -20,6 +20,7 @@ MOST_QUERY, MOST_BODY, MOST_HEADERS = 4 << 10, 16 << 10, 16 << 10  # bytes
 MOST_AT_ONCE = 64  # requests
 QUICK = 10.0  # seconds for an answer; longer than the database may take
 SLOW = 40.0  # seconds, for what asks others, or works things out
+_DIGITS = 10  # of a length that is looked at; of thousands Python makes no number
 _HTTP_PORT = 80
 
 
@@ -91,7 +92,7 @@ class Guarded:
         if sum(len(name) + len(value) for name, value in headers) > MOST_HEADERS:
             return 431, "too long headers"
         sizes = [value for name, value in headers if name == b"content-length"]
-        if any(not size.isdigit() or int(size) > MOST_BODY for size in sizes):
+        if any(not size.isdigit() or len(size) > _DIGITS or int(size) > MOST_BODY for size in sizes):
             return 413, "too large"
         return None
 

@@ -13,7 +13,8 @@ from typing import TypeAlias
 
 from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
-from prometheus_client.exposition import choose_encoder
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.openmetrics import exposition as openmetrics
 
 from tocsin.control.measures import DEGRADED, ChannelMeasures, Measures, Stored, VenueMeasures
 from tocsin.engine.api import SEVERITIES
@@ -30,6 +31,7 @@ from tocsin.meters import (
     VenueMeters,
 )
 
+_OPENMETRICS = "application/openmetrics-text"
 MOST_RULES = 1000  # beyond so many no series is of one rule
 STATUSES = all_fields("venue")["status"].values
 STATES = ("pending", "firing", "recovering")
@@ -43,8 +45,19 @@ def exposition(measures: Measures, stored: Stored | None, accept: str = "") -> t
     ProcessCollector(registry=registry)
     GCCollector(registry=registry)
     registry.register(_Collector(measures, stored))
-    encode, content_type = choose_encoder(accept)
-    return encode(registry), content_type
+    if _takes_openmetrics(accept):
+        return openmetrics.generate_latest(registry), openmetrics.CONTENT_TYPE_LATEST
+    return generate_latest(registry), CONTENT_TYPE_PLAIN_0_0_4
+
+
+def _takes_openmetrics(accept: str) -> bool:
+    """Whether that format is asked for in a version that is written here. What can't be read asks for nothing."""
+    for each in accept.split(","):
+        kind, *parameters = (part.strip() for part in each.split(";"))
+        versions = [part for part in parameters if part.startswith("version=")]
+        if kind == _OPENMETRICS and versions in ([], ["version=1.0.0"]):
+            return True
+    return False
 
 
 def families(measures: Measures, stored: Stored | None) -> Iterator[Metric]:

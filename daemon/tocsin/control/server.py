@@ -25,11 +25,12 @@ from tocsin.control.snapshot import Snapshot
 from tocsin.engine.api import SEVERITIES
 from tocsin.pipeline.acts import By
 from tocsin.pipeline.explaining import RunSync
-from tocsin.store.errors import SchemaRefused, StoreUnavailable
+from tocsin.store.errors import StoreError
 from tocsin.store.reader import Reader
 
 Json = dict[str, Any]
 _LONGEST_QUERY = 1.0  # seconds that the database may take to tell its part of what is so
+_MOST_EXPLAINED = 100_000  # subjects of a rule; larger numbers SQLite doesn't take
 _NOT_KEPT = {"Cache-Control": "no-store"}
 _NEAR, _LOOKED_AT = 3, 5000  # of what is called nearly so: how many are told of how many
 
@@ -163,7 +164,7 @@ class Api:
 
     async def _stored(self) -> measures.Stored | None:
         """None where the database doesn't answer in time."""
-        with trio.move_on_after(_LONGEST_QUERY), suppress(StoreUnavailable, SchemaRefused):
+        with trio.move_on_after(_LONGEST_QUERY), suppress(StoreError):
             return await in_thread(partial(measures.stored, self._database))
         return None
 
@@ -186,7 +187,7 @@ class Api:
         several = len(report["accounts"]) > 1
         if not report["accounts"]:
             query = partial(near, self._reader, *name)
-            with suppress(StoreUnavailable):
+            with suppress(StoreError):
                 report["near"] = await in_thread(query)
         return JSONResponse(report, status_code=409 if several else 200 if report["forgotten"] else 404)
 
@@ -200,8 +201,6 @@ class Api:
             )
         except UnknownName as error:
             return JSONResponse({"error": str(error)}, status_code=404)
-        except StoreUnavailable as error:
-            return JSONResponse({"error": str(error)}, status_code=503)
         return JSONResponse(report, status_code=200 if report["same"] else 409)
 
     async def alerts(self, request: Request) -> JSONResponse:
@@ -225,15 +224,13 @@ class Api:
     async def explain(self, request: Request) -> JSONResponse:
         asked = request.query_params
         try:
-            rule, limit = asked["rule"], int(asked["limit"])
+            rule, limit = asked["rule"], min(int(asked["limit"]), _MOST_EXPLAINED)
         except (KeyError, ValueError):
             return JSONResponse({"error": "asked without a rule, or a limit"}, status_code=400)
         try:
             return JSONResponse(await self._daemon.explain(rule, asked.get("id"), limit, in_thread))
         except UnknownRule as error:
             return JSONResponse({"error": str(error)}, status_code=404)
-        except StoreUnavailable as error:
-            return JSONResponse({"error": str(error)}, status_code=503)
 
     async def bug(self, request: Request, error: Exception) -> JSONResponse:
         """One of ours: whoever asked is told where to look."""
@@ -260,16 +257,18 @@ def make_app(daemon: Controlled, database: Path, log: Log, screens: Sequence[Rou
     """What is asked on the Unix socket, with the page's screens as JSON. A bug is logged with its trace, and answered with 500."""
     api = Api(daemon, database, log)
     routes = [*api.routes, *api.socket_routes, *screens]
-    app = Starlette(routes=routes, exception_handlers={Exception: api.bug})
+    app = Starlette(routes=routes, exception_handlers={Exception: api.bug, StoreError: unavailable})
     return Probes(app, daemon, reasons=lambda _scope: True)
+
+
+async def unavailable(_request: Request, error: Exception) -> JSONResponse:
+    """A StoreError, whatever was asked: the database can't be read."""
+    return JSONResponse({"error": str(error)}, status_code=503)
 
 
 async def _read(query: Callable[[], _T], then: Callable[[_T], Awaitable[None]] | None = None) -> JSONResponse:
     """What it finds; `then` changes that for whoever asks."""
-    try:
-        found = await in_thread(query)
-    except StoreUnavailable as error:
-        return JSONResponse({"error": str(error)}, status_code=503)
+    found = await in_thread(query)
     if then is not None:
         await then(found)
     return JSONResponse(found)

@@ -39,6 +39,7 @@ from tocsin.page.what_if import WhatIfs
 from tocsin.page.what_if_form import WHAT_IF, WhatIfForm
 from tocsin.page.who import Who
 from tocsin.secrets import Secret
+from tocsin.store.errors import StoreError
 
 LIVE = "/live"
 _TEST = "/test"  # a message by a channel, which its service may keep waiting
@@ -74,6 +75,7 @@ def make_page_app(
         exception_handlers={
             Exception: words.of_a_bug,
             HTTPException: words.of_a_refusal,
+            StoreError: words.of_the_store,
             ClientDisconnect: words.of_nobody,
         },
     )
@@ -169,6 +171,11 @@ class _Words:
         )
         response.headers.update(error.headers or {})
         return response
+
+    async def of_the_store(self, request: Request, error: Exception) -> Response:
+        return self._answer(
+            request, 503, "The database can't be read", f"{error}. Alerting goes on; try again."
+        )
 
     async def of_nobody(self, _request: Request, _error: Exception) -> Response:
         """Who asked is gone, in the middle of it."""

@@ -24,7 +24,7 @@ from tocsin.page.screen import Asked, Host, Json
 from tocsin.pipeline.acts import By, Target
 from tocsin.pipeline.stops import EVERY
 from tocsin.quantities import parse_duration
-from tocsin.store.errors import StoreUnavailable
+from tocsin.store.errors import StoreError
 
 _MOST_SHOWN = 5
 _MONDAY = 0
@@ -222,7 +222,7 @@ class Forms:
                 return await does(request, form)
             except (_Refused, ValueError) as error:
                 return await self._refused(request, str(error), 409)
-            except StoreUnavailable as error:
+            except StoreError as error:
                 return await self._refused(request, f"{error}: try again", 503)
 
         return answer

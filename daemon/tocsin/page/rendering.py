@@ -1,9 +1,8 @@
 """From a part's data to bytes: the templates and what they can use; each part is made once a version, for all who look."""
 
 import gzip
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import jinja2
 import trio
@@ -14,14 +13,12 @@ from tocsin.alerts.plain import shown
 from tocsin.alerts.wording import counted, without_mark
 from tocsin.page import assets, charts, words
 from tocsin.page.alert_chart import alert_chart, thinned
+from tocsin.page.render_cache import RenderCache
 from tocsin.page.screen import Asked, Json, Part, Screen
 from tocsin.page.status import STATUS
-from tocsin.store.errors import StoreUnavailable
+from tocsin.store.errors import StoreError
 
-_MOST_KEPT = 400  # fragments, and as many answers of several
-_FRESH = 10.0  # seconds; without news the ages in a fragment have grown by then
 _COMPRESSION = 5
-_T = TypeVar("_T")
 
 
 class Rendered(NamedTuple):
@@ -37,9 +34,11 @@ class Rendered(NamedTuple):
 
 
 class _Kept(NamedTuple):
+    """`mark` is this one's alone: by it an answer of several knows what it was made of, without holding that."""
+
     versions: tuple[int, ...]
-    made_at: float
     markup: Markup
+    mark: object
 
     def is_older(self, versions: tuple[int, ...]) -> bool:
         return any(own < other for own, other in zip(self.versions, versions, strict=True))
@@ -106,9 +105,8 @@ class Renderer:
     def __init__(self, root: str) -> None:
         self._root = root
         self._environment = environment()
-        self._kept: OrderedDict[tuple[str, ...], _Kept] = OrderedDict()
+        self._cache = RenderCache()
         self._making: dict[tuple[str, ...], trio.Lock] = {}
-        self._joined: OrderedDict[tuple[str, ...], tuple[list[_Kept], Rendered]] = OrderedDict()
 
     def url(self, path: str) -> str:
         """An address of ours, by its path below the page's own."""
@@ -117,11 +115,12 @@ class Renderer:
     async def parts(self, screen: Screen, names: Sequence[str], asked: Asked, here: str) -> Rendered:
         """Some of `parts_of` the screen, each with the id of its place there. `here` is the screen's path and query."""
         found = [await self._fragment(screen, name, asked, here) for name in names]
-        of = (screen.name, here, *names)
-        known, rendered = self._joined.get(of, ([], None))
-        if rendered is None or any(one is not other for one, other in zip(known, found, strict=True)):
-            rendered = await asked.in_thread(lambda: Rendered.of("".join(each.markup for each in found)))
-            _keep(self._joined, of, (found, rendered))
+        of, marks = ("parts", screen.name, here, *names), [each.mark for each in found]
+        known: tuple[list[object], Rendered] | None = self._cache.get(of)
+        if known is not None and known[0] == marks:
+            return known[1]
+        rendered = await asked.in_thread(lambda: Rendered.of("".join(each.markup for each in found)))
+        self._cache.put(of, (marks, rendered), rendered.html, rendered.zipped)
         return rendered
 
     async def screen(self, screen: Screen, asked: Asked, here: str, **beside: Any) -> Rendered:
@@ -146,16 +145,16 @@ class Renderer:
 
     async def _fragment(self, screen: Screen, name: str, asked: Asked, here: str) -> _Kept:
         part = parts_of(screen)[name]
-        of = (screen.name, name, here)
+        of = ("fragment", screen.name, here, name)
         lock = self._making.setdefault(of, trio.Lock())
         try:
             async with lock:
                 # Those of the snapshot that it is made of: while one waits here there may be newer ones.
                 versions = tuple(asked.versions.get(topic, 0) for topic in part.topics)
-                kept = self._kept.get(of)
-                if kept is None or kept.is_older(versions) or trio.current_time() - kept.made_at > _FRESH:
+                kept: _Kept | None = self._cache.get(of)
+                if kept is None or kept.is_older(versions):
                     kept = await self._made(screen, name, asked, here, versions)
-                    _keep(self._kept, of, kept)
+                    self._cache.put(of, kept, kept.markup)
                 return kept
         finally:
             if not lock.statistics().tasks_waiting:
@@ -168,7 +167,7 @@ class Renderer:
         folder = "frame" if name == "status" else screen.name
         try:
             data, template = await part.data(asked), f"{folder}/{name}.html"
-        except StoreUnavailable as error:
+        except StoreError as error:
             data, template = {"error": str(error)}, "frame/unavailable.html"
         values = {**self._values(asked, here), **data, "nav": screen.nav}
 
@@ -177,7 +176,7 @@ class Renderer:
             frame = self._environment.get_template("frame/part.html")
             return Markup(frame.render(inner=inner, name=name, topics=part.topics))  # noqa: S704 - of our template
 
-        return _Kept(versions, trio.current_time(), await asked.in_thread(made))
+        return _Kept(versions, await asked.in_thread(made), object())
 
     def _values(self, asked: Asked, here: str) -> Json:
         style = asked.style
@@ -190,11 +189,3 @@ class Renderer:
             "place": lambda venue, account=None: words.place(venue, account, style),
             **words.times(style.tz, today),
         }
-
-
-def _keep(kept: OrderedDict[tuple[str, ...], _T], of: tuple[str, ...], made: _T) -> None:
-    """What was made longest ago makes room."""
-    kept[of] = made
-    kept.move_to_end(of)
-    while len(kept) > _MOST_KEPT:
-        kept.popitem(last=False)

@@ -14,7 +14,6 @@ from tocsin.page.live import Versions
 from tocsin.page.rendering import Rendered, Renderer, parts_of
 from tocsin.page.screen import Asked, Elsewhere, Host, Json, NoSuch, Screen
 from tocsin.page.screens import SCREENS
-from tocsin.store.errors import StoreUnavailable
 from tocsin.store.reader import Reader
 
 _QUERY_WITHIN = 2.0  # seconds that the database may take for one query
@@ -63,8 +62,6 @@ class Screens:
                 return RedirectResponse(url(screen.api.format(**error.path)), 307)
             except NoSuch as error:
                 return JSONResponse({"error": str(error), "near": error.near}, status_code=404)
-            except StoreUnavailable as error:
-                return JSONResponse({"error": str(error)}, status_code=503)
             return JSONResponse(found, headers=_NOT_KEPT)
 
         return answer

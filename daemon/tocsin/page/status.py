@@ -2,7 +2,7 @@
 
 from tocsin.page.rows import count_waiting
 from tocsin.page.screen import Asked, Json, Part
-from tocsin.store.errors import StoreUnavailable
+from tocsin.store.errors import StoreError
 
 _MOST_NAMED = 20
 
@@ -16,7 +16,7 @@ async def status(asked: Asked) -> Json:
     waiting, attention = 0, [*measures.attention]
     try:
         waiting = await count_waiting(asked)
-    except StoreUnavailable as error:
+    except StoreError as error:
         attention.append(f"what waits to be sent isn't known: {error}")
     away = [*snapshot.away]
     return {

@@ -23,7 +23,11 @@ _OUTSIDE = {
 }
 
 
-class StoreUnavailable(TocsinError):
+class StoreError(TocsinError):
+    """The database can't be worked on. No bug of ours: who only looks is told so."""
+
+
+class StoreUnavailable(StoreError):
     """Nothing can be read or committed now, for a reason outside of the program; nothing of the call was kept.
 
     `reason` is fit to be shown; `full` says that room on the disk would help.
@@ -51,7 +55,7 @@ class StateInUse(TocsinError):
         self.pid = pid
 
 
-class SchemaRefused(TocsinError):
+class SchemaRefused(StoreError):
     """The database is sound, but not one that this version of Tocsin can work on."""
 
 
