@@ -7,7 +7,7 @@ import httpx
 import pytest
 import trio
 
-from support.page_world import ANNA, BEN, HOST, OURS, Page, sign_in
+from support.page_world import ANNA, BEN, HOST, METRICS, OURS, Page, sign_in
 from tocsin.secrets import Secret
 from tocsin.store.errors import StoreUnavailable
 from tocsin.store.model import SESSION_LASTS, SessionRow
@@ -163,6 +163,19 @@ class TestWrongTries:
             await browser.get(path, headers={"Authorization": "Bearer wrong"})
         answer = await browser.get("/api/who", headers={"Authorization": f"Bearer {ANNA}"})
         assert answer.status_code == 429
+
+    @pytest.mark.parametrize(("metrics", "shown"), [("open", "wrong"), (METRICS, METRICS)])
+    async def test_no_other_token_ends_the_row(self, tmp_path, metrics, shown):
+        page = Page(tmp_path, metrics=metrics)
+        browser = page.browser()
+
+        async def ask(path: str, token: str) -> int:
+            return (await browser.get(path, headers={"Authorization": f"Bearer {token}"})).status_code
+
+        for _ in range(10):
+            await ask("/metrics", shown)
+            await ask("/api/who", "guessed")
+        assert await ask("/api/who", ANNA) == 429
 
     async def test_who_was_right_in_between_begins_anew(self, page, autojump_clock):
         for _ in range(3):

@@ -46,7 +46,8 @@ def exposition(measures: Measures, stored: Stored | None, accept: str = "") -> t
     GCCollector(registry=registry)
     registry.register(_Collector(measures, stored))
     if _takes_openmetrics(accept):
-        return openmetrics.generate_latest(registry), openmetrics.CONTENT_TYPE_LATEST
+        text: bytes = openmetrics.generate_latest(registry)  # type: ignore[no-untyped-call]
+        return text, openmetrics.CONTENT_TYPE_LATEST
     return generate_latest(registry), CONTENT_TYPE_PLAIN_0_0_4
 
 

@@ -57,17 +57,22 @@ class Who:
         if bearers.wait(asker) > 0:
             return None
         name = whose_token(given, self._access.tokens())
-        if name is None and not self._reads_metrics(scope, given):
+        if name is not None:  # no other token ends a row of wrong ones, else who has that could try for ever
+            bearers.was_right(asker)
+            return Person(name, "token")
+        if not self._is_of_metrics(scope, given):
             bearers.was_wrong(asker)
-            return None
-        bearers.was_right(asker)
-        return Person(name, "token") if name is not None else None
+        return None
 
-    def _reads_metrics(self, scope: Scope, given: str) -> bool:
-        """Whether who has that token may, or everybody."""
-        if scope["path"] != METRICS or self._metrics is None:
+    def _is_of_metrics(self, scope: Scope, given: str) -> bool:
+        """Whether that is the token which reads only these."""
+        if scope["path"] != METRICS or self._metrics is None or self._is_open(scope):
             return False
-        return self._metrics.reveal() == OPEN or is_bearer(f"Bearer {given}", self._metrics)
+        return is_bearer(f"Bearer {given}", self._metrics)
+
+    def _is_open(self, scope: Scope) -> bool:
+        """Whether everybody may read what is asked for, whatever they show."""
+        return scope["path"] == METRICS and self._metrics is not None and self._metrics.reveal() == OPEN
 
     def _refusal(self, scope: Scope, person: Person | None) -> Response | None:
         """What is answered in the place of what was asked for; None: it may be asked."""
@@ -82,18 +87,16 @@ class Who:
         path = scope["path"]
         if person is not None or path in _FOR_ALL or path.startswith(_STATIC):
             return None
-        if path == METRICS and self._metrics is not None and self._metrics.reveal() == OPEN:
-            return None
-        return self._unknown(scope)
+        return None if self._is_open(scope) else self._unknown(scope)
 
     def _refused_token(self, scope: Scope, person: Person | None, given: str) -> Response | None:
-        """A token that nobody has is refused, wherever it is shown."""
-        if person is not None:
+        """A token that nobody has is refused, wherever it is shown but where none is needed."""
+        if person is not None or self._is_open(scope):
             return None
         if (wait := self._access.bearers.wait(self._addresses.asker(scope))) > 0:
             headers = {"Retry-After": str(int(wait) + 1), **_NOT_KEPT}
             return PlainTextResponse("too many wrong tokens: wait a minute\n", 429, headers)
-        return None if self._reads_metrics(scope, given) else _unauthorized("nobody has that token")
+        return None if self._is_of_metrics(scope, given) else _unauthorized("nobody has that token")
 
     def _is_our_own(self, scope: Scope, person: Person | None) -> bool:
         """Whether a POST comes from a page of ours, as the browser says; else from no browser, with a token."""
