@@ -27,7 +27,12 @@ MEMORY = 512 << 20  # bytes of addresses; with 100,000 events it takes 150 MiB o
 _MOST_OUTPUT = 4 << 20  # bytes; an ordinary result has 0.1 MiB
 _LATEST = 20_000  # events that are looked at, those of the kinds that the rules read; 10 s on a slow core
 _MOST_EDITS, _LONGEST = 50, 2000  # edits, and characters of one
-_NO_MEMORY = ("MemoryError", "Cannot allocate memory", "failed to map segment")
+_NO_MEMORY = (
+    "MemoryError",
+    "Cannot allocate memory",
+    "failed to map segment",
+    "error return without exception set",  # CPython itself, where there is none left for the error
+)
 _WRONG = (2, 78)  # exit codes: what was asked for is wrong
 _OURS = ("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC")  # of the environment: the daemon's alone
 
