@@ -19,9 +19,8 @@ from tocsin.control.snapshot import Snapshot
 
 LOOK_EVERY = 0.25  # seconds between two looks of a stream
 VERSION_EVERY = 0.5  # seconds between two versions of a topic, so that what shows it is made at most so often
-_BEAT_EVERY = (
-    15.0  # seconds, so that proxies keep it open, and a page that hears nothing knows that it isn't live
-)
+# Seconds: so that proxies keep it open, and a page that hears nothing knows that it isn't live.
+_BEAT_EVERY = 15.0
 _WRITE_WITHIN = 20.0  # seconds; a browser that reads nothing holds nothing
 _RETRY = 2000  # milliseconds after which a browser connects anew
 MOST_STREAMS, MOST_OF_ONE = 20, 3
