@@ -11,7 +11,6 @@ from tocsin.events import (
     EXACT,
     computed,
     computed_text,
-    from_iso,
     json_number,
     number,
     number_text,
@@ -94,9 +93,3 @@ def test_what_we_compute_is_kept_within_what_a_venue_may_say(value: Decimal) -> 
 def test_what_we_never_wrote_is_no_number(text: str) -> None:
     with pytest.raises(ValueError, match="number"):
         stored_number(text)
-
-
-@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-05:00"])
-def test_a_time_beyond_all_years_is_none(text):
-    with pytest.raises(ValueError, match="out of range"):
-        from_iso(text)

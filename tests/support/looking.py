@@ -23,7 +23,7 @@ from tocsin.page.screens.overview import OVERVIEW
 VIEWERS = 20
 TOKENS = [f"token-of-person-{number:02}-for-the-page" for number in range(7)]  # three streams each
 BEGUN = "looking\n"
-_THROTTLE = 0.4  # seconds, as in app.js
+_THROTTLE = 0.15  # seconds, as in app.js
 _MOST_STREAMS = 3  # of one person
 _READ = 65536  # bytes
 

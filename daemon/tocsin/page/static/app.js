@@ -31,7 +31,7 @@ function ages() {
 setInterval(ages, 1000);
 
 // ---- live: the stream says what changed; all of that is fetched at once, and htmx morphs it
-const SOON = 400, AGAIN = 3000, GREY_AFTER = 10000, HELLO_WITHIN = 15000, SILENT_FOR = 35000, ANSWERS_WITHIN = 20000; // milliseconds
+const SOON = 150, AGAIN = 3000, GREY_AFTER = 10000, HELLO_WITHIN = 15000, SILENT_FOR = 35000, ANSWERS_WITHIN = 20000; // milliseconds
 const UNANSWERED = "that didn't work: Tocsin doesn't answer";
 const news = new Set();
 let source, grey, brokenAt, fetching, again, silent;
