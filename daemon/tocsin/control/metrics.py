@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
 
 from tocsin.control.measures import DEGRADED, ChannelMeasures, Measures, Stored, VenueMeasures
@@ -31,7 +31,7 @@ from tocsin.meters import (
     VenueMeters,
 )
 
-_OPENMETRICS = "application/openmetrics-text"
+_OPENMETRICS, _PLAIN = "application/openmetrics-text", "text/plain; version=0.0.4; charset=utf-8"
 MOST_RULES = 1000  # beyond so many no series is of one rule
 STATUSES = all_fields("venue")["status"].values
 STATES = ("pending", "firing", "recovering")
@@ -48,7 +48,7 @@ def exposition(measures: Measures, stored: Stored | None, accept: str = "") -> t
     if _takes_openmetrics(accept):
         text: bytes = openmetrics.generate_latest(registry)  # type: ignore[no-untyped-call]
         return text, openmetrics.CONTENT_TYPE_LATEST
-    return generate_latest(registry), CONTENT_TYPE_PLAIN_0_0_4
+    return generate_latest(registry), _PLAIN
 
 
 def _takes_openmetrics(accept: str) -> bool:
