@@ -5,6 +5,7 @@ import time
 import trio
 
 from support.played import played
+from tocsin.page.render_cache import RenderCache
 from tocsin.page.rendering import Renderer
 from tocsin.page.screens.overview import OVERVIEW
 
@@ -28,7 +29,7 @@ def bench_overview(figures, tmp_path):
         took, sizes = [], []
         renderer = Renderer("")
         for _ in range(ROUNDS):
-            renderer._kept.clear()  # all has changed
+            renderer._cache = RenderCache()  # all has changed
             begun = time.perf_counter()
             made = await renderer.screen(OVERVIEW, of, "/", person="anna")
             took.append(time.perf_counter() - begun)

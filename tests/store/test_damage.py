@@ -17,7 +17,8 @@ from tocsin.store import opening
 from tocsin.store.errors import Damaged, StoreUnavailable
 from tocsin.store.last_run import STATE, TAKEN, Facts, LastRun, lacking, read
 from tocsin.store.model import AFTER_A_LOSS, HeldRow, InstanceRow
-from tocsin.store.reader import Reader, taken
+from tocsin.store.opening import taken
+from tocsin.store.reader import Reader
 from tocsin.store.salvage import carry_over
 from tocsin.store.store import DATABASE
 

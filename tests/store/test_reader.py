@@ -10,7 +10,8 @@ from support.stored import T0, alert, at, attempt, commit, delivery, opened, ord
 from tocsin.events import Key, Venue, number
 from tocsin.store.errors import SchemaRefused, StoreUnavailable
 from tocsin.store.migrations import migrate
-from tocsin.store.reader import Reader, taken
+from tocsin.store.opening import taken
+from tocsin.store.reader import Reader
 from tocsin.store.store import DATABASE
 
 

@@ -200,7 +200,8 @@ def rows(config: Path | None, what: str, *, everything: bool) -> list[dict[str, 
     from tocsin.control.acts import with_silences
     from tocsin.control.client import NotAllowed, NotRunning
     from tocsin.events import iso
-    from tocsin.store.reader import Reader, taken
+    from tocsin.store.opening import taken
+    from tocsin.store.reader import Reader
     from tocsin.store.store import DATABASE
 
     state_dir = state_dir_of(config)
@@ -225,7 +226,8 @@ def ask_of_actions(config: Path | None) -> dict[str, Any]:
     """The actions and their runs, of the running daemon; where none runs, by the config and the database."""
     from tocsin.actions.model import described
     from tocsin.control.client import NotAllowed, NotRunning
-    from tocsin.store.reader import Reader, taken
+    from tocsin.store.opening import taken
+    from tocsin.store.reader import Reader
     from tocsin.store.store import DATABASE
 
     state_dir = state_dir_of(config)
@@ -271,7 +273,7 @@ def ask_of_rules(config: Path | None, path: str, look: Callable[[Any], Any], **a
     """What the running daemon says of its rules; where none runs, what `look` finds by the config's (its Settings)."""
     from tocsin.config.settings import UnknownRule
     from tocsin.control.client import NotAllowed, NotRunning
-    from tocsin.store.reader import taken
+    from tocsin.store.opening import taken
     from tocsin.store.store import DATABASE
 
     try:

@@ -123,7 +123,7 @@ def record_of(inputs: Inputs, venue: str | None, venue_type: str | None, last: i
     `venue` and `venue_type` say whose messages recordings hold. Raises UsageError, or StoreUnavailable.
     """
     from tocsin.replay.records import Database, Recordings
-    from tocsin.store.reader import taken
+    from tocsin.store.opening import taken
 
     for path in inputs.files:
         if _is_compressed(path):

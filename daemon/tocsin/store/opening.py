@@ -214,3 +214,29 @@ def _facts(db: Database, *, without_log: bool) -> Facts:
         marked=rows.OPENED_AT in meta,
         without_log=without_log,
     )
+
+
+def taken(path: Path) -> str:
+    """What to say of a database that was copied from a running daemon without its log; "" of any other.
+
+    Raises StoreUnavailable where we may not look.
+    """
+    log = log_of(path)
+    if not is_there(path) or (log.exists() and log.stat().st_size):
+        return ""
+    try:
+        with open_reading(path) as db:
+            meta = dict(db.execute(rows.GET_META).fetchall())
+    except sqlite3.Error:
+        return ""  # who reads it in earnest says what is wrong
+    last = last_run.read(path.parent)
+    at_home = last is not None and last.database == meta.get(rows.DATABASE_ID)
+    return f"{path}: {last_run.TAKEN}" if rows.OPENED_AT in meta and not at_home else ""
+
+
+def is_there(path: Path) -> bool:
+    """Raises StoreUnavailable where we may not look."""
+    try:
+        return path.exists()
+    except PermissionError:
+        raise StoreUnavailable(f"{path.parent} is another user's; ask as that one, or with sudo") from None

@@ -1,6 +1,5 @@
 """The database for those who only look: the commands, and the control API. Never writes, never holds it for long."""
 
-import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,12 +12,12 @@ import msgspec
 from sqlite_utils import Database
 
 from tocsin.events import Change, Instant, Key, Sample, iso
-from tocsin.store import last_run, rows
+from tocsin.store import rows
 from tocsin.store.deliveries import GET_CRITICAL_AT
 from tocsin.store.errors import StoreUnavailable, outside_told
 from tocsin.store.migrations import refuse_foreign, refuse_older
 from tocsin.store.model import EDIT, EquityRow, HeldRow, InstanceRow, Loaded, Silence
-from tocsin.store.opening import log_of, open_reading
+from tocsin.store.opening import is_there, log_of, open_reading
 from tocsin.store.schema import LATEST_SENT
 from tocsin.store.sql import UNREADABLE, each, json_text, whole
 
@@ -282,7 +281,7 @@ class Reader:
     def sizes(self) -> tuple[int, int]:
         """Bytes of the database, and of its log."""
         database, log = (
-            path.stat().st_size if _is_there(path) else 0 for path in (self._path, log_of(self._path))
+            path.stat().st_size if is_there(path) else 0 for path in (self._path, log_of(self._path))
         )
         return database, log
 
@@ -389,7 +388,7 @@ class Reader:
         if self._db is not None:
             yield self._db
             return
-        if not _is_there(self._path):
+        if not is_there(self._path):
             raise StoreUnavailable(f"there is no {self._path}; has the daemon run yet?")
         with outside_told():
             db = open_reading(self._path)
@@ -409,32 +408,6 @@ class Reader:
             refuse_foreign(db, self._path)
             refuse_older(db, self._path)
             self._known = this
-
-
-def taken(path: Path) -> str:
-    """What to say of a database that was copied from a running daemon without its log; "" of any other.
-
-    Raises StoreUnavailable where we may not look.
-    """
-    log = log_of(path)
-    if not _is_there(path) or (log.exists() and log.stat().st_size):
-        return ""
-    try:
-        with open_reading(path) as db:
-            meta = dict(db.execute(rows.GET_META).fetchall())
-    except sqlite3.Error:
-        return ""  # who reads it in earnest says what is wrong
-    last = last_run.read(path.parent)
-    at_home = last is not None and last.database == meta.get(rows.DATABASE_ID)
-    return f"{path}: {last_run.TAKEN}" if rows.OPENED_AT in meta and not at_home else ""
-
-
-def _is_there(path: Path) -> bool:
-    """Raises StoreUnavailable where we may not look."""
-    try:
-        return path.exists()
-    except PermissionError:
-        raise StoreUnavailable(f"{path.parent} is another user's; ask as that one, or with sudo") from None
 
 
 def _shown(cell: Any) -> Any:
