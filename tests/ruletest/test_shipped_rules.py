@@ -10,7 +10,8 @@ import yaml
 
 from tocsin.errors import ConfigError
 from tocsin.ruletest.file_parser import read_tests
-from tocsin.ruletest.runner import run_tests
+from tocsin.ruletest.model import Expect
+from tocsin.ruletest.runner import run_test, run_tests
 from tocsin.shipped import shipped
 
 RULES = sorted(shipped("rules").glob("*.yaml"))
@@ -149,5 +150,11 @@ def test_a_rule_that_means_something_else_fails_its_tests(mutation, tmp_path):
         tests = read_tests(copy)
     except ConfigError:
         return  # refused before it could do harm
-    results = run_tests(tests)
-    assert any(result.failure for result in results), "no test noticed"
+    about_it_first = sorted(tests.tests, key=lambda test: mutation.rule not in _told_of(test))
+    assert any(run_test(tests, test).failure for test in about_it_first), "no test noticed"
+
+
+def _told_of(test) -> set[object]:
+    """The rules whose alerts it expects."""
+    expected = [step.action.items for step in test.steps if isinstance(step.action, Expect)]
+    return {wanted.given.get("rule") for items in expected for wanted in items}
