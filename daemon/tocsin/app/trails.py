@@ -25,7 +25,8 @@ Of = tuple[str, str]
 MOST = 2000  # instances
 MOST_CLOSEST = 100
 _EVERY = 5.0  # seconds between two looks at what neither fires nor is about to
-_SLICE = 0.001  # seconds of work, after which others have their turn
+_SLICE = 0.001  # seconds of work, after which others have their turns
+_TURNS = 5  # that others have between two slices, so that messages that keep the loop busy don't queue up behind this
 AT_ONCE = 200  # entities that are put in order in one go
 _LOOKING_ABOUT, _FIRST_LOOKING_ABOUT = (
     0.02,
@@ -61,7 +62,7 @@ class _Seen:
 
 
 class Pauses:
-    """Lets others have their turn whenever a slice of work is done. `worked`: how much that was so far, in seconds of this thread's."""
+    """Lets others have their turns whenever a slice of work is done. `worked`: how much that was so far, in seconds of this thread's."""
 
     def __init__(self) -> None:
         self._began, self._work_began = perf_counter(), thread_time()
@@ -70,7 +71,8 @@ class Pauses:
     async def rest(self) -> None:
         if perf_counter() - self._began >= _SLICE:
             self.worked += thread_time() - self._work_began
-            await trio.lowlevel.checkpoint()
+            for _ in range(_TURNS):
+                await trio.lowlevel.checkpoint()
             self._began, self._work_began = perf_counter(), thread_time()
 
 
