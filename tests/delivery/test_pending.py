@@ -140,7 +140,7 @@ class Run:
         return ids
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(24))
 async def test_memory_says_what_the_store_would(autojump_clock, nursery, monkeypatch, seed):
     rng = random.Random(seed)
     monkeypatch.setattr("tocsin.delivery.pending.MOST_KNOWN", rng.choice((2, 5, 1000)))
