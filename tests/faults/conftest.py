@@ -19,27 +19,31 @@ class Figure(NamedTuple):
     aim: float | None
 
 
-_FIGURES = pytest.StashKey[list[Figure]]()
-
-
-def pytest_configure(config):
-    config.stash[_FIGURES] = []
+_FIGURE = "figure"
 
 
 @pytest.fixture
-def figure(request):
+def figure(record_property):
     """Note a figure of this run, `figure("told within, median", 12.0, unit="ms", aim=100)`: at most `aim`, and an error
     beyond five times that."""
 
     def note(name, value, *, unit="", aim=None):
-        request.config.stash[_FIGURES].append(Figure(name, value, unit, aim))
+        record_property(_FIGURE, [name, value, unit, aim])
         assert aim is None or value <= TIMES_THE_AIM * aim, f"{name}: {value:.4g} {unit}, aim {aim:g} {unit}"
 
     return note
 
 
-def pytest_terminal_summary(terminalreporter, config):
-    figures = config.stash[_FIGURES]
+def pytest_terminal_summary(terminalreporter):
+    # By reports, since a test may run in a process of its own.
+    reports = [report for each in ("passed", "failed") for report in terminalreporter.stats.get(each, ())]
+    figures = [
+        Figure(*value)
+        for report in reports
+        if report.when == "call"
+        for name, value in report.user_properties
+        if name == _FIGURE
+    ]
     if not figures:
         return
     terminalreporter.section("figures of this run")

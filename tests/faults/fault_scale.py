@@ -17,7 +17,7 @@ import trio
 from support.daemon import Folder
 from support.receivers import HttpReceiver
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.timed]
 
 POSITIONS, SYMBOLS = 500, 250
 EVERY = 121  # messages between two alerts; coprime to POSITIONS, so that each position has one at most

@@ -12,7 +12,7 @@ from support.mission import connected
 from support.receivers import HttpReceiver
 from tocsin.simulator import Exchange
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.timed]
 
 ALERTS, EVERY = 40, 0.25  # of the healthy venue; seconds between two
 

@@ -14,7 +14,7 @@ from support.mission import connected
 from support.receivers import TELEGRAM, HttpReceiver, Services, telegram_text
 from tocsin.simulator import Exchange, topone
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.timed]
 ALERTS, SECONDS = 10_000, 60.0
 GROUP = "-100456"
 CRITICAL_EVERY = 200  # of the flood

@@ -16,7 +16,7 @@ from support.mission import connected
 from support.receivers import HttpReceiver
 from tocsin.simulator import Exchange
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.timed]
 
 ALERTS, EVERY = 40, 0.25  # seconds between two
 HALVES, MUTE, LARGE = 200, 20, 10
