@@ -2,7 +2,7 @@
 
 import socket
 from collections import Counter
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 
 import pytest
 import trio
@@ -10,9 +10,10 @@ import trio.testing
 
 from support.page_world import ANNA, METRICS, Page, Sockets, answered, get, on_sockets, post
 from tocsin.control import http1, serving
-from tocsin.control.guards import MOST_AT_ONCE, MOST_BODY, FewAtOnce, Guarded
+from tocsin.control.guards import MOST_BODY, FewAtOnce, Guarded, Share
 from tocsin.control.serving import Address, TcpPort, address_of
 from tocsin.page import assets
+from tocsin.page.app import PEOPLE, STRANGERS
 from tocsin.pipeline.acts import By
 
 NAMES = {"hosts": ["tocsin.example.org"]}
@@ -194,28 +195,46 @@ async def test_who_asks_and_does_not_read_is_cut_off(tmp_path, monkeypatch):
                 await ended.wait()
 
 
-async def test_a_few_requests_at_a_time(autojump_clock):
-    statuses: list[int] = []
+@pytest.mark.real
+async def test_strangers_who_send_half_a_form_keep_out_strangers_alone(tmp_path):
+    """Neither people, nor who scrapes metrics; these are asked while the forms wait, which they do for ten seconds."""
+    half = get("/login", method="POST", Content_Length="100", **OURS, **FORM) + b"token="
+    async with on_sockets(Page(tmp_path, metrics=METRICS).app) as world, AsyncExitStack() as waiting:
+        for _ in range(PEOPLE.most):
+            stream = await waiting.enter_async_context(await world.connect())
+            await stream.send_all(half)
+        while (await world.ask(get("/login")))[0] != 503:  # noqa: ASYNC110 - until they are all seen
+            await trio.sleep(0.01)
+        found = [
+            (await world.ask(request))[0]
+            for request in (get("/api/rules", **ANNAS), get("/metrics", **BEARER), get("/login"))
+        ]
+    assert found == [200, 200, 503]
+
+
+async def test_a_few_requests_of_each_share_at_a_time(autojump_clock):
+    statuses: Counter[tuple[str, int]] = Counter()
 
     async def slow(_scope, _receive, send) -> None:
         await trio.sleep(1)
         await send({"type": "http.response.start", "status": 200, "headers": []})
 
-    async def send(message) -> None:
-        if message["type"] == "http.response.start":
-            statuses.append(message["status"])
+    shares = {"a": Share("a", 3), "b": Share("b", 2)}
+    few = FewAtOnce(slow, lambda scope: shares[scope["of"]])
 
-    scope = {
-        "type": "http", "method": "GET", "path": "/", "raw_path": b"/", "query_string": b"",
-        "headers": [(b"host", b"127.0.0.1:8080")],
-    }  # fmt: skip
-    few = FewAtOnce(slow)
+    async def ask(of: str) -> None:
+        async def send(message) -> None:
+            if message["type"] == "http.response.start":
+                statuses[of, message["status"]] += 1
+
+        await few({"type": "http", "method": "GET", "path": "/", "headers": [], "of": of}, None, send)
+
     async with trio.open_nursery() as nursery:
-        for _ in range(MOST_AT_ONCE + 3):
-            nursery.start_soon(few, scope, None, send)
-    assert sorted(statuses) == [200] * MOST_AT_ONCE + [503] * 3
-    await few(scope, None, send)
-    assert statuses[-1] == 200
+        for of in "aaaabbbb":
+            nursery.start_soon(ask, of)
+    assert statuses == {("a", 200): 3, ("a", 503): 1, ("b", 200): 2, ("b", 503): 2}
+    await ask("b")
+    assert statuses["b", 200] == 3
 
 
 async def test_health_that_waits_its_turn_keeps_nobody_out(tmp_path, autojump_clock):
@@ -231,13 +250,13 @@ async def test_health_that_waits_its_turn_keeps_nobody_out(tmp_path, autojump_cl
 
     app = Page(tmp_path).app
     async with trio.open_nursery() as nursery:
-        for path in [*["/healthz"] * 2 * MOST_AT_ONCE, "/metrics"]:
+        for path in [*["/healthz"] * 2 * PEOPLE.most, "/metrics"]:
             scope = {
                 "type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": b"",
                 "headers": [(b"host", b"127.0.0.1:8080")],
             }  # fmt: skip
             nursery.start_soon(app, scope, receive, send)
-    assert Counter(statuses) == {200: 2 * MOST_AT_ONCE, 401: 1}
+    assert Counter(statuses) == {200: 2 * PEOPLE.most, 401: 1}
 
 
 @pytest.mark.parametrize("begins", [False, True])
@@ -259,7 +278,7 @@ async def test_what_takes_too_long_is_given_up(begins, autojump_clock):
         "query_string": b"",
         "headers": [(b"host", b"[::1]:80")],
     }
-    await FewAtOnce(never)(scope, None, send)
+    await FewAtOnce(never, lambda _scope: STRANGERS)(scope, None, send)
     assert trio.current_time() == pytest.approx(10)
     assert said == ([200] if begins else [503, None])
 

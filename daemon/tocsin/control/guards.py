@@ -4,8 +4,10 @@
 """
 
 import hmac
+from collections import Counter
 from collections.abc import Callable, Iterable
 from ipaddress import ip_address
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import trio
@@ -17,7 +19,6 @@ from tocsin.control.serving import Address, bracketed
 from tocsin.secrets import Secret
 
 MOST_QUERY, MOST_BODY, MOST_HEADERS = 4 << 10, 16 << 10, 16 << 10  # bytes
-MOST_AT_ONCE = 64  # requests
 QUICK = 10.0  # seconds for an answer; longer than the database may take
 SLOW = 40.0  # seconds, for what asks others, or works things out
 _DIGITS = 10  # of a length that is looked at; of thousands Python makes no number
@@ -107,22 +108,36 @@ class Guarded:
         return "@" not in text and (text in self._names or name in self._names)
 
 
-class FewAtOnce:
-    """`app` for so many requests at a time, each for so long; health isn't among them, so that neither waits for the other.
+class Share(NamedTuple):
+    """Whose requests are counted together, and how many of these are answered at a time."""
 
-    `within` says of a path how many seconds its answer may take; None: it lasts, and is counted elsewhere.
+    of: str
+    most: int
+
+
+class FewAtOnce:
+    """`app` for so many requests of each share at a time, each for so long: no share keeps another waiting.
+
+    `share` says of a request whose it is, `within` of a path how many seconds its answer may take; None: it lasts, and is counted
+    elsewhere.
     """
 
-    def __init__(self, app: ASGIApp, within: Callable[[str], float | None] = lambda _path: QUICK) -> None:
-        self._app, self._within = app, within
-        self._under_way = 0
+    def __init__(
+        self,
+        app: ASGIApp,
+        share: Callable[[Scope], Share],
+        within: Callable[[str], float | None] = lambda _path: QUICK,
+    ) -> None:
+        self._app, self._share, self._within = app, share, within
+        self._under_way: Counter[Share] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         within = None if scope["type"] == "lifespan" else self._within(scope["path"])
         if within is None:
             await self._app(scope, receive, send)
             return
-        if self._under_way >= MOST_AT_ONCE:
+        share = self._share(scope)
+        if self._under_way[share] >= share.most:
             await refuse(503, "too many at once")(scope, receive, send)
             return
         begun = False
@@ -132,12 +147,12 @@ class FewAtOnce:
             begun = True
             await send(message)
 
-        self._under_way += 1
+        self._under_way[share] += 1
         try:
             with trio.move_on_after(within) as limit:
                 await self._app(scope, receive, noted)
         finally:
-            self._under_way -= 1
+            self._under_way[share] -= 1
         if limit.cancelled_caught and not begun:
             await refuse(503, "that took too long")(scope, receive, send)
 

@@ -5,8 +5,8 @@
     Guarded      `Host`, sizes
     Below        a reverse proxy's sub-path is taken away
     Probes       /healthz, /readyz
-    FewAtOnce    64 requests, each for so long
     Who          a session or a token
+    FewAtOnce    requests of people, of scrapers and of strangers: so many of each, each for so long
 
 Each knows nothing of those behind it.
 """
@@ -21,7 +21,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tocsin.control.guards import QUICK, SLOW, FewAtOnce, Guarded
+from tocsin.control.guards import QUICK, SLOW, FewAtOnce, Guarded, Share
 from tocsin.control.people import person_of
 from tocsin.control.probes import Probes
 from tocsin.control.server import Api, Log
@@ -37,12 +37,14 @@ from tocsin.page.routes import Screens, html
 from tocsin.page.screen import Host
 from tocsin.page.what_if import WhatIfs
 from tocsin.page.what_if_form import WHAT_IF, WhatIfForm
-from tocsin.page.who import Who
+from tocsin.page.who import METRICS, Who
 from tocsin.secrets import Secret
 from tocsin.store.errors import StoreError
 
 LIVE = "/live"
 _TEST = "/test"  # a message by a channel, which its service may keep waiting
+# Who isn't known may send a form as slowly as is allowed; a browser that isn't signed in asks for six files at a time.
+PEOPLE, SCRAPERS, STRANGERS = Share("people", 64), Share("scrapers", 8), Share("strangers", 16)
 _SECURITY = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; manifest-src 'self'",
@@ -80,9 +82,16 @@ def make_page_app(
         },
     )
     app.router.redirect_slashes = False
-    who = Who(app, access, addresses, metrics)
-    probes = Probes(FewAtOnce(who, _within), host, reasons=lambda scope: who.person(scope) is not None)
+    who = Who(FewAtOnce(app, _share, _within), access, addresses, metrics)
+    probes = Probes(who, host, reasons=lambda scope: who.person(scope) is not None)
     return Failsafe(Headers(Guarded(Below(probes, addresses), addresses.names)), log)
+
+
+def _share(scope: Scope) -> Share:
+    """Metrics are apart, whoever may read them: strangers' forms don't keep a scrape waiting, nor a scrape people."""
+    if person_of(scope) is not None:
+        return PEOPLE
+    return SCRAPERS if scope["path"] == METRICS else STRANGERS
 
 
 def _within(path: str) -> float | None:
