@@ -78,11 +78,12 @@ class RuleViews:
             if look is not None or at.instance in alive:
                 found.append((at, standing, look))
         found.sort(key=_nearest)
-        first = [
-            alive.get(at.instance)
-            or watched_of(at, standing=standing, look=look, now=now, away=snapshot.away)
-            for at, standing, look in found[:most]
-        ]
+        first: list[Watched] = []
+        for at, standing, look in found[:most]:
+            lives = alive.get(at.instance)
+            first.append(lives or watched_of(at, standing=standing, look=look, now=now, away=snapshot.away))
+            if len(first) % _AT_ONCE == 0:
+                await trio.lowlevel.checkpoint()
         return WatchedRule(tuple(first), len(found))
 
     def _all(self, rule: Rule, now: Instant) -> Iterable[Watching]:

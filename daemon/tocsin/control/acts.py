@@ -160,9 +160,9 @@ class ActsApi:
 
     async def silences(self, request: Request) -> JSONResponse:
         everything, now = request.query_params.get("all") == "1", iso(self._acting.now())
-        return JSONResponse(
-            await self._in_thread(partial(self._reader.silence_rows, now, everything=everything))
-        )
+        read = partial(self._reader.silence_rows, now, everything=everything)
+        answer: JSONResponse = await self._in_thread(lambda: JSONResponse(read()))
+        return answer
 
     async def silence(self, request: Request) -> JSONResponse:
         asked = await _body(request)

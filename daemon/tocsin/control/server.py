@@ -1,6 +1,6 @@
 """The control API: a few JSON endpoints on a Unix socket. What it tells comes from the daemon and from the database."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 from functools import partial
@@ -228,7 +228,7 @@ class Api:
         except (KeyError, ValueError):
             return JSONResponse({"error": "asked without a rule, or a limit"}, status_code=400)
         try:
-            return JSONResponse(await self._daemon.explain(rule, asked.get("id"), limit, in_thread))
+            return await json_of(await self._daemon.explain(rule, asked.get("id"), limit, in_thread))
         except UnknownRule as error:
             return JSONResponse({"error": str(error)}, status_code=404)
 
@@ -268,10 +268,16 @@ async def unavailable(_request: Request, error: Exception) -> JSONResponse:
 
 async def _read(query: Callable[[], _T], then: Callable[[_T], Awaitable[None]] | None = None) -> JSONResponse:
     """What it finds; `then` changes that for whoever asks."""
+    if then is None:
+        return await in_thread(lambda: JSONResponse(query()))
     found = await in_thread(query)
-    if then is not None:
-        await then(found)
-    return JSONResponse(found)
+    await then(found)
+    return await json_of(found)
+
+
+async def json_of(found: Any, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """An answer that is written beside the loop, on which no alert would go out meanwhile: ten thousand rows take a fifth of a second."""
+    return await in_thread(lambda: JSONResponse(found, headers=headers))
 
 
 async def in_thread(query: Callable[[], _T]) -> _T:

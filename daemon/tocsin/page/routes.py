@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from tocsin.control import people
-from tocsin.control.server import in_thread
+from tocsin.control.server import in_thread, json_of
 from tocsin.page.assets import takes_gzip
 from tocsin.page.live import Versions
 from tocsin.page.rendering import Rendered, Renderer, parts_of
@@ -62,7 +62,7 @@ class Screens:
                 return RedirectResponse(url(screen.api.format(**error.path)), 307)
             except NoSuch as error:
                 return JSONResponse({"error": str(error), "near": error.near}, status_code=404)
-            return JSONResponse(found, headers=_NOT_KEPT)
+            return await json_of(found, _NOT_KEPT)
 
         return answer
 

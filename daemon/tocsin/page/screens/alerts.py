@@ -27,7 +27,7 @@ async def firing(asked: Asked) -> Json:
         return {"alerts": [], "count": 0, "match": wanted.text, "trouble": wanted.trouble}
     shown = limit(asked)
     read = partial(alert_history.firing, asked.reader, limit=MOST if wanted.matchers else shown)
-    rows = wanted.chosen(await asked.in_thread(read))
+    rows = await asked.in_thread(lambda: wanted.chosen(read()))
     count = len(rows) if wanted.matchers else max(asked.snapshot.measures.firing, len(rows))
     made = await asked.in_thread(lambda: alert_rows(rows[:shown], asked.snapshot, asked.style))
     return {"alerts": made, "count": count, "match": wanted.text, "trouble": ""}

@@ -3,7 +3,7 @@
 Positions, orders and sums come from memory (`Snapshot`); alerts' words and what was told, from the database.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -82,44 +82,20 @@ async def firing(asked: Asked) -> Json:
 
 async def positions(asked: Asked) -> Json:
     """`positions`: what is held, each with the rule that is nearest; `venues`: at how many."""
-    found = asked.snapshot.entities.get("position", ())
-    return {
-        "positions": [_position(each, asked.snapshot) for each in found[: limit(asked, _GLANCE)]],
-        "count": len(found),
-        "venues": len({each.venue for each in found}),
-    }
+    return await asked.in_thread(lambda: _listed(asked, "position", _position))
 
 
 async def orders(asked: Asked) -> Json:
     """`orders`: what works; `filled` of `amount`, and `done`, the part of it (0 to 1)."""
-    found = asked.snapshot.entities.get("order", ())
-    return {
-        "orders": [_order(each, asked.snapshot) for each in found[: limit(asked, _GLANCE)]],
-        "count": len(found),
-        "venues": len({each.venue for each in found}),
-    }
+    return await asked.in_thread(lambda: _listed(asked, "order", _order))
 
 
 async def equity(asked: Asked) -> Json:
     """`accounts` that there are, and of the one that is asked for (`account=VENUE ID`, else the first) `points` of 24 hours."""
-    accounts = asked.snapshot.entities.get("account", ())
-    names = [f"{each.venue} {each.key.id}" for each in accounts]
-    chosen = asked.query.get("account", "")
-    place = names.index(chosen) if chosen in names else 0
-    found: Json = {
-        "accounts": [
-            {"name": name, "venue": each.venue, "account": each.key.id}
-            for name, each in zip(names, accounts, strict=True)
-        ],
-        "chosen": names[place] if names else None,
-        "currency": None,
-        "points": [],
-    }
-    if names:
-        account = accounts[place]
+    found, account = await asked.in_thread(lambda: _accounts(asked))
+    if account is not None:
         points = asked.host.equity(account.venue, account.key.id)
         since = asked.now - _EQUITY
-        found["currency"] = _text(account, "currency")
         found["points"] = trail_of([point for point in points if point.at >= since])
     return found
 
@@ -210,6 +186,34 @@ def _sums(snapshot: Snapshot, kind: str, names: Sequence[str]) -> list[Json]:
         }
         for (currency, away), (total, count, as_of) in ordered
     ]
+
+
+def _listed(asked: Asked, kind: str, row: Callable[[Change, Snapshot], Json]) -> Json:
+    found = asked.snapshot.entities.get(kind, ())
+    return {
+        f"{kind}s": [row(each, asked.snapshot) for each in found[: limit(asked, _GLANCE)]],
+        "count": len(found),
+        "venues": len({each.venue for each in found}),
+    }
+
+
+def _accounts(asked: Asked) -> tuple[Json, Change | None]:
+    """What is told of them, without points, and the one that is chosen."""
+    accounts = asked.snapshot.entities.get("account", ())
+    names = [f"{each.venue} {each.key.id}" for each in accounts]
+    chosen = asked.query.get("account", "")
+    place = names.index(chosen) if chosen in names else 0
+    account = accounts[place] if names else None
+    found: Json = {
+        "accounts": [
+            {"name": name, "venue": each.venue, "account": each.key.id}
+            for name, each in zip(names, accounts, strict=True)
+        ],
+        "chosen": names[place] if names else None,
+        "currency": _text(account, "currency") if account is not None else None,
+        "points": [],
+    }
+    return found, account
 
 
 def _stale(change: Change, snapshot: Snapshot) -> Json:

@@ -6,6 +6,8 @@ JSON: `/api/rules/ID`, with a key for each part.
 from datetime import UTC, datetime, time, timedelta
 from functools import partial
 
+import trio
+
 from tocsin.alerts.decide import MuteReasons, decide
 from tocsin.config.settings import Settings, UnknownRule
 from tocsin.control.snapshot import Watched
@@ -20,6 +22,7 @@ from tocsin.page.what_if_view import fields_of
 from tocsin.store.rule_history import fired_between, fired_of, last_fired
 
 _MOST_HAPPENED = 50
+_AT_ONCE = 20  # that are looked at before messages have their turn
 
 
 async def heading(asked: Asked) -> Json:
@@ -63,7 +66,11 @@ async def instances(asked: Asked) -> Json:
     watched = await asked.host.rules_seen.watched(rule.id, limit(asked))
     last = await asked.in_thread(partial(last_fired, asked.reader, rule.id))
     found["count"] = watched.total
-    found["instances"] = [_instance(asked, rule, each, last.get(each.instance)) for each in watched.first]
+    rows = found["instances"]
+    for each in watched.first:  # on the loop, whose what holds messages back is
+        rows.append(_instance(asked, rule, each, last.get(each.instance)))
+        if len(rows) % _AT_ONCE == 0:
+            await trio.lowlevel.checkpoint()
     return found
 
 

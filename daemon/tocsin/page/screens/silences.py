@@ -24,20 +24,18 @@ async def now(asked: Asked) -> Json:
     )
     firing = partial(asked.reader.alerts, active_only=True, limit=_MOST_FIRING)
     alerts = await asked.in_thread(firing) if rows else []
-    holds = await asked.in_thread(lambda: _holds(asked.snapshot, alerts))
     shown, more = rows[: limit(asked)], len(rows) > limit(asked)
-    return {
-        "silences": [
-            {**_silence(row), "ends_at": row["ends_at"], "holds": holds[row["id"]]} for row in shown
-        ],
-        "more": more,
-    }
+    return {"silences": await asked.in_thread(lambda: _holding(asked.snapshot, shown, alerts)), "more": more}
 
 
 async def over(asked: Asked) -> Json:
     """`silences` that ended within the last `days`."""
-    read = partial(lists.silences_over, asked.reader, asked.now - _OVER_FOR, asked.now, limit(asked) + 1)
-    rows = await asked.in_thread(read)
+    return await asked.in_thread(lambda: _over(asked))
+
+
+def _over(asked: Asked) -> Json:
+    """Blocks."""
+    rows = lists.silences_over(asked.reader, asked.now - _OVER_FOR, asked.now, limit(asked) + 1)
     ended = [
         {**_silence(row), "ended_at": row["ended_at"] or row["ends_at"], "ended_by": row["ended_by"]}
         for row in rows[: limit(asked)]
@@ -57,13 +55,16 @@ def _silence(row: Mapping[str, Any]) -> Json:
     }
 
 
-def _holds(snapshot: Snapshot, alerts: Iterable[Mapping[str, Any]]) -> Counter[str]:
-    """By silence, how many of these alerts match."""
+def _holding(
+    snapshot: Snapshot, rows: Iterable[Mapping[str, Any]], alerts: Iterable[Mapping[str, Any]]
+) -> list[Json]:
+    """These silences, each with how many of these alerts match."""
     silences: Silences = snapshot.silences
     contexts = filter(None, map(context_of, alerts))
-    return Counter(
+    holds = Counter(
         silence.id for context in contexts for silence in silences.holding(context, snapshot.measures.now)
     )
+    return [{**_silence(row), "ends_at": row["ends_at"], "holds": holds[row["id"]]} for row in rows]
 
 
 SILENCES = Screen(
