@@ -2,15 +2,18 @@
 
 import os
 import sqlite3
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 from sqlite_utils import Database
 
 from support.stored import T0, alert, at, attempt, commit, delivery, opened, order
 from tocsin.events import Key, Venue, number
+from tocsin.store import reader as reader_module
 from tocsin.store.errors import SchemaRefused, StoreUnavailable
 from tocsin.store.migrations import migrate
-from tocsin.store.opening import taken
+from tocsin.store.opening import open_reading, taken
 from tocsin.store.reader import Reader
 from tocsin.store.store import DATABASE
 
@@ -224,3 +227,36 @@ def test_a_folder_of_another_users_is_said_to_be_that(tmp_path, as_another_user,
         Reader(folder / DATABASE).alerts()
     with pytest.raises(StoreUnavailable, match="is another user's"):
         taken(folder / DATABASE)
+
+
+def test_another_database_in_the_same_file_is_looked_at_anew(tmp_path, store, reader):
+    store.close()
+    assert len(reader.alerts()) == 3
+    path, other = tmp_path / DATABASE, tmp_path / "other"
+    with closing(sqlite3.connect(path)) as ours, closing(sqlite3.connect(other)) as theirs:
+        (version,) = ours.execute("PRAGMA schema_version").fetchone()
+        theirs.execute("CREATE TABLE songs (name)")
+        theirs.execute(f"PRAGMA schema_version = {version}")
+        theirs.commit()
+    path.write_bytes(other.read_bytes())  # the inode stays
+    with pytest.raises(SchemaRefused, match="not Tocsin's"):
+        reader.alerts()
+
+
+def test_a_database_that_goes_while_it_is_opened_is_read_to_its_end(store, reader, monkeypatch):
+    def opened_and_gone(path: Path) -> Database:
+        db = open_reading(path)
+        db.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # SQLite has its files open
+        path.unlink()
+        return db
+
+    monkeypatch.setattr(reader_module, "open_reading", opened_and_gone)
+    assert len(reader.alerts()) == 3
+    assert reader.sizes()[0] == 0
+
+
+def test_what_can_not_be_looked_at_or_opened_is_told(tmp_path):
+    with pytest.raises(StoreUnavailable, match="can't be looked at: File name too long"):
+        Reader(tmp_path / ("x" * 300)).alerts()
+    with pytest.raises(StoreUnavailable, match="can't be opened"):
+        open_reading(tmp_path / "nothing")

@@ -20,6 +20,7 @@ _OUTSIDE = {
     sqlite3.SQLITE_CANTOPEN: "the database can't be opened",
     sqlite3.SQLITE_PROTOCOL: "the database's lock can't be had",
     sqlite3.SQLITE_INTERRUPT: "the query took too long",
+    sqlite3.SQLITE_SCHEMA: "the database was made anew meanwhile",
 }
 
 

@@ -145,6 +145,16 @@ def pending_steps(db: Database) -> tuple[str, ...]:
     return tuple(step.name for step in _steps.pending(db))
 
 
+def how_made(db: Database) -> object:
+    """All that `refuse_foreign` and `refuse_older` go by, to be compared: whatever file it is, of which inode and age, and also where another
+    was written over it.
+    """
+    made = db.execute("SELECT name, tbl_name, sql FROM sqlite_schema ORDER BY rowid").fetchall()
+    if not any(name == _steps.migrations_table for name, *_ in made):
+        return made, ()
+    return made, db.execute(f"SELECT * FROM {_steps.migrations_table}").fetchall()  # noqa: S608 - a name of the library's
+
+
 def refuse_foreign(db: Database, path: Path) -> None:
     """Raises SchemaRefused for a newer Tocsin's database, or one that was never Tocsin's; writes nothing.
 

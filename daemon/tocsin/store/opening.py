@@ -1,6 +1,7 @@
 """Opening a database: sound, or made anew of what can be read; of a version that we know, durable, and private."""
 
 import errno
+import os
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing, suppress
@@ -131,10 +132,11 @@ def reopen(opened: Opened, path: Path) -> None:
 
 
 def open_reading(path: Path) -> Database:
-    """A connection that can't write, for one short query."""
-    connection = sqlite3.connect(
-        f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=_BUSY_TIMEOUT
-    )
+    """A connection that can't write, for one short query. Raises StoreUnavailable."""
+    with outside_told():
+        connection = sqlite3.connect(
+            f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=_BUSY_TIMEOUT
+        )
     return Database(connection, execute_plugins=False)
 
 
@@ -221,13 +223,12 @@ def taken(path: Path) -> str:
 
     Raises StoreUnavailable where we may not look.
     """
-    log = log_of(path)
-    if not is_there(path) or (log.exists() and log.stat().st_size):
+    if not is_there(path) or size_of(log_of(path)):
         return ""
     try:
         with open_reading(path) as db:
             meta = dict(db.execute(rows.GET_META).fetchall())
-    except sqlite3.Error:
+    except (sqlite3.Error, StoreUnavailable):
         return ""  # who reads it in earnest says what is wrong
     last = last_run.read(path.parent)
     at_home = last is not None and last.database == meta.get(rows.DATABASE_ID)
@@ -235,8 +236,22 @@ def taken(path: Path) -> str:
 
 
 def is_there(path: Path) -> bool:
-    """Raises StoreUnavailable where we may not look."""
+    """Raises StoreUnavailable where we may not look, or can't."""
+    return _stat(path) is not None
+
+
+def size_of(path: Path) -> int:
+    """Bytes; 0 where there is no such file. Raises StoreUnavailable as `is_there` does."""
+    found = _stat(path)
+    return found.st_size if found is not None else 0
+
+
+def _stat(path: Path) -> os.stat_result | None:
     try:
-        return path.exists()
+        return path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
     except PermissionError:
         raise StoreUnavailable(f"{path.parent} is another user's; ask as that one, or with sudo") from None
+    except OSError as error:
+        raise StoreUnavailable(f"{path} can't be looked at: {error.strerror or error}") from None

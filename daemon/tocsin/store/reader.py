@@ -15,9 +15,9 @@ from tocsin.events import Change, Instant, Key, Sample, iso
 from tocsin.store import rows
 from tocsin.store.deliveries import GET_CRITICAL_AT
 from tocsin.store.errors import StoreUnavailable, outside_told
-from tocsin.store.migrations import refuse_foreign, refuse_older
+from tocsin.store.migrations import how_made, refuse_foreign, refuse_older
 from tocsin.store.model import EDIT, EquityRow, HeldRow, InstanceRow, Loaded, Silence
-from tocsin.store.opening import is_there, log_of, open_reading
+from tocsin.store.opening import is_there, log_of, open_reading, size_of
 from tocsin.store.schema import LATEST_SENT
 from tocsin.store.sql import UNREADABLE, each, json_text, whole
 
@@ -50,7 +50,7 @@ class Reader:
     def __init__(self, path: Path, within: float | None = None) -> None:
         self._path, self._within = path, within
         self._db: Database | None = None
-        self._known: tuple[int, ...] = ()  # which file was found to be ours
+        self._known: object = None  # how a file is made that was found to be ours
 
     @contextmanager
     def snapshot(self) -> Iterator["Reader"]:
@@ -280,10 +280,7 @@ class Reader:
 
     def sizes(self) -> tuple[int, int]:
         """Bytes of the database, and of its log."""
-        database, log = (
-            path.stat().st_size if is_there(path) else 0 for path in (self._path, log_of(self._path))
-        )
-        return database, log
+        return size_of(self._path), size_of(log_of(self._path))
 
     def count_events(self, after: int = 0, kinds: Collection[str] | None = None) -> int:
         """How much happened (to what is of these kinds) behind the event of id `after`."""
@@ -390,9 +387,7 @@ class Reader:
             return
         if not is_there(self._path):
             raise StoreUnavailable(f"there is no {self._path}; has the daemon run yet?")
-        with outside_told():
-            db = open_reading(self._path)
-        with db:
+        with open_reading(self._path) as db:
             if self._within is not None:
                 over = time.monotonic() + self._within
                 db.conn.set_progress_handler(lambda: time.monotonic() > over, _LOOK_EVERY)
@@ -401,13 +396,12 @@ class Reader:
             yield db
 
     def _refuse_unknown(self, db: Database) -> None:
-        """Looks through a file once, and when its tables were changed: that takes longer than most queries."""
-        file, (schema,) = self._path.stat(), db.execute("PRAGMA schema_version").fetchone()
-        this = (file.st_dev, file.st_ino, schema)
-        if this != self._known:
+        """Looks through what is made otherwise than the last one was: that takes longer than most queries."""
+        made = how_made(db)
+        if made != self._known:
             refuse_foreign(db, self._path)
             refuse_older(db, self._path)
-            self._known = this
+            self._known = made
 
 
 def _shown(cell: Any) -> Any:
