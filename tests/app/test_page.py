@@ -19,6 +19,7 @@ from support.terminal import on_a_terminal
 from tocsin.app.page import PageListener
 from tocsin.cli import cli
 from tocsin.config.load import load_settings
+from tocsin.control import serving
 from tocsin.page.screens import SCREENS
 
 pytestmark = pytest.mark.real
@@ -152,3 +153,28 @@ async def test_a_dry_run_says_that_it_serves_none(folder, port):
         "error": "a dry run serves no page",
         "remedy": "ask the daemon that really runs",
     }
+
+
+async def test_a_listener_that_crashed_and_that_nobody_wants_any_more_lets_its_port_go(
+    folder, port, monkeypatch
+):
+    crashed = trio.Event()
+    serve = serving.serve_http
+
+    async def crash(app: Any, bound: socket.socket, *, task_status: Any) -> None:
+        if bound.family == socket.AF_UNIX:
+            await serve(app, bound, task_status=task_status)
+        bound.listen()
+        bound.close()
+        crashed.set()
+        raise RuntimeError
+
+    monkeypatch.setattr(serving, "serve_http", crash)
+    async with watched(folder, config(port)):
+        with trio.fail_after(20):
+            await crashed.wait()
+        with pytest.raises(OSError, match="in use"):
+            socket.create_server(("127.0.0.1", port))
+        (folder / "config.yaml").write_text(config(None))
+        assert (await call("reload"))[0] == 0
+        socket.create_server(("127.0.0.1", port)).close()

@@ -49,6 +49,11 @@ class PageListener:
         """Whether anything is to be served."""
         return self._now().listen is not None and not self._dry_run
 
+    def end(self) -> None:
+        """Nobody runs it any more: its port, which it keeps over a crash until it is begun anew, may be somebody else's."""
+        if self._port is not None:
+            self._port.let_go()
+
     async def run(self) -> None:
         """Serves it for ever; a port that somebody else has is told, and tried again."""
         listen = self._now().listen

@@ -124,6 +124,7 @@ class Parts:
         self._start_answers()
         if before.listen != after.listen:
             await self._tasks.stop(_LISTENER)
+            self.page.end()
             self._start_listener()
         if before.heartbeat != after.heartbeat:
             await self._tasks.stop(*self._heartbeats)
