@@ -226,7 +226,7 @@ def browse_on_a_phone_a_daemon_that_stands_still_is_seen_and_nothing_is_said_to_
         expect(page.locator("#live")).to_have_text("live")
         page.keyboard.press("j")
         expect(row(page, alert).locator(".t a")).to_be_focused()
-        look.excused = ("console: error: Failed to load resource", "console: error: htmx:")
+        look.excused = ("console: error: Failed to load resource", "console: error: htmx:", "503: ")
         site.at_the_venues(site.daemon.signal, signal.SIGSTOP)
         try:
             page.clock.fast_forward(36_000)
@@ -238,6 +238,10 @@ def browse_on_a_phone_a_daemon_that_stands_still_is_seen_and_nothing_is_said_to_
         finally:
             site.at_the_venues(site.daemon.signal, signal.SIGCONT)
         expect(page.locator("body[data-broken]")).to_have_count(0)
+        page.route("**/ack", lambda route: route.fulfill(status=503, body="too many at once"))
+        page.keyboard.press("a")
+        expect(page.locator("#toast")).to_have_text("that didn't work: too many at once")
+        page.unroute("**/ack")
         site.at_the_venues(site.daemon.kill)
         expect(page.locator("#live")).to_be_visible()
         page.keyboard.press("a")

@@ -32,7 +32,13 @@ setInterval(ages, 1000);
 
 // ---- live: the stream says what changed; all of that is fetched at once, and htmx morphs it
 const SOON = 150, AGAIN = 3000, GREY_AFTER = 10000, HELLO_WITHIN = 15000, SILENT_FOR = 35000, ANSWERS_WITHIN = 20000; // milliseconds
-const UNANSWERED = "that didn't work: Tocsin doesn't answer";
+const FAILED = "that didn't work", UNANSWERED = `${FAILED}: Tocsin doesn't answer`;
+// Of a change that was answered by anything but yes: in our words, be they text or JSON's; a proxy's page says nothing to people.
+function failure(text) {
+  let why = text.trim();
+  try { why = `${JSON.parse(why).error ?? ""}`; } catch { /* it is text */ }
+  return why && !why.startsWith("<") ? `${FAILED}: ${why}` : FAILED;
+}
 const news = new Set();
 let source, grey, brokenAt, fetching, again, silent;
 const pause = (milliseconds) => new Promise((done) => { setTimeout(done, milliseconds); });
@@ -115,7 +121,7 @@ for (const unanswered of ["htmx:sendError", "htmx:timeout"]) body.addEventListen
 });
 body.addEventListener("htmx:responseError", (event) => {
   if (event.detail.xhr.status === 401) location.reload();
-  else if (event.detail.requestConfig.verb !== "get") toast(event.detail.xhr.responseText || "that didn't work");
+  else if (event.detail.requestConfig.verb !== "get") toast(failure(event.detail.xhr.responseText));
 });
 
 // ---- charts: drawn by uPlot over the server's own
@@ -291,7 +297,7 @@ async function post(address, said, undo) {
   const answer = await fetch(address, asked).catch(() => undefined);
   if (answer?.ok || answer?.type === "opaqueredirect") toast(said, undo);
   else if (answer?.status === 401) location.reload();
-  else toast(answer ? (await answer.text().catch(() => "")) || "that didn't work" : UNANSWERED);
+  else toast(answer ? failure(await answer.text().catch(() => "")) : UNANSWERED);
 }
 const chooseFirst = () => toast($(".alert[data-alert]") ? "choose one with j" : "no alert is here");
 function acknowledge() {
