@@ -2,6 +2,7 @@
 
 import pytest
 
+from tocsin.config.listening import Address
 from tocsin.control.guards import (
     MOST_BODY,
     MOST_HEADERS,
@@ -10,7 +11,6 @@ from tocsin.control.guards import (
     is_bearer,
     names_of,
 )
-from tocsin.control.serving import Address
 from tocsin.secrets import Secret
 
 NAMES = names_of(Address("127.0.0.1", 8080), ["Tocsin.Example.org", "other.example.org:9"])
@@ -69,9 +69,12 @@ async def test_by_which_host_we_are_asked(hosts, is_us):
 @pytest.mark.parametrize(
     ("address", "names"),
     [
-        (("127.0.0.1", 8080), {"127.0.0.1:8080", "localhost:8080"}),
-        (("127.0.0.1", 80), {"127.0.0.1:80", "localhost:80", "127.0.0.1", "localhost"}),
-        (("::1", 8080), {"[::1]:8080", "localhost:8080"}),
+        (("127.0.0.1", 8080), {("127.0.0.1", 8080), ("localhost", 8080)}),
+        (
+            ("127.0.0.1", 80),
+            {("127.0.0.1", 80), ("localhost", 80), ("127.0.0.1", None), ("localhost", None)},
+        ),
+        (("::1", 8080), {("::1", 8080), ("localhost", 8080)}),
     ],
 )
 def test_our_own_names(address, names):

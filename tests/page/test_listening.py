@@ -9,9 +9,10 @@ import trio
 import trio.testing
 
 from support.page_world import ANNA, METRICS, Page, Sockets, answered, get, on_sockets, post
+from tocsin.config.listening import Address, address_of
 from tocsin.control import http1, serving
 from tocsin.control.guards import MOST_BODY, FewAtOnce, Guarded, Share
-from tocsin.control.serving import Address, TcpPort, address_of
+from tocsin.control.serving import TcpPort
 from tocsin.page import assets
 from tocsin.page.app import PEOPLE, STRANGERS
 from tocsin.pipeline.acts import By

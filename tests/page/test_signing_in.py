@@ -412,6 +412,26 @@ class TestBehindAProxy:
             )
             assert answer.status_code == status
 
+    @pytest.mark.parametrize(
+        ("public", "host", "origin", "so"),
+        [
+            ("https://example.org/", "example.org", "https://example.org", (True, True)),
+            ("https://example.org/", "Example.org:443", "https://example.org", (True, True)),
+            ("https://example.org/", "example.org", "https://example.org:443", (True, True)),
+            ("https://example.org:443/", "example.org", "https://example.org", (True, True)),
+            ("https://example.org:8443/", "example.org:8443", "https://example.org:8443", (True, True)),
+            ("https://example.org/", "example.org:8080", "http://example.org:8080", (False, True)),
+            ("https://example.org/", "example.org", "https://example.org:8443", (True, False)),
+            ("https://example.org/", "example.org", "https://evil@example.org", (True, False)),
+            ("http://example.org/", "example.org:80", "http://example.org", (False, True)),
+        ],
+    )
+    def test_a_port_that_goes_without_saying_makes_no_other_name(self, tmp_path, public, host, origin, so):
+        """`so`: whether it is asked by https, and whether the origin is ours."""
+        addresses = Page(tmp_path, public_url=public, proxy=["10.0.0.1"]).addresses
+        scope = {"type": "http", "headers": [(b"host", host.encode())], "client": ("127.0.0.1", 1)}
+        assert (addresses.is_secure(scope), addresses.is_own(origin, scope)) == so
+
     def test_links_are_where_people_reach_it(self, tmp_path):
         assert Page(tmp_path / "1", **PUBLIC).addresses.link("/a/1") == "https://example.org/tocsin/a/1"
         assert Page(tmp_path / "2").addresses.link("/a/1") == f"http://{HOST}/a/1"

@@ -15,8 +15,8 @@ from support.snapshots import World
 from support.stored import opened
 from tocsin.alerts.silences import Silences
 from tocsin.alerts.wording import Style
-from tocsin.config.listening import Listen
-from tocsin.control.serving import Address, TcpPort, address_of
+from tocsin.config.listening import Address, Listen, address_of
+from tocsin.control.serving import TcpPort
 from tocsin.page.access import Access
 from tocsin.page.addresses import Addresses
 from tocsin.page.app import make_page_app

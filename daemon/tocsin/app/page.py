@@ -6,8 +6,9 @@ from typing import Any
 
 import trio
 
+from tocsin.config.listening import address_of
 from tocsin.config.settings import Settings
-from tocsin.control.serving import TcpPort, address_of
+from tocsin.control.serving import TcpPort
 from tocsin.page.access import Access
 from tocsin.page.addresses import Addresses
 from tocsin.page.app import make_page_app

@@ -2,7 +2,7 @@
 
 import re
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BeforeValidator, Field
@@ -49,19 +49,39 @@ def _metrics_token(text: Any) -> Any:
         raise ValueError(f"{error}; or write {OPEN}: whoever asks may read") from None
 
 
-def host_of(text: str) -> IPv4Address | IPv6Address | None:
-    """Of an address with a port; None for localhost. ValueError for anything else."""
+class Address(NamedTuple):
+    """Where to listen: an IP address, and a port."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{bracketed(self.host)}:{self.port}"
+
+    @property
+    def ip(self) -> IPv4Address | IPv6Address:
+        return ip_address(self.host)
+
+
+def bracketed(host: str) -> str:
+    """An IP address as it stands in URLs."""
+    return f"[{host}]" if ":" in host else host
+
+
+def address_of(text: str) -> Address:
+    """Of `127.0.0.1:8080`, `[::1]:8080` or `localhost:8080`. ValueError for anything else."""
     parts = urlsplit(f"//{text}")
     if not parts.hostname or not parts.port or parts.netloc != text or parts.username is not None:
         raise ValueError(text)
-    return None if parts.hostname == _LOCALHOST else ip_address(parts.hostname)
+    host = "127.0.0.1" if parts.hostname == _LOCALHOST else parts.hostname
+    return Address(str(ip_address(host)), parts.port)
 
 
 def _address(text: Any) -> str:
     if not isinstance(text, str):
         raise ValueError("must be a text")
     try:
-        host_of(text)
+        address_of(text)
     except ValueError:
         raise ValueError("not an address and a port; write it like 127.0.0.1:8080") from None
     return text

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Iterator
 
 from tocsin.config import shape
-from tocsin.config.listening import EXAMPLE_URL, OPEN, host_of, is_in_the_clear
+from tocsin.config.listening import EXAMPLE_URL, OPEN, address_of, is_in_the_clear
 from tocsin.config.literals import looks_secret
 from tocsin.config.reading import Reading
 from tocsin.config.settings import Common, Heartbeat
@@ -52,7 +52,7 @@ def check_listen(reading: Reading, listen: Node) -> None:
         return
     address = listen.get("address")
     try:
-        host = host_of(address.text) if isinstance(address, Scalar) else None
+        host = address_of(address.text).ip if isinstance(address, Scalar) else None
     except ValueError:
         host = None
     proxies, named = (

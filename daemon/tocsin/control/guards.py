@@ -6,7 +6,6 @@
 import hmac
 from collections import Counter
 from collections.abc import Callable, Iterable
-from ipaddress import ip_address
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -15,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tocsin.control.serving import Address, bracketed
+from tocsin.config.listening import Address
 from tocsin.secrets import Secret
 
 MOST_QUERY, MOST_BODY, MOST_HEADERS = 4 << 10, 16 << 10, 16 << 10  # bytes
@@ -25,16 +24,39 @@ _DIGITS = 10  # of a length that is looked at; of thousands Python makes no numb
 _HTTP_PORT = 80
 
 
-def names_of(address: Address, hosts: Iterable[str]) -> frozenset[str]:
+class Name(NamedTuple):
+    """By what somebody calls us: a host's name, in small letters, and the port that stands behind it (None: none, or any)."""
+
+    host: str
+    port: int | None = None
+
+
+def name_in(text: str) -> Name | None:
+    """Of what stands in `Host`, or behind the scheme of an origin; None of what is neither."""
+    try:
+        parts = urlsplit(f"//{text}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    return Name(host.casefold(), port) if host and parts.netloc == text and "@" not in text else None
+
+
+def host_asked(scope: Scope) -> Name | None:
+    """What stands in `Host`; None where that isn't one name."""
+    hosts = [value for name, value in scope["headers"] if name == b"host"]
+    return name_in(hosts[0].decode("latin-1")) if len(hosts) == 1 and hosts[0].isascii() else None
+
+
+def names_of(address: Address, hosts: Iterable[str]) -> frozenset[Name]:
     """By what `Host` we may be called: the address, localhost there, and `hosts`, where without a port at any.
 
     Who listens on all addresses has none; of these it is called by this machine's own.
     """
-    named = ("127.0.0.1", "[::1]") if ip_address(address.host).is_unspecified else (bracketed(address.host),)
-    own = {f"{name}:{address.port}" for name in (*named, "localhost")}
+    named = ("127.0.0.1", "::1") if address.ip.is_unspecified else (address.host,)
+    own = {Name(name, address.port) for name in (*named, "localhost")}
     if address.port == _HTTP_PORT:  # then nobody writes it
-        own |= {*named, "localhost"}
-    return frozenset(own | {name.casefold() for name in hosts})
+        own |= {Name(name) for name, _ in own}
+    return frozenset(own | {found for name in hosts if (found := name_in(name)) is not None})
 
 
 class _TooLarge(HTTPException):
@@ -47,7 +69,7 @@ class _TooLarge(HTTPException):
 class Guarded:
     """`app` for requests that may be asked; others are answered here. `names` as of `names_of`."""
 
-    def __init__(self, app: ASGIApp, names: frozenset[str]) -> None:
+    def __init__(self, app: ASGIApp, names: frozenset[Name]) -> None:
         self._app, self._names = app, names
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,7 +108,8 @@ class Guarded:
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         """The status and why, of what isn't answered."""
         headers: list[tuple[bytes, bytes]] = scope["headers"]
-        if not self._is_us([value for name, value in headers if name == b"host"]):
+        name = host_asked(scope)
+        if name is None or not {name, Name(name.host)} & self._names:
             return 421, "not a name of this server; see listen.hosts"
         if len(scope["query_string"]) > MOST_QUERY or len(scope["raw_path"]) > MOST_QUERY:
             return 414, "too long"
@@ -96,16 +119,6 @@ class Guarded:
         if any(not size.isdigit() or len(size) > _DIGITS or int(size) > MOST_BODY for size in sizes):
             return 413, "too large"
         return None
-
-    def _is_us(self, hosts: list[bytes]) -> bool:
-        if len(hosts) != 1:
-            return False
-        try:
-            text = hosts[0].decode("ascii").casefold()
-            name = urlsplit(f"//{text}").hostname
-        except ValueError:
-            return False
-        return "@" not in text and (text in self._names or name in self._names)
 
 
 class Share(NamedTuple):

@@ -5,37 +5,16 @@ import socket
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import trio
 from starlette.types import ASGIApp
 
+from tocsin.config.listening import Address
 from tocsin.control.http1 import serve_http
 
 _LOOK_EVERY = 2.0  # seconds; a socket whose file was removed hears nobody any more
 _AGAIN = 10.0  # seconds until a port that somebody else has is tried again
 _UNREAD = 5000  # milliseconds that an answer may wait for who asked to read it
-
-
-class Address(NamedTuple):
-    """Where to listen: an IP address, and a port."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"{bracketed(self.host)}:{self.port}"
-
-
-def bracketed(host: str) -> str:
-    """An IP address as it stands in URLs."""
-    return f"[{host}]" if ":" in host else host
-
-
-def address_of(text: str) -> Address:
-    """Of `127.0.0.1:8080`, `[::1]:8080` or `localhost:8080`."""
-    host, _, port = text.rpartition(":")
-    return Address("127.0.0.1" if host == "localhost" else host.strip("[]"), int(port))
 
 
 async def serve_control(

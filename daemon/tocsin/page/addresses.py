@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 
 from starlette.types import Scope
 
-from tocsin.config.listening import Listen
-from tocsin.control.guards import names_of
-from tocsin.control.serving import Address
+from tocsin.config.listening import Address, Listen
+from tocsin.control.guards import Name, host_asked, name_in, names_of
 
 _Ip: TypeAlias = IPv4Address | IPv6Address
 _COOKIE = "tocsin"
+_PORTS = {"http": 80, "https": 443}  # that nobody has to write
 _ALIKE = 64  # bits of an IPv6 address that one subscriber has
 
 
@@ -56,8 +56,12 @@ class Addresses:
 
     def is_secure(self, scope: Scope) -> bool:
         """Whether the browser asks by https, as far as we are told: we ourselves never speak it."""
-        asked = _first(scope, b"host").casefold()
-        if self._public and asked in (self._public, f"{self._public}:443"):
+        asked, public = host_asked(scope), name_in(self._public)
+        if (
+            asked is not None
+            and public is not None
+            and _origin(self._scheme, asked) == _origin(self._scheme, public)
+        ):
             return self._scheme == "https"
         if not self._is_proxy(_peer(scope)):
             return False
@@ -81,11 +85,13 @@ class Addresses:
 
     def is_own(self, origin: str, scope: Scope) -> bool:
         """Whether an `Origin` is ours."""
-        host = _first(scope, b"host").casefold()
-        own = {f"http://{host}", f"https://{host}"}
-        if self._public:
-            own.add(f"{self._scheme}://{self._public}")
-        return origin.casefold() in own
+        scheme, _, text = origin.casefold().partition("://")
+        named, asked, public = name_in(text), host_asked(scope), name_in(self._public)
+        if named is None or scheme not in _PORTS:
+            return False
+        if asked is not None and _origin(scheme, named) == _origin(scheme, asked):
+            return True
+        return public is not None and _origin(scheme, named) == _origin(self._scheme, public)
 
     def cookie(self, scope: Scope) -> str:
         """What a session's cookie is called: another name for each page of this host, since cookies know no ports.
@@ -132,6 +138,6 @@ def _values(scope: Scope, name: bytes) -> list[str]:
     return [each.strip() for line in lines for each in line.split(",") if each.strip()]
 
 
-def _first(scope: Scope, name: bytes) -> str:
-    headers: Iterable[tuple[bytes, bytes]] = scope["headers"]
-    return next((value.decode("latin-1") for key, value in headers if key == name), "")
+def _origin(scheme: str, name: Name) -> tuple[str, Name]:
+    """To be compared: with the port, whether it was written or goes without saying."""
+    return scheme, Name(name.host, name.port or _PORTS.get(scheme))
