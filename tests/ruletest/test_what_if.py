@@ -19,6 +19,7 @@ rules:
     for: 30s
     keep_firing_for: 0s
   - {id: updated, watch: position.updated, cooldown: 1m}
+  - {id: crossed, watch: position, when: "crosses_below(profit, -50)"}
   - {id: off, watch: position, when: profit < -69, enabled: false}
 """
 ALONE = ("fx.jsonl", "--rules", "rules.yaml", "--type", "yourfintech")
@@ -62,7 +63,6 @@ def seconds(time: str) -> float:
 
 
 CASES = {
-    # A cooldown that ends tells what it held back.
     # said: alerts as it is and edited, lost, gained, later, earlier
     "red.when.profit.below=-60": (3, 1, [(40, "-70", 0), (100, "-56", 0)], [], [(265, "-510", 35)], []),
     "red.when.profit.below=-54": (3, 3, [], [], [(265, "-510", 35)], []),
@@ -72,8 +72,12 @@ CASES = {
     "red.for=80s": (3, 2, [(40, "-70", 0)], [], [(150, "-56", 50), (280, "-510", 50)], []),
     "red.for=0s": (3, 3, [], [], [], [(10, "-70", -30), (70, "-56", -30), (200, "-510", -30)]),
     "red.keep_firing_for=20s": (3, 2, [(100, "-56", 0)], [], [], []),
-    "updated.cooldown=10s": (5, 7, [(130, None, 0)], [(45, None, 0), (60, None, 0), (105, None, 0)], [], []),
-    "updated.cooldown=2m": (5, 3, [(70, None, 0), (235, None, 0), (300, None, 0)], [(250, None, 0)], [], []),
+    # A cooldown that ends tells what it held back. The events are at 10, 45, 60, 70, 105, 235 and 300; as it is those of 60 and 105 are told at 70 and 130.
+    "updated.cooldown=10s": (5, 7, [], [(45, None, 0), (70, None, 0)], [], [(105, None, -25), (60, None, -10)]),
+    "updated.cooldown=2m": (5, 3, [(70, None, 0), (300, None, 0)], [], [(250, None, 15)], []),
+    # It crosses -50 at 10 and 70, and -65 at 45; the second position crosses -65 at 235.
+    "crossed.when.1=-65": (2, 2, [(70, "-55", 0)], [(235, "-510", 0)], [(45, "-70", 35)], []),
+    "crossed.when.1=-52": (2, 3, [], [(235, "-510", 0)], [], []),
     "red.when=profit < -50 and leverage > 1000000": (
         3, 0, [(230, "-510", 0), (40, "-70", 0), (100, "-56", 0)], [], [], [],
     ),

@@ -53,7 +53,8 @@ Start: TypeAlias = Callable[[Mapping[str, StandIn]], Channels]
 @dataclass(slots=True)
 class Firing:
     """One alert. `until` is None while it lasts; what happened once ends as it begins. `worst`: of what is `measured` (in people's words),
-    as far as there is such; of an alert without an end up to the record's.
+    as far as there is such; of an alert without an end up to the record's. Of what doesn't last `event` (None: something crossed) and
+    `time` (as the venue dates it) say what happened.
 
     `told` is when a channel would have been told, None where none was; `held_by` says what stood in the way first.
     """
@@ -72,11 +73,12 @@ class Firing:
     symbol: str | None = None
     measured: str | None = None
     worst: str | None = None
+    lasts: bool = True
+    event: str | None = None
+    time: datetime | None = None
 
     def meets(self, other: "Firing") -> bool:
-        """Whether the two are the same alert, under rules that differ."""
-        if (self.rule, self.entity) != (other.rule, other.entity):
-            return False
+        """Whether there is a time at which both go on."""
         begins = self.until is None or other.at <= self.until
         return begins and (other.until is None or self.at <= other.until)
 
@@ -151,6 +153,7 @@ class Player:
         self._runs = DryRuns(actions, self._turn, world) if self._runners else None
         self._running: dict[str, Firing] = {}  # those whose rule runs something
         self._mute = frozenset(rule.id for rule in rules if rule.notify == ())
+        self._lasts = frozenset(rule.id for rule in rules if rule.lasts)
         self._lasting: dict[str, Firing] = {}
         self._last: dict[str, Transition] = {}  # of each of those, of what it remembers
         # By rule and entity, as people acknowledge: the id and the alert.
@@ -296,7 +299,7 @@ class Player:
             until = None if lasting else context.at
             firing = Firing(
                 transition.rule,
-                transition.entity,
+                transition.entity if context.event is None else _key(context),
                 context.at,
                 until,
                 title(context, Style(), context.at),
@@ -304,6 +307,9 @@ class Player:
                 symbol=context.symbol,
                 measured=context.value_called or context.value_of,
                 worst=context.worst,
+                lasts=transition.rule in self._lasts,
+                event=context.event,
+                time=context.time,
             )
             self.outcome.firings.append(firing)
             of = (transition.rule, context.venue, context.account, context.entity)
@@ -322,6 +328,11 @@ class Player:
             known.until = context.at
             known.worst = context.worst
             self._last.pop(transition.alert_id, None)
+
+
+def _key(context: AlertContext) -> Key:
+    """What happened there: what a cooldown held back may be another's than that which the cooldown began with."""
+    return Key(context.venue, context.kind, context.account or "", context.entity)
 
 
 def _carriers(freed: HeldRow, deliveries: Sequence[NewDelivery]) -> Iterable[NewDelivery]:

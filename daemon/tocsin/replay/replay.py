@@ -10,9 +10,10 @@ from trio.testing import wait_all_tasks_blocked
 
 from tocsin.clock import ManualClock
 from tocsin.engine.rule import Rule
-from tocsin.events import KINDS, Change, Instant, Key
+from tocsin.events import KINDS, Change, Instant
 from tocsin.events.links import LINKS, holder_of
 from tocsin.replay.channels import Channels
+from tocsin.replay.pairing import paired
 from tocsin.replay.player import NO_CHANNELS, Firing, KnownChannels, Outcome, Player, Start
 from tocsin.replay.records import Acknowledged, Faults, Record, Silenced
 from tocsin.replay.runs import NO_ACTIONS, KnownActions
@@ -75,15 +76,14 @@ def replay(
     )
     if len(outcomes) < 2:
         return told
-    before, after = outcomes
-    added, both = _compared(after, before)
+    pairs = paired(*(outcome.firings for outcome in outcomes))
     return replace(
         told,
-        added=tuple(added),
-        lost=tuple(_compared(before, after)[0]),
-        both=tuple(both),
-        freed=tuple(now for now, then in both if now.told and not then.told),
-        kept_back=tuple(now for now, then in both if then.told and not now.told),
+        added=tuple(pairs.added),
+        lost=tuple(pairs.lost),
+        both=tuple(pairs.both),
+        freed=tuple(now for now, then in pairs.both if now.told and not then.told),
+        kept_back=tuple(now for now, then in pairs.both if then.told and not now.told),
     )
 
 
@@ -221,20 +221,3 @@ def _reads_prices(rule: Rule) -> bool:
     priced = {name for kind in _kinds(rule) for name in KINDS[kind].priced}
     priced |= {f"{link}.{name}" for link in LINKS for name in KINDS[link].priced}
     return not priced.isdisjoint(_fields(rule))
-
-
-def _compared(these: Outcome, those: Outcome) -> tuple[list[Firing], list[tuple[Firing, Firing]]]:
-    """The firings without a counterpart, and the others each beside its own; each counterpart counts for one."""
-    left: dict[tuple[str, Key], list[Firing]] = {}
-    for firing in those.firings:
-        left.setdefault((firing.rule, firing.entity), []).append(firing)
-    alone, both = [], []
-    for firing in these.firings:
-        candidates = left.get((firing.rule, firing.entity), [])
-        same = next((other for other in candidates if firing.meets(other)), None)
-        if same is None:
-            alone.append(firing)
-        else:
-            candidates.remove(same)
-            both.append((firing, same))
-    return alone, both

@@ -91,7 +91,10 @@ def _alone(firings: Sequence[Firing], other: Outcome, rules: Iterable[Rule], mos
     for each in other.firings:
         others.setdefault((each.rule, each.entity), []).append(each)
     found = [
-        _alert(firing, covered=any(map(firing.meets, others.get((firing.rule, firing.entity), ()))))
+        _alert(
+            firing,
+            covered=firing.lasts and any(map(firing.meets, others.get((firing.rule, firing.entity), ()))),
+        )
         for firing in sorted(firings, key=badness)[:most]
     ]
     return Alerts(len(firings), tuple(found))
