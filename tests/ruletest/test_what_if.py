@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from support.replaying import START, message, run, write
-from support.stored import at, commit, opened, order
+from support.stored import alert, at, commit, opened, order
 from support.what_ifs import RULES as LIVED
 from support.what_ifs import kept
+from tocsin.store.model import InstanceRow
 
 RULES = """
 rules:
@@ -190,6 +191,45 @@ def test_of_market_data_that_was_not_kept_none_is_never_said_to_be_gained(databa
     assert any(line.startswith("at most ") and "lost" in line for line in lines)
     assert any(line.startswith("as it is at least ") and ", edited at least " in line for line in lines)
     assert lines[-1].startswith("at least: of market data a database keeps only what made rules fire")
+
+
+def red_alert(id_: str, day: float, worst: str, *, days: float | None = 1, of: str = "profit"):
+    """One that fired then, as the daemon kept it."""
+    ended = at((day + days) * DAY) if days is not None else None
+    return alert(
+        id_,
+        rule="red",
+        account="a1",
+        fired_at=at(day * DAY),
+        state="firing" if ended is None else "resolved",
+        resolved_at=ended,
+        data={"worst": worst, "value_of": of},
+    )
+
+
+def test_how_bad_a_lost_alert_got_says_the_alert_that_fired_then(database):
+    # Fires on the days 1, 4, 7, 10 and 13; what made it worse than the events tell was left out.
+    store = opened(database / "state")
+    known = InstanceRow(rule="red", instance="fx/position//p1", record={"alert_id": "e", "worst": "-910"})
+    alerts = [
+        red_alert("a", 1, "-510"),
+        red_alert("b", 4.5, "-510", days=0.2),
+        red_alert("b2", 4, "-120", days=0.4),
+        red_alert("c", 7, "-510", of="roe"),
+        red_alert("d", 9.2, "-510", days=0.1),
+        red_alert("e", 13, "-66", days=None),
+    ]
+    commit(store, alerts=alerts, instances=[known])
+    store.close()
+    told = what_if("red.when.profit.below=-80", files=())
+    listed = [(each["at"][:10], each["worst"]) for each in told["lost"]["alerts"]]
+    assert listed == [
+        ("2026-03-14", "-910"),
+        ("2026-03-02", "-510"),
+        ("2026-03-05", "-120"),
+        ("2026-03-08", "-65"),
+        ("2026-03-11", "-65"),
+    ]
 
 
 def test_where_everything_was_kept_it_is_told_as_it_is(here):

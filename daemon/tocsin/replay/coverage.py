@@ -43,6 +43,7 @@ class Counted:
         self.unit: Literal["message", "event"] = record.unit
         self.sparse, self.unpriced, self.because = record.sparse, record.unpriced, record.because
         self.faults: Sequence[Faults] = record.faults
+        self.alerts = record.alerts
         self._read = {rule.id: tuple(_read(rule)) for rule in rules}
         self._moments = {each: 0 for found in self._read.values() for each in found}
 

@@ -19,6 +19,7 @@ from tocsin.events import KINDS, Change, Instant, Key, Observation, Observed, Ve
 from tocsin.events.links import KeyTexts, folded
 from tocsin.events.synthetic import link
 from tocsin.events.vocabulary import OWN_KINDS
+from tocsin.replay.alerts_kept import AlertsKept
 from tocsin.store.event_rows import NotRecorded, change_of, key_of, together
 from tocsin.store.reader import Reader, Row
 from tocsin.venues.base import Adapter
@@ -92,7 +93,8 @@ class Faults:
 
 class Record(Protocol):
     """A record that is told once: `world` is how things stand after what was taken of it. It counts in its `unit`. Of the
-    kinds in `sparse`, and where `unpriced` of what prices move, it may hold a part only, `because`.
+    kinds in `sparse`, and where `unpriced` of what prices move, it may hold a part only, `because`. `alerts`: those that
+    fired while it was made, where it has them.
     """
 
     world: World
@@ -102,6 +104,7 @@ class Record(Protocol):
     unpriced: bool
     because: str
     faults: Sequence[Faults]
+    alerts: AlertsKept | None
 
     def moments(self) -> Iterator[Moment]: ...
 
@@ -160,6 +163,7 @@ class Database:
 
     def __init__(self, path: Path, kinds: Collection[str] | None = None, last: int | None = None) -> None:
         self._reader, self._kinds = Reader(path), kinds
+        self.alerts: AlertsKept | None = AlertsKept(self._reader)
         self._after = self._reader.before_last(last, kinds) if last is not None else 0
         self._remembered = Remembered()
         self.world: World = self._remembered
@@ -252,6 +256,7 @@ class Recordings:
 
     def __init__(self, sources: Sequence[Source]) -> None:
         self._sources = sources
+        self.alerts: AlertsKept | None = None
         self._entities = Entities()
         self.world: World = self._entities
         self.unit: Literal["message", "event"] = "message"

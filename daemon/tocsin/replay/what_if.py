@@ -36,6 +36,11 @@ def what_if(
     lasted = told.ended - told.begun if told.begun is not None and told.ended is not None else None
     unsure = {rule.id for rule in before if rule.id in told.unsure}
     as_it_is, edited = told.outcomes
+    if record.alerts is not None:
+        for each in told.lost:
+            if each.rule in unsure:  # the record lacks what made it worse, the alert that fired then doesn't
+                kept = record.alerts.worst(each.rule, each.entity, each.at, each.until, each.measured)
+                each.worst = kept or each.worst
     moved = [_alert(now, by=(now.at - then.at).total_seconds()) for now, then in told.both]
     return WhatIf(
         coverage=tuple(counted.coverage(rule, lasted, whole=rule.id not in told.unsure) for rule in before),
