@@ -193,6 +193,22 @@ def test_of_market_data_that_was_not_kept_none_is_never_said_to_be_gained(databa
     assert lines[-1].startswith("at least: of market data a database keeps only what made rules fire")
 
 
+def test_where_nothing_was_kept_nothing_can_be_said(database):
+    rules = (database / "rules.yaml").read_text().replace("profit: {", "mark_price: {")
+    (database / "rules.yaml").write_text(rules)
+    told = what_if("red.when.mark_price.below=-44", files=())
+    words = "no mark_price was kept in 14 days, so nothing can be said of what would be"
+    assert (told["coverage"][0]["words"], told["coverage"][0]["kept"]) == (
+        words,
+        [{"what": "mark_price", "moments": 0}],
+    )
+    assert run("--set=red.when.mark_price.below=-44").output.splitlines() == [
+        words,
+        "recorded from 2026-03-01 10:00:00 to 2026-03-15 10:00:00 UTC",
+        "red: when mark_price below -50 → -44",
+    ]
+
+
 def red_alert(id_: str, day: float, worst: str, *, days: float | None = 1, of: str = "profit"):
     """One that fired then, as the daemon kept it."""
     ended = at((day + days) * DAY) if days is not None else None
@@ -215,7 +231,7 @@ def test_how_bad_a_lost_alert_got_says_the_alert_that_fired_then(database):
         red_alert("a", 1, "-510"),
         red_alert("b", 4.5, "-510", days=0.2),
         red_alert("b2", 4, "-120", days=0.4),
-        red_alert("c", 7, "-510", of="roe"),
+        red_alert("c", 7, "-510", of="leverage"),
         red_alert("d", 9.2, "-510", days=0.1),
         red_alert("e", 13, "-66", days=None),
     ]

@@ -29,12 +29,12 @@ def show_what_if(found: "WhatIf", output: str) -> None:
     for edit in found.edits:
         before = edit.before or "none"
         click.echo(f"{paint(edit.rule, 'yellow', bold=True)}: {edit.called} {before} → {edit.after}")
-    least, most = ("at least ", "at most ") if found.at_least else ("", "")
-    click.echo(
-        f"as it is {least}{_counted(found.as_it_is.alerts)}, edited {least}{_counted(found.edited.alerts)}"
-    )
-    _list(f"{most}{_counted(found.lost.count)} lost", "red", found.lost, worst=True)
-    _list(f"{least}{_counted(found.gained.count)} gained", "green", found.gained, worst=True)
+    if found.says_nothing:
+        return
+    before = found.counted(found.as_it_is.alerts, "alerts")
+    click.echo(f"as it is {before}, edited {found.counted(found.edited.alerts, 'alerts')}")
+    _list(f"{found.counted(found.lost.count, 'lost')} lost", "red", found.lost, worst=True)
+    _list(f"{found.counted(found.gained.count, 'gained')} gained", "green", found.gained, worst=True)
     for what, alerts in (("later", found.later), ("earlier", found.earlier)):
         if alerts.count:
             _list(f"{_counted(alerts.count)} {what}", None, alerts)

@@ -10,7 +10,6 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any, NamedTuple, Protocol
 
-import msgspec
 import trio
 from starlette.requests import Request
 from starlette.responses import Response
@@ -78,15 +77,16 @@ class WhatIfForm:
         self, request: Request, settings: Settings, rule: str, fields: Sequence[Json], *, diff: bool
     ) -> "_Result":
         source = settings.rule_sources[rule]
-        said = [
-            f"{rule}.{each['name'].removeprefix(SET)}={value}"
+        edits = {
+            f"{rule}.{each['name'].removeprefix(SET)}={value}": each["called"]
             for each in fields
             if (value := each["value"].strip()) and value != each["as_it_is"]
-        ]
+        }
+        said = [*edits]
         if not said:
             nothing = "All is as it is: set something to another number, and try again."
             return _Result(HTTPStatus.BAD_REQUEST, errors=(nothing,))
-        if wrong := _wrong(source, rule, said):
+        if wrong := _wrong(source, rule, edits):
             return _Result(HTTPStatus.BAD_REQUEST, errors=wrong)
         if diff:
             return _Result(diff=edits_of({rule: source}, said)[1])
@@ -96,7 +96,7 @@ class WhatIfForm:
         except TocsinError as error:
             return _Result(HTTPStatus.CONFLICT, errors=(str(error),))
         differs = not await in_thread(source.is_as_written)
-        return _Result(found=msgspec.to_builtins(found), took=trio.current_time() - begun, differs=differs)
+        return _Result(found=found, took=trio.current_time() - begun, differs=differs)
 
 
 class _Result(NamedTuple):
@@ -107,7 +107,7 @@ class _Result(NamedTuple):
     status: HTTPStatus = HTTPStatus.OK
     errors: tuple[str, ...] = ()
     diff: str = ""
-    found: Mapping[str, Any] | None = None
+    found: WhatIf | None = None
     took: float = 0.0
     differs: bool = False
 
@@ -128,8 +128,15 @@ async def _until_gone(request: Request) -> None:
         pass
 
 
-def _wrong(source: RuleSource, rule: str, said: Sequence[str]) -> tuple[str, ...]:
-    """What is wrong with what was given, in words."""
+def _wrong(source: RuleSource, rule: str, edits: Mapping[str, str]) -> tuple[str, ...]:
+    """What is wrong with what was given, in words, behind what each field (of `edits`: what is said, and how the form calls it) is called."""
     text = rule_text(source, rule)
-    problems = edit_rules([text.node] if text is not None else [], said)[2]
-    return tuple("; ".join(filter(None, (each.message, each.hint))) for each in problems)
+    problems = {
+        called: edit_rules([text.node] if text is not None else [], [said])[2]
+        for said, called in edits.items()
+    }
+    return tuple(
+        f"{called}: " + "; ".join(filter(None, (each.message, each.hint)))
+        for called, found in problems.items()
+        for each in found
+    )

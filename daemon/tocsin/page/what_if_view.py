@@ -1,10 +1,11 @@
-"""What would be if numbers of a rule were others, as the page shows it: made of what `tocsin replay --set … --format json` tells."""
+"""What would be if numbers of a rule were others, as the page shows it: made of what `tocsin replay --set …` tells."""
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import TypeAlias
 
+import msgspec
 from markupsafe import Markup
 
 from tocsin.alerts.wording import Style
@@ -13,10 +14,12 @@ from tocsin.config.settings import Settings
 from tocsin.control.snapshot import Point
 from tocsin.page.charts import Series, chart
 from tocsin.page.screen import Json
+from tocsin.replay.comparison import Alerts, WhatIf
 
 _CHART_HEIGHT = 170  # px
 _LISTS = ("lost", "gained", "later", "earlier")
 _MOST_LISTED = 20
+_Steps: TypeAlias = tuple[tuple[str, int], ...]
 SET = "set."
 """What a field of the form is called, before the path of what it sets."""
 
@@ -39,44 +42,44 @@ def fields_of(settings: Settings, rule: str, given: Mapping[str, str] | None = N
     ]
 
 
-def view(found: Mapping[str, Any], style: Style) -> Json:
-    """Coverage first: `coverage` (words), `begun` and `ended` (ISO 8601; None: nothing is recorded), whether counts are `at_least` so many,
-    and `because` of what; then `before` and `after` (how many alerts), `change` in words, the `lists`, and `days`: how many there
-    had been by the end of each day, as rows of a table.
+def view(found: WhatIf, style: Style) -> Json:
+    """Coverage first: `coverage` (words), `begun` and `ended` (ISO 8601; None: nothing is recorded), `says_nothing` where there is no more to
+    say; then `before` and `after` (how many alerts), `change` in words, the `lists`, what stands before counts (`bounds`: at least,
+    at most) `because` of what; and `days`: how many there had been by the end of each day, as rows of a table.
     """
-    before, after = found["as_it_is"]["alerts"], found["edited"]["alerts"]
+    before, after = found.as_it_is, found.edited
     return {
-        "coverage": [each["words"] for each in found["coverage"]],
-        "begun": found["from"],
-        "ended": found["to"],
-        "at_least": found["at_least"],
-        "because": found["because"],
-        "off": bool(found["off"]),
-        "set": found["set"],
-        "diff": found["diff"],
-        "before": before,
-        "after": after,
-        "change": _change(before, after),
-        "lists": {name: _listed(found[name]) for name in _LISTS},
-        "days": _days(found["as_it_is"]["steps"], found["edited"]["steps"], style),
+        "coverage": [each.words for each in found.coverage],
+        "begun": found.begun,
+        "ended": found.ended,
+        "says_nothing": found.says_nothing,
+        "bounds": {of: found.bound(of) for of in ("alerts", "lost", "gained")},
+        "because": found.because,
+        "off": bool(found.off),
+        "diff": found.diff,
+        "before": before.alerts,
+        "after": after.alerts,
+        "change": _change(before.alerts, after.alerts),
+        "lists": {name: _listed(getattr(found, name)) for name in _LISTS},
+        "days": _days(before.steps, after.steps, style),
     }
 
 
-def what_if_chart(found: Mapping[str, Any]) -> Markup:
+def what_if_chart(found: WhatIf) -> Markup:
     """How many alerts there had been by when, as it is and as edited, as steps."""
-    before, after = found["as_it_is"], found["edited"]
-    said = f"Alerts so far: {before['alerts']} as it is, {after['alerts']} edited"
+    before, after = found.as_it_is, found.edited
+    said = f"Alerts so far: {before.alerts} as it is, {after.alerts} edited"
     return chart(
         said,
         [
-            Series("as it is", _points(before["steps"]), tone="muted", steps=True),
-            Series("edited", _points(after["steps"]), steps=True),
+            Series("as it is", _points(before.steps), tone="muted", steps=True),
+            Series("edited", _points(after.steps), steps=True),
         ],
         height=_CHART_HEIGHT,
     )
 
 
-def _points(steps: Sequence[Sequence[Any]]) -> list[Point]:
+def _points(steps: _Steps) -> list[Point]:
     return [Point(datetime.fromisoformat(at).astimezone(UTC), Decimal(count)) for at, count in steps]
 
 
@@ -86,13 +89,13 @@ def _change(before: int, after: int) -> str:
     return f"{abs(after - before):,} {'fewer' if after < before else 'more'}"
 
 
-def _listed(alerts: Mapping[str, Any]) -> Json:
-    return {"count": alerts["count"], "alerts": [*alerts["alerts"]][:_MOST_LISTED]}
+def _listed(alerts: Alerts) -> Json:
+    return {"count": alerts.count, "alerts": msgspec.to_builtins(alerts.alerts[:_MOST_LISTED])}
 
 
-def _days(before: Sequence[Sequence[Any]], after: Sequence[Sequence[Any]], style: Style) -> list[Json]:
+def _days(before: _Steps, after: _Steps, style: Style) -> list[Json]:
     """Where people are."""
-    last: dict[Any, list[int]] = {}
+    last: dict[date, list[int]] = {}
     at = [0, 0]
     steps = [(time, place, count) for place, side in enumerate((before, after)) for time, count in side]
     for time, place, count in sorted(steps):

@@ -19,7 +19,11 @@ and an ALERT {"rule": "red", "kind": "position", "venue": "fx", "account": "a1",
 `later` and `earlier`), "covered": true (of `lost` and `gained`: an alert of before goes on then under the other rules)}.
 """
 
+from typing import Literal
+
 from msgspec import Struct, field
+
+from tocsin.alerts.wording import counted
 
 
 class Kept(Struct, frozen=True):
@@ -36,6 +40,11 @@ class Coverage(Struct, frozen=True, kw_only=True):
     kept: tuple[Kept, ...]
     whole: bool
     words: str
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether nothing of what may be left out was kept, so that a count of 0 isn't known to be one."""
+        return not self.whole and bool(self.kept) and not any(each.moments for each in self.kept)
 
 
 class Changed(Struct, frozen=True, kw_only=True):
@@ -101,3 +110,16 @@ class WhatIf(Struct, frozen=True, kw_only=True):
     gained: Alerts = Alerts(0)
     later: Alerts = Alerts(0)
     earlier: Alerts = Alerts(0)
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether of no rule anything can be said: each one's `words` say why."""
+        return bool(self.coverage) and all(each.says_nothing for each in self.coverage)
+
+    def bound(self, of: Literal["alerts", "lost", "gained"]) -> str:
+        """What stands before such a count: `at least`, `at most`, or nothing where the count is all."""
+        return "" if not self.at_least else "at most" if of == "lost" else "at least"
+
+    def counted(self, count: int, of: Literal["alerts", "lost", "gained"]) -> str:
+        """`at most 9 alerts`."""
+        return f"{self.bound(of)} {counted(count, 'alert')}".strip()

@@ -82,6 +82,10 @@ def _read(rule: Rule) -> Iterable[_Read]:
 
 
 def _words(rule: Rule, kept: Sequence[Kept], lasted: timedelta, *, whole: bool) -> str:
+    long = _long(lasted)
+    if not whole and not any(each.moments for each in kept):
+        names = " and no ".join(each.what for each in kept)
+        return f"no {names} was kept in {long}, so nothing can be said of what would be"
     counted = "{:,} time{}" if rule.events else "at {:,} moment{}"
     said = ", ".join(
         f"{each.what} {'kept ' if first else ''}"
@@ -92,7 +96,7 @@ def _words(rule: Rule, kept: Sequence[Kept], lasted: timedelta, *, whole: bool) 
         known = ": all that came"
     else:
         known = "; others may have come" if rule.events else "; between them unknown"
-    return f"{said} in {_long(lasted)}{known}"
+    return f"{said} in {long}{known}"
 
 
 def _long(lasted: timedelta) -> str:
