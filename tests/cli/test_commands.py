@@ -97,6 +97,10 @@ class TestTheProgram:
         [
             (["chek"], "no such command: chek; did you mean check?"),
             (["nonsense"], "no such command: nonsense"),
+            (
+                ["--config", "a.yaml", __file__, "status"],
+                "py; --config takes one file, a.yaml: did a pattern match several?",
+            ),
             (["fields", "positon"], "no kind is called positon; did you mean position?"),
             (["venues", "piexgoo"], "no venue is called piexgoo; did you mean piexgo?"),
             (["schema", "rule"], "'rule' is not one of 'config', 'rules', 'venue'"),

@@ -341,6 +341,14 @@ def test_where_the_config_is_looked_for(folder):
     assert find_config(xdg / "tocsin" / "config.yaml", environ) == xdg / "tocsin" / "config.yaml"
     with pytest.raises(ConfigError, match=r"there is no file other\.yaml"):
         find_config(Path("other.yaml"), environ)
+    Path("a1.yaml").touch()
+    Path("a2.yaml").touch()
+    with pytest.raises(
+        ConfigError, match=r"a config is one file, and no pattern; these match: a1.yaml, a2.yaml"
+    ):
+        find_config(Path("a*.yaml"), environ)
+    with pytest.raises(ConfigError, match=r"there is no file b\[1\].*\n.* nothing matches it"):
+        find_config(Path("b[1].yaml"), environ)
 
 
 KEYS = st.sampled_from(

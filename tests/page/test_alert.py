@@ -114,7 +114,7 @@ LIVES = {
         "01:20 firing (profit -60 < -50)",
         "01:20 told phone (taken after 0.0 s)",
         "01:20 told desk (taken after 0.0 s)",
-        "07:00 resolved, profit -10 USD (after 6 min)",
+        "07:00 resolved, profit -10 USD (6 min after it began, 5 min after it fired)",
         "07:00 told phone that it is over (taken after 0.0 s)",
         "07:00 told desk that it is over (taken after 0.0 s)",
     ],

@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -13,6 +14,7 @@ from support.measured import NOW
 from support.outboxes import context
 from support.plans import Plans
 from support.stored import alert, commit, opened
+from tocsin.config.settings import UnknownRule
 from tocsin.page.alert_filter import Filter, history
 from tocsin.page.screens.alerts import ALERTS, firing, over
 from tocsin.store.alert_history import LATEST
@@ -111,6 +113,35 @@ async def test_what_is_no_matcher_is_said(six, match, said):
     assert said.split(";")[0] in text_of(page)
     assert 'role="alert"' in page
     assert "in the red" not in page
+
+
+def settings_of(*rules: str) -> Any:
+    def rule(name: str) -> None:
+        if name not in rules:
+            raise UnknownRule(f"no rule is called {name}; did you mean {rules[0]}?")
+
+    return SimpleNamespace(settings=SimpleNamespace(rule=rule))
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ("lost", "no rule is called lost; did you mean quiet?"),
+        ("quiet", ""),
+        ("loss", ""),
+    ],  # of loss there are alerts
+)
+@pytest.mark.parametrize("by_itself", [False, True])
+async def test_a_rule_that_there_is_none_of_is_told(six, rule, said, by_itself):
+    query = {"rule": rule} if by_itself else {"match": f"rule={rule}"}
+    of = asked(six, query=query, rules_seen=settings_of("quiet"))
+    assert [(await part(of))["trouble"] for part in (firing, over)] == [said, said]
+
+
+async def test_matchers_may_stand_in_the_address_each_by_itself(six):
+    of = asked(six, query={"venue": "fx", "symbol": 'odd " one'})
+    assert (await over(of))["match"] == 'venue=fx symbol="odd \\" one"'
+    assert ids(await over(of)) == ["o4"]
 
 
 async def test_the_filters_field_is_no_live_part(six):

@@ -18,6 +18,8 @@ from tocsin.page.screens import health as screen
 from tocsin.page.screens.health import HEALTH
 from tocsin.store.model import Batch
 
+FOLDER = "/etc/tocsin"
+
 
 def ago(**length: float) -> datetime:
     return NOW - timedelta(**length)
@@ -170,7 +172,7 @@ async def test_what_is_wrong_says_since_when(tmp_path):
 
 async def test_config_heartbeats_reports_and_who_listens(tmp_path):
     opened(tmp_path).close()
-    place = Place("config.yaml", 3, 5, 4, f"  x: {HOSTILE}")
+    place = Place(f"{FOLDER}/config.yaml", 3, 5, 4, f"  x: {HOSTILE}")
     warning = Problem(f"doubtful {HOSTILE}", place, "x", "change it", "warning").render()
     beats = [
         {"name": "heartbeat to hc-ping.com", "every": "1min", "taken_at": iso(ago(seconds=30)), "withheld": None, "failing": None},
@@ -179,9 +181,14 @@ async def test_config_heartbeats_reports_and_who_listens(tmp_path):
     ]  # fmt: skip
     looked = of(
         tmp_path,
-        snapshot(measures={"reports_due": {"evening": NOW + timedelta(hours=7)}}),
+        snapshot(
+            measures={"config": f"{FOLDER}/config.yaml", "reports_due": {"evening": NOW + timedelta(hours=7)}}
+        ),
         heartbeats=beats,
-        config={"sources": [], "warnings": [warning]},
+        config={
+            "sources": [f"{FOLDER}/config.yaml", f"{FOLDER}/rules/a.yaml", "/elsewhere/b.yaml"],
+            "warnings": [warning],
+        },
         listen={"address": "127.0.0.1:8080", "public_url": None, "metrics_for": "who has its token"},
     )
     html = await page_of(HEALTH, looked)
@@ -193,6 +200,9 @@ async def test_config_heartbeats_reports_and_who_listens(tmp_path):
     assert "/metrics , for who has its token" in text
     assert "    3 |   x: &lt;/script&gt;" in html
     assert "= change it" in text
+    assert "with rules/a.yaml /elsewhere/b.yaml read" in text, "below the config's folder from there on"
+    assert "config.yaml:3:5: warning" in text
+    assert f"{FOLDER}/config.yaml:3" not in text
 
 
 async def test_many_venues_that_come_and_go(tmp_path):

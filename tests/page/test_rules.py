@@ -33,7 +33,8 @@ async def test_each_with_its_place_its_state_and_how_often_it_fired(world):
     found = await data(world)
     rules = {each["id"]: each for each in found["rules"]}
     assert list(rules) == [rule.id for rule in world.settings.rules]
-    assert (found["count"], found["all"], found["firing"]) == (9, 9, 2)
+    assert (found["count"], found["all"], found["firing"], found["alerts"]) == (9, 9, 2, 3)
+    assert "9 rules 2 rules fire, 3 alerts" in text_of(await page_of(RULES, world.asked()))
     red = rules["red"]
     assert (red["file"], red["line"], red["watch"], red["severity"]) == (
         "rules.yaml",

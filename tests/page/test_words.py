@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from markupsafe import Markup
 
+from tocsin.alerts.wording import Names, Style
 from tocsin.page import words
 
 NOW = datetime(2026, 7, 1, 15, 0, tzinfo=UTC)
@@ -43,6 +44,22 @@ def test_what_is_no_number_is_no_markup():
 def test_a_sign_says_which_way(value, sign, tone):
     assert words.signed(value) == sign
     assert words.tone(value) == tone
+
+
+@pytest.mark.parametrize(
+    ("of", "whole", "says"),
+    [
+        (("p1", "BTCUSD", "a1"), False, "Bitcoin"),
+        (("p1", "ETHUSD", "a1"), False, "ETHUSD"),
+        (("a1", None, "a1"), False, "Main"),
+        (("9020b4e5-1234", None, "a1"), False, "9020b4e5…"),
+        (("Main, BTCUSD and more", None, "a1"), True, "Main, BTCUSD and more"),
+        (("", None, None), False, ""),
+    ],
+)
+def test_what_it_is_about_is_called_as_people_do(of, whole, says):
+    style = Style(names=Names(accounts={"a1": "Main"}, symbols={"BTCUSD": "Bitcoin"}))
+    assert words.subject(*of, style, whole=whole) == says
 
 
 def test_times_are_those_of_people():

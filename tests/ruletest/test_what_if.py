@@ -77,8 +77,8 @@ CASES = {
     "updated.cooldown=10s": (5, 7, [], [(45, None, 0), (70, None, 0)], [], [(105, None, -25), (60, None, -10)]),
     "updated.cooldown=2m": (5, 3, [(70, None, 0), (300, None, 0)], [], [(250, None, 15)], []),
     # It crosses -50 at 10 and 70, and -65 at 45; the second position crosses -65 at 235.
-    "crossed.when.1=-65": (2, 2, [(70, "-55", 0)], [(235, "-510", 0)], [(45, "-70", 35)], []),
-    "crossed.when.1=-52": (2, 3, [], [(235, "-510", 0)], [], []),
+    "crossed.when.1=-65": (2, 2, [(70, None, 0)], [(235, None, 0)], [(45, None, 35)], []),
+    "crossed.when.1=-52": (2, 3, [], [(235, None, 0)], [], []),
     "red.when=profit < -50 and leverage > 1000000": (
         3, 0, [(230, "-510", 0), (40, "-70", 0), (100, "-56", 0)], [], [], [],
     ),

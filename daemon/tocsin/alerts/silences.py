@@ -145,10 +145,11 @@ def matchers_of(context: AlertContext) -> str:
     else:
         fields = ("venue", "account", "symbol" if context.event is not None else "id")
     told = [(field, _value(field, context)) for field in ("rule", *fields)]
-    return " ".join(f"{field}={_quoted(value)}" for field, value in told if value)
+    return " ".join(f"{field}={quoted(value)}" for field, value in told if value)
 
 
-def _quoted(value: str) -> str:
+def quoted(value: str) -> str:
+    """As a matcher's value is written."""
     if re.fullmatch(r"[^\s\"\\]+", value):
         return value
     escaped = re.sub(r'(["\\])', r"\\\1", value)

@@ -70,7 +70,13 @@ class LazyGroup(click.Group):
             from difflib import get_close_matches
 
             near = get_close_matches(args[0], COMMANDS, n=1)
-            ctx.fail(f"no such command: {args[0]}" + (f"; did you mean {near[0]}?" if near else ""))
+            if near:
+                remedy = f"; did you mean {near[0]}?"
+            elif ctx.params.get("config") and os.path.isfile(args[0]):  # noqa: PTH113  loads nothing
+                remedy = f"; --config takes one file, {ctx.params['config']}: did a pattern match several?"
+            else:
+                remedy = ""
+            ctx.fail(f"no such command: {args[0]}{remedy}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  click's

@@ -1,20 +1,21 @@
 """Where the config is looked for, and where the state is kept."""
 
 from collections.abc import Mapping
+from glob import glob
 from pathlib import Path
 
 from tocsin.config.references import References
 from tocsin.document import Node, Scalar
 from tocsin.errors import ConfigError, Problem
 
+_MOST_NAMED = 5
+
 
 def find_config(given: Path | None, environ: Mapping[str, str]) -> Path:
     """The config's path: the given one, else the first that exists. ConfigError says where it was looked for."""
     if given is not None:
         if not given.is_file():
-            raise ConfigError(
-                [Problem(f"there is no file {given}", hint="tocsin init makes one to start from")]
-            )
+            raise ConfigError([Problem(f"there is no file {given}", hint=_remedy(given))])
         return given
     places = [
         Path("config.yaml"),
@@ -28,6 +29,15 @@ def find_config(given: Path | None, environ: Mapping[str, str]) -> Path:
     raise ConfigError(
         [Problem(f"no config found (looked for {looked})", hint="tocsin init makes one to start from")]
     )
+
+
+def _remedy(given: Path) -> str:
+    """What to do about a path that isn't there."""
+    if not any(each in str(given) for each in "*?["):
+        return "tocsin init makes one to start from"
+    found = sorted(glob(str(given)))  # noqa: PTH207  Path takes no absolute pattern
+    there = f"these match: {', '.join(found[:_MOST_NAMED])}" if found else "nothing matches it"
+    return f"a config is one file, and no pattern; {there}"
 
 
 def given_state_dir(

@@ -70,11 +70,14 @@ def states(
     condition = (first.words or first.condition) if first is not None else ""
     yield entry(fired, _tone(row), "", "firing", more=_with(context, value or ""), sub=condition)
     if row["resolved_at"]:
-        lasted = span_text(from_iso(row["resolved_at"]) - from_iso(started))
+        ended_at = from_iso(row["resolved_at"])
+        lasted = f"{span_text(ended_at - from_iso(fired))} after it fired"
+        if started < fired:
+            lasted = f"{span_text(ended_at - from_iso(started))} after it began, {lasted}"
         reason = context.reason if context is not None else ""
         ended = value_and_unit(context, context.value) if context is not None else ""
         word = "ended" if reason else "resolved"
-        sub = f"after {lasted}" + (f": {reason}" if reason else "")
+        sub = lasted + (f": {reason}" if reason else "")
         yield entry(row["resolved_at"], "good", "", word, more=_with(context, ended), sub=sub)
 
 

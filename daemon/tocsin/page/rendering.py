@@ -187,5 +187,8 @@ class Renderer:
             "now": asked.now,
             "style": style,
             "place": lambda venue, account=None: words.place(venue, account, style),
+            "subject": lambda id_, symbol=None, account=None, *, whole=False: words.subject(
+                id_, symbol, account, style, whole=whole
+            ),
             **words.times(style.tz, today),
         }

@@ -9,6 +9,8 @@ from tocsin.store.reader import Row
 
 SHOWN = 100  # rows of a list, unless `all=1` asks for more
 MOST = 10_000
+GROUPS = ("{", '["absence"')
+"""How the instances of groups, and of what is missed in them, begin."""
 
 
 def limit(asked: Asked, cut: int = SHOWN) -> int:
@@ -34,7 +36,7 @@ async def count_waiting(asked: Asked) -> int:
 
 def watched_row(each: Watched) -> Json:
     """What a rule watches as JSON: what it is, the plain numbers `value` and `limit` with what is `to_go` (or `beyond`), and `done`, how
-    near (0 to 1); `shown` is the number that its messages speak of (`value_of`), in `currency`; `due`: when it fires, if it stays so.
+    near (0 to 1); of a `group` the id is its name; `shown` is the number that its messages speak of (`value_of`), in `currency`; `due`: when it fires, if it stays so.
     """
     distance = each.distance
     return {
@@ -45,6 +47,7 @@ def watched_row(each: Watched) -> Json:
         "account": each.key.account or None,
         "entity": each.key.id,
         "symbol": each.symbol,
+        "group": each.instance.startswith(GROUPS),
         "state": each.state,
         "alert": each.alert or None,
         "value_of": each.value_of,

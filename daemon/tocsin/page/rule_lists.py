@@ -41,11 +41,12 @@ def place_of(settings: Settings, rule: str) -> Json:
 
 
 def shown_path(settings: Settings, path: Path) -> str:
-    return _below(settings.path.parent, path)
+    return below(settings.path.parent, path)
 
 
 @lru_cache(maxsize=500)
-def _below(folder: Path, path: Path) -> str:
+def below(folder: Path, path: Path) -> str:
+    """The path, from the folder on where it is below that."""
     return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
 
 

@@ -126,6 +126,15 @@ def place(venue: str, account: str | None, style: Style) -> str:
     return ", ".join(filter(None, (shown(venue), style.account(account) if account else "")))
 
 
+def subject(id_: str, symbol: str | None, account: str | None, style: Style, *, whole: bool = False) -> str:
+    """What people call an entity: its symbol, an account by its name, else its id, cut unless it is wanted `whole` (a group's is words)."""
+    if symbol:
+        return style.symbol(symbol)
+    if id_ and id_ == account:
+        return style.account(account)
+    return shown(id_) if whole else style.id(id_)
+
+
 def span(seconds: float) -> str:
     """`4 min`."""
     return span_text(timedelta(seconds=seconds))

@@ -53,8 +53,8 @@ Start: TypeAlias = Callable[[Mapping[str, StandIn]], Channels]
 @dataclass(slots=True)
 class Firing:
     """One alert. `until` is None while it lasts; what happened once ends as it begins. `worst`: of what is `measured` (in people's words),
-    as far as there is such; of an alert without an end up to the record's. Of what doesn't last `event` (None: something crossed) and
-    `time` (as the venue dates it) say what happened.
+    as far as there is such; of an alert without an end up to the record's. What doesn't last has none: `event` (None: something crossed) and
+    `time` (as the venue dates it) say what happened there.
 
     `told` is when a channel would have been told, None where none was; `held_by` says what stood in the way first.
     """
@@ -306,7 +306,7 @@ class Player:
                 context.suppressed,
                 symbol=context.symbol,
                 measured=context.value_called or context.value_of,
-                worst=context.worst,
+                worst=context.worst if transition.rule in self._lasts else None,
                 lasts=transition.rule in self._lasts,
                 event=context.event,
                 time=context.time,

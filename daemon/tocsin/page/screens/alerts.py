@@ -1,8 +1,13 @@
-"""`/alerts`: what fires, then what is over, both of what matchers choose. 50 a page, by key."""
+"""`/alerts`: what fires, then what is over, both of what matchers choose. 50 a page, by key.
+
+?match=rule=in-the-red venue=fx    or each by itself: ?rule=in-the-red&venue=fx
+"""
 
 from functools import partial
 from urllib.parse import urlencode
 
+from tocsin.alerts.silences import FIELDS, quoted
+from tocsin.config.settings import UnknownRule
 from tocsin.page.alert_filter import Filter, history, place_of
 from tocsin.page.alert_rows import alert_rows
 from tocsin.page.rows import MOST, limit
@@ -22,7 +27,7 @@ async def firing(asked: Asked) -> Json:
     """`alerts` that fire (rows of `alert_rows`), those that nobody has first and of these the worst; `count` of how many. `trouble` with the
     matchers, where there is one.
     """
-    wanted = _filter(asked)
+    wanted = await _known(asked, _filter(asked))
     if wanted.trouble:
         return {"alerts": [], "count": 0, "match": wanted.text, "trouble": wanted.trouble}
     shown = limit(asked)
@@ -37,7 +42,7 @@ async def over(asked: Asked) -> Json:
     """`alerts` that are over or happened once, the latest first, from `before=FIRED_AT,ID` on; `older`: the query of the next page, None where
     there is none. `looked_to`: so far back it was looked, of `looked` alerts, without filling the page.
     """
-    wanted = _filter(asked)
+    wanted = await _known(asked, _filter(asked))
     if wanted.trouble:
         nothing = {"older": None, "newest": None, "looked": 0, "looked_to": None}
         return {"alerts": [], "match": wanted.text, "trouble": wanted.trouble, **nothing}
@@ -57,7 +62,21 @@ async def over(asked: Asked) -> Json:
 
 
 def _filter(asked: Asked) -> Filter:
-    return Filter.of(asked.query.get("match", ""), asked.style.names.accounts)
+    single = (f"{field}={quoted(asked.query[field])}" for field in FIELDS if asked.query.get(field))
+    return Filter.of(asked.query.get("match") or " ".join(single), asked.style.names.accounts)
+
+
+async def _known(asked: Asked, wanted: Filter) -> Filter:
+    """The filter, with its `trouble` where it wants a rule that there is none of, and of which there is no alert from earlier times."""
+    for each in wanted.matchers:
+        if each.field == "rule" and each.operator == "=":
+            earlier = partial(asked.reader.alerts_of, each.value, limit=1)
+            if not await asked.in_thread(earlier):
+                try:
+                    asked.host.rules_seen.settings.rule(each.value)
+                except UnknownRule as error:
+                    return wanted._replace(trouble=str(error))
+    return wanted
 
 
 def _query(wanted: Filter, before: str) -> str:

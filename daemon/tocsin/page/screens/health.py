@@ -6,11 +6,13 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from functools import cache, partial
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from tocsin.control.measures import DEGRADED
 from tocsin.events import UP, iso
 from tocsin.page.connections import Span, spans_of
+from tocsin.page.rule_lists import below
 from tocsin.page.screen import Asked, Json, Part, Screen
 from tocsin.store import lists
 
@@ -66,8 +68,9 @@ async def connections(asked: Asked) -> Json:
 
 
 async def about(asked: Asked) -> Json:
-    """What runs here: `versions`, `config`, `database`, `heartbeats`, `reports`, and who may `listen`."""
+    """What runs here: `versions`, `config` (the `sources` and places in `warnings` from its folder on, where they are below that), `database`, `heartbeats`, `reports`, and who may `listen`."""
     measures, known = asked.snapshot.measures, asked.host.about()
+    folder = Path(measures.config).parent
     database, log = await asked.in_thread(asked.reader.sizes)
     counted = measures.counted.heartbeats
     return {
@@ -77,6 +80,8 @@ async def about(asked: Asked) -> Json:
         "config": {
             "path": measures.config,
             **known["config"],
+            "sources": [below(folder, Path(each)) for each in known["config"]["sources"]],
+            "warnings": [each.replace(f"{folder}/", "") for each in known["config"]["warnings"]],
             "reloaded_at": iso(measures.reloaded_at),
             "reload_success": measures.reload_success,
         },

@@ -15,7 +15,8 @@ from tocsin.store.rule_history import fired_by_rule
 
 
 async def rules(asked: Asked) -> Json:
-    """`rules` in their order, of `count` that the filter lets through, of `all`; of how many some alert is `firing`, how many are `blind`.
+    """`rules` in their order, of `count` that the filter lets through, of `all`; of how many some alert is `firing`, how many `alerts` that
+    are, how many are `blind`.
 
     Of each (`rule_lists.basics`) how many `firing` and `pending`, how often it `fired` (ever; `lately`: in 30 days) and when last, and
     what of it is `nearest` (`watched_row`).
@@ -58,6 +59,7 @@ def _rules(asked: Asked, settings: Settings) -> Json:
         "count": len(found),
         "all": len(settings.rules),
         "firing": len({rule for rule, fires in lives if fires}),
+        "alerts": sum(count for (_, fires), count in lives.items() if fires),
         "blind": len(blind),
     }
 
