@@ -153,6 +153,9 @@ async def test_what_is_not_there_is_said(page, autojump_clock):
     answer = await browser.get("/nothing", headers={"Accept": "text/html"})
     assert answer.status_code == 404
     assert "There is no such page" in answer.text
+    assert '<nav class="nav"' in answer.text, "who is signed in goes on from there"
+    foreign = await page.browser().get("/static/0/nothing.css", headers={"Accept": "text/html"})
+    assert (foreign.status_code, "<nav" in foreign.text) == (404, False)
 
 
 def test_paths_of_ours_cannot_be_the_path_below_which_it_lies(page):

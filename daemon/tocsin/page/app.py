@@ -34,6 +34,7 @@ from tocsin.page.login import Login
 from tocsin.page.manifest import manifest_route
 from tocsin.page.rendering import Renderer
 from tocsin.page.routes import Screens, html
+from tocsin.page.routes import person_of as named
 from tocsin.page.screen import Host
 from tocsin.page.what_if import WhatIfs
 from tocsin.page.what_if_form import WHAT_IF, WhatIfForm
@@ -193,7 +194,8 @@ class _Words:
     def _answer(self, request: Request, status: int, heading: str, text: str) -> Response:
         if "text/html" not in request.headers.get("accept", ""):
             return JSONResponse({"error": text}, status)
-        return html(request, self._renderer.bare("frame/message.html", heading=heading, text=text), status)
+        page = self._renderer.bare("frame/message.html", heading=heading, text=text, person=named(request))
+        return html(request, page, status)
 
 
 def _said(error: Exception) -> str:
