@@ -122,7 +122,7 @@ def test_what_the_database_does_not_say_is_not_made_up(folder, monkeypatch):
     state = {**STATUS, **dict.fromkeys(("unsent", "dead", "acknowledged"))}
     monkeypatch.setattr("tocsin.cli.status.ask_running", lambda *_args: (200, state, SOCKET))
     told = said(folder, "", "status")
-    assert "0 firing, 0 held back, unsent unknown: the database doesn't answer\n" in told
+    assert "0 firing, 0 messages held back, unsent unknown: the database doesn't answer\n" in told
 
 
 def test_a_url_of_the_status_can_be_copied_and_obeys_nothing(folder, monkeypatch):

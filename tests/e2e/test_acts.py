@@ -86,7 +86,10 @@ async def test_silence_and_acknowledge(folder, exchange, desk):
         alerts = (await folder.command("alerts")).stdout
         assert f"  id {red}, acknowledged " in alerts
         assert ", not told yet: rule=deep account=Main, until " in alerts
-        assert "2 firing (1 acknowledged), 1 held back" in (await folder.command("status")).stdout
+        assert (
+            "2 firing (1 acknowledged, 1 silenced), 1 message held back"
+            in (await folder.command("status")).stdout
+        )
         explained = (await folder.command("explain", "red")).stdout
         assert "acknowledged: by " in explained
         assert ", until " in alerts

@@ -39,7 +39,7 @@ async def test_what_is_and_what_was(folder, people, exchange):
         assert status.returncode == 0
         assert "healthy" in status.stdout
         assert f"process {daemon.pid}" in status.stdout
-        assert "3 rules, 3 channels; 1 firing, 0 held back, 5 unsent" in status.stdout
+        assert "3 rules, 3 channels; 1 firing, 0 messages held back, 5 unsent" in status.stdout
         for line in (
             "fx     yourfintech  connected",
             "spot   topone       connected",

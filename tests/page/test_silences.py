@@ -77,7 +77,7 @@ async def test_what_holds_says_how_much_and_by_whom_and_what_is_over_how_much_it
 async def test_they_are_shown_with_ways_to_end_and_repeat_them(tmp_path, kept):
     html = await page_of(SILENCES, asked(tmp_path, kept))
     text = text_of(html)
-    assert "2 alerts kept back 3 messages" in text
+    assert "2 alerts held back 3 messages" in text
     assert "Anna, Telegram" in text
     assert "taken back by Jan" in text
     assert f'action="{ROOT}/silences/s1/end"' in html
@@ -150,7 +150,7 @@ async def test_the_form_says_what_it_would_hold(form):
     [
         ("venue=fx symbol=ETHUSD", "Holds 1 alert that fires now, and what matches later. a2 is in the red"),
         ("venue=nowhere", "Holds 0 alerts that fire now"),
-        ("", "Write what is to be silent"),
+        ("", "what all of these match"),
         ("price=3", "there is no price to match"),
         (HOSTILE, "not a matcher"),
     ],

@@ -69,7 +69,11 @@ _SIDEWAYS = """() => {
   }
   return found.slice(0, 12);
 }"""
-_SMALL = """() => [...document.querySelectorAll("a.btn, button, input:not([type=hidden]), select, summary")]
+_BEYOND = """() => [...document.querySelectorAll(".nav a")]
+  .map((each) => [each, each.getBoundingClientRect()])
+  .filter(([, box]) => box.width && (box.left < 0 || box.right > document.documentElement.clientWidth + 0.5))
+  .map(([each]) => each.textContent.trim())"""
+_SMALL = """() => [...document.querySelectorAll("a.btn, .nav a, button, input:not([type=hidden]), select, summary")]
   .filter((each) => each.getClientRects().length && !each.classList.contains("vh"))
   .map((each) => [each, each.getBoundingClientRect()])
   .filter(([, box]) => box.height < 43.5)
@@ -140,6 +144,8 @@ class Look:
         """Nothing is wider than the window."""
         found: list[str] = self.page.evaluate(_SIDEWAYS)
         assert found == [], "scrolls sideways: " + "\n".join(found)
+        beyond: list[str] = self.page.evaluate(_BEYOND)
+        assert beyond == [], f"of the navigation out of reach: {beyond}"
 
     def can_be_touched(self) -> None:
         """What is pressed is at least 44 px high."""

@@ -52,7 +52,7 @@ def _tell(state: dict[str, Any], socket: Path, tz: tzinfo) -> None:
     click.echo(f"  config {state['config']}, state {state['state_dir']}, answered at {socket}")
     click.echo(
         f"  {counted(state['rules'], 'rule')}, {counted(len(state['channels']), 'channel')}; "
-        f"{state['firing']} firing{_acknowledged(state)}, {state['held']} held back, {_of_database(state)}"
+        f"{state['firing']} firing{_of_firing(state)}, {counted(state['held'], 'message')} held back, {_of_database(state)}"
         + (f"; {counted(state['silences'], 'silence')}: see tocsin silences" if state.get("silences") else "")
         + ("; dry run" if state["dry_run"] else "")
     )
@@ -80,8 +80,10 @@ def _tell(state: dict[str, Any], socket: Path, tz: tzinfo) -> None:
     print_rows(table)
 
 
-def _acknowledged(state: dict[str, Any]) -> str:
-    return f" ({state['acknowledged']} acknowledged)" if state.get("acknowledged") else ""
+def _of_firing(state: dict[str, Any]) -> str:
+    """` (1 acknowledged, 2 silenced)`: what nobody hears of any more, though it fires."""
+    found = ", ".join(f"{state[what]} {what}" for what in ("acknowledged", "silenced") if state.get(what))
+    return f" ({found})" if found else ""
 
 
 def _of_database(state: dict[str, Any]) -> str:

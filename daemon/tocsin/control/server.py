@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 
 from tocsin.config.settings import UnknownName, UnknownRule
 from tocsin.control import measures
-from tocsin.control.acts import Acting, ActsApi, with_silences
+from tocsin.control.acts import Acting, ActsApi, firing_held_by, with_silences
 from tocsin.control.measures import Measures
 from tocsin.control.metrics import exposition
 from tocsin.control.people import who
@@ -152,7 +152,8 @@ class Api:
 
     async def status(self, _request: Request) -> JSONResponse:
         now, known = self._daemon.measures(), await self._stored()
-        return JSONResponse(measures.status(now, known))
+        silenced = await self._silenced() if now.silences_active else 0
+        return JSONResponse({**measures.status(now, known), "silenced": silenced})
 
     async def metrics(self, request: Request) -> Response:
         now, known = self._daemon.measures(), await self._stored()
@@ -166,6 +167,13 @@ class Api:
         """None where the database doesn't answer in time."""
         with trio.move_on_after(_LONGEST_QUERY), suppress(StoreError):
             return await in_thread(partial(measures.stored, self._database))
+        return None
+
+    async def _silenced(self) -> int | None:
+        """How many alerts that fire silences hold, as `/silences` counts them; None where the database doesn't answer in time."""
+        silences, now = self._daemon.acts.silences(), self._daemon.acts.now()
+        with trio.move_on_after(_LONGEST_QUERY), suppress(StoreError):
+            return len(await in_thread(partial(firing_held_by, self._reader, silences, now)))
         return None
 
     async def reload(self, _request: Request) -> JSONResponse:
