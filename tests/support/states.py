@@ -17,7 +17,7 @@ from tocsin.store.store import Store
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 """Stands in what the hostile venue says wherever a venue can say something, and as such is to be read on the page."""
-OURS_ALONE = ("/help", "/help/{topic}", "/login", "/rules", "/health")
+OURS_ALONE = ("/help", "/help/{topic}", "/login", "/health")
 """Screens on which neither venues nor services have a say."""
 TURNED = "\u202e\u202d\u2066\u2067\u200f"
 """What turns letters round where a browser gets it; stands in the same texts, and nowhere on the page."""
