@@ -20,7 +20,7 @@ from support.looking import VIEWERS, Viewers
 from support.stream import messages
 from support.wants import rules, rules_text, symbols, wants
 from tocsin.app import components
-from tocsin.app.serve import SWITCH_EVERY, serve
+from tocsin.app.serve import serve, tune
 from tocsin.clock import SystemClock
 from tocsin.config.load import load_settings
 from tocsin.control.client import SOCKET
@@ -326,7 +326,7 @@ def latencies(tmp_path, monkeypatch, rate=RATE, **more):
                     await trio.sleep(0.2)
                 daemon.stop()
 
-    sys.setswitchinterval(SWITCH_EVERY)
+    tune()
     with sending("venue", rate * SECONDS, rate) as (port, said):
         trio.run(run, port, said)
     with closing(sqlite3.connect(state / "tocsin.db")) as db:
