@@ -124,6 +124,33 @@ def test_an_answer_that_is_no_json_is_told(folder):
         answering.join(30)
 
 
+@pytest.mark.parametrize("end", ["says nothing", "ends"])
+def test_a_daemon_that_does_not_answer_is_told_and_is_running(folder, monkeypatch, end):
+    monkeypatch.setattr(client, "_TIMEOUT", 0.2)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / SOCKET))
+        listener.listen()
+
+        def answer() -> None:
+            for _ in range(2):
+                listener.accept()[0].close()  # the knock
+                asking = listener.accept()[0]
+                asking.recv(65536)
+                if end == "says nothing":
+                    asking.recv(65536)  # until who asks has gone
+                asking.close()
+
+        answering = threading.Thread(target=answer, daemon=True)
+        answering.start()
+        with pytest.raises(
+            TocsinError, match=rf"^the daemon at {folder / SOCKET} doesn't answer: "
+        ) as caught:
+            ControlClient([folder / SOCKET]).request("GET", "/api/status")
+        assert not isinstance(caught.value, NotRunning)
+        assert is_running([folder / SOCKET])
+        answering.join(30)
+
+
 def test_where_nothing_listens_none_is_running(folder):
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(folder / SOCKET))

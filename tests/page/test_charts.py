@@ -78,3 +78,12 @@ def test_a_chart_of_nothing_says_so():
 
 def test_a_strip_says_what_it_shows():
     assert parsed(strip([("1 Jan", 0), ("2 Jan", 4)])).get("aria-label") == "4 in 2 days, at most 4 a day"
+
+
+def test_a_number_that_no_script_knows_is_left_out():
+    huge = Decimal("1e350")
+    series = Series("worth", [*points(1), Point(START + timedelta(minutes=5), huge)])
+    drawn = chart("Worth", [series], lines=[Line(huge, "limit")])
+    plotted = json.loads(parsed(drawn).get("data-chart"), parse_constant=pytest.fail)
+    assert plotted["data"][1] == [1.0, None]
+    assert plotted["lines"] == []

@@ -14,6 +14,7 @@ from support.stored import alert, attempt, delivery, opened, run
 from tocsin.control.measures import ChannelMeasures
 from tocsin.control.snapshot import Refusing
 from tocsin.events import iso
+from tocsin.page.connections import STATES
 from tocsin.page.screens import delivery as screen
 from tocsin.page.screens.delivery import DELIVERY
 from tocsin.store import lists
@@ -239,8 +240,8 @@ QUERIES = {
     "lost": lambda reader: lists.lost_since(reader, NOW),
     "handed": lambda reader: lists.handed_over(reader, "mail", NOW),
     "runs": lambda reader: lists.runs(reader, limit=51),
-    "links": lambda reader: lists.link_events(reader, NOW),
-    "links before": lambda reader: lists.links_before(reader, NOW),
+    "links": lambda reader: lists.link_events(reader, NOW, STATES),
+    "links before": lambda reader: lists.links_before(reader, NOW, STATES),
     "stops": lambda reader: lists.stops(reader, NOW),
     "runs today": lambda reader: lists.count_runs(reader, NOW),
 }

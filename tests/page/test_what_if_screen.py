@@ -60,6 +60,7 @@ class Page:
     def __init__(self, world: RuledWorld) -> None:
         self.asked_for: list[list[str]] = []
         self.answer: Any = would_be()
+        self._settings = world.settings
         host: Any = SimpleNamespace(
             rules_seen=world.seen, style=Style(names=world.settings.names, tz=world.settings.tz)
         )
@@ -67,6 +68,10 @@ class Page:
         screens = Screens(host, world.folder / DATABASE, versions)
         form = WhatIfForm(screens, Renderer(ROOT), self)
         self._transport = httpx.ASGITransport(Starlette(routes=form.routes))
+
+    def field(self, rule: str) -> str:
+        """The name of the form's first."""
+        return fields_of(self._settings, rule)[0]["name"]
 
     async def ask(self, said: Any, gone: Any = None) -> WhatIf:
         assert gone is not None
@@ -137,6 +142,14 @@ async def test_only_what_was_changed_is_tried_and_coverage_is_said_first(page):
     )
     assert "data-chart=" in answer.text
     assert 'aria-label="Alerts so far: 17 as it is, 8 edited"' in answer.text
+
+
+async def test_a_duration_that_is_emptied_is_none_and_a_number_is_asked_for(page):
+    await page.post("filled", set__cooldown="")
+    assert page.asked_for == [["filled.cooldown=0s"]]
+    answer = await page.post("crossed", **{page.field("crossed"): " "})
+    assert text_of(answer.text).startswith("when crosses_above(price, …): no number stands there")
+    assert len(page.asked_for) == 1
 
 
 async def test_without_javascript_it_is_a_page_with_the_form_as_it_was_filled_in(page):

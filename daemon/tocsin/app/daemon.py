@@ -44,7 +44,7 @@ from tocsin.clock import Clock
 from tocsin.config.settings import Settings
 from tocsin.control.client import SOCKET
 from tocsin.control.measures import Measures, status
-from tocsin.control.overview import overview
+from tocsin.control.rules import listed_rules
 from tocsin.control.server import make_app
 from tocsin.control.serving import serve_control
 from tocsin.control.snapshot import Point, Snapshot
@@ -362,7 +362,7 @@ class Daemon:
 
     def rules(self) -> list[dict[str, Any]]:
         """What `tocsin rules` tells. Blocks."""
-        return overview(self._settings)
+        return listed_rules(self._settings)
 
     async def explain(self, rule: str, id_: str | None, limit: int, run_sync: RunSync) -> dict[str, Any]:
         """What `tocsin explain` tells. Raises UnknownRule, StoreUnavailable."""
@@ -376,7 +376,7 @@ class Daemon:
         )
         reader = Reader(self._components.database.path)
         answer = await explain(runtime, reader, question, self._clock.now(), run_sync)
-        told: dict[str, Any] = msgspec.to_builtins(answer)
+        told: dict[str, Any] = await run_sync(partial(msgspec.to_builtins, answer))
         return told
 
     # ------------------------------------------------------------------------------------------------------------ parts

@@ -28,9 +28,9 @@ def command(config: Path | None, *, output: str) -> None:
     """
 
     def look(settings: Any) -> list[dict[str, Any]]:
-        from tocsin.control.overview import overview
+        from tocsin.control.rules import listed_rules
 
-        return overview(settings)
+        return listed_rules(settings)
 
     found = ask_of_rules(config, "/api/rules", look)
     if output == "json":

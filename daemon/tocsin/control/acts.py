@@ -208,9 +208,14 @@ class ActsApi:
         return name
 
 
+MOST_FIRING = 10_000
+"""Alerts that fire, of which it is told whether something holds them."""
+
+
 def firing_held_by(reader: Reader, silences: Silences, now: datetime) -> list[Json]:
     """The alerts that fire now and that one of these holds. Blocks; StoreUnavailable."""
-    return [row for row in reader.alerts(active_only=True) if silenced(row, silences, now) is not None]
+    firing = reader.alerts(active_only=True, limit=MOST_FIRING)
+    return [row for row in firing if silenced(row, silences, now) is not None]
 
 
 def silenced(alert: Json, silences: Silences, now: datetime) -> Silence | None:

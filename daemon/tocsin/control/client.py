@@ -62,6 +62,10 @@ class ControlClient:
                 if isinstance(error, PermissionError) and closed is None and _is_there(place):
                     closed = place
                 continue
+            except httpx.HTTPError as error:
+                raise TocsinError(
+                    f"the daemon at {place} doesn't answer: {error or type(error).__name__}"
+                ) from None
             self.answered = place
             try:
                 return response.status_code, response.json()
@@ -78,11 +82,13 @@ class ControlClient:
 
 
 def is_running(paths: list[Path]) -> bool:
-    """Whether a daemon answers on any of these sockets."""
+    """Whether a daemon listens on any of these sockets, be it slow to answer or of another version."""
     try:
         ControlClient(paths).request("GET", "/healthz")
     except NotRunning:
         return False
+    except TocsinError:
+        return True
     return True
 
 

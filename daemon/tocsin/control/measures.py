@@ -6,6 +6,8 @@ count from the start of the process, as `counted` says; what the database counts
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -172,3 +174,12 @@ def status(measures: Measures, stored: Stored | None) -> Json:
         "unsent": sum(count for count, *_ in stored.waiting.values()) if stored else None,
         "dead": stored.dead if stored else None,
     }
+
+
+@cache
+def version_of(package: str) -> str:
+    """Of an installed package; empty in a bundle without metadata. Reads a file the first time."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""

@@ -8,7 +8,6 @@ import platform
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from importlib.metadata import PackageNotFoundError, version
 from typing import TypeAlias
 
 from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector
@@ -16,7 +15,14 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
 
-from tocsin.control.measures import DEGRADED, ChannelMeasures, Measures, Stored, VenueMeasures
+from tocsin.control.measures import (
+    DEGRADED,
+    ChannelMeasures,
+    Measures,
+    Stored,
+    VenueMeasures,
+    version_of,
+)
 from tocsin.engine.api import SEVERITIES
 from tocsin.events.vocabulary import ORIGINS, all_fields
 from tocsin.meters import (
@@ -93,7 +99,7 @@ def _of_process(now: Measures) -> Iterator[Metric]:
     packages = {
         "version": now.version,
         "python": platform.python_version(),
-        "apprise": _version_of("apprise"),
+        "apprise": version_of("apprise"),
     }
     about = {**packages, "sqlite": sqlite3.sqlite_version}
     yield gauges("tocsin_build_info", "What runs; always 1", (*about,), [((*about.values(),), 1.0)])
@@ -346,10 +352,3 @@ def histograms(
         bounds = [*map(str, histogram.bounds), "+Inf"]
         family.add_metric(of, [*zip(bounds, map(float, histogram.cumulative), strict=True)], histogram.sum)
     return family
-
-
-def _version_of(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:  # a bundle without metadata
-        return ""

@@ -26,7 +26,7 @@ class Point(NamedTuple):
 
 
 class Countdown(NamedTuple):
-    """`for` or `keep_firing_for`, which lasts so many seconds: `due` (UTC) is when it will have passed, as it runs; while it stands still,
+    """`for`, `keep_firing_for` or what `absent` waits for, which lasts so many seconds: `due` (UTC) is when it will have passed, as it runs; while it stands still,
     since its venue is away, that is None, and `left` are the seconds that it then still lacks.
     """
 

@@ -4,6 +4,7 @@ Colours are the style sheet's, by class, so that both themes hold. Money comes a
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -214,6 +215,12 @@ class _Frame:
         return " ".join(found)
 
 
+def _finite(value: Decimal) -> float | None:
+    """None of what is too large for a script's numbers, and for JSON."""
+    found = float(value)
+    return found if math.isfinite(found) else None
+
+
 def _plotted(series: Sequence[Series], lines: Sequence[Line], shades: Sequence[Shade]) -> str:
     at = sorted({point.at.timestamp() for each in series for point in each.points})
     place = {time: index for index, time in enumerate(at)}
@@ -221,7 +228,7 @@ def _plotted(series: Sequence[Series], lines: Sequence[Line], shades: Sequence[S
     for each in series:
         column: list[float | None] = [None] * len(at)
         for point in each.points:
-            column[place[point.at.timestamp()]] = float(point.value)
+            column[place[point.at.timestamp()]] = _finite(point.value)
         columns.append(column)
     return json.dumps(
         {
@@ -230,7 +237,11 @@ def _plotted(series: Sequence[Series], lines: Sequence[Line], shades: Sequence[S
                 {"label": each.label, "tone": each.tone, "steps": each.steps, "fill": each.fill}
                 for each in series
             ],
-            "lines": [{"at": float(line.at), "label": line.label, "tone": line.tone} for line in lines],
+            "lines": [
+                {"at": limit, "label": line.label, "tone": line.tone}
+                for line in lines
+                if (limit := _finite(line.at)) is not None
+            ],
             "shades": [[s.begun.timestamp(), s.ended.timestamp(), s.tone] for s in shades],
         },
         separators=(",", ":"),

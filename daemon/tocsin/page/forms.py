@@ -80,7 +80,7 @@ class Forms:
         if isinstance(found, dict):
             raise _Refused("there is no such alert")
         if found[0]["state"] == "resolved":
-            raise _Refused("it is over: there is nothing left to acknowledge")
+            raise _Refused("it is over: nothing is acknowledged or taken back any more")
         return Target.of(found[0])
 
     # ----------------------------------------------------------------------------------------------------- silences
@@ -231,7 +231,12 @@ class Forms:
         if "hx-request" in request.headers:
             return PlainTextResponse(why, status, {"Cache-Control": "no-store"})
         page = await self._renderer.page(
-            "frame/message.html", self._screens.asked(request), "/", heading="That wasn't done", text=why
+            "frame/message.html",
+            self._screens.asked(request),
+            "/",
+            heading="That wasn't done",
+            text=why,
+            person=person_of(request),
         )
         return html(request, page, status)
 

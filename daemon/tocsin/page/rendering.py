@@ -157,7 +157,7 @@ class Renderer:
                     self._cache.put(of, kept, kept.markup)
                 return kept
         finally:
-            if not lock.statistics().tasks_waiting:
+            if not lock.locked():  # by who waited for it
                 self._making.pop(of, None)
 
     async def _made(

@@ -25,7 +25,7 @@ from tocsin.replay.comparison import WhatIf
 WITHIN = 30.0  # seconds
 MEMORY = 512 << 20  # bytes of addresses; with 100,000 events it takes 150 MiB of them
 _MOST_OUTPUT = 4 << 20  # bytes; an ordinary result has 0.1 MiB
-_LATEST = 20_000  # events that are looked at, those of the kinds that the rules read; 10 s on a slow core
+LATEST = 20_000  # events that are looked at, those of the kinds that the rules read; 10 s on a slow core
 _MOST_EDITS, _LONGEST = 50, 2000  # edits, and characters of one
 _NO_MEMORY = (
     "MemoryError",
@@ -70,7 +70,7 @@ class WhatIfs:
             "replay",
             "--config",
             str(config.absolute()),
-            f"--last={_LATEST}",
+            f"--last={LATEST}",
             "--json",
         ]
         self._log, self._within, self._memory = log, within, memory

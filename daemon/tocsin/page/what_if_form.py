@@ -26,11 +26,14 @@ from tocsin.page.posted import posted
 from tocsin.page.rendering import Renderer
 from tocsin.page.routes import Screens, html, person_of
 from tocsin.page.screen import Json
+from tocsin.page.what_if import LATEST
 from tocsin.page.what_if_view import SET, fields_of, view, what_if_chart
 from tocsin.replay.comparison import WhatIf
 
 WHAT_IF = "/what-if"
 _MOST_FIELDS = 200
+_NO_NUMBER = "no number stands there"
+_NO_TIME = "0s"
 
 
 class Asking(Protocol):
@@ -63,7 +66,7 @@ class WhatIfForm:
         except UnknownRule as error:
             fields, found = list[Json](), _Result(HTTPStatus.NOT_FOUND, errors=(str(error),))
         else:
-            fields = fields_of(settings, rule, form)
+            fields = await in_thread(partial(fields_of, settings, rule, form))
             found = await self._result(request, settings, rule, fields, diff=form.get("show") == "diff")
         values = {"id": rule, "fields": fields, **found.shown(asked.style)}
         if "hx-request" in request.headers:  # htmx puts only what went well in its place
@@ -80,16 +83,20 @@ class WhatIfForm:
         edits = {
             f"{rule}.{each['name'].removeprefix(SET)}={value}": each["called"]
             for each in fields
-            if (value := each["value"].strip()) and value != each["as_it_is"]
+            if (value := _meant(each)) and value != each["as_it_is"]
         }
+        if empty := tuple(
+            f"{each['called']}: {_NO_NUMBER}" for each in fields if each["as_it_is"] and not _meant(each)
+        ):
+            return _Result(HTTPStatus.BAD_REQUEST, errors=empty)
         said = [*edits]
         if not said:
             nothing = "All is as it is: set something to another number, and try again."
             return _Result(HTTPStatus.BAD_REQUEST, errors=(nothing,))
-        if wrong := _wrong(source, rule, edits):
+        if wrong := await in_thread(partial(_wrong, source, rule, edits)):
             return _Result(HTTPStatus.BAD_REQUEST, errors=wrong)
         if diff:
-            return _Result(diff=edits_of({rule: source}, said)[1])
+            return _Result(diff=(await in_thread(partial(edits_of, {rule: source}, said)))[1])
         begun = trio.current_time()
         try:
             found = await self._what_ifs.ask(said, partial(_until_gone, request))
@@ -118,9 +125,16 @@ class _Result(NamedTuple):
             "diff": self.diff,
             "took": self.took,
             "differs": self.differs,
+            "latest": LATEST,
             "tried": view(self.found, style) if self.found is not None else None,
             "chart": what_if_chart(self.found) if self.found is not None else "",
         }
+
+
+def _meant(field: Json) -> str:
+    """What stands in it; where a duration is left out, it is none."""
+    given: str = field["value"].strip()
+    return given or (_NO_TIME if field["kind"] == "duration" and field["as_it_is"] else "")
 
 
 async def _until_gone(request: Request) -> None:
@@ -131,10 +145,8 @@ async def _until_gone(request: Request) -> None:
 def _wrong(source: RuleSource, rule: str, edits: Mapping[str, str]) -> tuple[str, ...]:
     """What is wrong with what was given, in words, behind what each field (of `edits`: what is said, and how the form calls it) is called."""
     text = rule_text(source, rule)
-    problems = {
-        called: edit_rules([text.node] if text is not None else [], [said])[2]
-        for said, called in edits.items()
-    }
+    nodes = [text.node] if text is not None else []
+    problems = {called: edit_rules(nodes, [said])[2] for said, called in edits.items()}
     return tuple(
         f"{called}: " + "; ".join(filter(None, (each.message, each.hint)))
         for called, found in problems.items()

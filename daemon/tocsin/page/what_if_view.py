@@ -26,7 +26,7 @@ SET = "set."
 
 def fields_of(settings: Settings, rule: str, given: Mapping[str, str] | None = None) -> list[Json]:
     """What of the rule can be set: each number's `name` in the form, what it is `called`, its `value` (or what is `given` for it), and
-    that as `written` (the file says so; else it counts all the same); `kind`: number or duration.
+    what counts `as_it_is` (empty: nothing does); `kind`: number or duration.
     """
     source = settings.rule_sources.get(rule)
     found = settable_of(source, rule) if source is not None else []
@@ -45,7 +45,8 @@ def fields_of(settings: Settings, rule: str, given: Mapping[str, str] | None = N
 def view(found: WhatIf, style: Style) -> Json:
     """Coverage first: `coverage` (words), `begun` and `ended` (ISO 8601; None: nothing is recorded), `says_nothing` where there is no more to
     say; then `before` and `after` (how many alerts), `change` in words, the `lists`, what stands before counts (`bounds`: at least,
-    at most) `because` of what; and `days`: how many there had been by the end of each day, as rows of a table.
+    at most) `because` of what; `days`: how many there had been by the end of each day, as rows of a table; whether the rule is switched
+    `off`; and the `diff` of its file.
     """
     before, after = found.as_it_is, found.edited
     return {

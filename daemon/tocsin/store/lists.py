@@ -3,7 +3,7 @@
 Each function blocks and raises StoreUnavailable, as `Reader` does.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Literal, TypeAlias
 
@@ -156,29 +156,29 @@ def count_runs(reader: Reader, since: datetime) -> int:
 
 # ------------------------------------------------------------------------------------------------------- connections
 
-_LINK_EVENTS = (
-    "venue.connected", "venue.disconnected", "venue.silent", "venue.resumed", "venue.auth_failed", "venue.refused",
-)  # fmt: skip
-_LINK = f"event IN ({', '.join('?' * len(_LINK_EVENTS))})"
 _MOST_EVENTS = 20_000
 
 
-def link_events(reader: Reader, since: datetime) -> list[Row]:
-    """How the connections to venues changed since then, in that order: `venue event received_at data`."""
+def link_events(reader: Reader, since: datetime, names: Collection[str]) -> list[Row]:
+    """How the connections to venues changed since then, by events of these names, in that order: `venue event received_at data`."""
     query = f"""
         SELECT venue, event, received_at, data FROM events INDEXED BY events_event
-        WHERE {_LINK} AND received_at >= ? ORDER BY received_at, id LIMIT {_MOST_EVENTS}
+        WHERE event IN ({_places(names)}) AND received_at >= ? ORDER BY received_at, id LIMIT {_MOST_EVENTS}
     """  # noqa: S608 - ours
-    return reader.rows(query, *_LINK_EVENTS, iso(since))
+    return reader.rows(query, *names, iso(since))
 
 
-def links_before(reader: Reader, before: datetime) -> list[Row]:
-    """Of each `venue` the last `event` of those before then."""
+def links_before(reader: Reader, before: datetime, names: Collection[str]) -> list[Row]:
+    """Of each `venue` the last `event` before then of those that have one of these names."""
     query = f"""
         SELECT venue, event, max(received_at) AS received_at FROM events INDEXED BY events_event
-        WHERE {_LINK} AND received_at < ? GROUP BY venue
+        WHERE event IN ({_places(names)}) AND received_at < ? GROUP BY venue
     """  # noqa: S608 - ours
-    return reader.rows(query, *_LINK_EVENTS, iso(before))
+    return reader.rows(query, *names, iso(before))
+
+
+def _places(values: Collection[str]) -> str:
+    return ", ".join("?" * len(values))
 
 
 def stops(reader: Reader, since: datetime) -> list[tuple[datetime, datetime]]:

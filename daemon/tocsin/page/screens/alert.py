@@ -95,7 +95,7 @@ async def chart(asked: Asked) -> Json:
 
 
 async def life(asked: Asked) -> Json:
-    """`life`: see `alert_life`; `told` of how many messages at least it tells."""
+    """`life`: see `alert_life`; `cut`: there is more than is told."""
     found = await _alert(asked)
     row, context = found.row, found.context
     points, explained = await _points(asked, found), await _explained(asked, found)

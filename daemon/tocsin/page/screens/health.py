@@ -4,14 +4,13 @@ import platform
 import sqlite3
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from functools import cache, partial
-from importlib.metadata import version
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tocsin.control.measures import DEGRADED
+from tocsin.control.measures import DEGRADED, version_of
 from tocsin.events import UP, iso
-from tocsin.page.connections import Span, spans_of
+from tocsin.page.connections import STATES, Span, spans_of
 from tocsin.page.rule_lists import below
 from tocsin.page.screen import Asked, Json, Part, Screen
 from tocsin.store import lists
@@ -51,8 +50,8 @@ async def connections(asked: Asked) -> Json:
     seconds each was `connected` and `away`, and `times` how often it went.
     """
     begun = asked.now - _DAY
-    before = await asked.in_thread(partial(lists.links_before, asked.reader, begun))
-    events = await asked.in_thread(partial(lists.link_events, asked.reader, begun))
+    before = await asked.in_thread(partial(lists.links_before, asked.reader, begun, STATES))
+    events = await asked.in_thread(partial(lists.link_events, asked.reader, begun, STATES))
     stops = await asked.in_thread(partial(lists.stops, asked.reader, begun))
     last = {row["venue"]: row["event"] for row in before}
     return {
@@ -74,7 +73,7 @@ async def about(asked: Asked) -> Json:
     database, log = await asked.in_thread(asked.reader.sizes)
     counted = measures.counted.heartbeats
     return {
-        "versions": {"Tocsin": measures.version, **_versions()},
+        "versions": {"Tocsin": measures.version, **await asked.in_thread(_versions)},
         "pid": measures.pid,
         "started_at": iso(measures.started_at),
         "config": {
@@ -123,10 +122,10 @@ def _seconds(spans: Iterable[Span], *states: str) -> float:
     return sum((span.ended - span.begun).total_seconds() for span in spans if span.state in states)
 
 
-@cache
 def _versions() -> dict[str, str]:
+    """Blocks."""
     found = {"Python": platform.python_version(), "SQLite": sqlite3.sqlite_version}
-    return found | {package: version(package) for package in _PACKAGES}
+    return found | {package: version_of(package) for package in _PACKAGES}
 
 
 HEALTH = Screen(

@@ -240,7 +240,8 @@ def _position(change: Change, snapshot: Snapshot) -> Json:
 
 def _order(change: Change, snapshot: Snapshot) -> Json:
     amount, filled = _decimal(change, "amount"), _decimal(change, "filled")
-    done = float(filled / amount) if amount and filled is not None else None
+    near = snapshot.nearest.get(change.key)
+    done = min(float(filled / amount), 1.0) if amount and filled is not None else None
     names = ("side", "order_type", "status", "amount", "filled", "price", "stop_price")
     created = getattr(change.state, "created", None)
     return {
@@ -250,6 +251,7 @@ def _order(change: Change, snapshot: Snapshot) -> Json:
         "symbol": change.symbol,
         **{name: _text(change, name) for name in names},
         "done": done,
+        "nearest": watched_row(near) if near is not None else None,
         "open_since": iso(created if isinstance(created, datetime) else change.known_since),
         **_stale(change, snapshot),
     }

@@ -181,7 +181,8 @@ def _days(asked: Asked) -> list[datetime]:
 async def _still(asked: Asked) -> Json:
     """The form of what if."""
     rule = _rule(asked)
-    return {"id": rule.id, "fields": fields_of(asked.host.rules_seen.settings, rule.id)}
+    read = partial(fields_of, asked.host.rules_seen.settings, rule.id)
+    return {"id": rule.id, "fields": await asked.in_thread(read)}
 
 
 RULE = Screen(

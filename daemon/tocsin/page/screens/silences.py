@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from tocsin.alerts.silences import Silences
+from tocsin.control.acts import MOST_FIRING
 from tocsin.control.snapshot import Snapshot
 from tocsin.page.alert_rows import context_of
 from tocsin.page.rows import limit
@@ -14,7 +15,6 @@ from tocsin.page.screen import Asked, Json, Part, Screen
 from tocsin.store import lists
 
 _OVER_FOR = timedelta(days=7)
-_MOST_FIRING = 10_000  # alerts that are looked at
 
 
 async def now(asked: Asked) -> Json:
@@ -22,7 +22,7 @@ async def now(asked: Asked) -> Json:
     rows = await asked.in_thread(
         partial(lists.silences_now, asked.reader, asked.now, limit(asked) + 1),
     )
-    firing = partial(asked.reader.alerts, active_only=True, limit=_MOST_FIRING)
+    firing = partial(asked.reader.alerts, active_only=True, limit=MOST_FIRING)
     alerts = await asked.in_thread(firing) if rows else []
     shown, more = rows[: limit(asked)], len(rows) > limit(asked)
     return {"silences": await asked.in_thread(lambda: _holding(asked.snapshot, shown, alerts)), "more": more}

@@ -43,6 +43,8 @@ const news = new Set();
 let source, grey, brokenAt, fetching, again, silent;
 const pause = (milliseconds) => new Promise((done) => { setTimeout(done, milliseconds); });
 const topicsOf = (part) => part.dataset.topics.split(" ").filter(Boolean);
+// What couldn't be read is looked at again, though nothing may be told of it; an error is kept for 10 s.
+setInterval(() => document.hidden || $$("[data-part]:has([data-unavailable])").flatMap(topicsOf).forEach(changed), 12000);
 const topics = () => new Set($$("[data-part]").flatMap(topicsOf));
 function changed(topic) {
   news.add(topic);
@@ -238,7 +240,10 @@ document.addEventListener("click", async (event) => {
   opener = link;
   const address = new URL(link.href);
   address.searchParams.set("part", "form");
-  const answer = await fetch(address, { headers: { Accept: "text/html" } });
+  const asked = { headers: { Accept: "text/html", "HX-Request": "true" }, signal: AbortSignal.timeout(ANSWERS_WITHIN) };
+  const answer = await fetch(address, asked).catch(() => undefined);
+  if (!answer) { toast(UNANSWERED); return; }
+  if (answer.status === 401) { location.reload(); return; }
   if (!answer.ok) { location.assign(link.href); return; }
   dialog.innerHTML = await answer.text();
   htmx.process(dialog);

@@ -9,7 +9,7 @@ from tocsin.store.store import DATABASE
 Json = dict[str, Any]
 
 
-def overview(settings: Settings) -> list[Json]:
+def listed_rules(settings: Settings) -> list[Json]:
     """The rules in their order: `rule watch severity enabled`, how often each `fired`, `last_fired_at`, and how many `firing`.
 
     Raises StoreUnavailable, SchemaRefused.
