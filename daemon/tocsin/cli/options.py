@@ -85,8 +85,8 @@ def paint(text: str, colour: str | None, *, bold: bool = False) -> str:
 
 
 def counted(count: int, what: str) -> str:
-    """`1 rule`, `3 rules`."""
-    return f"{count} {what}{'' if count == 1 else 's'}"
+    """`1 rule`, `1,200 rules`."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def print_rows(rows: Sequence[tuple[str, ...]], indent: str = "  ") -> None:

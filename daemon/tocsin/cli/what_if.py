@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tocsin.cli.options import paint, print_json
+from tocsin.cli.options import counted, paint, print_json
 
 if TYPE_CHECKING:
     from tocsin.replay.comparison import Alert, Alerts, WhatIf
@@ -37,7 +37,7 @@ def show_what_if(found: "WhatIf", output: str) -> None:
     _list(f"{found.counted(found.gained.count, 'gained')} gained", "green", found.gained, worst=True)
     for what, alerts in (("later", found.later), ("earlier", found.earlier)):
         if alerts.count:
-            _list(f"{_counted(alerts.count)} {what}", None, alerts)
+            _list(f"{counted(alerts.count, 'alert')} {what}", None, alerts)
     if found.at_least:
         click.echo(f"at least: {found.because}")
 
@@ -69,12 +69,6 @@ def _line(alert: "Alert") -> str:
     if alert.covered:
         said.append("an alert of before goes on then")
     return "  ".join(said)
-
-
-def _counted(count: int) -> str:
-    from tocsin.alerts.wording import counted
-
-    return counted(count, "alert")
 
 
 def _time(text: str) -> str:

@@ -14,10 +14,10 @@ from tocsin.engine.api import AlertContext
 from tocsin.events import from_iso, iso
 from tocsin.page.message_rows import outcome, status_of
 from tocsin.page.screen import Json
+from tocsin.page.words import via_words
 from tocsin.store.model import Silence
 from tocsin.store.reader import Row
 
-_VIA = {"cli": "by command", "page": "on the page", "telegram": "on Telegram"}
 _TOLD = {
     "firing": ("told ", ""),
     "reminder": ("reminded ", ""),
@@ -119,8 +119,7 @@ def acts(rows: Iterable[Row]) -> Iterator[Json]:
     for row in rows:
         says = {"ack": "acknowledged by ", "unack": "no longer acknowledged, says "}.get(row["does"])
         if says is not None:
-            via = _VIA.get(row["via"], f"via {row['via']}")
-            sub = ": ".join(filter(None, (via, row["why"])))
+            sub = ": ".join(filter(None, (via_words(row["via"]), row["why"])))
             yield entry(row["at"], "good", says, row["by"] or "nobody known", sub=sub)
 
 
@@ -132,8 +131,7 @@ def silences(
         if context is None or not _holds(row, context, names):
             continue
         by = row["created_by"] or "nobody known"
-        via = _VIA.get(row["via"], "") if row["via"] else ""
-        sub = ": ".join(filter(None, (via, row["reason"] or row["matchers"])))
+        sub = ": ".join(filter(None, (via_words(row["via"]), row["reason"] or row["matchers"])))
         yield entry(row["starts_at"], "off", "silenced by ", by, sub=sub)
         if row["ended_at"]:
             yield entry(row["ended_at"], "off", "silence taken back by ", row["ended_by"] or "nobody known")

@@ -19,6 +19,14 @@ from tocsin.page.status import STATUS
 from tocsin.store.errors import StoreError
 
 _COMPRESSION = 5
+_PAGES = (
+    ("overview", "/", "Overview"),
+    ("alerts", "/alerts", "Alerts"),
+    ("rules", "/rules", "Rules"),
+    ("delivery", "/delivery", "Delivery"),
+    ("silences", "/silences", "Silences"),
+)
+"""The navigation: as screens call it (`Screen.nav`), where it leads, and its word."""
 
 
 class Rendered(NamedTuple):
@@ -69,6 +77,7 @@ def environment() -> jinja2.Environment:
         size=words.size,
         row_id=words.row_id,
         severity_mark=words.severity_mark,
+        via_words=words.via_words,
         yaml_line=words.yaml_line,
         counted=counted,
         without_mark=without_mark,
@@ -88,6 +97,7 @@ def environment() -> jinja2.Environment:
         static=assets.path,
         version=__version__,
         missing=words.MISSING,
+        pages=_PAGES,
     )
     return made
 

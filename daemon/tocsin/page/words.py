@@ -19,6 +19,7 @@ _GROUP = 3  # digits
 _KEY = re.compile(r"(\s*(?:-\s+)*(?:[\w.-]+|\"[^\"]*\")\s*:)(?=\s|$)(.*)", re.DOTALL)
 _COMMENT = re.compile(r"\s*#")
 _EXACT = 10.0  # seconds below which a tenth says something
+_VIA = {"cli": "by command", "page": "on the page", "telegram": "on Telegram"}
 _PER = {1.0: "/s", 60.0: "/min", 3600.0: "/h"}
 
 
@@ -124,6 +125,11 @@ def moment(seconds: float) -> datetime:
 def place(venue: str, account: str | None, style: Style) -> str:
     """`fx, Main`."""
     return ", ".join(filter(None, (shown(venue), style.account(account) if account else "")))
+
+
+def via_words(via: str | None) -> str:
+    """By what somebody acted; empty where that isn't known."""
+    return _VIA.get(via, f"via {shown(via)}") if via else ""
 
 
 def subject(id_: str, symbol: str | None, account: str | None, style: Style, *, whole: bool = False) -> str:
