@@ -78,7 +78,7 @@ async def test_they_are_shown_with_ways_to_end_and_repeat_them(tmp_path, kept):
     html = await page_of(SILENCES, asked(tmp_path, kept))
     text = text_of(html)
     assert "2 alerts held back 3 messages" in text
-    assert "Anna, Telegram" in text
+    assert "Anna, on Telegram" in text
     assert "taken back by Jan" in text
     assert f'action="{ROOT}/silences/s1/end"' in html
     assert f"{ROOT}/silences/new?matchers=venue%3Dfx&amp;why=seen" in html
