@@ -388,6 +388,11 @@ class Entities:
         record = self._store.find(key)
         return self._store.change(record) if record is not None else None
 
+    def to_keep(self, keys: Iterable[Key]) -> list[Change]:
+        """Those of them that are known, as of `get`, without what they belong to, which isn't stored."""
+        self._note_last_messages()
+        return [self._store.change(found, linked=False) for found in map(self._store.find, keys) if found]
+
     def find(self, key: Key) -> Record | None:
         """Its record, to be looked at: `get` at little cost."""
         return self._store.find(key)
@@ -413,9 +418,7 @@ class Entities:
     def unconfirmed_before(self, time: datetime) -> list[Key]:
         """All open orders and positions that have been unconfirmed since before that time."""
         records = (record for kind in ("order", "position") for record in self._store.live(kind))
-        return [
-            record.key for record in records if record.unconfirmed is not None and record.unconfirmed < time
-        ]
+        return [each.key for each in records if each.unconfirmed is not None and each.unconfirmed < time]
 
     # ------------------------------------------------------------------------------------------------------- forgetting
 

@@ -227,8 +227,9 @@ class EntityStore:
         passing: bool = False,
         replaces: Entity | None = None,
         operation: str | None = None,
+        linked: bool = True,
     ) -> Change:
-        """What is told of an entity as it now stands."""
+        """What is told of an entity as it now stands; `linked`: with what it belongs to."""
         key, state = record.key, record.state
         return Change(
             key=key,
@@ -241,7 +242,7 @@ class EntityStore:
             known_since=record.known_since,
             ended=has_ended(state),
             symbol=symbol_of(state),
-            linked=linked_now(key, state, self.find),
+            linked=linked_now(key, state, self.find) if linked else {},
             raw=raw,
             sent=self.sent(key[0]) if key[1] == "account" else (),
             passing=passing,

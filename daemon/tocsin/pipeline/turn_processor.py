@@ -127,7 +127,7 @@ class TurnProcessor:
         if batch or touched or now.steady - self._wrote_mentioned >= _MENTIONED_AFTER:
             self._wrote_mentioned = now.steady
             touched |= dict.fromkeys(self._entities.mentioned(_MOST_MENTIONED))
-        batch.entities = [now_so for key in touched if (now_so := self._entities.get(key)) is not None]
+        batch.entities = self._entities.to_keep(touched)
         return batch
 
     def changes(self, changes: Sequence[Change], now: Instant) -> Batch:
@@ -253,7 +253,7 @@ class TurnProcessor:
         changes = self._entities.forget(keys, now)
         self._process(batch, changes, now)
         batch.gone += keys
-        batch.entities = [found for each in changes if (found := self._entities.get(each.key)) is not None]
+        batch.entities = self._entities.to_keep(each.key for each in changes)
         return self._whole(batch, now)
 
     def silence(
