@@ -1,13 +1,16 @@
-"""`/`: what was told last."""
+"""`/`: what was told last, and orders."""
 
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from support.looked import HOSTILE, ROOT, asked, refuse_unsound, text_of
+from support.conditions import change
+from support.looked import HOSTILE, ROOT, asked, refuse_unsound, snapshot, text_of
 from support.measured import NOW
 from support.stored import alert, attempt, delivery, opened
+from tocsin.control.snapshot import Watched
+from tocsin.engine.api import Distance
 from tocsin.page.rendering import Renderer
 from tocsin.page.screens import overview
 from tocsin.page.screens.overview import OVERVIEW
@@ -72,3 +75,27 @@ async def test_nothing_was_told_yet(tmp_path):
     opened(tmp_path).close()
     assert (await overview.told(asked(tmp_path))) == {"messages": []}
     assert "Nothing was told yet." in text_of(await told(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("filled", "amount", "done"), [("0.5", "2", 0.25), ("1E+200", "1E-200", 1.0), ("3", "2", 1.0), ("1", "0", None)]
+)  # fmt: skip
+async def test_an_order_tells_how_much_of_it_is_filled_and_which_rule_is_nearest(
+    tmp_path, filled, amount, done
+):
+    order = change(
+        "order", {"id": "o1", "symbol": HOSTILE, "status": "open", "filled": filled, "amount": amount}
+    )
+    limit = Distance(value="1 h", limit="24 h", gap="23 h", relative=0.9, met=False)
+    near = Watched(
+        rule="open-too-long", severity="info", instance="o1", key=order.key, symbol=None, state="inactive", distance=limit
+    )  # fmt: skip
+    opened(tmp_path).close()
+    of = asked(tmp_path, snapshot(entities={"order": [order]}, nearest={order.key: near}))
+    (found,) = (await overview.orders(of))["orders"]
+    assert found["done"] == done
+    assert found["nearest"]["rule"] == "open-too-long"
+    html = (await Renderer(ROOT).parts(OVERVIEW, ["orders"], of, "/")).html.decode()
+    refuse_unsound(html)
+    assert f'href="{ROOT}/r/open-too-long"' in html
+    assert "open-too-long 24 h" in text_of(html)

@@ -21,11 +21,8 @@ from tocsin.control.client import is_running, socket_paths
 from tocsin.store.database import Database
 
 _SWITCH_EVERY = 0.0005  # seconds
-_COLLECT_AFTER = (
-    10_000,
-    20,
-    100,
-)  # objects more than there were, collections of the youngest, and of the next older
+# Objects more than there were; collections of the youngest; and of the next older (Python's own: 700, 10, 10).
+_COLLECT_AFTER = (10_000, 20, 100)
 
 
 async def serve(

@@ -85,10 +85,8 @@ def is_running(paths: list[Path]) -> bool:
     """Whether a daemon listens on any of these sockets, be it slow to answer or of another version."""
     try:
         ControlClient(paths).request("GET", "/healthz")
-    except NotRunning:
-        return False
-    except TocsinError:
-        return True
+    except TocsinError as error:
+        return not isinstance(error, NotRunning)
     return True
 
 

@@ -68,18 +68,12 @@ async def run_venue(
         masker=masker,
         log=log,
         credentials=credentials,
-        http=HeldHttp(
-            Http(settings.tls_ca, timings.http),
-            venue.adapter.hosts,
-            partial(masker.renew, f"requests of {venue.name}"),
-        ),
+        http=_http(venue, timings, masker),
         link=link,
         complaints=Complaints(link, timings.flood, timings.parts_flood),
         silence=Silence(link, _silence_timeout(venue, timings)),
         flap_damping=FlapDamping(timings.prove, timings.healthy),
-        recorder=(
-            Recorder(record_to, venue.name, log, most=settings.record_size) if record_to is not None else None
-        ),
+        recorder=_recorder(venue, record_to, log),
         random=random,
         retry=retry or Retry(),
         loop_budget=LoopBudget(trio.current_time()),
@@ -94,6 +88,15 @@ async def run_venue(
         credentials.keep_again(venue.name)
         if context.recorder is not None:
             context.recorder.close()
+
+
+def _http(venue: VenueFeed, timings: Timings, masker: Masker) -> HeldHttp:
+    renew = partial(masker.renew, f"requests of {venue.name}")
+    return HeldHttp(Http(venue.settings.tls_ca, timings.http), venue.adapter.hosts, renew)
+
+
+def _recorder(venue: VenueFeed, to: Path | None, log: Log) -> Recorder | None:
+    return Recorder(to, venue.name, log, most=venue.settings.record_size) if to is not None else None
 
 
 async def _run_for_ever(context: VenueContext) -> NoReturn:
