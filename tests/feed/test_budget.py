@@ -3,10 +3,9 @@
 import math
 
 import pytest
-import trio
 
 from support.fault_server import BINARY, CLOSE, PING, PONG, TEXT, frame
-from tocsin.feed.budget import LoopBudget, PeerFlood, ReadBudget, metered
+from tocsin.feed.budget import PeerFlood, ReadBudget, venue_budget
 from tocsin.feed.tap import MOST_FRAGMENTS, Frames
 
 WHOLE = [
@@ -90,7 +89,7 @@ def test_fragments_have_a_bound_of_their_own_in_each_message():
 
 
 def test_a_burst_costs_no_wait_and_what_goes_on_gets_half_of_the_time():
-    used, now, busy = LoopBudget(0.0), 0.0, 0.0
+    used, now, busy = venue_budget(0.0), 0.0, 0.0
     while now < 1.5:  # a burst
         used.spent(0.01)
         now += 0.01
@@ -105,38 +104,8 @@ def test_a_burst_costs_no_wait_and_what_goes_on_gets_half_of_the_time():
 
 
 def test_a_venue_with_less_than_half_is_never_made_to_wait():
-    used, now = LoopBudget(0.0), 0.0
+    used, now = venue_budget(0.0), 0.0
     for _ in range(10_000):
         used.spent(0.004)
         now += 0.01
         assert used.owed(now) == 0
-
-
-async def test_metered_work_is_done_as_ever_and_what_it_waits_for_is_not_counted(autojump_clock):
-    used = LoopBudget(trio.current_time())
-
-    async def work() -> str:
-        await trio.sleep(3600)
-        try:
-            with trio.fail_after(5):
-                await trio.sleep_forever()
-        except trio.TooSlowError:
-            return "done"
-        return "never"
-
-    assert await metered(work(), used) == "done"
-    assert used.owed(trio.current_time()) == 0
-
-
-async def test_metered_work_is_cancelled_and_fails_as_ever(autojump_clock):
-    used = LoopBudget(trio.current_time())
-
-    async def fail() -> None:
-        await trio.lowlevel.checkpoint()
-        raise KeyError("oops")
-
-    with pytest.raises(KeyError):
-        await metered(fail(), used)
-    with trio.move_on_after(1) as scope:
-        await metered(trio.Event().wait(), used)
-    assert scope.cancelled_caught

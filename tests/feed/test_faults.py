@@ -473,7 +473,7 @@ async def test_a_peer_that_takes_nothing_from_us_is_noticed(tmp_path):
 
 async def test_a_cancelled_send_leaves_no_torn_frame_behind():
     """The stream is closed under it: nothing can be sent into half a frame."""
-    from tocsin.feed.budget import LoopBudget
+    from tocsin.feed.budget import venue_budget
     from tocsin.feed.errors import Lost
     from tocsin.feed.transport import parse_target
     from tocsin.feed.websocket import Limits, open_websocket
@@ -487,7 +487,7 @@ async def test_a_cancelled_send_leaves_no_torn_frame_behind():
         async with serving(script) as server:
             target = parse_target(ws(server))
             async with open_websocket(
-                target, headers={}, tls=None, limits=limits, loop_budget=LoopBudget(trio.current_time())
+                target, headers={}, tls=None, limits=limits, loop_budget=venue_budget(trio.current_time())
             ) as connection:
                 with trio.move_on_after(0.05) as cut:
                     await connection.send("x" * (50 << 20))

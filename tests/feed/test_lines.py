@@ -8,7 +8,7 @@ import trustme
 
 from support.fake_venue import HASTY, FakeAdapter, feeding
 from support.fault_server import proxied, serving
-from tocsin.feed.budget import LoopBudget
+from tocsin.feed.budget import venue_budget
 from tocsin.feed.errors import Lost, UnreadableMessage
 from tocsin.feed.lines import LineConnection
 
@@ -19,7 +19,7 @@ async def read_lines(*chunks: bytes, longest: int = 20) -> list[str]:
     """What a connection makes of these chunks, then of the end."""
     ours, theirs = trio.testing.memory_stream_pair()
     connection = LineConnection(
-        ours, longest=longest, send_within=1, close_within=1, loop_budget=LoopBudget(trio.current_time())
+        ours, longest=longest, send_within=1, close_within=1, loop_budget=venue_budget(trio.current_time())
     )
     found = []
 

@@ -7,16 +7,8 @@ leaves the other half to the venues beside it, the disk and the people. What bri
 left.
 """
 
-import time
-from collections.abc import Awaitable, Generator
-from types import coroutine
-from typing import Any, TypeVar
-
-import trio
-
 from tocsin.errors import OutsideError
-
-T = TypeVar("T")
+from tocsin.loop_budget import LoopBudget
 
 _SLICE = 32  # frames or lines
 _BORNE = 2_000  # that bring nothing, at once
@@ -24,60 +16,12 @@ _A_SECOND = 50  # more with each second
 _FOR_DATA = 4  # more with each that brings something
 _OF_THE_LOOP = 0.5  # of its time, for one venue, once it has used up:
 _BURST = 2.0  # seconds of it
-_SHORTEST_PAUSE = 0.002  # seconds; a shorter one isn't worth a sleep
-_LONGEST_PAUSE = 1.0  # a longer one would look like a silence of the venue's
+_LONGEST_PAUSE = 1.0  # seconds; a longer one would look like a silence of the venue's
 
 
-class LoopBudget:
-    """A token bucket of event-loop time for one venue, all its sockets together. Times are in seconds of a steady clock."""
-
-    def __init__(self, now: float) -> None:
-        self._left, self._since = _BURST, now
-
-    def spent(self, seconds: float) -> None:
-        """The loop was busy for them with this venue."""
-        self._left -= seconds
-
-    def owed(self, now: float) -> float:
-        """The seconds for which its sockets are not to be read, so that it has its share and no more."""
-        self._left = min(self._left + (now - self._since) * _OF_THE_LOOP, _BURST)
-        self._since = now
-        return max(-self._left / _OF_THE_LOOP, 0.0)
-
-    async def rest(self) -> bool:
-        """Wait, where this venue had more than its share; True where it did."""
-        owed = self.owed(trio.current_time())
-        if owed < _SHORTEST_PAUSE:
-            return False
-        await trio.sleep(min(owed, _LONGEST_PAUSE))
-        return True
-
-    async def others_turn(self) -> None:
-        """Let the others have a turn; a long one, where this venue had more than its share."""
-        if not await self.rest():
-            await trio.lowlevel.checkpoint()
-
-
-@coroutine
-def metered(work: Awaitable[T], used: LoopBudget) -> Generator[Any, Any, T]:
-    """Does the work, and adds to `used` the time for which it keeps the loop busy, without its waits."""
-    steps, clock = work.__await__(), time.perf_counter
-    given: Any = None
-    raised: BaseException | None = None
-    while True:
-        began = clock()
-        try:
-            wanted = steps.send(given) if raised is None else steps.throw(raised)
-        except StopIteration as done:
-            result: T = done.value
-            return result
-        finally:
-            raised = None
-            used.spent(clock() - began)
-        try:
-            given = yield wanted
-        except BaseException as error:  # noqa: BLE001 - it is the work's to handle
-            raised = error
+def venue_budget(now: float) -> LoopBudget:
+    """For one venue, all its sockets together. `now`: trio's time."""
+    return LoopBudget(now, share=_OF_THE_LOOP, burst=_BURST, longest=_LONGEST_PAUSE)
 
 
 class PeerFlood(OutsideError):

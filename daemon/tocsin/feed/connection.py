@@ -9,12 +9,12 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
-from tocsin.feed.budget import LoopBudget
 from tocsin.feed.errors import HandshakeRejected
 from tocsin.feed.lines import open_lines
 from tocsin.feed.model import Timings
 from tocsin.feed.transport import Target, held_to, parse_target, redirected
 from tocsin.feed.websocket import Limits, open_websocket
+from tocsin.loop_budget import LoopBudget
 from tocsin.tls import tls_context
 from tocsin.venues.base import Endpoint, HostRule, VenueSettings
 

@@ -10,7 +10,6 @@ import trio
 from tocsin.clock import Clock
 from tocsin.errors import OutsideError
 from tocsin.events import Change, Observed, SnapshotBegins, SnapshotEnds
-from tocsin.feed.budget import LoopBudget
 from tocsin.feed.complaints import Complaints
 from tocsin.feed.credentials import CredentialStore
 from tocsin.feed.errors import AllRefused, CredentialsRefused, HandshakeRejected
@@ -19,6 +18,7 @@ from tocsin.feed.model import Log, Sink, Timings
 from tocsin.feed.recorder import Recorder
 from tocsin.feed.silence import Silence
 from tocsin.feed.transport import HeldHttp
+from tocsin.loop_budget import LoopBudget
 from tocsin.secrets import Masker
 from tocsin.venues import web
 from tocsin.venues.base import Adapter, Session

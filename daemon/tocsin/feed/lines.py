@@ -6,9 +6,10 @@ from contextlib import asynccontextmanager
 
 import trio
 
-from tocsin.feed.budget import LoopBudget, PeerFlood, ReadBudget
+from tocsin.feed.budget import PeerFlood, ReadBudget
 from tocsin.feed.errors import Lost, UnreadableMessage, text_of
 from tocsin.feed.transport import Target, close_at_once, open_stream
+from tocsin.loop_budget import LoopBudget
 
 _END = b"\r\n"
 _BUFFER = 65536  # bytes read at once

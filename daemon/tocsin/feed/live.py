@@ -6,13 +6,13 @@ from typing import NoReturn
 import trio
 
 from tocsin.errors import OutsideError
-from tocsin.feed.budget import metered
 from tocsin.feed.connection import open_connection
 from tocsin.feed.context import VenueContext
 from tocsin.feed.errors import CredentialsRefused, foremost
 from tocsin.feed.session import Reconnection, SessionKeeper
 from tocsin.feed.snapshot import ask_for_missing, take_snapshot
 from tocsin.feed.socket_session import SocketSession
+from tocsin.loop_budget import metered
 from tocsin.venues.base import Endpoint, Session
 
 _ALL = "all"  # what the connection as a whole is called among silent streams

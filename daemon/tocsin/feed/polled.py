@@ -7,13 +7,13 @@ import trio
 
 from tocsin.errors import OutsideError
 from tocsin.events import KINDS, Observed, SnapshotBegins, SnapshotEnds
-from tocsin.feed.budget import metered
 from tocsin.feed.connection import Connection, open_connection
 from tocsin.feed.context import VenueContext
 from tocsin.feed.errors import Lost
 from tocsin.feed.model import Received
 from tocsin.feed.session import Reconnection, SessionKeeper
 from tocsin.feed.socket_session import SocketSession
+from tocsin.loop_budget import metered
 from tocsin.venues.base import Endpoint, Session
 
 _CYCLE = "cycle"

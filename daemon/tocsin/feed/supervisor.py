@@ -12,7 +12,7 @@ import trio
 from tocsin.clock import Clock
 from tocsin.errors import leaves
 from tocsin.events import Change, Venue
-from tocsin.feed.budget import LoopBudget
+from tocsin.feed.budget import venue_budget
 from tocsin.feed.complaints import Complaints
 from tocsin.feed.context import FlapDamping, Retry, SnapshotTaken, VenueContext
 from tocsin.feed.credentials import CredentialStore
@@ -76,7 +76,7 @@ async def run_venue(
         recorder=_recorder(venue, record_to, log),
         random=random,
         retry=retry or Retry(),
-        loop_budget=LoopBudget(trio.current_time()),
+        loop_budget=venue_budget(trio.current_time()),
         unconfirmed=unconfirmed,
         snapshot_taken=SnapshotTaken(),
     )

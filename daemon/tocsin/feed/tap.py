@@ -9,9 +9,10 @@ from contextlib import contextmanager
 
 import trio
 
-from tocsin.feed.budget import LoopBudget, PeerFlood, ReadBudget
+from tocsin.feed.budget import PeerFlood, ReadBudget
 from tocsin.feed.errors import HandshakeRejected
 from tocsin.feed.transport import close_at_once
+from tocsin.loop_budget import LoopBudget
 
 _OPCODE, _CONTROL = 0x0F, 0x08
 _MASKED, _SIZE = 0x80, 0x7F

@@ -18,10 +18,10 @@ from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnec
 from wsproto.utilities import LocalProtocolError
 
 from tocsin.errors import ConnectFailed
-from tocsin.feed.budget import LoopBudget, metered
 from tocsin.feed.errors import HandshakeRejected, Lost, text_of
 from tocsin.feed.tap import Tap
 from tocsin.feed.transport import Target, close_at_once, open_stream
+from tocsin.loop_budget import LoopBudget, metered
 
 _BUFFER = 65536  # bytes read at once
 _CLEAN = frozenset({1000, 1001, 1005})  # normal, going away, no code given (RFC 6455, 7.4.1)

@@ -1,0 +1,108 @@
+"""What some work may take of the loop: a token bucket of seconds for which it keeps the loop busy.
+
+A burst is done as fast as can be; what goes on gets its share of the time, and a part of what nobody needs, and waits in between.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Generator
+from types import coroutine
+from typing import Any, TypeVar
+
+import trio
+
+T = TypeVar("T")
+
+_SHORTEST_PAUSE = 0.002  # seconds; a shorter one isn't worth a sleep
+_BEHIND, _OF_IDLE = 0.04, 0.5
+_LONGEST_BEHIND = 0.05  # seconds, after which there may be more idle time than was thought
+
+
+class LoopBudget:
+    """Seconds of the loop for some work: `share` of each second, and `of_idle` of each that this process leaves of a processor.
+
+    `burst` are kept at most, and at the beginning; a wait is `longest` at most. Times are in seconds of a steady clock; `processor_time`
+    gives those that this process, all its threads together, has used up.
+    """
+
+    def __init__(
+        self,
+        now: float,
+        *,
+        share: float,
+        burst: float,
+        longest: float,
+        of_idle: float = 0.0,
+        processor_time: Callable[[], float] = time.process_time,
+    ) -> None:
+        self._left, self._since = burst, now
+        self._share, self._burst, self._longest, self._of_idle = share, burst, longest, of_idle
+        self._gain = share
+        self._processor_time = processor_time
+        self._used = processor_time()
+
+    def spent(self, seconds: float) -> None:
+        """The loop was busy for them with this work."""
+        self._left -= seconds
+
+    def left(self, now: float) -> float:
+        """Seconds of the loop that this work may take now; below nothing, where it took more."""
+        if (elapsed := now - self._since) > 0:
+            self._gain = self._share
+            if self._of_idle:
+                used = self._processor_time()
+                self._gain += self._of_idle * max(1 - (used - self._used) / elapsed, 0.0)
+                self._used = used
+            self._left = min(self._left + elapsed * self._gain, self._burst)
+            self._since = now
+        return self._left
+
+    def owed(self, now: float) -> float:
+        """The seconds for which this work is to wait, so that it has what it may and no more; a guess, where idle time counts."""
+        return max(-self.left(now) / self._gain, 0.0)
+
+    async def rest(self) -> bool:
+        """Wait, where this work had more than its share; True where it did."""
+        owed = self.owed(trio.current_time())
+        if owed < _SHORTEST_PAUSE:
+            return False
+        await trio.sleep(min(owed, self._longest))
+        return True
+
+    async def others_turn(self) -> None:
+        """Let the others have a turn; a long one, where this work had more than its share."""
+        if not await self.rest():
+            await trio.lowlevel.checkpoint()
+
+
+def behind(burst: float, processor_time: Callable[[], float] = time.process_time) -> LoopBudget:
+    """For work that comes behind alerting: little where that needs all of the loop, much where it is idle. `burst`: seconds."""
+    return LoopBudget(  # whatever the clock says at the beginning, that is the burst
+        0.0,
+        share=_BEHIND,
+        of_idle=_OF_IDLE,
+        burst=burst,
+        longest=_LONGEST_BEHIND,
+        processor_time=processor_time,
+    )
+
+
+@coroutine
+def metered(work: Awaitable[T], used: LoopBudget) -> Generator[Any, Any, T]:
+    """Does the work, and adds to `used` the time for which it keeps the loop busy, without its waits."""
+    steps, clock = work.__await__(), time.perf_counter
+    given: Any = None
+    raised: BaseException | None = None
+    while True:
+        began = clock()
+        try:
+            wanted = steps.send(given) if raised is None else steps.throw(raised)
+        except StopIteration as done:
+            result: T = done.value
+            return result
+        finally:
+            raised = None
+            used.spent(clock() - began)
+        try:
+            given = yield wanted
+        except BaseException as error:  # noqa: BLE001 - it is the work's to handle
+            raised = error
