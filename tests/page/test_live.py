@@ -9,6 +9,7 @@ import trio.testing
 
 from tocsin import __version__
 from tocsin.page.live import LOOK_EVERY, MOST_OF_ONE, MOST_STREAMS, VERSION_EVERY, Live, Versions
+from tocsin.page.turns import Turns
 
 
 def so(**news: Any) -> Any:
@@ -81,7 +82,7 @@ def world() -> World:
 
 @pytest.fixture
 def live(world) -> Live:
-    return Live(Versions(world.look), lambda scope: scope["session"])
+    return Live(Versions(world.look), lambda scope: scope["session"], Turns())
 
 
 async def test_only_what_changed_is_said_and_nothing_while_nothing_does(world, live, nursery, autojump_clock):
@@ -128,6 +129,29 @@ async def test_who_asks_for_a_screen_sees_what_has_just_changed(world, autojump_
     assert versions.newer(first) == {}
     versions.refresh(at_once=True)
     assert versions.newer(first) == {"positions": first["positions"] + 1}
+
+
+async def test_where_there_is_no_time_what_changes_is_told_later_but_to_who_asks_for_a_screen(
+    world, nursery, autojump_clock
+):
+    has_time = [True]
+    versions = Versions(world.look, lambda: has_time[0])
+    browser = Browser(Live(versions, lambda scope: scope["session"], Turns()))
+    nursery.start_soon(browser.run)
+    await trio.sleep(1)
+    has_time[0] = False
+    before, world.now = world.now, so(entities={"position": [1]})
+    await trio.sleep(5)
+    assert browser.events == ["hello"]
+    assert versions.refresh() is before
+    assert versions.refresh(at_once=True) is world.now
+    await trio.sleep(1)
+    assert browser.events == ["hello", "positions"]
+    world.now = so(entities={"position": [2]})
+    has_time[0] = True
+    await trio.sleep(1)
+    assert browser.events == ["hello", "positions", "positions"]
+    browser.gone.set()
 
 
 async def test_who_comes_later_is_told_of_what_changes_from_then_on(world, live, nursery, autojump_clock):

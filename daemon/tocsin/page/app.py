@@ -7,6 +7,7 @@
     Probes       /healthz, /readyz
     Who          a session or a token
     FewAtOnce    requests of people, of scrapers and of strangers: so many of each, each for so long
+    InTurn       one after the other, in the time that alerting leaves
 
 Each knows nothing of those behind it.
 """
@@ -36,6 +37,7 @@ from tocsin.page.rendering import Renderer
 from tocsin.page.routes import Screens, html
 from tocsin.page.routes import person_of as named
 from tocsin.page.screen import Host
+from tocsin.page.turns import InTurn, Turns
 from tocsin.page.what_if import WhatIfs
 from tocsin.page.what_if_form import WHAT_IF, WhatIfForm
 from tocsin.page.who import METRICS, Who
@@ -60,9 +62,10 @@ def make_page_app(
     host: Host, database: Path, log: Log, *, access: Access, addresses: Addresses, metrics: Secret | None
 ) -> ASGIApp:
     """`metrics` as of `listen.metrics`."""
-    versions = Versions(host.snapshot)
+    turns = {share: Turns() for share in (PEOPLE, SCRAPERS, STRANGERS)}
+    versions = Versions(host.snapshot, turns[PEOPLE].time_for_news)
     renderer = Renderer(addresses.root)
-    screens, words = Screens(host, database, versions), _Words(renderer)
+    screens, words = Screens(host, database, versions, turns[PEOPLE].in_thread), _Words(renderer)
     app = Starlette(
         routes=[
             *Login(access, addresses, renderer).routes,
@@ -73,7 +76,7 @@ def make_page_app(
             *screens.html_routes(renderer),
             *Forms(host, screens, renderer).routes,
             *WhatIfForm(screens, renderer, WhatIfs(Path(host.measures().config), log)).routes,
-            Route(LIVE, Live(versions, _session_of), methods=["GET"]),
+            Route(LIVE, Live(versions, _session_of, turns[PEOPLE]), methods=["GET"]),
         ],
         exception_handlers={
             Exception: words.of_a_bug,
@@ -83,7 +86,8 @@ def make_page_app(
         },
     )
     app.router.redirect_slashes = False
-    who = Who(FewAtOnce(app, _share, _within), access, addresses, metrics)
+    in_turn = InTurn(app, lambda scope: turns[_share(scope)])
+    who = Who(FewAtOnce(in_turn, _share, _within), access, addresses, metrics)
     probes = Probes(who, host, reasons=lambda scope: who.person(scope) is not None)
     return Failsafe(Headers(Guarded(Below(probes, addresses), addresses.names)), log)
 

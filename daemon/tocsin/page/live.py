@@ -16,8 +16,9 @@ from starlette.types import Receive, Scope, Send
 
 from tocsin import __version__
 from tocsin.control.snapshot import Snapshot
+from tocsin.page.turns import Turns
 
-LOOK_EVERY = 0.25  # seconds between two looks of a stream
+LOOK_EVERY = 0.25  # seconds between two looks of a stream, and more where there is no time for them
 VERSION_EVERY = 0.5  # seconds between two versions of a topic, so that what shows it is made at most so often
 # Seconds: so that proxies keep it open, and a page that hears nothing knows that it isn't live.
 _BEAT_EVERY = 15.0
@@ -59,18 +60,24 @@ TOPICS: Mapping[str, Callable[[Snapshot], Any]] = {
 
 
 class Versions:
-    """`look` gives what is so now; it answers the same thing when asked again at once."""
+    """`look` gives what is so now; it answers the same thing when asked again at once. `has_time`: whether there is any for a new version."""
 
-    def __init__(self, look: Callable[[], Snapshot]) -> None:
-        self._look = look
+    def __init__(self, look: Callable[[], Snapshot], has_time: Callable[[], bool] = lambda: True) -> None:
+        self._look, self._has_time = look, has_time
+        self._last: Snapshot | None = None
         self._seen: dict[str, Snapshot] = {}
         self._parts: dict[str, Any] = {}
         self._versions: Counter[str] = Counter()
         self._raised: dict[str, float] = {}
 
     def refresh(self, *, at_once: bool = False) -> Snapshot:
-        """What is so now. The versions are of that, or (unless `at_once`) of what was so less than half a second before."""
+        """What is so now, or (unless `at_once`) was when there was time to look. The versions are of that, or of what was so less than half a
+        second before.
+        """
+        if self._last is not None and not at_once and not self._has_time():
+            return self._last
         now, at = self._look(), trio.current_time()
+        self._last = now
         for topic, of in TOPICS.items():
             due = at_once or at - self._raised.get(topic, -VERSION_EVERY) >= VERSION_EVERY
             if due and self._seen.get(topic) is not now:
@@ -86,10 +93,10 @@ class Versions:
 
 
 class Live:
-    """The stream, as an ASGI application. `whose` names the session that a request is of."""
+    """The stream, as an ASGI application. `whose` names the session that a request is of; each look takes one of `turns`."""
 
-    def __init__(self, versions: Versions, whose: Callable[[Scope], str]) -> None:
-        self._versions, self._whose = versions, whose
+    def __init__(self, versions: Versions, whose: Callable[[Scope], str], turns: Turns) -> None:
+        self._versions, self._whose, self._turns = versions, whose, turns
         self._open: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -130,6 +137,7 @@ class Live:
         spoke = trio.current_time()
         while True:
             await trio.sleep(LOOK_EVERY)
+            await self._turns.wait()
             self._versions.refresh()
             if new := self._versions.newer(seen):
                 seen |= new

@@ -12,7 +12,7 @@ from tocsin.control.server import in_thread, json_of
 from tocsin.page.assets import takes_gzip
 from tocsin.page.live import Versions
 from tocsin.page.rendering import Rendered, Renderer, parts_of
-from tocsin.page.screen import Asked, Elsewhere, Host, Json, NoSuch, Screen
+from tocsin.page.screen import Asked, Elsewhere, Host, InThread, Json, NoSuch, Screen
 from tocsin.page.screens import SCREENS
 from tocsin.store.reader import Reader
 
@@ -21,10 +21,12 @@ _NOT_KEPT = {"Cache-Control": "no-store"}
 
 
 class Screens:
-    """The screens of this daemon."""
+    """The screens of this daemon. `in_thread` is how they do what takes time."""
 
-    def __init__(self, host: Host, database: Path, versions: Versions) -> None:
-        self._host, self._versions = host, versions
+    def __init__(
+        self, host: Host, database: Path, versions: Versions, in_thread: InThread = in_thread
+    ) -> None:
+        self._host, self._versions, self._in_thread = host, versions, in_thread
         self.reader = Reader(database, within=_QUERY_WITHIN)
 
     def asked(self, request: Request, *, at_once: bool = True) -> Asked:
@@ -34,7 +36,7 @@ class Screens:
             versions=self._versions.newer({}),
             host=self._host,
             reader=self.reader,
-            in_thread=in_thread,
+            in_thread=self._in_thread,
             path=request.path_params,
             query=dict(reversed(request.query_params.multi_items())),
         )
