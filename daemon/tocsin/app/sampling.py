@@ -14,7 +14,7 @@ from tocsin.app.components import Components
 from tocsin.app.equity import EVERY as EQUITY_EVERY
 from tocsin.app.equity import Equity
 from tocsin.app.rates import Rates
-from tocsin.app.trails import AT_ONCE, Of, Pauses, Trails
+from tocsin.app.trails import AT_ONCE, Of, Trails
 from tocsin.app.watching import SHOWN_KINDS, Away, away_of
 from tocsin.control.snapshot import Point
 from tocsin.engine.api import Transition
@@ -64,7 +64,7 @@ class Sampling:
         away = away_of(self._components.entities, began)
         await self.trails.sample(away)
         await self._put_in_order()
-        told, pauses = self._components.told, Pauses()
+        told, pauses = self._components.told, self.trails.pauses()
         while told:
             self._note(told.popleft())
             await pauses.rest()
@@ -78,7 +78,7 @@ class Sampling:
 
     async def _put_in_order(self) -> None:
         """So that whoever looks next has little to wait for."""
-        pauses, in_order = Pauses(), self._components.entities.in_order
+        pauses, in_order = self.trails.pauses(), self._components.entities.in_order
         for kind in SHOWN_KINDS:
             while in_order.catch_up(kind, AT_ONCE):
                 await pauses.rest()
@@ -101,7 +101,7 @@ class Sampling:
             self._batch.equity += rows
 
     async def _write(self, now: Instant) -> None:
-        pauses = Pauses()
+        pauses = self.trails.pauses()
         for _ in self._alerts.write_into(self._batch):
             await pauses.rest()
         batch, self._batch = self._batch, Batch(at=now.wall)

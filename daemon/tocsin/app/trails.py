@@ -10,8 +10,6 @@ from operator import itemgetter
 from time import perf_counter, thread_time
 from typing import NamedTuple
 
-import trio
-
 from tocsin.app.components import Components
 from tocsin.app.trail import LASTS, Trail
 from tocsin.app.watching import Away, Shown, shown_of
@@ -19,6 +17,7 @@ from tocsin.control.snapshot import Point, Watched
 from tocsin.engine.api import FAR
 from tocsin.engine.looks import Look, Watching, of_entity
 from tocsin.events import Instant, Key
+from tocsin.loop_budget import LoopBudget, behind
 
 Of = tuple[str, str]
 """Rule and instance."""
@@ -26,7 +25,7 @@ MOST = 2000  # instances
 MOST_CLOSEST = 100
 _EVERY = 5.0  # seconds between two looks at what neither fires nor is about to
 _SLICE = 0.001  # seconds of work, after which others have their turns
-_TURNS = 5  # that others have between two slices, so that messages that keep the loop busy don't queue up behind this
+_BURST = 0.02  # seconds of work, after which it is paced
 AT_ONCE = 200  # entities that are put in order in one go
 _LOOKING_ABOUT, _FIRST_LOOKING_ABOUT = (
     0.02,
@@ -64,15 +63,17 @@ class _Seen:
 class Pauses:
     """Lets others have their turns whenever a slice of work is done. `worked`: how much that was so far, in seconds of this thread's."""
 
-    def __init__(self) -> None:
+    def __init__(self, budget: LoopBudget) -> None:
+        self._budget = budget
         self._began, self._work_began = perf_counter(), thread_time()
         self.worked = 0.0
 
     async def rest(self) -> None:
         if perf_counter() - self._began >= _SLICE:
-            self.worked += thread_time() - self._work_began
-            for _ in range(_TURNS):
-                await trio.lowlevel.checkpoint()
+            worked = thread_time() - self._work_began
+            self.worked += worked
+            self._budget.spent(worked)
+            await self._budget.others_turn()
             self._began, self._work_began = perf_counter(), thread_time()
 
 
@@ -82,12 +83,17 @@ class Trails:
     def __init__(self, components: Components) -> None:
         self._components = components
         self._clock = components.clock
+        self._budget = behind(_BURST)
         self._seen: dict[Of, _Seen] = {}
         self._looked_at = float("-inf")  # steady: when the last round began
         self._pairs: Iterator[Watching | None] = self._walk()
         self._all_seen = False  # whether all that there is was looked at once
         self._farthest = FAR  # of what is watched, where no more can be
         self.ranking = Ranking()
+
+    def pauses(self) -> Pauses:
+        """For some work of sampling, which is all paced together."""
+        return Pauses(self._budget)
 
     def look(self, of: Of) -> Look | None:
         """What was seen of it last."""
@@ -116,7 +122,7 @@ class Trails:
 
     async def sample(self, away: Away) -> None:
         """One look at all that is due: each second."""
-        pauses, now = Pauses(), self._clock.now()
+        pauses, now = self.pauses(), self._clock.now()
         active = self._active(now)
         for of in active:
             self._sample(of, away)
@@ -190,7 +196,7 @@ class Trails:
 
     async def _look_about(self, away: Away) -> None:
         """Look at some of what isn't watched yet."""
-        pauses, looks = Pauses(), self._components.engine.looks
+        pauses, looks = self.pauses(), self._components.engine.looks
         most = _LOOKING_ABOUT if self._all_seen else _FIRST_LOOKING_ABOUT
         while pauses.worked < most:
             try:
