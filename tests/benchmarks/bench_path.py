@@ -1,7 +1,6 @@
 """A message's way: decode, entities, engine with 1,000 rules; over a socket; and to the send, with a commit between."""
 
 import json
-import socket
 import sqlite3
 import statistics
 import subprocess
@@ -16,7 +15,7 @@ import trio_websocket
 
 from support.fake_venue import Lines
 from support.in_process import Noting, Quiet
-from support.looking import VIEWERS, Viewers
+from support.looking import VIEWERS, Viewers, free_address
 from support.stream import messages
 from support.wants import rules, rules_text, symbols, wants
 from tocsin.app import components
@@ -36,7 +35,7 @@ pytestmark = pytest.mark.real
 NOW = Instant(datetime(2026, 1, 1, tzinfo=UTC), 0.0)
 COUNT = 4000
 VENUE = adapter("yourfintech")
-RATE, CALM, SECONDS = 1000, 300, 5  # messages a second, and for how long
+RATE, CALM, SECONDS = 1000, 300, 15  # messages a second, and for how long
 
 
 @pytest.fixture(scope="module")
@@ -261,8 +260,7 @@ def bench_latency_while_looked_at(figures, tmp_path, monkeypatch, rate):
     leaves some of it.
     """
     alone = latencies(tmp_path / "alone", monkeypatch, rate=rate)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = free_address()
     with Viewers(address) as viewers:
         listen = {"listen": {"address": address}, "people": Viewers.people}
         took = latencies(tmp_path / "seen", monkeypatch, rate=rate, **listen)

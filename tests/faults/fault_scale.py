@@ -9,12 +9,13 @@ import statistics
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 
 import pytest
 import trio
 
 from support.daemon import Folder
+from support.looking import VIEWERS, Viewers, free_address
 from support.receivers import HttpReceiver
 
 pytestmark = [pytest.mark.real, pytest.mark.timed]
@@ -123,11 +124,34 @@ def sending(file, rate):
         server.stdout.close()
 
 
-# A price moves two positions and their account, so fewer of them keep the daemon as busy.
-@pytest.mark.parametrize(
-    ("what", "of", "rate", "seconds"), [("positions", of_positions, 1000, 60), ("prices", of_prices, 300, 60)]
-)
-async def fault_busy_account(tmp_path, figure, *, what, of, rate, seconds):
+class Account:
+    """What became of a stream for one account: its alerts, and how late each was told."""
+
+    def __init__(self, folder, phone, loud, before, rate):
+        self.folder, self.phone, self._loud, self._before, self._rate = folder, phone, loud, before, rate
+        self.begun = self.own_delay = 0.0  # seconds
+
+    @property
+    def told(self):
+        return len(self.phone.requests)
+
+    def late(self):
+        """Seconds from when each alert's message was due until a person heard of it, in the order of the messages. Each is told once."""
+        arrived = [
+            (request.arrived, set(re.findall(r"pos-\d{4}", request.body.decode())))
+            for request in self.phone.requests
+        ]
+        assert sorted(id_ for _, ids in arrived for id_ in ids) == sorted(self._loud)  # and none beside
+        told_at = {id_: at for at, ids in arrived for id_ in ids}
+        return [
+            told_at[id_] - (self.begun + (number + self._before) / self._rate)
+            for id_, number in self._loud.items()
+        ]
+
+
+@asynccontextmanager
+async def account(tmp_path, of, rate, seconds, **sections):
+    """The daemon while the stream comes; at the end all of it is told. Gives it, and the account."""
     before = opening()
     stream, loud = of(rate * seconds - len(before))
     written = [*before, *stream]
@@ -139,17 +163,25 @@ async def fault_busy_account(tmp_path, figure, *, what, of, rate, seconds):
             venues={"fx": {"type": "yourfintech", "url": url, "secret_key": "k-of-the-venue"}},
             channels={"phone": phone.channel},
             rules=RULES,
+            **sections,
         )
+        found = Account(folder, phone, loud, len(before), rate)
         async with folder.running() as daemon:
-            told = lambda: len(phone.requests) >= len(loud)  # noqa: E731
-            await daemon.until(told, "all alerts are told", within=seconds + 60)
-            begun, own = [float(await trio.to_thread.run_sync(server.readline)) for _ in range(2)]
-    arrived = [
-        (request.arrived, set(re.findall(r"pos-\d{4}", request.body.decode()))) for request in phone.requests
-    ]
-    assert sorted(id_ for _, ids in arrived for id_ in ids) == sorted(loud)  # each once, and none beside
-    told_at = {id_: at for at, ids in arrived for id_ in ids}
-    late = sorted(told_at[id_] - (begun + (number + len(before)) / rate) for id_, number in loud.items())
+            yield daemon, found
+            await daemon.until(lambda: found.told >= len(loud), "all alerts are told", within=seconds + 60)
+            found.begun, found.own_delay = [
+                float(await trio.to_thread.run_sync(server.readline)) for _ in range(2)
+            ]
+
+
+# A price moves two positions and their account, so fewer of them keep the daemon as busy.
+@pytest.mark.parametrize(
+    ("what", "of", "rate", "seconds"), [("positions", of_positions, 1000, 60), ("prices", of_prices, 300, 60)]
+)
+async def fault_busy_account(tmp_path, figure, *, what, of, rate, seconds):
+    async with account(tmp_path, of, rate, seconds) as (_, busy):
+        pass
+    late = sorted(busy.late())
     figure(
         f"{rate:,} {what} a second: told after its message was due, median",
         statistics.median(late) * 1000,
@@ -157,6 +189,44 @@ async def fault_busy_account(tmp_path, figure, *, what, of, rate, seconds):
         aim=100,
     )
     figure("… 99 of 100 within", late[len(late) * 99 // 100] * 1000, unit="ms")
-    figure("… the venue's own worst delay", own * 1000, unit="ms")
-    size = sum(each.stat().st_size for each in folder.state.glob("tocsin.db*"))
-    figure(f"{rate:,} {what} a second: on the disk for each message", size / len(written), unit="B", aim=300)
+    figure("… the venue's own worst delay", busy.own_delay * 1000, unit="ms")
+    size = sum(each.stat().st_size for each in busy.folder.state.glob("tocsin.db*"))
+    figure(
+        f"{rate:,} {what} a second: on the disk for each message",
+        size / (rate * seconds),
+        unit="B",
+        aim=300,
+    )
+
+
+async def fault_busy_account_looked_at(tmp_path, figure):
+    """For half a minute nobody looks at the page, and then twenty people do."""
+    rate, seconds = 1000, 60
+    address = free_address()
+    listening = {"people": Viewers.people, "listen": {"address": address}}
+    async with account(tmp_path, of_positions, rate, seconds, **listening) as (daemon, busy):
+        a_second = rate / EVERY
+        await daemon.until(lambda: busy.told >= 30 * a_second, "half is told", within=60)
+        alone_until = busy.told
+        with Viewers(address) as viewers:
+            viewers.wait()
+            begin = busy.told
+            await daemon.until(lambda: busy.told >= 57 * a_second, "nearly all is told", within=90)
+            end, seen = busy.told, viewers.over()
+    late = busy.late()
+    # The first seconds are left out, while what sends is loaded.
+    alone, looked_at = late[int(5 * a_second) : alone_until], late[begin:end]
+    figure(
+        "1,000 positions a second, nobody looking: told, median", statistics.median(alone) * 1000, unit="ms"
+    )
+    figure(
+        "… 20 people look at the page: later by",
+        (statistics.median(looked_at) - statistics.median(alone)) * 1000,
+        unit="ms",
+        aim=10,
+    )
+    figure("… at worst, told within", max(looked_at) * 1000, unit="ms")
+    figure(
+        "… and each sees what is new after", VIEWERS * (end - begin) / a_second / seen["fetched"], unit="s"
+    )
+    assert seen["200"] == seen["fetched"] > 2 * VIEWERS

@@ -11,7 +11,7 @@ import pytest
 
 from support.daemon import Folder
 from support.floods import RULE, told_within
-from support.looking import TOKENS, VIEWERS, Viewers
+from support.looking import TOKENS, VIEWERS, Viewers, free_address
 from support.mission import connected
 from support.receivers import HttpReceiver
 from tocsin.simulator import Exchange
@@ -48,8 +48,7 @@ def rude(address: str):
 
 async def fault_viewers(tmp_path, exchange, figure):
     folder = Folder(tmp_path / "tocsin")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = free_address()
     with HttpReceiver() as hook:
         folder.write(
             venues={"healthy": exchange.topone.settings()},

@@ -8,6 +8,7 @@ how many bytes these had, by which `status` they were answered, and how many str
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections import Counter
@@ -28,6 +29,12 @@ _MOST_STREAMS = 3  # of one person
 _READ = 65536  # bytes
 
 
+def free_address() -> str:
+    """One of this machine where nobody listens now."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return f"127.0.0.1:{free.getsockname()[1]}"
+
+
 class Connection:
     """One that is kept."""
 
@@ -45,7 +52,17 @@ class Connection:
                 await trio.sleep(0.05)
 
     async def ask(self, path: str) -> int:
-        """The status; the body comes by `data`."""
+        """The status; the body comes by `data`. A connection that ended since the last answer is made anew, as browsers do."""
+        try:
+            return await self._ask(path)
+        except (OSError, trio.BrokenResourceError, h11.RemoteProtocolError):
+            if self._stream is None:
+                raise
+            await self._stream.aclose()
+            self._stream = None
+            return await self._ask(path)
+
+    async def _ask(self, path: str) -> int:
         if self._stream is None or self._spoken.our_state is not h11.DONE:
             self._stream = await self._connect()
             self._spoken = h11.Connection(h11.CLIENT)
@@ -106,11 +123,10 @@ class Viewer:
                 if not topics.isdisjoint(part.topics) or "hello" in topics
             ]
             if parts:
-                self._counted[
-                    str(await self._asks.ask("/?" + "&".join(f"part={name}" for name in parts)))
-                ] += 1
+                status = await self._asks.ask("/?" + "&".join(f"part={name}" for name in parts))
                 while data := await self._asks.data():
                     self._counted["bytes"] += len(data)
+                self._counted[str(status)] += 1
                 self._counted["fetched"] += 1
             await trio.sleep(_THROTTLE)
 
