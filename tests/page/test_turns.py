@@ -88,9 +88,9 @@ async def test_there_is_time_for_news_until_half_of_it_is_used_up(autojump_clock
     assert turns.time_for_news()
 
 
-async def test_what_a_thread_computes_counts():
-    turns = Turns()
-    before = turns.budget.left(trio.current_time())
+async def test_what_a_thread_computes_counts(monkeypatch):
+    turns, spent = Turns(), list[float]()
+    monkeypatch.setattr(turns.budget, "spent", spent.append)
 
     def compute() -> str:
         until = time.thread_time() + 0.02
@@ -98,7 +98,11 @@ async def test_what_a_thread_computes_counts():
             pass
         return "done"
 
+    def fail() -> str:
+        compute()
+        raise KeyError("oops")
+
     assert await turns.in_thread(compute) == "done"
-    with pytest.raises(ZeroDivisionError):
-        await turns.in_thread(lambda: 1 // 0)
-    assert before - turns.budget.left(trio.current_time()) > 0.01
+    with pytest.raises(KeyError):
+        await turns.in_thread(fail)
+    assert [each >= 0.02 for each in spent] == [True, True]

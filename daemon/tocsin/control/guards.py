@@ -66,6 +66,17 @@ class _TooLarge(HTTPException):
         super().__init__(413, "too large", {"Connection": "close"})
 
 
+class Noted:
+    """`send`, which knows whether anything was sent: an answer that is begun can't be another one any more."""
+
+    def __init__(self, send: Send) -> None:
+        self._send, self.begun = send, False
+
+    async def __call__(self, message: Message) -> None:
+        self.begun = True
+        await self._send(message)
+
+
 class Guarded:
     """`app` for requests that may be asked; others are answered here. `names` as of `names_of`."""
 
@@ -84,7 +95,7 @@ class Guarded:
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A body may come in chunks, and doesn't say how long it will be: what is read of it is counted."""
-        read, begun = 0, False
+        read, noted = 0, Noted(send)
 
         async def counted() -> Message:
             nonlocal read
@@ -94,15 +105,10 @@ class Guarded:
                 raise _TooLarge
             return message
 
-        async def noted(message: Message) -> None:
-            nonlocal begun
-            begun = True
-            await send(message)
-
         try:
             await self._app(scope, counted, noted)
         except _TooLarge:
-            if not begun:
+            if not noted.begun:
                 await refuse(413, "too large")(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
@@ -153,20 +159,14 @@ class FewAtOnce:
         if self._under_way[share] >= share.most:
             await refuse(503, "too many at once")(scope, receive, send)
             return
-        begun = False
-
-        async def noted(message: Message) -> None:
-            nonlocal begun
-            begun = True
-            await send(message)
-
+        noted = Noted(send)
         self._under_way[share] += 1
         try:
             with trio.move_on_after(within) as limit:
                 await self._app(scope, receive, noted)
         finally:
             self._under_way[share] -= 1
-        if limit.cancelled_caught and not begun:
+        if limit.cancelled_caught and not noted.begun:
             await refuse(503, "that took too long")(scope, receive, send)
 
 

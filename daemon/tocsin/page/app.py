@@ -22,7 +22,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tocsin.control.guards import QUICK, SLOW, FewAtOnce, Guarded, Share
+from tocsin.control.guards import QUICK, SLOW, FewAtOnce, Guarded, Noted, Share
 from tocsin.control.people import person_of
 from tocsin.control.probes import Probes
 from tocsin.control.server import Api, Log
@@ -150,18 +150,12 @@ class Failsafe:
         if scope["type"] != "http":  # the server's own start and stop, which ends with the daemon's task
             await self._app(scope, receive, send)
             return
-        begun = False
-
-        async def noted(message: Message) -> None:
-            nonlocal begun
-            begun = True
-            await send(message)
-
+        noted = Noted(send)
         try:
             await self._app(scope, receive, noted)
         except Exception as error:  # one request's, of many
             self._log.error("internal error", asked=scope.get("path"), exc_info=error)
-            if begun:
+            if noted.begun:
                 raise  # and the connection ends
             await JSONResponse({"error": _said(error)}, 500, {"Cache-Control": "no-store"})(
                 scope, receive, send

@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from tocsin import __version__
 from tocsin.control.snapshot import Snapshot
+from tocsin.page.posted import until_gone
 from tocsin.page.turns import Turns
 
 LOOK_EVERY = 0.25  # seconds between two looks of a stream, and more where there is no time for them
@@ -108,7 +109,12 @@ class Live:
         self._open[session] += 1
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(_until_gone, receive, nursery.cancel_scope)
+
+                async def leave() -> None:
+                    await until_gone(receive)
+                    nursery.cancel_scope.cancel()
+
+                nursery.start_soon(leave)
                 with trio.CancelScope() as slow:
                     await self._tell(send, slow)
                 nursery.cancel_scope.cancel()
@@ -146,10 +152,3 @@ class Live:
             elif trio.current_time() - spoke >= _BEAT_EVERY:  # as an event: browsers tell pages of no comment
                 await write("event: beat\ndata:\n\n")
                 spoke = trio.current_time()
-
-
-async def _until_gone(receive: Receive, scope: trio.CancelScope) -> None:
-    """Ends all when who asked is gone."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    scope.cancel()

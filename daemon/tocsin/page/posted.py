@@ -1,10 +1,11 @@
-"""What a form of the page sends."""
+"""What who asks sends: a form, or that they are gone."""
 
 from urllib.parse import parse_qsl
 
 import trio
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.types import Receive
 
 _MOST_FIELDS = 20
 _WITHIN = 10.0  # seconds
@@ -23,3 +24,9 @@ async def posted(request: Request, most: int = _MOST_FIELDS) -> dict[str, str]:
         return dict(parse_qsl(body, keep_blank_values=True, max_num_fields=most))
     except ValueError:
         raise HTTPException(400, f"more than {most} fields") from None
+
+
+async def until_gone(receive: Receive) -> None:
+    """Returns when who asked is gone; what else they send meanwhile is let go."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

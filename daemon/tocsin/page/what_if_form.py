@@ -22,7 +22,7 @@ from tocsin.config.rule_text import edits_of, rule_text
 from tocsin.config.settings import Settings, UnknownRule
 from tocsin.control.server import in_thread
 from tocsin.errors import TocsinError
-from tocsin.page.posted import posted
+from tocsin.page.posted import posted, until_gone
 from tocsin.page.rendering import Renderer
 from tocsin.page.routes import Screens, html, person_of
 from tocsin.page.screen import Json
@@ -99,7 +99,7 @@ class WhatIfForm:
             return _Result(diff=(await in_thread(partial(edits_of, {rule: source}, said)))[1])
         begun = trio.current_time()
         try:
-            found = await self._what_ifs.ask(said, partial(_until_gone, request))
+            found = await self._what_ifs.ask(said, partial(until_gone, request.receive))
         except TocsinError as error:
             return _Result(HTTPStatus.CONFLICT, errors=(str(error),))
         differs = not await in_thread(source.is_as_written)
@@ -135,11 +135,6 @@ def _meant(field: Json) -> str:
     """What stands in it; where a duration is left out, it is none."""
     given: str = field["value"].strip()
     return given or (_NO_TIME if field["kind"] == "duration" and field["as_it_is"] else "")
-
-
-async def _until_gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 def _wrong(source: RuleSource, rule: str, edits: Mapping[str, str]) -> tuple[str, ...]:
