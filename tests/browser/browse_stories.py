@@ -175,6 +175,42 @@ def browse_from_a_messages_link_to_a_silence_in_three_touches(browser: Browser, 
     site.post(f"/api/silences/{silence}/end")
 
 
+def browse_the_silence_dialog_says_that_nobody_answers_and_leads_to_the_sign_in(browser: Browser, site: Site):
+    in_the_red(site, "asked")
+    alert = alert_of(site, "asked")
+    with looked_at(browser.new_context(), site) as look:
+        page = look.page
+        sign_in(page, site)
+        is_live(page)
+        look.excused = ("console: error: Failed to load resource", "401: ")
+        page.keyboard.press("j")
+        expect(row(page, alert).locator(".t a")).to_be_focused()
+        page.route("**/silences/new?*", lambda route: route.abort())
+        page.keyboard.press("s")
+        expect(page.locator("#toast")).to_have_text("that didn't work: Tocsin doesn't answer")
+        page.unroute("**/silences/new?*")
+        page.context.clear_cookies()
+        page.keyboard.press("s")
+        expect(page.get_by_label("Token")).to_be_visible()
+
+
+def browse_a_part_that_could_not_be_read_is_looked_at_again(browser: Browser, site: Site):
+    in_the_red(site, "unread", -9.5)
+    part = "id='part-told' class='part' data-part='told' data-topics='told' hx-swap-oob='morph'"
+    gone = f"<div {part}><p data-unavailable>not now</p></div>"
+    with looked_at(browser.new_context(), site) as look:
+        page = look.page
+        page.clock.install()
+        page.route("**/?*part=*", lambda route: route.fulfill(body=gone, content_type="text/html"))
+        sign_in(page, site)
+        expect(page.locator("#part-told")).to_contain_text("not now")
+        is_live(page)
+        page.unroute("**/?*part=*")
+        page.clock.fast_forward(13_000)
+        expect(page.locator("#part-told")).not_to_contain_text("not now")
+        expect(page.locator("[data-unavailable]")).to_have_count(0)
+
+
 def browse_a_venue_that_drops_is_grey_and_comes_back(browser: Browser, site: Site):
     venue = site.exchange.yourfintech
     in_the_red(site, "grey", -3.5)
