@@ -175,6 +175,34 @@ def browse_from_a_messages_link_to_a_silence_in_three_touches(browser: Browser, 
     site.post(f"/api/silences/{silence}/end")
 
 
+def browse_a_window_more_than_have_a_stream_looks_by_itself(browser: Browser, site: Site):
+    in_the_red(site, "windows", -6.5)
+    with looked_at(browser.new_context(), site) as look:
+        sign_in(look.page, site)
+        is_live(look.page)
+        streams = [look.page, *(look.page.context.new_page() for _ in range(3))]
+        for page in streams[1:3]:
+            page.goto(f"{site.url}/")
+            is_live(page)
+        page = streams[3]
+        page.clock.install()
+        look.excused = ("console: error: Failed to load resource", "503: ")
+        page.goto(f"{site.url}/")
+        expect(page.locator("#live")).to_have_text("looks every 15 s: too many windows")
+        in_the_red(site, "windows", -7.5, "updated")
+        expect(streams[0].locator("#part-positions")).to_contain_text("-7.5")
+        page.clock.fast_forward(15_500)
+        expect(page.locator("#part-positions")).to_contain_text("-7.5")
+        expect(page.locator("body[data-broken]")).to_have_count(0)
+        streams[2].close()
+        page.clock.fast_forward(15_500)
+        is_live(page)
+        site.at_the_venues(site.daemon.kill)
+        expect(page.locator("#live")).to_contain_text("not live since")
+        site.do(site.daemon.start)
+        site.do(connected, site.daemon, "fx")
+
+
 def browse_the_silence_dialog_says_that_nobody_answers_and_leads_to_the_sign_in(browser: Browser, site: Site):
     in_the_red(site, "asked")
     alert = alert_of(site, "asked")

@@ -31,7 +31,7 @@ function ages() {
 setInterval(ages, 1000);
 
 // ---- live: the stream says what changed; all of that is fetched at once, and htmx morphs it
-const SOON = 150, AGAIN = 3000, GREY_AFTER = 10000, HELLO_WITHIN = 15000, SILENT_FOR = 35000, ANSWERS_WITHIN = 20000; // milliseconds
+const SOON = 150, AGAIN = 3000, GREY_AFTER = 10000, HELLO_WITHIN = 15000, SILENT_FOR = 35000, ANSWERS_WITHIN = 20000, POLL_EVERY = 15000; // milliseconds
 const FAILED = "that didn't work", UNANSWERED = `${FAILED}: Tocsin doesn't answer`;
 // Of a change that was answered by anything but yes: in our words, be they text or JSON's; a proxy's page says nothing to people.
 function failure(text) {
@@ -40,7 +40,7 @@ function failure(text) {
   return why && !why.startsWith("<") ? `${FAILED}: ${why}` : FAILED;
 }
 const news = new Set();
-let source, grey, brokenAt, fetching, again, silent;
+let source, grey, brokenAt, fetching, again, silent, refused;
 const pause = (milliseconds) => new Promise((done) => { setTimeout(done, milliseconds); });
 const topicsOf = (part) => part.dataset.topics.split(" ").filter(Boolean);
 // What couldn't be read is looked at again, though nothing may be told of it; an error is kept for 10 s.
@@ -60,6 +60,7 @@ async function fetchNews() {
     if (answer?.status === 401) { location.reload(); return; }
     const parts = answer?.ok ? await answer.text().catch(() => undefined) : undefined;
     if (parts) swap(parts);
+    if (refused) { if (parts) polled(); else broken(); }
     const failed = (!answer || answer.status >= 500) && !brokenAt; // once the stream is back all is fetched
     if (failed) told.forEach((topic) => news.add(topic));
     await pause(failed ? AGAIN : SOON);
@@ -82,6 +83,15 @@ function broken() {
   $("#live").textContent = `not live since ${at}`;
   grey = setTimeout(() => { body.dataset.away = ""; }, GREY_AFTER);
 }
+function whole(word) {
+  brokenAt = undefined;
+  clearTimeout(grey);
+  delete body.dataset.away;
+  delete body.dataset.broken;
+  $("#live").textContent = word;
+}
+// So many windows of one person have a stream; those beyond that look by themselves, and try again to have one.
+const polled = () => whole(`looks every ${POLL_EVERY / 1000} s: too many windows`);
 // A daemon that stands still, or a network that is gone, ends no stream.
 function heard(within = SILENT_FOR) {
   clearTimeout(silent);
@@ -94,18 +104,18 @@ function connect() {
   source.addEventListener("hello", (event) => {
     if (event.data !== body.dataset.version) { location.reload(); return; }
     heard();
-    brokenAt = undefined;
-    clearTimeout(grey);
-    delete body.dataset.away;
-    delete body.dataset.broken;
-    $("#live").textContent = "live";
+    refused = false;
+    whole("live");
     topics().forEach(changed);
   });
   for (const topic of topics()) source.addEventListener(topic, () => { heard(); changed(topic); });
   source.addEventListener("beat", () => heard());
   source.onerror = () => {
-    broken();
-    if (source.readyState === EventSource.CLOSED) again = setTimeout(watch, 15000); // too many look, or signed out
+    if (source.readyState !== EventSource.CLOSED) { broken(); return; }
+    refused = true; // too many look, or signed out
+    clearTimeout(silent);
+    again = setTimeout(watch, POLL_EVERY);
+    topics().forEach(changed);
   };
 }
 function leave() { clearTimeout(silent); source?.close(); }
@@ -120,6 +130,10 @@ addEventListener("pagehide", leave);
 htmx.config.timeout = ANSWERS_WITHIN;
 for (const unanswered of ["htmx:sendError", "htmx:timeout"]) body.addEventListener(unanswered, (event) => {
   if (event.detail.requestConfig?.verb !== "get") toast(UNANSWERED);
+});
+// No stream tells such a window what it changed.
+body.addEventListener("htmx:afterRequest", (event) => {
+  if (refused && event.detail.requestConfig?.verb !== "get") topics().forEach(changed);
 });
 body.addEventListener("htmx:responseError", (event) => {
   if (event.detail.xhr.status === 401) location.reload();
@@ -300,6 +314,7 @@ const current = () => (chosen && $(`.alert[data-alert="${CSS.escape(chosen)}"]`)
 async function post(address, said, undo) {
   const asked = { method: "POST", headers: { "HX-Request": "true" }, redirect: "manual", signal: AbortSignal.timeout(ANSWERS_WITHIN) };
   const answer = await fetch(address, asked).catch(() => undefined);
+  if (refused) topics().forEach(changed);
   if (answer?.ok || answer?.type === "opaqueredirect") toast(said, undo);
   else if (answer?.status === 401) location.reload();
   else toast(answer ? failure(await answer.text().catch(() => "")) : UNANSWERED);
