@@ -10,6 +10,14 @@ from support.site import Site
 
 pytestmark = pytest.mark.real
 
+PAINTED = """(color) => {
+  const box = document.createElement("i");
+  box.style.color = color;
+  document.body.append(box);
+  const painted = getComputedStyle(box).color;
+  box.remove();
+  return painted;
+}"""
 RULES = [{"id": "red", "watch": "position", "when": "profit < -50", "severity": "critical"}]
 
 
@@ -242,6 +250,8 @@ def browse_a_part_that_could_not_be_read_is_looked_at_again(browser: Browser, si
 def browse_a_venue_that_drops_is_grey_and_comes_back(browser: Browser, site: Site):
     venue = site.exchange.yourfintech
     in_the_red(site, "grey", -3.5)
+    in_the_red(site, "red")
+    alert_of(site, "red")
     with looked_at(browser.new_context(), site) as look:
         sign_in(look.page, site)
         is_live(look.page)
@@ -251,6 +261,14 @@ def browse_a_venue_that_drops_is_grey_and_comes_back(browser: Browser, site: Sit
         site.at_the_venues(venue.hang_up)
         expect(look.page.locator("#part-banner")).to_contain_text("fx is disconnected")
         expect(numbers).to_contain_text("as of")
+        faint = look.page.evaluate("getComputedStyle(document.body).getPropertyValue('--faint')")
+        painted = look.page.evaluate(PAINTED, faint)
+        for number in (
+            "#part-positions tr.stale .num",
+            "#part-tiles .tile:nth-child(3) .v",
+            "#part-firing .alert .t b",
+        ):
+            expect(look.page.locator(number).first).to_have_css("color", painted)
         venue.refuse_with = None
         expect(look.page.locator("#part-banner")).not_to_contain_text("fx is")
         in_the_red(site, "grey", -4.5, "updated")
