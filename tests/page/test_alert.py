@@ -16,10 +16,12 @@ from support.stored import alert as stored_alert
 from support.stored import commit, opened
 from tocsin.control.snapshot import Point
 from tocsin.engine.api import Distance, Part
+from tocsin.events import iso
 from tocsin.page.alert_chart import chart_of
 from tocsin.page.alert_rows import context_of
 from tocsin.page.screen import Elsewhere, NoSuch
 from tocsin.page.screens.alert import ALERT, find
+from tocsin.page.screens.overview import OVERVIEW, firing
 from tocsin.pipeline.acts import Acts, By, Target
 from tocsin.store import alert_history
 
@@ -377,3 +379,20 @@ def test_on_which_side_of_a_limit_it_fires(shown, part, label):
     context = context_of({"data": msgspec.to_builtins(data)})
     labels = [each["label"] for each in chart_of(row, context, (), START)["lines"]]
     assert labels == ([label] if label else [])
+
+
+def test_a_title_in_a_rules_own_words_says_when_it_was_told_and_the_worst_of_what(tmp_path):
+    rule = {"id": "own", "watch": "position", "when": "profit < -500", "title": "{{ profit }} lost"}
+    found: list[Any] = []
+
+    async def look(play: Played) -> None:
+        of = play.asked()
+        found.append((await firing(of))["alerts"][0])
+        found.append(text_of(await page_of(OVERVIEW, of, "/")))
+
+    played(tmp_path, [rule], STEPS, look, until="2m")
+    row, page = found
+    assert (row["title"], row["worst"]) == ("-512.4 lost", "profit -640.1 USD")
+    assert row["as_told"] == iso(START + timedelta(seconds=10))
+    assert "worst profit -640.1 USD" in page
+    assert "as told 10:00:10" in page

@@ -193,6 +193,11 @@ def unit_text(context: AlertContext, name: str) -> str:
             return ""
 
 
+def value_name(context: AlertContext) -> str:
+    """What people call the number that the message speaks of; empty where there is none."""
+    return context.value_called or (context.value_of or "").replace("_", " ")
+
+
 def value_and_unit(context: AlertContext, number: str | None) -> str:
     """A number of what the message speaks of, and its unit: `-39.50 USD`. Empty where there is none."""
     if number is None or context.value_of is None:

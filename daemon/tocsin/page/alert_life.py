@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from tocsin.alerts.silences import Silences
-from tocsin.alerts.wording import span_text, value_and_unit
+from tocsin.alerts.wording import span_text, value_and_unit, value_name
 from tocsin.engine.api import AlertContext
 from tocsin.events import from_iso, iso
 from tocsin.page.message_rows import outcome, status_of
@@ -171,7 +171,7 @@ def _holds(row: Row, context: AlertContext, names: Mapping[str, str]) -> bool:
 def _with(context: AlertContext | None, number: str) -> str:
     if context is None or not number:
         return ""
-    return f", {context.value_called or str(context.value_of).replace('_', ' ')} {number}"
+    return f", {value_name(context)} {number}"
 
 
 def _tone(row: Row) -> str:

@@ -8,7 +8,7 @@ from msgspec import structs
 
 from tocsin.alerts.message import headline
 from tocsin.alerts.silences import matchers_of
-from tocsin.alerts.wording import Style, value_and_unit, without_mark
+from tocsin.alerts.wording import Style, value_and_unit, value_name, without_mark
 from tocsin.control.snapshot import Point, Snapshot, Watched
 from tocsin.engine.api import AlertContext
 from tocsin.events import iso, number_text
@@ -23,8 +23,8 @@ def alert_rows(rows: Sequence[Mapping[str, Any]], snapshot: Snapshot, style: Sty
 
 
 def alert_row(row: Mapping[str, Any], watched: Watched | None, snapshot: Snapshot, style: Style) -> Json:
-    """`number` and `title` (in the words of what was sent, with the value of now where these are ours), `condition`, `worst`; `trail`:
-    [[seconds, value], …] with `limit`; `matchers` that silence it and its like.
+    """`number` and `title` (in the words of what was sent, with the value of now where these are ours), `condition`, `worst`; `as_told`: when a
+    title in the rule's own words was told, which stays as it is; `trail`: [[seconds, value], …] with `limit`; `matchers` that silence it and its like.
     """
     context = context_of(row)
     lives = row["state"] in FIRING
@@ -46,7 +46,8 @@ def alert_row(row: Mapping[str, Any], watched: Watched | None, snapshot: Snapsho
         "number": number,
         "title": words,
         "condition": (context.limit or context.condition) if context is not None else "",
-        "worst": value_and_unit(context, worst) if context is not None else worst,
+        "worst": _worst(context, worst) if context is not None else worst,
+        "as_told": iso(context.at) if known is not None and context is not None and context.title else None,
         "fired_at": row["fired_at"],
         "started_at": row["started_at"],
         "resolved_at": row["resolved_at"],
@@ -73,6 +74,12 @@ def context_of(row: Mapping[str, Any]) -> AlertContext | None:
 def matchers(row: Mapping[str, Any], context: AlertContext | None) -> str:
     """What silences that alert's rule for what it is about."""
     return matchers_of(context) if context is not None else f"rule={row['rule']}"
+
+
+def _worst(context: AlertContext, worst: str | None) -> str:
+    """Where the title is a rule's own nothing else says of what that is the number."""
+    number = value_and_unit(context, worst)
+    return f"{value_name(context)} {number}" if number and context.title is not None else number
 
 
 def trail_of(points: Sequence[Point]) -> list[list[Any]]:
