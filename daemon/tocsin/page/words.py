@@ -10,10 +10,11 @@ from markupsafe import Markup, escape
 
 from tocsin.alerts.plain import shown, times_in
 from tocsin.alerts.wording import Style, span_text
-from tocsin.events import from_iso
+from tocsin.events import from_iso, readable_text, stored_number
 
 MISSING = "–"
 _NUMBER = re.compile(r"([-+]?)(\d+)((?:\.\d+)?)", re.ASCII)
+_MADE_BY_A_FLOAT = re.compile(r"[-+]?\d+(?:\.\d+)?[eE]-\d{1,3}", re.ASCII)
 _SEVERITY_MARKS = {"critical": "▲", "warning": "■", "info": "●"}
 _GROUP = 3  # digits
 _KEY = re.compile(r"(\s*(?:-\s+)*(?:[\w.-]+|\"[^\"]*\")\s*:)(?=\s|$)(.*)", re.DOTALL)
@@ -24,10 +25,12 @@ _PER = {1.0: "/s", 60.0: "/min", 3600.0: "/h"}
 
 
 def grouped(value: Any) -> Markup | str:
-    """The venue's own digits, set apart in threes by markup alone, so that they are copied as they are. `–` for None."""
+    """The venue's own digits, set apart in threes by markup alone, so that they are copied as they are; of what a binary float makes
+    of a number (`-9.999999997489795e-05`) as many as a person reads. `–` for None.
+    """
     if value is None or value == "":
         return MISSING
-    found = _NUMBER.fullmatch(text := str(value))
+    found = _NUMBER.fullmatch(text := _readable(str(value)))
     if found is None:
         return shown(text)
     sign, whole, rest = found.groups()
@@ -37,6 +40,13 @@ def grouped(value: Any) -> Markup | str:
     groups = [whole[:first], *(whole[at : at + _GROUP] for at in range(first, len(whole), _GROUP))]
     marked = "".join(f'<span class="g">{each}</span>' for each in groups[:-1])
     return Markup(f"{sign}{marked}{groups[-1]}{rest}")  # noqa: S704 - digits
+
+
+def _readable(text: str) -> str:
+    try:
+        return readable_text(stored_number(text)) if _MADE_BY_A_FLOAT.fullmatch(text) else text
+    except ValueError:
+        return text
 
 
 def signed(value: Any) -> Markup | str:
