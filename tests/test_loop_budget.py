@@ -3,7 +3,7 @@
 import pytest
 import trio
 
-from tocsin.loop_budget import LoopBudget, behind, metered
+from tocsin.loop_budget import LoopBudget, budget_behind_alerting, metered
 
 
 class Machine:
@@ -40,12 +40,14 @@ def share_of(machine: Machine, budget: LoopBudget, *, seconds: float = 60.0, pie
 )
 def test_what_comes_behind_has_a_little_and_half_of_what_nobody_needs(busy, share):
     machine = Machine(busy)
-    assert share_of(machine, behind(0.1, lambda: machine.processor)) == pytest.approx(share, abs=0.03)
+    assert share_of(machine, budget_behind_alerting(0.1, lambda: machine.processor)) == pytest.approx(
+        share, abs=0.03
+    )
 
 
 def test_after_a_rest_there_is_a_burst_and_no_more():
     machine = Machine(busy=1.0)
-    budget = behind(0.1, lambda: machine.processor)
+    budget = budget_behind_alerting(0.1, lambda: machine.processor)
     assert budget.left(machine.now) == pytest.approx(0.1)
     budget.spent(0.3)
     assert budget.left(machine.now) == pytest.approx(-0.2)
@@ -54,7 +56,7 @@ def test_after_a_rest_there_is_a_burst_and_no_more():
 
 
 async def test_metered_work_is_done_as_ever_and_what_it_waits_for_is_not_counted(autojump_clock):
-    used = behind(1.0)
+    used = budget_behind_alerting(1.0)
 
     async def work() -> str:
         await trio.sleep(3600)
@@ -70,7 +72,7 @@ async def test_metered_work_is_done_as_ever_and_what_it_waits_for_is_not_counted
 
 
 async def test_metered_work_is_cancelled_and_fails_as_ever(autojump_clock):
-    used = behind(1.0)
+    used = budget_behind_alerting(1.0)
 
     async def fail() -> None:
         await trio.lowlevel.checkpoint()

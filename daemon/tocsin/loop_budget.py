@@ -13,15 +13,17 @@ import trio
 T = TypeVar("T")
 
 _SHORTEST_PAUSE = 0.002  # seconds; a shorter one isn't worth a sleep
+_MOST_OWED = 5  # bursts; a process that stood still for an hour doesn't wait for days
 _BEHIND, _OF_IDLE = 0.04, 0.5
 _LONGEST_BEHIND = 0.05  # seconds, after which there may be more idle time than was thought
 
 
 class LoopBudget:
-    """Seconds of the loop for some work: `share` of each second, and `of_idle` of each that this process leaves of a processor.
+    """Seconds of the loop for some work: `share` of each second, and `of_idle` of each that this process, all its threads
+    together, leaves of one processor.
 
     `burst` are kept at most, and at the beginning; a wait is `longest` at most. Times are in seconds of a steady clock; `processor_time`
-    gives those that this process, all its threads together, has used up.
+    gives those that the process has used up.
     """
 
     def __init__(
@@ -42,7 +44,7 @@ class LoopBudget:
 
     def spent(self, seconds: float) -> None:
         """The loop was busy for them with this work."""
-        self._left -= seconds
+        self._left = max(self._left - seconds, -_MOST_OWED * self._burst)
 
     def left(self, now: float) -> float:
         """Seconds of the loop that this work may take now; below nothing, where it took more."""
@@ -74,7 +76,9 @@ class LoopBudget:
             await trio.lowlevel.checkpoint()
 
 
-def behind(burst: float, processor_time: Callable[[], float] = time.process_time) -> LoopBudget:
+def budget_behind_alerting(
+    burst: float, processor_time: Callable[[], float] = time.process_time
+) -> LoopBudget:
     """For work that comes behind alerting: little where that needs all of the loop, much where it is idle. `burst`: seconds."""
     return LoopBudget(  # whatever the clock says at the beginning, that is the burst
         0.0,

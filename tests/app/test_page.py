@@ -161,9 +161,9 @@ async def test_a_listener_that_crashed_and_that_nobody_wants_any_more_lets_its_p
     crashed = trio.Event()
     serve = serving.serve_http
 
-    async def crash(app: Any, bound: socket.socket, *, task_status: Any) -> None:
+    async def crash(app: Any, bound: socket.socket, log: Any, *, task_status: Any) -> None:
         if bound.family == socket.AF_UNIX:
-            await serve(app, bound, task_status=task_status)
+            await serve(app, bound, log, task_status=task_status)
         bound.listen()
         bound.close()
         crashed.set()

@@ -174,7 +174,13 @@ class Serving:
     async def run(self, task_status) -> None:
         app = make_app(FakeDaemon(), self.path.parent / "tocsin.db", self.log)
         await serve_control(
-            app, self.path, 0o600, trouble=self.trouble, look_every=0.01, task_status=task_status
+            app,
+            self.path,
+            0o600,
+            log=self.log,
+            trouble=self.trouble,
+            look_every=0.01,
+            task_status=task_status,
         )
 
 

@@ -8,6 +8,7 @@ import pytest
 import trio
 import trio.testing
 
+from support.daemon_parts import Lines
 from support.page_world import ANNA, METRICS, Page, Sockets, answered, get, on_sockets, post
 from tocsin.config.listening import Address, address_of
 from tocsin.control import http1, serving
@@ -197,20 +198,19 @@ async def test_who_asks_and_does_not_read_is_cut_off(tmp_path, monkeypatch):
 
 
 @pytest.mark.real
-async def test_strangers_who_send_half_a_form_keep_out_strangers_alone(tmp_path):
-    """Neither people, nor who scrapes metrics; these are asked while the forms wait, which they do for ten seconds."""
+async def test_who_sends_half_a_form_keeps_out_others_who_send_one_alone(tmp_path):
+    """Neither people, nor who scrapes metrics, nor who looks; these are asked while the forms wait, which they do for ten seconds."""
     half = get("/login", method="POST", Content_Length="100", **OURS, **FORM) + b"token="
+    form = get("/login", method="POST", Content_Length="6", **OURS, **FORM) + b"token="
     async with on_sockets(Page(tmp_path, metrics=METRICS).app) as world, AsyncExitStack() as waiting:
         for _ in range(PEOPLE.most):
             stream = await waiting.enter_async_context(await world.connect())
             await stream.send_all(half)
-        while (await world.ask(get("/login")))[0] != 503:  # noqa: ASYNC110 - until they are all seen
+        while (await world.ask(form))[0] != 503:  # noqa: ASYNC110 - until they are all seen
             await trio.sleep(0.01)
-        found = [
-            (await world.ask(request))[0]
-            for request in (get("/api/rules", **ANNAS), get("/metrics", **BEARER), get("/login"))
-        ]
-    assert found == [200, 200, 503]
+        looked = (get("/api/rules", **ANNAS), get("/metrics", **BEARER), get("/login"))
+        found = [(await world.ask(request))[0] for request in (*looked, form)]
+    assert found == [200, 200, 200, 503]
 
 
 async def test_a_few_requests_of_each_share_at_a_time(autojump_clock):
@@ -296,7 +296,9 @@ async def test_a_port_that_is_taken_is_told_once_and_tried_again(tmp_path, monke
         address = Address(*other.getsockname())
 
         async def serve(task_status=trio.TASK_STATUS_IGNORED) -> None:
-            await TcpPort(address, trouble).serve(Guarded(None, frozenset()), task_status=task_status)
+            await TcpPort(address, Lines(), trouble).serve(
+                Guarded(None, frozenset()), task_status=task_status
+            )
 
         with trio.fail_after(20):
             async with trio.open_nursery() as nursery:
@@ -365,7 +367,7 @@ async def test_a_port_is_kept_while_what_serves_is_started_again(monkeypatch):
     async def trouble(reason: str) -> None:
         raise AssertionError(reason)
 
-    async def crash(_app, bound, *, task_status) -> None:
+    async def crash(_app, bound, _log, *, task_status) -> None:
         bound.listen()
         served.append(Address(*bound.getsockname()))
         bound.close()
@@ -373,7 +375,7 @@ async def test_a_port_is_kept_while_what_serves_is_started_again(monkeypatch):
         raise RuntimeError
 
     served: list[Address] = []
-    app, port = Guarded(None, frozenset()), TcpPort(Address("127.0.0.1", 0), trouble)
+    app, port = Guarded(None, frozenset()), TcpPort(Address("127.0.0.1", 0), Lines(), trouble)
     with monkeypatch.context() as patched:
         patched.setattr(serving, "serve_http", crash)
         with pytest.raises(ExceptionGroup):

@@ -189,7 +189,7 @@ async def on_sockets(app: Any) -> AsyncIterator[Sockets]:
         raise AssertionError(reason)
 
     async def serve(task_status: trio.TaskStatus[Address]) -> None:
-        await TcpPort(Address("127.0.0.1", 0), trouble).serve(app, task_status=task_status)
+        await TcpPort(Address("127.0.0.1", 0), Lines(), trouble).serve(app, task_status=task_status)
 
     with trio.fail_after(30):
         async with trio.open_nursery() as nursery:

@@ -389,7 +389,8 @@ class Daemon:
         screens = Screens(self, database, Versions(self.snapshot)).api_routes()
         api = make_app(self, database, self._log, screens)
         self._parts.start()
-        start("control", partial(serve_control, api, socket, mode, trouble=self._unasked, heard=self._heard))
+        serve = partial(serve_control, log=self._log, trouble=self._unasked, heard=self._heard)
+        start("control", partial(serve, api, socket, mode))
         start(
             "housekeeping",
             partial(keep_house, self._components, lambda: self._settings.retention, self._log, self.tell),

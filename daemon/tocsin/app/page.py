@@ -71,7 +71,7 @@ class PageListener:
         if self._port is None or self._port.address != address:
             if self._port is not None:
                 self._port.let_go()
-            self._port = TcpPort(address, self._trouble)
+            self._port = TcpPort(address, self._log, self._trouble)
         async with trio.open_nursery() as nursery:
             await nursery.start(self._port.serve, app)
             self._deaf = ""

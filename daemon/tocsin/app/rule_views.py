@@ -47,7 +47,7 @@ class RuleViews:
         return self._components.holds(channel, told, severity)
 
     async def watched(self, rule: str, most: int) -> WatchedRule:
-        """What a rule that runs is about, as it was a second ago at most; where that is much, longer."""
+        """What a rule that runs is about, as it was seconds ago at most; where that is much, or alerting needs all of the time, longer."""
         running = self._components.engine.rule(rule)
         if running is None:
             return WatchedRule((), 0)

@@ -61,15 +61,15 @@ class Sampling:
             self.rates.note(now.steady)
         # However the machine's clock was set since: when this run began, as that now tells it.
         began = now.wall - timedelta(seconds=now.steady - self._began)
-        away = away_of(self._components.entities, began)
-        await self.trails.sample(away)
+        who_is_away = partial(away_of, self._components.entities, began)
+        await self.trails.sample(who_is_away)
         await self._put_in_order()
         told, pauses = self._components.told, self.trails.pauses()
         while told:
             self._note(told.popleft())
             await pauses.rest()
         if now.steady - self._equity_at >= EQUITY_EVERY:
-            self._note_equity(now, away)
+            self._note_equity(now, who_is_away())
         if now.steady - self._written_at >= _WRITE_EVERY and (
             self._writing is None or self._writing.done.is_set()
         ):

@@ -91,7 +91,7 @@ class Snapshots:
                 yield watched
 
     def _look(self, of: _Of, at: Watching, now: Instant) -> Look | None:
-        """As it was sampled a second ago at most; of what has just begun now, where that isn't too much."""
+        """As it was sampled, a second ago where there was time; of what has just begun now, where that isn't too much."""
         known = self._sampling.trails.look(of)
         if known is not None or self._looked >= _MOST_LOOKS or not at.rule.is_level:
             return known

@@ -5,10 +5,12 @@ are is found out bit by bit, for rules times entities may be a million: what tur
 farthest.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from operator import itemgetter
 from time import perf_counter, thread_time
 from typing import NamedTuple
+
+import trio
 
 from tocsin.app.components import Components
 from tocsin.app.trail import LASTS, Trail
@@ -17,7 +19,7 @@ from tocsin.control.snapshot import Point, Watched
 from tocsin.engine.api import FAR
 from tocsin.engine.looks import Look, Watching, of_entity
 from tocsin.events import Instant, Key
-from tocsin.loop_budget import LoopBudget, behind
+from tocsin.loop_budget import LoopBudget, budget_behind_alerting
 
 Of = tuple[str, str]
 """Rule and instance."""
@@ -25,7 +27,10 @@ MOST = 2000  # instances
 MOST_CLOSEST = 100
 _EVERY = 5.0  # seconds between two looks at what neither fires nor is about to
 _SLICE = 0.001  # seconds of work, after which others have their turns
-_BURST = 0.02  # seconds of work, after which it is paced
+_TURNS = (
+    5  # that others have between two slices of what can't wait, so that messages don't queue up behind it
+)
+_BURST = 0.02  # seconds of work that can wait, after which it is paced
 AT_ONCE = 200  # entities that are put in order in one go
 _LOOKING_ABOUT, _FIRST_LOOKING_ABOUT = (
     0.02,
@@ -61,20 +66,30 @@ class _Seen:
 
 
 class Pauses:
-    """Lets others have their turns whenever a slice of work is done. `worked`: how much that was so far, in seconds of this thread's."""
+    """Lets others have their turns whenever a slice of work is done. `worked`: how much that was so far, in seconds of this thread's.
 
-    def __init__(self, budget: LoopBudget) -> None:
+    Work with a `budget` waits until there is time for more of it.
+    """
+
+    def __init__(self, budget: LoopBudget | None = None) -> None:
         self._budget = budget
         self._began, self._work_began = perf_counter(), thread_time()
         self.worked = 0.0
 
-    async def rest(self) -> None:
-        if perf_counter() - self._began >= _SLICE:
-            worked = thread_time() - self._work_began
-            self.worked += worked
+    async def rest(self) -> bool:
+        """True where others had their turns."""
+        if perf_counter() - self._began < _SLICE:
+            return False
+        worked = thread_time() - self._work_began
+        self.worked += worked
+        if self._budget is not None:
             self._budget.spent(worked)
             await self._budget.others_turn()
-            self._began, self._work_began = perf_counter(), thread_time()
+        else:
+            for _ in range(_TURNS):
+                await trio.lowlevel.checkpoint()
+        self._began, self._work_began = perf_counter(), thread_time()
+        return True
 
 
 class Trails:
@@ -83,7 +98,7 @@ class Trails:
     def __init__(self, components: Components) -> None:
         self._components = components
         self._clock = components.clock
-        self._budget = behind(_BURST)
+        self._budget = budget_behind_alerting(_BURST)
         self._seen: dict[Of, _Seen] = {}
         self._looked_at = float("-inf")  # steady: when the last round began
         self._pairs: Iterator[Watching | None] = self._walk()
@@ -92,7 +107,7 @@ class Trails:
         self.ranking = Ranking()
 
     def pauses(self) -> Pauses:
-        """For some work of sampling, which is all paced together."""
+        """For some work of sampling that can wait, which is all paced together."""
         return Pauses(self._budget)
 
     def look(self, of: Of) -> Look | None:
@@ -120,19 +135,21 @@ class Trails:
             )
             seen.trail = Trail([point for point in points if point.at > now.wall - LASTS])
 
-    async def sample(self, away: Away) -> None:
-        """One look at all that is due: each second."""
-        pauses, now = self.pauses(), self._clock.now()
+    async def sample(self, who_is_away: Callable[[], Away]) -> None:
+        """One look at all that is due: each second. What isn't about to fire is looked at when there is time."""
+        pauses, now, away = Pauses(), self._clock.now(), who_is_away()
         active = self._active(now)
         for of in active:
             self._sample(of, away)
-            await pauses.rest()
+            if await pauses.rest():
+                away = who_is_away()
         if now.steady - self._looked_at >= _EVERY:
-            self._looked_at = now.steady
+            self._looked_at, pauses = now.steady, self.pauses()
             for of in [of for of in self._seen if of not in active]:
                 self._sample(of, away)
-                await pauses.rest()
-            await self._look_about(away)
+                if await pauses.rest():
+                    away = who_is_away()
+            await self._look_about(who_is_away)
             await self._rank(active, pauses)
 
     # --------------------------------------------------------------------------------------------------------- parts
@@ -194,8 +211,9 @@ class Trails:
             )
         )
 
-    async def _look_about(self, away: Away) -> None:
+    async def _look_about(self, who_is_away: Callable[[], Away]) -> None:
         """Look at some of what isn't watched yet."""
+        away = who_is_away()
         pauses, looks = self.pauses(), self._components.engine.looks
         most = _LOOKING_ABOUT if self._all_seen else _FIRST_LOOKING_ABOUT
         while pauses.worked < most:
@@ -215,7 +233,8 @@ class Trails:
                 ):
                     self._seen[of] = _Seen(at)
                     self._sample(of, away)
-            await pauses.rest()
+            if await pauses.rest():
+                away = who_is_away()
 
     def _walk(self) -> Iterator[Watching | None]:
         """All that rules are about; None now and then, where a little work is done."""

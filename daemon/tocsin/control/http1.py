@@ -7,7 +7,6 @@ and speaks HTTP/2 to who asks for it, whose resets cost more than they are worth
 import socket
 from typing import Any
 
-import structlog
 import trio
 from hypercorn.config import Config
 from hypercorn.trio.tcp_server import TCPServer
@@ -23,10 +22,14 @@ _NOTE_EVERY = 60.0  # seconds
 
 
 async def serve_http(
-    app: ASGIApp, bound: socket.socket, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    app: ASGIApp,
+    bound: socket.socket,
+    log: Any,
+    *,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serves on a socket that is bound, and closes it, until cancelled."""
-    config, context, ended = _config(), WorkerContext(None), _Ended()
+    """Serves on a socket that is bound, and closes it, until cancelled. `log` is a structlog logger."""
+    config, context, ended = _config(), WorkerContext(None), _Ended(log)
     # Hypercorn types ASGI apps more narrowly than Starlette types itself, and streams as if all were TLS.
     given: Any = app
     asgi = wrap_app(given, config.wsgi_max_body_size, "asgi")
@@ -86,13 +89,13 @@ def _kinds(group: BaseExceptionGroup[BaseException]) -> list[str]:
 class _Ended:
     """Connections that we ended, in the log: how many, a line a minute at most."""
 
-    def __init__(self) -> None:
-        self._count, self._noted_at = 0, float("-inf")
+    def __init__(self, log: Any) -> None:
+        self._log, self._count, self._noted_at = log, 0, float("-inf")
 
     def note(self, reasons: list[str]) -> None:
         self._count += 1
         if trio.current_time() - self._noted_at >= _NOTE_EVERY:
-            structlog.get_logger().warning(
+            self._log.warning(
                 "connections to us were ended", connections=self._count, reason=", ".join(reasons)
             )
             self._count, self._noted_at = 0, trio.current_time()

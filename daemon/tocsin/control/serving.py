@@ -5,6 +5,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import trio
 from starlette.types import ASGIApp
@@ -22,6 +23,7 @@ async def serve_control(
     path: Path,
     mode: int,
     *,
+    log: Any,
     trouble: Callable[[str], Awaitable[None]],
     heard: Callable[[], None] = lambda: None,
     look_every: float = _LOOK_EVERY,
@@ -37,7 +39,7 @@ async def serve_control(
         ours = _stamp(path)
         try:
             async with trio.open_nursery() as nursery:
-                await nursery.start(serve_http, app, listener)
+                await nursery.start(serve_http, app, listener, log)
                 heard()
                 task_status.started()
                 task_status = trio.TASK_STATUS_IGNORED
@@ -51,11 +53,11 @@ async def serve_control(
 
 class TcpPort:
     """An address that is ours from when somebody first serves on it until it is let go: also while what serves is started again, so
-    that nobody else on this machine gets what is meant for us. `trouble` is told, once, why nobody can listen there.
+    that nobody else on this machine gets what is meant for us. `trouble` is told, once, why nobody can listen there. `log` is a structlog logger.
     """
 
-    def __init__(self, address: Address, trouble: Callable[[str], Awaitable[None]]) -> None:
-        self.address, self._trouble = address, trouble
+    def __init__(self, address: Address, log: Any, trouble: Callable[[str], Awaitable[None]]) -> None:
+        self.address, self._log, self._trouble = address, log, trouble
         self._bound: socket.socket | None = None
 
     async def serve(
@@ -72,7 +74,7 @@ class TcpPort:
                 )
             host, port, *_ = self._bound.getsockname()
             async with trio.open_nursery() as nursery:
-                await nursery.start(serve_http, app, self._bound.dup())
+                await nursery.start(serve_http, app, self._bound.dup(), self._log)
                 task_status.started(Address(host, port))
         except* trio.Cancelled:
             self.let_go()

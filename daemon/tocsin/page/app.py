@@ -7,7 +7,7 @@
     Probes       /healthz, /readyz
     Who          a session or a token
     FewAtOnce    requests of people, of scrapers and of strangers: so many of each, each for so long
-    InTurn       one after the other, in the time that alerting leaves
+    Admitted     who looks waits until alerting leaves time for it; who does something doesn't
 
 Each knows nothing of those behind it.
 """
@@ -28,6 +28,7 @@ from tocsin.control.probes import Probes
 from tocsin.control.server import Api, Log
 from tocsin.page.access import Access
 from tocsin.page.addresses import Addresses
+from tocsin.page.admission import Admission, Admitted
 from tocsin.page.assets import asset
 from tocsin.page.forms import Forms
 from tocsin.page.live import Live, Versions
@@ -37,7 +38,6 @@ from tocsin.page.rendering import Renderer
 from tocsin.page.routes import Screens, html
 from tocsin.page.routes import person_of as named
 from tocsin.page.screen import Host
-from tocsin.page.turns import InTurn, Turns
 from tocsin.page.what_if import WhatIfs
 from tocsin.page.what_if_form import WHAT_IF, WhatIfForm
 from tocsin.page.who import METRICS, Who
@@ -48,6 +48,7 @@ LIVE = "/live"
 _TEST = "/test"  # a message by a channel, which its service may keep waiting
 # Who isn't known may send a form as slowly as is allowed; a browser that isn't signed in asks for six files at a time.
 PEOPLE, SCRAPERS, STRANGERS = Share("people", 64), Share("scrapers", 8), Share("strangers", 16)
+ACTS, SIGN_INS = Share("what people do", 64), Share("sign-ins", 16)
 _SECURITY = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; manifest-src 'self'",
@@ -62,10 +63,10 @@ def make_page_app(
     host: Host, database: Path, log: Log, *, access: Access, addresses: Addresses, metrics: Secret | None
 ) -> ASGIApp:
     """`metrics` as of `listen.metrics`."""
-    turns = {share: Turns() for share in (PEOPLE, SCRAPERS, STRANGERS)}
-    versions = Versions(host.snapshot, turns[PEOPLE].time_for_news)
+    admissions = {share: Admission() for share in (PEOPLE, SCRAPERS, STRANGERS)}
+    versions = Versions(host.snapshot, admissions[PEOPLE].has_time)
     renderer = Renderer(addresses.root)
-    screens, words = Screens(host, database, versions, turns[PEOPLE].in_thread), _Words(renderer)
+    screens, words = Screens(host, database, versions, admissions[PEOPLE].in_thread), _Words(renderer)
     app = Starlette(
         routes=[
             *Login(access, addresses, renderer).routes,
@@ -76,7 +77,7 @@ def make_page_app(
             *screens.html_routes(renderer),
             *Forms(host, screens, renderer).routes,
             *WhatIfForm(screens, renderer, WhatIfs(Path(host.measures().config), log)).routes,
-            Route(LIVE, Live(versions, _session_of, turns[PEOPLE]), methods=["GET"]),
+            Route(LIVE, Live(versions, _session_of, admissions[PEOPLE]), methods=["GET"]),
         ],
         exception_handlers={
             Exception: words.of_a_bug,
@@ -86,17 +87,34 @@ def make_page_app(
         },
     )
     app.router.redirect_slashes = False
-    in_turn = InTurn(app, lambda scope: turns[_share(scope)])
-    who = Who(FewAtOnce(in_turn, _share, _within), access, addresses, metrics)
+
+    def admission(scope: Scope) -> tuple[Admission, str] | None:
+        found = (
+            None if scope["path"] == LIVE else admissions.get(_share(scope))
+        )  # it is admitted look by look
+        return (found, _name_of(scope)) if found is not None else None
+
+    who = Who(FewAtOnce(Admitted(app, admission), _share, _within), access, addresses, metrics)
     probes = Probes(who, host, reasons=lambda scope: who.person(scope) is not None)
     return Failsafe(Headers(Guarded(Below(probes, addresses), addresses.names)), log)
 
 
 def _share(scope: Scope) -> Share:
-    """Metrics are apart, whoever may read them: strangers' forms don't keep a scrape waiting, nor a scrape people."""
+    """Metrics are apart, whoever may read them: strangers' forms don't keep a scrape waiting, nor a scrape people. What is done is
+    apart from what is looked at, which waits.
+    """
+    looks = scope["method"] in ("GET", "HEAD")
     if person_of(scope) is not None:
-        return PEOPLE
-    return SCRAPERS if scope["path"] == METRICS else STRANGERS
+        return PEOPLE if looks else ACTS
+    if scope["path"] == METRICS:
+        return SCRAPERS
+    return STRANGERS if looks else SIGN_INS
+
+
+def _name_of(scope: Scope) -> str:
+    """Who it is that waits, as `Admission.admit` has it."""
+    person = person_of(scope)
+    return person.name if person is not None else ""
 
 
 def _within(path: str) -> float | None:

@@ -16,10 +16,12 @@ from starlette.types import Receive, Scope, Send
 
 from tocsin import __version__
 from tocsin.control.snapshot import Snapshot
+from tocsin.loop_budget import metered
+from tocsin.page.admission import Admission
 from tocsin.page.posted import until_gone
-from tocsin.page.turns import Turns
 
-LOOK_EVERY = 0.25  # seconds between two looks of a stream, and more where there is no time for them
+LOOK_EVERY = 0.25  # seconds between two looks of a stream
+OLDEST = 2.0  # seconds; however busy alerting is, what is told to have changed is no older
 VERSION_EVERY = 0.5  # seconds between two versions of a topic, so that what shows it is made at most so often
 # Seconds: so that proxies keep it open, and a page that hears nothing knows that it isn't live.
 _BEAT_EVERY = 15.0
@@ -66,19 +68,21 @@ class Versions:
     def __init__(self, look: Callable[[], Snapshot], has_time: Callable[[], bool] = lambda: True) -> None:
         self._look, self._has_time = look, has_time
         self._last: Snapshot | None = None
+        self._looked_at = float("-inf")
         self._seen: dict[str, Snapshot] = {}
         self._parts: dict[str, Any] = {}
         self._versions: Counter[str] = Counter()
         self._raised: dict[str, float] = {}
 
     def refresh(self, *, at_once: bool = False) -> Snapshot:
-        """What is so now, or (unless `at_once`) was when there was time to look. The versions are of that, or of what was so less than half a
-        second before.
+        """What is so now. Unless `at_once`: where there is no time, what was so two seconds before at most; and the versions are of what
+        was so less than half a second before that.
         """
-        if self._last is not None and not at_once and not self._has_time():
+        at = trio.current_time()
+        if self._last is not None and not at_once and at - self._looked_at < OLDEST and not self._has_time():
             return self._last
-        now, at = self._look(), trio.current_time()
-        self._last = now
+        now = self._look()
+        self._last, self._looked_at = now, at
         for topic, of in TOPICS.items():
             due = at_once or at - self._raised.get(topic, -VERSION_EVERY) >= VERSION_EVERY
             if due and self._seen.get(topic) is not now:
@@ -94,10 +98,10 @@ class Versions:
 
 
 class Live:
-    """The stream, as an ASGI application. `whose` names the session that a request is of; each look takes one of `turns`."""
+    """The stream, as an ASGI application. `whose` names the session that a request is of; each look is admitted."""
 
-    def __init__(self, versions: Versions, whose: Callable[[Scope], str], turns: Turns) -> None:
-        self._versions, self._whose, self._turns = versions, whose, turns
+    def __init__(self, versions: Versions, whose: Callable[[Scope], str], admission: Admission) -> None:
+        self._versions, self._whose, self._admission = versions, whose, admission
         self._open: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -116,13 +120,13 @@ class Live:
 
                 nursery.start_soon(leave)
                 with trio.CancelScope() as slow:
-                    await self._tell(send, slow)
+                    await metered(self._tell(send, slow, session), self._admission.budget)
                 nursery.cancel_scope.cancel()
         finally:
             self._open[session] -= 1
             self._open += Counter()  # without those that are 0
 
-    async def _tell(self, send: Send, slow: trio.CancelScope) -> None:
+    async def _tell(self, send: Send, slow: trio.CancelScope, session: str) -> None:
         async def say(message: dict[str, Any]) -> None:
             slow.deadline = trio.current_time() + _WRITE_WITHIN
             await send(message)
@@ -143,7 +147,7 @@ class Live:
         spoke = trio.current_time()
         while True:
             await trio.sleep(LOOK_EVERY)
-            await self._turns.wait()
+            await self._admission.admit(session)
             self._versions.refresh()
             if new := self._versions.newer(seen):
                 seen |= new

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import trio
 
-from tocsin.page.turns import InTurn, Turns
+from tocsin.page.admission import Admission, Admitted
 
 
 class App:
@@ -19,7 +19,7 @@ class App:
         self.asked.append((scope["path"], trio.current_time()))
 
 
-class Busy(Turns):
+class Busy(Admission):
     """There is no processor left: alerting needs all of one."""
 
     def __init__(self) -> None:
@@ -49,17 +49,17 @@ async def test_one_after_the_other_begins_as_they_came_each_in_a_round_of_its_ow
             rounds += 1
 
     begun: list[tuple[str, int]] = []
-    turns = Turns()
+    admission = Admission()
 
     async def note(scope: Any, _receive: Any, _send: Any) -> None:
         begun.append((scope["path"], rounds))
 
-    in_turn = InTurn(note, lambda _scope: turns)
+    admitted = Admitted(note, lambda _scope: (admission, ""))
     async with trio.open_nursery() as all_of_them:
         all_of_them.start_soon(count)
         async with trio.open_nursery() as asking:
             for number in range(10):
-                asking.start_soon(ask, in_turn, f"/{number}")
+                asking.start_soon(ask, admitted, f"/{number}")
                 await trio.lowlevel.checkpoint()
         all_of_them.cancel_scope.cancel()
     assert [path for path, _ in begun] == [f"/{number}" for number in range(10)]
@@ -67,30 +67,34 @@ async def test_one_after_the_other_begins_as_they_came_each_in_a_round_of_its_ow
 
 
 async def test_who_looks_waits_where_there_is_no_time_and_who_does_something_does_not(app, autojump_clock):
-    turns = Busy()
-    in_turn, begun = InTurn(app, lambda _scope: turns), trio.current_time()
-    turns.spend(0.3)  # 0.1 more than there was
+    admission = Busy()
+
+    def of(scope: Any) -> tuple[Admission, str] | None:
+        return (admission, "") if scope["method"] == "GET" else None
+
+    admitted, begun = Admitted(app, of), trio.current_time()
+    admission.spend(0.3)  # 0.1 more than there was
     async with trio.open_nursery() as asking:
-        asking.start_soon(ask, in_turn, "/")
-        asking.start_soon(ask, in_turn, "/ack", "POST")
+        asking.start_soon(ask, admitted, "/")
+        asking.start_soon(ask, admitted, "/ack", "POST")
     assert [path for path, _ in app.asked] == ["/ack", "/"]
     acted, looked = (at - begun for _, at in app.asked)
     assert acted == 0
     assert 1 < looked < 5  # a few hundredths of each second were left for it
 
 
-async def test_there_is_time_for_news_until_half_of_it_is_used_up(autojump_clock):
-    turns = Busy()
-    assert turns.time_for_news()
-    turns.spend(0.15)
-    assert not turns.time_for_news()
+async def test_there_is_has_time_until_half_of_it_is_used_up(autojump_clock):
+    admission = Busy()
+    assert admission.has_time()
+    admission.spend(0.15)
+    assert not admission.has_time()
     await trio.sleep(2)
-    assert turns.time_for_news()
+    assert admission.has_time()
 
 
 async def test_what_a_thread_computes_counts(monkeypatch):
-    turns, spent = Turns(), list[float]()
-    monkeypatch.setattr(turns.budget, "spent", spent.append)
+    admission, spent = Admission(), list[float]()
+    monkeypatch.setattr(admission.budget, "spent", spent.append)
 
     def compute() -> str:
         until = time.thread_time() + 0.02
@@ -102,7 +106,33 @@ async def test_what_a_thread_computes_counts(monkeypatch):
         compute()
         raise KeyError("oops")
 
-    assert await turns.in_thread(compute) == "done"
+    assert await admission.in_thread(compute) == "done"
     with pytest.raises(KeyError):
-        await turns.in_thread(fail)
+        await admission.in_thread(fail)
+    admission.has_time()
     assert [each >= 0.02 for each in spent] == [True, True]
+
+
+async def test_who_asks_for_much_is_no_more_often_admitted_than_another(autojump_clock):
+    admission, order = Busy(), list[str]()
+    admission.spend(0.2)
+
+    async def look(who: str) -> None:
+        await admission.admit(who)
+        order.append(who)
+        admission.budget.spent(0.01)
+
+    async with trio.open_nursery() as looking:
+        for _ in range(20):
+            looking.start_soon(look, "greedy")
+        await trio.sleep(0.001)
+        looking.start_soon(look, "modest")
+    assert order.index("modest") <= 2
+    assert admission._queues == {}
+
+
+async def test_what_was_spent_while_the_process_stood_still_is_not_owed_for_ever(autojump_clock):
+    admission = Busy()
+    admission.spend(3600)
+    with trio.fail_after(60):
+        await admission.admit()
