@@ -218,8 +218,9 @@ WRONG = [
     ("red.when.profit.below=-1,000", "`-1,000` is no number", "like -60"),
     ("red.when.profit.below=2m", "`2m` is no number", "like -60"),
     ("red.when.profit.below=" + "9" * 5000, "is no number", "like -60"),
-    ("red.for=30", "--set:1:9: error: red.for: `30`: a duration needs a unit: 30s, 30m or 30h", "like 30s, 5m"),
-    ("red.for=-3s", "a duration can't be negative", "like 30s"),
+    ("red.for=30", "--set:1:9: error: red.for: `30`: a duration needs a unit: 30s, 30m or 30h", ""),
+    ("red.for=-3s", "a duration can't be negative", ""),
+    ("red.for=2 parsecs", "red.for: `2 parsecs`: not a duration", "like 500ms, 30s, 5m"),
     ("folded.when.1=3", "`3` is no duration", "like 30s"),
     ("red.when=profit < nothing", "--set:1:10: error: red.when: unknown field `nothing` of position", "did you mean `notional`?"),
     ("none-filled.for=3s", "nothing is called `for` there", "none-filled has no number and no duration"),
@@ -232,6 +233,7 @@ def test_what_can_not_be_set_is_told_with_what_can(rules, said, error, hint):
         rules_of(rules, edits=[said])
     assert error in str(refused.value)
     assert hint in str(refused.value)
+    assert str(refused.value).count("write it like") <= 1
 
 
 def test_the_second_edit_is_pointed_at_as_such(rules):

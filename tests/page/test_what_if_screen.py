@@ -178,6 +178,7 @@ WRONG = [
         "when profit below: `much<b>` is no number; write it like -60 or 0.5",
     ),
     ("red", {"set__for": "30"}, 400, "for: `30`: a duration needs a unit"),
+    ("red", {"set__for": "2 parsecs"}, 400, "for: `2 parsecs`: not a duration; write it like 500ms, 30s, 5m"),
     ("filled", {"set__cooldown": "-1m"}, 400, "cooldown: `-1m`: a duration can't be negative"),
     ("rad", {"set__for": "3s"}, 404, "no rule is called rad; did you mean red?"),
     (HOSTILE, {}, 404, "no rule is called"),
@@ -192,6 +193,7 @@ async def test_what_can_not_be_tried_is_told(page, rule, fields, status, says):
     assert part.status_code == 200, "else htmx leaves it away"
     for answer in (whole, part):
         assert says in unescape(answer.text)
+        assert answer.text.count("write it like") <= 1
         assert "<b>`" not in answer.text
         assert 'role="alert"' in answer.text
     assert page.asked_for == []

@@ -127,7 +127,7 @@ def _set(said: _Said, rule: Mapping) -> tuple[Edit, Mapping] | Problem:
         )
         return Problem(what, said.of_path, said.rule, _can_be_set(said.rule, rule, found))
     if why := _why_not(said.value, one):
-        return Problem(why, said.of_value, f"{said.rule}.{said.path}", _EXAMPLES[one.kind])
+        return Problem(why[0], said.of_value, f"{said.rule}.{said.path}", why[1])
     return Edit(said.rule, one.path, one.called, one.value, said.value), _put(
         rule, said, one.at, _new(said, one)
     )
@@ -142,14 +142,17 @@ def _can_be_set(name: str, rule: Mapping, found: Sequence[Settable]) -> str:
     return f"{name} has {', '.join(known)}" if known else f"{name} has no number and no duration"
 
 
-def _why_not(value: str, one: Settable) -> str:
+def _why_not(value: str, one: Settable) -> tuple[str, str] | None:
+    """What is wrong with it, and a hint; of a duration the one says already how it is written."""
     if one.kind == "number" or one.span is not None:
-        return "" if is_quantity(value, one.kind) else f"`{value:.60}` is no {one.kind}"
+        return (
+            None if is_quantity(value, one.kind) else (f"`{value:.60}` is no {one.kind}", _EXAMPLES[one.kind])
+        )
     try:
         parse_duration(value)
     except ValueError as error:
-        return f"`{value:.60}`: {error}"
-    return ""
+        return f"`{value:.60}`: {error}", ""
+    return None
 
 
 def _new(said: _Said, one: Settable) -> Scalar:
