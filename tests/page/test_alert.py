@@ -2,7 +2,7 @@
 
 import html
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -17,7 +17,7 @@ from support.stored import commit, opened
 from tocsin.control.snapshot import Point
 from tocsin.engine.api import Distance, Part
 from tocsin.events import iso
-from tocsin.page.alert_chart import chart_of
+from tocsin.page.alert_chart import chart_of, worst_at
 from tocsin.page.alert_rows import context_of
 from tocsin.page.screen import Elsewhere, NoSuch
 from tocsin.page.screens.alert import ALERT, find
@@ -58,7 +58,7 @@ STEPS: list[dict[str, Any]] = [
 P1 = '["fx", "position", "a1", "p1"]'
 TRAIL = [
     Point(START + timedelta(seconds=seconds), Decimal(value))
-    for seconds, value in ((0, "-176.40"), (10, "-512.4"), (60, "-640.1"), (480, "-640.1"))
+    for seconds, value in ((-300, "-640.1"), (0, "-176.40"), (10, "-512.4"), (60, "-640.1"), (480, "-640.1"))
 ]
 
 
@@ -152,7 +152,7 @@ def test_the_chart_has_both_limits_and_what_it_says_in_words(shown):
     ]
     assert (chart["value_of"], chart["unit"], chart["points"][-1][1]) == ("profit", "USD", "-640.1")
     assert chart["sentence"].startswith(
-        "profit over 8 min: from -176.40 to -640.1 USD, between -640.1 and -176.40"
+        "profit over 13 min: from -640.1 to -640.1 USD, between -640.1 and -176.40"
     )
     page = shown.html["deep p1"]
     assert f'aria-label="{html.escape(chart["sentence"])}"' in page
@@ -349,6 +349,30 @@ async def test_an_id_that_is_no_ones_says_which_may_be_meant(several, called, sa
         await find(asked(several, path={"id": called}))
     assert str(found.value).startswith(said)
     assert sorted(path for _, path in found.value.near) == near
+
+
+WORST = {
+    "an earlier alert's": ([(-80, "-72.94")], None),
+    "its own, after an earlier one's": ([(-80, "-72.94"), (30, "-72.94"), (40, "-60")], 30),
+    "while it was pending": ([(-80, "-72.94"), (2, "-72.94"), (30, "-72.94")], 2),
+    "as it began": ([(0, "-72.94")], 0),
+    "after its end": ([(90, "-72.94")], None),
+    "at no time that is kept": ([(20, "-72.93")], None),
+}
+
+
+@pytest.mark.parametrize("name", WORST)
+@pytest.mark.parametrize("resolved", [True, False])
+def test_it_was_at_its_worst_at_a_time_of_its_own(name, resolved):
+    """The same number was in the half hour before it, too, which is kept with it."""
+    points, at = WORST[name]
+    row = {"started_at": iso(START), "fired_at": iso(later(10)), "resolved_at": iso(later(60)) if resolved else None}  # fmt: skip
+    trail = [Point(later(seconds), Decimal(value)) for seconds, value in points]
+    assert worst_at(row, "-72.94", trail, later(60)) == (later(at) if at is not None else None)
+
+
+def later(seconds: float) -> datetime:
+    return START + timedelta(seconds=seconds)
 
 
 def distance(value: str, limit: str, *, met: bool) -> Distance:

@@ -39,15 +39,16 @@ def chart_of(row: Row, context: AlertContext | None, points: Sequence[Point], no
     }
 
 
-def worst_at(context: AlertContext | None, worst: str | None, points: Sequence[Point]) -> datetime | None:
-    """When it was at its worst, as far as that is kept."""
-    if context is None or worst is None:
+def worst_at(row: Row, worst: str | None, points: Sequence[Point], now: datetime) -> datetime | None:
+    """When it was at its worst, as far as that is kept: `points` begin before the alert, and what was then is another's."""
+    if worst is None:
         return None
     try:
         value = stored_number(worst)
     except ValueError:
         return None
-    return next((point.at for point in points if point.value == value), None)
+    begun, ended = _lasted(row, now)
+    return next((each.at for each in points if each.value == value and begun <= each.at <= ended), None)
 
 
 def value_at(points: Sequence[Point], at: datetime) -> Decimal | None:
@@ -110,12 +111,17 @@ def _shades(row: Row, points: Sequence[Point], now: datetime) -> Iterator[Json]:
     if len(points) < 2:
         return
     first, last = points[0].at, points[-1].at
-    started, fired = from_iso(row["started_at"]), from_iso(row["fired_at"])
-    ended = from_iso(row["resolved_at"]) if row["resolved_at"] else now
+    fired = from_iso(row["fired_at"])
+    started, ended = _lasted(row, now)
     for begun, over, tone in ((started, fired, "warn"), (fired, ended, "bad")):
         begun_, over_ = max(begun, first), min(over, last)
         if begun_ < over_:
             yield {"begun": iso(begun_), "ended": iso(over_), "tone": tone}
+
+
+def _lasted(row: Row, now: datetime) -> tuple[datetime, datetime]:
+    """From when its condition began to hold to its end, or until now."""
+    return from_iso(row["started_at"]), from_iso(row["resolved_at"]) if row["resolved_at"] else now
 
 
 def _sentence(row: Row, context: AlertContext, points: Sequence[Point], lines: Sequence[Json]) -> str:

@@ -33,7 +33,7 @@ def alert_row(row: Mapping[str, Any], watched: Watched | None, snapshot: Snapsho
     )
     known = watched if lives else None
     number, words = _titled(row, context, known, style)
-    worst = known.worst if known is not None else context.worst if context is not None else None
+    worst = worst_of(context, known)
     return {
         "id": row["id"],
         "rule": row["rule"],
@@ -69,6 +69,13 @@ def context_of(row: Mapping[str, Any]) -> AlertContext | None:
         return msgspec.convert(row["data"], AlertContext)
     except msgspec.ValidationError:
         return None
+
+
+def worst_of(context: AlertContext | None, watched: Watched | None) -> str | None:
+    """How bad that alert got since its condition began to hold: of one that lives (`watched`) as the engine has it, else as it was told last."""
+    if watched is not None:
+        return watched.worst
+    return context.worst if context is not None else None
 
 
 def matchers(row: Mapping[str, Any], context: AlertContext | None) -> str:

@@ -16,7 +16,7 @@ from tocsin.engine.api import AlertContext
 from tocsin.events import from_iso, iso
 from tocsin.page import alert_life, entity_fields
 from tocsin.page.alert_chart import chart_of, value_at, worst_at
-from tocsin.page.alert_rows import alert_row, alert_rows, context_of
+from tocsin.page.alert_rows import alert_row, alert_rows, context_of, worst_of
 from tocsin.page.message_rows import message_row
 from tocsin.page.screen import Asked, Elsewhere, Json, NoSuch, Part, Screen
 from tocsin.pipeline.acts import FIRING
@@ -39,9 +39,7 @@ class _Alert:
 
     @property
     def worst(self) -> str | None:
-        if self.watched is not None:
-            return self.watched.worst
-        return self.context.worst if self.context is not None else None
+        return worst_of(self.context, self.watched)
 
 
 async def _alert(asked: Asked) -> _Alert:
@@ -106,7 +104,7 @@ async def life(asked: Asked) -> Json:
     )
     entries = [
         *alert_life.states(row, context, value=_value_then(row, context, points), first=fired),
-        *alert_life.worst(context, found.worst, worst_at(context, found.worst, points)),
+        *alert_life.worst(context, found.worst, worst_at(row, found.worst, points, asked.now)),
         *alert_life.messages(told),
         *alert_life.runs(ran),
         *alert_life.acts(did),
