@@ -2,19 +2,17 @@
 
 import re
 from datetime import timedelta
-from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
 import pytest
 
-from support.looked import HOSTILE, asked, page_of, snapshot, text_of
+from support.looked import HOSTILE, asked, page_of, running, snapshot, text_of
 from support.measured import NOW
 from support.outboxes import context
 from support.plans import Plans
 from support.stored import alert, commit, opened
-from tocsin.config.settings import UnknownRule
 from tocsin.page.alert_filter import Filter, history
 from tocsin.page.screens.alerts import ALERTS, firing, over
 from tocsin.store.alert_history import LATEST
@@ -61,6 +59,12 @@ def six(tmp_path):
     return tmp_path
 
 
+def looked(folder: Any, match: str = "", now: Any = None, **query: str) -> Any:
+    """Asked with these matchers (or, by themselves, `query`), where the config has the rules loss and quiet, and the venues fx and quiet."""
+    given = query or ({"match": match} if match else {})
+    return asked(folder, now, query=given, rules_seen=running(("loss", "filled", "quiet"), ("fx", "quiet")))
+
+
 def ids(found: Any) -> list[str]:
     return [each["id"] for each in found["alerts"]]
 
@@ -87,11 +91,11 @@ def ids(found: Any) -> list[str]:
         ("event=order.filled", [], ["o3"]),
         ("event!~order[.].*", ["f2", "f1"], ["o1", "o2", "o4"]),
         ("kind=order", [], ["o3"]),
-        ("venue=nowhere", [], []),
+        ("venue=spot symbol=BTCUSD", [], []),
     ],
 )
 async def test_matchers_choose_of_both_lists(six, match, fires, is_over):
-    of = asked(six, query={"match": match})
+    of = looked(six, match)
     of.host.style.names.accounts["a1"] = "Main"
     assert ids(await firing(of)) == fires
     assert ids(await over(of)) == is_over
@@ -115,37 +119,43 @@ async def test_what_is_no_matcher_is_said(six, match, said):
     assert "in the red" not in page
 
 
-def settings_of(*rules: str) -> Any:
-    def rule(name: str) -> None:
-        if name not in rules:
-            raise UnknownRule(f"no rule is called {name}; did you mean {rules[0]}?")
+NAMES = [
+    ("rule=lost", "no rule is called lost; did you mean loss?"),
+    ("rule!=lost", "no rule is called lost; did you mean loss?"),
+    ("rule=quiet", ""),
+    ("rule=deep", ""),  # the config has none any more, of which there are alerts
+    ("venue=nowhere", "no venue is called nowhere; there are fx, quiet, tocsin"),
+    ("venue=quiet", ""),
+    ("venue=spot", ""),  # as of deep
+    ("venue!=spot", ""),
+    ("severity=high", "no severity is called high; there are info, warning, critical"),
+    ("kind=positoin", "no kind is called positoin; did you mean position?"),
+]
 
-    return SimpleNamespace(settings=SimpleNamespace(rule=rule))
 
-
-@pytest.mark.parametrize(
-    ("rule", "said"),
-    [
-        ("lost", "no rule is called lost; did you mean quiet?"),
-        ("quiet", ""),
-        ("loss", ""),
-    ],  # of loss there are alerts
-)
+@pytest.mark.parametrize(("match", "said"), NAMES)
 @pytest.mark.parametrize("by_itself", [False, True])
-async def test_a_rule_that_there_is_none_of_is_told(six, rule, said, by_itself):
-    query = {"rule": rule} if by_itself else {"match": f"rule={rule}"}
-    of = asked(six, query=query, rules_seen=settings_of("quiet"))
+async def test_what_there_is_none_of_is_told_as_silences_do(six, match, said, by_itself):
+    field, _, value = match.partition("=")
+    of = looked(six, match, **({field: value} if by_itself and not field.endswith("!") else {}))
     assert [(await part(of))["trouble"] for part in (firing, over)] == [said, said]
 
 
+@pytest.mark.parametrize("match", ["rule=lost", "venue=nowhere", "loss"])
+async def test_where_the_filter_is_wrong_nothing_is_counted(six, match):
+    of = looked(six, match)
+    assert (await firing(of))["count"] is None
+    assert re.search(r"Firing\W+\d", text_of(await page_of(ALERTS, of))) is None
+
+
 async def test_matchers_may_stand_in_the_address_each_by_itself(six):
-    of = asked(six, query={"venue": "fx", "symbol": 'odd " one'})
+    of = looked(six, venue="fx", symbol='odd " one')
     assert (await over(of))["match"] == 'venue=fx symbol="odd \\" one"'
     assert ids(await over(of)) == ["o4"]
 
 
 async def test_the_filters_field_is_no_live_part(six):
-    page = await page_of(ALERTS, asked(six, query={"match": "rule=loss"}))
+    page = await page_of(ALERTS, looked(six, "rule=loss"))
     before_parts, _, _ = page.partition('id="part-firing"')
     field = re.search(r"<input[^>]*>", before_parts)
     assert field is not None
@@ -217,7 +227,7 @@ def test_how_far_it_was_looked_is_said_and_from_there_it_goes_on(tmp_path, match
 async def test_the_page_says_how_far_it_looked(tmp_path, monkeypatch):
     kept(tmp_path, *(row(f"b{number:04}", ago=500 - number) for number in range(30)))
     monkeypatch.setattr(history, "__kwdefaults__", {"page": 50, "most": 20})
-    page = await page_of(ALERTS, asked(tmp_path, query={"match": "rule!=loss"}))
+    page = await page_of(ALERTS, looked(tmp_path, "rule!=loss"))
     assert "20 alerts were looked at, back to" in text_of(page)
     assert "?match=rule%21%3Dloss&amp;before=" in page
 
@@ -250,7 +260,7 @@ async def test_hostile_texts_stay_texts(tmp_path):
         "title": HOSTILE,
     }
     kept(tmp_path, row("f1", "firing", **hostile), row("o1", "event", **hostile), row("o2", **hostile))
-    await page_of(ALERTS, asked(tmp_path, query={"match": f'symbol!="{HOSTILE} "'}))
+    await page_of(ALERTS, looked(tmp_path, f'symbol!="{HOSTILE} "'))
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
 """What the page's screens are made of, without a daemon: a snapshot as it is given, and a small database."""
 
 import re
+from collections.abc import Collection
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -47,7 +49,14 @@ class FakeHost:
 
     def __init__(self, **given: Any) -> None:
         self.style = Style(names=Names(), tz=ZoneInfo("Europe/Prague"))
+        self.rules_seen = running()
         self.__dict__.update(given)
+
+
+def running(rules: Collection[str] = (), venues: Collection[str] = ()) -> Any:
+    """As `rules_seen`, where no more is asked than what there is."""
+    of = SimpleNamespace(rules=[SimpleNamespace(id=name) for name in rules], venues=dict.fromkeys(venues))
+    return SimpleNamespace(settings=of)
 
 
 async def at_once(query: Any) -> Any:

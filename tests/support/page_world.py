@@ -10,6 +10,7 @@ import httpx
 import trio
 
 from support.daemon_parts import Lines
+from support.looked import running
 from support.measured import measured
 from support.snapshots import World
 from support.stored import opened
@@ -63,6 +64,7 @@ class FakeHost:
 
     ready = True
     style = Style()
+    rules_seen = running(("loss",), ("fx",))
 
     def __init__(self) -> None:
         self.acts = Acting()

@@ -9,9 +9,7 @@ from tocsin.alerts.silences import Silences, end_of, refuse_unmet
 from tocsin.app.chat_remarks import ChatRemarks, Editable
 from tocsin.clock import Clock
 from tocsin.config.settings import Settings
-from tocsin.engine.api import SEVERITIES
-from tocsin.events import KINDS
-from tocsin.events.vocabulary import OURSELVES
+from tocsin.control.acts import matched_names
 from tocsin.pipeline import Pipeline
 from tocsin.pipeline.acts import Acts, By, Target
 from tocsin.pipeline.questions import Wish
@@ -71,9 +69,7 @@ class LiveActs:
         severity is called as it says.
         """
         would = self._would(matchers, lasts, until)
-        settings = self._settings()
-        rules, venues = [rule.id for rule in settings.rules], [*settings.venues, OURSELVES]
-        refuse_unmet(matchers, {"rule": rules, "venue": venues, "severity": SEVERITIES, "kind": KINDS})
+        refuse_unmet(matchers, matched_names(self._settings()))
         return would
 
     def _would(self, matchers: str, lasts: str | None, until: str | None) -> Silences:

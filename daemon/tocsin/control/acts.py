@@ -23,10 +23,11 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from tocsin.alerts.silences import Silences
+from tocsin.config.settings import Settings
 from tocsin.control.people import who
-from tocsin.engine.api import AlertContext
-from tocsin.events import iso
-from tocsin.events.vocabulary import did_you_mean
+from tocsin.engine.api import SEVERITIES, AlertContext
+from tocsin.events import KINDS, iso
+from tocsin.events.vocabulary import OURSELVES, did_you_mean
 from tocsin.pipeline.acts import FIRING, By, Target
 from tocsin.pipeline.stops import EVERY
 from tocsin.store.model import Silence
@@ -210,6 +211,12 @@ class ActsApi:
 
 MOST_FIRING = 10_000
 """Alerts that fire, of which it is told whether something holds them."""
+
+
+def matched_names(settings: Settings) -> dict[str, Collection[str]]:
+    """What matchers can name, by their fields, as `refuse_unmet` asks for it: the rules and venues of the config, and what is built in."""
+    rules, venues = [rule.id for rule in settings.rules], [*settings.venues, OURSELVES]
+    return {"rule": rules, "venue": venues, "severity": SEVERITIES, "kind": KINDS}
 
 
 def firing_held_by(reader: Reader, silences: Silences, now: datetime) -> list[Json]:

@@ -5,13 +5,14 @@ so many rows at a time: who asks is told how far it was looked.
 """
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
-from tocsin.alerts.silences import Matcher, matchable, parse_matchers
+from tocsin.alerts.silences import Matcher, matchable, parse_matchers, refuse_unmet
 from tocsin.engine.api import known_severity
 from tocsin.events import Key
+from tocsin.page.rows import MOST
 from tocsin.pipeline.acts import FIRING
 from tocsin.store import alert_history
 from tocsin.store.alert_history import LATEST, Place
@@ -102,6 +103,20 @@ def history(
             if len(rows) < size:
                 return Found(alert_history.by_ids(one, ids), None, looked)
         return Found(alert_history.by_ids(one, ids), place, looked, gave_up=len(ids) < page)
+
+
+def refuse_unmet_of(reader: Reader, wanted: Filter, known: Mapping[str, Collection[str]]) -> None:
+    """As `refuse_unmet` of silences, but that there may be alerts of a rule or venue that is no longer `known`. Blocks; ValueError,
+    StoreUnavailable.
+    """
+    named = [each for each in wanted.matchers if each.regex is None and each.value]
+    earlier: dict[str, list[str]] = {"rule": [], "venue": []}
+    for each in named:
+        if each.field in earlier and each.value not in known[each.field]:
+            of_it = Filter("", (Matcher(each.field, "=", each.value),))
+            if history(reader, of_it, page=1).rows or of_it.chosen(alert_history.firing(reader, limit=MOST)):
+                earlier[each.field].append(each.value)
+    refuse_unmet(wanted.text, {field: [*names, *earlier.get(field, ())] for field, names in known.items()})
 
 
 def place_of(text: str) -> Place:

@@ -7,8 +7,8 @@ from functools import partial
 from urllib.parse import urlencode
 
 from tocsin.alerts.silences import FIELDS, quoted
-from tocsin.config.settings import UnknownRule
-from tocsin.page.alert_filter import Filter, history, place_of
+from tocsin.control.acts import matched_names
+from tocsin.page.alert_filter import Filter, history, place_of, refuse_unmet_of
 from tocsin.page.alert_rows import alert_rows
 from tocsin.page.rows import MOST, limit
 from tocsin.page.screen import Asked, Json, Part, Screen
@@ -25,11 +25,11 @@ async def still(asked: Asked) -> Json:
 
 async def firing(asked: Asked) -> Json:
     """`alerts` that fire (rows of `alert_rows`), those that nobody has first and of these the worst; `count` of how many. `trouble` with the
-    matchers, where there is one.
+    matchers, where there is one: then there is no count.
     """
     wanted = await _known(asked, _filter(asked))
     if wanted.trouble:
-        return {"alerts": [], "count": 0, "match": wanted.text, "trouble": wanted.trouble}
+        return {"alerts": [], "count": None, "match": wanted.text, "trouble": wanted.trouble}
     shown = limit(asked)
     read = partial(alert_history.firing, asked.reader, limit=MOST if wanted.matchers else shown)
     rows = await asked.in_thread(lambda: wanted.chosen(read()))
@@ -67,15 +67,14 @@ def _filter(asked: Asked) -> Filter:
 
 
 async def _known(asked: Asked, wanted: Filter) -> Filter:
-    """The filter, with its `trouble` where it wants a rule that there is none of, and of which there is no alert from earlier times."""
-    for each in wanted.matchers:
-        if each.field == "rule" and each.operator == "=":
-            earlier = partial(asked.reader.alerts_of, each.value, limit=1)
-            if not await asked.in_thread(earlier):
-                try:
-                    asked.host.rules_seen.settings.rule(each.value)
-                except UnknownRule as error:
-                    return wanted._replace(trouble=str(error))
+    """The filter, with its `trouble` where it names what there is none of, in the words of silences."""
+    if wanted.trouble or not wanted.matchers:
+        return wanted
+    known = matched_names(asked.host.rules_seen.settings)
+    try:
+        await asked.in_thread(partial(refuse_unmet_of, asked.reader, wanted, known))
+    except ValueError as error:
+        return wanted._replace(trouble=str(error))
     return wanted
 
 
