@@ -15,6 +15,7 @@ from tocsin.clock import ManualClock
 from tocsin.config.load import load_settings
 from tocsin.delivery.pace import Used
 from tocsin.delivery.paced_sender import Answered
+from tocsin.events import iso
 
 NOW = datetime(2026, 3, 1, 10, tzinfo=UTC)
 SECRETS = ("110201543:AAH", "hunter2hunter2", "6e1f2f5e-beat", "a-token-of-twenty-characters", "hook-secret")
@@ -50,6 +51,46 @@ def test_channels_are_told_by_their_services_and_with_what_their_tasks_know(sett
     }
     assert hook["urls"][0] == {"url": "hook", "service": "JSON", "rates": [], "answered": None, "rests_until": None}  # fmt: skip
     assert not [secret for secret in SECRETS if secret in json.dumps([phone, hook])]
+
+
+def waits(**more: Any) -> dict[str, Any]:
+    row = {
+        "channel": "phone", "target": 0, "state_told": "firing", "severity": "info", "status": "pending", "attempts": 0,
+        "next_at": iso(NOW), "digest": None, "reason": None,
+    }  # fmt: skip
+    return row | more
+
+
+REFUSES, LATER = {"rest": 9.0, "refuses": True}, iso(NOW + timedelta(seconds=4))
+TRIES: dict[str, tuple[dict[str, Any], dict[str, Any], float | None]] = {
+    "nothing keeps it": ({}, {}, None),
+    "it failed": ({"attempts": 1, "next_at": LATER}, {}, 4),
+    "it failed, and is due": ({"attempts": 1}, {}, None),
+    "it failed longer ago": ({"attempts": 1, "next_at": iso(NOW - timedelta(seconds=1))}, {}, None),
+    "its channel refuses": ({}, REFUSES, 9),
+    "its channel refuses for longer": ({"attempts": 1, "next_at": LATER}, REFUSES, 9),
+    "its channel refuses for less": ({"attempts": 1, "next_at": LATER}, REFUSES | {"rest": 2.0}, 4),
+    "its channel refuses, and is due": ({}, REFUSES | {"rest": -1.0}, None),
+    "something holds it": ({}, REFUSES | {"holds": "quiet hours"}, None),
+    "it waits with others": ({"digest": "digest-1", "reason": "storm"}, REFUSES, None),
+    "it was given up": ({"status": "dead", "attempts": 3, "next_at": LATER}, REFUSES, None),
+}
+
+
+@pytest.mark.parametrize("name", TRIES)
+async def test_of_what_waits_it_is_told_when_it_is_tried_next(settings, name):
+    more, known, seconds = TRIES[name]
+    parts: Any = SimpleNamespace(
+        clock=ManualClock(NOW),
+        templates=SimpleNamespace(render=None),
+        rest=lambda channel, target: known.get("rest", 0.0),
+        refuses=lambda channel: known.get("refuses", False),
+        holds=lambda *told: known.get("holds", ""),
+    )
+    row = waits(**more)
+    await shown.preview([row], settings, parts)
+    assert row.get("next_try") == (iso(NOW + timedelta(seconds=seconds)) if seconds is not None else None)
+    assert row.get("refuses", False) == (row["status"] == "pending" and "refuses" in known)
 
 
 @pytest.mark.parametrize(("refused_for", "since"), [(None, None), (30.0, "2026-03-01T09:59:30.000000Z")])

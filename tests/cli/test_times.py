@@ -31,6 +31,14 @@ class Noon(datetime):
         return datetime(2026, 3, 1, 12, tzinfo=tz)
 
 
+class Soon(datetime):
+    """When what was refused waits yet."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:
+        return datetime(2026, 3, 1, 10, 0, 3, tzinfo=tz)
+
+
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     store = opened(tmp_path / "st")
@@ -47,6 +55,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
     monkeypatch.setattr("tocsin.pipeline.runtime.datetime", Noon)
+    monkeypatch.setattr("tocsin.cli.ask.datetime", Soon)
     monkeypatch.setattr("tocsin.cli.status.ask_running", lambda *_args: (200, STATUS, SOCKET))
     return tmp_path
 
@@ -79,6 +88,13 @@ def test_in_the_configs_zone(folder, command):
     for words in NEW_YORK[command]:
         assert words in output
     assert "UTC" not in output
+
+
+def test_a_time_that_is_past_is_no_next_try(folder, monkeypatch):
+    monkeypatch.setattr("tocsin.cli.ask.datetime", Noon)
+    output = said(folder, "tz: UTC", "deliveries")
+    assert "retried at 2026-03-01 10:00:03 UTC" in output
+    assert "next try" not in output
 
 
 @pytest.mark.parametrize("zone", ["", "tz: UTC", "tz: Nowhere/Land"])

@@ -13,6 +13,7 @@ from support.outboxes import context
 from support.stored import alert, attempt, delivery, opened, run
 from tocsin.control.measures import ChannelMeasures
 from tocsin.control.snapshot import Refusing
+from tocsin.delivery.backoff import next_try
 from tocsin.events import iso
 from tocsin.page.connections import STATES
 from tocsin.page.screens import delivery as screen
@@ -40,8 +41,10 @@ def known_actions(**more: Any) -> dict[str, Any]:
     return {"paused": "", "actions": [{**hedge, **more}]}
 
 
-async def nothing_to_add(_rows: Any) -> None:
-    """Of `preview`: no daemon knows more of what waits."""
+async def nothing_to_add(rows: Any) -> None:
+    """Of `preview`: no daemon knows more of what waits than its row says."""
+    for row in rows:
+        row["next_try"] = next_try(row, NOW)
 
 
 def of(folder: Any, now: Any = None, **more: Any) -> Any:
@@ -135,6 +138,19 @@ async def test_channels_say_what_they_took_today_how_fast_and_how_much_of_their_
 
 
 @pytest.mark.parametrize(
+    ("later", "rests", "said"),
+    [(180 - 1, None, 180), (180, None, None), (200, None, None), (200, 209, 209), (0, 209, 209), (0, 9, 180), (200, 190, None)],
+)  # fmt: skip
+async def test_a_channels_next_try_is_never_past(kept, later, rests, said):
+    """What mail refused waits for 180 s."""
+    until = iso(NOW + timedelta(seconds=rests)) if rests is not None else None
+    now = snapshot(measures={"now": NOW + timedelta(seconds=later)})
+    looked = of(kept, now, channels=lambda: [channel("mail", url("mail", rests_until=until))])
+    ((mail,), _) = (await screen.channels(looked)).values()
+    assert mail["next_try"] == (iso(NOW + timedelta(seconds=said)) if said is not None else None)
+
+
+@pytest.mark.parametrize(
     ("status", "ids"),
     [("", ["d6", "d4", "d3", "d2", "d1"]), ("waiting", ["d3"]), ("given-up", ["d4"]), ("nonsense", ["d6", "d4", "d3", "d2", "d1"])],
 )  # fmt: skip
@@ -149,6 +165,7 @@ async def test_messages_are_listed_by_status(kept, status, ids):
 
 async def test_a_message_says_why_it_waits(kept):
     async def preview(rows):
+        await nothing_to_add(rows)
         for row in rows:
             if row["status"] == "pending":
                 assert row.pop("context")

@@ -21,9 +21,18 @@ CASES: dict[str, tuple[dict[str, Any], str, str, list[str], str]] = {
     "about to go": ({}, "waits", "warn", ["about to go"], "waits for phone"),
     "held": ({"reason": "quiet"}, "waits", "warn", ["held by quiet"], "waits for phone"),
     "failed once": (
-        {"attempts": 1, "error": "429", "next_at": "2026-03-01T10:00:30.000000Z", "handed_to": "desk"},
+        {"attempts": 1, "error": "429", "next_try": "2026-03-01T10:00:30.000000Z", "handed_to": "desk"},
         "waits", "warn", ["1 try", "429", "handed to desk"], "waits for phone",
     ),
+    "failed, and is due": ({"attempts": 1, "error": "429"}, "waits", "warn", ["1 try", "429", "about to go"], "waits for phone"),
+    "its channel refuses": (
+        {"refuses": True, "next_try": "2026-03-01T10:00:30.000000Z"}, "waits", "warn", ["phone refuses"], "waits for phone",
+    ),
+    "its channel refuses, and is due": ({"refuses": True}, "waits", "warn", ["phone refuses"], "waits for phone"),
+    "its channel refused it, too": (
+        {"refuses": True, "attempts": 2, "error": "429"}, "waits", "warn", ["2 tries", "429"], "waits for phone",
+    ),
+    "held where the channel refuses": ({"refuses": True, "reason": "quiet"}, "waits", "warn", ["held by quiet"], "waits for phone"),
     "given up": ({"status": "dead", "attempts": 5, "error": "403"}, "given up", "bad", ["5 tries", "403"], "didn't reach phone"),
     "in a digest": ({"digest": "digest-1", "reason": "storm"}, "waits", "warn", ["in a digest", "held by storm"], "waits for phone"),
     "superseded": ({"status": "superseded"}, "superseded", "off", ["in another message"], "in another message, to phone"),
@@ -48,6 +57,7 @@ def test_what_became_of_it_in_words(name):
     assert (found["status"], found["tone"], found["outcome"]) == (status, tone, outcome)
     (told,) = alert_life.messages([kept(**more)])
     assert (f"{told['says']}{told['name']}", told["tone"], told["sub"]) == (life, tone, ", ".join(outcome))
+    assert found["next_try"] == told["next_try"] == more.get("next_try")
 
 
 def shown(macro: str, *arguments: Any) -> str:
@@ -74,6 +84,13 @@ def test_when_the_next_try_is_stands_last_and_is_a_time():
     said = shown("outcome", message_row(kept(**more)), filters["clock"], filters["local_words"])
     assert said == "1 try · 429 · handed to desk · next try 10:00:30"
     assert shown("status", message_row(kept(status="sent"))) == "✓ sent"
+
+
+def test_the_life_of_an_alert_has_the_next_try_as_a_time_too():
+    (waits,) = alert_life.messages([kept(**CASES["its channel refuses"][0])])
+    filters: dict[str, Any] = times(T0.tzinfo, T0.date())
+    page = environment().get_template("alert/life.html").render(life=[waits], cut=False, now=T0, **filters)
+    assert "waits for phone phone refuses, next try 10:00:30" in text_of(page)
 
 
 def test_rows_of_either_list_become_the_same(tmp_path):

@@ -11,6 +11,7 @@ from support.measured import NOW
 from support.stored import alert, attempt, delivery, opened
 from tocsin.control.snapshot import Watched
 from tocsin.engine.api import Distance
+from tocsin.events import iso
 from tocsin.page.rendering import Renderer
 from tocsin.page.screens import overview
 from tocsin.page.screens.overview import OVERVIEW
@@ -46,9 +47,9 @@ def kept(tmp_path):
     return tmp_path
 
 
-async def told(folder: Any) -> str:
+async def told(folder: Any, **host: Any) -> str:
     """That part as HTML."""
-    html = (await Renderer(ROOT).parts(OVERVIEW, ["told"], asked(folder), "/")).html.decode()
+    html = (await Renderer(ROOT).parts(OVERVIEW, ["told"], asked(folder, **host), "/")).html.decode()
     refuse_unsound(html)
     return html
 
@@ -62,6 +63,17 @@ async def test_what_was_told_last_is_there_however_often_it_was_edited(kept):
     assert "phone · sent &nbsp;·&nbsp; taken after 0.4 s" in text
     assert "desk · given up &nbsp;·&nbsp; 1 try &nbsp;·&nbsp; 400" in text
     assert "desk · waits &nbsp;·&nbsp; about to go" in text
+
+
+async def test_what_can_not_go_says_what_it_waits_for(kept):
+    async def preview(rows: Any) -> None:
+        for row in rows:
+            if row["status"] == "pending":
+                row |= {"refuses": True, "next_try": iso(NOW + timedelta(minutes=3))}
+
+    text = text_of(await told(kept, preview=preview))
+    assert "desk · waits &nbsp;·&nbsp; desk refuses &nbsp;·&nbsp; next try 11:03:00" in text
+    assert "about to go" not in text
 
 
 async def test_what_is_about_no_one_alert_leads_nowhere(kept):

@@ -52,6 +52,9 @@ class FakeHost:
         self.rules_seen = running()
         self.__dict__.update(given)
 
+    async def preview(self, _deliveries: Any) -> None:
+        """No more is known of what waits."""
+
 
 def running(rules: Collection[str] = (), venues: Collection[str] = ()) -> Any:
     """As `rules_seen`, where no more is asked than what there is."""

@@ -93,6 +93,9 @@ class FakeHost:
     def rules(self) -> list[Any]:
         return []
 
+    async def preview(self, _deliveries: Any) -> None:
+        """No more is known of what waits."""
+
     async def forget(self, *name: str | None) -> dict[str, Any]:
         *_, by = name
         self.forgot.append(by)  # type: ignore[arg-type] - the last is who

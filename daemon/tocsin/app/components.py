@@ -287,6 +287,15 @@ class Components:
             task = self.channels[name, target] = ChannelTask(made, assemble(made, shared, parts))
             await task.run()
 
+    def refuses(self, channel: str) -> bool:
+        """Whether the last request of one of its URLs was refused or unanswered."""
+        return channel in self.outages.channels or not all(self.meters.channel(channel).up.values())
+
+    def rest(self, channel: str, target: int) -> float:
+        """For how many seconds the service behind a channel's URL is left alone after a failure; zero or less: it isn't."""
+        task = self.channels.get((channel, target))
+        return task.rest if task is not None else 0.0
+
     def holds(self, channel: str, told: str, severity: str, target: int = 0) -> str:
         """What on a channel holds what is told of a severity now, in words; "" for nothing."""
         task = self.channels.get((channel, target))

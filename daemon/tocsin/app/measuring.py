@@ -116,11 +116,10 @@ class Measuring:
     def _channels(self, settings: Settings, now: Instant) -> tuple[ChannelMeasures, ...]:
         parts = self._components
         stormy = {of.rpartition("/")[0] for of in parts.notes.under(STORM)}
-        down = parts.outages.channels
         return tuple(
             ChannelMeasures(
                 name=name,
-                up=name not in down and all(parts.meters.channel(name).up.values()),
+                up=not parts.refuses(name),
                 in_storm=name in stormy,
                 quiet=quiet is not None and Opening.at(quiet, now.wall).open,
             )

@@ -9,6 +9,7 @@ from tocsin.app.components import Components, label_of, make_style
 from tocsin.app.heartbeat import HeartbeatTask
 from tocsin.config.listening import OPEN, Listen
 from tocsin.config.settings import Settings
+from tocsin.delivery.backoff import next_try
 from tocsin.delivery.channel import ChannelTask
 from tocsin.delivery.services import service_name
 from tocsin.delivery.templates import preview as as_they_would_be_sent
@@ -86,7 +87,9 @@ def _listening(listen: Listen) -> Json:
 
 
 async def preview(deliveries: list[Json], settings: Settings, components: Components) -> None:
-    """Rows of `Reader.deliveries` that wait get what holds them, and the title that they would be sent with now."""
+    """Rows of `Reader.deliveries` that wait get what holds them, the title that they would be sent with now (where they have their contexts),
+    when they are tried next (`next_try`, see there), and whether their channel `refuses`.
+    """
     now = components.clock.now().wall
 
     def style(channel: str, target: int) -> Style:
@@ -99,4 +102,7 @@ async def preview(deliveries: list[Json], settings: Settings, components: Compon
         if row["status"] == "pending" and row["digest"] is None and row["next_at"] <= iso(now):
             told = (row["channel"], row["state_told"], row["severity"], row["target"])
             row["reason"] = components.holds(*told) or None
+        if row["status"] == "pending":
+            row["next_try"] = next_try(row, now, components.rest(row["channel"], row["target"]))
+            row["refuses"] = components.refuses(row["channel"])
     await as_they_would_be_sent(deliveries, style, now, components.templates.render)

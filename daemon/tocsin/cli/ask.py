@@ -263,9 +263,13 @@ def _previewed(deliveries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     import trio
 
     from tocsin.alerts.wording import Style
+    from tocsin.delivery.backoff import next_try
     from tocsin.delivery.templates import in_place, preview
 
-    trio.run(partial(preview, deliveries, lambda _channel, _target: Style(), datetime.now(UTC), in_place))
+    now = datetime.now(UTC)
+    for row in deliveries:
+        row["next_try"] = next_try(row, now)
+    trio.run(partial(preview, deliveries, lambda _channel, _target: Style(), now, in_place))
     return deliveries
 
 

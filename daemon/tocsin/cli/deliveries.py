@@ -30,8 +30,8 @@ def command(config: Path | None, *, everything: bool, output: str) -> None:
         click.echo(
             f"{time_of(delivery['created_at'], tz)}  {delivery['channel']}  {delivery['state_told']}  {status}{tried}  {delivery.get('title') or ''}"
         )
-        if delivery["status"] == "pending" and delivery["error"]:
-            click.echo(f"  next try {time_of(delivery['next_at'], tz)}")
+        if delivery.get("next_try"):
+            click.echo(f"  next try {time_of(delivery['next_try'], tz)}")
         if delivery["error"]:
             click.echo(f"  {times_in(delivery['error'], tz)}")
         if delivery.get("digest"):

@@ -74,7 +74,9 @@ class Controlled(Probed, Protocol):
         ...
 
     async def preview(self, deliveries: list[Json]) -> None:
-        """Of `Reader.deliveries` with their contexts: those that wait get the title that they would be sent with now."""
+        """Of rows of `Reader.deliveries`: those that wait get `next_try`, `refuses`, what holds them, and the title that they would be
+        sent with now (see `app.shown.preview`).
+        """
         ...
 
     async def try_channel(self, name: str, urls: str, what: Json, run_sync: RunSync) -> Json:

@@ -1,9 +1,11 @@
 """How long one URL of a channel is left alone after a failure, and each message until its next try."""
 
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
 
 from tocsin.delivery.model import Outcome
+from tocsin.events import iso
 
 FIRST_RETRY, LONGEST_RETRY = 1.0, 300.0  # seconds
 LONGEST_EDIT_RETRY = 60.0  # seconds
@@ -14,6 +16,18 @@ def backoff(tries: int, jitter: float) -> float:
     """Seconds to wait after that many failures: 1, doubling to five minutes, times `jitter` (0 to 1)."""
     longest = min(FIRST_RETRY * 2.0 ** min(tries - 1, 16), LONGEST_RETRY)
     return max(longest * jitter, 0.1)
+
+
+def next_try(row: Mapping[str, Any], now: datetime, rest: float = 0.0) -> str | None:
+    """When a message that waits (a row of `Reader.deliveries`) is tried next (ISO 8601): never in the past. `rest`: for how many seconds its
+    service is left alone (`Backoff.left`). None where that isn't known, or nothing keeps it.
+    """
+    if row["status"] != "pending":
+        return None
+    own = str(row["next_at"]) if row["attempts"] else ""
+    held = row["digest"] is not None or row["reason"]
+    at = max(own, iso(now + timedelta(seconds=rest)) if rest > 0 and not held else "")
+    return at if at > iso(now) else None
 
 
 class Backoff:

@@ -1,7 +1,7 @@
 """What became of an alert, in order: pending, firing, what was told and run, who did what; and what comes next by itself.
 
-Each is `{"at", "tone", "says", "name", "more", "sub", "next"}`: `says` and `more` stand around the `name` that matters; `next`: it is
-still to come, at `at` or (None) when what holds its time up is over.
+Each is `{"at", "tone", "says", "name", "more", "sub", "next", "next_try"}`: `says` and `more` stand around the `name` that matters; `next`: it
+is still to come, at `at` or (None) when what holds its time up is over; `next_try`: when what failed is tried again.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -45,7 +45,8 @@ _COMES = {
 
 
 def entry(at: str | None, tone: str, says: str, name: str = "", **other: Any) -> Json:
-    return {"at": at, "tone": tone, "says": says, "name": name, "more": "", "sub": "", "next": False, **other}
+    nothing = {"more": "", "sub": "", "next": False, "next_try": None}
+    return {"at": at, "tone": tone, "says": says, "name": name, **nothing, **other}
 
 
 def in_order(entries: Iterable[Json]) -> list[Json]:
@@ -95,7 +96,8 @@ def messages(rows: Iterable[Row]) -> Iterator[Json]:
         if row["status"] == "sent":
             yield entry(row["sent_at"], status.tone, before, row["channel"], more=after, sub=sub)
         else:
-            yield entry(row["created_at"], status.tone, status.says, row["channel"], more=after, sub=sub)
+            again = {"sub": sub, "next_try": row.get("next_try")}
+            yield entry(row["created_at"], status.tone, status.says, row["channel"], more=after, **again)
 
 
 def runs(rows: Iterable[Row]) -> Iterator[Json]:

@@ -31,7 +31,7 @@ def status_of(row: Mapping[str, Any]) -> Status:
 
 
 def message_row(row: Mapping[str, Any]) -> Json:
-    """`row` of `lists.deliveries` or `alert_history.messages`. `alert`: its id, None of what is about no one alert (a digest, a report);
+    """`row` of `lists.deliveries` or `alert_history.messages`, which `Host.preview` has seen. `alert`: its id, None of what is about no one alert (a digest, a report);
     `status` in a word, with its `tone`; `took`: seconds until it was taken; `held_by`: what holds it, or held it until it went with
     others; `answer`: what the service said of a failure; `outcome`: what came of it, in words.
     """
@@ -49,7 +49,7 @@ def message_row(row: Mapping[str, Any]) -> Json:
         "created_at": row["created_at"],
         "sent_at": row["sent_at"],
         "took": row["took_seconds"],
-        "next_try": _next_try(row),
+        "next_try": row.get("next_try"),
         "digest": row["digest"],
         "held_by": row["reason"],
         "answer": row["error"],
@@ -60,7 +60,7 @@ def message_row(row: Mapping[str, Any]) -> Json:
 
 def outcome(row: Mapping[str, Any]) -> Iterator[str]:
     """What came of sending it, beside its status; times are UTC."""
-    sent, waits = row["status"] == "sent", row["status"] == "pending"
+    sent = row["status"] == "sent"
     if row["attempts"] > 1 or (row["attempts"] and not sent):
         yield "1 try" if row["attempts"] == 1 else f"{row['attempts']} tries"
     if row["digest"]:
@@ -75,9 +75,14 @@ def outcome(row: Mapping[str, Any]) -> Iterator[str]:
         yield f"handed to {row['handed_to']}"
     if sent and row["took_seconds"] is not None:
         yield f"taken after {words.seconds(row['took_seconds'])}"
-    if waits and not (row["digest"] or row["reason"] or _next_try(row)):
+    if row["status"] == "pending" and not (row["digest"] or row["reason"]):
+        yield from _keeps(row)
+
+
+def _keeps(row: Mapping[str, Any]) -> Iterator[str]:
+    """What keeps a message that nothing holds: its channel refuses (what was answered to itself says that as well), or nothing does."""
+    if row.get("refuses"):
+        if not row["error"]:
+            yield f"{row['channel']} refuses"
+    elif not row.get("next_try"):
         yield "about to go"
-
-
-def _next_try(row: Mapping[str, Any]) -> str | None:
-    return row["next_at"] if row["status"] == "pending" and row["attempts"] else None

@@ -99,6 +99,7 @@ async def life(asked: Asked) -> Json:
     points, explained = await _points(asked, found), await _explained(asked, found)
     read = partial(_became, asked, row)
     first, told, ran, did, silent = await asked.in_thread(read)
+    await asked.host.preview(told)
     fired = (context_of(first) if first is not None else None) or (
         context if row["state"] != "resolved" else None
     )
@@ -147,6 +148,7 @@ async def messages(asked: Asked) -> Json:
     rows = await asked.in_thread(
         partial(alert_history.messages, asked.reader, found.row["id"], limit=_MOST_TOLD)
     )
+    await asked.host.preview(rows)
     return {
         "messages": [{**message_row(row), "target": row["target"], "body": row["body"]} for row in rows],
         "sent": sum(row["status"] == "sent" for row in rows),
@@ -259,8 +261,8 @@ ALERT = Screen(
         "head": Part(("alerts", "history", "silences"), head),
         "chart": Part(("alerts", "history"), chart),
         "why": Part(("alerts", "history", "silences"), why),
-        "messages": Part(("told",), messages),
-        "life": Part(("history", "told", "runs", "silences"), life),
+        "messages": Part(("told", "channels"), messages),
+        "life": Part(("history", "told", "channels", "runs", "silences"), life),
         "entity": Part(("positions", "orders", "accounts"), entity),
         "others": Part(("alerts", "history"), others),
     },

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from tocsin.alerts.wording import without_mark
-from tocsin.events import from_iso
+from tocsin.events import from_iso, iso
 from tocsin.page.message_rows import message_row
 from tocsin.page.rows import count_waiting, today, waiting
 from tocsin.page.screen import Asked, Json, Part, Screen
@@ -56,8 +56,9 @@ async def channels(asked: Asked) -> Json:
     states = {each.name: each for each in asked.snapshot.measures.channels}
     return {
         "channels": [
-            _channel(known, states.get(known["channel"]), sent.get(known["channel"], {}), unsent.get(known["channel"], {}))
+            _channel(known, states.get(name), sent.get(name, {}), unsent.get(name, {}), iso(asked.now))
             for known in asked.host.channels()
+            for name in (known["channel"],)
         ],
         "today": {
             "sent": (count := sum(row["sent"] for row in sent.values())),
@@ -110,13 +111,14 @@ async def actions(asked: Asked) -> Json:
     }
 
 
-def _channel(known: Json, state: Any, sent: Mapping[str, Any], waiting: Mapping[str, Any]) -> Json:
+def _channel(known: Json, state: Any, sent: Mapping[str, Any], waiting: Mapping[str, Any], now: str) -> Json:
     """`state`: takes, refuses, storm or quiet hours. `median` and `p95`: seconds until what was sent today was taken. `rate`: of the URL
-    that has used most of its own, the limit with the longest time. `next_try`: where what failed waits, when.
+    that has used most of its own, the limit with the longest time. `next_try`: where what failed waits, when (from `now` on).
     """
     urls = known["urls"]
     answers = [url["answered"] for url in urls if url["answered"]]
     rests = [url["rests_until"] for url in urls if url["rests_until"]]
+    tries = (waiting.get("next_try"), min(rests, default=None))
     return {
         "channel": known["channel"],
         "services": [*dict.fromkeys(url["service"] for url in urls)],
@@ -127,7 +129,7 @@ def _channel(known: Json, state: Any, sent: Mapping[str, Any], waiting: Mapping[
         "p95": sent.get("p95"),
         "waiting": waiting.get("waiting", 0),
         "waiting_since": waiting.get("since"),
-        "next_try": max(filter(None, (waiting.get("next_try"), min(rests, default=None))), default=None),
+        "next_try": max((each for each in tries if each and each > now), default=None),
         "rate": _fullest(url["rates"] for url in urls),
         "answered": max(answers, key=lambda answer: str(answer["at"]), default=None),
         "urls": urls,
@@ -181,7 +183,7 @@ DELIVERY = Screen(
     parts={
         "refusing": Part(("channels", "told"), refusing),
         "channels": Part(("channels", "told"), channels),
-        "messages": Part(("told",), messages),
+        "messages": Part(("told", "channels"), messages),
         "actions": Part(("channels", "runs", "history"), actions),
     },
 )

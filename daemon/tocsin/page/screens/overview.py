@@ -135,7 +135,9 @@ async def closest(asked: Asked) -> Json:
 async def told(asked: Asked) -> Json:
     """`messages`: what was told last (rows of `message_row`), and how it was taken."""
     read = partial(lists.deliveries, asked.reader, None, limit=_TOLD_LAST)
-    return {"messages": [message_row(row) for row in await asked.in_thread(read)]}
+    rows = await asked.in_thread(read)
+    await asked.host.preview(rows)
+    return {"messages": [message_row(row) for row in rows]}
 
 
 # ------------------------------------------------------------------------------------------------------------- parts
@@ -281,6 +283,6 @@ OVERVIEW = Screen(
         "orders": Part(("orders",), orders),
         "venues": Part(("venues",), venues),
         "closest": Part(("rules",), closest),
-        "told": Part(("told",), told),
+        "told": Part(("told", "channels"), told),
     },
 )
