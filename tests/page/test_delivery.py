@@ -50,7 +50,6 @@ async def nothing_to_add(rows: Any) -> None:
 def of(folder: Any, now: Any = None, **more: Any) -> Any:
     host: dict[str, Any] = {
         "channels": list,
-        "actions": lambda: {"paused": "", "actions": []},
         "preview": nothing_to_add,
     }
     query = more.pop("query", None)

@@ -9,6 +9,7 @@ from support.conditions import change
 from support.looked import HOSTILE, ROOT, asked, refuse_unsound, snapshot, text_of
 from support.measured import NOW
 from support.stored import alert, attempt, delivery, opened
+from tocsin.control.measures import VenueMeasures
 from tocsin.control.snapshot import Watched
 from tocsin.engine.api import Distance
 from tocsin.events import iso
@@ -47,11 +48,15 @@ def kept(tmp_path):
     return tmp_path
 
 
-async def told(folder: Any, **host: Any) -> str:
-    """That part as HTML."""
-    html = (await Renderer(ROOT).parts(OVERVIEW, ["told"], asked(folder, **host), "/")).html.decode()
+async def part(name: str, of: Any) -> str:
+    """It as HTML."""
+    html = (await Renderer(ROOT).parts(OVERVIEW, [name], of, "/")).html.decode()
     refuse_unsound(html)
     return html
+
+
+async def told(folder: Any, **host: Any) -> str:
+    return await part("told", asked(folder, **host))
 
 
 async def test_what_was_told_last_is_there_however_often_it_was_edited(kept):
@@ -107,7 +112,69 @@ async def test_an_order_tells_how_much_of_it_is_filled_and_which_rule_is_nearest
     (found,) = (await overview.orders(of))["orders"]
     assert found["done"] == done
     assert found["nearest"]["rule"] == "open-too-long"
-    html = (await Renderer(ROOT).parts(OVERVIEW, ["orders"], of, "/")).html.decode()
-    refuse_unsound(html)
+    html = await part("orders", of)
     assert f'href="{ROOT}/r/open-too-long"' in html
     assert "open-too-long 24 h" in text_of(html)
+
+
+def action(name: str, paused: str = "", circuit: str = "") -> dict[str, str]:
+    return {"action": name, "paused": paused, "circuit": circuit}
+
+
+AT_NINE = "since 2026-03-01T09:00:00.000000Z"
+
+
+@pytest.mark.parametrize(
+    ("paused", "actions", "said"),
+    [
+        ("", [action("hedge")], []),
+        (f"by anna {AT_NINE}", [], []),
+        (f"by anna {AT_NINE}", [action("hedge", f"by anna {AT_NINE}")],
+            ["All actions are paused by anna since 10:00:00: what fires runs nothing."]),
+        ("", [action("hedge", f"by {HOSTILE} {AT_NINE}"), action("page")], ["Action hedge is paused by ", "since 10:00:00."]),
+        (f"by anna {AT_NINE}", [action("bad", f"by anna {AT_NINE}", f"{AT_NINE}, after 5 failures in a row")],
+            ["All actions are paused", "Action bad runs no more, since 10:00:00, after 5 failures in a row."]),
+    ],
+)  # fmt: skip
+async def test_actions_that_are_paused_or_stopped_are_told(tmp_path, paused, actions, said):
+    opened(tmp_path).close()
+    of = asked(tmp_path, actions=lambda: {"paused": paused, "actions": actions})
+    html = await part("banner", of)
+    assert [each for each in said if each not in times_plain(text_of(html))] == []
+    assert html.count(f'href="{ROOT}/delivery"') == html.count('class="banner"')
+    assert ('class="banner"' in html) is bool(said)
+
+
+def times_plain(text: str) -> str:
+    """Without the day, which stands before a time in words."""
+    return text.replace("2026-03-01 ", "").replace(" CET", "")
+
+
+async def test_a_venue_of_which_a_stream_is_silent_is_not_fresh(tmp_path):
+    opened(tmp_path).close()
+    known = tuple(
+        VenueMeasures(name=name, status=status, last_message=NOW, shown={"venue": name, "status": status}, entities={})
+        for name, status in (("fx", "connected"), ("px", "silent"), ("tp", "refused"))
+    )  # fmt: skip
+    html = await part("venues", asked(tmp_path, snapshot(measures={"venues": known}, away={"tp": None})))
+    assert "1 of 3 fresh" in text_of(html)
+
+
+@pytest.mark.parametrize(
+    ("so", "said", "leads"),
+    [
+        (((), (), 0), "all told", "/health"),
+        (((), (), 1), "1 message waits", "/delivery"),
+        ((("fx",), (), 1), "1 venue away", "/health"),
+        ((("fx", "px"), ("no progress",), 1), "not healthy", "/health"),
+    ],
+)
+async def test_what_stands_above_every_screen_names_the_worst(tmp_path, so, said, leads):
+    away, wrong, waits = so
+    store = opened(tmp_path)
+    store.commit(Batch(at=NOW, deliveries=[delivery(f"d{n}") for n in range(waits)]))
+    store.close()
+    now = snapshot(away=dict.fromkeys(away), measures={"wrong": wrong})
+    html = await part("status", asked(tmp_path, now))
+    assert text_of(html).endswith(said)
+    assert f'class="state" href="{ROOT}{leads}"' in html

@@ -50,6 +50,7 @@ class FakeHost:
     def __init__(self, **given: Any) -> None:
         self.style = Style(names=Names(), tz=ZoneInfo("Europe/Prague"))
         self.rules_seen = running()
+        self.actions = lambda: {"paused": "", "actions": []}
         self.__dict__.update(given)
 
     async def preview(self, _deliveries: Any) -> None:

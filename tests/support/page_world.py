@@ -96,6 +96,9 @@ class FakeHost:
     async def preview(self, _deliveries: Any) -> None:
         """No more is known of what waits."""
 
+    def actions(self) -> dict[str, Any]:
+        return {"paused": "", "actions": []}
+
     async def forget(self, *name: str | None) -> dict[str, Any]:
         *_, by = name
         self.forgot.append(by)  # type: ignore[arg-type] - the last is who

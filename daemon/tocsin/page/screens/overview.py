@@ -28,8 +28,11 @@ _NONE = Decimal(0)
 
 
 async def banner(asked: Asked) -> Json:
-    """`away`: venues that aren't connected, when they were heard last (`since`) and why; `silent`: those of which a stream brings no data, since when and which; `refusing`: channels that don't take messages."""
-    measures = asked.snapshot.measures
+    """`away`: venues that aren't connected, when they were heard last (`since`) and why; `silent`: those of which a stream brings no data, since when and which; `refusing`: channels that don't take messages;
+    `paused`: by whom all actions are ("": they aren't), `stopped`: of single ones what stands in their way, `paused` or a `circuit`, in words.
+    """
+    measures, known = asked.snapshot.measures, asked.host.actions()
+    paused = known["paused"] if known["actions"] else ""
     return {
         "away": [
             {
@@ -53,6 +56,12 @@ async def banner(asked: Asked) -> Json:
         "refusing": [
             {"channel": name, "since": iso(each.since), "reason": each.reason}
             for name, each in asked.snapshot.outages.items()
+        ],
+        "paused": paused,
+        "stopped": [
+            {"action": each["action"], "paused": "" if paused else each["paused"], "circuit": each["circuit"]}
+            for each in known["actions"]
+            if each["circuit"] or (each["paused"] and not paused)
         ],
         "wrong": [*measures.wrong],
     }
@@ -101,7 +110,7 @@ async def equity(asked: Asked) -> Json:
 
 
 async def venues(asked: Asked) -> Json:
-    """`venues` in the order of the config, with how fresh and how busy they are."""
+    """`venues` in the order of the config, with how fresh and how busy they are; `fresh`: how many are connected, and all their streams bring data."""
     snapshot = asked.snapshot
     rows = [
         {
@@ -120,7 +129,7 @@ async def venues(asked: Asked) -> Json:
         }
         for venue in snapshot.measures.venues
     ]
-    return {"venues": rows, "fresh": sum(not row["away"] for row in rows)}
+    return {"venues": rows, "fresh": sum(row["status"] == "connected" for row in rows)}
 
 
 async def closest(asked: Asked) -> Json:
