@@ -1,6 +1,8 @@
 """`/health`: what is wrong and since when, the venues' connections of a day, what runs here; no secret anywhere."""
 
+import re
 from datetime import datetime, timedelta
+from html import unescape
 from typing import Any
 
 import pytest
@@ -121,6 +123,51 @@ async def test_connections_come_from_what_is_stored(tmp_path):
     html = await page_of(HEALTH, of(tmp_path, now))
     assert "fx: connected 21 h 59 min, away 2 times, 61 min" in html
     assert 'class="away"' in html
+
+
+async def test_a_venue_of_which_a_stream_is_silent_says_so(tmp_path):
+    stored(
+        tmp_path,
+        happened(ago(minutes=30), "daemon.started"),
+        happened(ago(minutes=30), "venue.connected"),
+        happened(ago(minutes=30), "venue.connected", "px"),
+        happened(ago(minutes=20), "venue.silent"),
+        happened(ago(minutes=15), "venue.resumed"),
+        happened(ago(minutes=5), "venue.silent", reason=HOSTILE),
+    )
+    known = (venue("fx", "silent", since=iso(ago(minutes=5))), venue("px", since=iso(ago(minutes=30))))
+    now = snapshot(measures={"venues": known, "degraded": frozenset({"venue"})})
+    html = await page_of(HEALTH, of(tmp_path, now))
+    assert "fx: connected 30 min, never away, silent 2 times, 10 min" in html
+    assert 'px: connected 30 min, never away"' in html
+    text = text_of(html)
+    assert "silent since 10:55:00 ; connected 30 min, never away, silent 2 times" in text
+    assert "Degraded: a venue brings no data on a stream, since 10:55:00" in text
+    assert "isn&#39;t connected" not in text
+
+
+@pytest.mark.parametrize(
+    ("measures", "heading", "tone"),
+    [
+        ({}, "Healthy", "good"),
+        ({"attention": ("config: doubtful",)}, "Healthy, with 1 remark", "warn"),
+        ({"attention": ("a", "b"), "degraded": frozenset({"delivery"})}, "Degraded: a channel takes no messages", "warn"),
+        ({"degraded": frozenset({"venue"}), "venues": (venue("fx", "refused"), venue("px", "silent"))},
+            "Degraded: a venue isn't connected; a venue brings no data on a stream", "warn"),
+        ({"degraded": frozenset({"store"})}, "Degraded: the database takes nothing", "warn"),
+        ({"dry_run": True}, "Healthy, in a dry run", "warn"),
+        ({"wrong": ("no progress",), "degraded": frozenset({"store"})}, "Not healthy", "bad"),
+    ],
+)  # fmt: skip
+async def test_what_stands_first_is_as_bad_as_what_is_below(tmp_path, measures, heading, tone):
+    opened(tmp_path).close()
+    html = await page_of(HEALTH, of(tmp_path, snapshot(measures=measures)))
+    head, body = html[html.index('<h2 id="state-h">') :].split("</h2>", 1)
+    assert unescape(text_of(head)) == heading
+    assert f'class="dot {tone}"' in head
+    marks = re.findall(r'class="dot (\w+)"', body[: body.index("</ul>")])
+    assert marks == sorted(marks, key=("bad", "warn", "good").index)
+    assert marks[0] == tone
 
 
 async def test_what_is_well_says_so(tmp_path):

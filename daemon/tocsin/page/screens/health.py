@@ -2,13 +2,12 @@
 
 import platform
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from tocsin.control.measures import DEGRADED, version_of
+from tocsin.control.measures import DEGRADED, Measures, VenueMeasures, version_of
 from tocsin.events import UP, iso
 from tocsin.page.connections import STATES, Span, spans_of
 from tocsin.page.rule_lists import below
@@ -17,28 +16,36 @@ from tocsin.store import lists
 
 _DAY = timedelta(hours=24)
 _MOST_ROWS = 500  # spans of one venue
+_SAYS: Mapping[str, str] = {
+    "store": "the database takes nothing",
+    "delivery": "a channel takes no messages",
+    "control": "the control socket can't be made",
+    "memory_queue": "what can't be recorded waits in memory",
+}
 _PACKAGES = ("apprise", "trio", "hypercorn", "starlette", "jinja2", "msgspec", "pydantic", "httpx")
 
 
 async def state(asked: Asked) -> Json:
     """`healthy`, or what is `wrong`; `attention`: what somebody should look into all the same; `degraded`: the parts that work less well,
-    `since` when (None: nobody knows).
+    how (`says`) and `since` when (None: nobody knows); a `venue` may be away and another silent. `tone`: of the worst of these.
     """
     measures = asked.snapshot.measures
     about = asked.host.about()
     since = {
-        "venue": min(filter(None, (_away_since(venue.shown) for venue in measures.venues if venue.status not in UP)), default=None),
-        "delivery": min((outage.since.isoformat() for outage in asked.snapshot.outages.values()), default=None),
+        "delivery": min(
+            (outage.since.isoformat() for outage in asked.snapshot.outages.values()), default=None
+        ),
         "store": about["unrecorded_since"],
         "memory_queue": about["unrecorded_since"],
-    }  # fmt: skip
+    }
+    degraded = [*_degraded(measures, since)]
+    doubtful = degraded or measures.attention or measures.dry_run
     return {
         "healthy": measures.healthy,
+        "tone": "bad" if measures.wrong else "warn" if doubtful else "good",
         "wrong": [*measures.wrong],
         "attention": [*measures.attention],
-        "degraded": [
-            {"part": part, "since": since.get(part)} for part in DEGRADED if part in measures.degraded
-        ],
+        "degraded": degraded,
         "started_at": iso(measures.started_at),
         "progress_at": iso(measures.progress_at),
         "dry_run": measures.dry_run,
@@ -47,7 +54,7 @@ async def state(asked: Asked) -> Json:
 
 async def connections(asked: Asked) -> Json:
     """`venues` with the `spans` of the last 24 hours (`begun`, `ended`, `state`: connected, silent, away or off, `reason`), for how many
-    seconds each was `connected` and `away`, and `times` how often it went.
+    seconds each was `connected`, of that `silent`, and `away`, and how often it went (`times`, `times_silent`); its `status` now, and `since` when.
     """
     begun = asked.now - _DAY
     before = await asked.in_thread(partial(lists.links_before, asked.reader, begun, STATES))
@@ -58,7 +65,7 @@ async def connections(asked: Asked) -> Json:
         "begun": iso(begun),
         "ended": iso(asked.now),
         "venues": [
-            _connection(venue.name, spans_of(
+            _connection(venue, spans_of(
                 [row for row in events if row["venue"] == venue.name], last.get(venue.name), stops, begun, asked.now
             ))
             for venue in asked.snapshot.measures.venues
@@ -99,18 +106,43 @@ async def about(asked: Asked) -> Json:
     }
 
 
-def _away_since(shown: Mapping[str, Any]) -> str | None:
-    since = shown.get("since")
+def _degraded(measures: Measures, since: Mapping[str, str | None]) -> Iterator[Json]:
+    for part in DEGRADED:
+        if part not in measures.degraded:
+            continue
+        if part != "venue":
+            yield {"part": part, "says": _SAYS[part], "since": since.get(part)}
+            continue
+        silent = [venue for venue in measures.venues if venue.status == "silent"]
+        away = [venue for venue in measures.venues if venue.status not in UP]
+        for venues, says in (
+            (away, "a venue isn't connected"),
+            (silent, "a venue brings no data on a stream"),
+        ):
+            if venues:
+                yield {
+                    "part": part,
+                    "says": says,
+                    "since": min(filter(None, map(_since, venues)), default=None),
+                }
+
+
+def _since(venue: VenueMeasures) -> str | None:
+    since = venue.shown.get("since")
     return since if isinstance(since, str) else None
 
 
-def _connection(name: str, spans: Iterable[Span]) -> Json:
+def _connection(venue: VenueMeasures, spans: Iterable[Span]) -> Json:
     found = [*spans]
     return {
-        "venue": name,
+        "venue": venue.name,
+        "status": venue.status,
+        "since": _since(venue),
         "connected": _seconds(found, "connected", "silent"),
         "away": _seconds(found, "away"),
+        "silent": _seconds(found, "silent"),
         "times": sum(span.state == "away" for span in found),
+        "times_silent": sum(span.state == "silent" for span in found),
         "spans": [
             {"begun": iso(span.begun), "ended": iso(span.ended), "state": span.state, "reason": span.reason}
             for span in found[-_MOST_ROWS:]
