@@ -91,13 +91,10 @@ def command(
     one, and the others stay; any other, and a folder, takes the place of all the rules.
 
     With --set the same is asked of single numbers, and nothing but those rules is run. RULE.PATH is the way to a number or
-    duration in `when` or `until` as it is written (position-in-the-red.when.profit.below; items of lists count from 1:
-    red.when.any.1.profit.below), or one of `for`, `keep_firing_for` and `cooldown`, also where the rule has none. In an
-    expression numbers and durations count from the left: of `percent_change(performance, 1d) < -5` RULE.when.1 is 1d and
-    RULE.when.2 is -5. RULE.when and RULE.until alone take a whole new expression. A path that there isn't is answered with
-    those that there are. First it is said how much the record holds of what the rule reads. Where it has only a part (of
-    what prices move a database keeps what made rules fire, unless `store_market_data` says otherwise), there may be more
-    alerts than are counted: "at least". With --format json the diff and the steps of a chart are there, too.
+    duration as it is written (position-in-the-red.when.profit.below; items of lists count from 1), or one of `for`,
+    `keep_firing_for` and `cooldown`; a path that there isn't is answered with those that there are. First it is said how
+    much the record holds of what the rule reads; of what it has only a part of is counted "at least". tocsin help tests
+    tells it whole.
 
     \b
     Examples:
