@@ -3,10 +3,13 @@
 import httpx
 import pytest
 import trio
+import trio.testing
 
 from support.page_world import ANNA, HOST, OURS, Page
 from tocsin.config.listening import TAKEN
 from tocsin.page import assets
+from tocsin.page.admission import Admission
+from tocsin.page.app import PEOPLE
 from tocsin.pipeline.acts import By
 from tocsin.store.store import DATABASE
 
@@ -207,6 +210,35 @@ async def test_the_stream_lasts_and_is_none_of_the_64(page, autojump_clock):
     await page.app(scope, gone, send)
     assert trio.current_time() >= 60
     assert b"event: hello" in b"".join(said)
+
+
+async def test_where_there_is_no_time_who_looks_waits_and_nobody_else(page, monkeypatch, mock_clock):
+    """However many look: who does something, signs in, or asks for health is answered at once, and streams begin."""
+
+    async def never(_self: Admission, _who: str = "") -> None:
+        await trio.sleep_forever()
+
+    async def look() -> None:
+        looked.append((await page.browser().get("/api/rules", headers=BEARER)).status_code)
+
+    mock_clock.rate = 1.0
+    monkeypatch.setattr(Admission, "admit", never)
+    looked: list[int] = []
+    async with trio.open_nursery() as looking:
+        for _ in range(PEOPLE.most):
+            looking.start_soon(look)
+        await trio.testing.wait_all_tasks_blocked()
+        await look()
+        browser = page.browser()
+        answered = [
+            (await browser.post("/api/alerts/none/ack", headers=BEARER, json={})).status_code,
+            (await browser.post("/login", headers=OURS, data={"token": ANNA})).status_code,
+            (await browser.get("/healthz")).status_code,
+        ]
+        assert looked == [503]  # the one that was too many
+        mock_clock.jump(10)
+    assert answered == [404, 303, 200]
+    assert looked == [503] * (1 + PEOPLE.most)
 
 
 async def test_a_phone_puts_it_on_its_home_screen(tmp_path):

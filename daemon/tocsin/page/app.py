@@ -6,7 +6,7 @@
     Below        a reverse proxy's sub-path is taken away
     Probes       /healthz, /readyz
     Who          a session or a token
-    FewAtOnce    requests of people, of scrapers and of strangers: so many of each, each for so long
+    FewAtOnce    requests of people, of scrapers and of strangers, what they do apart: so many of each, each for so long
     Admitted     who looks waits until alerting leaves time for it; who does something doesn't
 
 Each knows nothing of those behind it.
@@ -48,6 +48,7 @@ LIVE = "/live"
 _TEST = "/test"  # a message by a channel, which its service may keep waiting
 # Who isn't known may send a form as slowly as is allowed; a browser that isn't signed in asks for six files at a time.
 PEOPLE, SCRAPERS, STRANGERS = Share("people", 64), Share("scrapers", 8), Share("strangers", 16)
+# What is done doesn't wait behind what is looked at, which waits for alerting.
 ACTS, SIGN_INS = Share("what people do", 64), Share("sign-ins", 16)
 _SECURITY = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -89,10 +90,10 @@ def make_page_app(
     app.router.redirect_slashes = False
 
     def admission(scope: Scope) -> tuple[Admission, str] | None:
-        found = (
-            None if scope["path"] == LIVE else admissions.get(_share(scope))
-        )  # it is admitted look by look
-        return (found, _name_of(scope)) if found is not None else None
+        if scope["path"] == LIVE:  # where each look is admitted
+            return None
+        found = admissions.get(_share(scope))
+        return (found, _session_of(scope)) if found is not None else None
 
     who = Who(FewAtOnce(Admitted(app, admission), _share, _within), access, addresses, metrics)
     probes = Probes(who, host, reasons=lambda scope: who.person(scope) is not None)
@@ -100,21 +101,13 @@ def make_page_app(
 
 
 def _share(scope: Scope) -> Share:
-    """Metrics are apart, whoever may read them: strangers' forms don't keep a scrape waiting, nor a scrape people. What is done is
-    apart from what is looked at, which waits.
-    """
+    """Metrics are apart, whoever may read them: strangers' forms don't keep a scrape waiting, nor a scrape people."""
     looks = scope["method"] in ("GET", "HEAD")
     if person_of(scope) is not None:
         return PEOPLE if looks else ACTS
     if scope["path"] == METRICS:
         return SCRAPERS
     return STRANGERS if looks else SIGN_INS
-
-
-def _name_of(scope: Scope) -> str:
-    """Who it is that waits, as `Admission.admit` has it."""
-    person = person_of(scope)
-    return person.name if person is not None else ""
 
 
 def _within(path: str) -> float | None:
@@ -125,10 +118,9 @@ def _within(path: str) -> float | None:
 
 
 def _session_of(scope: Scope) -> str:
-    """Whose streams are counted together."""
+    """Whose streams are counted together, and who waits together; empty of who isn't signed in."""
     person = person_of(scope)
-    assert person is not None  # noqa: S101  else it isn't reached
-    return person.session or person.name
+    return (person.session or person.name) if person is not None else ""
 
 
 class Below:
