@@ -83,7 +83,7 @@ async def test_who_looks_waits_where_there_is_no_time_and_who_does_something_doe
     assert 1 < looked < 5  # a few hundredths of each second were left for it
 
 
-async def test_there_is_has_time_until_half_of_it_is_used_up(autojump_clock):
+async def test_there_is_time_for_news_until_half_of_it_is_used_up(autojump_clock):
     admission = Busy()
     assert admission.has_time()
     admission.spend(0.15)

@@ -1,4 +1,4 @@
-"""`/`: what was told last, and orders."""
+"""`/`: what was told last, orders, venues, what stands above all."""
 
 from datetime import timedelta
 from typing import Any

@@ -27,9 +27,8 @@ MOST = 2000  # instances
 MOST_CLOSEST = 100
 _EVERY = 5.0  # seconds between two looks at what neither fires nor is about to
 _SLICE = 0.001  # seconds of work, after which others have their turns
-_TURNS = (
-    5  # that others have between two slices of what can't wait, so that messages don't queue up behind it
-)
+# Turns that others have between two slices of what can't wait, so that messages don't queue up behind it.
+_TURNS = 5
 _BURST = 0.02  # seconds of work that can wait, after which it is paced
 AT_ONCE = 200  # entities that are put in order in one go
 _LOOKING_ABOUT, _FIRST_LOOKING_ABOUT = (

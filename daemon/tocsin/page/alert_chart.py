@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from tocsin.alerts.wording import counted, span_text, unit_text, value_shown
+from tocsin.alerts.wording import counted, span_text, unit_text, value_name, value_shown
 from tocsin.control.snapshot import Point
 from tocsin.engine.api import AlertContext, Part
 from tocsin.events import from_iso, iso, stored_number
@@ -29,7 +29,7 @@ def chart_of(row: Row, context: AlertContext | None, points: Sequence[Point], no
         return {"value_of": None}
     lines = [*_lines(context)]
     return {
-        "value_of": context.value_called or context.value_of.replace("_", " "),
+        "value_of": value_name(context),
         "unit": unit_text(context, context.value_of).strip(),
         "points": trail_of(points),
         "lines": lines,
@@ -125,7 +125,7 @@ def _lasted(row: Row, now: datetime) -> tuple[datetime, datetime]:
 
 
 def _sentence(row: Row, context: AlertContext, points: Sequence[Point], lines: Sequence[Json]) -> str:
-    called = context.value_called or str(context.value_of).replace("_", " ")
+    called = value_name(context)
     if len(points) < 2:
         return f"How {called} went before isn't kept."
     values = [point.value for point in points]

@@ -83,7 +83,8 @@ function broken() {
   $("#live").textContent = `not live since ${at}`;
   grey = setTimeout(() => { body.dataset.away = ""; }, GREY_AFTER);
 }
-function whole(word) {
+// What is shown is so; `word` says how it stays so.
+function fresh(word) {
   brokenAt = undefined;
   clearTimeout(grey);
   delete body.dataset.away;
@@ -91,7 +92,7 @@ function whole(word) {
   $("#live").textContent = word;
 }
 // So many windows of one person have a stream; those beyond that look by themselves, and try again to have one.
-const polled = () => whole(`looks every ${POLL_EVERY / 1000} s: too many windows`);
+const polled = () => fresh(`looks every ${POLL_EVERY / 1000} s: too many windows`);
 // A daemon that stands still, or a network that is gone, ends no stream.
 function heard(within = SILENT_FOR) {
   clearTimeout(silent);
@@ -105,7 +106,7 @@ function connect() {
     if (event.data !== body.dataset.version) { location.reload(); return; }
     heard();
     refused = false;
-    whole("live");
+    fresh("live");
     topics().forEach(changed);
   });
   for (const topic of topics()) source.addEventListener(topic, () => { heard(); changed(topic); });
