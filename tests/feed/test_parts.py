@@ -10,6 +10,7 @@ import trustme
 
 from support.fake_venue import Lines
 from tocsin.errors import ConnectFailed
+from tocsin.feed.budget import SLICE, venue_budget
 from tocsin.feed.complaints import Complaints, Throttle
 from tocsin.feed.context import Backoff, FlapDamping
 from tocsin.feed.credentials import CredentialStore
@@ -137,8 +138,17 @@ class OneFrame:
         return self._text
 
 
+MANY = 10 * SLICE
+
+
+def many_in_one_frame():
+    budget = venue_budget(trio.current_time())
+    frame = OneFrame("\r\n".join(f'{{"n":{n}}}' for n in range(MANY)))
+    return WebSocket(frame, None, None, None, budget), budget
+
+
 async def test_many_messages_in_one_frame_leave_others_their_turns():
-    socket = WebSocket(OneFrame("\r\n".join(f'{{"n":{n}}}' for n in range(50))), None, None, None)
+    socket, _ = many_in_one_frame()
     turns = 0
 
     async def other():
@@ -149,9 +159,19 @@ async def test_many_messages_in_one_frame_leave_others_their_turns():
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(other)
-        assert [await socket.receive() for _ in range(50)] == [f'{{"n":{n}}}' for n in range(50)]
+        assert [await socket.receive() for _ in range(MANY)] == [f'{{"n":{n}}}' for n in range(MANY)]
         nursery.cancel_scope.cancel()
-    assert turns >= 50
+    assert turns >= MANY / SLICE
+
+
+async def test_a_frame_of_many_messages_takes_no_more_of_the_loop_than_as_many_frames(autojump_clock):
+    socket, budget = many_in_one_frame()
+    budget.spent(2)  # the burst
+    began, each = trio.current_time(), 0.01
+    for _ in range(MANY):
+        budget.spent(each)
+        await socket.receive()
+    assert trio.current_time() - began == pytest.approx(2 * MANY * each, rel=0.1), "half of the time"
 
 
 def test_credentials_are_kept_whole_and_private(tmp_path):

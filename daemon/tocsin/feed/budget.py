@@ -10,7 +10,7 @@ left.
 from tocsin.errors import OutsideError
 from tocsin.loop_budget import LoopBudget
 
-_SLICE = 32  # frames or lines
+SLICE = 32  # frames, lines or messages
 _BORNE = 2_000  # that bring nothing, at once
 _A_SECOND = 50  # more with each second
 _FOR_DATA = 4  # more with each that brings something
@@ -34,7 +34,7 @@ class ReadBudget:
     def __init__(self, now: float, what: str) -> None:
         self._what = what  # the peer sends, in the plural
         self._borne, self._since = float(_BORNE), now
-        self._left = _SLICE
+        self._left = SLICE
 
     @property
     def is_over(self) -> bool:
@@ -43,7 +43,7 @@ class ReadBudget:
 
     def begin(self) -> None:
         """Other tasks had a turn: a new slice."""
-        self._left = _SLICE
+        self._left = SLICE
 
     def took(self, now: float, *, data: bool) -> None:
         """One more frame or line was taken; `data`: it brought some. Raises PeerFlood."""

@@ -18,6 +18,7 @@ from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnec
 from wsproto.utilities import LocalProtocolError
 
 from tocsin.errors import ConnectFailed
+from tocsin.feed.budget import SLICE
 from tocsin.feed.errors import HandshakeRejected, Lost, text_of
 from tocsin.feed.tap import Tap
 from tocsin.feed.transport import Target, close_at_once, open_stream
@@ -66,13 +67,16 @@ class _Guard:
 class WebSocket:
     """An open WebSocket; see `Connection`. Made by `open_websocket`."""
 
-    def __init__(self, inner: WebSocketConnection, tap: Tap, guard: _Guard, limits: Limits) -> None:
+    def __init__(
+        self, inner: WebSocketConnection, tap: Tap, guard: _Guard, limits: Limits, loop_budget: LoopBudget
+    ) -> None:
         self._inner, self._tap, self._guard, self._limits = inner, tap, guard, limits
-        self._split: Iterator[str] = iter(())
+        self._loop_budget = loop_budget
+        self._split: Iterator[tuple[int, str]] = iter(())
         self._dead: str | None = None
 
     async def receive(self) -> str:
-        while (split := next(self._split, None)) is None:
+        while (numbered := next(self._split, None)) is None:
             try:
                 message = await self._inner.get_message()
             except ConnectionClosed:
@@ -80,8 +84,10 @@ class WebSocket:
             text = message if isinstance(message, str) else text_of(message, "a binary message")
             if "\n" not in text:
                 return text
-            self._split = split_messages(text)
-        await trio.lowlevel.checkpoint()  # as with each message that comes by itself
+            self._split = enumerate(split_messages(text), start=1)
+        number, split = numbered
+        if number % SLICE == 0:  # a frame of 4 MiB may hold a million of them
+            await self._loop_budget.others_turn()
         return split
 
     async def send(self, text: str) -> None:
@@ -186,7 +192,7 @@ async def open_websocket(
                 inner = await _shake_hands(
                     nursery, guard, tap, target, headers=headers, limits=limits, deadline=deadline
                 )
-                connection = WebSocket(inner, tap, guard, limits)
+                connection = WebSocket(inner, tap, guard, limits, loop_budget)
                 nursery.start_soon(_while_reading, guard, connection.keep_alive)
                 nursery.start_soon(_while_reading, guard, connection.leave_flooding)
                 try:
