@@ -19,7 +19,8 @@ from support.looking import VIEWERS, Viewers, free_address
 from support.stream import messages
 from support.wants import rules, rules_text, symbols, wants
 from tocsin.app import components
-from tocsin.app.serve import serve, tune
+from tocsin.app.interpreter import tune
+from tocsin.app.serve import serve
 from tocsin.clock import SystemClock
 from tocsin.config.load import load_settings
 from tocsin.control.client import SOCKET

@@ -7,7 +7,7 @@ import pytest
 
 from support.daemon import Folder
 from support.fault_server import serving
-from support.floods import FLOODS, RULE, serve, settings, told_within
+from support.floods import FLOODS, RULE, first_told, serve, settings, told_within
 from support.mission import connected
 from support.receivers import HttpReceiver
 from tocsin.simulator import Exchange
@@ -40,8 +40,10 @@ async def fault_a_flood_beside_a_healthy_venue(tmp_path, exchange, figure, flood
             async with folder.running(secrets=exchange.secrets) as daemon:
                 await connected(daemon, "healthy")
                 await server.had(1)
+                first = await first_told(exchange, hook)
                 took = await told_within(exchange, hook, ALERTS, every=EVERY)
                 away = folder.events("venue.disconnected")
+    figure(f"{flood.name}: told first, just started, within", first, unit="s", aim=1)
     figure(f"{flood.name}: told within, median", median(took) * 1000, unit="ms", aim=500)
     figure(f"{flood.name}: told within, at worst", max(took) * 1000, unit="ms", aim=2000)
     assert len(hook.requests) == 1 + ALERTS, "each once"

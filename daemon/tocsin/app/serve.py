@@ -1,7 +1,6 @@
 """From checked settings to a running daemon, and back out again."""
 
 import gc
-import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
@@ -13,16 +12,13 @@ import trio
 from tocsin.app.components import Components, runtime_dir
 from tocsin.app.daemon import Daemon
 from tocsin.app.dryrun import copied_state
+from tocsin.app.interpreter import tune
 from tocsin.app.sdnotify import SystemdNotifier
 from tocsin.app.signals import leave_in_time, listen
 from tocsin.clock import Clock, SystemClock
 from tocsin.config.settings import Settings
 from tocsin.control.client import is_running, socket_paths
 from tocsin.store.database import Database
-
-_SWITCH_EVERY = 0.0005  # seconds
-# Objects more than there were; collections of the youngest; and of the next older (Python's own: 700, 10, 10).
-_COLLECT_AFTER = (10_000, 20, 100)
 
 
 async def serve(
@@ -93,19 +89,9 @@ def _dry(settings: Settings, state_dir: Path) -> Settings:
     return replace(settings, state_dir=state_dir, actions=shown)
 
 
-def tune() -> None:
-    """Sets up Python for a process that is the daemon and nothing else."""
-    # Sending and writing are done in threads, which ask for the interpreter anew after each wait: a loop that a venue
-    # keeps busy lets them have it ten times sooner than by default.
-    sys.setswitchinterval(_SWITCH_EVERY)
-    # Next to nothing of ours is in a cycle, and going through a thousand rules for some takes a quarter of a second.
-    gc.set_threshold(*_COLLECT_AFTER)
-
-
 def _run(start: Callable[..., Awaitable[None]], log: Any) -> None:
-    tune()
-
     async def main() -> None:
+        tune()
         daemon: Daemon | None = None
         started, stopping = trio.Event(), trio.Event()
         async with trio.open_nursery() as nursery:
