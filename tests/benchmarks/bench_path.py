@@ -248,8 +248,10 @@ def bench_latency_while_asked(figures, tmp_path, monkeypatch):
         [sys.executable, "-c", ASKING, str(tmp_path / SOCKET), str(ASKED)], stdout=subprocess.PIPE, text=True
     )
     with asking:
-        took = latencies(tmp_path, monkeypatch, rate=CALM)
-        asking.terminate()
+        try:
+            took = latencies(tmp_path, monkeypatch, rate=CALM)
+        finally:
+            asking.terminate()
         asked, seconds = map(float, asking.communicate(timeout=10)[0].split())
     figures["latency, asked"] = statistics.median(took)
     figures["asked"] = asked / seconds
@@ -309,6 +311,7 @@ def latencies(tmp_path, monkeypatch, rate=RATE, **more):
     state = tmp_path / "state"
 
     async def run(port, said):
+        tune()
         config = {
             "venues": {"fx": {"type": "yourfintech", "url": f"ws://127.0.0.1:{port}/", "secret_key": "${env:FX_KEY}"}},
             "channels": {"phone": {"urls": ["json://127.0.0.1:9/"], "storm": "off"}}, "rules": ["rules.yaml"], "state_dir": "state", **more,
@@ -325,7 +328,6 @@ def latencies(tmp_path, monkeypatch, rate=RATE, **more):
                     await trio.sleep(0.2)
                 daemon.stop()
 
-    tune()
     with sending("venue", rate * SECONDS, rate) as (port, said):
         trio.run(run, port, said)
     with closing(sqlite3.connect(state / "tocsin.db")) as db:
