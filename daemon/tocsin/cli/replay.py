@@ -91,7 +91,7 @@ def command(
     one, and the others stay; any other, and a folder, takes the place of all the rules.
 
     With --set the same is asked of single numbers, and nothing but those rules is run. RULE.PATH is the way to a number or
-    duration as it is written (position-in-the-red.when.profit.below; items of lists count from 1), or one of `for`,
+    duration as it is written (red.when.profit.below; items of lists count from 1), or one of `for`,
     `keep_firing_for` and `cooldown`; a path that there isn't is answered with those that there are. First it is said how
     much the record holds of what the rule reads; of what it has only a part of is counted "at least". tocsin help tests
     tells it whole.
