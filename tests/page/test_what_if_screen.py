@@ -237,6 +237,12 @@ async def test_each_field_that_is_wrong_is_named(page):
     )
 
 
+async def test_what_is_doubtful_as_edited_stands_first(page):
+    page.answer = would_be(warnings=(f"until: {HOSTILE}",))
+    answer = await page.post("red", set__for="1m")
+    assert text_of(answer.text).startswith("doubtful until: ")
+
+
 async def test_nothing_is_recorded_yet(page):
     page.answer = would_be(
         begun=None, ended=None, as_it_is=Side(0), edited=Side(0), lost=Alerts(0), later=Alerts(0)

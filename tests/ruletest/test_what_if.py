@@ -95,6 +95,22 @@ def test_what_is_lost_gained_later_and_earlier(here, said):
     assert [told[what]["count"] for what in ("lost", "gained", "later", "earlier")] == [*map(len, listed)]
 
 
+@pytest.mark.parametrize(
+    ("said", "warned"),
+    [
+        ("red.until.profit.above=-60", ["red.until: `profit < -50` and `profit > -60` both hold in between"]),
+        ("red.until.profit.above=-45", []),
+        ("red.for=1m", []),
+    ],
+)
+def test_what_is_doubtful_only_as_edited_is_told(here, said, warned):
+    told = what_if(said)["warnings"]
+    assert len(told) == len(warned)
+    assert all(map(str.startswith, told, warned)), told
+    text = run(*ALONE, f"--set={said}").output
+    assert text.count("doubtful: ") == len(warned)
+
+
 def test_several_rules_are_edited_at_once_and_the_others_do_not_count(here):
     told = what_if("red.for=80s", "red.when.profit.below=-54", "updated.cooldown=2m")
     assert [each["path"] for each in told["set"]] == ["for", "when.profit.below", "cooldown"]

@@ -136,7 +136,9 @@ def _what_if(record: "Record", inputs: Inputs, most: int | None, output: str) ->
     rules = (inputs.first.rules, inputs.other)
     with _progress(record, output) as on_progress:
         edits, diff = edits_of(inputs.first.rule_sources, inputs.said)
-        return what_if(record, rules, edits, diff=diff, most=most, on_progress=on_progress)
+        return what_if(
+            record, rules, edits, warnings=inputs.warnings, diff=diff, most=most, on_progress=on_progress
+        )
 
 
 def _replayed(record: "Record", inputs: Inputs, output: str) -> "Told":

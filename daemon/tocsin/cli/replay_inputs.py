@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tocsin.config.rule_sets import RuleSet
     from tocsin.config.settings import Settings
     from tocsin.engine.rule import Rule
+    from tocsin.errors import Problem
     from tocsin.replay.records import Record, Source
 
 
@@ -27,6 +28,7 @@ class Inputs:
 
     The `other` rules are those of `against`, or the first ones as `--set` has `said`; without either there are none.
     `replaced` is the one of the first rules' files that `against` takes the place of, None where it is of all of them.
+    `warnings`: what is doubtful in the first rules only as `--set` has `said`.
     """
 
     files: tuple[Path, ...]
@@ -36,6 +38,7 @@ class Inputs:
     replaced: Path | None
     said: tuple[str, ...]
     against: Path | None
+    warnings: tuple["Problem", ...]
 
 
 def inputs_of(
@@ -60,25 +63,29 @@ def inputs_of(
         settings = settings_of(config)
         calendars = _calendars(config) if against is not None else NO_CALENDARS
         # The first of a config's sources is the config itself.
-        first = RuleSet(settings.rules, settings.sources[1:], settings.rule_sources)
+        first = RuleSet(settings.rules, settings.sources[1:], settings.rule_sources, settings.warnings)
     else:
         settings = settings_of(config) if venue_type is None and not _are_database(files) else None
         calendars = _calendars(config)
         first = rules_of(own, calendars)
 
-    def edited(instead: Map[Path, Path], edits: Sequence[str]) -> "Sequence[Rule]":
+    def edited(instead: Map[Path, Path], edits: Sequence[str]) -> "RuleSet | Settings":
         if own is not None:
-            return rules_of(own, calendars, instead, edits).rules
-        return settings_of(config, instead=instead, edits=edits).rules
+            return rules_of(own, calendars, instead, edits)
+        return settings_of(config, instead=instead, edits=edits)
 
     other: Sequence[Rule] = ()
+    warnings: list[Problem] = []
     replaced = None
     if said:
-        other = edited({}, said)
+        found = edited({}, said)
+        known = {(problem.path, problem.message) for problem in first.warnings}
+        warnings = [each for each in found.warnings if (each.path, each.message) not in known]
+        other = found.rules
     elif against is not None:
         replaced = _replaced(first.files, against)
-        other = edited({replaced: against}, ()) if replaced else rules_of(against, calendars).rules
-    return Inputs(files, settings, first, other, replaced, said, against)
+        other = (edited({replaced: against}, ()) if replaced else rules_of(against, calendars)).rules
+    return Inputs(files, settings, first, other, replaced, said, against, tuple(warnings))
 
 
 def _own_database(config: Path | None) -> Path:

@@ -21,14 +21,7 @@ def show_what_if(found: "WhatIf", output: str) -> None:
     if found.begun is None or found.ended is None:
         click.echo("nothing is recorded there")
         return
-    for each in found.coverage:
-        click.echo(each.words if len(found.coverage) == 1 else f"{each.rule}: {each.words}")
-    click.echo(f"recorded from {_time(found.begun)} to {_time(found.ended)} UTC")
-    for name in found.off:
-        click.echo(f"{name} is switched off (enabled: false); here it runs")
-    for edit in found.edits:
-        before = edit.before or "none"
-        click.echo(f"{paint(edit.rule, 'yellow', bold=True)}: {edit.called} {before} → {edit.after}")
+    _head(found, found.begun, found.ended)
     if found.says_nothing:
         return
     before = found.counted(found.as_it_is.alerts, "alerts")
@@ -40,6 +33,20 @@ def show_what_if(found: "WhatIf", output: str) -> None:
             _list(f"{counted(alerts.count, 'alert')} {what}", None, alerts)
     if found.at_least:
         click.echo(f"at least: {found.because}")
+
+
+def _head(found: "WhatIf", begun: str, ended: str) -> None:
+    """How much is known of which time, and what is asked."""
+    for each in found.coverage:
+        click.echo(each.words if len(found.coverage) == 1 else f"{each.rule}: {each.words}")
+    click.echo(f"recorded from {_time(begun)} to {_time(ended)} UTC")
+    for name in found.off:
+        click.echo(f"{name} is switched off (enabled: false); here it runs")
+    for edit in found.edits:
+        before = edit.before or "none"
+        click.echo(f"{paint(edit.rule, 'yellow', bold=True)}: {edit.called} {before} → {edit.after}")
+    for warning in found.warnings:
+        click.echo(paint(f"doubtful: {warning}", "yellow"))
 
 
 def _list(head: str, colour: str | None, listed: "Alerts", *, worst: bool = False) -> None:

@@ -18,7 +18,7 @@ from tocsin.delivery.template_check import check_template
 from tocsin.document import Mapping, Node, Scalar
 from tocsin.engine.compile import Environment, compile_rules
 from tocsin.engine.rule import Rule
-from tocsin.errors import ConfigError, Place
+from tocsin.errors import ConfigError, Place, Problem
 
 ONLY_CHANNEL = "channel"
 """The one where neither a test file nor its rules name any."""
@@ -26,11 +26,12 @@ ONLY_CHANNEL = "channel"
 
 @dataclass(frozen=True, slots=True)
 class RuleSet:
-    """Rules, the files that they were read from, and where each is written there."""
+    """Rules, the files that they were read from, where each is written there, and what is doubtful in them."""
 
     rules: Sequence[Rule]
     files: Sequence[Path]
     rule_sources: Map[str, RuleSource]
+    warnings: Sequence[Problem]
 
 
 def rules_of(
@@ -49,8 +50,8 @@ def rules_of(
     name = reading.path.name
     written = written_rules(reading, document.Sequence((Scalar(name, name, here),), here))
     rules, _ = compiled(reading, edited(reading, written, edits), None, calendars)
-    _refuse_errors(reading)
-    return RuleSet(rules, reading.sources, rule_sources(written, reading.texts))
+    warnings = _refuse_errors(reading)
+    return RuleSet(rules, reading.sources, rule_sources(written, reading.texts), warnings)
 
 
 def calendars_of(config: Path) -> Calendars:
@@ -122,7 +123,9 @@ def _texts(nodes: Iterable[Node | None]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _refuse_errors(reading: Reading) -> None:
-    problems = [problem for problem in reading.shown() if problem.level == "error"]
-    if problems:
-        raise ConfigError(problems)
+def _refuse_errors(reading: Reading) -> list[Problem]:
+    """The warnings, where there is nothing worse."""
+    problems = reading.shown()
+    if errors := [problem for problem in problems if problem.level == "error"]:
+        raise ConfigError(errors)
+    return problems

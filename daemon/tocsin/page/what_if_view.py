@@ -45,7 +45,7 @@ def fields_of(settings: Settings, rule: str, given: Mapping[str, str] | None = N
 def view(found: WhatIf, style: Style) -> Json:
     """Coverage first: `coverage` (words), `begun` and `ended` (ISO 8601; None: nothing is recorded), `says_nothing` where there is no more to
     say; then `before` and `after` (how many alerts), `change` in words, the `lists`, what stands before counts (`bounds`: at least,
-    at most) `because` of what; `days`: how many there had been by the end of each day, as rows of a table; whether the rule is switched
+    at most) `because` of what; `warnings`: what is doubtful in the rule only as it is edited; `days`: how many there had been by the end of each day, as rows of a table; whether the rule is switched
     `off`; and the `diff` of its file.
     """
     before, after = found.as_it_is, found.edited
@@ -56,6 +56,7 @@ def view(found: WhatIf, style: Style) -> Json:
         "says_nothing": found.says_nothing,
         "bounds": {of: found.bound(of) for of in ("alerts", "lost", "gained")},
         "because": found.because,
+        "warnings": [*found.warnings],
         "off": bool(found.off),
         "diff": found.diff,
         "before": before.alerts,

@@ -9,6 +9,7 @@ As JSON (`tocsin replay --set … --format json`) a `WhatIf` is
      "at_least": true, "because": "of market data a database keeps only …",
      "from": "2026-11-15T10:00:00+00:00", "to": "2026-11-29T10:00:00+00:00", "events": 100000,
      "set": [{"rule": "red", "path": "when.profit.below", "called": "when profit below", "before": "-50", "after": "-60"}],
+     "warnings": ["until: `profit < -60` and `profit > -70` both hold in between: …"],
      "diff": "--- rules/positions.yaml …", "off": [],
      "as_it_is": {"alerts": 17, "steps": [["2026-11-15T10:00:00+00:00", 0], …, ["2026-11-29T10:00:00+00:00", 17]]},
      "edited": {"alerts": 8, "steps": […]},
@@ -92,7 +93,7 @@ class Side(Struct, frozen=True):
 class WhatIf(Struct, frozen=True, kw_only=True):
     """The whole comparison. `at_least`: of what the rules read the record has a part only (`because`), so that there may be more alerts
     on either side than it tells; what is lost is then at most so much. `begun` and `ended` are None where nothing is recorded. `off`:
-    rules that are switched off, and were run all the same.
+    rules that are switched off, and were run all the same. `warnings`: what is doubtful in the rules only as they are edited.
     """
 
     coverage: tuple[Coverage, ...]
@@ -102,6 +103,7 @@ class WhatIf(Struct, frozen=True, kw_only=True):
     ended: str | None = field(name="to", default=None)
     count: int = field(name="events", default=0)
     edits: tuple[Changed, ...] = field(name="set", default=())
+    warnings: tuple[str, ...] = ()
     diff: str = ""
     off: tuple[str, ...] = ()
     as_it_is: Side = Side(0)

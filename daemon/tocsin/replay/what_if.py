@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from tocsin.config.edits import Edit
 from tocsin.engine.rule import Rule, Run
+from tocsin.errors import Problem
 from tocsin.events import Key
 from tocsin.replay.comparison import Alert, Alerts, Changed, Side, WhatIf
 from tocsin.replay.coverage import Counted
@@ -22,12 +23,13 @@ def what_if(
     rules: tuple[Sequence[Rule], Sequence[Rule]],
     edits: Sequence[Edit],
     *,
+    warnings: Sequence[Problem] = (),
     diff: str = "",
     most: int | None = None,
     on_progress: Callable[[int], None] = lambda _done: None,
 ) -> WhatIf:
     """The record through the edited ones of the `rules` as they are, and as they are edited; nothing else is run. `most` alerts of each
-    list are given. Blocks, and runs trio; raises what the record raises.
+    list are given; `warnings` are what is doubtful in the edited ones only. Blocks, and runs trio; raises what the record raises.
     """
     ids = dict.fromkeys(edit.rule for edit in edits)
     before, after = ([_bare(rule) for rule in each if rule.id in ids] for each in rules)
@@ -53,6 +55,7 @@ def what_if(
             Changed(rule=each.rule, path=each.path, called=each.called, before=each.before, after=each.after)
             for each in edits
         ),
+        warnings=tuple(_sentence(each) for each in warnings),
         diff=diff,
         off=tuple(rule.id for rule in rules[0] if rule.id in ids and not rule.enabled),
         as_it_is=_side(as_it_is, told),
@@ -62,6 +65,11 @@ def what_if(
         later=_first([each for each in moved if each.by > 0], most),
         earlier=_first([each for each in moved if each.by < 0], most),
     )
+
+
+def _sentence(problem: Problem) -> str:
+    where = f"{problem.path}: " if problem.path else ""
+    return f"{where}{problem.message}" + (f" ({problem.hint})" if problem.hint else "")
 
 
 def kinds_that_count(rules: tuple[Sequence[Rule], Sequence[Rule]], ids: Container[str]) -> frozenset[str]:
