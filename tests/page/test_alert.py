@@ -292,6 +292,7 @@ def test_what_is_of_a_venue_that_is_away_says_so(tmp_path):
     assert "fx is away" in text_of(found.html["deep p1"])
     gates = {each["what"]: each["shut"] for each in found.data["deep p1"]["why"]["gates"]}
     assert gates["inhibited_by"] == "away fires for fx"
+    assert "00:10 next: reminds (held back while it is inhibited)" in found.life("deep p1")
     assert "gap holds fx is disconnected" in text_of(found.html["deep p1"])
 
 

@@ -27,8 +27,8 @@ def page(tmp_path):
         ("/a/ffff", 303, "/a/ffff3333"),
         ("/api/alerts/ffff", 307, "/api/alerts/ffff3333"),
         ("/api/alerts/ffff3333", 200, None),
-        ("/a/abcd", 404, None),
-        ("/api/alerts/abcd", 404, None),
+        ("/a/abcd", 409, None),
+        ("/api/alerts/abcd", 409, None),
         ("/a/0000", 404, None),
         ("/a/0000?part=head", 404, None),
         ("/a/ffff3333?part=head&part=status", 200, None),
@@ -43,6 +43,7 @@ async def test_where_it_is_found(page, path, status, to):
 
 async def test_which_may_be_meant_is_said_in_both(page):
     html = (await page.browser().get("/a/abcd", headers=BEARER)).text
+    assert "<h1>Which one?</h1>" in html
     assert 'href="/a/abcd1111"' in html
     assert 'href="/a/abcd2222"' in html
     said = (await page.browser().get("/api/alerts/abcd", headers=BEARER)).json()

@@ -67,6 +67,10 @@ async def test_what_holds_says_how_much_and_by_whom_and_what_is_over_how_much_it
         ("s2", 1, 0, None),
         ("s1", 2, 3, "telegram"),
     ]
+    assert [sorted(each["titles"]) for each in holding] == [
+        ["a2 is in the red"],
+        ["a1 is in the red", "a2 is in the red"],
+    ], "a silence of an id says nothing to people"
     ended = (await over(of))["silences"]
     assert [(each["id"], each["ended_by"], each["held"]) for each in ended] == [
         ("s3", "Jan", 1),
@@ -77,7 +81,7 @@ async def test_what_holds_says_how_much_and_by_whom_and_what_is_over_how_much_it
 async def test_they_are_shown_with_ways_to_end_and_repeat_them(tmp_path, kept):
     html = await page_of(SILENCES, asked(tmp_path, kept))
     text = text_of(html)
-    assert "2 alerts held back 3 messages" in text
+    assert "is in the red held back 3 messages" in text
     assert "Anna, on Telegram" in text
     assert "taken back by Jan" in text
     assert f'action="{ROOT}/silences/s1/end"' in html

@@ -71,5 +71,6 @@ def test_times_are_those_of_people():
     assert ">17:00:00<" in today
     assert ">26 Jun, 17:00<" in before
     assert ">4 min ago<" in filters["age"](NOW - timedelta(minutes=4, seconds=3), NOW)
+    assert ">0 s ago<" in filters["age"](NOW + timedelta(milliseconds=300), NOW)
     assert "in 2 h" in filters["until"](NOW + timedelta(hours=2), NOW)
     assert filters["clock"](None) == "–"

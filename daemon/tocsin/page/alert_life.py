@@ -43,6 +43,13 @@ _COMES = {
     "silence": ("silence ends", "then it is told again, if it still fires"),
 }
 
+_MUTES = {
+    "enabled": "switched off",
+    "silence": "silenced",
+    "inhibited_by": "inhibited",
+    "notify_during": "outside of the hours in which it is told",
+}
+
 
 def entry(at: str | None, tone: str, says: str, name: str = "", **other: Any) -> Json:
     nothing = {"more": "", "sub": "", "next": False, "next_try": None}
@@ -143,11 +150,15 @@ def silences(
             yield _comes("silence", row["ends_at"], "")
 
 
-def coming(found: Sequence[Mapping[str, Any]], row: Row) -> Iterator[Json]:
-    """What comes next by itself: `found` is `Explanation.coming`."""
+def coming(found: Sequence[Mapping[str, Any]], row: Row, held_back_by: Iterable[str]) -> Iterator[Json]:
+    """What comes next by itself: `found` is `Explanation.coming`, `held_back_by` is what holds its messages back, by its key in the rule."""
+    mutes = [_MUTES[each] for each in held_back_by if each in _MUTES]
     for each in found:
         if each["what"] in _COMES:
-            yield _comes(each["what"], each["at"] and iso(datetime.fromisoformat(each["at"])), each["who"])
+            comes = _comes(each["what"], each["at"] and iso(datetime.fromisoformat(each["at"])), each["who"])
+            if each["what"] == "repeat" and mutes:
+                comes["sub"] = f"held back while it is {' and '.join(mutes)}"
+            yield comes
     if row["acked_at"] and row["acked_until"] and not row["resolved_at"]:
         yield _comes("ack", row["acked_until"], "")
 

@@ -12,7 +12,7 @@ from tocsin.control.server import in_thread, json_of
 from tocsin.page.assets import takes_gzip
 from tocsin.page.live import Versions
 from tocsin.page.rendering import Rendered, Renderer, parts_of
-from tocsin.page.screen import Asked, Elsewhere, Host, InThread, Json, NoSuch, Screen
+from tocsin.page.screen import Asked, Elsewhere, Host, InThread, Json, NoSuch, Screen, Several
 from tocsin.page.screens import SCREENS
 from tocsin.store.reader import Reader
 
@@ -63,7 +63,7 @@ class Screens:
             except Elsewhere as error:
                 return RedirectResponse(url(screen.api.format(**error.path)), 307)
             except NoSuch as error:
-                return JSONResponse({"error": str(error), "near": error.near}, status_code=404)
+                return JSONResponse({"error": str(error), "near": error.near}, status_code=_status(error))
             return await json_of(found, _NOT_KEPT)
 
         return answer
@@ -87,15 +87,19 @@ class Screens:
                     "frame/message.html",
                     asked,
                     here,
-                    heading="Not here",
+                    heading="Which one?" if isinstance(error, Several) else "Not here",
                     text=str(error),
                     near=error.near,
                     person=person,
                 )
-                return html(request, page, 404)
+                return html(request, page, _status(error))
             return RedirectResponse(renderer.url(here), 303)
 
         return answer
+
+
+def _status(error: NoSuch) -> int:
+    return 409 if isinstance(error, Several) else 404
 
 
 def html(request: Request, rendered: Rendered, status: int = 200) -> Response:

@@ -99,6 +99,10 @@ class NoSuch(TocsinError):
         self.near = near
 
 
+class Several(NoSuch):
+    """What is asked for could be each of those in `near`."""
+
+
 class Elsewhere(TocsinError):
     """What is asked for is the same screen's with these parameters of its address."""
 

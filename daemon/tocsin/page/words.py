@@ -98,11 +98,11 @@ def times(tz: tzinfo, today: date) -> dict[str, Any]:
         return marked(moment, here, text)
 
     def age(time: str | datetime | None, now: datetime, ago: str = "ago") -> Markup | str:
-        """`4 min ago`; browsers count on."""
+        """`4 min ago`; browsers count on. What happened since `now` was looked up happened at it."""
         if not time:
             return MISSING
         moment, here = local(time)
-        span = span_text(now - moment)
+        span = span_text(max(now - moment, timedelta(0)))
         return marked(moment, here, f"{span} {ago}".strip(), f' data-age="{escape(ago)}"')
 
     def until(time: str | datetime | None, now: datetime) -> Markup | str:

@@ -18,7 +18,7 @@ from tocsin.page import alert_life, entity_fields
 from tocsin.page.alert_chart import chart_of, value_at, worst_at
 from tocsin.page.alert_rows import alert_row, alert_rows, context_of, worst_of
 from tocsin.page.message_rows import message_row
-from tocsin.page.screen import Asked, Elsewhere, Json, NoSuch, Part, Screen
+from tocsin.page.screen import Asked, Elsewhere, Json, NoSuch, Part, Screen, Several
 from tocsin.pipeline.acts import FIRING
 from tocsin.store import alert_history, lists
 from tocsin.store.reader import Row
@@ -50,21 +50,20 @@ async def _alert(asked: Asked) -> _Alert:
 
 
 async def find(asked: Asked) -> None:
-    """Raises Elsewhere for an id that is shortened, NoSuch for one that is no one alert's."""
+    """Raises Elsewhere for an id that is shortened, Several for one that is so to no end, NoSuch for one that is no alert's."""
     called = asked.path["id"]
     found = await asked.in_thread(partial(alerts_meant, asked.reader, called))
     if isinstance(found, tuple):
         if found[0]["id"] != called:
             raise Elsewhere(id=found[0]["id"])
         return
-    choices = found["several"] or found["near"]
-    words = (
-        f"Several alerts begin with {called:.80}." if found["several"] else f"There is no alert {called:.80}."
-    )
     near = [
-        (f"{without_mark(row['title'])} ({row['state']}, {row['id']})", f"/a/{row['id']}") for row in choices
+        (f"{without_mark(row['title'])} ({row['state']}, {row['id']})", f"/a/{row['id']}")
+        for row in found["several"] or found["near"]
     ]
-    raise NoSuch(words, near)
+    if found["several"]:
+        raise Several(f"Several alerts begin with {called:.80}.", near)
+    raise NoSuch(f"There is no alert {called:.80}.", near)
 
 
 async def head(asked: Asked) -> Json:
@@ -112,7 +111,9 @@ async def life(asked: Asked) -> Json:
         *alert_life.silences(silent, context, asked.style.names.accounts, iso(asked.now)),
     ]
     if row["state"] != "resolved":
-        entries += alert_life.coming(explained["coming"] if explained else (), row)
+        coming = explained["coming"] if explained else ()
+        held_back_by = [each["what"] for each in explained["held_back_by"]] if explained else []
+        entries += alert_life.coming(coming, row, held_back_by)
     return {"life": alert_life.in_order(entries), "cut": len(told) == _MOST_TOLD}
 
 

@@ -1,12 +1,13 @@
 """`/silences`: what is silent now, and what was; how much each holds."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from tocsin.alerts.silences import Silences
+from tocsin.alerts.wording import without_mark
 from tocsin.control.acts import MOST_FIRING
 from tocsin.control.snapshot import Snapshot
 from tocsin.page.alert_rows import context_of
@@ -15,10 +16,13 @@ from tocsin.page.screen import Asked, Json, Part, Screen
 from tocsin.store import lists
 
 _OVER_FOR = timedelta(days=7)
+_MOST_TITLES = 2
 
 
 async def now(asked: Asked) -> Json:
-    """`silences` that hold: `holds` counts the alerts that fire now and match, `held` the notifications that were kept from people."""
+    """`silences` that hold: `holds` counts the alerts that fire now and match, `titles` are those of the first of them, `held` counts the
+    notifications that were kept from people.
+    """
     rows = await asked.in_thread(
         partial(lists.silences_now, asked.reader, asked.now, limit(asked) + 1),
     )
@@ -58,13 +62,22 @@ def _silence(row: Mapping[str, Any]) -> Json:
 def _holding(
     snapshot: Snapshot, rows: Iterable[Mapping[str, Any]], alerts: Iterable[Mapping[str, Any]]
 ) -> list[Json]:
-    """These silences, each with how many of these alerts match."""
+    """These silences, each with how many of these alerts match, and which."""
     silences: Silences = snapshot.silences
-    contexts = filter(None, map(context_of, alerts))
-    holds = Counter(
-        silence.id for context in contexts for silence in silences.holding(context, snapshot.measures.now)
-    )
-    return [{**_silence(row), "ends_at": row["ends_at"], "holds": holds[row["id"]]} for row in rows]
+    held = defaultdict[str, list[str]](list)
+    for alert in alerts:
+        if (context := context_of(alert)) is not None:
+            for silence in silences.holding(context, snapshot.measures.now):
+                held[silence.id].append(without_mark(str(alert["title"])))
+    return [
+        {
+            **_silence(row),
+            "ends_at": row["ends_at"],
+            "holds": len(held[row["id"]]),
+            "titles": held[row["id"]][:_MOST_TITLES],
+        }
+        for row in rows
+    ]
 
 
 SILENCES = Screen(
