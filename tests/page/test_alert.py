@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from support.looked import HOSTILE, asked, page_of, text_of
+from support.looked import HOSTILE, ROOT, asked, page_of, refuse_unsound, text_of
 from support.plans import Plans
 from support.played import START, Played, played
 from support.stored import alert as stored_alert
@@ -19,6 +19,7 @@ from tocsin.engine.api import Distance, Part
 from tocsin.events import iso
 from tocsin.page.alert_chart import chart_of, worst_at
 from tocsin.page.alert_rows import context_of
+from tocsin.page.rendering import Renderer
 from tocsin.page.screen import Elsewhere, NoSuch
 from tocsin.page.screens.alert import ALERT, find
 from tocsin.page.screens.overview import OVERVIEW, firing
@@ -224,6 +225,28 @@ def test_what_was_told_is_there_word_for_word(shown):
     assert [(each["told"], each["channel"]) for each in messages["messages"]] == [
         ("firing", "phone"), ("firing", "desk"), ("resolved", "phone"), ("resolved", "desk"),
     ]  # fmt: skip
+
+
+async def test_a_long_condition_is_folded(tmp_path):
+    """A pattern of three hundred characters stood before what it found."""
+    opened(tmp_path).close()
+    asks = " or ".join(f"matches(status, '{HOSTILE}{number}')" for number in range(9))
+    long = {
+        "of": "when",
+        "asks": asks,
+        "holds": True,
+        "saw": "status is failed",
+        "to_go": None,
+        "as_of": None,
+    }
+    why = {"parts": [long, long | {"asks": "profit < -500"}], "gates": [], "held_back_by": []}
+    made = await Renderer(ROOT).page(
+        "alert/why.html", asked(tmp_path), "/a/a1", rule="red", lives=True, then=None, **why
+    )
+    page = made.html.decode()
+    refuse_unsound(page)
+    assert page.count("<details>") == 1
+    assert "profit &lt; -500</dd>" in page
 
 
 def test_what_can_be_done_stands_at_the_top_and_below_on_a_phone(shown):

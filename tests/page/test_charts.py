@@ -65,11 +65,22 @@ def test_of_two_limits_that_are_close_no_label_covers_the_other(limits, beside):
         chart("", [Series("profit", points(-900, 0))], lines=[Line(Decimal(at), str(at)) for at in limits])
     )
     (drawn,) = made
+    labels = [text for text in drawn.iter("text") if text.get("class") != "axis"]
     found = [
         round(float(text.get("y")) - float(line.get("y1")))
-        for line, text in zip(drawn.iter("line"), drawn.iter("text"), strict=True)
+        for line, text in zip(drawn.iter("line"), labels, strict=True)
     ]
     assert tuple(found) == beside
+
+
+@pytest.mark.parametrize(
+    ("values", "said"), [((1, "-9.999999997489795e-05", 3), ["3", "-0.0001"]), ((2, 2), ["2"])]
+)
+def test_without_a_script_it_says_how_high_and_how_low(values, said):
+    made = parsed(chart("", [Series("profit", points(*values))]))
+    axis = [text for text in made.iter("text") if text.get("class") == "axis"]
+    assert [text.text for text in axis] == said
+    assert all(0 < float(text.get("y")) < 220 for text in axis)
 
 
 def test_a_chart_of_nothing_says_so():

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from markupsafe import Markup
 
 from tocsin.control.snapshot import Point
-from tocsin.events import from_iso, stored_number
+from tocsin.events import from_iso, readable_text, stored_number
 
 _SPARK = (92, 26)  # px
 _WIDE = (720, 220)
@@ -154,8 +154,29 @@ def chart(
     )
     return Markup(
         '<div class="chart" data-chart="{}" data-height="{}" role="img" aria-label="{}">'
-        '<svg viewBox="0 0 {} {}" preserveAspectRatio="none" aria-hidden="true">{}{}{}</svg></div>'
-    ).format(_plotted(drawn, lines, shades), height, sentence, _WIDE[0], height, shaded, limits, paths)
+        '<svg viewBox="0 0 {} {}" preserveAspectRatio="none" aria-hidden="true">{}{}{}{}</svg></div>'
+    ).format(
+        _plotted(drawn, lines, shades),
+        height,
+        sentence,
+        _WIDE[0],
+        height,
+        shaded,
+        limits,
+        paths,
+        _axis(drawn, frame),
+    )
+
+
+def _axis(series: Sequence[Series], frame: "_Frame") -> Markup:
+    """The lowest and the highest value, each at its height, for who sees no chart of uPlot's."""
+    values = [point.value for each in series for point in each.points]
+    return Markup("").join(
+        Markup('<text class="axis" x="{}" y="{}">{}</text>').format(
+            _WIDE[0] - 8, frame.y(value) + beside, readable_text(value)
+        )
+        for value, beside in {max(values): 14, min(values): -4}.items()  # within the chart, and off the line
+    )
 
 
 def equity_chart(trail: Sequence[Sequence[Any]], currency: str | None, account: str | None) -> Markup:

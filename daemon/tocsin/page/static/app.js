@@ -150,7 +150,7 @@ function options(chart, plot) {
   const format = new Intl.DateTimeFormat(undefined, lasts > 172800 ? { timeZone, day: "numeric", month: "short" } : clock);
   const axis = { stroke: css("--muted"), grid: { stroke: css("--line2"), width: 1 }, ticks: { show: false }, font: "11.5px system-ui" };
   return {
-    width: chart.clientWidth, height: +chart.dataset.height, cursor: { y: false }, legend: { show: false }, padding: [10, 24, 0, 0],
+    width: chart.clientWidth, height: +chart.dataset.height, cursor: { y: false }, legend: { show: false }, padding: [10, 32, 0, 0],
     scales: { y: { range: (_, low, high) => bounds(low, high, plot.lines) } },
     series: [{}, ...plot.series.map((each) => ({
       label: each.label, stroke: css(`--${each.tone}`), width: 1.75, points: { show: false }, spanGaps: true,
