@@ -72,11 +72,12 @@ class WebSocket:
     ) -> None:
         self._inner, self._tap, self._guard, self._limits = inner, tap, guard, limits
         self._loop_budget = loop_budget
-        self._split: Iterator[tuple[int, str]] = iter(())
+        self._split: Iterator[str] = iter(())
+        self._slice = _BUFFER
         self._dead: str | None = None
 
     async def receive(self) -> str:
-        while (numbered := next(self._split, None)) is None:
+        while (split := next(self._split, None)) is None:
             try:
                 message = await self._inner.get_message()
             except ConnectionClosed:
@@ -84,9 +85,11 @@ class WebSocket:
             text = message if isinstance(message, str) else text_of(message, "a binary message")
             if "\n" not in text:
                 return text
-            self._split = enumerate(split_messages(text), start=1)
-        number, split = numbered
-        if number % SLICE == 0:  # a frame of 4 MiB may hold a million of them
+            self._split, self._slice = split_messages(text), _BUFFER
+        # A frame of 4 MiB may hold a million of them, or forty that take as long: a slice has so many, and no more text than is read at once.
+        self._slice -= max(len(split), _BUFFER // SLICE)
+        if self._slice <= 0:
+            self._slice = _BUFFER
             await self._loop_budget.others_turn()
         return split
 
