@@ -7,12 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tocsin.clock import ManualClock
+from tocsin.events import ConnectionBegins
 from tocsin.feed.model import Received
 from tocsin.pipeline import Inbox
 
 
-def message(venue: str, number: int = 0) -> Received:
-    return Received(venue=venue, observed=(), at=ManualClock().now().later(number), raw=str(number))
+def message(venue: str, number: int = 0, observed: int = 0) -> Received:
+    of = (ConnectionBegins(),) * observed
+    return Received(venue=venue, observed=of, at=ManualClock().now().later(number), raw=str(number))
 
 
 async def fill(inbox: Inbox, venue: str, count: int) -> None:
@@ -40,6 +42,14 @@ async def test_shares_are_fair_however_few_are_taken() -> None:
     for venue in "abc":
         await fill(inbox, venue, 3)
     assert texts([inbox.take(1)[0] for _ in range(6)]) == ["a0", "b0", "c0", "a1", "b1", "c1"]
+
+
+async def test_a_message_counts_for_all_that_it_observed() -> None:
+    inbox = Inbox()
+    for number in range(3):
+        await inbox.put(message("a", number, observed=150))
+    await fill(inbox, "b", 2)
+    assert [texts(inbox.take(10)) for _ in range(4)] == [["a0"], ["b0", "a1"], ["b1", "a2"], []]
 
 
 async def test_the_earliest_that_waits() -> None:
@@ -74,6 +84,17 @@ async def test_a_full_queue_makes_its_own_venue_wait(autojump_clock: trio.testin
             assert done == ["b", "a"]
             taken += texts(inbox.take(100))
     assert [text for text in taken if text[0] == "a"] == ["a0", "a1", "a2", "a3", "a4"]
+
+
+async def test_a_queue_is_full_of_what_was_observed(autojump_clock: trio.testing.MockClock) -> None:
+    inbox = Inbox(most_waiting=2000)
+    with trio.move_on_after(5) as waited:
+        for number in range(3):
+            await inbox.put(message("a", number, observed=1500))
+    assert (waited.cancelled_caught, inbox.waiting()) == (True, 2)
+    inbox.drop("a")
+    with trio.fail_after(5):
+        await fill(inbox, "a", 2000)
 
 
 async def test_whoever_waits_is_woken_by_each_arrival(autojump_clock: trio.testing.MockClock) -> None:

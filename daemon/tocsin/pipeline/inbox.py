@@ -1,12 +1,17 @@
 """The one entrance: what venues say, waiting its turn. Each venue has a queue of its own, emptied in fair shares."""
 
-from collections import deque
+from collections import Counter, deque
 
 import trio
 
 from tocsin.feed.model import Received
 
-MOST_WAITING = 2000  # messages of one venue; beyond that its reader waits, and its socket with it
+MOST_WAITING = 2000  # things observed by one venue; beyond that its reader waits, and its socket with it
+
+
+def work_of(received: Received) -> int:
+    """What a message counts for: one may hold a thousand trades, and takes as long as a thousand messages of one."""
+    return max(len(received.observed), 1)
 
 
 class Inbox:
@@ -15,32 +20,37 @@ class Inbox:
     def __init__(self, most_waiting: int = MOST_WAITING) -> None:
         self._most = most_waiting
         self._queues: dict[str, deque[Received]] = {}
+        self._work: Counter[str] = Counter()
         self._room: dict[str, trio.Event] = {}
         self._arrived = trio.Event()
 
     async def put(self, received: Received) -> None:
         """No checkpoint where there is room: who reads a socket has one there, and a second is dear at each message."""
         venue = received.venue
-        queue = self._queues.get(venue)
-        while queue is not None and len(queue) >= self._most:
+        while self._work[venue] >= self._most:
             await self._room.setdefault(venue, trio.Event()).wait()
-            queue = self._queues.get(venue)
+        self._work[venue] += work_of(received)
+        queue = self._queues.get(venue)
         if queue is None:
             queue = self._queues[venue] = deque()
         queue.append(received)
         self._arrived.set()
 
     def take(self, most: int) -> list[Received]:
-        """Up to `most` messages, one of each venue at a time, each venue's in its own order."""
+        """Messages until what they observed is `most`, one of each venue at a time, each venue's in its own order. See `work_of`."""
         taken: list[Received] = []
-        waiting = [venue for venue, queue in self._queues.items() if queue]
-        while waiting and len(taken) < most:
-            for venue in waiting[: most - len(taken)]:
-                taken.append(self._queues[venue].popleft())
-                self._queues[venue] = self._queues.pop(venue)  # who was served stands behind the others
-            waiting = [venue for venue in waiting if self._queues[venue]]
+        waiting = deque(venue for venue, queue in self._queues.items() if queue)
+        while waiting and most > 0:
+            venue = waiting.popleft()
+            message = self._queues[venue].popleft()
+            taken.append(message)
+            most -= work_of(message)
+            self._work[venue] -= work_of(message)
+            self._queues[venue] = self._queues.pop(venue)  # who was served stands behind the others
+            if self._queues[venue]:
+                waiting.append(venue)
         for venue, event in list(self._room.items()):
-            if len(self._queues.get(venue, ())) < self._most:
+            if self._work[venue] < self._most:
                 del self._room[venue]
                 event.set()
         if not any(self._queues.values()) and self._arrived.is_set():
@@ -54,6 +64,7 @@ class Inbox:
     def drop(self, venue: str) -> None:
         """The venue is no longer configured: what it still had to say concerns nobody."""
         self._queues.pop(venue, None)
+        del self._work[venue]
         if (room := self._room.pop(venue, None)) is not None:
             room.set()
 

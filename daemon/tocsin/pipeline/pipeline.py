@@ -16,14 +16,14 @@ import trio
 
 from tocsin.clock import Clock
 from tocsin.meters import PipelineMeters
-from tocsin.pipeline.inbox import Inbox
+from tocsin.pipeline.inbox import Inbox, work_of
 from tocsin.pipeline.turn_processor import TurnProcessor
 from tocsin.store.journal import Journal
 from tocsin.store.model import BEAT, Batch, RunRow
 
-_MOST_AT_ONCE = 200  # messages in one transaction: a commit is worth several, a person waits for none
+_MOST_AT_ONCE = 200  # things observed in one transaction: a commit is worth several, a person waits for none
 _LEAST_AT_ONCE = 10
-_LONGEST_TURN = 0.05  # seconds without a turn for anybody else: fewer messages then, where they take longer
+_LONGEST_TURN = 0.05  # seconds without a turn for anybody else: fewer then, where they take longer
 _LONGEST_SLEEP = 60.0  # seconds
 
 Command = Callable[[], Batch]
@@ -87,13 +87,13 @@ class Pipeline:
                     self._processing.observe(done_at - message.at.steady)
                     if message.taken is not None:
                         message.taken()
-                self._note_turn(len(received), took, done_at - now.steady - took)
+                self._note_turn(sum(map(work_of, received)), took, done_at - now.steady - took)
                 await trio.lowlevel.checkpoint()
 
-    def _note_turn(self, messages: int, took: float, committed: float) -> None:
-        """How many messages fit into the next: no fewer than a slow disk makes worth its commit. All in seconds."""
-        if messages and took > 0:
-            fitting = int(messages * max(_LONGEST_TURN, committed) / took)
+    def _note_turn(self, observed: int, took: float, committed: float) -> None:
+        """How much fits into the next: no less than a slow disk makes worth its commit. All in seconds."""
+        if observed and took > 0:
+            fitting = int(observed * max(_LONGEST_TURN, committed) / took)
             self._at_once = min(max(fitting, _LEAST_AT_ONCE), _MOST_AT_ONCE)
 
     async def call(self, command: Command) -> None:
