@@ -1,11 +1,15 @@
 """When what is asked for is made, beside alerting that needs all of the time."""
 
+import threading
 import time
+from functools import partial
 from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
+from tocsin.control.server import in_thread
 from tocsin.page.admission import Admission, Admitted
 
 
@@ -111,6 +115,19 @@ async def test_what_a_thread_computes_counts(monkeypatch):
         await admission.in_thread(fail)
     admission.has_time()
     assert [each >= 0.02 for each in spent] == [True, True]
+
+
+async def test_who_does_something_waits_for_no_thread_of_who_looks():
+    admission, let_go = Admission(), threading.Event()
+    async with trio.open_nursery() as nursery:
+        for _ in range(8):
+            nursery.start_soon(admission.in_thread, partial(let_go.wait, 30))
+        await trio.testing.wait_all_tasks_blocked()
+        try:
+            with trio.fail_after(10):
+                assert await in_thread(lambda: "done") == "done"
+        finally:
+            let_go.set()
 
 
 async def test_who_asks_for_much_is_no_more_often_admitted_than_another(autojump_clock):

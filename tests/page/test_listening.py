@@ -9,12 +9,13 @@ import trio
 import trio.testing
 
 from support.daemon_parts import Lines
-from support.page_world import ANNA, METRICS, Page, Sockets, answered, get, on_sockets, post
+from support.page_world import ANNA, BEN, METRICS, Page, Sockets, answered, get, on_sockets, post
 from tocsin.config.listening import Address, address_of
 from tocsin.control import http1, serving
 from tocsin.control.guards import MOST_BODY, FewAtOnce, Guarded, Share
 from tocsin.control.serving import TcpPort
 from tocsin.page import assets
+from tocsin.page.admission import Admission
 from tocsin.page.app import PEOPLE, STRANGERS
 from tocsin.pipeline.acts import By
 
@@ -221,7 +222,7 @@ async def test_a_few_requests_of_each_share_at_a_time(autojump_clock):
         await send({"type": "http.response.start", "status": 200, "headers": []})
 
     shares = {"a": Share("a", 3), "b": Share("b", 2)}
-    few = FewAtOnce(slow, lambda scope: shares[scope["of"]])
+    few = FewAtOnce(slow, lambda scope: [shares[scope["of"]]])
 
     async def ask(of: str) -> None:
         async def send(message) -> None:
@@ -236,6 +237,43 @@ async def test_a_few_requests_of_each_share_at_a_time(autojump_clock):
     assert statuses == {("a", 200): 3, ("a", 503): 1, ("b", 200): 2, ("b", 503): 2}
     await ask("b")
     assert statuses["b", 200] == 3
+
+
+async def test_one_person_has_a_part_of_what_all_have(tmp_path, monkeypatch):
+    statuses: Counter[tuple[str, int]] = Counter()
+    waits = trio.Event()
+
+    async def slow(*_args) -> None:
+        await waits.wait()
+
+    monkeypatch.setattr(Admission, "admit", slow)
+    app = Page(tmp_path).app
+
+    async def ask(who: str, token: str) -> None:
+        async def send(message) -> None:
+            if message["type"] == "http.response.start":
+                statuses[who, message["status"]] += 1
+
+        async def receive():
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        headers = [(b"host", b"127.0.0.1:8080"), (b"authorization", f"Bearer {token}".encode())]
+        await app(
+            {
+                "type": "http", "method": "GET", "path": "/help", "raw_path": b"/help", "query_string": b"", "headers": headers,
+            },
+            receive,
+            send,
+        )  # fmt: skip
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(PEOPLE.most):
+            nursery.start_soon(ask, "anna", ANNA)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.start_soon(ask, "ben", BEN)
+        await trio.testing.wait_all_tasks_blocked()
+        waits.set()
+    assert statuses == {("anna", 200): 16, ("anna", 503): 48, ("ben", 200): 1}
 
 
 async def test_health_that_waits_its_turn_keeps_nobody_out(tmp_path, autojump_clock):
@@ -279,7 +317,7 @@ async def test_what_takes_too_long_is_given_up(begins, autojump_clock):
         "query_string": b"",
         "headers": [(b"host", b"[::1]:80")],
     }
-    await FewAtOnce(never, lambda _scope: STRANGERS)(scope, None, send)
+    await FewAtOnce(never, lambda _scope: [STRANGERS])(scope, None, send)
     assert trio.current_time() == pytest.approx(10)
     assert said == ([200] if begins else [503, None])
 

@@ -5,7 +5,7 @@
 
 import hmac
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -137,17 +137,17 @@ class Share(NamedTuple):
 class FewAtOnce:
     """`app` for so many requests of each share at a time, each for so long: no share keeps another waiting.
 
-    `share` says of a request whose it is, `within` of a path how many seconds its answer may take; None: it lasts, and is counted
-    elsewhere.
+    `shares` says of a request where it is counted, each of which has to have room; `within` of a path how many seconds its answer
+    may take; None: it lasts, and is counted elsewhere.
     """
 
     def __init__(
         self,
         app: ASGIApp,
-        share: Callable[[Scope], Share],
+        shares: Callable[[Scope], Sequence[Share]],
         within: Callable[[str], float | None] = lambda _path: QUICK,
     ) -> None:
-        self._app, self._share, self._within = app, share, within
+        self._app, self._shares, self._within = app, shares, within
         self._under_way: Counter[Share] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -155,17 +155,17 @@ class FewAtOnce:
         if within is None:
             await self._app(scope, receive, send)
             return
-        share = self._share(scope)
-        if self._under_way[share] >= share.most:
+        shares = self._shares(scope)
+        if any(self._under_way[share] >= share.most for share in shares):
             await refuse(503, "too many at once")(scope, receive, send)
             return
         noted = Noted(send)
-        self._under_way[share] += 1
+        self._under_way.update(shares)
         try:
             with trio.move_on_after(within) as limit:
                 await self._app(scope, receive, noted)
         finally:
-            self._under_way[share] -= 1
+            self._under_way -= Counter(shares)  # which keeps none that has nothing under way
         if limit.cancelled_caught and not noted.begun:
             await refuse(503, "that took too long")(scope, receive, send)
 

@@ -95,7 +95,7 @@ def make_page_app(
         found = admissions.get(_share(scope))
         return (found, _session_of(scope)) if found is not None else None
 
-    who = Who(FewAtOnce(Admitted(app, admission), _share, _within), access, addresses, metrics)
+    who = Who(FewAtOnce(Admitted(app, admission), _shares, _within), access, addresses, metrics)
     probes = Probes(who, host, reasons=lambda scope: who.person(scope) is not None)
     return Failsafe(Headers(Guarded(Below(probes, addresses), addresses.names)), log)
 
@@ -108,6 +108,12 @@ def _share(scope: Scope) -> Share:
     if scope["path"] == METRICS:
         return SCRAPERS
     return STRANGERS if looks else SIGN_INS
+
+
+def _shares(scope: Scope) -> tuple[Share, ...]:
+    """Of one who is signed in also a quarter of it for each session: one who asks without end keeps no other out."""
+    share, session = _share(scope), _session_of(scope)
+    return (share, Share(f"{share.of}: {session}", share.most // 4)) if session else (share,)
 
 
 def _within(path: str) -> float | None:
