@@ -137,10 +137,11 @@ class Trade:
 
 
 async def begin(daemon: Daemon, phone: Phone, trade: Trade) -> None:
-    """Until the daemon is connected and a first alert has been told."""
+    """Until the daemon is connected, a first alert has been told, and that is recorded: what is told just before would be told again."""
     await connected(daemon, "spot")
     await trade.go_on(1 / trade._rate)
     await daemon.until(lambda: phone.told(next(iter(trade.pushed))), "the first alert is told")
+    await daemon.until_all_sent(len(trade.pushed))
 
 
 def heard(phone: Phone, trade: Trade, since: float, until: float, *, strict: bool = True) -> list[float]:
