@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, suppress
 import pytest
 import trio
 import trio.testing
+from hypercorn.events import Closed, RawData
 
 from support.daemon_parts import Lines
 from support.page_world import ANNA, BEN, METRICS, Page, Sockets, answered, get, on_sockets, post
@@ -212,6 +213,23 @@ async def test_who_sends_half_a_form_keeps_out_others_who_send_one_alone(tmp_pat
         looked = (get("/api/rules", **ANNAS), get("/metrics", **BEARER), get("/login"))
         found = [(await world.ask(request))[0] for request in (*looked, form)]
     assert found == [200, 200, 200, 503]
+
+
+async def test_an_answer_that_meets_the_end_of_its_connection_is_no_bug():
+    told: list[object] = []
+
+    class Busy:
+        async def send_all(self, _data: bytes) -> None:
+            raise trio.BusyResourceError("the end is being sent")
+
+    class Protocol:
+        async def handle(self, event: object) -> None:
+            told.append(event)
+
+    connection = http1._Connection(None, http1._config(), None, {}, Busy())
+    connection._protocol = Protocol()
+    await connection.protocol_send(RawData(b"HTTP/1.1 503"))
+    assert told == [Closed()]
 
 
 async def test_a_few_requests_of_each_share_at_a_time(autojump_clock):

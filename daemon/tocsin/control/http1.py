@@ -9,6 +9,7 @@ from typing import Any
 
 import trio
 from hypercorn.config import Config
+from hypercorn.events import Closed, Event
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.utils import wrap_app
@@ -62,6 +63,13 @@ class _Connection(TCPServer):
     def protocol(self, wrapper: Any) -> None:
         self._protocol = wrapper.protocol
         self._protocol._check_protocol = _stays  # noqa: SLF001 - it has no setting for it
+
+    async def protocol_send(self, event: Event) -> None:
+        """An answer to who hung up meets the end of the connection, which is being sent: it is no bug of what answers."""
+        try:
+            await super().protocol_send(event)
+        except trio.BusyResourceError:
+            await self.protocol.handle(Closed())
 
 
 async def _stays(_request: object) -> None:
