@@ -9,7 +9,7 @@ import pytest
 import trio
 import trio.testing
 
-from tocsin.control.server import in_thread
+from tocsin.control.server import in_thread, in_thread_for_acts
 from tocsin.page.admission import Admission, Admitted
 
 
@@ -118,14 +118,14 @@ async def test_what_a_thread_computes_counts(monkeypatch):
 
 
 async def test_who_does_something_waits_for_no_thread_of_who_looks():
-    admission, let_go = Admission(), threading.Event()
+    let_go = threading.Event()
     async with trio.open_nursery() as nursery:
-        for _ in range(8):
-            nursery.start_soon(admission.in_thread, partial(let_go.wait, 30))
+        for look in (Admission().in_thread, in_thread) * 4:
+            nursery.start_soon(look, partial(let_go.wait, 30))
         await trio.testing.wait_all_tasks_blocked()
         try:
             with trio.fail_after(10):
-                assert await in_thread(lambda: "done") == "done"
+                assert await in_thread_for_acts(lambda: "done") == "done"
         finally:
             let_go.set()
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import trio
 from starlette.applications import Starlette
@@ -129,7 +129,7 @@ class Api:
             Route("/api/rules", self.rules),
             Route("/api/actions", self.actions),
             Route("/api/explain", self.explain),
-            *ActsApi(self._daemon.acts, self._reader, in_thread).routes,
+            *ActsApi(self._daemon.acts, self._reader, in_thread_for_acts).routes,
         ]
 
     @property
@@ -292,17 +292,24 @@ async def json_of(found: Any, headers: Mapping[str, str] | None = None) -> JSONR
 
 async def in_thread(query: Callable[[], _T]) -> _T:
     """What blocks, run in one of the few threads for readers."""
-    return await trio.to_thread.run_sync(query, abandon_on_cancel=True, limiter=_readers())
+    return await _in_few_threads(_readers, query)
 
 
-_limiter: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("tocsin-control-readers")
+async def in_thread_for_acts(query: Callable[[], _T]) -> _T:
+    """The same for what somebody does, which waits behind nobody who looks."""
+    return await _in_few_threads(_actors, query)
 
 
-def _readers() -> trio.CapacityLimiter:
-    """Threads for readers: few, and apart from those that the daemon lives on."""
+_Threads: TypeAlias = trio.lowlevel.RunVar[trio.CapacityLimiter]
+_readers: _Threads = trio.lowlevel.RunVar("tocsin-control-readers")
+_actors: _Threads = trio.lowlevel.RunVar("tocsin-control-actors")
+
+
+async def _in_few_threads(threads: _Threads, query: Callable[[], _T]) -> _T:
+    """Few, and apart from those that the daemon lives on."""
     try:
-        return _limiter.get()
+        limiter = threads.get()
     except LookupError:
         limiter = trio.CapacityLimiter(2)
-        _limiter.set(limiter)
-        return limiter
+        threads.set(limiter)
+    return await trio.to_thread.run_sync(query, abandon_on_cancel=True, limiter=limiter)

@@ -12,12 +12,12 @@ from typing import TypeVar
 import trio
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from tocsin.control.server import in_thread
 from tocsin.loop_budget import budget_behind_alerting, metered
 
 T = TypeVar("T")
 
 _BURST = 0.2  # seconds
-_THREADS = 2
 
 
 class Admission:
@@ -28,7 +28,6 @@ class Admission:
         self._one = trio.Lock()
         self._queues: dict[str, trio.Lock] = {}  # of each person who waits
         self._computed: deque[float] = deque()  # seconds of threads, which put them in
-        self._threads = trio.CapacityLimiter(_THREADS)
 
     def has_time(self) -> bool:
         """Whether all who look may be told now that something changed, and come to see it."""
@@ -49,9 +48,7 @@ class Admission:
                 self._queues.pop(who, None)
 
     async def in_thread(self, query: Callable[[], T]) -> T:
-        """In one of the threads for those who look: who does something has others. The interpreter is one: what a thread computes, the
-        loop waits for.
-        """
+        """As `control.server.in_thread`. The interpreter is one: what a thread computes, the loop waits for."""
 
         def timed() -> T:
             began = time.thread_time()
@@ -60,7 +57,7 @@ class Admission:
             finally:
                 self._computed.append(time.thread_time() - began)  # also where nobody waits for it any more
 
-        return await trio.to_thread.run_sync(timed, abandon_on_cancel=True, limiter=self._threads)
+        return await in_thread(timed)
 
     def _charge(self) -> None:
         while self._computed:

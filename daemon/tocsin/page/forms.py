@@ -15,7 +15,7 @@ from tocsin.alerts.silences import end_of
 from tocsin.alerts.wording import without_mark
 from tocsin.config.settings import UnknownName
 from tocsin.control.acts import alerts_meant, firing_held_by, silence_meant
-from tocsin.control.server import in_thread
+from tocsin.control.server import in_thread, in_thread_for_acts
 from tocsin.events import iso
 from tocsin.page.posted import posted
 from tocsin.page.rendering import Renderer
@@ -76,7 +76,7 @@ class Forms:
         return self._back(request, form, f"/a/{target.id}")
 
     async def _alert(self, request: Request) -> Target:
-        found = await in_thread(partial(alerts_meant, self._reader, request.path_params["id"]))
+        found = await in_thread_for_acts(partial(alerts_meant, self._reader, request.path_params["id"]))
         if isinstance(found, dict):
             raise _Refused("there is no such alert")
         if found[0]["state"] == "resolved":
@@ -168,7 +168,7 @@ class Forms:
 
     async def unsilence(self, request: Request, form: _Form) -> Response:
         now = iso(self._host.acts.now())
-        found = await in_thread(partial(silence_meant, self._reader, request.path_params["id"], now))
+        found = await in_thread_for_acts(partial(silence_meant, self._reader, request.path_params["id"], now))
         if isinstance(found, dict) or not await self._host.acts.unsilence(found[0]["id"], _by(request, form)):
             raise _Refused("it is over already")
         return self._back(request, form, "/silences")

@@ -42,10 +42,10 @@ class Inbox:
         waiting = deque(venue for venue, queue in self._queues.items() if queue)
         while waiting and most > 0:
             venue = waiting.popleft()
-            message = self._queues[venue].popleft()
-            taken.append(message)
-            most -= work_of(message)
-            self._work[venue] -= work_of(message)
+            taken.append(self._queues[venue].popleft())
+            work = work_of(taken[-1])
+            most -= work
+            self._work[venue] -= work
             self._queues[venue] = self._queues.pop(venue)  # who was served stands behind the others
             if self._queues[venue]:
                 waiting.append(venue)
