@@ -69,6 +69,16 @@ async def _messages(peer: Peer) -> None:
 
 
 _EMPTY = frame(0, fin=False)
+_DEALS = json.dumps(
+    {
+        "topic": "dealinfo",
+        "symbol": "btc_usdt",
+        "deals": [
+            {"time": 1_790_000_000_000 + number, "direct": 0, "price": f"{7000 + number}", "vol": "1"}
+            for number in range(1_500)
+        ],
+    }
+).encode()
 FLOODS = [
     Throttle("empty continuation frames", _endless(_EMPTY, frame(TEXT, b"{", fin=False)), left=True),
     Throttle(
@@ -81,6 +91,8 @@ FLOODS = [
     Throttle("lines of junk over tcp", _endless(b"{}\r\n"), bare=True),
     Throttle("frames of 5 MiB", _endless(frame(BINARY, b"x" * (5 << 20)))),
     Throttle("4 MiB of glued messages", _endless(frame(TEXT, b"{}\r\n" * (1 << 20)))),
+    Throttle("messages of 1,500 trades", _endless(frame(TEXT, _DEALS))),
+    Throttle("messages of 1,500 trades, glued", _endless(frame(TEXT, b"\r\n".join([_DEALS] * 40)))),
     Throttle("messages that are junk", _endless(frame(TEXT, b"junk"))),
     Throttle("100,000 messages a second", _messages),
 ]
