@@ -15,4 +15,3 @@ async def test_five_kills(tmp_path, exchange):
         kills = Kills(Folder(tmp_path / "tocsin", chats.environment), exchange, chats, hook, seed=5)
         kills.write()
         await kills.run(5)
-        assert kills.acts

@@ -81,6 +81,7 @@ class Kills:
             async with trio.open_nursery() as chaos:
                 chaos.start_soon(self._trade)
                 chaos.start_soon(self._act)
+                await daemon.until(lambda: self.acts, "somebody acts on an alert, before the first kill")
                 for _ in range(kills):
                     await trio.sleep(self.random.uniform(0.05, 2.0))
                     daemon.kill()
