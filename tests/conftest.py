@@ -23,6 +23,15 @@ settings.register_profile(MANY, deadline=None, database=None, print_blob=True)
 settings.load_profile("steady")
 
 
+# Where a test takes seconds: daemons and commands are started.
+_LONG = ("tests/browser/", "tests/docs/", "tests/e2e/", "tests/systemd/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long files come first: the last of what several processes share out is short, so that none is left with minutes of it."""
+    items.sort(key=lambda item: not item.nodeid.startswith(_LONG))
+
+
 @pytest.fixture(autouse=True)
 def _unreal(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.node.get_closest_marker("real") is not None:
