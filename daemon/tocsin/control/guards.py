@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import trio
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -125,6 +126,34 @@ class Guarded:
         if any(not size.isdigit() or len(size) > _DIGITS or int(size) > MOST_BODY for size in sizes):
             return 413, "too large"
         return None
+
+
+class Whole:
+    """`app` for requests that have come to their end: who sends a form slowly, or half of one, takes nobody's place by that.
+
+    Inside of `Guarded`, by which a body isn't longer than it may be.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):
+            await self._app(scope, receive, send)
+            return
+        with trio.move_on_after(QUICK) as limit:
+            try:
+                kept = [await Request(scope, receive).body()]
+            except ClientDisconnect:
+                return
+        if limit.cancelled_caught:
+            await refuse(408, f"it didn't come within {QUICK:g} s")(scope, receive, send)
+            return
+
+        async def given() -> Message:
+            return {"type": "http.request", "body": kept.pop()} if kept else await receive()
+
+        await self._app(scope, given, send)
 
 
 class Share(NamedTuple):

@@ -6,6 +6,7 @@
     Below        a reverse proxy's sub-path is taken away
     Probes       /healthz, /readyz
     Who          a session or a token
+    Whole        a form that isn't there yet waits, as does half of one
     FewAtOnce    requests of people, of scrapers and of strangers, what they do apart: so many of each, each for so long
     Admitted     who looks waits until alerting leaves time for it; who does something doesn't
 
@@ -17,12 +18,12 @@ from pathlib import Path
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tocsin.control.guards import QUICK, SLOW, FewAtOnce, Guarded, Noted, Share
+from tocsin.control.guards import QUICK, SLOW, FewAtOnce, Guarded, Noted, Share, Whole
 from tocsin.control.people import person_of
 from tocsin.control.probes import Probes
 from tocsin.control.server import Api, Log
@@ -46,7 +47,7 @@ from tocsin.store.errors import StoreError
 
 LIVE = "/live"
 _TEST = "/test"  # a message by a channel, which its service may keep waiting
-# Who isn't known may send a form as slowly as is allowed; a browser that isn't signed in asks for six files at a time.
+# A browser that isn't signed in asks for six files at a time.
 PEOPLE, SCRAPERS, STRANGERS = Share("people", 64), Share("scrapers", 8), Share("strangers", 16)
 # What is done doesn't wait behind what is looked at, which waits for alerting.
 ACTS, SIGN_INS = Share("what people do", 64), Share("sign-ins", 16)
@@ -84,7 +85,6 @@ def make_page_app(
             Exception: words.of_a_bug,
             HTTPException: words.of_a_refusal,
             StoreError: words.of_the_store,
-            ClientDisconnect: words.of_nobody,
         },
     )
     app.router.redirect_slashes = False
@@ -95,7 +95,8 @@ def make_page_app(
         found = admissions.get(_share(scope))
         return (found, _session_of(scope)) if found is not None else None
 
-    who = Who(FewAtOnce(Admitted(app, admission), _shares, _within), access, addresses, metrics)
+    answers = FewAtOnce(Admitted(app, admission), _shares, _within)
+    who = Who(Whole(answers), access, addresses, metrics)
     probes = Probes(who, host, reasons=lambda scope: who.person(scope) is not None)
     return Failsafe(Headers(Guarded(Below(probes, addresses), addresses.names)), log)
 
@@ -200,10 +201,6 @@ class _Words:
         return self._answer(
             request, 503, "The database can't be read", f"{error}. Alerting goes on; try again."
         )
-
-    async def of_nobody(self, _request: Request, _error: Exception) -> Response:
-        """Who asked is gone, in the middle of it."""
-        return Response(status_code=400)
 
     def _answer(self, request: Request, status: int, heading: str, text: str) -> Response:
         if "text/html" not in request.headers.get("accept", ""):
