@@ -4,7 +4,9 @@ A burst is done as fast as can be; what goes on gets its share of the time, and 
 """
 
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Generator
+from contextvars import ContextVar
 from types import coroutine
 from typing import Any, TypeVar
 
@@ -41,13 +43,20 @@ class LoopBudget:
         self._gain = share
         self._processor_time = processor_time
         self._used = processor_time()
+        self._computed: deque[float] = deque()
 
     def spent(self, seconds: float) -> None:
         """The loop was busy for them with this work."""
         self._left = max(self._left - seconds, -_MOST_OWED * self._burst)
 
+    def computed(self, seconds: float) -> None:
+        """The same of a thread, which tells it itself. The interpreter is one: what a thread computes, the loop waits for."""
+        self._computed.append(seconds)
+
     def left(self, now: float) -> float:
         """Seconds of the loop that this work may take now; below nothing, where it took more."""
+        while self._computed:
+            self.spent(self._computed.popleft())
         if (elapsed := now - self._since) > 0:
             self._gain = self._share
             if self._of_idle:
@@ -90,9 +99,36 @@ def budget_behind_alerting(
     )
 
 
+_meter: ContextVar[LoopBudget | None] = ContextVar("tocsin-loop-budget", default=None)
+
+
+def metered_in_thread(query: Callable[[], T]) -> Callable[[], T]:
+    """The query for a thread, which tells the budget of the work that asks for it what it computed; also where nobody waits for it any more."""
+    used = _meter.get()
+    if used is None:
+        return query
+
+    def timed() -> T:
+        began = time.thread_time()
+        try:
+            return query()
+        finally:
+            used.computed(time.thread_time() - began)
+
+    return timed
+
+
 @coroutine
 def metered(work: Awaitable[T], used: LoopBudget) -> Generator[Any, Any, T]:
     """Does the work, and adds to `used` the time for which it keeps the loop busy, without its waits."""
+    outer = _meter.set(used)
+    try:
+        return (yield from _each_step(work, used))
+    finally:
+        _meter.reset(outer)
+
+
+def _each_step(work: Awaitable[T], used: LoopBudget) -> Generator[Any, Any, T]:
     steps, clock = work.__await__(), time.perf_counter
     given: Any = None
     raised: BaseException | None = None

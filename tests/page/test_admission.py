@@ -96,23 +96,29 @@ async def test_there_is_time_for_news_until_half_of_it_is_used_up(autojump_clock
     assert admission.has_time()
 
 
-async def test_what_a_thread_computes_counts(monkeypatch):
+def compute() -> str:
+    until = time.thread_time() + 0.02
+    while time.thread_time() < until:
+        pass
+    return "done"
+
+
+def fail() -> str:
+    compute()
+    raise KeyError("oops")
+
+
+async def test_what_threads_compute_counts_for_who_looks(monkeypatch):
     admission, spent = Admission(), list[float]()
+
+    async def app(scope: Any, _receive: Any, _send: Any) -> None:
+        await in_thread(compute)
+        with pytest.raises(KeyError):
+            await in_thread(fail)
+
+    await ask(Admitted(app, lambda _scope: None), "/")  # who isn't held back
+    await ask(Admitted(app, lambda _scope: (admission, "")), "/")
     monkeypatch.setattr(admission.budget, "spent", spent.append)
-
-    def compute() -> str:
-        until = time.thread_time() + 0.02
-        while time.thread_time() < until:
-            pass
-        return "done"
-
-    def fail() -> str:
-        compute()
-        raise KeyError("oops")
-
-    assert await admission.in_thread(compute) == "done"
-    with pytest.raises(KeyError):
-        await admission.in_thread(fail)
     admission.has_time()
     assert [each >= 0.02 for each in spent] == [True, True]
 
@@ -120,8 +126,8 @@ async def test_what_a_thread_computes_counts(monkeypatch):
 async def test_who_does_something_waits_for_no_thread_of_who_looks():
     let_go = threading.Event()
     async with trio.open_nursery() as nursery:
-        for look in (Admission().in_thread, in_thread) * 4:
-            nursery.start_soon(look, partial(let_go.wait, 30))
+        for _ in range(8):
+            nursery.start_soon(in_thread, partial(let_go.wait, 30))
         await trio.testing.wait_all_tasks_blocked()
         try:
             with trio.fail_after(10):

@@ -23,6 +23,7 @@ from tocsin.control.people import who
 from tocsin.control.probes import Probed, Probes
 from tocsin.control.snapshot import Snapshot
 from tocsin.engine.api import SEVERITIES
+from tocsin.loop_budget import metered_in_thread
 from tocsin.pipeline.acts import By
 from tocsin.pipeline.explaining import RunSync
 from tocsin.store.errors import StoreError
@@ -306,10 +307,10 @@ _actors: _Threads = trio.lowlevel.RunVar("tocsin-control-actors")
 
 
 async def _in_few_threads(threads: _Threads, query: Callable[[], _T]) -> _T:
-    """Few, and apart from those that the daemon lives on."""
+    """Few, and apart from those that the daemon lives on. What they compute counts for who asks, where that is metered."""
     try:
         limiter = threads.get()
     except LookupError:
         limiter = trio.CapacityLimiter(2)
         threads.set(limiter)
-    return await trio.to_thread.run_sync(query, abandon_on_cancel=True, limiter=limiter)
+    return await trio.to_thread.run_sync(metered_in_thread(query), abandon_on_cancel=True, limiter=limiter)

@@ -5,17 +5,12 @@ needs all of it, they see less often what is new. What somebody does never waits
 """
 
 import time
-from collections import deque
 from collections.abc import Callable
-from typing import TypeVar
 
 import trio
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tocsin.control.server import in_thread
 from tocsin.loop_budget import budget_behind_alerting, metered
-
-T = TypeVar("T")
 
 _BURST = 0.2  # seconds
 
@@ -27,11 +22,9 @@ class Admission:
         self.budget = budget_behind_alerting(_BURST, processor_time)
         self._one = trio.Lock()
         self._queues: dict[str, trio.Lock] = {}  # of each person who waits
-        self._computed: deque[float] = deque()  # seconds of threads, which put them in
 
     def has_time(self) -> bool:
         """Whether all who look may be told now that something changed, and come to see it."""
-        self._charge()
         return self.budget.left(trio.current_time()) > _BURST / 2
 
     async def admit(self, who: str = "") -> None:
@@ -39,29 +32,12 @@ class Admission:
         queue = self._queues.setdefault(who, trio.Lock())
         try:
             async with queue, self._one:
-                self._charge()
                 while await self.budget.rest():
                     pass
                 await trio.lowlevel.checkpoint()
         finally:
             if not queue.locked():  # by who waited behind
                 self._queues.pop(who, None)
-
-    async def in_thread(self, query: Callable[[], T]) -> T:
-        """As `control.server.in_thread`. The interpreter is one: what a thread computes, the loop waits for."""
-
-        def timed() -> T:
-            began = time.thread_time()
-            try:
-                return query()
-            finally:
-                self._computed.append(time.thread_time() - began)  # also where nobody waits for it any more
-
-        return await in_thread(timed)
-
-    def _charge(self) -> None:
-        while self._computed:
-            self.budget.spent(self._computed.popleft())
 
 
 class Admitted:

@@ -68,7 +68,7 @@ def make_page_app(
     admissions = {share: Admission() for share in (PEOPLE, SCRAPERS, STRANGERS)}
     versions = Versions(host.snapshot, admissions[PEOPLE].has_time)
     renderer = Renderer(addresses.root)
-    screens, words = Screens(host, database, versions, admissions[PEOPLE].in_thread), _Words(renderer)
+    screens, words = Screens(host, database, versions), _Words(renderer)
     app = Starlette(
         routes=[
             *Login(access, addresses, renderer).routes,

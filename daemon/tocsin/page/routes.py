@@ -12,7 +12,7 @@ from tocsin.control.server import in_thread, json_of
 from tocsin.page.assets import takes_gzip
 from tocsin.page.live import Versions
 from tocsin.page.rendering import Rendered, Renderer, parts_of
-from tocsin.page.screen import Asked, Elsewhere, Host, InThread, Json, NoSuch, Screen, Several
+from tocsin.page.screen import Asked, Elsewhere, Host, Json, NoSuch, Screen, Several
 from tocsin.page.screens import SCREENS
 from tocsin.store.reader import Reader
 
@@ -21,12 +21,10 @@ _NOT_KEPT = {"Cache-Control": "no-store"}
 
 
 class Screens:
-    """The screens of this daemon. `in_thread` is how they do what takes time."""
+    """The screens of this daemon."""
 
-    def __init__(
-        self, host: Host, database: Path, versions: Versions, in_thread: InThread = in_thread
-    ) -> None:
-        self._host, self._versions, self._in_thread = host, versions, in_thread
+    def __init__(self, host: Host, database: Path, versions: Versions) -> None:
+        self._host, self._versions = host, versions
         self.reader = Reader(database, within=_QUERY_WITHIN)
 
     def asked(self, request: Request, *, at_once: bool = True) -> Asked:
@@ -36,7 +34,7 @@ class Screens:
             versions=self._versions.newer({}),
             host=self._host,
             reader=self.reader,
-            in_thread=self._in_thread,
+            in_thread=in_thread,
             path=request.path_params,
             query=dict(reversed(request.query_params.multi_items())),
         )
