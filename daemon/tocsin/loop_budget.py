@@ -102,6 +102,15 @@ def budget_behind_alerting(
 _meter: ContextVar[LoopBudget | None] = ContextVar("tocsin-loop-budget", default=None)
 
 
+async def others_turn() -> None:
+    """Let the others have a turn: a long one where what asks is metered, and had more than its share."""
+    used = _meter.get()
+    if used is None:
+        await trio.lowlevel.checkpoint()
+    else:
+        await used.others_turn()
+
+
 def metered_in_thread(query: Callable[[], T]) -> Callable[[], T]:
     """The query for a thread, which tells the budget of the work that asks for it what it computed; also where nobody waits for it any more."""
     used = _meter.get()

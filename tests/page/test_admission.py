@@ -40,7 +40,12 @@ def app() -> App:
 
 
 async def ask(app: Any, path: str, method: str = "GET") -> None:
-    await app({"type": "http", "method": method, "path": path}, trio.sleep_forever, trio.sleep_forever)
+    """Who reads nothing of the answer."""
+
+    async def send(_message: Any) -> None:
+        await trio.sleep_forever()
+
+    await app({"type": "http", "method": method, "path": path}, trio.sleep_forever, send)
 
 
 async def test_one_after_the_other_begins_as_they_came_each_in_a_round_of_its_own():
@@ -94,6 +99,52 @@ async def test_there_is_time_for_news_until_half_of_it_is_used_up(autojump_clock
     assert not admission.has_time()
     await trio.sleep(2)
     assert admission.has_time()
+
+
+async def test_few_are_made_at_a_time_so_that_what_they_cost_is_known(autojump_clock):
+    """Also where there is time for many: threads tell what they used up when they are done."""
+    making = most = 0
+    admission = Admission()
+
+    async def slow(_scope: Any, _receive: Any, send: Any) -> None:
+        nonlocal making, most
+        making += 1
+        most = max(most, making)
+        await trio.sleep(1)
+        making -= 1
+        await send({"type": "http.response.start"})
+
+    admitted = Admitted(slow, lambda scope: (admission, scope["path"]))
+    async with trio.open_nursery() as asking:
+        for number in range(12):
+            asking.start_soon(ask, admitted, f"/{number % 3}")
+        await trio.sleep(30)
+        asking.cancel_scope.cancel()
+    assert most == 2
+
+
+async def test_who_reads_slowly_or_leaves_keeps_nobody_waiting(autojump_clock):
+    admission, begun = Admission(), list[str]()
+
+    async def made(scope: Any, _receive: Any, send: Any) -> None:
+        begun.append(scope["path"])
+        if scope["path"] == "/left":
+            await trio.sleep_forever()
+        await send({"type": "http.response.start"})
+
+    async def leave(app: Any) -> None:
+        with trio.move_on_after(1):
+            await ask(app, "/left")
+
+    admitted = Admitted(made, lambda scope: (admission, scope["path"]))
+    async with trio.open_nursery() as asking:
+        for _ in range(4):
+            asking.start_soon(leave, admitted)
+        for path in ("/slow", "/slow", "/slow", "/quick"):
+            asking.start_soon(ask, admitted, path)
+        await trio.sleep(5)
+        asking.cancel_scope.cancel()
+    assert {path: begun.count(path) for path in begun} == {"/left": 2, "/slow": 3, "/quick": 1}
 
 
 def compute() -> str:

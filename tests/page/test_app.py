@@ -215,14 +215,14 @@ async def test_the_stream_lasts_and_is_none_of_the_64(page, autojump_clock):
 async def test_where_there_is_no_time_who_looks_waits_and_nobody_else(page, monkeypatch, mock_clock):
     """However many look: who does something, signs in, or asks for health is answered at once, and streams begin."""
 
-    async def never(_self: Admission, _who: str = "") -> None:
+    async def never(_self: Admission) -> None:
         await trio.sleep_forever()
 
     async def look() -> None:
         looked.append((await page.browser().get("/api/rules", headers=BEARER)).status_code)
 
     mock_clock.rate = 1.0
-    monkeypatch.setattr(Admission, "admit", never)
+    monkeypatch.setattr(Admission, "_begin", never)
     looked: list[int] = []
     async with trio.open_nursery() as looking:
         for _ in range(PEOPLE.most // 4):  # those of one session

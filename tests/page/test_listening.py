@@ -143,6 +143,15 @@ async def test_a_stream_that_is_sent_too_much_ends_and_is_no_bug(tmp_path):
 
 
 @pytest.mark.real
+@pytest.mark.parametrize("path", ["/login", "/help", "/api/rules"])
+async def test_who_wants_the_connection_to_end_has_it_ended(tmp_path, path):
+    async with on_sockets(Page(tmp_path).app) as world, await world.connect() as stream:
+        await stream.send_all(get(path, Connection="close", **ANNAS))
+        while await stream.receive_some():
+            pass
+
+
+@pytest.mark.real
 @pytest.mark.parametrize(
     ("metrics", "asked", "status"),
     [("open", {}, 200), ("open", BEARER, 200), (None, {}, 401), (None, BEARER, 401)],
@@ -292,7 +301,7 @@ async def test_one_person_has_a_part_of_what_all_have(tmp_path, monkeypatch):
     async def slow(*_args) -> None:
         await waits.wait()
 
-    monkeypatch.setattr(Admission, "admit", slow)
+    monkeypatch.setattr(Admission, "_begin", slow)
     app = Page(tmp_path).app
 
     async def ask(who: str, token: str) -> None:
@@ -300,15 +309,12 @@ async def test_one_person_has_a_part_of_what_all_have(tmp_path, monkeypatch):
             if message["type"] == "http.response.start":
                 statuses[who, message["status"]] += 1
 
-        async def receive():
-            return {"type": "http.request", "body": b"", "more_body": False}
-
         headers = [(b"host", b"127.0.0.1:8080"), (b"authorization", f"Bearer {token}".encode())]
         await app(
             {
                 "type": "http", "method": "GET", "path": "/help", "raw_path": b"/help", "query_string": b"", "headers": headers,
             },
-            receive,
+            trio.sleep_forever,
             send,
         )  # fmt: skip
 
@@ -330,9 +336,6 @@ async def test_health_that_waits_its_turn_keeps_nobody_out(tmp_path, autojump_cl
         if message["type"] == "http.response.start":
             statuses.append(message["status"])
 
-    async def receive():
-        return {"type": "http.request", "body": b"", "more_body": False}
-
     app = Page(tmp_path).app
     async with trio.open_nursery() as nursery:
         for path in [*["/healthz"] * 2 * PEOPLE.most, "/metrics"]:
@@ -340,7 +343,7 @@ async def test_health_that_waits_its_turn_keeps_nobody_out(tmp_path, autojump_cl
                 "type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": b"",
                 "headers": [(b"host", b"127.0.0.1:8080")],
             }  # fmt: skip
-            nursery.start_soon(app, scope, receive, send)
+            nursery.start_soon(app, scope, trio.sleep_forever, send)
     assert Counter(statuses) == {200: 2 * PEOPLE.most, 401: 1}
 
 

@@ -8,7 +8,7 @@
     Who          a session or a token
     Whole        a form that isn't there yet waits, as does half of one
     FewAtOnce    requests of people, of scrapers and of strangers, what they do apart: so many of each, each for so long
-    Admitted     who looks waits until alerting leaves time for it; who does something doesn't
+    Admitted     who looks waits until alerting leaves time for it, or leaves; who does something doesn't
 
 Each knows nothing of those behind it.
 """

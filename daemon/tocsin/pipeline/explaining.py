@@ -12,7 +12,6 @@ from functools import partial
 from itertools import pairwise
 from typing import Any, Protocol
 
-import trio
 from msgspec import UNSET, structs
 
 from tocsin.alerts.wording import time_text
@@ -26,6 +25,7 @@ from tocsin.events.vocabulary import all_fields
 from tocsin.explain.barriers import Circumstances, barriers, unsent
 from tocsin.explain.explanation import Answer, Explanation, Known, explanation, fired, of_alert
 from tocsin.explain.gates import coming, gates, steps
+from tocsin.loop_budget import others_turn
 from tocsin.pipeline.runtime import Runtime
 from tocsin.store.event_rows import NotRecorded, change_of, key_of, together
 from tocsin.store.reader import Reader, Row
@@ -34,7 +34,7 @@ _LOOKED_AT = 20_000  # events of the names that a rule watches, from the latest 
 _HISTORY = 500  # events of one entity
 _ALL = 1_000_000  # rows
 _SHORTEST = 4  # characters of an id
-_AT_ONCE = 50  # subjects that are traced before messages have their turn
+_AT_ONCE = 10  # subjects that are traced before messages have their turn
 RunSync = Callable[[Callable[[], Any]], Awaitable[Any]]
 
 
@@ -111,7 +111,7 @@ class _Inquiry:
         found: list[Explanation] = []
         for number, (subject, past) in enumerate(zip(shown, pasts, strict=True)):
             if number % _AT_ONCE == _AT_ONCE - 1:
-                await trio.lowlevel.checkpoint()
+                await others_turn()
             if (trace := subject.trace(past)) is not None:
                 found.append(self._explained(trace, past, subject))
         last = self._last(called)
