@@ -1,6 +1,7 @@
 """What is asked over TCP, by raw sockets: nobody gets more than is meant for all, and nobody keeps others waiting."""
 
 import socket
+import struct
 from collections import Counter
 from contextlib import AsyncExitStack, suppress
 
@@ -194,6 +195,23 @@ async def test_half_requests_are_closed_and_keep_nobody_waiting(tmp_path, monkey
         began = trio.current_time()
         assert (await world.ask(get("/healthz")))[0] == 200
         assert trio.current_time() - began < 5
+
+
+@pytest.mark.real
+async def test_who_breaks_off_takes_no_connection(tmp_path, monkeypatch):
+    """They are seen to have left at once, not when they might have asked again."""
+    monkeypatch.setattr(http1, "MOST_CONNECTIONS", 3)
+    monkeypatch.setattr(http1, "_IDLE", 60)
+    reset = struct.pack("ii", 1, 0)
+    async with on_sockets(Page(tmp_path).app) as world:
+        for _ in range(6):
+            async with await world.connect() as stream:
+                with suppress(trio.BrokenResourceError):
+                    await stream.send_all(get("/login"))
+                    await stream.receive_some()
+                stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+        while (await world.ask(get("/healthz")))[0] != 200:  # noqa: ASYNC110 - nothing here sees it
+            await trio.sleep(0.01)
 
 
 @pytest.mark.real

@@ -9,7 +9,7 @@ from typing import Any
 
 import trio
 from hypercorn.config import Config
-from hypercorn.events import Closed, Event
+from hypercorn.events import Closed, Event, Updated
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.utils import wrap_app
@@ -64,8 +64,18 @@ class _Connection(TCPServer):
         self._protocol = wrapper.protocol
         self._protocol._check_protocol = _stays  # noqa: SLF001 - it has no setting for it
 
+    _is_over = False
+
+    async def _read_data(self) -> None:
+        """Who has left won't ask again: the connection, and its file, isn't kept for it."""
+        await super()._read_data()
+        self._is_over = True
+        await self.idle_task.stop()
+
     async def protocol_send(self, event: Event) -> None:
         """An answer to who hung up meets the end of the connection, which is being sent: it is no bug of what answers."""
+        if self._is_over and isinstance(event, Updated):  # that it waits for another request
+            return
         try:
             await super().protocol_send(event)
         except trio.BusyResourceError:
