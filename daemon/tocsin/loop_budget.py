@@ -102,13 +102,12 @@ def budget_behind_alerting(
 _meter: ContextVar[LoopBudget | None] = ContextVar("tocsin-loop-budget", default=None)
 
 
-async def others_turn() -> None:
-    """Let the others have a turn: a long one where what asks is metered, and had more than its share."""
+async def give_way() -> None:
+    """Let the others have a turn; where what asks is metered, until it has paid what it had beyond its share."""
     used = _meter.get()
-    if used is None:
-        await trio.lowlevel.checkpoint()
-    else:
-        await used.others_turn()
+    while used is not None and await used.rest():
+        pass
+    await trio.lowlevel.checkpoint()
 
 
 def metered_in_thread(query: Callable[[], T]) -> Callable[[], T]:
@@ -129,7 +128,10 @@ def metered_in_thread(query: Callable[[], T]) -> Callable[[], T]:
 
 @coroutine
 def metered(work: Awaitable[T], used: LoopBudget) -> Generator[Any, Any, T]:
-    """Does the work, and adds to `used` the time for which it keeps the loop busy, without its waits."""
+    """Does the work, and adds to `used` the time for which it keeps the loop busy, without its waits.
+
+    By `used` goes in it, and in the tasks that it starts, what gives way and what is `metered_in_thread`.
+    """
     outer = _meter.set(used)
     try:
         return (yield from _each_step(work, used))

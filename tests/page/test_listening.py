@@ -4,11 +4,12 @@ import socket
 import struct
 from collections import Counter
 from contextlib import AsyncExitStack, suppress
+from types import SimpleNamespace
 
 import pytest
 import trio
 import trio.testing
-from hypercorn.events import Closed, RawData
+from hypercorn.events import Closed, RawData, Updated
 
 from support.daemon_parts import Lines
 from support.page_world import ANNA, BEN, METRICS, Page, Sockets, answered, get, on_sockets, post
@@ -68,6 +69,7 @@ ASKED = {
     "a long path": (get("/healthz/" + "a" * 5000), 414),
     "a large body": (get("/healthz", Content_Length="1000000"), 413),
     "a large body in chunks": (chunked("/login", LONG[:9000], LONG[9000:], **OURS, **FORM), 413),
+    "a large body in chunks, to look": (get("/login", body=b"%x\r\n%b\r\n" % (len(LONG), LONG), Transfer_Encoding="chunked"), 413),
     "a body in chunks": (chunked("/login", b"token=", b"x", **OURS, **FORM), 403),
     "a long head": (get("/healthz", X_Much="a" * 20000), 431),
     "the overview": (get("/"), 303),
@@ -267,7 +269,7 @@ async def test_a_form_that_does_not_come_is_waited_for_no_longer_than_it_may_tak
     monkeypatch.setattr(guards, "QUICK", 0.05)
     begun = get("/login", method="POST", Content_Length="100", **OURS, **FORM) + b"token="
     async with on_sockets(Page(tmp_path).app) as world:
-        assert (await world.ask(begun))[0::2] == (408, b"it didn't come within 0.05 s\n")
+        assert (await world.ask(begun))[0::2] == (408, b"the form didn't come within 0.05 s\n")
 
 
 async def test_an_answer_that_meets_the_end_of_its_connection_is_no_bug():
@@ -285,6 +287,28 @@ async def test_an_answer_that_meets_the_end_of_its_connection_is_no_bug():
     connection._protocol = Protocol()
     await connection.protocol_send(RawData(b"HTTP/1.1 503"))
     assert told == [Closed()]
+
+
+async def test_a_connection_that_broke_off_in_the_middle_of_an_answer_waits_for_no_other_request():
+    class Broken:
+        async def receive_some(self, _most: int) -> bytes:
+            raise trio.BrokenResourceError
+
+    class Protocol:
+        async def handle(self, _event: object) -> None:
+            pass
+
+    connection = http1._Connection(None, http1._config(), None, {}, Broken())
+    connection._protocol = Protocol()
+    async with trio.open_nursery() as nursery:
+        connection._task_group = SimpleNamespace(_nursery=nursery)
+        connection.context = SimpleNamespace(terminated=trio.Event())
+        await connection._read_data()
+        await connection.protocol_send(Updated(idle=True))  # that the answer is over
+        await trio.testing.wait_all_tasks_blocked()
+        waiting = len(nursery.child_tasks)
+        nursery.cancel_scope.cancel()
+    assert waiting == 0
 
 
 async def test_a_few_requests_of_each_share_at_a_time(autojump_clock):

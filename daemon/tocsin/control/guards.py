@@ -147,7 +147,7 @@ class Whole:
             except ClientDisconnect:
                 return
         if limit.cancelled_caught:
-            await refuse(408, f"it didn't come within {QUICK:g} s")(scope, receive, send)
+            await refuse(408, f"the form didn't come within {QUICK:g} s")(scope, receive, send)
             return
 
         async def given() -> Message:

@@ -55,6 +55,8 @@ async def serve_http(
 class _Connection(TCPServer):
     """Without HTTP/2: Hypercorn's protocol of a connection wraps one of HTTP/1.1, which looks at each request for whether to change."""
 
+    _is_over = False
+
     @property
     def protocol(self) -> Any:
         return self._protocol
@@ -63,8 +65,6 @@ class _Connection(TCPServer):
     def protocol(self, wrapper: Any) -> None:
         self._protocol = wrapper.protocol
         self._protocol._check_protocol = _stays  # noqa: SLF001 - it has no setting for it
-
-    _is_over = False
 
     async def _read_data(self) -> None:
         """Who has left won't ask again: the connection, and its file, isn't kept for it."""

@@ -162,7 +162,7 @@ class Api:
         now, known = self._daemon.measures(), await self._stored()
         accept = request.headers.get("accept", "")
         text, content_type = await trio.to_thread.run_sync(
-            partial(exposition, now, known, accept), limiter=self._writers
+            metered_in_thread(partial(exposition, now, known, accept)), limiter=self._writers
         )
         return Response(text, headers={"Content-Type": content_type, **_NOT_KEPT})
 

@@ -14,10 +14,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tocsin.control.guards import Noted
 from tocsin.loop_budget import budget_behind_alerting, metered
-from tocsin.page.posted import while_awaited
+from tocsin.page.leaving import while_awaited
 
 _BURST = 0.2  # seconds
-_MADE_AT_A_TIME = 2  # the interpreter is one: more of them are done no sooner
+_SLOTS = 2  # as many as there are threads for readers; and the interpreter is one: more are done no sooner
 
 
 class Admission:
@@ -26,41 +26,41 @@ class Admission:
     def __init__(self, processor_time: Callable[[], float] = time.process_time) -> None:
         self.budget = budget_behind_alerting(_BURST, processor_time)
         self._one = trio.Lock()
-        self._few = trio.Semaphore(_MADE_AT_A_TIME)
-        self._queues: dict[str, trio.Lock] = {}  # of each person who waits
+        self._slots = trio.Semaphore(_SLOTS)
+        self._turns: dict[str, trio.Lock] = {}  # of each person who waits
 
     def has_time(self) -> bool:
         """Whether all who look may be told now that something changed, and come to see it."""
         return self.budget.left(trio.current_time()) > _BURST / 2
 
-    async def admit(self, who: str = "") -> None:
-        """Returns when it is that person's turn; one is admitted in a round of the loop."""
-        async with self._queue(who):
+    async def admit(self, who: str) -> None:
+        """Returns when it is that person's turn, and there is time: for what the loop does at once. One is admitted in a round of the loop."""
+        async with self._turn_of(who):
             await self._begin()
 
-    async def begin(self, who: str = "") -> "Making":
-        """The same for what threads are needed for, which costs much more than the loop sees: so that it is known what one cost before many
-        others begin, there are few of them until they are told to be over.
+    async def slot(self, who: str) -> "Slot":
+        """The same for what threads work at, which tell what that cost only when they are done: with one of few slots, which the caller
+        releases.
         """
-        async with self._queue(who):
-            making = Making(self._few)
-            await self._few.acquire()
+        async with self._turn_of(who):
+            await self._slots.acquire()
+            slot = Slot(self._slots)
             try:
                 await self._begin()
             except BaseException:
-                making.over()
+                slot.release()
                 raise
-        return making
+        return slot
 
     @asynccontextmanager
-    async def _queue(self, who: str) -> AsyncIterator[None]:
-        queue = self._queues.setdefault(who, trio.Lock())
+    async def _turn_of(self, who: str) -> AsyncIterator[None]:
+        turn = self._turns.setdefault(who, trio.Lock())
         try:
-            async with queue:
+            async with turn:
                 yield
         finally:
-            if not queue.locked():  # by who waited behind
-                self._queues.pop(who, None)
+            if not turn.locked():  # by who waited behind
+                self._turns.pop(who, None)
 
     async def _begin(self) -> None:
         async with self._one:
@@ -69,17 +69,16 @@ class Admission:
             await trio.lowlevel.checkpoint()
 
 
-class Making:
-    """What is being made, as one of few."""
+class Slot:
+    """One of few; it may be released more than once."""
 
-    def __init__(self, few: trio.Semaphore) -> None:
-        self._few: trio.Semaphore | None = few
+    def __init__(self, slots: trio.Semaphore) -> None:
+        self._slots: trio.Semaphore | None = slots
 
-    def over(self) -> None:
-        """Another may begin; said again it means nothing."""
-        if self._few is not None:
-            self._few.release()
-            self._few = None
+    def release(self) -> None:
+        if self._slots is not None:
+            self._slots.release()
+            self._slots = None
 
 
 class Admitted:
@@ -101,13 +100,13 @@ class Admitted:
     async def _answer(
         self, admission: Admission, who: str, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        making = await admission.begin(who)
+        slot = await admission.slot(who)
 
         async def told(message: Message) -> None:
-            making.over()  # who reads slowly keeps nobody waiting
+            slot.release()  # who reads slowly keeps nobody waiting
             await send(message)
 
         try:
             await metered(self._app(scope, receive, told), admission.budget)
         finally:
-            making.over()
+            slot.release()

@@ -18,7 +18,7 @@ from tocsin import __version__
 from tocsin.control.snapshot import Snapshot
 from tocsin.loop_budget import metered
 from tocsin.page.admission import Admission
-from tocsin.page.posted import until_gone
+from tocsin.page.leaving import until_gone
 
 LOOK_EVERY = 0.25  # seconds between two looks of a stream
 OLDEST = 2.0  # seconds; however busy alerting is, what is told to have changed is no older

@@ -22,7 +22,8 @@ from tocsin.config.rule_text import edits_of, rule_text
 from tocsin.config.settings import Settings, UnknownRule
 from tocsin.control.server import in_thread
 from tocsin.errors import TocsinError
-from tocsin.page.posted import posted, until_gone
+from tocsin.page.leaving import until_gone
+from tocsin.page.posted import posted
 from tocsin.page.rendering import Renderer
 from tocsin.page.routes import Screens, html, person_of
 from tocsin.page.screen import Json

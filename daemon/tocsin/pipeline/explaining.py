@@ -25,7 +25,7 @@ from tocsin.events.vocabulary import all_fields
 from tocsin.explain.barriers import Circumstances, barriers, unsent
 from tocsin.explain.explanation import Answer, Explanation, Known, explanation, fired, of_alert
 from tocsin.explain.gates import coming, gates, steps
-from tocsin.loop_budget import others_turn
+from tocsin.loop_budget import give_way
 from tocsin.pipeline.runtime import Runtime
 from tocsin.store.event_rows import NotRecorded, change_of, key_of, together
 from tocsin.store.reader import Reader, Row
@@ -111,7 +111,7 @@ class _Inquiry:
         found: list[Explanation] = []
         for number, (subject, past) in enumerate(zip(shown, pasts, strict=True)):
             if number % _AT_ONCE == _AT_ONCE - 1:
-                await others_turn()
+                await give_way()
             if (trace := subject.trace(past)) is not None:
                 found.append(self._explained(trace, past, subject))
         last = self._last(called)

@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from tocsin.control.guards import Noted
-from tocsin.page.posted import while_awaited
+from tocsin.page.leaving import while_awaited
 
 Send = Callable[[Any], Awaitable[None]]
 
