@@ -3,7 +3,7 @@
 import pytest
 import trio
 
-from tocsin.loop_budget import LoopBudget, budget_behind_alerting, metered
+from tocsin.loop_budget import LoopBudget, budget_behind_alerting, give_way, metered
 
 
 class Machine:
@@ -83,3 +83,20 @@ async def test_metered_work_is_cancelled_and_fails_as_ever(autojump_clock):
     with trio.move_on_after(1) as scope:
         await metered(trio.Event().wait(), used)
     assert scope.cancelled_caught
+
+
+@pytest.mark.parametrize(("owed", "waits"), [(0.0, 0.0), (0.1, 2.5)])
+async def test_metered_work_gives_way_until_it_has_paid(owed, waits, autojump_clock):
+    """Beside others that need all of a processor, who leave it four hundredths."""
+    used = budget_behind_alerting(1.0, trio.current_time)
+    used.left(trio.current_time())
+    used.spent(1.0 + owed)
+    begun = trio.current_time()
+    await metered(give_way(), used)
+    assert trio.current_time() - begun == pytest.approx(waits, abs=0.1)
+
+
+async def test_other_work_gives_way_for_a_round(autojump_clock):
+    begun = trio.current_time()
+    await give_way()
+    assert trio.current_time() == begun

@@ -59,8 +59,8 @@ class Admission:
             async with turn:
                 yield
         finally:
-            if not turn.locked():  # by who waited behind
-                self._turns.pop(who, None)
+            if not turn.locked() and self._turns.get(who) is turn:  # by who waited behind
+                del self._turns[who]
 
     async def _begin(self) -> None:
         async with self._one:
