@@ -5,9 +5,11 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from support.outboxes import context
-from tocsin.alerts.silences import Silences, end_of, matchers_of, parse_matchers, refuse_unmet
+from tocsin.alerts.silences import Silences, end_of, matchers_of, parse_matchers, quoted, refuse_unmet
 from tocsin.store.model import Silence
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
@@ -48,11 +50,32 @@ def silence(matchers: str, *, id_: str = "s1", lasts: float = 60) -> Silence:
         ('symbol="BTC USD"', False),
         ('  venue="fx"   id=p1 ', True),
         (r'venue="f\x"', True),
+        (r'venue="\u0066x"', True),
+        (r'venue="\\u0066x"', False),
         ("venue=FX", False),
     ],
 )
 def test_what_matches(text, holds):
     assert all(matcher.matches(context()) for matcher in parse_matchers(text)) is holds
+
+
+@given(st.text())
+@example("nl\nid")  # a form's field drops line ends, and a page's reader takes NUL for another character
+@example("\x00nul")
+@example("a\r\n1 \u2028 \u202e")
+@example('\\u000a "\\"')
+def test_what_is_quoted_is_meant_whatever_a_form_makes_of_it(value):
+    text = f"id={quoted(value)}"
+    assert not set(text) & {"\n", "\r", "\0", "\u2028", "\u202e"}
+    (matcher,) = parse_matchers(text)
+    assert matcher.value == value
+
+
+@pytest.mark.parametrize("value", ["nl\nid", "\x00nul", 'a "b\\'])
+def test_what_was_kept_with_raw_characters_still_means_them(value):
+    escaped = re.sub(r'(["\\])', r"\\\1", value)
+    (matcher,) = parse_matchers(f'id="{escaped}"')
+    assert matcher.value == value
 
 
 @pytest.mark.parametrize(
@@ -107,12 +130,11 @@ PRAGUE = ZoneInfo("Europe/Prague")
         (None, "8:00", "2026-01-01T12:00:00Z", "2026-01-02T07:00:00Z"),
         (None, "00:30", "2026-01-01T23:10:00Z", "2026-01-01T23:30:00Z"),  # the day there has begun already
         (None, "02:30", "2026-03-29T00:10:00Z", "2026-03-29T01:30:00Z"),  # an hour that there isn't
-        (
-            None,
-            "02:30",
-            "2026-10-25T00:40:00Z",
-            "2026-10-26T01:30:00Z",
-        ),  # one that there is twice: its first is over
+        (None, "02:30", "2026-03-29T01:10:00Z", "2026-03-30T00:30:00Z"),  # it is over
+        (None, "02:30", "2026-10-25T00:20:00Z", "2026-10-25T00:30:00Z"),  # one that there is twice
+        (None, "02:30", "2026-10-25T00:40:00Z", "2026-10-25T01:30:00Z"),  # its first is over
+        (None, "2026-10-25 02:30", "2026-10-25T00:40:00Z", "2026-10-25T01:30:00Z"),
+        (None, "02:30", "2026-10-25T01:40:00Z", "2026-10-26T01:30:00Z"),  # and its second
         (None, "2026-01-05 08:00", "2026-01-01T12:00:00Z", "2026-01-05T07:00:00Z"),
         (None, "2026-01-05T08:00+00:00", "2026-01-01T12:00:00Z", "2026-01-05T08:00:00Z"),
     ],
@@ -193,7 +215,7 @@ def test_a_new_one_holds_from_now_on():
         ({"event": "daemon.started", "symbol": None}, "rule=position-in-the-red venue=fx"),
         ({"group": {"symbol": "BTCUSD"}}, "rule=position-in-the-red symbol=BTCUSD"),
         ({"group": {}}, "rule=position-in-the-red"),
-        ({"event": "order.canceled", "symbol": 'a"b\\c d\n=~'}, 'rule=position-in-the-red venue=fx symbol="a\\"b\\\\c d\n=~"'),
+        ({"event": "order.canceled", "symbol": 'a"b\\c d\n=~'}, 'rule=position-in-the-red venue=fx symbol="a\\"b\\\\c d\\u000a=~"'),
     ],
 )  # fmt: skip
 def test_what_silences_an_alert_and_its_like(changes, matchers):

@@ -1,13 +1,15 @@
-"""Silences: `rule=position-in-the-red venue=fx symbol=~BTC.*` holds what matches, for a time. Pure.
+r"""Silences: `rule=position-in-the-red venue=fx symbol=~BTC.*` holds what matches, for a time. Pure.
 
     field = text     equal                  field != text     anything else
     field =~ regex   the whole value is it  field !~ regex    it isn't
 
-Of symbols and events case tells nothing. Matchers are joined by *and*. A value with spaces stands in double quotes. A
-field without a value is an empty text. An account is called by its id or by its name (`names`: name by id).
+Of symbols and events case tells nothing. Matchers are joined by *and*. A value with spaces stands in double quotes: in them
+`\` goes before a quote and itself, and `\u000a` is a character that can't be seen. A field without a value is an empty text.
+An account is called by its id or by its name (`names`: name by id).
 """
 
 import re
+import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta, tzinfo
 from types import MappingProxyType
@@ -31,7 +33,11 @@ _CASELESS = frozenset({"symbol", "event"})
 FIELDS = ("rule", "severity", "venue", "account", "kind", "id", "symbol", "event")
 _MAY_BE_EMPTY = frozenset({"venue"})  # of what there always is: a group can be of several
 _MATCHER = re.compile(r'\s*(\w+)(=~|!~|!=|=)("(?:[^"\\]|\\.)*"|[^\s"]*)(?=\s|$)')
-_ESCAPED = re.compile(r"\\(.)")
+_BARE = re.compile(r"[^\s\"~][^\s\"]*")  # the first: `=~` is another operator
+_ESCAPED = re.compile(r"\\u([0-9a-f]{4})|\\(.)")
+# What forms, terminals and eyes change or pass over: line ends, NUL, directions of writing.
+_UNSEEN = frozenset({"Cc", "Cf", "Zl", "Zp"})
+_LAST_ESCAPED = "\uffff"
 
 
 class Matcher(Struct, frozen=True):
@@ -67,12 +73,16 @@ def parse_matchers(text: str) -> tuple[Matcher, ...]:
         if field not in FIELDS:
             raise ValueError(f"there is no {field} to match; there are {', '.join(FIELDS)}")
         found.append(
-            _matcher(field, operator, _ESCAPED.sub(r"\1", value[1:-1]) if value[:1] == '"' else value)
+            _matcher(field, operator, _ESCAPED.sub(_meant, value[1:-1]) if value[:1] == '"' else value)
         )
         rest = rest[match.end() :]
     if not found:
         raise ValueError("a silence needs a matcher, like venue=fx; everything would be silent")
     return tuple(found)
+
+
+def _meant(escaped: re.Match[str]) -> str:
+    return chr(int(escaped[1], 16)) if escaped[1] else escaped[2]
 
 
 def _matcher(field: str, operator: str, value: str) -> Matcher:
@@ -149,11 +159,16 @@ def matchers_of(context: AlertContext) -> str:
 
 
 def quoted(value: str) -> str:
-    """As a matcher's value is written."""
-    if re.fullmatch(r"[^\s\"\\]+", value):
-        return value
-    escaped = re.sub(r'(["\\])', r"\\\1", value)
-    return f'"{escaped}"'
+    """As a matcher's value is written: what a venue calls something may hold anything, and comes through forms and terminals unchanged."""
+    written = "".join(map(_written, value))
+    return value if written == value and _BARE.fullmatch(value) else f'"{written}"'
+
+
+def _written(char: str) -> str:
+    if char in '"\\':
+        return f"\\{char}"
+    unseen = unicodedata.category(char) in _UNSEEN and char <= _LAST_ESCAPED
+    return f"\\u{ord(char):04x}" if unseen else char
 
 
 def _value(field: str, context: AlertContext) -> str:
@@ -181,14 +196,22 @@ def _time_meant(text: str, now: datetime, tz: tzinfo) -> datetime:
         here = now.astimezone(tz)
         for days in (0, 1):
             day = here.date() + timedelta(days=days)
-            meant = datetime(day.year, day.month, day.day, int(found[1]), int(found[2]), tzinfo=tz)
-            if (there := meant.astimezone(now.tzinfo)) > now:
+            meant = datetime(day.year, day.month, day.day, int(found[1]), int(found[2]))  # noqa: DTZ001 - of a clock on the wall
+            if (there := _next_on_the_wall(meant, now, tz)) > now:
                 return there
     try:
         meant = datetime.fromisoformat(text)
-        return (meant if meant.tzinfo is not None else meant.replace(tzinfo=tz)).astimezone(now.tzinfo)
+        return meant.astimezone(now.tzinfo) if meant.tzinfo is not None else _next_on_the_wall(meant, now, tz)
     except (ValueError, OverflowError):
         raise ValueError(f"not a time: {text:.40}; write it like 08:00 or 2026-01-31 08:00") from None
+
+
+def _next_on_the_wall(meant: datetime, now: datetime, tz: tzinfo) -> datetime:
+    """When clocks show that (or would, where they are put forward over it): the second time, where they do so twice and the first is over."""
+    first, second = (meant.replace(tzinfo=tz, fold=fold).astimezone(now.tzinfo) for fold in (0, 1))
+    if second < first:  # never: what is shown later on that day is past it
+        return first if now.astimezone(tz).replace(tzinfo=None) < meant else second
+    return first if first > now else second
 
 
 def holds_at(silence: Silence, now: datetime) -> bool:
