@@ -133,7 +133,7 @@ async def test_only_what_was_changed_is_tried_and_coverage_is_said_first(page):
         "There may be more alerts than are counted: of market data only what made rules fire is kept." in text
     )
     assert "As it is 17 alerts at least Edited 8 alerts at least 9 fewer" in text
-    assert "Would be lost 2 alerts at most one reached -510 · at least 0 gained · 1 later" in text
+    assert "Would be lost 2 alerts at most the worst reached -510 · at least 0 gained · 1 later" in text
     assert "Lost, worst first Alert How When XAUUSD fx, Main profit reached -510" in text
     assert "an alert of before goes on then" in text
     assert "Later Alert How When XAUUSD fx, Main 40 s later" in text
@@ -204,6 +204,17 @@ async def test_a_run_that_comes_to_nothing_is_told(page):
     answer = await page.post("red", htmx=False, set__for="1m")
     assert answer.status_code == 409
     assert "another one runs" in answer.text
+
+
+async def test_what_got_beyond_the_edited_limit_is_not_told_to_be_lost(page):
+    page.answer = would_be(
+        lost=Alerts(0), unknown=Alerts(3, (alert("p1", symbol="XAUUSD", worst="-73"),) * 3), later=Alerts(0)
+    )
+    text = text_of((await page.post("red", set__when__profit__below="-60")).text)
+    assert "Would be lost 0 alerts at most 3 later, or not at all · at least 0 gained" in text
+    heading = "Later, or not at all: how long they were beyond the edited limit isn&#39;t known, worst first"
+    assert heading in text
+    assert "Lost" not in text
 
 
 async def test_what_came_out_of_it_may_be_named_anything(page):

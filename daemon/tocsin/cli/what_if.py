@@ -27,6 +27,14 @@ def show_what_if(found: "WhatIf", output: str) -> None:
     before = found.counted(found.as_it_is.alerts, "alerts")
     click.echo(f"as it is {before}, edited {found.counted(found.edited.alerts, 'alerts')}")
     _list(f"{found.counted(found.lost.count, 'lost')} lost", "red", found.lost, worst=True)
+    if found.unknown.count:
+        known = "how long they were beyond the edited limit isn't known"
+        _list(
+            f"{counted(found.unknown.count, 'alert')} later, or not at all: {known}",
+            "yellow",
+            found.unknown,
+            worst=True,
+        )
     _list(f"{found.counted(found.gained.count, 'gained')} gained", "green", found.gained, worst=True)
     for what, alerts in (("later", found.later), ("earlier", found.earlier)):
         if alerts.count:

@@ -12,7 +12,7 @@ from tocsin.engine.inhibition import inhibition_problems
 from tocsin.engine.instances import BY_DEFAULT
 from tocsin.engine.language import lint
 from tocsin.engine.language.ast import Node
-from tocsin.engine.language.bounds import value_field
+from tocsin.engine.language.bounds import value_field, value_limit
 from tocsin.engine.language.condition import TreeCondition, numbers_of, put_together
 from tocsin.engine.language.describe import is_computed, words
 from tocsin.engine.language.evaluator import evaluator
@@ -298,6 +298,7 @@ def _built(
         value_from=evaluator(number) if number is not None else None,
         value_computed=number is not None and is_computed(number),
         worst_is=worst_is,
+        value_limit=value_limit(speaking.tree if speaking else None, value_of),
         put_together=put_together(conditions),
         linked_fields=linked_fields(said, conditions, second, value_of),
         enabled=said.enabled,

@@ -214,7 +214,8 @@ class Rule:
     A state rule watches `kind`s entities (`events` empty); an event rule the dotted names in `events`, `*` meaning
     every event of that kind. `notify` None means the defaults for the severity. `fingerprint` changes exactly when
     what the rule means changes (watch, conditions, timing), not with its texts and channels. `value_of` is the field
-    that a message's value, worst and value at start speak of, `worst_is` which end of it is worse; in a rule on
+    that a message's value, worst and value at start speak of, `worst_is` which end of it is worse, `value_limit` the one
+    constant that it has to be beyond; in a rule on
     groups it is a group's number, called `value_called` by people, which `value_from` works out (`value_computed`:
     not only chooses); `put_together` are the values that it sums, by their spelling. `linked_fields` are the fields
     of tickers and venues that it names (`ticker.price`; `ticker.*` where that may be any).
@@ -249,6 +250,7 @@ class Rule:
     value_from: Callable[[Change, datetime], Decimal | None] | None = field(default=None, compare=False)
     value_computed: bool = False
     worst_is: Literal["lowest", "highest"] = "lowest"
+    value_limit: Decimal | None = None
     put_together: tuple[str, ...] = ()
     linked_fields: frozenset[str] = frozenset()
     enabled: bool = True

@@ -17,7 +17,7 @@ from tocsin.page.screen import Json
 from tocsin.replay.comparison import Alerts, WhatIf
 
 _CHART_HEIGHT = 170  # px
-_LISTS = ("lost", "gained", "later", "earlier")
+_LISTS = ("lost", "unknown", "gained", "later", "earlier")
 _MOST_LISTED = 20
 _Steps: TypeAlias = tuple[tuple[str, int], ...]
 SET = "set."

@@ -13,7 +13,7 @@ As JSON (`tocsin replay --set … --format json`) a `WhatIf` is
      "diff": "--- rules/positions.yaml …", "off": [],
      "as_it_is": {"alerts": 17, "steps": [["2026-11-15T10:00:00+00:00", 0], …, ["2026-11-29T10:00:00+00:00", 17]]},
      "edited": {"alerts": 8, "steps": […]},
-     "lost": {"count": 9, "alerts": [ALERT, …]}, "gained": …, "later": …, "earlier": …}
+     "lost": {"count": 9, "alerts": [ALERT, …]}, "unknown": …, "gained": …, "later": …, "earlier": …}
 
 and an ALERT {"rule": "red", "kind": "position", "venue": "fx", "account": "a1", "id": "p1", "symbol": "BTCUSD", "title": "…",
 "at": TIME, "until": TIME or null (up to the record's end), "of": "profit", "worst": "-510" or null, "by": 40.0 (seconds, of
@@ -59,7 +59,7 @@ class Changed(Struct, frozen=True, kw_only=True):
 
 
 class Alert(Struct, frozen=True, kw_only=True):
-    """One alert, as it is in `lost`, else as it would be; times are ISO 8601, UTC."""
+    """One alert, as it is in `lost` and `unknown`, else as it would be; times are ISO 8601, UTC."""
 
     rule: str
     kind: str
@@ -77,7 +77,7 @@ class Alert(Struct, frozen=True, kw_only=True):
 
 
 class Alerts(Struct, frozen=True):
-    """How many, and the first of them: of `lost` and `gained` the worst of each rule, of the others those that differ most."""
+    """How many, and the first of them: of `lost`, `unknown` and `gained` the worst of each rule, of the others those that differ most."""
 
     count: int
     alerts: tuple[Alert, ...] = ()
@@ -92,7 +92,8 @@ class Side(Struct, frozen=True):
 
 class WhatIf(Struct, frozen=True, kw_only=True):
     """The whole comparison. `at_least`: of what the rules read the record has a part only (`because`), so that there may be more alerts
-    on either side than it tells; what is lost is then at most so much. `begun` and `ended` are None where nothing is recorded. `off`:
+    on either side than it tells; what is lost is then at most so much, and of what is `unknown` it has the worst beyond the edited limit,
+    but not for how long: these would be later, or not at all. `begun` and `ended` are None where nothing is recorded. `off`:
     rules that are switched off, and were run all the same. `warnings`: what is doubtful in the rules only as they are edited.
     """
 
@@ -109,6 +110,7 @@ class WhatIf(Struct, frozen=True, kw_only=True):
     as_it_is: Side = Side(0)
     edited: Side = Side(0)
     lost: Alerts = Alerts(0)
+    unknown: Alerts = Alerts(0)
     gained: Alerts = Alerts(0)
     later: Alerts = Alerts(0)
     earlier: Alerts = Alerts(0)

@@ -43,6 +43,11 @@ def what_if(
             if each.rule in unsure:  # the record lacks what made it worse, the alert that fired then doesn't
                 kept = record.alerts.worst(each.rule, each.entity, each.at, each.until, each.measured)
                 each.worst = kept or each.worst
+    rules_of = {old.id: (old, new) for old in before for new in after if old.id == new.id}
+    lost, unknown = list[Firing](), list[Firing]()
+    for each in told.lost:
+        may_fire = each.rule in unsure and _may_fire_later(each, *rules_of[each.rule])
+        (unknown if may_fire else lost).append(each)
     moved = [_alert(now, by=(now.at - then.at).total_seconds()) for now, then in told.both]
     return WhatIf(
         coverage=tuple(counted.coverage(rule, lasted, whole=rule.id not in told.unsure) for rule in before),
@@ -60,11 +65,21 @@ def what_if(
         off=tuple(rule.id for rule in rules[0] if rule.id in ids and not rule.enabled),
         as_it_is=_side(as_it_is, told),
         edited=_side(edited, told),
-        lost=_alone(told.lost, edited, before, most),
+        lost=_alone(lost, edited, before, most),
+        unknown=_alone(unknown, edited, before, most),
         gained=_alone(told.added, as_it_is, after, most),
         later=_first([each for each in moved if each.by > 0], most),
         earlier=_first([each for each in moved if each.by < 0], most),
     )
+
+
+def _may_fire_later(lost: Firing, as_it_is: Rule, edited: Rule) -> bool:
+    """Whether it got beyond a limit that is edited to lie further out: for how long isn't known."""
+    was, limit = as_it_is.value_limit, edited.value_limit
+    if lost.worst is None or was is None or limit is None:
+        return False
+    worst = Decimal(lost.worst)
+    return worst <= limit < was if edited.worst_is == "lowest" else worst >= limit > was
 
 
 def _sentence(problem: Problem) -> str:

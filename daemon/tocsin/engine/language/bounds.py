@@ -7,6 +7,7 @@ a chain is taken apart, a constant stands on the right, and `in` is `==` to any 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Literal, TypeAlias
 
 from tocsin.engine.language.ast import (
@@ -297,6 +298,18 @@ def value_field(tree: Node | None, chosen: str | None) -> tuple[str | None, Wors
     if chosen is None:
         return first, end
     return chosen, next((worse for name, worse in found if name == chosen), end)
+
+
+def value_limit(tree: Node | None, name: str | None) -> Decimal | None:
+    """The constant beyond which that field has to be, wherever the condition holds; None where there is none, or more than one."""
+    found = {
+        value
+        for bound in bounds_of([tree] if tree is not None else [])
+        if bound.subject == name and bound.operator not in ("==", "!=")
+        for value in bound.values
+        if isinstance(value, Decimal)
+    }
+    return found.pop() if len(found) == 1 else None
 
 
 def _numbers_compared(condition: Normal) -> Iterator[tuple[str, Worse]]:
