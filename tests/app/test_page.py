@@ -5,6 +5,8 @@ import os
 import pwd
 import re
 import socket
+import sqlite3
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from tocsin.cli import cli
 from tocsin.config.load import load_settings
 from tocsin.control import serving
 from tocsin.page.screens import SCREENS
+from tocsin.store.store import DATABASE
 
 pytestmark = pytest.mark.real
 
@@ -81,6 +84,37 @@ async def test_a_link_signs_in_once_and_a_restart_ends_nothing(folder, port):
             assert (await call("page", "--sign-out"))[1] == "nobody is signed in\n"
         async with watched(folder, config(port)):
             assert (await browser.get(f"{at}/api/who")).status_code == 401
+
+
+@pytest.mark.parametrize("by", ["command", "page"])
+async def test_a_stop_keeps_who_was_signed_out_while_the_disk_took_nothing(folder, port, by):
+    at = f"http://127.0.0.1:{port}"
+    async with httpx.AsyncClient(headers=OURS, timeout=30) as browser:
+        async with watched(folder, config(port)) as seen:
+            link = (await call("page"))[1].strip()
+            await browser.post(f"{at}/login", data={"link": link.partition("=")[2]})
+            cookies = httpx.Cookies(browser.cookies)
+            await seen.until(lambda: sessions_kept(folder) == 1)
+            with closing(sqlite3.connect(folder / "state" / DATABASE, isolation_level=None)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                if by == "command":
+                    code, said, wrong = await call("page", "--sign-out", ME)
+                    assert (code, said.partition(" (")[0]) == (1, f"signed out: {ME}, of 1 session")
+                    assert "until Tocsin starts again: the disk takes nothing now\n  = " in wrong
+                else:
+                    said = (await browser.post(f"{at}/logout")).text
+                    assert "You are signed out until Tocsin starts again" in said
+                other.execute("ROLLBACK")
+        assert not sessions_kept(folder)
+        browser.cookies = cookies
+        async with watched(folder, config(port)):
+            assert (await browser.get(f"{at}/api/who")).status_code == 401
+
+
+def sessions_kept(folder: Path) -> int:
+    with closing(sqlite3.connect(folder / "state" / DATABASE)) as database:
+        (count,) = database.execute("SELECT count(*) FROM sessions").fetchone()
+        return int(count)
 
 
 async def test_screens_are_json_on_the_socket_too(folder, port):

@@ -9,8 +9,7 @@ import trio
 
 from support.page_world import ANNA, BEN, HOST, METRICS, OURS, Page, sign_in
 from tocsin.secrets import Secret
-from tocsin.store.errors import StoreUnavailable
-from tocsin.store.model import SESSION_LASTS, SessionRow
+from tocsin.store.model import SESSION_LASTS
 
 PUBLIC = {"public_url": "https://example.org/tocsin/", "proxy": ["10.0.0.1"]}
 
@@ -231,14 +230,10 @@ class TestByLink:
 
 class TestSessions:
     async def test_a_restart_ends_none(self, tmp_path, autojump_clock):
-        kept: dict[str, SessionRow | None] = {}
-
-        async def put(rows):
-            kept.update(rows)
-
         first = Page(tmp_path / "1")
+        kept = first.kept
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(first.access.sessions.keep, put, first.log)
+            nursery.start_soon(first.access.sessions.keep)
             browser = await first.signed_in()
             other = await first.signed_in()
             await other.post("/logout", headers=OURS)
@@ -262,39 +257,60 @@ class TestSessions:
         assert await who(browser) is None
 
     async def test_its_use_is_written_at_most_once_an_hour(self, page, autojump_clock):
-        written = []
-
-        async def put(rows):
-            written.append(rows)
-
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(page.access.sessions.keep, put, page.log)
+            nursery.start_soon(page.access.sessions.keep)
             browser = await page.signed_in()
             for _ in range(30):
                 page.now += timedelta(minutes=5)
                 await who(browser)
                 await trio.sleep(1)
             nursery.cancel_scope.cancel()
-        assert len(written) == 1 + 2
+        assert len(page.written) == 1 + 2
 
     async def test_a_full_disk_keeps_nobody_out(self, page, autojump_clock):
-        full, kept = True, {}
-
-        async def put(rows):
-            if full:
-                raise StoreUnavailable("the disk is full")
-            kept.update(rows)
-
+        page.full = "the disk is full"
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(page.access.sessions.keep, put, page.log)
+            nursery.start_soon(page.access.sessions.keep)
             browser = await page.signed_in()
             assert await who(browser) == "anna"
             await trio.sleep(25)
-            full = False
+            page.full = ""
             await trio.sleep(25)
             nursery.cancel_scope.cancel()
-        assert len(kept) == 1
+        assert len(page.kept) == 1
         assert "warning: can't keep who is signed in to the page" in page.log.lines
+
+    async def test_who_signs_out_is_told_whether_a_restart_undoes_it(self, page, autojump_clock):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(page.access.sessions.keep)
+            anna, other = await page.signed_in(), await page.signed_in()
+            await trio.sleep(1)
+            first, second = page.kept
+            assert "<h1>You are signed out</h1>" in (await anna.post("/logout", headers=OURS)).text
+            assert page.kept[first] is None, "written before it is said"
+            page.full = "the disk is full"
+            said = (await other.post("/logout", headers=OURS)).text
+            assert "You are signed out until Tocsin starts again" in said
+            assert "tocsin page --sign-out anna" in said
+            assert await who(other) is None
+            assert page.kept[second] is not None
+            page.full = ""
+            await trio.sleep(11)
+            assert page.kept[second] is None, "tried until it is kept"
+            nursery.cancel_scope.cancel()
+
+    async def test_who_signs_out_waits_for_a_disk_that_hangs_for_seconds_only(
+        self, page, autojump_clock, monkeypatch
+    ):
+        browser = await page.signed_in()
+
+        async def hangs(_sessions):
+            await trio.sleep_forever()
+
+        monkeypatch.setattr(page, "keep_sessions", hangs)
+        began = trio.current_time()
+        assert "until Tocsin starts again" in (await browser.post("/logout", headers=OURS)).text
+        assert trio.current_time() - began == pytest.approx(5)
 
     async def test_another_token_ends_what_the_old_one_began(self, page, autojump_clock):
         browser = await page.signed_in()

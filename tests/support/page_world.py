@@ -1,6 +1,6 @@
 """The page's application on a daemon that is only looked at, asked in this process or by raw sockets."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -23,6 +23,7 @@ from tocsin.page.addresses import Addresses
 from tocsin.page.app import make_page_app
 from tocsin.pipeline.acts import By
 from tocsin.secrets import Secret
+from tocsin.store.errors import StoreUnavailable
 from tocsin.store.model import SessionRow
 from tocsin.store.store import DATABASE
 
@@ -115,13 +116,22 @@ class Page:
         self.host, self.log = FakeHost(), Lines()
         self.tokens = {name: Secret(token) for name, token in (tokens or {"anna": ANNA, "ben": BEN}).items()}
         self.now = self.host.measures().now
-        self.access = Access(kept, lambda: self.tokens, lambda: self.now, self.log)
+        self.kept: dict[str, SessionRow | None] = {}
+        self.written: list[Mapping[str, SessionRow | None]] = []
+        self.full = ""  # why nothing can be written
+        self.access = Access(kept, lambda: self.tokens, lambda: self.now, self, self.log)
         self.listen = Listen(**{"address": HOST, **listen})
         self.addresses = Addresses(self.listen, address_of(self.listen.address))
         self.app = make_page_app(
             self.host, folder / DATABASE, self.log, access=self.access, addresses=self.addresses,
             metrics=self.listen.metrics,
         )  # fmt: skip
+
+    async def keep_sessions(self, sessions: Mapping[str, SessionRow | None]) -> None:
+        if self.full:
+            raise StoreUnavailable(self.full)
+        self.kept.update(sessions)
+        self.written.append(sessions)
 
     def browser(
         self, base: str = f"http://{HOST}", *, peer: str = "127.0.0.1", **headers: str

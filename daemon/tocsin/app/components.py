@@ -199,7 +199,13 @@ class Components:
         self.questions = QuestionRemarks(self.acts.question, self._note_questions_taken)
         self.pipeline.runs_committed = self._runs_committed
         self.notes = Notes(loaded.notes)
-        self.access = Access(loaded.sessions, lambda: tokens_of(self.settings), lambda: clock.now().wall, log)
+        self.access = Access(
+            loaded.sessions,
+            lambda: tokens_of(self.settings),
+            lambda: clock.now().wall,
+            database,
+            log,
+        )
         self.paces = Paces(lambda: clock.now().steady)
         self.paces.restore(_sent_before(settings, loaded, clock.now()))
         self.outages = Outages(self.notes)

@@ -136,6 +136,7 @@ class Daemon:
                 await self.tell("daemon.stopping", "stopped on request")
                 await self._components.pipeline.take_all()
                 await self._components.pipeline.finish()
+                await self._components.access.sessions.kept()
                 with suppress(StoreUnavailable):  # then it counts as alive until the last probe
                     await self._probe.note_alive()
             everything.cancel_scope.cancel()
@@ -345,9 +346,9 @@ class Daemon:
         """What `tocsin page` tells."""
         return self._parts.page.link(person)
 
-    def page_sign_out(self, person: str | None) -> dict[str, Any]:
+    async def page_sign_out(self, person: str | None) -> dict[str, Any]:
         """What `tocsin page --sign-out` tells."""
-        return self._parts.page.sign_out(person)
+        return await self._parts.page.sign_out(person)
 
     def actions(self) -> dict[str, Any]:
         """What `tocsin actions` tells, but for the runs."""
@@ -402,8 +403,7 @@ class Daemon:
         start("templates", self._components.templates.run)
         start("runs", partial(self._components.runs.tell, self.tell))
         start("questions", partial(self._components.questions.mind, self._components.database.questions_left))
-        sessions = self._components.access.sessions
-        start("sessions", partial(sessions.keep, self._components.database.keep_sessions, self._log))
+        start("sessions", self._components.access.sessions.keep)
         start("notes", partial(self._components.notes.keep, self._components.database.note, self._log))
 
     async def _tell_unreadable(self, unreadable: list[str]) -> None:

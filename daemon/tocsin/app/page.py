@@ -97,9 +97,10 @@ class PageListener:
         remark = f"nobody can listen there yet, which is tried again: {self._deaf}" if self._deaf else ""
         return {"link": addresses.link(path), "lasts": LINK_LASTS, "remark": remark}
 
-    def sign_out(self, person: str | None) -> dict[str, Any]:
+    async def sign_out(self, person: str | None) -> dict[str, Any]:
         """As of `Controlled.page_sign_out`."""
         signed_in = self._access.sessions.people()
         ended = self._access.sessions.end_all(person)
-        self._log.info("sessions of the page were ended", person=person, sessions=ended)
-        return {"ended": ended, "signed_in": signed_in}
+        kept = await self._access.sessions.kept()
+        self._log.info("sessions of the page were ended", person=person, sessions=ended, kept=kept)
+        return {"ended": ended, "signed_in": signed_in, "kept": kept}

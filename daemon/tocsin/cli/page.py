@@ -51,6 +51,7 @@ def _link(config: Path | None, output: str) -> None:
 
 
 def _sign_out(config: Path | None, person: str | None, output: str) -> None:
+    """TocsinError too where a restart would undo it."""
     from tocsin.errors import TocsinError
 
     asked = {} if person is None else {"person": person}
@@ -64,3 +65,8 @@ def _sign_out(config: Path | None, person: str | None, output: str) -> None:
         click.echo("nobody is signed in")
     else:
         raise TocsinError(f"{person:.80} isn't signed in\n  = there are {', '.join(answer['signed_in'])}")
+    if not answer["kept"]:
+        raise TocsinError(
+            "who was signed out is so until Tocsin starts again: the disk takes nothing now\n"
+            "  = it is tried on; call this once more later, which says whether it is kept"
+        )

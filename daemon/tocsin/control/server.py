@@ -95,8 +95,8 @@ class Controlled(Probed, Protocol):
         """What signs somebody in to the page, once: `{"link", "lasts" (seconds), "remark"}`; or why there is none: `{"error", "remedy"}`."""
         ...
 
-    def page_sign_out(self, person: str | None) -> Json:
-        """Ends the sessions of a person, or of all: `{"ended": how many, "signed_in": who was}`."""
+    async def page_sign_out(self, person: str | None) -> Json:
+        """Ends the sessions of a person, or of all: `{"ended": how many, "signed_in": who was, "kept": whether a restart undoes no end}`."""
         ...
 
     async def explain(self, rule: str, id_: str | None, limit: int, run_sync: RunSync) -> Json:
@@ -150,7 +150,7 @@ class Api:
         return JSONResponse(answer, status_code=409 if "error" in answer else 200)
 
     async def page_sign_out(self, request: Request) -> JSONResponse:
-        answer = self._daemon.page_sign_out(request.query_params.get("person"))
+        answer = await self._daemon.page_sign_out(request.query_params.get("person"))
         return JSONResponse(answer, status_code=200 if answer["ended"] else 404)
 
     async def status(self, _request: Request) -> JSONResponse:

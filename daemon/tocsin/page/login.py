@@ -85,10 +85,11 @@ class Login:
 
     async def sign_out(self, request: Request) -> Response:
         person = person_of(request.scope)
+        assert person is not None  # noqa: S101  else it isn't reached
         self._end(person)
-        if person is not None:
-            self._access.log.info("signed out of the page", by=person.name)
-        response = html(request, self._renderer.bare("login/out.html"))
+        kept = await self._access.sessions.kept()
+        self._access.log.info("signed out of the page", by=person.name, kept=kept)
+        response = html(request, self._renderer.bare("login/out.html", kept=kept, person=person.name))
         response.delete_cookie(
             self._addresses.cookie(request.scope),
             path="/",

@@ -6,9 +6,9 @@ The cookie holds 256 random bits; what is kept is their hash, and of who came wi
 import hashlib
 import hmac
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 import trio
 from msgspec import structs
@@ -19,20 +19,39 @@ from tocsin.store.model import SESSION_LASTS, SessionRow
 
 _SEEN_EVERY = timedelta(hours=1)  # so often at most is it written that a session is used
 _AGAIN = 10.0  # seconds until it is tried again where nothing can be written
+_PATIENCE = 5.0  # seconds that somebody waits for what they changed to be written
 _MOST = 1000  # sessions; beyond, those that haven't been used for longest end
 _BYTES = 32
 
 Tokens = Callable[[], Mapping[str, Secret]]
 
 
-class Sessions:
-    """`kept` are those of the last run; `tokens` gives the people who may come with one, and these, as the config is now."""
+class Keeper(Protocol):
+    """What sessions are written into."""
 
-    def __init__(self, kept: Iterable[SessionRow], tokens: Tokens, now: Callable[[], datetime]) -> None:
+    async def keep_sessions(self, sessions: Mapping[str, SessionRow | None]) -> None:
+        """Some by their ids, None takes one away. StoreUnavailable, also where there is no answer soon."""
+        ...
+
+
+class Sessions:
+    """`kept` are those of the last run; `tokens` gives the people who may come with one, and these, as the config is now.
+
+    `log` is a structlog logger.
+    """
+
+    def __init__(
+        self,
+        kept: Iterable[SessionRow],
+        tokens: Tokens,
+        now: Callable[[], datetime],
+        keeper: Keeper,
+        log: Any,
+    ) -> None:
         self._rows = {row.id: row for row in kept}
-        self._tokens, self._now = tokens, now
+        self._tokens, self._now, self._keeper, self._log = tokens, now, keeper, log
         self._unkept: dict[str, SessionRow | None] = {}
-        self._changed = trio.Event()
+        self._changed, self._writing = trio.Event(), trio.Lock()
 
     def begin(self, person: str, *, by_token: bool) -> str:
         """What the cookie of a new session is to hold."""
@@ -96,24 +115,35 @@ class Sessions:
         self._unkept[id_] = row
         self._changed.set()
 
-    async def keep(
-        self, put: Callable[[Mapping[str, SessionRow | None]], Awaitable[None]], log: Any
-    ) -> NoReturn:
-        """Runs for ever: has written what changed; tried again every 10 s while `put` raises StoreUnavailable."""
+    async def keep(self) -> NoReturn:
+        """Runs for ever: has written what changed; tried again every 10 s while that can't be."""
         while True:
-            await self._changed.wait()
             self._changed = trio.Event()
-            changed = dict(self._unkept)
-            try:
-                await put(changed)
-            except StoreUnavailable as error:
-                log.warning("can't keep who is signed in to the page", reason=error.reason)
+            if await self._write():
+                await self._changed.wait()
+            else:
                 await trio.sleep(_AGAIN)
-                self._changed.set()
-                continue
+
+    async def kept(self) -> bool:
+        """Whether all that changed is written, for which it waits some seconds; if not, a restart undoes it unless `keep` has it later."""
+        with trio.move_on_after(_PATIENCE):
+            return await self._write()
+        return False
+
+    async def _write(self) -> bool:
+        async with self._writing:
+            changed = dict(self._unkept)
+            if not changed:
+                return True
+            try:
+                await self._keeper.keep_sessions(changed)
+            except StoreUnavailable as error:
+                self._log.warning("can't keep who is signed in to the page", reason=error.reason)
+                return False
             for id_, row in changed.items():
                 if self._unkept[id_] is row:
                     del self._unkept[id_]
+            return True
 
 
 def _hash(value: str) -> str:

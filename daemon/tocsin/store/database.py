@@ -169,7 +169,8 @@ class Database:
         await self._run(partial(self._store.note, notes))
 
     async def keep_sessions(self, sessions: Mapping[str, SessionRow | None]) -> None:
-        await self._run(partial(self._store.keep_sessions, sessions))
+        """Also raises StoreUnavailable where there is no answer soon; it may have been done all the same, and may be done again."""
+        await self._soon(partial(self._store.keep_sessions, sessions))
 
     async def apply_retention(
         self, retention: Retention, now: datetime, removed: Callable[[Pruned], Awaitable[None]]
