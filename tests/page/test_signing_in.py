@@ -155,13 +155,45 @@ class TestWrongTries:
         await trio.sleep(61)
         assert await ask(ANNA) == 200
 
-    @pytest.mark.parametrize("path", ["/healthz", "/metrics", "/login", "/nothing"])
-    async def test_wherever_they_are_shown(self, page, path, autojump_clock):
-        browser = page.browser()
-        for _ in range(10):
-            await browser.get(path, headers={"Authorization": "Bearer wrong"})
+    @pytest.mark.parametrize(
+        ("case", "then"),
+        [
+            ((None, "/metrics", "wrong", 401), 429),
+            ((None, "/nothing", "wrong", 401), 429),
+            ((METRICS, "/metrics", "wrong", 401), 429),
+            (("open", "/metrics", "wrong", 200), 200),
+            ((None, "/login", "wrong", 200), 200),
+            ((None, "/manifest.webmanifest", "wrong", 200), 200),
+            ((None, "/healthz", "wrong", 200), 200),
+            ((METRICS, "/healthz", METRICS, 200), 200),
+            ((METRICS, "/metrics", METRICS, 200), 200),
+            ((METRICS, "/api/who", METRICS, 401), 200),
+        ],
+    )
+    async def test_where_a_token_is_asked_for_and_it_is_right_for_nothing(
+        self, tmp_path, case, then, autojump_clock
+    ):
+        metrics, path, shown, said = case
+        browser = Page(tmp_path, metrics=metrics).browser()
+        wrong = {"Authorization": f"Bearer {shown}"}
+        assert [(await browser.get(path, headers=wrong)).status_code for _ in range(9)] == [said] * 9
+        await browser.get(path, headers=wrong)
         answer = await browser.get("/api/who", headers={"Authorization": f"Bearer {ANNA}"})
-        assert answer.status_code == 429
+        assert answer.status_code == then
+
+    async def test_at_health_they_keep_nobody_out_but_can_not_be_guessed(self, page, autojump_clock):
+        page.host.wrong = ("a reason",)
+        browser = page.browser()
+
+        async def ask(token: str) -> bool:
+            answer = await browser.get("/healthz", headers={"Authorization": f"Bearer {token}"})
+            return "a reason" in answer.text
+
+        assert await ask(ANNA)
+        assert not any([await ask("guessed") for _ in range(10)])
+        assert not await ask(ANNA)
+        await trio.sleep(61)
+        assert await ask(ANNA)
 
     @pytest.mark.parametrize(("metrics", "shown"), [("open", "wrong"), (METRICS, METRICS)])
     async def test_no_other_token_ends_the_row(self, tmp_path, metrics, shown):

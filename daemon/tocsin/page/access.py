@@ -27,3 +27,4 @@ class Access:
         self.sessions = Sessions(kept, tokens, now, keeper, log)
         self.links = Links()
         self.logins, self.bearers = Tries("form", log), Tries("token", log)
+        self.probers = Tries("token at /healthz", log)

@@ -97,7 +97,7 @@ def make_page_app(
 
     answers = FewAtOnce(Admitted(app, admission), _shares, _within)
     who = Who(Whole(answers), access, addresses, metrics)
-    probes = Probes(who, host, reasons=lambda scope: who.person(scope) is not None)
+    probes = Probes(who, host, reasons=who.may_know_reasons)
     return Failsafe(Headers(Guarded(Below(probes, addresses), addresses.names)), log)
 
 

@@ -16,7 +16,7 @@ from tocsin.control.people import Person, asked_by
 from tocsin.page.access import Access
 from tocsin.page.addresses import Addresses
 from tocsin.page.manifest import MANIFEST
-from tocsin.page.signing_in import whose_token
+from tocsin.page.signing_in import Tries, whose_token
 from tocsin.secrets import Secret
 
 LOGIN = "/login"
@@ -38,41 +38,47 @@ class Who:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        person = self.person(scope)
+        person = self._person(scope, self._access.bearers)
         if (refused := self._refusal(scope, person)) is not None:
             await refused(scope, receive, send)
         else:
             await self._app(scope if person is None else asked_by(scope, person), receive, send)
 
-    def person(self, scope: Scope) -> Person | None:
-        """Who asks, as far as it is proved. A token that is nobody's is counted."""
+    def may_know_reasons(self, scope: Scope) -> bool:
+        """Whether who asks for the health may. All may ask for it: tokens that are wrong there keep their address from nothing else."""
+        return self._person(scope, self._access.probers) is not None
+
+    def _person(self, scope: Scope, tries: Tries) -> Person | None:
+        """Who asks, as far as it is proved. A token that is nobody's is counted, but where all may ask: there none is looked at."""
         asked = HTTPConnection(scope)
-        if (given := _bearer(asked.headers)) is not None:
-            return self._by_token(scope, given)
+        if (given := _bearer(asked.headers)) is not None and not self._is_for_all(scope):
+            return self._by_token(self._addresses.asker(scope), given, tries)
         row = self._access.sessions.of(asked.cookies.get(self._addresses.cookie(scope), ""))
         return Person(row.person, "session", row.id) if row is not None else None
 
-    def _by_token(self, scope: Scope, given: str) -> Person | None:
-        asker, bearers = self._addresses.asker(scope), self._access.bearers
-        if bearers.wait(asker) > 0:
+    def _by_token(self, asker: str, given: str, tries: Tries) -> Person | None:
+        if tries.wait(asker) > 0:
             return None
         name = whose_token(given, self._access.tokens())
         if name is not None:  # no other token ends a row of wrong ones, else who has that could try for ever
-            bearers.was_right(asker)
+            tries.was_right(asker)
             return Person(name, "token")
-        if not self._is_of_metrics(scope, given):
-            bearers.was_wrong(asker)
+        if not self._is_of_metrics(given):
+            tries.was_wrong(asker)
         return None
 
-    def _is_of_metrics(self, scope: Scope, given: str) -> bool:
+    def _is_of_metrics(self, given: str) -> bool:
         """Whether that is the token which reads only these."""
-        if scope["path"] != METRICS or self._metrics is None or self._is_open(scope):
+        if self._metrics is None or self._metrics.reveal() == OPEN:
             return False
         return is_bearer(f"Bearer {given}", self._metrics)
 
-    def _is_open(self, scope: Scope) -> bool:
-        """Whether everybody may read what is asked for, whatever they show."""
-        return scope["path"] == METRICS and self._metrics is not None and self._metrics.reveal() == OPEN
+    def _is_for_all(self, scope: Scope) -> bool:
+        """Whether everybody may have what is asked for, whatever they show."""
+        path = scope["path"]
+        if path == METRICS:
+            return self._metrics is not None and self._metrics.reveal() == OPEN
+        return path in _FOR_ALL or path.startswith(_STATIC)
 
     def _refusal(self, scope: Scope, person: Person | None) -> Response | None:
         """What is answered in the place of what was asked for; None: it may be asked."""
@@ -82,21 +88,19 @@ class Who:
         headers = HTTPConnection(scope).headers
         if scope["method"] == "POST" and not self._is_our_own(scope, person):
             return PlainTextResponse("a change is made on this page, or with a token\n", 403, _NOT_KEPT)
-        if (given := _bearer(headers)) is not None:
-            return self._refused_token(scope, person, given)
-        path = scope["path"]
-        if person is not None or path in _FOR_ALL or path.startswith(_STATIC):
+        if person is not None or self._is_for_all(scope):
             return None
-        return None if self._is_open(scope) else self._unknown(scope)
+        given = _bearer(headers)
+        return self._unknown(scope) if given is None else self._refused_token(scope, given)
 
-    def _refused_token(self, scope: Scope, person: Person | None, given: str) -> Response | None:
-        """A token that nobody has is refused, wherever it is shown but where none is needed."""
-        if person is not None or self._is_open(scope):
-            return None
+    def _refused_token(self, scope: Scope, given: str) -> Response | None:
+        """Of one that is no person's; None: it may read what is asked for."""
         if (wait := self._access.bearers.wait(self._addresses.asker(scope))) > 0:
             headers = {"Retry-After": str(int(wait) + 1), **_NOT_KEPT}
             return PlainTextResponse("too many wrong tokens: wait a minute\n", 429, headers)
-        return None if self._is_of_metrics(scope, given) else _unauthorized("nobody has that token")
+        if not self._is_of_metrics(given):
+            return _unauthorized("nobody has that token")
+        return None if scope["path"] == METRICS else _unauthorized("that token reads metrics alone")
 
     def _is_our_own(self, scope: Scope, person: Person | None) -> bool:
         """Whether a POST comes from a page of ours, as the browser says; else from no browser, with a token."""
