@@ -24,6 +24,7 @@ from tocsin.app.heartbeat import HeartbeatTask, Judge
 from tocsin.config.settings import Heartbeat
 from tocsin.http import HttpFailed
 from tocsin.pipeline import Pipeline
+from tocsin.pipeline.acts import By
 from tocsin.secrets import Masker, Secret
 from tocsin.simulator import Exchange
 from tocsin.store.database import Database
@@ -362,7 +363,7 @@ async def test_a_dead_man_s_switch_hears_no_more_within_two_intervals(tmp_path, 
             ills.ill, heard = False, len(watch.requests)
             exchange.yourfintech.refuse_with = None
             phone.always("localhost", Reply(200, "ok"))
-            seen.daemon.retry("fx")
+            seen.daemon.retry("fx", By("anna", "cli"))
             await seen.until(lambda: len(watch.requests) > heard)
 
 

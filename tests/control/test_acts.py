@@ -13,7 +13,8 @@ from support.outboxes import context
 from support.stored import T0, alert, opened
 from tocsin.alerts.silences import Silences, end_of
 from tocsin.control.acts import ActsApi, with_silences
-from tocsin.control.server import unavailable
+from tocsin.control.people import Nameless
+from tocsin.control.server import nameless, unavailable
 from tocsin.pipeline.acts import By, Target
 from tocsin.store.errors import StoreError
 from tocsin.store.model import Acked, Batch, Silence
@@ -113,7 +114,7 @@ async def ask(database, method: str, path: str, body: Any = None) -> tuple[int, 
         return query()
 
     routes = ActsApi(daemon, Reader(database), inline).routes
-    app = Starlette(routes=routes, exception_handlers={StoreError: unavailable})
+    app = Starlette(routes=routes, exception_handlers={StoreError: unavailable, Nameless: nameless})
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://tocsin") as client:
         with trio.fail_after(10):
             answer = await client.request(method, path, **({"json": body} if body is not None else {}))

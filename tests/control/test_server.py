@@ -38,7 +38,7 @@ class FakeDaemon:
     def health(self) -> list[str]:
         return [*self.wrong]
 
-    def retry(self, venue: str) -> bool:
+    def retry(self, venue: str, _by: By) -> bool:
         return venue == "fx"
 
     acts: Any = None  # tests of their own ask for these: test_acts.py
@@ -93,8 +93,8 @@ async def test_what_is_asked_of_rules(tmp_path, path, status, body):
 
 async def test_a_venue_is_tried_again(tmp_path):
     async with serving(tmp_path / "control.sock") as daemon:
-        assert await daemon.ask("POST", "/api/retry?venue=fx") == (200, {"retried": True})
-        assert await daemon.ask("POST", "/api/retry?venue=no") == (404, {"retried": False})
+        assert await daemon.ask("POST", "/api/retry?venue=fx&by=anna") == (200, {"retried": True})
+        assert await daemon.ask("POST", "/api/retry?venue=no&by=anna") == (404, {"retried": False})
 
 
 @pytest.mark.parametrize(
@@ -108,9 +108,9 @@ async def test_a_venue_is_tried_again(tmp_path):
 )
 async def test_what_is_forgotten_is_one_thing(tmp_path, asked, status, accounts):
     async with serving(tmp_path / "control.sock") as daemon:
-        found = await daemon.ask("POST", f"/api/forget?kind=position&venue={asked}")
+        found = await daemon.ask("POST", f"/api/forget?by=anna&kind=position&venue={asked}")
         assert found == (status, {"forgotten": status == 200, "accounts": accounts, "alerts": []})
-        assert (await daemon.ask("POST", "/api/forget?venue=fx&kind=order"))[0] == 400
+        assert (await daemon.ask("POST", "/api/forget?by=anna&venue=fx&kind=order"))[0] == 400
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ class LiveActs:
         ends_at = end_of(lasts, until, now.wall, self._settings().tz) if lasts or until else None
         done = await self._pipeline.ask(partial(self._acts.acknowledge, alert, by, now, ends_at))
         if done and not (alert.acked and alert.acked_until == ends_at):
-            self._note("acknowledged", by, alert=alert.id, until=ends_at)
+            self.note("acknowledged", by, alert=alert.id, until=ends_at)
             await self._remarks.on_alert(alert.id, f"acknowledged by {by.name}", ends_at, acked=True)
         return done
 
@@ -49,7 +49,7 @@ class LiveActs:
         """False: it isn't acknowledged."""
         done = await self._pipeline.ask(partial(self._acts.unacknowledge, alert, by, self._clock.now()))
         if done:
-            self._note("no longer acknowledged", by, alert=alert.id)
+            self.note("no longer acknowledged", by, alert=alert.id)
             await self._remarks.on_alert(alert.id, f"no longer acknowledged, says {by.name}", acked=False)
         return done
 
@@ -84,7 +84,7 @@ class LiveActs:
         foreseen = self._would(matchers, lasts, until)  # here: what raises in the pipeline ends it
         (would,) = foreseen
         begun = await self._pipeline.ask(partial(self._acts.silence, matchers, would.ends_at, by, now))
-        self._note("silence", by, silence=begun.id, matchers=matchers, until=begun.ends_at)
+        self.note("silence", by, silence=begun.id, matchers=matchers, until=begun.ends_at)
         await self._remarks.on_silence(foreseen, f"silenced by {by.name}: {matchers}", begun.ends_at)
         return begun
 
@@ -93,7 +93,7 @@ class LiveActs:
         over = self._acts.silences_of(id_)
         done = await self._pipeline.ask(partial(self._acts.unsilence, id_, by, self._clock.now()))
         if done:
-            self._note("silence taken back", by, silence=id_)
+            self.note("silence taken back", by, silence=id_)
             await self._remarks.on_silence(over, f"silence taken back by {by.name}")
         return done
 
@@ -101,14 +101,14 @@ class LiveActs:
         """No more runs of that action, or of all (`EVERY`), until it is resumed. False: it is paused already."""
         done = await self._pipeline.ask(partial(self._acts.pause, action, by, self._clock.now()))
         if done:
-            self._note("paused", by, action=action)
+            self.note("paused", by, action=action)
         return done
 
     async def resume(self, action: str, by: By) -> bool:
         """Runs again, also where failures had stopped it. False: nothing stood in the way."""
         done = await self._pipeline.ask(partial(self._acts.resume, action, by, self._clock.now()))
         if done:
-            self._note("resumed", by, action=action)
+            self.note("resumed", by, action=action)
         return done
 
     async def answer(self, run: str, wish: Wish, by: By) -> str:
@@ -119,7 +119,7 @@ class LiveActs:
         reason = await self._pipeline.ask(partial(self._acts.answer, run, wish, by, self._clock.now()))
         if reason:
             return reason
-        self._note("answered", by, run=run, answer=wish)
+        self.note("answered", by, run=run, answer=wish)
         if wish == "want" and await self._remarks.on_question(run, f"{by.name} wants it", over=False) is None:
             raise StoreUnavailable("the disk doesn't say where the question stands")
         return ""
@@ -144,5 +144,6 @@ class LiveActs:
         """Those of the config as it is now."""
         return self._settings().actions
 
-    def _note(self, event: str, by: By, **fields: Any) -> None:
+    def note(self, event: str, by: By, **fields: Any) -> None:
+        """What somebody did, and who, into the log."""
         self._log.info(event, by=by.name, via=by.via, why=by.why, **fields)

@@ -251,9 +251,11 @@ class Daemon:
             *changes.needs_restart(before, after),
         ]
 
-    def retry(self, venue: str) -> bool:
+    def retry(self, venue: str, by: By) -> bool:
         """A venue that waits after a refusal tries at once; False: none is called that."""
-        return self._parts.retry(venue)
+        if there := self._parts.retry(venue):
+            self.acts.note("tried again on request", by, venue=venue)
+        return there
 
     @property
     def acts(self) -> LiveActs:
@@ -266,7 +268,7 @@ class Daemon:
             partial(self._components.forget, (venue, kind, id_), account, by)
         )
         if len(known) == 1:
-            self._log.info("forgotten on request", **known[0]._asdict())
+            self.acts.note("forgotten on request", by, **known[0]._asdict())
         return {"forgotten": len(known) == 1, "accounts": [key[2] or None for key in known], "alerts": alerts}
 
     def measures(self) -> Measures:
@@ -294,10 +296,6 @@ class Daemon:
         """By what `try_channel` knows a channel's URLs; None: none is called that."""
         known = self._settings.channels.get(channel)
         return known.urls_hash if known is not None else None
-
-    def note(self, event: str, **fields: Any) -> None:
-        """Into the log."""
-        self._log.info(event, **fields)
 
     def health(self) -> list[str]:
         """What is wrong, in words; empty when healthy. Costs nothing."""
@@ -332,7 +330,7 @@ class Daemon:
         return shown.about(self._settings, self._parts.heartbeats, self._components)
 
     async def try_channel(
-        self, name: str, urls: str, what: dict[str, Any], run_sync: RunSync
+        self, name: str, urls: str, what: dict[str, Any], by: By, run_sync: RunSync
     ) -> dict[str, Any]:
         """What `tocsin notify` tells. `urls` is the hash of those meant, `what` the text, severity and rule, or the report. UnknownName."""
         settings = self._settings
@@ -340,15 +338,18 @@ class Daemon:
             return {"same": False}
         reader = Reader(self._components.database.path)
         sample = await run_sync(partial(make_sample, settings, what, reader, self._clock.now().wall))
+        self.acts.note("tried a channel", by, channel=name)
         return {"same": True, "results": await self._components.try_channel(settings, name, sample)}
 
     def page_link(self, person: str) -> dict[str, Any]:
         """What `tocsin page` tells."""
         return self._parts.page.link(person)
 
-    async def page_sign_out(self, person: str | None) -> dict[str, Any]:
+    async def page_sign_out(self, person: str | None, by: By) -> dict[str, Any]:
         """What `tocsin page --sign-out` tells."""
-        return await self._parts.page.sign_out(person)
+        answer = await self._parts.page.sign_out(person)
+        self.acts.note("sessions of the page were ended", by, person=person, **answer)
+        return answer
 
     def actions(self) -> dict[str, Any]:
         """What `tocsin actions` tells, but for the runs."""

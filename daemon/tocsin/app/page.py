@@ -102,5 +102,4 @@ class PageListener:
         signed_in = self._access.sessions.people()
         ended = self._access.sessions.end_all(person)
         kept = await self._access.sessions.kept()
-        self._log.info("sessions of the page were ended", person=person, sessions=ended, kept=kept)
         return {"ended": ended, "signed_in": signed_in, "kept": kept}

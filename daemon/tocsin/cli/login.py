@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from tocsin.cli import FAILED
-from tocsin.cli.ask import OK, ask
+from tocsin.cli.ask import OK, ask, me
 from tocsin.cli.options import config_option, paint, settings_of, venue_of
 from tocsin.errors import TocsinError
 
@@ -61,7 +61,7 @@ def _tell_the_daemon(state_dir: Path, venue: str) -> None:
     from tocsin.control.client import NotRunning
 
     try:
-        status, _, _ = ask(state_dir, "POST", "/api/retry", venue=venue)
+        status, _, _ = ask(state_dir, "POST", "/api/retry", venue=venue, by=me())
     except NotRunning:
         return
     if status == OK:

@@ -54,7 +54,7 @@ def _sign_out(config: Path | None, person: str | None, output: str) -> None:
     """TocsinError too where a restart would undo it."""
     from tocsin.errors import TocsinError
 
-    asked = {} if person is None else {"person": person}
+    asked = {"by": me()} | ({} if person is None else {"person": person})
     _, answer, socket = ask_running(config, "POST", "/api/page/sign-out", **asked)
     if output == "json":
         print_json(answer)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tocsin.cli.ask import OK, UNKNOWN, ask, note, state_dir_of
+from tocsin.cli.ask import OK, UNKNOWN, ask, me, note, state_dir_of
 from tocsin.cli.options import paint
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _by_the_daemon(
     urls = settings.channels[name].urls_hash
     try:
         status, report, socket = ask(
-            state_dir_of(config), "POST", f"/api/channels/{name}/test", urls=urls, **what
+            state_dir_of(config), "POST", f"/api/channels/{name}/test", urls=urls, by=me(), **what
         )
     except NotAllowed as error:
         note(f"{error}; sent without it")

@@ -27,7 +27,18 @@ def asked_by(scope: Scope, person: Person) -> Scope:
     return {**scope, "state": {**scope.get("state", {}), _STATE: person}}
 
 
+class Nameless(Exception):
+    """Something is to be done, and nobody says who does it."""
+
+    def __init__(self) -> None:
+        super().__init__("asked without `by`: who does that?")
+
+
 def who(scope: Scope, said: By) -> By:
-    """Who does what is asked: over TCP who is signed in, whatever they say; on the socket whom the command names."""
+    """Who does what is asked: over TCP who is signed in, whatever they say; on the socket whom the command names. Nameless."""
     person = person_of(scope)
-    return said if person is None else By(person.name, "page", said.why)
+    if person is not None:
+        return By(person.name, "page", said.why)
+    if not said.name:
+        raise Nameless
+    return said

@@ -19,7 +19,7 @@ from tocsin.control import measures
 from tocsin.control.acts import Acting, ActsApi, firing_held_by, with_silences
 from tocsin.control.measures import Measures
 from tocsin.control.metrics import exposition
-from tocsin.control.people import who
+from tocsin.control.people import Nameless, who
 from tocsin.control.probes import Probed, Probes
 from tocsin.control.snapshot import Snapshot
 from tocsin.engine.api import SEVERITIES
@@ -53,7 +53,7 @@ class Controlled(Probed, Protocol):
         """What is so now, thing by thing."""
         ...
 
-    def retry(self, venue: str) -> bool:
+    def retry(self, venue: str, by: By) -> bool:
         """Have a venue that waits after a refusal try at once; False: none is called that."""
         ...
 
@@ -80,7 +80,7 @@ class Controlled(Probed, Protocol):
         """
         ...
 
-    async def try_channel(self, name: str, urls: str, what: Json, run_sync: RunSync) -> Json:
+    async def try_channel(self, name: str, urls: str, what: Json, by: By, run_sync: RunSync) -> Json:
         """Send a test message by a channel: `{"same": whether it has the URLs with that hash, "results": [{url, sent, answer}]}`.
 
         `what` may have a `text`, a `severity`, and a rule's id that it is to be `like`, or a `report`'s. StoreUnavailable, UnknownName.
@@ -95,7 +95,7 @@ class Controlled(Probed, Protocol):
         """What signs somebody in to the page, once: `{"link", "lasts" (seconds), "remark"}`; or why there is none: `{"error", "remedy"}`."""
         ...
 
-    async def page_sign_out(self, person: str | None) -> Json:
+    async def page_sign_out(self, person: str | None, by: By) -> Json:
         """Ends the sessions of a person, or of all: `{"ended": how many, "signed_in": who was, "kept": whether a restart undoes no end}`."""
         ...
 
@@ -143,14 +143,11 @@ class Api:
         ]
 
     async def page_link(self, request: Request) -> JSONResponse:
-        by = request.query_params.get("by", "")
-        if not by:
-            return JSONResponse({"error": "asked without by, whom the link is for"}, status_code=400)
-        answer = self._daemon.page_link(by)
+        answer = self._daemon.page_link(_by(request).name)
         return JSONResponse(answer, status_code=409 if "error" in answer else 200)
 
     async def page_sign_out(self, request: Request) -> JSONResponse:
-        answer = await self._daemon.page_sign_out(request.query_params.get("person"))
+        answer = await self._daemon.page_sign_out(request.query_params.get("person"), _by(request))
         return JSONResponse(answer, status_code=200 if answer["ended"] else 404)
 
     async def status(self, _request: Request) -> JSONResponse:
@@ -184,7 +181,7 @@ class Api:
         return JSONResponse(report, status_code=200 if report["reloaded"] else 422)
 
     async def retry(self, request: Request) -> JSONResponse:
-        there = self._daemon.retry(request.query_params.get("venue", ""))
+        there = self._daemon.retry(request.query_params.get("venue", ""), _by(request))
         return JSONResponse({"retried": there}, status_code=200 if there else 404)
 
     async def forget(self, request: Request) -> JSONResponse:
@@ -193,8 +190,7 @@ class Api:
             name = asked["venue"], asked["kind"], asked["id"]
         except KeyError as missing:
             return JSONResponse({"error": f"asked without {missing}"}, status_code=400)
-        by = who(request.scope, By(asked.get("by", ""), "cli", asked.get("why", "")))
-        report = await self._daemon.forget(*name, asked.get("account"), by)
+        report = await self._daemon.forget(*name, asked.get("account"), _by(request))
         several = len(report["accounts"]) > 1
         if not report["accounts"]:
             query = partial(near, self._reader, *name)
@@ -208,7 +204,7 @@ class Api:
             return JSONResponse({"error": f"a severity is {', '.join(SEVERITIES)}"}, status_code=400)
         try:
             report = await self._daemon.try_channel(
-                request.path_params["name"], asked.get("urls", ""), dict(asked), in_thread
+                request.path_params["name"], asked.get("urls", ""), dict(asked), _by(request), in_thread
             )
         except UnknownName as error:
             return JSONResponse({"error": str(error)}, status_code=404)
@@ -268,13 +264,25 @@ def make_app(daemon: Controlled, database: Path, log: Log, screens: Sequence[Rou
     """What is asked on the Unix socket, with the page's screens as JSON. A bug is logged with its trace, and answered with 500."""
     api = Api(daemon, database, log)
     routes = [*api.routes, *api.socket_routes, *screens]
-    app = Starlette(routes=routes, exception_handlers={Exception: api.bug, StoreError: unavailable})
+    handlers = {Exception: api.bug, StoreError: unavailable, Nameless: nameless}
+    app = Starlette(routes=routes, exception_handlers=handlers)
     return Probes(app, daemon, reasons=lambda _scope: True)
 
 
 async def unavailable(_request: Request, error: Exception) -> JSONResponse:
     """A StoreError, whatever was asked: the database can't be read."""
     return JSONResponse({"error": str(error)}, status_code=503)
+
+
+async def nameless(_request: Request, error: Exception) -> JSONResponse:
+    """A Nameless: something is done by somebody, or not at all."""
+    return JSONResponse({"error": str(error)}, status_code=400)
+
+
+def _by(request: Request) -> By:
+    """Who does what is asked in a query. Nameless."""
+    asked = request.query_params
+    return who(request.scope, By(asked.get("by", ""), "cli", asked.get("why", "")))
 
 
 async def _read(query: Callable[[], _T], then: Callable[[_T], Awaitable[None]] | None = None) -> JSONResponse:

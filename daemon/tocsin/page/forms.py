@@ -195,12 +195,11 @@ class Forms:
         urls = self._host.urls_hash(name)
         if urls is None:
             raise _Refused(f"no channel is called {name:.80}")
+        by = _by(request, form)
         try:
-            report = await self._host.try_channel(name, urls, {}, in_thread)
+            report = await self._host.try_channel(name, urls, {}, by, in_thread)
         except UnknownName as error:
             raise _Refused(str(error)) from None
-        by = _by(request, form)
-        self._host.note("tried a channel", by=by.name, via=by.via, channel=name)
         asked = self._screens.asked(request)
         page = await self._renderer.page(
             "delivery/tried.html",

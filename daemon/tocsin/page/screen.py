@@ -70,10 +70,6 @@ class Host(Controlled, Protocol):
         """An event of ourselves, for the rules."""
         ...
 
-    def note(self, event: str, **fields: Any) -> None:
-        """Into the log."""
-        ...
-
     def channels(self) -> list[Json]:
         """Each channel with what is behind its URLs, the use of their rates and their last answers (`app.shown.channels`); no secrets."""
         ...
