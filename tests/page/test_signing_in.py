@@ -13,6 +13,8 @@ from tocsin.store.model import SESSION_LASTS
 
 PUBLIC = {"public_url": "https://example.org/tocsin/", "proxy": ["10.0.0.1"]}
 
+BY_NAME = {"hosts": ["example.org"], "proxy": ["10.0.0.1"]}
+
 
 @pytest.fixture
 def page(tmp_path):
@@ -479,6 +481,26 @@ class TestBehindAProxy:
         addresses = Page(tmp_path, public_url=public, proxy=["10.0.0.1"]).addresses
         scope = {"type": "http", "headers": [(b"host", host.encode())], "client": ("127.0.0.1", 1)}
         assert (addresses.is_secure(scope), addresses.is_own(origin, scope)) == so
+
+    @pytest.mark.parametrize(
+        ("listen", "peer", "host", "headers", "own"),
+        [
+            ({}, "127.0.0.1", HOST, {}, {"http"}),
+            (PUBLIC, "10.0.0.1", "example.org", {}, {"https"}),
+            (PUBLIC, "127.0.0.1", "example.org", {}, {"https"}),
+            (PUBLIC | {"public_url": "http://example.org/"}, "10.0.0.1", "example.org", {}, {"http"}),
+            (BY_NAME, "10.0.0.1", "example.org", {"x-forwarded-proto": "https"}, {"https"}),
+            (BY_NAME, "10.0.0.1", "example.org", {"x-forwarded-proto": "http"}, {"http"}),
+            (BY_NAME, "10.0.0.1", "example.org", {}, {"http", "https"}),  # it doesn't say
+            (BY_NAME, "127.0.0.1", "example.org", {}, {"http", "https"}),  # one that the config doesn't name
+            (BY_NAME, "127.0.0.1", HOST, {"x-forwarded-proto": "https"}, {"http"}),
+        ],
+    )
+    def test_a_page_of_the_other_scheme_is_not_ours(self, tmp_path, listen, peer, host, headers, own):  # noqa: PLR0917
+        addresses = Page(tmp_path, **listen).addresses
+        said = [(name.encode(), value.encode()) for name, value in {"host": host, **headers}.items()]
+        scope = {"type": "http", "headers": said, "client": (peer, 1)}
+        assert {by for by in ("http", "https") if addresses.is_own(f"{by}://{host}", scope)} == own
 
     def test_links_are_where_people_reach_it(self, tmp_path):
         assert Page(tmp_path / "1", **PUBLIC).addresses.link("/a/1") == "https://example.org/tocsin/a/1"

@@ -56,18 +56,22 @@ class Addresses:
 
     def is_secure(self, scope: Scope) -> bool:
         """Whether the browser asks by https, as far as we are told: we ourselves never speak it."""
+        if (scheme := self._scheme_of(scope)) is not None:
+            return scheme == "https"
+        passed_on = self._is_proxy(_peer(scope)) and _values(scope, b"x-forwarded-for")
+        return self._scheme == "https" and bool(passed_on)
+
+    def _scheme_of(self, scope: Scope) -> str | None:
+        """By what the browser asks; None: somebody stands in between who doesn't say."""
         asked, public = host_asked(scope), name_in(self._public)
-        if (
-            asked is not None
-            and public is not None
-            and _origin(self._scheme, asked) == _origin(self._scheme, public)
-        ):
-            return self._scheme == "https"
-        if not self._is_proxy(_peer(scope)):
-            return False
-        if said := _values(scope, b"x-forwarded-proto"):
-            return said[-1].casefold() == "https"
-        return self._scheme == "https" and bool(_values(scope, b"x-forwarded-for"))
+        if asked is None:
+            return None
+        if public is not None and _origin(self._scheme, asked) == _origin(self._scheme, public):
+            return self._scheme
+        if self._is_proxy(_peer(scope)):
+            said = _values(scope, b"x-forwarded-proto")
+            return said[-1].casefold() if said else None
+        return "http" if asked in names_of(self._address, ()) else None
 
     def asker(self, scope: Scope) -> str:
         """Whose tries are counted together: an IP address (of IPv6 its network), as the proxies tell it where one of these asks."""
@@ -89,7 +93,8 @@ class Addresses:
         named, asked, public = name_in(text), host_asked(scope), name_in(self._public)
         if named is None or scheme not in _PORTS:
             return False
-        if asked is not None and _origin(scheme, named) == _origin(scheme, asked):
+        by = self._scheme_of(scope)
+        if asked is not None and by in (scheme, None) and _origin(scheme, named) == _origin(scheme, asked):
             return True
         return public is not None and _origin(scheme, named) == _origin(self._scheme, public)
 
