@@ -12,7 +12,8 @@ from jinja2.meta import find_undeclared_variables
 from tocsin.actions.model import ActionSettings
 from tocsin.actions.values import NAMES
 from tocsin.config import shape
-from tocsin.config.literals import looks_secret
+from tocsin.config.hiding import hide_secrets
+from tocsin.config.literals import looks_secret, seems_secret_name
 from tocsin.config.reading import Reading
 from tocsin.delivery.sandbox import Box
 from tocsin.document import Entry, Mapping, Node, Scalar, listed
@@ -100,17 +101,23 @@ def _action(reading: Reading, entry: Entry) -> ActionSettings | None:
 
 
 def _mind_literals(reading: Reading, node: Mapping) -> None:
-    for name, entry in node.entries.items():
-        if name not in ActionSettings.model_fields:
-            reading.hide_doubtful(entry.value, name)
+    hide_secrets(reading, node, ActionSettings)
     secret, webhook = node.get("secret"), node.get("webhook")
     if isinstance(secret, Scalar) and "${" not in secret.text:
-        reading.hide(secret)
         reading.warn_of_literal(secret)
-    if isinstance(webhook, Scalar):
-        reading.hide_doubtful(webhook)
-        if looks_secret(webhook.text):
-            reading.warn_of_literal(webhook)
+    if isinstance(webhook, Scalar) and looks_secret(webhook.text):
+        reading.warn_of_literal(webhook)
+    before = ""
+    for item in _arguments(node):
+        option, _, value = item.text.partition("=") if isinstance(item, Scalar) else ("", "", "")
+        if before or (value and _is_secret_option(option)):
+            reading.hide(item)
+        before = option if not value and _is_secret_option(option) else ""
+
+
+def _is_secret_option(argument: str) -> bool:
+    """Whether what follows it, or stands behind its `=`, is a secret."""
+    return argument.startswith("-") and seems_secret_name(argument)
 
 
 def _check_templates(reading: Reading, node: Mapping, path: shape.Path) -> None:

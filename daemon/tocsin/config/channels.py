@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 from tocsin.alerts.channel_gates import ChannelGates
 from tocsin.calendars import Calendar, Calendars, Window
 from tocsin.config import shape
+from tocsin.config.hiding import hide_secrets
 from tocsin.config.literals import looks_secret
 from tocsin.config.reading import Reading
 from tocsin.delivery.model import ChannelSettings
@@ -139,12 +140,8 @@ def _url_nodes(node: Node) -> Iterator[Scalar]:
 
 
 def _mind_literals(reading: Reading, node: Node) -> None:
-    if isinstance(node, Mapping):
-        for name, entry in node.entries.items():
-            if name not in ChannelSettings.model_fields:
-                reading.hide_doubtful(entry.value, name)
+    hide_secrets(reading, node, ChannelSettings)
     for scalar in _each(node.get("urls") if isinstance(node, Mapping) else node):
-        reading.hide_doubtful(scalar)
         if looks_secret(scalar.text):
             reading.warn_of_literal(scalar)
 

@@ -76,8 +76,15 @@ def seems_secret_name(name: str) -> bool:
 
 def hide_doubtful(text: str) -> str:
     """The value of an unknown key: as it is where it can't be a secret, else starred."""
-    if "://" in text:
-        return _URL.sub(lambda match: f"{match[1]}://{_url_rest(match[2], strict=True)}", text)
+    parts: list[str] = []
+    done = 0
+    for match in _URL.finditer(text):
+        parts += [_doubtful(text[done : match.start()]), f"{match[1]}://{_url_rest(match[2], strict=True)}"]
+        done = match.end()
+    return "".join(parts) + _doubtful(text[done:])
+
+
+def _doubtful(text: str) -> str:
     return text if _is_plain(text) else star(text)
 
 
@@ -107,9 +114,7 @@ def _url_rest(rest: str, *, strict: bool) -> str:
     head, mark, query = covered.partition("?")
     if not strict:
         head = _USERINFO.sub(lambda match: _starred(match[0]), head)
-        head = _SEGMENT.sub(
-            lambda match: _starred(match[0]) if _RANDOM.fullmatch(match[0]) else match[0], head
-        )
+        head = _SEGMENT.sub(_plain_part, head)
         shown = head + mark + _OPTION.sub(_option, query)
     elif match := _SERVICE.fullmatch(head):
         before, host, port, path = (part or "" for part in match.groups())

@@ -21,6 +21,7 @@ from tocsin.config.calendars import read_calendars
 from tocsin.config.channels import ValidateUrl, check_quiet, gates_of, read_channels
 from tocsin.config.doubts import check_links, warn_of_nobody, warn_of_nothing
 from tocsin.config.edits import edited
+from tocsin.config.hiding import hide_secrets
 from tocsin.config.names import LookAtSeen, check_names, nothing_seen
 from tocsin.config.people import check_answers, check_confirms, check_people
 from tocsin.config.reading import Reading
@@ -173,6 +174,7 @@ def _common(reading: Reading, root: Mapping) -> Common:
         if (entry := entries.get(name)) is not None:
             check(reading, entry.value)
     section = Mapping(entries, root.place)
+    hide_secrets(reading, section, Common)
     common, problems = shape.sound(Common, section, plain=plain_values(reading, section))
     reading.add(*problems)
     check_tokens(reading, section)

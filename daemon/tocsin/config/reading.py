@@ -141,6 +141,12 @@ class Reading:
         for scalar in _scalars(node):
             self._hidden[scalar.place.file, scalar.place.line][scalar.place, star] = None
 
+    def hide_secret(self, node: Node) -> None:
+        """The same of what stands where a secret is to stand; of a URL what can't be one stays."""
+        for scalar in _scalars(node):
+            how = hide_doubtful if "://" in scalar.text else star
+            self._hidden[scalar.place.file, scalar.place.line][scalar.place, how] = None
+
     def hide_doubtful(self, node: Node, name: str = "") -> None:
         """Stars what may be a secret in the value of an unknown key, by the key's `name` or by its looks."""
         if seems_secret_name(name):

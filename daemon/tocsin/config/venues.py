@@ -124,19 +124,20 @@ def _mind_literals(reading: Reading, node: Mapping, settings: type[BaseModel]) -
             _mind_literals(reading, value, part)
         elif name not in settings.model_fields:
             _hide_unknown(reading, entry, list(settings.model_fields), secret)
-        elif name == "headers" and isinstance(value, Mapping):
-            for header in value:
+        elif name == "headers":
+            reading.hide(value)
+            for header in value if isinstance(value, Mapping) else ():
                 _mind(reading, header.value, secret=is_secret_name(header.key.text))
         else:
             _mind(reading, value, secret=name in secret)
 
 
 def _mind(reading: Reading, value: Node, *, secret: bool) -> None:
+    if secret:
+        reading.hide(value)
     if not isinstance(value, Scalar) or value.value is None:
         return
     literal = not value.text.lstrip().startswith("${")
-    if secret:
-        reading.hide(value)
     if literal and (secret or ("://" in value.text and looks_secret(value.text))):
         reading.warn_of_literal(value)
 
