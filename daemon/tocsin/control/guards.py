@@ -4,10 +4,11 @@
 """
 
 import hmac
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import trio
 from starlette.exceptions import HTTPException
@@ -23,6 +24,7 @@ QUICK = 10.0  # seconds for an answer; longer than the database may take
 SLOW = 40.0  # seconds, for what asks others, or works things out
 _DIGITS = 10  # of a length that is looked at; of thousands Python makes no number
 _HTTP_PORT = 80
+_ABSOLUTE = re.compile(rb"(?i)https?://([^/]*)")
 
 
 class Name(NamedTuple):
@@ -60,6 +62,19 @@ def names_of(address: Address, hosts: Iterable[str]) -> frozenset[Name]:
     return frozenset(own | {found for name in hosts if (found := name_in(name)) is not None})
 
 
+def origin_form(scope: Scope) -> Scope:
+    """The request as if its target began with the path: one that names a host (`GET http://HOST/PATH`, as to a proxy) counts as asked
+    of that, whatever `Host` says (RFC 9112, 3.2.2).
+    """
+    named = _ABSOLUTE.match(scope["raw_path"])
+    if named is None:
+        return scope
+    raw = scope["raw_path"][named.end() :]
+    headers = [(name, value) for name, value in scope["headers"] if name != b"host"]
+    path = unquote(raw.decode("ascii", errors="replace"))
+    return {**scope, "path": path or "/", "raw_path": raw or b"/", "headers": [(b"host", named[1]), *headers]}
+
+
 class _TooLarge(HTTPException):
     """More of a body was read than may be sent; an application that knows these exceptions may answer it by itself."""
 
@@ -89,10 +104,10 @@ class Guarded:
             await self._app(scope, receive, send)
         elif scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
-        elif (refused := self._refusal(scope)) is not None:
+        elif (refused := self._refusal(asked := origin_form(scope))) is not None:
             await refuse(*refused)(scope, receive, send)
         else:
-            await self._pass_on(scope, receive, send)
+            await self._pass_on(asked, receive, send)
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A body may come in chunks, and doesn't say how long it will be: what is read of it is counted."""
@@ -123,6 +138,8 @@ class Guarded:
         if sum(len(name) + len(value) for name, value in headers) > MOST_HEADERS:
             return 431, "too long headers"
         sizes = [value for name, value in headers if name == b"content-length"]
+        if sizes and any(name == b"transfer-encoding" for name, _ in headers):
+            return 400, "a length beside chunks"  # where a proxy went by the other, the rest is another request
         if any(not size.isdigit() or len(size) > _DIGITS or int(size) > MOST_BODY for size in sizes):
             return 413, "too large"
         return None
