@@ -21,6 +21,7 @@ from tocsin.store.model import Acked, Batch, Silence
 from tocsin.store.reader import Reader
 from tocsin.store.store import DATABASE
 
+UNSAID = "`for` and `until` say a duration and a time: leave away what isn't meant"
 NOW = T0 + timedelta(minutes=10)
 ALERTS = [
     # id, rule, state, entity
@@ -117,7 +118,8 @@ async def ask(database, method: str, path: str, body: Any = None) -> tuple[int, 
     app = Starlette(routes=routes, exception_handlers={StoreError: unavailable, Nameless: nameless})
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://tocsin") as client:
         with trio.fail_after(10):
-            answer = await client.request(method, path, **({"json": body} if body is not None else {}))
+            sent = {"content": body} if isinstance(body, bytes) or body is None else {"json": body}
+            answer = await client.request(method, path, **sent)
     return answer.status_code, answer.json(), daemon.done
 
 
@@ -159,6 +161,10 @@ async def test_which_alert_is_acknowledged(database, called, status, meant, list
         ("aaaa1111/ack", {"for": "4h"}, 200, {"acknowledged": True, "already": False}),
         ("bbbb2222/ack", {}, 200, {"acknowledged": True, "already": False}),  # up to now it was for a time
         ("aaaa1111/ack", {"for": "31d"}, 400, {"error": "at most 30 days; for longer, switch the rule off in the config"}),
+        ("aaaa1111/ack", {"for": ""}, 400, {"error": UNSAID}),
+        ("aaaa1111/ack", {"until": ""}, 400, {"error": UNSAID}),
+        ("aaaa1111/ack", {"for": "4h", "until": ""}, 400, {"error": UNSAID}),
+        ("aaaa1111/ack", {"for": None, "until": None}, 200, {"acknowledged": True}),
         ("bbbb2222/unack", {}, 200, {"unacknowledged": True}),
         ("aaaa1111/unack", {}, 409, {"unacknowledged": False}),
         ("zzzz1111/unack", {}, 404, {"several": [], "near": []}),
@@ -206,6 +212,7 @@ async def test_a_silence_says_what_it_holds_of_what_fires(database, matchers, ho
         ({"by": "a", "matchers": "venue=fx"}, "it needs an end"),
         ({"by": "a", "matchers": "venue=fx", "for": "1h", "until": "08:00"}, "it needs an end, one"),
         ({"by": "a", "matchers": "venue=fx", "for": "31d"}, "at most 30 days"),
+        ({"by": "a", "matchers": "venue=fx", "for": ""}, UNSAID),
         ({"by": "a", "matchers": "venue=fx", "for": "0s"}, "must lie ahead"),
         ({"by": "a", "matchers": "venue=fx", "for": "1"}, "a duration needs a unit"),
         ({"by": "a", "matchers": "venue=fx", "until": "soon"}, "not a time: soon"),
@@ -222,6 +229,12 @@ async def test_what_is_no_silence_is_refused(database, body, error):
     status, answer, done = await ask(database, "POST", "/api/silences", body)
     assert (status, done) == (400, [])
     assert error in answer["error"]
+
+
+async def test_a_key_that_is_given_twice_is_refused(database):
+    twice = b'{"by": "anna", "for": "1h", "for": "2h"}'
+    status, answer, done = await ask(database, "POST", "/api/alerts/aaaa1111/ack", twice)
+    assert (status, answer, done) == (400, {"error": "`for` is given twice"}, [])
 
 
 async def test_the_silences_are_told(database):

@@ -10,6 +10,8 @@
 An ID may be shortened to a beginning that only one has. Of one that isn't there, 404 with what may have been meant (`near`).
 """
 
+import json
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime
 from difflib import get_close_matches
@@ -293,9 +295,20 @@ async def _body(request: Request) -> _Asked:
         raise _Refused("a body of known length is needed, of at most 16 KiB")
     read = await request.body()
     try:
-        return msgspec.json.decode(read, type=_Asked)
+        asked = msgspec.json.decode(read, type=_Asked)
+        json.loads(read, object_pairs_hook=_each_once)
     except ValueError as error:
         raise _Refused(str(error)) from None
+    if "" in (asked.lasts, asked.until):
+        raise _Refused("`for` and `until` say a duration and a time: leave away what isn't meant")
+    return asked
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> None:
+    """ValueError where a key is given twice: nobody can tell which is meant."""
+    for key, count in Counter(key for key, _ in pairs).items():
+        if count > 1:
+            raise ValueError(f"`{key}` is given twice")
 
 
 def _refusing(
