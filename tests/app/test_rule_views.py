@@ -27,6 +27,15 @@ async def test_what_was_seen_is_good_for_a_second(tmp_path, autojump_clock):
     assert await seen(world) == (["p1", "p0"], 2)
 
 
+async def test_what_somebody_does_makes_what_was_seen_before_old_at_once(tmp_path, autojump_clock):
+    world = RuledWorld(tmp_path)
+    say(world, "5")
+    assert await seen(world) == (["p0"], 1)
+    say(world, "5", "-10")
+    world.changes["acts"] += 1
+    assert await seen(world) == (["p1", "p0"], 2)
+
+
 async def test_who_asks_for_more_is_told_more(tmp_path, autojump_clock):
     world = RuledWorld(tmp_path)
     say(world, *(str(number) for number in range(130)))

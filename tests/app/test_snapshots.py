@@ -69,6 +69,17 @@ def test_it_is_shared_by_all_that_look_within_250_ms():
     assert world.snapshots.snapshot().entities["position"]
 
 
+def test_what_somebody_does_makes_what_was_looked_at_before_old_at_once():
+    world = World(LOSS)
+    first = world.look()
+    world.say("position", profit="-60")
+    world.changes["acts"] += 1
+    second = world.snapshots.snapshot()
+    assert second is not first
+    assert second.alerts
+    assert world.snapshots.snapshot() is second
+
+
 def test_a_count_that_runs_ends_at_the_same_time_whenever_it_is_looked_at():
     world = World({**LOSS, "when": 'side == "long"'})
     world.say("position", side="long")

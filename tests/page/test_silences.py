@@ -182,6 +182,29 @@ async def test_one_press_is_enough_and_another_time_can_be_written(form, given, 
     assert form.begun == [("venue=fx", *begun, "page", "seen")]
 
 
+@pytest.mark.parametrize("query", ["", "?part=now&part=status"])
+async def test_who_has_begun_one_sees_it_next_though_there_is_no_time(tmp_path, query, autojump_clock):
+    store, so = opened(tmp_path), [snapshot()]
+    host = FakeHost(acts=FakeActs(), snapshot=lambda: so[0])
+
+    async def begin(*_asked: Any) -> None:
+        store.commit(Batch(at=NOW, silences=[silence("s1", reason="I know")]))
+        so[0] = snapshot(changes={"silences": 1})
+
+    host.acts.silence = begin
+    screens, renderer = (
+        Screens(host, tmp_path / DATABASE, Versions(host.snapshot, lambda: False)),
+        Renderer(""),
+    )
+    routes = [*screens.html_routes(renderer, [SILENCES]), *Forms(host, screens, renderer).routes]
+    browser = httpx.AsyncClient(transport=httpx.ASGITransport(Starlette(routes=routes)), base_url="http://t")
+    assert "I know" not in (await browser.get(f"/silences{query}")).text
+    answer = await browser.post("/silences", data={"matchers": "venue=fx", "for": "1h"})
+    assert answer.status_code == 303
+    assert "I know" in (await browser.get(f"/silences{query}")).text
+    store.close()
+
+
 @pytest.mark.parametrize(
     ("given", "field", "says"),
     [

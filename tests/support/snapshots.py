@@ -1,6 +1,6 @@
 """What is so, seen as the page sees it: entities, engine and turn as in a daemon, without disk, sockets and tasks."""
 
-from collections import deque
+from collections import Counter, deque
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -45,6 +45,7 @@ class World:
         self.outages = Outages(Notes({}))
         self.heard_at = {"fx": self.clock.now().wall}
         self.status = {"fx": "connected"}
+        self.changes: Counter[str] = Counter()
         parts = self.parts()
         self.log = Lines()
         self.sampling = Sampling(parts, self.log)
@@ -60,7 +61,7 @@ class World:
             engine=runtime.engine,
             turn=runtime.turn,
             outages=self.outages,
-            journal=SimpleNamespace(changes={}, put=self._put),
+            journal=SimpleNamespace(changes=self.changes, put=self._put),
             told=self.told,
             database=SimpleNamespace(path=Path("nowhere")),
             meters=self.meters,

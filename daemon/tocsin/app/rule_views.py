@@ -28,7 +28,7 @@ class RuleViews:
 
     def __init__(self, components: Components, snapshot: Callable[[], Snapshot]) -> None:
         self._components, self._snapshot = components, snapshot
-        self._kept: dict[str, tuple[Rule, float, WatchedRule]] = {}
+        self._kept: dict[str, tuple[Rule, int, float, WatchedRule]] = {}
         self._looking = trio.Lock()
 
     @property
@@ -47,20 +47,27 @@ class RuleViews:
         return self._components.holds(channel, told, severity)
 
     async def watched(self, rule: str, most: int) -> WatchedRule:
-        """What a rule that runs is about, as it was seconds ago at most; where that is much, or alerting needs all of the time, longer."""
+        """What a rule that runs is about, as it was seconds ago at most, since when nobody did anything; where that is much, or alerting needs
+        all of the time, longer.
+        """
         running = self._components.engine.rule(rule)
         if running is None:
             return WatchedRule((), 0)
         async with self._looking:
-            of, until, found = self._kept.get(rule, (None, 0.0, WatchedRule((), 0)))
-            begun = trio.current_time()
-            if of is not running or begun > until or len(found.first) < min(most, found.total):
+            begun, acts = trio.current_time(), self._components.journal.changes["acts"]
+            of, done, until, found = self._kept.get(rule, (None, 0, 0.0, WatchedRule((), 0)))
+            if (
+                of is not running
+                or done != acts
+                or begun > until
+                or len(found.first) < min(most, found.total)
+            ):
                 found = await self._look(running, most)
                 took = trio.current_time() - begun
                 self._kept.pop(rule, None)
                 while len(self._kept) >= _MOST_RULES:
                     self._kept.pop(next(iter(self._kept)))
-                self._kept[rule] = running, begun + max(_LASTS, _SHARE * took), found
+                self._kept[rule] = running, acts, begun + max(_LASTS, _SHARE * took), found
             return WatchedRule(found.first[:most], found.total)
 
     async def _look(self, rule: Rule, most: int) -> WatchedRule:

@@ -31,15 +31,16 @@ class Snapshots:
         self._components, self._measures, self._sampling = components, measures, sampling
         self._made_at = float("-inf")  # steady
         self._last: Snapshot | None = None
+        self._acts = 0  # of which it is: how much people had done
         self._shown: Mapping[_Of, Shown] = {}
         self._looked = 0
         self._silences: tuple[Sequence[Silence], Silences] = ((), Silences())
 
     def snapshot(self) -> Snapshot:
-        """As it stands now, or stood less than 250 ms ago; on the loop, within milliseconds."""
-        now = self._components.clock.now()
-        if self._last is None or now.steady - self._made_at >= _SHARED_FOR:
-            self._last, self._made_at = self._make(now), now.steady
+        """As it stands now, or stood less than 250 ms ago, where nobody has done anything since; on the loop, within milliseconds."""
+        now, acts = self._components.clock.now(), self._components.journal.changes["acts"]
+        if self._last is None or acts != self._acts or now.steady - self._made_at >= _SHARED_FOR:
+            self._last, self._made_at, self._acts = self._make(now), now.steady, acts
         return self._last
 
     def _make(self, now: Instant) -> Snapshot:

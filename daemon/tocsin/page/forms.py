@@ -218,11 +218,13 @@ class Forms:
         async def answer(request: Request) -> Response:
             form = await posted(request)
             try:
-                return await does(request, form)
+                answered = await does(request, form)
             except (_Refused, ValueError) as error:
                 return await self._refused(request, str(error), 409)
             except StoreError as error:
                 return await self._refused(request, f"{error}: try again", 503)
+            self._screens.look_anew()
+            return answered
 
         return answer
 

@@ -39,6 +39,10 @@ class Screens:
             query=dict(reversed(request.query_params.multi_items())),
         )
 
+    def look_anew(self) -> None:
+        """Somebody has done something: whatever is asked for from now on shows it, however little time there is."""
+        self._versions.refresh(at_once=True)
+
     def api_routes(
         self, url: Callable[[str], str] = lambda path: path, screens: Sequence[Screen] = SCREENS
     ) -> list[Route]:
