@@ -1,6 +1,6 @@
 """What is so now, thing by thing: what the page is made of."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -139,6 +139,17 @@ def test_a_group_is_called_by_its_name_and_what_is_missed_is_there_too():
     quiet, group = sorted(world.look().alerts, key=lambda watched: watched.rule, reverse=True)
     assert (group.rule, group.key.id, group.value, group.value_of, group.currency) == ("all", "a1", "-120.5", "sum of profit", "USD")  # fmt: skip
     assert (quiet.rule, quiet.state, quiet.value, quiet.far) == ("quiet", "firing", None, None)
+
+
+def test_which_rules_are_out_of_their_hours_is_so_by_time_alone():
+    hours = {"tz": "UTC", "open": ["00:00-00:02"]}
+    world = World(
+        LOSS, {**LOSS, "id": "day", "active": hours}, {**LOSS, "id": "told", "notify_during": hours}
+    )
+    world.clock.set_wall(datetime(2026, 1, 5, tzinfo=UTC))
+    assert world.look().shut == frozenset()
+    world.pass_(120)
+    assert world.look().shut == {("day", "active"), ("told", "notify_during")}
 
 
 def test_a_channel_that_takes_nothing():

@@ -1,5 +1,6 @@
 """The stream: says what changed, and holds nothing for who doesn't read."""
 
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -7,9 +8,13 @@ import pytest
 import trio
 import trio.testing
 
+from support.measured import NOW, measured
 from tocsin import __version__
 from tocsin.page.admission import Admission
 from tocsin.page.live import LOOK_EVERY, MOST_OF_ONE, MOST_STREAMS, VERSION_EVERY, Live, Versions
+from tocsin.page.screens.rule import RULE
+from tocsin.page.screens.silences import SILENCES
+from tocsin.store.model import Silence
 
 
 def so(**news: Any) -> Any:
@@ -29,6 +34,7 @@ def so(**news: Any) -> Any:
         "rates": {},
         "changes": {},
         "silences": (),
+        "shut": frozenset(),
     }
     return SimpleNamespace(**nothing | news)
 
@@ -129,6 +135,32 @@ async def test_who_asks_for_a_screen_sees_what_has_just_changed(world, autojump_
     assert versions.newer(first) == {}
     versions.refresh(at_once=True)
     assert versions.newer(first) == {"positions": first["positions"] + 1}
+
+
+SILENCE = Silence(
+    id="s1", matchers="venue=fx", reason="", created_at=NOW, starts_at=NOW, ends_at=NOW + timedelta(seconds=6)
+)
+BY_TIME_ALONE = {  # what shows it, and what is so before and after
+    "silences": (SILENCES.parts.values(), {"silences": [SILENCE]}, {"silences": [SILENCE]}),
+    "hours": (
+        [RULE.parts[name] for name in ("heading", "instances", "told")],
+        {},
+        {"shut": frozenset({("red", "active")})},
+    ),
+}
+
+
+@pytest.mark.parametrize("topic", BY_TIME_ALONE)
+async def test_what_time_alone_changes_is_told(world, topic, autojump_clock):
+    parts, before, after = BY_TIME_ALONE[topic]
+    world.now = so(measures=measured(now=NOW), **before)
+    versions = Versions(world.look)
+    versions.refresh(at_once=True)
+    first = versions.newer({})
+    world.now = so(measures=measured(now=NOW + timedelta(seconds=6)), **after)
+    versions.refresh(at_once=True)
+    assert [*versions.newer(first)] == [topic]
+    assert all(topic in part.topics for part in parts)
 
 
 async def test_where_there_is_no_time_what_changes_is_told_two_seconds_later_at_most(

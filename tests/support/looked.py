@@ -40,6 +40,7 @@ def snapshot(*, measures: dict[str, Any] | None = None, **other: Any) -> Snapsho
         "changes": {},
         "silences": Silences(),
         "outages": {},
+        "shut": frozenset(),
     }
     return Snapshot(**{**nothing, **other})
 

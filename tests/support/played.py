@@ -52,8 +52,8 @@ class Played:
             turn=simulation._turn,
             outages=Outages(Notes({})),
             acts=SimpleNamespace(silences=lambda: Silences(simulation._turn.notifier.silences)),
-            settings=SimpleNamespace(channels={}),
-            journal=SimpleNamespace(changes={}),
+            settings=SimpleNamespace(rules=simulation.rules, channels={}),
+            journal=SimpleNamespace(changes=Counter()),
             meters=Meters(),
         )
         snapshots = Snapshots(parts, self._measures, Sampling(parts, Lines()))

@@ -66,7 +66,9 @@ class World:
             database=SimpleNamespace(path=Path("nowhere")),
             meters=self.meters,
             acts=SimpleNamespace(silences=lambda: Silences(runtime.turn.notifier.silences)),
-            settings=SimpleNamespace(channels={"phone": SimpleNamespace(urls=("",))}),
+            settings=SimpleNamespace(
+                rules=runtime.engine.rules, channels={"phone": SimpleNamespace(urls=("",))}
+            ),
         )
 
     def _note_told(self, transition: Transition) -> None:

@@ -9,10 +9,12 @@ from tocsin.app.components import Components
 from tocsin.app.sampling import Sampling
 from tocsin.app.trails import MOST_CLOSEST
 from tocsin.app.watching import SHOWN_KINDS, Away, Shown, is_stale, shown_of
+from tocsin.calendars import Calendar
 from tocsin.control.measures import Measures
-from tocsin.control.snapshot import Countdown, Refusing, Snapshot, Watched
+from tocsin.control.snapshot import Countdown, Hours, Refusing, Snapshot, Watched
 from tocsin.engine.api import SEVERITIES
 from tocsin.engine.looks import Look, Watching
+from tocsin.engine.rule import Rule
 from tocsin.engine.trace import urgency
 from tocsin.events import UP, Instant, Key
 from tocsin.store.model import Silence
@@ -68,6 +70,7 @@ class Snapshots:
             rates=self._sampling.rates.now,
             changes=dict(parts.journal.changes),
             silences=self._silences_now(),
+            shut=_shut(parts.settings.rules, now.wall),
         )
 
     def _alerts(self, now: Instant, away: Away) -> list[Watched]:
@@ -105,6 +108,24 @@ class Snapshots:
         if known != self._silences[0]:
             self._silences = (known, self._components.acts.silences())
         return self._silences[1]
+
+
+def _shut(rules: Iterable[Rule], now: datetime) -> frozenset[tuple[str, Hours]]:
+    """Those out of their hours, of which many rules may have the same."""
+    known: dict[int, bool] = {}
+
+    def is_shut(calendar: Calendar | None) -> bool:
+        if calendar is None:
+            return False
+        if id(calendar) not in known:
+            known[id(calendar)] = not calendar.is_open(now)
+        return known[id(calendar)]
+
+    found: list[tuple[str, Hours]] = []
+    for rule in rules:
+        found += [(rule.id, "active")] if is_shut(rule.active) else []
+        found += [(rule.id, "notify_during")] if is_shut(rule.notify_during) else []
+    return frozenset(found)
 
 
 def _urgency(watched: Watched) -> tuple[int, int, float]:

@@ -8,7 +8,7 @@ another thread. What is as it was in the snapshot before is the same object ther
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from msgspec import Struct
 
@@ -16,6 +16,9 @@ from tocsin.alerts.silences import Silences
 from tocsin.control.measures import Measures
 from tocsin.engine.api import AlertState, Distance, Severity
 from tocsin.events import Change, Key
+
+Hours: TypeAlias = Literal["active", "notify_during"]
+"""Which of a rule's calendars: when it counts, or when people are told."""
 
 
 class Point(NamedTuple):
@@ -91,7 +94,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     recovers, the most urgent first; `closest`: of what doesn't fire, what is nearest to it (known and fresh), the nearest first,
     at most 100; `watched`: of how many. `nearest`: for an entity what of it is nearest to firing, or fires. `trails`: of what is
     pending or fires the last half hour, by rule and instance, cut to 60 points. `rates`: messages a second that each venue sent in
-    the last minute. `changes`: how often alerts, deliveries, acknowledgements, acts, silences and runs were changed in the database
+    the last minute. `shut`: the rules that are out of their hours, and of which (`active` or `notify_during`). `changes`: how often alerts, deliveries, acknowledgements, acts, silences and runs were changed in the database
     (`Journal.changes`).
     """
 
@@ -107,3 +110,4 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     rates: Mapping[str, float]
     changes: Mapping[str, int]
     silences: Silences
+    shut: frozenset[tuple[str, Hours]]

@@ -15,6 +15,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from tocsin import __version__
+from tocsin.alerts.silences import holds_at
 from tocsin.control.snapshot import Snapshot
 from tocsin.loop_budget import metered
 from tocsin.page.admission import Admission
@@ -57,7 +58,13 @@ TOPICS: Mapping[str, Callable[[Snapshot], Any]] = {
     "history": _changes("alerts", "acked", "acts"),
     "told": _changes("deliveries"),
     "runs": _changes("runs"),
-    "silences": _changes("silences"),
+    "silences": lambda snapshot: (
+        snapshot.changes.get("silences"),
+        [
+            each.id for each in snapshot.silences if holds_at(each, snapshot.measures.now)
+        ],  # one ends by itself
+    ),
+    "hours": lambda snapshot: snapshot.shut,
 }
 """Of each topic what is another thing when it has changed."""
 

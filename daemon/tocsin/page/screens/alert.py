@@ -261,11 +261,11 @@ ALERT = Screen(
     parts={
         "head": Part(("alerts", "history", "silences"), head),
         "chart": Part(("alerts", "history"), chart),
-        "why": Part(("alerts", "history", "silences"), why),
+        "why": Part(("alerts", "history", "silences", "hours"), why),
         "messages": Part(("told", "channels"), messages),
-        "life": Part(("history", "told", "channels", "runs", "silences"), life),
+        "life": Part(("history", "told", "channels", "runs", "silences", "hours"), life),
         "entity": Part(("positions", "orders", "accounts"), entity),
-        "others": Part(("alerts", "history"), others),
+        "others": Part(("alerts", "history", "silences"), others),
     },
     find=find,
 )

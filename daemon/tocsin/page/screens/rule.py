@@ -191,9 +191,9 @@ RULE = Screen(
     nav="rules",
     api="/api/rules/{id}",
     parts={
-        "heading": Part(("rules", "history"), heading),
-        "instances": Part(("rules", "history", "silences", "positions"), instances),
-        "told": Part(("channels", "silences", "alerts"), told),
+        "heading": Part(("rules", "history", "hours"), heading),
+        "instances": Part(("rules", "history", "silences", "hours", "positions"), instances),
+        "told": Part(("channels", "silences", "hours", "alerts"), told),
         "fired": Part(("history",), fired),
         "text": Part(("status",), text),
     },

@@ -77,6 +77,6 @@ RULES = Screen(
     path="/rules",
     nav="rules",
     api="/api/rules-screen",
-    parts={"rules": Part(("rules", "history"), rules)},
+    parts={"rules": Part(("rules", "history", "hours"), rules)},
     still=_filter,
 )
