@@ -54,6 +54,8 @@ async def test_what_is_so_thing_by_thing_has_the_same_numbers(tmp_path):
         assert [*snapshot.away] == ["fx"], "nothing listens there"
         assert not snapshot.alerts
         assert seen.daemon.snapshot() is snapshot, "one for all that look at about the same time"
+        await seen.daemon.reload()
+        assert seen.daemon.snapshot().measures.reloaded_at > snapshot.measures.reloaded_at, "but a reload's"
 
 
 async def test_labels_go_with_the_config(tmp_path):

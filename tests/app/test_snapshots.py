@@ -69,11 +69,20 @@ def test_it_is_shared_by_all_that_look_within_250_ms():
     assert world.snapshots.snapshot().entities["position"]
 
 
-def test_what_somebody_does_makes_what_was_looked_at_before_old_at_once():
+def act(world):
+    world.changes["acts"] += 1
+
+
+def reload(world):
+    world.measuring.reloads += 1
+
+
+@pytest.mark.parametrize("does", [act, reload])
+def test_what_somebody_does_makes_what_was_looked_at_before_old_at_once(does):
     world = World(LOSS)
     first = world.look()
     world.say("position", profit="-60")
-    world.changes["acts"] += 1
+    does(world)
     second = world.snapshots.snapshot()
     assert second is not first
     assert second.alerts

@@ -20,7 +20,16 @@ from tocsin.store.model import Silence
 def so(**news: Any) -> Any:
     """As much of a snapshot as versions are made of."""
     measures = SimpleNamespace(
-        wrong=(), attention=(), alerts={}, venues=(), rules=(), channels=(), actions=(), actions_paused=False
+        wrong=(),
+        attention=(),
+        alerts={},
+        venues=(),
+        rules=(),
+        channels=(),
+        actions=(),
+        actions_paused=False,
+        reloaded_at=None,
+        reload_success=True,
     )
     nothing = {
         "measures": measures,

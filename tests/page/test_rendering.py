@@ -9,6 +9,7 @@ import trio
 import trio.testing
 
 from support.looked import asked_now, snapshot
+from support.measured import NOW
 from tocsin.page import render_cache
 from tocsin.page.live import Versions
 from tocsin.page.rendering import Rendered, Renderer
@@ -62,6 +63,14 @@ async def test_who_looks_at_the_same_version_is_shown_the_same(world):
     world.change(2)
     assert [await world.seen(), await world.seen()] == ["2", "2"]
     assert world.made == 2
+
+
+async def test_a_reload_makes_every_part_anew(world):
+    assert await world.seen() == "1"
+    world.now = snapshot(watched=2, measures={"reloaded_at": NOW})
+    assert await world.seen() == "2"
+    shown = (await world.renderer.parts(world.screen, ["closest"], world.look(), HERE)).html.decode()
+    assert 'data-topics="rules config"' in shown  # an open page is told, too
 
 
 async def test_several_parts_are_answered_in_one_piece_made_once(world):

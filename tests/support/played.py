@@ -56,7 +56,8 @@ class Played:
             journal=SimpleNamespace(changes=Counter()),
             meters=Meters(),
         )
-        snapshots = Snapshots(parts, self._measures, Sampling(parts, Lines()))
+        measuring: Any = SimpleNamespace(measures=self._measures, reloads=0)
+        snapshots = Snapshots(parts, measuring, Sampling(parts, Lines()))
         return structs.replace(snapshots.snapshot(), trails=self.trails)
 
     def _measures(self) -> Any:

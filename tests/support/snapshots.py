@@ -46,10 +46,11 @@ class World:
         self.heard_at = {"fx": self.clock.now().wall}
         self.status = {"fx": "connected"}
         self.changes: Counter[str] = Counter()
+        self.measuring: Any = SimpleNamespace(measures=self._measures, reloads=0)
         parts = self.parts()
         self.log = Lines()
         self.sampling = Sampling(parts, self.log)
-        self.snapshots = Snapshots(parts, self._measures, self.sampling)
+        self.snapshots = Snapshots(parts, self.measuring, self.sampling)
         self.link("connected")
 
     def parts(self) -> Any:

@@ -92,7 +92,7 @@ class Daemon:
             components, self._probe, lambda: self._settings, self._remarks, dry_run=dry_run
         )
         self._sampling = Sampling(components, log)
-        self._snapshots = Snapshots(components, self._measuring.measures, self._sampling)
+        self._snapshots = Snapshots(components, self._measuring, self._sampling)
         self.rules_seen = RuleViews(components, self.snapshot)
         self._reports = make_reports(components, lambda: self._settings, self._is_settled, log)
         self._reloading = trio.Lock()

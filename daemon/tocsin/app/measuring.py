@@ -42,11 +42,14 @@ class Measuring:
         self._clock = components.clock
         self._started_at = self.reloaded_at = self._clock.now().wall
         self.reload_success = True
+        self.reloads = 0
+        """How often the config was read anew since the start, taken or refused."""
         self.control_is_deaf = False
 
     def reloaded(self, *, success: bool) -> None:
         """The config was read anew, and taken or refused."""
         self.reload_success = success
+        self.reloads += 1
         if success:
             self.reloaded_at = self._clock.now().wall
 

@@ -1,16 +1,16 @@
 """Makes what is so now, thing by thing (`control.snapshot`), out of the daemon's parts; one for all that look at about the same time."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
 
 from tocsin.alerts.silences import Silences
 from tocsin.app.components import Components
+from tocsin.app.measuring import Measuring
 from tocsin.app.sampling import Sampling
 from tocsin.app.trails import MOST_CLOSEST
 from tocsin.app.watching import SHOWN_KINDS, Away, Shown, is_stale, shown_of
 from tocsin.calendars import Calendar
-from tocsin.control.measures import Measures
 from tocsin.control.snapshot import Countdown, Hours, Refusing, Snapshot, Watched
 from tocsin.engine.api import SEVERITIES
 from tocsin.engine.looks import Look, Watching
@@ -27,26 +27,27 @@ _Of = tuple[str, str]
 
 
 class Snapshots:
-    """`measures` makes the numbers, `sampling` has seen what rules watch."""
+    """`measuring` makes the numbers, `sampling` has seen what rules watch."""
 
-    def __init__(self, components: Components, measures: Callable[[], Measures], sampling: Sampling) -> None:
-        self._components, self._measures, self._sampling = components, measures, sampling
+    def __init__(self, components: Components, measuring: Measuring, sampling: Sampling) -> None:
+        self._components, self._measuring, self._sampling = components, measuring, sampling
         self._made_at = float("-inf")  # steady
         self._last: Snapshot | None = None
-        self._acts = 0  # of which it is: how much people had done
+        self._done = (0, 0)  # what people had done by then: acts, and reloads
         self._shown: Mapping[_Of, Shown] = {}
         self._looked = 0
         self._silences: tuple[Sequence[Silence], Silences] = ((), Silences())
 
     def snapshot(self) -> Snapshot:
         """As it stands now, or stood less than 250 ms ago, where nobody has done anything since; on the loop, within milliseconds."""
-        now, acts = self._components.clock.now(), self._components.journal.changes["acts"]
-        if self._last is None or acts != self._acts or now.steady - self._made_at >= _SHARED_FOR:
-            self._last, self._made_at, self._acts = self._make(now), now.steady, acts
+        now = self._components.clock.now()
+        done = self._components.journal.changes["acts"], self._measuring.reloads
+        if self._last is None or done != self._done or now.steady - self._made_at >= _SHARED_FOR:
+            self._last, self._made_at, self._done = self._make(now), now.steady, done
         return self._last
 
     def _make(self, now: Instant) -> Snapshot:
-        parts, measures = self._components, self._measures()
+        parts, measures = self._components, self._measuring.measures()
         away = {venue.name: venue.last_message for venue in measures.venues if venue.status not in UP}
         channels = {name: len(channel.urls) for name, channel in parts.settings.channels.items()}
         alerts, trails, ranking = (

@@ -64,6 +64,7 @@ TOPICS: Mapping[str, Callable[[Snapshot], Any]] = {
             each.id for each in snapshot.silences if holds_at(each, snapshot.measures.now)
         ],  # one ends by itself
     ),
+    "config": lambda snapshot: (snapshot.measures.reloaded_at, snapshot.measures.reload_success),
     "hours": lambda snapshot: snapshot.shut,
 }
 """Of each topic what is another thing when it has changed."""

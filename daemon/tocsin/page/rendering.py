@@ -53,8 +53,9 @@ class _Kept(NamedTuple):
 
 
 def parts_of(screen: Screen) -> Mapping[str, Part]:
-    """Also what stands above every screen."""
-    return {"status": STATUS, **screen.parts}
+    """Also what stands above every screen. Names, time zone and links are in all of them, so that a reload makes each anew."""
+    parts = {"status": STATUS, **screen.parts}
+    return {name: part._replace(topics=(*part.topics, "config")) for name, part in parts.items()}
 
 
 def environment() -> jinja2.Environment:

@@ -136,7 +136,7 @@ class Asked(NamedTuple):
 
 
 class Part(NamedTuple):
-    """One part: the topics whose news change it (none: it stays as it is), and its data. NoSuch where there is none; StoreUnavailable."""
+    """One part: the topics whose news change it, beside the config, and its data. NoSuch where there is none; StoreUnavailable."""
 
     topics: tuple[str, ...]
     data: Callable[[Asked], Awaitable[Json]]
